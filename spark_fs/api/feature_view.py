@@ -1,0 +1,191 @@
+"""A feature view: a query and its labels, from which training data and feature vectors are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from spark_fs.api.query import Query
+from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.times import Interval
+
+if TYPE_CHECKING:
+    from spark_fs.api.stores import Stores
+    from spark_fs.flows.training import Frame
+    from spark_fs.online.vectors import VectorReader
+    from spark_fs.plan import JoinPlan
+    from spark_fs.spec.definitions import TrainingDatasetSpec, ViewSpec
+    from spark_fs.times import Instant
+
+
+class FeatureView:
+    """What a model is trained on and served with, under one name and version."""
+
+    def __init__(self, stores: Stores, spec: ViewSpec) -> None:
+        self._stores = stores
+        self._spec = spec
+        self._reader: VectorReader | None = None
+
+    def __repr__(self) -> str:
+        return f"FeatureView({self.name!r}, version={self.version})"
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        return self._spec.name
+
+    @property
+    def version(self) -> int:
+        """The version, from 1 up."""
+        return self._spec.version
+
+    @property
+    def description(self) -> str:
+        """What the view is for."""
+        return self._spec.description
+
+    @property
+    def labels(self) -> list[str]:
+        """The columns that a model predicts."""
+        return list(self._spec.labels)
+
+    @property
+    def query(self) -> Query:
+        """The query."""
+        return Query(self._stores, self._spec.query)
+
+    @property
+    def schema(self) -> dict[str, str]:
+        """The type of each training column, in the order of training data and vectors; labels, keys and times are not in it."""
+        return {o.name: o.type for o in self.query.plan().features if o.name not in self._spec.labels}
+
+    def check(self) -> None:
+        """Raise NotFoundError or QueryError unless the query binds and holds the labels."""
+        plan = self.query.plan()
+        for label in self._spec.labels:
+            if label not in plan.schema:
+                raise NotFoundError.named("Label", label, plan.schema, "Labels are columns of the query.")
+
+    # -- training
+
+    def train_test_split(
+        self,
+        train_start: Instant | None = None,
+        train_end: Instant | None = None,
+        test_start: Instant | None = None,
+        test_end: Instant | None = None,
+        description: str = "",
+        primary_key: bool = False,
+        event_time: bool = False,
+        dataframe_type: str = "pandas",
+    ) -> tuple[Frame, Frame, Frame, Frame]:
+        """Split by event time, eagerly, into ``(X_train, X_test, y_train, y_test)``.
+
+        A split holds the spine's rows of start <= event time < end, in UTC; older history of the joined groups still
+        counts. ``test_start`` defaults to ``train_end``. X has the columns of ``schema``, before them the spine's
+        primary key and event time where these are asked for; y has the labels. Both are read at the same Delta versions,
+        which are recorded with the bounds as a new training dataset. Raises SettingsError for an empty interval or for
+        splits that overlap.
+        """
+        from spark_fs.flows import training
+
+        splits = {
+            "train": Interval.of(train_start, train_end),
+            "test": Interval.of(test_start if test_start is not None else train_end, test_end),
+        }
+        training.check_splits(splits)
+        spark, locate, plan = self._stores.spark, self._stores.location, self.query.plan()
+        versions = training.current_versions(spark, plan, locate)
+        x, y = self._columns(plan, primary_key, event_time), list(self._spec.labels)
+        pairs = []
+        for interval in splits.values():
+            frame = training.read(spark, plan.with_identity().within(interval), locate, versions)
+            whole = training.collect(frame.select(*x, *y), dataframe_type)
+            pairs.append((whole[x], whole[y]))
+        self._record(splits, versions, description)
+        (x_train, y_train), (x_test, y_test) = pairs
+        return x_train, x_test, y_train, y_test
+
+    def get_training_datasets(self) -> list[TrainingDatasetSpec]:
+        """The training datasets made of this view, the oldest first."""
+        return self._stores.catalog.training_datasets(self._spec)
+
+    def _columns(self, plan: JoinPlan, primary_key: bool, event_time: bool) -> list[str]:
+        asked = [*(plan.spine.primary_key if primary_key else ())]
+        if event_time and plan.spine.event_time:
+            asked.append(plan.spine.event_time)
+        return [c for c in asked if c not in self.schema] + list(self.schema)
+
+    def _record(self, splits: dict[str, Interval], versions: Mapping[Any, int], description: str) -> None:
+        from spark_fs.spec.definitions import TrainingDatasetSpec
+
+        last = self.get_training_datasets()
+        number = last[-1].version + 1 if last else 1
+        dataset = TrainingDatasetSpec(number, splits, dict(versions), description)
+        self._stores.catalog.add_training_dataset(self._spec, dataset)
+
+    # -- serving
+
+    def init_serving(self, training_dataset_version: int | None = None) -> None:
+        """Prepare feature vectors, without Spark, for models trained on a training dataset version (None: any).
+
+        Raises NotFoundError for a version that does not exist.
+        """
+        from spark_fs.online.vectors import VectorReader
+
+        if training_dataset_version is not None:
+            known = [dataset.version for dataset in self.get_training_datasets()]
+            if training_dataset_version not in known:
+                raise NotFoundError.version("Training dataset of feature view", self.name, training_dataset_version, known)
+        plan = self.query.plan()
+        outputs = [o for o in plan.features if o.name not in self._spec.labels]
+        self._reader = VectorReader(plan, outputs, self._stores.online)
+
+    def get_feature_vector(
+        self,
+        entry: Mapping[str, Any],
+        passed_features: Mapping[str, Any] | None = None,
+        return_type: str = "list",
+        allow_missing: bool = False,
+    ) -> Any:
+        """The features of one entry in the order of ``schema``, in one round trip to the online store.
+
+        entry: the key values by name: the leftmost group's primary key and the left side of each join; a key that
+        follows from a stored row may be left out. passed_features: values that win over stored ones.
+        return_type: "list", "numpy" or "pandas" (one row). Raises NotFoundError for a key without an online row
+        (nulls with ``allow_missing``), KeyValueError for a key that is absent or of another type.
+        """
+        found = self._vectors([entry], [passed_features or {}], allow_missing)
+        return self._as(found, return_type, one=True)
+
+    def get_feature_vectors(
+        self,
+        entry: Sequence[Mapping[str, Any]],
+        passed_features: Sequence[Mapping[str, Any]] | None = None,
+        return_type: str = "list",
+        allow_missing: bool = False,
+    ) -> Any:
+        """As many vectors as entries, in their order, in one round trip; see ``get_feature_vector``."""
+        passed = passed_features or [{} for _ in entry]
+        if len(passed) != len(entry):
+            raise SettingsError(f"{len(entry)} entries and {len(passed)} passed_features: give one mapping per entry.")
+        return self._as(self._vectors(entry, passed, allow_missing), return_type, one=False)
+
+    def _vectors(self, entry: Sequence[Mapping[str, Any]], passed: Sequence[Mapping[str, Any]], missing: bool) -> list[list[Any]]:
+        if self._reader is None:
+            self.init_serving()
+        assert self._reader is not None
+        return self._reader.read(entry, passed, missing)
+
+    def _as(self, vectors: list[list[Any]], return_type: str, one: bool) -> Any:
+        if return_type == "list":
+            return vectors[0] if one else vectors
+        if return_type == "numpy":
+            import numpy as np
+
+            return np.array(vectors[0] if one else vectors)
+        if return_type == "pandas":
+            import pandas as pd
+
+            return pd.DataFrame(vectors, columns=list(self.schema))
+        raise SettingsError(f"return_type {return_type!r} is not known: use 'list', 'numpy' or 'pandas'.")

@@ -1,0 +1,161 @@
+"""Queries and conditions as a user writes them: values that describe, and run only when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from spark_fs.errors import NotFoundError, QueryError, SettingsError
+from spark_fs.spec.query import Combination, Comparison, GroupRef, JoinSpec, JoinType, QuerySpec
+
+if TYPE_CHECKING:
+    from spark_fs.api.stores import Stores
+    from spark_fs.flows.training import Frame
+    from spark_fs.plan import JoinPlan
+    from spark_fs.spec.query import Condition, Operator
+
+
+class Filter:
+    """A condition on rows. Combine with ``&``, ``|`` and ``~``."""
+
+    def __init__(self, condition: Condition) -> None:
+        self.condition = condition
+
+    def __and__(self, other: Filter) -> Filter:
+        return Filter(Combination("and", (self.condition, other.condition)))
+
+    def __or__(self, other: Filter) -> Filter:
+        return Filter(Combination("or", (self.condition, other.condition)))
+
+    def __invert__(self) -> Filter:
+        return Filter(Combination("not", (self.condition,)))
+
+    def __bool__(self) -> NoReturn:
+        raise QueryError(
+            "A condition has no truth value of its own: combine conditions with & | ~ and put each in parentheses, "
+            "as in (fg['a'] > 1) & ~fg['b'].is_null(); `and`, `or`, `not` and chained comparisons cannot work."
+        )
+
+
+class Feature:
+    """A column of a feature group, to be compared with a value. A time without a zone is UTC."""
+
+    __hash__ = None  # type: ignore[assignment] # == makes a condition, so it cannot be a key of a dict
+
+    def __init__(self, group: GroupRef, name: str, type_: str) -> None:
+        self._group = group
+        self.name = name
+        self.type = type_
+
+    def __repr__(self) -> str:
+        return f"Feature({self.name!r}, {self.type!r})"
+
+    def _compare(self, operator: Operator, value: Any) -> Filter:
+        return Filter(Comparison(self._group, self.name, operator, value))
+
+    def __eq__(self, value: object) -> Filter:  # type: ignore[override] # a condition, as in pandas and Spark
+        return self._compare("==", _checked(self, value))
+
+    def __ne__(self, value: object) -> Filter:  # type: ignore[override] # a condition, as in pandas and Spark
+        return self._compare("!=", _checked(self, value))
+
+    def __lt__(self, value: object) -> Filter:
+        return self._compare("<", _checked(self, value))
+
+    def __le__(self, value: object) -> Filter:
+        return self._compare("<=", _checked(self, value))
+
+    def __gt__(self, value: object) -> Filter:
+        return self._compare(">", _checked(self, value))
+
+    def __ge__(self, value: object) -> Filter:
+        return self._compare(">=", _checked(self, value))
+
+    def isin(self, values: Sequence[object]) -> Filter:
+        """Whether the value is one of these; a null is none of them."""
+        return self._compare("in", tuple(_checked(self, value) for value in values))
+
+    def like(self, pattern: str) -> Filter:
+        """Whether the text matches an SQL pattern: ``%`` stands for any text, ``_`` for one character."""
+        return self._compare("like", pattern)
+
+    def is_null(self) -> Filter:
+        """Whether the value is null."""
+        return self._compare("is_null", None)
+
+
+class Query:
+    """Columns of a feature group, with other groups joined to it point-in-time. Each method returns a new query."""
+
+    def __init__(self, stores: Stores, spec: QuerySpec) -> None:
+        self._stores = stores
+        self.spec = spec
+
+    def join(
+        self,
+        sub_query: Query,
+        on: Sequence[str] | None = None,
+        left_on: Sequence[str] | None = None,
+        right_on: Sequence[str] | None = None,
+        join_type: JoinType = "left",
+        prefix: str | None = None,
+    ) -> Query:
+        """Join another query to the leftmost group*.
+
+        Each of its rows is matched point-in-time: same key, the greatest event time that is not after the spine's. A
+        group without event time is matched by key. ``left`` keeps exactly the spine's rows, ``inner`` drops the
+        unmatched. Without ``on``, the key is the columns that the two primary keys share by name.
+        """
+        if on is not None and (left_on is not None or right_on is not None):
+            raise SettingsError("A join takes either on=[...] or left_on=[...] with right_on=[...], not both.")
+        left, right = _columns(on or left_on), _columns(on or right_on)
+        return Query(self._stores, self.spec.joined(JoinSpec(sub_query.spec, left, right, join_type, prefix or "")))
+
+    def filter(self, cond: Filter) -> Query:
+        """Keep the rows that satisfy the condition*: a group's own before it is joined, the result's after."""
+        if not isinstance(cond, Filter):
+            raise QueryError(f"A filter takes a condition such as fg['amount'] > 5, not {cond!r}.")
+        return Query(self._stores, self.spec.filtered(cond.condition))
+
+    def read(self, dataframe_type: str = "spark") -> Frame:
+        """The rows as a Spark DataFrame*, or eagerly with ``dataframe_type="pandas"``."""
+        from spark_fs.flows import training
+
+        return training.collect(training.read(self._stores.spark, self.plan(), self._stores.location), dataframe_type)
+
+    def plan(self) -> JoinPlan:
+        """The query bound to the schemas of its groups; QueryError or NotFoundError when it cannot be."""
+        from spark_fs.plan import bind
+
+        return bind(self.spec, self._stores.catalog.groups(self.spec.groups()))
+
+
+def _columns(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _checked(feature: Feature, value: object) -> object:
+    """The value to compare with; QueryError for one that can never be equal."""
+    from spark_fs import types
+
+    if value is None:
+        raise QueryError(f"Nothing equals null: use fg[{feature.name!r}].is_null().")
+    if types.base(feature.type) not in types.BY_NAME:
+        raise QueryError(f"Column {feature.name!r} is {feature.type}: only whole values can be compared.")
+    if feature.type == "timestamp" and isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    numeric = {"tinyint", "smallint", "int", "bigint", "float", "double"}
+    fits = types.holds("double" if feature.type in numeric else feature.type, value)
+    if not fits:
+        raise QueryError(f"Column {feature.name!r} is {feature.type} and cannot be compared with {value!r}: give a value of that type.")
+    return value
+
+
+def feature_of(group: GroupRef, features: dict[str, str], name: str) -> Feature:
+    """The column of a group; NotFoundError with the nearest names when there is none."""
+    if name not in features:
+        raise NotFoundError.named(f"Column of feature group {group}", name, features, "Use one of its columns.")
+    return Feature(group, name, features[name])

@@ -1,0 +1,59 @@
+"""The three stores of one project, each opened when it is first needed."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from spark_fs.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from spark_fs.catalog.store import Catalog
+    from spark_fs.online.store import OnlineStore
+    from spark_fs.settings import Settings
+    from spark_fs.spec.definitions import GroupSpec
+
+
+class Stores:
+    """The metadata database, the warehouse and the online store that the settings name."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The metadata database."""
+        from spark_fs.catalog.store import Catalog
+
+        return Catalog(self.settings.catalog_url.get_secret_value())
+
+    @cached_property
+    def online(self) -> OnlineStore:
+        """The online store; no connection is made yet."""
+        return _connect(self.settings.online_url.get_secret_value())
+
+    @property
+    def spark(self) -> SparkSession:
+        """The Spark session, started when there is none."""
+        from spark_fs.offline.session import get_session
+
+        return get_session(self.settings.spark)
+
+    def location(self, group: GroupSpec) -> str:
+        """Where the group's Delta table is."""
+        return f"{self.settings.warehouse.rstrip('/')}/{group.name}_{group.version}"
+
+
+def _connect(url: str) -> OnlineStore:
+    scheme, _, path = url.partition("://")
+    if scheme == "sqlite":
+        from spark_fs.online.sqlite import SQLiteStore
+
+        return SQLiteStore(path.removeprefix("/"))
+    if scheme == "mysql":
+        from spark_fs.online.mysql import MySQLStore
+
+        return MySQLStore(url)
+    raise SettingsError(f"online_url begins with {scheme!r}: use sqlite:///path or mysql://user:password@host:port/database.")

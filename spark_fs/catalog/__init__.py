@@ -1,0 +1,1 @@
+"""The metadata database: what exists in a feature store. Never imports Spark."""

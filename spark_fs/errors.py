@@ -1,0 +1,92 @@
+"""Every error that spark_fs raises on purpose.
+
+    SparkFSError
+    +-- InvalidNameError    a name that is not a plain identifier
+    +-- NotFoundError       a group, version, view, column or key that does not exist
+    +-- AlreadyExistsError  a name and version that is taken, or taken by something different
+    +-- SchemaError         a frame whose columns or types are not the group's
+    +-- KeyValueError       rows whose key or event time is null or not unique
+    +-- QueryError          a query that cannot be bound to its groups
+    +-- SettingsError       a setting, option or argument outside its domain
+    +-- SetupError          a part of the machine that is missing: Java, a jar, an extra
+    +-- OnlineStoreError    the online database refused or could not be reached
+
+Each message says what was wrong, with the value, and what to do. ``retryable`` tells a scheduler
+whether the same call may succeed later. All of them survive pickling, since executors raise them.
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+
+class SparkFSError(Exception):
+    """The root: ``except SparkFSError`` catches all that the library raises on purpose."""
+
+    retryable: ClassVar[bool] = False
+
+
+class InvalidNameError(SparkFSError):
+    """A name that is not lower snake case of at most 63 characters."""
+
+    @classmethod
+    def of(cls, kind: str, name: object) -> "InvalidNameError":
+        return cls(
+            f"{kind} {name!r} is not a valid name: use lower snake case, a letter first, then letters, digits "
+            "and underscores, 63 characters at most."
+        )
+
+
+class NotFoundError(SparkFSError):
+    """Something that was asked for by name and does not exist."""
+
+    @classmethod
+    def named(cls, kind: str, name: object, known: Iterable[str], remedy: str) -> "NotFoundError":
+        return cls(f"{kind} {name!r} does not exist{nearest(str(name), known)}. {remedy}")
+
+    @classmethod
+    def version(cls, kind: str, name: str, version: int, known: Sequence[int]) -> "NotFoundError":
+        have = ", ".join(map(str, known))
+        return cls(f"{kind} {name!r} has no version {version}: it has {have}. Ask for one of these.")
+
+
+class AlreadyExistsError(SparkFSError):
+    """A name and version that is taken."""
+
+
+class SchemaError(SparkFSError):
+    """A frame whose columns or types are not those of the group."""
+
+
+class KeyValueError(SparkFSError):
+    """Rows whose primary key or event time is null, or whose identity repeats."""
+
+
+class QueryError(SparkFSError):
+    """A query that cannot be bound to its groups."""
+
+
+class SettingsError(SparkFSError):
+    """A setting, option or argument outside its domain."""
+
+
+class SetupError(SparkFSError):
+    """Something the machine lacks."""
+
+
+class OnlineStoreError(SparkFSError):
+    """The online database refused, or could not be reached."""
+
+    retryable = True
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The part of a sentence that offers the nearest known names, or lists a few."""
+    choices = sorted(set(known))
+    if not choices:
+        return " (there are none yet)"
+    near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+    if near:
+        return "; did you mean " + " or ".join(repr(n) for n in near) + "?"
+    listed = ", ".join(choices[:8]) + (", ..." if len(choices) > 8 else "")
+    return f"; there are: {listed}"

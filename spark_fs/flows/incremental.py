@@ -1,0 +1,38 @@
+"""Build a feature group from its source: a whole interval at once, or onward from its watermark.
+
+The watermark is the end of the last interval that was built, in microseconds. It is the number of the Delta
+transaction that wrote the interval's rows, so rows and watermark are one commit: a killed run leaves both as
+they were, and a repeated one finds nothing to do.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_fs.offline import delta
+from spark_fs.offline.delta import Transaction
+from spark_fs.times import Interval, from_micros, to_micros
+
+# What a pipeline gives: the rows of a group whose event time lies in [start, end), from the source.
+Builder = Callable[[SparkSession, datetime, datetime], DataFrame]
+_WATERMARK = "spark_fs.watermark"
+
+
+def watermark(spark: SparkSession, path: str) -> datetime | None:
+    """The end of the last interval built, in UTC; None before the first."""
+    number = delta.transaction_number(spark, path, _WATERMARK)
+    return None if number is None else from_micros(number)
+
+
+def steps(start: datetime, until: datetime, every: timedelta) -> Iterator[Interval]:
+    """Consecutive half-open intervals of the length ``every`` from start; one that would pass until is left for later."""
+    while start + every <= until:
+        yield Interval(start, start + every)
+        start += every
+
+
+def advance_to(spark: SparkSession, path: str, end: datetime) -> Transaction | None:
+    """The transaction that moves the watermark to ``end``; None where it stands there or beyond already."""
+    reached = watermark(spark, path)
+    return None if reached is not None and reached >= end else Transaction(_WATERMARK, to_micros(end))

@@ -1,0 +1,56 @@
+"""Training data of a feature view: read at fixed Delta versions, split by event time, recorded."""
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_fs.engine.compile import compile_plan
+from spark_fs.errors import SettingsError
+from spark_fs.offline import delta
+from spark_fs.plan import JoinPlan
+from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.query import GroupRef
+from spark_fs.times import Interval
+
+Frame = DataFrame | pd.DataFrame
+Location = Callable[[GroupSpec], str]
+
+
+def read(spark: SparkSession, plan: JoinPlan, location: Location, versions: Mapping[GroupRef, int] | None = None) -> DataFrame:
+    """The rows of the plan*, of the newest tables or of these versions of them."""
+    return compile_plan(plan, lambda g: delta.read(spark, location(g), versions and versions[g.ref]))
+
+
+def current_versions(spark: SparkSession, plan: JoinPlan, location: Location) -> dict[GroupRef, int]:
+    """The newest Delta version of each group of the plan."""
+    return {node.group.ref: delta.current_version(spark, location(node.group)) for node in plan.nodes}
+
+
+def check_splits(splits: Mapping[str, Interval]) -> None:
+    """SettingsError unless each split follows the one before it without overlap."""
+    named = list(splits.items())
+    for (first, before), (second, after) in zip(named, named[1:], strict=False):
+        if before.overlaps(after):
+            raise SettingsError(
+                f"The {first} split {before} and the {second} split {after} overlap: a row would be in both. "
+                f"Let {second} start at or after the end of {first}."
+            )
+
+
+def collect(frame: DataFrame, dataframe_type: str) -> Frame:
+    """The frame as it is, or eagerly as pandas (times as UTC instants)."""
+    if dataframe_type == "spark":
+        return frame
+    if dataframe_type == "pandas":
+        return _zoned(frame)
+    raise SettingsError(f"dataframe_type {dataframe_type!r} is not known: use 'spark' or 'pandas'.")
+
+
+def _zoned(frame: DataFrame) -> pd.DataFrame:
+    found = frame.toPandas()
+    for name, type_ in frame.dtypes:
+        if type_ == "timestamp":
+            found[name] = found[name].dt.tz_localize("UTC")
+    return found
+

@@ -1,0 +1,63 @@
+"""Delta's two jars: resolved once from Maven by Spark's own resolver, then taken from a cache.
+
+The wheel of delta-spark holds no jars. Of the thirty-two that resolve with it, these two are enough; the others
+are in Spark already or serve features that are not used.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import pyspark
+
+from spark_fs.errors import SetupError
+from spark_fs.offline.java import require_java
+
+_ARTIFACTS = ("delta-spark_4.2_2.13", "delta-storage")
+_OTHERS = "org.*:*,com.*:*,net.*:*,jakarta.*:*,javax.*:*,io.unitycatalog:*,io.delta:delta-kernel*"
+
+
+def cache_folder() -> Path:
+    """``SPARK_FS_JARS``, or ``spark_fs/jars`` in the user's cache folder."""
+    given = os.environ.get("SPARK_FS_JARS")
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(given) if given else base / "spark_fs" / "jars"
+
+
+def delta_jars() -> list[Path]:
+    """Paths of Delta's jars, resolved from Maven the first time; SetupError when they cannot be had."""
+    delta = version("delta-spark")
+    folder = cache_folder()
+    jars = [folder / f"io.delta_{name}-{delta}.jar" for name in _ARTIFACTS]
+    if not all(jar.exists() for jar in jars):
+        _resolve(f"io.delta:{_ARTIFACTS[0]}:{delta}", jars)
+    return jars
+
+
+def _resolve(package: str, jars: list[Path]) -> None:
+    require_java()
+    folder = jars[0].parent
+    folder.mkdir(parents=True, exist_ok=True)
+    home = Path(pyspark.__file__).parent
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        nothing = Path(work) / "nothing.py"
+        nothing.touch()
+        command = [home / "bin" / "spark-submit", "--conf", f"spark.jars.ivy={work}", "--packages", package]
+        env = os.environ | {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
+        run = subprocess.run(
+            [*command, "--exclude-packages", _OTHERS, nothing], env=env, capture_output=True, text=True, check=False
+        )
+        found = {path.name: path for path in Path(work, "jars").glob("*.jar")}
+        missing = [jar.name for jar in jars if jar.name not in found]
+        if run.returncode or missing:
+            log = folder / "resolve.log"
+            log.write_text(run.stdout + run.stderr)
+            raise SetupError(
+                f"Delta's jars ({', '.join(missing)}) could not be resolved from Maven Central; the resolver's output is in {log}. "
+                f"Check the network, or copy the jars into {folder} yourself."
+            )
+        for jar in jars:
+            found[jar.name].rename(jar)

@@ -1,0 +1,1 @@
+"""The online stores and the feature vectors read from them. Never imports Spark."""

@@ -1,0 +1,235 @@
+"""Bind a query to the schemas of its groups: which rows match, by which keys, and what comes out.
+
+A plan is complete: the engine needs nothing but it and the tables. Binding finds every mistake of a query, so
+nothing runs before the whole query is known to be right.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, Self
+
+from spark_fs import types
+from spark_fs.errors import NotFoundError, QueryError, SettingsError
+from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.query import Comparison, Condition, GroupRef, JoinSpec, JoinType, QuerySpec, comparisons
+from spark_fs.times import Interval
+
+Match = Literal["spine", "point_in_time", "latest", "key"]
+
+
+@dataclass(frozen=True)
+class NodeColumn:
+    """A column of the group at one place of the query (a group joined twice has two places)."""
+
+    node: int
+    column: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """One group of the query and the rule by which its row is found.
+
+    match: ``spine`` for the leftmost; ``point_in_time`` for the greatest event time not after the spine's;
+    ``latest`` for the greatest of all, when the spine has no event time; ``key`` for a group without event time.
+    left_keys: the columns, of nodes before this one, that equal right_keys of this one.
+    """
+
+    index: int
+    group: GroupSpec
+    match: Match
+    left_keys: tuple[NodeColumn, ...] = ()
+    right_keys: tuple[str, ...] = ()
+    join_type: JoinType = "left"
+    prefix: str = ""
+    where: Condition | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """One column of the result: its name, where it comes from, its type."""
+
+    name: str
+    source: NodeColumn
+    type: str
+
+
+@dataclass(frozen=True)
+class JoinPlan:
+    """A query bound to its groups. ``interval`` bounds the spine's event time, half-open."""
+
+    nodes: tuple[Node, ...]
+    outputs: tuple[Output, ...]
+    having: tuple[Condition, ...] = ()
+    interval: Interval = Interval()
+
+    @property
+    def spine(self) -> GroupSpec:
+        """The leftmost group."""
+        return self.nodes[0].group
+
+    @property
+    def schema(self) -> dict[str, str]:
+        """The name and type of each column of the result."""
+        return {output.name: output.type for output in self.outputs}
+
+    @property
+    def features(self) -> tuple[Output, ...]:
+        """The columns of the result that are not the spine's primary key or event time."""
+        spine = self.nodes[0].group
+        return tuple(o for o in self.outputs if o.source.node or o.source.column not in spine.identity)
+
+    def within(self, interval: Interval) -> Self:
+        """A copy that takes only the spine's rows of the interval."""
+        if self.spine.event_time is None and interval != Interval():
+            raise SettingsError(
+                f"Feature group {self.spine} has no event time, so {interval} selects nothing of it: leave the times out."
+            )
+        return replace(self, interval=interval)
+
+    def with_identity(self) -> Self:
+        """A copy whose result also holds the spine's primary key and event time."""
+        held = {output.source for output in self.outputs}
+        missing = [c for c in self.spine.identity if NodeColumn(0, c) not in held]
+        return replace(self, outputs=_distinct([*self.outputs, *(_output(self.nodes[0], c) for c in missing)]))
+
+    def locate(self, comparison: Comparison) -> NodeColumn:
+        """The one place of the query that a comparison speaks of."""
+        return _locate(self.nodes, comparison)
+
+    def columns_of(self, node: Node) -> tuple[str, ...]:
+        """The columns of a node that anything in the plan reads, in the group's order."""
+        used = {output.source for output in self.outputs}
+        used |= {key for other in self.nodes for key in other.left_keys}
+        used |= {NodeColumn(node.index, key) for key in node.right_keys}
+        used |= {self.locate(c) for condition in self.having for c in comparisons(condition)}
+        if node.group.event_time:
+            used.add(NodeColumn(node.index, node.group.event_time))
+        return tuple(c for c in node.group.types if NodeColumn(node.index, c) in used)
+
+
+def bind(query: QuerySpec, groups: Mapping[GroupRef, GroupSpec]) -> JoinPlan:
+    """The plan of a query over these groups; raises QueryError or NotFoundError with what is wrong in it."""
+    binder = _Binder(groups)
+    binder.add(query, None, None)
+    return JoinPlan(tuple(binder.nodes), _distinct(binder.outputs), tuple(binder.having))
+
+
+class _Binder:
+    """Walks a query tree, the leftmost group first."""
+
+    def __init__(self, groups: Mapping[GroupRef, GroupSpec]) -> None:
+        self.groups = groups
+        self.nodes: list[Node] = []
+        self.outputs: list[Output] = []
+        self.having: list[Condition] = []
+
+    def add(self, query: QuerySpec, join: JoinSpec | None, parent: Node | None) -> None:
+        group = self.groups[query.group]
+        if not group.features:
+            raise QueryError(f"Feature group {group} has no schema yet: insert its first rows before it is read.")
+        node = self._node(query, group, join, parent)
+        self.nodes.append(node)
+        self.outputs += [_output(node, column) for column in self._selected(query, node)]
+        for sub in query.joins:
+            self.add(sub.query, sub, node)
+        self._check_conditions(query, node)
+
+    def _node(self, query: QuerySpec, group: GroupSpec, join: JoinSpec | None, parent: Node | None) -> Node:
+        index = len(self.nodes)
+        if join is None or parent is None:
+            return Node(index, group, "spine", where=query.where)
+        left, right = self._keys(group, join, parent)
+        timed = "point_in_time" if self.nodes[0].group.event_time else "latest"
+        return Node(
+            index, group, timed if group.event_time else "key", left, right, join.join_type, join.prefix, query.where
+        )
+
+    def _keys(self, group: GroupSpec, join: JoinSpec, parent: Node) -> tuple[tuple[NodeColumn, ...], tuple[str, ...]]:
+        """The key on both sides: the spine's columns where it has them all, else the parent's."""
+        spine = self.nodes[0]
+        left, right = join.left_on, join.right_on
+        if left is None or right is None:
+            left = right = _natural_key(group, spine.group, parent.group)
+        holder = spine if set(left) <= set(spine.group.types) else parent
+        for mine, theirs in zip(left, right, strict=True):
+            pair = holder.group.type_of(mine), group.type_of(theirs)
+            if not types.comparable(*pair):
+                raise QueryError(
+                    f"Key {mine!r} of {holder.group} is {pair[0]} and {theirs!r} of {group} is {pair[1]}: "
+                    "they can never be equal; join on columns of one type."
+                )
+        return tuple(NodeColumn(holder.index, c) for c in left), right
+
+    def _selected(self, query: QuerySpec, node: Node) -> list[str]:
+        """The columns that come out: a joined group leaves its key and event time to the spine, unless they were named."""
+        for column in query.columns:
+            node.group.type_of(column)
+        if node.match == "spine":
+            return list(query.columns)
+        taken = {output.name for output in self.outputs}
+        held = {*node.right_keys, node.group.event_time} & set(query.columns)
+        dropped = {c for c in held if not query.explicit or node.prefix + c in taken}
+        return [c for c in query.columns if c not in dropped]
+
+    def _check_conditions(self, query: QuerySpec, node: Node) -> None:
+        for comparison in comparisons(query.where) if query.where else ():
+            if comparison.group != node.group.ref:
+                raise QueryError(
+                    f"The filter on {comparison.column!r} of {comparison.group} stands on {node.group}, before "
+                    "the two are joined: filter that group itself, or the joined query."
+                )
+            node.group.type_of(comparison.column)
+        if query.having is None:
+            return
+        if node.index:
+            raise QueryError(
+                f"A filter on a join of {node.group} stands inside another join, where it could drop rows of the "
+                "spine: filter the groups before they are joined, or the whole query."
+            )
+        for comparison in comparisons(query.having):
+            _locate(self.nodes, comparison)
+        self.having.append(query.having)
+
+
+def _natural_key(group: GroupSpec, spine: GroupSpec, parent: GroupSpec) -> tuple[str, ...]:
+    """The key of a join that names none: what the primary keys share; in a snowflake, the group's whole primary key."""
+    for left in (spine, parent):
+        shared = tuple(c for c in group.primary_key if c in left.primary_key)
+        if shared:
+            return shared
+    if parent != spine and any(set(group.primary_key) <= set(left.types) for left in (spine, parent)):
+        return group.primary_key
+    raise QueryError(
+        f"Feature groups {parent} and {group} share no primary key column ({', '.join(parent.primary_key)} beside "
+        f"{', '.join(group.primary_key)}): say on=[...], or left_on=[...] and right_on=[...]."
+    )
+
+
+def _output(node: Node, column: str) -> Output:
+    return Output(node.prefix + column, NodeColumn(node.index, column), node.group.type_of(column))
+
+
+def _locate(nodes: list[Node] | tuple[Node, ...], comparison: Comparison) -> NodeColumn:
+    places = [node for node in nodes if node.group.ref == comparison.group]
+    if not places:
+        raise NotFoundError.named(
+            "Feature group of a filter", comparison.group.name, (n.group.name for n in nodes), "Join it first."
+        )
+    if len(places) > 1:
+        raise QueryError(
+            f"The filter on {comparison.column!r} could mean either of the joins of {comparison.group}: "
+            "filter that group before it is joined."
+        )
+    places[0].group.type_of(comparison.column)
+    return NodeColumn(places[0].index, comparison.column)
+
+
+def _distinct(outputs: list[Output]) -> tuple[Output, ...]:
+    seen: dict[str, Output] = {}
+    for output in outputs:
+        if output.name in seen:
+            raise QueryError(
+                f"Two columns of the query are named {output.name!r}: give one of the joins prefix='...', or select fewer columns."
+            )
+        seen[output.name] = output
+    return tuple(outputs)

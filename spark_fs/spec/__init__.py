@@ -1,0 +1,1 @@
+"""What the user declared: frozen, serialisable values that know nothing of any store."""

@@ -1,0 +1,156 @@
+"""Queries and conditions, as small immutable trees."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple, Self, get_args
+
+from spark_fs.errors import SettingsError
+from spark_fs.types import from_literal, literal
+
+JoinType = Literal["left", "inner"]
+Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "like", "is_null"]
+Logic = Literal["and", "or", "not"]
+
+
+class GroupRef(NamedTuple):
+    """A feature group by name and version."""
+
+    name: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"{self.name!r} version {self.version}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One column beside a value. ``in`` takes a tuple; ``is_null`` ignores the value."""
+
+    group: GroupRef
+    column: str
+    operator: Operator
+    value: Any = None
+
+    def to_json(self) -> list[Any]:
+        """As plain JSON."""
+        return [self.operator, list(self.group), self.column, literal(self.value)]
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Conditions joined by ``and`` or ``or``, or one negated by ``not``."""
+
+    operator: Logic
+    parts: tuple["Condition", ...]
+
+    def to_json(self) -> list[Any]:
+        """As plain JSON."""
+        return [self.operator, *(part.to_json() for part in self.parts)]
+
+
+Condition = Comparison | Combination
+
+
+def condition_from_json(data: list[Any]) -> Condition:
+    """From what ``to_json`` gave."""
+    operator, *rest = data
+    if operator in get_args(Logic):
+        return Combination(operator, tuple(map(condition_from_json, rest)))
+    group, column, value = rest
+    return Comparison(GroupRef(*group), column, operator, from_literal(value))
+
+
+def comparisons(condition: Condition) -> Iterator[Comparison]:
+    """Every comparison in the condition."""
+    if isinstance(condition, Comparison):
+        yield condition
+    else:
+        for part in condition.parts:
+            yield from comparisons(part)
+
+
+def both(first: Condition | None, second: Condition) -> Condition:
+    """The one and the other."""
+    return second if first is None else Combination("and", (first, second))
+
+
+@dataclass(frozen=True)
+class JoinSpec:
+    """A query joined to another: its keys on each side (None: the primary keys' shared names), how, and its prefix."""
+
+    query: "QuerySpec"
+    left_on: tuple[str, ...] | None = None
+    right_on: tuple[str, ...] | None = None
+    join_type: JoinType = "left"
+    prefix: str = ""
+
+    def __post_init__(self) -> None:
+        if self.join_type not in get_args(JoinType):
+            raise SettingsError(f"join_type {self.join_type!r} is not known: use 'left' or 'inner'.")
+        if len(self.left_on or ()) != len(self.right_on or ()):
+            raise SettingsError(
+                f"left_on {self.left_on} and right_on {self.right_on} differ in length: name the same number of columns."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {
+            "query": self.query.to_json(), "left_on": self.left_on, "right_on": self.right_on,
+            "join_type": self.join_type, "prefix": self.prefix,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """From what ``to_json`` gave."""
+        keys = {side: tuple(data[side]) if data[side] else None for side in ("left_on", "right_on")}
+        return cls(**data | keys | {"query": QuerySpec.from_json(data["query"])})
+
+
+@dataclass(frozen=True)
+class QuerySpec:
+    """Columns of a group, the queries joined to it, and its filters.
+
+    ``where`` narrows the group's own rows before anything is joined; ``having`` applies to the joined result.
+    ``explicit`` tells that the columns were named one by one, not taken by ``select_all``.
+    """
+
+    group: GroupRef
+    columns: tuple[str, ...]
+    explicit: bool = False
+    joins: tuple[JoinSpec, ...] = ()
+    where: Condition | None = None
+    having: Condition | None = None
+
+    def joined(self, join: JoinSpec) -> Self:
+        """A copy with one more query joined."""
+        return replace(self, joins=(*self.joins, join))
+
+    def filtered(self, condition: Condition) -> Self:
+        """A copy with one more condition: on the group's rows while nothing is joined, on the result after."""
+        if self.joins:
+            return replace(self, having=both(self.having, condition))
+        return replace(self, where=both(self.where, condition))
+
+    def groups(self) -> Iterator[GroupRef]:
+        """Every group read, the leftmost first; one joined twice comes twice."""
+        yield self.group
+        for join in self.joins:
+            yield from join.query.groups()
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {
+            "group": list(self.group), "columns": list(self.columns), "explicit": self.explicit,
+            "joins": [join.to_json() for join in self.joins],
+            "where": self.where and self.where.to_json(), "having": self.having and self.having.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """From what ``to_json`` gave."""
+        return cls(
+            group=GroupRef(*data["group"]), columns=tuple(data["columns"]), explicit=data["explicit"],
+            joins=tuple(map(JoinSpec.from_json, data["joins"])),
+            where=data["where"] and condition_from_json(data["where"]),
+            having=data["having"] and condition_from_json(data["having"]),
+        )

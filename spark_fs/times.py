@@ -1,0 +1,72 @@
+"""Instants and intervals: UTC, microseconds, half-open.
+
+An instant may be given as a datetime (without a zone it is UTC), a date (its midnight, UTC), or an ISO 8601
+text. Whatever comes in, an aware UTC datetime comes out.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from spark_fs.errors import SettingsError
+
+Instant = datetime | date | str
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def to_utc(when: Instant) -> datetime:
+    """The instant as an aware UTC datetime; raises SettingsError for what is not one."""
+    try:
+        value = datetime.fromisoformat(when) if isinstance(when, str) else when
+    except ValueError:
+        raise SettingsError(
+            f"{when!r} is not a time: give a datetime, a date or an ISO 8601 text such as '2013-12-01T00:00:00Z'."
+        ) from None
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    raise SettingsError(f"{when!r} is not a time: give a datetime, a date or an ISO 8601 text.")
+
+
+def to_micros(when: datetime) -> int:
+    """Whole microseconds since 1970-01-01T00:00:00Z, exactly."""
+    return (when - EPOCH) // MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """The instant so many microseconds after 1970-01-01T00:00:00Z."""
+    return EPOCH + timedelta(microseconds=micros)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """``start <= t < end``; None leaves a side open."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+    @classmethod
+    def of(cls, start: Instant | None, end: Instant | None) -> "Interval":
+        """The interval of two instants in any form; raises SettingsError when it is empty."""
+        low = None if start is None else to_utc(start)
+        high = None if end is None else to_utc(end)
+        if low is not None and high is not None and low >= high:
+            raise SettingsError(f"The interval from {start} to {end} is empty: its start must lie before its end.")
+        return cls(low, high)
+
+    def overlaps(self, other: "Interval") -> bool:
+        """Whether an instant lies in both."""
+        return _before(self.start, other.end) and _before(other.start, self.end)
+
+    def to_json(self) -> list[str | None]:
+        """``[start, end]`` as ISO 8601 texts."""
+        return [None if t is None else t.isoformat() for t in (self.start, self.end)]
+
+    def __str__(self) -> str:
+        low, high = ("..." if t is None else t.isoformat() for t in (self.start, self.end))
+        return f"[{low}, {high})"
+
+
+def _before(start: datetime | None, end: datetime | None) -> bool:
+    return start is None or end is None or start < end

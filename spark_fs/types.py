@@ -1,0 +1,157 @@
+"""The type table: one row per feature type, its name in each store and how its values travel.
+
+A feature type is written as Spark writes it: ``bigint``, ``decimal(10,2)``, ``timestamp``. Adding a type is
+adding a row.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from spark_fs.errors import OnlineStoreError, SchemaError
+from spark_fs.times import from_micros, to_micros
+
+Codec = Callable[[Any], Any]
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How one online store holds a type: its column type, and the two directions of its values (never null)."""
+
+    column: str
+    encode: Codec = _same
+    decode: Codec = _same
+
+
+@dataclass(frozen=True)
+class TypeRow:
+    """One feature type: the Arrow types it is read from, the Python types of its values, and what it safely widens to."""
+
+    spark: str
+    arrow: tuple[str, ...]
+    mysql: Storage
+    sqlite: Storage
+    python: tuple[type, ...]
+    widens: tuple[str, ...] = ()
+
+
+def _finite(value: float) -> float:
+    if value != value or value in (float("inf"), float("-inf")):
+        raise OnlineStoreError(
+            f"MySQL cannot hold the value {value}: replace NaN and infinities by null before they are ingested, "
+            "or serve this group from SQLite."
+        )
+    return value
+
+
+_INTEGER = Storage("INTEGER")
+_REAL = Storage("REAL", lambda v: "NaN" if v != v else v, float)  # SQLite turns a bare NaN into null
+_BLOB = Storage("BLOB", bytes, bytes)
+_SQLITE_TIME = Storage("INTEGER", lambda v: to_micros(v.astimezone(UTC)), from_micros)
+_MYSQL_TIME = Storage(
+    "DATETIME(6)", lambda v: v.astimezone(UTC).replace(tzinfo=None), lambda v: v.replace(tzinfo=UTC)
+)
+
+TYPES: tuple[TypeRow, ...] = (
+    TypeRow("boolean", ("bool",), Storage("TINYINT(1)", int, bool), Storage("INTEGER", int, bool), (bool,)),
+    TypeRow("tinyint", ("int8",), Storage("TINYINT"), _INTEGER, (int,), ("smallint", "int", "bigint")),
+    TypeRow("smallint", ("int16", "uint8"), Storage("SMALLINT"), _INTEGER, (int,), ("int", "bigint")),
+    TypeRow("int", ("int32", "uint16"), Storage("INT"), _INTEGER, (int,), ("bigint", "double")),
+    TypeRow("bigint", ("int64", "uint32"), Storage("BIGINT"), _INTEGER, (int,)),
+    TypeRow("float", ("halffloat", "float"), Storage("FLOAT", _finite), _REAL, (float, int), ("double",)),
+    TypeRow("double", ("double",), Storage("DOUBLE", _finite), _REAL, (float, int)),
+    TypeRow("decimal", ("uint64", "decimal128"), Storage("DECIMAL"), Storage("TEXT", str, Decimal), (Decimal, int)),
+    TypeRow("timestamp", ("timestamp",), _MYSQL_TIME, _SQLITE_TIME, (datetime,)),
+    TypeRow("date", ("date32", "date64"), Storage("DATE"), Storage("TEXT", date.isoformat, date.fromisoformat), (date,)),
+    TypeRow("string", ("string", "large_string", "dictionary"), Storage("VARCHAR"), Storage("TEXT"), (str,)),
+    TypeRow("binary", ("binary", "large_binary"), _BLOB, _BLOB, (bytes,)),
+)
+
+BY_NAME = {row.spark: row for row in TYPES}
+_BY_ARROW = {name: row.spark for row in TYPES for name in row.arrow}
+EVENT_TIME_TYPES = ("timestamp", "date", "bigint", "int")
+# Arrow types that have no Spark type of their own: the one they are cast to, which holds every value.
+ARROW_CASTS = {"uint8": "int16", "uint16": "int32", "uint32": "int64", "halffloat": "float", "dictionary": "string"}
+
+
+def base(spark_type: str) -> str:
+    """The type without its parameters: ``decimal(10,2)`` is ``decimal``, ``array<int>`` is ``array``."""
+    return re.split(r"[(<\[]", spark_type, maxsplit=1)[0]
+
+
+def widens(found: str, wanted: str) -> bool:
+    """Whether every value of the type ``found`` is one of the type ``wanted``."""
+    if found == wanted or found == "void":
+        return True
+    if base(found) == base(wanted) == "decimal":
+        (p, s), (wide_p, wide_s) = _decimal(found), _decimal(wanted)
+        return wide_s >= s and wide_p - wide_s >= p - s
+    return found in BY_NAME and wanted in BY_NAME[found].widens
+
+
+def from_arrow(arrow_type: str) -> str | None:
+    """The base feature type of an Arrow type given as text; None for nested ones and those without a row."""
+    return _BY_ARROW.get(base(arrow_type))
+
+
+def holds(spark_type: str, value: object) -> bool:
+    """Whether a Python value is one of the type."""
+    if isinstance(value, bool):
+        return spark_type == "boolean"
+    return isinstance(value, BY_NAME[base(spark_type)].python)
+
+
+def comparable(left: str, right: str) -> bool:
+    """Whether keys of the two types can be equal: the same type, or both whole numbers."""
+    whole = {"tinyint", "smallint", "int", "bigint"}
+    return left == right or {left, right} <= whole or base(left) == base(right) == "decimal"
+
+
+def storage(spark_type: str, store: str) -> Storage:
+    """How ``store`` ("mysql" or "sqlite") holds the type; SchemaError where it cannot."""
+    row = BY_NAME.get(base(spark_type))
+    if row is None:
+        raise SchemaError(
+            f"Type {spark_type} cannot be served online from {store}: use one of {', '.join(BY_NAME)}, "
+            "or leave the column out of the online group."
+        )
+    held: Storage = getattr(row, store)
+    if row.spark == "decimal" and store == "mysql":
+        return Storage("DECIMAL({},{})".format(*_decimal(spark_type)), held.encode, held.decode)
+    return held
+
+
+def _decimal(spark_type: str) -> tuple[int, int]:
+    precision, scale = re.findall(r"\d+", spark_type)
+    return int(precision), int(scale)
+
+
+def literal(value: object) -> object:
+    """The value of a condition as JSON, times and decimals marked so that ``from_literal`` restores them."""
+    if isinstance(value, datetime):
+        return {"$timestamp": value.isoformat()}
+    if isinstance(value, date):
+        return {"$date": value.isoformat()}
+    if isinstance(value, Decimal):
+        return {"$decimal": str(value)}
+    return list(map(literal, value)) if isinstance(value, list | tuple) else value
+
+
+def from_literal(value: object) -> object:
+    """The value that ``literal`` wrote."""
+    restore: dict[str, Codec] = {
+        "$timestamp": datetime.fromisoformat,
+        "$date": date.fromisoformat,
+        "$decimal": Decimal,
+    }
+    if isinstance(value, dict):
+        ((mark, text),) = value.items()
+        return restore[mark](text)
+    return tuple(map(from_literal, value)) if isinstance(value, list) else value
