@@ -42,7 +42,7 @@ class NotFoundError(SparkFSError):
 
     @classmethod
     def named(cls, kind: str, name: object, known: Iterable[str], remedy: str) -> "NotFoundError":
-        return cls(f"{kind} {name!r} does not exist{nearest(str(name), known)}. {remedy}")
+        return cls(f"{kind} {name!r} does not exist{nearest(str(name), known)} {remedy}")
 
     @classmethod
     def version(cls, kind: str, name: str, version: int, known: Sequence[int]) -> "NotFoundError":
@@ -81,12 +81,12 @@ class OnlineStoreError(SparkFSError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The part of a sentence that offers the nearest known names, or lists a few."""
+    """The end of a sentence, offering the nearest known names or listing a few."""
     choices = sorted(set(known))
     if not choices:
-        return " (there are none yet)"
+        return "; there are none yet."
     near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
     if near:
         return "; did you mean " + " or ".join(repr(n) for n in near) + "?"
-    listed = ", ".join(choices[:8]) + (", ..." if len(choices) > 8 else "")
-    return f"; there are: {listed}"
+    listed = ", ".join(choices[:8]) + (" and others" if len(choices) > 8 else "")
+    return f"; there are: {listed}."

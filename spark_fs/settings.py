@@ -63,7 +63,7 @@ def load(config: Config = None) -> Settings:
     known = Settings.model_fields
     for name in given:
         if name not in known:
-            raise SettingsError(f"Setting {name!r} does not exist{nearest(str(name), known)}.")
+            raise SettingsError(f"Setting {name!r} does not exist{nearest(str(name), known)}")
     try:
         return Settings(**given)
     except ValidationError as error:

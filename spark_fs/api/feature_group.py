@@ -123,10 +123,10 @@ class FeatureGroup:
 
     @property
     def watermark(self) -> datetime | None:
-        """The end (UTC, excluded) of what ``backfill`` and ``run_incremental`` have built; None before the first."""
+        """The end (UTC, excluded) of what ``backfill`` and ``run_incremental`` have built; None before the first. Starts no JVM."""
         from spark_fs.flows import incremental
 
-        return incremental.watermark(self._stores.spark, self.location)
+        return incremental.watermark(self.location)
 
     def backfill(self, build: Builder, start: Instant, end: Instant) -> Job:
         """Build and upsert the rows of start <= event time < end, eagerly; the watermark moves on to ``end``.
@@ -137,8 +137,7 @@ class FeatureGroup:
         from spark_fs.times import to_utc
 
         low, high = to_utc(start), to_utc(end)
-        spark = self._stores.spark
-        return self._insert(build(spark, low, high), incremental.advance_to(spark, self.location, high))
+        return self._insert(build(self._stores.spark, low, high), incremental.advance_to(self.location, high))
 
     def run_incremental(self, build: Builder, until: Instant, every: timedelta = timedelta(days=1)) -> list[Job]:
         """Build from the watermark on, eagerly, one interval of the length ``every`` after another up to ``until``.

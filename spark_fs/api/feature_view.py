@@ -94,12 +94,12 @@ class FeatureView:
             "test": Interval.of(test_start if test_start is not None else train_end, test_end),
         }
         training.check_splits(splits)
-        spark, locate, plan = self._stores.spark, self._stores.location, self.query.plan()
-        versions = training.current_versions(spark, plan, locate)
+        locate, plan = self._stores.location, self.query.plan()
+        versions = training.current_versions(plan, locate)
         x, y = self._columns(plan, primary_key, event_time), list(self._spec.labels)
         pairs = []
         for interval in splits.values():
-            frame = training.read(spark, plan.with_identity().within(interval), locate, versions)
+            frame = training.read(self._stores.spark, plan.with_identity().within(interval), locate, versions)
             whole = training.collect(frame.select(*x, *y), dataframe_type)
             pairs.append((whole[x], whole[y]))
         self._record(splits, versions, description)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_fs.offline import delta
+from spark_fs.offline import history
 from spark_fs.offline.delta import Transaction
 from spark_fs.times import Interval, from_micros, to_micros
 
@@ -19,9 +19,9 @@ Builder = Callable[[SparkSession, datetime, datetime], DataFrame]
 _WATERMARK = "spark_fs.watermark"
 
 
-def watermark(spark: SparkSession, path: str) -> datetime | None:
-    """The end of the last interval built, in UTC; None before the first."""
-    number = delta.transaction_number(spark, path, _WATERMARK)
+def watermark(path: str) -> datetime | None:
+    """The end of the last interval built, in UTC; None before the first. Starts no JVM."""
+    number = history.transaction_number(path, _WATERMARK)
     return None if number is None else from_micros(number)
 
 
@@ -32,7 +32,7 @@ def steps(start: datetime, until: datetime, every: timedelta) -> Iterator[Interv
         start += every
 
 
-def advance_to(spark: SparkSession, path: str, end: datetime) -> Transaction | None:
+def advance_to(path: str, end: datetime) -> Transaction | None:
     """The transaction that moves the watermark to ``end``; None where it stands there or beyond already."""
-    reached = watermark(spark, path)
+    reached = watermark(path)
     return None if reached is not None and reached >= end else Transaction(_WATERMARK, to_micros(end))

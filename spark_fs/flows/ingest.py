@@ -87,24 +87,25 @@ def conformed(frame: DataFrame, group: GroupSpec) -> DataFrame:
 
 
 def _checked_rows(rows: DataFrame, group: GroupSpec) -> Row:
-    """Count the rows, eagerly; KeyValueError when a key or event time is null or an identity comes twice."""
-    missing = [F.count_if(F.col(c).isNull()).alias(c) for c in group.identity]
+    """Count the rows, eagerly and in one job; KeyValueError when a key is null or an identity comes twice."""
+    identities = rows.groupBy(*group.identity).agg(F.count("*").alias("__rows"))
+    nulls = {c: F.sum(F.when(F.col(c).isNull(), F.col("__rows")).otherwise(0)).alias(c) for c in group.identity}
     bounds = [f(group.event_time).alias(n) for f, n in ((F.min, "__low"), (F.max, "__high"))] if group.event_time else []
-    per_identity = rows.groupBy(*group.identity).agg(F.count("*").alias("__rows"))
-    repeated = per_identity.filter("__rows > 1").select(*group.identity, "__rows").limit(EXAMPLES)
-    found = rows.agg(F.count("*").alias("__read"), *missing, *bounds).collect()[0]
-    nulls = {c: found[c] for c in group.identity if found[c]}
-    if nulls:
-        column = next(iter(nulls))
-        counts = ", ".join(f"{n} in {c!r}" for c, n in nulls.items())
+    read, most = F.sum("__rows").alias("__read"), F.max("__rows").alias("__most")
+    found = identities.agg(F.coalesce(read, F.lit(0)).alias("__read"), most, *nulls.values(), *bounds).collect()[0]
+    absent = [c for c in nulls if found[c]]
+    if absent:
+        counts = ", ".join(f"{found[c]} in {c!r}" for c in absent)
+        examples = _examples(rows.filter(F.col(absent[0]).isNull()), group)
         raise KeyValueError(
             f"Feature group {group} cannot take null keys or event times: the frame has {counts}. Nothing was written. "
-            f"Drop or fill these rows first. Examples: {_examples(rows.filter(F.col(column).isNull()), group)}"
+            f"Drop or fill these rows first. Examples: {examples}"
         )
-    if not repeated.isEmpty():
+    if (found["__most"] or 0) > 1:
+        examples = _examples(identities.filter("__rows > 1"), group)
         raise KeyValueError(
             f"The frame holds several rows of one identity ({', '.join(group.identity)}), and feature group {group} keeps "
-            f"one. Nothing was written. Decide which row to keep first. Examples: {_examples(repeated, group)}"
+            f"one. Nothing was written. Decide which row to keep first. Examples: {examples}"
         )
     return found
 

@@ -14,7 +14,7 @@ from pyspark.storagelevel import StorageLevel
 
 from spark_fs.engine.asof import micros
 from spark_fs.flows.jobs import Job
-from spark_fs.offline import delta
+from spark_fs.offline import delta, history
 from spark_fs.offline.delta import INGESTED_AT
 from spark_fs.online.store import OnlineStore, OnlineTable, online_table
 from spark_fs.spec.definitions import GroupSpec
@@ -25,7 +25,7 @@ Batches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 def sync(spark: SparkSession, group: GroupSpec, path: str, store: OnlineStore) -> Job:
     """Write the latest row of each key that changed, eagerly; the summary holds the rows written and the versions."""
     name = online_table(group, store.capabilities, {}).name
-    last, now = store.synced_version(name), delta.current_version(spark, path)
+    last, now = store.synced_version(name), history.current_version(path)
     if last is not None and last >= now:
         return Job(f"sync {name}", {"written": 0, "from_version": last, "to_version": now})
     changed = delta.read(spark, path, now) if last is None else delta.read_changes(spark, path, last + 1, now)

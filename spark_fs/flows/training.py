@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.engine.compile import compile_plan
 from spark_fs.errors import SettingsError
-from spark_fs.offline import delta
+from spark_fs.offline import delta, history
 from spark_fs.plan import JoinPlan
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import GroupRef
@@ -22,9 +22,9 @@ def read(spark: SparkSession, plan: JoinPlan, location: Location, versions: Mapp
     return compile_plan(plan, lambda g: delta.read(spark, location(g), versions and versions[g.ref]))
 
 
-def current_versions(spark: SparkSession, plan: JoinPlan, location: Location) -> dict[GroupRef, int]:
+def current_versions(plan: JoinPlan, location: Location) -> dict[GroupRef, int]:
     """The newest Delta version of each group of the plan."""
-    return {node.group.ref: delta.current_version(spark, location(node.group)) for node in plan.nodes}
+    return {node.group.ref: history.current_version(location(node.group)) for node in plan.nodes}
 
 
 def check_splits(splits: Mapping[str, Interval]) -> None:

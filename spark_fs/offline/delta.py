@@ -82,25 +82,6 @@ def merge(
         merged.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
 
 
-def current_version(spark: SparkSession, path: str) -> int:
-    """The number of the newest commit."""
-    return int(_snapshot(spark, path).version())
-
-
-def transaction_number(spark: SparkSession, path: str, app_id: str) -> int | None:
-    """The last number committed under this transaction id; None when there is none, or no table."""
-    if not exists(spark, path):
-        return None
-    found = _snapshot(spark, path).transactions().get(app_id)
-    return int(found.get()) if found.isDefined() else None
-
-
-def _snapshot(spark: SparkSession, path: str):  # type: ignore[no-untyped-def] # a JVM object; it has no Python type
-    log = spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)  # type: ignore[union-attr] # the JVM is up
-    fresh = [getattr(log, f"update$default${n}")() for n in (1, 2, 3)]
-    return log.update(*fresh)
-
-
 @contextmanager
 def _transaction(spark: SparkSession, transaction: Transaction | None) -> Iterator[None]:
     if transaction is None:

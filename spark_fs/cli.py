@@ -1,0 +1,156 @@
+"""The command line: look at a feature store and bring it online."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from spark_fs.api.project import login
+from spark_fs.errors import NotFoundError, SparkFSError
+
+if TYPE_CHECKING:
+    from spark_fs.api.feature_group import FeatureGroup
+    from spark_fs.api.feature_view import FeatureView
+    from spark_fs.api.project import FeatureStore
+
+app = typer.Typer(
+    help="Look at a feature store and bring it online.\n\nThe store is the one that SPARK_FS_CONFIG or the SPARK_FS_* "
+    "variables name, else the embedded one under ./.spark_fs.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+Config = Annotated[Path | None, typer.Option("--config", help="A settings file, in YAML.")]
+Version = Annotated[int | None, typer.Option("--version", help="The version; without it, the first.")]
+
+
+def _store(config: Path | None) -> FeatureStore:
+    return login(config).get_feature_store()
+
+
+@app.command()
+def groups(config: Config = None) -> None:
+    """List the feature groups."""
+    found = _store(config).get_feature_groups()
+    rows = [
+        [g.name, g.version, ", ".join(g.primary_key), g.event_time or "-", len(g.schema), "yes" if g.online_enabled else "-"]
+        for g in found
+    ]
+    _print(["group", "version", "primary key", "event time", "columns", "online"], rows, "No feature groups yet.")
+
+
+@app.command()
+def views(config: Config = None) -> None:
+    """List the feature views."""
+    found = _store(config).get_feature_views()
+    rows = [
+        [v.name, v.version, ", ".join(v.labels) or "-", len(v.schema), len(v.get_training_datasets())] for v in found
+    ]
+    _print(["view", "version", "labels", "features", "training datasets"], rows, "No feature views yet.")
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A feature group or a feature view.")],
+    version: Version = None,
+    commits: Annotated[int, typer.Option("--commits", min=1, help="How many of the last commits to list.")] = 5,
+    config: Config = None,
+) -> None:
+    """Show one group or view: schema, last commits.
+
+    Of a group: its columns and its last commits. Of a view: its labels, its features and its training datasets.
+    """
+    fs = _store(config)
+    names = {kind: sorted({each.name for each in found}) for kind, found in _all(fs).items()}
+    if name in names["group"]:
+        _show_group(fs.get_feature_group(name, version), commits)
+    if name in names["view"]:
+        _show_view(fs.get_feature_view(name, version))
+    if name not in names["group"] + names["view"]:
+        raise NotFoundError.named("Feature group or view", name, names["group"] + names["view"], "List them with: spark-fs groups; spark-fs views")
+
+
+def _all(fs: FeatureStore) -> dict[str, Sequence[FeatureGroup] | Sequence[FeatureView]]:
+    return {"group": fs.get_feature_groups(), "view": fs.get_feature_views()}
+
+
+def _show_group(group: FeatureGroup, limit: int) -> None:
+    console.print(f"Feature group {group.name}, version {group.version}" + (f": {group.description}" if group.description else ""))
+    console.print(f"stored in {group.location}\n", soft_wrap=True)
+    roles = {c: "primary key" for c in group.primary_key} | {str(group.event_time): "event time"}
+    _print(["column", "type", "role"], [[c, t, roles.get(c, "")] for c, t in group.schema.items()], "No schema yet: the first insert gives it.")
+    console.print()
+    rows = [[c.version, f"{c.committed_at:%Y-%m-%d %H:%M:%S}", c.operation, c.inserted, c.updated, c.deleted] for c in group.commit_details(limit)]
+    _print(["commit", "at (UTC)", "operation", "inserted", "updated", "deleted"], rows, "No commits yet.")
+
+
+def _show_view(view: FeatureView) -> None:
+    console.print(f"Feature view {view.name}, version {view.version}" + (f": {view.description}" if view.description else ""))
+    console.print(f"labels: {', '.join(view.labels) or 'none'}\n")
+    _print(["feature", "type"], list(view.schema.items()), "No features.")
+    console.print()
+    rows = [
+        [d.version, f"{d.created_at:%Y-%m-%d %H:%M:%S}", *(f"{bounds.start or '...':%Y-%m-%d} to {bounds.end or '...':%Y-%m-%d}" for bounds in d.splits.values())]
+        for d in view.get_training_datasets() if d.created_at
+    ]
+    _print(["training dataset", "at (UTC)", "train", "test"], rows, "No training datasets yet.")
+
+
+@app.command()
+def sync(
+    name: Annotated[str | None, typer.Argument(help="A feature group; without it, every online group.")] = None,
+    version: Version = None,
+    config: Config = None,
+) -> None:
+    """Bring the online tables up to their feature groups."""
+    fs = _store(config)
+    due = [fs.get_feature_group(name, version)] if name else [g for g in fs.get_feature_groups() if g.online_enabled]
+    if not due:
+        console.print("No feature group is online_enabled.")
+    for group in due:
+        with console.status(f"{group.name}, version {group.version}: starting Spark and syncing"):
+            job = group.sync_online()
+        console.print(str(job))
+
+
+@app.command()
+def jars() -> None:
+    """Print the jars for spark-submit --jars.
+
+    The first time they are resolved from Maven Central into a cache.
+    """
+    from spark_fs.offline.jars import delta_jars
+
+    typer.echo(",".join(map(str, delta_jars())))
+
+
+def _print(headings: Sequence[str], rows: Sequence[Sequence[Any]], none: str) -> None:
+    if not rows:
+        console.print(none)
+        return
+    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*map(str, row))
+    console.print(table)
+
+
+def main() -> None:
+    """Run the command; an error of ours is one line on stderr and exit code 1."""
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+    run: Callable[[], None] = app
+    try:
+        run()
+    except SparkFSError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
