@@ -1,0 +1,53 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both set up first what is not there yet.
+
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help setup java demo test check mysql-up mysql-down lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+setup: java $(READY) ## make .venv from the lock file and fetch Delta's jars; does nothing when that is done
+
+java:
+	@java="$${JAVA_HOME:+$$JAVA_HOME/bin/}java"; \
+	found=$$("$$java" -version 2>&1 | sed -n 's/.*version "\(1\.\)\{0,1\}\([0-9]*\).*/\2/p' | head -n 1); \
+	[ "$${found:-0}" -ge 17 ] || { \
+		echo "Spark needs Java 17; $${found:+$$java is version }$${found:-none was found}. Install it (Debian, Ubuntu: apt-get install openjdk-17-jre-headless) and, if several are installed, set JAVA_HOME." >&2; exit 1; }
+
+$(READY): requirements.lock pyproject.toml
+	@[ -n "$(PYTHON)" ] || { echo "spark_fs needs Python 3.11 or newer and none was found. Install it (Debian, Ubuntu: apt-get install python3.11 python3.11-venv), or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Setting up .venv (a minute or two, once)"
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --no-deps -e .
+	@$(BIN)/spark-fs jars > /dev/null
+	@touch $@
+
+demo: setup ## run the whole flow on the flights of New York, 2013
+	@$(BIN)/python jobs/flights/demo.py
+
+test: setup ## run the quick test suite
+	@$(BIN)/pytest
+
+check: setup ## ruff, mypy and the import rules
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports
+	@echo "ruff, mypy and the import rules: no complaints"
+
+mysql-up: ## start a MariaDB of our own on a free loopback port, for the online tests
+	@tests/online/mariadb up
+
+mysql-down: ## stop it
+	@tests/online/mariadb down
+
+lock: setup ## resolve requirements.lock anew from pyproject.toml
+	@$(BIN)/pip-compile --quiet --upgrade --extra demo --extra dev --generate-hashes --allow-unsafe --strip-extras \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
+
+clean: ## remove what setup and demo made
+	@rm -rf .venv .demo .spark_fs
