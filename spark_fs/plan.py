@@ -5,7 +5,7 @@ nothing runs before the whole query is known to be right.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 from spark_fs import types
@@ -15,6 +15,7 @@ from spark_fs.spec.query import Comparison, Condition, GroupRef, JoinSpec, JoinT
 from spark_fs.times import Interval
 
 Match = Literal["spine", "point_in_time", "latest", "key"]
+SPLIT = "_split"  # begins with an underscore, so no feature has this name
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,16 @@ class Output:
 
 @dataclass(frozen=True)
 class JoinPlan:
-    """A query bound to its groups. ``interval`` bounds the spine's event time, half-open."""
+    """A query bound to its groups.
+
+    splits: named intervals of the spine's event time; the result holds their rows alone, each with the name of its
+    split in the column ``SPLIT``. Without splits it holds every row and no such column.
+    """
 
     nodes: tuple[Node, ...]
     outputs: tuple[Output, ...]
     having: tuple[Condition, ...] = ()
-    interval: Interval = Interval()
+    splits: Mapping[str, Interval] = field(default_factory=dict)
 
     @property
     def spine(self) -> GroupSpec:
@@ -78,13 +83,12 @@ class JoinPlan:
         spine = self.nodes[0].group
         return tuple(o for o in self.outputs if o.source.node or o.source.column not in spine.identity)
 
-    def within(self, interval: Interval) -> Self:
-        """A copy that takes only the spine's rows of the interval."""
-        if self.spine.event_time is None and interval != Interval():
-            raise SettingsError(
-                f"Feature group {self.spine} has no event time, so {interval} selects nothing of it: leave the times out."
-            )
-        return replace(self, interval=interval)
+    def split(self, splits: Mapping[str, Interval]) -> Self:
+        """A copy with these splits; SettingsError when the spine has no event time to split by."""
+        if self.spine.event_time is None:
+            bounds = " and ".join(map(str, splits.values()))
+            raise SettingsError(f"Feature group {self.spine} has no event time, so {bounds} select nothing of it: leave the times out.")
+        return replace(self, splits=splits)
 
     def with_identity(self) -> Self:
         """A copy whose result also holds the spine's primary key and event time."""

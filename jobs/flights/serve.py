@@ -1,4 +1,7 @@
-"""Read one feature vector as a serving application does, then check it against the offline groups.
+"""Read one feature vector as a serving application does, then check it against the offline tables.
+
+No Spark session is started: the vector comes from the online store, and what it should be from the Delta tables, read
+by another library than the one that wrote them.
 
     spark-submit jobs/flights/serve.py --carrier UA --flight 1545 --origin EWR
 """
@@ -11,25 +14,28 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from deltalake import DeltaTable
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import spark_fs  # noqa: E402 # spark-submit puts this file's folder on the path, not jobs/
 from flights import groups  # noqa: E402
+from spark_fs.api.feature_group import FeatureGroup  # noqa: E402
 from spark_fs.api.project import FeatureStore  # noqa: E402
 
 
+def latest(group: FeatureGroup, **key: Any) -> dict[str, Any]:
+    """The row with the greatest event time of one key, by pandas; empty where there is none."""
+    rows = DeltaTable(group.location).to_pandas(filters=[(name, "=", value) for name, value in key.items()])
+    ordered = rows.sort_values(group.event_time) if group.event_time else rows
+    return dict(ordered[list(group.schema)].iloc[-1]) if len(rows) else {}
+
+
 def offline_latest(fs: FeatureStore, entry: dict[str, Any]) -> dict[str, Any]:
-    """The newest values that the groups hold for the entry, found by pandas alone."""
-
-    def latest(frame: pd.DataFrame, time: str | None, **key: Any) -> dict[str, Any]:
-        for name, value in key.items():
-            frame = frame[frame[name] == value]
-        return dict((frame.sort_values(time) if time else frame).iloc[-1]) if len(frame) else {}
-
-    flight = latest(groups.flight_delays(fs).read("pandas"), "sched_dep", **entry)
-    weather = latest(groups.weather(fs).read("pandas"), "observed_at", origin=entry["origin"])
-    plane = latest(groups.planes(fs).read("pandas"), None, tailnum=flight["tailnum"])
-    delays = latest(groups.carrier_delays(fs).read("pandas"), "sched_dep", origin=entry["origin"], carrier=entry["carrier"])
+    """The newest values that the offline tables hold for the entry."""
+    flight = latest(groups.flight_delays(fs), **entry)
+    weather = latest(groups.weather(fs), origin=entry["origin"])
+    plane = latest(groups.planes(fs), tailnum=flight["tailnum"])
+    delays = latest(groups.carrier_delays(fs), origin=entry["origin"], carrier=entry["carrier"])
     return plane | weather | delays | flight
 
 
@@ -40,8 +46,8 @@ def same(online: Any, offline: Any) -> bool:
 
 
 def main() -> None:
-    """Print the vector beside the offline values; exit code 1 when one differs."""
-    parser = argparse.ArgumentParser(description="Read one feature vector and check it against the offline groups.")
+    """Print the vector, naming what differs; exit code 1 when something does."""
+    parser = argparse.ArgumentParser(description="Read one feature vector and check it against the offline tables.")
     parser.add_argument("--carrier", required=True)
     parser.add_argument("--flight", required=True, type=int)
     parser.add_argument("--origin", required=True)
@@ -54,9 +60,10 @@ def main() -> None:
     vector = view.get_feature_vector(entry)
     took = time.perf_counter() - started
     offline = offline_latest(fs, entry)
-    differ = [name for name, value in zip(view.schema, vector, strict=True) if not same(value, offline.get(name))]
+    differ = {n: offline.get(n) for n, v in zip(view.schema, vector, strict=True) if not same(v, offline.get(n))}
     for name, value in zip(view.schema, vector, strict=True):
-        print(f"  {name:22} {value if value is None else round(value, 3)}{'   offline: ' + str(offline.get(name)) if name in differ else ''}")
+        shown = round(value, 3) if isinstance(value, float) else value
+        print(f"  {name:22} {shown}" + (f"   but offline it is {differ[name]}" if name in differ else ""))
     print(f"{len(vector)} features of {entry} in {took * 1e6:.0f} us; {len(differ)} differ from the offline latest")
     sys.exit(1 if differ else 0)
 

@@ -143,7 +143,7 @@ class FeatureGroup:
         """Build from the watermark on, eagerly, one interval of the length ``every`` after another up to ``until``.
 
         Each interval's rows and its watermark are one commit, so a killed run goes on where it stopped and a second
-        run does nothing. Raises SettingsError when there was no backfill to start from.
+        run does nothing. A group without event time has no past to build, so it takes one interval in all. Raises SettingsError when there was no backfill to start from.
         """
         from spark_fs.flows import incremental
         from spark_fs.times import to_utc
@@ -151,7 +151,9 @@ class FeatureGroup:
         start = self.watermark
         if start is None:
             raise SettingsError(f"Feature group {self.spec} has no watermark yet: run backfill(build, start, end) first.")
-        due = incremental.steps(start, to_utc(until), every)
+        if every <= timedelta(0):
+            raise SettingsError(f"every={every} is not a length of time: give one above zero, such as timedelta(days=1).")
+        due = incremental.steps(start, to_utc(until), every if self.event_time else None)
         return [self.backfill(build, step.start, step.end) for step in due if step.start and step.end]
 
     # -- rows out

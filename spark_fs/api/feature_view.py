@@ -97,14 +97,10 @@ class FeatureView:
         locate, plan = self._stores.location, self.query.plan()
         versions = training.current_versions(plan, locate)
         x, y = self._columns(plan, primary_key, event_time), list(self._spec.labels)
-        pairs = []
-        for interval in splits.values():
-            frame = training.read(self._stores.spark, plan.with_identity().within(interval), locate, versions)
-            whole = training.collect(frame.select(*x, *y), dataframe_type)
-            pairs.append((whole[x], whole[y]))
+        frame = training.read(self._stores.spark, plan.with_identity().split(splits), locate, versions)
+        train, test = training.collect_splits(frame, splits, dataframe_type)
         self._record(splits, versions, description)
-        (x_train, y_train), (x_test, y_test) = pairs
-        return x_train, x_test, y_train, y_test
+        return train[x], test[x], train[y], test[y]
 
     def get_training_datasets(self) -> list[TrainingDatasetSpec]:
         """The training datasets made of this view, the oldest first."""

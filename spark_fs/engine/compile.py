@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from spark_fs.engine import asof
 from spark_fs.offline.delta import INGESTED_AT
-from spark_fs.plan import JoinPlan, Node, NodeColumn
+from spark_fs.plan import SPLIT, JoinPlan, Node, NodeColumn
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import Comparison, Condition
 from spark_fs.times import Interval, to_micros
@@ -28,7 +28,8 @@ def compile_plan(plan: JoinPlan, read: Reader) -> DataFrame:
         frame = _matched(frame, plan, node, read)
     for condition in plan.having:
         frame = frame.filter(expression(condition, lambda c: _at(plan.locate(c))))
-    return frame.select(*(_at(output.source).alias(output.name) for output in plan.outputs))
+    split = [F.col(SPLIT)] if plan.splits else []
+    return frame.select(*(_at(output.source).alias(output.name) for output in plan.outputs), *split)
 
 
 def _rows(plan: JoinPlan, node: Node, read: Reader) -> DataFrame:
@@ -40,9 +41,11 @@ def _rows(plan: JoinPlan, node: Node, read: Reader) -> DataFrame:
     columns = [F.col(c).alias(_name(NodeColumn(node.index, c))) for c in plan.columns_of(node)]
     if group.event_time:
         instant = asof.micros(F.col(group.event_time), group.type_of(group.event_time))
-        if node.match == "spine":
-            frame = frame.filter(_within(plan.interval, F.col(group.event_time), instant, group))
         columns.append(instant.alias(_time(node.index)))
+        if node.match == "spine" and plan.splits:
+            held = {name: _within(i, F.col(group.event_time), instant, group) for name, i in plan.splits.items()}
+            frame = frame.filter(reduce(or_, held.values()))
+            columns.append(F.coalesce(*(F.when(inside, F.lit(name)) for name, inside in held.items())).alias(SPLIT))
     if node.match != "spine":
         columns.append(F.col(INGESTED_AT).alias(_ingested(node.index)))
     return frame.select(*columns)

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.offline import history
 from spark_fs.offline.delta import Transaction
-from spark_fs.times import Interval, from_micros, to_micros
+from spark_fs.times import MICROSECOND, Interval, from_micros, to_micros
 
 # What a pipeline gives: the rows of a group whose event time lies in [start, end), from the source.
 Builder = Callable[[SparkSession, datetime, datetime], DataFrame]
@@ -25,8 +25,12 @@ def watermark(path: str) -> datetime | None:
     return None if number is None else from_micros(number)
 
 
-def steps(start: datetime, until: datetime, every: timedelta) -> Iterator[Interval]:
-    """Consecutive half-open intervals of the length ``every`` from start; one that would pass until is left for later."""
+def steps(start: datetime, until: datetime, every: timedelta | None) -> Iterator[Interval]:
+    """Consecutive half-open intervals of the length ``every`` from start (None: the whole, at once).
+
+    One that would pass ``until`` is left for later.
+    """
+    every = every or max(until - start, MICROSECOND)
     while start + every <= until:
         yield Interval(start, start + every)
         start += every

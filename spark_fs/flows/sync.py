@@ -31,7 +31,7 @@ def sync(spark: SparkSession, group: GroupSpec, path: str, store: OnlineStore) -
     changed = delta.read(spark, path, now) if last is None else delta.read_changes(spark, path, last + 1, now)
     rows = latest(changed, group).persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        table = online_table(group, store.capabilities, _lengths(rows, group))
+        table = online_table(group, store.capabilities, _lengths(rows, group, store))
         store.ensure_table(table)
         written = _write(rows, table, store)
     finally:
@@ -49,8 +49,8 @@ def latest(rows: DataFrame, group: GroupSpec) -> DataFrame:
     return rows.groupBy(*group.primary_key).agg(newest).select("__row.*")
 
 
-def _lengths(rows: DataFrame, group: GroupSpec) -> dict[str, int]:
-    texts = [name for name, type_ in group.types.items() if type_ == "string"]
+def _lengths(rows: DataFrame, group: GroupSpec, store: OnlineStore) -> dict[str, int]:
+    texts = [name for name, type_ in group.types.items() if type_ == "string" and store.capabilities.sized_text]
     if not texts:
         return {}
     found = rows.agg(*(F.max(F.char_length(F.col(name))).alias(name) for name in texts)).collect()[0]

@@ -1,14 +1,15 @@
 """Training data of a feature view: read at fixed Delta versions, split by event time, recorded."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from spark_fs.engine.compile import compile_plan
 from spark_fs.errors import SettingsError
 from spark_fs.offline import delta, history
-from spark_fs.plan import JoinPlan
+from spark_fs.plan import SPLIT, JoinPlan
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import GroupRef
 from spark_fs.times import Interval
@@ -45,6 +46,14 @@ def collect(frame: DataFrame, dataframe_type: str) -> Frame:
     if dataframe_type == "pandas":
         return _zoned(frame)
     raise SettingsError(f"dataframe_type {dataframe_type!r} is not known: use 'spark' or 'pandas'.")
+
+
+def collect_splits(frame: DataFrame, splits: Iterable[str], dataframe_type: str) -> list[Frame]:
+    """The rows of each split, as Spark frames*, or eagerly as pandas from one run of the join."""
+    whole = collect(frame, dataframe_type)
+    if isinstance(whole, pd.DataFrame):
+        return [whole[whole[SPLIT] == name].drop(columns=SPLIT).reset_index(drop=True) for name in splits]
+    return [whole.filter(F.col(SPLIT) == name).drop(SPLIT) for name in splits]
 
 
 def _zoned(frame: DataFrame) -> pd.DataFrame:

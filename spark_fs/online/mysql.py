@@ -36,7 +36,7 @@ SQL = Statements("`", "%s", _column_type)
 class MySQLStore:
     """Tables in the database of ``mysql://user:password@host:port/database``."""
 
-    capabilities = Capabilities("mysql", max_identifier=64, parallel_writes=True)
+    capabilities = Capabilities("mysql", max_identifier=64, parallel_writes=True, sized_text=True)
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)

@@ -18,7 +18,7 @@ _WAIT = 30.0  # seconds that a writer waits for another
 class SQLiteStore:
     """Tables in the file at ``path``, made when absent."""
 
-    capabilities = Capabilities("sqlite", max_identifier=128, parallel_writes=False)
+    capabilities = Capabilities("sqlite", max_identifier=128, parallel_writes=False, sized_text=False)
 
     def __init__(self, path: str) -> None:
         self._path = path

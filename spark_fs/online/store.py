@@ -11,11 +11,16 @@ from spark_fs.spec.definitions import GroupSpec
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a store can do: its name in the type table, its longest identifier, and whether many may write at once."""
+    """What a store can do.
+
+    name: its column in the type table. max_identifier: characters of its longest table name. parallel_writes: whether
+    many may write at once. sized_text: whether a text column is declared with its length.
+    """
 
     name: str
     max_identifier: int
     parallel_writes: bool
+    sized_text: bool
 
 
 @dataclass(frozen=True)
