@@ -36,7 +36,7 @@ test: setup ## run the quick test suite
 check: setup ## ruff, mypy and the import rules
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports > .import_linter.log || { cat .import_linter.log; exit 1; }
 	@echo "ruff, mypy and the import rules: no complaints"
 
 mysql-up: ## start a MariaDB of our own on a free loopback port, for the online tests

@@ -1,6 +1,6 @@
 """Build the groups of a pipeline over an interval of event time.
 
-    spark-submit jobs/backfill.py --pipeline flights --start 2013-01-01 --end 2013-12-01
+spark-submit jobs/backfill.py --pipeline flights --start 2013-01-01 --end 2013-12-01
 """
 
 import argparse

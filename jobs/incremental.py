@@ -1,6 +1,6 @@
 """Bring the groups of a pipeline forward from their watermarks, a day at a time.
 
-    spark-submit jobs/incremental.py --pipeline flights --until 2013-12-04
+spark-submit jobs/incremental.py --pipeline flights --until 2013-12-04
 """
 
 import argparse

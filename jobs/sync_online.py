@@ -1,6 +1,6 @@
 """Push the latest rows of every online group to the online store.
 
-    spark-submit jobs/sync_online.py
+spark-submit jobs/sync_online.py
 """
 
 import spark_fs

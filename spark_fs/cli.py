@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 Config = Annotated[Path | None, typer.Option("--config", help="A settings file, in YAML.")]
+SECONDS = "%Y-%m-%d %H:%M:%S"
 Version = Annotated[int | None, typer.Option("--version", help="The version; without it, the first.")]
 
 
@@ -75,7 +76,8 @@ def show(
     if name in names["view"]:
         _show_view(fs.get_feature_view(name, version))
     if name not in names["group"] + names["view"]:
-        raise NotFoundError.named("Feature group or view", name, names["group"] + names["view"], "List them with: spark-fs groups; spark-fs views")
+        known = names["group"] + names["view"]
+        raise NotFoundError.named("Feature group or view", name, known, "List them with: spark-fs groups; spark-fs views")
 
 
 def _all(fs: FeatureStore) -> dict[str, Sequence[FeatureGroup] | Sequence[FeatureView]]:
@@ -85,10 +87,14 @@ def _all(fs: FeatureStore) -> dict[str, Sequence[FeatureGroup] | Sequence[Featur
 def _show_group(group: FeatureGroup, limit: int) -> None:
     console.print(f"Feature group {group.name}, version {group.version}" + (f": {group.description}" if group.description else ""))
     console.print(f"stored in {group.location}\n", soft_wrap=True)
-    roles = {c: "primary key" for c in group.primary_key} | {str(group.event_time): "event time"}
-    _print(["column", "type", "role"], [[c, t, roles.get(c, "")] for c, t in group.schema.items()], "No schema yet: the first insert gives it.")
+    roles = dict.fromkeys(group.primary_key, "primary key") | {str(group.event_time): "event time"}
+    columns = [[name, type_, roles.get(name, "")] for name, type_ in group.schema.items()]
+    _print(["column", "type", "role"], columns, "No schema yet: the first insert gives it.")
     console.print()
-    rows = [[c.version, f"{c.committed_at:%Y-%m-%d %H:%M:%S}", c.operation, c.inserted, c.updated, c.deleted] for c in group.commit_details(limit)]
+    rows = [
+        [c.version, f"{c.committed_at:{SECONDS}}", c.operation, c.inserted, c.updated, c.deleted]
+        for c in group.commit_details(limit)
+    ]
     _print(["commit", "at (UTC)", "operation", "inserted", "updated", "deleted"], rows, "No commits yet.")
 
 
@@ -98,10 +104,10 @@ def _show_view(view: FeatureView) -> None:
     _print(["feature", "type"], list(view.schema.items()), "No features.")
     console.print()
     rows = [
-        [d.version, f"{d.created_at:%Y-%m-%d %H:%M:%S}", *(f"{bounds.start or '...':%Y-%m-%d} to {bounds.end or '...':%Y-%m-%d}" for bounds in d.splits.values())]
-        for d in view.get_training_datasets() if d.created_at
+        [d.version, f"{d.created_at:{SECONDS}}", ", ".join(f"{name} {bounds}" for name, bounds in d.splits.items())]
+        for d in view.get_training_datasets()
     ]
-    _print(["training dataset", "at (UTC)", "train", "test"], rows, "No training datasets yet.")
+    _print(["training dataset", "at (UTC)", "splits"], rows, "No training datasets yet.")
 
 
 @app.command()

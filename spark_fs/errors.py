@@ -31,6 +31,7 @@ class InvalidNameError(SparkFSError):
 
     @classmethod
     def of(cls, kind: str, name: object) -> "InvalidNameError":
+        """The error for a name of something of this kind."""
         return cls(
             f"{kind} {name!r} is not a valid name: use lower snake case, a letter first, then letters, digits "
             "and underscores, 63 characters at most."
@@ -42,10 +43,12 @@ class NotFoundError(SparkFSError):
 
     @classmethod
     def named(cls, kind: str, name: object, known: Iterable[str], remedy: str) -> "NotFoundError":
+        """The error for a name that is none of the known ones; offers the nearest."""
         return cls(f"{kind} {name!r} does not exist{nearest(str(name), known)} {remedy}")
 
     @classmethod
     def version(cls, kind: str, name: str, version: int, known: Sequence[int]) -> "NotFoundError":
+        """The error for a version that is none of the known ones."""
         have = ", ".join(map(str, known))
         return cls(f"{kind} {name!r} has no version {version}: it has {have}. Ask for one of these.")
 

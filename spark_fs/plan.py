@@ -143,7 +143,7 @@ class _Binder:
         if join is None or parent is None:
             return Node(index, group, "spine", where=query.where)
         left, right = self._keys(group, join, parent)
-        timed = "point_in_time" if self.nodes[0].group.event_time else "latest"
+        timed: Match = "point_in_time" if self.nodes[0].group.event_time else "latest"
         return Node(
             index, group, timed if group.event_time else "key", left, right, join.join_type, join.prefix, query.where
         )
@@ -171,9 +171,8 @@ class _Binder:
         if node.match == "spine":
             return list(query.columns)
         taken = {output.name for output in self.outputs}
-        held = {*node.right_keys, node.group.event_time} & set(query.columns)
-        dropped = {c for c in held if not query.explicit or node.prefix + c in taken}
-        return [c for c in query.columns if c not in dropped]
+        held = {*node.right_keys, node.group.event_time}
+        return [c for c in query.columns if c not in held or (query.explicit and node.prefix + c not in taken)]
 
     def _check_conditions(self, query: QuerySpec, node: Node) -> None:
         for comparison in comparisons(query.where) if query.where else ():

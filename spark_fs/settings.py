@@ -34,13 +34,14 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource, **others: PydanticBaseSettingsSource,
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # pydantic's signature
+        env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # pydantic's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment first, then what was given."""
         return env_settings, init_settings
 
-    def model_post_init(self, context: Any, /) -> None:
+    def model_post_init(self, _: Any, /) -> None:
         """Fill in what follows from ``home``."""
         home = self.home.expanduser().absolute()
         derived = {

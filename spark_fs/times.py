@@ -5,13 +5,11 @@ text. Whatever comes in, an aware UTC datetime comes out.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from spark_fs.errors import SettingsError
 
 Instant = datetime | date | str
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 
 
 def to_utc(when: Instant) -> datetime:
@@ -27,16 +25,6 @@ def to_utc(when: Instant) -> datetime:
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
     raise SettingsError(f"{when!r} is not a time: give a datetime, a date or an ISO 8601 text.")
-
-
-def to_micros(when: datetime) -> int:
-    """Whole microseconds since 1970-01-01T00:00:00Z, exactly."""
-    return (when - EPOCH) // MICROSECOND
-
-
-def from_micros(micros: int) -> datetime:
-    """The instant so many microseconds after 1970-01-01T00:00:00Z."""
-    return EPOCH + timedelta(microseconds=micros)
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,25 @@ adding a row.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from spark_fs.errors import OnlineStoreError, SchemaError
-from spark_fs.times import from_micros, to_micros
 
 Codec = Callable[[Any], Any]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(when: datetime) -> int:
+    """Whole microseconds since 1970-01-01T00:00:00Z, exactly."""
+    return (when - EPOCH) // MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """The instant so many microseconds after 1970-01-01T00:00:00Z."""
+    return EPOCH + timedelta(microseconds=micros)
 
 
 def _same(value: Any) -> Any:

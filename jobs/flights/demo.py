@@ -28,7 +28,7 @@ STEPS = {
         "jobs/flights/serve.py", "--carrier", "UA", "--flight", "1545", "--origin", "EWR",
     ],
 }
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
 
 def submit(arguments: list[str]) -> int:
@@ -50,9 +50,10 @@ def summary(seconds: float) -> Table:
     """What was built, and where to look next."""
     figures = json.loads(REPORT.read_text())
     honest, plain, leak = figures["auc"].values()
+    sizes = f"{figures['train']:,} rows to train, {figures['test']:,} to test"
     rows = {
         "Feature groups": "flight_delays, weather, planes, carrier_delays (Delta tables with their history)",
-        "Feature view": f"late_arrivals, training dataset {figures['training_dataset_version']}: {figures['train']:,} rows to train, {figures['test']:,} to test",
+        "Feature view": f"late_arrivals, training dataset {figures['training_dataset_version']}: {sizes}",
         "AUC, point-in-time": f"{honest:.3f}: what the model will do in production",
         "AUC, no weather": f"{plain:.3f}: what the weather adds is the difference",
         "AUC, leaking join": f"{leak:.3f}: better on paper only, it looks into the future",

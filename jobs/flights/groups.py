@@ -57,7 +57,7 @@ def build_weather(spark: SparkSession, start: datetime, end: datetime) -> DataFr
     return _within(features.weather(source.weather(spark)), "observed_at", start, end)
 
 
-def build_planes(spark: SparkSession, start: datetime, end: datetime) -> DataFrame:
+def build_planes(spark: SparkSession, _start: datetime, _end: datetime) -> DataFrame:
     """The register as it is: planes have no event time."""
     return features.planes(source.planes(spark))
 

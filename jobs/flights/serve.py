@@ -17,10 +17,10 @@ import pandas as pd
 from deltalake import DeltaTable
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import spark_fs  # noqa: E402 # spark-submit puts this file's folder on the path, not jobs/
-from flights import groups  # noqa: E402
-from spark_fs.api.feature_group import FeatureGroup  # noqa: E402
-from spark_fs.api.project import FeatureStore  # noqa: E402
+import spark_fs  # spark-submit puts this file's folder on the path, not jobs/
+from flights import groups
+from spark_fs.api.feature_group import FeatureGroup
+from spark_fs.api.project import FeatureStore
 
 
 def latest(group: FeatureGroup, **key: Any) -> dict[str, Any]:

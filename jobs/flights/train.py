@@ -16,8 +16,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import spark_fs  # noqa: E402 # spark-submit puts this file's folder on the path, not jobs/
-from flights import groups  # noqa: E402
+import spark_fs  # spark-submit puts this file's folder on the path, not jobs/
+from flights import groups
 
 KEY = ["origin", "carrier"]
 IDENTITY = ["carrier", "flight", "origin", "sched_dep"]
@@ -64,7 +64,8 @@ def main() -> None:
         print(f"AUC {figures[name]:.3f}  {name}", flush=True)
     version = view.get_training_datasets()[-1].version
     if options.report:
-        options.report.write_text(json.dumps({"auc": figures, "training_dataset_version": version, "train": len(x_train), "test": len(x_test)}))
+        report = {"auc": figures, "training_dataset_version": version, "train": len(x_train), "test": len(x_test)}
+        options.report.write_text(json.dumps(report))
 
 
 if __name__ == "__main__":

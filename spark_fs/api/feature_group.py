@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
     from spark_fs.flows.incremental import Builder
     from spark_fs.flows.jobs import Job
-    from spark_fs.flows.training import Frame
     from spark_fs.offline.delta import Transaction
     from spark_fs.offline.history import Commit
     from spark_fs.spec.definitions import GroupSpec
@@ -143,7 +142,8 @@ class FeatureGroup:
         """Build from the watermark on, eagerly, one interval of the length ``every`` after another up to ``until``.
 
         Each interval's rows and its watermark are one commit, so a killed run goes on where it stopped and a second
-        run does nothing. A group without event time has no past to build, so it takes one interval in all. Raises SettingsError when there was no backfill to start from.
+        run does nothing. A group without event time has no past to build, so it takes one interval in all.
+        Raises SettingsError when there was no backfill to start from.
         """
         from spark_fs.flows import incremental
         from spark_fs.times import to_utc
@@ -158,7 +158,7 @@ class FeatureGroup:
 
     # -- rows out
 
-    def read(self, dataframe_type: str = "spark") -> Frame:
+    def read(self, dataframe_type: str = "spark") -> Any:
         """All rows, as a Spark DataFrame* or eagerly as pandas."""
         return self.select_all().read(dataframe_type)
 

@@ -11,7 +11,6 @@ from spark_fs.times import Interval
 
 if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
-    from spark_fs.flows.training import Frame
     from spark_fs.online.vectors import VectorReader
     from spark_fs.plan import JoinPlan
     from spark_fs.spec.definitions import TrainingDatasetSpec, ViewSpec
@@ -78,14 +77,14 @@ class FeatureView:
         primary_key: bool = False,
         event_time: bool = False,
         dataframe_type: str = "pandas",
-    ) -> tuple[Frame, Frame, Frame, Frame]:
+    ) -> tuple[Any, Any, Any, Any]:
         """Split by event time, eagerly, into ``(X_train, X_test, y_train, y_test)``.
 
         A split holds the spine's rows of start <= event time < end, in UTC; older history of the joined groups still
         counts. ``test_start`` defaults to ``train_end``. X has the columns of ``schema``, before them the spine's
-        primary key and event time where these are asked for; y has the labels. Both are read at the same Delta versions,
-        which are recorded with the bounds as a new training dataset. Raises SettingsError for an empty interval or for
-        splits that overlap.
+        primary key and event time where these are asked for; y has the labels. They are pandas DataFrames, or
+        Spark's with ``dataframe_type="spark"``, all of the same Delta versions, which are recorded with the bounds as a
+        new training dataset. Raises SettingsError for an empty interval or for splits that overlap.
         """
         from spark_fs.flows import training
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
@@ -89,7 +89,8 @@ class FeatureStore:
             return self.create_feature_group(
                 name, wanted.version, description, primary_key, partition_key, event_time, online_enabled
             )
-        _check_same(f"Feature group {found}", found, wanted, ("description", "primary_key", "partition_key", "event_time", "online_enabled"))
+        declared = ("description", "primary_key", "partition_key", "event_time", "online_enabled")
+        _check_same(f"Feature group {found}", found, wanted, declared)
         return FeatureGroup(self._stores, found)
 
     def get_feature_group(self, name: str, version: int | None = None) -> FeatureGroup:
@@ -182,8 +183,8 @@ def _view_spec(name: str, version: int, query: Query, labels: Sequence[str], des
 
 
 def _check_same(what: str, found: object, wanted: object, fields: Sequence[str]) -> None:
-    differ: Callable[[str], Any] = lambda f: getattr(found, f) != getattr(wanted, f)  # noqa: E731
-    changes = [f"{f} is {getattr(found, f)!r}, not {getattr(wanted, f)!r}" for f in filter(differ, fields)]
+    pairs = {field: (getattr(found, field), getattr(wanted, field)) for field in fields}
+    changes = [f"{field} is {is_!r}, not {asked!r}" for field, (is_, asked) in pairs.items() if is_ != asked]
     if changes:
         raise AlreadyExistsError(
             f"{what} exists already and was declared otherwise: {'; '.join(changes)}. Use the same arguments, or another version."

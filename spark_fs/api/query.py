@@ -11,7 +11,6 @@ from spark_fs.spec.query import Combination, Comparison, GroupRef, JoinSpec, Joi
 
 if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
-    from spark_fs.flows.training import Frame
     from spark_fs.plan import JoinPlan
     from spark_fs.spec.query import Condition, Operator
 
@@ -118,7 +117,7 @@ class Query:
             raise QueryError(f"A filter takes a condition such as fg['amount'] > 5, not {cond!r}.")
         return Query(self._stores, self.spec.filtered(cond.condition))
 
-    def read(self, dataframe_type: str = "spark") -> Frame:
+    def read(self, dataframe_type: str = "spark") -> Any:
         """The rows as a Spark DataFrame*, or eagerly with ``dataframe_type="pandas"``."""
         from spark_fs.flows import training
 

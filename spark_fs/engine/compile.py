@@ -16,7 +16,8 @@ from spark_fs.offline.delta import INGESTED_AT
 from spark_fs.plan import SPLIT, JoinPlan, Node, NodeColumn
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import Comparison, Condition
-from spark_fs.times import Interval, to_micros
+from spark_fs.times import Interval
+from spark_fs.types import to_micros
 
 Reader = Callable[[GroupSpec], DataFrame]
 
@@ -63,7 +64,7 @@ def _matched(frame: DataFrame, plan: JoinPlan, node: Node, read: Reader) -> Data
 
 
 def _within(interval: Interval, event_time: Column, instant: Column, group: GroupSpec) -> Column:
-    """start <= event time < end; on a timestamp it is compared as it is, so that Delta can skip files by it."""
+    """Whether start <= event time < end; on a timestamp it is compared as it is, so that Delta can skip files by it."""
     plain = group.event_time and group.type_of(group.event_time) == "timestamp"
     bounds = [F.lit(True)]
     for when, compare in ((interval.start, Column.__ge__), (interval.end, Column.__lt__)):
@@ -89,7 +90,7 @@ _COMPARE: dict[str, Callable[[Column, object], Column]] = {
     ">=": lambda c, v: c >= F.lit(v),
     "in": lambda c, v: c.isin(*v),  # type: ignore[misc] # the api made it a tuple
     "like": lambda c, v: c.like(str(v)),
-    "is_null": lambda c, v: c.isNull(),
+    "is_null": lambda c, _: c.isNull(),
 }
 
 

@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from spark_fs.errors import SchemaError
-from spark_fs.times import MICROSECOND
+from spark_fs.types import MICROSECOND
 
 _WHOLE = ("tinyint", "smallint", "int", "bigint")
 

@@ -12,7 +12,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.offline import history
 from spark_fs.offline.delta import Transaction
-from spark_fs.times import MICROSECOND, Interval, from_micros, to_micros
+from spark_fs.times import Interval
+from spark_fs.types import MICROSECOND, from_micros, to_micros
 
 # What a pipeline gives: the rows of a group whose event time lies in [start, end), from the source.
 Builder = Callable[[SparkSession, datetime, datetime], DataFrame]

@@ -55,9 +55,10 @@ def _with_first_schema(group: GroupSpec, frame: DataFrame) -> GroupSpec:
     found = sources.schema_of(frame)
     for column in found:
         check_name(f"Column of feature group {group}:", column)
-    for kind, columns in (("primary key", group.primary_key), ("partition key", group.partition_key), ("event time", (group.event_time,))):
+    times = (group.event_time,) if group.event_time else ()
+    for kind, columns in (("primary key", group.primary_key), ("partition key", group.partition_key), ("event time", times)):
         for column in columns:
-            if column is not None and column not in found:
+            if column not in found:
                 raise NotFoundError.named(f"The {kind} column of feature group {group}", column, found, "Add it to the frame.")
     checked = group.with_schema(found)
     if group.event_time and checked.type_of(group.event_time) not in types.EVENT_TIME_TYPES:

@@ -1,6 +1,7 @@
 """Training data of a feature view: read at fixed Delta versions, split by event time, recorded."""
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
@@ -20,7 +21,7 @@ Location = Callable[[GroupSpec], str]
 
 def read(spark: SparkSession, plan: JoinPlan, location: Location, versions: Mapping[GroupRef, int] | None = None) -> DataFrame:
     """The rows of the plan*, of the newest tables or of these versions of them."""
-    return compile_plan(plan, lambda g: delta.read(spark, location(g), versions and versions[g.ref]))
+    return compile_plan(plan, lambda g: delta.read(spark, location(g), versions[g.ref] if versions else None))
 
 
 def current_versions(plan: JoinPlan, location: Location) -> dict[GroupRef, int]:
@@ -31,7 +32,7 @@ def current_versions(plan: JoinPlan, location: Location) -> dict[GroupRef, int]:
 def check_splits(splits: Mapping[str, Interval]) -> None:
     """SettingsError unless each split follows the one before it without overlap."""
     named = list(splits.items())
-    for (first, before), (second, after) in zip(named, named[1:], strict=False):
+    for (first, before), (second, after) in pairwise(named):
         if before.overlaps(after):
             raise SettingsError(
                 f"The {first} split {before} and the {second} split {after} overlap: a row would be in both. "

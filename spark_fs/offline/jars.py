@@ -48,7 +48,7 @@ def _resolve(package: str, jars: list[Path]) -> None:
         command = [home / "bin" / "spark-submit", "--conf", f"spark.jars.ivy={work}", "--packages", package]
         env = os.environ | {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
         run = subprocess.run(
-            [*command, "--exclude-packages", _OTHERS, nothing], env=env, capture_output=True, text=True, check=False
+            [*map(str, command), "--exclude-packages", _OTHERS, str(nothing)], env=env, capture_output=True, text=True, check=False
         )
         found = {path.name: path for path in Path(work, "jars").glob("*.jar")}
         missing = [jar.name for jar in jars if jar.name not in found]

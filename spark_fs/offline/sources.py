@@ -25,7 +25,8 @@ def to_spark(spark: SparkSession, data: Any, declared: Mapping[str, str]) -> Dat
     if isinstance(data, pa.Table):
         return spark.createDataFrame(_castable(data, declared))
     raise SchemaError(
-        f"A {type(data).__module__}.{type(data).__qualname__} cannot be inserted: give a Spark DataFrame, a pandas DataFrame or an Arrow table."
+        f"A {type(data).__module__}.{type(data).__qualname__} cannot be inserted: give a Spark or pandas DataFrame or an "
+        "Arrow table."
     )
 
 
