@@ -1,0 +1,84 @@
+"""One Spark session, a new feature store per test, and the online stores that are there."""
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import mysql.connector
+import pandas as pd
+import pytest
+from pyspark.sql import SparkSession
+
+import spark_fs
+from spark_fs.api.feature_group import FeatureGroup
+from spark_fs.api.project import FeatureStore
+from spark_fs.offline.session import get_session
+
+ROOT = Path(__file__).parents[1]
+URL_FILE = ROOT / ".mysql" / "url"
+MYSQL = os.environ.get("SPARK_FS_TEST_MYSQL") or (URL_FILE.read_text().strip() if URL_FILE.exists() else "")
+ONLINE = ["sqlite", "mysql"] if MYSQL else ["sqlite"]
+
+
+def pytest_report_header() -> str:
+    return "online stores: sqlite" + (", mysql" if MYSQL else "; no MariaDB is up, start it with: make mysql-up")
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [n for n in os.environ if n.startswith("SPARK_FS_") and n != "SPARK_FS_JARS"]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    session = get_session({"spark.driver.memory": "3g"})
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def fs(tmp_path: Path, spark: SparkSession) -> FeatureStore:
+    """An empty store over SQLite."""
+    return spark_fs.login({"home": tmp_path}).get_feature_store()
+
+
+@pytest.fixture(params=ONLINE)
+def online_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty online store of each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/online.db"
+        return
+    database = f"t_{uuid4().hex}"
+    server = urlsplit(MYSQL)
+    options = {"host": server.hostname, "port": server.port, "user": server.username, "password": server.password}
+    with mysql.connector.connect(**options) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {database}")
+        yield f"{MYSQL}/{database}"
+        cursor.execute(f"DROP DATABASE {database}")
+
+
+@pytest.fixture
+def served(online_url: str, tmp_path: Path, spark: SparkSession) -> FeatureStore:
+    """An empty store over each online store in turn."""
+    return spark_fs.login({"home": tmp_path, "online_url": online_url}).get_feature_store()
+
+
+@pytest.fixture
+def group(fs: FeatureStore) -> Callable[..., FeatureGroup]:
+    """Make a feature group of a pandas frame: ``group("a", frame, primary_key=["k"], event_time="t")``."""
+
+    def make(name: str, frame: pd.DataFrame, **declared: object) -> FeatureGroup:
+        made = fs.create_feature_group(name, **declared)  # type: ignore[arg-type] # the test's own arguments
+        made.insert(frame)
+        return made
+
+    return make
+
+
+def at(text: str) -> datetime:
+    """An instant of 2024 in UTC, as in ``at("01-31 12:00")``."""
+    return datetime.fromisoformat(f"2024-{text}").replace(tzinfo=UTC)

@@ -1,0 +1,118 @@
+"""What a user imports and calls, as it is and what it costs."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import spark_fs
+from spark_fs.api.feature_group import FeatureGroup
+from spark_fs.api.feature_view import FeatureView
+from spark_fs.api.project import FeatureStore, Project
+from spark_fs.api.query import Feature, Filter, Query
+
+# The parameters of every public method, in their order: callers pass them by place.
+SIGNATURES = {
+    spark_fs.login: "config",
+    Project.get_feature_store: "",
+    FeatureStore.create_feature_group: "name version description primary_key partition_key event_time online_enabled",
+    FeatureStore.get_or_create_feature_group: "name version description primary_key partition_key event_time online_enabled",
+    FeatureStore.get_feature_group: "name version",
+    FeatureStore.get_feature_groups: "name",
+    FeatureStore.create_feature_view: "name query version description labels",
+    FeatureStore.get_or_create_feature_view: "name query version description labels",
+    FeatureStore.get_feature_view: "name version",
+    FeatureStore.get_feature_views: "name",
+    FeatureGroup.insert: "df operation write_options",
+    FeatureGroup.backfill: "build start end",
+    FeatureGroup.run_incremental: "build until every",
+    FeatureGroup.read: "dataframe_type",
+    FeatureGroup.select_all: "",
+    FeatureGroup.select_features: "",
+    FeatureGroup.select: "features",
+    FeatureGroup.select_except: "features",
+    FeatureGroup.commit_details: "limit",
+    FeatureGroup.sync_online: "",
+    Query.join: "sub_query on left_on right_on join_type prefix",
+    Query.filter: "cond",
+    Query.read: "dataframe_type",
+    Query.plan: "",
+    FeatureView.check: "",
+    FeatureView.train_test_split:
+        "train_start train_end test_start test_end description primary_key event_time dataframe_type",
+    FeatureView.get_training_datasets: "",
+    FeatureView.init_serving: "training_dataset_version",
+    FeatureView.get_feature_vector: "entry passed_features return_type allow_missing",
+    FeatureView.get_feature_vectors: "entry passed_features return_type allow_missing",
+    Feature.isin: "values",
+    Feature.like: "pattern",
+    Feature.is_null: "",
+}
+PUBLIC = (Project, FeatureStore, FeatureGroup, FeatureView, Query, Feature, Filter)
+
+
+def test_all_names_what_the_package_offers() -> None:
+    modules = {name for name, value in vars(spark_fs).items() if inspect.ismodule(value)} - {"errors"}
+    offered = {name for name in vars(spark_fs) if not name.startswith("_")} - modules
+    assert sorted(offered) == spark_fs.__all__
+
+
+@pytest.mark.parametrize("method", SIGNATURES, ids=lambda m: m.__qualname__)
+def test_parameters_keep_their_order(method: object) -> None:
+    assert " ".join(p for p in inspect.signature(method).parameters if p != "self") == SIGNATURES[method]  # type: ignore[arg-type]
+
+
+def test_every_public_method_is_in_the_table() -> None:
+    found = {
+        value for kind in PUBLIC for name, value in vars(kind).items() if inspect.isfunction(value) and not name.startswith("_")
+    }
+    assert found == set(SIGNATURES) - {spark_fs.login}
+
+
+def in_a_new_process(code: str, *arguments: str) -> str:
+    run = subprocess.run([sys.executable, "-W", "error", "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_import_and_login_load_neither_spark_nor_pandas(tmp_path: Path) -> None:
+    code = """
+import sys, spark_fs
+spark_fs.login({"home": sys.argv[1]}).get_feature_store()
+print(sorted({"pyspark", "pandas", "pyarrow", "numpy", "sqlalchemy", "mysql"} & set(sys.modules)))
+"""
+    assert in_a_new_process(code, str(tmp_path)) == "[]\n"
+
+
+def test_a_vector_is_served_without_spark(fs: FeatureStore, tmp_path: Path) -> None:
+    group = fs.create_feature_group("clicks", primary_key=["user"], event_time="at", online_enabled=True)
+    group.insert(pd.DataFrame({"user": [1, 1], "at": pd.to_datetime(["2024-01-01", "2024-01-02"]), "n": [3, 4]}))
+    fs.create_feature_view("clicks", group.select_all())
+    group.sync_online()
+    code = """
+import sys, spark_fs
+view = spark_fs.login({"home": sys.argv[1]}).get_feature_store().get_feature_view("clicks", 1)
+view.init_serving()
+print(view.get_feature_vector({"user": 1}), sorted({"pyspark", "delta", "pandas", "pyarrow"} & set(sys.modules)))
+"""
+    assert in_a_new_process(code, str(tmp_path)) == "[4] []\n"
+
+
+def test_looking_at_a_store_starts_no_jvm(fs: FeatureStore, tmp_path: Path) -> None:
+    group = fs.create_feature_group("clicks", primary_key=["user"])
+    group.insert(pd.DataFrame({"user": [1], "n": [3]}))
+    code = """
+import sys, spark_fs
+from pyspark import SparkContext
+group = spark_fs.login({"home": sys.argv[1]}).get_feature_store().get_feature_group("clicks", 1)
+print(group.schema, len(group.commit_details()), group.watermark, group.select_all().plan().schema, SparkContext._gateway)
+"""
+    found = in_a_new_process(code, str(tmp_path))
+    assert found == "{'user': 'bigint', 'n': 'bigint'} 1 None {'user': 'bigint', 'n': 'bigint'} None\n"
+
+
+def test_an_active_session_is_used_as_it_is(spark: object, fs: FeatureStore) -> None:
+    assert fs._stores.spark is spark

@@ -1,0 +1,109 @@
+"""The type table, row by row, and what follows from it."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spark_fs import types
+from spark_fs.errors import OnlineStoreError, SchemaError
+
+DESIGNED = [  # Arrow type, feature type, MySQL column, SQLite column
+    (pa.bool_(), "boolean", "TINYINT(1)", "INTEGER"),
+    (pa.int8(), "tinyint", "TINYINT", "INTEGER"),
+    (pa.int16(), "smallint", "SMALLINT", "INTEGER"),
+    (pa.uint8(), "smallint", "SMALLINT", "INTEGER"),
+    (pa.int32(), "int", "INT", "INTEGER"),
+    (pa.uint16(), "int", "INT", "INTEGER"),
+    (pa.int64(), "bigint", "BIGINT", "INTEGER"),
+    (pa.uint32(), "bigint", "BIGINT", "INTEGER"),
+    (pa.uint64(), "decimal", "DECIMAL(20,0)", "TEXT"),
+    (pa.float32(), "float", "FLOAT", "REAL"),
+    (pa.float64(), "double", "DOUBLE", "REAL"),
+    (pa.decimal128(10, 2), "decimal", "DECIMAL(20,0)", "TEXT"),
+    (pa.timestamp("us", "UTC"), "timestamp", "DATETIME(6)", "INTEGER"),
+    (pa.timestamp("ns"), "timestamp", "DATETIME(6)", "INTEGER"),
+    (pa.date32(), "date", "DATE", "TEXT"),
+    (pa.string(), "string", "VARCHAR", "TEXT"),
+    (pa.binary(), "binary", "BLOB", "BLOB"),
+]
+
+
+@pytest.mark.parametrize(("arrow", "feature", "mysql", "sqlite"), DESIGNED, ids=lambda v: str(v))
+def test_each_type_has_its_place_in_each_store(arrow: pa.DataType, feature: str, mysql: str, sqlite: str) -> None:
+    full = "decimal(20,0)" if feature == "decimal" else feature
+    assert types.from_arrow(str(arrow)) == feature
+    assert types.storage(full, "mysql").column == mysql
+    assert types.storage(full, "sqlite").column == sqlite
+
+
+def test_a_type_without_a_row_is_refused() -> None:
+    with pytest.raises(SchemaError, match=r"Type array<int> cannot be served online from sqlite: use one of boolean, "):
+        types.storage("array<int>", "sqlite")
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "safe"),
+    [
+        ("int", "bigint", True), ("bigint", "int", False), ("int", "double", True), ("bigint", "double", False),
+        ("float", "double", True), ("double", "float", False), ("int", "string", False), ("void", "string", True),
+        ("decimal(10,2)", "decimal(12,3)", True), ("decimal(10,2)", "decimal(10,3)", False),
+        ("array<int>", "array<int>", True), ("array<int>", "array<bigint>", False),
+    ],
+)
+def test_only_what_keeps_every_value_widens(found: str, wanted: str, safe: bool) -> None:
+    assert types.widens(found, wanted) is safe
+
+
+VALUES = {
+    "boolean": st.booleans(),
+    "bigint": st.integers(-(2**63), 2**63 - 1),
+    "double": st.floats(allow_nan=False),
+    "decimal(38,10)": st.decimals(-(10**20), 10**20, places=10),
+    "timestamp": st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)),
+    "date": st.dates(date(1000, 1, 1)),
+    "string": st.text(),
+    "binary": st.binary(),
+}
+
+
+@pytest.mark.parametrize("type_", VALUES)
+@given(data=st.data())
+def test_a_value_decodes_as_it_was_encoded(type_: str, data: st.DataObject) -> None:
+    value = data.draw(VALUES[type_])
+    for store in ("sqlite", "mysql"):
+        storage = types.storage(type_, store)
+        if store == "mysql" and value in (float("inf"), float("-inf")):
+            continue
+        assert storage.decode(storage.encode(value)) == value
+    assert types.holds(type_, value)
+
+
+def test_sqlite_keeps_not_a_number() -> None:
+    storage = types.storage("double", "sqlite")
+    found = storage.decode(storage.encode(float("nan")))
+    assert found != found
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_mysql_refuses_what_it_cannot_hold(value: float) -> None:
+    with pytest.raises(OnlineStoreError, match=f"MySQL cannot hold the value {value}: replace NaN and infinities by null"):
+        types.storage("double", "mysql").encode(value)
+
+
+@pytest.mark.parametrize(("type_", "value"), [("int", True), ("int", 1.5), ("string", 1), ("boolean", 1), ("timestamp", "2024")])
+def test_a_value_of_another_type_is_not_held(type_: str, value: object) -> None:
+    assert not types.holds(type_, value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1, 1.5, "a", True, None, datetime(2024, 1, 1, tzinfo=UTC) + timedelta(microseconds=1), date(2024, 1, 1), Decimal("1.10"),
+     ("a", date(2024, 1, 1))],
+    ids=repr,
+)
+def test_a_literal_survives_json(value: object) -> None:
+    assert types.from_literal(types.literal(value)) == value
