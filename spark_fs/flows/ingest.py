@@ -35,8 +35,9 @@ def insert(
     """
     frame = sources.to_spark(spark, data, group.types)
     checked = group if group.features else _with_first_schema(group, frame)
-    rows = conformed(frame, checked).persist(StorageLevel.MEMORY_AND_DISK)
+    rows = conformed(frame, checked)
     try:
+        rows.persist(StorageLevel.MEMORY_AND_DISK)  # which plans it already, and may fail
         found = _checked_rows(rows, checked)
         if not group.features:
             save_schema(checked)
