@@ -112,6 +112,11 @@ def from_arrow(arrow_type: str) -> str | None:
     return _BY_ARROW.get(base(arrow_type))
 
 
+def plain(value: Any) -> Any:
+    """The Python value of a NumPy scalar; any other value as it is."""
+    return value.item() if hasattr(value, "dtype") and hasattr(value, "item") else value
+
+
 def holds(spark_type: str, value: object) -> bool:
     """Whether a Python value is one of the type."""
     if isinstance(value, bool):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -46,25 +47,26 @@ def fs(tmp_path: Path, spark: SparkSession) -> FeatureStore:
     return spark_fs.login({"home": tmp_path}).get_feature_store()
 
 
-@pytest.fixture(params=ONLINE)
-def online_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty online store of each kind."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/online.db"
+@contextmanager
+def online_store(kind: str, home: Path) -> Iterator[FeatureStore]:
+    """An empty store over an empty online store of one kind."""
+    if kind == "sqlite":
+        yield spark_fs.login({"home": home}).get_feature_store()
         return
     database = f"t_{uuid4().hex}"
     server = urlsplit(MYSQL)
     options = {"host": server.hostname, "port": server.port, "user": server.username, "password": server.password}
     with mysql.connector.connect(**options) as connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {database}")
-        yield f"{MYSQL}/{database}"
+        yield spark_fs.login({"home": home, "online_url": f"{MYSQL}/{database}"}).get_feature_store()
         cursor.execute(f"DROP DATABASE {database}")
 
 
-@pytest.fixture
-def served(online_url: str, tmp_path: Path, spark: SparkSession) -> FeatureStore:
+@pytest.fixture(params=ONLINE)
+def served(request: pytest.FixtureRequest, tmp_path: Path, spark: SparkSession) -> Iterator[FeatureStore]:  # noqa: ARG001 # a session
     """An empty store over each online store in turn."""
-    return spark_fs.login({"home": tmp_path, "online_url": online_url}).get_feature_store()
+    with online_store(request.param, tmp_path) as store:
+        yield store
 
 
 @pytest.fixture

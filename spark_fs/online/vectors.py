@@ -54,6 +54,7 @@ class VectorReader:
         """
         if not entries:
             return []
+        entries = [{name: types.plain(value) for name, value in entry.items()} for entry in entries]
         for number, entry in enumerate(entries):
             self._check(entry, passed[number])
         parameters = [value for number, entry in enumerate(entries) for value in self._parameters(number, entry)]
