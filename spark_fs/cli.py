@@ -87,7 +87,8 @@ def _all(fs: FeatureStore) -> dict[str, Sequence[FeatureGroup] | Sequence[Featur
 def _show_group(group: FeatureGroup, limit: int) -> None:
     console.print(f"Feature group {group.name}, version {group.version}" + (f": {group.description}" if group.description else ""))
     console.print(f"stored in {group.location}\n", soft_wrap=True)
-    roles = dict.fromkeys(group.primary_key, "primary key") | {str(group.event_time): "event time"}
+    roles = dict.fromkeys(group.partition_key, "partition key") | dict.fromkeys(group.primary_key, "primary key")
+    roles[str(group.event_time)] = "event time"
     columns = [[name, type_, roles.get(name, "")] for name, type_ in group.schema.items()]
     _print(["column", "type", "role"], columns, "No schema yet: the first insert gives it.")
     console.print()

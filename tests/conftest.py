@@ -63,7 +63,7 @@ def online_store(kind: str, home: Path) -> Iterator[FeatureStore]:
 
 
 @pytest.fixture(params=ONLINE)
-def served(request: pytest.FixtureRequest, tmp_path: Path, spark: SparkSession) -> Iterator[FeatureStore]:  # noqa: ARG001 # a session
+def served(request: pytest.FixtureRequest, tmp_path: Path, spark: SparkSession) -> Iterator[FeatureStore]:  # a session
     """An empty store over each online store in turn."""
     with online_store(request.param, tmp_path) as store:
         yield store

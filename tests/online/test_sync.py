@@ -8,10 +8,11 @@ import pyarrow as pa
 import pytest
 
 import spark_fs
-from conftest import at
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import NotFoundError, OnlineStoreError, SettingsError
+
+from conftest import at
 
 
 def rows(*given: tuple[int, str, int]) -> pd.DataFrame:
@@ -142,7 +143,7 @@ def test_a_server_that_is_not_there_is_named_without_its_password(fs: FeatureSto
 
 def test_a_name_with_no_room_for_its_version_is_refused_when_it_is_created(served: FeatureStore) -> None:
     if served._stores.online.capabilities.max_identifier < 65:
-        with pytest.raises(SettingsError, match="its table 'a+_1' has 65 characters and mysql takes 64. Choose a shorter name"):
+        with pytest.raises(SettingsError, match=r"its table 'a+_1' has 65 characters and mysql takes 64. Choose a shorter name"):
             served.create_feature_group("a" * 63, primary_key=["k"], online_enabled=True)
         assert served.get_feature_groups() == []
     assert served.create_feature_group("a" * 62, primary_key=["k"], online_enabled=True).version == 1

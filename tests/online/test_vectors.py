@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
-from conftest import ONLINE, online_store
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import KeyValueError, NotFoundError, QueryError, SettingsError, SparkFSError
+
+from conftest import ONLINE, online_store
 
 DAY = pd.to_datetime(["2024-01-01"], utc=True)[0]
 

@@ -15,11 +15,11 @@ GROUP = GroupRef("flights", 1)
 
 @pytest.mark.parametrize("name", ["Flights", "1st", "a-b", "a b", "", "a" * 64, "a;drop table b", "é", "_a", 5, None, "a\n"], ids=repr)
 def test_a_name_that_is_no_plain_identifier_is_refused(name: str) -> None:
-    with pytest.raises(InvalidNameError, match="Feature group .* is not a valid name: use lower snake case"):
+    with pytest.raises(InvalidNameError, match=r"Feature group .* is not a valid name: use lower snake case"):
         GroupSpec(name, 1, primary_key=("k",))
-    with pytest.raises(InvalidNameError, match="Primary key column .* is not a valid name"):
+    with pytest.raises(InvalidNameError, match=r"Primary key column .* is not a valid name"):
         GroupSpec("a", 1, primary_key=(name,))
-    with pytest.raises(InvalidNameError, match="Feature view .* is not a valid name"):
+    with pytest.raises(InvalidNameError, match=r"Feature view .* is not a valid name"):
         ViewSpec(name, 1, QuerySpec(GROUP, ()))
 
 

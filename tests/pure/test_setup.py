@@ -37,7 +37,7 @@ def test_an_older_java_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_no_java_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SetupError, match="Spark needs Java 17 and none was found by PATH. Install Java 17"):
+    with pytest.raises(SetupError, match=r"Spark needs Java 17 and none was found by PATH. Install Java 17"):
         require_java()
 
 

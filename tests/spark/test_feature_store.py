@@ -30,11 +30,11 @@ def test_no_version_means_the_first_with_a_warning_when_there_are_more(fs: Featu
 
 def test_what_does_not_exist_is_named_with_the_nearest(fs: FeatureStore) -> None:
     fs.create_feature_group("weather", primary_key=["k"])
-    with pytest.raises(NotFoundError, match="Feature group 'wether' does not exist; did you mean 'weather'?"):
+    with pytest.raises(NotFoundError, match=r"Feature group 'wether' does not exist; did you mean 'weather'\?"):
         fs.get_feature_group("wether")
-    with pytest.raises(NotFoundError, match="Feature group 'weather' has no version 4: it has 1."):
+    with pytest.raises(NotFoundError, match=r"Feature group 'weather' has no version 4: it has 1."):
         fs.get_feature_group("weather", 4)
-    with pytest.raises(NotFoundError, match="Feature view 'late' does not exist; there are none yet."):
+    with pytest.raises(NotFoundError, match=r"Feature view 'late' does not exist; there are none yet."):
         fs.get_feature_view("late")
     with pytest.raises(InvalidNameError, match="'My Group' is not a valid name"):
         fs.create_feature_group("My Group", primary_key=["k"])
@@ -81,6 +81,6 @@ def test_a_view_keeps_its_query_and_labels(group: Callable[..., FeatureGroup], f
     assert fs.get_or_create_feature_view("v", query, labels=["y"]).version == 1
     with pytest.raises(AlreadyExistsError, match=r"Feature view 'v' version 1 exists already and was declared otherwise: labels is"):
         fs.get_or_create_feature_view("v", query, labels=["v"])
-    with pytest.raises(NotFoundError, match="Label 'z' does not exist; .*Labels are columns of the query"):
+    with pytest.raises(NotFoundError, match=r"Label 'z' does not exist; .*Labels are columns of the query"):
         fs.create_feature_view("w", query, labels=["z"])
     assert [v.name for v in fs.get_feature_views()] == ["v"]

@@ -1,6 +1,5 @@
 """The pipeline of jobs/ over the whole year, beside pandas on the package's own files."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,8 +9,9 @@ from pyspark.sql import SparkSession
 
 import spark_fs
 from flights import features, groups, source
-from oracles import merge_asof, same_rows
 from spark_fs.api.project import FeatureStore
+
+from oracles import merge_asof, same_rows
 
 START, END = "2013-01-01", "2014-01-02"  # in UTC the last departures of the year are on the first of January
 
@@ -122,12 +122,12 @@ def test_the_jobs_run_by_hand_find_nothing_left_to_do(year: FeatureStore) -> Non
 
 
 @pytest.fixture(scope="module")
-def serving(year: FeatureStore) -> Iterator[FeatureStore]:
+def serving(year: FeatureStore) -> FeatureStore:
     """The year, with its view and its online tables."""
     groups.delay_view(year)
     for group in year.get_feature_groups():
         group.sync_online()
-    yield year
+    return year
 
 
 def test_vectors_are_the_offline_latest(serving: FeatureStore) -> None:

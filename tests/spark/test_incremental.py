@@ -9,11 +9,12 @@ from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from conftest import at
-from oracles import same_rows
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import SettingsError
+
+from conftest import at
+from oracles import same_rows
 
 
 @pytest.fixture

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from oracles import same_rows
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import InvalidNameError, KeyValueError, NotFoundError, SchemaError, SettingsError, SparkFSError
+
+from oracles import same_rows
 
 DAY = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-03"], utc=True)
 FIRST = pd.DataFrame({"k": [1, 1, 2], "at": DAY, "v": [1.0, 2.0, 3.0]})
@@ -112,7 +113,8 @@ def test_every_type_comes_back_as_it_went_in(fs: FeatureStore) -> None:
     }
     full, empty = (row.asDict(recursive=True) for row in typed.read().orderBy("k").collect())
     wanted: dict[str, Any] = TYPED.slice(0, 1).to_pylist()[0] | {"f32": float(np.float32(0.1))}
-    assert np.isnan(full.pop("f64")) and np.isnan(wanted.pop("f64"))
+    assert np.isnan(full.pop("f64"))
+    assert np.isnan(wanted.pop("f64"))
     assert full == wanted
     assert {value for name, value in empty.items() if name != "k"} == {None}
 
@@ -189,7 +191,7 @@ def test_a_first_frame_that_is_refused_leaves_no_table(fs: FeatureStore, frame: 
 def test_a_frame_that_fails_while_it_is_read_writes_nothing(clicks: FeatureGroup, spark: SparkSession) -> None:
     before = versions(clicks)
     broken = spark.createDataFrame(FIRST).selectExpr("k", "at", "cast(raise_error('the source is gone') as double) as v")
-    with pytest.raises(SparkFSError, match="Nothing was inserted into feature group 'clicks' version 1: reading the frame failed: .*the source is gone"):
+    with pytest.raises(SparkFSError, match=r"Nothing was inserted into feature group 'clicks' version 1: reading the frame failed: .*the source is gone"):
         clicks.insert(broken)
     assert versions(clicks) == before
 

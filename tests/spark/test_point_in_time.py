@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import at
-from oracles import duckdb_asof, last_before, same_rows
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
+
+from conftest import at
+from oracles import duckdb_asof, last_before, same_rows
 
 Make = Callable[..., FeatureGroup]
 

@@ -5,12 +5,13 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from conftest import at
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.spec.query import GroupRef
+
+from conftest import at
 
 DAYS = pd.date_range("2024-01-01", periods=6, tz="UTC")
 

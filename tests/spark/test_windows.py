@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
-from conftest import at
 from spark_fs.engine.windows import Events, rolling
 from spark_fs.errors import SchemaError
+
+from conftest import at
 
 WINDOWS = {"4h": timedelta(hours=4), "24h": timedelta(hours=24)}
 

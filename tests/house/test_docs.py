@@ -1,0 +1,42 @@
+"""The documents say what is true."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from spark_fs.api.feature_group import FeatureGroup
+from spark_fs.api.feature_view import FeatureView
+from spark_fs.api.project import FeatureStore
+from spark_fs.api.query import Query
+from spark_fs.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_examples_of_the_readme_run(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), {})
+    assert examples
+
+
+def test_the_readme_names_every_setting() -> None:
+    table = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert table == list(Settings.model_fields)
+
+
+def test_architecture_names_every_room() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text().split("## The rooms")[1].split("A room imports")[0]
+    rooms = {path.stem for path in (ROOT / "spark_fs").iterdir() if not path.name.startswith("_") and path.suffix in ("", ".py")}
+    assert rooms - {"py"} == {name for name in rooms if re.search(rf"\b{name}\b", text)}
+
+
+def test_the_changelog_names_what_users_call() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    called = [name for kind in (FeatureStore, FeatureGroup, FeatureView, Query) for name in vars(kind) if not name.startswith("_")]
+    properties = {name for kind in (FeatureGroup, FeatureView, Query) for name, value in vars(kind).items() if isinstance(value, property)}
+    unsaid = {name for name in called if not re.search(rf"\b{name}\b", text)} - properties
+    assert unsaid <= {"check", "plan", "spec"}

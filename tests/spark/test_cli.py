@@ -1,0 +1,108 @@
+"""The command line, as it prints."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from spark_fs import cli
+from spark_fs.api.feature_group import FeatureGroup
+from spark_fs.api.project import FeatureStore
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run spark-fs with arguments on this test's store; returns what it prints, line ends trimmed."""
+
+    def run(*arguments: str) -> str:
+        monkeypatch.setenv("SPARK_FS_HOME", str(tmp_path))
+        monkeypatch.setattr(sys, "argv", ["spark-fs", *arguments])
+        with pytest.raises(SystemExit, match=r"^0$"):
+            cli.main()
+        return re.sub(r" +\n", "\n", capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture
+def clicks(fs: FeatureStore) -> FeatureGroup:
+    """A group of two commits and a view with a training dataset."""
+    group = fs.create_feature_group("clicks", description="what was clicked", primary_key=["k"], partition_key=["part"], event_time="t", online_enabled=True)
+    days = pd.to_datetime(["2024-01-01", "2024-01-02"], utc=True)
+    group.insert(pd.DataFrame({"k": [1, 2], "t": days, "part": ["p", "q"], "n": [1.0, 2.0]}))
+    group.insert(pd.DataFrame({"k": [1], "t": days[:1], "part": ["p"], "n": [5.0]}))
+    view = fs.create_feature_view("numbers", group.select(["n"]), labels=["n"], description="all of them")
+    view.train_test_split(train_end="2024-01-02")
+    return group
+
+
+def test_an_empty_store_says_so(run: Run) -> None:
+    assert run("groups") == "No feature groups yet.\n"
+    assert run("views") == "No feature views yet.\n"
+    assert run("sync") == "No feature group is online_enabled.\n"
+
+
+def test_groups_and_views_are_listed(run: Run, clicks: FeatureGroup) -> None:
+    assert run("groups") == (
+        "group   version  primary key  event time  columns  online\n"
+        "clicks  1        k            t           4        yes\n"
+    )
+    assert run("views") == (
+        "view     version  labels  features  training datasets\n"
+        "numbers  1        n       0         1\n"
+    )
+
+
+def test_a_group_is_shown_with_its_schema_and_commits(run: Run, clicks: FeatureGroup) -> None:
+    shown = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "<time>", run("show", "clicks"))
+    assert shown == (
+        "Feature group clicks, version 1: what was clicked\n"
+        f"stored in {clicks.location}\n\n"
+        "column  type       role\n"
+        "k       bigint     primary key\n"
+        "t       timestamp  event time\n"
+        "part    string     partition key\n"
+        "n       double\n\n"
+        "commit  at (UTC)             operation  inserted  updated  deleted\n"
+        "1       <time>  MERGE      0         1        0\n"
+        "0       <time>  WRITE      2         0        0\n"
+    )
+    assert "\n0 " not in run("show", "clicks", "--commits", "1")
+
+
+def test_a_view_is_shown_with_its_training_datasets(run: Run, clicks: FeatureGroup) -> None:
+    shown = run("show", "numbers")
+    assert "Feature view numbers, version 1: all of them\nlabels: n\n" in shown
+    assert "train [..., 2024-01-02T00:00:00+00:00), test [2024-01-02T00:00:00+00:00, ...)" in shown
+
+
+def test_a_sync_says_what_it_wrote(run: Run, clicks: FeatureGroup) -> None:
+    assert run("sync", "clicks").splitlines()[-1] == "sync clicks_1: written 2, from version None, to version 1"
+    assert run("sync").splitlines()[-1] == "sync clicks_1: written 0, from version 1, to version 1"
+
+
+def test_help_says_what_each_command_does(run: Run) -> None:
+    said = run("--help")
+    for line in ("List the feature groups.", "List the feature views.", "Show one group or view", "Bring the online tables up to their feature groups."):
+        assert line in said
+
+
+def test_an_error_is_one_line_and_exit_code_1(tmp_path: Path, clicks: FeatureGroup) -> None:
+    program = str(Path(sys.executable).with_name("spark-fs"))
+    found = subprocess.run(
+        [program, "show", "click"], env={"SPARK_FS_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True
+    )
+    assert (found.returncode, found.stdout) == (1, "")
+    assert found.stderr == (
+        "error: Feature group or view 'click' does not exist; did you mean 'clicks'? List them with: spark-fs groups; spark-fs views\n"
+    )
+
+
+def test_the_jars_are_there(run: Run) -> None:
+    assert all(Path(jar).exists() for jar in run("jars").strip().split(","))
