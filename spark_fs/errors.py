@@ -9,6 +9,7 @@
     +-- QueryError          a query that cannot be bound to its groups
     +-- SettingsError       a setting, option or argument outside its domain
     +-- SetupError          a part of the machine that is missing: Java, a jar, an extra
+    +-- ConflictError       another writer was faster, time and again
     +-- OnlineStoreError    the online database refused or could not be reached
 
 Each message says what was wrong, with the value, and what to do. ``retryable`` tells a scheduler
@@ -75,6 +76,12 @@ class SettingsError(SparkFSError):
 
 class SetupError(SparkFSError):
     """Something the machine lacks."""
+
+
+class ConflictError(SparkFSError):
+    """Another writer changed the table at the same time; nothing was written."""
+
+    retryable = True
 
 
 class OnlineStoreError(SparkFSError):

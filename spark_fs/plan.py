@@ -32,7 +32,8 @@ class Node:
 
     match: ``spine`` for the leftmost; ``point_in_time`` for the greatest event time not after the spine's;
     ``latest`` for the greatest of all, when the spine has no event time; ``key`` for a group without event time.
-    left_keys: the columns, of nodes before this one, that equal right_keys of this one.
+    left_keys: the columns, of nodes before this one, that equal right_keys of this one. as_of: the Delta version to read;
+    None: the newest.
     """
 
     index: int
@@ -43,6 +44,7 @@ class Node:
     join_type: JoinType = "left"
     prefix: str = ""
     where: Condition | None = None
+    as_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -141,11 +143,12 @@ class _Binder:
     def _node(self, query: QuerySpec, group: GroupSpec, join: JoinSpec | None, parent: Node | None) -> Node:
         index = len(self.nodes)
         if join is None or parent is None:
-            return Node(index, group, "spine", where=query.where)
+            return Node(index, group, "spine", where=query.where, as_of=query.as_of)
         left, right = self._keys(group, join, parent)
         timed: Match = "point_in_time" if self.nodes[0].group.event_time else "latest"
         return Node(
-            index, group, timed if group.event_time else "key", left, right, join.join_type, join.prefix, query.where
+            index, group, timed if group.event_time else "key", left, right, join.join_type, join.prefix, query.where,
+            query.as_of,
         )
 
     def _keys(self, group: GroupSpec, join: JoinSpec, parent: Node) -> tuple[tuple[NodeColumn, ...], tuple[str, ...]]:

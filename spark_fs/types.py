@@ -90,6 +90,55 @@ _BY_ARROW = {name: row.spark for row in TYPES for name in row.arrow}
 EVENT_TIME_TYPES = ("timestamp", "date", "bigint", "int")
 # Arrow types that have no Spark type of their own: the one they are cast to, which holds every value.
 ARROW_CASTS = {"uint8": "int16", "uint16": "int32", "uint32": "int64", "halffloat": "float", "dictionary": "string"}
+# Other names that callers use for a type.
+ALIASES = {"bool": "boolean", "byte": "tinyint", "short": "smallint", "integer": "int", "long": "bigint", "real": "float", "str": "string"}
+
+
+def parse(text: str) -> str:
+    """The feature type that a text names, as Spark writes it; SchemaError when it names none."""
+    found, rest = _parsed(re.sub(r"\s+", "", text) if isinstance(text, str) else "", text)
+    if rest:
+        raise _unknown(text)
+    return found
+
+
+def _parsed(written: str, whole: str) -> tuple[str, str]:
+    """The type at the beginning of what is written, and what follows it."""
+    head = re.match(r"\w*", written)[0]  # type: ignore[index] # it matches the empty text at least
+    name, rest = head.lower(), written[len(head):]
+    name = ALIASES.get(name, name)
+    if name == "decimal" and (sizes := re.match(r"\((\d+),(\d+)\)", rest)):
+        if not (0 < int(sizes[1]) <= 38 and int(sizes[2]) <= int(sizes[1])):
+            raise _unknown(whole)
+        return name + sizes[0], rest[len(sizes[0]):]
+    if name in ("array", "map", "struct") and rest.startswith("<"):
+        return _nested(name, rest[1:], whole)
+    if name not in BY_NAME or name == "decimal":
+        raise _unknown(whole)
+    return name, rest
+
+
+def _nested(name: str, rest: str, whole: str) -> tuple[str, str]:
+    """A type of other types, from behind its opening bracket on."""
+    parts: list[str] = []
+    mark = ","
+    while mark == ",":
+        label = re.match(r"\w+:" if name == "struct" else "", rest)
+        if label is None:
+            raise _unknown(whole)
+        inner, rest = _parsed(rest[label.end():], whole)
+        parts.append(label[0] + inner)
+        mark, rest = rest[:1], rest[1:]
+    if mark != ">" or len(parts) != {"array": 1, "map": 2}.get(name, len(parts)):
+        raise _unknown(whole)
+    return f"{name}<{','.join(parts)}>", rest
+
+
+def _unknown(text: object) -> SchemaError:
+    return SchemaError(
+        f"{text!r} is not a feature type: use {', '.join(name for name in BY_NAME if name != 'decimal')}, decimal(precision,scale) "
+        "with a precision of at most 38, array<type>, map<type,type> or struct<name:type,...>."
+    )
 
 
 def base(spark_type: str) -> str:

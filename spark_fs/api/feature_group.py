@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
     from spark_fs.flows.incremental import Builder
     from spark_fs.flows.jobs import Job
-    from spark_fs.offline.delta import Transaction
     from spark_fs.offline.history import Commit
+    from spark_fs.offline.staging import Transaction
     from spark_fs.spec.definitions import GroupSpec
+    from spark_fs.spec.options import WriteOptions
     from spark_fs.times import Instant
 
 
@@ -99,24 +100,31 @@ class FeatureGroup:
     ) -> tuple[Job, None]:
         """Insert a Spark or pandas DataFrame or an Arrow table, eagerly, as one commit or not at all.
 
-        A row replaces the one of the same primary key and event time (``upsert``, the one operation there is). The
-        first frame fixes the schema. In a pandas frame NaN and NaT are null; times without a zone are UTC. Returns the
-        job, whose ``summary`` counts the rows read, inserted, updated, unchanged and set_aside, and None in the place
-        of a validation report. Raises SchemaError with every difference from the group's columns, and KeyValueError,
-        with a count and five examples, for null keys or event times and for identities that come twice.
-        """
-        if operation != "upsert":
-            raise SettingsError(f"operation {operation!r} is not known: use 'upsert'.")
-        if write_options:
-            raise SettingsError(f"write_options {', '.join(map(repr, write_options))} are not known: leave them out.")
-        return self._insert(df, None), None
+        ``upsert``: a row replaces the one of the same primary key and event time. ``insert`` appends without looking
+        for it, for callers who vouch for their rows; where two rows of one identity are there all the same, the one
+        ingested last is the row. The first frame fixes the schema. In a pandas frame NaN and NaT are null; times
+        without a zone are UTC.
 
-    def _insert(self, df: Any, transaction: Transaction | None) -> Job:
+        write_options: ``keep`` ("first" or "last") with ``order_by`` (a column; the order of a pandas frame or an Arrow table
+        serves without it) says which of several rows of one identity in the frame is the row; the others are set aside.
+        ``batch_id``: the same id a second time writes nothing.
+
+        Returns the job, whose ``summary`` counts the rows read, inserted, updated, unchanged and set_aside (all 0 for a
+        batch that was written before), and None in the place of a validation report. Raises SchemaError with every
+        difference from the group's columns; KeyValueError, with a count and five examples, for null keys or event times and
+        for identities that come twice; ConflictError when other writers were faster time and again.
+        """
+        from spark_fs.spec.options import WriteOptions
+
+        return self._insert(df, WriteOptions.of(operation, write_options), None), None
+
+    def _insert(self, df: Any, options: WriteOptions | None, transaction: Transaction | None) -> Job:
         from spark_fs.flows import ingest
+        from spark_fs.spec.options import WriteOptions
 
         stores = self._stores
         self._spec, job = ingest.insert(
-            stores.spark, self.spec, self.location, df, stores.catalog.save_schema, transaction
+            stores.spark, self.spec, self.location, df, stores.catalog.save_group, options or WriteOptions(), transaction
         )
         return job
 
@@ -136,7 +144,7 @@ class FeatureGroup:
         from spark_fs.times import to_utc
 
         low, high = to_utc(start), to_utc(end)
-        return self._insert(build(self._stores.spark, low, high), incremental.advance_to(self.location, high))
+        return self._insert(build(self._stores.spark, low, high), None, incremental.advance_to(self.location, high))
 
     def run_incremental(self, build: Builder, until: Instant, every: timedelta = timedelta(days=1)) -> list[Job]:
         """Build from the watermark on, eagerly, one interval of the length ``every`` after another up to ``until``.

@@ -48,8 +48,8 @@ class Catalog:
                     "or leave version out to create the next one."
                 ) from None
 
-    def save_schema(self, group: GroupSpec) -> None:
-        """Save the schema of an existing group."""
+    def save_group(self, group: GroupSpec) -> None:
+        """Save what changed of an existing group: its schema, what is noted of it."""
         table = FEATURE_GROUPS.c
         with self._begin() as connection:
             connection.execute(

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.offline import history
-from spark_fs.offline.delta import Transaction
+from spark_fs.offline.staging import Transaction
 from spark_fs.times import Interval
 from spark_fs.types import MICROSECOND, from_micros, to_micros
 

@@ -3,71 +3,68 @@
 from collections.abc import Callable
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from spark_fs import types
-from spark_fs.errors import KeyValueError, NotFoundError, SchemaError, SparkFSError
+from spark_fs.engine import layout
+from spark_fs.errors import KeyValueError, NotFoundError, SchemaError, SettingsError, SparkFSError
 from spark_fs.flows.jobs import Job
 from spark_fs.offline import delta, sources
-from spark_fs.offline.delta import INGESTED_AT, Bounds, Transaction
+from spark_fs.offline.delta import INGESTED_AT
+from spark_fs.offline.staging import DeltaTransaction, Staged, Transaction
 from spark_fs.spec.definitions import GroupSpec, check_name
+from spark_fs.spec.options import WriteOptions
 
 EXAMPLES = 5
-_CHANGE = "__change"
+_ORDER = "__order"
+Counts = dict[str, int]
 
 
 def insert(
-    spark: SparkSession,
-    group: GroupSpec,
-    path: str,
-    data: Any,
-    save_schema: Callable[[GroupSpec], None],
-    transaction: Transaction | None = None,
+    spark: SparkSession, group: GroupSpec, path: str, data: Any, save: Callable[[GroupSpec], None],
+    options: WriteOptions, transaction: Transaction | None = None,
 ) -> tuple[GroupSpec, Job]:
-    """Upsert the frame into the group's table, eagerly; returns the group with its schema, and the job.
+    """Write the frame into the group's table, eagerly; returns the group with its schema, and the job.
 
-    A row of the frame replaces the row of the same identity, adds a new one, or, where the table holds the same
-    values already, writes nothing. ``save_schema`` keeps the schema of a first frame before its rows are written,
+    Upserted, a row replaces the row of the same identity, adds a new one, or, where the table holds the same
+    values already, writes nothing. ``save`` keeps the schema of a first frame before its rows are written,
     so a killed first insert leaves a group without rows and never rows without a schema.
     """
-    frame = sources.to_spark(spark, data, group.types)
-    checked = group if group.features else _with_first_schema(group, frame)
-    rows = conformed(frame, checked)
+    if options.batch_id is not None:
+        transaction = Transaction(f"spark_fs.batch.{options.batch_id}", 1)
+    by_order = options.keep is not None and options.order_by is None
+    frame = sources.to_spark(spark, data, group.types, _ORDER if by_order else None)
+    checked = group if group.features else with_first_schema(group, frame.drop(_ORDER))
+    checked = checked.vouched_for() if options.operation == "insert" else checked
+    rows = conformed(frame.drop(_ORDER), checked)
+    dropped = 0
     try:
-        rows.persist(StorageLevel.MEMORY_AND_DISK)  # which plans it already, and may fail
-        found = _checked_rows(rows, checked)
-        if not group.features:
-            save_schema(checked)
-        summary = _write(rows, found, checked, path, transaction)
-    except PySparkException as error:
+        if options.keep is not None:
+            frame.persist(StorageLevel.MEMORY_AND_DISK)
+            read = frame.count()
+            rows = conformed(_kept(frame, checked, options).drop(_ORDER), checked)
+            dropped = read - rows.count()
+        summary = _Insert(spark, checked, path, options, transaction).run(rows, lambda: save(checked) if checked != group else None)
+    except (PySparkException, Py4JJavaError) as error:
         raise SparkFSError(
-            f"Nothing was inserted into feature group {group}: reading the frame failed: {_reason(error)}"
+            f"Nothing was inserted into feature group {group}: reading or writing the frame failed: {delta.reason(error)}"
         ) from error
     finally:
-        rows.unpersist()
-    return checked, Job(f"insert {group.name}_{group.version}", summary)
+        frame.unpersist()
+    summary["read"] += dropped
+    return checked, Job(f"insert {group.name}_{group.version}", summary | {"set_aside": dropped})
 
 
-def _with_first_schema(group: GroupSpec, frame: DataFrame) -> GroupSpec:
+def with_first_schema(group: GroupSpec, frame: DataFrame) -> GroupSpec:
     """The group with the frame's schema; its declared columns must be there and its event time be a time."""
     found = sources.schema_of(frame)
     for column in found:
         check_name(f"Column of feature group {group}:", column)
-    times = (group.event_time,) if group.event_time else ()
-    for kind, columns in (("primary key", group.primary_key), ("partition key", group.partition_key), ("event time", times)):
-        for column in columns:
-            if column not in found:
-                raise NotFoundError.named(f"The {kind} column of feature group {group}", column, found, "Add it to the frame.")
-    checked = group.with_schema(found)
-    if group.event_time and checked.type_of(group.event_time) not in types.EVENT_TIME_TYPES:
-        raise SchemaError(
-            f"Event time {group.event_time!r} of feature group {group} is {found[group.event_time]}: it must be one of "
-            f"{', '.join(types.EVENT_TIME_TYPES)}."
-        )
-    return checked
+    return group.with_schema(found)
 
 
 def conformed(frame: DataFrame, group: GroupSpec) -> DataFrame:
@@ -82,90 +79,126 @@ def conformed(frame: DataFrame, group: GroupSpec) -> DataFrame:
     ]
     if wrong:
         raise SchemaError(
-            f"The frame does not fit feature group {group}: {'; '.join(wrong)}. Nothing was written. "
-            "Correct the frame, or create a new version of the group for the new schema."
+            f"The frame does not fit feature group {group}: {'; '.join(wrong)}. Nothing was written. Correct the frame, add new "
+            "columns with append_features first, or create a new version of the group for the new schema."
         )
     return frame.select(*(F.col(name).cast(type_) for name, type_ in wanted.items()))
 
 
-def _checked_rows(rows: DataFrame, group: GroupSpec) -> Row:
-    """Count the rows, eagerly and in one job; KeyValueError when a key is null or an identity comes twice."""
-    identities = rows.groupBy(*group.identity).agg(F.count("*").alias("__rows"))
-    nulls = {c: F.sum(F.when(F.col(c).isNull(), F.col("__rows")).otherwise(0)).alias(c) for c in group.identity}
-    bounds = [f(group.event_time).alias(n) for f, n in ((F.min, "__low"), (F.max, "__high"))] if group.event_time else []
-    read, most = F.sum("__rows").alias("__read"), F.max("__rows").alias("__most")
-    found = identities.agg(F.coalesce(read, F.lit(0)).alias("__read"), most, *nulls.values(), *bounds).collect()[0]
-    absent = [c for c in nulls if found[c]]
+def _kept(frame: DataFrame, group: GroupSpec, options: WriteOptions) -> DataFrame:
+    """Of several rows* of one identity the first or last by the order; those that are equal in it all stay, to be refused."""
+    order = options.order_by or _ORDER
+    if order not in frame.columns:
+        if options.order_by is None:
+            raise SettingsError(
+                f"write_options keep={options.keep!r} needs order_by beside it: the rows of a Spark DataFrame have no order of their own."
+            )
+        raise NotFoundError.named("Column order_by", order, frame.columns, "Order by a column of the frame.")
+    by = F.col(order).asc_nulls_last() if options.keep == "first" else F.col(order).desc_nulls_last()
+    rank = F.rank().over(Window.partitionBy(*group.identity).orderBy(by))
+    return frame.withColumn("__rank", rank).filter(F.col("__rank") == 1).drop("__rank")
+
+
+class _Insert:
+    """One insert: its rows are staged once, then committed as often as other writers make it necessary."""
+
+    def __init__(
+        self, spark: SparkSession, group: GroupSpec, path: str, options: WriteOptions, transaction: Transaction | None
+    ) -> None:
+        self.spark, self.group, self.path = spark, group, path
+        self.transaction, self.looks = transaction, options.operation == "upsert"
+        self.note = {"operation": options.operation} | ({"batch_id": options.batch_id} if options.batch_id else {})
+        self.layout = layout.of(group)
+
+    def run(self, rows: DataFrame, before_first: Callable[[], None]) -> Counts:
+        begun = DeltaTransaction(self.spark, self.path)
+        if begun.repeats(self.transaction):
+            return _counted(0)
+        laid_out = layout.laid_out(rows.withColumn(INGESTED_AT, F.current_timestamp()), self.group)
+        if begun.is_new:
+            begun.create(laid_out, self.layout)
+        staged = begun.stage(laid_out)
+        used = False
+        try:
+            check_rows(staged, self.group)
+            before_first()
+            summary, used = delta.retried(self.spark, self.path, lambda now: self._land(now, staged, laid_out), begun)
+            return summary
+        finally:
+            if not used:
+                staged.discard()
+
+    def _land(self, begun: DeltaTransaction, staged: Staged, rows: DataFrame) -> tuple[Counts, bool]:
+        """Commit in the one way that the rows need; says also whether the staged files are part of the table now."""
+        if begun.repeats(self.transaction):
+            return _counted(0), False
+        if begun.is_new:
+            begun.create(rows, self.layout)
+        found = self._overlap(staged) if self.looks and staged.rows and not begun.is_new else (0, 0)
+        matched, changed = found
+        counts = _counted(staged.rows, staged.rows - matched)
+        if changed:
+            pruned = layout.pruned(staged, self.group, "t.")
+            merged = delta.merge(staged.frame, self.path, self.group.identity, pruned, self._differs(), self.transaction, self.note)
+            return _counted(staged.rows, *merged), False
+        if matched < staged.rows or self.transaction or begun.is_new:
+            if self.looks:
+                begun.reads_all()
+            fresh = self._stage_fresh(begun, staged) if matched else staged
+            files = fresh.files if fresh.rows else None
+            begun.commit(files, self.layout, self.transaction, self.note | {"inserted": counts["inserted"]})
+        return counts, not matched and bool(staged.rows)
+
+    def _overlap(self, staged: Staged) -> tuple[int, int]:
+        """How many of the rows the table holds already, and how many of these with other values."""
+        held = delta.read(self.spark, self.path).filter(layout.pruned(staged, self.group))
+        if not held.inputFiles():
+            return 0, 0
+        keys = list(self.group.identity)
+        mine, theirs = (f.select(*keys, self._fingerprint().alias(n)) for f, n in ((staged.frame, "__mine"), (held, "__theirs")))
+        both = mine.join(theirs, on=keys).agg(F.count("*"), F.count_if(F.col("__mine") != F.col("__theirs"))).collect()[0]
+        return both[0], both[1]
+
+    def _stage_fresh(self, begun: DeltaTransaction, staged: Staged) -> Staged:
+        held = delta.read(self.spark, self.path).filter(layout.pruned(staged, self.group)).select(*self.group.identity)
+        fresh = staged.frame.join(held, on=list(self.group.identity), how="left_anti").select(*staged.frame.columns)
+        return begun.stage(layout.laid_out(fresh, self.group))
+
+    def _fingerprint(self) -> Column:
+        others = [c for c in self.group.types if c not in self.group.identity]
+        return F.xxhash64(F.lit(0), *(layout.comparable(F.col(c), self.group.type_of(c)) for c in others))
+
+    def _differs(self) -> Column:
+        others = [c for c in self.group.types if c not in self.group.identity]
+        pairs = [[layout.comparable(F.col(f"{side}.`{c}`"), self.group.type_of(c)) for c in others] for side in "ts"]
+        return ~F.struct(F.lit(0), *pairs[0]).eqNullSafe(F.struct(F.lit(0), *pairs[1]))
+
+
+def _counted(read: int, inserted: int = 0, updated: int = 0) -> Counts:
+    return {"read": read, "inserted": inserted, "updated": updated, "unchanged": read - inserted - updated}
+
+
+def check_rows(staged: Staged, group: GroupSpec) -> None:
+    """KeyValueError when a key or event time is null or an identity comes twice, eagerly, from the staged files."""
+    absent = {c: staged.nulls[c] for c in group.identity if staged.nulls.get(c)}
     if absent:
-        counts = ", ".join(f"{found[c]} in {c!r}" for c in absent)
-        examples = _examples(rows.filter(F.col(absent[0]).isNull()), group)
+        counts = ", ".join(f"{count} in {c!r}" for c, count in absent.items())
+        examples = _examples(staged.frame.filter(F.col(next(iter(absent))).isNull()), group)
         raise KeyValueError(
             f"Feature group {group} cannot take null keys or event times: the frame has {counts}. Nothing was written. "
             f"Drop or fill these rows first. Examples: {examples}"
         )
-    if (found["__most"] or 0) > 1:
-        examples = _examples(identities.filter("__rows > 1"), group)
+    hashed = staged.frame.groupBy(F.xxhash64(*group.identity)).count().filter("count > 1")
+    if hashed.isEmpty():
+        return
+    examples = _examples(staged.frame.groupBy(*group.identity).count().filter("count > 1"), group)
+    if examples:
         raise KeyValueError(
             f"The frame holds several rows of one identity ({', '.join(group.identity)}), and feature group {group} keeps "
-            f"one. Nothing was written. Decide which row to keep first. Examples: {examples}"
+            f"one. Nothing was written. Decide with write_options={{'keep': 'last', 'order_by': column}}. Examples: {examples}"
         )
-    return found
 
 
 def _examples(rows: DataFrame, group: GroupSpec) -> str:
     shown = rows.select(*group.identity).limit(EXAMPLES).collect()
     return "; ".join(", ".join(f"{c}={row[c]!r}" for c in group.identity) for row in shown)
-
-
-def _write(rows: DataFrame, found: Row, group: GroupSpec, path: str, transaction: Transaction | None) -> dict[str, int]:
-    spark = rows.sparkSession
-    read = found["__read"]
-    stamped = rows.withColumn(INGESTED_AT, F.current_timestamp())
-    if not delta.exists(spark, path):
-        if read or transaction:
-            delta.append(_laid_out(stamped, group), path, group.partition_key, transaction)
-        return _summary(read, inserted=read)
-    bounds = Bounds(group.event_time, found["__low"], found["__high"]) if group.event_time else None
-    changes = _changes(rows, delta.read(spark, path), group, bounds).persist(StorageLevel.MEMORY_AND_DISK)
-    try:
-        counts = {row[_CHANGE]: row["count"] for row in changes.groupBy(_CHANGE).count().collect()}
-        fresh, changed = counts.get("inserted", 0), counts.get("updated", 0)
-        needed = changes.filter(F.col(_CHANGE) != "unchanged").drop(_CHANGE).withColumn(INGESTED_AT, F.current_timestamp())
-        if changed:
-            delta.merge(needed, path, group.identity, bounds, transaction)
-        elif fresh or transaction:
-            delta.append(_laid_out(needed, group), path, group.partition_key, transaction)
-    finally:
-        changes.unpersist()
-    return _summary(read, inserted=fresh, updated=changed)
-
-
-def _changes(rows: DataFrame, table: DataFrame, group: GroupSpec, bounds: Bounds | None) -> DataFrame:
-    """The rows*, each marked inserted, updated or unchanged by what the table holds of its identity."""
-    if bounds and bounds.low is not None:
-        table = table.filter(F.col(bounds.column).between(bounds.low, bounds.high))
-    others = [c for c in group.types if c not in group.identity]
-    held = table.select(*group.identity, F.struct(F.lit(1), *others).alias("__held"))
-    same: Column = F.col("__held").eqNullSafe(F.struct(F.lit(1), *(rows[c] for c in others)))
-    change = F.when(F.col("__held").isNull(), "inserted").when(same, "unchanged").otherwise("updated")
-    return rows.join(held, on=list(group.identity), how="left").select(*(rows[c] for c in group.types), change.alias(_CHANGE))
-
-
-def _laid_out(rows: DataFrame, group: GroupSpec) -> DataFrame:
-    """One file per partition, not one per task and partition."""
-    return rows.repartition(*group.partition_key) if group.partition_key else rows.coalesce(_files(rows))
-
-
-def _files(rows: DataFrame) -> int:
-    return int(rows.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1)
-
-
-def _summary(read: int, inserted: int, updated: int = 0) -> dict[str, int]:
-    return {
-        "read": read, "inserted": inserted, "updated": updated,
-        "unchanged": read - inserted - updated, "set_aside": 0,
-    }
-
-
-def _reason(error: PySparkException) -> str:
-    return str(error).splitlines()[0]

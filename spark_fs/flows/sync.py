@@ -28,7 +28,7 @@ def sync(spark: SparkSession, group: GroupSpec, path: str, store: OnlineStore) -
     last, now = store.synced_version(name), history.current_version(path)
     if last is not None and last >= now:
         return Job(f"sync {name}", {"written": 0, "from_version": last, "to_version": now})
-    changed = delta.read(spark, path, now) if last is None else delta.read_changes(spark, path, last + 1, now)
+    changed = delta.read(spark, path, now) if last is None else _written(delta.read_changes(spark, path, last + 1, now))
     rows = latest(changed, group).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         table = online_table(group, store.capabilities, _lengths(rows, group, store))
@@ -38,6 +38,10 @@ def sync(spark: SparkSession, group: GroupSpec, path: str, store: OnlineStore) -
         rows.unpersist()
     store.set_synced_version(name, now)
     return Job(f"sync {name}", {"written": written, "from_version": last, "to_version": now})
+
+
+def _written(changes: DataFrame) -> DataFrame:
+    return changes.filter(F.col("_change_type").isin("insert", "update_postimage"))
 
 
 def latest(rows: DataFrame, group: GroupSpec) -> DataFrame:

@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_fs.engine.compile import compile_plan
+from spark_fs.engine.layout import latest_ingested
 from spark_fs.errors import SettingsError
 from spark_fs.offline import delta, history
 from spark_fs.plan import SPLIT, JoinPlan
@@ -21,7 +22,12 @@ Location = Callable[[GroupSpec], str]
 
 def read(spark: SparkSession, plan: JoinPlan, location: Location, versions: Mapping[GroupRef, int] | None = None) -> DataFrame:
     """The rows of the plan*, of the newest tables or of these versions of them."""
-    return compile_plan(plan, lambda g: delta.read(spark, location(g), versions[g.ref] if versions else None))
+
+    def rows(group: GroupSpec) -> DataFrame:
+        table = delta.read(spark, location(group), versions[group.ref] if versions else None)
+        return latest_ingested(table, group, delta.INGESTED_AT) if group.vouched else table
+
+    return compile_plan(plan, rows)
 
 
 def current_versions(plan: JoinPlan, location: Location) -> dict[GroupRef, int]:

@@ -1,40 +1,33 @@
-"""Reads and writes of the Delta tables: the only module that touches them.
+"""Reads and writes of the Delta tables: this module and ``staging`` are the only ones that touch them.
 
 Every table holds one column beyond the group's own, the instant of ingestion; between two rows of one identity
 the one ingested last is the row. The change data feed is on from the first commit, since the sync reads it.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import reduce
 from operator import and_
-from threading import Lock
-from typing import Any, NamedTuple
+from threading import RLock
+from typing import Any, TypeVar
 
 from delta.tables import DeltaTable
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_fs.errors import SparkFSError
+from spark_fs.errors import ConflictError, SparkFSError
+from spark_fs.offline.staging import DeltaTransaction, Transaction
 
+T = TypeVar("T")
+ATTEMPTS = 30
 INGESTED_AT = "_ingested_at"
-_WRITES = Lock()  # the transaction id of a commit is a setting of the session, so one write at a time sets it
-
-
-class Bounds(NamedTuple):
-    """The least and greatest value of a column, both included."""
-
-    column: str
-    low: Any
-    high: Any
-
-
-class Transaction(NamedTuple):
-    """An id and a number committed with the data; a number not above the last one writes nothing."""
-
-    app_id: str
-    number: int
+_WRITE = "spark.databricks.delta."
+_SETTINGS = RLock()  # what a commit carries is set on the session, so one write at a time sets it
 
 
 def exists(spark: SparkSession, path: str) -> bool:
@@ -45,63 +38,132 @@ def exists(spark: SparkSession, path: str) -> bool:
 def read(spark: SparkSession, path: str, version: int | None = None) -> DataFrame:
     """The table*, at one of its versions or the newest; ingestion time included."""
     reader = spark.read.format("delta")
-    return (reader if version is None else reader.option("versionAsOf", version)).load(path)
+    with translated(path, "read"):
+        return (reader if version is None else reader.option("versionAsOf", version)).load(path)
 
 
 def read_changes(spark: SparkSession, path: str, first: int, last: int) -> DataFrame:
-    """The rows* inserted or updated by the versions first to last, both included, with ``_commit_version``."""
+    """What the versions first to last did*, both included: rows with ``_change_type``, ``_commit_version`` and ``_commit_timestamp``."""
     feed = spark.read.format("delta").option("readChangeFeed", "true")
-    changes = feed.option("startingVersion", first).option("endingVersion", last).load(path)
-    return changes.filter(F.col("_change_type").isin("insert", "update_postimage"))
-
-
-def append(
-    frame: DataFrame, path: str, partition_by: Sequence[str] = (), transaction: Transaction | None = None
-) -> None:
-    """Append the frame as one commit, eagerly; creates the table when it is absent."""
-    spark = frame.sparkSession
-    writer = frame.write.format("delta").mode("append").partitionBy(*partition_by)
-    with _transaction(spark, transaction), _translated(path):
-        writer.option("delta.enableChangeDataFeed", "true").save(path)
+    with translated(path, "read"):
+        return feed.option("startingVersion", first).option("endingVersion", last).load(path)
 
 
 def merge(
-    frame: DataFrame, path: str, keys: Sequence[str], bounds: Bounds | None, transaction: Transaction | None = None
-) -> None:
-    """Replace the rows of the same keys and append the others as one commit, eagerly.
+    frame: DataFrame, path: str, keys: Sequence[str], pruned: Column, changed: Column,
+    transaction: Transaction | None, metadata: Mapping[str, Any],
+) -> tuple[int, int]:
+    """Replace the rows of the same keys that ``changed``, append the others, as one commit, eagerly.
 
-    ``bounds`` hold for every row that may be replaced, so that Delta leaves the other files alone.
+    ``pruned`` holds for every row ``t`` of the table that may be replaced, so that Delta leaves the other files alone.
+    ``frame`` must give the same rows each time it is read. Returns how many rows were inserted and updated.
     """
     spark = frame.sparkSession
-    matched = [F.col(f"t.`{key}`") == F.col(f"s.`{key}`") for key in keys]
-    if bounds:
-        matched.append(F.col(f"t.`{bounds.column}`").between(bounds.low, bounds.high))
-    target = DeltaTable.forPath(spark, path).alias("t")
-    with _transaction(spark, transaction), _translated(path):
-        merged = target.merge(frame.alias("s"), reduce(and_, matched))
-        merged.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+    with _committing(spark, transaction, metadata):
+        target = DeltaTable.forPath(spark, path).alias("t")
+        merged = target.merge(frame.alias("s"), reduce(and_, [*_same(keys), pruned]))
+        done = merged.whenMatchedUpdateAll(changed).whenNotMatchedInsertAll().execute().collect()
+    return int(done[0]["num_inserted_rows"]), int(done[0]["num_updated_rows"])
+
+
+def delete(frame: DataFrame, path: str, keys: Sequence[str], metadata: Mapping[str, Any]) -> int:
+    """Delete the rows that have one of the frame's keys, as one commit, eagerly; returns how many there were."""
+    spark = frame.sparkSession
+    with _committing(spark, None, metadata):
+        target = DeltaTable.forPath(spark, path).alias("t")
+        done = target.merge(frame.alias("s"), reduce(and_, _same(keys))).whenMatchedDelete().execute().collect()
+    return int(done[0]["num_deleted_rows"])
+
+
+def _same(keys: Sequence[str]) -> list[Column]:
+    return [F.col(f"t.`{key}`") == F.col(f"s.`{key}`") for key in keys]
+
+
+def add_columns(spark: SparkSession, path: str, types: Mapping[str, str], metadata: Mapping[str, Any]) -> None:
+    """Add nullable columns to the table, as one commit, eagerly."""
+    columns = ", ".join(f"{_quoted(name)} {type_}" for name, type_ in types.items())
+    with _committing(spark, None, metadata), translated(path, "change"):
+        spark.sql(f"ALTER TABLE delta.{_quoted(path)} ADD COLUMNS ({columns})")
+
+
+def optimize(spark: SparkSession, path: str, cluster_by: Sequence[str]) -> Mapping[str, int]:
+    """Rewrite small files into large ones, clustered by these columns, eagerly; the rows stay as they are."""
+    with _committing(spark, None, {"operation": "optimize"}), translated(path, "compaction"):
+        done = DeltaTable.forPath(spark, path).optimize().executeZOrderBy(*cluster_by).collect()[0]["metrics"]
+    return {"files_added": done["numFilesAdded"], "files_removed": done["numFilesRemoved"]}
+
+
+def vacuum(spark: SparkSession, path: str, retention_hours: float) -> None:
+    """Delete the files that no version younger than this needs, eagerly."""
+    check = "retentionDurationCheck.enabled"
+    with _set(spark, {check: "false"}), translated(path, "clean-up"):
+        DeltaTable.forPath(spark, path).vacuum(retention_hours)
 
 
 @contextmanager
-def _transaction(spark: SparkSession, transaction: Transaction | None) -> Iterator[None]:
-    if transaction is None:
+def _committing(spark: SparkSession, transaction: Transaction | None, metadata: Mapping[str, Any]) -> Iterator[None]:
+    """What the next commit carries; the source of a MERGE is not copied first, since ours never changes."""
+    given = {"commitInfo.userMetadata": json.dumps(metadata), "merge.materializeSource": "none"}
+    if transaction:
+        given |= {"write.txnAppId": transaction.app_id, "write.txnVersion": str(transaction.number)}
+    with _set(spark, given):
         yield
-        return
-    prefix = "spark.databricks.delta.write."
-    with _WRITES:
-        spark.conf.set(prefix + "txnAppId", transaction.app_id)
-        spark.conf.set(prefix + "txnVersion", transaction.number)
+
+
+@contextmanager
+def _set(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
+    with _SETTINGS:
+        before = {name: spark.conf.get(_WRITE + name, None) for name in settings}
+        for name, value in settings.items():
+            spark.conf.set(_WRITE + name, value)
         try:
             yield
         finally:
-            spark.conf.unset(prefix + "txnAppId")
-            spark.conf.unset(prefix + "txnVersion")
+            for name, old in before.items():
+                if old is None:
+                    spark.conf.unset(_WRITE + name)
+                else:
+                    spark.conf.set(_WRITE + name, old)
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
 
 
 @contextmanager
-def _translated(path: str) -> Iterator[None]:
+def translated(path: str, what: str) -> Iterator[None]:
+    """Turn Spark's and Delta's errors into ours: ConflictError where another writer was faster, else SparkFSError."""
     try:
         yield
-    except PySparkException as error:
-        reason = str(error).splitlines()[0]
-        raise SparkFSError(f"The write to {path} failed and the table is as it was: {reason}") from error
+    except (PySparkException, Py4JJavaError) as error:
+        if _is_conflict(error):
+            raise ConflictError(f"Another writer changed the table at {path} at the same time: {reason(error)}") from error
+        raise SparkFSError(f"The {what} of the table at {path} failed and the table is as it was: {reason(error)}") from error
+
+
+def retried(spark: SparkSession, path: str, commit: Callable[[DeltaTransaction], T], first: DeltaTransaction | None = None) -> T:
+    """Commit, eagerly; where another writer was faster, again on a transaction that sees its rows, after a growing pause."""
+    for attempt in range(ATTEMPTS):
+        with suppress(ConflictError), translated(path, "write"):
+            return commit(DeltaTransaction(spark, path) if attempt or first is None else first)
+        time.sleep(random.uniform(0, min(2.0, 0.05 * 2**attempt)))
+    raise ConflictError(
+        f"Other writers changed the table at {path} {ATTEMPTS} times while this write was tried; nothing of it was written. Run it again."
+    )
+
+
+def _is_conflict(error: Exception) -> bool:
+    if isinstance(error, Py4JJavaError):
+        name = error.java_exception.getClass().getName()
+        return str(name).startswith("io.delta.exceptions.") or name.endswith("FileAlreadyExistsException")
+    return type(error).__module__.startswith("delta.exceptions")  # its classes share no root of their own
+
+
+def reason(error: Exception) -> str:
+    """The first line of what Spark or Delta says, of the innermost cause that says something."""
+    if isinstance(error, Py4JJavaError):
+        cause = error.java_exception
+        while cause.getCause() is not None:
+            cause = cause.getCause()
+        return f"{cause.getClass().getSimpleName()}: {str(cause.getMessage()).splitlines()[0]}"
+    return str(error).splitlines()[0]

@@ -5,25 +5,28 @@ The log holds one JSON file per commit, named by its number; checkpoints sum up 
 """
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pyarrow.parquet as pq
 from pyarrow import fs
 
 from spark_fs.errors import NotFoundError
+from spark_fs.times import Instant, to_utc
+from spark_fs.types import from_micros
 
-_COUNTS = {
-    "WRITE": {"inserted": "numOutputRows"},
-    "MERGE": {"inserted": "numTargetRowsInserted", "updated": "numTargetRowsUpdated", "deleted": "numTargetRowsDeleted"},
-}
+NO_TABLE = -1  # the version of a table that does not exist yet
 
 
 @dataclass(frozen=True)
 class Commit:
-    """One commit: its number, its instant (UTC), what it did, and how many rows it inserted, updated and deleted."""
+    """One commit: its number, its instant (UTC), what it did, how many rows it inserted, updated and deleted, and its batch.
+
+    operation: "upsert", "insert", "delete", "append_features" or "optimize"; of another writer, Delta's own word for it.
+    """
 
     version: int
     committed_at: datetime
@@ -31,6 +34,7 @@ class Commit:
     inserted: int = 0
     updated: int = 0
     deleted: int = 0
+    batch_id: str | None = None
 
 
 def commits(path: str, limit: int) -> list[Commit]:
@@ -41,11 +45,53 @@ def commits(path: str, limit: int) -> list[Commit]:
 
 
 def current_version(path: str) -> int:
-    """The number of the newest commit; NotFoundError when there is no table."""
-    found = _Log(path).commits
-    if not found:
-        raise NotFoundError(f"There is no Delta table at {path}: insert its first rows.")
-    return max(found)
+    """The number of the newest commit; ``NO_TABLE`` before the first."""
+    return max(_Log(path).commits, default=NO_TABLE)
+
+
+def version_of(path: str, when: Instant | int | Commit) -> int:
+    """The version that a number, a commit or an instant names: the newest one committed at or before the instant.
+
+    Raises NotFoundError for a version that does not exist, and for an instant before the first.
+    """
+    log = _Log(path)
+    if isinstance(when, Commit):
+        when = when.version
+    versions = sorted(log.commits)
+    if not versions:
+        raise NotFoundError(f"The table at {path} has no commit yet, so it has no state as of {when}: insert its first rows.")
+    if isinstance(when, int) and not isinstance(when, bool):
+        if when not in log.commits:
+            raise NotFoundError(f"The table at {path} has no version {when}: it has {versions[0]} to {versions[-1]}. Ask for one of these.")
+        return when
+    instant = to_utc(when)
+    place = bisect_right(versions, instant, key=log.committed_at)
+    if not place:
+        raise NotFoundError(
+            f"The table at {path} had no rows yet at {instant.isoformat()}: its first commit is of {log.committed_at(versions[0]).isoformat()}."
+        )
+    return versions[place - 1]
+
+
+def lost_before(path: str, version: int, until: datetime) -> bool:
+    """Whether files of a version have left the table by an instant, so that a clean-up up to there would lose the version."""
+    log = _Log(path)
+    added: set[str] = set()
+    for later in sorted(v for v in log.commits if v > version):
+        if log.committed_at(later) > until:
+            return False
+        for action in log.actions(later):
+            if "remove" in action and action["remove"]["path"] not in added:
+                return True
+            added.update([action["add"]["path"]] if "add" in action else [])
+    return False
+
+
+def remove(path: str) -> None:
+    """Remove the table: its folder, log and history."""
+    system, folder = _system(path)
+    if system.get_file_info(folder).type == fs.FileType.Directory:
+        system.delete_dir(folder)
 
 
 def transaction_number(path: str, app_id: str) -> int | None:
@@ -58,11 +104,16 @@ def transaction_number(path: str, app_id: str) -> int | None:
     return log.checkpointed(app_id)
 
 
+def _system(path: str) -> tuple[fs.FileSystem, str]:
+    found: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(path) if "://" in path else (fs.LocalFileSystem(), path)
+    return found
+
+
 class _Log:
     """The files of a log: the commits by number, and the parts of the newest checkpoint."""
 
     def __init__(self, path: str) -> None:
-        self._system, folder = fs.FileSystem.from_uri(path) if "://" in path else (fs.LocalFileSystem(), path)
+        self._system, folder = _system(path)
         files = self._system.get_file_info(fs.FileSelector(f"{folder}/_delta_log", allow_not_found=True))
         named = {f.base_name: f.path for f in files if f.base_name[:20].isdigit()}
         self.commits = {int(name[:20]): p for name, p in named.items() if name[20:] == ".json"}
@@ -74,6 +125,11 @@ class _Log:
         """The actions of one commit."""
         with self._system.open_input_stream(self.commits[version]) as stream:
             yield from map(json.loads, stream.readall().decode().splitlines())
+
+    def committed_at(self, version: int) -> datetime:
+        """The instant of one commit, which is after those of all commits before it."""
+        info = next(action["commitInfo"] for action in self.actions(version) if "commitInfo" in action)
+        return _instant(info)
 
     def checkpointed(self, app_id: str) -> int | None:
         """The number of a transaction id in the newest checkpoint."""
@@ -87,6 +143,24 @@ class _Log:
 def _described(version: int, actions: Iterator[dict[str, Any]]) -> Iterator[Commit]:
     for action in actions:
         if info := action.get("commitInfo"):
-            metrics = info.get("operationMetrics", {})
-            counts = {ours: int(metrics.get(theirs, 0)) for ours, theirs in _COUNTS.get(info["operation"], {}).items()}
-            yield Commit(version, datetime.fromtimestamp(info["timestamp"] / 1000, UTC), info["operation"], **counts)
+            yield Commit(version, _instant(info), **_noted(info))
+
+
+def _instant(info: dict[str, Any]) -> datetime:
+    return from_micros(info.get("inCommitTimestamp", info["timestamp"]) * 1000)
+
+
+def _noted(info: dict[str, Any]) -> dict[str, Any]:
+    """What a commit did: our own note of it where there is one, and Delta's figures."""
+    metrics = info.get("operationMetrics", {})
+    counts = {
+        "inserted": int(metrics.get("numTargetRowsInserted", metrics.get("numOutputRows", 0))),
+        "updated": int(metrics.get("numTargetRowsUpdated", 0)),
+        "deleted": int(metrics.get("numTargetRowsDeleted", 0)),
+    }
+    try:
+        note = json.loads(info.get("userMetadata") or "{}")
+    except ValueError:
+        note = {}
+    noted = {key: note[key] for key in ("operation", "batch_id", "inserted") if key in note} if isinstance(note, dict) else {}
+    return {"operation": info["operation"]} | (counts if info["operation"] in ("WRITE", "MERGE") else {}) | noted

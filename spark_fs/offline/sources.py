@@ -12,17 +12,20 @@ from spark_fs import types
 from spark_fs.errors import SchemaError
 
 
-def to_spark(spark: SparkSession, data: Any, declared: Mapping[str, str]) -> DataFrame:
+def to_spark(spark: SparkSession, data: Any, declared: Mapping[str, str], numbered: str | None = None) -> DataFrame:
     """A Spark DataFrame of a Spark or pandas DataFrame or an Arrow table; SchemaError for anything else.
 
     In a pandas frame NaN and NaT stand for null, as pandas means them; in Arrow and Spark NaN stays NaN. Times
-    without a zone are UTC. ``declared`` gives the type of columns that hold nothing but nulls.
+    without a zone are UTC. ``declared`` gives the type of columns that hold nothing but nulls. ``numbered``
+    names a column to add that numbers the rows of pandas and Arrow, which have an order.
     """
     if isinstance(data, DataFrame):
         return _zoned(data)
     if isinstance(data, pd.DataFrame):
         data = _from_pandas(data)
     if isinstance(data, pa.Table):
+        if numbered:
+            data = data.append_column(numbered, pa.array(range(len(data)), pa.int64()))
         return spark.createDataFrame(_castable(data, declared))
     raise SchemaError(
         f"A {type(data).__module__}.{type(data).__qualname__} cannot be inserted: give a Spark or pandas DataFrame or an "

@@ -1,13 +1,16 @@
 """Feature groups, feature views and training datasets, as values."""
 
 import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
-from spark_fs.errors import InvalidNameError, NotFoundError, SettingsError
+from spark_fs.errors import InvalidNameError, NotFoundError, SchemaError, SettingsError
 from spark_fs.spec.query import GroupRef, QuerySpec
 from spark_fs.times import Interval
+from spark_fs.types import EVENT_TIME_TYPES
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -26,17 +29,62 @@ def check_version(kind: str, name: str, version: object) -> int:
     return version
 
 
+GRAINS = ("day", "month", "year")
+SOURCE_FORMATS = ("delta", "parquet", "table", "jdbc")
+_FROM_ENVIRONMENT = re.compile(r"\$\{(\w+)\}")
+
+
 @dataclass(frozen=True)
 class FeatureSpec:
-    """One column of a group: its name and its type as Spark writes it."""
+    """One column of a group: its name, its type as Spark writes it, and what it means."""
 
     name: str
     type: str
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """Rows that others keep: where they are read from.
+
+    data_format: "delta" or "parquet" (a path), "table" (a Spark table) or "jdbc" (a query). options: the reader's own. A
+    secret is written as ``${NAME}`` and read from the environment when the rows are.
+    """
+
+    data_format: str
+    location: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.data_format not in SOURCE_FORMATS:
+            raise SettingsError(f"data_format {self.data_format!r} is not known: use {', '.join(map(repr, SOURCE_FORMATS))}.")
+        if not self.location:
+            raise SettingsError("An external feature group needs path=, or query= for a table name or a JDBC query.")
+        for name, value in self.options.items():
+            if name.lower() == "password" and not _FROM_ENVIRONMENT.fullmatch(value):
+                raise SettingsError(
+                    f"Option {name!r} would be kept in the metadata database as it is: write '${{NAME}}' and set the variable NAME."
+                )
+
+    def resolved(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """The options with each ``${NAME}`` taken from the environment; SettingsError when it is not set."""
+
+        def value(match: re.Match[str]) -> str:
+            if match[1] not in environment:
+                raise SettingsError(f"The environment variable {match[1]} of an external feature group is not set: export it.")
+            return environment[match[1]]
+
+        return {name: _FROM_ENVIRONMENT.sub(value, text) for name, text in self.options.items()}
 
 
 @dataclass(frozen=True)
 class GroupSpec:
-    """A feature group. ``features`` is empty until the first insert gives the schema."""
+    """A feature group.
+
+    features: its columns; empty until the first insert gives them. vouched: whether rows were ever inserted without a
+    look for their identity, so that one may be there twice. parents: the groups that it is made of. tags: what users
+    note of it. source: of an external group, where its rows are. ttl_seconds: how old a row may be and still match.
+    """
 
     name: str
     version: int
@@ -46,6 +94,12 @@ class GroupSpec:
     event_time: str | None = None
     online_enabled: bool = False
     features: tuple[FeatureSpec, ...] = ()
+    ttl_seconds: int | None = None
+    vouched: bool = False
+    parents: tuple[GroupRef, ...] = ()
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    source: SourceSpec | None = None
+    expectation_suite: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         check_name("Feature group", self.name)
@@ -64,6 +118,30 @@ class GroupSpec:
                 f"Feature group {self} names {self.event_time!r} both as primary key and as event time: a row is "
                 "(primary key, event time) already, so leave it out of primary_key."
             )
+        if self.ttl_seconds is not None and self.ttl_seconds <= 0:
+            raise SettingsError(f"Feature group {self}: ttl must be a length of time above zero, not {self.ttl_seconds} seconds.")
+        if self.features:
+            self._check_columns()
+
+    def _check_columns(self) -> None:
+        """The declared columns must be there, each name once, and the event time be a time."""
+        names = [f.name for f in self.features]
+        if twice := sorted(name for name, count in Counter(names).items() if count > 1):
+            raise SchemaError(f"Feature group {self} names columns twice: {', '.join(twice)}. Name each once.")
+        times = (self.event_time,) if self.event_time else ()
+        stored = tuple(c for c in self.partition_key if c not in self.grains)
+        for kind, columns in (("primary key", self.primary_key), ("event time", times), ("partition key", stored)):
+            for column in columns:
+                if column not in self.types:
+                    remedy = "Add it to the columns" + (
+                        f", or partition by {', '.join(GRAINS)} of an event time." if kind == "partition key" else "."
+                    )
+                    raise NotFoundError.named(f"The {kind} column of feature group {self}", column, self.types, remedy)
+        if self.event_time and self.types[self.event_time] not in EVENT_TIME_TYPES:
+            raise SchemaError(
+                f"Event time {self.event_time!r} of feature group {self} is {self.types[self.event_time]}: it must be one of "
+                f"{', '.join(EVENT_TIME_TYPES)}."
+            )
 
     def __str__(self) -> str:
         return f"{self.name!r} version {self.version}"
@@ -77,6 +155,16 @@ class GroupSpec:
     def identity(self) -> tuple[str, ...]:
         """The columns that make a row: the primary key, then the event time where there is one."""
         return self.primary_key + ((self.event_time,) if self.event_time else ())
+
+    @property
+    def grains(self) -> tuple[str, ...]:
+        """The partition keys that are a grain of the event time, and no column of the group."""
+        return tuple(k for k in self.partition_key if k in GRAINS and self.event_time and k not in self.types)
+
+    @property
+    def partition_columns(self) -> tuple[str, ...]:
+        """The columns that partition the table; that of a grain is hidden, behind an underscore."""
+        return tuple(f"_{key}" if key in self.grains else key for key in self.partition_key)
 
     @property
     def types(self) -> dict[str, str]:
@@ -93,6 +181,22 @@ class GroupSpec:
         """The same group with this schema."""
         return replace(self, features=tuple(FeatureSpec(name, type_) for name, type_ in types.items()))
 
+    def with_features(self, added: Sequence[FeatureSpec]) -> Self:
+        """The same group with more columns at its end; SchemaError for one that is there already."""
+        for feature in added:
+            check_name(f"Column of feature group {self}:", feature.name)
+        return replace(self, features=self.features + tuple(added))
+
+    def described(self, column: str, description: str) -> Self:
+        """The same group with this description of one column."""
+        self.type_of(column)
+        changed = (replace(f, description=description) if f.name == column else f for f in self.features)
+        return replace(self, features=tuple(changed))
+
+    def vouched_for(self) -> Self:
+        """The same group, noted as one whose identities may come twice."""
+        return replace(self, vouched=True)
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
         return asdict(self)
@@ -101,7 +205,10 @@ class GroupSpec:
     def from_json(cls, data: dict[str, Any]) -> Self:
         """From what ``to_json`` gave."""
         lists = {name: tuple(data[name]) for name in ("primary_key", "partition_key")}
-        return cls(**data | lists | {"features": tuple(FeatureSpec(**f) for f in data["features"])})
+        parents = tuple(GroupRef(*parent) for parent in data.get("parents", ()))
+        source = SourceSpec(**data["source"]) if data.get("source") else None
+        features = tuple(FeatureSpec(**f) for f in data["features"])
+        return cls(**data | lists | {"features": features, "parents": parents, "source": source})
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Queries and conditions, as small immutable trees."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Self, get_args
 
@@ -111,7 +111,8 @@ class QuerySpec:
     """Columns of a group, the queries joined to it, and its filters.
 
     ``where`` narrows the group's own rows before anything is joined; ``having`` applies to the joined result.
-    ``explicit`` tells that the columns were named one by one, not taken by ``select_all``.
+    ``explicit`` tells that the columns were named one by one, not taken by ``select_all``. ``as_of`` is the
+    Delta version that the group is read at; None: the newest.
     """
 
     group: GroupRef
@@ -120,6 +121,7 @@ class QuerySpec:
     joins: tuple[JoinSpec, ...] = ()
     where: Condition | None = None
     having: Condition | None = None
+    as_of: int | None = None
 
     def joined(self, join: JoinSpec) -> Self:
         """A copy with one more query joined."""
@@ -130,6 +132,11 @@ class QuerySpec:
         if self.joins:
             return replace(self, having=both(self.having, condition))
         return replace(self, where=both(self.where, condition))
+
+    def at(self, version_of: Callable[[GroupRef], int]) -> Self:
+        """A copy in which every group without an ``as_of`` has the one that ``version_of`` gives."""
+        joins = tuple(replace(join, query=join.query.at(version_of)) for join in self.joins)
+        return replace(self, joins=joins, as_of=version_of(self.group) if self.as_of is None else self.as_of)
 
     def groups(self) -> Iterator[GroupRef]:
         """Every group read, the leftmost first; one joined twice comes twice."""
@@ -143,6 +150,7 @@ class QuerySpec:
             "group": list(self.group), "columns": list(self.columns), "explicit": self.explicit,
             "joins": [join.to_json() for join in self.joins],
             "where": self.where and self.where.to_json(), "having": self.having and self.having.to_json(),
+            "as_of": self.as_of,
         }
 
     @classmethod
@@ -153,4 +161,5 @@ class QuerySpec:
             joins=tuple(map(JoinSpec.from_json, data["joins"])),
             where=data["where"] and condition_from_json(data["where"]),
             having=data["having"] and condition_from_json(data["having"]),
+            as_of=data.get("as_of"),
         )

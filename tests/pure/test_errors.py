@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from spark_fs import errors
-from spark_fs.errors import InvalidNameError, NotFoundError, OnlineStoreError, SparkFSError, nearest
+from spark_fs.errors import ConflictError, InvalidNameError, NotFoundError, OnlineStoreError, SparkFSError, nearest
 
 
 def every_error() -> list[type[SparkFSError]]:
@@ -25,8 +25,8 @@ def test_the_tree_in_the_docstring_names_every_error(kind: type[SparkFSError]) -
     assert f" {kind.__name__} " in errors.__doc__.replace("\n", " ")
 
 
-def test_only_a_failing_database_is_worth_a_retry() -> None:
-    assert [kind for kind in every_error() if kind.retryable] == [OnlineStoreError]
+def test_a_failing_database_and_a_faster_writer_are_worth_a_retry() -> None:
+    assert {kind for kind in every_error() if kind.retryable} == {OnlineStoreError, ConflictError}
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,8 @@ def test_a_group_is_shown_with_its_schema_and_commits(run: Run, clicks: FeatureG
         "part    string     partition key\n"
         "n       double\n\n"
         "commit  at (UTC)             operation  inserted  updated  deleted\n"
-        "1       <time>  MERGE      0         1        0\n"
-        "0       <time>  WRITE      2         0        0\n"
+        "1       <time>  upsert     0         1        0\n"
+        "0       <time>  upsert     2         0        0\n"
     )
     assert "\n0 " not in run("show", "clicks", "--commits", "1")
 

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
-from spark_fs.errors import InvalidNameError, KeyValueError, NotFoundError, SchemaError, SettingsError, SparkFSError
+from spark_fs.errors import InvalidNameError, KeyValueError, NotFoundError, SchemaError, SparkFSError
 
 from oracles import same_rows
 
@@ -70,8 +70,8 @@ def test_a_group_without_event_time_holds_one_row_per_key(group: Make) -> None:
 def test_commits_tell_what_was_done(clicks: FeatureGroup) -> None:
     clicks.insert(pd.DataFrame({"k": [1, 9], "at": [DAY[0], DAY[0]], "v": [7.0, 7.0]}))
     newest, first = clicks.commit_details()
-    assert (newest.version, newest.operation, newest.inserted, newest.updated) == (1, "MERGE", 1, 1)
-    assert (first.version, first.operation, first.inserted, first.updated) == (0, "WRITE", 3, 0)
+    assert (newest.version, newest.operation, newest.inserted, newest.updated) == (1, "upsert", 1, 1)
+    assert (first.version, first.operation, first.inserted, first.updated) == (0, "upsert", 3, 0)
     assert (datetime.now(UTC) - newest.committed_at).total_seconds() < 600
     assert [c.version for c in clicks.commit_details(limit=1)] == [1]
 
@@ -143,7 +143,7 @@ def test_a_narrower_type_is_widened(clicks: FeatureGroup) -> None:
 
 REFUSED: list[tuple[str, pd.DataFrame, type[SparkFSError], str]] = [
     ("missing column", FIRST.drop(columns="v"), SchemaError,
-     r"does not fit feature group 'clicks' version 1: column 'v' \(double\) is missing. Nothing was written. Correct the frame, or create a new version"),
+     r"does not fit feature group 'clicks' version 1: column 'v' \(double\) is missing. Nothing was written. Correct the frame, add new columns with append_features first, or create a new version"),
     ("more columns", FIRST.assign(w=1), SchemaError, r"column 'w' \(bigint\) is not in the group"),
     ("other type", FIRST.assign(v=["a", "b", "c"]), SchemaError, "column 'v' is string, the group has double"),
     ("every difference", FIRST.assign(v=["a", "b", "c"], w=1).drop(columns="k"), SchemaError,
@@ -191,13 +191,6 @@ def test_a_first_frame_that_is_refused_leaves_no_table(fs: FeatureStore, frame: 
 def test_a_frame_that_fails_while_it_is_read_writes_nothing(clicks: FeatureGroup, spark: SparkSession) -> None:
     before = versions(clicks)
     broken = spark.createDataFrame(FIRST).selectExpr("k", "at", "cast(raise_error('the source is gone') as double) as v")
-    with pytest.raises(SparkFSError, match=r"Nothing was inserted into feature group 'clicks' version 1: reading the frame failed: .*the source is gone"):
+    with pytest.raises(SparkFSError, match=r"Nothing was inserted into feature group 'clicks' version 1: reading or writing the frame failed: .*the source is gone"):
         clicks.insert(broken)
     assert versions(clicks) == before
-
-
-def test_options_that_do_not_exist_are_refused(clicks: FeatureGroup) -> None:
-    with pytest.raises(SettingsError, match="operation 'append' is not known: use 'upsert'"):
-        clicks.insert(FIRST, operation="append")
-    with pytest.raises(SettingsError, match="write_options 'keep' are not known"):
-        clicks.insert(FIRST, write_options={"keep": "last"})

@@ -1,0 +1,70 @@
+"""How the rows of a group lie in its table, and which part of the table rows of given values can touch."""
+
+from collections.abc import Callable
+from functools import reduce
+from operator import and_
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from spark_fs.engine.asof import micros
+from spark_fs.offline.staging import Layout, Staged
+from spark_fs.spec.definitions import GroupSpec
+
+INDEXED = 32  # columns whose least and greatest values Delta keeps per file
+_LISTED = 1_000  # partition values named one by one
+_GRAINS: dict[str, tuple[str, Callable[[Column], Column]]] = {
+    "_day": ("date", F.to_date),
+    "_month": ("string", lambda time: F.date_format(time, "yyyy-MM")),
+    "_year": ("int", F.year),
+}
+_BOUNDED = ("tinyint", "smallint", "int", "bigint", "string", "date", "timestamp")
+
+
+def of(group: GroupSpec) -> Layout:
+    """The layout of the group's table."""
+    return Layout(group.partition_columns, max(INDEXED, len(group.identity)))
+
+
+def laid_out(rows: DataFrame, group: GroupSpec) -> DataFrame:
+    """The rows* as the table holds them: the identity first, so that files are skipped by it, and one file per partition."""
+    if group.event_time:
+        instant = F.timestamp_micros(micros(F.col(group.event_time), group.type_of(group.event_time)))
+        rows = rows.withColumns({c: _GRAINS[c][1](instant) for c in group.partition_columns if c in _GRAINS})
+    ordered = rows.select(*group.identity, *(c for c in rows.columns if c not in group.identity))
+    return ordered.repartition(*group.partition_columns) if group.partition_columns else ordered.coalesce(_files(rows))
+
+
+def _files(rows: DataFrame) -> int:
+    return int(rows.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1)
+
+
+def pruned(staged: Staged, group: GroupSpec, table: str = "") -> Column:
+    """A condition that every row of the table with an identity of the staged rows meets; Delta skips files by it."""
+    parts = [F.lit(True)]
+    for name in group.identity:
+        type_ = group.type_of(name)
+        if name in staged.bounds and type_ in _BOUNDED:
+            low, high = (F.lit(bound).cast(type_) for bound in staged.bounds[name])
+            if type_ == "timestamp":  # kept in whole milliseconds, rounded down
+                high = high + F.make_dt_interval(secs=F.lit(0.001))
+            parts.append(F.col(table + name).between(low, high))
+    for name, values in staged.partitions.items():
+        if (name in _GRAINS or name in group.identity) and None not in values and len(values) <= _LISTED:
+            type_ = _GRAINS[name][0] if name in _GRAINS else group.type_of(name)
+            parts.append(F.col(table + name).isin(*(F.lit(v).cast(type_) for v in sorted(map(str, values)))))
+    return reduce(and_, parts)
+
+
+def comparable(column: Column, type_: str) -> Column:
+    """The column in a form that has an equality and a hash: maps have neither."""
+    if type_.startswith("map<"):
+        return F.to_json(F.sort_array(F.map_entries(column)))
+    return F.to_json(column) if "map<" in type_ else column
+
+
+def latest_ingested(rows: DataFrame, group: GroupSpec, ingested: str) -> DataFrame:
+    """The rows*, of each identity the one ingested last."""
+    newest: Any = F.max_by(F.struct("*"), F.col(ingested)).alias("__row")
+    return rows.groupBy(*group.identity).agg(newest).select("__row.*")

@@ -1,0 +1,164 @@
+"""Rows written into a table's folder as files that no commit names yet.
+
+A frame is evaluated once, straight into the files that the commit will hold; what must be known of the rows is read
+from these files, a few columns of Parquet; then one commit names them, or they are deleted. Neither a cache nor a
+second evaluation is needed, so an append that was checked costs little more than one that was not. Writer and transaction are
+Delta's own, reached in the JVM because ``DataFrame.write`` leaves no pause between the two.
+"""
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+from uuid import uuid4
+
+from pyspark.sql import DataFrame, SparkSession
+
+
+class Transaction(NamedTuple):
+    """An id and a number committed with the data; a number not above the last one writes nothing."""
+
+    app_id: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a table is made: its partition columns, and how many of its first columns files are skipped by."""
+
+    partition_by: tuple[str, ...] = ()
+    indexed: int = 32
+
+    def properties(self) -> dict[str, str]:
+        """The properties of the Delta table. The history is kept: training data is read again from old versions."""
+        return {
+            "delta.enableChangeDataFeed": "true",
+            "delta.logRetentionDuration": "interval 36500 days",
+            "delta.dataSkippingNumIndexedCols": str(self.indexed),
+            "delta.enableInCommitTimestamps": "true",  # the instants of commits follow their order, whatever the clocks
+        }
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Files of one frame: the rows* read back from them, and what their footers tell.
+
+    rows: their number. nulls: how many of them are null, per column that files are skipped by. bounds: the least and
+    greatest value of a column that is not all null; times are texts in whole milliseconds, the least rounded down and the
+    greatest too. partitions: the values of each partition column, as texts.
+    """
+
+    frame: DataFrame
+    files: Any
+    rows: int
+    nulls: dict[str, int]
+    bounds: dict[str, tuple[Any, Any]]
+    partitions: dict[str, set[str | None]]
+
+    def discard(self) -> None:
+        """Delete the files."""
+        jvm, conf = _jvm(self.frame.sparkSession), self.frame.sparkSession._jsparkSession.sessionState().newHadoopConf()
+        for name in self.frame.inputFiles():
+            path = jvm.org.apache.hadoop.fs.Path(jvm.java.net.URI(name))
+            path.getFileSystem(conf).delete(path, False)
+
+
+class DeltaTransaction:
+    """One transaction on the table in a folder, which may not exist yet. It sees the newest commit when it begins."""
+
+    def __init__(self, spark: SparkSession, path: str) -> None:
+        self._spark, self._path, self._jvm = spark, path, _jvm(spark)
+        self._log = self._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
+        self._transaction = self._log.startTransaction()
+        self._creates = False
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no table yet."""
+        return int(self._transaction.snapshot().version()) < 0
+
+    def create(self, frame: DataFrame, layout: Layout) -> None:
+        """Let the commit make the table, with the frame's schema; a second call changes nothing."""
+        if self._creates:
+            return
+        self._creates = True
+        actions = self._jvm.org.apache.spark.sql.delta.actions
+        now = self._some(time.time_ns() // 1_000_000)
+        metadata = actions.Metadata(
+            str(uuid4()), None, None, actions.Format("parquet", self._map({})), frame._jdf.schema().asNullable().json(),
+            self._seq(layout.partition_by), self._map(layout.properties()), now,
+        )
+        self._transaction.updateMetadataForNewTable(metadata)
+
+    def stage(self, frame: DataFrame) -> Staged:
+        """Write the frame's rows, eagerly, as files of the table that nobody reads yet."""
+        files = self._transaction.writeFiles(frame._jdf)
+        added = [json.loads(files.apply(i).json())["add"] for i in range(files.size())]
+        paths = [f"{self._path}/{unquote(add['path'])}" for add in added]
+        read = self._spark.read.schema(frame.schema).option("basePath", self._path).option("__globPaths__", "false")
+        rows = read.parquet(*paths) if paths else self._spark.createDataFrame([], frame.schema)
+        return Staged(rows, files, *_summed(added))
+
+    def repeats(self, transaction: Transaction | None) -> bool:
+        """Whether the transaction has been committed before; if another commits it from now on, this one conflicts."""
+        return transaction is not None and int(self._transaction.txnVersion(transaction.app_id)) >= transaction.number
+
+    def reads_all(self) -> None:
+        """Let the commit fail when any other adds rows from now on: what is written depends on every row."""
+        self._transaction.readWholeTable()
+
+    def commit(self, files: Any, layout: Layout, transaction: Transaction | None, metadata: Mapping[str, Any]) -> None:
+        """Commit files (None: none) and the transaction's number, eagerly; raises Delta's conflict errors."""
+        actions = files if files is not None else self._seq([])
+        if transaction:
+            now = self._some(time.time_ns() // 1_000_000)
+            number = self._jvm.java.lang.Long.valueOf(transaction.number)
+            action = self._jvm.org.apache.spark.sql.delta.actions.SetTransaction(transaction.app_id, number, now)
+            actions = actions.appended(action)
+        write = getattr(self._jvm.org.apache.spark.sql.delta, "DeltaOperations$Write")
+        mode = self._jvm.org.apache.spark.sql.SaveMode.Append
+        by, note, none = self._some(self._seq(layout.partition_by)), self._some(json.dumps(metadata)), self._none()
+        self._transaction.commit(actions, write(mode, by, none, note, none, none, none, none, none))
+
+    # -- Scala's values
+
+    def _none(self) -> Any:
+        return getattr(getattr(self._jvm.scala, "None$"), "MODULE$")
+
+    def _some(self, value: Any) -> Any:
+        return self._jvm.scala.Some(value)
+
+    def _seq(self, items: Sequence[Any]) -> Any:
+        return self._jvm.org.apache.spark.api.python.PythonUtils.toSeq(list(items)).toList()
+
+    def _map(self, items: Mapping[str, str]) -> Any:
+        return self._jvm.org.apache.spark.api.python.PythonUtils.toScalaMap(dict(items))
+
+
+def _summed(added: Sequence[Mapping[str, Any]]) -> tuple[int, dict[str, int], dict[str, tuple[Any, Any]], dict[str, set[str | None]]]:
+    """What the files' statistics say of all of them together: rows, nulls, bounds, partitions."""
+    rows, nulls, partitions = 0, Counter[str](), defaultdict[str, set[str | None]](set)
+    lows, highs = defaultdict[str, list[Any]](list), defaultdict[str, list[Any]](list)
+    for add in added:
+        stats = json.loads(add["stats"])
+        rows += stats["numRecords"]
+        nulls.update({name: count for name, count in stats.get("nullCount", {}).items() if isinstance(count, int)})
+        for values, bounds in ((stats.get("minValues", {}), lows), (stats.get("maxValues", {}), highs)):
+            for name, value in values.items():
+                bounds[name].append(value)
+        for name, value in add["partitionValues"].items():
+            partitions[name].add(value)
+            nulls.update({name: stats["numRecords"]} if value is None else {})
+    return rows, dict(nulls), {name: (min(low), max(highs[name])) for name, low in lows.items() if _plain(low)}, dict(partitions)
+
+
+def _plain(values: Sequence[Any]) -> bool:
+    """Whether the values are texts or numbers; those of a struct are a mapping."""
+    return not isinstance(values[0], dict)
+
+
+def _jvm(spark: SparkSession) -> Any:
+    return spark._jvm

@@ -1,0 +1,43 @@
+"""What a caller may ask of one insert."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self, get_args
+
+from spark_fs.errors import SettingsError, nearest
+
+Operation = Literal["upsert", "insert"]
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """The ``write_options`` of an insert.
+
+    keep: which of several rows of one identity in the batch is the row, "first" or "last" by ``order_by``; the others
+    are set aside. order_by: a column of the frame; a pandas frame or an Arrow table may go by its own order.
+    batch_id: the same id writes once, however often it comes.
+    """
+
+    operation: Operation = "upsert"
+    keep: Literal["first", "last"] | None = None
+    order_by: str | None = None
+    batch_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.operation not in get_args(Operation):
+            raise SettingsError(f"operation {self.operation!r} is not known: use 'upsert' or 'insert'.")
+        if self.keep not in (None, "first", "last"):
+            raise SettingsError(f"write_options keep {self.keep!r} is not known: use 'first' or 'last'.")
+        if self.order_by is not None and self.keep is None:
+            raise SettingsError(f"write_options order_by {self.order_by!r} needs keep='first' or keep='last' beside it.")
+        if self.batch_id is not None and not (isinstance(self.batch_id, str) and self.batch_id):
+            raise SettingsError(f"write_options batch_id {self.batch_id!r} must be a text that is not empty.")
+
+    @classmethod
+    def of(cls, operation: Any, given: Mapping[str, Any] | None) -> Self:
+        """The options of a call; SettingsError for one that is unknown or not valid."""
+        known = [field.name for field in fields(cls) if field.name != "operation"]
+        for name in given or {}:
+            if name not in known:
+                raise SettingsError(f"write_options {name!r} does not exist{nearest(str(name), known)}")
+        return cls(operation, **(given or {}))
