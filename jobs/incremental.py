@@ -1,24 +1,27 @@
 """Bring the groups of a pipeline forward from their watermarks, a day at a time.
 
-spark-submit jobs/incremental.py --pipeline flights --until 2013-12-04
+spark-submit jobs/incremental.py --pipeline flights --until 2013-12-04 --lateness 6h
 """
 
 import argparse
 import importlib
 
 import spark_fs
+from spark_fs.times import to_length
 
 
 def main() -> None:
     """Advance each group in turn; a second run finds nothing to do, and starts no Spark session to find it."""
-    parser = argparse.ArgumentParser(description="Build whole days from each group's watermark up to --until, in UTC.")
+    parser = argparse.ArgumentParser(description="Build from each group's watermark up to --until, in UTC.")
     parser.add_argument("--pipeline", required=True, help="a folder of jobs/ with a module 'groups', such as flights")
     parser.add_argument("--until", required=True)
+    parser.add_argument("--every", type=to_length, default="1d", help="the length of one commit, such as 1h or 1d")
+    parser.add_argument("--lateness", type=to_length, default="0m", help="how far before the watermark rows may still come in, such as 6h")
     options = parser.parse_args()
     fs = spark_fs.login().get_feature_store()
     for declare, build in importlib.import_module(f"{options.pipeline}.groups").PIPELINE.items():
         group = declare(fs)
-        for job in group.run_incremental(build, options.until):
+        for job in group.run_incremental(build, options.until, options.every, options.lateness):
             print(job, flush=True)
         print(f"{group.name}_{group.version}: built up to {group.watermark:%Y-%m-%d %H:%M} UTC", flush=True)
 

@@ -9,5 +9,6 @@ Log in, then work with feature groups and feature views::
 
 from spark_fs import errors
 from spark_fs.api.project import login
+from spark_fs.api.query import Feature
 
-__all__ = ["errors", "login"]
+__all__ = ["Feature", "errors", "login"]

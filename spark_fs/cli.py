@@ -134,9 +134,9 @@ def jars() -> None:
 
     The first time they are resolved from Maven Central into a cache.
     """
-    from spark_fs.offline.jars import delta_jars
+    from spark_fs.offline.jars import needed_jars
 
-    typer.echo(",".join(map(str, delta_jars())))
+    typer.echo(",".join(map(str, needed_jars())))
 
 
 def _print(headings: Sequence[str], rows: Sequence[Sequence[Any]], none: str) -> None:

@@ -6,6 +6,7 @@
     +-- AlreadyExistsError  a name and version that is taken, or taken by something different
     +-- SchemaError         a frame whose columns or types are not the group's
     +-- KeyValueError       rows whose key or event time is null or not unique
+    +-- ValidationError     rows that do not meet the expectations of their group
     +-- QueryError          a query that cannot be bound to its groups
     +-- SettingsError       a setting, option or argument outside its domain
     +-- SetupError          a part of the machine that is missing: Java, a jar, an extra
@@ -64,6 +65,10 @@ class SchemaError(SparkFSError):
 
 class KeyValueError(SparkFSError):
     """Rows whose primary key or event time is null, or whose identity repeats."""
+
+
+class ValidationError(SparkFSError):
+    """Rows that do not meet the expectations of their group."""
 
 
 class QueryError(SparkFSError):

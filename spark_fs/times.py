@@ -4,8 +4,9 @@ An instant may be given as a datetime (without a zone it is UTC), a date (its mi
 text. Whatever comes in, an aware UTC datetime comes out.
 """
 
+import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from spark_fs.errors import SettingsError
 
@@ -25,6 +26,14 @@ def to_utc(when: Instant) -> datetime:
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
     raise SettingsError(f"{when!r} is not a time: give a datetime, a date or an ISO 8601 text.")
+
+
+def to_length(text: str) -> timedelta:
+    """A length of time such as "90m", "4h", "7d"; SettingsError for anything else."""
+    match = re.fullmatch(r"(\d+)([mhd])", text.strip())
+    if match is None:
+        raise SettingsError(f"{text!r} is not a length of time: give minutes, hours or days, such as 90m, 4h or 7d.")
+    return timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[match[2]]: int(match[1])})
 
 
 @dataclass(frozen=True)

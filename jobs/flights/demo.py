@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from spark_fs.offline.jars import delta_jars
+from spark_fs.offline.jars import needed_jars
 
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / ".demo"
@@ -38,7 +38,7 @@ def submit(arguments: list[str]) -> int:
         "SPARK_CONF_DIR": str(ROOT / "conf" / "local"), "SPARK_FS_HOME": str(HOME), "PYSPARK_PYTHON": sys.executable,
         "PATH": f"{bin_}:{os.environ['PATH']}",
     }
-    command = [str(bin_ / "spark-submit"), "--jars", ",".join(map(str, delta_jars())), *arguments]
+    command = [str(bin_ / "spark-submit"), "--jars", ",".join(map(str, needed_jars())), *arguments]
     with LOG.open("a") as log, subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=log, text=True) as run:
         assert run.stdout is not None
         for line in run.stdout:

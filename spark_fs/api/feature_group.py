@@ -2,73 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from spark_fs.api.query import Feature, Query, feature_of
-from spark_fs.errors import NotFoundError, QueryError, SettingsError
-from spark_fs.spec.query import QuerySpec
+from spark_fs.api.group import Group
+from spark_fs.api.query import Feature, Query, declared
+from spark_fs.errors import NotFoundError, SettingsError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from spark_fs.api.stores import Stores
     from spark_fs.flows.incremental import Builder
     from spark_fs.flows.jobs import Job
     from spark_fs.offline.history import Commit
     from spark_fs.offline.staging import Transaction
     from spark_fs.spec.definitions import GroupSpec
     from spark_fs.spec.options import WriteOptions
-    from spark_fs.times import Instant
+    from spark_fs.spec.suites import ValidationOptions, ValidationReport
+    from spark_fs.times import Instant, Interval
 
 
-class FeatureGroup:
-    """A group of features of one entity, under one name and version."""
-
-    def __init__(self, stores: Stores, spec: GroupSpec) -> None:
-        self._stores = stores
-        self._spec = spec
-
-    def __repr__(self) -> str:
-        return f"FeatureGroup({self.name!r}, version={self.version})"
-
-    @property
-    def spec(self) -> GroupSpec:
-        """The definition, read again from the catalog while it has no schema."""
-        if not self._spec.features:
-            self._spec = self._stores.catalog.group(self._spec.name, self._spec.version)
-        return self._spec
-
-    @property
-    def name(self) -> str:
-        """The name."""
-        return self._spec.name
-
-    @property
-    def version(self) -> int:
-        """The version, from 1 up."""
-        return self._spec.version
-
-    @property
-    def description(self) -> str:
-        """What the group holds."""
-        return self._spec.description
-
-    @property
-    def primary_key(self) -> list[str]:
-        """The columns of the entity."""
-        return list(self._spec.primary_key)
+class FeatureGroup(Group):
+    """A group whose rows are a Delta table with event-time history."""
 
     @property
     def partition_key(self) -> list[str]:
-        """The columns that partition the table."""
+        """The columns, or grains of the event time, that partition the table."""
         return list(self._spec.partition_key)
-
-    @property
-    def event_time(self) -> str | None:
-        """The event-time column; None for a group without history."""
-        return self._spec.event_time
 
     @property
     def online_enabled(self) -> bool:
@@ -76,28 +38,16 @@ class FeatureGroup:
         return self._spec.online_enabled
 
     @property
-    def features(self) -> list[Feature]:
-        """The columns in their order; none before the first insert."""
-        return [Feature(self.spec.ref, name, type_) for name, type_ in self.spec.types.items()]
-
-    @property
-    def schema(self) -> dict[str, str]:
-        """The type of each column, as Spark writes it; empty before the first insert."""
-        return self.spec.types
-
-    @property
     def location(self) -> str:
         """The folder or URI of the Delta table."""
         return self._stores.location(self._spec)
 
-    def __getitem__(self, name: str) -> Feature:
-        return feature_of(self.spec.ref, self.schema, name)
-
     # -- rows in
 
     def insert(
-        self, df: Any, operation: str = "upsert", write_options: Mapping[str, Any] | None = None
-    ) -> tuple[Job, None]:
+        self, df: Any, operation: str = "upsert", write_options: Mapping[str, Any] | None = None,
+        validation_options: Mapping[str, Any] | None = None,
+    ) -> tuple[Job, ValidationReport | None]:
         """Insert a Spark or pandas DataFrame or an Arrow table, eagerly, as one commit or not at all.
 
         ``upsert``: a row replaces the one of the same primary key and event time. ``insert`` appends without looking
@@ -109,24 +59,36 @@ class FeatureGroup:
         serves without it) says which of several rows of one identity in the frame is the row; the others are set aside.
         ``batch_id``: the same id a second time writes nothing.
 
+        validation_options, where the group has an expectation suite: ``policy`` "STRICT" (refuse the whole frame when an
+        expectation fails), "ALWAYS" (write it, keep the report) or "QUARANTINE" (write the rows that pass; the others are set aside,
+        with the reason, for ``read_quarantine``); ``run_validation=False`` leaves the suite out.
+
         Returns the job, whose ``summary`` counts the rows read, inserted, updated, unchanged and set_aside (all 0 for a
-        batch that was written before), and None in the place of a validation report. Raises SchemaError with every
+        batch that was written before), and the validation report, None without a suite. Raises SchemaError with every
         difference from the group's columns; KeyValueError, with a count and five examples, for null keys or event times and
-        for identities that come twice; ConflictError when other writers were faster time and again.
+        for identities that come twice; ValidationError; ConflictError when other writers were faster time and again.
         """
         from spark_fs.spec.options import WriteOptions
+        from spark_fs.spec.suites import ValidationOptions
 
-        return self._insert(df, WriteOptions.of(operation, write_options), None), None
+        return self._insert(df, WriteOptions.of(operation, write_options), ValidationOptions.of(validation_options), None)
 
-    def _insert(self, df: Any, options: WriteOptions | None, transaction: Transaction | None) -> Job:
+    def _insert(
+        self, df: Any, options: WriteOptions | None, validation: ValidationOptions | None, transaction: Transaction | None
+    ) -> tuple[Job, ValidationReport | None]:
         from spark_fs.flows import ingest
         from spark_fs.spec.options import WriteOptions
+        from spark_fs.spec.suites import ValidationOptions
 
         stores = self._stores
-        self._spec, job = ingest.insert(
-            stores.spark, self.spec, self.location, df, stores.catalog.save_group, options or WriteOptions(), transaction
-        )
-        return job
+        given = (options or WriteOptions(), validation or ValidationOptions(), transaction)
+        self._spec, job, report = ingest.insert(stores.spark, self._fresh(), self.location, df, stores.catalog, *given)
+        return job, report
+
+    def _fresh(self) -> GroupSpec:
+        """The definition as the catalog has it now: another process may have appended features or changed the suite."""
+        self._spec = self._stores.catalog.group(self.name, self.version)
+        return self._spec
 
     @property
     def watermark(self) -> datetime | None:
@@ -135,22 +97,42 @@ class FeatureGroup:
 
         return incremental.watermark(self.location)
 
-    def backfill(self, build: Builder, start: Instant, end: Instant) -> Job:
+    def backfill(
+        self, build: Builder, start: Instant, end: Instant, every: timedelta | None = None, restart: bool = False,
+        progress: Callable[[Job], None] | None = None,
+    ) -> Job:
         """Build and upsert the rows of start <= event time < end, eagerly; the watermark moves on to ``end``.
 
-        ``build(spark, start, end)`` gives the rows. The watermark never moves back, so a past interval can be built anew.
+        ``build(spark, start, end)`` gives the rows. ``every`` cuts the interval into chunks, each one commit with its watermark;
+        a run that was killed, called again with the same start and end, goes on behind the last chunk that was finished, unless
+        ``restart``. The watermark never moves back, so a past interval can be built anew. ``progress`` is called with the job
+        of each chunk; the job that is returned counts all of them. A group without event time is built in one chunk.
         """
         from spark_fs.flows import incremental
-        from spark_fs.times import to_utc
+        from spark_fs.flows.jobs import total
+        from spark_fs.times import Interval, to_utc
 
-        low, high = to_utc(start), to_utc(end)
-        return self._insert(build(self._stores.spark, low, high), None, incremental.advance_to(self.location, high))
+        catalog, whole = self._stores.catalog, Interval.of(to_utc(start), to_utc(end))
+        earliest = min(whole.to_json()[0] or "", self._fresh().built_from or "9999")
+        self._change(lambda spec: replace(spec, built_from=earliest))
+        done = None if restart else catalog.backfilled_until(self._spec.ref, whole)
+        jobs = []
+        for chunk in incremental.chunks(whole, every if self.event_time else None, done):
+            jobs.append(self._build(build, chunk, chunk.end))
+            catalog.record_backfill(self._spec.ref, whole, chunk)
+            if progress:
+                progress(jobs[-1])
+        return total(f"backfill {self.name}_{self.version}", jobs)
 
-    def run_incremental(self, build: Builder, until: Instant, every: timedelta = timedelta(days=1)) -> list[Job]:
+    def run_incremental(
+        self, build: Builder, until: Instant, every: timedelta = timedelta(days=1), lateness: timedelta = timedelta(0)
+    ) -> list[Job]:
         """Build from the watermark on, eagerly, one interval of the length ``every`` after another up to ``until``.
 
         Each interval's rows and its watermark are one commit, so a killed run goes on where it stopped and a second
-        run does nothing. A group without event time has no past to build, so it takes one interval in all.
+        run does nothing. ``lateness``: the first interval also builds this much before the watermark again, so that rows which
+        came late are taken in and every window that they touch is made anew; what did not change is not written.
+        A group without event time has no past to build, so it takes one interval in all.
         Raises SettingsError when there was no backfill to start from.
         """
         from spark_fs.flows import incremental
@@ -159,43 +141,105 @@ class FeatureGroup:
         start = self.watermark
         if start is None:
             raise SettingsError(f"Feature group {self.spec} has no watermark yet: run backfill(build, start, end) first.")
-        if every <= timedelta(0):
-            raise SettingsError(f"every={every} is not a length of time: give one above zero, such as timedelta(days=1).")
-        due = incremental.steps(start, to_utc(until), every if self.event_time else None)
-        return [self.backfill(build, step.start, step.end) for step in due if step.start and step.end]
+        jobs: list[Job] = []
+        for step in incremental.steps(start, to_utc(until), every if self.event_time else None):
+            late = lateness if not jobs and self.event_time else timedelta(0)
+            jobs.append(self._build(build, incremental.reaching_back(step, late, self._fresh().built_from), step.end))
+        return jobs
 
-    # -- rows out
+    def _build(self, build: Builder, interval: Interval, watermark: datetime | None) -> Job:
+        from spark_fs.flows import incremental
 
-    def read(self, dataframe_type: str = "spark") -> Any:
-        """All rows, as a Spark DataFrame* or eagerly as pandas."""
-        return self.select_all().read(dataframe_type)
+        assert interval.start
+        assert interval.end
+        assert watermark
+        rows = build(self._stores.spark, interval.start, interval.end)
+        return self._insert(rows, None, None, incremental.advance_to(self.location, watermark))[0]
 
-    def select_all(self) -> Query:
-        """A query of every column*."""
-        return self._query(tuple(self.schema), explicit=False)
+    def delete_records(self, df: Any) -> Job:
+        """Delete rows, eagerly, as one commit: those of the frame's primary keys, or of its keys and event times.
 
-    def select_features(self) -> Query:
-        """A query of every column but the primary key and the event time*."""
-        return self._query(tuple(c for c in self.schema if c not in self.spec.identity), explicit=False)
+        df: a Spark or pandas DataFrame or an Arrow table with the primary key, which deletes the whole history of each entity, or
+        with the event time too, which deletes these rows alone; other columns are not looked at. The job counts the distinct
+        identities read and the rows deleted; an identity that is not there deletes nothing. The next ``sync_online`` brings the
+        deletion online. Raises SchemaError for a key column that is missing or of another type, KeyValueError for nulls.
+        """
+        from spark_fs.flows import delete
 
-    def select(self, features: Sequence[str]) -> Query:
-        """A query of these columns*; NotFoundError with the nearest names for one that does not exist."""
-        for name in features:
-            feature_of(self.spec.ref, self.schema, name)
-        return self._query(tuple(features), explicit=True)
+        return delete.delete_records(self._stores.spark, self.spec, self.location, df)
 
-    def select_except(self, features: Sequence[str]) -> Query:
-        """A query of every column but these*."""
-        for name in features:
-            feature_of(self.spec.ref, self.schema, name)
-        return self._query(tuple(c for c in self.schema if c not in set(features)), explicit=False)
+    remove_rows = delete_records
 
-    def _query(self, columns: tuple[str, ...], explicit: bool) -> Query:
-        if not self.spec.features:
-            raise QueryError(f"Feature group {self.spec} has no schema yet: insert its first rows before it is read.")
-        return Query(self._stores, QuerySpec(self.spec.ref, columns, explicit))
+    # -- validation
 
-    # -- what happened
+    def save_expectation_suite(self, expectation_suite: Any) -> None:
+        """Attach a suite, eagerly, in the place of the one before: every insert is validated by it.
+
+        A Great Expectations ``ExpectationSuite``, or a dict with its name and expectations (type and kwargs). Raises
+        SettingsError for what is not one.
+        """
+        from spark_fs.spec.suites import suite_of
+
+        suite = suite_of(expectation_suite)
+        self._change(lambda spec: replace(spec, expectation_suite=suite))
+
+    def get_expectation_suite(self) -> dict[str, Any] | None:
+        """The suite, as its name and expectations; None when there is none."""
+        suite = self._fresh().expectation_suite
+        return None if suite is None else dict(suite)
+
+    def delete_expectation_suite(self) -> None:
+        """Detach the suite, eagerly; its reports stay."""
+        self._change(lambda spec: replace(spec, expectation_suite=None))
+
+    def validate(self, df: Any = None) -> ValidationReport:
+        """Validate a frame, or the group's own rows, by the suite, eagerly; nothing is written. The report is kept."""
+        from spark_fs.flows import validate
+        from spark_fs.offline import sources
+
+        suite = self._fresh().expectation_suite
+        if suite is None:
+            raise SettingsError(f"Feature group {self._spec} has no expectation suite: attach one with save_expectation_suite.")
+        frame = self.read() if df is None else sources.to_spark(self._stores.spark, df, self.schema)
+        return self._stores.catalog.add_validation(self._spec.ref, validate.report_of(frame, suite))
+
+    def get_validation_history(self) -> list[ValidationReport]:
+        """The reports on every batch, the oldest first; each says what became of the batch. Starts no JVM."""
+        return self._stores.catalog.validations(self._spec.ref)
+
+    def get_latest_validation_report(self) -> ValidationReport | None:
+        """The newest report; None before the first. Starts no JVM."""
+        return next(reversed(self.get_validation_history()), None)
+
+    def read_quarantine(self, dataframe_type: str = "spark") -> Any:
+        """The rows that expectations set aside*: the group's columns, ``_ingested_at`` and ``_reason``."""
+        from spark_fs.flows import rows, training
+
+        return training.collect(rows.quarantined(self._stores.spark, self.spec, self.location), dataframe_type)
+
+    # -- history
+
+    def as_of(self, when: Instant | int | Commit) -> Query:
+        """A query of every column as the group was at an instant (UTC), a version or a commit of ``commit_details``*.
+
+        An instant stands for the newest commit at or before it. Starts no JVM. Raises NotFoundError for a version that does
+        not exist and for an instant before the first.
+        """
+        return self.select_all().as_of(when)
+
+    def read_changes(
+        self, start: Instant | int | Commit | None = None, end: Instant | int | Commit | None = None, dataframe_type: str = "spark"
+    ) -> Any:
+        """What happened after ``start``, up to ``end`` and with it*: ``as_of(start)`` with these changes made is ``as_of(end)``.
+
+        Both are instants (UTC), versions or commits; None: from before the first commit, up to the newest. Beside the group's
+        columns each row has ``_ingested_at``, ``_change_type`` ("insert", "update_preimage", "update_postimage" or "delete"),
+        ``_commit_version`` and ``_commit_timestamp``. Raises NotFoundError as ``as_of`` does, SettingsError when
+        ``end`` lies before ``start``.
+        """
+        from spark_fs.flows import rows, training
+
+        return training.collect(rows.changes(self._stores.spark, self.spec, self.location, start, end), dataframe_type)
 
     def commit_details(self, limit: int = 10) -> list[Commit]:
         """The newest commits, the newest first: version, instant (UTC), operation and rows. Starts no JVM."""
@@ -215,3 +259,41 @@ class FeatureGroup:
         if not self.spec.features:
             raise NotFoundError(f"Feature group {self.spec} has no rows to sync yet: insert its first rows.")
         return sync.sync(self._stores.spark, self.spec, self.location, self._stores.online)
+
+    # -- schema and storage
+
+    def append_features(self, features: Feature | Sequence[Feature]) -> FeatureGroup:
+        """Add columns at the end, eagerly; rows that are there hold nulls in them. Returns the group.
+
+        Raises SchemaError for a name that is taken or a type that does not exist, with each; then nothing is added.
+        """
+        from spark_fs.flows import maintain
+
+        added = declared([features] if isinstance(features, Feature) else features)
+        maintain.append_features(self._stores, self.spec, self.location, added)
+        return self._change(lambda spec: spec.with_features(added))
+
+    def optimize(self) -> Job:
+        """Rewrite small files into large ones, clustered by the primary key and event time, eagerly; no row changes."""
+        from spark_fs.flows import maintain
+
+        return maintain.optimize(self._stores.spark, self.spec, self.location)
+
+    def vacuum(self, retention_hours: float = 168, force: bool = False) -> Job:
+        """Delete the files that only versions older than the retention need, eagerly; ``as_of`` these ends with it.
+
+        Raises SettingsError, naming them, when training datasets or feature views read such a version, unless forced.
+        """
+        from spark_fs.flows import maintain
+
+        readers = {} if force else self._stores.catalog.pinned_versions(self._spec.ref)
+        return maintain.vacuum(self._stores.spark, self.spec, self.location, retention_hours, readers)
+
+    def delete(self, force: bool = False) -> None:
+        """Delete the group, eagerly: rows, history, online table and definition. SettingsError while views read it, unless forced."""
+        from spark_fs.flows import maintain
+
+        if not force:
+            self._check_unused()
+        maintain.delete(self._stores, self._spec, self.location)
+        self._stores.catalog.delete_group(self._spec.ref)

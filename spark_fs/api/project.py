@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
+from spark_fs.api.external import ExternalFeatureGroup
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.api.query import Query
+from spark_fs.api.query import Feature, Query, declared
 from spark_fs.api.stores import Stores
 from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError
 
 if TYPE_CHECKING:
+    from spark_fs.api.group import Group
     from spark_fs.settings import Config
     from spark_fs.spec.definitions import GroupSpec, ViewSpec
 
@@ -54,19 +58,24 @@ class FeatureStore:
         partition_key: Sequence[str] = (),
         event_time: str | None = None,
         online_enabled: bool = False,
+        expectation_suite: Any = None,
+        features: Sequence[Feature] = (),
+        ttl: timedelta | float | None = None,
+        parents: Sequence[Group] = (),
     ) -> FeatureGroup:
-        """Create a feature group; its first insert gives the schema and makes the table.
+        """Create a feature group; ``features`` or its first insert gives the schema, its first insert makes the table.
 
         version: None is the next free one. primary_key: the columns of the entity; a row is (primary key, event
         time). event_time: a timestamp, date, or whole-number column of epoch seconds or milliseconds.
-        online_enabled: whether ``sync_online`` pushes the latest row of each key. Raises InvalidNameError,
-        SettingsError, or AlreadyExistsError when the version is taken.
+        partition_key: columns, or "day", "month" or "year" of the event time (UTC). online_enabled: whether ``sync_online``
+        pushes the latest row of each key. expectation_suite: a Great Expectations suite that every insert is validated by.
+        features: the columns, as in ``[spark_fs.Feature("card", "string"), ...]``. ttl: how old (a timedelta, or seconds) a row may be
+        and still match in a point-in-time join; None: any age. parents: the groups that it is made of. Raises
+        InvalidNameError, SettingsError, SchemaError, or AlreadyExistsError when the version is taken.
         """
         taken = version if version is not None else self._stores.catalog.next_group_version(name)
-        group = _group_spec(name, taken, description, primary_key, partition_key, event_time, online_enabled)
-        self._check_online(group)
-        self._stores.catalog.add_group(group)
-        return FeatureGroup(self._stores, group)
+        given = (description, primary_key, partition_key, event_time, online_enabled, expectation_suite, features, ttl, parents)
+        return self._create_group(_group_spec(name, taken, *given))
 
     def get_or_create_feature_group(
         self,
@@ -77,32 +86,90 @@ class FeatureStore:
         partition_key: Sequence[str] = (),
         event_time: str | None = None,
         online_enabled: bool = False,
+        expectation_suite: Any = None,
+        features: Sequence[Feature] = (),
+        ttl: timedelta | float | None = None,
+        parents: Sequence[Group] = (),
     ) -> FeatureGroup:
         """The group of this name and version (None: 1), created when it is absent.
 
         Raises AlreadyExistsError, with each difference, when the group exists and was declared otherwise.
         """
-        wanted = _group_spec(name, version or 1, description, primary_key, partition_key, event_time, online_enabled)
+        given = (description, primary_key, partition_key, event_time, online_enabled, expectation_suite, features, ttl, parents)
+        wanted = _group_spec(name, version or 1, *given)
         try:
             found = self._stores.catalog.group(name, wanted.version)
         except NotFoundError:
-            return self.create_feature_group(
-                name, wanted.version, description, primary_key, partition_key, event_time, online_enabled
-            )
-        declared = ("description", "primary_key", "partition_key", "event_time", "online_enabled")
-        _check_same(f"Feature group {found}", found, wanted, declared)
+            return self._create_group(wanted)
+        same = ["description", "primary_key", "partition_key", "event_time", "online_enabled", "ttl_seconds", "parents", "source"]
+        if expectation_suite is not None:
+            same.append("expectation_suite")
+        _check_same(f"Feature group {found}", found, wanted, [*same, *(["types"] if features else [])])
         return FeatureGroup(self._stores, found)
+
+    def create_external_feature_group(
+        self,
+        name: str,
+        version: int | None = None,
+        description: str = "",
+        primary_key: Sequence[str] = (),
+        event_time: str | None = None,
+        data_format: str = "delta",
+        path: str = "",
+        query: str = "",
+        options: Mapping[str, str] | None = None,
+        features: Sequence[Feature] = (),
+        ttl: timedelta | float | None = None,
+        parents: Sequence[Group] = (),
+    ) -> ExternalFeatureGroup:
+        """Create a group over rows that others keep: readable and joinable, never written.
+
+        data_format: "delta" or "parquet" with ``path``; "table" with the name of a Spark table as ``query``; "jdbc" with an SQL
+        query and ``options`` such as ``{"url": "jdbc:mysql://host:3306/shop", "user": "reader", "password": "${SHOP_PASSWORD}"}``:
+        ``${NAME}`` is read from the environment, so no secret is kept. Without ``features`` the source is opened once, for its schema.
+        Names, keys and times are as in ``create_feature_group``. Raises SparkFSError when the source cannot be opened.
+        """
+        from dataclasses import replace
+
+        from spark_fs.spec.definitions import SourceSpec
+
+        taken = version if version is not None else self._stores.catalog.next_group_version(name)
+        source = SourceSpec(data_format, path or query, dict(options or {}))
+        given = _group_spec(name, taken, description, primary_key, (), event_time, False, None, features, ttl, parents)
+        group = replace(given, source=source)
+        if not features:
+            from spark_fs.flows import rows
+
+            group = rows.with_source_schema(self._stores.spark, group)
+        self._stores.catalog.add_group(group)
+        return ExternalFeatureGroup(self._stores, group)
 
     def get_feature_group(self, name: str, version: int | None = None) -> FeatureGroup:
         """A group by name and version; None asks for version 1, with a warning when there are others.
 
-        Raises NotFoundError with the nearest names, or the versions that exist.
+        Raises NotFoundError with the nearest names, or the versions that exist, or says that the group is an external one.
         """
-        return FeatureGroup(self._stores, self._stores.catalog.group(name, version))
+        found = self._stores.catalog.group(name, version)
+        if found.source:
+            raise NotFoundError(f"Feature group {found} is an external one: use get_external_feature_group.")
+        return FeatureGroup(self._stores, found)
+
+    def get_external_feature_group(self, name: str, version: int | None = None) -> ExternalFeatureGroup:
+        """An external group by name and version, as ``get_feature_group`` gives the others."""
+        found = self._stores.catalog.group(name, version)
+        if not found.source:
+            raise NotFoundError(f"Feature group {found} is not an external one: use get_feature_group.")
+        return ExternalFeatureGroup(self._stores, found)
 
     def get_feature_groups(self, name: str | None = None) -> list[FeatureGroup]:
-        """Every group, or every version of one, by name and version."""
-        return [FeatureGroup(self._stores, g) for g in self._stores.catalog.all_groups() if name in (None, g.name)]
+        """Every group but the external ones, or every version of one, by name and version."""
+        found = self._stores.catalog.all_groups()
+        return [FeatureGroup(self._stores, g) for g in found if not g.source and name in (None, g.name)]
+
+    def get_external_feature_groups(self, name: str | None = None) -> list[ExternalFeatureGroup]:
+        """Every external group, or every version of one, by name and version."""
+        found = self._stores.catalog.all_groups()
+        return [ExternalFeatureGroup(self._stores, g) for g in found if g.source and name in (None, g.name)]
 
     def create_feature_view(
         self,
@@ -154,24 +221,39 @@ class FeatureStore:
         self._stores.catalog.add_view(view)
         return created
 
-    def _check_online(self, group: GroupSpec) -> None:
+    def _create_group(self, group: GroupSpec) -> FeatureGroup:
         if group.online_enabled:
             from spark_fs.online.store import table_name
 
             table_name(group, self._stores.online.capabilities)
+        self._stores.catalog.add_group(group)
+        return FeatureGroup(self._stores, group)
 
 
 def _group_spec(
-    name: str, version: int, description: str, primary_key: Sequence[str], partition_key: Sequence[str],
-    event_time: str | None, online_enabled: bool,
+    name: str, version: int, description: str, primary_key: Sequence[str], partition_key: Sequence[str], event_time: str | None,
+    online_enabled: bool, suite: Any, features: Sequence[Feature], ttl: timedelta | float | None, parents: Sequence[Group],
 ) -> GroupSpec:
     from spark_fs.spec.definitions import GroupSpec
+    from spark_fs.spec.suites import suite_of
 
-    columns = {"primary_key": primary_key, "partition_key": partition_key}
-    for argument, value in columns.items():
+    for argument, value in {"primary_key": primary_key, "partition_key": partition_key}.items():
         if isinstance(value, str):
             raise SettingsError(f"{argument}={value!r} is a text: give a list of columns, as in {argument}=[{value!r}].")
-    return GroupSpec(name, version, description, tuple(primary_key), tuple(partition_key), event_time, online_enabled)
+    return GroupSpec(
+        name, version, description, tuple(primary_key), tuple(partition_key), event_time, online_enabled, declared(features),
+        ttl_seconds=_seconds(ttl), parents=tuple(parent.spec.ref for parent in parents),
+        expectation_suite=None if suite is None else suite_of(suite),
+    )
+
+
+def _seconds(ttl: timedelta | float | None) -> int | None:
+    """A length of time in whole seconds, rounded up."""
+    if ttl is None:
+        return None
+    if isinstance(ttl, bool) or not isinstance(ttl, timedelta | int | float):
+        raise SettingsError(f"ttl={ttl!r} is not a length of time: give a timedelta, or seconds.")
+    return math.ceil(ttl.total_seconds() if isinstance(ttl, timedelta) else ttl)
 
 
 def _view_spec(name: str, version: int, query: Query, labels: Sequence[str], description: str) -> ViewSpec:

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from spark_fs.errors import NotFoundError, QueryError, SettingsError
+from spark_fs.errors import NotFoundError, QueryError, SchemaError, SettingsError
 from spark_fs.spec.query import Combination, Comparison, GroupRef, JoinSpec, JoinType, QuerySpec
 
 if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
+    from spark_fs.offline.history import Commit
     from spark_fs.plan import JoinPlan
+    from spark_fs.spec.definitions import FeatureSpec
     from spark_fs.spec.query import Condition, Operator
+    from spark_fs.times import Instant
 
 
 class Filter:
@@ -38,19 +41,22 @@ class Filter:
 
 
 class Feature:
-    """A column of a feature group, to be compared with a value. A time without a zone is UTC."""
+    """A column: declared with its type for a group, or taken from one to be compared with a value. A time without a zone is UTC."""
 
     __hash__ = None  # type: ignore[assignment] # == makes a condition, so it cannot be a key of a dict
 
-    def __init__(self, group: GroupRef, name: str, type_: str) -> None:
-        self._group = group
+    def __init__(self, name: str, type: str, description: str = "", group: GroupRef | None = None) -> None:
         self.name = name
-        self.type = type_
+        self.type = type
+        self.description = description
+        self._group = group
 
     def __repr__(self) -> str:
         return f"Feature({self.name!r}, {self.type!r})"
 
     def _compare(self, operator: Operator, value: Any) -> Filter:
+        if self._group is None:
+            raise QueryError(f"{self} belongs to no feature group: take the column from one, as in fg[{self.name!r}].")
         return Filter(Comparison(self._group, self.name, operator, value))
 
     def __eq__(self, value: object) -> Filter:  # type: ignore[override] # a condition, as in pandas and Spark
@@ -117,6 +123,25 @@ class Query:
             raise QueryError(f"A filter takes a condition such as fg['amount'] > 5, not {cond!r}.")
         return Query(self._stores, self.spec.filtered(cond.condition))
 
+    def as_of(self, when: Instant | int | Commit) -> Query:
+        """The query over its groups as they were at an instant (UTC), which stands for the newest commit at or before it*.
+
+        A query of one group takes a version or a commit too. A group that has an ``as_of`` of its own keeps it; a feature view
+        keeps them all. Starts no JVM. Raises NotFoundError for a version that does not exist and for an instant before the first.
+        """
+        from spark_fs.offline import history
+
+        if self.spec.joins and isinstance(when, int | history.Commit):
+            raise SettingsError(f"as_of({when!r}) names a version of one table and the query joins several: give an instant.")
+        groups = self._stores.catalog.groups(self.spec.groups())
+
+        def version_of(ref: GroupRef) -> int:
+            if groups[ref].source:
+                raise QueryError(f"External feature group {groups[ref]} has no history of commits: leave as_of to the other groups.")
+            return history.version_of(self._stores.location(groups[ref]), when)
+
+        return Query(self._stores, self.spec.at(version_of))
+
     def read(self, dataframe_type: str = "spark") -> Any:
         """The rows as a Spark DataFrame*, or eagerly with ``dataframe_type="pandas"``."""
         from spark_fs.flows import training
@@ -157,4 +182,15 @@ def feature_of(group: GroupRef, features: dict[str, str], name: str) -> Feature:
     """The column of a group; NotFoundError with the nearest names when there is none."""
     if name not in features:
         raise NotFoundError.named(f"Column of feature group {group}", name, features, "Use one of its columns.")
-    return Feature(group, name, features[name])
+    return Feature(name, features[name], group=group)
+
+
+def declared(features: Sequence[Feature]) -> tuple[FeatureSpec, ...]:
+    """The definitions of declared columns; SchemaError for what is no Feature or has no type of the type table."""
+    from spark_fs import types
+    from spark_fs.spec.definitions import FeatureSpec
+
+    for feature in features:
+        if not isinstance(feature, Feature):
+            raise SchemaError(f"{feature!r} is not a column: declare one as in spark_fs.Feature('amount', 'double').")
+    return tuple(FeatureSpec(f.name, types.parse(f.type), f.description) for f in features)

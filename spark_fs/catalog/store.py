@@ -1,19 +1,22 @@
 """Load and save definitions in the metadata database."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, create_engine, insert, make_url, select, update
+from sqlalchemy import ColumnElement, Connection, Table, create_engine, delete, insert, make_url, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from spark_fs.catalog.tables import FEATURE_GROUPS, FEATURE_VIEWS, METADATA, TRAINING_DATASETS
+from spark_fs.catalog.tables import BACKFILLS, FEATURE_GROUPS, FEATURE_VIEWS, METADATA, TRAINING_DATASETS, VALIDATIONS
 from spark_fs.errors import AlreadyExistsError, NotFoundError, SetupError
 from spark_fs.spec.definitions import GroupSpec, TrainingDatasetSpec, ViewSpec, check_version
 from spark_fs.spec.query import GroupRef
+from spark_fs.spec.suites import ValidationReport
+from spark_fs.times import Interval
 
 _DRIVERS = {"mysql": "mysql+mysqlconnector"}
 
@@ -58,6 +61,20 @@ class Catalog:
                 .values(definition=group.to_json())
             )
 
+    def change_group(self, ref: GroupRef, change: Callable[[GroupSpec], GroupSpec]) -> GroupSpec:
+        """Change what the catalog has of a group, and return it."""
+        changed = change(self.group(*ref))
+        self.save_group(changed)
+        return changed
+
+    def delete_group(self, ref: GroupRef) -> None:
+        """Forget a group and what happened to it."""
+        table = FEATURE_GROUPS.c
+        with self._begin() as connection:
+            connection.execute(delete(FEATURE_GROUPS).where(table.name == ref.name, table.version == ref.version))
+            for about in (VALIDATIONS, BACKFILLS):
+                connection.execute(delete(about).where(about.c.group_name == ref.name, about.c.group_version == ref.version))
+
     def group(self, name: str, version: int | None = None) -> GroupSpec:
         """One group; None asks for version 1, with a warning where there are others."""
         return GroupSpec.from_json(self._one(FEATURE_GROUPS, "Feature group", name, version))
@@ -73,6 +90,40 @@ class Catalog:
     def next_group_version(self, name: str) -> int:
         """One above the highest version of the group, 1 for a new name."""
         return max(self._versions(FEATURE_GROUPS, name), default=0) + 1
+
+    # -- what happened to a group
+
+    def add_validation(self, ref: GroupRef, report: ValidationReport) -> ValidationReport:
+        """Keep a report; returns it with its instant."""
+        now = _now()
+        row = {"group_name": ref.name, "group_version": ref.version, "validated_at": now, "report": report.to_json()}
+        with self._begin() as connection:
+            connection.execute(insert(VALIDATIONS).values(**row))
+        return replace(report, validated_at=now.replace(tzinfo=UTC))
+
+    def validations(self, ref: GroupRef) -> list[ValidationReport]:
+        """The reports of a group, the oldest first."""
+        table = VALIDATIONS.c
+        own = (table.group_name == ref.name, table.group_version == ref.version)
+        query = select(table.validated_at, table.report).where(*own).order_by(table.id)
+        with self._begin() as connection:
+            return [ValidationReport.from_json(at.replace(tzinfo=UTC), data) for at, data in connection.execute(query)]
+
+    def backfilled_until(self, ref: GroupRef, interval: Interval) -> datetime | None:
+        """How far a backfill of this interval has come that was not finished; None when there is none."""
+        query = select(BACKFILLS.c.done_until).where(*_of_backfill(ref, interval))
+        with self._begin() as connection:
+            found = connection.execute(query).scalar_one_or_none()
+        return None if found is None else datetime.fromisoformat(found)
+
+    def record_backfill(self, ref: GroupRef, interval: Interval, done: Interval) -> None:
+        """Remember that a backfill has come to the end of a chunk; the end of the whole forgets it."""
+        start, end = interval.to_json()
+        row = {"group_name": ref.name, "group_version": ref.version, "start_at": start, "end_at": end, "done_until": done.to_json()[1]}
+        with self._begin() as connection:
+            connection.execute(delete(BACKFILLS).where(*_of_backfill(ref, interval)))
+            if done.end != interval.end:
+                connection.execute(insert(BACKFILLS).values(**row))
 
     # -- feature views
 
@@ -93,6 +144,10 @@ class Catalog:
     def all_views(self) -> list[ViewSpec]:
         """Every view, by name and version."""
         return list(map(ViewSpec.from_json, self._all(FEATURE_VIEWS)))
+
+    def views_of(self, ref: GroupRef) -> list[ViewSpec]:
+        """The views whose query reads a group, by name and version."""
+        return [view for view in self.all_views() if ref in view.query.groups()]
 
     def next_view_version(self, name: str) -> int:
         """One above the highest version of the view, 1 for a new name."""
@@ -119,6 +174,17 @@ class Catalog:
         with self._begin() as connection:
             rows = connection.execute(query).all()
         return [TrainingDatasetSpec.from_json(v, at.replace(tzinfo=UTC), data) for v, at, data in rows]
+
+    def pinned_versions(self, ref: GroupRef) -> dict[str, int]:
+        """The Delta versions of a group that feature views and training datasets read, by the reader's name."""
+        pinned: dict[str, int] = {}
+        for view in self.views_of(ref):
+            kept = [query.as_of for query in view.query.walk() if query.group == ref and query.as_of is not None]
+            pinned |= {f"feature view {view}": min(kept)} if kept else {}
+            for dataset in self.training_datasets(view):
+                read = [*kept, dataset.group_versions[ref]] if ref in dataset.group_versions else kept
+                pinned[f"training dataset {dataset.version} of feature view {view}"] = min(read)
+        return pinned
 
     # -- the two look-ups behind all of them
 
@@ -151,6 +217,12 @@ class Catalog:
     def _begin(self) -> Iterator[Connection]:
         with self._engine.begin() as connection:
             yield connection
+
+
+def _of_backfill(ref: GroupRef, interval: Interval) -> list[ColumnElement[bool]]:
+    table = BACKFILLS.c
+    start, end = interval.to_json()
+    return [table.group_name == ref.name, table.group_version == ref.version, table.start_at == start, table.end_at == end]
 
 
 def _named(spec: GroupSpec | ViewSpec) -> dict[str, Any]:

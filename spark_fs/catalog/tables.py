@@ -34,3 +34,21 @@ TRAINING_DATASETS = Table(
     Column("definition", JSON, nullable=False),
     Column("created_at", DateTime, nullable=False),
 )
+VALIDATIONS = Table(
+    "validations",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("group_name", NAME, nullable=False, index=True),
+    Column("group_version", Integer, nullable=False),
+    Column("validated_at", DateTime, nullable=False),
+    Column("report", JSON, nullable=False),
+)
+BACKFILLS = Table(
+    "backfills",
+    METADATA,
+    Column("group_name", NAME, primary_key=True),
+    Column("group_version", Integer, primary_key=True, autoincrement=False),
+    Column("start_at", String(32), primary_key=True),
+    Column("end_at", String(32), primary_key=True),
+    Column("done_until", String(32), nullable=False),
+)

@@ -33,15 +33,18 @@ def micros(column: Column, type_: str) -> Column:
     return number * F.when(F.abs(number) < _MILLISECONDS_FROM, 1_000_000).otherwise(1_000)
 
 
-def point_in_time(left: Side, right: Side, ingested: str) -> DataFrame:
-    """The left rows*, each with the right columns of its match, null where there is none."""
+def point_in_time(left: Side, right: Side, ingested: str, ttl_seconds: int | None = None) -> DataFrame:
+    """The left rows*, each with the right columns of its match, null where there is none, or none of at most this age."""
     both = _events(left, "__left", 1, F.lit(0)).unionByName(
         _events(right, "__right", 0, F.unix_micros(F.col(ingested))), allowMissingColumns=True
     )
     keys = [f"__k{i}" for i in range(len(left.keys))]
     order = ("__time", "__side", "__tie")
     seen = Window.partitionBy(*keys).orderBy(*order).rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    matched = both.withColumn("__right", F.last("__right", ignorenulls=True).over(seen))
+    match = F.last("__right", ignorenulls=True).over(seen)
+    if ttl_seconds is not None:
+        match = F.when(F.col("__time") - match[right.time or ""] <= ttl_seconds * 1_000_000, match)
+    matched = both.withColumn("__right", match)
     return matched.filter(F.col("__side") == 1).select("__left.*", "__right.*")
 
 

@@ -19,7 +19,7 @@ from spark_fs.spec.query import Comparison, Condition
 from spark_fs.times import Interval
 from spark_fs.types import to_micros
 
-Reader = Callable[[GroupSpec], DataFrame]
+Reader = Callable[[Node], DataFrame]
 
 
 def compile_plan(plan: JoinPlan, read: Reader) -> DataFrame:
@@ -36,7 +36,7 @@ def compile_plan(plan: JoinPlan, read: Reader) -> DataFrame:
 def _rows(plan: JoinPlan, node: Node, read: Reader) -> DataFrame:
     """The node's rows*: its own filter applied, its columns under their travelling names, its time in microseconds."""
     group = node.group
-    frame = read(group)
+    frame = read(node)
     if node.where is not None:
         frame = frame.filter(expression(node.where, lambda c: F.col(c.column)))
     columns = [F.col(c).alias(_name(NodeColumn(node.index, c))) for c in plan.columns_of(node)]
@@ -56,8 +56,10 @@ def _matched(frame: DataFrame, plan: JoinPlan, node: Node, read: Reader) -> Data
     time = _time(node.index) if node.group.event_time else None
     left = asof.Side(frame, [_name(key) for key in node.left_keys], _time(0))
     right = asof.Side(_rows(plan, node, read), [_name(NodeColumn(node.index, k)) for k in node.right_keys], time)
-    match = asof.point_in_time if node.match == "point_in_time" else asof.by_key
-    joined = match(left, right, _ingested(node.index))
+    if node.match == "point_in_time":
+        joined = asof.point_in_time(left, right, _ingested(node.index), node.group.ttl_seconds)
+    else:
+        joined = asof.by_key(left, right, _ingested(node.index))
     if node.join_type == "inner":  # a match has an instant of ingestion
         joined = joined.filter(F.col(_ingested(node.index)).isNotNull())
     return joined

@@ -1,4 +1,8 @@
-"""Window features: what was known about an entity over the last hours, at given instants."""
+"""Window features: what was known about an entity over the last hours or days, at given instants.
+
+A sliding window of length w before the instant t holds the values known in [t - w, t): what becomes known at t itself is
+not in it, so no feature sees the row that it is joined to.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -7,14 +11,18 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from spark_fs.errors import SchemaError
-from spark_fs.types import MICROSECOND
+from spark_fs.errors import SchemaError, SettingsError
+from spark_fs.types import MICROSECOND, base
 
-_WHOLE = ("tinyint", "smallint", "int", "bigint")
+WHOLE = ("tinyint", "smallint", "int", "bigint")
+NUMBERS = (*WHOLE, "float", "double")
+MOMENTS = ("count", "sum", "mean", "stddev")
+AGGREGATIONS = (*MOMENTS, "min", "max", "last", "distinct_count")
+_OF_ANY = ("count", "min", "max", "last", "distinct_count")  # these need no arithmetic
 
 
 class Events(NamedTuple):
-    """Rows with the instant at which each became known (a timestamp) and a value of whole numbers."""
+    """Rows with the instant at which each became known (a timestamp) and a value."""
 
     frame: DataFrame
     known_at: str
@@ -22,49 +30,89 @@ class Events(NamedTuple):
 
 
 def rolling(
-    events: Events, instants: DataFrame, at: str, by: Sequence[str], windows: Mapping[str, timedelta]
+    events: Events, instants: DataFrame, at: str, by: Sequence[str], windows: Mapping[str, timedelta],
+    aggregations: Sequence[str] = ("count", "mean", "stddev"),
 ) -> DataFrame:
-    """Count, mean and population standard deviation* of an entity's values over each window before each instant.
+    """Aggregations* of an entity's values over each sliding window before each instant.
 
-    A window of length w before the instant t holds the values known in [t - w, t): what becomes known at t itself
-    is not in it. ``instants`` has the columns ``by`` and ``at`` and gives one row of the result for each of its rows;
-    the result adds ``<value>_count_<window>``, ``<value>_mean_<window>`` and ``<value>_stddev_<window>``, the last
-    two null where the count is 0. Sums are exact, so the same rows in any batches give the same bits. Raises
-    SchemaError when the value is not of a whole-number type.
-
-    A value enters the running totals of every window when it becomes known and leaves those of one window when its
-    length has passed, so the cost does not grow with the windows' length, as that of Spark's own range frames does.
+    ``instants`` has the columns ``by`` and ``at`` (a timestamp) and gives one row of the result for each of its rows;
+    the result adds ``<value>_<aggregation>_<window>`` for each of the windows, such as ``{"4h": timedelta(hours=4)}``.
+    aggregations: count, sum, mean, stddev (population), min, max, last (the value known last; of several at one instant the
+    greatest) and distinct_count. Null values are not counted; where there are none, count and distinct_count are 0 and
+    the others null. The same rows in any batches and any order give the same bits. Raises SettingsError for an
+    unknown aggregation or an empty window, SchemaError for a value that cannot be aggregated so.
     """
     type_ = dict(events.frame.dtypes)[events.value]
-    if type_ not in _WHOLE:
-        raise SchemaError(f"Column {events.value!r} is {type_}: rolling sums need whole numbers; cast or scale it first.")
+    _check(events.value, type_, windows, aggregations)
+    whole = type_ in WHOLE
+    totals = [a for a in aggregations if whole and a in MOMENTS]
     asked = instants.select(*by, at, F.unix_micros(at).alias("__micros"))
-    both = asked.unionByName(_changes(events, by, windows), allowMissingColumns=True)
-    before = Window.partitionBy(*by).orderBy("__micros").rangeBetween(Window.unboundedPreceding, -1)
-    value = F.col("__value")
+    both = asked.unionByName(_changes(events, by, windows if totals else {}), allowMissingColumns=True)
     features: dict[str, Column] = {}
-    for name in windows:
-        sign = F.col(f"__sign_{name}")
-        moments = (sign, sign * value, sign * value * value)
-        count, total, squares = (F.coalesce(F.sum(moment).over(before), F.lit(0)) for moment in moments)
-        features |= {
-            f"{events.value}_count_{name}": count,
-            f"{events.value}_mean_{name}": total / F.nullif(count, F.lit(0)),
-            f"{events.value}_stddev_{name}": F.sqrt((count * squares - total * total).cast("double")) / F.nullif(count, F.lit(0)),
-        }
+    for name, length in windows.items():
+        found = _totals(by, name) if totals else {}
+        if len(totals) < len(aggregations):
+            found = _listed(by, length, type_ in NUMBERS) | found
+        features |= {f"{events.value}_{a}_{name}": found[a] for a in aggregations}
     return both.withColumns(features).filter(F.col(at).isNotNull()).select(*by, at, *features)
 
 
+def _check(value: str, type_: str, windows: Mapping[str, timedelta], aggregations: Sequence[str]) -> None:
+    for name, length in windows.items():
+        if length <= timedelta(0):
+            raise SettingsError(f"Window {name!r} is {length} long: give a length above zero, such as timedelta(hours=4).")
+    for each in aggregations:
+        if each not in AGGREGATIONS:
+            raise SettingsError(f"Aggregation {each!r} is not known: use {', '.join(AGGREGATIONS)}.")
+        if type_ not in NUMBERS and (each not in _OF_ANY or base(type_) in ("map", "array", "struct")):
+            raise SchemaError(f"Column {value!r} is {type_}, which has no {each}: use {', '.join(NUMBERS)}, or cast it first.")
+
+
+def _totals(by: Sequence[str], window: str) -> dict[str, Column]:
+    """The moments of whole numbers from running totals, which are exact.
+
+    A value enters the totals of every window when it becomes known and leaves those of one window when its length has
+    passed, so the cost does not grow with the windows' length, as that of Spark's own range frames does.
+    """
+    before = Window.partitionBy(*by).orderBy("__micros").rangeBetween(Window.unboundedPreceding, -1)
+    sign, value = F.col(f"__sign_{window}"), F.col("__value").cast("bigint")
+    moments = (sign, sign * value, sign * value * value)
+    count, total, squares = (F.coalesce(F.sum(moment).over(before), F.lit(0)) for moment in moments)
+    some = F.nullif(count, F.lit(0))
+    return {
+        "count": count, "sum": F.when(count > 0, total), "mean": total / some,
+        "stddev": F.sqrt((count * squares - total * total).cast("double")) / some,
+    }
+
+
+def _listed(by: Sequence[str], length: timedelta, numeric: bool) -> dict[str, Column]:
+    """Every aggregation from the list of the values in the window, in their order of size, so that sums have one order too."""
+    frame = Window.partitionBy(*by).orderBy("__micros").rangeBetween(-(length // MICROSECOND), -1)
+    seen = F.collect_list(F.when(F.col("__enters"), F.struct("__micros", "__value"))).over(frame)
+    values = F.array_sort(F.transform(seen, lambda each: each["__value"]))
+    count = F.size(values).cast("bigint")
+    some = F.nullif(count, F.lit(0))
+    found = {
+        "count": count, "min": F.array_min(values), "max": F.array_max(values), "last": F.array_max(seen)["__value"],
+        "distinct_count": F.size(F.array_distinct(values)).cast("bigint"),
+    }
+    if not numeric:
+        return found
+    total = F.aggregate(values, F.lit(0.0), lambda sum_, each: sum_ + each.cast("double"))
+    mean = total / some
+    squares = F.aggregate(values, F.lit(0.0), lambda sum_, each: sum_ + (each.cast("double") - mean) * (each.cast("double") - mean))
+    return found | {"sum": F.when(count > 0, total), "mean": mean, "stddev": F.sqrt(squares / some)}
+
+
 def _changes(events: Events, by: Sequence[str], windows: Mapping[str, timedelta]) -> DataFrame:
-    """When each value enters the windows and leaves each of them*: per window 1, -1, or 0 where it stays as it is."""
+    """When each value becomes known, and when it leaves each of these windows*: per window 1, -1, or 0 where it stays as it is."""
 
     def change(delay: timedelta, signs: Mapping[str, int]) -> Column:
         when = F.unix_micros(events.known_at) + delay // MICROSECOND
         signed = (F.lit(signs.get(name, 0)).cast("bigint").alias(f"__sign_{name}") for name in windows)
-        return F.struct(when.alias("__micros"), *signed)
+        return F.struct(when.alias("__micros"), F.lit(not delay).alias("__enters"), *signed)
 
     enters = change(timedelta(0), dict.fromkeys(windows, 1))
     leaves = [change(length, {name: -1}) for name, length in windows.items()]
     seen = events.frame.filter(F.col(events.value).isNotNull() & F.col(events.known_at).isNotNull())
-    value = F.col(events.value).cast("bigint").alias("__value")
-    return seen.select(*by, value, F.inline(F.array(enters, *leaves)))
+    return seen.select(*by, F.col(events.value).alias("__value"), F.inline(F.array(enters, *leaves)))

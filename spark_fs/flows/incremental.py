@@ -1,4 +1,4 @@
-"""Build a feature group from its source: a whole interval at once, or onward from its watermark.
+"""Build a feature group from its source: an interval in chunks, or onward from its watermark.
 
 The watermark is the end of the last interval that was built, in microseconds. It is the number of the Delta
 transaction that wrote the interval's rows, so rows and watermark are one commit: a killed run leaves both as
@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from pyspark.sql import DataFrame, SparkSession
 
+from spark_fs.errors import SettingsError
 from spark_fs.offline import history
 from spark_fs.offline.staging import Transaction
 from spark_fs.times import Interval
@@ -31,10 +32,37 @@ def steps(start: datetime, until: datetime, every: timedelta | None) -> Iterator
 
     One that would pass ``until`` is left for later.
     """
-    every = every or max(until - start, MICROSECOND)
+    every = _positive(every) or max(until - start, MICROSECOND)
     while start + every <= until:
         yield Interval(start, start + every)
         start += every
+
+
+def chunks(interval: Interval, every: timedelta | None, done_until: datetime | None) -> Iterator[Interval]:
+    """The interval cut into chunks of the length ``every`` (None: one), without those that are done; the last may be shorter."""
+    assert interval.start
+    assert interval.end
+    start, length = interval.start, _positive(every) or interval.end - interval.start
+    while start < interval.end:
+        chunk = Interval(start, min(start + length, interval.end))
+        if done_until is None or start >= done_until:
+            yield chunk
+        start += length
+
+
+def _positive(every: timedelta | None) -> timedelta | None:
+    if every is not None and every <= timedelta(0):
+        raise SettingsError(f"every={every} is not a length of time: give one above zero, such as timedelta(days=1).")
+    return every
+
+
+def reaching_back(step: Interval, lateness: timedelta, built_from: str | None) -> Interval:
+    """The interval with the lateness before it, but not with what was never built."""
+    assert step.start
+    if lateness < timedelta(0):
+        raise SettingsError(f"lateness={lateness} is not a length of time: give one from zero up, such as timedelta(hours=6).")
+    earliest = datetime.fromisoformat(built_from) if built_from else step.start
+    return Interval(max(step.start - lateness, min(earliest, step.start)), step.end)
 
 
 def advance_to(path: str, end: datetime) -> Transaction | None:

@@ -1,7 +1,8 @@
 """Insert a frame into a feature group: check it whole, then write it as one commit, or not at all."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Protocol
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -12,26 +13,39 @@ from pyspark.storagelevel import StorageLevel
 from spark_fs import types
 from spark_fs.engine import layout
 from spark_fs.errors import KeyValueError, NotFoundError, SchemaError, SettingsError, SparkFSError
+from spark_fs.flows import validate
 from spark_fs.flows.jobs import Job
 from spark_fs.offline import delta, sources
 from spark_fs.offline.delta import INGESTED_AT
 from spark_fs.offline.staging import DeltaTransaction, Staged, Transaction
-from spark_fs.spec.definitions import GroupSpec, check_name
+from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.options import WriteOptions
+from spark_fs.spec.query import GroupRef
+from spark_fs.spec.suites import ValidationOptions, ValidationReport
 
 EXAMPLES = 5
 _ORDER = "__order"
 Counts = dict[str, int]
 
 
+class Notes(Protocol):
+    """Where the definition of a group and the reports on its batches are kept."""
+
+    def save_group(self, group: GroupSpec) -> None:
+        """Keep what changed of a group."""
+
+    def add_validation(self, ref: GroupRef, report: ValidationReport) -> ValidationReport:
+        """Keep a report; returns it with its instant."""
+
+
 def insert(
-    spark: SparkSession, group: GroupSpec, path: str, data: Any, save: Callable[[GroupSpec], None],
-    options: WriteOptions, transaction: Transaction | None = None,
-) -> tuple[GroupSpec, Job]:
-    """Write the frame into the group's table, eagerly; returns the group with its schema, and the job.
+    spark: SparkSession, group: GroupSpec, path: str, data: Any, notes: Notes,
+    options: WriteOptions, validation: ValidationOptions, transaction: Transaction | None = None,
+) -> tuple[GroupSpec, Job, ValidationReport | None]:
+    """Write the frame into the group's table, eagerly; returns the group with its schema, the job, and the suite's report.
 
     Upserted, a row replaces the row of the same identity, adds a new one, or, where the table holds the same
-    values already, writes nothing. ``save`` keeps the schema of a first frame before its rows are written,
+    values already, writes nothing. The schema of a first frame is kept before its rows are written,
     so a killed first insert leaves a group without rows and never rows without a schema.
     """
     if options.batch_id is not None:
@@ -48,7 +62,8 @@ def insert(
             read = frame.count()
             rows = conformed(_kept(frame, checked, options).drop(_ORDER), checked)
             dropped = read - rows.count()
-        summary = _Insert(spark, checked, path, options, transaction).run(rows, lambda: save(checked) if checked != group else None)
+        one = _Insert(spark, checked, path, options, validation, transaction, notes)
+        summary = one.run(rows, lambda: notes.save_group(checked) if checked != group else None)
     except (PySparkException, Py4JJavaError) as error:
         raise SparkFSError(
             f"Nothing was inserted into feature group {group}: reading or writing the frame failed: {delta.reason(error)}"
@@ -56,15 +71,13 @@ def insert(
     finally:
         frame.unpersist()
     summary["read"] += dropped
-    return checked, Job(f"insert {group.name}_{group.version}", summary | {"set_aside": dropped})
+    summary["set_aside"] += dropped
+    return checked, Job(f"insert {group.name}_{group.version}", summary), one.report
 
 
 def with_first_schema(group: GroupSpec, frame: DataFrame) -> GroupSpec:
     """The group with the frame's schema; its declared columns must be there and its event time be a time."""
-    found = sources.schema_of(frame)
-    for column in found:
-        check_name(f"Column of feature group {group}:", column)
-    return group.with_schema(found)
+    return group.with_schema(sources.schema_of(frame))
 
 
 def conformed(frame: DataFrame, group: GroupSpec) -> DataFrame:
@@ -103,12 +116,16 @@ class _Insert:
     """One insert: its rows are staged once, then committed as often as other writers make it necessary."""
 
     def __init__(
-        self, spark: SparkSession, group: GroupSpec, path: str, options: WriteOptions, transaction: Transaction | None
+        self, spark: SparkSession, group: GroupSpec, path: str, options: WriteOptions, validation: ValidationOptions,
+        transaction: Transaction | None, notes: Notes,
     ) -> None:
         self.spark, self.group, self.path = spark, group, path
         self.transaction, self.looks = transaction, options.operation == "upsert"
         self.note = {"operation": options.operation} | ({"batch_id": options.batch_id} if options.batch_id else {})
         self.layout = layout.of(group)
+        self.suite = group.expectation_suite if validation.run_validation else None
+        self.policy, self.notes = validation.policy, notes
+        self.report: ValidationReport | None = None
 
     def run(self, rows: DataFrame, before_first: Callable[[], None]) -> Counts:
         begun = DeltaTransaction(self.spark, self.path)
@@ -118,15 +135,42 @@ class _Insert:
         if begun.is_new:
             begun.create(laid_out, self.layout)
         staged = begun.stage(laid_out)
+        files = [staged]
         used = False
         try:
-            check_rows(staged, self.group)
+            good = self._validated(begun, staged) if self.suite else staged
+            files.append(good)
+            check_rows(good, self.group)
             before_first()
-            summary, used = delta.retried(self.spark, self.path, lambda now: self._land(now, staged, laid_out), begun)
-            return summary
+            set_aside = self._set_aside(staged, good)
+            summary, used = delta.retried(self.spark, self.path, lambda now: self._land(now, good, laid_out), begun)
+            self._noted("inserted", set_aside)
+            return summary | {"read": summary["read"] + set_aside, "set_aside": set_aside}
         finally:
-            if not used:
-                staged.discard()
+            for left in files[:1] if used and good is not staged else [] if used else files:
+                left.discard()
+
+    def _validated(self, begun: DeltaTransaction, staged: Staged) -> Staged:
+        """The staged rows, or those of them that meet the suite, staged anew; ValidationError when the policy refuses the batch."""
+        self.report = validate.report_of(staged.frame, self.suite or {})
+        if self.report.success or self.policy == "ALWAYS":
+            return staged
+        if self.policy == "STRICT":
+            self._noted("refused", 0)
+            raise validate.refused(self.group, self.report)
+        good, self.bad = validate.told_apart(staged.frame, self.suite or {}, self.report)
+        return begun.stage(layout.laid_out(good, self.group))
+
+    def _set_aside(self, staged: Staged, good: Staged) -> int:
+        """Write the rows that do not meet the suite to the quarantine, with the reason; returns how many."""
+        if good is not staged:
+            columns = [*self.group.types, INGESTED_AT, validate.REASON]
+            delta.append(self.bad.select(*columns), delta.quarantine(self.path), self.transaction, self.note)
+        return staged.rows - good.rows
+
+    def _noted(self, ingestion: str, set_aside: int) -> None:
+        if self.report:
+            self.report = self.notes.add_validation(self.group.ref, replace(self.report, ingestion=ingestion, set_aside=set_aside))
 
     def _land(self, begun: DeltaTransaction, staged: Staged, rows: DataFrame) -> tuple[Counts, bool]:
         """Commit in the one way that the rows need; says also whether the staged files are part of the table now."""
@@ -175,7 +219,7 @@ class _Insert:
 
 
 def _counted(read: int, inserted: int = 0, updated: int = 0) -> Counts:
-    return {"read": read, "inserted": inserted, "updated": updated, "unchanged": read - inserted - updated}
+    return {"read": read, "inserted": inserted, "updated": updated, "unchanged": read - inserted - updated, "set_aside": 0}
 
 
 def check_rows(staged: Staged, group: GroupSpec) -> None:

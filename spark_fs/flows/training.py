@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_fs.engine.compile import compile_plan
-from spark_fs.engine.layout import latest_ingested
 from spark_fs.errors import SettingsError
-from spark_fs.offline import delta, history
-from spark_fs.plan import SPLIT, JoinPlan
+from spark_fs.flows import rows
+from spark_fs.offline import history
+from spark_fs.plan import SPLIT, JoinPlan, Node
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import GroupRef
 from spark_fs.times import Interval
@@ -21,18 +23,19 @@ Location = Callable[[GroupSpec], str]
 
 
 def read(spark: SparkSession, plan: JoinPlan, location: Location, versions: Mapping[GroupRef, int] | None = None) -> DataFrame:
-    """The rows of the plan*, of the newest tables or of these versions of them."""
+    """The rows of the plan*, of the newest tables or of these versions of them; an ``as_of`` of the plan comes first."""
 
-    def rows(group: GroupSpec) -> DataFrame:
-        table = delta.read(spark, location(group), versions[group.ref] if versions else None)
-        return latest_ingested(table, group, delta.INGESTED_AT) if group.vouched else table
+    def read_node(node: Node) -> DataFrame:
+        version = node.as_of if node.as_of is not None else (versions or {}).get(node.group.ref)
+        return rows.opened(spark, node.group, location(node.group), version)
 
-    return compile_plan(plan, rows)
+    return compile_plan(plan, read_node)
 
 
 def current_versions(plan: JoinPlan, location: Location) -> dict[GroupRef, int]:
-    """The newest Delta version of each group of the plan."""
-    return {node.group.ref: history.current_version(location(node.group)) for node in plan.nodes}
+    """The newest Delta version of each group of the plan that has no ``as_of``; external groups have no versions."""
+    free = (node.group for node in plan.nodes if node.as_of is None and not node.group.source)
+    return {group.ref: history.current_version(location(group)) for group in free}
 
 
 def check_splits(splits: Mapping[str, Interval]) -> None:
@@ -51,7 +54,7 @@ def collect(frame: DataFrame, dataframe_type: str) -> Frame:
     if dataframe_type == "spark":
         return frame
     if dataframe_type == "pandas":
-        return _zoned(frame)
+        return _to_pandas(frame)
     raise SettingsError(f"dataframe_type {dataframe_type!r} is not known: use 'spark' or 'pandas'.")
 
 
@@ -63,10 +66,16 @@ def collect_splits(frame: DataFrame, splits: Iterable[str], dataframe_type: str)
     return [whole.filter(F.col(SPLIT) == name).drop(SPLIT) for name in splits]
 
 
-def _zoned(frame: DataFrame) -> pd.DataFrame:
-    found = frame.toPandas()
-    for name, type_ in frame.dtypes:
-        if type_ == "timestamp":
-            found[name] = found[name].dt.tz_localize("UTC")
+def _to_pandas(frame: DataFrame) -> pd.DataFrame:
+    """As pandas: times are UTC instants, in nanoseconds where these reach; a bigint with nulls is Int64, since a float would round."""
+    table: pa.Table = frame.toArrow()
+    options: dict[str, Any] = {"date_as_object": True, "maps_as_pydicts": "strict"}
+    exact = {f.name: table.column(f.name) for f in table.schema if pa.types.is_int64(f.type) and table.column(f.name).null_count}
+    found: pd.DataFrame
+    try:
+        found = table.to_pandas(coerce_temporal_nanoseconds=True, **options)
+    except pa.ArrowInvalid:  # a time before 1677 or after 2262
+        found = table.to_pandas(**options)
+    for name, column in exact.items():
+        found[name] = column.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     return found
-

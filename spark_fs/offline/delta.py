@@ -59,11 +59,23 @@ def merge(
     ``frame`` must give the same rows each time it is read. Returns how many rows were inserted and updated.
     """
     spark = frame.sparkSession
-    with _committing(spark, transaction, metadata):
+    once = {"merge.materializeSource": "none"}  # staged rows stay as they are, so they need no copy
+    with _committing(spark, transaction, metadata), _set(spark, once):
         target = DeltaTable.forPath(spark, path).alias("t")
         merged = target.merge(frame.alias("s"), reduce(and_, [*_same(keys), pruned]))
         done = merged.whenMatchedUpdateAll(changed).whenNotMatchedInsertAll().execute().collect()
     return int(done[0]["num_inserted_rows"]), int(done[0]["num_updated_rows"])
+
+
+def append(frame: DataFrame, path: str, transaction: Transaction | None, metadata: Mapping[str, Any]) -> None:
+    """Append rows to a table of their own columns, made when absent, as one commit, eagerly."""
+    with _committing(frame.sparkSession, transaction, metadata), translated(path, "write"):
+        frame.write.format("delta").mode("append").option("mergeSchema", "true").save(path)
+
+
+def quarantine(path: str) -> str:
+    """Where the rows are that a table's expectations set aside."""
+    return f"{path}_quarantine"
 
 
 def delete(frame: DataFrame, path: str, keys: Sequence[str], metadata: Mapping[str, Any]) -> int:
@@ -100,10 +112,16 @@ def vacuum(spark: SparkSession, path: str, retention_hours: float) -> None:
         DeltaTable.forPath(spark, path).vacuum(retention_hours)
 
 
+def forget(spark: SparkSession, path: str) -> None:
+    """Let the session forget the table that was in a folder."""
+    log: Any = spark._jvm.org.apache.spark.sql.delta.DeltaLog  # type: ignore[union-attr] # never None here
+    log.invalidateCache(spark._jsparkSession, spark._jvm.org.apache.hadoop.fs.Path(path))  # type: ignore[union-attr] # as above
+
+
 @contextmanager
 def _committing(spark: SparkSession, transaction: Transaction | None, metadata: Mapping[str, Any]) -> Iterator[None]:
-    """What the next commit carries; the source of a MERGE is not copied first, since ours never changes."""
-    given = {"commitInfo.userMetadata": json.dumps(metadata), "merge.materializeSource": "none"}
+    """What the next commit carries."""
+    given = {"commitInfo.userMetadata": json.dumps(metadata)}
     if transaction:
         given |= {"write.txnAppId": transaction.app_id, "write.txnVersion": str(transaction.number)}
     with _set(spark, given):

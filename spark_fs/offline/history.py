@@ -60,16 +60,15 @@ def version_of(path: str, when: Instant | int | Commit) -> int:
     versions = sorted(log.commits)
     if not versions:
         raise NotFoundError(f"The table at {path} has no commit yet, so it has no state as of {when}: insert its first rows.")
-    if isinstance(when, int) and not isinstance(when, bool):
+    if isinstance(when, int):
         if when not in log.commits:
             raise NotFoundError(f"The table at {path} has no version {when}: it has {versions[0]} to {versions[-1]}. Ask for one of these.")
         return when
     instant = to_utc(when)
     place = bisect_right(versions, instant, key=log.committed_at)
     if not place:
-        raise NotFoundError(
-            f"The table at {path} had no rows yet at {instant.isoformat()}: its first commit is of {log.committed_at(versions[0]).isoformat()}."
-        )
+        began = log.committed_at(versions[0]).isoformat()
+        raise NotFoundError(f"The table at {path} had no rows yet at {instant.isoformat()}: its first commit is of {began}.")
     return versions[place - 1]
 
 
@@ -85,6 +84,13 @@ def lost_before(path: str, version: int, until: datetime) -> bool:
                 return True
             added.update([action["add"]["path"]] if "add" in action else [])
     return False
+
+
+def data_files(path: str) -> int:
+    """How many data files the table's folder holds, of whatever version."""
+    system, folder = _system(path)
+    found = system.get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=True))
+    return sum(f.base_name.endswith(".parquet") and "/_delta_log/" not in f.path for f in found)
 
 
 def remove(path: str) -> None:

@@ -1,7 +1,7 @@
-"""Delta's two jars: resolved once from Maven by Spark's own resolver, then taken from a cache.
+"""Delta's two jars and a JDBC driver: resolved once from Maven by Spark's own resolver, then taken from a cache.
 
 The wheel of delta-spark holds no jars. Of the thirty-two that resolve with it, these two are enough; the others
-are in Spark already or serve features that are not used.
+are in Spark already or serve features that are not used. The driver reads MySQL and MariaDB for external feature groups.
 """
 
 import os
@@ -18,6 +18,8 @@ from spark_fs.offline.java import require_java
 
 _ARTIFACTS = ("delta-spark_4.2_2.13", "delta-storage")
 _OTHERS = "org.*:*,com.*:*,net.*:*,jakarta.*:*,javax.*:*,io.unitycatalog:*,io.delta:delta-kernel*"
+_DRIVER, _DRIVER_VERSION = "mariadb-java-client", "3.5.11"
+_DRIVERS_OTHERS = "com.*:*,net.*:*,org.slf4j:*,org.checkerframework:*,software.*:*"
 
 
 def cache_folder() -> Path:
@@ -27,17 +29,20 @@ def cache_folder() -> Path:
     return Path(given) if given else base / "spark_fs" / "jars"
 
 
-def delta_jars() -> list[Path]:
-    """Paths of Delta's jars, resolved from Maven the first time; SetupError when they cannot be had."""
+def needed_jars() -> list[Path]:
+    """Paths of Delta's jars and the JDBC driver, resolved from Maven the first time; SetupError when they cannot be had."""
     delta = version("delta-spark")
     folder = cache_folder()
     jars = [folder / f"io.delta_{name}-{delta}.jar" for name in _ARTIFACTS]
     if not all(jar.exists() for jar in jars):
-        _resolve(f"io.delta:{_ARTIFACTS[0]}:{delta}", jars)
-    return jars
+        _resolve(f"io.delta:{_ARTIFACTS[0]}:{delta}", jars, _OTHERS)
+    driver = folder / f"org.mariadb.jdbc_{_DRIVER}-{_DRIVER_VERSION}.jar"
+    if not driver.exists():
+        _resolve(f"org.mariadb.jdbc:{_DRIVER}:{_DRIVER_VERSION}", [driver], _DRIVERS_OTHERS)
+    return [*jars, driver]
 
 
-def _resolve(package: str, jars: list[Path]) -> None:
+def _resolve(package: str, jars: list[Path], others: str) -> None:
     require_java()
     folder = jars[0].parent
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +53,7 @@ def _resolve(package: str, jars: list[Path]) -> None:
         command = [home / "bin" / "spark-submit", "--conf", f"spark.jars.ivy={work}", "--packages", package]
         env = os.environ | {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
         run = subprocess.run(
-            [*map(str, command), "--exclude-packages", _OTHERS, str(nothing)], env=env, capture_output=True, text=True, check=False
+            [*map(str, command), "--exclude-packages", others, str(nothing)], env=env, capture_output=True, text=True, check=False
         )
         found = {path.name: path for path in Path(work, "jars").glob("*.jar")}
         missing = [jar.name for jar in jars if jar.name not in found]
@@ -56,7 +61,7 @@ def _resolve(package: str, jars: list[Path]) -> None:
             log = folder / "resolve.log"
             log.write_text(run.stdout + run.stderr)
             raise SetupError(
-                f"Delta's jars ({', '.join(missing)}) could not be resolved from Maven Central; the resolver's output is in {log}. "
+                f"{', '.join(missing)} could not be resolved from Maven Central; the resolver's output is in {log}. "
                 f"Check the network, or copy the jars into {folder} yourself."
             )
         for jar in jars:

@@ -9,7 +9,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from spark_fs.errors import SetupError
-from spark_fs.offline.jars import delta_jars
+from spark_fs.offline.jars import needed_jars
 from spark_fs.offline.java import require_java
 
 # What a session needs to read and write the tables at all.
@@ -24,6 +24,7 @@ _REQUIRED = {
 _LOCAL = {
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "16",  # a clean-up lists folders with this many tasks
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.bindAddress": "127.0.0.1",
@@ -58,7 +59,7 @@ def _build(settings: Mapping[str, object]) -> SparkSession:
     builder = SparkSession.builder.appName("spark_fs")
     defaults = dict(_REQUIRED)
     if not submitted:
-        defaults |= _LOCAL | {"spark.jars": ",".join(map(str, delta_jars()))}
+        defaults |= _LOCAL | {"spark.jars": ",".join(map(str, needed_jars()))}
         builder = builder.master("local[*]")
     for name, value in (defaults | {k: str(v) for k, v in settings.items()}).items():
         builder = builder.config(name, value)

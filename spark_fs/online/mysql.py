@@ -76,9 +76,22 @@ class MySQLStore:
                     change = f"MODIFY {SQL.name(column.name)} {_column_type(column)}{required}"
                     cursor.execute(f"ALTER TABLE {SQL.name(table.name)} {change}")
 
-    def upsert(self, table: OnlineTable, rows: Iterable[Sequence[Any]]) -> None:
-        """Write rows in one transaction; one older than the row that is there changes nothing."""
-        statement = f"{SQL.insert(table)} ON DUPLICATE KEY UPDATE {_assignments(table)}"
+    def upsert(self, table: OnlineTable, rows: Iterable[Sequence[Any]], over_newer: bool = False) -> None:
+        """Write rows in one transaction; one older than the row that is there changes nothing, unless ``over_newer``."""
+        self._many(f"{SQL.insert(table)} ON DUPLICATE KEY UPDATE {_assignments(table, over_newer)}", rows)
+
+    def delete(self, table: OnlineTable, rows: Iterable[Sequence[Any]]) -> None:
+        """Delete the rows of these keys in one transaction."""
+        self._many(SQL.delete(table), rows)
+
+    def drop(self, table: str) -> None:
+        """Remove a table and its synced version."""
+        with self._cursor() as cursor:
+            self._ensure_sync_table(cursor)
+            cursor.execute(f"DROP TABLE IF EXISTS {SQL.name(table)}")
+            cursor.execute(f"DELETE FROM {SYNC_TABLE} WHERE name = %s", (table,))
+
+    def _many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         left = iter(rows)
         with self._cursor() as cursor:
             while batch := list(islice(left, BATCH)):
@@ -144,10 +157,10 @@ class MySQLStore:
         )
 
 
-def _assignments(table: OnlineTable) -> str:
+def _assignments(table: OnlineTable, over_newer: bool) -> str:
     """What an upsert does to a row that is there. The event time comes last: MySQL assigns from left to right."""
-    time = SQL.name(table.event_time) if table.event_time else None
-    others = [SQL.name(c.name) for c in table.columns if c.name not in {*table.key, table.event_time}]
+    time = SQL.name(table.event_time) if table.event_time and not over_newer else None
+    others = [SQL.name(c.name) for c in table.columns if c.name not in table.key and SQL.name(c.name) != time]
     if time is None:
         return ", ".join(f"{c} = VALUES({c})" for c in others) or "{0} = {0}".format(SQL.name(table.key[0]))
     newer = [f"{c} = IF(VALUES({time}) >= {time}, VALUES({c}), {c})" for c in others]

@@ -35,16 +35,30 @@ class SQLiteStore:
         with self._transaction() as connection:
             connection.execute(SQL.create(table))
 
-    def upsert(self, table: OnlineTable, rows: Iterable[Sequence[Any]]) -> None:
-        """Write rows in one transaction; one older than the row that is there changes nothing."""
+    def upsert(self, table: OnlineTable, rows: Iterable[Sequence[Any]], over_newer: bool = False) -> None:
+        """Write rows in one transaction; one older than the row that is there changes nothing, unless ``over_newer``."""
         others = [SQL.name(c.name) for c in table.columns if c.name not in table.key]
         action = "DO UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in others) if others else "DO NOTHING"
-        if table.event_time:
+        if table.event_time and not over_newer:
             time = SQL.name(table.event_time)
             action += f" WHERE excluded.{time} >= {SQL.name(table.name)}.{time}"
         conflict = f" ON CONFLICT ({', '.join(map(SQL.name, table.key))}) {action}"
         with self._transaction() as connection:
             connection.executemany(SQL.insert(table) + conflict, rows)
+
+    def delete(self, table: OnlineTable, rows: Iterable[Sequence[Any]]) -> None:
+        """Delete the rows of these keys in one transaction."""
+        with self._transaction() as connection:
+            connection.executemany(SQL.delete(table), rows)
+
+    def drop(self, table: str) -> None:
+        """Remove a table and its synced version."""
+        if not Path(self._path).exists():
+            return
+        with self._transaction() as connection:
+            self._ensure_sync_table(connection)
+            connection.execute(f"DROP TABLE IF EXISTS {SQL.name(table)}")
+            connection.execute(f"DELETE FROM {SYNC_TABLE} WHERE name = ?", (table,))
 
     def synced_version(self, table: str) -> int | None:
         """The Delta version that the table has been brought to; None before the first sync."""

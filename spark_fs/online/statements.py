@@ -34,6 +34,11 @@ class Statements:
         values = ", ".join([self.placeholder] * len(table.columns))
         return f"INSERT INTO {self.name(table.name)} ({columns}) VALUES ({values})"
 
+    def delete(self, table: OnlineTable) -> str:
+        """Delete one row by its key; the parameters are the key's values in the order of the table's columns."""
+        condition = " AND ".join(f"{self.name(c.name)} = {self.placeholder}" for c in table.columns)
+        return f"DELETE FROM {self.name(table.name)} WHERE {condition}"
+
     def lookup(self, sources: Sequence[Source], keys: int, entries: int) -> str:
         """For each entry its number, then per source whether it has a row, and its columns.
 

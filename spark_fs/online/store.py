@@ -50,8 +50,14 @@ class OnlineStore(Protocol):
     def ensure_table(self, table: OnlineTable) -> None:
         """Create the table, or make room for longer texts in the one that is there."""
 
-    def upsert(self, table: OnlineTable, rows: Iterable[Sequence[Any]]) -> None:
-        """Write rows in one transaction; one older than the row that is there changes nothing."""
+    def upsert(self, table: OnlineTable, rows: Iterable[Sequence[Any]], over_newer: bool = False) -> None:
+        """Write rows in one transaction; one older than the row that is there changes nothing, unless ``over_newer``."""
+
+    def delete(self, table: OnlineTable, rows: Iterable[Sequence[Any]]) -> None:
+        """Delete the rows of these keys (the table's columns are its key) in one transaction; an absent one deletes nothing."""
+
+    def drop(self, table: str) -> None:
+        """Remove a table and its synced version; one that is absent is no error."""
 
     def synced_version(self, table: str) -> int | None:
         """The Delta version that the table has been brought to; None before the first sync."""

@@ -84,6 +84,7 @@ class GroupSpec:
     features: its columns; empty until the first insert gives them. vouched: whether rows were ever inserted without a
     look for their identity, so that one may be there twice. parents: the groups that it is made of. tags: what users
     note of it. source: of an external group, where its rows are. ttl_seconds: how old a row may be and still match.
+    built_from: the earliest instant (ISO 8601) that a backfill began at.
     """
 
     name: str
@@ -100,6 +101,7 @@ class GroupSpec:
     tags: Mapping[str, Any] = field(default_factory=dict)
     source: SourceSpec | None = None
     expectation_suite: Mapping[str, Any] | None = None
+    built_from: str | None = None
 
     def __post_init__(self) -> None:
         check_name("Feature group", self.name)
@@ -125,7 +127,7 @@ class GroupSpec:
 
     def _check_columns(self) -> None:
         """The declared columns must be there, each name once, and the event time be a time."""
-        names = [f.name for f in self.features]
+        names = [check_name(f"Column of feature group {self}:", f.name) for f in self.features]
         if twice := sorted(name for name, count in Counter(names).items() if count > 1):
             raise SchemaError(f"Feature group {self} names columns twice: {', '.join(twice)}. Name each once.")
         times = (self.event_time,) if self.event_time else ()
@@ -182,9 +184,7 @@ class GroupSpec:
         return replace(self, features=tuple(FeatureSpec(name, type_) for name, type_ in types.items()))
 
     def with_features(self, added: Sequence[FeatureSpec]) -> Self:
-        """The same group with more columns at its end; SchemaError for one that is there already."""
-        for feature in added:
-            check_name(f"Column of feature group {self}:", feature.name)
+        """The same group with more columns at its end; InvalidNameError or SchemaError for one that cannot be added."""
         return replace(self, features=self.features + tuple(added))
 
     def described(self, column: str, description: str) -> Self:

@@ -140,9 +140,13 @@ class QuerySpec:
 
     def groups(self) -> Iterator[GroupRef]:
         """Every group read, the leftmost first; one joined twice comes twice."""
-        yield self.group
+        return (query.group for query in self.walk())
+
+    def walk(self) -> Iterator["QuerySpec"]:
+        """The query and every query joined to it, the leftmost first."""
+        yield self
         for join in self.joins:
-            yield from join.query.groups()
+            yield from join.query.walk()
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""

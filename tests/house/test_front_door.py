@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 import spark_fs
+from spark_fs.api.external import ExternalFeatureGroup
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
+from spark_fs.api.group import Group
 from spark_fs.api.project import FeatureStore, Project
 from spark_fs.api.query import Feature, Filter, Query
 
@@ -18,26 +20,56 @@ from spark_fs.api.query import Feature, Filter, Query
 SIGNATURES = {
     spark_fs.login: "config",
     Project.get_feature_store: "",
-    FeatureStore.create_feature_group: "name version description primary_key partition_key event_time online_enabled",
-    FeatureStore.get_or_create_feature_group: "name version description primary_key partition_key event_time online_enabled",
+    FeatureStore.create_feature_group:
+        "name version description primary_key partition_key event_time online_enabled expectation_suite features ttl parents",
+    FeatureStore.get_or_create_feature_group:
+        "name version description primary_key partition_key event_time online_enabled expectation_suite features ttl parents",
+    FeatureStore.create_external_feature_group:
+        "name version description primary_key event_time data_format path query options features ttl parents",
+    FeatureStore.get_external_feature_group: "name version",
+    FeatureStore.get_external_feature_groups: "name",
     FeatureStore.get_feature_group: "name version",
     FeatureStore.get_feature_groups: "name",
     FeatureStore.create_feature_view: "name query version description labels",
     FeatureStore.get_or_create_feature_view: "name query version description labels",
     FeatureStore.get_feature_view: "name version",
     FeatureStore.get_feature_views: "name",
-    FeatureGroup.insert: "df operation write_options",
-    FeatureGroup.backfill: "build start end",
-    FeatureGroup.run_incremental: "build until every",
-    FeatureGroup.read: "dataframe_type",
-    FeatureGroup.select_all: "",
-    FeatureGroup.select_features: "",
-    FeatureGroup.select: "features",
-    FeatureGroup.select_except: "features",
+    Group.read: "dataframe_type",
+    Group.select_all: "",
+    Group.select_features: "",
+    Group.select: "features",
+    Group.select_except: "features",
+    Group.update_description: "description",
+    Group.update_feature_description: "feature_name description",
+    Group.add_tag: "name value",
+    Group.get_tag: "name",
+    Group.get_tags: "",
+    Group.delete_tag: "name",
+    Group.get_parent_feature_groups: "",
+    Group.get_generated_feature_views: "",
+    FeatureGroup.insert: "df operation write_options validation_options",
+    FeatureGroup.backfill: "build start end every restart progress",
+    FeatureGroup.run_incremental: "build until every lateness",
+    FeatureGroup.delete_records: "df",
+    FeatureGroup.save_expectation_suite: "expectation_suite",
+    FeatureGroup.get_expectation_suite: "",
+    FeatureGroup.delete_expectation_suite: "",
+    FeatureGroup.validate: "df",
+    FeatureGroup.get_validation_history: "",
+    FeatureGroup.get_latest_validation_report: "",
+    FeatureGroup.read_quarantine: "dataframe_type",
+    FeatureGroup.as_of: "when",
+    FeatureGroup.read_changes: "start end dataframe_type",
     FeatureGroup.commit_details: "limit",
     FeatureGroup.sync_online: "",
+    FeatureGroup.append_features: "features",
+    FeatureGroup.optimize: "",
+    FeatureGroup.vacuum: "retention_hours force",
+    FeatureGroup.delete: "force",
+    ExternalFeatureGroup.delete: "force",
     Query.join: "sub_query on left_on right_on join_type prefix",
     Query.filter: "cond",
+    Query.as_of: "when",
     Query.read: "dataframe_type",
     Query.plan: "",
     FeatureView.check: "",
@@ -51,7 +83,7 @@ SIGNATURES = {
     Feature.like: "pattern",
     Feature.is_null: "",
 }
-PUBLIC = (Project, FeatureStore, FeatureGroup, FeatureView, Query, Feature, Filter)
+PUBLIC = (Project, FeatureStore, Group, FeatureGroup, ExternalFeatureGroup, FeatureView, Query, Feature, Filter)
 
 
 def test_all_names_what_the_package_offers() -> None:

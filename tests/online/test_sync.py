@@ -36,7 +36,7 @@ def online(fs: FeatureStore, group: FeatureGroup, *keys: int) -> list[object]:
 def test_the_latest_row_of_each_key_is_online(served: FeatureStore, clicks: FeatureGroup) -> None:
     clicks.insert(rows((1, "01-01", 10), (1, "01-03", 30), (1, "01-02", 20), (2, "01-01", 5)))
     job = clicks.sync_online()
-    assert job.summary == {"written": 2, "from_version": None, "to_version": 0}
+    assert job.summary == {"written": 2, "deleted": 0, "from_version": None, "to_version": 0}
     assert online(served, clicks, 1, 2, 3) == [30, 5, None]
 
 
@@ -45,9 +45,9 @@ def test_a_second_sync_writes_what_changed_and_a_third_nothing(served: FeatureSt
     clicks.sync_online()
     clicks.insert(rows((2, "01-02", 6), (3, "01-01", 7)))
     clicks.insert(rows((2, "01-02", 8)))
-    assert clicks.sync_online().summary == {"written": 2, "from_version": 0, "to_version": 2}
+    assert clicks.sync_online().summary == {"written": 2, "deleted": 0, "from_version": 0, "to_version": 2}
     assert online(served, clicks, 1, 2, 3) == [10, 8, 7]
-    assert clicks.sync_online().summary == {"written": 0, "from_version": 2, "to_version": 2}
+    assert clicks.sync_online().summary == {"written": 0, "deleted": 0, "from_version": 2, "to_version": 2}
 
 
 def test_a_late_row_never_displaces_a_newer_one(served: FeatureStore, clicks: FeatureGroup) -> None:
@@ -76,7 +76,7 @@ def test_a_sync_that_was_killed_before_its_end_is_simply_run_again(served: Featu
     clicks.insert(rows((1, "01-02", 11), (2, "01-02", 12)))
     clicks.sync_online()
     clicks._stores.online.set_synced_version("clicks_1", 0)  # as if the end of the second one had not been reached
-    assert clicks.sync_online().summary == {"written": 2, "from_version": 0, "to_version": 1}
+    assert clicks.sync_online().summary == {"written": 2, "deleted": 0, "from_version": 0, "to_version": 1}
     assert online(served, clicks, 1, 2) == [11, 12]
 
 

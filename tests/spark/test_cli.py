@@ -83,8 +83,8 @@ def test_a_view_is_shown_with_its_training_datasets(run: Run, clicks: FeatureGro
 
 
 def test_a_sync_says_what_it_wrote(run: Run, clicks: FeatureGroup) -> None:
-    assert run("sync", "clicks").splitlines()[-1] == "sync clicks_1: written 2, from version None, to version 1"
-    assert run("sync").splitlines()[-1] == "sync clicks_1: written 0, from version 1, to version 1"
+    assert run("sync", "clicks").splitlines()[-1] == "sync clicks_1: written 2, deleted 0, from version None, to version 1"
+    assert run("sync").splitlines()[-1] == "sync clicks_1: written 0, deleted 0, from version 1, to version 1"
 
 
 def test_help_says_what_each_command_does(run: Run) -> None:

@@ -1,0 +1,26 @@
+"""Compact every feature group and remove the files that only old versions need.
+
+spark-submit jobs/maintain.py --retention-hours 720
+"""
+
+import argparse
+
+import spark_fs
+from spark_fs.errors import SettingsError
+
+
+def main() -> None:
+    """Maintain each group in turn; one whose old versions a training dataset reads is compacted and keeps its files."""
+    parser = argparse.ArgumentParser(description="Compact every feature group, then remove what only old versions need.")
+    parser.add_argument("--retention-hours", type=float, default=168)
+    options = parser.parse_args()
+    for group in spark_fs.login().get_feature_store().get_feature_groups():
+        print(group.optimize(), flush=True)
+        try:
+            print(group.vacuum(options.retention_hours), flush=True)
+        except SettingsError as kept:
+            print(kept, flush=True)
+
+
+if __name__ == "__main__":
+    main()

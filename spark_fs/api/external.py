@@ -1,0 +1,25 @@
+"""A feature group over rows that others keep."""
+
+from __future__ import annotations
+
+from spark_fs.api.group import Group
+
+
+class ExternalFeatureGroup(Group):
+    """Rows of a Delta or Parquet path, a Spark table or a JDBC query, read and joined like those of any other group.
+
+    Nothing is copied: each read sees the source as it is then. It has no history of commits, so ``as_of`` is refused, and of two
+    rows with one identity either may be the match.
+    """
+
+    @property
+    def location(self) -> str:
+        """The path, table name or query."""
+        source = self._spec.source
+        return source.location if source else ""
+
+    def delete(self, force: bool = False) -> None:
+        """Forget the group, eagerly; the source stays. SettingsError while feature views read it, unless forced."""
+        if not force:
+            self._check_unused()
+        self._stores.catalog.delete_group(self._spec.ref)

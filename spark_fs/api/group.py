@@ -1,0 +1,175 @@
+"""What every feature group has, whoever keeps its rows: a definition, a selection, a lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+from spark_fs.api.query import Feature, Query, feature_of
+from spark_fs.errors import NotFoundError, QueryError, SettingsError
+from spark_fs.spec.query import QuerySpec
+
+if TYPE_CHECKING:
+    from spark_fs.api.feature_view import FeatureView
+    from spark_fs.api.stores import Stores
+    from spark_fs.spec.definitions import GroupSpec
+
+
+class Group:
+    """A group of features of one entity, under one name and version."""
+
+    def __init__(self, stores: Stores, spec: GroupSpec) -> None:
+        self._stores = stores
+        self._spec = spec
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, version={self.version})"
+
+    @property
+    def spec(self) -> GroupSpec:
+        """The definition, read again from the catalog while it has no schema."""
+        if not self._spec.features:
+            self._spec = self._stores.catalog.group(self._spec.name, self._spec.version)
+        return self._spec
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        return self._spec.name
+
+    @property
+    def version(self) -> int:
+        """The version, from 1 up."""
+        return self._spec.version
+
+    @property
+    def description(self) -> str:
+        """What the group holds."""
+        return self._spec.description
+
+    @property
+    def primary_key(self) -> list[str]:
+        """The columns of the entity."""
+        return list(self._spec.primary_key)
+
+    @property
+    def event_time(self) -> str | None:
+        """The event-time column; None for a group without history."""
+        return self._spec.event_time
+
+    @property
+    def features(self) -> list[Feature]:
+        """The columns in their order; none before the first insert."""
+        return [Feature(f.name, f.type, f.description, self.spec.ref) for f in self.spec.features]
+
+    @property
+    def schema(self) -> dict[str, str]:
+        """The type of each column, as Spark writes it; empty before the first insert."""
+        return self.spec.types
+
+    def __getitem__(self, name: str) -> Feature:
+        return feature_of(self.spec.ref, self.schema, name)
+
+    # -- rows out
+
+    def read(self, dataframe_type: str = "spark") -> Any:
+        """All rows, as a Spark DataFrame* or eagerly as pandas; none where nothing was inserted yet."""
+        return self.select_all().read(dataframe_type)
+
+    def select_all(self) -> Query:
+        """A query of every column*."""
+        return self._query(tuple(self.schema), explicit=False)
+
+    def select_features(self) -> Query:
+        """A query of every column but the primary key and the event time*."""
+        return self._query(tuple(c for c in self.schema if c not in self.spec.identity), explicit=False)
+
+    def select(self, features: Sequence[str]) -> Query:
+        """A query of these columns*; NotFoundError with the nearest names for one that does not exist."""
+        for name in features:
+            feature_of(self.spec.ref, self.schema, name)
+        return self._query(tuple(features), explicit=True)
+
+    def select_except(self, features: Sequence[str]) -> Query:
+        """A query of every column but these*."""
+        for name in features:
+            feature_of(self.spec.ref, self.schema, name)
+        return self._query(tuple(c for c in self.schema if c not in set(features)), explicit=False)
+
+    def _query(self, columns: tuple[str, ...], explicit: bool) -> Query:
+        if not self.spec.features:
+            raise QueryError(f"Feature group {self.spec} has no schema yet: insert its first rows before it is read.")
+        return Query(self._stores, QuerySpec(self.spec.ref, columns, explicit))
+
+    # -- what is said of it
+
+    def update_description(self, description: str) -> Self:
+        """Replace the description, eagerly; returns the group."""
+        return self._change(lambda spec: replace(spec, description=description))
+
+    def update_feature_description(self, feature_name: str, description: str) -> Self:
+        """Replace the description of one column, eagerly; NotFoundError with the nearest names when there is no such column."""
+        return self._change(lambda spec: spec.described(feature_name, description))
+
+    def add_tag(self, name: str, value: Any) -> None:
+        """Set a tag, eagerly: a name in lower snake case, and any value that JSON can hold."""
+        from spark_fs.spec.definitions import check_name
+
+        check_name("Tag", name)
+        _check_json(name, value)
+        self._change(lambda spec: replace(spec, tags={**spec.tags, name: value}))
+
+    def get_tag(self, name: str) -> Any:
+        """The value of a tag; NotFoundError with the nearest names when there is none."""
+        return _tag(self.get_tags(), name)
+
+    def get_tags(self) -> dict[str, Any]:
+        """The value of each tag."""
+        return dict(self._stores.catalog.group(self.name, self.version).tags)
+
+    def delete_tag(self, name: str) -> None:
+        """Remove a tag, eagerly; NotFoundError with the nearest names when there is none."""
+        _tag(self.get_tags(), name)
+        self._change(lambda spec: replace(spec, tags={tag: value for tag, value in spec.tags.items() if tag != name}))
+
+    def get_parent_feature_groups(self) -> list[Group]:
+        """The groups that this one is made of, as its creator named them."""
+        from spark_fs.api.groups import opened
+
+        return [opened(self._stores, self._stores.catalog.group(*ref)) for ref in self._spec.parents]
+
+    def get_generated_feature_views(self) -> list[FeatureView]:
+        """The feature views whose query reads this group, by name and version."""
+        from spark_fs.api.feature_view import FeatureView
+
+        return [FeatureView(self._stores, view) for view in self._stores.catalog.views_of(self._spec.ref)]
+
+    def _change(self, change: Callable[[GroupSpec], GroupSpec]) -> Self:
+        """Change the definition as the catalog has it now, not as this object remembers it."""
+        self._spec = self._stores.catalog.change_group(self._spec.ref, change)
+        return self
+
+    def _check_unused(self) -> None:
+        if views := self.get_generated_feature_views():
+            listed = ", ".join(f"{view.name!r} version {view.version}" for view in views)
+            raise SettingsError(
+                f"Feature group {self._spec} is read by feature view {listed}: it is not deleted. Delete these first, or say force=True."
+            )
+
+
+def _tag(tags: Mapping[str, Any], name: str) -> Any:
+    if name not in tags:
+        raise NotFoundError.named("Tag", name, tags, "Ask for one that was added.")
+    return tags[name]
+
+
+def _check_json(name: str, value: Any) -> None:
+    import json
+
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(
+            f"Tag {name!r} has the value {value!r}, which JSON cannot hold ({error}): give texts, numbers, lists or dicts."
+        ) from None

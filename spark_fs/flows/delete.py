@@ -1,0 +1,38 @@
+"""Delete rows of a feature group, as one commit or not at all."""
+
+from typing import Any
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from spark_fs import types
+from spark_fs.errors import KeyValueError, NotFoundError, SchemaError
+from spark_fs.flows.jobs import Job
+from spark_fs.offline import delta, history, sources
+from spark_fs.offline.history import NO_TABLE
+from spark_fs.spec.definitions import GroupSpec
+
+
+def delete_records(spark: SparkSession, group: GroupSpec, path: str, data: Any) -> Job:
+    """Delete the rows of the frame's keys, or of its keys and event times where it has these, eagerly."""
+    if history.current_version(path) == NO_TABLE:
+        raise NotFoundError(f"Feature group {group} has no rows to delete yet: insert its first rows.")
+    frame = sources.to_spark(spark, data, group.types)
+    found = sources.schema_of(frame)
+    columns = list(group.identity if group.event_time in found else group.primary_key)
+    wrong = [f"key column {c!r} ({group.type_of(c)}) is missing" for c in columns if c not in found]
+    wrong += [
+        f"column {c!r} is {found[c]}, the group has {group.type_of(c)}"
+        for c in columns if c in found and not types.widens(found[c], group.type_of(c))
+    ]
+    if wrong:
+        raise SchemaError(f"The frame does not fit feature group {group}: {'; '.join(wrong)}. Nothing was deleted.")
+    keys = frame.select(*(F.col(c).cast(group.type_of(c)) for c in columns)).distinct()
+    with delta.translated(path, "deletion of rows"):
+        counts = keys.agg(F.count("*"), *(F.count_if(F.col(c).isNull()) for c in columns)).collect()[0]
+    if any(counts[1:]):
+        listed = ", ".join(f"{n} in {c!r}" for c, n in zip(columns, counts[1:], strict=True) if n)
+        raise KeyValueError(f"A null key or event time names no row of feature group {group}: the frame has {listed}. Nothing was deleted.")
+    note = {"operation": "delete"}
+    deleted = delta.retried(spark, path, lambda _: delta.delete(keys, path, columns, note)) if counts[0] else 0
+    return Job(f"delete {group.name}_{group.version}", {"read": counts[0], "deleted": deleted})

@@ -1,0 +1,80 @@
+"""What is done to a table as a whole: more columns, compaction, clean-up, removal."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from pyspark.sql import SparkSession
+
+from spark_fs.errors import SchemaError, SettingsError
+from spark_fs.flows.jobs import Job
+from spark_fs.offline import delta, history
+from spark_fs.offline.history import NO_TABLE
+from spark_fs.online.store import OnlineStore, table_name
+from spark_fs.spec.definitions import FeatureSpec, GroupSpec
+
+
+class Opened(Protocol):
+    """The stores, each opened when it is first asked for."""
+
+    @property
+    def spark(self) -> SparkSession:
+        """The session."""
+
+    @property
+    def online(self) -> OnlineStore:
+        """The online store."""
+
+
+def append_features(stores: Opened, group: GroupSpec, path: str, added: Sequence[FeatureSpec]) -> None:
+    """Add columns to the table, eagerly, where there is one; a killed call is simply made again."""
+    if not group.features:
+        raise SchemaError(f"Feature group {group} has no schema yet: its first insert, or features= at its creation, gives the columns.")
+    taken = [f"column {f.name!r} is there already ({group.types[f.name]})" for f in added if f.name in group.types]
+    if taken:
+        raise SchemaError(
+            f"Feature group {group} cannot take these features: {'; '.join(taken)}. Nothing was added. Give them other names."
+        )
+    group.with_features(added)
+    if history.current_version(path) == NO_TABLE:
+        return
+    present = delta.read(stores.spark, path).columns
+    missing = {f.name: f.type for f in added if f.name not in present}
+    if missing:
+        delta.add_columns(stores.spark, path, missing, {"operation": "append_features"})
+
+
+def optimize(spark: SparkSession, group: GroupSpec, path: str) -> Job:
+    """Compact and cluster the table, eagerly."""
+    name = f"optimize {group.name}_{group.version}"
+    if history.current_version(path) == NO_TABLE:
+        return Job(name, {"files_added": 0, "files_removed": 0})
+    by = [c for c in group.identity if c not in group.partition_columns]
+    return Job(name, dict(delta.retried(spark, path, lambda _: delta.optimize(spark, path, by))))
+
+
+def vacuum(spark: SparkSession, group: GroupSpec, path: str, retention_hours: float, readers: Mapping[str, int]) -> Job:
+    """Delete what only versions older than the retention need, eagerly, unless one of the readers reads such a version."""
+    if isinstance(retention_hours, bool) or not isinstance(retention_hours, int | float) or not retention_hours >= 0:
+        raise SettingsError(f"retention_hours={retention_hours!r} is not a length of time: give hours from 0 up.")
+    cutoff = datetime.now(UTC) - timedelta(hours=retention_hours)
+    lost = [f"{name} (version {version})" for name, version in readers.items() if history.lost_before(path, version, cutoff)]
+    if lost:
+        raise SettingsError(
+            f"Nothing was removed from feature group {group}: older versions are still read by {', '.join(lost)}. "
+            "Delete these, keep more hours, or say force=True."
+        )
+    before = history.data_files(path)
+    if history.current_version(path) != NO_TABLE:
+        delta.vacuum(spark, path, retention_hours)
+    return Job(f"vacuum {group.name}_{group.version}", {"files_removed": before - history.data_files(path)})
+
+
+def delete(stores: Opened, group: GroupSpec, path: str) -> None:
+    """Remove the group's rows, eagerly: first from the online store, then the table."""
+    if group.online_enabled and group.features:
+        stores.online.drop(table_name(group, stores.online.capabilities))
+    for place in (path, delta.quarantine(path)):
+        if history.current_version(place) != NO_TABLE:
+            history.remove(place)
+            delta.forget(stores.spark, place)

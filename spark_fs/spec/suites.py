@@ -1,0 +1,94 @@
+"""Expectation suites and validation reports, as plain values: Great Expectations is needed only to run them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Self, get_args
+
+from spark_fs.errors import SettingsError, nearest
+
+Policy = Literal["STRICT", "ALWAYS", "QUARANTINE"]
+
+
+def suite_of(given: Any) -> dict[str, Any]:
+    """A suite as JSON: of a Great Expectations ExpectationSuite, or a mapping with a name and a list of expectations.
+
+    An expectation is a mapping with its ``type`` and ``kwargs``. Raises SettingsError for anything else.
+    """
+    data = given.to_json_dict() if hasattr(given, "to_json_dict") else given
+    if not isinstance(data, Mapping) or not isinstance(data.get("expectations"), list) or not data["expectations"]:
+        raise SettingsError(
+            f"{given!r} is not an expectation suite: give a great_expectations ExpectationSuite with expectations in it, or a dict such as "
+            "{'name': 'payments', 'expectations': [{'type': 'expect_column_values_to_not_be_null', 'kwargs': {'column': 'amount'}}]}."
+        )
+    expectations = []
+    for each in data["expectations"]:
+        type_ = each.get("type", each.get("expectation_type")) if isinstance(each, Mapping) else None
+        if not isinstance(type_, str):
+            raise SettingsError(f"{each!r} is not an expectation: give its 'type' and 'kwargs'.")
+        expectations.append({"type": type_, "kwargs": dict(each.get("kwargs", {}))})
+    return {"name": str(data.get("name") or "suite"), "expectations": expectations}
+
+
+@dataclass(frozen=True)
+class ValidationOptions:
+    """The ``validation_options`` of an insert.
+
+    run_validation: whether the group's suite is run at all. policy: "STRICT" refuses the whole batch when an expectation
+    fails, "ALWAYS" writes it all the same, "QUARANTINE" sets the rows that fail aside and writes the others.
+    """
+
+    run_validation: bool = True
+    policy: Policy = "STRICT"
+
+    def __post_init__(self) -> None:
+        if self.policy not in get_args(Policy):
+            raise SettingsError(f"validation_options policy {self.policy!r} is not known: use {', '.join(map(repr, get_args(Policy)))}.")
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any] | None) -> Self:
+        """The options of a call; SettingsError for one that is unknown or not valid."""
+        for name in given or {}:
+            if name not in ("run_validation", "policy"):
+                raise SettingsError(f"validation_options {name!r} does not exist{nearest(str(name), ('run_validation', 'policy'))}")
+        return cls(**(given or {}))
+
+
+@dataclass(frozen=True)
+class ExpectationResult:
+    """How one expectation fared: whether it held, how many of how many rows failed it, and up to five of their values."""
+
+    type: str
+    kwargs: Mapping[str, Any]
+    success: bool
+    checked: int = 0
+    failed: int = 0
+    examples: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    """What the expectations said of one batch, and what became of it.
+
+    ingestion: "inserted", "refused" or "none" (only validated). set_aside: rows that went to quarantine.
+    """
+
+    suite: str
+    success: bool
+    results: tuple[ExpectationResult, ...]
+    rows: int
+    ingestion: str = "none"
+    set_aside: int = 0
+    validated_at: datetime | None = field(default=None, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON, without the instant, which the catalog keeps beside it."""
+        data = asdict(self)
+        del data["validated_at"]
+        return data
+
+    @classmethod
+    def from_json(cls, validated_at: datetime, data: dict[str, Any]) -> Self:
+        """From what ``to_json`` gave."""
+        results = tuple(ExpectationResult(**r | {"examples": tuple(r["examples"])}) for r in data["results"])
+        return cls(**data | {"results": results, "validated_at": validated_at})
