@@ -36,7 +36,8 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
-    session = get_session({"spark.driver.memory": "3g"})
+    # Generated code pays on large data; on a test's few rows compiling it is most of the time. The demo runs with it.
+    session = get_session({"spark.driver.memory": "3g", "spark.sql.codegen.wholeStage": "false"})
     yield session
     session.stop()
 

@@ -28,12 +28,12 @@ def of(group: GroupSpec) -> Layout:
 
 
 def laid_out(rows: DataFrame, group: GroupSpec) -> DataFrame:
-    """The rows* as the table holds them: the identity first, so that files are skipped by it, and one file per partition."""
+    """The rows* as the table holds them: the identity first, so that files are skipped by it, and in few files."""
     if group.event_time:
         instant = F.timestamp_micros(micros(F.col(group.event_time), group.type_of(group.event_time)))
         rows = rows.withColumns({c: _GRAINS[c][1](instant) for c in group.partition_columns if c in _GRAINS})
     ordered = rows.select(*group.identity, *(c for c in rows.columns if c not in group.identity))
-    return ordered.repartition(*group.partition_columns) if group.partition_columns else ordered.coalesce(_files(rows))
+    return ordered.coalesce(_files(rows))
 
 
 def _files(rows: DataFrame) -> int:

@@ -24,6 +24,7 @@ from spark_fs.spec.query import GroupRef
 from spark_fs.spec.suites import ValidationOptions, ValidationReport
 
 EXAMPLES = 5
+MANY, SAMPLE = 100_000, 1_000  # above so many rows, so few are compared first
 _ORDER = "__order"
 Counts = dict[str, int]
 
@@ -184,7 +185,8 @@ class _Insert:
         if changed:
             pruned = layout.pruned(staged, self.group, "t.")
             merged = delta.merge(staged.frame, self.path, self.group.identity, pruned, self._differs(), self.transaction, self.note)
-            return _counted(staged.rows, *merged), False
+            # Where an identity is there twice, both rows are updated, and count as the one that they stand for.
+            return _counted(staged.rows, *((staged.rows - matched, changed) if self.group.vouched else merged)), False
         if matched < staged.rows or self.transaction or begun.is_new:
             if self.looks:
                 begun.reads_all()
@@ -194,12 +196,24 @@ class _Insert:
         return counts, not matched and bool(staged.rows)
 
     def _overlap(self, staged: Staged) -> tuple[int, int]:
-        """How many of the rows the table holds already, and how many of these with other values."""
+        """How many of the rows the table holds already, and how many of these with other values.
+
+        Of many rows a few are compared first, and where one of these differs, they are all that is counted.
+        """
         held = delta.read(self.spark, self.path).filter(layout.pruned(staged, self.group))
         if not held.inputFiles():
             return 0, 0
+        if self.group.vouched:
+            held = layout.latest_ingested(held, self.group, INGESTED_AT)
+        elif staged.rows > MANY:  # a few changed rows show already that a MERGE is needed, and it counts for itself
+            found = self._compared(staged.frame.limit(SAMPLE), held)
+            if found[1]:
+                return found
+        return self._compared(staged.frame, held)
+
+    def _compared(self, rows: DataFrame, held: DataFrame) -> tuple[int, int]:
         keys = list(self.group.identity)
-        mine, theirs = (f.select(*keys, self._fingerprint().alias(n)) for f, n in ((staged.frame, "__mine"), (held, "__theirs")))
+        mine, theirs = (f.select(*keys, self._fingerprint().alias(n)) for f, n in ((rows, "__mine"), (held, "__theirs")))
         both = mine.join(theirs, on=keys).agg(F.count("*"), F.count_if(F.col("__mine") != F.col("__theirs"))).collect()[0]
         return both[0], both[1]
 
@@ -232,8 +246,10 @@ def check_rows(staged: Staged, group: GroupSpec) -> None:
             f"Feature group {group} cannot take null keys or event times: the frame has {counts}. Nothing was written. "
             f"Drop or fill these rows first. Examples: {examples}"
         )
-    hashed = staged.frame.groupBy(F.xxhash64(*group.identity)).count().filter("count > 1")
-    if hashed.isEmpty():
+    repeats = staged.repeats(group.identity)
+    if repeats is None:
+        repeats = not staged.frame.groupBy(F.xxhash64(*group.identity)).count().filter("count > 1").isEmpty()
+    if not repeats:
         return
     examples = _examples(staged.frame.groupBy(*group.identity).count().filter("count > 1"), group)
     if examples:

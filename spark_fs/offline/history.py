@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from spark_fs.errors import NotFoundError
+from spark_fs.errors import NotFoundError, SparkFSError
 from spark_fs.times import Instant, to_utc
 from spark_fs.types import from_micros
 
@@ -130,7 +130,13 @@ class _Log:
     def actions(self, version: int) -> Iterator[dict[str, Any]]:
         """The actions of one commit."""
         with self._system.open_input_stream(self.commits[version]) as stream:
-            yield from map(json.loads, stream.readall().decode().splitlines())
+            lines = stream.readall()
+        try:
+            yield from map(json.loads, lines.decode().splitlines())
+        except ValueError as error:
+            raise SparkFSError(
+                f"The log file {self.commits[version]} is damaged: {error}. Restore it from a backup; without it the table cannot be read."
+            ) from None
 
     def committed_at(self, version: int) -> datetime:
         """The instant of one commit, which is after those of all commits before it."""

@@ -3,6 +3,7 @@
 import decimal
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -194,3 +195,40 @@ def test_a_frame_that_fails_while_it_is_read_writes_nothing(clicks: FeatureGroup
     with pytest.raises(SparkFSError, match=r"Nothing was inserted into feature group 'clicks' version 1: reading or writing the frame failed: .*the source is gone"):
         clicks.insert(broken)
     assert versions(clicks) == before
+
+
+def test_an_empty_frame_writes_nothing(clicks: FeatureGroup, fs: FeatureStore) -> None:
+    before = versions(clicks)
+    job, _ = clicks.insert(FIRST.head(0))
+    assert (set(job.summary.values()), versions(clicks)) == ({0}, before)
+    new = fs.create_feature_group("new", primary_key=["k"], event_time="at")
+    new.insert(FIRST.head(0))
+    assert (new.schema, len(new.read("pandas"))) == (clicks.schema, 0)
+
+
+def test_infinities_and_nan_are_values(fs: FeatureStore) -> None:
+    frame = pa.table({"k": [1, 2, 3, 4], "v": [float("nan"), float("inf"), float("-inf"), None]})
+    odd = fs.create_feature_group("odd", primary_key=["k"])
+    odd.insert(frame)
+    assert odd.insert(frame)[0].summary["unchanged"] == 4
+    assert [str(row["v"]) for row in odd.read().orderBy("k").collect()] == ["nan", "inf", "-inf", "None"]
+
+
+def test_a_decimal_that_does_not_fit_is_refused(group: Make) -> None:
+    priced = group("priced", pd.DataFrame({"k": [1], "v": [decimal.Decimal("12345.67")]}), primary_key=["k"])
+    priced.insert(pd.DataFrame({"k": [2], "v": [decimal.Decimal("1.5")]}))
+    with pytest.raises(SchemaError, match=r"column 'v' is decimal\(8,2\), the group has decimal\(7,2\)"):
+        priced.insert(pd.DataFrame({"k": [3], "v": [decimal.Decimal("123456.78")]}))
+    assert len(priced.read("pandas")) == 2
+
+
+def test_a_damaged_log_is_named(clicks: FeatureGroup) -> None:
+    log = Path(clicks.location, "_delta_log", f"{0:020}.json")
+    whole = log.read_text()
+    log.write_text(whole[: len(whole) // 2])
+    with pytest.raises(SparkFSError, match=r"The log file .*00000.json is damaged: .* Restore it from a backup"):
+        clicks.commit_details()
+    log.unlink()
+    (log.parent / f"{5:020}.json").write_text(whole)
+    with pytest.raises(SparkFSError, match="Nothing was inserted into feature group 'clicks' version 1: reading or writing"):
+        clicks.insert(FIRST.assign(v=0.0))

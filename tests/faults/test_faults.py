@@ -1,0 +1,79 @@
+"""What survives a kill, and many writers: ``make faults``. Slow, so not part of the quick suite."""
+
+import ast
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pyspark.sql import SparkSession
+
+import spark_fs
+
+from oracles import same_rows
+
+PIPELINE = str(Path(__file__).with_name("pipeline.py"))
+TRIALS = int(os.environ.get("SPARK_FS_KILLS", "20"))
+COMMITS = 50
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """A process of its own, with a JVM of its own, in a group that can be killed whole."""
+    command = [sys.executable, PIPELINE, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
+
+
+def table(home: Path) -> pd.DataFrame:
+    found: pd.DataFrame = spark_fs.login({"home": home}).get_feature_store().get_feature_group("hours", 1).read("pandas")
+    return found
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> tuple[pd.DataFrame, float]:
+    """The table of a run that nothing disturbed, and how long the run took."""
+    home = tmp_path_factory.mktemp("clean")
+    began = time.monotonic()
+    assert start("backfill", str(home)).wait() == 0
+    return table(home), time.monotonic() - began
+
+
+def test_a_killed_backfill_ends_in_the_table_of_a_clean_run(clean: tuple[pd.DataFrame, float], tmp_path: Path, spark: SparkSession) -> None:
+    wanted, seconds = clean
+    assert len(wanted) == 50 * 24 * 6
+    draw = random.Random(1)
+    home, resumed = tmp_path, 0
+    for trial in range(TRIALS):
+        if (home / str(trial)).exists():
+            raise AssertionError
+        place = home / str(trial)
+        run = start("backfill", str(place))
+        time.sleep(draw.uniform(0.3, 1.0) * seconds)
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+        done = run.communicate()[0].count("insert")
+        again = start("backfill", str(place))
+        repeated = again.communicate()[0].count("insert")
+        assert again.returncode == 0
+        resumed += 0 < done < 6 and repeated <= 7 - done
+        same_rows(table(place), wanted, ["k", "t"])
+    assert resumed  # some were killed in the middle, and did not start anew
+
+
+def test_two_writers_lose_nothing(tmp_path: Path, spark: SparkSession) -> None:
+    group = spark_fs.login({"home": tmp_path}).get_feature_store().create_feature_group("shared", primary_key=["k"], event_time="t")
+    runs = [start("write", str(tmp_path), worker, str(COMMITS)) for worker in ("1", "2")]
+    printed = [run.communicate()[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    summaries = [ast.literal_eval(line) for each in printed for line in each.splitlines()]
+    rows = group.read("pandas")
+    assert rows.groupby("k").size().to_dict() == {0: COMMITS, 1: COMMITS, 2: COMMITS}
+    assert set(rows[rows.k == 0]["v"]) <= {1, 2}
+    assert not rows.duplicated(["k", "t"]).any()
+    assert sum(s["inserted"] for s in summaries) == 3 * COMMITS
+    assert sum(s["updated"] for s in summaries) == COMMITS
+    assert sum(c.inserted for c in group.commit_details(10_000)) == 3 * COMMITS
