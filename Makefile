@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup java demo test faults bench-ingest check mysql-up mysql-down lock clean
+.PHONY: help setup java demo test slow faults bench-ingest check mysql-up mysql-down lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -32,6 +32,9 @@ demo: setup ## run the whole flow on the flights of New York, 2013
 
 test: setup ## run the quick test suite
 	@$(BIN)/pytest
+
+slow: setup ## run what the quick suite leaves out: a year of flights, writers that meet, long sequences
+	@$(BIN)/pytest -m slow
 
 faults: setup ## kill backfills, let writers meet, compare any sequence of writes with a dictionary (slow)
 	@$(BIN)/pytest tests/faults

@@ -36,8 +36,7 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
-    # Generated code pays on large data; on a test's few rows compiling it is most of the time. The demo runs with it.
-    session = get_session({"spark.driver.memory": "3g", "spark.sql.codegen.wholeStage": "false"})
+    session = get_session({"spark.driver.memory": "3g"})
     yield session
     session.stop()
 

@@ -1,5 +1,6 @@
 """How the rows of a group lie in its table, and which part of the table rows of given values can touch."""
 
+import re
 from collections.abc import Callable
 from functools import reduce
 from operator import and_
@@ -9,6 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_fs.engine.asof import micros
+from spark_fs.offline.history import FileFacts
 from spark_fs.offline.staging import Layout, Staged
 from spark_fs.spec.definitions import GroupSpec
 
@@ -19,6 +21,7 @@ _GRAINS: dict[str, tuple[str, Callable[[Column], Column]]] = {
     "_month": ("string", lambda time: F.date_format(time, "yyyy-MM")),
     "_year": ("int", F.year),
 }
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _BOUNDED = ("tinyint", "smallint", "int", "bigint", "string", "date", "timestamp")
 
 
@@ -55,6 +58,31 @@ def pruned(staged: Staged, group: GroupSpec, table: str = "") -> Column:
             type_ = _GRAINS[name][0] if name in _GRAINS else group.type_of(name)
             parts.append(F.col(table + name).isin(*(F.lit(v).cast(type_) for v in sorted(map(str, values)))))
     return reduce(and_, parts)
+
+
+def touches(staged: Staged, group: GroupSpec) -> Callable[[FileFacts], bool]:
+    """Whether a file of the table may hold a row with an identity of the staged rows, by what the log tells of it.
+
+    Both sides are Delta's own statistics of one column, so they are compared as they are: numbers, texts (in the order of
+    their code points, as Delta's), dates and UTC instants in whole milliseconds rounded down, which only widens.
+    """
+    bounded = [c for c in group.identity if c in staged.bounds and group.type_of(c) in _BOUNDED]
+    named = {c: values for c, values in staged.partitions.items() if c in _GRAINS or c in group.identity}
+
+    def may_hold(file: FileFacts) -> bool:
+        if any(c in file.partition and file.partition[c] not in values for c, values in named.items()):
+            return False
+        for column in bounded:
+            low, high = staged.bounds[column]
+            least, greatest = file.least.get(column), file.greatest.get(column)
+            written = [low, high, least, greatest]
+            if None in written or (group.type_of(column) == "timestamp" and not all(map(_INSTANT.fullmatch, written))):
+                continue
+            if high < least or greatest < low:
+                return False
+        return True
+
+    return may_hold
 
 
 def comparable(column: Column, type_: str) -> Column:

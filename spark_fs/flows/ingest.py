@@ -15,7 +15,7 @@ from spark_fs.engine import layout
 from spark_fs.errors import KeyValueError, NotFoundError, SchemaError, SettingsError, SparkFSError
 from spark_fs.flows import validate
 from spark_fs.flows.jobs import Job
-from spark_fs.offline import delta, sources
+from spark_fs.offline import delta, history, sources
 from spark_fs.offline.delta import INGESTED_AT
 from spark_fs.offline.staging import DeltaTransaction, Staged, Transaction
 from spark_fs.spec.definitions import GroupSpec
@@ -200,9 +200,9 @@ class _Insert:
 
         Of many rows a few are compared first, and where one of these differs, they are all that is counted.
         """
-        held = delta.read(self.spark, self.path).filter(layout.pruned(staged, self.group))
-        if not held.inputFiles():
+        if not history.any_file(self.path, layout.touches(staged, self.group)):
             return 0, 0
+        held = delta.read(self.spark, self.path).filter(layout.pruned(staged, self.group))
         if self.group.vouched:
             held = layout.latest_ingested(held, self.group, INGESTED_AT)
         elif staged.rows > MANY:  # a few changed rows show already that a MERGE is needed, and it counts for itself

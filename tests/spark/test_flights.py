@@ -13,6 +13,8 @@ from spark_fs.api.project import FeatureStore
 
 from oracles import merge_asof, same_rows
 
+pytestmark = pytest.mark.slow
+
 START, END = "2013-01-01", "2014-01-02"  # in UTC the last departures of the year are on the first of January
 
 

@@ -132,6 +132,7 @@ def test_compaction_changes_no_row(clicks: FeatureGroup) -> None:
     assert clicks.commit_details(1)[0].operation == "optimize"
 
 
+@pytest.mark.slow
 def test_a_clean_up_spares_what_training_data_reads(clicks: FeatureGroup, fs: FeatureStore) -> None:
     view = fs.create_feature_view("v", clicks.select(["v"]), labels=["v"])
     view.train_test_split(train_end="2024-02-01")

@@ -164,6 +164,7 @@ def windows_of(now: list[datetime]) -> Builder:
     return build_windows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ends", [["01-02", "01-03", "01-04"], ["01-02", "01-02 12:00", "01-04"], ["01-01 08:00", "01-02", "01-02 08:00", "01-03 16:00", "01-04"]], ids=str)
 def test_backfill_equals_any_sequence_of_incremental_runs(fs: FeatureStore, ends: list[str]) -> None:
     now = [at("01-05")]

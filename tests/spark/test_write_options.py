@@ -175,6 +175,7 @@ def test_keys_that_are_hard_to_name_a_folder_by(fs: FeatureStore, key: str) -> N
 
 # -- many writers
 
+@pytest.mark.slow
 def test_writers_at_the_same_time_lose_nothing(clicks: FeatureGroup, fs: FeatureStore) -> None:
     def write(worker: int) -> list[dict[str, int]]:
         mine = fs.get_feature_group("clicks", 1)
