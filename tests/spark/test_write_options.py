@@ -3,6 +3,8 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +189,29 @@ def test_writers_at_the_same_time_lose_nothing(clicks: FeatureGroup, fs: Feature
     assert rows.groupby("k").size().to_dict() == {1: 2, 2: 1, 11: 4, 12: 4, 99: 4}
     assert sum(s["inserted"] for s in summaries) == 12
     assert sum(s["updated"] for s in summaries) == 4
+
+
+# -- what the log proves
+
+HARD_KEYS: list[Any] = [
+    ["a" * 40 + "x", "a" * 40 + "z"], ["\U0001f642\ufffd" * 30, "z"], ["", "\x00"], [-5, 5], pd.to_datetime(["1969-12-31 23:59:59.999999", "2024-01-01 00:00:00.000001"]),
+    [date(1500, 1, 1), date(2024, 1, 1)], [Decimal("-1.50"), Decimal("2.25")], [b"\x00", b"\xff" * 50], [True, False], [1.5, -0.5],
+]
+
+
+@pytest.mark.parametrize("keys", HARD_KEYS, ids=lambda keys: type(keys[0]).__name__)
+def test_a_known_row_is_found_whatever_its_key(group: Make, keys: Any) -> None:
+    frame = pd.DataFrame({"k": keys, "v": [1, 2]})
+    known = group("known", frame, primary_key=["k"])
+    job, _ = known.insert(frame.head(1).assign(v=9))
+    assert (job.summary["inserted"], job.summary["updated"]) == (0, 1)
+    job, _ = known.insert(frame)
+    assert (job.summary["updated"], job.summary["unchanged"]) == (1, 1)
+    assert len(known.read("pandas")) == 2
+
+
+def test_an_upsert_of_what_is_there_twice_counts_it_once(clicks: FeatureGroup) -> None:
+    clicks.insert(FIRST.assign(v=[9.0, 8.0, 7.0]), operation="insert")
+    job, _ = clicks.insert(FIRST.assign(v=[9.0, 0.0, 7.0]))
+    assert job.summary == {"read": 3, "inserted": 0, "updated": 1, "unchanged": 2, "set_aside": 0}
+    same_rows(clicks.read("pandas"), FIRST.assign(v=[9.0, 0.0, 7.0]), ["k", "at"])
