@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
@@ -57,8 +58,18 @@ def timed(act: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def measure(spark: SparkSession, size: int, repeats: int) -> dict[str, tuple[list[float], list[float]]]:
-    """Per case the seconds of raw Delta and ours, each repeated; the first round warms up and is not counted."""
+def live_megabytes(spark: SparkSession) -> float:
+    """What the JVM holds once its garbage is collected."""
+    java: Any = spark._jvm.java.lang  # type: ignore[union-attr] # never None here
+    java.System.gc()
+    return float(java.management.ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed()) / 2**20
+
+
+def measure(spark: SparkSession, size: int, repeats: int, held: dict[int, float]) -> dict[str, tuple[list[float], list[float]]]:
+    """Per case the seconds of raw Delta and ours, each repeated; the first round warms up and is not counted.
+
+    held: takes what the JVM holds after each round, in megabytes by the number of rows in the table.
+    """
     found: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in BUDGETS}
     with tempfile.TemporaryDirectory() as home:
         group = spark_fs.login({"home": home}).get_feature_store().create_feature_group(
@@ -80,6 +91,7 @@ def measure(spark: SparkSession, size: int, repeats: int) -> dict[str, tuple[lis
             took = timed(lambda b=again: raw_merge(b, feed))  # type: ignore[misc] # bound now
             found["overlapping batch, raw with a change feed"][0].extend([took] if turn else [])
             raw_append(small, feed)
+            held[(turn + 1) * (size + 1_000)] = live_megabytes(spark)
         found["overlapping batch, raw with a change feed"][1].extend(found["overlapping batch, raw without"][1])
         assert group.read().count() == spark.read.format("delta").load(raw).count()
     return found
@@ -91,15 +103,17 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    measured = measure(get_session({}), options.rows, options.repeats)
+    held: dict[int, float] = {}
+    measured = measure(get_session({}), options.rows, options.repeats, held)
     title = f"{options.rows:,} rows, {FEATURES} features, medians of {options.repeats}"
     table = Table("what", "raw Delta, s", "spark_fs, s", "ratio", "budget", title=title)
-    report = {}
+    report: dict[str, Any] = {"live_heap_megabytes_by_rows_of_history": held}
     for name, (raw, ours) in measured.items():
         low, high = statistics.median(raw), statistics.median(ours)
         report[name] = {"raw_seconds": low, "seconds": high, "ratio": high / low, "budget": BUDGETS[name]}
         table.add_row(name, f"{low:.2f}", f"{high:.2f}", f"{high / low:.2f}", f"{BUDGETS[name]:.1f}")
     Console().print(table)
+    Console().print("live heap by rows of history: " + ", ".join(f"{rows:,}: {mb:.0f} MB" for rows, mb in held.items()))
     Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
 
 

@@ -1,14 +1,18 @@
 """A pipeline of one group, 24 rows an hour, for processes that are killed or that write side by side."""
 
+import random
 import sys
 from datetime import datetime, timedelta
+from pathlib import Path
 
+import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
+from spark_fs.errors import SparkFSError
 
 START, END = "2024-01-01", "2024-01-07"
 
@@ -41,5 +45,27 @@ def write(home: str, worker: str, commits: str) -> None:
         print(group.insert(rows)[0].summary, flush=True)
 
 
+def fill(home: str) -> None:
+    """On a disk too small for the second batch: refused, the table as it was; with room again the next batch lands, and vacuum clears up."""
+    group = spark_fs.login({"home": home}).get_feature_store().create_feature_group("small", primary_key=["k"])
+    few, many = (pd.DataFrame({"k": range(n), "text": [random.Random(k).randbytes(200).hex() for k in range(n)]}) for n in (1_000, 60_000))
+    group.insert(few)
+    filler = Path(home, "filler")
+    filler.write_bytes(bytes(3 * 2**20))
+    try:
+        group.insert(many)
+    except SparkFSError as error:
+        print(error)
+    print(group.read("pandas")["text"].isin(few["text"]).sum(), len(group.commit_details(10)))
+    filler.unlink()
+    print(group.insert(few.assign(text="new"))[0].summary)
+    print(len(data_files(home)) > 2, group.vacuum(0), len(data_files(home)), group.read("pandas")["text"].eq("new").all())
+
+
+def data_files(home: str) -> list[Path]:
+    """The data files of every table, hidden ones too."""
+    return [path for path in Path(home).rglob("*.parquet") if "_delta_log" not in path.parts]
+
+
 if __name__ == "__main__":
-    {"backfill": backfill, "write": write}[sys.argv[1]](*sys.argv[2:])
+    {"backfill": backfill, "write": write, "fill": fill}[sys.argv[1]](*sys.argv[2:])

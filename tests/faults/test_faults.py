@@ -22,9 +22,9 @@ TRIALS = int(os.environ.get("SPARK_FS_KILLS", "20"))
 COMMITS = 50
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
+def start(*arguments: str, within: tuple[str, ...] = ()) -> subprocess.Popen[str]:
     """A process of its own, with a JVM of its own, in a group that can be killed whole."""
-    command = [sys.executable, PIPELINE, *arguments]
+    command = [*within, sys.executable, PIPELINE, *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
 
 
@@ -77,3 +77,15 @@ def test_two_writers_lose_nothing(tmp_path: Path, spark: SparkSession) -> None:
     assert sum(s["inserted"] for s in summaries) == 3 * COMMITS
     assert sum(s["updated"] for s in summaries) == COMMITS
     assert sum(c.inserted for c in group.commit_details(10_000)) == 3 * COMMITS
+
+
+def test_a_full_disk_refuses_a_batch_whole(tmp_path: Path, spark: SparkSession) -> None:
+    mounted = "mount -t tmpfs -o size=8m tmpfs \"$0\" && exec \"$@\""
+    run = start("fill", str(tmp_path), within=("unshare", "--map-root-user", "--mount", "sh", "-c", mounted, str(tmp_path)))
+    refused, state, summary, *_, cleared = run.communicate()[0].splitlines()  # Delta prints a line of its own
+    assert run.returncode == 0
+    assert refused.startswith("Nothing was inserted into feature group 'small' version 1: reading or writing the frame failed: ")
+    assert "No space left on device" in refused
+    assert state == "1000 1"  # the rows and the one commit are those of before
+    assert ast.literal_eval(summary)["updated"] == 1_000
+    assert cleared == "True vacuum small_1: files removed 5 1 True"

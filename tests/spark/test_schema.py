@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
@@ -133,3 +134,20 @@ def test_a_row_past_its_ttl_matches_nothing(group: Make) -> None:
 def test_dates_before_the_gregorian_calendar_come_back(group: Make) -> None:
     old = pd.DataFrame({"k": [1, 2], "day": [pd.Timestamp("1500-01-01").date(), pd.Timestamp("1582-10-10").date()]})
     same_rows(group("old", old, primary_key=["k"]).read("pandas"), old, ["k"])
+
+
+@pytest.mark.slow
+def test_a_group_may_have_two_thousand_features(fs: FeatureStore) -> None:
+    draw = np.random.default_rng(1)
+    values = pd.DataFrame(draw.normal(size=(300, 2_000)), columns=[f"f{i}" for i in range(2_000)])
+    wide = fs.create_feature_group("wide", primary_key=["k"], event_time="at")
+    wide.insert(values.assign(k=range(300), at=DAY[0]))
+    job, _ = wide.insert(values.assign(k=range(300), at=DAY[0], f1999=lambda f: f["f1999"].where(f.index != 7, 0.5)))
+    assert (job.summary["updated"], job.summary["unchanged"]) == (1, 299)
+    labels = fs.create_feature_group("labels", primary_key=["k"], event_time="at")
+    labels.insert(pd.DataFrame({"k": range(300), "at": DAY[1], "y": [0, 1] * 150}))
+    found = labels.select_all().join(wide.select_features()).read("pandas").sort_values("k")
+    assert found.shape == (300, 2_003)
+    np.testing.assert_array_equal(found["f0"], values["f0"])
+    assert found["f1999"].iloc[7] == 0.5
+    np.testing.assert_array_equal(wide.select(["f1000"]).read("pandas")["f1000"].sort_values(), values["f1000"].sort_values())
