@@ -46,6 +46,18 @@ class Node:
     where: Condition | None = None
     as_of: int | None = None
 
+    @property
+    def ties(self) -> tuple[str, ...]:
+        """The columns that decide between rows of one match key, time and ingestion; an external group vouches for no key of its own."""
+        columns = self.group.types if self.group.source else self.group.primary_key
+        ordered = (c for c in columns if self.group.type_of(c) in types.BY_NAME and self.group.type_of(c) not in ("float", "double"))
+        return tuple(c for c in ordered if c not in (*self.right_keys, self.group.event_time))
+
+    @property
+    def may_tie(self) -> bool:
+        """Whether two rows of the group can have one match key and time."""
+        return bool(self.ties) or self.group.vouched or self.group.source is not None
+
 
 @dataclass(frozen=True)
 class Output:
@@ -61,13 +73,15 @@ class JoinPlan:
     """A query bound to its groups.
 
     splits: named intervals of the spine's event time; the result holds their rows alone, each with the name of its
-    split in the column ``SPLIT``. Without splits it holds every row and no such column.
+    split in the column ``SPLIT``. Without splits it holds every row and no such column. as_known: whether a row matches only
+    where it had been ingested by the spine's event time.
     """
 
     nodes: tuple[Node, ...]
     outputs: tuple[Output, ...]
     having: tuple[Condition, ...] = ()
     splits: Mapping[str, Interval] = field(default_factory=dict)
+    as_known: bool = False
 
     @property
     def spine(self) -> GroupSpec:
@@ -84,6 +98,19 @@ class JoinPlan:
         """The columns of the result that are not the spine's primary key or event time."""
         spine = self.nodes[0].group
         return tuple(o for o in self.outputs if o.source.node or o.source.column not in spine.identity)
+
+    @property
+    def passes(self) -> tuple[tuple[Node, ...], ...]:
+        """The joined groups, those together that join by the same columns; each comes after the groups whose columns it needs."""
+        found: dict[tuple[NodeColumn, ...], list[Node]] = {}
+        for node in self.nodes[1:]:
+            found.setdefault(node.left_keys, []).append(node)
+        return tuple(map(tuple, found.values()))
+
+    @property
+    def used(self) -> set[NodeColumn]:
+        """The columns that the result or a condition on it needs."""
+        return {output.source for output in self.outputs} | {self.locate(c) for condition in self.having for c in comparisons(condition)}
 
     def split(self, splits: Mapping[str, Interval]) -> Self:
         """A copy with these splits; SettingsError when the spine has no event time to split by."""
@@ -104,10 +131,9 @@ class JoinPlan:
 
     def columns_of(self, node: Node) -> tuple[str, ...]:
         """The columns of a node that anything in the plan reads, in the group's order."""
-        used = {output.source for output in self.outputs}
-        used |= {key for other in self.nodes for key in other.left_keys}
+        used = self.used | {key for other in self.nodes for key in other.left_keys}
         used |= {NodeColumn(node.index, key) for key in node.right_keys}
-        used |= {self.locate(c) for condition in self.having for c in comparisons(condition)}
+        used |= {NodeColumn(node.index, column) for column in (node.ties if node.match != "spine" and node.may_tie else ())}
         if node.group.event_time:
             used.add(NodeColumn(node.index, node.group.event_time))
         return tuple(c for c in node.group.types if NodeColumn(node.index, c) in used)

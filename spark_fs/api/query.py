@@ -142,11 +142,16 @@ class Query:
 
         return Query(self._stores, self.spec.at(version_of))
 
-    def read(self, dataframe_type: str = "spark") -> Any:
-        """The rows as a Spark DataFrame*, or eagerly with ``dataframe_type="pandas"``."""
+    def read(self, dataframe_type: str = "spark", strategy: str | None = None) -> Any:
+        """The rows as a Spark DataFrame*, or eagerly with ``dataframe_type="pandas"``.
+
+        strategy: how the join is run, "columnar", "broadcast" or "sql"; without it the best is chosen, as ``explain`` tells. The rows are the
+        same, their order is not. Raises SettingsError for a strategy that is unknown or cannot run this query.
+        """
         from spark_fs.flows import training
 
-        return training.collect(training.read(self._stores.spark, self.plan(), self._stores.location), dataframe_type)
+        frame = training.read(self._stores.spark, self.plan(), self._stores.location, strategy=strategy)
+        return training.collect(frame, dataframe_type)
 
     def plan(self) -> JoinPlan:
         """The query bound to the schemas of its groups; QueryError or NotFoundError when it cannot be."""

@@ -1,26 +1,42 @@
-"""The point-in-time match, as one union and one window of plain Spark SQL.
+"""The point-in-time match as one union and one window of plain Spark SQL: the reference for the other ways.
 
 It needs no Python on the executors and spills like any sort. For each left row the window holds every candidate
-of its key up to its own instant, and takes the last one: the greatest event time not after the left row's, and of
+of its key up to its own instant, and takes the last one of each right side: the greatest event time not after the left row's, and of
 equal ones the last ingested. So each left row comes out exactly once.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-# Above this an epoch is in milliseconds: as seconds it would be the year 5138, as milliseconds it is 1973.
-_MILLISECONDS_FROM = 100_000_000_000
+from spark_fs.engine.scan import MILLISECONDS_FROM
 
 
-class Side(NamedTuple):
-    """A frame with its key columns and, where it has one, the name of its event time in microseconds."""
+@dataclass(frozen=True)
+class Side:
+    """A frame with its key columns and, where it has one, the name of its event time in microseconds.
+
+    Of a right side: what decides between rows of one key and time, the instant in microseconds from which a row was known (None: always), and
+    the greatest age of a match in seconds.
+    """
 
     frame: DataFrame
     keys: Sequence[str]
     time: str | None = None
+    ties: Sequence[str] = ()
+    known: str | None = None
+    ttl_seconds: int | None = None
+
+    def candidates(self) -> DataFrame:
+        """The rows* that can match at all: a null key or event time equals nothing."""
+        return self.frame.dropna(subset=[*self.keys, *([self.time] if self.time else [])])
+
+    @property
+    def order(self) -> Column:
+        """What is greatest in the match among several."""
+        return F.struct(*map(F.col, [*([self.time] if self.time else []), *self.ties]), F.lit(0))
 
 
 def micros(column: Column, type_: str) -> Column:
@@ -30,43 +46,45 @@ def micros(column: Column, type_: str) -> Column:
     if type_ == "date":
         return F.unix_micros(column.cast("timestamp"))
     number = column.cast("bigint")
-    return number * F.when(F.abs(number) < _MILLISECONDS_FROM, 1_000_000).otherwise(1_000)
+    return number * F.when(F.abs(number) < MILLISECONDS_FROM, 1_000_000).otherwise(1_000)
 
 
-def point_in_time(left: Side, right: Side, ingested: str, ttl_seconds: int | None = None) -> DataFrame:
-    """The left rows*, each with the right columns of its match, null where there is none, or none of at most this age."""
-    both = _events(left, "__left", 1, F.lit(0)).unionByName(
-        _events(right, "__right", 0, F.unix_micros(F.col(ingested))), allowMissingColumns=True
-    )
+def point_in_time(left: Side, rights: Sequence[Side]) -> DataFrame:
+    """The left rows*, each with the columns of its match on every right side, null where there is none, or none young enough."""
+    both = left.frame.select(*_keys(left), F.col(left.time or "").alias("__at"), F.lit(1).alias("__side"), F.struct("*").alias("__left"))
+    for number, right in enumerate(rights):
+        event = F.struct(right.order.alias("order"), F.struct("*").alias("row")).alias(f"__right{number}")
+        at = F.greatest(right.known, right.time) if right.known and right.time else F.col(right.known or right.time or "")
+        rows = right.candidates().select(*_keys(right), at.alias("__at"), F.lit(0).alias("__side"), event)
+        both = both.unionByName(rows, allowMissingColumns=True)
+    ties = [F.col(f"__right{n}.order") for n, right in enumerate(rights) if right.ties]
     keys = [f"__k{i}" for i in range(len(left.keys))]
-    order = ("__time", "__side", "__tie")
-    seen = Window.partitionBy(*keys).orderBy(*order).rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    match = F.last("__right", ignorenulls=True).over(seen)
-    if ttl_seconds is not None:
-        match = F.when(F.col("__time") - match[right.time or ""] <= ttl_seconds * 1_000_000, match)
-    matched = both.withColumn("__right", match)
-    return matched.filter(F.col("__side") == 1).select("__left.*", "__right.*")
+    seen = Window.partitionBy(*keys).orderBy("__at", "__side", *ties).rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    found = {f"__right{n}": _match(right, F.col(f"__right{n}")).over(seen) for n, right in enumerate(rights)}
+    matched = both.withColumns(found).filter(F.col("__side") == 1)
+    return matched.select("__left.*", *(c for n, right in enumerate(rights) for c in _columns(right, f"__right{n}")))
 
 
-def by_key(left: Side, right: Side, ingested: str) -> DataFrame:
+def _columns(right: Side, name: str) -> list[Column]:
+    """The columns of a match, null where it is too old."""
+    row = F.col(f"{name}.row")
+    if right.ttl_seconds is not None:
+        row = F.when(F.col("__at") - row[right.time or ""] <= right.ttl_seconds * 1_000_000, row)
+    return [row[column].alias(column) for column in right.frame.columns]
+
+
+def _match(right: Side, event: Column) -> Column:
+    """The last event, or of events that became known in another order than they happened the greatest."""
+    return F.max_by(event, event["order"]) if right.known and right.time else F.last(event, ignorenulls=True)
+
+
+def by_key(left: Side, right: Side) -> DataFrame:
     """The left rows*, each with the one right row of its key: the greatest event time, of equal ones the last ingested."""
-    order = [F.col(right.time)] if right.time else []
-    keys = [F.col(mine).alias(f"__k{i}") for i, mine in enumerate(right.keys)]
-    newest = F.max_by(F.struct("*"), F.struct(*order, F.col(ingested))).alias("__right")
-    candidates = _known(right).groupBy(*keys).agg(newest)
+    newest = F.max_by(F.struct("*"), right.order).alias("__right")
+    candidates = right.candidates().groupBy(*_keys(right)).agg(newest)
     on = [left.frame[mine] == candidates[f"__k{i}"] for i, mine in enumerate(left.keys)]
     return left.frame.join(candidates, on=on, how="left").select(*left.frame.columns, "__right.*")
 
 
-def _known(side: Side) -> DataFrame:
-    """The rows that can match at all: a null key or event time equals nothing."""
-    return side.frame.dropna(subset=[*side.keys, *([side.time] if side.time else [])])
-
-
-def _events(side: Side, name: str, order: int, tie: Column) -> DataFrame:
-    frame = side.frame if name == "__left" else _known(side)
-    keys = [F.col(key).alias(f"__k{i}") for i, key in enumerate(side.keys)]
-    return frame.select(
-        *keys, F.col(side.time or "").alias("__time"), F.lit(order).alias("__side"), tie.cast("bigint").alias("__tie"),
-        F.struct("*").alias(name),
-    )
+def _keys(side: Side) -> list[Column]:
+    return [F.col(key).alias(f"__k{i}") for i, key in enumerate(side.keys)]

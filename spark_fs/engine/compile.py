@@ -1,4 +1,4 @@
-"""Turn a bound plan into a DataFrame.
+"""Turn a bound plan into a DataFrame by Spark SQL alone, and the parts of it that every strategy shares.
 
 Every column of every group travels as ``n<place>_<column>``, so that groups which share names, or one group joined
 twice, never meet; the plan's outputs give them their names at the end.
@@ -12,57 +12,80 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_fs.engine import asof
+from spark_fs.engine.scan import Bounds
 from spark_fs.offline.delta import INGESTED_AT
 from spark_fs.plan import SPLIT, JoinPlan, Node, NodeColumn
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import Comparison, Condition
 from spark_fs.times import Interval
-from spark_fs.types import to_micros
+from spark_fs.types import from_micros, to_micros
 
 Reader = Callable[[Node], DataFrame]
 
 
-def compile_plan(plan: JoinPlan, read: Reader) -> DataFrame:
-    """The result of the plan*, over the tables that ``read`` gives, one row per spine row of a left join."""
-    frame = _rows(plan, plan.nodes[0], read)
-    for node in plan.nodes[1:]:
-        frame = _matched(frame, plan, node, read)
+def by_sql(plan: JoinPlan, read: Reader, within: Callable[[Node], Bounds]) -> DataFrame:
+    """The result of the plan*, over the tables that ``read`` gives; ``within`` bounds the event times that can match at all."""
+    frame = rows(plan, plan.nodes[0], read(plan.nodes[0]))
+    for nodes in plan.passes:
+        sides = {node: _side(plan, node, _bounded(read(node), node, within(node))) for node in nodes}
+        left = asof.Side(frame, [name(key) for key in nodes[0].left_keys], time(0) if plan.spine.event_time else None)
+        timed = [side for node, side in sides.items() if left.time and (side.time or side.known)]
+        frame = asof.point_in_time(left, timed) if timed else frame
+        for node, side in sides.items():
+            if side not in timed:
+                frame = asof.by_key(asof.Side(frame, left.keys), side)
+        for node in nodes:
+            if node.join_type == "inner":  # a match has an instant of ingestion
+                frame = frame.filter(F.col(ingested(node)).isNotNull())
+    return finished(plan, frame)
+
+
+def finished(plan: JoinPlan, frame: DataFrame) -> DataFrame:
+    """The result* of a plan from its joined rows: the conditions on the whole, and the names that users gave."""
     for condition in plan.having:
-        frame = frame.filter(expression(condition, lambda c: _at(plan.locate(c))))
+        frame = frame.filter(expression(condition, lambda c: F.col(name(plan.locate(c)))))
     split = [F.col(SPLIT)] if plan.splits else []
-    return frame.select(*(_at(output.source).alias(output.name) for output in plan.outputs), *split)
+    return frame.select(*(F.col(name(output.source)).alias(output.name) for output in plan.outputs), *split)
 
 
-def _rows(plan: JoinPlan, node: Node, read: Reader) -> DataFrame:
-    """The node's rows*: its own filter applied, its columns under their travelling names, its time in microseconds."""
+def rows(plan: JoinPlan, node: Node, frame: DataFrame) -> DataFrame:
+    """The node's rows*: its own filter applied, its columns under their travelling names, its time in microseconds beside them."""
     group = node.group
-    frame = read(node)
     if node.where is not None:
         frame = frame.filter(expression(node.where, lambda c: F.col(c.column)))
-    columns = [F.col(c).alias(_name(NodeColumn(node.index, c))) for c in plan.columns_of(node)]
+    columns = [F.col(c).alias(name(NodeColumn(node.index, c))) for c in plan.columns_of(node)]
     if group.event_time:
         instant = asof.micros(F.col(group.event_time), group.type_of(group.event_time))
-        columns.append(instant.alias(_time(node.index)))
+        columns.append(instant.alias(time(node.index)))
         if node.match == "spine" and plan.splits:
-            held = {name: _within(i, F.col(group.event_time), instant, group) for name, i in plan.splits.items()}
+            held = {name_: _within(i, F.col(group.event_time), instant, group) for name_, i in plan.splits.items()}
             frame = frame.filter(reduce(or_, held.values()))
-            columns.append(F.coalesce(*(F.when(inside, F.lit(name)) for name, inside in held.items())).alias(SPLIT))
+            columns.append(F.coalesce(*(F.when(inside, F.lit(name_)) for name_, inside in held.items())).alias(SPLIT))
     if node.match != "spine":
-        columns.append(F.col(INGESTED_AT).alias(_ingested(node.index)))
+        columns.append(F.col(INGESTED_AT).alias(ingested(node)))
     return frame.select(*columns)
 
 
-def _matched(frame: DataFrame, plan: JoinPlan, node: Node, read: Reader) -> DataFrame:
-    time = _time(node.index) if node.group.event_time else None
-    left = asof.Side(frame, [_name(key) for key in node.left_keys], _time(0))
-    right = asof.Side(_rows(plan, node, read), [_name(NodeColumn(node.index, k)) for k in node.right_keys], time)
-    if node.match == "point_in_time":
-        joined = asof.point_in_time(left, right, _ingested(node.index), node.group.ttl_seconds)
-    else:
-        joined = asof.by_key(left, right, _ingested(node.index))
-    if node.join_type == "inner":  # a match has an instant of ingestion
-        joined = joined.filter(F.col(_ingested(node.index)).isNotNull())
-    return joined
+def _side(plan: JoinPlan, node: Node, frame: DataFrame) -> asof.Side:
+    right = rows(plan, node, frame)
+    known = None
+    if plan.as_known:
+        known = f"n{node.index}__known"
+        right = right.withColumn(known, F.unix_micros(ingested(node)))
+    ties = [ingested(node), *(name(NodeColumn(node.index, c)) for c in node.ties)] if node.may_tie else []
+    keys = [name(NodeColumn(node.index, key)) for key in node.right_keys]
+    return asof.Side(right, keys, time(node.index) if node.group.event_time else None, ties, known, node.group.ttl_seconds)
+
+
+def _bounded(frame: DataFrame, node: Node, within: Bounds) -> DataFrame:
+    """Without the rows* whose event time cannot match; on a timestamp it is compared as it is, so that Delta can skip files by it."""
+    event_time = node.group.event_time
+    if event_time is None or node.group.type_of(event_time) != "timestamp":
+        return frame
+    start, end = within
+    if start is not None:
+        frame = frame.filter(F.col(event_time) >= F.lit(from_micros(start)))
+    return frame if end is None else frame.filter(F.col(event_time) < F.lit(from_micros(end)))
 
 
 def _within(interval: Interval, event_time: Column, instant: Column, group: GroupSpec) -> Column:
@@ -96,17 +119,16 @@ _COMPARE: dict[str, Callable[[Column, object], Column]] = {
 }
 
 
-def _name(place: NodeColumn) -> str:
+def name(place: NodeColumn) -> str:
+    """Under which name a column travels."""
     return f"n{place.node}_{place.column}"
 
 
-def _at(place: NodeColumn) -> Column:
-    return F.col(_name(place))
+def time(place: int) -> str:
+    """The event time of a node in microseconds."""
+    return f"n{place}__time"
 
 
-def _time(node: int) -> str:
-    return f"n{node}__time"
-
-
-def _ingested(node: int) -> str:
-    return f"n{node}__ingested"
+def ingested(node: Node) -> str:
+    """The instant of ingestion of a node's row."""
+    return f"n{node.index}__ingested"

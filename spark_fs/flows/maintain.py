@@ -64,10 +64,10 @@ def vacuum(spark: SparkSession, group: GroupSpec, path: str, retention_hours: fl
             f"Nothing was removed from feature group {group}: older versions are still read by {', '.join(lost)}. "
             "Delete these, keep more hours, or say force=True."
         )
-    before = history.data_files(path)
+    before = history.stored_files(path)
     if history.current_version(path) != NO_TABLE:
         delta.vacuum(spark, path, retention_hours)
-    return Job(f"vacuum {group.name}_{group.version}", {"files_removed": before - history.data_files(path)})
+    return Job(f"vacuum {group.name}_{group.version}", {"files_removed": before - history.stored_files(path)})
 
 
 def delete(stores: Opened, group: GroupSpec, path: str) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_fs.engine.compile import compile_plan
+from spark_fs.engine.strategy import Source, choose, compiled
 from spark_fs.errors import SettingsError
 from spark_fs.flows import rows
 from spark_fs.offline import history
@@ -22,14 +22,24 @@ Frame = DataFrame | pd.DataFrame
 Location = Callable[[GroupSpec], str]
 
 
-def read(spark: SparkSession, plan: JoinPlan, location: Location, versions: Mapping[GroupRef, int] | None = None) -> DataFrame:
+def read(
+    spark: SparkSession, plan: JoinPlan, location: Location, versions: Mapping[GroupRef, int] | None = None, strategy: str | None = None
+) -> DataFrame:
     """The rows of the plan*, of the newest tables or of these versions of them; an ``as_of`` of the plan comes first."""
+    sources = rows_of(spark, plan, location, versions or {})
+    return compiled(spark, plan, sources, choose(spark, plan, sources, strategy))
 
-    def read_node(node: Node) -> DataFrame:
-        version = node.as_of if node.as_of is not None else (versions or {}).get(node.group.ref)
-        return rows.opened(spark, node.group, location(node.group), version)
 
-    return compile_plan(plan, read_node)
+def rows_of(spark: SparkSession, plan: JoinPlan, location: Location, versions: Mapping[GroupRef, int]) -> list[Source]:
+    """Where the rows of each node are."""
+
+    def source(node: Node) -> Source:
+        path = location(node.group)
+        version = node.as_of if node.as_of is not None else versions.get(node.group.ref)
+        files = None if node.group.source else history.data_files(path, version)
+        return Source(lambda: rows.opened(spark, node.group, path, version), files)
+
+    return [source(node) for node in plan.nodes]
 
 
 def current_versions(plan: JoinPlan, location: Location) -> dict[GroupRef, int]:

@@ -6,10 +6,11 @@ The log holds one JSON file per commit, named by its number; checkpoints sum up 
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import pyarrow.parquet as pq
 from pyarrow import fs
@@ -38,11 +39,18 @@ class Commit:
 
 
 class FileFacts(NamedTuple):
-    """What the log tells of a data file: its partition's values as texts, and the least and greatest value of columns."""
+    """What the log tells of a data file: where it is, its partition's values as texts, and the least and greatest value of columns.
 
+    rows: None when the log does not say. plain: whether each of its rows counts (it has no deletion vector).
+    """
+
+    path: str
+    bytes: int
+    rows: int | None
     partition: Mapping[str, str | None]
     least: Mapping[str, Any]
     greatest: Mapping[str, Any]
+    plain: bool
 
 
 def commits(path: str, limit: int) -> list[Commit]:
@@ -99,10 +107,15 @@ def any_file(path: str, meets: Callable[[FileFacts], bool]) -> bool:
 
     For a table of a few hundred files it takes some 20 ms, where Delta's own look takes 0.7 s after each commit.
     """
-    return any(map(meets, _Log(path).files()))
+    return any(map(meets, data_files(path)))
 
 
-def data_files(path: str) -> int:
+def data_files(path: str, version: int | None = None) -> list[FileFacts]:
+    """The data files of a version (None: the newest) of the table, with absolute paths."""
+    return [_facts(path, add) for add in _Log(path, version).files()]
+
+
+def stored_files(path: str) -> int:
     """How many data files the table's folder holds, of whatever version."""
     system, folder = _system(path)
     found = system.get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=True))
@@ -132,20 +145,21 @@ def _system(path: str) -> tuple[fs.FileSystem, str]:
 
 
 class _Log:
-    """The files of a log: the commits by number, and the parts of the newest checkpoint."""
+    """The files of a log up to a version (None: the newest): the commits by number, and the parts of the newest checkpoint."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, version: int | None = None) -> None:
         self._system, folder = _system(path)
         files = self._system.get_file_info(fs.FileSelector(f"{folder}/_delta_log", allow_not_found=True))
-        named = {f.base_name: f.path for f in files if f.base_name[:20].isdigit()}
+        within = [f for f in files if f.base_name[:20].isdigit() and (version is None or int(f.base_name[:20]) <= version)]
+        named = {f.base_name: f.path for f in within}
         self.commits = {int(name[:20]): p for name, p in named.items() if name[20:] == ".json"}
         checkpoints = {name: p for name, p in named.items() if name[20:].startswith(".checkpoint") and name.endswith(".parquet")}
         newest = max((name[:20] for name in checkpoints), default="")
         self._checkpoint = [p for name, p in checkpoints.items() if name[:20] == newest]
         self._checkpointed_at = int(newest or NO_TABLE)
 
-    def files(self) -> Iterator[FileFacts]:
-        """The files of the newest version, from the newest checkpoint and the commits after it."""
+    def files(self) -> Iterable[dict[str, Any]]:
+        """The actions that added the files of the newest version, from the newest checkpoint and the commits after it."""
         live: dict[str, dict[str, Any]] = {}
         for part in self._checkpoint:
             for row in pq.read_table(part, columns=["add"], filesystem=self._system).column("add").to_pylist():
@@ -156,9 +170,7 @@ class _Log:
                     live.pop(action["remove"]["path"], None)
                 if "add" in action:
                     live[action["add"]["path"]] = action["add"]
-        for add in live.values():
-            stats = json.loads(add.get("stats") or "{}")
-            yield FileFacts(dict(add["partitionValues"]), stats.get("minValues", {}), stats.get("maxValues", {}))
+        return live.values()
 
     def actions(self, version: int) -> Iterator[dict[str, Any]]:
         """The actions of one commit."""
@@ -183,6 +195,15 @@ class _Log:
                 if row and row["appId"] == app_id:
                     return int(row["version"])
         return None
+
+
+def _facts(path: str, add: dict[str, Any]) -> FileFacts:
+    stats = json.loads(add.get("stats") or "{}")
+    name = unquote(add["path"])
+    return FileFacts(
+        name if name.startswith("/") or "://" in name else f"{path}/{name}", add["size"], stats.get("numRecords"),
+        dict(add["partitionValues"]), stats.get("minValues", {}), stats.get("maxValues", {}), not add.get("deletionVector"),
+    )
 
 
 def _described(version: int, actions: Iterator[dict[str, Any]]) -> Iterator[Commit]:

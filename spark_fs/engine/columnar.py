@@ -1,0 +1,227 @@
+"""The point-in-time join as a shuffle of Arrow tables: Spark schedules, moves, spills and retries; the rows stay columns.
+
+A *scatter* task reads some row groups of a side's Parquet files (or takes a DataFrame's rows), and packs the rows of each bucket of keys into
+one value; Spark moves these few large values; a *gather* task has one bucket of every side and finds the matches
+(``matching``). Groups that share a key with the spine share one pass; what a gather gives may go straight into the next scatter, and where the
+right sides are small there is no shuffle at all: each task reads them itself.
+
+Columns travel as ``n<place>_<column>``. Functions here run in the workers; only ``Stream`` belongs to the driver.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_fs.engine import matching, scan, shuffle
+from spark_fs.engine.matching import NONE, Ints
+from spark_fs.engine.scan import Scan
+
+BATCH = 64 << 20  # bytes of a DataFrame's rows that are scattered together
+Typed = tuple[str, str]  # a column as it travels, and its feature type
+Tables = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How the row of one group is found.
+
+    keys: its key columns. time: its event time; None: any row of the key. ties: which columns decide between rows of one key and time. known:
+    the instant from which a row was known, when that matters. ttl: the greatest age in microseconds. inner: whether rows without a match go.
+    carried: which of its columns are needed after.
+    """
+
+    place: int
+    keys: tuple[Typed, ...]
+    time: Typed | None
+    ties: tuple[str, ...]
+    known: Typed | None
+    ttl: int | None
+    inner: bool
+    carried: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """The groups that join by the same columns of what is joined so far.
+
+    keys, time: these columns, and the spine's event time; None: the greatest time of all. kept: which columns of the left side are needed after.
+    """
+
+    keys: tuple[Typed, ...]
+    time: Typed | None
+    rules: tuple[Rule, ...]
+    kept: tuple[str, ...]
+
+
+def joined(left: pa.Table, rights: Mapping[int, pa.Table], one: Pass) -> pa.Table:
+    """The left rows with the columns of their matches."""
+    sides = [_keys(left, one.keys), *(_keys(rights[rule.place], rule.keys) for rule in one.rules)]
+    codes, *others = matching.codes(sides)
+    found = [_found(left, codes, rights[rule.place], other, rule, one.time) for rule, other in zip(one.rules, others, strict=True)]
+    stays = [matched != NONE for rule, matched in zip(one.rules, found, strict=True) if rule.inner]
+    rows = np.flatnonzero(np.logical_and.reduce(stays)) if stays else None
+    result = left.select(list(one.kept))
+    result = result if rows is None else result.take(pa.array(rows))
+    for rule, matched in zip(one.rules, found, strict=True):
+        matched = matched if rows is None else matched[rows]
+        taken = rights[rule.place].select(list(rule.carried)).combine_chunks().take(pa.array(matched, mask=matched == NONE))
+        for name in rule.carried:
+            result = result.append_column(name, taken.column(name))
+    return result
+
+
+def _found(left: pa.Table, codes: Ints, right: pa.Table, others: Ints, rule: Rule, time: Typed | None) -> Ints:
+    mine = _instants(left, time) if time and (rule.time or rule.known) else None
+    if mine is not None and left.column(time[0]).null_count:  # type: ignore[index] # a null time matches nothing
+        codes = np.where(left.column(time[0]).is_null().to_numpy(), NONE, codes)  # type: ignore[index] # as above
+    known = _instants(right, rule.known) if rule.known else None
+    theirs = _instants(right, rule.time) if rule.time else known
+    rows = matching.Rows(others, theirs, matching.ranks(right, rule.ties), known)
+    return matching.find(matching.Rows(codes, mine), rows, rule.ttl)
+
+
+def _keys(table: pa.Table, keys: Sequence[Typed]) -> list[pa.ChunkedArray]:
+    return [shuffle.canonical(table.column(name), type_) for name, type_ in keys]
+
+
+def _instants(table: pa.Table, time: Typed) -> Ints:
+    found: Ints = pc.fill_null(scan.instants(table.column(time[0]), time[1]), 0).to_numpy()
+    return found
+
+
+# -- what a worker does with the rows it is given
+
+
+@dataclass(frozen=True)
+class _Scanned:
+    """Numbers of shares in, their rows out."""
+
+    scan: Scan
+    shares: tuple[tuple[int, int, int], ...]
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+        for batch in batches:
+            for number in batch.column(0).to_pylist():
+                yield scan.read(self.scan, *self.shares[number])
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A DataFrame's batches in, larger tables out."""
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+        waiting: list[pa.RecordBatch] = []
+        size = 0
+        for batch in batches:
+            waiting.append(batch)
+            size += batch.nbytes
+            if size > BATCH:
+                yield pa.Table.from_batches(waiting)
+                waiting, size = [], 0
+        if waiting:
+            yield pa.Table.from_batches(waiting)
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    """Packed rows in, of each bucket the joined rows out."""
+
+    schemas: Mapping[int, pa.Schema]
+    one: Pass
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+        for sides in shuffle.unpack(batches, self.schemas):
+            left = sides.pop(0)
+            yield joined(left, sides, self.one)
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """Tables in, joined out with small right sides, which each worker reads once."""
+
+    before: Tables
+    scans: Mapping[int, Scan]
+    one: Pass
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+        rights = {place: scan.whole(each) for place, each in self.scans.items()}
+        for table in self.before(batches):
+            yield joined(table, rights, self.one)
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """Rows in, packed rows out: the scatter."""
+
+    tables: Tables
+    side: int
+    keys: tuple[Typed, ...]
+    names: tuple[str, ...]
+    buckets: int
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        tables = (table for table in self.tables(batches) if table.num_rows)
+        return shuffle.pack((self.side, t.select(list(self.names)), shuffle.buckets_of(_keys(t, self.keys), self.buckets)) for t in tables)
+
+
+@dataclass(frozen=True)
+class _Batches:
+    """Tables in, their batches out, with the columns and types that Spark waits for."""
+
+    tables: Tables
+    schema: pa.Schema
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for table in self.tables(batches):
+            yield from table.select(self.schema.names).cast(self.schema).to_batches()
+
+
+# -- the driver's side
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Rows on their way*: what they come from, how workers make tables of it, and the tables' columns."""
+
+    source: DataFrame
+    tables: Tables
+    schema: pa.Schema
+
+    @classmethod
+    def scanned(cls, spark: SparkSession, each: Scan) -> Self:
+        """The rows of a scan*, a task for each 64 MB or so."""
+        shares = tuple(each.shares())
+        tasks = min(len(shares), max(2 * spark.sparkContext.defaultParallelism, -(-sum(f.bytes for f in each.files) // scan.SHARE)))
+        return cls(spark.range(0, len(shares), 1, max(1, tasks)).toDF("share"), _Scanned(each, shares), each.schema)
+
+    @classmethod
+    def of(cls, frame: DataFrame, schema: pa.Schema) -> Self:
+        """The rows of a DataFrame*."""
+        return cls(frame, _Rows(), schema)
+
+    def beside(self, one: Pass, scans: Mapping[int, Scan], schema: pa.Schema) -> "Stream":
+        """Joined* with small right sides, without a shuffle."""
+        return Stream(self.source, _Beside(self.tables, scans, one), schema)
+
+    def gathered(self, one: Pass, rights: Mapping[int, "Stream"], buckets: int, schema: pa.Schema) -> "Stream":
+        """Joined* with the right sides, by one shuffle of all of them."""
+        sides = {0: (self, one.keys)} | {rule.place: (rights[rule.place], rule.keys) for rule in one.rules}
+        packed = [
+            stream.source.mapInArrow(_Packed(stream.tables, place, keys, tuple(stream.schema.names), buckets), shuffle.PACKED_SPARK)
+            for place, (stream, keys) in sides.items()
+        ]
+        together = packed[0]
+        for other in packed[1:]:
+            together = together.unionAll(other)
+        schemas = {place: stream.schema for place, (stream, _) in sides.items()}
+        return Stream(together.repartitionById(buckets, "bucket"), _Gathered(schemas, one), schema)
+
+    def frame(self, types: Mapping[str, str]) -> DataFrame:
+        """As a DataFrame* of these columns and feature types."""
+        schema = pa.schema([self.schema.field(name) for name in types])
+        return self.source.mapInArrow(_Batches(self.tables, schema), ", ".join(f"`{name}` {type_}" for name, type_ in types.items()))

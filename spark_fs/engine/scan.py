@@ -1,0 +1,194 @@
+"""Read a group's rows from its Parquet files with Arrow, in a worker: no row of Spark's is made of them.
+
+The driver lists the files from the table's log, without those that cannot matter, and says what is wanted of them; a
+worker reads its share. Where Arrow and Spark could differ (decimals in a condition, say), ``scannable`` says no.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache, reduce
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from spark_fs.offline.history import FileFacts
+from spark_fs.spec.query import Comparison, Condition, comparisons
+
+SHARE = 64 << 20  # bytes of one file for one task
+# Above this an epoch is in milliseconds: as seconds it would be the year 5138, as milliseconds it is 1973.
+MILLISECONDS_FROM = 100_000_000_000
+_DAY = 86_400_000_000
+_WHOLE = ("tinyint", "smallint", "int", "bigint")
+_COMPARED = (*_WHOLE, "float", "double", "boolean", "string", "date", "timestamp")
+_FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
+    "string": str, "date": date.fromisoformat, "boolean": lambda text: text == "true", **dict.fromkeys(_WHOLE, int),
+}
+Bounds = tuple[int | None, int | None]  # microseconds, from the first up to and without the second; None: no bound
+
+
+class File(NamedTuple):
+    """A file to read: where, how large, and the values of its partition as texts."""
+
+    path: str
+    bytes: int
+    rows: int
+    partition: tuple[tuple[str, str | None], ...]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What is read of a table's files; two are equal when they give the same rows.
+
+    columns: for each column of the result its name in the table. stored: the Arrow types of the table's columns that matter; types: their feature
+    types. where: only the rows that meet it. known: only the rows in which none of these columns of the table is null. time:
+    the event time. within: only event times in these bounds. splits: only event times in one of these bounds, whose name is added
+    as the column ``split``.
+    """
+
+    files: tuple[File, ...]
+    columns: tuple[tuple[str, str], ...]
+    stored: pa.Schema
+    types: tuple[tuple[str, str], ...]
+    where: Condition | None = None
+    known: tuple[str, ...] = ()
+    time: str | None = None
+    within: Bounds = (None, None)
+    splits: tuple[tuple[str, Bounds], ...] = ()
+    split: str = ""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the result."""
+        fields = [self.stored.field(column).with_name(name) for name, column in self.columns]
+        return pa.schema([*fields, *([pa.field(self.split, pa.string())] if self.splits else [])])
+
+    @property
+    def rows(self) -> int:
+        """How many rows the files hold, by the log."""
+        return sum(file.rows for file in self.files)
+
+    def shares(self) -> list[tuple[int, int, int]]:
+        """The tasks of reading it: the number of a file, which share of it, of how many."""
+        counted = [(i, -(-file.bytes // SHARE)) for i, file in enumerate(self.files)]
+        return [(i, share, max(1, shares)) for i, shares in counted for share in range(max(1, shares))]
+
+
+def listed(files: Iterable[FileFacts]) -> tuple[File, ...]:
+    """The files as a scan reads them."""
+    return tuple(File(f.path, f.bytes, f.rows or 0, tuple(f.partition.items())) for f in files)
+
+
+def scannable(files: Sequence[FileFacts], types: Mapping[str, str], partitioned: Sequence[str], where: Condition | None) -> bool:
+    """Whether a scan gives exactly the rows and values that Spark would give."""
+    compared = list(comparisons(where)) if where else []
+    return (
+        all(file.plain and file.rows is not None for file in files)
+        and all(types[column] in _FROM_TEXT for column in partitioned if column in types)
+        and all(c.operator != "like" and types[c.column] in _COMPARED and _simple(c.value) for c in compared)
+    )
+
+
+def _simple(value: Any) -> bool:
+    values = value if isinstance(value, tuple) else (value,)
+    return all(v == v and type(v).__name__ != "Decimal" for v in values)
+
+
+def read(scan: Scan, file: int, share: int = 0, shares: int = 1) -> pa.Table:
+    """A share of the rows of one file."""
+    types = dict(scan.types)
+    columns = _stored(scan.files[file], scan.stored, types, share, shares)
+    kept = [pc.is_valid(columns[name]) for name in scan.known if columns[name].null_count]
+    if scan.where is not None:
+        kept.append(mask(scan.where, columns, types))
+    result = {name: columns[column] for name, column in scan.columns}
+    if scan.time and (scan.splits or scan.within != (None, None)):
+        instant = instants(columns[scan.time], types[scan.time])
+        kept += _inside(instant, scan.within)
+        if scan.splits:
+            result[scan.split] = _split_of(instant, scan.splits)
+            kept.append(pc.is_valid(result[scan.split]))
+    table = pa.table(result)
+    return table.filter(reduce(pc.and_kleene, kept)) if kept else table
+
+
+def _split_of(instant: pa.ChunkedArray, splits: tuple[tuple[str, Bounds], ...]) -> pa.ChunkedArray:
+    known, none = pc.is_valid(instant), pa.scalar(None, pa.string())
+    return pc.coalesce(*(pc.if_else(reduce(pc.and_, _inside(instant, bounds), known), name, none) for name, bounds in splits))
+
+
+def _inside(instant: Any, bounds: Bounds) -> list[Any]:
+    start, end = bounds
+    return [compare(instant, bound) for compare, bound in ((pc.greater_equal, start), (pc.less, end)) if bound is not None]
+
+
+@lru_cache(maxsize=4)
+def whole(scan: Scan) -> pa.Table:
+    """All rows; a worker remembers those of the last scans."""
+    tables = [read(scan, number) for number in range(len(scan.files))]
+    return pa.concat_tables(tables).combine_chunks() if tables else scan.schema.empty_table()
+
+
+def instants(column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArray:
+    """An event time as microseconds since the epoch: a timestamp, a date (its midnight, UTC), or epoch seconds or milliseconds."""
+    if spark_type == "timestamp":
+        return column.cast(pa.int64())
+    if spark_type == "date":
+        return pc.multiply(column.cast(pa.int32()).cast(pa.int64()), _DAY)
+    number = column.cast(pa.int64())
+    return pc.multiply_checked(number, pc.if_else(pc.less(pc.abs(number), MILLISECONDS_FROM), 1_000_000, 1_000))
+
+
+def mask(condition: Condition, columns: Mapping[str, pa.ChunkedArray], types: Mapping[str, str]) -> pa.ChunkedArray:
+    """Whether each row meets the condition, as in SQL null where that is unknown."""
+    if isinstance(condition, Comparison):
+        return _compared(condition, columns[condition.column], types[condition.column])
+    parts = [mask(part, columns, types) for part in condition.parts]
+    if condition.operator == "not":
+        return pc.invert(parts[0])
+    return reduce(pc.and_kleene if condition.operator == "and" else pc.or_kleene, parts)
+
+
+def _compared(comparison: Comparison, column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArray:
+    operator, value = comparison.operator, comparison.value
+    if operator == "is_null":
+        return pc.is_null(column)
+    if operator == "in":
+        equal = [pc.equal(column, pa.scalar(each)) for each in value]
+        return reduce(pc.or_kleene, equal) if equal else pc.if_else(pc.is_valid(column), False, None)
+    found = _OPERATORS[operator](column, pa.scalar(value))
+    if spark_type in ("float", "double") and operator in (">", ">="):  # Spark orders NaN after every number
+        found = pc.or_kleene(found, pc.is_nan(column))
+    return found
+
+
+_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "==": pc.equal, "!=": pc.not_equal, "<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_equal,
+}
+
+
+def _stored(wanted: File, stored: pa.Schema, types: Mapping[str, str], share: int, shares: int) -> dict[str, pa.ChunkedArray]:
+    """The stored columns of a share of a file's row groups, also those of its partition and those that it does not have yet."""
+    system, path = _opened(wanted.path)
+    with system.open_input_file(path) as source:
+        file = pq.ParquetFile(source, coerce_int96_timestamp_unit="us")
+        there = [name for name in stored.names if name in file.schema_arrow.names]
+        table = file.read_row_groups(list(range(share, file.num_row_groups, shares)), columns=there, use_threads=False)
+    found = {}
+    for field in stored:
+        if field.name in there:
+            found[field.name] = table.column(field.name).cast(field.type)
+            continue
+        text = dict(wanted.partition).get(field.name)
+        value = pa.scalar(None if text is None else _FROM_TEXT[types[field.name]](text), field.type)
+        found[field.name] = pa.chunked_array([pa.repeat(value, table.num_rows)])
+    return found
+
+
+def _opened(path: str) -> tuple[fs.FileSystem, str]:
+    found: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(path) if urlsplit(path).scheme else (fs.LocalFileSystem(), path)
+    return found

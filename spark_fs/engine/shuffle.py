@@ -1,0 +1,151 @@
+"""Send Arrow rows to buckets of keys: a few large binary values, which Spark moves, spills and tries again.
+
+A row becomes ``(bucket, side, rows)``, where rows is an Arrow IPC stream of all the rows of one task for one bucket. Equal keys
+have equal buckets on every worker, whatever the width of their whole numbers.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Hashes = npt.NDArray[np.uint64]
+Buckets = npt.NDArray[Any]
+PACKED = pa.schema([("bucket", pa.int32()), ("side", pa.int32()), ("rows", pa.binary())])
+PACKED_SPARK = "bucket int, side int, rows binary"
+_SENT = 32 << 20  # bytes in one batch on their way to Spark
+_BLOCK = 1 << 15
+_PRIME = np.uint64(1_099_511_628_211)
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_HALF = np.uint64(32)
+_WHOLE = ("boolean", "tinyint", "smallint", "int", "bigint", "date", "timestamp")
+
+
+def is_key(spark_type: str) -> bool:
+    """Whether ``canonical`` knows the type."""
+    return spark_type in (*_WHOLE, "float", "double", "string", "binary") or spark_type.startswith("decimal")
+
+
+def canonical(column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArray:
+    """A key column in the form in which equal keys are equal bits: a whole number of 64 bits, a text, or bytes."""
+    if spark_type in ("date", "boolean"):
+        column = column.cast(pa.int32())
+    if spark_type in _WHOLE:
+        return column.cast(pa.int64())
+    if spark_type in ("float", "double"):  # as in Spark, -0.0 equals 0.0 and NaN equals NaN
+        positive = pc.add(column.cast(pa.float64()), 0.0)
+        one = pc.if_else(pc.is_nan(positive), pa.scalar(float("nan")), positive)
+        return pa.chunked_array([chunk.view(pa.int64()) for chunk in one.chunks], pa.int64())
+    if spark_type.startswith("decimal"):
+        text = column.cast(pa.string())
+        return text if column.type.scale == 0 else pc.utf8_rtrim(pc.utf8_rtrim(text, "0"), ".")
+    return column
+
+
+def buckets_of(keys: Sequence[pa.ChunkedArray], buckets: int) -> Buckets:
+    """The bucket of each row by its key; rows whose key has a null are spread evenly."""
+    hashes = hashes_of(keys)
+    found = np.empty(len(hashes), np.uint16 if buckets < 1 << 16 else np.int32)
+    for at in range(0, len(hashes), _BLOCK):
+        found[at : at + _BLOCK] = ((hashes[at : at + _BLOCK] >> _HALF) * np.uint64(buckets)) >> _HALF
+    for key in keys:
+        if key.null_count:
+            missing = key.is_null().to_numpy()
+            found[missing] = np.arange(missing.sum()) % buckets
+    return found
+
+
+def hashes_of(keys: Sequence[pa.ChunkedArray]) -> Hashes:
+    """A hash of each row's key, equal for equal keys; of one with a null it is any."""
+    columns = [_numbers(key) for key in keys]
+    found = np.empty(len(keys[0]), np.uint64)
+    with np.errstate(over="ignore"):
+        for at in range(0, len(found), _BLOCK):  # a block stays in the processor's cache, which is three times faster
+            block = np.zeros(len(found[at : at + _BLOCK]), np.uint64)
+            for column in columns:
+                block = (block ^ column[at : at + _BLOCK]) * _MIX
+                block ^= block >> _HALF
+            found[at : at + _BLOCK] = block * _MIX
+    return found
+
+
+def pack(tables: Iterable[tuple[int, pa.Table, Buckets]]) -> Iterator[pa.RecordBatch]:
+    """Per side, table and buckets of its rows: one packed row for each bucket, in batches of bounded size."""
+    batch = _Batch()
+    for side, table, buckets in tables:
+        order = np.argsort(buckets, kind="stable")  # a radix sort of 16 bits
+        ordered = table.take(pa.array(order)).combine_chunks()
+        found, starts = np.unique(buckets[order], return_index=True)
+        for bucket, start, end in zip(found, starts, [*starts[1:], len(order)], strict=True):
+            batch.add(int(bucket), side, ordered.slice(start, end - start))
+            if batch.bytes > _SENT:
+                yield batch.finished()
+                batch = _Batch()
+    if batch.bytes:
+        yield batch.finished()
+
+
+class _Batch:
+    """Packed rows, written one behind the other into one buffer."""
+
+    def __init__(self) -> None:
+        self._sink = pa.BufferOutputStream()
+        self._places: list[tuple[int, int]] = []
+        self._ends = [0]
+
+    @property
+    def bytes(self) -> int:
+        return self._ends[-1]
+
+    def add(self, bucket: int, side: int, table: pa.Table) -> None:
+        with pa.ipc.new_stream(self._sink, table.schema) as stream:
+            stream.write_table(table)
+        self._places.append((bucket, side))
+        self._ends.append(self._sink.tell())
+
+    def finished(self) -> pa.RecordBatch:
+        buckets, sides = zip(*self._places, strict=True)
+        offsets = pa.array(self._ends, pa.int32()).buffers()[1]
+        rows = pa.Array.from_buffers(pa.binary(), len(sides), [None, offsets, self._sink.getvalue()])
+        return pa.record_batch([pa.array(buckets, pa.int32()), pa.array(sides, pa.int32()), rows], schema=PACKED)
+
+
+def unpack(batches: Iterable[pa.RecordBatch], schemas: Mapping[int, pa.Schema]) -> Iterator[dict[int, pa.Table]]:
+    """The rows of every side, bucket by bucket; a side without rows is an empty table."""
+    found: dict[int, dict[int, list[pa.RecordBatch]]] = {}
+    for batch in batches:
+        columns = (batch.column(i).to_pylist() if i < 2 else batch.column(i) for i in range(3))
+        for bucket, side, rows in zip(*columns, strict=True):
+            with pa.ipc.open_stream(rows.as_buffer()) as stream:
+                found.setdefault(bucket, {}).setdefault(side, []).extend(stream)
+    for bucket in sorted(found):
+        sides = found.pop(bucket)
+        yield {side: pa.Table.from_batches(sides[side]) if side in sides else schema.empty_table() for side, schema in schemas.items()}
+
+
+def _numbers(column: pa.ChunkedArray) -> Hashes:
+    """A number for each value, equal for equal values; of a null it is any."""
+    if pa.types.is_integer(column.type):
+        return pc.fill_null(column, 0).to_numpy().view(np.uint64)
+    encoded = column.dictionary_encode().combine_chunks()
+    if isinstance(encoded, pa.ChunkedArray):
+        return np.empty(0, np.uint64)
+    if not len(encoded.dictionary):
+        return np.zeros(len(encoded), np.uint64)
+    return _of_bytes(encoded.dictionary)[pc.fill_null(encoded.indices, 0).to_numpy()]
+
+
+def _of_bytes(values: pa.Array) -> Hashes:
+    """The polynomial of each value's bytes."""
+    values = values.cast(pa.large_binary())
+    offsets = np.frombuffer(values.buffers()[1], np.int64)[values.offset : values.offset + len(values) + 1]
+    data = np.frombuffer(values.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+    lengths, starts = np.diff(offsets), offsets[:-1] - offsets[0]
+    powers = np.cumprod(np.full(int(lengths.max(initial=0)) + 1, _PRIME, np.uint64))
+    places = np.arange(len(data)) - np.repeat(starts, lengths)
+    terms = np.append((data.astype(np.uint64) + np.uint64(1)) * powers[places], np.uint64(0))
+    sums = np.add.reduceat(terms, starts)
+    return np.where(lengths == 0, np.uint64(0), sums)
