@@ -11,6 +11,7 @@ from spark_fs.times import Interval
 
 if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
+    from spark_fs.flows.jobs import Job
     from spark_fs.online.vectors import VectorReader
     from spark_fs.plan import JoinPlan
     from spark_fs.spec.definitions import TrainingDatasetSpec, ViewSpec
@@ -101,6 +102,46 @@ class FeatureView:
         self._record(splits, versions, description)
         return train[x], test[x], train[y], test[y]
 
+    def create_training_data(
+        self,
+        start_time: Instant | None = None,
+        end_time: Instant | None = None,
+        description: str = "",
+        location: str | None = None,
+    ) -> tuple[int, Job]:
+        """Write the spine's rows of start_time <= event time < end_time (UTC; None: no bound) with their features as Parquet files, eagerly.
+
+        Returns the version of the new training dataset and the finished job, whose summary counts rows and files. The files hold the columns of
+        ``schema``, the labels and the spine's primary key and event time; they lie in a new folder of the warehouse, or in ``location``, a
+        folder or URI that must not exist or be empty. They appear whole or not at all. Raises SettingsError for a location in use.
+        """
+        from spark_fs.flows import training
+
+        when = {} if start_time is None and end_time is None else {"train": Interval.of(start_time, end_time)}
+        plan = self.query.plan().with_identity()
+        versions = training.current_versions(plan, self._stores.location)
+        folder = location or self._stores.training_folder(self._spec, self._next_dataset())
+        job = training.write(self._stores.spark, plan.split(when) if when else plan, self._stores.location, versions, folder)
+        return self._record(when, versions, description, folder), job
+
+    def get_training_data(
+        self, version: int, primary_key: bool = False, event_time: bool = False, dataframe_type: str = "pandas"
+    ) -> tuple[Any, Any]:
+        """The files of a training dataset, eagerly read as ``(X, y)``, or with ``dataframe_type="spark"`` as Spark frames*.
+
+        Raises NotFoundError for a version that does not exist, SettingsError for one that has no files.
+        """
+        from spark_fs.flows import training
+
+        datasets = {dataset.version: dataset for dataset in self.get_training_datasets()}
+        if version not in datasets:
+            raise NotFoundError.version("Training dataset of feature view", self.name, version, list(datasets))
+        files = datasets[version].files
+        if files is None:
+            raise SettingsError(f"Training dataset {version} of {self!r} was read into memory and has no files: make it with create_training_data.")
+        found = training.collect(self._stores.spark.read.parquet(files), dataframe_type)
+        return found[self._columns(self.query.plan(), primary_key, event_time)], found[list(self._spec.labels)]
+
     def get_training_datasets(self) -> list[TrainingDatasetSpec]:
         """The training datasets made of this view, the oldest first."""
         return self._stores.catalog.training_datasets(self._spec)
@@ -111,13 +152,16 @@ class FeatureView:
             asked.append(plan.spine.event_time)
         return [c for c in asked if c not in self.schema] + list(self.schema)
 
-    def _record(self, splits: dict[str, Interval], versions: Mapping[Any, int], description: str) -> None:
+    def _next_dataset(self) -> int:
+        last = self.get_training_datasets()
+        return last[-1].version + 1 if last else 1
+
+    def _record(self, splits: dict[str, Interval], versions: Mapping[Any, int], description: str, files: str | None = None) -> int:
         from spark_fs.spec.definitions import TrainingDatasetSpec
 
-        last = self.get_training_datasets()
-        number = last[-1].version + 1 if last else 1
-        dataset = TrainingDatasetSpec(number, splits, dict(versions), description)
+        dataset = TrainingDatasetSpec(self._next_dataset(), splits, dict(versions), description, files=files)
         self._stores.catalog.add_training_dataset(self._spec, dataset)
+        return dataset.version
 
     # -- serving
 

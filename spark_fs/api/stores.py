@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from spark_fs.errors import SettingsError
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from spark_fs.catalog.store import Catalog
     from spark_fs.online.store import OnlineStore
     from spark_fs.settings import Settings
-    from spark_fs.spec.definitions import GroupSpec
+    from spark_fs.spec.definitions import GroupSpec, ViewSpec
 
 
 class Stores:
@@ -44,6 +45,10 @@ class Stores:
     def location(self, group: GroupSpec) -> str:
         """Where the group's Delta table is."""
         return f"{self.settings.warehouse.rstrip('/')}/{group.name}_{group.version}"
+
+    def training_folder(self, view: ViewSpec, dataset: int) -> str:
+        """A new folder for the files of a training dataset, unlike every other; groups have no folder of this name."""
+        return f"{self.settings.warehouse.rstrip('/')}/training_datasets/{view.name}_{view.version}/{dataset}-{uuid4().hex}"
 
 
 def _connect(url: str) -> OnlineStore:

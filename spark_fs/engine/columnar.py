@@ -9,17 +9,21 @@ Columns travel as ``n<place>_<column>``. Functions here run in the workers; only
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.engine import matching, scan, shuffle
 from spark_fs.engine.matching import NONE, Ints
 from spark_fs.engine.scan import Scan
+from spark_fs.spec.query import Condition
 
 BATCH = 64 << 20  # bytes of a DataFrame's rows that are scattered together
 Typed = tuple[str, str]  # a column as it travels, and its feature type
@@ -181,6 +185,46 @@ class _Batches:
             yield from table.select(self.schema.names).cast(self.schema).to_batches()
 
 
+@dataclass(frozen=True)
+class Finish:
+    """The last step: keep the rows that meet every condition, and give the columns their names.
+
+    names: for each column of the result the one that it travels as. where: conditions over travelling columns, whose types are given.
+    """
+
+    names: tuple[tuple[str, str], ...]
+    where: tuple[Condition, ...]
+    types: tuple[Typed, ...]
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """The rows that stay."""
+        for condition in self.where:
+            table = table.filter(scan.mask(condition, {name: table.column(name) for name, _ in self.types}, dict(self.types)))
+        return pa.table({name: table.column(travelling) for name, travelling in self.names})
+
+
+@dataclass(frozen=True)
+class _Written:
+    """Tables in, written into one Parquet file of the task's own; the file's path and number of rows out."""
+
+    tables: Tables
+    finish: Finish
+    folder: str
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        path, rows = f"{self.folder}/{uuid4().hex}.parquet", 0
+        with ExitStack() as stack:
+            writer = None
+            for table in map(self.finish, self.tables(batches)):
+                if writer is None:
+                    system, name = scan.opened(path)
+                    writer = stack.enter_context(pq.ParquetWriter(name, table.schema, filesystem=system))
+                writer.write_table(table)
+                rows += table.num_rows
+        if writer is not None:
+            yield pa.record_batch({"path": [path], "rows": pa.array([rows], pa.int64())})
+
+
 # -- the driver's side
 
 
@@ -220,6 +264,10 @@ class Stream:
             together = together.unionAll(other)
         schemas = {place: stream.schema for place, (stream, _) in sides.items()}
         return Stream(together.repartitionById(buckets, "bucket"), _Gathered(schemas, one), schema)
+
+    def written(self, finish: Finish, folder: str) -> DataFrame:
+        """The files* that the tasks write into a folder, with their rows; files that are not among them are of tasks that failed."""
+        return self.source.mapInArrow(_Written(self.tables, finish, folder), "path string, rows bigint")
 
     def frame(self, types: Mapping[str, str]) -> DataFrame:
         """As a DataFrame* of these columns and feature types."""

@@ -27,12 +27,12 @@ def by_sql(plan: JoinPlan, read: Reader, within: Callable[[Node], Bounds]) -> Da
     """The result of the plan*, over the tables that ``read`` gives; ``within`` bounds the event times that can match at all."""
     frame = rows(plan, plan.nodes[0], read(plan.nodes[0]))
     for nodes in plan.passes:
-        sides = {node: _side(plan, node, _bounded(read(node), node, within(node))) for node in nodes}
+        sides = [_side(plan, node, _bounded(read(node), node, within(node))) for node in nodes]
         left = asof.Side(frame, [name(key) for key in nodes[0].left_keys], time(0) if plan.spine.event_time else None)
-        timed = [side for node, side in sides.items() if left.time and (side.time or side.known)]
+        timed = [side for side in sides if left.time and (side.time or side.known)]
         frame = asof.point_in_time(left, timed) if timed else frame
-        for node, side in sides.items():
-            if side not in timed:
+        for side in sides:
+            if not (left.time and (side.time or side.known)):
                 frame = asof.by_key(asof.Side(frame, left.keys), side)
         for node in nodes:
             if node.join_type == "inner":  # a match has an instant of ingestion

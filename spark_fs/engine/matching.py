@@ -127,7 +127,7 @@ def ranks(table: pa.Table, columns: Sequence[str]) -> Ints | None:
     """The place of each row when they are ordered by these columns, a null before every value; None without columns."""
     if not columns:
         return None
-    order = pc.sort_indices(table, [(column, "ascending") for column in columns], null_placement="at_start").to_numpy()
+    order = pc.sort_indices(table, [(column, "ascending", "at_start") for column in columns]).to_numpy()
     places = np.empty(len(order), np.int64)
     places[order] = np.arange(len(order))
     return places

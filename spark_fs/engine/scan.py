@@ -85,12 +85,16 @@ def listed(files: Iterable[FileFacts]) -> tuple[File, ...]:
 
 def scannable(files: Sequence[FileFacts], types: Mapping[str, str], partitioned: Sequence[str], where: Condition | None) -> bool:
     """Whether a scan gives exactly the rows and values that Spark would give."""
-    compared = list(comparisons(where)) if where else []
     return (
         all(file.plain and file.rows is not None for file in files)
         and all(types[column] in _FROM_TEXT for column in partitioned if column in types)
-        and all(c.operator != "like" and types[c.column] in _COMPARED and _simple(c.value) for c in compared)
+        and (where is None or maskable(where, types))
     )
+
+
+def maskable(condition: Condition, types: Mapping[str, str]) -> bool:
+    """Whether ``mask`` says of each row what Spark would say."""
+    return all(c.operator != "like" and types[c.column] in _COMPARED and _simple(c.value) for c in comparisons(condition))
 
 
 def _simple(value: Any) -> bool:
@@ -173,7 +177,7 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
 
 def _stored(wanted: File, stored: pa.Schema, types: Mapping[str, str], share: int, shares: int) -> dict[str, pa.ChunkedArray]:
     """The stored columns of a share of a file's row groups, also those of its partition and those that it does not have yet."""
-    system, path = _opened(wanted.path)
+    system, path = opened(wanted.path)
     with system.open_input_file(path) as source:
         file = pq.ParquetFile(source, coerce_int96_timestamp_unit="us")
         there = [name for name in stored.names if name in file.schema_arrow.names]
@@ -189,6 +193,7 @@ def _stored(wanted: File, stored: pa.Schema, types: Mapping[str, str], share: in
     return found
 
 
-def _opened(path: str) -> tuple[fs.FileSystem, str]:
+def opened(path: str) -> tuple[fs.FileSystem, str]:
+    """The file system of a path or URI, and its name there."""
     found: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(path) if urlsplit(path).scheme else (fs.LocalFileSystem(), path)
     return found

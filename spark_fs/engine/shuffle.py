@@ -22,11 +22,17 @@ _PRIME = np.uint64(1_099_511_628_211)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _HALF = np.uint64(32)
 _WHOLE = ("boolean", "tinyint", "smallint", "int", "bigint", "date", "timestamp")
+_KINDS = {
+    **dict.fromkeys(("tinyint", "smallint", "int", "bigint"), "whole"), **dict.fromkeys(("float", "double"), "fraction"),
+    **{each: each for each in ("boolean", "date", "timestamp", "string", "binary")},
+}
 
 
-def is_key(spark_type: str) -> bool:
-    """Whether ``canonical`` knows the type."""
-    return spark_type in (*_WHOLE, "float", "double", "string", "binary") or spark_type.startswith("decimal")
+def kind(spark_type: str) -> str | None:
+    """Types of one kind have equal values where ``canonical`` gives equal bits; None: only Spark compares the type."""
+    if spark_type.startswith("decimal"):
+        return "decimal of scale " + spark_type.rstrip(")").rpartition(",")[2]
+    return _KINDS.get(spark_type)
 
 
 def canonical(column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArray:
@@ -39,10 +45,7 @@ def canonical(column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArray:
         positive = pc.add(column.cast(pa.float64()), 0.0)
         one = pc.if_else(pc.is_nan(positive), pa.scalar(float("nan")), positive)
         return pa.chunked_array([chunk.view(pa.int64()) for chunk in one.chunks], pa.int64())
-    if spark_type.startswith("decimal"):
-        text = column.cast(pa.string())
-        return text if column.type.scale == 0 else pc.utf8_rtrim(pc.utf8_rtrim(text, "0"), ".")
-    return column
+    return column.cast(pa.string()) if spark_type.startswith("decimal") else column
 
 
 def buckets_of(keys: Sequence[pa.ChunkedArray], buckets: int) -> Buckets:

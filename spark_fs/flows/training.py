@@ -9,10 +9,13 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_fs.engine.strategy import Source, choose, compiled
+from spark_fs.engine.reads import Source
+from spark_fs.engine.strategy import choose, compiled, written
 from spark_fs.errors import SettingsError
 from spark_fs.flows import rows
+from spark_fs.flows.jobs import Job
 from spark_fs.offline import history
+from spark_fs.offline.files import placed
 from spark_fs.plan import SPLIT, JoinPlan, Node
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import GroupRef
@@ -28,6 +31,20 @@ def read(
     """The rows of the plan*, of the newest tables or of these versions of them; an ``as_of`` of the plan comes first."""
     sources = rows_of(spark, plan, location, versions or {})
     return compiled(spark, plan, sources, choose(spark, plan, sources, strategy))
+
+
+def write(
+    spark: SparkSession, plan: JoinPlan, location: Location, versions: Mapping[GroupRef, int], folder: str, strategy: str | None = None
+) -> Job:
+    """Write the rows of the plan, eagerly, as Parquet files of a new folder; when that fails the folder is not there."""
+    sources = rows_of(spark, plan, location, versions)
+    with placed(folder) as place:
+        choice = choose(spark, plan, sources, strategy)
+        files = written(spark, plan, sources, choice, place.staging)
+        if files is None:
+            compiled(spark, plan, sources, choice).write.mode("append").parquet(place.staging)
+        kept = place.keep(None if files is None else [file.path for file in files.collect()])
+    return Job("create_training_data", {"rows": kept.rows, "files": kept.files})
 
 
 def rows_of(spark: SparkSession, plan: JoinPlan, location: Location, versions: Mapping[GroupRef, int]) -> list[Source]:

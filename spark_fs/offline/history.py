@@ -117,14 +117,14 @@ def data_files(path: str, version: int | None = None) -> list[FileFacts]:
 
 def stored_files(path: str) -> int:
     """How many data files the table's folder holds, of whatever version."""
-    system, folder = _system(path)
+    system, folder = file_system(path)
     found = system.get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=True))
     return sum(f.base_name.endswith(".parquet") and "/_delta_log/" not in f.path for f in found)
 
 
 def remove(path: str) -> None:
     """Remove the table: its folder, log and history."""
-    system, folder = _system(path)
+    system, folder = file_system(path)
     if system.get_file_info(folder).type == fs.FileType.Directory:
         system.delete_dir(folder)
 
@@ -139,7 +139,8 @@ def transaction_number(path: str, app_id: str) -> int | None:
     return log.checkpointed(app_id)
 
 
-def _system(path: str) -> tuple[fs.FileSystem, str]:
+def file_system(path: str) -> tuple[fs.FileSystem, str]:
+    """The file system of a folder or URI, and its name there."""
     found: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(path) if "://" in path else (fs.LocalFileSystem(), path)
     return found
 
@@ -148,7 +149,7 @@ class _Log:
     """The files of a log up to a version (None: the newest): the commits by number, and the parts of the newest checkpoint."""
 
     def __init__(self, path: str, version: int | None = None) -> None:
-        self._system, folder = _system(path)
+        self._system, folder = file_system(path)
         files = self._system.get_file_info(fs.FileSelector(f"{folder}/_delta_log", allow_not_found=True))
         within = [f for f in files if f.base_name[:20].isdigit() and (version is None or int(f.base_name[:20]) <= version)]
         named = {f.base_name: f.path for f in within}

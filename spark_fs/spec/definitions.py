@@ -240,13 +240,17 @@ class ViewSpec:
 
 @dataclass(frozen=True)
 class TrainingDatasetSpec:
-    """What makes one training dataset again: the splits' bounds and the Delta version of each group read."""
+    """What makes one training dataset again: the splits' bounds and the Delta version of each group read.
+
+    files: the folder that holds it as Parquet files; None for one that was read into memory.
+    """
 
     version: int
     splits: dict[str, Interval]
     group_versions: dict[GroupRef, int]
     description: str = ""
     created_at: datetime | None = field(default=None, compare=False)
+    files: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON, without the version and the time of creation, which the catalog keeps beside it."""
@@ -254,6 +258,7 @@ class TrainingDatasetSpec:
             "splits": {name: interval.to_json() for name, interval in self.splits.items()},
             "group_versions": [[ref.name, ref.version, delta] for ref, delta in self.group_versions.items()],
             "description": self.description,
+            "files": self.files,
         }
 
     @classmethod
@@ -265,4 +270,5 @@ class TrainingDatasetSpec:
             group_versions={GroupRef(name, number): delta for name, number, delta in data["group_versions"]},
             description=data["description"],
             created_at=created_at,
+            files=data.get("files"),
         )
