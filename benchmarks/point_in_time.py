@@ -85,7 +85,7 @@ class Data:
 Way = Callable[[SparkSession, Data, str], object]
 
 
-def ours(spark: SparkSession, data: Data, out: str) -> None:  # the signature of a way
+def ours(_: SparkSession, data: Data, out: str) -> None:
     """The public API on Delta tables."""
     data.view.create_training_data(location=out)
 
@@ -156,7 +156,7 @@ def polars_asof(_: SparkSession, data: Data, out: str) -> None:
     found = pl.scan_parquet(data.files("spine")).sort("at")
     for i in range(data.count):
         right = pl.scan_parquet(data.files(f"h{i}")).select("k", "t", *data.features(i)).sort("t")
-        found = found.join_asof(right, left_on="at", right_on="t", by="k", strategy="backward", check_sortedness=False)
+        found = found.join_asof(right, left_on="at", right_on="t", by="k", check_sortedness=False).drop("t", strict=False)
     Path(out).mkdir()
     found.select(data.columns).collect().write_parquet(f"{out}/all.parquet")
 
@@ -171,7 +171,8 @@ def digest(data: Data, out: str) -> tuple[int, int]:
     """The number of rows in a folder of Parquet files, and a sum of their hashes."""
     with duckdb.connect() as connection:
         columns = ", ".join(f'epoch_us("{c}")' if c == "at" else c for c in data.columns)
-        found = connection.execute(f"SELECT count(*), CAST(sum(CAST(hash({columns}) AS HUGEINT)) AS VARCHAR) FROM read_parquet('{out}/*.parquet')").fetchone()
+        total = f"CAST(sum(CAST(hash({columns}) AS HUGEINT)) AS VARCHAR)"
+        found = connection.execute(f"SELECT count(*), {total} FROM read_parquet('{out}/*.parquet')").fetchone()
     assert found is not None
     return int(found[0]), int(found[1])
 

@@ -143,7 +143,21 @@ def bind(query: QuerySpec, groups: Mapping[GroupRef, GroupSpec]) -> JoinPlan:
     """The plan of a query over these groups; raises QueryError or NotFoundError with what is wrong in it."""
     binder = _Binder(groups)
     binder.add(query, None, None)
-    return JoinPlan(tuple(binder.nodes), _distinct(binder.outputs), tuple(binder.having))
+    if query.as_known:
+        _check_as_known(binder.nodes)
+    return JoinPlan(tuple(binder.nodes), _distinct(binder.outputs), tuple(binder.having), as_known=query.as_known)
+
+
+def _check_as_known(nodes: list[Node]) -> None:
+    spine, *others = nodes
+    if spine.group.event_time is None:
+        raise QueryError(f"as_known asks what was known at the spine's event time, and {spine.group} has none: leave as_known out.")
+    for node in others:
+        if node.where is not None and node.group.vouched:
+            raise QueryError(
+                f"as_known and a filter on {node.group}, which keeps several versions of a row: a version that the filter drops would let "
+                "an older one, corrected by then, match in its place. Filter the joined query instead."
+            )
 
 
 class _Binder:
@@ -157,6 +171,10 @@ class _Binder:
 
     def add(self, query: QuerySpec, join: JoinSpec | None, parent: Node | None) -> None:
         group = self.groups[query.group]
+        if join and query.as_known:
+            raise QueryError(f"as_known on the joined query of {group}: it holds for a query as a whole, so call it on the outermost.")
+        if join and group.is_frame:
+            raise QueryError(f"Spine {group.name} is joined to another group: a spine stands leftmost; begin the query with it.")
         if not group.features:
             raise QueryError(f"Feature group {group} has no schema yet: insert its first rows before it is read.")
         node = self._node(query, group, join, parent)

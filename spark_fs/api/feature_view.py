@@ -109,11 +109,12 @@ class FeatureView:
         description: str = "",
         location: str | None = None,
     ) -> tuple[int, Job]:
-        """Write the spine's rows of start_time <= event time < end_time (UTC; None: no bound) with their features as Parquet files, eagerly.
+        """Write the spine's rows of start_time <= event time < end_time (UTC) with their features as Parquet files, eagerly.
 
-        Returns the version of the new training dataset and the finished job, whose summary counts rows and files. The files hold the columns of
-        ``schema``, the labels and the spine's primary key and event time; they lie in a new folder of the warehouse, or in ``location``, a
-        folder or URI that must not exist or be empty. They appear whole or not at all. Raises SettingsError for a location in use.
+        Returns the version of the new training dataset and the finished job, whose summary counts rows and files. The files hold the
+        columns of ``schema``, the labels and the spine's primary key and event time; they lie in a new folder of the warehouse, or in
+        ``location``, a folder or URI that must not exist or be empty. They appear whole or not at all. Raises SettingsError for a location
+        in use.
         """
         from spark_fs.flows import training
 
@@ -138,7 +139,7 @@ class FeatureView:
             raise NotFoundError.version("Training dataset of feature view", self.name, version, list(datasets))
         files = datasets[version].files
         if files is None:
-            raise SettingsError(f"Training dataset {version} of {self!r} was read into memory and has no files: make it with create_training_data.")
+            raise SettingsError(f"Training dataset {version} of {self!r} was read into memory; create_training_data makes one with files.")
         found = training.collect(self._stores.spark.read.parquet(files), dataframe_type)
         return found[self._columns(self.query.plan(), primary_key, event_time)], found[list(self._spec.labels)]
 

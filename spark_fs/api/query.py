@@ -10,10 +10,11 @@ from spark_fs.errors import NotFoundError, QueryError, SchemaError, SettingsErro
 from spark_fs.spec.query import Combination, Comparison, GroupRef, JoinSpec, JoinType, QuerySpec
 
 if TYPE_CHECKING:
+    from spark_fs.api.spine import Spine
     from spark_fs.api.stores import Stores
     from spark_fs.offline.history import Commit
     from spark_fs.plan import JoinPlan
-    from spark_fs.spec.definitions import FeatureSpec
+    from spark_fs.spec.definitions import FeatureSpec, GroupSpec
     from spark_fs.spec.query import Condition, Operator
     from spark_fs.times import Instant
 
@@ -93,9 +94,13 @@ class Feature:
 class Query:
     """Columns of a feature group, with other groups joined to it point-in-time. Each method returns a new query."""
 
-    def __init__(self, stores: Stores, spec: QuerySpec) -> None:
+    def __init__(self, stores: Stores, spec: QuerySpec, spine: Spine | None = None) -> None:
         self._stores = stores
         self.spec = spec
+        self._spine = spine
+
+    def __repr__(self) -> str:
+        return f"Query of {', '.join(ref.name for ref in self.spec.groups())}"
 
     def join(
         self,
@@ -115,13 +120,13 @@ class Query:
         if on is not None and (left_on is not None or right_on is not None):
             raise SettingsError("A join takes either on=[...] or left_on=[...] with right_on=[...], not both.")
         left, right = _columns(on or left_on), _columns(on or right_on)
-        return Query(self._stores, self.spec.joined(JoinSpec(sub_query.spec, left, right, join_type, prefix or "")))
+        return self._with(self.spec.joined(JoinSpec(sub_query.spec, left, right, join_type, prefix or "")))
 
     def filter(self, cond: Filter) -> Query:
         """Keep the rows that satisfy the condition*: a group's own before it is joined, the result's after."""
         if not isinstance(cond, Filter):
             raise QueryError(f"A filter takes a condition such as fg['amount'] > 5, not {cond!r}.")
-        return Query(self._stores, self.spec.filtered(cond.condition))
+        return self._with(self.spec.filtered(cond.condition))
 
     def as_of(self, when: Instant | int | Commit) -> Query:
         """The query over its groups as they were at an instant (UTC), which stands for the newest commit at or before it*.
@@ -133,31 +138,78 @@ class Query:
 
         if self.spec.joins and isinstance(when, int | history.Commit):
             raise SettingsError(f"as_of({when!r}) names a version of one table and the query joins several: give an instant.")
-        groups = self._stores.catalog.groups(self.spec.groups())
+        groups = self._groups()
 
-        def version_of(ref: GroupRef) -> int:
+        def version_of(ref: GroupRef) -> int | None:
+            if groups[ref].is_frame:
+                return None
             if groups[ref].source:
                 raise QueryError(f"External feature group {groups[ref]} has no history of commits: leave as_of to the other groups.")
             return history.version_of(self._stores.location(groups[ref]), when)
 
-        return Query(self._stores, self.spec.at(version_of))
+        return self._with(self.spec.at(version_of))
+
+    def as_known(self) -> Query:
+        """The query in which a row matches only where it had been ingested by the spine's event time*.
+
+        So a row that came late, or was corrected later, does not leak into training data: each feature has the value that the store would
+        have given at that instant. A group keeps what a later upsert corrects when it was made with ``keep_corrections=True``;
+        of any other only the newest value is left, known from its own ingestion. Rows of external groups count as always known. Reading
+        raises QueryError when the spine has no event time, or when a group that keeps several versions of a row is filtered.
+        """
+        from dataclasses import replace
+
+        return self._with(replace(self.spec, as_known=True))
 
     def read(self, dataframe_type: str = "spark", strategy: str | None = None) -> Any:
         """The rows as a Spark DataFrame*, or eagerly with ``dataframe_type="pandas"``.
 
-        strategy: how the join is run, "columnar", "broadcast" or "sql"; without it the best is chosen, as ``explain`` tells. The rows are the
-        same, their order is not. Raises SettingsError for a strategy that is unknown or cannot run this query.
+        strategy: how the join is run, "columnar", "broadcast" or "sql"; without it the best is chosen, as ``explain`` tells. The rows are
+        the same, their order is not. Raises SettingsError for a strategy that is unknown or cannot run this query.
         """
         from spark_fs.flows import training
 
-        frame = training.read(self._stores.spark, self.plan(), self._stores.location, strategy=strategy)
+        spark, plan = self._stores.spark, self.plan()
+        frames = {self._spine.spec.ref: self._spine.frame} if self._spine else {}
+        frame = training.read(spark, plan, self._stores.location, strategy=strategy, frames=frames)
         return training.collect(frame, dataframe_type)
+
+    def show(self, n: int = 20) -> None:
+        """Print n rows, eagerly."""
+        self.read().show(n, truncate=False)
+
+    def to_string(self) -> str:
+        """The SQL that the query stands for, with every rule of each match; starts no JVM. A time without a zone is UTC in it."""
+        from spark_fs.render import to_sql
+
+        return to_sql(self.plan())
+
+    def explain(self, strategy: str | None = None) -> None:
+        """Print how the query would be run now: the spine, each match rule, which files are read of how many, which strategy, why.
+
+        Starts no JVM, since it looks at the logs of the tables alone. strategy: as in ``read``.
+        """
+        from spark_fs.flows import training
+
+        print(training.explained(lambda: self._stores.spark, self.plan(), self._stores.location, strategy))
 
     def plan(self) -> JoinPlan:
         """The query bound to the schemas of its groups; QueryError or NotFoundError when it cannot be."""
         from spark_fs.plan import bind
 
-        return bind(self.spec, self._stores.catalog.groups(self.spec.groups()))
+        return bind(self.spec, self._groups())
+
+    def check_kept(self, what: str) -> None:
+        """Raise QueryError when the query begins with a spine, which ``what`` cannot keep."""
+        if self._spine:
+            raise QueryError(f"A spine is a DataFrame of this session, which {what} cannot keep: begin the query with a feature group.")
+
+    def _groups(self) -> dict[GroupRef, GroupSpec]:
+        spine = {self._spine.spec.ref: self._spine.spec} if self._spine else {}
+        return self._stores.catalog.groups(ref for ref in self.spec.groups() if ref not in spine) | spine
+
+    def _with(self, spec: QuerySpec) -> Query:
+        return Query(self._stores, spec, self._spine)
 
 
 def _columns(names: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -1,7 +1,7 @@
 """Load and save definitions in the metadata database."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -79,7 +79,7 @@ class Catalog:
         """One group; None asks for version 1, with a warning where there are others."""
         return GroupSpec.from_json(self._one(FEATURE_GROUPS, "Feature group", name, version))
 
-    def groups(self, refs: Iterator[GroupRef]) -> dict[GroupRef, GroupSpec]:
+    def groups(self, refs: Iterable[GroupRef]) -> dict[GroupRef, GroupSpec]:
         """The groups of these names and versions."""
         return {ref: self.group(*ref) for ref in set(refs)}
 

@@ -18,8 +18,8 @@ from spark_fs.engine.scan import MILLISECONDS_FROM
 class Side:
     """A frame with its key columns and, where it has one, the name of its event time in microseconds.
 
-    Of a right side: what decides between rows of one key and time, the instant in microseconds from which a row was known (None: always), and
-    the greatest age of a match in seconds.
+    Of a right side: what decides between rows of one key and time, the instant in microseconds from which a row was known (None: always),
+    and the greatest age of a match in seconds.
     """
 
     frame: DataFrame

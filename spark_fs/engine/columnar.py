@@ -1,9 +1,9 @@
 """The point-in-time join as a shuffle of Arrow tables: Spark schedules, moves, spills and retries; the rows stay columns.
 
-A *scatter* task reads some row groups of a side's Parquet files (or takes a DataFrame's rows), and packs the rows of each bucket of keys into
-one value; Spark moves these few large values; a *gather* task has one bucket of every side and finds the matches
-(``matching``). Groups that share a key with the spine share one pass; what a gather gives may go straight into the next scatter, and where the
-right sides are small there is no shuffle at all: each task reads them itself.
+A *scatter* task reads some row groups of a side's Parquet files (or takes a DataFrame's rows), and packs the rows of each bucket of keys
+into one value; Spark moves these few large values; a *gather* task has one bucket of every side and finds the matches
+(``matching``). Groups that share a key with the spine share one pass; what a gather gives may go straight into the next scatter, and where
+the right sides are small there is no shuffle at all: each task reads them itself.
 
 Columns travel as ``n<place>_<column>``. Functions here run in the workers; only ``Stream`` belongs to the driver.
 """
@@ -34,9 +34,9 @@ Tables = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]
 class Rule:
     """How the row of one group is found.
 
-    keys: its key columns. time: its event time; None: any row of the key. ties: which columns decide between rows of one key and time. known:
-    the instant from which a row was known, when that matters. ttl: the greatest age in microseconds. inner: whether rows without a match go.
-    carried: which of its columns are needed after.
+    keys: its key columns. time: its event time; None: any row of the key. ties: which columns decide between rows of one key and time.
+    known: the instant from which a row was known, when that matters. ttl: the greatest age in microseconds. inner: whether rows without a
+    match go. carried: which of its columns are needed after.
     """
 
     place: int
@@ -53,7 +53,8 @@ class Rule:
 class Pass:
     """The groups that join by the same columns of what is joined so far.
 
-    keys, time: these columns, and the spine's event time; None: the greatest time of all. kept: which columns of the left side are needed after.
+    keys, time: these columns, and the spine's event time; None: the greatest time of all. kept: which columns of the left side are needed
+    after.
     """
 
     keys: tuple[Typed, ...]

@@ -82,7 +82,8 @@ def _search_known(left: Rows, right: Rows) -> tuple[Ints, Ints]:
 
     In the order of these instants the best row so far is a running maximum, since the ranks by time grow from key to key.
     """
-    assert right.known is not None and right.times is not None
+    assert right.known is not None
+    assert right.times is not None
     by_time = np.lexsort((right.known if right.ranks is None else right.ranks, right.times, right.codes))
     standing = np.empty(len(by_time), np.int64)
     standing[by_time] = np.arange(len(by_time))

@@ -35,11 +35,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Read:
-    """How a node is read: the files left after pruning, of how many; None: through Spark. bytes: of the columns that travel, about."""
+    """How a node is read.
+
+    scan: by the workers, from files; None: through Spark. kept: how many files are left after pruning, of how many. bytes: about how much
+    travels; None: nobody knows. within: between which event times its rows lie, of a spine, or are looked for.
+    """
 
     scan: Scan | None
+    kept: int
     files: int
-    bytes: int
+    bytes: int | None
     within: Bounds = (None, None)
 
 
@@ -58,9 +63,11 @@ def planned(plan: JoinPlan, sources: Sequence[Source]) -> tuple[Read, ...]:
 
 def _whole(plan: JoinPlan) -> Bounds:
     """From the start of the first split to the end of the last."""
-    starts = [None if i.start is None else to_micros(i.start) for i in plan.splits.values()]
-    ends = [None if i.end is None else to_micros(i.end) for i in plan.splits.values()]
-    return _least(starts), _greatest(ends)
+    return _least(_micros(i.start) for i in plan.splits.values()), _greatest(_micros(i.end) for i in plan.splits.values())
+
+
+def _micros(when: datetime | None) -> int | None:
+    return None if when is None else to_micros(when)
 
 
 def _least(bounds: Iterable[int | None]) -> int | None:
@@ -83,7 +90,7 @@ def _read(plan: JoinPlan, node: Node, source: Source, within: Bounds) -> Read:
     group = node.group
     files = source.files
     if files is None:
-        return Read(None, 0, _estimated(source.frame()), within)
+        return Read(None, 0, 0, None, within)
     kept = [file for file in files if _may_hold(file, group, within)]
     rows = sum(file.rows or 0 for file in kept)
     size = rows * sum(_WIDTHS.get(group.type_of(c), _WIDTH) for c in plan.columns_of(node))
@@ -92,13 +99,8 @@ def _read(plan: JoinPlan, node: Node, source: Source, within: Bounds) -> Read:
         within = _least(s for s, _ in spans), _greatest(e for _, e in spans)
     dedupes = group.vouched and (node.match == "spine" or node.where is not None)  # which needs every row of an identity
     if dedupes or not scan.scannable(kept, group.types, group.partition_key, node.where):
-        return Read(None, len(files), size, within)
-    return Read(_scan(plan, node, kept, within), len(files), size, within)
-
-
-def _estimated(frame: DataFrame) -> int:
-    statistics: Any = frame._jdf.queryExecution().optimizedPlan().stats()
-    return int(str(statistics.sizeInBytes()))
+        return Read(None, len(kept), len(files), size, within)
+    return Read(_scan(plan, node, kept, within), len(kept), len(files), size, within)
 
 
 def _may_hold(file: FileFacts, group: GroupSpec, within: Bounds) -> bool:
@@ -109,10 +111,18 @@ def _may_hold(file: FileFacts, group: GroupSpec, within: Bounds) -> bool:
 def _span(file: FileFacts, group: GroupSpec) -> Bounds:
     """The event times of a file, from the first up to and without the second, in microseconds; None: the log does not say."""
     time = group.event_time
-    if time is None or time in file.partition or time not in file.least or time not in file.greatest:
+    if time is None:
         return None, None
     type_ = group.type_of(time)
-    return _instant(file.least[time], type_), _instant(file.greatest[time], type_) + (1_000 if type_ == "timestamp" else 1)
+    if time in file.partition:
+        least = greatest = file.partition[time] if type_ != "timestamp" else None
+    else:
+        least, greatest = file.least.get(time), file.greatest.get(time)
+    if least is None or greatest is None:
+        return None, None
+    if type_ in ("int", "bigint") and abs(int(least)) < scan.MILLISECONDS_FROM <= abs(int(greatest)):  # seconds and milliseconds
+        return None, None
+    return _instant(least, type_), _instant(greatest, type_) + (1_000 if type_ == "timestamp" else 1)
 
 
 def _instant(written: Any, type_: str) -> int:
@@ -135,14 +145,15 @@ def _scan(plan: JoinPlan, node: Node, files: Sequence[FileFacts], within: Bounds
     conditions = [c.column for c in comparisons(node.where)] if node.where else []
     known = () if spine else (*node.right_keys, *times)
     asks = dict.fromkeys([*columns.values(), *conditions, *known, *times])
-    splits = {name: tuple(None if t is None else to_micros(t) for t in (i.start, i.end)) for name, i in plan.splits.items()} if spine else {}
+    splits = [(name, (_micros(i.start), _micros(i.end))) for name, i in plan.splits.items()] if spine else []
     return Scan(
         scan.listed(files), tuple(columns.items()), arrow_schema({c: stored[c] for c in asks}), tuple(stored.items()), node.where, known,
-        group.event_time, (None, None) if spine else within, tuple(splits.items()), SPLIT,  # type: ignore[arg-type] # each is a pair
+        group.event_time, (None, None) if spine else within, tuple(splits), SPLIT,
     )
 
 
 def arrow_schema(types: Mapping[str, str]) -> pa.Schema:
     """The Arrow types in which Spark takes columns of these feature types."""
     fields = StructType.fromDDL(", ".join(f"`{name}` {type_}" for name, type_ in types.items()))
+    assert isinstance(fields, StructType)
     return to_arrow_schema(fields, timezone="UTC")

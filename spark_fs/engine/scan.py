@@ -44,8 +44,8 @@ class File(NamedTuple):
 class Scan:
     """What is read of a table's files; two are equal when they give the same rows.
 
-    columns: for each column of the result its name in the table. stored: the Arrow types of the table's columns that matter; types: their feature
-    types. where: only the rows that meet it. known: only the rows in which none of these columns of the table is null. time:
+    columns: for each column of the result its name in the table. stored: the Arrow types of the table's columns that matter; types: their
+    feature types. where: only the rows that meet it. known: only the rows in which none of these columns of the table is null. time:
     the event time. within: only event times in these bounds. splits: only event times in one of these bounds, whose name is added
     as the column ``split``.
     """

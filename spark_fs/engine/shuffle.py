@@ -132,13 +132,15 @@ def unpack(batches: Iterable[pa.RecordBatch], schemas: Mapping[int, pa.Schema]) 
 def _numbers(column: pa.ChunkedArray) -> Hashes:
     """A number for each value, equal for equal values; of a null it is any."""
     if pa.types.is_integer(column.type):
-        return pc.fill_null(column, 0).to_numpy().view(np.uint64)
+        whole: Hashes = pc.fill_null(column, 0).to_numpy().view(np.uint64)
+        return whole
     encoded = column.dictionary_encode().combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):
         return np.empty(0, np.uint64)
     if not len(encoded.dictionary):
         return np.zeros(len(encoded), np.uint64)
-    return _of_bytes(encoded.dictionary)[pc.fill_null(encoded.indices, 0).to_numpy()]
+    found: Hashes = _of_bytes(encoded.dictionary)[pc.fill_null(encoded.indices, 0).to_numpy()]
+    return found
 
 
 def _of_bytes(values: pa.Array) -> Hashes:

@@ -6,7 +6,7 @@ shuffle, where each task reads the right sides itself; and ``sql``, plain Spark 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -35,11 +35,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Choice:
-    """How a plan is run. buckets: of each shuffle."""
+    """How a plan is run."""
 
     reads: tuple[Read, ...]
     steps: tuple[Step, ...]
-    buckets: int
 
     @property
     def by_sql(self) -> bool:
@@ -47,15 +46,23 @@ class Choice:
         return any(step.way == "sql" for step in self.steps)
 
 
-def choose(spark: SparkSession, plan: JoinPlan, sources: Sequence[Source], asked: str | None = None) -> Choice:
+def choose(plan: JoinPlan, sources: Sequence[Source], asked: str | None = None) -> Choice:
     """The strategy of a plan; SettingsError when the one that was asked for is unknown or cannot run it."""
     if asked is not None and asked not in get_args(Way):
         raise SettingsError(f"strategy {asked!r} is not known: use {', '.join(map(repr, get_args(Way)))}, or leave it out.")
     reads = planned(plan, sources)
-    steps = tuple(_step(plan, nodes, reads, asked) for nodes in plan.passes)
-    total = sum(read.bytes for read in reads)
-    buckets = max(-(-total // BUCKET), 2 * spark.sparkContext.defaultParallelism)
-    return Choice(reads, steps, min(buckets, 1 << 15))
+    return Choice(reads, tuple(_step(plan, nodes, reads, asked) for nodes in plan.passes))
+
+
+def _buckets(spark: SparkSession, sources: Sequence[Source], choice: Choice) -> int:
+    """How many buckets of keys a shuffle has: of bounded size, and enough for every core."""
+    known = [_estimated(source.frame()) if read.bytes is None else read.bytes for source, read in zip(sources, choice.reads, strict=True)]
+    return min(max(-(-sum(known) // BUCKET), 2 * spark.sparkContext.defaultParallelism), 1 << 15)
+
+
+def _estimated(frame: DataFrame) -> int:
+    statistics: Any = frame._jdf.queryExecution().optimizedPlan().stats()
+    return min(int(str(statistics.sizeInBytes())), 1 << 40)
 
 
 def compiled(spark: SparkSession, plan: JoinPlan, sources: Sequence[Source], choice: Choice) -> DataFrame:
@@ -98,7 +105,7 @@ def _joined(spark: SparkSession, plan: JoinPlan, sources: Sequence[Source], choi
             found = found.beside(one, {place: each for place, each in scans.items() if each}, schema)
         else:
             rights = {node.index: _stream(spark, plan, node, sources, choice) for node in step.nodes}
-            found = found.gathered(one, rights, choice.buckets, schema)
+            found = found.gathered(one, rights, _buckets(spark, sources, choice), schema)
     return found
 
 
@@ -112,16 +119,17 @@ def _step(plan: JoinPlan, nodes: tuple[Node, ...], reads: Sequence[Read], asked:
             raise SettingsError(f"strategy {asked!r} cannot run this query: {impossible}. Leave strategy out, or say 'sql'.")
         return Step(nodes, "sql", impossible or "it was asked for")
     scans = all(reads[node.index].scan for node in nodes)
-    size = sum(reads[node.index].bytes for node in nodes)
+    sizes = [reads[node.index].bytes for node in nodes]
+    size = None if None in sizes else sum(filter(None, sizes))
     if asked == "broadcast" and not scans:
         raise SettingsError("strategy 'broadcast' needs right sides that lie in files of their own: leave strategy out, or say 'columnar'.")
-    if asked == "broadcast" or (asked is None and scans and size <= SMALL):
-        return Step(nodes, "broadcast", "it was asked for" if asked else f"the right sides are small, {_megabytes(size)}")
-    return Step(nodes, "columnar", "it was asked for" if asked else f"the right sides are large, {_megabytes(size)}")
+    if asked == "broadcast" or (asked is None and scans and size is not None and size <= SMALL):
+        return Step(nodes, "broadcast", "it was asked for" if asked else f"the joined rows are few, {_megabytes(size)}")
+    return Step(nodes, "columnar", "it was asked for" if asked else f"the joined rows are many, {_megabytes(size)}")
 
 
-def _megabytes(size: int) -> str:
-    return f"about {max(1, size >> 20):,} MB"
+def _megabytes(size: int | None) -> str:
+    return "of unknown size" if size is None else f"about {max(1, size >> 20):,} MB"
 
 
 def _impossible(plan: JoinPlan, nodes: tuple[Node, ...]) -> str | None:
@@ -136,7 +144,8 @@ def _impossible(plan: JoinPlan, nodes: tuple[Node, ...]) -> str | None:
 def _pass(plan: JoinPlan, nodes: tuple[Node, ...], number: int) -> Pass:
     needed = _needed(plan, number)
     keys = tuple((sql.name(key), plan.nodes[key.node].group.type_of(key.column)) for key in nodes[0].left_keys)
-    return Pass(keys, _timed(plan.nodes[0]), tuple(_rule(plan, node, needed) for node in nodes), tuple(n for n in needed if not _of(n, nodes)))
+    kept = tuple(n for n in needed if not _of(n, nodes))
+    return Pass(keys, _timed(plan.nodes[0]), tuple(_rule(plan, node, needed) for node in nodes), kept)
 
 
 def _of(name: str, nodes: tuple[Node, ...]) -> bool:
@@ -180,7 +189,7 @@ def _stream(spark: SparkSession, plan: JoinPlan, node: Node, sources: Sequence[S
     frame = sql.rows(plan, node, sources[node.index].frame())
     names = [c for c in frame.columns if c != sql.time(node.index)]
     if node.match != "spine":
-        known = [sql.name(NodeColumn(node.index, c)) for c in (*node.right_keys, *([node.group.event_time] if node.group.event_time else []))]
-        frame = frame.dropna(subset=known)
+        times = [node.group.event_time] if node.group.event_time else []
+        frame = frame.dropna(subset=[sql.name(NodeColumn(node.index, c)) for c in (*node.right_keys, *times)])
     return Stream.of(frame.select(*names), arrow_schema(_typed(plan, names)))
 

@@ -54,7 +54,7 @@ def insert(
     by_order = options.keep is not None and options.order_by is None
     frame = sources.to_spark(spark, data, group.types, _ORDER if by_order else None)
     checked = group if group.features else with_first_schema(group, frame.drop(_ORDER))
-    checked = checked.vouched_for() if options.operation == "insert" else checked
+    checked = checked.vouched_for() if options.operation == "insert" or group.keep_corrections else checked
     rows = conformed(frame.drop(_ORDER), checked)
     dropped = 0
     try:
@@ -181,18 +181,18 @@ class _Insert:
             begun.create(rows, self.layout)
         found = self._overlap(staged) if self.looks and staged.rows and not begun.is_new else (0, 0)
         matched, changed = found
-        counts = _counted(staged.rows, staged.rows - matched)
-        if changed:
+        counts = _counted(staged.rows, staged.rows - matched, changed)
+        if changed and not self.group.keep_corrections:
             pruned = layout.pruned(staged, self.group, "t.")
             merged = delta.merge(staged.frame, self.path, self.group.identity, pruned, self._differs(), self.transaction, self.note)
             # Where an identity is there twice, both rows are updated, and count as the one that they stand for.
             return _counted(staged.rows, *((staged.rows - matched, changed) if self.group.vouched else merged)), False
-        if matched < staged.rows or self.transaction or begun.is_new:
+        if matched < staged.rows + changed or self.transaction or begun.is_new:
             if self.looks:
                 begun.reads_all()
             fresh = self._stage_fresh(begun, staged) if matched else staged
             files = fresh.files if fresh.rows else None
-            begun.commit(files, self.layout, self.transaction, self.note | {"inserted": counts["inserted"]})
+            begun.commit(files, self.layout, self.transaction, self.note | {k: counts[k] for k in ("inserted", "updated")})
         return counts, not matched and bool(staged.rows)
 
     def _overlap(self, staged: Staged) -> tuple[int, int]:
@@ -218,8 +218,14 @@ class _Insert:
         return both[0], both[1]
 
     def _stage_fresh(self, begun: DeltaTransaction, staged: Staged) -> Staged:
-        held = delta.read(self.spark, self.path).filter(layout.pruned(staged, self.group)).select(*self.group.identity)
-        fresh = staged.frame.join(held, on=list(self.group.identity), how="left_anti").select(*staged.frame.columns)
+        """Stage the rows whose identity the table does not hold, or, where it keeps corrections, not with these values."""
+        held = delta.read(self.spark, self.path).filter(layout.pruned(staged, self.group))
+        rows, on = staged.frame, list(self.group.identity)
+        if self.group.keep_corrections:
+            held = layout.latest_ingested(held, self.group, INGESTED_AT)
+            held, rows = (frame.withColumn("__fingerprint", self._fingerprint()) for frame in (held, rows))
+            on.append("__fingerprint")
+        fresh = rows.join(held.select(*on), on=on, how="left_anti").select(*staged.frame.columns)
         return begun.stage(layout.laid_out(fresh, self.group))
 
     def _fingerprint(self) -> Column:

@@ -16,10 +16,11 @@ from spark_fs.offline.history import NO_TABLE
 from spark_fs.spec.definitions import GroupSpec
 
 
-def opened(spark: SparkSession, group: GroupSpec, path: str, version: int | None = None) -> DataFrame:
+def opened(spark: SparkSession, group: GroupSpec, path: str, version: int | None = None, every: bool = False) -> DataFrame:
     """The group's rows* at a version of its table (None: the newest), with the instant of ingestion.
 
-    Before the first insert there are none; a column that came after the version holds nulls.
+    Before the first insert there are none; a column that came after the version holds nulls. Of rows of one identity it
+    is the last ingested, or with ``every`` all of them.
     """
     if group.source:
         found = external.read(spark, group.source, os.environ)
@@ -27,7 +28,7 @@ def opened(spark: SparkSession, group: GroupSpec, path: str, version: int | None
     if (history.current_version(path) if version is None else version) == NO_TABLE:
         return spark.createDataFrame([], ", ".join(f"`{c}` {t}" for c, t in group.types.items()) + f", {INGESTED_AT} timestamp")
     table = _filled(delta.read(spark, path, version), group)
-    return latest_ingested(table, group, INGESTED_AT) if group.vouched else table
+    return latest_ingested(table, group, INGESTED_AT) if group.vouched and not every else table
 
 
 def quarantined(spark: SparkSession, group: GroupSpec, path: str) -> DataFrame:

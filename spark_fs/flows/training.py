@@ -9,6 +9,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from spark_fs.engine.explain import explain
 from spark_fs.engine.reads import Source
 from spark_fs.engine.strategy import choose, compiled, written
 from spark_fs.errors import SettingsError
@@ -22,24 +23,29 @@ from spark_fs.spec.query import GroupRef
 from spark_fs.times import Interval
 
 Frame = DataFrame | pd.DataFrame
+Frames = Mapping[GroupRef, DataFrame]
 Location = Callable[[GroupSpec], str]
 
 
 def read(
-    spark: SparkSession, plan: JoinPlan, location: Location, versions: Mapping[GroupRef, int] | None = None, strategy: str | None = None
+    spark: SparkSession, plan: JoinPlan, location: Location, versions: Mapping[GroupRef, int] | None = None,
+    strategy: str | None = None, frames: Frames | None = None,
 ) -> DataFrame:
-    """The rows of the plan*, of the newest tables or of these versions of them; an ``as_of`` of the plan comes first."""
-    sources = rows_of(spark, plan, location, versions or {})
-    return compiled(spark, plan, sources, choose(spark, plan, sources, strategy))
+    """The rows of the plan*, of the newest tables or of these versions of them; an ``as_of`` of the plan comes first.
+
+    frames: the rows of the plan's spine, where it is a DataFrame.
+    """
+    sources = rows_of(lambda: spark, plan, location, versions or {}, frames or {})
+    return compiled(spark, plan, sources, choose(plan, sources, strategy))
 
 
 def write(
     spark: SparkSession, plan: JoinPlan, location: Location, versions: Mapping[GroupRef, int], folder: str, strategy: str | None = None
 ) -> Job:
     """Write the rows of the plan, eagerly, as Parquet files of a new folder; when that fails the folder is not there."""
-    sources = rows_of(spark, plan, location, versions)
+    sources = rows_of(lambda: spark, plan, location, versions, {})
     with placed(folder) as place:
-        choice = choose(spark, plan, sources, strategy)
+        choice = choose(plan, sources, strategy)
         files = written(spark, plan, sources, choice, place.staging)
         if files is None:
             compiled(spark, plan, sources, choice).write.mode("append").parquet(place.staging)
@@ -47,14 +53,25 @@ def write(
     return Job("create_training_data", {"rows": kept.rows, "files": kept.files})
 
 
-def rows_of(spark: SparkSession, plan: JoinPlan, location: Location, versions: Mapping[GroupRef, int]) -> list[Source]:
-    """Where the rows of each node are."""
+def explained(spark: Callable[[], SparkSession], plan: JoinPlan, location: Location, strategy: str | None) -> str:
+    """How the plan would be run now, in words; it takes no Spark."""
+    sources = rows_of(spark, plan, location, {}, {})
+    return explain(plan, choose(plan, sources, strategy))
+
+
+def rows_of(
+    spark: Callable[[], SparkSession], plan: JoinPlan, location: Location, versions: Mapping[GroupRef, int], frames: Frames
+) -> list[Source]:
+    """Where the rows of each node are; no session is made before one is read."""
 
     def source(node: Node) -> Source:
+        if node.group.is_frame:
+            return Source(lambda: frames[node.group.ref])
         path = location(node.group)
         version = node.as_of if node.as_of is not None else versions.get(node.group.ref)
         files = None if node.group.source else history.data_files(path, version)
-        return Source(lambda: rows.opened(spark, node.group, path, version), files)
+        every = plan.as_known and node.match != "spine"
+        return Source(lambda: rows.opened(spark(), node.group, path, version, every), files)
 
     return [source(node) for node in plan.nodes]
 

@@ -229,5 +229,5 @@ def _noted(info: dict[str, Any]) -> dict[str, Any]:
         note = json.loads(info.get("userMetadata") or "{}")
     except ValueError:
         note = {}
-    noted = {key: note[key] for key in ("operation", "batch_id", "inserted") if key in note} if isinstance(note, dict) else {}
+    noted = {key: note[key] for key in ("operation", "batch_id", "inserted", "updated") if key in note} if isinstance(note, dict) else {}
     return {"operation": info["operation"]} | (counts if info["operation"] in ("WRITE", "MERGE") else {}) | noted

@@ -31,6 +31,7 @@ def check_version(kind: str, name: str, version: object) -> int:
 
 GRAINS = ("day", "month", "year")
 SOURCE_FORMATS = ("delta", "parquet", "table", "jdbc")
+FRAME = "frame"  # a DataFrame of this session
 _FROM_ENVIRONMENT = re.compile(r"\$\{(\w+)\}")
 
 
@@ -56,8 +57,6 @@ class SourceSpec:
     options: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.data_format not in SOURCE_FORMATS:
-            raise SettingsError(f"data_format {self.data_format!r} is not known: use {', '.join(map(repr, SOURCE_FORMATS))}.")
         if not self.location:
             raise SettingsError("An external feature group needs path=, or query= for a table name or a JDBC query.")
         for name, value in self.options.items():
@@ -84,7 +83,8 @@ class GroupSpec:
     features: its columns; empty until the first insert gives them. vouched: whether rows were ever inserted without a
     look for their identity, so that one may be there twice. parents: the groups that it is made of. tags: what users
     note of it. source: of an external group, where its rows are. ttl_seconds: how old a row may be and still match.
-    built_from: the earliest instant (ISO 8601) that a backfill began at.
+    built_from: the earliest instant (ISO 8601) that a backfill began at. keep_corrections: whether an upsert adds a row beside the one
+    that it corrects.
     """
 
     name: str
@@ -102,6 +102,7 @@ class GroupSpec:
     source: SourceSpec | None = None
     expectation_suite: Mapping[str, Any] | None = None
     built_from: str | None = None
+    keep_corrections: bool = False
 
     def __post_init__(self) -> None:
         check_name("Feature group", self.name)
@@ -192,6 +193,11 @@ class GroupSpec:
         self.type_of(column)
         changed = (replace(f, description=description) if f.name == column else f for f in self.features)
         return replace(self, features=tuple(changed))
+
+    @property
+    def is_frame(self) -> bool:
+        """Whether it is a spine: a DataFrame of this session."""
+        return self.source is not None and self.source.data_format == FRAME
 
     def vouched_for(self) -> Self:
         """The same group, noted as one whose identities may come twice."""

@@ -112,7 +112,8 @@ class QuerySpec:
 
     ``where`` narrows the group's own rows before anything is joined; ``having`` applies to the joined result.
     ``explicit`` tells that the columns were named one by one, not taken by ``select_all``. ``as_of`` is the
-    Delta version that the group is read at; None: the newest.
+    Delta version that the group is read at; None: the newest. ``as_known`` tells whether a row matches only where it had been
+    ingested by the spine's event time.
     """
 
     group: GroupRef
@@ -122,6 +123,7 @@ class QuerySpec:
     where: Condition | None = None
     having: Condition | None = None
     as_of: int | None = None
+    as_known: bool = False
 
     def joined(self, join: JoinSpec) -> Self:
         """A copy with one more query joined."""
@@ -133,8 +135,8 @@ class QuerySpec:
             return replace(self, having=both(self.having, condition))
         return replace(self, where=both(self.where, condition))
 
-    def at(self, version_of: Callable[[GroupRef], int]) -> Self:
-        """A copy in which every group without an ``as_of`` has the one that ``version_of`` gives."""
+    def at(self, version_of: Callable[[GroupRef], int | None]) -> Self:
+        """A copy in which every group without an ``as_of`` has the one that ``version_of`` gives; None: what has no versions."""
         joins = tuple(replace(join, query=join.query.at(version_of)) for join in self.joins)
         return replace(self, joins=joins, as_of=version_of(self.group) if self.as_of is None else self.as_of)
 
@@ -154,7 +156,7 @@ class QuerySpec:
             "group": list(self.group), "columns": list(self.columns), "explicit": self.explicit,
             "joins": [join.to_json() for join in self.joins],
             "where": self.where and self.where.to_json(), "having": self.having and self.having.to_json(),
-            "as_of": self.as_of,
+            "as_of": self.as_of, "as_known": self.as_known,
         }
 
     @classmethod
@@ -165,5 +167,5 @@ class QuerySpec:
             joins=tuple(map(JoinSpec.from_json, data["joins"])),
             where=data["where"] and condition_from_json(data["where"]),
             having=data["having"] and condition_from_json(data["having"]),
-            as_of=data.get("as_of"),
+            as_of=data.get("as_of"), as_known=data.get("as_known", False),
         )
