@@ -11,6 +11,7 @@ from spark_fs.api.external import ExternalFeatureGroup
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.query import Feature, Query, declared
+from spark_fs.api.spine import Spine
 from spark_fs.api.stores import Stores
 from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError
 
@@ -62,6 +63,7 @@ class FeatureStore:
         features: Sequence[Feature] = (),
         ttl: timedelta | float | None = None,
         parents: Sequence[Group] = (),
+        keep_corrections: bool = False,
     ) -> FeatureGroup:
         """Create a feature group; ``features`` or its first insert gives the schema, its first insert makes the table.
 
@@ -70,11 +72,15 @@ class FeatureStore:
         partition_key: columns, or "day", "month" or "year" of the event time (UTC). online_enabled: whether ``sync_online``
         pushes the latest row of each key. expectation_suite: a Great Expectations suite that every insert is validated by.
         features: the columns, as in ``[spark_fs.Feature("card", "string"), ...]``. ttl: how old (a timedelta, or seconds) a row may be
-        and still match in a point-in-time join; None: any age. parents: the groups that it is made of. Raises
+        and still match in a point-in-time join; None: any age. parents: the groups that it is made of. keep_corrections: whether
+        an upsert that changes a row keeps the old one too, for ``Query.as_known``; every other read gives the last. Raises
         InvalidNameError, SettingsError, SchemaError, or AlreadyExistsError when the version is taken.
         """
         taken = version if version is not None else self._stores.catalog.next_group_version(name)
-        given = (description, primary_key, partition_key, event_time, online_enabled, expectation_suite, features, ttl, parents)
+        given = (
+            description, primary_key, partition_key, event_time, online_enabled, expectation_suite, features, ttl, parents,
+            keep_corrections,
+        )
         return self._create_group(_group_spec(name, taken, *given))
 
     def get_or_create_feature_group(
@@ -90,18 +96,23 @@ class FeatureStore:
         features: Sequence[Feature] = (),
         ttl: timedelta | float | None = None,
         parents: Sequence[Group] = (),
+        keep_corrections: bool = False,
     ) -> FeatureGroup:
         """The group of this name and version (None: 1), created when it is absent.
 
         Raises AlreadyExistsError, with each difference, when the group exists and was declared otherwise.
         """
-        given = (description, primary_key, partition_key, event_time, online_enabled, expectation_suite, features, ttl, parents)
+        given = (
+            description, primary_key, partition_key, event_time, online_enabled, expectation_suite, features, ttl, parents,
+            keep_corrections,
+        )
         wanted = _group_spec(name, version or 1, *given)
         try:
             found = self._stores.catalog.group(name, wanted.version)
         except NotFoundError:
             return self._create_group(wanted)
         same = ["description", "primary_key", "partition_key", "event_time", "online_enabled", "ttl_seconds", "parents", "source"]
+        same.append("keep_corrections")
         if expectation_suite is not None:
             same.append("expectation_suite")
         _check_same(f"Feature group {found}", found, wanted, [*same, *(["types"] if features else [])])
@@ -131,8 +142,10 @@ class FeatureStore:
         """
         from dataclasses import replace
 
-        from spark_fs.spec.definitions import SourceSpec
+        from spark_fs.spec.definitions import SOURCE_FORMATS, SourceSpec
 
+        if data_format not in SOURCE_FORMATS:
+            raise SettingsError(f"data_format {data_format!r} is not known: use {', '.join(map(repr, SOURCE_FORMATS))}.")
         taken = version if version is not None else self._stores.catalog.next_group_version(name)
         source = SourceSpec(data_format, path or query, dict(options or {}))
         given = _group_spec(name, taken, description, primary_key, (), event_time, False, None, features, ttl, parents)
@@ -170,6 +183,15 @@ class FeatureStore:
         """Every external group, or every version of one, by name and version."""
         found = self._stores.catalog.all_groups()
         return [ExternalFeatureGroup(self._stores, g) for g in found if g.source and name in (None, g.name)]
+
+    def create_spine(self, df: Any, primary_key: Sequence[str], event_time: str | None = None) -> Spine:
+        """A Spark or pandas DataFrame or an Arrow table as the left side of a query; a feature view cannot keep it.
+
+        primary_key: the columns that groups are joined by. event_time: a timestamp, date, or whole-number column of epoch seconds or
+        milliseconds, in UTC; a row in which it is null matches nothing; None: each row gets the latest. Other columns are carried
+        through, and rows may repeat. Raises SchemaError or NotFoundError for a column that does not fit.
+        """
+        return Spine(self._stores, df, _listed("primary_key", primary_key), event_time)
 
     def create_feature_view(
         self,
@@ -233,18 +255,23 @@ class FeatureStore:
 def _group_spec(
     name: str, version: int, description: str, primary_key: Sequence[str], partition_key: Sequence[str], event_time: str | None,
     online_enabled: bool, suite: Any, features: Sequence[Feature], ttl: timedelta | float | None, parents: Sequence[Group],
+    keep_corrections: bool = False,
 ) -> GroupSpec:
     from spark_fs.spec.definitions import GroupSpec
     from spark_fs.spec.suites import suite_of
 
-    for argument, value in {"primary_key": primary_key, "partition_key": partition_key}.items():
-        if isinstance(value, str):
-            raise SettingsError(f"{argument}={value!r} is a text: give a list of columns, as in {argument}=[{value!r}].")
+    key, partition = _listed("primary_key", primary_key), _listed("partition_key", partition_key)
     return GroupSpec(
-        name, version, description, tuple(primary_key), tuple(partition_key), event_time, online_enabled, declared(features),
+        name, version, description, key, partition, event_time, online_enabled, declared(features),
         ttl_seconds=_seconds(ttl), parents=tuple(parent.spec.ref for parent in parents),
-        expectation_suite=None if suite is None else suite_of(suite),
+        expectation_suite=None if suite is None else suite_of(suite), keep_corrections=keep_corrections,
     )
+
+
+def _listed(argument: str, columns: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(columns, str):
+        raise SettingsError(f"{argument}={columns!r} is a text: give a list of columns, as in {argument}=[{columns!r}].")
+    return tuple(columns)
 
 
 def _seconds(ttl: timedelta | float | None) -> int | None:
@@ -259,9 +286,8 @@ def _seconds(ttl: timedelta | float | None) -> int | None:
 def _view_spec(name: str, version: int, query: Query, labels: Sequence[str], description: str) -> ViewSpec:
     from spark_fs.spec.definitions import ViewSpec
 
-    if isinstance(labels, str):
-        raise SettingsError(f"labels={labels!r} is a text: give a list of columns, as in labels=[{labels!r}].")
-    return ViewSpec(name, version, query.spec, tuple(labels), description)
+    query.check_kept(f"feature view {name!r}")
+    return ViewSpec(name, version, query.spec, _listed("labels", labels), description)
 
 
 def _check_same(what: str, found: object, wanted: object, fields: Sequence[str]) -> None:

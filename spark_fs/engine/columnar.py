@@ -8,95 +8,26 @@ the right sides are small there is no shuffle at all: each task reads them itsel
 Columns travel as ``n<place>_<column>``. Functions here run in the workers; only ``Stream`` belongs to the driver.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import reduce
 from typing import Self
 from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_fs.engine import matching, scan, shuffle
-from spark_fs.engine.matching import NONE, Ints
+from spark_fs.engine import scan, shuffle
+from spark_fs.engine.hot import Hot
+from spark_fs.engine.passes import Pass, Rule, Typed, candidates, joined, keys_of, micros
 from spark_fs.engine.scan import Scan
 from spark_fs.spec.query import Condition
 
 BATCH = 64 << 20  # bytes of a DataFrame's rows that are scattered together
-Typed = tuple[str, str]  # a column as it travels, and its feature type
 Tables = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How the row of one group is found.
-
-    keys: its key columns. time: its event time; None: any row of the key. ties: which columns decide between rows of one key and time.
-    known: the instant from which a row was known, when that matters. ttl: the greatest age in microseconds. inner: whether rows without a
-    match go. carried: which of its columns are needed after.
-    """
-
-    place: int
-    keys: tuple[Typed, ...]
-    time: Typed | None
-    ties: tuple[str, ...]
-    known: Typed | None
-    ttl: int | None
-    inner: bool
-    carried: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Pass:
-    """The groups that join by the same columns of what is joined so far.
-
-    keys, time: these columns, and the spine's event time; None: the greatest time of all. kept: which columns of the left side are needed
-    after.
-    """
-
-    keys: tuple[Typed, ...]
-    time: Typed | None
-    rules: tuple[Rule, ...]
-    kept: tuple[str, ...]
-
-
-def joined(left: pa.Table, rights: Mapping[int, pa.Table], one: Pass) -> pa.Table:
-    """The left rows with the columns of their matches."""
-    sides = [_keys(left, one.keys), *(_keys(rights[rule.place], rule.keys) for rule in one.rules)]
-    codes, *others = matching.codes(sides)
-    found = [_found(left, codes, rights[rule.place], other, rule, one.time) for rule, other in zip(one.rules, others, strict=True)]
-    stays = [matched != NONE for rule, matched in zip(one.rules, found, strict=True) if rule.inner]
-    rows = np.flatnonzero(np.logical_and.reduce(stays)) if stays else None
-    result = left.select(list(one.kept))
-    result = result if rows is None else result.take(pa.array(rows))
-    for rule, matched in zip(one.rules, found, strict=True):
-        matched = matched if rows is None else matched[rows]
-        taken = rights[rule.place].select(list(rule.carried)).combine_chunks().take(pa.array(matched, mask=matched == NONE))
-        for name in rule.carried:
-            result = result.append_column(name, taken.column(name))
-    return result
-
-
-def _found(left: pa.Table, codes: Ints, right: pa.Table, others: Ints, rule: Rule, time: Typed | None) -> Ints:
-    mine = _instants(left, time) if time and (rule.time or rule.known) else None
-    if mine is not None and left.column(time[0]).null_count:  # type: ignore[index] # a null time matches nothing
-        codes = np.where(left.column(time[0]).is_null().to_numpy(), NONE, codes)  # type: ignore[index] # as above
-    known = _instants(right, rule.known) if rule.known else None
-    theirs = _instants(right, rule.time) if rule.time else known
-    rows = matching.Rows(others, theirs, matching.ranks(right, rule.ties), known)
-    return matching.find(matching.Rows(codes, mine), rows, rule.ttl)
-
-
-def _keys(table: pa.Table, keys: Sequence[Typed]) -> list[pa.ChunkedArray]:
-    return [shuffle.canonical(table.column(name), type_) for name, type_ in keys]
-
-
-def _instants(table: pa.Table, time: Typed) -> Ints:
-    found: Ints = pc.fill_null(scan.instants(table.column(time[0]), time[1]), 0).to_numpy()
-    return found
 
 
 # -- what a worker does with the rows it is given
@@ -160,18 +91,40 @@ class _Beside:
 
 
 @dataclass(frozen=True)
+class Scatter:
+    """How one side is scattered: by which keys, into which buckets. rule: of a right side; None: of the left one."""
+
+    side: int
+    keys: tuple[Typed, ...]
+    hot: Hot
+    time: Typed | None
+    rule: Rule | None = None
+
+    def __call__(self, table: pa.Table) -> shuffle.Sent:
+        """Where the rows of a table go."""
+        keys = keys_of(table, self.keys)
+        hashes = shuffle.hashes_of(keys)
+        buckets = shuffle.buckets_of(keys, hashes, self.hot.first)
+        if not self.hot.hashes:
+            return shuffle.Sent(self.side, table, None, buckets)
+        if self.rule is None:
+            times = micros(table, self.time) if self.time else None
+            return shuffle.Sent(self.side, table, None, self.hot.of_left(hashes, buckets, times))
+        rows = candidates(table, hashes.view(np.int64), self.rule)
+        timed = self.time is not None and rows.times is not None
+        return shuffle.Sent(self.side, table, *self.hot.of_right(hashes, buckets, rows, timed))
+
+
+@dataclass(frozen=True)
 class _Packed:
     """Rows in, packed rows out: the scatter."""
 
     tables: Tables
-    side: int
-    keys: tuple[Typed, ...]
     names: tuple[str, ...]
-    buckets: int
+    scatter: Scatter
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        tables = (table for table in self.tables(batches) if table.num_rows)
-        return shuffle.pack((self.side, t.select(list(self.names)), shuffle.buckets_of(_keys(t, self.keys), self.buckets)) for t in tables)
+        return shuffle.pack(self.scatter(table.select(list(self.names))) for table in self.tables(batches) if table.num_rows)
 
 
 @dataclass(frozen=True)
@@ -253,18 +206,17 @@ class Stream:
         """Joined* with small right sides, without a shuffle."""
         return Stream(self.source, _Beside(self.tables, scans, one), schema)
 
-    def gathered(self, one: Pass, rights: Mapping[int, "Stream"], buckets: int, schema: pa.Schema) -> "Stream":
+    def gathered(self, one: Pass, rights: Mapping[int, "Stream"], hot: Hot, schema: pa.Schema) -> "Stream":
         """Joined* with the right sides, by one shuffle of all of them."""
-        sides = {0: (self, one.keys)} | {rule.place: (rights[rule.place], rule.keys) for rule in one.rules}
+        sides = [(self, Scatter(0, one.keys, hot, one.time))]
+        sides += [(rights[rule.place], Scatter(rule.place, rule.keys, hot, one.time, rule)) for rule in one.rules]
         packed = [
-            stream.source.mapInArrow(_Packed(stream.tables, place, keys, tuple(stream.schema.names), buckets), shuffle.PACKED_SPARK)
-            for place, (stream, keys) in sides.items()
+            stream.source.mapInArrow(_Packed(stream.tables, tuple(stream.schema.names), scatter), shuffle.PACKED_SPARK)
+            for stream, scatter in sides
         ]
-        together = packed[0]
-        for other in packed[1:]:
-            together = together.unionAll(other)
-        schemas = {place: stream.schema for place, (stream, _) in sides.items()}
-        return Stream(together.repartitionById(buckets, "bucket"), _Gathered(schemas, one), schema)
+        schemas = {scatter.side: stream.schema for stream, scatter in sides}
+        together = reduce(DataFrame.unionAll, packed).repartitionById(hot.buckets, "bucket")
+        return Stream(together, _Gathered(schemas, one), schema)
 
     def written(self, finish: Finish, folder: str) -> DataFrame:
         """The files* that the tasks write into a folder, with their rows; files that are not among them are of tasks that failed."""

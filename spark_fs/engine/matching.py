@@ -5,7 +5,7 @@ sorting by one number is several times faster than by two columns; then each lef
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,7 @@ NONE = -1  # the index of a match that is not there, and the code of a key with 
 _BITS = 62
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(NamedTuple):
     """One side: a code per key, and per row its time and, where rows of one key and time can meet, its rank among them.
 
     codes: equal for equal keys, ``NONE`` where the key has a null. times: microseconds; None for a side without time.
@@ -29,6 +28,11 @@ class Rows:
     times: Ints | None = None
     ranks: Ints | None = None
     known: Ints | None = None
+
+    @property
+    def counts_from(self) -> Ints | None:
+        """The instant from which a row can be a match: its time, or when it became known if that is later."""
+        return self.times if self.known is None or self.times is None else np.maximum(self.times, self.known)
 
 
 def find(left: Rows, right: Rows, ttl: int | None = None) -> Ints:
@@ -85,11 +89,31 @@ def _search_known(left: Rows, right: Rows) -> tuple[Ints, Ints]:
     assert right.known is not None
     assert right.times is not None
     by_time = np.lexsort((right.known if right.ranks is None else right.ranks, right.times, right.codes))
-    standing = np.empty(len(by_time), np.int64)
-    standing[by_time] = np.arange(len(by_time))
-    order, found = _search(left.codes, left.times, right.codes, np.maximum(right.times, right.known), None)
-    best = by_time[np.maximum.accumulate(standing[order])]
-    return best, found
+    order, found = _search(left.codes, left.times, right.codes, right.counts_from, None)
+    return by_time[np.maximum.accumulate(_places(by_time)[order])], found
+
+
+def best_before(rows: Rows, bounds: Ints | None) -> Ints:
+    """For each bound the index of the best of the rows that count before it, ``NONE`` where there is none; keys do not matter.
+
+    The best has the greatest time, and of equal ones the greatest rank. Without bounds it is the best of all.
+    """
+    keys = [each for each in (rows.known, rows.ranks, rows.times) if each is not None] or [np.zeros(len(rows.codes), np.int64)]
+    by_time = np.lexsort(keys)
+    at = rows.counts_from
+    if bounds is None or at is None:
+        return by_time[-1:]
+    order = np.argsort(at, kind="stable")
+    best = by_time[np.maximum.accumulate(_places(by_time)[order])]
+    found = np.searchsorted(at[order], bounds, side="left") - 1
+    return np.where(found < 0, NONE, best[found])
+
+
+def _places(order: Ints) -> Ints:
+    """The place of each row in an order."""
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    return places
 
 
 def codes(sides: Sequence[Sequence[pa.ChunkedArray]]) -> list[Ints]:
@@ -129,6 +153,4 @@ def ranks(table: pa.Table, columns: Sequence[str]) -> Ints | None:
     if not columns:
         return None
     order = pc.sort_indices(table, [(column, "ascending", "at_start") for column in columns]).to_numpy()
-    places = np.empty(len(order), np.int64)
-    places[order] = np.arange(len(order))
-    return places
+    return _places(order)

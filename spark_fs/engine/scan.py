@@ -5,7 +5,7 @@ worker reads its share. Where Arrow and Spark could differ (decimals in a condit
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache, reduce
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from spark_fs.errors import SparkFSError
 from spark_fs.offline.history import FileFacts
 from spark_fs.spec.query import Comparison, Condition, comparisons
 
@@ -130,6 +131,13 @@ def _inside(instant: Any, bounds: Bounds) -> list[Any]:
     return [compare(instant, bound) for compare, bound in ((pc.greater_equal, start), (pc.less, end)) if bound is not None]
 
 
+def sampled(scan: Scan, names: Sequence[str], files: int) -> pa.Table:
+    """Some columns of the first row group of some files, spread evenly."""
+    few = replace(scan, columns=tuple((name, column) for name, column in scan.columns if name in names), splits=())
+    step = max(1, len(scan.files) // files)
+    return pa.concat_tables(read(few, number, 0, 1 << 30) for number in range(0, len(scan.files), step)[:files])
+
+
 @lru_cache(maxsize=4)
 def whole(scan: Scan) -> pa.Table:
     """All rows; a worker remembers those of the last scans."""
@@ -178,10 +186,15 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
 def _stored(wanted: File, stored: pa.Schema, types: Mapping[str, str], share: int, shares: int) -> dict[str, pa.ChunkedArray]:
     """The stored columns of a share of a file's row groups, also those of its partition and those that it does not have yet."""
     system, path = opened(wanted.path)
-    with system.open_input_file(path) as source:
-        file = pq.ParquetFile(source, coerce_int96_timestamp_unit="us")
-        there = [name for name in stored.names if name in file.schema_arrow.names]
-        table = file.read_row_groups(list(range(share, file.num_row_groups, shares)), columns=there, use_threads=False)
+    try:
+        with system.open_input_file(path) as source:
+            file = pq.ParquetFile(source, coerce_int96_timestamp_unit="us")
+            there = [name for name in stored.names if name in file.schema_arrow.names]
+            table = file.read_row_groups(list(range(share, file.num_row_groups, shares)), columns=there, use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        raise SparkFSError(
+            f"The data file {wanted.path} cannot be read: {str(error).splitlines()[0]} Restore it, or read an earlier state with as_of."
+        ) from error
     found = {}
     for field in stored:
         if field.name in there:

@@ -5,7 +5,7 @@ have equal buckets on every worker, whatever the width of their whole numbers.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -48,9 +48,8 @@ def canonical(column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArray:
     return column.cast(pa.string()) if spark_type.startswith("decimal") else column
 
 
-def buckets_of(keys: Sequence[pa.ChunkedArray], buckets: int) -> Buckets:
-    """The bucket of each row by its key; rows whose key has a null are spread evenly."""
-    hashes = hashes_of(keys)
+def buckets_of(keys: Sequence[pa.ChunkedArray], hashes: Hashes, buckets: int) -> Buckets:
+    """The bucket of each row by the hash of its key; rows whose key has a null are spread evenly."""
     found = np.empty(len(hashes), np.uint16 if buckets < 1 << 16 else np.int32)
     for at in range(0, len(hashes), _BLOCK):
         found[at : at + _BLOCK] = ((hashes[at : at + _BLOCK] >> _HALF) * np.uint64(buckets)) >> _HALF
@@ -75,12 +74,21 @@ def hashes_of(keys: Sequence[pa.ChunkedArray]) -> Hashes:
     return found
 
 
-def pack(tables: Iterable[tuple[int, pa.Table, Buckets]]) -> Iterator[pa.RecordBatch]:
-    """Per side, table and buckets of its rows: one packed row for each bucket, in batches of bounded size."""
+class Sent(NamedTuple):
+    """Which rows of a table (None: each, in order) go to which buckets, and which side they are of."""
+
+    side: int
+    table: pa.Table
+    rows: npt.NDArray[np.int64] | None
+    buckets: Buckets
+
+
+def pack(tables: Iterable[Sent]) -> Iterator[pa.RecordBatch]:
+    """Of each table one packed row for each bucket, in batches of bounded size."""
     batch = _Batch()
-    for side, table, buckets in tables:
-        order = np.argsort(buckets, kind="stable")  # a radix sort of 16 bits
-        ordered = table.take(pa.array(order)).combine_chunks()
+    for side, table, rows, buckets in tables:
+        order = np.argsort(buckets, kind="stable")  # a radix sort, of 16 bits where there are no hot keys
+        ordered = table.take(pa.array(order if rows is None else rows[order])).combine_chunks()
         found, starts = np.unique(buckets[order], return_index=True)
         for bucket, start, end in zip(found, starts, [*starts[1:], len(order)], strict=True):
             batch.add(int(bucket), side, ordered.slice(start, end - start))

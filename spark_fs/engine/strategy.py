@@ -11,10 +11,13 @@ from typing import Any, Literal, get_args
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.engine import compile as sql
-from spark_fs.engine.columnar import Finish, Pass, Rule, Stream
+from spark_fs.engine import hot, scan
+from spark_fs.engine.columnar import Finish, Stream
+from spark_fs.engine.hot import Hot, Sampled
+from spark_fs.engine.passes import Pass, Rule, Typed, keys_of, micros
 from spark_fs.engine.reads import Read, Source, arrow_schema, planned
 from spark_fs.engine.scan import maskable
-from spark_fs.engine.shuffle import kind
+from spark_fs.engine.shuffle import hashes_of, kind
 from spark_fs.errors import SettingsError
 from spark_fs.plan import SPLIT, JoinPlan, Node, NodeColumn
 from spark_fs.spec.query import Comparison, Condition, comparisons
@@ -22,6 +25,8 @@ from spark_fs.spec.query import Comparison, Condition, comparisons
 Way = Literal["columnar", "broadcast", "sql"]
 SMALL = 32 << 20  # bytes of right sides that each task reads itself
 BUCKET = 64 << 20  # bytes of all sides in one bucket
+SAMPLED_FROM = 4 * BUCKET  # bytes of all sides, from which on some rows are looked at for keys that hold too many
+SAMPLED_FILES = 4  # of each side
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,28 @@ def _buckets(spark: SparkSession, sources: Sequence[Source], choice: Choice) -> 
     """How many buckets of keys a shuffle has: of bounded size, and enough for every core."""
     known = [_estimated(source.frame()) if read.bytes is None else read.bytes for source, read in zip(sources, choice.reads, strict=True)]
     return min(max(-(-sum(known) // BUCKET), 2 * spark.sparkContext.defaultParallelism), 1 << 15)
+
+
+def _hot(one: Pass, choice: Choice, buckets: int) -> Hot:
+    """The keys of a pass that need buckets of their own, by a look at some of the rows, where there are many."""
+    sides = [(0, one.keys, one.time), *((rule.place, rule.keys, rule.time) for rule in one.rules)]
+    if not all(name.startswith("n0_") for name, _ in one.keys):  # the left side's keys come of what was joined before
+        sides = sides[1:]
+    if sum(read.bytes or 0 for read in choice.reads) < SAMPLED_FROM:
+        return Hot(buckets)
+    samples = [_sampled(choice.reads[place], keys, time) for place, keys, time in sides]
+    return hot.found(filter(None, samples), buckets, BUCKET)
+
+
+def _sampled(read: Read, keys: tuple[Typed, ...], time: Typed | None) -> Sampled | None:
+    """Some rows of one side; None for one that no worker reads."""
+    if read.scan is None or not read.scan.rows or not read.bytes:
+        return None
+    table = scan.sampled(read.scan, [name for name, _ in (*keys, *([time] if time else []))], SAMPLED_FILES)
+    if not table.num_rows:
+        return None
+    hashes = hashes_of(keys_of(table, keys))
+    return Sampled(hashes, micros(table, time) if time else None, read.bytes / table.num_rows)
 
 
 def _estimated(frame: DataFrame) -> int:
@@ -105,7 +132,7 @@ def _joined(spark: SparkSession, plan: JoinPlan, sources: Sequence[Source], choi
             found = found.beside(one, {place: each for place, each in scans.items() if each}, schema)
         else:
             rights = {node.index: _stream(spark, plan, node, sources, choice) for node in step.nodes}
-            found = found.gathered(one, rights, _buckets(spark, sources, choice), schema)
+            found = found.gathered(one, rights, _hot(one, choice, _buckets(spark, sources, choice)), schema)
     return found
 
 

@@ -1,21 +1,25 @@
 """Training data of a feature view: read at fixed Delta versions, split by event time, recorded."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_fs.engine.explain import explain
 from spark_fs.engine.reads import Source
 from spark_fs.engine.strategy import choose, compiled, written
-from spark_fs.errors import SettingsError
+from spark_fs.errors import SettingsError, SparkFSError
 from spark_fs.flows import rows
 from spark_fs.flows.jobs import Job
 from spark_fs.offline import history
+from spark_fs.offline.delta import reason
 from spark_fs.offline.files import placed
 from spark_fs.plan import SPLIT, JoinPlan, Node
 from spark_fs.spec.definitions import GroupSpec
@@ -44,7 +48,7 @@ def write(
 ) -> Job:
     """Write the rows of the plan, eagerly, as Parquet files of a new folder; when that fails the folder is not there."""
     sources = rows_of(lambda: spark, plan, location, versions, {})
-    with placed(folder) as place:
+    with _explained(), placed(folder) as place:
         choice = choose(plan, sources, strategy)
         files = written(spark, plan, sources, choice, place.staging)
         if files is None:
@@ -98,7 +102,8 @@ def collect(frame: DataFrame, dataframe_type: str) -> Frame:
     if dataframe_type == "spark":
         return frame
     if dataframe_type == "pandas":
-        return _to_pandas(frame)
+        with _explained():
+            return _to_pandas(frame)
     raise SettingsError(f"dataframe_type {dataframe_type!r} is not known: use 'spark' or 'pandas'.")
 
 
@@ -108,6 +113,15 @@ def collect_splits(frame: DataFrame, splits: Iterable[str], dataframe_type: str)
     if isinstance(whole, pd.DataFrame):
         return [whole[whole[SPLIT] == name].drop(columns=SPLIT).reset_index(drop=True) for name in splits]
     return [whole.filter(F.col(SPLIT) == name).drop(SPLIT) for name in splits]
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say what went wrong in one line."""
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        raise SparkFSError(f"The rows could not be read: {reason(error)}") from error
 
 
 def _to_pandas(frame: DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ the one ingested last is the row. The change data feed is on from the first comm
 
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -178,10 +179,11 @@ def _is_conflict(error: Exception) -> bool:
 
 
 def reason(error: Exception) -> str:
-    """The first line of what Spark or Delta says, of the innermost cause that says something."""
+    """The first line of what Spark, Delta or a worker says, of the innermost cause that says something."""
     if isinstance(error, Py4JJavaError):
         cause = error.java_exception
         while cause.getCause() is not None:
             cause = cause.getCause()
         return f"{cause.getClass().getSimpleName()}: {str(cause.getMessage()).splitlines()[0]}"
-    return str(error).splitlines()[0]
+    raised = re.findall(r"^[\w.]+(?:Error|Exception|Invalid): (.*)", str(error), re.MULTILINE)  # the traceback of a worker
+    return str(raised[-1]) if raised and "Traceback" in str(error) else str(error).splitlines()[0]

@@ -1,0 +1,148 @@
+"""One pass of the join in memory, from scattered rows to matches, beside plain Python that looks at every row, and beside DuckDB."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spark_fs.engine import hot, shuffle
+from spark_fs.engine.columnar import Scatter
+from spark_fs.engine.hot import Hot, Sampled
+from spark_fs.engine.matching import Rows
+from spark_fs.engine.passes import Pass, Rule, joined, keys_of
+
+DUCKDB = duckdb.connect()
+LEFT = pa.schema([("n0_k", pa.int32()), ("n0_s", pa.string()), ("n0_at", pa.timestamp("us", "UTC")), ("n0_id", pa.int64())])
+RIGHT = pa.schema([
+    ("n1_k", pa.int64()), ("n1_s", pa.string()), ("n1_t", pa.timestamp("us", "UTC")), ("n1__ingested", pa.timestamp("us", "UTC")), ("n1_v", pa.int64()),
+])
+AT, TIME, INGESTED = ("n0_at", "timestamp"), ("n1_t", "timestamp"), ("n1__ingested", "timestamp")
+
+keys = st.tuples(st.none() | st.integers(-1, 2), st.sampled_from([None, "", "a", "ä"]))
+instants = st.integers(-3, 12)  # microseconds: neighbours, equals, and some before 1970
+left_rows = st.lists(st.tuples(keys, st.none() | instants), max_size=12)
+right_rows = st.lists(st.tuples(keys.filter(lambda k: None not in k), instants, st.integers(-3, 12)), max_size=14, unique_by=lambda r: (r[0], r[1], r[2]))
+rules = st.fixed_dictionaries({"timed": st.booleans(), "history": st.booleans(), "known": st.booleans(), "ttl": st.none() | st.integers(1, 8), "inner": st.booleans()})
+
+
+def tables(left: Sequence[Any], right: Sequence[Any]) -> tuple[pa.Table, pa.Table]:
+    lefts = [[k[0] for k, _ in left], [k[1] for k, _ in left], [at for _, at in left], list(range(len(left)))]
+    rights = [[k[0] for k, *_ in right], [k[1] for k, *_ in right], [t for _, t, _ in right], [i for *_, i in right], list(range(len(right)))]
+    return pa.table([pa.array(c, f.type) for c, f in zip(lefts, LEFT, strict=True)], LEFT), pa.table([pa.array(c, f.type) for c, f in zip(rights, RIGHT, strict=True)], RIGHT)
+
+
+def one_pass(rule: dict[str, Any]) -> Pass:
+    known = INGESTED if rule["known"] and rule["timed"] else None
+    rule_ = Rule(1, (("n1_k", "bigint"), ("n1_s", "string")), TIME if rule["history"] else None, ("n1__ingested",), known, rule["ttl"] if rule["history"] else None, rule["inner"], ("n1_v",))
+    return Pass((("n0_k", "int"), ("n0_s", "string")), AT if rule["timed"] else None, (rule_,), ("n0_id",))
+
+
+def brute(left: Sequence[Any], right: Sequence[Any], rule: dict[str, Any]) -> list[tuple[int, int | None]]:
+    """Per left row the number of its match, by looking at every right row."""
+    found = []
+    for number, (key, at) in enumerate(left):
+        looks = rule["timed"] and (rule["history"] or rule["known"])
+        seen = [(t if rule["history"] else 0, ingested, i) for i, (k, t, ingested) in enumerate(right) if k == key and None not in key]
+        if looks and at is None:
+            seen = []
+        if looks and rule["history"]:
+            seen = [s for s in seen if s[0] <= at]
+        if looks and rule["known"]:
+            seen = [s for s in seen if s[1] <= at]
+        best = max(seen, default=None)
+        if best and looks and rule["history"] and rule["ttl"] is not None and at - best[0] > rule["ttl"]:
+            best = None
+        if best or not rule["inner"]:
+            found.append((number, best[2] if best else None))
+    return found
+
+
+def unambiguous(right: Sequence[Any], rule: dict[str, Any]) -> list[Any]:
+    """The rows without those that nothing tells from another: without history the instant of ingestion decides alone."""
+    return right if rule["history"] else list({(k, i): (k, t, i) for k, t, i in right}.values())
+
+
+def rows(table: pa.Table) -> list[tuple[int, int | None]]:
+    return sorted(zip(table.column("n0_id").to_pylist(), table.column("n1_v").to_pylist(), strict=True), key=lambda r: r[0])
+
+
+@settings(max_examples=2000, deadline=None)
+@given(left_rows, right_rows, rules)
+def test_every_row_gets_the_match_that_a_look_at_every_row_finds(left: list[Any], right: list[Any], rule: dict[str, Any]) -> None:
+    right = unambiguous(right, rule)
+    mine, theirs = tables(left, right)
+    assert rows(joined(mine, {1: theirs}, one_pass(rule))) == brute(left, right, rule)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(left_rows, right_rows, rules, st.integers(1, 5), st.lists(st.tuples(keys, st.lists(instants, min_size=1, max_size=3, unique=True)), max_size=3, unique_by=lambda h: h[0]), st.integers(1, 3))
+def test_scattered_rows_match_as_rows_in_one_place(
+    left: list[Any], right: list[Any], rule: dict[str, Any], buckets: int, hot_keys: list[Any], tasks: int
+) -> None:
+    right = unambiguous(right, rule)
+    one, (mine, theirs) = one_pass(rule), tables(left, right)
+    hashed = {int(shuffle.hashes_of(keys_of(tables([(key, 0)], [])[0], one.keys))[0]): tuple(sorted(bounds)) for key, bounds in hot_keys}
+    spread = Hot(buckets, tuple(hashed), tuple(hashed.values()))
+    scatters = {0: (Scatter(0, one.keys, spread, one.time), mine), 1: (Scatter(1, one.rules[0].keys, spread, one.time, one.rules[0]), theirs)}
+    packed = [
+        batch for scatter, table in scatters.values() for task in range(tasks)
+        for batch in shuffle.pack([scatter(part) for part in [table.take(np.arange(task, table.num_rows, tasks))] if part.num_rows])
+    ]
+    gathered = [joined(sides.pop(0), sides, one) for sides in shuffle.unpack(packed, {0: LEFT, 1: RIGHT})]
+    found = rows(pa.concat_tables(gathered)) if gathered else []
+    assert found == brute(left, right, rule)
+    assert all(0 <= bucket < spread.buckets for batch in packed for bucket in batch.column(0).to_pylist())
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, deadline=None)
+@given(left_rows, right_rows)
+def test_duckdb_finds_the_same_times(left: list[Any], right: list[Any]) -> None:
+    rule = {"timed": True, "history": True, "known": False, "ttl": None, "inner": False}
+    mine, theirs = tables(left, right)
+    times = theirs.column("n1_t").cast(pa.int64()).to_pylist()
+    found = [(i, None if v is None else times[v]) for i, v in rows(joined(mine, {1: theirs}, one_pass(rule)))]
+    query = "SELECT n0_id, epoch_us(n1_t) FROM mine ASOF LEFT JOIN theirs ON n0_k = n1_k AND n0_s = n1_s AND n0_at >= n1_t ORDER BY n0_id"
+    DUCKDB.register("mine", mine)
+    DUCKDB.register("theirs", theirs)
+    assert DUCKDB.execute(query).fetchall() == found
+
+
+@pytest.mark.parametrize(("type_", "values"), [
+    ("boolean", [True, False]), ("tinyint", [1, -1]), ("date", [0, 19_000]), ("double", [0.5, float("inf")]), ("string", ["", "a", "ab", "ba"]),
+    ("binary", [b"", b"\0", b"\0\0"]), ("decimal(9,2)", ["1.00", "1.01"]), ("timestamp", [0, -1, 1]),
+])
+def test_values_that_differ_are_keys_that_differ(type_: str, values: list[Any]) -> None:
+    arrow = {"boolean": pa.bool_(), "tinyint": pa.int8(), "date": pa.date32(), "double": pa.float64(), "string": pa.string(), "binary": pa.binary(),
+             "decimal(9,2)": pa.decimal128(9, 2), "timestamp": pa.timestamp("us", "UTC")}[type_]
+    column = pa.chunked_array([pa.array(values).cast(arrow) if type_.startswith("decimal") else pa.array(values, arrow)])
+    hashes = shuffle.hashes_of([shuffle.canonical(column, type_)])
+    assert len(set(hashes.tolist())) == len(values)
+
+
+def test_keys_are_equal_where_spark_says_so() -> None:
+    narrow, wide = (shuffle.hashes_of([shuffle.canonical(pa.chunked_array([pa.array([7, -7, 0], t)]), "int")]) for t in (pa.int8(), pa.int64()))
+    assert narrow.tolist() == wide.tolist()
+    fractions = pa.chunked_array([pa.array([0.0, -0.0, float("nan"), -float("nan")], pa.float64())])
+    zero, minus, nan, other = shuffle.hashes_of([shuffle.canonical(fractions, "double")])
+    assert zero == minus
+    assert nan == other
+    assert shuffle.kind("decimal(9,2)") == shuffle.kind("decimal(20,2)") != shuffle.kind("decimal(9,3)")
+
+
+def test_a_key_with_too_many_rows_is_found_and_its_slices_are_even() -> None:
+    draw = np.random.default_rng(3)
+    hashes = draw.integers(0, 1000, 10_000).astype(np.uint64)
+    hashes[:3_000] = 77
+    times = draw.integers(0, 10**9, 10_000)
+    found = hot.found([Sampled(hashes, times, 100.0)], 16, 100_000)
+    assert found.hashes == (77,)
+    assert found.buckets == 16 + 4
+    _, placed = found.of_right(hashes, np.zeros(10_000, np.int32), Rows(hashes.view(np.int64), times), True)
+    sizes = np.bincount(placed)[16:]
+    assert sizes.max() < 1.1 * 3_000 / 4
