@@ -97,8 +97,8 @@ class FeatureView:
         locate, plan = self._stores.location, self.query.plan()
         versions = training.current_versions(plan, locate)
         x, y = self._columns(plan, primary_key, event_time), list(self._spec.labels)
-        frame = training.read(self._stores.spark, plan.with_identity().split(splits), locate, versions)
-        train, test = training.collect_splits(frame, splits, dataframe_type)
+        rows = training.read(self._stores.spark, plan.with_identity().split(splits), locate, dataframe_type, versions)
+        train, test = training.split_up(rows, splits)
         self._record(splits, versions, description)
         return train[x], test[x], train[y], test[y]
 

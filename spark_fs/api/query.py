@@ -171,8 +171,7 @@ class Query:
 
         spark, plan = self._stores.spark, self.plan()
         frames = {self._spine.spec.ref: self._spine.frame} if self._spine else {}
-        frame = training.read(spark, plan, self._stores.location, strategy=strategy, frames=frames)
-        return training.collect(frame, dataframe_type)
+        return training.read(spark, plan, self._stores.location, dataframe_type, strategy=strategy, frames=frames)
 
     def show(self, n: int = 20) -> None:
         """Print n rows, eagerly."""

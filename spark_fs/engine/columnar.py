@@ -69,9 +69,10 @@ class _Gathered:
 
     schemas: Mapping[int, pa.Schema]
     one: Pass
+    in_files: bool
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-        for sides in shuffle.unpack(batches, self.schemas):
+        for sides in shuffle.unpack(batches, self.schemas, self.in_files):
             left = sides.pop(0)
             yield joined(left, sides, self.one)
 
@@ -122,9 +123,11 @@ class _Packed:
     tables: Tables
     names: tuple[str, ...]
     scatter: Scatter
+    folder: str | None
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return shuffle.pack(self.scatter(table.select(list(self.names))) for table in self.tables(batches) if table.num_rows)
+        tables = (table.select(list(self.names)) for table in self.tables(batches) if table.num_rows)
+        return shuffle.pack(map(self.scatter, tables), self.folder)
 
 
 @dataclass(frozen=True)
@@ -206,17 +209,20 @@ class Stream:
         """Joined* with small right sides, without a shuffle."""
         return Stream(self.source, _Beside(self.tables, scans, one), schema)
 
-    def gathered(self, one: Pass, rights: Mapping[int, "Stream"], hot: Hot, schema: pa.Schema) -> "Stream":
-        """Joined* with the right sides, by one shuffle of all of them."""
+    def gathered(self, one: Pass, rights: Mapping[int, "Stream"], hot: Hot, schema: pa.Schema, folder: str | None = None) -> "Stream":
+        """Joined* with the right sides, by one shuffle of all of them.
+
+        folder: one that every worker sees, where the rows lie as long as the result is read, so that Spark moves their places only.
+        """
         sides = [(self, Scatter(0, one.keys, hot, one.time))]
         sides += [(rights[rule.place], Scatter(rule.place, rule.keys, hot, one.time, rule)) for rule in one.rules]
         packed = [
-            stream.source.mapInArrow(_Packed(stream.tables, tuple(stream.schema.names), scatter), shuffle.PACKED_SPARK)
+            stream.source.mapInArrow(_Packed(stream.tables, tuple(stream.schema.names), scatter, folder), shuffle.PACKED_SPARK)
             for stream, scatter in sides
         ]
         schemas = {scatter.side: stream.schema for stream, scatter in sides}
         together = reduce(DataFrame.unionAll, packed).repartitionById(hot.buckets, "bucket")
-        return Stream(together, _Gathered(schemas, one), schema)
+        return Stream(together, _Gathered(schemas, one, folder is not None), schema)
 
     def written(self, finish: Finish, folder: str) -> DataFrame:
         """The files* that the tasks write into a folder, with their rows; files that are not among them are of tasks that failed."""

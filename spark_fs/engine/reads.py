@@ -1,17 +1,14 @@
 """What is read of each group of a plan, from what its table's log says: which files, of how many, between which event times."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import StructType
 
+from spark_fs.engine import arrow, scan
 from spark_fs.engine import compile as sql
-from spark_fs.engine import scan
 from spark_fs.engine.scan import Bounds, Scan
 from spark_fs.offline.delta import INGESTED_AT
 from spark_fs.offline.history import FileFacts
@@ -147,13 +144,6 @@ def _scan(plan: JoinPlan, node: Node, files: Sequence[FileFacts], within: Bounds
     asks = dict.fromkeys([*columns.values(), *conditions, *known, *times])
     splits = [(name, (_micros(i.start), _micros(i.end))) for name, i in plan.splits.items()] if spine else []
     return Scan(
-        scan.listed(files), tuple(columns.items()), arrow_schema({c: stored[c] for c in asks}), tuple(stored.items()), node.where, known,
+        scan.listed(files), tuple(columns.items()), arrow.schema_of({c: stored[c] for c in asks}), tuple(stored.items()), node.where, known,
         group.event_time, (None, None) if spine else within, tuple(splits), SPLIT,
     )
-
-
-def arrow_schema(types: Mapping[str, str]) -> pa.Schema:
-    """The Arrow types in which Spark takes columns of these feature types."""
-    fields = StructType.fromDDL(", ".join(f"`{name}` {type_}" for name, type_ in types.items()))
-    assert isinstance(fields, StructType)
-    return to_arrow_schema(fields, timezone="UTC")

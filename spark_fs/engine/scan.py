@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache, reduce
+from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from spark_fs.errors import SparkFSError
 from spark_fs.offline.history import FileFacts
 from spark_fs.spec.query import Comparison, Condition, comparisons
 
+_SAMPLE = 1 << 16  # rows of a file
 SHARE = 64 << 20  # bytes of one file for one task
 # Above this an epoch is in milliseconds: as seconds it would be the year 5138, as milliseconds it is 1973.
 MILLISECONDS_FROM = 100_000_000_000
@@ -103,10 +105,10 @@ def _simple(value: Any) -> bool:
     return all(v == v and type(v).__name__ != "Decimal" for v in values)
 
 
-def read(scan: Scan, file: int, share: int = 0, shares: int = 1) -> pa.Table:
-    """A share of the rows of one file."""
+def read(scan: Scan, file: int, share: int = 0, shares: int = 1, first: int | None = None) -> pa.Table:
+    """A share of the rows of one file, or of its first so many rows."""
     types = dict(scan.types)
-    columns = _stored(scan.files[file], scan.stored, types, share, shares)
+    columns = _stored(scan.files[file], scan.stored, types, share, shares, first)
     kept = [pc.is_valid(columns[name]) for name in scan.known if columns[name].null_count]
     if scan.where is not None:
         kept.append(mask(scan.where, columns, types))
@@ -132,10 +134,11 @@ def _inside(instant: Any, bounds: Bounds) -> list[Any]:
 
 
 def sampled(scan: Scan, names: Sequence[str], files: int) -> pa.Table:
-    """Some columns of the first row group of some files, spread evenly."""
-    few = replace(scan, columns=tuple((name, column) for name, column in scan.columns if name in names), splits=())
+    """Some columns of the first rows of some files, spread evenly, whatever rows are wanted of them."""
+    few = replace(scan, columns=tuple((name, column) for name, column in scan.columns if name in names), splits=(), where=None)
+    few = replace(few, stored=pa.schema([scan.stored.field(name) for name in {column for _, column in few.columns} | set(scan.known)]))
     step = max(1, len(scan.files) // files)
-    return pa.concat_tables(read(few, number, 0, 1 << 30) for number in range(0, len(scan.files), step)[:files])
+    return pa.concat_tables(read(few, number, first=_SAMPLE) for number in range(0, len(scan.files), step)[:files])
 
 
 @lru_cache(maxsize=4)
@@ -183,14 +186,17 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def _stored(wanted: File, stored: pa.Schema, types: Mapping[str, str], share: int, shares: int) -> dict[str, pa.ChunkedArray]:
-    """The stored columns of a share of a file's row groups, also those of its partition and those that it does not have yet."""
+def _stored(wanted: File, stored: pa.Schema, types: Mapping[str, str], share: int, shares: int, first: int | None) -> dict[str, pa.ChunkedArray]:
+    """The stored columns of a share of a file's row groups, or of its first rows, also those of its partition and those that it does not have yet."""
     system, path = opened(wanted.path)
     try:
         with system.open_input_file(path) as source:
             file = pq.ParquetFile(source, coerce_int96_timestamp_unit="us")
             there = [name for name in stored.names if name in file.schema_arrow.names]
-            table = file.read_row_groups(list(range(share, file.num_row_groups, shares)), columns=there, use_threads=False)
+            if first is None:
+                table = file.read_row_groups(list(range(share, file.num_row_groups, shares)), columns=there, use_threads=False)
+            else:
+                table = pa.Table.from_batches(islice(file.iter_batches(first, columns=there, use_threads=False), 1))
     except (OSError, pa.ArrowException) as error:
         raise SparkFSError(
             f"The data file {wanted.path} cannot be read: {str(error).splitlines()[0]} Restore it, or read an earlier state with as_of."

@@ -4,8 +4,11 @@ A row becomes ``(bucket, side, rows)``, where rows is an Arrow IPC stream of all
 have equal buckets on every worker, whatever the width of their whole numbers.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -83,33 +86,39 @@ class Sent(NamedTuple):
     buckets: Buckets
 
 
-def pack(tables: Iterable[Sent]) -> Iterator[pa.RecordBatch]:
-    """Of each table one packed row for each bucket, in batches of bounded size."""
-    batch = _Batch()
+def pack(tables: Iterable[Sent], folder: str | None = None) -> Iterator[pa.RecordBatch]:
+    """Of each table one packed row for each bucket, in batches of bounded size.
+
+    folder: where the rows are kept instead, in one file; what is packed then is their place in it. For processes that share a disk this
+    spares four copies of every row.
+    """
+    batch: _Batch | None = None
     for side, table, rows, buckets in tables:
+        batch = batch or _Batch(folder)
         order = np.argsort(buckets, kind="stable")  # a radix sort, of 16 bits where there are no hot keys
         ordered = table.take(pa.array(order if rows is None else rows[order])).combine_chunks()
         found, starts = np.unique(buckets[order], return_index=True)
         for bucket, start, end in zip(found, starts, [*starts[1:], len(order)], strict=True):
             batch.add(int(bucket), side, ordered.slice(start, end - start))
-            if batch.bytes > _SENT:
+            if batch.is_full:
                 yield batch.finished()
-                batch = _Batch()
-    if batch.bytes:
+                batch = _Batch(folder)
+    if batch:
         yield batch.finished()
 
 
 class _Batch:
-    """Packed rows, written one behind the other into one buffer."""
+    """Packed rows, written one behind the other into one buffer, or into one file."""
 
-    def __init__(self) -> None:
-        self._sink = pa.BufferOutputStream()
+    def __init__(self, folder: str | None) -> None:
+        self._path = f"{folder}/{uuid4().hex}.arrow" if folder else None
+        self._sink = pa.OSFile(self._path, "wb") if self._path else pa.BufferOutputStream()
         self._places: list[tuple[int, int]] = []
         self._ends = [0]
 
     @property
-    def bytes(self) -> int:
-        return self._ends[-1]
+    def is_full(self) -> bool:
+        return self._path is None and self._ends[-1] > _SENT
 
     def add(self, bucket: int, side: int, table: pa.Table) -> None:
         with pa.ipc.new_stream(self._sink, table.schema) as stream:
@@ -119,22 +128,38 @@ class _Batch:
 
     def finished(self) -> pa.RecordBatch:
         buckets, sides = zip(*self._places, strict=True)
-        offsets = pa.array(self._ends, pa.int32()).buffers()[1]
-        rows = pa.Array.from_buffers(pa.binary(), len(sides), [None, offsets, self._sink.getvalue()])
+        if self._path:
+            self._sink.close()
+            rows = pa.array([json.dumps([self._path, *place]).encode() for place in pairwise(self._ends)], pa.binary())
+        else:
+            offsets = pa.array(self._ends, pa.int32()).buffers()[1]
+            rows = pa.Array.from_buffers(pa.binary(), len(sides), [None, offsets, self._sink.getvalue()])
         return pa.record_batch([pa.array(buckets, pa.int32()), pa.array(sides, pa.int32()), rows], schema=PACKED)
 
 
-def unpack(batches: Iterable[pa.RecordBatch], schemas: Mapping[int, pa.Schema]) -> Iterator[dict[int, pa.Table]]:
-    """The rows of every side, bucket by bucket; a side without rows is an empty table."""
-    found: dict[int, dict[int, list[pa.RecordBatch]]] = {}
+def unpack(batches: Iterable[pa.RecordBatch], schemas: Mapping[int, pa.Schema], in_files: bool = False) -> Iterator[dict[int, pa.Table]]:
+    """The rows of every side, bucket by bucket; a side without rows is an empty table. in_files: whether ``pack`` had a folder."""
+    found: dict[int, dict[int, list[pa.Buffer]]] = {}
     for batch in batches:
-        columns = (batch.column(i).to_pylist() if i < 2 else batch.column(i) for i in range(3))
-        for bucket, side, rows in zip(*columns, strict=True):
-            with pa.ipc.open_stream(rows.as_buffer()) as stream:
-                found.setdefault(bucket, {}).setdefault(side, []).extend(stream)
+        for bucket, side, rows in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), batch.column(2), strict=True):
+            found.setdefault(bucket, {}).setdefault(side, []).append(rows.as_buffer())
     for bucket in sorted(found):
         sides = found.pop(bucket)
-        yield {side: pa.Table.from_batches(sides[side]) if side in sides else schema.empty_table() for side, schema in schemas.items()}
+        yield {side: _table(sides.get(side, ()), schema, in_files) for side, schema in schemas.items()}
+
+
+def _table(packed: Iterable[pa.Buffer], schema: pa.Schema, in_files: bool) -> pa.Table:
+    batches: list[pa.RecordBatch] = []
+    for rows in packed:
+        with pa.ipc.open_stream(_mapped(rows) if in_files else rows) as stream:
+            batches.extend(stream)
+    return pa.Table.from_batches(batches, schema)
+
+
+def _mapped(place: pa.Buffer) -> pa.Buffer:
+    path, start, end = json.loads(place.to_pybytes())
+    with pa.memory_map(path) as file:
+        return file.read_buffer(end)[start:]
 
 
 def _numbers(column: pa.ChunkedArray) -> Hashes:

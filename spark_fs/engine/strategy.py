@@ -10,12 +10,12 @@ from typing import Any, Literal, get_args
 
 from pyspark.sql import DataFrame, SparkSession
 
+from spark_fs.engine import arrow, hot, scan
 from spark_fs.engine import compile as sql
-from spark_fs.engine import hot, scan
 from spark_fs.engine.columnar import Finish, Stream
 from spark_fs.engine.hot import Hot, Sampled
 from spark_fs.engine.passes import Pass, Rule, Typed, keys_of, micros
-from spark_fs.engine.reads import Read, Source, arrow_schema, planned
+from spark_fs.engine.reads import Read, Source, planned
 from spark_fs.engine.scan import maskable
 from spark_fs.engine.shuffle import hashes_of, kind
 from spark_fs.errors import SettingsError
@@ -62,7 +62,9 @@ def choose(plan: JoinPlan, sources: Sequence[Source], asked: str | None = None) 
 def _buckets(spark: SparkSession, sources: Sequence[Source], choice: Choice) -> int:
     """How many buckets of keys a shuffle has: of bounded size, and enough for every core."""
     known = [_estimated(source.frame()) if read.bytes is None else read.bytes for source, read in zip(sources, choice.reads, strict=True)]
-    return min(max(-(-sum(known) // BUCKET), 2 * spark.sparkContext.defaultParallelism), 1 << 15)
+    cores = spark.sparkContext.defaultParallelism
+    rounds = max(-(-sum(known) // (BUCKET * cores)), 2)
+    return min(rounds * cores, 1 << 15)
 
 
 def _hot(one: Pass, choice: Choice, buckets: int) -> Hot:
@@ -92,17 +94,19 @@ def _estimated(frame: DataFrame) -> int:
     return min(int(str(statistics.sizeInBytes())), 1 << 40)
 
 
-def compiled(spark: SparkSession, plan: JoinPlan, sources: Sequence[Source], choice: Choice) -> DataFrame:
-    """The result* of a plan, run as was chosen."""
+def compiled(spark: SparkSession, plan: JoinPlan, sources: Sequence[Source], choice: Choice, folder: str | None = None) -> DataFrame:
+    """The result* of a plan, run as was chosen; ``folder``, where there is one, is kept until the result was read."""
     if choice.by_sql or not choice.steps:
         return sql.by_sql(plan, lambda node: sources[node.index].frame(), lambda node: choice.reads[node.index].within)
-    return sql.finished(plan, _joined(spark, plan, sources, choice).frame(_typed(plan, _needed(plan, len(choice.steps)))))
+    return sql.finished(plan, _joined(spark, plan, sources, choice, folder).frame(_typed(plan, _needed(plan, len(choice.steps)))))
 
 
-def written(spark: SparkSession, plan: JoinPlan, sources: Sequence[Source], choice: Choice, folder: str) -> DataFrame | None:
+def written(
+    spark: SparkSession, plan: JoinPlan, sources: Sequence[Source], choice: Choice, place: str, folder: str | None = None
+) -> DataFrame | None:
     """The Parquet files* that the tasks write of a plan's result, each with its number of rows; None where only Spark can make it."""
     finish = None if choice.by_sql or not choice.steps else _finish(plan)
-    return None if finish is None else _joined(spark, plan, sources, choice).written(finish, folder)
+    return None if finish is None else _joined(spark, plan, sources, choice, folder).written(finish, place)
 
 
 def _finish(plan: JoinPlan) -> Finish | None:
@@ -121,18 +125,18 @@ def _finish(plan: JoinPlan) -> Finish | None:
     return Finish(tuple(names), conditions, tuple(types.items()))
 
 
-def _joined(spark: SparkSession, plan: JoinPlan, sources: Sequence[Source], choice: Choice) -> Stream:
+def _joined(spark: SparkSession, plan: JoinPlan, sources: Sequence[Source], choice: Choice, folder: str | None) -> Stream:
     """The joined rows of a plan* by the columnar ways, before the conditions on the whole, as they travel."""
     found = _stream(spark, plan, plan.nodes[0], sources, choice)
     for number, step in enumerate(choice.steps, 1):
         one = _pass(plan, step.nodes, number)
-        schema = arrow_schema(_typed(plan, _needed(plan, number)))
+        schema = arrow.schema_of(_typed(plan, _needed(plan, number)))
         if step.way == "broadcast":
             scans = {node.index: choice.reads[node.index].scan for node in step.nodes}
             found = found.beside(one, {place: each for place, each in scans.items() if each}, schema)
         else:
             rights = {node.index: _stream(spark, plan, node, sources, choice) for node in step.nodes}
-            found = found.gathered(one, rights, _hot(one, choice, _buckets(spark, sources, choice)), schema)
+            found = found.gathered(one, rights, _hot(one, choice, _buckets(spark, sources, choice)), schema, folder)
     return found
 
 
@@ -218,5 +222,5 @@ def _stream(spark: SparkSession, plan: JoinPlan, node: Node, sources: Sequence[S
     if node.match != "spine":
         times = [node.group.event_time] if node.group.event_time else []
         frame = frame.dropna(subset=[sql.name(NodeColumn(node.index, c)) for c in (*node.right_keys, *times)])
-    return Stream.of(frame.select(*names), arrow_schema(_typed(plan, names)))
+    return Stream.of(frame.select(*names), arrow.schema_of(_typed(plan, names)))
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -32,15 +33,19 @@ Location = Callable[[GroupSpec], str]
 
 
 def read(
-    spark: SparkSession, plan: JoinPlan, location: Location, versions: Mapping[GroupRef, int] | None = None,
+    spark: SparkSession, plan: JoinPlan, location: Location, dataframe_type: str, versions: Mapping[GroupRef, int] | None = None,
     strategy: str | None = None, frames: Frames | None = None,
-) -> DataFrame:
-    """The rows of the plan*, of the newest tables or of these versions of them; an ``as_of`` of the plan comes first.
+) -> Frame:
+    """The rows of the plan, of the newest tables or of these versions of them, as Spark's DataFrame* or eagerly as pandas.
 
-    frames: the rows of the plan's spine, where it is a DataFrame.
+    An ``as_of`` of the plan comes first. frames: the rows of the plan's spine, where it is a DataFrame.
     """
     sources = rows_of(lambda: spark, plan, location, versions or {}, frames or {})
-    return compiled(spark, plan, sources, choose(plan, sources, strategy))
+    choice = choose(plan, sources, strategy)
+    if dataframe_type == "spark":
+        return compiled(spark, plan, sources, choice)
+    with _shared(spark) as folder:
+        return collect(compiled(spark, plan, sources, choice, folder), dataframe_type)
 
 
 def write(
@@ -48,13 +53,24 @@ def write(
 ) -> Job:
     """Write the rows of the plan, eagerly, as Parquet files of a new folder; when that fails the folder is not there."""
     sources = rows_of(lambda: spark, plan, location, versions, {})
-    with _explained(), placed(folder) as place:
+    with _explained(), _shared(spark) as shared, placed(folder) as place:
         choice = choose(plan, sources, strategy)
-        files = written(spark, plan, sources, choice, place.staging)
+        files = written(spark, plan, sources, choice, place.staging, shared)
         if files is None:
             compiled(spark, plan, sources, choice).write.mode("append").parquet(place.staging)
         kept = place.keep(None if files is None else [file.path for file in files.collect()])
     return Job("create_training_data", {"rows": kept.rows, "files": kept.files})
+
+
+@contextmanager
+def _shared(spark: SparkSession) -> Iterator[str | None]:
+    """A new folder that the driver and every worker see, for as long as the block runs; None on a cluster."""
+    if not spark.sparkContext.master.startswith("local"):
+        yield None
+        return
+    place = spark.sparkContext.getConf().get("spark.local.dir", "") or ""
+    with TemporaryDirectory(prefix="spark_fs-", dir=place.split(",")[0] or None, ignore_cleanup_errors=True) as folder:
+        yield folder
 
 
 def explained(spark: Callable[[], SparkSession], plan: JoinPlan, location: Location, strategy: str | None) -> str:
@@ -107,12 +123,11 @@ def collect(frame: DataFrame, dataframe_type: str) -> Frame:
     raise SettingsError(f"dataframe_type {dataframe_type!r} is not known: use 'spark' or 'pandas'.")
 
 
-def collect_splits(frame: DataFrame, splits: Iterable[str], dataframe_type: str) -> list[Frame]:
-    """The rows of each split, as Spark frames*, or eagerly as pandas from one run of the join."""
-    whole = collect(frame, dataframe_type)
-    if isinstance(whole, pd.DataFrame):
-        return [whole[whole[SPLIT] == name].drop(columns=SPLIT).reset_index(drop=True) for name in splits]
-    return [whole.filter(F.col(SPLIT) == name).drop(SPLIT) for name in splits]
+def split_up(rows: Frame, splits: Iterable[str]) -> list[Frame]:
+    """The rows of each split."""
+    if isinstance(rows, pd.DataFrame):
+        return [rows[rows[SPLIT] == name].drop(columns=SPLIT).reset_index(drop=True) for name in splits]
+    return [rows.filter(F.col(SPLIT) == name).drop(SPLIT) for name in splits]
 
 
 @contextmanager

@@ -1,0 +1,49 @@
+"""The Arrow types of feature types, as Spark takes and gives them; made without a JVM."""
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from spark_fs.errors import SchemaError
+
+_PLAIN: Mapping[str, pa.DataType] = {
+    "boolean": pa.bool_(), "tinyint": pa.int8(), "smallint": pa.int16(), "int": pa.int32(), "bigint": pa.int64(),
+    "float": pa.float32(), "double": pa.float64(), "string": pa.string(), "binary": pa.binary(), "date": pa.date32(),
+    "timestamp": pa.timestamp("us", "UTC"),
+}
+
+
+def schema_of(types: Mapping[str, str]) -> pa.Schema:
+    """The schema of columns of these feature types."""
+    return pa.schema([(name, type_of(text)) for name, text in types.items()])
+
+
+def type_of(text: str) -> pa.DataType:
+    """The Arrow type of one feature type; SchemaError where Arrow has none."""
+    name, _, inside = text.rstrip(")").partition("(") if text.startswith("decimal") else text.partition("<")
+    if text in _PLAIN:
+        return _PLAIN[text]
+    if name == "decimal":
+        precision, scale = inside.split(",")
+        return pa.decimal128(int(precision), int(scale))
+    parts = _parts(inside.removesuffix(">"))
+    if name == "array":
+        return pa.list_(pa.field("element", type_of(parts[0])))
+    if name == "map":
+        return pa.map_(type_of(parts[0]), type_of(parts[1]))
+    if name == "struct":
+        named = (part.partition(":") for part in parts)
+        return pa.struct([(field, type_of(inner)) for field, _, inner in named])
+    raise SchemaError(f"A column of the type {text} cannot be joined: leave it out, or cast it to one of {', '.join(_PLAIN)}.")
+
+
+def _parts(text: str) -> list[str]:
+    """What commas part, those within brackets aside."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter in "<(") - (letter in ">)")
+        if letter == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
