@@ -186,8 +186,13 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def _stored(wanted: File, stored: pa.Schema, types: Mapping[str, str], share: int, shares: int, first: int | None) -> dict[str, pa.ChunkedArray]:
-    """The stored columns of a share of a file's row groups, or of its first rows, also those of its partition and those that it does not have yet."""
+def _stored(
+    wanted: File, stored: pa.Schema, types: Mapping[str, str], share: int, shares: int, first: int | None
+) -> dict[str, pa.ChunkedArray]:
+    """The stored columns of a share of a file's row groups, or of its first rows.
+
+    Also the columns of its partition, and those that the file does not have yet.
+    """
     system, path = opened(wanted.path)
     try:
         with system.open_input_file(path) as source:

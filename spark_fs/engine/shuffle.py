@@ -19,7 +19,6 @@ Hashes = npt.NDArray[np.uint64]
 Buckets = npt.NDArray[Any]
 PACKED = pa.schema([("bucket", pa.int32()), ("side", pa.int32()), ("rows", pa.binary())])
 PACKED_SPARK = "bucket int, side int, rows binary"
-_SENT = 32 << 20  # bytes in one batch on their way to Spark
 _BLOCK = 1 << 15
 _PRIME = np.uint64(1_099_511_628_211)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -86,23 +85,23 @@ class Sent(NamedTuple):
     buckets: Buckets
 
 
-def pack(tables: Iterable[Sent], folder: str | None = None) -> Iterator[pa.RecordBatch]:
-    """Of each table one packed row for each bucket, in batches of bounded size.
+def pack(tables: Iterable[Sent], folder: str | None = None, limit: int = 32 << 20) -> Iterator[pa.RecordBatch]:
+    """Of each table one packed row for each bucket, in batches of little more than so many bytes.
 
     folder: where the rows are kept instead, in one file; what is packed then is their place in it. For processes that share a disk this
     spares four copies of every row.
     """
     batch: _Batch | None = None
     for side, table, rows, buckets in tables:
-        batch = batch or _Batch(folder)
         order = np.argsort(buckets, kind="stable")  # a radix sort, of 16 bits where there are no hot keys
         ordered = table.take(pa.array(order if rows is None else rows[order])).combine_chunks()
         found, starts = np.unique(buckets[order], return_index=True)
         for bucket, start, end in zip(found, starts, [*starts[1:], len(order)], strict=True):
+            batch = batch or _Batch(folder)
             batch.add(int(bucket), side, ordered.slice(start, end - start))
-            if batch.is_full:
+            if folder is None and batch.bytes > limit:
                 yield batch.finished()
-                batch = _Batch(folder)
+                batch = None
     if batch:
         yield batch.finished()
 
@@ -117,8 +116,8 @@ class _Batch:
         self._ends = [0]
 
     @property
-    def is_full(self) -> bool:
-        return self._path is None and self._ends[-1] > _SENT
+    def bytes(self) -> int:
+        return self._ends[-1]
 
     def add(self, bucket: int, side: int, table: pa.Table) -> None:
         with pa.ipc.new_stream(self._sink, table.schema) as stream:

@@ -65,7 +65,7 @@ def write(
 @contextmanager
 def _shared(spark: SparkSession) -> Iterator[str | None]:
     """A new folder that the driver and every worker see, for as long as the block runs; None on a cluster."""
-    if not spark.sparkContext.master.startswith("local"):
+    if not (spark.sparkContext.master or "").startswith("local"):
         yield None
         return
     place = spark.sparkContext.getConf().get("spark.local.dir", "") or ""

@@ -27,6 +27,7 @@ keys = st.tuples(st.none() | st.integers(-1, 2), st.sampled_from([None, "", "a",
 instants = st.integers(-3, 12)  # microseconds: neighbours, equals, and some before 1970
 left_rows = st.lists(st.tuples(keys, st.none() | instants), max_size=12)
 right_rows = st.lists(st.tuples(keys.filter(lambda k: None not in k), instants, st.integers(-3, 12)), max_size=14, unique_by=lambda r: (r[0], r[1], r[2]))
+hot_keys = st.lists(st.tuples(keys, st.lists(instants, min_size=1, max_size=3, unique=True)), max_size=3, unique_by=lambda h: h[0])
 rules = st.fixed_dictionaries({"timed": st.booleans(), "history": st.booleans(), "known": st.booleans(), "ttl": st.none() | st.integers(1, 8), "inner": st.booleans()})
 
 
@@ -79,10 +80,15 @@ def test_every_row_gets_the_match_that_a_look_at_every_row_finds(left: list[Any]
     assert rows(joined(mine, {1: theirs}, one_pass(rule))) == brute(left, right, rule)
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("shared"))
+
+
 @settings(max_examples=1000, deadline=None)
-@given(left_rows, right_rows, rules, st.integers(1, 5), st.lists(st.tuples(keys, st.lists(instants, min_size=1, max_size=3, unique=True)), max_size=3, unique_by=lambda h: h[0]), st.integers(1, 3))
+@given(left_rows, right_rows, rules, st.integers(1, 5), hot_keys, st.integers(1, 3), st.sampled_from([0, 400, 1 << 20]), st.booleans())
 def test_scattered_rows_match_as_rows_in_one_place(
-    left: list[Any], right: list[Any], rule: dict[str, Any], buckets: int, hot_keys: list[Any], tasks: int
+    folder: str, left: list[Any], right: list[Any], rule: dict[str, Any], buckets: int, hot_keys: list[Any], tasks: int, sent: int, in_files: bool
 ) -> None:
     right = unambiguous(right, rule)
     one, (mine, theirs) = one_pass(rule), tables(left, right)
@@ -91,9 +97,9 @@ def test_scattered_rows_match_as_rows_in_one_place(
     scatters = {0: (Scatter(0, one.keys, spread, one.time), mine), 1: (Scatter(1, one.rules[0].keys, spread, one.time, one.rules[0]), theirs)}
     packed = [
         batch for scatter, table in scatters.values() for task in range(tasks)
-        for batch in shuffle.pack([scatter(part) for part in [table.take(np.arange(task, table.num_rows, tasks))] if part.num_rows])
+        for batch in shuffle.pack([scatter(part) for part in [table.take(np.arange(task, table.num_rows, tasks))] if part.num_rows], folder if in_files else None, sent)
     ]
-    gathered = [joined(sides.pop(0), sides, one) for sides in shuffle.unpack(packed, {0: LEFT, 1: RIGHT})]
+    gathered = [joined(sides.pop(0), sides, one) for sides in shuffle.unpack(packed, {0: LEFT, 1: RIGHT}, in_files)]
     found = rows(pa.concat_tables(gathered)) if gathered else []
     assert found == brute(left, right, rule)
     assert all(0 <= bucket < spread.buckets for batch in packed for bucket in batch.column(0).to_pylist())
