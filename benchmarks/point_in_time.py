@@ -47,20 +47,22 @@ class Data:
         self.count = histories
         self.folder: dict[str, str] = {}
 
-        def make(name: str, columns: Mapping[str, Any], size: int, time: str, key: list[str]) -> Any:
-            k = draw.integers(0, keys, size)
-            k[draw.random(size) < hot] = 0
-            at = pa.array(START + draw.integers(0, MONTH, size), pa.timestamp("us", "UTC"))
-            table = pa.table({**columns, "k": k, time: at})
+        def make(name: str, features: list[str], size: int, time: str, key: list[str]) -> Any:
+            """Insert rows of distinct instants, 5,000,000 at a time, in no order."""
             group = fs.create_feature_group(name, primary_key=key, event_time=time)
-            group.insert(table, write_options={"keep": "last", "order_by": time})
+            for first in range(0, size, 5_000_000):
+                number = draw.permutation(np.arange(first, min(size, first + 5_000_000)))
+                k = draw.integers(0, keys, len(number))
+                k[draw.random(len(number)) < hot] = 0
+                at = START + number * (MONTH // size) + draw.integers(0, MONTH // size, len(number))
+                values = {f: np.round(draw.normal(size=len(number)), 3) for f in features} if features else {"id": number}
+                group.insert(pa.table({**values, "k": k, time: pa.array(at, pa.timestamp("us", "UTC"))}))
             self.folder[name] = str(home / "warehouse" / f"{name}_1")
             return group
 
-        query = make("spine", {"id": np.arange(spine)}, spine, "at", ["id"]).select_all()
+        query = make("spine", [], spine, "at", ["id"]).select_all()
         for i in range(histories):
-            features = {f"f{i}_{j}": np.round(draw.normal(size=rows), 3) for j in range(FEATURES)}
-            query = query.join(make(f"h{i}", features, rows, "t", ["k"]).select_features(), on=["k"])
+            query = query.join(make(f"h{i}", self.features(i), rows, "t", ["k"]).select_features(), on=["k"])
         self.view: FeatureView = fs.create_feature_view("v", query)
         self.query = query
 
@@ -201,6 +203,7 @@ CASES: dict[str, tuple[int, int, int, float]] = {  # the spine's rows, histories
     "one history": (1_000_000, 1, 5_000_000, 0.0),
     "four histories": (1_000_000, 4, 2_000_000, 0.0),
     "1M": (200_000, 1, 1_000_000, 0.0), "10M": (2_000_000, 1, 10_000_000, 0.0), "50M": (10_000_000, 1, 50_000_000, 0.0),
+    "50M, 30% on one key": (10_000_000, 1, 50_000_000, 0.3),
     "even keys": (1_000_000, 1, 5_000_000, 0.0), "30% of rows on one key": (1_000_000, 1, 5_000_000, 0.3),
 }
 
