@@ -13,7 +13,7 @@ from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.query import Feature, Query, declared
 from spark_fs.api.spine import Spine
 from spark_fs.api.stores import Stores
-from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError
+from spark_fs.errors import AlreadyExistsError, NotFoundError, QueryError, SettingsError
 
 if TYPE_CHECKING:
     from spark_fs.api.group import Group
@@ -286,7 +286,8 @@ def _seconds(ttl: timedelta | float | None) -> int | None:
 def _view_spec(name: str, version: int, query: Query, labels: Sequence[str], description: str) -> ViewSpec:
     from spark_fs.spec.definitions import ViewSpec
 
-    query.check_kept(f"feature view {name!r}")
+    if query.spine is not None:
+        raise QueryError(f"A spine is a DataFrame of this session, which feature view {name!r} cannot keep: begin with a feature group.")
     return ViewSpec(name, version, query.spec, _listed("labels", labels), description)
 
 

@@ -198,10 +198,10 @@ class Query:
 
         return bind(self.spec, self._groups())
 
-    def check_kept(self, what: str) -> None:
-        """Raise QueryError when the query begins with a spine, which ``what`` cannot keep."""
-        if self._spine:
-            raise QueryError(f"A spine is a DataFrame of this session, which {what} cannot keep: begin the query with a feature group.")
+    @property
+    def spine(self) -> Spine | None:
+        """The DataFrame that stands leftmost; None where a feature group does."""
+        return self._spine
 
     def _groups(self) -> dict[GroupRef, GroupSpec]:
         spine = {self._spine.spec.ref: self._spine.spec} if self._spine else {}

@@ -15,21 +15,23 @@ from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.group import Group
 from spark_fs.api.project import FeatureStore, Project
 from spark_fs.api.query import Feature, Filter, Query
+from spark_fs.api.spine import Spine
 
 # The parameters of every public method, in their order: callers pass them by place.
 SIGNATURES = {
     spark_fs.login: "config",
     Project.get_feature_store: "",
     FeatureStore.create_feature_group:
-        "name version description primary_key partition_key event_time online_enabled expectation_suite features ttl parents",
+        "name version description primary_key partition_key event_time online_enabled expectation_suite features ttl parents keep_corrections",
     FeatureStore.get_or_create_feature_group:
-        "name version description primary_key partition_key event_time online_enabled expectation_suite features ttl parents",
+        "name version description primary_key partition_key event_time online_enabled expectation_suite features ttl parents keep_corrections",
     FeatureStore.create_external_feature_group:
         "name version description primary_key event_time data_format path query options features ttl parents",
     FeatureStore.get_external_feature_group: "name version",
     FeatureStore.get_external_feature_groups: "name",
     FeatureStore.get_feature_group: "name version",
     FeatureStore.get_feature_groups: "name",
+    FeatureStore.create_spine: "df primary_key event_time",
     FeatureStore.create_feature_view: "name query version description labels",
     FeatureStore.get_or_create_feature_view: "name query version description labels",
     FeatureStore.get_feature_view: "name version",
@@ -70,20 +72,28 @@ SIGNATURES = {
     Query.join: "sub_query on left_on right_on join_type prefix",
     Query.filter: "cond",
     Query.as_of: "when",
-    Query.read: "dataframe_type",
+    Query.as_known: "",
+    Query.read: "dataframe_type strategy",
+    Query.show: "n",
+    Query.to_string: "",
+    Query.explain: "strategy",
     Query.plan: "",
     FeatureView.check: "",
     FeatureView.train_test_split:
         "train_start train_end test_start test_end description primary_key event_time dataframe_type",
+    FeatureView.create_training_data: "start_time end_time description location",
+    FeatureView.get_training_data: "version primary_key event_time dataframe_type",
     FeatureView.get_training_datasets: "",
     FeatureView.init_serving: "training_dataset_version",
     FeatureView.get_feature_vector: "entry passed_features return_type allow_missing",
     FeatureView.get_feature_vectors: "entry passed_features return_type allow_missing",
+    Spine.select_all: "",
+    Spine.select: "features",
     Feature.isin: "values",
     Feature.like: "pattern",
     Feature.is_null: "",
 }
-PUBLIC = (Project, FeatureStore, Group, FeatureGroup, ExternalFeatureGroup, FeatureView, Query, Feature, Filter)
+PUBLIC = (Project, FeatureStore, Group, FeatureGroup, ExternalFeatureGroup, FeatureView, Query, Spine, Feature, Filter)
 
 
 def test_all_names_what_the_package_offers() -> None:
@@ -136,14 +146,23 @@ print(view.get_feature_vector({"user": 1}), sorted({"pyspark", "delta", "pandas"
 def test_looking_at_a_store_starts_no_jvm(fs: FeatureStore, tmp_path: Path) -> None:
     group = fs.create_feature_group("clicks", primary_key=["user"])
     group.insert(pd.DataFrame({"user": [1], "n": [3]}))
+    fs.create_feature_group("ages", primary_key=["user"]).insert(pd.DataFrame({"user": [1], "tags": [["a"]]}))
     code = """
 import sys, spark_fs
 from pyspark import SparkContext
-group = spark_fs.login({"home": sys.argv[1]}).get_feature_store().get_feature_group("clicks", 1)
-print(group.schema, len(group.commit_details()), group.watermark, group.select_all().plan().schema, SparkContext._gateway)
+fs = spark_fs.login({"home": sys.argv[1]}).get_feature_store()
+group = fs.get_feature_group("clicks", 1)
+print(group.schema, len(group.commit_details()), group.watermark, group.select_all().plan().schema)
+query = group.select_all().join(fs.get_feature_group("ages", 1).select_all())
+query.explain()
+print(query.to_string())
+print(SparkContext._gateway)
 """
-    found = in_a_new_process(code, str(tmp_path))
-    assert found == "{'user': 'bigint', 'n': 'bigint'} 1 None {'user': 'bigint', 'n': 'bigint'} None\n"
+    first, *said, last = in_a_new_process(code, str(tmp_path)).splitlines()
+    assert first == "{'user': 'bigint', 'n': 'bigint'} 1 None {'user': 'bigint', 'n': 'bigint'}"
+    assert "broadcast: every task reads the joined groups itself" in "\n".join(said)
+    assert said[-1] == ') AS "ages" ON TRUE'
+    assert last == "None"
 
 
 def test_an_active_session_is_used_as_it_is(spark: object, fs: FeatureStore) -> None:
