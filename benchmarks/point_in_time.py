@@ -45,7 +45,11 @@ class Data:
         fs = spark_fs.login({"home": home}).get_feature_store()
         draw = np.random.default_rng(7)
         self.count = histories
-        self.folder: dict[str, str] = {}
+        self.folder = {name: str(home / "warehouse" / f"{name}_1") for name in ("spine", *(f"h{i}" for i in range(histories)))}
+        if fs.get_feature_views("v"):
+            self.view = fs.get_feature_view("v", 1)
+            self.query = self.view.query
+            return
 
         def make(name: str, features: list[str], size: int, time: str, key: list[str]) -> Any:
             """Insert rows of distinct instants, 5,000,000 at a time, in no order."""
@@ -57,7 +61,6 @@ class Data:
                 at = START + number * (MONTH // size) + draw.integers(0, MONTH // size, len(number))
                 values = {f: np.round(draw.normal(size=len(number)), 3) for f in features} if features else {"id": number}
                 group.insert(pa.table({**values, "k": k, time: pa.array(at, pa.timestamp("us", "UTC"))}))
-            self.folder[name] = str(home / "warehouse" / f"{name}_1")
             return group
 
         query = make("spine", [], spine, "at", ["id"]).select_all()
@@ -215,6 +218,7 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--memory", default="8g", help="of the JVM")
+    parser.add_argument("--keep", help="a folder in which the tables are kept, and found again")
     options = parser.parse_args()
     sys.path.append(str(Path(__file__).parents[1] / ".bench"))  # tempo and Polars, which make bench-join fetches
     spark = get_session({"spark.driver.memory": options.memory})
@@ -222,9 +226,10 @@ def main() -> None:
     report: dict[str, Any] = json.loads(place.read_text()) if place.exists() else {}
     for case in options.cases:
         spine, histories, rows, hot = CASES[case]
-        with tempfile.TemporaryDirectory() as home:
-            data = Data(Path(home), spine, histories, rows, max(1_000, (histories * rows) // 100) if histories == 1 else 50_000, hot)
-            taken = measure(spark, data, {name: WAYS[name] for name in options.ways}, options.repeats, Path(home))
+        with tempfile.TemporaryDirectory() as folder:
+            home = Path(options.keep or folder) / case.replace(" ", "_")
+            data = Data(home, spine, histories, rows, rows // 100 if histories == 1 else 50_000, hot)
+            taken = measure(spark, data, {name: WAYS[name] for name in options.ways}, options.repeats, Path(folder))
         seconds = {name: statistics.median(each) for name, each in taken.items()}
         report[case] = {"spine": spine, "histories": histories, "rows": rows, "seconds": seconds}
         title = f"{case}: {spine:,} rows of spine, {histories} x {rows:,} of history, medians of {options.repeats}"

@@ -90,7 +90,9 @@ def _read(plan: JoinPlan, node: Node, source: Source, within: Bounds) -> Read:
         return Read(None, 0, 0, None, within)
     kept = [file for file in files if _may_hold(file, group, within)]
     rows = sum(file.rows or 0 for file in kept)
-    size = rows * sum(_WIDTHS.get(group.type_of(c), _WIDTH) for c in plan.columns_of(node))
+    columns = plan.columns_of(node)
+    stored = sum(file.bytes for file in kept) * len(columns) // len(group.types)
+    size = max(stored, rows * sum(_WIDTHS.get(group.type_of(c), _WIDTH) for c in columns))
     if node.match == "spine":
         spans = [_span(file, group) for file in kept]
         within = _least(s for s, _ in spans), _greatest(e for _, e in spans)

@@ -156,7 +156,9 @@ def _step(plan: JoinPlan, nodes: tuple[Node, ...], reads: Sequence[Read], asked:
         raise SettingsError("strategy 'broadcast' needs right sides that lie in files of their own: leave strategy out, or say 'columnar'.")
     if asked == "broadcast" or (asked is None and scans and size is not None and size <= SMALL):
         return Step(nodes, "broadcast", "it was asked for" if asked else f"the joined rows are few, {_megabytes(size)}")
-    return Step(nodes, "columnar", "it was asked for" if asked else f"the joined rows are many, {_megabytes(size)}")
+    if asked:
+        return Step(nodes, "columnar", "it was asked for")
+    return Step(nodes, "columnar", f"the joined rows are many, {_megabytes(size)}" if scans else "the workers cannot read all of the joined groups themselves")
 
 
 def _megabytes(size: int | None) -> str:

@@ -41,7 +41,8 @@ class Commit:
 class FileFacts(NamedTuple):
     """What the log tells of a data file: where it is, its partition's values as texts, and the least and greatest value of columns.
 
-    rows: None when the log does not say. plain: whether each of its rows counts (it has no deletion vector).
+    rows: None when the log does not say. plain: whether each of its rows counts (it has no deletion vector) and its columns have the
+    names that the table has.
     """
 
     path: str
@@ -112,7 +113,9 @@ def any_file(path: str, meets: Callable[[FileFacts], bool]) -> bool:
 
 def data_files(path: str, version: int | None = None) -> list[FileFacts]:
     """The data files of a version (None: the newest) of the table, with absolute paths."""
-    return [_facts(path, add) for add in _Log(path, version).files()]
+    log = _Log(path, version)
+    files = log.files()
+    return [_facts(path, add, log.named) for add in files]
 
 
 def stored_files(path: str) -> int:
@@ -158,20 +161,27 @@ class _Log:
         newest = max((name[:20] for name in checkpoints), default="")
         self._checkpoint = [p for name, p in checkpoints.items() if name[:20] == newest]
         self._checkpointed_at = int(newest or NO_TABLE)
+        self.named = True  # whether files name the columns as the table does; ``files`` finds out
 
     def files(self) -> Iterable[dict[str, Any]]:
         """The actions that added the files of the newest version, from the newest checkpoint and the commits after it."""
         live: dict[str, dict[str, Any]] = {}
         for part in self._checkpoint:
-            for row in pq.read_table(part, columns=["add"], filesystem=self._system).column("add").to_pylist():
-                live |= {row["path"]: row} if row else {}
+            for row in pq.read_table(part, columns=["add", "metaData"], filesystem=self._system).to_pylist():
+                live |= {row["add"]["path"]: row["add"]} if row["add"] else {}
+                self._look(row)
         for version in sorted(v for v in self.commits if v > self._checkpointed_at):
             for action in self.actions(version):
                 if "remove" in action:
                     live.pop(action["remove"]["path"], None)
                 if "add" in action:
                     live[action["add"]["path"]] = action["add"]
+                self._look(action)
         return live.values()
+
+    def _look(self, action: Mapping[str, Any]) -> None:
+        if metadata := action.get("metaData"):
+            self.named = dict(metadata["configuration"] or {}).get("delta.columnMapping.mode", "none") == "none"
 
     def actions(self, version: int) -> Iterator[dict[str, Any]]:
         """The actions of one commit."""
@@ -198,12 +208,12 @@ class _Log:
         return None
 
 
-def _facts(path: str, add: dict[str, Any]) -> FileFacts:
+def _facts(path: str, add: dict[str, Any], named: bool) -> FileFacts:
     stats = json.loads(add.get("stats") or "{}")
     name = unquote(add["path"])
     return FileFacts(
         name if name.startswith("/") or "://" in name else f"{path}/{name}", add["size"], stats.get("numRecords"),
-        dict(add["partitionValues"]), stats.get("minValues", {}), stats.get("maxValues", {}), not add.get("deletionVector"),
+        dict(add["partitionValues"]), stats.get("minValues", {}), stats.get("maxValues", {}), named and not add.get("deletionVector"),
     )
 
 

@@ -31,15 +31,15 @@ hot_keys = st.lists(st.tuples(keys, st.lists(instants, min_size=1, max_size=3, u
 rules = st.fixed_dictionaries({"timed": st.booleans(), "history": st.booleans(), "known": st.booleans(), "ttl": st.none() | st.integers(1, 8), "inner": st.booleans()})
 
 
-def tables(left: Sequence[Any], right: Sequence[Any]) -> tuple[pa.Table, pa.Table]:
-    lefts = [[k[0] for k, _ in left], [k[1] for k, _ in left], [at for _, at in left], list(range(len(left)))]
-    rights = [[k[0] for k, *_ in right], [k[1] for k, *_ in right], [t for _, t, _ in right], [i for *_, i in right], list(range(len(right)))]
+def tables(left: Sequence[Any], right: Sequence[Any], scale: int = 1) -> tuple[pa.Table, pa.Table]:
+    lefts = [[k[0] for k, _ in left], [k[1] for k, _ in left], [None if at is None else at * scale for _, at in left], list(range(len(left)))]
+    rights = [[k[0] for k, *_ in right], [k[1] for k, *_ in right], [t * scale for _, t, _ in right], [i * scale for *_, i in right], list(range(len(right)))]
     return pa.table([pa.array(c, f.type) for c, f in zip(lefts, LEFT, strict=True)], LEFT), pa.table([pa.array(c, f.type) for c, f in zip(rights, RIGHT, strict=True)], RIGHT)
 
 
-def one_pass(rule: dict[str, Any]) -> Pass:
+def one_pass(rule: dict[str, Any], scale: int = 1) -> Pass:
     known = INGESTED if rule["known"] and rule["timed"] else None
-    rule_ = Rule(1, (("n1_k", "bigint"), ("n1_s", "string")), TIME if rule["history"] else None, ("n1__ingested",), known, rule["ttl"] if rule["history"] else None, rule["inner"], ("n1_v",))
+    rule_ = Rule(1, (("n1_k", "bigint"), ("n1_s", "string")), TIME if rule["history"] else None, ("n1__ingested",), known, rule["ttl"] * scale if rule["history"] and rule["ttl"] else None, rule["inner"], ("n1_v",))
     return Pass((("n0_k", "int"), ("n0_s", "string")), AT if rule["timed"] else None, (rule_,), ("n0_id",))
 
 
@@ -73,11 +73,11 @@ def rows(table: pa.Table) -> list[tuple[int, int | None]]:
 
 
 @settings(max_examples=2000, deadline=None)
-@given(left_rows, right_rows, rules)
-def test_every_row_gets_the_match_that_a_look_at_every_row_finds(left: list[Any], right: list[Any], rule: dict[str, Any]) -> None:
+@given(left_rows, right_rows, rules, st.sampled_from([1, 10**6, 10**16]))
+def test_every_row_gets_the_match_that_a_look_at_every_row_finds(left: list[Any], right: list[Any], rule: dict[str, Any], scale: int) -> None:
     right = unambiguous(right, rule)
-    mine, theirs = tables(left, right)
-    assert rows(joined(mine, {1: theirs}, one_pass(rule))) == brute(left, right, rule)
+    mine, theirs = tables(left, right, scale)  # microseconds, seconds, or centuries apart
+    assert rows(joined(mine, {1: theirs}, one_pass(rule, scale))) == brute(left, right, rule)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 import pytest
+from pyspark.sql import SparkSession
 
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
@@ -225,6 +226,30 @@ def test_a_group_without_event_time_has_the_value_that_was_known(fs: FeatureStor
     for strategy in ("sql", "columnar", None):
         assert query.as_known().read("pandas", strategy=strategy).set_index("id")["v"].to_dict() == {1: 10, 2: 11}
         assert query.read("pandas", strategy=strategy).set_index("id")["v"].to_dict() == {1: 11, 2: 11}
+
+
+def test_a_correction_goes_online(fs: FeatureStore) -> None:
+    prices = fs.create_feature_group("prices", primary_key=["k"], event_time="t", keep_corrections=True, online_enabled=True)
+    view = None
+    for value in (10.0, 11.0):
+        prices.insert(pd.DataFrame({"k": [1], "t": [datetime(2024, 1, 1, tzinfo=UTC)], "v": [value]}))
+        prices.sync_online()
+        view = view or fs.create_feature_view("prices", prices.select(["v"]))
+        view.init_serving()
+        assert view.get_feature_vector({"k": 1}) == [value]
+    assert [(c.inserted, c.updated) for c in prices.commit_details(2)] == [(0, 1), (1, 0)]
+
+
+def test_a_table_whose_columns_are_mapped_is_read_through_spark(fs: FeatureStore, spark: SparkSession, orders: FeatureGroup, scores: FeatureGroup, capsys: pytest.CaptureFixture[str]) -> None:
+    mapped = {"delta.columnMapping.mode": "name", "delta.minReaderVersion": "2", "delta.minWriterVersion": "5"}
+    spark.sql(f"ALTER TABLE delta.`{scores.location}` SET TBLPROPERTIES ({', '.join(f'{k!r} = {v!r}' for k, v in mapped.items())})")
+    spark.sql(f"ALTER TABLE delta.`{scores.location}` RENAME COLUMN kind TO sort")
+    query = orders.select(["id"]).join(scores.select(["score"]), on=["customer"])
+    assert query.read("pandas").set_index("id")["score"].dropna().to_dict() == {1: 2.0, 2: 1.0}
+    query.explain()
+    said = capsys.readouterr().out
+    assert re.search(r"files: \d of \d, about \d+ kB, by Spark", said)
+    assert "why: the workers cannot read all of the joined groups themselves" in said
 
 
 def test_as_known_is_refused_where_it_would_mislead(fs: FeatureStore, orders: FeatureGroup, scores: FeatureGroup, cities: FeatureGroup) -> None:
