@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup java demo test slow faults bench-ingest check mysql-up mysql-down lock clean
+.PHONY: help setup java demo test slow faults bench-ingest bench-join check mysql-up mysql-down lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -41,6 +41,14 @@ faults: setup ## kill backfills, let writers meet, compare any sequence of write
 
 bench-ingest: setup ## measure inserts beside raw Delta
 	@$(BIN)/python benchmarks/ingest.py
+
+.bench/.ready: $(READY)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --target .bench --upgrade --no-deps dbl-tempo==0.1.30 polars==2.1.0 polars-runtime-32==2.1.0
+	@$(BIN)/pip install --quiet --disable-pip-version-check --target .bench --upgrade ipython
+	@touch $@
+
+bench-join: .bench/.ready ## measure the point-in-time join beside tempo, the rank join, Spark's shuffle, DuckDB and Polars
+	@$(BIN)/python benchmarks/point_in_time.py
 
 check: setup ## ruff, mypy and the import rules
 	@$(BIN)/ruff check --quiet

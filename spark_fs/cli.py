@@ -105,10 +105,10 @@ def _show_view(view: FeatureView) -> None:
     _print(["feature", "type"], list(view.schema.items()), "No features.")
     console.print()
     rows = [
-        [d.version, f"{d.created_at:{SECONDS}}", ", ".join(f"{name} {bounds}" for name, bounds in d.splits.items())]
+        [d.version, f"{d.created_at:{SECONDS}}", ", ".join(f"{k} {i}" for k, i in d.splits.items()) or "all", d.files or "in memory"]
         for d in view.get_training_datasets()
     ]
-    _print(["training dataset", "at (UTC)", "splits"], rows, "No training datasets yet.")
+    _print(["training dataset", "at (UTC)", "splits", "files"], rows, "No training datasets yet.")
 
 
 @app.command()

@@ -1,10 +1,11 @@
 """One Spark session, a new feature store per test, and the online stores that are there."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.offline.session import get_session
 
+T = TypeVar("T")
 ROOT = Path(__file__).parents[1]
 URL_FILE = ROOT / ".mysql" / "url"
 MYSQL = os.environ.get("SPARK_FS_TEST_MYSQL") or (URL_FILE.read_text().strip() if URL_FILE.exists() else "")
@@ -79,6 +81,11 @@ def group(fs: FeatureStore) -> Callable[..., FeatureGroup]:
         return made
 
     return make
+
+
+def first_quick(cases: Sequence[T], quick: int = 1) -> list[Any]:
+    """The cases of a parametrized test, of which the quick suite runs only the first ones."""
+    return [case if i < quick else pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.slow) for i, case in enumerate(cases)]
 
 
 def at(text: str) -> datetime:

@@ -158,7 +158,8 @@ def _step(plan: JoinPlan, nodes: tuple[Node, ...], reads: Sequence[Read], asked:
         return Step(nodes, "broadcast", "it was asked for" if asked else f"the joined rows are few, {_megabytes(size)}")
     if asked:
         return Step(nodes, "columnar", "it was asked for")
-    return Step(nodes, "columnar", f"the joined rows are many, {_megabytes(size)}" if scans else "the workers cannot read all of the joined groups themselves")
+    many = f"the joined rows are many, {_megabytes(size)}"
+    return Step(nodes, "columnar", many if scans else "the workers cannot read all of the joined groups themselves")
 
 
 def _megabytes(size: int | None) -> str:

@@ -8,20 +8,27 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from pyspark.sql import SparkSession
 
+import spark_fs
 from spark_fs import cli
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.project import FeatureStore
 
 Run = Callable[..., str]
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run spark-fs with arguments on this test's store; returns what it prints, line ends trimmed."""
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store, since none of the commands changes what another shows."""
+    return tmp_path_factory.mktemp("store")
 
-    def run(*arguments: str) -> str:
-        monkeypatch.setenv("SPARK_FS_HOME", str(tmp_path))
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path, spark: SparkSession) -> Run:
+    """Run spark-fs with arguments; returns what it prints, line ends trimmed."""
+
+    def run(*arguments: str, store: Path = home) -> str:
+        monkeypatch.setenv("SPARK_FS_HOME", str(store))
         monkeypatch.setattr(sys, "argv", ["spark-fs", *arguments])
         with pytest.raises(SystemExit, match=r"^0$"):
             cli.main()
@@ -30,9 +37,10 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     return run
 
 
-@pytest.fixture
-def clicks(fs: FeatureStore) -> FeatureGroup:
+@pytest.fixture(scope="module")
+def clicks(home: Path, spark: SparkSession) -> FeatureGroup:
     """A group of two commits and a view with a training dataset."""
+    fs = spark_fs.login({"home": home}).get_feature_store()
     group = fs.create_feature_group("clicks", description="what was clicked", primary_key=["k"], partition_key=["part"], event_time="t", online_enabled=True)
     days = pd.to_datetime(["2024-01-01", "2024-01-02"], utc=True)
     group.insert(pd.DataFrame({"k": [1, 2], "t": days, "part": ["p", "q"], "n": [1.0, 2.0]}))
@@ -42,10 +50,10 @@ def clicks(fs: FeatureStore) -> FeatureGroup:
     return group
 
 
-def test_an_empty_store_says_so(run: Run) -> None:
-    assert run("groups") == "No feature groups yet.\n"
-    assert run("views") == "No feature views yet.\n"
-    assert run("sync") == "No feature group is online_enabled.\n"
+def test_an_empty_store_says_so(run: Run, tmp_path: Path) -> None:
+    assert run("groups", store=tmp_path) == "No feature groups yet.\n"
+    assert run("views", store=tmp_path) == "No feature views yet.\n"
+    assert run("sync", store=tmp_path) == "No feature group is online_enabled.\n"
 
 
 def test_groups_and_views_are_listed(run: Run, clicks: FeatureGroup) -> None:
@@ -80,6 +88,7 @@ def test_a_view_is_shown_with_its_training_datasets(run: Run, clicks: FeatureGro
     shown = run("show", "numbers")
     assert "Feature view numbers, version 1: all of them\nlabels: n\n" in shown
     assert "train [..., 2024-01-02T00:00:00+00:00), test [2024-01-02T00:00:00+00:00, ...)" in shown
+    assert "in memory" in shown
 
 
 def test_a_sync_says_what_it_wrote(run: Run, clicks: FeatureGroup) -> None:
@@ -93,10 +102,10 @@ def test_help_says_what_each_command_does(run: Run) -> None:
         assert line in said
 
 
-def test_an_error_is_one_line_and_exit_code_1(tmp_path: Path, clicks: FeatureGroup) -> None:
+def test_an_error_is_one_line_and_exit_code_1(home: Path, clicks: FeatureGroup) -> None:
     program = str(Path(sys.executable).with_name("spark-fs"))
     found = subprocess.run(
-        [program, "show", "click"], env={"SPARK_FS_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True
+        [program, "show", "click"], env={"SPARK_FS_HOME": str(home), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True
     )
     assert (found.returncode, found.stdout) == (1, "")
     assert found.stderr == (
