@@ -173,8 +173,6 @@ class _Binder:
         group = self.groups[query.group]
         if join and query.as_known:
             raise QueryError(f"as_known on the joined query of {group}: it holds for a query as a whole, so call it on the outermost.")
-        if join and group.is_frame:
-            raise QueryError(f"Spine {group.name} is joined to another group: a spine stands leftmost; begin the query with it.")
         if not group.features:
             raise QueryError(f"Feature group {group} has no schema yet: insert its first rows before it is read.")
         node = self._node(query, group, join, parent)

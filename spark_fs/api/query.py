@@ -119,6 +119,8 @@ class Query:
         """
         if on is not None and (left_on is not None or right_on is not None):
             raise SettingsError("A join takes either on=[...] or left_on=[...] with right_on=[...], not both.")
+        if sub_query.spine is not None:
+            raise QueryError("A spine is joined to another query, and it can only stand leftmost: begin the query with it.")
         left, right = _columns(on or left_on), _columns(on or right_on)
         return self._with(self.spec.joined(JoinSpec(sub_query.spec, left, right, join_type, prefix or "")))
 

@@ -163,7 +163,7 @@ def _step(plan: JoinPlan, nodes: tuple[Node, ...], reads: Sequence[Read], asked:
 
 
 def _megabytes(size: int | None) -> str:
-    return "of unknown size" if size is None else f"about {max(1, size >> 20):,} MB"
+    return "of unknown size" if size is None else f"about {size >> 20:,} MB" if size >> 20 else "less than 1 MB"
 
 
 def _impossible(plan: JoinPlan, nodes: tuple[Node, ...]) -> str | None:

@@ -28,7 +28,7 @@ def to_spark(spark: SparkSession, data: Any, declared: Mapping[str, str], number
             data = data.append_column(numbered, pa.array(range(len(data)), pa.int64()))
         return spark.createDataFrame(_castable(data, declared))
     raise SchemaError(
-        f"A {type(data).__module__}.{type(data).__qualname__} cannot be inserted: give a Spark or pandas DataFrame or an "
+        f"A {type(data).__module__}.{type(data).__qualname__} holds no rows: give a Spark or pandas DataFrame or an "
         "Arrow table."
     )
 

@@ -147,7 +147,7 @@ class GroupSpec:
             )
 
     def __str__(self) -> str:
-        return f"{self.name!r} version {self.version}"
+        return "'spine' (a DataFrame)" if self.is_frame else f"{self.name!r} version {self.version}"
 
     @property
     def ref(self) -> GroupRef:

@@ -176,7 +176,7 @@ FIRST_REFUSED: list[tuple[str, object, type[SparkFSError], str]] = [
     ("bad column name", FIRST.rename(columns={"v": "My Value"}), InvalidNameError, "'My Value' is not a valid name"),
     ("duplicates in the first batch", FIRST.assign(k=1, at=DAY[0]), KeyValueError, "several rows of one identity"),
     ("only nulls", FIRST.assign(v=None), SchemaError, "Column 'v' holds only nulls, so its type is unknown: give it a type"),
-    ("no frame", [1, 2], SchemaError, "A builtins.list cannot be inserted: give a Spark or pandas DataFrame or an Arrow table"),
+    ("no frame", [1, 2], SchemaError, "A builtins.list holds no rows: give a Spark or pandas DataFrame or an Arrow table"),
 ]
 
 
