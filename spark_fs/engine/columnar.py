@@ -48,7 +48,9 @@ class _Scanned:
 
 @dataclass(frozen=True)
 class _Rows:
-    """A DataFrame's batches in, larger tables out."""
+    """A DataFrame's batches in, larger tables out, in which any column may hold nulls."""
+
+    schema: pa.Schema
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         waiting: list[pa.RecordBatch] = []
@@ -57,10 +59,10 @@ class _Rows:
             waiting.append(batch)
             size += batch.nbytes
             if size > BATCH:
-                yield pa.Table.from_batches(waiting)
+                yield pa.Table.from_batches(waiting).cast(self.schema)
                 waiting, size = [], 0
         if waiting:
-            yield pa.Table.from_batches(waiting)
+            yield pa.Table.from_batches(waiting).cast(self.schema)
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,7 @@ class Stream:
     @classmethod
     def of(cls, frame: DataFrame, schema: pa.Schema) -> Self:
         """The rows of a DataFrame*."""
-        return cls(frame, _Rows(), schema)
+        return cls(frame, _Rows(schema), schema)
 
     def beside(self, one: Pass, scans: Mapping[int, Scan], schema: pa.Schema) -> "Stream":
         """Joined* with small right sides, without a shuffle."""
