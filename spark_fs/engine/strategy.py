@@ -26,6 +26,7 @@ Way = Literal["columnar", "broadcast", "sql"]
 SMALL = 32 << 20  # bytes of right sides that each task reads itself
 BUCKET = 64 << 20  # bytes of all sides in one bucket
 SAMPLED_FROM = 4 * BUCKET  # bytes of all sides, from which on some rows are looked at for keys that hold too many
+UNKNOWN = 1 << 30  # bytes of a side of which nobody knows
 SAMPLED_FILES = 4  # of each side
 
 
@@ -90,8 +91,10 @@ def _sampled(read: Read, keys: tuple[Typed, ...], time: Typed | None) -> Sampled
 
 
 def _estimated(frame: DataFrame) -> int:
+    """The bytes of a frame as Spark puts them; where it has no idea, as of a database's query, it says the greatest number there is."""
     statistics: Any = frame._jdf.queryExecution().optimizedPlan().stats()
-    return min(int(str(statistics.sizeInBytes())), 1 << 40)
+    size = int(str(statistics.sizeInBytes()))
+    return size if size < 1 << 50 else UNKNOWN
 
 
 def compiled(spark: SparkSession, plan: JoinPlan, sources: Sequence[Source], choice: Choice, folder: str | None = None) -> DataFrame:
