@@ -41,7 +41,7 @@ START = 1_704_067_200_000_000  # the first of January 2024, in microseconds
 class Data:
     """Tables of one store: a spine ``(id, k, at)`` and histories ``(k, t, features)``, and the view that joins them."""
 
-    def __init__(self, home: Path, spine: int, histories: int, rows: int, keys: int, hot: float = 0.0) -> None:
+    def __init__(self, home: Path, spine: int, histories: int, rows: int, keys: int, hot: float = 0.0, asked: float = 1.0) -> None:
         fs = spark_fs.login({"home": home}).get_feature_store()
         draw = np.random.default_rng(7)
         self.count = histories
@@ -56,7 +56,7 @@ class Data:
             group = fs.create_feature_group(name, primary_key=key, event_time=time)
             for first in range(0, size, 5_000_000):
                 number = draw.permutation(np.arange(first, min(size, first + 5_000_000)))
-                k = draw.integers(0, keys, len(number))
+                k = draw.integers(0, keys if features else max(1, int(keys * asked)), len(number))
                 k[draw.random(len(number)) < hot] = 0
                 at = START + number * (MONTH // size) + draw.integers(0, MONTH // size, len(number))
                 values = {f: np.round(draw.normal(size=len(number)), 3) for f in features} if features else {"id": number}
@@ -202,10 +202,11 @@ def measure(spark: SparkSession, data: Data, ways: Mapping[str, Way], repeats: i
     return found
 
 
-CASES: dict[str, tuple[int, int, int, float]] = {  # the spine's rows, histories, rows of each, share of the hottest key
+CASES: dict[str, tuple[float, ...]] = {  # the spine's rows, histories, rows of each, share of the hottest key, share of keys in the spine
     "one history": (1_000_000, 1, 5_000_000, 0.0),
     "four histories": (1_000_000, 4, 2_000_000, 0.0),
     "1M": (200_000, 1, 1_000_000, 0.0), "10M": (2_000_000, 1, 10_000_000, 0.0), "50M": (10_000_000, 1, 50_000_000, 0.0),
+    "a spine of 1% of the keys": (100_000, 1, 20_000_000, 0.0, 0.01),
     "50M, 30% on one key": (10_000_000, 1, 50_000_000, 0.3),
     "even keys": (1_000_000, 1, 5_000_000, 0.0), "30% of rows on one key": (1_000_000, 1, 5_000_000, 0.3),
 }
@@ -225,10 +226,10 @@ def main() -> None:
     place = Path(__file__).with_suffix(".json")
     report: dict[str, Any] = json.loads(place.read_text()) if place.exists() else {}
     for case in options.cases:
-        spine, histories, rows, hot = CASES[case]
+        spine, histories, rows = map(int, CASES[case][:3])
         with tempfile.TemporaryDirectory() as folder:
             home = Path(options.keep or folder) / case.replace(" ", "_")
-            data = Data(home, spine, histories, rows, rows // 100 if histories == 1 else 50_000, hot)
+            data = Data(home, spine, histories, rows, rows // 100 if histories == 1 else 50_000, *CASES[case][3:])
             taken = measure(spark, data, {name: WAYS[name] for name in options.ways}, options.repeats, Path(folder))
         seconds = {name: statistics.median(each) for name, each in taken.items()}
         report[case] = {"spine": spine, "histories": histories, "rows": rows, "seconds": seconds}

@@ -11,11 +11,12 @@ Columns travel as ``n<place>_<column>``. Functions here run in the workers; only
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Self
 from uuid import uuid4
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
@@ -94,19 +95,48 @@ class _Beside:
 
 
 @dataclass(frozen=True)
+class Only:
+    """The keys of a small spine: right rows with other keys match nothing, and stay where they are."""
+
+    scan: Scan
+    keys: tuple[Typed, ...]
+
+    def has(self, hashes: shuffle.Hashes) -> npt.NDArray[np.bool_]:
+        """Whether the spine has a key of each of these hashes."""
+        held = _held(self)
+        if not len(held):
+            return np.zeros(len(hashes), bool)
+        found: npt.NDArray[np.bool_] = held[np.minimum(np.searchsorted(held, hashes), len(held) - 1)] == hashes
+        return found
+
+
+@lru_cache(maxsize=4)
+def _held(only: Only) -> shuffle.Hashes:
+    """The hashes of the keys, in order; a worker reads them once."""
+    return np.unique(shuffle.hashes_of(keys_of(scan.whole(only.scan), only.keys)))
+
+
+@dataclass(frozen=True)
 class Scatter:
-    """How one side is scattered: by which keys, into which buckets. rule: of a right side; None: of the left one."""
+    """How one side is scattered: by which keys, into which buckets.
+
+    rule: of a right side; None: of the left one. only: the keys that are sent at all; None: every one.
+    """
 
     side: int
     keys: tuple[Typed, ...]
     hot: Hot
     time: Typed | None
     rule: Rule | None = None
+    only: Only | None = None
 
     def __call__(self, table: pa.Table) -> shuffle.Sent:
         """Where the rows of a table go."""
         keys = keys_of(table, self.keys)
         hashes = shuffle.hashes_of(keys)
+        if self.only:
+            sent = np.flatnonzero(self.only.has(hashes))
+            table, keys, hashes = table.take(sent), [key.take(pa.array(sent)) for key in keys], hashes[sent]
         buckets = shuffle.buckets_of(keys, hashes, self.hot.first)
         if not self.hot.hashes:
             return shuffle.Sent(self.side, table, None, buckets)
@@ -211,13 +241,16 @@ class Stream:
         """Joined* with small right sides, without a shuffle."""
         return Stream(self.source, _Beside(self.tables, scans, one), schema)
 
-    def gathered(self, one: Pass, rights: Mapping[int, "Stream"], hot: Hot, schema: pa.Schema, folder: str | None = None) -> "Stream":
-        """Joined* with the right sides, by one shuffle of all of them.
+    def gathered(
+        self, one: Pass, rights: Mapping[int, "Stream"], hot: Hot, schema: pa.Schema, folder: str | None = None,
+        only: Only | None = None,
+    ) -> "Stream":
+        """Joined* with the right sides, by one shuffle of all of them, or of those rows whose keys the spine has.
 
         folder: one that every worker sees, where the rows lie as long as the result is read, so that Spark moves their places only.
         """
         sides = [(self, Scatter(0, one.keys, hot, one.time))]
-        sides += [(rights[rule.place], Scatter(rule.place, rule.keys, hot, one.time, rule)) for rule in one.rules]
+        sides += [(rights[rule.place], Scatter(rule.place, rule.keys, hot, one.time, rule, only)) for rule in one.rules]
         packed = [
             stream.source.mapInArrow(_Packed(stream.tables, tuple(stream.schema.names), scatter, folder), shuffle.PACKED_SPARK)
             for stream, scatter in sides

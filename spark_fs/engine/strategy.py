@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+import numpy as np
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.engine import arrow, hot, scan
 from spark_fs.engine import compile as sql
-from spark_fs.engine.columnar import Finish, Stream
+from spark_fs.engine.columnar import Finish, Only, Stream
 from spark_fs.engine.hot import Hot, Sampled
 from spark_fs.engine.passes import Pass, Rule, Typed, keys_of, micros
 from spark_fs.engine.reads import Read, Source, planned
@@ -27,6 +28,7 @@ SMALL = 32 << 20  # bytes of right sides that each task reads itself
 BUCKET = 64 << 20  # bytes of all sides in one bucket
 SAMPLED_FROM = 4 * BUCKET  # bytes of all sides, from which on some rows are looked at for keys that hold too many
 UNKNOWN = 1 << 30  # bytes of a side of which nobody knows
+MATCHED = 0.5  # of the joined rows have a key of the spine, at most, for it to pay to look for it in each
 SAMPLED_FILES = 4  # of each side
 
 
@@ -68,15 +70,20 @@ def _buckets(spark: SparkSession, sources: Sequence[Source], choice: Choice) -> 
     return min(rounds * cores, 1 << 15)
 
 
-def _hot(one: Pass, choice: Choice, buckets: int) -> Hot:
-    """The keys of a pass that need buckets of their own, by a look at some of the rows, where there are many."""
-    sides = [(0, one.keys, one.time), *((rule.place, rule.keys, rule.time) for rule in one.rules)]
-    if not all(name.startswith("n0_") for name, _ in one.keys):  # the left side's keys come of what was joined before
-        sides = sides[1:]
+def _looked(one: Pass, choice: Choice, buckets: int) -> tuple[Hot, Only | None]:
+    """By a look at some of many rows: the keys that need buckets of their own, and those of the spine where few rows have them."""
     if sum(read.bytes or 0 for read in choice.reads) < SAMPLED_FROM:
-        return Hot(buckets)
-    samples = [_sampled(choice.reads[place], keys, time) for place, keys, time in sides]
-    return hot.found(filter(None, samples), buckets, BUCKET)
+        return Hot(buckets), None
+    rights = [_sampled(choice.reads[rule.place], rule.keys, rule.time) for rule in one.rules]
+    spine, left = choice.reads[0], None
+    only = None
+    if all(name.startswith("n0_") for name, _ in one.keys):  # else the left side's keys come of what was joined before
+        left = _sampled(spine, one.keys, one.time)
+        if left and spine.scan and (spine.bytes or 0) <= SMALL:
+            only = Only(spine.scan, one.keys)
+            seen = np.concatenate([only.has(side.hashes) for side in rights if side] or [np.ones(1, bool)])
+            only = only if seen.mean() < MATCHED else None
+    return hot.found(filter(None, [left, *rights]), buckets, BUCKET), only
 
 
 def _sampled(read: Read, keys: tuple[Typed, ...], time: Typed | None) -> Sampled | None:
@@ -139,7 +146,8 @@ def _joined(spark: SparkSession, plan: JoinPlan, sources: Sequence[Source], choi
             found = found.beside(one, {place: each for place, each in scans.items() if each}, schema)
         else:
             rights = {node.index: _stream(spark, plan, node, sources, choice) for node in step.nodes}
-            found = found.gathered(one, rights, _hot(one, choice, _buckets(spark, sources, choice)), schema, folder)
+            hot_keys, only = _looked(one, choice, _buckets(spark, sources, choice))
+            found = found.gathered(one, rights, hot_keys, schema, folder, only)
     return found
 
 

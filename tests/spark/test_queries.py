@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -17,11 +18,12 @@ from pyspark.sql import SparkSession
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.api.query import Query
+from spark_fs.engine import strategy
 from spark_fs.errors import QueryError, SettingsError, SparkFSError
 from spark_fs.offline import history
 
 from conftest import at
-from oracles import same_rows
+from oracles import duckdb_asof, same_rows
 
 Make = Callable[..., FeatureGroup]
 STRATEGIES = ["sql", "columnar", "broadcast"]
@@ -99,10 +101,10 @@ def test_it_shows_rows(orders: FeatureGroup, capsys: pytest.CaptureFixture[str])
     assert "|4  |y   |" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("strategy", "said"), [("fast", "strategy 'fast' is not known: use 'columnar', 'broadcast', 'sql'")])
-def test_a_strategy_that_is_unknown_is_refused(orders: FeatureGroup, strategy: str, said: str) -> None:
+@pytest.mark.parametrize(("way", "said"), [("fast", "strategy 'fast' is not known: use 'columnar', 'broadcast', 'sql'")])
+def test_a_strategy_that_is_unknown_is_refused(orders: FeatureGroup, way: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
-        orders.select_all().read(strategy=strategy)
+        orders.select_all().read(strategy=way)
 
 
 # -- what is left unread
@@ -114,15 +116,15 @@ def test_files_in_which_no_row_can_match_are_not_read(group: Make, capsys: pytes
     for day, value in (("02-25", 2), ("03-01", 3), ("03-04", 4)):
         right.insert(frame("k t v", (1, f"{day} 00:00", value)))
     query = spine.select(["id"]).join(right.select_features(), on=["k"])
-    wanted = {strategy: query.read("pandas", strategy=strategy).set_index("id")["v"].to_dict() for strategy in STRATEGIES}
+    wanted = {way: query.read("pandas", strategy=way).set_index("id")["v"].to_dict() for way in STRATEGIES}
     assert list(wanted.values()) == [{1: 3, 2: 3}] * 3
     query.explain()
     assert "files: 2 of 4" in capsys.readouterr().out
     for file in history.data_files(right.location):
         if pd.Timestamp(file.least["t"]) in (pd.Timestamp("2024-01-01", tz="UTC"), pd.Timestamp("2024-03-04", tz="UTC")):
             Path(urlsplit(file.path).path).unlink()
-    for strategy in STRATEGIES:
-        assert query.read("pandas", strategy=strategy).set_index("id")["v"].to_dict() == {1: 3, 2: 3}
+    for way in STRATEGIES:
+        assert query.read("pandas", strategy=way).set_index("id")["v"].to_dict() == {1: 3, 2: 3}
 
 
 def test_spark_reads_only_the_columns_and_files_that_matter(fs: FeatureStore, group: Make) -> None:
@@ -155,14 +157,35 @@ def files_read(plan: Any) -> list[int]:
     return found
 
 
+def test_keys_with_many_rows_are_sliced_and_keys_that_the_spine_lacks_stay(group: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[Any] = []
+    looked = strategy._looked
+    monkeypatch.setattr(strategy, "SAMPLED_FROM", 0)
+    monkeypatch.setattr(strategy, "BUCKET", 4_000)
+    monkeypatch.setattr(strategy, "_looked", lambda *given: looks.append(looked(*given)) or looks[-1])
+    draw = np.random.default_rng(5)
+    began = pd.Timestamp("2024-01-01", tz="UTC")
+    left = pd.DataFrame({"id": range(60), "k": draw.integers(0, 3, 60), "at": began + pd.to_timedelta(draw.integers(0, 5000, 60), "s")})
+    keys = np.where(draw.random(2000) < 0.3, 1, draw.integers(0, 50, 2000))
+    right = pd.DataFrame({"k": keys, "t": began + pd.to_timedelta(draw.permutation(5000)[:2000], "s"), "v": draw.normal(size=2000)})
+    query = group("spine", left, primary_key=["id"], event_time="at").select_all()
+    query = query.join(group("history", right, primary_key=["k"], event_time="t").select_features(), on=["k"])
+    same_rows(query.read("pandas", strategy="columnar"), duckdb_asof(left, right, "k", "at", "t"), ["id"])
+    assert sorted(map(repr, query.read(strategy="columnar").collect())) == sorted(map(repr, query.read(strategy="sql").collect()))
+    (hot, only), *_ = looks
+    assert len(hot.hashes) == 1
+    assert hot.buckets > hot.first + 2
+    assert only is not None
+
+
 # -- a DataFrame as the spine
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_spine_of_a_frame_keeps_every_row_and_column(fs: FeatureStore, scores: FeatureGroup, strategy: str) -> None:
+@pytest.mark.parametrize("way", STRATEGIES)
+def test_a_spine_of_a_frame_keeps_every_row_and_column(fs: FeatureStore, scores: FeatureGroup, way: str) -> None:
     rows = frame("customer at amount", ("a", "01-01 12:00", 5.0), ("a", "01-01 12:00", 5.0), (None, "01-02 00:00", 1.0), ("a", None, 2.0), ("b", "01-09 00:00", 3.0))
     spine = fs.create_spine(rows, primary_key=["customer"], event_time="at")
-    found = spine.select_all().join(scores.select(["score"])).filter(spine["amount"] > 1.5).read("pandas", strategy=None if strategy == "broadcast" else strategy)
+    found = spine.select_all().join(scores.select(["score"])).filter(spine["amount"] > 1.5).read("pandas", strategy=None if way == "broadcast" else way)
     values = sorted((r.amount, None if pd.isna(r.score) else r.score) for r in found.itertuples())
     assert values == [(2.0, None), (3.0, None), (5.0, 1.0), (5.0, 1.0)]
     assert list(found.columns) == ["customer", "at", "amount", "score"]
@@ -203,10 +226,10 @@ def test_a_correction_that_came_later_does_not_leak(fs: FeatureStore) -> None:
     asked = pd.DataFrame({"id": [1, 2, 3, 4], "k": [1, 1, 2, 1], "at": [before, after, before, new]})
     spine = fs.create_spine(asked, primary_key=["id"], event_time="at")
     query = spine.select(["id"]).join(prices.select(["v"]), on=["k"])
-    for strategy in ("sql", "columnar", None):
-        known = query.as_known().read("pandas", strategy=strategy).set_index("id")["v"]
+    for way in ("sql", "columnar", None):
+        known = query.as_known().read("pandas", strategy=way).set_index("id")["v"]
         assert known.dropna().to_dict() == {1: 10.0, 2: 12.0, 3: 20.0}  # the fourth asks for a time before anything was ingested
-        assert query.read("pandas", strategy=strategy).set_index("id")["v"].to_dict() == {1: 12.0, 2: 12.0, 3: 20.0, 4: 12.0}
+        assert query.read("pandas", strategy=way).set_index("id")["v"].to_dict() == {1: 12.0, 2: 12.0, 3: 20.0, 4: 12.0}
 
 
 def pause() -> datetime:
@@ -225,9 +248,9 @@ def test_a_group_without_event_time_has_the_value_that_was_known(fs: FeatureStor
     after = pause()
     spine = fs.create_spine(pd.DataFrame({"id": [1, 2], "k": [1, 1], "at": [before, after]}), primary_key=["id"], event_time="at")
     query = spine.select(["id"]).join(cities.select(["v"]), on=["k"])
-    for strategy in ("sql", "columnar", None):
-        assert query.as_known().read("pandas", strategy=strategy).set_index("id")["v"].to_dict() == {1: 10, 2: 11}
-        assert query.read("pandas", strategy=strategy).set_index("id")["v"].to_dict() == {1: 11, 2: 11}
+    for way in ("sql", "columnar", None):
+        assert query.as_known().read("pandas", strategy=way).set_index("id")["v"].to_dict() == {1: 10, 2: 11}
+        assert query.read("pandas", strategy=way).set_index("id")["v"].to_dict() == {1: 11, 2: 11}
 
 
 def test_a_correction_goes_online(fs: FeatureStore) -> None:
@@ -291,10 +314,10 @@ def test_like_and_nested_values_are_left_to_spark_where_arrow_would_differ(fs: F
     right.insert(nested)
     spine = group("spine", frame("id k at", (1, 1, "01-01 00:00"), (2, 2, "01-01 00:00")), primary_key=["id"], event_time="at")
     query = spine.select(["id"]).join(right.select_features(), on=["k"])
-    for strategy in STRATEGIES:
-        rows = {row.id: (row.v, row.m) for row in query.read(strategy=strategy).collect()}
+    for way in STRATEGIES:
+        rows = {row.id: (row.v, row.m) for row in query.read(strategy=way).collect()}
         assert rows == {1: ([1.5], {"a": 1}), 2: (None, {})}
-        liked = query.filter(right["s"].like("a%")).read("pandas", strategy=strategy)
+        liked = query.filter(right["s"].like("a%")).read("pandas", strategy=way)
         assert liked["id"].tolist() == [1]
     view = fs.create_feature_view("v", query.filter(right["s"].like("a%")))
     version, job = view.create_training_data()
