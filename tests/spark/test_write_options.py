@@ -41,7 +41,7 @@ def files(group: FeatureGroup) -> set[str]:
 
 @pytest.mark.parametrize(
     ("options", "kept"),
-    [({"keep": "last", "order_by": "seq"}, 30.0), ({"keep": "first", "order_by": "seq"}, 10.0), ({"keep": "last"}, 10.0), ({"keep": "first"}, 20.0)],
+    first_quick([({"keep": "last", "order_by": "seq"}, 30.0), ({"keep": "last"}, 10.0), ({"keep": "first", "order_by": "seq"}, 10.0), ({"keep": "first"}, 20.0)], 2),
     ids=str,
 )
 @pytest.mark.parametrize("form", [lambda f: f, pa.Table.from_pandas], ids=["pandas", "Arrow"])
