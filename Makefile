@@ -33,7 +33,7 @@ demo: setup ## run the whole flow on the flights of New York, 2013
 test: setup ## run the quick test suite
 	@$(BIN)/pytest
 
-slow: setup ## run what the quick suite leaves out: a year of flights, writers that meet, long sequences
+slow: setup ## run what the quick suite leaves out: each strategy of the join, a year of flights, long sequences
 	@$(BIN)/pytest -m slow
 
 faults: setup ## kill backfills, let writers meet, compare any sequence of writes with a dictionary (slow)
@@ -67,4 +67,4 @@ lock: setup ## resolve requirements.lock anew from pyproject.toml
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
 
 clean: ## remove what setup and demo made
-	@rm -rf .venv .demo .spark_fs
+	@rm -rf .venv .bench .demo .spark_fs
