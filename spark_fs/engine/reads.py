@@ -89,6 +89,8 @@ def _read(plan: JoinPlan, node: Node, source: Source, within: Bounds) -> Read:
     if files is None:
         return Read(None, 0, 0, None, within)
     kept = [file for file in files if _may_hold(file, group, within)]
+    if node.where is not None:
+        kept = [file for file in kept if scan.may_meet(file, node.where, group.types)]
     rows = sum(file.rows or 0 for file in kept)
     columns = plan.columns_of(node)
     stored = sum(file.bytes for file in kept) * len(columns) // len(group.types)

@@ -100,6 +100,36 @@ def maskable(condition: Condition, types: Mapping[str, str]) -> bool:
     return all(c.operator != "like" and types[c.column] in _COMPARED and _simple(c.value) for c in comparisons(condition))
 
 
+def may_meet(file: FileFacts, condition: Condition, types: Mapping[str, str]) -> bool:
+    """Whether a row of a file may meet the condition, by its partition and by the bounds that the log has of whole numbers."""
+    if isinstance(condition, Comparison):
+        return _may_equal(file, condition, types[condition.column])
+    parts = [may_meet(file, part, types) for part in condition.parts]
+    return all(parts) if condition.operator == "and" else condition.operator == "not" or any(parts)
+
+
+def _may_equal(file: FileFacts, comparison: Comparison, spark_type: str) -> bool:
+    column, operator, value = comparison.column, comparison.operator, comparison.value
+    if column in file.partition and spark_type in _FROM_TEXT:
+        text = file.partition[column]
+        if text is None or operator == "is_null":
+            return (text is None) == (operator == "is_null")
+        least = greatest = _FROM_TEXT[spark_type](text)
+    elif spark_type in _WHOLE and column not in file.partition:
+        least, greatest = file.least.get(column), file.greatest.get(column)
+    else:
+        return True
+    if least is None or greatest is None or operator in ("is_null", "like"):
+        return True
+    if operator == "in":
+        return any(least <= each <= greatest for each in value)
+    bounds: Mapping[str, bool] = {
+        "==": least <= value <= greatest, "!=": not least == greatest == value, "<": least < value, "<=": least <= value,
+        ">": greatest > value, ">=": greatest >= value,
+    }
+    return bounds[operator]
+
+
 def _simple(value: Any) -> bool:
     values = value if isinstance(value, tuple) else (value,)
     return all(v == v and type(v).__name__ != "Decimal" for v in values)

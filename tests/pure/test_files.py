@@ -5,12 +5,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from spark_fs.engine import arrow
+from spark_fs.engine import arrow, scan
 from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.offline.files import placed
+from spark_fs.offline.history import FileFacts
+from spark_fs.spec.query import Combination, Comparison, Condition, GroupRef
 
 
 def written(folder: str, name: str, rows: int) -> str:
@@ -43,6 +47,38 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"holds files already"), placed(str(tmp_path)):
         pass
     assert (tmp_path / "mine").read_text() == "kept"
+
+
+GROUP = GroupRef("g", 1)
+comparisons = st.one_of(
+    st.builds(Comparison, st.just(GROUP), st.sampled_from(["n", "p"]), st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), st.integers(-2, 3) | st.just(0.5)),
+    st.builds(Comparison, st.just(GROUP), st.sampled_from(["n", "p"]), st.just("in"), st.lists(st.integers(-2, 3), max_size=3).map(tuple)),
+    st.builds(Comparison, st.just(GROUP), st.sampled_from(["n", "p"]), st.just("is_null")),
+    st.builds(Comparison, st.just(GROUP), st.just("s"), st.sampled_from(["==", "<"]), st.sampled_from(["", "a", "b"])),
+)
+conditions = st.recursive(comparisons, lambda inner: st.one_of(
+    st.builds(Combination, st.sampled_from(["and", "or"]), st.tuples(inner, inner)), st.builds(Combination, st.just("not"), st.tuples(inner)),
+), max_leaves=5)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(st.tuples(st.none() | st.integers(-2, 3), st.sampled_from([None, "a", "b"])), min_size=1, max_size=4), st.none() | st.integers(-2, 3), conditions)
+def test_a_file_with_a_row_that_meets_a_filter_is_read(rows: list[tuple[int | None, str | None]], partition: int | None, condition: Condition) -> None:
+    types = {"n": "bigint", "p": "int", "s": "string"}
+    numbers = [n for n, _ in rows if n is not None]
+    bounds = ({"n": min(numbers)}, {"n": max(numbers)}) if numbers else ({}, {})
+    file = FileFacts("f", 1, len(rows), {"p": None if partition is None else str(partition)}, *bounds, True)
+    columns = {"n": pa.array([n for n, _ in rows], pa.int64()), "p": pa.array([partition] * len(rows), pa.int32()), "s": pa.array([s for _, s in rows], pa.string())}
+    meets = any(scan.mask(condition, {name: pa.chunked_array([column]) for name, column in columns.items()}, types).to_pylist())
+    assert scan.may_meet(file, condition, types) or not meets
+
+
+def test_a_file_of_another_partition_or_of_other_numbers_is_left_out() -> None:
+    file = FileFacts("f", 1, 9, {"p": "ch"}, {"n": 1}, {"n": 9}, True)
+    types = {"n": "bigint", "p": "string"}
+    assert not scan.may_meet(file, Comparison(GROUP, "p", "==", "de"), types)
+    assert not scan.may_meet(file, Comparison(GROUP, "n", ">", 9), types)
+    assert scan.may_meet(file, Comparison(GROUP, "n", ">=", 9), types)
 
 
 NESTED = T.StructType([T.StructField("x", T.TimestampType()), T.StructField("m", T.MapType(T.StringType(), T.DecimalType(5, 2)))])

@@ -127,6 +127,16 @@ def test_files_in_which_no_row_can_match_are_not_read(group: Make, capsys: pytes
         assert query.read("pandas", strategy=way).set_index("id")["v"].to_dict() == {1: 3, 2: 3}
 
 
+def test_files_that_a_filter_leaves_nothing_of_are_not_read(group: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    spine = group("spine", frame("id k at", (1, 1, "03-01 00:00"), (2, 2, "03-01 00:00")), primary_key=["id"], event_time="at")
+    right = group("right", frame("k t land v", (1, "02-01 00:00", "ch", 1), (1, "02-02 00:00", "de", 2), (2, "02-01 00:00", "de", 3)), primary_key=["k"], event_time="t", partition_key=["land"])
+    query = spine.select(["id"]).join(right.select(["v"]).filter(right["land"] == "ch"), on=["k"])
+    for way in STRATEGIES:
+        assert query.read("pandas", strategy=way).set_index("id")["v"].dropna().to_dict() == {1: 1}
+    query.explain()
+    assert "files: 1 of 2" in capsys.readouterr().out
+
+
 def test_spark_reads_only_the_columns_and_files_that_matter(fs: FeatureStore, group: Make) -> None:
     spine = group("spine", frame("id k at", (1, 1, "03-01 00:00")), primary_key=["id"], event_time="at")
     right = group("right", frame("k t v w", (1, "02-01 00:00", 1, 1)), primary_key=["k"], event_time="t", partition_key=["month"])
