@@ -10,6 +10,7 @@ import pytest
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.api.query import Feature, Query
+from spark_fs.errors import SettingsError
 
 from conftest import at, first_quick
 from oracles import duckdb_asof, last_before, same_rows
@@ -48,10 +49,13 @@ def strategies(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(globals(), "STRATEGIES", request.param)
 
 
-def everywhere(query: Query) -> pd.DataFrame:
-    """The rows of a query, which are the same by every strategy."""
+def everywhere(query: Query, refused: str = "") -> pd.DataFrame:
+    """The rows of a query, which are the same by every strategy; one of them may be refused."""
     chosen = query.read("pandas")
-    for strategy in STRATEGIES:
+    if refused:
+        with pytest.raises(SettingsError, match=rf"strategy '{refused}' needs right sides that lie in files of their own"):
+            query.read("pandas", strategy=refused)
+    for strategy in (strategy for strategy in STRATEGIES if strategy != refused):
         other = query.read("pandas", strategy=strategy)
         assert list(other.columns) == list(chosen.columns)
         assert other.dtypes.tolist() == chosen.dtypes.tolist()
@@ -205,7 +209,7 @@ def test_of_rows_vouched_for_twice_the_last_ingested_matches(orders: FeatureGrou
     scores.insert(frame("customer at score", ("a", "01-02 00:00", 5.0)), operation="insert")
     assert pairs(everywhere(orders.select(["id"]).join(scores.select_features(), on=["customer"])), "score") == {1: 5.0, 2: None, 3: 5.0, 4: None, 5: None}
     filtered = scores.select_features().filter(scores["score"] < 4.0)  # what the filter drops does not let the older one in
-    assert pairs(everywhere(orders.select(["id"]).join(filtered, on=["customer"])), "score") == {1: None, 2: None, 3: None, 4: None, 5: None}
+    assert pairs(everywhere(orders.select(["id"]).join(filtered, on=["customer"]), refused="broadcast"), "score") == {1: None, 2: None, 3: None, 4: None, 5: None}
 
 
 @pytest.mark.parametrize("empty", first_quick(["both", "spine", "right"]))
