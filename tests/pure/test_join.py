@@ -85,6 +85,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tmp_path_factory.mktemp("shared"))
 
 
+@pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
 @given(left_rows, right_rows, rules, st.integers(1, 5), hot_keys, st.integers(1, 3), st.sampled_from([0, 400, 1 << 20]), st.booleans())
 def test_scattered_rows_match_as_rows_in_one_place(

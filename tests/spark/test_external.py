@@ -15,7 +15,7 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import NotFoundError, QueryError, SettingsError, SparkFSError
 
-from conftest import MYSQL
+from conftest import MYSQL, first_quick
 from oracles import same_rows
 
 DAY = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-03"], utc=True)
@@ -29,7 +29,7 @@ def spine(group: Make) -> FeatureGroup:
     return group("spine", frame, primary_key=["k"], event_time="t")
 
 
-@pytest.mark.parametrize("data_format", ["delta", "parquet", "table"])
+@pytest.mark.parametrize("data_format", first_quick(["delta", "parquet", "table"]))
 def test_rows_of_a_path_or_table_are_read_and_joined(fs: FeatureStore, spark: SparkSession, spine: FeatureGroup, tmp_path: Path, data_format: str) -> None:
     place = str(tmp_path / "rates")
     spark.createDataFrame(RATES).write.format("parquet" if data_format == "parquet" else "delta").save(place)

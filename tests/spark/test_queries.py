@@ -22,7 +22,7 @@ from spark_fs.engine import strategy
 from spark_fs.errors import QueryError, SettingsError, SparkFSError
 from spark_fs.offline import history
 
-from conftest import at
+from conftest import at, first_quick
 from oracles import duckdb_asof, same_rows
 
 Make = Callable[..., FeatureGroup]
@@ -191,7 +191,7 @@ def test_keys_with_many_rows_are_sliced_and_keys_that_the_spine_lacks_stay(group
 # -- a DataFrame as the spine
 
 
-@pytest.mark.parametrize("way", STRATEGIES)
+@pytest.mark.parametrize("way", first_quick(STRATEGIES))
 def test_a_spine_of_a_frame_keeps_every_row_and_column(fs: FeatureStore, scores: FeatureGroup, way: str) -> None:
     rows = frame("customer at amount", ("a", "01-01 12:00", 5.0), ("a", "01-01 12:00", 5.0), (None, "01-02 00:00", 1.0), ("a", None, 2.0), ("b", "01-09 00:00", 3.0))
     spine = fs.create_spine(rows, primary_key=["customer"], event_time="at")
@@ -275,6 +275,7 @@ def test_a_correction_goes_online(fs: FeatureStore) -> None:
     assert [(c.inserted, c.updated) for c in prices.commit_details(2)] == [(0, 1), (1, 0)]
 
 
+@pytest.mark.slow
 def test_a_table_whose_columns_are_mapped_is_read_through_spark(fs: FeatureStore, spark: SparkSession, orders: FeatureGroup, scores: FeatureGroup, capsys: pytest.CaptureFixture[str]) -> None:
     mapped = {"delta.columnMapping.mode": "name", "delta.minReaderVersion": "2", "delta.minWriterVersion": "5"}
     spark.sql(f"ALTER TABLE delta.`{scores.location}` SET TBLPROPERTIES ({', '.join(f'{k!r} = {v!r}' for k, v in mapped.items())})")
@@ -318,6 +319,7 @@ def test_training_data_in_files_is_what_the_query_gives(fs: FeatureStore, orders
         view.create_training_data(location=str(tmp_path / "files"))
 
 
+@pytest.mark.slow
 def test_like_and_nested_values_are_left_to_spark_where_arrow_would_differ(fs: FeatureStore, group: Make) -> None:
     nested = pa.table({"k": [1, 2], "v": [[1.5], None], "m": pa.array([[("a", 1)], []], pa.map_(pa.string(), pa.int64())), "s": ["abc", "b"]})
     right = fs.create_feature_group("nested", primary_key=["k"])
