@@ -53,13 +53,13 @@ def test_a_killed_backfill_ends_in_the_table_of_a_clean_run(clean: tuple[pd.Data
         place = home / str(trial)
         run = start("backfill", str(place))
         assert run.stdout
-        done = sum("insert" in run.stdout.readline() for _ in range(draw.randint(0, 6)))  # so many chunks in, whatever the machine's speed
+        done = sum("inserted" in run.stdout.readline() for _ in range(draw.randint(0, 6)))  # so many chunks in, whatever the machine's speed
         time.sleep(draw.uniform(0.0, 1.0) * seconds / (12 if done else 1))
         if run.poll() is None:
             os.killpg(run.pid, signal.SIGKILL)
-        done += run.communicate()[0].count("insert")
+        done += run.communicate()[0].count("inserted")
         again = start("backfill", str(place))
-        repeated = again.communicate()[0].count("insert")
+        repeated = again.communicate()[0].count("inserted")
         assert again.returncode == 0
         resumed += 0 < done < 6 and repeated <= 7 - done
         same_rows(table(place), wanted, ["k", "t"])
