@@ -29,7 +29,6 @@ from rich.table import Table
 
 import spark_fs
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.flows import training
 from spark_fs.offline import history
 from spark_fs.offline.session import get_session
 
@@ -103,8 +102,8 @@ def ours_as_frame(_: SparkSession, data: Data, out: str) -> None:
 def ours_by(strategy: str) -> Way:
     """A strategy that is asked for."""
 
-    def run(spark: SparkSession, data: Data, out: str) -> None:
-        training.write(spark, data.query.plan(), data.view._stores.location, {}, out, strategy)
+    def run(_: SparkSession, data: Data, out: str) -> None:
+        data.query.read(strategy=strategy).write.parquet(out)
 
     return run
 

@@ -19,9 +19,11 @@ def main() -> None:
     parser.add_argument("--lateness", type=to_length, default="0m", help="how far before the watermark rows may still come in, such as 6h")
     options = parser.parse_args()
     fs = spark_fs.login().get_feature_store()
-    for declare, build in importlib.import_module(f"{options.pipeline}.groups").PIPELINE.items():
+    pipeline = importlib.import_module(f"{options.pipeline}.groups")
+    own = getattr(pipeline, "EVERY", {})  # of groups that are updated at their own pace
+    for declare, build in pipeline.PIPELINE.items():
         group = declare(fs)
-        for job in group.run_incremental(build, options.until, options.every, options.lateness):
+        for job in group.run_incremental(build, options.until, own.get(declare, options.every), options.lateness):
             print(job, flush=True)
         print(f"{group.name}_{group.version}: built up to {group.watermark:%Y-%m-%d %H:%M} UTC", flush=True)
 

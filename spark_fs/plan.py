@@ -4,7 +4,7 @@ A plan is complete: the engine needs nothing but it and the tables. Binding find
 nothing runs before the whole query is known to be right.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
@@ -124,6 +124,30 @@ class JoinPlan:
         held = {output.source for output in self.outputs}
         missing = [c for c in self.spine.identity if NodeColumn(0, c) not in held]
         return replace(self, outputs=_distinct([*self.outputs, *(_output(self.nodes[0], c) for c in missing)]))
+
+    def only(self, names: Iterable[str]) -> Self:
+        """A copy whose result holds these of its columns alone."""
+        wanted = set(names)
+        return replace(self, outputs=tuple(output for output in self.outputs if output.name in wanted))
+
+    def filtered(self, condition: Condition | None) -> Self:
+        """A copy whose result also meets this condition; NotFoundError or QueryError for one that it cannot be asked."""
+        if condition is None:
+            return self
+        for comparison in comparisons(condition):
+            self.locate(comparison)
+        return replace(self, having=(*self.having, condition))
+
+    def aged(self, seconds: int | None) -> Self:
+        """A copy in which no match is older than so many seconds, whatever its group allows."""
+        if seconds is None:
+            return self
+
+        def younger(group: GroupSpec) -> GroupSpec:
+            return replace(group, ttl_seconds=min(seconds, group.ttl_seconds or seconds))
+
+        nodes = (replace(node, group=younger(node.group)) if node.match == "point_in_time" else node for node in self.nodes)
+        return replace(self, nodes=tuple(nodes))
 
     def locate(self, comparison: Comparison) -> NodeColumn:
         """The one place of the query that a comparison speaks of."""

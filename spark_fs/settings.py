@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     warehouse: folder or URI of the Delta tables, ``<home>/warehouse`` unless set.
     catalog_url: SQLAlchemy URL of the metadata database, SQLite under ``home`` unless set.
     online_url: ``sqlite:///path`` or ``mysql://user:password@host:port/database``, SQLite under ``home`` unless set.
+    models_url: MLflow's tracking URI, SQLite and a folder ``models`` under ``home`` unless set.
     spark: Spark settings for the session that this process starts.
     """
 
@@ -30,6 +31,7 @@ class Settings(BaseSettings):
     warehouse: str = ""
     catalog_url: SecretStr = SecretStr("")
     online_url: SecretStr = SecretStr("")
+    models_url: SecretStr = SecretStr("")
     spark: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
     @classmethod
@@ -48,6 +50,7 @@ class Settings(BaseSettings):
             "warehouse": self.warehouse or str(home / "warehouse"),
             "catalog_url": _or_sqlite(self.catalog_url, home / "catalog.db"),
             "online_url": _or_sqlite(self.online_url, home / "online.db"),
+            "models_url": _or_sqlite(self.models_url, home / "models.db"),
         }
         for name, value in (derived | {"home": home}).items():
             object.__setattr__(self, name, value)  # the model is frozen for its users

@@ -213,9 +213,9 @@ class FeatureGroup(Group):
 
     def read_quarantine(self, dataframe_type: str = "spark") -> Any:
         """The rows that expectations set aside*: the group's columns, ``_ingested_at`` and ``_reason``."""
-        from spark_fs.flows import rows, training
+        from spark_fs.flows import queries, rows
 
-        return training.collect(rows.quarantined(self._stores.spark, self.spec, self.location), dataframe_type)
+        return queries.collect(rows.quarantined(self._stores.spark, self.spec, self.location), dataframe_type)
 
     # -- history
 
@@ -237,9 +237,9 @@ class FeatureGroup(Group):
         ``_commit_version`` and ``_commit_timestamp``. Raises NotFoundError as ``as_of`` does, SettingsError when
         ``end`` lies before ``start``.
         """
-        from spark_fs.flows import rows, training
+        from spark_fs.flows import queries, rows
 
-        return training.collect(rows.changes(self._stores.spark, self.spec, self.location, start, end), dataframe_type)
+        return queries.collect(rows.changes(self._stores.spark, self.spec, self.location, start, end), dataframe_type)
 
     def commit_details(self, limit: int = 10) -> list[Commit]:
         """The newest commits, the newest first: version, instant (UTC), operation and rows. Starts no JVM."""

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+from spark_fs.api.described import Described
 from spark_fs.api.query import Feature, Query, feature_of
-from spark_fs.errors import NotFoundError, QueryError, SettingsError
+from spark_fs.errors import QueryError, SettingsError
+from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import QuerySpec
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.stores import Stores
-    from spark_fs.spec.definitions import GroupSpec
 
 
-class Group:
+class Group(Described[GroupSpec]):
     """A group of features of one entity, under one name and version."""
 
     def __init__(self, stores: Stores, spec: GroupSpec) -> None:
         self._stores = stores
         self._spec = spec
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.name!r}, version={self.version})"
 
     @property
     def spec(self) -> GroupSpec:
@@ -32,21 +29,6 @@ class Group:
         if not self._spec.features:
             self._spec = self._stores.catalog.group(self._spec.name, self._spec.version)
         return self._spec
-
-    @property
-    def name(self) -> str:
-        """The name."""
-        return self._spec.name
-
-    @property
-    def version(self) -> int:
-        """The version, from 1 up."""
-        return self._spec.version
-
-    @property
-    def description(self) -> str:
-        """What the group holds."""
-        return self._spec.description
 
     @property
     def primary_key(self) -> list[str]:
@@ -104,34 +86,9 @@ class Group:
 
     # -- what is said of it
 
-    def update_description(self, description: str) -> Self:
-        """Replace the description, eagerly; returns the group."""
-        return self._change(lambda spec: replace(spec, description=description))
-
     def update_feature_description(self, feature_name: str, description: str) -> Self:
         """Replace the description of one column, eagerly; NotFoundError with the nearest names when there is no such column."""
         return self._change(lambda spec: spec.described(feature_name, description))
-
-    def add_tag(self, name: str, value: Any) -> None:
-        """Set a tag, eagerly: a name in lower snake case, and any value that JSON can hold."""
-        from spark_fs.spec.definitions import check_name
-
-        check_name("Tag", name)
-        _check_json(name, value)
-        self._change(lambda spec: replace(spec, tags={**spec.tags, name: value}))
-
-    def get_tag(self, name: str) -> Any:
-        """The value of a tag; NotFoundError with the nearest names when there is none."""
-        return _tag(self.get_tags(), name)
-
-    def get_tags(self) -> dict[str, Any]:
-        """The value of each tag."""
-        return dict(self._stores.catalog.group(self.name, self.version).tags)
-
-    def delete_tag(self, name: str) -> None:
-        """Remove a tag, eagerly; NotFoundError with the nearest names when there is none."""
-        _tag(self.get_tags(), name)
-        self._change(lambda spec: replace(spec, tags={tag: value for tag, value in spec.tags.items() if tag != name}))
 
     def get_parent_feature_groups(self) -> list[Group]:
         """The groups that this one is made of, as its creator named them."""
@@ -145,6 +102,9 @@ class Group:
 
         return [FeatureView(self._stores, view) for view in self._stores.catalog.views_of(self._spec.ref)]
 
+    def _now(self) -> GroupSpec:
+        return self._stores.catalog.group(self.name, self.version)
+
     def _change(self, change: Callable[[GroupSpec], GroupSpec]) -> Self:
         """Change the definition as the catalog has it now, not as this object remembers it."""
         self._spec = self._stores.catalog.change_group(self._spec.ref, change)
@@ -156,20 +116,3 @@ class Group:
             raise SettingsError(
                 f"Feature group {self._spec} is read by feature view {listed}: it is not deleted. Delete these first, or say force=True."
             )
-
-
-def _tag(tags: Mapping[str, Any], name: str) -> Any:
-    if name not in tags:
-        raise NotFoundError.named("Tag", name, tags, "Ask for one that was added.")
-    return tags[name]
-
-
-def _check_json(name: str, value: Any) -> None:
-    import json
-
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise SettingsError(
-            f"Tag {name!r} has the value {value!r}, which JSON cannot hold ({error}): give texts, numbers, lists or dicts."
-        ) from None

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from spark_fs.api.declarations import check_same, group_spec, listed, view_spec
 from spark_fs.api.external import ExternalFeatureGroup
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.api.query import Feature, Query, declared
+from spark_fs.api.query import Feature, Query
 from spark_fs.api.spine import Spine
 from spark_fs.api.stores import Stores
-from spark_fs.errors import AlreadyExistsError, NotFoundError, QueryError, SettingsError
+from spark_fs.api.transformations import Transformations
+from spark_fs.errors import NotFoundError, SettingsError
 
 if TYPE_CHECKING:
     from spark_fs.api.group import Group
+    from spark_fs.api.models import ModelRegistry
     from spark_fs.settings import Config
     from spark_fs.spec.definitions import GroupSpec, ViewSpec
 
@@ -34,7 +36,7 @@ def login(config: Config = None) -> Project:
 
 
 class Project:
-    """One project: its feature store."""
+    """One project: its feature store and its models."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
@@ -44,7 +46,14 @@ class Project:
         return FeatureStore(self._stores)
 
 
-class FeatureStore:
+    def get_model_registry(self) -> ModelRegistry:
+        """The project's models; MLflow is loaded when the first of them is asked for."""
+        from spark_fs.api.models import ModelRegistry
+
+        return ModelRegistry(self._stores)
+
+
+class FeatureStore(Transformations):
     """Feature groups and feature views, by name and version."""
 
     def __init__(self, stores: Stores) -> None:
@@ -81,7 +90,7 @@ class FeatureStore:
             description, primary_key, partition_key, event_time, online_enabled, expectation_suite, features, ttl, parents,
             keep_corrections,
         )
-        return self._create_group(_group_spec(name, taken, *given))
+        return self._create_group(group_spec(name, taken, *given))
 
     def get_or_create_feature_group(
         self,
@@ -106,7 +115,7 @@ class FeatureStore:
             description, primary_key, partition_key, event_time, online_enabled, expectation_suite, features, ttl, parents,
             keep_corrections,
         )
-        wanted = _group_spec(name, version or 1, *given)
+        wanted = group_spec(name, version or 1, *given)
         try:
             found = self._stores.catalog.group(name, wanted.version)
         except NotFoundError:
@@ -115,7 +124,7 @@ class FeatureStore:
         same.append("keep_corrections")
         if expectation_suite is not None:
             same.append("expectation_suite")
-        _check_same(f"Feature group {found}", found, wanted, [*same, *(["types"] if features else [])])
+        check_same(f"Feature group {found}", found, wanted, [*same, *(["types"] if features else [])])
         return FeatureGroup(self._stores, found)
 
     def create_external_feature_group(
@@ -148,7 +157,7 @@ class FeatureStore:
             raise SettingsError(f"data_format {data_format!r} is not known: use {', '.join(map(repr, SOURCE_FORMATS))}.")
         taken = version if version is not None else self._stores.catalog.next_group_version(name)
         source = SourceSpec(data_format, path or query, dict(options or {}))
-        given = _group_spec(name, taken, description, primary_key, (), event_time, False, None, features, ttl, parents)
+        given = group_spec(name, taken, description, primary_key, (), event_time, False, None, features, ttl, parents)
         group = replace(given, source=source)
         if not features:
             from spark_fs.flows import rows
@@ -191,7 +200,7 @@ class FeatureStore:
         milliseconds, in UTC; a row in which it is null matches nothing; None: each row gets the latest. Other columns are carried
         through, and rows may repeat. Raises SchemaError or NotFoundError for a column that does not fit.
         """
-        return Spine(self._stores, df, _listed("primary_key", primary_key), event_time)
+        return Spine(self._stores, df, listed("primary_key", primary_key), event_time)
 
     def create_feature_view(
         self,
@@ -200,14 +209,23 @@ class FeatureStore:
         version: int | None = None,
         description: str = "",
         labels: Sequence[str] = (),
+        transformation_functions: Mapping[str, Any] | Sequence[Any] | None = None,
+        inference_helper_columns: Sequence[str] = (),
+        training_helper_columns: Sequence[str] = (),
+        label: str | None = None,
     ) -> FeatureView:
-        """Save a query and its labels as a feature view; version None is the next free one.
+        """Save a query, its labels and its transformations as a feature view; version None is the next free one.
 
-        Raises NotFoundError for a label that is not a column of the query, QueryError for a query that cannot be
-        bound, and AlreadyExistsError when the version is taken.
+        labels (or label): the columns that a model predicts. transformation_functions: ``{"amount": min_max_scaler}``, or a list such as
+        ``[min_max_scaler("amount"), distance("lat", "long")]``; they are fitted on the train split of each training dataset.
+        inference_helper_columns, training_helper_columns: columns that no model sees, handed out beside batches and vectors, or beside
+        training data, when they are asked for. Raises NotFoundError for a label, helper column or feature of a transformation that is not a
+        column of the query, QueryError for a query that cannot be bound or a transformation that does not take its feature, and
+        AlreadyExistsError when the version is taken.
         """
         taken = version if version is not None else self._stores.catalog.next_view_version(name)
-        return self._create_view(_view_spec(name, taken, query, labels, description))
+        given = (labels, description, transformation_functions, inference_helper_columns, training_helper_columns, label)
+        return self._create_view(view_spec(name, taken, query, *given))
 
     def get_or_create_feature_view(
         self,
@@ -216,17 +234,23 @@ class FeatureStore:
         version: int | None = None,
         description: str = "",
         labels: Sequence[str] = (),
+        transformation_functions: Mapping[str, Any] | Sequence[Any] | None = None,
+        inference_helper_columns: Sequence[str] = (),
+        training_helper_columns: Sequence[str] = (),
+        label: str | None = None,
     ) -> FeatureView:
         """The view of this name and version (None: 1), created when it is absent.
 
         Raises AlreadyExistsError, with each difference, when the view exists and was declared otherwise.
         """
-        wanted = _view_spec(name, version or 1, query, labels, description)
+        given = (labels, description, transformation_functions, inference_helper_columns, training_helper_columns, label)
+        wanted = view_spec(name, version or 1, query, *given)
         try:
             found = self._stores.catalog.view(name, wanted.version)
         except NotFoundError:
             return self._create_view(wanted)
-        _check_same(f"Feature view {found}", found, wanted, ("query", "labels", "description"))
+        same = ("query", "labels", "description", "transformations", "inference_helpers", "training_helpers")
+        check_same(f"Feature view {found}", found, wanted, same)
         return FeatureView(self._stores, found)
 
     def get_feature_view(self, name: str, version: int | None = None) -> FeatureView:
@@ -250,51 +274,3 @@ class FeatureStore:
             table_name(group, self._stores.online.capabilities)
         self._stores.catalog.add_group(group)
         return FeatureGroup(self._stores, group)
-
-
-def _group_spec(
-    name: str, version: int, description: str, primary_key: Sequence[str], partition_key: Sequence[str], event_time: str | None,
-    online_enabled: bool, suite: Any, features: Sequence[Feature], ttl: timedelta | float | None, parents: Sequence[Group],
-    keep_corrections: bool = False,
-) -> GroupSpec:
-    from spark_fs.spec.definitions import GroupSpec
-    from spark_fs.spec.suites import suite_of
-
-    key, partition = _listed("primary_key", primary_key), _listed("partition_key", partition_key)
-    return GroupSpec(
-        name, version, description, key, partition, event_time, online_enabled, declared(features),
-        ttl_seconds=_seconds(ttl), parents=tuple(parent.spec.ref for parent in parents),
-        expectation_suite=None if suite is None else suite_of(suite), keep_corrections=keep_corrections,
-    )
-
-
-def _listed(argument: str, columns: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(columns, str):
-        raise SettingsError(f"{argument}={columns!r} is a text: give a list of columns, as in {argument}=[{columns!r}].")
-    return tuple(columns)
-
-
-def _seconds(ttl: timedelta | float | None) -> int | None:
-    """A length of time in whole seconds, rounded up."""
-    if ttl is None:
-        return None
-    if isinstance(ttl, bool) or not isinstance(ttl, timedelta | int | float):
-        raise SettingsError(f"ttl={ttl!r} is not a length of time: give a timedelta, or seconds.")
-    return math.ceil(ttl.total_seconds() if isinstance(ttl, timedelta) else ttl)
-
-
-def _view_spec(name: str, version: int, query: Query, labels: Sequence[str], description: str) -> ViewSpec:
-    from spark_fs.spec.definitions import ViewSpec
-
-    if query.spine is not None:
-        raise QueryError(f"A spine is a DataFrame of this session, which feature view {name!r} cannot keep: begin with a feature group.")
-    return ViewSpec(name, version, query.spec, _listed("labels", labels), description)
-
-
-def _check_same(what: str, found: object, wanted: object, fields: Sequence[str]) -> None:
-    pairs = {field: (getattr(found, field), getattr(wanted, field)) for field in fields}
-    changes = [f"{field} is {is_!r}, not {asked!r}" for field, (is_, asked) in pairs.items() if is_ != asked]
-    if changes:
-        raise AlreadyExistsError(
-            f"{what} exists already and was declared otherwise: {'; '.join(changes)}. Use the same arguments, or another version."
-        )

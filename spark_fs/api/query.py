@@ -169,11 +169,11 @@ class Query:
         strategy: how the join is run, "columnar", "broadcast" or "sql"; without it the best is chosen, as ``explain`` tells. The rows are
         the same, their order is not. Raises SettingsError for a strategy that is unknown or cannot run this query.
         """
-        from spark_fs.flows import training
+        from spark_fs.flows import queries
 
         spark, plan = self._stores.spark, self.plan()
         frames = {self._spine.spec.ref: self._spine.frame} if self._spine else {}
-        return training.read(spark, plan, self._stores.location, dataframe_type, strategy=strategy, frames=frames)
+        return queries.read(spark, plan, self._stores.location, dataframe_type, strategy=strategy, frames=frames)
 
     def show(self, n: int = 20) -> None:
         """Print n rows, eagerly."""
@@ -190,9 +190,9 @@ class Query:
 
         Starts no JVM, since it looks at the logs of the tables alone. strategy: as in ``read``.
         """
-        from spark_fs.flows import training
+        from spark_fs.flows import queries
 
-        print(training.explained(lambda: self._stores.spark, self.plan(), self._stores.location, strategy))
+        print(queries.explained(lambda: self._stores.spark, self.plan(), self._stores.location, strategy))
 
     def plan(self) -> JoinPlan:
         """The query bound to the schemas of its groups; QueryError or NotFoundError when it cannot be."""

@@ -34,6 +34,23 @@ TRAINING_DATASETS = Table(
     Column("definition", JSON, nullable=False),
     Column("created_at", DateTime, nullable=False),
 )
+TRANSFORMATIONS = Table(
+    "transformation_functions",
+    METADATA,
+    Column("name", NAME, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("definition", JSON, nullable=False),
+    Column("created_at", DateTime, nullable=False),
+)
+MODELS = Table(  # which models were trained on what; the registry keeps the models themselves
+    "models",
+    METADATA,
+    Column("name", NAME, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("view_name", NAME, nullable=False, index=True),
+    Column("view_version", Integer, nullable=False),
+    Column("training_dataset_version", Integer),
+)
 VALIDATIONS = Table(
     "validations",
     METADATA,

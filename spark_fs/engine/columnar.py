@@ -9,16 +9,13 @@ Columns travel as ``n<place>_<column>``. Functions here run in the workers; only
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import Self
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.engine import scan, shuffle
@@ -192,27 +189,6 @@ class Finish:
         return pa.table({name: table.column(travelling) for name, travelling in self.names})
 
 
-@dataclass(frozen=True)
-class _Written:
-    """Tables in, written into one Parquet file of the task's own; the file's path and number of rows out."""
-
-    tables: Tables
-    finish: Finish
-    folder: str
-
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        path, rows = f"{self.folder}/{uuid4().hex}.parquet", 0
-        with ExitStack() as stack:
-            writer = None
-            for table in map(self.finish, self.tables(batches)):
-                if writer is None:
-                    system, name = scan.opened(path)
-                    writer = stack.enter_context(pq.ParquetWriter(name, table.schema, filesystem=system))
-                writer.write_table(table)
-                rows += table.num_rows
-        if writer is not None:
-            yield pa.record_batch({"path": [path], "rows": pa.array([rows], pa.int64())})
-
 
 # -- the driver's side
 
@@ -258,10 +234,6 @@ class Stream:
         schemas = {scatter.side: stream.schema for stream, scatter in sides}
         together = reduce(DataFrame.unionAll, packed).repartitionById(hot.buckets, "bucket")
         return Stream(together, _Gathered(schemas, one, folder is not None), schema)
-
-    def written(self, finish: Finish, folder: str) -> DataFrame:
-        """The files* that the tasks write into a folder, with their rows; files that are not among them are of tasks that failed."""
-        return self.source.mapInArrow(_Written(self.tables, finish, folder), "path string, rows bigint")
 
     def frame(self, types: Mapping[str, str]) -> DataFrame:
         """As a DataFrame* of these columns and feature types."""

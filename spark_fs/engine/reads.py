@@ -7,8 +7,9 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
-from spark_fs.engine import arrow, scan
+from spark_fs import arrow
 from spark_fs.engine import compile as sql
+from spark_fs.engine import scan
 from spark_fs.engine.scan import Bounds, Scan
 from spark_fs.offline.delta import INGESTED_AT
 from spark_fs.offline.history import FileFacts

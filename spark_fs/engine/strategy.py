@@ -4,15 +4,17 @@ There are three ways, and they give the same rows: ``columnar``, the shuffle of 
 shuffle, where each task reads the right sides itself; and ``sql``, plain Spark SQL, the reference. A choice costs no Spark action.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_fs.engine import arrow, hot, scan
+from spark_fs import arrow
 from spark_fs.engine import compile as sql
+from spark_fs.engine import hot, scan
 from spark_fs.engine.columnar import Finish, Only, Stream
 from spark_fs.engine.hot import Hot, Sampled
 from spark_fs.engine.passes import Pass, Rule, Typed, keys_of, micros
@@ -111,12 +113,19 @@ def compiled(spark: SparkSession, plan: JoinPlan, sources: Sequence[Source], cho
     return sql.finished(plan, _joined(spark, plan, sources, choice, folder).frame(_typed(plan, _needed(plan, len(choice.steps)))))
 
 
-def written(
-    spark: SparkSession, plan: JoinPlan, sources: Sequence[Source], choice: Choice, place: str, folder: str | None = None
-) -> DataFrame | None:
-    """The Parquet files* that the tasks write of a plan's result, each with its number of rows; None where only Spark can make it."""
-    finish = None if choice.by_sql or not choice.steps else _finish(plan)
-    return None if finish is None else _joined(spark, plan, sources, choice, folder).written(finish, place)
+def streamed(
+    spark: SparkSession, plan: JoinPlan, sources: Sequence[Source], choice: Choice, folder: str | None = None
+) -> tuple[Stream, Callable[[pa.Table], pa.Table]]:
+    """The joined rows of a plan as tables* of the workers, and the function that makes the result of each table."""
+    finish = None if choice.by_sql else _finish(plan)
+    if finish is not None:
+        return _joined(spark, plan, sources, choice, folder), finish
+    split = {SPLIT: "string"} if plan.splits else {}
+    return Stream.of(compiled(spark, plan, sources, choice, folder), arrow.schema_of(plan.schema | split)), _as_it_is
+
+
+def _as_it_is(table: pa.Table) -> pa.Table:
+    return table
 
 
 def _finish(plan: JoinPlan) -> Finish | None:

@@ -1,154 +1,212 @@
-"""Training data of a feature view: read at fixed Delta versions, split by event time, recorded."""
+"""Training datasets: joined at fixed Delta versions, split, fitted on the train split, transformed; in memory or as files."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from itertools import pairwise
-from tempfile import TemporaryDirectory
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
-from spark_fs.engine.explain import explain
-from spark_fs.engine.reads import Source
-from spark_fs.engine.strategy import choose, compiled, written
-from spark_fs.errors import SettingsError, SparkFSError
-from spark_fs.flows import rows
+from spark_fs import arrow
+from spark_fs.engine import splits
+from spark_fs.engine.recipe import Recipe, merged
+from spark_fs.engine.strategy import choose, compiled, streamed
+from spark_fs.engine.waiting import PLACES, AtOnce, Waiting, Whole, Written, finished_frame
+from spark_fs.errors import SettingsError
+from spark_fs.flows import queries
 from spark_fs.flows.jobs import Job
-from spark_fs.offline import history
-from spark_fs.offline.delta import reason
-from spark_fs.offline.files import placed
-from spark_fs.plan import SPLIT, JoinPlan, Node
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.flows.queries import Frames, Location
+from spark_fs.offline import files as offline
+from spark_fs.plan import SPLIT, JoinPlan
+from spark_fs.spec.datasets import FilesSpec
 from spark_fs.spec.query import GroupRef
-from spark_fs.times import Interval
+from spark_fs.transform.builtin import State
 
-Frame = DataFrame | pd.DataFrame
-Frames = Mapping[GroupRef, DataFrame]
-Location = Callable[[GroupSpec], str]
+Tables = dict[str, pa.Table]
 
 
-def read(
-    spark: SparkSession, plan: JoinPlan, location: Location, dataframe_type: str, versions: Mapping[GroupRef, int] | None = None,
-    strategy: str | None = None, frames: Frames | None = None,
-) -> Frame:
-    """The rows of the plan, of the newest tables or of these versions of them, as Spark's DataFrame* or eagerly as pandas.
+@dataclass(frozen=True)
+class Rows:
+    """Where joined rows come from: the plan, where its tables are and at which versions, and the frame of a spine."""
 
-    An ``as_of`` of the plan comes first. frames: the rows of the plan's spine, where it is a DataFrame.
-    """
-    sources = rows_of(lambda: spark, plan, location, versions or {}, frames or {})
-    choice = choose(plan, sources, strategy)
+    spark: SparkSession
+    plan: JoinPlan
+    location: Location
+    versions: Mapping[GroupRef, int]
+    frames: Frames
+
+    def sources(self) -> list[Any]:
+        """How the rows of each node are found."""
+        return queries.rows_of(lambda: self.spark, self.plan, self.location, self.versions, self.frames)
+
+
+def in_memory(rows: Rows, recipe: Recipe) -> tuple[Tables, list[State]]:
+    """The finished rows of each split, eagerly, in canonical order, and what the transformations learned of the train split."""
+    sources = rows.sources()
+    with queries.explained_errors(), queries.shared_folder(rows.spark) as folder:
+        joined: pa.Table = compiled(rows.spark, rows.plan, sources, choose(rows.plan, sources), folder).toArrow()
+    table = recipe.kept(joined)
+    table = table.take(pa.array(splits.canonical(table, list(recipe.identity))))
+    parts = splits.divided(table, recipe.random, recipe.identity) if recipe.random else dict(recipe.divided(table))
+    if recipe.columns.learns and not recipe.columns.fitted:
+        train = parts[recipe.parts[0]]
+        profiles = recipe.profiles(train)
+        recipe = _fitted(recipe, recipe.states(profiles, recipe.near_quartiles(train, recipe.wanted_cells(profiles))))
+    return {part: recipe.finished(parts[part]) for part in recipe.parts}, _states(recipe)
+
+
+def in_files(rows: Rows, recipe: Recipe, files: FilesSpec) -> tuple[Job, dict[str, int], list[State]]:
+    """Write the finished rows, eagerly; returns the job, the rows of each split and the states. When it fails the folder is not there."""
+    offline.check_types(files, recipe.schema)
+    sources = rows.sources()
+    with (
+        queries.explained_errors(), queries.shared_folder(rows.spark) as shared,
+        offline.placed(files.location, recipe.parts, files.parts) as place,
+    ):
+        stream, finish = streamed(rows.spark, rows.plan, sources, choose(rows.plan, sources), shared)
+        known = recipe.random is None and (recipe.columns.fitted or not recipe.columns.learns)
+        if known and files.format == "parquet" and not files.coalesce:
+            writing = Written(stream.tables, AtOnce(finish, recipe), place.staging)
+            written: Sequence[Any] = stream.source.mapInArrow(writing, PLACES).collect()
+        else:
+            folder = shared or place.rows
+            kept = stream.source.mapInArrow(Written(stream.tables, Whole(finish, recipe), folder, "arrow"), PLACES).collect()
+            waiting = Waiting(rows.spark, tuple(sorted(file.path for file in kept)))
+            recipe = _learned(waiting, _cut(waiting, recipe))
+            written = _write(waiting, recipe, files, place.staging)
+        count = place.keep([file.path for file in written] if written and files.format == "parquet" else None)
+    held = Counter(dict.fromkeys(recipe.parts, 0))
+    for file in written:
+        held[file.part] += file.rows
+    return Job("create_training_data", {"rows": sum(held.values()), "files": count}), dict(held), _states(recipe)
+
+
+def _write(waiting: Waiting, recipe: Recipe, files: FilesSpec, folder: str) -> Sequence[Any]:
+    """Write the rows that wait; returns the files, or where Spark names none, one place for each split."""
+    if not waiting.paths:
+        return []
+    if files.format == "parquet" and not files.options:
+        return waiting.written(recipe, folder, files.coalesce).collect()
+    counts: Counter[str] = waiting.fold(_counted(recipe), _summed, [splits.HASH, SPLIT, *list(recipe.columns.inputs)[:1]])
+    for part in recipe.parts:
+        offline.save(waiting.frame(recipe, part, files.coalesce), files, f"{folder}/{part}")
+    return [_Place("", part, counts[part]) for part in recipe.parts]
+
+
+@dataclass(frozen=True)
+class _Place:
+    path: str
+    part: str
+    rows: int
+
+
+def _counted(recipe: Recipe) -> Any:
+    return lambda table: Counter({part: piece.num_rows for part, piece in recipe.divided(table)})
+
+
+def _summed(counts: Sequence[Counter[str]]) -> Counter[str]:
+    return sum(counts, Counter())
+
+
+# -- what must be known of all rows
+
+
+def _cut(waiting: Waiting, recipe: Recipe) -> Recipe:
+    """The recipe with the places where a random split ends its shares."""
+    random = recipe.random
+    if random is None or not waiting.paths:
+        return recipe
+    counts: npt.NDArray[np.int64] = waiting.fold(_cells, sum, [splits.HASH])
+    near = splits.cells_of_cuts(counts, random)
+    rows: pa.Table = waiting.fold(lambda table: _near(table, near), pa.concat_tables)
+    return replace(recipe, cuts=tuple(splits.cuts(rows, counts, random, list(recipe.identity))))
+
+
+def _cells(table: pa.Table) -> npt.NDArray[np.int64]:
+    return np.bincount(splits.cells(table.column(splits.HASH).to_numpy()), minlength=splits.CELLS)
+
+
+def _near(table: pa.Table, near: npt.NDArray[np.int64]) -> pa.Table:
+    return table.filter(pa.array(np.isin(splits.cells(table.column(splits.HASH).to_numpy()), near)))
+
+
+def _learned(waiting: Waiting, recipe: Recipe) -> Recipe:
+    """The recipe with what its transformations learn: one look at the rows that wait, a second one where quartiles are wanted."""
+    if not recipe.columns.learns or recipe.columns.fitted:
+        return recipe
+    train = recipe.parts[0]
+    needed = [splits.HASH, SPLIT, *(each.spec.features[0] for each in recipe.columns.transformations if each.learns)]
+
+    def rows(table: pa.Table) -> pa.Table:
+        return next(piece for part, piece in recipe.divided(table) if part == train)
+
+    profiles = waiting.fold(lambda table: recipe.profiles(rows(table)), merged, needed)
+    if profiles is None:
+        profiles = recipe.profiles(arrow.schema_of(recipe.columns.inputs).empty_table())
+    cells = recipe.wanted_cells(profiles)
+    near = waiting.fold(lambda table: recipe.near_quartiles(rows(table), cells), _joined, [*needed[:2], *cells]) if cells else {}
+    return _fitted(recipe, recipe.states(profiles, near))
+
+
+def _joined(parts: Sequence[Mapping[str, npt.NDArray[np.float64]]]) -> dict[str, npt.NDArray[np.float64]]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _fitted(recipe: Recipe, states: Sequence[State]) -> Recipe:
+    return replace(recipe, columns=recipe.columns.with_states(states))
+
+
+def _states(recipe: Recipe) -> list[State]:
+    return [each.state or {} for each in recipe.columns.transformations]
+
+
+# -- rows out
+
+
+def from_files(spark: SparkSession, recipe: Recipe, files: FilesSpec, dataframe_type: str) -> dict[str, Any]:
+    """The rows of each split, as Spark's DataFrames* or eagerly as pandas, both in canonical order."""
+    frames = {part: offline.load(spark, files, part, recipe.schema) for part in recipe.parts}
     if dataframe_type == "spark":
-        return compiled(spark, plan, sources, choice)
-    with _shared(spark) as folder:
-        return collect(compiled(spark, plan, sources, choice, folder), dataframe_type)
+        return {part: frame.orderBy(*(f"`{name}`" for name in recipe.identity)) for part, frame in frames.items()}
+    with queries.explained_errors():
+        tables = {part: frame.toArrow() for part, frame in frames.items()}
+    return {part: as_pandas(table.take(pa.array(splits.canonical(table, list(recipe.identity))))) for part, table in tables.items()}
 
 
-def write(
-    spark: SparkSession, plan: JoinPlan, location: Location, versions: Mapping[GroupRef, int], folder: str, strategy: str | None = None
-) -> Job:
-    """Write the rows of the plan, eagerly, as Parquet files of a new folder; when that fails the folder is not there."""
-    sources = rows_of(lambda: spark, plan, location, versions, {})
-    with _explained(), _shared(spark) as shared, placed(folder) as place:
-        choice = choose(plan, sources, strategy)
-        files = written(spark, plan, sources, choice, place.staging, shared)
-        if files is None:
-            compiled(spark, plan, sources, choice).write.mode("append").parquet(place.staging)
-        kept = place.keep(None if files is None else [file.path for file in files.collect()])
-    return Job("create_training_data", {"rows": kept.rows, "files": kept.files})
-
-
-@contextmanager
-def _shared(spark: SparkSession) -> Iterator[str | None]:
-    """A new folder that the driver and every worker see, for as long as the block runs; None on a cluster."""
-    if not (spark.sparkContext.master or "").startswith("local"):
-        yield None
-        return
-    place = spark.sparkContext.getConf().get("spark.local.dir", "") or ""
-    with TemporaryDirectory(prefix="spark_fs-", dir=place.split(",")[0] or None, ignore_cleanup_errors=True) as folder:
-        yield folder
-
-
-def explained(spark: Callable[[], SparkSession], plan: JoinPlan, location: Location, strategy: str | None) -> str:
-    """How the plan would be run now, in words; it takes no Spark."""
-    sources = rows_of(spark, plan, location, {}, {})
-    return explain(plan, choose(plan, sources, strategy))
-
-
-def rows_of(
-    spark: Callable[[], SparkSession], plan: JoinPlan, location: Location, versions: Mapping[GroupRef, int], frames: Frames
-) -> list[Source]:
-    """Where the rows of each node are; no session is made before one is read."""
-
-    def source(node: Node) -> Source:
-        if node.group.is_frame:
-            return Source(lambda: frames[node.group.ref])
-        path = location(node.group)
-        version = node.as_of if node.as_of is not None else versions.get(node.group.ref)
-        files = None if node.group.source else history.data_files(path, version)
-        every = plan.as_known and node.match != "spine"
-        return Source(lambda: rows.opened(spark(), node.group, path, version, every), files)
-
-    return [source(node) for node in plan.nodes]
-
-
-def current_versions(plan: JoinPlan, location: Location) -> dict[GroupRef, int]:
-    """The newest Delta version of each group of the plan that has no ``as_of``; external groups have no versions."""
-    free = (node.group for node in plan.nodes if node.as_of is None and not node.group.source)
-    return {group.ref: history.current_version(location(group)) for group in free}
-
-
-def check_splits(splits: Mapping[str, Interval]) -> None:
-    """SettingsError unless each split follows the one before it without overlap."""
-    named = list(splits.items())
-    for (first, before), (second, after) in pairwise(named):
-        if before.overlaps(after):
-            raise SettingsError(
-                f"The {first} split {before} and the {second} split {after} overlap: a row would be in both. "
-                f"Let {second} start at or after the end of {first}."
-            )
-
-
-def collect(frame: DataFrame, dataframe_type: str) -> Frame:
-    """The frame as it is, or eagerly as pandas (times as UTC instants)."""
+def batch(rows: Rows, recipe: Recipe, columns: Sequence[str], dataframe_type: str) -> Any:
+    """Rows to predict for: finished, these columns of them, eagerly as pandas in canonical order or as Spark's DataFrame*."""
+    sources = rows.sources()
+    choice = choose(rows.plan, sources)
     if dataframe_type == "spark":
-        return frame
-    if dataframe_type == "pandas":
-        with _explained():
-            return _to_pandas(frame)
-    raise SettingsError(f"dataframe_type {dataframe_type!r} is not known: use 'spark' or 'pandas'.")
+        stream, finish = streamed(rows.spark, rows.plan, sources, choice)
+        found = finished_frame(stream.source, stream.tables, AtOnce(finish, recipe), recipe.schema)
+        return found.select(*(f"`{name}`" for name in columns))
+    if dataframe_type != "pandas":
+        raise SettingsError(f"dataframe_type {dataframe_type!r} is not known: use 'spark' or 'pandas'.")
+    tables, _ = in_memory(rows, recipe)
+    return as_pandas(tables[recipe.parts[0]].select(list(columns)))
 
 
-def split_up(rows: Frame, splits: Iterable[str]) -> list[Frame]:
-    """The rows of each split."""
-    if isinstance(rows, pd.DataFrame):
-        return [rows[rows[SPLIT] == name].drop(columns=SPLIT).reset_index(drop=True) for name in splits]
-    return [rows.filter(F.col(SPLIT) == name).drop(SPLIT) for name in splits]
+def as_pandas(table: pa.Table) -> pd.DataFrame:
+    """As pandas: times are UTC instants; a bigint with nulls is Int64."""
+    return queries.to_pandas(table)
 
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Say what went wrong in one line."""
-    try:
-        yield
-    except (PySparkException, Py4JJavaError) as error:
-        raise SparkFSError(f"The rows could not be read: {reason(error)}") from error
+def keep_spine(frame: DataFrame, folder: str) -> None:
+    """Write the rows of a spine, eagerly, so that the training dataset can be made again."""
+    with queries.explained_errors():
+        frame.write.parquet(folder)
 
 
-def _to_pandas(frame: DataFrame) -> pd.DataFrame:
-    """As pandas: times are UTC instants, in nanoseconds where these reach; a bigint with nulls is Int64, since a float would round."""
-    table: pa.Table = frame.toArrow()
-    options: dict[str, Any] = {"date_as_object": True, "maps_as_pydicts": "strict"}
-    exact = {f.name: table.column(f.name) for f in table.schema if pa.types.is_int64(f.type) and table.column(f.name).null_count}
-    found: pd.DataFrame
-    try:
-        found = table.to_pandas(coerce_temporal_nanoseconds=True, **options)
-    except pa.ArrowInvalid:  # a time before 1677 or after 2262
-        found = table.to_pandas(**options)
-    for name, column in exact.items():
-        found[name] = column.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-    return found
+def kept_spine(spark: SparkSession, folder: str) -> DataFrame:
+    """The rows of a spine that was kept*."""
+    return spark.read.parquet(folder)
+
+
+def remove(folder: str) -> None:
+    """Remove a folder of files."""
+    offline.remove(folder)

@@ -1,31 +1,90 @@
-"""Folders of Parquet files that are written by many tasks and appear whole or not at all."""
+"""Folders of files that are written by many tasks and appear whole or not at all, and the formats that training data is written in."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from dataclasses import dataclass, field
 from uuid import uuid4
 
-import pyarrow.parquet as pq
+from py4j.protocol import Py4JJavaError
 from pyarrow import fs
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
-from spark_fs.errors import SettingsError
+from spark_fs.errors import SchemaError, SettingsError, SparkFSError
+from spark_fs.offline.delta import reason
 from spark_fs.offline.history import file_system
+from spark_fs.spec.datasets import FilesSpec
 
 
-class Kept(NamedTuple):
-    """How much is in a folder."""
+@dataclass(frozen=True)
+class FileFormat:
+    """How Spark writes and reads a format, so that every value comes back as it was.
 
-    files: int
-    rows: int
+    options: of both directions. typed: whether the reader is told the columns' types. refused: the types that it cannot hold.
+    """
+
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    reading: Mapping[str, str] = field(default_factory=dict)
+    typed: bool = True
+    refused: tuple[str, ...] = ()
+
+
+_TIMES = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
+_CSV = {
+    "header": "true", "escape": '"', "ignoreLeadingWhiteSpace": "false", "ignoreTrailingWhiteSpace": "false", **_TIMES,
+}
+_FLAT = ("array", "map", "struct", "binary")
+FORMATS = {
+    "parquet": FileFormat("parquet"),
+    "csv": FileFormat("csv", _CSV, {"multiLine": "true"}, refused=_FLAT),
+    "tsv": FileFormat("csv", {**_CSV, "sep": "\t"}, {"multiLine": "true"}, refused=_FLAT),
+    "json": FileFormat("json", _TIMES),
+    "orc": FileFormat("orc"),
+    "avro": FileFormat("avro", typed=False),
+    "delta": FileFormat("delta", typed=False),
+}
+
+
+def check_types(files: FilesSpec, types: Mapping[str, str]) -> None:
+    """SchemaError for a column that the format cannot hold."""
+    for name, type_ in types.items():
+        if type_.startswith(FORMATS[files.format].refused):
+            raise SchemaError(
+                f"Column {name!r} is {type_}, which {files.format} cannot hold: write json, parquet, orc, avro or delta, or leave it out."
+            )
+
+
+def save(frame: DataFrame, files: FilesSpec, folder: str) -> None:
+    """Write the rows, eagerly, into a folder."""
+    form = FORMATS[files.format]
+    writer = frame.write.format(form.name).mode("append").options(**{**form.options, **files.options})
+    try:
+        writer.save(folder)
+    except (PySparkException, Py4JJavaError) as error:
+        raise SparkFSError(f"The training data could not be written as {files.format} to {files.location}: {reason(error)}") from error
+
+
+def load(spark: SparkSession, files: FilesSpec, part: str, types: Mapping[str, str]) -> DataFrame:
+    """The rows of one split*, with these columns and types."""
+    form = FORMATS[files.format]
+    folder = f"{files.location}/{part}" if files.parts else files.location
+    reader = spark.read.format(form.name).options(**{**form.options, **form.reading, **files.options})
+    if form.typed:
+        return reader.schema(", ".join(f"`{name}` {type_}" for name, type_ in types.items())).load(folder)
+    return reader.load(folder).select(*(F.col(f"`{name}`").cast(type_).alias(name) for name, type_ in types.items()))
 
 
 class Placed:
-    """A folder in the making: what tasks write into ``staging`` and ``keep`` moves is in it, and nothing else."""
+    """A folder in the making: what is in ``staging``, in a folder for each part, and ``keep`` moves is in it, and nothing else."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, parts: Sequence[str], split: bool) -> None:
         self._system, self._folder = file_system(path)
         self._mark = f"_staging-{uuid4().hex}"
+        self._parts, self._split = parts, split
         self.staging = f"{path}/{self._mark}"
+        self.rows = f"{self.staging}/_rows"  # for rows that wait
 
     @property
     def in_use(self) -> bool:
@@ -34,17 +93,27 @@ class Placed:
 
     def begin(self) -> None:
         """Make the staging folder."""
-        self._system.create_dir(f"{self._folder}/{self._mark}")
+        for part in (*self._parts, "_rows"):
+            self._system.create_dir(f"{self._folder}/{self._mark}/{part}")
 
-    def keep(self, paths: Sequence[str] | None) -> Kept:
-        """Move these files of the staging folder into the folder; None: all Parquet files that are there."""
-        staged = f"{self._folder}/{self._mark}"
-        found = [file.base_name for file in self._system.get_file_info(fs.FileSelector(staged)) if file.base_name.endswith(".parquet")]
-        names = sorted(found if paths is None else (path.rpartition("/")[2] for path in paths))
-        rows = sum(pq.read_metadata(f"{staged}/{name}", filesystem=self._system).num_rows for name in names)
-        for number, name in enumerate(names):
-            self._system.move(f"{staged}/{name}", f"{self._folder}/{number:05}-{name}")
-        return Kept(len(names), rows)
+    def keep(self, written: Sequence[str] | None) -> int:
+        """Move the parts into the folder and say how many files of data they have; written: the files that belong to them, None: all."""
+        known = None if written is None else {path.rpartition("/")[2] for path in written}
+        kept = 0
+        for part in self._parts:
+            staged = f"{self._folder}/{self._mark}/{part}"
+            files = self._system.get_file_info(fs.FileSelector(staged))
+            for file in files:
+                if known is not None and file.base_name not in known:  # of a task that failed
+                    self._system.delete_file(file.path)
+                elif file.type == fs.FileType.File and not file.base_name.startswith(("_", ".")):
+                    kept += 1
+            if self._split:
+                self._system.move(staged, f"{self._folder}/{part}")
+                continue
+            for file in self._system.get_file_info(fs.FileSelector(staged)):
+                self._system.move(file.path, f"{self._folder}/{file.base_name}")
+        return kept
 
     def end(self, failed: bool) -> None:
         """Remove the staging folder with what is left in it; after a failure the whole folder."""
@@ -52,9 +121,9 @@ class Placed:
 
 
 @contextmanager
-def placed(path: str) -> Iterator[Placed]:
+def placed(path: str, parts: Sequence[str], split: bool) -> Iterator[Placed]:
     """A folder that is empty or not there yet, else SettingsError; when the block fails, it is removed again."""
-    place = Placed(path)
+    place = Placed(path, parts, split)
     if place.in_use:
         raise SettingsError(f"location {path} holds files already: name a folder that is empty or not there yet.")
     place.begin()
@@ -64,3 +133,10 @@ def placed(path: str) -> Iterator[Placed]:
         place.end(failed=True)
         raise
     place.end(failed=False)
+
+
+def remove(path: str) -> None:
+    """Remove a folder with all that is in it; one that is not there is no error."""
+    system, folder = file_system(path)
+    if system.get_file_info(folder).type != fs.FileType.NotFound:
+        system.delete_dir(folder)

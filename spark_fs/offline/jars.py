@@ -1,7 +1,8 @@
-"""Delta's two jars and a JDBC driver: resolved once from Maven by Spark's own resolver, then taken from a cache.
+"""Delta's two jars, Avro's and a JDBC driver: resolved once from Maven by Spark's own resolver, then taken from a cache.
 
 The wheel of delta-spark holds no jars. Of the thirty-two that resolve with it, these two are enough; the others
-are in Spark already or serve features that are not used. The driver reads MySQL and MariaDB for external feature groups.
+are in Spark already or serve features that are not used. Spark's Avro is a jar of its own, for training data in that format. The driver
+reads MySQL and MariaDB for external feature groups.
 """
 
 import os
@@ -18,6 +19,7 @@ from spark_fs.offline.java import require_java
 
 _ARTIFACTS = ("delta-spark_4.2_2.13", "delta-storage")
 _OTHERS = "org.*:*,com.*:*,net.*:*,jakarta.*:*,javax.*:*,io.unitycatalog:*,io.delta:delta-kernel*"
+_AVRO, _AVROS_OTHERS = "spark-avro_2.13", "org.tukaani:*,org.slf4j:*,org.scala-lang:*,org.apache.spark:spark-tags_2.13"
 _DRIVER, _DRIVER_VERSION = "mariadb-java-client", "3.5.11"
 _DRIVERS_OTHERS = "com.*:*,net.*:*,org.slf4j:*,org.checkerframework:*,software.*:*"
 
@@ -30,16 +32,19 @@ def cache_folder() -> Path:
 
 
 def needed_jars() -> list[Path]:
-    """Paths of Delta's jars and the JDBC driver, resolved from Maven the first time; SetupError when they cannot be had."""
+    """Paths of Delta's jars, Avro's and the JDBC driver, resolved from Maven the first time; SetupError when they cannot be had."""
     delta = version("delta-spark")
     folder = cache_folder()
     jars = [folder / f"io.delta_{name}-{delta}.jar" for name in _ARTIFACTS]
     if not all(jar.exists() for jar in jars):
         _resolve(f"io.delta:{_ARTIFACTS[0]}:{delta}", jars, _OTHERS)
+    avro = folder / f"org.apache.spark_{_AVRO}-{pyspark.__version__}.jar"
+    if not avro.exists():
+        _resolve(f"org.apache.spark:{_AVRO}:{pyspark.__version__}", [avro], _AVROS_OTHERS)
     driver = folder / f"org.mariadb.jdbc_{_DRIVER}-{_DRIVER_VERSION}.jar"
     if not driver.exists():
         _resolve(f"org.mariadb.jdbc:{_DRIVER}:{_DRIVER_VERSION}", [driver], _DRIVERS_OTHERS)
-    return [*jars, driver]
+    return [*jars, avro, driver]
 
 
 def _resolve(package: str, jars: list[Path], others: str) -> None:

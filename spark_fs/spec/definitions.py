@@ -1,15 +1,14 @@
-"""Feature groups, feature views and training datasets, as values."""
+"""Feature groups and feature views, as values."""
 
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
 from typing import Any, Self
 
 from spark_fs.errors import InvalidNameError, NotFoundError, SchemaError, SettingsError
 from spark_fs.spec.query import GroupRef, QuerySpec
-from spark_fs.times import Interval
+from spark_fs.spec.transformations import TransformationSpec
 from spark_fs.types import EVENT_TIME_TYPES
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -219,13 +218,20 @@ class GroupSpec:
 
 @dataclass(frozen=True)
 class ViewSpec:
-    """A feature view: a query and the columns of it that are labels."""
+    """A feature view: a query, the columns of it that are labels, and what is done to the others.
+
+    training_helpers, inference_helpers: columns that no model sees, handed out beside training data, beside batches and vectors.
+    """
 
     name: str
     version: int
     query: QuerySpec
     labels: tuple[str, ...] = ()
     description: str = ""
+    transformations: tuple[TransformationSpec, ...] = ()
+    training_helpers: tuple[str, ...] = ()
+    inference_helpers: tuple[str, ...] = ()
+    tags: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_name("Feature view", self.name)
@@ -236,45 +242,11 @@ class ViewSpec:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
-        return asdict(self) | {"query": self.query.to_json()}
+        return asdict(self) | {"query": self.query.to_json(), "transformations": [each.to_json() for each in self.transformations]}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """From what ``to_json`` gave."""
-        return cls(**data | {"query": QuerySpec.from_json(data["query"]), "labels": tuple(data["labels"])})
-
-
-@dataclass(frozen=True)
-class TrainingDatasetSpec:
-    """What makes one training dataset again: the splits' bounds and the Delta version of each group read.
-
-    files: the folder that holds it as Parquet files; None for one that was read into memory.
-    """
-
-    version: int
-    splits: dict[str, Interval]
-    group_versions: dict[GroupRef, int]
-    description: str = ""
-    created_at: datetime | None = field(default=None, compare=False)
-    files: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON, without the version and the time of creation, which the catalog keeps beside it."""
-        return {
-            "splits": {name: interval.to_json() for name, interval in self.splits.items()},
-            "group_versions": [[ref.name, ref.version, delta] for ref, delta in self.group_versions.items()],
-            "description": self.description,
-            "files": self.files,
-        }
-
-    @classmethod
-    def from_json(cls, version: int, created_at: datetime, data: dict[str, Any]) -> Self:
-        """From what ``to_json`` gave."""
-        return cls(
-            version=version,
-            splits={name: Interval.of(*bounds) for name, bounds in data["splits"].items()},
-            group_versions={GroupRef(name, number): delta for name, number, delta in data["group_versions"]},
-            description=data["description"],
-            created_at=created_at,
-            files=data.get("files"),
-        )
+        lists = {name: tuple(data.get(name, ())) for name in ("labels", "training_helpers", "inference_helpers")}
+        transformations = tuple(map(TransformationSpec.from_json, data.get("transformations", ())))
+        return cls(**data | lists | {"query": QuerySpec.from_json(data["query"]), "transformations": transformations})

@@ -69,6 +69,13 @@ def comparisons(condition: Condition) -> Iterator[Comparison]:
             yield from comparisons(part)
 
 
+def moved(condition: Condition, before: GroupRef, now: GroupRef) -> Condition:
+    """The condition with the columns of one group taken from another."""
+    if isinstance(condition, Comparison):
+        return replace(condition, group=now) if condition.group == before else condition
+    return replace(condition, parts=tuple(moved(part, before, now) for part in condition.parts))
+
+
 def both(first: Condition | None, second: Condition) -> Condition:
     """The one and the other."""
     return second if first is None else Combination("and", (first, second))
@@ -139,6 +146,16 @@ class QuerySpec:
         """A copy in which every group without an ``as_of`` has the one that ``version_of`` gives; None: what has no versions."""
         joins = tuple(replace(join, query=join.query.at(version_of)) for join in self.joins)
         return replace(self, joins=joins, as_of=version_of(self.group) if self.as_of is None else self.as_of)
+
+    def begun_with(self, group: GroupRef, columns: tuple[str, ...]) -> Self:
+        """A copy with another group, and these columns of it, in the place of the leftmost one."""
+
+        def there(condition: Condition | None) -> Condition | None:
+            return condition and moved(condition, self.group, group)
+
+        return replace(
+            self, group=group, columns=columns, explicit=True, as_of=None, where=there(self.where), having=there(self.having)
+        )
 
     def groups(self) -> Iterator[GroupRef]:
         """Every group read, the leftmost first; one joined twice comes twice."""

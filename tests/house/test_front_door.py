@@ -9,13 +9,19 @@ import pandas as pd
 import pytest
 
 import spark_fs
+from spark_fs.api.described import Described
 from spark_fs.api.external import ExternalFeatureGroup
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.group import Group
+from spark_fs.api.model import Flavour, Model
+from spark_fs.api.models import ModelRegistry, Run
 from spark_fs.api.project import FeatureStore, Project
 from spark_fs.api.query import Feature, Filter, Query
+from spark_fs.api.scoring import Scoring
 from spark_fs.api.spine import Spine
+from spark_fs.api.training_data import TrainingData
+from spark_fs.api.transformations import TransformationFunction, Transformations
 
 # The parameters of every public method, in their order: callers pass them by place.
 SIGNATURES = {
@@ -32,8 +38,17 @@ SIGNATURES = {
     FeatureStore.get_feature_group: "name version",
     FeatureStore.get_feature_groups: "name",
     FeatureStore.create_spine: "df primary_key event_time",
-    FeatureStore.create_feature_view: "name query version description labels",
-    FeatureStore.get_or_create_feature_view: "name query version description labels",
+    FeatureStore.create_feature_view:
+        "name query version description labels transformation_functions inference_helper_columns training_helper_columns label",
+    FeatureStore.get_or_create_feature_view:
+        "name query version description labels transformation_functions inference_helper_columns training_helper_columns label",
+    Transformations.create_transformation_function: "transformation_function version",
+    Transformations.get_transformation_function: "name version",
+    Transformations.get_transformation_functions: "",
+    TransformationFunction.alias: "names",
+    TransformationFunction.attached: "feature",
+    TransformationFunction.run: "values",
+    TransformationFunction.save: "",
     FeatureStore.get_feature_view: "name version",
     FeatureStore.get_feature_views: "name",
     Group.read: "dataframe_type",
@@ -41,12 +56,12 @@ SIGNATURES = {
     Group.select_features: "",
     Group.select: "features",
     Group.select_except: "features",
-    Group.update_description: "description",
     Group.update_feature_description: "feature_name description",
-    Group.add_tag: "name value",
-    Group.get_tag: "name",
-    Group.get_tags: "",
-    Group.delete_tag: "name",
+    Described.update_description: "description",
+    Described.add_tag: "name value",
+    Described.get_tag: "name",
+    Described.get_tags: "",
+    Described.delete_tag: "name",
     Group.get_parent_feature_groups: "",
     Group.get_generated_feature_views: "",
     FeatureGroup.insert: "df operation write_options validation_options",
@@ -79,21 +94,64 @@ SIGNATURES = {
     Query.explain: "strategy",
     Query.plan: "",
     FeatureView.check: "",
-    FeatureView.train_test_split:
-        "train_start train_end test_start test_end description primary_key event_time dataframe_type",
-    FeatureView.create_training_data: "start_time end_time description location",
-    FeatureView.get_training_data: "version primary_key event_time dataframe_type",
-    FeatureView.get_training_datasets: "",
-    FeatureView.init_serving: "training_dataset_version",
-    FeatureView.get_feature_vector: "entry passed_features return_type allow_missing",
-    FeatureView.get_feature_vectors: "entry passed_features return_type allow_missing",
+    FeatureView.training_columns: "training_dataset_version",
+    FeatureView.get_parent_feature_groups: "",
+    FeatureView.get_models: "training_dataset_version",
+    FeatureView.delete: "force",
+    TrainingData.training_data: "start_time end_time description options",
+    TrainingData.train_test_split:
+        "test_ratio train_start train_end test_start test_end seed description test_size options",
+    TrainingData.train_validation_test_split:
+        "validation_ratio test_ratio train_start train_end validation_start validation_end test_start test_end seed description "
+        "validation_size test_size options",
+    TrainingData.create_training_data: "start_time end_time description options",
+    TrainingData.create_train_test_split:
+        "test_ratio train_start train_end test_start test_end seed description test_size options",
+    TrainingData.create_train_validation_test_split:
+        "validation_ratio test_ratio train_start train_end validation_start validation_end test_start test_end seed description "
+        "validation_size test_size options",
+    TrainingData.get_training_data: "training_dataset_version options",
+    TrainingData.get_train_test_split: "training_dataset_version options",
+    TrainingData.get_train_validation_test_split: "training_dataset_version options",
+    TrainingData.get_training_datasets: "",
+    TrainingData.recreate_training_dataset: "training_dataset_version",
+    TrainingData.delete_training_dataset: "training_dataset_version force",
+    Scoring.init_batch_scoring: "training_dataset_version",
+    Scoring.get_batch_data:
+        "start_time end_time primary_key event_time inference_helper_columns dataframe_type spine_df max_feature_age",
+    Scoring.init_serving: "training_dataset_version training_data_version",
+    Scoring.get_feature_vector: "entry passed_features return_type allow_missing keys request_parameters",
+    Scoring.get_feature_vectors: "entry passed_features return_type allow_missing keys request_parameters",
+    Scoring.get_inference_helper: "entry return_type allow_missing",
+    Project.get_model_registry: "",
+    Flavour.create_model:
+        "name version metrics model_schema input_example description feature_view training_dataset_version",
+    Model.save: "model_dir",
+    Model.download: "",
+    Model.delete: "",
+    Model.get_feature_view: "",
+    ModelRegistry.get_model: "name version",
+    ModelRegistry.get_models: "name",
+    ModelRegistry.get_best_model: "name metric direction",
+    ModelRegistry.track: "experiment params",
+    ModelRegistry.save: "model model_dir",
+    ModelRegistry.download: "model",
+    ModelRegistry.delete: "model",
+    ModelRegistry.view_of: "model",
+    Run.log_params: "params",
+    Run.log_metrics: "metrics step",
+    Run.log_file: "path",
+    spark_fs.udf: "return_type mode drop",
     Spine.select_all: "",
     Spine.select: "features",
     Feature.isin: "values",
     Feature.like: "pattern",
     Feature.is_null: "",
 }
-PUBLIC = (Project, FeatureStore, Group, FeatureGroup, ExternalFeatureGroup, FeatureView, Query, Spine, Feature, Filter)
+PUBLIC = (
+    Project, FeatureStore, Transformations, TransformationFunction, Described, Group, FeatureGroup, ExternalFeatureGroup, FeatureView,
+    TrainingData, Scoring, Query, Spine, Feature, Filter, Flavour, Model, ModelRegistry, Run,
+)
 
 
 def test_all_names_what_the_package_offers() -> None:
@@ -111,7 +169,7 @@ def test_every_public_method_is_in_the_table() -> None:
     found = {
         value for kind in PUBLIC for name, value in vars(kind).items() if inspect.isfunction(value) and not name.startswith("_")
     }
-    assert found == set(SIGNATURES) - {spark_fs.login}
+    assert found == set(SIGNATURES) - {spark_fs.login, spark_fs.udf}
 
 
 def in_a_new_process(code: str, *arguments: str) -> str:

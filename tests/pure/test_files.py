@@ -1,5 +1,6 @@
 """Folders of files appear whole or not at all; and the Arrow types are those that Spark takes."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from spark_fs.engine import arrow, scan
+from spark_fs import arrow
+from spark_fs.engine import scan
 from spark_fs.errors import SchemaError, SettingsError
-from spark_fs.offline.files import placed
+from spark_fs.offline.files import Placed, placed
 from spark_fs.offline.history import FileFacts
 from spark_fs.spec.query import Combination, Comparison, Condition, GroupRef
 
@@ -22,19 +24,31 @@ def written(folder: str, name: str, rows: int) -> str:
     return f"{folder}/{name}.parquet"
 
 
+def place_of(path: Path, parts: tuple[str, ...] = ("train",)) -> AbstractContextManager[Placed]:
+    return placed(str(path), parts, len(parts) > 1)
+
+
 def test_what_a_failed_or_repeated_task_wrote_is_not_there(tmp_path: Path) -> None:
-    with placed(str(tmp_path / "out")) as place:
-        good = [written(place.staging, "one", 3), written(place.staging, "two", 4)]
-        written(place.staging, "of_a_task_that_was_tried_again", 3)
-        assert place.keep(good) == (2, 7)
+    with place_of(tmp_path / "out") as place:
+        good = [written(f"{place.staging}/train", "one", 3), written(f"{place.staging}/train", "two", 4)]
+        written(f"{place.staging}/train", "of_a_task_that_was_tried_again", 3)
+        assert place.keep(good) == 2
     assert [path.suffix for path in sorted((tmp_path / "out").iterdir())] == [".parquet", ".parquet"]
     assert pq.read_table(tmp_path / "out").num_rows == 7
 
 
+def test_each_split_has_a_folder(tmp_path: Path) -> None:
+    with place_of(tmp_path / "out", ("train", "test")) as place:
+        written(f"{place.staging}/train", "one", 3)
+        assert place.keep(None) == 1
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["test", "train"]
+    assert pq.read_table(tmp_path / "out" / "train").num_rows == 3
+
+
 def test_after_a_failure_there_is_no_folder(tmp_path: Path) -> None:
     def fails() -> None:
-        with placed(str(tmp_path / "out")) as place:
-            place.keep([written(place.staging, "one", 3)])
+        with place_of(tmp_path / "out") as place:
+            place.keep([written(f"{place.staging}/train", "one", 3)])
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -44,7 +58,7 @@ def test_after_a_failure_there_is_no_folder(tmp_path: Path) -> None:
 
 def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("kept")
-    with pytest.raises(SettingsError, match=r"holds files already"), placed(str(tmp_path)):
+    with pytest.raises(SettingsError, match=r"holds files already"), place_of(tmp_path):
         pass
     assert (tmp_path / "mine").read_text() == "kept"
 

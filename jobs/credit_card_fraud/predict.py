@@ -1,0 +1,45 @@
+"""Predict for the transactions of the last 24 hours, and keep the predictions in a feature group.
+
+spark-submit jobs/credit_card_fraud/predict.py --until 2024-03-01T12:00:00
+"""
+
+import argparse
+import json
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from xgboost import XGBClassifier
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import spark_fs  # spark-submit puts this file's folder on the path, not jobs/
+from credit_card_fraud import groups
+from spark_fs.times import to_utc
+
+
+def main() -> None:
+    """Score a day of transactions with the newest model of a name."""
+    parser = argparse.ArgumentParser(description="Predict fraud for the last 24 hours.")
+    parser.add_argument("--model", default="cc_fraud")
+    parser.add_argument("--until", required=True, help="the end of the 24 hours, in UTC, not in them")
+    options = parser.parse_args()
+    project = spark_fs.login()
+    fs, until = project.get_feature_store(), to_utc(options.until)
+    saved = project.get_model_registry().get_model(options.model)
+    folder = Path(saved.download())
+    model = XGBClassifier()
+    model.load_model(folder / "model.json")
+    view = saved.get_feature_view()
+    view.init_batch_scoring(saved.training_dataset_version)
+    batch = view.get_batch_data(until - timedelta(hours=24), until, primary_key=True, event_time=True)
+    scores = model.predict_proba(batch.drop(columns=["cc_num", "datetime"]).astype(float))[:, 1]
+    alarm = scores >= json.loads((folder / "threshold.json").read_text())["threshold"]
+    found = batch[["cc_num", "datetime"]].assign(
+        probability=scores.astype(float), alarm=alarm, model=saved.name, model_version=saved.version
+    )
+    print(groups.predictions(fs).insert(found)[0], flush=True)
+    print(f"{len(found):,} transactions from {until - timedelta(hours=24):%Y-%m-%d %H:%M} on, {int(alarm.sum())} alarms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""One training dataset of a view: made, read again, made again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from spark_fs.api.columns import Columns
+from spark_fs.api.query import Query
+from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.spec.datasets import TrainingDatasetSpec
+
+if TYPE_CHECKING:
+    from spark_fs.api.spine import Spine
+    from spark_fs.api.stores import Stores
+    from spark_fs.engine.recipe import Recipe
+    from spark_fs.flows.jobs import Job
+    from spark_fs.flows.training import Rows
+    from spark_fs.spec.definitions import ViewSpec
+
+
+def columns_of(stores: Stores, view: ViewSpec, spine: Spine | None = None) -> Columns:
+    """The columns of a view, or of it with a DataFrame in the place of its leftmost group.
+
+    Raises NotFoundError for a column that the view takes from the leftmost group and that the frame lacks; a label may be absent.
+    """
+    if spine is None:
+        return Columns(view, Query(stores, view.query).plan().with_identity())
+    asked = view.query.begun_with(spine.spec.ref, tuple(spine.spec.types))
+    plan = Query(stores, asked, spine).plan().with_identity()
+    own = Columns(view, Query(stores, view.query).plan().with_identity())
+    for name in (*own.features, *view.training_helpers, *view.inference_helpers):
+        if name not in plan.schema:
+            raise NotFoundError.named(
+                "Column of spine_df", name, spine.spec.types, "The view takes it from its leftmost group: add it to the frame."
+            )
+    return Columns(view, plan, tuple(name for name in spine.spec.types if name not in own.plan.schema and name not in spine.spec.identity))
+
+
+def spine_of(stores: Stores, view: ViewSpec, frame: Any) -> Spine:
+    """A DataFrame in the place of the view's leftmost group, with those of its keys that it has."""
+    from spark_fs.api.spine import Spine
+    from spark_fs.offline import sources
+
+    plan = Query(stores, view.query).plan()
+    found = sources.to_spark(stores.spark, frame, {})
+    joined = [key.column for node in plan.nodes for key in node.left_keys if key.node == 0]
+    wanted = dict.fromkeys([*plan.spine.primary_key, *joined])
+    held = [name for name in wanted if name in found.columns and name != plan.spine.event_time]
+    for name in joined:
+        if name not in found.columns:
+            raise NotFoundError.named("Key column of spine_df", name, found.columns, "The view joins a group by it: add it to the frame.")
+    if not held:
+        raise NotFoundError.named("Key column of spine_df", next(iter(wanted)), found.columns, "Add the keys of the view's leftmost group.")
+    return Spine(stores, found, held, plan.spine.event_time)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A training dataset and what it is made of."""
+
+    stores: Stores
+    view: ViewSpec
+    spec: TrainingDatasetSpec
+    spine: Spine | None = None
+
+    @classmethod
+    def kept(cls, stores: Stores, view: ViewSpec, spec: TrainingDatasetSpec) -> Dataset:
+        """One that was made before, with the spine that was kept for it."""
+        if spec.spine is None:
+            return cls(stores, view, spec)
+        from spark_fs.flows import training
+
+        return cls(stores, view, spec, spine_of(stores, view, training.kept_spine(stores.spark, spec.spine)))
+
+    @cached_property
+    def columns(self) -> Columns:
+        """Its columns."""
+        return columns_of(self.stores, self.view, self.spine)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How joined rows become its rows."""
+        from spark_fs.engine.recipe import Recipe
+
+        columns, spec = self.columns, self.spec
+        transformer = columns.for_training(spec.states)
+        stay = [*self.view.training_helpers, *columns.carried, *columns.identity]
+        also = {name: columns.plan.schema[name] for name in dict.fromkeys(stay) if name not in transformer.columns}
+        dropped = tuple(columns.labels) if spec.null_labels == "drop" else ()
+        return Recipe(transformer, columns.identity, also, dropped, spec.parts, spec.random)
+
+    @property
+    def rows(self) -> Rows:
+        """Where its joined rows come from."""
+        from spark_fs.flows.training import Rows
+        from spark_fs.spec.query import moved
+
+        plan, spec, recipe = self.columns.plan, self.spec, self.recipe
+        more = spec.extra_filter
+        if more and self.spine:
+            more = moved(more, self.view.query.group, self.spine.spec.ref)
+        plan = plan.only({*recipe.columns.inputs, *recipe.also, *recipe.labels}).filtered(more).aged(spec.max_feature_age)
+        frames = {self.spine.spec.ref: self.spine.frame} if self.spine else {}
+        return Rows(
+            self.stores.spark, plan.split(spec.splits) if spec.splits else plan, self.stores.location, spec.group_versions, frames
+        )
+
+    # -- eagerly
+
+    def make(self) -> tuple[Dataset, Job, Mapping[str, Any] | None]:
+        """Make it, eagerly: as files where it has some, else in memory; returns it with what it learned, the job, and pandas frames."""
+        from spark_fs.flows import training
+        from spark_fs.flows.jobs import Job
+
+        rows, recipe, spec = self.rows, self.recipe, self.spec
+        if spec.files:
+            job, held, states = training.in_files(rows, recipe, spec.files)
+            return self._made(held, states), job, None
+        tables, states = training.in_memory(rows, recipe)
+        held = {part: table.num_rows for part, table in tables.items()}
+        frames = {part: training.as_pandas(table) for part, table in tables.items()}
+        return self._made(held, states), Job("training_data", {"rows": sum(held.values())}), frames
+
+    def _made(self, rows: Mapping[str, int], states: list[Any]) -> Dataset:
+        done = [{"function": each.function.name, "features": list(each.features), "state": dict(state)}
+                for each, state in zip(self.view.transformations, states, strict=True)]
+        return replace(self, spec=replace(self.spec, rows=dict(rows), transformations=tuple(done), state="finished"))
+
+    def frames(self, dataframe_type: str) -> Mapping[str, Any]:
+        """The rows of each split as they were: from its files, else joined again, eagerly, at the versions it was made of."""
+        from spark_fs.flows import training
+
+        if self.spec.files:
+            return training.from_files(self.stores.spark, self.recipe, self.spec.files, dataframe_type)
+        if dataframe_type == "spark":
+            raise SettingsError(
+                f"Training dataset {self.spec.version} of feature view {self.view} was read into memory as pandas: read it so, or make "
+                "one with "
+                "dataframe_type='spark' or as files."
+            )
+        return {part: training.as_pandas(table) for part, table in training.in_memory(self.rows, self.recipe)[0].items()}
+
+    def x_y(self, frame: Any, primary_key: bool, event_time: bool, training_helper_columns: bool) -> tuple[Any, Any]:
+        """The features and the labels of a split's rows."""
+        columns, spine = self.columns, self.columns.plan.spine
+        x = list(columns.training_columns(self.spec.states))
+        asked = [*(spine.primary_key if primary_key else ()), *((spine.event_time,) if event_time and spine.event_time else ())]
+        behind = [*columns.carried, *(self.view.training_helpers if training_helper_columns else ())]
+        wanted = [*(name for name in asked if name not in x), *x, *(name for name in behind if name not in x)]
+        return frame[wanted], frame[list(columns.labels)]

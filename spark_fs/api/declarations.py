@@ -1,0 +1,69 @@
+"""Definitions of groups and views from the arguments that declare them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from spark_fs.api.options import seconds
+from spark_fs.api.query import Feature, Query, declared
+from spark_fs.errors import AlreadyExistsError, QueryError, SettingsError
+
+if TYPE_CHECKING:
+    from spark_fs.api.group import Group
+    from spark_fs.spec.definitions import GroupSpec, ViewSpec
+
+
+def group_spec(
+    name: str, version: int, description: str, primary_key: Sequence[str], partition_key: Sequence[str], event_time: str | None,
+    online_enabled: bool, suite: Any, features: Sequence[Feature], ttl: timedelta | float | None, parents: Sequence[Group],
+    keep_corrections: bool = False,
+) -> GroupSpec:
+    """The definition of a group."""
+    from spark_fs.spec.definitions import GroupSpec
+    from spark_fs.spec.suites import suite_of
+
+    key, partition = listed("primary_key", primary_key), listed("partition_key", partition_key)
+    return GroupSpec(
+        name, version, description, key, partition, event_time, online_enabled, declared(features),
+        ttl_seconds=seconds("ttl", ttl), parents=tuple(parent.spec.ref for parent in parents),
+        expectation_suite=None if suite is None else suite_of(suite), keep_corrections=keep_corrections,
+    )
+
+
+def listed(argument: str, columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns of an argument; SettingsError for a text, which is no list."""
+    if isinstance(columns, str):
+        raise SettingsError(f"{argument}={columns!r} is a text: give a list of columns, as in {argument}=[{columns!r}].")
+    return tuple(columns)
+
+
+def view_spec(
+    name: str, version: int, query: Query, labels: Sequence[str], description: str,
+    transformations: Mapping[str, Any] | Sequence[Any] | None, inference_helpers: Sequence[str], training_helpers: Sequence[str],
+    label: str | None,
+) -> ViewSpec:
+    """The definition of a view."""
+    from spark_fs.api.transformations import attached
+    from spark_fs.spec.definitions import ViewSpec
+
+    if query.spine is not None:
+        raise QueryError(f"A spine is a DataFrame of this session, which feature view {name!r} cannot keep: begin with a feature group.")
+    if label is not None and labels:
+        raise SettingsError(f"Feature view {name!r} was given labels={list(labels)!r} and label={label!r}: give one of the two.")
+    helpers = listed("inference_helper_columns", inference_helpers), listed("training_helper_columns", training_helpers)
+    named = (label,) if label is not None else listed("labels", labels)
+    return ViewSpec(
+        name, version, query.spec, named, description, attached(transformations), inference_helpers=helpers[0], training_helpers=helpers[1]
+    )
+
+
+def check_same(what: str, found: object, wanted: object, fields: Sequence[str]) -> None:
+    """AlreadyExistsError, with each difference, unless these fields agree."""
+    pairs = {field: (getattr(found, field), getattr(wanted, field)) for field in fields}
+    changes = [f"{field} is {is_!r}, not {asked!r}" for field, (is_, asked) in pairs.items() if is_ != asked]
+    if changes:
+        raise AlreadyExistsError(
+            f"{what} exists already and was declared otherwise: {'; '.join(changes)}. Use the same arguments, or another version."
+        )

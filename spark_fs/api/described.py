@@ -1,0 +1,86 @@
+"""What users note of a definition: its description and tags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Generic, Self, TypeVar
+
+from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.spec.definitions import GroupSpec, ViewSpec
+
+Spec = TypeVar("Spec", GroupSpec, ViewSpec)
+
+
+class Described(Generic[Spec]):
+    """Something under a name and version that can be described and tagged."""
+
+    _spec: Spec
+
+    def _now(self) -> Spec:
+        """The definition as the catalog has it now."""
+        raise NotImplementedError
+
+    def _change(self, change: Callable[[Spec], Spec]) -> Self:
+        """Change the definition as the catalog has it now, not as this object remembers it."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        return self._spec.name
+
+    @property
+    def version(self) -> int:
+        """The version, from 1 up."""
+        return self._spec.version
+
+    @property
+    def description(self) -> str:
+        """What it is for."""
+        return self._spec.description
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, version={self.version})"
+
+    def update_description(self, description: str) -> Self:
+        """Replace the description, eagerly; returns the object."""
+        return self._change(lambda spec: replace(spec, description=description))
+
+    def add_tag(self, name: str, value: Any) -> None:
+        """Set a tag, eagerly: a name in lower snake case, and any value that JSON can hold."""
+        from spark_fs.spec.definitions import check_name
+
+        check_name("Tag", name)
+        _check_json(name, value)
+        self._change(lambda spec: replace(spec, tags={**spec.tags, name: value}))
+
+    def get_tag(self, name: str) -> Any:
+        """The value of a tag; NotFoundError with the nearest names when there is none."""
+        return _tag(self.get_tags(), name)
+
+    def get_tags(self) -> dict[str, Any]:
+        """The value of each tag."""
+        return dict(self._now().tags)
+
+    def delete_tag(self, name: str) -> None:
+        """Remove a tag, eagerly; NotFoundError with the nearest names when there is none."""
+        _tag(self.get_tags(), name)
+        self._change(lambda spec: replace(spec, tags={tag: value for tag, value in spec.tags.items() if tag != name}))
+
+
+def _tag(tags: Mapping[str, Any], name: str) -> Any:
+    if name not in tags:
+        raise NotFoundError.named("Tag", name, tags, "Ask for one that was added.")
+    return tags[name]
+
+
+def _check_json(name: str, value: Any) -> None:
+    import json
+
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(
+            f"Tag {name!r} has the value {value!r}, which JSON cannot hold ({error}): give texts, numbers, lists or dicts."
+        ) from None

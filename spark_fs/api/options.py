@@ -1,0 +1,82 @@
+"""What the methods that make and read training data may be asked beside their bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from spark_fs.errors import SettingsError, nearest
+
+if TYPE_CHECKING:
+    from spark_fs.api.query import Filter
+
+
+class Making(TypedDict, total=False):
+    """How rows are chosen.
+
+    extra_filter: a condition that the rows must meet beside the view's own. spine_df: a Spark or pandas DataFrame of keys and
+    event times that stands in for the leftmost group; its other columns are carried through. max_feature_age: how old (a timedelta,
+    or seconds) a joined row may be at the spine's event time. null_labels: "keep" or "drop" the rows in which a label is null.
+    statistics_config: kept with the training dataset.
+    """
+
+    extra_filter: Filter | None
+    spine_df: Any
+    max_feature_age: timedelta | float | None
+    null_labels: str
+    statistics_config: Any
+
+
+class Reading(TypedDict, total=False):
+    """How frames come.
+
+    primary_key, event_time: whether X begins with the spine's key and event time. training_helper_columns: whether these end X.
+    dataframe_type: "pandas" or "spark".
+    """
+
+    primary_key: bool
+    event_time: bool
+    training_helper_columns: bool
+    dataframe_type: str
+
+
+class Filing(TypedDict, total=False):
+    """How files are written.
+
+    data_format: "parquet", "csv", "tsv", "json", "orc", "avro" or "delta". write_options: ``{"wait_for_job": False}`` returns at
+    once; others go to Spark's writer. coalesce: one file for each split. location: a folder or URI that does not exist or is empty;
+    None: one in the warehouse.
+    """
+
+    data_format: str
+    write_options: Mapping[str, Any] | None
+    coalesce: bool
+    location: str | None
+
+
+class InMemory(Making, Reading):
+    """How rows are chosen and how frames come."""
+
+
+class AsFiles(Making, Filing):
+    """How rows are chosen and how files are written."""
+
+
+def checked(options: Mapping[str, Any], *kinds: type) -> None:
+    """SettingsError, with the nearest names, for an option that none of these knows."""
+    known = sorted(name for kind in kinds for name in kind.__annotations__)
+    for name in options:
+        if name not in known:
+            raise SettingsError(f"Option {name!r} does not exist{nearest(name, known)}")
+
+
+def seconds(argument: str, length: Any) -> int | None:
+    """A length of time in whole seconds, rounded up; SettingsError for what is none."""
+    import math
+
+    if length is None:
+        return None
+    if isinstance(length, bool) or not isinstance(length, timedelta | int | float):
+        raise SettingsError(f"{argument}={length!r} is not a length of time: give a timedelta, or seconds.")
+    return math.ceil(length.total_seconds() if isinstance(length, timedelta) else length)

@@ -1,0 +1,195 @@
+"""Rows to predict for: batches from the offline tables, vectors from the online store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from spark_fs.api.columns import Columns
+from spark_fs.api.datasets import columns_of, spine_of
+from spark_fs.api.options import seconds
+from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.times import Interval
+
+if TYPE_CHECKING:
+    from spark_fs.api.columns import States
+    from spark_fs.api.stores import Stores
+    from spark_fs.online.vectors import VectorReader
+    from spark_fs.spec.datasets import TrainingDatasetSpec
+    from spark_fs.spec.definitions import ViewSpec
+    from spark_fs.times import Instant
+    from spark_fs.transform.transformer import Row, Transformer
+
+Entry = Mapping[str, Any]
+
+
+class Scoring:
+    """The methods of a feature view that hand out what a model predicts for."""
+
+    _stores: Stores
+    _spec: ViewSpec
+    _batch: tuple[States | None] | None = None
+    _reader: VectorReader | None = None
+    _helpers: VectorReader | None = None
+    _row: Row
+    _transformer: Transformer
+
+    # -- batches
+
+    def init_batch_scoring(self, training_dataset_version: int | None = None) -> None:
+        """Take what the transformations learned of a training dataset version for ``get_batch_data``.
+
+        None: the only one there is, or none where nothing was learned. Raises NotFoundError for a version that does not exist.
+        """
+        self._batch = (self._learned(training_dataset_version),)
+
+    batch_init = init_batch_scoring
+
+    def get_batch_data(
+        self, start_time: Instant | None = None, end_time: Instant | None = None, primary_key: bool = False, event_time: bool = False,
+        inference_helper_columns: bool = False, dataframe_type: str = "pandas", spine_df: Any = None, max_feature_age: Any = None,
+    ) -> Any:
+        """The features of the spine's rows of start_time <= event time < end_time (UTC), transformed as in training; labels are not read.
+
+        primary_key, event_time: whether the spine's come first; inference_helper_columns: whether these come last. spine_df: a DataFrame of
+        keys and times in the place of the leftmost group, whose other columns are carried through. max_feature_age: how old (a timedelta or
+        seconds) a joined row may be. As pandas, eagerly, ordered by event time and key, or with ``dataframe_type="spark"`` as a
+        DataFrame*. Raises SettingsError where a transformation learned and ``init_batch_scoring`` was not told of which training dataset.
+        """
+        from spark_fs.engine.recipe import Recipe
+        from spark_fs.flows import training
+
+        if self._batch is None:
+            self.init_batch_scoring()
+        assert self._batch is not None
+        spine = None if spine_df is None else spine_of(self._stores, self._spec, spine_df)
+        columns = columns_of(self._stores, self._spec, spine)
+        transformer = columns.for_inference(self._batch[0])
+        keys = [*(columns.plan.spine.primary_key if primary_key else ())]
+        keys += [columns.plan.spine.event_time] if event_time and columns.plan.spine.event_time else []
+        behind = [*columns.carried, *(self._spec.inference_helpers if inference_helper_columns else ())]
+        beside = [name for name in dict.fromkeys([*keys, *behind, *columns.identity]) if name not in transformer.columns]
+        also = {name: columns.plan.schema[name] for name in beside}
+        recipe = Recipe(transformer, columns.identity, also)
+        plan = columns.plan.only({*transformer.inputs, *also}).aged(seconds("max_feature_age", max_feature_age))
+        if start_time is not None or end_time is not None:
+            plan = plan.split({"train": Interval.of(start_time, end_time)})
+        frames = {spine.spec.ref: spine.frame} if spine else {}
+        rows = training.Rows(self._stores.spark, plan, self._stores.location, {}, frames)
+        wanted = [*(name for name in keys if name not in transformer.columns), *transformer.columns]
+        return training.batch(rows, recipe, [*wanted, *(name for name in dict.fromkeys(behind) if name not in wanted)], dataframe_type)
+
+    batch_data = get_batch_data
+
+    # -- vectors
+
+    def init_serving(self, training_dataset_version: int | None = None, training_data_version: int | None = None) -> None:
+        """Prepare feature vectors, without Spark, transformed as for a training dataset version.
+
+        None: the only one there is, or none where nothing was learned. Raises NotFoundError for a version that does not exist.
+        """
+        from spark_fs.online.vectors import VectorReader
+
+        version = training_dataset_version if training_dataset_version is not None else training_data_version
+        columns = columns_of(self._stores, self._spec)
+        self._transformer = columns.for_inference(self._learned(version))
+        self._row = self._transformer.row()
+        outputs = {output.name: output for output in columns.plan.outputs}
+        self._reader = VectorReader(columns.plan, [outputs[name] for name in self._transformer.inputs], self._stores.online)
+        self._helpers = VectorReader(columns.plan, [outputs[name] for name in self._spec.inference_helpers], self._stores.online)
+
+    init = init_serving
+
+    def get_feature_vector(
+        self, entry: Entry | None = None, passed_features: Entry | None = None, return_type: str = "list", allow_missing: bool = False,
+        keys: Entry | None = None, request_parameters: Entry | None = None,
+    ) -> Any:
+        """The features of one entry in training-column order, transformed as in training, in one round trip to the online store.
+
+        entry (or keys): the key values by name: the leftmost group's primary key and the left side of each join; a key that
+        follows from a stored row may be left out. passed_features (or request_parameters): values that win over stored ones, before
+        they are transformed. return_type: "list", "numpy" or "pandas" (one row). Raises NotFoundError for a key without an online row
+        (nulls with ``allow_missing``), KeyValueError for a key that is absent or of another type.
+        """
+        passed = {**(passed_features or {}), **(request_parameters or {})}
+        found = self._vectors([_entry(entry, keys)], [passed], allow_missing)
+        return self._as(found, return_type, one=True)
+
+    def get_feature_vectors(
+        self, entry: Sequence[Entry] | None = None, passed_features: Sequence[Entry] | None = None, return_type: str = "list",
+        allow_missing: bool = False, keys: Sequence[Entry] | None = None, request_parameters: Sequence[Entry] | None = None,
+    ) -> Any:
+        """As many vectors as entries, in their order, in one round trip; see ``get_feature_vector``."""
+        entries = _entry(entry, keys)
+        given = [_each(one, len(entries)) for one in (passed_features, request_parameters)]
+        passed = [{**first, **second} for first, second in zip(*given, strict=True)]
+        return self._as(self._vectors(entries, passed, allow_missing), return_type, one=False)
+
+    def get_inference_helper(self, entry: Entry, return_type: str = "dict", allow_missing: bool = False) -> Any:
+        """The inference helper columns of one entry, by name, in one round trip; as a dict, or as "pandas" (one row)."""
+        self._ready()
+        assert self._helpers is not None
+        (found,) = self._helpers.read([entry], [{}], allow_missing)
+        values = dict(zip(self._helpers.names, found, strict=True))
+        if return_type == "dict":
+            return values
+        if return_type != "pandas":
+            raise SettingsError(f"return_type {return_type!r} is not known: use 'dict' or 'pandas'.")
+        import pandas as pd
+
+        return pd.DataFrame([values])
+
+    def _ready(self) -> None:
+        if self._reader is None:
+            self.init_serving()
+
+    def _vectors(self, entry: Sequence[Entry], passed: Sequence[Entry], missing: bool) -> list[list[Any]]:
+        self._ready()
+        assert self._reader is not None
+        return [self._row(values) for values in self._reader.read(entry, passed, missing)]
+
+    def _as(self, vectors: list[list[Any]], return_type: str, one: bool) -> Any:
+        if return_type == "list":
+            return vectors[0] if one else vectors
+        if return_type == "numpy":
+            import numpy as np
+
+            return np.array(vectors[0] if one else vectors)
+        if return_type == "pandas":
+            import pandas as pd
+
+            return pd.DataFrame(vectors, columns=list(self._transformer.columns))
+        raise SettingsError(f"return_type {return_type!r} is not known: use 'list', 'numpy' or 'pandas'.")
+
+    def _learned(self, version: int | None) -> States | None:
+        """What the transformations learned of a training dataset version."""
+        found: dict[int, TrainingDatasetSpec] = {
+            dataset.version: dataset for dataset in self._stores.catalog.training_datasets(self._spec) if dataset.state != "running"
+        }
+        if version is not None:
+            if version not in found:
+                raise NotFoundError.version("Training dataset of feature view", self._spec.name, version, list(found))
+            return found[version].states
+        if not Columns(self._spec, columns_of(self._stores, self._spec).plan).for_inference(None).learns:
+            return None
+        there = [dataset for dataset in found.values() if dataset.state == "finished"]
+        if len(there) != 1:
+            listed = ", ".join(str(dataset.version) for dataset in there) or "none yet"
+            raise SettingsError(
+                f"Transformations of feature view {self._spec} learn from training data, and which training dataset is not said (there "
+                "are: "
+                f"{listed}): name the one that the model was trained on, in init_serving or init_batch_scoring."
+            )
+        return there[0].states
+
+
+def _entry(entry: Any, keys: Any) -> Any:
+    if (entry is None) == (keys is None):
+        raise SettingsError("Give the keys of an entry as entry=..., or as keys=....")
+    return keys if entry is None else entry
+
+
+def _each(passed: Sequence[Entry] | None, entries: int) -> Sequence[Entry]:
+    if passed is not None and len(passed) != entries:
+        raise SettingsError(f"{entries} entries and {len(passed)} passed_features: give one mapping per entry.")
+    return passed if passed is not None else [{}] * entries

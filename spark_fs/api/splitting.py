@@ -1,0 +1,67 @@
+"""What the arguments of a split mean."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from spark_fs.errors import SettingsError
+from spark_fs.spec.datasets import FilesSpec, RandomSplit
+from spark_fs.times import Interval
+
+if TYPE_CHECKING:
+    from spark_fs.times import Instant
+
+def files_at(given: Mapping[str, Any], folder: str, parts: bool) -> FilesSpec:
+    """Where and how files are written: in this folder unless another was named."""
+    location = given.get("location") or folder
+    return FilesSpec(location, given.get("data_format", "parquet"), given.get("coalesce", False), given.get("options", {}), parts)
+
+
+def whole(start: Instant | None, end: Instant | None) -> dict[str, Interval]:
+    """The interval of training data that is not split."""
+    return {} if start is None and end is None else {"train": Interval.of(start, end)}
+
+
+def first(ratio: float | None, size: float | None) -> float | None:
+    """The ratio, under either of its two names."""
+    return size if ratio is None else ratio
+
+
+Pair = tuple["Instant | None", "Instant | None"]
+
+
+def two(ratio: float | None, train: Pair, test: Pair, seed: int | None) -> tuple[dict[str, Interval], RandomSplit | None]:
+    """A split in two: by a ratio, or by times."""
+    if ratio is not None:
+        return {}, _random({"test": ratio}, (*train, *test), seed)
+    if all(bound is None for bound in (*train, *test)):
+        raise SettingsError("How to split is not said: give test_ratio, or times such as train_end.")
+    return {"train": Interval.of(*train), "test": Interval.of(test[0] if test[0] is not None else train[1], test[1])}, None
+
+
+def three(
+    validation: float | None, test: float | None, times: tuple[Pair, Pair, Pair], seed: int | None
+) -> tuple[dict[str, Interval], RandomSplit | None]:
+    """A split in three: by ratios, or by times."""
+    bounds = [bound for pair in times for bound in pair]
+    if validation is not None or test is not None:
+        if validation is None or test is None:
+            raise SettingsError("A random split in three needs validation_ratio and test_ratio: give both.")
+        return {}, _random({"test": test, "validation": validation}, tuple(bounds), seed)
+    if all(bound is None for bound in bounds):
+        raise SettingsError(
+            "How to split is not said: give validation_ratio and test_ratio, or times such as train_end and validation_end."
+        )
+    train, middle, last = times
+    second = Interval.of(middle[0] if middle[0] is not None else train[1], middle[1])
+    third = Interval.of(last[0] if last[0] is not None else middle[1], last[1])
+    return {"train": Interval.of(*train), "validation": second, "test": third}, None
+
+
+def _random(shares: dict[str, float], times: tuple[Instant | None, ...], seed: int | None) -> RandomSplit:
+    if any(bound is not None for bound in times):
+        given = ", ".join(str(bound) for bound in times if bound is not None)
+        raise SettingsError(f"A split is either random or by time, and both a ratio and times ({given}) were given: leave one of them out.")
+    return RandomSplit(secrets.randbelow(1 << 31) if seed is None else seed, shares)

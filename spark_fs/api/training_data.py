@@ -1,0 +1,277 @@
+"""Training data of a feature view: in memory or as files, whole or split, each a training dataset that can be made again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Unpack
+
+from spark_fs.api.datasets import Dataset, columns_of, spine_of
+from spark_fs.api.options import AsFiles, Filing, InMemory, Making, Reading, checked, seconds
+from spark_fs.api.splitting import files_at, first, three, two, whole
+from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.spec.datasets import RandomSplit, TrainingDatasetSpec
+from spark_fs.times import Interval
+
+if TYPE_CHECKING:
+    from spark_fs.api.stores import Stores
+    from spark_fs.flows.jobs import Job, RunningJob
+    from spark_fs.spec.definitions import ViewSpec
+    from spark_fs.times import Instant
+
+Four = tuple[Any, Any, Any, Any]
+Six = tuple[Any, Any, Any, Any, Any, Any]
+Made = tuple[int, "Job | RunningJob"]
+Splits = Mapping[str, Interval]
+
+
+class TrainingData:
+    """The methods of a feature view that make and read training data.
+
+    Every one that makes some records a training dataset: the query, the Delta version of each group, the bounds and the seed, and what the
+    transformations learned of the train split. Read again, by its version, it is the same rows in the same order: by event time, then key.
+    Intervals are start <= event time < end, in UTC, of the spine's event time; older history of the joined groups still counts. Options are
+    those of ``spark_fs.api.options``. Frames are pandas'; with ``dataframe_type="spark"``, and where a group is external and has no
+    versions, the rows are kept as files too.
+    """
+
+    _stores: Stores
+    _spec: ViewSpec
+
+    # -- in memory
+
+    def training_data(
+        self, start_time: Instant | None = None, end_time: Instant | None = None, description: str = "", **options: Unpack[InMemory]
+    ) -> tuple[Any, Any]:
+        """The rows of an interval, eagerly, as ``(X, y)``. Raises SettingsError for an empty interval or an unknown option."""
+        checked(options, Making, Reading)
+        return self._in_memory(whole(start_time, end_time), None, description, dict(options))
+
+    def train_test_split(
+        self, test_ratio: float | None = None, train_start: Instant | None = None, train_end: Instant | None = None,
+        test_start: Instant | None = None, test_end: Instant | None = None, seed: int | None = None, description: str = "",
+        test_size: float | None = None, **options: Unpack[InMemory],
+    ) -> Four:
+        """Split at random by ``test_ratio``, or by event time, eagerly, into ``(X_train, X_test, y_train, y_test)``.
+
+        test_ratio: between 0 and 1; the test split takes round(rows x ratio) rows, those with the least hash of key, event time and seed
+        (None: a new seed, which is recorded). By time, ``test_start`` defaults to ``train_end``. Raises SettingsError for a ratio outside
+        (0, 1), for an empty interval, for splits that overlap, and for a ratio and times together.
+        """
+        checked(options, Making, Reading)
+        splits, random = two(first(test_ratio, test_size), (train_start, train_end), (test_start, test_end), seed)
+        return self._in_memory(splits, random, description, dict(options))
+
+    def train_validation_test_split(
+        self, validation_ratio: float | None = None, test_ratio: float | None = None, train_start: Instant | None = None,
+        train_end: Instant | None = None, validation_start: Instant | None = None, validation_end: Instant | None = None,
+        test_start: Instant | None = None, test_end: Instant | None = None, seed: int | None = None, description: str = "",
+        validation_size: float | None = None, test_size: float | None = None, **options: Unpack[InMemory],
+    ) -> Six:
+        """Split in three, eagerly, into ``(X_train, X_val, X_test, y_train, y_val, y_test)``; see ``train_test_split``."""
+        checked(options, Making, Reading)
+        times = (train_start, train_end), (validation_start, validation_end), (test_start, test_end)
+        splits, random = three(first(validation_ratio, validation_size), first(test_ratio, test_size), times, seed)
+        return self._in_memory(splits, random, description, dict(options))
+
+    # -- as files
+
+    def create_training_data(
+        self, start_time: Instant | None = None, end_time: Instant | None = None, description: str = "", **options: Unpack[AsFiles]
+    ) -> Made:
+        """Write the rows of an interval, with their features and labels, as files, eagerly; returns the version and the job.
+
+        The files also hold the spine's key and event time and the training helper columns. They appear whole or not at all. With
+        ``write_options={"wait_for_job": False}`` the job runs on beside the caller and has ``state``, ``wait()`` and ``error``. Raises
+        SettingsError for a location in use, SchemaError for a column that the format cannot hold.
+        """
+        checked(options, Making, Filing)
+        return self._asfiles(whole(start_time, end_time), None, description, dict(options))
+
+    def create_train_test_split(
+        self, test_ratio: float | None = None, train_start: Instant | None = None, train_end: Instant | None = None,
+        test_start: Instant | None = None, test_end: Instant | None = None, seed: int | None = None, description: str = "",
+        test_size: float | None = None, **options: Unpack[AsFiles],
+    ) -> Made:
+        """Write a train and a test split, each into a folder of its name; see ``train_test_split`` and ``create_training_data``."""
+        checked(options, Making, Filing)
+        splits, random = two(first(test_ratio, test_size), (train_start, train_end), (test_start, test_end), seed)
+        return self._asfiles(splits, random, description, dict(options))
+
+    def create_train_validation_test_split(
+        self, validation_ratio: float | None = None, test_ratio: float | None = None, train_start: Instant | None = None,
+        train_end: Instant | None = None, validation_start: Instant | None = None, validation_end: Instant | None = None,
+        test_start: Instant | None = None, test_end: Instant | None = None, seed: int | None = None, description: str = "",
+        validation_size: float | None = None, test_size: float | None = None, **options: Unpack[AsFiles],
+    ) -> Made:
+        """Write a train, a validation and a test split; see ``train_validation_test_split`` and ``create_training_data``."""
+        checked(options, Making, Filing)
+        times = (train_start, train_end), (validation_start, validation_end), (test_start, test_end)
+        splits, random = three(first(validation_ratio, validation_size), first(test_ratio, test_size), times, seed)
+        return self._asfiles(splits, random, description, dict(options))
+
+    # -- what was made
+
+    def get_training_data(self, training_dataset_version: int, **options: Unpack[Reading]) -> tuple[Any, Any]:
+        """A training dataset that was not split, as it was, as ``(X, y)``; in Spark's frames* where it has files.
+
+        Raises NotFoundError for a version that does not exist or was deleted, SettingsError for one that has splits.
+        """
+        return self._again(training_dataset_version, 1, dict(options))
+
+    def get_train_test_split(self, training_dataset_version: int, **options: Unpack[Reading]) -> Four:
+        """A training dataset of two splits, as it was; see ``get_training_data``."""
+        return self._again(training_dataset_version, 2, dict(options))
+
+    def get_train_validation_test_split(self, training_dataset_version: int, **options: Unpack[Reading]) -> Six:
+        """A training dataset of three splits, as it was; see ``get_training_data``."""
+        return self._again(training_dataset_version, 3, dict(options))
+
+    def get_training_datasets(self) -> list[TrainingDatasetSpec]:
+        """The training datasets that are there, the oldest first."""
+        return [dataset for dataset in self._stores.catalog.training_datasets(self._spec) if dataset.state == "finished"]
+
+    def recreate_training_dataset(self, training_dataset_version: int) -> Job:
+        """Make the files of a training dataset again, or one that was deleted, eagerly: the same rows, by what was recorded.
+
+        Raises SettingsError where that cannot be: an external group has no versions.
+        """
+        dataset = Dataset.kept(self._stores, self._spec, self._dataset(training_dataset_version, deleted=True))
+        outside = [node.group for node in dataset.columns.plan.nodes if node.group.source and not node.group.is_frame]
+        if outside:
+            raise SettingsError(
+                f"Training dataset {training_dataset_version} of {self!r} read external feature group {outside[0]}, whose rows of then "
+                "are not "
+                "to be had again: make a new one."
+            )
+        if dataset.spec.files:
+            from spark_fs.flows import training
+
+            training.remove(dataset.spec.files.location)
+        made, job, _ = dataset.make()
+        self._stores.catalog.save_training_dataset(self._spec, made.spec)
+        return job
+
+    def delete_training_dataset(self, training_dataset_version: int, force: bool = False) -> None:
+        """Delete a training dataset and its files, eagerly; what it was made of stays known, for ``recreate_training_dataset``.
+
+        Raises SettingsError while models were trained on it, unless forced.
+        """
+        spec = self._dataset(training_dataset_version)
+        models = [link for link in self._stores.catalog.models_of(self._spec) if link.training_dataset_version == spec.version]
+        if models and not force:
+            listed = ", ".join(f"{link.name!r} version {link.version}" for link in models)
+            raise SettingsError(
+                f"Training dataset {spec.version} of {self!r} is what model {listed} was trained on: delete these first, or say "
+                "force=True."
+            )
+        if spec.files:
+            from spark_fs.flows import training
+
+            training.remove(spec.files.location)
+        self._stores.catalog.save_training_dataset(self._spec, replace(spec, state="deleted"))
+
+    # -- the one way that all of them go
+
+    def _in_memory(self, splits: Splits, random: RandomSplit | None, description: str, options: dict[str, Any]) -> tuple[Any, ...]:
+        kind = options.pop("dataframe_type", "pandas")
+        if kind not in ("pandas", "spark"):
+            raise SettingsError(f"dataframe_type {kind!r} is not known: use 'spark' or 'pandas'.")
+        reading = {name: options.pop(name, False) for name in ("primary_key", "event_time", "training_helper_columns")}
+        plan = columns_of(self._stores, self._spec).plan
+        as_files = kind == "spark" or any(node.group.source for node in plan.nodes[(1 if options.get("spine_df") is not None else 0):])
+        dataset = self._reserved(splits, random, description, options, {} if as_files else None)
+        made, _, frames = self._run(dataset)
+        return _arranged(made, made.frames(kind) if frames is None else frames, reading)
+
+    def _asfiles(self, splits: Splits, random: RandomSplit | None, description: str, options: dict[str, Any]) -> Made:
+        files = {name: options.pop(name) for name in Filing.__annotations__ if name in options}
+        given = dict(files.pop("write_options", None) or {})
+        wait = given.pop("wait_for_job", True)
+        files["options"] = {name: str(value) for name, value in given.items()}
+        dataset = self._reserved(splits, random, description, options, files)
+        if wait:
+            return dataset.spec.version, self._run(dataset)[1]
+        from spark_fs.flows.jobs import RunningJob
+
+        return dataset.spec.version, RunningJob("create_training_data", lambda: self._run(dataset)[1])
+
+    def _reserved(
+        self, splits: Splits, random: RandomSplit | None, description: str, options: dict[str, Any], files: dict[str, Any] | None
+    ) -> Dataset:
+        """A training dataset about to be made, under a version of its own."""
+        from spark_fs.flows import queries, training
+
+        frame, more = options.get("spine_df"), options.get("extra_filter")
+        spine = None if frame is None else spine_of(self._stores, self._spec, frame)
+        plan = columns_of(self._stores, self._spec, spine).plan
+        versions = queries.current_versions(plan, self._stores.location)
+
+        def make(version: int) -> TrainingDatasetSpec:
+            folder = self._stores.training_folder(self._spec, version)
+            kept = None if files is None else files_at(files, folder, bool(random) or len(splits) > 1)
+            return TrainingDatasetSpec(
+                version, self._spec.query, splits, versions, description, random=random, extra_filter=more and more.condition,
+                max_feature_age=seconds("max_feature_age", options.get("max_feature_age")), null_labels=options.get("null_labels", "keep"),
+                spine=f"{folder}-spine" if spine else None, files=kept,
+                statistics_config=options.get("statistics_config"),
+            )
+
+        dataset = Dataset(self._stores, self._spec, make(0), spine)
+        _ = dataset.rows, dataset.recipe.schema  # what is wrong with them is said before anything is written
+        spec = self._stores.catalog.reserve_training_dataset(self._spec, make)
+        if spine is None or spec.spine is None:
+            return replace(dataset, spec=spec)
+        try:
+            training.keep_spine(spine.frame, spec.spine)
+        except BaseException:
+            self._stores.catalog.forget_training_dataset(self._spec, spec.version)
+            raise
+        return Dataset.kept(self._stores, self._spec, spec)
+
+    def _run(self, dataset: Dataset) -> tuple[Dataset, Job, Mapping[str, Any] | None]:
+        """Make a dataset that was reserved; when that fails nothing of it is left."""
+        catalog = self._stores.catalog
+        try:
+            made, job, frames = dataset.make()
+            catalog.save_training_dataset(self._spec, made.spec)
+        except BaseException:
+            catalog.forget_training_dataset(self._spec, dataset.spec.version)
+            if dataset.spec.spine:
+                from spark_fs.flows import training
+
+                training.remove(dataset.spec.spine)
+            raise
+        return made, job, frames
+
+    def _dataset(self, version: int, deleted: bool = False) -> TrainingDatasetSpec:
+        """A training dataset that is there; NotFoundError for one that is not, or not yet, or no more."""
+        found = {dataset.version: dataset for dataset in self._stores.catalog.training_datasets(self._spec)}
+        state = found[version].state if version in found else None
+        if state == "running":
+            raise NotFoundError(
+                f"Training dataset {version} of {self!r} is still being made: wait for its job, or make another if that was ended."
+            )
+        if state == "deleted" and not deleted:
+            raise NotFoundError(f"Training dataset {version} of {self!r} was deleted: recreate_training_dataset({version}) makes it again.")
+        if state is None:
+            there = [number for number, dataset in found.items() if dataset.state == "finished"]
+            raise NotFoundError.version("Training dataset of feature view", self._spec.name, version, there)
+        return found[version]
+
+    def _again(self, version: int, parts: int, options: dict[str, Any]) -> tuple[Any, ...]:
+        checked(options, Reading)
+        spec = self._dataset(version)
+        if len(spec.parts) != parts:
+            method = {1: "get_training_data", 2: "get_train_test_split", 3: "get_train_validation_test_split"}[len(spec.parts)]
+            raise SettingsError(f"Training dataset {version} of {self!r} has the splits {', '.join(spec.parts)}: read it with {method}.")
+        kind = options.pop("dataframe_type", "pandas")
+        reading = {name: options.get(name, False) for name in ("primary_key", "event_time", "training_helper_columns")}
+        dataset = Dataset.kept(self._stores, self._spec, spec)
+        return _arranged(dataset, dataset.frames(kind), reading)
+
+
+def _arranged(dataset: Dataset, frames: Mapping[str, Any], reading: Mapping[str, bool]) -> tuple[Any, ...]:
+    """Every X, then every y, in scikit-learn's order."""
+    pairs = [dataset.x_y(frames[part], **reading) for part in dataset.spec.parts]
+    return (*(x for x, _ in pairs), *(y for _, y in pairs))

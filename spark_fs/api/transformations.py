@@ -1,0 +1,151 @@
+"""Transformation functions as a user writes and attaches them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError
+from spark_fs.spec.transformations import FunctionSpec, TransformationSpec
+
+if TYPE_CHECKING:
+    from spark_fs.api.stores import Stores
+
+
+class TransformationFunction:
+    """A built-in or a user's function; called with the names of features it is attached to these, as in ``min_max_scaler("amount")``."""
+
+    def __init__(self, function: FunctionSpec, features: Sequence[str] | None = None, outputs: Sequence[str] = ()) -> None:
+        self.spec = function
+        self._features = None if features is None else tuple(features)
+        self._outputs = tuple(outputs)
+
+    def __repr__(self) -> str:
+        return f"TransformationFunction({self.name}({', '.join(self._features or self.spec.arguments)}))"
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        return self.spec.name
+
+    @property
+    def version(self) -> int:
+        """The version, from 1 up."""
+        return self.spec.version
+
+    def __call__(self, *features: str) -> TransformationFunction:
+        """The function attached to features, by their names in the query."""
+        for name in features:
+            if not isinstance(name, str):
+                raise SettingsError(
+                    f"Transformation {self.name!r} is attached to features by their names, and {name!r} is none: see run() to try it."
+                )
+        return TransformationFunction(self.spec, features, self._outputs)
+
+    def alias(self, *names: str) -> TransformationFunction:
+        """The same function with these names for its outputs."""
+        from spark_fs.spec.definitions import check_name
+
+        for name in names:
+            check_name("Output of a transformation", name)
+        return TransformationFunction(self.spec, self._features, names)
+
+    def run(self, *values: Any) -> Any:
+        """What the function of a user makes of values (mode "python") or Series ("pandas")."""
+        from spark_fs.transform.functions import compiled
+
+        if self.spec.mode == "builtin":
+            raise SettingsError(f"Transformation {self.name!r} has to learn from training data first: attach it to a feature view.")
+        return compiled(self.spec)(*values)
+
+    def save(self) -> Self:
+        """The function itself: ``create_transformation_function`` has saved it."""
+        return self
+
+    def attached(self, feature: str | None = None) -> TransformationSpec:
+        """To the features that it was called with, to this one, or to those that its arguments are named for."""
+        if feature is not None and self._features not in (None, (feature,)):
+            raise SettingsError(f"Transformation {self!r} stands under feature {feature!r}: name the feature in one of the two places.")
+        features = self._features or ((feature,) if feature is not None else self.spec.arguments)
+        return TransformationSpec(self.spec, features, self._outputs)
+
+
+def udf(return_type: Any, mode: str = "python", drop: Sequence[str] = ()) -> Callable[[Callable[..., Any]], TransformationFunction]:
+    """Decorate a function of features, to be attached to a feature view.
+
+    return_type: a Python type (float, int, str, bool, bytes, datetime, date, Decimal), a feature type as text, or a list of them
+    for several outputs. mode: "python", a value at a time, None for a null, a time as a UTC datetime; or "pandas", a Series at a
+    time, of whole numbers and booleans pandas' nullable types. drop: which arguments do not stay beside the outputs; that of a
+    function of one feature never does.
+
+    Its source is kept, with the modules and constants that it names, and the same text runs in training, batch and online. It must
+    give the same for a row whatever rows are beside it. Raises SettingsError for a function whose source cannot be kept,
+    SchemaError for a type.
+    """
+    from spark_fs.transform.functions import function_of
+
+    return lambda written: TransformationFunction(function_of(written, return_type, mode, drop))
+
+
+def attached(given: Mapping[str, Any] | Sequence[Any] | None) -> tuple[TransformationSpec, ...]:
+    """The transformations of a feature view, from a mapping of features to functions or a list of attached functions."""
+    pairs = list(given.items()) if isinstance(given, Mapping) else [(None, each) for each in given or ()]
+    for feature, each in pairs:
+        if not isinstance(each, TransformationFunction):
+            raise SettingsError(
+                f"{each!r} is not a transformation function{f' (of feature {feature!r})' if feature else ''}: take one from "
+                "fs.get_transformation_function(name) or @spark_fs.udf."
+            )
+    return tuple(each.attached(feature) for feature, each in pairs)
+
+
+class Transformations:
+    """The methods of a feature store that save and find transformation functions."""
+
+    _stores: Stores
+
+    def create_transformation_function(
+        self, transformation_function: TransformationFunction, version: int | None = None
+    ) -> TransformationFunction:
+        """Save a function of ``@spark_fs.udf``, eagerly, under its name; version None is the next free one.
+
+        Raises InvalidNameError, AlreadyExistsError when the version is taken or the name is that of a built-in function.
+        """
+        from spark_fs.spec.definitions import check_name, check_version
+
+        if not isinstance(transformation_function, TransformationFunction):
+            raise SettingsError(f"{transformation_function!r} is not a transformation function: decorate it with @spark_fs.udf.")
+        name = check_name("Transformation", transformation_function.name)
+        if _builtin(name):
+            raise AlreadyExistsError(f"Transformation {name!r} is a built-in one: give yours another name.")
+        taken = version if version is not None else self._stores.catalog.next_function_version(name)
+        numbered = replace(transformation_function.spec, version=check_version("Transformation", name, taken))
+        saved = TransformationFunction(numbered)
+        self._stores.catalog.add_function(saved.spec)
+        return saved
+
+    def get_transformation_function(self, name: str, version: int | None = None) -> TransformationFunction:
+        """A built-in function, or a saved one by name and version; None asks for version 1, with a warning when there are others.
+
+        Built in: min_max_scaler, standard_scaler, robust_scaler, log_transform, equal_width_binner, quantile_binner, label_encoder and
+        one_hot_encoder. Raises NotFoundError with the nearest names.
+        """
+        if own := _builtin(name):
+            return TransformationFunction(own)
+        saved = [function.name for function in self._stores.catalog.all_functions()]
+        if name not in saved:
+            from spark_fs.transform.builtin import BUILTINS
+
+            raise NotFoundError.named("Transformation", name, [*BUILTINS, *saved], "Ask for one that exists, or create it first.")
+        return TransformationFunction(self._stores.catalog.function(name, version))
+
+    def get_transformation_functions(self) -> list[TransformationFunction]:
+        """Every saved function, by name and version; the built-in ones are not among them."""
+        return [TransformationFunction(function) for function in self._stores.catalog.all_functions()]
+
+
+def _builtin(name: str) -> FunctionSpec | None:
+    from spark_fs.transform.builtin import BUILTINS
+
+    return FunctionSpec(name) if name in BUILTINS else None

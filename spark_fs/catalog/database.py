@@ -1,0 +1,80 @@
+"""The metadata database itself: opened, asked for one definition or for all."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Table, create_engine, make_url, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from spark_fs.catalog.tables import METADATA
+from spark_fs.errors import NotFoundError, SetupError
+from spark_fs.spec.definitions import GroupSpec, ViewSpec, check_version
+from spark_fs.spec.transformations import FunctionSpec
+
+_DRIVERS = {"mysql": "mysql+mysqlconnector"}
+
+
+class Database:
+    """The database at ``url``; its tables are made when absent."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = make_url(url)
+            parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+            if parsed.get_backend_name() == "sqlite" and parsed.database:
+                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            self._engine = create_engine(parsed)
+            METADATA.create_all(self._engine)
+        except (SQLAlchemyError, OSError) as error:
+            shown = make_url(url).render_as_string(hide_password=True)
+            raise SetupError(
+                f"The metadata database at {shown} cannot be opened: {_first_line(error)}. Check catalog_url, and that the server runs."
+            ) from None
+
+    def _versions(self, table: Table, name: str) -> list[int]:
+        with self._begin() as connection:
+            return list(connection.scalars(select(table.c.version).where(table.c.name == name).order_by(table.c.version)))
+
+    def _one(self, table: Table, kind: str, name: str, version: int | None) -> dict[str, Any]:
+        versions = self._versions(table, name)
+        if not versions:
+            known = {data["name"] for data in self._all(table)}
+            raise NotFoundError.named(kind, name, known, "Ask for one that exists, or create it first.")
+        if version is None:
+            version = versions[0] if 1 not in versions else 1
+            if len(versions) > 1:
+                listed = ", ".join(map(str, versions))
+                warnings.warn(f"{kind} {name!r} has versions {listed}; no version was asked for, so this is {version}.", stacklevel=4)
+        if check_version(kind, name, version) not in versions:
+            raise NotFoundError.version(kind, name, version, versions)
+        query = select(table.c.definition).where(table.c.name == name, table.c.version == version)
+        with self._begin() as connection:
+            found: dict[str, Any] = connection.execute(query).scalar_one()
+        return found
+
+    def _all(self, table: Table) -> list[dict[str, Any]]:
+        with self._begin() as connection:
+            return list(connection.scalars(select(table.c.definition).order_by(table.c.name, table.c.version)))
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        with self._engine.begin() as connection:
+            yield connection
+
+
+def named(spec: GroupSpec | ViewSpec | FunctionSpec) -> dict[str, Any]:
+    """A definition as a row."""
+    return {"name": spec.name, "version": spec.version, "definition": spec.to_json(), "created_at": now()}
+
+
+def now() -> datetime:
+    """This instant in UTC, as databases keep it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,168 @@
+"""Load and save feature views, what is made of them, and transformation functions."""
+
+from collections.abc import Callable
+from datetime import UTC
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Table, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from spark_fs.catalog.database import Database, named, now
+from spark_fs.catalog.tables import FEATURE_VIEWS, MODELS, TRAINING_DATASETS, TRANSFORMATIONS
+from spark_fs.errors import AlreadyExistsError
+from spark_fs.spec.datasets import TrainingDatasetSpec
+from spark_fs.spec.definitions import ViewSpec
+from spark_fs.spec.query import GroupRef
+from spark_fs.spec.transformations import FunctionSpec
+
+
+class ModelLink(NamedTuple):
+    """A model version and the training dataset it was trained on; None: the view alone is known."""
+
+    name: str
+    version: int
+    training_dataset_version: int | None
+
+
+class Views(Database):
+    """The part of the catalog that speaks of feature views."""
+
+    def add_view(self, view: ViewSpec) -> None:
+        """Save a new view; AlreadyExistsError when its name and version are taken."""
+        with self._begin() as connection:
+            try:
+                connection.execute(insert(FEATURE_VIEWS).values(**named(view)))
+            except IntegrityError:
+                raise AlreadyExistsError(
+                    f"Feature view {view} exists already: use get_feature_view, or leave version out to create the next one."
+                ) from None
+
+    def view(self, name: str, version: int | None = None) -> ViewSpec:
+        """One view; None asks for version 1, with a warning where there are others."""
+        return ViewSpec.from_json(self._one(FEATURE_VIEWS, "Feature view", name, version))
+
+    def all_views(self) -> list[ViewSpec]:
+        """Every view, by name and version."""
+        return list(map(ViewSpec.from_json, self._all(FEATURE_VIEWS)))
+
+    def views_of(self, ref: GroupRef) -> list[ViewSpec]:
+        """The views whose query reads a group, by name and version."""
+        return [view for view in self.all_views() if ref in view.query.groups()]
+
+    def next_view_version(self, name: str) -> int:
+        """One above the highest version of the view, 1 for a new name."""
+        return max(self._versions(FEATURE_VIEWS, name), default=0) + 1
+
+    def change_view(self, view: ViewSpec, change: Callable[[ViewSpec], ViewSpec]) -> ViewSpec:
+        """Change what the catalog has of a view, and return it."""
+        table = FEATURE_VIEWS.c
+        changed = change(self.view(view.name, view.version))
+        same = (table.name == view.name, table.version == view.version)
+        with self._begin() as connection:
+            connection.execute(update(FEATURE_VIEWS).where(*same).values(definition=changed.to_json()))
+        return changed
+
+    def delete_view(self, view: ViewSpec) -> None:
+        """Forget a view, its training datasets, and which models were trained on it."""
+        table = FEATURE_VIEWS.c
+        with self._begin() as connection:
+            connection.execute(delete(FEATURE_VIEWS).where(table.name == view.name, table.version == view.version))
+            for about in (TRAINING_DATASETS, MODELS):
+                connection.execute(delete(about).where(*_of(about, view)))
+
+    # -- training datasets
+
+    def reserve_training_dataset(self, view: ViewSpec, make: Callable[[int], TrainingDatasetSpec]) -> TrainingDatasetSpec:
+        """Save a training dataset that is about to be made, under the next free version."""
+        table = TRAINING_DATASETS.c
+        while True:
+            with self._begin() as connection:
+                taken = connection.scalars(select(table.version).where(*_of(TRAINING_DATASETS, view))).all()
+            dataset = make(max(taken, default=0) + 1)
+            row = {"view_name": view.name, "view_version": view.version, "version": dataset.version}
+            try:
+                with self._begin() as connection:
+                    connection.execute(insert(TRAINING_DATASETS).values(**row, definition=dataset.to_json(), created_at=now()))
+                return dataset
+            except IntegrityError:  # another process took the version in between
+                continue
+
+    def save_training_dataset(self, view: ViewSpec, dataset: TrainingDatasetSpec) -> None:
+        """Save what became of a training dataset."""
+        same = (*_of(TRAINING_DATASETS, view), TRAINING_DATASETS.c.version == dataset.version)
+        with self._begin() as connection:
+            connection.execute(update(TRAINING_DATASETS).where(*same).values(definition=dataset.to_json()))
+
+    def forget_training_dataset(self, view: ViewSpec, version: int) -> None:
+        """Forget a training dataset that was never made."""
+        with self._begin() as connection:
+            connection.execute(delete(TRAINING_DATASETS).where(*_of(TRAINING_DATASETS, view), TRAINING_DATASETS.c.version == version))
+
+    def training_datasets(self, view: ViewSpec) -> list[TrainingDatasetSpec]:
+        """The training datasets of the view, the oldest first, whatever became of them."""
+        table = TRAINING_DATASETS.c
+        query = select(table.version, table.created_at, table.definition).where(*_of(TRAINING_DATASETS, view)).order_by(table.version)
+        with self._begin() as connection:
+            rows = connection.execute(query).all()
+        return [TrainingDatasetSpec.from_json(v, at.replace(tzinfo=UTC), data) for v, at, data in rows]
+
+    def pinned_versions(self, ref: GroupRef) -> dict[str, int]:
+        """The Delta versions of a group that feature views and training datasets read, by the reader's name."""
+        pinned: dict[str, int] = {}
+        for view in self.views_of(ref):
+            kept = [query.as_of for query in view.query.walk() if query.group == ref and query.as_of is not None]
+            pinned |= {f"feature view {view}": min(kept)} if kept else {}
+            for dataset in self.training_datasets(view):
+                read = [*kept, dataset.group_versions[ref]] if ref in dataset.group_versions else kept
+                if read and dataset.state != "deleted":
+                    pinned[f"training dataset {dataset.version} of feature view {view}"] = min(read)
+        return pinned
+
+    # -- models
+
+    def add_model(self, name: str, version: int, view: ViewSpec, dataset: int | None) -> None:
+        """Remember on what a model was trained."""
+        row = {"name": name, "version": version, "view_name": view.name, "view_version": view.version}
+        with self._begin() as connection:
+            connection.execute(insert(MODELS).values(**row, training_dataset_version=dataset))
+
+    def delete_model(self, name: str, version: int) -> None:
+        """Forget on what a model was trained."""
+        with self._begin() as connection:
+            connection.execute(delete(MODELS).where(MODELS.c.name == name, MODELS.c.version == version))
+
+    def models_of(self, view: ViewSpec) -> list[ModelLink]:
+        """The models that were trained on a view, by name and version."""
+        table = MODELS.c
+        wanted = (table.name, table.version, table.training_dataset_version)
+        query = select(*wanted).where(*_of(MODELS, view)).order_by(table.name, table.version)
+        with self._begin() as connection:
+            return [ModelLink(*row) for row in connection.execute(query)]
+
+    # -- transformation functions
+
+    def add_function(self, function: FunctionSpec) -> None:
+        """Save a new function; AlreadyExistsError when its name and version are taken."""
+        with self._begin() as connection:
+            try:
+                connection.execute(insert(TRANSFORMATIONS).values(**named(function)))
+            except IntegrityError:
+                raise AlreadyExistsError(
+                    f"Transformation {function} version {function.version} exists already: leave version out to create the next one."
+                ) from None
+
+    def function(self, name: str, version: int | None = None) -> FunctionSpec:
+        """One function; None asks for version 1, with a warning where there are others."""
+        return FunctionSpec.from_json(self._one(TRANSFORMATIONS, "Transformation", name, version))
+
+    def all_functions(self) -> list[FunctionSpec]:
+        """Every function, by name and version."""
+        return list(map(FunctionSpec.from_json, self._all(TRANSFORMATIONS)))
+
+    def next_function_version(self, name: str) -> int:
+        """One above the highest version of the function, 1 for a new name."""
+        return max(self._versions(TRANSFORMATIONS, name), default=0) + 1
+
+
+def _of(table: Table, view: ViewSpec) -> list[ColumnElement[bool]]:
+    return [table.c.view_name == view.name, table.c.view_version == view.version]

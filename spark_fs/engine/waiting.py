@@ -1,0 +1,178 @@
+"""Rows that tasks write into files of their own: as Parquet, to stay, or as Arrow, to be looked at again before they are finished."""
+
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_fs import arrow
+from spark_fs.engine import scan, splits
+from spark_fs.engine.recipe import Recipe
+from spark_fs.spec.datasets import WHOLE
+
+Tables = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]
+Pieces = Callable[[pa.Table], Iterable[tuple[str, pa.Table]]]
+PLACES = "path string, part string, rows bigint"
+_ROWS = 1 << 17  # of one batch in an Arrow file
+
+
+@dataclass(frozen=True)
+class Written:
+    """Tables in, their pieces written into a file of the task for each part; the files' paths, parts and rows out.
+
+    A file that is not among those that come out is of a task that failed.
+    """
+
+    tables: Tables
+    pieces: Pieces
+    folder: str
+    kind: Literal["parquet", "arrow"] = "parquet"
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Write the tables; the files out."""
+        rows: dict[str, int] = {}
+        paths: dict[str, str] = {}
+        with ExitStack() as stack:
+            writers: dict[str, Any] = {}
+            for table in self.tables(batches):
+                for part, piece in self.pieces(table):
+                    if part not in writers:
+                        paths[part] = "/".join(filter(None, (self.folder, part, f"{uuid4().hex}.{self.kind}")))
+                        writers[part] = stack.enter_context(self._writer(paths[part], piece.schema, stack))
+                    writers[part].write_table(piece, _ROWS)
+                    rows[part] = rows.get(part, 0) + piece.num_rows
+        if rows:
+            counted = pa.array(list(rows.values()), pa.int64())
+            yield pa.record_batch({"path": pa.array([paths[part] for part in rows]), "part": pa.array(list(rows)), "rows": counted})
+
+    def _writer(self, path: str, schema: pa.Schema, stack: ExitStack) -> Any:
+        system, name = scan.opened(path)
+        if self.kind == "parquet":
+            return pq.ParquetWriter(name, schema, filesystem=system)
+        sink = stack.enter_context(system.open_output_stream(name))
+        return pa.ipc.new_file(sink, schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Joined rows in, what stays of them out, as one piece."""
+
+    finish: Callable[[pa.Table], pa.Table]
+    recipe: Recipe
+
+    def __call__(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+        """What stays of a table."""
+        kept = self.recipe.hashed(self.finish(table))
+        if kept.num_rows:
+            yield "", kept
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    """Joined rows in, the finished rows of each split out, where nothing has to be known of all rows first."""
+
+    finish: Callable[[pa.Table], pa.Table]
+    recipe: Recipe
+
+    def __call__(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+        """The finished rows of a table."""
+        return self.recipe.pieces(self.recipe.kept(self.finish(table)))
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """Numbers of Arrow files in, their tables out, each row with its place."""
+
+    paths: tuple[str, ...]
+    columns: tuple[str, ...] | None = None
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+        for batch in batches:
+            for number in batch.column(0).to_pylist():
+                yield from self._tables(number)
+
+    def _tables(self, number: int) -> Iterator[pa.Table]:
+        system, name = scan.opened(self.paths[number])
+        first = 0
+        with system.open_input_file(name) as file:
+            schema = pa.ipc.open_file(file).schema
+            held = None if self.columns is None else [i for i, column in enumerate(schema.names) if column in self.columns]
+            reader = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=held))
+            for index in range(reader.num_record_batches):
+                table = pa.Table.from_batches([reader.get_batch(index)])
+                rows = np.arange(first, first + table.num_rows)
+                first += table.num_rows
+                yield table.append_column(splits.FILE, pa.array(np.full(len(rows), number))).append_column(splits.ROW, pa.array(rows))
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Tables in; what a function makes of each, put together by another, out as one value."""
+
+    tables: Tables
+    make: Callable[[pa.Table], Any]
+    join: Callable[[list[Any]], Any]
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Fold the tables; one value out."""
+        found: list[Any] = []
+        for table in self.tables(batches):
+            found = [self.join([*found, self.make(table)])]
+        if found:
+            yield pa.record_batch({"value": pa.array([pickle.dumps(found[0])], pa.binary())})
+
+
+@dataclass(frozen=True)
+class _Batches:
+    """Tables in, the finished rows of one split out."""
+
+    tables: Tables
+    pieces: Pieces
+    part: str
+    schema: pa.Schema
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for table in self.tables(batches):
+            for part, piece in self.pieces(table):
+                if part == self.part:
+                    yield from piece.cast(self.schema).to_batches()
+
+
+def finished_frame(source: DataFrame, tables: Tables, pieces: Pieces, types: Mapping[str, str], part: str = WHOLE) -> DataFrame:
+    """The finished rows of one split as a DataFrame*."""
+    schema = arrow.schema_of(types)
+    return source.mapInArrow(_Batches(tables, pieces, part, schema), ", ".join(f"`{name}` {type_}" for name, type_ in types.items()))
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Arrow files of joined rows that stay."""
+
+    spark: SparkSession
+    paths: tuple[str, ...]
+
+    def _source(self, tasks: int) -> DataFrame:
+        return self.spark.range(0, len(self.paths), 1, max(1, min(tasks, len(self.paths)))).toDF("file")
+
+    def fold(self, make: Callable[[pa.Table], Any], join: Callable[[list[Any]], Any], columns: Iterable[str] | None = None) -> Any:
+        """Look at every row, eagerly: what ``make`` makes of each table, put together; None where there are no rows."""
+        opened = _Opened(self.paths, None if columns is None else tuple(columns))
+        parts = self._source(len(self.paths)).mapInArrow(Folded(opened, make, join), "value binary").collect()
+        return join([pickle.loads(part.value) for part in parts]) if parts else None
+
+    def written(self, recipe: Recipe, folder: str, coalesce: bool) -> DataFrame:
+        """The Parquet files* that tasks write of the finished rows; with coalesce one for each split."""
+        tasks = 1 if coalesce else len(self.paths)
+        return self._source(tasks).mapInArrow(Written(_Opened(self.paths), recipe.pieces, folder), PLACES)
+
+    def frame(self, recipe: Recipe, part: str, coalesce: bool) -> DataFrame:
+        """The finished rows of one split as a DataFrame*."""
+        tasks = 1 if coalesce else len(self.paths)
+        return finished_frame(self._source(tasks), _Opened(self.paths), recipe.pieces, recipe.schema, part)
