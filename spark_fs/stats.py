@@ -20,8 +20,8 @@ _UNIT = 1074  # every finite double is a whole number of 2 ** -1074
 _BLOCK = 1 << 15  # rows that stay in the processor's cache
 _BITS = 36  # of a block's values are summed at once: with those of its length fewer than the 53 of a double
 _LARGE, _SMALL = 2.0**480, 2.0**-480  # between these the square of a double is the sum of two doubles
-_SHIFT = np.uint64(44)  # leaves the sign, the exponent and eight bits of the fraction
-_CELLS = 1 << 20
+_SHIFT = np.uint64(46)  # leaves the sign, the exponent and six bits of the fraction
+_CELLS = 1 << 18
 _SIGN = np.uint64(1 << 63)
 
 

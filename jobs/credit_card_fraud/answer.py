@@ -1,6 +1,6 @@
 """Answer for one transaction, as the process of a payment would: no Spark session, one vector, one number.
 
-python jobs/credit_card_fraud/answer.py --card 4000000000000000 --at 2024-03-01T12:00 --amount 99.5 --category misc_net --lat 25.8 --long -80.1
+python jobs/credit_card_fraud/answer.py --card 4000000000000000 --at 2024-03-01T12:00 --amount 99.5 --category misc_net --lat 26 --long -80
 """
 
 import argparse

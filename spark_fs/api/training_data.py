@@ -86,7 +86,7 @@ class TrainingData:
         SettingsError for a location in use, SchemaError for a column that the format cannot hold.
         """
         checked(options, Making, Filing)
-        return self._asfiles(whole(start_time, end_time), None, description, dict(options))
+        return self._as_files(whole(start_time, end_time), None, description, dict(options))
 
     def create_train_test_split(
         self, test_ratio: float | None = None, train_start: Instant | None = None, train_end: Instant | None = None,
@@ -96,7 +96,7 @@ class TrainingData:
         """Write a train and a test split, each into a folder of its name; see ``train_test_split`` and ``create_training_data``."""
         checked(options, Making, Filing)
         splits, random = two(first(test_ratio, test_size), (train_start, train_end), (test_start, test_end), seed)
-        return self._asfiles(splits, random, description, dict(options))
+        return self._as_files(splits, random, description, dict(options))
 
     def create_train_validation_test_split(
         self, validation_ratio: float | None = None, test_ratio: float | None = None, train_start: Instant | None = None,
@@ -108,7 +108,7 @@ class TrainingData:
         checked(options, Making, Filing)
         times = (train_start, train_end), (validation_start, validation_end), (test_start, test_end)
         splits, random = three(first(validation_ratio, validation_size), first(test_ratio, test_size), times, seed)
-        return self._asfiles(splits, random, description, dict(options))
+        return self._as_files(splits, random, description, dict(options))
 
     # -- what was made
 
@@ -184,7 +184,7 @@ class TrainingData:
         made, _, frames = self._run(dataset)
         return _arranged(made, made.frames(kind) if frames is None else frames, reading)
 
-    def _asfiles(self, splits: Splits, random: RandomSplit | None, description: str, options: dict[str, Any]) -> Made:
+    def _as_files(self, splits: Splits, random: RandomSplit | None, description: str, options: dict[str, Any]) -> Made:
         files = {name: options.pop(name) for name in Filing.__annotations__ if name in options}
         given = dict(files.pop("write_options", None) or {})
         wait = given.pop("wait_for_job", True)
@@ -203,6 +203,7 @@ class TrainingData:
         from spark_fs.flows import queries, training
 
         frame, more = options.get("spine_df"), options.get("extra_filter")
+        condition = None if more is None else more.condition
         spine = None if frame is None else spine_of(self._stores, self._spec, frame)
         plan = columns_of(self._stores, self._spec, spine).plan
         versions = queries.current_versions(plan, self._stores.location)
@@ -211,7 +212,7 @@ class TrainingData:
             folder = self._stores.training_folder(self._spec, version)
             kept = None if files is None else files_at(files, folder, bool(random) or len(splits) > 1)
             return TrainingDatasetSpec(
-                version, self._spec.query, splits, versions, description, random=random, extra_filter=more and more.condition,
+                version, self._spec.query, splits, versions, description, random=random, extra_filter=condition,
                 max_feature_age=seconds("max_feature_age", options.get("max_feature_age")), null_labels=options.get("null_labels", "keep"),
                 spine=f"{folder}-spine" if spine else None, files=kept,
                 statistics_config=options.get("statistics_config"),

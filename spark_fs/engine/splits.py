@@ -79,8 +79,12 @@ def cells(found: Hashes) -> npt.NDArray[np.int64]:
 
 
 def cuts(near: pa.Table, counts: npt.NDArray[np.int64], random: RandomSplit, identity: Sequence[str]) -> list[Cut]:
-    """The cuts of a random split. near: the rows in ``cells_of_cuts``, with their hashes and places (FILE, ROW)."""
-    near = near.take(pa.array(canonical(near, identity, (HASH, FILE, ROW))))
+    """The cuts of a random split. near: the rows in ``cells_of_cuts``, with their hashes and places (FILE, ROW).
+
+    identity: by which rows of one hash are told apart, before all else that they hold; empty where no two rows have one hash.
+    """
+    if identity:
+        near = near.take(pa.array(canonical(near, identity, (HASH, FILE, ROW))))
     near = near.take(pa.array(np.argsort(near.column(HASH).to_numpy(), kind="stable")))
     found, files, rows = (near.column(name).to_numpy() for name in (HASH, FILE, ROW))
     where, ends = cells(found), np.cumsum(counts)

@@ -1,6 +1,7 @@
 """Rows that tasks write into files of their own: as Parquet, to stay, or as Arrow, to be looked at again before they are finished."""
 
 import pickle
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow.fs import LocalFileSystem
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs import arrow
@@ -19,26 +21,30 @@ from spark_fs.spec.datasets import WHOLE
 
 Tables = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]
 Pieces = Callable[[pa.Table], Iterable[tuple[str, pa.Table]]]
-PLACES = "path string, part string, rows bigint"
-_ROWS = 1 << 17  # of one batch in an Arrow file
+Notice = tuple[Callable[[pa.Table], Any], Callable[[list[Any]], Any]]
+PLACES = "path string, part string, rows bigint, notice binary"
+_ROWS = 1 << 20  # of a row group, or of a batch in an Arrow file
 
 
 @dataclass(frozen=True)
 class Written:
     """Tables in, their pieces written into a file of the task for each part; the files' paths, parts and rows out.
 
-    A file that is not among those that come out is of a task that failed.
+    A file that is not among those that come out is of a task that failed. notice: what is to be made of each piece on the way, and how such
+    are put together; it comes out with the first file of a task.
     """
 
     tables: Tables
     pieces: Pieces
     folder: str
     kind: Literal["parquet", "arrow"] = "parquet"
+    notice: Notice | None = None
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Write the tables; the files out."""
         rows: dict[str, int] = {}
         paths: dict[str, str] = {}
+        noticed: list[Any] = []
         with ExitStack() as stack:
             writers: dict[str, Any] = {}
             for table in self.tables(batches):
@@ -48,16 +54,35 @@ class Written:
                         writers[part] = stack.enter_context(self._writer(paths[part], piece.schema, stack))
                     writers[part].write_table(piece, _ROWS)
                     rows[part] = rows.get(part, 0) + piece.num_rows
+                    noticed = _more(noticed, piece, self.notice)
         if rows:
             counted = pa.array(list(rows.values()), pa.int64())
-            yield pa.record_batch({"path": pa.array([paths[part] for part in rows]), "part": pa.array(list(rows)), "rows": counted})
+            notices = pa.array([_packed(noticed[0]) if noticed else None, *[None] * (len(rows) - 1)], pa.binary())
+            columns = {"path": pa.array([paths[part] for part in rows]), "part": pa.array(list(rows)), "rows": counted}
+            yield pa.record_batch({**columns, "notice": notices})
 
     def _writer(self, path: str, schema: pa.Schema, stack: ExitStack) -> Any:
         system, name = scan.opened(path)
         if self.kind == "parquet":
             return pq.ParquetWriter(name, schema, filesystem=system)
         sink = stack.enter_context(system.open_output_stream(name))
-        return pa.ipc.new_file(sink, schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+        packed = None if isinstance(system, LocalFileSystem) else "lz4"  # which costs more than it saves where the disk is near
+        return pa.ipc.new_file(sink, schema, options=pa.ipc.IpcWriteOptions(compression=packed))
+
+
+def _more(noticed: list[Any], table: pa.Table, notice: Notice | None) -> list[Any]:
+    """What was noticed, with what one more table says, as one value."""
+    return [notice[1]([*noticed, notice[0](table)])] if notice else []
+
+
+def _packed(value: Any) -> bytes:
+    return zlib.compress(pickle.dumps(value), 1)  # counts are mostly zeros
+
+
+def together(packed: Iterable[bytes | None], join: Callable[[list[Any]], Any]) -> Any:
+    """What all tasks noticed, as one value; None where none did."""
+    found = [pickle.loads(zlib.decompress(each)) for each in packed if each is not None]
+    return join(found) if found else None
 
 
 @dataclass(frozen=True)
@@ -114,19 +139,18 @@ class _Opened:
 
 @dataclass(frozen=True)
 class Folded:
-    """Tables in; what a function makes of each, put together by another, out as one value."""
+    """Tables in, what is noticed of them out as one value."""
 
     tables: Tables
-    make: Callable[[pa.Table], Any]
-    join: Callable[[list[Any]], Any]
+    notice: Notice
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Fold the tables; one value out."""
         found: list[Any] = []
         for table in self.tables(batches):
-            found = [self.join([*found, self.make(table)])]
+            found = _more(found, table, self.notice)
         if found:
-            yield pa.record_batch({"value": pa.array([pickle.dumps(found[0])], pa.binary())})
+            yield pa.record_batch({"notice": pa.array([_packed(found[0])], pa.binary())})
 
 
 @dataclass(frozen=True)
@@ -164,8 +188,8 @@ class Waiting:
     def fold(self, make: Callable[[pa.Table], Any], join: Callable[[list[Any]], Any], columns: Iterable[str] | None = None) -> Any:
         """Look at every row, eagerly: what ``make`` makes of each table, put together; None where there are no rows."""
         opened = _Opened(self.paths, None if columns is None else tuple(columns))
-        parts = self._source(len(self.paths)).mapInArrow(Folded(opened, make, join), "value binary").collect()
-        return join([pickle.loads(part.value) for part in parts]) if parts else None
+        parts = self._source(len(self.paths)).mapInArrow(Folded(opened, (make, join)), "notice binary").collect()
+        return together((part.notice for part in parts), join)
 
     def written(self, recipe: Recipe, folder: str, coalesce: bool) -> DataFrame:
         """The Parquet files* that tasks write of the finished rows; with coalesce one for each split."""

@@ -1,7 +1,7 @@
 """Training datasets: joined at fixed Delta versions, split, fitted on the train split, transformed; in memory or as files."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,9 +13,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs import arrow
 from spark_fs.engine import splits
-from spark_fs.engine.recipe import Recipe, merged
+from spark_fs.engine.recipe import Profiles, Recipe, merged
 from spark_fs.engine.strategy import choose, compiled, streamed
-from spark_fs.engine.waiting import PLACES, AtOnce, Waiting, Whole, Written, finished_frame
+from spark_fs.engine.waiting import PLACES, AtOnce, Notice, Waiting, Whole, Written, finished_frame, together
 from spark_fs.errors import SettingsError
 from spark_fs.flows import queries
 from spark_fs.flows.jobs import Job
@@ -74,9 +74,12 @@ def in_files(rows: Rows, recipe: Recipe, files: FilesSpec) -> tuple[Job, dict[st
             written: Sequence[Any] = stream.source.mapInArrow(writing, PLACES).collect()
         else:
             folder = shared or place.rows
-            kept = stream.source.mapInArrow(Written(stream.tables, Whole(finish, recipe), folder, "arrow"), PLACES).collect()
+            notice = _notice(recipe)
+            writing = Written(stream.tables, Whole(finish, recipe), folder, "arrow", notice)
+            kept = stream.source.mapInArrow(writing, PLACES).collect()
+            noticed = together((file.notice for file in kept), notice[1]) if notice else None
             waiting = Waiting(rows.spark, tuple(sorted(file.path for file in kept)))
-            recipe = _learned(waiting, _cut(waiting, recipe))
+            recipe = _learned(waiting, _cut(waiting, recipe, noticed), noticed)
             written = _write(waiting, recipe, files, place.staging)
         count = place.keep([file.path for file in written] if written and files.format == "parquet" else None)
     held = Counter(dict.fromkeys(recipe.parts, 0))
@@ -115,14 +118,23 @@ def _summed(counts: Sequence[Counter[str]]) -> Counter[str]:
 # -- what must be known of all rows
 
 
-def _cut(waiting: Waiting, recipe: Recipe) -> Recipe:
+def _notice(recipe: Recipe) -> Notice | None:
+    """What is counted while rows are joined: where hashes lie, for a random split; else what transformations learn."""
+    if recipe.random:
+        return _cells, sum
+    return (_profiled(recipe), merged) if recipe.columns.learns and not recipe.columns.fitted else None
+
+
+def _cut(waiting: Waiting, recipe: Recipe, counts: npt.NDArray[np.int64] | None) -> Recipe:
     """The recipe with the places where a random split ends its shares."""
     random = recipe.random
-    if random is None or not waiting.paths:
+    if random is None or counts is None:
         return recipe
-    counts: npt.NDArray[np.int64] = waiting.fold(_cells, sum, [splits.HASH])
     near = splits.cells_of_cuts(counts, random)
-    rows: pa.Table = waiting.fold(lambda table: _near(table, near), pa.concat_tables)
+    rows: pa.Table = waiting.fold(lambda table: _near(table, near), pa.concat_tables, [splits.HASH])
+    if len(rows.column(splits.HASH).unique()) == rows.num_rows:
+        return replace(recipe, cuts=tuple(splits.cuts(rows, counts, random, ())))
+    rows = waiting.fold(lambda table: _near(table, near), pa.concat_tables)
     return replace(recipe, cuts=tuple(splits.cuts(rows, counts, random, list(recipe.identity))))
 
 
@@ -134,22 +146,26 @@ def _near(table: pa.Table, near: npt.NDArray[np.int64]) -> pa.Table:
     return table.filter(pa.array(np.isin(splits.cells(table.column(splits.HASH).to_numpy()), near)))
 
 
-def _learned(waiting: Waiting, recipe: Recipe) -> Recipe:
-    """The recipe with what its transformations learn: one look at the rows that wait, a second one where quartiles are wanted."""
+def _learned(waiting: Waiting, recipe: Recipe, profiles: Profiles | None) -> Recipe:
+    """The recipe with what its transformations learn; of rows split at random by a look of its own, as is that for quartiles."""
     if not recipe.columns.learns or recipe.columns.fitted:
         return recipe
-    train = recipe.parts[0]
     needed = [splits.HASH, SPLIT, *(each.spec.features[0] for each in recipe.columns.transformations if each.learns)]
-
-    def rows(table: pa.Table) -> pa.Table:
-        return next(piece for part, piece in recipe.divided(table) if part == train)
-
-    profiles = waiting.fold(lambda table: recipe.profiles(rows(table)), merged, needed)
+    if recipe.random:
+        profiles = waiting.fold(_profiled(recipe), merged, needed)
     if profiles is None:
         profiles = recipe.profiles(arrow.schema_of(recipe.columns.inputs).empty_table())
     cells = recipe.wanted_cells(profiles)
-    near = waiting.fold(lambda table: recipe.near_quartiles(rows(table), cells), _joined, [*needed[:2], *cells]) if cells else {}
+    near = waiting.fold(lambda table: recipe.near_quartiles(_train(recipe, table), cells), _joined, [*needed[:2], *cells]) if cells else {}
     return _fitted(recipe, recipe.states(profiles, near))
+
+
+def _profiled(recipe: Recipe) -> Callable[[pa.Table], Profiles]:
+    return lambda table: recipe.profiles(_train(recipe, table))
+
+
+def _train(recipe: Recipe, table: pa.Table) -> pa.Table:
+    return next(piece for part, piece in recipe.divided(table) if part == recipe.parts[0])
 
 
 def _joined(parts: Sequence[Mapping[str, npt.NDArray[np.float64]]]) -> dict[str, npt.NDArray[np.float64]]:

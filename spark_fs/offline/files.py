@@ -8,7 +8,7 @@ from uuid import uuid4
 from py4j.protocol import Py4JJavaError
 from pyarrow import fs
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_fs.errors import SchemaError, SettingsError, SparkFSError
@@ -35,11 +35,13 @@ _TIMES = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
 _CSV = {
     "header": "true", "escape": '"', "ignoreLeadingWhiteSpace": "false", "ignoreTrailingWhiteSpace": "false", **_TIMES,
 }
+_EMPTY = "\x01"  # stands for an empty text while a CSV file is read, which Spark would take for a null
 _FLAT = ("array", "map", "struct", "binary")
+_READ = {"multiLine": "true", "emptyValue": _EMPTY}
 FORMATS = {
     "parquet": FileFormat("parquet"),
-    "csv": FileFormat("csv", _CSV, {"multiLine": "true"}, refused=_FLAT),
-    "tsv": FileFormat("csv", {**_CSV, "sep": "\t"}, {"multiLine": "true"}, refused=_FLAT),
+    "csv": FileFormat("csv", _CSV, _READ, refused=_FLAT),
+    "tsv": FileFormat("csv", {**_CSV, "sep": "\t"}, _READ, refused=_FLAT),
     "json": FileFormat("json", _TIMES),
     "orc": FileFormat("orc"),
     "avro": FileFormat("avro", typed=False),
@@ -59,11 +61,23 @@ def check_types(files: FilesSpec, types: Mapping[str, str]) -> None:
 def save(frame: DataFrame, files: FilesSpec, folder: str) -> None:
     """Write the rows, eagerly, into a folder."""
     form = FORMATS[files.format]
+    frame = _guarded(frame) if files.format == "orc" else frame
     writer = frame.write.format(form.name).mode("append").options(**{**form.options, **files.options})
     try:
         writer.save(folder)
     except (PySparkException, Py4JJavaError) as error:
         raise SparkFSError(f"The training data could not be written as {files.format} to {files.location}: {reason(error)}") from error
+
+
+def _guarded(frame: DataFrame) -> DataFrame:
+    """The rows*, which fail at a time that ORC would move by a second: its library does so to the last millisecond before 1970."""
+
+    def checked(name: str) -> Column:
+        micros = F.unix_micros(f"`{name}`")
+        said = F.lit(f"ORC cannot hold a time of column {name} in the last millisecond before 1970: write another format.")
+        return F.when((micros > -1000) & (micros < 0), F.raise_error(said).cast("timestamp")).otherwise(F.col(f"`{name}`"))
+
+    return frame.withColumns({name: checked(name) for name, type_ in frame.dtypes if type_ == "timestamp"})
 
 
 def load(spark: SparkSession, files: FilesSpec, part: str, types: Mapping[str, str]) -> DataFrame:
@@ -72,7 +86,9 @@ def load(spark: SparkSession, files: FilesSpec, part: str, types: Mapping[str, s
     folder = f"{files.location}/{part}" if files.parts else files.location
     reader = spark.read.format(form.name).options(**{**form.options, **form.reading, **files.options})
     if form.typed:
-        return reader.schema(", ".join(f"`{name}` {type_}" for name, type_ in types.items())).load(folder)
+        found = reader.schema(", ".join(f"`{name}` {type_}" for name, type_ in types.items())).load(folder)
+        texts = [name for name, type_ in types.items() if type_ == "string"] if "emptyValue" in form.reading else []
+        return found.withColumns({name: F.when(F.col(f"`{name}`") == _EMPTY, "").otherwise(F.col(f"`{name}`")) for name in texts})
     return reader.load(folder).select(*(F.col(f"`{name}`").cast(type_).alias(name) for name, type_ in types.items()))
 
 

@@ -1,0 +1,118 @@
+"""What training data costs beside the join that it needs, in one run: ``make bench-training``.
+
+A spine of 5,000,000 rows takes ten features from two histories as long. "join and write" is the point-in-time join whose tasks
+write Parquet files, with nothing around it. Beside it: training data as files, split by time and at random, with ten scalers fitted on
+the train split. The same with what the scalers learned known already (a training dataset made again) tells what learning costs; "one
+scan" is Spark reading these ten columns once for their least, greatest, mean and deviation.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+from point_in_time import START, Data
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from rich.console import Console
+from rich.table import Table
+
+import spark_fs
+from spark_fs.api.feature_view import FeatureView
+from spark_fs.engine.strategy import choose, streamed
+from spark_fs.engine.waiting import PLACES, Written
+from spark_fs.flows import queries
+from spark_fs.offline.session import get_session
+from spark_fs.types import from_micros
+
+WHEN = from_micros(START + 24 * 86_400_000_000)  # four fifths of the month
+FEATURES = [f"f{i}_{j}" for i in range(2) for j in range(5)]
+
+
+class Pieces:
+    """The joined rows of a task as one piece."""
+
+    def __init__(self, finish: Callable[[pa.Table], pa.Table]) -> None:
+        self.finish = finish
+
+    def __call__(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+        """The whole table."""
+        yield "", self.finish(table)
+
+
+def join_and_write(spark: SparkSession, view: FeatureView, out: Path) -> None:
+    """The join, its result written by the tasks."""
+    plan = view.query.plan()
+    sources = queries.rows_of(lambda: spark, plan, view._stores.location, {}, {})
+    out.mkdir()
+    with queries.shared_folder(spark) as folder:
+        stream, finish = streamed(spark, plan, sources, choose(plan, sources), folder)
+        stream.source.mapInArrow(Written(stream.tables, Pieces(finish), str(out)), PLACES).collect()
+
+
+def scan(spark: SparkSession, folder: Path) -> None:
+    """Ten columns read once."""
+    frame = spark.read.parquet(str(folder / "train"))
+    frame.agg(*(make(name) for name in FEATURES for make in (F.min, F.max, F.mean, F.stddev_pop))).collect()
+
+
+def measure(ways: dict[str, Callable[[Path], object]], repeats: int, folder: Path) -> dict[str, float]:
+    """The seconds of each way, in turns, the median; the first turn warms up."""
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(repeats + 1):
+        for name, way in ways.items():
+            out = folder / "out"
+            began = time.perf_counter()
+            way(out)
+            if turn:
+                found[name].append(time.perf_counter() - began)
+            shutil.rmtree(out, ignore_errors=True)
+    return {name: statistics.median(each) for name, each in found.items()}
+
+
+def main() -> None:
+    """Print the table and write it as JSON beside this file."""
+    parser = argparse.ArgumentParser(description="Training data beside the join that it needs.")
+    parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--keep", help="a folder in which the tables are kept, and found again")
+    options = parser.parse_args()
+    spark = get_session({"spark.driver.memory": "8g"})
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(options.keep or folder) / "training"
+        plain = Data(home, options.rows, 2, options.rows, options.rows // 100).view
+        fs = spark_fs.login({"home": home}).get_feature_store()
+        scaled = {}
+        for kind in ("standard_scaler", "robust_scaler"):
+            function = fs.get_transformation_function(kind)
+            scaled[kind] = fs.get_or_create_feature_view(kind, plain.query, transformation_functions=dict.fromkeys(FEATURES, function))
+        kept = Path(folder) / "kept"
+        version, _ = scaled["standard_scaler"].create_train_test_split(train_end=WHEN, location=str(kept))
+        ways: dict[str, Callable[[Path], object]] = {
+            "join and write": lambda out: join_and_write(spark, plain, out),
+            "whole": lambda out: plain.create_training_data(location=str(out)),
+            "split by time": lambda out: plain.create_train_test_split(train_end=WHEN, location=str(out)),
+            "split at random": lambda out: plain.create_train_test_split(test_ratio=0.2, seed=1, location=str(out)),
+            "ten scalers": lambda out: scaled["standard_scaler"].create_train_test_split(train_end=WHEN, location=str(out)),
+            "ten robust scalers": lambda out: scaled["robust_scaler"].create_train_test_split(train_end=WHEN, location=str(out)),
+            "ten scalers that have learned": lambda _: scaled["standard_scaler"].recreate_training_dataset(version),
+            "one scan": lambda _: scan(spark, kept),
+        }
+        seconds = measure(ways, options.repeats, Path(folder))
+    table = Table("way", "s", "beside join and write", title=f"{options.rows:,} rows of training data, medians of {options.repeats}")
+    for name, took in seconds.items():
+        table.add_row(name, f"{took:.2f}", f"{took / seconds['join and write']:.2f}")
+    Console().print(table)
+    learning = (seconds["ten scalers"] - seconds["ten scalers that have learned"]) / seconds["one scan"]
+    print(f"to learn ten scalers costs {learning:.2f} scans")
+    report = {"rows": options.rows, "seconds": seconds, "learning in scans": learning}
+    Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,319 @@
+"""Transformations: the values they give, and the same bits for a column as for one entry."""
+
+import math
+import pickle
+import struct
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.preprocessing import LabelEncoder, MinMaxScaler, RobustScaler, StandardScaler
+
+from spark_fs import arrow
+from spark_fs.api.transformations import TransformationFunction, attached, udf
+from spark_fs.engine.recipe import Recipe
+from spark_fs.errors import InvalidNameError, NotFoundError, QueryError, SchemaError, SettingsError, SparkFSError
+from spark_fs.spec.transformations import FunctionSpec, TransformationSpec
+from spark_fs.transform.builtin import BUILTINS
+from spark_fs.transform.columns import transformed
+from spark_fs.transform.transformer import Transformer
+
+RATE = 3.6  # a constant that a function below uses
+
+
+def builtin(name: str) -> TransformationFunction:
+    return TransformationFunction(FunctionSpec(name))
+
+
+def fitted(functions: Sequence[TransformationFunction], types: Mapping[str, str], train: pa.Table) -> Transformer:
+    recipe = Recipe(Transformer(attached(functions), types), {}, {})
+    profiles = recipe.profiles(train)
+    return recipe.columns.with_states(recipe.states(profiles, recipe.near_quartiles(train, recipe.wanted_cells(profiles))))
+
+
+def table(types: Mapping[str, str], columns: Mapping[str, Sequence[Any]]) -> pa.Table:
+    return pa.table({name: pa.chunked_array([pa.array(values, arrow.type_of(types[name]))]) for name, values in columns.items()})
+
+
+def one(function: str, train: Sequence[Any], values: Sequence[Any], type_: str = "double") -> list[Any]:
+    """What a built-in that was fitted on some values makes of others: as a column, which must be what it makes of each alone."""
+    transformer = fitted([builtin(function)("x")], {"x": type_}, table({"x": type_}, {"x": train}))
+    columns = transformed(transformer, table({"x": type_}, {"x": values})).to_pydict()
+    rows = [transformer.row()([value]) for value in values]
+    assert bits(list(zip(*columns.values(), strict=True))) == bits([tuple(row) for row in rows])
+    return [row[0] if len(row) == 1 else row for row in rows]
+
+
+def bits(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Floats as their bits, so that -0.0 is not 0.0 and NaN is NaN."""
+    return [tuple(struct.pack("d", v) if isinstance(v, float) else (type(v), v) for v in row) for row in rows]
+
+
+TRAIN = [3.0, -1.5, 10.0, 4.25, 4.25, 0.0, None]
+SEEN = [3.0, -1.5, 100.0, None, float("nan"), float("inf")]
+
+
+@pytest.mark.parametrize(("function", "oracle"), [("min_max_scaler", MinMaxScaler()), ("standard_scaler", StandardScaler()), ("robust_scaler", RobustScaler())])
+def test_scalers_are_those_of_scikit_learn(function: str, oracle: Any) -> None:
+    oracle.fit(np.array([v for v in TRAIN if v is not None])[:, None])
+    found = one(function, TRAIN, SEEN)
+    assert found[:3] == pytest.approx(oracle.transform(np.array(SEEN[:3])[:, None])[:, 0].tolist())
+    assert found[3] is None
+    assert math.isnan(found[4])
+
+
+def test_a_constant_feature_is_moved_to_zero() -> None:
+    for function in ("min_max_scaler", "standard_scaler", "robust_scaler"):
+        assert one(function, [0.1, 0.1, 0.1, None], [0.1, 1.1, None]) == [0.0, 1.1 - 0.1, None]
+
+
+def test_nan_and_infinities_teach_nothing() -> None:
+    assert one("min_max_scaler", [0.0, math.nan, math.inf, 10.0], [5.0]) == [0.5]
+    assert one("standard_scaler", [-1.0, math.nan, 1.0], [3.0]) == [3.0]
+
+
+def test_the_logarithm_is_natural_and_of_positive_numbers() -> None:
+    found = one("log_transform", [1.0], [math.e, 1.0, 0.0, -1.0, None, 10**6])
+    assert found[:2] == [1.0, 0.0]
+    assert [math.isnan(v) for v in found[2:4]] == [True, True]
+    assert found[4:] == [None, math.log(10**6)]
+
+
+def test_a_column_of_logarithms_has_the_bits_of_each() -> None:
+    values = np.random.default_rng(0).lognormal(0, 20, 200_000).tolist()
+    one("log_transform", [1.0], values)
+
+
+def test_bins_of_equal_width_are_those_of_pandas() -> None:
+    train = [0.0, 1.0, 2.5, 7.0, 10.0]
+    values = [0.0, 0.5, 1.0, 1.0000001, 5.0, 9.99, 10.0, -5.0, 50.0]
+    edges = np.linspace(0, 10, 11)
+    edges[0], edges[-1] = -np.inf, np.inf
+    assert one("equal_width_binner", train, values) == pd.cut(pd.Series(values), edges, labels=False, include_lowest=True).tolist()
+    assert one("equal_width_binner", [2.0, 2.0], [1.0, 2.0, None, math.nan]) == [0, 0, None, None]
+
+
+def test_bins_between_quartiles_are_those_of_pandas() -> None:
+    train = np.random.default_rng(0).normal(size=101).tolist()
+    values = [*train, -9.0, 9.0]
+    edges = [-np.inf, *np.percentile(train, [25, 50, 75]), np.inf]
+    assert one("quantile_binner", train, values) == pd.cut(pd.Series(values), edges, labels=False).tolist()
+    assert one("quantile_binner", [1.0, 1.0, 1.0, 1.0, 5.0], [0.0, 1.0, 5.0]) == [0, 0, 1]
+
+
+def test_labels_are_numbered_in_sorted_order() -> None:
+    train = ["pear", "apple", None, "Fig", "apple"]
+    codes = dict(zip(["Fig", "apple", "pear"], LabelEncoder().fit_transform(["Fig", "apple", "pear"]).tolist(), strict=True))
+    assert one("label_encoder", train, ["pear", "apple", "Fig", "kiwi", None, ""], "string") == [codes["pear"], codes["apple"], codes["Fig"], -1, None, -1]
+
+
+@pytest.mark.parametrize(("type_", "train", "unseen"), [
+    ("bigint", [3, 1, 2], 9), ("boolean", [True, False], None), ("date", [date(2024, 1, 2), date(2024, 1, 1)], date(2025, 1, 1)), ("string", ["b", "a"], "c"),
+])
+def test_categories_of_every_type(type_: str, train: list[Any], unseen: Any) -> None:
+    assert one("label_encoder", train, [*sorted(train), unseen], type_) == [*range(len(train)), None if unseen is None else -1]
+    assert one("one_hot_encoder", train, [min(train), unseen], type_) == [[True] + [False] * (len(train) - 1), [False] * len(train)]
+
+
+def test_one_hot_columns_are_named_for_their_categories() -> None:
+    types = {"a": "bigint", "kind": "string", "b": "double"}
+    train = table(types, {"a": [1, 2], "kind": ["gas & oil", "Ü"], "b": [1.0, 2.0]})
+    transformer = fitted([builtin("one_hot_encoder")("kind")], types, train)
+    assert list(transformer.columns.items()) == [("a", "bigint"), ("kind_gas_oil", "boolean"), ("kind_", "boolean"), ("b", "double")]
+    assert transformer.row()([1, "Ü", 2.0]) == [1, False, True, 2.0]
+    twice = fitted([builtin("one_hot_encoder")("kind")], {"kind": "string"}, table(types, {"kind": ["a b", "a-b", "a_b"]}))
+    assert list(twice.columns) == ["kind_a_b", "kind_a_b_2", "kind_a_b_3"]
+
+
+@pytest.mark.parametrize("type_", ["tinyint", "smallint", "int", "bigint", "float", "decimal(10,2)"])
+def test_every_number_is_scaled_as_a_double(type_: str) -> None:
+    values = [Decimal("1.10"), Decimal("2.20"), Decimal("-3.35")] if type_.startswith("decimal") else [1.5, 2.25, -3.5] if type_ == "float" else [1, 2, -3]
+    doubles = [float(v) for v in values]
+    assert one("standard_scaler", values, values, type_) == one("standard_scaler", doubles, doubles)
+
+
+numbers = st.none() | st.floats(-1e9, 1e9) | st.sampled_from([math.nan, math.inf, -math.inf, -0.0])
+texts = st.none() | st.sampled_from(["a", "b", "ä", "", " a", "a "])
+
+
+@udf(float)
+def added(x, whole):
+    return None if x is None or whole is None else x + whole * RATE
+
+
+@udf([str, "bigint"])
+def parts(text, whole):
+    return (text or "").upper(), None if whole is None else abs(whole)
+
+
+@udf(float, mode="pandas")
+def halved(x):
+    return np.abs(x) / 2
+
+
+@udf([float, bool], mode="pandas")
+def compared(x, whole):
+    return x - whole.astype("Float64").fillna(0.5), whole > 0
+
+
+@udf("timestamp")
+def next_hour(when):
+    from datetime import timedelta  # noqa: PLC0415 # as a user may
+
+    return when and when + timedelta(hours=1)
+
+
+TYPES = {"x": "double", "y": "double", "text": "string", "whole": "bigint", "when": "timestamp"}
+times = st.none() | st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)).map(lambda t: t.replace(tzinfo=UTC))
+ROWS = st.lists(st.tuples(numbers, numbers, texts, st.none() | st.integers(-2**62, 2**62), times), min_size=1, max_size=12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(ROWS)
+def test_a_column_and_one_entry_have_the_same_bits(rows: list[tuple[Any, ...]]) -> None:
+    check_bits(rows)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, deadline=None)
+@given(ROWS)
+def test_of_many_columns_each_entry_has_the_same_bits(rows: list[tuple[Any, ...]]) -> None:
+    check_bits(rows)
+
+
+def check_bits(rows: list[tuple[Any, ...]]) -> None:
+    given_rows = table(TYPES, dict(zip(TYPES, zip(*rows, strict=True), strict=True)))
+    teaching = (1.5, -2.0, "a", 3, datetime(2024, 1, 1, tzinfo=UTC))
+    train = pa.concat_tables([given_rows, table(TYPES, dict(zip(TYPES, ([v] for v in teaching), strict=True)))])
+    own = [added, parts, halved, compared, next_hour]
+    for name, row in BUILTINS.items():
+        feature = "y" if row.accepts == "number" else "text"
+        transformer = fitted([builtin(name)(feature), *own], TYPES, train)
+        columns = transformed(transformer, given_rows)
+        single = [transformer.row()(values) for values in zip(*given_rows.to_pydict().values(), strict=True)]
+        alone = [list(transformed(transformer, given_rows.slice(i, 1)).to_pylist()[0].values()) for i in range(len(rows))]
+        whole = [list(row.values()) for row in columns.to_pylist()]
+        assert bits([tuple(row) for row in whole]) == bits([tuple(row) for row in single]) == bits([tuple(row) for row in alone])
+        assert {name: arrow.type_of(type_) for name, type_ in transformer.columns.items()} == {f.name: f.type for f in columns.schema}
+
+
+def test_outputs_have_their_places_and_names() -> None:
+    transformer = Transformer(attached([added("x", "whole"), parts("text", "whole"), halved("y"), next_hour("when").alias("later")]), TYPES)
+    assert list(transformer.columns) == ["x", "y", "text", "whole", "later", "added_x_whole", "parts_text_whole_0", "parts_text_whole_1"]
+    assert transformer.row()([1.0, -3.0, "a", 2, None]) == [1.0, 1.5, "a", 2, None, 8.2, "A", 2]
+
+
+def test_an_argument_may_go() -> None:
+    @udf(float, drop=["b"])
+    def total(a, b):
+        return a + b
+
+    transformer = Transformer(attached([total]), {"a": "double", "b": "double", "c": "double"})
+    assert list(transformer.columns) == ["a", "c", "total_a_b"]
+    assert transformer.row()([1.0, 2.0, 3.0]) == [1.0, 3.0, 3.0]
+
+
+def test_a_helper_column_is_taken_and_does_not_come_out() -> None:
+    transformer = Transformer(attached({"x": added("x", "whole").alias("sum")} if False else [added("x", "whole")]), {"x": "double"}, {"whole": "bigint", "other": "int"})
+    assert list(transformer.inputs) == ["whole", "x"]
+    assert list(transformer.columns) == ["x", "added_x_whole"]
+
+
+def test_a_function_is_its_source() -> None:
+    spec = FunctionSpec.from_json(added.spec.to_json())
+    assert spec == added.spec
+    assert spec.names == {"RATE": {"value": 3.6}}
+    assert halved.spec.names == {"np": {"module": "numpy"}}
+    assert "udf" not in spec.source
+    assert TransformationFunction(spec).run(1.0, 2) == 8.2
+    again = pickle.loads(pickle.dumps(Transformer(attached([added]), TYPES)))
+    assert again.row()([1.0, 0.0, "a", 2, None])[-1] == 8.2
+    assert TransformationSpec.from_json(added("y", "whole").attached().to_json()) == added("y", "whole").attached()
+
+
+def test_a_function_whose_source_loses_something_is_refused() -> None:
+    outside = object()
+
+    def closing(x):
+        return outside and x
+
+    with pytest.raises(SettingsError, match=r"'closing' uses outside of the function that it is defined in"):
+        udf(float)(closing)
+    with pytest.raises(SettingsError, match=r"is not a function defined by def"):
+        udf(float)(math.sqrt)
+    with pytest.raises(SettingsError, match=r"is not defined by def"):
+        udf(float)(lambda x: x)
+    with pytest.raises(SettingsError, match=r"uses 'TRAIN' \(list\), which cannot be kept|uses 'SEEN' \(list\)"):
+        udf(float)(_uses_nan)
+    with pytest.raises(SettingsError, match=r"uses 'not_there', which is not defined"):
+        udf(float)(_uses_nothing)
+    with pytest.raises(SchemaError, match=r"<class 'complex'> is not a type of features"):
+        udf(complex)(_uses_nothing)
+    with pytest.raises(SettingsError, match=r"mode 'spark' of a transformation is not known"):
+        udf(float, mode="spark")(_uses_nothing)
+    with pytest.raises(SettingsError, match=r"drop names 'z', which is none of its arguments x"):
+        udf(float, drop=["z"])(_uses_nothing)
+
+
+def _uses_nan(x):
+    return x in SEEN
+
+
+def _uses_nothing(x):
+    return not_there + x  # noqa: F821 # that is the point
+
+
+@udf(int)
+def wrong(x):
+    return x / 2
+
+
+def test_a_function_that_fails_says_for_what() -> None:
+    transformer = Transformer(attached([wrong]), {"x": "double"})
+    with pytest.raises(SparkFSError, match=r"Transformation 'wrong' failed for x=3.0: ValueError: 1.5 is no whole number. It must give bigint"):
+        transformer.row()([3.0])
+    with pytest.raises(SparkFSError, match=r"Transformation 'wrong' failed for x=None: TypeError"):
+        transformed(transformer, table({"x": "double"}, {"x": [2.0, None]}))
+
+    @udf([float, float], mode="pandas")
+    def short(x):
+        return x.head(1)
+
+    with pytest.raises(SparkFSError, match=r"'short' of 2 rows must give 2 Series of as many rows, not \[1\]"):
+        transformed(Transformer(attached([short]), {"x": "double"}), table({"x": "double"}, {"x": [2.0, 3.0]}))
+
+
+def test_what_cannot_be_attached() -> None:
+    with pytest.raises(NotFoundError, match=r"Feature of transformation 'min_max_scaler' 'amuont' does not exist; did you mean 'amount'"):
+        Transformer(attached({"amuont": builtin("min_max_scaler")}), {"amount": "double"})
+    with pytest.raises(QueryError, match=r"'standard_scaler' takes tinyint, .*, and feature 'text' is string"):
+        Transformer(attached([builtin("standard_scaler")("text")]), TYPES)
+    with pytest.raises(QueryError, match=r"'label_encoder' takes .*, and feature 'x' is double"):
+        Transformer(attached([builtin("label_encoder")("x")]), TYPES)
+    with pytest.raises(QueryError, match=r"Two training columns would be named 'x': give one of the transformations another name"):
+        Transformer(attached([builtin("log_transform")("x"), builtin("min_max_scaler")("x")]), TYPES)
+    with pytest.raises(SettingsError, match=r"takes 1 features \(feature\), not 2 \(x, y\)"):
+        attached([builtin("log_transform")("x", "y")])
+    with pytest.raises(SettingsError, match=r"stands under feature 'y': name the feature in one of the two places"):
+        attached({"y": builtin("log_transform")("x")})
+    with pytest.raises(SettingsError, match=r"3 is not a transformation function \(of feature 'x'\)"):
+        attached({"x": 3})
+    with pytest.raises(SettingsError, match=r"attached to features by their names, and 3.5 is none"):
+        builtin("log_transform")(3.5)  # type: ignore[arg-type] # as the test says
+    with pytest.raises(InvalidNameError, match=r"Output of a transformation 'No good'"):
+        added.alias("No good")
+    with pytest.raises(SettingsError, match=r"has 2 outputs and alias names 1: name each once"):
+        Transformer(attached([parts("text", "whole").alias("one")]), TYPES)
+
+
+def test_a_feature_without_values_teaches_nothing() -> None:
+    for function, type_ in (("standard_scaler", "double"), ("label_encoder", "string"), ("robust_scaler", "double")):
+        with pytest.raises(SettingsError, match=rf"'{function}' cannot learn from feature 'x': of the 2 rows of the train split none has a value"):
+            one(function, [None, None], [None], type_)
