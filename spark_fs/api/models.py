@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -218,7 +219,8 @@ class ModelRegistry:
     @cached_property
     def _client(self) -> MlflowClient:
         try:
-            from mlflow.tracking import MlflowClient
+            with _quiet():
+                from mlflow.tracking import MlflowClient
         except ImportError:
             raise SetupError("The model registry needs MLflow, which is not installed: pip install 'spark_fs[ml]'.") from None
         url = self._stores.settings.models_url.get_secret_value()
@@ -274,13 +276,15 @@ def _translated() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the lines that a new database writes about itself."""
+    """Without the lines that MLflow writes about its own database and its own use of other libraries."""
     loggers = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic.runtime.migration")]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)
