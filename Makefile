@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup java demo test slow faults bench-ingest bench-join check mysql-up mysql-down lock clean
+.PHONY: help setup java demo fraud test slow faults bench-ingest bench-join bench-training check mysql-up mysql-down lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -30,6 +30,9 @@ $(READY): requirements.lock pyproject.toml
 demo: setup ## run the whole flow on the flights of New York, 2013
 	@$(BIN)/python jobs/flights/demo.py
 
+fraud: setup ## run the credit-card fraud system: groups, two models, batch and online predictions
+	@$(BIN)/python jobs/credit_card_fraud/demo.py
+
 test: setup ## run the quick test suite
 	@$(BIN)/pytest
 
@@ -50,6 +53,9 @@ bench-ingest: setup ## measure inserts beside raw Delta
 bench-join: .bench/.ready ## measure the point-in-time join beside tempo, the rank join, Spark's shuffle, DuckDB and Polars
 	@$(BIN)/python benchmarks/point_in_time.py
 
+bench-training: setup ## measure training data beside the join that it needs
+	@$(BIN)/python benchmarks/training_data.py
+
 check: setup ## ruff, mypy and the import rules
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/mypy --no-error-summary
@@ -67,4 +73,4 @@ lock: setup ## resolve requirements.lock anew from pyproject.toml
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
 
 clean: ## remove what setup and demo made
-	@rm -rf .venv .bench .demo .spark_fs
+	@rm -rf .venv .bench .demo .fraud .spark_fs

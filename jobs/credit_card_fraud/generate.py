@@ -87,7 +87,7 @@ def _with_moves(rng: np.random.Generator, profiles: pd.DataFrame, days: int) -> 
     moved = profiles.iloc[movers].assign(
         job=rng.choice(JOBS, len(movers)), updated_at=START + pd.to_timedelta(7 * rng.integers(1, max(weeks, 1) + 1, len(movers)), "D")
     )
-    return pd.concat([known, moved], ignore_index=True)
+    return pd.concat([known, moved] if len(moved) else [known], ignore_index=True)
 
 
 def _cards(rng: np.random.Generator, numbers: npt.NDArray[np.int64], days: int) -> pd.DataFrame:
@@ -99,7 +99,7 @@ def _cards(rng: np.random.Generator, numbers: npt.NDArray[np.int64], days: int) 
         cc_expiration_date=(expiry[renewed] + pd.Timedelta(days=1_461)).date,
         updated_at=[max(end - pd.Timedelta(days=30), START + pd.Timedelta(days=1)) for end in expiry[renewed]],
     )
-    return pd.concat([first, again], ignore_index=True)
+    return pd.concat([first, again] if len(again) else [first], ignore_index=True)
 
 
 def _transactions(rng: np.random.Generator, numbers: npt.NDArray[np.int64], homes: pd.DataFrame, days: int) -> pd.DataFrame:

@@ -1,21 +1,16 @@
 """Run the whole flow by spark-submit, step by step, and print what was built: ``make demo``."""
 
 import json
-import os
-import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
-from spark_fs.offline.jars import needed_jars
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import steps
 
-ROOT = Path(__file__).parents[2]
-HOME = ROOT / ".demo"
-REPORT, LOG = HOME / "figures.json", HOME / "spark.log"
+HOME = steps.ROOT / ".demo"
+REPORT = HOME / "figures.json"
 STEPS = {
     "Backfill January to November": ["jobs/backfill.py", "--pipeline", "flights", "--start", "2013-01-01", "--end", "2013-12-01"],
     "Three days of December, one commit each": ["jobs/incremental.py", "--pipeline", "flights", "--until", "2013-12-04"],
@@ -28,22 +23,6 @@ STEPS = {
         "jobs/flights/serve.py", "--carrier", "UA", "--flight", "1545", "--origin", "EWR",
     ],
 }
-console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
-
-
-def submit(arguments: list[str]) -> int:
-    """Run one job with spark-submit, its output indented as it comes, its log in a file."""
-    bin_ = Path(sys.executable).parent
-    env = os.environ | {
-        "SPARK_CONF_DIR": str(ROOT / "conf" / "local"), "SPARK_FS_HOME": str(HOME), "PYSPARK_PYTHON": sys.executable,
-        "PATH": f"{bin_}:{os.environ['PATH']}",
-    }
-    command = [str(bin_ / "spark-submit"), "--jars", ",".join(map(str, needed_jars())), *arguments]
-    with LOG.open("a") as log, subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=log, text=True) as run:
-        assert run.stdout is not None
-        for line in run.stdout:
-            console.print(f"   {line.rstrip()}", markup=False)
-    return run.returncode
 
 
 def summary(seconds: float) -> Table:
@@ -68,18 +47,8 @@ def summary(seconds: float) -> Table:
 
 
 def main() -> None:
-    """Start from an empty store and run every step; a step that fails ends the demo with the end of its log."""
-    shutil.rmtree(HOME, ignore_errors=True)
-    HOME.mkdir()
-    began = time.monotonic()
-    for number, (title, arguments) in enumerate(STEPS.items(), start=1):
-        console.print(f"[bold]{number}/{len(STEPS)} {title}[/]")
-        started = time.monotonic()
-        if submit(arguments):
-            console.print("".join(LOG.read_text().splitlines(keepends=True)[-30:]), markup=False)
-            sys.exit(f"The step failed: {' '.join(arguments)}. The whole log is in {LOG}.")
-        console.print(f"   [dim]{time.monotonic() - started:.0f} s[/]")
-    console.print(summary(time.monotonic() - began))
+    """Start from an empty store, run every step, and say what was built."""
+    steps.console.print(summary(steps.run(HOME, STEPS)))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,13 @@ def first(ratio: float | None, size: float | None) -> float | None:
     return size if ratio is None else ratio
 
 
+def one_version(version: int | None, training_dataset_version: int | None) -> int:
+    """The version of a training dataset, under either of its two names."""
+    if (version is None) == (training_dataset_version is None):
+        raise SettingsError("Give the version of a training dataset as version=..., or as training_dataset_version=....")
+    return version if version is not None else training_dataset_version  # type: ignore[return-value] # one of them is given
+
+
 Pair = tuple["Instant | None", "Instant | None"]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from spark_fs.api.datasets import Dataset, columns_of, spine_of
 from spark_fs.api.options import AsFiles, Filing, InMemory, Making, Reading, checked, seconds
-from spark_fs.api.splitting import files_at, first, three, two, whole
+from spark_fs.api.splitting import files_at, first, one_version, three, two, whole
 from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.spec.datasets import RandomSplit, TrainingDatasetSpec
 from spark_fs.times import Interval
@@ -112,35 +112,42 @@ class TrainingData:
 
     # -- what was made
 
-    def get_training_data(self, training_dataset_version: int, **options: Unpack[Reading]) -> tuple[Any, Any]:
+    def get_training_data(
+        self, version: int | None = None, training_dataset_version: int | None = None, **options: Unpack[Reading]
+    ) -> tuple[Any, Any]:
         """A training dataset that was not split, as it was, as ``(X, y)``; in Spark's frames* where it has files.
 
         Raises NotFoundError for a version that does not exist or was deleted, SettingsError for one that has splits.
         """
-        return self._again(training_dataset_version, 1, dict(options))
+        return self._again(one_version(version, training_dataset_version), 1, dict(options))
 
-    def get_train_test_split(self, training_dataset_version: int, **options: Unpack[Reading]) -> Four:
+    def get_train_test_split(
+        self, version: int | None = None, training_dataset_version: int | None = None, **options: Unpack[Reading]
+    ) -> Four:
         """A training dataset of two splits, as it was; see ``get_training_data``."""
-        return self._again(training_dataset_version, 2, dict(options))
+        return self._again(one_version(version, training_dataset_version), 2, dict(options))
 
-    def get_train_validation_test_split(self, training_dataset_version: int, **options: Unpack[Reading]) -> Six:
+    def get_train_validation_test_split(
+        self, version: int | None = None, training_dataset_version: int | None = None, **options: Unpack[Reading]
+    ) -> Six:
         """A training dataset of three splits, as it was; see ``get_training_data``."""
-        return self._again(training_dataset_version, 3, dict(options))
+        return self._again(one_version(version, training_dataset_version), 3, dict(options))
 
     def get_training_datasets(self) -> list[TrainingDatasetSpec]:
         """The training datasets that are there, the oldest first."""
         return [dataset for dataset in self._stores.catalog.training_datasets(self._spec) if dataset.state == "finished"]
 
-    def recreate_training_dataset(self, training_dataset_version: int) -> Job:
+    def recreate_training_dataset(self, version: int | None = None, training_dataset_version: int | None = None) -> Job:
         """Make the files of a training dataset again, or one that was deleted, eagerly: the same rows, by what was recorded.
 
         Raises SettingsError where that cannot be: an external group has no versions.
         """
-        dataset = Dataset.kept(self._stores, self._spec, self._dataset(training_dataset_version, deleted=True))
+        number = one_version(version, training_dataset_version)
+        dataset = Dataset.kept(self._stores, self._spec, self._dataset(number, deleted=True))
         outside = [node.group for node in dataset.columns.plan.nodes if node.group.source and not node.group.is_frame]
         if outside:
             raise SettingsError(
-                f"Training dataset {training_dataset_version} of {self!r} read external feature group {outside[0]}, whose rows of then "
+                f"Training dataset {number} of {self!r} read external feature group {outside[0]}, whose rows of then "
                 "are not "
                 "to be had again: make a new one."
             )
@@ -148,16 +155,19 @@ class TrainingData:
             from spark_fs.flows import training
 
             training.remove(dataset.spec.files.location)
+            self._stores.catalog.save_training_dataset(self._spec, replace(dataset.spec, state="deleted"))  # until it is made
         made, job, _ = dataset.make()
         self._stores.catalog.save_training_dataset(self._spec, made.spec)
         return job
 
-    def delete_training_dataset(self, training_dataset_version: int, force: bool = False) -> None:
+    def delete_training_dataset(
+        self, version: int | None = None, training_dataset_version: int | None = None, force: bool = False
+    ) -> None:
         """Delete a training dataset and its files, eagerly; what it was made of stays known, for ``recreate_training_dataset``.
 
         Raises SettingsError while models were trained on it, unless forced.
         """
-        spec = self._dataset(training_dataset_version)
+        spec = self._dataset(one_version(version, training_dataset_version))
         models = [link for link in self._stores.catalog.models_of(self._spec) if link.training_dataset_version == spec.version]
         if models and not force:
             listed = ", ".join(f"{link.name!r} version {link.version}" for link in models)

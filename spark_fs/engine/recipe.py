@@ -17,7 +17,7 @@ from spark_fs.errors import QueryError, SettingsError
 from spark_fs.plan import SPLIT
 from spark_fs.spec.datasets import WHOLE, RandomSplit
 from spark_fs.stats import Doubles, Numbers, Profile
-from spark_fs.transform.builtin import QUARTILES, State
+from spark_fs.transform.builtin import CATEGORIES, QUARTILES, State
 from spark_fs.transform.columns import numbers, transformed
 from spark_fs.transform.transformer import Transformer
 
@@ -130,6 +130,11 @@ class Recipe:
                     f"Transformation {row.name!r} cannot learn from feature {name!r}: of the {profile.rows} rows of the train split "
                     "none has a "
                     "value (a null, NaN or an infinity is none). Leave the feature out, or choose a train split in which it has values."
+                )
+            if row.wide and len(profile.categories) > CATEGORIES:
+                raise SettingsError(
+                    f"Transformation {row.name!r} of feature {name!r} would make {len(profile.categories):,} columns, one for each "
+                    f"category; at most {CATEGORIES:,} are made. Use label_encoder, or a feature with fewer categories."
                 )
             found.append(row.learn(_Learned(profile, near.get(name) if row.need == "quantiles" else None)))
         return found

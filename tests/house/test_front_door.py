@@ -110,12 +110,12 @@ SIGNATURES = {
     TrainingData.create_train_validation_test_split:
         "validation_ratio test_ratio train_start train_end validation_start validation_end test_start test_end seed description "
         "validation_size test_size options",
-    TrainingData.get_training_data: "training_dataset_version options",
-    TrainingData.get_train_test_split: "training_dataset_version options",
-    TrainingData.get_train_validation_test_split: "training_dataset_version options",
+    TrainingData.get_training_data: "version training_dataset_version options",
+    TrainingData.get_train_test_split: "version training_dataset_version options",
+    TrainingData.get_train_validation_test_split: "version training_dataset_version options",
     TrainingData.get_training_datasets: "",
-    TrainingData.recreate_training_dataset: "training_dataset_version",
-    TrainingData.delete_training_dataset: "training_dataset_version force",
+    TrainingData.recreate_training_dataset: "version training_dataset_version",
+    TrainingData.delete_training_dataset: "version training_dataset_version force",
     Scoring.init_batch_scoring: "training_dataset_version",
     Scoring.get_batch_data:
         "start_time end_time primary_key event_time inference_helper_columns dataframe_type spine_df max_feature_age",

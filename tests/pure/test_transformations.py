@@ -313,6 +313,11 @@ def test_what_cannot_be_attached() -> None:
         Transformer(attached([parts("text", "whole").alias("one")]), TYPES)
 
 
+def test_a_category_each_is_too_many_columns() -> None:
+    with pytest.raises(SettingsError, match=r"'one_hot_encoder' of feature 'x' would make 10,001 columns, one for each category; at most 10,000"):
+        one("one_hot_encoder", list(range(10_001)), [1], "bigint")
+
+
 def test_a_feature_without_values_teaches_nothing() -> None:
     for function, type_ in (("standard_scaler", "double"), ("label_encoder", "string"), ("robust_scaler", "double")):
         with pytest.raises(SettingsError, match=rf"'{function}' cannot learn from feature 'x': of the 2 rows of the train split none has a value"):

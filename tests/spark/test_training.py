@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import combinations
@@ -19,6 +20,7 @@ from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError, SparkFSError
 from spark_fs.flows import training
+from spark_fs.spec.datasets import TrainingDatasetSpec
 from spark_fs.spec.query import GroupRef
 
 from conftest import at, first_quick
@@ -452,7 +454,32 @@ def test_a_version_that_does_not_exist(sales: FeatureView) -> None:
         with pytest.raises(NotFoundError, match=r"Training dataset of feature view 'sales' has no version 3: it has 1"):
             read(3)  # type: ignore[operator] # each takes a version
     with pytest.raises(SettingsError, match=r"Training dataset 1 of .* has the splits train: read it with get_training_data"):
-        sales.get_train_test_split(1)
+        sales.get_train_test_split(training_dataset_version=1)
+    with pytest.raises(SettingsError, match=r"Give the version of a training dataset as version=..., or as training_dataset_version=...."):
+        sales.get_training_data()
+
+
+def test_a_dataset_that_could_not_be_made_again_is_not_there(sales: FeatureView, fs: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    version, _ = sales.create_train_test_split(test_ratio=0.5, seed=1)
+    before = sales.get_train_test_split(version)
+
+    def fails(*_: object) -> None:
+        raise KeyError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "in_files", fails)
+        with pytest.raises(KeyError):
+            sales.recreate_training_dataset(version)
+    assert sales.get_training_datasets() == []
+    sales.recreate_training_dataset(version)
+    same(before, sales.get_train_test_split(version))
+
+
+def test_versions_of_many_callers_at_once_are_different(sales: FeatureView) -> None:
+    catalog = sales._stores.catalog
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: catalog.reserve_training_dataset(sales._spec, TrainingDatasetSpec).version, range(24)))
+    assert sorted(made) == list(range(1, 25))
 
 
 def test_a_feature_without_values_is_named_before_anything_is_written(group: Callable[..., FeatureGroup], fs: FeatureStore) -> None:
