@@ -49,7 +49,7 @@ FIRST = {"F": ["Ada", "Berta", "Clara", "Dora", "Emma", "Frida", "Grace", "Hedy"
 LAST = ["Abbott", "Baker", "Cole", "Diaz", "Ellis", "Fox", "Gray", "Hill", "Ito", "Jones", "Kim", "Lopez", "Moss", "Nash"]
 JOBS = ["Nurse", "Teacher", "Engineer", "Chemist", "Surveyor", "Librarian", "Electrician", "Film editor", "Geologist", "Retired"]
 STREETS = ["Oak Street", "Main Street", "Maple Avenue", "Park Road", "Lake Drive", "Hill Lane"]
-SPREES, JOURNEYS, CHAINS, TRAVELS = 0.02, 0.012, 0.0022, 0.003  # for each card and day
+SPREES, JOURNEYS, CHAINS, TRAVELS = 0.006, 0.012, 0.0022, 0.003  # for each card and day
 Floats = npt.NDArray[np.float64]
 
 

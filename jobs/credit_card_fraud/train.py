@@ -26,11 +26,14 @@ PARAMETERS = {"n_estimators": 200, "max_depth": 5, "learning_rate": 0.1, "subsam
 
 def pictures(folder: Path, truth: pd.Series, scores: pd.Series, threshold: float) -> None:
     """A confusion matrix at a threshold and the precision-recall curve, beside the model."""
+    labels = ["genuine", "fraud"]
     for name, display in (
-        ("confusion_matrix", ConfusionMatrixDisplay.from_predictions(truth, scores >= threshold, display_labels=["genuine", "fraud"])),
+        ("confusion_matrix", ConfusionMatrixDisplay.from_predictions(
+            truth, scores >= threshold, display_labels=labels, values_format=",d", cmap="Blues", colorbar=False,
+        )),
         ("precision_recall", PrecisionRecallDisplay.from_predictions(truth, scores, plot_chance_level=True)),
     ):
-        display.ax_.set_title(f"{name.replace('_', ' ')}, later transactions")
+        display.ax_.set_title(f"{name.replace('_', ' ').capitalize()}, later transactions")
         display.figure_.savefig(folder / f"{name}.png", dpi=120, bbox_inches="tight")
         plt.close(display.figure_)
 
