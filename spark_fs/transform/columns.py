@@ -124,7 +124,9 @@ def _in_pandas(each: Transformation, columns: list[pa.ChunkedArray]) -> list[pa.
         raise SparkFSError(
             f"Transformation {each.function} failed: {type(error).__name__}: {error}. It takes and gives pandas Series."
         ) from error
-    several = [found[name] for name in found] if isinstance(found, pd.DataFrame) else list(found) if isinstance(found, tuple) else [found]
+    several = [found[name] for name in found] if isinstance(found, pd.DataFrame) else [found]
+    if isinstance(found, tuple | list) and len(each.outputs) > 1:
+        several = list(found)
     rows = len(columns[0])
     if len(several) != len(each.outputs) or any(not hasattr(one, "__len__") or len(one) != rows for one in several):
         raise SparkFSError(

@@ -38,7 +38,8 @@ def function_of(written: Callable[..., Any], return_type: Any, mode: str, drop: 
         )
     if not isinstance(written, FunctionType):
         raise SettingsError(f"{written!r} is not a function defined by def: write one, since its source is kept.")
-    arguments = tuple(inspect.signature(written).parameters)
+    parameters = inspect.signature(written).parameters.values()
+    arguments = tuple(each.name for each in parameters if each.default is each.empty)  # what has a default is no feature
     returns = tuple(feature_type(one) for one in (return_type if isinstance(return_type, list | tuple) else [return_type]))
     for name in drop:
         if name not in arguments:
@@ -77,7 +78,7 @@ def _source(written: FunctionType) -> str:
     if not isinstance(tree, ast.FunctionDef):
         raise SettingsError(f"Transformation {written.__name__!r} is not defined by def: write it as a function, since its source is kept.")
     tree.decorator_list = []
-    for argument in (*tree.args.args, *tree.args.kwonlyargs):  # annotations may name what is not there when it runs
+    for argument in (*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs):  # annotations may name what is not there when it runs
         argument.annotation = None
     tree.returns = None
     return ast.unparse(tree)

@@ -21,11 +21,14 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-def test_the_examples_of_the_readme_run(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    examples = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+@pytest.mark.parametrize("document", ["README.md", "docs/training_data.md"])
+def test_the_examples_run(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, document: str) -> None:
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    for example in examples:
-        exec(compile(example, "README.md", "exec"), {})
+    for number, example in enumerate(examples):
+        place = tmp_path / f"example_{number}.py"  # where the source of a function is looked for
+        place.write_text(example)
+        exec(compile(example, place, "exec"), {"__name__": "__main__"})
     assert examples
 
 

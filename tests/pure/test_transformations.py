@@ -220,8 +220,17 @@ def test_an_argument_may_go() -> None:
     assert transformer.row()([1.0, 2.0, 3.0]) == [1.0, 3.0, 3.0]
 
 
+def test_a_parameter_with_a_default_is_no_feature() -> None:
+    @udf(float)
+    def powered(x: float, exponent: int = 3) -> float:
+        return x**exponent
+
+    assert powered.spec.arguments == ("x",)
+    assert Transformer(attached([powered]), {"x": "double"}).row()([2.0]) == [8.0]
+
+
 def test_a_helper_column_is_taken_and_does_not_come_out() -> None:
-    transformer = Transformer(attached({"x": added("x", "whole").alias("sum")} if False else [added("x", "whole")]), {"x": "double"}, {"whole": "bigint", "other": "int"})
+    transformer = Transformer(attached([added("x", "whole")]), {"x": "double"}, {"whole": "bigint", "other": "int"})
     assert list(transformer.inputs) == ["whole", "x"]
     assert list(transformer.columns) == ["x", "added_x_whole"]
 
