@@ -29,6 +29,7 @@ def spine(group: Make) -> FeatureGroup:
     return group("spine", frame, primary_key=["k"], event_time="t")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data_format", first_quick(["delta", "parquet", "table"]))
 def test_rows_of_a_path_or_table_are_read_and_joined(fs: FeatureStore, spark: SparkSession, spine: FeatureGroup, tmp_path: Path, data_format: str) -> None:
     place = str(tmp_path / "rates")

@@ -57,6 +57,7 @@ def test_a_view_keeps_its_as_of(clicks: FeatureGroup, fs: FeatureStore) -> None:
     assert view.query.read("pandas")["old_v"].count() == 3
 
 
+@pytest.mark.slow
 def test_as_of_the_start_and_the_changes_make_the_end(clicks: FeatureGroup) -> None:
     clicks.delete_records(pd.DataFrame({"k": [2]}))
     changes = clicks.read_changes(0, 2, "pandas")
@@ -108,6 +109,7 @@ def test_what_names_no_row_deletes_nothing(clicks: FeatureGroup, fs: FeatureStor
     assert len(clicks.commit_details()) == 2
 
 
+@pytest.mark.slow
 def test_a_deletion_goes_online(served: FeatureStore) -> None:
     clicks = served.create_feature_group("clicks", primary_key=["k"], event_time="at", online_enabled=True)
     clicks.insert(FIRST)

@@ -98,6 +98,7 @@ def test_there_must_be_a_start(hours: FeatureGroup) -> None:
         hours.run_incremental(build, "2024-01-05", every=timedelta(0))
 
 
+@pytest.mark.slow
 def test_a_group_without_event_time_is_built_once_per_run(fs: FeatureStore) -> None:
     names = fs.create_feature_group("names", primary_key=["k"])
 
@@ -181,6 +182,7 @@ def test_backfill_equals_any_sequence_of_incremental_runs(fs: FeatureStore, ends
     assert steps.read("pandas")["v_max_24h"].max() == 100
 
 
+@pytest.mark.slow
 def test_lateness_never_reaches_before_the_backfill(hours: FeatureGroup) -> None:
     hours.backfill(build, "2024-01-02", "2024-01-03")
     hours.run_incremental(build, "2024-01-04", lateness=timedelta(days=30))

@@ -61,6 +61,7 @@ def test_a_late_row_lands_in_history(clicks: FeatureGroup) -> None:
     assert len(clicks.read("pandas")) == 4
 
 
+@pytest.mark.slow
 def test_a_group_without_event_time_holds_one_row_per_key(group: Make) -> None:
     users = group("users", pd.DataFrame({"k": [1, 2], "v": ["a", "b"]}), primary_key=["k"])
     job, _ = users.insert(pd.DataFrame({"k": [2, 3], "v": ["B", "c"]}))
@@ -77,6 +78,7 @@ def test_commits_tell_what_was_done(clicks: FeatureGroup) -> None:
     assert [c.version for c in clicks.commit_details(limit=1)] == [1]
 
 
+@pytest.mark.slow
 def test_partitions_are_folders(group: Make, spark: SparkSession) -> None:
     parts = group("parts", FIRST.assign(day=[1, 2, 3]), primary_key=["k"], event_time="at", partition_key=["day"])
     parts.insert(FIRST.assign(day=[1, 2, 3], v=[5.0, 2.0, 3.0]))
@@ -120,6 +122,7 @@ def test_every_type_comes_back_as_it_went_in(fs: FeatureStore) -> None:
     assert {value for name, value in empty.items() if name != "k"} == {None}
 
 
+@pytest.mark.slow
 def test_spark_pandas_and_arrow_frames_make_the_same_group(fs: FeatureStore, spark: SparkSession) -> None:
     frame = pd.DataFrame({"k": [1, 2], "at": pd.to_datetime(["2024-01-01 05:00", "2024-07-01 00:00"]), "v": [1.5, None], "s": ["a", None]})
     frames = {"p": frame, "a": pa.Table.from_pandas(frame), "s": spark.createDataFrame(frame)}

@@ -167,6 +167,7 @@ def files_read(plan: Any) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_keys_with_many_rows_are_sliced_and_keys_that_the_spine_lacks_stay(group: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[Any] = []
     looked = strategy._looked
@@ -250,6 +251,7 @@ def pause() -> datetime:
     return now
 
 
+@pytest.mark.slow
 def test_a_group_without_event_time_has_the_value_that_was_known(fs: FeatureStore) -> None:
     cities = fs.create_feature_group("cities", primary_key=["k"], keep_corrections=True)
     cities.insert(pd.DataFrame({"k": [1], "v": [10]}))

@@ -57,6 +57,7 @@ def test_a_declaration_that_cannot_hold_is_refused(fs: FeatureStore, arguments: 
     assert fs.get_feature_groups() == []
 
 
+@pytest.mark.slow
 def test_features_are_appended_and_hold_nulls_before(group: Make, fs: FeatureStore) -> None:
     clicks = group("clicks", FIRST, primary_key=["k"], event_time="at")
     clicks.append_features([Feature("w", "bigint", "new"), Feature("tags", "map<string,int>")])

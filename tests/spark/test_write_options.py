@@ -200,6 +200,7 @@ HARD_KEYS: list[Any] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", first_quick(HARD_KEYS), ids=lambda keys: type(keys[0]).__name__)
 def test_a_known_row_is_found_whatever_its_key(group: Make, keys: Any) -> None:
     frame = pd.DataFrame({"k": keys, "v": [1, 2]})
