@@ -46,7 +46,7 @@ class Profile:
     @classmethod
     def of(cls, values: Doubles, nulls: int, moments: bool, quantiles: bool) -> Self:
         """Of values that are not null, as doubles, with the number of nulls beside them."""
-        finite = values[np.isfinite(values)]
+        finite = _finite(values)
         odd = len(values) - len(finite)
         if not len(finite):
             return cls(len(values) + nulls, nulls, odd, cells=np.zeros(_CELLS, np.int64) if quantiles else None)
@@ -102,9 +102,14 @@ class Profile:
 
 def in_cells(values: Doubles, wanted: Numbers) -> Doubles:
     """The finite values that lie in these cells."""
-    finite = values[np.isfinite(values)]
+    finite = _finite(values)
     found: Doubles = finite[np.isin(_cells(finite), wanted)]
     return found
+
+
+def _finite(values: Doubles) -> Doubles:
+    finite = np.isfinite(values)
+    return values if finite.all() else values[finite]
 
 
 def _cells(values: Doubles) -> Numbers:

@@ -90,6 +90,21 @@ class Recipe:
 
     # -- what the transformations learn
 
+    @property
+    def learning(self) -> tuple[str, ...]:
+        """The columns that are looked at to learn: what tells the split, and the features."""
+        features = (each.spec.features[0] for each in self.columns.transformations if each.learns)
+        return (SPLIT, splits.HASH, splits.FILE, splits.ROW, *dict.fromkeys(features))
+
+    def train(self, table: pa.Table) -> pa.Table:
+        """The rows of the train split, with the columns that are looked at to learn."""
+        held = table.select([name for name in self.learning if name in table.column_names])
+        return next(piece for part, piece in self.divided(held) if part == self.parts[0])
+
+    def profiles_of_train(self, table: pa.Table) -> Profiles:
+        """What is to be known of each feature, of the train split's rows among rows that stay."""
+        return self.profiles(self.train(table))
+
     def profiles(self, train: pa.Table) -> Profiles:
         """What is to be known of each feature, of rows of the train split."""
         found: Profiles = {}
@@ -102,14 +117,14 @@ class Recipe:
                 profile = Profile(len(column), column.null_count, categories=frozenset(pc.unique(column).drop_null().to_pylist()))
             else:
                 need = each.builtin.need
-                profile = Profile.of(numbers(column.drop_null(), type_), column.null_count, need == "moments", need == "quantiles")
+                profile = Profile.of(numbers(_held(column), type_), column.null_count, need == "moments", need == "quantiles")
             found[f"{each.builtin.need}:{name}"] = profile
         return found
 
     def near_quartiles(self, train: pa.Table, wanted: Mapping[str, Numbers]) -> dict[str, Doubles]:
         """Of each feature the values that lie where its quartiles are."""
         types = {each.spec.features[0]: each.types[0] for each in self.columns.transformations}
-        return {name: stats.in_cells(numbers(train.column(name).drop_null(), types[name]), cells) for name, cells in wanted.items()}
+        return {name: stats.in_cells(numbers(_held(train.column(name)), types[name]), cells) for name, cells in wanted.items()}
 
     def wanted_cells(self, profiles: Profiles) -> dict[str, Numbers]:
         """Where the quartiles of features lie that some transformation needs."""
@@ -138,6 +153,11 @@ class Recipe:
                 )
             found.append(row.learn(_Learned(profile, near.get(name) if row.need == "quantiles" else None)))
         return found
+
+
+def _held(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The values that are not null."""
+    return column.drop_null() if column.null_count else column
 
 
 def merged(parts: Iterable[Profiles]) -> Profiles:

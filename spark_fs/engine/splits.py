@@ -4,7 +4,7 @@ Of a random split the least hashes of (key, event time, seed) go to the first sh
 here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,8 @@ from spark_fs.spec.datasets import RandomSplit
 HASH, FILE, ROW = "_hash", "_file", "_row"  # they begin with an underscore, so no feature has such a name
 CELLS = 1 << 16  # of hashes, by their leading bits
 _LOW = np.uint64(48)
+_BAND = 256  # cells on either side of a share's end that its end is likely in: from 100,000 rows on it nearly always is
+Counts = npt.NDArray[np.int64]
 _MISSING = np.uint64(0xD6E8FEB86659FD93)
 
 
@@ -44,17 +46,18 @@ def _mixed(bits: Hashes) -> Hashes:
 
 @dataclass(frozen=True)
 class Cut:
-    """Where a share ends: rows with a smaller hash are before it, and of those with this hash the ones at these places (file, row)."""
+    """Where a share ends: behind the rows with this hash, or, of these, behind the ones at some places (file, row)."""
 
     hash: int
-    places: frozenset[tuple[int, int]]
+    places: frozenset[tuple[int, int]] | None = None
 
     def behind(self, table: pa.Table) -> npt.NDArray[np.bool_]:
-        """Which rows lie behind the cut, of a table with HASH, FILE and ROW."""
+        """Which rows lie behind the cut, of a table with HASH, and where there are places with FILE and ROW."""
         found = table.column(HASH).to_numpy()
-        behind: npt.NDArray[np.bool_] = found >= np.uint64(self.hash)
-        for row in np.flatnonzero(found == np.uint64(self.hash)).tolist():
-            behind[row] = (table.column(FILE)[row].as_py(), table.column(ROW)[row].as_py()) not in self.places
+        behind: npt.NDArray[np.bool_] = found > np.uint64(self.hash)
+        if self.places is not None:
+            for row in np.flatnonzero(found == np.uint64(self.hash)).tolist():
+                behind[row] = (table.column(FILE)[row].as_py(), table.column(ROW)[row].as_py()) not in self.places
         return behind
 
 
@@ -66,11 +69,9 @@ def parts(cuts: Sequence[Cut], table: pa.Table) -> npt.NDArray[np.int64]:
     return numbers
 
 
-def cells_of_cuts(counts: npt.NDArray[np.int64], random: RandomSplit) -> npt.NDArray[np.int64]:
-    """The cells of hashes, of which so many rows are in each, that a share ends in."""
-    ends = np.cumsum(counts)
-    places = np.cumsum(random.sizes(int(counts.sum())))
-    return np.unique(np.searchsorted(ends, places, side="left"))
+def counted(found: Hashes) -> Counts:
+    """How many hashes are in each cell."""
+    return np.bincount(cells(found), minlength=CELLS)
 
 
 def cells(found: Hashes) -> npt.NDArray[np.int64]:
@@ -78,27 +79,63 @@ def cells(found: Hashes) -> npt.NDArray[np.int64]:
     return (found >> _LOW).astype(np.int64)
 
 
-def cuts(near: pa.Table, counts: npt.NDArray[np.int64], random: RandomSplit, identity: Sequence[str]) -> list[Cut]:
-    """The cuts of a random split. near: the rows in ``cells_of_cuts``, with their hashes and places (FILE, ROW).
+def cells_of_cuts(counts: Counts, random: RandomSplit) -> npt.NDArray[np.int64]:
+    """The cells of hashes, of which so many rows are in each, that a share ends in."""
+    ends = np.cumsum(counts)
+    return np.unique(np.searchsorted(ends, np.cumsum(random.sizes(int(ends[-1]))), side="left"))
 
-    identity: by which rows of one hash are told apart, before all else that they hold; empty where no two rows have one hash.
-    """
-    if identity:
-        near = near.take(pa.array(canonical(near, identity, (HASH, FILE, ROW))))
-    near = near.take(pa.array(np.argsort(near.column(HASH).to_numpy(), kind="stable")))
-    found, files, rows = (near.column(name).to_numpy() for name in (HASH, FILE, ROW))
-    where, ends = cells(found), np.cumsum(counts)
+
+def likely(found: Hashes, random: RandomSplit) -> Hashes:
+    """The hashes in cells that a share of many rows ends in: hashes are spread evenly."""
+    where = cells(found)
+    inside = np.zeros(len(found), bool)
+    for share in np.cumsum(list(random.shares.values())):
+        inside |= np.abs(where - share * CELLS) < _BAND
+    return found[inside]
+
+
+def are_likely(wanted: npt.NDArray[np.int64], random: RandomSplit) -> bool:
+    """Whether every hash in these cells is likely."""
+    edges = np.cumsum(list(random.shares.values())) * CELLS
+    return all((np.abs(cell - edges) < _BAND).any() for cell in wanted)
+
+
+def cuts(found: Hashes, counts: Counts, random: RandomSplit) -> list[Cut] | None:
+    """The cuts of a random split; found: the hashes in ``cells_of_cuts``. None: a share ends between rows of one hash."""
+    ordered = np.sort(found)
     result = []
-    for end in np.cumsum(random.sizes(int(counts.sum()))).tolist():
+    for end, last in _ends(cells(ordered), counts, random):
         if not end:
             result.append(Cut(0, frozenset()))
-            continue
-        cell = int(np.searchsorted(ends, end, side="left"))
-        last = int(np.searchsorted(where, cell) + end - (ends[cell] - counts[cell])) - 1  # the share's last row among those near
-        first = int(np.searchsorted(found, found[last]))
-        places = zip(files[first : last + 1].tolist(), rows[first : last + 1].tolist(), strict=True)
-        result.append(Cut(int(found[last]), frozenset(places)))
+        elif np.searchsorted(ordered, ordered[last], side="right") > last + 1:
+            return None
+        else:
+            result.append(Cut(int(ordered[last])))
     return result
+
+
+def cuts_by_content(near: pa.Table, counts: Counts, random: RandomSplit, identity: Sequence[str]) -> list[Cut]:
+    """The cuts of a random split that end between rows of one hash, which are told apart by all that they hold.
+
+    near: the rows in ``cells_of_cuts``, with HASH, FILE and ROW.
+    """
+    near = near.take(pa.array(canonical(near, identity, (HASH, FILE, ROW))))
+    near = near.take(pa.array(np.argsort(near.column(HASH).to_numpy(), kind="stable")))
+    found, files, rows = (near.column(name).to_numpy() for name in (HASH, FILE, ROW))
+    result = []
+    for end, last in _ends(cells(found), counts, random):
+        first = int(np.searchsorted(found, found[last])) if end else 0
+        places = zip(files[first : last + 1].tolist(), rows[first : last + 1].tolist(), strict=True) if end else ()
+        result.append(Cut(int(found[last]) if end else 0, frozenset(places)))
+    return result
+
+
+def _ends(where: npt.NDArray[np.int64], counts: Counts, random: RandomSplit) -> Iterator[tuple[int, int]]:
+    """Of each share how many rows are before its end, and the place of its last one among the sorted hashes of these cells."""
+    ends = np.cumsum(counts)
+    for end in np.cumsum(random.sizes(int(ends[-1]))).tolist():
+        cell = int(np.searchsorted(ends, end, side="left"))
+        yield end, int(np.searchsorted(where, cell) + end - (ends[cell] - counts[cell])) - 1
 
 
 def divided(table: pa.Table, random: RandomSplit, identity: Mapping[str, str]) -> dict[str, pa.Table]:

@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_fs import arrow
 from spark_fs.engine import splits
 from spark_fs.engine.recipe import Profiles, Recipe, merged
+from spark_fs.engine.shuffle import Hashes
 from spark_fs.engine.strategy import choose, compiled, streamed
 from spark_fs.engine.waiting import PLACES, AtOnce, Notice, Waiting, Whole, Written, finished_frame, together
 from spark_fs.errors import SettingsError
@@ -22,7 +23,7 @@ from spark_fs.flows.jobs import Job
 from spark_fs.flows.queries import Frames, Location
 from spark_fs.offline import files as offline
 from spark_fs.plan import SPLIT, JoinPlan
-from spark_fs.spec.datasets import FilesSpec
+from spark_fs.spec.datasets import FilesSpec, RandomSplit
 from spark_fs.spec.query import GroupRef
 from spark_fs.transform.builtin import State
 
@@ -119,27 +120,38 @@ def _summed(counts: Sequence[Counter[str]]) -> Counter[str]:
 
 
 def _notice(recipe: Recipe) -> Notice | None:
-    """What is counted while rows are joined: where hashes lie, for a random split; else what transformations learn."""
+    """What is noticed while rows are joined: where hashes lie, for a random split; else what transformations learn."""
     if recipe.random:
-        return _cells, sum
-    return (_profiled(recipe), merged) if recipe.columns.learns and not recipe.columns.fitted else None
+        return _hashes(recipe.random), _hashes_together
+    return (recipe.profiles_of_train, merged) if recipe.columns.learns and not recipe.columns.fitted else None
 
 
-def _cut(waiting: Waiting, recipe: Recipe, counts: npt.NDArray[np.int64] | None) -> Recipe:
-    """The recipe with the places where a random split ends its shares."""
+def _hashes(random: RandomSplit) -> Callable[[pa.Table], tuple[splits.Counts, Hashes]]:
+    def noticed(table: pa.Table) -> tuple[splits.Counts, Hashes]:
+        found = table.column(splits.HASH).to_numpy()
+        return splits.counted(found), splits.likely(found, random)
+
+    return noticed
+
+
+def _hashes_together(noticed: Sequence[tuple[splits.Counts, Hashes]]) -> tuple[splits.Counts, Hashes]:
+    return sum(counts for counts, _ in noticed), np.concatenate([found for _, found in noticed])  # type: ignore[return-value] # of arrays
+
+
+def _cut(waiting: Waiting, recipe: Recipe, noticed: tuple[splits.Counts, Hashes] | None) -> Recipe:
+    """The recipe with the places where a random split ends its shares; of few rows, or equal ones, by another look."""
     random = recipe.random
-    if random is None or counts is None:
+    if random is None or noticed is None:
         return recipe
+    counts, found = noticed
     near = splits.cells_of_cuts(counts, random)
-    rows: pa.Table = waiting.fold(lambda table: _near(table, near), pa.concat_tables, [splits.HASH])
-    if len(rows.column(splits.HASH).unique()) == rows.num_rows:
-        return replace(recipe, cuts=tuple(splits.cuts(rows, counts, random, ())))
-    rows = waiting.fold(lambda table: _near(table, near), pa.concat_tables)
-    return replace(recipe, cuts=tuple(splits.cuts(rows, counts, random, list(recipe.identity))))
-
-
-def _cells(table: pa.Table) -> npt.NDArray[np.int64]:
-    return np.bincount(splits.cells(table.column(splits.HASH).to_numpy()), minlength=splits.CELLS)
+    if not splits.are_likely(near, random):
+        found = waiting.fold(lambda table: _near(table, near), pa.concat_tables, [splits.HASH]).column(splits.HASH).to_numpy()
+    cuts = splits.cuts(found[np.isin(splits.cells(found), near)], counts, random)
+    if cuts is None:
+        rows = waiting.fold(lambda table: _near(table, near), pa.concat_tables)
+        cuts = splits.cuts_by_content(rows, counts, random, list(recipe.identity))
+    return replace(recipe, cuts=tuple(cuts))
 
 
 def _near(table: pa.Table, near: npt.NDArray[np.int64]) -> pa.Table:
@@ -150,22 +162,13 @@ def _learned(waiting: Waiting, recipe: Recipe, profiles: Profiles | None) -> Rec
     """The recipe with what its transformations learn; of rows split at random by a look of its own, as is that for quartiles."""
     if not recipe.columns.learns or recipe.columns.fitted:
         return recipe
-    needed = [splits.HASH, SPLIT, *(each.spec.features[0] for each in recipe.columns.transformations if each.learns)]
     if recipe.random:
-        profiles = waiting.fold(_profiled(recipe), merged, needed)
+        profiles = waiting.fold(recipe.profiles_of_train, merged, recipe.learning)
     if profiles is None:
         profiles = recipe.profiles(arrow.schema_of(recipe.columns.inputs).empty_table())
     cells = recipe.wanted_cells(profiles)
-    near = waiting.fold(lambda table: recipe.near_quartiles(_train(recipe, table), cells), _joined, [*needed[:2], *cells]) if cells else {}
+    near = waiting.fold(lambda table: recipe.near_quartiles(recipe.train(table), cells), _joined, recipe.learning) if cells else {}
     return _fitted(recipe, recipe.states(profiles, near))
-
-
-def _profiled(recipe: Recipe) -> Callable[[pa.Table], Profiles]:
-    return lambda table: recipe.profiles(_train(recipe, table))
-
-
-def _train(recipe: Recipe, table: pa.Table) -> pa.Table:
-    return next(piece for part, piece in recipe.divided(table) if part == recipe.parts[0])
 
 
 def _joined(parts: Sequence[Mapping[str, npt.NDArray[np.float64]]]) -> dict[str, npt.NDArray[np.float64]]:

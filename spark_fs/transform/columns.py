@@ -35,7 +35,8 @@ def numbers(column: pa.ChunkedArray, type_: str) -> npt.NDArray[np.float64]:
     """The values as doubles, 0 for a null. A decimal goes through Python, which rounds it once; Arrow may round it twice."""
     if type_.startswith("decimal"):
         return np.array([0.0 if value is None else float(value) for value in column.to_pylist()], np.float64)
-    doubles: npt.NDArray[np.float64] = pc.fill_null(column.cast(pa.float64(), safe=False), 0.0).to_numpy()
+    column = column.cast(pa.float64(), safe=False)
+    doubles: npt.NDArray[np.float64] = (pc.fill_null(column, 0.0) if column.null_count else column).to_numpy()
     return doubles
 
 

@@ -45,9 +45,13 @@ def test_any_files_give_the_split_of_the_whole(listed: list[tuple[str | None, in
     places = np.arange(len(shuffled))
     waiting = waiting.append_column(splits.FILE, pa.array(places % files)).append_column(splits.ROW, pa.array(places // files))
     found = waiting.column(splits.HASH).to_numpy()
-    counts = np.bincount(splits.cells(found), minlength=splits.CELLS)
+    counts = splits.counted(found)
     near = waiting.filter(pa.array(np.isin(splits.cells(found), splits.cells_of_cuts(counts, split))))
-    numbers = splits.parts(splits.cuts(near, counts, split, list(IDENTITY)), waiting)
+    cuts = splits.cuts(near.column(splits.HASH).to_numpy(), counts, split)
+    assert (cuts is None) <= (len(set(found.tolist())) < len(found))
+    by_content = splits.cuts_by_content(near, counts, split, list(IDENTITY))
+    assert cuts is None or splits.parts(cuts, waiting).tolist() == splits.parts(by_content, waiting).tolist()
+    numbers = splits.parts(by_content, waiting)
     for number, name in enumerate([*split.shares, "train"]):
         part = waiting.filter(pa.array(numbers == number)).select(["k", "t", "v"])
         assert ordered(part).equals(whole[name])
@@ -60,6 +64,19 @@ def test_a_hash_hangs_on_values_not_on_their_width() -> None:
     assert splits.hashes(narrow, {"k": "tinyint"}, 5).tolist() == splits.hashes(wide, {"k": "bigint"}, 5).tolist()
     assert len(set(splits.hashes(wide, {"k": "bigint"}, 5).tolist())) == 4
     assert splits.hashes(wide, {"k": "bigint"}, 5).tolist() != splits.hashes(wide, {"k": "bigint"}, 6).tolist()
+
+
+def test_the_ends_of_many_rows_are_where_they_are_looked_for() -> None:
+    split = RandomSplit(1, {"test": 0.2, "validation": 0.13})
+    found = splits.hashes(pa.table({"k": np.arange(200_000)}), {"k": "bigint"}, 1)
+    near = splits.cells_of_cuts(splits.counted(found), split)
+    assert splits.are_likely(near, split)
+    likely = splits.likely(found, split)
+    assert len(likely) < 0.02 * len(found)
+    assert set(found[np.isin(splits.cells(found), near)].tolist()) <= set(likely.tolist())
+    cuts = splits.cuts(likely[np.isin(splits.cells(likely), near)], splits.counted(found), split)
+    assert cuts is not None
+    assert np.bincount(splits.parts(cuts, pa.table({splits.HASH: found}))).tolist() == [40_000, 26_000, 134_000]
 
 
 def test_a_share_is_drawn_evenly() -> None:
