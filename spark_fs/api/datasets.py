@@ -134,7 +134,7 @@ class Dataset:
         from spark_fs.flows import training
 
         if self.spec.files:
-            return training.from_files(self.stores.spark, self.recipe, self.spec.files, dataframe_type)
+            return training.from_files(self.stores.spark, self.recipe, self.spec.files, dataframe_type, self.spec.spine is not None)
         if dataframe_type == "spark":
             raise SettingsError(
                 f"Training dataset {self.spec.version} of feature view {self.view} was read into memory as pandas: read it so, or make "

@@ -147,9 +147,8 @@ class TrainingData:
         outside = [node.group for node in dataset.columns.plan.nodes if node.group.source and not node.group.is_frame]
         if outside:
             raise SettingsError(
-                f"Training dataset {number} of {self!r} read external feature group {outside[0]}, whose rows of then "
-                "are not "
-                "to be had again: make a new one."
+                f"Training dataset {number} of {self!r} read external feature group {outside[0]}, whose rows of then are not to be had "
+                "again: make a new one."
             )
         if dataset.spec.files:
             from spark_fs.flows import training

@@ -186,11 +186,15 @@ def _states(recipe: Recipe) -> list[State]:
 # -- rows out
 
 
-def from_files(spark: SparkSession, recipe: Recipe, files: FilesSpec, dataframe_type: str) -> dict[str, Any]:
-    """The rows of each split, as Spark's DataFrames* or eagerly as pandas, both in canonical order."""
+def from_files(spark: SparkSession, recipe: Recipe, files: FilesSpec, dataframe_type: str, repeats: bool) -> dict[str, Any]:
+    """The rows of each split, as Spark's DataFrames* or eagerly as pandas, both in canonical order.
+
+    repeats: whether rows may have one identity; Spark's frames are then ordered by all columns that it can sort.
+    """
     frames = {part: offline.load(spark, files, part, recipe.schema) for part in recipe.parts}
     if dataframe_type == "spark":
-        return {part: frame.orderBy(*(f"`{name}`" for name in recipe.identity)) for part, frame in frames.items()}
+        others = [name for name, type_ in recipe.schema.items() if repeats and name not in recipe.identity and "map<" not in type_]
+        return {part: frame.orderBy(*(f"`{name}`" for name in (*recipe.identity, *others))) for part, frame in frames.items()}
     with queries.explained_errors():
         tables = {part: frame.toArrow() for part, frame in frames.items()}
     return {part: as_pandas(table.take(pa.array(splits.canonical(table, list(recipe.identity))))) for part, table in tables.items()}

@@ -413,6 +413,8 @@ def test_a_frame_stands_in_for_the_leftmost_group(sales: FeatureView, fs: Featur
     assert y["paid"].tolist() == [1, 1, 0]
     changed(sales, fs)
     same((x, y), sales.get_training_data(1, primary_key=True))
+    as_spark = sales.training_data(spine_df=asked, dataframe_type="spark", primary_key=True)
+    assert [row["note"] for row in as_spark[0].collect()] == ["one", "two", "three"]
     parts = sales.train_test_split(test_ratio=0.34, seed=1, spine_df=asked)
     assert [len(part) for part in parts[:2]] == [2, 1]
     version, _ = sales.create_train_test_split(test_ratio=0.34, seed=1, spine_df=asked)
