@@ -164,9 +164,18 @@ class TrainingData:
     ) -> None:
         """Delete a training dataset and its files, eagerly; what it was made of stays known, for ``recreate_training_dataset``.
 
-        Raises SettingsError while models were trained on it, unless forced.
+        Raises SettingsError while models were trained on it, unless forced. One whose job was ended before it was made is deleted by force
+        alone, and then nothing is known of it.
         """
-        spec = self._dataset(one_version(version, training_dataset_version))
+        from spark_fs.flows import training
+
+        spec = self._dataset(one_version(version, training_dataset_version), unfinished=force)
+        if spec.state == "running":
+            for folder in (spec.files.location if spec.files else None, spec.spine):
+                if folder:
+                    training.remove(folder)
+            self._stores.catalog.forget_training_dataset(self._spec, spec.version)
+            return
         models = [link for link in self._stores.catalog.models_of(self._spec) if link.training_dataset_version == spec.version]
         if models and not force:
             listed = ", ".join(f"{link.name!r} version {link.version}" for link in models)
@@ -175,8 +184,6 @@ class TrainingData:
                 "force=True."
             )
         if spec.files:
-            from spark_fs.flows import training
-
             training.remove(spec.files.location)
         self._stores.catalog.save_training_dataset(self._spec, replace(spec, state="deleted"))
 
@@ -254,13 +261,14 @@ class TrainingData:
             raise
         return made, job, frames
 
-    def _dataset(self, version: int, deleted: bool = False) -> TrainingDatasetSpec:
+    def _dataset(self, version: int, deleted: bool = False, unfinished: bool = False) -> TrainingDatasetSpec:
         """A training dataset that is there; NotFoundError for one that is not, or not yet, or no more."""
         found = {dataset.version: dataset for dataset in self._stores.catalog.training_datasets(self._spec)}
         state = found[version].state if version in found else None
-        if state == "running":
+        if state == "running" and not unfinished:
             raise NotFoundError(
-                f"Training dataset {version} of {self!r} is still being made: wait for its job, or make another if that was ended."
+                f"Training dataset {version} of {self!r} is still being made: wait for its job, or if that was ended, delete it with "
+                "force=True."
             )
         if state == "deleted" and not deleted:
             raise NotFoundError(f"Training dataset {version} of {self!r} was deleted: recreate_training_dataset({version}) makes it again.")

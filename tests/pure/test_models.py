@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import spark_fs
-from spark_fs.api.models import ModelRegistry
+from spark_fs.api.models import ModelRegistry, Run
 from spark_fs.errors import AlreadyExistsError, InvalidNameError, NotFoundError, SettingsError, SparkFSError
 from spark_fs.spec.models import check_manifest
 
@@ -101,7 +101,7 @@ def test_a_model_belongs_to_the_run_that_is_tracked(registry: ModelRegistry, fol
             runs.append(failing)
             raise KeyError
 
-    runs: list[spark_fs.api.models.Run] = []
+    runs: list[Run] = []
     with pytest.raises(KeyError):
         fails()
     assert registry._client.get_run(runs[0].id).info.status == "FAILED"

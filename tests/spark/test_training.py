@@ -20,7 +20,7 @@ from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError, SparkFSError
 from spark_fs.flows import training
-from spark_fs.spec.datasets import TrainingDatasetSpec
+from spark_fs.spec.datasets import FilesSpec, TrainingDatasetSpec
 from spark_fs.spec.query import GroupRef
 
 from conftest import at, first_quick
@@ -475,6 +475,18 @@ def test_a_dataset_that_could_not_be_made_again_is_not_there(sales: FeatureView,
     assert sales.get_training_datasets() == []
     sales.recreate_training_dataset(version)
     same(before, sales.get_train_test_split(version))
+
+
+def test_what_a_killed_job_left_goes_by_force(sales: FeatureView, tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    (left / "_staging").mkdir(parents=True)
+    catalog = sales._stores.catalog
+    spec = catalog.reserve_training_dataset(sales._spec, lambda number: TrainingDatasetSpec(number, files=FilesSpec(str(left))))
+    with pytest.raises(NotFoundError, match=r"is still being made: wait for its job, or if that was ended, delete it with force=True"):
+        sales.delete_training_dataset(spec.version)
+    sales.delete_training_dataset(spec.version, force=True)
+    assert not left.exists()
+    assert catalog.training_datasets(sales._spec) == []
 
 
 def test_versions_of_many_callers_at_once_are_different(sales: FeatureView) -> None:

@@ -9,6 +9,7 @@ import pytest
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
+from spark_fs.api.models import ModelRegistry
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import AlreadyExistsError, NotFoundError, QueryError, SettingsError
 
@@ -104,7 +105,7 @@ def test_descriptions_and_tags(view: FeatureView, fs: FeatureStore) -> None:
 def test_lineage_goes_up_and_down(view: FeatureView, rows: FeatureGroup, tmp_path: Path) -> None:
     view.training_data()
     (tmp_path / "model").write_text("weights")
-    registry = spark_fs.api.models.ModelRegistry(view._stores)
+    registry = ModelRegistry(view._stores)
     registry.python.create_model("m", feature_view=view, training_dataset_version=1).save(tmp_path / "model")
     assert [group.name for group in view.get_parent_feature_groups()] == ["rows"]
     assert [(model.name, model.version, model.training_dataset_version) for model in view.get_models()] == [("m", 1, 1)]
@@ -116,7 +117,7 @@ def test_lineage_goes_up_and_down(view: FeatureView, rows: FeatureGroup, tmp_pat
 def test_a_view_goes_when_nothing_depends_on_it(view: FeatureView, fs: FeatureStore, tmp_path: Path) -> None:
     version, _ = view.create_training_data(spine_df=pd.DataFrame({"id": [1], "at": DAYS[:1], "v": [1.0], "note": ["a"], "extra": [1], "y": ["no"]}))
     (tmp_path / "model").write_text("weights")
-    registry = spark_fs.api.models.ModelRegistry(view._stores)
+    registry = ModelRegistry(view._stores)
     model = registry.python.create_model("m", feature_view=view, training_dataset_version=version).save(tmp_path / "model")
     with pytest.raises(SettingsError, match=r"Training dataset 1 of .* is what model 'm' version 1 was trained on"):
         view.delete_training_dataset(version)
