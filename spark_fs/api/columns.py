@@ -67,8 +67,7 @@ class Columns:
             if of_labels and (several or each.outputs):
                 raise QueryError(
                     f"Transformation {each} takes the label {sorted(of_labels)[0]!r}: a label is transformed alone, into one output of "
-                    "its name, "
-                    "so that no feature is made of it."
+                    "its name, so that no feature is made of it."
                 )
         self.for_training(None)
         self.for_inference(None)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from spark_fs.engine.recipe import Recipe
     from spark_fs.flows.jobs import Job
     from spark_fs.flows.training import Rows
-    from spark_fs.spec.definitions import ViewSpec
+    from spark_fs.plan import JoinPlan
+    from spark_fs.spec.definitions import GroupSpec, ViewSpec
 
 
 def columns_of(stores: Stores, view: ViewSpec, spine: Spine | None = None) -> Columns:
@@ -57,6 +58,11 @@ def spine_of(stores: Stores, view: ViewSpec, frame: Any) -> Spine:
     return Spine(stores, found, held, plan.spine.event_time)
 
 
+def outside(plan: JoinPlan) -> list[GroupSpec]:
+    """The external groups that a plan reads, whose rows have no versions."""
+    return [node.group for node in plan.nodes if node.group.source and not node.group.is_frame]
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A training dataset and what it is made of."""
@@ -80,7 +86,7 @@ class Dataset:
         """Its columns."""
         return columns_of(self.stores, self.view, self.spine)
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe:
         """How joined rows become its rows."""
         from spark_fs.engine.recipe import Recipe
@@ -92,7 +98,7 @@ class Dataset:
         dropped = tuple(columns.labels) if spec.null_labels == "drop" else ()
         return Recipe(transformer, columns.identity, also, dropped, spec.parts, spec.random)
 
-    @property
+    @cached_property
     def rows(self) -> Rows:
         """Where its joined rows come from."""
         from spark_fs.flows.training import Rows
@@ -138,8 +144,7 @@ class Dataset:
         if dataframe_type == "spark":
             raise SettingsError(
                 f"Training dataset {self.spec.version} of feature view {self.view} was read into memory as pandas: read it so, or make "
-                "one with "
-                "dataframe_type='spark' or as files."
+                "one with dataframe_type='spark' or as files."
             )
         return {part: training.as_pandas(table) for part, table in training.in_memory(self.rows, self.recipe)[0].items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Generic, Self, TypeVar
@@ -12,18 +13,18 @@ from spark_fs.spec.definitions import GroupSpec, ViewSpec
 Spec = TypeVar("Spec", GroupSpec, ViewSpec)
 
 
-class Described(Generic[Spec]):
+class Described(ABC, Generic[Spec]):
     """Something under a name and version that can be described and tagged."""
 
     _spec: Spec
 
+    @abstractmethod
     def _now(self) -> Spec:
         """The definition as the catalog has it now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _change(self, change: Callable[[Spec], Spec]) -> Self:
         """Change the definition as the catalog has it now, not as this object remembers it."""
-        raise NotImplementedError
 
     @property
     def name(self) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from spark_fs.api.columns import Columns
 from spark_fs.api.datasets import columns_of, spine_of
 from spark_fs.api.options import seconds
 from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.spec.datasets import WHOLE
 from spark_fs.times import Interval
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Scoring:
         recipe = Recipe(transformer, columns.identity, also)
         plan = columns.plan.only({*transformer.inputs, *also}).aged(seconds("max_feature_age", max_feature_age))
         if start_time is not None or end_time is not None:
-            plan = plan.split({"train": Interval.of(start_time, end_time)})
+            plan = plan.split({WHOLE: Interval.of(start_time, end_time)})
         frames = {spine.spec.ref: spine.frame} if spine else {}
         rows = training.Rows(self._stores.spark, plan, self._stores.location, {}, frames)
         wanted = [*(name for name in keys if name not in transformer.columns), *transformer.columns]
@@ -170,15 +170,14 @@ class Scoring:
             if version not in found:
                 raise NotFoundError.version("Training dataset of feature view", self._spec.name, version, list(found))
             return found[version].states
-        if not Columns(self._spec, columns_of(self._stores, self._spec).plan).for_inference(None).learns:
+        if not columns_of(self._stores, self._spec).for_inference(None).learns:
             return None
         there = [dataset for dataset in found.values() if dataset.state == "finished"]
         if len(there) != 1:
             listed = ", ".join(str(dataset.version) for dataset in there) or "none yet"
             raise SettingsError(
                 f"Transformations of feature view {self._spec} learn from training data, and which training dataset is not said (there "
-                "are: "
-                f"{listed}): name the one that the model was trained on, in init_serving or init_batch_scoring."
+                f"are: {listed}): name the one that the model was trained on, in init_serving or init_batch_scoring."
             )
         return there[0].states
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.errors import SettingsError
-from spark_fs.spec.datasets import FilesSpec, RandomSplit
+from spark_fs.spec.datasets import WHOLE, FilesSpec, RandomSplit
 from spark_fs.times import Interval
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def files_at(given: Mapping[str, Any], folder: str, parts: bool) -> FilesSpec:
 
 def whole(start: Instant | None, end: Instant | None) -> dict[str, Interval]:
     """The interval of training data that is not split."""
-    return {} if start is None and end is None else {"train": Interval.of(start, end)}
+    return {} if start is None and end is None else {WHOLE: Interval.of(start, end)}
 
 
 def first(ratio: float | None, size: float | None) -> float | None:

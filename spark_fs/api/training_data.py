@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
-from spark_fs.api.datasets import Dataset, columns_of, spine_of
+from spark_fs.api.datasets import Dataset, columns_of, outside, spine_of
 from spark_fs.api.options import AsFiles, Filing, InMemory, Making, Reading, checked, seconds
 from spark_fs.api.splitting import files_at, first, one_version, three, two, whole
 from spark_fs.errors import NotFoundError, SettingsError
@@ -144,10 +144,9 @@ class TrainingData:
         """
         number = one_version(version, training_dataset_version)
         dataset = Dataset.kept(self._stores, self._spec, self._dataset(number, deleted=True))
-        outside = [node.group for node in dataset.columns.plan.nodes if node.group.source and not node.group.is_frame]
-        if outside:
+        if external := outside(dataset.columns.plan):
             raise SettingsError(
-                f"Training dataset {number} of {self!r} read external feature group {outside[0]}, whose rows of then are not to be had "
+                f"Training dataset {number} of {self!r} read external feature group {external[0]}, whose rows of then are not to be had "
                 "again: make a new one."
             )
         if dataset.spec.files:
@@ -194,9 +193,7 @@ class TrainingData:
         if kind not in ("pandas", "spark"):
             raise SettingsError(f"dataframe_type {kind!r} is not known: use 'spark' or 'pandas'.")
         reading = {name: options.pop(name, False) for name in ("primary_key", "event_time", "training_helper_columns")}
-        plan = columns_of(self._stores, self._spec).plan
-        as_files = kind == "spark" or any(node.group.source for node in plan.nodes[(1 if options.get("spine_df") is not None else 0):])
-        dataset = self._reserved(splits, random, description, options, {} if as_files else None)
+        dataset = self._reserved(splits, random, description, options, {} if kind == "spark" else None)
         made, _, frames = self._run(dataset)
         return _arranged(made, made.frames(kind) if frames is None else frames, reading)
 
@@ -215,7 +212,7 @@ class TrainingData:
     def _reserved(
         self, splits: Splits, random: RandomSplit | None, description: str, options: dict[str, Any], files: dict[str, Any] | None
     ) -> Dataset:
-        """A training dataset about to be made, under a version of its own."""
+        """A training dataset about to be made, under a version of its own; without files only where its rows can be read again."""
         from spark_fs.flows import queries, training
 
         frame, more = options.get("spine_df"), options.get("extra_filter")
@@ -223,6 +220,7 @@ class TrainingData:
         spine = None if frame is None else spine_of(self._stores, self._spec, frame)
         plan = columns_of(self._stores, self._spec, spine).plan
         versions = queries.current_versions(plan, self._stores.location)
+        files = {} if files is None and outside(plan) else files
 
         def make(version: int) -> TrainingDatasetSpec:
             folder = self._stores.training_folder(self._spec, version)

@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, create_engine, make_url, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Table, create_engine, insert, make_url, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from spark_fs.catalog.tables import METADATA
-from spark_fs.errors import NotFoundError, SetupError
+from spark_fs.errors import AlreadyExistsError, NotFoundError, SetupError
 from spark_fs.spec.definitions import GroupSpec, ViewSpec, check_version
 from spark_fs.spec.transformations import FunctionSpec
 
+Definition = GroupSpec | ViewSpec | FunctionSpec
 _DRIVERS = {"mysql": "mysql+mysqlconnector"}
 
 
@@ -34,6 +35,25 @@ class Database:
             raise SetupError(
                 f"The metadata database at {shown} cannot be opened: {_first_line(error)}. Check catalog_url, and that the server runs."
             ) from None
+
+    def _add(self, table: Table, what: str, spec: Definition, remedy: str = "") -> None:
+        """Save a new definition; AlreadyExistsError when its name and version are taken."""
+        with self._begin() as connection:
+            try:
+                row = {"name": spec.name, "version": spec.version, "definition": spec.to_json(), "created_at": now()}
+                connection.execute(insert(table).values(**row))
+            except IntegrityError:
+                raise AlreadyExistsError(f"{what} exists already: {remedy}leave version out to create the next one.") from None
+
+    def _save(self, table: Table, spec: Definition) -> None:
+        """Save what changed of a definition that is there."""
+        same = (table.c.name == spec.name, table.c.version == spec.version)
+        with self._begin() as connection:
+            connection.execute(update(table).where(*same).values(definition=spec.to_json()))
+
+    def _next_version(self, table: Table, name: str) -> int:
+        """One above the highest version of a name, 1 for a new name."""
+        return max(self._versions(table, name), default=0) + 1
 
     def _versions(self, table: Table, name: str) -> list[int]:
         with self._begin() as connection:
@@ -64,11 +84,6 @@ class Database:
     def _begin(self) -> Iterator[Connection]:
         with self._engine.begin() as connection:
             yield connection
-
-
-def named(spec: GroupSpec | ViewSpec | FunctionSpec) -> dict[str, Any]:
-    """A definition as a row."""
-    return {"name": spec.name, "version": spec.version, "definition": spec.to_json(), "created_at": now()}
 
 
 def now() -> datetime:

@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, delete, insert, select
 
-from spark_fs.catalog.database import named, now
+from spark_fs.catalog.database import now
 from spark_fs.catalog.tables import BACKFILLS, FEATURE_GROUPS, VALIDATIONS
 from spark_fs.catalog.views import Views
-from spark_fs.errors import AlreadyExistsError
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import GroupRef
 from spark_fs.spec.suites import ValidationReport
@@ -24,24 +22,11 @@ class Catalog(Views):
 
     def add_group(self, group: GroupSpec) -> None:
         """Save a new group; AlreadyExistsError when its name and version are taken."""
-        with self._begin() as connection:
-            try:
-                connection.execute(insert(FEATURE_GROUPS).values(**named(group)))
-            except IntegrityError:
-                raise AlreadyExistsError(
-                    f"Feature group {group} exists already: use get_feature_group or get_or_create_feature_group, "
-                    "or leave version out to create the next one."
-                ) from None
+        self._add(FEATURE_GROUPS, f"Feature group {group}", group, "use get_feature_group or get_or_create_feature_group, or ")
 
     def save_group(self, group: GroupSpec) -> None:
         """Save what changed of an existing group: its schema, what is noted of it."""
-        table = FEATURE_GROUPS.c
-        with self._begin() as connection:
-            connection.execute(
-                update(FEATURE_GROUPS)
-                .where(table.name == group.name, table.version == group.version)
-                .values(definition=group.to_json())
-            )
+        self._save(FEATURE_GROUPS, group)
 
     def change_group(self, ref: GroupRef, change: Callable[[GroupSpec], GroupSpec]) -> GroupSpec:
         """Change what the catalog has of a group, and return it."""
@@ -71,7 +56,7 @@ class Catalog(Views):
 
     def next_group_version(self, name: str) -> int:
         """One above the highest version of the group, 1 for a new name."""
-        return max(self._versions(FEATURE_GROUPS, name), default=0) + 1
+        return self._next_version(FEATURE_GROUPS, name)
 
     # -- what happened to a group
 

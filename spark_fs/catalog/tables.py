@@ -9,22 +9,17 @@ from sqlalchemy import JSON, Column, DateTime, Integer, MetaData, String, Table
 METADATA = MetaData()
 NAME = String(63)
 
-FEATURE_GROUPS = Table(
-    "feature_groups",
-    METADATA,
-    Column("name", NAME, primary_key=True),
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("definition", JSON, nullable=False),
-    Column("created_at", DateTime, nullable=False),
-)
-FEATURE_VIEWS = Table(
-    "feature_views",
-    METADATA,
-    Column("name", NAME, primary_key=True),
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("definition", JSON, nullable=False),
-    Column("created_at", DateTime, nullable=False),
-)
+
+def _definitions(name: str) -> Table:
+    """A table of definitions by name and version."""
+    return Table(
+        name, METADATA, Column("name", NAME, primary_key=True), Column("version", Integer, primary_key=True, autoincrement=False),
+        Column("definition", JSON, nullable=False), Column("created_at", DateTime, nullable=False),
+    )
+
+
+FEATURE_GROUPS = _definitions("feature_groups")
+FEATURE_VIEWS = _definitions("feature_views")
 TRAINING_DATASETS = Table(
     "training_datasets",
     METADATA,
@@ -34,14 +29,7 @@ TRAINING_DATASETS = Table(
     Column("definition", JSON, nullable=False),
     Column("created_at", DateTime, nullable=False),
 )
-TRANSFORMATIONS = Table(
-    "transformation_functions",
-    METADATA,
-    Column("name", NAME, primary_key=True),
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("definition", JSON, nullable=False),
-    Column("created_at", DateTime, nullable=False),
-)
+TRANSFORMATIONS = _definitions("transformation_functions")
 MODELS = Table(  # which models were trained on what; the registry keeps the models themselves
     "models",
     METADATA,

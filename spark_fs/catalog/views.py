@@ -7,9 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from spark_fs.catalog.database import Database, named, now
+from spark_fs.catalog.database import Database, now
 from spark_fs.catalog.tables import FEATURE_VIEWS, MODELS, TRAINING_DATASETS, TRANSFORMATIONS
-from spark_fs.errors import AlreadyExistsError
 from spark_fs.spec.datasets import TrainingDatasetSpec
 from spark_fs.spec.definitions import ViewSpec
 from spark_fs.spec.query import GroupRef
@@ -29,13 +28,7 @@ class Views(Database):
 
     def add_view(self, view: ViewSpec) -> None:
         """Save a new view; AlreadyExistsError when its name and version are taken."""
-        with self._begin() as connection:
-            try:
-                connection.execute(insert(FEATURE_VIEWS).values(**named(view)))
-            except IntegrityError:
-                raise AlreadyExistsError(
-                    f"Feature view {view} exists already: use get_feature_view, or leave version out to create the next one."
-                ) from None
+        self._add(FEATURE_VIEWS, f"Feature view {view}", view, "use get_feature_view, or ")
 
     def view(self, name: str, version: int | None = None) -> ViewSpec:
         """One view; None asks for version 1, with a warning where there are others."""
@@ -51,15 +44,12 @@ class Views(Database):
 
     def next_view_version(self, name: str) -> int:
         """One above the highest version of the view, 1 for a new name."""
-        return max(self._versions(FEATURE_VIEWS, name), default=0) + 1
+        return self._next_version(FEATURE_VIEWS, name)
 
     def change_view(self, view: ViewSpec, change: Callable[[ViewSpec], ViewSpec]) -> ViewSpec:
         """Change what the catalog has of a view, and return it."""
-        table = FEATURE_VIEWS.c
         changed = change(self.view(view.name, view.version))
-        same = (table.name == view.name, table.version == view.version)
-        with self._begin() as connection:
-            connection.execute(update(FEATURE_VIEWS).where(*same).values(definition=changed.to_json()))
+        self._save(FEATURE_VIEWS, changed)
         return changed
 
     def delete_view(self, view: ViewSpec) -> None:
@@ -143,13 +133,7 @@ class Views(Database):
 
     def add_function(self, function: FunctionSpec) -> None:
         """Save a new function; AlreadyExistsError when its name and version are taken."""
-        with self._begin() as connection:
-            try:
-                connection.execute(insert(TRANSFORMATIONS).values(**named(function)))
-            except IntegrityError:
-                raise AlreadyExistsError(
-                    f"Transformation {function} version {function.version} exists already: leave version out to create the next one."
-                ) from None
+        self._add(TRANSFORMATIONS, f"Transformation {function} version {function.version}", function)
 
     def function(self, name: str, version: int | None = None) -> FunctionSpec:
         """One function; None asks for version 1, with a warning where there are others."""
@@ -161,7 +145,7 @@ class Views(Database):
 
     def next_function_version(self, name: str) -> int:
         """One above the highest version of the function, 1 for a new name."""
-        return max(self._versions(TRANSFORMATIONS, name), default=0) + 1
+        return self._next_version(TRANSFORMATIONS, name)
 
 
 def _of(table: Table, view: ViewSpec) -> list[ColumnElement[bool]]:

@@ -109,16 +109,16 @@ class Recipe:
         """What is to be known of each feature, of rows of the train split."""
         found: Profiles = {}
         for each in self.columns.transformations:
-            if each.builtin is None or each.builtin.need is None:
+            need = each.builtin.need if each.builtin else None
+            if need is None:
                 continue
             name, type_ = each.spec.features[0], each.types[0]
             column = train.column(name)
-            if each.builtin.need == "categories":
+            if need == "categories":
                 profile = Profile(len(column), column.null_count, categories=frozenset(pc.unique(column).drop_null().to_pylist()))
             else:
-                need = each.builtin.need
                 profile = Profile.of(numbers(_held(column), type_), column.null_count, need == "moments", need == "quantiles")
-            found[f"{each.builtin.need}:{name}"] = profile
+            found[f"{need}:{name}"] = profile
         return found
 
     def near_quartiles(self, train: pa.Table, wanted: Mapping[str, Numbers]) -> dict[str, Doubles]:
@@ -143,8 +143,8 @@ class Recipe:
             if not (profile.categories if row.need == "categories" else profile.count):
                 raise SettingsError(
                     f"Transformation {row.name!r} cannot learn from feature {name!r}: of the {profile.rows} rows of the train split "
-                    "none has a "
-                    "value (a null, NaN or an infinity is none). Leave the feature out, or choose a train split in which it has values."
+                    "none has a value (a null, NaN or an infinity is none). Leave the feature out, or choose a train split in which it "
+                    "has values."
                 )
             if row.wide and len(profile.categories) > CATEGORIES:
                 raise SettingsError(

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from spark_fs.engine import shuffle
 from spark_fs.engine.shuffle import Hashes
-from spark_fs.spec.datasets import RandomSplit
+from spark_fs.spec.datasets import WHOLE, RandomSplit
 
 HASH, FILE, ROW = "_hash", "_file", "_row"  # they begin with an underscore, so no feature has such a name
 CELLS = 1 << 16  # of hashes, by their leading bits
@@ -146,7 +146,7 @@ def divided(table: pa.Table, random: RandomSplit, identity: Mapping[str, str]) -
     for name, size in zip(random.shares, random.sizes(table.num_rows), strict=True):
         result[name] = table.take(pa.array(np.sort(order[start : start + size])))
         start += size
-    return {"train": table.take(pa.array(np.sort(order[start:])))} | result
+    return {WHOLE: table.take(pa.array(np.sort(order[start:])))} | result
 
 
 def canonical(table: pa.Table, identity: Sequence[str], aside: Sequence[str] = ()) -> npt.NDArray[np.int64]:

@@ -16,10 +16,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs import arrow
 from spark_fs.engine import scan, splits
+from spark_fs.engine.columnar import Stream, Tables
 from spark_fs.engine.recipe import Recipe
 from spark_fs.spec.datasets import WHOLE
 
-Tables = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]
 Pieces = Callable[[pa.Table], Iterable[tuple[str, pa.Table]]]
 Notice = tuple[Callable[[pa.Table], Any], Callable[[list[Any]], Any]]
 PLACES = "path string, part string, rows bigint, notice binary"
@@ -154,25 +154,21 @@ class Folded:
 
 
 @dataclass(frozen=True)
-class _Batches:
+class _Part:
     """Tables in, the finished rows of one split out."""
 
     tables: Tables
     pieces: Pieces
     part: str
-    schema: pa.Schema
 
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         for table in self.tables(batches):
-            for part, piece in self.pieces(table):
-                if part == self.part:
-                    yield from piece.cast(self.schema).to_batches()
+            yield from (piece for part, piece in self.pieces(table) if part == self.part)
 
 
 def finished_frame(source: DataFrame, tables: Tables, pieces: Pieces, types: Mapping[str, str], part: str = WHOLE) -> DataFrame:
     """The finished rows of one split as a DataFrame*."""
-    schema = arrow.schema_of(types)
-    return source.mapInArrow(_Batches(tables, pieces, part, schema), ", ".join(f"`{name}` {type_}" for name, type_ in types.items()))
+    return Stream(source, _Part(tables, pieces, part), arrow.schema_of(types)).frame(types)
 
 
 @dataclass(frozen=True)
@@ -182,21 +178,19 @@ class Waiting:
     spark: SparkSession
     paths: tuple[str, ...]
 
-    def _source(self, tasks: int) -> DataFrame:
-        return self.spark.range(0, len(self.paths), 1, max(1, min(tasks, len(self.paths)))).toDF("file")
+    def _source(self, coalesce: bool = False) -> DataFrame:
+        return self.spark.range(0, len(self.paths), 1, 1 if coalesce else max(1, len(self.paths))).toDF("file")
 
     def fold(self, make: Callable[[pa.Table], Any], join: Callable[[list[Any]], Any], columns: Iterable[str] | None = None) -> Any:
         """Look at every row, eagerly: what ``make`` makes of each table, put together; None where there are no rows."""
         opened = _Opened(self.paths, None if columns is None else tuple(columns))
-        parts = self._source(len(self.paths)).mapInArrow(Folded(opened, (make, join)), "notice binary").collect()
+        parts = self._source().mapInArrow(Folded(opened, (make, join)), "notice binary").collect()
         return together((part.notice for part in parts), join)
 
     def written(self, recipe: Recipe, folder: str, coalesce: bool) -> DataFrame:
         """The Parquet files* that tasks write of the finished rows; with coalesce one for each split."""
-        tasks = 1 if coalesce else len(self.paths)
-        return self._source(tasks).mapInArrow(Written(_Opened(self.paths), recipe.pieces, folder), PLACES)
+        return self._source(coalesce).mapInArrow(Written(_Opened(self.paths), recipe.pieces, folder), PLACES)
 
     def frame(self, recipe: Recipe, part: str, coalesce: bool) -> DataFrame:
         """The finished rows of one split as a DataFrame*."""
-        tasks = 1 if coalesce else len(self.paths)
-        return finished_frame(self._source(tasks), _Opened(self.paths), recipe.pieces, recipe.schema, part)
+        return finished_frame(self._source(coalesce), _Opened(self.paths), recipe.pieces, recipe.schema, part)
