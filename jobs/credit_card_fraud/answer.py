@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from xgboost import XGBClassifier
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import spark_fs
 from credit_card_fraud import features
+from credit_card_fraud.scorer import Scorer
 from spark_fs.times import to_utc
 
 
@@ -24,10 +24,7 @@ class Answering:
 
     def __init__(self, name: str) -> None:
         saved = spark_fs.login().get_model_registry().get_model(name)
-        folder = Path(saved.download())
-        self.model = XGBClassifier()
-        self.model.load_model(folder / "model.json")
-        self.threshold: float = json.loads((folder / "threshold.json").read_text())["threshold"]
+        self.scorer = Scorer(saved)
         self.view = saved.get_feature_view()
         self.view.init_serving(saved.training_dataset_version)
 
@@ -42,7 +39,7 @@ class Answering:
     def probability(self, card: int, transaction: dict[str, Any]) -> float:
         """How likely the transaction is fraud."""
         vector = np.array([[np.nan if value is None else float(value) for value in self.vector(card, transaction)]])
-        return float(self.model.predict_proba(vector)[0, 1])
+        return float(self.scorer.probabilities(vector)[0])
 
 
 def main() -> None:
@@ -64,7 +61,7 @@ def main() -> None:
     began = time.perf_counter()
     probability = answering.probability(options.card, transaction)
     spent = (time.perf_counter() - began) * 1000
-    answer = {"probability": round(probability, 4), "alarm": probability >= answering.threshold, "milliseconds": round(spent, 2)}
+    answer = {"probability": round(probability, 4), "alarm": probability >= answering.scorer.threshold, "milliseconds": round(spent, 2)}
     print(json.dumps(answer))
 
 

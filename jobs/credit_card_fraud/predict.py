@@ -4,16 +4,14 @@ spark-submit jobs/credit_card_fraud/predict.py --until 2024-03-01T12:00:00
 """
 
 import argparse
-import json
 import sys
 from datetime import timedelta
 from pathlib import Path
 
-from xgboost import XGBClassifier
-
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import spark_fs  # spark-submit puts this file's folder on the path, not jobs/
 from credit_card_fraud import groups
+from credit_card_fraud.scorer import Scorer
 from spark_fs.times import to_utc
 
 
@@ -26,16 +24,14 @@ def main() -> None:
     project = spark_fs.login()
     fs, until = project.get_feature_store(), to_utc(options.until)
     saved = project.get_model_registry().get_model(options.model)
-    folder = Path(saved.download())
-    model = XGBClassifier()
-    model.load_model(folder / "model.json")
+    scorer = Scorer(saved)
     view = saved.get_feature_view()
     view.init_batch_scoring(saved.training_dataset_version)
     batch = view.get_batch_data(until - timedelta(hours=24), until, primary_key=True, event_time=True)
-    scores = model.predict_proba(batch.drop(columns=["cc_num", "datetime"]).astype(float))[:, 1]
-    alarm = scores >= json.loads((folder / "threshold.json").read_text())["threshold"]
+    scores = scorer.probabilities(batch.drop(columns=["cc_num", "datetime"]).astype(float))
+    alarm = scores >= scorer.threshold
     found = batch[["cc_num", "datetime"]].assign(
-        probability=scores.astype(float), alarm=alarm, model=saved.name, model_version=saved.version
+        probability=scores, alarm=alarm, model=saved.name, model_version=saved.version
     )
     print(groups.predictions(fs).insert(found)[0], flush=True)
     print(f"{len(found):,} transactions from {until - timedelta(hours=24):%Y-%m-%d %H:%M} on, {int(alarm.sum())} alarms")

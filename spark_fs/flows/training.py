@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
@@ -197,7 +196,7 @@ def from_files(spark: SparkSession, recipe: Recipe, files: FilesSpec, dataframe_
         return {part: frame.orderBy(*(f"`{name}`" for name in (*recipe.identity, *others))) for part, frame in frames.items()}
     with queries.explained_errors():
         tables = {part: frame.toArrow() for part, frame in frames.items()}
-    return {part: as_pandas(table.take(pa.array(splits.canonical(table, list(recipe.identity))))) for part, table in tables.items()}
+    return {part: queries.to_pandas(table.take(pa.array(splits.canonical(table, list(recipe.identity))))) for part, table in tables.items()}
 
 
 def batch(rows: Rows, recipe: Recipe, columns: Sequence[str], dataframe_type: str) -> Any:
@@ -211,12 +210,7 @@ def batch(rows: Rows, recipe: Recipe, columns: Sequence[str], dataframe_type: st
     if dataframe_type != "pandas":
         raise SettingsError(f"dataframe_type {dataframe_type!r} is not known: use 'spark' or 'pandas'.")
     tables, _ = in_memory(rows, recipe)
-    return as_pandas(tables[recipe.parts[0]].select(list(columns)))
-
-
-def as_pandas(table: pa.Table) -> pd.DataFrame:
-    """As pandas: times are UTC instants; a bigint with nulls is Int64."""
-    return queries.to_pandas(table)
+    return queries.to_pandas(tables[recipe.parts[0]].select(list(columns)))
 
 
 def keep_spine(frame: DataFrame, folder: str) -> None:
