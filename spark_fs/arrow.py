@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from spark_fs import types
 from spark_fs.errors import SchemaError
 
 _PLAIN: Mapping[str, pa.DataType] = {
@@ -13,9 +14,9 @@ _PLAIN: Mapping[str, pa.DataType] = {
 }
 
 
-def schema_of(types: Mapping[str, str]) -> pa.Schema:
+def schema_of(columns: Mapping[str, str]) -> pa.Schema:
     """The schema of columns of these feature types."""
-    return pa.schema([(name, type_of(text)) for name, text in types.items()])
+    return pa.schema([(name, type_of(text)) for name, text in columns.items()])
 
 
 def type_of(text: str) -> pa.DataType:
@@ -26,7 +27,7 @@ def type_of(text: str) -> pa.DataType:
     if name == "decimal":
         precision, scale = inside.split(",")
         return pa.decimal128(int(precision), int(scale))
-    parts = _parts(inside.removesuffix(">"))
+    parts = types.parts(inside.removesuffix(">"))
     if name == "array":
         return pa.list_(pa.field("element", type_of(parts[0])))
     if name == "map":
@@ -35,15 +36,3 @@ def type_of(text: str) -> pa.DataType:
         named = (part.partition(":") for part in parts)
         return pa.struct([(field, type_of(inner)) for field, _, inner in named])
     raise SchemaError(f"A column of the type {text} cannot be joined: leave it out, or cast it to one of {', '.join(_PLAIN)}.")
-
-
-def _parts(text: str) -> list[str]:
-    """What commas part, those within brackets aside."""
-    parts, depth = [""], 0
-    for letter in text:
-        depth += (letter in "<(") - (letter in ">)")
-        if letter == "," and not depth:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return parts

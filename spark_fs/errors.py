@@ -11,7 +11,8 @@
     +-- SettingsError       a setting, option or argument outside its domain
     +-- SetupError          a part of the machine that is missing: Java, a jar, an extra
     +-- ConflictError       another writer was faster, time and again
-    +-- OnlineStoreError    the online database refused or could not be reached
+    +-- OnlineStoreError    the online database failed or could not be reached
+        +-- OnlineRefusedError  it will not do this, however often it is asked: a value that does not fit, wrong credentials
 
 Each message says what was wrong, with the value, and what to do. ``retryable`` tells a scheduler
 whether the same call may succeed later. All of them survive pickling, since executors raise them.
@@ -90,9 +91,15 @@ class ConflictError(SparkFSError):
 
 
 class OnlineStoreError(SparkFSError):
-    """The online database refused, or could not be reached."""
+    """The online database failed, or could not be reached."""
 
     retryable = True
+
+
+class OnlineRefusedError(OnlineStoreError):
+    """The online database will not do this, however often it is asked: a value does not fit, or the credentials are wrong."""
+
+    retryable = False
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -20,7 +20,8 @@ class Settings(BaseSettings):
     home: folder of the embedded defaults.
     warehouse: folder or URI of the Delta tables, ``<home>/warehouse`` unless set.
     catalog_url: SQLAlchemy URL of the metadata database, SQLite under ``home`` unless set.
-    online_url: ``sqlite:///path`` or ``mysql://user:password@host:port/database``, SQLite under ``home`` unless set.
+    online_url: ``sqlite:///path`` or ``mysql://user:password@host:port/database?option=value``, SQLite under ``home`` unless set.
+    online_password: the password of ``online_url``, where that has none.
     models_url: MLflow's tracking URI, SQLite and a folder ``models`` under ``home`` unless set.
     spark: Spark settings for the session that this process starts.
     """
@@ -31,6 +32,7 @@ class Settings(BaseSettings):
     warehouse: str = ""
     catalog_url: SecretStr = SecretStr("")
     online_url: SecretStr = SecretStr("")
+    online_password: SecretStr = SecretStr("")
     models_url: SecretStr = SecretStr("")
     spark: dict[str, str | int | float | bool] = Field(default_factory=dict)
 

@@ -16,6 +16,8 @@ from spark_fs.errors import OnlineStoreError, SchemaError
 Codec = Callable[[Any], Any]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+# Above this an epoch is in milliseconds: as seconds it would be the year 5138, as milliseconds it is 1973.
+MILLISECONDS_FROM = 100_000_000_000
 
 
 def to_micros(when: datetime) -> int:
@@ -65,6 +67,7 @@ def _finite(value: float) -> float:
 _INTEGER = Storage("INTEGER")
 _REAL = Storage("REAL", lambda v: "NaN" if v != v else v, float)  # SQLite turns a bare NaN into null
 _BLOB = Storage("BLOB", bytes, bytes)
+_BYTES = Storage("VARBINARY", bytes, bytes)
 _SQLITE_TIME = Storage("INTEGER", lambda v: to_micros(v.astimezone(UTC)), from_micros)
 _MYSQL_TIME = Storage(
     "DATETIME(6)", lambda v: v.astimezone(UTC).replace(tzinfo=None), lambda v: v.replace(tzinfo=UTC)
@@ -82,11 +85,12 @@ TYPES: tuple[TypeRow, ...] = (
     TypeRow("timestamp", ("timestamp",), _MYSQL_TIME, _SQLITE_TIME, (datetime,)),
     TypeRow("date", ("date32", "date64"), Storage("DATE"), Storage("TEXT", date.isoformat, date.fromisoformat), (date,)),
     TypeRow("string", ("string", "large_string", "dictionary"), Storage("VARCHAR"), Storage("TEXT"), (str,)),
-    TypeRow("binary", ("binary", "large_binary"), _BLOB, _BLOB, (bytes,)),
+    TypeRow("binary", ("binary", "large_binary"), _BYTES, _BLOB, (bytes,)),
 )
 
 BY_NAME = {row.spark: row for row in TYPES}
 _BY_ARROW = {name: row.spark for row in TYPES for name in row.arrow}
+NESTED = ("array", "map", "struct")
 EVENT_TIME_TYPES = ("timestamp", "date", "bigint", "int")
 # Arrow types that have no Spark type of their own: the one they are cast to, which holds every value.
 ARROW_CASTS = {"uint8": "int16", "uint16": "int32", "uint32": "int64", "halffloat": "float", "dictionary": "string"}
@@ -111,7 +115,7 @@ def _parsed(written: str, whole: str) -> tuple[str, str]:
         if not (0 < int(sizes[1]) <= 38 and int(sizes[2]) <= int(sizes[1])):
             raise _unknown(whole)
         return name + sizes[0], rest[len(sizes[0]):]
-    if name in ("array", "map", "struct") and rest.startswith("<"):
+    if name in NESTED and rest.startswith("<"):
         return _nested(name, rest[1:], whole)
     if name not in BY_NAME or name == "decimal":
         raise _unknown(whole)
@@ -120,18 +124,18 @@ def _parsed(written: str, whole: str) -> tuple[str, str]:
 
 def _nested(name: str, rest: str, whole: str) -> tuple[str, str]:
     """A type of other types, from behind its opening bracket on."""
-    parts: list[str] = []
+    inside: list[str] = []
     mark = ","
     while mark == ",":
         label = re.match(r"\w+:" if name == "struct" else "", rest)
         if label is None:
             raise _unknown(whole)
         inner, rest = _parsed(rest[label.end():], whole)
-        parts.append(label[0] + inner)
+        inside.append(label[0] + inner)
         mark, rest = rest[:1], rest[1:]
-    if mark != ">" or len(parts) != {"array": 1, "map": 2}.get(name, len(parts)):
+    if mark != ">" or len(inside) != {"array": 1, "map": 2}.get(name, len(inside)):
         raise _unknown(whole)
-    return f"{name}<{','.join(parts)}>", rest
+    return f"{name}<{','.join(inside)}>", rest
 
 
 def _unknown(text: object) -> SchemaError:
@@ -139,6 +143,18 @@ def _unknown(text: object) -> SchemaError:
         f"{text!r} is not a feature type: use {', '.join(name for name in BY_NAME if name != 'decimal')}, decimal(precision,scale) "
         "with a precision of at most 38, array<type>, map<type,type> or struct<name:type,...>."
     )
+
+
+def parts(text: str) -> list[str]:
+    """What commas part, those within brackets aside: the inner types of a nested one."""
+    found, depth = [""], 0
+    for letter in text:
+        depth += (letter in "<(") - (letter in ">)")
+        if letter == "," and not depth:
+            found.append("")
+        else:
+            found[-1] += letter
+    return found
 
 
 def base(spark_type: str) -> str:

@@ -269,8 +269,8 @@ class FeatureStore(Transformations):
 
     def _create_group(self, group: GroupSpec) -> FeatureGroup:
         if group.online_enabled:
-            from spark_fs.online.store import table_name
+            from spark_fs.online.layout import online_table
 
-            table_name(group, self._stores.online.capabilities)
+            online_table(group, self._stores.online.capabilities)
         self._stores.catalog.add_group(group)
         return FeatureGroup(self._stores, group)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.datasets import columns_of, spine_of
 from spark_fs.api.options import seconds
 from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.spec.datasets import WHOLE
-from spark_fs.times import Interval
+from spark_fs.times import Interval, to_utc
 
 if TYPE_CHECKING:
     from spark_fs.api.columns import States
@@ -102,34 +103,36 @@ class Scoring:
 
     def get_feature_vector(
         self, entry: Entry | None = None, passed_features: Entry | None = None, return_type: str = "list", allow_missing: bool = False,
-        keys: Entry | None = None, request_parameters: Entry | None = None,
+        keys: Entry | None = None, request_parameters: Entry | None = None, now: Instant | None = None,
     ) -> Any:
         """The features of one entry in training-column order, transformed as in training, in one round trip to the online store.
 
         entry (or keys): the key values by name: the leftmost group's primary key and the left side of each join; a key that
         follows from a stored row may be left out. passed_features (or request_parameters): values that win over stored ones, before
-        they are transformed. return_type: "list", "numpy" or "pandas" (one row). Raises NotFoundError for a key without an online row
-        (nulls with ``allow_missing``), KeyValueError for a key that is absent or of another type.
+        they are transformed. return_type: "list", "numpy" or "pandas" (one row). now: the instant (UTC) by which rows are past their ttl;
+        None: that of the call. Raises NotFoundError for a key without an online row (nulls with ``allow_missing``), KeyValueError for a key
+        that is absent or of another type, OnlineStoreError when the database fails or does not answer in time.
         """
         passed = {**(passed_features or {}), **(request_parameters or {})}
-        found = self._vectors([_entry(entry, keys)], [passed], allow_missing)
+        found = self._vectors([_entry(entry, keys)], [passed], allow_missing, now)
         return self._as(found, return_type, one=True)
 
     def get_feature_vectors(
         self, entry: Sequence[Entry] | None = None, passed_features: Sequence[Entry] | None = None, return_type: str = "list",
         allow_missing: bool = False, keys: Sequence[Entry] | None = None, request_parameters: Sequence[Entry] | None = None,
+        now: Instant | None = None,
     ) -> Any:
         """As many vectors as entries, in their order, in one round trip; see ``get_feature_vector``."""
         entries = _entry(entry, keys)
         given = [_each(one, len(entries)) for one in (passed_features, request_parameters)]
         passed = [{**first, **second} for first, second in zip(*given, strict=True)]
-        return self._as(self._vectors(entries, passed, allow_missing), return_type, one=False)
+        return self._as(self._vectors(entries, passed, allow_missing, now), return_type, one=False)
 
-    def get_inference_helper(self, entry: Entry, return_type: str = "dict", allow_missing: bool = False) -> Any:
+    def get_inference_helper(self, entry: Entry, return_type: str = "dict", allow_missing: bool = False, now: Instant | None = None) -> Any:
         """The inference helper columns of one entry, by name, in one round trip; as a dict, or as "pandas" (one row)."""
         self._ready()
         assert self._helpers is not None
-        (found,) = self._helpers.read([entry], [{}], allow_missing)
+        (found,) = self._helpers.read([entry], [{}], allow_missing, _instant(now))
         values = dict(zip(self._helpers.names, found, strict=True))
         if return_type == "dict":
             return values
@@ -143,10 +146,10 @@ class Scoring:
         if self._reader is None:
             self.init_serving()
 
-    def _vectors(self, entry: Sequence[Entry], passed: Sequence[Entry], missing: bool) -> list[list[Any]]:
+    def _vectors(self, entry: Sequence[Entry], passed: Sequence[Entry], missing: bool, now: Instant | None) -> list[list[Any]]:
         self._ready()
         assert self._reader is not None
-        return [self._row(values) for values in self._reader.read(entry, passed, missing)]
+        return [self._row(values) for values in self._reader.read(entry, passed, missing, _instant(now))]
 
     def _as(self, vectors: list[list[Any]], return_type: str, one: bool) -> Any:
         if return_type == "list":
@@ -180,6 +183,10 @@ class Scoring:
                 f"are: {listed}): name the one that the model was trained on, in init_serving or init_batch_scoring."
             )
         return there[0].states
+
+
+def _instant(now: Instant | None) -> datetime:
+    return datetime.now(UTC) if now is None else to_utc(now)
 
 
 def _entry(entry: Any, keys: Any) -> Any:

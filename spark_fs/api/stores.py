@@ -33,7 +33,7 @@ class Stores:
     @cached_property
     def online(self) -> OnlineStore:
         """The online store; no connection is made yet."""
-        return _connect(self.settings.online_url.get_secret_value())
+        return _connect(self.settings.online_url.get_secret_value(), self.settings.online_password.get_secret_value())
 
     @property
     def spark(self) -> SparkSession:
@@ -51,7 +51,7 @@ class Stores:
         return f"{self.settings.warehouse.rstrip('/')}/training_datasets/{view.name}_{view.version}/{dataset}-{uuid4().hex}"
 
 
-def _connect(url: str) -> OnlineStore:
+def _connect(url: str, password: str) -> OnlineStore:
     scheme, _, path = url.partition("://")
     if scheme == "sqlite":
         from spark_fs.online.sqlite import SQLiteStore
@@ -60,5 +60,5 @@ def _connect(url: str) -> OnlineStore:
     if scheme == "mysql":
         from spark_fs.online.mysql import MySQLStore
 
-        return MySQLStore(url)
+        return MySQLStore(url, password)
     raise SettingsError(f"online_url begins with {scheme!r}: use sqlite:///path or mysql://user:password@host:port/database.")

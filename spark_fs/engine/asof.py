@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from spark_fs.engine.scan import MILLISECONDS_FROM
+from spark_fs.types import MILLISECONDS_FROM
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from spark_fs.plan import SPLIT, JoinPlan, Node, NodeColumn
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import comparisons
 from spark_fs.times import to_utc
-from spark_fs.types import to_micros
+from spark_fs.types import MILLISECONDS_FROM, to_micros
 
 _WIDTH = 24  # bytes of a value whose type does not tell
 _WIDTHS = {"boolean": 1, "tinyint": 1, "smallint": 2, "int": 4, "float": 4, "date": 4, "bigint": 8, "double": 8, "timestamp": 8}
@@ -122,7 +122,7 @@ def _span(file: FileFacts, group: GroupSpec) -> Bounds:
         least, greatest = file.least.get(time), file.greatest.get(time)
     if least is None or greatest is None:
         return None, None
-    if type_ in ("int", "bigint") and abs(int(least)) < scan.MILLISECONDS_FROM <= abs(int(greatest)):  # seconds and milliseconds
+    if type_ in ("int", "bigint") and abs(int(least)) < MILLISECONDS_FROM <= abs(int(greatest)):  # seconds and milliseconds
         return None, None
     return _instant(least, type_), _instant(greatest, type_) + (1_000 if type_ == "timestamp" else 1)
 
@@ -133,7 +133,7 @@ def _instant(written: Any, type_: str) -> int:
         return to_micros(to_utc(datetime.fromisoformat(written)))
     if type_ == "date":
         return to_micros(to_utc(date.fromisoformat(written)))
-    return int(written) * (1_000_000 if abs(int(written)) < scan.MILLISECONDS_FROM else 1_000)
+    return int(written) * (1_000_000 if abs(int(written)) < MILLISECONDS_FROM else 1_000)
 
 
 def _scan(plan: JoinPlan, node: Node, files: Sequence[FileFacts], within: Bounds) -> Scan:

@@ -20,11 +20,10 @@ from pyarrow import fs
 from spark_fs.errors import SparkFSError
 from spark_fs.offline.history import FileFacts
 from spark_fs.spec.query import Comparison, Condition, comparisons
+from spark_fs.types import MILLISECONDS_FROM
 
 _SAMPLE = 1 << 16  # rows of a file
 SHARE = 64 << 20  # bytes of one file for one task
-# Above this an epoch is in milliseconds: as seconds it would be the year 5138, as milliseconds it is 1973.
-MILLISECONDS_FROM = 100_000_000_000
 _DAY = 86_400_000_000
 _WHOLE = ("tinyint", "smallint", "int", "bigint")
 _COMPARED = (*_WHOLE, "float", "double", "boolean", "string", "date", "timestamp")

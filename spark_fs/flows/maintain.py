@@ -10,7 +10,8 @@ from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.flows.jobs import Job
 from spark_fs.offline import delta, history
 from spark_fs.offline.history import NO_TABLE
-from spark_fs.online.store import OnlineStore, table_name
+from spark_fs.online.layout import online_table
+from spark_fs.online.store import OnlineStore
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec
 
 
@@ -35,7 +36,9 @@ def append_features(stores: Opened, group: GroupSpec, path: str, added: Sequence
         raise SchemaError(
             f"Feature group {group} cannot take these features: {'; '.join(taken)}. Nothing was added. Give them other names."
         )
-    group.with_features(added)
+    grown = group.with_features(added)
+    if group.online_enabled:  # a column that is online and not yet offline holds nulls; the other way round, readers would miss it
+        stores.online.add_columns(online_table(grown, stores.online.capabilities))
     if history.current_version(path) == NO_TABLE:
         return
     present = delta.read(stores.spark, path).columns
@@ -73,7 +76,7 @@ def vacuum(spark: SparkSession, group: GroupSpec, path: str, retention_hours: fl
 def delete(stores: Opened, group: GroupSpec, path: str) -> None:
     """Remove the group's rows, eagerly: first from the online store, then the table."""
     if group.online_enabled and group.features:
-        stores.online.drop(table_name(group, stores.online.capabilities))
+        stores.online.drop(online_table(group, stores.online.capabilities))
     for place in (path, delta.quarantine(path)):
         if history.current_version(place) != NO_TABLE:
             history.remove(place)

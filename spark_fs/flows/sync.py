@@ -1,104 +1,161 @@
 """Bring the online table of a feature group up to its Delta table.
 
-What changed since the last synced version is reduced to the latest row per key on the executors and written from
-there. A write never replaces a newer row, so the order of arrival does not matter and a killed sync is simply run
-again: the synced version moves only after all rows are written. Where rows were deleted, the latest row of their keys is
-sought in the whole table, and what is left of them replaces whatever is online.
+The first time, and where the change feed does not reach back, the whole table is loaded beside the one that is served and put in its
+place. After that what changed since the last synced version is reduced to the latest row per key by the workers, loaded by them into tables of this
+run, and merged by the store in one transaction with the version. Where rows were deleted, the latest row of their keys is sought in the
+whole table. A run that is killed leaves what is served as it was.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import partial
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pyarrow as pa
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.storagelevel import StorageLevel
 
-from spark_fs.engine.asof import micros
+from spark_fs import errors
+from spark_fs.errors import OnlineStoreError, SparkFSError
 from spark_fs.flows import rows
 from spark_fs.flows.jobs import Job
+from spark_fs.flows.latest import COMMIT, Latest, counted, deletes, fresh, upserts
+from spark_fs.flows.progress import Progress, followed
 from spark_fs.offline import delta, history
 from spark_fs.offline.delta import INGESTED_AT
-from spark_fs.online.store import OnlineStore, OnlineTable, online_table
+from spark_fs.online.layout import OnlineTable, online_table
+from spark_fs.online.store import Merged, OnlineStore, Place, Session, Writer
+from spark_fs.online.writers import writer
 from spark_fs.spec.definitions import GroupSpec
+from spark_fs.types import to_micros
 
-Write = Callable[[Iterable[Sequence[Any]]], None]
-Batches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
-
-
-def sync(spark: SparkSession, group: GroupSpec, path: str, store: OnlineStore) -> Job:
-    """Write the latest row of each key that changed, eagerly; the summary holds the rows written and the versions."""
-    name = online_table(group, store.capabilities, {}).name
-    last, now = store.synced_version(name), history.current_version(path)
-    if last is not None and last >= now:
-        return Job(f"sync {name}", {"written": 0, "deleted": 0, "from_version": last, "to_version": now})
-    changes = delta.read(spark, path, now) if last is None else delta.read_changes(spark, path, last + 1, now)
-    gone = None if last is None else changes.filter(F.col("_change_type") == "delete").select(*group.primary_key).distinct()
-    if gone is not None:
-        changes = changes.filter(F.col("_change_type").isin("insert", "update_postimage"))
-    written, deleted = _push(latest(changes, group), group, store), 0
-    if gone is not None and not gone.isEmpty():
-        left = latest(rows.opened(spark, group, path, now).join(gone, on=list(group.primary_key), how="left_semi"), group)
-        deleted = _drop(gone.join(left, on=list(group.primary_key), how="left_anti"), group, store)
-        written += _push(left, group, store, over_newer=True)
-    store.set_synced_version(name, now)
-    return Job(f"sync {name}", {"written": written, "deleted": deleted, "from_version": last, "to_version": now})
+_KEEPS = ("upsert", "insert", "optimize", "append_features")  # commits that delete no row
+_LOST = re.compile("FILE_NOT_EXIST|FileNotFound|No such file|DELTA_(CHANGE|FILE|MISSING|LOG|VERSION)")
 
 
-def _push(frame: DataFrame, group: GroupSpec, store: OnlineStore, over_newer: bool = False) -> int:
-    """Write rows to the group's online table, made or widened first; returns how many."""
-    kept = frame.persist(StorageLevel.MEMORY_AND_DISK)
-    try:
-        table = online_table(group, store.capabilities, _lengths(kept, group, store))
-        store.ensure_table(table)
-        return _write(kept, table, partial(store.upsert, table, over_newer=over_newer), store)
-    finally:
-        kept.unpersist()
+def sync(
+    spark: SparkSession, group: GroupSpec, path: str, store: OnlineStore, now: datetime | None = None, afresh: bool = False,
+    progress: Progress | None = None,
+) -> Job:
+    """Bring the online table up to the newest version, eagerly; the summary counts rows.
+
+    now: the instant by which rows are past their ttl; None: that of the call. afresh: load the whole table whatever was synced.
+    """
+    table = online_table(group, store.capabilities)
+    write = writer(store)
+    with write.session(table) as session, followed(spark, progress):
+        newest, synced = history.current_version(path), session.synced
+        one = _Sync(spark, group, path, write, table, table.cutoff(now or datetime.now(UTC)))
+        last = None if synced is None or afresh else synced.version
+        if last is not None and not (last <= newest and history.reaches_back(path, last + 1, newest)):
+            last = None
+        try:
+            counts = one.whole(session, newest) if last is None else one.changes(session, last, newest)
+        except (PySparkException, Py4JJavaError) as error:
+            raise _failed(table, error) from error
+    lag = (datetime.now(UTC) - history.committed_at(path, newest)).total_seconds()
+    before = None if synced is None else synced.version
+    return Job(f"sync {table.name}", {**counts, "from_version": before, "to_version": newest, "lag_seconds": round(lag, 1)})
 
 
-def _drop(keys: DataFrame, group: GroupSpec, store: OnlineStore) -> int:
-    """Delete the rows of these keys online; returns how many keys."""
-    whole = online_table(group, store.capabilities, {})
-    table = replace(whole, columns=tuple(c for c in whole.columns if c.name in whole.key))
-    ordered = keys.select(*(c.name for c in table.columns))
-    return _write(ordered, table, partial(store.delete, table), store)
+@dataclass(frozen=True)
+class _Load:
+    """What a worker does with the latest rows of a bucket: load those that are not past their ttl."""
+
+    write: Writer
+    table: OnlineTable
+    place: Place
+    cutoff: int | None
+
+    def __call__(self, bucket: pa.Table) -> Iterator[pa.RecordBatch]:
+        time = self.table.event_time
+        kept = fresh(bucket, (time, self.table.by_name[time].type) if time else None, self.cutoff)
+        if kept.num_rows:
+            self.write.load(self.table, self.place, kept.select([c.name for c in self.table.columns]))
+        yield from counted(written=kept.num_rows, expired=bucket.num_rows - kept.num_rows)
 
 
-def latest(frame: DataFrame, group: GroupSpec) -> DataFrame:
-    """The row* of each primary key with the greatest event time, of equal ones the last ingested."""
-    order = [F.col(INGESTED_AT)]
-    if group.event_time:
-        order.insert(0, micros(F.col(group.event_time), group.type_of(group.event_time)))
-    newest = F.max_by(F.struct(*group.types), F.struct(*order)).alias("__row")
-    return frame.groupBy(*group.primary_key).agg(newest).select("__row.*")
+@dataclass(frozen=True)
+class _LoadGone:
+    """What a worker does with keys that go."""
 
+    write: Writer
+    table: OnlineTable
+    place: Place
 
-def _lengths(frame: DataFrame, group: GroupSpec, store: OnlineStore) -> dict[str, int]:
-    texts = [name for name, type_ in group.types.items() if type_ == "string" and store.capabilities.sized_text]
-    if not texts:
-        return {}
-    found = frame.agg(*(F.max(F.char_length(F.col(name))).alias(name) for name in texts)).collect()[0]
-    return {name: found[name] or 0 for name in texts}
-
-
-def _write(frame: DataFrame, table: OnlineTable, write: Write, store: OnlineStore) -> int:
-    parts = frame if store.capabilities.parallel_writes else frame.coalesce(1)
-    counted = parts.mapInArrow(_writer(table, write), "written bigint").agg(F.sum("written"))
-    return int(counted.collect()[0][0] or 0)
-
-
-def _writer(table: OnlineTable, write: Write) -> Batches:
-    """What each executor does with its part: decode the columns, encode them for the store, write."""
-
-    def write_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            columns = []
-            for column, values in zip(table.columns, batch.columns, strict=True):
-                encode = column.storage.encode
-                columns.append([None if v is None else encode(v) for v in values.to_pylist()])
-            write(zip(*columns, strict=True))
-            yield pa.RecordBatch.from_pydict({"written": [batch.num_rows]})
+            self.write.load_gone(self.table, self.place, pa.Table.from_batches([batch]))
+            yield from counted(gone=batch.num_rows)
 
-    return write_all
+
+@dataclass(frozen=True)
+class _Sync:
+    """One sync of one group."""
+
+    spark: SparkSession
+    group: GroupSpec
+    path: str
+    write: Writer
+    table: OnlineTable
+    cutoff: datetime | None
+
+    def whole(self, session: Session, version: int) -> dict[str, int]:
+        """Load the whole table beside the one that is served, and put it in its place."""
+        place = session.begin(afresh=True)
+        loaded = self._load(Latest.of_version(self.spark, self.group, self.path, version), place)
+        session.swap(place, version)
+        return _counts(loaded, Merged())
+
+    def changes(self, session: Session, last: int, version: int) -> dict[str, int]:
+        """Load what changed after a version, and merge it."""
+        commits = history.commits(self.path, version - last) if version > last else []
+        if not commits and self.cutoff is None:
+            return _counts([], Merged())
+        place, loaded = session.begin(afresh=False), []
+        if any(c.operation != "optimize" for c in commits):
+            feed = rows.changes(self.spark, self.group, self.path, last, version)
+            changed = upserts(feed)
+            count = sum(c.inserted + c.updated for c in commits)
+            try:
+                if any(c.deleted or c.operation not in _KEEPS for c in commits):
+                    changed, count = self._without_gone(feed, changed, place, version)
+                loaded = self._load(Latest.of_changes(self.group, changed, count), place)
+            except (PySparkException, Py4JJavaError) as error:
+                if not _LOST.search(str(error)):
+                    raise
+                return self.whole(session, version)  # files of the feed were cleaned up
+        return _counts(loaded, session.merge(place, version, self.cutoff))
+
+    def _without_gone(self, feed: DataFrame, changed: DataFrame, place: Place, version: int) -> tuple[DataFrame, int]:
+        """Load the keys that lost a row; the rows* of these keys are sought in the table, those of the others in the feed."""
+        keys = list(self.group.primary_key)
+        gone = deletes(feed, self.group)
+        gone.mapInArrow(_LoadGone(self.write, self.table, place), "gone bigint").collect()
+        whole = rows.opened(self.spark, self.group, self.path, version, every=True)
+        left = whole.join(gone, on=keys, how="left_semi").withColumn(COMMIT, F.lit(version).cast("bigint"))
+        columns = [*self.group.types, INGESTED_AT, COMMIT]
+        others = changed.join(gone, on=keys, how="left_anti")
+        return others.select(*columns).unionByName(left.select(*columns)), sum(f.rows or 0 for f in history.data_files(self.path, version))
+
+    def _load(self, latest: Latest, place: Place) -> list[tuple[int, ...]]:
+        cutoff = None if self.cutoff is None else to_micros(self.cutoff)
+        return latest.run(self.spark, _Load(self.write, self.table, place, cutoff), "written bigint, expired bigint")
+
+
+def _counts(loaded: list[tuple[int, ...]], merged: Merged) -> dict[str, int]:
+    written = sum(row[0] for row in loaded)
+    expired = sum(row[1] for row in loaded) + merged.expired
+    return {"written": written - merged.skipped, "deleted": merged.deleted, "skipped": merged.skipped, "expired": expired}
+
+
+def _failed(table: OnlineTable, error: Exception) -> SparkFSError:
+    """What a worker raised as itself; anything else says what is left."""
+    ours = re.findall(r"^spark_fs\.errors\.(\w+): (.*)", str(error), re.MULTILINE)
+    if ours and isinstance(kind := getattr(errors, ours[-1][0], None), type) and issubclass(kind, SparkFSError):
+        return kind(ours[-1][1])
+    return OnlineStoreError(
+        f"The sync of {table.name} failed and what is online is as it was: {delta.reason(error)} Run it again; it begins where the last ended."
+    )

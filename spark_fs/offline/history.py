@@ -89,6 +89,17 @@ def version_of(path: str, when: Instant | int | Commit) -> int:
     return versions[place - 1]
 
 
+def reaches_back(path: str, first: int, last: int) -> bool:
+    """Whether the log still has every commit from the first to the last."""
+    log = _Log(path)
+    return all(version in log.commits for version in range(first, last + 1))
+
+
+def committed_at(path: str, version: int) -> datetime:
+    """The instant of a commit, in UTC."""
+    return _Log(path).committed_at(version)
+
+
 def lost_before(path: str, version: int, until: datetime) -> bool:
     """Whether files of a version have left the table by an instant, so that a clean-up up to there would lose the version."""
     log = _Log(path)

@@ -1,167 +1,269 @@
-"""The online store in MySQL or MariaDB, through mysql-connector-python."""
+"""The online store in MySQL or MariaDB, through mysql-connector-python: connections, look-ups, and what changes a table as a whole."""
 
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from itertools import islice
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cached_property
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import mysql.connector
 from mysql.connector import errorcode
 
-from spark_fs.errors import OnlineStoreError, SettingsError
-from spark_fs.online.statements import SYNC_TABLE, Statements
-from spark_fs.online.store import Capabilities, OnlineColumn, OnlineTable, Source
+from spark_fs import types
+from spark_fs.errors import NotFoundError, OnlineRefusedError, OnlineStoreError, SettingsError
+from spark_fs.online.layout import Capabilities, OnlineColumn, OnlineTable, rooms
+from spark_fs.online.pool import LOST, Connection, Pool
+from spark_fs.online.statements import SYNCED, Statements
+from spark_fs.online.store import Found, Lookup, Source, Synced
 
-BATCH = 2_000  # rows of one INSERT
-LONGEST_VARCHAR = 4_000  # characters; longer texts are TEXT
+# Of a row 65,535 bytes are declared at most, and of these some 8,000 lie in the page itself; a table takes 1,017 columns.
+CAPABILITIES = Capabilities(
+    "mysql", max_identifier=64, max_columns=1_000, row_bytes=65_000, page_bytes=7_900, key_bytes=3_072, sized=True
+)
+_OPTIONS: Mapping[str, Callable[[str], Any]] = {
+    "connect_timeout": int, "read_timeout": int, "pool_size": int, "ssl_ca": str, "ssl_cert": str, "ssl_key": str,
+    "ssl_verify_cert": lambda text: text.lower() in ("1", "true"), "ssl_verify_identity": lambda text: text.lower() in ("1", "true"),
+}
+_DENIED = (errorcode.ER_ACCESS_DENIED_ERROR, errorcode.ER_DBACCESS_DENIED_ERROR, 1698)
+_MOST_COLUMNS = 4_000  # of one result
 
 
-def _column_type(column: OnlineColumn) -> str:
-    if column.storage.column != "VARCHAR":
-        return column.storage.column
-    room = _room(column.length)
-    return f"VARCHAR({room})" if room <= LONGEST_VARCHAR else "LONGTEXT"
+def _key_value(collation: str) -> Callable[[str, str], str]:
+    """A key value as it is compared with its column: texts in the column's collation, which an entry's have not."""
+    return lambda expression, type_: f"{expression} COLLATE {collation}" if type_ == "string" else expression
 
 
-def _room(length: int) -> int:
-    """The next hundred above a length."""
-    return (length // 100 + 1) * 100
-
-
-SQL = Statements("`", "%s", _column_type)
+ENGINE = " ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET utf8mb4 COLLATE {}"
+# Binary and without padding: letter case and trailing spaces make different keys.
+MARIADB = Statements("`", "?", ENGINE.format("utf8mb4_nopad_bin"), _key_value("utf8mb4_nopad_bin"))
+MYSQL = Statements("`", "?", ENGINE.format("utf8mb4_0900_bin"), _key_value("utf8mb4_0900_bin"))
+PLAIN = Statements("`", "%s")
 
 
 class MySQLStore:
-    """Tables in the database of ``mysql://user:password@host:port/database``."""
+    """Tables in the database of ``mysql://user:password@host:port/database?option=value``.
 
-    capabilities = Capabilities("mysql", max_identifier=64, parallel_writes=True, sized_text=True)
+    Options: connect_timeout and read_timeout in seconds (10 and 5), pool_size (32 connections), ssl_ca, ssl_cert, ssl_key (paths),
+    ssl_verify_cert, ssl_verify_identity (true or false). password: where the URL has none.
+    """
 
-    def __init__(self, url: str) -> None:
+    capabilities = CAPABILITIES
+
+    def __init__(self, url: str, password: str = "") -> None:
         parts = urlsplit(url)
         if not parts.hostname or not parts.path.strip("/"):
             raise SettingsError("online_url must read mysql://user:password@host:port/database; it lacks the host or the database.")
-        self._url = url
-        self._where = f"{parts.hostname}:{parts.port or 3306}{parts.path}"
-        self._options: dict[str, Any] = {
-            "host": parts.hostname, "port": parts.port or 3306, "database": unquote(parts.path.strip("/")),
-            "user": unquote(parts.username or ""), "password": unquote(parts.password or ""),
-            "charset": "utf8mb4", "collation": "utf8mb4_bin", "sql_mode": "STRICT_ALL_TABLES", "connection_timeout": 10,
+        given = _options(parts.query)
+        self._given = (url, password)
+        self._size, self._read = given.pop("pool_size", 32), given.pop("read_timeout", 5)
+        self.where = f"{parts.hostname}:{parts.port or 3306}{parts.path}"
+        self.database = unquote(parts.path.strip("/"))
+        self._user = unquote(parts.username or "")
+        self._connect: dict[str, Any] = {
+            "host": parts.hostname, "port": parts.port or 3306, "database": self.database,
+            "user": self._user, "password": unquote(parts.password or "") or password, "charset": "utf8mb4", "collation": "utf8mb4_bin",
+            "sql_mode": "STRICT_ALL_TABLES", "connection_timeout": given.pop("connect_timeout", 10), **given,
         }
-        self._local = threading.local()
 
-    def __reduce__(self) -> tuple[type["MySQLStore"], tuple[str]]:
-        return MySQLStore, (self._url,)
+    def __reduce__(self) -> tuple[type["MySQLStore"], tuple[str, str]]:
+        return MySQLStore, self._given
 
     def __repr__(self) -> str:
-        return f"MySQLStore({self._where!r})"
+        return f"MySQLStore({self.where!r})"
 
-    def ensure_table(self, table: OnlineTable) -> None:
-        """Create the table, or widen the texts of the one that is there."""
-        with self._cursor() as cursor:
-            cursor.execute("SELECT VERSION()")
-            ((version,),) = cursor.fetchall()
-            # Binary and without padding: letter case and trailing spaces make different keys.
-            collation = "utf8mb4_nopad_bin" if "mariadb" in str(version).lower() else "utf8mb4_0900_bin"
-            cursor.execute(f"{SQL.create(table)} CHARACTER SET utf8mb4 COLLATE {collation}")
-            cursor.execute(
-                "SELECT column_name, character_maximum_length FROM information_schema.columns "
-                "WHERE table_schema = DATABASE() AND table_name = %s", (table.name,),
-            )
-            room = dict(cursor.fetchall())
-            for column in table.columns:
-                if column.storage.column == "VARCHAR" and column.length > room[column.name]:
-                    required = " NOT NULL" if column.name in table.key else ""
-                    change = f"MODIFY {SQL.name(column.name)} {_column_type(column)}{required}"
-                    cursor.execute(f"ALTER TABLE {SQL.name(table.name)} {change}")
+    # -- serving
 
-    def upsert(self, table: OnlineTable, rows: Iterable[Sequence[Any]], over_newer: bool = False) -> None:
-        """Write rows in one transaction; one older than the row that is there changes nothing, unless ``over_newer``."""
-        self._many(f"{SQL.insert(table)} ON DUPLICATE KEY UPDATE {_assignments(table, over_newer)}", rows)
+    @cached_property
+    def _pool(self) -> Pool:
+        return Pool(lambda: self.connect(read_timeout=self._read, autocommit=True), self._size, self._read, self.where)
 
-    def delete(self, table: OnlineTable, rows: Iterable[Sequence[Any]]) -> None:
-        """Delete the rows of these keys in one transaction."""
-        self._many(SQL.delete(table), rows)
+    def lookup(self, sources: Sequence[Source], key_types: Sequence[str]) -> Lookup:
+        """Prepare a look-up over several groups."""
+        columns = sum(1 + len(source.columns) for source in sources)
+        if columns > _MOST_COLUMNS:
+            raise SettingsError(f"A vector of {columns} columns is more than one statement gives ({_MOST_COLUMNS}): split the feature view.")
+        return _Lookup(self, sources, key_types)
 
-    def drop(self, table: str) -> None:
-        """Remove a table and its synced version."""
-        with self._cursor() as cursor:
-            self._ensure_sync_table(cursor)
-            cursor.execute(f"DROP TABLE IF EXISTS {SQL.name(table)}")
-            cursor.execute(f"DELETE FROM {SYNC_TABLE} WHERE name = %s", (table,))
+    def run(self, ask: Callable[[Connection], tuple[str, Sequence[Any]]]) -> Found:
+        """The rows of the statement that is given for a connection of the pool."""
+        with self.translated():
+            return self._pool.run(ask)
 
-    def _many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        left = iter(rows)
-        with self._cursor() as cursor:
-            while batch := list(islice(left, BATCH)):
-                cursor.executemany(statement, batch)
+    # -- whole tables
 
-    def synced_version(self, table: str) -> int | None:
-        """The Delta version that the table has been brought to; None before the first sync."""
-        with self._cursor() as cursor:
-            self._ensure_sync_table(cursor)
-            cursor.execute(f"SELECT delta_version FROM {SYNC_TABLE} WHERE name = %s", (table,))
-            found = cursor.fetchall()
-        return int(found[0][0]) if found else None
+    def add_columns(self, table: OnlineTable) -> None:
+        """Give the table, where there is one, the columns that it lacks; without a lock on its rows where the server can."""
+        with self.transaction() as cursor:
+            for number, part in enumerate(table.parts):
+                add_missing(cursor, table, number, part)
 
-    def set_synced_version(self, table: str, version: int) -> None:
-        """Remember the Delta version that the table has been brought to."""
-        with self._cursor() as cursor:
-            self._ensure_sync_table(cursor)
-            cursor.execute(f"REPLACE INTO {SYNC_TABLE} VALUES (%s, %s)", (table, version))
+    def drop(self, table: OnlineTable) -> None:
+        """Remove a table and what is known of its syncs."""
+        with self.transaction() as cursor:
+            ensure_synced(cursor)
+            cursor.execute(PLAIN.drop([table.part_name(number) for number in range(len(table.parts))]))
+            cursor.execute(f"DELETE FROM {SYNCED} WHERE name = %s", (table.name,))
 
-    def lookup_sql(self, sources: Sequence[Source], keys: int, entries: int) -> str:
-        """One statement for all sources and entries."""
-        return SQL.lookup(sources, keys, entries)
+    def synced(self, table: OnlineTable) -> Synced | None:
+        """What the last sync of the table did."""
+        with self.transaction() as cursor:
+            ensure_synced(cursor)
+            return read_synced(cursor, table.name)
 
-    def select(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Run one statement on this thread's own connection, once more on a new one when the server has dropped it."""
+    # -- connections
+
+    def connect(self, **options: Any) -> Any:
+        """A new connection."""
+        return mysql.connector.connect(**{**self._connect, **options})
+
+    @contextmanager
+    def transaction(self, **options: Any) -> Iterator[Any]:
+        """A cursor of a new connection, committed at the end."""
+        with self.translated(), closing(self.connect(**options)) as connection, closing(connection.cursor()) as cursor:
+            yield cursor
+            connection.commit()
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn the driver's errors into ours; the driver's own error could hold the connection's options."""
         try:
-            try:
-                return self._run(sql, parameters)
-            except (mysql.connector.OperationalError, mysql.connector.InterfaceError):
-                self._local.connection = None
-                return self._run(sql, parameters)
+            yield
         except mysql.connector.Error as error:
             raise self._translated(error) from None
 
-    def _run(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = mysql.connector.connect(**self._options, autocommit=True)
-        with closing(connection.cursor()) as cursor:
-            cursor.execute(sql, parameters)
-            return list(cursor.fetchall())
-
-    @staticmethod
-    def _ensure_sync_table(cursor: Any) -> None:
-        cursor.execute(
-            f"CREATE TABLE IF NOT EXISTS {SYNC_TABLE} (name VARCHAR(80) PRIMARY KEY, delta_version BIGINT NOT NULL)"
-        )
-
-    @contextmanager
-    def _cursor(self) -> Iterator[Any]:
-        try:
-            with closing(mysql.connector.connect(**self._options)) as connection, closing(connection.cursor()) as cursor:
-                yield cursor
-                connection.commit()
-        except mysql.connector.Error as error:
-            raise self._translated(error) from None  # the driver's own error could hold the connection's options
-
     def _translated(self, error: mysql.connector.Error) -> OnlineStoreError:
-        if error.errno == errorcode.ER_NO_SUCH_TABLE:
-            return OnlineStoreError(f"The online store {self._where} lacks a table ({error.msg}): run sync_online for its group first.")
-        return OnlineStoreError(
-            f"The online store {self._where} failed ({error.errno}): {error.msg}. Check online_url and that the server runs."
-        )
+        if error.errno in (errorcode.ER_NO_SUCH_TABLE, errorcode.ER_BAD_FIELD_ERROR):
+            lacks = "table" if error.errno == errorcode.ER_NO_SUCH_TABLE else "column"
+            return OnlineStoreError(f"The online store {self.where} lacks a {lacks} ({error.msg}): run sync_online for its group first.")
+        if error.errno in _DENIED:
+            return OnlineRefusedError(
+                f"The online store {self.where} refused user {self._user!r} ({error.errno}): correct the user or the password in online_url or "
+                "SPARK_FS_ONLINE_PASSWORD, or what the user may do."
+            )
+        if error.errno in LOST and "uring query" in str(error.msg):
+            return OnlineStoreError(
+                f"The online store {self.where} gave no answer ({error.errno}): {error.msg}. It was restarted, or took longer than read_timeout."
+            )
+        return OnlineStoreError(f"The online store {self.where} failed ({error.errno}): {error.msg}. Check online_url and that the server runs.")
 
 
-def _assignments(table: OnlineTable, over_newer: bool) -> str:
-    """What an upsert does to a row that is there. The event time comes last: MySQL assigns from left to right."""
-    time = SQL.name(table.event_time) if table.event_time and not over_newer else None
-    others = [SQL.name(c.name) for c in table.columns if c.name not in table.key and SQL.name(c.name) != time]
-    if time is None:
-        return ", ".join(f"{c} = VALUES({c})" for c in others) or "{0} = {0}".format(SQL.name(table.key[0]))
-    newer = [f"{c} = IF(VALUES({time}) >= {time}, VALUES({c}), {c})" for c in others]
-    return ", ".join([*newer, f"{time} = GREATEST({time}, VALUES({time}))"])
+class _Lookup:
+    """One prepared statement for one entry, and one for any number of them."""
+
+    def __init__(self, store: MySQLStore, sources: Sequence[Source], key_types: Sequence[str]) -> None:
+        self._store, self._sources, self._types = store, tuple(sources), tuple(key_types)
+
+    def __call__(self, entries: Sequence[Sequence[Any]], now: datetime) -> Found:
+        if not self._sources:
+            return []
+        if len(entries) > 1:
+            return self._store.run(lambda link: self._many_asked(link, entries, now))
+        values = entries[0]
+        return self._store.run(lambda link: (self._one.sql, [v for p in self._one.parameters for v in _value(p, values, now)]))
+
+    @cached_property
+    def _one(self) -> Any:
+        return PREPARED.lookup(self._sources, "(SELECT 1) e", lambda _: "?", "0")
+
+    def _many_asked(self, link: Connection, entries: Sequence[Sequence[Any]], now: datetime) -> tuple[str, Sequence[Any]]:
+        asked = self._many_mariadb if link.is_mariadb else self._many_mysql
+        bounds = [v for p in asked.parameters for v in _value(p, (), now)]
+        return asked.sql, [json.dumps(entries, default=_as_json, ensure_ascii=False), *bounds]
+
+    @cached_property
+    def _many_mariadb(self) -> Any:
+        return self._many(MARIADB)
+
+    @cached_property
+    def _many_mysql(self) -> Any:
+        return self._many(MYSQL)
+
+    def _many(self, statements: Statements) -> Any:
+        columns = [f"k{i} {_json_type(type_)} PATH '$[{i}]'" for i, type_ in enumerate(self._types)]
+        table = f"JSON_TABLE(?, '$[*]' COLUMNS (n FOR ORDINALITY{''.join(', ' + c for c in columns)})) e"
+
+        def value(number: int) -> str:
+            return f"UNHEX(e.k{number})" if self._types[number] == "binary" else f"e.k{number}"
+
+        return statements.lookup(self._sources, table, value, "e.n - 1")
+
+
+PREPARED = Statements("`", "?")
+
+
+def _value(parameter: int | OnlineTable, values: Sequence[Any], now: datetime) -> Sequence[Any]:
+    if isinstance(parameter, int):
+        return (values[parameter],)
+    cutoff = parameter.cutoff(now)
+    return parameter.bounds(cutoff) if cutoff else ()
+
+
+def _json_type(type_: str) -> str:
+    if type_ == "string":
+        return "VARCHAR(768) CHARACTER SET utf8mb4"
+    return "VARCHAR(6200)" if type_ == "binary" else types.storage(type_, "mysql").column
+
+
+def _as_json(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else str(value) if isinstance(value, Decimal | date) else value
+
+
+def _options(query: str) -> dict[str, Any]:
+    found = {}
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        if name not in _OPTIONS:
+            raise NotFoundError.named("Option of online_url", name, _OPTIONS, "Leave it out, or correct it.")
+        try:
+            found[name] = _OPTIONS[name](text)
+        except ValueError:
+            raise SettingsError(f"Option {name}={text!r} of online_url is not a number: give one, such as {name}=10.") from None
+    return found
+
+
+def dialect(cursor: Any) -> Statements:
+    """The statements of the server."""
+    cursor.execute("SELECT VERSION()")
+    ((version,),) = cursor.fetchall()
+    return MARIADB if "mariadb" in str(version).lower() else MYSQL
+
+
+# -- what is known of syncs, and of the columns of a table
+
+
+def ensure_synced(cursor: Any) -> None:
+    """Make the table of what was synced."""
+    cursor.execute(
+        f"CREATE TABLE IF NOT EXISTS {SYNCED} (name VARCHAR(80) CHARACTER SET ascii PRIMARY KEY, delta_version BIGINT NOT NULL, "
+        "run CHAR(32) CHARACTER SET ascii NOT NULL, synced_at DATETIME(6) NOT NULL) ENGINE=InnoDB"
+    )
+
+
+def read_synced(cursor: Any, name: str) -> Synced | None:
+    """What the last sync of a table did."""
+    cursor.execute(f"SELECT delta_version, run, synced_at FROM {SYNCED} WHERE name = %s", (name,))
+    found = cursor.fetchall()
+    return Synced(int(found[0][0]), str(found[0][1]), found[0][2].replace(tzinfo=UTC)) if found else None
+
+
+def found_columns(cursor: Any, name: str) -> dict[str, int | None]:
+    """The columns of a table with the room of sized ones (None: none was declared); none where there is no table."""
+    cursor.execute(
+        "SELECT column_name, data_type, character_maximum_length FROM information_schema.columns "
+        "WHERE table_schema = DATABASE() AND table_name = %s ORDER BY ordinal_position", (name,),
+    )
+    return {str(c): int(n) if str(t).lower() in ("varchar", "varbinary") else None for c, t, n in cursor.fetchall()}
+
+
+def add_missing(cursor: Any, table: OnlineTable, number: int, part: Sequence[OnlineColumn]) -> None:
+    """Add the columns that one part of a table lacks; a part that is new has no rows, which stands for nulls."""
+    there = found_columns(cursor, table.part_name(number))
+    missing = [c for c in part if c.name not in there]
+    if not there and number and found_columns(cursor, table.name):
+        cursor.execute(dialect(cursor).create(table.part_name(number), part, table, rooms(table, part, {})))
+    elif there and missing:
+        room = rooms(table, part, {c.name: (there.get(c.name) or 0) - 1 for c in part})
+        added = ", ".join(f"ADD COLUMN {PLAIN.definition(c, room.get(c.name), required=False)}" for c in missing)
+        cursor.execute(f"ALTER TABLE {PLAIN.name(table.part_name(number))} {added}")

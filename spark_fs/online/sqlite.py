@@ -2,114 +2,163 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from spark_fs.errors import OnlineStoreError
-from spark_fs.online.statements import SYNC_TABLE, Statements
-from spark_fs.online.store import Capabilities, OnlineTable, Source
+from spark_fs.online.layout import Capabilities, OnlineTable
+from spark_fs.online.statements import SYNCED, Question, Statements
+from spark_fs.online.store import Found, Lookup, Source, Synced
 
-SQL = Statements('"', "?", lambda column: column.storage.column)
-_WAIT = 30.0  # seconds that a writer waits for another
+# SQLite takes 2,000 columns in a table and in a result.
+CAPABILITIES = Capabilities("sqlite", max_identifier=128, max_columns=1_900)
+SQL = Statements('"', "?")
+WAIT = 60.0  # seconds that a writer waits for another
 
 
 class SQLiteStore:
     """Tables in the file at ``path``, made when absent."""
 
-    capabilities = Capabilities("sqlite", max_identifier=128, parallel_writes=False, sized_text=False)
+    capabilities = CAPABILITIES
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
         self._local = threading.local()
 
     def __reduce__(self) -> tuple[type["SQLiteStore"], tuple[str]]:
-        return SQLiteStore, (self._path,)
+        return SQLiteStore, (self.path,)
 
     def __repr__(self) -> str:
-        return f"SQLiteStore({self._path!r})"
+        return f"SQLiteStore({self.path!r})"
 
-    def ensure_table(self, table: OnlineTable) -> None:
-        """Create the table; SQLite's texts have no length."""
-        with self._transaction() as connection:
-            connection.execute(SQL.create(table))
+    # -- serving
 
-    def upsert(self, table: OnlineTable, rows: Iterable[Sequence[Any]], over_newer: bool = False) -> None:
-        """Write rows in one transaction; one older than the row that is there changes nothing, unless ``over_newer``."""
-        others = [SQL.name(c.name) for c in table.columns if c.name not in table.key]
-        action = "DO UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in others) if others else "DO NOTHING"
-        if table.event_time and not over_newer:
-            time = SQL.name(table.event_time)
-            action += f" WHERE excluded.{time} >= {SQL.name(table.name)}.{time}"
-        conflict = f" ON CONFLICT ({', '.join(map(SQL.name, table.key))}) {action}"
-        with self._transaction() as connection:
-            connection.executemany(SQL.insert(table) + conflict, rows)
+    def lookup(self, sources: Sequence[Source], key_types: Sequence[str]) -> Lookup:  # noqa: ARG002 # SQLite takes values as they are
+        """Prepare a look-up over several groups."""
+        return _Lookup(self, sources)
 
-    def delete(self, table: OnlineTable, rows: Iterable[Sequence[Any]]) -> None:
-        """Delete the rows of these keys in one transaction."""
-        with self._transaction() as connection:
-            connection.executemany(SQL.delete(table), rows)
+    def connection(self) -> sqlite3.Connection:
+        """This thread's own connection for reading."""
+        if not Path(self.path).exists():
+            raise OnlineStoreError(f"The online store {self.path} does not exist yet: run sync_online first.")
+        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if found is None:
+            found = self._local.connection = self._connect()
+        return found
 
-    def drop(self, table: str) -> None:
-        """Remove a table and its synced version."""
-        if not Path(self._path).exists():
-            return
-        with self._transaction() as connection:
-            self._ensure_sync_table(connection)
-            connection.execute(f"DROP TABLE IF EXISTS {SQL.name(table)}")
-            connection.execute(f"DELETE FROM {SYNC_TABLE} WHERE name = ?", (table,))
+    # -- whole tables
 
-    def synced_version(self, table: str) -> int | None:
-        """The Delta version that the table has been brought to; None before the first sync."""
-        with self._transaction() as connection:
-            self._ensure_sync_table(connection)
-            found = connection.execute(f"SELECT delta_version FROM {SYNC_TABLE} WHERE name = ?", (table,)).fetchone()
-        return None if found is None else int(found[0])
+    def add_columns(self, table: OnlineTable) -> None:
+        """Give the table, where there is one, the columns that it lacks."""
+        with self.transaction() as connection:
+            add_missing(connection, table)
 
-    def set_synced_version(self, table: str, version: int) -> None:
-        """Remember the Delta version that the table has been brought to."""
-        with self._transaction() as connection:
-            self._ensure_sync_table(connection)
-            connection.execute(f"INSERT OR REPLACE INTO {SYNC_TABLE} VALUES (?, ?)", (table, version))
+    def drop(self, table: OnlineTable) -> None:
+        """Remove a table and what is known of its syncs."""
+        if Path(self.path).exists():
+            with self.transaction() as connection:
+                for number in range(len(table.parts)):
+                    connection.execute(SQL.drop([table.part_name(number)]))
+                connection.execute(f"DELETE FROM {SYNCED} WHERE name = ?", (table.name,))
 
-    def lookup_sql(self, sources: Sequence[Source], keys: int, entries: int) -> str:
-        """One statement for all sources and entries."""
-        return SQL.lookup(sources, keys, entries)
+    def synced(self, table: OnlineTable) -> Synced | None:
+        """What the last sync of the table did."""
+        with self.transaction() as connection:
+            return read_synced(connection, table.name)
 
-    def select(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Run one statement on this thread's own connection."""
-        if not Path(self._path).exists():
-            raise OnlineStoreError(f"The online store {self._path} does not exist yet: run sync_online first.")
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect()
-        try:
-            return list(connection.execute(sql, parameters))
-        except sqlite3.Error as error:
-            raise _translated(self._path, error) from error
-
-    @staticmethod
-    def _ensure_sync_table(connection: sqlite3.Connection) -> None:
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {SYNC_TABLE} (name TEXT PRIMARY KEY, delta_version INTEGER NOT NULL)")
+    # -- connections
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=_WAIT, isolation_level=None)
+        return sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A connection within a transaction, committed at the end."""
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
         try:
             with closing(self._connect()) as connection:
                 connection.execute("PRAGMA journal_mode = WAL")  # readers go on while a sync writes
                 connection.execute("BEGIN IMMEDIATE")
+                connection.execute(
+                    f"CREATE TABLE IF NOT EXISTS {SYNCED} (name TEXT PRIMARY KEY, delta_version INTEGER NOT NULL, run TEXT NOT NULL, "
+                    "synced_at TEXT NOT NULL)"
+                )
                 yield connection
                 connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise _translated(self._path, error) from error
+            raise translated(self.path, error) from error
 
 
-def _translated(path: str, error: sqlite3.Error) -> OnlineStoreError:
-    if "no such table" in str(error):
-        return OnlineStoreError(f"The online store {path} lacks a table ({error}): run sync_online for its group first.")
+class _Lookup:
+    """One statement for each entry, in one transaction: there is no way to the server to be spared.
+
+    A result of too many columns is asked for in several statements.
+    """
+
+    def __init__(self, store: SQLiteStore, sources: Sequence[Source]) -> None:
+        self._store = store
+        whole = SQL.lookup(sources, "(SELECT 1) e", lambda _: "?", "0")
+        self._parameters = whole.parameters
+        self._statements = _sliced(whole, store.capabilities.max_columns) if sources else ()
+
+    def __call__(self, entries: Sequence[Sequence[Any]], now: datetime) -> Found:
+        connection = self._store.connection()
+        bounds: Mapping[OnlineTable, Sequence[Any]] = {p: _bounds(p, now) for p in self._parameters if isinstance(p, OnlineTable)}
+        try:
+            connection.execute("BEGIN")  # all entries and all parts of a row as of one instant
+            try:
+                return [(number, *self._row(connection, values, bounds)) for number, values in enumerate(entries)]
+            finally:
+                connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise translated(self._store.path, error) from error
+
+    def _row(self, connection: sqlite3.Connection, values: Sequence[Any], bounds: Mapping[OnlineTable, Sequence[Any]]) -> Iterator[Any]:
+        asked = [v for p in self._parameters for v in ((values[p],) if isinstance(p, int) else bounds[p])]
+        for statement in self._statements:
+            yield from connection.execute(statement, asked).fetchone()
+
+
+def _sliced(whole: Question, most: int) -> tuple[str, ...]:
+    """The statement without the entry's number, so many columns at a time."""
+    columns = whole.columns[1:]
+    return tuple(f"SELECT {', '.join(columns[i : i + most])}{whole.rest}" for i in range(0, len(columns), most))
+
+
+def _bounds(table: OnlineTable, now: datetime) -> Sequence[Any]:
+    cutoff = table.cutoff(now)
+    return table.bounds(cutoff) if cutoff else ()
+
+
+def read_synced(connection: sqlite3.Connection, name: str) -> Synced | None:
+    """What the last sync of a table did."""
+    found = connection.execute(f"SELECT delta_version, run, synced_at FROM {SYNCED} WHERE name = ?", (name,)).fetchone()
+    return Synced(found[0], found[1], datetime.fromisoformat(found[2]).replace(tzinfo=UTC)) if found else None
+
+
+def found_columns(connection: sqlite3.Connection, name: str) -> list[str]:
+    """The columns of a table; none where there is no table."""
+    return [row[1] for row in connection.execute(f"PRAGMA table_info({SQL.name(name)})")]
+
+
+def add_missing(connection: sqlite3.Connection, table: OnlineTable) -> None:
+    """Add the columns that a table lacks; a part that is new has no rows, which stands for nulls."""
+    if not found_columns(connection, table.name):
+        return
+    for number, part in enumerate(table.parts):
+        there = found_columns(connection, table.part_name(number))
+        if not there:
+            connection.execute(SQL.create(table.part_name(number), part, table, {}))
+        for column in part if there else ():
+            if column.name not in there:
+                connection.execute(f"ALTER TABLE {SQL.name(table.part_name(number))} ADD COLUMN {SQL.definition(column, None, required=False)}")
+
+
+def translated(path: str, error: sqlite3.Error) -> OnlineStoreError:
+    """SQLite's error as ours."""
+    if "no such table" in str(error) or "no such column" in str(error):
+        return OnlineStoreError(f"The online store {path} lacks a table or a column ({error}): run sync_online for its group first.")
     return OnlineStoreError(f"The online store {path} failed and nothing was written: {error}")

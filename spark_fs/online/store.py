@@ -1,45 +1,91 @@
-"""What every online store offers, and what the tables in it look like."""
+"""What every online store offers: look-ups for serving, and sessions in which a table is brought up to its feature group."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
 
-from spark_fs import types
-from spark_fs.errors import SettingsError
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.online.layout import Capabilities, OnlineTable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Found = list[tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
-class Capabilities:
-    """What a store can do.
+class Source:
+    """One group of a look-up: its table, its columns to return, and for each key column the expressions it may equal, in order.
 
-    name: its column in the type table. max_identifier: characters of its longest table name. parallel_writes: whether
-    many may write at once. sized_text: whether a text column is declared with its length.
+    An expression is the number of a key value of the entry, or a column of an earlier source (its place and name).
     """
 
-    name: str
-    max_identifier: int
-    parallel_writes: bool
-    sized_text: bool
+    table: OnlineTable
+    columns: tuple[str, ...]
+    keys: Mapping[str, tuple["int | tuple[int, str]", ...]]
+
+
+class Lookup(Protocol):
+    """A look-up that was prepared: for each entry its number, then per source whether it has a row, and its columns, as stored."""
+
+    def __call__(self, entries: Sequence[Sequence[Any]], now: datetime) -> Found:
+        """The rows of entries, each given by its key values as the store holds them (None: to be taken from another row).
+
+        Rows that are past their ttl at ``now`` are not found. For one entry and for many it is one round trip.
+        """
 
 
 @dataclass(frozen=True)
-class OnlineColumn:
-    """One typed column: how the store holds it, and for text the length to make room for."""
+class Synced:
+    """Up to which Delta version a table has been brought, by which run (a text), and when (UTC)."""
 
-    name: str
-    storage: types.Storage
-    length: int = 0
+    version: int
+    run: str
+    at: datetime
 
 
 @dataclass(frozen=True)
-class OnlineTable:
-    """The table of one group: one row per primary key, that of its greatest event time."""
+class Merged:
+    """What the end of a sync did: rows that were older than the row online, rows deleted because their key is gone, and rows past their ttl."""
 
-    name: str
-    columns: tuple[OnlineColumn, ...]
-    key: tuple[str, ...]
-    event_time: str | None
+    skipped: int = 0
+    deleted: int = 0
+    expired: int = 0
+
+
+class Session(Protocol):
+    """One sync of one table, while no other can begin. What workers loaded is seen by readers when the session says so, all at once."""
+
+    synced: Synced | None
+
+    def begin(self, afresh: bool) -> "Place":
+        """A new place for the rows of this run, what a killed run left being removed; afresh: they are to be the whole table."""
+
+    def swap(self, place: "Place", version: int) -> None:
+        """Let the loaded rows be the table from now on, and remember the version."""
+
+    def merge(self, place: "Place", version: int, cutoff: datetime | None) -> Merged:
+        """In one transaction: delete the keys that are gone, write the loaded rows (never over a newer one), delete what is older than
+        the cutoff, and remember the version.
+        """
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where workers load the rows of a run: the beginning of the names of its tables, and whether they will be the table itself."""
+
+    prefix: str
+    afresh: bool
+
+    def rows(self, part: int) -> str:
+        """The table of the rows of one part."""
+        return f"{self.prefix}r{part}"
+
+    @property
+    def gone(self) -> str:
+        """The table of the keys whose online row goes, whatever its time."""
+        return f"{self.prefix}k"
 
 
 class OnlineStore(Protocol):
@@ -47,57 +93,36 @@ class OnlineStore(Protocol):
 
     capabilities: Capabilities
 
-    def ensure_table(self, table: OnlineTable) -> None:
-        """Create the table, or make room for longer texts in the one that is there."""
+    def lookup(self, sources: Sequence[Source], key_types: Sequence[str]) -> Lookup:
+        """Prepare a look-up over several groups."""
 
-    def upsert(self, table: OnlineTable, rows: Iterable[Sequence[Any]], over_newer: bool = False) -> None:
-        """Write rows in one transaction; one older than the row that is there changes nothing, unless ``over_newer``."""
+    def add_columns(self, table: OnlineTable) -> None:
+        """Give the table, where there is one, the columns that it lacks, holding nulls."""
 
-    def delete(self, table: OnlineTable, rows: Iterable[Sequence[Any]]) -> None:
-        """Delete the rows of these keys (the table's columns are its key) in one transaction; an absent one deletes nothing."""
+    def drop(self, table: OnlineTable) -> None:
+        """Remove a table and what is known of its syncs; one that is absent is no error."""
 
-    def drop(self, table: str) -> None:
-        """Remove a table and its synced version; one that is absent is no error."""
-
-    def synced_version(self, table: str) -> int | None:
-        """The Delta version that the table has been brought to; None before the first sync."""
-
-    def set_synced_version(self, table: str, version: int) -> None:
-        """Remember the Delta version that the table has been brought to."""
-
-    def lookup_sql(self, sources: Sequence["Source"], keys: int, entries: int) -> str:
-        """One statement that finds the rows of all sources for so many entries of so many key values."""
-
-    def select(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Run one statement and return its rows."""
+    def synced(self, table: OnlineTable) -> Synced | None:
+        """What the last sync of the table did; None before the first."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """One table of a look-up: its columns to return, and for each key column the expressions it may equal, in order.
+class Writer(Protocol):
+    """The side of a store that is written and verified. Pickles, and connects anew where it is unpickled."""
 
-    An expression is the number of a key value of the entry, or a column of an earlier source (its place and name).
-    """
+    def session(self, table: OnlineTable) -> AbstractContextManager[Session]:
+        """Begin a sync; ConflictError while another one of the table runs."""
 
-    table: str
-    columns: tuple[str, ...]
-    keys: Mapping[str, tuple["int | tuple[int, str]", ...]]
+    def load(self, table: OnlineTable, place: Place, rows: "pa.Table") -> None:
+        """Add rows to a place, in a worker; a row loaded twice is there once. OnlineRefusedError for a value that does not fit."""
 
+    def load_gone(self, table: OnlineTable, place: Place, keys: "pa.Table") -> None:
+        """Add keys to those that go."""
 
-def table_name(group: GroupSpec, capabilities: Capabilities) -> str:
-    """``<name>_<version>``; SettingsError when the store has no room for it."""
-    name = f"{group.name}_{group.version}"
-    if len(name) > capabilities.max_identifier:
-        raise SettingsError(
-            f"Feature group {group} cannot be online_enabled: its table {name!r} has {len(name)} characters and "
-            f"{capabilities.name} takes {capabilities.max_identifier}. Choose a shorter name."
-        )
-    return name
+    def checksums(self, table: OnlineTable, buckets: int, cutoff: datetime | None) -> dict[int, tuple[int, int]]:
+        """Of each bucket of keys how many rows it holds and the sum of their checksums, rows older than the cutoff aside."""
 
+    def rows_of(self, table: OnlineTable, buckets: int, chosen: Sequence[int], cutoff: datetime | None) -> Iterator[tuple[Any, ...]]:
+        """The rows of some buckets, decoded, in the order of the table's columns."""
 
-def online_table(group: GroupSpec, capabilities: Capabilities, lengths: Mapping[str, int]) -> OnlineTable:
-    """The table of a group; ``lengths`` holds the longest value of each text column, in characters."""
-    columns = tuple(
-        OnlineColumn(name, types.storage(type_, capabilities.name), lengths.get(name, 0)) for name, type_ in group.types.items()
-    )
-    return OnlineTable(table_name(group, capabilities), columns, group.primary_key, group.event_time)
+    def newest(self, table: OnlineTable) -> Any:
+        """The greatest event time in the table, decoded; None where there is none."""

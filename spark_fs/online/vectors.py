@@ -1,12 +1,14 @@
 """Feature vectors: one statement finds the rows of every group, for one entry or for many."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from spark_fs import types
 from spark_fs.errors import KeyValueError, NotFoundError, QueryError
-from spark_fs.online.store import OnlineStore, Source, table_name
+from spark_fs.online.layout import online_table, storage
+from spark_fs.online.store import OnlineStore, Source
 from spark_fs.plan import JoinPlan, Node, NodeColumn, Output
 
 Entry = Mapping[str, Any]
@@ -39,14 +41,14 @@ class VectorReader:
         self._store = store
         self._key_types = _entry_keys(plan)
         self._numbers = {name: i for i, name in enumerate(self._key_types)}
-        self._encode = [types.storage(t, store.capabilities.name).encode for t in self._key_types.values()]
+        self._encode = [storage(t, store.capabilities).encode for t in self._key_types.values()]
         self._places = _places(plan, outputs, self._numbers, store)
         given = {i for place in self._places for i, _ in place.outputs}
         self._not_served = {o.name: plan.nodes[o.source.node] for i, o in enumerate(outputs) if i not in given}
-        self._statements: dict[int, str] = {}
+        self._lookup = store.lookup([place.source for place in self._places], list(self._key_types.values()))
 
-    def read(self, entries: Sequence[Entry], passed: Sequence[Entry], allow_missing: bool) -> list[list[Any]]:
-        """As many vectors as entries, in their order; a passed feature wins over a stored one.
+    def read(self, entries: Sequence[Entry], passed: Sequence[Entry], allow_missing: bool, now: datetime) -> list[list[Any]]:
+        """As many vectors as entries, in their order; a passed feature wins over a stored one, and a row past its ttl is absent.
 
         Raises KeyValueError for an entry that lacks a key or holds one of another type, NotFoundError for one
         whose row is absent (nulls with ``allow_missing``), QueryError for a feature that no store serves and
@@ -57,26 +59,18 @@ class VectorReader:
         entries = [{name: types.plain(value) for name, value in entry.items()} for entry in entries]
         for number, entry in enumerate(entries):
             self._check(entry, passed[number])
-        parameters = [value for number, entry in enumerate(entries) for value in self._parameters(number, entry)]
         vectors: list[list[Any]] = [[None] * len(self.names) for _ in entries]
-        for number, *row in self._store.select(self._statement(len(entries)), parameters) if self._places else ():
+        for number, *row in self._lookup([self._values(entry) for entry in entries], now) if self._places else ():
             self._fill(vectors[number], row, entries[number], passed[number], allow_missing)
         for vector, features in zip(vectors, passed, strict=True):
             for name, value in features.items():
                 vector[self.names.index(name)] = value
         return vectors
 
-    def _statement(self, entries: int) -> str:
-        if entries not in self._statements:
-            sources = [place.source for place in self._places]
-            self._statements[entries] = self._store.lookup_sql(sources, len(self._numbers), entries)
-        return self._statements[entries]
-
-    def _parameters(self, number: int, entry: Entry) -> Iterator[Any]:
-        yield number
-        for name, encode in zip(self._key_types, self._encode, strict=True):
-            value = entry.get(name)
-            yield None if value is None else encode(value)
+    def _values(self, entry: Entry) -> list[Any]:
+        """The key values of an entry as the store holds them."""
+        found = map(entry.get, self._key_types)
+        return [None if value is None else encode(value) for encode, value in zip(self._encode, found, strict=True)]
 
     def _check(self, entry: Entry, passed: Entry) -> None:
         for name, value in entry.items():
@@ -155,8 +149,17 @@ def _place(
         follows = ((order[mine.node], mine.column),) if stored[mine] else ()
         choices[theirs] = (numbers[mine.column], *follows)
     given = [(i, o) for i, o in enumerate(outputs) if o.source.node == node.index]
-    kind = store.capabilities.name
-    source = Source(table_name(node.group, store.capabilities), tuple(o.source.column for _, o in given), choices)
-    decoded = tuple((i, types.storage(o.type, kind).decode) for i, o in given)
+    _check_unique(node, right)
+    source = Source(online_table(node.group, store.capabilities), tuple(o.source.column for _, o in given), choices)
+    decoded = tuple((i, storage(o.type, store.capabilities).decode) for i, o in given)
     required = bool(given) and not all(stored.values())
     return _Place(node, source, tuple(key.column for key in left), required, decoded)
+
+
+def _check_unique(node: Node, right: Sequence[str]) -> None:
+    """The store finds rows by primary key: a join by other columns, or by some of them, could find many."""
+    if set(right) != set(node.group.primary_key):
+        raise QueryError(
+            f"Feature group {node.group} is joined by {', '.join(right)}, and its primary key is {', '.join(node.group.primary_key)}: online it "
+            "is found by its whole primary key only. Join it by that, or pass its features in passed_features from a group that is not online."
+        )

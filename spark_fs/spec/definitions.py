@@ -36,11 +36,12 @@ _FROM_ENVIRONMENT = re.compile(r"\$\{(\w+)\}")
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """One column of a group: its name, its type as Spark writes it, and what it means."""
+    """One column of a group: its name, its type as Spark writes it, what it means, and its online type where one was declared."""
 
     name: str
     type: str
     description: str = ""
+    online_type: str = ""
 
 
 @dataclass(frozen=True)

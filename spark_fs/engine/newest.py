@@ -1,0 +1,116 @@
+"""The latest row of each key, as columns: what the online store holds, and what it is compared with.
+
+As in the join, rows stay Arrow tables: each task keeps the latest row of each key of what it reads, Spark moves these to buckets of keys,
+and a task has all of a bucket's rows, keeps the latest of each key, and hands them on in the order of the key.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+
+from spark_fs.engine import scan, shuffle
+from spark_fs.engine.columnar import Stream, Tables
+from spark_fs.engine.passes import Typed, keys_of
+
+Work = Callable[[pa.Table], Iterator[pa.RecordBatch]]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What makes a row the latest of its key: the event time, where there is one, and of equal ones the greatest of these columns."""
+
+    keys: tuple[Typed, ...]
+    time: Typed | None
+    ties: tuple[str, ...]
+
+    def latest(self, table: pa.Table) -> pa.Table:
+        """The latest row of each key, in the order of the keys."""
+        keys = [_ranked(column) for column in keys_of(table, self.keys)]
+        times = [scan.instants(table.column(self.time[0]), self.time[1]).to_numpy()] if self.time else []
+        ties = [table.column(name).cast(pa.int64()).to_numpy() for name in self.ties]
+        order = np.lexsort((*reversed(ties), *times, *reversed(keys)))
+        last = np.ones(len(order), bool)
+        if len(order):
+            last[:-1] = np.logical_or.reduce([key[order[:-1]] != key[order[1:]] for key in keys])
+        return table.take(pa.array(order[last]))
+
+
+def _ranked(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """Numbers in the order of the values."""
+    if pa.types.is_integer(column.type):
+        whole: npt.NDArray[Any] = column.to_numpy()
+        return whole
+    encoded = column.combine_chunks().dictionary_encode()
+    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+    ranks = np.empty(len(encoded.dictionary), np.int64)
+    ranks[pc.sort_indices(encoded.dictionary).to_numpy()] = np.arange(len(ranks))
+    found: npt.NDArray[Any] = ranks[encoded.indices.to_numpy()]
+    return found
+
+
+@dataclass(frozen=True)
+class _Scatter:
+    """Rows in, packed rows out, of each key the latest of a table."""
+
+    tables: Tables
+    order: Order
+    buckets: int
+    folder: str | None
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return shuffle.pack(self._sent(batches), self.folder)
+
+    def _sent(self, batches: Iterable[pa.RecordBatch]) -> Iterator[shuffle.Sent]:
+        for table in self.tables(batches):
+            if table.num_rows:
+                latest = self.order.latest(table)
+                keys = keys_of(latest, self.order.keys)
+                yield shuffle.Sent(0, latest, None, shuffle.buckets_of(keys, shuffle.hashes_of(keys), self.buckets))
+
+
+@dataclass(frozen=True)
+class _Gather:
+    """Packed rows in; what the work makes of the latest rows of each bucket out."""
+
+    schema: pa.Schema
+    order: Order
+    work: Work
+    in_files: bool
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for sides in shuffle.unpack(batches, {0: self.schema}, self.in_files):
+            yield from self.work(self.order.latest(sides[0]))
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """Few rows in, in one task; what the work makes of the latest of them out."""
+
+    tables: Tables
+    schema: pa.Schema
+    order: Order
+    work: Work
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        latest = [self.order.latest(table) for table in self.tables(batches) if table.num_rows]
+        if latest:
+            yield from self.work(self.order.latest(pa.concat_tables(latest)))
+
+
+def reduced(stream: Stream, order: Order, work: Work, returns: str, buckets: int, folder: str | None) -> DataFrame:
+    """What ``work`` gives* for the latest rows of each bucket of keys; one bucket: in one task, without a shuffle.
+
+    returns: the columns of its batches, as Spark writes them. folder: one that every worker sees, kept until the result was read.
+    """
+    if buckets == 1:
+        return stream.source.coalesce(1).mapInArrow(_Alone(stream.tables, stream.schema, order, work), returns)
+    packed = stream.source.mapInArrow(_Scatter(stream.tables, order, buckets, folder), shuffle.PACKED_SPARK)
+    return packed.repartitionById(buckets, "bucket").mapInArrow(_Gather(stream.schema, order, work, folder is not None), returns)
+
+

@@ -1,0 +1,92 @@
+"""The latest row of each key of a group, handed to workers bucket by bucket."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from spark_fs import arrow
+from spark_fs.engine import scan
+from spark_fs.engine.columnar import Stream
+from spark_fs.engine.newest import Order, Work, reduced
+from spark_fs.engine.scan import Scan
+from spark_fs.flows import rows
+from spark_fs.flows.queries import shared_folder
+from spark_fs.offline import history
+from spark_fs.offline.delta import INGESTED_AT
+from spark_fs.spec.definitions import GroupSpec
+
+COMMIT = "_commit_version"
+_BUCKET = 64 << 20  # bytes
+_SMALL = 8 << 20  # bytes that one task reduces alone
+_CELL = 16  # bytes of a value, about
+
+
+@dataclass(frozen=True)
+class Latest:
+    """Rows of a group, of which the latest of each key are wanted; rows: about how many there are."""
+
+    group: GroupSpec
+    stream: Stream
+    ties: tuple[str, ...]
+    rows: int
+
+    @classmethod
+    def of_version(cls, spark: SparkSession, group: GroupSpec, path: str, version: int) -> "Latest":
+        """The rows of a version of the group's table."""
+        ties = (INGESTED_AT,) if group.vouched else ()
+        types = {**group.types, **dict.fromkeys(ties, "timestamp")}
+        files = history.data_files(path, version)
+        count = sum(file.rows or 0 for file in files)
+        if files and scan.scannable(files, group.types, group.partition_key, None):
+            read = Scan(scan.listed(files), tuple((c, c) for c in types), arrow.schema_of(types), tuple(types.items()))
+            return cls(group, Stream.scanned(spark, read), ties, count)
+        frame = rows.opened(spark, group, path, version, every=True).select(*types)
+        return cls(group, Stream.of(frame, arrow.schema_of(types)), ties, count)
+
+    @classmethod
+    def of_changes(cls, group: GroupSpec, frame: DataFrame, count: int) -> "Latest":
+        """Rows of the change feed, with the instant of ingestion and the commit.
+
+        A row is the one that was committed last, whatever a clock said; where one identity may be there twice, the one ingested last.
+        """
+        ties = (INGESTED_AT, COMMIT) if group.vouched else (COMMIT,)
+        types = {**group.types, INGESTED_AT: "timestamp", COMMIT: "bigint"}
+        types = {name: type_ for name, type_ in types.items() if name in group.types or name in ties}
+        return cls(group, Stream.of(frame.select(*types), arrow.schema_of(types)), ties, count)
+
+    def run(self, spark: SparkSession, work: Work, returns: str) -> list[tuple[int, ...]]:
+        """Give the latest rows to ``work``, bucket by bucket, eagerly; what it returns, which are whole numbers."""
+        group = self.group
+        time = (group.event_time, group.type_of(group.event_time)) if group.event_time else None
+        order = Order(tuple((key, group.type_of(key)) for key in group.primary_key), time, self.ties)
+        size = self.rows * _CELL * len(self.stream.schema)
+        cores = spark.sparkContext.defaultParallelism
+        buckets = 1 if size <= _SMALL else max(cores, -(-size // _BUCKET))
+        with shared_folder(spark) as folder:
+            return [tuple(row) for row in reduced(self.stream, order, work, returns, buckets, folder).collect()]
+
+
+def fresh(table: pa.Table, time: tuple[str, str] | None, cutoff: int | None) -> pa.Table:
+    """The rows that are not past their ttl; cutoff: in microseconds, None: none is."""
+    if cutoff is None or time is None:
+        return table
+    return table.filter(pc.greater_equal(scan.instants(table.column(time[0]), time[1]), cutoff))
+
+
+def counted(**columns: int) -> Iterator[pa.RecordBatch]:
+    """One row of whole numbers, as a worker returns them."""
+    yield pa.RecordBatch.from_pydict({name: pa.array([value], pa.int64()) for name, value in columns.items()})
+
+
+def upserts(changes: DataFrame) -> DataFrame:
+    """The rows* of a change feed that are in the table after a commit."""
+    return changes.filter(F.col("_change_type").isin("insert", "update_postimage"))
+
+
+def deletes(changes: DataFrame, group: GroupSpec) -> DataFrame:
+    """The keys* of which a change feed deletes a row."""
+    return changes.filter(F.col("_change_type") == "delete").select(*group.primary_key).distinct()

@@ -1,0 +1,57 @@
+"""Arrays, maps and structs as the JSON text that the online stores hold.
+
+JSON alone would lose types, so the type of the feature says what a text means: a timestamp is its microseconds, a date ISO 8601, a decimal its
+digits, bytes hexadecimal, a map the list of its pairs. NaN and infinities are the words that Python's json writes for them.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, date
+from decimal import Decimal
+from typing import Any
+
+from spark_fs import types
+from spark_fs.types import Codec, Storage, from_micros, to_micros
+
+_SCALARS: Mapping[str, tuple[Codec, Codec]] = {
+    "timestamp": (lambda v: to_micros(v.astimezone(UTC)), from_micros),
+    "date": (date.isoformat, date.fromisoformat),
+    "decimal": (str, Decimal),
+    "binary": (bytes.hex, bytes.fromhex),
+}
+
+
+def storage(spark_type: str, column: str) -> Storage:
+    """How a nested type is held in a column of bytes."""
+    write, read = _codec(spark_type)
+    return Storage(column, lambda v: json.dumps(write(v), ensure_ascii=False, separators=(",", ":")).encode(), lambda text: read(json.loads(text)))
+
+
+def _codec(spark_type: str) -> tuple[Codec, Codec]:
+    """From a Python value to what JSON can say, and back."""
+    kind = types.base(spark_type)
+    if kind not in types.NESTED:
+        return _SCALARS.get(kind, (_same, _same))
+    parts = types.parts(spark_type[len(kind) + 1 : -1])
+    if kind == "struct":
+        fields = {name: _codec(inner) for name, _, inner in (part.partition(":") for part in parts)}
+        return (
+            lambda v: {name: _or_none(write)(v[name]) for name, (write, _) in fields.items()},
+            lambda v: {name: _or_none(read)(v[name]) for name, (_, read) in fields.items()},
+        )
+    codecs = [_codec(part) for part in parts]
+    (write, read), (write_value, read_value) = codecs[0], codecs[-1]
+    if kind == "array":
+        return lambda v: list(map(_or_none(write), v)), lambda v: list(map(_or_none(read), v))
+    return (
+        lambda v: [[write(k), _or_none(write_value)(x)] for k, x in (v.items() if isinstance(v, Mapping) else v)],
+        lambda v: {read(k): _or_none(read_value)(x) for k, x in v},
+    )
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _or_none(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else convert(value)

@@ -1,0 +1,17 @@
+"""The writing side of each online store; it loads Arrow, which a serving process does without."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from spark_fs.online.mysql import MySQLStore
+from spark_fs.online.mysql_sync import MySQLWriter
+from spark_fs.online.sqlite import SQLiteStore
+from spark_fs.online.sqlite_sync import SQLiteWriter
+from spark_fs.online.store import OnlineStore, Writer
+
+_WRITERS: Mapping[type, Callable[[Any], Writer]] = {MySQLStore: MySQLWriter, SQLiteStore: SQLiteWriter}
+
+
+def writer(store: OnlineStore) -> Writer:
+    """The writer of a store."""
+    return _WRITERS[type(store)](store)
