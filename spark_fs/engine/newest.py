@@ -1,10 +1,11 @@
 """The latest row of each key, as columns: what the online store holds, and what it is compared with.
 
 As in the join, rows stay Arrow tables: each task keeps the latest row of each key of what it reads, Spark moves these to buckets of keys,
-and a task has all of a bucket's rows, keeps the latest of each key, and hands them on in the order of the key.
+and a task has all of a bucket's rows, keeps the latest of each key, and hands them on in the order of the key. Where it can be, a bucket is a
+range of keys: a database that is given its rows in the order of its own pages takes them twice as fast as in the order of a hash.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,12 +56,39 @@ def _ranked(column: pa.ChunkedArray) -> npt.NDArray[Any]:
 
 
 @dataclass(frozen=True)
+class Buckets:
+    """So many buckets of keys: ranges of the first key column behind these bounds, or, where there are none, of a hash of the whole key."""
+
+    count: int
+    bounds: tuple[Any, ...] = ()
+
+    @classmethod
+    def ranges(cls, count: int, sample: pa.ChunkedArray) -> "Buckets":
+        """Ranges that hold about as many rows of a sample each; of a hash, where the first key column does not tell rows apart enough."""
+        values = pc.sort_indices(sample)
+        places = [len(sample) * i // count for i in range(1, count)]
+        bounds = dict.fromkeys(sample[values[place].as_py()].as_py() for place in places if len(sample))
+        return cls(count, tuple(bounds)) if len(bounds) == count - 1 else cls(count)
+
+    def of(self, keys: Sequence[pa.ChunkedArray]) -> npt.NDArray[Any]:
+        """The bucket of each row."""
+        if not self.bounds:
+            return shuffle.buckets_of(keys, shuffle.hashes_of(keys), self.count)
+        if pa.types.is_integer(keys[0].type):
+            return np.searchsorted(np.array(self.bounds), keys[0].to_numpy(), side="right").astype(np.int32)
+        encoded = keys[0].combine_chunks().dictionary_encode()
+        bounds, values = (np.array(each, object) for each in (self.bounds, encoded.dictionary.to_pylist()))
+        found: npt.NDArray[Any] = np.searchsorted(bounds, values, side="right").astype(np.int32)[encoded.indices.to_numpy()]
+        return found
+
+
+@dataclass(frozen=True)
 class _Scatter:
     """Rows in, packed rows out, of each key the latest of a table."""
 
     tables: Tables
     order: Order
-    buckets: int
+    buckets: Buckets
     folder: str | None
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -70,8 +98,7 @@ class _Scatter:
         for table in self.tables(batches):
             if table.num_rows:
                 latest = self.order.latest(table)
-                keys = keys_of(latest, self.order.keys)
-                yield shuffle.Sent(0, latest, None, shuffle.buckets_of(keys, shuffle.hashes_of(keys), self.buckets))
+                yield shuffle.Sent(0, latest, None, self.buckets.of(keys_of(latest, self.order.keys)))
 
 
 @dataclass(frozen=True)
@@ -103,14 +130,14 @@ class _Alone:
             yield from self.work(self.order.latest(pa.concat_tables(latest)))
 
 
-def reduced(stream: Stream, order: Order, work: Work, returns: str, buckets: int, folder: str | None) -> DataFrame:
+def reduced(stream: Stream, order: Order, work: Work, returns: str, buckets: Buckets, folder: str | None) -> DataFrame:
     """What ``work`` gives* for the latest rows of each bucket of keys; one bucket: in one task, without a shuffle.
 
     returns: the columns of its batches, as Spark writes them. folder: one that every worker sees, kept until the result was read.
     """
-    if buckets == 1:
+    if buckets.count == 1:
         return stream.source.coalesce(1).mapInArrow(_Alone(stream.tables, stream.schema, order, work), returns)
     packed = stream.source.mapInArrow(_Scatter(stream.tables, order, buckets, folder), shuffle.PACKED_SPARK)
-    return packed.repartitionById(buckets, "bucket").mapInArrow(_Gather(stream.schema, order, work, folder is not None), returns)
+    return packed.repartitionById(buckets.count, "bucket").mapInArrow(_Gather(stream.schema, order, work, folder is not None), returns)
 
 

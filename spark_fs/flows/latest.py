@@ -1,6 +1,6 @@
 """The latest row of each key of a group, handed to workers bucket by bucket."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -11,41 +11,51 @@ from pyspark.sql import functions as F
 from spark_fs import arrow
 from spark_fs.engine import scan
 from spark_fs.engine.columnar import Stream
-from spark_fs.engine.newest import Order, Work, reduced
+from spark_fs.engine.newest import Buckets, Order, Work, reduced
+from spark_fs.engine.passes import keys_of
 from spark_fs.engine.scan import Scan
 from spark_fs.flows import rows
 from spark_fs.flows.queries import shared_folder
 from spark_fs.offline import history
 from spark_fs.offline.delta import INGESTED_AT
+from spark_fs.offline.history import FileFacts
 from spark_fs.spec.definitions import GroupSpec
 
 COMMIT = "_commit_version"
 _BUCKET = 64 << 20  # bytes
 _SMALL = 8 << 20  # bytes that one task reduces alone
 _CELL = 16  # bytes of a value, about
+_SAMPLED_FILES = 4
 
 
 @dataclass(frozen=True)
 class Latest:
-    """Rows of a group, of which the latest of each key are wanted; rows: about how many there are."""
+    """Rows of a group, of which the latest of each key are wanted; rows: about how many there are; scan: where workers read them."""
 
     group: GroupSpec
     stream: Stream
     ties: tuple[str, ...]
     rows: int
+    scan: Scan | None = None
 
     @classmethod
     def of_version(cls, spark: SparkSession, group: GroupSpec, path: str, version: int) -> "Latest":
         """The rows of a version of the group's table."""
-        ties = (INGESTED_AT,) if group.vouched else ()
-        types = {**group.types, **dict.fromkeys(ties, "timestamp")}
         files = history.data_files(path, version)
-        count = sum(file.rows or 0 for file in files)
-        if files and scan.scannable(files, group.types, group.partition_key, None):
-            read = Scan(scan.listed(files), tuple((c, c) for c in types), arrow.schema_of(types), tuple(types.items()))
-            return cls(group, Stream.scanned(spark, read), ties, count)
+        if found := cls.of_files(spark, group, files):
+            return found
+        types = _with_ingestion(group)
         frame = rows.opened(spark, group, path, version, every=True).select(*types)
-        return cls(group, Stream.of(frame, arrow.schema_of(types)), ties, count)
+        return cls(group, Stream.of(frame, arrow.schema_of(types)), _ties(group), sum(file.rows or 0 for file in files))
+
+    @classmethod
+    def of_files(cls, spark: SparkSession, group: GroupSpec, files: Sequence[FileFacts]) -> "Latest | None":
+        """The rows of data files; None where only Spark reads them."""
+        if not files or not scan.scannable(files, group.types, group.partition_key, None):
+            return None
+        types = _with_ingestion(group)
+        read = Scan(scan.listed(files), tuple((c, c) for c in types), arrow.schema_of(types), tuple(types.items()))
+        return cls(group, Stream.scanned(spark, read), _ties(group), read.rows, read)
 
     @classmethod
     def of_changes(cls, group: GroupSpec, frame: DataFrame, count: int) -> "Latest":
@@ -64,10 +74,22 @@ class Latest:
         time = (group.event_time, group.type_of(group.event_time)) if group.event_time else None
         order = Order(tuple((key, group.type_of(key)) for key in group.primary_key), time, self.ties)
         size = self.rows * _CELL * len(self.stream.schema)
-        cores = spark.sparkContext.defaultParallelism
-        buckets = 1 if size <= _SMALL else max(cores, -(-size // _BUCKET))
+        count = 1 if size <= _SMALL else max(spark.sparkContext.defaultParallelism, -(-size // _BUCKET))
+        buckets = Buckets(count)
+        if self.scan and count > 1:
+            key = order.keys[0]
+            buckets = Buckets.ranges(count, keys_of(scan.sampled(self.scan, [key[0]], _SAMPLED_FILES), [key])[0])
         with shared_folder(spark) as folder:
             return [tuple(row) for row in reduced(self.stream, order, work, returns, buckets, folder).collect()]
+
+
+def _ties(group: GroupSpec) -> tuple[str, ...]:
+    """What decides between rows of one identity, where one may be there twice."""
+    return (INGESTED_AT,) if group.vouched else ()
+
+
+def _with_ingestion(group: GroupSpec) -> dict[str, str]:
+    return {**group.types, **dict.fromkeys(_ties(group), "timestamp")}
 
 
 def fresh(table: pa.Table, time: tuple[str, str] | None, cutoff: int | None) -> pa.Table:

@@ -7,7 +7,7 @@ whole table. A run that is killed leaves what is served as it was.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -25,6 +25,7 @@ from spark_fs.flows.latest import COMMIT, Latest, counted, deletes, fresh, upser
 from spark_fs.flows.progress import Progress, followed
 from spark_fs.offline import delta, history
 from spark_fs.offline.delta import INGESTED_AT
+from spark_fs.offline.history import Commit
 from spark_fs.online.layout import OnlineTable, online_table
 from spark_fs.online.store import Merged, OnlineStore, Place, Session, Writer
 from spark_fs.online.writers import writer
@@ -116,20 +117,27 @@ class _Sync:
             return _counts([], Merged())
         place, loaded = session.begin(afresh=False), []
         if any(c.operation != "optimize" for c in commits):
-            feed = rows.changes(self.spark, self.group, self.path, last, version)
-            changed = upserts(feed)
-            count = sum(c.inserted + c.updated for c in commits)
             try:
-                if any(c.deleted or c.operation not in _KEEPS for c in commits):
-                    changed, count = self._without_gone(feed, changed, place, version)
-                loaded = self._load(Latest.of_changes(self.group, changed, count), place)
+                loaded = self._load(self._changed(place, last, version, commits), place)
             except (PySparkException, Py4JJavaError) as error:
                 if not _LOST.search(str(error)):
                     raise
                 return self.whole(session, version)  # files of the feed were cleaned up
         return _counts(loaded, session.merge(place, version, self.cutoff))
 
-    def _without_gone(self, feed: DataFrame, changed: DataFrame, place: Place, version: int) -> tuple[DataFrame, int]:
+    def _changed(self, place: Place, last: int, version: int, commits: Sequence[Commit]) -> Latest:
+        """The rows that commits wrote: from their files where rows were only added, else from the change feed."""
+        if added := history.added_files(self.path, last + 1, version):
+            if found := Latest.of_files(self.spark, self.group, added):
+                return found
+        feed = rows.changes(self.spark, self.group, self.path, last, version)
+        count = sum(c.inserted + c.updated for c in commits)
+        if all(c.operation in _KEEPS and not c.deleted for c in commits):
+            return Latest.of_changes(self.group, upserts(feed), count)
+        whole = sum(f.rows or 0 for f in history.data_files(self.path, version))
+        return Latest.of_changes(self.group, self._without_gone(feed, place, version), count + whole)
+
+    def _without_gone(self, feed: DataFrame, place: Place, version: int) -> DataFrame:
         """Load the keys that lost a row; the rows* of these keys are sought in the table, those of the others in the feed."""
         keys = list(self.group.primary_key)
         gone = deletes(feed, self.group)
@@ -137,8 +145,8 @@ class _Sync:
         whole = rows.opened(self.spark, self.group, self.path, version, every=True)
         left = whole.join(gone, on=keys, how="left_semi").withColumn(COMMIT, F.lit(version).cast("bigint"))
         columns = [*self.group.types, INGESTED_AT, COMMIT]
-        others = changed.join(gone, on=keys, how="left_anti")
-        return others.select(*columns).unionByName(left.select(*columns)), sum(f.rows or 0 for f in history.data_files(self.path, version))
+        others = upserts(feed).join(gone, on=keys, how="left_anti")
+        return others.select(*columns).unionByName(left.select(*columns))
 
     def _load(self, latest: Latest, place: Place) -> list[tuple[int, ...]]:
         cutoff = None if self.cutoff is None else to_micros(self.cutoff)

@@ -129,6 +129,19 @@ def data_files(path: str, version: int | None = None) -> list[FileFacts]:
     return [_facts(path, add, log.named) for add in files]
 
 
+def added_files(path: str, first: int, last: int) -> list[FileFacts] | None:
+    """The data files that the commits from the first to the last added; None where one of them changed or deleted a row."""
+    log, found = _Log(path, last), []
+    for version in range(first, last + 1):
+        for action in log.actions(version):
+            log.look(action)
+            if "cdc" in action or action.get("remove", {}).get("dataChange"):
+                return None
+            if action.get("add", {}).get("dataChange"):
+                found.append(action["add"])
+    return [_facts(path, add, log.named) for add in found]
+
+
 def stored_files(path: str) -> int:
     """How many data files the table's folder holds, of whatever version."""
     system, folder = file_system(path)
@@ -180,17 +193,18 @@ class _Log:
         for part in self._checkpoint:
             for row in pq.read_table(part, columns=["add", "metaData"], filesystem=self._system).to_pylist():
                 live |= {row["add"]["path"]: row["add"]} if row["add"] else {}
-                self._look(row)
+                self.look(row)
         for version in sorted(v for v in self.commits if v > self._checkpointed_at):
             for action in self.actions(version):
                 if "remove" in action:
                     live.pop(action["remove"]["path"], None)
                 if "add" in action:
                     live[action["add"]["path"]] = action["add"]
-                self._look(action)
+                self.look(action)
         return live.values()
 
-    def _look(self, action: Mapping[str, Any]) -> None:
+    def look(self, action: Mapping[str, Any]) -> None:
+        """Take notice of how the table names its columns."""
         if metadata := action.get("metaData"):
             self.named = dict(metadata["configuration"] or {}).get("delta.columnMapping.mode", "none") == "none"
 

@@ -165,16 +165,16 @@ class MySQLSession:
         table, cursor = self._table, self._cursor
         for number, part in enumerate(table.parts):
             self._widen(place.rows(number), table.part_name(number), part)
-        gone, rows = PLAIN.name(place.gone), PLAIN.name(place.rows(0))
         self._connection.start_transaction()
-        deleted = self._delete_gone(gone, rows)
-        skipped = self._older(rows) if table.event_time else 0
+        deleted = self._delete_gone(PLAIN.name(place.gone), PLAIN.name(place.rows(0)))
+        cursor.execute("SET @older = 0")
         for number, part in enumerate(table.parts):
             target = PLAIN.name(table.part_name(number))
             cursor.execute(
                 f"INSERT INTO {target} ({PLAIN.names(part)}) SELECT {PLAIN.names(part, 's.')} FROM {PLAIN.name(place.rows(number))} s "
-                f"ON DUPLICATE KEY UPDATE {_assignments(table, part, target, guarded=bool(skipped))}"
+                f"ON DUPLICATE KEY UPDATE {_assignments(table, part, target, counted=number == 0)}"
             )
+        skipped = self._number("SELECT @older")
         expired = self._expire(cutoff)
         self._commit(version)
         return Merged(skipped, deleted, expired)
@@ -191,15 +191,13 @@ class MySQLSession:
             self._cursor.execute(f"DELETE t FROM {target} t JOIN {gone} k ON {PLAIN.same_key(table, 't', 'k')}")
         return deleted
 
-    def _older(self, rows: str) -> int:
-        """How many of the loaded rows are older than those online."""
-        table, time = self._table, PLAIN.name(self._table.event_time or "")
-        return self._count(f"{rows} s JOIN {PLAIN.name(table.name)} t ON {PLAIN.same_key(table, 's', 't')} WHERE s.{time} < t.{time}")
-
     def _count(self, rows: str) -> int:
-        self._cursor.execute(f"SELECT COUNT(*) FROM {rows}")
-        ((count,),) = self._cursor.fetchall()
-        return int(count)
+        return self._number(f"SELECT COUNT(*) FROM {rows}")
+
+    def _number(self, query: str) -> int:
+        self._cursor.execute(query)
+        ((found,),) = self._cursor.fetchall()
+        return int(found)
 
     def _expire(self, cutoff: datetime | None) -> int:
         counts = [0]
@@ -230,15 +228,18 @@ class MySQLSession:
             raise
 
 
-def _assignments(table: OnlineTable, part: Columns, target: str, guarded: bool) -> str:
-    """What a write does to a row that is there; guarded: nothing to a newer one. MySQL assigns from left to right, so the time is last."""
+def _assignments(table: OnlineTable, part: Columns, target: str, counted: bool) -> str:
+    """What a write does to a row that is there: nothing to a newer one. MySQL assigns from left to right, so the time is last.
+
+    counted: whether rows that are older are counted, in the variable of the session; to look for them first takes half as long again.
+    """
     time = PLAIN.name(table.event_time) if table.event_time else None
     others = [PLAIN.name(c.name) for c in part if c.name not in table.key and PLAIN.name(c.name) != time]
-    if time is None or not guarded:
-        changed = [*others, *([time] if time else [])] or [PLAIN.name(table.key[0])]
-        return ", ".join(f"{c} = VALUES({c})" for c in changed)
-    newer = [f"{c} = IF(VALUES({time}) >= {target}.{time}, VALUES({c}), {target}.{c})" for c in others]
-    return ", ".join([*newer, f"{time} = GREATEST({target}.{time}, VALUES({time}))"])
+    if time is None:
+        return ", ".join(f"{c} = VALUES({c})" for c in others or [PLAIN.name(table.key[0])])
+    newer = f"VALUES({time}) >= {target}.{time}"
+    left = f"IF(@older := @older + 1, {target}.{time}, NULL)" if counted else f"{target}.{time}"
+    return ", ".join([*(f"{c} = IF({newer}, VALUES({c}), {target}.{c})" for c in others), f"{time} = IF({newer}, VALUES({time}), {left})"])
 
 
 # -- loading
