@@ -1,16 +1,32 @@
-"""Push the latest rows of every online group to the online store.
+"""Push the latest rows of every online group to the online store, and with --verify compare both sides after it.
 
-spark-submit jobs/sync_online.py
+spark-submit jobs/sync_online.py [--group NAME] [--full] [--verify] [--now 2024-02-14T03:00]
 """
 
+import argparse
+import sys
+
 import spark_fs
+from spark_fs.times import to_utc
 
 
 def main() -> None:
-    """Sync each group that is online_enabled, from its last synced version on."""
-    for group in spark_fs.login().get_feature_store().get_feature_groups():
-        if group.online_enabled:
-            print(group.sync_online(), flush=True)
+    """Sync each group that is online_enabled, from its last synced version on; exit code 1 when the comparison finds a difference."""
+    parser = argparse.ArgumentParser(description="Bring the online tables up to their feature groups.")
+    parser.add_argument("--group", help="one feature group; without it, every online one")
+    parser.add_argument("--version", type=int)
+    parser.add_argument("--full", action="store_true", help="load the whole table anew, beside the one that is served")
+    parser.add_argument("--verify", action="store_true", help="compare with the offline latest after it")
+    parser.add_argument("--now", type=to_utc, help="the instant (UTC) by which rows are past their ttl; for replays of the past")
+    options = parser.parse_args()
+    fs = spark_fs.login().get_feature_store()
+    for job in fs.sync_online(options.group, options.version, options.now, options.full):
+        print(job, flush=True)
+    if options.verify:
+        found = fs.verify_online(options.group, options.version, options.now)
+        for each in found:
+            print(each, *each.differences[:20], sep="\n  ", flush=True)
+        sys.exit(any(not each.ok for each in found))
 
 
 if __name__ == "__main__":

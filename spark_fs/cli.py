@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from spark_fs.api.project import login
@@ -111,21 +112,83 @@ def _show_view(view: FeatureView) -> None:
     _print(["training dataset", "at (UTC)", "splits", "files"], rows, "No training datasets yet.")
 
 
+Name = Annotated[str | None, typer.Argument(help="A feature group; without it, every online group.")]
+Now = Annotated[str | None, typer.Option("--now", help="The instant (UTC) by which rows are past their ttl; without it, that of the call.")]
+
+
 @app.command()
 def sync(
-    name: Annotated[str | None, typer.Argument(help="A feature group; without it, every online group.")] = None,
+    name: Name = None,
     version: Version = None,
+    full: Annotated[bool, typer.Option("--full", help="Load the whole table anew, beside the one that is served.")] = False,
+    now: Now = None,
     config: Config = None,
 ) -> None:
     """Bring the online tables up to their feature groups."""
     fs = _store(config)
-    due = [fs.get_feature_group(name, version)] if name else [g for g in fs.get_feature_groups() if g.online_enabled]
+    due = _online(fs, name, version)
+    with _progress() as bar:
+        for group in due:
+            task = bar.add_task(f"{group.name}, version {group.version}", total=None)
+            job = group.sync_online(now, full, lambda done, known, task=task: bar.update(task, completed=done, total=known))  # type: ignore[misc] # bound now
+            bar.remove_task(task)
+            console.print(str(job), soft_wrap=True)
+
+
+@app.command()
+def verify(
+    name: Name = None,
+    version: Version = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many differing keys to report at most.")] = 20,
+    synced: Annotated[bool, typer.Option("--synced", help="Compare with the version that was synced last, not with the newest.")] = False,
+    now: Now = None,
+    config: Config = None,
+) -> None:
+    """Compare the online tables with the offline latest.
+
+    Exit code 1 where a key differs, after its differences.
+    """
+    fs = _store(config)
+    differ = False
+    for group in _online(fs, name, version):
+        found = group.verify_online(now, limit, synced)
+        differ |= not found.ok
+        console.print(str(found), soft_wrap=True)
+        for difference in found.differences:
+            console.print(f"  {difference}", soft_wrap=True, markup=False)
+    if differ:
+        raise typer.Exit(1)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.")] = 8_080,
+    view: Annotated[list[str] | None, typer.Option("--view", help="A view to load at the start: name, name:version or name:version:training-dataset.")] = None,
+    max_bytes: Annotated[int, typer.Option("--max-bytes", min=1, help="The largest request, in bytes.")] = 1_000_000,
+    max_entries: Annotated[int, typer.Option("--max-entries", min=1, help="The most entries of a request.")] = 1_000,
+    config: Config = None,
+) -> None:
+    """Serve feature vectors over HTTP, without Spark.
+
+    POST /v1/feature-vectors, GET /health, /metrics and /docs. It needs the extra: pip install 'spark_fs[serve]'.
+    """
+    from spark_fs.serve import run
+
+    run(_store(config), host, port, view or [], max_bytes, max_entries)
+
+
+def _online(fs: FeatureStore, name: str | None, version: int | None) -> list[FeatureGroup]:
+    due = [fs.get_feature_group(name, version)] if name else [g for g in fs.get_feature_groups() if g.online_enabled and g.schema]
     if not due:
-        console.print("No feature group is online_enabled.")
-    for group in due:
-        with console.status(f"{group.name}, version {group.version}: starting Spark and syncing"):
-            job = group.sync_online()
-        console.print(str(job))
+        console.print("No feature group with rows is online_enabled.")
+    return due
+
+
+def _progress() -> Progress:
+    """A bar of Spark's tasks, on a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("tasks"), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 @app.command()

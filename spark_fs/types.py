@@ -189,6 +189,39 @@ def holds(spark_type: str, value: object) -> bool:
     return isinstance(value, BY_NAME[base(spark_type)].python)
 
 
+_FROM_JSON: dict[str, Codec] = {
+    "timestamp": lambda text: to_utc_datetime(datetime.fromisoformat(text)), "date": date.fromisoformat, "decimal": Decimal, "binary": bytes.fromhex,
+    "float": float, "double": float,
+}
+
+
+def to_utc_datetime(when: datetime) -> datetime:
+    """The instant in UTC; one without a zone is UTC."""
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
+def from_json(spark_type: str, value: Any) -> Any:
+    """The value of a type that JSON has no word for and writes as a text (``to_json``); any other as it is. SchemaError for no such text."""
+    convert = _FROM_JSON.get(base(spark_type))
+    if convert is None or not isinstance(value, str):
+        return value
+    try:
+        return convert(value)
+    except (ValueError, ArithmeticError):
+        raise SchemaError(f"{value!r} is not the text of a {spark_type}: write times in ISO 8601, decimals as digits, bytes hexadecimal.") from None
+
+
+def to_json(value: Any) -> Any:
+    """A value as JSON: times in ISO 8601, decimals and what is no number as texts, bytes hexadecimal, within lists and mappings too."""
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {str(to_json(key)): to_json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(each) for each in value]
+    return value.isoformat() if isinstance(value, date) else str(value) if isinstance(value, Decimal) else value.hex() if isinstance(value, bytes) else value
+
+
 def comparable(left: str, right: str) -> bool:
     """Whether keys of the two types can be equal: the same type, or both whole numbers."""
     whole = {"tinyint", "smallint", "int", "bigint"}

@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from spark_fs.api.group import Group
+from spark_fs.api.online import ServedGroup
 from spark_fs.api.query import Feature, Query, declared
-from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.errors import SettingsError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,18 +24,13 @@ if TYPE_CHECKING:
     from spark_fs.times import Instant, Interval
 
 
-class FeatureGroup(Group):
+class FeatureGroup(ServedGroup):
     """A group whose rows are a Delta table with event-time history."""
 
     @property
     def partition_key(self) -> list[str]:
         """The columns, or grains of the event time, that partition the table."""
         return list(self._spec.partition_key)
-
-    @property
-    def online_enabled(self) -> bool:
-        """Whether ``sync_online`` pushes the latest rows to the online store."""
-        return self._spec.online_enabled
 
     @property
     def location(self) -> str:
@@ -246,32 +241,6 @@ class FeatureGroup(Group):
         from spark_fs.offline.history import commits
 
         return commits(self.location, limit)
-
-    def sync_online(
-        self, now: Instant | None = None, full: bool = False, progress: Callable[[int, int], None] | None = None
-    ) -> Job:
-        """Bring the online table up to this group, eagerly: what changed since the last sync, the first time all of it.
-
-        now: the instant (UTC) by which rows are past the group's ttl; None: that of the call. full: load the whole table anew beside the
-        one that is served and put it in its place. progress: called with the numbers of Spark's tasks done and known so far. The summary
-        counts rows written, deleted, skipped (older than what is online) and expired (past their ttl), with the Delta versions and the lag:
-        the age in seconds of the newest commit when it was online. Raises SettingsError when the group is not online_enabled, NotFoundError
-        before its first rows, ConflictError while another sync of it runs, OnlineRefusedError for a value that does not fit,
-        OnlineStoreError when the database fails; what is served is then as it was.
-        """
-        from spark_fs.flows import sync
-        from spark_fs.times import to_utc
-
-        self._check_online()
-        instant = None if now is None else to_utc(now)
-        return sync.sync(self._stores.spark, self._fresh(), self.location, self._stores.online, instant, full, progress)
-
-    def _check_online(self) -> None:
-        """SettingsError or NotFoundError unless the group has rows to serve."""
-        if not self.spec.online_enabled:
-            raise SettingsError(f"Feature group {self.spec} is not online_enabled: create a version that is, then sync it.")
-        if not self.spec.features:
-            raise NotFoundError(f"Feature group {self.spec} has no rows to sync yet: insert its first rows.")
 
     # -- schema and storage
 

@@ -10,6 +10,7 @@ from spark_fs.api.declarations import check_same, group_spec, listed, view_spec
 from spark_fs.api.external import ExternalFeatureGroup
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
+from spark_fs.api.online import ServedStore
 from spark_fs.api.query import Feature, Query
 from spark_fs.api.spine import Spine
 from spark_fs.api.stores import Stores
@@ -45,7 +46,6 @@ class Project:
         """The project's feature store."""
         return FeatureStore(self._stores)
 
-
     def get_model_registry(self) -> ModelRegistry:
         """The project's models; MLflow is loaded when the first of them is asked for."""
         from spark_fs.api.models import ModelRegistry
@@ -53,7 +53,7 @@ class Project:
         return ModelRegistry(self._stores)
 
 
-class FeatureStore(Transformations):
+class FeatureStore(Transformations, ServedStore):
     """Feature groups and feature views, by name and version."""
 
     def __init__(self, stores: Stores) -> None:

@@ -46,10 +46,11 @@ class Feature:
 
     __hash__ = None  # type: ignore[assignment] # == makes a condition, so it cannot be a key of a dict
 
-    def __init__(self, name: str, type: str, description: str = "", group: GroupRef | None = None) -> None:
+    def __init__(self, name: str, type: str, description: str = "", group: GroupRef | None = None, online_type: str = "") -> None:
         self.name = name
         self.type = type
         self.description = description
+        self.online_type = online_type
         self._group = group
 
     def __repr__(self) -> str:
@@ -251,4 +252,4 @@ def declared(features: Sequence[Feature]) -> tuple[FeatureSpec, ...]:
     for feature in features:
         if not isinstance(feature, Feature):
             raise SchemaError(f"{feature!r} is not a column: declare one as in spark_fs.Feature('amount', 'double').")
-    return tuple(FeatureSpec(f.name, types.parse(f.type), f.description) for f in features)
+    return tuple(FeatureSpec(f.name, types.parse(f.type), f.description, f.online_type) for f in features)

@@ -84,6 +84,19 @@ class Scoring:
 
     # -- vectors
 
+    @property
+    def serving_types(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """The type of each key that an entry may hold, and of each feature that may be passed, by name."""
+        self._ready()
+        assert self._reader is not None
+        return self._reader.key_types, dict(self._transformer.inputs)
+
+    @property
+    def serving_columns(self) -> list[str]:
+        """The names of a vector's values, in their order."""
+        self._ready()
+        return list(self._transformer.columns)
+
     def init_serving(self, training_dataset_version: int | None = None, training_data_version: int | None = None) -> None:
         """Prepare feature vectors, without Spark, transformed as for a training dataset version.
 

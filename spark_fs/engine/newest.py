@@ -75,7 +75,8 @@ class Buckets:
         if not self.bounds:
             return shuffle.buckets_of(keys, shuffle.hashes_of(keys), self.count)
         if pa.types.is_integer(keys[0].type):
-            return np.searchsorted(np.array(self.bounds), keys[0].to_numpy(), side="right").astype(np.int32)
+            ranged: npt.NDArray[Any] = np.searchsorted(np.array(self.bounds), keys[0].to_numpy(), side="right").astype(np.int32)
+            return ranged
         encoded = keys[0].combine_chunks().dictionary_encode()
         bounds, values = (np.array(each, object) for each in (self.bounds, encoded.dictionary.to_pylist()))
         found: npt.NDArray[Any] = np.searchsorted(bounds, values, side="right").astype(np.int32)[encoded.indices.to_numpy()]

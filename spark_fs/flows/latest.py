@@ -70,17 +70,23 @@ class Latest:
 
     def run(self, spark: SparkSession, work: Work, returns: str) -> list[tuple[int, ...]]:
         """Give the latest rows to ``work``, bucket by bucket, eagerly; what it returns, which are whole numbers."""
+        return list(zip(*(column.to_pylist() for column in self.table(spark, work, returns).columns), strict=True))
+
+    def table(self, spark: SparkSession, work: Work, returns: str) -> pa.Table:
+        """Give the latest rows to ``work``, bucket by bucket, eagerly; what it returns, of these columns."""
         group = self.group
         time = (group.event_time, group.type_of(group.event_time)) if group.event_time else None
         order = Order(tuple((key, group.type_of(key)) for key in group.primary_key), time, self.ties)
+        with shared_folder(spark) as folder:
+            return reduced(self.stream, order, work, returns, self._buckets(spark, order), folder).toArrow()
+
+    def _buckets(self, spark: SparkSession, order: Order) -> Buckets:
         size = self.rows * _CELL * len(self.stream.schema)
         count = 1 if size <= _SMALL else max(spark.sparkContext.defaultParallelism, -(-size // _BUCKET))
-        buckets = Buckets(count)
-        if self.scan and count > 1:
-            key = order.keys[0]
-            buckets = Buckets.ranges(count, keys_of(scan.sampled(self.scan, [key[0]], _SAMPLED_FILES), [key])[0])
-        with shared_folder(spark) as folder:
-            return [tuple(row) for row in reduced(self.stream, order, work, returns, buckets, folder).collect()]
+        if not self.scan or count == 1:
+            return Buckets(count)
+        key = order.keys[0]
+        return Buckets.ranges(count, keys_of(scan.sampled(self.scan, [key[0]], _SAMPLED_FILES), [key])[0])
 
 
 def _ties(group: GroupSpec) -> tuple[str, ...]:

@@ -127,9 +127,9 @@ class _Sync:
 
     def _changed(self, place: Place, last: int, version: int, commits: Sequence[Commit]) -> Latest:
         """The rows that commits wrote: from their files where rows were only added, else from the change feed."""
-        if added := history.added_files(self.path, last + 1, version):
-            if found := Latest.of_files(self.spark, self.group, added):
-                return found
+        added = history.added_files(self.path, last + 1, version)
+        if added and (found := Latest.of_files(self.spark, self.group, added)):
+            return found
         feed = rows.changes(self.spark, self.group, self.path, last, version)
         count = sum(c.inserted + c.updated for c in commits)
         if all(c.operation in _KEEPS and not c.deleted for c in commits):

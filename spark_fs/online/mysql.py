@@ -92,6 +92,10 @@ class MySQLStore:
         with self.translated():
             return self._pool.run(ask)
 
+    def check(self) -> None:
+        """Ask the server for an answer."""
+        self.run(lambda _: ("SELECT 1", ()))
+
     # -- whole tables
 
     def add_columns(self, table: OnlineTable) -> None:
@@ -161,8 +165,8 @@ class _Lookup:
             return []
         if len(entries) > 1:
             return self._store.run(lambda link: self._many_asked(link, entries, now))
-        values = entries[0]
-        return self._store.run(lambda link: (self._one.sql, [v for p in self._one.parameters for v in _value(p, values, now)]))
+        asked = (self._one.sql, [v for p in self._one.parameters for v in _value(p, entries[0], now)])
+        return self._store.run(lambda _: asked)
 
     @cached_property
     def _one(self) -> Any:

@@ -4,23 +4,18 @@ Workers load rows into tables of this run's own. The driver holds a lock of the 
 connection is lost, so is the lock, and what it had not committed.
 """
 
-import hashlib
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import mysql.connector
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from spark_fs import types
-from spark_fs.errors import ConflictError, OnlineRefusedError, OnlineStoreError
+from spark_fs.errors import ConflictError, OnlineStoreError
 from spark_fs.online import mysql as server
-from spark_fs.online import texts
+from spark_fs.online import mysql_load, mysql_read
 from spark_fs.online.layout import OnlineColumn, OnlineTable, rooms
 from spark_fs.online.mysql import PLAIN, MySQLStore
 from spark_fs.online.statements import SYNCED
@@ -43,7 +38,7 @@ class MySQLWriter:
     @contextmanager
     def session(self, table: OnlineTable) -> Iterator["MySQLSession"]:
         """Begin a sync; ConflictError while another one of the table runs."""
-        store, lock = self.store, f"spark_fs {_digest(f'{self.store.database}.{table.name}')}"
+        store, lock = self.store, f"spark_fs {mysql_load.digest(f'{self.store.database}.{table.name}')}"
         with store.translated(), closing(store.connect()) as connection, closing(connection.cursor()) as cursor:
             cursor.execute("SET SESSION wait_timeout = 2000000, SESSION innodb_lock_wait_timeout = 300")  # the lock is held while Spark works
             cursor.execute("SELECT GET_LOCK(%s, %s)", (lock, _WAIT))
@@ -62,55 +57,23 @@ class MySQLWriter:
 
     def load(self, table: OnlineTable, place: Place, rows: pa.Table) -> None:
         """Add rows to a place; OnlineRefusedError for a value that does not fit."""
-        if wrong := texts.not_finite(rows, table.columns):
-            raise _infinite(table, rows, *wrong)
-        with self._loading() as (cursor, folder):
-            for number, part in enumerate(table.parts):
-                _make_room(cursor, table, place.rows(number), part, rows)
-                _load(cursor, folder, place.rows(number), part, rows)
+        mysql_load.load(self.store, table, place, rows)
 
     def load_gone(self, table: OnlineTable, place: Place, keys: pa.Table) -> None:
         """Add keys to those that go."""
-        with self._loading() as (cursor, folder):
-            _make_room(cursor, table, place.gone, table.keys, keys)
-            _load(cursor, folder, place.gone, table.keys, keys)
-
-    @contextmanager
-    def _loading(self) -> Iterator[tuple[Any, str]]:
-        """A cursor, and the only folder whose files the server may ask for."""
-        with (
-            tempfile.TemporaryDirectory(prefix="spark_fs-") as folder,
-            self.store.transaction(autocommit=True, allow_local_infile_in_path=folder) as cursor,
-        ):
-            yield cursor, folder
+        mysql_load.load_gone(self.store, table, place, keys)
 
     def checksums(self, table: OnlineTable, buckets: int, cutoff: datetime | None) -> dict[int, tuple[int, int]]:
         """Of each bucket of keys how many rows it holds and the sum of their checksums."""
-        rows, bounds = _joined(table, cutoff)
-        query = f"SELECT {_crc(table.keys)} MOD {buckets} AS b, COUNT(*), SUM({_crc(table.columns, table)}) FROM {rows} GROUP BY b"
-        with self.store.transaction() as cursor:
-            cursor.execute(query, bounds)
-            return {int(bucket): (int(count), int(total)) for bucket, count, total in cursor.fetchall()}
+        return mysql_read.checksums(self.store, table, buckets, cutoff)
 
     def rows_of(self, table: OnlineTable, buckets: int, chosen: Sequence[int], cutoff: datetime | None) -> Iterator[tuple[Any, ...]]:
         """The rows of some buckets, decoded."""
-        rows, bounds = _joined(table, cutoff)
-        columns = ", ".join(_read(c, table) for c in table.columns)
-        wanted = f"{_crc(table.keys)} MOD {buckets} IN ({', '.join(map(str, chosen))})"
-        decode = [c.storage.decode for c in table.columns]
-        with self.store.transaction() as cursor:
-            cursor.execute(f"SELECT {columns} FROM {rows} {'AND' if bounds else 'WHERE'} {wanted}", bounds)
-            while found := cursor.fetchmany(_FETCHED):
-                for row in found:
-                    yield tuple(None if v is None else of(v) for of, v in zip(decode, row, strict=True))
+        return mysql_read.rows_of(self.store, table, buckets, chosen, cutoff)
 
     def newest(self, table: OnlineTable) -> Any:
         """The greatest event time in the table."""
-        column = table.by_name[table.event_time or ""]
-        with self.store.transaction() as cursor:
-            cursor.execute(f"SELECT MAX({PLAIN.name(column.name)}) FROM {PLAIN.name(table.name)}")
-            ((found,),) = cursor.fetchall()
-        return None if found is None else column.storage.decode(found)
+        return mysql_read.newest(self.store, table)
 
 
 class MySQLSession:
@@ -212,7 +175,7 @@ class MySQLSession:
         """Make the table's sized columns as long as those of what was loaded."""
         wanted, there = server.found_columns(self._cursor, loaded), server.found_columns(self._cursor, target)
         found = {c.name: wanted[c.name] for c in part if c.sized and there.get(c.name) is not None}
-        _resize(self._cursor, self._table, target, part, {n: room for n, room in found.items() if room is None or room > (there[n] or 0)})
+        mysql_load.resize(self._cursor, self._table, target, part, {n: room for n, room in found.items() if room is None or room > (there[n] or 0)})
 
     def _commit(self, version: int) -> None:
         """Commit with the version; when the answer is lost, a new connection tells whether it was done."""
@@ -242,142 +205,12 @@ def _assignments(table: OnlineTable, part: Columns, target: str, counted: bool) 
     return ", ".join([*(f"{c} = IF({newer}, VALUES({c}), {target}.{c})" for c in others), f"{time} = IF({newer}, VALUES({time}), {left})"])
 
 
-# -- loading
-
-
-def _load(cursor: Any, folder: str, name: str, columns: Columns, rows: pa.Table) -> None:
-    step = max(1, _FILE * rows.num_rows // max(1, rows.nbytes))
-    for start in range(0, rows.num_rows, step):
-        share = rows.slice(start, step)
-        try:
-            _load_file(cursor, folder, name, columns, share)
-        except mysql.connector.Error as error:
-            if error.errno not in _FORBIDDEN:
-                raise
-            _insert(cursor, name, columns, share)
-
-
-def _load_file(cursor: Any, folder: str, name: str, columns: Columns, rows: pa.Table) -> None:
-    hexed = [c for c in columns if c.type == "binary"]
-    targets = ", ".join(f"@{c.name}" if c in hexed else PLAIN.name(c.name) for c in columns)
-    made = f" SET {', '.join(f'{PLAIN.name(c.name)} = UNHEX(@{c.name})' for c in hexed)}" if hexed else ""
-    path = Path(folder, "rows.tsv")
-    with path.open("wb") as file:
-        file.write(texts.lines(rows, columns))
-    cursor.execute(
-        f"LOAD DATA LOCAL INFILE '{path}' REPLACE INTO TABLE {PLAIN.name(name)} CHARACTER SET utf8mb4 "
-        f"FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' ({targets}){made}"
-    )
-    path.unlink()
-    if cursor.warning_count:  # with LOCAL what does not fit is a warning, and cut
-        cursor.execute("SHOW WARNINGS")
-        raise OnlineRefusedError(f"A value does not fit its column online: {cursor.fetchall()[0][2]}. Nothing of this sync is online.")
-
-
-def _insert(cursor: Any, name: str, columns: Columns, rows: pa.Table) -> None:
-    values = ", ".join("UNHEX(%s)" if c.type == "binary" else "%s" for c in columns)
-    cells = [texts.texts(rows.column(c.name), c).to_pylist() for c in columns]
-    statement = f"REPLACE INTO {PLAIN.name(name)} ({PLAIN.names(columns)}) VALUES ({values})"
-    for start in range(0, rows.num_rows, _ROWS):
-        cursor.executemany(statement, list(zip(*(cell[start : start + _ROWS] for cell in cells), strict=True)))
-
-
-def _make_room(cursor: Any, table: OnlineTable, name: str, part: Columns, rows: pa.Table) -> None:
-    """Make sized columns longer where these rows need it; OnlineRefusedError where that cannot be."""
-    wanted = texts.lengths(rows, part)
-    if all(length < 1 for length in wanted.values()):
-        return
-    there = server.found_columns(cursor, name)
-    short = {n: length for n, length in wanted.items() if there[n] is not None and length > (there[n] or 0)}
-    if not short:
-        return
-    cursor.execute("SELECT GET_LOCK(%s, 300)", (_digest(name),))  # another worker may do the same
-    cursor.fetchall()
-    try:
-        there = server.found_columns(cursor, name)
-        room = rooms(table, part, {n: max(length, (there[n] or 0) - 1) for n, length in wanted.items()})
-        for column in part:
-            if column.name in short and (limit := room[column.name]) is not None and limit < short[column.name]:
-                raise _too_long(table, column, limit, rows)
-        _resize(cursor, table, name, part, {n: room[n] for n in room if there[n] is not None and room[n] != there[n]})
-    finally:
-        cursor.execute("SELECT RELEASE_LOCK(%s)", (_digest(name),))
-        cursor.fetchall()
-
-
-def _resize(cursor: Any, table: OnlineTable, name: str, part: Columns, room: Mapping[str, int | None]) -> None:
-    changed = [f"MODIFY COLUMN {PLAIN.definition(c, room[c.name], c.name in table.key)}" for c in part if c.name in room]
-    if changed:
-        cursor.execute(f"ALTER TABLE {PLAIN.name(name)} {', '.join(changed)}")
-
-
-def _too_long(table: OnlineTable, column: OnlineColumn, limit: int, rows: pa.Table) -> OnlineRefusedError:
-    values = rows.column(column.name)
-    size = pc.utf8_length(values) if column.type == "string" else pc.binary_length(values)
-    place = pc.index(pc.fill_null(pc.greater(size, limit), False), True).as_py()
-    why = "as long as a key can be online" if column.name in table.key else f"what its online type {column.storage.column.lower()}({limit}) holds"
-    return OnlineRefusedError(
-        f"Column {column.name!r} of {table.name} holds a value of {size[place].as_py()} characters or bytes, and {limit} are {why}: "
-        f"{str(values[place].as_py())[:60]!r}... Nothing of this sync is online. Shorten it, or declare the column otherwise."
-    )
-
-
-def _infinite(table: OnlineTable, rows: pa.Table, name: str, place: int) -> OnlineRefusedError:
-    key = {k: rows.column(k)[place].as_py() for k in table.key}
-    return OnlineRefusedError(
-        f"MySQL cannot hold the value {rows.column(name)[place].as_py()} of column {name!r} of {table.name} (key {key}). Nothing of this sync "
-        "is online. Replace NaN and infinities by null before they are ingested, or serve this group from SQLite."
-    )
-
-
-# -- reading back
-
-
-def _joined(table: OnlineTable, cutoff: datetime | None) -> tuple[str, tuple[Any, ...]]:
-    """The tables of a group as one, with the parameters of its condition."""
-    joins = "".join(
-        f" LEFT JOIN {PLAIN.name(table.part_name(i))} p{i} ON {PLAIN.same_key(table, f'p{i}', 'p0')}" for i in range(1, len(table.parts))
-    )
-    where = "" if cutoff is None else f" WHERE {PLAIN.fresh(table, 'p0')}"
-    return f"{PLAIN.name(table.name)} p0{joins}{where}", () if cutoff is None else table.bounds(cutoff)
-
-
-def _at(column: OnlineColumn, table: OnlineTable | None) -> str:
-    return f"p{table.part_of[column.name] if table else 0}.{PLAIN.name(column.name)}"
-
-
-def _read(column: OnlineColumn, table: OnlineTable) -> str:
-    at = _at(column, table)
-    return f"{at} + 0e0" if column.type == "float" else at  # else six digits of it are shown
-
-
-def _crc(columns: Columns, table: OnlineTable | None = None) -> str:
-    """The checksum that ``texts.checksums`` gives for the same values."""
-    cells = ", ".join(f"COALESCE({_text(c, _at(c, table))}, '\\\\N')" for c in columns)
-    return f"CRC32(CONCAT_WS('\\t', {cells}))"
-
-
-def _text(column: OnlineColumn, at: str) -> str:
-    kind = types.base(column.type)
-    if kind == "string":
-        return f"CONCAT(CHAR_LENGTH({at}), ':', {at})"
-    if kind in types.NESTED:
-        return f"CONCAT(LENGTH({at}), ':', {at})"
-    if kind == "binary":
-        return f"HEX({at})"
-    return f"CONCAT({at} + 0e0)" if kind in ("float", "double") else f"CONCAT({at})"
-
-
 # -- names
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _prefix(table: OnlineTable) -> str:
     """The beginning of the names of the tables of a table's runs; no group begins so."""
-    return f"_run_{_digest(table.name)}_"
+    return f"_run_{mysql_load.digest(table.name)}_"
 
 
 def _taken(cursor: Any, lock: str, what: str) -> ConflictError:

@@ -49,6 +49,13 @@ class SQLiteStore:
             found = self._local.connection = self._connect()
         return found
 
+    def check(self) -> None:
+        """Ask the file for an answer."""
+        try:
+            self.connection().execute("SELECT 1 FROM sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            raise translated(self.path, error) from error
+
     # -- whole tables
 
     def add_columns(self, table: OnlineTable) -> None:

@@ -66,8 +66,9 @@ class Session(Protocol):
         """Let the loaded rows be the table from now on, and remember the version."""
 
     def merge(self, place: "Place", version: int, cutoff: datetime | None) -> Merged:
-        """In one transaction: delete the keys that are gone, write the loaded rows (never over a newer one), delete what is older than
-        the cutoff, and remember the version.
+        """In one transaction: delete keys that are gone, write loaded rows (never over newer ones), delete what is older than the cutoff.
+
+        The version is remembered in the same transaction.
         """
 
 
@@ -95,6 +96,9 @@ class OnlineStore(Protocol):
 
     def lookup(self, sources: Sequence[Source], key_types: Sequence[str]) -> Lookup:
         """Prepare a look-up over several groups."""
+
+    def check(self) -> None:
+        """Ask the database for an answer; OnlineStoreError where there is none."""
 
     def add_columns(self, table: OnlineTable) -> None:
         """Give the table, where there is one, the columns that it lacks, holding nulls."""

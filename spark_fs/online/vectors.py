@@ -39,13 +39,13 @@ class VectorReader:
     def __init__(self, plan: JoinPlan, outputs: Sequence[Output], store: OnlineStore) -> None:
         self.names = tuple(output.name for output in outputs)
         self._store = store
-        self._key_types = _entry_keys(plan)
-        self._numbers = {name: i for i, name in enumerate(self._key_types)}
-        self._encode = [storage(t, store.capabilities).encode for t in self._key_types.values()]
+        self.key_types = _entry_keys(plan)
+        self._numbers = {name: i for i, name in enumerate(self.key_types)}
+        self._encode = [storage(t, store.capabilities).encode for t in self.key_types.values()]
         self._places = _places(plan, outputs, self._numbers, store)
         given = {i for place in self._places for i, _ in place.outputs}
         self._not_served = {o.name: plan.nodes[o.source.node] for i, o in enumerate(outputs) if i not in given}
-        self._lookup = store.lookup([place.source for place in self._places], list(self._key_types.values()))
+        self._lookup = store.lookup([place.source for place in self._places], list(self.key_types.values()))
 
     def read(self, entries: Sequence[Entry], passed: Sequence[Entry], allow_missing: bool, now: datetime) -> list[list[Any]]:
         """As many vectors as entries, in their order; a passed feature wins over a stored one, and a row past its ttl is absent.
@@ -69,15 +69,15 @@ class VectorReader:
 
     def _values(self, entry: Entry) -> list[Any]:
         """The key values of an entry as the store holds them."""
-        found = map(entry.get, self._key_types)
+        found = map(entry.get, self.key_types)
         return [None if value is None else encode(value) for encode, value in zip(self._encode, found, strict=True)]
 
     def _check(self, entry: Entry, passed: Entry) -> None:
         for name, value in entry.items():
-            if name not in self._key_types:
-                raise NotFoundError.named("Key", name, self._key_types, "Give an entry its keys by these names.")
-            if value is not None and not types.holds(self._key_types[name], value):
-                raise KeyValueError(f"Key {name!r} is {value!r}, but its type is {self._key_types[name]}: give a value of that type.")
+            if name not in self.key_types:
+                raise NotFoundError.named("Key", name, self.key_types, "Give an entry its keys by these names.")
+            if value is not None and not types.holds(self.key_types[name], value):
+                raise KeyValueError(f"Key {name!r} is {value!r}, but its type is {self.key_types[name]}: give a value of that type.")
         for place in self._places:
             absent = [key for key in place.keys if entry.get(key) is None]
             if place.required and absent and not self._all_passed(place, passed):

@@ -1,0 +1,106 @@
+"""The online side of feature groups: brought up to their tables, and compared with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from spark_fs.api.group import Group
+from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.times import to_utc
+
+if TYPE_CHECKING:
+    from spark_fs.api.stores import Stores
+    from spark_fs.flows.jobs import Job
+    from spark_fs.flows.verify import Verification
+    from spark_fs.spec.definitions import GroupSpec
+    from spark_fs.times import Instant
+
+
+class ServedGroup(Group):
+    """The methods of a feature group that is served online."""
+
+    @property
+    def online_enabled(self) -> bool:
+        """Whether ``sync_online`` pushes the latest rows to the online store."""
+        return self._spec.online_enabled
+
+    def sync_online(
+        self, now: Instant | None = None, full: bool = False, progress: Callable[[int, int], None] | None = None
+    ) -> Job:
+        """Bring the online table up to this group, eagerly: what changed since the last sync, the first time all of it.
+
+        now: the instant (UTC) by which rows are past the group's ttl; None: that of the call. full: load the whole table anew beside the
+        one that is served and put it in its place. progress: called with the numbers of Spark's tasks done and known so far. The summary
+        counts rows written, deleted, skipped (older than what is online) and expired (past their ttl), with the Delta versions and the lag:
+        the age in seconds of the newest commit when it was online. Raises SettingsError when the group is not online_enabled, NotFoundError
+        before its first rows, ConflictError while another sync of it runs, OnlineRefusedError for a value that does not fit,
+        OnlineStoreError when the database fails; what is served is then as it was.
+        """
+        return _sync(self._stores, _checked(self._stores.catalog.group(self.name, self.version)), now, full, progress)
+
+    def verify_online(self, now: Instant | None = None, limit: int = 1_000, synced: bool = False) -> Verification:
+        """Compare the online table with the offline latest, eagerly: by checksums of buckets on both sides, then row by row where they differ.
+
+        now: the instant (UTC) by which rows are past their ttl. limit: how many differing keys to report at most. synced: compare with the
+        version that the last sync brought online, not with the newest. Raises as ``sync_online`` does.
+        """
+        return _verify(self._stores, _checked(self._stores.catalog.group(self.name, self.version)), now, limit, synced)
+
+
+class ServedStore:
+    """The methods of a feature store for all groups that are served online."""
+
+    _stores: Stores
+
+    def sync_online(
+        self, name: str | None = None, version: int | None = None, now: Instant | None = None, full: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Job]:
+        """Bring the online table of one group, or of every group that is online_enabled and has rows, up to it, eagerly: a job for each.
+
+        The others are as in ``FeatureGroup.sync_online``.
+        """
+        return [_sync(self._stores, group, now, full, progress) for group in self._online(name, version)]
+
+    def verify_online(
+        self, name: str | None = None, version: int | None = None, now: Instant | None = None, limit: int = 1_000, synced: bool = False
+    ) -> list[Verification]:
+        """Compare the online table of one group, or of every online one, with the offline latest, eagerly: a verification for each.
+
+        Online equals offline where ``.ok``; ``.differences`` names each key that differs, ``.newest_online`` and ``.newest_offline`` tell
+        how fresh both are. The others are as in ``FeatureGroup.verify_online``.
+        """
+        return [_verify(self._stores, group, now, limit, synced) for group in self._online(name, version)]
+
+    def check_serving(self) -> None:
+        """Ask the metadata database and the online store for an answer, without Spark; raises the error of the one that gives none."""
+        self._stores.catalog.all_views()
+        self._stores.online.check()
+
+    def _online(self, name: str | None, version: int | None) -> list[GroupSpec]:
+        if name is not None:
+            return [_checked(self._stores.catalog.group(name, version))]
+        return [group for group in self._stores.catalog.all_groups() if group.online_enabled and group.features]
+
+
+def _checked(group: GroupSpec) -> GroupSpec:
+    """The group; SettingsError or NotFoundError unless it has rows to serve."""
+    if not group.online_enabled:
+        raise SettingsError(f"Feature group {group} is not online_enabled: create a version that is, then sync it.")
+    if not group.features:
+        raise NotFoundError(f"Feature group {group} has no rows to sync yet: insert its first rows.")
+    return group
+
+
+def _sync(stores: Stores, group: GroupSpec, now: Instant | None, full: bool, progress: Callable[[int, int], None] | None) -> Job:
+    from spark_fs.flows import sync
+
+    return sync.sync(stores.spark, group, stores.location(group), stores.online, None if now is None else to_utc(now), full, progress)
+
+
+def _verify(stores: Stores, group: GroupSpec, now: Instant | None, limit: int, synced: bool) -> Verification:
+    from spark_fs.flows import verify
+
+    instant = None if now is None else to_utc(now)
+    return verify.verify(stores.spark, group, stores.location(group), stores.online, instant, limit, synced)
