@@ -8,6 +8,7 @@ whole table. A run that is killed leaves what is served as it was.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,6 +17,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.storagelevel import StorageLevel
 
 from spark_fs import errors
 from spark_fs.errors import OnlineStoreError, SparkFSError
@@ -116,16 +118,17 @@ class _Sync:
         if not commits and self.cutoff is None:
             return _counts([], Merged())
         place, loaded = session.begin(afresh=False), []
-        if any(c.operation != "optimize" for c in commits):
+        with ExitStack() as after:
             try:
-                loaded = self._load(self._changed(place, last, version, commits), place)
+                if any(c.operation != "optimize" for c in commits):
+                    loaded = self._load(self._changed(place, last, version, commits, after), place)
             except (PySparkException, Py4JJavaError) as error:
                 if not _LOST.search(str(error)):
                     raise
                 return self.whole(session, version)  # files of the feed were cleaned up
         return _counts(loaded, session.merge(place, version, self.cutoff))
 
-    def _changed(self, place: Place, last: int, version: int, commits: Sequence[Commit]) -> Latest:
+    def _changed(self, place: Place, last: int, version: int, commits: Sequence[Commit], after: ExitStack) -> Latest:
         """The rows that commits wrote: from their files where rows were only added, else from the change feed."""
         added = history.added_files(self.path, last + 1, version)
         if added and (found := Latest.of_files(self.spark, self.group, added)):
@@ -135,12 +138,13 @@ class _Sync:
         if all(c.operation in _KEEPS and not c.deleted for c in commits):
             return Latest.of_changes(self.group, upserts(feed), count)
         whole = sum(f.rows or 0 for f in history.data_files(self.path, version))
-        return Latest.of_changes(self.group, self._without_gone(feed, place, version), count + whole)
+        return Latest.of_changes(self.group, self._without_gone(feed, place, version, after), count + whole)
 
-    def _without_gone(self, feed: DataFrame, place: Place, version: int) -> DataFrame:
+    def _without_gone(self, feed: DataFrame, place: Place, version: int, after: ExitStack) -> DataFrame:
         """Load the keys that lost a row; the rows* of these keys are sought in the table, those of the others in the feed."""
         keys = list(self.group.primary_key)
-        gone = deletes(feed, self.group)
+        gone = deletes(feed, self.group).persist(StorageLevel.MEMORY_AND_DISK)
+        after.callback(gone.unpersist)
         gone.mapInArrow(_LoadGone(self.write, self.table, place), "gone bigint").collect()
         whole = rows.opened(self.spark, self.group, self.path, version, every=True)
         left = whole.join(gone, on=keys, how="left_semi").withColumn(COMMIT, F.lit(version).cast("bigint"))

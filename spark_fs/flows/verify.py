@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ class Difference:
     columns: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        what = ", ".join(f"{name} is {online!r} online and {offline!r} offline" for name, (offline, online) in self.columns.items())
+        what = ", ".join(f"{name} is {_shown(online)} online and {_shown(offline)} offline" for name, (offline, online) in self.columns.items())
         return f"{dict(self.key)}: {self.kind} online" if self.kind != "changed" else f"{dict(self.key)}: {what}"
 
 
@@ -205,6 +205,10 @@ class _Comparison:
 
     def _key(self, row: Row) -> tuple[Any, ...]:
         return tuple(row[name] for name in self.table.key)
+
+
+def _shown(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else repr(value)
 
 
 def _fresh(rows: pa.Table, table: OnlineTable, cutoff: int | None) -> pa.Table:

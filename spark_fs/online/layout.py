@@ -179,12 +179,12 @@ def _room(table: OnlineTable, column: OnlineColumn, length: int) -> int | None:
         return column.fixed
     room = (length // STEP + 1) * STEP
     if column.name in table.key and table.limits.key_bytes is not None:
-        return min(room, _longest_key(table, column))
+        return min(room, longest_key(table, column))
     return room if length <= LONGEST else None
 
 
-def _longest_key(table: OnlineTable, column: OnlineColumn) -> int:
-    """How long a sized column of the key may be: they share what the others leave."""
+def longest_key(table: OnlineTable, column: OnlineColumn) -> int:
+    """How long a sized column of the key may be, in characters or bytes: they share what the others leave."""
     sized = [c for c in table.keys if c.sized]
     left = (table.limits.key_bytes or 0) - sum(c.width for c in table.keys if not c.sized)
     return max(1, left // len(sized) // _unit(column))
@@ -227,13 +227,13 @@ def _first_bytes(column: OnlineColumn, table: OnlineTable) -> int:
         return column.width
     if column.fixed is not None:
         return column.fixed * _unit(column) + 2
-    return (_longest_key(table, column) if column.name in table.key else STEP) * _unit(column) + 2
+    return (longest_key(table, column) if column.name in table.key else STEP) * _unit(column) + 2
 
 
 def _inline(column: OnlineColumn, table: OnlineTable) -> int:
     """Bytes of a value that lie in the row itself, at most: of a long one outside the key there are forty."""
     if column.name in table.key:
-        return _longest_key(table, column) * _unit(column) + 2 if column.sized else column.width
+        return longest_key(table, column) * _unit(column) + 2 if column.sized else column.width
     return 42 if column.sized or "BLOB" in column.storage.column else column.width
 
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from spark_fs.errors import OnlineRefusedError
 from spark_fs.online import mysql as server
 from spark_fs.online import texts
-from spark_fs.online.layout import OnlineColumn, OnlineTable, rooms
+from spark_fs.online.layout import OnlineColumn, OnlineTable, longest_key, rooms
 from spark_fs.online.mysql import PLAIN, MySQLStore
 from spark_fs.online.store import Place
 
@@ -35,7 +35,9 @@ def load(store: MySQLStore, table: OnlineTable, place: Place, rows: pa.Table) ->
 
 
 def load_gone(store: MySQLStore, table: OnlineTable, place: Place, keys: pa.Table) -> None:
-    """Add keys to those that go."""
+    """Add keys to those that go; one that is longer than any key online is not there."""
+    for column in (c for c in table.keys if c.sized):
+        keys = keys.filter(pc.less_equal(_size(keys.column(column.name), column), longest_key(table, column)))
     with _loading(store) as (cursor, folder):
         _make_room(cursor, table, place.gone, table.keys, keys)
         _load(cursor, folder, place.gone, table.keys, keys)
@@ -118,9 +120,13 @@ def resize(cursor: Any, table: OnlineTable, name: str, part: Columns, room: Mapp
         cursor.execute(f"ALTER TABLE {PLAIN.name(name)} {', '.join(changed)}")
 
 
+def _size(values: pa.ChunkedArray, column: OnlineColumn) -> pa.ChunkedArray:
+    return pc.utf8_length(values) if column.type == "string" else pc.binary_length(values)
+
+
 def _too_long(table: OnlineTable, column: OnlineColumn, limit: int, rows: pa.Table) -> OnlineRefusedError:
     values = rows.column(column.name)
-    size = pc.utf8_length(values) if column.type == "string" else pc.binary_length(values)
+    size = _size(values, column)
     place = pc.index(pc.fill_null(pc.greater(size, limit), False), True).as_py()
     why = "as long as a key can be online" if column.name in table.key else f"what its online type {column.storage.column.lower()}({limit}) holds"
     return OnlineRefusedError(

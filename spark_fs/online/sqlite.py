@@ -151,6 +151,12 @@ def found_columns(connection: sqlite3.Connection, name: str) -> list[str]:
     return [row[1] for row in connection.execute(f"PRAGMA table_info({SQL.name(name)})")]
 
 
+def check_table(store: SQLiteStore, name: str) -> None:
+    """OnlineStoreError where there is no table of this name."""
+    if not found_columns(store.connection(), name):
+        raise OnlineStoreError(f"The online store {store.path} lacks the table {name}: run sync_online for its group first.")
+
+
 def add_missing(connection: sqlite3.Connection, table: OnlineTable) -> None:
     """Add the columns that a table lacks; a part that is new has no rows, which stands for nulls."""
     if not found_columns(connection, table.name):

@@ -61,6 +61,7 @@ class SQLiteWriter:
 
     def checksums(self, table: OnlineTable, buckets: int, cutoff: datetime | None) -> dict[int, tuple[int, int]]:
         """Of each bucket of keys how many rows it holds and the sum of their checksums; computed in this process, where SQLite is."""
+        file.check_table(self.store, table.name)
         counts, sums = np.zeros(buckets, np.int64), np.zeros(buckets, np.uint64)
         for rows in self._tables(table, cutoff):
             number = texts.checksums(rows, table.keys) % buckets
