@@ -18,7 +18,6 @@ Each message says what was wrong, with the value, and what to do. ``retryable`` 
 whether the same call may succeed later. All of them survive pickling, since executors raise them.
 """
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
@@ -104,6 +103,8 @@ class OnlineRefusedError(OnlineStoreError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a sentence, offering the nearest known names or listing a few."""
+    import difflib
+
     choices = sorted(set(known))
     if not choices:
         return "; there are none yet."

@@ -1,20 +1,37 @@
-"""Settings: the environment and the configuration file, read once at login."""
+"""Settings: the environment and the configuration file, read once at login.
 
+A plain dataclass: a library for settings loads in 150 ms, which every serving process would wait for.
+"""
+
+import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
-
-import yaml
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from typing import Any, Self
 
 from spark_fs.errors import SettingsError, nearest
 
+_PREFIX = "SPARK_FS_"
 Config = str | os.PathLike[str] | Mapping[str, Any] | None
 
 
-class Settings(BaseSettings):
+class Secret:
+    """A text that may hold a password: only ``get_secret_value`` shows it."""
+
+    def __init__(self, text: str = "") -> None:
+        self._text = text
+
+    def get_secret_value(self) -> str:
+        """The text."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"Secret({'***' if self._text else ''})"
+
+
+@dataclass(frozen=True)
+class Settings:
     """Where a store lives. ``SPARK_FS_*`` variables win over what ``login`` was given.
 
     home: folder of the embedded defaults.
@@ -26,58 +43,70 @@ class Settings(BaseSettings):
     spark: Spark settings for the session that this process starts.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SPARK_FS_", extra="forbid", frozen=True)
-
     home: Path = Path(".spark_fs")
     warehouse: str = ""
-    catalog_url: SecretStr = SecretStr("")
-    online_url: SecretStr = SecretStr("")
-    online_password: SecretStr = SecretStr("")
-    models_url: SecretStr = SecretStr("")
-    spark: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    catalog_url: Secret = Secret()  # noqa: RUF009 # it cannot be changed
+    online_url: Secret = Secret()  # noqa: RUF009 # as above
+    online_password: Secret = Secret()  # noqa: RUF009 # as above
+    models_url: Secret = Secret()  # noqa: RUF009 # as above
+    spark: Mapping[str, str | int | float | bool] = field(default_factory=dict)
 
     @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # pydantic's signature
-        env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # pydantic's signature
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # pydantic's signature
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment first, then what was given."""
-        return env_settings, init_settings
-
-    def model_post_init(self, _: Any, /) -> None:
-        """Fill in what follows from ``home``."""
-        home = self.home.expanduser().absolute()
-        derived = {
-            "warehouse": self.warehouse or str(home / "warehouse"),
-            "catalog_url": _or_sqlite(self.catalog_url, home / "catalog.db"),
-            "online_url": _or_sqlite(self.online_url, home / "online.db"),
-            "models_url": _or_sqlite(self.models_url, home / "models.db"),
-        }
-        for name, value in (derived | {"home": home}).items():
-            object.__setattr__(self, name, value)  # the model is frozen for its users
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """The settings, those that are not given following from ``home``; SettingsError names each that is not valid."""
+        wrong = [text for name, value in given.items() if (text := _wrong(name, value))]
+        if wrong:
+            raise SettingsError(f"Settings are not valid: {'; '.join(wrong)}. Correct them in the file or the SPARK_FS_* variables.")
+        made = {name: _MAKE.get(name, _as_it_is)(value) for name, value in given.items()}
+        found = cls(**made)
+        home = found.home.expanduser().absolute()
+        urls = {f"{name}_url": Secret(f"sqlite:///{home / name}.db") for name in ("catalog", "online", "models")}
+        derived: dict[str, Any] = {name: url for name, url in urls.items() if not made.get(name) or not made[name].get_secret_value()}
+        return replace(found, home=home, warehouse=found.warehouse or str(home / "warehouse"), **derived)
 
 
-def _or_sqlite(url: SecretStr, path: Path) -> SecretStr:
-    return url if url.get_secret_value() else SecretStr(f"sqlite:///{path}")
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+_MAKE: Mapping[str, Any] = {"home": Path, **dict.fromkeys(("catalog_url", "online_url", "online_password", "models_url"), Secret)}
+
+
+def _wrong(name: str, value: Any) -> str:
+    """What is wrong with a setting; nothing: it is valid. A value is not shown: it may be a secret."""
+    if name == "spark":
+        if isinstance(value, Mapping) and all(isinstance(key, str) and isinstance(v, str | int | float) for key, v in value.items()):
+            return ""
+        return "spark: it must be a mapping of Spark settings to texts, numbers or booleans"
+    takes = str | os.PathLike if name == "home" else str
+    return "" if isinstance(value, takes) else f"{name}: it must be a text, not {type(value).__name__}"
 
 
 def load(config: Config = None) -> Settings:
     """The settings of a path, a mapping, or of ``SPARK_FS_CONFIG``, else the embedded default under ``.spark_fs``."""
     source = os.environ.get("SPARK_FS_CONFIG") if config is None else config
     given = dict(source) if isinstance(source, Mapping) else _read(Path(source)) if source else {}
-    known = Settings.model_fields
+    known = [each.name for each in fields(Settings)]
     for name in given:
         if name not in known:
             raise SettingsError(f"Setting {name!r} does not exist{nearest(str(name), known)}")
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise SettingsError(f"Settings are not valid: {wrong}. Correct them in the file or the SPARK_FS_* variables.") from None
+    return Settings.of(given | _environment(known))
+
+
+def _environment(known: list[str]) -> dict[str, Any]:
+    """The settings that ``SPARK_FS_*`` variables give; ``spark`` is JSON."""
+    found: dict[str, Any] = {name: os.environ[_PREFIX + name.upper()] for name in known if _PREFIX + name.upper() in os.environ}
+    if "spark" in found:
+        try:
+            found["spark"] = json.loads(found["spark"])
+        except ValueError:
+            raise SettingsError(f"SPARK_FS_SPARK is {found['spark']!r}: write a JSON mapping of Spark settings.") from None
+    return found
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import yaml
+
     try:
         found = yaml.safe_load(path.read_text())
     except OSError as error:

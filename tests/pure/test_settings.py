@@ -30,8 +30,16 @@ def test_the_environment_wins_over_the_file_that_it_names(tmp_path: Path, monkey
     assert (found.home, found.warehouse, found.spark) == (Path("/from/environment"), "/tables", {"spark.driver.memory": "1g"})
 
 
+def test_spark_settings_come_from_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARK_FS_SPARK", '{"spark.driver.memory": "2g"}')
+    assert load({"spark": {"spark.driver.memory": "1g"}}).spark == {"spark.driver.memory": "2g"}
+    monkeypatch.setenv("SPARK_FS_SPARK", "2g")
+    with pytest.raises(SettingsError, match="SPARK_FS_SPARK is '2g': write a JSON mapping of Spark settings"):
+        load()
+
+
 def test_a_password_is_never_shown() -> None:
-    found = load({"online_url": "mysql://me:secret@host/db", "catalog_url": "mysql://me:secret@host/db"})
+    found = load({"online_url": "mysql://me:secret@host/db", "catalog_url": "mysql://me:secret@host/db", "online_password": "secret"})
     assert "secret" not in repr(found) + str(found)
 
 
