@@ -176,12 +176,12 @@ def _summed(added: Sequence[Mapping[str, Any]]) -> tuple[int, dict[str, int], di
         for name, value in add["partitionValues"].items():
             partitions[name].add(value)
             nulls.update({name: stats["numRecords"]} if value is None else {})
-    return rows, dict(nulls), {name: (min(low), max(highs[name])) for name, low in lows.items() if _plain(low)}, dict(partitions)
+    return rows, dict(nulls), {name: (min(low), max(highs[name])) for name, low in lows.items() if _plain(low + highs[name])}, dict(partitions)
 
 
 def _plain(values: Sequence[Any]) -> bool:
-    """Whether the values are texts or numbers; those of a struct are a mapping."""
-    return not isinstance(values[0], dict)
+    """Whether the values are all texts or all numbers; those of a struct are a mapping, and an infinity is a text among numbers."""
+    return not isinstance(values[0], dict) and len({isinstance(value, str) for value in values}) == 1
 
 
 def _jvm(spark: SparkSession) -> Any:

@@ -235,3 +235,12 @@ def test_a_damaged_log_is_named(clicks: FeatureGroup) -> None:
     (log.parent / f"{5:020}.json").write_text(whole)
     with pytest.raises(SparkFSError, match="Nothing was inserted into feature group 'clicks' version 1: reading or writing"):
         clicks.insert(FIRST.assign(v=0.0))
+
+
+def test_infinities_are_rows_like_others(fs: FeatureStore) -> None:
+    group = fs.create_feature_group("infinite", primary_key=["k"])
+    values = [0.5, float("inf"), float("-inf"), 1.5]
+    for first in (0, 4):  # in several files, some with an infinity among their bounds and some without
+        frame = fs._stores.spark.createDataFrame([(first + i, v) for i, v in enumerate(values)], "k long, v double").repartition(4)
+        group.insert(frame)
+    assert sorted(group.read("pandas")["v"]) == sorted(values * 2)
