@@ -1,9 +1,9 @@
 """The online store beside what it is made of, in one run: ``make bench-online``.
 
-Sync: rows per second of ``sync_online`` beside LOAD DATA of a file that is there already into a staging table and one merge statement, turn by
-turn: a table that is loaded the first time, and one of which every row changes. Vectors: one entry over three groups of five features beside
-one raw SELECT by primary key, and a hundred entries beside one raw IN query, by the same driver; and the shape of Feast's table, one row per
-feature, read as Feast does.
+Sync: rows per second of ``sync_online`` beside LOAD DATA of a file that is there already into a staging table and one merge
+statement, turn by turn: a table that is loaded the first time, and one of which every row changes. Vectors: one entry over
+three groups of five features beside one raw SELECT by primary key, and a hundred entries beside one raw IN query, by the same
+driver; and the shape of Feast's table, one row per feature, read as Feast does.
 """
 
 import argparse
@@ -48,7 +48,8 @@ def connect(**options: Any) -> Any:
     """A connection of the driver that spark_fs uses."""
     parts = urlsplit(url())
     return mysql.connector.connect(
-        host=parts.hostname, port=parts.port, user=parts.username, password=parts.password, autocommit=True, allow_local_infile=True, **options
+        host=parts.hostname, port=parts.port, user=parts.username, password=parts.password, autocommit=True, allow_local_infile=True,
+        **options,
     )
 
 
@@ -116,8 +117,8 @@ def timed(act: Callable[[], object], turns: int) -> list[float]:
 def feast(cursor: Any) -> tuple[Callable[[], object], Callable[[], object]]:
     """One row per feature, as Feast's MySQL store has it; read by one statement for each group and entry."""
     cursor.execute(
-        "CREATE TABLE feast (entity_key VARCHAR(512), feature_name VARCHAR(256), value BLOB, event_ts TIMESTAMP NULL, created_ts TIMESTAMP NULL, "
-        "PRIMARY KEY (entity_key, feature_name), INDEX (feature_name))"
+        "CREATE TABLE feast (entity_key VARCHAR(512), feature_name VARCHAR(256), value BLOB, event_ts TIMESTAMP NULL, "
+        "created_ts TIMESTAMP NULL, PRIMARY KEY (entity_key, feature_name), INDEX (feature_name))"
     )
     for group in GROUPS:
         many = [(f"{group}{k:08}", f"f{i}", b"12345678") for k in range(KEYS // 10) for i in range(5)]
@@ -159,7 +160,8 @@ def vectors(spark: SparkSession, turns: int, folder: str) -> Measured:
             return cursor.fetchall()
 
         ways = {
-            "raw": (raw, turns), "ours": (lambda: view.get_feature_vector({"k": random.randrange(KEYS)}), turns), "raw 100": (raw_many, turns // 5),
+            "raw": (raw, turns), "raw 100": (raw_many, turns // 5),
+            "ours": (lambda: view.get_feature_vector({"k": random.randrange(KEYS)}), turns),
             "ours 100": (lambda: view.get_feature_vectors([{"k": random.randrange(KEYS)} for _ in range(100)]), turns // 5),
         }
         ways["feast"], ways["feast 100"] = ((act, n) for act, n in zip(feast(cursor), (turns, turns // 50), strict=True))

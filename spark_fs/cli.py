@@ -164,7 +164,7 @@ def verify(
 def serve(
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.")] = 8_080,
-    view: Annotated[list[str] | None, typer.Option("--view", help="A view to load at the start: name, name:version or name:version:training-dataset.")] = None,
+    view: Annotated[list[str] | None, typer.Option("--view", help="Load at the start: name, name:version or name:version:dataset.")] = None,
     max_bytes: Annotated[int, typer.Option("--max-bytes", min=1, help="The largest request, in bytes.")] = 1_000_000,
     max_entries: Annotated[int, typer.Option("--max-entries", min=1, help="The most entries of a request.")] = 1_000,
     config: Config = None,

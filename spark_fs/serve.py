@@ -1,7 +1,7 @@
 """Feature vectors over HTTP: a small program around feature views, in a process without Spark.
 
-Its endpoints are described at ``/docs``. Values that JSON has no word for are texts: times in ISO 8601, decimals as digits, bytes hexadecimal,
-``NaN`` and ``Infinity`` as such; keys and passed features are read in the same way.
+Its endpoints are described at ``/docs``. Values that JSON has no word for are texts: times in ISO 8601, decimals as digits, bytes
+hexadecimal, ``NaN`` and ``Infinity`` as such; keys and passed features are read in the same way.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from spark_fs.errors import SettingsError
+from spark_fs.types import aware
 
 Instant = datetime | date | str
 
@@ -22,7 +23,7 @@ def to_utc(when: Instant) -> datetime:
             f"{when!r} is not a time: give a datetime, a date or an ISO 8601 text such as '2013-12-01T00:00:00Z'."
         ) from None
     if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return aware(value)
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
     raise SettingsError(f"{when!r} is not a time: give a datetime, a date or an ISO 8601 text.")

@@ -190,25 +190,27 @@ def holds(spark_type: str, value: object) -> bool:
 
 
 _FROM_JSON: dict[str, Codec] = {
-    "timestamp": lambda text: to_utc_datetime(datetime.fromisoformat(text)), "date": date.fromisoformat, "decimal": Decimal, "binary": bytes.fromhex,
-    "float": float, "double": float,
+    "timestamp": lambda text: aware(datetime.fromisoformat(text)), "date": date.fromisoformat, "decimal": Decimal,
+    "binary": bytes.fromhex, "float": float, "double": float,
 }
 
 
-def to_utc_datetime(when: datetime) -> datetime:
+def aware(when: datetime) -> datetime:
     """The instant in UTC; one without a zone is UTC."""
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
 def from_json(spark_type: str, value: Any) -> Any:
-    """The value of a type that JSON has no word for and writes as a text (``to_json``); any other as it is. SchemaError for no such text."""
+    """The value that ``to_json`` wrote as a text, JSON having no word for it; any other as it is. SchemaError for no such text."""
     convert = _FROM_JSON.get(base(spark_type))
     if convert is None or not isinstance(value, str):
         return value
     try:
         return convert(value)
     except (ValueError, ArithmeticError):
-        raise SchemaError(f"{value!r} is not the text of a {spark_type}: write times in ISO 8601, decimals as digits, bytes hexadecimal.") from None
+        raise SchemaError(
+            f"{value!r} is not the text of a {spark_type}: write times in ISO 8601, decimals as digits, bytes hexadecimal."
+        ) from None
 
 
 def to_json(value: Any) -> Any:
@@ -219,7 +221,9 @@ def to_json(value: Any) -> Any:
         return {str(to_json(key)): to_json(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [to_json(each) for each in value]
-    return value.isoformat() if isinstance(value, date) else str(value) if isinstance(value, Decimal) else value.hex() if isinstance(value, bytes) else value
+    if isinstance(value, date):
+        return value.isoformat()
+    return value.hex() if isinstance(value, bytes) else str(value) if isinstance(value, Decimal) else value
 
 
 def comparable(left: str, right: str) -> bool:

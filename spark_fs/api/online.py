@@ -40,7 +40,7 @@ class ServedGroup(Group):
         return _sync(self._stores, _checked(self._stores.catalog.group(self.name, self.version)), now, full, progress)
 
     def verify_online(self, now: Instant | None = None, limit: int = 1_000, synced: bool = False) -> Verification:
-        """Compare the online table with the offline latest, eagerly: by checksums of buckets on both sides, then row by row where they differ.
+        """Compare the online table with the offline latest, eagerly: by checksums of buckets, then row by row where they differ.
 
         now: the instant (UTC) by which rows are past their ttl. limit: how many differing keys to report at most. synced: compare with the
         version that the last sync brought online, not with the newest. Raises as ``sync_online`` does.

@@ -1,8 +1,8 @@
 """The latest row of each key, as columns: what the online store holds, and what it is compared with.
 
 As in the join, rows stay Arrow tables: each task keeps the latest row of each key of what it reads, Spark moves these to buckets of keys,
-and a task has all of a bucket's rows, keeps the latest of each key, and hands them on in the order of the key. Where it can be, a bucket is a
-range of keys: a database that is given its rows in the order of its own pages takes them twice as fast as in the order of a hash.
+and a task has all of a bucket's rows, keeps the latest of each key, and hands them on in the order of the key. Where it can be, a bucket is
+a range of keys: a database that is given its rows in the order of its own pages takes them twice as fast as in the order of a hash.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,9 +1,9 @@
 """Bring the online table of a feature group up to its Delta table.
 
 The first time, and where the change feed does not reach back, the whole table is loaded beside the one that is served and put in its
-place. After that what changed since the last synced version is reduced to the latest row per key by the workers, loaded by them into tables of this
-run, and merged by the store in one transaction with the version. Where rows were deleted, the latest row of their keys is sought in the
-whole table. A run that is killed leaves what is served as it was.
+place. After that what changed since the last synced version is reduced to the latest row per key by the workers, loaded by them into
+tables of this run, and merged by the store in one transaction with the version. Where rows were deleted, the latest row of their keys is
+sought in the whole table. A run that is killed leaves what is served as it was.
 """
 
 import re
@@ -169,5 +169,6 @@ def _failed(table: OnlineTable, error: Exception) -> SparkFSError:
     if ours and isinstance(kind := getattr(errors, ours[-1][0], None), type) and issubclass(kind, SparkFSError):
         return kind(ours[-1][1])
     return OnlineStoreError(
-        f"The sync of {table.name} failed and what is online is as it was: {delta.reason(error)} Run it again; it begins where the last ended."
+        f"The sync of {table.name} failed and what is online is as it was: {delta.reason(error)} "
+        "Run it again; it begins where the last one ended."
     )

@@ -39,8 +39,10 @@ class Difference:
     columns: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        what = ", ".join(f"{name} is {_shown(online)} online and {_shown(offline)} offline" for name, (offline, online) in self.columns.items())
-        return f"{dict(self.key)}: {self.kind} online" if self.kind != "changed" else f"{dict(self.key)}: {what}"
+        if self.kind != "changed":
+            return f"{dict(self.key)}: {self.kind} online"
+        what = (f"{name} is {_shown(online)} online and {_shown(offline)} offline" for name, (offline, online) in self.columns.items())
+        return f"{dict(self.key)}: {', '.join(what)}"
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Verification:
 
     version: the Delta version that was compared, of ``newest_version``; synced_version: what the last sync brought online (None: never).
     rows_offline, rows_online: latest rows within their ttl. differences: at most as many as were asked for; ``complete`` tells whether they
-    are all. newest_offline, newest_online: the greatest event time on each side (None without event time or rows), in the column's own type.
+    are all. newest_offline, newest_online: the greatest event time on each side, in the column's own type; None without one.
     """
 
     table: str
@@ -81,7 +83,7 @@ class Verification:
 def verify(
     spark: SparkSession, group: GroupSpec, path: str, store: OnlineStore, now: datetime | None, limit: int, synced: bool
 ) -> Verification:
-    """Compare the group's online table with the latest rows offline, eagerly; synced: as of the version that the last sync brought online."""
+    """Compare the group's online table with the latest rows offline, eagerly; synced: those of the version that was synced last."""
     if limit < 1:
         raise SettingsError(f"limit={limit} is not a number of differences to report: give one from 1 up.")
     table, newest = online_table(group, store.capabilities), history.current_version(path)

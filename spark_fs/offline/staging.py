@@ -176,7 +176,8 @@ def _summed(added: Sequence[Mapping[str, Any]]) -> tuple[int, dict[str, int], di
         for name, value in add["partitionValues"].items():
             partitions[name].add(value)
             nulls.update({name: stats["numRecords"]} if value is None else {})
-    return rows, dict(nulls), {name: (min(low), max(highs[name])) for name, low in lows.items() if _plain(low + highs[name])}, dict(partitions)
+    bounds_ = {name: (min(low), max(highs[name])) for name, low in lows.items() if _plain(low + highs[name])}
+    return rows, dict(nulls), bounds_, dict(partitions)
 
 
 def _plain(values: Sequence[Any]) -> bool:

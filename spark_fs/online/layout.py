@@ -129,8 +129,8 @@ def online_table(group: GroupSpec, capabilities: Capabilities) -> OnlineTable:
     table = OnlineTable(name, columns, group.primary_key, group.event_time, group.ttl_seconds, capabilities)
     if columns and len(table.part_name(len(table.parts) - 1)) > capabilities.max_identifier:
         raise SettingsError(
-            f"Feature group {group} cannot be online_enabled: it takes {len(table.parts)} tables, and {name!r} has no room for their numbers: "
-            f"{capabilities.name} takes {capabilities.max_identifier} characters. Choose a shorter name."
+            f"Feature group {group} cannot be online_enabled: it takes {len(table.parts)} tables, and {name!r} has no room for their "
+            f"numbers: {capabilities.name} takes {capabilities.max_identifier} characters. Choose a shorter name."
         )
     return table
 
@@ -180,7 +180,7 @@ def _room(table: OnlineTable, column: OnlineColumn, length: int) -> int | None:
     room = (length // STEP + 1) * STEP
     if column.name in table.key and table.limits.key_bytes is not None:
         return min(room, longest_key(table, column))
-    return room if length <= LONGEST else None
+    return room if room <= LONGEST else None
 
 
 def longest_key(table: OnlineTable, column: OnlineColumn) -> int:
@@ -214,7 +214,8 @@ class _Fullness:
         """Whether there is room for one more, which is taken."""
         limits, columns = self._table.limits, self._columns + 1
         page, row = self._page + _inline(column, self._table), self._row + _first_bytes(column, self._table)
-        for taken, limit in ((columns, limits.max_columns), (page + columns // 8, limits.page_bytes), (row + columns // 8, limits.row_bytes)):
+        nulls = columns // 8
+        for taken, limit in ((columns, limits.max_columns), (page + nulls, limits.page_bytes), (row + nulls, limits.row_bytes)):
             if limit is not None and taken > limit:
                 return False
         self._columns, self._page, self._row = columns, page, row
@@ -248,5 +249,7 @@ def _declared(feature: FeatureSpec, held: Storage) -> int | None:
     match = re.fullmatch(r"(varchar|varbinary)\((\d+)\)", feature.online_type.lower().replace(" ", ""))
     if match is None or match[1].upper() != held.column or not 0 < int(match[2]) <= LONGEST:
         fitting = f"{held.column}(n), n from 1 to {LONGEST}," if held.column in _LONG else f"none: it is always {held.column}"
-        raise SettingsError(f"Online type {feature.online_type!r} does not fit feature {feature.name!r} ({feature.type}): use {fitting} or leave it out.")
+        raise SettingsError(
+            f"Online type {feature.online_type!r} does not fit feature {feature.name!r} ({feature.type}): use {fitting} or leave it out."
+        )
     return int(match[2])

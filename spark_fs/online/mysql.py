@@ -15,7 +15,7 @@ from mysql.connector import errorcode
 from spark_fs import types
 from spark_fs.errors import NotFoundError, OnlineRefusedError, OnlineStoreError, SettingsError
 from spark_fs.online.layout import Capabilities, OnlineColumn, OnlineTable, rooms
-from spark_fs.online.pool import LOST, Connection, Pool
+from spark_fs.online.pool import FAILURES, LOST, Connection, Pool
 from spark_fs.online.statements import SYNCED, Statements
 from spark_fs.online.store import Found, Lookup, Source, Synced
 
@@ -84,7 +84,7 @@ class MySQLStore:
         """Prepare a look-up over several groups."""
         columns = sum(1 + len(source.columns) for source in sources)
         if columns > _MOST_COLUMNS:
-            raise SettingsError(f"A vector of {columns} columns is more than one statement gives ({_MOST_COLUMNS}): split the feature view.")
+            raise SettingsError(f"A vector of {columns} columns is more than the {_MOST_COLUMNS} of one statement: split the view.")
         return _Lookup(self, sources, key_types)
 
     def run(self, ask: Callable[[Connection], tuple[str, Sequence[Any]]]) -> Found:
@@ -135,23 +135,23 @@ class MySQLStore:
         """Turn the driver's errors into ours; the driver's own error could hold the connection's options."""
         try:
             yield
-        except mysql.connector.Error as error:
-            raise self._translated(error) from None
+        except FAILURES as error:
+            raise self._translated(getattr(error, "errno", None), str(getattr(error, "msg", error))) from None
 
-    def _translated(self, error: mysql.connector.Error) -> OnlineStoreError:
-        if error.errno in (errorcode.ER_NO_SUCH_TABLE, errorcode.ER_BAD_FIELD_ERROR):
-            lacks = "table" if error.errno == errorcode.ER_NO_SUCH_TABLE else "column"
-            return OnlineStoreError(f"The online store {self.where} lacks a {lacks} ({error.msg}): run sync_online for its group first.")
-        if error.errno in _DENIED:
+    def _translated(self, code: int | None, text: str) -> OnlineStoreError:
+        if code in (errorcode.ER_NO_SUCH_TABLE, errorcode.ER_BAD_FIELD_ERROR):
+            lacks = "table" if code == errorcode.ER_NO_SUCH_TABLE else "column"
+            return OnlineStoreError(f"The online store {self.where} lacks a {lacks} ({text}): run sync_online for its group first.")
+        if code in _DENIED:
             return OnlineRefusedError(
-                f"The online store {self.where} refused user {self._user!r} ({error.errno}): correct the user or the password in online_url or "
+                f"The online store {self.where} refused user {self._user!r} ({code}): correct the user or the password in online_url or "
                 "SPARK_FS_ONLINE_PASSWORD, or what the user may do."
             )
-        if error.errno in LOST and "uring query" in str(error.msg):
+        if code in LOST and "uring query" in text:
             return OnlineStoreError(
-                f"The online store {self.where} gave no answer ({error.errno}): {error.msg}. It was restarted, or took longer than read_timeout."
+                f"The online store {self.where} gave no answer ({code}): {text}. It was restarted, or took longer than read_timeout."
             )
-        return OnlineStoreError(f"The online store {self.where} failed ({error.errno}): {error.msg}. Check online_url and that the server runs.")
+        return OnlineStoreError(f"The online store {self.where} failed ({code}): {text}. Check online_url and that the server runs.")
 
 
 class _Lookup:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import mysql.connector
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,6 +15,7 @@ from spark_fs.online import mysql as server
 from spark_fs.online import texts
 from spark_fs.online.layout import OnlineColumn, OnlineTable, longest_key, rooms
 from spark_fs.online.mysql import PLAIN, MySQLStore
+from spark_fs.online.pool import FAILURES
 from spark_fs.online.store import Place
 
 _FILE = 32 << 20  # bytes of one LOAD DATA
@@ -59,8 +59,8 @@ def _load(cursor: Any, folder: str, name: str, columns: Columns, rows: pa.Table)
         share = rows.slice(start, step)
         try:
             _load_file(cursor, folder, name, columns, share)
-        except mysql.connector.Error as error:
-            if error.errno not in _FORBIDDEN:
+        except FAILURES as error:
+            if getattr(error, "errno", None) not in _FORBIDDEN:
                 raise
             _insert(cursor, name, columns, share)
 
@@ -128,7 +128,8 @@ def _too_long(table: OnlineTable, column: OnlineColumn, limit: int, rows: pa.Tab
     values = rows.column(column.name)
     size = _size(values, column)
     place = pc.index(pc.fill_null(pc.greater(size, limit), False), True).as_py()
-    why = "as long as a key can be online" if column.name in table.key else f"what its online type {column.storage.column.lower()}({limit}) holds"
+    declared = f"what its online type {column.storage.column.lower()}({limit}) holds"
+    why = "as long as a key can be online" if column.name in table.key else declared
     return OnlineRefusedError(
         f"Column {column.name!r} of {table.name} holds a value of {size[place].as_py()} characters or bytes, and {limit} are {why}: "
         f"{str(values[place].as_py())[:60]!r}... Nothing of this sync is online. Shorten it, or declare the column otherwise."
@@ -138,8 +139,8 @@ def _too_long(table: OnlineTable, column: OnlineColumn, limit: int, rows: pa.Tab
 def _infinite(table: OnlineTable, rows: pa.Table, name: str, place: int) -> OnlineRefusedError:
     key = {k: rows.column(k)[place].as_py() for k in table.key}
     return OnlineRefusedError(
-        f"MySQL cannot hold the value {rows.column(name)[place].as_py()} of column {name!r} of {table.name} (key {key}). Nothing of this sync "
-        "is online. Replace NaN and infinities by null before they are ingested, or serve this group from SQLite."
+        f"MySQL cannot hold the value {rows.column(name)[place].as_py()} of column {name!r} of {table.name} (key {key}). Nothing of this "
+        "sync is online. Replace NaN and infinities by null before they are ingested, or serve this group from SQLite."
     )
 
 

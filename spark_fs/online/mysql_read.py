@@ -21,7 +21,9 @@ def checksums(store: MySQLStore, table: OnlineTable, buckets: int, cutoff: datet
         return {int(bucket): (int(count), int(total)) for bucket, count, total in cursor.fetchall()}
 
 
-def rows_of(store: MySQLStore, table: OnlineTable, buckets: int, chosen: Sequence[int], cutoff: datetime | None) -> Iterator[tuple[Any, ...]]:
+def rows_of(
+    store: MySQLStore, table: OnlineTable, buckets: int, chosen: Sequence[int], cutoff: datetime | None
+) -> Iterator[tuple[Any, ...]]:
     """The rows of some buckets, decoded."""
     rows, bounds = _joined(table, cutoff)
     columns = ", ".join(_read(c, table) for c in table.columns)

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-import mysql.connector
 import pyarrow as pa
 
 from spark_fs.errors import ConflictError, OnlineStoreError
@@ -18,6 +17,7 @@ from spark_fs.online import mysql as server
 from spark_fs.online import mysql_load, mysql_read
 from spark_fs.online.layout import OnlineColumn, OnlineTable, rooms
 from spark_fs.online.mysql import PLAIN, MySQLStore
+from spark_fs.online.pool import FAILURES
 from spark_fs.online.statements import SYNCED
 from spark_fs.online.store import Merged, Place, Synced
 
@@ -40,7 +40,8 @@ class MySQLWriter:
         """Begin a sync; ConflictError while another one of the table runs."""
         store, lock = self.store, f"spark_fs {mysql_load.digest(f'{self.store.database}.{table.name}')}"
         with store.translated(), closing(store.connect()) as connection, closing(connection.cursor()) as cursor:
-            cursor.execute("SET SESSION wait_timeout = 2000000, SESSION innodb_lock_wait_timeout = 300")  # the lock is held while Spark works
+            # The lock is held while Spark works, and nothing is said on its connection.
+            cursor.execute("SET SESSION wait_timeout = 2000000, SESSION innodb_lock_wait_timeout = 300")
             cursor.execute("SELECT GET_LOCK(%s, %s)", (lock, _WAIT))
             if cursor.fetchall() != [(1,)]:
                 raise _taken(cursor, lock, f"{table.name} in {store.where}")
@@ -49,7 +50,7 @@ class MySQLWriter:
             try:
                 yield session
             finally:
-                with suppress(mysql.connector.Error):
+                with suppress(*FAILURES):
                     connection.rollback()
                     session.sweep()
                     cursor.execute("SELECT RELEASE_LOCK(%s)", (lock,))
@@ -175,7 +176,8 @@ class MySQLSession:
         """Make the table's sized columns as long as those of what was loaded."""
         wanted, there = server.found_columns(self._cursor, loaded), server.found_columns(self._cursor, target)
         found = {c.name: wanted[c.name] for c in part if c.sized and there.get(c.name) is not None}
-        mysql_load.resize(self._cursor, self._table, target, part, {n: room for n, room in found.items() if room is None or room > (there[n] or 0)})
+        longer = {name: room for name, room in found.items() if room is None or room > (there[name] or 0)}
+        mysql_load.resize(self._cursor, self._table, target, part, longer)
 
     def _commit(self, version: int) -> None:
         """Commit with the version; when the answer is lost, a new connection tells whether it was done."""
@@ -183,7 +185,7 @@ class MySQLSession:
         try:
             self._cursor.execute(f"REPLACE INTO {SYNCED} VALUES (%s, %s, %s, %s)", row)
             self._connection.commit()
-        except mysql.connector.Error:
+        except FAILURES:
             with suppress(OnlineStoreError):
                 done = self._store.synced(self._table)
                 if done and done.run == self._run:

@@ -1,7 +1,7 @@
 """Arrays, maps and structs as the JSON text that the online stores hold.
 
-JSON alone would lose types, so the type of the feature says what a text means: a timestamp is its microseconds, a date ISO 8601, a decimal its
-digits, bytes hexadecimal, a map the list of its pairs. NaN and infinities are the words that Python's json writes for them.
+JSON alone would lose types, so the type of the feature says what a text means: a timestamp is its microseconds, a date ISO 8601, a decimal
+its digits, bytes hexadecimal, a map the list of its pairs. NaN and infinities are the words that Python's json writes for them.
 """
 
 import json
@@ -24,7 +24,12 @@ _SCALARS: Mapping[str, tuple[Codec, Codec]] = {
 def storage(spark_type: str, column: str) -> Storage:
     """How a nested type is held in a column of bytes."""
     write, read = _codec(spark_type)
-    return Storage(column, lambda v: json.dumps(write(v), ensure_ascii=False, separators=(",", ":")).encode(), lambda text: read(json.loads(text)))
+
+
+    def encode(value: Any) -> bytes:
+        return json.dumps(write(value), ensure_ascii=False, separators=(",", ":")).encode()
+
+    return Storage(column, encode, lambda text: read(json.loads(text)))
 
 
 def _codec(spark_type: str) -> tuple[Codec, Codec]:

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from threading import BoundedSemaphore
+from threading import Lock
 from typing import Any
 
 import mysql.connector
@@ -18,6 +18,11 @@ from mysql.connector import MySQLConnection
 from spark_fs.errors import OnlineStoreError
 
 Rows = list[tuple[Any, ...]]
+FAILURES: tuple[type[Exception], ...] = (mysql.connector.Error,)
+if mysql.connector.HAVE_CEXT:  # what the C extension raises where the driver forgets to translate it: at a rollback, at closing
+    from _mysql_connector import MySQLInterfaceError
+
+    FAILURES = (mysql.connector.Error, MySQLInterfaceError)
 LOST = {1053, 1927, 2006, 2013, 2055, 4031}  # the codes of a connection that is gone: shut down, killed, lost, idle for too long
 
 
@@ -52,8 +57,41 @@ class Connection:
 
     def close(self) -> None:
         """Let the server know; one that is not there does not matter."""
-        with suppress(mysql.connector.Error, OSError):
+        with suppress(*FAILURES, OSError):
             self._link.disconnect()
+
+
+class _Slots:
+    """So many slots, each given to the thread that has waited longest: a semaphore gives them to whoever runs, and starves the others."""
+
+    def __init__(self, count: int) -> None:
+        self._free, self._lock = count, Lock()
+        self._waiting: deque[Any] = deque()
+
+    def take(self, timeout: float) -> bool:
+        """Wait for a slot; False when none came in time."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            turn = Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        if turn.acquire(timeout=timeout):
+            return True
+        with self._lock:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+                return False
+        return True  # it came at the last moment
+
+    def give(self) -> None:
+        """Give a slot back."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
 
 
 class Pool:
@@ -65,7 +103,7 @@ class Pool:
 
     def _start(self) -> None:
         self._free: deque[Connection] = deque()
-        self._slots = BoundedSemaphore(self._size)
+        self._slots = _Slots(self._size)
         self._process = os.getpid()
 
     def run(self, ask: Callable[[Connection], tuple[str, Sequence[Any]]]) -> Rows:
@@ -73,10 +111,10 @@ class Pool:
         if os.getpid() != self._process:  # a forked process must not speak on its parent's connections
             self._start()
         slots = self._slots
-        if not slots.acquire(timeout=self._timeout):
+        if not slots.take(self._timeout):
             raise OnlineStoreError(
-                f"All {self._size} connections to the online store {self._where} were in use for {self._timeout:g} s: let fewer threads ask at "
-                "once, or raise pool_size in online_url."
+                f"All {self._size} connections to the online store {self._where} were in use for {self._timeout:g} s: let fewer "
+                "threads ask at once, or raise pool_size in online_url."
             )
         try:
             try:
@@ -86,13 +124,14 @@ class Pool:
             began = time.monotonic()
             try:
                 return self._once(connection, ask)
-            except mysql.connector.Error as error:
-                if error.errno not in LOST or time.monotonic() - began >= self._timeout:  # an answer that does not come looks the same
+            except FAILURES as error:
+                # An answer that does not come in time looks like a connection that is lost, and would not come the second time either.
+                if getattr(error, "errno", None) not in LOST or time.monotonic() - began >= self._timeout:
                     raise
                 self._drop_all()  # what one finds out of a restarted server holds for all
                 return self._once(Connection(self._connect()), ask)
         finally:
-            slots.release()
+            slots.give()
 
     def _once(self, connection: Connection, ask: Callable[[Connection], tuple[str, Sequence[Any]]]) -> Rows:
         try:

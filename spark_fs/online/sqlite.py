@@ -167,7 +167,8 @@ def add_missing(connection: sqlite3.Connection, table: OnlineTable) -> None:
             connection.execute(SQL.create(table.part_name(number), part, table, {}))
         for column in part if there else ():
             if column.name not in there:
-                connection.execute(f"ALTER TABLE {SQL.name(table.part_name(number))} ADD COLUMN {SQL.definition(column, None, required=False)}")
+                added = SQL.definition(column, None, required=False)
+                connection.execute(f"ALTER TABLE {SQL.name(table.part_name(number))} ADD COLUMN {added}")
 
 
 def translated(path: str, error: sqlite3.Error) -> OnlineStoreError:

@@ -33,14 +33,15 @@ class SQLiteWriter:
 
     @contextmanager
     def session(self, table: OnlineTable) -> Iterator["SQLiteSession"]:
-        """Begin a sync; ConflictError while another one of the store runs. The lock is one on a file beside it, which ends with its process."""
+        """Begin a sync; ConflictError while another one of the store runs. The lock is on a file beside it, and ends with its process."""
         Path(self.store.path).parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(f"{self.store.path}-sync", timeout=_WAIT, isolation_level=None, check_same_thread=False)) as lock:
             try:
                 lock.execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError:
                 raise ConflictError(
-                    f"Another sync of the online store {self.store.path} is running: nothing was written. Wait until it ends, then sync again."
+                    f"Another sync of the online store {self.store.path} is running: nothing was written. Wait until it ends, then sync "
+                    "again."
                 ) from None
             session = SQLiteSession(self.store, table)
             try:
@@ -90,12 +91,9 @@ class SQLiteWriter:
         columns = [f"p{table.part_of[c.name]}.{SQL.name(c.name)}" for c in table.columns]
         most = table.limits.max_columns
         bounds = () if cutoff is None else table.bounds(cutoff)
-        cursors = [
-            self.store.connection().execute(
-                f"SELECT {', '.join(columns[i : i + most])} FROM {SQL.name(table.name)} p0{joins}{where} ORDER BY {SQL.names(table.keys, 'p0.')}",
-                bounds,
-            ) for i in range(0, len(columns), most)
-        ]
+        rest = f"FROM {SQL.name(table.name)} p0{joins}{where} ORDER BY {SQL.names(table.keys, 'p0.')}"
+        slices = (columns[i : i + most] for i in range(0, len(columns), most))
+        cursors = [self.store.connection().execute(f"SELECT {', '.join(names)} {rest}", bounds) for names in slices]
         schema = arrow.schema_of({c.name: c.type for c in table.columns})
         while found := [cursor.fetchmany(_FETCHED) for cursor in cursors]:
             if not found[0]:

@@ -14,7 +14,10 @@ Columns = Sequence[OnlineColumn]
 
 @dataclass(frozen=True)
 class Question:
-    """A look-up as a statement. parameters: for each placeholder the number of an entry's key value, or the table whose ttl bounds it takes."""
+    """A look-up as a statement.
+
+    parameters: for each placeholder the number of an entry's key value, or the table whose ttl bounds it takes.
+    """
 
     columns: tuple[str, ...]
     rest: str

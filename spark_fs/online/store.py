@@ -47,7 +47,7 @@ class Synced:
 
 @dataclass(frozen=True)
 class Merged:
-    """What the end of a sync did: rows that were older than the row online, rows deleted because their key is gone, and rows past their ttl."""
+    """What the end of a sync did: rows older than those online, rows deleted because their key is gone, and rows past their ttl."""
 
     skipped: int = 0
     deleted: int = 0

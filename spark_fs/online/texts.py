@@ -105,30 +105,35 @@ def _timestamp(values: pa.ChunkedArray, _: OnlineColumn) -> pa.ChunkedArray:
 
 
 def _hexadecimal(values: pa.ChunkedArray, _: OnlineColumn) -> pa.ChunkedArray:
-    return pa.chunked_array([[None if v is None else v.hex().upper() for v in chunk.to_pylist()] for chunk in values.chunks], pa.string())
+    return _one_by_one(values, lambda v: v.hex().upper())
 
 
 def _nested(values: pa.ChunkedArray, column: OnlineColumn) -> pa.ChunkedArray:
-    encode = column.storage.encode
-    return pa.chunked_array([[None if v is None else encode(v).decode() for v in chunk.to_pylist()] for chunk in values.chunks], pa.string())
+    return _one_by_one(values, lambda v: column.storage.encode(v).decode())
 
 
 def _decimal(values: pa.ChunkedArray, _: OnlineColumn) -> pa.ChunkedArray:
     found = values.cast(pa.string())
     if pc.any(pc.match_substring(found, "E")).as_py():
-        return pa.chunked_array([[None if v is None else f"{v:f}" for v in chunk.to_pylist()] for chunk in values.chunks], pa.string())
+        return _one_by_one(values, lambda v: f"{v:f}")
     return found
 
 
 def _double(values: pa.ChunkedArray, _: OnlineColumn) -> pa.ChunkedArray:
     numbers = values.cast(pa.float64())
     size = pc.abs(numbers)
-    odd = pc.and_(pc.invert(pc.and_(pc.greater_equal(size, _PLAIN_FROM), pc.less(size, _PLAIN_TO))), pc.not_equal(size, 0.0))
+    usual = pc.and_(pc.greater_equal(size, _PLAIN_FROM), pc.less(size, _PLAIN_TO))
+    odd = pc.fill_null(pc.invert(pc.or_(usual, pc.equal(size, 0.0))), False).combine_chunks()
     found = numbers.cast(pa.string())
     if not pc.any(odd).as_py():
         return found
-    written = [number_text(v) for v in numbers.filter(pc.fill_null(odd, False)).to_pylist()]
-    return pa.chunked_array([pc.replace_with_mask(found.combine_chunks(), pc.fill_null(odd, False).combine_chunks(), pa.array(written, pa.string()))])
+    written = pa.array([number_text(v) for v in numbers.filter(odd).to_pylist()], pa.string())
+    return pa.chunked_array([pc.replace_with_mask(found.combine_chunks(), odd, written)])
+
+
+def _one_by_one(values: pa.ChunkedArray, text: Callable[[Any], str]) -> pa.ChunkedArray:
+    """What has to be written value by value."""
+    return pa.chunked_array([[None if v is None else text(v) for v in chunk.to_pylist()] for chunk in values.chunks], pa.string())
 
 
 def number_text(value: float) -> str:

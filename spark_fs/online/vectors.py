@@ -160,6 +160,6 @@ def _check_unique(node: Node, right: Sequence[str]) -> None:
     """The store finds rows by primary key: a join by other columns, or by some of them, could find many."""
     if set(right) != set(node.group.primary_key):
         raise QueryError(
-            f"Feature group {node.group} is joined by {', '.join(right)}, and its primary key is {', '.join(node.group.primary_key)}: online it "
-            "is found by its whole primary key only. Join it by that, or pass its features in passed_features from a group that is not online."
+            f"Feature group {node.group} is joined by {', '.join(right)}, and its primary key is {', '.join(node.group.primary_key)}: "
+            "online it is found by its whole primary key only. Join it by that, or keep it offline and pass its features."
         )

@@ -14,7 +14,7 @@ import math
 import struct
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from types import FunctionType, ModuleType
@@ -177,10 +177,6 @@ def _whole(value: Any) -> int:
     return int(value)
 
 
-def _time(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
 def _single(value: Any) -> float:
     found: float = struct.unpack("f", struct.pack("f", value))[0] if math.isfinite(value) else float(value)
     return found
@@ -188,5 +184,5 @@ def _single(value: Any) -> float:
 
 _CONVERT: Mapping[str, Callable[[Any], Any]] = {
     "double": float, "float": _single, **dict.fromkeys(("tinyint", "smallint", "int", "bigint"), _whole), "boolean": bool,
-    "timestamp": _time,
+    "timestamp": types.aware,
 }

@@ -62,10 +62,18 @@ def fill(home: str) -> None:
     print(len(data_files(home)) > 2, group.vacuum(0), len(data_files(home)), group.read("pandas")["text"].eq("new").all())
 
 
+def sync(home: str, url: str, name: str) -> None:
+    """Bring a group online; says when it begins."""
+    fs = spark_fs.login({"home": home, "online_url": url}).get_feature_store()
+    fs._stores.spark.range(1).count()
+    print("ready", flush=True)
+    print(fs.sync_online(name), flush=True)
+
+
 def data_files(home: str) -> list[Path]:
     """The data files of every table, hidden ones too."""
     return [path for path in Path(home).rglob("*.parquet") if "_delta_log" not in path.parts]
 
 
 if __name__ == "__main__":
-    {"backfill": backfill, "write": write, "fill": fill}[sys.argv[1]](*sys.argv[2:])
+    {"backfill": backfill, "write": write, "fill": fill, "sync": sync}[sys.argv[1]](*sys.argv[2:])

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from test_sync import counts, rows
 
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
@@ -19,7 +20,6 @@ from spark_fs.flows.verify import Difference
 from spark_fs.online.writers import writer
 
 from conftest import at
-from test_sync import counts, rows
 
 HARD = ["it's", '"q"; DROP TABLE x; --', "trailing ", "trailing", "tab\there", "line\nbreak", "back\\slash", "\\N", "NULL", "🙂", "A", "a", "nul\0l", "Ünïcode", ""]
 
@@ -65,7 +65,7 @@ def test_a_row_past_its_ttl_is_neither_served_nor_kept(served: FeatureStore) -> 
     assert counts(group.sync_online(now=at("01-01 13:00")))["expired"] == 0  # an hour old is not past the hour
     for now, found in (("01-01 13:00", [[1], [2]]), ("01-01 13:00:00.000001", [[None], [2]]), ("01-01 14:00:00.000001", [[None], [None]])):
         assert ask(served, group, [{"k": 1}, {"k": 2}], now=at(now)) == found
-    with pytest.raises(NotFoundError, match="has no online row for {'k': 1}"):
+    with pytest.raises(NotFoundError, match=r"has no online row for {'k': 1}"):
         served.get_feature_view("v0", 1).get_feature_vector({"k": 1})
     assert group.verify_online(now=at("01-01 13:30")).rows_online == 1
     assert counts(group.sync_online(now=at("01-01 13:30"))) == {"written": 0, "deleted": 0, "skipped": 0, "expired": 1, "from_version": 0, "to_version": 0}
@@ -269,7 +269,7 @@ def test_vectors_are_read_from_threads_of_asyncio(served: FeatureStore, clicks: 
 
 def test_no_error_is_made_of_a_datetime_without_zone(served: FeatureStore, clicks: FeatureGroup) -> None:
     clicks.insert(rows((1, "01-01", 10)))
-    assert served.sync_online("clicks", now=datetime(2024, 1, 1))[0].summary["written"] == 1  # noqa: DTZ001 # it is UTC
+    assert served.sync_online("clicks", now=datetime(2024, 1, 1))[0].summary["written"] == 1  # it is UTC
     assert clicks.sync_online(now=datetime.now(UTC) + timedelta(days=1)).summary["written"] == 0
     with pytest.raises(SparkFSError, match="'soon' is not a time"):
         clicks.sync_online(now="soon")
