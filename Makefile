@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup java demo fraud test slow faults bench-ingest bench-join bench-training check mysql-up mysql-down lock clean
+.PHONY: help setup java demo fraud test slow faults bench-ingest bench-join bench-training bench-online check mysql-up mysql-down lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -55,6 +55,9 @@ bench-join: .bench/.ready ## measure the point-in-time join beside tempo, the ra
 
 bench-training: setup ## measure training data beside the join that it needs
 	@$(BIN)/python benchmarks/training_data.py
+
+bench-online: setup mysql-up ## measure the sync and feature vectors beside the database itself
+	@$(BIN)/python benchmarks/online.py
 
 check: setup ## ruff, mypy and the import rules
 	@$(BIN)/ruff check --quiet

@@ -59,6 +59,29 @@ class Answer(BaseModel):
     vectors: list[list[Any]]
 
 
+class Failure(BaseModel):
+    """What went wrong, and what to do."""
+
+    type: str = Field(description="The kind of error.", examples=["NotFoundError"])
+    message: str
+
+
+class Failed(BaseModel):
+    """The answer of a request that failed."""
+
+    error: Failure
+
+
+_FAILED = {
+    400: "A key or a passed feature is wrong, or there are too many entries",
+    404: "There is no such view, version, key or feature",
+    413: "The request is too large",
+    422: "The request is not of the form above",
+    503: "The online store failed or gave no answer in time",
+}
+_RESPONSES: dict[int | str, dict[str, Any]] = {status: {"model": Failed, "description": text} for status, text in _FAILED.items()}
+
+
 class Views:
     """The feature views of a store that were asked for, each loaded once."""
 
@@ -135,7 +158,7 @@ def application(fs: FeatureStore, max_bytes: int = 1_000_000, max_entries: int =
     app: FastAPI = FastAPIOffline(title="spark_fs", description="Feature vectors of a feature store, by key.", version="1")
     app.add_middleware(_Bounded, most=max_bytes)
 
-    @app.post("/v1/feature-vectors", response_model=Answer, summary="Feature vectors of a view, by key")
+    @app.post("/v1/feature-vectors", response_model=Answer, responses=_RESPONSES, summary="Feature vectors of a view, by key")
     def feature_vectors(asked: Asked) -> Any:
         began = time.perf_counter()
         try:
@@ -148,7 +171,7 @@ def application(fs: FeatureStore, max_bytes: int = 1_000_000, max_entries: int =
         metrics.seconds.labels(asked.view).observe(time.perf_counter() - began)
         return JSONResponse(found)
 
-    @app.get("/health", summary="Whether the metadata database and the online store answer")
+    @app.get("/health", responses={503: _RESPONSES[503]}, summary="Whether the metadata database and the online store answer")
     def health() -> Any:
         fs.check_serving()
         return {"status": "ok"}

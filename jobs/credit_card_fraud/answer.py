@@ -31,9 +31,10 @@ class Answering:
     def vector(self, card: int, transaction: dict[str, Any]) -> list[Any]:
         """The features of a transaction that is just made: those of its card from the online store, its own computed now."""
         entry = {"cc_num": card}
-        own = features.of_one(transaction, self.view.get_inference_helper(entry, allow_missing=True))
+        now = transaction["datetime"]  # what is known when it is made
+        own = features.of_one(transaction, self.view.get_inference_helper(entry, allow_missing=True, now=now))
         passed = {name: value for name, value in own.items() if name in {*self.view.schema, "unix_time"}}
-        vector: list[Any] = self.view.get_feature_vector(entry, passed_features=passed, allow_missing=True)
+        vector: list[Any] = self.view.get_feature_vector(entry, passed_features=passed, allow_missing=True, now=now)
         return vector
 
     def probability(self, card: int, transaction: dict[str, Any]) -> float:

@@ -47,7 +47,7 @@ def main() -> None:
         "Train with windows and distances": [*TRAIN, "windows"],
         "Train from the transaction alone: the same groups, another view": [*TRAIN, "plain"],
         "Predict for the last 24 hours": [f"{JOBS}/predict.py", "--until", "2024-02-14T03:00"],
-        "Sync to the online store": ["jobs/sync_online.py"],
+        "Sync to the online store, as of then": ["jobs/sync_online.py", "--now", "2024-02-14T03:00", "--verify"],
         "Answer for one transaction": ["python", f"{JOBS}/answer.py", *one],
     }, {"FRAUD_SOURCE": str(HOME / "source")})
     steps.console.print(summary(seconds))

@@ -18,7 +18,7 @@ STEPS = {
     "Train before November, test after it": [
         "jobs/flights/train.py", "--split", "2013-11-01", "--end", "2013-12-04", "--report", str(REPORT),
     ],
-    "Sync to the online store": ["jobs/sync_online.py"],
+    "Sync to the online store, and compare": ["jobs/sync_online.py", "--verify"],
     "One feature vector, checked against the offline latest": [
         "jobs/flights/serve.py", "--carrier", "UA", "--flight", "1545", "--origin", "EWR",
     ],

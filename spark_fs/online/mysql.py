@@ -57,6 +57,7 @@ class MySQLStore:
         if not parts.hostname or not parts.path.strip("/"):
             raise SettingsError("online_url must read mysql://user:password@host:port/database; it lacks the host or the database.")
         given = _options(parts.query)
+        given |= {"ssl_verify_cert": True} if "ssl_ca" in given and "ssl_verify_cert" not in given else {}
         self._given = (url, password)
         self._size, self._read = given.pop("pool_size", 32), given.pop("read_timeout", 5)
         self.where = f"{parts.hostname}:{parts.port or 3306}{parts.path}"
@@ -120,8 +121,17 @@ class MySQLStore:
     # -- connections
 
     def connect(self, **options: Any) -> Any:
-        """A new connection."""
-        return mysql.connector.connect(**{**self._connect, **options})
+        """A new connection; where an option of the URL speaks of TLS, none without it."""
+        connection: Any = mysql.connector.connect(**{**self._connect, **options})
+        if any(name.startswith("ssl_") for name in self._connect):
+            with closing(connection.cursor()) as cursor:
+                cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
+                if not cursor.fetchall()[0][1]:
+                    connection.close()
+                    raise OnlineRefusedError(
+                        f"The online store {self.where} offers no TLS, which online_url asks for: nothing was said to it."
+                    )
+        return connection
 
     @contextmanager
     def transaction(self, **options: Any) -> Iterator[Any]:

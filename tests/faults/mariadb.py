@@ -28,8 +28,8 @@ def free_port() -> int:
 class Server:
     """A server with an empty database, in a folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder, self.port, self._options = folder, free_port(), options
         self.url = f"mysql://spark_fs:local@127.0.0.1:{self.port}/store"
         command = ["mariadb-install-db", "--no-defaults", f"--datadir={folder}/data", "--auth-root-authentication-method=normal", "--skip-test-db"]
         subprocess.run([*command, f"--user={getpass.getuser()}"], check=True, capture_output=True, env={**os.environ, "PATH": _PATH})
@@ -44,7 +44,7 @@ class Server:
         server = shutil.which("mariadbd", path=_PATH)
         assert server
         options = [f"--datadir={self.folder}/data", "--bind-address=127.0.0.1", f"--port={self.port}", "--socket=socket", "--skip-name-resolve"]
-        options += [f"--init-file={self.folder}/init.sql", f"--user={getpass.getuser()}"]
+        options += [f"--init-file={self.folder}/init.sql", f"--user={getpass.getuser()}", *self._options]
         with self.folder.joinpath("log").open("a") as log:
             self._process = subprocess.Popen([server, "--no-defaults", *options], stdout=log, stderr=log)
         for _ in range(300):

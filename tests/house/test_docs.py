@@ -11,6 +11,7 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.model import Model
 from spark_fs.api.models import ModelRegistry
+from spark_fs.api.online import ServedGroup, ServedStore
 from spark_fs.api.project import FeatureStore
 from spark_fs.api.query import Query
 from spark_fs.api.scoring import Scoring
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("document", ["README.md", "docs/training_data.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/training_data.md", "docs/online.md"])
 def test_the_examples_run(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, document: str) -> None:
     examples = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
     monkeypatch.chdir(tmp_path)
@@ -46,7 +47,7 @@ def test_architecture_names_every_room() -> None:
 
 def test_the_changelog_names_what_users_call() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
-    kinds = (FeatureStore, Transformations, FeatureGroup, FeatureView, TrainingData, Scoring, Query, ModelRegistry, Model)
+    kinds = (FeatureStore, ServedStore, ServedGroup, Transformations, FeatureGroup, FeatureView, TrainingData, Scoring, Query, ModelRegistry, Model)
     called = [name for kind in kinds for name in vars(kind) if not name.startswith("_") and callable(getattr(kind, name))]
     properties = {name for kind in kinds for name, value in vars(kind).items() if isinstance(value, property)}
     unsaid = {name for name in called if not re.search(rf"\b{name}\b", text)} - properties

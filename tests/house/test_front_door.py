@@ -16,6 +16,7 @@ from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.group import Group
 from spark_fs.api.model import Flavour, Model
 from spark_fs.api.models import ModelRegistry, Run
+from spark_fs.api.online import ServedGroup, ServedStore
 from spark_fs.api.project import FeatureStore, Project
 from spark_fs.api.query import Feature, Filter, Query
 from spark_fs.api.scoring import Scoring
@@ -78,7 +79,11 @@ SIGNATURES = {
     FeatureGroup.as_of: "when",
     FeatureGroup.read_changes: "start end dataframe_type",
     FeatureGroup.commit_details: "limit",
-    FeatureGroup.sync_online: "",
+    ServedGroup.sync_online: "now full progress",
+    ServedGroup.verify_online: "now limit synced",
+    ServedStore.sync_online: "name version now full progress",
+    ServedStore.verify_online: "name version now limit synced",
+    ServedStore.check_serving: "",
     FeatureGroup.append_features: "features",
     FeatureGroup.optimize: "",
     FeatureGroup.vacuum: "retention_hours force",
@@ -120,9 +125,9 @@ SIGNATURES = {
     Scoring.get_batch_data:
         "start_time end_time primary_key event_time inference_helper_columns dataframe_type spine_df max_feature_age",
     Scoring.init_serving: "training_dataset_version training_data_version",
-    Scoring.get_feature_vector: "entry passed_features return_type allow_missing keys request_parameters",
-    Scoring.get_feature_vectors: "entry passed_features return_type allow_missing keys request_parameters",
-    Scoring.get_inference_helper: "entry return_type allow_missing",
+    Scoring.get_feature_vector: "entry passed_features return_type allow_missing keys request_parameters now",
+    Scoring.get_feature_vectors: "entry passed_features return_type allow_missing keys request_parameters now",
+    Scoring.get_inference_helper: "entry return_type allow_missing now",
     Project.get_model_registry: "",
     Flavour.create_model:
         "name version metrics model_schema input_example description feature_view training_dataset_version",
@@ -149,7 +154,7 @@ SIGNATURES = {
     Feature.is_null: "",
 }
 PUBLIC = (
-    Project, FeatureStore, Transformations, TransformationFunction, Described, Group, FeatureGroup, ExternalFeatureGroup, FeatureView,
+    Project, FeatureStore, ServedStore, ServedGroup, Transformations, TransformationFunction, Described, Group, FeatureGroup, ExternalFeatureGroup, FeatureView,
     TrainingData, Scoring, Query, Spine, Feature, Filter, Flavour, Model, ModelRegistry, Run,
 )
 

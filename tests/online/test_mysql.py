@@ -79,7 +79,8 @@ def test_a_password_is_in_no_repr_and_no_plan(fs: FeatureStore, capfd: pytest.Ca
 @pytest.mark.parametrize(("options", "error", "text"), [
     ("?pool=3", NotFoundError, "Option of online_url 'pool' does not exist; did you mean 'pool_size'?"),
     ("?pool_size=many", SettingsError, "Option pool_size='many' of online_url is not a number: give one, such as pool_size=10"),
-    ("?ssl_ca=/no/such/file.pem", OnlineStoreError, "failed"),
+    ("?ssl_ca=/no/such/file.pem", OnlineStoreError, "failed|offers no TLS"),
+    ("?ssl_verify_cert=false", OnlineRefusedError, "offers no TLS, which online_url asks for: nothing was said to it"),
 ])
 def test_options_of_the_url_are_checked(fs: FeatureStore, options: str, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):

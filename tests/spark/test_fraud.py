@@ -173,7 +173,7 @@ def test_one_transaction_online_has_the_features_of_training(store: FeatureStore
             group = declare(fs)
             group.backfill(groups.PIPELINE[declare], START, END)
             if group.online_enabled:
-                group.sync_online()
+                group.sync_online(now=START)
     trained = groups.fraud_view(store)
     trained.training_data()
     version = trained.get_training_datasets()[-1].version
@@ -185,12 +185,10 @@ def test_one_transaction_online_has_the_features_of_training(store: FeatureStore
     fs._stores.catalog.reserve_training_dataset(online._spec, lambda _: spec)
     online.init_serving(version)
     for row in last.itertuples():
-        known = online.get_inference_helper({"cc_num": row.cc_num}, allow_missing=True)
-        transaction = {"datetime": row.datetime.to_pydatetime(), "category": row.category, "amt": row.amt, "merch_lat": row.merch_lat, "merch_long": row.merch_long}
+        now = row.datetime.to_pydatetime()
+        known = online.get_inference_helper({"cc_num": row.cc_num}, allow_missing=True, now=now)
+        transaction = {"datetime": now, "category": row.category, "amt": row.amt, "merch_lat": row.merch_lat, "merch_long": row.merch_long}
         passed = features.of_one(transaction, known)
-        vector = dict(zip(wanted.columns, online.get_feature_vector({"cc_num": row.cc_num}, passed_features=passed, allow_missing=True), strict=True))
-        windows = [name for name in vector if name.startswith("trans_") or name == "loc_delta_mavg"]
-        stale = passed["time_delta_t_minus_1"] is None or passed["time_delta_t_minus_1"] > 4 * 3600
-        for name, value in vector.items():
-            if not (name in windows and stale):  # how old an online row may be is the sync's to say
-                np.testing.assert_allclose(np.float64(np.nan if value is None else value), np.float64(wanted.loc[row.cc_num, name]), rtol=1e-9, atol=1e-6, err_msg=name)
+        vector = dict(zip(wanted.columns, online.get_feature_vector({"cc_num": row.cc_num}, passed_features=passed, allow_missing=True, now=now), strict=True))
+        for name, value in vector.items():  # windows past their ttl are as absent online as they are in training
+            np.testing.assert_allclose(np.float64(np.nan if value is None else value), np.float64(wanted.loc[row.cc_num, name]), rtol=1e-9, atol=1e-6, err_msg=name)
