@@ -179,7 +179,8 @@ def serve(
 
 
 def _online(fs: FeatureStore, name: str | None, version: int | None) -> list[FeatureGroup]:
-    due = [fs.get_feature_group(name, version)] if name else [g for g in fs.get_feature_groups() if g.online_enabled and g.schema]
+    found = [fs.get_feature_group(name, version)] if name else fs.get_feature_groups()
+    due = [group for group in found if name or (group.online_enabled and group.commit_details(1))]
     if not due:
         console.print("No feature group with rows is online_enabled.")
     return due

@@ -37,7 +37,7 @@ class ServedGroup(Group):
         before its first rows, ConflictError while another sync of it runs, OnlineRefusedError for a value that does not fit,
         OnlineStoreError when the database fails; what is served is then as it was.
         """
-        return _sync(self._stores, _checked(self._stores.catalog.group(self.name, self.version)), now, full, progress)
+        return _sync(self._stores, _checked(self._stores.catalog.group(self.name, self.version), self._stores), now, full, progress)
 
     def verify_online(self, now: Instant | None = None, limit: int = 1_000, synced: bool = False) -> Verification:
         """Compare the online table with the offline latest, eagerly: by checksums of buckets, then row by row where they differ.
@@ -45,7 +45,7 @@ class ServedGroup(Group):
         now: the instant (UTC) by which rows are past their ttl. limit: how many differing keys to report at most. synced: compare with the
         version that the last sync brought online, not with the newest. Raises as ``sync_online`` does.
         """
-        return _verify(self._stores, _checked(self._stores.catalog.group(self.name, self.version)), now, limit, synced)
+        return _verify(self._stores, _checked(self._stores.catalog.group(self.name, self.version), self._stores), now, limit, synced)
 
 
 class ServedStore:
@@ -79,16 +79,24 @@ class ServedStore:
         self._stores.online.check()
 
     def _online(self, name: str | None, version: int | None) -> list[GroupSpec]:
+        stores = self._stores
         if name is not None:
-            return [_checked(self._stores.catalog.group(name, version))]
-        return [group for group in self._stores.catalog.all_groups() if group.online_enabled and group.features]
+            return [_checked(stores.catalog.group(name, version), stores)]
+        return [group for group in stores.catalog.all_groups() if group.online_enabled and _has_rows(group, stores)]
 
 
-def _checked(group: GroupSpec) -> GroupSpec:
+def _has_rows(group: GroupSpec, stores: Stores) -> bool:
+    """Whether there is a table; starts no JVM."""
+    from spark_fs.offline import history
+
+    return history.current_version(stores.location(group)) != history.NO_TABLE
+
+
+def _checked(group: GroupSpec, stores: Stores) -> GroupSpec:
     """The group; SettingsError or NotFoundError unless it has rows to serve."""
     if not group.online_enabled:
         raise SettingsError(f"Feature group {group} is not online_enabled: create a version that is, then sync it.")
-    if not group.features:
+    if not _has_rows(group, stores):
         raise NotFoundError(f"Feature group {group} has no rows to sync yet: insert its first rows.")
     return group
 

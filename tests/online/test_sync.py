@@ -125,6 +125,10 @@ def test_a_group_that_is_not_online_or_has_no_rows_says_so(served: FeatureStore)
     empty = served.create_feature_group("empty", primary_key=["k"], online_enabled=True)
     with pytest.raises(NotFoundError, match="Feature group 'empty' version 1 has no rows to sync yet: insert its first rows"):
         empty.sync_online()
+    declared = served.create_feature_group("declared", primary_key=["k"], online_enabled=True, features=[spark_fs.Feature("k", "bigint")])
+    with pytest.raises(NotFoundError, match="Feature group 'declared' version 1 has no rows to sync yet: insert its first rows"):
+        declared.sync_online()
+    assert served.sync_online() == served.verify_online() == []
 
 
 def test_a_server_that_is_not_there_is_named_without_its_password(fs: FeatureStore, tmp_path: object) -> None:

@@ -28,7 +28,7 @@ DESIGNED = [  # Arrow type, feature type, MySQL column, SQLite column
     (pa.timestamp("ns"), "timestamp", "DATETIME(6)", "INTEGER"),
     (pa.date32(), "date", "DATE", "TEXT"),
     (pa.string(), "string", "VARCHAR", "TEXT"),
-    (pa.binary(), "binary", "BLOB", "BLOB"),
+    (pa.binary(), "binary", "VARBINARY", "BLOB"),
 ]
 
 

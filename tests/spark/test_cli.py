@@ -1,9 +1,11 @@
 """The command line, as it prints."""
 
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -27,10 +29,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path, spark: SparkSession) -> Run:
     """Run spark-fs with arguments; returns what it prints, line ends trimmed."""
 
-    def run(*arguments: str, store: Path = home) -> str:
+    def run(*arguments: str, store: Path = home, code: int = 0) -> str:
         monkeypatch.setenv("SPARK_FS_HOME", str(store))
         monkeypatch.setattr(sys, "argv", ["spark-fs", *arguments])
-        with pytest.raises(SystemExit, match=r"^0$"):
+        with pytest.raises(SystemExit, match=rf"^{code}$"):
             cli.main()
         return re.sub(r" +\n", "\n", capsys.readouterr().out)
 
@@ -53,7 +55,7 @@ def clicks(home: Path, spark: SparkSession) -> FeatureGroup:
 def test_an_empty_store_says_so(run: Run, tmp_path: Path) -> None:
     assert run("groups", store=tmp_path) == "No feature groups yet.\n"
     assert run("views", store=tmp_path) == "No feature views yet.\n"
-    assert run("sync", store=tmp_path) == "No feature group is online_enabled.\n"
+    assert run("sync", store=tmp_path) == "No feature group with rows is online_enabled.\n"
 
 
 def test_groups_and_views_are_listed(run: Run, clicks: FeatureGroup) -> None:
@@ -92,8 +94,24 @@ def test_a_view_is_shown_with_its_training_datasets(run: Run, clicks: FeatureGro
 
 
 def test_a_sync_says_what_it_wrote(run: Run, clicks: FeatureGroup) -> None:
-    assert run("sync", "clicks").splitlines()[-1] == "sync clicks_1: written 2, deleted 0, from version None, to version 1"
-    assert run("sync").splitlines()[-1] == "sync clicks_1: written 0, deleted 0, from version 1, to version 1"
+    written = "sync clicks_1: written {}, deleted 0, skipped 0, expired 0, from version {}, to version 1, lag seconds "
+    assert run("sync", "clicks").splitlines()[-1].startswith(written.format(2, None))
+    assert run("sync").splitlines()[-1].startswith(written.format(0, 1))
+    assert run("sync", "--full").splitlines()[-1].startswith(written.format(2, 1))
+
+
+def test_verify_says_what_differs_and_exits_with_1(run: Run, home: Path, clicks: FeatureGroup) -> None:
+    run("sync")
+    assert run("verify").startswith("verify clicks_1: no difference; 2 rows online, 2 offline at version 1")
+    online = sqlite3.connect(home / "online.db")
+    with closing(online), online:
+        online.execute("DELETE FROM clicks_1 WHERE k = 2")
+        online.execute("UPDATE clicks_1 SET n = 7 WHERE k = 1")
+    first, *others = run("verify", code=1).splitlines()
+    assert first.startswith("verify clicks_1: 2 keys differ; 1 rows online, 2 offline at version 1")
+    assert others == ["  {'k': 1}: n is 7.0 online and 5.0 offline", "  {'k': 2}: missing online"]
+    run("sync", "--full")
+    assert run("verify", "clicks", "--synced").startswith("verify clicks_1: no difference")
 
 
 def test_help_says_what_each_command_does(run: Run) -> None:
