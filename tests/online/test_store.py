@@ -92,6 +92,7 @@ def test_a_ttl_holds_for_each_kind_of_event_time(served: FeatureStore, type_: pa
     assert group.verify_online(now=now).ok
 
 
+@pytest.mark.slow
 def test_hard_keys_are_told_apart_and_found(served: FeatureStore) -> None:
     group = served.create_feature_group("hard", primary_key=["a", "b"], event_time="at", online_enabled=True)
     group.insert(pd.DataFrame({"a": HARD * 2, "b": [1] * len(HARD) + [2] * len(HARD), "at": at("01-01"), "v": range(2 * len(HARD))}))

@@ -110,6 +110,7 @@ def test_a_strategy_that_is_unknown_is_refused(orders: FeatureGroup, way: str, s
 # -- what is left unread
 
 
+@pytest.mark.slow
 def test_files_in_which_no_row_can_match_are_not_read(group: Make, capsys: pytest.CaptureFixture[str]) -> None:
     spine = group("spine", frame("id k at", (1, 1, "03-01 00:00"), (2, 1, "03-02 00:00")), primary_key=["id"], event_time="at")
     right = group("right", frame("k t v", (1, "01-01 00:00", 1)), primary_key=["k"], event_time="t", ttl=timedelta(days=10))

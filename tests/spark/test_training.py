@@ -176,6 +176,7 @@ def test_in_memory_data_is_the_same_for_ever(sales: FeatureView, fs: FeatureStor
     assert now["price"].max() > 4  # 999 was scaled
 
 
+@pytest.mark.slow
 def test_files_that_were_deleted_are_made_again(sales: FeatureView, fs: FeatureStore) -> None:
     version, _ = sales.create_train_test_split(test_ratio=0.3, seed=1, description="first")
     before = sales.get_train_test_split(version, primary_key=True)
@@ -401,6 +402,7 @@ def test_max_feature_age_bounds_every_match(view: FeatureView) -> None:
         view.training_data(max_feature_age="1d")  # type: ignore[typeddict-item] # as the test says
 
 
+@pytest.mark.slow
 def test_a_frame_stands_in_for_the_leftmost_group(sales: FeatureView, fs: FeatureStore) -> None:
     asked = pd.DataFrame({
         "id": [5, 5, 9], "at": [at("01-01 12:00")] * 2 + [at("01-03 00:00")], "shop": ["a", "a", "zz"], "price": [1.0, 1.0, 3.0], "kind": ["x", "x", "w"],
