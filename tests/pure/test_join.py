@@ -72,7 +72,8 @@ def rows(table: pa.Table) -> list[tuple[int, int | None]]:
     return sorted(zip(table.column("n0_id").to_pylist(), table.column("n1_v").to_pylist(), strict=True), key=lambda r: r[0])
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=2000, deadline=None)
 @given(left_rows, right_rows, rules, st.sampled_from([1, 10**6, 10**16]))
 def test_every_row_gets_the_match_that_a_look_at_every_row_finds(left: list[Any], right: list[Any], rule: dict[str, Any], scale: int) -> None:
     right = unambiguous(right, rule)
