@@ -114,7 +114,7 @@ class _Sync:
 
     def changes(self, session: Session, last: int, version: int) -> dict[str, int]:
         """Load what changed after a version, and merge it."""
-        commits = history.commits(self.path, version - last) if version > last else []
+        commits = history.commits(self.path, version - last, version) if version > last else []
         if not commits and self.cutoff is None:
             return _counts([], Merged())
         place, loaded = session.begin(afresh=False), []

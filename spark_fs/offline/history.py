@@ -54,9 +54,9 @@ class FileFacts(NamedTuple):
     plain: bool
 
 
-def commits(path: str, limit: int) -> list[Commit]:
-    """The newest commits of the table at a folder or URI, the newest first; none when there is no table."""
-    log = _Log(path)
+def commits(path: str, limit: int, until: int | None = None) -> list[Commit]:
+    """The newest commits of the table at a folder or URI, up to a version where one is given, the newest first; none without a table."""
+    log = _Log(path, until)
     newest = sorted(log.commits, reverse=True)[:limit]
     return [commit for version in newest for commit in _described(version, log.actions(version))]
 

@@ -73,13 +73,18 @@ def _load_file(cursor: Any, folder: str, name: str, columns: Columns, rows: pa.T
     with path.open("wb") as file:
         file.write(texts.lines(rows, columns))
     cursor.execute(
-        f"LOAD DATA LOCAL INFILE '{path}' REPLACE INTO TABLE {PLAIN.name(name)} CHARACTER SET utf8mb4 "
+        f"LOAD DATA LOCAL INFILE {_quoted(path)} REPLACE INTO TABLE {PLAIN.name(name)} CHARACTER SET utf8mb4 "
         f"FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' ({targets}){made}"
     )
     path.unlink()
     if cursor.warning_count:  # with LOCAL what does not fit is a warning, and cut
         cursor.execute("SHOW WARNINGS")
         raise OnlineRefusedError(f"A value does not fit its column online: {cursor.fetchall()[0][2]}. Nothing of this sync is online.")
+
+
+def _quoted(path: Path) -> str:
+    text = path.as_posix().replace("'", "''")
+    return f"'{text}'"
 
 
 def _insert(cursor: Any, name: str, columns: Columns, rows: pa.Table) -> None:

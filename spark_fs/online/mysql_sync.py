@@ -129,6 +129,7 @@ class MySQLSession:
         table, cursor = self._table, self._cursor
         for number, part in enumerate(table.parts):
             self._widen(place.rows(number), table.part_name(number), part)
+        self._connection.commit()  # what was read so far was another transaction
         self._connection.start_transaction()
         deleted = self._delete_gone(PLAIN.name(place.gone), PLAIN.name(place.rows(0)))
         cursor.execute("SET @older = 0")
