@@ -191,4 +191,5 @@ def test_one_transaction_online_has_the_features_of_training(store: FeatureStore
         passed = features.of_one(transaction, known)
         vector = dict(zip(wanted.columns, online.get_feature_vector({"cc_num": row.cc_num}, passed_features=passed, allow_missing=True, now=now), strict=True))
         for name, value in vector.items():  # windows past their ttl are as absent online as they are in training
-            np.testing.assert_allclose(np.float64(np.nan if value is None else value), np.float64(wanted.loc[row.cc_num, name]), rtol=1e-9, atol=1e-6, err_msg=name)
+            found, trained_on = (np.nan if pd.isna(v) else float(v) for v in (value, wanted.loc[row.cc_num, name]))
+            np.testing.assert_allclose(found, trained_on, rtol=1e-9, atol=1e-6, err_msg=name)
