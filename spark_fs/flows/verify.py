@@ -72,7 +72,9 @@ class Verification:
 
     def __str__(self) -> str:
         found = "no difference" if self.ok else f"{'' if self.complete else 'more than '}{len(self.differences):,} keys differ"
-        times = f"; newest event time online {self.newest_online}, offline {self.newest_offline}" if self.newest_offline is not None else ""
+        online, offline = self.newest_online, self.newest_offline
+        both = f"{online} online and offline" if online == offline else f"{online} online, {offline} offline"
+        times = f"; newest event time {both}" if offline is not None else ""
         behind = "" if self.synced_version == self.newest_version else f" (online is at {self.synced_version}: a sync is due)"
         return (
             f"verify {self.table}: {found}; {self.rows_online:,} rows online, {self.rows_offline:,} offline at version {self.version}"
