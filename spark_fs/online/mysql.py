@@ -175,7 +175,7 @@ class _Lookup:
             return []
         if len(entries) > 1:
             return self._store.run(lambda link: self._many_asked(link, entries, now))
-        asked = (self._one.sql, [v for p in self._one.parameters for v in _value(p, entries[0], now)])
+        asked = (self._one.sql, self._one.values(entries[0], now))
         return self._store.run(lambda _: asked)
 
     @cached_property
@@ -184,8 +184,7 @@ class _Lookup:
 
     def _many_asked(self, link: Connection, entries: Sequence[Sequence[Any]], now: datetime) -> tuple[str, Sequence[Any]]:
         asked = self._many_mariadb if link.is_mariadb else self._many_mysql
-        bounds = [v for p in asked.parameters for v in _value(p, (), now)]
-        return asked.sql, [json.dumps(entries, default=_as_json, ensure_ascii=False), *bounds]
+        return asked.sql, [json.dumps(entries, default=_as_json, ensure_ascii=False), *asked.values((), now)]
 
     @cached_property
     def _many_mariadb(self) -> Any:
@@ -206,13 +205,6 @@ class _Lookup:
 
 
 PREPARED = Statements("`", "?")
-
-
-def _value(parameter: int | OnlineTable, values: Sequence[Any], now: datetime) -> Sequence[Any]:
-    if isinstance(parameter, int):
-        return (values[parameter],)
-    cutoff = parameter.cutoff(now)
-    return parameter.bounds(cutoff) if cutoff else ()
 
 
 def _json_type(type_: str) -> str:

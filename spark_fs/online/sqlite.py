@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,23 +108,21 @@ class _Lookup:
     def __init__(self, store: SQLiteStore, sources: Sequence[Source]) -> None:
         self._store = store
         whole = SQL.lookup(sources, "(SELECT 1) e", lambda _: "?", "0")
-        self._parameters = whole.parameters
+        self._whole = whole
         self._statements = _sliced(whole, store.capabilities.max_columns) if sources else ()
 
     def __call__(self, entries: Sequence[Sequence[Any]], now: datetime) -> Found:
         connection = self._store.connection()
-        bounds: Mapping[OnlineTable, Sequence[Any]] = {p: _bounds(p, now) for p in self._parameters if isinstance(p, OnlineTable)}
         try:
             connection.execute("BEGIN")  # all entries and all parts of a row as of one instant
             try:
-                return [(number, *self._row(connection, values, bounds)) for number, values in enumerate(entries)]
+                return [(number, *self._row(connection, self._whole.values(values, now))) for number, values in enumerate(entries)]
             finally:
                 connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise translated(self._store.path, error) from error
 
-    def _row(self, connection: sqlite3.Connection, values: Sequence[Any], bounds: Mapping[OnlineTable, Sequence[Any]]) -> Iterator[Any]:
-        asked = [v for p in self._parameters for v in ((values[p],) if isinstance(p, int) else bounds[p])]
+    def _row(self, connection: sqlite3.Connection, asked: Sequence[Any]) -> Iterator[Any]:
         for statement in self._statements:
             yield from connection.execute(statement, asked).fetchone()
 
@@ -133,11 +131,6 @@ def _sliced(whole: Question, most: int) -> tuple[str, ...]:
     """The statement without the entry's number, so many columns at a time."""
     columns = whole.columns[1:]
     return tuple(f"SELECT {', '.join(columns[i : i + most])}{whole.rest}" for i in range(0, len(columns), most))
-
-
-def _bounds(table: OnlineTable, now: datetime) -> Sequence[Any]:
-    cutoff = table.cutoff(now)
-    return table.bounds(cutoff) if cutoff else ()
 
 
 def read_synced(connection: sqlite3.Connection, name: str) -> Synced | None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from spark_fs import types
 from spark_fs.online.layout import OnlineColumn, OnlineTable, column_type
@@ -22,6 +24,16 @@ class Question:
     columns: tuple[str, ...]
     rest: str
     parameters: tuple[int | OnlineTable, ...]
+
+    def values(self, keys: Sequence[Any], now: datetime) -> list[Any]:
+        """The value of each placeholder: of one entry's key values, and of the bounds of a ttl."""
+        found: list[Any] = []
+        for parameter in self.parameters:
+            if isinstance(parameter, int):
+                found.append(keys[parameter])
+            elif cutoff := parameter.cutoff(now):
+                found += parameter.bounds(cutoff)
+        return found
 
     @cached_property
     def sql(self) -> str:
