@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from spark_fs.errors import OnlineStoreError, SchemaError
@@ -157,6 +158,7 @@ def parts(text: str) -> list[str]:
     return found
 
 
+@lru_cache(maxsize=4096)
 def base(spark_type: str) -> str:
     """The type without its parameters: ``decimal(10,2)`` is ``decimal``, ``array<int>`` is ``array``."""
     return re.split(r"[(<\[]", spark_type, maxsplit=1)[0]

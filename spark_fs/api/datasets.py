@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from spark_fs.flows.training import Rows
     from spark_fs.plan import JoinPlan
     from spark_fs.spec.definitions import GroupSpec, ViewSpec
+    from spark_fs.spec.statistics import Statistics
 
 
 def columns_of(stores: Stores, view: ViewSpec, spine: Spine | None = None) -> Columns:
@@ -56,6 +57,18 @@ def spine_of(stores: Stores, view: ViewSpec, frame: Any) -> Spine:
     if not held:
         raise NotFoundError.named("Key column of spine_df", next(iter(wanted)), found.columns, "Add the keys of the view's leftmost group.")
     return Spine(stores, found, held, plan.spine.event_time)
+
+
+def statistics_folder(stores: Stores, view: ViewSpec) -> str:
+    """Where the statistics of a view's training datasets are."""
+    return f"{stores.settings.warehouse.rstrip('/')}/training_datasets/{view.name}_{view.version}/statistics"
+
+
+def forget_statistics(stores: Stores, view: ViewSpec) -> None:
+    """Remove the statistics of all training datasets of a view, eagerly."""
+    from spark_fs.offline import statistics
+
+    statistics.remove(statistics_folder(stores, view))
 
 
 def outside(plan: JoinPlan) -> list[GroupSpec]:
@@ -147,6 +160,40 @@ class Dataset:
                 "one with dataframe_type='spark' or as files."
             )
         return {part: queries.to_pandas(table) for part, table in training.in_memory(self.rows, self.recipe)[0].items()}
+
+    # -- statistics
+
+    @property
+    def _statistics(self) -> str:
+        return f"{statistics_folder(self.stores, self.view)}/{self.spec.version}"
+
+    def statistics(self, feature_names: Sequence[str] | None = None) -> Statistics:
+        """Those of its train split, with those of every split beside them; made, eagerly, when they are not there."""
+        from spark_fs.flows import statistics
+
+        self._profile()
+        return statistics.of_splits(self._statistics, self.spec.parts, feature_names)
+
+    def train_states(self) -> Mapping[str, Any]:
+        """The states of its train split's columns, which drift is measured from; made, eagerly, when they are not there."""
+        from spark_fs.flows import statistics
+
+        self._profile()
+        return statistics.kept_states(self._statistics, self.spec.parts[0])
+
+    def _profile(self) -> None:
+        from spark_fs.flows import statistics, training
+        from spark_fs.spec.statistics import StatisticsConfig
+
+        if statistics.are_kept(self._statistics, self.spec.parts):
+            return
+        schema = {name: type_ for name, type_ in self.recipe.schema.items() if name in self.recipe.columns.columns}
+        if self.spec.files:
+            found: Mapping[str, Any] = training.frames_of(self.stores.spark, self.recipe, self.spec.files)
+        else:
+            found = training.in_memory(self.rows, self.recipe)[0]
+        config = StatisticsConfig.of(self.spec.statistics_config)
+        statistics.keep_splits(self._statistics, found, schema, config, lambda: self.stores.spark)
 
     def x_y(self, frame: Any, primary_key: bool, event_time: bool, training_helper_columns: bool) -> tuple[Any, Any]:
         """The features and the labels of a split's rows."""

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 def group_spec(
     name: str, version: int, description: str, primary_key: Sequence[str], partition_key: Sequence[str], event_time: str | None,
-    online_enabled: bool, suite: Any, features: Sequence[Feature], ttl: timedelta | float | None, parents: Sequence[Group],
-    keep_corrections: bool = False,
+    online_enabled: bool, statistics_config: Any, suite: Any, features: Sequence[Feature], ttl: timedelta | float | None,
+    parents: Sequence[Group], keep_corrections: bool = False,
 ) -> GroupSpec:
     """The definition of a group."""
     from spark_fs.spec.definitions import GroupSpec
+    from spark_fs.spec.statistics import StatisticsConfig
     from spark_fs.spec.suites import suite_of
 
     key, partition = listed("primary_key", primary_key), listed("partition_key", partition_key)
@@ -29,6 +30,7 @@ def group_spec(
         name, version, description, key, partition, event_time, online_enabled, declared(features),
         ttl_seconds=seconds("ttl", ttl), parents=tuple(parent.spec.ref for parent in parents),
         expectation_suite=None if suite is None else suite_of(suite), keep_corrections=keep_corrections,
+        statistics_config=None if statistics_config is None else StatisticsConfig.of(statistics_config).to_json(),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from spark_fs.api.online import ServedGroup
+from spark_fs.api.monitored import MonitoredGroup
 from spark_fs.api.query import Feature, Query, declared
 from spark_fs.errors import SettingsError
 
@@ -24,18 +24,13 @@ if TYPE_CHECKING:
     from spark_fs.times import Instant, Interval
 
 
-class FeatureGroup(ServedGroup):
+class FeatureGroup(MonitoredGroup):
     """A group whose rows are a Delta table with event-time history."""
 
     @property
     def partition_key(self) -> list[str]:
         """The columns, or grains of the event time, that partition the table."""
         return list(self._spec.partition_key)
-
-    @property
-    def location(self) -> str:
-        """The folder or URI of the Delta table."""
-        return self._stores.location(self._spec)
 
     # -- rows in
 
@@ -78,6 +73,7 @@ class FeatureGroup(ServedGroup):
         stores = self._stores
         given = (options or WriteOptions(), validation or ValidationOptions(), transaction)
         self._spec, job, report = ingest.insert(stores.spark, self._fresh(), self.location, df, stores.catalog, *given)
+        self._follow()
         return job, report
 
     def _fresh(self) -> GroupSpec:

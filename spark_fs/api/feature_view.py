@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from spark_fs.api.columns import Columns
-from spark_fs.api.datasets import columns_of
+from spark_fs.api.datasets import columns_of, forget_statistics
 from spark_fs.api.described import Described
+from spark_fs.api.monitored import MonitoredView
 from spark_fs.api.query import Query
-from spark_fs.api.scoring import Scoring
-from spark_fs.api.training_data import TrainingData
 from spark_fs.errors import SettingsError
 from spark_fs.spec.definitions import ViewSpec
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
 
 
-class FeatureView(Described[ViewSpec], TrainingData, Scoring):
+class FeatureView(Described[ViewSpec], MonitoredView):
     """What a model is trained on and served with, under one name and version."""
 
     def __init__(self, stores: Stores, spec: ViewSpec) -> None:
@@ -107,6 +106,7 @@ class FeatureView(Described[ViewSpec], TrainingData, Scoring):
             from spark_fs.flows import training
 
             training.remove(folder)
+        forget_statistics(self._stores, self._spec)
         self._stores.catalog.delete_view(self._spec)
 
     def _folders(self) -> list[str]:

@@ -68,6 +68,7 @@ class FeatureStore(Transformations, ServedStore):
         partition_key: Sequence[str] = (),
         event_time: str | None = None,
         online_enabled: bool = False,
+        statistics_config: Any = None,
         expectation_suite: Any = None,
         features: Sequence[Feature] = (),
         ttl: timedelta | float | None = None,
@@ -79,7 +80,9 @@ class FeatureStore(Transformations, ServedStore):
         version: None is the next free one. primary_key: the columns of the entity; a row is (primary key, event
         time). event_time: a timestamp, date, or whole-number column of epoch seconds or milliseconds.
         partition_key: columns, or "day", "month" or "year" of the event time (UTC). online_enabled: whether ``sync_online``
-        pushes the latest row of each key. expectation_suite: a Great Expectations suite that every insert is validated by.
+        pushes the latest row of each key. statistics_config: True, False, or a mapping of ``enabled`` (on each insert), ``histograms``,
+        ``correlations``, ``exact_uniqueness`` and ``columns``; None: on, with histograms. expectation_suite: a Great Expectations suite
+        that every insert is validated by.
         features: the columns, as in ``[spark_fs.Feature("card", "string"), ...]``. ttl: how old (a timedelta, or seconds) a row may be
         and still match in a point-in-time join; None: any age. parents: the groups that it is made of. keep_corrections: whether
         an upsert that changes a row keeps the old one too, for ``Query.as_known``; every other read gives the last. Raises
@@ -87,8 +90,8 @@ class FeatureStore(Transformations, ServedStore):
         """
         taken = version if version is not None else self._stores.catalog.next_group_version(name)
         given = (
-            description, primary_key, partition_key, event_time, online_enabled, expectation_suite, features, ttl, parents,
-            keep_corrections,
+            description, primary_key, partition_key, event_time, online_enabled, statistics_config, expectation_suite, features, ttl,
+            parents, keep_corrections,
         )
         return self._create_group(group_spec(name, taken, *given))
 
@@ -101,6 +104,7 @@ class FeatureStore(Transformations, ServedStore):
         partition_key: Sequence[str] = (),
         event_time: str | None = None,
         online_enabled: bool = False,
+        statistics_config: Any = None,
         expectation_suite: Any = None,
         features: Sequence[Feature] = (),
         ttl: timedelta | float | None = None,
@@ -112,8 +116,8 @@ class FeatureStore(Transformations, ServedStore):
         Raises AlreadyExistsError, with each difference, when the group exists and was declared otherwise.
         """
         given = (
-            description, primary_key, partition_key, event_time, online_enabled, expectation_suite, features, ttl, parents,
-            keep_corrections,
+            description, primary_key, partition_key, event_time, online_enabled, statistics_config, expectation_suite, features, ttl,
+            parents, keep_corrections,
         )
         wanted = group_spec(name, version or 1, *given)
         try:
@@ -122,8 +126,8 @@ class FeatureStore(Transformations, ServedStore):
             return self._create_group(wanted)
         same = ["description", "primary_key", "partition_key", "event_time", "online_enabled", "ttl_seconds", "parents", "source"]
         same.append("keep_corrections")
-        if expectation_suite is not None:
-            same.append("expectation_suite")
+        optional = {"expectation_suite": expectation_suite, "statistics_config": statistics_config}
+        same += [name for name, given in optional.items() if given is not None]
         check_same(f"Feature group {found}", found, wanted, [*same, *(["types"] if features else [])])
         return FeatureGroup(self._stores, found)
 
@@ -157,7 +161,7 @@ class FeatureStore(Transformations, ServedStore):
             raise SettingsError(f"data_format {data_format!r} is not known: use {', '.join(map(repr, SOURCE_FORMATS))}.")
         taken = version if version is not None else self._stores.catalog.next_group_version(name)
         source = SourceSpec(data_format, path or query, dict(options or {}))
-        given = group_spec(name, taken, description, primary_key, (), event_time, False, None, features, ttl, parents)
+        given = group_spec(name, taken, description, primary_key, (), event_time, False, None, None, features, ttl, parents)
         group = replace(given, source=source)
         if not features:
             from spark_fs.flows import rows

@@ -257,6 +257,8 @@ class TrainingData:
 
                 training.remove(dataset.spec.spine)
             raise
+        if made.spec.statistics_config:
+            made.statistics()
         return made, job, frames
 
     def _dataset(self, version: int, deleted: bool = False, unfinished: bool = False) -> TrainingDatasetSpec:

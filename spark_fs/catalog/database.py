@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, create_engine, insert, make_url, select, update
+from sqlalchemy import ColumnElement, Connection, Table, create_engine, delete, insert, make_url, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from spark_fs.catalog.tables import METADATA
+from spark_fs.catalog.tables import COMPARISONS, METADATA
 from spark_fs.errors import AlreadyExistsError, NotFoundError, SetupError
 from spark_fs.spec.definitions import GroupSpec, ViewSpec, check_version
+from spark_fs.spec.drift import DriftReport
 from spark_fs.spec.transformations import FunctionSpec
 
 Definition = GroupSpec | ViewSpec | FunctionSpec
@@ -80,10 +81,40 @@ class Database:
         with self._begin() as connection:
             return list(connection.scalars(select(table.c.definition).order_by(table.c.name, table.c.version)))
 
+    # -- comparisons for drift, of groups and views
+
+    def add_comparison(self, spec: Definition, report: DriftReport) -> DriftReport:
+        """Keep a comparison; returns it with its instant."""
+        at = now()
+        row = {"kind": _kind(spec), "name": spec.name, "version": spec.version, "compared_at": at, "report": report.to_json()}
+        with self._begin() as connection:
+            connection.execute(insert(COMPARISONS).values(**row))
+        return report.at(at.replace(tzinfo=UTC))
+
+    def comparisons(self, spec: Definition) -> list[DriftReport]:
+        """The comparisons of a group or a view, the oldest first."""
+        query = select(COMPARISONS.c.compared_at, COMPARISONS.c.report).where(*_about(spec)).order_by(COMPARISONS.c.id)
+        with self._begin() as connection:
+            return [DriftReport.from_json(at.replace(tzinfo=UTC), data) for at, data in connection.execute(query)]
+
+    def forget_comparisons(self, spec: Definition) -> None:
+        """Forget the comparisons of a group or a view."""
+        with self._begin() as connection:
+            connection.execute(delete(COMPARISONS).where(*_about(spec)))
+
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
         with self._engine.begin() as connection:
             yield connection
+
+
+def _kind(spec: Definition) -> str:
+    return "view" if isinstance(spec, ViewSpec) else "group"
+
+
+def _about(spec: Definition) -> tuple[ColumnElement[bool], ...]:
+    table = COMPARISONS.c
+    return table.kind == _kind(spec), table.name == spec.name, table.version == spec.version
 
 
 def now() -> datetime:

@@ -37,6 +37,7 @@ class Catalog(Views):
     def delete_group(self, ref: GroupRef) -> None:
         """Forget a group and what happened to it."""
         table = FEATURE_GROUPS.c
+        self.forget_comparisons(self.group(*ref))
         with self._begin() as connection:
             connection.execute(delete(FEATURE_GROUPS).where(table.name == ref.name, table.version == ref.version))
             for about in (VALIDATIONS, BACKFILLS):

@@ -48,6 +48,16 @@ VALIDATIONS = Table(
     Column("validated_at", DateTime, nullable=False),
     Column("report", JSON, nullable=False),
 )
+COMPARISONS = Table(  # for drift, of a group or a view
+    "comparisons",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(8), nullable=False),
+    Column("name", NAME, nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("compared_at", DateTime, nullable=False),
+    Column("report", JSON, nullable=False),
+)
 BACKFILLS = Table(
     "backfills",
     METADATA,

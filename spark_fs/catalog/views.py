@@ -55,6 +55,7 @@ class Views(Database):
     def delete_view(self, view: ViewSpec) -> None:
         """Forget a view, its training datasets, and which models were trained on it."""
         table = FEATURE_VIEWS.c
+        self.forget_comparisons(view)
         with self._begin() as connection:
             connection.execute(delete(FEATURE_VIEWS).where(table.name == view.name, table.version == view.version))
             for about in (TRAINING_DATASETS, MODELS):

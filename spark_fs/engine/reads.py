@@ -89,7 +89,7 @@ def _read(plan: JoinPlan, node: Node, source: Source, within: Bounds) -> Read:
     files = source.files
     if files is None:
         return Read(None, 0, 0, None, within)
-    kept = [file for file in files if _may_hold(file, group, within)]
+    kept = [file for file in files if may_hold(file, group, within)]
     if node.where is not None:
         kept = [file for file in kept if scan.may_meet(file, node.where, group.types)]
     rows = sum(file.rows or 0 for file in kept)
@@ -105,7 +105,8 @@ def _read(plan: JoinPlan, node: Node, source: Source, within: Bounds) -> Read:
     return Read(_scan(plan, node, kept, within), len(kept), len(files), size, within)
 
 
-def _may_hold(file: FileFacts, group: GroupSpec, within: Bounds) -> bool:
+def may_hold(file: FileFacts, group: GroupSpec, within: Bounds) -> bool:
+    """Whether a file may have an event time within these bounds, by what the log says of it."""
     (start, end), (first, behind) = within, _span(file, group)
     return not ((start is not None and behind is not None and behind <= start) or (end is not None and first is not None and first >= end))
 

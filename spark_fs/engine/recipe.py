@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_fs import stats
 from spark_fs.engine import splits
 from spark_fs.engine.splits import Cut
 from spark_fs.errors import QueryError, SettingsError
 from spark_fs.plan import SPLIT
 from spark_fs.spec.datasets import WHOLE, RandomSplit
-from spark_fs.stats import Doubles, Numbers, Profile
+from spark_fs.stats import exact
+from spark_fs.stats.exact import Doubles, Numbers, Profile
 from spark_fs.transform.builtin import CATEGORIES, QUARTILES, State
 from spark_fs.transform.columns import numbers, transformed
 from spark_fs.transform.transformer import Transformer
@@ -124,7 +124,7 @@ class Recipe:
     def near_quartiles(self, train: pa.Table, wanted: Mapping[str, Numbers]) -> dict[str, Doubles]:
         """Of each feature the values that lie where its quartiles are."""
         types = {each.spec.features[0]: each.types[0] for each in self.columns.transformations}
-        return {name: stats.in_cells(numbers(_held(train.column(name)), types[name]), cells) for name, cells in wanted.items()}
+        return {name: exact.in_cells(numbers(_held(train.column(name)), types[name]), cells) for name, cells in wanted.items()}
 
     def wanted_cells(self, profiles: Profiles) -> dict[str, Numbers]:
         """Where the quartiles of features lie that some transformation needs."""

@@ -74,9 +74,9 @@ class Scan:
         """How many rows the files hold, by the log."""
         return sum(file.rows for file in self.files)
 
-    def shares(self) -> list[tuple[int, int, int]]:
-        """The tasks of reading it: the number of a file, which share of it, of how many."""
-        counted = [(i, -(-file.bytes // SHARE)) for i, file in enumerate(self.files)]
+    def shares(self, parts: int = 1) -> list[tuple[int, int, int]]:
+        """The tasks of reading it, or one of so many parts of its columns: the number of a file, which share of it, of how many."""
+        counted = [(i, -(-file.bytes // (parts * SHARE))) for i, file in enumerate(self.files)]
         return [(i, share, max(1, shares)) for i, shares in counted for share in range(max(1, shares))]
 
 
@@ -226,7 +226,8 @@ def _stored(
     try:
         with system.open_input_file(path) as source:
             file = pq.ParquetFile(source, coerce_int96_timestamp_unit="us")
-            there = [name for name in stored.names if name in file.schema_arrow.names]
+            held = set(file.schema_arrow.names)
+            there = [name for name in stored.names if name in held]
             if first is None:
                 table = file.read_row_groups(list(range(share, file.num_row_groups, shares)), columns=there, use_threads=False)
             else:

@@ -15,12 +15,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spark_fs.arrow import hashes_of_bytes
+
 Hashes = npt.NDArray[np.uint64]
 Buckets = npt.NDArray[Any]
 PACKED = pa.schema([("bucket", pa.int32()), ("side", pa.int32()), ("rows", pa.binary())])
 PACKED_SPARK = "bucket int, side int, rows binary"
 _BLOCK = 1 << 15
-_PRIME = np.uint64(1_099_511_628_211)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _HALF = np.uint64(32)
 _WHOLE = ("boolean", "tinyint", "smallint", "int", "bigint", "date", "timestamp")
@@ -171,18 +172,5 @@ def _numbers(column: pa.ChunkedArray) -> Hashes:
         return np.empty(0, np.uint64)
     if not len(encoded.dictionary):
         return np.zeros(len(encoded), np.uint64)
-    found: Hashes = _of_bytes(encoded.dictionary)[pc.fill_null(encoded.indices, 0).to_numpy()]
+    found: Hashes = hashes_of_bytes(encoded.dictionary)[pc.fill_null(encoded.indices, 0).to_numpy()]
     return found
-
-
-def _of_bytes(values: pa.Array) -> Hashes:
-    """The polynomial of each value's bytes."""
-    values = values.cast(pa.large_binary())
-    offsets = np.frombuffer(values.buffers()[1], np.int64)[values.offset : values.offset + len(values) + 1]
-    data = np.frombuffer(values.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
-    lengths, starts = np.diff(offsets), offsets[:-1] - offsets[0]
-    powers = np.cumprod(np.full(int(lengths.max(initial=0)) + 1, _PRIME, np.uint64))
-    places = np.arange(len(data)) - np.repeat(starts, lengths)
-    terms = np.append((data.astype(np.uint64) + np.uint64(1)) * powers[places], np.uint64(0))
-    sums = np.add.reduceat(terms, starts)
-    return np.where(lengths == 0, np.uint64(0), sums)

@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.flows.jobs import Job
-from spark_fs.offline import delta, history
+from spark_fs.offline import delta, history, statistics
 from spark_fs.offline.history import NO_TABLE
 from spark_fs.online.layout import online_table
 from spark_fs.online.store import OnlineStore
@@ -81,3 +81,4 @@ def delete(stores: Opened, group: GroupSpec, path: str) -> None:
         if history.current_version(place) != NO_TABLE:
             history.remove(place)
             delta.forget(stores.spark, place)
+    statistics.remove(statistics.folder(path))

@@ -199,6 +199,11 @@ def from_files(spark: SparkSession, recipe: Recipe, files: FilesSpec, dataframe_
     return {part: queries.to_pandas(table.take(pa.array(splits.canonical(table, list(recipe.identity))))) for part, table in tables.items()}
 
 
+def frames_of(spark: SparkSession, recipe: Recipe, files: FilesSpec) -> dict[str, DataFrame]:
+    """The rows of each split that lie in files*, in no order."""
+    return {part: offline.load(spark, files, part, recipe.schema) for part in recipe.parts}
+
+
 def batch(rows: Rows, recipe: Recipe, columns: Sequence[str], dataframe_type: str) -> Any:
     """Rows to predict for: finished, these columns of them, eagerly as pandas in canonical order or as Spark's DataFrame*."""
     sources = rows.sources()

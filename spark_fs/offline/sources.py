@@ -33,6 +33,11 @@ def to_spark(spark: SparkSession, data: Any, declared: Mapping[str, str], number
     )
 
 
+def to_arrow(data: pd.DataFrame | pa.Table, declared: Mapping[str, str]) -> pa.Table:
+    """An Arrow table of a pandas frame or of another, with the types that Spark takes; see ``to_spark``."""
+    return _castable(_from_pandas(data) if isinstance(data, pd.DataFrame) else data, declared)
+
+
 def schema_of(frame: DataFrame) -> dict[str, str]:
     """The name and feature type of each column."""
     return {field.name: field.dataType.simpleString() for field in frame.schema.fields}

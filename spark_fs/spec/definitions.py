@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from spark_fs.errors import InvalidNameError, NotFoundError, SchemaError, SettingsError
 from spark_fs.spec.query import GroupRef, QuerySpec
+from spark_fs.spec.statistics import StatisticsConfig
 from spark_fs.spec.transformations import TransformationSpec
 from spark_fs.types import EVENT_TIME_TYPES
 
@@ -84,7 +85,7 @@ class GroupSpec:
     look for their identity, so that one may be there twice. parents: the groups that it is made of. tags: what users
     note of it. source: of an external group, where its rows are. ttl_seconds: how old a row may be and still match.
     built_from: the earliest instant (ISO 8601) that a backfill began at. keep_corrections: whether an upsert adds a row beside the one
-    that it corrects.
+    that it corrects. statistics_config: which statistics are made of it; None: those of the default.
     """
 
     name: str
@@ -103,6 +104,7 @@ class GroupSpec:
     expectation_suite: Mapping[str, Any] | None = None
     built_from: str | None = None
     keep_corrections: bool = False
+    statistics_config: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         check_name("Feature group", self.name)
@@ -125,6 +127,7 @@ class GroupSpec:
             raise SettingsError(f"Feature group {self}: ttl must be a length of time above zero, not {self.ttl_seconds} seconds.")
         if self.features:
             self._check_columns()
+            self.statistics.of_columns(self.types)
 
     def _check_columns(self) -> None:
         """The declared columns must be there, each name once, and the event time be a time."""
@@ -193,6 +196,11 @@ class GroupSpec:
         self.type_of(column)
         changed = (replace(f, description=description) if f.name == column else f for f in self.features)
         return replace(self, features=tuple(changed))
+
+    @property
+    def statistics(self) -> StatisticsConfig:
+        """Which statistics are made of it."""
+        return StatisticsConfig.of(self.statistics_config)
 
     @property
     def is_frame(self) -> bool:

@@ -1,0 +1,107 @@
+"""Drift: a feature group or a feature view compared with what it was, and the statistics of training data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import TYPE_CHECKING, Any
+
+from spark_fs.api.datasets import Dataset
+from spark_fs.api.profiled import ProfiledGroup
+from spark_fs.api.scoring import Scoring
+from spark_fs.api.training_data import TrainingData
+from spark_fs.errors import NotFoundError
+from spark_fs.spec.drift import DriftReport, thresholds_of
+from spark_fs.times import Interval
+
+if TYPE_CHECKING:
+    from spark_fs.spec.statistics import Statistics
+
+
+class MonitoredGroup(ProfiledGroup):
+    """The methods of a feature group that compare its rows."""
+
+    def detect_drift(
+        self, current: Any, reference: Any, features: Sequence[str] | None = None, thresholds: Mapping[str, float] | None = None
+    ) -> DriftReport:
+        """Compare rows with reference rows, feature by feature, eagerly; the report is kept.
+
+        current, reference: ``(start, end)`` as times, for the rows of start <= event time < end (UTC); ``(first, last)`` as numbers of
+        commits, for what was written after the first, up to the last; or a Spark or pandas DataFrame or an Arrow table. features: which
+        columns; None: all but the key and the event time, and of a frame those that it has. thresholds: the limit of each measure, as in
+        ``{"psi": 0.2, "null_share": 0.05}``, which are the default. The measures are those of ``spark_fs.stats.drift.measured``. PSI of few
+        rows is mostly noise: of n and m rows its mean is about 9 (1/n + 1/m) where nothing drifts. Raises SettingsError for a side without
+        rows, NotFoundError for a column, measure or commit that is not there.
+        """
+        from spark_fs.flows import monitor
+
+        limits, group = thresholds_of(thresholds), self._now()
+        named = [name for name in group.types if name not in group.identity] if features is None else list(features)
+        types = {name: group.type_of(name) for name in named}
+        for given in (current, reference):
+            if monitor.is_frame(given) and features is None:
+                types = {name: type_ for name, type_ in types.items() if name in monitor.columns_of(given)}
+        sides = [
+            monitor.side(lambda: self._stores.spark, group, self._stores.location(group), given, types) for given in (reference, current)
+        ]
+        return self._stores.catalog.add_comparison(group, monitor.compared(sides[0], sides[1], limits))
+
+    def get_drift_history(self) -> list[DriftReport]:
+        """The comparisons that were made, the oldest first. Starts no JVM."""
+        return self._stores.catalog.comparisons(self._now())
+
+
+class MonitoredView(TrainingData, Scoring):
+    """The methods of a feature view that profile training data, and compare batches with it."""
+
+    # -- statistics of training data
+
+    def get_training_dataset_statistics(
+        self, training_dataset_version: int, feature_names: Sequence[str] | None = None
+    ) -> Statistics:
+        """The statistics of a training dataset: of its train split, with those of every split in ``.split_statistics``.
+
+        They are of what a model sees, after the transformations, and of the labels. Made once, by the ``statistics_config`` that the
+        dataset was created with: at its creation, where it was given one, otherwise eagerly when they are first asked for, of the same
+        rows, since a training dataset never changes. feature_names: of these only. Raises NotFoundError for a version that does not exist.
+        """
+        return self._profiled(training_dataset_version).statistics(feature_names)
+
+    def _profiled(self, version: int) -> Dataset:
+        return Dataset.kept(self._stores, self._spec, self._dataset(version))
+
+    # -- drift
+
+    def detect_drift(
+        self, current: Any, training_dataset_version: int, features: Sequence[str] | None = None,
+        thresholds: Mapping[str, float] | None = None,
+    ) -> DriftReport:
+        """Compare a batch with the train split of a training dataset, feature by feature, eagerly; the report is kept.
+
+        current: ``(start, end)`` for the rows that ``get_batch_data`` gives of start <= event time < end (UTC), or a frame of features
+        as it gives them. Both sides are what a model sees, after the transformations. The others are as in
+        ``FeatureGroup.detect_drift``. Raises NotFoundError for a training dataset or a column that is not there.
+        """
+        from spark_fs.flows import monitor
+
+        limits = thresholds_of(thresholds)
+        dataset = self._profiled(training_dataset_version)
+        columns = {**dataset.columns.training_columns(dataset.spec.states)}
+        for name in features or ():
+            if name not in columns:
+                raise NotFoundError.named("Feature of the view", name, columns, "Compare features that a model sees.")
+        words = "a batch"
+        if not monitor.is_frame(current):
+            interval = Interval.of(*current)
+            fresh = copy(self)
+            fresh.init_batch_scoring(training_dataset_version)
+            current, words = fresh.get_batch_data(interval.start, interval.end, dataframe_type="spark"), f"rows of {interval}"
+        asked = features if features is not None else [name for name in columns if name in monitor.columns_of(current)]
+        states, types = dataset.train_states(), {name: columns[name] for name in asked}
+        reference = monitor.Side({name: states[name] for name in asked}, f"training dataset {training_dataset_version}")
+        found = monitor.compared(reference, monitor.of_frame(lambda: self._stores.spark, current, types, words), limits)
+        return self._stores.catalog.add_comparison(self._spec, found)
+
+    def get_drift_history(self) -> list[DriftReport]:
+        """The comparisons that were made, the oldest first. Starts no JVM."""
+        return self._stores.catalog.comparisons(self._spec)

@@ -1,0 +1,81 @@
+"""The statistics of a feature group: made on each insert or on demand, and kept by commit."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+from spark_fs.api.online import ServedGroup
+from spark_fs.errors import SettingsError, SparkFSError
+from spark_fs.spec.statistics import StatisticsConfig
+
+if TYPE_CHECKING:
+    from spark_fs.offline.history import Commit
+    from spark_fs.spec.statistics import Statistics
+    from spark_fs.times import Instant
+
+
+class ProfiledGroup(ServedGroup):
+    """The methods of a feature group that has statistics."""
+
+    @property
+    def location(self) -> str:
+        """The folder or URI of the Delta table."""
+        return self._stores.location(self._spec)
+
+    @property
+    def statistics_config(self) -> StatisticsConfig:
+        """Which statistics are made: on each insert at all (``enabled``), with what, of which columns."""
+        return self._now().statistics
+
+    def update_statistics_config(self, statistics_config: Any) -> Self:
+        """Choose other statistics, eagerly, from the next insert or ``compute_statistics`` on; those that are kept stay as they are.
+
+        True, False, or a mapping of ``enabled``, ``histograms``, ``correlations``, ``exact_uniqueness`` and ``columns``. Raises
+        NotFoundError for a field or a column that there is not, SettingsError for a value that is not one of its field.
+        """
+        config = StatisticsConfig.of(statistics_config)
+        return self._change(lambda spec: replace(spec, statistics_config=config.to_json()))
+
+    def compute_statistics(self) -> Statistics:
+        """Make the statistics of the newest commit from all its rows, eagerly, and keep them in the place of those that it has.
+
+        Few rows (files of up to 8 MB) are looked at without Spark. Raises SettingsError before the first insert.
+        """
+        from spark_fs.flows import statistics
+
+        group = self._now()
+        found = statistics.of_group(lambda: self._stores.spark, group, self.location, group.statistics, anew=True)
+        if found is None:
+            raise SettingsError(f"Feature group {group} has no rows yet: insert its first rows, then make their statistics.")
+        return found
+
+    def get_statistics(
+        self, as_of: Instant | int | Commit | None = None, feature_names: Sequence[str] | None = None
+    ) -> Statistics | None:
+        """The newest statistics, or those that were the newest as of an instant (UTC), a version or a commit. Starts no JVM.
+
+        feature_names: of these features only. None where no statistics were made up to then. Raises NotFoundError for a version that
+        does not exist and for an instant before the first commit.
+        """
+        from spark_fs.flows.statistics import of_commit
+        from spark_fs.offline import history, statistics
+
+        version = None if as_of is None else history.version_of(self.location, as_of)
+        return of_commit(statistics.folder(self.location), version, feature_names)
+
+    def _follow(self) -> None:
+        """Bring the statistics up to what was just inserted; the rows are in whatever becomes of it."""
+        from spark_fs.flows import statistics
+
+        if not self._spec.statistics.enabled:
+            return
+        try:
+            statistics.of_group(lambda: self._stores.spark, self._spec, self.location, self._spec.statistics)
+        except SparkFSError as error:
+            warnings.warn(
+                f"The rows are in feature group {self._spec}, and its statistics could not be made: {error} Then run compute_statistics().",
+                stacklevel=4,
+            )

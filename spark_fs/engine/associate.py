@@ -1,0 +1,111 @@
+"""The sums that associations between columns follow from, over rows that lie in files or come as a DataFrame.
+
+A second look at the rows, and not a part of ``profile``'s: there a task has some columns of all rows, here it needs all columns of some.
+What the first look learned (means, deviations, categories) makes the sums exact where the values are far from zero.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from spark_fs.engine import scan
+from spark_fs.engine.columnar import Stream, Tables
+from spark_fs.engine.profile import narrowed
+from spark_fs.engine.scan import Scan
+from spark_fs.stats.association import Matrix, Sums, added
+
+_PIECE = 16 << 20  # bytes of a task's sums that travel as one value
+_CELLS = 1 << 25  # of the matrix, of rows that are looked at together
+_SUMS = pa.schema([("place", pa.int32()), ("sums", pa.binary())])
+_SUMS_SPARK = "place int, sums binary"
+
+
+def here(each: Scan, matrix: Matrix) -> Sums:
+    """The sums of a scan's rows, made in this process."""
+    narrow = narrowed(each, matrix.features)
+    return _summed((scan.read(narrow, *share) for share in narrow.shares()), matrix)
+
+
+def of_scan(spark: SparkSession, each: Scan, matrix: Matrix) -> Sums:
+    """The sums of a scan's rows, eagerly, by as many tasks as there are cores or as memory wants."""
+    narrow = narrowed(each, matrix.features)
+    shares = narrow.shares()
+    units = min(len(shares), max(spark.sparkContext.defaultParallelism, sum(file.bytes for file in each.files) >> 30))
+    dealt = tuple(tuple(shares[unit::units]) for unit in range(units))
+    source = spark.range(0, units, 1, units).toDF("unit")
+    return of_stream(Stream(source, _Dealt(narrow, dealt), narrow.schema), matrix)
+
+
+def of_stream(stream: Stream, matrix: Matrix) -> Sums:
+    """The sums of any rows, eagerly; they are added up on the executors, piece by piece."""
+    shapes = [each.shape for each in matrix.sums(_empty(stream, matrix))]
+    flat = sum(int(np.prod(shape)) for shape in shapes)
+    pieces = max(1, -(-flat * 8 // _PIECE))
+    made = stream.source.mapInArrow(_Made(stream.tables, matrix, pieces), _SUMS_SPARK)
+    rows = made.repartitionById(pieces, "place").mapInArrow(_added, _SUMS_SPARK).toArrow().sort_by("place")
+    found = np.concatenate([np.frombuffer(each.as_buffer()) for each in rows.column("sums")]) if rows.num_rows else np.zeros(flat)
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+    return [part.reshape(shape) for part, shape in zip(np.split(found, ends[:-1]), shapes, strict=True)]
+
+
+def _empty(stream: Stream, matrix: Matrix) -> pa.Table:
+    return stream.schema.empty_table().select(list(matrix.features))
+
+
+def _summed(tables: Iterable[pa.Table], matrix: Matrix) -> Sums:
+    found: Sums | None = None
+    step = max(1, _CELLS // max(1, matrix.width))
+    for table in tables:
+        for start in range(0, table.num_rows, step):
+            more = matrix.sums(table.slice(start, step))
+            found = more if found is None else added([found, more])
+    return found if found is not None else matrix.sums(pa.table({name: pa.array([], _any(matrix, name)) for name in matrix.features}))
+
+
+def _any(matrix: Matrix, name: str) -> pa.DataType:
+    return pa.float64() if name in {each.name for each in matrix.numbers} else pa.string()
+
+
+@dataclass(frozen=True)
+class _Dealt:
+    """Numbers of units in, the rows of their shares out."""
+
+    scan: Scan
+    units: tuple[tuple[tuple[int, int, int], ...], ...]
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+        for batch in batches:
+            for number in batch.column(0).to_pylist():
+                yield from (scan.read(self.scan, *share) for share in self.units[number])
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Rows in, the sums of a task out, in pieces."""
+
+    tables: Tables
+    matrix: Matrix
+    pieces: int
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        flat = np.concatenate([each.ravel() for each in _summed(self.tables(batches), self.matrix)])
+        for place, piece in enumerate(np.array_split(flat, self.pieces)):
+            yield _row(place, piece.tobytes())
+
+
+def _added(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Pieces of sums in, those of the whole out."""
+    found: dict[int, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
+    for batch in batches:
+        for place, sums in zip(batch.column(0).to_pylist(), batch.column(1), strict=True):
+            more = np.frombuffer(sums.as_buffer())
+            found[place] = found[place] + more if place in found else more
+    for place, summed in found.items():
+        yield _row(place, summed.tobytes())
+
+
+def _row(place: int, data: bytes) -> pa.RecordBatch:
+    return pa.record_batch([pa.array([place], pa.int32()), pa.array([data], pa.binary())], schema=_SUMS)

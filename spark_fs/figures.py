@@ -1,0 +1,33 @@
+"""Plotly figures of plain values. Plotly is imported here alone, when a figure is asked for."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+_HIGH, _LOW = "#c2410c", "#1d4ed8"
+
+
+def bars(values: Mapping[str, float], title: str, limit: float | None = None, notes: Sequence[str] = ()) -> "Figure":
+    """One bar for each name, the first on top; those beyond the limit in another colour. notes: what is shown of each beside its value."""
+    from plotly import graph_objects as go
+
+    names, heights = list(values), list(values.values())
+    colours = [_HIGH if limit is not None and abs(height) > limit else _LOW for height in heights]
+    drawn = go.Bar(x=heights, y=names, orientation="h", marker_color=colours, customdata=list(notes) or None,
+                   hovertemplate="%{y}: %{x:.4g}" + ("<br>%{customdata}" if notes else "") + "<extra></extra>")
+    found = go.Figure(drawn)
+    if limit is not None:
+        found.add_vline(x=limit, line_dash="dash", line_color=_HIGH)
+    found.update_yaxes(autorange="reversed", automargin=True)
+    return found.update_layout(title=title, height=140 + 22 * len(names), template="plotly_white", showlegend=False)
+
+
+def steps(values: Sequence[float], names: Sequence[str], title: str, measure: str) -> "Figure":
+    """A measure after each step."""
+    from plotly import graph_objects as go
+
+    found = go.Figure(go.Scatter(x=list(range(1, len(values) + 1)), y=list(values), mode="lines+markers", text=list(names),
+                                 hovertemplate="%{text}<br>%{y:.4f}<extra></extra>", line_color=_LOW))
+    return found.update_layout(title=title, xaxis_title="features", yaxis_title=measure, template="plotly_white")

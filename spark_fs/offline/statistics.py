@@ -1,0 +1,121 @@
+"""Statistics, kept as Arrow files in a folder beside the rows that they are of: one for each commit or split, and the newest state.
+
+Read without a JVM. A file appears whole, under its name, or not at all.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import fs
+
+from spark_fs.offline.history import file_system
+from spark_fs.spec.statistics import FeatureStatistics, Statistics
+
+STATE, SUMS = "state", "sums"  # what the statistics and the associations of the newest commit follow from
+_SUFFIX = ".arrow"
+
+
+def folder(path: str) -> str:
+    """Where the statistics of a group's table are."""
+    return f"{path}_statistics"
+
+
+def names(place: str) -> list[str]:
+    """The statistics of a folder, without the state, in order."""
+    system, root = file_system(place)
+    found = system.get_file_info(fs.FileSelector(root, allow_not_found=True))
+    whole = [each.base_name.removesuffix(_SUFFIX) for each in found if each.base_name.endswith(_SUFFIX)]
+    return sorted(name for name in whole if name not in (STATE, SUMS) and not name.startswith("."))
+
+
+def commits(place: str) -> list[int]:
+    """The commits of which there are statistics."""
+    return [int(name) for name in names(place) if name.isdigit()]
+
+
+def name_of(commit: int) -> str:
+    """Under which name the statistics of a commit are kept."""
+    return f"{commit:020d}"
+
+
+def save(place: str, name: str, statistics: Statistics) -> None:
+    """Keep statistics, in the place of those of the same name."""
+    features = statistics.feature_descriptive_statistics
+    known = list(features[0].correlations or {}) if features else []
+    others = sorted({name for each in features for name in each.correlations or {}}) or known
+    rows = [None if each.correlations is None else np.array([each.correlations.get(o, np.nan) for o in others]) for each in features]
+    table = pa.table({
+        "feature": pa.array([each.feature_name for each in features], pa.string()),
+        "facts": pa.array([json.dumps(each.to_json()) for each in features], pa.string()),
+        "correlations": pa.array(rows, pa.large_list(pa.float64())),
+    })
+    about = {"computed_at": statistics.computed_at.isoformat(), "commit": statistics.commit, "split": statistics.split, "others": others}
+    write(place, name, table, about)
+
+
+def load(place: str, name: str, features: Sequence[str] | None = None) -> Statistics | None:
+    """Statistics that were kept, of these features, in the order they were kept in; None where there are none of this name."""
+    table = read(place, name)
+    if table is None:
+        return None
+    about, found = metadata(table), []
+    for feature, facts, correlations in zip(*(table.column(i) for i in range(3)), strict=True):
+        if features is None or feature.as_py() in features:
+            data: dict[str, Any] = json.loads(facts.as_py())
+            if correlations.is_valid:
+                values = correlations.values.to_numpy()
+                related = zip(about["others"], values.tolist(), strict=True)
+                data["correlations"] = {other: v for other, v in related if v == v and other != feature.as_py()}
+            found.append(FeatureStatistics.from_json(data))
+    return Statistics(datetime.fromisoformat(about["computed_at"]), about["commit"], tuple(found), about["split"])
+
+
+def advance(place: str, name: str, table: pa.Table, about: Mapping[str, Any]) -> None:
+    """Write the state of a commit, unless one of a later commit is there."""
+    before = read(place, name)
+    if before is None or metadata(before)["commit"] <= about["commit"]:
+        write(place, name, table, about)
+
+
+def write(place: str, name: str, table: pa.Table, about: Mapping[str, Any]) -> None:
+    """Write a table with what is noted of it, in the place of the one of the same name."""
+    system, root = file_system(place)
+    table = table.replace_schema_metadata({"about": json.dumps(about)})
+    system.create_dir(root, recursive=True)
+    staged = f"{root}/.{name}-{uuid4().hex}{_SUFFIX}"
+    with system.open_output_stream(staged) as sink, pa.ipc.new_file(sink, table.schema) as file:
+        file.write_table(table)
+    system.move(staged, f"{root}/{name}{_SUFFIX}")
+
+
+def read(place: str, name: str) -> pa.Table | None:
+    """A table that was written; None where there is none of this name."""
+    system, root = file_system(place)
+    try:
+        with system.open_input_file(f"{root}/{name}{_SUFFIX}") as source:
+            return pa.ipc.open_file(source).read_all()
+    except FileNotFoundError:
+        return None
+
+
+def remove(place: str) -> None:
+    """Forget all statistics of a folder."""
+    system, root = file_system(place)
+    if system.get_file_info(root).type != fs.FileType.NotFound:
+        system.delete_dir(root)
+
+
+def metadata(table: pa.Table) -> dict[str, Any]:
+    """What was noted with a table."""
+    found: dict[str, Any] = json.loads(table.schema.metadata[b"about"])
+    return found
+
+
+def lists(table: pa.Table) -> list[Any]:
+    """The lists of numbers in a table's only column, as arrays."""
+    return [each.values.to_numpy() for each in table.column(0)]

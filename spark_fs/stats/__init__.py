@@ -1,0 +1,1 @@
+"""What is known of columns, in parts that merge: profiles, sketches, associations, drift, scores. Never imports Spark."""

@@ -1,0 +1,101 @@
+"""How far the values of a column have moved from those of a reference, from the states of both."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import chdtrc, rel_entr
+
+from spark_fs.stats.column import Column, kind
+from spark_fs.stats.describe import quantiles
+from spark_fs.stats.exact import Numbers
+from spark_fs.stats.quantiles import Doubles
+
+BINS = 10  # of the reference, each with as many of its rows
+CATEGORIES = 50  # of both sides, the most frequent; the others are one
+LEAST = 1e-4  # the least share that a bin counts for in PSI, since a share of 0 would make it infinite
+
+Measures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Sorted values and for how many rows each stands."""
+
+    values: Doubles
+    rows: Numbers
+
+    @property
+    def total(self) -> int:
+        return int(self.rows.sum())
+
+    def below(self, at: Doubles, side: str = "right") -> Doubles:
+        """The share of rows at or below some values, or below them with side "left"."""
+        ends = np.concatenate([[0], np.cumsum(self.rows)])
+        return ends[np.searchsorted(self.values, at, side=side)] / self.total  # type: ignore[call-overload] # "left" or "right"
+
+
+def measured(reference: Column, current: Column) -> Measures:
+    """What can be measured between two states of one column.
+
+    null_share: how much greater the share of nulls is. psi: the population stability index, natural logarithm, over the deciles of the
+    reference, or over categories; shares below 1e-4 count as that. jensen_shannon: the distance (the root of the divergence, to base 2)
+    over the same bins. kolmogorov_smirnov: the greatest difference of the distribution functions. wasserstein: the first Wasserstein
+    distance, in the feature's own unit (of times: seconds). mean_shift: the difference of the means in standard deviations of the
+    reference. chi_squared, chi_squared_p_value: of the table of both sides' categories. Numbers are the finite ones. Where a side has no
+    value only the nulls are compared, if it has rows.
+    """
+    found = {"null_share": _share(current) - _share(reference)} if reference.rows and current.rows else {}
+    if reference.count and current.count:
+        found |= _categories(reference, current) if kind(reference.type) == "category" else {}
+        found |= _numbers(reference, current) if kind(reference.type) in ("number", "time") else {}
+    return found
+
+
+def _share(column: Column) -> float:
+    return column.nulls / column.rows
+
+
+def _numbers(reference: Column, current: Column) -> Measures:
+    before, now = (_Side(*column.points()) for column in (reference, current))
+    edges = np.unique(quantiles(before.values, before.rows, [cut / BINS for cut in range(1, BINS)]))
+    shares = [np.diff(np.concatenate([[0.0], side.below(edges), [1.0]])) for side in (before, now)]
+    every = np.union1d(before.values, now.values)
+    apart = np.abs(before.below(every) - now.below(every))
+    unit = 1e-6 if kind(reference.type) == "time" else 1.0
+    found = {
+        **_binned(*shares), "kolmogorov_smirnov": float(apart.max()), "wasserstein": float((apart[:-1] * np.diff(every)).sum()) * unit,
+    }
+    if kind(reference.type) == "number":
+        moved = current.mean - reference.mean
+        found["mean_shift"] = moved / reference.stddev if reference.stddev else 0.0 if moved == 0 else math.copysign(math.inf, moved)
+    return found
+
+
+def _categories(reference: Column, current: Column) -> Measures:
+    sides = _counted(reference), _counted(current)
+    together = {value: sum(side.get(value, 0) for side in sides) for value in (*sides[0], *sides[1])}
+    most = sorted(together, key=lambda value: (-together[value], str(value)))[:CATEGORIES]
+    table = np.array([[side.get(value, 0) for value in most] for side in sides], dtype=float)
+    others = np.array([[max(0, column.values - side)] for column, side in zip((reference, current), table.sum(axis=1), strict=True)])
+    table = np.hstack([table, others]) if others.any() else table
+    shares = table / table.sum(axis=1, keepdims=True)
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+    statistic = float(((table - expected) ** 2 / expected).sum())
+    freedom = table.shape[1] - 1
+    return {**_binned(*shares), "chi_squared": statistic, "chi_squared_p_value": float(chdtrc(freedom, statistic)) if freedom else 1.0}
+
+
+def _counted(column: Column) -> Mapping[Any, int]:
+    if column.distinct.exact:
+        return dict(zip(column.distinct.values.tolist(), column.distinct.counts.tolist(), strict=True))
+    return column.frequent.rows
+
+
+def _binned(reference: Doubles, current: Doubles) -> Measures:
+    before, now = (np.maximum(side, LEAST) for side in (reference, current))
+    middle = (reference + current) / 2
+    divergence = max(0.0, float(rel_entr(reference, middle).sum() + rel_entr(current, middle).sum()) / 2 / math.log(2))
+    return {"psi": float(((now - before) * np.log(now / before)).sum()), "jensen_shannon": math.sqrt(divergence)}

@@ -1,0 +1,86 @@
+"""A sketch of how numbers are spread: a few of them, each standing for a power of two of its neighbours.
+
+The levels of KLL (Karnin, Lang, Liberty: Optimal Quantile Approximation in Streams, 2016), with two differences. A part is sketched from
+its sorted values, which are already there: every 2**l-th of them, so a first sketch errs by half a step and not at random. And which half
+of a level survives follows from its values and not from a coin, so the same parts give the same sketch.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+Doubles = npt.NDArray[np.float64]
+SIZE = 1024  # values of the highest level; up to so many the sketch is exact
+_LEAST = 8
+_EMPTY = np.empty(0)
+_MIX = 0x9E3779B97F4A7C15
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """levels: sorted values; each of level l stands for 2**l.
+
+    The rank of a value is known to within 0.5% of the number of values, mostly to within 0.1% (measured in ``benchmarks/statistics.py``),
+    and exactly while there are at most ``SIZE``.
+    """
+
+    levels: tuple[Doubles, ...] = ()
+
+    @classmethod
+    def of(cls, ordered: Doubles) -> Self:
+        """Of sorted finite values."""
+        levels: dict[int, Doubles] = {}
+        while len(ordered):
+            level = max(0, (len(ordered) - 1) // SIZE).bit_length()
+            step = 1 << level
+            groups = len(ordered) >> level
+            levels[level] = ordered[step // 2 : groups * step : step].copy()
+            ordered = ordered[groups * step :]
+        return cls(tuple(levels.get(level, _EMPTY) for level in range(max(levels, default=-1) + 1)))
+
+    @property
+    def count(self) -> int:
+        """How many values it stands for."""
+        return sum(len(values) << level for level, values in enumerate(self.levels))
+
+    @property
+    def exact(self) -> bool:
+        """Whether it holds every value."""
+        return len(self.levels) <= 1
+
+    def merge(self, other: "Quantiles") -> "Quantiles":
+        """The two parts together."""
+        top = max(len(self.levels), len(other.levels))
+        levels = [np.sort(np.concatenate([_level(self, level), _level(other, level)])) for level in range(top)]
+        while sum(map(len, levels)) > sum(map(_room, range(len(levels)))):
+            level = next(at for at, values in enumerate(levels) if len(values) > _room(len(levels) - 1 - at))
+            if level + 1 == len(levels):
+                levels.append(_EMPTY)
+            levels[level], goes = _halved(levels[level])
+            levels[level + 1] = np.sort(np.concatenate([levels[level + 1], goes]))
+        return Quantiles(tuple(levels))
+
+    def points(self) -> tuple[Doubles, npt.NDArray[np.int64]]:
+        """The values it holds, sorted, and for how many each stands."""
+        values = np.concatenate([_EMPTY, *self.levels])
+        weights = np.concatenate([np.empty(0, np.int64), *(np.full(len(v), 1 << level) for level, v in enumerate(self.levels))])
+        order = np.argsort(values, kind="stable")
+        return values[order], weights[order]
+
+
+def _level(sketch: Quantiles, level: int) -> Doubles:
+    return sketch.levels[level] if level < len(sketch.levels) else _EMPTY
+
+
+def _room(below: int) -> int:
+    """How many values a level holds that is so far below the highest."""
+    return max(_LEAST, int(SIZE * (2 / 3) ** below))
+
+
+def _halved(values: Doubles) -> tuple[Doubles, Doubles]:
+    """What stays of a level, at most one value, and every other of the rest, each of which stands for two then."""
+    even = len(values) & ~1
+    bits = int(values.view(np.uint64)[len(values) // 2])
+    return values[even:], values[(bits * _MIX >> 63) & 1 : even : 2]
