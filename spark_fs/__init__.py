@@ -10,7 +10,8 @@ Log in, then work with feature groups and feature views::
 from spark_fs import errors
 from spark_fs.api.project import login
 from spark_fs.api.query import Feature
+from spark_fs.api.selection import select_features
 from spark_fs.api.transformations import udf
 from spark_fs.spec.models import ModelSchema, Schema
 
-__all__ = ["Feature", "ModelSchema", "Schema", "errors", "login", "udf"]
+__all__ = ["Feature", "ModelSchema", "Schema", "errors", "login", "select_features", "udf"]

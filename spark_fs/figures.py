@@ -24,10 +24,12 @@ def bars(values: Mapping[str, float], title: str, limit: float | None = None, no
     return found.update_layout(title=title, height=140 + 22 * len(names), template="plotly_white", showlegend=False)
 
 
-def steps(values: Sequence[float], names: Sequence[str], title: str, measure: str) -> "Figure":
-    """A measure after each step."""
+def steps(values: Mapping[int, float], title: str, measure: str, baseline: float | None) -> "Figure":
+    """A measure for each number of features, beside that of a baseline."""
     from plotly import graph_objects as go
 
-    found = go.Figure(go.Scatter(x=list(range(1, len(values) + 1)), y=list(values), mode="lines+markers", text=list(names),
-                                 hovertemplate="%{text}<br>%{y:.4f}<extra></extra>", line_color=_LOW))
+    drawn = go.Scatter(x=list(values), y=list(values.values()), mode="lines+markers", line_color=_LOW)
+    found = go.Figure(drawn).update_traces(hovertemplate="%{x} features: %{y:.4f}<extra></extra>")
+    if baseline is not None:
+        found.add_hline(y=baseline, line_dash="dash", line_color=_HIGH, annotation_text=f"baseline {baseline:.4f}")
     return found.update_layout(title=title, xaxis_title="features", yaxis_title=measure, template="plotly_white")

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from typing import TypeVar
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -29,6 +30,7 @@ _ROWS = 1 << 18  # that are folded together
 _STATES = pa.schema([("place", pa.int32()), ("states", pa.binary()), ("facts", pa.binary())])
 _STATES_SPARK = "place int, states binary, facts binary"
 States = dict[str, Column]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,8 @@ def of_stream(stream: Stream, types: Mapping[str, str], config: StatisticsConfig
     return _collected(folded, -(-len(types) // GROUP), True, config, types)
 
 
-def grouped(names: Sequence[str], size: int) -> list[Sequence[str]]:
-    """The names in groups of a size."""
+def grouped(names: Sequence[T], size: int) -> list[Sequence[T]]:
+    """The names, or what stands for columns, in groups of a size."""
     return [names[at : at + size] for at in range(0, len(names), size)]
 
 

@@ -247,6 +247,12 @@ def _stored(
     return found
 
 
+def size_of(path: str) -> int:
+    """The bytes of a file."""
+    system, name = opened(path)
+    return int(system.get_file_info(name).size)
+
+
 def opened(path: str) -> tuple[fs.FileSystem, str]:
     """The file system of a path or URI, and its name there."""
     found: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(path) if urlsplit(path).scheme else (fs.LocalFileSystem(), path)

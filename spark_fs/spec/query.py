@@ -1,6 +1,6 @@
 """Queries and conditions, as small immutable trees."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Self, get_args
 
@@ -156,6 +156,20 @@ class QuerySpec:
         return replace(
             self, group=group, columns=columns, explicit=True, as_of=None, where=there(self.where), having=there(self.having)
         )
+
+    def narrowed(self, wanted: Sequence[set[str]]) -> Self:
+        """A copy with these columns alone of each query of ``walk``; what is joined from the left and gives none is left out."""
+        return self._narrowed(iter(wanted))
+
+    def _narrowed(self, wanted: Iterator[set[str]]) -> Self:
+        columns = next(wanted)
+        joins = [replace(join, query=join.query._narrowed(wanted)) for join in self.joins]
+        asked = {c.group for c in comparisons(self.having)} if self.having else set()
+        kept = (
+            join for join in joins
+            if join.join_type == "inner" or any(query.columns or query.group in asked for query in join.query.walk())
+        )
+        return replace(self, columns=tuple(c for c in self.columns if c in columns), explicit=True, joins=tuple(kept))
 
     def groups(self) -> Iterator[GroupRef]:
         """Every group read, the leftmost first; one joined twice comes twice."""

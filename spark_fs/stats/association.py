@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 
 from spark_fs.stats.column import Column, kind
 from spark_fs.stats.quantiles import Doubles
-from spark_fs.types import base
 
 CATEGORIES = 50  # a feature with more has no place in the matrix
 Sums = list[Doubles]
@@ -35,10 +34,10 @@ class Number:
 
 @dataclass(frozen=True)
 class Category:
-    """A column of categories and its values."""
+    """A column of categories and its values, as Arrow writes them."""
 
     name: str
-    values: tuple[Any, ...]
+    values: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -50,16 +49,17 @@ class Matrix:
     gaps: bool
 
     @classmethod
-    def of(cls, columns: Mapping[str, Column]) -> Self:
-        """The features whose states say that they vary and have few enough categories."""
+    def of(cls, columns: Mapping[str, Column], classes: Sequence[str] = ()) -> Self:
+        """The features whose states say that they vary and have few enough categories; classes: those whose numbers are categories."""
         numbers = tuple(
             Number(name, column.mean, column.stddev) for name, column in columns.items()
-            if kind(column.type) == "number" and column.count and 0 < column.stddev < np.inf and np.isfinite(column.mean)
+            if name not in classes and kind(column.type) == "number" and column.count
+            and 0 < column.stddev < np.inf and np.isfinite(column.mean)
         )
         categories = tuple(
-            Category(name, tuple(_plain(column, value) for value in column.distinct.ordered()[0].tolist()))
-            for name, column in columns.items()
-            if kind(column.type) == "category" and column.distinct.exact and 2 <= len(column.distinct.values) <= CATEGORIES
+            Category(name, column.texts()) for name, column in columns.items()
+            if (kind(column.type) == "category" or name in classes)
+            and column.distinct.exact and 2 <= len(column.distinct.values) <= CATEGORIES
         )
         asked = [each.name for each in numbers] + [each.name for each in categories]
         return cls(numbers, categories, any(columns[name].count < columns[name].rows for name in asked))
@@ -107,7 +107,7 @@ class Matrix:
         place = len(self.numbers)
         for feature, category in enumerate(self.categories, len(self.numbers)):
             column = table.column(category.name)
-            codes = pc.index_in(column.cast(_type(category)), pa.array(category.values))
+            codes = pc.index_in(column.cast(pa.string()), pa.array(category.values))
             codes = pc.fill_null(codes, -1).to_numpy()
             held = np.flatnonzero(codes >= 0)
             found[held, place + codes[held]] = 1
@@ -177,11 +177,3 @@ def added(parts: Sequence[Sums]) -> Sums:
 def _doubles(column: pa.ChunkedArray) -> Doubles:
     found: Doubles = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy()
     return found
-
-
-def _type(category: Category) -> pa.DataType:
-    return pa.bool_() if isinstance(category.values[0], bool) else pa.string()
-
-
-def _plain(column: Column, value: Any) -> Any:
-    return bool(value) if base(column.type) == "boolean" else value

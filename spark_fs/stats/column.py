@@ -114,6 +114,12 @@ class Column:
             return values[finite].astype(np.float64), rows[finite]
         return self.quantiles.points()
 
+    def texts(self) -> tuple[str, ...]:
+        """The distinct values, as Arrow writes them, in their order; of a column of few."""
+        values = self.distinct.ordered()[0]
+        held = pa.array(values.astype(bool) if self.type == "boolean" else values)
+        return tuple(held.cast(pa.string()).to_pylist())
+
     @property
     def exact(self) -> bool:
         """Whether percentiles, histogram and drift follow from every value, and not from a sketch."""

@@ -1,0 +1,83 @@
+"""Tables of features by a label, and a sample, from rows that lie in files: one look, by columns or by rows, on the executors."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from spark_fs.engine import scan
+from spark_fs.engine.profile import GROUP, grouped, narrowed
+from spark_fs.engine.scan import Scan
+from spark_fs.stats.packed import from_bytes, to_bytes
+from spark_fs.stats.scores import Counts, Tables
+
+_COUNTED = pa.schema([("place", pa.int32()), ("rows", pa.binary())])
+_COUNTED_SPARK = "place int, rows binary"
+
+
+def counted(spark: SparkSession, each: Scan, tables: Tables) -> dict[str, Counts]:
+    """The table of each feature by the label, eagerly. A task has some columns of all rows, as in ``profile``."""
+    groups = grouped(tables.features, max(GROUP, -(-len(tables.features) // (4 * spark.sparkContext.defaultParallelism))))
+    parts = tuple(replace(tables, features=tuple(group)) for group in groups)
+    shares = each.shares(max(1, len(groups)))
+    cuts = min(len(shares), max(1, -(-2 * spark.sparkContext.defaultParallelism // max(1, len(groups)))))
+    units = tuple((part, tuple(shares[cut::cuts])) for part in range(len(parts)) for cut in range(cuts))
+    if not units:
+        return {}
+    rows = spark.range(0, len(units), 1, len(units)).mapInArrow(_Counted(each, parts, units), _COUNTED_SPARK).toArrow()
+    found: dict[str, Counts] = {}
+    for place, packed in zip(rows.column(0).to_pylist(), rows.column(1), strict=True):
+        more = parts[place].split(np.frombuffer(packed.as_buffer(), np.int64))
+        found |= {name: found[name] + table if name in found else table for name, table in more.items()}
+    return found
+
+
+def sampled(spark: SparkSession, each: Scan, columns: list[str], rows: int, seed: int) -> pa.Table:
+    """About so many rows, drawn without regard to their values, eagerly; the same for the same files and seed."""
+    narrow = narrowed(each, columns)
+    shares = tuple(narrow.shares())
+    share = min(1.0, rows / max(1, narrow.rows))
+    drawn = spark.range(0, len(shares), 1, len(shares)).mapInArrow(_Drawn(narrow, shares, share, seed), _COUNTED_SPARK).toArrow()
+    tables = [from_bytes(packed.as_buffer()) for packed in drawn.sort_by("place").column(1)]
+    return pa.concat_tables(tables).select(columns) if tables else narrow.schema.empty_table().select(columns)
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """Numbers of units in, their tables out."""
+
+    scan: Scan
+    parts: tuple[Tables, ...]
+    units: tuple[tuple[int, tuple[tuple[int, int, int], ...]], ...]
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for number in batch.column(0).to_pylist():
+                place, shares = self.units[number]
+                part = self.parts[place]
+                narrow = narrowed(self.scan, [part.label.name, *(cuts.name for cuts in part.features)])
+                summed = sum((part.counts(scan.read(narrow, *share)) for share in shares[1:]), part.counts(scan.read(narrow, *shares[0])))
+                yield _row(place, np.asarray(summed, np.int64).tobytes())
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Numbers of shares in, some of their rows out."""
+
+    scan: Scan
+    shares: tuple[tuple[int, int, int], ...]
+    share: float
+    seed: int
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for number in batch.column(0).to_pylist():
+                table = scan.read(self.scan, *self.shares[number])
+                chance = np.random.default_rng([self.seed, number]).random(table.num_rows)
+                yield _row(number, to_bytes(table.take(pa.array(np.flatnonzero(chance < self.share)))))
+
+
+def _row(place: int, data: bytes) -> pa.RecordBatch:
+    return pa.record_batch([pa.array([place], pa.int32()), pa.array([data], pa.binary())], schema=_COUNTED)
