@@ -178,6 +178,45 @@ def serve(
     run(_store(config), host, port, view or [], max_bytes, max_entries)
 
 
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(help="A feature group or a feature view.")],
+    version: Version = None,
+    training_dataset: Annotated[int | None, typer.Option("--training-dataset", help="Of a view: which; without it, the newest.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The file to write; without it, <name>_<version>.html.")] = None,
+    config: Config = None,
+) -> None:
+    """Write a page about a group or a view.
+
+    One HTML file that needs nothing else: schema, statistics, histograms, correlations, commits, validation, drift, lineage.
+    """
+    fs = _store(config)
+    names = {kind: sorted({each.name for each in found}) for kind, found in _all(fs).items()}
+    if name in names["group"]:
+        written = fs.get_feature_group(name, version).report(out)
+    elif name in names["view"]:
+        written = fs.get_feature_view(name, version).report(training_dataset, out)
+    else:
+        known = names["group"] + names["view"]
+        raise NotFoundError.named("Feature group or view", name, known, "List them with: spark-fs groups; spark-fs views")
+    console.print(f"{written} ({written.stat().st_size / 1e6:.1f} MB)", soft_wrap=True)
+
+
+@app.command()
+def ui(
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.")] = 8_090,
+    config: Config = None,
+) -> None:
+    """Explore the store in a browser, read-only, without Spark.
+
+    It needs the extra: pip install 'spark_fs[serve]'.
+    """
+    from spark_fs.ui import run
+
+    run(_store(config), host, port)
+
+
 def _online(fs: FeatureStore, name: str | None, version: int | None) -> list[FeatureGroup]:
     found = [fs.get_feature_group(name, version)] if name else fs.get_feature_groups()
     due = [group for group in found if name or (group.online_enabled and group.commit_details(1))]

@@ -167,6 +167,13 @@ class Dataset:
     def _statistics(self) -> str:
         return f"{statistics_folder(self.stores, self.view)}/{self.spec.version}"
 
+    @property
+    def is_profiled(self) -> bool:
+        """Whether its statistics are kept."""
+        from spark_fs.flows import statistics
+
+        return statistics.are_kept(self._statistics, self.spec.parts)
+
     def statistics(self, feature_names: Sequence[str] | None = None) -> Statistics:
         """Those of its train split, with those of every split beside them; made, eagerly, when they are not there."""
         from spark_fs.flows import statistics
@@ -185,7 +192,7 @@ class Dataset:
         from spark_fs.flows import statistics, training
         from spark_fs.spec.statistics import StatisticsConfig
 
-        if statistics.are_kept(self._statistics, self.spec.parts):
+        if self.is_profiled:
             return
         schema = {name: type_ for name, type_ in self.recipe.schema.items() if name in self.recipe.columns.columns}
         if self.spec.files:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.datasets import Dataset
@@ -67,8 +68,29 @@ class MonitoredView(TrainingData, Scoring):
         """
         return self._profiled(training_dataset_version).statistics(feature_names)
 
+    def kept_statistics(self) -> Sequence[Statistics]:
+        """The statistics of each split of the newest training dataset that has some, as they are kept; none are made. Starts no JVM."""
+        made = (Dataset(self._stores, self._spec, spec) for spec in reversed(self.get_training_datasets()))
+        return next((each.statistics().split_statistics for each in made if each.is_profiled), ())
+
     def _profiled(self, version: int) -> Dataset:
         return Dataset.kept(self._stores, self._spec, self._dataset(version))
+
+    def report(self, version: int | None = None, path: str | Path | None = None) -> Path:
+        """Write a page about the view, eagerly: one HTML file that needs nothing else; returns where.
+
+        Its features and labels, training datasets, models, comparisons for drift and lineage, with the statistics of each split of a
+        training dataset. version: which training dataset; None: the newest, where there is one. path: None:
+        ``<name>_<version>.html`` in the working folder. Starts no JVM unless these statistics are made now.
+        """
+        from spark_fs.api.pages import view_page
+
+        place = Path(path or f"{self._spec.name}_{self._spec.version}.html")
+        made = self.get_training_datasets()
+        number = version if version is not None else made[-1].version if made else None
+        splits = () if number is None else self.get_training_dataset_statistics(number).split_statistics
+        place.write_text(view_page(self._stores, self._stores.catalog.view(self._spec.name, self._spec.version), splits), encoding="utf-8")
+        return place
 
     # -- drift
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from spark_fs.api.online import ServedGroup
@@ -65,6 +66,24 @@ class ProfiledGroup(ServedGroup):
 
         version = None if as_of is None else history.version_of(self.location, as_of)
         return of_commit(statistics.folder(self.location), version, feature_names)
+
+    def head(self, n: int = 20) -> Any:
+        """Some rows of the newest commit, as pandas, in no order; without Spark where their files can be read as they are."""
+        from spark_fs.flows import head
+
+        return head.rows(lambda: self._stores.spark, self._now(), self.location, n)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write a page about the group, eagerly: one HTML file that needs nothing else; returns where. Starts no JVM.
+
+        Its schema, statistics with histograms and correlations, some rows, commits, validation reports, comparisons for drift, lineage. path:
+        None: ``<name>_<version>.html`` in the working folder.
+        """
+        from spark_fs.api.pages import group_page
+
+        place = Path(path or f"{self.name}_{self.version}.html")
+        place.write_text(group_page(self._stores, self._now()), encoding="utf-8")
+        return place
 
     def _follow(self) -> None:
         """Bring the statistics up to what was just inserted; the rows are in whatever becomes of it."""

@@ -216,10 +216,12 @@ def _state(place: str) -> tuple[int | None, dict[str, Column]]:
     return (None, {}) if table is None else (kept.metadata(table)["commit"], unpacked(table))
 
 
-def of_commit(place: str, version: int | None, features: Sequence[str] | None = None) -> Statistics | None:
+def of_commit(
+    place: str, version: int | None, features: Sequence[str] | None = None, correlations: bool = True
+) -> Statistics | None:
     """The newest statistics of a folder that are of a commit up to a version (None: of any); None where there are none."""
     found = [commit for commit in kept.commits(place) if version is None or commit <= version]
-    return kept.load(place, kept.name_of(found[-1]), features) if found else None
+    return kept.load(place, kept.name_of(found[-1]), features, correlations) if found else None
 
 
 # -- training datasets

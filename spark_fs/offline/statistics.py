@@ -58,17 +58,31 @@ def save(place: str, name: str, statistics: Statistics) -> None:
     write(place, name, table, about)
 
 
-def load(place: str, name: str, features: Sequence[str] | None = None) -> Statistics | None:
-    """Statistics that were kept, of these features, in the order they were kept in; None where there are none of this name."""
+def related(place: str, name: str) -> tuple[list[str], list[str], Any]:
+    """The features of kept statistics, those that they are related to, and by how much (features x others); NaN where that is not known."""
+    table = read(place, name)
+    if table is None:
+        return [], [], np.empty((0, 0))
+    others, features = metadata(table)["others"], table.column("feature").to_pylist()
+    none = np.full(len(others), np.nan)
+    rows = [each.values.to_numpy() if each.is_valid and len(each.values) else none for each in table.column("correlations")]
+    return features, others, np.array(rows).reshape(len(features), len(others))
+
+
+def load(place: str, name: str, features: Sequence[str] | None = None, correlations: bool = True) -> Statistics | None:
+    """Statistics that were kept, of these features, in the order they were kept in; None where there are none of this name.
+
+    correlations: whether those are wanted, which of thousands of features are millions.
+    """
     table = read(place, name)
     if table is None:
         return None
     about, found = metadata(table), []
-    for feature, facts, correlations in zip(*(table.column(i) for i in range(3)), strict=True):
+    for feature, facts, each in zip(*(table.column(i) for i in range(3)), strict=True):
         if features is None or feature.as_py() in features:
             data: dict[str, Any] = json.loads(facts.as_py())
-            if correlations.is_valid:
-                values = correlations.values.to_numpy()
+            if correlations and each.is_valid:
+                values = each.values.to_numpy()
                 related = zip(about["others"], values.tolist(), strict=True)
                 data["correlations"] = {other: v for other, v in related if v == v and other != feature.as_py()}
             found.append(FeatureStatistics.from_json(data))

@@ -1,0 +1,34 @@
+"""A few rows of a group, for a look at them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from spark_fs import arrow
+from spark_fs.engine import scan
+from spark_fs.engine.scan import Scan
+from spark_fs.flows import queries
+from spark_fs.flows.rows import opened
+from spark_fs.offline import history
+from spark_fs.offline.history import NO_TABLE
+from spark_fs.spec.definitions import GroupSpec
+
+
+def rows(spark: Callable[[], SparkSession], group: GroupSpec, path: str, count: int) -> Any:
+    """Some rows of the newest version, eagerly, as pandas; without Spark where files can be read as they are."""
+    types, version = group.types, history.current_version(path)
+    if version == NO_TABLE:
+        return queries.to_pandas(arrow.schema_of(types).empty_table())
+    files = [file for file in history.data_files(path, version) if file.rows]
+    if group.vouched or not scan.scannable(files, types, group.partition_key, None):
+        return queries.collect(opened(spark(), group, path, version).select(*types).limit(count), "pandas")
+    read = Scan(scan.listed(files), tuple((c, c) for c in types), arrow.schema_of(types), tuple(types.items()))
+    found, left = [read.schema.empty_table()], count
+    for number in range(len(files)):
+        if left <= 0:
+            break
+        found.append(scan.read(read, number, first=left))
+        left -= found[-1].num_rows
+    return queries.to_pandas(pa.concat_tables(found))

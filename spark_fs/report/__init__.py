@@ -1,0 +1,1 @@
+"""Web pages of plain facts: each one HTML file that needs nothing else."""

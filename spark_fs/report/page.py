@@ -1,0 +1,68 @@
+"""One HTML file of plain facts: its style, script and data are within it, and whatever a user wrote is escaped."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from spark_fs.report.graph import Graph, laid_out
+from spark_fs.types import to_json
+
+Section = Mapping[str, Any]
+
+
+def rendered(
+    title: str, sections: Sequence[Section], data: Mapping[str, Any], lead: str = "", facts: Sequence[tuple[str, Any]] = (),
+    footer: str = "", home: str = "",
+) -> str:
+    """The page.
+
+    sections: what each shows, and which part of the data. home: where the explorer's first page is, of a page that is served.
+    """
+    shown = [{"lead": "", "none": "", "search": "", **section} for section in sections]
+    for section in shown:
+        if section["kind"] == "graph":
+            section["graph"] = drawn(section["graph"])
+    parts = {"data": embedded(data), "style": Markup(_text("style.css")), "script": Markup(script())}
+    page = _environment().get_template("page.html")
+    return page.render(title=title, sections=shown, lead=lead, facts=facts, footer=footer, home=home, **parts)
+
+
+def drawn(graph: Graph) -> Markup:
+    """A graph as SVG."""
+    return Markup(_environment().get_template("graph.svg").render(**laid_out(graph)))
+
+
+def embedded(data: Mapping[str, Any]) -> Markup:
+    """Data as JSON that cannot end the element it stands in; NaN and infinities as texts."""
+    text = json.dumps(to_json(dict(data)), allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def script() -> str:
+    """The script of every page."""
+    return _text("explorer.js")
+
+
+@cache
+def policy() -> str:
+    """The content security policy of a page that is served: nothing from elsewhere, and no script but the page's own."""
+    digest = base64.b64encode(hashlib.sha256(script().encode()).digest()).decode()
+    nothing = "; ".join(f"{what} 'none'" for what in ("default-src", "base-uri", "form-action", "frame-ancestors"))
+    return f"{nothing}; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+
+
+@cache
+def _text(name: str) -> str:
+    return (files("spark_fs.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(loader=PackageLoader("spark_fs.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
