@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from spark_fs.stats.distinct import FREQUENT, Distinct, Frequent, Values
 from spark_fs.stats.exact import Numbers, exact_squares, exact_sum
 from spark_fs.stats.quantiles import Doubles, Quantiles
-from spark_fs.types import base
+from spark_fs.types import aware, base
 
 Kind = Literal["number", "time", "category", "nested"]
 _KINDS: Mapping[str, Kind] = {
@@ -172,11 +172,12 @@ def _numbers(held: pa.ChunkedArray, type_: str) -> dict[str, Any]:
 
 def _times(held: pa.ChunkedArray, type_: str) -> dict[str, Any]:
     bounds = pc.min_max(held)
+    low, high = (bounds[side].as_py() if type_ == "date" else aware(bounds[side].as_py()) for side in ("min", "max"))
     whole = held.cast(pa.int32()).cast(pa.int64()) if type_ == "date" else held.cast(pa.int64())
     micros = np.sort(whole.to_numpy()) * (DAY if type_ == "date" else 1)
     days, rows = np.unique(micros // DAY, return_counts=True)
     return {
-        "low": bounds["min"].as_py(), "high": bounds["max"].as_py(), "quantiles": Quantiles.of(micros.astype(np.float64)),
+        "low": low, "high": high, "quantiles": Quantiles.of(micros.astype(np.float64)),
         "distinct": Distinct.of_sorted(micros), "days": dict(zip(days.tolist(), rows.tolist(), strict=True)),
     }
 

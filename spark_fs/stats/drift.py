@@ -15,6 +15,7 @@ from spark_fs.stats.quantiles import Doubles
 
 BINS = 10  # of the reference, each with as many of its rows
 CATEGORIES = 50  # of both sides, the most frequent; the others are one
+RARE = 0.005  # of the rows of both sides: what comes less often is one category, so that texts that never repeat do not drift
 LEAST = 1e-4  # the least share that a bin counts for in PSI, since a share of 0 would make it infinite
 
 Measures = dict[str, float]
@@ -41,7 +42,7 @@ def measured(reference: Column, current: Column) -> Measures:
     """What can be measured between two states of one column.
 
     null_share: how much greater the share of nulls is. psi: the population stability index, natural logarithm, over the deciles of the
-    reference, or over categories; shares below 1e-4 count as that. jensen_shannon: the distance (the root of the divergence, to base 2)
+    reference, or over categories, of which the rare ones are one; shares below 1e-4 count as that. jensen_shannon: the distance (the root of the divergence, to base 2)
     over the same bins. kolmogorov_smirnov: the greatest difference of the distribution functions. wasserstein: the first Wasserstein
     distance, in the feature's own unit (of times: seconds). mean_shift: the difference of the means in standard deviations of the
     reference. chi_squared, chi_squared_p_value: of the table of both sides' categories. Numbers are the finite ones. Where a side has no
@@ -77,8 +78,9 @@ def _numbers(reference: Column, current: Column) -> Measures:
 def _categories(reference: Column, current: Column) -> Measures:
     sides = _counted(reference), _counted(current)
     together = {value: sum(side.get(value, 0) for side in sides) for value in (*sides[0], *sides[1])}
-    most = sorted(together, key=lambda value: (-together[value], str(value)))[:CATEGORIES]
-    table = np.array([[side.get(value, 0) for value in most] for side in sides], dtype=float)
+    rare = RARE * (reference.values + current.values)
+    most = [value for value in sorted(together, key=lambda value: (-together[value], str(value)))[:CATEGORIES] if together[value] >= rare]
+    table = np.array([[side.get(value, 0) for value in most] for side in sides], dtype=float).reshape(2, len(most))
     others = np.array([[max(0, column.values - side)] for column, side in zip((reference, current), table.sum(axis=1), strict=True)])
     table = np.hstack([table, others]) if others.any() else table
     shares = table / table.sum(axis=1, keepdims=True)
