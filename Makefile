@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup java demo fraud test slow faults bench-ingest bench-join bench-training bench-online check mysql-up mysql-down lock clean
+.PHONY: help setup java demo fraud test slow faults bench-ingest bench-join bench-training bench-online bench-statistics bench-selection notebooks check mysql-up mysql-down lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -42,6 +42,9 @@ slow: setup ## run what the quick suite leaves out: each strategy of the join, a
 faults: setup ## kill backfills, let writers meet, compare any sequence of writes with a dictionary (slow)
 	@$(BIN)/pytest tests/faults
 
+notebooks: setup ## run the notebooks from backfill to online inference, in a store of their own
+	@$(BIN)/pytest tests/notebooks
+
 bench-ingest: setup ## measure inserts beside raw Delta
 	@$(BIN)/python benchmarks/ingest.py
 
@@ -58,6 +61,12 @@ bench-training: setup ## measure training data beside the join that it needs
 
 bench-online: setup mysql-up ## measure the sync and feature vectors beside the database itself
 	@$(BIN)/python benchmarks/online.py
+
+bench-statistics: setup ## measure statistics beside DuckDB, Spark and NumPy
+	@$(BIN)/python benchmarks/statistics.py
+
+bench-selection: setup ## measure feature selection beside scikit-learn and NumPy on the collected frame
+	@$(BIN)/python benchmarks/selection.py
 
 check: setup ## ruff, mypy and the import rules
 	@$(BIN)/ruff check --quiet
@@ -76,4 +85,4 @@ lock: setup ## resolve requirements.lock anew from pyproject.toml
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
 
 clean: ## remove what setup and demo made
-	@rm -rf .venv .bench .demo .fraud .spark_fs
+	@rm -rf .venv .bench .demo .fraud .notebooks .spark_fs

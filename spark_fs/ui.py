@@ -78,6 +78,7 @@ def run(fs: FeatureStore, host: str, port: int) -> None:
         socket = config.bind_socket()
     except SystemExit:  # uvicorn's way to say that it cannot
         raise SettingsError(f"Port {port} of {host} cannot be listened on: another program has it. Choose one with --port.") from None
+    socket.listen()  # who reads the line below may come at once
     at = socket.getsockname()
     print(f"The explorer is at http://{f'[{at[0]}]' if ':' in at[0] else at[0]}:{at[1]}/ (end it with Ctrl-C)", flush=True)
     uvicorn.Server(config).run([socket])

@@ -68,7 +68,7 @@ class ProfiledGroup(ServedGroup):
         return of_commit(statistics.folder(self.location), version, feature_names)
 
     def head(self, n: int = 20) -> Any:
-        """Some rows of the newest commit, as pandas, in no order; without Spark where their files can be read as they are."""
+        """Some rows of the newest commit, as pandas, in no order; without Spark where files can be read as they are."""
         from spark_fs.flows import head
 
         return head.rows(lambda: self._stores.spark, self._now(), self.location, n)
@@ -76,8 +76,8 @@ class ProfiledGroup(ServedGroup):
     def report(self, path: str | Path | None = None) -> Path:
         """Write a page about the group, eagerly: one HTML file that needs nothing else; returns where. Starts no JVM.
 
-        Its schema, statistics with histograms and correlations, some rows, commits, validation reports, comparisons for drift, lineage. path:
-        None: ``<name>_<version>.html`` in the working folder.
+        Its schema, statistics with histograms and correlations, some rows, commits, validation reports, comparisons for drift, lineage.
+        path: None: ``<name>_<version>.html`` in the working folder.
         """
         from spark_fs.api.pages import group_page
 

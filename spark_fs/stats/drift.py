@@ -42,11 +42,11 @@ def measured(reference: Column, current: Column) -> Measures:
     """What can be measured between two states of one column.
 
     null_share: how much greater the share of nulls is. psi: the population stability index, natural logarithm, over the deciles of the
-    reference, or over categories, of which the rare ones are one; shares below 1e-4 count as that. jensen_shannon: the distance (the root of the divergence, to base 2)
-    over the same bins. kolmogorov_smirnov: the greatest difference of the distribution functions. wasserstein: the first Wasserstein
-    distance, in the feature's own unit (of times: seconds). mean_shift: the difference of the means in standard deviations of the
-    reference. chi_squared, chi_squared_p_value: of the table of both sides' categories. Numbers are the finite ones. Where a side has no
-    value only the nulls are compared, if it has rows.
+    reference, or over categories, of which the rare ones are one; shares below 1e-4 count as that. jensen_shannon: the distance (the root
+    of the divergence, to base 2) over the same bins. kolmogorov_smirnov: the greatest difference of the distribution functions.
+    wasserstein: the first Wasserstein distance, in the feature's own unit (of times: seconds). mean_shift: the difference of the means in
+    standard deviations of the reference. chi_squared, chi_squared_p_value: of the table of both sides' categories. Numbers are the finite
+    ones. Where a side has no value only the nulls are compared, if it has rows.
     """
     found = {"null_share": _share(current) - _share(reference)} if reference.rows and current.rows else {}
     if reference.count and current.count:

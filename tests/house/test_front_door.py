@@ -16,10 +16,13 @@ from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.group import Group
 from spark_fs.api.model import Flavour, Model
 from spark_fs.api.models import ModelRegistry, Run
+from spark_fs.api.monitored import MonitoredGroup, MonitoredView
 from spark_fs.api.online import ServedGroup, ServedStore
+from spark_fs.api.profiled import ProfiledGroup
 from spark_fs.api.project import FeatureStore, Project
 from spark_fs.api.query import Feature, Filter, Query
 from spark_fs.api.scoring import Scoring
+from spark_fs.api.selection import Selection
 from spark_fs.api.spine import Spine
 from spark_fs.api.training_data import TrainingData
 from spark_fs.api.transformations import TransformationFunction, Transformations
@@ -27,11 +30,17 @@ from spark_fs.api.transformations import TransformationFunction, Transformations
 # The parameters of every public method, in their order: callers pass them by place.
 SIGNATURES = {
     spark_fs.login: "config",
+    spark_fs.select_features:
+        "query_or_feature_view label k method score task baseline evaluate sample max_null_share leak seed progress",
+    Selection.plot: "",
+    Selection.to_feature_view: "name version description",
     Project.get_feature_store: "",
     FeatureStore.create_feature_group:
-        "name version description primary_key partition_key event_time online_enabled expectation_suite features ttl parents keep_corrections",
+        "name version description primary_key partition_key event_time online_enabled statistics_config expectation_suite features ttl parents "
+        "keep_corrections",
     FeatureStore.get_or_create_feature_group:
-        "name version description primary_key partition_key event_time online_enabled expectation_suite features ttl parents keep_corrections",
+        "name version description primary_key partition_key event_time online_enabled statistics_config expectation_suite features ttl parents "
+        "keep_corrections",
     FeatureStore.create_external_feature_group:
         "name version description primary_key event_time data_format path query options features ttl parents",
     FeatureStore.get_external_feature_group: "name version",
@@ -79,6 +88,18 @@ SIGNATURES = {
     FeatureGroup.as_of: "when",
     FeatureGroup.read_changes: "start end dataframe_type",
     FeatureGroup.commit_details: "limit",
+    ProfiledGroup.update_statistics_config: "statistics_config",
+    ProfiledGroup.compute_statistics: "",
+    ProfiledGroup.get_statistics: "as_of feature_names",
+    ProfiledGroup.head: "n",
+    ProfiledGroup.report: "path",
+    MonitoredGroup.detect_drift: "current reference features thresholds",
+    MonitoredGroup.get_drift_history: "",
+    MonitoredView.get_training_dataset_statistics: "training_dataset_version feature_names",
+    MonitoredView.kept_statistics: "",
+    MonitoredView.report: "version path",
+    MonitoredView.detect_drift: "current training_dataset_version features thresholds",
+    MonitoredView.get_drift_history: "",
     ServedGroup.sync_online: "now full progress",
     ServedGroup.verify_online: "now limit synced",
     ServedStore.sync_online: "name version now full progress",
@@ -155,7 +176,8 @@ SIGNATURES = {
 }
 PUBLIC = (
     Project, FeatureStore, ServedStore, ServedGroup, Transformations, TransformationFunction, Described, Group, FeatureGroup, ExternalFeatureGroup, FeatureView,
-    TrainingData, Scoring, Query, Spine, Feature, Filter, Flavour, Model, ModelRegistry, Run,
+    TrainingData, Scoring, Query, Spine, Feature, Filter, Flavour, Model, ModelRegistry, Run, ProfiledGroup, MonitoredGroup, MonitoredView,
+    Selection,
 )
 
 
@@ -174,7 +196,7 @@ def test_every_public_method_is_in_the_table() -> None:
     found = {
         value for kind in PUBLIC for name, value in vars(kind).items() if inspect.isfunction(value) and not name.startswith("_")
     }
-    assert found == set(SIGNATURES) - {spark_fs.login, spark_fs.udf}
+    assert found == set(SIGNATURES) - {spark_fs.login, spark_fs.udf, spark_fs.select_features}
 
 
 def in_a_new_process(code: str, *arguments: str) -> str:
