@@ -165,7 +165,7 @@ def errors() -> list[tuple[str, float, float, float, float]]:
         took_theirs = (time.perf_counter() - begun) / len(parts) * 1e6
         at = ordered[np.linspace(0, len(ordered) - 1, 101).astype(int)[1:-1]]
         truth = np.searchsorted(ordered, at, side="right") / len(ordered)
-        values, weights = mine.points()
+        values, weights = mine.points
         ranks = np.concatenate([[0], np.cumsum(weights)])[np.searchsorted(values, at, side="right")] / len(ordered)
         kll = np.array([theirs.get_rank(value, True) for value in at])
         found.append((name, float(np.abs(ranks - truth).max()), float(np.abs(kll - truth).max()), took, took_theirs))

@@ -43,7 +43,7 @@ class ProfiledGroup(ServedGroup):
     def compute_statistics(self) -> Statistics:
         """Make the statistics of the newest commit from all its rows, eagerly, and keep them in the place of those that it has.
 
-        Few rows (files of up to 8 MB) are looked at without Spark. Raises SettingsError before the first insert.
+        Few rows (files of up to 32 MB) are looked at without Spark. Raises SettingsError before the first insert.
         """
         from spark_fs.flows import statistics
 

@@ -13,12 +13,13 @@ from pyspark.sql import SparkSession
 
 from spark_fs.engine import scan
 from spark_fs.engine.columnar import Stream, Tables
-from spark_fs.engine.profile import narrowed
+from spark_fs.engine.profile import large, narrowed
 from spark_fs.engine.scan import Scan
 from spark_fs.stats.association import Matrix, Sums, added
 
 _PIECE = 16 << 20  # bytes of a task's sums that travel as one value
 _CELLS = 1 << 25  # of the matrix, of rows that are looked at together
+_FEW = 1 << 12  # rows below which tables are put together; what is read is let go before more is read, since to hold much costs time
 _SUMS = pa.schema([("place", pa.int32()), ("sums", pa.binary())])
 _SUMS_SPARK = "place int, sums binary"
 
@@ -58,7 +59,7 @@ def _empty(stream: Stream, matrix: Matrix) -> pa.Table:
 def _summed(tables: Iterable[pa.Table], matrix: Matrix) -> Sums:
     found: Sums | None = None
     step = max(1, _CELLS // max(1, matrix.width))
-    for table in tables:
+    for table in large(tables, _FEW):
         for start in range(0, table.num_rows, step):
             more = matrix.sums(table.slice(start, step))
             found = more if found is None else added([found, more])

@@ -19,7 +19,7 @@ _COUNTED_SPARK = "place int, rows binary"
 
 def counted(spark: SparkSession, each: Scan, tables: Tables) -> dict[str, Counts]:
     """The table of each feature by the label, eagerly. A task has some columns of all rows, as in ``profile``."""
-    groups = grouped(tables.features, max(GROUP, -(-len(tables.features) // (4 * spark.sparkContext.defaultParallelism))))
+    groups = grouped(tables.features, max(GROUP, -(-len(tables.features) // (2 * spark.sparkContext.defaultParallelism))))
     parts = tuple(replace(tables, features=tuple(group)) for group in groups)
     shares = each.shares(max(1, len(groups)))
     cuts = min(len(shares), max(1, -(-2 * spark.sparkContext.defaultParallelism // max(1, len(groups)))))

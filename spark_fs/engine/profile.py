@@ -23,7 +23,7 @@ from spark_fs.stats.column import Column
 from spark_fs.stats.describe import described
 from spark_fs.stats.packed import from_bytes, packed, to_bytes, unpacked
 
-SMALL = 8 << 20  # bytes of files that this process looks at itself, which takes less than a task of Spark's
+SMALL = 32 << 20  # bytes of files that this process looks at itself, which takes less than a task of Spark's
 GROUP = 64  # columns of a task
 _SHARE = 256 << 20  # bytes of files for a task, where there are more tasks than cores anyway
 _ROWS = 1 << 18  # that are folded together
@@ -44,7 +44,7 @@ class Profile:
 def fold(tables: Iterable[pa.Table], types: Mapping[str, str]) -> States:
     """The states of the columns of all tables together."""
     found: States = {}
-    for table in _large(tables):
+    for table in large(tables, _ROWS):
         more = {name: Column.of(table.column(name), type_) for name, type_ in types.items()}
         found = merged(found, more)
     return found or {name: Column(type_) for name, type_ in types.items()}
@@ -60,12 +60,12 @@ def stated(columns: States, config: StatisticsConfig) -> Profile:
     return Profile(columns, {name: described(name, column, config) for name, column in columns.items()})
 
 
-def _large(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Small tables put together."""
+def large(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """Small tables put together, so that each has about so many rows."""
     waiting: list[pa.Table] = []
     for table in tables:
         waiting.append(table)
-        if sum(each.num_rows for each in waiting) >= _ROWS:
+        if sum(each.num_rows for each in waiting) >= rows:
             yield pa.concat_tables(waiting)
             waiting = []
     if waiting:
@@ -83,7 +83,7 @@ def here(each: Scan, types: Mapping[str, str]) -> States:
 def of_scan(spark: SparkSession, each: Scan, types: Mapping[str, str], config: StatisticsConfig) -> Profile:
     """The profile of a scan's columns, eagerly."""
     cores = spark.sparkContext.defaultParallelism
-    groups = [{name: types[name] for name in group} for group in grouped(list(types), max(GROUP, -(-len(types) // (4 * cores))))]
+    groups = [{name: types[name] for name in group} for group in grouped(list(types), max(GROUP, -(-len(types) // (2 * cores))))]
     shares, size = each.shares(len(groups)), sum(file.bytes for file in each.files)
     cuts = max(1, min(len(shares), max(2 * cores // len(groups), size // len(groups) // _SHARE)))
     units = tuple((group, tuple(shares[cut::cuts])) for group in range(len(groups)) for cut in range(cuts))

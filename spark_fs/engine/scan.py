@@ -23,6 +23,7 @@ from spark_fs.spec.query import Comparison, Condition, comparisons
 from spark_fs.types import MILLISECONDS_FROM
 
 _SAMPLE = 1 << 16  # rows of a file
+_BUFFER = 1 << 20  # bytes read at a time of a local file: of thousands of columns each is small, and its pages are smaller still
 SHARE = 64 << 20  # bytes of one file for one task
 _DAY = 86_400_000_000
 _WHOLE = ("tinyint", "smallint", "int", "bigint")
@@ -225,7 +226,8 @@ def _stored(
     system, path = opened(wanted.path)
     try:
         with system.open_input_file(path) as source:
-            file = pq.ParquetFile(source, coerce_int96_timestamp_unit="us")
+            buffered = _BUFFER if isinstance(system, fs.LocalFileSystem) else 0
+            file = pq.ParquetFile(source, coerce_int96_timestamp_unit="us", buffer_size=buffered)
             held = set(file.schema_arrow.names)
             there = [name for name in stored.names if name in held]
             if first is None:
@@ -239,7 +241,8 @@ def _stored(
     found = {}
     for field in stored:
         if field.name in there:
-            found[field.name] = table.column(field.name).cast(field.type)
+            column = table.column(field.name)
+            found[field.name] = column if column.type == field.type else column.cast(field.type)
             continue
         text = dict(wanted.partition).get(field.name)
         value = pa.scalar(None if text is None else _FROM_TEXT[types[field.name]](text), field.type)

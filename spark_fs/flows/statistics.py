@@ -26,14 +26,14 @@ from spark_fs.offline import history
 from spark_fs.offline import statistics as kept
 from spark_fs.offline.history import NO_TABLE, FileFacts
 from spark_fs.spec.definitions import GroupSpec
-from spark_fs.spec.statistics import Statistics, StatisticsConfig
+from spark_fs.spec.statistics import Related, Statistics, StatisticsConfig
 from spark_fs.stats.association import Matrix, Sums, added
 from spark_fs.stats.column import Column
 from spark_fs.stats.describe import Exact, described
 from spark_fs.stats.packed import packed, unpacked
 
 Spark = Callable[[], SparkSession]
-Related = Mapping[str, Mapping[str, float]]
+Associations = Mapping[str, Related]
 _AT_ONCE = 20  # columns whose distinct values one job of Spark's counts
 
 
@@ -130,27 +130,28 @@ def _counted_here(column: pa.ChunkedArray) -> Exact:
 
 
 def _finished(
-    of: Rows, found: Profile, config: StatisticsConfig, commit: int | None, split: str | None, correlations: Related
+    of: Rows, found: Profile, config: StatisticsConfig, commit: int | None, split: str | None, correlations: Associations
 ) -> Statistics:
     facts = dict(found.facts)
     if config.exact_uniqueness:
         unsure = [name for name, column in found.columns.items() if column.values and not column.distinct.exact]
         facts |= {name: described(name, found.columns[name], config, exact) for name, exact in of.exact(unsure).items()}
     if config.correlations:
-        facts = {name: replace(each, correlations=correlations.get(name, {})) for name, each in facts.items()}
+        others = next(iter(correlations.values())).others if correlations else ()
+        none = np.full(len(others), np.nan)
+        facts = {name: replace(each, correlations=correlations.get(name, Related(name, others, none))) for name, each in facts.items()}
     return Statistics(datetime.now(UTC), commit, tuple(facts.values()), split)
 
 
-def _measured(of: Rows, columns: States) -> Related:
+def _measured(of: Rows, columns: States) -> Associations:
     """The associations between columns whose states are known, by their names."""
     matrix = Matrix.of(columns)
     return _named(matrix, of.sums(matrix)) if matrix.features else {}
 
 
-def _named(matrix: Matrix, sums: Sums) -> Related:
-    names, measures = matrix.features, matrix.associations(sums).tolist()
-    found = {name: dict(zip(names, row, strict=True)) for name, row in zip(names, measures, strict=True)}
-    return {name: {other: v for other, v in row.items() if other != name and v == v} for name, row in found.items()}
+def _named(matrix: Matrix, sums: Sums) -> Associations:
+    names = matrix.features
+    return {name: Related(name, names, row) for name, row in zip(names, matrix.associations(sums), strict=True)}
 
 
 # -- groups
@@ -193,7 +194,7 @@ def _added(
     return None if files is None else Rows.of_files(spark, group, files, types)
 
 
-def _followed(place: str, every: Rows, more: Rows | None, columns: States, between: tuple[int | None, int]) -> Related:
+def _followed(place: str, every: Rows, more: Rows | None, columns: States, between: tuple[int | None, int]) -> Associations:
     """The associations of a group's newest commit: what they follow from is kept, and grows with the rows that are added."""
     whole, known = Matrix.of(columns), kept.read(place, kept.SUMS)
     if not whole.features:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from spark_fs.offline.history import file_system
-from spark_fs.spec.statistics import FeatureStatistics, Statistics
+from spark_fs.spec.statistics import FeatureStatistics, Related, Statistics
 
 STATE, SUMS = "state", "sums"  # what the statistics and the associations of the newest commit follow from
 _SUFFIX = ".arrow"
@@ -46,9 +46,9 @@ def name_of(commit: int) -> str:
 def save(place: str, name: str, statistics: Statistics) -> None:
     """Keep statistics, in the place of those of the same name."""
     features = statistics.feature_descriptive_statistics
-    known = list(features[0].correlations or {}) if features else []
-    others = sorted({name for each in features for name in each.correlations or {}}) or known
-    rows = [None if each.correlations is None else np.array([each.correlations.get(o, np.nan) for o in others]) for each in features]
+    related = [each.correlations for each in features]
+    others = next((each.others for each in related if each is not None), ())
+    rows = [None if each is None else each.values_ for each in related]
     table = pa.table({
         "feature": pa.array([each.feature_name for each in features], pa.string()),
         "facts": pa.array([json.dumps(each.to_json()) for each in features], pa.string()),
@@ -82,9 +82,7 @@ def load(place: str, name: str, features: Sequence[str] | None = None, correlati
         if features is None or feature.as_py() in features:
             data: dict[str, Any] = json.loads(facts.as_py())
             if correlations and each.is_valid:
-                values = each.values.to_numpy()
-                related = zip(about["others"], values.tolist(), strict=True)
-                data["correlations"] = {other: v for other, v in related if v == v and other != feature.as_py()}
+                data["correlations"] = Related(feature.as_py(), about["others"], each.values.to_numpy())
             found.append(FeatureStatistics.from_json(data))
     return Statistics(datetime.fromisoformat(about["computed_at"]), about["commit"], tuple(found), about["split"])
 

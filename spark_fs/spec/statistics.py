@@ -1,8 +1,9 @@
 """What statistics are asked for, and what they say; as values that come back from JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Self
 
 from spark_fs import types
@@ -62,6 +63,30 @@ class StatisticsConfig:
 _NAMES = tuple(each.name for each in fields(StatisticsConfig))
 
 
+class Related(Mapping[str, float]):
+    """How strongly one feature hangs together with others, by their names; those of which that is not known are not in it."""
+
+    def __init__(self, feature: str, others: Sequence[str], values: Any) -> None:
+        self.feature, self.others, self.values_ = feature, others, values
+
+    @cached_property
+    def _held(self) -> dict[str, float]:
+        pairs = zip(self.others, self.values_.tolist(), strict=True)
+        return {other: value for other, value in pairs if value == value and other != self.feature}
+
+    def __getitem__(self, name: str) -> float:
+        return self._held[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __repr__(self) -> str:
+        return repr(self._held)
+
+
 @dataclass(frozen=True)
 class FeatureStatistics:
     """What is known of one feature. What cannot be said of its type, or was not asked for, is None.
@@ -96,7 +121,7 @@ class FeatureStatistics:
     stddev: float | None = None
     percentiles: Sequence[Any] | None = None
     histogram: Sequence[Mapping[str, Any]] | None = None
-    correlations: Mapping[str, float] | None = None
+    correlations: Related | None = None
     approximate: bool = False
 
     @property

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -106,13 +107,14 @@ class Column:
             self.frequent.merge(other.frequent), days,
         )
 
+    @cached_property
     def points(self) -> tuple[Doubles, Numbers]:
         """Finite numbers in their order, and how many rows each stands for: all of them, where few are distinct, else some."""
         if self.distinct.exact and self.distinct.values.dtype != object:
             values, rows = self.distinct.ordered()
             finite = np.isfinite(values.astype(np.float64))
             return values[finite].astype(np.float64), rows[finite]
-        return self.quantiles.points()
+        return self.quantiles.points
 
     def texts(self) -> tuple[str, ...]:
         """The distinct values, as Arrow writes them, in their order; of a column of few."""

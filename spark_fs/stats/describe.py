@@ -58,7 +58,7 @@ def _often(column: Column) -> list[tuple[Any, int]]:
     if column.frequent.rows:
         sure = max(column.frequent.slack * 2, column.values // 1000)
         return [(text, rows) for text, rows in column.frequent.rows.items() if rows > sure]
-    values, rows = column.quantiles.points()
+    values, rows = column.quantiles.points
     starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
     summed = np.add.reduceat(rows, starts)
     heavy = summed > _HEAVY * column.count
@@ -70,7 +70,7 @@ def _often(column: Column) -> list[tuple[Any, int]]:
 
 def percentiles(column: Column, shares: Sequence[float] = PERCENTILES) -> list[float]:
     """Percentiles of the finite values, linearly interpolated between the two nearest ranks."""
-    values, rows = column.points()
+    values, rows = column.points
     return quantiles(values, rows, [share / 100 for share in shares])
 
 
@@ -106,17 +106,20 @@ def edges(low: float, high: float, bins: int = BINS) -> Doubles:
 
 
 def _numeric(column: Column) -> Iterator[dict[str, Any]]:
-    values, rows = column.points()
+    values, rows = column.points
     low, high = float(column.low), float(column.high)
     if not (math.isfinite(low) and math.isfinite(high)):
         low, high = float(values[0]), float(values[-1])
     bounds = edges(low, high)
     if bounds[0] == bounds[-1] or not (np.diff(bounds) > 0).all():  # neighbours, between which there is no room for bins
         bounds = np.array([low, high])
-    place = np.clip(np.searchsorted(bounds, values, side="right") - 1, 0, len(bounds) - 2)
-    counts = np.bincount(place, rows, len(bounds) - 1)
-    for start, end, count in zip(bounds[:-1].tolist(), bounds[1:].tolist(), counts.tolist(), strict=True):
-        yield {"value": f"{start:.6g} to {end:.6g}", "low": start, "high": end, "count": int(count), "ratio": count / column.values}
+    inside = np.clip(np.searchsorted(bounds, values, side="right") - 1, 0, len(bounds) - 2)
+    counts = np.bincount(inside, rows, len(bounds) - 1)
+    at, rows_of = bounds.tolist(), counts.astype(np.int64).tolist()
+    written = [f"{each:.6g}" for each in at]
+    for place, count in enumerate(rows_of):
+        yield {"value": f"{written[place]} to {written[place + 1]}", "low": at[place], "high": at[place + 1], "count": count,
+               "ratio": count / column.values}
 
 
 def _top(column: Column) -> Iterator[dict[str, Any]]:

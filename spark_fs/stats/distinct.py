@@ -72,7 +72,8 @@ class Distinct:
     @property
     def once(self) -> float:
         """About how many values come in one row only."""
-        return self.number * float((self.counts == 1).mean()) if len(self.counts) else 0.0
+        found = float((self.counts == 1).sum())
+        return found if self.exact else self.number * found / len(self.counts)
 
     def entropy(self, frequent: Sequence[tuple[Any, int]]) -> float:
         """The entropy of the values, in nats; frequent: values that come often, with about how many rows each has.

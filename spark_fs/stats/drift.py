@@ -60,7 +60,7 @@ def _share(column: Column) -> float:
 
 
 def _numbers(reference: Column, current: Column) -> Measures:
-    before, now = (_Side(*column.points()) for column in (reference, current))
+    before, now = (_Side(*column.points) for column in (reference, current))
     edges = np.unique(quantiles(before.values, before.rows, [cut / BINS for cut in range(1, BINS)]))
     shares = [np.diff(np.concatenate([[0.0], side.below(edges), [1.0]])) for side in (before, now)]
     every = np.union1d(before.values, now.values)

@@ -6,6 +6,7 @@ of a level survives follows from its values and not from a coin, so the same par
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -62,6 +63,7 @@ class Quantiles:
             levels[level + 1] = np.sort(np.concatenate([levels[level + 1], goes]))
         return Quantiles(tuple(levels))
 
+    @cached_property
     def points(self) -> tuple[Doubles, npt.NDArray[np.int64]]:
         """The values it holds, sorted, and for how many each stands."""
         values = np.concatenate([_EMPTY, *self.levels])

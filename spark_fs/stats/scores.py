@@ -34,7 +34,7 @@ class Cuts:
         """Of a column, from its state; classes: each value is one, even of numbers."""
         if classes or kind(column.type) == "category":
             return cls(name, values=column.texts())
-        values, rows = column.points()
+        values, rows = column.points
         found = np.unique(quantiles(values, rows, [cut / bins for cut in range(1, bins)])) if len(values) else np.empty(0)
         return cls(name, edges=tuple(found.tolist()))
 

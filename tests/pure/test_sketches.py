@@ -48,7 +48,7 @@ def test_ranks_are_true_to_half_a_percent_however_the_values_came(sizes: list[in
               "ties": rng.integers(0, 5_000, sum(sizes)).astype(float)}[shape]
     parts = np.split(values, np.cumsum(sizes)[:-1])
     sketch = reduce(Quantiles.merge, (Quantiles.of(np.sort(part)) for part in parts))
-    points, rows = sketch.points()
+    points, rows = sketch.points
     assert rows.sum() == len(values) == sketch.count
     assert len(points) < 4_000
     ordered, ends = np.sort(values), np.cumsum(rows)
@@ -62,7 +62,7 @@ def test_ranks_are_true_to_half_a_percent_however_the_values_came(sizes: list[in
 def test_few_values_are_kept_as_they_are(left: list[float], right: list[float]) -> None:
     merged = Quantiles.of(np.sort(np.array(left, float))).merge(Quantiles.of(np.sort(np.array(right, float))))
     assert merged.exact
-    assert merged.points()[0].tolist() == sorted(left + right)
+    assert merged.points[0].tolist() == sorted(left + right)
 
 
 def test_a_merge_of_quantiles_does_not_know_left_from_right() -> None:

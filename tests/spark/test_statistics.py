@@ -19,7 +19,7 @@ import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.engine import associate, profile
-from spark_fs.errors import NotFoundError, SchemaError, SettingsError
+from spark_fs.errors import NotFoundError, SchemaError, SettingsError, SetupError
 from spark_fs.flows.statistics import Rows
 from spark_fs.spec.statistics import FeatureStatistics, Statistics, StatisticsConfig
 from spark_fs.stats import scores
@@ -116,6 +116,15 @@ def test_a_new_feature_is_in_the_next_statistics(group: Group) -> None:
     fg.insert(payments(20, 20).assign(score=1.5))
     found = fg.get_statistics()["score"]
     assert (found.count, found.num_null_values, found.mean) == (40, 20, 1.5)
+
+
+@pytest.mark.slow
+def test_moved_rows_are_not_counted_again(group: Group) -> None:
+    fg = group("payments", payments(0, 60), primary_key=["id"], event_time="at")
+    fg.insert(payments(60, 40))
+    fg.optimize()
+    fg.insert(payments(100, 5))
+    same_as_pandas(fg.get_statistics(), pd.concat([payments(0, 60), payments(60, 40), payments(100, 5)]))
 
 
 def test_the_config_says_what_is_made(group: Group, fs: FeatureStore) -> None:
@@ -373,6 +382,34 @@ def test_a_search_that_cannot_be_made_says_why(group: Group, arguments: dict[str
     fg = group("payments", payments(0, 80), primary_key=["id"], event_time="at")
     with pytest.raises(error, match=told):
         spark_fs.select_features(fg.select_all(), **arguments)
+
+
+def test_a_model_without_its_library_names_the_extra(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    fg = group("payments", payments(0, 300), primary_key=["id"], event_time="at")
+    monkeypatch.setitem(sys.modules, "xgboost", None)
+    with pytest.raises(SetupError, match=r"not installed: pip install 'spark_fs\[select\]'"):
+        spark_fs.select_features(fg.select_all(), "tax", method="importance")
+
+
+@pytest.mark.slow
+def test_the_selection_job_ends_in_a_view_and_its_training_data(tmp_path: Path, spark: SparkSession) -> None:
+    fs = spark_fs.login({"home": tmp_path}).get_feature_store()
+    frame, told = planted(600, 30, 3, seed=2)
+    fg = fs.create_feature_group("candidates", primary_key=["id"], event_time="at")
+    fg.insert(frame)
+    fs.create_feature_view("candidates", fg.select_all(), labels=["label"])
+    settings, report = tmp_path / "settings.yaml", tmp_path / "found.html"
+    settings.write_text(f"home: {tmp_path}\n")
+    command = [sys.executable, str(ROOT / "jobs" / "select_features.py"), "--view", "candidates", "--k", "3", "--name", "chosen",
+               "--report", str(report), "--baseline", "f0010,f0011"]
+    environment = {"SPARK_FS_CONFIG": str(settings), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert ran.returncode == 0, ran.stderr
+    view = fs.get_feature_view("chosen")
+    assert set(view.schema) == set(told)
+    assert [dict(each.rows) for each in view.get_training_datasets()] == [{"train": 600}]
+    assert "baseline" in ran.stdout
+    assert "f0000" in report.read_text()
 
 
 @pytest.mark.slow

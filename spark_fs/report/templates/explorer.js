@@ -19,6 +19,8 @@ function shown(value) {
   return value !== 0 && (Math.abs(value) >= 1e7 || Math.abs(value) < 1e-4) ? value.toExponential(3) : String(Number(value.toPrecision(5)));
 }
 
+const brief = value => typeof value === "string" ? value.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d).*/, "$1 $2").slice(0, 20) : shown(value);
+
 const share = value => value === null || value === undefined ? "" : (100 * value).toFixed(value === 1 || value === 0 ? 0 : 1) + "%";
 
 // -- histograms
@@ -152,7 +154,7 @@ function detailOf(feature) {
 const FEATURES = [
   {title: "feature", of: row => row.name, show: row => row.name}, {title: "type", of: row => row.type}, {title: "role", of: row => row.role},
   {title: "complete", of: row => row.completeness, show: row => share(row.completeness), number: true}, {title: "distinct", of: row => row.distinct, number: true},
-  {title: "mean", of: row => row.mean, number: true}, {title: "deviation", of: row => row.stddev, number: true}, {title: "min", of: row => row.min, number: true, show: row => shown(row.min).slice(0, 22)}, {title: "max", of: row => row.max, number: true, show: row => shown(row.max).slice(0, 22)},
+  {title: "mean", of: row => row.mean, number: true}, {title: "deviation", of: row => row.stddev, number: true}, {title: "min", of: row => row.min, number: true, show: row => brief(row.min)}, {title: "max", of: row => row.max, number: true, show: row => brief(row.max)},
   {title: "histogram", sort: false, of: row => "", show: row => spark(row.histogram, 110, 26)},
 ];
 
