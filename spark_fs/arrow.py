@@ -1,6 +1,7 @@
 """The Arrow types of feature types, as Spark takes and gives them, made without a JVM; and hashes of Arrow's texts."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,7 @@ import pyarrow as pa
 from spark_fs import types
 from spark_fs.errors import SchemaError
 
+_BLOCK = 1 << 20  # bytes that are hashed together
 _PRIME = np.uint64(1_099_511_628_211)
 _PLAIN: Mapping[str, pa.DataType] = {
     "boolean": pa.bool_(), "tinyint": pa.int8(), "smallint": pa.int16(), "int": pa.int32(), "bigint": pa.int64(),
@@ -45,7 +47,15 @@ def hashes_of_bytes(values: pa.Array) -> npt.NDArray[np.uint64]:
     """The polynomial of each text's or value's bytes, the same on every machine."""
     values = values.cast(pa.large_binary())
     offsets = np.frombuffer(values.buffers()[1], np.int64)[values.offset : values.offset + len(values) + 1]
-    data = np.frombuffer(values.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+    data = np.frombuffer(values.buffers()[2] or b"", np.uint8)
+    bounds = np.searchsorted(offsets, np.arange(offsets[0] + _BLOCK, offsets[-1], _BLOCK)).tolist()  # there are numbers for each byte
+    cuts = sorted({0, *bounds, len(values)})
+    blocks = [_polynomials(data, offsets[start : end + 1]) for start, end in pairwise(cuts)]
+    return np.concatenate(blocks) if blocks else np.empty(0, np.uint64)
+
+
+def _polynomials(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    data = data[offsets[0] : offsets[-1]]
     lengths, starts = np.diff(offsets), offsets[:-1] - offsets[0]
     powers = np.cumprod(np.full(int(lengths.max(initial=0)) + 1, _PRIME, np.uint64))
     places = np.arange(len(data)) - np.repeat(starts, lengths)

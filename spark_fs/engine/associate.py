@@ -6,10 +6,11 @@ What the first look learned (means, deviations, categories) makes the sums exact
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.engine import scan
 from spark_fs.engine.columnar import Stream, Tables
@@ -30,8 +31,8 @@ def here(each: Scan, matrix: Matrix) -> Sums:
     return _summed((scan.read(narrow, *share) for share in narrow.shares()), matrix)
 
 
-def of_scan(spark: SparkSession, each: Scan, matrix: Matrix) -> Sums:
-    """The sums of a scan's rows, eagerly, by as many tasks as there are cores or as memory wants."""
+def of_scan(spark: SparkSession, each: Scan, matrix: Matrix) -> DataFrame:
+    """The sums of a scan's rows*, by as many tasks as there are cores or as memory wants; ``gathered`` reads them."""
     narrow = narrowed(each, matrix.features)
     shares = narrow.shares()
     units = min(len(shares), max(spark.sparkContext.defaultParallelism, sum(file.bytes for file in each.files) >> 30))
@@ -40,20 +41,19 @@ def of_scan(spark: SparkSession, each: Scan, matrix: Matrix) -> Sums:
     return of_stream(Stream(source, _Dealt(narrow, dealt), narrow.schema), matrix)
 
 
-def of_stream(stream: Stream, matrix: Matrix) -> Sums:
-    """The sums of any rows, eagerly; they are added up on the executors, piece by piece."""
-    shapes = [each.shape for each in matrix.sums(_empty(stream, matrix))]
-    flat = sum(int(np.prod(shape)) for shape in shapes)
-    pieces = max(1, -(-flat * 8 // _PIECE))
+def of_stream(stream: Stream, matrix: Matrix) -> DataFrame:
+    """The sums of any rows*; they are added up on the executors, piece by piece."""
+    pieces = max(1, -(-sum(map(prod, matrix.shapes)) * 8 // _PIECE))
     made = stream.source.mapInArrow(_Made(stream.tables, matrix, pieces), _SUMS_SPARK)
-    rows = made.repartitionById(pieces, "place").mapInArrow(_added, _SUMS_SPARK).toArrow().sort_by("place")
-    found = np.concatenate([np.frombuffer(each.as_buffer()) for each in rows.column("sums")]) if rows.num_rows else np.zeros(flat)
-    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-    return [part.reshape(shape) for part, shape in zip(np.split(found, ends[:-1]), shapes, strict=True)]
+    return made.repartitionById(pieces, "place").mapInArrow(_added, _SUMS_SPARK)
 
 
-def _empty(stream: Stream, matrix: Matrix) -> pa.Table:
-    return stream.schema.empty_table().select(list(matrix.features))
+def gathered(sums: pa.Table, matrix: Matrix) -> Sums:
+    """The sums that rows of ``of_scan`` or ``of_stream`` hold."""
+    sizes = list(map(prod, matrix.shapes))
+    pieces = [np.frombuffer(each.as_buffer()) for each in sums.sort_by("place").column("sums")]
+    found = np.concatenate(pieces) if pieces else np.zeros(sum(sizes))
+    return [part.reshape(shape) for part, shape in zip(np.split(found, np.cumsum(sizes)[:-1]), matrix.shapes, strict=True)]
 
 
 def _summed(tables: Iterable[pa.Table], matrix: Matrix) -> Sums:
@@ -63,11 +63,7 @@ def _summed(tables: Iterable[pa.Table], matrix: Matrix) -> Sums:
         for start in range(0, table.num_rows, step):
             more = matrix.sums(table.slice(start, step))
             found = more if found is None else added([found, more])
-    return found if found is not None else matrix.sums(pa.table({name: pa.array([], _any(matrix, name)) for name in matrix.features}))
-
-
-def _any(matrix: Matrix, name: str) -> pa.DataType:
-    return pa.float64() if name in {each.name for each in matrix.numbers} else pa.string()
+    return found if found is not None else [np.zeros(shape) for shape in matrix.shapes]
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """Tables of features by a label, and a sample, from rows that lie in files: one look, by columns or by rows, on the executors."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.engine import scan
 from spark_fs.engine.profile import GROUP, grouped, narrowed
@@ -17,16 +17,21 @@ _COUNTED = pa.schema([("place", pa.int32()), ("rows", pa.binary())])
 _COUNTED_SPARK = "place int, rows binary"
 
 
-def counted(spark: SparkSession, each: Scan, tables: Tables) -> dict[str, Counts]:
-    """The table of each feature by the label, eagerly. A task has some columns of all rows, as in ``profile``."""
+def counted(spark: SparkSession, each: Scan, tables: Tables) -> tuple[DataFrame, tuple[Tables, ...]]:
+    """The table of each feature by the label*, and the parts that they are of, for ``gathered``.
+
+    A task has some columns of all rows, as in ``profile``.
+    """
     groups = grouped(tables.features, max(GROUP, -(-len(tables.features) // (2 * spark.sparkContext.defaultParallelism))))
     parts = tuple(replace(tables, features=tuple(group)) for group in groups)
     shares = each.shares(max(1, len(groups)))
     cuts = min(len(shares), max(1, -(-2 * spark.sparkContext.defaultParallelism // max(1, len(groups)))))
     units = tuple((part, tuple(shares[cut::cuts])) for part in range(len(parts)) for cut in range(cuts))
-    if not units:
-        return {}
-    rows = spark.range(0, len(units), 1, len(units)).mapInArrow(_Counted(each, parts, units), _COUNTED_SPARK).toArrow()
+    return spark.range(0, len(units), 1, max(1, len(units))).mapInArrow(_Counted(each, parts, units), _COUNTED_SPARK), parts
+
+
+def gathered(rows: pa.Table, parts: Sequence[Tables]) -> dict[str, Counts]:
+    """The table of each feature that rows of ``counted`` hold."""
     found: dict[str, Counts] = {}
     for place, packed in zip(rows.column(0).to_pylist(), rows.column(1), strict=True):
         more = parts[place].split(np.frombuffer(packed.as_buffer(), np.int64))
@@ -34,14 +39,17 @@ def counted(spark: SparkSession, each: Scan, tables: Tables) -> dict[str, Counts
     return found
 
 
-def sampled(spark: SparkSession, each: Scan, columns: list[str], rows: int, seed: int) -> pa.Table:
-    """About so many rows, drawn without regard to their values, eagerly; the same for the same files and seed."""
+def sampled(spark: SparkSession, each: Scan, columns: list[str], rows: int, seed: int) -> DataFrame:
+    """About so many rows*, drawn without regard to their values; the same for the same files and seed. ``together`` reads them."""
     narrow = narrowed(each, columns)
     shares = tuple(narrow.shares())
     share = min(1.0, rows / max(1, narrow.rows))
-    drawn = spark.range(0, len(shares), 1, len(shares)).mapInArrow(_Drawn(narrow, shares, share, seed), _COUNTED_SPARK).toArrow()
-    tables = [from_bytes(packed.as_buffer()) for packed in drawn.sort_by("place").column(1)]
-    return pa.concat_tables(tables).select(columns) if tables else narrow.schema.empty_table().select(columns)
+    return spark.range(0, len(shares), 1, max(1, len(shares))).mapInArrow(_Drawn(narrow, shares, share, seed), _COUNTED_SPARK)
+
+
+def together(drawn: pa.Table, columns: list[str]) -> pa.Table:
+    """The rows of ``sampled``, in the order of their files."""
+    return pa.concat_tables([from_bytes(packed.as_buffer()) for packed in drawn.sort_by("place").column(1)]).select(columns)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from spark_fs.stats.packed import from_bytes, packed, to_bytes, unpacked
 SMALL = 32 << 20  # bytes of files that this process looks at itself, which takes less than a task of Spark's
 GROUP = 64  # columns of a task
 _SHARE = 256 << 20  # bytes of files for a task, where there are more tasks than cores anyway
-_ROWS = 1 << 18  # that are folded together
+_ROWS, _BYTES = 1 << 18, 256 << 20  # that are folded together, unless one table is more
 _STATES = pa.schema([("place", pa.int32()), ("states", pa.binary()), ("facts", pa.binary())])
 _STATES_SPARK = "place int, states binary, facts binary"
 States = dict[str, Column]
@@ -63,11 +63,13 @@ def stated(columns: States, config: StatisticsConfig) -> Profile:
 def large(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
     """Small tables put together, so that each has about so many rows."""
     waiting: list[pa.Table] = []
+    size = 0
     for table in tables:
         waiting.append(table)
-        if sum(each.num_rows for each in waiting) >= rows:
+        size += table.nbytes
+        if sum(each.num_rows for each in waiting) >= rows or size >= _BYTES:
             yield pa.concat_tables(waiting)
-            waiting = []
+            waiting, size = [], 0
     if waiting:
         yield pa.concat_tables(waiting)
 
@@ -80,8 +82,8 @@ def here(each: Scan, types: Mapping[str, str]) -> States:
     return fold((scan.read(each, *share) for share in each.shares()), types)
 
 
-def of_scan(spark: SparkSession, each: Scan, types: Mapping[str, str], config: StatisticsConfig) -> Profile:
-    """The profile of a scan's columns, eagerly."""
+def of_scan(spark: SparkSession, each: Scan, types: Mapping[str, str], config: StatisticsConfig) -> DataFrame:
+    """The states of a scan's columns*, with what is said of them; ``gathered`` reads them."""
     cores = spark.sparkContext.defaultParallelism
     groups = [{name: types[name] for name in group} for group in grouped(list(types), max(GROUP, -(-len(types) // (2 * cores))))]
     shares, size = each.shares(len(groups)), sum(file.bytes for file in each.files)
@@ -89,13 +91,13 @@ def of_scan(spark: SparkSession, each: Scan, types: Mapping[str, str], config: S
     units = tuple((group, tuple(shares[cut::cuts])) for group in range(len(groups)) for cut in range(cuts))
     source = spark.range(0, len(units), 1, len(units)).toDF("unit")
     folded = source.mapInArrow(_Folded(each, tuple(groups), units, config if cuts == 1 else None), _STATES_SPARK)
-    return _collected(folded, len(groups), cuts > 1, config, types)
+    return _merged(folded, len(groups), config) if cuts > 1 else folded
 
 
-def of_stream(stream: Stream, types: Mapping[str, str], config: StatisticsConfig) -> Profile:
-    """The profile of the columns of any rows, eagerly."""
+def of_stream(stream: Stream, types: Mapping[str, str], config: StatisticsConfig) -> DataFrame:
+    """The states of the columns of any rows*, as ``of_scan`` gives them."""
     folded = stream.source.mapInArrow(_Streamed(stream.tables, dict(types)), _STATES_SPARK)
-    return _collected(folded, -(-len(types) // GROUP), True, config, types)
+    return _merged(folded, -(-len(types) // GROUP), config)
 
 
 def grouped(names: Sequence[T], size: int) -> list[Sequence[T]]:
@@ -103,12 +105,15 @@ def grouped(names: Sequence[T], size: int) -> list[Sequence[T]]:
     return [names[at : at + size] for at in range(0, len(names), size)]
 
 
-def _collected(folded: DataFrame, groups: int, parts: bool, config: StatisticsConfig, types: Mapping[str, str]) -> Profile:
-    if parts:
-        folded = folded.repartitionById(groups, "place").mapInArrow(_Merged(config), _STATES_SPARK)
+def _merged(folded: DataFrame, groups: int, config: StatisticsConfig) -> DataFrame:
+    return folded.repartitionById(groups, "place").mapInArrow(_Merged(config), _STATES_SPARK)
+
+
+def gathered(states: pa.Table, types: Mapping[str, str], config: StatisticsConfig) -> Profile:
+    """The profile that rows of ``of_scan`` or ``of_stream`` hold."""
     columns: States = {}
     facts: dict[str, FeatureStatistics] = {}
-    for row in folded.toArrow().sort_by("place").to_pylist():
+    for row in states.sort_by("place").to_pylist():
         columns |= unpacked(from_bytes(row["states"]))
         facts |= {each["feature_name"]: FeatureStatistics.from_json(each) for each in json.loads(row["facts"])}
     missing = stated({name: Column(type_) for name, type_ in types.items() if name not in columns}, config)

@@ -41,7 +41,8 @@ def search(spark: SparkSession, plan: JoinPlan, location: Location, warehouse: s
 
     with queries.explained_errors(), _rows(spark, plan, location, warehouse, told_of("joining")) as rows:
         with followed(spark, told_of("profiling")):
-            states = profile.of_scan(spark, rows, plan.schema, StatisticsConfig(histograms=False)).columns
+            config = StatisticsConfig(histograms=False)
+            states = profile.gathered(profile.of_scan(spark, rows, plan.schema, config).toArrow(), plan.schema, config).columns
         task, left, out = candidates.sorted_out(states, asked)
         with followed(spark, told_of("correlating")):
             related = _related(spark, rows, {name: states[name] for name in (asked.label, *left)}, task == "classification", asked.label)
@@ -53,8 +54,9 @@ def search(spark: SparkSession, plan: JoinPlan, location: Location, warehouse: s
         if asked.method == "importance" or asked.evaluate or asked.baseline:
             with followed(spark, told_of("sampling")):
                 usable = [each.feature for each in found if each not in leaks]
-                sample = candidates.Sample.of(contingency.sampled(spark, rows, [asked.label, *usable], asked.sample, asked.seed), states,
-                                              usable, task, asked)
+                columns = [asked.label, *usable]
+                drawn = contingency.sampled(spark, rows, columns, asked.sample, asked.seed).toArrow()
+                sample = candidates.Sample.of(contingency.together(drawn, columns), states, usable, task, asked)
         return _chosen(Found(task, states[asked.label].values, [*found, *out]), sample, asked)
 
 
@@ -117,7 +119,7 @@ def _related(spark: SparkSession, rows: Scan, states: States, classes: bool, lab
     matrix = Matrix.of(states, (label,) if classes else ())
     if label not in matrix.features:
         raise SettingsError(f"Label {label!r} does not vary, so nothing can tell of it: choose another, or more rows.")
-    sums = associate.of_scan(spark, rows, matrix)
+    sums = associate.gathered(associate.of_scan(spark, rows, matrix).toArrow(), matrix)
     pairs = sums[3] if matrix.gaps else np.full((len(matrix.features),) * 2, sums[2][0])
     return candidates.Related(matrix.features, matrix.associations(sums), pairs)
 
@@ -129,5 +131,6 @@ def _tables(
     bins = int(np.clip(np.sqrt(count) / 4, 4, scores.BINS))
     classes = task == "classification"
     label = Cuts.of(asked.label, states[asked.label], scores.LABEL_BINS, classes)
-    return contingency.counted(spark, rows, Tables(label, tuple(Cuts.of(name, states[name], bins) for name in left)))
+    counted, parts = contingency.counted(spark, rows, Tables(label, tuple(Cuts.of(name, states[name], bins) for name in left)))
+    return contingency.gathered(counted.toArrow(), parts)
 

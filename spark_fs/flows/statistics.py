@@ -73,8 +73,10 @@ class Rows:
             return profile.stated(profile.here(self.scan, self.types), config)
         with explained_errors():
             if self.scan:
-                return profile.of_scan(self.spark(), self.scan, self.types, config)
-            return profile.of_stream(self._stream(), self.types, config)
+                states = profile.of_scan(self.spark(), self.scan, self.types, config)
+            else:
+                states = profile.of_stream(self._stream(), self.types, config)
+            return profile.gathered(states.toArrow(), self.types, config)
 
     def states(self) -> States:
         """The states of the columns alone, eagerly."""
@@ -89,7 +91,8 @@ class Rows:
         if self.scan and self._small:
             return associate.here(self.scan, matrix)
         with explained_errors():
-            return associate.of_scan(self.spark(), self.scan, matrix) if self.scan else associate.of_stream(self._stream(), matrix)
+            sums = associate.of_scan(self.spark(), self.scan, matrix) if self.scan else associate.of_stream(self._stream(), matrix)
+            return associate.gathered(sums.toArrow(), matrix)
 
     def exact(self, names: Sequence[str]) -> dict[str, Exact]:
         """How many distinct values columns have, how many come once, and their entropy, counted one by one, eagerly."""

@@ -74,6 +74,14 @@ class Matrix:
         """How many columns the matrix has."""
         return len(self.numbers) + sum(len(each.values) for each in self.categories)
 
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of ``sums``."""
+        width, features = self.width, len(self.features)
+        if self.gaps:
+            return (width, width), (width, features), (width, features), (features, features)
+        return (width, width), (width,), (1,)
+
     def grown(self, whole: "Matrix") -> "Matrix | None":
         """This matrix, where it serves the features of ``whole`` too, whose rows are more; None where others are needed."""
         same = [each.name for each in self.numbers] == [each.name for each in whole.numbers] and self.categories == whole.categories
