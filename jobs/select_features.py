@@ -5,9 +5,22 @@ spark-submit jobs/select_features.py --view candidates --k 30 --name chosen [--b
 
 import argparse
 import html
+from collections.abc import Callable
 
 import spark_fs
 from spark_fs.errors import NotFoundError
+
+
+def _told() -> Callable[[str, int, int], None]:
+    """Print what begins, once."""
+    begun: list[str] = []
+
+    def told(what: str, _: int, known: int) -> None:
+        if what not in begun:
+            begun.append(what)
+            print(f"{what}, {known} tasks or more", flush=True)
+
+    return told
 
 
 def main() -> None:
@@ -28,7 +41,7 @@ def main() -> None:
     baseline = [name for name in options.baseline.split(",") if name]
     found = spark_fs.select_features(
         fs.get_feature_view(options.view, options.version), options.label, options.k, options.method, baseline=baseline,
-        seed=options.seed, progress=lambda what, done, known: print(f"{what}: {done} of {known} tasks", flush=True),
+        seed=options.seed, progress=_told(),
     )
     print(found)
     chosen = found.scores[found.scores["rank"].notna()]

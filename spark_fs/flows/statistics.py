@@ -96,7 +96,7 @@ class Rows:
 
     def exact(self, names: Sequence[str]) -> dict[str, Exact]:
         """How many distinct values columns have, how many come once, and their entropy, counted one by one, eagerly."""
-        here = self.table if self.table is not None else scan.whole(narrowed(self.scan, names)) if self.scan and self._small else None
+        here = self._here(names) if names else None
         if here is not None:
             return {name: _counted_here(here.column(name)) for name in names}
         found: dict[str, Exact] = {}
@@ -106,6 +106,13 @@ class Rows:
             with explained_errors():
                 found |= {row[0]: (row[1], row[2], row[3]) for row in reduce(DataFrame.unionAll, counted).collect()}
         return found
+
+    def _here(self, names: Sequence[str]) -> pa.Table | None:
+        """These columns, where they are few enough for this process."""
+        if self.scan is None or not self._small:
+            return self.table
+        narrow = narrowed(self.scan, names)
+        return pa.concat_tables([narrow.schema.empty_table(), *(scan.read(narrow, *share) for share in narrow.shares())])
 
     def _frame(self) -> DataFrame:
         if self.frame:
