@@ -266,6 +266,7 @@ def test_a_group_without_event_time_has_the_value_that_was_known(fs: FeatureStor
         assert query.read("pandas", strategy=way).set_index("id")["v"].to_dict() == {1: 11, 2: 11}
 
 
+@pytest.mark.slow
 def test_a_correction_goes_online(fs: FeatureStore) -> None:
     prices = fs.create_feature_group("prices", primary_key=["k"], event_time="t", keep_corrections=True, online_enabled=True)
     view = None
