@@ -34,6 +34,7 @@ from spark_fs.stats.packed import packed, unpacked
 
 Spark = Callable[[], SparkSession]
 Associations = Mapping[str, Related]
+RESCANNED = 256 << 20  # bytes of files: a larger table is looked at again only when it is asked for
 _AT_ONCE = 20  # columns whose distinct values one job of Spark's counts
 
 
@@ -170,7 +171,8 @@ def _named(matrix: Matrix, sums: Sums) -> Associations:
 def of_group(spark: Spark, group: GroupSpec, path: str, config: StatisticsConfig, anew: bool = False) -> Statistics | None:
     """The statistics of the newest commit of a group, eagerly, kept with its history; None before the first insert.
 
-    anew: from all rows, whatever is known of those of earlier commits.
+    anew: from all rows, whatever is known of those of earlier commits. Without it a large table whose rows were changed is left alone, and
+    the result is None too: an insert must not cost what the whole table costs.
     """
     version = history.current_version(path)
     if version == NO_TABLE:
@@ -181,8 +183,10 @@ def of_group(spark: Spark, group: GroupSpec, path: str, config: StatisticsConfig
         found = kept.load(place, kept.name_of(version))
         if found:
             return found
-    every = Rows.of_group(spark, group, path, version, types)
     more = _added(spark, group, path, (commit, version), before, types)
+    if more is None and version and not anew and sum(file.bytes for file in history.data_files(path, version)) > RESCANNED:
+        return None
+    every = Rows.of_group(spark, group, path, version, types)
     whole = every.profile(config) if more is None else profile.stated(profile.merged(before, more.states()), config)
     correlations = _followed(place, every, more, whole.columns, (commit, version)) if config.correlations else {}
     statistics = _finished(every, whole, config, version, None, correlations)

@@ -101,6 +101,21 @@ def test_changed_and_deleted_rows_leave_no_trace(group: Group) -> None:
     same_as_pandas(fg.get_statistics(), pd.concat([first[first.id >= 100], payments(500, 10)]))
 
 
+def test_an_insert_that_changes_rows_of_a_large_table_leaves_the_statistics_to_be_asked_for(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = payments(0, 60)
+    fg = group("payments", first, primary_key=["id"], event_time="at")
+    monkeypatch.setattr("spark_fs.flows.statistics.RESCANNED", 100)
+    changed = first.assign(amount=first.amount + 1)
+    fg.insert(changed)
+    same_as_pandas(fg.get_statistics(), first)
+    assert fg.get_statistics().commit == 0
+    same_as_pandas(fg.compute_statistics(), changed)
+    fg.insert(payments(60, 5))
+    same_as_pandas(fg.get_statistics(), pd.concat([changed, payments(60, 5)]))
+
+
 @pytest.mark.slow
 def test_a_group_that_keeps_corrections_counts_each_row_as_it_is_now(group: Group) -> None:
     first = payments(0, 40)
