@@ -63,7 +63,7 @@ bench-online: setup mysql-up ## measure the sync and feature vectors beside the 
 	@$(BIN)/python benchmarks/online.py
 
 bench-statistics: setup ## measure statistics beside DuckDB, Spark and NumPy
-	@$(BIN)/python benchmarks/statistics.py
+	@$(BIN)/python benchmarks/feature_statistics.py
 
 bench-selection: setup ## measure feature selection beside scikit-learn and NumPy on the collected frame
 	@$(BIN)/python benchmarks/selection.py
