@@ -58,7 +58,7 @@ class ProfiledGroup(ServedGroup):
     ) -> Statistics | None:
         """The newest statistics, or those that were the newest as of an instant (UTC), a version or a commit. Starts no JVM.
 
-        Their ``.commit`` says of which commit they are: an insert that changes rows of a table of more than 256 MB makes none.
+        Their ``.commit`` says of which commit they are: an insert that changes rows of a table of more than 32 MB makes none.
         feature_names: of these features only. None where no statistics were made up to then. Raises NotFoundError for a version that
         does not exist and for an instant before the first commit.
         """

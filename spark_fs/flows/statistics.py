@@ -34,7 +34,7 @@ from spark_fs.stats.packed import packed, unpacked
 
 Spark = Callable[[], SparkSession]
 Associations = Mapping[str, Related]
-RESCANNED = 256 << 20  # bytes of files: a larger table is looked at again only when it is asked for
+RESCANNED = profile.SMALL  # bytes of files: a larger table whose rows were changed is looked at again only when that is asked for
 _AT_ONCE = 20  # columns whose distinct values one job of Spark's counts
 
 

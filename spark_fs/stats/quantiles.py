@@ -23,8 +23,8 @@ _MIX = 0x9E3779B97F4A7C15
 class Quantiles:
     """levels: sorted values; each of level l stands for 2**l.
 
-    The rank of a value is known to within 0.5% of the number of values, mostly to within 0.1% (measured in ``benchmarks/feature_statistics.py``),
-    and exactly while there are at most ``SIZE``.
+    The rank of a value is known to within 0.5% of the number of values, mostly to within 0.1% (measured in
+    ``benchmarks/feature_statistics.py``), and exactly while there are at most ``SIZE``.
     """
 
     levels: tuple[Doubles, ...] = ()
