@@ -116,7 +116,7 @@ class Selection:
     def warnings(self) -> dict[str, str]:
         """The candidates that were called out (constant, mostly null, like a leak, of too many categories), with the reason."""
         told = [each for each in self._found.scored if each.rank is None and (each.value is None and each.f is None)]
-        leaks = [each for each in self._found.scored if each.reason.startswith("leak")]
+        leaks = [each for each in self._found.scored if each.leaks]
         return {each.feature: each.reason for each in [*leaks, *told]}
 
     def __repr__(self) -> str:

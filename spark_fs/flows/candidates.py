@@ -12,7 +12,7 @@ from spark_fs.errors import SettingsError, SetupError
 from spark_fs.spec.selection import Asked, Evaluated, Scored, Task
 from spark_fs.stats import scores
 from spark_fs.stats.association import CATEGORIES
-from spark_fs.stats.column import WHOLE, Column, kind
+from spark_fs.stats.column import WHOLE, Column, doubles, kind
 from spark_fs.stats.quantiles import Doubles
 from spark_fs.stats.scores import CLASSES, Counts, Cuts
 from spark_fs.types import base
@@ -97,8 +97,8 @@ def ranked(
             scores.auc(_in_order(table, kind(column.type)), kind(column.type) == "number") if binary else None, float(strength[number]),
             null_share=column.nulls / column.rows,
         )
-        found.append(replace(one, reason=_leak(one, asked)) if _leak(one, asked) else one)
-    good = [number for number, each in enumerate(found) if not each.reason.startswith("leak")]
+        found.append(replace(one, reason=_leak(one, asked) or one.reason))
+    good = [number for number, each in enumerate(found) if not each.leaks]
     for rank, step in enumerate(_order(found, good, related.strength[np.ix_(at, at)], asked), 1):
         found[step.feature] = replace(found[step.feature], rank=rank, value=step.score, redundancy=step.redundancy,
                                       reason=_reason(found[step.feature], step, rank, asked))
@@ -121,7 +121,7 @@ def _leak(one: Scored, asked: Asked) -> str:
 def _order(found: Sequence[Scored], good: Sequence[int], related: Doubles, asked: Asked) -> list[scores.Step]:
     """The chosen candidates in the order of their choice."""
     if asked.method == "mrmr":
-        relevance = np.array([each.f if number in set(good) else 0.0 for number, each in enumerate(found)], dtype=float)
+        relevance = np.array([0.0 if each.leaks else each.f for each in found], dtype=float)
         return scores.mrmr(relevance, related, asked.k)
     by = "f" if asked.method == "importance" else asked.score
     if any(getattr(found[number], by) is None for number in good):
@@ -222,7 +222,7 @@ def evaluated(sample: Sample, chosen: Sequence[str], baseline: Sequence[str]) ->
 
 
 def _numbers(column: pa.ChunkedArray) -> Doubles:
-    found: Doubles = column.cast(pa.float64()).to_numpy()
+    found = doubles(column)
     return np.where(np.isfinite(found), found, np.nan)
 
 

@@ -49,11 +49,10 @@ def search(spark: SparkSession, plan: JoinPlan, location: Location, warehouse: s
         with followed(spark, told_of("counting")):
             tables = _tables(spark, rows, states, left, task, asked)
         found = candidates.ranked(states, left, related, tables, task, asked)
-        leaks = [each for each in found if each.rank is None and each.reason.startswith("leak")]
         sample = None
         if asked.method == "importance" or asked.evaluate or asked.baseline:
             with followed(spark, told_of("sampling")):
-                usable = [each.feature for each in found if each not in leaks]
+                usable = [each.feature for each in found if not each.leaks]
                 columns = [asked.label, *usable]
                 drawn = contingency.sampled(spark, rows, columns, asked.sample, asked.seed).toArrow()
                 sample = candidates.Sample.of(contingency.together(drawn, columns), states, usable, task, asked)

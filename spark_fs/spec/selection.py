@@ -67,6 +67,11 @@ class Scored:
     importance: float | None = None
     null_share: float = 0.0
 
+    @property
+    def leaks(self) -> bool:
+        """Whether it looks like a leak of the label."""
+        return self.rank is None and self.reason.startswith("leak")
+
 
 @dataclass(frozen=True)
 class Evaluated:

@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_fs.stats.column import Column, kind
+from spark_fs.stats.column import Column, doubles, kind
 from spark_fs.stats.quantiles import Doubles
+from spark_fs.stats.scores import chi_squared
 
 CATEGORIES = 50  # a feature with more has no place in the matrix
 Sums = list[Doubles]
@@ -107,7 +108,7 @@ class Matrix:
         rows = table.num_rows
         found, there = np.zeros((rows, self.width), order="F"), np.ones((rows, len(self.features) if self.gaps else 0))
         for place, number in enumerate(self.numbers):
-            values = _doubles(table.column(number.name))
+            values = doubles(table.column(number.name))
             if self.gaps:
                 there[:, place] = np.isfinite(values)
                 values = np.where(np.isfinite(values), values, number.shift)
@@ -170,18 +171,11 @@ class Matrix:
 def _cramer(table: Doubles) -> float:
     """Cramer's V of a contingency table, without the bias correction."""
     table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
-    rows = table.sum()
     if min(table.shape, default=0) < 2:
         return float("nan")
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / rows
-    return float(np.sqrt(((table - expected) ** 2 / expected).sum() / rows / (min(table.shape) - 1)))
+    return float(np.sqrt(chi_squared(table) / table.sum() / (min(table.shape) - 1)))
 
 
 def added(parts: Sequence[Sums]) -> Sums:
     """The sums of all parts together."""
     return [sum(each[1:], each[0]) for each in zip(*parts, strict=True)]
-
-
-def _doubles(column: pa.ChunkedArray) -> Doubles:
-    found: Doubles = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy()
-    return found

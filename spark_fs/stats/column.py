@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_fs.stats.distinct import FREQUENT, Distinct, Frequent, Values
-from spark_fs.stats.exact import Numbers, exact_squares, exact_sum
+from spark_fs.stats.exact import UNIT, Numbers, deviation, exact_squares, exact_sum, units
 from spark_fs.stats.quantiles import Doubles, Quantiles
 from spark_fs.types import aware, base
 
@@ -23,7 +22,6 @@ _KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("date", "timestamp"), "time"), **dict.fromkeys(("string", "boolean"), "category"),
 }
 WHOLE = ("tinyint", "smallint", "int", "bigint")
-_UNIT = 1074  # sums are whole numbers of 2 ** -1074, squares of 2 ** -2148: parts add up to the same bits in any order
 DAY = 86_400_000_000  # microseconds
 _HALF = np.int64(0xFFFFFFFF)
 
@@ -78,23 +76,19 @@ class Column:
     @property
     def mean(self) -> float:
         """The mean of the finite values."""
-        return _rounded(self.total, self.count << _UNIT)
+        return _rounded(self.total, self.count << UNIT)
 
     @property
     def sum(self) -> float | int:
         """The sum of the finite values; a whole number of a column of these."""
-        return self.total >> _UNIT if base(self.type) in WHOLE else _rounded(self.total, 1 << _UNIT)
+        return self.total >> UNIT if base(self.type) in WHOLE else _rounded(self.total, 1 << UNIT)
 
     @property
     def stddev(self) -> float:
         """The deviation of the population."""
         if self.low == self.high:
             return 0.0
-        above, below = self.count * self.squares - self.total**2, self.count**2 << 2 * _UNIT
-        if above <= 0:
-            return 0.0
-        bits = max(0, (130 - above.bit_length() + below.bit_length()) // 2)
-        return _rounded(math.isqrt((above << 2 * bits) // below), 1 << bits)
+        return deviation(self.count, self.total, self.squares)
 
     def merge(self, other: "Column") -> "Column":
         """The two parts together."""
@@ -116,6 +110,14 @@ class Column:
             return values[finite].astype(np.float64), rows[finite]
         return self.quantiles.points
 
+    @property
+    def counted(self) -> Mapping[Any, int]:
+        """The rows of each category: of every one, or of the most frequent where there are many."""
+        if not self.distinct.exact:
+            return self.frequent.rows
+        values = self.distinct.values.astype(bool) if self.type == "boolean" else self.distinct.values
+        return dict(zip(values.tolist(), self.distinct.counts.tolist(), strict=True))
+
     def texts(self) -> tuple[str, ...]:
         """The distinct values, as Arrow writes them, in their order; of a column of few."""
         values = self.distinct.ordered()[0]
@@ -130,6 +132,12 @@ class Column:
 
 def _of(choose: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
     return right if left is None else left if right is None else choose(left, right)
+
+
+def doubles(column: pa.ChunkedArray) -> Doubles:
+    """A column's values as doubles, NaN where there is none."""
+    found: Doubles = pc.fill_null(column.cast(pa.float64()), math.nan).to_numpy()
+    return found
 
 
 def _rounded(above: int, below: int) -> float:
@@ -226,9 +234,5 @@ def _moments(values: Doubles, whole: int | None) -> dict[str, Any]:
         spread = float(apart.dot(apart))
     if not (math.isfinite(summed) and math.isfinite(spread)):
         return {"total": exact_sum(values), "squares": exact_squares(values)}
-    total = _units(summed) if whole is None else whole << _UNIT
-    return {"total": total, "squares": (_units(spread) << _UNIT) + total**2 // len(values)}
-
-
-def _units(value: float) -> int:
-    return int(Fraction(value) * (1 << _UNIT))
+    total = units(summed) if whole is None else whole << UNIT
+    return {"total": total, "squares": (units(spread) << UNIT) + total**2 // len(values)}

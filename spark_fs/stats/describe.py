@@ -123,14 +123,7 @@ def _numeric(column: Column) -> Iterator[dict[str, Any]]:
 
 
 def _top(column: Column) -> Iterator[dict[str, Any]]:
-    counted: list[tuple[Any, int]]
-    if column.type == "boolean":
-        counted = [(bool(value), rows) for value, rows in zip(*map(np.ndarray.tolist, column.distinct.ordered()), strict=True)]
-    elif column.distinct.exact:
-        counted = list(zip(column.distinct.values.tolist(), column.distinct.counts.tolist(), strict=True))
-    else:
-        counted = list(column.frequent.rows.items())
-    for value, rows in sorted(counted, key=lambda each: (-each[1], str(each[0])))[:TOP]:
+    for value, rows in sorted(column.counted.items(), key=lambda each: (-each[1], str(each[0])))[:TOP]:
         yield {"value": value, "count": rows, "ratio": rows / column.values}
 
 

@@ -1,9 +1,7 @@
 """How far the values of a column have moved from those of a reference, from the states of both."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.special import chdtrc, rel_entr
@@ -12,6 +10,7 @@ from spark_fs.stats.column import Column, kind
 from spark_fs.stats.describe import quantiles
 from spark_fs.stats.exact import Numbers
 from spark_fs.stats.quantiles import Doubles
+from spark_fs.stats.scores import chi_squared
 
 BINS = 10  # of the reference, each with as many of its rows
 CATEGORIES = 50  # of both sides, the most frequent; the others are one
@@ -76,7 +75,7 @@ def _numbers(reference: Column, current: Column) -> Measures:
 
 
 def _categories(reference: Column, current: Column) -> Measures:
-    sides = _counted(reference), _counted(current)
+    sides = reference.counted, current.counted
     together = {value: sum(side.get(value, 0) for side in sides) for value in (*sides[0], *sides[1])}
     rare = RARE * (reference.values + current.values)
     most = [value for value in sorted(together, key=lambda value: (-together[value], str(value)))[:CATEGORIES] if together[value] >= rare]
@@ -84,16 +83,9 @@ def _categories(reference: Column, current: Column) -> Measures:
     others = np.array([[max(0, column.values - side)] for column, side in zip((reference, current), table.sum(axis=1), strict=True)])
     table = np.hstack([table, others]) if others.any() else table
     shares = table / table.sum(axis=1, keepdims=True)
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
-    statistic = float(((table - expected) ** 2 / expected).sum())
+    statistic = chi_squared(table)
     freedom = table.shape[1] - 1
     return {**_binned(*shares), "chi_squared": statistic, "chi_squared_p_value": float(chdtrc(freedom, statistic)) if freedom else 1.0}
-
-
-def _counted(column: Column) -> Mapping[Any, int]:
-    if column.distinct.exact:
-        return dict(zip(column.distinct.values.tolist(), column.distinct.counts.tolist(), strict=True))
-    return column.frequent.rows
 
 
 def _binned(reference: Doubles, current: Doubles) -> Measures:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 Doubles = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
-_UNIT = 1074  # every finite double is a whole number of 2 ** -1074
+UNIT = 1074  # every finite double is a whole number of 2 ** -1074
 _BLOCK = 1 << 15  # rows that stay in the processor's cache
 _BITS = 36  # of a block's values are summed at once: with those of its length fewer than the 53 of a double
 _LARGE, _SMALL = 2.0**480, 2.0**-480  # between these the square of a double is the sum of two doubles
@@ -72,14 +72,12 @@ class Profile:
     @property
     def mean(self) -> float:
         """The mean of the finite values, rounded once."""
-        return self.total / (self.count << _UNIT)
+        return self.total / (self.count << UNIT)
 
     @property
     def stddev(self) -> float:
         """The deviation of the population: the root of the exact variance."""
-        above, below = self.count * self.squares - self.total**2, self.count**2 << 2 * _UNIT
-        bits = max(0, (130 - above.bit_length() + below.bit_length()) // 2)  # enough for the root to have more bits than a double
-        return math.isqrt((above << 2 * bits) // below) / (1 << bits)
+        return deviation(self.count, self.total, self.squares)
 
     def wanted_cells(self, shares: Sequence[float]) -> Numbers:
         """The cells in which these quantiles lie."""
@@ -98,6 +96,13 @@ class Profile:
             return float(found[np.searchsorted(cells, cell) + rank - (ends[cell] - self.cells[cell])])  # type: ignore[index] # there are cells
 
         return [_between(value(low), value(high), part) for low, high, part in (_ranks(self.count, share) for share in shares)]
+
+
+def deviation(count: int, total: int, squares: int) -> float:
+    """The deviation of so many values with these sums, in units of 2 ** -1074 and 2 ** -2148; 0 where rounded sums leave less than that."""
+    above, below = max(0, count * squares - total**2), count**2 << 2 * UNIT
+    bits = max(0, (130 - above.bit_length() + below.bit_length()) // 2)  # enough for the root to have more bits than a double
+    return math.isqrt((above << 2 * bits) // below) / (1 << bits)
 
 
 def in_cells(values: Doubles, wanted: Numbers) -> Doubles:
@@ -139,13 +144,13 @@ def _summed(rest: Doubles) -> int:
     """The sum of a block: again and again the leading bits of every value, which doubles add without rounding, until nothing is left."""
     huge = np.abs(rest) > 2.0**960
     if huge.any():
-        return sum(map(_units, rest[huge].tolist())) + _summed(rest[~huge])
+        return sum(map(units, rest[huge].tolist())) + _summed(rest[~huge])
     total = 0
     while len(rest) and (top := max(float(rest.max()), -float(rest.min()))) > 0:
-        unit = max(math.frexp(top)[1] - _BITS, -_UNIT)
+        unit = max(math.frexp(top)[1] - _BITS, -UNIT)
         rounding = math.ldexp(1.5, 52 + unit)  # to add and take it away rounds to whole units
         leading = (rest + rounding) - rounding
-        total += int(math.ldexp(float(leading.sum()), -unit)) << (unit + _UNIT)
+        total += int(math.ldexp(float(leading.sum()), -unit)) << (unit + UNIT)
         rest = rest - leading
     return total
 
@@ -158,16 +163,17 @@ def exact_squares(values: Doubles) -> int:
         size = np.abs(block)
         odd = (size > _LARGE) | ((size < _SMALL) & (size > 0))
         if odd.any():
-            total += sum(_units(value) ** 2 for value in block[odd].tolist())
+            total += sum(units(value) ** 2 for value in block[odd].tolist())
             block = block[~odd]
         square = block * block
         upper = block * 134_217_729.0  # Dekker's product: the two halves of each value tell by how much its square was rounded
         upper = upper - (upper - block)
         lower = block - upper
         rounded = ((upper * upper - square) + 2.0 * upper * lower) + lower * lower
-        total += (_summed(square) + _summed(rounded)) << _UNIT
+        total += (_summed(square) + _summed(rounded)) << UNIT
     return total
 
 
-def _units(value: float) -> int:
-    return int(Fraction(value) * (1 << _UNIT))
+def units(value: float) -> int:
+    """A finite double in units of 2 ** -1074."""
+    return int(Fraction(value) * (1 << UNIT))

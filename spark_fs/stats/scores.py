@@ -1,16 +1,15 @@
 """How much a feature tells of a label, from tables of their values that parts add up; and mRMR, from how features hang together."""
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_fs.stats.column import Column, kind
+from spark_fs.stats.column import Column, doubles, kind
 from spark_fs.stats.describe import quantiles
 from spark_fs.stats.quantiles import Doubles
 
@@ -48,7 +47,7 @@ class Cuts:
         if self.values:
             found = pc.fill_null(pc.index_in(column.cast(pa.string()), pa.array(self.values)), len(self.values))
             return np.asarray(found.to_numpy(), np.int64)
-        values = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy()
+        values = doubles(column)
         placed: npt.NDArray[np.int64] = np.searchsorted(np.array(self.edges), values, side="left")
         return np.where(np.isfinite(values), placed, self.count - 1)
 
@@ -94,7 +93,7 @@ def mutual_information(table: Counts) -> float:
     return max(0.0, found - float(bias))
 
 
-def chi_squared(table: Counts) -> float:
+def chi_squared(table: Counts | Doubles) -> float:
     """Pearson's statistic of the table."""
     table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
     if not table.size:
@@ -140,31 +139,22 @@ class Step:
     score: float
 
 
-def mrmr(relevance: Doubles, related: Doubles, count: int, begun: Sequence[int] = ()) -> list[Step]:
+def mrmr(relevance: Doubles, related: Doubles, count: int) -> list[Step]:
     """The order in which features are chosen: most relevant, least redundant.
 
     The first is the most relevant; each next one has the greatest quotient of its F statistic and its mean absolute correlation with those
     that are chosen (FCQ of Zhao, Anand, Wang: Maximum Relevance and Minimum Redundancy Feature Selection Methods, 2019), which is at least
-    ``FLOOR``. related: the correlation of each pair; NaN counts as 0. begun: features that count as chosen. Of equal ones the first wins.
+    ``FLOOR``. related: the correlation of each pair; NaN counts as 0. Of equal ones the first wins.
     """
     strength = np.nan_to_num(np.abs(related))
-    chosen, steps = list(begun), list[Step]()
-    summed = strength[:, chosen].sum(axis=1) if chosen else np.zeros(len(relevance))
-    left = relevance > 0
-    left[chosen] = False
+    steps: list[Step] = []
+    summed, left = np.zeros(len(relevance)), relevance > 0
     while len(steps) < count and left.any():
-        redundancy = np.maximum(summed / len(chosen), FLOOR) if chosen else np.ones(len(relevance))
+        redundancy = np.maximum(summed / len(steps), FLOOR) if steps else np.ones(len(relevance))
         scores = np.where(left, relevance / redundancy, -math.inf)
         best = int(scores.argmax())
-        steps.append(Step(best, float(relevance[best]), float(redundancy[best]) if chosen else 0.0, float(scores[best])))
-        chosen.append(best)
+        steps.append(Step(best, float(relevance[best]), float(redundancy[best]) if steps else 0.0, float(scores[best])))
         left[best] = False
         summed += strength[:, best]
     return steps
 
-
-def entropy(label: Mapping[Any, int]) -> float:
-    """Of the label's classes, in nats: as much as a feature can tell."""
-    rows = np.array(list(label.values()), dtype=float)
-    shares = rows[rows > 0] / rows.sum()
-    return float(-(shares * np.log(shares)).sum())
