@@ -71,18 +71,21 @@ def show(
     Of a group: its columns and its last commits. Of a view: its labels, its features and its training datasets.
     """
     fs = _store(config)
-    names = {kind: sorted({each.name for each in found}) for kind, found in _all(fs).items()}
-    if name in names["group"]:
+    kinds = _kinds(fs, name)
+    if "group" in kinds:
         _show_group(fs.get_feature_group(name, version), commits)
-    if name in names["view"]:
+    if "view" in kinds:
         _show_view(fs.get_feature_view(name, version))
-    if name not in names["group"] + names["view"]:
-        known = names["group"] + names["view"]
-        raise NotFoundError.named("Feature group or view", name, known, "List them with: spark-fs groups; spark-fs views")
 
 
-def _all(fs: FeatureStore) -> dict[str, Sequence[FeatureGroup] | Sequence[FeatureView]]:
-    return {"group": fs.get_feature_groups(), "view": fs.get_feature_views()}
+def _kinds(fs: FeatureStore, name: str) -> set[str]:
+    """Whether it is the name of a group, a view, or both; NotFoundError with the nearest names where it is none."""
+    known = {"group": {each.name for each in fs.get_feature_groups()}, "view": {each.name for each in fs.get_feature_views()}}
+    found = {kind for kind, names in known.items() if name in names}
+    if not found:
+        every = sorted(known["group"]) + sorted(known["view"])
+        raise NotFoundError.named("Feature group or view", name, every, "List them with: spark-fs groups; spark-fs views")
+    return found
 
 
 def _show_group(group: FeatureGroup, limit: int) -> None:
@@ -191,14 +194,10 @@ def report(
     One HTML file that needs nothing else: schema, statistics, histograms, correlations, commits, validation, drift, lineage.
     """
     fs = _store(config)
-    names = {kind: sorted({each.name for each in found}) for kind, found in _all(fs).items()}
-    if name in names["group"]:
+    if "group" in _kinds(fs, name):
         written = fs.get_feature_group(name, version).report(out)
-    elif name in names["view"]:
-        written = fs.get_feature_view(name, version).report(training_dataset, out)
     else:
-        known = names["group"] + names["view"]
-        raise NotFoundError.named("Feature group or view", name, known, "List them with: spark-fs groups; spark-fs views")
+        written = fs.get_feature_view(name, version).report(training_dataset, out)
     console.print(f"{written} ({written.stat().st_size / 1e6:.1f} MB)", soft_wrap=True)
 
 

@@ -5,7 +5,7 @@ What the first look learned (means, deviations, categories) makes the sums exact
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -14,44 +14,39 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.engine import scan
 from spark_fs.engine.columnar import Stream, Tables
-from spark_fs.engine.profile import large, narrowed
+from spark_fs.engine.profile import PLACED_SPARK, large, narrowed, placed
 from spark_fs.engine.scan import Scan
 from spark_fs.stats.association import Matrix, Sums, added
 
+_SHARE = 1 << 30  # bytes of files for a task: its sums may be as large as the files of a few thousand rows
 _PIECE = 16 << 20  # bytes of a task's sums that travel as one value
 _CELLS = 1 << 25  # of the matrix, of rows that are looked at together
 _FEW = 1 << 12  # rows below which tables are put together; what is read is let go before more is read, since to hold much costs time
-_SUMS = pa.schema([("place", pa.int32()), ("sums", pa.binary())])
-_SUMS_SPARK = "place int, sums binary"
 
 
 def here(each: Scan, matrix: Matrix) -> Sums:
     """The sums of a scan's rows, made in this process."""
-    narrow = narrowed(each, matrix.features)
-    return _summed((scan.read(narrow, *share) for share in narrow.shares()), matrix)
+    return _summed(scan.tables(narrowed(each, matrix.features)), matrix)
 
 
 def of_scan(spark: SparkSession, each: Scan, matrix: Matrix) -> DataFrame:
     """The sums of a scan's rows*, by as many tasks as there are cores or as memory wants; ``gathered`` reads them."""
-    narrow = narrowed(each, matrix.features)
-    shares = narrow.shares()
-    units = min(len(shares), max(spark.sparkContext.defaultParallelism, sum(file.bytes for file in each.files) >> 30))
-    dealt = tuple(tuple(shares[unit::units]) for unit in range(units))
-    source = spark.range(0, units, 1, units).toDF("unit")
-    return of_stream(Stream(source, _Dealt(narrow, dealt), narrow.schema), matrix)
+    rows = Stream.scanned(spark, narrowed(each, matrix.features))
+    tasks = max(spark.sparkContext.defaultParallelism, sum(file.bytes for file in each.files) // _SHARE)
+    return of_stream(replace(rows, source=rows.source.coalesce(tasks)), matrix)
 
 
 def of_stream(stream: Stream, matrix: Matrix) -> DataFrame:
     """The sums of any rows*; they are added up on the executors, piece by piece."""
     pieces = max(1, -(-sum(map(prod, matrix.shapes)) * 8 // _PIECE))
-    made = stream.source.mapInArrow(_Made(stream.tables, matrix, pieces), _SUMS_SPARK)
-    return made.repartitionById(pieces, "place").mapInArrow(_added, _SUMS_SPARK)
+    made = stream.source.mapInArrow(_Made(stream.tables, matrix, pieces), PLACED_SPARK)
+    return made.repartitionById(pieces, "place").mapInArrow(_added, PLACED_SPARK)
 
 
 def gathered(sums: pa.Table, matrix: Matrix) -> Sums:
     """The sums that rows of ``of_scan`` or ``of_stream`` hold."""
     sizes = list(map(prod, matrix.shapes))
-    pieces = [np.frombuffer(each.as_buffer()) for each in sums.sort_by("place").column("sums")]
+    pieces = [np.frombuffer(each.as_buffer()) for each in sums.sort_by("place").column("data")]
     found = np.concatenate(pieces) if pieces else np.zeros(sum(sizes))
     return [part.reshape(shape) for part, shape in zip(np.split(found, np.cumsum(sizes)[:-1]), matrix.shapes, strict=True)]
 
@@ -67,19 +62,6 @@ def _summed(tables: Iterable[pa.Table], matrix: Matrix) -> Sums:
 
 
 @dataclass(frozen=True)
-class _Dealt:
-    """Numbers of units in, the rows of their shares out."""
-
-    scan: Scan
-    units: tuple[tuple[tuple[int, int, int], ...], ...]
-
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-        for batch in batches:
-            for number in batch.column(0).to_pylist():
-                yield from (scan.read(self.scan, *share) for share in self.units[number])
-
-
-@dataclass(frozen=True)
 class _Made:
     """Rows in, the sums of a task out, in pieces."""
 
@@ -90,7 +72,7 @@ class _Made:
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         flat = np.concatenate([each.ravel() for each in _summed(self.tables(batches), self.matrix)])
         for place, piece in enumerate(np.array_split(flat, self.pieces)):
-            yield _row(place, piece.tobytes())
+            yield placed(place, piece.tobytes())
 
 
 def _added(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -101,8 +83,4 @@ def _added(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             more = np.frombuffer(sums.as_buffer())
             found[place] = found[place] + more if place in found else more
     for place, summed in found.items():
-        yield _row(place, summed.tobytes())
-
-
-def _row(place: int, data: bytes) -> pa.RecordBatch:
-    return pa.record_batch([pa.array([place], pa.int32()), pa.array([data], pa.binary())], schema=_SUMS)
+        yield placed(place, summed.tobytes())

@@ -8,13 +8,10 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.engine import scan
-from spark_fs.engine.profile import GROUP, grouped, narrowed
+from spark_fs.engine.profile import PLACED_SPARK, Units, cut, narrowed, placed
 from spark_fs.engine.scan import Scan
 from spark_fs.stats.packed import from_bytes, to_bytes
 from spark_fs.stats.scores import Counts, Tables
-
-_COUNTED = pa.schema([("place", pa.int32()), ("rows", pa.binary())])
-_COUNTED_SPARK = "place int, rows binary"
 
 
 def counted(spark: SparkSession, each: Scan, tables: Tables) -> tuple[DataFrame, tuple[Tables, ...]]:
@@ -22,12 +19,9 @@ def counted(spark: SparkSession, each: Scan, tables: Tables) -> tuple[DataFrame,
 
     A task has some columns of all rows, as in ``profile``.
     """
-    groups = grouped(tables.features, max(GROUP, -(-len(tables.features) // (2 * spark.sparkContext.defaultParallelism))))
+    groups, units, _ = cut(each, tables.features, spark.sparkContext.defaultParallelism)
     parts = tuple(replace(tables, features=tuple(group)) for group in groups)
-    shares = each.shares(max(1, len(groups)))
-    cuts = min(len(shares), max(1, -(-2 * spark.sparkContext.defaultParallelism // max(1, len(groups)))))
-    units = tuple((part, tuple(shares[cut::cuts])) for part in range(len(parts)) for cut in range(cuts))
-    return spark.range(0, len(units), 1, max(1, len(units))).mapInArrow(_Counted(each, parts, units), _COUNTED_SPARK), parts
+    return spark.range(0, len(units), 1, max(1, len(units))).mapInArrow(_Counted(each, parts, units), PLACED_SPARK), parts
 
 
 def gathered(rows: pa.Table, parts: Sequence[Tables]) -> dict[str, Counts]:
@@ -44,7 +38,7 @@ def sampled(spark: SparkSession, each: Scan, columns: list[str], rows: int, seed
     narrow = narrowed(each, columns)
     shares = tuple(narrow.shares())
     share = min(1.0, rows / max(1, narrow.rows))
-    return spark.range(0, len(shares), 1, max(1, len(shares))).mapInArrow(_Drawn(narrow, shares, share, seed), _COUNTED_SPARK)
+    return spark.range(0, len(shares), 1, max(1, len(shares))).mapInArrow(_Drawn(narrow, shares, share, seed), PLACED_SPARK)
 
 
 def together(drawn: pa.Table, columns: list[str]) -> pa.Table:
@@ -58,7 +52,7 @@ class _Counted:
 
     scan: Scan
     parts: tuple[Tables, ...]
-    units: tuple[tuple[int, tuple[tuple[int, int, int], ...]], ...]
+    units: Units
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -67,7 +61,7 @@ class _Counted:
                 part = self.parts[place]
                 narrow = narrowed(self.scan, [part.label.name, *(cuts.name for cuts in part.features)])
                 summed = sum((part.counts(scan.read(narrow, *share)) for share in shares[1:]), part.counts(scan.read(narrow, *shares[0])))
-                yield _row(place, np.asarray(summed, np.int64).tobytes())
+                yield placed(place, np.asarray(summed, np.int64).tobytes())
 
 
 @dataclass(frozen=True)
@@ -84,8 +78,4 @@ class _Drawn:
             for number in batch.column(0).to_pylist():
                 table = scan.read(self.scan, *self.shares[number])
                 chance = np.random.default_rng([self.seed, number]).random(table.num_rows)
-                yield _row(number, to_bytes(table.take(pa.array(np.flatnonzero(chance < self.share)))))
-
-
-def _row(place: int, data: bytes) -> pa.RecordBatch:
-    return pa.record_batch([pa.array([place], pa.int32()), pa.array([data], pa.binary())], schema=_COUNTED)
+                yield placed(number, to_bytes(table.take(pa.array(np.flatnonzero(chance < self.share)))))

@@ -29,7 +29,9 @@ _SHARE = 256 << 20  # bytes of files for a task, where there are more tasks than
 _ROWS, _BYTES = 1 << 18, 256 << 20  # that are folded together, unless one table is more
 _STATES = pa.schema([("place", pa.int32()), ("states", pa.binary()), ("facts", pa.binary())])
 _STATES_SPARK = "place int, states binary, facts binary"
+PLACED_SPARK = "place int, data binary"
 States = dict[str, Column]
+Units = tuple[tuple[int, tuple[tuple[int, int, int], ...]], ...]  # of each task the number of its group, and its shares
 T = TypeVar("T")
 
 
@@ -79,16 +81,13 @@ def large(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 def here(each: Scan, types: Mapping[str, str]) -> States:
     """The states of a scan's columns, made in this process."""
-    return fold((scan.read(each, *share) for share in each.shares()), types)
+    return fold(scan.tables(each), types)
 
 
 def of_scan(spark: SparkSession, each: Scan, types: Mapping[str, str], config: StatisticsConfig) -> DataFrame:
     """The states of a scan's columns*, with what is said of them; ``gathered`` reads them."""
-    cores = spark.sparkContext.defaultParallelism
-    groups = [{name: types[name] for name in group} for group in grouped(list(types), max(GROUP, -(-len(types) // (2 * cores))))]
-    shares, size = each.shares(len(groups)), sum(file.bytes for file in each.files)
-    cuts = max(1, min(len(shares), max(2 * cores // len(groups), size // len(groups) // _SHARE)))
-    units = tuple((group, tuple(shares[cut::cuts])) for group in range(len(groups)) for cut in range(cuts))
+    names, units, cuts = cut(each, list(types), spark.sparkContext.defaultParallelism)
+    groups = [{name: types[name] for name in group} for group in names]
     source = spark.range(0, len(units), 1, len(units)).toDF("unit")
     folded = source.mapInArrow(_Folded(each, tuple(groups), units, config if cuts == 1 else None), _STATES_SPARK)
     return _merged(folded, len(groups), config) if cuts > 1 else folded
@@ -98,6 +97,20 @@ def of_stream(stream: Stream, types: Mapping[str, str], config: StatisticsConfig
     """The states of the columns of any rows*, as ``of_scan`` gives them."""
     folded = stream.source.mapInArrow(_Streamed(stream.tables, dict(types)), _STATES_SPARK)
     return _merged(folded, -(-len(types) // GROUP), config)
+
+
+def cut(each: Scan, names: Sequence[T], cores: int) -> tuple[list[Sequence[T]], Units, int]:
+    """The names, or what stands for columns, in groups; the tasks, each of a group and of shares of the files; how many each group has."""
+    groups = grouped(names, max(GROUP, -(-len(names) // (2 * cores))))
+    count = max(1, len(groups))
+    shares, size = each.shares(count), sum(file.bytes for file in each.files)
+    cuts = max(1, min(len(shares), max(2 * cores // count, size // count // _SHARE)))
+    return groups, tuple((group, tuple(shares[part::cuts])) for group in range(len(groups)) for part in range(cuts)), cuts
+
+
+def placed(place: int, data: bytes) -> pa.RecordBatch:
+    """One row that a task hands over: a number and what belongs there."""
+    return pa.record_batch({"place": pa.array([place], pa.int32()), "data": pa.array([data], pa.binary())})
 
 
 def grouped(names: Sequence[T], size: int) -> list[Sequence[T]]:
@@ -127,7 +140,7 @@ class _Folded:
 
     scan: Scan
     groups: tuple[Mapping[str, str], ...]
-    units: tuple[tuple[int, tuple[tuple[int, int, int], ...]], ...]
+    units: Units
     config: StatisticsConfig | None
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

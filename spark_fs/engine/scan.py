@@ -4,12 +4,12 @@ The driver lists the files from the table's log, without those that cannot matte
 worker reads its share. Where Arrow and Spark could differ (decimals in a condition, say), ``scannable`` says no.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache, reduce
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from spark_fs import arrow
 from spark_fs.errors import SparkFSError
 from spark_fs.offline.history import FileFacts
 from spark_fs.spec.query import Comparison, Condition, comparisons
@@ -63,6 +64,11 @@ class Scan:
     within: Bounds = (None, None)
     splits: tuple[tuple[str, Bounds], ...] = ()
     split: str = ""
+
+    @classmethod
+    def of(cls, files: Iterable[File], types: Mapping[str, str]) -> Self:
+        """Of every row of the files, these columns under their own names."""
+        return cls(tuple(files), tuple((name, name) for name in types), arrow.schema_of(types), tuple(types.items()))
 
     @property
     def schema(self) -> pa.Schema:
@@ -153,6 +159,11 @@ def read(scan: Scan, file: int, share: int = 0, shares: int = 1, first: int | No
     return table.filter(reduce(pc.and_kleene, kept)) if kept else table
 
 
+def tables(scan: Scan) -> Iterator[pa.Table]:
+    """The rows, share by share."""
+    return (read(scan, *share) for share in scan.shares())
+
+
 def _split_of(instant: pa.ChunkedArray, splits: tuple[tuple[str, Bounds], ...]) -> pa.ChunkedArray:
     known, none = pc.is_valid(instant), pa.scalar(None, pa.string())
     return pc.coalesce(*(pc.if_else(reduce(pc.and_, _inside(instant, bounds), known), name, none) for name, bounds in splits))
@@ -174,8 +185,8 @@ def sampled(scan: Scan, names: Sequence[str], files: int) -> pa.Table:
 @lru_cache(maxsize=4)
 def whole(scan: Scan) -> pa.Table:
     """All rows; a worker remembers those of the last scans."""
-    tables = [read(scan, number) for number in range(len(scan.files))]
-    return pa.concat_tables(tables).combine_chunks() if tables else scan.schema.empty_table()
+    found = [read(scan, number) for number in range(len(scan.files))]
+    return pa.concat_tables(found).combine_chunks() if found else scan.schema.empty_table()
 
 
 def instants(column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArray:

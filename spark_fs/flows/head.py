@@ -24,7 +24,7 @@ def rows(spark: Callable[[], SparkSession], group: GroupSpec, path: str, count: 
     files = [file for file in history.data_files(path, version) if file.rows]
     if group.vouched or not scan.scannable(files, types, group.partition_key, None):
         return queries.collect(opened(spark(), group, path, version).select(*types).limit(count), "pandas")
-    read = Scan(scan.listed(files), tuple((c, c) for c in types), arrow.schema_of(types), tuple(types.items()))
+    read = Scan.of(scan.listed(files), types)
     found, left = [read.schema.empty_table()], count
     for number in range(len(files)):
         if left <= 0:

@@ -54,7 +54,7 @@ class Latest:
         if not files or not scan.scannable(files, group.types, group.partition_key, None):
             return None
         types = _with_ingestion(group)
-        read = Scan(scan.listed(files), tuple((c, c) for c in types), arrow.schema_of(types), tuple(types.items()))
+        read = Scan.of(scan.listed(files), types)
         return cls(group, Stream.scanned(spark, read), _ties(group), read.rows, read)
 
     @classmethod

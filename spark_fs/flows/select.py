@@ -12,7 +12,6 @@ from uuid import uuid4
 import numpy as np
 from pyspark.sql import SparkSession
 
-from spark_fs import arrow
 from spark_fs.engine import associate, contingency, profile, scan
 from spark_fs.engine.profile import States
 from spark_fs.engine.scan import File, Scan
@@ -95,8 +94,8 @@ def _rows(spark: SparkSession, plan: JoinPlan, location: Location, warehouse: st
         with followed(spark, progress), queries.shared_folder(spark) as shared:
             stream, finish = streamed(spark, plan, sources, choice, shared)
             written = stream.source.mapInArrow(Written(stream.tables, _Finished(finish), folder), PLACES).collect()
-        held = tuple(File(each.path, scan.size_of(each.path), each.rows, ()) for each in written)
-        yield Scan(held, tuple((c, c) for c in plan.schema), arrow.schema_of(plan.schema), tuple(plan.schema.items()))
+        held = (File(each.path, scan.size_of(each.path), each.rows, ()) for each in written)
+        yield Scan.of(held, plan.schema)
     finally:
         offline.remove(folder)
 

@@ -60,7 +60,7 @@ class Rows:
         """The rows of data files; None where only Spark reads them."""
         if not scan.scannable(files, group.types, group.partition_key, None):
             return None
-        return cls(spark, types, Scan(scan.listed(files), tuple((c, c) for c in types), arrow.schema_of(types), tuple(types.items())))
+        return cls(spark, types, Scan.of(scan.listed(files), types))
 
     @property
     def _small(self) -> bool:
@@ -68,10 +68,9 @@ class Rows:
 
     def profile(self, config: StatisticsConfig) -> Profile:
         """The profile of the rows, eagerly; of few rows without Spark."""
-        if self.table is not None:
-            return profile.stated(profile.fold([self.table], self.types), config)
-        if self.scan and self._small:
-            return profile.stated(profile.here(self.scan, self.types), config)
+        near = self._near()
+        if near is not None:
+            return profile.stated(near, config)
         with explained_errors():
             if self.scan:
                 states = profile.of_scan(self.spark(), self.scan, self.types, config)
@@ -81,9 +80,14 @@ class Rows:
 
     def states(self) -> States:
         """The states of the columns alone, eagerly."""
-        if self.scan and self._small:
-            return profile.here(self.scan, self.types)
-        return self.profile(StatisticsConfig(histograms=False)).columns
+        near = self._near()
+        return self.profile(StatisticsConfig(histograms=False)).columns if near is None else near
+
+    def _near(self) -> States | None:
+        """The states of rows that are few enough for this process."""
+        if self.table is not None:
+            return profile.fold([self.table], self.types)
+        return profile.here(self.scan, self.types) if self.scan and self._small else None
 
     def sums(self, matrix: Matrix) -> Sums:
         """What associations follow from, eagerly."""
@@ -113,7 +117,7 @@ class Rows:
         if self.scan is None or not self._small:
             return self.table
         narrow = narrowed(self.scan, names)
-        return pa.concat_tables([narrow.schema.empty_table(), *(scan.read(narrow, *share) for share in narrow.shares())])
+        return pa.concat_tables([narrow.schema.empty_table(), *scan.tables(narrow)])
 
     def _frame(self) -> DataFrame:
         if self.frame:
@@ -178,12 +182,12 @@ def of_group(spark: Spark, group: GroupSpec, path: str, config: StatisticsConfig
     if version == NO_TABLE:
         return None
     types, place = config.of_columns(group.types), kept.folder(path)
-    commit, before = (None, {}) if anew else _state(place)
-    if commit == version and {name: column.type for name, column in before.items()} == types and not config.correlations:
+    commit, before = (None, {}) if anew else _state(place, types)
+    if commit == version and not config.correlations:
         found = kept.load(place, kept.name_of(version))
         if found:
             return found
-    more = _added(spark, group, path, (commit, version), before, types)
+    more = _added(spark, group, path, (commit, version), types)
     if more is None and version and not anew and sum(file.bytes for file in history.data_files(path, version)) > RESCANNED:
         return None
     every = Rows.of_group(spark, group, path, version, types)
@@ -195,14 +199,10 @@ def of_group(spark: Spark, group: GroupSpec, path: str, config: StatisticsConfig
     return statistics
 
 
-def _added(
-    spark: Spark, group: GroupSpec, path: str, between: tuple[int | None, int], before: States, types: Mapping[str, str]
-) -> Rows | None:
+def _added(spark: Spark, group: GroupSpec, path: str, between: tuple[int | None, int], types: Mapping[str, str]) -> Rows | None:
     """The rows that were added after a commit; None where that is not all that happened, or where nothing is known of the rows before."""
     commit, version = between
-    if commit is None or group.keep_corrections or {name: column.type for name, column in before.items()} != types:
-        return None
-    if not history.reaches_back(path, commit + 1, version):
+    if commit is None or group.keep_corrections or not history.reaches_back(path, commit + 1, version):
         return None
     files = history.added_files(path, commit + 1, version)
     return None if files is None else Rows.of_files(spark, group, files, types)
@@ -213,7 +213,7 @@ def _followed(place: str, every: Rows, more: Rows | None, columns: States, betwe
     whole, known = Matrix.of(columns), kept.read(place, kept.SUMS)
     if not whole.features:
         return {}
-    about = {} if known is None else kept.metadata(known)
+    about = {} if known is None else kept.metadata(known.schema)
     grows = more is not None and about.get("commit") == between[0]
     matrix = Matrix.from_json(about["matrix"]).grown(whole) if grows else None
     if matrix and more and known:
@@ -226,9 +226,12 @@ def _followed(place: str, every: Rows, more: Rows | None, columns: States, betwe
     return _named(matrix, sums)
 
 
-def _state(place: str) -> tuple[int | None, dict[str, Column]]:
+def _state(place: str, types: Mapping[str, str]) -> tuple[int | None, dict[str, Column]]:
+    """The states that are kept of these columns, and of which commit; None where there are none of just these."""
     table = kept.read(place, kept.STATE)
-    return (None, {}) if table is None else (kept.metadata(table)["commit"], unpacked(table))
+    if table is None or dict(zip(table.column("name").to_pylist(), table.column("type").to_pylist(), strict=True)) != types:
+        return None, {}
+    return kept.metadata(table.schema)["commit"], unpacked(table)
 
 
 def of_commit(

@@ -4,9 +4,9 @@ Read without a JVM. A file appears whole, under its name, or not at all.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import numpy as np
@@ -18,6 +18,7 @@ from spark_fs.spec.statistics import FeatureStatistics, Related, Statistics
 
 STATE, SUMS = "state", "sums"  # what the statistics and the associations of the newest commit follow from
 _SUFFIX = ".arrow"
+T = TypeVar("T")
 
 
 def folder(path: str) -> str:
@@ -63,7 +64,7 @@ def related(place: str, name: str) -> tuple[list[str], list[str], Any]:
     table = read(place, name)
     if table is None:
         return [], [], np.empty((0, 0))
-    others, features = metadata(table)["others"], table.column("feature").to_pylist()
+    others, features = metadata(table.schema)["others"], table.column("feature").to_pylist()
     none = np.full(len(others), np.nan)
     rows = [each.values.to_numpy() if each.is_valid and len(each.values) else none for each in table.column("correlations")]
     return features, others, np.array(rows).reshape(len(features), len(others))
@@ -77,7 +78,7 @@ def load(place: str, name: str, features: Sequence[str] | None = None, correlati
     table = read(place, name)
     if table is None:
         return None
-    about, found = metadata(table), []
+    about, found = metadata(table.schema), []
     for feature, facts, each in zip(*(table.column(i) for i in range(3)), strict=True):
         if features is None or feature.as_py() in features:
             data: dict[str, Any] = json.loads(facts.as_py())
@@ -89,8 +90,8 @@ def load(place: str, name: str, features: Sequence[str] | None = None, correlati
 
 def advance(place: str, name: str, table: pa.Table, about: Mapping[str, Any]) -> None:
     """Write the state of a commit, unless one of a later commit is there."""
-    before = read(place, name)
-    if before is None or metadata(before)["commit"] <= about["commit"]:
+    before = _opened(place, name, lambda file: metadata(file.schema)["commit"])
+    if before is None or before <= about["commit"]:
         write(place, name, table, about)
 
 
@@ -107,10 +108,14 @@ def write(place: str, name: str, table: pa.Table, about: Mapping[str, Any]) -> N
 
 def read(place: str, name: str) -> pa.Table | None:
     """A table that was written; None where there is none of this name."""
+    return _opened(place, name, lambda file: file.read_all())
+
+
+def _opened(place: str, name: str, look: Callable[[Any], T]) -> T | None:
     system, root = file_system(place)
     try:
         with system.open_input_file(f"{root}/{name}{_SUFFIX}") as source:
-            return pa.ipc.open_file(source).read_all()
+            return look(pa.ipc.open_file(source))
     except FileNotFoundError:
         return None
 
@@ -122,9 +127,9 @@ def remove(place: str) -> None:
         system.delete_dir(root)
 
 
-def metadata(table: pa.Table) -> dict[str, Any]:
-    """What was noted with a table."""
-    found: dict[str, Any] = json.loads(table.schema.metadata[b"about"])
+def metadata(schema: pa.Schema) -> dict[str, Any]:
+    """What was noted with a table of this schema."""
+    found: dict[str, Any] = json.loads(schema.metadata[b"about"])
     return found
 
 
