@@ -44,6 +44,8 @@ def test_it_is_committed_with_its_outputs_and_says_what_a_reader_learns(path: Pa
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in code)
     said = "".join(str(output) for cell in code for output in cell.outputs)
-    assert not re.search(r"Traceback|/root/|/home/|/tmp/|/work/", said)
+    assert "Traceback" not in said
+    told = re.sub(r"'image/png': '[^']*'", "", said)
+    assert not re.search(r"(?<![\w:/.<*])/[A-Za-z_][\w.-]*/[\w.-]", told), "the path of one machine"
     if path.stem[0] in "234":
         assert "image/png" in said
