@@ -48,6 +48,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Feat
     view = fs.create_feature_view("late", payments.select(["amount", "shop", "late"]), labels=["late"], description="Late payers")
     view.train_test_split(test_ratio=0.25, seed=1)
     view.get_training_dataset_statistics(1)
+    fs._stores.catalog.add_model("late_payers", 3, view._spec, 1)
     fs.create_feature_group("empty", primary_key=["id"])
     return fs
 
@@ -91,6 +92,8 @@ def test_the_page_of_a_view_has_the_statistics_of_its_splits(store: FeatureStore
     assert data["features-train"][0]["count"] == 300
     assert data["features-test"][0]["count"] == 100
     assert [row["cells"][0] for row in data["datasets"]["rows"]] == [1]
+    assert [row["cells"] for row in data["models"]["rows"]] == [["late_payers", 3, 1]]
+    assert ">late_payers</text>" in page
 
 
 @pytest.mark.parametrize("name", ["empty", "wide"])

@@ -332,6 +332,8 @@ def test_selection_finds_what_was_planted_and_calls_out_the_rest(fs: FeatureStor
         "m_constant": "constant", "m_empty": "constant", "m_leak": "leak? it alone tells the label with an AUC of 1.0000", "m_name": "of 1",
     } | ({"m_empty": "mostly null"} if found.warnings["m_empty"].startswith("mostly") else {})
     assert found.features == spark_fs.select_features(query, "label", k=6).features
+    assert told_of
+    assert set(told_of) <= {"joining", "profiling", "correlating", "counting"}
     table = found.scores.set_index("feature")
     wanted = f_classif(frame[told], frame.label)[0]
     np.testing.assert_allclose(table.loc[told, "f"].astype(float), wanted, rtol=1e-6)
@@ -442,5 +444,11 @@ def test_selection_recovers_what_was_planted_among_two_thousand(group: Group) ->
     relevance = f_classif(frame[[c for c in frame if c.startswith("f")]], frame.label)[0]
     tells = [name for name in told if relevance[int(name[1:])] > 40]  # the others are seen only together, which no F can
     assert set(tells) <= set(found.features)
+    baseline = [*told[:3], *(f"f{n:04d}" for n in range(100, 172))]
+    searched = spark_fs.select_features(fg.select_all(), "label", k=40, baseline=baseline)
+    steps = searched.steps.set_index("step")
+    assert steps.loc["baseline", "features"] == len(baseline) == 75
+    assert len(searched.features) < 75
+    assert steps[steps.features == len(searched.features)].auc.max() > steps.loc["baseline", "auc"]
     gains = spark_fs.select_features(fg.select_all(), "label", k=8, method="importance")
     assert len(set(tells) & set(gains.features)) >= 0.75 * len(tells)
