@@ -81,7 +81,7 @@ mysql-down: ## stop it
 	@tests/online/mariadb down
 
 lock: setup ## resolve requirements.lock anew from pyproject.toml
-	@$(BIN)/pip-compile --quiet --upgrade --extra demo --extra serve --extra dev --generate-hashes --allow-unsafe --strip-extras \
+	@$(BIN)/pip-compile --quiet --upgrade --extra demo --extra serve --extra lineage --extra docs --extra dev --generate-hashes --allow-unsafe --strip-extras \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
 
 clean: ## remove what setup and demo made

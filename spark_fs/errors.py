@@ -10,7 +10,9 @@
     +-- QueryError          a query that cannot be bound to its groups
     +-- SettingsError       a setting, option or argument outside its domain
     +-- SetupError          a part of the machine that is missing: Java, a jar, an extra
+    +-- CatalogError        the metadata database failed or could not be reached
     +-- ConflictError       another writer was faster, time and again
+    |   +-- LockedError     another run of the same pipeline is going on
     +-- OnlineStoreError    the online database failed or could not be reached
         +-- OnlineRefusedError  it will not do this, however often it is asked: a value that does not fit, wrong credentials
 
@@ -83,10 +85,20 @@ class SetupError(SparkFSError):
     """Something the machine lacks."""
 
 
+class CatalogError(SparkFSError):
+    """The metadata database failed, or is locked; nothing was changed in it."""
+
+    retryable = True
+
+
 class ConflictError(SparkFSError):
     """Another writer changed the table at the same time; nothing was written."""
 
     retryable = True
+
+
+class LockedError(ConflictError):
+    """Another run of the same pipeline is going on; nothing was done."""
 
 
 class OnlineStoreError(SparkFSError):

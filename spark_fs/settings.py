@@ -51,6 +51,12 @@ class Settings:
     models_url: Secret = Secret()  # noqa: RUF009 # as above
     spark: Mapping[str, str | int | float | bool] = field(default_factory=dict)
 
+    @property
+    def online_address(self) -> str:
+        """``online_url`` without user, password and options."""
+        scheme, _, rest = self.online_url.get_secret_value().partition("?")[0].partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2]}"
+
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
         """The settings, those that are not given following from ``home``; SettingsError names each that is not valid."""
@@ -85,7 +91,7 @@ def _wrong(name: str, value: Any) -> str:
 def load(config: Config = None) -> Settings:
     """The settings of a path, a mapping, or of ``SPARK_FS_CONFIG``, else the embedded default under ``.spark_fs``."""
     source = os.environ.get("SPARK_FS_CONFIG") if config is None else config
-    given = dict(source) if isinstance(source, Mapping) else _read(Path(source)) if source else {}
+    given = dict(source) if isinstance(source, Mapping) else read_yaml(Path(source), "Settings file") if source else {}
     known = [each.name for each in fields(Settings)]
     for name in given:
         if name not in known:
@@ -104,15 +110,17 @@ def _environment(known: list[str]) -> dict[str, Any]:
     return found
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, what: str) -> dict[str, Any]:
+    """The mapping in a YAML file; SettingsError, which begins with what the file is, where there is none."""
     import yaml
 
     try:
-        found = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise SettingsError(f"Settings file {path} cannot be read: {error.strerror}. Name another, or none.") from None
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8, or its name is none"
+        raise SettingsError(f"{what} {path} cannot be read: {why}. Name another, or none.") from None
     except yaml.YAMLError as error:
-        raise SettingsError(f"Settings file {path} is not YAML: {error}") from None
+        raise SettingsError(f"{what} {path} is not YAML: {error}") from None
     if not isinstance(found, dict):
-        raise SettingsError(f"Settings file {path} must hold a mapping of settings, not {type(found).__name__}.")
+        raise SettingsError(f"{what} {path} must hold a mapping, not {type(found).__name__}.")
     return found

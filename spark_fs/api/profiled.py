@@ -40,6 +40,15 @@ class ProfiledGroup(ServedGroup):
         config = StatisticsConfig.of(statistics_config)
         return self._change(lambda spec: replace(spec, statistics_config=config.to_json()))
 
+    @property
+    def statistics_are_current(self) -> bool:
+        """Whether there are statistics of the newest commit that changed rows, or no such commit yet. Starts no JVM."""
+        from spark_fs.offline import history, statistics
+
+        made = max(statistics.commits(statistics.folder(self.location)), default=history.NO_TABLE)
+        since = history.commits(self.location, max(0, history.current_version(self.location) - made))
+        return all(commit.operation in ("optimize", "append_features") for commit in since)
+
     def compute_statistics(self) -> Statistics:
         """Make the statistics of the newest commit from all its rows, eagerly, and keep them in the place of those that it has.
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spark_fs.api.models import ModelRegistry
     from spark_fs.settings import Config
     from spark_fs.spec.definitions import GroupSpec, ViewSpec
+    from spark_fs.spec.runs import Run
 
 
 def login(config: Config = None) -> Project:
@@ -264,6 +265,14 @@ class FeatureStore(Transformations, ServedStore):
     def get_feature_views(self, name: str | None = None) -> list[FeatureView]:
         """Every view, or every version of one, by name and version."""
         return [FeatureView(self._stores, v) for v in self._stores.catalog.all_views() if name in (None, v.name)]
+
+    def get_runs(self, pipeline: str | None = None, limit: int | None = 100) -> list[Run]:
+        """The runs of a pipeline, or of every one, the newest first: when, up to when, each step with its rows, and what went wrong."""
+        return list(self._stores.catalog.runs(pipeline, limit))
+
+    def get_run(self, run_id: str) -> Run:
+        """One run, by its id or the beginning of it; NotFoundError where that is none, or several."""
+        return self._stores.catalog.run(run_id)
 
     def _create_view(self, view: ViewSpec) -> FeatureView:
         created = FeatureView(self._stores, view)

@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, create_engine, delete, insert, make_url, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from spark_fs.catalog.tables import COMPARISONS, METADATA
-from spark_fs.errors import AlreadyExistsError, NotFoundError, SetupError
+from spark_fs.catalog import migrations
+from spark_fs.catalog.tables import COMPARISONS
+from spark_fs.errors import AlreadyExistsError, CatalogError, NotFoundError, SetupError
 from spark_fs.spec.definitions import GroupSpec, ViewSpec, check_version
 from spark_fs.spec.drift import DriftReport
 from spark_fs.spec.transformations import FunctionSpec
@@ -21,7 +22,7 @@ _DRIVERS = {"mysql": "mysql+mysqlconnector"}
 
 
 class Database:
-    """The database at ``url``; its tables are made when absent."""
+    """The database at ``url``; its tables are made when absent, and brought up to this version where an earlier one made them."""
 
     def __init__(self, url: str) -> None:
         try:
@@ -30,11 +31,16 @@ class Database:
             if parsed.get_backend_name() == "sqlite" and parsed.database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             self._engine = create_engine(parsed)
-            METADATA.create_all(self._engine)
+            with self._engine.connect() as connection:
+                current = migrations.is_current(connection)
+            if not current:
+                with self._engine.connect() as connection:
+                    migrations.migrate(connection)
+                    connection.commit()
         except (SQLAlchemyError, OSError) as error:
-            shown = make_url(url).render_as_string(hide_password=True)
             raise SetupError(
-                f"The metadata database at {shown} cannot be opened: {_first_line(error)}. Check catalog_url, and that the server runs."
+                f"The metadata database at {_shown(url)} cannot be opened: {_first_line(error)}. Check catalog_url, and that the server "
+                "runs."
             ) from None
 
     def _add(self, table: Table, what: str, spec: Definition, remedy: str = "") -> None:
@@ -104,8 +110,18 @@ class Database:
 
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
-        with self._engine.begin() as connection:
-            yield connection
+        """A transaction; CatalogError where the database fails, and nothing of it is kept then."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except IntegrityError:
+            raise
+        except SQLAlchemyError as error:
+            shown = self._engine.url.render_as_string(hide_password=True)
+            raise CatalogError(
+                f"The metadata database at {shown} failed: {_first_line(error)}. Nothing was changed in it. Check that it is there, not "
+                "full and not locked, then do the same again."
+            ) from None
 
 
 def _kind(spec: Definition) -> str:
@@ -124,3 +140,11 @@ def now() -> datetime:
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
+
+
+def _shown(url: str) -> str:
+    """A database's URL without its password; of what is none, nothing."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except SQLAlchemyError:
+        return "a URL that cannot be read"

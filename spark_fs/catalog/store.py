@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, delete, insert, select
 
 from spark_fs.catalog.database import now
+from spark_fs.catalog.runs import Runs
 from spark_fs.catalog.tables import BACKFILLS, FEATURE_GROUPS, VALIDATIONS
 from spark_fs.catalog.views import Views
 from spark_fs.spec.definitions import GroupSpec
@@ -15,8 +16,8 @@ from spark_fs.spec.suites import ValidationReport
 from spark_fs.times import Interval
 
 
-class Catalog(Views):
-    """The definitions of one feature store, in the database at ``url`` (its tables are made when absent)."""
+class Catalog(Runs, Views):
+    """The definitions of one feature store, in the database at ``url``."""
 
     # -- feature groups
 

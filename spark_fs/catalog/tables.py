@@ -1,10 +1,10 @@
-"""The tables of the metadata database.
+"""The tables of the metadata database, as the newest of ``migrations`` leaves them.
 
 A definition is kept as JSON beside the columns it is looked up by, so a new field of a definition needs no
 migration.
 """
 
-from sqlalchemy import JSON, Column, DateTime, Integer, MetaData, String, Table
+from sqlalchemy import JSON, Column, DateTime, Integer, MetaData, String, Table, Text
 
 METADATA = MetaData()
 NAME = String(63)
@@ -66,4 +66,25 @@ BACKFILLS = Table(
     Column("start_at", String(32), primary_key=True),
     Column("end_at", String(32), primary_key=True),
     Column("done_until", String(32), nullable=False),
+)
+RUNS = Table(
+    "runs",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("pipeline", NAME, nullable=False, index=True),
+    Column("started_at", DateTime, nullable=False),
+    Column("ended_at", DateTime),
+    Column("until", String(32), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("steps", JSON, nullable=False),
+    Column("error", Text),
+)
+LOCKS = Table(  # the run of a pipeline that is going on; beats: how often it has said that it lives
+    "pipeline_locks",
+    METADATA,
+    Column("pipeline", NAME, primary_key=True),
+    Column("run_id", String(32), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("beats", Integer, nullable=False),
 )

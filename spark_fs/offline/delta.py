@@ -165,7 +165,7 @@ def retried(spark: SparkSession, path: str, commit: Callable[[DeltaTransaction],
     for attempt in range(ATTEMPTS):
         with suppress(ConflictError), translated(path, "write"):
             return commit(DeltaTransaction(spark, path) if attempt or first is None else first)
-        time.sleep(random.uniform(0, min(2.0, 0.05 * 2**attempt)))
+        time.sleep(random.uniform(0, min(2.0, 0.05 * 2**attempt)))  # noqa: S311 # a pause
     raise ConflictError(
         f"Other writers changed the table at {path} {ATTEMPTS} times while this write was tried; nothing of it was written. Run it again."
     )

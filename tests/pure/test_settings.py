@@ -62,7 +62,7 @@ def test_a_wrong_setting_is_named(config: object, text: str) -> None:
         load(config)  # type: ignore[arg-type] # what a caller may get wrong
 
 
-@pytest.mark.parametrize(("text", "message"), [("- a\n", "must hold a mapping of settings, not list"), ("a: [", "is not YAML")])
+@pytest.mark.parametrize(("text", "message"), [("- a\n", "must hold a mapping, not list"), ("a: [", "is not YAML")])
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "conf.yaml"
     file.write_text(text)

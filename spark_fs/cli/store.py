@@ -1,10 +1,9 @@
-"""The command line: look at a feature store and bring it online."""
+"""The commands that look at a feature store, bring it online and serve it."""
 
 from __future__ import annotations
 
 import sys
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from spark_fs.api.project import login
-from spark_fs.errors import NotFoundError, SparkFSError
+from spark_fs.errors import NotFoundError
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_group import FeatureGroup
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from spark_fs.api.project import FeatureStore
 
 app = typer.Typer(
-    help="Look at a feature store and bring it online.\n\nThe store is the one that SPARK_FS_CONFIG or the SPARK_FS_* "
-    "variables name, else the embedded one under ./.spark_fs.",
+    help="Look at a feature store, bring it online, run pipelines and begin projects.\n\nThe store is the one that SPARK_FS_CONFIG or "
+    "the SPARK_FS_* variables name, else the embedded one under ./.spark_fs.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -34,29 +33,30 @@ SECONDS = "%Y-%m-%d %H:%M:%S"
 Version = Annotated[int | None, typer.Option("--version", help="The version; without it, the first.")]
 
 
-def _store(config: Path | None) -> FeatureStore:
+def opened(config: Path | None) -> FeatureStore:
+    """The feature store that a settings file, or the environment, names."""
     return login(config).get_feature_store()
 
 
 @app.command()
 def groups(config: Config = None) -> None:
     """List the feature groups."""
-    found = _store(config).get_feature_groups()
+    found = opened(config).get_feature_groups()
     rows = [
         [g.name, g.version, ", ".join(g.primary_key), g.event_time or "-", len(g.schema), "yes" if g.online_enabled else "-"]
         for g in found
     ]
-    _print(["group", "version", "primary key", "event time", "columns", "online"], rows, "No feature groups yet.")
+    print_table(["group", "version", "primary key", "event time", "columns", "online"], rows, "No feature groups yet.")
 
 
 @app.command()
 def views(config: Config = None) -> None:
     """List the feature views."""
-    found = _store(config).get_feature_views()
+    found = opened(config).get_feature_views()
     rows = [
         [v.name, v.version, ", ".join(v.labels) or "-", len(v.schema), len(v.get_training_datasets())] for v in found
     ]
-    _print(["view", "version", "labels", "features", "training datasets"], rows, "No feature views yet.")
+    print_table(["view", "version", "labels", "features", "training datasets"], rows, "No feature views yet.")
 
 
 @app.command()
@@ -70,7 +70,7 @@ def show(
 
     Of a group: its columns and its last commits. Of a view: its labels, its features and its training datasets.
     """
-    fs = _store(config)
+    fs = opened(config)
     kinds = _kinds(fs, name)
     if "group" in kinds:
         _show_group(fs.get_feature_group(name, version), commits)
@@ -94,25 +94,25 @@ def _show_group(group: FeatureGroup, limit: int) -> None:
     roles = dict.fromkeys(group.partition_key, "partition key") | dict.fromkeys(group.primary_key, "primary key")
     roles[str(group.event_time)] = "event time"
     columns = [[name, type_, roles.get(name, "")] for name, type_ in group.schema.items()]
-    _print(["column", "type", "role"], columns, "No schema yet: the first insert gives it.")
+    print_table(["column", "type", "role"], columns, "No schema yet: the first insert gives it.")
     console.print()
     rows = [
         [c.version, f"{c.committed_at:{SECONDS}}", c.operation, c.inserted, c.updated, c.deleted]
         for c in group.commit_details(limit)
     ]
-    _print(["commit", "at (UTC)", "operation", "inserted", "updated", "deleted"], rows, "No commits yet.")
+    print_table(["commit", "at (UTC)", "operation", "inserted", "updated", "deleted"], rows, "No commits yet.")
 
 
 def _show_view(view: FeatureView) -> None:
     console.print(f"Feature view {view.name}, version {view.version}" + (f": {view.description}" if view.description else ""))
     console.print(f"labels: {', '.join(view.labels) or 'none'}\n")
-    _print(["feature", "type"], list(view.schema.items()), "No features.")
+    print_table(["feature", "type"], list(view.schema.items()), "No features.")
     console.print()
     rows = [
         [d.version, f"{d.created_at:{SECONDS}}", ", ".join(f"{k} {i}" for k, i in d.splits.items()) or "all", d.files or "in memory"]
         for d in view.get_training_datasets()
     ]
-    _print(["training dataset", "at (UTC)", "splits", "files"], rows, "No training datasets yet.")
+    print_table(["training dataset", "at (UTC)", "splits", "files"], rows, "No training datasets yet.")
 
 
 Name = Annotated[str | None, typer.Argument(help="A feature group; without it, every online group.")]
@@ -128,7 +128,7 @@ def sync(
     config: Config = None,
 ) -> None:
     """Bring the online tables up to their feature groups."""
-    fs = _store(config)
+    fs = opened(config)
     due = _online(fs, name, version)
     with _progress() as bar:
         for group in due:
@@ -151,7 +151,7 @@ def verify(
 
     Exit code 1 where a key differs, after its differences.
     """
-    fs = _store(config)
+    fs = opened(config)
     differ = False
     for group in _online(fs, name, version):
         found = group.verify_online(now, limit, synced)
@@ -178,7 +178,7 @@ def serve(
     """
     from spark_fs.serve import run
 
-    run(_store(config), host, port, view or [], max_bytes, max_entries)
+    run(opened(config), host, port, view or [], max_bytes, max_entries)
 
 
 @app.command()
@@ -193,7 +193,7 @@ def report(
 
     One HTML file that needs nothing else: schema, statistics, histograms, correlations, commits, validation, drift, lineage.
     """
-    fs = _store(config)
+    fs = opened(config)
     if "group" in _kinds(fs, name):
         written = fs.get_feature_group(name, version).report(out)
     else:
@@ -213,7 +213,7 @@ def ui(
     """
     from spark_fs.ui import run
 
-    run(_store(config), host, port)
+    run(opened(config), host, port)
 
 
 def _online(fs: FeatureStore, name: str | None, version: int | None) -> list[FeatureGroup]:
@@ -241,7 +241,8 @@ def jars() -> None:
     typer.echo(",".join(map(str, needed_jars())))
 
 
-def _print(headings: Sequence[str], rows: Sequence[Sequence[Any]], none: str) -> None:
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]], none: str) -> None:
+    """Print rows under headings, or what there is to say where there are none."""
     if not rows:
         console.print(none)
         return
@@ -249,17 +250,3 @@ def _print(headings: Sequence[str], rows: Sequence[Sequence[Any]], none: str) ->
     for row in rows:
         table.add_row(*map(str, row))
     console.print(table)
-
-
-def main() -> None:
-    """Run the command; an error of ours is one line on stderr and exit code 1."""
-    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
-    run: Callable[[], None] = app
-    try:
-        run()
-    except SparkFSError as error:
-        sys.exit(f"error: {error}")
-
-
-if __name__ == "__main__":
-    main()

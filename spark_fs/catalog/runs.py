@@ -1,0 +1,95 @@
+"""The history of pipelines' runs, and the lock that keeps two runs of one pipeline apart."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from spark_fs.catalog.database import Database
+from spark_fs.catalog.tables import LOCKS, RUNS
+from spark_fs.errors import NotFoundError
+from spark_fs.spec.runs import Run, StepRecord
+
+
+class Holder(NamedTuple):
+    """Who holds a lock: the run, the host and process that it runs in, and how often it has said that it lives."""
+
+    run_id: str
+    host: str
+    pid: int
+    beats: int
+
+
+class Runs(Database):
+    """The part of the catalog that speaks of runs."""
+
+    def save_run(self, run: Run) -> None:
+        """Keep a run as it is now."""
+        values = {
+            "pipeline": run.pipeline, "until": run.until.isoformat(), "started_at": _plain(run.started_at),
+            "ended_at": _plain(run.ended_at), "state": run.state, "steps": [step.to_json() for step in run.steps], "error": run.error,
+        }
+        with self._begin() as connection:
+            if not connection.execute(update(RUNS).where(RUNS.c.id == run.id).values(**values)).rowcount:
+                connection.execute(insert(RUNS).values(id=run.id, **values))
+
+    def runs(self, pipeline: str | None = None, limit: int | None = None) -> Iterator[Run]:
+        """The runs of a pipeline, or of every one, the newest first."""
+        query = select(RUNS).order_by(RUNS.c.started_at.desc(), RUNS.c.id).limit(limit)
+        if pipeline is not None:
+            query = query.where(RUNS.c.pipeline == pipeline)
+        with self._begin() as connection:
+            found = connection.execute(query).all()
+        return map(_run, found)
+
+    def run(self, id_: str) -> Run:
+        """The run whose id begins with a text; NotFoundError where it is none or several."""
+        found = [run for run in self.runs() if run.id.startswith(id_)] if id_ else []
+        if len(found) != 1:
+            said = f"{len(found)} runs begin with it" if found else "it does not exist"
+            raise NotFoundError(f"Run {id_!r} cannot be shown: {said}. List them with: spark-fs runs")
+        return found[0]
+
+    # -- the lock
+
+    def take_lock(self, run: Run, host: str, pid: int) -> bool:
+        """Take the lock of the run's pipeline; False where another run holds it."""
+        try:
+            with self._begin() as connection:
+                connection.execute(insert(LOCKS).values(pipeline=run.pipeline, run_id=run.id, host=host, pid=pid, beats=0))
+            return True
+        except IntegrityError:
+            return False
+
+    def lock(self, pipeline: str) -> Holder | None:
+        """Who holds the lock of a pipeline; None: nobody."""
+        query = select(*(LOCKS.c[name] for name in Holder._fields)).where(LOCKS.c.pipeline == pipeline)
+        with self._begin() as connection:
+            found = connection.execute(query).one_or_none()
+        return None if found is None else Holder(*found)
+
+    def beat(self, run_id: str) -> bool:
+        """Say that the run lives; False where its lock was taken from it."""
+        with self._begin() as connection:
+            return bool(connection.execute(update(LOCKS).where(LOCKS.c.run_id == run_id).values(beats=LOCKS.c.beats + 1)).rowcount)
+
+    def drop_lock(self, run_id: str, beats: int | None = None) -> bool:
+        """Give up the lock of a run; with ``beats`` only where it has not beaten since. Whether there was one."""
+        same = [LOCKS.c.run_id == run_id, *([] if beats is None else [LOCKS.c.beats == beats])]
+        with self._begin() as connection:
+            return bool(connection.execute(delete(LOCKS).where(*same)).rowcount)
+
+
+def _plain(at: datetime | None) -> datetime | None:
+    return at and at.astimezone(UTC).replace(tzinfo=None)
+
+
+def _run(row: Row[Any]) -> Run:
+    found = row._mapping
+    ended = found["ended_at"]
+    return Run(
+        found["id"], found["pipeline"], datetime.fromisoformat(found["until"]), found["started_at"].replace(tzinfo=UTC),
+        ended and ended.replace(tzinfo=UTC), found["state"], tuple(map(StepRecord.from_json, found["steps"])), found["error"],
+    )

@@ -1,0 +1,24 @@
+"""The command line: look at a feature store, bring it online, run its pipelines, begin a project."""
+
+import sys
+import warnings
+from collections.abc import Callable
+
+from spark_fs.cli import projects, runs
+from spark_fs.cli.store import app
+from spark_fs.errors import SparkFSError
+
+__all__ = ["app", "main"]
+
+projects.add_to(app)
+runs.add_to(app)
+
+
+def main() -> None:
+    """Run the command; an error of ours is one line on stderr and exit code 1."""
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+    run: Callable[[], None] = app
+    try:
+        run()
+    except SparkFSError as error:
+        sys.exit(f"error: {error}")

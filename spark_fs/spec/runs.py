@@ -1,0 +1,62 @@
+"""Runs of pipelines, as values: what each of their steps did, and what became of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, Self
+
+RunState = Literal["running", "finished", "differs", "failed", "killed"]
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One step of a run: when it began (UTC), how long it took, what it counted, and what went wrong.
+
+    state: "finished"; "differs" where what it compares is not as it should be; "failed"; or "skipped" because it was not due yet, or
+    because a step before it failed. counts: rows and the like, added up over feature groups. lines: what it did, a line each.
+    """
+
+    name: str
+    state: str
+    started_at: datetime | None = None
+    seconds: float = 0.0
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        began = self.started_at and self.started_at.isoformat()
+        return {**vars(self), "started_at": began, "counts": dict(self.counts), "lines": list(self.lines)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """From what ``to_json`` gave."""
+        began = data["started_at"] and datetime.fromisoformat(data["started_at"])
+        return cls(**{**data, "started_at": began, "lines": tuple(data["lines"])})
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a pipeline: up to which instant it built, when it began and ended (UTC), its steps, and what became of it.
+
+    state: "running"; "finished"; "differs" where a step found that something is not as it should be; "failed" with the ``error``; or
+    "killed", which the run after it found out.
+    """
+
+    id: str
+    pipeline: str
+    until: datetime
+    started_at: datetime
+    ended_at: datetime | None = None
+    state: RunState = "running"
+    steps: tuple[StepRecord, ...] = ()
+    error: str | None = None
+
+    @property
+    def took(self) -> timedelta | None:
+        """How long it took; None while it runs."""
+        return self.ended_at - self.started_at if self.ended_at else None
+
+    def __str__(self) -> str:
+        return f"run {self.id} of pipeline {self.pipeline!r}"
