@@ -19,6 +19,8 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.offline.session import get_session
 
+from standalone import FOLDER, Cluster
+
 T = TypeVar("T")
 ROOT = Path(__file__).parents[1]
 URL_FILE = ROOT / ".mysql" / "url"
@@ -69,6 +71,17 @@ def served(request: pytest.FixtureRequest, tmp_path: Path, spark: SparkSession) 
     """An empty store over each online store in turn."""
     with online_store(request.param, tmp_path) as store:
         yield store
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The cluster of ``make cluster-up``, or one of this run."""
+    found = Cluster(FOLDER)
+    started = not found.facts
+    found.up()
+    yield found
+    if started:
+        found.down()
 
 
 @pytest.fixture

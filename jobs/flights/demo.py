@@ -10,24 +10,28 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import steps
 
 HOME = steps.ROOT / ".demo"
-REPORT = HOME / "figures.json"
-STEPS = {
-    "Backfill January to November": ["jobs/backfill.py", "--pipeline", "flights", "--start", "2013-01-01", "--end", "2013-12-01"],
-    "Three days of December, one commit each": ["jobs/incremental.py", "--pipeline", "flights", "--until", "2013-12-04"],
-    "The same again: nothing to do": ["jobs/incremental.py", "--pipeline", "flights", "--until", "2013-12-04"],
-    "Train before November, test after it": [
-        "jobs/flights/train.py", "--split", "2013-11-01", "--end", "2013-12-04", "--report", str(REPORT),
-    ],
-    "Sync to the online store, and compare": ["jobs/sync_online.py", "--verify"],
-    "One feature vector, checked against the offline latest": [
-        "jobs/flights/serve.py", "--carrier", "UA", "--flight", "1545", "--origin", "EWR",
-    ],
-}
+
+
+def steps_of(home: Path) -> dict[str, list[str]]:
+    """The steps, which leave their figures in a store's folder."""
+    report = str(home / "figures.json")
+    return {
+        "Backfill January to November": ["jobs/backfill.py", "--pipeline", "flights", "--start", "2013-01-01", "--end", "2013-12-01"],
+        "Three days of December, one commit each": ["jobs/incremental.py", "--pipeline", "flights", "--until", "2013-12-04"],
+        "The same again: nothing to do": ["jobs/incremental.py", "--pipeline", "flights", "--until", "2013-12-04"],
+        "Train before November, test after it": [
+            "jobs/flights/train.py", "--split", "2013-11-01", "--end", "2013-12-04", "--report", report,
+        ],
+        "Sync to the online store, and compare": ["jobs/sync_online.py", "--verify"],
+        "One feature vector, checked against the offline latest": [
+            "jobs/flights/serve.py", "--carrier", "UA", "--flight", "1545", "--origin", "EWR",
+        ],
+    }
 
 
 def summary(seconds: float) -> Table:
     """What was built, and where to look next."""
-    figures = json.loads(REPORT.read_text())
+    figures = json.loads((HOME / "figures.json").read_text())
     honest, plain, leak = figures["auc"].values()
     sizes = f"{figures['train']:,} rows to train, {figures['test']:,} to test"
     rows = {
@@ -48,7 +52,7 @@ def summary(seconds: float) -> Table:
 
 def main() -> None:
     """Start from an empty store, run every step, and say what was built."""
-    steps.console.print(summary(steps.run(HOME, STEPS)))
+    steps.console.print(summary(steps.run(HOME, steps_of(HOME))))
 
 
 if __name__ == "__main__":

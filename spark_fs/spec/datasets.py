@@ -147,4 +147,4 @@ class TrainingDatasetSpec:
 
 
 _PLAIN = ("description", "max_feature_age", "null_labels", "spine", "statistics_config", "rows", "state")
-_LATER = ("query", "random", "extra_filter", "max_feature_age", "spine", "transformations", "statistics_config")
+_LATER = ("query", "random", "files", "extra_filter", "max_feature_age", "spine", "transformations", "statistics_config")

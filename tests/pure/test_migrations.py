@@ -1,0 +1,135 @@
+"""A metadata database of any earlier version opens, and says what it said.
+
+The dumps in metadata/ were made by the code of their time: a store with groups, a view, training datasets, and whatever else it knew.
+"""
+
+import sqlite3
+import subprocess
+import sys
+import zipfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import mysql.connector
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
+
+from spark_fs.catalog import migrations
+from spark_fs.catalog.database import Database
+from spark_fs.catalog.store import Catalog
+from spark_fs.catalog.tables import METADATA
+from spark_fs.errors import SetupError
+
+from conftest import MYSQL, ROOT
+
+DUMPS = sorted(Path(__file__).with_name("metadata").glob("*.sql"))
+
+
+@pytest.fixture
+def old(tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """The URL of a database as an earlier version left it."""
+    with closing(sqlite3.connect(tmp_path / "catalog.db")) as connection:
+        connection.executescript(request.param.read_text())
+    return f"sqlite:///{tmp_path}/catalog.db"
+
+
+@pytest.mark.parametrize("old", DUMPS, indirect=True, ids=lambda p: p.stem)
+def test_an_earlier_database_becomes_a_current_one(old: str) -> None:
+    Database(old)
+    engine = create_engine(old)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        assert migrations.is_current(connection)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("old", DUMPS, indirect=True, ids=lambda p: p.stem)
+def test_what_an_earlier_database_holds_is_there(old: str, request: pytest.FixtureRequest) -> None:
+    version = int(request.node.callspec.params["old"].stem)
+    catalog = Catalog(old)
+    groups = {group.name: group for group in catalog.all_groups()}
+    assert set(groups) == {"payments", "cards", "hours"}
+    assert groups["payments"].types == {"id": "bigint", "card": "string", "paid_at": "timestamp", "amount": "double", "fraud": "bigint"}
+    assert groups["cards"].online_enabled
+    view = catalog.view("fraud", 1)
+    assert view.labels == ("fraud",)
+    datasets = catalog.training_datasets(view)
+    assert datasets[0].group_versions == {groups["payments"].ref: 0, groups["cards"].ref: 0}
+    assert [str(each) for each in datasets[0].splits.values()] == ["[..., 2024-01-07T00:00:00+00:00)", "[2024-01-07T00:00:00+00:00, ...)"]
+    if version >= 2:
+        assert len(catalog.validations(groups["payments"].ref)) == 1
+        assert catalog.pinned_versions(groups["cards"].ref)
+    if version >= 3:
+        assert len(datasets[0].transformations or ()) == 2
+        assert catalog.models_of(view)[0][:2] == ("fraud", 1)
+        assert datasets[2].seed == 7
+    if version >= 4:
+        assert len(catalog.comparisons(groups["payments"])) == 1
+    assert list(catalog.runs()) == []
+
+
+@pytest.mark.parametrize("old", DUMPS[:1], indirect=True, ids=lambda p: p.stem)
+def test_many_processes_may_open_it_at_once(old: str) -> None:
+    code = "import sys; from spark_fs.catalog.store import Catalog; print(len(Catalog(sys.argv[1]).all_groups()))"
+    runs = [subprocess.Popen([sys.executable, "-c", code, old], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(6)]
+    said = [run.communicate() for run in runs]
+    assert [out for out, _ in said] == ["3\n"] * 6, said
+
+
+def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/catalog.db"
+    Database(url)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(SetupError, match=r"is of version 9999, made by a newer spark_fs; this one knows 0005\. Upgrade spark_fs\."):
+        Database(url)
+
+
+@pytest.mark.skipif(not MYSQL, reason="no MariaDB is up")
+def test_on_a_server_too_tables_of_an_interrupted_upgrade_are_made_whole() -> None:
+    name, parts = f"t_{uuid4().hex}", urlsplit(MYSQL)
+    reached: Any = {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password}
+    with mysql.connector.connect(**reached) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+        try:
+            Database(f"{MYSQL}/{name}")
+            cursor.execute(f"UPDATE {name}.alembic_version SET version_num = '0003'")  # the tables of 0004 and 0005 are there all the same
+            cursor.execute(f"DROP TABLE {name}.runs")
+            assert list(Catalog(f"{MYSQL}/{name}").runs()) == []
+            cursor.execute(f"SELECT version_num FROM {name}.alembic_version")
+            assert cursor.fetchall() == [(migrations.HEAD,)]
+        finally:
+            cursor.execute(f"DROP DATABASE {name}")
+
+
+def test_the_package_in_a_zip_knows_its_revisions(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "spark_fs.zip", "w") as archive:
+        for file in (ROOT / "spark_fs").rglob("*"):
+            if "__pycache__" not in file.parts:
+                archive.write(file, file.relative_to(ROOT))
+    code = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import spark_fs
+print(spark_fs.login({"home": sys.argv[2]}).get_feature_store().get_feature_groups())
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "spark_fs.zip"), str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.stdout == "[]\n", done.stderr
+
+
+def test_every_revision_is_there_once() -> None:
+    from alembic.config import Config  # noqa: PLC0415 # only here
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 # only here
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    directory = ScriptDirectory.from_config(config)
+    assert directory.get_heads() == [migrations.HEAD]
+    assert len(list(directory.walk_revisions())) == int(migrations.HEAD)
