@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from spark_fs.errors import SchemaError, SettingsError, SparkFSError
 from spark_fs.offline.delta import reason
-from spark_fs.offline.history import file_system
+from spark_fs.offline.log import file_system
 from spark_fs.spec.datasets import FilesSpec
 
 

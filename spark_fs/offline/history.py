@@ -1,25 +1,19 @@
-"""What the log of a Delta table says of its commits, read without Spark, so that a look costs no JVM.
-
-The log holds one JSON file per commit, named by its number; checkpoints sum up all before them as Parquet
-(https://github.com/delta-io/delta/blob/master/PROTOCOL.md).
-"""
+"""What the log of a Delta table says of its commits, read without Spark, so that a look costs no JVM."""
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-import pyarrow.parquet as pq
 from pyarrow import fs
 
-from spark_fs.errors import NotFoundError, SparkFSError
+from spark_fs.errors import NotFoundError
+from spark_fs.offline.log import NO_TABLE as NO_TABLE
+from spark_fs.offline.log import Log, file_system, instant_of
 from spark_fs.times import Instant, to_utc
-from spark_fs.types import from_micros
-
-NO_TABLE = -1  # the version of a table that does not exist yet
 
 
 @dataclass(frozen=True)
@@ -56,14 +50,14 @@ class FileFacts(NamedTuple):
 
 def commits(path: str, limit: int, until: int | None = None) -> list[Commit]:
     """The newest commits of the table at a folder or URI, up to a version where one is given, the newest first; none without a table."""
-    log = _Log(path, until)
+    log = Log(path, until)
     newest = sorted(log.commits, reverse=True)[:limit]
     return [commit for version in newest for commit in _described(version, log.actions(version))]
 
 
 def current_version(path: str) -> int:
     """The number of the newest commit; ``NO_TABLE`` before the first."""
-    return max(_Log(path).commits, default=NO_TABLE)
+    return max(Log(path).commits, default=NO_TABLE)
 
 
 def version_of(path: str, when: Instant | int | Commit) -> int:
@@ -71,7 +65,7 @@ def version_of(path: str, when: Instant | int | Commit) -> int:
 
     Raises NotFoundError for a version that does not exist, and for an instant before the first.
     """
-    log = _Log(path)
+    log = Log(path)
     if isinstance(when, Commit):
         when = when.version
     versions = sorted(log.commits)
@@ -91,18 +85,18 @@ def version_of(path: str, when: Instant | int | Commit) -> int:
 
 def reaches_back(path: str, first: int, last: int) -> bool:
     """Whether the log still has every commit from the first to the last."""
-    log = _Log(path)
+    log = Log(path)
     return all(version in log.commits for version in range(first, last + 1))
 
 
 def committed_at(path: str, version: int) -> datetime:
     """The instant of a commit, in UTC."""
-    return _Log(path).committed_at(version)
+    return Log(path).committed_at(version)
 
 
 def lost_before(path: str, version: int, until: datetime) -> bool:
     """Whether files of a version have left the table by an instant, so that a clean-up up to there would lose the version."""
-    log = _Log(path)
+    log = Log(path)
     added: set[str] = set()
     for later in sorted(v for v in log.commits if v > version):
         if log.committed_at(later) > until:
@@ -124,14 +118,15 @@ def any_file(path: str, meets: Callable[[FileFacts], bool]) -> bool:
 
 def data_files(path: str, version: int | None = None) -> list[FileFacts]:
     """The data files of a version (None: the newest) of the table, with absolute paths."""
-    log = _Log(path, version)
+    log = Log(path, version)
     files = log.files()
     return [_facts(path, add, log.named) for add in files]
 
 
 def added_files(path: str, first: int, last: int) -> list[FileFacts] | None:
     """The data files that the commits from the first to the last added; None where one of them changed or deleted a row."""
-    log, found = _Log(path, last), []
+    log, found = Log(path, last), []
+    log.check(first, last)
     for version in range(first, last + 1):
         for action in log.actions(version):
             log.look(action)
@@ -158,79 +153,12 @@ def remove(path: str) -> None:
 
 def transaction_number(path: str, app_id: str) -> int | None:
     """The last number committed under a transaction id; None when there is none, or no table."""
-    log = _Log(path)
+    log = Log(path)
     for version in sorted(log.commits, reverse=True):
         for action in log.actions(version):
             if action.get("txn", {}).get("appId") == app_id:
                 return int(action["txn"]["version"])
     return log.checkpointed(app_id)
-
-
-def file_system(path: str) -> tuple[fs.FileSystem, str]:
-    """The file system of a folder or URI, and its name there."""
-    found: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(path) if "://" in path else (fs.LocalFileSystem(), path)
-    return found
-
-
-class _Log:
-    """The files of a log up to a version (None: the newest): the commits by number, and the parts of the newest checkpoint."""
-
-    def __init__(self, path: str, version: int | None = None) -> None:
-        self._system, folder = file_system(path)
-        files = self._system.get_file_info(fs.FileSelector(f"{folder}/_delta_log", allow_not_found=True))
-        within = [f for f in files if f.base_name[:20].isdigit() and (version is None or int(f.base_name[:20]) <= version)]
-        named = {f.base_name: f.path for f in within}
-        self.commits = {int(name[:20]): p for name, p in named.items() if name[20:] == ".json"}
-        checkpoints = {name: p for name, p in named.items() if name[20:].startswith(".checkpoint") and name.endswith(".parquet")}
-        newest = max((name[:20] for name in checkpoints), default="")
-        self._checkpoint = [p for name, p in checkpoints.items() if name[:20] == newest]
-        self._checkpointed_at = int(newest or NO_TABLE)
-        self.named = True  # whether files name the columns as the table does; ``files`` finds out
-
-    def files(self) -> Iterable[dict[str, Any]]:
-        """The actions that added the files of the newest version, from the newest checkpoint and the commits after it."""
-        live: dict[str, dict[str, Any]] = {}
-        for part in self._checkpoint:
-            for row in pq.read_table(part, columns=["add", "metaData"], filesystem=self._system).to_pylist():
-                live |= {row["add"]["path"]: row["add"]} if row["add"] else {}
-                self.look(row)
-        for version in sorted(v for v in self.commits if v > self._checkpointed_at):
-            for action in self.actions(version):
-                if "remove" in action:
-                    live.pop(action["remove"]["path"], None)
-                if "add" in action:
-                    live[action["add"]["path"]] = action["add"]
-                self.look(action)
-        return live.values()
-
-    def look(self, action: Mapping[str, Any]) -> None:
-        """Take notice of how the table names its columns."""
-        if metadata := action.get("metaData"):
-            self.named = dict(metadata["configuration"] or {}).get("delta.columnMapping.mode", "none") == "none"
-
-    def actions(self, version: int) -> Iterator[dict[str, Any]]:
-        """The actions of one commit."""
-        with self._system.open_input_stream(self.commits[version]) as stream:
-            lines = stream.readall()
-        try:
-            yield from map(json.loads, lines.decode().splitlines())
-        except ValueError as error:
-            raise SparkFSError(
-                f"The log file {self.commits[version]} is damaged: {error}. Restore it from a backup; without it the table cannot be read."
-            ) from None
-
-    def committed_at(self, version: int) -> datetime:
-        """The instant of one commit, which is after those of all commits before it."""
-        info = next(action["commitInfo"] for action in self.actions(version) if "commitInfo" in action)
-        return _instant(info)
-
-    def checkpointed(self, app_id: str) -> int | None:
-        """The number of a transaction id in the newest checkpoint."""
-        for part in self._checkpoint:
-            for row in pq.read_table(part, columns=["txn"], filesystem=self._system).column("txn").to_pylist():
-                if row and row["appId"] == app_id:
-                    return int(row["version"])
-        return None
 
 
 def _facts(path: str, add: dict[str, Any], named: bool) -> FileFacts:
@@ -245,11 +173,7 @@ def _facts(path: str, add: dict[str, Any], named: bool) -> FileFacts:
 def _described(version: int, actions: Iterator[dict[str, Any]]) -> Iterator[Commit]:
     for action in actions:
         if info := action.get("commitInfo"):
-            yield Commit(version, _instant(info), **_noted(info))
-
-
-def _instant(info: dict[str, Any]) -> datetime:
-    return from_micros(info.get("inCommitTimestamp", info["timestamp"]) * 1000)
+            yield Commit(version, instant_of(info), **_noted(info))
 
 
 def _noted(info: dict[str, Any]) -> dict[str, Any]:

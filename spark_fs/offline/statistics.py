@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import fs
 
-from spark_fs.offline.history import file_system
+from spark_fs.offline.log import file_system
 from spark_fs.spec.statistics import FeatureStatistics, Related, Statistics
 
 STATE, SUMS = "state", "sums"  # what the statistics and the associations of the newest commit follow from
