@@ -47,7 +47,7 @@ class ProfiledGroup(ServedGroup):
 
         made = max(statistics.commits(statistics.folder(self.location)), default=history.NO_TABLE)
         since = history.commits(self.location, max(0, history.current_version(self.location) - made))
-        return all(commit.operation in ("optimize", "append_features") for commit in since)
+        return not any(commit.changes_rows for commit in since)
 
     def compute_statistics(self) -> Statistics:
         """Make the statistics of the newest commit from all its rows, eagerly, and keep them in the place of those that it has.

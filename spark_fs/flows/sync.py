@@ -34,7 +34,7 @@ from spark_fs.online.writers import writer
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.types import to_micros
 
-_KEEPS = ("upsert", "insert", "optimize", "append_features")  # commits that delete no row
+_KEEPS = ("upsert", "insert")  # commits that delete no row
 _LOST = re.compile("FILE_NOT_EXIST|FileNotFound|No such file|DELTA_(CHANGE|FILE|MISSING|LOG|VERSION)")
 
 
@@ -114,13 +114,14 @@ class _Sync:
 
     def changes(self, session: Session, last: int, version: int) -> dict[str, int]:
         """Load what changed after a version, and merge it."""
-        commits = history.commits(self.path, version - last, version) if version > last else []
-        if not commits and self.cutoff is None:
+        done = history.commits(self.path, version - last, version) if version > last else []
+        commits = [commit for commit in done if commit.changes_rows]
+        if not done and self.cutoff is None:
             return _counts([], Merged())
         place, loaded = session.begin(afresh=False), []
         with ExitStack() as after:
             try:
-                if any(c.operation != "optimize" for c in commits):
+                if commits:
                     loaded = self._load(self._changed(place, last, version, commits, after), place)
             except (PySparkException, Py4JJavaError) as error:
                 if not _LOST.search(str(error)):

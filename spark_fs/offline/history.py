@@ -15,6 +15,8 @@ from spark_fs.offline.log import NO_TABLE as NO_TABLE
 from spark_fs.offline.log import Log, file_system, instant_of
 from spark_fs.times import Instant, to_utc
 
+_NO_ROWS = ("optimize", "append_features", "VACUUM START", "VACUUM END")
+
 
 @dataclass(frozen=True)
 class Commit:
@@ -30,6 +32,11 @@ class Commit:
     updated: int = 0
     deleted: int = 0
     batch_id: str | None = None
+
+    @property
+    def changes_rows(self) -> bool:
+        """Whether it may have added, changed or removed a row."""
+        return self.operation not in _NO_ROWS
 
 
 class FileFacts(NamedTuple):

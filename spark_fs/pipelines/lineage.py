@@ -33,11 +33,11 @@ class Lineage:
 
     def __init__(self, target: str) -> None:
         if urlsplit(target).scheme in ("http", "https"):
-            transport: Any = HttpTransport(HttpConfig(target, timeout=5.0))
+            transport: Any = HttpTransport(HttpConfig(target, timeout=5.0, retry={"total": 1, "backoff_factor": 0.2}))
         else:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
             transport = FileTransport(FileConfig(target, append=True))
-        self._client = OpenLineageClient(transport=transport)
+        self._client: OpenLineageClient | None = OpenLineageClient(transport=transport)
 
     def began(self, run: Run, work: Work) -> None:  # noqa: ARG002 # as every listener is told
         """A run began."""
@@ -76,9 +76,11 @@ class Lineage:
             inputs=list(read), outputs=list(written),
         )
         try:
-            self._client.emit(event)
+            if self._client:
+                self._client.emit(event)
         except Exception as error:  # whatever a transport raises: lineage is told of the run, and is no part of it
-            LOGGER.warning("The lineage of %s could not be told: %s", job, error)
+            LOGGER.warning("The lineage of %s could not be told, and that of the rest of this run is not: %s", job, error)
+            self._client = None
 
 
 def _failure(error: str | None) -> dict[str, Any]:

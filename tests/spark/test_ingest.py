@@ -229,7 +229,7 @@ def test_a_damaged_log_is_named(clicks: FeatureGroup) -> None:
     log = Path(clicks.location, "_delta_log", f"{0:020}.json")
     whole = log.read_text()
     log.write_text(whole[: len(whole) // 2])
-    with pytest.raises(SparkFSError, match=r"The log file .*00000.json is damaged: .* Restore it from a backup"):
+    with pytest.raises(SparkFSError, match=r"The log of the table at .* is damaged: commit 0, .*00000.json, cannot be read: .* Restore its _delta_log from a backup"):
         clicks.commit_details()
     log.unlink()
     (log.parent / f"{5:020}.json").write_text(whole)

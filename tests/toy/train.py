@@ -5,6 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import spark_fs
+
 from toy import groups
 
 if __name__ == "__main__":
