@@ -22,6 +22,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_fs.errors import ConflictError, SparkFSError
+from spark_fs.offline.log import damage
 from spark_fs.offline.staging import DeltaTransaction, Transaction
 
 T = TypeVar("T")
@@ -157,7 +158,8 @@ def translated(path: str, what: str) -> Iterator[None]:
     except (PySparkException, Py4JJavaError) as error:
         if _is_conflict(error):
             raise ConflictError(f"Another writer changed the table at {path} at the same time: {reason(error)}") from error
-        raise SparkFSError(f"The {what} of the table at {path} failed and the table is as it was: {reason(error)}") from error
+        why = damage(path) or reason(error)
+        raise SparkFSError(f"The {what} of the table at {path} failed and the table is as it was: {why}") from error
 
 
 def retried(spark: SparkSession, path: str, commit: Callable[[DeltaTransaction], T], first: DeltaTransaction | None = None) -> T:

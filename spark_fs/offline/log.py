@@ -28,17 +28,29 @@ class Log:
     """The files of a log up to a version (None: the newest): the commits by number, and the parts of the newest checkpoint."""
 
     def __init__(self, path: str, version: int | None = None) -> None:
-        self._system, folder = file_system(path)
-        files = self._system.get_file_info(fs.FileSelector(f"{folder}/_delta_log", allow_not_found=True))
-        within = [f for f in files if f.base_name[:20].isdigit() and (version is None or int(f.base_name[:20]) <= version)]
-        named = {f.base_name: f.path for f in within}
-        self.commits = {int(name[:20]): p for name, p in named.items() if name[20:] == ".json"}
+        self._system, self._folder = file_system(path)
+        for attempt in range(2):  # a folder that is read while a commit lands may show its later file and not the earlier one
+            named = self._listed(version)
+            self.commits = {int(name[:20]): p for name, p in named.items() if name[20:] == ".json"}
+            self._counts = {int(name[:20]): p for name, p in named.items() if name[20:] == ".crc"}
+            lost = max(self._counts, default=NO_TABLE)
+            if lost <= max(self.commits, default=NO_TABLE):
+                break
+            if attempt:
+                raise _damaged(self._folder, f"commit {lost} is missing, and its checksum is there")
         checkpoints = {name: p for name, p in named.items() if name[20:].startswith(".checkpoint") and name.endswith(".parquet")}
         newest = max((name[:20] for name in checkpoints), default="")
         self._checkpoint = [p for name, p in checkpoints.items() if name[:20] == newest]
         self._checkpointed_at = int(newest or NO_TABLE)
-        self._folder, self._counts = folder, {int(name[:20]): p for name, p in named.items() if name[20:] == ".crc"}
         self.named = True  # whether files name the columns as the table does; ``files`` finds out
+
+    def _listed(self, version: int | None) -> dict[str, str]:
+        """The paths of the log's numbered files up to a version, by name."""
+        found = self._system.get_file_info(fs.FileSelector(f"{self._folder}/_delta_log", allow_not_found=True))
+        within = [f for f in found if f.base_name[:20].isdigit() and (version is None or int(f.base_name[:20]) <= version)]
+        if empty := next((f.base_name for f in within if f.base_name[20:] == ".json" and not f.size), None):
+            raise _damaged(self._folder, f"commit {empty} holds no actions")
+        return {f.base_name: f.path for f in within}
 
     def files(self) -> Iterable[dict[str, Any]]:
         """The actions that added the files of the newest version, from the newest checkpoint and the commits after it.
@@ -117,6 +129,16 @@ class Log:
         except (pa.ArrowException, OSError) as error:
             raise _damaged(self._folder, f"checkpoint {part} cannot be read: {str(error).splitlines()[0]}") from None
         return found
+
+
+def damage(path: str) -> str | None:
+    """What is damaged in the log of a table, in a sentence; None where it is whole."""
+    try:
+        log = Log(path)
+        log.files()
+    except SparkFSError as error:
+        return str(error)
+    return None
 
 
 def instant_of(info: dict[str, Any]) -> datetime:

@@ -38,7 +38,9 @@ class SQLiteWriter:
         with closing(sqlite3.connect(f"{self.store.path}-sync", timeout=_WAIT, isolation_level=None, check_same_thread=False)) as lock:
             try:
                 lock.execute("BEGIN EXCLUSIVE")
-            except sqlite3.OperationalError:
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                    raise file.translated(self.store.path, error) from error
                 raise ConflictError(
                     f"Another sync of the online store {self.store.path} is running: nothing was written. Wait until it ends, then sync "
                     "again."

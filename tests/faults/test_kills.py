@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from jobs import JOBS, State, Way, busy_executors, cluster_workers, everyone, killed, python_workers, restored, same, state
 from pyspark.sql import SparkSession
+
+from jobs import JOBS, State, Way, busy_executors, cluster_workers, everyone, killed, python_workers, restored, same, state
 
 from standalone import Cluster
 
