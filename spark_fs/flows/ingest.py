@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Protocol
 
 from py4j.protocol import Py4JJavaError
@@ -132,7 +133,7 @@ class _Insert:
         begun = DeltaTransaction(self.spark, self.path)
         if begun.repeats(self.transaction):
             return _counted(0)
-        laid_out = layout.laid_out(rows.withColumn(INGESTED_AT, F.current_timestamp()), self.group)
+        laid_out = layout.laid_out(rows.withColumn(INGESTED_AT, self._ingested_at()), self.group)
         if begun.is_new:
             begun.create(laid_out, self.layout)
         staged = begun.stage(laid_out)
@@ -150,6 +151,13 @@ class _Insert:
         finally:
             for left in files[:1] if used and good is not staged else [] if used else files:
                 left.discard()
+
+    def _ingested_at(self) -> Column:
+        """The instant of ingestion: now, or just after the last commit where this clock is behind it and the instants decide between rows."""
+        version = history.current_version(self.path) if self.group.vouched else history.NO_TABLE
+        if version == history.NO_TABLE:
+            return F.current_timestamp()
+        return F.greatest(F.current_timestamp(), F.lit(history.committed_at(self.path, version) + timedelta(milliseconds=1)))
 
     def _validated(self, begun: DeltaTransaction, staged: Staged) -> Staged:
         """The staged rows, or those of them that meet the suite, staged anew; ValidationError when the policy refuses the batch."""
