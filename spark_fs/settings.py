@@ -94,7 +94,7 @@ def load(config: Config = None) -> Settings:
     given = dict(source) if isinstance(source, Mapping) else read_yaml(Path(source), "Settings file") if source else {}
     known = [each.name for each in fields(Settings)]
     for name in given:
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             raise SettingsError(f"Setting {name!r} does not exist{nearest(str(name), known)}")
     return Settings.of(given | _environment(known))
 

@@ -34,7 +34,10 @@ def to_length(text: str) -> timedelta:
     match = re.fullmatch(r"(\d+)([mhd])", text.strip())
     if match is None:
         raise SettingsError(f"{text!r} is not a length of time: give minutes, hours or days, such as 90m, 4h or 7d.")
-    return timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[match[2]]: int(match[1])})
+    try:
+        return timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[match[2]]: int(match[1])})
+    except OverflowError:
+        raise SettingsError(f"{text!r} is longer than time is counted: give a length of up to 999999999d.") from None
 
 
 @dataclass(frozen=True)

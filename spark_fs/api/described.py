@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import Any, Generic, Self, TypeVar
 
 from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.given import checked
 from spark_fs.spec.definitions import GroupSpec, ViewSpec
 
 Spec = TypeVar("Spec", GroupSpec, ViewSpec)
 
 
+@checked
 class Described(ABC, Generic[Spec]):
     """Something under a name and version that can be described and tagged."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spark_fs.api.monitored import MonitoredGroup
 from spark_fs.api.query import Feature, Query, declared
 from spark_fs.errors import SettingsError
+from spark_fs.given import checked
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from spark_fs.times import Instant, Interval
 
 
+@checked
 class FeatureGroup(MonitoredGroup):
     """A group whose rows are a Delta table with event-time history."""
 

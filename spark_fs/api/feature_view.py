@@ -11,6 +11,7 @@ from spark_fs.api.described import Described
 from spark_fs.api.monitored import MonitoredView
 from spark_fs.api.query import Query
 from spark_fs.errors import SettingsError
+from spark_fs.given import checked
 from spark_fs.spec.definitions import ViewSpec
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
 
 
+@checked
 class FeatureView(Described[ViewSpec], MonitoredView):
     """What a model is trained on and served with, under one name and version."""
 

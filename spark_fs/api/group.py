@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from spark_fs.api.described import Described
 from spark_fs.api.query import Feature, Query, feature_of
 from spark_fs.errors import QueryError, SettingsError
+from spark_fs.given import checked
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import QuerySpec
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
 
 
+@checked
 class Group(Described[GroupSpec]):
     """A group of features of one entity, under one name and version."""
 

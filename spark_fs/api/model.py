@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.given import checked
 from spark_fs.spec.definitions import check_name, check_version
 from spark_fs.spec.models import ModelSchema
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 FLAVOURS = ("python", "sklearn", "xgboost", "tensorflow", "torch")
 
 
+@checked
 @dataclass
 class Model:
     """One version of a model; ``save`` puts it into the registry, ``download`` brings its files.
@@ -69,6 +71,7 @@ class Model:
         return view
 
 
+@checked
 @dataclass(frozen=True)
 class Flavour:
     """Models of one framework."""

@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 from spark_fs.api.model import FLAVOURS, Flavour, Model, checked_metrics, known
 from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError, SetupError, SparkFSError
+from spark_fs.given import checked
 from spark_fs.spec.definitions import check_name, check_version
 from spark_fs.spec.models import ModelSchema, check_manifest, checksum, files_of
 
@@ -35,6 +36,7 @@ _TAG = "spark_fs"  # of a model version in MLflow: what spark_fs knows of it, as
 _TAG_LIMIT = 100_000  # characters of a tag
 
 
+@checked
 class Run:
     """A training that is tracked: its parameters, metrics and files. Models that are saved while it goes on belong to it."""
 
@@ -60,6 +62,7 @@ class Run:
             self._client.log_artifact(self.id, str(path))
 
 
+@checked
 class ModelRegistry:
     """Models by name and version."""
 

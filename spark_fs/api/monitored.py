@@ -12,6 +12,7 @@ from spark_fs.api.profiled import ProfiledGroup
 from spark_fs.api.scoring import Scoring
 from spark_fs.api.training_data import TrainingData
 from spark_fs.errors import NotFoundError
+from spark_fs.given import checked
 from spark_fs.spec.drift import DriftReport, thresholds_of
 from spark_fs.times import Interval
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from spark_fs.spec.statistics import Statistics
 
 
+@checked
 class MonitoredGroup(ProfiledGroup):
     """The methods of a feature group that compare its rows."""
 
@@ -52,6 +54,7 @@ class MonitoredGroup(ProfiledGroup):
         return self._stores.catalog.comparisons(self._now())
 
 
+@checked
 class MonitoredView(TrainingData, Scoring):
     """The methods of a feature view that profile training data, and compare batches with it."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from spark_fs.api.group import Group
 from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.given import checked
 from spark_fs.times import to_utc
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from spark_fs.times import Instant
 
 
+@checked
 class ServedGroup(Group):
     """The methods of a feature group that is served online."""
 
@@ -48,6 +50,7 @@ class ServedGroup(Group):
         return _verify(self._stores, _checked(self._stores.catalog.group(self.name, self.version), self._stores), now, limit, synced)
 
 
+@checked
 class ServedStore:
     """The methods of a feature store for all groups that are served online."""
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from spark_fs.errors import SettingsError, nearest
+from spark_fs.given import check_of, refused
 
 if TYPE_CHECKING:
     from spark_fs.api.query import Filter
@@ -63,12 +64,15 @@ class AsFiles(Making, Filing):
     """How rows are chosen and how files are written."""
 
 
-def checked(options: Mapping[str, Any], *kinds: type) -> None:
-    """SettingsError, with the nearest names, for an option that none of these knows."""
-    known = sorted(name for kind in kinds for name in kind.__annotations__)
-    for name in options:
+def check_options(options: Mapping[str, Any], *kinds: type) -> None:
+    """SettingsError for an option that none of these knows, with the nearest names, or for a value that is not what it takes."""
+    known = {name: getattr(hint, "__forward_arg__", str(hint)) for kind in kinds for name, hint in kind.__annotations__.items()}
+    for name, value in options.items():
         if name not in known:
-            raise SettingsError(f"Option {name!r} does not exist{nearest(name, known)}")
+            raise SettingsError(f"Option {name!r} does not exist{nearest(name, sorted(known))}")
+        check = check_of(known[name])
+        if check and not check[0](value):
+            raise refused(name, value, check[1])
 
 
 def seconds(argument: str, length: Any) -> int | None:
@@ -79,4 +83,7 @@ def seconds(argument: str, length: Any) -> int | None:
         return None
     if isinstance(length, bool) or not isinstance(length, timedelta | int | float):
         raise SettingsError(f"{argument}={length!r} is not a length of time: give a timedelta, or seconds.")
-    return math.ceil(length.total_seconds() if isinstance(length, timedelta) else length)
+    found = length.total_seconds() if isinstance(length, timedelta) else length
+    if not abs(found) < 1e12:  # some 30,000 years; and no number is below it that is none
+        raise SettingsError(f"{argument}={length!r} is not a length of time: give a timedelta, or seconds.")
+    return math.ceil(found)

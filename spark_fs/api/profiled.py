@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from spark_fs.api.online import ServedGroup
 from spark_fs.errors import SettingsError, SparkFSError
+from spark_fs.given import checked
 from spark_fs.spec.statistics import StatisticsConfig
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from spark_fs.times import Instant
 
 
+@checked
 class ProfiledGroup(ServedGroup):
     """The methods of a feature group that has statistics."""
 
@@ -106,5 +108,5 @@ class ProfiledGroup(ServedGroup):
         except SparkFSError as error:
             warnings.warn(
                 f"The rows are in feature group {self._spec}, and its statistics could not be made: {error} Then run compute_statistics().",
-                stacklevel=4,
+                stacklevel=5,
             )

@@ -16,6 +16,7 @@ from spark_fs.api.spine import Spine
 from spark_fs.api.stores import Stores
 from spark_fs.api.transformations import Transformations
 from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.given import checked
 
 if TYPE_CHECKING:
     from spark_fs.api.group import Group
@@ -37,6 +38,7 @@ def login(config: Config = None) -> Project:
     return Project(Stores(load(config)))
 
 
+@checked
 class Project:
     """One project: its feature store and its models."""
 
@@ -54,6 +56,7 @@ class Project:
         return ModelRegistry(self._stores)
 
 
+@checked
 class FeatureStore(Transformations, ServedStore):
     """Feature groups and feature views, by name and version."""
 

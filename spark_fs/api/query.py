@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from spark_fs.errors import NotFoundError, QueryError, SchemaError, SettingsError
+from spark_fs.given import checked
 from spark_fs.spec.query import Combination, Comparison, GroupRef, JoinSpec, JoinType, QuerySpec
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Filter:
         )
 
 
+@checked
 class Feature:
     """A column: declared with its type for a group, or taken from one to be compared with a value. A time without a zone is UTC."""
 
@@ -92,6 +94,7 @@ class Feature:
         return self._compare("is_null", None)
 
 
+@checked
 class Query:
     """Columns of a feature group, with other groups joined to it point-in-time. Each method returns a new query."""
 

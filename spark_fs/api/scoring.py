@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from spark_fs.api.datasets import columns_of, spine_of
 from spark_fs.api.options import seconds
 from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.given import checked
 from spark_fs.spec.datasets import WHOLE
 from spark_fs.times import Interval, to_utc
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Entry = Mapping[str, Any]
 
 
+@checked
 class Scoring:
     """The methods of a feature view that hand out what a model predicts for."""
 

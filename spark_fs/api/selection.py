@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.given import checked, looking
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from spark_fs.spec.selection import Asked, Found
 
 
+@looking
 def select_features(
     query_or_feature_view: Query | FeatureView, label: str | None = None, k: int = 20, method: str = "mrmr", score: str = "f",
     task: str | None = None, baseline: Sequence[str] = (), evaluate: bool = False, sample: int = 20_000, max_null_share: float = 0.9,
@@ -75,6 +77,7 @@ def _label(view: ViewSpec | None, label: str | None) -> str:
     return view.labels[0]
 
 
+@checked
 class Selection:
     """What a search found: the chosen features, and every candidate with its scores and the reason for its place."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from spark_fs.api.query import Feature, Query, feature_of
+from spark_fs.given import checked
 from spark_fs.spec.definitions import FRAME, GroupSpec, SourceSpec
 from spark_fs.spec.query import QuerySpec
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
 
 
+@checked
 class Spine:
     """Keys, event times and whatever columns a request brings, as the left side of a query. It is kept nowhere."""
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 from spark_fs.api.datasets import Dataset, columns_of, outside, spine_of
-from spark_fs.api.options import AsFiles, Filing, InMemory, Making, Reading, checked, seconds
+from spark_fs.api.options import AsFiles, Filing, InMemory, Making, Reading, check_options, seconds
 from spark_fs.api.splitting import files_at, first, one_version, three, two, whole
 from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.given import checked
 from spark_fs.spec.datasets import RandomSplit, TrainingDatasetSpec
 from spark_fs.times import Interval
 
@@ -25,6 +26,7 @@ Made = tuple[int, "Job | RunningJob"]
 Splits = Mapping[str, Interval]
 
 
+@checked
 class TrainingData:
     """The methods of a feature view that make and read training data.
 
@@ -44,7 +46,7 @@ class TrainingData:
         self, start_time: Instant | None = None, end_time: Instant | None = None, description: str = "", **options: Unpack[InMemory]
     ) -> tuple[Any, Any]:
         """The rows of an interval, eagerly, as ``(X, y)``. Raises SettingsError for an empty interval or an unknown option."""
-        checked(options, Making, Reading)
+        check_options(options, Making, Reading)
         return self._in_memory(whole(start_time, end_time), None, description, dict(options))
 
     def train_test_split(
@@ -58,7 +60,7 @@ class TrainingData:
         (None: a new seed, which is recorded). By time, ``test_start`` defaults to ``train_end``. Raises SettingsError for a ratio outside
         (0, 1), for an empty interval, for splits that overlap, and for a ratio and times together.
         """
-        checked(options, Making, Reading)
+        check_options(options, Making, Reading)
         splits, random = two(first(test_ratio, test_size), (train_start, train_end), (test_start, test_end), seed)
         return self._in_memory(splits, random, description, dict(options))
 
@@ -69,7 +71,7 @@ class TrainingData:
         validation_size: float | None = None, test_size: float | None = None, **options: Unpack[InMemory],
     ) -> Six:
         """Split in three, eagerly, into ``(X_train, X_val, X_test, y_train, y_val, y_test)``; see ``train_test_split``."""
-        checked(options, Making, Reading)
+        check_options(options, Making, Reading)
         times = (train_start, train_end), (validation_start, validation_end), (test_start, test_end)
         splits, random = three(first(validation_ratio, validation_size), first(test_ratio, test_size), times, seed)
         return self._in_memory(splits, random, description, dict(options))
@@ -85,7 +87,7 @@ class TrainingData:
         ``write_options={"wait_for_job": False}`` the job runs on beside the caller and has ``state``, ``wait()`` and ``error``. Raises
         SettingsError for a location in use, SchemaError for a column that the format cannot hold.
         """
-        checked(options, Making, Filing)
+        check_options(options, Making, Filing)
         return self._as_files(whole(start_time, end_time), None, description, dict(options))
 
     def create_train_test_split(
@@ -94,7 +96,7 @@ class TrainingData:
         test_size: float | None = None, **options: Unpack[AsFiles],
     ) -> Made:
         """Write a train and a test split, each into a folder of its name; see ``train_test_split`` and ``create_training_data``."""
-        checked(options, Making, Filing)
+        check_options(options, Making, Filing)
         splits, random = two(first(test_ratio, test_size), (train_start, train_end), (test_start, test_end), seed)
         return self._as_files(splits, random, description, dict(options))
 
@@ -105,7 +107,7 @@ class TrainingData:
         validation_size: float | None = None, test_size: float | None = None, **options: Unpack[AsFiles],
     ) -> Made:
         """Write a train, a validation and a test split; see ``train_validation_test_split`` and ``create_training_data``."""
-        checked(options, Making, Filing)
+        check_options(options, Making, Filing)
         times = (train_start, train_end), (validation_start, validation_end), (test_start, test_end)
         splits, random = three(first(validation_ratio, validation_size), first(test_ratio, test_size), times, seed)
         return self._as_files(splits, random, description, dict(options))
@@ -278,7 +280,7 @@ class TrainingData:
         return found[version]
 
     def _again(self, version: int, parts: int, options: dict[str, Any]) -> tuple[Any, ...]:
-        checked(options, Reading)
+        check_options(options, Reading)
         spec = self._dataset(version)
         if len(spec.parts) != parts:
             method = {1: "get_training_data", 2: "get_train_test_split", 3: "get_train_validation_test_split"}[len(spec.parts)]

@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError
+from spark_fs.given import checked
 from spark_fs.spec.transformations import FunctionSpec, TransformationSpec
 
 if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
 
 
+@checked
 class TransformationFunction:
     """A built-in or a user's function; called with the names of features it is attached to these, as in ``min_max_scaler("amount")``."""
 
@@ -100,6 +102,7 @@ def attached(given: Mapping[str, Any] | Sequence[Any] | None) -> tuple[Transform
     return tuple(each.attached(feature) for feature, each in pairs)
 
 
+@checked
 class Transformations:
     """The methods of a feature store that save and find transformation functions."""
 

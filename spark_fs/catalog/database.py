@@ -75,7 +75,7 @@ class Database:
             version = versions[0] if 1 not in versions else 1
             if len(versions) > 1:
                 listed = ", ".join(map(str, versions))
-                warnings.warn(f"{kind} {name!r} has versions {listed}; no version was asked for, so this is {version}.", stacklevel=4)
+                warnings.warn(f"{kind} {name!r} has versions {listed}; no version was asked for, so this is {version}.", stacklevel=5)
         if check_version(kind, name, version) not in versions:
             raise NotFoundError.version(kind, name, version, versions)
         query = select(table.c.definition).where(table.c.name == name, table.c.version == version)

@@ -153,7 +153,7 @@ class _Insert:
                 left.discard()
 
     def _ingested_at(self) -> Column:
-        """The instant of ingestion: now, or just after the last commit where this clock is behind it and the instants decide between rows."""
+        """The instant of ingestion: now, or just after the last commit where instants decide between rows and this clock is behind it."""
         version = history.current_version(self.path) if self.group.vouched else history.NO_TABLE
         if version == history.NO_TABLE:
             return F.current_timestamp()

@@ -58,7 +58,7 @@ def optimize(spark: SparkSession, group: GroupSpec, path: str) -> Job:
 
 def vacuum(spark: SparkSession, group: GroupSpec, path: str, retention_hours: float, readers: Mapping[str, int]) -> Job:
     """Delete what only versions older than the retention need, eagerly, unless one of the readers reads such a version."""
-    if isinstance(retention_hours, bool) or not isinstance(retention_hours, int | float) or not retention_hours >= 0:
+    if isinstance(retention_hours, bool) or not isinstance(retention_hours, int | float) or not 0 <= retention_hours < 1e8:
         raise SettingsError(f"retention_hours={retention_hours!r} is not a length of time: give hours from 0 up.")
     cutoff = datetime.now(UTC) - timedelta(hours=retention_hours)
     lost = [f"{name} (version {version})" for name, version in readers.items() if history.lost_before(path, version, cutoff)]

@@ -52,7 +52,7 @@ def _zoned(frame: DataFrame) -> DataFrame:
 def _from_pandas(data: pd.DataFrame) -> pa.Table:
     try:
         return pa.Table.from_pandas(data, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:  # whatever a column's values make of it
         raise SchemaError(
             f"The pandas frame holds a column of mixed or unknown types: {error}. Give each column one type."
         ) from None

@@ -1,5 +1,7 @@
 """Run what is due of a pipeline: its steps in order, under its lock, each remembered as it ends."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +13,7 @@ from uuid import uuid4
 from spark_fs.api.project import FeatureStore
 from spark_fs.catalog.runs import Runs
 from spark_fs.errors import ConflictError, SettingsError, SparkFSError
+from spark_fs.given import looking
 from spark_fs.pipelines.declared import Pipeline, Step
 from spark_fs.pipelines.lock import held
 from spark_fs.pipelines.steps import STEPS, Work
@@ -34,8 +37,12 @@ class Listener(Protocol):
         """The run ended; without its work where its groups could not be declared."""
 
 
+Listeners = Sequence[Listener]
+
+
+@looking
 def run(
-    fs: FeatureStore, pipeline: Pipeline, until: Instant | None = None, only: Sequence[str] = (), listeners: Sequence[Listener] = ()
+    fs: FeatureStore, pipeline: Pipeline, until: Instant | None = None, only: Sequence[str] = (), listeners: Listeners = ()
 ) -> Run:
     """Run the due steps of a pipeline, eagerly, up to ``until`` (UTC, excluded); returns what each did.
 

@@ -32,7 +32,7 @@ _PYTHON = {
 
 def function_of(written: Callable[..., Any], return_type: Any, mode: str, drop: Sequence[str]) -> FunctionSpec:
     """The definition of a user's function; SettingsError for one that cannot be kept as its source."""
-    if mode not in ("python", "pandas"):
+    if not isinstance(mode, str) or mode not in ("python", "pandas"):
         raise SettingsError(
             f"mode {mode!r} of a transformation is not known: use 'python' (a value at a time) or 'pandas' (a Series at a time)."
         )

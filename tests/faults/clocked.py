@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
-from toy import groups
 
 import spark_fs
 from spark_fs.pipelines import load, run

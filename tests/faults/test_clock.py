@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from clocked import JUMPS
 from pyspark.sql import SparkSession
-from toy import groups
 
 import spark_fs
 
 from conftest import ROOT
 from oracles import same_rows
+from toy import groups
 
 
 @pytest.fixture(scope="module")

@@ -59,6 +59,8 @@ SIGNATURES = {
     TransformationFunction.attached: "feature",
     TransformationFunction.run: "values",
     TransformationFunction.save: "",
+    FeatureStore.get_runs: "pipeline limit",
+    FeatureStore.get_run: "run_id",
     FeatureStore.get_feature_view: "name version",
     FeatureStore.get_feature_views: "name",
     Group.read: "dataframe_type",

@@ -5,7 +5,16 @@ import pickle
 import pytest
 
 from spark_fs import errors
-from spark_fs.errors import ConflictError, InvalidNameError, NotFoundError, OnlineStoreError, SparkFSError, nearest
+from spark_fs.errors import (
+    CatalogError,
+    ConflictError,
+    InvalidNameError,
+    LockedError,
+    NotFoundError,
+    OnlineStoreError,
+    SparkFSError,
+    nearest,
+)
 
 
 def every_error() -> list[type[SparkFSError]]:
@@ -26,7 +35,7 @@ def test_the_tree_in_the_docstring_names_every_error(kind: type[SparkFSError]) -
 
 
 def test_a_failing_database_and_a_faster_writer_are_worth_a_retry() -> None:
-    assert {kind for kind in every_error() if kind.retryable} == {OnlineStoreError, ConflictError}
+    assert {kind for kind in every_error() if kind.retryable} == {OnlineStoreError, ConflictError, LockedError, CatalogError}
 
 
 @pytest.mark.parametrize(
