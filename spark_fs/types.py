@@ -35,6 +35,11 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _text(value: Any) -> str:
+    """A text that may come as its bytes."""
+    return value if isinstance(value, str) else bytes(value).decode()
+
+
 @dataclass(frozen=True)
 class Storage:
     """How one online store holds a type: its column type, and the two directions of its values (never null)."""
@@ -85,7 +90,7 @@ TYPES: tuple[TypeRow, ...] = (
     TypeRow("decimal", ("uint64", "decimal128"), Storage("DECIMAL"), Storage("TEXT", str, Decimal), (Decimal, int)),
     TypeRow("timestamp", ("timestamp",), _MYSQL_TIME, _SQLITE_TIME, (datetime,)),
     TypeRow("date", ("date32", "date64"), Storage("DATE"), Storage("TEXT", date.isoformat, date.fromisoformat), (date,)),
-    TypeRow("string", ("string", "large_string", "dictionary"), Storage("VARCHAR"), Storage("TEXT"), (str,)),
+    TypeRow("string", ("string", "large_string", "dictionary"), Storage("VARCHAR", decode=_text), Storage("TEXT"), (str,)),
     TypeRow("binary", ("binary", "large_binary"), _BYTES, _BLOB, (bytes,)),
 )
 

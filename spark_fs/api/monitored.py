@@ -86,14 +86,13 @@ class MonitoredView(TrainingData, Scoring):
         training dataset. version: which training dataset; None: the newest, where there is one. path: None:
         ``<name>_<version>.html`` in the working folder. Starts no JVM unless these statistics are made now.
         """
-        from spark_fs.api.pages import view_page
+        from spark_fs.api.pages import saved, view_page
 
         place = Path(path or f"{self._spec.name}_{self._spec.version}.html")
         made = self.get_training_datasets()
         number = version if version is not None else made[-1].version if made else None
         splits = () if number is None else self.get_training_dataset_statistics(number).split_statistics
-        place.write_text(view_page(self._stores, self._stores.catalog.view(self._spec.name, self._spec.version), splits), encoding="utf-8")
-        return place
+        return saved(place, view_page(self._stores, self._stores.catalog.view(self._spec.name, self._spec.version), splits))
 
     # -- drift
 

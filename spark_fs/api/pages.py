@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.api import lineage
+from spark_fs.errors import SettingsError
 from spark_fs.types import to_json
 
 if TYPE_CHECKING:
@@ -19,6 +21,15 @@ if TYPE_CHECKING:
 SAMPLE, WIDTH, COMMITS, MAPPED = 20, 50, 50, 40
 _SHOWN = (1, 5, 25, 50, 75, 95, 99)
 _SECONDS = "%Y-%m-%d %H:%M:%S"
+
+
+def saved(place: Path, page: str) -> Path:
+    """Write a page to a file; SettingsError where that cannot be done."""
+    try:
+        place.write_text(page, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"The page cannot be written to {place}: {error}. Name a file in a folder that is there.") from None
+    return place
 
 
 def group_page(stores: Stores, group: GroupSpec, home: str = "") -> str:

@@ -91,11 +91,10 @@ class ProfiledGroup(ServedGroup):
         Its schema, statistics with histograms and correlations, some rows, commits, validation reports, comparisons for drift, lineage.
         path: None: ``<name>_<version>.html`` in the working folder.
         """
-        from spark_fs.api.pages import group_page
+        from spark_fs.api.pages import group_page, saved
 
         place = Path(path or f"{self.name}_{self.version}.html")
-        place.write_text(group_page(self._stores, self._now()), encoding="utf-8")
-        return place
+        return saved(place, group_page(self._stores, self._now()))
 
     def _follow(self) -> None:
         """Bring the statistics up to what was just inserted; the rows are in whatever becomes of it."""

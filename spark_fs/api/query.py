@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from spark_fs.errors import NotFoundError, QueryError, SchemaError, SettingsError
 from spark_fs.given import checked
+from spark_fs.spec.definitions import check_name
 from spark_fs.spec.query import Combination, Comparison, GroupRef, JoinSpec, JoinType, QuerySpec
 
 if TYPE_CHECKING:
@@ -125,6 +126,8 @@ class Query:
             raise SettingsError("A join takes either on=[...] or left_on=[...] with right_on=[...], not both.")
         if sub_query.spine is not None:
             raise QueryError("A spine is joined to another query, and it can only stand leftmost: begin the query with it.")
+        if prefix:
+            check_name("Prefix", prefix)
         left, right = _columns(on or left_on), _columns(on or right_on)
         return self._with(self.spec.joined(JoinSpec(sub_query.spec, left, right, join_type, prefix or "")))
 

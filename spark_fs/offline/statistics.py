@@ -5,6 +5,7 @@ Read without a JVM. A file appears whole, under its name, or not at all.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -13,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import fs
 
+from spark_fs.errors import SparkFSError
 from spark_fs.offline.log import file_system
 from spark_fs.spec.statistics import FeatureStatistics, Related, Statistics
 
@@ -99,11 +101,16 @@ def write(place: str, name: str, table: pa.Table, about: Mapping[str, Any]) -> N
     """Write a table with what is noted of it, in the place of the one of the same name."""
     system, root = file_system(place)
     table = table.replace_schema_metadata({"about": json.dumps(about)})
-    system.create_dir(root, recursive=True)
     staged = f"{root}/.{name}-{uuid4().hex}{_SUFFIX}"
-    with system.open_output_stream(staged) as sink, pa.ipc.new_file(sink, table.schema) as file:
-        file.write_table(table)
-    system.move(staged, f"{root}/{name}{_SUFFIX}")
+    try:
+        system.create_dir(root, recursive=True)
+        with system.open_output_stream(staged) as sink, pa.ipc.new_file(sink, table.schema) as file:
+            file.write_table(table)
+        system.move(staged, f"{root}/{name}{_SUFFIX}")
+    except OSError as error:
+        with suppress(OSError):
+            system.delete_file(staged)
+        raise SparkFSError(f"Statistics could not be written to {root}: {error}. Make room or give access, then try again.") from error
 
 
 def read(place: str, name: str) -> pa.Table | None:
@@ -118,6 +125,10 @@ def _opened(place: str, name: str, look: Callable[[Any], T]) -> T | None:
             return look(pa.ipc.open_file(source))
     except FileNotFoundError:
         return None
+    except (pa.ArrowException, OSError) as error:
+        raise SparkFSError(
+            f"The statistics file {root}/{name}{_SUFFIX} is damaged: {str(error).splitlines()[0]}. Remove it, then compute_statistics()."
+        ) from error
 
 
 def remove(place: str) -> None:

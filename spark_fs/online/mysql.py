@@ -36,10 +36,15 @@ def _key_value(collation: str) -> Callable[[str, str], str]:
     return lambda expression, type_: f"{expression} COLLATE {collation}" if type_ == "string" else expression
 
 
+def _read(expression: str, type_: str) -> str:
+    """A column as a prepared statement reads it: texts as their bytes, since the driver's C extension ends a text at its first NUL."""
+    return f"CAST({expression} AS BINARY)" if type_ == "string" else expression
+
+
 ENGINE = " ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET utf8mb4 COLLATE {}"
 # Binary and without padding: letter case and trailing spaces make different keys.
-MARIADB = Statements("`", "?", ENGINE.format("utf8mb4_nopad_bin"), _key_value("utf8mb4_nopad_bin"))
-MYSQL = Statements("`", "?", ENGINE.format("utf8mb4_0900_bin"), _key_value("utf8mb4_0900_bin"))
+MARIADB = Statements("`", "?", ENGINE.format("utf8mb4_nopad_bin"), _key_value("utf8mb4_nopad_bin"), read=_read)
+MYSQL = Statements("`", "?", ENGINE.format("utf8mb4_0900_bin"), _key_value("utf8mb4_0900_bin"), read=_read)
 PLAIN = Statements("`", "%s")
 
 
@@ -204,7 +209,7 @@ class _Lookup:
         return statements.lookup(self._sources, table, value, "e.n - 1")
 
 
-PREPARED = Statements("`", "?")
+PREPARED = Statements("`", "?", read=_read)
 
 
 def _json_type(type_: str) -> str:

@@ -45,13 +45,15 @@ class Question:
 class Statements:
     """The statements of one dialect, from its quote character, its placeholder, and what stands behind a table's columns.
 
-    key_value: of a key's expression the one that is compared, by its feature type.
+    key_value: of a key's expression the one that is compared, by its feature type. read: of a column's expression the one that is looked
+    up, by its feature type.
     """
 
     quote: str
     placeholder: str
     suffix: str = ""
     key_value: Callable[[str, str], str] = field(default=lambda expression, _: expression)
+    read: Callable[[str, str], str] = field(default=lambda expression, _: expression)
 
     def name(self, identifier: str) -> str:
         """The identifier, quoted."""
@@ -109,7 +111,8 @@ class Statements:
             base, *others = self._parts(sources, place)
             at = f"s{place}_{base}"
             columns.append(f"{at}.{self.name(table.key[0])} IS NOT NULL")
-            columns += (f"s{place}_{self._part_for(sources, place, c)}.{self.name(c)}" for c in source.columns)
+            held = [(f"s{place}_{self._part_for(sources, place, c)}.{self.name(c)}", table.by_name[c].type) for c in source.columns]
+            columns += (self.read(expression, type_) for expression, type_ in held)
             conditions = []
             for column, choices in source.keys.items():
                 wanted = self.key_value(self._first(sources, choices, value), table.by_name[column].type)

@@ -4,6 +4,7 @@ import random
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
@@ -62,6 +63,44 @@ def fill(home: str) -> None:
     print(len(data_files(home)) > 2, group.vacuum(0), len(data_files(home)), group.read("pandas")["text"].eq("new").all())
 
 
+def full(home: str) -> None:
+    """On a small disk that fills up again before each call: every store refuses by an error of ours, and with room again all of it is done."""
+    fs = spark_fs.login({"home": home}).get_feature_store()
+    group = fs.create_feature_group("small", primary_key=["k"], event_time="t", online_enabled=True)
+    few = pd.DataFrame({"k": range(200), "t": pd.Timestamp("2024-01-01", tz="UTC"), "v": [float(k) for k in range(200)], "y": [k % 2 for k in range(200)]})
+    group.insert(few)
+    view = fs.create_feature_view("small", group.select(["v", "y"]), labels=["y"])
+    many = pd.DataFrame({"k": range(60_000), "t": few["t"][0], "v": [random.Random(k).random() for k in range(60_000)], "y": 1})
+    filler = Path(home, "filler")
+
+    def refused(what: str, call: Any) -> None:
+        with filler.open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(1 << 12))
+            except OSError:
+                pass
+        try:
+            print((what, True, f"went through: {call()!s:.80}"), flush=True)
+        except SparkFSError as error:
+            print((what, True, str(error)), flush=True)
+        except Exception as error:
+            print((what, False, f"{type(error).__name__}: {error}"), flush=True)
+        filler.unlink()
+
+    refused("insert", lambda: group.insert(many))
+    refused("statistics", group.compute_statistics)
+    refused("training data", view.create_training_data)
+    refused("sync", group.sync_online)
+    refused("catalog", lambda: [fs.create_feature_group(f"g{n}", primary_key=["k"], description="x" * 4_000) for n in range(100)])
+    group.insert(few.assign(v=-1.0))
+    group.sync_online()
+    view.create_training_data()
+    rows = (group.read("pandas")["v"] == -1.0).all() and "all rows"
+    whole = [each for each in view.get_training_datasets() if each.state == "finished"]
+    print(("again", group.verify_online().ok, f"{rows}, {group.verify_online().rows_online} online, {len(whole)} dataset"), flush=True)
+
+
 def sync(home: str, url: str, name: str) -> None:
     """Bring a group online; says when it begins."""
     fs = spark_fs.login({"home": home, "online_url": url}).get_feature_store()
@@ -76,4 +115,4 @@ def data_files(home: str) -> list[Path]:
 
 
 if __name__ == "__main__":
-    {"backfill": backfill, "write": write, "fill": fill, "sync": sync}[sys.argv[1]](*sys.argv[2:])
+    {"backfill": backfill, "write": write, "fill": fill, "full": full, "sync": sync}[sys.argv[1]](*sys.argv[2:])
