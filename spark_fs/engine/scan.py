@@ -10,7 +10,6 @@ from datetime import date
 from functools import lru_cache, reduce
 from itertools import islice
 from typing import Any, NamedTuple, Self
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +19,7 @@ from pyarrow import fs
 from spark_fs import arrow
 from spark_fs.errors import SparkFSError
 from spark_fs.offline.history import FileFacts
+from spark_fs.offline.log import file_system
 from spark_fs.spec.query import Comparison, Condition, comparisons
 from spark_fs.types import MILLISECONDS_FROM
 
@@ -269,5 +269,4 @@ def size_of(path: str) -> int:
 
 def opened(path: str) -> tuple[fs.FileSystem, str]:
     """The file system of a path or URI, and its name there."""
-    found: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(path) if urlsplit(path).scheme else (fs.LocalFileSystem(), path)
-    return found
+    return file_system(path)

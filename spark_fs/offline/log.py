@@ -20,7 +20,9 @@ NO_TABLE = -1  # the version of a table that does not exist yet
 
 def file_system(path: str) -> tuple[fs.FileSystem, str]:
     """The file system of a folder or URI, and its name there."""
-    found: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(path) if "://" in path else (fs.LocalFileSystem(), path)
+    if "://" not in path:
+        return fs.LocalFileSystem(), path
+    found: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(path.replace("s3a://", "s3://", 1))  # the one is Hadoop's name of the other
     return found
 
 
