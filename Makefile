@@ -5,7 +5,8 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup java demo fraud test slow faults bench-ingest bench-join bench-training bench-online bench-statistics bench-selection notebooks check mysql-up mysql-down lock clean
+.PHONY: help setup java demo fraud test slow faults cluster-up cluster-down cluster-test notebooks docs release airflow-check audit check lock clean \
+	bench-ingest bench-join bench-training bench-online bench-statistics bench-selection bench-scale bench-scale-cluster bench-sharding mysql-up mysql-down
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -39,8 +40,17 @@ test: setup ## run the quick test suite
 slow: setup ## run what the quick suite leaves out: each strategy of the join, a year of flights, long sequences
 	@$(BIN)/pytest -m slow
 
-faults: setup ## kill backfills, let writers meet, compare any sequence of writes with a dictionary (slow)
+faults: setup mysql-up ## kill every job, damage files, fill disks, let clocks jump, fuzz, run a day of hours (slow; docs/faults.md)
 	@$(BIN)/pytest tests/faults
+
+cluster-up: setup ## start a Spark standalone cluster on loopback: a master and two workers, each a process with its own folder
+	@$(BIN)/python tests/cluster/standalone.py up
+
+cluster-down: ## stop it
+	@$(BIN)/python tests/cluster/standalone.py down
+
+cluster-test: setup mysql-up ## both systems on a cluster, compared with one machine; executors killed under every job (slow)
+	@$(BIN)/pytest tests/cluster tests/faults/test_kills.py -k "cluster or flow"
 
 notebooks: setup ## run the notebooks from backfill to online inference, in a store of their own
 	@$(BIN)/pytest tests/notebooks
@@ -68,11 +78,35 @@ bench-statistics: setup ## measure statistics beside DuckDB, Spark and NumPy
 bench-selection: setup ## measure feature selection beside scikit-learn and NumPy on the collected frame
 	@$(BIN)/python benchmarks/selection.py
 
-check: setup ## ruff, mypy and the import rules
+bench-scale: setup mysql-up ## measure what more rows, keys, groups and features cost
+	@$(BIN)/python benchmarks/scale.py
+
+bench-scale-cluster: cluster-up mysql-up ## the same on the cluster, where a worker has one core
+	@$(BIN)/python tests/cluster/standalone.py submit benchmarks/scale.py --folder $(CURDIR)/.cluster --most 4000000
+
+bench-sharding: setup mysql-up ## measure the online store cut into one to eight schemas
+	@$(BIN)/python benchmarks/sharding.py
+
+check: setup audit ## ruff with its security rules, mypy, the import rules, known vulnerabilities
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports > .import_linter.log || { cat .import_linter.log; exit 1; }
 	@echo "ruff, mypy and the import rules: no complaints"
+
+audit: setup ## ask pip-audit for known vulnerabilities in what requirements.lock names
+	@$(BIN)/python tests/house/audit.py
+
+docs: setup ## build the documentation into site/, with no warning
+	@$(BIN)/python -m typer spark_fs.cli utils docs --name spark-fs --title "Command line" --output docs/reference/cli.md > /dev/null
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "The documentation is in site/index.html"
+
+release: setup ## build wheel and sdist, install each into an empty environment, and run the demo from there
+	@$(BIN)/python tests/house/release.py --demo
+
+airflow-check: ## let a real Airflow load the DAGs of conf/schedule (installs it into .airflow)
+	@[ -x .airflow/bin/airflow ] || { $(PYTHON) -m venv .airflow && .airflow/bin/pip install --quiet --disable-pip-version-check 'apache-airflow==3.*'; }
+	@.airflow/bin/python tests/house/airflow_check.py
 
 mysql-up: ## start a MariaDB of our own on a free loopback port, for the online tests
 	@tests/online/mariadb up
@@ -85,4 +119,4 @@ lock: setup ## resolve requirements.lock anew from pyproject.toml
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
 
 clean: ## remove what setup and demo made
-	@rm -rf .venv .bench .demo .fraud .notebooks .spark_fs
+	@rm -rf .venv .bench .demo .fraud .notebooks .spark_fs .cluster .airflow .release site dist build

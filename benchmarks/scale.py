@@ -1,13 +1,14 @@
-"""What it costs as there is more of it: rows, keys, groups, features. ``make bench-scale``, and ``make bench-scale-cluster`` on two workers.
+"""What more rows, keys, groups and features cost: ``make bench-scale``, and ``make bench-scale-cluster`` on two workers of one core.
 
-Each line multiplies one size and leaves the others: 1,000,000 rows, 50,000 keys, 2 groups, 5 features. Measured are a first insert of one group, an
-upsert of one row in ten, the point-in-time join of a spine of a fifth of the rows with all groups to Parquet files, statistics of
-one group, and the first sync of one group to MariaDB.
+Each line changes one size and leaves the others: 500,000 rows, 50,000 keys, 2 groups, 5 features. Measured are the first insert of one
+group, an upsert of one row in ten, the point-in-time join of a spine of a fifth of the rows with all groups to Parquet, statistics of
+one group, and its first sync to MariaDB.
 """
 
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -26,12 +27,12 @@ from online import connect, url
 
 import spark_fs
 
-USUAL = {"rows": 1_000_000, "keys": 50_000, "groups": 2, "features": 5}
+USUAL = {"rows": 500_000, "keys": 50_000, "groups": 2, "features": 5}
 CURVES = {
-    "rows": (500_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000),
-    "keys": (1_000, 50_000, 250_000, 1_000_000),
+    "rows": (250_000, 500_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000),
+    "keys": (1_000, 10_000, 100_000, 500_000),
     "groups": (1, 2, 4, 8),
-    "features": (5, 20, 80, 320),
+    "features": (5, 10, 20, 40, 80),
 }
 STEPS = ("insert", "upsert", "join", "statistics", "sync")
 DATABASE = "spark_fs_scale"
@@ -63,16 +64,18 @@ def measured(size: dict[str, int], folder: Path) -> dict[str, float]:
             fs.create_feature_group(f"g{n}", primary_key=["k"], event_time="at", online_enabled=n == 0, statistics_config=False)
             for n in range(size["groups"])
         ]
-        rows = history(spark, size, size["rows"]).persist()
+        source = str(folder / f"{Path(home).name}_rows")
+        history(spark, size, size["rows"]).write.parquet(source)  # from files, as a source usually is
+        rows = spark.read.parquet(source)
         count = rows.count()
         took = {"insert": timed(lambda: groups[0].insert(rows))}
         for group in groups[1:]:
             group.insert(rows, operation="insert")
-        tenth = rows.limit(count // 10).withColumn("f0", F.col("f0") + 1).persist()
-        tenth.count()
+        tenth = rows.filter(F.pmod(F.xxhash64("k", "at"), F.lit(10)) == 0).withColumn("f0", F.col("f0") + 1)
         took["upsert"] = timed(lambda: groups[0].insert(tenth))
         spine = fs.create_feature_group("spine", primary_key=["k"], event_time="at", statistics_config=False)
-        spine.insert(history(spark, size, count // 5, 13).select("k", "at", (F.col("f0") > 5_000).cast("int").alias("y")), operation="insert")
+        labels = history(spark, size, count // 5, 13).select("k", "at", (F.col("f0") > 5_000).cast("int").alias("y"))
+        spine.insert(labels, operation="insert")
         query = spine.select_all()
         for number, group in enumerate(groups):
             query = query.join(group.select_features(), prefix=f"g{number}_")
@@ -83,8 +86,7 @@ def measured(size: dict[str, int], folder: Path) -> dict[str, float]:
             cursor.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
             cursor.execute(f"CREATE DATABASE {DATABASE}")
         took["sync"] = timed(groups[0].sync_online)
-        for frame in (rows, tenth):
-            frame.unpersist()
+        shutil.rmtree(source)
     return took
 
 

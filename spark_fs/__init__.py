@@ -14,4 +14,5 @@ from spark_fs.api.selection import select_features
 from spark_fs.api.transformations import udf
 from spark_fs.spec.models import ModelSchema, Schema
 
+__version__ = "0.1.0"
 __all__ = ["Feature", "ModelSchema", "Schema", "errors", "login", "select_features", "udf"]

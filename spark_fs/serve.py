@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_fs import types
 from spark_fs.errors import ConflictError, NotFoundError, OnlineStoreError, SettingsError, SetupError, SparkFSError
+from spark_fs.listen import bound
 
 try:
     import uvicorn
@@ -225,5 +226,6 @@ def _failure(status: int, kind: str, text: str) -> JSONResponse:
 
 
 def run(fs: FeatureStore, host: str, port: int, views: Sequence[str], max_bytes: int, max_entries: int) -> None:
-    """Serve until the process is told to end."""
-    uvicorn.run(application(fs, max_bytes, max_entries, views), host=host, port=port, log_level="info", access_log=False)
+    """Serve until the process is told to end. SettingsError where the port is taken."""
+    config = uvicorn.Config(application(fs, max_bytes, max_entries, views), host=host, port=port, log_level="info", access_log=False)
+    uvicorn.Server(config).run([bound(config, host, port)])

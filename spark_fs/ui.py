@@ -10,7 +10,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from spark_fs.api.pages import group_page, home_page, lineage_page, view_page
-from spark_fs.errors import NotFoundError, SettingsError, SetupError, SparkFSError
+from spark_fs.errors import NotFoundError, SetupError, SparkFSError
+from spark_fs.listen import bound
 from spark_fs.report.page import policy, rendered
 
 try:
@@ -74,11 +75,7 @@ def _guarded(response: HTMLResponse) -> HTMLResponse:
 def run(fs: FeatureStore, host: str, port: int) -> None:
     """Serve the explorer until the process is ended. SettingsError where the port is taken."""
     config = uvicorn.Config(app(fs, _HERE if _loopback(host) else None), host=host, port=port, log_level="warning", access_log=False)
-    try:
-        socket = config.bind_socket()
-    except SystemExit:  # uvicorn's way to say that it cannot
-        raise SettingsError(f"Port {port} of {host} cannot be listened on: another program has it. Choose one with --port.") from None
-    socket.listen()  # who reads the line below may come at once
+    socket = bound(config, host, port)
     at = socket.getsockname()
     print(f"The explorer is at http://{f'[{at[0]}]' if ':' in at[0] else at[0]}:{at[1]}/ (end it with Ctrl-C)", flush=True)
     uvicorn.Server(config).run([socket])

@@ -1,10 +1,16 @@
 """The documents say what is true."""
 
+import ast
 import re
+import subprocess
+import sys
+import textwrap
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import typer
+import yaml
 from pyspark.sql import SparkSession
 
 from spark_fs.api.feature_group import FeatureGroup
@@ -20,21 +26,105 @@ from spark_fs.api.scoring import Scoring
 from spark_fs.api.selection import Selection
 from spark_fs.api.training_data import TrainingData
 from spark_fs.api.transformations import Transformations
+from spark_fs.cli import app
+from spark_fs.pipelines import Pipeline
 from spark_fs.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 
 
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    """The blocks of code in a language, those within tabs too."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", document.read_text(), re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(code) for _, code in found]
+
+
+def commands(document: Path) -> list[str]:
+    """The lines that a reader would paste into a shell: indented by four, outside of blocks."""
+    text = re.sub(r"^( *)```.*?^\1```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+    lines = [line.strip().split("  #")[0] for line in text.splitlines() if line.startswith("    ")]
+    return [line for line in lines if re.match(r"(export |make |spark-|pip |cd |python )", line)]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("document", ["README.md", "docs/training_data.md", "docs/online.md", "docs/statistics.md", "docs/feature_selection.md"])
-def test_the_examples_run(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, document: str) -> None:
-    examples = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if blocks(d, "python")], ids=lambda d: str(d.relative_to(ROOT)))
+def test_the_examples_run(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, document: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    for number, example in enumerate(examples):
+    monkeypatch.syspath_prepend(tmp_path)
+    for number, example in enumerate(blocks(document, "python")):
         place = tmp_path / f"example_{number}.py"  # where the source of a function is looked for
         place.write_text(example)
         exec(compile(example, place, "exec"), {"__name__": "__main__"})
-    assert examples
+
+
+def test_every_block_is_of_a_language_that_is_looked_at() -> None:
+    found = {language for document in DOCUMENTS for language in re.findall(r"^ *```(\w+)", document.read_text(), re.MULTILINE)}
+    assert found <= {"python", "yaml", "console", "text", "sql"}  # console: of the generated page; text: the code of others
+
+
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if blocks(d, "yaml")], ids=lambda d: d.stem)
+def test_every_yaml_block_is_a_pipeline(document: Path) -> None:
+    for block in blocks(document, "yaml"):
+        assert Pipeline.of(yaml.safe_load(block)).steps
+
+
+def test_every_command_of_the_documents_is_there() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    own = {name: {o for p in command.params for o in p.opts} for name, command in typer.main.get_command(app).commands.items()}  # type: ignore[attr-defined] # a group
+    seen = 0
+    for document in DOCUMENTS:
+        for line in commands(document):
+            words = line.split()
+            if words[0] == "make":
+                assert words[1] in targets, line
+            elif words[0] == "spark-fs":
+                assert words[1] in own, line
+                assert {w.split("=")[0] for w in words if w.startswith("--")} <= own[words[1]], line
+            elif words[0] == "spark-submit" and (job := next((w for w in words if w.startswith("jobs/") and w.endswith(".py")), None)):
+                text = (ROOT / job).read_text()
+                assert {w for w in words[words.index(job) :] if w.startswith("--")} <= set(re.findall(r"--[a-z-]+", text)), line
+            seen += 1
+    assert seen > 40
+
+
+def test_the_page_of_the_command_line_is_the_one_of_today(tmp_path: Path) -> None:
+    page = tmp_path / "cli.md"
+    command = [sys.executable, "-m", "typer", "spark_fs.cli", "utils", "docs", "--name", "spark-fs", "--title", "Command line", "--output", str(page)]
+    subprocess.run(command, check=True, capture_output=True)
+    assert page.read_text() == (ROOT / "docs" / "reference" / "cli.md").read_text(), "make docs writes it anew"
+
+
+def test_errors_stand_under_their_exact_text() -> None:
+    """Each heading of the page is what a message of the source begins with, or says, its values filled in."""
+    said = [*texts(ROOT / "Makefile")]
+    for file in (ROOT / "spark_fs").rglob("*.py"):
+        said += texts(file)
+    headings = re.findall(r"^## (.*)", (ROOT / "docs" / "errors.md").read_text(), re.MULTILINE)
+    unsaid = [heading for heading in headings if not any(re.search(pattern, heading) or heading in pattern.replace("\\", "") for pattern in said)]
+    assert not unsaid
+    assert len(headings) > 12
+
+
+def texts(file: Path) -> list[str]:
+    """The texts of a file as patterns, a value in them being anything; the beginnings of long ones too."""
+    if file.suffix != ".py":
+        return []
+    found = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.JoinedStr):
+            parts = [re.escape(each.value) if isinstance(each, ast.Constant) else ".+" for each in node.values]
+            whole = "".join(parts)
+            found += [f"^{whole}"] if len(re.sub(r"\.\+", "", whole)) > 15 else []
+            found += [f"^{''.join(parts[:n])}$" for n in range(2, len(parts)) if len("".join(parts[:n])) > 25]
+            first = whole.split(re.escape(". "))[0]
+            found += [f"^{first}$"] if len(first.replace(".+", "")) > 15 else []
+            found += [re.escape(each.value.strip()) for each in node.values if isinstance(each, ast.Constant) and len(each.value.strip()) > 15]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) > 15:
+            found.append(re.escape(node.value))
+    return found
 
 
 def test_the_readme_names_every_setting() -> None:
