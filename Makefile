@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup java demo fraud test slow faults cluster-up cluster-down cluster-test notebooks docs release airflow-check audit check lock clean \
+.PHONY: help setup java demo fraud test slow faults cluster-up cluster-down cluster-test cluster-flights release-quick notebooks docs release airflow-check audit check lock clean \
 	bench-ingest bench-join bench-training bench-online bench-statistics bench-selection bench-scale bench-scale-cluster bench-sharding mysql-up mysql-down
 
 help: ## list the targets
@@ -96,6 +96,9 @@ check: setup audit ## ruff with its security rules, mypy, the import rules, know
 audit: setup ## ask pip-audit for known vulnerabilities in what requirements.lock names
 	@$(BIN)/python tests/house/audit.py
 
+cluster-flights: setup mysql-up
+	@$(BIN)/pytest tests/cluster -k flights
+
 docs: setup ## build the documentation into site/, with no warning
 	@$(BIN)/python -m typer spark_fs.cli utils docs --name spark-fs --title "Command line" --output docs/reference/cli.md > /dev/null
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
@@ -103,6 +106,9 @@ docs: setup ## build the documentation into site/, with no warning
 
 release: setup ## build wheel and sdist, install each into an empty environment, and run the demo from there
 	@$(BIN)/python tests/house/release.py --demo
+
+release-quick: setup
+	@$(BIN)/python tests/house/release.py
 
 airflow-check: ## let a real Airflow load the DAGs of conf/schedule (installs it into .airflow)
 	@[ -x .airflow/bin/airflow ] || { $(PYTHON) -m venv .airflow && .airflow/bin/pip install --quiet --disable-pip-version-check 'apache-airflow==3.*'; }

@@ -30,13 +30,15 @@ def built() -> tuple[Path, Path]:
     """The wheel and the sdist, which hold what they should."""
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", FOLDER / "dist", ROOT)
     (wheel,), (sdist,) = (FOLDER / "dist").glob("*.whl"), (FOLDER / "dist").glob("*.tar.gz")
-    inside = zipfile.ZipFile(wheel).namelist()
+    with zipfile.ZipFile(wheel) as packed:
+        inside = packed.namelist()
     here = {str(file.relative_to(ROOT)) for file in (ROOT / "spark_fs").rglob("*") if file.is_file() and "__pycache__" not in file.parts}
     if missing := here - set(inside):
         sys.exit(f"The wheel lacks {sorted(missing)}")
     if strange := [name for name in inside if not name.startswith(("spark_fs/", "spark_fs-"))]:
         sys.exit(f"The wheel holds {strange}")
-    outside = {name.partition("/")[2] for name in tarfile.open(sdist).getnames()}
+    with tarfile.open(sdist) as archive:
+        outside = {name.partition("/")[2] for name in archive.getnames()}
     if missing := {"jobs/run_pipeline.py", "jobs/flights/demo.py", "conf/local/spark-defaults.conf", "conf/pipelines/flights.yaml", "CHANGELOG.md", "LICENSE"} - outside:
         sys.exit(f"The sdist lacks {sorted(missing)}")
     return wheel, sdist
