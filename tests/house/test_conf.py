@@ -75,15 +75,18 @@ def test_the_classes_that_delta_and_spark_are_told_of_are_there(spark: SparkSess
     assert used == {"io.delta.storage.AzureLogStore", "io.delta.storage.S3DynamoDBLogStore", "io.delta.sql.DeltaSparkSessionExtension", "org.apache.spark.sql.delta.catalog.DeltaCatalog"}
 
 
-def test_the_manifest_of_kubernetes_runs_what_is_there() -> None:
-    found = yaml.safe_load((CONF / "kubernetes" / "spark-application.yaml").read_text())
-    assert (found["apiVersion"], found["kind"]) == ("sparkoperator.k8s.io/v1beta2", "ScheduledSparkApplication")
-    template = found["spec"]["template"]
-    assert _here(template["mainApplicationFile"]).is_file()
-    assert _here(template["arguments"][0]).is_file()
+def test_the_manifests_of_kubernetes_run_what_is_there() -> None:
+    one, scheduled = (yaml.safe_load((CONF / "kubernetes" / f"{name}.yaml").read_text()) for name in ("spark-application", "scheduled-spark-application"))
+    assert [(each["apiVersion"], each["kind"]) for each in (one, scheduled)] == [
+        ("sparkoperator.k8s.io/v1beta2", "SparkApplication"), ("sparkoperator.k8s.io/v1beta2", "ScheduledSparkApplication"),
+    ]
+    spec = one["spec"]
+    assert scheduled["spec"]["template"] == spec
+    assert _here(spec["mainApplicationFile"]).is_file()
+    assert _here(spec["arguments"][0]).is_file()
     defaults = settings(CONF / "kubernetes" / "spark-defaults.conf")
-    assert {name: defaults.get(name) for name in template["sparkConf"]} == template["sparkConf"]
-    assert template["image"] == defaults["spark.kubernetes.container.image"]
+    assert {name: defaults.get(name) for name in spec["sparkConf"]} == spec["sparkConf"]
+    assert spec["image"] == defaults["spark.kubernetes.container.image"]
 
 
 def test_the_crontab_runs_what_is_there() -> None:

@@ -1,0 +1,104 @@
+"""Arguments of public methods are looked at by their annotations, and nonsense is told with its value."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spark_fs.errors import InvalidNameError, SettingsError, SparkFSError
+from spark_fs.given import check_of, checked, looking
+
+
+@pytest.mark.parametrize(
+    ("annotation", "good", "bad"),
+    [
+        ("str", ["", "a", "\x00"], [None, 1, b"a", ["a"], pd.NA]),
+        ("str | None", ["a", None], [1, pd.NaT, float("nan")]),
+        ("int", [0, -1, np.int64(3), 2**63 - 1], [True, 1.0, "1", None, 2**63, np.array([1])]),
+        ("bool", [True, False, np.True_], [0, 1, "yes", None, pd.NA]),
+        ("float", [0, 1.5, float("nan"), np.float32(1)], [True, "1", None, 1j]),
+        ("Instant", ["2024-01-01", datetime(2024, 1, 1, tzinfo=UTC), date(2024, 1, 1), pd.Timestamp("2024-01-01")], [pd.NaT, 5, None, b"2024", np.datetime64("2024-01-01")]),
+        ("timedelta | float | None", [timedelta(1), 5, 0.5, None], ["1d", True, [1]]),
+        ("Sequence[str]", [["a"], ("a", "b"), {"a"}, "a", pd.Index(["a"]), np.array(["a"]), []], [[1], [None], 3, None, {"a": 1}, pd.DataFrame({"a": [1]}), b"a", iter(["a"])]),
+        ("Sequence[str] | None", [["a"], None], [[["a"]], 3]),
+        ("Sequence[object]", [[1], (1, "a"), np.array([1])], ["ab", 3, {"a": 1}]),
+        ("Mapping[str, Any] | None", [{}, {"a": 1}, None], [{1: 2}, [("a", 1)], "a"]),
+        ("Entry | None", [{"a": 1}, None], [{None: 1}, ["a"], pd.DataFrame({"a": [1]})]),
+        ("str | os.PathLike[str]", ["a", Path("a")], [1, None, b"a"]),
+    ],
+)
+def test_what_an_annotation_takes(annotation: str, good: list[Any], bad: list[Any]) -> None:
+    found = check_of(annotation)
+    assert found
+    assert all(found[0](value) for value in good)
+    assert not any(found[0](value) for value in bad)
+
+
+@pytest.mark.parametrize("annotation", ["Any", "Callable[[int], None] | None", "Config", "Unpack[InMemory]", ""])
+def test_what_is_left_to_whoever_takes_it(annotation: str) -> None:
+    assert check_of(annotation) is None
+
+
+def test_a_class_of_ours_is_told_by_its_name() -> None:
+    class Query:
+        pass
+
+    class Special(Query):
+        pass
+
+    found = check_of("Query | FeatureView")
+    assert found
+    assert found[0](Special())
+    assert not found[0](object())
+    items = check_of("Sequence[Query]")
+    assert items
+    assert items[0]([Query(), Special()])
+    assert not items[0]([Query(), 3])
+
+
+@checked
+class Asked:
+    """Something with methods."""
+
+    def by_place(self, name: "str", count: "int" = 1, *, keys: "Sequence[str]" = ()) -> tuple[str, int, Sequence[str]]:
+        """What it was given."""
+        return name, count, keys
+
+    def _own(self, name: "str") -> str:
+        return name
+
+    alias = by_place
+
+
+def test_arguments_are_looked_at_by_place_and_by_name() -> None:
+    asked = Asked()
+    assert asked.by_place("a", 2, keys=["k"]) == ("a", 2, ["k"])
+    assert asked.alias("a") == ("a", 1, ())
+    assert asked._own(3) == 3  # type: ignore[comparison-overlap,arg-type] # what is ours is not looked at
+    for call in (lambda: asked.by_place("a", "2"), lambda: asked.by_place("a", count="2"), lambda: asked.alias("a", "2")):  # type: ignore[arg-type] # on purpose
+        with pytest.raises(SettingsError, match=r"^count='2' is not a whole number. Nothing was done: give what it takes.$"):
+            call()
+    with pytest.raises(SettingsError, match=r"^keys=\[1\] is not a list of texts"):
+        asked.by_place("a", keys=[1])  # type: ignore[list-item] # on purpose
+    with pytest.raises(InvalidNameError, match="The name '3' is not a valid name"):
+        asked.by_place(3)  # type: ignore[arg-type] # on purpose
+    assert Asked.by_place.__doc__ == "What it was given."
+
+
+def test_what_cannot_even_be_shown_is_told_by_its_type() -> None:
+    class Hidden:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    @looking
+    def take(count: "int") -> int:
+        return count
+
+    with pytest.raises(SparkFSError, match="is not a whole number"):
+        take(Hidden())  # type: ignore[arg-type] # on purpose
+    with pytest.raises(SparkFSError, match=r"^count=.{0,80} is not a whole number"):
+        take("x" * 10_000)  # type: ignore[arg-type] # on purpose
