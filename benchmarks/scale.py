@@ -29,10 +29,10 @@ import spark_fs
 
 USUAL = {"rows": 500_000, "keys": 50_000, "groups": 2, "features": 5}
 CURVES = {
-    "rows": (250_000, 500_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000),
-    "keys": (1_000, 10_000, 100_000, 500_000),
-    "groups": (1, 2, 4, 8),
-    "features": (5, 10, 20, 40, 80),
+    "rows": (250_000, 500_000, 1_000_000, 2_000_000, 4_000_000),
+    "keys": (1_000, 50_000, 250_000),
+    "groups": (1, 2, 4),
+    "features": (5, 20, 80),
 }
 STEPS = ("insert", "upsert", "join", "statistics", "sync")
 DATABASE = "spark_fs_scale"
