@@ -23,6 +23,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".cluster"
 _BIN = Path(sys.executable).parent
+_STARTED: list["subprocess.Popen[bytes]"] = []
 WORKERS, CORES, MEMORY = 2, 1, "3g"
 
 
@@ -83,6 +84,8 @@ class Cluster:
                     os.kill(pid, signal.SIGTERM)
                     _gone(pid)
             self._facts.unlink()
+            while _STARTED:
+                _STARTED.pop().wait()
 
     def alive(self) -> int:
         """How many workers the master knows."""
@@ -126,7 +129,9 @@ class Cluster:
         env = {**kept, "SPARK_HOME": str(home), "SPARK_LOCAL_DIRS": str(local), "SPARK_NO_DAEMONIZE": "1", "SPARK_LOCAL_IP": "127.0.0.1"}
         command = [str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{role}", *arguments]
         with (self.folder / f"{name}.log").open("w") as log:
-            return subprocess.Popen(command, env=env, stdout=log, stderr=log, cwd=self.folder, start_new_session=True).pid
+            process = subprocess.Popen(command, env=env, stdout=log, stderr=log, cwd=self.folder, start_new_session=True)
+        _STARTED.append(process)  # it outlives this object, and in a test is ended by ``down``
+        return process.pid
 
 
 def submit(arguments: Sequence[str]) -> int:
