@@ -14,15 +14,9 @@ from pathlib import Path
 
 import mysql.connector
 
+from standalone import free_port
+
 _PATH = os.environ["PATH"] + ":/usr/sbin"
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 class Server:
