@@ -74,14 +74,16 @@ def served(request: pytest.FixtureRequest, tmp_path: Path, spark: SparkSession) 
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """The cluster of ``make cluster-up``, or one of this run."""
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The cluster of ``make cluster-up`` where it is up, else one of this run's own."""
     found = Cluster(FOLDER)
-    started = not found.facts
-    found.up()
-    yield found
-    if started:
-        found.down()
+    if found.facts:
+        yield found
+        return
+    own = Cluster(tmp_path_factory.mktemp("cluster") / "cluster")
+    own.up()
+    yield own
+    own.down()
 
 
 @pytest.fixture

@@ -107,9 +107,12 @@ class Cluster:
         return {**kept, "SPARK_CONF_DIR": str(ROOT / "conf" / "standalone"), **pythons, **more}
 
     def _ship(self) -> None:
-        dist = self.folder / "dist"
+        dist, source = self.folder / "dist", self.folder / "source"
+        shutil.copytree(ROOT / "spark_fs", source / "spark_fs", ignore=shutil.ignore_patterns("__pycache__"))  # so that two may build at once
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(ROOT / name, source)
         build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
-        subprocess.run([*build, "--wheel-dir", dist, ROOT], check=True, cwd=self.folder)
+        subprocess.run([*build, "--wheel-dir", dist, source], check=True, cwd=self.folder)
         (wheel,) = dist.glob("*.whl")
         wheel.rename(dist / "spark_fs.zip")  # Spark puts .zip files on the workers' path, and leaves .whl files aside
         with zipfile.ZipFile(dist / "jobs.zip", "w") as jobs:
