@@ -81,7 +81,8 @@ class _Running:
             for step in self.pipeline.steps:
                 self._step(step, work, (step.name in only) if only else self._is_due(step, last.get(step.name)))
         except BaseException as error:
-            self._end("failed", str(error) or type(error).__name__, work)
+            told = isinstance(error, SystemExit | KeyboardInterrupt)
+            self._end("failed", "The process was told to end." if told else str(error) or type(error).__name__, work)
             raise
         failed = next((each for each in self.run.steps if each.state == "failed"), None)
         differs = any(each.state == "differs" for each in self.run.steps)

@@ -133,7 +133,7 @@ def test_a_day_of_hourly_runs(kind: str, tmp_path: Path, spark: SparkSession) ->
         assert not missed, f"{missed} rows that came at most four hours late are not there"
         assert all(found.ok for found in fs.verify_online(now=last))
         assert {run.state for run in fs.get_runs("toy", 1)} == {"finished"}
-        print(f"{HOURS} hours, {killed} kills, {sum(reads):,} vectors read; store {sizes[0] / 1e6:.1f} to {sizes[-1] / 1e6:.1f} MB; memory (MB) {memory[0]} to {memory[-1]}")
+        print(f"{HOURS} hours, {killed} kills, {sum(reads):,} vectors read; store {sizes[0] / 1e6:.1f} to {sizes[-1] / 1e6:.1f} MB; Python, JVM and process (kB) {memory[0]} to {memory[-1]}")
         flat(sizes, memory)
 
 

@@ -3,6 +3,9 @@
 import os
 import random
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +13,10 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+import spark_fs
 from jobs import JOBS, State, Way, busy_executors, cluster_workers, everyone, killed, python_workers, restored, same, state
 
+from conftest import ROOT
 from standalone import Cluster
 
 KILLS = int(os.environ.get("SPARK_FS_KILLS", "20"))
@@ -68,6 +73,25 @@ def test_a_job_killed_anywhere_and_run_again(job: str, victim: str, trial: int, 
         if hit:
             break
     assert hit, f"no {victim} was alive at the chosen moments"
+
+
+def test_a_run_that_is_told_to_end_says_so_and_gives_up_its_lock(undisturbed: Undisturbed) -> None:
+    restored(undisturbed.before["run_pipeline"], undisturbed.home)
+    way = Way(undisturbed.home)
+    command = [sys.executable, "-m", "spark_fs.cli", "run", *JOBS["run_pipeline"][1:]]
+    run = subprocess.Popen(command, cwd=ROOT, env=os.environ | way.settings, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert run.stdout
+    assert "Pipeline toy up to" in run.stdout.readline()
+    time.sleep(4)
+    run.terminate()  # as systemd does, and Kubernetes
+    run.communicate()
+    assert run.returncode == 128 + signal.SIGTERM
+    fs = spark_fs.login({"home": undisturbed.home}).get_feature_store()
+    ended = fs.get_runs("toy")[0]
+    assert (ended.state, ended.error) == ("failed", "The process was told to end.")
+    assert fs._stores.catalog.lock("toy") is None
+    assert way.run("run_pipeline").returncode == 0
+    same(state(undisturbed.home), undisturbed.after["run_pipeline"])
 
 
 @pytest.mark.parametrize(("job", "victim"), ON_A_CLUSTER)
