@@ -61,7 +61,9 @@ _KINDS: Mapping[str, tuple[Check, str]] = {
     "Entry": (_are_named, "a mapping of names to values"),
     "Sequence": (_is_list, "a list"),
 }
-_OPEN = ("Any", "object", "Builder", "Config", "Callable", "Unpack", "Listeners")  # whoever takes it looks at it
+# Whoever takes it looks at it, and says more of it than could be said here.
+_OPEN = ("Any", "object", "Builder", "Config", "Callable", "Unpack", "Listeners", "TransformationFunction")
+_LENGTH, _COLUMN = "timedelta | float | None", "Feature"
 
 
 def checked(kind: type[T]) -> type[T]:
@@ -102,7 +104,7 @@ def looking(function: F) -> F:
 def check_of(annotation: str) -> tuple[Check, str] | None:
     """How a value of an annotation is told, and how it is said; None where any value may do."""
     parts = [part.strip() for part in re.split(r"\|(?![^\[]*\])", annotation)]
-    if not annotation or any(part.startswith(_OPEN) for part in parts) or "inspect._empty" in annotation:
+    if annotation in ("", _LENGTH) or any(part.startswith(_OPEN) for part in parts) or "inspect._empty" in annotation:
         return None
     found = [_KINDS.get(part) or _of_items(part) or _KINDS.get(part.partition("[")[0]) or _named(part) for part in parts]
     tests = tuple(test for test, _ in found)
@@ -125,7 +127,7 @@ def refused(name: str, value: Any, words: str) -> SparkFSError:
 def _of_items(part: str) -> tuple[Check, str] | None:
     """A list of things of one kind."""
     kind, _, inner = part.partition("[")
-    each = check_of(inner.removesuffix("]")) if kind == "Sequence" else None
+    each = check_of(inner.removesuffix("]")) if kind == "Sequence" and inner != f"{_COLUMN}]" else None
     return each and (lambda value: _is_list(value) and all(map(each[0], value)), f"a list, each {each[1]}")
 
 

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.skipif(not MYSQL, reason="no MariaDB is up")
 KEYS = 1_000
 
 
+@pytest.mark.slow
 def test_many_shards_serve_what_one_does(tmp_path: Path, spark: SparkSession) -> None:
     import sharding  # noqa: PLC0415 # a benchmark beside the library
 
@@ -45,6 +46,7 @@ def test_many_shards_serve_what_one_does(tmp_path: Path, spark: SparkSession) ->
         assert len(set(counts)) == 1
 
 
+@pytest.mark.slow
 def test_a_sync_that_ended_between_two_shards_goes_on(tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     import sharding  # noqa: PLC0415 # as above
 

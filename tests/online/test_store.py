@@ -37,6 +37,7 @@ def ask(fs: FeatureStore, group: FeatureGroup, entries: list[dict[str, object]],
     return many  # type: ignore[no-any-return] # return_type is "list"
 
 
+@pytest.mark.slow
 def test_deletes_and_inserts_between_two_syncs_come_online(served: FeatureStore, clicks: FeatureGroup) -> None:
     clicks.insert(rows((1, "01-01", 10), (1, "01-03", 30), (2, "01-01", 5), (3, "01-01", 7), (4, "01-01", 8)))
     clicks.sync_online()

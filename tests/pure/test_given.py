@@ -22,7 +22,8 @@ from spark_fs.given import check_of, checked, looking
         ("bool", [True, False, np.True_], [0, 1, "yes", None, pd.NA]),
         ("float", [0, 1.5, float("nan"), np.float32(1)], [True, "1", None, 1j]),
         ("Instant", ["2024-01-01", datetime(2024, 1, 1, tzinfo=UTC), date(2024, 1, 1), pd.Timestamp("2024-01-01")], [pd.NaT, 5, None, b"2024", np.datetime64("2024-01-01")]),
-        ("timedelta | float | None", [timedelta(1), 5, 0.5, None], ["1d", True, [1]]),
+        ("timedelta | None", [timedelta(1), None], ["1d", True, 5]),
+        ("Sequence[Feature]", [["v"], []], ["v", 3, None]),
         ("Sequence[str]", [["a"], ("a", "b"), {"a"}, "a", pd.Index(["a"]), np.array(["a"]), []], [[1], [None], 3, None, {"a": 1}, pd.DataFrame({"a": [1]}), b"a", iter(["a"])]),
         ("Sequence[str] | None", [["a"], None], [[["a"]], 3]),
         ("Sequence[object]", [[1], (1, "a"), np.array([1])], ["ab", 3, {"a": 1}]),
@@ -38,7 +39,7 @@ def test_what_an_annotation_takes(annotation: str, good: list[Any], bad: list[An
     assert not any(found[0](value) for value in bad)
 
 
-@pytest.mark.parametrize("annotation", ["Any", "Callable[[int], None] | None", "Config", "Unpack[InMemory]", ""])
+@pytest.mark.parametrize("annotation", ["Any", "Callable[[int], None] | None", "Config", "Unpack[InMemory]", "timedelta | float | None", "TransformationFunction", ""])
 def test_what_is_left_to_whoever_takes_it(annotation: str) -> None:
     assert check_of(annotation) is None
 

@@ -46,6 +46,7 @@ def test_a_name_that_will_not_do_makes_nothing(name: str, said: str, tmp_path: P
     assert not list((tmp_path / "taken").iterdir())
 
 
+@pytest.mark.slow
 def test_its_pipeline_builds_what_its_features_say(project: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
     monkeypatch.syspath_prepend(project)

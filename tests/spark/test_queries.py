@@ -225,6 +225,7 @@ def test_a_spine_is_refused_where_it_cannot_stand(fs: FeatureStore, orders: Feat
 # -- what was known
 
 
+@pytest.mark.slow
 def test_a_correction_that_came_later_does_not_leak(fs: FeatureStore) -> None:
     prices = fs.create_feature_group("prices", primary_key=["k"], event_time="t", keep_corrections=True)
     day = datetime(2024, 1, 1, tzinfo=UTC)

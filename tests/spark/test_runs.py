@@ -40,6 +40,7 @@ def states(done: Run) -> dict[str, str]:
     return {step.name: step.state for step in done.steps}
 
 
+@pytest.mark.slow
 def test_a_run_builds_what_was_missed_and_does_what_is_due(fs: FeatureStore) -> None:
     pipeline = load(FILE)
     first = run(fs, pipeline, "2024-01-01T04:00")
@@ -57,6 +58,7 @@ def test_a_run_builds_what_was_missed_and_does_what_is_due(fs: FeatureStore) -> 
     assert states(only) == dict.fromkeys(states(first), "skipped") | {"maintenance": "finished"}
 
 
+@pytest.mark.slow
 def test_late_rows_are_taken_in(fs: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = load(FILE)
     for hour in (4, 5, 9):
@@ -182,6 +184,7 @@ def test_logs_metrics_and_lineage_tell_of_a_run(tmp_path: Path, fs: FeatureStore
     assert synced["run"]["facets"]["parent"]["run"]["runId"].replace("-", "") == done.id
 
 
+@pytest.mark.slow
 def test_a_lineage_server_that_is_gone_costs_a_warning(tmp_path: Path, fs: FeatureStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("SPARK_FS_HOME", str(tmp_path))
     module(tmp_path, "build = groups.build_meters")
@@ -209,6 +212,7 @@ def test_the_exit_code_says_how_it_went(
     assert said in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_difference_and_a_lock_have_exit_codes(tmp_path: Path, fs: FeatureStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("SPARK_FS_HOME", str(tmp_path))
     assert execute(FILE, "2024-01-01T01:00") == FINISHED

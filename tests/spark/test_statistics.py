@@ -101,6 +101,7 @@ def test_changed_and_deleted_rows_leave_no_trace(group: Group) -> None:
     same_as_pandas(fg.get_statistics(), pd.concat([first[first.id >= 100], payments(500, 10)]))
 
 
+@pytest.mark.slow
 def test_an_insert_that_changes_rows_of_a_large_table_leaves_the_statistics_to_be_asked_for(
     group: Group, monkeypatch: pytest.MonkeyPatch
 ) -> None:
