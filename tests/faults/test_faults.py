@@ -19,7 +19,7 @@ from oracles import same_rows
 
 PIPELINE = str(Path(__file__).with_name("pipeline.py"))
 TRIALS = int(os.environ.get("SPARK_FS_KILLS", "20"))
-COMMITS = 50
+COMMITS = 50 if TRIALS >= 10 else 15
 
 
 def start(*arguments: str, within: tuple[str, ...] = ()) -> subprocess.Popen[str]:
