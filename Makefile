@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup java demo fraud test slow faults cluster-up cluster-down cluster-test cluster-flights release-quick notebooks docs release airflow-check audit check lock clean \
+.PHONY: help setup java demo fraud test slow faults faults-kills faults-others cluster-up cluster-down cluster-test cluster-flights release-quick notebooks docs release airflow-check audit check lock clean \
 	bench-ingest bench-join bench-training bench-online bench-statistics bench-selection bench-scale bench-scale-cluster bench-sharding mysql-up mysql-down
 
 help: ## list the targets
@@ -42,6 +42,12 @@ slow: setup ## run what the quick suite leaves out: each strategy of the join, a
 
 faults: setup mysql-up ## kill every job, damage files, fill disks, let clocks jump, fuzz, run a day of hours (slow; docs/faults.md)
 	@$(BIN)/pytest tests/faults
+
+faults-kills: setup mysql-up
+	@$(BIN)/pytest tests/faults/test_kills.py
+
+faults-others: setup mysql-up
+	@$(BIN)/pytest tests/faults --ignore tests/faults/test_kills.py
 
 cluster-up: setup ## start a Spark standalone cluster on loopback: a master and two workers, each a process with its own folder
 	@$(BIN)/python tests/cluster/standalone.py up
