@@ -234,7 +234,7 @@ def _stored(
 
     Also the columns of its partition, and those that the file does not have yet.
     """
-    system, path = opened(wanted.path)
+    system, path = file_system(wanted.path)
     try:
         with system.open_input_file(path) as source:
             buffered = _BUFFER if isinstance(system, fs.LocalFileSystem) else 0
@@ -263,10 +263,5 @@ def _stored(
 
 def size_of(path: str) -> int:
     """The bytes of a file."""
-    system, name = opened(path)
+    system, name = file_system(path)
     return int(system.get_file_info(name).size)
-
-
-def opened(path: str) -> tuple[fs.FileSystem, str]:
-    """The file system of a path or URI, and its name there."""
-    return file_system(path)

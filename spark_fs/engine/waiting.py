@@ -15,9 +15,10 @@ from pyarrow.fs import LocalFileSystem
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs import arrow
-from spark_fs.engine import scan, splits
+from spark_fs.engine import splits
 from spark_fs.engine.columnar import Stream, Tables
 from spark_fs.engine.recipe import Recipe
+from spark_fs.offline.log import file_system
 from spark_fs.spec.datasets import WHOLE
 
 Pieces = Callable[[pa.Table], Iterable[tuple[str, pa.Table]]]
@@ -62,7 +63,7 @@ class Written:
             yield pa.record_batch({**columns, "notice": notices})
 
     def _writer(self, path: str, schema: pa.Schema, stack: ExitStack) -> Any:
-        system, name = scan.opened(path)
+        system, name = file_system(path)
         if self.kind == "parquet":
             return pq.ParquetWriter(name, schema, filesystem=system)
         sink = stack.enter_context(system.open_output_stream(name))
@@ -124,7 +125,7 @@ class _Opened:
                 yield from self._tables(number)
 
     def _tables(self, number: int) -> Iterator[pa.Table]:
-        system, name = scan.opened(self.paths[number])
+        system, name = file_system(self.paths[number])
         first = 0
         with system.open_input_file(name) as file:
             schema = pa.ipc.open_file(file).schema

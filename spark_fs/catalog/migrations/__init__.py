@@ -22,7 +22,7 @@ _WAIT = 60  # seconds for another process that migrates the same database
 
 
 def is_current(connection: Connection) -> bool:
-    """Whether nothing is to be done, by one query."""
+    """Whether nothing is to be done; Alembic is not loaded to find out."""
     return inspect(connection).has_table(_VERSION) and _version(connection) == HEAD
 
 
