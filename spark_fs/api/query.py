@@ -203,7 +203,7 @@ class Query:
 
     def plan(self) -> JoinPlan:
         """The query bound to the schemas of its groups; QueryError or NotFoundError when it cannot be."""
-        from spark_fs.plan import bind
+        from spark_fs.bind import bind
 
         return bind(self.spec, self._groups())
 

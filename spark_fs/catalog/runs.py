@@ -1,6 +1,6 @@
 """The history of pipelines' runs, and the lock that keeps two runs of one pipeline apart."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -11,6 +11,8 @@ from spark_fs.catalog.database import Database
 from spark_fs.catalog.tables import LOCKS, RUNS
 from spark_fs.errors import NotFoundError
 from spark_fs.spec.runs import Run, StepRecord
+
+_PAGE = 100  # runs looked at together: a step that is due each day is among the newest of them
 
 
 class Holder(NamedTuple):
@@ -44,9 +46,26 @@ class Runs(Database):
             found = connection.execute(query).all()
         return map(_run, found)
 
+    def last_done(self, pipeline: str, steps: Iterable[str]) -> dict[str, datetime]:
+        """Up to which instant each of these steps was done last; without those that never were."""
+        found: dict[str, datetime] = {}
+        due = set(steps)
+        query = select(RUNS.c.until, RUNS.c.steps).where(RUNS.c.pipeline == pipeline).order_by(RUNS.c.until.desc(), RUNS.c.id)
+        with self._begin() as connection:
+            page = 0
+            while due and (rows := connection.execute(query.limit(_PAGE).offset(page * _PAGE)).all()):
+                for until, records in rows:
+                    done = {each["name"] for each in records if each["state"] in ("finished", "differs")} & due
+                    found |= dict.fromkeys(done, datetime.fromisoformat(until))
+                    due -= done
+                page += 1
+        return found
+
     def run(self, id_: str) -> Run:
         """The run whose id begins with a text; NotFoundError where it is none or several."""
-        found = [run for run in self.runs() if run.id.startswith(id_)] if id_ else []
+        query = select(RUNS).where(RUNS.c.id.startswith(id_, autoescape=True))
+        with self._begin() as connection:
+            found = [*map(_run, connection.execute(query))] if id_ else []
         if len(found) != 1:
             said = f"{len(found)} runs begin with it" if found else "it does not exist"
             raise NotFoundError(f"Run {id_!r} cannot be shown: {said}. List them with: spark-fs runs")

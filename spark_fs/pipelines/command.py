@@ -46,8 +46,7 @@ def execute(
     except SparkFSError as error:
         return _said(error, RETRY if error.retryable else FAILED)
     if found.state == "failed":
-        kind = (found.error or "").partition(":")[0]
-        return RETRY if _passes(kind) else FAILED
+        return RETRY if found.retryable else FAILED
     return DIFFERS if found.state == "differs" else FINISHED
 
 
@@ -80,13 +79,6 @@ def _said(error: SparkFSError, code: int) -> int:
     facts = {"event": "refused", "error": type(error).__name__, "time": datetime.now(UTC).isoformat()}
     LOGGER.error("error: %s", error, extra={"facts": facts})
     return code
-
-
-def _passes(kind: str) -> bool:
-    from spark_fs import errors
-
-    found = getattr(errors, kind, None)
-    return bool(getattr(found, "retryable", False))
 
 
 def _end(number: int, _frame: FrameType | None) -> NoReturn:

@@ -72,7 +72,7 @@ class _Running:
 
     def through(self, fs: FeatureStore, replayed: bool, only: Sequence[str]) -> Run:
         """Every step; whatever ends the run, it is noted."""
-        last = {} if only else self._last_done()
+        last = {} if only else self.catalog.last_done(self.pipeline.name, {step.name for step in self.pipeline.steps if step.every})
         self.catalog.save_run(self.run)
         work = None
         try:
@@ -89,15 +89,6 @@ class _Running:
         self._end("failed" if failed else "differs" if differs else "finished", failed.error if failed else None, work)
         return self.run
 
-    def _last_done(self) -> dict[str, datetime]:
-        """Up to which instant each step was done last."""
-        found: dict[str, datetime] = {}
-        for run in self.catalog.runs(self.pipeline.name):
-            for record in run.steps:
-                if record.state in ("finished", "differs"):
-                    found[record.name] = max(found.get(record.name, run.until), run.until)
-        return found
-
     def _is_due(self, step: Step, last: datetime | None) -> bool:
         return step.every is None or last is None or self.run.until - last >= step.every
 
@@ -106,15 +97,18 @@ class _Running:
             self._note(StepRecord(step.name, "skipped"), work)
             return
         began, clock = datetime.now(UTC), time.monotonic()
-        work.counts, work.lines, work.ok, error = type(work.counts)(), [], True, None
+        work.counts, work.lines, work.ok, failed = type(work.counts)(), [], True, None
         work.tell = lambda line, facts: self._tell(lambda each: each.told(self.run, step.name, line, facts))
         try:
             self._tried(step, work)
-        except SparkFSError as failed:
-            error = f"{type(failed).__name__}: {failed}"
-        state = "failed" if error else "finished" if work.ok else "differs"
-        counts = dict(work.counts)
-        self._note(StepRecord(step.name, state, began, round(time.monotonic() - clock, 2), counts, tuple(work.lines), error), work)
+        except SparkFSError as error:
+            failed = error
+        record = StepRecord(
+            step.name, "failed" if failed else "finished" if work.ok else "differs", began, round(time.monotonic() - clock, 2),
+            dict(work.counts), tuple(work.lines), f"{type(failed).__name__}: {failed}" if failed else None,
+            failed is not None and failed.retryable,
+        )
+        self._note(record, work)
 
     def _tried(self, step: Step, work: Work) -> None:
         """Do a step, again where it failed in a way that may pass."""

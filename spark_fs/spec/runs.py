@@ -13,7 +13,8 @@ class StepRecord:
     """One step of a run: when it began (UTC), how long it took, what it counted, and what went wrong.
 
     state: "finished"; "differs" where what it compares is not as it should be; "failed"; or "skipped" because it was not due yet, or
-    because a step before it failed. counts: rows and the like, added up over feature groups. lines: what it did, a line each.
+    because a step before it failed. counts: rows and the like, added up over feature groups. lines: what it did, a line each. retryable:
+    whether the error may pass, so that the same call may succeed later.
     """
 
     name: str
@@ -23,6 +24,7 @@ class StepRecord:
     counts: Mapping[str, Any] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
     error: str | None = None
+    retryable: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -57,6 +59,11 @@ class Run:
     def took(self) -> timedelta | None:
         """How long it took; None while it runs."""
         return self.ended_at - self.started_at if self.ended_at else None
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same run may succeed later: the step that failed met what may pass."""
+        return any(step.retryable for step in self.steps)
 
     def __str__(self) -> str:
         return f"run {self.id} of pipeline {self.pipeline!r}"

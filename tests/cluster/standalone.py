@@ -92,7 +92,7 @@ class Cluster:
         try:
             with urllib.request.urlopen(f"{self.facts['page']}/json/", timeout=5) as answer:
                 return int(json.load(answer)["aliveworkers"])
-        except OSError:
+        except (OSError, ValueError):  # not there yet, or there and without its answers yet
             return 0
 
     def command(self, *job: str) -> list[str]:
@@ -146,21 +146,25 @@ def submit(arguments: Sequence[str]) -> int:
     return subprocess.run(cluster.command(*arguments), env=cluster.environment(settings), check=False).returncode
 
 
-def run_on(cluster: Cluster, job: list[str], more: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """A job on the cluster; one that begins with "python" is a plain program."""
-    env = cluster.environment(more)
-    return _ran([sys.executable, *job[1:]] if job[0] == "python" else cluster.command(*job), env)
+class Alone:
+    """This machine alone, asked for the same as a cluster."""
+
+    def command(self, *job: str) -> list[str]:
+        """The spark-submit of a job."""
+        return [str(_BIN / "spark-submit"), "--jars", _jars(), *job]
+
+    def environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        """The variables of a job."""
+        return os.environ | {"SPARK_CONF_DIR": str(ROOT / "conf" / "local"), "PYSPARK_PYTHON": sys.executable, **more}
 
 
-def run_local(job: list[str], more: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """A job on this machine alone."""
-    env = os.environ | {"SPARK_CONF_DIR": str(ROOT / "conf" / "local"), "PYSPARK_PYTHON": sys.executable, **more}
-    submit = [str(_BIN / "spark-submit"), "--jars", _jars()]
-    return _ran([sys.executable, *job[1:]] if job[0] == "python" else [*submit, *job], env)
+Place = Cluster | Alone
 
 
-def _ran(command: list[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+def run(place: Place, job: Sequence[str], more: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """A job to its end; one that begins with "python" is a plain program."""
+    command = [sys.executable, *job[1:]] if job[0] == "python" else place.command(*job)
+    return subprocess.run(command, cwd=ROOT, env=place.environment(more), capture_output=True, text=True, check=False)
 
 
 def _jars() -> str:

@@ -1,7 +1,7 @@
 """Whole flows by spark-submit, on this machine alone and on a cluster, give the same: tables, training data, models, what is online."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,8 @@ from flights import demo as flights
 
 from conftest import MYSQL
 from oracles import same_rows
-from standalone import Cluster, run_local, run_on
+from standalone import Alone, Cluster, Place, run
 
-Jobs = Callable[[list[str], dict[str, str]], Any]
 FLOWS = {
     "flights": (flights.steps_of, {}, ["late_arrivals"]),
     "fraud": (lambda home: fraud.steps_of(home, 500), {"FRAUD_SOURCE": "{home}/source"}, ["cc_fraud", "cc_fraud_plain"]),
@@ -52,12 +51,12 @@ def _connected(options: dict[str, Any]) -> Any:
 def test_a_flow_gives_the_same_on_a_cluster(flow: str, cluster: Cluster, databases: list[str], tmp_path: Path, spark: SparkSession) -> None:
     steps_of, more, views = FLOWS[flow]
     homes = [tmp_path / "local", tmp_path / "cluster"]
-    ways: list[Jobs] = [run_local, lambda job, env: run_on(cluster, job, env)]
-    for home, url, run in zip(homes, databases, ways, strict=True):
+    places: list[Place] = [Alone(), cluster]
+    for home, url, place in zip(homes, databases, places, strict=True):
         home.mkdir()
         env = {"SPARK_FS_HOME": str(home), "SPARK_FS_ONLINE_URL": url, **{n: v.format(home=home) for n, v in more.items()}}
         for title, job in steps_of(home).items():
-            done = run(job, env)
+            done = run(place, job, env)
             assert done.returncode == 0, f"{title}: {done.stdout[-3_000:]}\n{done.stderr[-3_000:]}"
     local, there = (spark_fs.login({"home": home, "online_url": url}).get_feature_store() for home, url in zip(homes, databases, strict=True))
     compared = 0

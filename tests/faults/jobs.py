@@ -6,12 +6,11 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import pandas as pd
 import spark_fs
 
 from conftest import ROOT
-from standalone import Cluster, run_local, run_on
+from standalone import Alone, Cluster, Place, run
 
 # In this order each finds what it needs: the jobs of jobs/, and training data as files.
 JOBS: Mapping[str, list[str]] = {
@@ -41,7 +40,7 @@ class Way:
     """Where jobs run: how a job is started, and how it runs to its end."""
 
     home: Path
-    cluster: Cluster | None = None
+    place: Place = field(default_factory=Alone)
 
     @property
     def settings(self) -> dict[str, str]:
@@ -49,19 +48,11 @@ class Way:
 
     def run(self, job: str) -> subprocess.CompletedProcess[str]:
         """A job to its end."""
-        if self.cluster:
-            return run_on(self.cluster, JOBS[job], self.settings)
-        return run_local(JOBS[job], self.settings)
+        return run(self.place, JOBS[job], self.settings)
 
     def start(self, job: str, log: Path) -> subprocess.Popen[bytes]:
         """A job in a process group of its own."""
-        bin_ = Path(sys.executable).parent
-        jars = subprocess.run([bin_ / "spark-fs", "jars"], check=True, capture_output=True, text=True).stdout.strip()
-        if self.cluster:
-            command, env = self.cluster.command(*JOBS[job]), self.cluster.environment(self.settings)
-        else:
-            command = [str(bin_ / "spark-submit"), "--jars", jars, *JOBS[job]]
-            env = os.environ | {"SPARK_CONF_DIR": str(ROOT / "conf" / "local"), "PYSPARK_PYTHON": sys.executable, **self.settings}
+        command, env = self.place.command(*JOBS[job]), self.place.environment(self.settings)
         with log.open("wb") as out:
             return subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=out, start_new_session=True)
 

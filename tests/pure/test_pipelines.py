@@ -1,5 +1,6 @@
 """Pipelines as they are declared, when their steps are due, and the lock that keeps their runs apart."""
 
+import random
 import subprocess
 import sys
 import threading
@@ -131,6 +132,22 @@ def test_runs_come_back_as_they_were(tmp_path: Path) -> None:
         fs.get_run("f")
     with pytest.raises(NotFoundError, match="Run '' cannot be shown"):
         fs.get_run("")
+
+
+def test_when_each_step_was_done_last_is_found_among_many_runs(catalog: Catalog) -> None:
+    draw = random.Random(4)
+    names, runs = ["incremental", "sync", "verify", "maintenance"], []
+    for number in range(250):
+        states = {"incremental": "finished", "sync": draw.choice(["finished", "differs", "failed", "skipped"]), "verify": "skipped", "maintenance": "skipped"}
+        if number == 3:  # long ago, and not among the newest hundred
+            states["verify"] = "differs"
+        until = at("01-01 00:00") + timedelta(hours=draw.randrange(1_000), microseconds=draw.randrange(2))
+        runs.append(Run(f"{number:032x}", "daily", until, at("03-01 00:00"), steps=tuple(StepRecord(name, state) for name, state in states.items())))
+        catalog.save_run(runs[-1])
+    catalog.save_run(Run("f" * 32, "hourly", at("12-01 00:00"), at("12-01 00:00"), steps=(StepRecord("maintenance", "finished"),)))
+    done = {name: [run.until for run in runs for step in run.steps if step.name == name and step.state in ("finished", "differs")] for name in names}
+    assert catalog.last_done("daily", names) == {name: max(untils) for name, untils in done.items() if untils}
+    assert catalog.last_done("daily", ["sync"]) == {"sync": max(done["sync"])}
 
 
 # -- the lock

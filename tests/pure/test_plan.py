@@ -2,8 +2,9 @@
 
 import pytest
 
+from spark_fs.bind import bind
 from spark_fs.errors import NotFoundError, QueryError, SettingsError, SparkFSError
-from spark_fs.plan import JoinPlan, NodeColumn, bind
+from spark_fs.plan import JoinPlan, NodeColumn
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import Comparison, JoinSpec, QuerySpec
 from spark_fs.times import Interval

@@ -57,7 +57,8 @@ def _alone(connection: Connection) -> Iterator[None]:
         connection.exec_driver_sql("BEGIN EXCLUSIVE")
         yield
         return
-    connection.scalar(text(f"SELECT GET_LOCK('spark_fs.migrations', {_WAIT})"))
+    if not connection.scalar(text(f"SELECT GET_LOCK('spark_fs.migrations', {_WAIT})")):
+        raise SetupError(f"Another process migrates this metadata database, for over {_WAIT} s by now. Let it end, then do the same again.")
     try:
         yield
     finally:

@@ -1,0 +1,123 @@
+"""Bind a query to the schemas of its groups: a plan comes out, or an error that names what is wrong in the query, before anything runs."""
+
+from collections.abc import Mapping
+
+from spark_fs import types
+from spark_fs.errors import QueryError
+from spark_fs.plan import JoinPlan, Match, Node, NodeColumn, Output, distinct, located
+from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.query import Condition, GroupRef, JoinSpec, QuerySpec, comparisons
+
+
+def bind(query: QuerySpec, groups: Mapping[GroupRef, GroupSpec]) -> JoinPlan:
+    """The plan of a query over these groups; raises QueryError or NotFoundError with what is wrong in it."""
+    binder = _Binder(groups)
+    binder.add(query, None, None)
+    if query.as_known:
+        _check_as_known(binder.nodes)
+    return JoinPlan(tuple(binder.nodes), distinct(binder.outputs), tuple(binder.having), as_known=query.as_known)
+
+
+def _check_as_known(nodes: list[Node]) -> None:
+    spine, *others = nodes
+    if spine.group.event_time is None:
+        raise QueryError(f"as_known asks what was known at the spine's event time, and {spine.group} has none: leave as_known out.")
+    for node in others:
+        if node.where is not None and node.group.vouched:
+            raise QueryError(
+                f"as_known and a filter on {node.group}, which keeps several versions of a row: a version that the filter drops would let "
+                "an older one, corrected by then, match in its place. Filter the joined query instead."
+            )
+
+
+class _Binder:
+    """Walks a query tree, the leftmost group first."""
+
+    def __init__(self, groups: Mapping[GroupRef, GroupSpec]) -> None:
+        self.groups = groups
+        self.nodes: list[Node] = []
+        self.outputs: list[Output] = []
+        self.having: list[Condition] = []
+
+    def add(self, query: QuerySpec, join: JoinSpec | None, parent: Node | None) -> None:
+        group = self.groups[query.group]
+        if join and query.as_known:
+            raise QueryError(f"as_known on the joined query of {group}: it holds for a query as a whole, so call it on the outermost.")
+        if not group.features:
+            raise QueryError(f"Feature group {group} has no schema yet: insert its first rows before it is read.")
+        node = self._node(query, group, join, parent)
+        self.nodes.append(node)
+        self.outputs += [Output.of(node, column) for column in self._selected(query, node)]
+        for sub in query.joins:
+            self.add(sub.query, sub, node)
+        self._check_conditions(query, node)
+
+    def _node(self, query: QuerySpec, group: GroupSpec, join: JoinSpec | None, parent: Node | None) -> Node:
+        index = len(self.nodes)
+        if join is None or parent is None:
+            return Node(index, group, "spine", where=query.where, as_of=query.as_of)
+        left, right = self._keys(group, join, parent)
+        timed: Match = "point_in_time" if self.nodes[0].group.event_time else "latest"
+        return Node(
+            index, group, timed if group.event_time else "key", left, right, join.join_type, join.prefix, query.where,
+            query.as_of,
+        )
+
+    def _keys(self, group: GroupSpec, join: JoinSpec, parent: Node) -> tuple[tuple[NodeColumn, ...], tuple[str, ...]]:
+        """The key on both sides: the spine's columns where it has them all, else the parent's."""
+        spine = self.nodes[0]
+        left, right = join.left_on, join.right_on
+        if left is None or right is None:
+            left = right = _natural_key(group, spine.group, parent.group)
+        holder = spine if set(left) <= set(spine.group.types) else parent
+        for mine, theirs in zip(left, right, strict=True):
+            pair = holder.group.type_of(mine), group.type_of(theirs)
+            if not types.comparable(*pair):
+                raise QueryError(
+                    f"Key {mine!r} of {holder.group} is {pair[0]} and {theirs!r} of {group} is {pair[1]}: "
+                    "they can never be equal; join on columns of one type."
+                )
+        return tuple(NodeColumn(holder.index, c) for c in left), right
+
+    def _selected(self, query: QuerySpec, node: Node) -> list[str]:
+        """The columns that come out: a joined group leaves its key and event time to the spine, unless they were named."""
+        for column in query.columns:
+            node.group.type_of(column)
+        if node.match == "spine":
+            return list(query.columns)
+        taken = {output.name for output in self.outputs}
+        held = {*node.right_keys, node.group.event_time}
+        return [c for c in query.columns if c not in held or (query.explicit and node.prefix + c not in taken)]
+
+    def _check_conditions(self, query: QuerySpec, node: Node) -> None:
+        for comparison in comparisons(query.where) if query.where else ():
+            if comparison.group != node.group.ref:
+                raise QueryError(
+                    f"The filter on {comparison.column!r} of {comparison.group} stands on {node.group}, before "
+                    "the two are joined: filter that group itself, or the joined query."
+                )
+            node.group.type_of(comparison.column)
+        if query.having is None:
+            return
+        if node.index:
+            raise QueryError(
+                f"A filter on a join of {node.group} stands inside another join, where it could drop rows of the "
+                "spine: filter the groups before they are joined, or the whole query."
+            )
+        for comparison in comparisons(query.having):
+            located(self.nodes, comparison)
+        self.having.append(query.having)
+
+
+def _natural_key(group: GroupSpec, spine: GroupSpec, parent: GroupSpec) -> tuple[str, ...]:
+    """The key of a join that names none: what the primary keys share; in a snowflake, the group's whole primary key."""
+    for left in (spine, parent):
+        shared = tuple(c for c in group.primary_key if c in left.primary_key)
+        if shared:
+            return shared
+    if parent != spine and any(set(group.primary_key) <= set(left.types) for left in (spine, parent)):
+        return group.primary_key
+    raise QueryError(
+        f"Feature groups {parent} and {group} share no primary key column ({', '.join(parent.primary_key)} beside "
+        f"{', '.join(group.primary_key)}): say on=[...], or left_on=[...] and right_on=[...]."
+    )
