@@ -17,6 +17,9 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
+import spark_fs
+from spark_fs.api.project import FeatureStore
+
 from conftest import ONLINE, ROOT, online_store
 from oracles import same_rows
 from toy import groups
@@ -67,9 +70,14 @@ class Runner:
         return ""
 
 
-def stored(home: Path) -> int:
-    """The bytes of a store, MariaDB's aside."""
-    return sum(file.stat().st_size for file in home.rglob("*") if file.is_file())
+def stored(home: Path) -> tuple[int, int]:
+    """The bytes of the rows' files, and of all else in a store: logs, statistics, metadata; MariaDB's aside."""
+    rows = rest = 0
+    for file in home.rglob("*"):
+        if file.is_file():
+            held = file.stat().st_size
+            rows, rest = (rows + held, rest) if file.suffix == ".parquet" and "_delta_log" not in file.parts else (rows, rest + held)
+    return rows, rest
 
 
 @pytest.mark.parametrize("kind", ONLINE[-1:])
@@ -133,8 +141,11 @@ def test_a_day_of_hourly_runs(kind: str, tmp_path: Path, spark: SparkSession) ->
         assert not missed, f"{missed} rows that came at most four hours late are not there"
         assert all(found.ok for found in fs.verify_online(now=last))
         assert {run.state for run in fs.get_runs("toy", 1)} == {"finished"}
-        print(f"{HOURS} hours, {killed} kills, {sum(reads):,} vectors read; store {sizes[0] / 1e6:.1f} to {sizes[-1] / 1e6:.1f} MB; Python, JVM and process (kB) {memory[0]} to {memory[-1]}")
-        flat(sizes, memory)
+        kept, least = rows_alone(fs, tmp_path, until=last)
+        print(f"{HOURS} hours, {killed} kills, {sum(reads):,} vectors read; store (rows, rest) {sizes[0]} to {sizes[-1]} bytes; the rows alone {kept}, built at once {least}")
+        print(f"Python, JVM (kB) and process, hour by hour: {memory}")
+        assert kept < 1.1 * least
+        flat([rest for _, rest in sizes], memory)
 
 
 def torn(vector: list[float]) -> bool:
@@ -152,12 +163,23 @@ def lost(found: pd.DataFrame, until: str) -> int:
     return len(wanted) - len(found)
 
 
-def flat(sizes: list[int], memory: list[tuple[int, int, int]]) -> None:
-    """Disk grows by the rows alone, and memory not at all, once the first hours are over."""
-    if len(sizes) < 10:
+def rows_alone(fs: FeatureStore, home: Path, until: str) -> tuple[int, int]:
+    """The bytes of the rows' files without their history: of this store, and of one that is built at once."""
+    once = spark_fs.login({"home": home.with_name("at_once")}).get_feature_store()
+    for declare, build in groups.PIPELINE.items():
+        declare(once).backfill(build, FIRST.to_pydatetime(), pd.Timestamp(until).to_pydatetime())
+        for store in (fs, once):
+            declare(store).optimize()
+            declare(store).vacuum(0)
+    return stored(home)[0], stored(home.with_name("at_once"))[0]
+
+
+def flat(rest: list[int], memory: list[tuple[int, int, int]]) -> None:
+    """What runs leave beside rows is the same for each hour, and memory does not grow, once the first hours are over."""
+    if len(rest) < 10:
         return
-    half = len(sizes) // 2
-    assert sizes[-1] < 3 * max(sizes[half], 1)  # twice the rows, and some of history that maintenance has not reached yet
+    half = len(rest) // 2
+    assert rest[-1] - rest[half] < 1.5 * (rest[half] - rest[0])
     by_process: dict[int, list[tuple[int, int]]] = {}
     for python, jvm, process in memory:
         by_process.setdefault(process, []).append((python, jvm))

@@ -38,7 +38,7 @@ DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 def blocks(document: Path, language: str) -> list[str]:
     """The blocks of code in a language, those within tabs too."""
-    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", document.read_text(), re.DOTALL | re.MULTILINE)
+    found = re.findall(rf"^( *)```{language}(?: title=\"\w+\")?\n(.*?)^\1```", document.read_text(), re.DOTALL | re.MULTILINE)
     return [textwrap.dedent(code) for _, code in found]
 
 
@@ -54,10 +54,11 @@ def commands(document: Path) -> list[str]:
 def test_the_examples_run(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, document: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    names = {"__name__": "__main__"}
     for number, example in enumerate(blocks(document, "python")):
         place = tmp_path / f"example_{number}.py"  # where the source of a function is looked for
         place.write_text(example)
-        exec(compile(example, place, "exec"), {"__name__": "__main__"})
+        exec(compile(example, place, "exec"), names if document.stem == "coming_from" else {**names})  # which says that it is read in one go
 
 
 def test_every_block_is_of_a_language_that_is_looked_at() -> None:

@@ -90,6 +90,20 @@ def test_arguments_are_looked_at_by_place_and_by_name() -> None:
     assert Asked.by_place.__doc__ == "What it was given."
 
 
+def test_none_stands_for_an_empty_default_and_for_no_other() -> None:
+    asked = Asked()
+    assert asked.by_place("a", keys=None) == ("a", 1, ())  # type: ignore[arg-type] # as callers of other stores write it
+    for call in (lambda: asked.by_place("a", None), lambda: asked.by_place("a", count=None)):  # type: ignore[arg-type] # on purpose
+        with pytest.raises(SettingsError, match="^count=None is not a whole number"):
+            call()
+
+    @looking
+    def described(name: "str", description: "str" = "", tags: "Sequence[str]" = ()) -> tuple[str, Sequence[str]]:
+        return description, tags
+
+    assert described("a", None, None) == ("", ())  # type: ignore[arg-type] # as above
+
+
 def test_what_cannot_even_be_shown_is_told_by_its_type() -> None:
     class Hidden:
         def __repr__(self) -> str:
