@@ -1,16 +1,18 @@
-"""Listen on a port, or say that it is taken."""
+"""Listen on a port, or say why not."""
 
-from socket import socket
-from typing import Any
+import errno
+import socket
 
 from spark_fs.errors import SettingsError
 
 
-def bound(config: Any, host: str, port: int) -> socket:
-    """The socket of a server's configuration, listening; SettingsError where another program has the port."""
+def listening(host: str, port: int) -> tuple[socket.socket, str]:
+    """A socket that takes connections already, and its URL; port 0 is any that is free. SettingsError where it cannot be."""
     try:
-        found: socket = config.bind_socket()
-    except SystemExit:  # uvicorn's way to say that it cannot
-        raise SettingsError(f"Port {port} of {host} cannot be listened on: another program has it. Choose one with --port.") from None
-    found.listen()  # who is told of it may come at once
-    return found
+        found = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)
+    except OSError as error:
+        what = f"Port {port} of {host} cannot be listened on"
+        if error.errno == errno.EADDRINUSE:
+            raise SettingsError(f"{what}: another program has it. Choose one with --port.") from None
+        raise SettingsError(f"{what}: {error.strerror}. Choose others with --host and --port.") from None
+    return found, f"http://{f'[{host}]' if ':' in host else host}:{found.getsockname()[1]}"

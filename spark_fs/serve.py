@@ -6,6 +6,7 @@ hexadecimal, ``NaN`` and ``Infinity`` as such; keys and passed features are read
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_fs import types
 from spark_fs.errors import ConflictError, NotFoundError, OnlineStoreError, SettingsError, SetupError, SparkFSError
-from spark_fs.listen import bound
+from spark_fs.listen import listening
 
 try:
     import uvicorn
@@ -228,4 +229,6 @@ def _failure(status: int, kind: str, text: str) -> JSONResponse:
 def run(fs: FeatureStore, host: str, port: int, views: Sequence[str], max_bytes: int, max_entries: int) -> None:
     """Serve until the process is told to end. SettingsError where the port is taken."""
     config = uvicorn.Config(application(fs, max_bytes, max_entries, views), host=host, port=port, log_level="info", access_log=False)
-    uvicorn.Server(config).run([bound(config, host, port)])
+    socket, url = listening(host, port)
+    print(f"Vectors are at {url} (end it with Ctrl-C)", file=sys.stderr, flush=True)
+    uvicorn.Server(config).run([socket])

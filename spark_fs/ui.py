@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from spark_fs.api.pages import group_page, home_page, lineage_page, view_page
 from spark_fs.errors import NotFoundError, SetupError, SparkFSError
-from spark_fs.listen import bound
+from spark_fs.listen import listening
 from spark_fs.report.page import policy, rendered
 
 try:
@@ -75,9 +75,8 @@ def _guarded(response: HTMLResponse) -> HTMLResponse:
 def run(fs: FeatureStore, host: str, port: int) -> None:
     """Serve the explorer until the process is ended. SettingsError where the port is taken."""
     config = uvicorn.Config(app(fs, _HERE if _loopback(host) else None), host=host, port=port, log_level="warning", access_log=False)
-    socket = bound(config, host, port)
-    at = socket.getsockname()
-    print(f"The explorer is at http://{f'[{at[0]}]' if ':' in at[0] else at[0]}:{at[1]}/ (end it with Ctrl-C)", flush=True)
+    socket, url = listening(host, port)
+    print(f"The explorer is at {url}/ (end it with Ctrl-C)", flush=True)
     uvicorn.Server(config).run([socket])
 
 

@@ -18,7 +18,7 @@ from spark_fs.api.project import FeatureStore
 from spark_fs.errors import NotFoundError, QueryError, SettingsError
 from spark_fs.transform.builtin import BUILTINS
 
-from conftest import ONLINE, online_store
+from conftest import SYNCED, online_store
 
 ROWS = 120
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -47,7 +47,7 @@ def rows() -> pa.Table:
     })
 
 
-@pytest.fixture(scope="module", params=ONLINE)
+@pytest.fixture(scope="module", params=SYNCED)
 def view(request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FeatureView]:
     with online_store(request.param, tmp_path_factory.mktemp("agreement")) as served:
         yield made(served)

@@ -41,7 +41,7 @@ def address(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> It
     )
     try:
         assert process.stderr
-        running = next(line for line in process.stderr if "running on" in line)
+        running = next(line for line in process.stderr if "Vectors are at" in line)
         found = re.search(r"http://127\.0\.0\.1:\d+", running)
         assert found
         yield found[0]

@@ -94,7 +94,7 @@ def test_none_stands_for_an_empty_default_and_for_no_other() -> None:
     asked = Asked()
     assert asked.by_place("a", keys=None) == ("a", 1, ())  # type: ignore[arg-type] # as callers of other stores write it
     for call in (lambda: asked.by_place("a", None), lambda: asked.by_place("a", count=None)):  # type: ignore[arg-type] # on purpose
-        with pytest.raises(SettingsError, match="^count=None is not a whole number"):
+        with pytest.raises(SettingsError, match=r"^count=None is not a whole number"):
             call()
 
     @looking
