@@ -1,6 +1,7 @@
 """One Spark session, a new feature store per test, and the online stores that are there."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -53,6 +54,12 @@ def fs(tmp_path: Path, spark: SparkSession) -> FeatureStore:
     return spark_fs.login({"home": tmp_path}).get_feature_store()
 
 
+def a_copy(of: Path, home: Path) -> FeatureStore:
+    """A store for one test, as one that was filled once for many."""
+    shutil.copytree(of, home, dirs_exist_ok=True)
+    return spark_fs.login({"home": home}).get_feature_store()
+
+
 @contextmanager
 def online_store(kind: str, home: Path) -> Iterator[FeatureStore]:
     """An empty store over an empty online store of one kind."""
@@ -91,6 +98,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def group(fs: FeatureStore) -> Callable[..., FeatureGroup]:
     """Make a feature group of a pandas frame: ``group("a", frame, primary_key=["k"], event_time="t")``."""
+    return maker(fs)
+
+
+def maker(fs: FeatureStore) -> Callable[..., FeatureGroup]:
+    """The same for a store of one's own."""
 
     def make(name: str, frame: pd.DataFrame, **declared: object) -> FeatureGroup:
         made = fs.create_feature_group(name, **declared)  # type: ignore[arg-type] # the test's own arguments

@@ -28,6 +28,7 @@ ALONE = [*((job, "driver") for job in JOBS), *((job, "python worker") for job in
 ON_A_CLUSTER = [*((job, "executor") for job in ON_EXECUTORS), *((job, "python worker") for job in IN_PYTHON)]
 if KILLS < 10:
     ALONE, ON_A_CLUSTER = [("backfill", "driver"), ("run_pipeline", "driver"), ("training", "python worker")], [("run_pipeline", "executor")]
+CHAIN = [job for job in JOBS if job in {each for each, _ in (*ALONE, *ON_A_CLUSTER)}]
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,11 @@ class Undisturbed:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Undisturbed:
-    """The chain of jobs on this machine alone, with a copy of the store before each."""
+    """The chain of the jobs that are to be killed, on this machine alone, with a copy of the store before each."""
     folder = tmp_path_factory.mktemp("kills")
     found = Undisturbed({}, {}, {}, folder / "store")
     found.home.mkdir()
-    for job in JOBS:
+    for job in CHAIN:
         found.before[job] = folder / f"before_{job}"
         shutil.copytree(found.home, found.before[job])
         began = time.monotonic()

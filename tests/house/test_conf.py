@@ -31,6 +31,7 @@ def settings(file: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.parent.name)
+@pytest.mark.slow
 def test_spark_reads_the_file_as_it_is_meant(file: Path, spark: SparkSession) -> None:
     read = spark._jvm.org.apache.spark.util.Utils.getPropertiesFromFile(str(file))
     found = {pair._1(): pair._2() for pair in _scala(read)}

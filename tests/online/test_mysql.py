@@ -87,6 +87,7 @@ def test_options_of_the_url_are_checked(fs: FeatureStore, options: str, error: t
         reopened(fs, options=options).get_feature_vector({"k": 1})
 
 
+@pytest.mark.slow
 def test_threads_wait_for_a_connection_and_are_told_when_none_comes(fs: FeatureStore) -> None:
     view = reopened(fs, options="?pool_size=2&read_timeout=1")
     view.init_serving()

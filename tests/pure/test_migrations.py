@@ -74,6 +74,7 @@ def test_what_an_earlier_database_holds_is_there(old: str, request: pytest.Fixtu
 
 
 @pytest.mark.parametrize("old", DUMPS[:1], indirect=True, ids=lambda p: p.stem)
+@pytest.mark.slow
 def test_many_processes_may_open_it_at_once(old: str) -> None:
     code = "import sys; from spark_fs.catalog.store import Catalog; print(len(Catalog(sys.argv[1]).all_groups()))"
     runs = [subprocess.Popen([sys.executable, "-c", code, old], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(6)]

@@ -37,6 +37,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
+@pytest.mark.slow
 def test_a_folder_comes_back_whole(registry: ModelRegistry, folder: Path, home: Path) -> None:
     schema = spark_fs.ModelSchema(spark_fs.Schema(pd.DataFrame({"a": [1.0]})), spark_fs.Schema({"y": "double"}))
     saved = registry.sklearn.create_model("whole", metrics={"auc": np.float32(0.5)}, model_schema=schema, input_example=pd.DataFrame({"a": [1.5, 2.5]}), description="mine").save(folder)

@@ -213,6 +213,7 @@ def test_a_run_learns_that_its_lock_was_taken(catalog: Catalog) -> None:
         assert lost.wait(5)
 
 
+@pytest.mark.slow
 def test_of_ten_that_begin_at_once_one_runs(catalog: Catalog) -> None:
     catalog.take_lock(a_run(1), "elsewhere", 1)  # a dead one, which all of them find
     together, said = threading.Barrier(10), []

@@ -86,6 +86,7 @@ def test_the_logarithm_is_natural_and_of_positive_numbers() -> None:
     assert found[4:] == [None, math.log(10**6)]
 
 
+@pytest.mark.slow
 def test_a_column_of_logarithms_has_the_bits_of_each() -> None:
     values = np.random.default_rng(0).lognormal(0, 20, 200_000).tolist()
     one("log_transform", [1.0], values)

@@ -199,6 +199,7 @@ def page(browser: Any) -> Iterator[Any]:
     assert said == []
 
 
+@pytest.mark.slow
 def test_a_feature_is_found_sorted_and_opened_by_keyboard(page: Any, served: str) -> None:
     page.goto(f"{served}group/wide/1")
     assert page.locator("#features .count").inner_text() == "121 of 121, page 1 of 3"

@@ -47,6 +47,7 @@ def test_rows_of_a_path_or_table_are_read_and_joined(fs: FeatureStore, spark: Sp
 
 
 @pytest.mark.skipif(not MYSQL, reason="no MariaDB is up: make mysql-up")
+@pytest.mark.slow
 def test_the_star_schema_of_a_database_is_a_source(fs: FeatureStore, spine: FeatureGroup, monkeypatch: pytest.MonkeyPatch) -> None:
     server, database = urlsplit(MYSQL), f"t_{uuid4().hex}"
     with mysql.connector.connect(host=server.hostname, port=server.port, user=server.username, password=server.password) as connection, connection.cursor() as cursor:

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from pyspark.sql import SparkSession
 
+import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import KeyValueError, NotFoundError, SchemaError, SettingsError
 
+from conftest import a_copy, maker
 from oracles import same_rows
 
 DAY = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-03"], utc=True)
@@ -18,12 +22,23 @@ SECOND = pd.DataFrame({"k": [1, 3], "at": [DAY[0], DAY[0]], "v": [9.0, 5.0]})
 Make = Callable[..., FeatureGroup]
 
 
-@pytest.fixture
-def clicks(group: Make) -> FeatureGroup:
+@pytest.fixture(scope="module")
+def filled(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two commits: three rows, then one of them changed and one more."""
-    made = group("clicks", FIRST, primary_key=["k"], event_time="at", online_enabled=True)
-    made.insert(SECOND)
-    return made
+    home = tmp_path_factory.mktemp("filled")
+    group = maker(spark_fs.login({"home": home}).get_feature_store())
+    group("clicks", FIRST, primary_key=["k"], event_time="at", online_enabled=True).insert(SECOND)
+    return home
+
+
+@pytest.fixture
+def fs(filled: Path, tmp_path: Path) -> FeatureStore:
+    return a_copy(filled, tmp_path)
+
+
+@pytest.fixture
+def clicks(fs: FeatureStore) -> FeatureGroup:
+    return fs.get_feature_group("clicks", 1)
 
 
 BOTH = pd.concat([FIRST, SECOND]).drop_duplicates(["k", "at"], keep="last")
@@ -125,6 +140,7 @@ def test_a_deletion_goes_online(served: FeatureStore) -> None:
 
 # -- storage
 
+@pytest.mark.slow
 def test_compaction_changes_no_row(clicks: FeatureGroup) -> None:
     job = clicks.optimize()
     assert job.summary["files_added"] == 1
@@ -150,6 +166,7 @@ def test_a_clean_up_spares_what_training_data_reads(clicks: FeatureGroup, fs: Fe
         clicks.vacuum(-1)
 
 
+@pytest.mark.slow
 def test_a_deleted_group_leaves_nothing(clicks: FeatureGroup, fs: FeatureStore) -> None:
     clicks.sync_online()
     view = fs.create_feature_view("v", clicks.select_all())

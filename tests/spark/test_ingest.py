@@ -49,6 +49,7 @@ def test_the_same_frame_again_writes_nothing(clicks: FeatureGroup) -> None:
     assert versions(clicks) == before
 
 
+@pytest.mark.slow
 def test_a_null_that_stays_null_is_no_change_and_one_that_goes_is(group: Make) -> None:
     nulls = group("nulls", FIRST.assign(v=[None, 2.0, 3.0]), primary_key=["k"], event_time="at")
     job, _ = nulls.insert(FIRST.assign(v=[None, None, 3.0]))
@@ -237,6 +238,7 @@ def test_a_damaged_log_is_named(clicks: FeatureGroup) -> None:
         clicks.insert(FIRST.assign(v=0.0))
 
 
+@pytest.mark.slow
 def test_infinities_are_rows_like_others(fs: FeatureStore) -> None:
     group = fs.create_feature_group("infinite", primary_key=["k"])
     values = [0.5, float("inf"), float("-inf"), 1.5]

@@ -205,6 +205,7 @@ def test_each_group_has_its_own_ttl_and_its_end_is_part_of_it(orders: FeatureGro
     assert pairs(found, "m") == {1: 1, 2: 1, 3: 1, 4: None, 5: None}
 
 
+@pytest.mark.slow
 def test_of_rows_vouched_for_twice_the_last_ingested_matches(orders: FeatureGroup, scores: FeatureGroup) -> None:
     scores.insert(frame("customer at score", ("a", "01-02 00:00", 5.0)), operation="insert")
     assert pairs(everywhere(orders.select(["id"]).join(scores.select_features(), on=["customer"])), "score") == {1: 5.0, 2: None, 3: 5.0, 4: None, 5: None}

@@ -293,6 +293,7 @@ def test_a_table_whose_columns_are_mapped_is_read_through_spark(fs: FeatureStore
     assert "why: the workers cannot read all of the joined groups themselves" in said
 
 
+@pytest.mark.slow
 def test_as_known_is_refused_where_it_would_mislead(fs: FeatureStore, orders: FeatureGroup, scores: FeatureGroup, cities: FeatureGroup) -> None:
     with pytest.raises(QueryError, match=r"as_known asks what was known at the spine's event time, and 'cities' version 1 has none"):
         cities.select_all().as_known().read()

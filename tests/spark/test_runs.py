@@ -149,6 +149,7 @@ def test_a_group_that_was_never_built_needs_a_start(fs: FeatureStore) -> None:
 # -- what is told
 
 
+@pytest.mark.slow
 def test_logs_metrics_and_lineage_tell_of_a_run(tmp_path: Path, fs: FeatureStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("SPARK_FS_HOME", str(tmp_path))
     events: list[dict[str, Any]] = []
@@ -225,6 +226,7 @@ def test_a_difference_and_a_lock_have_exit_codes(tmp_path: Path, fs: FeatureStor
     beats.set()
 
 
+@pytest.mark.slow
 def test_the_command_line_lists_and_shows_runs(tmp_path: Path, fs: FeatureStore) -> None:
     done = run(fs, load(FILE), "2024-01-01T01:00", only=["incremental"])
     spark_fs = [sys.executable, "-m", "spark_fs.cli"]

@@ -348,6 +348,7 @@ def test_selection_finds_what_was_planted_and_calls_out_the_rest(fs: FeatureStor
     assert found.plot().data[0].y[0] == found.features[0]
 
 
+@pytest.mark.slow
 def test_mrmr_on_a_real_data_set_with_noise_is_that_of_numpy_on_the_collected_frame(group: Group) -> None:
     data = load_breast_cancer(as_frame=True)
     rng = np.random.default_rng(7)

@@ -13,8 +13,10 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
+from pyspark.sql import SparkSession
 from sklearn.preprocessing import StandardScaler
 
+import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.project import FeatureStore
@@ -23,22 +25,44 @@ from spark_fs.flows import training
 from spark_fs.spec.datasets import FilesSpec, TrainingDatasetSpec
 from spark_fs.spec.query import GroupRef
 
-from conftest import at, first_quick
+from conftest import a_copy, at, first_quick, maker
 
 DAYS = pd.date_range("2024-01-01", periods=6, tz="UTC")
 Frames = tuple[pd.DataFrame, ...]
 
 
+@pytest.fixture(scope="module")
+def filled(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("filled")
+    fs = spark_fs.login({"home": home}).get_feature_store()
+    fill_view(fs, maker(fs))
+    fill_sales(fs, maker(fs))
+    return home
+
+
 @pytest.fixture
-def view(group: Callable[..., FeatureGroup], fs: FeatureStore) -> FeatureView:
+def fs(filled: Path, tmp_path: Path) -> FeatureStore:
+    return a_copy(filled, tmp_path)
+
+
+@pytest.fixture
+def view(fs: FeatureStore) -> FeatureView:
+    return fs.get_feature_view("v", 1)
+
+
+@pytest.fixture
+def sales(fs: FeatureStore) -> FeatureView:
+    return fs.get_feature_view("sales", 1)
+
+
+def fill_view(fs: FeatureStore, group: Callable[..., FeatureGroup]) -> None:
     """Six days of labels, each with the score of the day before."""
     labels = group("labels", pd.DataFrame({"id": range(6), "day": DAYS, "k": 1, "y": [0, 1] * 3}), primary_key=["id"], event_time="day")
     scores = group("scores", pd.DataFrame({"k": 1, "t": DAYS + pd.Timedelta("1us"), "score": range(10, 16)}), primary_key=["k"], event_time="t")
-    return fs.create_feature_view("v", labels.select(["y"]).join(scores.select_features(), on=["k"]), labels=["y"])
+    fs.create_feature_view("v", labels.select(["y"]).join(scores.select_features(), on=["k"]), labels=["y"])
 
 
-@pytest.fixture
-def sales(group: Callable[..., FeatureGroup], fs: FeatureStore) -> FeatureView:
+def fill_sales(fs: FeatureStore, group: Callable[..., FeatureGroup]) -> None:
     """Forty sales with a price, a kind and a label that is null for every tenth, and the score of their shop."""
     hours = pd.date_range("2024-01-01", periods=40, freq="h", tz="UTC")
     rows = pd.DataFrame({"id": range(40), "at": hours, "shop": list("abcd") * 10, "price": [i * 1.5 for i in range(40)], "kind": ["x", "y"] * 20})
@@ -47,7 +71,7 @@ def sales(group: Callable[..., FeatureGroup], fs: FeatureStore) -> FeatureView:
     shops = group("shops", pd.DataFrame({"shop": list("abc"), "t": hours[0], "score": [1.0, 2.0, 4.0]}), primary_key=["shop"], event_time="t")
     query = made.select(["price", "kind", "paid"]).join(shops.select_features(), on=["shop"])
     functions = {"price": fs.get_transformation_function("standard_scaler"), "kind": fs.get_transformation_function("one_hot_encoder")}
-    return fs.create_feature_view("sales", query, labels=["paid"], transformation_functions=functions)
+    fs.create_feature_view("sales", query, labels=["paid"], transformation_functions=functions)
 
 
 def same(first: Frames, second: Frames) -> None:
@@ -245,6 +269,7 @@ def test_nothing_is_learned_of_the_test_split(group: Callable[..., FeatureGroup]
 # -- frames of Spark
 
 
+@pytest.mark.slow
 def test_spark_frames_hold_the_same_rows_in_one_order(sales: FeatureView) -> None:
     wanted = sales.train_test_split(test_ratio=0.3, seed=2, primary_key=True)
     found = sales.train_test_split(test_ratio=0.3, seed=2, primary_key=True, dataframe_type="spark")
@@ -306,6 +331,7 @@ def test_splits_lie_in_folders_of_their_names(sales: FeatureView, tmp_path: Path
     assert [len(x) for x in sales.get_train_validation_test_split(version)[:3]] == [20, 10, 10]
 
 
+@pytest.mark.slow
 def test_coalesced_files_hold_the_same_rows(sales: FeatureView) -> None:
     version, job = sales.create_train_test_split(test_ratio=0.3, seed=5, coalesce=True)
     assert job.summary == {"rows": 40, "files": 2}
@@ -320,6 +346,7 @@ def test_a_split_without_rows_is_there(sales: FeatureView) -> None:
     same(sales.train_test_split(train_end="2025-01-01", test_end="2026-01-01"), sales.get_train_test_split(version))
 
 
+@pytest.mark.slow
 def test_options_go_to_the_writer(view: FeatureView, tmp_path: Path) -> None:
     version, _ = view.create_training_data(location=str(tmp_path / "out"), data_format="csv", write_options={"compression": "gzip"})
     assert {path.suffix for path in (tmp_path / "out").glob("part-*")} == {".gz"}

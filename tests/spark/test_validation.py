@@ -62,6 +62,7 @@ def test_quarantine_writes_the_good_rows_and_sets_the_others_aside(clicks: Featu
     assert sum(pq.read_metadata(path).num_rows for path in Path(clicks.location).glob("*.parquet")) == 4  # no staged row is left behind
 
 
+@pytest.mark.slow
 def test_what_no_row_is_to_blame_for_sets_none_aside(clicks: FeatureGroup) -> None:
     clicks.save_expectation_suite({"name": "mean", "expectations": [MEAN]})
     with pytest.raises(ValidationError, match=r"expect_column_mean_to_be_between\(column='v', min_value=0.0\) failed, and no row can be set aside for it"):
@@ -69,6 +70,7 @@ def test_what_no_row_is_to_blame_for_sets_none_aside(clicks: FeatureGroup) -> No
     same_rows(clicks.read("pandas"), GOOD, ["k", "at"])
 
 
+@pytest.mark.slow
 def test_keys_are_checked_after_the_quarantine(clicks: FeatureGroup) -> None:
     with pytest.raises(KeyValueError, match=r"several rows of one identity"):
         clicks.insert(MIXED.assign(k=5, at=DAY[0], v=[1.0, 2.0, -1.0, -1.0]), validation_options={"policy": "QUARANTINE"})

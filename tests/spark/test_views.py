@@ -102,6 +102,7 @@ def test_descriptions_and_tags(view: FeatureView, fs: FeatureStore) -> None:
         view.get_tag("owner")
 
 
+@pytest.mark.slow
 def test_lineage_goes_up_and_down(view: FeatureView, rows: FeatureGroup, tmp_path: Path) -> None:
     view.training_data()
     (tmp_path / "model").write_text("weights")

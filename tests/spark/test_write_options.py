@@ -109,6 +109,7 @@ def test_a_batch_is_written_once(clicks: FeatureGroup) -> None:
     assert [(c.operation, c.batch_id) for c in clicks.commit_details()] == [("upsert", "b-2"), ("upsert", "b-1"), ("upsert", None)]
 
 
+@pytest.mark.slow
 def test_a_batch_without_news_is_remembered_too(clicks: FeatureGroup) -> None:
     clicks.insert(FIRST, write_options={"batch_id": "b"})
     job, _ = clicks.insert(FIRST.assign(v=0.0), write_options={"batch_id": "b"})
@@ -159,6 +160,7 @@ def test_a_column_of_that_name_is_the_column(fs: FeatureStore) -> None:
     assert [path.name for path in Path(clicks.location).iterdir() if "=" in path.name] == ["day=monday"]
 
 
+@pytest.mark.slow
 def test_a_row_may_move_to_another_partition(fs: FeatureStore) -> None:
     clicks = fs.create_feature_group("clicks", primary_key=["k"], event_time="at", partition_key=["country"])
     clicks.insert(FIRST.assign(country="ch"))
@@ -168,6 +170,7 @@ def test_a_row_may_move_to_another_partition(fs: FeatureStore) -> None:
 
 
 @pytest.mark.parametrize("key", first_quick(["ü=%41*[x]{y}", "a/b c", "'", " "]), ids=repr)
+@pytest.mark.slow
 def test_keys_that_are_hard_to_name_a_folder_by(fs: FeatureStore, key: str) -> None:
     frame = pd.DataFrame({"k": [key], "v": [1.0]})
     odd = fs.create_feature_group("odd", primary_key=["k"], partition_key=["k"])
