@@ -48,16 +48,24 @@ def spark() -> Iterator[SparkSession]:
     session.stop()
 
 
+@pytest.fixture(scope="module")
+def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Path | None:
+    """A store that the module's ``fill(fs, group)`` filled once for all of its tests; None where there is no such function."""
+    fill = getattr(request.module, "fill", None)
+    if fill is None:
+        return None
+    home = tmp_path_factory.mktemp("filled")
+    store = spark_fs.login({"home": home}).get_feature_store()
+    fill(store, maker(store))
+    return home
+
+
 @pytest.fixture
-def fs(tmp_path: Path, spark: SparkSession) -> FeatureStore:
-    """An empty store over SQLite."""
+def fs(filled: Path | None, tmp_path: Path) -> FeatureStore:
+    """A store over SQLite: empty, or a copy of the one that the module filled."""
+    if filled:
+        shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
     return spark_fs.login({"home": tmp_path}).get_feature_store()
-
-
-def a_copy(of: Path, home: Path) -> FeatureStore:
-    """A store for one test, as one that was filled once for many."""
-    shutil.copytree(of, home, dirs_exist_ok=True)
-    return spark_fs.login({"home": home}).get_feature_store()
 
 
 @contextmanager

@@ -2,18 +2,14 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from pyspark.sql import SparkSession
 
-import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import KeyValueError, NotFoundError, SchemaError, SettingsError
 
-from conftest import a_copy, maker
 from oracles import same_rows
 
 DAY = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-03"], utc=True)
@@ -22,18 +18,9 @@ SECOND = pd.DataFrame({"k": [1, 3], "at": [DAY[0], DAY[0]], "v": [9.0, 5.0]})
 Make = Callable[..., FeatureGroup]
 
 
-@pytest.fixture(scope="module")
-def filled(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fill(fs: FeatureStore, group: Make) -> None:
     """Two commits: three rows, then one of them changed and one more."""
-    home = tmp_path_factory.mktemp("filled")
-    group = maker(spark_fs.login({"home": home}).get_feature_store())
     group("clicks", FIRST, primary_key=["k"], event_time="at", online_enabled=True).insert(SECOND)
-    return home
-
-
-@pytest.fixture
-def fs(filled: Path, tmp_path: Path) -> FeatureStore:
-    return a_copy(filled, tmp_path)
 
 
 @pytest.fixture

@@ -13,10 +13,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
-from pyspark.sql import SparkSession
 from sklearn.preprocessing import StandardScaler
 
-import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.project import FeatureStore
@@ -25,24 +23,15 @@ from spark_fs.flows import training
 from spark_fs.spec.datasets import FilesSpec, TrainingDatasetSpec
 from spark_fs.spec.query import GroupRef
 
-from conftest import a_copy, at, first_quick, maker
+from conftest import at, first_quick
 
 DAYS = pd.date_range("2024-01-01", periods=6, tz="UTC")
 Frames = tuple[pd.DataFrame, ...]
 
 
-@pytest.fixture(scope="module")
-def filled(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("filled")
-    fs = spark_fs.login({"home": home}).get_feature_store()
-    fill_view(fs, maker(fs))
-    fill_sales(fs, maker(fs))
-    return home
-
-
-@pytest.fixture
-def fs(filled: Path, tmp_path: Path) -> FeatureStore:
-    return a_copy(filled, tmp_path)
+def fill(fs: FeatureStore, group: Callable[..., FeatureGroup]) -> None:
+    fill_view(fs, group)
+    fill_sales(fs, group)
 
 
 @pytest.fixture
