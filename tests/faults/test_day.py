@@ -145,7 +145,7 @@ def test_a_day_of_hourly_runs(kind: str, tmp_path: Path, spark: SparkSession) ->
         print(f"{HOURS} hours, {killed} kills, {sum(reads):,} vectors read; store (rows, rest) {sizes[0]} to {sizes[-1]} bytes; the rows alone {kept}, built at once {least}")
         print(f"Python, JVM (kB) and process, hour by hour: {memory}")
         assert kept < 1.1 * least
-        flat([rest for _, rest in sizes], memory)
+        flat(sizes, memory)
 
 
 def torn(vector: list[float]) -> bool:
@@ -174,12 +174,14 @@ def rows_alone(fs: FeatureStore, home: Path, until: str) -> tuple[int, int]:
     return stored(home)[0], stored(home.with_name("at_once"))[0]
 
 
-def flat(rest: list[int], memory: list[tuple[int, int, int]]) -> None:
+def flat(sizes: list[tuple[int, int]], memory: list[tuple[int, int, int]]) -> None:
     """What runs leave beside rows is the same for each hour, and memory does not grow, once the first hours are over."""
-    if len(rest) < 10:
+    if len(sizes) < 10:
         return
-    half = len(rest) // 2
-    assert rest[-1] - rest[half] < 1.5 * (rest[half] - rest[0])
+    half = len(sizes) // 2
+    assert sum(sizes[-1]) < 3 * max(sum(sizes[half]), 1)  # twice the rows, and some of history that maintenance has not reached yet
+    (_, first), (_, middle), (_, last) = sizes[0], sizes[half], sizes[-1]
+    assert last - middle < 1.5 * (middle - first)
     by_process: dict[int, list[tuple[int, int]]] = {}
     for python, jvm, process in memory:
         by_process.setdefault(process, []).append((python, jvm))

@@ -29,7 +29,7 @@ ALONE = [*((job, "driver") for job in JOBS), *((job, "python worker") for job in
 ON_A_CLUSTER = [*((job, "executor") for job in ON_EXECUTORS), *((job, "python worker") for job in IN_PYTHON)]
 if KILLS < 10:
     ALONE, ON_A_CLUSTER = [("backfill", "driver"), ("run_pipeline", "driver"), ("training", "python worker")], [("run_pipeline", "executor")]
-NEEDED = {"incremental", *(job for job, _ in (*ALONE, *ON_A_CLUSTER))}  # without it the pipeline had a day of hours to build
+NEEDED = {"incremental", *(job for job, _ in (*ALONE, *ON_A_CLUSTER))}  # without incremental, run_pipeline had a day of hours to build
 CHAIN = [job for job in JOBS if job in NEEDED]
 
 
