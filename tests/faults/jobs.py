@@ -178,6 +178,12 @@ def killed(run: subprocess.Popen[bytes], victims: Callable[[subprocess.Popen[byt
     return False
 
 
+def living(group: int) -> list[int]:
+    """The processes of a group that have not ended."""
+    stats = {int(each.name): _stat(int(each.name)) for each in Path("/proc").glob("[0-9]*")}
+    return [pid for pid, (state, _, of) in stats.items() if of == group and state != "Z"]
+
+
 def _descendants(pid: int) -> list[int]:
     children: dict[int, list[int]] = {}
     for each in Path("/proc").glob("[0-9]*"):
@@ -191,10 +197,16 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _parent(pid: int) -> int:
+    return _stat(pid)[1]
+
+
+def _stat(pid: int) -> tuple[str, int, int]:
+    """The state of a process, its parent and its group."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, IndexError):
-        return -1
+        state, parent, group = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:3]
+        return state, int(parent), int(group)
+    except (OSError, ValueError):
+        return "", -1, -1
 
 
 def _command(pid: int) -> bytes:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 import spark_fs
-from jobs import JOBS, State, Way, busy_executors, cluster_workers, everyone, killed, python_workers, restored, same, state
+from jobs import JOBS, State, Way, busy_executors, cluster_workers, everyone, killed, living, python_workers, restored, same, state
 
 from conftest import ROOT
 from standalone import Cluster
@@ -99,6 +100,30 @@ def test_a_run_that_is_told_to_end_says_so_and_gives_up_its_lock(undisturbed: Un
     assert fs._stores.catalog.lock("toy") is None
     assert way.run("run_pipeline").returncode == 0
     same(state(undisturbed.home), undisturbed.after["run_pipeline"])
+
+
+@pytest.mark.parametrize("after", [0.0, 0.5, 1.0, 2.0])
+def test_a_run_that_is_told_to_end_while_its_jvm_starts_leaves_no_process(after: float, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "spark_fs.cli", "run", *JOBS["run_pipeline"][1:]]
+    run = subprocess.Popen(command, cwd=ROOT, env=os.environ | Way(tmp_path).settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        until(lambda: len(living(run.pid)) > 1)  # the JVM beside it
+        time.sleep(after)
+        run.terminate()
+        assert run.wait(timeout=60) in (-signal.SIGTERM, 128 + signal.SIGTERM)
+        until(lambda: not living(run.pid))
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+    assert spark_fs.login({"home": tmp_path}).get_feature_store()._stores.catalog.lock("toy") is None
+
+
+def until(there: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for something."""
+    end = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(("job", "victim"), ON_A_CLUSTER)
