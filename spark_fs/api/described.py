@@ -68,14 +68,18 @@ class Described(ABC, Generic[Spec]):
 
     def delete_tag(self, name: str) -> None:
         """Remove a tag, eagerly; NotFoundError with the nearest names when there is none."""
-        _tag(self.get_tags(), name)
-        self._change(lambda spec: replace(spec, tags={tag: value for tag, value in spec.tags.items() if tag != name}))
+        self._change(lambda spec: replace(spec, tags=_without(spec.tags, name)))
 
 
 def _tag(tags: Mapping[str, Any], name: str) -> Any:
     if name not in tags:
         raise NotFoundError.named("Tag", name, tags, "Ask for one that was added.")
     return tags[name]
+
+
+def _without(tags: Mapping[str, Any], name: str) -> dict[str, Any]:
+    _tag(tags, name)
+    return {tag: value for tag, value in tags.items() if tag != name}
 
 
 def _check_json(name: str, value: Any) -> None:

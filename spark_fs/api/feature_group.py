@@ -106,8 +106,8 @@ class FeatureGroup(MonitoredGroup):
         from spark_fs.times import Interval, to_utc
 
         catalog, whole = self._stores.catalog, Interval.of(to_utc(start), to_utc(end))
-        earliest = min(whole.to_json()[0] or "", self._fresh().built_from or "9999")
-        self._change(lambda spec: replace(spec, built_from=earliest))
+        begin = whole.to_json()[0] or ""
+        self._change(lambda spec: replace(spec, built_from=min(begin, spec.built_from or begin)))
         done = None if restart else catalog.backfilled_until(self._spec.ref, whole)
         jobs = []
         for chunk in incremental.chunks(whole, every if self.event_time else None, done):
@@ -250,7 +250,7 @@ class FeatureGroup(MonitoredGroup):
         from spark_fs.flows import maintain
 
         added = declared([features] if isinstance(features, Feature) else features)
-        maintain.append_features(self._stores, self.spec, self.location, added)
+        maintain.append_features(self._stores, self._fresh(), self.location, added)
         return self._change(lambda spec: spec.with_features(added))
 
     def optimize(self) -> Job:

@@ -155,9 +155,9 @@ class TrainingData:
             from spark_fs.flows import training
 
             training.remove(dataset.spec.files.location)
-            self._stores.catalog.save_training_dataset(self._spec, replace(dataset.spec, state="deleted"))  # until it is made
+            self._note(dataset.spec, state="deleted")  # until it is made
         made, job, _ = dataset.make()
-        self._stores.catalog.save_training_dataset(self._spec, made.spec)
+        self._note_made(made.spec)
         return job
 
     def delete_training_dataset(
@@ -186,7 +186,14 @@ class TrainingData:
             )
         if spec.files:
             training.remove(spec.files.location)
-        self._stores.catalog.save_training_dataset(self._spec, replace(spec, state="deleted"))
+        self._note(spec, state="deleted")
+
+    def _note(self, spec: TrainingDatasetSpec, **became: Any) -> None:
+        """Keep what became of a training dataset."""
+        self._stores.catalog.change_training_dataset(self._spec, spec.version, lambda now: replace(now, **became))
+
+    def _note_made(self, made: TrainingDatasetSpec) -> None:
+        self._note(made, rows=made.rows, transformations=made.transformations, state="finished")
 
     # -- the one way that all of them go
 
@@ -251,7 +258,7 @@ class TrainingData:
         catalog = self._stores.catalog
         try:
             made, job, frames = dataset.make()
-            catalog.save_training_dataset(self._spec, made.spec)
+            self._note_made(made.spec)
         except BaseException:
             catalog.forget_training_dataset(self._spec, dataset.spec.version)
             if dataset.spec.spine:

@@ -1,23 +1,27 @@
 """The metadata database itself: opened, asked for one definition or for all."""
 
+import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, create_engine, delete, insert, make_url, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, create_engine, delete, insert, make_url, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from spark_fs.catalog import migrations
 from spark_fs.catalog.tables import COMPARISONS
-from spark_fs.errors import AlreadyExistsError, CatalogError, NotFoundError, SetupError
+from spark_fs.errors import AlreadyExistsError, CatalogError, ConflictError, NotFoundError, SetupError
+from spark_fs.spec.datasets import TrainingDatasetSpec
 from spark_fs.spec.definitions import GroupSpec, ViewSpec, check_version
 from spark_fs.spec.drift import DriftReport
+from spark_fs.spec.query import GroupRef
 from spark_fs.spec.transformations import FunctionSpec
 
 Definition = GroupSpec | ViewSpec | FunctionSpec
+Spec = TypeVar("Spec", GroupSpec, ViewSpec, TrainingDatasetSpec)
 _DRIVERS = {"mysql": "mysql+mysqlconnector"}
 
 
@@ -52,11 +56,39 @@ class Database:
             except IntegrityError:
                 raise AlreadyExistsError(f"{what} exists already: {remedy}leave version out to create the next one.") from None
 
-    def _save(self, table: Table, spec: Definition) -> None:
-        """Save what changed of a definition that is there."""
-        same = (table.c.name == spec.name, table.c.version == spec.version)
-        with self._begin() as connection:
-            connection.execute(update(table).where(*same).values(definition=spec.to_json()))
+    def _change(
+        self, table: Table, same: Sequence[ColumnElement[bool]], read: Callable[[Row[Any]], Spec], change: Callable[[Spec], Spec]
+    ) -> Spec | None:
+        """Change the definition that ``same`` picks and return it; None where there is none.
+
+        The change is made of the definition as it is now, and saved only where nobody was faster; else it is made again of what that other
+        one saved. So it may be called several times, and must do nothing beside.
+        """
+        while True:
+            with self._begin() as connection:
+                row = connection.execute(select(table).where(*same)).one_or_none()
+            if row is None:
+                return None
+            changed = change(read(row))
+            definition = changed.to_json()
+            if json.dumps(definition) == json.dumps(row.definition):
+                return changed
+            unchanged = table.c.revision == row.revision
+            values = {"definition": definition, "revision": row.revision + 1}
+            with self._begin() as connection:
+                if connection.execute(update(table).where(*same, unchanged).values(**values)).rowcount:
+                    return changed
+
+    def _change_named(
+        self, table: Table, kind: str, ref: GroupRef, read: Callable[[dict[str, Any]], Spec], change: Callable[[Spec], Spec]
+    ) -> Spec:
+        """Change a definition by its name and version; NotFoundError where there is none."""
+        same = (table.c.name == ref.name, table.c.version == ref.version)
+        changed = self._change(table, same, lambda row: read(row.definition), change)
+        if changed is None:
+            self._one(table, kind, ref.name, ref.version)
+            raise ConflictError(f"{kind} {ref} was deleted and made anew at this moment. Nothing was changed in it. Do the same again.")
+        return changed
 
     def _next_version(self, table: Table, name: str) -> int:
         """One above the highest version of a name, 1 for a new name."""

@@ -25,15 +25,12 @@ class Catalog(Runs, Views):
         """Save a new group; AlreadyExistsError when its name and version are taken."""
         self._add(FEATURE_GROUPS, f"Feature group {group}", group, "use get_feature_group or get_or_create_feature_group, or ")
 
-    def save_group(self, group: GroupSpec) -> None:
-        """Save what changed of an existing group: its schema, what is noted of it."""
-        self._save(FEATURE_GROUPS, group)
-
     def change_group(self, ref: GroupRef, change: Callable[[GroupSpec], GroupSpec]) -> GroupSpec:
-        """Change what the catalog has of a group, and return it."""
-        changed = change(self.group(*ref))
-        self.save_group(changed)
-        return changed
+        """Change what the catalog has of a group, and return it; made again where another process was faster, so that no change is lost.
+
+        change: gives the group as it is to be from the group as it is; it may be called several times.
+        """
+        return self._change_named(FEATURE_GROUPS, "Feature group", ref, GroupSpec.from_json, change)
 
     def delete_group(self, ref: GroupRef) -> None:
         """Forget a group and what happened to it."""

@@ -4,17 +4,25 @@ A definition is kept as JSON beside the columns it is looked up by, so a new fie
 migration.
 """
 
-from sqlalchemy import JSON, Column, DateTime, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, Column, DateTime, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy.dialects.mysql import DATETIME, LONGTEXT
 
 METADATA = MetaData()
 NAME = String(63)
+INSTANT = DateTime().with_variant(DATETIME(fsp=6), "mysql", "mariadb")  # a DateTime of MySQL is of whole seconds, a Text of 64 KB
+TEXT = Text().with_variant(LONGTEXT(charset="utf8mb4"), "mysql", "mariadb")
+
+
+def _revision() -> Column[int]:
+    """How often a definition was changed: what was read at one revision is saved only while it is the newest."""
+    return Column("revision", Integer, nullable=False, server_default="0")
 
 
 def _definitions(name: str) -> Table:
     """A table of definitions by name and version."""
     return Table(
         name, METADATA, Column("name", NAME, primary_key=True), Column("version", Integer, primary_key=True, autoincrement=False),
-        Column("definition", JSON, nullable=False), Column("created_at", DateTime, nullable=False),
+        Column("definition", JSON, nullable=False), Column("created_at", INSTANT, nullable=False), _revision(),
     )
 
 
@@ -27,7 +35,8 @@ TRAINING_DATASETS = Table(
     Column("view_version", Integer, primary_key=True, autoincrement=False),
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("definition", JSON, nullable=False),
-    Column("created_at", DateTime, nullable=False),
+    Column("created_at", INSTANT, nullable=False),
+    _revision(),
 )
 TRANSFORMATIONS = _definitions("transformation_functions")
 MODELS = Table(  # which models were trained on what; the registry keeps the models themselves
@@ -43,10 +52,11 @@ VALIDATIONS = Table(
     "validations",
     METADATA,
     Column("id", Integer, primary_key=True),
-    Column("group_name", NAME, nullable=False, index=True),
+    Column("group_name", NAME, nullable=False),
     Column("group_version", Integer, nullable=False),
-    Column("validated_at", DateTime, nullable=False),
+    Column("validated_at", INSTANT, nullable=False),
     Column("report", JSON, nullable=False),
+    Index("ix_validations_newest", "group_name", "group_version", "id"),
 )
 COMPARISONS = Table(  # for drift, of a group or a view
     "comparisons",
@@ -55,7 +65,7 @@ COMPARISONS = Table(  # for drift, of a group or a view
     Column("kind", String(8), nullable=False),
     Column("name", NAME, nullable=False, index=True),
     Column("version", Integer, nullable=False),
-    Column("compared_at", DateTime, nullable=False),
+    Column("compared_at", INSTANT, nullable=False),
     Column("report", JSON, nullable=False),
 )
 BACKFILLS = Table(
@@ -72,12 +82,12 @@ RUNS = Table(
     METADATA,
     Column("id", String(32), primary_key=True),
     Column("pipeline", NAME, nullable=False, index=True),
-    Column("started_at", DateTime, nullable=False),
-    Column("ended_at", DateTime),
+    Column("started_at", INSTANT, nullable=False),
+    Column("ended_at", INSTANT),
     Column("until", String(32), nullable=False),
     Column("state", String(16), nullable=False),
     Column("steps", JSON, nullable=False),
-    Column("error", Text),
+    Column("error", TEXT),
 )
 LOCKS = Table(  # the run of a pipeline that is going on; beats: how often it has said that it lives
     "pipeline_locks",

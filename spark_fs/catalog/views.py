@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from datetime import UTC
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Table, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from spark_fs.catalog.database import Database, now
 from spark_fs.catalog.tables import FEATURE_VIEWS, MODELS, TRAINING_DATASETS, TRANSFORMATIONS
+from spark_fs.errors import NotFoundError
 from spark_fs.spec.datasets import TrainingDatasetSpec
 from spark_fs.spec.definitions import ViewSpec
 from spark_fs.spec.query import GroupRef
@@ -47,10 +48,8 @@ class Views(Database):
         return self._next_version(FEATURE_VIEWS, name)
 
     def change_view(self, view: ViewSpec, change: Callable[[ViewSpec], ViewSpec]) -> ViewSpec:
-        """Change what the catalog has of a view, and return it."""
-        changed = change(self.view(view.name, view.version))
-        self._save(FEATURE_VIEWS, changed)
-        return changed
+        """Change what the catalog has of a view, and return it; made again where another process was faster, so that no change is lost."""
+        return self._change_named(FEATURE_VIEWS, "Feature view", GroupRef(view.name, view.version), ViewSpec.from_json, change)
 
     def delete_view(self, view: ViewSpec) -> None:
         """Forget a view, its training datasets, and which models were trained on it."""
@@ -78,11 +77,16 @@ class Views(Database):
             except IntegrityError:  # another process took the version in between
                 continue
 
-    def save_training_dataset(self, view: ViewSpec, dataset: TrainingDatasetSpec) -> None:
-        """Save what became of a training dataset."""
-        same = (*_of(TRAINING_DATASETS, view), TRAINING_DATASETS.c.version == dataset.version)
-        with self._begin() as connection:
-            connection.execute(update(TRAINING_DATASETS).where(*same).values(definition=dataset.to_json()))
+    def change_training_dataset(
+        self, view: ViewSpec, version: int, change: Callable[[TrainingDatasetSpec], TrainingDatasetSpec]
+    ) -> TrainingDatasetSpec:
+        """Change what the catalog has of a training dataset, as ``change_group`` does of a group; NotFoundError where it was forgotten."""
+        same = (*_of(TRAINING_DATASETS, view), TRAINING_DATASETS.c.version == version)
+        changed = self._change(TRAINING_DATASETS, same, _dataset, change)
+        if changed is None:
+            there = [dataset.version for dataset in self.training_datasets(view)]
+            raise NotFoundError.version("Training dataset of feature view", view.name, version, there)
+        return changed
 
     def forget_training_dataset(self, view: ViewSpec, version: int) -> None:
         """Forget a training dataset that was never made."""
@@ -95,7 +99,7 @@ class Views(Database):
         query = select(table.version, table.created_at, table.definition).where(*_of(TRAINING_DATASETS, view)).order_by(table.version)
         with self._begin() as connection:
             rows = connection.execute(query).all()
-        return [TrainingDatasetSpec.from_json(v, at.replace(tzinfo=UTC), data) for v, at, data in rows]
+        return list(map(_dataset, rows))
 
     def pinned_versions(self, ref: GroupRef) -> dict[str, int]:
         """The Delta versions of a group that feature views and training datasets read, by the reader's name."""
@@ -147,6 +151,10 @@ class Views(Database):
     def next_function_version(self, name: str) -> int:
         """One above the highest version of the function, 1 for a new name."""
         return self._next_version(TRANSFORMATIONS, name)
+
+
+def _dataset(row: Any) -> TrainingDatasetSpec:
+    return TrainingDatasetSpec.from_json(row.version, row.created_at.replace(tzinfo=UTC), row.definition)
 
 
 def _of(table: Table, view: ViewSpec) -> list[ColumnElement[bool]]:

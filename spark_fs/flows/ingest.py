@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, Protocol
 
 from py4j.protocol import Py4JJavaError
@@ -33,8 +34,8 @@ Counts = dict[str, int]
 class Notes(Protocol):
     """Where the definition of a group and the reports on its batches are kept."""
 
-    def save_group(self, group: GroupSpec) -> None:
-        """Keep what changed of a group."""
+    def change_group(self, ref: GroupRef, change: Callable[[GroupSpec], GroupSpec]) -> GroupSpec:
+        """Change a group as it is by now, and return it."""
 
     def add_validation(self, ref: GroupRef, report: ValidationReport) -> ValidationReport:
         """Keep a report; returns it with its instant."""
@@ -65,7 +66,8 @@ def insert(
             rows = conformed(_kept(frame, checked, options).drop(_ORDER), checked)
             dropped = read - rows.count()
         one = _Insert(spark, checked, path, options, validation, transaction, notes)
-        summary = one.run(rows, lambda: notes.save_group(checked) if checked != group else None)
+        change = partial(_noted, checked, not group.features)
+        summary = one.run(rows, lambda: notes.change_group(group.ref, change) if checked != group else None)
     except (PySparkException, Py4JJavaError) as error:
         raise SparkFSError(
             f"Nothing was inserted into feature group {group}: reading or writing the frame failed: {delta.reason(error)}"
@@ -80,6 +82,18 @@ def insert(
 def with_first_schema(group: GroupSpec, frame: DataFrame) -> GroupSpec:
     """The group with the frame's schema; its declared columns must be there and its event time be a time."""
     return group.with_schema(sources.schema_of(frame))
+
+
+def _noted(written: GroupSpec, first: bool, now: GroupSpec) -> GroupSpec:
+    """The group as it is by now, with what an insert makes of it; SchemaError where another first insert gave it other columns."""
+    group = now if now.features else now.with_schema(written.types)
+    if first and (differ := written.types.items() ^ group.types.items()):
+        listed = ", ".join(f"{name!r} ({type_})" for name, type_ in sorted(differ))
+        raise SchemaError(
+            f"The frame does not fit feature group {now}: another first insert gave it columns at the same time, and {listed} is only in "
+            "one of the two. Nothing was written. Insert again what fits it, or create a new version of the group for the new schema."
+        )
+    return group.vouched_for() if written.vouched else group
 
 
 def conformed(frame: DataFrame, group: GroupSpec) -> DataFrame:
@@ -129,7 +143,7 @@ class _Insert:
         self.policy, self.notes = validation.policy, notes
         self.report: ValidationReport | None = None
 
-    def run(self, rows: DataFrame, before_first: Callable[[], None]) -> Counts:
+    def run(self, rows: DataFrame, before_first: Callable[[], object]) -> Counts:
         begun = DeltaTransaction(self.spark, self.path)
         if begun.repeats(self.transaction):
             return _counted(0)

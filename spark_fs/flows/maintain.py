@@ -31,11 +31,6 @@ def append_features(stores: Opened, group: GroupSpec, path: str, added: Sequence
     """Add columns to the table, eagerly, where there is one; a killed call is simply made again."""
     if not group.features:
         raise SchemaError(f"Feature group {group} has no schema yet: its first insert, or features= at its creation, gives the columns.")
-    taken = [f"column {f.name!r} is there already ({group.types[f.name]})" for f in added if f.name in group.types]
-    if taken:
-        raise SchemaError(
-            f"Feature group {group} cannot take these features: {'; '.join(taken)}. Nothing was added. Give them other names."
-        )
     grown = group.with_features(added)
     if group.online_enabled:  # a column that is online and not yet offline holds nulls; the other way round, readers would miss it
         stores.online.add_columns(online_table(grown, stores.online.capabilities))

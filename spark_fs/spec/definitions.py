@@ -189,6 +189,11 @@ class GroupSpec:
 
     def with_features(self, added: Sequence[FeatureSpec]) -> Self:
         """The same group with more columns at its end; InvalidNameError or SchemaError for one that cannot be added."""
+        taken = [f"column {f.name!r} is there already ({self.types[f.name]})" for f in added if f.name in self.types]
+        if taken:
+            raise SchemaError(
+                f"Feature group {self} cannot take these features: {'; '.join(taken)}. Nothing was added. Give them other names."
+            )
         return replace(self, features=self.features + tuple(added))
 
     def described(self, column: str, description: str) -> Self:

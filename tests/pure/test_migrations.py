@@ -7,7 +7,10 @@ import sqlite3
 import subprocess
 import sys
 import zipfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +27,7 @@ from spark_fs.catalog.database import Database
 from spark_fs.catalog.store import Catalog
 from spark_fs.catalog.tables import METADATA
 from spark_fs.errors import SetupError
+from spark_fs.spec.runs import Run, StepRecord
 
 from conftest import MYSQL, ROOT
 
@@ -70,7 +74,15 @@ def test_what_an_earlier_database_holds_is_there(old: str, request: pytest.Fixtu
         assert datasets[2].seed == 7
     if version >= 4:
         assert len(catalog.comparisons(groups["payments"])) == 1
-    assert list(catalog.runs()) == []
+    if version < 5:
+        assert list(catalog.runs()) == []
+    else:
+        assert [(run.state, run.error, len(run.steps)) for run in catalog.runs("hourly")] == [
+            ("running", None, 0), ("failed", "OnlineStoreError: away", 1), ("finished", None, 1),
+        ]
+        assert catalog.lock("hourly") == ("00ff00ff00ff00ff00ff00ff00ff00ff", "a-host", 4711, 0)
+    catalog.change_group(groups["cards"].ref, lambda group: replace(group, description="changed"))
+    assert catalog.group("cards", 1).description == "changed"
 
 
 @pytest.mark.parametrize("old", DUMPS[:1], indirect=True, ids=lambda p: p.stem)
@@ -89,25 +101,54 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
-    with pytest.raises(SetupError, match=r"is of version 9999, made by a newer spark_fs; this one knows 0005\. Upgrade spark_fs\."):
+    with pytest.raises(SetupError, match=r"is of version 9999, made by a newer spark_fs; this one knows 0006\. Upgrade spark_fs\."):
         Database(url)
+
+
+@contextmanager
+def server_database() -> Iterator[tuple[str, Any]]:
+    """The URL of a new database of the server's, and a cursor in it."""
+    name, parts = f"t_{uuid4().hex}", urlsplit(MYSQL)
+    reached: Any = {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password, "autocommit": True}
+    with mysql.connector.connect(**reached) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+        try:
+            cursor.execute(f"USE {name}")
+            yield f"{MYSQL}/{name}", cursor
+        finally:
+            cursor.execute(f"DROP DATABASE {name}")
 
 
 @pytest.mark.skipif(not MYSQL, reason="no MariaDB is up")
 def test_on_a_server_too_tables_of_an_interrupted_upgrade_are_made_whole() -> None:
-    name, parts = f"t_{uuid4().hex}", urlsplit(MYSQL)
-    reached: Any = {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password}
-    with mysql.connector.connect(**reached) as connection, connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name}")
-        try:
-            Database(f"{MYSQL}/{name}")
-            cursor.execute(f"UPDATE {name}.alembic_version SET version_num = '0003'")  # the tables of 0004 and 0005 are there all the same
-            cursor.execute(f"DROP TABLE {name}.runs")
-            assert list(Catalog(f"{MYSQL}/{name}").runs()) == []
-            cursor.execute(f"SELECT version_num FROM {name}.alembic_version")
-            assert cursor.fetchall() == [(migrations.HEAD,)]
-        finally:
-            cursor.execute(f"DROP DATABASE {name}")
+    with server_database() as (url, cursor):
+        Database(url)
+        cursor.execute("UPDATE alembic_version SET version_num = '0003'")  # the tables of 0004 and after are there all the same
+        cursor.execute("DROP TABLE runs")
+        assert list(Catalog(url).runs()) == []
+        cursor.execute("SELECT version_num FROM alembic_version")
+        assert cursor.fetchall() == [(migrations.HEAD,)]
+        with create_engine(url.replace("mysql:", "mysql+mysqlconnector:")).connect() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+            connection.engine.dispose()
+
+
+@pytest.mark.skipif(not MYSQL, reason="no MariaDB is up")
+def test_on_a_server_instants_are_kept_to_the_microsecond_and_errors_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = datetime(2024, 1, 5, 3, 4, 5, 678901, tzinfo=UTC)
+    with server_database() as (url, cursor):
+        with monkeypatch.context() as patch:
+            patch.setattr(migrations, "HEAD", "0005")
+            Database(url)
+        cursor.execute(
+            "INSERT INTO runs (id, pipeline, started_at, until, state, steps, error) "
+            "VALUES ('a', 'old', '2024-01-05 03:04:05', '2024-01-05T03:04:05+00:00', 'failed', '[]', 'away')"
+        )
+        catalog = Catalog(url)
+        assert [(run.started_at, run.error) for run in catalog.runs("old")] == [(at.replace(microsecond=0), "away")]
+        error = "x" * 70_000 + "\N{PILE OF POO}"
+        catalog.save_run(Run("b", "new", at, at, at, "failed", (StepRecord("sync", "failed", at, error=error),), error))
+        assert list(catalog.runs("new")) == [Run("b", "new", at, at, at, "failed", (StepRecord("sync", "failed", at, error=error),), error)]
 
 
 def test_the_package_in_a_zip_knows_its_revisions(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What a group is declared with, what is said of it, and how its schema grows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,10 @@ from pyspark.sql import SparkSession
 from spark_fs import Feature
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
+from spark_fs.catalog.store import Catalog
 from spark_fs.errors import AlreadyExistsError, InvalidNameError, NotFoundError, QueryError, SchemaError, SettingsError
+from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.query import GroupRef
 
 from oracles import same_rows
 
@@ -152,3 +156,40 @@ def test_a_group_may_have_two_thousand_features(fs: FeatureStore) -> None:
     np.testing.assert_array_equal(found["f0"], values["f0"])
     assert found["f1999"].iloc[7] == 0.5
     np.testing.assert_array_equal(wide.select(["f1000"]).read("pandas")["f1000"].sort_values(), values["f1000"].sort_values())
+
+
+def changing(url: str, change: Callable[[GroupSpec], GroupSpec]) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
+    """Rows as they are, that change the definition of their group in the catalog as they are staged, as another process would."""
+
+    def rows(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for frame in frames:
+            Catalog(url).change_group(GroupRef("clicks", 1), change)
+            yield frame
+
+    return rows
+
+
+def test_what_others_note_of_a_group_while_rows_are_staged_is_kept(fs: FeatureStore, spark: SparkSession) -> None:
+    url = fs._stores.settings.catalog_url.get_secret_value()
+    new = fs.create_feature_group("clicks", primary_key=["k"], event_time="at")
+    rows = spark.createDataFrame(FIRST).coalesce(1)
+    noting = changing(url, lambda group: replace(group, description="theirs", tags={**group.tags, "seen": True}))
+    new.insert(rows.mapInPandas(noting, rows.schema))
+    assert (new.get_tags(), new.schema) == ({"seen": True}, {"k": "bigint", "at": "timestamp", "v": "double"})
+    new.delete_tag("seen")
+    new.insert(rows.mapInPandas(noting, rows.schema), operation="insert")  # notes that identities may come twice
+    again = fs.get_feature_group("clicks", 1)
+    assert (again.description, again.get_tags(), again.spec.vouched) == ("theirs", {"seen": True}, True)
+
+
+def test_a_first_insert_does_not_replace_the_columns_that_another_gave_meanwhile(fs: FeatureStore, spark: SparkSession) -> None:
+    url = fs._stores.settings.catalog_url.get_secret_value()
+    new = fs.create_feature_group("clicks", primary_key=["k"], event_time="at")
+    rows = spark.createDataFrame(FIRST).coalesce(1)
+    giving = changing(url, lambda group: group.with_schema({"k": "bigint", "at": "timestamp", "w": "string"}))
+    text = r"another first insert gave it columns at the same time, and 'v' \(double\), 'w' \(string\) is only in one of the two. Nothing was written"
+    with pytest.raises(SchemaError, match=text):
+        new.insert(rows.mapInPandas(giving, rows.schema))
+    again = fs.get_feature_group("clicks", 1)
+    assert again.schema == {"k": "bigint", "at": "timestamp", "w": "string"}
+    assert again.commit_details() == []

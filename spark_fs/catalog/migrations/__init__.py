@@ -15,7 +15,7 @@ from sqlalchemy import Connection, inspect, text
 
 from spark_fs.errors import SetupError
 
-HEAD = "0005"
+HEAD = "0006"
 _VERSION = "alembic_version"
 _BEFORE = {"comparisons": "0004", "transformation_functions": "0003", "validations": "0002", "feature_groups": "0001"}
 _WAIT = 60  # seconds for another process that migrates the same database

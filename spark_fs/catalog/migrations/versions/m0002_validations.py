@@ -3,6 +3,8 @@
 from alembic import op
 from sqlalchemy import JSON, Column, DateTime, Integer, String
 
+from spark_fs.catalog.migrations.steps import add_index
+
 revision, down_revision = "0002", "0001"
 
 
@@ -13,7 +15,7 @@ def upgrade() -> None:
         Column("group_version", Integer, nullable=False), Column("validated_at", DateTime, nullable=False),
         Column("report", JSON, nullable=False), if_not_exists=True,
     )
-    op.create_index("ix_validations_group_name", "validations", ["group_name"], if_not_exists=True)
+    add_index("ix_validations_group_name", "validations", ("group_name",))
     op.create_table(
         "backfills", Column("group_name", String(63), primary_key=True),
         Column("group_version", Integer, primary_key=True, autoincrement=False), Column("start_at", String(32), primary_key=True),

@@ -3,6 +3,8 @@
 from alembic import op
 from sqlalchemy import JSON, Column, DateTime, Integer, String
 
+from spark_fs.catalog.migrations.steps import add_index
+
 revision, down_revision = "0003", "0002"
 
 
@@ -18,4 +20,4 @@ def upgrade() -> None:
         Column("view_name", String(63), nullable=False), Column("view_version", Integer, nullable=False),
         Column("training_dataset_version", Integer), if_not_exists=True,
     )
-    op.create_index("ix_models_view_name", "models", ["view_name"], if_not_exists=True)
+    add_index("ix_models_view_name", "models", ("view_name",))

@@ -3,6 +3,8 @@
 from alembic import op
 from sqlalchemy import JSON, Column, DateTime, Integer, String
 
+from spark_fs.catalog.migrations.steps import add_index
+
 revision, down_revision = "0004", "0003"
 
 
@@ -13,4 +15,4 @@ def upgrade() -> None:
         Column("name", String(63), nullable=False), Column("version", Integer, nullable=False),
         Column("compared_at", DateTime, nullable=False), Column("report", JSON, nullable=False), if_not_exists=True,
     )
-    op.create_index("ix_comparisons_name", "comparisons", ["name"], if_not_exists=True)
+    add_index("ix_comparisons_name", "comparisons", ("name",))

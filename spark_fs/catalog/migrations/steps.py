@@ -1,0 +1,33 @@
+"""What revisions do, where it is not done yet: a MySQL server keeps each step of an upgrade that was ended, and knows no IF NOT EXISTS."""
+
+from collections.abc import Sequence
+
+from alembic import op
+from sqlalchemy import Column, inspect
+
+
+def add_index(name: str, table: str, columns: Sequence[str]) -> None:
+    """Make an index unless it is there."""
+    if name not in _indexes(table):
+        op.create_index(name, table, list(columns))
+
+
+def drop_index(name: str, table: str) -> None:
+    """Remove an index if it is there."""
+    if name in _indexes(table):
+        op.drop_index(name, table)
+
+
+def add_column(table: str, column: Column) -> None:  # type: ignore[type-arg] # of any type
+    """Add a column unless it is there."""
+    if column.name not in [each["name"] for each in inspect(op.get_bind()).get_columns(table)]:
+        op.add_column(table, column)
+
+
+def on_server() -> bool:
+    """Whether the database is a server's, not a file of SQLite's, which has one type for every text."""
+    return op.get_bind().dialect.name != "sqlite"
+
+
+def _indexes(table: str) -> list[str | None]:
+    return [each["name"] for each in inspect(op.get_bind()).get_indexes(table)]
