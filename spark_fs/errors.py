@@ -125,3 +125,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return "; did you mean " + " or ".join(repr(n) for n in near) + "?"
     listed = ", ".join(choices[:8]) + (" and others" if len(choices) > 8 else "")
     return f"; there are: {listed}."
+
+
+def first_line(error: object) -> str:
+    """The first line of what an error says, or its kind where it says nothing."""
+    return str(error).strip().partition("\n")[0].rstrip() or type(error).__name__

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from spark_fs.api.model import FLAVOURS, Flavour, Model, checked_metrics, known
-from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError, SetupError, SparkFSError
+from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError, SetupError, SparkFSError, first_line
 from spark_fs.given import checked
 from spark_fs.spec.definitions import check_name, check_version
 from spark_fs.spec.models import ModelSchema, check_manifest, checksum, files_of
@@ -274,7 +274,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        raise SparkFSError(f"The model registry refused: {str(error).splitlines()[0]}") from error
+        raise SparkFSError(f"The model registry refused: {first_line(error)}") from error
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from spark_fs.catalog import migrations
 from spark_fs.catalog.tables import COMPARISONS
-from spark_fs.errors import AlreadyExistsError, CatalogError, ConflictError, NotFoundError, SetupError
+from spark_fs.errors import AlreadyExistsError, CatalogError, ConflictError, NotFoundError, SetupError, first_line
 from spark_fs.spec.datasets import TrainingDatasetSpec
 from spark_fs.spec.definitions import GroupSpec, ViewSpec, check_version
 from spark_fs.spec.drift import DriftReport
@@ -43,7 +43,7 @@ class Database:
                     connection.commit()
         except (SQLAlchemyError, OSError) as error:
             raise SetupError(
-                f"The metadata database at {_shown(url)} cannot be opened: {_first_line(error)}. Check catalog_url, and that the server "
+                f"The metadata database at {_shown(url)} cannot be opened: {first_line(error)}. Check catalog_url, and that the server "
                 "runs."
             ) from None
 
@@ -151,7 +151,7 @@ class Database:
         except SQLAlchemyError as error:
             shown = self._engine.url.render_as_string(hide_password=True)
             raise CatalogError(
-                f"The metadata database at {shown} failed: {_first_line(error)}. Nothing was changed in it. Check that it is there, not "
+                f"The metadata database at {shown} failed: {first_line(error)}. Nothing was changed in it. Check that it is there, not "
                 "full and not locked, then do the same again."
             ) from None
 
@@ -168,10 +168,6 @@ def _about(spec: Definition) -> tuple[ColumnElement[bool], ...]:
 def now() -> datetime:
     """This instant in UTC, as databases keep it."""
     return datetime.now(UTC).replace(tzinfo=None)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
 
 
 def _shown(url: str) -> str:

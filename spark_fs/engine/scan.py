@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from spark_fs import arrow
-from spark_fs.errors import SparkFSError
+from spark_fs.errors import SparkFSError, first_line
 from spark_fs.offline.history import FileFacts
 from spark_fs.offline.log import file_system
 from spark_fs.spec.query import Comparison, Condition, comparisons
@@ -247,7 +247,7 @@ def _stored(
                 table = pa.Table.from_batches(islice(file.iter_batches(first, columns=there, use_threads=False), 1))
     except (OSError, pa.ArrowException) as error:
         raise SparkFSError(
-            f"The data file {wanted.path} cannot be read: {str(error).splitlines()[0]} Restore it, or read an earlier state with as_of."
+            f"The data file {wanted.path} cannot be read: {first_line(error)} Restore it, or read an earlier state with as_of."
         ) from error
     found = {}
     for field in stored:

@@ -21,7 +21,7 @@ def rows(spark: Callable[[], SparkSession], group: GroupSpec, path: str, count: 
     types, version = group.types, history.current_version(path)
     if version == NO_TABLE:
         return queries.to_pandas(arrow.schema_of(types).empty_table())
-    files = [file for file in history.data_files(path, version) if file.rows]
+    files = [file for file in history.data_files(path, version) if file.rows != 0]
     if group.vouched or not scan.scannable(files, types, group.partition_key, None):
         return queries.collect(opened(spark(), group, path, version).select(*types).limit(count), "pandas")
     read = Scan.of(scan.listed(files), types)

@@ -11,7 +11,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_fs.errors import SettingsError, ValidationError
+from spark_fs.errors import SettingsError, ValidationError, first_line
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.suites import ExpectationResult, ValidationReport
 
@@ -102,7 +102,7 @@ def _run(frame: DataFrame, suite: Suite, result_format: Mapping[str, Any]) -> li
             try:
                 found.append(get_expectation_impl(expectation["type"])(**expectation["kwargs"]))
             except Exception as error:  # the library's own tree of errors is as wide as pydantic's and its own together
-                raise SettingsError(f"Expectation {expectation} is not one: {str(error).splitlines()[0]}") from None
+                raise SettingsError(f"Expectation {expectation} is not one: {first_line(error)}") from None
         results = batch.validate(gx.ExpectationSuite(name=suite["name"], expectations=found), result_format=dict(result_format)).results
     for result in results:
         info = result.exception_info

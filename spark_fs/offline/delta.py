@@ -21,7 +21,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_fs.errors import ConflictError, SparkFSError
+from spark_fs.errors import ConflictError, SparkFSError, first_line
 from spark_fs.offline.log import damage
 from spark_fs.offline.staging import DeltaTransaction, Transaction
 
@@ -186,6 +186,6 @@ def reason(error: Exception) -> str:
         cause = error.java_exception
         while cause.getCause() is not None:
             cause = cause.getCause()
-        return f"{cause.getClass().getSimpleName()}: {str(cause.getMessage()).splitlines()[0]}"
+        return f"{cause.getClass().getSimpleName()}: {first_line(cause.getMessage())}"
     raised = re.findall(r"^[\w.]+(?:Error|Exception|Invalid): (.*)", str(error), re.MULTILINE)  # the traceback of a worker
-    return str(raised[-1]) if raised and "Traceback" in str(error) else str(error).splitlines()[0]
+    return str(raised[-1]) if raised and "Traceback" in str(error) else first_line(error)

@@ -1,8 +1,9 @@
 """What the log of a Delta table says of its commits, read without Spark, so that a look costs no JVM."""
 
 import json
+import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -11,10 +12,12 @@ from urllib.parse import unquote
 from pyarrow import fs
 
 from spark_fs.errors import NotFoundError
+from spark_fs.offline import protocol
 from spark_fs.offline.log import NO_TABLE as NO_TABLE
-from spark_fs.offline.log import Log, file_system, instant_of
+from spark_fs.offline.log import Log, file_system
 from spark_fs.times import Instant, to_utc
 
+_ROOTED = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:/")
 _NO_ROWS = ("optimize", "append_features", "VACUUM START", "VACUUM END")
 
 
@@ -59,12 +62,12 @@ def commits(path: str, limit: int, until: int | None = None) -> list[Commit]:
     """The newest commits of the table at a folder or URI, up to a version where one is given, the newest first; none without a table."""
     log = Log(path, until)
     newest = sorted(log.commits, reverse=True)[:limit]
-    return [commit for version in newest for commit in _described(version, log.actions(version))]
+    return [_described(log, version) for version in newest]
 
 
 def current_version(path: str) -> int:
     """The number of the newest commit; ``NO_TABLE`` before the first."""
-    return max(Log(path).commits, default=NO_TABLE)
+    return Log(path).newest
 
 
 def version_of(path: str, when: Instant | int | Commit) -> int:
@@ -124,10 +127,9 @@ def any_file(path: str, meets: Callable[[FileFacts], bool]) -> bool:
 
 
 def data_files(path: str, version: int | None = None) -> list[FileFacts]:
-    """The data files of a version (None: the newest) of the table, with absolute paths."""
+    """The data files of a version (None: the newest) of the table, with absolute paths; NotFoundError where it is not there."""
     log = Log(path, version)
-    files = log.files()
-    return [_facts(path, add, log.named) for add in files]
+    return _facts(path, log, log.files())
 
 
 def added_files(path: str, first: int, last: int) -> list[FileFacts] | None:
@@ -136,12 +138,11 @@ def added_files(path: str, first: int, last: int) -> list[FileFacts] | None:
     log.check(first, last)
     for version in range(first, last + 1):
         for action in log.actions(version):
-            log.look(action)
-            if "cdc" in action or action.get("remove", {}).get("dataChange"):
+            if action.get("cdc") or (action.get("remove") or {}).get("dataChange"):
                 return None
-            if action.get("add", {}).get("dataChange"):
+            if (action.get("add") or {}).get("dataChange"):
                 found.append(action["add"])
-    return [_facts(path, add, log.named) for add in found]
+    return _facts(path, log, found)
 
 
 def stored_files(path: str) -> int:
@@ -160,32 +161,42 @@ def remove(path: str) -> None:
 
 def transaction_number(path: str, app_id: str) -> int | None:
     """The last number committed under a transaction id; None when there is none, or no table."""
-    log = Log(path)
-    for version in sorted(log.commits, reverse=True):
-        for action in log.actions(version):
-            if action.get("txn", {}).get("appId") == app_id:
-                return int(action["txn"]["version"])
-    return log.checkpointed(app_id)
+    return Log(path).transaction(app_id)
 
 
-def _facts(path: str, add: dict[str, Any], named: bool) -> FileFacts:
-    stats = json.loads(add.get("stats") or "{}")
-    name = unquote(add["path"])
-    return FileFacts(
-        name if name.startswith("/") or "://" in name else f"{path}/{name}", add["size"], stats.get("numRecords"),
-        dict(add["partitionValues"]), stats.get("minValues", {}), stats.get("maxValues", {}), named and not add.get("deletionVector"),
-    )
+def _facts(path: str, log: Log, added: Iterable[dict[str, Any]]) -> list[FileFacts]:
+    """What the actions that added files tell of them."""
+    names = protocol.names(log.metadata, log.schema)
+    plain = not names and not protocol.widened(log.metadata)
+
+    def named(values: Any) -> dict[str, Any]:
+        given: dict[str, Any] = dict(values or ())
+        return {names.get(name, name): value for name, value in given.items()} if names else given
+
+    def facts(add: dict[str, Any]) -> FileFacts:
+        stats = json.loads(add.get("stats") or "{}")
+        rows = stats.get("numRecords", (add.get("stats_parsed") or {}).get("numRecords"))
+        return FileFacts(
+            _absolute(path, add["path"]), add["size"], rows, named(add["partitionValues"]), named(stats.get("minValues")),
+            named(stats.get("maxValues")), plain and not add.get("deletionVector"),
+        )
+
+    return list(map(facts, added))
 
 
-def _described(version: int, actions: Iterator[dict[str, Any]]) -> Iterator[Commit]:
-    for action in actions:
-        if info := action.get("commitInfo"):
-            yield Commit(version, instant_of(info), **_noted(info))
+def _absolute(path: str, written: str) -> str:
+    """Where a file of the table at ``path`` is: the log writes a URI, relative to the table unless it has a root of its own."""
+    name = unquote(written)
+    return name if _ROOTED.match(written) else f"{path}/{name}"
 
 
-def _noted(info: dict[str, Any]) -> dict[str, Any]:
+def _described(log: Log, version: int) -> Commit:
+    return Commit(version, log.committed_at(version), **_noted(log.info(version)))
+
+
+def _noted(info: Mapping[str, Any]) -> dict[str, Any]:
     """What a commit did: our own note of it where there is one, and Delta's figures."""
-    metrics = info.get("operationMetrics", {})
+    metrics, operation = info.get("operationMetrics") or {}, info.get("operation", "unknown")
     counts = {
         "inserted": int(metrics.get("numTargetRowsInserted", metrics.get("numOutputRows", 0))),
         "updated": int(metrics.get("numTargetRowsUpdated", 0)),
@@ -196,4 +207,4 @@ def _noted(info: dict[str, Any]) -> dict[str, Any]:
     except ValueError:
         note = {}
     noted = {key: note[key] for key in ("operation", "batch_id", "inserted", "updated") if key in note} if isinstance(note, dict) else {}
-    return {"operation": info["operation"]} | (counts if info["operation"] in ("WRITE", "MERGE") else {}) | noted
+    return {"operation": operation} | (counts if operation in ("WRITE", "MERGE") else {}) | noted

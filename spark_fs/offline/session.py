@@ -8,7 +8,7 @@ from pathlib import Path
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from spark_fs.errors import SetupError
+from spark_fs.errors import SetupError, first_line
 from spark_fs.offline.jars import needed_jars
 from spark_fs.offline.java import require_java
 
@@ -67,4 +67,4 @@ def _build(settings: Mapping[str, object]) -> SparkSession:
     try:
         return builder.getOrCreate()
     except (PySparkException, RuntimeError) as error:
-        raise SetupError(f"Spark could not be started: {str(error).splitlines()[0]}") from error
+        raise SetupError(f"Spark could not be started: {first_line(error)}") from error

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import fs
 
-from spark_fs.errors import SparkFSError
+from spark_fs.errors import SparkFSError, first_line
 from spark_fs.offline.log import file_system
 from spark_fs.spec.statistics import FeatureStatistics, Related, Statistics
 
@@ -127,7 +127,7 @@ def _opened(place: str, name: str, look: Callable[[Any], T]) -> T | None:
         return None
     except (pa.ArrowException, OSError) as error:
         raise SparkFSError(
-            f"The statistics file {root}/{name}{_SUFFIX} is damaged: {str(error).splitlines()[0]}. Remove it, then compute_statistics()."
+            f"The statistics file {root}/{name}{_SUFFIX} is damaged: {first_line(error)}. Remove it, then compute_statistics()."
         ) from error
 
 
