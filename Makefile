@@ -120,11 +120,11 @@ airflow-check: ## let a real Airflow load the DAGs of conf/schedule (installs it
 	@[ -x .airflow/bin/airflow ] || { $(PYTHON) -m venv .airflow && .airflow/bin/pip install --quiet --disable-pip-version-check 'apache-airflow==3.*'; }
 	@.airflow/bin/python tests/house/airflow_check.py
 
-mysql-up: ## start a MariaDB of our own on a free loopback port, for the online tests
-	@tests/online/mariadb up
+mysql-up: ## start a MariaDB and a MySQL of our own on free loopback ports, for the online tests
+	@$(PYTHON) tests/online/servers.py up
 
-mysql-down: ## stop it
-	@tests/online/mariadb down
+mysql-down: ## stop them
+	@$(PYTHON) tests/online/servers.py down
 
 lock: setup ## resolve requirements.lock anew from pyproject.toml
 	@$(BIN)/pip-compile --quiet --upgrade --extra demo --extra serve --extra lineage --extra docs --extra dev --generate-hashes --allow-unsafe --strip-extras \

@@ -20,19 +20,30 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.offline.session import get_session
 
+from servers import FOLDERS, KINDS
 from standalone import FOLDER, Cluster
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[1]
-URL_FILE = ROOT / ".mysql" / "url"
-MYSQL = os.environ.get("SPARK_FS_TEST_MYSQL") or (URL_FILE.read_text().strip() if URL_FILE.exists() else "")
-ONLINE = ["sqlite", "mysql"] if MYSQL else ["sqlite"]
-# What costs syncs the quick suite asks of one online store, the one that production has where it is up; the slow suite of both.
+
+
+def server_url(kind: str) -> str:
+    """The server that the environment names, else the one that ``make mysql-up`` started; empty where there is none."""
+    file = FOLDERS[kind] / "url"
+    return os.environ.get(f"SPARK_FS_TEST_{kind.upper()}") or (file.read_text().strip() if file.exists() else "")
+
+
+SERVERS = {kind: url for kind, url in ((kind, server_url(kind)) for kind in KINDS) if url}
+MYSQL = SERVERS.get("mysql", "")
+ONLINE = ["sqlite", *SERVERS]
+# What costs syncs the quick suite asks of one online store, the one that production has where it is up; the slow suite of all.
 SYNCED = [*(pytest.param(each, marks=pytest.mark.slow) for each in ONLINE[:-1]), ONLINE[-1]]
 
 
 def pytest_report_header() -> str:
-    return "online stores: sqlite" + (", mysql" if MYSQL else "; no MariaDB is up, start it with: make mysql-up")
+    names = {"mysql": "MariaDB", "mysql9": "MySQL"}
+    missing = "".join(f"; no {name} is up, start it with: make mysql-up" for kind, name in names.items() if kind not in SERVERS)
+    return f"online stores: {', '.join(['sqlite', *(names[kind] for kind in SERVERS)])}{missing}"
 
 
 @pytest.fixture(autouse=True)
@@ -74,13 +85,28 @@ def online_store(kind: str, home: Path) -> Iterator[FeatureStore]:
     if kind == "sqlite":
         yield spark_fs.login({"home": home}).get_feature_store()
         return
-    database = f"t_{uuid4().hex}"
-    server = urlsplit(MYSQL)
+    with connected(kind) as cursor, new_database(cursor) as database:
+        yield spark_fs.login({"home": home, "online_url": f"{SERVERS[kind]}/{database}"}).get_feature_store()
+
+
+@contextmanager
+def connected(kind: str) -> Iterator[Any]:
+    """A cursor on a server, in no database."""
+    server = urlsplit(SERVERS[kind])
     options = {"host": server.hostname, "port": server.port, "user": server.username, "password": server.password}
     with mysql.connector.connect(**options) as connection, connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {database}")
-        yield spark_fs.login({"home": home, "online_url": f"{MYSQL}/{database}"}).get_feature_store()
-        cursor.execute(f"DROP DATABASE {database}")
+        yield cursor
+
+
+@contextmanager
+def new_database(cursor: Any) -> Iterator[str]:
+    """The name of an empty database, which goes at the end."""
+    name = f"t_{uuid4().hex}"
+    cursor.execute(f"CREATE DATABASE {name}")
+    try:
+        yield name
+    finally:
+        cursor.execute(f"DROP DATABASE {name}")
 
 
 @pytest.fixture(params=SYNCED)

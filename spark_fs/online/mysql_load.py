@@ -9,18 +9,18 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from mysql.connector import DataError
 
 from spark_fs.errors import OnlineRefusedError
 from spark_fs.online import mysql as server
-from spark_fs.online import texts
+from spark_fs.online import mysql_insert, texts
 from spark_fs.online.layout import OnlineColumn, OnlineTable, longest_key, rooms
 from spark_fs.online.mysql import PLAIN, MySQLStore
 from spark_fs.online.pool import FAILURES
 from spark_fs.online.store import Place
 
-_FILE = 32 << 20  # bytes of one LOAD DATA
-_FORBIDDEN = (1148, 2068, 3948, 4166)  # the server, or the driver, lets no local file be loaded
-_ROWS = 2_000  # of one INSERT, where it is so
+_SHARE = 32 << 20  # bytes of one LOAD DATA, or of one transaction of INSERTs
+_FORBIDDEN = (1148, 2068, 3948, 4166)  # the server, or the driver, lets no local file be loaded; the driver in pure Python says -1
 Columns = Sequence[OnlineColumn]
 
 
@@ -54,15 +54,32 @@ def _loading(store: MySQLStore) -> Iterator[tuple[Any, str]]:
 
 
 def _load(cursor: Any, folder: str, name: str, columns: Columns, rows: pa.Table) -> None:
-    step = max(1, _FILE * rows.num_rows // max(1, rows.nbytes))
+    step, by_file = max(1, _SHARE * rows.num_rows // max(1, rows.nbytes)), True
     for start in range(0, rows.num_rows, step):
         share = rows.slice(start, step)
         try:
-            _load_file(cursor, folder, name, columns, share)
+            if by_file:
+                _load_file(cursor, folder, name, columns, share)
         except FAILURES as error:
-            if getattr(error, "errno", None) not in _FORBIDDEN:
+            if not _forbids_files(error):
                 raise
+            by_file = False
+        if not by_file:
             _insert(cursor, name, columns, share)
+
+
+def _forbids_files(error: Exception) -> bool:
+    code, text = getattr(error, "errno", None), str(getattr(error, "msg", ""))
+    return code in _FORBIDDEN or (code == -1 and "LOCAL INFILE" in text)
+
+
+def _insert(cursor: Any, name: str, columns: Columns, rows: pa.Table) -> None:
+    try:
+        cursor.execute("START TRANSACTION")  # what a worker that fails here leaves is swept with the tables of its run
+        mysql_insert.insert(cursor, name, columns, rows)
+        cursor.execute("COMMIT")
+    except DataError as error:
+        raise _does_not_fit(error.msg) from None
 
 
 def _load_file(cursor: Any, folder: str, name: str, columns: Columns, rows: pa.Table) -> None:
@@ -79,20 +96,16 @@ def _load_file(cursor: Any, folder: str, name: str, columns: Columns, rows: pa.T
     path.unlink()
     if cursor.warning_count:  # with LOCAL what does not fit is a warning, and cut
         cursor.execute("SHOW WARNINGS")
-        raise OnlineRefusedError(f"A value does not fit its column online: {cursor.fetchall()[0][2]}. Nothing of this sync is online.")
+        raise _does_not_fit(cursor.fetchall()[0][2])
+
+
+def _does_not_fit(why: object) -> OnlineRefusedError:
+    return OnlineRefusedError(f"A value does not fit its column online: {why}. Nothing of this sync is online.")
 
 
 def _quoted(path: Path) -> str:
     text = path.as_posix().replace("'", "''")
     return f"'{text}'"
-
-
-def _insert(cursor: Any, name: str, columns: Columns, rows: pa.Table) -> None:
-    values = ", ".join("UNHEX(%s)" if c.type == "binary" else "%s" for c in columns)
-    cells = [texts.texts(rows.column(c.name), c).to_pylist() for c in columns]
-    statement = f"REPLACE INTO {PLAIN.name(name)} ({PLAIN.names(columns)}) VALUES ({values})"
-    for start in range(0, rows.num_rows, _ROWS):
-        cursor.executemany(statement, list(zip(*(cell[start : start + _ROWS] for cell in cells), strict=True)))
 
 
 def _make_room(cursor: Any, table: OnlineTable, name: str, part: Columns, rows: pa.Table) -> None:

@@ -21,10 +21,6 @@ from spark_fs.online.pool import FAILURES
 from spark_fs.online.statements import SYNCED
 from spark_fs.online.store import Merged, Place, Synced
 
-_FILE = 32 << 20  # bytes of one LOAD DATA
-_FORBIDDEN = (1148, 2068, 3948, 4166)  # the server, or the driver, lets no local file be loaded
-_ROWS = 2_000  # of one INSERT, where it is so
-_FETCHED = 20_000
 _WAIT = 5  # seconds for another sync to end
 Columns = Sequence[OnlineColumn]
 

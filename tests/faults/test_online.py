@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mariadb import Proxy, Server
+from proxy import Proxy
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -22,16 +22,17 @@ from spark_fs.api.project import FeatureStore
 from spark_fs.errors import ConflictError, OnlineStoreError
 from spark_fs.flows.jobs import RunningJob
 
-from conftest import ONLINE, online_store
+from conftest import ONLINE, SERVERS, online_store
+from servers import KINDS, Server
 
 PIPELINE = str(Path(__file__).with_name("pipeline.py"))
 TRIALS = int(os.environ.get("SPARK_FS_KILLS", "20"))
 KEYS = 60_000
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    found = Server(tmp_path_factory.mktemp("mariadb"))
+@pytest.fixture(scope="module", params=SERVERS)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    found = KINDS[request.param](tmp_path_factory.mktemp(request.param))
     yield found
     found.kill()
 

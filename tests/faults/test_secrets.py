@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from mariadb import Server
 from pyspark.sql import SparkSession
 
 import spark_fs
@@ -18,6 +17,7 @@ from spark_fs.errors import CatalogError, OnlineStoreError, SetupError, SparkFSE
 from spark_fs.pipelines import load
 
 from conftest import ONLINE, ROOT, online_store
+from servers import Server
 
 SECRET = "pa55-w0rd-Ω"
 NASTY = [

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from mariadb import Server
 from pyspark.sql import SparkSession
 
 import spark_fs
 from spark_fs.errors import CatalogError, SetupError, SparkFSError
 from spark_fs.pipelines import load, run
 
-from conftest import ROOT
+from conftest import ROOT, SERVERS
+from servers import KINDS
 from toy import groups
 
 ROWS = pd.DataFrame({"k": [1, 2], "t": pd.to_datetime(["2024-01-01", "2024-01-02"], utc=True), "v": [1.0, 2.0]})
@@ -74,9 +74,9 @@ def test_a_metadata_database_that_is_gone_or_no_database_is_named(tmp_path: Path
         spark_fs.login({"home": tmp_path, "catalog_url": "no url"}).get_feature_store().get_feature_groups()
 
 
-def test_mariadb_restarted_under_metadata_and_online_store(tmp_path: Path, spark: SparkSession) -> None:
-    (tmp_path / "server").mkdir()
-    server = Server(tmp_path / "server")
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_server_restarted_under_metadata_and_online_store(kind: str, tmp_path: Path, spark: SparkSession) -> None:
+    server = KINDS[kind](tmp_path / "server")
     fs = spark_fs.login({"home": tmp_path, "catalog_url": server.url, "online_url": server.url}).get_feature_store()
     pipeline = load(ROOT / "tests" / "toy" / "hourly.yaml")
     assert run(fs, pipeline, "2024-01-01T01:00").state == "finished"

@@ -1,58 +1,10 @@
-"""A MariaDB of a test's own, which may be killed and started again, and a proxy that loses what passes it."""
+"""A proxy before a server that loses what passes it."""
 
-import getpass
-import os
-import shutil
-import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-
-import mysql.connector
-
-from standalone import free_port
-
-_PATH = os.environ["PATH"] + ":/usr/sbin"
-
-
-class Server:
-    """A server with an empty database, in a folder."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.folder, self.port, self._options = folder, free_port(), options
-        self.url = f"mysql://spark_fs:local@127.0.0.1:{self.port}/store"
-        command = ["mariadb-install-db", "--no-defaults", f"--datadir={folder}/data", "--auth-root-authentication-method=normal", "--skip-test-db"]
-        subprocess.run([*command, f"--user={getpass.getuser()}"], check=True, capture_output=True, env={**os.environ, "PATH": _PATH})
-        folder.joinpath("init.sql").write_text(
-            "CREATE USER IF NOT EXISTS 'spark_fs'@'127.0.0.1' IDENTIFIED BY 'local';\nGRANT ALL ON *.* TO 'spark_fs'@'127.0.0.1';\n"
-            "CREATE DATABASE IF NOT EXISTS store;\n"
-        )
-        self.start()
-
-    def start(self) -> None:
-        """Start it, again after a kill, and wait until it answers."""
-        server = shutil.which("mariadbd", path=_PATH)
-        assert server
-        options = [f"--datadir={self.folder}/data", "--bind-address=127.0.0.1", f"--port={self.port}", "--socket=socket", "--skip-name-resolve"]
-        options += [f"--init-file={self.folder}/init.sql", f"--user={getpass.getuser()}", *self._options]
-        with self.folder.joinpath("log").open("a") as log:
-            self._process = subprocess.Popen([server, "--no-defaults", *options], stdout=log, stderr=log)
-        for _ in range(300):
-            try:
-                mysql.connector.connect(host="127.0.0.1", port=self.port, user="spark_fs", password="local", database="store").close()
-                return
-            except mysql.connector.Error:
-                time.sleep(0.1)
-        raise AssertionError(self.folder.joinpath("log").read_text())
-
-    def kill(self) -> None:
-        """End it at once, as a power cut would."""
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
 
 
 class Proxy:
