@@ -99,7 +99,10 @@ _BY_ARROW = {name: row.spark for row in TYPES for name in row.arrow}
 NESTED = ("array", "map", "struct")
 EVENT_TIME_TYPES = ("timestamp", "date", "bigint", "int")
 # Arrow types that have no Spark type of their own: the one they are cast to, which holds every value.
-ARROW_CASTS = {"uint8": "int16", "uint16": "int32", "uint32": "int64", "halffloat": "float", "dictionary": "string"}
+ARROW_CASTS = {
+    "uint8": "int16", "uint16": "int32", "uint32": "int64", "halffloat": "float", "date64": "date32", "string_view": "string",
+    "binary_view": "binary",
+}
 # Other names that callers use for a type.
 ALIASES = {"bool": "boolean", "byte": "tinyint", "short": "smallint", "integer": "int", "long": "bigint", "real": "float", "str": "string"}
 
@@ -161,6 +164,11 @@ def parts(text: str) -> list[str]:
         else:
             found[-1] += letter
     return found
+
+
+def ddl(spark_type: str) -> str:
+    """The type as SQL reads it, whatever letters the fields of a struct are named with."""
+    return re.sub(r"(\w+):", r"`\1`:", spark_type)
 
 
 @lru_cache(maxsize=4096)

@@ -131,8 +131,9 @@ class Dataset:
 
     def make(self) -> tuple[Dataset, Job, Mapping[str, Any] | None]:
         """Make it, eagerly: as files where it has some, else in memory; returns it with what it learned, the job, and pandas frames."""
-        from spark_fs.flows import queries, training
+        from spark_fs.flows import training
         from spark_fs.flows.jobs import Job
+        from spark_fs.frames import to_pandas
 
         rows, recipe, spec = self.rows, self.recipe, self.spec
         if spec.files:
@@ -140,7 +141,7 @@ class Dataset:
             return self._made(held, states), job, None
         tables, states = training.in_memory(rows, recipe)
         held = {part: table.num_rows for part, table in tables.items()}
-        frames = {part: queries.to_pandas(table) for part, table in tables.items()}
+        frames = {part: to_pandas(table) for part, table in tables.items()}
         return self._made(held, states), Job("training_data", {"rows": sum(held.values())}), frames
 
     def _made(self, rows: Mapping[str, int], states: list[Any]) -> Dataset:
@@ -150,7 +151,8 @@ class Dataset:
 
     def frames(self, dataframe_type: str) -> Mapping[str, Any]:
         """The rows of each split as they were: from its files, else joined again, eagerly, at the versions it was made of."""
-        from spark_fs.flows import queries, training
+        from spark_fs.flows import training
+        from spark_fs.frames import to_pandas
 
         if self.spec.files:
             return training.from_files(self.stores.spark, self.recipe, self.spec.files, dataframe_type, self.spec.spine is not None)
@@ -159,7 +161,7 @@ class Dataset:
                 f"Training dataset {self.spec.version} of feature view {self.view} was read into memory as pandas: read it so, or make "
                 "one with dataframe_type='spark' or as files."
             )
-        return {part: queries.to_pandas(table) for part, table in training.in_memory(self.rows, self.recipe)[0].items()}
+        return {part: to_pandas(table) for part, table in training.in_memory(self.rows, self.recipe)[0].items()}
 
     # -- statistics
 

@@ -23,6 +23,7 @@ from spark_fs.engine.hot import Hot
 from spark_fs.engine.passes import Pass, Rule, Typed, candidates, joined, keys_of, micros
 from spark_fs.engine.scan import Scan
 from spark_fs.spec.query import Condition
+from spark_fs.types import ddl
 
 BATCH = 64 << 20  # bytes of a DataFrame's rows that are scattered together
 Tables = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]
@@ -238,4 +239,4 @@ class Stream:
     def frame(self, types: Mapping[str, str]) -> DataFrame:
         """As a DataFrame* of these columns and feature types."""
         schema = pa.schema([self.schema.field(name) for name in types])
-        return self.source.mapInArrow(_Batches(self.tables, schema), ", ".join(f"`{name}` {type_}" for name, type_ in types.items()))
+        return self.source.mapInArrow(_Batches(self.tables, schema), ", ".join(f"`{name}` {ddl(type_)}" for name, type_ in types.items()))

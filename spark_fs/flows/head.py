@@ -11,6 +11,7 @@ from spark_fs.engine import scan
 from spark_fs.engine.scan import Scan
 from spark_fs.flows import queries
 from spark_fs.flows.rows import opened
+from spark_fs.frames import to_pandas
 from spark_fs.offline import history
 from spark_fs.offline.history import NO_TABLE
 from spark_fs.spec.definitions import GroupSpec
@@ -20,7 +21,7 @@ def rows(spark: Callable[[], SparkSession], group: GroupSpec, path: str, count: 
     """Some rows of the newest version, eagerly, as pandas; without Spark where files can be read as they are."""
     types, version = group.types, history.current_version(path)
     if version == NO_TABLE:
-        return queries.to_pandas(arrow.schema_of(types).empty_table())
+        return to_pandas(arrow.schema_of(types).empty_table())
     files = [file for file in history.data_files(path, version) if file.rows != 0]
     if group.vouched or not scan.scannable(files, types, group.partition_key, None):
         return queries.collect(opened(spark(), group, path, version).select(*types).limit(count), "pandas")
@@ -31,4 +32,4 @@ def rows(spark: Callable[[], SparkSession], group: GroupSpec, path: str, count: 
             break
         found.append(scan.read(read, number, first=left))
         left -= found[-1].num_rows
-    return queries.to_pandas(pa.concat_tables(found))
+    return to_pandas(pa.concat_tables(found))

@@ -81,7 +81,10 @@ def insert(
 
 def with_first_schema(group: GroupSpec, frame: DataFrame) -> GroupSpec:
     """The group with the frame's schema; its declared columns must be there and its event time be a time."""
-    return group.with_schema(sources.schema_of(frame))
+    found = sources.schema_of(frame)
+    if unknown := [name for name, type_ in found.items() if type_ == "void"]:
+        raise SchemaError(f"Column {unknown[0]!r} holds only nulls, so its type is unknown: give it a type.")
+    return group.with_schema(found)
 
 
 def _noted(written: GroupSpec, first: bool, now: GroupSpec) -> GroupSpec:
@@ -111,7 +114,7 @@ def conformed(frame: DataFrame, group: GroupSpec) -> DataFrame:
             f"The frame does not fit feature group {group}: {'; '.join(wrong)}. Nothing was written. Correct the frame, add new "
             "columns with append_features first, or create a new version of the group for the new schema."
         )
-    return frame.select(*(F.col(name).cast(type_) for name, type_ in wanted.items()))
+    return frame.select(*(F.col(name).cast(types.ddl(type_)) for name, type_ in wanted.items()))
 
 
 def _kept(frame: DataFrame, group: GroupSpec, options: WriteOptions) -> DataFrame:

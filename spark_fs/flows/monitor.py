@@ -22,7 +22,7 @@ from spark_fs.spec.drift import DriftReport, FeatureDrift
 from spark_fs.stats.column import kind
 from spark_fs.stats.drift import measured
 from spark_fs.times import Interval
-from spark_fs.types import to_micros
+from spark_fs.types import ddl, to_micros
 
 Spark = Callable[[], SparkSession]
 
@@ -82,7 +82,7 @@ def of_frame(spark: Spark, given: Any, types: Mapping[str, str], words: str) -> 
         if name not in columns_of(given):
             raise NotFoundError.named("Column of the frame", name, columns_of(given), "Add it, or compare other features.")
     if isinstance(given, DataFrame):
-        frame = given.select(*(F.col(f"`{name}`").cast(type_) for name, type_ in types.items()))
+        frame = given.select(*(F.col(f"`{name}`").cast(ddl(type_)) for name, type_ in types.items()))
         return Side(Rows(spark, types, frame=lambda: frame).states(), words)
     table = sources.to_arrow(given, types)
     try:

@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -16,6 +14,7 @@ from spark_fs.engine.reads import Source
 from spark_fs.engine.strategy import choose, compiled
 from spark_fs.errors import SettingsError, SparkFSError
 from spark_fs.flows import rows
+from spark_fs.frames import to_pandas
 from spark_fs.offline import history
 from spark_fs.offline.delta import reason
 from spark_fs.plan import JoinPlan, Node
@@ -100,17 +99,3 @@ def explained_errors() -> Iterator[None]:
         yield
     except (PySparkException, Py4JJavaError) as error:
         raise SparkFSError(f"The rows could not be read: {reason(error)}") from error
-
-
-def to_pandas(table: pa.Table) -> pd.DataFrame:
-    """As pandas: times are UTC instants, in nanoseconds where these reach; a bigint with nulls is Int64, since a float would round."""
-    options: dict[str, Any] = {"date_as_object": True, "maps_as_pydicts": "strict"}
-    exact = {f.name: table.column(f.name) for f in table.schema if pa.types.is_int64(f.type) and table.column(f.name).null_count}
-    found: pd.DataFrame
-    try:
-        found = table.to_pandas(coerce_temporal_nanoseconds=True, **options)
-    except pa.ArrowInvalid:  # a time before 1677 or after 2262
-        found = table.to_pandas(**options)
-    for name, column in exact.items():
-        found[name] = column.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-    return found

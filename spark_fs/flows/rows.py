@@ -14,6 +14,7 @@ from spark_fs.offline import delta, external, history, sources
 from spark_fs.offline.delta import INGESTED_AT
 from spark_fs.offline.history import NO_TABLE
 from spark_fs.spec.definitions import GroupSpec
+from spark_fs.types import ddl
 
 
 def opened(spark: SparkSession, group: GroupSpec, path: str, version: int | None = None, every: bool = False) -> DataFrame:
@@ -24,9 +25,10 @@ def opened(spark: SparkSession, group: GroupSpec, path: str, version: int | None
     """
     if group.source:
         found = external.read(spark, group.source, os.environ)
-        return found.select(*(F.col(f"`{c}`").cast(t).alias(c) for c, t in group.types.items()), F.lit(datetime.min).alias(INGESTED_AT))
+        columns = [F.col(f"`{c}`").cast(ddl(t)).alias(c) for c, t in group.types.items()]
+        return found.select(*columns, F.lit(datetime.min).alias(INGESTED_AT))
     if (history.current_version(path) if version is None else version) == NO_TABLE:
-        return spark.createDataFrame([], ", ".join(f"`{c}` {t}" for c, t in group.types.items()) + f", {INGESTED_AT} timestamp")
+        return spark.createDataFrame([], ", ".join(f"`{c}` {ddl(t)}" for c, t in group.types.items()) + f", {INGESTED_AT} timestamp")
     table = _filled(delta.read(spark, path, version), group)
     return latest_ingested(table, group, INGESTED_AT) if group.vouched and not every else table
 
@@ -62,5 +64,5 @@ def changes(spark: SparkSession, group: GroupSpec, path: str, start: Any, end: A
 
 
 def _filled(rows: DataFrame, group: GroupSpec) -> DataFrame:
-    absent = {c: F.lit(None).cast(t) for c, t in group.types.items() if c not in rows.columns}
+    absent = {c: F.lit(None).cast(ddl(t)) for c, t in group.types.items() if c not in rows.columns}
     return rows.withColumns(absent) if absent else rows

@@ -20,6 +20,7 @@ from spark_fs.errors import SettingsError
 from spark_fs.flows import queries
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.queries import Frames, Location
+from spark_fs.frames import to_pandas
 from spark_fs.offline import files as offline
 from spark_fs.plan import SPLIT, JoinPlan
 from spark_fs.spec.datasets import FilesSpec, RandomSplit
@@ -196,7 +197,7 @@ def from_files(spark: SparkSession, recipe: Recipe, files: FilesSpec, dataframe_
         return {part: frame.orderBy(*(f"`{name}`" for name in (*recipe.identity, *others))) for part, frame in frames.items()}
     with queries.explained_errors():
         tables = {part: frame.toArrow() for part, frame in frames.items()}
-    return {part: queries.to_pandas(table.take(pa.array(splits.canonical(table, list(recipe.identity))))) for part, table in tables.items()}
+    return {part: to_pandas(table.take(pa.array(splits.canonical(table, list(recipe.identity))))) for part, table in tables.items()}
 
 
 def frames_of(spark: SparkSession, recipe: Recipe, files: FilesSpec) -> dict[str, DataFrame]:
@@ -215,7 +216,7 @@ def batch(rows: Rows, recipe: Recipe, columns: Sequence[str], dataframe_type: st
     if dataframe_type != "pandas":
         raise SettingsError(f"dataframe_type {dataframe_type!r} is not known: use 'spark' or 'pandas'.")
     tables, _ = in_memory(rows, recipe)
-    return queries.to_pandas(tables[recipe.parts[0]].select(list(columns)))
+    return to_pandas(tables[recipe.parts[0]].select(list(columns)))
 
 
 def keep_spine(frame: DataFrame, folder: str) -> None:

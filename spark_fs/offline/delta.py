@@ -24,6 +24,7 @@ from pyspark.sql import functions as F
 from spark_fs.errors import ConflictError, SparkFSError, first_line
 from spark_fs.offline.log import damage
 from spark_fs.offline.staging import DeltaTransaction, Transaction
+from spark_fs.types import ddl
 
 T = TypeVar("T")
 ATTEMPTS = 30
@@ -95,7 +96,7 @@ def _same(keys: Sequence[str]) -> list[Column]:
 
 def add_columns(spark: SparkSession, path: str, types: Mapping[str, str], metadata: Mapping[str, Any]) -> None:
     """Add nullable columns to the table, as one commit, eagerly."""
-    columns = ", ".join(f"{_quoted(name)} {type_}" for name, type_ in types.items())
+    columns = ", ".join(f"{_quoted(name)} {ddl(type_)}" for name, type_ in types.items())
     with _committing(spark, None, metadata), translated(path, "change"):
         spark.sql(f"ALTER TABLE delta.{_quoted(path)} ADD COLUMNS ({columns})")
 

@@ -15,6 +15,7 @@ from spark_fs.errors import SchemaError, SettingsError, SparkFSError
 from spark_fs.offline.delta import reason
 from spark_fs.offline.log import file_system
 from spark_fs.spec.datasets import FilesSpec
+from spark_fs.types import ddl
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,10 @@ def load(spark: SparkSession, files: FilesSpec, part: str, types: Mapping[str, s
     folder = f"{files.location}/{part}" if files.parts else files.location
     reader = spark.read.format(form.name).options(**{**form.options, **form.reading, **files.options})
     if form.typed:
-        found = reader.schema(", ".join(f"`{name}` {type_}" for name, type_ in types.items())).load(folder)
+        found = reader.schema(", ".join(f"`{name}` {ddl(type_)}" for name, type_ in types.items())).load(folder)
         texts = [name for name, type_ in types.items() if type_ == "string"] if "emptyValue" in form.reading else []
         return found.withColumns({name: F.when(F.col(f"`{name}`") == _EMPTY, "").otherwise(F.col(f"`{name}`")) for name in texts})
-    return reader.load(folder).select(*(F.col(f"`{name}`").cast(type_).alias(name) for name, type_ in types.items()))
+    return reader.load(folder).select(*(F.col(f"`{name}`").cast(ddl(type_)).alias(name) for name, type_ in types.items()))
 
 
 class Placed:

@@ -1,41 +1,55 @@
 """Frames that a caller hands in, as Spark DataFrames with the types of the type table."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
-from spark_fs import types
-from spark_fs.errors import SchemaError
+from spark_fs import arrow, types
+from spark_fs.errors import InvalidNameError, SchemaError
+from spark_fs.offline import objects
+
+FIRST, LAST = types.to_micros(datetime(1, 1, 1, tzinfo=UTC)), types.to_micros(datetime(9999, 12, 31, 23, 59, 59, 999999, UTC))
 
 
 def to_spark(spark: SparkSession, data: Any, declared: Mapping[str, str], numbered: str | None = None) -> DataFrame:
     """A Spark DataFrame of a Spark or pandas DataFrame or an Arrow table; SchemaError for anything else.
 
-    In a pandas frame NaN and NaT stand for null, as pandas means them; in Arrow and Spark NaN stays NaN. Times
-    without a zone are UTC. ``declared`` gives the type of columns that hold nothing but nulls. ``numbered``
-    names a column to add that numbers the rows of pandas and Arrow, which have an order.
+    In a pandas frame NaN and NaT stand for null, as pandas means them, but not within its lists and dicts; in Arrow and Spark NaN stays
+    NaN. Times without a zone are UTC. ``declared`` gives the type of columns that hold nothing but nulls, and says which dicts are maps.
+    ``numbered`` names a column to add that numbers the rows of pandas and Arrow, which have an order.
     """
     if isinstance(data, DataFrame):
-        return _zoned(data)
+        check_distinct(data.columns)
+        return _checked(_plain(data))
+    table = to_arrow(data, declared)
+    if numbered:
+        if numbered in table.column_names:
+            raise InvalidNameError.of("Column", numbered)
+        table = table.append_column(numbered, pa.array(range(len(table)), pa.int64()))
+    return _checked(spark.createDataFrame(table))
+
+
+def to_arrow(data: Any, declared: Mapping[str, str]) -> pa.Table:
+    """An Arrow table of a pandas frame or of another, with the types that Spark takes; see ``to_spark``."""
     if isinstance(data, pd.DataFrame):
-        data = _from_pandas(data)
+        check_distinct(data.columns)
+        data = _from_pandas(data, declared)
     if isinstance(data, pa.Table):
-        if numbered:
-            data = data.append_column(numbered, pa.array(range(len(data)), pa.int64()))
-        return spark.createDataFrame(_castable(data, declared))
+        check_distinct(data.column_names)
+        return _castable(data, declared)
     raise SchemaError(
         f"A {type(data).__module__}.{type(data).__qualname__} holds no rows: give a Spark or pandas DataFrame or an "
         "Arrow table."
     )
-
-
-def to_arrow(data: pd.DataFrame | pa.Table, declared: Mapping[str, str]) -> pa.Table:
-    """An Arrow table of a pandas frame or of another, with the types that Spark takes; see ``to_spark``."""
-    return _castable(_from_pandas(data) if isinstance(data, pd.DataFrame) else data, declared)
 
 
 def schema_of(frame: DataFrame) -> dict[str, str]:
@@ -43,53 +57,148 @@ def schema_of(frame: DataFrame) -> dict[str, str]:
     return {field.name: field.dataType.simpleString() for field in frame.schema.fields}
 
 
-def _zoned(frame: DataFrame) -> DataFrame:
-    """Times without a zone become UTC instants: the session's zone is UTC."""
-    naive = [name for name, type_ in schema_of(frame).items() if type_ == "timestamp_ntz"]
-    return frame.withColumns({name: F.col(f"`{name}`").cast("timestamp") for name in naive})
+def check_distinct(names: Iterable[Any]) -> None:
+    """SchemaError for a column that a frame has twice."""
+    twice = [str(name) for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise SchemaError(f"The frame names a column twice: {', '.join(twice)}. Give each column a name of its own.")
 
 
-def _from_pandas(data: pd.DataFrame) -> pa.Table:
+def _checked(frame: DataFrame) -> DataFrame:
+    """The frame, unless a column has a type that is no feature type; one of nothing but nulls may stand for a column that is known."""
+    for field in frame.schema.fields:
+        if not isinstance(field.dataType, T.NullType):
+            _check_type(f"Column {field.name!r}", field.dataType)
+    return frame
+
+
+def _check_type(where: str, type_: T.DataType) -> None:
+    """SchemaError, saying where, for a type of Spark's that is no feature type, or a field whose name no table keeps."""
+    if isinstance(type_, T.ArrayType):
+        _check_type(f"{where} within its lists", type_.elementType)
+    elif isinstance(type_, T.MapType):
+        _check_type(f"{where} in the keys of its maps", type_.keyType)
+        _check_type(f"{where} in its maps", type_.valueType)
+    elif isinstance(type_, T.StructType):
+        _check_fields(where, type_.names)
+        for field in type_.fields:
+            _check_type(f"{where} in its field {field.name!r}", field.dataType)
+    elif types.base(type_.simpleString()) not in types.BY_NAME:
+        raise SchemaError(f"{where} is of the Spark type {type_.simpleString()}, which has no feature type: cast it first.")
+
+
+def _check_fields(where: str, names: Sequence[str]) -> None:
+    if not names:
+        raise SchemaError(f"{where} is a struct without fields, as of empty dicts, and no table keeps one: give null in its place.")
+    for name in names:
+        if not re.fullmatch(r"\w+", name):
+            raise SchemaError(
+                f"{where} is a struct with a field {name!r}: a field's name is made of letters, digits and underscores. Rename it, as to "
+                f"{re.sub(r'[^0-9A-Za-z_]+', '_', name).strip('_').lower() or 'field'!r}, or give the column as a map."
+            )
+    twice = [name for name, count in Counter(map(str.lower, names)).items() if count > 1]
+    if twice:
+        raise SchemaError(f"{where} is a struct with two fields {twice[0]!r}, upper and lower case aside: rename one, or give a map.")
+
+
+def _plain(frame: DataFrame) -> DataFrame:
+    """Times without a zone become UTC instants, since the session's zone is UTC, and strings lose their collation."""
+    plain = {field.name: (field.dataType, _plain_type(field.dataType)) for field in frame.schema.fields}
+    return frame.withColumns({name: F.col(f"`{name}`").cast(wanted) for name, (found, wanted) in plain.items() if found != wanted})
+
+
+def _plain_type(type_: T.DataType) -> T.DataType:
+    if isinstance(type_, T.TimestampNTZType):
+        return T.TimestampType()
+    if isinstance(type_, T.StringType):
+        return T.StringType()
+    if isinstance(type_, T.ArrayType):
+        return T.ArrayType(_plain_type(type_.elementType), type_.containsNull)
+    if isinstance(type_, T.MapType):
+        return T.MapType(_plain_type(type_.keyType), _plain_type(type_.valueType), type_.valueContainsNull)
+    if isinstance(type_, T.StructType):
+        return T.StructType([T.StructField(f.name, _plain_type(f.dataType), f.nullable, f.metadata) for f in type_.fields])
+    return type_
+
+
+def _from_pandas(data: pd.DataFrame, declared: Mapping[str, str]) -> pa.Table:
+    """The frame as Arrow; columns of Python objects are looked at value by value."""
+    names = [str(name) for name in data.columns]
+    columns = [_column(name, data.iloc[:, i], declared.get(name)) for i, name in enumerate(names)]
+    return pa.table(columns, names)
+
+
+def _column(name: str, column: pd.Series, declared: str | None) -> pa.Array | pa.ChunkedArray:
+    type_ = column.dtype
+    if pd.api.types.is_object_dtype(type_):
+        return objects.to_arrow(name, column, arrow.type_of(declared) if declared else None)
+    if isinstance(type_, pd.CategoricalDtype):
+        categories, codes = _column(name, type_.categories.to_series(), declared), column.cat.codes.to_numpy()
+        return categories.take(pa.array(codes, mask=codes < 0))
     try:
-        return pa.Table.from_pandas(data, preserve_index=False)
-    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:  # whatever a column's values make of it
-        raise SchemaError(
-            f"The pandas frame holds a column of mixed or unknown types: {error}. Give each column one type."
-        ) from None
+        return pa.array(column, from_pandas=True)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:  # whatever a column's type makes of it
+        raise SchemaError(f"Column {name!r} is of the pandas type {type_}, which has no feature type: {error}. Cast it first.") from None
 
 
 def _castable(table: pa.Table, declared: Mapping[str, str]) -> pa.Table:
-    fields = [pa.field(f.name, _target(f, declared.get(f.name))) for f in table.schema]
-    try:
-        return table.cast(pa.schema(fields))
-    except pa.ArrowInvalid as error:
-        raise SchemaError(f"A value does not fit its column: {error}. Times are kept in whole microseconds.") from None
+    columns = []
+    for field, column in zip(table.schema, table.columns, strict=True):
+        known = declared.get(field.name)
+        target = _target(f"Column {field.name!r}", field.type, arrow.type_of(known) if known else None)
+        try:
+            columns.append(column if target == field.type else column.cast(target))
+        except pa.ArrowInvalid as error:
+            raise SchemaError(f"A value does not fit its column {field.name!r}: {error}. Times are kept in whole microseconds.") from None
+    for name, column in zip(table.column_names, columns, strict=True):
+        _check_years(name, column)
+    return pa.table(columns, table.column_names)
 
 
-def _target(field: pa.Field, declared: str | None) -> pa.DataType:
+def _check_years(name: str, column: pa.ChunkedArray) -> None:
+    """SchemaError for an instant outside the years 1 to 9999, which no Python datetime holds."""
+    if not pa.types.is_timestamp(column.type) or not len(column):
+        return
+    bounds = pc.min_max(column.cast(pa.int64()))
+    for micros in (bounds["min"].as_py(), bounds["max"].as_py()):
+        if micros is not None and not FIRST <= micros <= LAST:
+            raise SchemaError(f"Column {name!r} holds an instant outside the years 1 to 9999, {micros} microseconds from 1970: correct it.")
+
+
+def _target(where: str, type_: pa.DataType, declared: pa.DataType | None) -> pa.DataType:
     """The Arrow type that a column is cast to, so that Spark takes it with every value."""
-    name = str(field.type)
-    if pa.types.is_null(field.type):
+    if pa.types.is_null(type_):
         if declared is None:
-            raise SchemaError(f"Column {field.name!r} holds only nulls, so its type is unknown: give it a type.")
-        return _arrow_of(declared)
-    if pa.types.is_timestamp(field.type):
+            raise SchemaError(f"{where} holds only nulls, so its type is unknown: give it a type.")
+        return declared
+    if pa.types.is_dictionary(type_):
+        return _target(where, type_.value_type, declared)
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_):
+        inner = declared.value_type if declared is not None and pa.types.is_list(declared) else None
+        return pa.list_(_target(f"{where} within its lists", type_.value_type, inner))
+    if pa.types.is_map(type_):
+        key, item = (declared.key_type, declared.item_type) if declared is not None and pa.types.is_map(declared) else (None, None)
+        keys = _target(f"{where} in the keys of its maps", type_.key_type, key)
+        return pa.map_(keys, _target(f"{where} in its maps", type_.item_type, item))
+    if pa.types.is_struct(type_):
+        held = {field.name: field.type for field in declared} if declared is not None and pa.types.is_struct(declared) else {}
+        _check_fields(where, [field.name for field in type_])
+        fields = ((field.name, field.type, f"{where} in its field {field.name!r}") for field in type_)
+        return pa.struct([(name, _target(place, inner, held.get(name))) for name, inner, place in fields])
+    return _scalar(where, type_)
+
+
+def _scalar(where: str, type_: pa.DataType) -> pa.DataType:
+    name = str(type_)
+    if pa.types.is_timestamp(type_):
         return pa.timestamp("us", tz="UTC")
-    if pa.types.is_dictionary(field.type):
-        return pa.string() if pa.types.is_string(field.type.value_type) else field.type.value_type
     if name == "uint64":
         return pa.decimal128(20, 0)
-    if name in types.ARROW_CASTS:
-        return pa.type_for_alias(types.ARROW_CASTS[name])
-    if types.from_arrow(name) is None and not pa.types.is_nested(field.type):
-        raise SchemaError(f"Column {field.name!r} is of the Arrow type {name}, which has no feature type: cast it first.")
-    return field.type
-
-
-def _arrow_of(feature_type: str) -> pa.DataType:
-    row = types.BY_NAME.get(feature_type)
-    if feature_type == "timestamp":
-        return pa.timestamp("us", tz="UTC")
-    if row is None or feature_type == "decimal":
-        return pa.null()
-    return pa.type_for_alias(row.arrow[0])
+    if pa.types.is_decimal(type_) and type_.precision <= 38 and type_.scale >= 0:
+        return pa.decimal128(type_.precision, type_.scale)
+    if pa.types.is_fixed_size_binary(type_):
+        return pa.binary()
+    cast = types.ARROW_CASTS.get(types.base(name), name)
+    if types.from_arrow(cast) is None or pa.types.is_decimal(type_):
+        raise SchemaError(f"{where} is of the Arrow type {name}, which has no feature type: cast it first.")
+    return type_ if cast == name else pa.type_for_alias(cast)

@@ -218,12 +218,12 @@ def test_infinities_and_nan_are_values(fs: FeatureStore) -> None:
     assert [str(row["v"]) for row in odd.read().orderBy("k").collect()] == ["nan", "inf", "-inf", "None"]
 
 
-def test_a_decimal_that_does_not_fit_is_refused(group: Make) -> None:
-    priced = group("priced", pd.DataFrame({"k": [1], "v": [decimal.Decimal("12345.67")]}), primary_key=["k"])
-    priced.insert(pd.DataFrame({"k": [2], "v": [decimal.Decimal("1.5")]}))
-    with pytest.raises(SchemaError, match=r"column 'v' is decimal\(8,2\), the group has decimal\(7,2\)"):
-        priced.insert(pd.DataFrame({"k": [3], "v": [decimal.Decimal("123456.78")]}))
-    assert len(priced.read("pandas")) == 2
+def test_a_first_decimal_leaves_room_for_larger_ones_and_not_for_finer_ones(group: Make) -> None:
+    priced = group("priced", pd.DataFrame({"k": [1], "v": [decimal.Decimal("1.10")]}), primary_key=["k"])
+    priced.insert(pd.DataFrame({"k": [2, 3, 4], "v": [decimal.Decimal(text) for text in ("1.5", "22.20", "123456789012345678901234567890.12")]}))
+    with pytest.raises(SchemaError, match=r"column 'v' is decimal\(4,3\), the group has decimal\(38,2\)"):
+        priced.insert(pd.DataFrame({"k": [5], "v": [decimal.Decimal("1.234")]}))
+    assert list(map(str, priced.read("pandas").sort_values("k")["v"])) == ["1.10", "1.50", "22.20", "123456789012345678901234567890.12"]
 
 
 def test_a_damaged_log_is_named(clicks: FeatureGroup) -> None:
