@@ -6,37 +6,55 @@ hexadecimal, ``NaN`` and ``Infinity`` as such; keys and passed features are read
 
 from __future__ import annotations
 
-import sys
-import threading
+import json
+import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spark_fs import types
-from spark_fs.errors import ConflictError, NotFoundError, OnlineStoreError, SettingsError, SetupError, SparkFSError
-from spark_fs.listen import listening
+from spark_fs.api.serving import Views
+from spark_fs.errors import (
+    CatalogError,
+    ConflictError,
+    InvalidNameError,
+    KeyValueError,
+    NotFoundError,
+    OnlineStoreError,
+    QueryError,
+    SchemaError,
+    SettingsError,
+    SetupError,
+    SparkFSError,
+)
 
 try:
-    import uvicorn
-    from fastapi import Request
-    from fastapi.exceptions import RequestValidationError
-    from fastapi.responses import JSONResponse, PlainTextResponse
+    from fastapi import FastAPI, Request
+    from fastapi.responses import JSONResponse, PlainTextResponse, Response
     from fastapi_offline import FastAPIOffline
     from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-    from pydantic import BaseModel, Field
+    from pydantic import BaseModel, Field, ValidationError
+
+    from spark_fs.server import run as server
+    from spark_fs.server.door import Door, Limits
 except ImportError as error:
     raise SetupError(f"Serving over HTTP needs {error.name}, which is not installed: pip install 'spark_fs[serve]'.") from None
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-    from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.project import FeatureStore
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-_STATUS: Sequence[tuple[type[SparkFSError], int]] = ((NotFoundError, 404), (ConflictError, 409), (OnlineStoreError, 503))
+LOGGER = logging.getLogger("spark_fs.serve")
+# What a caller did wrong is told, with the status that stands for it. Any other error is ours: it may name a host, a user or a row.
+_TOLD: Mapping[type[SparkFSError], int] = {
+    NotFoundError: 404, KeyValueError: 400, SchemaError: 400, SettingsError: 400, QueryError: 400, InvalidNameError: 400,
+}
+_HIDDEN: Sequence[tuple[type[SparkFSError], int, str]] = (
+    (ConflictError, 409, "Another writer was in the way: ask again."),
+    (OnlineStoreError, 503, "The online store failed or gave no answer in time: ask again."),
+    (CatalogError, 503, "The metadata database failed or gave no answer in time: ask again."),
+    (SparkFSError, 500, "The features could not be made of what is stored."),
+)
+_MOST_TOLD, _MOST_LETTERS = 5, 2_000  # mistakes of a request that are told, letters of a message
 
 
 class Asked(BaseModel):
@@ -75,70 +93,19 @@ class Failed(BaseModel):
 
 
 _FAILED = {
-    400: "A key or a passed feature is wrong, or there are too many entries",
+    400: "A key or a passed feature is wrong, there are too many entries, or the server does not answer to that name",
+    401: "The server asks for a token",
     404: "There is no such view, version, key or feature",
+    408: "The request did not come whole in time",
     413: "The request is too large",
     422: "The request is not of the form above",
-    503: "The online store failed or gave no answer in time",
+    503: "The online store failed, no answer was found in time, or too many requests are open",
 }
 _RESPONSES: dict[int | str, dict[str, Any]] = {status: {"model": Failed, "description": text} for status, text in _FAILED.items()}
 
 
-class Views:
-    """The feature views of a store that were asked for, each loaded once."""
-
-    def __init__(self, fs: FeatureStore) -> None:
-        self._fs = fs
-        self._loaded: dict[tuple[str, int, int | None], FeatureView] = {}
-        self._lock = threading.Lock()
-
-    def get(self, name: str, version: int = 1, dataset: int | None = None) -> FeatureView:
-        """A view that is ready to serve."""
-        key = (name, version, dataset)
-        if key not in self._loaded:
-            with self._lock:
-                if key not in self._loaded:
-                    view = self._fs.get_feature_view(name, version)
-                    view.init_serving(dataset)
-                    self._loaded[key] = view
-        return self._loaded[key]
-
-    def load(self, named: str) -> None:
-        """Load ``name``, ``name:version`` or ``name:version:training-dataset``."""
-        name, *numbers = named.split(":")
-        if len(numbers) > 2 or not all(n.isdigit() for n in numbers):
-            raise SettingsError(f"--view {named!r} is not a view: write name, name:version or name:version:training-dataset.")
-        self.get(name, *map(int, numbers))
-
-
-class _Bounded:
-    """Requests of so many bytes at most reach the program; a larger one is refused before it is read to its end."""
-
-    def __init__(self, app: Callable[..., Awaitable[None]], most: int) -> None:
-        self._app, self._most = app, most
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        body, more = b"", not (declared.isdigit() and int(declared) > self._most)
-        too_long = not more
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
-            if len(body) > self._most:
-                too_long, more = True, False
-        if too_long:
-            text = f"The request is larger than {self._most:,} bytes: ask for fewer entries at once."
-            await _failure(413, "RequestTooLarge", text)(scope, receive, send)
-            return
-        waiting = [{"type": "http.request", "body": body, "more_body": False}]
-
-        async def again() -> Message:
-            return waiting.pop() if waiting else await receive()
-
-        await self._app(scope, again, send)
+class _NotValidError(Exception):
+    """A request that is not of its form."""
 
 
 class _Metrics:
@@ -152,83 +119,162 @@ class _Metrics:
         self.seconds = Histogram("spark_fs_request_seconds", "Time of a request.", ["view"], registry=self.registry, buckets=buckets)
 
 
-def application(fs: FeatureStore, max_bytes: int = 1_000_000, max_entries: int = 1_000, views: Sequence[str] = ()) -> FastAPI:
-    """The program for a server of ASGI; ``views`` are loaded now, others when they are asked for."""
-    loaded, metrics = Views(fs), _Metrics()
-    for named in views:
-        loaded.load(named)
-    app: FastAPI = FastAPIOffline(title="spark_fs", description="Feature vectors of a feature store, by key.", version="1")
-    app.add_middleware(_Bounded, most=max_bytes)
+def application(
+    fs: FeatureStore, max_bytes: int = 1_000_000, max_entries: int = 1_000, views: Sequence[str] = (), token: str = "",
+    names: Collection[str] | None = None, limits: Limits | None = None,
+) -> FastAPI:
+    """The program for a server of ASGI.
 
-    @app.post("/v1/feature-vectors", response_model=Answer, responses=_RESPONSES, summary="Feature vectors of a view, by key")
-    def feature_vectors(asked: Asked) -> Any:
-        began = time.perf_counter()
-        try:
-            found = _answer(loaded, asked, max_entries)
-        except SparkFSError as error:
-            metrics.requests.labels(_label(error, asked.view), str(_status(error))).inc()
-            raise
-        metrics.requests.labels(asked.view, "200").inc()
-        metrics.vectors.labels(asked.view).inc(len(asked.entries))
-        metrics.seconds.labels(asked.view).observe(time.perf_counter() - began)
-        return JSONResponse(found)
+    views: as ``name``, ``name:version`` or ``name:version:training-dataset``: they are loaded now, and no other is handed out; none: every
+    view is, and loaded when it is asked for. token: what callers must bring; empty: nothing. names: the names that it answers to, besides
+    addresses; None: any. limits: in the place of ``max_bytes``.
+    """
+    answers = _Answers(fs, views, max_entries)
+    app: FastAPI = FastAPIOffline(title="spark_fs", description="Feature vectors of a feature store, by key.", version="1")
+    app.add_middleware(Door, limits=limits or Limits(max_bytes), names=names, token=token, free=("/health",))
+    work = server.Work()
+    asked = {"required": True, "content": {"application/json": {"schema": Asked.model_json_schema()}}}
+    responses: dict[int | str, dict[str, Any]] = {200: {"model": Answer}, **_RESPONSES}
+
+    @app.post(
+        "/v1/feature-vectors", summary="Feature vectors of a view, by key", responses=responses, openapi_extra={"requestBody": asked}
+    )
+    async def feature_vectors(request: Request) -> Response:
+        return await work.run(answers.vectors, await request.body())
 
     @app.get("/health", responses={503: _RESPONSES[503]}, summary="Whether the metadata database and the online store answer")
-    def health() -> Any:
-        fs.check_serving()
-        return {"status": "ok"}
+    async def health() -> Response:
+        return await work.run(answers.health)
 
     @app.get("/metrics", response_class=PlainTextResponse, summary="Figures for Prometheus")
-    def figures() -> Any:
-        return PlainTextResponse(generate_latest(metrics.registry), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    @app.exception_handler(SparkFSError)
-    async def ours(_: Request, error: SparkFSError) -> JSONResponse:
-        return _failure(_status(error), type(error).__name__, str(error))
-
-    @app.exception_handler(RequestValidationError)
-    async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        return _failure(422, "RequestNotValid", f"The request is not valid: {wrong}. See /docs.")
+    async def figures() -> Response:
+        return await work.run(answers.metrics)
 
     @app.exception_handler(Exception)
-    async def unexpected(_: Request, error: Exception) -> JSONResponse:
+    async def unexpected(_: Request, error: Exception) -> Response:
         return _failure(500, "InternalError", f"Something failed inside ({type(error).__name__}); the log of the program has more.")
 
     return app
 
 
-def _answer(views: Views, asked: Asked, max_entries: int) -> Mapping[str, Any]:
-    if len(asked.entries) > max_entries:
-        raise SettingsError(f"{len(asked.entries):,} entries are more than the {max_entries:,} of a request: ask in parts.")
-    view = views.get(asked.view, asked.version, asked.training_dataset_version)
-    keys, features = view.serving_types
-    entries = [_typed(keys, entry) for entry in asked.entries]
-    passed = None if asked.passed_features is None else [_typed(features, each) for each in asked.passed_features]
-    found = view.get_feature_vectors(entries, passed, allow_missing=asked.allow_missing)
-    return {"features": view.serving_columns, "vectors": types.to_json(found)}
+class _Answers:
+    """What is answered, in a thread of its own for each request."""
+
+    def __init__(self, fs: FeatureStore, views: Sequence[str], max_entries: int) -> None:
+        self._fs, self._views, self._max_entries = fs, Views(fs, views), max_entries
+        self._metrics = _Metrics()
+
+    def vectors(self, body: bytes) -> Response:
+        """The vectors of a request, or why there are none."""
+        began, view = time.perf_counter(), "unknown"
+        try:
+            asked = _read(body, self._max_entries)
+            view = asked.view
+            found = JSONResponse(self._found(asked))
+        except Exception as error:
+            failed = _failed(error)
+            self._metrics.requests.labels(self._label(view), str(failed.status_code)).inc()
+            if failed.status_code == 500:
+                LOGGER.exception("A request for feature vectors failed")
+            return failed
+        self._metrics.requests.labels(view, "200").inc()
+        self._metrics.vectors.labels(view).inc(len(asked.entries))
+        self._metrics.seconds.labels(view).observe(time.perf_counter() - began)
+        return found
+
+    def health(self) -> Response:
+        """Whether the stores answer."""
+        try:
+            self._fs.check_serving()
+        except SparkFSError as error:
+            return _failed(error)
+        return JSONResponse({"status": "ok"})
+
+    def metrics(self) -> Response:
+        """The figures."""
+        return PlainTextResponse(generate_latest(self._metrics.registry), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    def _found(self, asked: Asked) -> Mapping[str, Any]:
+        view = self._views.get(asked.view, asked.version, asked.training_dataset_version)
+        keys, features = view.serving_types
+        entries = [_typed(keys, entry) for entry in asked.entries]
+        passed = None if asked.passed_features is None else [_typed(features, each) for each in asked.passed_features]
+        try:
+            found = view.get_feature_vectors(entries, passed, allow_missing=asked.allow_missing)
+        except SparkFSError as error:
+            if type(error) is SparkFSError and any(passed or ()):  # its text has the values that a transformation took, stored ones too
+                text = f"A transformation of feature view {asked.view!r} failed for a passed feature: pass what it takes."
+                raise SchemaError(text) from error
+            raise
+        return {"features": view.serving_columns, "vectors": types.to_json(found)}
+
+    def _label(self, view: str) -> str:
+        """The view, where there is one of this name: what callers make up must not fill the metrics."""
+        return view if self._views.is_known(view) else "unknown"
+
+
+def _read(body: bytes, max_entries: int) -> Asked:
+    """The request; it is refused by its size before anything else is looked at."""
+    try:
+        given = json.loads(body.decode())  # loads itself would let halves of surrogate pairs through
+    except RecursionError:
+        raise _NotValidError("it is nested too deeply") from None
+    except ValueError as error:  # what is no JSON, no UTF-8, or a number of thousands of digits
+        raise _NotValidError(f"it is not JSON: {error}") from None
+    if isinstance(given, dict):
+        for name in ("entries", "passed_features"):
+            count = len(given[name]) if isinstance(given.get(name), list) else 0
+            if count > max_entries:
+                raise SettingsError(f"{count:,} {name} are more than the {max_entries:,} of a request: ask in parts.")
+    if b"\\u" in body and _holds_surrogate(given):
+        raise _NotValidError("a text of it holds half of a surrogate pair, which stands for no character")
+    try:
+        return Asked.model_validate(given)
+    except ValidationError as error:
+        every = error.errors(include_url=False, include_context=False, include_input=False)
+        wrong = [f"{'.'.join(map(str, ('body', *each['loc'])))}: {each['msg']}" for each in every[:_MOST_TOLD]]
+        more = f"; and {len(every) - _MOST_TOLD:,} more" if len(every) > _MOST_TOLD else ""
+        raise _NotValidError("; ".join(wrong) + more) from None
+
+
+def _holds_surrogate(given: Any) -> bool:
+    """Whether a text in it cannot be written as UTF-8."""
+    try:
+        json.dumps(given, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _typed(known: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: types.from_json(known[name], value) if name in known else value for name, value in values.items()}
 
 
-def _status(error: SparkFSError) -> int:
-    return next((status for kind, status in _STATUS if isinstance(error, kind)), 400)
+def _failed(error: Exception) -> Response:
+    """The answer that tells of an error: what the caller did in full, what happened here in general, for the log has the rest."""
+    if isinstance(error, _NotValidError):
+        return _failure(422, "RequestNotValid", f"The request is not valid: {error}. See /docs.")
+    for kind, status in _TOLD.items():
+        if isinstance(error, kind):
+            return _failure(status, type(error).__name__, str(error))
+    for kind, status, text in _HIDDEN:
+        if isinstance(error, kind):
+            LOGGER.error("A request failed: %s", error)
+            return _failure(status, type(error).__name__, f"{text} The log of the program has more.")
+    return _failure(500, "InternalError", f"Something failed inside ({type(error).__name__}); the log of the program has more.")
 
 
-def _label(error: SparkFSError, view: str) -> str:
-    """The view, where there is one of this name: what callers make up must not fill the metrics."""
-    return "unknown" if isinstance(error, NotFoundError) and "Feature view" in str(error) else view
+def _failure(status: int, kind: str, text: str) -> Response:
+    shown = text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}... ({len(text):,} letters)"
+    shown = shown.encode("utf-8", "backslashreplace").decode()
+    headers = {"Retry-After": "1"} if status == 503 else None
+    return JSONResponse({"error": {"type": kind, "message": shown}}, status, headers)
 
 
-def _failure(status: int, kind: str, text: str) -> JSONResponse:
-    return JSONResponse({"error": {"type": kind, "message": text}}, status_code=status)
-
-
-def run(fs: FeatureStore, host: str, port: int, views: Sequence[str], max_bytes: int, max_entries: int) -> None:
+def run(
+    fs: FeatureStore, host: str, port: int, views: Sequence[str], max_entries: int, token: str = "", names: Collection[str] | None = None,
+    limits: Limits = Limits(),  # noqa: B008 # it cannot be changed
+) -> None:
     """Serve until the process is told to end. SettingsError where the port is taken."""
-    config = uvicorn.Config(application(fs, max_bytes, max_entries, views), host=host, port=port, log_level="info", access_log=False)
-    socket, url = listening(host, port)
-    print(f"Vectors are at {url} (end it with Ctrl-C)", file=sys.stderr, flush=True)
-    uvicorn.Server(config).run([socket])
+    app = application(fs, limits.max_bytes, max_entries, views, token, names, limits)
+    server.run(app, host, port, limits, "Vectors are at {url} (end it with Ctrl-C)")

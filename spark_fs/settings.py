@@ -41,6 +41,7 @@ class Settings:
     online_password: the password of ``online_url``, where that has none.
     models_url: MLflow's tracking URI, SQLite and a folder ``models`` under ``home`` unless set.
     spark: Spark settings for the session that this process starts.
+    token: what callers of ``spark-fs serve`` and ``spark-fs ui`` must bring; nobody is asked for one without it.
     """
 
     home: Path = Path(".spark_fs")
@@ -50,6 +51,7 @@ class Settings:
     online_password: Secret = Secret()  # noqa: RUF009 # as above
     models_url: Secret = Secret()  # noqa: RUF009 # as above
     spark: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    token: Secret = Secret()  # noqa: RUF009 # as above
 
     @property
     def online_address(self) -> str:
@@ -75,7 +77,7 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-_MAKE: Mapping[str, Any] = {"home": Path, **dict.fromkeys(("catalog_url", "online_url", "online_password", "models_url"), Secret)}
+_MAKE: Mapping[str, Any] = {"home": Path, **dict.fromkeys(("catalog_url", "online_url", "online_password", "models_url", "token"), Secret)}
 
 
 def _wrong(name: str, value: Any) -> str:

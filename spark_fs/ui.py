@@ -1,87 +1,96 @@
 """The explorer: the whole store in a browser, read-only, in a process without Spark.
 
-It answers GET alone, for the names of its own machine when it listens on loopback, and its pages load nothing from elsewhere.
+It answers GET alone, for the names of its own machine and those it is started with, and its pages load nothing from elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from ipaddress import ip_address
+import logging
+import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.pages import group_page, home_page, lineage_page, view_page
-from spark_fs.errors import NotFoundError, SetupError, SparkFSError
-from spark_fs.listen import listening
+from spark_fs.api.stores import StoresWithoutSpark
+from spark_fs.errors import InvalidNameError, NotFoundError, SettingsError, SetupError, SparkFSError
 from spark_fs.report.page import policy, rendered
 
 try:
-    import uvicorn
     from fastapi import FastAPI, Request
     from fastapi.responses import HTMLResponse
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    from spark_fs.server import run as server
+    from spark_fs.server.door import Door, Limits, Refusal
 except ImportError as error:
     raise SetupError(f"The explorer needs {error.name}, which is not installed: pip install 'spark_fs[serve]'.") from None
 
 if TYPE_CHECKING:
     from spark_fs.api.project import FeatureStore
 
-_HERE = ["localhost", "127.0.0.1", "[::1]", "::1"]
+LOGGER = logging.getLogger("spark_fs.ui")
+_ABSENT = NotFoundError, InvalidNameError, SettingsError
+_HEADERS = [
+    (b"content-security-policy", policy().encode()), (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+]
+_LIMITS = Limits(max_bytes=0, max_open=64, answer_seconds=120)
 
 
-def app(fs: FeatureStore, hosts: Sequence[str] | None = None) -> FastAPI:
-    """The explorer of a store; hosts: the names that it answers to; None: any."""
+def app(fs: FeatureStore, names: Collection[str] | None = None, token: str = "", limits: Limits = _LIMITS) -> FastAPI:
+    """The explorer of a store.
+
+    names: those that it answers to, besides addresses; None: any. token: what a browser must give as the password of any user; empty:
+    nothing.
+    """
     found = FastAPI(title="spark_fs", docs_url=None, redoc_url=None, openapi_url=None)
-    if hosts is not None:
-        found.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
-    stores = fs._stores
-
-    def page(path: str, build: Callable[..., str]) -> None:
-        found.get(path, response_class=HTMLResponse)(build)
-
-    page("/", lambda: home_page(stores, "/"))
-    page("/lineage", lambda: lineage_page(stores, "/"))
+    stores = StoresWithoutSpark(fs._stores.settings)
+    work = server.Work()
 
     def group(name: str, version: int) -> str:
         return group_page(stores, stores.catalog.group(name, version), "/")
 
     def view(name: str, version: int) -> str:
-        held = fs.get_feature_view(name, version)
+        held = FeatureView(stores, stores.catalog.view(name, version))
         return view_page(stores, held._spec, held.kept_statistics(), "/")
 
-    page("/group/{name}/{version}", group)
-    page("/view/{name}/{version}", view)
+    @found.get("/")
+    async def home() -> HTMLResponse:
+        return HTMLResponse(await work.run(home_page, stores, "/"))
+
+    @found.get("/lineage")
+    async def lineage() -> HTMLResponse:
+        return HTMLResponse(await work.run(lineage_page, stores, "/"))
+
+    @found.get("/group/{name}/{version}")
+    async def one_group(name: str, version: int) -> HTMLResponse:
+        return HTMLResponse(await work.run(group, name, version))
+
+    @found.get("/view/{name}/{version}")
+    async def one_view(name: str, version: int) -> HTMLResponse:
+        return HTMLResponse(await work.run(view, name, version))
 
     @found.exception_handler(SparkFSError)
-    def failed(_: Request, error: SparkFSError) -> HTMLResponse:
-        status = 404 if isinstance(error, NotFoundError) else 500
-        return _guarded(HTMLResponse(rendered("Not to be shown", [], {}, lead=str(error), home="/"), status))
+    async def failed(_: Request, error: SparkFSError) -> HTMLResponse:
+        if isinstance(error, _ABSENT):
+            return HTMLResponse(await work.run(_said, str(error)), 404)
+        LOGGER.error("A page could not be made: %s", error)  # it may name hosts and users
+        status = 503 if error.retryable else 500
+        return HTMLResponse(await work.run(_said, "The store could not be read: the log of the program has why."), status)
 
-    @found.middleware("http")
-    async def guard(request: Request, answer: Callable) -> HTMLResponse:  # type: ignore[type-arg] # as Starlette hands it
-        found: HTMLResponse = await answer(request)
-        return _guarded(found)
-
+    found.add_middleware(Door, limits=limits, names=names, token=token, headers=_HEADERS, refusal=_refusal)
     return found
 
 
-def _guarded(response: HTMLResponse) -> HTMLResponse:
-    response.headers["Content-Security-Policy"] = policy()
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Cache-Control"] = "no-store"
-    return response
+def _said(text: str) -> str:
+    return rendered("Not to be shown", [], {}, lead=text, home="/")
 
 
-def run(fs: FeatureStore, host: str, port: int) -> None:
+def _refusal(refusal: Refusal) -> tuple[bytes, bytes]:
+    return b"text/html; charset=utf-8", _said(refusal.text).encode()
+
+
+def run(fs: FeatureStore, host: str, port: int, token: str = "", names: Collection[str] | None = None) -> None:
     """Serve the explorer until the process is ended. SettingsError where the port is taken."""
-    config = uvicorn.Config(app(fs, _HERE if _loopback(host) else None), host=host, port=port, log_level="warning", access_log=False)
-    socket, url = listening(host, port)
-    print(f"The explorer is at {url}/ (end it with Ctrl-C)", flush=True)
-    uvicorn.Server(config).run([socket])
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+    how = "; any user, and the token as password" if token else ""
+    server.run(app(fs, names, token), host, port, _LIMITS, f"The explorer is at {{url}}/ (end it with Ctrl-C{how})", "warning", sys.stdout)

@@ -78,7 +78,7 @@ class ServedStore:
 
     def check_serving(self) -> None:
         """Ask the metadata database and the online store for an answer, without Spark; raises the error of the one that gives none."""
-        self._stores.catalog.all_views()
+        self._stores.catalog.check()
         self._stores.online.check()
 
     def _online(self, name: str | None, version: int | None) -> list[GroupSpec]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.api import lineage
-from spark_fs.errors import SettingsError
+from spark_fs.errors import SettingsError, SetupError
 from spark_fs.types import to_json
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ def saved(place: Path, page: str) -> Path:
 
 def group_page(stores: Stores, group: GroupSpec, home: str = "") -> str:
     """The page about a feature group; home: where the explorer is, of a page that is served."""
-    from spark_fs.api.feature_group import FeatureGroup
     from spark_fs.flows.statistics import of_commit
     from spark_fs.offline import history, statistics
     from spark_fs.report.page import rendered
@@ -45,8 +44,7 @@ def group_page(stores: Stores, group: GroupSpec, home: str = "") -> str:
     found = None if outside else of_commit(statistics.folder(place), None, correlations=False)
     related = statistics.related(statistics.folder(place), statistics.name_of(found.commit)) if found and found.commit is not None else None
     features = _features(group.types, found, related, _roles(group), {f.name: f.description for f in group.features})
-    readable = commits and not group.vouched
-    sample = FeatureGroup(stores, group).head(SAMPLE) if readable else None
+    sample = _some_rows(stores, group) if commits and not group.vouched else None
     drifts = stores.catalog.comparisons(group)
     data = {
         "features": features, "heat": _heat(related), **_drift(drifts),
@@ -236,6 +234,17 @@ def _drift(reports: Sequence[DriftReport]) -> dict[str, Any]:
     )
     return {"trend": {"title": "The greatest PSI of any feature, comparison by comparison", "limit": limit, "points": points},
             "drifts": _rows(["at (UTC)", "compared", "beside", "drifted", "features"], rows)}
+
+
+def _some_rows(stores: Stores, group: GroupSpec) -> Any:
+    """Some rows of a group, where they can be read without Spark; None where they cannot."""
+    from spark_fs.api.stores import StoresWithoutSpark
+    from spark_fs.flows import head
+
+    try:
+        return head.rows(lambda: StoresWithoutSpark(stores.settings).spark, group, stores.location(group), SAMPLE)
+    except SetupError:
+        return None
 
 
 def _sample(frame: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from spark_fs.errors import SettingsError
+from spark_fs.errors import SettingsError, SetupError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -49,6 +49,15 @@ class Stores:
     def training_folder(self, view: ViewSpec, dataset: int) -> str:
         """A new folder for the files of a training dataset, unlike every other; groups have no folder of this name."""
         return f"{self.settings.warehouse.rstrip('/')}/training_datasets/{view.name}_{view.version}/{dataset}-{uuid4().hex}"
+
+
+class StoresWithoutSpark(Stores):
+    """The same for a process that must never start a JVM, whatever it is asked."""
+
+    @property
+    def spark(self) -> SparkSession:
+        """None to be had: SetupError."""
+        raise SetupError("This process starts no Spark: what it was asked for needs it. Read it in a session of your own.")
 
 
 def _connect(url: str, password: str) -> OnlineStore:

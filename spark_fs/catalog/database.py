@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, create_engine, del
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from spark_fs.catalog import migrations
-from spark_fs.catalog.tables import COMPARISONS
+from spark_fs.catalog.tables import COMPARISONS, FEATURE_VIEWS
 from spark_fs.errors import AlreadyExistsError, CatalogError, ConflictError, NotFoundError, SetupError, first_line
 from spark_fs.spec.datasets import TrainingDatasetSpec
 from spark_fs.spec.definitions import GroupSpec, ViewSpec, check_version
@@ -101,8 +101,7 @@ class Database:
     def _one(self, table: Table, kind: str, name: str, version: int | None) -> dict[str, Any]:
         versions = self._versions(table, name)
         if not versions:
-            known = {data["name"] for data in self._all(table)}
-            raise NotFoundError.named(kind, name, known, "Ask for one that exists, or create it first.")
+            raise NotFoundError.named(kind, name, self._names(table), "Ask for one that exists, or create it first.")
         if version is None:
             version = versions[0] if 1 not in versions else 1
             if len(versions) > 1:
@@ -114,6 +113,16 @@ class Database:
         with self._begin() as connection:
             found: dict[str, Any] = connection.execute(query).scalar_one()
         return found
+
+    def check(self) -> None:
+        """Ask the database for an answer; CatalogError where there is none."""
+        with self._begin() as connection:
+            connection.execute(select(FEATURE_VIEWS.c.version).limit(1)).first()
+
+    def _names(self, table: Table) -> set[str]:
+        """The names that are taken, without what is defined by them."""
+        with self._begin() as connection:
+            return set(connection.scalars(select(table.c.name).distinct()))
 
     def _all(self, table: Table) -> list[dict[str, Any]]:
         with self._begin() as connection:

@@ -1,5 +1,6 @@
 """The command line: look at a feature store, bring it online, run its pipelines, begin a project."""
 
+import io
 import sys
 import warnings
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from spark_fs.cli import projects, runs
 from spark_fs.cli.store import app
 from spark_fs.errors import SparkFSError
+from spark_fs.terminal import shown
 
 __all__ = ["app", "main"]
 
@@ -16,9 +18,11 @@ runs.add_to(app)
 
 def main() -> None:
     """Run the command; an error of ours is one line on stderr and exit code 1."""
-    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter shows its number
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {shown(message)}", file=sys.stderr)
     run: Callable[[], None] = app
     try:
         run()
     except SparkFSError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {shown(error)}")

@@ -63,7 +63,7 @@ def run(
 
 
 def _show(run: Run) -> None:
-    console.print(f"Run {run.id} of pipeline {run.pipeline}: {run.state}" + (f": {run.error}" if run.error else ""), markup=False)
+    console.print(f"Run {run.id} of pipeline {run.pipeline}: {run.state}" + (f": {run.error}" if run.error else ""))
     ended = f", ended {run.ended_at:{SECONDS}}" if run.ended_at else ""
     console.print(f"started {run.started_at:{SECONDS}}{ended}, built up to {run.until:{SECONDS}} (UTC)\n")
     counts = [", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in s.counts.items() if count) for s in run.steps]
@@ -71,7 +71,7 @@ def _show(run: Run) -> None:
     print_table(["step", "state", "took", "counted"], rows, "It has done no step yet.")
     for step in run.steps:
         for line in (*step.lines, *([step.error] if step.error else ())):
-            console.print(f"{step.name}: {line}", soft_wrap=True, markup=False)
+            console.print(f"{step.name}: {line}", soft_wrap=True)
 
 
 def _took(run: Run) -> str:

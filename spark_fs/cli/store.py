@@ -11,9 +11,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from spark_fs.api.project import login
 from spark_fs.errors import NotFoundError
+from spark_fs.terminal import shown
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_group import FeatureGroup
@@ -26,8 +28,19 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_show_locals=False,  # they may hold passwords
 )
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+
+
+class _Plain(Console):
+    """A console on which texts are what they are: brackets, colons and control characters in them mean nothing."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """The text to print: every one that is printed, in a table too, passes here."""
+        return super().render_str(shown(text), **{**options, "markup": False, "emoji": False})
+
+
+console = _Plain(highlight=False, width=None if sys.stdout.isatty() else 160)
 Config = Annotated[Path | None, typer.Option("--config", help="A settings file, in YAML.")]
 SECONDS = "%Y-%m-%d %H:%M:%S"
 Version = Annotated[int | None, typer.Option("--version", help="The version; without it, the first.")]
@@ -158,27 +171,56 @@ def verify(
         differ |= not found.ok
         console.print(str(found), soft_wrap=True)
         for difference in found.differences:
-            console.print(f"  {difference}", soft_wrap=True, markup=False)
+            console.print(f"  {difference}", soft_wrap=True)
     if differ:
         raise typer.Exit(1)
+
+
+TokenFile = Annotated[Path | None, typer.Option("--token-file", help="A file with the token, in the place of SPARK_FS_TOKEN.")]
+AllowHost = Annotated[list[str] | None, typer.Option(
+    "--allow-host", help="Answer to this name too, besides addresses, localhost and the machine's own; * is any.",
+)]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Let other machines in though nobody is asked for a token.")]
 
 
 @app.command()
 def serve(
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.")] = 8_080,
-    view: Annotated[list[str] | None, typer.Option("--view", help="Load at the start: name, name:version or name:version:dataset.")] = None,
+    view: Annotated[list[str] | None, typer.Option(
+        "--view", help="Serve this one, and no other that is not named: name, name:version or name:version:dataset.",
+    )] = None,
     max_bytes: Annotated[int, typer.Option("--max-bytes", min=1, help="The largest request, in bytes.")] = 1_000_000,
     max_entries: Annotated[int, typer.Option("--max-entries", min=1, help="The most entries of a request.")] = 1_000,
+    max_open: Annotated[int, typer.Option("--max-open", min=1, help="The most requests at once; one more is told to come again.")] = 256,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.001, help="Seconds within which an answer must be found.")] = 30.0,
+    token_file: TokenFile = None,
+    allow_host: AllowHost = None,
+    insecure: Insecure = False,
     config: Config = None,
 ) -> None:
     """Serve feature vectors over HTTP, without Spark.
 
-    POST /v1/feature-vectors, GET /health, /metrics and /docs. It needs the extra: pip install 'spark_fs[serve]'.
+    POST /v1/feature-vectors, GET /health, /metrics and /docs. With a token (SPARK_FS_TOKEN, or --token-file) callers must bring it, but
+    for /health; without one it listens on loopback alone. It needs the extra: pip install 'spark_fs[serve]'.
     """
     from spark_fs.serve import run
+    from spark_fs.server.door import Limits
 
-    run(opened(config), host, port, view or [], max_bytes, max_entries)
+    fs = opened(config)
+    token, names = _door(fs, host, token_file, allow_host, insecure)
+    run(fs, host, port, view or [], max_entries, token, names, Limits(max_bytes, max_open, answer_seconds=timeout))
+
+
+def _door(
+    fs: FeatureStore, host: str, token_file: Path | None, allowed: list[str] | None, insecure: bool
+) -> tuple[str, frozenset[str] | None]:
+    """The token that callers must bring, and the names that a server answers to; SettingsError where strangers would be let in."""
+    from spark_fs.server.door import check_exposed, names_of, token_of
+
+    token = token_of(fs._stores.settings.token.get_secret_value(), token_file)
+    check_exposed(host, token, insecure)
+    return token, names_of(host, allowed or ())
 
 
 @app.command()
@@ -205,15 +247,21 @@ def report(
 def ui(
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.")] = 8_090,
+    token_file: TokenFile = None,
+    allow_host: AllowHost = None,
+    insecure: Insecure = False,
     config: Config = None,
 ) -> None:
     """Explore the store in a browser, read-only, without Spark.
 
-    It needs the extra: pip install 'spark_fs[serve]'.
+    With a token (SPARK_FS_TOKEN, or --token-file) the browser asks for it: any user, and the token as password; without one it listens on
+    loopback alone. It needs the extra: pip install 'spark_fs[serve]'.
     """
     from spark_fs.ui import run
 
-    run(opened(config), host, port)
+    fs = opened(config)
+    token, names = _door(fs, host, token_file, allow_host, insecure)
+    run(fs, host, port, token, names)
 
 
 def _online(fs: FeatureStore, name: str | None, version: int | None) -> list[FeatureGroup]:
@@ -226,7 +274,7 @@ def _online(fs: FeatureStore, name: str | None, version: int | None) -> list[Fea
 
 def _progress() -> Progress:
     """A bar of Spark's tasks, on a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("tasks"), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn("tasks"), TimeElapsedColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
@@ -246,7 +294,9 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]], none: st
     if not rows:
         console.print(none)
         return
-    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")  # a long word goes on in the next line instead of ending in dots
     for row in rows:
         table.add_row(*map(str, row))
     console.print(table)

@@ -12,7 +12,7 @@ from typing import NoReturn
 from spark_fs.api.project import login
 from spark_fs.errors import LockedError, SettingsError, SetupError, SparkFSError
 from spark_fs.pipelines.declared import load
-from spark_fs.pipelines.logs import LOGGER, AsJson, Log
+from spark_fs.pipelines.logs import LOGGER, AsJson, AsText, Log
 from spark_fs.pipelines.run import Listener, run
 
 FINISHED, FAILED, WRONG, LOCKED, DIFFERS, RETRY = 0, 1, 2, 3, 4, 75
@@ -70,7 +70,7 @@ def _listeners(metrics: str | Path | None, lineage: str | None) -> list[Listener
 def _heard(log_format: str) -> None:
     """Let the pipelines' own logger write to stdout."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(AsJson() if log_format == "json" else logging.Formatter("%(message)s"))
+    handler.setFormatter(AsJson() if log_format == "json" else AsText("%(message)s"))
     LOGGER.handlers, LOGGER.propagate = [handler], False
     LOGGER.setLevel(logging.INFO)
 

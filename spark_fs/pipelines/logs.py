@@ -8,6 +8,7 @@ from typing import Any
 
 from spark_fs.pipelines.steps import Work
 from spark_fs.spec.runs import Run, StepRecord
+from spark_fs.terminal import shown
 
 LOGGER = logging.getLogger("spark_fs.pipelines")
 _LEVELS = {"failed": logging.ERROR, "differs": logging.WARNING}
@@ -38,6 +39,14 @@ class Log:
         level = _LEVELS.get(run.state, logging.INFO)
         said = f"Pipeline {run.pipeline} {run.state}" + (f": {run.error}" if run.error else "")
         _log(level, said, run, "run_ended", state=run.state, seconds=seconds, error=run.error)
+
+
+class AsText(logging.Formatter):
+    """A record's message, as a terminal may show it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        return shown(super().format(record))
 
 
 class AsJson(logging.Formatter):

@@ -1,0 +1,256 @@
+"""The door of a server: what is asked of a request before the program behind it sees it.
+
+By which name this server was asked, who asks, how many ask at once, how large the request is, and how long it and its answer take. It is
+plain ASGI, so it needs no library, and what it does in the event loop does not grow with what a caller sends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import socket
+from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from spark_fs.errors import SettingsError
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Program = Callable[[Message, Receive, Send], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
+
+_ASKING = ((b"www-authenticate", b'Bearer realm="spark_fs"'), (b"www-authenticate", b'Basic realm="spark_fs", charset="UTF-8"'))
+_LATER = ((b"retry-after", b"1"),)
+ANY_NAME = "*"
+_LEAST_TOKEN = 16  # characters: nobody tries out as many
+_HOW = "make one by: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a server takes upon itself; what is beyond it is refused.
+
+    max_bytes: of the body of a request. max_open: requests at once. ask_seconds: until a request has come whole. answer_seconds: until its
+    answer is there. idle_seconds: for which a connection is kept for the next request.
+    """
+
+    max_bytes: int = 1_000_000
+    max_open: int = 256
+    ask_seconds: float = 10.0
+    answer_seconds: float = 30.0
+    idle_seconds: int = 5
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a request is not let in."""
+
+    status: int
+    kind: str
+    text: str
+    headers: Headers = ()
+
+
+def as_json(refusal: Refusal) -> tuple[bytes, bytes]:
+    """The type and the body of the answer that says why, as the errors of a program are."""
+    return b"application/json", json.dumps({"error": {"type": refusal.kind, "message": refusal.text}}).encode()
+
+
+class Door:
+    """Lets in what may come in, one program behind it.
+
+    names: the names that the server answers to, besides addresses (None: any). token: who does not bring it is refused; empty: nobody is
+    asked for one. free: the paths for which nobody is asked. headers: of every answer. refusal: how a refusal is written.
+    """
+
+    def __init__(
+        self, app: Program, limits: Limits = Limits(), names: Collection[str] | None = None, token: str = "",  # it cannot be changed
+        free: Collection[str] = (), headers: Headers = (), refusal: Callable[[Refusal], tuple[bytes, bytes]] = as_json,
+    ) -> None:
+        self._app, self._limits, self._names, self._free = app, limits, names, free
+        self._token = _digest(token.encode()) if token else b""
+        self._headers, self._written = list(headers), refusal
+        self._open = 0
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Take a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refused = self._stranger(scope) or self._crowded()
+        if refused:
+            await self._refuse(send, refused)
+            return
+        self._open += 1
+        try:
+            await self._let_in(scope, receive, send)
+        finally:
+            self._open -= 1
+
+    def _stranger(self, scope: Message) -> Refusal | None:
+        """What is wrong with the name that was asked, or with who asks."""
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        for name, value in headers:
+            if name == b"host" and self._names is not None and not _is_answered(value, self._names):
+                asked = value[:100].decode("ascii", "replace")
+                return Refusal(400, "HostRefused", f"This server does not answer to the name {asked!r}: start it with --allow-host for it.")
+        if self._token and scope["path"] not in self._free:
+            given = next((value for name, value in headers if name == b"authorization"), b"")
+            if not hmac.compare_digest(_digest(_token_in(given)), self._token):
+                text = "This server asks for a token: send it as Authorization: Bearer, or as the password of any user."
+                return Refusal(401, "TokenRefused", text, _ASKING)
+        return None
+
+    def _crowded(self) -> Refusal | None:
+        if self._open < self._limits.max_open:
+            return None
+        return Refusal(503, "TooManyRequests", f"{self._open:,} requests are open already: ask again in a second.", _LATER)
+
+    async def _let_in(self, scope: Message, receive: Receive, send: Send) -> None:
+        asked = await self._asked(scope, receive)
+        if isinstance(asked, Refusal):
+            await self._refuse(send, asked)
+            return
+        if asked is None:  # whoever asked is gone
+            return
+        waiting: list[Message] = [{"type": "http.request", "body": asked, "more_body": False}]
+        answered = False
+
+        async def again() -> Message:
+            return waiting.pop() if waiting else await receive()
+
+        async def answer(message: Message) -> None:
+            nonlocal answered
+            if message["type"] == "http.response.start":
+                answered = True
+                message["headers"] = [*message.get("headers", ()), *self._headers]
+            await send(message)
+
+        seconds = self._limits.answer_seconds
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                await self._app(scope, again, answer)
+        except TimeoutError:
+            if answered or not limit.expired():
+                raise
+            text = f"No answer was found within {seconds:g} seconds: ask again, for fewer entries at once."
+            await self._refuse(send, Refusal(503, "AnswerTooSlow", text, _LATER))
+
+    async def _asked(self, scope: Message, receive: Receive) -> bytes | Refusal | None:
+        """The body of a request; None where it never came whole."""
+        most, seconds = self._limits.max_bytes, self._limits.ask_seconds
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        too_large = Refusal(413, "RequestTooLarge", f"The request is larger than {most:,} bytes: ask for fewer entries at once.")
+        if declared.isdigit() and int(declared[:19]) > most:
+            return too_large
+        body = bytearray()
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return None
+                    body += message.get("body", b"")
+                    if len(body) > most:
+                        return too_large
+                    if not message.get("more_body", False):
+                        return bytes(body)
+        except TimeoutError:
+            text = f"The request did not come whole within {seconds:g} seconds: send it again."
+            return Refusal(408, "RequestTooSlow", text, ((b"connection", b"close"),))
+
+    async def _refuse(self, send: Send, refusal: Refusal) -> None:
+        type_, body = self._written(refusal)
+        headers = [(b"content-type", type_), (b"content-length", str(len(body)).encode()), *refusal.headers, *self._headers]
+        await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _digest(token: bytes) -> bytes:
+    """Tokens are compared by their digests, which all are of one length."""
+    return hashlib.sha256(token).digest()
+
+
+def _token_in(given: bytes) -> bytes:
+    """The token of an Authorization header: a bearer's, or the password of any user."""
+    scheme, _, rest = given.partition(b" ")
+    if scheme.lower() == b"bearer":
+        return rest.strip()
+    if scheme.lower() != b"basic":
+        return b""
+    try:
+        return base64.b64decode(rest.strip(), validate=True).partition(b":")[2]
+    except (binascii.Error, ValueError):
+        return b""
+
+
+# -- names
+
+
+def names_of(host: str, allowed: Iterable[str] = ()) -> frozenset[str] | None:
+    """The names that a server on an address answers to, besides addresses; None: any, where ``*`` is allowed.
+
+    A page from elsewhere can let a name of its own stand for this machine, and then read what a browser here may read; it cannot do so
+    with an address, nor with a name that is not its own.
+    """
+    names = {name.lower() for name in allowed}
+    if ANY_NAME in names:
+        return None
+    own = () if is_loopback(host) else (host.lower(), socket.gethostname().lower())
+    return frozenset({"localhost", *own, *names} - {""})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine alone; a name other than localhost counts as one that is not."""
+    return host == "localhost" or (_is_address(host) and ip_address(host).is_loopback)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_answered(header: bytes, names: Collection[str]) -> bool:
+    """Whether a Host header names an address, or one of the names."""
+    text = header.decode("latin-1").strip().lower()
+    name = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0] if text.count(":") < 2 else text
+    return name in names or _is_address(name)
+
+
+# -- tokens
+
+
+def token_of(setting: str, file: Path | None) -> str:
+    """The token that callers must bring: of a file, else of the setting; empty where there is neither. SettingsError for a poor one."""
+    found, where = setting, "SPARK_FS_TOKEN, or the setting token,"
+    if file is not None:
+        try:
+            found, where = file.read_text(encoding="utf-8").strip(), f"Token file {file}"
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise SettingsError(f"Token file {file} cannot be read: {why}. Name a file that holds the token alone.") from None
+    elif not setting:
+        return ""
+    if len(found) < _LEAST_TOKEN or not found.isascii() or any(not letter.isprintable() or letter == " " for letter in found):
+        raise SettingsError(f"{where} is no token of {_LEAST_TOKEN} ASCII characters or more without spaces: {_HOW}.")
+    return found
+
+
+def check_exposed(host: str, token: str, insecure: bool) -> None:
+    """Raise SettingsError where an address is reached from elsewhere and nobody is asked for a token, unless that is what is wanted."""
+    if not token and not insecure and not is_loopback(host):
+        raise SettingsError(
+            f"--host {host} lets other machines in, and nobody would be asked for a token. Set SPARK_FS_TOKEN or --token-file ({_HOW}), "
+            "listen on 127.0.0.1, or say --insecure where whoever reaches it may read all that it hands out."
+        )

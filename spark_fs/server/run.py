@@ -1,0 +1,89 @@
+"""Run a program until the process is told to end, on connections that no caller can hold for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TextIO, TypeVar
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from spark_fs.listen import listening
+from spark_fs.server.door import Limits
+
+T = TypeVar("T")
+_PER_REQUEST = 4  # connections for each request that may be open: most of those that are kept are idle
+_THREADS = 40
+_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class Work:
+    """Threads in which a program does what takes time, so that its event loop answers on.
+
+    One that is no longer waited for keeps its thread until it ends, and what has not begun by then does not begin.
+    """
+
+    def __init__(self, threads: int = _THREADS) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="spark_fs-serve")
+
+    async def run(self, call: Callable[..., T], *given: Any) -> T:
+        """What a call returns."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call, *given)
+
+
+def connections(limits: Limits) -> type[H11Protocol]:
+    """Connections that end where a request does not come, or its answer is not taken, in time; and of which there are so many at most."""
+    most = limits.max_open * _PER_REQUEST
+    ask, whole = limits.ask_seconds + limits.idle_seconds, limits.ask_seconds + limits.answer_seconds + 2 * limits.idle_seconds
+
+    class Patient(H11Protocol):
+        """One connection."""
+
+        _watch: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+            super().connection_made(transport)
+            self._since = self.loop.time()
+            if len(self.connections) > most:
+                transport.write(_BUSY)
+                transport.close()
+            self._look()
+
+        def _look(self) -> None:
+            """End the connection where its time is over, else look again when it may be."""
+            waiting = self.cycle is not None and not self.cycle.response_complete
+            left = self._since + (whole if waiting else ask) - self.loop.time()
+            if left <= 0:
+                self.transport.abort()
+            else:
+                self._watch = self.loop.call_later(min(left, ask), self._look)
+
+        def on_response_complete(self) -> None:
+            self._since = self.loop.time()
+            super().on_response_complete()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            if self._watch:
+                self._watch.cancel()
+            super().connection_lost(exc)
+
+    return Patient
+
+
+def server(program: Any, limits: Limits, log_level: str = "info") -> uvicorn.Server:
+    """The server of a program, for a socket that listens already."""
+    return uvicorn.Server(uvicorn.Config(
+        program, http=connections(limits), ws="none", log_level=log_level, access_log=False, server_header=False,
+        timeout_keep_alive=limits.idle_seconds, timeout_graceful_shutdown=math.ceil(limits.answer_seconds),
+    ))
+
+
+def run(program: Any, host: str, port: int, limits: Limits, said: str, log_level: str = "info", out: TextIO | None = None) -> None:
+    """Serve until the process is ended; ``said``, with the URL, is told on stderr or ``out``. SettingsError where the port is taken."""
+    own, url = listening(host, port)
+    print(said.format(url=url), file=out or sys.stderr, flush=True)
+    server(program, limits, log_level).run([own])
