@@ -18,7 +18,8 @@ from spark_fs.errors import SchemaError
 
 PRECISION = 38  # of decimals whose type nobody declared, so that later and larger ones fit
 _NULLS = (type(None), type(pd.NA), type(pd.NaT))
-_LISTS = (list, tuple, set, frozenset, np.ndarray)
+_LISTS = (list, tuple, np.ndarray)
+_SETS = (set, frozenset)
 # The kinds of values, and the Python types of each; the first that fits is the kind.
 _KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("null", _NULLS), ("boolean", (bool, np.bool_)), ("integer", (int, np.integer)), ("float", (float, np.floating)),
@@ -54,6 +55,8 @@ def _built(values: Sequence[Any], declared: pa.DataType | None, where: str) -> p
     if kind in ("list", "dict"):
         is_map = declared is not None and pa.types.is_map(declared)
         return _maps(values, declared, where) if is_map else _structs(values, declared, where)
+    if not types.isdisjoint(_SETS):
+        raise SchemaError(f"{where} holds a set, which has no order, so the same rows would differ from run to run: give a sorted list.")
     if not types.isdisjoint(_NULLS[1:]):
         values = [None if isinstance(value, _NULLS) else value for value in values]
     found = _SCALARS[kind](values, where) if kind in _SCALARS else pa.array(values)
