@@ -3,7 +3,8 @@
 Sync: rows per second of ``sync_online`` beside LOAD DATA of a file that is there already into a staging table and one merge
 statement, turn by turn: a table that is loaded the first time, and one of which every row changes. Vectors: one entry over
 three groups of five features beside one raw SELECT by primary key, and a hundred entries beside one raw IN query, by the same
-driver; and the shape of Feast's table, one row per feature, read as Feast does.
+driver; and the shape of Feast's table, one row per feature, read as Feast does. Inserts: rows of Arrow into an empty table as a worker
+brings them where no file may be loaded, beside the driver's executemany and beside LOAD DATA of the same rows.
 """
 
 import argparse
@@ -21,6 +22,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import mysql.connector
+import numpy as np
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from rich.console import Console
@@ -28,9 +31,15 @@ from rich.table import Table
 
 import spark_fs
 from spark_fs.offline.session import get_session
+from spark_fs.online import mysql as server
+from spark_fs.online import mysql_load
+from spark_fs.online.layout import online_table
+from spark_fs.online.mysql import MySQLStore
+from spark_fs.spec.definitions import FeatureSpec, GroupSpec
 
 DATABASE = "spark_fs_bench"
 COLUMNS = "k BIGINT NOT NULL, at DATETIME(6), city VARCHAR(100), f0 DOUBLE, f1 DOUBLE, f2 DOUBLE, f3 DOUBLE"
+TYPES = {"k": "bigint", "at": "timestamp", "city": "string", **dict.fromkeys(("f0", "f1", "f2", "f3"), "double")}
 NAMES = ["at", "city", "f0", "f1", "f2", "f3"]
 COLLATION = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 KEYS = 50_000
@@ -38,10 +47,13 @@ GROUPS = ("a", "b", "c")
 Measured = dict[str, tuple[float, float, float, str]]  # what was measured, what stands beside it, the budget, the unit
 
 
+SERVER = "mysql"
+
+
 def url() -> str:
     """The server that ``make mysql-up`` started, or the one that the environment names."""
-    named = os.environ.get("SPARK_FS_TEST_MYSQL")
-    return named or Path(__file__).parents[1].joinpath(".mysql", "url").read_text().strip()
+    named = os.environ.get(f"SPARK_FS_TEST_{SERVER.upper()}")
+    return named or Path(__file__).parents[1].joinpath(f".{SERVER}", "url").read_text().strip()
 
 
 def connect(**options: Any) -> Any:
@@ -104,6 +116,50 @@ def syncs(spark: SparkSession, count: int, repeats: int, folder: str) -> Measure
         f"{name}, {count:,} rows": (statistics.median(ours), statistics.median(raw), 0.8, "rows/s")
         for name, (raw, ours) in {"first sync": first, "sync of as many changes": changes}.items()
     } | {f"verify, {count:,} rows, beside their first sync": (verified, count / statistics.median(first[1]), 0.0, "s")}
+
+
+def inserts(count: int, repeats: int, folder: str) -> Measured:
+    """Rows per second into a table of the same columns, the ways in turn."""
+    store: Any = MySQLStore(f"{url()}/{DATABASE}")
+    features = tuple(FeatureSpec(name, type_) for name, type_ in TYPES.items())
+    table = online_table(GroupSpec("direct", 1, primary_key=("k",), event_time="at", features=features), store.capabilities)
+    draw = np.random.default_rng(0)
+    at = pa.array([1_704_067_200_000_000] * count, pa.timestamp("us", "UTC"))
+    numbers = {f"f{i}": np.round(draw.random(count) * 100, 3) for i in range(4)}
+    given = pa.table({"k": np.arange(count), "at": at, "city": [f"city {k % 1000}" for k in range(count)], **numbers})
+    took: dict[str, list[float]] = {"ours": [], "executemany": [], "LOAD DATA": []}
+    with connect(database=DATABASE) as connection, connection.cursor() as cursor:
+        many = f"INSERT INTO direct_1 VALUES ({', '.join(['%s'] * len(TYPES))})"
+
+        def executemany() -> None:
+            found = list(zip(*(column.to_pylist() for column in given.columns), strict=True))
+            for start in range(0, count, 5_000):
+                cursor.executemany(many, found[start : start + 5_000])
+            connection.commit()
+
+        def ours() -> None:
+            with store.transaction(use_pure=True, autocommit=True) as cursor:  # as in a worker, where Arrow is loaded before the driver
+                mysql_load.insert(cursor, "direct_1", table.columns, given)
+
+        def load_data() -> None:
+            mysql_load.load_file(cursor, folder, "direct_1", table.columns, given)
+
+        for turn in range(repeats + 1):
+            for name, act in {"ours": ours, "executemany": executemany, "LOAD DATA": load_data}.items():
+                cursor.execute("DROP TABLE IF EXISTS direct_1")
+                cursor.execute(server.dialect(cursor).create("direct_1", table.columns, table, {"city": 100}))
+                connection.autocommit = name != "executemany"
+                began = time.perf_counter()
+                act()
+                if turn:
+                    took[name].append(count / (time.perf_counter() - began))
+                cursor.execute("SELECT COUNT(*) FROM direct_1")
+                assert cursor.fetchall() == [(count,)]
+    at_once = {name: statistics.median(each) for name, each in took.items()}
+    return {
+        f"INSERT of {count:,} rows, beside executemany": (at_once["ours"], at_once["executemany"], 1.0, "rows/s"),
+        f"INSERT of {count:,} rows, beside LOAD DATA": (at_once["ours"], at_once["LOAD DATA"], 0.0, "rows/s"),
+    }
 
 
 def timed(act: Callable[[], object], turns: int) -> list[float]:
@@ -218,21 +274,29 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--turns", type=int, default=5_000)
+    parser.add_argument("--server", choices=["mysql", "mysql9"], default="mysql", help="MariaDB, or MySQL with local_infile=ON")
     options = parser.parse_args()
+    global SERVER
+    SERVER = options.server
     spark = get_session({})
     with connect() as connection, connection.cursor() as cursor, tempfile.TemporaryDirectory() as folder:
         cursor.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
         cursor.execute(f"CREATE DATABASE {DATABASE}")
-        measured = vectors(spark, options.turns, folder) | starts(folder) | syncs(spark, options.rows, options.repeats, folder)
+        if SERVER != "mysql":
+            cursor.execute("SET GLOBAL local_infile = ON")
+        measured = inserts(options.rows // 5, options.repeats, folder)
+        measured |= vectors(spark, options.turns, folder) | starts(folder) | syncs(spark, options.rows, options.repeats, folder)
         cursor.execute(f"DROP DATABASE {DATABASE}")
+        if SERVER != "mysql":
+            cursor.execute("SET GLOBAL local_infile = DEFAULT")
     table = Table("what", "spark_fs", "beside it", "ratio", "budget", title="Online, beside the database itself")
     report = {}
     for name, (ours, beside, budget, unit) in measured.items():
-        limit = f"at least {budget}" if unit == "rows/s" else f"at most {budget}" if budget else "-"
+        limit = "-" if not budget else f"at least {budget}" if unit == "rows/s" else f"at most {budget}" if budget else "-"
         table.add_row(name, _shown(ours, unit), _shown(beside, unit), f"{ours / beside:.2f}", limit)
         report[name] = {"spark_fs": ours, "beside": beside, "unit": unit, "ratio": ours / beside, "budget": budget}
     Console(width=120).print(table)
-    Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
+    Path(__file__).with_suffix(".json" if SERVER == "mysql" else f".{SERVER}.json").write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from spark_fs.online import texts, writers
 from spark_fs.online.layout import OnlineTable
 from spark_fs.online.mysql import MySQLStore
 from spark_fs.online.mysql_sync import MySQLWriter
-from spark_fs.online.store import Found, Merged, Place, Source, Synced
+from spark_fs.online.store import Found, Merged, Origin, Place, Source, Synced
 
 
 def shard_of_key(values: Sequence[Any], shards: int) -> int:
@@ -59,15 +59,15 @@ class ShardedStore:
         for store in (*self.stores, *self.readers):
             store.check()
 
-    def add_columns(self, table: OnlineTable) -> None:
+    def add_columns(self, table: OnlineTable, origin: Origin) -> None:
         """Give the table of every shard the columns that it lacks."""
         for store in self.stores:
-            store.add_columns(table)
+            store.add_columns(table, origin)
 
-    def drop(self, table: OnlineTable) -> None:
+    def drop(self, table: OnlineTable, origin: Origin) -> None:
         """Remove the table of every shard."""
         for store in self.stores:
-            store.drop(table)
+            store.drop(table, origin)
 
     def synced(self, table: OnlineTable) -> Synced | None:
         """What the shard that is furthest behind was brought up to."""
@@ -112,10 +112,10 @@ class ShardedWriter:
         self.writers = [MySQLWriter(each) for each in store.stores]
 
     @contextmanager
-    def session(self, table: OnlineTable) -> Iterator["ShardedSession"]:
+    def session(self, table: OnlineTable, origin: Origin) -> Iterator["ShardedSession"]:
         """Begin a sync on every shard."""
         with ExitStack() as stack:
-            yield ShardedSession([stack.enter_context(each.session(table)) for each in self.writers])
+            yield ShardedSession([stack.enter_context(each.session(table, origin)) for each in self.writers])
 
     def load(self, table: OnlineTable, place: ShardedPlace, rows: pa.Table) -> None:
         """Add rows to the places of their shards."""

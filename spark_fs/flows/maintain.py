@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 
 from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.flows.jobs import Job
+from spark_fs.flows.sync import origin
 from spark_fs.offline import delta, history, statistics
 from spark_fs.offline.history import NO_TABLE
 from spark_fs.online.layout import online_table
@@ -33,7 +34,7 @@ def append_features(stores: Opened, group: GroupSpec, path: str, added: Sequence
         raise SchemaError(f"Feature group {group} has no schema yet: its first insert, or features= at its creation, gives the columns.")
     grown = group.with_features(added)
     if group.online_enabled:  # a column that is online and not yet offline holds nulls; the other way round, readers would miss it
-        stores.online.add_columns(online_table(grown, stores.online.capabilities))
+        stores.online.add_columns(online_table(grown, stores.online.capabilities), origin(path))
     if history.current_version(path) == NO_TABLE:
         return
     present = delta.read(stores.spark, path).columns
@@ -71,7 +72,7 @@ def vacuum(spark: SparkSession, group: GroupSpec, path: str, retention_hours: fl
 def delete(stores: Opened, group: GroupSpec, path: str) -> None:
     """Remove the group's rows, eagerly: first from the online store, then the table."""
     if group.online_enabled and group.features:
-        stores.online.drop(online_table(group, stores.online.capabilities))
+        stores.online.drop(online_table(group, stores.online.capabilities), origin(path))
     for place in (path, delta.quarantine(path)):
         if history.current_version(place) != NO_TABLE:
             history.remove(place)

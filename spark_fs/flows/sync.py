@@ -7,6 +7,7 @@ sought in the whole table. A run that is killed leaves what is served as it was.
 """
 
 import re
+import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from spark_fs.offline import delta, history
 from spark_fs.offline.delta import INGESTED_AT
 from spark_fs.offline.history import Commit
 from spark_fs.online.layout import OnlineTable, online_table
-from spark_fs.online.store import Merged, OnlineStore, Place, Session, Writer
+from spark_fs.online.store import Merged, OnlineStore, Origin, Place, Session, Writer
 from spark_fs.online.writers import writer
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.types import to_micros
@@ -48,7 +49,7 @@ def sync(
     """
     table = online_table(group, store.capabilities)
     write = writer(store)
-    with write.session(table) as session, followed(spark, progress):
+    with write.session(table, origin(path)) as session, followed(spark, progress):
         newest, synced = history.current_version(path), session.synced
         one = _Sync(spark, group, path, write, table, table.cutoff(now or datetime.now(UTC)))
         last = None if synced is None or afresh else synced.version
@@ -61,6 +62,11 @@ def sync(
     lag = (datetime.now(UTC) - history.committed_at(path, newest)).total_seconds()
     before = None if synced is None else synced.version
     return Job(f"sync {table.name}", {**counts, "from_version": before, "to_version": newest, "lag_seconds": round(lag, 1)})
+
+
+def origin(path: str) -> Origin:
+    """What an online table is made from: the table at a folder or URI; a folder is named with its host."""
+    return Origin(history.table_id(path), path if "://" in path else f"{path} on {socket.gethostname()}")
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,11 @@ def current_version(path: str) -> int:
     return Log(path).newest
 
 
+def table_id(path: str) -> str:
+    """The id that the table was given when it was made, wherever it is moved; empty before the first commit."""
+    return str(Log(path).metadata.get("id", ""))
+
+
 def version_of(path: str, when: Instant | int | Commit) -> int:
     """The version that a number, a commit or an instant names: the newest one committed at or before the instant.
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -14,10 +14,11 @@ from mysql.connector import errorcode
 
 from spark_fs import types
 from spark_fs.errors import NotFoundError, OnlineRefusedError, OnlineStoreError, SettingsError
+from spark_fs.online import mysql_known, mysql_tls
 from spark_fs.online.layout import Capabilities, OnlineColumn, OnlineTable, rooms
 from spark_fs.online.pool import FAILURES, LOST, Connection, Pool
-from spark_fs.online.statements import SYNCED, Statements
-from spark_fs.online.store import Found, Lookup, Source, Synced
+from spark_fs.online.statements import Statements
+from spark_fs.online.store import Found, Lookup, Origin, Source, Synced
 
 # Of a row 65,535 bytes are declared at most, and of these some 8,000 lie in the page itself; a table takes 1,017 columns.
 CAPABILITIES = Capabilities(
@@ -27,7 +28,10 @@ _OPTIONS: Mapping[str, Callable[[str], Any]] = {
     "connect_timeout": int, "read_timeout": int, "pool_size": int, "ssl_ca": str, "ssl_cert": str, "ssl_key": str,
     "ssl_verify_cert": lambda text: text.lower() in ("1", "true"), "ssl_verify_identity": lambda text: text.lower() in ("1", "true"),
 }
-_DENIED = (errorcode.ER_ACCESS_DENIED_ERROR, errorcode.ER_DBACCESS_DENIED_ERROR, 1698)
+_DENIED = (
+    errorcode.ER_ACCESS_DENIED_ERROR, errorcode.ER_DBACCESS_DENIED_ERROR, errorcode.ER_TABLEACCESS_DENIED_ERROR,
+    errorcode.ER_COLUMNACCESS_DENIED_ERROR, 1698,
+)
 _MOST_COLUMNS = 4_000  # of one result
 
 
@@ -62,7 +66,6 @@ class MySQLStore:
         if not parts.hostname or not parts.path.strip("/"):
             raise SettingsError("online_url must read mysql://user:password@host:port/database; it lacks the host or the database.")
         given = _options(parts.query)
-        given |= {"ssl_verify_cert": True} if "ssl_ca" in given and "ssl_verify_cert" not in given else {}
         self._given = (url, password)
         self._size, self._read = given.pop("pool_size", 32), given.pop("read_timeout", 5)
         self.where = f"{parts.hostname}:{parts.port or 3306}{parts.path}"
@@ -71,8 +74,9 @@ class MySQLStore:
         self._connect: dict[str, Any] = {
             "host": parts.hostname, "port": parts.port or 3306, "database": self.database,
             "user": self._user, "password": unquote(parts.password or "") or password, "charset": "utf8mb4", "collation": "utf8mb4_bin",
-            "sql_mode": "STRICT_ALL_TABLES", "connection_timeout": given.pop("connect_timeout", 10), **given,
+            "sql_mode": "STRICT_ALL_TABLES", "connection_timeout": given.pop("connect_timeout", 10),
         }
+        self._tls = mysql_tls.options(given)
 
     def __reduce__(self) -> tuple[type["MySQLStore"], tuple[str, str]]:
         return MySQLStore, self._given
@@ -104,38 +108,36 @@ class MySQLStore:
 
     # -- whole tables
 
-    def add_columns(self, table: OnlineTable) -> None:
-        """Give the table, where there is one, the columns that it lacks; without a lock on its rows where the server can."""
+    def add_columns(self, table: OnlineTable, origin: Origin) -> None:
+        """Give the table, where there is one of this Delta table, the columns that it lacks; without a lock on its rows where it can be."""
         with self.transaction() as cursor:
+            if origin.differs(mysql_known.origin(cursor, table.name)):
+                return
             for number, part in enumerate(table.parts):
                 add_missing(cursor, table, number, part)
 
-    def drop(self, table: OnlineTable) -> None:
-        """Remove a table and what is known of its syncs."""
+    def drop(self, table: OnlineTable, origin: Origin) -> None:
+        """Remove a table and what is known of its syncs, unless it is made from another Delta table."""
         with self.transaction() as cursor:
-            ensure_synced(cursor)
+            mysql_known.ensure(cursor)
+            if origin.differs(mysql_known.origin(cursor, table.name)):
+                return
             cursor.execute(PLAIN.drop([table.part_name(number) for number in range(len(table.parts))]))
-            cursor.execute(f"DELETE FROM {SYNCED} WHERE name = %s", (table.name,))
+            mysql_known.forget(cursor, table.name)
 
     def synced(self, table: OnlineTable) -> Synced | None:
         """What the last sync of the table did."""
         with self.transaction() as cursor:
-            ensure_synced(cursor)
-            return read_synced(cursor, table.name)
+            return mysql_known.synced(cursor, table.name)
 
     # -- connections
 
     def connect(self, **options: Any) -> Any:
-        """A new connection; where an option of the URL speaks of TLS, none without it."""
-        connection: Any = mysql.connector.connect(**{**self._connect, **options})
-        if any(name.startswith("ssl_") for name in self._connect):
-            with closing(connection.cursor()) as cursor:
-                cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
-                if not cursor.fetchall()[0][1]:
-                    connection.close()
-                    raise OnlineRefusedError(
-                        f"The online store {self.where} offers no TLS, which online_url asks for: nothing was said to it."
-                    )
+        """A new connection; where an option of the URL speaks of TLS, no password is sent without it."""
+        given = self._connect
+        mysql_tls.require(given["host"], given["port"], given["connection_timeout"], self.where, self._tls)
+        connection: Any = mysql.connector.connect(**{**given, **self._tls, **options})
+        mysql_tls.check(connection, self.where, self._tls)
         return connection
 
     @contextmanager
@@ -160,7 +162,13 @@ class MySQLStore:
         if code in _DENIED:
             return OnlineRefusedError(
                 f"The online store {self.where} refused user {self._user!r} ({code}): correct the user or the password in online_url or "
-                "SPARK_FS_ONLINE_PASSWORD, or what the user may do."
+                "SPARK_FS_ONLINE_PASSWORD, or what the user may do (docs/online.md says what it needs)."
+            )
+        if self._tls and mysql_tls.refused(text):
+            return OnlineRefusedError(
+                f"The online store {self.where} failed ({code}) by the TLS that online_url asks for: {text}. No user and no password was "
+                "sent to it. Give the authority of its certificate as ssl_ca, and its host by a name that the certificate has; "
+                "ssl_verify_identity=false leaves the name unchecked."
             )
         if code in LOST and "uring query" in text:
             return OnlineStoreError(
@@ -241,22 +249,7 @@ def dialect(cursor: Any) -> Statements:
     return MARIADB if "mariadb" in str(version).lower() else MYSQL
 
 
-# -- what is known of syncs, and of the columns of a table
-
-
-def ensure_synced(cursor: Any) -> None:
-    """Make the table of what was synced."""
-    cursor.execute(
-        f"CREATE TABLE IF NOT EXISTS {SYNCED} (name VARCHAR(80) CHARACTER SET ascii PRIMARY KEY, delta_version BIGINT NOT NULL, "
-        "run CHAR(32) CHARACTER SET ascii NOT NULL, synced_at DATETIME(6) NOT NULL) ENGINE=InnoDB"
-    )
-
-
-def read_synced(cursor: Any, name: str) -> Synced | None:
-    """What the last sync of a table did."""
-    cursor.execute(f"SELECT delta_version, run, synced_at FROM {SYNCED} WHERE name = %s", (name,))
-    found = cursor.fetchall()
-    return Synced(int(found[0][0]), str(found[0][1]), found[0][2].replace(tzinfo=UTC)) if found else None
+# -- the columns of a table
 
 
 def found_columns(cursor: Any, name: str) -> dict[str, int | None]:

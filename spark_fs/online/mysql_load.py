@@ -59,13 +59,15 @@ def _load(cursor: Any, folder: str, name: str, columns: Columns, rows: pa.Table)
         share = rows.slice(start, step)
         try:
             if by_file:
-                _load_file(cursor, folder, name, columns, share)
+                load_file(cursor, folder, name, columns, share)
+        except DataError as error:
+            raise _does_not_fit(error.msg) from None
         except FAILURES as error:
             if not _forbids_files(error):
                 raise
             by_file = False
         if not by_file:
-            _insert(cursor, name, columns, share)
+            insert(cursor, name, columns, share)
 
 
 def _forbids_files(error: Exception) -> bool:
@@ -73,7 +75,8 @@ def _forbids_files(error: Exception) -> bool:
     return code in _FORBIDDEN or (code == -1 and "LOCAL INFILE" in text)
 
 
-def _insert(cursor: Any, name: str, columns: Columns, rows: pa.Table) -> None:
+def insert(cursor: Any, name: str, columns: Columns, rows: pa.Table) -> None:
+    """Add rows to a table by INSERT, in one transaction."""
     try:
         cursor.execute("START TRANSACTION")  # what a worker that fails here leaves is swept with the tables of its run
         mysql_insert.insert(cursor, name, columns, rows)
@@ -82,7 +85,8 @@ def _insert(cursor: Any, name: str, columns: Columns, rows: pa.Table) -> None:
         raise _does_not_fit(error.msg) from None
 
 
-def _load_file(cursor: Any, folder: str, name: str, columns: Columns, rows: pa.Table) -> None:
+def load_file(cursor: Any, folder: str, name: str, columns: Columns, rows: pa.Table) -> None:
+    """Add rows to a table by LOAD DATA."""
     hexed = [c for c in columns if c.type == "binary"]
     targets = ", ".join(f"@{c.name}" if c in hexed else PLAIN.name(c.name) for c in columns)
     made = f" SET {', '.join(f'{PLAIN.name(c.name)} = UNHEX(@{c.name})' for c in hexed)}" if hexed else ""

@@ -1,56 +1,62 @@
 """Bring a table of MySQL or MariaDB up to its feature group: staged by LOAD DATA, merged by one transaction.
 
 Workers load rows into tables of this run's own. The driver holds a lock of the server, on the connection by which it commits: when that
-connection is lost, so is the lock, and what it had not committed.
+connection is lost, so is the lock, and what it had not committed. While workers load, a heartbeat keeps it from being lost.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import pyarrow as pa
 
 from spark_fs.errors import ConflictError, OnlineStoreError
 from spark_fs.online import mysql as server
-from spark_fs.online import mysql_load, mysql_read
+from spark_fs.online import mysql_known, mysql_load, mysql_read
+from spark_fs.online.heartbeat import Heartbeat, probe
 from spark_fs.online.layout import OnlineColumn, OnlineTable, rooms
 from spark_fs.online.mysql import PLAIN, MySQLStore
 from spark_fs.online.pool import FAILURES
-from spark_fs.online.statements import SYNCED
-from spark_fs.online.store import Merged, Place, Synced
+from spark_fs.online.store import Merged, Origin, Place, Synced, check_origin
 
 _WAIT = 5  # seconds for another sync to end
 Columns = Sequence[OnlineColumn]
 
 
 class MySQLWriter:
-    """The writing side of a store; pickles, and connects anew in each worker."""
+    """The writing side of a store; pickles, and connects anew in each worker.
+
+    beat: seconds between two words on the connection of a sync while workers load its rows. silent: seconds after which the server takes
+    one that says nothing for lost, and gives its lock away.
+    """
+
+    beat: ClassVar[float] = 15.0
+    silent: ClassVar[int] = 120
 
     def __init__(self, store: MySQLStore) -> None:
         self.store = store
 
     @contextmanager
-    def session(self, table: OnlineTable) -> Iterator["MySQLSession"]:
+    def session(self, table: OnlineTable, origin: Origin) -> Iterator["MySQLSession"]:
         """Begin a sync; ConflictError while another one of the table runs."""
         store, lock = self.store, f"spark_fs {mysql_load.digest(f'{self.store.database}.{table.name}')}"
-        with store.translated(), closing(store.connect()) as connection, closing(connection.cursor()) as cursor:
-            # The lock is held while Spark works, and nothing is said on its connection.
-            cursor.execute("SET SESSION wait_timeout = 2000000, SESSION innodb_lock_wait_timeout = 300")
+        # The driver in pure Python shows its socket; the work of this connection is the server's.
+        with store.translated(), closing(store.connect(use_pure=True)) as connection, closing(connection.cursor()) as cursor:
+            probe(connection._socket.sock)
+            # A host that is lost holds the lock for so long; one that lives says something while Spark works.
+            cursor.execute("SET SESSION wait_timeout = %s, SESSION innodb_lock_wait_timeout = 300", (self.silent,))
             cursor.execute("SELECT GET_LOCK(%s, %s)", (lock, _WAIT))
             if cursor.fetchall() != [(1,)]:
                 raise _taken(cursor, lock, f"{table.name} in {store.where}")
-            server.ensure_synced(cursor)
-            session = MySQLSession(store, table, connection, cursor)
+            mysql_known.ensure(cursor)
+            session = MySQLSession(store, table, origin, connection, cursor, lock, Heartbeat(connection.cmd_ping, self.beat, FAILURES))
             try:
                 yield session
             finally:
                 with suppress(*FAILURES):
-                    connection.rollback()
-                    session.sweep()
-                    cursor.execute("SELECT RELEASE_LOCK(%s)", (lock,))
-                    cursor.fetchall()
+                    session.close()
 
     def load(self, table: OnlineTable, place: Place, rows: pa.Table) -> None:
         """Add rows to a place; OnlineRefusedError for a value that does not fit."""
@@ -76,12 +82,16 @@ class MySQLWriter:
 class MySQLSession:
     """One sync, on the connection that holds its lock."""
 
-    def __init__(self, store: MySQLStore, table: OnlineTable, connection: Any, cursor: Any) -> None:
-        self._store, self._table = store, table
-        self._connection, self._cursor = connection, cursor
+    def __init__(
+        self, store: MySQLStore, table: OnlineTable, origin: Origin, connection: Any, cursor: Any, lock: str, heartbeat: Heartbeat
+    ) -> None:
+        self._store, self._table, self._origin, self._lock = store, table, origin, lock
+        self._connection, self._cursor, self._heartbeat = connection, cursor, heartbeat
         self._run = uuid4().hex
-        self.synced: Synced | None = server.read_synced(cursor, table.name)
-        if self.synced and not server.found_columns(cursor, table.name):
+        self.synced: Synced | None = mysql_known.synced(cursor, table.name)
+        if server.found_columns(cursor, table.name):
+            check_origin(store.where, table, self.synced, mysql_known.origin(cursor, table.name), origin)
+        else:
             self.synced = None  # somebody dropped the table
 
     def begin(self, afresh: bool) -> Place:
@@ -100,10 +110,33 @@ class MySQLSession:
                 server.add_missing(self._cursor, table, number, part)
         if not afresh:
             self._cursor.execute(statements.create(place.gone, table.keys, table, rooms(table, table.keys, {})))
+        self._connection.commit()  # what was looked at is held no longer
+        self._heartbeat.start()
         return place
+
+    def close(self) -> None:
+        """Undo what was not committed, remove what was loaded, and give the lock back."""
+        self._heartbeat.stop()
+        self._connection.rollback()
+        self.sweep()
+        self._cursor.execute("SELECT RELEASE_LOCK(%s)", (self._lock,))
+        self._cursor.fetchall()
+
+    def _resume(self) -> None:
+        """Take the connection back from the heartbeat; OnlineStoreError where the lock was lost meanwhile."""
+        self._heartbeat.stop()
+        held = False
+        with suppress(*FAILURES):
+            held = bool(self._number("SELECT COALESCE(IS_USED_LOCK(%s) = CONNECTION_ID(), 0)", self._lock))
+        if not held:
+            raise OnlineStoreError(
+                f"The sync of {self._table.name} lost its connection to {self._store.where}, and with it its lock, while rows were loaded: "
+                "nothing of it is online. Sync again."
+            )
 
     def sweep(self) -> None:
         """Remove the tables of this table's runs, killed ones among them."""
+        self._heartbeat.stop()
         self._cursor.execute(
             "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND LEFT(table_name, %s) = %s",
             (len(_prefix(self._table)), _prefix(self._table)),
@@ -113,6 +146,8 @@ class MySQLSession:
 
     def swap(self, place: Place, version: int) -> None:
         """Let the loaded rows be the table; renaming is one step of the server, and a killed swap is made again by the next sync."""
+        self._resume()
+        mysql_known.claim(self._cursor, self._table.name, self._origin)  # committed by the renaming
         names = [(self._table.part_name(i), place.rows(i), f"{place.prefix}o{i}") for i in range(len(self._table.parts))]
         there = [name for name, _, _ in names if server.found_columns(self._cursor, name)]
         away = [f"{PLAIN.name(name)} TO {PLAIN.name(old)}" for name, _, old in names if name in there]
@@ -122,6 +157,7 @@ class MySQLSession:
 
     def merge(self, place: Place, version: int, cutoff: datetime | None) -> Merged:
         """Delete what is gone, write what was loaded, delete what is past its ttl, and remember the version: one transaction."""
+        self._resume()
         table, cursor = self._table, self._cursor
         for number, part in enumerate(table.parts):
             self._widen(place.rows(number), table.part_name(number), part)
@@ -155,8 +191,8 @@ class MySQLSession:
     def _count(self, rows: str) -> int:
         return self._number(f"SELECT COUNT(*) FROM {rows}")
 
-    def _number(self, query: str) -> int:
-        self._cursor.execute(query)
+    def _number(self, query: str, *parameters: str) -> int:
+        self._cursor.execute(query, parameters)
         ((found,),) = self._cursor.fetchall()
         return int(found)
 
@@ -178,9 +214,9 @@ class MySQLSession:
 
     def _commit(self, version: int) -> None:
         """Commit with the version; when the answer is lost, a new connection tells whether it was done."""
-        row = (self._table.name, version, self._run, datetime.now(UTC).replace(tzinfo=None))
         try:
-            self._cursor.execute(f"REPLACE INTO {SYNCED} VALUES (%s, %s, %s, %s)", row)
+            mysql_known.remember(self._cursor, self._table.name, Synced(version, self._run, datetime.now(UTC)))
+            mysql_known.claim(self._cursor, self._table.name, self._origin)
             self._connection.commit()
         except FAILURES:
             with suppress(OnlineStoreError):

@@ -4,7 +4,6 @@ The C extension's prepared statements are driven by the connection's own command
 second round trip: a look-up by primary key takes 174 us instead of 335 us, where the driver's plain cursor takes 251 us.
 """
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ import mysql.connector
 from mysql.connector import MySQLConnection
 
 from spark_fs.errors import OnlineStoreError
+from spark_fs.online import forks
 
 Rows = list[tuple[Any, ...]]
 FAILURES: tuple[type[Exception], ...] = (mysql.connector.Error,)
@@ -99,17 +99,17 @@ class Pool:
 
     def __init__(self, connect: Callable[[], Any], size: int, timeout: float, where: str) -> None:
         self._connect, self._size, self._timeout, self._where = connect, size, timeout, where
-        self._start()
-
-    def _start(self) -> None:
         self._free: deque[Connection] = deque()
-        self._slots = _Slots(self._size)
-        self._process = os.getpid()
+        self._slots = _Slots(size)
+        forks.watch(self)
+
+    def begin_anew(self) -> object:
+        """Hold no connection; returns what held them."""
+        held, self._free, self._slots = self._free, deque(), _Slots(self._size)
+        return held
 
     def run(self, ask: Callable[[Connection], tuple[str, Sequence[Any]]]) -> Rows:
         """The rows of the statement that ``ask`` gives for a connection; once more on a new one when the server had dropped it."""
-        if os.getpid() != self._process:  # a forked process must not speak on its parent's connections
-            self._start()
         slots = self._slots
         if not slots.take(self._timeout):
             raise OnlineStoreError(

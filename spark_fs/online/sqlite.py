@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from spark_fs.errors import OnlineStoreError
+from spark_fs.online import forks
 from spark_fs.online.layout import Capabilities, OnlineTable
-from spark_fs.online.statements import SYNCED, Question, Statements
-from spark_fs.online.store import Found, Lookup, Source, Synced
+from spark_fs.online.statements import ORIGINS, SYNCED, Question, Statements
+from spark_fs.online.store import Found, Lookup, Origin, Source, Synced
 
 # SQLite takes 2,000 columns in a table and in a result.
 CAPABILITIES = Capabilities("sqlite", max_identifier=128, max_columns=1_900)
@@ -27,6 +28,7 @@ class SQLiteStore:
     def __init__(self, path: str) -> None:
         self.path = path
         self._local = threading.local()
+        forks.watch(self)
 
     def __reduce__(self) -> tuple[type["SQLiteStore"], tuple[str]]:
         return SQLiteStore, (self.path,)
@@ -49,6 +51,11 @@ class SQLiteStore:
             found = self._local.connection = self._connect()
         return found
 
+    def begin_anew(self) -> object:
+        """Hold no connection, as in a forked process; returns what held them."""
+        held, self._local = self._local, threading.local()
+        return held
+
     def check(self) -> None:
         """Ask the file for an answer."""
         try:
@@ -58,18 +65,22 @@ class SQLiteStore:
 
     # -- whole tables
 
-    def add_columns(self, table: OnlineTable) -> None:
-        """Give the table, where there is one, the columns that it lacks."""
+    def add_columns(self, table: OnlineTable, origin: Origin) -> None:
+        """Give the table, where there is one of this Delta table, the columns that it lacks."""
         with self.transaction() as connection:
-            add_missing(connection, table)
+            if not origin.differs(read_origin(connection, table.name)):
+                add_missing(connection, table)
 
-    def drop(self, table: OnlineTable) -> None:
-        """Remove a table and what is known of its syncs."""
+    def drop(self, table: OnlineTable, origin: Origin) -> None:
+        """Remove a table and what is known of its syncs, unless it is made from another Delta table."""
         if Path(self.path).exists():
             with self.transaction() as connection:
+                if origin.differs(read_origin(connection, table.name)):
+                    return
                 for number in range(len(table.parts)):
                     connection.execute(SQL.drop([table.part_name(number)]))
-                connection.execute(f"DELETE FROM {SYNCED} WHERE name = ?", (table.name,))
+                for known in (SYNCED, ORIGINS):
+                    connection.execute(f"DELETE FROM {known} WHERE name = ?", (table.name,))
 
     def synced(self, table: OnlineTable) -> Synced | None:
         """What the last sync of the table did."""
@@ -93,6 +104,7 @@ class SQLiteStore:
                     f"CREATE TABLE IF NOT EXISTS {SYNCED} (name TEXT PRIMARY KEY, delta_version INTEGER NOT NULL, run TEXT NOT NULL, "
                     "synced_at TEXT NOT NULL)"
                 )
+                connection.execute(f"CREATE TABLE IF NOT EXISTS {ORIGINS} (name TEXT PRIMARY KEY, id TEXT NOT NULL, place TEXT NOT NULL)")
                 yield connection
                 connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -137,6 +149,12 @@ def read_synced(connection: sqlite3.Connection, name: str) -> Synced | None:
     """What the last sync of a table did."""
     found = connection.execute(f"SELECT delta_version, run, synced_at FROM {SYNCED} WHERE name = ?", (name,)).fetchone()
     return Synced(found[0], found[1], datetime.fromisoformat(found[2]).replace(tzinfo=UTC)) if found else None
+
+
+def read_origin(connection: sqlite3.Connection, name: str) -> Origin | None:
+    """The Delta table that a table is made from; None where that is not known."""
+    found = connection.execute(f"SELECT id, place FROM {ORIGINS} WHERE name = ?", (name,)).fetchone()
+    return Origin(*found) if found else None
 
 
 def found_columns(connection: sqlite3.Connection, name: str) -> list[str]:

@@ -17,8 +17,8 @@ from spark_fs.online import sqlite as file
 from spark_fs.online import texts
 from spark_fs.online.layout import OnlineColumn, OnlineTable
 from spark_fs.online.sqlite import SQL, SQLiteStore
-from spark_fs.online.statements import SYNCED
-from spark_fs.online.store import Merged, Place, Synced
+from spark_fs.online.statements import ORIGINS, SYNCED
+from spark_fs.online.store import Merged, Origin, Place, Synced, check_origin
 
 _FETCHED = 20_000
 _WAIT = 5.0  # seconds for another sync to end
@@ -32,20 +32,21 @@ class SQLiteWriter:
         self.store = store
 
     @contextmanager
-    def session(self, table: OnlineTable) -> Iterator["SQLiteSession"]:
-        """Begin a sync; ConflictError while another one of the store runs. The lock is on a file beside it, and ends with its process."""
+    def session(self, table: OnlineTable, origin: Origin) -> Iterator["SQLiteSession"]:
+        """Begin a sync; ConflictError while another one of the table runs. The lock is on a file of its own and ends with its process."""
         Path(self.store.path).parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(f"{self.store.path}-sync", timeout=_WAIT, isolation_level=None, check_same_thread=False)) as lock:
+        locked = f"{self.store.path}-sync-{table.name}"
+        with closing(sqlite3.connect(locked, timeout=_WAIT, isolation_level=None, check_same_thread=False)) as lock:
             try:
                 lock.execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                     raise file.translated(self.store.path, error) from error
                 raise ConflictError(
-                    f"Another sync of the online store {self.store.path} is running: nothing was written. Wait until it ends, then sync "
-                    "again."
+                    f"Another sync of {table.name} in the online store {self.store.path} is running: nothing was written. Wait until it "
+                    "ends, then sync again."
                 ) from None
-            session = SQLiteSession(self.store, table)
+            session = SQLiteSession(self.store, table, origin)
             try:
                 yield session
             finally:
@@ -111,11 +112,13 @@ class SQLiteWriter:
 class SQLiteSession:
     """One sync, while its lock is held."""
 
-    def __init__(self, store: SQLiteStore, table: OnlineTable) -> None:
-        self._store, self._table, self._run = store, table, uuid4().hex
+    def __init__(self, store: SQLiteStore, table: OnlineTable, origin: Origin) -> None:
+        self._store, self._table, self._origin, self._run = store, table, origin, uuid4().hex
         with store.transaction() as connection:
             self.synced: Synced | None = file.read_synced(connection, table.name)
-            if not file.found_columns(connection, table.name):
+            if file.found_columns(connection, table.name):
+                check_origin(store.path, table, self.synced, file.read_origin(connection, table.name), origin)
+            else:
                 self.synced = None
 
     def begin(self, afresh: bool) -> Place:
@@ -173,6 +176,8 @@ class SQLiteSession:
     def _remember(self, connection: sqlite3.Connection, version: int) -> None:
         row = (self._table.name, version, self._run, datetime.now(UTC).replace(tzinfo=None).isoformat())
         connection.execute(f"INSERT OR REPLACE INTO {SYNCED} VALUES (?, ?, ?, ?)", row)
+        made_from = (self._table.name, self._origin.id, self._origin.place)
+        connection.execute(f"INSERT OR REPLACE INTO {ORIGINS} VALUES (?, ?, ?)", made_from)
 
 
 def table_key(table: OnlineTable) -> str:

@@ -11,6 +11,7 @@ from spark_fs.online.layout import OnlineColumn, OnlineTable, column_type
 from spark_fs.online.store import Source
 
 SYNCED = "_spark_fs_synced"
+ORIGINS = "_spark_fs_origins"
 Columns = Sequence[OnlineColumn]
 
 

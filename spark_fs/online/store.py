@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from spark_fs.errors import OnlineRefusedError
 from spark_fs.online.layout import Capabilities, OnlineTable
 
 if TYPE_CHECKING:
@@ -43,6 +44,18 @@ class Synced:
     version: int
     run: str
     at: datetime
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The Delta table that an online table is made from: the id that it was given when it was made, and where it lies, for who reads it."""
+
+    id: str
+    place: str
+
+    def differs(self, found: "Origin | None") -> bool:
+        """Whether an online table is known to be made from another one."""
+        return found is not None and found.id != self.id
 
 
 @dataclass(frozen=True)
@@ -100,11 +113,11 @@ class OnlineStore(Protocol):
     def check(self) -> None:
         """Ask the database for an answer; OnlineStoreError where there is none."""
 
-    def add_columns(self, table: OnlineTable) -> None:
-        """Give the table, where there is one, the columns that it lacks, holding nulls."""
+    def add_columns(self, table: OnlineTable, origin: Origin) -> None:
+        """Give the table, where there is one of this origin, the columns that it lacks, holding nulls."""
 
-    def drop(self, table: OnlineTable) -> None:
-        """Remove a table and what is known of its syncs; one that is absent is no error."""
+    def drop(self, table: OnlineTable, origin: Origin) -> None:
+        """Remove a table and what is known of its syncs; one that is absent, or of another origin, is no error and stays as it is."""
 
     def synced(self, table: OnlineTable) -> Synced | None:
         """What the last sync of the table did; None before the first."""
@@ -113,8 +126,8 @@ class OnlineStore(Protocol):
 class Writer(Protocol):
     """The side of a store that is written and verified. Pickles, and connects anew where it is unpickled."""
 
-    def session(self, table: OnlineTable) -> AbstractContextManager[Session]:
-        """Begin a sync; ConflictError while another one of the table runs."""
+    def session(self, table: OnlineTable, origin: Origin) -> AbstractContextManager[Session]:
+        """Begin a sync; ConflictError while another one of the table runs, OnlineRefusedError where its rows are not of this origin."""
 
     def load(self, table: OnlineTable, place: Place, rows: "pa.Table") -> None:
         """Add rows to a place, in a worker; a row loaded twice is there once. OnlineRefusedError for a value that does not fit."""
@@ -130,3 +143,19 @@ class Writer(Protocol):
 
     def newest(self, table: OnlineTable) -> Any:
         """The greatest event time in the table, decoded; None where there is none."""
+
+
+def check_origin(where: str, table: OnlineTable, synced: Synced | None, found: Origin | None, own: Origin) -> None:
+    """OnlineRefusedError where a table that is there is not this store's to write; one that an earlier version wrote is taken for it."""
+    remedy = (
+        "Nothing was written. Name a database of its own in online_url, or, where that table is no longer needed, drop it from the "
+        "database and sync again."
+    )
+    if own.differs(found):
+        assert found
+        raise OnlineRefusedError(
+            f"The online store {where} holds {table.name} of another feature store, made from {found.place}; this one is at {own.place}. "
+            f"{remedy}"
+        )
+    if synced is None and found is None:
+        raise OnlineRefusedError(f"The online store {where} holds a table {table.name} that no sync has made. {remedy}")

@@ -208,24 +208,3 @@ def test_fifty_readers_beside_a_sync_see_no_torn_and_no_older_row(spark: SparkSe
         assert not wrong
         assert min(seen) > 0
         assert group.verify_online().ok
-
-
-def test_tls_is_spoken_and_the_certificate_looked_at(spark: SparkSession, tmp_path: Path) -> None:
-    def made(name: str) -> list[str]:
-        """A certificate for 127.0.0.1 that signs itself."""
-        files = [str(tmp_path / f"{name}.key"), str(tmp_path / f"{name}.pem")]
-        subject = ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", files[0], "-out", files[1], *subject], check=True, capture_output=True)
-        return files
-
-    (key, certificate), (_, other) = made("server"), made("other")
-    server = Server(tmp_path, f"--ssl-cert={certificate}", f"--ssl-key={key}")
-    group = store(tmp_path, f"{server.url}?ssl_ca={certificate}").create_feature_group("secret", primary_key=["k"], event_time="at", online_enabled=True)
-    group.insert(of_turn(spark, 0, 10))
-    assert group.sync_online().summary["written"] == 10
-    with group._stores.online.transaction() as cursor:  # type: ignore[attr-defined] # it is MySQL's
-        cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
-        assert cursor.fetchall()[0][1]
-    with pytest.raises(OnlineStoreError, match=r"failed \(\d+\): .*(SSL|certificate)"):
-        store(tmp_path, f"{server.url}?ssl_ca={other}").get_feature_group("secret", 1).sync_online()
-    server.kill()

@@ -21,7 +21,7 @@ from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import NotFoundError, OnlineRefusedError, OnlineStoreError, SettingsError
 from spark_fs.flows.latest import Latest
-from spark_fs.flows.sync import _Load
+from spark_fs.flows.sync import _Load, origin
 from spark_fs.online.layout import online_table
 from spark_fs.online.mysql import MySQLStore
 from spark_fs.online.store import Place
@@ -190,7 +190,7 @@ def test_tables_are_typed_and_keyed_as_documented(fs: FeatureStore, kind: str) -
 def test_what_a_killed_run_left_is_swept(fs: FeatureStore) -> None:
     group = fs.get_feature_group("clicks", 1)
     table = online_table(group.spec, fs._stores.online.capabilities)
-    with writer(fs._stores.online).session(table) as session:
+    with writer(fs._stores.online).session(table, origin(group.location)) as session:
         session.begin(afresh=True)
         session.sweep = lambda: None  # type: ignore[method-assign] # as if it had been killed here
     assert len(run_tables(fs)) == 1

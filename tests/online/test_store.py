@@ -17,6 +17,7 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import ConflictError, NotFoundError, OnlineRefusedError, OnlineStoreError, QueryError, SettingsError, SparkFSError
 from spark_fs.flows.verify import Difference
+from spark_fs.online.store import Origin
 from spark_fs.online.writers import writer
 
 from conftest import at
@@ -233,7 +234,7 @@ def test_two_syncs_at_once_exclude_each_other(served: FeatureStore, clicks: Feat
 
     monkeypatch.setattr(mysql_sync, "_WAIT", 0)
     monkeypatch.setattr(sqlite_sync, "_WAIT", 0.1)
-    with writer(store).session(clicks_table(clicks)), pytest.raises(ConflictError, match=r"Another sync of .* is running.*: nothing was written. Wait until it ends, then sync again") as raised:
+    with writer(store).session(clicks_table(clicks), Origin("", "")), pytest.raises(ConflictError, match=r"Another sync of .* is running.*: nothing was written. Wait until it ends, then sync again") as raised:
         clicks.sync_online()
     assert raised.value.retryable
     assert clicks.sync_online().summary["written"] == 1

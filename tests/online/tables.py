@@ -1,0 +1,69 @@
+"""Tables of an online store that are filled without Spark, as the workers of a sync fill them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from spark_fs.online.layout import OnlineTable, online_table
+from spark_fs.online.mysql import MySQLStore
+from spark_fs.online.sqlite import SQLiteStore
+from spark_fs.online.store import Merged, Origin, Session
+from spark_fs.online.writers import writer
+from spark_fs.spec.definitions import FeatureSpec, GroupSpec
+
+from conftest import SERVERS, at, connected, new_database
+
+HERE, THERE = Origin("id-here", "/here/clicks_1 on one"), Origin("id-there", "/there/clicks_1 on another")
+
+
+@contextmanager
+def empty_store(kind: str, folder: Path) -> Iterator[MySQLStore | SQLiteStore]:
+    """An online store with no table."""
+    if kind == "sqlite":
+        yield SQLiteStore(str(folder / "online.db"))
+        return
+    with connected(kind) as cursor, new_database(cursor) as database:
+        yield MySQLStore(f"{SERVERS[kind]}/{database}")
+
+
+def table_of(store: MySQLStore | SQLiteStore, columns: Mapping[str, str], name: str = "clicks", event_time: str | None = "at") -> OnlineTable:
+    """The table of a group of these feature types, whose key is the column k."""
+    features = tuple(FeatureSpec(name, type_) for name, type_ in columns.items())
+    return online_table(GroupSpec(name, 1, primary_key=("k",), event_time=event_time, online_enabled=True, features=features), store.capabilities)
+
+
+def clicks(store: MySQLStore | SQLiteStore, name: str = "clicks") -> OnlineTable:
+    """A table of a key, an event time and a value."""
+    return table_of(store, {"k": "bigint", "at": "timestamp", "v": "bigint"}, name)
+
+
+def rows(*given: tuple[int, str, int]) -> pa.Table:
+    """Rows of it."""
+    times = pa.array([at(day) for _, day, _ in given], pa.timestamp("us", "UTC"))
+    return pa.table({"k": pa.array([k for k, _, _ in given], pa.int64()), "at": times, "v": pa.array([v for _, _, v in given], pa.int64())})
+
+
+def sync(store: MySQLStore | SQLiteStore, table: OnlineTable, loaded: pa.Table, version: int = 0, origin: Origin = HERE) -> Merged | None:
+    """Bring rows online as a sync does: the first time by swapping the table in, then by merging."""
+    write: Any = writer(store)
+    with write.session(table, origin) as session:
+        return finish(write, session, table, loaded, version)
+
+
+def finish(write: Any, session: Session, table: OnlineTable, loaded: pa.Table, version: int) -> Merged | None:
+    """Load the rows of a session, and let them be online."""
+    place = session.begin(afresh=session.synced is None)
+    write.load(table, place, loaded)
+    if not place.afresh:
+        return session.merge(place, version, None)
+    session.swap(place, version)
+    return None
+
+
+def values(store: MySQLStore | SQLiteStore, table: OnlineTable) -> dict[Any, Any]:
+    """What is online: the last column of each key."""
+    return {row[0]: row[-1] for row in writer(store).rows_of(table, 1, [0], None)}
+
