@@ -10,6 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from spark_fs import types
@@ -27,6 +28,7 @@ from spark_fs.errors import (
     SetupError,
     SparkFSError,
 )
+from spark_fs.terminal import shown
 
 try:
     from fastapi import FastAPI, Request
@@ -163,6 +165,7 @@ class _Answers:
     def __init__(self, fs: FeatureStore, views: Sequence[str], max_entries: int) -> None:
         self._fs, self._views, self._max_entries = fs, Views(fs, views), max_entries
         self._metrics = _Metrics()
+        self._health: tuple[float, SparkFSError | None] = -inf, None
 
     def vectors(self, body: bytes) -> Response:
         """The vectors of a request, or why there are none."""
@@ -183,12 +186,16 @@ class _Answers:
         return found
 
     def health(self) -> Response:
-        """Whether the stores answer."""
-        try:
-            self._fs.check_serving()
-        except SparkFSError as error:
-            return _failed(error)
-        return JSONResponse({"status": "ok"})
+        """Whether the stores answer; they are asked once a second at most, since whoever reaches the server may ask it."""
+        looked, error = self._health
+        if time.monotonic() - looked >= 1:
+            try:
+                self._fs.check_serving()
+                error = None
+            except SparkFSError as failure:
+                error = failure
+            self._health = time.monotonic(), error
+        return JSONResponse({"status": "ok"}) if error is None else _failed(error)
 
     def metrics(self) -> Response:
         """The figures."""
@@ -259,7 +266,7 @@ def _failed(error: Exception) -> Response:
             return _failure(status, type(error).__name__, str(error))
     for kind, status, text in _HIDDEN:
         if isinstance(error, kind):
-            LOGGER.error("A request failed: %s", error)
+            LOGGER.error("A request failed: %s", shown(error))
             return _failure(status, type(error).__name__, f"{text} The log of the program has more.")
     return _failure(500, "InternalError", f"Something failed inside ({type(error).__name__}); the log of the program has more.")
 

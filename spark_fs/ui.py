@@ -15,6 +15,7 @@ from spark_fs.api.pages import group_page, home_page, lineage_page, view_page
 from spark_fs.api.stores import StoresWithoutSpark
 from spark_fs.errors import InvalidNameError, NotFoundError, SettingsError, SetupError, SparkFSError
 from spark_fs.report.page import policy, rendered
+from spark_fs.terminal import shown
 
 try:
     from fastapi import FastAPI, Request
@@ -74,7 +75,7 @@ def app(fs: FeatureStore, names: Collection[str] | None = None, token: str = "",
     async def failed(_: Request, error: SparkFSError) -> HTMLResponse:
         if isinstance(error, _ABSENT):
             return HTMLResponse(await work.run(_said, str(error)), 404)
-        LOGGER.error("A page could not be made: %s", error)  # it may name hosts and users
+        LOGGER.error("A page could not be made: %s", shown(error))  # it may name hosts and users
         status = 503 if error.retryable else 500
         return HTMLResponse(await work.run(_said, "The store could not be read: the log of the program has why."), status)
 

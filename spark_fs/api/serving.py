@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from spark_fs.errors import CatalogError, NotFoundError, SettingsError
 from spark_fs.spec.definitions import check_name
+from spark_fs.terminal import shown
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
@@ -151,7 +152,7 @@ class Views:
             raise
         except CatalogError as error:
             held.looked = now
-            LOGGER.warning("Feature view %s is served on as it was, since the catalog gives no answer: %s", asked, error)
+            LOGGER.warning("Feature view %s is served on as it was, since the catalog gives no answer: %s", asked, shown(error))
         return held
 
     def _facts(self, asked: Asked, chosen: TrainingDatasetSpec | None = None) -> _Facts:
