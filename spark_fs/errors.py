@@ -10,6 +10,7 @@
     +-- QueryError          a query that cannot be bound to its groups
     +-- SettingsError       a setting, option or argument outside its domain
     +-- SetupError          a part of the machine that is missing: Java, a jar, an extra
+    |   +-- UpgradeError    a definition, record or database that a newer spark_fs made
     +-- CatalogError        the metadata database failed or could not be reached
     +-- ConflictError       another writer was faster, time and again
     |   +-- LockedError     another run of the same pipeline is going on
@@ -53,7 +54,7 @@ class NotFoundError(SparkFSError):
     @classmethod
     def version(cls, kind: str, name: str, version: int, known: Sequence[int]) -> "NotFoundError":
         """The error for a version that is none of the known ones."""
-        have = ", ".join(map(str, known))
+        have = ", ".join(map(str, known)) or "none yet"
         return cls(f"{kind} {name!r} has no version {version}: it has {have}. Ask for one of these.")
 
 
@@ -83,6 +84,10 @@ class SettingsError(SparkFSError):
 
 class SetupError(SparkFSError):
     """Something the machine lacks."""
+
+
+class UpgradeError(SetupError):
+    """What a newer spark_fs made, which this one does not understand."""
 
 
 class CatalogError(SparkFSError):

@@ -202,7 +202,7 @@ class FeatureGroup(MonitoredGroup):
 
     def get_latest_validation_report(self) -> ValidationReport | None:
         """The newest report; None before the first. Starts no JVM."""
-        return next(reversed(self.get_validation_history()), None)
+        return self._stores.catalog.latest_validation(self._spec.ref)
 
     def read_quarantine(self, dataframe_type: str = "spark") -> Any:
         """The rows that expectations set aside*: the group's columns, ``_ingested_at`` and ``_reason``."""

@@ -99,7 +99,7 @@ class FeatureView(Described[ViewSpec], MonitoredView):
 
         Raises SettingsError while training datasets or models depend on it, unless forced.
         """
-        datasets = [dataset for dataset in self._stores.catalog.training_datasets(self._spec) if dataset.state != "deleted"]
+        datasets = [dataset for dataset in self._stores.catalog.training_datasets(self._spec, every=True) if dataset.state != "deleted"]
         uses = [f"training dataset {dataset.version}" for dataset in datasets]
         uses += [f"model {link.name!r} version {link.version}" for link in self._stores.catalog.models_of(self._spec)]
         if uses and not force:
@@ -113,6 +113,6 @@ class FeatureView(Described[ViewSpec], MonitoredView):
 
     def _folders(self) -> list[str]:
         found: list[Any] = []
-        for dataset in self._stores.catalog.training_datasets(self._spec):
+        for dataset in self._stores.catalog.training_datasets(self._spec, every=True):
             found += [dataset.files.location if dataset.files and dataset.state != "deleted" else None, dataset.spine]
         return [folder for folder in found if folder]

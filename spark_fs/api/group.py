@@ -113,8 +113,8 @@ class Group(Described[GroupSpec]):
         return self
 
     def _check_unused(self) -> None:
-        if views := self.get_generated_feature_views():
-            listed = ", ".join(f"{view.name!r} version {view.version}" for view in views)
+        if views := self._stores.catalog.views_of(self._spec.ref, every=True):
+            listed = ", ".join(map(str, views))
             raise SettingsError(
                 f"Feature group {self._spec} is read by feature view {listed}: it is not deleted. Delete these first, or say force=True."
             )

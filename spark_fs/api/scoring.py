@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from spark_fs.api.columns import States
     from spark_fs.api.stores import Stores
     from spark_fs.online.vectors import VectorReader
-    from spark_fs.spec.datasets import TrainingDatasetSpec
     from spark_fs.spec.definitions import ViewSpec
     from spark_fs.times import Instant
     from spark_fs.transform.transformer import Row, Transformer
@@ -181,16 +180,14 @@ class Scoring:
 
     def _learned(self, version: int | None) -> States | None:
         """What the transformations learned of a training dataset version."""
-        found: dict[int, TrainingDatasetSpec] = {
-            dataset.version: dataset for dataset in self._stores.catalog.training_datasets(self._spec) if dataset.state != "running"
-        }
         if version is not None:
-            if version not in found:
-                raise NotFoundError.version("Training dataset of feature view", self._spec.name, version, list(found))
-            return found[version].states
+            found = self._stores.catalog.training_dataset(self._spec, version)
+            if found.state == "running":
+                raise NotFoundError(f"Training dataset {version} of feature view {self._spec} is still being made: wait for its job.")
+            return found.states
         if not columns_of(self._stores, self._spec).for_inference(None).learns:
             return None
-        there = [dataset for dataset in found.values() if dataset.state == "finished"]
+        there = [dataset for dataset in self._stores.catalog.training_datasets(self._spec) if dataset.state == "finished"]
         if len(there) != 1:
             listed = ", ".join(str(dataset.version) for dataset in there) or "none yet"
             raise SettingsError(

@@ -272,19 +272,15 @@ class TrainingData:
 
     def _dataset(self, version: int, deleted: bool = False, unfinished: bool = False) -> TrainingDatasetSpec:
         """A training dataset that is there; NotFoundError for one that is not, or not yet, or no more."""
-        found = {dataset.version: dataset for dataset in self._stores.catalog.training_datasets(self._spec)}
-        state = found[version].state if version in found else None
-        if state == "running" and not unfinished:
+        found = self._stores.catalog.training_dataset(self._spec, version)
+        if found.state == "running" and not unfinished:
             raise NotFoundError(
                 f"Training dataset {version} of {self!r} is still being made: wait for its job, or if that was ended, delete it with "
                 "force=True."
             )
-        if state == "deleted" and not deleted:
+        if found.state == "deleted" and not deleted:
             raise NotFoundError(f"Training dataset {version} of {self!r} was deleted: recreate_training_dataset({version}) makes it again.")
-        if state is None:
-            there = [number for number, dataset in found.items() if dataset.state == "finished"]
-            raise NotFoundError.version("Training dataset of feature view", self._spec.name, version, there)
-        return found[version]
+        return found
 
     def _again(self, version: int, parts: int, options: dict[str, Any]) -> tuple[Any, ...]:
         check_options(options, Reading)

@@ -1,6 +1,5 @@
 """The metadata database itself: opened, asked for one definition or for all."""
 
-import json
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from spark_fs.errors import AlreadyExistsError, CatalogError, ConflictError, Not
 from spark_fs.spec.datasets import TrainingDatasetSpec
 from spark_fs.spec.definitions import GroupSpec, ViewSpec, check_version
 from spark_fs.spec.drift import DriftReport
+from spark_fs.spec.formats import as_text, merged, readable
 from spark_fs.spec.query import GroupRef
 from spark_fs.spec.transformations import FunctionSpec
 
@@ -69,9 +69,10 @@ class Database:
                 row = connection.execute(select(table).where(*same)).one_or_none()
             if row is None:
                 return None
-            changed = change(read(row))
-            definition = changed.to_json()
-            if json.dumps(definition) == json.dumps(row.definition):
+            before = read(row)
+            changed = change(before)
+            definition = merged(row.definition, before.to_json(), changed.to_json())
+            if as_text(definition) == as_text(row.definition):
                 return changed
             unchanged = table.c.revision == row.revision
             values = {"definition": definition, "revision": row.revision + 1}
@@ -125,6 +126,7 @@ class Database:
             return set(connection.scalars(select(table.c.name).distinct()))
 
     def _all(self, table: Table) -> list[dict[str, Any]]:
+        """Every definition as it is stored, by name and version."""
         with self._begin() as connection:
             return list(connection.scalars(select(table.c.definition).order_by(table.c.name, table.c.version)))
 
@@ -142,7 +144,8 @@ class Database:
         """The comparisons of a group or a view, the oldest first."""
         query = select(COMPARISONS.c.compared_at, COMPARISONS.c.report).where(*_about(spec)).order_by(COMPARISONS.c.id)
         with self._begin() as connection:
-            return [DriftReport.from_json(at.replace(tzinfo=UTC), data) for at, data in connection.execute(query)]
+            rows = connection.execute(query).all()
+        return list(readable(lambda row: DriftReport.from_json(row.compared_at.replace(tzinfo=UTC), row.report), rows))
 
     def forget_comparisons(self, spec: Definition) -> None:
         """Forget the comparisons of a group or a view."""

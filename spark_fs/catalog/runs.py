@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from spark_fs.catalog.database import Database
 from spark_fs.catalog.tables import LOCKS, RUNS
 from spark_fs.errors import NotFoundError
+from spark_fs.spec.formats import check_format, format_of, readable
 from spark_fs.spec.runs import Run, StepRecord
 
 _PAGE = 100  # runs looked at together: a step that is due each day is among the newest of them
@@ -44,7 +45,7 @@ class Runs(Database):
             query = query.where(RUNS.c.pipeline == pipeline)
         with self._begin() as connection:
             found = connection.execute(query).all()
-        return map(_run, found)
+        return readable(_run, found)
 
     def last_done(self, pipeline: str, steps: Iterable[str]) -> dict[str, datetime]:
         """Up to which instant each of these steps was done last; without those that never were."""
@@ -55,6 +56,8 @@ class Runs(Database):
             page = 0
             while due and (rows := connection.execute(query.limit(_PAGE).offset(page * _PAGE)).all()):
                 for until, records in rows:
+                    for each in records:
+                        check_format(f"Step {each.get('name')!r} of pipeline {pipeline!r}", each, format_of(StepRecord))
                     done = {each["name"] for each in records if each["state"] in ("finished", "differs")} & due
                     found |= dict.fromkeys(done, datetime.fromisoformat(until))
                     due -= done

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, delete, insert, select
+from sqlalchemy import ColumnElement, Select, delete, insert, select
 
 from spark_fs.catalog.database import now
 from spark_fs.catalog.runs import Runs
 from spark_fs.catalog.tables import BACKFILLS, FEATURE_GROUPS, VALIDATIONS
 from spark_fs.catalog.views import Views
 from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.formats import readable
 from spark_fs.spec.query import GroupRef
 from spark_fs.spec.suites import ValidationReport
 from spark_fs.times import Interval
@@ -50,8 +52,8 @@ class Catalog(Runs, Views):
         return {ref: self.group(*ref) for ref in set(refs)}
 
     def all_groups(self) -> list[GroupSpec]:
-        """Every group, by name and version."""
-        return list(map(GroupSpec.from_json, self._all(FEATURE_GROUPS)))
+        """Every group, by name and version; one that only a newer release can read is left out, with a warning."""
+        return list(readable(GroupSpec.from_json, self._all(FEATURE_GROUPS)))
 
     def next_group_version(self, name: str) -> int:
         """One above the highest version of the group, 1 for a new name."""
@@ -69,11 +71,15 @@ class Catalog(Runs, Views):
 
     def validations(self, ref: GroupRef) -> list[ValidationReport]:
         """The reports of a group, the oldest first."""
-        table = VALIDATIONS.c
-        own = (table.group_name == ref.name, table.group_version == ref.version)
-        query = select(table.validated_at, table.report).where(*own).order_by(table.id)
         with self._begin() as connection:
-            return [ValidationReport.from_json(at.replace(tzinfo=UTC), data) for at, data in connection.execute(query)]
+            rows = connection.execute(_validations(ref).order_by(VALIDATIONS.c.id)).all()
+        return list(readable(_report, rows))
+
+    def latest_validation(self, ref: GroupRef) -> ValidationReport | None:
+        """The newest report of a group; None before the first."""
+        with self._begin() as connection:
+            row = connection.execute(_validations(ref).order_by(VALIDATIONS.c.id.desc()).limit(1)).one_or_none()
+        return None if row is None else _report(row)
 
     def backfilled_until(self, ref: GroupRef, interval: Interval) -> datetime | None:
         """How far a backfill of this interval has come that was not finished; None when there is none."""
@@ -90,6 +96,15 @@ class Catalog(Runs, Views):
             connection.execute(delete(BACKFILLS).where(*_of_backfill(ref, interval)))
             if done.end != interval.end:
                 connection.execute(insert(BACKFILLS).values(**row))
+
+
+def _validations(ref: GroupRef) -> Select[Any]:
+    table = VALIDATIONS.c
+    return select(table.validated_at, table.report).where(table.group_name == ref.name, table.group_version == ref.version)
+
+
+def _report(row: Any) -> ValidationReport:
+    return ValidationReport.from_json(row.validated_at.replace(tzinfo=UTC), row.report)
 
 
 def _of_backfill(ref: GroupRef, interval: Interval) -> list[ColumnElement[bool]]:

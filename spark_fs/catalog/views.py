@@ -12,6 +12,7 @@ from spark_fs.catalog.tables import FEATURE_VIEWS, MODELS, TRAINING_DATASETS, TR
 from spark_fs.errors import NotFoundError
 from spark_fs.spec.datasets import TrainingDatasetSpec
 from spark_fs.spec.definitions import ViewSpec
+from spark_fs.spec.formats import readable
 from spark_fs.spec.query import GroupRef
 from spark_fs.spec.transformations import FunctionSpec
 
@@ -36,12 +37,16 @@ class Views(Database):
         return ViewSpec.from_json(self._one(FEATURE_VIEWS, "Feature view", name, version))
 
     def all_views(self) -> list[ViewSpec]:
-        """Every view, by name and version."""
-        return list(map(ViewSpec.from_json, self._all(FEATURE_VIEWS)))
+        """Every view, by name and version; one that only a newer release can read is left out, with a warning."""
+        return list(readable(ViewSpec.from_json, self._all(FEATURE_VIEWS)))
 
-    def views_of(self, ref: GroupRef) -> list[ViewSpec]:
-        """The views whose query reads a group, by name and version."""
-        return [view for view in self.all_views() if ref in view.query.groups()]
+    def views_of(self, ref: GroupRef, every: bool = False) -> list[ViewSpec]:
+        """The views whose query reads a group, by name and version.
+
+        every: something is removed unless one of them needs it, so that UpgradeError is raised where a view cannot be read.
+        """
+        views = map(ViewSpec.from_json, self._all(FEATURE_VIEWS)) if every else self.all_views()
+        return [view for view in views if ref in view.query.groups()]
 
     def next_view_version(self, name: str) -> int:
         """One above the highest version of the view, 1 for a new name."""
@@ -84,8 +89,7 @@ class Views(Database):
         same = (*_of(TRAINING_DATASETS, view), TRAINING_DATASETS.c.version == version)
         changed = self._change(TRAINING_DATASETS, same, _dataset, change)
         if changed is None:
-            there = [dataset.version for dataset in self.training_datasets(view)]
-            raise NotFoundError.version("Training dataset of feature view", view.name, version, there)
+            raise NotFoundError(f"Training dataset {version} of feature view {view} was deleted at this moment. Make it again.")
         return changed
 
     def forget_training_dataset(self, view: ViewSpec, version: int) -> None:
@@ -93,21 +97,30 @@ class Views(Database):
         with self._begin() as connection:
             connection.execute(delete(TRAINING_DATASETS).where(*_of(TRAINING_DATASETS, view), TRAINING_DATASETS.c.version == version))
 
-    def training_datasets(self, view: ViewSpec) -> list[TrainingDatasetSpec]:
-        """The training datasets of the view, the oldest first, whatever became of them."""
-        table = TRAINING_DATASETS.c
-        query = select(table.version, table.created_at, table.definition).where(*_of(TRAINING_DATASETS, view)).order_by(table.version)
+    def training_datasets(self, view: ViewSpec, every: bool = False) -> list[TrainingDatasetSpec]:
+        """The training datasets of the view, the oldest first, whatever became of them; every: as in ``views_of``."""
+        query = select(TRAINING_DATASETS).where(*_of(TRAINING_DATASETS, view)).order_by(TRAINING_DATASETS.c.version)
         with self._begin() as connection:
             rows = connection.execute(query).all()
-        return list(map(_dataset, rows))
+        return list(map(_dataset, rows) if every else readable(_dataset, rows))
+
+    def training_dataset(self, view: ViewSpec, version: int) -> TrainingDatasetSpec:
+        """One training dataset, whatever became of it; NotFoundError with the versions that there are."""
+        query = select(TRAINING_DATASETS).where(*_of(TRAINING_DATASETS, view), TRAINING_DATASETS.c.version == version)
+        with self._begin() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            there = [dataset.version for dataset in self.training_datasets(view) if dataset.state == "finished"]
+            raise NotFoundError.version("Training dataset of feature view", view.name, version, there)
+        return _dataset(row)
 
     def pinned_versions(self, ref: GroupRef) -> dict[str, int]:
         """The Delta versions of a group that feature views and training datasets read, by the reader's name."""
         pinned: dict[str, int] = {}
-        for view in self.views_of(ref):
+        for view in self.views_of(ref, every=True):
             kept = [query.as_of for query in view.query.walk() if query.group == ref and query.as_of is not None]
             pinned |= {f"feature view {view}": min(kept)} if kept else {}
-            for dataset in self.training_datasets(view):
+            for dataset in self.training_datasets(view, every=True):
                 read = [*kept, dataset.group_versions[ref]] if ref in dataset.group_versions else kept
                 if read and dataset.state != "deleted":
                     pinned[f"training dataset {dataset.version} of feature view {view}"] = min(read)
@@ -145,8 +158,8 @@ class Views(Database):
         return FunctionSpec.from_json(self._one(TRANSFORMATIONS, "Transformation", name, version))
 
     def all_functions(self) -> list[FunctionSpec]:
-        """Every function, by name and version."""
-        return list(map(FunctionSpec.from_json, self._all(TRANSFORMATIONS)))
+        """Every function, by name and version; one that only a newer release can read is left out, with a warning."""
+        return list(readable(FunctionSpec.from_json, self._all(TRANSFORMATIONS)))
 
     def next_function_version(self, name: str) -> int:
         """One above the highest version of the function, 1 for a new name."""

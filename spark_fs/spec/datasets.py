@@ -7,7 +7,9 @@ from itertools import combinations
 from typing import Any, Literal, Self, get_args
 
 from spark_fs.errors import SettingsError
+from spark_fs.spec.formats import check_format, format_of, known, stamped
 from spark_fs.spec.query import Condition, GroupRef, QuerySpec, condition_from_json
+from spark_fs.spec.statistics import StatisticsConfig
 from spark_fs.times import Interval
 
 Format = Literal["parquet", "csv", "tsv", "json", "orc", "avro", "delta"]
@@ -113,7 +115,7 @@ class TrainingDatasetSpec:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON, without the version and the time of creation, which the catalog keeps beside it."""
-        return {
+        return stamped(type(self), {
             "query": self.query and self.query.to_json(),
             "splits": {name: interval.to_json() for name, interval in self.splits.items()},
             "group_versions": [[ref.name, ref.version, delta] for ref, delta in self.group_versions.items()],
@@ -124,14 +126,19 @@ class TrainingDatasetSpec:
             "files": self.files and vars(self.files) | {"options": dict(self.files.options)},
             "transformations": None if self.transformations is None else list(map(dict, self.transformations)),
             "statistics_config": self.statistics_config, "rows": dict(self.rows), "state": self.state,
-        }
+        })
 
     @classmethod
     def from_json(cls, version: int, created_at: datetime, data: dict[str, Any]) -> Self:
-        """From what ``to_json`` gave; what it did not write yet in an earlier release has no effect."""
+        """From what ``to_json`` gave; what it did not write yet in an earlier release has no effect.
+
+        Raises UpgradeError where a newer release gave it and this one would misread it.
+        """
+        what = f"Training dataset {version}"
+        check_format(what, data, format_of(cls))
         data = {"state": "finished", **dict.fromkeys(_LATER), "null_labels": "keep", "rows": {}, **data}
         files: Any = {"location": data["files"]} if isinstance(data["files"], str) else data["files"]
-        random, transformations = data["random"], data["transformations"]
+        random, transformations, asked = data["random"], data["transformations"], data["statistics_config"]
         return cls(
             version=version,
             created_at=created_at,
@@ -140,11 +147,12 @@ class TrainingDatasetSpec:
             group_versions={GroupRef(name, number): delta for name, number, delta in data["group_versions"]},
             random=random and RandomSplit(random["seed"], dict(random["shares"])),
             extra_filter=data["extra_filter"] and condition_from_json(data["extra_filter"]),
-            files=files and FilesSpec(**files),
+            files=files and FilesSpec(**known(FilesSpec, f"The files of {what.lower()}", files)),
             transformations=None if transformations is None else tuple(transformations),
+            statistics_config=known(StatisticsConfig, what, asked) if isinstance(asked, Mapping) else asked,
             **{name: data[name] for name in _PLAIN},
         )
 
 
-_PLAIN = ("description", "max_feature_age", "null_labels", "spine", "statistics_config", "rows", "state")
+_PLAIN = ("description", "max_feature_age", "null_labels", "spine", "rows", "state")
 _LATER = ("query", "random", "files", "extra_filter", "max_feature_age", "spine", "transformations", "statistics_config")

@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from spark_fs.errors import InvalidNameError, NotFoundError, SchemaError, SettingsError
+from spark_fs.spec.formats import known, stamped
 from spark_fs.spec.query import GroupRef, QuerySpec
 from spark_fs.spec.statistics import StatisticsConfig
+from spark_fs.spec.suites import suite_of
 from spark_fs.spec.transformations import TransformationSpec
 from spark_fs.types import EVENT_TIME_TYPES
 
@@ -218,16 +220,21 @@ class GroupSpec:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
-        return asdict(self)
+        return stamped(type(self), asdict(self))
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """From what ``to_json`` gave."""
-        lists = {name: tuple(data[name]) for name in ("primary_key", "partition_key")}
-        parents = tuple(GroupRef(*parent) for parent in data.get("parents", ()))
-        source = SourceSpec(**data["source"]) if data.get("source") else None
-        features = tuple(FeatureSpec(**f) for f in data["features"])
-        return cls(**data | lists | {"features": features, "parents": parents, "source": source})
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """From what ``to_json`` gave; UpgradeError where a newer release gave it and this one would misread it."""
+        what = f"Feature group {data.get('name')!r} version {data.get('version')}"
+        found = known(cls, what, data)
+        found |= {name: tuple(data[name]) for name in ("primary_key", "partition_key")}
+        found["parents"] = tuple(GroupRef(*parent) for parent in data.get("parents", ()))
+        found["features"] = tuple(FeatureSpec(**known(FeatureSpec, f"A column of {what}", each)) for each in data["features"])
+        source, statistics = data.get("source"), data.get("statistics_config")
+        found["source"] = SourceSpec(**known(SourceSpec, f"The source of {what}", source)) if source else None
+        found["expectation_suite"] = suite_of(data["expectation_suite"]) if data.get("expectation_suite") else None
+        found["statistics_config"] = statistics and known(StatisticsConfig, f"The statistics_config of {what}", statistics)
+        return cls(**found)
 
 
 @dataclass(frozen=True)
@@ -256,11 +263,13 @@ class ViewSpec:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
-        return asdict(self) | {"query": self.query.to_json(), "transformations": [each.to_json() for each in self.transformations]}
+        parts = {"query": self.query.to_json(), "transformations": [each.to_json() for each in self.transformations]}
+        return stamped(type(self), asdict(self) | parts)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """From what ``to_json`` gave."""
-        lists = {name: tuple(data.get(name, ())) for name in ("labels", "training_helpers", "inference_helpers")}
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """From what ``to_json`` gave; UpgradeError where a newer release gave it and this one would misread it."""
+        found = known(cls, f"Feature view {data.get('name')!r} version {data.get('version')}", data)
+        found |= {name: tuple(data.get(name, ())) for name in ("labels", "training_helpers", "inference_helpers")}
         transformations = tuple(map(TransformationSpec.from_json, data.get("transformations", ())))
-        return cls(**data | lists | {"query": QuerySpec.from_json(data["query"]), "transformations": transformations})
+        return cls(**found | {"query": QuerySpec.from_json(data["query"]), "transformations": transformations})

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.spec.formats import check_format, format_of, stamped
 
 MEASURES = (
     "psi", "jensen_shannon", "kolmogorov_smirnov", "wasserstein", "mean_shift", "null_share", "chi_squared", "chi_squared_p_value",
@@ -109,14 +110,18 @@ class DriftReport:
         """As plain JSON, without the instant, which the catalog keeps beside it; infinities as texts."""
         features = [[each.feature_name, {m: v if abs(v) < float("inf") else str(v) for m, v in each.measures.items()}, list(each.crossed)]
                     for each in self.features]
-        return {"reference": self.reference, "current": self.current, "rows": list(self.rows), "thresholds": dict(self.thresholds),
-                "features": features}
+        return stamped(type(self), {
+            "reference": self.reference, "current": self.current, "rows": list(self.rows), "thresholds": dict(self.thresholds),
+            "features": features,
+        })
 
     @classmethod
     def from_json(cls, compared_at: datetime, data: Mapping[str, Any]) -> Self:
-        """From what ``to_json`` gave."""
+        """From what ``to_json`` gave; UpgradeError where a newer release gave it and this one would misread it."""
+        check_format(f"The comparison of {compared_at:%Y-%m-%d %H:%M:%S} UTC", data, format_of(cls))
         features = tuple(
-            FeatureDrift(name, {m: float(v) for m, v in measures.items()}, tuple(crossed)) for name, measures, crossed in data["features"]
+            FeatureDrift(name, {m: float(v) for m, v in measures.items()}, tuple(crossed))
+            for name, measures, crossed, *_ in data["features"]
         )
         rows = (data["rows"][0], data["rows"][1])
         return cls(data["reference"], data["current"], rows, data["thresholds"], features, compared_at)

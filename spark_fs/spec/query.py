@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Self, get_args
 
 from spark_fs.errors import SettingsError
+from spark_fs.spec.formats import check_format, known
 from spark_fs.types import from_literal, literal
 
 JoinType = Literal["left", "inner"]
@@ -110,7 +111,7 @@ class JoinSpec:
     def from_json(cls, data: dict[str, Any]) -> Self:
         """From what ``to_json`` gave."""
         keys = {side: tuple(data[side]) if data[side] else None for side in ("left_on", "right_on")}
-        return cls(**data | keys | {"query": QuerySpec.from_json(data["query"])})
+        return cls(**known(cls, "A join", data) | keys | {"query": QuerySpec.from_json(data["query"])})
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,7 @@ class QuerySpec:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """From what ``to_json`` gave."""
+        check_format("A query", data)
         return cls(
             group=GroupRef(*data["group"]), columns=tuple(data["columns"]), explicit=data["explicit"],
             joins=tuple(map(JoinSpec.from_json, data["joins"])),

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 
+from spark_fs.spec.formats import known, stamped
+
 RunState = Literal["running", "finished", "differs", "failed", "killed"]
 
 
@@ -29,13 +31,14 @@ class StepRecord:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
         began = self.started_at and self.started_at.isoformat()
-        return {**vars(self), "started_at": began, "counts": dict(self.counts), "lines": list(self.lines)}
+        return stamped(type(self), {**vars(self), "started_at": began, "counts": dict(self.counts), "lines": list(self.lines)})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """From what ``to_json`` gave."""
+        """From what ``to_json`` gave; UpgradeError where a newer release gave it and this one would misread it."""
         began = data["started_at"] and datetime.fromisoformat(data["started_at"])
-        return cls(**{**data, "started_at": began, "lines": tuple(data["lines"])})
+        found = known(cls, f"Step {data.get('name')!r} of a run", data)
+        return cls(**found | {"started_at": began, "lines": tuple(data["lines"])})
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, Self, get_args
 
 from spark_fs.errors import SettingsError, nearest
+from spark_fs.spec.formats import known, stamped
 
 Policy = Literal["STRICT", "ALWAYS", "QUARANTINE"]
 
@@ -85,10 +86,12 @@ class ValidationReport:
         """As plain JSON, without the instant, which the catalog keeps beside it."""
         data = asdict(self)
         del data["validated_at"]
-        return data
+        return stamped(type(self), data)
 
     @classmethod
-    def from_json(cls, validated_at: datetime, data: dict[str, Any]) -> Self:
-        """From what ``to_json`` gave."""
-        results = tuple(ExpectationResult(**r | {"examples": tuple(r["examples"])}) for r in data["results"])
-        return cls(**data | {"results": results, "validated_at": validated_at})
+    def from_json(cls, validated_at: datetime, data: Mapping[str, Any]) -> Self:
+        """From what ``to_json`` gave; UpgradeError where a newer release gave it and this one would misread it."""
+        found = known(cls, f"The validation report of {validated_at:%Y-%m-%d %H:%M:%S} UTC", data)
+        results = [known(ExpectationResult, "The result of an expectation", each) for each in data["results"]]
+        found["results"] = tuple(ExpectationResult(**each | {"examples": tuple(each["examples"])}) for each in results)
+        return cls(**found | {"validated_at": validated_at})

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
 from spark_fs.errors import SettingsError
+from spark_fs.spec.formats import check_format, known, stamped
 
 Mode = Literal["builtin", "python", "pandas"]
 
@@ -32,12 +33,13 @@ class FunctionSpec:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
-        return asdict(self)
+        return stamped(type(self), asdict(self))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """From what ``to_json`` gave."""
-        return cls(**{**data, **{name: tuple(data[name]) for name in ("arguments", "returns", "drop")}})
+        """From what ``to_json`` gave; UpgradeError where a newer release gave it and this one would misread it."""
+        found = known(cls, f"Transformation {data.get('name')!r} version {data.get('version')}", data)
+        return cls(**found | {name: tuple(data[name]) for name in ("arguments", "returns", "drop")})
 
 
 @dataclass(frozen=True)
@@ -66,4 +68,5 @@ class TransformationSpec:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """From what ``to_json`` gave."""
+        check_format("A transformation", data)
         return cls(FunctionSpec.from_json(data["function"]), tuple(data["features"]), tuple(data["outputs"]))

@@ -1,9 +1,12 @@
 """The catalog under several processes, several releases, and servers that are slow or away."""
 
+import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,12 +14,19 @@ from uuid import uuid4
 
 import mysql.connector
 import pytest
+from sqlalchemy import text
 
 from spark_fs.catalog.store import Catalog
-from spark_fs.errors import NotFoundError, SchemaError
+from spark_fs.errors import NotFoundError, SchemaError, UpgradeError
 from spark_fs.spec.datasets import TrainingDatasetSpec
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec, ViewSpec
-from spark_fs.spec.query import GroupRef, QuerySpec
+from spark_fs.spec.drift import DriftReport, FeatureDrift
+from spark_fs.spec.formats import KEY
+from spark_fs.spec.query import GroupRef, JoinSpec, QuerySpec
+from spark_fs.spec.runs import Run, StepRecord
+from spark_fs.spec.statistics import StatisticsConfig
+from spark_fs.spec.suites import ExpectationResult, ValidationReport, suite_of
+from spark_fs.spec.transformations import FunctionSpec, TransformationSpec
 
 from conftest import MYSQL, ONLINE
 
@@ -135,7 +145,7 @@ def test_what_was_deleted_at_the_same_time_is_not_made_again(url: str) -> None:
         catalog.change_group(PAYMENTS, late)
     assert catalog.all_groups() == []
     catalog.forget_training_dataset(view, 1)
-    with pytest.raises(NotFoundError, match="Training dataset of feature view 'fraud' has no version 1"):
+    with pytest.raises(NotFoundError, match="Training dataset 1 of feature view 'fraud' version 1 was deleted at this moment"):
         catalog.change_training_dataset(view, 1, lambda now: replace(now, state="finished"))
     catalog.delete_view(view)
     with pytest.raises(NotFoundError, match="Feature view 'fraud' does not exist"):
@@ -147,3 +157,181 @@ def test_a_column_that_another_process_added_is_not_added_twice(url: str) -> Non
     payments(catalog)
     with pytest.raises(SchemaError, match=r"column 'amount' is there already \(double\)\. Nothing was added"):
         catalog.change_group(PAYMENTS, lambda group: group.with_features([FeatureSpec("amount", "bigint")]))
+
+
+# -- definitions of another release
+
+NOW = datetime(2024, 1, 5, tzinfo=UTC)
+DOUBLED = FunctionSpec("doubled", mode="python", arguments=("x",), returns=("double",), source="def doubled(x): return 2 * x")
+SUITE = suite_of({"name": "sane", "expectations": [{"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "amount"}}]})
+RUN = Run("0" * 32, "hourly", NOW, NOW, NOW, "finished", (StepRecord("sync", "finished", NOW),))
+
+
+def fill(catalog: Catalog) -> None:
+    """One of everything that the catalog keeps, and a group beside."""
+    catalog.add_group(GroupSpec("later", 1, primary_key=("id",), features=(FeatureSpec("id", "bigint"),)))
+    ref = GroupRef("payments", 1)
+    catalog.add_group(replace(
+        GroupSpec("payments", 1, primary_key=("id",), features=(FeatureSpec("id", "bigint"), FeatureSpec("amount", "double"))),
+        parents=(GroupRef("later", 1),), expectation_suite=SUITE, statistics_config=StatisticsConfig(correlations=True).to_json(), tags={"a": {"b": 1}},
+    ))
+    catalog.add_function(DOUBLED)
+    joined = QuerySpec(ref, ("id", "amount")).joined(JoinSpec(QuerySpec(GroupRef("later", 1), ("id",)), prefix="l_"))
+    view = ViewSpec("fraud", 1, joined, transformations=(TransformationSpec(DOUBLED, ("amount",)),))
+    catalog.add_view(view)
+    catalog.reserve_training_dataset(view, lambda v: TrainingDatasetSpec(v, joined, group_versions={ref: 3}, statistics_config={"histograms": False}))
+    catalog.change_training_dataset(view, 1, lambda now: replace(now, state="finished", rows={"train": 2}))
+    catalog.add_validation(ref, ValidationReport("sane", True, (ExpectationResult("a", {}, True, 2),), 2))
+    catalog.add_comparison(catalog.group("payments", 1), DriftReport("a", "b", (1, 2), {"psi": 0.2}, (FeatureDrift("amount", {"psi": 0.1}),)))
+    catalog.save_run(RUN)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("filled") / "catalog.db"
+    fill(Catalog(f"sqlite:///{file}"))
+    return file
+
+
+@pytest.fixture
+def full(filled: Path, tmp_path: Path) -> Catalog:
+    """A catalog with one of everything."""
+    return Catalog(f"sqlite:///{shutil.copy(filled, tmp_path)}")
+
+
+KEPT = [  # the table, its column of JSON, and where in it an object stands
+    ("feature_groups", "definition", ()), ("feature_groups", "definition", ("features", 1)), ("feature_groups", "definition", ("statistics_config",)),
+    ("feature_groups", "definition", ("expectation_suite",)),
+    ("feature_groups", "definition", ("expectation_suite", "expectations", 0)), ("feature_views", "definition", ()), ("feature_views", "definition", ("query",)),
+    ("feature_views", "definition", ("query", "joins", 0)), ("feature_views", "definition", ("transformations", 0)),
+    ("feature_views", "definition", ("transformations", 0, "function")), ("training_datasets", "definition", ()),
+    ("training_datasets", "definition", ("query",)), ("training_datasets", "definition", ("statistics_config",)),
+    ("transformation_functions", "definition", ()), ("validations", "report", ()), ("validations", "report", ("results", 0)),
+    ("comparisons", "report", ()), ("runs", "steps", (0,)),
+]
+TOP = [case for case in KEPT if case[2] in ((), (0,))]
+
+
+def names(case: Any) -> str:
+    return f"{case[0]}-{'.'.join(map(str, case[2]))}"
+
+
+def rewrite(catalog: Catalog, case: tuple[str, str, tuple[Any, ...]], added: dict[str, Any]) -> None:
+    """Let objects hold more than this release writes, as a newer one would write it, in every row but those called later."""
+    table, column, path = case
+    with catalog._begin() as connection:
+        rows = [json.loads(row) if isinstance(row, str) else row for row in connection.scalars(text(f"SELECT {column} FROM {table}"))]
+        for data in rows:
+            if isinstance(data, dict) and data.get("name") == "later":
+                continue
+            inner = data
+            for step in path:
+                inner = inner[step]
+            inner |= added
+            where = " WHERE name <> 'later'" if table == "feature_groups" else ""
+            connection.execute(text(f"UPDATE {table} SET {column} = :data{where}"), {"data": json.dumps(data)})
+
+
+def stored(catalog: Catalog, case: tuple[str, str, tuple[Any, ...]]) -> Any:
+    table, column, path = case
+    with catalog._begin() as connection:
+        where = " WHERE name <> 'later'" if table == "feature_groups" else ""
+        data = connection.scalars(text(f"SELECT {column} FROM {table}{where}")).one()
+    data = json.loads(data) if isinstance(data, str) else data
+    for step in path:
+        data = data[step]
+    return data
+
+
+def read_all(catalog: Catalog, view: ViewSpec) -> list[Any]:
+    """Everything that the catalog has, as it is listed, and one by one."""
+    return [
+        catalog.group("payments", 1), catalog.all_groups(), catalog.view("fraud", 1), catalog.all_views(), catalog.views_of(PAYMENTS),
+        catalog.function("doubled", 1), catalog.all_functions(), catalog.training_datasets(view), catalog.training_dataset(view, 1),
+        catalog.validations(PAYMENTS), catalog.latest_validation(PAYMENTS), catalog.comparisons(view), catalog.pinned_versions(PAYMENTS),
+        list(catalog.runs()), catalog.run("0"), catalog.last_done("hourly", ["sync"]), catalog.group("payments", 1).statistics,
+    ]
+
+
+def change_all(catalog: Catalog, view: ViewSpec) -> None:
+    """Change every definition in every way that an object of its kind changes."""
+    catalog.change_group(PAYMENTS, lambda group: group.with_features([FeatureSpec("more", "string")]).described("amount", "in euro").vouched_for())
+    catalog.change_group(PAYMENTS, lambda group: replace(group, tags={"c": 1}, description="changed", built_from="2024"))
+    catalog.change_view(view, lambda now: replace(now, tags={"c": 1}, description="changed"))
+    catalog.change_training_dataset(view, 1, lambda now: replace(now, state="deleted", rows={"train": 3}))
+
+
+@pytest.mark.parametrize("case", KEPT, ids=names)
+def test_what_a_newer_release_wrote_beside_is_read_over_and_kept(case: tuple[str, str, tuple[Any, ...]], full: Catalog) -> None:
+    catalog, view = full, full.view("fraud", 1)
+    before = read_all(catalog, view)
+    rewrite(catalog, case, {"of_a_newer_release": {"x": [1, 2]}})
+    assert read_all(catalog, view) == before
+    change_all(catalog, view)
+    assert stored(catalog, case)["of_a_newer_release"] == {"x": [1, 2]}
+    group, dataset = catalog.group("payments", 1), catalog.training_dataset(view, 1)
+    assert (group.tags, group.description, group.types["more"], group.features[1].description) == ({"c": 1}, "changed", "string", "in euro")
+    assert (catalog.view("fraud", 1).tags, dataset.state, dataset.rows) == ({"c": 1}, "deleted", {"train": 3})
+
+
+ASKED: dict[str, Callable[[Catalog, ViewSpec], Any]] = {
+    "feature_groups": lambda catalog, _: catalog.group("payments", 1),
+    "feature_views": lambda catalog, _: catalog.view("fraud", 1),
+    "training_datasets": lambda catalog, view: catalog.training_dataset(view, 1),
+    "transformation_functions": lambda catalog, _: catalog.function("doubled", 1),
+    "validations": lambda catalog, _: catalog.latest_validation(PAYMENTS),
+    "runs": lambda catalog, _: catalog.run("0"),
+}
+LISTED: dict[str, Callable[[Catalog, ViewSpec], list[str]]] = {
+    "feature_groups": lambda catalog, _: [group.name for group in catalog.all_groups()],
+    "feature_views": lambda catalog, _: [view.name for view in catalog.all_views()],
+    "training_datasets": lambda catalog, view: [str(dataset.version) for dataset in catalog.training_datasets(view)],
+    "transformation_functions": lambda catalog, _: [function.name for function in catalog.all_functions()],
+    "validations": lambda catalog, _: [report.suite for report in catalog.validations(PAYMENTS)],
+    "comparisons": lambda catalog, _: [report.reference for report in catalog.comparisons(catalog.group("payments", 1))],
+    "runs": lambda catalog, _: [run.id for run in catalog.runs()],
+}
+
+
+@pytest.mark.parametrize("case", TOP, ids=names)
+def test_a_newer_format_stops_that_object_alone(case: tuple[str, str, tuple[Any, ...]], full: Catalog) -> None:
+    catalog, view = full, full.view("fraud", 1)
+    rewrite(catalog, case, {KEY: 2, "of_a_newer_release": {"x": [1, 2]}})
+    said = "is kept in format 2, which a newer spark_fs wrote; this one knows 1. Upgrade spark_fs."
+    if case[0] in ASKED:
+        with pytest.raises(UpgradeError, match=said):
+            ASKED[case[0]](catalog, view)
+    with pytest.warns(UserWarning, match=f"Left out: .* {said}"):
+        assert LISTED[case[0]](catalog, view) == (["later"] if case[0] == "feature_groups" else [])
+    for kind in LISTED.keys() - {case[0]} - ({"comparisons"} if case[0] == "feature_groups" else set()):
+        assert LISTED[kind](catalog, view), kind
+
+
+def test_what_a_newer_release_wrote_is_not_removed_nor_changed_by_an_older_one(full: Catalog) -> None:
+    catalog, view = full, full.view("fraud", 1)
+    rewrite(catalog, ("training_datasets", "definition", ()), {KEY: 2})
+    with pytest.raises(UpgradeError, match="Training dataset 1 is kept in format 2"):
+        catalog.pinned_versions(PAYMENTS)
+    with pytest.raises(UpgradeError, match="Training dataset 1 is kept in format 2"):
+        catalog.change_training_dataset(view, 1, lambda now: replace(now, state="deleted"))
+    rewrite(catalog, ("feature_views", "definition", ()), {KEY: 2})
+    with pytest.raises(UpgradeError, match="Feature view 'fraud' version 1 is kept in format 2"):
+        catalog.views_of(PAYMENTS, every=True)
+    with pytest.raises(UpgradeError, match="Feature view 'fraud' version 1 is kept in format 2"):
+        catalog.change_view(view, lambda now: now)
+    rewrite(catalog, ("runs", "steps", (0,)), {KEY: 2})
+    with pytest.raises(UpgradeError, match="Step 'sync' of pipeline 'hourly' is kept in format 2"):
+        catalog.last_done("hourly", ["sync"])
+
+
+def test_a_release_with_a_newer_format_writes_its_number_and_reads_the_older_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = Catalog(f"sqlite:///{tmp_path}/catalog.db")
+    payments(catalog)
+    with monkeypatch.context() as newer:
+        newer.setattr(GroupSpec, "FORMAT", 2, raising=False)
+        catalog.add_group(GroupSpec("newer", 1, primary_key=("id",)))
+        catalog.change_group(PAYMENTS, lambda group: replace(group, description="changed"))
+        assert [group.name for group in catalog.all_groups()] == ["newer", "payments"]
+    for name in ("newer", "payments"):
+        with pytest.raises(UpgradeError, match=f"Feature group '{name}' version 1 is kept in format 2"):
+            catalog.group(name, 1)

@@ -1,0 +1,98 @@
+"""How the metadata database is reached: in a file of SQLite's, or on a MySQL or MariaDB server by connections that do not wait for ever."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import Pool
+
+from spark_fs.errors import SettingsError
+
+_DRIVERS = {"sqlite": "sqlite", "mysql": "mysql+mysqlconnector", "mariadb": "mariadb+mysqlconnector"}
+_TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}  # seconds; options of the URL
+_RECYCLED = 240  # seconds, after which a connection that nobody used is opened anew: NATs forget those of five minutes
+_LONGEST = 4_000_000  # characters of a definition: a MariaDB takes packets of 16 MB unless it is told otherwise
+_LOCKED = 30  # seconds for another process that writes to a file of SQLite's
+
+
+class Access:
+    """The database at a URL, as this process reaches it; nothing is opened yet.
+
+    Options of a server's URL: connect_timeout and read_timeout in seconds (10 and 30); others are the driver's. Raises SettingsError for a
+    URL that cannot be read, or one of another database.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url, self._timeouts = _parsed(url)
+        self.where = self._url.set(query={}).render_as_string(hide_password=True)
+        self._engine = self._opened(self._timeouts)
+        self._process = os.getpid()
+        self._inherited: list[Pool] = []
+
+    @property
+    def file(self) -> Path | None:
+        """The file of SQLite's; None on a server."""
+        return Path(self._url.database) if self.is_local and self._url.database else None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is SQLite's."""
+        return self._url.get_backend_name() == "sqlite"
+
+    @property
+    def engine(self) -> Engine:
+        """The connections of this process. A forked one makes its own, and only holds those of its parent: closed here, they end there."""
+        if os.getpid() != self._process:
+            self._inherited.append(self._engine.pool)
+            self._engine.dispose(close=False)
+            self._process = os.getpid()
+        return self._engine
+
+    def patient(self) -> Engine:
+        """Connections that wait as long as a migration takes."""
+        return self._opened({name: value for name, value in self._timeouts.items() if name != "read_timeout"})
+
+    def _opened(self, timeouts: dict[str, int]) -> Engine:
+        if self.is_local:
+            return create_engine(self._url, connect_args={"timeout": _LOCKED}, json_serializer=_json)
+        given: dict[str, Any] = {("connection_timeout" if name == "connect_timeout" else name): value for name, value in timeouts.items()}
+        return create_engine(self._url, connect_args=given, pool_pre_ping=True, pool_recycle=_RECYCLED, json_serializer=_json)
+
+
+def _json(value: Any) -> str:
+    """A value as it is kept; SettingsError for one that not every server takes."""
+    text = json.dumps(value)
+    if len(text) > _LONGEST:
+        raise SettingsError(
+            f"What the metadata database is to keep is {len(text):,} characters long as JSON, and {_LONGEST:,} are taken; it begins with "
+            f"{text[:100]}. Give shorter descriptions and tags."
+        )
+    return text
+
+
+def _parsed(url: str) -> tuple[URL, dict[str, int]]:
+    """The URL with its driver and without our options, and these."""
+    try:
+        found = make_url(url)
+    except (SQLAlchemyError, ValueError):
+        raise SettingsError(
+            "catalog_url cannot be read as a URL: give sqlite:///path or mysql://user:password@host:port/database, with %2F and the like "
+            "for special characters of the password."
+        ) from None
+    backend, _, driver = found.drivername.partition("+")
+    if backend not in _DRIVERS or driver not in ("", _DRIVERS[backend].partition("+")[2]):
+        raise SettingsError(
+            f"catalog_url begins with {found.drivername!r}, and the metadata database can be SQLite, MySQL or MariaDB: give "
+            "sqlite:///path or mysql://user:password@host:port/database."
+        )
+    timeouts = {name: _seconds(name, found.query.get(name, default)) for name, default in _TIMEOUTS.items()}
+    return found.set(drivername=_DRIVERS[backend]).difference_update_query(list(_TIMEOUTS)), timeouts
+
+
+def _seconds(name: str, given: Any) -> int:
+    if not str(given).isdecimal() or not int(given):
+        raise SettingsError(f"catalog_url has {name}={given!r}: give whole seconds from 1 up.")
+    return int(given)
