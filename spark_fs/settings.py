@@ -13,6 +13,7 @@ from typing import Any, Self
 from spark_fs.errors import SettingsError, nearest
 
 _PREFIX = "SPARK_FS_"
+_MIGRATE = ("local", "always", "never")
 Config = str | os.PathLike[str] | Mapping[str, Any] | None
 
 
@@ -40,6 +41,8 @@ class Settings:
     online_url: ``sqlite:///path`` or ``mysql://user:password@host:port/database?option=value``, SQLite under ``home`` unless set.
     online_password: the password of ``online_url``, where that has none.
     models_url: MLflow's tracking URI, SQLite and a folder ``models`` under ``home`` unless set.
+    migrate_catalog: whether a metadata database that an earlier release made is brought up to this one when it is opened: "local" where
+        it is in SQLite, while one on a server waits for ``spark-fs migrate``; "always"; or "never".
     spark: Spark settings for the session that this process starts.
     token: what callers of ``spark-fs serve`` and ``spark-fs ui`` must bring; nobody is asked for one without it.
     """
@@ -50,6 +53,7 @@ class Settings:
     online_url: Secret = Secret()  # noqa: RUF009 # as above
     online_password: Secret = Secret()  # noqa: RUF009 # as above
     models_url: Secret = Secret()  # noqa: RUF009 # as above
+    migrate_catalog: str = "local"
     spark: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     token: Secret = Secret()  # noqa: RUF009 # as above
 
@@ -86,6 +90,8 @@ def _wrong(name: str, value: Any) -> str:
         if isinstance(value, Mapping) and all(isinstance(key, str) and isinstance(v, str | int | float) for key, v in value.items()):
             return ""
         return "spark: it must be a mapping of Spark settings to texts, numbers or booleans"
+    if name == "migrate_catalog" and value not in _MIGRATE:
+        return f"migrate_catalog: it must be one of {', '.join(_MIGRATE)}"
     takes = str | os.PathLike if name == "home" else str
     return "" if isinstance(value, takes) else f"{name}: it must be a text, not {type(value).__name__}"
 

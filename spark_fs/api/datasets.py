@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from spark_fs.api.columns import Columns
 from spark_fs.api.query import Query
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from spark_fs.plan import JoinPlan
     from spark_fs.spec.definitions import GroupSpec, ViewSpec
     from spark_fs.spec.statistics import Statistics
+
+T = TypeVar("T")
 
 
 def columns_of(stores: Stores, view: ViewSpec, spine: Spine | None = None) -> Columns:
@@ -169,33 +171,34 @@ class Dataset:
     def _statistics(self) -> str:
         return f"{statistics_folder(self.stores, self.view)}/{self.spec.version}"
 
-    @property
-    def is_profiled(self) -> bool:
-        """Whether its statistics are kept."""
+    def kept_statistics(self, feature_names: Sequence[str] | None = None) -> Statistics | None:
+        """Those of its train split, with those of every split beside them; None where they are not there."""
         from spark_fs.flows import statistics
 
-        return statistics.are_kept(self._statistics, self.spec.parts)
+        return statistics.of_splits(self._statistics, self.spec.parts, feature_names)
 
     def statistics(self, feature_names: Sequence[str] | None = None) -> Statistics:
-        """Those of its train split, with those of every split beside them; made, eagerly, when they are not there."""
-        from spark_fs.flows import statistics
-
-        self._profile()
-        return statistics.of_splits(self._statistics, self.spec.parts, feature_names)
+        """The same; made, eagerly, when they are not there."""
+        return self._made_if_absent(lambda: self.kept_statistics(feature_names))
 
     def train_states(self) -> Mapping[str, Any]:
         """The states of its train split's columns, which drift is measured from; made, eagerly, when they are not there."""
         from spark_fs.flows import statistics
 
-        self._profile()
-        return statistics.kept_states(self._statistics, self.spec.parts[0])
+        return self._made_if_absent(lambda: statistics.kept_states(self._statistics, self.spec.parts[0]))
+
+    def _made_if_absent(self, read: Callable[[], T | None]) -> T:
+        found = read()
+        if found is None:
+            self._profile()
+            found = read()
+        assert found is not None
+        return found
 
     def _profile(self) -> None:
         from spark_fs.flows import statistics, training
         from spark_fs.spec.statistics import StatisticsConfig
 
-        if self.is_profiled:
-            return
         schema = {name: type_ for name, type_ in self.recipe.schema.items() if name in self.recipe.columns.columns}
         if self.spec.files:
             found: Mapping[str, Any] = training.frames_of(self.stores.spark, self.recipe, self.spec.files)

@@ -74,7 +74,7 @@ class MonitoredView(TrainingData, Scoring):
     def kept_statistics(self) -> Sequence[Statistics]:
         """The statistics of each split of the newest training dataset that has some, as they are kept; none are made. Starts no JVM."""
         made = (Dataset(self._stores, self._spec, spec) for spec in reversed(self.get_training_datasets()))
-        return next((each.statistics().split_statistics for each in made if each.is_profiled), ())
+        return next((found.split_statistics for each in made if (found := each.kept_statistics())), ())
 
     def _profiled(self, version: int) -> Dataset:
         return Dataset.kept(self._stores, self._spec, self._dataset(version))

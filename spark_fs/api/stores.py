@@ -28,7 +28,7 @@ class Stores:
         """The metadata database."""
         from spark_fs.catalog.store import Catalog
 
-        return Catalog(self.settings.catalog_url.get_secret_value())
+        return Catalog(self.settings.catalog_url.get_secret_value(), self.settings.migrate_catalog)  # type: ignore[arg-type] # checked
 
     @cached_property
     def online(self) -> OnlineStore:

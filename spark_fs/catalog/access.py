@@ -9,25 +9,24 @@ from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import Pool
 
-from spark_fs.errors import SettingsError
+from spark_fs.errors import SettingsError, SetupError
 
 _DRIVERS = {"sqlite": "sqlite", "mysql": "mysql+mysqlconnector", "mariadb": "mariadb+mysqlconnector"}
 _TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}  # seconds; options of the URL
 _RECYCLED = 240  # seconds, after which a connection that nobody used is opened anew: NATs forget those of five minutes
 _LONGEST = 4_000_000  # characters of a definition: a MariaDB takes packets of 16 MB unless it is told otherwise
-_LOCKED = 30  # seconds for another process that writes to a file of SQLite's
 
 
 class Access:
     """The database at a URL, as this process reaches it; nothing is opened yet.
 
-    Options of a server's URL: connect_timeout and read_timeout in seconds (10 and 30); others are the driver's. Raises SettingsError for a
-    URL that cannot be read, or one of another database.
+    Options of a server's URL: connect_timeout and read_timeout in seconds (10 and 30); others are the driver's. Raises SetupError for a URL
+    that cannot be read, SettingsError for one of another database.
     """
 
     def __init__(self, url: str) -> None:
         self._url, self._timeouts = _parsed(url)
-        self.where = self._url.set(query={}).render_as_string(hide_password=True)
+        self.where = self._url.set(drivername=url.partition(":")[0], query={}).render_as_string(hide_password=True)
         self._engine = self._opened(self._timeouts)
         self._process = os.getpid()
         self._inherited: list[Pool] = []
@@ -57,7 +56,7 @@ class Access:
 
     def _opened(self, timeouts: dict[str, int]) -> Engine:
         if self.is_local:
-            return create_engine(self._url, connect_args={"timeout": _LOCKED}, json_serializer=_json)
+            return create_engine(self._url, json_serializer=_json)
         given: dict[str, Any] = {("connection_timeout" if name == "connect_timeout" else name): value for name, value in timeouts.items()}
         return create_engine(self._url, connect_args=given, pool_pre_ping=True, pool_recycle=_RECYCLED, json_serializer=_json)
 
@@ -68,7 +67,7 @@ def _json(value: Any) -> str:
     if len(text) > _LONGEST:
         raise SettingsError(
             f"What the metadata database is to keep is {len(text):,} characters long as JSON, and {_LONGEST:,} are taken; it begins with "
-            f"{text[:100]}. Give shorter descriptions and tags."
+            f"{text[:60]}. Give shorter descriptions and tags."
         )
     return text
 
@@ -78,9 +77,9 @@ def _parsed(url: str) -> tuple[URL, dict[str, int]]:
     try:
         found = make_url(url)
     except (SQLAlchemyError, ValueError):
-        raise SettingsError(
-            "catalog_url cannot be read as a URL: give sqlite:///path or mysql://user:password@host:port/database, with %2F and the like "
-            "for special characters of the password."
+        raise SetupError(
+            "The metadata database at a URL that cannot be read cannot be opened. Check catalog_url: give sqlite:///path or "
+            "mysql://user:password@host:port/database, with %2F and the like for special characters of the password."
         ) from None
     backend, _, driver = found.drivername.partition("+")
     if backend not in _DRIVERS or driver not in ("", _DRIVERS[backend].partition("+")[2]):

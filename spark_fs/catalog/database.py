@@ -4,15 +4,15 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, create_engine, delete, insert, make_url, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError, StatementError
 
 from spark_fs.catalog import migrations
+from spark_fs.catalog.access import Access
 from spark_fs.catalog.tables import COMPARISONS, FEATURE_VIEWS
-from spark_fs.errors import AlreadyExistsError, CatalogError, ConflictError, NotFoundError, SetupError, first_line
+from spark_fs.errors import AlreadyExistsError, CatalogError, ConflictError, NotFoundError, SetupError, SparkFSError, first_line
 from spark_fs.spec.datasets import TrainingDatasetSpec
 from spark_fs.spec.definitions import GroupSpec, ViewSpec, check_version
 from spark_fs.spec.drift import DriftReport
@@ -22,30 +22,24 @@ from spark_fs.spec.transformations import FunctionSpec
 
 Definition = GroupSpec | ViewSpec | FunctionSpec
 Spec = TypeVar("Spec", GroupSpec, ViewSpec, TrainingDatasetSpec)
-_DRIVERS = {"mysql": "mysql+mysqlconnector"}
+Migrate = Literal["local", "always", "never"]
 
 
 class Database:
-    """The database at ``url``; its tables are made when absent, and brought up to this version where an earlier one made them."""
+    """The database at ``url``; its tables are made when absent.
 
-    def __init__(self, url: str) -> None:
-        try:
-            parsed = make_url(url)
-            parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
-            if parsed.get_backend_name() == "sqlite" and parsed.database:
-                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            self._engine = create_engine(parsed)
-            with self._engine.connect() as connection:
-                current = migrations.is_current(connection)
-            if not current:
-                with self._engine.connect() as connection:
-                    migrations.migrate(connection)
-                    connection.commit()
-        except (SQLAlchemyError, OSError) as error:
-            raise SetupError(
-                f"The metadata database at {_shown(url)} cannot be opened: {first_line(error)}. Check catalog_url, and that the server "
-                "runs."
-            ) from None
+    migrate: whether one that an earlier release made is brought up to this one, "local" for those in files of SQLite's alone. Raises
+    SetupError where it is not, UpgradeError where a newer release made it.
+    """
+
+    def __init__(self, url: str, migrate: Migrate = "local") -> None:
+        self._access = Access(url)
+        with _opening(self._access) as connection:
+            current = migrations.is_current(connection)
+        if not current:
+            with _opening(self._access, patient=True) as connection:
+                migrations.migrate(connection, migrate == "always" or (migrate == "local" and self._access.is_local))
+                connection.commit()
 
     def _add(self, table: Table, what: str, spec: Definition, remedy: str = "") -> None:
         """Save a new definition; AlreadyExistsError when its name and version are taken."""
@@ -155,17 +149,48 @@ class Database:
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
         """A transaction; CatalogError where the database fails, and nothing of it is kept then."""
+        became = "Nothing was changed in it"
         try:
-            with self._engine.begin() as connection:
+            with self._access.engine.begin() as connection:
                 yield connection
+                if not self._access.is_local:  # a server may commit and its answer be lost
+                    became = "Whether the change is in it is not known"
         except IntegrityError:
             raise
         except SQLAlchemyError as error:
-            shown = self._engine.url.render_as_string(hide_password=True)
+            if isinstance(error, StatementError) and isinstance(error.orig, SparkFSError):
+                raise error.orig from None
             raise CatalogError(
-                f"The metadata database at {shown} failed: {first_line(error)}. Nothing was changed in it. Check that it is there, not "
-                "full and not locked, then do the same again."
+                f"The metadata database at {self._access.where} failed: {first_line(error)}. {became}. Check that it is there, not full "
+                "and not locked, then do the same again."
             ) from None
+
+
+def upgrade(url: str) -> tuple[str, str | None, str]:
+    """Bring a database up to this release, eagerly; returns where it is, and its version before (None: it is new) and now."""
+    access = Access(url)
+    with _opening(access) as connection:
+        before = migrations.version(connection)
+    Database(url, "always")
+    return access.where, before, migrations.HEAD
+
+
+@contextmanager
+def _opening(access: Access, patient: bool = False) -> Iterator[Connection]:
+    """A connection to a database that may not be there; SetupError where it cannot be opened."""
+    engine = access.patient() if patient else access.engine
+    try:
+        if access.file:
+            access.file.parent.mkdir(parents=True, exist_ok=True)
+        with engine.connect() as connection:
+            yield connection
+    except (SQLAlchemyError, OSError) as error:
+        raise SetupError(
+            f"The metadata database at {access.where} cannot be opened: {first_line(error)}. Check catalog_url, and that the server runs."
+        ) from None
+    finally:
+        if patient:
+            engine.dispose()
 
 
 def _kind(spec: Definition) -> str:
@@ -182,9 +207,3 @@ def now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def _shown(url: str) -> str:
-    """A database's URL without its password; of what is none, nothing."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except SQLAlchemyError:
-        return "a URL that cannot be read"

@@ -1,6 +1,7 @@
 """The history of pipelines' runs, and the lock that keeps two runs of one pipeline apart."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from spark_fs.errors import NotFoundError
 from spark_fs.spec.formats import check_format, format_of, readable
 from spark_fs.spec.runs import Run, StepRecord
 
+_ERROR, _LINE, _LINES = 200_000, 2_000, 1_000  # characters of an error and of a line, and lines, that are kept of a run whole
 _PAGE = 100  # runs looked at together: a step that is due each day is among the newest of them
 
 
@@ -32,7 +34,8 @@ class Runs(Database):
         """Keep a run as it is now."""
         values = {
             "pipeline": run.pipeline, "until": run.until.isoformat(), "started_at": _plain(run.started_at),
-            "ended_at": _plain(run.ended_at), "state": run.state, "steps": [step.to_json() for step in run.steps], "error": run.error,
+            "ended_at": _plain(run.ended_at), "state": run.state, "steps": [_shortened(step).to_json() for step in run.steps],
+            "error": run.error and _cut(run.error, _ERROR),
         }
         with self._begin() as connection:
             if not connection.execute(update(RUNS).where(RUNS.c.id == run.id).values(**values)).rowcount:
@@ -102,6 +105,22 @@ class Runs(Database):
         same = [LOCKS.c.run_id == run_id, *([] if beats is None else [LOCKS.c.beats == beats])]
         with self._begin() as connection:
             return bool(connection.execute(delete(LOCKS).where(*same)).rowcount)
+
+
+def _shortened(step: StepRecord) -> StepRecord:
+    lines = [_cut(line, _LINE) for line in step.lines]
+    if len(lines) > _LINES:
+        lines = [*lines[: _LINES // 2], f"... {len(lines) - _LINES:,} lines left out ...", *lines[-_LINES // 2 :]]
+    return replace(step, lines=tuple(lines), error=step.error and _cut(step.error, _ERROR))
+
+
+def _cut(text: str, longest: int) -> str:
+    """A text that every database takes: its beginning and its end where it is longer; what is no Unicode as escapes."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]} ... {len(text) - 2 * half:,} characters left out ... {text[-half:]}"
 
 
 def _plain(at: datetime | None) -> datetime | None:

@@ -279,6 +279,20 @@ def _progress() -> Progress:
 
 
 @app.command()
+def migrate(config: Config = None) -> None:
+    """Bring the metadata database up to this release.
+
+    One on a server is changed by this command alone, since processes of earlier releases cannot open it afterwards; one in SQLite is
+    brought up when it is opened. A backup before it is the way back.
+    """
+    from spark_fs.catalog.database import upgrade
+
+    where, before, after = upgrade(login(config)._stores.settings.catalog_url.get_secret_value())
+    became = f"is of version {after} already" if before == after else f"was of version {before or 'none'}, and is of {after} now"
+    console.print(f"The metadata database at {where} {became}.", soft_wrap=True, markup=False)
+
+
+@app.command()
 def jars() -> None:
     """Print the jars for spark-submit --jars.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial, reduce
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,7 @@ from spark_fs.engine import associate, profile, scan
 from spark_fs.engine.columnar import Stream
 from spark_fs.engine.profile import Profile, States, narrowed
 from spark_fs.engine.scan import Scan
+from spark_fs.errors import SparkFSError, UpgradeError
 from spark_fs.flows import rows
 from spark_fs.flows.queries import explained_errors
 from spark_fs.offline import history
@@ -184,7 +186,7 @@ def of_group(spark: Spark, group: GroupSpec, path: str, config: StatisticsConfig
     types, place = config.of_columns(group.types), kept.folder(path)
     commit, before = (None, {}) if anew else _state(place, types)
     if commit == version and not config.correlations:
-        found = kept.load(place, kept.name_of(version))
+        found = _usable(place, kept.name_of(version))
         if found:
             return found
     more = _added(spark, group, path, (commit, version), types)
@@ -210,14 +212,12 @@ def _added(spark: Spark, group: GroupSpec, path: str, between: tuple[int | None,
 
 def _followed(place: str, every: Rows, more: Rows | None, columns: States, between: tuple[int | None, int]) -> Associations:
     """The associations of a group's newest commit: what they follow from is kept, and grows with the rows that are added."""
-    whole, known = Matrix.of(columns), kept.read(place, kept.SUMS)
+    whole = Matrix.of(columns)
     if not whole.features:
         return {}
-    about = {} if known is None else kept.metadata(known.schema)
-    grows = more is not None and about.get("commit") == between[0]
-    matrix = Matrix.from_json(about["matrix"]).grown(whole) if grows else None
-    if matrix and more and known:
-        before = [np.array(values).reshape(shape) for values, shape in zip(kept.lists(known), about["shapes"], strict=True)]
+    commit, known, before = kept.state(place, kept.SUMS, _sums) or (None, None, [])
+    matrix = known.grown(whole) if known and commit == between[0] else None
+    if matrix and more:
         sums = added([before, more.sums(matrix)])
     else:
         matrix, sums = whole, every.sums(whole)
@@ -228,10 +228,25 @@ def _followed(place: str, every: Rows, more: Rows | None, columns: States, betwe
 
 def _state(place: str, types: Mapping[str, str]) -> tuple[int | None, dict[str, Column]]:
     """The states that are kept of these columns, and of which commit; None where there are none of just these."""
-    table = kept.read(place, kept.STATE)
-    if table is None or dict(zip(table.column("name").to_pylist(), table.column("type").to_pylist(), strict=True)) != types:
-        return None, {}
-    return kept.metadata(table.schema)["commit"], unpacked(table)
+    commit, columns = kept.state(place, kept.STATE, lambda about, table: (about["commit"], unpacked(table))) or (None, {})
+    same = {name: column.type for name, column in columns.items()} == types
+    return (commit, columns) if same else (None, {})
+
+
+def _sums(about: Mapping[str, Any], table: pa.Table) -> tuple[int, Matrix, Sums]:
+    """Of which commit the sums are that associations follow from, of which matrix, and the sums."""
+    pairs = zip(kept.lists(table), about["shapes"], strict=True)
+    return about["commit"], Matrix.from_json(about["matrix"]), [np.array(values).reshape(shape) for values, shape in pairs]
+
+
+def _usable(place: str, name: str, features: Sequence[str] | None = None) -> Statistics | None:
+    """Statistics that are kept; None where they are to be made again: none are there, or they are damaged. UpgradeError for newer ones."""
+    try:
+        return kept.load(place, name, features)
+    except UpgradeError:
+        raise
+    except SparkFSError:
+        return None
 
 
 def of_commit(
@@ -261,17 +276,12 @@ def keep_splits(
         kept.save(place, split, _finished(of, found, config, None, split, related))
 
 
-def are_kept(place: str, splits: Sequence[str]) -> bool:
-    """Whether there are statistics of each of these splits."""
-    return set(splits) <= set(kept.names(place))
+def of_splits(place: str, splits: Sequence[str], features: Sequence[str] | None) -> Statistics | None:
+    """The statistics of the first split, with those of each beside them; None unless all are there."""
+    found = [each for each in (_usable(place, split, features) for split in splits) if each]
+    return replace(found[0], split_statistics=tuple(found)) if len(found) == len(splits) else None
 
 
-def of_splits(place: str, splits: Sequence[str], features: Sequence[str] | None) -> Statistics:
-    """The statistics of the first split, with those of each beside them."""
-    found = [each for each in (kept.load(place, split, features) for split in splits) if each]
-    return replace(found[0], split_statistics=tuple(found))
-
-
-def kept_states(place: str, split: str) -> States:
-    """The states of a split's columns."""
-    return unpacked(kept.read(place, f".{split}"))
+def kept_states(place: str, split: str) -> States | None:
+    """The states of a split's columns; None where they are to be made again."""
+    return kept.state(place, f".{split}", lambda _, table: unpacked(table))

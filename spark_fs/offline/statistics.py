@@ -1,6 +1,7 @@
 """Statistics, kept as Arrow files in a folder beside the rows that they are of: one for each commit or split, and the newest state.
 
-Read without a JVM. A file appears whole, under its name, or not at all.
+Read without a JVM. A file appears whole, under its name, or not at all, and says in which format it is: a state of another one, or one that
+is damaged, is as good as none, since it can be made again of the rows.
 """
 
 import json
@@ -16,10 +17,13 @@ from pyarrow import fs
 
 from spark_fs.errors import SparkFSError, first_line
 from spark_fs.offline.log import file_system
+from spark_fs.spec.formats import KEY, check_format
 from spark_fs.spec.statistics import FeatureStatistics, Related, Statistics
 
+FORMAT = 1  # of these files; those of releases before it was written are of the first
 STATE, SUMS = "state", "sums"  # what the statistics and the associations of the newest commit follow from
 _SUFFIX = ".arrow"
+_MALFORMED = (KeyError, IndexError, TypeError, ValueError, pa.ArrowException)  # what reading a file raises that holds something else
 T = TypeVar("T")
 
 
@@ -80,27 +84,40 @@ def load(place: str, name: str, features: Sequence[str] | None = None, correlati
     table = read(place, name)
     if table is None:
         return None
-    about, found = metadata(table.schema), []
+    about = metadata(table.schema)
+    what = f"The statistics file {place}/{name}{_SUFFIX}"
+    check_format(what, about, FORMAT)
+    try:
+        return _statistics(about, table, features, correlations)
+    except _MALFORMED as error:
+        raise SparkFSError(f"{what} cannot be understood: {error!r}. Remove it, then compute_statistics().") from error
+
+
+def _statistics(about: Mapping[str, Any], table: pa.Table, features: Sequence[str] | None, correlations: bool) -> Statistics:
+    found, others = [], about["others"]
     for feature, facts, each in zip(*(table.column(i) for i in range(3)), strict=True):
         if features is None or feature.as_py() in features:
             data: dict[str, Any] = json.loads(facts.as_py())
             if correlations and each.is_valid:
-                data["correlations"] = Related(feature.as_py(), about["others"], each.values.to_numpy())
+                data["correlations"] = Related(feature.as_py(), others, each.values.to_numpy())
             found.append(FeatureStatistics.from_json(data))
     return Statistics(datetime.fromisoformat(about["computed_at"]), about["commit"], tuple(found), about["split"])
 
 
 def advance(place: str, name: str, table: pa.Table, about: Mapping[str, Any]) -> None:
     """Write the state of a commit, unless one of a later commit is there."""
-    before = _opened(place, name, lambda file: metadata(file.schema)["commit"])
-    if before is None or before <= about["commit"]:
+    try:
+        before = _opened(place, name, lambda file: metadata(file.schema).get("commit"))
+    except SparkFSError:  # it is damaged, and is made again now
+        before = None
+    if not isinstance(before, int) or before <= about["commit"]:
         write(place, name, table, about)
 
 
 def write(place: str, name: str, table: pa.Table, about: Mapping[str, Any]) -> None:
     """Write a table with what is noted of it, in the place of the one of the same name."""
     system, root = file_system(place)
-    table = table.replace_schema_metadata({"about": json.dumps(about)})
+    table = table.replace_schema_metadata({"about": json.dumps({**about, KEY: FORMAT})})
     staged = f"{root}/.{name}-{uuid4().hex}{_SUFFIX}"
     try:
         system.create_dir(root, recursive=True)
@@ -116,6 +133,17 @@ def write(place: str, name: str, table: pa.Table, about: Mapping[str, Any]) -> N
 def read(place: str, name: str) -> pa.Table | None:
     """A table that was written; None where there is none of this name."""
     return _opened(place, name, lambda file: file.read_all())
+
+
+def state(place: str, name: str, read: Callable[[Mapping[str, Any], pa.Table], T]) -> T | None:
+    """What ``read`` makes of a state, of what is noted with it and its table; None where it cannot: it is to be made again."""
+    try:
+        table = _opened(place, name, lambda file: file.read_all())
+        if table is None or metadata(table.schema).get(KEY, 1) != FORMAT:
+            return None
+        return read(metadata(table.schema), table)
+    except (SparkFSError, *_MALFORMED):
+        return None
 
 
 def _opened(place: str, name: str, look: Callable[[Any], T]) -> T | None:
@@ -140,8 +168,8 @@ def remove(place: str) -> None:
 
 def metadata(schema: pa.Schema) -> dict[str, Any]:
     """What was noted with a table of this schema."""
-    found: dict[str, Any] = json.loads(schema.metadata[b"about"])
-    return found
+    found = json.loads((schema.metadata or {}).get(b"about", b"{}"))
+    return found if isinstance(found, dict) else {}
 
 
 def lists(table: pa.Table) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from spark_fs import types
 from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.spec.formats import known
 from spark_fs.types import base
 
 _FLAGS = ("enabled", "histograms", "correlations", "exact_uniqueness")
@@ -139,10 +140,10 @@ class FeatureStatistics:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """From what ``to_json`` gave."""
-        type_ = data["feature_type"]
+        found, type_ = known(cls, f"The statistics of {data.get('feature_name')!r}", data), data["feature_type"]
         bounds = {name: types.from_json(type_, data[name]) for name in ("min", "max")}
         percentiles = data["percentiles"] and [types.from_json(type_, each) for each in data["percentiles"]]
-        return cls(**{**data, **bounds, "percentiles": percentiles})
+        return cls(**{**found, **bounds, "percentiles": percentiles})
 
 
 _PLAIN = tuple(each.name for each in fields(FeatureStatistics) if each.name != "correlations")

@@ -1,10 +1,15 @@
 """The catalog under several processes, several releases, and servers that are slow or away."""
 
 import json
+import multiprocessing
 import shutil
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +22,7 @@ import pytest
 from sqlalchemy import text
 
 from spark_fs.catalog.store import Catalog
-from spark_fs.errors import NotFoundError, SchemaError, UpgradeError
+from spark_fs.errors import CatalogError, NotFoundError, SchemaError, SettingsError, SetupError, UpgradeError
 from spark_fs.spec.datasets import TrainingDatasetSpec
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec, ViewSpec
 from spark_fs.spec.drift import DriftReport, FeatureDrift
@@ -28,7 +33,7 @@ from spark_fs.spec.statistics import StatisticsConfig
 from spark_fs.spec.suites import ExpectationResult, ValidationReport, suite_of
 from spark_fs.spec.transformations import FunctionSpec, TransformationSpec
 
-from conftest import MYSQL, ONLINE
+from conftest import ONLINE, SERVERS
 
 PAYMENTS = GroupRef("payments", 1)
 
@@ -39,11 +44,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/catalog.db"
         return
-    name, parts = f"t_{uuid4().hex}", urlsplit(MYSQL)
+    server = SERVERS[request.param]
+    name, parts = f"t_{uuid4().hex}", urlsplit(server)
     reached: Any = {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password}
     with mysql.connector.connect(**reached) as connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name}")
-        yield f"{MYSQL}/{name}"
+        yield f"{server}/{name}"
         cursor.execute(f"DROP DATABASE {name}")
 
 
@@ -335,3 +341,157 @@ def test_a_release_with_a_newer_format_writes_its_number_and_reads_the_older_one
     for name in ("newer", "payments"):
         with pytest.raises(UpgradeError, match=f"Feature group '{name}' version 1 is kept in format 2"):
             catalog.group(name, 1)
+
+
+# -- servers that are slow, away or of another kind, and processes that fork
+
+needs_server = pytest.mark.skipif(not SERVERS, reason="no MariaDB is up")
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any]]:
+    """A database of its own on a server, and a cursor of another connection."""
+    name, parts = f"t_{uuid4().hex}", urlsplit(SERVERS[request.param])
+    reached: Any = {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password, "autocommit": True}
+    with mysql.connector.connect(**reached) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+        yield f"{SERVERS[request.param]}/{name}", cursor
+        cursor.execute(f"DROP DATABASE {name}")
+
+
+class Line:
+    """A way to a server that may go dead: what is sent arrives nowhere, and nobody hangs up."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._to, self.dead = (host, port), False
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, far = self._listening.accept()[0], socket.create_connection(self._to)
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=self._carry, args=ends, daemon=True).start()
+
+    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError), source, target:
+            while data := source.recv(65_536):
+                while self.dead:
+                    time.sleep(0.02)
+                target.sendall(data)
+
+
+@needs_server
+def test_a_server_that_no_longer_answers_is_given_up_and_asked_again_later(server: tuple[str, Any]) -> None:
+    parts = urlsplit(server[0])
+    with closing(Line(str(parts.hostname), int(parts.port or 0))) as line:
+        catalog = Catalog(f"{server[0].replace(f':{parts.port}/', f':{line.port}/')}?read_timeout=1&connect_timeout=1")
+        payments(catalog)
+        line.dead = True
+        began = time.monotonic()
+        with pytest.raises(CatalogError, match=r"failed: .*Check that it is there, not full and not locked, then do the same again"):
+            catalog.all_groups()
+        assert time.monotonic() - began < 20
+        line.dead = False
+        assert [group.name for group in catalog.all_groups()] == ["payments"]
+
+
+@needs_server
+def test_connections_that_the_server_ended_meanwhile_are_opened_anew(server: tuple[str, Any]) -> None:
+    url, cursor = server
+    catalog = Catalog(url)
+    payments(catalog)
+    cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", (url.rpartition("/")[2],))
+    ended = cursor.fetchall()
+    assert ended
+    for (connection,) in ended:
+        cursor.execute(f"KILL {connection}")
+    assert [group.name for group in catalog.all_groups()] == ["payments"]
+
+
+def tagged_by_children(catalog: Catalog, children: int, times: int) -> None:
+    context = multiprocessing.get_context("fork")
+    runs = [context.Process(target=tag_often, args=(catalog, f"child_{each}", times)) for each in range(children)]
+    for run in runs:
+        run.start()
+    tag_often(catalog, "parent", times)
+    for run in runs:
+        run.join()
+    assert [run.exitcode for run in runs] == [0] * children
+
+
+def tag_often(catalog: Catalog, name: str, times: int) -> None:
+    for i in range(times):
+        changed = catalog.change_group(PAYMENTS, lambda group: replace(group, tags={**group.tags, name: i}))  # noqa: B023 # called at once
+        assert changed.tags[name] == i
+
+
+def test_forked_processes_have_connections_of_their_own(url: str) -> None:
+    catalog = Catalog(url)
+    payments(catalog)
+    with catalog._begin() as connection:
+        before = connection.connection.dbapi_connection
+    tagged_by_children(catalog, 3, 10)
+    assert catalog.group("payments", 1).tags == {**{f"child_{each}": 9 for each in range(3)}, "parent": 9}
+    with catalog._begin() as connection:  # nor was that of the parent closed by a child's end
+        assert connection.connection.dbapi_connection is before
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "said"),
+    [
+        ("postgresql://me:secret@host/db", SettingsError, "catalog_url begins with 'postgresql', and the metadata database can be SQLite, MySQL or MariaDB"),
+        ("postgresql+psycopg://me:secret@host/db", SettingsError, r"begins with 'postgresql\+psycopg', and .* give sqlite:///path or mysql://"),
+        ("oracle://me:secret@host/db", SettingsError, "begins with 'oracle'"),
+        ("mysql+pymysql://me:secret@host/db", SettingsError, r"begins with 'mysql\+pymysql'"),
+        ("mysql://me:secret@host/db?read_timeout=soon", SettingsError, "catalog_url has read_timeout='soon': give whole seconds from 1 up"),
+        ("mysql://me:secret@host/db?connect_timeout=0", SettingsError, "catalog_url has connect_timeout='0'"),
+        ("mysql://me:sec/ret@host:port/db", SetupError, "a URL that cannot be read cannot be opened. Check catalog_url"),
+        ("secret", SetupError, "a URL that cannot be read cannot be opened. Check catalog_url"),
+        ("mysql://me:secret@127.0.0.1:1/db?password=secret", SetupError, r"mysql://me:\*\*\*@127.0.0.1:1/db cannot be opened"),
+    ],
+)
+def test_a_url_that_is_of_no_use_is_refused_without_its_secrets(url: str, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said) as refused:
+        Catalog(url)
+    assert "secret" not in str(refused.value)
+    assert "sec/ret" not in str(refused.value)
+
+
+# -- long texts
+
+
+def test_what_is_said_of_a_run_is_kept_whole_or_cut_with_a_mark(url: str) -> None:
+    catalog = Catalog(url)
+    whole = "\N{PILE OF POO}" + "x" * 100_000 + "\ud800"
+    step = StepRecord("sync", "failed", NOW, lines=tuple(f"line {i} " + "y" * 5_000 for i in range(3_000)), error=whole)
+    catalog.save_run(replace(RUN, steps=(step,), state="failed", error=whole))
+    kept = catalog.run("0")
+    assert kept.error == kept.steps[0].error == whole[:-1] + "\\ud800"
+    assert len(kept.steps[0].lines) == 1_001
+    assert kept.steps[0].lines[0].startswith("line 0 yyy")
+    assert kept.steps[0].lines[500] == "... 2,000 lines left out ..."
+    assert " ... 3,007 characters left out ... " in kept.steps[0].lines[0]
+    catalog.save_run(replace(RUN, error="a" * 10_000_000 + "z"))
+    error = catalog.run("0").error
+    assert error is not None
+    assert (error[:100_000], error[-1]) == ("a" * 100_000, "z")
+    assert " ... 9,800,001 characters left out ... " in error
+
+
+def test_a_definition_that_not_every_server_takes_is_refused_and_a_long_one_kept(url: str) -> None:
+    catalog = Catalog(url)
+    payments(catalog)
+    long = "\N{PILE OF POO}é" * 100_000
+    catalog.change_group(PAYMENTS, lambda group: replace(group, description=long, tags={"x": long}))
+    assert (catalog.group("payments", 1).description, catalog.group("payments", 1).tags) == (long, {"x": long})
+    with pytest.raises(SettingsError, match=r"is to keep is 2\d,\d{3},\d{3} characters long as JSON, and 4,000,000 are taken; .* Give shorter descriptions"):
+        catalog.change_group(PAYMENTS, lambda group: replace(group, tags={"x": "y" * 20_000_000}))
+    with pytest.raises(SettingsError, match="characters long as JSON"):
+        catalog.add_group(GroupSpec("more", 1, "y" * 20_000_000, primary_key=("id",)))
+    assert catalog.group("payments", 1).tags == {"x": long}

@@ -21,12 +21,15 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
+from typer.testing import CliRunner
 
+import spark_fs
 from spark_fs.catalog import migrations
-from spark_fs.catalog.database import Database
+from spark_fs.catalog.database import Database, upgrade
 from spark_fs.catalog.store import Catalog
 from spark_fs.catalog.tables import METADATA
-from spark_fs.errors import SetupError
+from spark_fs.cli import app
+from spark_fs.errors import SetupError, UpgradeError
 from spark_fs.spec.runs import Run, StepRecord
 
 from conftest import MYSQL, ROOT
@@ -88,10 +91,21 @@ def test_what_an_earlier_database_holds_is_there(old: str, request: pytest.Fixtu
 @pytest.mark.parametrize("old", DUMPS[:1], indirect=True, ids=lambda p: p.stem)
 @pytest.mark.slow
 def test_many_processes_may_open_it_at_once(old: str) -> None:
+    opened_at_once(old, "3\n")
+
+
+@pytest.mark.skipif(not MYSQL, reason="no MariaDB is up")
+@pytest.mark.slow
+def test_many_processes_may_make_one_on_a_server_at_once() -> None:
+    with server_database() as (url, _):
+        opened_at_once(url, "0\n")
+
+
+def opened_at_once(url: str, groups: str) -> None:
     code = "import sys; from spark_fs.catalog.store import Catalog; print(len(Catalog(sys.argv[1]).all_groups()))"
-    runs = [subprocess.Popen([sys.executable, "-c", code, old], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(6)]
+    runs = [subprocess.Popen([sys.executable, "-c", code, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(6)]
     said = [run.communicate() for run in runs]
-    assert [out for out, _ in said] == ["3\n"] * 6, said
+    assert [out for out, _ in said] == [groups] * 6, said
 
 
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
@@ -101,7 +115,7 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
-    with pytest.raises(SetupError, match=r"is of version 9999, made by a newer spark_fs; this one knows 0006\. Upgrade spark_fs\."):
+    with pytest.raises(UpgradeError, match=r"is of version 9999, made by a newer spark_fs; this one knows 0006\. Upgrade spark_fs\."):
         Database(url)
 
 
@@ -125,7 +139,7 @@ def test_on_a_server_too_tables_of_an_interrupted_upgrade_are_made_whole() -> No
         Database(url)
         cursor.execute("UPDATE alembic_version SET version_num = '0003'")  # the tables of 0004 and after are there all the same
         cursor.execute("DROP TABLE runs")
-        assert list(Catalog(url).runs()) == []
+        assert list(Catalog(url, "always").runs()) == []
         cursor.execute("SELECT version_num FROM alembic_version")
         assert cursor.fetchall() == [(migrations.HEAD,)]
         with create_engine(url.replace("mysql:", "mysql+mysqlconnector:")).connect() as connection:
@@ -144,11 +158,45 @@ def test_on_a_server_instants_are_kept_to_the_microsecond_and_errors_whole(monke
             "INSERT INTO runs (id, pipeline, started_at, until, state, steps, error) "
             "VALUES ('a', 'old', '2024-01-05 03:04:05', '2024-01-05T03:04:05+00:00', 'failed', '[]', 'away')"
         )
-        catalog = Catalog(url)
+        catalog = Catalog(url, "always")
         assert [(run.started_at, run.error) for run in catalog.runs("old")] == [(at.replace(microsecond=0), "away")]
         error = "x" * 70_000 + "\N{PILE OF POO}"
         catalog.save_run(Run("b", "new", at, at, at, "failed", (StepRecord("sync", "failed", at, error=error),), error))
         assert list(catalog.runs("new")) == [Run("b", "new", at, at, at, "failed", (StepRecord("sync", "failed", at, error=error),), error)]
+
+
+@pytest.mark.skipif(not MYSQL, reason="no MariaDB is up")
+def test_a_database_on_a_server_is_brought_up_by_the_command_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with server_database() as (url, cursor):
+        with monkeypatch.context() as patch:
+            patch.setattr(migrations, "HEAD", "0005")
+            Database(url)
+        needs = r"is of version 0005, made by an earlier spark_fs; this one needs 0006\. Nothing was changed\. Bring it up once with: spark-fs migrate"
+        monkeypatch.setenv("SPARK_FS_CATALOG_URL", url)
+        for settings in ({}, {"migrate_catalog": "never"}):
+            with pytest.raises(SetupError, match=needs):
+                spark_fs.login({"home": tmp_path, **settings}).get_feature_store().get_feature_groups()
+        cursor.execute("SELECT version_num FROM alembic_version")
+        assert cursor.fetchall() == [("0005",)]
+        done = CliRunner().invoke(app, ["migrate"])
+        assert done.output == f"The metadata database at {url.replace(':local@', ':***@')} was of version 0005, and is of 0006 now.\n"
+        assert spark_fs.login({"home": tmp_path}).get_feature_store().get_feature_groups() == []
+        assert "is of version 0006 already." in CliRunner().invoke(app, ["migrate"]).output
+        cursor.execute("UPDATE alembic_version SET version_num = '0005'")
+        monkeypatch.setenv("SPARK_FS_MIGRATE_CATALOG", "always")
+        assert spark_fs.login({"home": tmp_path}).get_feature_store().get_feature_groups() == []
+
+
+@pytest.mark.parametrize("old", DUMPS[-1:], indirect=True, ids=lambda p: p.stem)
+def test_a_file_is_brought_up_when_it_is_opened_unless_that_is_not_wanted(old: str, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"is of version 0005, made by an earlier spark_fs.* Bring it up once with: spark-fs migrate"):
+        Database(old, "never")
+    assert upgrade(old) == (old, "0005", "0006")
+    Database(old, "never")
+    new = f"sqlite:///{tmp_path}/new/catalog.db"
+    Database(new, "never")  # a new one is made in any case
+    assert upgrade(new) == (new, "0006", "0006")
+    assert upgrade(f"{new}2") == (f"{new}2", None, "0006")
 
 
 def test_the_package_in_a_zip_knows_its_revisions(tmp_path: Path) -> None:

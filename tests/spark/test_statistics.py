@@ -1,5 +1,6 @@
 """Statistics of groups and training data, drift, and feature selection, on a real store; beside pandas and scikit-learn."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +20,7 @@ import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.engine import associate, profile
-from spark_fs.errors import NotFoundError, SchemaError, SettingsError, SetupError
+from spark_fs.errors import NotFoundError, SchemaError, SettingsError, SetupError, SparkFSError, UpgradeError
 from spark_fs.flows.statistics import Rows
 from spark_fs.spec.statistics import FeatureStatistics, Statistics, StatisticsConfig
 from spark_fs.stats import scores
@@ -205,6 +206,74 @@ def test_every_type_is_profiled_as_arrow_brings_it(group: Group) -> None:
     assert found["list"].histogram is None
 
 
+# -- files of other releases, and damaged ones
+
+
+def noted(file: Path, **about: Any) -> None:
+    """Let a file say other things of itself; None: not that."""
+    table = pa.ipc.open_file(file.read_bytes()).read_all()
+    kept = json.loads(table.schema.metadata[b"about"]) | about
+    table = table.replace_schema_metadata({"about": json.dumps({name: value for name, value in kept.items() if value is not None})})
+    written(file, table)
+
+
+def written(file: Path, table: pa.Table) -> None:
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, table.schema) as out:
+        out.write_table(table)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "of a newer release": lambda file: noted(file, format_version=2),
+    "of an older one": lambda file: noted(file, format_version=0),
+    "of no commit": lambda file: noted(file, commit=None),
+    "without notes": lambda file: written(file, pa.ipc.open_file(file.read_bytes()).read_all().replace_schema_metadata(None)),
+    "with other columns": lambda file: written(file, pa.table({"y": pa.array([], pa.string())}, metadata={"about": '{"commit": 0}'})),
+    "cut off": lambda file: file.write_bytes(file.read_bytes()[:-100]),
+    "empty": lambda file: file.write_bytes(b""),
+    "no Arrow": lambda file: file.write_text("what is this?"),
+    "gone": lambda file: file.unlink(),
+}
+
+
+def test_statistics_go_on_whatever_is_found_of_their_state(group: Group) -> None:
+    first, more = payments(0, 300), payments(300, 40)
+    fg = group("payments", first, primary_key=["id"], event_time="at", statistics_config={"correlations": True})
+    folder = Path(f"{fg.location}_statistics")
+    for damage in DAMAGES.values():
+        for name in ("state", "sums"):
+            damage(folder / f"{name}.arrow")
+        fg._follow()  # what an insert does after its commit: a warning would be an error here
+        same_as_pandas(fg.get_statistics(), first)
+        assert fg.get_statistics()["amount"].correlations["tax"] == pytest.approx(first.amount.corr(first.tax), rel=1e-9)
+        for name in ("state", "sums"):
+            assert json.loads(pa.ipc.open_file(folder / f"{name}.arrow").schema.metadata[b"about"])["format_version"] == 1
+    noted(folder / "state.arrow", format_version=None)  # as releases left it that wrote no number
+    noted(folder / "sums.arrow", format_version=2)
+    fg.insert(more)
+    whole = pd.concat([first, more])
+    same_as_pandas(fg.get_statistics(), whole)
+    assert fg.get_statistics()["amount"].correlations["tax"] == pytest.approx(whole.amount.corr(whole.tax), rel=1e-9)
+
+
+def test_statistics_of_a_commit_are_read_unless_a_newer_release_made_them_and_made_again_where_they_are_damaged(group: Group) -> None:
+    frame = payments(0, 200)
+    fg = group("payments", frame, primary_key=["id"], event_time="at")
+    file = Path(f"{fg.location}_statistics") / f"{0:020d}.arrow"
+    table = pa.ipc.open_file(file.read_bytes()).read_all()
+    facts = [json.dumps({**json.loads(each), "skewness": 1.5}) for each in table.column("facts").to_pylist()]
+    written(file, table.set_column(1, "facts", pa.array(facts)))  # a figure of a newer release's
+    same_as_pandas(fg.get_statistics(), frame)
+    noted(file, format_version=2)
+    with pytest.raises(UpgradeError, match=r"is kept in format 2, which a newer spark_fs wrote; this one knows 1\. Upgrade spark_fs"):
+        fg.get_statistics()
+    for name in ("with other columns", "without notes", "cut off"):
+        DAMAGES[name](file)
+        with pytest.raises(SparkFSError, match=r"(cannot be understood|is damaged): .*Remove it, then compute_statistics\(\)"):
+            fg.get_statistics()
+        fg._follow()
+        same_as_pandas(fg.get_statistics(), frame)
+
+
 # -- training data
 
 
@@ -225,6 +294,16 @@ def test_training_data_has_statistics_of_every_split(group: Group, fs: FeatureSt
     assert filed["amount"].correlations["tax"] == pytest.approx(frame.amount.corr(frame.tax))
     with pytest.raises(NotFoundError, match=r"has no version 9: it has 1, 2"):
         view.get_training_dataset_statistics(9)
+    folder = next(Path(fs._stores.settings.warehouse).glob("training_datasets/tax_1/statistics/1"))
+    for damage in ("with other columns", "cut off", "gone"):  # since the rows are as they were, so are their statistics
+        for name in ("train", ".train", "test"):
+            DAMAGES[damage](folder / f"{name}.arrow")
+        assert view.kept_statistics()[0].row_count == 400  # those of the second
+        assert view.detect_drift(x_train, 1).ok
+        again = view.get_training_dataset_statistics(1)
+        assert [each.to_json() for each in again.feature_descriptive_statistics] == [each.to_json() for each in found.feature_descriptive_statistics]
+    noted(folder / ".train.arrow", format_version=2)
+    assert view.detect_drift(x_train, 1).ok
 
 
 # -- drift

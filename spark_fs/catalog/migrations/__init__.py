@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
-from spark_fs.errors import SetupError
+from spark_fs.errors import SetupError, UpgradeError
 
 HEAD = "0006"
 _VERSION = "alembic_version"
@@ -26,23 +26,46 @@ def is_current(connection: Connection) -> bool:
     return inspect(connection).has_table(_VERSION) and _version(connection) == HEAD
 
 
-def migrate(connection: Connection) -> None:
-    """Run the revisions that the database lacks, eagerly, one process at a time; SetupError where a newer spark_fs made it."""
+def version(connection: Connection) -> str | None:
+    """The revision that the database is of; None: it is new."""
+    there = set(inspect(connection).get_table_names())
+    if _VERSION in there and (found := _version(connection)) is not None:
+        return found
+    return next((revision for table, revision in _BEFORE.items() if table in there), None)
+
+
+def migrate(connection: Connection, allowed: bool = True) -> None:
+    """Run the revisions that the database lacks, eagerly, one process at a time.
+
+    allowed: whether one that an earlier release made may be changed; a new one is made in any case. Raises SetupError where it may not,
+    UpgradeError where a newer spark_fs made it.
+    """
     from alembic.command import stamp, upgrade  # noqa: PLC0415 # only where there is something to do
     from alembic.config import Config  # noqa: PLC0415 # as above
 
     with _alone(connection), _folder() as folder:
+        found = version(connection)
+        if found is not None:
+            _check(found, allowed)
         config = Config()
         config.set_main_option("script_location", str(folder))
         config.attributes["connection"] = connection
-        there = set(inspect(connection).get_table_names())
-        if _VERSION not in there and (known := [revision for table, revision in _BEFORE.items() if table in there]):
-            stamp(config, known[0])
-        if _VERSION in there and (found := _version(connection)) is not None and found > HEAD:
-            raise SetupError(
-                f"The metadata database is of version {found}, made by a newer spark_fs; this one knows {HEAD}. Upgrade spark_fs."
-            )
+        if found is not None and not inspect(connection).has_table(_VERSION):
+            stamp(config, found)
         upgrade(config, HEAD)
+
+
+def _check(found: str, allowed: bool) -> None:
+    """Raise unless a database of this version may become one of this release."""
+    if found > HEAD:
+        raise UpgradeError(
+            f"The metadata database is of version {found}, made by a newer spark_fs; this one knows {HEAD}. Upgrade spark_fs."
+        )
+    if found < HEAD and not allowed:
+        raise SetupError(
+            f"The metadata database is of version {found}, made by an earlier spark_fs; this one needs {HEAD}. Nothing was changed. Bring "
+            "it up once with: spark-fs migrate. Processes of the earlier release that start after that ask to be upgraded."
+        )
 
 
 def _version(connection: Connection) -> str | None:
