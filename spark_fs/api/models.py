@@ -7,24 +7,23 @@ here reads a model's files but to copy them and to compare their checksums; noth
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from spark_fs.api.model import FLAVOURS, Flavour, Model, checked_metrics, known
+from spark_fs.api.registered import TAG, Registered, every, next_version, numbered, quiet
 from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError, SetupError, SparkFSError, first_line
 from spark_fs.given import checked
 from spark_fs.spec.definitions import check_name, check_version
-from spark_fs.spec.models import ModelSchema, check_manifest, checksum, files_of
+from spark_fs.spec.formats import readable
+from spark_fs.spec.models import check_manifest, checksum, copy_files, files_of, is_own_folder, local_path
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.stores import Stores
 
-_TAG = "spark_fs"  # of a model version in MLflow: what spark_fs knows of it, as JSON
 _TAG_LIMIT = 100_000  # characters of a tag
 
 
@@ -98,18 +96,20 @@ class ModelRegistry:
 
     def get_model(self, name: str, version: int | None = None) -> Model:
         """A model by name and version; None asks for the newest. NotFoundError with the names or versions that there are."""
-        found = {model.version: model for model in self._models(name)}
+        found = self._versions(name)
         if not found:
-            known = [each.name for each in self._registered()]
-            raise NotFoundError.named("Model", name, known, "Ask for one that exists, or save it first.")
-        version = max(v for v in found if v is not None) if version is None else check_version("Model", name, version)
+            raise NotFoundError.named("Model", name, self._names(), "Ask for one that exists, or save it first.")
+        version = max(found) if version is None else check_version("Model", name, version)
         if version not in found:
-            raise NotFoundError.version("Model", name, version, [v for v in found if v is not None])
-        return found[version]
+            raise NotFoundError.version("Model", name, version, list(found))
+        return found[version].model(self)
 
     def get_models(self, name: str) -> list[Model]:
-        """Every version of a model, the oldest first; none for a name that does not exist."""
-        return self._models(name)
+        """Every version of a model, the oldest first; none for a name that does not exist.
+
+        One that only a newer release can read is left out, with a warning.
+        """
+        return list(readable(lambda each: each.model(self), self._versions(name).values()))
 
     def get_best_model(self, name: str, metric: str, direction: str = "max") -> Model:
         """The version with the greatest ("max") or least ("min") value of a metric; of equal ones the oldest.
@@ -118,10 +118,10 @@ class ModelRegistry:
         """
         if direction not in ("max", "min"):
             raise SettingsError(f"direction {direction!r} is not known: use 'max' or 'min'.")
-        self.get_model(name)
-        having = [model for model in self._models(name) if metric in model.metrics]
+        models = self.get_models(name) or [self.get_model(name)]
+        having = [model for model in models if metric in model.metrics]
         if not having:
-            known = {each for model in self._models(name) for each in model.metrics}
+            known = {each for model in models for each in model.metrics}
             raise NotFoundError.named(f"Metric of model {name!r}", metric, known, "Ask for one that was given to create_model.")
         return (max if direction == "max" else min)(having, key=lambda model: model.metrics[metric])
 
@@ -130,41 +130,48 @@ class ModelRegistry:
     def save(self, model: Model, model_dir: str | os.PathLike[str]) -> Model:
         """Save a model's files; see ``Model.save``."""
         files = files_of(model_dir)
-        taken = [each.version or 0 for each in self._models(model.name)]
-        version = max(taken, default=0) + 1 if model.version is None else model.version
+        taken = self._versions(model.name)
+        version = next_version(taken) if model.version is None else model.version
         if version in taken:
-            raise AlreadyExistsError(f"Model {model.name!r} version {version} exists already: leave version out to save the next one.")
-        said = json.dumps(known(model, version, {name: checksum(path) for name, path in files.items()}))
-        if len(said) > _TAG_LIMIT:
-            raise SettingsError(
-                f"What is said of model {model.name!r} is {len(said):,} characters long: give a shorter example or schema."
-            )
+            raise _exists(model.name, version)
+        said = known(model, version, {name: checksum(path) for name, path in files.items()})
+        if (length := len(json.dumps(said))) > _TAG_LIMIT:
+            raise SettingsError(f"What is said of model {model.name!r} is {length:,} characters long: give a shorter example or schema.")
         if self._run:
-            self._put(model, version, files, said, self._run)
+            version = self._put(model, version, files, said, self._run)
         else:
             with self.track("models") as run:
-                self._put(model, version, files, said, run)
+                version = self._put(model, version, files, said, run)
         return self.get_model(model.name, version)
 
-    def _put(self, model: Model, version: int, files: Mapping[str, Path], said: str, run: Run) -> None:
+    def _put(self, model: Model, version: int, files: Mapping[str, Path], said: dict[str, Any], run: Run) -> int:
+        """Bring a model into the registry; returns the version that it has there, another one where the version was taken meanwhile."""
         run.log_metrics(model.metrics)
         folder = f"models/{model.name}_{version}"
         with _translated():
             for name, path in files.items():
                 self._client.log_artifact(run.id, str(path), "/".join(filter(None, (folder, name.rpartition("/")[0]))))
-            if model.name not in [each.name for each in self._registered()]:
-                self._client.create_registered_model(model.name)
-            source = f"{self._client.get_run(run.id).info.artifact_uri}/{folder}"
-            self._client.create_model_version(model.name, source, run.id, tags={_TAG: said}, description=model.description)
+            _unless_there(lambda: self._client.create_registered_model(model.name))
+            source, tags = f"{self._client.get_run(run.id).info.artifact_uri}/{folder}", {TAG: json.dumps(said)}
+            made = self._client.create_model_version(model.name, source, run.id, tags=tags, description=model.description)
+        number = next(each.version for each in self._versions(model.name).values() if int(each.record.version) == int(made.version))
+        if number != version and model.version is not None:
+            with _translated():
+                self._client.delete_model_version(model.name, made.version)
+            raise _exists(model.name, version)
+        if number != version:
+            with _translated():
+                self._client.set_model_version_tag(model.name, made.version, TAG, json.dumps({**said, "version": number}))
         if model._view:
             view = self._stores.catalog.view(*model._view)
-            self._stores.catalog.add_model(model.name, version, view, model.training_dataset_version)
+            self._stores.catalog.add_model(model.name, number, view, model.training_dataset_version)
+        return number
 
     def download(self, model: Model) -> str:
         """The model's files in a folder; see ``Model.download``."""
         if model._stored is None:
             raise NotFoundError(f"Model {model.name!r} is not saved yet: call save(model_dir) first.")
-        manifest = json.loads(model._stored.tags[_TAG])["files"]
+        manifest = json.loads(model._stored.tags[TAG])["files"]
         folder = self._cache(model)
         if not check_manifest(manifest, folder):
             return str(folder)
@@ -187,9 +194,8 @@ class ModelRegistry:
         return cache / f"{model.version}-{model._stored.run_id}"
 
     def _fetch(self, stored: Any, folder: Path) -> None:
-        parts = urlsplit(stored.source)
-        if parts.scheme in ("", "file"):
-            shutil.copytree(unquote(parts.path), folder) if Path(unquote(parts.path)).is_dir() else folder.mkdir()
+        if source := local_path(stored.source):
+            copy_files(json.loads(stored.tags[TAG])["files"], source, folder)
             return
         folder.mkdir()
         with _translated():
@@ -204,9 +210,11 @@ class ModelRegistry:
         with _translated():
             self._client.delete_model_version(model.name, model._stored.version)
         self._stores.catalog.delete_model(model.name, model.version)
-        parts = urlsplit(model._stored.source)
-        if parts.scheme in ("", "file"):
-            shutil.rmtree(unquote(parts.path), ignore_errors=True)
+        root, source = self._stores.settings.home / "models", local_path(model._stored.source)
+        if source and is_own_folder(source, root, model._stored.run_id, model.name):
+            shutil.rmtree(source, ignore_errors=True)
+        elif source:  # who may write into the registry could name any folder
+            warnings.warn(f"The files of {model.name!r} version {model.version} stay at {source}, which is not below {root}.", stacklevel=4)
         shutil.rmtree(self._cache(model), ignore_errors=True)
 
     def view_of(self, model: Model) -> FeatureView:
@@ -222,48 +230,53 @@ class ModelRegistry:
     @cached_property
     def _client(self) -> MlflowClient:
         try:
-            with _quiet():
+            with quiet():
                 from mlflow.tracking import MlflowClient
         except ImportError:
             raise SetupError("The model registry needs MLflow, which is not installed: pip install 'spark_fs[ml]'.") from None
         url = self._stores.settings.models_url.get_secret_value()
         if url.startswith("sqlite:///"):
             Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        with _translated(), _quiet():
+        with _translated(), quiet():
             client = MlflowClient(tracking_uri=url, registry_uri=url)
             client.search_registered_models(max_results=1)  # makes the tables of a new database
         return client
 
     def _started(self, experiment: str) -> Run:
         check_name("Experiment", experiment)
+        local = self._stores.settings.models_url.get_secret_value().startswith("sqlite:")
+        place = (self._stores.settings.home / "models" / experiment).as_uri() if local else None
         with _translated():
             found = self._client.get_experiment_by_name(experiment)
             if found is None:
-                local = self._stores.settings.models_url.get_secret_value().startswith("sqlite:")
-                place = (self._stores.settings.home / "models" / experiment).as_uri() if local else None
-                number = self._client.create_experiment(experiment, artifact_location=place)
-            else:
-                number = found.experiment_id
-            return Run(self._client, self._client.create_run(number).info.run_id)
+                _unless_there(lambda: self._client.create_experiment(experiment, artifact_location=place))
+                found = self._client.get_experiment_by_name(experiment)
+            assert found
+            return Run(self._client, self._client.create_run(found.experiment_id).info.run_id)
 
-    def _registered(self) -> list[Any]:
+    def _names(self) -> list[str]:
         with _translated():
-            return list(self._client.search_registered_models())
+            return [each.name for each in every(self._client.search_registered_models)]
 
-    def _models(self, name: str) -> list[Model]:
+    def _versions(self, name: str) -> dict[int, Registered]:
         check_name("Model", name)
         with _translated():
-            found = [self._model(stored) for stored in self._client.search_model_versions(f"name = '{name}'") if _TAG in stored.tags]
-        return sorted(found, key=lambda model: model.version or 0)
+            return numbered(every(self._client.search_model_versions, filter_string=f"name = '{name}'"))
 
-    def _model(self, stored: Any) -> Model:
-        said = json.loads(stored.tags[_TAG])
-        schema = said["model_schema"] and ModelSchema.from_json(said["model_schema"])
-        return Model(
-            stored.name, said["version"], said["framework"], said["metrics"], stored.description or "", schema, said["input_example"],
-            said["training_dataset_version"], datetime.fromtimestamp(stored.creation_timestamp / 1000, UTC),
-            tuple(said["feature_view"]) if said["feature_view"] else None, self, stored,
-        )
+
+def _exists(name: str, version: int) -> AlreadyExistsError:
+    return AlreadyExistsError(f"Model {name!r} version {version} exists already: leave version out to save the next one.")
+
+
+def _unless_there(create: Callable[[], Any]) -> None:
+    """Make something in MLflow that another process may have made by now."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        create()
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
 
 
 @contextmanager
@@ -275,19 +288,3 @@ def _translated() -> Iterator[None]:
         yield
     except MlflowException as error:
         raise SparkFSError(f"The model registry refused: {first_line(error)}") from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the lines that MLflow writes about its own database and its own use of other libraries."""
-    loggers = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic.runtime.migration")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)

@@ -129,9 +129,10 @@ class Views(Database):
     # -- models
 
     def add_model(self, name: str, version: int, view: ViewSpec, dataset: int | None) -> None:
-        """Remember on what a model was trained."""
+        """Remember on what a model was trained, in the place of what was remembered of one that the registry has no more."""
         row = {"name": name, "version": version, "view_name": view.name, "view_version": view.version}
         with self._begin() as connection:
+            connection.execute(delete(MODELS).where(MODELS.c.name == name, MODELS.c.version == version))
             connection.execute(insert(MODELS).values(**row, training_dataset_version=dataset))
 
     def delete_model(self, name: str, version: int) -> None:

@@ -2,10 +2,14 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError
 
@@ -94,3 +98,26 @@ def check_manifest(manifest: Mapping[str, str], folder: Path) -> list[str]:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
             raise SettingsError(f"The model names a file {name!r}, which lies outside of its folder: it is not taken.")
     return [name for name, sum_ in manifest.items() if not (folder / name).is_file() or checksum(folder / name) != sum_]
+
+
+def local_path(source: str) -> Path | None:
+    """Where a registry says that a model's files are, as links and ``..`` lead there; None where that is no folder of this machine."""
+    parts = urlsplit(source)
+    return Path(unquote(parts.path)).resolve() if parts.scheme in ("", "file") else None
+
+
+def is_own_folder(folder: Path, root: Path, run_id: str, name: str) -> bool:
+    """Whether it is a folder in which a store below ``root`` saved a model of this name, in this run."""
+    if not folder.is_relative_to(root.resolve()):
+        return False
+    _, *inner = folder.relative_to(root.resolve()).parts or ("",)
+    return inner[:3] == [run_id, "artifacts", "models"] and len(inner) == 4 and re.fullmatch(rf"{name}_\d+", inner[3]) is not None
+
+
+def copy_files(names: Iterable[str], source: Path, target: Path) -> None:
+    """Copy the files of a manifest, and nothing else of their folder; what is missing, the check of the manifest finds."""
+    for name in names:
+        place = target / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):
+            shutil.copyfile(source / name, place)

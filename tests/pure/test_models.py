@@ -1,7 +1,13 @@
 """The model registry: folders saved whole, found by metric, compared with their checksums, and kept inside of their store."""
 
 import json
+import shutil
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from threading import Barrier
+from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -10,8 +16,11 @@ import pyarrow as pa
 import pytest
 
 import spark_fs
+from spark_fs.api.model import Model
 from spark_fs.api.models import ModelRegistry, Run
-from spark_fs.errors import AlreadyExistsError, InvalidNameError, NotFoundError, SettingsError, SparkFSError
+from spark_fs.api.registered import TAG, every, numbered
+from spark_fs.errors import AlreadyExistsError, InvalidNameError, NotFoundError, SettingsError, SparkFSError, UpgradeError
+from spark_fs.spec.formats import KEY
 from spark_fs.spec.models import check_manifest
 
 EVIL = "import os; raise SystemExit('unpickled')"
@@ -163,6 +172,144 @@ def test_what_a_registry_was_made_to_say_is_not_taken(registry: ModelRegistry, f
     registry._client.set_model_version_tag("tampered", model._stored.version, "spark_fs", json.dumps(said))
     with pytest.raises(SettingsError, match=r"The model names a file '../../evil'"):
         registry.get_model("tampered").download()
+
+
+ELSEWHERE = ["precious", "home/models", "home/models/models", "home/models/models/{run}/artifacts/models", "home/models/models/{run}",
+             "home/models/models/{other}/artifacts/models/beside_1", "home/models/../../precious", "home/models/models/{run}/artifacts/models/link_1"]
+
+
+@pytest.mark.parametrize(("form", "place"), [*(("file://{}", place) for place in ELSEWHERE), ("{}", "precious")])
+def test_deleting_a_model_removes_nothing_but_its_own_folder(store: ModelRegistry, folder: Path, tmp_path: Path, form: str, place: str) -> None:
+    beside = store.python.create_model("beside").save(folder)
+    model = store.python.create_model("link").save(folder)
+    (tmp_path / "precious").mkdir(exist_ok=True)
+    (tmp_path / "precious" / "years.txt").write_text("of work")
+    named = tmp_path / place.format(run=model._stored.run_id, other=beside._stored.run_id)
+    if place.endswith("link_1"):
+        shutil.rmtree(named)
+        named.symlink_to(tmp_path / "precious")
+    with closing(sqlite3.connect(tmp_path / "home" / "models.db")) as database:
+        database.execute("UPDATE model_versions SET source = ? WHERE name = 'link'", (form.format(named),))
+        database.commit()
+    before = files_below(tmp_path)
+    with pytest.warns(UserWarning, match=r"The files of 'link' version 1 stay at .*, which is not below .*/home/models"):
+        store.get_model("link").delete()
+    assert files_below(tmp_path) == before
+    assert store.get_models("link") == []
+
+
+def files_below(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.name not in ("catalog.db", "model_cache")}
+
+
+def test_deleting_a_model_removes_its_files(store: ModelRegistry, folder: Path, tmp_path: Path) -> None:
+    first, second = (store.python.create_model("mine").save(folder) for _ in range(2))
+    first.delete()
+    assert [path.name for path in (tmp_path / "home" / "models").rglob("*_*") if path.is_dir()] == ["mine_2"]
+    assert Path(second.download()).is_dir()
+
+
+def test_a_download_takes_the_files_that_were_saved_and_no_others(store: ModelRegistry, folder: Path, tmp_path: Path) -> None:
+    model = store.python.create_model("mine").save(folder)
+    place = Path(urlsplit(model._stored.source).path)
+    (place / "more.bin").write_bytes(b"more")
+    assert sorted(path.name for path in Path(model.download()).rglob("*") if path.is_file()) == ["model.pkl", "weights.json", "ä.bin"]
+
+
+# -- many models, many savers, other releases
+
+
+@pytest.fixture
+def store(tmp_path: Path, empty: Path) -> ModelRegistry:
+    """A registry of its own below home."""
+    shutil.copytree(empty, tmp_path / "home")
+    return spark_fs.login({"home": tmp_path / "home"}).get_model_registry()
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose registry has its tables, which take MLflow seconds."""
+    home = tmp_path_factory.mktemp("empty") / "home"
+    assert spark_fs.login({"home": home}).get_model_registry().get_models("m") == []
+    return home
+
+
+def test_more_models_than_a_page_of_mlflows_holds(store: ModelRegistry, folder: Path) -> None:
+    names = [f"m_{i:03}" for i in range(120)]
+    for name in names:
+        store._client.create_registered_model(name)
+    assert [store.python.create_model("m_119").save(folder).version for _ in range(2)] == [1, 2]
+    assert store._names() == names
+    with pytest.raises(NotFoundError, match="Model 'm_1199' does not exist; did you mean 'm_119'"):
+        store.get_model("m_1199")
+    found = [record.version for record in every(store._client.search_model_versions, filter_string="name = 'm_119'", max_results=1)]
+    assert sorted(map(int, found)) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("said", "numbers"),
+    [
+        ([], {}), ([1, 2, 3], {1: 1, 2: 2, 3: 3}), ([1, 1], {1: 1, 2: 2}), ([1, 1, 2], {1: 1, 2: 2, 3: 3}), ([1, 7, 7, 2, 8], {1: 1, 2: 4, 7: 2, 8: 3, 9: 5}),
+        ([3, None, 3], {3: 1, 4: 3}),
+    ],
+)
+def test_versions_that_were_chosen_twice_get_numbers_of_their_own(said: list[int | None], numbers: dict[int, int]) -> None:
+    records = [
+        SimpleNamespace(version=str(place), tags={} if number is None else {TAG: json.dumps({"version": number})}) for place, number in enumerate(said, 1)
+    ]
+    assert {number: int(each.record.version) for number, each in numbered(reversed(records)).items()} == numbers
+
+
+def saved_at_once(home: Path, folder: Path, savers: int, version: int | None) -> list[Model | Exception]:
+    """What comes of so many savers that all begin before one of them has ended."""
+    started = Barrier(savers)
+
+    def save(number: int) -> Model | Exception:
+        registry = spark_fs.login({"home": home}).get_model_registry()
+        own = folder.parent / f"own_{number}"
+        own.mkdir()
+        (own / "number.txt").write_text(str(number))
+        registry.get_models("raced")
+        started.wait()
+        try:
+            return registry.python.create_model("raced", version=version, metrics={"number": float(number)}).save(own)
+        except SparkFSError as error:
+            return error
+
+    with ThreadPoolExecutor(savers) as pool:
+        return list(pool.map(save, range(savers)))
+
+
+def test_savers_of_one_model_at_once_get_a_version_each(store: ModelRegistry, folder: Path, tmp_path: Path) -> None:
+    made = saved_at_once(tmp_path / "home", folder, 4, None)
+    models = [model for model in made if isinstance(model, Model)]
+    assert len(models) == 4, made
+    assert sorted(model.version or 0 for model in models) == [1, 2, 3, 4]
+    for number, model in enumerate(models):
+        again = store.get_model("raced", model.version)
+        assert (again.metrics, (Path(again.download()) / "number.txt").read_text()) == ({"number": float(number)}, str(number))
+    assert {json.loads(each._stored.tags[TAG])["version"] for each in store.get_models("raced")} == {1, 2, 3, 4}
+
+
+def test_of_savers_of_one_version_one_has_it(store: ModelRegistry, folder: Path, tmp_path: Path) -> None:
+    made = saved_at_once(tmp_path / "home", folder, 3, 5)
+    refused = [error for error in made if isinstance(error, AlreadyExistsError)]
+    assert [str(error) for error in refused] == ["Model 'raced' version 5 exists already: leave version out to save the next one."] * 2, made
+    assert [model.version for model in store.get_models("raced")] == [5]
+
+
+def test_a_model_that_a_newer_release_saved(store: ModelRegistry, folder: Path) -> None:
+    first = store.python.create_model("newer", metrics={"auc": 0.5}).save(folder)
+    second = store.python.create_model("newer", metrics={"auc": 0.9}).save(folder)
+    for model, added in ((first, {"signature": "x"}), (second, {KEY: 2})):
+        said = json.loads(model._stored.tags[TAG]) | added
+        store._client.set_model_version_tag("newer", model._stored.version, TAG, json.dumps(said))
+    assert store.get_model("newer", 1).metrics == {"auc": 0.5}
+    with pytest.raises(UpgradeError, match=r"Model 'newer' version 2 is kept in format 2, which a newer spark_fs wrote; this one knows 1\. Upgrade"):
+        store.get_model("newer")
+    with pytest.warns(UserWarning, match="Left out: Model 'newer' version 2"):
+        assert store.get_best_model("newer", "auc").version == 1
+    assert store.python.create_model("newer").save(folder).version == 3
 
 
 def test_schemas_of_frames_of_every_kind() -> None:
