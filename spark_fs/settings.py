@@ -37,7 +37,8 @@ class Settings:
 
     home: folder of the embedded defaults.
     warehouse: folder or URI of the Delta tables, ``<home>/warehouse`` unless set.
-    catalog_url: SQLAlchemy URL of the metadata database, SQLite under ``home`` unless set.
+    catalog_url: the metadata database, ``sqlite:///path`` or ``mysql://user:password@host:port/database?option=value``, SQLite under
+        ``home`` unless set.
     online_url: ``sqlite:///path`` or ``mysql://user:password@host:port/database?option=value``, SQLite under ``home`` unless set.
     online_password: the password of ``online_url``, where that has none.
     models_url: MLflow's tracking URI, SQLite and a folder ``models`` under ``home`` unless set.

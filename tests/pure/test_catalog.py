@@ -495,3 +495,23 @@ def test_a_definition_that_not_every_server_takes_is_refused_and_a_long_one_kept
     with pytest.raises(SettingsError, match="characters long as JSON"):
         catalog.add_group(GroupSpec("more", 1, "y" * 20_000_000, primary_key=("id",)))
     assert catalog.group("payments", 1).tags == {"x": long}
+
+
+# -- reports
+
+
+def test_the_latest_report_of_a_group_is_one_row_by_an_index(url: str) -> None:
+    catalog = Catalog(url)
+    assert catalog.latest_validation(PAYMENTS) is None
+    for number in range(30):
+        for ref in (PAYMENTS, GroupRef("payments", 2), GroupRef("cards", 1)):
+            catalog.add_validation(ref, ValidationReport(f"{ref.name} {ref.version}", number % 2 == 0, (), number))
+    for ref in (PAYMENTS, GroupRef("payments", 2), GroupRef("cards", 1)):
+        latest = catalog.latest_validation(ref)
+        assert latest == catalog.validations(ref)[-1] == ValidationReport(f"{ref.name} {ref.version}", False, (), 29)
+    asked = "SELECT id FROM validations WHERE group_name = 'payments' AND group_version = 1 ORDER BY id DESC LIMIT 1"
+    with catalog._begin() as connection:
+        plan = str(connection.execute(text(f"EXPLAIN {'QUERY PLAN ' if url.startswith('sqlite') else ''}{asked}")).all())
+    assert "ix_validations_newest" in plan
+    assert "TEMP B-TREE" not in plan
+    assert "filesort" not in plan
