@@ -1,12 +1,14 @@
 """Bind a query to the schemas of its groups: a plan comes out, or an error that names what is wrong in the query, before anything runs."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from spark_fs import types
 from spark_fs.errors import QueryError
-from spark_fs.plan import JoinPlan, Match, Node, NodeColumn, Output, distinct, located
+from spark_fs.plan import JoinPlan, Match, Node, NodeColumn, Output, distinct, type_of
+from spark_fs.spec.conditions import exact
 from spark_fs.spec.definitions import GroupSpec
-from spark_fs.spec.query import Condition, GroupRef, JoinSpec, QuerySpec, comparisons
+from spark_fs.spec.query import Comparison, Condition, GroupRef, JoinSpec, QuerySpec
 
 
 def bind(query: QuerySpec, groups: Mapping[GroupRef, GroupSpec]) -> JoinPlan:
@@ -45,7 +47,7 @@ class _Binder:
             raise QueryError(f"as_known on the joined query of {group}: it holds for a query as a whole, so call it on the outermost.")
         if not group.features:
             raise QueryError(f"Feature group {group} has no schema yet: insert its first rows before it is read.")
-        node = self._node(query, group, join, parent)
+        node = replace(self._node(query, group, join, parent), where=_where(query, group))
         self.nodes.append(node)
         self.outputs += [Output.of(node, column) for column in self._selected(query, node)]
         for sub in query.joins:
@@ -55,12 +57,11 @@ class _Binder:
     def _node(self, query: QuerySpec, group: GroupSpec, join: JoinSpec | None, parent: Node | None) -> Node:
         index = len(self.nodes)
         if join is None or parent is None:
-            return Node(index, group, "spine", where=query.where, as_of=query.as_of)
+            return Node(index, group, "spine", as_of=query.as_of)
         left, right = self._keys(group, join, parent)
         timed: Match = "point_in_time" if self.nodes[0].group.event_time else "latest"
         return Node(
-            index, group, timed if group.event_time else "key", left, right, join.join_type, join.prefix, query.where,
-            query.as_of,
+            index, group, timed if group.event_time else "key", left, right, join.join_type, join.prefix, as_of=query.as_of,
         )
 
     def _keys(self, group: GroupSpec, join: JoinSpec, parent: Node) -> tuple[tuple[NodeColumn, ...], tuple[str, ...]]:
@@ -90,13 +91,6 @@ class _Binder:
         return [c for c in query.columns if c not in held or (query.explicit and node.prefix + c not in taken)]
 
     def _check_conditions(self, query: QuerySpec, node: Node) -> None:
-        for comparison in comparisons(query.where) if query.where else ():
-            if comparison.group != node.group.ref:
-                raise QueryError(
-                    f"The filter on {comparison.column!r} of {comparison.group} stands on {node.group}, before "
-                    "the two are joined: filter that group itself, or the joined query."
-                )
-            node.group.type_of(comparison.column)
         if query.having is None:
             return
         if node.index:
@@ -104,9 +98,21 @@ class _Binder:
                 f"A filter on a join of {node.group} stands inside another join, where it could drop rows of the "
                 "spine: filter the groups before they are joined, or the whole query."
             )
-        for comparison in comparisons(query.having):
-            located(self.nodes, comparison)
-        self.having.append(query.having)
+        self.having.append(exact(query.having, lambda comparison: type_of(self.nodes, comparison)))
+
+
+def _where(query: QuerySpec, group: GroupSpec) -> Condition | None:
+    """The condition on a group's own rows, with values of its columns' types."""
+
+    def type_of_own(comparison: Comparison) -> str:
+        if comparison.group != group.ref:
+            raise QueryError(
+                f"The filter on {comparison.column!r} of {comparison.group} stands on {group}, before "
+                "the two are joined: filter that group itself, or the joined query."
+            )
+        return group.type_of(comparison.column)
+
+    return None if query.where is None else exact(query.where, type_of_own)
 
 
 def _natural_key(group: GroupSpec, spine: GroupSpec, parent: GroupSpec) -> tuple[str, ...]:

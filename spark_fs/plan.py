@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from spark_fs import types
 from spark_fs.errors import NotFoundError, QueryError, SettingsError
+from spark_fs.spec.conditions import exact
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import Comparison, Condition, JoinType, comparisons
 from spark_fs.times import Interval
@@ -138,9 +139,7 @@ class JoinPlan:
         """A copy whose result also meets this condition; NotFoundError or QueryError for one that it cannot be asked."""
         if condition is None:
             return self
-        for comparison in comparisons(condition):
-            self.locate(comparison)
-        return replace(self, having=(*self.having, condition))
+        return replace(self, having=(*self.having, exact(condition, lambda comparison: type_of(self.nodes, comparison))))
 
     def aged(self, seconds: int | None) -> Self:
         """A copy in which no match is older than so many seconds, whatever its group allows."""
@@ -181,6 +180,12 @@ def located(nodes: Sequence[Node], comparison: Comparison) -> NodeColumn:
         )
     places[0].group.type_of(comparison.column)
     return NodeColumn(places[0].index, comparison.column)
+
+
+def type_of(nodes: Sequence[Node], comparison: Comparison) -> str:
+    """The type of the column that a comparison speaks of; NotFoundError or QueryError as ``located``."""
+    place = located(nodes, comparison)
+    return nodes[place.node].group.type_of(place.column)
 
 
 def distinct(outputs: Iterable[Output]) -> tuple[Output, ...]:

@@ -4,13 +4,15 @@ The text is for people and for other engines (DuckDB runs it as it is); spark_fs
 """
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
+from math import isinf
 from typing import Any
 
 from spark_fs.plan import JoinPlan, Node, NodeColumn
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import Comparison, Condition
+from spark_fs.types import aware
 
 INGESTED_AT = "_ingested_at"
 _MILLISECONDS_FROM = 100_000_000_000
@@ -23,12 +25,16 @@ def to_sql(plan: JoinPlan) -> str:
     def column(place: NodeColumn) -> str:
         return f'{names[place.node]}."{place.column}"'
 
+    def having(one: Comparison) -> str:
+        place = plan.locate(one)
+        return _compared(column(place), plan.nodes[place.node].group.type_of(place.column))
+
     outputs = ", ".join(column(o.source) + (f' AS "{o.name}"' if o.name != o.source.column else "") for o in plan.outputs)
     lines = [f"SELECT {outputs}", f"FROM {_spine(plan.nodes[0])} AS {names[0]}"]
     for node in plan.nodes[1:]:
         lines += _join(plan, node, names[node.index], column)
     if plan.having:
-        lines.append("WHERE " + " AND ".join(condition(c, lambda one: column(plan.locate(one))) for c in plan.having))
+        lines.append("WHERE " + " AND ".join(condition(c, having) for c in plan.having))
     return "\n".join(lines)
 
 
@@ -50,7 +56,14 @@ def _table(node: Node) -> str:
 def _spine(node: Node) -> str:
     if node.where is None:
         return _table(node)
-    return f"(SELECT * FROM {_table(node)} WHERE {condition(node.where, lambda one: _quoted(one.column))})"  # noqa: S608 # names are quoted, nothing runs it
+    types = node.group.types
+    where = condition(node.where, lambda one: _compared(_quoted(one.column), types[one.column]))
+    return f"(SELECT * FROM {_table(node)} WHERE {where})"  # noqa: S608 # names are quoted, nothing runs it
+
+
+def _compared(column: str, type_: str) -> str:
+    """A column as it is compared: a single float with its exact value, which some engines round the other side to."""
+    return f"CAST({column} AS DOUBLE)" if type_ == "float" else column
 
 
 def _join(plan: JoinPlan, node: Node, name: str, column: Callable[[NodeColumn], str]) -> list[str]:
@@ -69,7 +82,7 @@ def _join(plan: JoinPlan, node: Node, name: str, column: Callable[[NodeColumn], 
     if plan.as_known:
         rules.append(f"r.{INGESTED_AT} <= {at}")
     if node.where is not None:
-        rules.append(condition(node.where, lambda one: f"r.{_quoted(one.column)}"))
+        rules.append(condition(node.where, lambda one: _compared(f"r.{_quoted(one.column)}", group.type_of(one.column))))
     if node.may_tie:
         order += [f"r.{INGESTED_AT} DESC", *(f"r.{_quoted(tie)} DESC NULLS LAST" for tie in node.ties)]
     lines = [f"{kind} JOIN LATERAL (", f"  SELECT * FROM {_table(node)} AS r", "  WHERE " + "\n    AND ".join(rules)]  # noqa: S608 # as above
@@ -110,13 +123,15 @@ def literal(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, datetime):
-        return f"TIMESTAMP '{value.astimezone(UTC).replace(tzinfo=None).isoformat(' ')}'"
+        return f"TIMESTAMP '{aware(value).replace(tzinfo=None).isoformat(' ')}'"
     if isinstance(value, date):
         return f"DATE '{value.isoformat()}'"
     if isinstance(value, bytes):
         return f"X'{value.hex()}'"
+    if isinstance(value, float) and isinf(value):
+        return f"CAST('{'Infinity' if value > 0 else '-Infinity'}' AS DOUBLE)"
     if isinstance(value, int | float | Decimal):
-        return str(value)
+        return f"{value:f}" if isinstance(value, Decimal) else str(value)
     return "'" + str(value).replace("'", "''") + "'"
 
 

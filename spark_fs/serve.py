@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from spark_fs import types
+from spark_fs import json_values
 from spark_fs.api.serving import Views
 from spark_fs.errors import (
     CatalogError,
@@ -213,7 +213,7 @@ class _Answers:
                 text = f"A transformation of feature view {asked.view!r} failed for a passed feature: pass what it takes."
                 raise SchemaError(text) from error
             raise
-        return {"features": view.serving_columns, "vectors": types.to_json(found)}
+        return {"features": view.serving_columns, "vectors": json_values.to_json(found)}
 
     def _label(self, view: str) -> str:
         """The view, where there is one of this name: what callers make up must not fill the metrics."""
@@ -253,8 +253,8 @@ def _holds_surrogate(given: Any) -> bool:
     return False
 
 
-def _typed(known: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: types.from_json(known[name], value) if name in known else value for name, value in values.items()}
+def _typed(known: Mapping[str, str], sent: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: json_values.from_json(known[name], value) if name in known else value for name, value in sent.items()}
 
 
 def _failed(error: Exception) -> Response:

@@ -6,10 +6,10 @@ text. Whatever comes in, an aware UTC datetime comes out.
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from spark_fs.errors import SettingsError
-from spark_fs.types import aware
+from spark_fs.values import canonical, instant_of, shown
 
 Instant = datetime | date | str
 
@@ -17,16 +17,15 @@ Instant = datetime | date | str
 def to_utc(when: Instant) -> datetime:
     """The instant as an aware UTC datetime; raises SettingsError for what is not one."""
     try:
-        value = datetime.fromisoformat(when) if isinstance(when, str) else when
+        found: datetime | None = instant_of(when) if isinstance(when, str) else canonical("timestamp", when)
     except ValueError:
+        found = None
+    if found is None:
         raise SettingsError(
-            f"{when!r} is not a time: give a datetime, a date or an ISO 8601 text such as '2013-12-01T00:00:00Z'."
-        ) from None
-    if isinstance(value, datetime):
-        return aware(value)
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    raise SettingsError(f"{when!r} is not a time: give a datetime, a date or an ISO 8601 text.")
+            f"{shown(when)} is not a time: give a datetime, a date or an ISO 8601 text such as '2013-12-01T00:00:00Z', of whole "
+            "microseconds."
+        )
+    return found
 
 
 def to_length(text: str) -> timedelta:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from math import copysign
 from typing import Any
 
 from spark_fs.errors import OnlineStoreError, SchemaError
@@ -70,14 +71,22 @@ def _finite(value: float) -> float:
     return value
 
 
+def _real(value: float) -> float | str:
+    """SQLite turns a bare NaN into null and drops the sign of zero; it leaves a text that it cannot read as a number."""
+    if value != value:
+        return "NaN"
+    return "-0_0" if value == 0 and copysign(1, value) < 0 else value
+
+
 _INTEGER = Storage("INTEGER")
-_REAL = Storage("REAL", lambda v: "NaN" if v != v else v, float)  # SQLite turns a bare NaN into null
+_REAL = Storage("REAL", _real, float)
 _BLOB = Storage("BLOB", bytes, bytes)
 _BYTES = Storage("VARBINARY", bytes, bytes)
-_SQLITE_TIME = Storage("INTEGER", lambda v: to_micros(v.astimezone(UTC)), from_micros)
-_MYSQL_TIME = Storage(
-    "DATETIME(6)", lambda v: v.astimezone(UTC).replace(tzinfo=None), lambda v: v.replace(tzinfo=UTC)
-)
+_SQLITE_TIME = Storage("INTEGER", lambda v: to_micros(aware(v)), from_micros)
+_MYSQL_TIME = Storage("DATETIME(6)", lambda v: aware(v).replace(tzinfo=None), lambda v: v.replace(tzinfo=UTC))
+
+_MOST_SCALE = 30  # of a DECIMAL of MySQL; MariaDB's has 38
+_MYSQL_DIGITS = Storage("CHAR(42) CHARACTER SET ascii", lambda v: f"{v:f}", lambda v: v if isinstance(v, Decimal) else Decimal(_text(v)))
 
 TYPES: tuple[TypeRow, ...] = (
     TypeRow("boolean", ("bool",), Storage("TINYINT(1)", int, bool), Storage("INTEGER", int, bool), (bool,)),
@@ -171,6 +180,15 @@ def ddl(spark_type: str) -> str:
     return re.sub(r"(\w+):", r"`\1`:", spark_type)
 
 
+def inner(spark_type: str) -> list[tuple[str, str]]:
+    """The types that a nested one is made of, each with its name: an array's element, a map's key and value, a struct's fields."""
+    kind = base(spark_type)
+    found = parts(spark_type[len(kind) + 1 : -1])
+    if kind == "struct":
+        return [(name, type_) for name, _, type_ in (part.partition(":") for part in found)]
+    return list(zip(("element",) if kind == "array" else ("key", "value"), found, strict=True))
+
+
 @lru_cache(maxsize=4096)
 def base(spark_type: str) -> str:
     """The type without its parameters: ``decimal(10,2)`` is ``decimal``, ``array<int>`` is ``array``."""
@@ -182,7 +200,7 @@ def widens(found: str, wanted: str) -> bool:
     if found == wanted or found == "void":
         return True
     if base(found) == base(wanted) == "decimal":
-        (p, s), (wide_p, wide_s) = _decimal(found), _decimal(wanted)
+        (p, s), (wide_p, wide_s) = sizes(found), sizes(wanted)
         return wide_s >= s and wide_p - wide_s >= p - s
     return found in BY_NAME and wanted in BY_NAME[found].widens
 
@@ -192,53 +210,9 @@ def from_arrow(arrow_type: str) -> str | None:
     return _BY_ARROW.get(base(arrow_type))
 
 
-def plain(value: Any) -> Any:
-    """The Python value of a NumPy scalar; any other value as it is."""
-    return value.item() if hasattr(value, "dtype") and hasattr(value, "item") else value
-
-
-def holds(spark_type: str, value: object) -> bool:
-    """Whether a Python value is one of the type."""
-    if isinstance(value, bool):
-        return spark_type == "boolean"
-    return isinstance(value, BY_NAME[base(spark_type)].python)
-
-
-_FROM_JSON: dict[str, Codec] = {
-    "timestamp": lambda text: aware(datetime.fromisoformat(text)), "date": date.fromisoformat, "decimal": Decimal,
-    "binary": bytes.fromhex, "float": float, "double": float,
-}
-
-
 def aware(when: datetime) -> datetime:
     """The instant in UTC; one without a zone is UTC."""
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-
-
-def from_json(spark_type: str, value: Any) -> Any:
-    """The value that ``to_json`` wrote as a text, JSON having no word for it; any other as it is. SchemaError for no such text."""
-    convert = _FROM_JSON.get(base(spark_type))
-    if convert is None or not isinstance(value, str):
-        return value
-    try:
-        return convert(value)
-    except (ValueError, ArithmeticError):
-        raise SchemaError(
-            f"{value!r} is not the text of a {spark_type}: write times in ISO 8601, decimals as digits, bytes hexadecimal."
-        ) from None
-
-
-def to_json(value: Any) -> Any:
-    """A value as JSON: times in ISO 8601, decimals and what is no number as texts, bytes hexadecimal, within lists and mappings too."""
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, dict):
-        return {str(to_json(key)): to_json(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_json(each) for each in value]
-    if isinstance(value, date):
-        return value.isoformat()
-    return value.hex() if isinstance(value, bytes) else str(value) if isinstance(value, Decimal) else value
 
 
 def comparable(left: str, right: str) -> bool:
@@ -257,34 +231,41 @@ def storage(spark_type: str, store: str) -> Storage:
         )
     held: Storage = getattr(row, store)
     if row.spark == "decimal" and store == "mysql":
-        return Storage("DECIMAL({},{})".format(*_decimal(spark_type)), held.encode, held.decode)
+        if sizes(spark_type)[1] > _MOST_SCALE:
+            return _MYSQL_DIGITS
+        return Storage("DECIMAL({},{})".format(*sizes(spark_type)), held.encode, held.decode)
     return held
 
 
-def _decimal(spark_type: str) -> tuple[int, int]:
+def sizes(spark_type: str) -> tuple[int, int]:
+    """The precision and the scale of a decimal type."""
     precision, scale = re.findall(r"\d+", spark_type)
     return int(precision), int(scale)
 
 
 def literal(value: object) -> object:
-    """The value of a condition as JSON, times and decimals marked so that ``from_literal`` restores them."""
-    if isinstance(value, datetime):
-        return {"$timestamp": value.isoformat()}
-    if isinstance(value, date):
-        return {"$date": value.isoformat()}
-    if isinstance(value, Decimal):
-        return {"$decimal": str(value)}
-    return list(map(literal, value)) if isinstance(value, list | tuple) else value
+    """The value of a condition as JSON, what JSON has no word for marked so that ``from_literal`` restores it."""
+    if isinstance(value, list | tuple):
+        return list(map(literal, value))
+    for mark, holds, write, _ in _MARKED:
+        if holds(value):
+            return {mark: write(value)}
+    return value
 
 
 def from_literal(value: object) -> object:
     """The value that ``literal`` wrote."""
-    restore: dict[str, Codec] = {
-        "$timestamp": datetime.fromisoformat,
-        "$date": date.fromisoformat,
-        "$decimal": Decimal,
-    }
     if isinstance(value, dict):
         ((mark, text),) = value.items()
-        return restore[mark](text)
+        return next(read(text) for name, _, _, read in _MARKED if name == mark)
     return tuple(map(from_literal, value)) if isinstance(value, list) else value
+
+
+_MARKED: tuple[tuple[str, Callable[[Any], bool], Codec, Codec], ...] = (
+    ("$timestamp", lambda v: isinstance(v, datetime), datetime.isoformat, datetime.fromisoformat),
+    ("$date", lambda v: isinstance(v, date), date.isoformat, date.fromisoformat),
+    ("$decimal", lambda v: isinstance(v, Decimal), str, Decimal),
+    ("$double", lambda v: isinstance(v, float) and v - v != 0, repr, float),
+    ("$integer", lambda v: isinstance(v, int) and not -(2**63) <= v < 2**64, hex, lambda text: int(text, 16)),
+    ("$binary", lambda v: isinstance(v, bytes), bytes.hex, bytes.fromhex),
+)

@@ -9,7 +9,7 @@ the point-in-time join, in training as online.
 
 import math
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from pyspark.sql import DataFrame, Window
@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 
 import spark_fs
 from spark_fs.engine.windows import Events, rolling
+from spark_fs.times import to_utc
 
 WINDOW = timedelta(hours=4)
 # How far back the transaction before is looked for, so that a run over any interval finds the same one.
@@ -83,7 +84,7 @@ def of_one(transaction: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str
     transaction: category, amt, merch_lat, merch_long and datetime. known: dob, cc_expiration_date, and merch_lat, merch_long and unix_time
     of the transaction before, where there is one.
     """
-    when: datetime = transaction["datetime"].astimezone(UTC)
+    when = to_utc(transaction["datetime"])
     today, dob, expiry = when.date(), known.get("dob"), known.get("cc_expiration_date")
     seconds = None if known.get("unix_time") is None else when.timestamp() - known["unix_time"]
     recent = seconds is not None and seconds <= LOOKBACK.total_seconds()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_fs.api import lineage
 from spark_fs.errors import SettingsError, SetupError
-from spark_fs.types import to_json
+from spark_fs.json_values import to_json
 
 if TYPE_CHECKING:
     from spark_fs.api.stores import Stores

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from spark_fs.errors import NotFoundError, QueryError, SchemaError, SettingsError
@@ -83,12 +82,14 @@ class Feature:
         return self._compare(">=", _checked(self, value))
 
     def isin(self, values: Sequence[object]) -> Filter:
-        """Whether the value is one of these; a null is none of them."""
+        """Whether the value is one of these; a null is none of them, and in an empty list there is none."""
         return self._compare("in", tuple(_checked(self, value) for value in values))
 
     def like(self, pattern: str) -> Filter:
         """Whether the text matches an SQL pattern: ``%`` stands for any text, ``_`` for one character."""
-        return self._compare("like", pattern)
+        if self.type != "string":
+            raise QueryError(f"Column {self.name!r} is {self.type}, and like() compares texts: use ==, <, > or isin().")
+        return self._compare("like", _checked(self, pattern))
 
     def is_null(self) -> Filter:
         """Whether the value is null."""
@@ -227,20 +228,10 @@ def _columns(names: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def _checked(feature: Feature, value: object) -> object:
-    """The value to compare with; QueryError for one that can never be equal."""
-    from spark_fs import types
+    """The value to compare with; QueryError for one of another kind."""
+    from spark_fs.spec.conditions import value_of
 
-    if value is None:
-        raise QueryError(f"Nothing equals null: use fg[{feature.name!r}].is_null().")
-    if types.base(feature.type) not in types.BY_NAME:
-        raise QueryError(f"Column {feature.name!r} is {feature.type}: only whole values can be compared.")
-    if feature.type == "timestamp" and isinstance(value, datetime) and value.tzinfo is None:
-        return value.replace(tzinfo=UTC)
-    numeric = {"tinyint", "smallint", "int", "bigint", "float", "double"}
-    fits = types.holds("double" if feature.type in numeric else feature.type, value)
-    if not fits:
-        raise QueryError(f"Column {feature.name!r} is {feature.type} and cannot be compared with {value!r}: give a value of that type.")
-    return value
+    return value_of(feature.name, feature.type, value)
 
 
 def feature_of(group: GroupRef, features: dict[str, str], name: str) -> Feature:

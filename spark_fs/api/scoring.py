@@ -122,10 +122,12 @@ class Scoring:
         """The features of one entry in training-column order, transformed as in training, in one round trip to the online store.
 
         entry (or keys): the key values by name: the leftmost group's primary key and the left side of each join; a key that
-        follows from a stored row may be left out. passed_features (or request_parameters): values that win over stored ones, before
-        they are transformed. return_type: "list", "numpy" or "pandas" (one row). now: the instant (UTC) by which rows are past their ttl;
-        None: that of the call. Raises NotFoundError for a key without an online row (nulls with ``allow_missing``), KeyValueError for a key
-        that is absent or of another type, OnlineStoreError when the database fails or does not answer in time.
+        follows from a stored row may be left out. A key is found by value: a time without a zone is UTC, 1.0 is the bigint 1,
+        Decimal("1.1") is 1.10. passed_features (or request_parameters): values that win over stored ones, before they are transformed.
+        return_type: "list", "pandas" (one row, with training data's types) or "numpy" (of bool, int64 or float64 where one of these holds
+        all values exactly, else of objects). now: the instant (UTC) by which rows are past their ttl; None: that of the call. Raises
+        NotFoundError for a key without an online row (nulls with ``allow_missing``), KeyValueError for a key that is absent or equals no
+        value of its type, SchemaError for such a passed feature, OnlineStoreError when the database fails or does not answer in time.
         """
         passed = {**(passed_features or {}), **(request_parameters or {})}
         found = self._vectors([_entry(entry, keys)], [passed], allow_missing, now)
@@ -152,9 +154,9 @@ class Scoring:
             return values
         if return_type != "pandas":
             raise SettingsError(f"return_type {return_type!r} is not known: use 'dict' or 'pandas'.")
-        import pandas as pd
+        from spark_fs.online import returns
 
-        return pd.DataFrame([values])
+        return returns.as_pandas(self._helpers.types, [found])
 
     def _ready(self) -> None:
         if self._reader is None:
@@ -168,15 +170,14 @@ class Scoring:
     def _as(self, vectors: list[list[Any]], return_type: str, one: bool) -> Any:
         if return_type == "list":
             return vectors[0] if one else vectors
-        if return_type == "numpy":
-            import numpy as np
+        if return_type not in ("numpy", "pandas"):
+            raise SettingsError(f"return_type {return_type!r} is not known: use 'list', 'numpy' or 'pandas'.")
+        from spark_fs.online import returns
 
-            return np.array(vectors[0] if one else vectors)
         if return_type == "pandas":
-            import pandas as pd
-
-            return pd.DataFrame(vectors, columns=list(self._transformer.columns))
-        raise SettingsError(f"return_type {return_type!r} is not known: use 'list', 'numpy' or 'pandas'.")
+            return returns.as_pandas(self._transformer.columns, vectors)
+        found = returns.as_numpy(self._transformer.columns, vectors)
+        return found[0] if one else found
 
     def _learned(self, version: int | None) -> States | None:
         """What the transformations learned of a training dataset version."""

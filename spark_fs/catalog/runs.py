@@ -13,6 +13,7 @@ from spark_fs.catalog.tables import LOCKS, RUNS
 from spark_fs.errors import NotFoundError
 from spark_fs.spec.formats import check_format, format_of, readable
 from spark_fs.spec.runs import Run, StepRecord
+from spark_fs.types import aware
 
 _ERROR, _LINE, _LINES = 200_000, 2_000, 1_000  # characters of an error and of a line, and lines, that are kept of a run whole
 _PAGE = 100  # runs looked at together: a step that is due each day is among the newest of them
@@ -124,7 +125,7 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _plain(at: datetime | None) -> datetime | None:
-    return at and at.astimezone(UTC).replace(tzinfo=None)
+    return at and aware(at).replace(tzinfo=None)
 
 
 def _run(row: Row[Any]) -> Run:

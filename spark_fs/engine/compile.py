@@ -5,8 +5,11 @@ twice, never meet; the plan's outputs give them their names at the end.
 """
 
 from collections.abc import Callable
+from datetime import date, datetime
 from functools import reduce
+from math import isinf
 from operator import and_, or_
+from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -18,7 +21,7 @@ from spark_fs.plan import SPLIT, JoinPlan, Node, NodeColumn
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import Comparison, Condition
 from spark_fs.times import Interval
-from spark_fs.types import from_micros, to_micros
+from spark_fs.types import EPOCH, from_micros, to_micros
 
 Reader = Callable[[Node], DataFrame]
 
@@ -84,8 +87,8 @@ def _bounded(frame: DataFrame, node: Node, within: Bounds) -> DataFrame:
         return frame
     start, end = within
     if start is not None:
-        frame = frame.filter(F.col(event_time) >= F.lit(from_micros(start)))
-    return frame if end is None else frame.filter(F.col(event_time) < F.lit(from_micros(end)))
+        frame = frame.filter(F.col(event_time) >= _literal(from_micros(start)))
+    return frame if end is None else frame.filter(F.col(event_time) < _literal(from_micros(end)))
 
 
 def _within(interval: Interval, event_time: Column, instant: Column, group: GroupSpec) -> Column:
@@ -94,7 +97,7 @@ def _within(interval: Interval, event_time: Column, instant: Column, group: Grou
     bounds = [F.lit(True)]
     for when, compare in ((interval.start, Column.__ge__), (interval.end, Column.__lt__)):
         if when is not None:
-            bounds.append(compare(event_time, F.lit(when)) if plain else compare(instant, F.lit(to_micros(when))))
+            bounds.append(compare(event_time, _literal(when)) if plain else compare(instant, F.lit(to_micros(when))))
     return reduce(and_, bounds)
 
 
@@ -106,14 +109,25 @@ def expression(condition: Condition, column: Callable[[Comparison], Column]) -> 
     return ~parts[0] if condition.operator == "not" else reduce(and_ if condition.operator == "and" else or_, parts)
 
 
-_COMPARE: dict[str, Callable[[Column, object], Column]] = {
-    "==": lambda c, v: c == F.lit(v),
-    "!=": lambda c, v: c != F.lit(v),
-    "<": lambda c, v: c < F.lit(v),
-    "<=": lambda c, v: c <= F.lit(v),
-    ">": lambda c, v: c > F.lit(v),
-    ">=": lambda c, v: c >= F.lit(v),
-    "in": lambda c, v: c.isin(*v),  # type: ignore[misc] # the api made it a tuple
+def _literal(value: Any) -> Column:
+    """A value as Spark's literal: PySpark takes no infinity, and loses days of times before 1582 in the Julian calendar."""
+    if isinstance(value, datetime):
+        return F.timestamp_micros(F.lit(to_micros(value)))
+    if isinstance(value, date):
+        return F.date_from_unix_date(F.lit((value - EPOCH.date()).days))
+    if isinstance(value, float) and isinf(value):
+        return F.lit("Infinity" if value > 0 else "-Infinity").cast("double")
+    return F.lit(value)
+
+
+_COMPARE: dict[str, Callable[[Column, Any], Column]] = {
+    "==": lambda c, v: c == _literal(v),
+    "!=": lambda c, v: c != _literal(v),
+    "<": lambda c, v: c < _literal(v),
+    "<=": lambda c, v: c <= _literal(v),
+    ">": lambda c, v: c > _literal(v),
+    ">=": lambda c, v: c >= _literal(v),
+    "in": lambda c, v: c.isin(*map(_literal, v)) if v else F.lit(False),
     "like": lambda c, v: c.like(str(v)),
     "is_null": lambda c, _: c.isNull(),
 }

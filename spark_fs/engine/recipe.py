@@ -151,7 +151,7 @@ class Recipe:
                     f"Transformation {row.name!r} of feature {name!r} would make {len(profile.categories):,} columns, one for each "
                     f"category; at most {CATEGORIES:,} are made. Use label_encoder, or a feature with fewer categories."
                 )
-            found.append(row.learn(_Learned(profile, near.get(name) if row.need == "quantiles" else None)))
+            found.append(row.learn(_Learned(name, profile, near.get(name) if row.need == "quantiles" else None)))
         return found
 
 
@@ -171,8 +171,8 @@ def merged(parts: Iterable[Profiles]) -> Profiles:
 class _Learned:
     """A profile as the built-in transformations ask for it."""
 
-    def __init__(self, profile: Profile, near: Doubles | None) -> None:
-        self._profile, self._near = profile, near
+    def __init__(self, feature: str, profile: Profile, near: Doubles | None) -> None:
+        self.feature, self._profile, self._near = feature, profile, near
         self.low, self.high = profile.low, profile.high
 
     @property

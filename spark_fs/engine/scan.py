@@ -21,14 +21,14 @@ from spark_fs.errors import SparkFSError, first_line
 from spark_fs.offline.history import FileFacts
 from spark_fs.offline.log import file_system
 from spark_fs.spec.query import Comparison, Condition, comparisons
-from spark_fs.types import MILLISECONDS_FROM
+from spark_fs.types import MILLISECONDS_FROM, base
 
 _SAMPLE = 1 << 16  # rows of a file
 _BUFFER = 1 << 20  # bytes read at a time of a local file: of thousands of columns each is small, and its pages are smaller still
 SHARE = 64 << 20  # bytes of one file for one task
 _DAY = 86_400_000_000
 _WHOLE = ("tinyint", "smallint", "int", "bigint")
-_COMPARED = (*_WHOLE, "float", "double", "boolean", "string", "date", "timestamp")
+_COMPARED = (*_WHOLE, "float", "double", "decimal", "boolean", "string", "binary", "date", "timestamp")
 _FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
     "string": str, "date": date.fromisoformat, "boolean": lambda text: text == "true", **dict.fromkeys(_WHOLE, int),
 }
@@ -103,7 +103,7 @@ def scannable(files: Sequence[FileFacts], types: Mapping[str, str], partitioned:
 
 def maskable(condition: Condition, types: Mapping[str, str]) -> bool:
     """Whether ``mask`` says of each row what Spark would say."""
-    return all(c.operator != "like" and types[c.column] in _COMPARED and _simple(c.value) for c in comparisons(condition))
+    return all(c.operator != "like" and base(types[c.column]) in _COMPARED for c in comparisons(condition))
 
 
 def may_meet(file: FileFacts, condition: Condition, types: Mapping[str, str]) -> bool:
@@ -134,11 +134,6 @@ def _may_equal(file: FileFacts, comparison: Comparison, spark_type: str) -> bool
         ">": greatest > value, ">=": greatest >= value,
     }
     return bounds[operator]
-
-
-def _simple(value: Any) -> bool:
-    values = value if isinstance(value, tuple) else (value,)
-    return all(v == v and type(v).__name__ != "Decimal" for v in values)
 
 
 def read(scan: Scan, file: int, share: int = 0, shares: int = 1, first: int | None = None) -> pa.Table:
@@ -213,10 +208,12 @@ def _compared(comparison: Comparison, column: pa.ChunkedArray, spark_type: str) 
     operator, value = comparison.operator, comparison.value
     if operator == "is_null":
         return pc.is_null(column)
+    if spark_type == "float":  # its values are those of the condition as doubles
+        column = column.cast(pa.float64())
     if operator == "in":
-        equal = [pc.equal(column, pa.scalar(each)) for each in value]
-        return reduce(pc.or_kleene, equal) if equal else pc.if_else(pc.is_valid(column), False, None)
-    found = _OPERATORS[operator](column, pa.scalar(value))
+        equal = [pc.equal(column, pa.scalar(each, column.type)) for each in value]
+        return reduce(pc.or_kleene, equal) if equal else pa.chunked_array([pa.repeat(pa.scalar(False), len(column))])
+    found = _OPERATORS[operator](column, pa.scalar(value, column.type))
     if spark_type in ("float", "double") and operator in (">", ">="):  # Spark orders NaN after every number
         found = pc.or_kleene(found, pc.is_nan(column))
     return found

@@ -20,7 +20,7 @@ from spark_fs.types import Storage
 STEP = 100  # sized columns grow by so many characters, or bytes
 LONGEST = 4_000  # characters, or bytes; a column of longer values is a long text or blob
 _LONG = {"VARCHAR": "LONGTEXT", "VARBINARY": "LONGBLOB"}
-_WIDTHS = {"TINYINT": 1, "SMALLINT": 2, "INT": 4, "BIGINT": 8, "FLOAT": 4, "DOUBLE": 8, "DATE": 3, "DATETIME": 8, "DECIMAL": 20}
+_WIDTHS = {"TINYINT": 1, "SMALLINT": 2, "INT": 4, "BIGINT": 8, "FLOAT": 4, "DOUBLE": 8, "DATE": 3, "DATETIME": 8, "DECIMAL": 20, "CHAR": 42}
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class OnlineTable:
 
 def online_table(group: GroupSpec, capabilities: Capabilities) -> OnlineTable:
     """The table of a group; SettingsError or SchemaError where the store has no room for its name, or cannot hold a type."""
-    columns = tuple(_column(feature, capabilities) for feature in group.features)
+    columns = tuple(_column(feature, capabilities, feature.name in group.primary_key) for feature in group.features)
     name = table_name(group, capabilities)
     table = OnlineTable(name, columns, group.primary_key, group.event_time, group.ttl_seconds, capabilities)
     if columns and len(table.part_name(len(table.parts) - 1)) > capabilities.max_identifier:
@@ -238,8 +238,11 @@ def _inline(column: OnlineColumn, table: OnlineTable) -> int:
     return 42 if column.sized or "BLOB" in column.storage.column else column.width
 
 
-def _column(feature: FeatureSpec, capabilities: Capabilities) -> OnlineColumn:
+def _column(feature: FeatureSpec, capabilities: Capabilities, is_key: bool) -> OnlineColumn:
     held = storage(feature.type, capabilities)
+    if is_key and feature.type in ("float", "double"):  # 0.0 and -0.0 are one key
+        encode = held.encode
+        held = Storage(held.column, lambda value: encode(value + 0.0), held.decode)
     return OnlineColumn(feature.name, feature.type, held, _declared(feature, held) if capabilities.sized else None)
 
 

@@ -197,7 +197,8 @@ class _Lookup:
 
     def _many_asked(self, link: Connection, entries: Sequence[Sequence[Any]], now: datetime) -> tuple[str, Sequence[Any]]:
         asked = self._many_mariadb if link.is_mariadb else self._many_mysql
-        return asked.sql, [json.dumps(entries, default=_as_json, ensure_ascii=False), *asked.values((), now)]
+        keys = [[_shortened(value) for value in entry] for entry in entries]
+        return asked.sql, [json.dumps(keys, default=_as_json, ensure_ascii=False), *asked.values((), now)]
 
     @cached_property
     def _many_mariadb(self) -> Any:
@@ -220,10 +221,18 @@ class _Lookup:
 PREPARED = Statements("`", "?", read=_read)
 
 
+# One more than a key has at most: a longer value is no key, and is cut to this, since JSON_TABLE makes null of what does not fit.
+_LETTERS, _BYTES = 769, 3_073
+
+
+def _shortened(value: Any) -> Any:
+    return value[: _LETTERS if isinstance(value, str) else _BYTES] if isinstance(value, str | bytes) else value
+
+
 def _json_type(type_: str) -> str:
     if type_ == "string":
-        return "VARCHAR(768) CHARACTER SET utf8mb4"
-    return "VARCHAR(6200)" if type_ == "binary" else types.storage(type_, "mysql").column
+        return f"VARCHAR({_LETTERS}) CHARACTER SET utf8mb4"
+    return f"VARCHAR({2 * _BYTES})" if type_ == "binary" else types.storage(type_, "mysql").column
 
 
 def _as_json(value: Any) -> Any:

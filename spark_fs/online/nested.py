@@ -6,15 +6,15 @@ its digits, bytes hexadecimal, a map the list of its pairs. NaN and infinities a
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, date
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from spark_fs import types
-from spark_fs.types import Codec, Storage, from_micros, to_micros
+from spark_fs.types import Codec, Storage, aware, from_micros, to_micros
 
 _SCALARS: Mapping[str, tuple[Codec, Codec]] = {
-    "timestamp": (lambda v: to_micros(v.astimezone(UTC)), from_micros),
+    "timestamp": (lambda v: to_micros(aware(v)), from_micros),
     "date": (date.isoformat, date.fromisoformat),
     "decimal": (str, Decimal),
     "binary": (bytes.hex, bytes.fromhex),
@@ -37,14 +37,14 @@ def _codec(spark_type: str) -> tuple[Codec, Codec]:
     kind = types.base(spark_type)
     if kind not in types.NESTED:
         return _SCALARS.get(kind, (_same, _same))
-    parts = types.parts(spark_type[len(kind) + 1 : -1])
+    inner = types.inner(spark_type)
     if kind == "struct":
-        fields = {name: _codec(inner) for name, _, inner in (part.partition(":") for part in parts)}
+        fields = {name: _codec(type_) for name, type_ in inner}
         return (
             lambda v: {name: _or_none(write)(v[name]) for name, (write, _) in fields.items()},
             lambda v: {name: _or_none(read)(v[name]) for name, (_, read) in fields.items()},
         )
-    codecs = [_codec(part) for part in parts]
+    codecs = [_codec(type_) for _, type_ in inner]
     (write, read), (write_value, read_value) = codecs[0], codecs[-1]
     if kind == "array":
         return lambda v: list(map(_or_none(write), v)), lambda v: list(map(_or_none(read), v))

@@ -5,18 +5,39 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from spark_fs import types
 from spark_fs.errors import OnlineStoreError
 from spark_fs.online import forks
 from spark_fs.online.layout import Capabilities, OnlineTable
 from spark_fs.online.statements import ORIGINS, SYNCED, Question, Statements
 from spark_fs.online.store import Found, Lookup, Origin, Source, Synced
+from spark_fs.values import UnfitError, converter
 
 # SQLite takes 2,000 columns in a table and in a result.
 CAPABILITIES = Capabilities("sqlite", max_identifier=128, max_columns=1_900)
-SQL = Statements('"', "?")
+
+
+def _key_value(expression: str, type_: str) -> str:
+    """A key value as it is compared with its column: a decimal in the digits of the column, where another group's has others."""
+    if types.base(type_) != "decimal":
+        return expression
+    precision, scale = types.sizes(type_)
+    return f"spark_fs_decimal({expression}, {precision}, {scale})"
+
+
+def _decimal(text: str | None, precision: int, scale: int) -> str | None:
+    """The text of the same decimal in a column of this precision and scale; None where it holds none."""
+    try:
+        return None if text is None else str(converter(f"decimal({precision},{scale})")(Decimal(text)))
+    except UnfitError:
+        return None
+
+
+SQL = Statements('"', "?", key_value=_key_value)
 WAIT = 60.0  # seconds that a writer waits for another
 
 
@@ -90,7 +111,9 @@ class SQLiteStore:
     # -- connections
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
+        connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
+        connection.create_function("spark_fs_decimal", 3, _decimal, deterministic=True)
+        return connection
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from spark_fs import types
-from spark_fs.errors import KeyValueError, NotFoundError, QueryError
+from spark_fs.errors import KeyValueError, NotFoundError, OnlineStoreError, QueryError, SchemaError
 from spark_fs.online.layout import online_table, storage
 from spark_fs.online.store import OnlineStore, Source
 from spark_fs.plan import JoinPlan, Node, NodeColumn, Output
+from spark_fs.values import UnfitError, converter, key_converter, plain, shown
 
 Entry = Mapping[str, Any]
 
@@ -37,11 +37,14 @@ class VectorReader:
     """
 
     def __init__(self, plan: JoinPlan, outputs: Sequence[Output], store: OnlineStore) -> None:
-        self.names = tuple(output.name for output in outputs)
+        self.types = {output.name: output.type for output in outputs}
+        self.names = tuple(self.types)
         self._store = store
         self.key_types = _entry_keys(plan)
         self._numbers = {name: i for i, name in enumerate(self.key_types)}
+        self._convert = {name: key_converter(type_) for name, type_ in self.key_types.items()}
         self._encode = [storage(t, store.capabilities).encode for t in self.key_types.values()]
+        self._features = {o.name: (i, o.type, converter(o.type)) for i, o in enumerate(outputs)}
         self._places = _places(plan, outputs, self._numbers, store)
         given = {i for place in self._places for i, _ in place.outputs}
         self._not_served = {o.name: plan.nodes[o.source.node] for i, o in enumerate(outputs) if i not in given}
@@ -56,28 +59,56 @@ class VectorReader:
         """
         if not entries:
             return []
-        entries = [{name: types.plain(value) for name, value in entry.items()} for entry in entries]
-        for number, entry in enumerate(entries):
-            self._check(entry, passed[number])
+        entries = [self._keys(entry) for entry in entries]
+        given = [self._passed(features) for features in passed]
+        for entry, features in zip(entries, given, strict=True):
+            self._check(entry, features)
         vectors: list[list[Any]] = [[None] * len(self.names) for _ in entries]
         for number, *row in self._lookup([self._values(entry) for entry in entries], now) if self._places else ():
-            self._fill(vectors[number], row, entries[number], passed[number], allow_missing)
-        for vector, features in zip(vectors, passed, strict=True):
+            self._fill(vectors[number], row, entries[number], given[number], allow_missing)
+        for vector, features in zip(vectors, given, strict=True):
             for name, value in features.items():
-                vector[self.names.index(name)] = value
+                vector[self._features[name][0]] = value
         return vectors
+
+    def _keys(self, entry: Entry) -> dict[str, Any]:
+        """The values of an entry's keys, each the one of its type that equals what was given."""
+        found = {}
+        for name, value in entry.items():
+            if name not in self._convert:
+                raise NotFoundError.named("Key", name, self.key_types, "Give an entry its keys by these names.")
+            try:
+                found[name] = None if (value := plain(value)) is None else self._convert[name](value)
+            except UnfitError as error:
+                raise KeyValueError(
+                    f"Key {name!r} is {shown(value)}, but its type is {self.key_types[name]}: give a value of that type, {error}."
+                ) from None
+        return found
+
+    def _passed(self, features: Entry) -> dict[str, Any]:
+        """The values of passed features, each the one of its type that equals what was given."""
+        found = {}
+        for name, value in features.items():
+            if name not in self._features:
+                raise NotFoundError.named("Passed feature", name, self.names, "Pass features of the view by their names.")
+            _, type_, convert = self._features[name]
+            try:
+                found[name] = None if (value := plain(value)) is None else convert(value)
+            except UnfitError as error:
+                raise SchemaError(
+                    f"Passed feature {name!r} is {shown(value)}, but its type is {type_}: pass a value of that type, {error}."
+                ) from None
+        return found
 
     def _values(self, entry: Entry) -> list[Any]:
         """The key values of an entry as the store holds them."""
         found = map(entry.get, self.key_types)
-        return [None if value is None else encode(value) for encode, value in zip(self._encode, found, strict=True)]
+        try:
+            return [None if value is None else encode(value) for encode, value in zip(self._encode, found, strict=True)]
+        except OnlineStoreError as error:  # what the store cannot hold is no key of it
+            raise KeyValueError(f"The entry {shown(dict(entry))} has no row: {error}") from None
 
     def _check(self, entry: Entry, passed: Entry) -> None:
-        for name, value in entry.items():
-            if name not in self.key_types:
-                raise NotFoundError.named("Key", name, self.key_types, "Give an entry its keys by these names.")
-            if value is not None and not types.holds(self.key_types[name], value):
-                raise KeyValueError(f"Key {name!r} is {value!r}, but its type is {self.key_types[name]}: give a value of that type.")
         for place in self._places:
             absent = [key for key in place.keys if entry.get(key) is None]
             if place.required and absent and not self._all_passed(place, passed):
@@ -85,9 +116,6 @@ class VectorReader:
                     f"The entry {dict(entry)!r} lacks {', '.join(map(repr, absent))}, by which feature group {place.node.group} is "
                     "found: add it to the entry."
                 )
-        for name in passed:
-            if name not in self.names:
-                raise NotFoundError.named("Passed feature", name, self.names, "Pass features of the view by their names.")
         for name, node in self._not_served.items():
             if name not in passed:
                 raise QueryError(

@@ -11,8 +11,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from spark_fs.json_values import to_json
 from spark_fs.report.graph import Graph, laid_out
-from spark_fs.types import to_json
 
 Section = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Self
 
-from spark_fs import types
+from spark_fs import json_values
 from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.spec.formats import known
 from spark_fs.types import base
@@ -134,15 +134,15 @@ class FeatureStatistics:
         """As JSON: times in ISO 8601, decimals as texts, NaN and infinities as Python writes them; without the correlations."""
         found = {name: getattr(self, name) for name in _PLAIN}
         if base(self.feature_type) in ("date", "timestamp", "decimal"):
-            found |= types.to_json({name: found[name] for name in ("min", "max", "percentiles")})
+            found |= json_values.to_json({name: found[name] for name in ("min", "max", "percentiles")})
         return found
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """From what ``to_json`` gave."""
         found, type_ = known(cls, f"The statistics of {data.get('feature_name')!r}", data), data["feature_type"]
-        bounds = {name: types.from_json(type_, data[name]) for name in ("min", "max")}
-        percentiles = data["percentiles"] and [types.from_json(type_, each) for each in data["percentiles"]]
+        bounds = {name: json_values.from_json(type_, data[name]) for name in ("min", "max")}
+        percentiles = data["percentiles"] and [json_values.from_json(type_, each) for each in data["percentiles"]]
         return cls(**{**found, **bounds, "percentiles": percentiles})
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from spark_fs import types
+from spark_fs import json_values, types
 from spark_fs.stats.column import Column
 from spark_fs.stats.distinct import Distinct, Frequent
 from spark_fs.stats.quantiles import Quantiles
@@ -105,7 +105,7 @@ def _split(values: Any, lengths: Any) -> tuple[Any, ...]:
 def _text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    return repr(value) if isinstance(value, float | int) else str(types.to_json(value))
+    return repr(value) if isinstance(value, float | int) else str(json_values.to_json(value))
 
 
 def _value(type_: str, text: str | None) -> Any:
@@ -113,4 +113,4 @@ def _value(type_: str, text: str | None) -> Any:
         return text
     if type_ == "boolean":
         return text == "True"
-    return int(text) if types.base(type_) in ("tinyint", "smallint", "int", "bigint") else types.from_json(type_, text)
+    return int(text) if types.base(type_) in ("tinyint", "smallint", "int", "bigint") else json_values.from_json(type_, text)

@@ -5,13 +5,12 @@ own (``columns.ARRAYS``) a test holds the two together. Nulls never reach a form
 """
 
 import math
-import re
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Any, Literal, Protocol
 
+from spark_fs.transform.names import earlier_names_of, names_of
 from spark_fs.types import from_literal, literal
 
 State = Mapping[str, Any]
@@ -25,6 +24,7 @@ CATEGORIES = 10_000  # at most for one-hot columns
 class Learned(Protocol):
     """What the train split says of one feature; of NaN and infinities it takes no notice."""
 
+    feature: str
     low: float
     high: float
 
@@ -100,23 +100,22 @@ def _listed(learned: Learned) -> dict[str, Any]:
     return {"categories": [literal(category) for category in learned.categories]}
 
 
+def _named(learned: Learned) -> dict[str, Any]:
+    """The categories, and where versions that recorded no names would have named them otherwise, the names of their columns."""
+    names = names_of(learned.feature, learned.categories)
+    recorded = {} if names == earlier_names_of(learned.feature, learned.categories) else {"names": names}
+    return _listed(learned) | recorded
+
+
 def categories(state: State) -> list[Any]:
     """The categories of a state, in their order."""
     return [from_literal(category) for category in state["categories"]]
 
 
 def column_names(feature: str, state: State) -> list[str]:
-    """A name for the column of each category: the feature and the category, in letters that every file format takes."""
-    names: list[str] = []
-    for category in categories(state):
-        text = category.isoformat() if isinstance(category, date | datetime) else str(category)
-        name = f"{feature}_{re.sub('[^0-9A-Za-z]+', '_', text).strip('_').lower()}"
-        number = 2
-        plain = name
-        while name in names:
-            name, number = f"{plain}_{number}", number + 1
-        names.append(name)
-    return names
+    """A name for the column of each category."""
+    recorded: list[str] | None = state.get("names")
+    return recorded if recorded is not None else earlier_names_of(feature, categories(state))
 
 
 BUILTINS: dict[str, Builtin] = {
@@ -138,6 +137,6 @@ BUILTINS: dict[str, Builtin] = {
         Builtin("equal_width_binner", "number", "range", lambda s: {"cuts": _steps(s.low, s.high)}, "bigint", _binned),
         Builtin("quantile_binner", "number", "quantiles", _cut, "bigint", _binned),
         Builtin("label_encoder", "category", "categories", _listed, "bigint", _encoded),
-        Builtin("one_hot_encoder", "category", "categories", _listed, "boolean", _one_hot, wide=True),
+        Builtin("one_hot_encoder", "category", "categories", _named, "boolean", _one_hot, wide=True),
     )
 }

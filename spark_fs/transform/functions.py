@@ -23,6 +23,7 @@ from typing import Any
 from spark_fs import types
 from spark_fs.errors import SchemaError, SettingsError, SparkFSError
 from spark_fs.spec.transformations import FunctionSpec, Mode
+from spark_fs.values import plain
 
 _PYTHON = {
     float: "double", int: "bigint", str: "string", bool: "boolean", bytes: "binary", datetime: "timestamp", date: "date",
@@ -156,7 +157,7 @@ def one_by_one(function: FunctionSpec) -> Callable[..., tuple[Any, ...]]:
         try:
             found = call(*values)
             outputs: Sequence[Any] = tuple(found) if several else (found,)
-            return tuple(None if v is None else to(types.plain(v)) for v, to in zip(outputs, convert, strict=True))
+            return tuple(None if v is None else to(plain(v)) for v, to in zip(outputs, convert, strict=True))
         except Exception as error:
             given = ", ".join(f"{name}={value!r}" for name, value in zip(function.arguments, values, strict=True))
             raise SparkFSError(

@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 
 import spark_fs
 from spark_fs.errors import SchemaError
-from spark_fs.types import from_json, to_json
+from spark_fs.json_values import from_json, to_json
 
 from conftest import at
 

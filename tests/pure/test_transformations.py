@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -123,14 +124,43 @@ def test_categories_of_every_type(type_: str, train: list[Any], unseen: Any) -> 
     assert one("one_hot_encoder", train, [min(train), unseen], type_) == [[True] + [False] * (len(train) - 1), [False] * len(train)]
 
 
-def test_one_hot_columns_are_named_for_their_categories() -> None:
-    types = {"a": "bigint", "kind": "string", "b": "double"}
-    train = table(types, {"a": [1, 2], "kind": ["gas & oil", "Ü"], "b": [1.0, 2.0]})
-    transformer = fitted([builtin("one_hot_encoder")("kind")], types, train)
-    assert list(transformer.columns.items()) == [("a", "bigint"), ("kind_gas_oil", "boolean"), ("kind_", "boolean"), ("b", "double")]
-    assert transformer.row()([1, "Ü", 2.0]) == [1, False, True, 2.0]
-    twice = fitted([builtin("one_hot_encoder")("kind")], {"kind": "string"}, table(types, {"kind": ["a b", "a-b", "a_b"]}))
-    assert list(twice.columns) == ["kind_a_b", "kind_a_b_2", "kind_a_b_3"]
+def one_hot(type_: str, train: list[Any], states: list[Any] | None = None) -> list[str]:
+    """The names of the columns of a feature c of these categories; states: what a dataset has recorded."""
+    types = {"a": "bigint", "c": type_, "b": "double"}
+    rows = table(types, {"a": [1] * len(train), "c": train, "b": [1.0] * len(train)})
+    transformer = fitted([builtin("one_hot_encoder")("c")], types, rows)
+    if states is not None:
+        transformer = transformer.with_states(states)
+    first, *names, last = transformer.columns
+    assert (first, last) == ("a", "b")
+    for place, category in enumerate(sorted(train)):
+        assert transformer.row()([1, category, 2.0]) == [1, *(other == place for other in range(len(train))), 2.0]
+    return names
+
+
+def test_one_hot_columns_say_the_value_they_stand_for() -> None:
+    assert one_hot("bigint", [-2, -1, 0, 1, 2]) == ["c_minus_2", "c_minus_1", "c_0", "c_1", "c_2"]
+    assert one_hot("string", ["harbour", "old_town", "zone_3"]) == ["c_harbour", "c_old_town", "c_zone_3"]
+    assert one_hot("boolean", [True, False]) == ["c_false", "c_true"]
+    assert one_hot("date", [date(2024, 1, 31)]) == ["c_2024_01_31"]
+    begins = ["c_empty_", "c_u0020_", "c_1_5_", "c_minus_1_", "c_a_b_", "c_gas_oil_", "c_u00e4_", "c_u65e5_u672c_"]
+    for name, begin in zip(one_hot("string", ["", " ", "+1.5", "-1", "A b", "gas & oil", "ä", "日本"]), begins, strict=True):
+        assert re.fullmatch(begin + "[0-9a-f]{6}", name)
+
+
+@settings(deadline=None, max_examples=50)
+@given(texts=st.sets(st.text(st.characters(exclude_categories=["Cs"]), max_size=80) | st.sampled_from(["a b", "a-b", "a_b", "A", "a", "ä", "", "_", "-1", "1"]), min_size=1, max_size=8))
+def test_a_category_has_one_valid_name_whatever_others_there_are(texts: set[str]) -> None:
+    names = dict(zip(sorted(texts), one_hot("string", list(texts)), strict=True))
+    assert len(set(names.values())) == len(texts)
+    for text, name in names.items():
+        assert re.fullmatch("[a-z][a-z0-9_]{0,62}", name)
+        assert one_hot("string", [text]) == [name]
+
+
+def test_datasets_of_earlier_versions_keep_the_names_that_they_have() -> None:
+    assert one_hot("bigint", [-2, -1, 0, 1, 2], [{"categories": [-2, -1, 0, 1, 2]}]) == ["c_2", "c_1", "c_0", "c_1_2", "c_2_2"]
+    assert one_hot("string", ["a b", "a-b", "a_b", "Ü"], [{"categories": ["a b", "a-b", "a_b", "Ü"]}]) == ["c_a_b", "c_a_b_2", "c_a_b_3", "c_"]
 
 
 @pytest.mark.parametrize("type_", ["tinyint", "smallint", "int", "bigint", "float", "decimal(10,2)"])

@@ -79,7 +79,6 @@ def test_a_value_decodes_as_it_was_encoded(type_: str, data: st.DataObject) -> N
         if store == "mysql" and value in (float("inf"), float("-inf")):
             continue
         assert storage.decode(storage.encode(value)) == value
-    assert types.holds(type_, value)
 
 
 def test_sqlite_keeps_not_a_number() -> None:
@@ -92,11 +91,6 @@ def test_sqlite_keeps_not_a_number() -> None:
 def test_mysql_refuses_what_it_cannot_hold(value: float) -> None:
     with pytest.raises(OnlineStoreError, match=f"MySQL cannot hold the value {value}: replace NaN and infinities by null"):
         types.storage("double", "mysql").encode(value)
-
-
-@pytest.mark.parametrize(("type_", "value"), [("int", True), ("int", 1.5), ("string", 1), ("boolean", 1), ("timestamp", "2024")])
-def test_a_value_of_another_type_is_not_held(type_: str, value: object) -> None:
-    assert not types.holds(type_, value)
 
 
 @pytest.mark.parametrize(

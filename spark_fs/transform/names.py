@@ -1,0 +1,64 @@
+"""Names of the columns that a category each has: they say the value, hang on it alone, and are valid names of features."""
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from hashlib import sha256
+from typing import Any
+
+LONGEST = 63  # letters of a feature's name
+_AS_IT_IS = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
+_DIGITS = 6, 32  # of a digest; the longer one where names would still be equal
+
+
+def names_of(feature: str, categories: Sequence[Any]) -> list[str]:
+    """A name for the column of each category: the feature and the value, such as ``n_minus_1``, ``zone_harbour``, ``day_2024_01_31``.
+
+    A text with other letters than ``a`` to ``z``, digits and single underscores is written with these, and is followed by a few digits of
+    its digest, as is a name that would be too long. So a category has its name whatever other ones there are.
+    """
+    names: list[str] = []
+    for category in categories:
+        name = _name(feature, category, _DIGITS[0])
+        names.append(_name(feature, category, _DIGITS[1]) if name in names else name)
+    return names
+
+
+def earlier_names_of(feature: str, categories: Sequence[Any]) -> list[str]:
+    """The names that training datasets of earlier versions have, whose states name none."""
+    names: list[str] = []
+    for category in categories:
+        text = category.isoformat() if isinstance(category, date) else str(category)
+        name = plain = f"{feature}_{re.sub('[^0-9A-Za-z]+', '_', text).strip('_').lower()}"
+        number = 2
+        while name in names:
+            name, number = f"{plain}_{number}", number + 1
+        names.append(name)
+    return names
+
+
+def _name(feature: str, category: Any, digits: int) -> str:
+    word, exact = _word(category)
+    name = f"{feature}_{word}"
+    if exact and len(name) <= LONGEST:
+        return name
+    digest = sha256(f"{feature}={category}".encode()).hexdigest()[:digits]
+    return f"{name[: LONGEST - 1 - digits].rstrip('_')}_{digest}"
+
+
+def _word(category: Any) -> tuple[str, bool]:
+    """The category in letters of a name, and whether no other category of its type is written so."""
+    if isinstance(category, date):
+        return category.isoformat().replace("-", "_"), True
+    text = str(category).lower() if isinstance(category, bool) else str(category)
+    word = re.sub(r"^-(?=[0-9])", "minus_", text)
+    if not isinstance(category, str) or _AS_IT_IS.fullmatch(text):
+        return word, True
+    word = _escaped(word, r"[^\x00-\x7f]")
+    found = re.sub(r"[^a-z0-9]+", "_", word.lower()).strip("_")
+    return found or _escaped(text, r"(?s).").strip("_") or "empty", False
+
+
+def _escaped(text: str, letters: str) -> str:
+    """The text with some letters as their numbers in Unicode, apart from one another."""
+    return re.sub(letters, lambda match: f"_u{ord(match[0]):04x}_", text).replace("__", "_")
