@@ -36,6 +36,7 @@ try:
     from fastapi_offline import FastAPIOffline
     from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
     from pydantic import BaseModel, Field, ValidationError
+    from starlette.exceptions import HTTPException
 
     from spark_fs.server import run as server
     from spark_fs.server.door import Door, Limits
@@ -151,6 +152,11 @@ def application(
     @app.get("/metrics", response_class=PlainTextResponse, summary="Figures for Prometheus")
     async def figures() -> Response:
         return await work.run(answers.metrics)
+
+    @app.exception_handler(HTTPException)
+    async def nowhere(request: Request, error: HTTPException) -> Response:
+        told = f"{request.method} {request.url.path}: {error.detail}. See /docs."
+        return _failure(error.status_code, "RequestNotKnown", told, error.headers)
 
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> Response:
@@ -271,11 +277,10 @@ def _failed(error: Exception) -> Response:
     return _failure(500, "InternalError", f"Something failed inside ({type(error).__name__}); the log of the program has more.")
 
 
-def _failure(status: int, kind: str, text: str) -> Response:
-    shown = text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}... ({len(text):,} letters)"
-    shown = shown.encode("utf-8", "backslashreplace").decode()
-    headers = {"Retry-After": "1"} if status == 503 else None
-    return JSONResponse({"error": {"type": kind, "message": shown}}, status, headers)
+def _failure(status: int, kind: str, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    told = text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}... ({len(text):,} letters)"
+    told = told.encode("utf-8", "backslashreplace").decode()
+    return JSONResponse({"error": {"type": kind, "message": told}}, status, {"Retry-After": "1"} if status == 503 else headers)
 
 
 def run(

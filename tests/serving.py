@@ -21,6 +21,7 @@ from spark_fs.api.project import FeatureStore
 from spark_fs.arrow import schema_of
 from spark_fs.listen import listening
 from spark_fs.online.layout import online_table
+from spark_fs.online.store import Origin
 from spark_fs.online.writers import writer
 from spark_fs.server.door import Limits
 from spark_fs.server.run import server
@@ -51,7 +52,7 @@ def put(fs: FeatureStore, name: str, types: dict[str, str], rows: Sequence[dict[
     """A group whose rows are online."""
     group = fs.create_feature_group(name, primary_key=key, online_enabled=True, features=[spark_fs.Feature(*each) for each in types.items()], **declared)
     table, own = online_table(group.spec, fs._stores.online.capabilities), writer(fs._stores.online)
-    with own.session(table) as session:
+    with own.session(table, Origin(name, group.location)) as session:
         place = session.begin(True)
         own.load(table, place, pa.Table.from_pylist(list(rows), schema_of(types)))
         session.swap(place, 0)
@@ -153,6 +154,10 @@ def nonsense(draw: random.Random) -> bytes:
             b'{"view": "shops", "entries": [{"shop": "a"}], "version": ' + b"9" * 5_000 + b"}",
         ])
     entry = {"shop": draw.choice(["a", "b"]) if draw.random() < 0.5 else anything(draw)} | ({texts(draw): anything(draw)} if draw.random() < 0.1 else {})
+    if draw.random() < 0.2:
+        right = {"flag": True, "whole": 1, "small": 1, "exact": "1.10", "at": "2024-01-01T00:00:00Z", "day": "2024-01-01", "raw": "00ff", "real": 0.5}
+        keyed = {name: anything(draw) if draw.random() < 0.2 else value for name, value in right.items()}
+        return json.dumps({"view": "keyed", "entries": [keyed], "allow_missing": draw.random() < 0.8}).encode()
     passed = {name: anything(draw) for name in SHOPS if name != "shop" and draw.random() < 0.4}
     body = {
         "view": draw.choice(["shops", "shops", "prices", "halves", anything(draw)]), "entries": [entry] if draw.random() < 0.8 else anything(draw),

@@ -10,7 +10,7 @@ from math import inf
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-from spark_fs.errors import CatalogError, NotFoundError, SettingsError
+from spark_fs.errors import CatalogError, NotFoundError, SettingsError, UpgradeError
 from spark_fs.spec.definitions import check_name
 from spark_fs.terminal import shown
 
@@ -67,7 +67,7 @@ class Views:
     """The feature views that a serving process hands out: each made ready once, and again when the catalog says otherwise of it.
 
     only: the views that are handed out, as in ``Asked.of``; none: every view of the store. A view is at most ``fresh`` seconds behind the
-    catalog; where the catalog gives no answer it is served on as it is.
+    catalog; where the catalog gives no answer, or has what only a newer release understands, it is served on as it is.
     """
 
     def __init__(
@@ -150,9 +150,9 @@ class Views:
         except NotFoundError:
             self._held.pop(asked, None)
             raise
-        except CatalogError as error:
+        except (CatalogError, UpgradeError) as error:
             held.looked = now
-            LOGGER.warning("Feature view %s is served on as it was, since the catalog gives no answer: %s", asked, shown(error))
+            LOGGER.warning("Feature view %s is served on as it was, since the catalog cannot be read: %s", asked, shown(error))
         return held
 
     def _facts(self, asked: Asked, chosen: TrainingDatasetSpec | None = None) -> _Facts:

@@ -201,7 +201,7 @@ def names_of(host: str, allowed: Iterable[str] = ()) -> frozenset[str] | None:
     A page from elsewhere can let a name of its own stand for this machine, and then read what a browser here may read; it cannot do so
     with an address, nor with a name that is not its own.
     """
-    names = {name.lower() for name in allowed}
+    names = {_name_in(name) for name in allowed}
     if ANY_NAME in names:
         return None
     own = () if is_loopback(host) else (host.lower(), socket.gethostname().lower())
@@ -223,9 +223,16 @@ def _is_address(name: str) -> bool:
 
 def _is_answered(header: bytes, names: Collection[str]) -> bool:
     """Whether a Host header names an address, or one of the names."""
-    text = header.decode("latin-1").strip().lower()
-    name = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0] if text.count(":") < 2 else text
+    name = _name_in(header.decode("latin-1"))
     return name in names or _is_address(name)
+
+
+def _name_in(text: str) -> str:
+    """A name without the port behind it."""
+    text = text.strip().lower()
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") < 2 else text
 
 
 # -- tokens

@@ -21,6 +21,7 @@ from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.listen import listening
 from spark_fs.serve import application
 from spark_fs.server.door import Limits, check_exposed, names_of, token_of
+from spark_fs.spec.datasets import TrainingDatasetSpec
 
 from serving import ROWS, SHOPS, ask, ask_without_end, filled, put, served, store, told_of_nonsense, until_closed
 
@@ -48,7 +49,7 @@ def test_what_is_accepted_does_not_hold_back_an_answer() -> None:
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_ten_requests_on_one_connection_take_no_longer_than_on_ten(port: int) -> None:
+def test_ten_requests_on_one_connection_take_about_as_long_as_on_ten(port: int) -> None:
     def seconds(links: list[HTTPConnection]) -> float:
         began = time.perf_counter()
         for link in links:
@@ -64,10 +65,10 @@ def test_ten_requests_on_one_connection_take_no_longer_than_on_ten(port: int) ->
             found.append(seconds(links))
             for link in links:
                 link.close()
-        return statistics.median(found)
+        return min(found)
 
     rounds(True)
-    assert rounds(True) < 3 * rounds(False)
+    assert rounds(True) < 10 * rounds(False)  # seventy times as long where each answer waits for an acknowledgement
 
 
 # -- who is let in
@@ -78,7 +79,7 @@ def test_ten_requests_on_one_connection_take_no_longer_than_on_ten(port: int) ->
     ("evil.example", 400), ("evil.example:8080", 400), ("127.0.0.1.evil.example", 400), ("localhost.evil.example", 400), ("evil.example, localhost", 400), ("", 400),
 ])
 def test_it_answers_to_its_own_names(fs: FeatureStore, host: str, status: int) -> None:
-    with served(application(fs, names=names_of("127.0.0.1", ["shop.example"]))) as port:
+    with served(application(fs, names=names_of("127.0.0.1", ["Shop.example:8080"]))) as port:
         assert ask(port, ENTRY, Host=host)[0] == status
 
 
@@ -240,6 +241,12 @@ def test_an_answer_that_takes_too_long_is_not_waited_for(fs: FeatureStore, monke
 # -- what is told
 
 
+@pytest.mark.parametrize(("path", "body", "status"), [("/nowhere", None, 404), ("/v1/feature-vectors", None, 405), ("/health", {}, 405), ("/%00%ff", None, 404)])
+def test_what_is_not_there_is_told_as_any_error(port: int, path: str, body: object, status: int) -> None:
+    found = ask(port, body, path)
+    assert (found[0], found[1]["error"]["type"]) == (status, "RequestNotKnown")
+
+
 def test_figures_name_the_views_that_are_there_alone(port: int) -> None:
     for made_up in ("made_up", "Made Up", "\ud800", "x" * 1_000, 7):
         for entries in ([{}], [{}] * 6, 7):
@@ -268,7 +275,7 @@ def test_an_error_tells_no_host_no_user_and_no_value_that_is_dropped(fs: Feature
     with served(application(fs)) as port:
         status, found, _ = ask(port, {"view": "roots", "entries": [{"shop": "a"}]})
         assert (status, found["error"]["type"]) == (500, "SparkFSError")
-        status, found, _ = ask(port, {"view": "roots", "entries": [{"shop": "a"}], "passed_features": [{"n": "many"}]})
+        status, found, _ = ask(port, {"view": "roots", "entries": [{"shop": "a"}], "passed_features": [{"n": 5}]})
         assert status == 400
         assert found["error"]["message"] == "A transformation of feature view 'roots' failed for a passed feature: pass what it takes."
         assert "0.5" not in json.dumps(found)
@@ -287,7 +294,7 @@ def test_an_error_tells_no_host_no_user_and_no_value_that_is_dropped(fs: Feature
 def test_an_unknown_view_is_looked_for_by_its_name_alone_and_once(fs: FeatureStore) -> None:
     views = Views(fs)
     asked: list[str] = []
-    engine = fs._stores.catalog._engine
+    engine = fs._stores.catalog._access.engine
     event.listen(engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
     for _ in range(3):
         with pytest.raises(NotFoundError, match=r"Feature view 'shosp' does not exist; did you mean 'shops'\?"):
@@ -326,13 +333,40 @@ def test_a_view_that_is_made_anew_is_served_as_it_is_now(tmp_path: Path) -> None
         views.get("late")
 
 
+def test_a_second_training_dataset_changes_nothing_for_who_names_none(tmp_path: Path) -> None:
+    fs, now = store(tmp_path), [0.0]
+    group = put(fs, "shops", SHOPS, ROWS, ["shop"])
+    scaled = {"n": fs.get_transformation_function("min_max_scaler")}
+    view = fs.create_feature_view("scaled", group.select(["n"]), transformation_functions=scaled)
+
+    def train(high: float) -> int:
+        learned = {"transformation": {}, "state": {"min": 0.0, "max": high}}
+        return fs._stores.catalog.reserve_training_dataset(view._spec, lambda n: TrainingDatasetSpec(n, transformations=(learned,), state="finished")).version
+
+    views = Views(fs, ["scaled"], fresh=5, clock=lambda: now[0]) if train(10.0) == 1 else None
+    assert views
+    assert views.get("scaled").get_feature_vector({"shop": "a"}) == [0.1]
+    assert train(100.0) == 2
+    now[0] += 5
+    assert views.get("scaled").get_feature_vector({"shop": "a"}) == [0.1]
+    assert views.get("scaled", 1, 2).get_feature_vector({"shop": "a"}) == [0.01]
+    with pytest.raises(NotFoundError, match="Training dataset of feature view 'scaled' has no version 3: it has 1, 2"):
+        views.get("scaled", 1, 3)
+    only = Views(fs, ["scaled:1:2"])
+    assert only.get("scaled").get_feature_vector({"shop": "a"}) == [0.01]
+    with pytest.raises(NotFoundError, match="Training dataset of feature view 'scaled' has no version 1: it has 2"):
+        only.get("scaled", 1, 1)
+    with pytest.raises(SettingsError, match=r"which training dataset is not said \(there are: 1, 2\)"):
+        Views(fs).get("scaled")
+
+
 def test_it_is_served_on_where_the_catalog_gives_no_answer(tmp_path: Path) -> None:
     fs, now = store(tmp_path), [0.0]
     fs.create_feature_view("shops", put(fs, "shops", SHOPS, ROWS, ["shop"]).select(["n"]))
     views = Views(fs, fresh=5, clock=lambda: now[0])
     held = views.get("shops")
     (tmp_path / "catalog.db").rename(tmp_path / "away.db")
-    fs._stores.catalog._engine.dispose()
+    fs._stores.catalog._access.engine.dispose()
     now[0] += 5
     assert views.get("shops") is held
     (tmp_path / "away.db").rename(tmp_path / "catalog.db")

@@ -74,7 +74,7 @@ def test_a_store_that_is_away_tells_no_host_and_no_user(fs: FeatureStore, tmp_pa
     away = store(tmp_path)
     assert away.get_feature_groups() == []
     (tmp_path / "catalog.db").write_bytes(b"not a database at all" * 100)
-    away._stores.catalog._engine.dispose()
+    away._stores.catalog._access.engine.dispose()
     with served(app(away)) as port:
         status, page, _ = ask(port, path="/")
         assert status in (500, 503)
