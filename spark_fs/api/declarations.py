@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from spark_fs.api.options import seconds
 from spark_fs.api.query import Feature, Query, declared
-from spark_fs.errors import AlreadyExistsError, QueryError, SettingsError
+from spark_fs.errors import AlreadyExistsError, NotFoundError, QueryError, SettingsError
 
 if TYPE_CHECKING:
     from spark_fs.api.group import Group
     from spark_fs.spec.definitions import GroupSpec, ViewSpec
+
+T = TypeVar("T")
 
 
 def group_spec(
@@ -59,6 +62,24 @@ def view_spec(
     return ViewSpec(
         name, version, query.spec, named, description, attached(transformations), inference_helpers=helpers[0], training_helpers=helpers[1]
     )
+
+
+def created(version: int | None, next_version: Callable[[], int], create: Callable[[int], T]) -> T:
+    """What ``create`` makes under a version; None: under the next free one, the one after it where another process was faster."""
+    while version is None:
+        with suppress(AlreadyExistsError):
+            return create(next_version())
+    return create(version)
+
+
+def found_or_created(find: Callable[[], T], create: Callable[[], T]) -> tuple[T, bool]:
+    """What is there, or was created now, and whether it was; another process may create it at the same time."""
+    with suppress(NotFoundError):
+        return find(), False
+    try:
+        return create(), True
+    except AlreadyExistsError:
+        return find(), False
 
 
 def check_same(what: str, found: object, wanted: object, fields: Sequence[str]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from spark_fs.api.declarations import check_same, group_spec, listed, view_spec
+from spark_fs.api.declarations import check_same, created, found_or_created, group_spec, listed, view_spec
 from spark_fs.api.external import ExternalFeatureGroup
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
@@ -92,12 +93,13 @@ class FeatureStore(Transformations, ServedStore):
         an upsert that changes a row keeps the old one too, for ``Query.as_known``; every other read gives the last. Raises
         InvalidNameError, SettingsError, SchemaError, or AlreadyExistsError when the version is taken.
         """
-        taken = version if version is not None else self._stores.catalog.next_group_version(name)
         given = (
             description, primary_key, partition_key, event_time, online_enabled, statistics_config, expectation_suite, features, ttl,
             parents, keep_corrections,
         )
-        return self._create_group(group_spec(name, taken, *given))
+        next_version = partial(self._stores.catalog.next_group_version, name)
+        spec = created(version, next_version, lambda taken: self._create_group(group_spec(name, taken, *given)))
+        return FeatureGroup(self._stores, spec)
 
     def get_or_create_feature_group(
         self,
@@ -124,10 +126,10 @@ class FeatureStore(Transformations, ServedStore):
             parents, keep_corrections,
         )
         wanted = group_spec(name, version or 1, *given)
-        try:
-            found = self._stores.catalog.group(name, wanted.version)
-        except NotFoundError:
-            return self._create_group(wanted)
+        find = partial(self._stores.catalog.group, name, wanted.version)
+        found, is_new = found_or_created(find, lambda: self._create_group(wanted))
+        if is_new:
+            return FeatureGroup(self._stores, found)
         same = ["description", "primary_key", "partition_key", "event_time", "online_enabled", "ttl_seconds", "parents", "source"]
         same.append("keep_corrections")
         optional = {"expectation_suite": expectation_suite, "statistics_config": statistics_config}
@@ -163,16 +165,17 @@ class FeatureStore(Transformations, ServedStore):
 
         if data_format not in SOURCE_FORMATS:
             raise SettingsError(f"data_format {data_format!r} is not known: use {', '.join(map(repr, SOURCE_FORMATS))}.")
-        taken = version if version is not None else self._stores.catalog.next_group_version(name)
         source = SourceSpec(data_format, path or query, dict(options or {}))
+        next_version = partial(self._stores.catalog.next_group_version, name)
+        taken = next_version() if version is None else version
         given = group_spec(name, taken, description, primary_key, (), event_time, False, None, None, features, ttl, parents)
         group = replace(given, source=source)
         if not features:
             from spark_fs.flows import rows
 
             group = rows.with_source_schema(self._stores.spark, group)
-        self._stores.catalog.add_group(group)
-        return ExternalFeatureGroup(self._stores, group)
+        spec = created(version, next_version, lambda taken: self._create_group(replace(group, version=taken)))
+        return ExternalFeatureGroup(self._stores, spec)
 
     def get_feature_group(self, name: str, version: int | None = None) -> FeatureGroup:
         """A group by name and version; None asks for version 1, with a warning when there are others.
@@ -231,9 +234,10 @@ class FeatureStore(Transformations, ServedStore):
         column of the query, QueryError for a query that cannot be bound or a transformation that does not take its feature, and
         AlreadyExistsError when the version is taken.
         """
-        taken = version if version is not None else self._stores.catalog.next_view_version(name)
         given = (labels, description, transformation_functions, inference_helper_columns, training_helper_columns, label)
-        return self._create_view(view_spec(name, taken, query, *given))
+        next_version = partial(self._stores.catalog.next_view_version, name)
+        spec = created(version, next_version, lambda taken: self._create_view(view_spec(name, taken, query, *given)))
+        return FeatureView(self._stores, spec)
 
     def get_or_create_feature_view(
         self,
@@ -253,10 +257,10 @@ class FeatureStore(Transformations, ServedStore):
         """
         given = (labels, description, transformation_functions, inference_helper_columns, training_helper_columns, label)
         wanted = view_spec(name, version or 1, query, *given)
-        try:
-            found = self._stores.catalog.view(name, wanted.version)
-        except NotFoundError:
-            return self._create_view(wanted)
+        find = partial(self._stores.catalog.view, name, wanted.version)
+        found, is_new = found_or_created(find, lambda: self._create_view(wanted))
+        if is_new:
+            return FeatureView(self._stores, found)
         same = ("query", "labels", "description", "transformations", "inference_helpers", "training_helpers")
         check_same(f"Feature view {found}", found, wanted, same)
         return FeatureView(self._stores, found)
@@ -277,16 +281,15 @@ class FeatureStore(Transformations, ServedStore):
         """One run, by its id or the beginning of it; NotFoundError where that is none, or several."""
         return self._stores.catalog.run(run_id)
 
-    def _create_view(self, view: ViewSpec) -> FeatureView:
-        created = FeatureView(self._stores, view)
-        created.check()
+    def _create_view(self, view: ViewSpec) -> ViewSpec:
+        FeatureView(self._stores, view).check()
         self._stores.catalog.add_view(view)
-        return created
+        return view
 
-    def _create_group(self, group: GroupSpec) -> FeatureGroup:
+    def _create_group(self, group: GroupSpec) -> GroupSpec:
         if group.online_enabled:
             from spark_fs.online.layout import online_table
 
             online_table(group, self._stores.online.capabilities)
         self._stores.catalog.add_group(group)
-        return FeatureGroup(self._stores, group)
+        return group

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.errors import NotFoundError, SettingsError
@@ -148,6 +150,8 @@ class Selection:
         Groups that are joined from the left and give none are left out. Of a feature view, the transformations of chosen features and the
         helper columns go along. Raises NotFoundError where nothing was chosen, AlreadyExistsError when the version is taken.
         """
+        from spark_fs.api.declarations import created
+        from spark_fs.api.feature_view import FeatureView
         from spark_fs.api.project import FeatureStore
         from spark_fs.api.query import Query
         from spark_fs.spec.definitions import ViewSpec
@@ -161,9 +165,11 @@ class Selection:
         wanted = {*chosen, self._asked.label, *helpers, *(set(plan.schema) - {output.name for output in plan.features})}
         columns = [{o.source.column for o in plan.outputs if o.source.node == node.index and o.name in wanted} for node in plan.nodes]
         stores = self._query._stores
-        taken = version if version is not None else stores.catalog.next_view_version(name)
+        next_version = partial(stores.catalog.next_view_version, name)
         spec = ViewSpec(
-            name, taken, Query(stores, self._query.spec.narrowed(columns)).spec, (self._asked.label,), description, transformations,
+            name, next_version() if version is None else version, Query(stores, self._query.spec.narrowed(columns)).spec,
+            (self._asked.label,), description, transformations,
             view.training_helpers if view else (), view.inference_helpers if view else (),
         )
-        return FeatureStore(stores)._create_view(spec)
+        create = FeatureStore(stores)._create_view
+        return FeatureView(stores, created(version, next_version, lambda taken: create(replace(spec, version=taken))))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
+from spark_fs.api.declarations import created
 from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError
 from spark_fs.given import checked
 from spark_fs.spec.transformations import FunctionSpec, TransformationSpec
@@ -122,11 +123,14 @@ class Transformations:
         name = check_name("Transformation", transformation_function.name)
         if _builtin(name):
             raise AlreadyExistsError(f"Transformation {name!r} is a built-in one: give yours another name.")
-        taken = version if version is not None else self._stores.catalog.next_function_version(name)
-        numbered = replace(transformation_function.spec, version=check_version("Transformation", name, taken))
-        saved = TransformationFunction(numbered)
-        self._stores.catalog.add_function(saved.spec)
-        return saved
+        catalog, written = self._stores.catalog, transformation_function.spec
+
+        def save(taken: int) -> TransformationFunction:
+            saved = replace(written, version=check_version("Transformation", name, taken))
+            catalog.add_function(saved)
+            return TransformationFunction(saved)
+
+        return created(version, lambda: catalog.next_function_version(name), save)
 
     def get_transformation_function(self, name: str, version: int | None = None) -> TransformationFunction:
         """A built-in function, or a saved one by name and version; None asks for version 1, with a warning when there are others.
@@ -136,7 +140,7 @@ class Transformations:
         """
         if own := _builtin(name):
             return TransformationFunction(own)
-        saved = [function.name for function in self._stores.catalog.all_functions()]
+        saved = self._stores.catalog.function_names()
         if name not in saved:
             from spark_fs.transform.builtin import BUILTINS
 

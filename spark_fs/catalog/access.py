@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import Pool
 
 from spark_fs.errors import SettingsError, SetupError
@@ -55,10 +55,22 @@ class Access:
         return self._opened({name: value for name, value in self._timeouts.items() if name != "read_timeout"})
 
     def _opened(self, timeouts: dict[str, int]) -> Engine:
-        if self.is_local:
-            return create_engine(self._url, json_serializer=_json)
-        given: dict[str, Any] = {("connection_timeout" if name == "connect_timeout" else name): value for name, value in timeouts.items()}
-        return create_engine(self._url, connect_args=given, pool_pre_ping=True, pool_recycle=_RECYCLED, json_serializer=_json)
+        options: dict[str, Any] = {"json_serializer": _json}
+        if not self.is_local:
+            options |= {"connect_args": _named(timeouts, self._url), "pool_pre_ping": True, "pool_recycle": _RECYCLED}
+        try:
+            return create_engine(self._url, **options)
+        except (ImportError, NoSuchModuleError):
+            raise SetupError(
+                f"catalog_url asks for the driver {self._url.drivername!r}, which is not installed: leave it out, as in "
+                f"{self._url.get_backend_name()}://, for the one that spark_fs brings, or install it."
+            ) from None
+
+
+def _named(timeouts: dict[str, int], url: URL) -> dict[str, int]:
+    """The time-outs as the driver calls them."""
+    names = {"connect_timeout": "connection_timeout"} if url.get_driver_name() == "mysqlconnector" else {}
+    return {names.get(name, name): value for name, value in timeouts.items()}
 
 
 def _json(value: Any) -> str:
@@ -82,13 +94,13 @@ def _parsed(url: str) -> tuple[URL, dict[str, int]]:
             "mysql://user:password@host:port/database, with %2F and the like for special characters of the password."
         ) from None
     backend, _, driver = found.drivername.partition("+")
-    if backend not in _DRIVERS or driver not in ("", _DRIVERS[backend].partition("+")[2]):
+    if backend not in _DRIVERS:
         raise SettingsError(
             f"catalog_url begins with {found.drivername!r}, and the metadata database can be SQLite, MySQL or MariaDB: give "
             "sqlite:///path or mysql://user:password@host:port/database."
         )
     timeouts = {name: _seconds(name, found.query.get(name, default)) for name, default in _TIMEOUTS.items()}
-    return found.set(drivername=_DRIVERS[backend]).difference_update_query(list(_TIMEOUTS)), timeouts
+    return found.set(drivername=found.drivername if driver else _DRIVERS[backend]).difference_update_query(list(_TIMEOUTS)), timeouts
 
 
 def _seconds(name: str, given: Any) -> int:

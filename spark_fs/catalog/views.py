@@ -162,6 +162,10 @@ class Views(Database):
         """Every function, by name and version; one that only a newer release can read is left out, with a warning."""
         return list(readable(FunctionSpec.from_json, self._all(TRANSFORMATIONS)))
 
+    def function_names(self) -> set[str]:
+        """The names of the functions."""
+        return self._names(TRANSFORMATIONS)
+
     def next_function_version(self, name: str) -> int:
         """One above the highest version of the function, 1 for a new name."""
         return self._next_version(TRANSFORMATIONS, name)

@@ -23,8 +23,8 @@ from sqlalchemy import text
 
 from spark_fs.catalog.store import Catalog
 from spark_fs.errors import CatalogError, NotFoundError, SchemaError, SettingsError, SetupError, UpgradeError
-from spark_fs.spec.datasets import TrainingDatasetSpec
-from spark_fs.spec.definitions import FeatureSpec, GroupSpec, ViewSpec
+from spark_fs.spec.datasets import FilesSpec, TrainingDatasetSpec
+from spark_fs.spec.definitions import FeatureSpec, GroupSpec, SourceSpec, ViewSpec
 from spark_fs.spec.drift import DriftReport, FeatureDrift
 from spark_fs.spec.formats import KEY
 from spark_fs.spec.query import GroupRef, JoinSpec, QuerySpec
@@ -113,6 +113,34 @@ def test_no_change_of_many_processes_is_lost(url: str) -> None:
     assert catalog.training_datasets(view)[0].rows == made
 
 
+CREATIONS = """
+import sys
+import spark_fs
+from spark_fs import Feature
+
+fs = spark_fs.login({"home": sys.argv[4], "catalog_url": sys.argv[1]}).get_feature_store()
+columns = [Feature("id", "bigint"), Feature("amount", "double")]
+sys.stdin.read(1)  # all begin at once
+for i in range(int(sys.argv[3])):
+    fs.create_feature_group("next", primary_key=["id"], features=columns)
+    same = fs.get_or_create_feature_group(f"same_{i}", primary_key=["id"], features=columns)
+    fs.create_feature_view("next", same.select_all())
+    fs.get_or_create_feature_view(f"same_{i}", same.select_all())
+    fs.create_external_feature_group("outside", primary_key=["id"], path="/nowhere", features=columns)
+"""
+
+
+def test_what_many_processes_create_at_once_is_there_once_or_a_version_each(url: str, tmp_path: Path) -> None:
+    Catalog(url)
+    at_once(CREATIONS, url, 4, "3", str(tmp_path))
+    catalog = Catalog(url)
+    made = sorted((group.name, group.version) for group in catalog.all_groups())
+    each = [(name, version) for name in ("next", "outside") for version in range(1, 13)]
+    assert made == sorted(each + [(f"same_{i}", 1) for i in range(3)])
+    views = sorted((view.name, view.version) for view in catalog.all_views())
+    assert views == sorted([("next", version) for version in range(1, 13)] + [(f"same_{i}", 1) for i in range(3)])
+
+
 def test_a_change_is_made_of_what_is_there_when_it_is_saved(url: str) -> None:
     catalog, other = Catalog(url), Catalog(url)
     payments(catalog)
@@ -179,13 +207,13 @@ def fill(catalog: Catalog) -> None:
     ref = GroupRef("payments", 1)
     catalog.add_group(replace(
         GroupSpec("payments", 1, primary_key=("id",), features=(FeatureSpec("id", "bigint"), FeatureSpec("amount", "double"))),
-        parents=(GroupRef("later", 1),), expectation_suite=SUITE, statistics_config=StatisticsConfig(correlations=True).to_json(), tags={"a": {"b": 1}},
+        parents=(GroupRef("later", 1),), source=SourceSpec("delta", "/x"), expectation_suite=SUITE, statistics_config=StatisticsConfig(correlations=True).to_json(), tags={"a": {"b": 1}},
     ))
     catalog.add_function(DOUBLED)
     joined = QuerySpec(ref, ("id", "amount")).joined(JoinSpec(QuerySpec(GroupRef("later", 1), ("id",)), prefix="l_"))
     view = ViewSpec("fraud", 1, joined, transformations=(TransformationSpec(DOUBLED, ("amount",)),))
     catalog.add_view(view)
-    catalog.reserve_training_dataset(view, lambda v: TrainingDatasetSpec(v, joined, group_versions={ref: 3}, statistics_config={"histograms": False}))
+    catalog.reserve_training_dataset(view, lambda v: TrainingDatasetSpec(v, joined, group_versions={ref: 3}, files=FilesSpec("/x"), statistics_config={"histograms": False}))
     catalog.change_training_dataset(view, 1, lambda now: replace(now, state="finished", rows={"train": 2}))
     catalog.add_validation(ref, ValidationReport("sane", True, (ExpectationResult("a", {}, True, 2),), 2))
     catalog.add_comparison(catalog.group("payments", 1), DriftReport("a", "b", (1, 2), {"psi": 0.2}, (FeatureDrift("amount", {"psi": 0.1}),)))
@@ -211,7 +239,8 @@ KEPT = [  # the table, its column of JSON, and where in it an object stands
     ("feature_groups", "definition", ("expectation_suite", "expectations", 0)), ("feature_views", "definition", ()), ("feature_views", "definition", ("query",)),
     ("feature_views", "definition", ("query", "joins", 0)), ("feature_views", "definition", ("transformations", 0)),
     ("feature_views", "definition", ("transformations", 0, "function")), ("training_datasets", "definition", ()),
-    ("training_datasets", "definition", ("query",)), ("training_datasets", "definition", ("statistics_config",)),
+    ("training_datasets", "definition", ("query",)), ("training_datasets", "definition", ("statistics_config",)), ("training_datasets", "definition", ("files",)),
+    ("feature_groups", "definition", ("source",)),
     ("transformation_functions", "definition", ()), ("validations", "report", ()), ("validations", "report", ("results", 0)),
     ("comparisons", "report", ()), ("runs", "steps", (0,)),
 ]
@@ -448,7 +477,8 @@ def test_forked_processes_have_connections_of_their_own(url: str) -> None:
         ("postgresql://me:secret@host/db", SettingsError, "catalog_url begins with 'postgresql', and the metadata database can be SQLite, MySQL or MariaDB"),
         ("postgresql+psycopg://me:secret@host/db", SettingsError, r"begins with 'postgresql\+psycopg', and .* give sqlite:///path or mysql://"),
         ("oracle://me:secret@host/db", SettingsError, "begins with 'oracle'"),
-        ("mysql+pymysql://me:secret@host/db", SettingsError, r"begins with 'mysql\+pymysql'"),
+        ("mysql+none://me:secret@host/db", SetupError, r"asks for the driver 'mysql\+none', which is not installed: leave it out, as in mysql://"),
+        ("mysql+cymysql://me:secret@host/db", SetupError, r"asks for the driver 'mysql\+cymysql', which is not installed"),
         ("mysql://me:secret@host/db?read_timeout=soon", SettingsError, "catalog_url has read_timeout='soon': give whole seconds from 1 up"),
         ("mysql://me:secret@host/db?connect_timeout=0", SettingsError, "catalog_url has connect_timeout='0'"),
         ("mysql://me:sec/ret@host:port/db", SetupError, "a URL that cannot be read cannot be opened. Check catalog_url"),
