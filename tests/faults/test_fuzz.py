@@ -1,11 +1,11 @@
-"""Ten thousand inputs that make no sense, to every public entry: each is taken, or refused by an error of ours."""
+"""Twenty thousand inputs that make no sense, to every public entry: each is taken, or refused by an error of ours."""
 
 import os
 import random
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from spark_fs.api.project import FeatureStore
 from spark_fs.errors import SparkFSError
 from spark_fs.pipelines import Pipeline, load, run
 
-INPUTS = int(os.environ.get("SPARK_FS_INPUTS", "10000"))
+INPUTS = int(os.environ.get("SPARK_FS_INPUTS", "20000"))
 SIMPLE: list[Any] = [
     None, True, False, 0, 1, -1, 7, 2**63, -(2**70), 0.0, -0.0, 0.5, 1e308, float("nan"), float("inf"), Decimal("1.5"), b"", b"bytes\x00",
     "", " ", "a", "amount", "id", "paid_at", "payments", "fraud", "A", "ünï", "😀", "\x00", "a\x00b", "a" * 64, "a" * 5_000, "x; DROP TABLE payments", "' OR 1=1 --",
@@ -29,6 +29,9 @@ SIMPLE: list[Any] = [
     "0001-01-01", "9999-12-31T23:59:59.999999", "1d", "-1d", "999999999999d", "$HOME", "${HOME}", "%s", "{}", "{0}", "\\", "\n", "é" * 63, "select", "table",
     datetime(2024, 1, 1), datetime(1, 1, 1), datetime.max, datetime(2024, 1, 1, tzinfo=UTC), date(2024, 1, 1), date.min, timedelta(days=1), timedelta(-1), timedelta.max,
     pd.NaT, pd.NA, pd.Timestamp("2024-01-01"), pd.Timestamp("2024-01-01", tz="Asia/Tokyo"), np.int64(3), np.float32("nan"), np.datetime64("NaT"), np.array([1, 2]),
+    2**53 + 1, 2**63 - 1, 2**64, 10**400, np.uint64(2**64 - 1), np.int8(-1), np.float64("inf"), np.bool_(True), np.str_("id"), Decimal("NaN"), Decimal("Infinity"), Decimal("1E+400"), 1j,
+    "\ud800", "a\udfff", "\u2028", "\u2029", "\u0085", "\ufeff", "\U0010ffff", "\x1b[31m", "[red]", "[/]", "[bold", "__HIVE_DEFAULT_PARTITION__", "First Name", bytearray(b"a"), memoryview(b"a"),
+    np.datetime64("2024-01-01T00:00:00.000000001"), np.datetime64(2**62, "s"), pd.Timestamp.max, pd.Timestamp("2024-01-01 00:00:00.000000001"), time(1, 2), UTC,
     object(), len, int, range(3), (), [], {}, set(), [None], [[]], ["id"], ["id", "id"], ("amount",), {"id": 1}, {"id": None}, {1: 2}, {None: None}, {"id": [1]},
     pd.DataFrame(), pd.DataFrame({"id": [1]}), pd.Series([1, 2]), pa.table({"id": [1]}), iter([]), Path("x"), ..., NotImplemented, Exception("x"),
 ]
@@ -47,7 +50,8 @@ class Junk:
         if depth and kind < 0.24:
             return {self.key(): self.any(depth - 1) for _ in range(self.draw.randint(0, 3))}
         if kind < 0.32:
-            return "".join(chr(self.draw.choice([self.draw.randint(0, 127), self.draw.randint(0, 0xD7FF)])) for _ in range(self.draw.randint(0, 12)))
+            planes = [0x7F, 0xFFFF, 0x10FFFF]  # surrogates that stand alone among them
+            return "".join(chr(self.draw.randint(0, self.draw.choice(planes))) for _ in range(self.draw.randint(0, 12)))
         return self.draw.choice(SIMPLE)
 
     def no(self) -> Any:
@@ -107,9 +111,10 @@ def entries(fs: FeatureStore, junk: Junk, place: Path) -> dict[str, Callable[[],
         fresh = fs.get_feature_view("fraud", 1)
         fresh.init_serving(1)
         entry = junk.draw.choice([{"id": a()}, a(), {"id": 1, "other": a()}])
+        passed = junk.draw.choice([{}, {"amount": a()}, {"kind": a()}])
         return junk.draw.choice([
-            lambda: fresh.get_feature_vector(entry, **junk.some(passed_features={}, return_type="list", allow_missing=True, now="2024-01-05")),
-            lambda: fresh.get_feature_vectors(junk.draw.choice([[entry], a()]), **junk.some(passed_features=[{}], return_type="list", allow_missing=True)),
+            lambda: fresh.get_feature_vector(entry, **junk.some(passed_features=passed, return_type="list", allow_missing=True, now="2024-01-05")),
+            lambda: fresh.get_feature_vectors(junk.draw.choice([[entry], a()]), **junk.some(passed_features=[passed], return_type="list", allow_missing=True)),
         ])()
 
     return {
