@@ -22,6 +22,8 @@ class Stores:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        if settings.online_url.get_secret_value().startswith("mysql:"):  # once Arrow is loaded, glibc cannot load the driver's C extension
+            import mysql.connector  # noqa: F401 # for what it loads
 
     @cached_property
     def catalog(self) -> Catalog:

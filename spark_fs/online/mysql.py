@@ -1,6 +1,7 @@
 """The online store in MySQL or MariaDB, through mysql-connector-python: connections, look-ups, and what changes a table as a whole."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import date, datetime
@@ -45,6 +46,7 @@ def _read(expression: str, type_: str) -> str:
     return f"CAST({expression} AS BINARY)" if type_ == "string" else expression
 
 
+_LOG = logging.getLogger(__name__)
 ENGINE = " ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET utf8mb4 COLLATE {}"
 # Binary and without padding: letter case and trailing spaces make different keys.
 MARIADB = Statements("`", "?", ENGINE.format("utf8mb4_nopad_bin"), _key_value("utf8mb4_nopad_bin"), read=_read)
@@ -88,6 +90,11 @@ class MySQLStore:
 
     @cached_property
     def _pool(self) -> Pool:
+        if not mysql.connector.HAVE_CEXT:
+            _LOG.warning(
+                "mysql-connector-python runs without its C extension, and look-ups take four times as long: import spark_fs and log in, or "
+                "import mysql.connector, before pandas and pyarrow."
+            )
         return Pool(lambda: self.connect(read_timeout=self._read, autocommit=True), self._size, self._read, self.where)
 
     def lookup(self, sources: Sequence[Source], key_types: Sequence[str]) -> Lookup:

@@ -229,6 +229,28 @@ def test_a_reader_of_an_empty_database_is_told_of_no_sync(kind: str, tmp_path: P
         assert user.synced(clicks(user)) is None
 
 
+# -- the driver
+
+
+def said_by(code: str) -> str:
+    """What a new process says."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    return done.stdout + done.stderr
+
+
+def test_the_driver_s_c_extension_is_loaded_before_pandas(tmp_path: Path) -> None:
+    """As in a process that serves a view whose transformations need pandas."""
+    login = f"import spark_fs; spark_fs.login({{'home': {str(tmp_path)!r}, 'online_url': 'mysql://me@127.0.0.1:9/db'}})"
+    assert said_by(f"{login}; import pandas; import mysql.connector; print(mysql.connector.HAVE_CEXT)") == "True\n"
+
+
+def test_a_process_that_serves_without_the_c_extension_says_so() -> None:
+    code = "import sys; sys.modules['_mysql_connector'] = None; from spark_fs.online.mysql import MySQLStore; MySQLStore('mysql://me@127.0.0.1:9/db')._pool"
+    assert said_by(code).strip() == (
+        "mysql-connector-python runs without its C extension, and look-ups take four times as long: import spark_fs and log in, or import mysql.connector, before pandas and pyarrow."
+    )
+
+
 # -- TLS
 
 
