@@ -35,8 +35,8 @@ def server_url(kind: str) -> str:
 
 SERVERS = {kind: url for kind, url in ((kind, server_url(kind)) for kind in KINDS) if url}
 MYSQL = SERVERS.get("mysql", "")
-ONLINE = ["sqlite", *SERVERS]
-# What costs syncs the quick suite asks of one online store, the one that production has where it is up; the slow suite of all.
+# What costs syncs the quick suite asks of one online store, the last; the slow suite of all. MySQL makes a table in four times MariaDB's time.
+ONLINE = ["sqlite", *reversed(SERVERS)]
 SYNCED = [*(pytest.param(each, marks=pytest.mark.slow) for each in ONLINE[:-1]), ONLINE[-1]]
 
 
