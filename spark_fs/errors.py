@@ -12,6 +12,8 @@
     +-- SetupError          a part of the machine that is missing: Java, a jar, an extra
     |   +-- UpgradeError    a definition, record or database that a newer spark_fs made
     +-- CatalogError        the metadata database failed or could not be reached
+    +-- UnknownOutcomeError whether a write was committed cannot be told
+    +-- UnfinishedError     rows were committed, and what belongs to them was not written
     +-- ConflictError       another writer was faster, time and again
     |   +-- LockedError     another run of the same pipeline is going on
     +-- OnlineStoreError    the online database failed or could not be reached
@@ -94,6 +96,14 @@ class CatalogError(SparkFSError):
     """The metadata database failed, or is locked; nothing was changed in it."""
 
     retryable = True
+
+
+class UnknownOutcomeError(SparkFSError):
+    """A write was interrupted or its answer lost, and the table's log does not tell either whether it was committed."""
+
+
+class UnfinishedError(SparkFSError):
+    """Rows were committed, and what belongs to them was not written; the message says what, and how to make up for it."""
 
 
 class ConflictError(SparkFSError):

@@ -1,8 +1,9 @@
 """Delete rows of a feature group, as one commit or not at all."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_fs import types
@@ -10,6 +11,7 @@ from spark_fs.errors import KeyValueError, NotFoundError, SchemaError
 from spark_fs.flows.jobs import Job
 from spark_fs.offline import delta, history, sources
 from spark_fs.offline.history import NO_TABLE
+from spark_fs.offline.writing import TableWrite
 from spark_fs.spec.definitions import GroupSpec
 
 
@@ -33,6 +35,14 @@ def delete_records(spark: SparkSession, group: GroupSpec, path: str, data: Any) 
     if any(counts[1:]):
         listed = ", ".join(f"{n} in {c!r}" for c, n in zip(columns, counts[1:], strict=True) if n)
         raise KeyValueError(f"A null key or event time names no row of feature group {group}: the frame has {listed}. Nothing was deleted.")
-    note = {"operation": "delete"}
-    deleted = delta.retried(spark, path, lambda _: delta.delete(keys, path, columns, note)) if counts[0] else 0
+    deleted = _deleted(keys, path, columns) if counts[0] else 0
     return Job(f"delete {group.name}_{group.version}", {"read": counts[0], "deleted": deleted})
+
+
+def _deleted(keys: DataFrame, path: str, columns: Sequence[str]) -> int:
+    """Delete the rows of these keys; returns how many there were."""
+    with TableWrite(keys.sparkSession, path) as write:
+        return write.commit(
+            lambda now: delta.delete(keys, path, columns, now.noted({"operation": "delete"})),
+            lambda landed: int(landed.metrics["numTargetRowsDeleted"]),
+        )

@@ -1,12 +1,13 @@
 """Insert a frame into a feature group: check it whole, then write it as one commit, or not at all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol
 
-from py4j.protocol import Py4JJavaError
+from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -14,19 +15,20 @@ from pyspark.storagelevel import StorageLevel
 
 from spark_fs import types
 from spark_fs.engine import layout
-from spark_fs.errors import KeyValueError, NotFoundError, SchemaError, SettingsError, SparkFSError
+from spark_fs.errors import KeyValueError, NotFoundError, SchemaError, SettingsError, SparkFSError, UnfinishedError
 from spark_fs.flows import validate
+from spark_fs.flows.held import Held
 from spark_fs.flows.jobs import Job
 from spark_fs.offline import delta, history, sources
 from spark_fs.offline.delta import INGESTED_AT
 from spark_fs.offline.staging import DeltaTransaction, Staged, Transaction
+from spark_fs.offline.writing import Landed, TableWrite, committed_with
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.options import WriteOptions
 from spark_fs.spec.query import GroupRef
 from spark_fs.spec.suites import ValidationOptions, ValidationReport
 
 EXAMPLES = 5
-MANY, SAMPLE = 100_000, 1_000  # above so many rows, so few are compared first
 _ORDER = "__order"
 Counts = dict[str, int]
 
@@ -55,7 +57,8 @@ def insert(
         transaction = Transaction(f"spark_fs.batch.{options.batch_id}", 1)
     by_order = options.keep is not None and options.order_by is None
     frame = sources.to_spark(spark, data, group.types, _ORDER if by_order else None)
-    checked = group if group.features else with_first_schema(group, frame.drop(_ORDER))
+    first = not group.features
+    checked = with_first_schema(group, frame.drop(_ORDER)) if first else group
     checked = checked.vouched_for() if options.operation == "insert" or group.keep_corrections else checked
     rows = conformed(frame.drop(_ORDER), checked)
     dropped = 0
@@ -65,15 +68,16 @@ def insert(
             read = frame.count()
             rows = conformed(_kept(frame, checked, options).drop(_ORDER), checked)
             dropped = read - rows.count()
-        one = _Insert(spark, checked, path, options, validation, transaction, notes)
-        change = partial(_noted, checked, not group.features)
+        one = _Insert(spark, checked, path, options, validation, transaction, notes, first)
+        change = partial(_noted, checked, first)
         summary = one.run(rows, lambda: notes.change_group(group.ref, change) if checked != group else None)
-    except (PySparkException, Py4JJavaError) as error:
+    except (PySparkException, Py4JError) as error:
         raise SparkFSError(
             f"Nothing was inserted into feature group {group}: reading or writing the frame failed: {delta.reason(error)}"
         ) from error
     finally:
-        frame.unpersist()
+        with suppress(Py4JError):  # of a JVM that is gone
+            frame.unpersist()
     summary["read"] += dropped
     summary["set_aside"] += dropped
     return checked, Job(f"insert {group.name}_{group.version}", summary), one.report
@@ -90,13 +94,19 @@ def with_first_schema(group: GroupSpec, frame: DataFrame) -> GroupSpec:
 def _noted(written: GroupSpec, first: bool, now: GroupSpec) -> GroupSpec:
     """The group as it is by now, with what an insert makes of it; SchemaError where another first insert gave it other columns."""
     group = now if now.features else now.with_schema(written.types)
-    if first and (differ := written.types.items() ^ group.types.items()):
+    if first:
+        _check_columns(now, written.types, group.types)
+    return group.vouched_for() if written.vouched else group
+
+
+def _check_columns(group: GroupSpec, written: Mapping[str, str], there: Mapping[str, str]) -> None:
+    """SchemaError where rows were made for other columns than the group has by now."""
+    if differ := written.items() ^ there.items():
         listed = ", ".join(f"{name!r} ({type_})" for name, type_ in sorted(differ))
         raise SchemaError(
-            f"The frame does not fit feature group {now}: another first insert gave it columns at the same time, and {listed} is only in "
+            f"The frame does not fit feature group {group}: another first insert gave it columns at the same time, and {listed} is only in "
             "one of the two. Nothing was written. Insert again what fits it, or create a new version of the group for the new schema."
         )
-    return group.vouched_for() if written.vouched else group
 
 
 def conformed(frame: DataFrame, group: GroupSpec) -> DataFrame:
@@ -136,38 +146,41 @@ class _Insert:
 
     def __init__(
         self, spark: SparkSession, group: GroupSpec, path: str, options: WriteOptions, validation: ValidationOptions,
-        transaction: Transaction | None, notes: Notes,
+        transaction: Transaction | None, notes: Notes, first: bool,
     ) -> None:
-        self.spark, self.group, self.path = spark, group, path
+        self.spark, self.group, self.path, self.first = spark, group, path, first
         self.transaction, self.looks = transaction, options.operation == "upsert"
-        self.note = {"operation": options.operation} | ({"batch_id": options.batch_id} if options.batch_id else {})
+        self.note: dict[str, Any] = {"operation": options.operation} | ({"batch_id": options.batch_id} if options.batch_id else {})
         self.layout = layout.of(group)
         self.suite = group.expectation_suite if validation.run_validation else None
         self.policy, self.notes = validation.policy, notes
         self.report: ValidationReport | None = None
 
     def run(self, rows: DataFrame, before_first: Callable[[], object]) -> Counts:
-        begun = DeltaTransaction(self.spark, self.path)
-        if begun.repeats(self.transaction):
-            return _counted(0)
-        laid_out = layout.laid_out(rows.withColumn(INGESTED_AT, self._ingested_at()), self.group)
-        if begun.is_new:
-            begun.create(laid_out, self.layout)
-        staged = begun.stage(laid_out)
-        files = [staged]
-        used = False
-        try:
-            good = self._validated(begun, staged) if self.suite else staged
-            files.append(good)
+        with TableWrite(self.spark, self.path) as write:
+            laid_out = layout.laid_out(rows.withColumn(INGESTED_AT, self._ingested_at()), self.group)
+            if write.begun.repeats(self.transaction):
+                self._finish_repeated(write, laid_out)
+                return _counted(0)
+            self._fit(write.begun, laid_out)
+            staged = write.stage(laid_out)
+            good = self._validated(write, staged) if self.suite else staged
             check_rows(good, self.group)
             before_first()
-            set_aside = self._set_aside(staged, good)
-            summary, used = delta.retried(self.spark, self.path, lambda now: self._land(now, good, laid_out), begun)
-            self._noted("inserted", set_aside)
+            set_aside = staged.rows - good.rows
+            self.note |= {"set_aside": set_aside} if set_aside else {}
+            summary = write.commit(lambda now: self._land(write, now, good, laid_out), lambda landed: _recovered(landed, good))
+            self._finish(write, set_aside)
             return summary | {"read": summary["read"] + set_aside, "set_aside": set_aside}
-        finally:
-            for left in files[:1] if used and good is not staged else [] if used else files:
-                left.discard()
+
+    def _fit(self, begun: DeltaTransaction, rows: DataFrame) -> None:
+        """Let the commit make the table where there is none; SchemaError where the one that is there has not the columns of the rows."""
+        if begun.is_new:
+            begun.create(rows, self.layout)
+            return
+        own = self.group.types
+        there = {name: type_ for name, type_ in begun.types.items() if not name.startswith("_") and (self.first or name in own)}
+        _check_columns(self.group, own, there)
 
     def _ingested_at(self) -> Column:
         """The instant of ingestion: now, or just after the last commit where instants decide between rows and this clock is behind it."""
@@ -176,95 +189,90 @@ class _Insert:
             return F.current_timestamp()
         return F.greatest(F.current_timestamp(), F.lit(history.committed_at(self.path, version) + timedelta(milliseconds=1)))
 
-    def _validated(self, begun: DeltaTransaction, staged: Staged) -> Staged:
+    def _validated(self, write: TableWrite, staged: Staged) -> Staged:
         """The staged rows, or those of them that meet the suite, staged anew; ValidationError when the policy refuses the batch."""
         self.report = validate.report_of(staged.frame, self.suite or {})
         if self.report.success or self.policy == "ALWAYS":
             return staged
         if self.policy == "STRICT":
-            self._noted("refused", 0)
+            self._report("refused", 0)
             raise validate.refused(self.group, self.report)
         good, self.bad = validate.told_apart(staged.frame, self.suite or {}, self.report)
-        return begun.stage(layout.laid_out(good, self.group))
+        return write.stage(layout.laid_out(good, self.group))
 
-    def _set_aside(self, staged: Staged, good: Staged) -> int:
-        """Write the rows that do not meet the suite to the quarantine, with the reason; returns how many."""
-        if good is not staged:
-            columns = [*self.group.types, INGESTED_AT, validate.REASON]
-            delta.append(self.bad.select(*columns), delta.quarantine(self.path), self.transaction, self.note)
-        return staged.rows - good.rows
+    def _finish(self, write: TableWrite, set_aside: int) -> None:
+        """Set aside, after the commit, what does not meet the suite, and keep the report; UnfinishedError says what of it is missing."""
+        lost, remedy = f"the {set_aside} rows that do not meet the expectations are not in the quarantine", self._way_on()
+        try:
+            if set_aside:
+                columns = [*self.group.types, INGESTED_AT, validate.REASON]
+                self._quarantine(self.bad.select(*columns))
+            lost, remedy = "the validation report was not kept", "Do not insert them again; validate(df) reports on them once more."
+            self._report("inserted", set_aside)
+        except SparkFSError as error:
+            version = write.version
+            where = f" as version {version} of its table" if version is not None else ", which holds them already"
+            raise UnfinishedError(
+                f"The rows were committed to feature group {self.group}{where}, but {lost}: {str(error).partition('. ')[0]}. {remedy}"
+            ) from error
 
-    def _noted(self, ingestion: str, set_aside: int) -> None:
+    def _finish_repeated(self, write: TableWrite, laid_out: DataFrame) -> None:
+        """Set aside what a run that ended between its two commits did not."""
+        if not (self.suite and self.transaction and self.policy == "QUARANTINE"):
+            return
+        aside = delta.quarantine(self.path)
+        if committed_with(self.path, self.transaction).get("set_aside") and not committed_with(aside, self.transaction):
+            staged = write.stage(laid_out)
+            self._finish(write, staged.rows - self._validated(write, staged).rows)
+
+    def _way_on(self) -> str:
+        if self.note.get("batch_id"):
+            return "Insert the same frame with the same batch_id again: these rows alone are written then."
+        return "Insert the same frame again with operation='upsert': these rows are written then, and the others are unchanged."
+
+    def _quarantine(self, rows: DataFrame) -> None:
+        path = delta.quarantine(self.path)
+        with TableWrite(self.spark, path) as write:
+            write.commit(lambda now: delta.append(rows, path, self.transaction, now.noted(self.note)), lambda _: None)
+
+    def _report(self, ingestion: str, set_aside: int) -> None:
         if self.report:
             self.report = self.notes.add_validation(self.group.ref, replace(self.report, ingestion=ingestion, set_aside=set_aside))
 
-    def _land(self, begun: DeltaTransaction, staged: Staged, rows: DataFrame) -> tuple[Counts, bool]:
-        """Commit in the one way that the rows need; says also whether the staged files are part of the table now."""
+    def _land(self, write: TableWrite, begun: DeltaTransaction, staged: Staged, rows: DataFrame) -> Counts:
+        """Commit in the one way that the rows need."""
         if begun.repeats(self.transaction):
-            return _counted(0), False
-        if begun.is_new:
-            begun.create(rows, self.layout)
-        found = self._overlap(staged) if self.looks and staged.rows and not begun.is_new else (0, 0)
-        matched, changed = found
+            return _counted(0)
+        self._fit(begun, rows)
+        held = Held(self.spark, self.group, self.path)
+        matched, changed = held.overlap(staged) if self.looks and staged.rows and not begun.is_new else (0, 0)
         counts = _counted(staged.rows, staged.rows - matched, changed)
+        noted = self.note | {name: counts[name] for name in ("inserted", "updated")}
         if changed and not self.group.keep_corrections:
-            pruned = layout.pruned(staged, self.group, "t.")
-            merged = delta.merge(staged.frame, self.path, self.group.identity, pruned, self._differs(), self.transaction, self.note)
             # Where an identity is there twice, both rows are updated, and count as the one that they stand for.
-            return _counted(staged.rows, *((staged.rows - matched, changed) if self.group.vouched else merged)), False
+            note = begun.noted(noted if self.group.vouched else self.note)
+            pruned = layout.pruned(staged, self.group, "t.")
+            merged = delta.merge(staged.frame, self.path, self.group.identity, pruned, held.differs(), self.transaction, note)
+            return counts if self.group.vouched else _counted(staged.rows, *merged)
         if matched < staged.rows + changed or self.transaction or begun.is_new:
             if self.looks:
                 begun.reads_all()
-            fresh = self._stage_fresh(begun, staged) if matched else staged
-            files = fresh.files if fresh.rows else None
-            begun.commit(files, self.layout, self.transaction, self.note | {k: counts[k] for k in ("inserted", "updated")})
-        return counts, not matched and bool(staged.rows)
-
-    def _overlap(self, staged: Staged) -> tuple[int, int]:
-        """How many of the rows the table holds already, and how many of these with other values.
-
-        Of many rows a few are compared first, and where one of these differs, they are all that is counted.
-        """
-        if not history.any_file(self.path, layout.touches(staged, self.group)):
-            return 0, 0
-        held = delta.read(self.spark, self.path).filter(layout.pruned(staged, self.group))
-        if self.group.vouched:
-            held = layout.latest_ingested(held, self.group, INGESTED_AT)
-        elif staged.rows > MANY:  # a few changed rows show already that a MERGE is needed, and it counts for itself
-            found = self._compared(staged.frame.limit(SAMPLE), held)
-            if found[1]:
-                return found
-        return self._compared(staged.frame, held)
-
-    def _compared(self, rows: DataFrame, held: DataFrame) -> tuple[int, int]:
-        keys = list(self.group.identity)
-        mine, theirs = (f.select(*keys, self._fingerprint().alias(n)) for f, n in ((rows, "__mine"), (held, "__theirs")))
-        both = mine.join(theirs, on=keys).agg(F.count("*"), F.count_if(F.col("__mine") != F.col("__theirs"))).collect()[0]
-        return both[0], both[1]
-
-    def _stage_fresh(self, begun: DeltaTransaction, staged: Staged) -> Staged:
-        """Stage the rows whose identity the table does not hold, or, where it keeps corrections, not with these values."""
-        held = delta.read(self.spark, self.path).filter(layout.pruned(staged, self.group))
-        rows, on = staged.frame, list(self.group.identity)
-        if self.group.keep_corrections:
-            held = layout.latest_ingested(held, self.group, INGESTED_AT)
-            held, rows = (frame.withColumn("__fingerprint", self._fingerprint()) for frame in (held, rows))
-            on.append("__fingerprint")
-        fresh = rows.join(held.select(*on), on=on, how="left_anti").select(*staged.frame.columns)
-        return begun.stage(layout.laid_out(fresh, self.group))
-
-    def _fingerprint(self) -> Column:
-        others = [c for c in self.group.types if c not in self.group.identity]
-        return F.xxhash64(F.lit(0), *(layout.comparable(F.col(c), self.group.type_of(c)) for c in others))
-
-    def _differs(self) -> Column:
-        others = [c for c in self.group.types if c not in self.group.identity]
-        pairs = [[layout.comparable(F.col(f"{side}.`{c}`"), self.group.type_of(c)) for c in others] for side in "ts"]
-        return ~F.struct(F.lit(0), *pairs[0]).eqNullSafe(F.struct(F.lit(0), *pairs[1]))
+            fresh = write.stage(held.fresh(staged)) if matched else staged
+            begun.commit(fresh.files if fresh.rows else None, self.layout, self.transaction, noted)
+            write.keep(fresh)
+        return counts
 
 
 def _counted(read: int, inserted: int = 0, updated: int = 0) -> Counts:
     return {"read": read, "inserted": inserted, "updated": updated, "unchanged": read - inserted - updated, "set_aside": 0}
+
+
+def _recovered(landed: Landed, staged: Staged) -> Counts:
+    """The counts of a commit whose answer was lost, as the log has them."""
+    noted, metrics = landed.note, landed.metrics
+    inserted = noted["inserted"] if "inserted" in noted else metrics["numTargetRowsInserted"]
+    updated = noted["updated"] if "updated" in noted else metrics["numTargetRowsUpdated"]
+    return _counted(staged.rows, int(inserted), int(updated))
 
 
 def check_rows(staged: Staged, group: GroupSpec) -> None:

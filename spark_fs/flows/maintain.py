@@ -11,6 +11,8 @@ from spark_fs.flows.jobs import Job
 from spark_fs.flows.sync import origin
 from spark_fs.offline import delta, history, statistics
 from spark_fs.offline.history import NO_TABLE
+from spark_fs.offline.staging import DeltaTransaction
+from spark_fs.offline.writing import TableWrite
 from spark_fs.online.layout import online_table
 from spark_fs.online.store import OnlineStore
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec
@@ -37,10 +39,14 @@ def append_features(stores: Opened, group: GroupSpec, path: str, added: Sequence
         stores.online.add_columns(online_table(grown, stores.online.capabilities), origin(path))
     if history.current_version(path) == NO_TABLE:
         return
-    present = delta.read(stores.spark, path).columns
-    missing = {f.name: f.type for f in added if f.name not in present}
+    with TableWrite(stores.spark, path) as write:
+        write.commit(lambda now: _add_missing(stores.spark, now, path, added), lambda _: None)
+
+
+def _add_missing(spark: SparkSession, now: DeltaTransaction, path: str, added: Sequence[FeatureSpec]) -> None:
+    missing = {f.name: f.type for f in added if f.name not in now.types}
     if missing:
-        delta.add_columns(stores.spark, path, missing, {"operation": "append_features"})
+        delta.add_columns(spark, path, missing, now.noted({"operation": "append_features"}))
 
 
 def optimize(spark: SparkSession, group: GroupSpec, path: str) -> Job:
@@ -49,7 +55,12 @@ def optimize(spark: SparkSession, group: GroupSpec, path: str) -> Job:
     if history.current_version(path) == NO_TABLE:
         return Job(name, {"files_added": 0, "files_removed": 0})
     by = [c for c in group.identity if c not in group.partition_columns]
-    return Job(name, dict(delta.retried(spark, path, lambda _: delta.optimize(spark, path, by))))
+    with TableWrite(spark, path) as write:
+        figures = write.commit(
+            lambda now: delta.optimize(spark, path, by, now.noted({"operation": "optimize"})),
+            lambda landed: {f"files_{what}": int(landed.metrics[f"num{what.title()}Files"]) for what in ("added", "removed")},
+        )
+    return Job(name, dict(figures))
 
 
 def vacuum(spark: SparkSession, group: GroupSpec, path: str, retention_hours: float, readers: Mapping[str, int]) -> Job:

@@ -1,33 +1,29 @@
-"""Reads and writes of the Delta tables: this module and ``staging`` are the only ones that touch them.
+"""Reads and writes of the Delta tables: this module, ``staging`` and ``writing`` are the only ones that touch them.
 
 Every table holds one column beyond the group's own, the instant of ingestion; between two rows of one identity
 the one ingested last is the row. The change data feed is on from the first commit, since the sync reads it.
 """
 
 import json
-import random
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import reduce
 from operator import and_
 from threading import RLock
-from typing import Any, TypeVar
+from typing import Any
 
 from delta.tables import DeltaTable
-from py4j.protocol import Py4JJavaError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_fs.errors import ConflictError, SparkFSError, first_line
 from spark_fs.offline.log import damage
-from spark_fs.offline.staging import DeltaTransaction, Transaction
+from spark_fs.offline.staging import Transaction
 from spark_fs.types import ddl
 
-T = TypeVar("T")
-ATTEMPTS = 30
 INGESTED_AT = "_ingested_at"
 _WRITE = "spark.databricks.delta."
 _SETTINGS = RLock()  # what a commit carries is set on the session, so one write at a time sets it
@@ -101,9 +97,9 @@ def add_columns(spark: SparkSession, path: str, types: Mapping[str, str], metada
         spark.sql(f"ALTER TABLE delta.{_quoted(path)} ADD COLUMNS ({columns})")
 
 
-def optimize(spark: SparkSession, path: str, cluster_by: Sequence[str]) -> Mapping[str, int]:
+def optimize(spark: SparkSession, path: str, cluster_by: Sequence[str], metadata: Mapping[str, Any]) -> Mapping[str, int]:
     """Rewrite small files into large ones, clustered by these columns, eagerly; the rows stay as they are."""
-    with _committing(spark, None, {"operation": "optimize"}), translated(path, "compaction"):
+    with _committing(spark, None, metadata), translated(path, "compaction"):
         done = DeltaTable.forPath(spark, path).optimize().executeZOrderBy(*cluster_by).collect()[0]["metrics"]
     return {"files_added": done["numFilesAdded"], "files_removed": done["numFilesRemoved"]}
 
@@ -153,28 +149,18 @@ def _quoted(name: str) -> str:
 
 @contextmanager
 def translated(path: str, what: str) -> Iterator[None]:
-    """Turn Spark's and Delta's errors into ours: ConflictError where another writer was faster, else SparkFSError."""
+    """Turn the errors of Spark, Delta and the store into ours: ConflictError where another writer was faster, else SparkFSError."""
     try:
         yield
-    except (PySparkException, Py4JJavaError) as error:
-        if _is_conflict(error):
+    except (PySparkException, Py4JError, OSError) as error:
+        if is_conflict(error):
             raise ConflictError(f"Another writer changed the table at {path} at the same time: {reason(error)}") from error
         why = damage(path) or reason(error)
         raise SparkFSError(f"The {what} of the table at {path} failed and the table is as it was: {why}") from error
 
 
-def retried(spark: SparkSession, path: str, commit: Callable[[DeltaTransaction], T], first: DeltaTransaction | None = None) -> T:
-    """Commit, eagerly; where another writer was faster, again on a transaction that sees its rows, after a growing pause."""
-    for attempt in range(ATTEMPTS):
-        with suppress(ConflictError), translated(path, "write"):
-            return commit(DeltaTransaction(spark, path) if attempt or first is None else first)
-        time.sleep(random.uniform(0, min(2.0, 0.05 * 2**attempt)))  # noqa: S311 # a pause
-    raise ConflictError(
-        f"Other writers changed the table at {path} {ATTEMPTS} times while this write was tried; nothing of it was written. Run it again."
-    )
-
-
-def _is_conflict(error: Exception) -> bool:
+def is_conflict(error: BaseException) -> bool:
+    """Whether an error says that another writer was faster."""
     if isinstance(error, Py4JJavaError):
         name = error.java_exception.getClass().getName()
         return str(name).startswith("io.delta.exceptions.") or name.endswith("FileAlreadyExistsException")

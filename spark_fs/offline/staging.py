@@ -9,7 +9,7 @@ Delta's own, reached in the JVM because ``DataFrame.write`` leaves no pause betw
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -18,6 +18,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
 LOOKED_AT = 2_000_000  # rows whose keys one process looks at
 
@@ -63,12 +64,13 @@ class Staged:
     bounds: dict[str, tuple[Any, Any]]
     partitions: dict[str, set[str | None]]
 
-    def discard(self) -> None:
-        """Delete the files."""
+    def discard(self, named: Collection[str] = ()) -> None:
+        """Delete the files, but not those that are named, by their place in the table's folder."""
         jvm, conf = _jvm(self.frame.sparkSession), self.frame.sparkSession._jsparkSession.sessionState().newHadoopConf()
         for name in self.paths:
             path = jvm.org.apache.hadoop.fs.Path(name)
-            path.getFileSystem(conf).delete(path, False)
+            if not any(name.endswith(f"/{kept}") for kept in named):
+                path.getFileSystem(conf).delete(path, False)
 
     def repeats(self, columns: Sequence[str]) -> bool | None:
         """Whether two rows are equal in these columns, from a look at the files; None when there are too many for one process.
@@ -91,18 +93,37 @@ def _exact(type_: pa.DataType) -> bool:
 
 
 class DeltaTransaction:
-    """One transaction on the table in a folder, which may not exist yet. It sees the newest commit when it begins."""
+    """One transaction on the table in a folder, which may not exist yet. It sees the newest commit when it begins.
+
+    id: what tells its commit from all others in the log.
+    """
 
     def __init__(self, spark: SparkSession, path: str) -> None:
+        self.id = uuid4().hex
         self._spark, self._path, self._jvm = spark, path, _jvm(spark)
         self._log = self._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
         self._transaction = self._log.startTransaction()
         self._creates = False
 
     @property
+    def version(self) -> int:
+        """The newest commit that it sees; below 0 before the first."""
+        return int(self._transaction.snapshot().version())
+
+    @property
     def is_new(self) -> bool:
         """Whether there is no table yet."""
-        return int(self._transaction.snapshot().version()) < 0
+        return self.version < 0
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The type of each column of the table that is there."""
+        schema = StructType.fromJson(json.loads(self._transaction.snapshot().schema().json()))
+        return {field.name: field.dataType.simpleString() for field in schema.fields}
+
+    def noted(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """What its commit is to note: this, and its id."""
+        return {**metadata, "write_id": self.id}
 
     def create(self, frame: DataFrame, layout: Layout) -> None:
         """Let the commit make the table, with the frame's schema; a second call changes nothing."""
@@ -144,7 +165,7 @@ class DeltaTransaction:
             actions = actions.appended(action)
         write = getattr(self._jvm.org.apache.spark.sql.delta, "DeltaOperations$Write")
         mode = self._jvm.org.apache.spark.sql.SaveMode.Append
-        by, note, none = self._some(self._seq(layout.partition_by)), self._some(json.dumps(metadata)), self._none()
+        by, note, none = self._some(self._seq(layout.partition_by)), self._some(json.dumps(self.noted(metadata))), self._none()
         self._transaction.commit(actions, write(mode, by, none, note, none, none, none, none, none))
 
     # -- Scala's values

@@ -1,0 +1,44 @@
+"""Ctrl-C and SIGTERM at the instant of a commit: what is said is what the table holds, every file that a commit names is there, and no other."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import stopped
+from pyspark.sql import SparkSession
+
+import spark_fs
+
+from oracles import same_rows
+
+
+@pytest.mark.parametrize("after", [0.0, 1.0], ids=["before it lands", "before it answers"])
+@pytest.mark.parametrize("way", ["append", "merge"])
+@pytest.mark.parametrize(("number", "handled"), [(signal.SIGINT, "handled"), (signal.SIGTERM, "handled"), (signal.SIGTERM, "not")], ids=["Ctrl-C", "SIGTERM", "plain SIGTERM"])
+def test_a_signal_at_the_instant_of_a_commit(number: int, handled: str, way: str, after: float, tmp_path: Path, spark: SparkSession) -> None:
+    command = [sys.executable, stopped.__file__, str(tmp_path), way, str(int(number)), str(after), handled]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode != 0
+    group = spark_fs.login({"home": tmp_path}).get_feature_store().get_feature_group("clicks", 1)
+    path = Path(group.location)
+    named = {
+        unquote(action["add"]["path"])
+        for commit in (path / "_delta_log").glob("*.json") for action in map(json.loads, commit.read_text().strip().split("\n")) if "add" in action
+    }  # fmt: skip
+    held = {file.name for file in path.glob("*.parquet") if pq.read_metadata(file).num_rows}
+    assert named <= held | {file.name for file in path.glob("*.parquet")}
+    committed = len(group.commit_details()) > 1
+    if handled == "handled":
+        assert ("was committed before this, as version 1" in done.stdout) is committed
+        assert held <= named  # whichever it was, no staged file is left
+        assert not after or committed
+    wanted = pd.concat([stopped.FIRST, *([stopped.SECOND[way]] if committed else [])]).drop_duplicates(["k", "at"], keep="last")
+    same_rows(group.read("pandas"), wanted, ["k", "at"])
+    group.insert(stopped.SECOND[way])  # again, as whoever was stopped does
+    same_rows(group.read("pandas"), pd.concat([stopped.FIRST, stopped.SECOND[way]]).drop_duplicates(["k", "at"], keep="last"), ["k", "at"])
