@@ -262,12 +262,13 @@ class FeatureGroup(MonitoredGroup):
     def vacuum(self, retention_hours: float = 168, force: bool = False) -> Job:
         """Delete the files that only versions older than the retention need, eagerly; ``as_of`` these ends with it.
 
-        Raises SettingsError, naming them, when training datasets or feature views read such a version, unless forced.
+        Raises SettingsError for less than 24 hours, which an insert or a reader beside it may need, and, naming them, when training
+        datasets in memory or feature views read such a version. ``force=True`` goes on all the same: nothing else may use the group then.
         """
         from spark_fs.flows import maintain
 
         readers = {} if force else self._stores.catalog.pinned_versions(self._spec.ref)
-        return maintain.vacuum(self._stores.spark, self.spec, self.location, retention_hours, readers)
+        return maintain.vacuum(self._stores.spark, self.spec, self.location, retention_hours, readers, force)
 
     def delete(self, force: bool = False) -> None:
         """Delete the group, eagerly: rows, history, online table and definition. SettingsError while views read it, unless forced."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from spark_fs.api.columns import Columns
 from spark_fs.api.datasets import columns_of, forget_statistics
 from spark_fs.api.described import Described
 from spark_fs.api.monitored import MonitoredView
 from spark_fs.api.query import Query
+from spark_fs.api.remade import remove_files
 from spark_fs.errors import SettingsError
 from spark_fs.given import checked
 from spark_fs.spec.definitions import ViewSpec
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from spark_fs.api.group import Group
     from spark_fs.api.model import Model
     from spark_fs.api.stores import Stores
+    from spark_fs.spec.datasets import TrainingDatasetSpec
 
 
 @checked
@@ -104,15 +106,16 @@ class FeatureView(Described[ViewSpec], MonitoredView):
         uses += [f"model {link.name!r} version {link.version}" for link in self._stores.catalog.models_of(self._spec)]
         if uses and not force:
             raise SettingsError(f"Feature view {self._spec} is what {', '.join(uses)} depends on: delete these first, or say force=True.")
-        for folder in self._folders():
-            from spark_fs.flows import training
-
-            training.remove(folder)
+        for dataset in self._stores.catalog.training_datasets(self._spec):
+            self._remove(dataset)
         forget_statistics(self._stores, self._spec)
         self._stores.catalog.delete_view(self._spec)
 
-    def _folders(self) -> list[str]:
-        found: list[Any] = []
-        for dataset in self._stores.catalog.training_datasets(self._spec, every=True):
-            found += [dataset.files.location if dataset.files and dataset.state != "deleted" else None, dataset.spine]
-        return [folder for folder in found if folder]
+    def _remove(self, dataset: TrainingDatasetSpec) -> None:
+        """Remove the files of a training dataset, and the spine that was kept for it."""
+        from spark_fs.flows import training
+
+        if dataset.state != "deleted":
+            remove_files(self._stores, self._spec, dataset)
+        if dataset.spine:
+            training.remove(dataset.spine)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from spark_fs.api.datasets import Dataset, columns_of, outside, spine_of
 from spark_fs.api.options import AsFiles, Filing, InMemory, Making, Reading, check_options, seconds
+from spark_fs.api.remade import remake, remove_files
 from spark_fs.api.splitting import files_at, first, one_version, three, two, whole
 from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.given import checked
@@ -142,7 +143,8 @@ class TrainingData:
     def recreate_training_dataset(self, version: int | None = None, training_dataset_version: int | None = None) -> Job:
         """Make the files of a training dataset again, or one that was deleted, eagerly: the same rows, by what was recorded.
 
-        Raises SettingsError where that cannot be: an external group has no versions.
+        What is there stays until the new files are whole. Raises SettingsError where it cannot be made: an external group has no versions,
+        and the folder of a deleted one may hold something else by now.
         """
         number = one_version(version, training_dataset_version)
         dataset = Dataset.kept(self._stores, self._spec, self._dataset(number, deleted=True))
@@ -151,14 +153,7 @@ class TrainingData:
                 f"Training dataset {number} of {self!r} read external feature group {external[0]}, whose rows of then are not to be had "
                 "again: make a new one."
             )
-        if dataset.spec.files:
-            from spark_fs.flows import training
-
-            training.remove(dataset.spec.files.location)
-            self._note(dataset.spec, state="deleted")  # until it is made
-        made, job, _ = dataset.make()
-        self._note_made(made.spec)
-        return job
+        return remake(dataset)
 
     def delete_training_dataset(
         self, version: int | None = None, training_dataset_version: int | None = None, force: bool = False
@@ -172,9 +167,9 @@ class TrainingData:
 
         spec = self._dataset(one_version(version, training_dataset_version), unfinished=force)
         if spec.state == "running":
-            for folder in (spec.files.location if spec.files else None, spec.spine):
-                if folder:
-                    training.remove(folder)
+            remove_files(self._stores, self._spec, spec)
+            if spec.spine:
+                training.remove(spec.spine)
             self._stores.catalog.forget_training_dataset(self._spec, spec.version)
             return
         models = [link for link in self._stores.catalog.models_of(self._spec) if link.training_dataset_version == spec.version]
@@ -184,8 +179,7 @@ class TrainingData:
                 f"Training dataset {spec.version} of {self!r} is what model {listed} was trained on: delete these first, or say "
                 "force=True."
             )
-        if spec.files:
-            training.remove(spec.files.location)
+        remove_files(self._stores, self._spec, spec)
         self._note(spec, state="deleted")
 
     def _note(self, spec: TrainingDatasetSpec, **became: Any) -> None:

@@ -115,15 +115,18 @@ class Views(Database):
         return _dataset(row)
 
     def pinned_versions(self, ref: GroupRef) -> dict[str, int]:
-        """The Delta versions of a group that feature views and training datasets read, by the reader's name."""
+        """The Delta versions of a group that are read for as long as their reader is there, by the reader's name.
+
+        These are the ``as_of`` of feature views, and what training datasets in memory are read from again. What is kept as files needs no
+        version; what is being made needs one for less than the least retention of a clean-up, and what was killed none.
+        """
         pinned: dict[str, int] = {}
         for view in self.views_of(ref, every=True):
             kept = [query.as_of for query in view.query.walk() if query.group == ref and query.as_of is not None]
             pinned |= {f"feature view {view}": min(kept)} if kept else {}
             for dataset in self.training_datasets(view, every=True):
-                read = [*kept, dataset.group_versions[ref]] if ref in dataset.group_versions else kept
-                if read and dataset.state != "deleted":
-                    pinned[f"training dataset {dataset.version} of feature view {view}"] = min(read)
+                if ref in dataset.group_versions and dataset.files is None and dataset.state == "finished":
+                    pinned[f"training dataset {dataset.version} of feature view {view}"] = min([*kept, dataset.group_versions[ref]])
         return pinned
 
     # -- models

@@ -22,7 +22,7 @@ from spark_fs.flows.jobs import Job
 from spark_fs.offline import delta, history, sources
 from spark_fs.offline.delta import INGESTED_AT
 from spark_fs.offline.staging import DeltaTransaction, Staged, Transaction
-from spark_fs.offline.writing import Landed, TableWrite, committed_with
+from spark_fs.offline.writing import Landed, TableWrite, append, committed_with
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.options import WriteOptions
 from spark_fs.spec.query import GroupRef
@@ -205,8 +205,8 @@ class _Insert:
         lost, remedy = f"the {set_aside} rows that do not meet the expectations are not in the quarantine", self._way_on()
         try:
             if set_aside:
-                columns = [*self.group.types, INGESTED_AT, validate.REASON]
-                self._quarantine(self.bad.select(*columns))
+                bad = self.bad.select(*self.group.types, INGESTED_AT, validate.REASON)
+                append(bad, delta.quarantine(self.path), self.transaction, self.note)
             lost, remedy = "the validation report was not kept", "Do not insert them again; validate(df) reports on them once more."
             self._report("inserted", set_aside)
         except SparkFSError as error:
@@ -229,11 +229,6 @@ class _Insert:
         if self.note.get("batch_id"):
             return "Insert the same frame with the same batch_id again: these rows alone are written then."
         return "Insert the same frame again with operation='upsert': these rows are written then, and the others are unchanged."
-
-    def _quarantine(self, rows: DataFrame) -> None:
-        path = delta.quarantine(self.path)
-        with TableWrite(self.spark, path) as write:
-            write.commit(lambda now: delta.append(rows, path, self.transaction, now.noted(self.note)), lambda _: None)
 
     def _report(self, ingestion: str, set_aside: int) -> None:
         if self.report:
@@ -258,6 +253,7 @@ class _Insert:
             if self.looks:
                 begun.reads_all()
             fresh = write.stage(held.fresh(staged)) if matched else staged
+            fresh.check_there()
             begun.commit(fresh.files if fresh.rows else None, self.layout, self.transaction, noted)
             write.keep(fresh)
         return counts

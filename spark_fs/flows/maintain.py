@@ -17,6 +17,9 @@ from spark_fs.online.layout import online_table
 from spark_fs.online.store import OnlineStore
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec
 
+LEAST_HOURS = 24  # what a clean-up leaves alone: files of inserts that go on, and what readers began to read
+_MARGIN = timedelta(minutes=1)  # from the look at the log until the clean-up itself looks at its clock
+
 
 class Opened(Protocol):
     """The stores, each opened when it is first asked for."""
@@ -63,13 +66,21 @@ def optimize(spark: SparkSession, group: GroupSpec, path: str) -> Job:
     return Job(name, dict(figures))
 
 
-def vacuum(spark: SparkSession, group: GroupSpec, path: str, retention_hours: float, readers: Mapping[str, int]) -> Job:
+def vacuum(
+    spark: SparkSession, group: GroupSpec, path: str, retention_hours: float, readers: Mapping[str, int], force: bool = False
+) -> Job:
     """Delete what only versions older than the retention need, eagerly, unless one of the readers reads such a version."""
     if isinstance(retention_hours, bool) or not isinstance(retention_hours, int | float) or not 0 <= retention_hours < 1e8:
         raise SettingsError(f"retention_hours={retention_hours!r} is not a length of time: give hours from 0 up.")
-    cutoff = datetime.now(UTC) - timedelta(hours=retention_hours)
+    if retention_hours < LEAST_HOURS and not force:
+        raise SettingsError(
+            f"Nothing was removed from feature group {group}: retention_hours={retention_hours} is less than {LEAST_HOURS}, and inserts "
+            f"and readers that go on may need files as young as that. Keep {LEAST_HOURS} hours or more, or say force=True while nothing "
+            "else uses the group."
+        )
+    cutoff = datetime.now(UTC) - timedelta(hours=retention_hours) + _MARGIN
     lost = [f"{name} (version {version})" for name, version in readers.items() if history.lost_before(path, version, cutoff)]
-    if lost:
+    if lost and not force:
         raise SettingsError(
             f"Nothing was removed from feature group {group}: older versions are still read by {', '.join(lost)}. "
             "Delete these, keep more hours, or say force=True."

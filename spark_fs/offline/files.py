@@ -1,7 +1,9 @@
 """Folders of files that are written by many tasks and appear whole or not at all, and the formats that training data is written in."""
 
+import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -32,6 +34,8 @@ class FileFormat:
     refused: tuple[str, ...] = ()
 
 
+_MARK = "_staging-"
+_LOOKS, _PAUSE = 50, 0.1  # how often, after how many seconds, one that came at once with others looks whether they have gone
 _TIMES = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
 _CSV = {
     "header": "true", "escape": '"', "ignoreLeadingWhiteSpace": "false", "ignoreTrailingWhiteSpace": "false", **_TIMES,
@@ -94,24 +98,35 @@ def load(spark: SparkSession, files: FilesSpec, part: str, types: Mapping[str, s
 
 
 class Placed:
-    """A folder in the making: what is in ``staging``, in a folder for each part, and ``keep`` moves is in it, and nothing else."""
+    """A folder in the making: what is in ``staging``, in a folder for each part, and ``keep`` moves is in it, and nothing else.
+
+    The staging folder says to others that the folder is taken, so it is made before the look at what is there. Of several that come at
+    once, the one whose name is the least stays, when the others have gone.
+    """
 
     def __init__(self, path: str, parts: Sequence[str], split: bool) -> None:
         self._system, self._folder = file_system(path)
-        self._mark = f"_staging-{uuid4().hex}"
-        self._parts, self._split = parts, split
+        self._mark = f"{_MARK}{uuid4().hex}"
+        self._parts, self._split, self._kept = parts, split, list[str]()
         self.staging = f"{path}/{self._mark}"
         self.rows = f"{self.staging}/_rows"  # for rows that wait
 
-    @property
-    def in_use(self) -> bool:
-        """Whether anything is in it."""
-        return bool(self._system.get_file_info(fs.FileSelector(self._folder, allow_not_found=True)))
-
-    def begin(self) -> None:
-        """Make the staging folder."""
+    def take(self) -> bool:
+        """Make the staging folder; whether the folder is now its alone, with nothing in it."""
         for part in (*self._parts, "_rows"):
             self._system.create_dir(f"{self._folder}/{self._mark}/{part}")
+        for _ in range(_LOOKS):
+            others = self._others()
+            if not others:
+                return True
+            if not all(name.startswith(_MARK) and name > self._mark for name in others):
+                return False
+            time.sleep(_PAUSE)
+        return False
+
+    def _others(self) -> list[str]:
+        found = self._system.get_file_info(fs.FileSelector(self._folder, allow_not_found=True))
+        return [each.base_name for each in found if each.base_name not in (self._mark, "")]
 
     def keep(self, written: Sequence[str] | None) -> int:
         """Move the parts into the folder and say how many files of data they have; written: the files that belong to them, None: all."""
@@ -126,25 +141,33 @@ class Placed:
                 elif file.type == fs.FileType.File and not file.base_name.startswith(("_", ".")):
                     kept += 1
             if self._split:
-                self._system.move(staged, f"{self._folder}/{part}")
+                self._move(staged, part)
                 continue
             for file in self._system.get_file_info(fs.FileSelector(staged)):
-                self._system.move(file.path, f"{self._folder}/{file.base_name}")
+                self._move(file.path, file.base_name)
         return kept
 
+    def _move(self, staged: str, name: str) -> None:
+        self._kept.append(f"{self._folder}/{name}")
+        self._system.move(staged, self._kept[-1])
+
     def end(self, failed: bool) -> None:
-        """Remove the staging folder with what is left in it; after a failure the whole folder."""
-        self._system.delete_dir(self._folder if failed else f"{self._folder}/{self._mark}")
+        """Remove the staging folder with what is left in it; after a failure also what was moved, and the folder where it is empty then."""
+        for path in self._kept if failed else ():
+            _remove(self._system, path)
+        _remove(self._system, f"{self._folder}/{self._mark}")
+        if failed and isinstance(self._system, fs.LocalFileSystem):
+            with suppress(OSError):  # another has taken it
+                os.rmdir(self._folder)
 
 
 @contextmanager
 def placed(path: str, parts: Sequence[str], split: bool) -> Iterator[Placed]:
-    """A folder that is empty or not there yet, else SettingsError; when the block fails, it is removed again."""
+    """A folder that is empty or not there yet, else SettingsError; when the block fails, what it made is removed again."""
     place = Placed(path, parts, split)
-    if place.in_use:
-        raise SettingsError(f"location {path} holds files already: name a folder that is empty or not there yet.")
-    place.begin()
     try:
+        if not place.take():
+            raise SettingsError(f"location {path} holds files already: name a folder that is empty or not there yet.")
         yield place
     except BaseException:
         place.end(failed=True)
@@ -152,8 +175,31 @@ def placed(path: str, parts: Sequence[str], split: bool) -> Iterator[Placed]:
     place.end(failed=False)
 
 
+def copy(source: str, target: str, parts: Sequence[str], split: bool) -> None:
+    """Copy the files of training data into another folder, where they appear whole or not at all; SettingsError where it is in use."""
+    system, folder = file_system(source)
+    with placed(target, parts, split) as place:
+        into, staging = file_system(place.staging)
+        for part in parts:
+            whole = f"{folder}/{part}" if split else folder
+            fs.copy_files(whole, f"{staging}/{part}", source_filesystem=system, destination_filesystem=into)
+        place.keep(None)
+
+
+def is_free(path: str) -> bool:
+    """Whether a folder is empty or not there."""
+    system, folder = file_system(path)
+    return not system.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+
+
 def remove(path: str) -> None:
     """Remove a folder with all that is in it; one that is not there is no error."""
-    system, folder = file_system(path)
-    if system.get_file_info(folder).type != fs.FileType.NotFound:
-        system.delete_dir(folder)
+    _remove(*file_system(path))
+
+
+def _remove(system: fs.FileSystem, path: str) -> None:
+    kind = system.get_file_info(path).type
+    if kind == fs.FileType.Directory:
+        system.delete_dir(path)
+    elif kind != fs.FileType.NotFound:
+        system.delete_file(path)

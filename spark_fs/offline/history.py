@@ -16,6 +16,7 @@ from spark_fs.offline import protocol
 from spark_fs.offline.log import NO_TABLE as NO_TABLE
 from spark_fs.offline.log import Log, file_system
 from spark_fs.times import Instant, to_utc
+from spark_fs.types import to_micros
 
 _ROOTED = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:/")
 _NO_ROWS = ("optimize", "append_features", "VACUUM START", "VACUUM END")
@@ -110,17 +111,21 @@ def committed_at(path: str, version: int) -> datetime:
 
 
 def lost_before(path: str, version: int, until: datetime) -> bool:
-    """Whether files of a version have left the table by an instant, so that a clean-up up to there would lose the version."""
-    log = Log(path)
-    added: set[str] = set()
+    """Whether a clean-up of what left the table before an instant would take files of a version.
+
+    When a file left is said by the commit that took it out, by the clock of its writer, as a clean-up goes by. The instants of commits do
+    not tell: each is after the one before it, so that a clock that once ran ahead has pushed all later ones.
+    """
+    log, left, added = Log(path), dict[str, int](), set[str]()
     for later in sorted(v for v in log.commits if v > version):
-        if log.committed_at(later) > until:
-            return False
-        for action in log.actions(later):
-            if "remove" in action and action["remove"]["path"] not in added:
-                return True
-            added.update([action["add"]["path"]] if "add" in action else [])
-    return False
+        actions = log.actions(later)
+        for removed in filter(None, (action.get("remove") for action in actions)):
+            if removed["path"] not in added:
+                left[removed["path"]] = removed.get("deletionTimestamp") or 0
+        for new in filter(None, (action.get("add") for action in actions)):
+            if left.pop(new["path"], None) is None:  # else it is back
+                added.add(new["path"])
+    return any(to_micros(until) > 1000 * instant for instant in left.values())
 
 
 def any_file(path: str, meets: Callable[[FileFacts], bool]) -> bool:

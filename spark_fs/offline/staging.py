@@ -20,6 +20,9 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
+from spark_fs.errors import SparkFSError
+from spark_fs.offline.log import file_system
+
 LOOKED_AT = 2_000_000  # rows whose keys one process looks at
 
 
@@ -63,6 +66,17 @@ class Staged:
     nulls: dict[str, int]
     bounds: dict[str, tuple[Any, Any]]
     partitions: dict[str, set[str | None]]
+
+    def check_there(self) -> None:
+        """SparkFSError where a file is gone, by a clean-up that was forced: a commit that named it would make the table unreadable."""
+        if not self.paths:
+            return
+        system, _ = file_system(self.paths[0])
+        found = system.get_file_info([file_system(path)[1] for path in self.paths])
+        if gone := next((each.path for each in found if not each.is_file), None):
+            raise SparkFSError(
+                f"File {gone} was to be committed and is gone: a vacuum was forced meanwhile. Nothing was written. Insert the frame again."
+            )
 
     def discard(self, named: Collection[str] = ()) -> None:
         """Delete the files, but not those that are named, by their place in the table's folder."""

@@ -21,6 +21,7 @@ from pyspark import inheritable_thread_target
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.errors import ConflictError, SparkFSError, UnknownOutcomeError
+from spark_fs.offline import delta
 from spark_fs.offline.delta import is_conflict, translated
 from spark_fs.offline.log import Log
 from spark_fs.offline.staging import DeltaTransaction, Staged, Transaction
@@ -149,6 +150,12 @@ class TableWrite:
             named = _named(self._path, self._first)
         for staged in self._staged:
             staged.discard(named)
+
+
+def append(rows: DataFrame, path: str, transaction: Transaction | None, metadata: Mapping[str, Any]) -> None:
+    """Append rows to a table of their own columns, made when absent, as one commit, eagerly; ConflictError, UnknownOutcomeError."""
+    with TableWrite(rows.sparkSession, path) as write:
+        write.commit(lambda now: delta.append(rows, path, transaction, now.noted(metadata)), lambda _: None)
 
 
 class _Call(Generic[T]):

@@ -29,7 +29,7 @@ JOBS: Mapping[str, list[str]] = {
     "training": ["tests/toy/train.py"],
     "select_features": ["jobs/select_features.py", "--view", "toy", "--k", "3", "--name", "chosen"],
     "monitor": ["jobs/monitor.py", "--group", "readings", "--now", "2024-01-06", "--current", "1d", "--reference", "3d", "--threshold", "psi=100"],
-    "maintain": ["jobs/maintain.py", "--retention-hours", "0"],
+    "maintain": ["jobs/maintain.py", "--retention-hours", "0", "--force"],
     "run_pipeline": ["jobs/run_pipeline.py", "tests/toy/hourly.yaml", "--until", "2024-01-06T06:00"],
 }
 State = dict[str, Any]

@@ -60,7 +60,7 @@ def fill(home: str) -> None:
     print(group.read("pandas")["text"].isin(few["text"]).sum(), len(group.commit_details(10)))
     filler.unlink()
     print(group.insert(few.assign(text="new"))[0].summary)
-    print(len(data_files(home)) > 2, group.vacuum(0), len(data_files(home)), group.read("pandas")["text"].eq("new").all())
+    print(len(data_files(home)) > 2, group.vacuum(0, force=True), len(data_files(home)), group.read("pandas")["text"].eq("new").all())
 
 
 def full(home: str) -> None:

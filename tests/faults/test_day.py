@@ -170,7 +170,7 @@ def rows_alone(fs: FeatureStore, home: Path, until: str) -> tuple[int, int]:
         declare(once).backfill(build, FIRST.to_pydatetime(), pd.Timestamp(until).to_pydatetime())
         for store in (fs, once):
             declare(store).optimize()
-            declare(store).vacuum(0)
+            declare(store).vacuum(0, force=True)
     return stored(home)[0], stored(home.with_name("at_once"))[0]
 
 

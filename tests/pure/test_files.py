@@ -1,7 +1,10 @@
 """Folders of files appear whole or not at all; and the Arrow types are those that Spark takes."""
 
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
+from threading import Barrier
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +17,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from spark_fs import arrow
 from spark_fs.engine import scan
 from spark_fs.errors import SchemaError, SettingsError
+from spark_fs.offline import files
 from spark_fs.offline.files import Placed, placed
 from spark_fs.offline.history import FileFacts
 from spark_fs.spec.query import Combination, Comparison, Condition, GroupRef
@@ -61,6 +65,61 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"holds files already"), place_of(tmp_path):
         pass
     assert (tmp_path / "mine").read_text() == "kept"
+
+
+def test_who_comes_second_is_refused_and_takes_nothing_away(tmp_path: Path) -> None:
+    with place_of(tmp_path / "out") as place:
+        with pytest.raises(SettingsError, match=r"holds files already"), place_of(tmp_path / "out"):
+            pass
+        place.keep([written(f"{place.staging}/train", "one", 3)])
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["one.parquet"]
+
+
+def test_who_fails_removes_its_own_files_alone(tmp_path: Path) -> None:
+    def fails() -> None:
+        with place_of(tmp_path / "out", ("train", "test")) as place:
+            written(f"{place.staging}/train", "one", 3)
+            place.keep(None)
+            (tmp_path / "out" / "of_another").write_text("kept")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fails()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["of_another"]
+
+
+def test_of_many_that_come_at_once_one_has_the_folder(tmp_path: Path) -> None:
+    gate = Barrier(8)
+
+    def make(number: int) -> bool:
+        gate.wait()
+        try:
+            with place_of(tmp_path / "out") as place:
+                written(f"{place.staging}/train", str(number), number + 1)
+                place.keep(None)
+        except SettingsError:
+            return False
+        return True
+
+    for _ in range(20):
+        with ThreadPoolExecutor(8) as pool:
+            done = list(pool.map(make, range(8)))
+        assert done.count(True) == 1
+        assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{done.index(True)}.parquet"]
+        shutil.rmtree(tmp_path / "out")
+
+
+@pytest.mark.parametrize("parts", [("train",), ("train", "test")])
+def test_a_copy_is_whole_or_not_there(parts: tuple[str, ...], tmp_path: Path) -> None:
+    with place_of(tmp_path / "out", parts) as place:
+        written(f"{place.staging}/train", "one", 3)
+        place.keep(None)
+    files.copy(str(tmp_path / "out"), str(tmp_path / "again"), parts, len(parts) > 1)
+    assert sorted(path.name for path in (tmp_path / "again").iterdir()) == sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert pq.read_table(tmp_path / "again").num_rows == 3
+    with pytest.raises(SettingsError, match=r"holds files already"):
+        files.copy(str(tmp_path / "out"), str(tmp_path / "again"), parts, len(parts) > 1)
+    assert pq.read_table(tmp_path / "again").num_rows == 3
 
 
 GROUP = GroupRef("g", 1)

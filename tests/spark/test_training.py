@@ -20,6 +20,7 @@ from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError, SparkFSError
 from spark_fs.flows import training
+from spark_fs.offline import files
 from spark_fs.spec.datasets import FilesSpec, TrainingDatasetSpec
 from spark_fs.spec.query import GroupRef
 
@@ -479,20 +480,50 @@ def test_a_version_that_does_not_exist(sales: FeatureView) -> None:
         sales.get_training_data()
 
 
-def test_a_dataset_that_could_not_be_made_again_is_not_there(sales: FeatureView, fs: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    version, _ = sales.create_train_test_split(test_ratio=0.5, seed=1)
+def test_a_dataset_that_cannot_be_made_again_is_as_it_was(sales: FeatureView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "here"
+    version, _ = sales.create_train_test_split(test_ratio=0.5, seed=1, location=str(place))
     before = sales.get_train_test_split(version)
 
     def fails(*_: object) -> None:
         raise KeyError
 
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "in_files", fails)
-        with pytest.raises(KeyError):
-            sales.recreate_training_dataset(version)
-    assert sales.get_training_datasets() == []
+    for module, name in ((training, "in_files"), (files, "copy")):  # while it is made; while it takes its old place
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, fails)
+            with pytest.raises(KeyError):
+                sales.recreate_training_dataset(version)
+        same(before, sales.get_train_test_split(version))
+        assert len(sales.get_training_datasets()) == 1
     sales.recreate_training_dataset(version)
     same(before, sales.get_train_test_split(version))
+
+
+def test_a_dataset_made_again_lies_where_it_lay(sales: FeatureView, tmp_path: Path) -> None:
+    place = tmp_path / "here"
+    version, job = sales.create_train_test_split(test_ratio=0.5, seed=1, location=str(place))
+    before = sales.get_train_test_split(version)
+    (place / "train" / "_SUCCESS").write_text("a file of the old ones")
+    assert sales.recreate_training_dataset(version).summary == job.summary
+    (found,) = sales.get_training_datasets()
+    assert (found.files and found.files.location, found.rows) == (str(place), {"train": 20, "test": 20})
+    assert sorted(path.name for path in place.iterdir()) == ["test", "train"]
+    assert not (place / "train" / "_SUCCESS").exists()
+    same(before, sales.get_train_test_split(version))
+    assert len(list((tmp_path / "warehouse" / "training_datasets" / "sales_1").iterdir())) == 0  # nor is anything left beside
+
+
+def test_a_folder_that_is_another_datasets_by_now_stays(sales: FeatureView, tmp_path: Path) -> None:
+    place = str(tmp_path / "here")
+    first, _ = sales.create_training_data(location=place)
+    sales.delete_training_dataset(first)
+    second, _ = sales.create_training_data(location=place)
+    before = sales.get_training_data(second)
+    with pytest.raises(SettingsError, match=r"location .*here holds files already: empty it, then make the training dataset again"):
+        sales.recreate_training_dataset(first)
+    killed = sales._stores.catalog.reserve_training_dataset(sales._spec, lambda number: TrainingDatasetSpec(number, files=FilesSpec(f"{place}/")))
+    sales.delete_training_dataset(killed.version, force=True)
+    same(before, sales.get_training_data(second))
 
 
 def test_what_a_killed_job_left_goes_by_force(sales: FeatureView, tmp_path: Path) -> None:
