@@ -206,6 +206,16 @@ def test_what_cannot_be_known_is_said_and_deletes_nothing(clicks: FeatureGroup, 
     assert clicks.insert(NEW)[0].summary["unchanged"] == 2
 
 
+def test_an_object_store_may_answer_late(clicks: FeatureGroup, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = len(list(Path(clicks.location).glob("*.parquet")))
+    monkeypatch.setattr(writing, "_is_local", lambda _: False)
+    with failing(APPEND, TimeoutError("no answer"), monkeypatch, lands=False), pytest.raises(UnknownOutcomeError, match=r"the log does not name it, and a store that answers late may still bring it: no answer"):
+        clicks.insert(NEW)
+    assert len(list(Path(clicks.location).glob("*.parquet"))) > held  # it would make the table unreadable
+    with failing(APPEND, ConcurrentAppendException("another's"), monkeypatch, lands=False):
+        assert clicks.insert(NEW)[0].summary["inserted"] == 2  # who was told that another was faster can be sure
+
+
 # -- first inserts side by side
 
 
