@@ -249,12 +249,14 @@ class TrainingData:
 
     def _run(self, dataset: Dataset) -> tuple[Dataset, Job, Mapping[str, Any] | None]:
         """Make a dataset that was reserved; when that fails nothing of it is left."""
-        catalog = self._stores.catalog
+        made = None
         try:
             made, job, frames = dataset.make()
             self._note_made(made.spec)
         except BaseException:
-            catalog.forget_training_dataset(self._spec, dataset.spec.version)
+            self._stores.catalog.forget_training_dataset(self._spec, dataset.spec.version)
+            if made:
+                remove_files(self._stores, self._spec, made.spec)
             if dataset.spec.spine:
                 from spark_fs.flows import training
 

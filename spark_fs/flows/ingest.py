@@ -169,8 +169,11 @@ class _Insert:
             before_first()
             set_aside = staged.rows - good.rows
             self.note |= {"set_aside": set_aside} if set_aside else {}
-            summary = write.commit(lambda now: self._land(write, now, good, laid_out), lambda landed: _recovered(landed, good))
-            self._finish(write, set_aside)
+            try:
+                summary = write.commit(lambda now: self._land(write, now, good, laid_out), lambda landed: _recovered(landed, good))
+            finally:
+                if write.committed:  # and perhaps interrupted: what belongs to the commit is done all the same
+                    self._finish(write, set_aside)
             return summary | {"read": summary["read"] + set_aside, "set_aside": set_aside}
 
     def _fit(self, begun: DeltaTransaction, rows: DataFrame) -> None:
@@ -202,7 +205,9 @@ class _Insert:
 
     def _finish(self, write: TableWrite, set_aside: int) -> None:
         """Set aside, after the commit, what does not meet the suite, and keep the report; UnfinishedError says what of it is missing."""
-        lost, remedy = f"the {set_aside} rows that do not meet the expectations are not in the quarantine", self._way_on()
+        again = "the same batch_id" if self.note.get("batch_id") else "operation='upsert'"
+        lost = f"the {set_aside} rows that do not meet the expectations are not in the quarantine"
+        remedy = f"Insert the same frame with {again} again: these rows are written then, and nothing else."
         try:
             if set_aside:
                 bad = self.bad.select(*self.group.types, INGESTED_AT, validate.REASON)
@@ -224,11 +229,6 @@ class _Insert:
         if committed_with(self.path, self.transaction).get("set_aside") and not committed_with(aside, self.transaction):
             staged = write.stage(laid_out)
             self._finish(write, staged.rows - self._validated(write, staged).rows)
-
-    def _way_on(self) -> str:
-        if self.note.get("batch_id"):
-            return "Insert the same frame with the same batch_id again: these rows alone are written then."
-        return "Insert the same frame again with operation='upsert': these rows are written then, and the others are unchanged."
 
     def _report(self, ingestion: str, set_aside: int) -> None:
         if self.report:

@@ -40,7 +40,10 @@ class Landed(NamedTuple):
 
 
 class TableWrite:
-    """A write to the table in a folder. When it ends, the files that it staged and that no commit names are deleted."""
+    """A write to the table in a folder. When it ends, the files that it staged and that no commit names are deleted.
+
+    committed: whether its commit is known to be in the log, by its answer or by a look.
+    """
 
     def __init__(self, spark: SparkSession, path: str) -> None:
         self._spark, self._path = spark, path
@@ -49,7 +52,7 @@ class TableWrite:
         self._first = self.begun.version
         self._staged: list[Staged] = []
         self._call: _Call[Any] | None = None
-        self._answered = self._committed = False
+        self._answered = self.committed = False
 
     def __enter__(self) -> Self:
         return self
@@ -108,11 +111,11 @@ class TableWrite:
                 raise error from None
             if landed is None:
                 raise
-            self._committed = True
+            self.committed = True
             if isinstance(error, Exception):
                 return recovered(landed)
             raise
-        self._answered = self._committed = True
+        self._answered = self.committed = True
         return result
 
     def _outcome(self, error: BaseException) -> Landed | None:
@@ -146,7 +149,7 @@ class TableWrite:
             return
         named: set[str] = set()
         if self._call and not self._answered:  # with every answer known, none of what is left was committed
-            if not (self._committed or _is_local(self._path)):
+            if not (self.committed or _is_local(self._path)):
                 return
             named = _named(self._path, self._first)
         for staged in self._staged:

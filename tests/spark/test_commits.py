@@ -277,6 +277,14 @@ def test_a_failed_batch_made_again_is_in_the_quarantine_once(checked: FeatureGro
 
 
 @pytest.mark.slow
+def test_who_is_interrupted_after_the_commit_still_sets_rows_aside(checked: FeatureGroup, monkeypatch: pytest.MonkeyPatch) -> None:
+    with failing(APPEND, KeyboardInterrupt(), monkeypatch), pytest.raises(KeyboardInterrupt):
+        checked.insert(MIXED, validation_options=ASIDE)
+    assert checked.read_quarantine("pandas")["v"].tolist() == [-2.0]
+    assert [report.set_aside for report in checked.get_validation_history()] == [0, 1]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"write_options": {"batch_id": "b"}}], ids=["upsert", "batch"])
 def test_a_quarantine_that_fails_after_the_commit_is_made_up_for(options: dict[str, Any], checked: FeatureGroup, monkeypatch: pytest.MonkeyPatch) -> None:
     with failing(SAVE, OSError("no space"), monkeypatch, lands=False), pytest.raises(
