@@ -41,7 +41,7 @@ def delete_records(spark: SparkSession, group: GroupSpec, path: str, data: Any) 
 
 def _deleted(keys: DataFrame, path: str, columns: Sequence[str]) -> int:
     """Delete the rows of these keys; returns how many there were."""
-    with TableWrite(keys.sparkSession, path) as write:
+    with delta.translated(path, "deletion of rows"), TableWrite(keys.sparkSession, path) as write:
         return write.commit(
             lambda now: delta.delete(keys, path, columns, now.noted({"operation": "delete"})),
             lambda landed: int(landed.metrics["numTargetRowsDeleted"]),

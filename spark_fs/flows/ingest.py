@@ -71,7 +71,7 @@ def insert(
         one = _Insert(spark, checked, path, options, validation, transaction, notes, first)
         change = partial(_noted, checked, first)
         summary = one.run(rows, lambda: notes.change_group(group.ref, change) if checked != group else None)
-    except (PySparkException, Py4JError) as error:
+    except (PySparkException, Py4JError, OSError) as error:
         raise SparkFSError(
             f"Nothing was inserted into feature group {group}: reading or writing the frame failed: {delta.reason(error)}"
         ) from error

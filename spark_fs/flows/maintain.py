@@ -42,7 +42,7 @@ def append_features(stores: Opened, group: GroupSpec, path: str, added: Sequence
         stores.online.add_columns(online_table(grown, stores.online.capabilities), origin(path))
     if history.current_version(path) == NO_TABLE:
         return
-    with TableWrite(stores.spark, path) as write:
+    with delta.translated(path, "change"), TableWrite(stores.spark, path) as write:
         write.commit(lambda now: _add_missing(stores.spark, now, path, added), lambda _: None)
 
 
@@ -58,7 +58,7 @@ def optimize(spark: SparkSession, group: GroupSpec, path: str) -> Job:
     if history.current_version(path) == NO_TABLE:
         return Job(name, {"files_added": 0, "files_removed": 0})
     by = [c for c in group.identity if c not in group.partition_columns]
-    with TableWrite(spark, path) as write:
+    with delta.translated(path, "compaction"), TableWrite(spark, path) as write:
         figures = write.commit(
             lambda now: delta.optimize(spark, path, by, now.noted({"operation": "optimize"})),
             lambda landed: {f"files_{what}": int(landed.metrics[f"num{what.title()}Files"]) for what in ("added", "removed")},

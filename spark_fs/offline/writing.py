@@ -47,8 +47,7 @@ class TableWrite:
 
     def __init__(self, spark: SparkSession, path: str) -> None:
         self._spark, self._path = spark, path
-        with translated(path, "write"):
-            self.begun = DeltaTransaction(spark, path)
+        self.begun = DeltaTransaction(spark, path)
         self._first = self.begun.version
         self._staged: list[Staged] = []
         self._call: _Call[Any] | None = None

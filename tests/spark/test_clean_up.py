@@ -16,8 +16,8 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import SettingsError, SparkFSError
+from spark_fs.flows.held import Held
 from spark_fs.offline import delta
-from spark_fs.offline.staging import DeltaTransaction
 from spark_fs.spec.datasets import TrainingDatasetSpec
 
 from oracles import same_rows
@@ -139,15 +139,14 @@ def test_an_insert_that_goes_on_loses_no_file(clicks: FeatureGroup, spark: Spark
 
     def inserted(*vacuum: Any) -> None:
         """Insert, with a clean-up between the files and the commit that names them."""
-        stage = DeltaTransaction.stage
+        overlap = Held.overlap
 
-        def staged(self: Any, frame: Any) -> Any:
-            found = stage(self, frame)
+        def beside(self: Held, staged: Any) -> Any:
             clicks.vacuum(*vacuum)
-            return found
+            return overlap(self, staged)
 
         with monkeypatch.context() as patch:
-            patch.setattr(DeltaTransaction, "stage", staged)
+            patch.setattr(Held, "overlap", beside)
             clicks.insert(more)
 
     with pytest.raises(SparkFSError, match=r"was to be committed and is gone: a vacuum was forced meanwhile. Nothing was written. Insert the frame again"):
