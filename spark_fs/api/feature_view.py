@@ -106,7 +106,7 @@ class FeatureView(Described[ViewSpec], MonitoredView):
         uses += [f"model {link.name!r} version {link.version}" for link in self._stores.catalog.models_of(self._spec)]
         if uses and not force:
             raise SettingsError(f"Feature view {self._spec} is what {', '.join(uses)} depends on: delete these first, or say force=True.")
-        for dataset in self._stores.catalog.training_datasets(self._spec):
+        for dataset in self._stores.catalog.training_datasets(self._spec, every=True):
             self._remove(dataset)
         forget_statistics(self._stores, self._spec)
         self._stores.catalog.delete_view(self._spec)

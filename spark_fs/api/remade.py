@@ -59,7 +59,7 @@ def remove_files(stores: Stores, view: ViewSpec, dataset: TrainingDatasetSpec) -
 def _is_used(stores: Stores, location: str, own: tuple[str, int, int]) -> bool:
     """Whether another training dataset than this one has its files in a folder, or makes them there."""
     for view in stores.catalog.all_views():
-        for each in stores.catalog.training_datasets(view):
+        for each in stores.catalog.training_datasets(view, every=True):
             here = each.files is not None and each.files.location.rstrip("/") == location.rstrip("/")
             if here and each.state != "deleted" and (view.name, view.version, each.version) != own:
                 return True
