@@ -43,12 +43,12 @@ def view(fs: FeatureStore) -> FeatureView:
 
 
 def rewritten(clicks: FeatureGroup, spark: SparkSession) -> None:
-    """Every row changes, and three days pass: the files of version 0 have long left."""
+    """Every row changes, and ten days pass: the files of version 0 have long left."""
     clicks.insert(FIRST.assign(v=-FIRST["v"]))
     aged(clicks, spark)
 
 
-def aged(clicks: FeatureGroup, spark: SparkSession, days: float = 3) -> None:
+def aged(clicks: FeatureGroup, spark: SparkSession, days: float = 10) -> None:
     """Let files and tombstones be older than they are; the instants of the commits stay."""
     place, past = Path(clicks.location), time.time() - days * 86_400
     for file in place.rglob("*.parquet"):
