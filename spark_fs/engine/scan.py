@@ -20,6 +20,7 @@ from spark_fs import arrow
 from spark_fs.errors import SparkFSError, first_line
 from spark_fs.offline.history import FileFacts
 from spark_fs.offline.log import file_system
+from spark_fs.spec.conditions import exact_comparison
 from spark_fs.spec.query import Comparison, Condition, comparisons
 from spark_fs.types import MILLISECONDS_FROM, base
 
@@ -109,7 +110,7 @@ def maskable(condition: Condition, types: Mapping[str, str]) -> bool:
 def may_meet(file: FileFacts, condition: Condition, types: Mapping[str, str]) -> bool:
     """Whether a row of a file may meet the condition, by its partition and by the bounds that the log has of whole numbers."""
     if isinstance(condition, Comparison):
-        return _may_equal(file, condition, types[condition.column])
+        return _may_equal(file, exact_comparison(condition, types[condition.column]), types[condition.column])
     parts = [may_meet(file, part, types) for part in condition.parts]
     return all(parts) if condition.operator == "and" else condition.operator == "not" or any(parts)
 
@@ -197,7 +198,8 @@ def instants(column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArray:
 def mask(condition: Condition, columns: Mapping[str, pa.ChunkedArray], types: Mapping[str, str]) -> pa.ChunkedArray:
     """Whether each row meets the condition, as in SQL null where that is unknown."""
     if isinstance(condition, Comparison):
-        return _compared(condition, columns[condition.column], types[condition.column])
+        type_ = types[condition.column]
+        return _compared(exact_comparison(condition, type_), columns[condition.column], type_)
     parts = [mask(part, columns, types) for part in condition.parts]
     if condition.operator == "not":
         return pc.invert(parts[0])

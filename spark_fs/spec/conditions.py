@@ -50,11 +50,12 @@ def value_of(column: str, spark_type: str, value: object) -> Any:
 def exact(condition: Condition, type_of: Callable[[Comparison], str]) -> Condition:
     """The condition that holds for the same rows, with values of the columns' types; QueryError for values of another kind."""
     if isinstance(condition, Comparison):
-        return _exact(condition, type_of(condition))
+        return exact_comparison(condition, type_of(condition))
     return replace(condition, parts=tuple(exact(part, type_of) for part in condition.parts))
 
 
-def _exact(asked: Comparison, spark_type: str) -> Comparison:
+def exact_comparison(asked: Comparison, spark_type: str) -> Comparison:
+    """One comparison, with a value of the column's type."""
     operator, value = asked.operator, asked.value
     if operator in ("is_null", "like"):
         return asked
