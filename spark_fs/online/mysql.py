@@ -195,7 +195,7 @@ class _Lookup:
             return []
         if len(entries) > 1:
             return self._store.run(lambda link: self._many_asked(link, entries, now))
-        asked = (self._one.sql, self._one.values(entries[0], now))
+        asked = (self._one.sql, self._one.values([_bound(value) for value in entries[0]], now))
         return self._store.run(lambda _: asked)
 
     @cached_property
@@ -230,6 +230,11 @@ PREPARED = Statements("`", "?", read=_read)
 
 # One more than a key has at most: a longer value is no key, and is cut to this, since JSON_TABLE makes null of what does not fit.
 _LETTERS, _BYTES = 769, 3_073
+
+
+def _bound(value: Any) -> Any:
+    """A number with a fraction goes as its digits: the C extension binds it with half of its bits."""
+    return repr(value) if isinstance(value, float) else value
 
 
 def _shortened(value: Any) -> Any:

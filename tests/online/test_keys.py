@@ -67,6 +67,10 @@ BY_VALUE: dict[str, tuple[str, Any, list[Any]]] = {
     "raw": ("binary", b"\x00\xff", [b"\x00\xff", bytearray(b"\x00\xff"), memoryview(b"\x00\xff")]),
     "flag": ("boolean", True, [True, np.True_]),
     "ratio": ("double", 0.5, [0.5, Decimal("0.5"), np.float32(0.5)]),
+    "third": ("double", 1 / 3, [1 / 3, np.float64(1 / 3)]),
+    "huge": ("double", 1.7976931348623157e308, [1.7976931348623157e308]),
+    "least": ("double", 5e-324, [5e-324]),
+    "single": ("float", 0.10000000149011612, [0.1, np.float32(0.1)]),
     "zero": ("double", -0.0, [0.0, -0.0, 0]),
 }
 
