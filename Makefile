@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .PHONY: help setup java demo fraud test slow faults faults-kills faults-others cluster-up cluster-down cluster-test cluster-flights release-quick notebooks docs release airflow-check audit check lock clean \
-	bench-ingest bench-join bench-training bench-online bench-statistics bench-selection bench-scale bench-scale-cluster bench-sharding mysql-up mysql-down
+	bench-ingest bench-join bench-training bench-online bench-statistics bench-selection bench-log bench-scale bench-scale-cluster bench-sharding mysql-up mysql-down
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -83,6 +83,9 @@ bench-statistics: setup ## measure statistics beside DuckDB, Spark and NumPy
 
 bench-selection: setup ## measure feature selection beside scikit-learn and NumPy on the collected frame
 	@$(BIN)/python benchmarks/selection.py
+
+bench-log: setup ## measure a look at the log of a table, by the length of its history
+	@$(BIN)/python benchmarks/log.py
 
 bench-scale: setup mysql-up ## measure what more rows, keys, groups and features cost
 	@$(BIN)/python benchmarks/scale.py

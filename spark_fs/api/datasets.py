@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spark_fs.flows.jobs import Job
     from spark_fs.flows.training import Rows
     from spark_fs.plan import JoinPlan
+    from spark_fs.spec.datasets import FilesSpec
     from spark_fs.spec.definitions import GroupSpec, ViewSpec
     from spark_fs.spec.statistics import Statistics
 
@@ -93,7 +94,9 @@ class Dataset:
         if spec.spine is None:
             return cls(stores, view, spec)
         from spark_fs.flows import training
+        from spark_fs.offline.files import check_there
 
+        check_there(spec.spine, f"the spine of training dataset {spec.version} of {view}. Mount or restore it, or make a new one.")
         return cls(stores, view, spec, spine_of(stores, view, training.kept_spine(stores.spark, spec.spine)))
 
     @cached_property
@@ -126,7 +129,7 @@ class Dataset:
         plan = plan.only({*recipe.columns.inputs, *recipe.also, *recipe.labels}).filtered(more).aged(spec.max_feature_age)
         frames = {self.spine.spec.ref: self.spine.frame} if self.spine else {}
         return Rows(
-            self.stores.spark, plan.split(spec.splits) if spec.splits else plan, self.stores.location, spec.group_versions, frames
+            self.stores.spark, plan.split(spec.splits) if spec.splits else plan, self.stores.table, spec.group_versions, frames
         )
 
     # -- eagerly
@@ -157,13 +160,36 @@ class Dataset:
         from spark_fs.frames import to_pandas
 
         if self.spec.files:
-            return training.from_files(self.stores.spark, self.recipe, self.spec.files, dataframe_type, self.spec.spine is not None)
+            return self._from_files(self.spec.files, dataframe_type)
         if dataframe_type == "spark":
             raise SettingsError(
                 f"Training dataset {self.spec.version} of feature view {self.view} was read into memory as pandas: read it so, or make "
                 "one with dataframe_type='spark' or as files."
             )
         return {part: to_pandas(table) for part, table in training.in_memory(self.rows, self.recipe)[0].items()}
+
+    def _from_files(self, files: FilesSpec, dataframe_type: str) -> Mapping[str, Any]:
+        """The rows of its files; NotFoundError where files are not there, or, of pandas, fewer rows than were written."""
+        from spark_fs.flows import training
+
+        name, again = self._check_files(files)
+        found = training.from_files(self.stores.spark, self.recipe, files, dataframe_type, self.spec.spine is not None)
+        for part, frame in found.items() if dataframe_type == "pandas" else ():
+            if len(frame) != self.spec.rows.get(part, len(frame)):
+                held = f"{len(frame)} of the {self.spec.rows[part]} rows of split {part!r}"
+                raise NotFoundError(f"Files of {name} are not there: {files.location} holds {held}. {again}")
+        return found
+
+    def _check_files(self, files: FilesSpec) -> tuple[str, str]:
+        """NotFoundError where a split with rows has no files; returns the dataset's name, and what to do about files that are lost."""
+        from spark_fs.offline.files import check_there
+
+        name = f"training dataset {self.spec.version} of feature view {self.view}"
+        again = f"Mount or restore it, or make the files again: recreate_training_dataset({self.spec.version})."
+        for part in self.recipe.parts:
+            if self.spec.rows.get(part, 1):
+                check_there(f"{files.location}/{part}" if files.parts else files.location, f"{name}. {again}")
+        return name, again
 
     # -- statistics
 
@@ -201,6 +227,7 @@ class Dataset:
 
         schema = {name: type_ for name, type_ in self.recipe.schema.items() if name in self.recipe.columns.columns}
         if self.spec.files:
+            self._check_files(self.spec.files)
             found: Mapping[str, Any] = training.frames_of(self.stores.spark, self.recipe, self.spec.files)
         else:
             found = training.in_memory(self.rows, self.recipe)[0]

@@ -74,7 +74,7 @@ class FeatureGroup(MonitoredGroup):
 
         stores = self._stores
         given = (options or WriteOptions(), validation or ValidationOptions(), transaction)
-        self._spec, job, report = ingest.insert(stores.spark, self._fresh(), self.location, df, stores.catalog, *given)
+        self._spec, job, report = ingest.insert(stores.spark, self._fresh(), self._table, df, stores.catalog, *given)
         self._follow()
         return job, report
 
@@ -88,7 +88,7 @@ class FeatureGroup(MonitoredGroup):
         """The end (UTC, excluded) of what ``backfill`` and ``run_incremental`` have built; None before the first. Starts no JVM."""
         from spark_fs.flows import incremental
 
-        return incremental.watermark(self.location)
+        return incremental.watermark(self._table)
 
     def backfill(
         self, build: Builder, start: Instant, end: Instant, every: timedelta | None = None, restart: bool = False,
@@ -147,7 +147,7 @@ class FeatureGroup(MonitoredGroup):
         assert interval.end
         assert watermark
         rows = build(self._stores.spark, interval.start, interval.end)
-        return self._insert(rows, None, None, incremental.advance_to(self.location, watermark))[0]
+        return self._insert(rows, None, None, incremental.advance_to(self._table, watermark))[0]
 
     def delete_records(self, df: Any) -> Job:
         """Delete rows, eagerly, as one commit: those of the frame's primary keys, or of its keys and event times.
@@ -159,7 +159,7 @@ class FeatureGroup(MonitoredGroup):
         """
         from spark_fs.flows import delete
 
-        return delete.delete_records(self._stores.spark, self.spec, self.location, df)
+        return delete.delete_records(self._stores.spark, self.spec, self._table, df)
 
     remove_rows = delete_records
 
@@ -208,7 +208,7 @@ class FeatureGroup(MonitoredGroup):
         """The rows that expectations set aside*: the group's columns, ``_ingested_at`` and ``_reason``."""
         from spark_fs.flows import queries, rows
 
-        return queries.collect(rows.quarantined(self._stores.spark, self.spec, self.location), dataframe_type)
+        return queries.collect(rows.quarantined(self._stores.spark, self.spec, self._table), dataframe_type)
 
     # -- history
 
@@ -232,13 +232,13 @@ class FeatureGroup(MonitoredGroup):
         """
         from spark_fs.flows import queries, rows
 
-        return queries.collect(rows.changes(self._stores.spark, self.spec, self.location, start, end), dataframe_type)
+        return queries.collect(rows.changes(self._stores.spark, self.spec, self._table, start, end), dataframe_type)
 
     def commit_details(self, limit: int = 10) -> list[Commit]:
         """The newest commits, the newest first: version, instant (UTC), operation and rows. Starts no JVM."""
         from spark_fs.offline.history import commits
 
-        return commits(self.location, limit)
+        return commits(self._table, limit)
 
     # -- schema and storage
 
@@ -250,14 +250,14 @@ class FeatureGroup(MonitoredGroup):
         from spark_fs.flows import maintain
 
         added = declared([features] if isinstance(features, Feature) else features)
-        maintain.append_features(self._stores, self._fresh(), self.location, added)
+        maintain.append_features(self._stores, self._fresh(), self._table, added)
         return self._change(lambda spec: spec.with_features(added))
 
     def optimize(self) -> Job:
         """Rewrite small files into large ones, clustered by the primary key and event time, eagerly; no row changes."""
         from spark_fs.flows import maintain
 
-        return maintain.optimize(self._stores.spark, self.spec, self.location)
+        return maintain.optimize(self._stores.spark, self.spec, self._table)
 
     def vacuum(self, retention_hours: float = 168, force: bool = False) -> Job:
         """Delete the files that only versions older than the retention need, eagerly; ``as_of`` these ends with it.
@@ -268,13 +268,17 @@ class FeatureGroup(MonitoredGroup):
         from spark_fs.flows import maintain
 
         readers = {} if force else self._stores.catalog.pinned_versions(self._spec.ref)
-        return maintain.vacuum(self._stores.spark, self.spec, self.location, retention_hours, readers, force)
+        return maintain.vacuum(self._stores.spark, self.spec, self._table, retention_hours, readers, force)
 
     def delete(self, force: bool = False) -> None:
-        """Delete the group, eagerly: rows, history, online table and definition. SettingsError while views read it, unless forced."""
+        """Delete the group, eagerly: rows, history, online table and definition.
+
+        Unless forced, SettingsError while views read it, NotFoundError where its table has gone.
+        """
         from spark_fs.flows import maintain
 
         if not force:
             self._check_unused()
+            self._stores.table(self._spec)  # one that is not there may be on a disk that is not mounted
         maintain.delete(self._stores, self._spec, self.location)
         self._stores.catalog.delete_group(self._spec.ref)

@@ -45,7 +45,7 @@ class MonitoredGroup(ProfiledGroup):
             if monitor.is_frame(given) and features is None:
                 types = {name: type_ for name, type_ in types.items() if name in monitor.columns_of(given)}
         sides = [
-            monitor.side(lambda: self._stores.spark, group, self._stores.location(group), given, types) for given in (reference, current)
+            monitor.side(lambda: self._stores.spark, group, self._stores.table(group), given, types) for given in (reference, current)
         ]
         return self._stores.catalog.add_comparison(group, monitor.compared(sides[0], sides[1], limits))
 

@@ -36,8 +36,9 @@ class ServedGroup(Group):
         one that is served and put it in its place. progress: called with the numbers of Spark's tasks done and known so far. The summary
         counts rows written, deleted, skipped (older than what is online) and expired (past their ttl), with the Delta versions and the lag:
         the age in seconds of the newest commit when it was online. Raises SettingsError when the group is not online_enabled, NotFoundError
-        before its first rows, ConflictError while another sync of it runs, OnlineRefusedError for a value that does not fit,
-        OnlineStoreError when the database fails; what is served is then as it was.
+        before its first rows, where its table has gone, and, unless ``full``, where it is older than what is online, ConflictError while
+        another sync of it runs, OnlineRefusedError for a value that does not fit, OnlineStoreError when the database fails; what is served
+        is then as it was.
         """
         return _sync(self._stores, _checked(self._stores.catalog.group(self.name, self.version), self._stores), now, full, progress)
 
@@ -89,10 +90,15 @@ class ServedStore:
 
 
 def _has_rows(group: GroupSpec, stores: Stores) -> bool:
-    """Whether there is a table; starts no JVM."""
+    """Whether there is a table; NotFoundError where it is not there, and what it held is known or online. Starts no JVM."""
     from spark_fs.offline import history
+    from spark_fs.online.layout import online_table
 
-    return history.current_version(stores.location(group)) != history.NO_TABLE
+    if history.exists(stores.table(group)):
+        return True
+    if group.features and (done := stores.online.synced(online_table(group, stores.online.capabilities))):
+        raise stores.lost(group, f"version {done.version} of it is online")
+    return False
 
 
 def _checked(group: GroupSpec, stores: Stores) -> GroupSpec:
@@ -107,11 +113,11 @@ def _checked(group: GroupSpec, stores: Stores) -> GroupSpec:
 def _sync(stores: Stores, group: GroupSpec, now: Instant | None, full: bool, progress: Callable[[int, int], None] | None) -> Job:
     from spark_fs.flows import sync
 
-    return sync.sync(stores.spark, group, stores.location(group), stores.online, None if now is None else to_utc(now), full, progress)
+    return sync.sync(stores.spark, group, stores.table(group), stores.online, None if now is None else to_utc(now), full, progress)
 
 
 def _verify(stores: Stores, group: GroupSpec, now: Instant | None, limit: int, synced: bool) -> Verification:
     from spark_fs.flows import verify
 
     instant = None if now is None else to_utc(now)
-    return verify.verify(stores.spark, group, stores.location(group), stores.online, instant, limit, synced)
+    return verify.verify(stores.spark, group, stores.table(group), stores.online, instant, limit, synced)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.api import lineage
-from spark_fs.errors import SettingsError, SetupError
+from spark_fs.errors import SettingsError, SetupError, SparkFSError
 from spark_fs.json_values import to_json
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def group_page(stores: Stores, group: GroupSpec, home: str = "") -> str:
     from spark_fs.offline import history, statistics
     from spark_fs.report.page import rendered
 
-    place = stores.location(group)
+    place = stores.table(group)
     outside = group.source is not None
     commits = [] if outside else history.commits(place, COMMITS)
     found = None if outside else of_commit(statistics.folder(place), None, correlations=False)
@@ -104,13 +104,11 @@ def view_page(stores: Stores, view: ViewSpec, splits: Sequence[Statistics] = (),
 
 def home_page(stores: Stores, home: str) -> str:
     """The first page of the explorer: every group and view."""
-    from spark_fs.offline import history
     from spark_fs.report.page import rendered
 
     groups = []
     for group in stores.catalog.all_groups():
-        newest = [] if group.source else history.commits(stores.location(group), 1)
-        fresh = f"{newest[0].committed_at:{_SECONDS}}" if newest else "external" if group.source else "no rows yet"
+        fresh = "external" if group.source else _newest(stores, group)
         cells = [group.name, group.version, ", ".join(group.primary_key), group.event_time, len(group.types),
                  "yes" if group.online_enabled else "", fresh, group.description]
         groups.append({"cells": cells, "href": f"{home}group/{group.name}/{group.version}"})
@@ -128,6 +126,17 @@ def home_page(stores: Stores, home: str) -> str:
         {"id": "views", "title": "Feature views", "kind": "explore", "data": "views", "none": "No feature views yet."},
     ]
     return rendered("Feature store", sections, data, footer=_made(), home=home)
+
+
+def _newest(stores: Stores, group: GroupSpec) -> str:
+    """When the newest commit of a group was, or why there is none."""
+    from spark_fs.offline import history
+
+    try:
+        newest = history.commits(stores.table(group), 1)
+    except SparkFSError as error:  # of one group, and the page is about all
+        return f"not to be read: {error}"
+    return f"{newest[0].committed_at:{_SECONDS}}" if newest else "no rows yet"
 
 
 def lineage_page(stores: Stores, home: str) -> str:

@@ -29,6 +29,11 @@ class ProfiledGroup(ServedGroup):
         return self._stores.location(self._spec)
 
     @property
+    def _table(self) -> str:
+        """The same, of a table that is there, or was never begun; NotFoundError where it has gone."""
+        return self._stores.table(self._spec)
+
+    @property
     def statistics_config(self) -> StatisticsConfig:
         """Which statistics are made: on each insert at all (``enabled``), with what, of which columns."""
         return self._now().statistics
@@ -47,8 +52,10 @@ class ProfiledGroup(ServedGroup):
         """Whether there are statistics of the newest commit that changed rows, or no such commit yet. Starts no JVM."""
         from spark_fs.offline import history, statistics
 
-        made = max(statistics.commits(statistics.folder(self.location)), default=history.NO_TABLE)
-        since = history.commits(self.location, max(0, history.current_version(self.location) - made))
+        place = self._table
+        made = max(statistics.commits(statistics.folder(place)), default=history.NO_TABLE)
+        log = history.look(place)
+        since = history.commits(log, max(0, log.newest - made))
         return not any(commit.changes_rows for commit in since)
 
     def compute_statistics(self) -> Statistics:
@@ -59,7 +66,7 @@ class ProfiledGroup(ServedGroup):
         from spark_fs.flows import statistics
 
         group = self._now()
-        found = statistics.of_group(lambda: self._stores.spark, group, self.location, group.statistics, anew=True)
+        found = statistics.of_group(lambda: self._stores.spark, group, self._table, group.statistics, anew=True)
         if found is None:
             raise SettingsError(f"Feature group {group} has no rows yet: insert its first rows, then make their statistics.")
         return found
@@ -76,14 +83,15 @@ class ProfiledGroup(ServedGroup):
         from spark_fs.flows.statistics import of_commit
         from spark_fs.offline import history, statistics
 
-        version = None if as_of is None else history.version_of(self.location, as_of)
-        return of_commit(statistics.folder(self.location), version, feature_names)
+        place = self._table
+        version = None if as_of is None else history.version_of(place, as_of)
+        return of_commit(statistics.folder(place), version, feature_names)
 
     def head(self, n: int = 20) -> Any:
         """Some rows of the newest commit, as pandas, in no order; without Spark where files can be read as they are."""
         from spark_fs.flows import head
 
-        return head.rows(lambda: self._stores.spark, self._now(), self.location, n)
+        return head.rows(lambda: self._stores.spark, self._now(), self._table, n)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write a page about the group, eagerly: one HTML file that needs nothing else; returns where. Starts no JVM.
@@ -103,7 +111,7 @@ class ProfiledGroup(ServedGroup):
         if not self._spec.statistics.enabled:
             return
         try:
-            statistics.of_group(lambda: self._stores.spark, self._spec, self.location, self._spec.statistics)
+            statistics.of_group(lambda: self._stores.spark, self._spec, self._table, self._spec.statistics)
         except SparkFSError as error:
             warnings.warn(
                 f"The rows are in feature group {self._spec}, and its statistics could not be made: {error} Then run compute_statistics().",

@@ -155,7 +155,7 @@ class Query:
                 return None
             if groups[ref].source:
                 raise QueryError(f"External feature group {groups[ref]} has no history of commits: leave as_of to the other groups.")
-            return history.version_of(self._stores.location(groups[ref]), when)
+            return history.version_of(self._stores.table(groups[ref]), when)
 
         return self._with(self.spec.at(version_of))
 
@@ -181,7 +181,7 @@ class Query:
 
         spark, plan = self._stores.spark, self.plan()
         frames = {self._spine.spec.ref: self._spine.frame} if self._spine else {}
-        return queries.read(spark, plan, self._stores.location, dataframe_type, strategy=strategy, frames=frames)
+        return queries.read(spark, plan, self._stores.table, dataframe_type, strategy=strategy, frames=frames)
 
     def show(self, n: int = 20) -> None:
         """Print n rows, eagerly."""
@@ -200,7 +200,7 @@ class Query:
         """
         from spark_fs.flows import queries
 
-        print(queries.explained(lambda: self._stores.spark, self.plan(), self._stores.location, strategy))
+        print(queries.explained(lambda: self._stores.spark, self.plan(), self._stores.table, strategy))
 
     def plan(self) -> JoinPlan:
         """The query bound to the schemas of its groups; QueryError or NotFoundError when it cannot be."""

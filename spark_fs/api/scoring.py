@@ -77,7 +77,7 @@ class Scoring:
         if start_time is not None or end_time is not None:
             plan = plan.split({WHOLE: Interval.of(start_time, end_time)})
         frames = {spine.spec.ref: spine.frame} if spine else {}
-        rows = training.Rows(self._stores.spark, plan, self._stores.location, {}, frames)
+        rows = training.Rows(self._stores.spark, plan, self._stores.table, {}, frames)
         wanted = [*(name for name in keys if name not in transformer.columns), *transformer.columns]
         return training.batch(rows, recipe, [*wanted, *(name for name in dict.fromkeys(behind) if name not in wanted)], dataframe_type)
 

@@ -53,7 +53,7 @@ def select_features(
                   "sample": sample, "max_null_share": max_null_share, "leak": leak, "seed": seed}
     wanted = Asked(**asked)
     stores = query._stores
-    found = select.search(stores.spark, plan.only({*taken, label}), stores.location, stores.settings.warehouse, wanted, progress)
+    found = select.search(stores.spark, plan.only({*taken, label}), stores.table, stores.settings.warehouse, wanted, progress)
     return Selection(query, view, wanted, found)
 
 

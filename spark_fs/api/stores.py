@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from spark_fs.errors import SettingsError, SetupError
+from spark_fs.errors import NotFoundError, SettingsError, SetupError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -45,8 +45,32 @@ class Stores:
         return get_session(self.settings.spark)
 
     def location(self, group: GroupSpec) -> str:
-        """Where the group's Delta table is."""
+        """Where the group's Delta table is, or would be."""
         return f"{self.settings.warehouse.rstrip('/')}/{group.name}_{group.version}"
+
+    def table(self, group: GroupSpec) -> str:
+        """Where the group's Delta table is; NotFoundError where it is not there and something is known of its rows.
+
+        A group that nothing was inserted into has none, and so has one whose first insert was killed.
+        """
+        from spark_fs.offline import history, statistics
+
+        place = self.location(group)
+        if group.source is None and not history.exists(place):
+            known = self.catalog.known_rows(group.ref)
+            if known is None and (made := statistics.commits(statistics.folder(place))):
+                known = f"statistics of its commit {made[-1]} are kept beside it"
+            if known is not None:
+                raise self.lost(group, known)
+        return place
+
+    def lost(self, group: GroupSpec, known: str) -> NotFoundError:
+        """The error for a group whose table is not there; known: how one knows that there was one."""
+        return NotFoundError(
+            f"The table of feature group {group} is not there: {self.location(group)} holds no Delta log, and {known}. Nothing was read or "
+            "written. Mount the folder, restore it from a backup, or name in the setting warehouse the folder where the tables are now. "
+            "To give its rows up, delete(force=True) the group."
+        )
 
     def training_folder(self, view: ViewSpec, dataset: int) -> str:
         """A new folder for the files of a training dataset, unlike every other; groups have no folder of this name."""

@@ -222,7 +222,7 @@ class TrainingData:
         condition = None if more is None else more.condition
         spine = None if frame is None else spine_of(self._stores, self._spec, frame)
         plan = columns_of(self._stores, self._spec, spine).plan
-        versions = queries.current_versions(plan, self._stores.location)
+        versions = queries.current_versions(plan, self._stores.table)
         files = {} if files is None and outside(plan) else files
 
         def make(version: int) -> TrainingDatasetSpec:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, insert, select
+from sqlalchemy import ColumnElement, Select, delete, insert, select, update
 
 from spark_fs.catalog.database import now
 from spark_fs.catalog.runs import Runs
@@ -60,6 +60,35 @@ class Catalog(Runs, Views):
         return self._next_version(FEATURE_GROUPS, name)
 
     # -- what happened to a group
+
+    def note_table(self, ref: GroupRef) -> None:
+        """Remember that a commit has made the table of a group."""
+        table = FEATURE_GROUPS.c
+        own = (table.name == ref.name, table.version == ref.version)
+        with self._begin() as connection:
+            if connection.execute(select(table.has_table).where(*own)).scalar_one_or_none() == 0:
+                connection.execute(update(FEATURE_GROUPS).where(*own).values(has_table=1))
+
+    def known_rows(self, ref: GroupRef) -> str | None:
+        """How one knows that rows of a group were committed, in words; None where nothing is known of any."""
+        self.group(*ref)  # NotFoundError where it was deleted
+        table = FEATURE_GROUPS.c
+        query = select(table.created_at, table.has_table).where(table.name == ref.name, table.version == ref.version)
+        with self._begin() as connection:
+            made, has_table = connection.execute(query).one()
+        if has_table:
+            return "its first rows were committed"
+        for view in self.views_of(ref):
+            for dataset in self.training_datasets(view):
+                since = dataset.created_at is not None and dataset.created_at >= made.replace(tzinfo=UTC)  # not of another of that name
+                if since and dataset.group_versions.get(ref, -1) >= 0:
+                    return f"training dataset {dataset.version} of feature view {view} read version {dataset.group_versions[ref]} of it"
+        if any(report.ingestion == "inserted" for report in self.validations(ref)):
+            return "a batch was inserted that its expectation suite had validated"
+        own = BACKFILLS.c.group_name == ref.name, BACKFILLS.c.group_version == ref.version
+        with self._begin() as connection:
+            done = connection.execute(select(BACKFILLS.c.done_until).where(*own)).scalars().first()
+        return done and f"a backfill of it has come to {done}"
 
     def add_validation(self, ref: GroupRef, report: ValidationReport) -> ValidationReport:
         """Keep a report; returns it with its instant."""

@@ -18,15 +18,17 @@ def _revision() -> Column[int]:
     return Column("revision", Integer, nullable=False, server_default="0")
 
 
-def _definitions(name: str) -> Table:
+def _definitions(name: str, *more: Column[int]) -> Table:
     """A table of definitions by name and version."""
     return Table(
         name, METADATA, Column("name", NAME, primary_key=True), Column("version", Integer, primary_key=True, autoincrement=False),
-        Column("definition", JSON, nullable=False), Column("created_at", INSTANT, nullable=False), _revision(),
+        Column("definition", JSON, nullable=False), Column("created_at", INSTANT, nullable=False), _revision(), *more,
     )
 
 
-FEATURE_GROUPS = _definitions("feature_groups")
+FEATURE_GROUPS = _definitions(  # has_table: whether a commit is known to have made its table, so that one that is not there has gone
+    "feature_groups", Column("has_table", Integer, nullable=False, server_default="0")
+)
 FEATURE_VIEWS = _definitions("feature_views")
 TRAINING_DATASETS = Table(
     "training_datasets",

@@ -19,12 +19,12 @@ from spark_fs.spec.definitions import GroupSpec
 
 def rows(spark: Callable[[], SparkSession], group: GroupSpec, path: str, count: int) -> Any:
     """Some rows of the newest version, eagerly, as pandas; without Spark where files can be read as they are."""
-    types, version = group.types, history.current_version(path)
-    if version == NO_TABLE:
+    types, log = group.types, history.look(path)
+    if log.newest == NO_TABLE:
         return to_pandas(arrow.schema_of(types).empty_table())
-    files = [file for file in history.data_files(path, version) if file.rows != 0]
+    files = [file for file in history.data_files(log) if file.rows != 0]
     if group.vouched or not scan.scannable(files, types, group.partition_key, None):
-        return queries.collect(opened(spark(), group, path, version).select(*types).limit(count), "pandas")
+        return queries.collect(opened(spark(), group, path, log.newest).select(*types).limit(count), "pandas")
     read = Scan.of(scan.listed(files), types)
     found, left = [read.schema.empty_table()], count
     for number in range(len(files)):

@@ -15,7 +15,7 @@ from pyspark.storagelevel import StorageLevel
 
 from spark_fs import types
 from spark_fs.engine import layout
-from spark_fs.errors import KeyValueError, NotFoundError, SchemaError, SettingsError, SparkFSError, UnfinishedError
+from spark_fs.errors import CatalogError, KeyValueError, NotFoundError, SchemaError, SettingsError, SparkFSError, UnfinishedError
 from spark_fs.flows import validate
 from spark_fs.flows.held import Held
 from spark_fs.flows.jobs import Job
@@ -38,6 +38,9 @@ class Notes(Protocol):
 
     def change_group(self, ref: GroupRef, change: Callable[[GroupSpec], GroupSpec]) -> GroupSpec:
         """Change a group as it is by now, and return it."""
+
+    def note_table(self, ref: GroupRef) -> None:
+        """Remember that the group's table was made."""
 
     def add_validation(self, ref: GroupRef, report: ValidationReport) -> ValidationReport:
         """Keep a report; returns it with its instant."""
@@ -78,6 +81,8 @@ def insert(
     finally:
         with suppress(Py4JError):  # of a JVM that is gone
             frame.unpersist()
+    with suppress(CatalogError):  # the rows are committed; the next insert makes this note
+        notes.note_table(group.ref)
     summary["read"] += dropped
     summary["set_aside"] += dropped
     return checked, Job(f"insert {group.name}_{group.version}", summary), one.report
@@ -187,10 +192,10 @@ class _Insert:
 
     def _ingested_at(self) -> Column:
         """The instant of ingestion: now, or just after the last commit where instants decide between rows and this clock is behind it."""
-        version = history.current_version(self.path) if self.group.vouched else history.NO_TABLE
-        if version == history.NO_TABLE:
+        log = history.look(self.path) if self.group.vouched else None
+        if log is None or log.newest == history.NO_TABLE:
             return F.current_timestamp()
-        return F.greatest(F.current_timestamp(), F.lit(history.committed_at(self.path, version) + timedelta(milliseconds=1)))
+        return F.greatest(F.current_timestamp(), F.lit(log.committed_at(log.newest) + timedelta(milliseconds=1)))
 
     def _validated(self, write: TableWrite, staged: Staged) -> Staged:
         """The staged rows, or those of them that meet the suite, staged anew; ValidationError when the policy refuses the batch."""

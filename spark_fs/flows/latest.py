@@ -39,13 +39,14 @@ class Latest:
     scan: Scan | None = None
 
     @classmethod
-    def of_version(cls, spark: SparkSession, group: GroupSpec, path: str, version: int) -> "Latest":
+    def of_version(cls, spark: SparkSession, group: GroupSpec, table: history.Table, version: int) -> "Latest":
         """The rows of a version of the group's table."""
-        files = history.data_files(path, version)
+        log = history.look(table, version)
+        files = history.data_files(log)
         if found := cls.of_files(spark, group, files):
             return found
         types = _with_ingestion(group)
-        frame = rows.opened(spark, group, path, version, every=True).select(*types)
+        frame = rows.opened(spark, group, log.path, version, every=True).select(*types)
         return cls(group, Stream.of(frame, arrow.schema_of(types)), _ties(group), sum(file.rows or 0 for file in files))
 
     @classmethod

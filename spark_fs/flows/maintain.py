@@ -94,9 +94,10 @@ def vacuum(
 def delete(stores: Opened, group: GroupSpec, path: str) -> None:
     """Remove the group's rows, eagerly: first from the online store, then the table."""
     if group.online_enabled and group.features:
-        stores.online.drop(online_table(group, stores.online.capabilities), origin(path))
+        stores.online.drop(online_table(group, stores.online.capabilities), origin(path, damaged=True))
     for place in (path, delta.quarantine(path)):
-        if history.current_version(place) != NO_TABLE:
-            history.remove(place)
+        begun = history.exists(place)
+        history.remove(place)  # with what a killed first insert left in it
+        if begun:
             delta.forget(stores.spark, place)
     statistics.remove(statistics.folder(path))

@@ -96,14 +96,14 @@ def _window(spark: Spark, group: GroupSpec, path: str, interval: Interval, types
     time, words = group.event_time, f"rows of {interval}"
     if time is None:
         raise SettingsError(f"Feature group {group} has no event time, so {interval} names no rows of it: compare commits or frames.")
-    version = history.current_version(path)
+    log = history.look(path)
     within = tuple(None if when is None else to_micros(when) for when in (interval.start, interval.end))
     bounds = (within[0], within[1])
     asked = {**types, time: group.type_of(time)}
-    files = [] if version == NO_TABLE else [file for file in history.data_files(path, version) if may_hold(file, group, bounds)]
+    files = [file for file in history.data_files(log) if may_hold(file, group, bounds)]
     found = None if group.keep_corrections else Rows.of_files(spark, group, files, asked)
     if found is None or found.scan is None:
-        frame = rows.opened(spark(), group, path, version)
+        frame = rows.opened(spark(), group, path, log.newest)
         inside = [F.col(f"`{time}`") >= F.lit(interval.start)] if interval.start else []
         inside += [F.col(f"`{time}`") < F.lit(interval.end)] if interval.end else []
         for condition in inside:
@@ -114,14 +114,15 @@ def _window(spark: Spark, group: GroupSpec, path: str, interval: Interval, types
 
 
 def _commits(spark: Spark, group: GroupSpec, path: str, between: tuple[int, int], types: Mapping[str, str]) -> Side:
-    first, last = (history.version_of(path, each) if each != NO_TABLE else each for each in between)
+    log = history.look(path)
+    first, last = (history.version_of(log, each) if each != NO_TABLE else each for each in between)
     words = f"commits {first + 1} to {last}"
     if last <= first:
         raise SettingsError(f"The commits after {first} up to {last} are none: the last must be greater than the first.")
-    files = history.added_files(path, first + 1, last)
+    files = history.added_files(log, first + 1, last)
     found = None if files is None else Rows.of_files(spark, group, files, types)
     if found is None:
-        changed = rows.changes(spark(), group, path, first if first != NO_TABLE else None, last)
+        changed = rows.changes(spark(), group, log, first if first != NO_TABLE else None, last)
         frame = changed.filter(F.col("_change_type").isin("insert", "update_postimage")).select(*types)
         found = Rows(spark, types, frame=lambda: frame)
     return Side(found.states(), words)

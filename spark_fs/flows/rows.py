@@ -27,7 +27,7 @@ def opened(spark: SparkSession, group: GroupSpec, path: str, version: int | None
         found = external.read(spark, group.source, os.environ)
         columns = [F.col(f"`{c}`").cast(ddl(t)).alias(c) for c, t in group.types.items()]
         return found.select(*columns, F.lit(datetime.min).alias(INGESTED_AT))
-    if (history.current_version(path) if version is None else version) == NO_TABLE:
+    if not history.exists(path) if version is None else version == NO_TABLE:
         return spark.createDataFrame([], ", ".join(f"`{c}` {ddl(t)}" for c, t in group.types.items()) + f", {INGESTED_AT} timestamp")
     table = _filled(delta.read(spark, path, version), group)
     return latest_ingested(table, group, INGESTED_AT) if group.vouched and not every else table
@@ -36,7 +36,7 @@ def opened(spark: SparkSession, group: GroupSpec, path: str, version: int | None
 def quarantined(spark: SparkSession, group: GroupSpec, path: str) -> DataFrame:
     """The rows* that expectations set aside, with the instant of ingestion and the reason."""
     place = delta.quarantine(path)
-    if history.current_version(place) == NO_TABLE:
+    if not history.exists(place):
         return opened(spark, group, path).limit(0).withColumn(REASON, F.lit(""))
     return _filled(delta.read(spark, place), group).select(*group.types, INGESTED_AT, REASON)
 
@@ -48,11 +48,12 @@ def with_source_schema(spark: SparkSession, group: GroupSpec) -> GroupSpec:
     return group.with_schema({name: "timestamp" if type_ == "timestamp_ntz" else type_ for name, type_ in found.items()})
 
 
-def changes(spark: SparkSession, group: GroupSpec, path: str, start: Any, end: Any) -> DataFrame:
+def changes(spark: SparkSession, group: GroupSpec, table: history.Table, start: Any, end: Any) -> DataFrame:
     """What the commits after ``start`` did*, up to ``end`` and with it."""
-    newest = history.current_version(path)
-    first = NO_TABLE if start is None else history.version_of(path, start)
-    last = newest if end is None else history.version_of(path, end)
+    log = history.look(table)
+    path = log.path
+    first = NO_TABLE if start is None else history.version_of(log, start)
+    last = log.newest if end is None else history.version_of(log, end)
     if first > last:
         raise SettingsError(f"read_changes from {start} to {end}: the end lies before the start; give them the other way round.")
     columns = [*group.types, INGESTED_AT, "_change_type", "_commit_version", "_commit_timestamp"]

@@ -27,6 +27,7 @@ from spark_fs.flows.queries import explained_errors
 from spark_fs.offline import history
 from spark_fs.offline import statistics as kept
 from spark_fs.offline.history import NO_TABLE, FileFacts
+from spark_fs.offline.log import Log
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.statistics import Related, Statistics, StatisticsConfig
 from spark_fs.stats.association import Matrix, Sums, added
@@ -51,11 +52,14 @@ class Rows:
     table: pa.Table | None = None
 
     @classmethod
-    def of_group(cls, spark: Spark, group: GroupSpec, path: str, version: int, types: Mapping[str, str]) -> "Rows":
+    def of_group(cls, spark: Spark, group: GroupSpec, table: history.Table, version: int, types: Mapping[str, str]) -> "Rows":
         """The rows of a version of a group's table; of several rows of one identity the last ingested, where corrections are kept."""
-        files = history.data_files(path, version)
+        log = history.look(table, version)
+        files = history.data_files(log)
         found = None if group.keep_corrections else cls.of_files(spark, group, files, types)
-        return found or cls(spark, types, frame=lambda: rows.opened(spark(), group, path, version).select(*(f"`{name}`" for name in types)))
+        if found:
+            return found
+        return cls(spark, types, frame=lambda: rows.opened(spark(), group, log.path, version).select(*(f"`{name}`" for name in types)))
 
     @classmethod
     def of_files(cls, spark: Spark, group: GroupSpec, files: Sequence[FileFacts], types: Mapping[str, str]) -> "Rows | None":
@@ -180,7 +184,8 @@ def of_group(spark: Spark, group: GroupSpec, path: str, config: StatisticsConfig
     anew: from all rows, whatever is known of those of earlier commits. Without it a large table whose rows were changed is left alone, and
     the result is None too: an insert must not cost what the whole table costs.
     """
-    version = history.current_version(path)
+    log = history.look(path)
+    version = log.newest
     if version == NO_TABLE:
         return None
     types, place = config.of_columns(group.types), kept.folder(path)
@@ -189,10 +194,10 @@ def of_group(spark: Spark, group: GroupSpec, path: str, config: StatisticsConfig
         found = _usable(place, kept.name_of(version))
         if found:
             return found
-    more = _added(spark, group, path, (commit, version), types)
-    if more is None and version and not anew and sum(file.bytes for file in history.data_files(path, version)) > RESCANNED:
+    more = _added(spark, group, log, (commit, version), types)
+    if more is None and version and not anew and sum(file.bytes for file in history.data_files(log)) > RESCANNED:
         return None
-    every = Rows.of_group(spark, group, path, version, types)
+    every = Rows.of_group(spark, group, log, version, types)
     whole = every.profile(config) if more is None else profile.stated(profile.merged(before, more.states()), config)
     correlations = _followed(place, every, more, whole.columns, (commit, version)) if config.correlations else {}
     statistics = _finished(every, whole, config, version, None, correlations)
@@ -201,12 +206,12 @@ def of_group(spark: Spark, group: GroupSpec, path: str, config: StatisticsConfig
     return statistics
 
 
-def _added(spark: Spark, group: GroupSpec, path: str, between: tuple[int | None, int], types: Mapping[str, str]) -> Rows | None:
+def _added(spark: Spark, group: GroupSpec, log: Log, between: tuple[int | None, int], types: Mapping[str, str]) -> Rows | None:
     """The rows that were added after a commit; None where that is not all that happened, or where nothing is known of the rows before."""
     commit, version = between
-    if commit is None or group.keep_corrections or not history.reaches_back(path, commit + 1, version):
+    if commit is None or group.keep_corrections or not history.reaches_back(log, commit + 1, version):
         return None
-    files = history.added_files(path, commit + 1, version)
+    files = history.added_files(log, commit + 1, version)
     return None if files is None else Rows.of_files(spark, group, files, types)
 
 

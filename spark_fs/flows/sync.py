@@ -9,7 +9,7 @@ sought in the whole table. A run that is killed leaves what is served as it was.
 import re
 import socket
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from spark_fs import errors
-from spark_fs.errors import OnlineStoreError, SparkFSError
+from spark_fs.errors import NotFoundError, OnlineStoreError, SparkFSError
 from spark_fs.flows import rows
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.latest import COMMIT, Latest, counted, deletes, fresh, upserts
@@ -29,6 +29,7 @@ from spark_fs.flows.progress import Progress, followed
 from spark_fs.offline import delta, history
 from spark_fs.offline.delta import INGESTED_AT
 from spark_fs.offline.history import Commit
+from spark_fs.offline.log import Log
 from spark_fs.online.layout import OnlineTable, online_table
 from spark_fs.online.store import Merged, OnlineStore, Origin, Place, Session, Writer
 from spark_fs.online.writers import writer
@@ -50,23 +51,35 @@ def sync(
     table = online_table(group, store.capabilities)
     write = writer(store)
     with write.session(table, origin(path)) as session, followed(spark, progress):
-        newest, synced = history.current_version(path), session.synced
-        one = _Sync(spark, group, path, write, table, table.cutoff(now or datetime.now(UTC)))
+        log, synced = history.look(path), session.synced
+        newest = log.newest
+        one = _Sync(spark, group, log, write, table, table.cutoff(now or datetime.now(UTC)))
         last = None if synced is None or afresh else synced.version
-        if last is not None and not (last <= newest and history.reaches_back(path, last + 1, newest)):
+        if last is not None and last > newest:
+            raise NotFoundError(
+                f"Version {last} of the table at {path} is online, and its log ends with version {newest}: it was put back from an older "
+                "backup, or is another one. Nothing was changed. Restore a newer one, or bring it online as it is with full=True."
+            )
+        if last is not None and not history.reaches_back(log, last + 1, newest):
             last = None
         try:
             counts = one.whole(session, newest) if last is None else one.changes(session, last, newest)
         except (PySparkException, Py4JJavaError) as error:
             raise _failed(table, error) from error
-    lag = (datetime.now(UTC) - history.committed_at(path, newest)).total_seconds()
+    lag = (datetime.now(UTC) - log.committed_at(newest)).total_seconds()
     before = None if synced is None else synced.version
     return Job(f"sync {table.name}", {**counts, "from_version": before, "to_version": newest, "lag_seconds": round(lag, 1)})
 
 
-def origin(path: str) -> Origin:
-    """What an online table is made from: the table at a folder or URI; a folder is named with its host."""
-    return Origin(history.table_id(path), path if "://" in path else f"{path} on {socket.gethostname()}")
+def origin(path: str, damaged: bool = False) -> Origin:
+    """What an online table is made from: the table at a folder or URI; a folder is named with its host.
+
+    damaged: whether a log that cannot be read will do; of its table the place alone is known.
+    """
+    known = ""
+    with suppress(SparkFSError) if damaged else nullcontext():
+        known = history.table_id(path)
+    return Origin(known, path if "://" in path else f"{path} on {socket.gethostname()}")
 
 
 @dataclass(frozen=True)
@@ -106,7 +119,7 @@ class _Sync:
 
     spark: SparkSession
     group: GroupSpec
-    path: str
+    log: Log
     write: Writer
     table: OnlineTable
     cutoff: datetime | None
@@ -114,13 +127,13 @@ class _Sync:
     def whole(self, session: Session, version: int) -> dict[str, int]:
         """Load the whole table beside the one that is served, and put it in its place."""
         place = session.begin(afresh=True)
-        loaded = self._load(Latest.of_version(self.spark, self.group, self.path, version), place)
+        loaded = self._load(Latest.of_version(self.spark, self.group, self.log, version), place)
         session.swap(place, version)
         return _counts(loaded, Merged())
 
     def changes(self, session: Session, last: int, version: int) -> dict[str, int]:
         """Load what changed after a version, and merge it."""
-        done = history.commits(self.path, version - last, version) if version > last else []
+        done = history.commits(self.log, version - last, version) if version > last else []
         commits = [commit for commit in done if commit.changes_rows]
         if not done and self.cutoff is None:
             return _counts([], Merged())
@@ -137,14 +150,14 @@ class _Sync:
 
     def _changed(self, place: Place, last: int, version: int, commits: Sequence[Commit], after: ExitStack) -> Latest:
         """The rows that commits wrote: from their files where rows were only added, else from the change feed."""
-        added = history.added_files(self.path, last + 1, version)
+        added = history.added_files(self.log, last + 1, version)
         if added and (found := Latest.of_files(self.spark, self.group, added)):
             return found
-        feed = rows.changes(self.spark, self.group, self.path, last, version)
+        feed = rows.changes(self.spark, self.group, self.log, last, version)
         count = sum(c.inserted + c.updated for c in commits)
         if all(c.operation in _KEEPS and not c.deleted for c in commits):
             return Latest.of_changes(self.group, upserts(feed), count)
-        whole = sum(f.rows or 0 for f in history.data_files(self.path, version))
+        whole = sum(f.rows or 0 for f in history.data_files(self.log, version))
         return Latest.of_changes(self.group, self._without_gone(feed, place, version, after), count + whole)
 
     def _without_gone(self, feed: DataFrame, place: Place, version: int, after: ExitStack) -> DataFrame:
@@ -153,7 +166,7 @@ class _Sync:
         gone = deletes(feed, self.group).persist(StorageLevel.MEMORY_AND_DISK)
         after.callback(gone.unpersist)
         gone.mapInArrow(_LoadGone(self.write, self.table, place), "gone bigint").collect()
-        whole = rows.opened(self.spark, self.group, self.path, version, every=True)
+        whole = rows.opened(self.spark, self.group, self.log.path, version, every=True)
         left = whole.join(gone, on=keys, how="left_semi").withColumn(COMMIT, F.lit(version).cast("bigint"))
         columns = [*self.group.types, INGESTED_AT, COMMIT]
         others = upserts(feed).join(gone, on=keys, how="left_anti")

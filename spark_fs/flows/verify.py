@@ -88,18 +88,18 @@ def verify(
     """Compare the group's online table with the latest rows offline, eagerly; synced: those of the version that was synced last."""
     if limit < 1:
         raise SettingsError(f"limit={limit} is not a number of differences to report: give one from 1 up.")
-    table, newest = online_table(group, store.capabilities), history.current_version(path)
+    table, log = online_table(group, store.capabilities), history.look(path)
     done = store.synced(table)
-    version = done.version if synced and done else newest
+    version = done.version if synced and done else log.newest
     cutoff = table.cutoff(now or datetime.now(UTC))
-    latest = Latest.of_version(spark, group, path, version)
+    latest = Latest.of_version(spark, group, log, version)
     try:
         one = _Comparison(spark, table, writer(store), latest, cutoff, limit)
         found, rows, complete = one.run()
         times = (one.newest(), writer(store).newest(table)) if group.event_time else (None, None)
     except (PySparkException, Py4JJavaError) as error:
         raise SparkFSError(f"The comparison of {table.name} could not be made: {delta.reason(error)}") from error
-    return Verification(table.name, version, newest, done.version if done else None, *rows, tuple(found), complete, *times)
+    return Verification(table.name, version, log.newest, done.version if done else None, *rows, tuple(found), complete, *times)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ names others, its sidecars.
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,12 +39,11 @@ class Checkpoint:
                     yield from _actions(system, _beside(path, sidecar["path"]), kind)
 
 
-def newest(paths: Mapping[str, str], until: int | None) -> Checkpoint | None:
-    """The newest whole checkpoint up to a version (None: of any), by the names of a log's files; None without one."""
+def newest(place: str, names: Iterable[str]) -> Checkpoint | None:
+    """The newest whole checkpoint of the files of these names in a folder; None without one."""
     found: dict[int, dict[tuple[str | None, str | None], list[str]]] = defaultdict(lambda: defaultdict(list))
-    for name, path in paths.items():
-        if (match := _NAME.fullmatch(name)) and (until is None or int(match[1]) <= until):
-            found[int(match[1])][match[3], match[4]].append(path)  # by how many parts it has, or by the name of its own
+    for match in filter(None, map(_NAME.fullmatch, names)):
+        found[int(match[1])][match[3], match[4]].append(place + match[0])  # by how many parts it has, or by the name of its own
     for version in sorted(found, reverse=True):
         for (parts, _), held in sorted(found[version].items(), key=str, reverse=True):
             if len(held) == int(parts or 1):
@@ -68,7 +67,7 @@ def parsed(text: bytes) -> list[Action]:
 
     Only a line feed ends a line: a value may hold any other character that Unicode counts as an end of line.
     """
-    return [json.loads(line) for line in text.decode().split("\n") if line.strip()]
+    return [json.loads(line) for line in text.decode().split("\n") if line.strip(" \t\r")]
 
 
 def _of_parquet(system: fs.FileSystem, path: str, kind: str) -> Iterable[Any]:

@@ -13,7 +13,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_fs.errors import SchemaError, SettingsError, SparkFSError
+from spark_fs.errors import NotFoundError, SchemaError, SettingsError, SparkFSError
 from spark_fs.offline.delta import reason
 from spark_fs.offline.log import file_system
 from spark_fs.spec.datasets import FilesSpec
@@ -190,6 +190,12 @@ def is_free(path: str) -> bool:
     """Whether a folder is empty or not there."""
     system, folder = file_system(path)
     return not system.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+
+
+def check_there(path: str, what: str) -> None:
+    """NotFoundError where a folder is not there or empty; what: whose it is, with what to do beside restoring it."""
+    if is_free(path):
+        raise NotFoundError(f"There are no files in {path}, the folder of {what}")
 
 
 def remove(path: str) -> None:

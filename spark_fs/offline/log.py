@@ -24,6 +24,7 @@ from spark_fs.types import from_micros
 NO_TABLE = -1  # the version of a table that does not exist yet
 # Seconds between looks at a folder that a commit lands in: a listing may show the later of two files and not yet the earlier.
 PAUSES = (0.02, 0.05, 0.1, 0.3)
+_DIGITS = 20  # of the number that a file's name begins with
 _TOGETHER = 16  # files of an object store that are read at once
 
 
@@ -38,14 +39,17 @@ def file_system(path: str) -> tuple[fs.FileSystem, str]:
 class Log:
     """A look at a log up to a version, which must be there (None: the newest).
 
-    newest: the version; ``NO_TABLE`` where there is no table. commits: the paths of the commits that are there, by number. metadata: what
-    the table says of itself at this version.
+    path: where the table is. newest: the version; ``NO_TABLE`` where there is no table. commits: the paths of the commits that are there,
+    by number. metadata: what the table says of itself at this version.
 
     Raises SparkFSError where files are missing, and where the table needs readers of another kind.
     """
 
     def __init__(self, path: str, version: int | None = None) -> None:
+        self.path = path
         self._system, self.folder = file_system(path)
+        self.commits: dict[int, str]
+        self._counts: dict[int, str]
         for pause in (*PAUSES, None):
             lack = self._look(version)
             if lack is None:
@@ -58,16 +62,26 @@ class Log:
 
     def _look(self, version: int | None) -> SparkFSError | None:
         """List the files up to a version, and read the commits after the checkpoint; the error where one is missing."""
-        paths = self._listed()
-        numbered = {name: path for name, path in paths.items() if version is None or int(name[:20]) <= version}
-        self.commits = {int(name[:20]): path for name, path in numbered.items() if name[20:] == ".json"}
-        self._counts = {int(name[:20]): path for name, path in numbered.items() if name[20:] == ".crc"}
-        self._checkpoint = checkpoints.newest(numbered, version)
+        place = f"{self.folder}/_delta_log/"
+        self.commits, self._counts, others = {}, {}, []
+        for name in _listed(self._system, self.folder):
+            number, kind = int(name[:_DIGITS]), name[_DIGITS:]
+            if version is not None and number > version:
+                continue
+            if kind == ".json":
+                self.commits[number] = place + name
+            elif kind == ".crc":
+                self._counts[number] = place + name
+            else:
+                others.append(name)
+        self._checkpoint = checkpoints.newest(place, others)
         since = self._checkpoint.version if self._checkpoint else NO_TABLE
         self.newest = max(since, *self.commits) if self.commits else since
         after = range(since + 1, self.newest + 1)
         if missing := self._missing(after):
             return missing
+        if others and self.newest == NO_TABLE:
+            return _damaged(self.folder, f"no commit and no whole checkpoint is left beside {min(others)}")
         counted = max(self._counts, default=NO_TABLE)
         if counted > self.newest:
             return _damaged(self.folder, f"commit {counted} is missing, and its checksum is there")
@@ -79,19 +93,12 @@ class Log:
             return _damaged(self.folder, f"a commit went away while it was read: {first_line(error)}")
         return None
 
-    def _listed(self) -> dict[str, str]:
-        """The paths of the log's numbered files, by name."""
-        place = f"{self.folder}/_delta_log"
-        try:
-            if isinstance(self._system, fs.LocalFileSystem):  # names alone: 20,000 take 15 ms, with sizes and times 150
-                names: Iterable[str] = os.listdir(place)
-            else:
-                names = (each.base_name for each in self._system.get_file_info(fs.FileSelector(place, allow_not_found=True)))
-        except (FileNotFoundError, NotADirectoryError):
-            return {}
-        except OSError as error:
-            raise SparkFSError(f"The log of the table at {self.folder} cannot be listed: {first_line(error)}.") from error
-        return {name: f"{place}/{name}" for name in names if name[:20].isdecimal() and name.isascii() and len(name) > 20}
+    @classmethod
+    def exists(cls, path: str) -> bool:
+        """Whether there is a file of a log: the first commit, which an object store finds without a listing, or any other."""
+        system, folder = file_system(path)
+        first = system.get_file_info(f"{folder}/_delta_log/{0:0{_DIGITS}d}.json")
+        return first.type == fs.FileType.File or next(_listed(system, folder), None) is not None
 
     def _missing(self, versions: Iterable[int]) -> SparkFSError | None:
         missing = next((version for version in versions if version not in self.commits), None)
@@ -130,6 +137,16 @@ class Log:
         except (ValueError, FileNotFoundError):
             return None
         return int(found["numFiles"]) if isinstance(found, dict) and "numFiles" in found else None
+
+    def statistics(self, added: Sequence[Action]) -> list[dict[str, Any]]:
+        """The statistics of files, parsed: of ten thousand at once, which takes half the time of one by one."""
+        try:
+            found: list[dict[str, Any]] = json.loads(f"[{','.join(add.get('stats') or '{}' for add in added)}]")
+        except ValueError as error:
+            raise _damaged(self.folder, f"the statistics of a file cannot be read: {first_line(error)}") from None
+        if len(found) != len(added):
+            raise _damaged(self.folder, "the statistics of a file are not one object")
+        return found
 
     @cached_property
     def schema(self) -> dict[str, Any]:
@@ -204,6 +221,25 @@ class Log:
         except (pa.ArrowException, OSError, ValueError) as error:
             where = ", ".join(self._checkpoint.paths)
             raise _damaged(self.folder, f"checkpoint {where} cannot be read: {first_line(error)}") from None
+
+
+def _listed(system: fs.FileSystem, folder: str) -> Iterator[str]:
+    """The names of a log's numbered files."""
+    place = f"{folder}/_delta_log"
+    try:
+        if isinstance(system, fs.LocalFileSystem):  # names alone: 20,000 take 10 ms, with sizes and times 150
+            with os.scandir(place) as entries:
+                yield from _numbered(entry.name for entry in entries)
+        else:
+            yield from _numbered(each.base_name for each in system.get_file_info(fs.FileSelector(place, allow_not_found=True)))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise SparkFSError(f"The log of the table at {folder} cannot be listed: {first_line(error)}.") from error
+
+
+def _numbered(names: Iterable[str]) -> Iterator[str]:
+    return (name for name in names if name[:_DIGITS].isdecimal() and len(name) > _DIGITS and name.isascii())
 
 
 def _identity(file: Action) -> tuple[str, ...]:

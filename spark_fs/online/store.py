@@ -54,8 +54,9 @@ class Origin:
     place: str
 
     def differs(self, found: "Origin | None") -> bool:
-        """Whether an online table is known to be made from another one."""
-        return found is not None and found.id != self.id
+        """Whether an online table is known to be made from another one; a table that has gone is known by its place alone."""
+        same = found is None or found.id == self.id or (not self.id and found.place == self.place)
+        return not same
 
 
 @dataclass(frozen=True)

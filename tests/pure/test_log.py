@@ -1,6 +1,7 @@
 """The log of a Delta table is read whole or not at all."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -372,6 +373,23 @@ def test_a_checksum_before_its_commit_and_a_version_that_others_know_of(table: P
     assert names_of(table, 4) == ["b", "c", "d", "e"]
 
 
+def test_what_is_left_of_a_log_is_no_empty_table(table: Path) -> None:
+    log = table / "_delta_log"
+    write_parts(table, [adds("a"), adds("b")])
+    (log / f"{1:020d}.checkpoint.{2:010d}.{2:010d}.parquet").unlink()
+    only_since(table, 2)
+    assert history.exists(str(table))
+    with pytest.raises(SparkFSError, match=f"no commit and no whole checkpoint is left beside {1:020d}.checkpoint"):
+        names_of(table)
+    assert names_of(table, history.NO_TABLE) == [], "before the first commit"
+    for file in log.iterdir():
+        file.unlink()
+    assert not history.exists(str(table))
+    assert not history.exists(str(table / "gone"))
+    (log / f"{12:020d}.checkpoint.parquet").touch()
+    assert history.exists(str(table))
+
+
 def test_a_version_that_is_not_there_is_no_older_one(table: Path) -> None:
     with pytest.raises(NotFoundError, match=rf"Version 3 of the table at {table} is wanted, and its log ends with version 2\. Mount the folder"):
         names_of(table, 3)
@@ -387,3 +405,54 @@ def test_a_commit_that_says_nothing_of_itself_is_of_its_file(table: Path) -> Non
     assert at.timestamp() == pytest.approx(file.stat().st_mtime, abs=1e-3)
     assert at.utcoffset() is not None
     assert history.commits(str(table), 1)[0].operation == "unknown"
+
+
+# -- what a look costs
+
+
+def test_of_commits_before_the_checkpoint_the_names_alone_are_read(tmp_path: Path) -> None:
+    for version in range(40):
+        commit(tmp_path, version, add(f"f{version}"), {"txn": {"appId": "w", "version": version}}, files=version + 1)
+    log = tmp_path / "_delta_log"
+    for version in (10, 20, 30):
+        checkpoint(tmp_path, version, [{"txn": {"appId": "w", "version": version}}, *adds(*(f"f{each}" for each in range(version + 1)))])
+    before = history.version_of(str(tmp_path), 5)
+    for file in log.iterdir():
+        if int(file.name[:20]) < 30 or file.name == f"{30:020d}.json":
+            file.write_text("not to be opened")
+    assert names_of(tmp_path) == [f"f{version}" for version in range(40)]
+    assert history.current_version(str(tmp_path)) == 39
+    assert [history.transaction_number(str(tmp_path), app) for app in ("w", "none")] == [39, None]
+    assert [each.version for each in history.commits(str(tmp_path), 3)] == [39, 38, 37]
+    added = history.added_files(str(tmp_path), 35, 39)
+    assert added is not None
+    assert len(added) == 5
+    assert (history.version_of(str(tmp_path), 5), history.reaches_back(str(tmp_path), 0, 39)) == (before, True)
+
+
+def test_one_look_answers_all_that_an_operation_asks(table: Path, listings: list[str]) -> None:
+    log = history.look(str(table))
+    listings.clear()
+    assert history.current_version(log) == 2
+    assert history.reaches_back(log, 0, 2)
+    assert len(history.data_files(log)) == len(history.data_files(log, 2)) == 2
+    assert history.added_files(log, 1, 1) is not None, "of an older version, which is looked at"
+    assert [each.version for each in history.commits(log, 2)] == [2, 1]
+    assert history.version_of(log, history.committed_at(log, 1)) == 1
+    assert history.transaction_number(log, "a") is None
+    assert not history.any_file(log, lambda file: file.rows == 9)
+    assert listings == [f"{table}/_delta_log"]
+
+
+@pytest.fixture(scope="session")
+def scanned() -> list[str]:
+    """Every folder that is listed from now on."""
+    found: list[str] = []
+    sys.addaudithook(lambda event, given: found.append(str(given[0])) if event == "os.scandir" else None)
+    return found
+
+
+@pytest.fixture
+def listings(scanned: list[str]) -> list[str]:
+    scanned.clear()
+    return scanned

@@ -1,4 +1,4 @@
-"""A revision for each definition; instants to the microsecond and errors of any length on servers; the newest report by an index."""
+"""Revisions of definitions, and which groups have a table; on servers instants to the microsecond, errors of any length; newest reports."""
 
 from alembic import op
 from sqlalchemy import Column, DateTime, Integer, Text
@@ -18,6 +18,7 @@ def upgrade() -> None:
     """Add and widen columns."""
     for table in ("feature_groups", "feature_views", "training_datasets", "transformation_functions"):
         add_column(table, Column("revision", Integer, nullable=False, server_default="0"))
+    add_column("feature_groups", Column("has_table", Integer, nullable=False, server_default="0"))
     add_index("ix_validations_newest", "validations", ("group_name", "group_version", "id"))
     drop_index("ix_validations_group_name", "validations")
     if on_server():
