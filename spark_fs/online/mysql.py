@@ -225,7 +225,17 @@ class _Lookup:
         return statements.lookup(self._sources, table, value, "e.n - 1")
 
 
-PREPARED = Statements("`", "?", read=_read)
+_DIGITS, _BEHIND = 65, 27  # of a DECIMAL; so many behind the point leave room for all that a column has before it
+
+
+def _prepared_key(expression: str, type_: str) -> str:
+    """A key value of a prepared statement as it is compared: digits as a decimal, since as a text they would be rounded to doubles."""
+    if types.base(type_) != "decimal" or not types.storage(type_, "mysql").column.startswith("DECIMAL"):
+        return expression
+    return f"CAST({expression} AS DECIMAL({_DIGITS},{max(_BEHIND, types.sizes(type_)[1])}))"
+
+
+PREPARED = Statements("`", "?", key_value=_prepared_key, read=_read)
 
 
 # One more than a key has at most: a longer value is no key, and is cut to this, since JSON_TABLE makes null of what does not fit.
@@ -233,8 +243,8 @@ _LETTERS, _BYTES = 769, 3_073
 
 
 def _bound(value: Any) -> Any:
-    """A number with a fraction goes as its digits: the C extension binds it with half of its bits."""
-    return repr(value) if isinstance(value, float) else value
+    """A key value as the C extension binds it: doubles it cuts to half of their bits, two decimals end the process, so both go as digits."""
+    return repr(value) if isinstance(value, float) else f"{value:f}" if isinstance(value, Decimal) else value
 
 
 def _shortened(value: Any) -> Any:

@@ -129,6 +129,17 @@ def test_decimals_of_two_scales_join_by_value(store: FeatureStore) -> None:
     assert view.get_feature_vectors([{"id": 1, "price": 0}, {"id": 1, "price": 1.5}, {"id": 1}]) == [[1, "free"], [1, "low"], [1, "low"]]
 
 
+def test_several_decimals_are_bound_again_and_again(store: FeatureStore) -> None:
+    """Two of them in one prepared statement broke the memory of the process, in the driver's C extension."""
+    columns = {"a": "decimal(38,0)", "b": "decimal(38,30)", "c": "decimal(10,2)", "v": "bigint"}
+    rows = [{"a": Decimal(10**38 - 1 - n), "b": Decimal(n).scaleb(-30), "c": Decimal(n).scaleb(-2), "v": n} for n in range(20)]
+    loaded(store, "several", columns, rows, "abc")
+    for _ in range(20):
+        for row in rows:
+            assert asked(store, "several", {name: row[name] for name in "abc"}) == [row["v"]]
+    assert asked(store, "several", {**{name: rows[3][name] for name in "ab"}, "c": Decimal("0.04")}, allow_missing=True) == [None]
+
+
 def test_a_long_key_that_is_given_goes_before_the_stored_one(store: FeatureStore) -> None:
     left = loaded(store, "visits", {"id": "bigint", "page": "string", "v": "bigint"}, [{"id": 1, "page": "a", "v": 1}], ["id"])
     right = loaded(store, "pages", {"page": "string", "w": "bigint"}, [{"page": "a", "w": 5}], ["page"])
