@@ -74,9 +74,10 @@ class _Binder:
         for mine, theirs in zip(left, right, strict=True):
             pair = holder.group.type_of(mine), group.type_of(theirs)
             if not types.comparable(*pair):
+                why = "a number of one may be rounded in the other" if all(map(types.is_number, pair)) else "they can never be equal"
                 raise QueryError(
                     f"Key {mine!r} of {holder.group} is {pair[0]} and {theirs!r} of {group} is {pair[1]}: "
-                    "they can never be equal; join on columns of one type."
+                    f"{why}; join on columns of one type."
                 )
         return tuple(NodeColumn(holder.index, c) for c in left), right
 

@@ -23,6 +23,7 @@ Each message says what was wrong, with the value, and what to do. ``retryable`` 
 whether the same call may succeed later. All of them survive pickling, since executors raise them.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
@@ -144,4 +145,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def first_line(error: object) -> str:
     """The first line of what an error says, or its kind where it says nothing."""
-    return str(error).strip().partition("\n")[0].rstrip() or type(error).__name__
+    line = str(error).strip().partition("\n")[0].rstrip() or type(error).__name__
+    raised = re.fullmatch(r"\[USER_RAISED_EXCEPTION\] (.*?)(?: SQLSTATE: \w+)?", line)  # by an expression of ours, which said it all
+    return raised[1] if raised else line

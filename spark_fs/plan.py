@@ -141,7 +141,7 @@ class JoinPlan:
             return self
         return replace(self, having=(*self.having, exact(condition, lambda comparison: type_of(self.nodes, comparison))))
 
-    def aged(self, seconds: int | None) -> Self:
+    def aged(self, seconds: float | None) -> Self:
         """A copy in which no match is older than so many seconds, whatever its group allows."""
         if seconds is None:
             return self

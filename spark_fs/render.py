@@ -12,6 +12,7 @@ from typing import Any
 from spark_fs.plan import JoinPlan, Node, NodeColumn
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import Comparison, Condition
+from spark_fs.times import seconds
 from spark_fs.types import aware
 
 INGESTED_AT = "_ingested_at"
@@ -78,7 +79,7 @@ def _join(plan: JoinPlan, node: Node, name: str, column: Callable[[NodeColumn], 
         order.append(f"{mine} DESC")
         rules.append(f"{mine} <= {at}" if at else f"{mine} IS NOT NULL")
         if at and group.ttl_seconds is not None:
-            rules.append(f"{mine} >= {at} - INTERVAL '{group.ttl_seconds}' SECOND")
+            rules.append(f"{mine} >= {at} - INTERVAL '{seconds(group.ttl_seconds).replace(',', '')}' SECOND")
     if plan.as_known:
         rules.append(f"r.{INGESTED_AT} <= {at}")
     if node.where is not None:

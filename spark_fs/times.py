@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from spark_fs.errors import SettingsError
+from spark_fs.types import MILLISECONDS_FROM
 from spark_fs.values import canonical, instant_of, shown
 
 Instant = datetime | date | str
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_800  # of the years 1 to 9999; the last is excluded
 
 
 def to_utc(when: Instant) -> datetime:
@@ -26,6 +28,23 @@ def to_utc(when: Instant) -> datetime:
             "microseconds."
         )
     return found
+
+
+def no_epoch(value: int) -> str | None:
+    """Why a number is no epoch in seconds or milliseconds within the years 1 to 9999, and what it likely is; None where it is one."""
+    seconds = value if abs(value) < MILLISECONDS_FROM else value / 1_000
+    if FIRST_SECOND <= seconds < LAST_SECOND:
+        return None
+    likely = "nanoseconds" if abs(value) >= 10**17 else "microseconds"
+    return (
+        f"it is no epoch in seconds or milliseconds, which would lie outside the years 1 to 9999, and looks like {likely}: divide it by "
+        f"{1_000_000 if likely == 'nanoseconds' else 1_000:,}, or give a timestamp."
+    )
+
+
+def seconds(length: float) -> str:
+    """A length in seconds as text, in full: ``1.5``, ``86,400``."""
+    return f"{length:,.6f}".rstrip("0").rstrip(".")
 
 
 def to_length(text: str) -> timedelta:

@@ -221,6 +221,11 @@ def comparable(left: str, right: str) -> bool:
     return left == right or {left, right} <= whole or base(left) == base(right) == "decimal"
 
 
+def is_number(spark_type: str) -> bool:
+    """Whether the values of a type are numbers."""
+    return base(spark_type) in ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
+
+
 def storage(spark_type: str, store: str) -> Storage:
     """How ``store`` ("mysql" or "sqlite") holds the type; SchemaError where it cannot."""
     row = BY_NAME.get(base(spark_type))

@@ -75,9 +75,9 @@ def check_options(options: Mapping[str, Any], *kinds: type) -> None:
             raise refused(name, value, check[1])
 
 
-def seconds(argument: str, length: Any) -> int | None:
-    """A length of time in whole seconds, rounded up; SettingsError for what is none."""
-    import math
+def seconds(argument: str, length: Any) -> float | None:
+    """A length of time in seconds, exact to the microsecond; SettingsError for what is none."""
+    from spark_fs.types import MICROSECOND
 
     if length is None:
         return None
@@ -86,4 +86,5 @@ def seconds(argument: str, length: Any) -> int | None:
     found = length.total_seconds() if isinstance(length, timedelta) else length
     if not abs(found) < 1e12:  # some 30,000 years; and no number is below it that is none
         raise SettingsError(f"{argument}={length!r} is not a length of time: give a timedelta, or seconds.")
-    return math.ceil(found)
+    micros = length // MICROSECOND if isinstance(length, timedelta) else round(length * 1_000_000)
+    return micros / 1_000_000 if micros % 1_000_000 else micros // 1_000_000

@@ -22,6 +22,7 @@ class Spine:
     """Keys, event times and whatever columns a request brings, as the left side of a query. It is kept nowhere."""
 
     def __init__(self, stores: Stores, df: Any, primary_key: Sequence[str], event_time: str | None) -> None:
+        from spark_fs.engine.asof import epochs
         from spark_fs.offline import sources
 
         self._stores = stores
@@ -30,6 +31,8 @@ class Spine:
             f"spine_{uuid4().hex[:12]}", 1, primary_key=tuple(primary_key), event_time=event_time, source=SourceSpec(FRAME, "a DataFrame")
         )
         self.spec = given.with_schema(sources.schema_of(self.frame))
+        if event_time:
+            self.frame = self.frame.withColumn(event_time, epochs(self.frame[event_time], self.spec.types[event_time], event_time))
 
     def __repr__(self) -> str:
         return f"Spine of {', '.join(self.spec.types)}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from spark_fs.times import FIRST_SECOND, LAST_SECOND
 from spark_fs.types import MILLISECONDS_FROM
 
 
@@ -19,7 +20,7 @@ class Side:
     """A frame with its key columns and, where it has one, the name of its event time in microseconds.
 
     Of a right side: what decides between rows of one key and time, the instant in microseconds from which a row was known (None: always),
-    and the greatest age of a match in seconds.
+    and the greatest age of a match in microseconds.
     """
 
     frame: DataFrame
@@ -27,7 +28,7 @@ class Side:
     time: str | None = None
     ties: Sequence[str] = ()
     known: str | None = None
-    ttl_seconds: int | None = None
+    ttl: int | None = None
 
     def candidates(self) -> DataFrame:
         """The rows* that can match at all: a null key or event time equals nothing."""
@@ -49,6 +50,18 @@ def micros(column: Column, type_: str) -> Column:
     return number * F.when(F.abs(number) < MILLISECONDS_FROM, 1_000_000).otherwise(1_000)
 
 
+def epochs(column: Column, type_: str, name: str) -> Column:
+    """An event time as it is*, where it is an epoch a failure for one in a unit that it cannot have."""
+    if type_ != "bigint":
+        return column
+    seconds = F.when(F.abs(column) < MILLISECONDS_FROM, column).otherwise(F.floor(column / 1_000))
+    said = F.concat(
+        F.lit(f"Event time {name!r} holds "), column.cast("string"),
+        F.lit(", no epoch in seconds or milliseconds: divide microseconds by 1,000, nanoseconds by 1,000,000, or give a timestamp."),
+    )
+    return F.when(seconds.between(FIRST_SECOND, LAST_SECOND - 1) | column.isNull(), column).otherwise(F.raise_error(said).cast("bigint"))
+
+
 def point_in_time(left: Side, rights: Sequence[Side]) -> DataFrame:
     """The left rows*, each with the columns of its match on every right side, null where there is none, or none young enough."""
     both = left.frame.select(*_keys(left), F.col(left.time or "").alias("__at"), F.lit(1).alias("__side"), F.struct("*").alias("__left"))
@@ -68,8 +81,8 @@ def point_in_time(left: Side, rights: Sequence[Side]) -> DataFrame:
 def _columns(right: Side, name: str) -> list[Column]:
     """The columns of a match, null where it is too old."""
     row = F.col(f"{name}.row")
-    if right.ttl_seconds is not None:
-        row = F.when(F.col("__at") - row[right.time or ""] <= right.ttl_seconds * 1_000_000, row)
+    if right.ttl is not None:
+        row = F.when(F.col("__at") - row[right.time or ""] <= right.ttl, row)
     return [row[column].alias(column) for column in right.frame.columns]
 
 

@@ -77,7 +77,7 @@ def _side(plan: JoinPlan, node: Node, frame: DataFrame) -> asof.Side:
         right = right.withColumn(known, F.unix_micros(ingested(node)))
     ties = [ingested(node), *(name(NodeColumn(node.index, c)) for c in node.ties)] if node.may_tie else []
     keys = [name(NodeColumn(node.index, key)) for key in node.right_keys]
-    return asof.Side(right, keys, time(node.index) if node.group.event_time else None, ties, known, node.group.ttl_seconds)
+    return asof.Side(right, keys, time(node.index) if node.group.event_time else None, ties, known, node.group.ttl)
 
 
 def _bounded(frame: DataFrame, node: Node, within: Bounds) -> DataFrame:

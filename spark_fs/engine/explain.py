@@ -6,6 +6,7 @@ from spark_fs import render
 from spark_fs.engine.reads import Read
 from spark_fs.engine.strategy import Choice, Step
 from spark_fs.plan import JoinPlan, Node, NodeColumn
+from spark_fs.times import seconds
 from spark_fs.types import from_micros
 
 _WAYS = {
@@ -58,7 +59,7 @@ def _rule(plan: JoinPlan, node: Node) -> str:
     if node.match == "point_in_time":
         parts.append(f"the greatest {node.group.event_time} not after {at}")
         if node.group.ttl_seconds is not None:
-            parts.append(f"at most {node.group.ttl_seconds:,} seconds older")
+            parts.append(f"at most {seconds(node.group.ttl_seconds)} seconds older")
     if node.match == "latest":
         parts.append(f"the greatest {node.group.event_time} of all, since the spine has no event time")
     if plan.as_known:

@@ -9,11 +9,14 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from spark_fs import types
 from spark_fs.engine.asof import micros
+from spark_fs.errors import SchemaError
 from spark_fs.offline.history import FileFacts
 from spark_fs.offline.staging import Layout, Staged
 from spark_fs.spec.definitions import GroupSpec
 
+NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 INDEXED = 32  # columns whose least and greatest values Delta keeps per file
 _LISTED = 1_000  # partition values named one by one
 _GRAINS: dict[str, tuple[str, Callable[[Column], Column]]] = {
@@ -26,7 +29,13 @@ _BOUNDED = ("tinyint", "smallint", "int", "bigint", "string", "date", "timestamp
 
 
 def of(group: GroupSpec) -> Layout:
-    """The layout of the group's table."""
+    """The layout of the group's table; SchemaError where a partition column is of a type that the name of a folder cannot hold."""
+    for name in group.partition_key:
+        if types.base(group.types.get(name, "")) in ("binary", *types.NESTED):
+            raise SchemaError(
+                f"Feature group {group} is partitioned by {name!r} of the type {group.type_of(name)}, which can name no folder: "
+                "partition by another column."
+            )
     return Layout(group.partition_columns, max(INDEXED, len(group.identity)))
 
 
@@ -35,8 +44,18 @@ def laid_out(rows: DataFrame, group: GroupSpec) -> DataFrame:
     if group.event_time:
         instant = F.timestamp_micros(micros(F.col(group.event_time), group.type_of(group.event_time)))
         rows = rows.withColumns({c: _GRAINS[c][1](instant) for c in group.partition_columns if c in _GRAINS})
+    rows = rows.withColumns({c: _partition_text(c) for c in group.partition_key if group.types.get(c) == "string"})
     ordered = rows.select(*group.identity, *(c for c in rows.columns if c not in group.identity))
     return ordered.coalesce(_files(rows))
+
+
+def _partition_text(column: str) -> Column:
+    """A text that partitions the table*, and a failure for one that Delta would take for null: the name of a folder says no more."""
+    said = F.concat(
+        F.lit(f"column {column!r}, which partitions the table, holds the text '"), F.col(column),
+        F.lit("', which Delta reads as null: give null, or another text."),
+    )
+    return F.when(F.col(column).isin("", NO_PARTITION), F.raise_error(said).cast("string")).otherwise(F.col(column))
 
 
 def _files(rows: DataFrame) -> int:
@@ -86,10 +105,17 @@ def touches(staged: Staged, group: GroupSpec) -> Callable[[FileFacts], bool]:
 
 
 def comparable(column: Column, type_: str) -> Column:
-    """The column in a form that has an equality and a hash: maps have neither."""
-    if type_.startswith("map<"):
-        return F.to_json(F.sort_array(F.map_entries(column)))
-    return F.to_json(column) if "map<" in type_ else column
+    """The column in a form that has an equality and a hash: a map, which has neither, is its entries in the order of their keys."""
+    if "map<" not in type_:
+        return column
+    kind, inside = types.base(type_), types.parts(type_.partition("<")[2].removesuffix(">"))
+    if kind == "array":
+        return F.transform(column, lambda value: comparable(value, inside[0]))
+    if kind == "map":
+        entries = F.array_sort(F.map_entries(column), lambda one, other: F.when(one["key"] < other["key"], -1).otherwise(1))
+        return F.transform(entries, lambda entry: F.struct(entry["key"], comparable(entry["value"], inside[1]).alias("value")))
+    fields = [comparable(column[name], inner).alias(name) for name, _, inner in (part.partition(":") for part in inside)]
+    return F.when(column.isNotNull(), F.struct(*fields))
 
 
 def latest_ingested(rows: DataFrame, group: GroupSpec, ingested: str) -> DataFrame:

@@ -53,8 +53,8 @@ def planned(plan: JoinPlan, sources: Sequence[Source]) -> tuple[Read, ...]:
     found = [spine]
     for node, source in zip(plan.nodes[1:], sources[1:], strict=True):
         start, end = reach
-        ttl = node.group.ttl_seconds
-        oldest = None if start is None or ttl is None else start - ttl * 1_000_000
+        ttl = node.group.ttl
+        oldest = None if start is None or ttl is None else start - ttl
         found.append(_read(plan, node, source, (oldest, end) if node.match == "point_in_time" else (None, None)))
     return tuple(found)
 

@@ -215,9 +215,8 @@ def _rule(plan: JoinPlan, node: Node, needed: Sequence[str]) -> Rule:
     keys = tuple((sql.name(NodeColumn(node.index, c)), node.group.type_of(c)) for c in node.right_keys)
     ties = (sql.ingested(node), *(sql.name(NodeColumn(node.index, c)) for c in node.ties)) if node.may_tie else ()
     known = (sql.ingested(node), "timestamp") if plan.as_known else None
-    ttl = None if node.group.ttl_seconds is None else node.group.ttl_seconds * 1_000_000
     carried = tuple(n for n in needed if _of(n, (node,)))
-    return Rule(node.index, keys, _timed(node), ties, known, ttl, node.join_type == "inner", carried)
+    return Rule(node.index, keys, _timed(node), ties, known, node.group.ttl, node.join_type == "inner", carried)
 
 
 def _needed(plan: JoinPlan, number: int) -> tuple[str, ...]:

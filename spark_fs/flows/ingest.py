@@ -9,14 +9,14 @@ from typing import Any, Protocol
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from spark_fs import types
 from spark_fs.engine import layout
-from spark_fs.errors import CatalogError, KeyValueError, NotFoundError, SchemaError, SettingsError, SparkFSError, UnfinishedError
-from spark_fs.flows import validate
+from spark_fs.errors import CatalogError, SchemaError, SparkFSError, UnfinishedError
+from spark_fs.flows import identities, validate
 from spark_fs.flows.held import Held
 from spark_fs.flows.jobs import Job
 from spark_fs.offline import delta, history, sources
@@ -28,8 +28,6 @@ from spark_fs.spec.options import WriteOptions
 from spark_fs.spec.query import GroupRef
 from spark_fs.spec.suites import ValidationOptions, ValidationReport
 
-EXAMPLES = 5
-_ORDER = "__order"
 Counts = dict[str, int]
 
 
@@ -58,18 +56,19 @@ def insert(
     """
     if options.batch_id is not None:
         transaction = Transaction(f"spark_fs.batch.{options.batch_id}", 1)
-    by_order = options.keep is not None and options.order_by is None
-    frame = sources.to_spark(spark, data, group.types, _ORDER if by_order else None)
+    numbered = options.keep is not None and options.order_by is None and not isinstance(data, DataFrame)
+    frame = sources.to_spark(spark, data, group.types, identities.ORDER if numbered else None)
+    given = frame.drop(identities.ORDER) if numbered else frame
     first = not group.features
-    checked = with_first_schema(group, frame.drop(_ORDER)) if first else group
+    checked = with_first_schema(group, given) if first else group
     checked = checked.vouched_for() if options.operation == "insert" or group.keep_corrections else checked
-    rows = conformed(frame.drop(_ORDER), checked)
+    rows = conformed(given, checked)
     dropped = 0
     try:
         if options.keep is not None:
             frame.persist(StorageLevel.MEMORY_AND_DISK)
             read = frame.count()
-            rows = conformed(_kept(frame, checked, options).drop(_ORDER), checked)
+            rows = conformed(identities.kept(frame, checked, options).drop(identities.ORDER), checked)
             dropped = read - rows.count()
         one = _Insert(spark, checked, path, options, validation, transaction, notes, first)
         change = partial(_noted, checked, first)
@@ -132,20 +131,6 @@ def conformed(frame: DataFrame, group: GroupSpec) -> DataFrame:
     return frame.select(*(F.col(name).cast(types.ddl(type_)) for name, type_ in wanted.items()))
 
 
-def _kept(frame: DataFrame, group: GroupSpec, options: WriteOptions) -> DataFrame:
-    """Of several rows* of one identity the first or last by the order; those that are equal in it all stay, to be refused."""
-    order = options.order_by or _ORDER
-    if order not in frame.columns:
-        if options.order_by is None:
-            raise SettingsError(
-                f"write_options keep={options.keep!r} needs order_by beside it: the rows of a Spark DataFrame have no order of their own."
-            )
-        raise NotFoundError.named("Column order_by", order, frame.columns, "Order by a column of the frame.")
-    by = F.col(order).asc_nulls_last() if options.keep == "first" else F.col(order).desc_nulls_last()
-    rank = F.rank().over(Window.partitionBy(*group.identity).orderBy(by))
-    return frame.withColumn("__rank", rank).filter(F.col("__rank") == 1).drop("__rank")
-
-
 class _Insert:
     """One insert: its rows are staged once, then committed as often as other writers make it necessary."""
 
@@ -158,7 +143,7 @@ class _Insert:
         self.note: dict[str, Any] = {"operation": options.operation} | ({"batch_id": options.batch_id} if options.batch_id else {})
         self.layout = layout.of(group)
         self.suite = group.expectation_suite if validation.run_validation else None
-        self.policy, self.notes = validation.policy, notes
+        self.policy, self.notes, self.options = validation.policy, notes, options
         self.report: ValidationReport | None = None
 
     def run(self, rows: DataFrame, before_first: Callable[[], object]) -> Counts:
@@ -168,9 +153,9 @@ class _Insert:
                 self._finish_repeated(write, laid_out)
                 return _counted(0)
             self._fit(write.begun, laid_out)
-            staged = write.stage(laid_out)
+            read, staged, repeats = self._once(write, laid_out)
             good = self._validated(write, staged) if self.suite else staged
-            check_rows(good, self.group)
+            identities.check(good, self.group, self.options, repeats)
             before_first()
             set_aside = staged.rows - good.rows
             self.note |= {"set_aside": set_aside} if set_aside else {}
@@ -179,7 +164,16 @@ class _Insert:
             finally:
                 if write.committed:  # and perhaps interrupted: what belongs to the commit is done all the same
                     self._finish(write, set_aside)
-            return summary | {"read": summary["read"] + set_aside, "set_aside": set_aside}
+            equal = read - staged.rows
+            summary |= {"read": summary["read"] + set_aside + equal, "unchanged": summary["unchanged"] + equal}
+            return summary | {"set_aside": set_aside}
+
+    def _once(self, write: TableWrite, rows: DataFrame) -> tuple[int, Staged, bool]:
+        """The number of rows; they, staged, those that are equal in every column once; and whether identities may repeat still."""
+        staged = write.stage(rows)
+        repeats = identities.repeat(staged, self.group)
+        once = write.stage(layout.laid_out(identities.distinct(staged.frame, self.group), self.group)) if repeats else staged
+        return staged.rows, once, repeats
 
     def _fit(self, begun: DeltaTransaction, rows: DataFrame) -> None:
         """Let the commit make the table where there is none; SchemaError where the one that is there has not the columns of the rows."""
@@ -232,7 +226,7 @@ class _Insert:
             return
         aside = delta.quarantine(self.path)
         if committed_with(self.path, self.transaction).get("set_aside") and not committed_with(aside, self.transaction):
-            staged = write.stage(laid_out)
+            _, staged, _ = self._once(write, laid_out)
             self._finish(write, staged.rows - self._validated(write, staged).rows)
 
     def _report(self, ingestion: str, set_aside: int) -> None:
@@ -274,31 +268,3 @@ def _recovered(landed: Landed, staged: Staged) -> Counts:
     inserted = noted["inserted"] if "inserted" in noted else metrics["numTargetRowsInserted"]
     updated = noted["updated"] if "updated" in noted else metrics["numTargetRowsUpdated"]
     return _counted(staged.rows, int(inserted), int(updated))
-
-
-def check_rows(staged: Staged, group: GroupSpec) -> None:
-    """KeyValueError when a key or event time is null or an identity comes twice, eagerly, from the staged files."""
-    absent = {c: staged.nulls[c] for c in group.identity if staged.nulls.get(c)}
-    if absent:
-        counts = ", ".join(f"{count} in {c!r}" for c, count in absent.items())
-        examples = _examples(staged.frame.filter(F.col(next(iter(absent))).isNull()), group)
-        raise KeyValueError(
-            f"Feature group {group} cannot take null keys or event times: the frame has {counts}. Nothing was written. "
-            f"Drop or fill these rows first. Examples: {examples}"
-        )
-    repeats = staged.repeats(group.identity)
-    if repeats is None:
-        repeats = not staged.frame.groupBy(F.xxhash64(*group.identity)).count().filter("count > 1").isEmpty()
-    if not repeats:
-        return
-    examples = _examples(staged.frame.groupBy(*group.identity).count().filter("count > 1"), group)
-    if examples:
-        raise KeyValueError(
-            f"The frame holds several rows of one identity ({', '.join(group.identity)}), and feature group {group} keeps "
-            f"one. Nothing was written. Decide with write_options={{'keep': 'last', 'order_by': column}}. Examples: {examples}"
-        )
-
-
-def _examples(rows: DataFrame, group: GroupSpec) -> str:
-    shown = rows.select(*group.identity).limit(EXAMPLES).collect()
-    return "; ".join(", ".join(f"{c}={row[c]!r}" for c in group.identity) for row in shown)

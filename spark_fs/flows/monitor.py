@@ -103,7 +103,7 @@ def _window(spark: Spark, group: GroupSpec, path: str, interval: Interval, types
     files = [file for file in history.data_files(log) if may_hold(file, group, bounds)]
     found = None if group.keep_corrections else Rows.of_files(spark, group, files, asked)
     if found is None or found.scan is None:
-        frame = rows.opened(spark(), group, path, log.newest)
+        frame = rows.opened(spark(), group, path, log.newest, every=not group.keep_corrections)
         inside = [F.col(f"`{time}`") >= F.lit(interval.start)] if interval.start else []
         inside += [F.col(f"`{time}`") < F.lit(interval.end)] if interval.end else []
         for condition in inside:

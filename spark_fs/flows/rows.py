@@ -7,6 +7,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from spark_fs.engine.asof import epochs
 from spark_fs.engine.layout import latest_ingested
 from spark_fs.errors import SettingsError
 from spark_fs.flows.validate import REASON
@@ -26,7 +27,9 @@ def opened(spark: SparkSession, group: GroupSpec, path: str, version: int | None
     if group.source:
         found = external.read(spark, group.source, os.environ)
         columns = [F.col(f"`{c}`").cast(ddl(t)).alias(c) for c, t in group.types.items()]
-        return found.select(*columns, F.lit(datetime.min).alias(INGESTED_AT))
+        read = found.select(*columns, F.lit(datetime.min).alias(INGESTED_AT))
+        time = group.event_time
+        return read.withColumn(time, epochs(F.col(time), group.type_of(time), time)) if time else read
     if not history.exists(path) if version is None else version == NO_TABLE:
         return spark.createDataFrame([], ", ".join(f"`{c}` {ddl(t)}" for c, t in group.types.items()) + f", {INGESTED_AT} timestamp")
     table = _filled(delta.read(spark, path, version), group)

@@ -55,11 +55,10 @@ class Rows:
     def of_group(cls, spark: Spark, group: GroupSpec, table: history.Table, version: int, types: Mapping[str, str]) -> "Rows":
         """The rows of a version of a group's table; of several rows of one identity the last ingested, where corrections are kept."""
         log = history.look(table, version)
-        files = history.data_files(log)
-        found = None if group.keep_corrections else cls.of_files(spark, group, files, types)
-        if found:
-            return found
-        return cls(spark, types, frame=lambda: rows.opened(spark(), group, log.path, version).select(*(f"`{name}`" for name in types)))
+        every = not group.keep_corrections
+        found = cls.of_files(spark, group, history.data_files(log), types) if every else None
+        columns = [f"`{name}`" for name in types]
+        return found or cls(spark, types, frame=lambda: rows.opened(spark(), group, log.path, version, every).select(*columns))
 
     @classmethod
     def of_files(cls, spark: Spark, group: GroupSpec, files: Sequence[FileFacts], types: Mapping[str, str]) -> "Rows | None":

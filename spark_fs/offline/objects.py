@@ -47,14 +47,14 @@ def to_arrow(name: str, column: pd.Series, declared: pa.DataType | None) -> pa.A
 
 def _built(values: Sequence[Any], declared: pa.DataType | None, where: str) -> pa.Array:
     types = set(map(type, values))
-    kind = _kind(values, types, where)
+    kinds = set(map(_kind_of, types)) - {"null"}
+    if kinds and kinds <= {"list", "dict"} and declared is not None and pa.types.is_map(declared):
+        return _maps(values, declared, where)
+    kind = _kind(values, kinds, where)
+    if kind in _NESTED:
+        return _NESTED[kind](values, declared, where)
     if kind == "null":
         return pa.nulls(len(values))
-    if kind == "list" and not (declared is not None and pa.types.is_map(declared)):
-        return _lists(values, declared, where)
-    if kind in ("list", "dict"):
-        is_map = declared is not None and pa.types.is_map(declared)
-        return _maps(values, declared, where) if is_map else _structs(values, declared, where)
     if not types.isdisjoint(_SETS):
         raise SchemaError(f"{where} holds a set, which has no order, so the same rows would differ from run to run: give a sorted list.")
     if not types.isdisjoint(_NULLS[1:]):
@@ -63,9 +63,8 @@ def _built(values: Sequence[Any], declared: pa.DataType | None, where: str) -> p
     return _of_type(found, declared)
 
 
-def _kind(values: Sequence[Any], types: set[type], where: str) -> str:
+def _kind(values: Sequence[Any], found: set[str], where: str) -> str:
     """The kind of all values; SchemaError, with one of each, where there are several."""
-    found = set(map(_kind_of, types)) - {"null"}
     if len(found) <= 1:
         return next(iter(found), "null")
     if found in _TOGETHER:
@@ -177,6 +176,9 @@ def _maps(values: Sequence[Any], declared: pa.DataType, where: str) -> pa.Array:
     keys = _built([key for key, _ in chain.from_iterable(entries)], declared.key_type, f"{where} in the keys of its maps")
     items = _built([item for _, item in chain.from_iterable(entries)], declared.item_type, f"{where} in its maps")
     return pa.MapArray.from_arrays(_offsets(entries), keys, items, mask=_mask(values))
+
+
+_NESTED = {"list": _lists, "dict": _structs}
 
 
 def _listed(values: Iterable[Any]) -> Iterable[Any]:

@@ -69,7 +69,7 @@ class OnlineTable:
     columns: tuple[OnlineColumn, ...]
     key: tuple[str, ...]
     event_time: str | None
-    ttl_seconds: int | None
+    ttl: int | None
     limits: Capabilities
 
     @cached_property
@@ -108,7 +108,7 @@ class OnlineTable:
 
     def cutoff(self, now: datetime) -> datetime | None:
         """The event time before which a row is past its ttl; None where none is."""
-        return None if self.ttl_seconds is None or not self.event_time else now - self.ttl_seconds * 1_000_000 * types.MICROSECOND
+        return None if self.ttl is None or not self.event_time else now - self.ttl * types.MICROSECOND
 
     def bounds(self, cutoff: datetime) -> tuple[Any, ...]:
         """What an event time, as the store holds it, is compared with: one bound, or for an epoch those of seconds and milliseconds."""
@@ -126,7 +126,7 @@ def online_table(group: GroupSpec, capabilities: Capabilities) -> OnlineTable:
     """The table of a group; SettingsError or SchemaError where the store has no room for its name, or cannot hold a type."""
     columns = tuple(_column(feature, capabilities, feature.name in group.primary_key) for feature in group.features)
     name = table_name(group, capabilities)
-    table = OnlineTable(name, columns, group.primary_key, group.event_time, group.ttl_seconds, capabilities)
+    table = OnlineTable(name, columns, group.primary_key, group.event_time, group.ttl, capabilities)
     if columns and len(table.part_name(len(table.parts) - 1)) > capabilities.max_identifier:
         raise SettingsError(
             f"Feature group {group} cannot be online_enabled: it takes {len(table.parts)} tables, and {name!r} has no room for their "

@@ -104,7 +104,7 @@ class MySQLSession:
             room = rooms(table, part, {name: n - 1 for name, n in there.items() if n})
             room |= {name: None for name, n in there.items() if name in room and n is None}
             self._cursor.execute(statements.create(place.rows(number), part, table, room))
-            if table.ttl_seconds is not None and table.event_time and afresh:
+            if table.ttl is not None and table.event_time and afresh:
                 self._cursor.execute(f"ALTER TABLE {PLAIN.name(place.rows(number))} ADD KEY _ttl ({PLAIN.name(table.event_time)})")
             if not afresh:
                 server.add_missing(self._cursor, table, number, part)

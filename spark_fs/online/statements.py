@@ -119,7 +119,7 @@ class Statements:
                 wanted = self.key_value(self._first(sources, choices, value), table.by_name[column].type)
                 parameters += [c for c in choices if isinstance(c, int) and value(c) == self.placeholder]
                 conditions.append(f"{at}.{self.name(column)} = {wanted}")
-            if table.ttl_seconds is not None and table.event_time:
+            if table.ttl is not None and table.event_time:
                 conditions.append(self.fresh(table, at))
                 parameters.append(table)
             joins.append(f" LEFT JOIN {self.name(table.part_name(base))} {at} ON {' AND '.join(conditions)}")

@@ -77,7 +77,7 @@ class TrainingDatasetSpec:
     created_at: datetime | None = field(default=None, compare=False)
     random: RandomSplit | None = None
     extra_filter: Condition | None = None
-    max_feature_age: int | None = None
+    max_feature_age: float | None = None
     null_labels: NullLabels = "keep"
     spine: str | None = None
     files: FilesSpec | None = None

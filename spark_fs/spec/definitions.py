@@ -98,7 +98,7 @@ class GroupSpec:
     event_time: str | None = None
     online_enabled: bool = False
     features: tuple[FeatureSpec, ...] = ()
-    ttl_seconds: int | None = None
+    ttl_seconds: float | None = None
     vouched: bool = False
     parents: tuple[GroupRef, ...] = ()
     tags: Mapping[str, Any] = field(default_factory=dict)
@@ -163,6 +163,11 @@ class GroupSpec:
     def identity(self) -> tuple[str, ...]:
         """The columns that make a row: the primary key, then the event time where there is one."""
         return self.primary_key + ((self.event_time,) if self.event_time else ())
+
+    @property
+    def ttl(self) -> int | None:
+        """How old a row may be and still match, in microseconds."""
+        return None if self.ttl_seconds is None else round(self.ttl_seconds * 1_000_000)
 
     @property
     def grains(self) -> tuple[str, ...]:
