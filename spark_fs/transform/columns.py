@@ -101,7 +101,7 @@ ARRAYS: Mapping[str, Callable[[pa.ChunkedArray, str, State], pa.ChunkedArray]] =
 def _values(column: pa.ChunkedArray) -> list[Any]:
     """The values as one entry has them: a time is an instant in UTC."""
     if not pa.types.is_timestamp(column.type):
-        listed: list[Any] = column.to_pylist()
+        listed: list[Any] = column.to_pylist(maps_as_pydicts="strict")
         return listed
     return [None if value is None else from_micros(value) for value in column.cast(pa.int64()).to_pylist()]
 
@@ -118,7 +118,11 @@ def _in_pandas(each: Transformation, columns: list[pa.ChunkedArray]) -> list[pa.
     import pandas as pd
 
     dtypes = {arrow: pd.api.types.pandas_dtype(name) for arrow, name in _SERIES.items()}
-    given = [column.to_pandas(types_mapper=dtypes.get).rename(feature) for column, feature in zip(columns, each.spec.features, strict=True)]
+    given = [
+        pd.Series(_values(column), dtype=object, name=feature) if pa.types.is_nested(column.type)
+        else column.to_pandas(types_mapper=dtypes.get).rename(feature)
+        for column, feature in zip(columns, each.spec.features, strict=True)
+    ]
     try:
         found = compiled(each.function)(*given)
     except Exception as error:
@@ -139,6 +143,8 @@ def _in_pandas(each: Transformation, columns: list[pa.ChunkedArray]) -> list[pa.
 
 
 def _array(values: Any, type_: pa.DataType, function: FunctionSpec) -> pa.Array:
+    if pa.types.is_nested(type_) and not isinstance(values, list):  # within which NaN is no null
+        values = [None if absent else value for value, absent in zip(values, values.isna(), strict=True)]
     try:
         return pa.array(values, type_, from_pandas=None if isinstance(values, list) else True)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
