@@ -44,8 +44,8 @@ class FeatureGroup(MonitoredGroup):
 
         ``upsert``: a row replaces the one of the same primary key and event time. ``insert`` appends without looking
         for it, for callers who vouch for their rows; where two rows of one identity are there all the same, the one
-        ingested last is the row. The first frame fixes the schema. In a pandas frame NaN and NaT are null; times
-        without a zone are UTC.
+        ingested last is the row. Rows of the frame that are equal in every column are one. The first frame fixes the schema. In a
+        pandas frame NaN and NaT are null; times without a zone are UTC; a column of two types is refused (docs/types.md).
 
         write_options: ``keep`` ("first" or "last") with ``order_by`` (a column; the order of a pandas frame or an Arrow table
         serves without it) says which of several rows of one identity in the frame is the row; the others are set aside.
@@ -56,9 +56,10 @@ class FeatureGroup(MonitoredGroup):
         with the reason, for ``read_quarantine``); ``run_validation=False`` leaves the suite out.
 
         Returns the job, whose ``summary`` counts the rows read, inserted, updated, unchanged and set_aside (all 0 for a
-        batch that was written before), and the validation report, None without a suite. Raises SchemaError with every
-        difference from the group's columns; KeyValueError, with a count and five examples, for null keys or event times and
-        for identities that come twice; ValidationError; ConflictError when other writers were faster time and again.
+        batch that was written before), and the validation report, None without a suite. Raises SchemaError with every difference from
+        the group's columns; KeyValueError, with a count and five examples, for null keys or event times and for rows of one identity
+        that differ, for an event time in a unit that none has, for a map with a key twice; ValidationError; ConflictError when other
+        writers were faster time and again.
         """
         from spark_fs.spec.options import WriteOptions
         from spark_fs.spec.suites import ValidationOptions
