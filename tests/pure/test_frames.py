@@ -253,7 +253,7 @@ def test_a_map_with_a_key_twice_is_said_to_be_one() -> None:
         frames.to_pandas(pa.table({"m": pa.array([[("x", 1), ("x", 2)]], pa.map_(pa.string(), pa.int64()))}))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])  # shrinking takes minutes
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])  # shrinking takes minutes
 @given(strategies.tables(more=3))
 def test_a_pandas_frame_of_objects_is_the_table_that_it_was_made_of(drawn: tuple[dict[str, str], list[dict[str, Any]]]) -> None:
     columns, rows = drawn

@@ -142,6 +142,7 @@ def test_a_text_that_a_partition_would_lose_is_refused(fs: FeatureStore, spark: 
         fs.create_feature_group("bytes", primary_key=["k"], partition_key=["part"]).insert(pa.table({"k": [1], "part": [b"\xff"]}))
 
 
+@pytest.mark.slow
 def test_every_letter_may_name_a_field(fs: FeatureStore) -> None:
     frame = pd.DataFrame({"k": [1, 2], "d": [{"größe": 1, "1": [{"名": AT}]}, None]})
     made = fs.create_feature_group("letters", primary_key=["k"])
@@ -164,6 +165,7 @@ def test_statistics_count_a_duplicate_whoever_reads_the_rows(fs: FeatureStore) -
     assert found[0]["v"] == (4, 6.0)
 
 
+@pytest.mark.slow
 def test_a_decimal_key_is_one_by_value(group: Make) -> None:
     made = group("priced", pd.DataFrame({"k": [Decimal("1.10")], "v": [1]}), primary_key=["k"])
     assert summary(made, pd.DataFrame({"k": [Decimal("1.1"), Decimal("1.100").quantize(Decimal("1.1"))], "v": [1, 1]})) == {
@@ -171,6 +173,7 @@ def test_a_decimal_key_is_one_by_value(group: Make) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_ttl_ends_to_the_microsecond(group: Make, fs: FeatureStore, capsys: pytest.CaptureFixture[str]) -> None:
     held = pd.DataFrame({"k": [1], "at": [AT], "v": [1.0]})
     aged = group("aged", held, primary_key=["k"], event_time="at", ttl=1.5)
