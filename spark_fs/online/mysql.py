@@ -4,8 +4,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -13,10 +12,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import mysql.connector
 from mysql.connector import errorcode
 
-from spark_fs import types
 from spark_fs.errors import NotFoundError, OnlineRefusedError, OnlineStoreError, SettingsError
 from spark_fs.online import mysql_known, mysql_tls
 from spark_fs.online.layout import Capabilities, OnlineColumn, OnlineTable, rooms
+from spark_fs.online.mysql_keys import as_json, bound, json_type, prepared_key, shortened
 from spark_fs.online.pool import FAILURES, LOST, Connection, Pool
 from spark_fs.online.statements import Statements
 from spark_fs.online.store import Found, Lookup, Origin, Source, Synced
@@ -195,7 +194,7 @@ class _Lookup:
             return []
         if len(entries) > 1:
             return self._store.run(lambda link: self._many_asked(link, entries, now))
-        asked = (self._one.sql, self._one.values([_bound(value) for value in entries[0]], now))
+        asked = (self._one.sql, self._one.values([bound(value) for value in entries[0]], now))
         return self._store.run(lambda _: asked)
 
     @cached_property
@@ -204,8 +203,8 @@ class _Lookup:
 
     def _many_asked(self, link: Connection, entries: Sequence[Sequence[Any]], now: datetime) -> tuple[str, Sequence[Any]]:
         asked = self._many_mariadb if link.is_mariadb else self._many_mysql
-        keys = [[_shortened(value) for value in entry] for entry in entries]
-        return asked.sql, [json.dumps(keys, default=_as_json, ensure_ascii=False), *asked.values((), now)]
+        keys = [[shortened(value) for value in entry] for entry in entries]
+        return asked.sql, [json.dumps(keys, default=as_json, ensure_ascii=False), *asked.values((), now)]
 
     @cached_property
     def _many_mariadb(self) -> Any:
@@ -216,7 +215,7 @@ class _Lookup:
         return self._many(MYSQL)
 
     def _many(self, statements: Statements) -> Any:
-        columns = [f"k{i} {_json_type(type_)} PATH '$[{i}]'" for i, type_ in enumerate(self._types)]
+        columns = [f"k{i} {json_type(type_)} PATH '$[{i}]'" for i, type_ in enumerate(self._types)]
         table = f"JSON_TABLE(?, '$[*]' COLUMNS (n FOR ORDINALITY{''.join(', ' + c for c in columns)})) e"
 
         def value(number: int) -> str:
@@ -225,40 +224,7 @@ class _Lookup:
         return statements.lookup(self._sources, table, value, "e.n - 1")
 
 
-_DIGITS, _BEHIND = 65, 27  # of a DECIMAL; so many behind the point leave room for all that a column has before it
-
-
-def _prepared_key(expression: str, type_: str) -> str:
-    """A key value of a prepared statement as it is compared: digits as a decimal, since as a text they would be rounded to doubles."""
-    if types.base(type_) != "decimal" or not types.storage(type_, "mysql").column.startswith("DECIMAL"):
-        return expression
-    return f"CAST({expression} AS DECIMAL({_DIGITS},{max(_BEHIND, types.sizes(type_)[1])}))"
-
-
-PREPARED = Statements("`", "?", key_value=_prepared_key, read=_read)
-
-
-# One more than a key has at most: a longer value is no key, and is cut to this, since JSON_TABLE makes null of what does not fit.
-_LETTERS, _BYTES = 769, 3_073
-
-
-def _bound(value: Any) -> Any:
-    """A key value as the C extension binds it: doubles it cuts to half of their bits, two decimals end the process, so both go as digits."""
-    return repr(value) if isinstance(value, float) else f"{value:f}" if isinstance(value, Decimal) else value
-
-
-def _shortened(value: Any) -> Any:
-    return value[: _LETTERS if isinstance(value, str) else _BYTES] if isinstance(value, str | bytes) else value
-
-
-def _json_type(type_: str) -> str:
-    if type_ == "string":
-        return f"VARCHAR({_LETTERS}) CHARACTER SET utf8mb4"
-    return f"VARCHAR({2 * _BYTES})" if type_ == "binary" else types.storage(type_, "mysql").column
-
-
-def _as_json(value: Any) -> Any:
-    return value.hex() if isinstance(value, bytes) else str(value) if isinstance(value, Decimal | date) else value
+PREPARED = Statements("`", "?", key_value=prepared_key, read=_read)
 
 
 def _options(query: str) -> dict[str, Any]:
