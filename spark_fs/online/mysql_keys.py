@@ -21,7 +21,7 @@ _LETTERS, _BYTES = 769, 3_073
 
 
 def bound(value: Any) -> Any:
-    """A key value as it is bound: the C extension takes half of a double's bits, and two decimals end the process, so these go as digits."""
+    """A key value as it is bound: the C extension takes half of a double's bits, and two decimals end the process, so both go as digits."""
     return repr(value) if isinstance(value, float) else f"{value:f}" if isinstance(value, Decimal) else value
 
 
