@@ -58,6 +58,7 @@ class Access:
         options: dict[str, Any] = {"json_serializer": _json}
         if not self.is_local:
             options |= {"connect_args": _named(timeouts, self._url), "pool_pre_ping": True, "pool_recycle": _RECYCLED}
+            options["isolation_level"] = "READ COMMITTED"  # above it, looking for a row that is not there locks out who adds another one
         try:
             return create_engine(self._url, **options)
         except (ImportError, NoSuchModuleError):

@@ -9,9 +9,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +33,7 @@ from spark_fs.spec.runs import Run, StepRecord
 from spark_fs.spec.statistics import StatisticsConfig
 from spark_fs.spec.suites import ExpectationResult, ValidationReport, suite_of
 from spark_fs.spec.transformations import FunctionSpec, TransformationSpec
+from spark_fs.times import Interval
 
 from conftest import ONLINE, SERVERS
 
@@ -139,6 +141,22 @@ def test_what_many_processes_create_at_once_is_there_once_or_a_version_each(url:
     assert made == sorted(each + [(f"same_{i}", 1) for i in range(3)])
     views = sorted((view.name, view.version) for view in catalog.all_views())
     assert views == sorted([("next", version) for version in range(1, 13)] + [(f"same_{i}", 1) for i in range(3)])
+
+
+def test_runs_and_backfills_that_begin_at_once_do_not_lock_one_another_out(url: str) -> None:
+    catalog, together = Catalog(url), threading.Barrier(6)
+    day = Interval.of(NOW, NOW + timedelta(days=1))
+
+    def work(me: int) -> None:
+        for i in range(10):
+            together.wait(30)
+            catalog.save_run(replace(RUN, id=f"{me:016}{i:016}"))
+            catalog.record_backfill(GroupRef(f"g_{me}_{i}", 1), day, replace(day, end=NOW + timedelta(hours=me)))
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))
+    assert len(list(catalog.runs())) == 60
+    assert [catalog.backfilled_until(GroupRef(f"g_{me}_3", 1), day) for me in range(6)] == [NOW + timedelta(hours=me) for me in range(6)]
 
 
 def test_a_change_is_made_of_what_is_there_when_it_is_saved(url: str) -> None:
