@@ -20,18 +20,24 @@
         +-- OnlineRefusedError  it will not do this, however often it is asked: a value that does not fit, wrong credentials
 
 Each message says what was wrong, with the value, and what to do. ``retryable`` tells a scheduler
-whether the same call may succeed later. All of them survive pickling, since executors raise them.
+whether the same call may succeed later. All of them survive pickling, since executors raise them. None tells a secret
+that this process was given (``spark_fs.redact``).
 """
 
 import re
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+from spark_fs.redact import redacted
+
 
 class SparkFSError(Exception):
     """The root: ``except SparkFSError`` catches all that the library raises on purpose."""
 
     retryable: ClassVar[bool] = False
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(redacted(each) if isinstance(each, str) else each for each in args))
 
 
 class InvalidNameError(SparkFSError):

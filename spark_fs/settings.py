@@ -5,23 +5,28 @@ A plain dataclass: a library for settings loads in 150 ms, which every serving p
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
 from spark_fs.errors import SettingsError, nearest
+from spark_fs.redact import learn, secrets_in
+from spark_fs.urls import Url, address
 
 _PREFIX = "SPARK_FS_"
 _MIGRATE = ("local", "always", "never")
+_PORTS = {"mysql": 3306, "postgresql": 5432}
 Config = str | os.PathLike[str] | Mapping[str, Any] | None
 
 
 class Secret:
-    """A text that may hold a password: only ``get_secret_value`` shows it."""
+    """A text that may hold a password: only ``get_secret_value`` shows it, and no error tells it."""
 
-    def __init__(self, text: str = "") -> None:
+    def __init__(self, text: str = "", name: str = "url") -> None:
         self._text = text
+        learn(*secrets_in(name, text))
 
     def get_secret_value(self) -> str:
         """The text."""
@@ -55,14 +60,18 @@ class Settings:
     online_password: Secret = Secret()  # noqa: RUF009 # as above
     models_url: Secret = Secret()  # noqa: RUF009 # as above
     migrate_catalog: str = "local"
-    spark: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    spark: Mapping[str, str | int | float | bool] = field(default_factory=dict, repr=False)
     token: Secret = Secret()  # noqa: RUF009 # as above
 
     @property
     def online_address(self) -> str:
         """``online_url`` without user, password and options."""
-        scheme, _, rest = self.online_url.get_secret_value().partition("?")[0].partition("://")
-        return f"{scheme}://{rest.rpartition('@')[2]}"
+        return address(self.online_url.get_secret_value())
+
+    @property
+    def store(self) -> tuple[str, str]:
+        """Where definitions and tables are: what two log-ins to one store share, whatever they were given."""
+        return _server(self.catalog_url.get_secret_value()), _resolved(self.warehouse)
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
@@ -78,11 +87,37 @@ class Settings:
         return replace(found, home=home, warehouse=found.warehouse or str(home / "warehouse"), **derived)
 
 
+def _server(url: str) -> str:
+    """A database by its one name, whatever driver or spelling leads to it."""
+    found = Url.of(url)
+    if found is None:
+        return address(url)
+    backend = found.scheme.partition("+")[0]
+    if backend == "sqlite":
+        return f"sqlite:///{Path(found.database.removeprefix('/')).resolve()}"
+    return replace(found, scheme=backend, port=found.port or _PORTS.get(backend)).address
+
+
+def _resolved(place: str) -> str:
+    """A folder by its one name; a URI as it is."""
+    path = place.removeprefix("file://") if place.startswith("file:///") else place
+    return place.rstrip("/") if "://" in path else str(Path(path).resolve())
+
+
 def _as_it_is(value: Any) -> Any:
     return value
 
 
-_MAKE: Mapping[str, Any] = {"home": Path, **dict.fromkeys(("catalog_url", "online_url", "online_password", "models_url", "token"), Secret)}
+def _learned(spark: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name, value in spark.items():
+        learn(*secrets_in(name, str(value)))
+    return spark
+
+
+_MAKE: Mapping[str, Any] = {
+    "home": Path, "spark": _learned, **dict.fromkeys(("catalog_url", "online_url", "models_url"), Secret),
+    **dict.fromkeys(("online_password", "token"), lambda text: Secret(text, "password")),
+}
 
 
 def _wrong(name: str, value: Any) -> str:
@@ -104,7 +139,8 @@ def load(config: Config = None) -> Settings:
     known = [each.name for each in fields(Settings)]
     for name in given:
         if not isinstance(name, str) or name not in known:
-            raise SettingsError(f"Setting {name!r} does not exist{nearest(str(name), known)}")
+            shown = repr(name) if re.fullmatch(r"\w{1,40}", str(name)) else "of a name that is not shown, since it may hold a password,"
+            raise SettingsError(f"Setting {shown} does not exist{nearest(str(name), known)}")
     return Settings.of(given | _environment(known))
 
 
@@ -115,7 +151,10 @@ def _environment(known: list[str]) -> dict[str, Any]:
         try:
             found["spark"] = json.loads(found["spark"])
         except ValueError:
-            raise SettingsError(f"SPARK_FS_SPARK is {found['spark']!r}: write a JSON mapping of Spark settings.") from None
+            raise SettingsError(
+                "SPARK_FS_SPARK is not JSON (it is not shown, since it may hold a password): write a mapping of Spark settings, such as "
+                '{"spark.driver.memory": "4g"}.'
+            ) from None
     return found
 
 
@@ -129,7 +168,12 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8, or its name is none"
         raise SettingsError(f"{what} {path} cannot be read: {why}. Name another, or none.") from None
     except yaml.YAMLError as error:
-        raise SettingsError(f"{what} {path} is not YAML: {error}") from None
+        place = getattr(error, "problem_mark", None)
+        where = f" at line {place.line + 1}, column {place.column + 1}" if place else ""
+        raise SettingsError(
+            f"{what} {path} is not YAML{where} (the line is not shown, since it may hold a password): quote a text with characters that "
+            "YAML gives a meaning, as in online_password: 'p@ss: word'."
+        ) from None
     if not isinstance(found, dict):
         raise SettingsError(f"{what} {path} must hold a mapping, not {type(found).__name__}.")
     return found

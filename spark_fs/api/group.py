@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from spark_fs.api.described import Described
-from spark_fs.api.query import Feature, Query, feature_of
+from spark_fs.api.query import Feature, Query, column_of, feature_of
 from spark_fs.errors import QueryError, SettingsError
 from spark_fs.given import checked
 from spark_fs.spec.definitions import GroupSpec
@@ -45,7 +45,7 @@ class Group(Described[GroupSpec]):
     @property
     def features(self) -> list[Feature]:
         """The columns in their order; none before the first insert."""
-        return [Feature(f.name, f.type, f.description, self.spec.ref) for f in self.spec.features]
+        return [column_of(self._stores, self.spec.ref, f.name, f.type, f.description) for f in self.spec.features]
 
     @property
     def schema(self) -> dict[str, str]:
@@ -53,7 +53,7 @@ class Group(Described[GroupSpec]):
         return self.spec.types
 
     def __getitem__(self, name: str) -> Feature:
-        return feature_of(self.spec.ref, self.schema, name)
+        return feature_of(self._stores, self.spec.ref, self.schema, name)
 
     # -- rows out
 
@@ -72,13 +72,13 @@ class Group(Described[GroupSpec]):
     def select(self, features: Sequence[str]) -> Query:
         """A query of these columns*; NotFoundError with the nearest names for one that does not exist."""
         for name in features:
-            feature_of(self.spec.ref, self.schema, name)
+            feature_of(self._stores, self.spec.ref, self.schema, name)
         return self._query(tuple(features), explicit=True)
 
     def select_except(self, features: Sequence[str]) -> Query:
         """A query of every column but these*."""
         for name in features:
-            feature_of(self.spec.ref, self.schema, name)
+            feature_of(self._stores, self.spec.ref, self.schema, name)
         return self._query(tuple(c for c in self.schema if c not in set(features)), explicit=False)
 
     def _query(self, columns: tuple[str, ...], explicit: bool) -> Query:

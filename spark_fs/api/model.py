@@ -93,6 +93,8 @@ class Flavour:
         check_name("Model", name)
         if version is not None:
             check_version("Model", name, version)
+        if feature_view is not None:
+            self.registry._stores.check_own(feature_view._stores, repr(feature_view))
         if training_dataset_version is not None:
             if feature_view is None:
                 raise SettingsError(f"training_dataset_version={training_dataset_version} is one of a feature view: give feature_view too.")

@@ -97,6 +97,7 @@ class FeatureStore(Transformations, ServedStore):
             description, primary_key, partition_key, event_time, online_enabled, statistics_config, expectation_suite, features, ttl,
             parents, keep_corrections,
         )
+        self._stores.check_all_own(parents)
         next_version = partial(self._stores.catalog.next_group_version, name)
         spec = created(version, next_version, lambda taken: self._create_group(group_spec(name, taken, *given)))
         return FeatureGroup(self._stores, spec)
@@ -125,6 +126,7 @@ class FeatureStore(Transformations, ServedStore):
             description, primary_key, partition_key, event_time, online_enabled, statistics_config, expectation_suite, features, ttl,
             parents, keep_corrections,
         )
+        self._stores.check_all_own(parents)
         wanted = group_spec(name, version or 1, *given)
         find = partial(self._stores.catalog.group, name, wanted.version)
         found, is_new = found_or_created(find, lambda: self._create_group(wanted))
@@ -155,9 +157,9 @@ class FeatureStore(Transformations, ServedStore):
         """Create a group over rows that others keep: readable and joinable, never written.
 
         data_format: "delta" or "parquet" with ``path``; "table" with the name of a Spark table as ``query``; "jdbc" with an SQL
-        query and ``options`` such as ``{"url": "jdbc:mysql://host:3306/shop", "user": "reader", "password": "${SHOP_PASSWORD}"}``:
-        ``${NAME}`` is read from the environment, so no secret is kept. Without ``features`` the source is opened once, for its schema.
-        Names, keys and times are as in ``create_feature_group``. Raises SparkFSError when the source cannot be opened.
+        query and ``options`` such as ``{"url": "jdbc:mysql://host:3306/shop", "user": "reader", "password": "${SPARK_FS_SECRET_SHOP}"}``:
+        variables of such names are read from the environment, so no secret is kept. Without ``features`` the source is opened once, for its
+        schema. Names, keys and times are as in ``create_feature_group``. Raises SparkFSError when the source cannot be opened.
         """
         from dataclasses import replace
 
@@ -165,7 +167,8 @@ class FeatureStore(Transformations, ServedStore):
 
         if data_format not in SOURCE_FORMATS:
             raise SettingsError(f"data_format {data_format!r} is not known: use {', '.join(map(repr, SOURCE_FORMATS))}.")
-        source = SourceSpec(data_format, path or query, dict(options or {}))
+        self._stores.check_all_own(parents)
+        source = SourceSpec.declared(data_format, path or query, options or {})
         next_version = partial(self._stores.catalog.next_group_version, name)
         taken = next_version() if version is None else version
         given = group_spec(name, taken, description, primary_key, (), event_time, False, None, None, features, ttl, parents)
@@ -235,6 +238,7 @@ class FeatureStore(Transformations, ServedStore):
         AlreadyExistsError when the version is taken.
         """
         given = (labels, description, transformation_functions, inference_helper_columns, training_helper_columns, label)
+        self._stores.check_own(query._stores, repr(query))
         next_version = partial(self._stores.catalog.next_view_version, name)
         spec = created(version, next_version, lambda taken: self._create_view(view_spec(name, taken, query, *given)))
         return FeatureView(self._stores, spec)
@@ -256,6 +260,7 @@ class FeatureStore(Transformations, ServedStore):
         Raises AlreadyExistsError, with each difference, when the view exists and was declared otherwise.
         """
         given = (labels, description, transformation_functions, inference_helper_columns, training_helper_columns, label)
+        self._stores.check_own(query._stores, repr(query))
         wanted = view_spec(name, version or 1, query, *given)
         find = partial(self._stores.catalog.view, name, wanted.version)
         found, is_new = found_or_created(find, lambda: self._create_view(wanted))

@@ -23,17 +23,18 @@ if TYPE_CHECKING:
 class Filter:
     """A condition on rows. Combine with ``&``, ``|`` and ``~``."""
 
-    def __init__(self, condition: Condition) -> None:
+    def __init__(self, condition: Condition, stores: Sequence[Stores] = ()) -> None:
         self.condition = condition
+        self.stores = tuple(stores)  # of each column in it
 
     def __and__(self, other: Filter) -> Filter:
-        return Filter(Combination("and", (self.condition, other.condition)))
+        return Filter(Combination("and", (self.condition, other.condition)), (*self.stores, *other.stores))
 
     def __or__(self, other: Filter) -> Filter:
-        return Filter(Combination("or", (self.condition, other.condition)))
+        return Filter(Combination("or", (self.condition, other.condition)), (*self.stores, *other.stores))
 
     def __invert__(self) -> Filter:
-        return Filter(Combination("not", (self.condition,)))
+        return Filter(Combination("not", (self.condition,)), self.stores)
 
     def __bool__(self) -> NoReturn:
         raise QueryError(
@@ -54,6 +55,7 @@ class Feature:
         self.description = description
         self.online_type = online_type
         self._group = group
+        self._stores: Stores | None = None
 
     def __repr__(self) -> str:
         return f"Feature({self.name!r}, {self.type!r})"
@@ -61,7 +63,7 @@ class Feature:
     def _compare(self, operator: Operator, value: Any) -> Filter:
         if self._group is None:
             raise QueryError(f"{self} belongs to no feature group: take the column from one, as in fg[{self.name!r}].")
-        return Filter(Comparison(self._group, self.name, operator, value))
+        return Filter(Comparison(self._group, self.name, operator, value), [self._stores] if self._stores else ())
 
     def __eq__(self, value: object) -> Filter:  # type: ignore[override] # a condition, as in pandas and Spark
         return self._compare("==", _checked(self, value))
@@ -127,6 +129,7 @@ class Query:
             raise SettingsError("A join takes either on=[...] or left_on=[...] with right_on=[...], not both.")
         if sub_query.spine is not None:
             raise QueryError("A spine is joined to another query, and it can only stand leftmost: begin the query with it.")
+        self._stores.check_own(sub_query._stores, f"{sub_query!r}, which is to be joined,")
         if prefix:
             check_name("Prefix", prefix)
         left, right = _columns(on or left_on), _columns(on or right_on)
@@ -136,7 +139,7 @@ class Query:
         """Keep the rows that satisfy the condition*: a group's own before it is joined, the result's after."""
         if not isinstance(cond, Filter):
             raise QueryError(f"A filter takes a condition such as fg['amount'] > 5, not {cond!r}.")
-        return self._with(self.spec.filtered(cond.condition))
+        return self._with(self.spec.filtered(own_condition(self._stores, cond)))
 
     def as_of(self, when: Instant | int | Commit) -> Query:
         """The query over its groups as they were at an instant (UTC), which stands for the newest commit at or before it*.
@@ -234,11 +237,25 @@ def _checked(feature: Feature, value: object) -> object:
     return value_of(feature.name, feature.type, value)
 
 
-def feature_of(group: GroupRef, features: dict[str, str], name: str) -> Feature:
+def feature_of(stores: Stores, group: GroupRef, features: dict[str, str], name: str) -> Feature:
     """The column of a group; NotFoundError with the nearest names when there is none."""
     if name not in features:
         raise NotFoundError.named(f"Column of feature group {group}", name, features, "Use one of its columns.")
-    return Feature(name, features[name], group=group)
+    return column_of(stores, group, name, features[name])
+
+
+def column_of(stores: Stores, group: GroupRef, name: str, type_: str, description: str = "") -> Feature:
+    """A column that is there, which knows whose it is."""
+    found = Feature(name, type_, description, group)
+    found._stores = stores
+    return found
+
+
+def own_condition(stores: Stores, given: Filter) -> Condition:
+    """What the condition says; QueryError where it speaks of a column of another store."""
+    for other in given.stores:
+        stores.check_own(other, "A column of the condition")
+    return given.condition
 
 
 def declared(features: Sequence[Feature]) -> tuple[FeatureSpec, ...]:

@@ -38,7 +38,7 @@ class Spine:
         return f"Spine of {', '.join(self.spec.types)}"
 
     def __getitem__(self, name: str) -> Feature:
-        return feature_of(self.spec.ref, self.spec.types, name)
+        return feature_of(self._stores, self.spec.ref, self.spec.types, name)
 
     def select_all(self) -> Query:
         """A query of every column*."""
@@ -47,5 +47,5 @@ class Spine:
     def select(self, features: Sequence[str]) -> Query:
         """A query of these columns*; NotFoundError with the nearest names for one that does not exist."""
         for name in features:
-            feature_of(self.spec.ref, self.spec.types, name)
+            feature_of(self._stores, self.spec.ref, self.spec.types, name)
         return Query(self._stores, QuerySpec(self.spec.ref, tuple(features), explicit=True), self)

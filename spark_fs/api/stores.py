@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from spark_fs.errors import NotFoundError, SettingsError, SetupError
+from spark_fs.errors import NotFoundError, QueryError, SettingsError, SetupError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from spark_fs.api.group import Group
     from spark_fs.catalog.store import Catalog
     from spark_fs.online.store import OnlineStore
     from spark_fs.settings import Settings
@@ -43,6 +45,19 @@ class Stores:
         from spark_fs.offline.session import get_session
 
         return get_session(self.settings.spark)
+
+    def check_own(self, other: Stores, what: str) -> None:
+        """QueryError, which names both stores, unless what comes with these stores is kept where ours is."""
+        if other is not self and other.settings.store != self.settings.store:
+            raise QueryError(
+                f"{what} is of another feature store ({_named(other)}) than this ({_named(self)}): groups of two stores are never read "
+                "together. Insert its rows into a group of this store, or declare an external feature group over its table."
+            )
+
+    def check_all_own(self, given: Iterable[Group]) -> None:
+        """The same for groups that a definition is to name."""
+        for each in given:
+            self.check_own(each._stores, repr(each))
 
     def location(self, group: GroupSpec) -> str:
         """Where the group's Delta table is, or would be."""
@@ -84,6 +99,11 @@ class StoresWithoutSpark(Stores):
     def spark(self) -> SparkSession:
         """None to be had: SetupError."""
         raise SetupError("This process starts no Spark: what it was asked for needs it. Read it in a session of your own.")
+
+
+def _named(stores: Stores) -> str:
+    catalog, warehouse = stores.settings.store
+    return f"catalog {catalog}, warehouse {warehouse}"
 
 
 def _connect(url: str, password: str) -> OnlineStore:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from spark_fs.api.datasets import Dataset, columns_of, outside, spine_of
 from spark_fs.api.options import AsFiles, Filing, InMemory, Making, Reading, check_options, seconds
+from spark_fs.api.query import own_condition
 from spark_fs.api.remade import remake, remove_files
 from spark_fs.api.splitting import files_at, first, one_version, three, two, whole
 from spark_fs.errors import NotFoundError, SettingsError
@@ -219,7 +220,7 @@ class TrainingData:
         from spark_fs.flows import queries, training
 
         frame, more = options.get("spine_df"), options.get("extra_filter")
-        condition = None if more is None else more.condition
+        condition = None if more is None else own_condition(self._stores, more)
         spine = None if frame is None else spine_of(self._stores, self._spec, frame)
         plan = columns_of(self._stores, self._spec, spine).plan
         versions = queries.current_versions(plan, self._stores.table)

@@ -9,8 +9,11 @@ from typing import Any, Self
 from spark_fs.errors import InvalidNameError, NotFoundError, SchemaError, SettingsError
 from spark_fs.spec.formats import known, stamped
 from spark_fs.spec.query import GroupRef, QuerySpec
+from spark_fs.spec.sources import FRAME as FRAME
+from spark_fs.spec.sources import SOURCE_FORMATS as SOURCE_FORMATS
+from spark_fs.spec.sources import SourceSpec as SourceSpec
 from spark_fs.spec.statistics import StatisticsConfig
-from spark_fs.spec.suites import suite_of
+from spark_fs.spec.suites import suite_of, to_plain
 from spark_fs.spec.transformations import TransformationSpec
 from spark_fs.types import EVENT_TIME_TYPES
 
@@ -32,9 +35,6 @@ def check_version(kind: str, name: str, version: object) -> int:
 
 
 GRAINS = ("day", "month", "year")
-SOURCE_FORMATS = ("delta", "parquet", "table", "jdbc")
-FRAME = "frame"  # a DataFrame of this session
-_FROM_ENVIRONMENT = re.compile(r"\$\{(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -45,38 +45,6 @@ class FeatureSpec:
     type: str
     description: str = ""
     online_type: str = ""
-
-
-@dataclass(frozen=True)
-class SourceSpec:
-    """Rows that others keep: where they are read from.
-
-    data_format: "delta" or "parquet" (a path), "table" (a Spark table) or "jdbc" (a query). options: the reader's own. A
-    secret is written as ``${NAME}`` and read from the environment when the rows are.
-    """
-
-    data_format: str
-    location: str
-    options: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not self.location:
-            raise SettingsError("An external feature group needs path=, or query= for a table name or a JDBC query.")
-        for name, value in self.options.items():
-            if name.lower() == "password" and not _FROM_ENVIRONMENT.fullmatch(value):
-                raise SettingsError(
-                    f"Option {name!r} would be kept in the metadata database as it is: write '${{NAME}}' and set the variable NAME."
-                )
-
-    def resolved(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """The options with each ``${NAME}`` taken from the environment; SettingsError when it is not set."""
-
-        def value(match: re.Match[str]) -> str:
-            if match[1] not in environment:
-                raise SettingsError(f"The environment variable {match[1]} of an external feature group is not set: export it.")
-            return environment[match[1]]
-
-        return {name: _FROM_ENVIRONMENT.sub(value, text) for name, text in self.options.items()}
 
 
 @dataclass(frozen=True)
@@ -225,7 +193,7 @@ class GroupSpec:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
-        return stamped(type(self), asdict(self))
+        return stamped(type(self), asdict(self) | {"expectation_suite": to_plain(self.expectation_suite)})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

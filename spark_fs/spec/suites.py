@@ -1,14 +1,56 @@
 """Expectation suites and validation reports, as plain values: Great Expectations is needed only to run them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Literal, Self, get_args
 
 from spark_fs.errors import SettingsError, nearest
 from spark_fs.spec.formats import known, stamped
 
+# How JSON holds what it has no word for: marked, so that it comes back as it was.
+_MARKS: Mapping[str, Callable[[str], Any]] = {
+    "$timestamp": datetime.fromisoformat, "$date": date.fromisoformat, "$decimal": Decimal, "$binary": bytes.fromhex, "$float": float,
+}
 Policy = Literal["STRICT", "ALWAYS", "QUARANTINE"]
+
+
+def to_plain(value: Any) -> Any:
+    """A value of a suite or report as JSON: times, decimals, bytes, NaN and infinities marked; what else JSON lacks as its text."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if hasattr(value, "tolist"):  # of NumPy, whose nanoseconds Python has no time for
+        kept = value.astype("datetime64[us]") if getattr(getattr(value, "dtype", None), "kind", "") == "M" else value
+        return to_plain(kept.tolist())
+    if isinstance(value, Mapping):
+        return {str(name): to_plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_plain(each) for each in value]
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if value - value == 0 else {"$float": str(float(value))}
+    if isinstance(value, date):
+        whole = isinstance(value, datetime)
+        return {"$timestamp" if whole else "$date": value.isoformat()} if value == value else None  # NaT is none
+    if isinstance(value, Decimal):
+        return {"$decimal": str(value)}
+    if isinstance(value, bytes):
+        return {"$binary": value.hex()}
+    if hasattr(value, "dict"):  # a condition of Great Expectations
+        return to_plain(value.dict())
+    return str(value)
+
+
+def from_plain(value: Any) -> Any:
+    """The value that ``to_plain`` wrote."""
+    if isinstance(value, Mapping):
+        if len(value) == 1 and next(iter(value)) in _MARKS:
+            ((mark, text),) = value.items()
+            return _MARKS[mark](text)
+        return {name: from_plain(each) for name, each in value.items()}
+    return [from_plain(each) for each in value] if isinstance(value, list) else value
 
 
 def suite_of(given: Any) -> dict[str, Any]:
@@ -27,7 +69,7 @@ def suite_of(given: Any) -> dict[str, Any]:
         type_ = each.get("type", each.get("expectation_type")) if isinstance(each, Mapping) else None
         if not isinstance(type_, str):
             raise SettingsError(f"{each!r} is not an expectation: give its 'type' and 'kwargs'.")
-        expectations.append({"type": type_, "kwargs": dict(each.get("kwargs", {}))})
+        expectations.append({"type": type_, "kwargs": from_plain(to_plain(each.get("kwargs") or {}))})
     return {"name": str(data.get("name") or "suite"), "expectations": expectations}
 
 
@@ -86,12 +128,12 @@ class ValidationReport:
         """As plain JSON, without the instant, which the catalog keeps beside it."""
         data = asdict(self)
         del data["validated_at"]
-        return stamped(type(self), data)
+        return stamped(type(self), to_plain(data))
 
     @classmethod
     def from_json(cls, validated_at: datetime, data: Mapping[str, Any]) -> Self:
         """From what ``to_json`` gave; UpgradeError where a newer release gave it and this one would misread it."""
         found = known(cls, f"The validation report of {validated_at:%Y-%m-%d %H:%M:%S} UTC", data)
-        results = [known(ExpectationResult, "The result of an expectation", each) for each in data["results"]]
+        results = [known(ExpectationResult, "The result of an expectation", each) for each in from_plain(data["results"])]
         found["results"] = tuple(ExpectationResult(**each | {"examples": tuple(each["examples"])}) for each in results)
         return cls(**found | {"validated_at": validated_at})

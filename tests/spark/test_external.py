@@ -57,17 +57,17 @@ def test_the_star_schema_of_a_database_is_a_source(fs: FeatureStore, spine: Feat
         cursor.execute(f"INSERT INTO {database}.dim_shop VALUES (1, 'Bern'), (2, 'Zürich')")
         cursor.execute(f"INSERT INTO {database}.fact VALUES (1, '2024-01-01 00:00:00.000001', 1, 9.99), (1, '2024-01-02', 2, 5)")
         connection.commit()
-        monkeypatch.setenv("SHOP_PASSWORD", str(server.password))
+        monkeypatch.setenv("SPARK_FS_SECRET_SHOP", str(server.password))
         sales = fs.create_external_feature_group(
             "sales", primary_key=["k"], event_time="at", data_format="jdbc", query="SELECT k, at, city, amount FROM fact JOIN dim_shop USING (shop)",
-            options={"url": f"jdbc:mysql://{server.hostname}:{server.port}/{database}?permitMysqlScheme", "driver": "org.mariadb.jdbc.Driver", "user": str(server.username), "password": "${SHOP_PASSWORD}"},
+            options={"url": f"jdbc:mysql://{server.hostname}:{server.port}/{database}?permitMysqlScheme", "driver": "org.mariadb.jdbc.Driver", "user": str(server.username), "password": "${SPARK_FS_SECRET_SHOP}"},
         )
         assert sales.schema == {"k": "int", "at": "timestamp", "city": "string", "amount": "decimal(10,2)"}
         found = spine.select_all().join(sales.select(["city"])).read("pandas").sort_values(["k", "t"])
         assert found["city"].fillna("-").tolist() == ["-", "Zürich", "-"]
         assert sales.read("pandas")["at"].min() == pd.Timestamp("2024-01-01 00:00:00.000001", tz="UTC")
-        monkeypatch.delenv("SHOP_PASSWORD")
-        with pytest.raises(SettingsError, match=r"The environment variable SHOP_PASSWORD of an external feature group is not set: export it"):
+        monkeypatch.delenv("SPARK_FS_SECRET_SHOP")
+        with pytest.raises(SettingsError, match=r"The environment variable SPARK_FS_SECRET_SHOP of an external feature group is not set: export it"):
             sales.read()
         cursor.execute(f"DROP DATABASE {database}")
 
@@ -76,7 +76,7 @@ def test_what_cannot_be_a_source_is_refused(fs: FeatureStore, tmp_path: Path) ->
     bad: list[tuple[dict[str, object], type[SparkFSError], str]] = [
         ({"data_format": "excel", "path": "x"}, SettingsError, "data_format 'excel' is not known: use 'delta', 'parquet', 'table', 'jdbc'"),
         ({"data_format": "delta"}, SettingsError, "needs path=, or query="),
-        ({"data_format": "jdbc", "query": "SELECT 1", "options": {"password": "secret"}}, SettingsError, r"Option 'password' would be kept .* write '\$\{NAME\}'"),
+        ({"data_format": "jdbc", "query": "SELECT 1", "options": {"password": "secret"}}, SettingsError, r"Option 'password' would be kept .* write '\$\{SPARK_FS_SECRET_NAME\}'"),
         ({"data_format": "parquet", "path": str(tmp_path / "none")}, SparkFSError, r"reading of the external source \(parquet\)"),
         ({"data_format": "table", "query": "no.such.table"}, SparkFSError, r"reading of the external source \(table\)"),
     ]

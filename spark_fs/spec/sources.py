@@ -1,0 +1,71 @@
+"""Where an external feature group has its rows, without the secrets that lead there."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from spark_fs.errors import SettingsError
+from spark_fs.redact import learn, secrets_in
+
+SOURCE_FORMATS = ("delta", "parquet", "table", "jdbc")
+FRAME = "frame"  # a DataFrame of this session
+_READABLE = "SPARK_FS_SECRET_"  # how the variables begin that an external group may ask for
+_FROM_ENVIRONMENT = re.compile(r"\$\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """Rows that others keep: where they are read from.
+
+    data_format: "delta" or "parquet" (a path), "table" (a Spark table) or "jdbc" (a query). options: the reader's own. A secret is written
+    as ``${SPARK_FS_SECRET_NAME}`` and read from the environment when the rows are; no other variable is, so that no definition asks a
+    reader's environment for what was never meant for it.
+    """
+
+    data_format: str
+    location: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.location:
+            raise SettingsError("An external feature group needs path=, or query= for a table name or a JDBC query.")
+
+    @classmethod
+    def declared(cls, data_format: str, location: str, options: Mapping[str, Any]) -> Self:
+        """A source as a caller declares it; SettingsError where it holds a secret, or names a variable that is not read."""
+        found = cls(data_format, location, {name: str(value) for name, value in options.items()})
+        place = {"path": location} if data_format in ("delta", "parquet") else {}
+        for name, value in {**place, **found.options}.items():
+            literal = [text for each in secrets_in(name, value) if (text := _FROM_ENVIRONMENT.sub("", each))]
+            learn(*literal)
+            if literal:
+                raise SettingsError(
+                    f"Option {name!r} would be kept in the metadata database with a password or key in it: write '${{{_READABLE}NAME}}' in "
+                    f"its place, and export {_READABLE}NAME."
+                )
+            for variable in _FROM_ENVIRONMENT.findall(value):
+                _check_variable(name, variable)
+        return found
+
+    def resolved(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """The options with each ``${NAME}`` taken from the environment; SettingsError when it is not set, or not one to be read."""
+        found = {}
+        for name, text in self.options.items():
+            for variable in _FROM_ENVIRONMENT.findall(text):
+                _check_variable(name, variable)
+                if variable not in environment:
+                    raise SettingsError(f"The environment variable {variable} of an external feature group is not set: export it.")
+                learn(environment[variable])
+            found[name] = _FROM_ENVIRONMENT.sub(lambda match: environment[match[1]], text)
+            learn(*secrets_in(name, found[name]))
+        return found
+
+
+def _check_variable(option: str, variable: str) -> None:
+    if not variable.startswith(_READABLE):
+        raise SettingsError(
+            f"Option {option!r} of an external feature group asks for the environment variable {variable}, and only those named "
+            f"{_READABLE}... are read. Export {_READABLE}{variable} with its value, delete the group and create it again with "
+            f"'${{{_READABLE}{variable}}}' in the option."
+        )

@@ -1,0 +1,75 @@
+"""URLs of databases as people write them, with any character in a password, and their addresses, which show none."""
+
+import re
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import unquote
+
+_PLACE = r"(?P<host>\[[^\]]*\]|[^:/?#@]*)(?::(?P<port>\d+))?(?:/(?P<database>[^?#@]*))?(?:\?(?P<options>{}))?"
+_OPTIONS = r"[a-z_]+=[^&]*(?:&[a-z_]+=[^&]*)*"
+_STANDARD = re.compile(r"(?:(?P<user>[^:@/?#]*)(?::(?P<password>[^/?#]*))?@)" + _PLACE.format(_OPTIONS), re.DOTALL)
+_BARE = re.compile(_PLACE.format("[^@]*"), re.DOTALL)
+# Somebody wrote the password as it is: it ends at the last @ that leaves a place behind it.
+_RAW = re.compile(r"(?P<user>[^:/?#]*)(?::(?P<password>.*))?@" + _PLACE.format("[^@]*"), re.DOTALL)
+_FORMS = (_STANDARD, _BARE, _RAW, re.compile(_PLACE.format(_OPTIONS), re.DOTALL))
+_NONE = "(what is not a URL)"
+_FILES = ("sqlite", "file")
+
+
+@dataclass(frozen=True)
+class Url:
+    """The parts of ``scheme://user:password@host:port/database?options``; user, password and database are decoded."""
+
+    scheme: str
+    user: str = ""
+    password: str = ""
+    host: str = ""
+    port: int | None = None
+    database: str = ""
+    options: str = ""
+
+    @classmethod
+    def of(cls, text: str) -> Self | None:
+        """The parts of a URL; None for what is not one."""
+        scheme, separator, rest = text.partition("://")
+        if not separator or not re.fullmatch(r"[a-zA-Z][\w.+-]*", scheme):
+            return None
+        if scheme.partition("+")[0].lower() in _FILES:
+            path, _, options = rest.partition("?")
+            return cls(scheme, database=path, options=options)
+        found = next(filter(None, (form.fullmatch(rest) for form in _FORMS)), None)
+        if found is None:
+            return None
+        given = found.groupdict(default="")
+        return cls(
+            scheme, unquote(given.get("user", "")), unquote(given.get("password", "")), given["host"].strip("[]").lower(),
+            int(given["port"]) if given["port"] else None, unquote(given["database"].strip("/")), given["options"],
+        )
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it names a file, and no server."""
+        return self.scheme.partition("+")[0].lower() in _FILES
+
+    @property
+    def address(self) -> str:
+        """The URL without user, password and options."""
+        if self.is_file:
+            return f"{self.scheme}://{self.database}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}{f':{self.port}' if self.port else ''}/{self.database}"
+
+
+def address(text: str) -> str:
+    """Where a URL leads, without user, password and options."""
+    found = Url.of(text)
+    return found.address if found else _NONE
+
+
+def shown(text: str) -> str:
+    """A URL with ``***`` in the place of its password, and without options."""
+    found = Url.of(text)
+    if found is None:
+        return _NONE
+    login = f"{found.user}{':***' if found.password else ''}@" if found.user or found.password else ""
+    return found.address.replace("://", f"://{login}", 1)
