@@ -23,6 +23,7 @@ from spark_fs.offline import delta, history, sources
 from spark_fs.offline.delta import INGESTED_AT
 from spark_fs.offline.staging import DeltaTransaction, Staged, Transaction
 from spark_fs.offline.writing import Landed, TableWrite, append, committed_with
+from spark_fs.redact import without_secrets
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.options import WriteOptions
 from spark_fs.spec.query import GroupRef
@@ -76,7 +77,7 @@ def insert(
     except (PySparkException, Py4JError, OSError) as error:
         raise SparkFSError(
             f"Nothing was inserted into feature group {group}: reading or writing the frame failed: {delta.reason(error)}"
-        ) from error
+        ) from without_secrets(error)
     finally:
         with suppress(Py4JError):  # of a JVM that is gone
             frame.unpersist()
@@ -199,7 +200,7 @@ class _Insert:
         if self.policy == "STRICT":
             self._report("refused", 0)
             raise validate.refused(self.group, self.report)
-        good, self.bad = validate.told_apart(staged.frame, self.suite or {}, self.report)
+        good, self.bad = validate.told_apart(staged.frame, self.report)
         return write.stage(layout.laid_out(good, self.group))
 
     def _finish(self, write: TableWrite, set_aside: int) -> None:

@@ -1,10 +1,11 @@
 """Validate rows by a Great Expectations suite. The library is imported here alone, when a suite is run: its import takes seconds."""
 
-import ast
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from functools import reduce
 from typing import Any
 
 from pyspark.errors import PySparkException
@@ -14,6 +15,7 @@ from pyspark.sql import functions as F
 from spark_fs.errors import SettingsError, ValidationError, first_line
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.suites import ExpectationResult, ValidationReport
+from spark_fs.types import aware
 
 EXAMPLES = 5
 REASON = "_reason"
@@ -23,19 +25,51 @@ _ANALYTICS = "GX_ANALYTICS_ENABLED"
 
 def report_of(frame: DataFrame, suite: Suite) -> ValidationReport:
     """What each expectation says of the frame's rows, eagerly; SettingsError for one that cannot be evaluated."""
-    results = tuple(map(_result, _run(frame, suite, {"result_format": "BASIC", "partial_unexpected_count": EXAMPLES})))
+    with _running(frame) as library:
+        found = library.results(suite, {"result_format": "BASIC", "partial_unexpected_count": EXAMPLES})
+    results = tuple(_result(each, result) for each, result in zip(suite["expectations"], found, strict=True))
     return ValidationReport(suite["name"], all(r.success for r in results), results, frame.count())
 
 
-def told_apart(frame: DataFrame, suite: Suite, report: ValidationReport) -> tuple[DataFrame, DataFrame]:
+def told_apart(frame: DataFrame, report: ValidationReport) -> tuple[DataFrame, DataFrame]:
     """The rows* that every failed expectation lets pass, and those* that one does not, with ``_reason``: the ones that refuse it.
 
     Raises ValidationError when an expectation that failed speaks of the rows as a whole, so that none of them is to blame.
     """
     failed = [result for result in report.results if not result.success]
-    reasons = [F.when(condition, F.lit(text)) for text, condition in _conditions(frame, suite["name"], failed)]
-    marked = frame.withColumn(REASON, F.concat_ws("; ", *reasons))
-    return marked.filter(F.col(REASON) == "").drop(REASON), marked.filter(F.col(REASON) != "")
+    marked = frame
+    with _running(frame) as library:
+        for number, result in enumerate(failed):
+            try:
+                marked = _marked(marked, f"{REASON}_{number}", *library.failing(result))
+            except (LookupError, PySparkException):
+                raise ValidationError(
+                    f"{_name(result)} failed, and no row can be set aside for it, since it speaks of all rows together. "
+                    "Nothing was written. Correct the rows, or choose validation_options={'policy': 'ALWAYS'}."
+                ) from None
+    marks = [f"{REASON}_{number}" for number in range(len(failed))]
+    reasons = [F.when(F.col(mark), F.lit(_name(result))) for mark, result in zip(marks, failed, strict=True)]
+    told = marked.withColumn(REASON, F.concat_ws("; ", *reasons)).drop(*marks)
+    return told.filter(F.col(REASON) == "").drop(REASON), told.filter(F.col(REASON) != "")
+
+
+def _marked(rows: DataFrame, mark: str, fails: Column, meant: Sequence[Column]) -> DataFrame:
+    """The rows* with a column that says whether a row is one of those that are meant, and fails."""
+    inside = reduce(Column.__and__, [F.coalesce(each, F.lit(False)) for each in meant], F.lit(True))
+    failing = F.coalesce(fails, F.lit(False))
+    if _is_of_one_row(rows, fails):
+        return rows.withColumn(mark, F.when(inside, failing).otherwise(F.lit(False)))
+    judged = rows.filter(inside).withColumn(mark, failing)  # it compares rows, and must see none that is not meant
+    return judged.unionByName(rows.filter(~inside).withColumn(mark, F.lit(False))) if meant else judged
+
+
+def _is_of_one_row(rows: DataFrame, condition: Column) -> bool:
+    """Whether a condition looks at one row alone: Spark filters by no other."""
+    try:
+        rows.filter(condition).schema  # noqa: B018 # the analysis tells
+    except PySparkException:
+        return False
+    return True
 
 
 def refused(group: GroupSpec, report: ValidationReport) -> ValidationError:
@@ -48,69 +82,90 @@ def refused(group: GroupSpec, report: ValidationReport) -> ValidationError:
 
 
 def _sentence(result: ExpectationResult) -> str:
-    told = f"{_name(result.type, result.kwargs)} failed"
+    told = f"{_name(result)} failed"
     if result.failed:
         told += f" for {result.failed} of {result.checked} rows, such as {', '.join(map(repr, result.examples))}"
     return told
 
 
-def _name(type_: str, kwargs: Mapping[str, Any]) -> str:
-    return f"{type_}({', '.join(f'{name}={value!r}' for name, value in kwargs.items())})"
+def _name(result: ExpectationResult) -> str:
+    return f"{result.type}({', '.join(f'{name}={value!r}' for name, value in result.kwargs.items())})"
 
 
-def _conditions(frame: DataFrame, name: str, failed: Sequence[ExpectationResult]) -> Iterator[tuple[str, Column]]:
-    """For each expectation its name and whether a row fails it, as Great Expectations itself writes it."""
-    suite = {"name": name, "expectations": [{"type": r.type, "kwargs": r.kwargs} for r in failed]}
-    told = {"result_format": "COMPLETE", "unexpected_index_column_names": frame.columns[:1]}
-    for each in _run(frame.limit(0), suite, told):  # no row is needed to learn the condition
-        type_, kwargs = each.expectation_config.type, _given(each)
-        query = each.result.get("unexpected_index_query")
-        try:
-            if query is None:
-                raise ValueError
-            condition = F.expr(_argument(query))
-            frame.filter(condition).schema  # noqa: B018 # the analysis tells whether Spark can evaluate it
-        except (ValueError, PySparkException):
-            raise ValidationError(
-                f"{_name(type_, kwargs)} failed, and no row can be set aside for it, since it speaks of all rows together. "
-                "Nothing was written. Correct the rows, or choose validation_options={'policy': 'ALWAYS'}."
-            ) from None
-        yield _name(type_, kwargs), F.coalesce(condition, F.lit(False))
+class _Library:
+    """Great Expectations over the rows of one frame."""
 
+    def __init__(self, gx: Any, frame: DataFrame) -> None:
+        self.gx, self.frame = gx, frame
+        self.context = gx.get_context(mode="ephemeral")
+        self.context.variables.progress_bars = {"globally": False}
+        asset = self.context.data_sources.add_spark("rows", persist=False).add_dataframe_asset("rows")
+        self.batch = asset.add_batch_definition_whole_dataframe("rows").get_batch({"dataframe": frame})
 
-def _argument(query: str) -> str:
-    """The condition in ``df.filter(F.expr('...'))``."""
-    call = ast.parse(query, mode="eval").body
-    inner = call.args[0] if isinstance(call, ast.Call) else None
-    argument = inner.args[0] if isinstance(inner, ast.Call) else None
-    if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
-        raise ValueError(query)
-    return argument.value
-
-
-def _run(frame: DataFrame, suite: Suite, result_format: Mapping[str, Any]) -> list[Any]:
-    """The results of Great Expectations on the frame, in the order of the suite."""
-    with _library() as gx:
+    def expectation(self, type_: str, kwargs: Mapping[str, Any], **more: Any) -> Any:
+        """An expectation as the library has it; SettingsError where it has none such."""
         from great_expectations.expectations.registry import get_expectation_impl
 
-        context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = {"globally": False}
-        asset = context.data_sources.add_spark("rows", persist=False).add_dataframe_asset("rows")
-        batch = asset.add_batch_definition_whole_dataframe("rows").get_batch({"dataframe": frame})
-        found = []
-        for expectation in suite["expectations"]:
-            try:
-                found.append(get_expectation_impl(expectation["type"])(**expectation["kwargs"]))
-            except Exception as error:  # the library's own tree of errors is as wide as pydantic's and its own together
-                raise SettingsError(f"Expectation {expectation} is not one: {first_line(error)}") from None
-        results = batch.validate(gx.ExpectationSuite(name=suite["name"], expectations=found), result_format=dict(result_format)).results
-    for result in results:
-        info = result.exception_info
-        for each in [info] if "raised_exception" in info else info.values():
-            if each["raised_exception"]:
-                named = _name(result.expectation_config.type, _given(result))
-                raise SettingsError(f"{named} cannot be evaluated: {each['exception_message']}. Correct the suite.")
-    return list(results)
+        try:
+            return get_expectation_impl(type_)(**{name: _local(name, value) for name, value in kwargs.items()} | more)
+        except Exception as error:  # the library's own tree of errors is as wide as pydantic's and its own together
+            raise SettingsError(f"Expectation {type_} with {dict(kwargs)} is not one: {first_line(error)}") from None
+
+    def results(self, suite: Suite, result_format: Mapping[str, Any]) -> list[Any]:
+        """The results, in the order of the suite."""
+        found = [self.expectation(e["type"], e["kwargs"], meta={REASON: n}) for n, e in enumerate(suite["expectations"])]
+        asked = self.gx.ExpectationSuite(name=suite["name"], expectations=found)
+        results = self.batch.validate(asked, result_format=dict(result_format)).results
+        for result in results:
+            info = result.exception_info
+            for each in [info] if "raised_exception" in info else info.values():
+                if each["raised_exception"]:
+                    given = suite["expectations"][result.expectation_config.meta[REASON]]
+                    raise SettingsError(
+                        f"{given['type']} with {given['kwargs']} cannot be evaluated: {each['exception_message']}. Correct the suite."
+                    )
+        return sorted(results, key=lambda result: result.expectation_config.meta[REASON])
+
+    def failing(self, result: ExpectationResult) -> tuple[Column, list[Column]]:
+        """Whether a row fails the expectation, and of which rows that is asked; LookupError where it asks it of none by itself."""
+        from great_expectations.validator.metric_configuration import MetricConfiguration
+
+        expectation = self.expectation(result.type, result.kwargs)
+        validator = self.context.get_validator(batch=self.batch)
+        metric = getattr(expectation, "map_metric", None)
+        needed = expectation.get_validation_dependencies(validator.execution_engine, {"result_format": {"result_format": "BASIC"}})
+        counted = needed.get_metric_configuration(f"{metric}.unexpected_count")
+        if counted is None:
+            raise LookupError(result.type)
+        asked = MetricConfiguration(f"{metric}.condition", counted.metric_domain_kwargs, counted.metric_value_kwargs)
+        fails, domain, accessor = validator.get_metric(asked)
+        return fails, _filters(validator.execution_engine.get_domain_records({**domain, **accessor}), self.frame)
+
+
+def _filters(chosen: DataFrame, frame: DataFrame) -> list[Column]:
+    """The conditions that the library filtered the frame by: a row condition, nulls that are to be ignored."""
+    plan, end = (each._jdf.queryExecution().analyzed() for each in (chosen, frame))
+    found = []
+    while not plan.equals(end):
+        found.append(F.expr(plan.condition().sql()))
+        plan = plan.child()
+    return found
+
+
+def _local(name: str, value: Any) -> Any:
+    """A bound as the library compares it, which reads a time without a zone in this process's zone, where it is meant in UTC."""
+    if name in ("min_value", "max_value") and isinstance(value, str) and ":" in value:
+        with suppress(ValueError):
+            value = datetime.fromisoformat(value)
+    if isinstance(value, list):
+        return [_local(name, each) for each in value]
+    return aware(value).astimezone().replace(tzinfo=None) if isinstance(value, datetime) else value
+
+
+@contextmanager
+def _running(frame: DataFrame) -> Iterator[_Library]:
+    with _library() as gx:
+        yield _Library(gx, frame)
 
 
 @contextmanager
@@ -131,19 +186,19 @@ def _library() -> Iterator[Any]:
             os.environ[_ANALYTICS] = before
 
 
-def _given(result: Any) -> dict[str, Any]:
-    return {name: value for name, value in result.expectation_config.kwargs.items() if name != "batch_id"}
-
-
-def _result(result: Any) -> ExpectationResult:
+def _result(given: Mapping[str, Any], result: Any) -> ExpectationResult:
     found = result.result
     examples = tuple(_plain(value) for value in found.get("partial_unexpected_list") or ())[:EXAMPLES]
+    read = result.expectation_config.kwargs
+    kwargs = {name: read.get(name, value) if isinstance(value, int) else value for name, value in given["kwargs"].items()}
     return ExpectationResult(
-        result.expectation_config.type, _given(result), bool(result.success), int(found.get("element_count") or 0),
+        given["type"], kwargs, bool(result.success), int(found.get("element_count") or 0),
         int(found.get("unexpected_count") or 0), examples or (() if result.success else (_plain(found.get("observed_value")),)),
     )
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON holds: itself, or its text."""
+    """A value that JSON holds: itself, or its text; a time in UTC."""
+    if isinstance(value, datetime):
+        value = value.astimezone(UTC).replace(tzinfo=None)  # Spark gives it in this process's zone
     return value if value is None or (isinstance(value, bool | int | float | str) and value == value) else str(value)

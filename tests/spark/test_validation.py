@@ -1,16 +1,24 @@
 """Expectations of a group, and what becomes of a batch that does not meet them."""
 
+import json
+import os
 import subprocess
 import sys
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from pyspark.sql import SparkSession
 
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import KeyValueError, SettingsError, ValidationError
+from spark_fs.flows import validate
 
 from oracles import same_rows
 
@@ -126,3 +134,134 @@ def test_an_expectation_that_cannot_be_run_writes_nothing(clicks: FeatureGroup, 
 def test_great_expectations_is_imported_with_a_suite_alone() -> None:
     code = "import sys, spark_fs.flows.ingest; print('great_expectations' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+# Rows of two kinds, and one of none; which of kind A fail is told in words beside each expectation, by the key.
+KINDS = pd.DataFrame({
+    "k": [1, 2, 3, 4, 5, 6, 7, 8], "kind": ["A", "A", "B", "B", "A", None, "B", "it's"],
+    "v": [-1.0, 2.0, -3.0, None, 2.0, -6.0, 2.0, -3.0], "w": [0.0, 1.0, 0.0, 1.0, None, 3.0, -4.0, 1.0],
+    "s": ["2024-01-01", "x", "y", "2024-02-01", None, "q", "1", "z"],
+})
+OF_A = [
+    {"row_condition": "kind = 'A'", "condition_parser": "pandas"}, {"row_condition": 'col("kind") == "A"', "condition_parser": "great_expectations"},
+    {"row_condition": "kind = 'A'", "condition_parser": "spark"}, {"row_condition": 'col("kind")=="A"', "condition_parser": "great_expectations__experimental__"},
+]
+FAILING: list[tuple[str, dict[str, Any], list[int]]] = [
+    ("expect_column_values_to_be_between", {"column": "v", "min_value": 0}, [1]),
+    ("expect_column_values_to_be_in_set", {"column": "v", "value_set": [-1.0]}, [2, 5]),
+    ("expect_column_values_to_not_be_null", {"column": "w"}, [5]),
+    ("expect_column_values_to_be_null", {"column": "s"}, [1, 2]),
+    ("expect_column_values_to_match_regex", {"column": "s", "regex": "^2"}, [2]),
+    ("expect_column_values_to_match_strftime_format", {"column": "s", "strftime_format": "%Y-%m-%d"}, [2]),
+    ("expect_column_values_to_be_unique", {"column": "v"}, [2, 5]),  # 7 has 2.0 too, and is of another kind
+    ("expect_column_pair_values_to_be_equal", {"column_A": "w", "column_B": "v"}, [1, 2, 5]),
+    ("expect_column_pair_values_a_to_be_greater_than_b", {"column_A": "w", "column_B": "v", "ignore_row_if": "either_value_is_missing"}, [2]),
+    ("expect_compound_columns_to_be_unique", {"column_list": ["kind", "v"]}, [2, 5]),
+    ("expect_select_column_values_to_be_unique_within_record", {"column_list": ["w", "v"]}, []),
+    ("expect_multicolumn_sum_to_equal", {"column_list": ["w", "v"], "sum_total": 3}, [1, 5]),
+]
+
+
+def _keys(rows: Any) -> list[int]:
+    return sorted(row.k for row in rows.select("k").collect())
+
+
+@pytest.mark.parametrize("meant", OF_A, ids=["pandas", "great_expectations", "spark", "experimental"])
+def test_only_rows_that_meet_the_row_condition_and_fail_are_set_aside(meant: dict[str, str], spark: SparkSession) -> None:
+    frame = spark.createDataFrame(KINDS)
+    for type_, kwargs, wanted in FAILING:
+        suite = {"name": "x", "expectations": [{"type": type_, "kwargs": kwargs | meant}]}
+        report = validate.report_of(frame, suite)
+        assert (report.results[0].checked, report.results[0].failed) == (3, len(wanted)), type_
+        good, bad = validate.told_apart(frame, report)
+        assert (_keys(bad), _keys(good)) == (wanted, sorted({*KINDS.k} - {*wanted})), type_
+
+
+def test_each_row_has_the_reasons_that_are_its_own(spark: SparkSession) -> None:
+    frame, quoted = spark.createDataFrame(KINDS), "kind = 'it\\'s'"
+    rules = [(FAILING[0][1] | OF_A[0], {1}), (FAILING[0][1] | {"row_condition": quoted, "condition_parser": "spark"}, {8}), (FAILING[0][1], {1, 3, 6, 8})]
+    rules.append(({"column": "v", "max_value": 0, "row_condition": 'col("w") > 0.5', "condition_parser": "great_expectations"}, {2}))
+    suite = {"name": "x", "expectations": [{"type": FAILING[0][0], "kwargs": kwargs} for kwargs, _ in rules] + [{"type": FAILING[6][0], "kwargs": FAILING[6][1] | OF_A[1]}]}
+    report = validate.report_of(frame, suite)
+    assert [r.failed for r in report.results] == [*(len(keys) for _, keys in rules), 2]
+    _, bad = validate.told_apart(frame, report)
+    told = {row.k: row[validate.REASON].count("expect_") for row in bad.collect()}
+    assert told == {1: 2, 8: 2, 3: 1, 6: 1, 2: 2, 5: 1}
+
+
+@pytest.mark.parametrize(("policy", "kept", "aside"), [("QUARANTINE", 7, [1]), ("ALWAYS", 8, []), ("STRICT", 0, [])])
+def test_a_row_condition_under_each_policy(policy: str, kept: int, aside: list[int], fs: FeatureStore) -> None:
+    suite = {"name": "x", "expectations": [{"type": FAILING[0][0], "kwargs": FAILING[0][1] | OF_A[0]}]}
+    group = fs.create_feature_group("kinds", primary_key=["k"], expectation_suite=suite)
+    if policy == "STRICT":
+        with pytest.raises(ValidationError, match=r"failed for 1 of 3 rows, such as -1\.0"):
+            group.insert(KINDS)
+        return
+    job, report = group.insert(KINDS, validation_options={"policy": policy})
+    assert report is not None
+    assert (job.summary["inserted"], job.summary["set_aside"], report.results[0].failed) == (kept, len(aside), 1)
+    assert _keys(group.read_quarantine("spark")) == aside
+
+
+BOUNDS: list[tuple[str, dict[str, Any], int]] = [
+    ("expect_column_values_to_be_between", {"column": "t", "min_value": "2024-01-03"}, 2),
+    ("expect_column_values_to_be_between", {"column": "t", "min_value": "2024-01-02T12:00:00", "max_value": datetime(2024, 1, 3, tzinfo=UTC)}, 2),
+    ("expect_column_values_to_be_between", {"column": "t", "min_value": datetime(2024, 1, 2, 12)}, 1),
+    ("expect_column_values_to_be_between", {"column": "t", "min_value": pd.Timestamp("2024-01-02T12:00")}, 1),
+    ("expect_column_values_to_be_between", {"column": "t", "min_value": np.datetime64("2024-01-02T12:00", "ns")}, 1),
+    ("expect_column_values_to_be_between", {"column": "d", "min_value": date(2024, 1, 3)}, 2),
+    ("expect_column_values_to_be_between", {"column": "p", "min_value": Decimal("0.5")}, 1),
+    ("expect_column_values_to_be_between", {"column": "k", "min_value": np.int64(2)}, 1),
+    ("expect_column_values_to_be_in_set", {"column": "d", "value_set": (date(2024, 1, 1), date(2024, 1, 2))}, 2),
+    ("expect_column_values_to_be_in_set", {"column": "t", "value_set": [datetime(2024, 1, 2, 12)]}, 3),
+    ("expect_column_values_to_be_in_set", {"column": "p", "value_set": [Decimal("0.10"), Decimal("2.00")]}, 2),
+    ("expect_column_max_to_be_between", {"column": "t", "max_value": datetime(2024, 1, 3, 12)}, 0),
+    ("expect_column_min_to_be_between", {"column": "v", "min_value": 0.0}, 0),
+]
+
+
+def test_bounds_of_every_type_are_kept_with_their_report(fs: FeatureStore) -> None:
+    """As the suite says them, in the group's definition and in every report; those of a second process too."""
+    suite = {"name": "x", "expectations": [{"type": type_, "kwargs": kwargs} for type_, kwargs, _ in BOUNDS]}
+    group = fs.create_feature_group("bounds", primary_key=["k"], expectation_suite=suite)
+    rows = pd.DataFrame({"k": [1, 2, 3, 4], "t": pd.to_datetime(["2024-01-01", "2024-01-02 12:00", "2024-01-03", "2024-01-05"], format="mixed"), "v": [np.nan, 1.0, np.inf, -np.inf]})
+    rows["d"], rows["p"] = rows.t.dt.date, [Decimal("0.10"), Decimal("2.00"), Decimal("2.10"), Decimal("3.00")]
+    job, report = group.insert(rows, validation_options={"policy": "ALWAYS"})
+    assert job.summary["inserted"] == 4
+    assert report is not None
+    again = fs.get_feature_group("bounds", 1)
+    kept = again.get_latest_validation_report()
+    assert kept == report
+    assert [r.failed for r in kept.results] == [failed for _, _, failed in BOUNDS]
+    assert not kept.results[-2].success
+    wanted = [(type_, {n: _plainly(v) for n, v in kwargs.items()}) for type_, kwargs, _ in BOUNDS]
+    assert [(r.type, r.kwargs) for r in kept.results] == wanted
+    found = again.get_expectation_suite()
+    assert found is not None
+    assert [(e["type"], e["kwargs"]) for e in found["expectations"]] == wanted
+    assert fs.get_or_create_feature_group("bounds", primary_key=["k"], expectation_suite=suite).name == "bounds"
+
+
+def _plainly(value: Any) -> Any:
+    """The same in Python's own types."""
+    if isinstance(value, np.datetime64):
+        return datetime(2024, 1, 2, 12)
+    return list(value) if isinstance(value, tuple) else value.item() if isinstance(value, np.integer) else value
+
+
+@pytest.mark.slow
+def test_bounds_mean_utc_in_a_process_of_another_zone(tmp_path: Path) -> None:
+    code = f"""
+import json, sys
+from datetime import datetime
+import pandas as pd, spark_fs
+fs = spark_fs.login({{"home": {str(tmp_path)!r}}}).get_feature_store()
+kinds = [("expect_column_values_to_be_between", {{"column": "t", "min_value": "2024-01-02T12:00:00"}}), ("expect_column_values_to_be_between", {{"column": "t", "min_value": datetime(2024, 1, 2, 12)}}),
+         ("expect_column_max_to_be_between", {{"column": "t", "max_value": datetime(2024, 1, 2, 12)}}), ("expect_column_values_to_be_in_set", {{"column": "t", "value_set": [datetime(2024, 1, 2, 12)]}})]
+group = fs.create_feature_group("g", primary_key=["k"], expectation_suite={{"name": "x", "expectations": [{{"type": t, "kwargs": k}} for t, k in kinds]}})
+_, report = group.insert(pd.DataFrame({{"k": [1, 2], "t": pd.to_datetime(["2024-01-02 11:59", "2024-01-02 12:00"])}}), validation_options={{"policy": "ALWAYS"}})
+print(json.dumps([[r.success, r.failed, [str(e) for e in r.examples]] for r in report.results]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "TZ": "America/New_York"}, capture_output=True, text=True, check=True)
+    early = [False, 1, ["2024-01-02 11:59:00"]]
+    assert json.loads(done.stdout.splitlines()[-1]) == [early, early, [True, 0, []], early]
