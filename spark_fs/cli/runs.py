@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,15 +49,14 @@ def run(
 ) -> None:
     """Run what is due of a pipeline, on a Spark session of this process.
 
-    Modules are looked for in the working folder and on PYTHONPATH. On a cluster use spark-submit and jobs/run_pipeline.py, which does the
-    same. Exit codes: 0 done; 1 a step failed; 2 the file or a setting is wrong; 3 another run goes on; 4 a verification or a validation
-    found something; 75 a retry may help.
+    Modules are looked for on PYTHONPATH, then in the pipeline file's folder and those that its path names. On a cluster use
+    spark-submit and jobs/run_pipeline.py, which does the same. Exit codes: 0 done; 1 a step failed; 2 the file or a setting is wrong;
+    3 another run goes on; 4 a verification or a validation found something; 75 a retry may help.
     """
     from spark_fs.pipelines.command import execute
 
     if log_format not in ("text", "json"):
         raise SettingsError(f"--log-format is {log_format!r}: give text or json.")
-    sys.path.insert(0, str(Path.cwd()))
     raise typer.Exit(execute(file, until, step or (), log_format, metrics, lineage, config))
 
 

@@ -1,8 +1,9 @@
 """A pipeline as it is declared in a YAML file: frozen, and checked whole before anything runs."""
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -55,7 +56,8 @@ class Pipeline:
     perhaps ``EVERY``, the pace of groups that have their own. every: the length of one commit, and of the grid on which runs end. lateness:
     how far before a watermark rows may still come in. delay: how long after its end an interval is complete at the source. start: where the
     first backfill begins, in chunks of ``chunk``; None: groups must have been backfilled. retries: how often a step that failed in a way
-    that may pass is tried again, after ``pause`` seconds.
+    that may pass is tried again, after ``pause`` seconds. path: folders in which the module is looked for, after all others; of a file,
+    beside its own folder and as seen from there.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Pipeline:
     start: datetime | None = None
     retries: int = 0
     pause: float = 30.0
+    path: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
@@ -86,6 +89,8 @@ class Pipeline:
         for name, least in (("retries", 0), ("pause", 0.0)):
             if given.get(name) is not None:
                 read[name] = _number(name, given[name], least)
+        if "path" in given:
+            read["path"] = _folders(given["path"])
         steps = given["steps"]
         if not isinstance(steps, list) or not steps:
             raise SettingsError(f"steps is {steps!r}: list one step or more, of {', '.join(OPTIONS)}.")
@@ -100,12 +105,13 @@ class Pipeline:
 
     def module(self) -> Any:
         """The module of groups; SettingsError where it cannot be imported or declares no groups."""
+        sys.path += [folder for folder in self.path if folder not in sys.path]  # behind all others, so that it hides no module
         try:
             found = importlib.import_module(self.groups)
         except ImportError as error:
             raise SettingsError(
-                f"The module {self.groups!r} of pipeline {self.name!r} cannot be imported: {error}. Put its folder on PYTHONPATH, or give "
-                "it to spark-submit with --py-files."
+                f"The module {self.groups!r} of pipeline {self.name!r} cannot be imported: {error}. Name the folder that it is in, as seen "
+                "from the pipeline file, as in path: ../.., put it on PYTHONPATH, or give the module to spark-submit with --py-files."
             ) from None
         if not isinstance(getattr(found, "PIPELINE", None), Mapping) or not found.PIPELINE:
             raise SettingsError(f"The module {self.groups!r} has no PIPELINE: give a mapping of functions that declare groups to builders.")
@@ -115,10 +121,19 @@ class Pipeline:
 def load(path: str | Path) -> Pipeline:
     """Read a pipeline from a YAML file; SettingsError says what in it is not valid."""
     try:
-        return Pipeline.of(read_yaml(Path(path), "Pipeline file"))
+        found = Pipeline.of(read_yaml(Path(path), "Pipeline file"))
+        folder = Path(path).resolve().parent
+        return replace(found, path=(str(folder), *(str((folder / each).resolve()) for each in found.path)))
     except SettingsError as error:
         said = str(error)
         raise SettingsError(said if said.startswith("Pipeline file") else f"Pipeline file {path}: {said}") from None
+
+
+def _folders(given: Any) -> tuple[str, ...]:
+    folders = (given,) if isinstance(given, str) else given
+    if not isinstance(folders, list | tuple) or not all(isinstance(each, str) for each in folders):
+        raise SettingsError(f"path is {given!r}: name a folder as seen from the pipeline file, such as ../.., or a list of them.")
+    return tuple(folders)
 
 
 def _single(given: Any) -> tuple[Any, Mapping[str, Any]]:

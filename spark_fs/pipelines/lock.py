@@ -1,7 +1,8 @@
 """One run of a pipeline at a time: a row in the metadata database, which a living run keeps beating.
 
-A run that was killed leaves its row. On the same host it is known by its process; on another one by its beats, which are watched for a
-while by this process's own clock that only goes forward, so a clock that jumps neither ends a run nor lets two run.
+A run that was killed leaves its row. Where its process can be looked for (the same boot of one machine, the same namespace of processes) it
+is known by that; anywhere else, another container of this host among it, by its beats, which are watched for a while by this process's own
+clock that only goes forward, so a clock that jumps neither ends a run nor lets two run.
 """
 
 import os
@@ -12,19 +13,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
 
 from spark_fs.catalog.runs import Runs
 from spark_fs.errors import CatalogError, LockedError, NotFoundError
 from spark_fs.spec.runs import Run
 
 BEAT = 5.0  # seconds between two beats
-LEASE = 30.0  # seconds without a beat, after which a run on another host is taken for dead
+LEASE = 30.0  # seconds without a beat, after which a run whose process cannot be looked for is taken for dead
+_BETWEEN = " boot "
 
 
 @contextmanager
 def held(catalog: Runs, run: Run, beat: float = BEAT, lease: float = LEASE) -> Iterator[threading.Event]:
     """Hold the lock of the run's pipeline; LockedError where another run is alive. The event is set where the lock was lost."""
-    host, pid = socket.gethostname(), os.getpid()
+    host, pid = place(), os.getpid()
     if not catalog.take_lock(run, host, pid):
         _bury(catalog, run.pipeline, lease)
         if not catalog.take_lock(run, host, pid):
@@ -55,7 +59,7 @@ def _bury(catalog: Runs, pipeline: str, lease: float) -> None:
     if found is None:
         return
     run_id, host, pid, beats = found
-    if host == socket.gethostname() and not _is_alive(pid):
+    if host == place() and not _is_alive(pid):
         lease = 0.0
     began = time.monotonic()
     while (left := lease - (time.monotonic() - began)) > 0:
@@ -71,6 +75,16 @@ def _bury(catalog: Runs, pipeline: str, lease: float) -> None:
             catalog.save_run(replace(killed, state="killed", ended_at=datetime.now(UTC), error="The process ended without a word."))
 
 
+def place() -> str:
+    """Where a number is one process: the host's name, its boot, the namespace of processes; unlike any other where none is told."""
+    told: tuple[str, ...]
+    try:
+        told = Path("/proc/sys/kernel/random/boot_id").read_text().strip(), str(Path("/proc/self/ns/pid").stat().st_ino)
+    except OSError:
+        told = (uuid4().hex,)
+    return _BETWEEN.join((socket.gethostname()[:200], *told))
+
+
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -83,5 +97,5 @@ def _is_alive(pid: int) -> bool:
 
 def _refused(catalog: Runs, pipeline: str) -> LockedError:
     found = catalog.lock(pipeline)
-    who = f"run {found[0]}, process {found[2]} on {found[1]}" if found else "another run"
+    who = f"run {found[0]}, process {found[2]} on {found[1].partition(_BETWEEN)[0]}" if found else "another run"
     return LockedError(f"Pipeline {pipeline!r} is running already: {who}. Nothing was done. Let it end, then run again.")

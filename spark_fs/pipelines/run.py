@@ -17,6 +17,7 @@ from spark_fs.given import looking
 from spark_fs.pipelines.declared import Pipeline, Step
 from spark_fs.pipelines.lock import held
 from spark_fs.pipelines.steps import STEPS, Work
+from spark_fs.redact import redacted
 from spark_fs.spec.runs import Run, StepRecord
 from spark_fs.times import Instant, to_utc
 
@@ -82,7 +83,7 @@ class _Running:
                 self._step(step, work, (step.name in only) if only else self._is_due(step, last.get(step.name)))
         except BaseException as error:
             told = isinstance(error, SystemExit | KeyboardInterrupt)
-            self._end("failed", "The process was told to end." if told else str(error) or type(error).__name__, work)
+            self._end("failed", "The process was told to end." if told else redacted(str(error)) or type(error).__name__, work)
             raise
         failed = next((each for each in self.run.steps if each.state == "failed"), None)
         differs = any(each.state == "differs" for each in self.run.steps)

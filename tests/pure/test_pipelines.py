@@ -1,6 +1,8 @@
 """Pipelines as they are declared, when their steps are due, and the lock that keeps their runs apart."""
 
 import random
+import re
+import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +17,7 @@ import spark_fs
 from spark_fs.catalog.store import Catalog
 from spark_fs.errors import LockedError, NotFoundError, SettingsError
 from spark_fs.pipelines import Pipeline, Step, load, run
-from spark_fs.pipelines.lock import held
+from spark_fs.pipelines.lock import held, place
 from spark_fs.spec.runs import Run, StepRecord
 
 from conftest import ROOT, at
@@ -150,6 +152,44 @@ def test_when_each_step_was_done_last_is_found_among_many_runs(catalog: Catalog)
     assert catalog.last_done("daily", ["sync"]) == {"sync": max(done["sync"])}
 
 
+# -- where the module is looked for
+
+
+def _project(folder: Path, name: str, said: str) -> None:
+    (folder / f"{name}.py").write_text(f"PIPELINE = {{None: {said!r}}}\n")
+
+
+@pytest.mark.parametrize("given", ["", "path: ../..", "path: [nowhere, ../..]"])
+def test_a_module_is_looked_for_beside_the_file_and_where_its_path_says(given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", before := list(sys.path))
+    name = f"own_{tmp_path.name.replace('-', '_')}"
+    (folder := tmp_path / "conf" / "pipelines").mkdir(parents=True)
+    _project(tmp_path if given else folder, name, "ours")
+    (folder / "daily.yaml").write_text(f"name: daily\ngroups: {name}\nsteps: [sync]\n{given}\n")
+    assert load(folder / "daily.yaml").module().PIPELINE == {None: "ours"}
+    assert sys.path[: len(before)] == before  # all else comes first
+
+
+def test_the_working_folder_is_not_looked_in_and_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if each])
+    monkeypatch.chdir(tmp_path)
+    _project(tmp_path, "only_here", "theirs")
+    (file := tmp_path / "conf" / "daily.yaml").parent.mkdir()
+    _project(file.parent, "colorsys", "theirs")  # a module of Python that nothing has imported yet
+    file.write_text("name: daily\ngroups: only_here\nsteps: [sync]\n")
+    with pytest.raises(SettingsError, match=r"'only_here' of pipeline 'daily' cannot be imported: .*as in path: \.\./\.\."):
+        load("conf/daily.yaml").module()
+    file.write_text("name: daily\ngroups: colorsys\nsteps: [sync]\n")
+    with pytest.raises(SettingsError, match="'colorsys' has no PIPELINE"):
+        load(file).module()
+
+
+@pytest.mark.parametrize("given", [3, {"a": 1}, ["a", 2], None])
+def test_a_path_is_of_texts(given: object) -> None:
+    with pytest.raises(SettingsError, match=r"path is .*: name a folder as seen from the pipeline file, such as \.\./\.\., or a list of them"):
+        Pipeline.of({**LEAST, "path": given})
+
+
 # -- the lock
 
 
@@ -174,7 +214,7 @@ def test_another_pipeline_may_run(catalog: Catalog) -> None:
 KILLED = """
 import sys, os
 from spark_fs.catalog.store import Catalog
-from spark_fs.pipelines.lock import held
+from spark_fs.pipelines.lock import held, place
 from spark_fs.spec.runs import Run
 from datetime import UTC, datetime
 catalog = Catalog(sys.argv[1])
@@ -194,17 +234,34 @@ def test_the_lock_of_a_killed_process_is_taken_at_once_and_its_run_noted_as_kill
         assert catalog.run("0" * 31 + "1").state == "killed"
 
 
-def test_a_run_on_another_host_is_judged_by_its_beats(catalog: Catalog) -> None:
-    catalog.take_lock(a_run(1), "elsewhere", 1)
+NO_PROCESS = 2**22 + 1  # above the greatest number of a process
+ELSEWHERE = {  # places in which a number stands for another process than here, or cannot be known to stand for the same
+    "another host": "elsewhere", "this host, of an earlier release": socket.gethostname(),
+    "another namespace of this host": re.sub(r"\d+$", "7", place()), "another boot of this host": place().replace(" boot ", " boot 0"),
+}
+
+
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_a_run_elsewhere_is_judged_by_its_beats(where: str, catalog: Catalog) -> None:
+    catalog.take_lock(a_run(1), ELSEWHERE[where], NO_PROCESS)
     over = threading.Event()
     beating = threading.Thread(target=lambda: [catalog.beat(a_run(1).id) for _ in iter(lambda: over.wait(0.2), True)])
     beating.start()
-    with pytest.raises(LockedError, match="process 1 on elsewhere"), held(catalog, a_run(2), lease=3.0):
+    with pytest.raises(LockedError, match=rf"process {NO_PROCESS} on {ELSEWHERE[where].partition(' ')[0]}\. Nothing"), held(catalog, a_run(2), lease=2.0):
         pass
     over.set()
     beating.join()
-    with held(catalog, a_run(2), lease=1.5):  # it beats no more
+    with held(catalog, a_run(2), lease=0.5):  # it beats no more
         assert catalog.lock("daily").run_id == a_run(2).id  # type: ignore[union-attr] # it is held
+
+
+def test_a_run_in_another_namespace_of_processes_is_somewhere_else() -> None:
+    command = [sys.executable, "-c", "from spark_fs.pipelines.lock import place; print(place())"]
+    here = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    assert here == place()
+    there = subprocess.run(["unshare", "-Urpf", "--mount-proc", *command], capture_output=True, text=True, check=False)
+    if there.returncode == 0:  # where this machine lets a user make one
+        assert there.stdout.strip() not in ("", here)
 
 
 def test_a_run_learns_that_its_lock_was_taken(catalog: Catalog) -> None:

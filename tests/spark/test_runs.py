@@ -4,7 +4,6 @@ import importlib
 import json
 import logging
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ import pytest
 from spark_fs.api.project import FeatureStore
 from spark_fs.pipelines import Pipeline, load, run
 from spark_fs.pipelines.command import DIFFERS, FAILED, FINISHED, LOCKED, RETRY, WRONG, execute
+from spark_fs.pipelines.lock import place
 from spark_fs.pipelines.logs import LOGGER
 from spark_fs.spec.runs import Run
 
@@ -219,7 +219,7 @@ def test_a_difference_and_a_lock_have_exit_codes(tmp_path: Path, fs: FeatureStor
     assert execute(FILE, "2024-01-01T01:00") == FINISHED
     groups.meters(fs).insert(pd.DataFrame({"meter": [3], "zone": ["elsewhere"]}))
     assert execute(FILE, "2024-01-01T01:00", only=["verify"]) == DIFFERS
-    fs._stores.catalog.take_lock(Run("1" * 32, "toy", fs.get_runs()[0].until, fs.get_runs()[0].until), socket.gethostname(), os.getppid())
+    fs._stores.catalog.take_lock(Run("1" * 32, "toy", fs.get_runs()[0].until, fs.get_runs()[0].until), place(), os.getppid())
     beats = threading.Event()
     threading.Thread(target=lambda: [fs._stores.catalog.beat("1" * 32) for _ in iter(lambda: beats.wait(0.3), True)], daemon=True).start()
     assert execute(FILE, "2024-01-01T01:00") == LOCKED
