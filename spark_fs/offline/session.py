@@ -9,8 +9,11 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from spark_fs.errors import SetupError, first_line
+from spark_fs.offline import launch
 from spark_fs.offline.jars import needed_jars
 from spark_fs.offline.java import require_java
+from spark_fs.offline.launch import signals_held
+from spark_fs.redact import TELLTALE, without_secrets
 
 # What a session needs to read and write the tables at all.
 _REQUIRED = {
@@ -31,6 +34,8 @@ _LOCAL = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.memory": "4g",
+    "spark.redaction.regex": f"(?i){TELLTALE}",  # in Spark's own pages, logs and events
+    "spark.hadoop.fs.permissions.umask-mode": "077",  # tables are their owner's, who may say otherwise
     "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{Path(__file__).with_name('log4j2.properties')}",
 }
 
@@ -58,13 +63,16 @@ def _build(settings: Mapping[str, object]) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     builder = SparkSession.builder.appName("spark_fs")
-    defaults = dict(_REQUIRED)
+    wanted = dict(_REQUIRED)
     if not submitted:
-        defaults |= _LOCAL | {"spark.jars": ",".join(map(str, needed_jars()))}
-        builder = builder.master("local[*]")
-    for name, value in (defaults | {k: str(v) for k, v in settings.items()}).items():
+        wanted |= _LOCAL | {"spark.master": "local[*]", "spark.jars": ",".join(map(str, needed_jars()))}
+    wanted |= {name: str(value) for name, value in settings.items()}
+    for name, value in wanted.items():
         builder = builder.config(name, value)
     try:
-        return builder.getOrCreate()
+        with signals_held():
+            if not submitted:
+                launch.start_jvm(wanted)
+            return builder.getOrCreate()
     except (PySparkException, RuntimeError) as error:
-        raise SetupError(f"Spark could not be started: {first_line(error)}") from error
+        raise SetupError(f"Spark could not be started: {first_line(error)}") from without_secrets(error)

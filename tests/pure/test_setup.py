@@ -1,13 +1,19 @@
 """What a machine lacks is said in one line."""
 
+import re
+import shutil
+import signal
 import subprocess
+import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from spark_fs.errors import SetupError
-from spark_fs.offline.jars import cache_folder
+from spark_fs.errors import SettingsError, SetupError
+from spark_fs.offline.jars import cache_folder, check_digest, needed_jars
 from spark_fs.offline.java import require_java
+from spark_fs.offline.launch import _escaped, given_by, start_jvm
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,3 +64,103 @@ def test_the_jars_have_one_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache_folder() == Path("/caches/spark_fs/jars")
     monkeypatch.setenv("SPARK_FS_JARS", "/jars")
     assert cache_folder() == Path("/jars")
+
+
+JARS = {"io.delta_delta-storage-4.4.0.jar": "c467", "org.mariadb.jdbc_mariadb-java-client-3.5.11.jar": "4260"}
+
+
+@pytest.mark.parametrize("name", JARS)
+def test_a_jar_that_was_changed_is_not_used(name: str, tmp_path: Path) -> None:
+    jar = tmp_path / "jar"
+    jar.write_bytes(b"PK changed")
+    with pytest.raises(SetupError, match=rf"{jar} is not the one that was published: its SHA-256 is {sha256(b'PK changed').hexdigest()}, and should be {JARS[name]}"):
+        check_digest(jar, name)
+
+
+def test_a_jar_of_which_no_digest_is_known_is_not_used(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"No digest is known of the jar org.apache.spark_spark-avro_2.13-4.2.9.jar, so it is not used: install the versions"):
+        check_digest(tmp_path / "jar", "org.apache.spark_spark-avro_2.13-4.2.9.jar")
+
+
+def test_the_jars_of_the_cache_are_compared_whenever_they_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copies = [shutil.copy2(jar, tmp_path) for jar in needed_jars()]
+    monkeypatch.setenv("SPARK_FS_JARS", str(tmp_path))
+    assert sorted(map(str, needed_jars())) == sorted(copies)
+    for jar in map(Path, copies):
+        whole = jar.read_bytes()
+        jar.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))  # one bit
+        with pytest.raises(SetupError, match=rf"{jar} is not the one that was published"):
+            needed_jars()
+        jar.write_bytes(whole)
+    assert len(needed_jars()) == 4
+
+
+def test_what_the_resolver_brings_is_compared_before_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for spark-submit and for a mirror that has another jar under the name."""
+    submit = tmp_path / "spark" / "bin" / "spark-submit"
+    submit.parent.mkdir(parents=True)
+    submit.write_text('#!/bin/sh\nplace="${2#spark.jars.ivy=}/jars"\nmkdir -p "$place"\nfor name in io.delta_delta-spark_4.2_2.13-4.4.0 io.delta_delta-storage-4.4.0; do echo evil > "$place/$name.jar"; done\n')
+    submit.chmod(0o755)
+    monkeypatch.setattr("pyspark.__file__", str(tmp_path / "spark" / "__init__.py"))
+    monkeypatch.setenv("SPARK_FS_JARS", str(tmp_path / "jars"))
+    with pytest.raises(SetupError, match="is not the one that was published"):
+        needed_jars()
+    assert list((tmp_path / "jars").iterdir()) == []
+
+
+ENDED = """
+import os, signal, sys, threading
+from spark_fs.offline.launch import signals_held
+number, kind = int(sys.argv[1]), sys.argv[2]
+def handle(got, frame):
+    raise SystemExit(128 + got)
+if kind == "handled":
+    signal.signal(number, handle)
+elif kind == "ignored":
+    signal.signal(number, signal.SIG_IGN)
+if kind == "thread":
+    def held():
+        with signals_held():
+            print("held")
+    worker = threading.Thread(target=held)
+    worker.start()
+    worker.join()
+with signals_held():
+    os.kill(os.getpid(), number)
+    print("built", flush=True)
+print("went on", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("kind", ["handled", "default", "ignored", "thread"])
+def test_a_signal_waits_until_the_jvm_is_there(number: signal.Signals, kind: str) -> None:
+    done = subprocess.run([sys.executable, "-c", ENDED, str(int(number)), kind], capture_output=True, text=True, check=False)
+    ended = {"handled": 128 + number, "ignored": 0}.get(kind, -number)
+    assert (done.stdout.replace("held\n", ""), done.returncode) == ("built\n" + ("went on\n" if kind == "ignored" else ""), ended)
+
+
+@pytest.mark.parametrize("text", ["plain-1.x", " a ", "a=b:c#d!e", "\\n", "line\nline\t", "Zürich 日本 😀", "'\"$`%@/"])
+def test_settings_travel_in_a_file_as_they_are(text: str) -> None:
+    """Java's rules, by a reader of our own: what is not plain stands as \\uXXXX, of UTF-16."""
+    written = _escaped(text)
+    assert re.fullmatch(r"(?:[A-Za-z0-9_.-]|\\u[0-9a-f]{4})*", written)
+    units = b"".join(bytes.fromhex(found[2:]) if found.startswith("\\u") else found.encode("utf-16-be") for found in re.findall(r"\\u[0-9a-f]{4}|.", written))
+    assert units.decode("utf-16-be") == text
+
+
+def test_a_callers_own_file_of_settings_goes_into_ours(tmp_path: Path) -> None:
+    file = tmp_path / "own file.conf"
+    file.write_text("spark.x 1\n")
+    given = f"--conf 'spark.a=b c' --properties-file '{file}' --packages d:e:1 pyspark-shell"
+    assert given_by(given) == (["--conf", "spark.a=b c", "--packages", "d:e:1", "pyspark-shell"], ["spark.x 1\n"])
+    assert given_by("pyspark-shell") == (["pyspark-shell"], [])
+    with pytest.raises(SettingsError, match=r"PYSPARK_SUBMIT_ARGS names the file /no/such, which cannot be read"):
+        given_by("--properties-file=/no/such pyspark-shell")
+
+
+@pytest.mark.parametrize("name", ["spark.driver.extraJavaOptions", "spark.executor.defaultJavaOptions"])
+def test_a_password_among_the_options_of_java_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=rf"Setting {name} holds a password or key, which every process list would show") as refused:
+        start_jvm({name: "-Xss4m -Djavax.net.ssl.trustStorePassword=pa55w0rd"})
+    assert "pa55w0rd" not in str(refused.value)
