@@ -17,10 +17,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spark_fs import private
 from spark_fs.api.model import FLAVOURS, Flavour, Model, checked_metrics, known
-from spark_fs.api.registered import TAG, Registered, every, next_version, numbered, quiet
+from spark_fs.api.registered import TAG, Registered, closed, every, next_version, numbered, quiet
 from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError, SetupError, SparkFSError, first_line
 from spark_fs.given import checked
+from spark_fs.redact import without_secrets
 from spark_fs.spec.definitions import check_name, check_version
 from spark_fs.spec.formats import readable
 from spark_fs.spec.models import check_manifest, checksum, copy_files, files_of, is_own_folder, local_path
@@ -58,6 +60,7 @@ class Run:
         """Keep a file, eagerly."""
         with _translated():
             self._client.log_artifact(self.id, str(path))
+            closed(self._client, self.id)
 
 
 @checked
@@ -152,7 +155,7 @@ class ModelRegistry:
             for name, path in files.items():
                 self._client.log_artifact(run.id, str(path), "/".join(filter(None, (folder, name.rpartition("/")[0]))))
             _unless_there(lambda: self._client.create_registered_model(model.name))
-            source, tags = f"{self._client.get_run(run.id).info.artifact_uri}/{folder}", {TAG: json.dumps(said)}
+            source, tags = f"{closed(self._client, run.id)}/{folder}", {TAG: json.dumps(said)}
             made = self._client.create_model_version(model.name, source, run.id, tags=tags, description=model.description)
         number = next(each.version for each in self._versions(model.name).values() if int(each.record.version) == int(made.version))
         if number != version and model.version is not None:
@@ -175,7 +178,7 @@ class ModelRegistry:
         folder = self._cache(model)
         if not check_manifest(manifest, folder):
             return str(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        private.folder(folder.parent)
         with tempfile.TemporaryDirectory(dir=folder.parent) as work:
             fetched = Path(work) / "model"
             self._fetch(model._stored, fetched)
@@ -185,6 +188,7 @@ class ModelRegistry:
                     "has another checksum. Save the model again, or restore the registry's files."
                 )
             shutil.rmtree(folder, ignore_errors=True)
+            private.tree(fetched)
             fetched.rename(folder)
         return str(folder)
 
@@ -236,7 +240,7 @@ class ModelRegistry:
             raise SetupError("The model registry needs MLflow, which is not installed: pip install 'spark_fs[ml]'.") from None
         url = self._stores.settings.models_url.get_secret_value()
         if url.startswith("sqlite:///"):
-            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            private.file(url.removeprefix("sqlite:///"))
         with _translated(), quiet():
             client = MlflowClient(tracking_uri=url, registry_uri=url)
             client.search_registered_models(max_results=1)  # makes the tables of a new database
@@ -245,7 +249,10 @@ class ModelRegistry:
     def _started(self, experiment: str) -> Run:
         check_name("Experiment", experiment)
         local = self._stores.settings.models_url.get_secret_value().startswith("sqlite:")
-        place = (self._stores.settings.home / "models" / experiment).as_uri() if local else None
+        folder = self._stores.settings.home / "models" / experiment
+        if local:
+            private.folder(folder)
+        place = folder.as_uri() if local else None
         with _translated():
             found = self._client.get_experiment_by_name(experiment)
             if found is None:
@@ -287,4 +294,4 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        raise SparkFSError(f"The model registry refused: {first_line(error)}") from error
+        raise SparkFSError(f"The model registry refused: {first_line(error)}") from without_secrets(error)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from spark_fs import private
 from spark_fs.api.model import Model
 from spark_fs.spec.formats import check_format
-from spark_fs.spec.models import ModelSchema
+from spark_fs.spec.models import ModelSchema, local_path
 
 TAG = "spark_fs"  # of a model version in MLflow: what spark_fs knows of it, as JSON
 
@@ -36,6 +37,14 @@ class Registered:
             said["training_dataset_version"], datetime.fromtimestamp(record.creation_timestamp / 1000, UTC),
             tuple(said["feature_view"]) if said["feature_view"] else None, registry, record,
         )
+
+
+def closed(client: Any, run_id: str) -> str:
+    """Where a run's files are; what MLflow made of folders on this machine is taken from everybody else."""
+    place: str = client.get_run(run_id).info.artifact_uri
+    if files := local_path(place):
+        private.tree(files.parent)
+    return place
 
 
 def every(search: Callable[..., Any], **asked: Any) -> Iterator[Any]:

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError, StatementError
 
+from spark_fs import private
 from spark_fs.catalog import migrations
 from spark_fs.catalog.access import Access
 from spark_fs.catalog.tables import COMPARISONS, FEATURE_VIEWS
@@ -181,7 +182,7 @@ def _opening(access: Access, patient: bool = False) -> Iterator[Connection]:
     engine = access.patient() if patient else access.engine
     try:
         if access.file:
-            access.file.parent.mkdir(parents=True, exist_ok=True)
+            private.file(access.file)
         with engine.connect() as connection:
             yield connection
     except (SQLAlchemyError, OSError) as error:

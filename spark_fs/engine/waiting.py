@@ -19,6 +19,7 @@ from spark_fs.engine import splits
 from spark_fs.engine.columnar import Stream, Tables
 from spark_fs.engine.recipe import Recipe
 from spark_fs.offline.log import file_system
+from spark_fs.offline.places import writing
 from spark_fs.spec.datasets import WHOLE
 
 Pieces = Callable[[pa.Table], Iterable[tuple[str, pa.Table]]]
@@ -65,8 +66,8 @@ class Written:
     def _writer(self, path: str, schema: pa.Schema, stack: ExitStack) -> Any:
         system, name = file_system(path)
         if self.kind == "parquet":
-            return pq.ParquetWriter(name, schema, filesystem=system)
-        sink = stack.enter_context(system.open_output_stream(name))
+            return pq.ParquetWriter(stack.enter_context(writing(system, name)), schema)
+        sink = stack.enter_context(writing(system, name))
         packed = None if isinstance(system, LocalFileSystem) else "lz4"  # which costs more than it saves where the disk is near
         return pa.ipc.new_file(sink, schema, options=pa.ipc.IpcWriteOptions(compression=packed))
 

@@ -23,6 +23,7 @@ from spark_fs.flows.progress import Progress, followed
 from spark_fs.flows.queries import Location
 from spark_fs.offline import files as offline
 from spark_fs.offline.log import file_system
+from spark_fs.offline.places import make_folder
 from spark_fs.plan import JoinPlan
 from spark_fs.spec.selection import Asked, Evaluated, Found
 from spark_fs.spec.statistics import StatisticsConfig
@@ -90,7 +91,7 @@ def _rows(spark: SparkSession, plan: JoinPlan, location: Location, warehouse: st
         return
     folder = f"{warehouse.rstrip('/')}/selection-{uuid4().hex}"
     system, name = file_system(folder)
-    system.create_dir(name, recursive=True)
+    make_folder(system, name)
     try:
         with followed(spark, progress), queries.shared_folder(spark) as shared:
             stream, finish = streamed(spark, plan, sources, choice, shared)

@@ -16,6 +16,8 @@ from pyspark.sql import functions as F
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError, SparkFSError
 from spark_fs.offline.delta import reason
 from spark_fs.offline.log import file_system
+from spark_fs.offline.places import make_folder
+from spark_fs.redact import without_secrets
 from spark_fs.spec.datasets import FilesSpec
 from spark_fs.types import ddl
 
@@ -71,7 +73,8 @@ def save(frame: DataFrame, files: FilesSpec, folder: str) -> None:
     try:
         writer.save(folder)
     except (PySparkException, Py4JJavaError) as error:
-        raise SparkFSError(f"The training data could not be written as {files.format} to {files.location}: {reason(error)}") from error
+        said = f"The training data could not be written as {files.format} to {files.location}: {reason(error)}"
+        raise SparkFSError(said) from without_secrets(error)
 
 
 def _guarded(frame: DataFrame) -> DataFrame:
@@ -114,7 +117,7 @@ class Placed:
     def take(self) -> bool:
         """Make the staging folder; whether the folder is now its alone, with nothing in it."""
         for part in (*self._parts, "_rows"):
-            self._system.create_dir(f"{self._folder}/{self._mark}/{part}")
+            make_folder(self._system, f"{self._folder}/{self._mark}/{part}")
         for _ in range(_LOOKS):
             others = self._others()
             if not others:

@@ -17,6 +17,7 @@ from pyarrow import fs
 
 from spark_fs.errors import SparkFSError, first_line
 from spark_fs.offline.log import file_system
+from spark_fs.offline.places import make_folder, writing
 from spark_fs.spec.formats import KEY, check_format
 from spark_fs.spec.statistics import FeatureStatistics, Related, Statistics
 
@@ -120,8 +121,8 @@ def write(place: str, name: str, table: pa.Table, about: Mapping[str, Any]) -> N
     table = table.replace_schema_metadata({"about": json.dumps({**about, KEY: FORMAT})})
     staged = f"{root}/.{name}-{uuid4().hex}{_SUFFIX}"
     try:
-        system.create_dir(root, recursive=True)
-        with system.open_output_stream(staged) as sink, pa.ipc.new_file(sink, table.schema) as file:
+        make_folder(system, root)
+        with writing(system, staged) as sink, pa.ipc.new_file(sink, table.schema) as file:
             file.write_table(table)
         system.move(staged, f"{root}/{name}{_SUFFIX}")
     except OSError as error:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from spark_fs import types
+from spark_fs import private, types
 from spark_fs.errors import OnlineStoreError
 from spark_fs.online import forks
 from spark_fs.online.layout import Capabilities, OnlineTable
@@ -111,6 +111,7 @@ class SQLiteStore:
     # -- connections
 
     def _connect(self) -> sqlite3.Connection:
+        private.file(self.path)
         connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
         connection.create_function("spark_fs_decimal", 3, _decimal, deterministic=True)
         return connection
@@ -118,7 +119,6 @@ class SQLiteStore:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """A connection within a transaction, committed at the end."""
-        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
         try:
             with closing(self._connect()) as connection:
                 connection.execute("PRAGMA journal_mode = WAL")  # readers go on while a sync writes

@@ -4,14 +4,13 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 
-from spark_fs import arrow
+from spark_fs import arrow, private
 from spark_fs.errors import ConflictError
 from spark_fs.online import sqlite as file
 from spark_fs.online import texts
@@ -34,8 +33,8 @@ class SQLiteWriter:
     @contextmanager
     def session(self, table: OnlineTable, origin: Origin) -> Iterator["SQLiteSession"]:
         """Begin a sync; ConflictError while another one of the table runs. The lock is on a file of its own and ends with its process."""
-        Path(self.store.path).parent.mkdir(parents=True, exist_ok=True)
         locked = f"{self.store.path}-sync-{table.name}"
+        private.file(locked)
         with closing(sqlite3.connect(locked, timeout=_WAIT, isolation_level=None, check_same_thread=False)) as lock:
             try:
                 lock.execute("BEGIN EXCLUSIVE")
