@@ -4,12 +4,14 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import Pool
 
 from spark_fs.errors import SettingsError, SetupError
+from spark_fs.urls import Url, shown
 
 _DRIVERS = {"sqlite": "sqlite", "mysql": "mysql+mysqlconnector", "mariadb": "mariadb+mysqlconnector"}
 _TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}  # seconds; options of the URL
@@ -26,7 +28,7 @@ class Access:
 
     def __init__(self, url: str) -> None:
         self._url, self._timeouts = _parsed(url)
-        self.where = self._url.set(drivername=url.partition(":")[0], query={}).render_as_string(hide_password=True)
+        self.where = shown(url)
         self._engine = self._opened(self._timeouts)
         self._process = os.getpid()
         self._inherited: list[Pool] = []
@@ -88,11 +90,11 @@ def _json(value: Any) -> str:
 def _parsed(url: str) -> tuple[URL, dict[str, int]]:
     """The URL with its driver and without our options, and these."""
     try:
-        found = make_url(url)
+        found = _read(url)
     except (SQLAlchemyError, ValueError):
         raise SetupError(
             "The metadata database at a URL that cannot be read cannot be opened. Check catalog_url: give sqlite:///path or "
-            "mysql://user:password@host:port/database, with %2F and the like for special characters of the password."
+            "mysql://user:password@host:port/database."
         ) from None
     backend, _, driver = found.drivername.partition("+")
     if backend not in _DRIVERS:
@@ -102,6 +104,16 @@ def _parsed(url: str) -> tuple[URL, dict[str, int]]:
         )
     timeouts = {name: _seconds(name, found.query.get(name, default)) for name, default in _TIMEOUTS.items()}
     return found.set(drivername=found.drivername if driver else _DRIVERS[backend]).difference_update_query(list(_TIMEOUTS)), timeouts
+
+
+def _read(url: str) -> URL:
+    """A URL as SQLAlchemy has it, with a password of any characters."""
+    found = Url.of(url)
+    if found is None or found.is_file:
+        return make_url(url)
+    options = {name: tuple(values) for name, values in parse_qs(found.options, keep_blank_values=True).items()}
+    user, password, host, database = (text or None for text in (found.user, found.password, found.host, found.database))
+    return URL.create(found.scheme, user, password, host, found.port, database, options)
 
 
 def _seconds(name: str, given: Any) -> int:

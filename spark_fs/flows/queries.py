@@ -18,6 +18,7 @@ from spark_fs.frames import to_pandas
 from spark_fs.offline import history
 from spark_fs.offline.delta import reason
 from spark_fs.plan import JoinPlan, Node
+from spark_fs.redact import without_secrets
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import GroupRef
 
@@ -98,4 +99,4 @@ def explained_errors() -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
-        raise SparkFSError(f"The rows could not be read: {reason(error)}") from error
+        raise SparkFSError(f"The rows could not be read: {reason(error)}") from without_secrets(error)

@@ -33,6 +33,7 @@ from spark_fs.offline.log import Log
 from spark_fs.online.layout import OnlineTable, online_table
 from spark_fs.online.store import Merged, OnlineStore, Origin, Place, Session, Writer
 from spark_fs.online.writers import writer
+from spark_fs.redact import without_secrets
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.types import to_micros
 
@@ -65,7 +66,7 @@ def sync(
         try:
             counts = one.whole(session, newest) if last is None else one.changes(session, last, newest)
         except (PySparkException, Py4JJavaError) as error:
-            raise _failed(table, error) from error
+            raise _failed(table, error) from without_secrets(error)
     lag = (datetime.now(UTC) - log.committed_at(newest)).total_seconds()
     before = None if synced is None else synced.version
     return Job(f"sync {table.name}", {**counts, "from_version": before, "to_version": newest, "lag_seconds": round(lag, 1)})

@@ -18,6 +18,7 @@ from spark_fs.online import texts
 from spark_fs.online.layout import OnlineTable, online_table
 from spark_fs.online.store import OnlineStore, Writer
 from spark_fs.online.writers import writer
+from spark_fs.redact import without_secrets
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.types import to_micros
 
@@ -98,7 +99,7 @@ def verify(
         found, rows, complete = one.run()
         times = (one.newest(), writer(store).newest(table)) if group.event_time else (None, None)
     except (PySparkException, Py4JJavaError) as error:
-        raise SparkFSError(f"The comparison of {table.name} could not be made: {delta.reason(error)}") from error
+        raise SparkFSError(f"The comparison of {table.name} could not be made: {delta.reason(error)}") from without_secrets(error)
     return Verification(table.name, version, log.newest, done.version if done else None, *rows, tuple(found), complete, *times)
 
 

@@ -22,6 +22,7 @@ from pyspark.sql import functions as F
 from spark_fs.errors import ConflictError, SparkFSError, first_line
 from spark_fs.offline.log import damage
 from spark_fs.offline.staging import Transaction
+from spark_fs.redact import without_secrets
 from spark_fs.types import ddl
 
 INGESTED_AT = "_ingested_at"
@@ -154,9 +155,9 @@ def translated(path: str, what: str) -> Iterator[None]:
         yield
     except (PySparkException, Py4JError, OSError) as error:
         if is_conflict(error):
-            raise ConflictError(f"Another writer changed the table at {path} at the same time: {reason(error)}") from error
+            raise ConflictError(f"Another writer changed the table at {path} at the same time: {reason(error)}") from without_secrets(error)
         why = damage(path) or reason(error)
-        raise SparkFSError(f"The {what} of the table at {path} failed and the table is as it was: {why}") from error
+        raise SparkFSError(f"The {what} of the table at {path} failed and the table is as it was: {why}") from without_secrets(error)
 
 
 def is_conflict(error: BaseException) -> bool:

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl
 
 import mysql.connector
 from mysql.connector import errorcode
@@ -19,6 +19,7 @@ from spark_fs.online.mysql_keys import as_json, bound, json_type, prepared_key, 
 from spark_fs.online.pool import FAILURES, LOST, Connection, Pool
 from spark_fs.online.statements import Statements
 from spark_fs.online.store import Found, Lookup, Origin, Source, Synced
+from spark_fs.urls import Url
 
 # Of a row 65,535 bytes are declared at most, and of these some 8,000 lie in the page itself; a table takes 1,017 columns.
 CAPABILITIES = Capabilities(
@@ -63,18 +64,17 @@ class MySQLStore:
     capabilities = CAPABILITIES
 
     def __init__(self, url: str, password: str = "") -> None:
-        parts = urlsplit(url)
-        if not parts.hostname or not parts.path.strip("/"):
+        parts = Url.of(url)
+        if parts is None or not parts.host or not parts.database:
             raise SettingsError("online_url must read mysql://user:password@host:port/database; it lacks the host or the database.")
-        given = _options(parts.query)
+        given = _options(parts.options)
         self._given = (url, password)
         self._size, self._read = given.pop("pool_size", 32), given.pop("read_timeout", 5)
-        self.where = f"{parts.hostname}:{parts.port or 3306}{parts.path}"
-        self.database = unquote(parts.path.strip("/"))
-        self._user = unquote(parts.username or "")
+        self.where = f"{parts.host}:{parts.port or 3306}/{parts.database}"
+        self.database, self._user = parts.database, parts.user
         self._connect: dict[str, Any] = {
-            "host": parts.hostname, "port": parts.port or 3306, "database": self.database,
-            "user": self._user, "password": unquote(parts.password or "") or password, "charset": "utf8mb4", "collation": "utf8mb4_bin",
+            "host": parts.host, "port": parts.port or 3306, "database": self.database,
+            "user": self._user, "password": parts.password or password, "charset": "utf8mb4", "collation": "utf8mb4_bin",
             "sql_mode": "STRICT_ALL_TABLES", "connection_timeout": given.pop("connect_timeout", 10),
         }
         self._tls = mysql_tls.options(given)

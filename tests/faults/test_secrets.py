@@ -5,8 +5,14 @@ import logging
 import os
 import subprocess
 import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import suppress
+from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pandas as pd
 import pytest
@@ -26,14 +32,44 @@ NASTY = [
 ]
 
 
-def test_no_secret_is_told(tmp_path: Path, spark: SparkSession) -> None:
-    """A run with everything it can tell turned on, on a server whose password is looked for in all of it."""
-    server = Server(tmp_path)
-    for statement in ("CREATE USER 'risk'@'127.0.0.1' IDENTIFIED BY 'pa55-w0rd-O'", "GRANT ALL ON *.* TO 'risk'@'127.0.0.1'"):
-        subprocess.run(["mariadb", "--no-defaults", f"--socket={tmp_path}/data/socket", "-uroot", "-e", statement], check=True, capture_output=True)
-    secret, home = "pa55-w0rd-O", tmp_path / "store"
-    url = f"mysql://risk:{secret}@127.0.0.1:{server.port}/store"
-    env = {**os.environ, "SPARK_FS_HOME": str(home), "SPARK_FS_ONLINE_URL": url, "SPARK_FS_CATALOG_URL": url, "PYTHONPATH": str(ROOT / "tests")}
+@pytest.fixture
+def commands() -> Iterator[set[str]]:
+    """The command lines of every process that is seen while the test runs."""
+    seen: set[str] = set()
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.02):
+            for each in Path("/proc").glob("[0-9]*/cmdline"):
+                with suppress(OSError):
+                    seen.add(each.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+
+    watching = threading.Thread(target=look)
+    watching.start()
+    yield seen
+    over.set()
+    watching.join()
+
+
+def _spelled(secret: str) -> list[str]:
+    """As it is, and as URLs, JSON, Python and HTML write it."""
+    return [secret, quote(secret), quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1], secret.replace("'", "\\'"), escape(secret)]
+
+
+def test_no_secret_is_told(tmp_path: Path, commands: set[str]) -> None:
+    """A run with everything it can tell turned on, whose secrets are looked for in all that it says and keeps, and in every process list."""
+    server = Server(tmp_path / "server")
+    secrets = {name: f"{name}'5\"e/c@r% 3t" for name in ("database", "online", "spark", "hadoop", "models", "token", "external")}
+    password = secrets["database"]
+    for statement in (f"CREATE USER 'risk'@'127.0.0.1' IDENTIFIED BY '{password.replace(chr(39), chr(39) * 2)}'", "GRANT ALL ON *.* TO 'risk'@'127.0.0.1'"):
+        subprocess.run(["mariadb", "--no-defaults", f"--socket={tmp_path}/server/data/socket", "-uroot", "-e", statement], check=True, capture_output=True)
+    home, place = tmp_path / "store", f"127.0.0.1:{server.port}/store"
+    spark = {"spark.my.password": secrets["spark"], "spark.hadoop.fs.s3a.secret.key": secrets["hadoop"], "spark.eventLog.enabled": True, "spark.eventLog.compress": False, "spark.eventLog.dir": str(tmp_path)}
+    env = {
+        **os.environ, "SPARK_FS_HOME": str(home), "SPARK_FS_ONLINE_URL": f"mysql://risk:{quote(password, safe='')}@{place}", "SPARK_FS_CATALOG_URL": f"mysql://risk:{password}@{place}",
+        "SPARK_FS_ONLINE_PASSWORD": secrets["online"], "SPARK_FS_MODELS_URL": f"http://me:{secrets['models']}@127.0.0.1:9", "SPARK_FS_TOKEN": secrets["token"],
+        "SPARK_FS_SECRET_SHOP": secrets["external"], "SPARK_FS_SPARK": json.dumps(spark), "PYTHONPATH": str(ROOT / "tests"),
+    }
     command = [sys.executable, "-m", "spark_fs.cli", "run", str(ROOT / "tests" / "toy" / "hourly.yaml"), "--until", "2024-01-01T01:00"]
     told = [tmp_path / "metrics.prom", tmp_path / "lineage.jsonl"]
     done = subprocess.run([*command, "--log-format", "json", "--metrics", told[0], "--lineage", told[1]], env=env, capture_output=True, text=True, check=False)
@@ -41,28 +77,53 @@ def test_no_secret_is_told(tmp_path: Path, spark: SparkSession) -> None:
     server.kill()
     gone = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert gone.returncode in (2, 75)
-    said = [done.stdout, done.stderr, gone.stdout, gone.stderr, *(file.read_text() for file in told)]
-    kept = [file.read_bytes() for file in home.rglob("*") if file.is_file()]
-    assert "127.0.0.1" in said[4] + said[5] + gone.stdout
-    assert not any(secret in text for text in said)
-    assert not any(secret.encode() in data for data in kept)
+    said = [done.stdout, done.stderr, gone.stdout, gone.stderr, *commands]
+    kept = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    assert {*told} < kept.keys()
+    assert any(b"SparkListenerEnvironmentUpdate" in data for data in kept.values())  # the event log
+    assert any(b"toy" in data and file.suffix == ".ibd" for file, data in kept.items())  # the catalog
+    assert place.partition("/")[0] in gone.stdout
+    assert any("java" in line and "pyspark-shell" in line for line in commands)
+    found = [(name, text[:100]) for name, secret in secrets.items() for text in said if any(spelling in text for spelling in _spelled(secret))]
+    found += [(name, str(file)) for name, secret in secrets.items() for file, data in kept.items() if any(spelling.encode() in data for spelling in _spelled(secret))]
+    assert found == []
 
 
-def test_no_secret_is_in_what_is_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("secret", [SECRET, "pa55/w0rd@host:1", "pa55 w0rd'\"%", "<pa55&w0rd=1>"])
+def test_no_secret_is_in_what_is_shown(secret: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     caplog.set_level(logging.DEBUG)
-    url = f"mysql://risk:{SECRET}@127.0.0.1:9/store"
-    project = spark_fs.login({"home": tmp_path, "online_url": url, "catalog_url": url, "online_password": SECRET, "models_url": url})
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    url = f"mysql://risk:{secret}@127.0.0.1:9/store"
+    project = spark_fs.login({"home": tmp_path, "online_url": url, "catalog_url": url, "online_password": secret, "models_url": url, "spark": {"spark.my.password": secret}})
     fs = project.get_feature_store()
     shown = [repr(project), repr(fs), repr(fs._stores.settings), str(fs._stores.settings), repr(fs._stores.online)]
     for call in (fs.get_feature_groups, fs._stores.online.check):
         with pytest.raises((SetupError, CatalogError, OnlineStoreError), match=r"127\.0\.0\.1:9") as failed:
             call()
-        shown += [str(failed.value), repr(failed.value)]
-    for wrong in ({"online_url": 3, "online_password": {"x": SECRET}}, {"catalog_url": [SECRET]}):
+        shown += ["".join(traceback.format_exception(failed.value)), repr(failed.value)]
+    registry = spark_fs.login({"home": tmp_path, "models_url": f"http://risk:{quote(secret, safe='')}@127.0.0.1:9"}).get_model_registry()
+    with pytest.raises(SparkFSError, match="The model registry refused") as failed:
+        registry.get_models("m")
+    shown += ["".join(traceback.format_exception(failed.value))]
+    for wrong in ({"online_url": 3, "online_password": {"x": secret}}, {"catalog_url": [secret]}):
         with pytest.raises(SparkFSError, match="Settings are not valid") as refused:
             spark_fs.login({"home": tmp_path, **wrong})
         shown.append(str(refused.value))
-    assert not any(SECRET in text for text in [*shown, caplog.text])
+    assert [text for text in [*shown, caplog.text] if any(spelling in text for spelling in _spelled(secret))] == []
+
+
+def test_the_secret_of_an_external_group_is_neither_kept_nor_told(tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "pa55/w0rd@host'1"
+    monkeypatch.setenv("SPARK_FS_SECRET_SHOP", secret)
+    fs = spark_fs.login({"home": tmp_path}).get_feature_store()
+    options = {"url": "jdbc:mysql://127.0.0.1:9/shop?permitMysqlScheme&password=${SPARK_FS_SECRET_SHOP}", "driver": "org.mariadb.jdbc.Driver", "user": "me", "password": "${SPARK_FS_SECRET_SHOP}"}
+    group = fs.create_external_feature_group("shop", primary_key=["k"], data_format="jdbc", query="SELECT 1 k", options=options, features=[spark_fs.Feature("k", "int")])
+    with pytest.raises(SparkFSError, match=r"127\.0\.0\.1") as failed:
+        group.read("pandas")
+    told = "".join(traceback.format_exception(failed.value))
+    kept = (tmp_path / "catalog.db").read_bytes()
+    assert b"${SPARK_FS_SECRET_SHOP}" in kept
+    assert not any(spelling in told or spelling.encode() in kept for spelling in _spelled(secret))
 
 
 @pytest.mark.parametrize("kind", ONLINE)
