@@ -81,7 +81,7 @@ def test_no_secret_is_told(tmp_path: Path, commands: set[str]) -> None:
     kept = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
     assert {*told} < kept.keys()
     assert any(b"SparkListenerEnvironmentUpdate" in data for data in kept.values())  # the event log
-    assert any(b"toy" in data and file.suffix == ".ibd" for file, data in kept.items())  # the catalog
+    assert any(b"hourly" in data or b'"name": "incremental"' in data for file, data in kept.items() if "server" in file.parts)  # the catalog
     assert place.partition("/")[0] in gone.stdout
     assert any("java" in line and "pyspark-shell" in line for line in commands)
     found = [(name, text[:100]) for name, secret in secrets.items() for text in said if any(spelling in text for spelling in _spelled(secret))]
@@ -118,7 +118,7 @@ def test_the_secret_of_an_external_group_is_neither_kept_nor_told(tmp_path: Path
     fs = spark_fs.login({"home": tmp_path}).get_feature_store()
     options = {"url": "jdbc:mysql://127.0.0.1:9/shop?permitMysqlScheme&password=${SPARK_FS_SECRET_SHOP}", "driver": "org.mariadb.jdbc.Driver", "user": "me", "password": "${SPARK_FS_SECRET_SHOP}"}
     group = fs.create_external_feature_group("shop", primary_key=["k"], data_format="jdbc", query="SELECT 1 k", options=options, features=[spark_fs.Feature("k", "int")])
-    with pytest.raises(SparkFSError, match=r"127\.0\.0\.1") as failed:
+    with pytest.raises(SparkFSError, match=r"reading of the external source \(jdbc\)") as failed:
         group.read("pandas")
     told = "".join(traceback.format_exception(failed.value))
     kept = (tmp_path / "catalog.db").read_bytes()
