@@ -25,9 +25,10 @@ from spark_fs.urls import Url
 CAPABILITIES = Capabilities(
     "mysql", max_identifier=64, max_columns=1_000, row_bytes=65_000, page_bytes=7_900, key_bytes=3_072, sized=True
 )
+_TRUTH = {"1": True, "true": True, "0": False, "false": False}
 _OPTIONS: Mapping[str, Callable[[str], Any]] = {
     "connect_timeout": int, "read_timeout": int, "pool_size": int, "ssl_ca": str, "ssl_cert": str, "ssl_key": str,
-    "ssl_verify_cert": lambda text: text.lower() in ("1", "true"), "ssl_verify_identity": lambda text: text.lower() in ("1", "true"),
+    "ssl_verify_cert": lambda text: _TRUTH[text.lower()], "ssl_verify_identity": lambda text: _TRUTH[text.lower()],
 }
 _DENIED = (
     errorcode.ER_ACCESS_DENIED_ERROR, errorcode.ER_DBACCESS_DENIED_ERROR, errorcode.ER_TABLEACCESS_DENIED_ERROR,
@@ -236,6 +237,8 @@ def _options(query: str) -> dict[str, Any]:
             found[name] = _OPTIONS[name](text)
         except ValueError:
             raise SettingsError(f"Option {name}={text!r} of online_url is not a number: give one, such as {name}=10.") from None
+        except KeyError:
+            raise SettingsError(f"Option {name}={text!r} of online_url is neither true nor false: give one of these.") from None
     return found
 
 

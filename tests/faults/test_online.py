@@ -15,6 +15,7 @@ import pytest
 from proxy import Proxy
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from test_tls import certificate
 
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
@@ -135,7 +136,8 @@ def test_a_connection_lost_at_the_commit(spark: SparkSession, tmp_path: Path, se
     group.insert(of_turn(spark, 0, 100))
     group.sync_online()
     group.insert(of_turn(spark, 1, 100))
-    proxy = Proxy(server.port, lambda data, said: data[4:].lower() == b"\x03commit" and b"REPLACE INTO _spark_fs_synced" in said, pass_on)
+    done, own = b"REPLACE INTO _spark_fs_synced", certificate(tmp_path, "between", "IP:127.0.0.1")
+    proxy = Proxy(server.port, lambda data, said: data.lower().endswith(b"commit") and done in said, pass_on, own)
     through = store(tmp_path, server.url.replace(str(server.port), str(proxy.port))).get_feature_group(name, 1)
     if pass_on:  # it was done, and the job finds that out
         job = through.sync_online()

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pytest
 from tables import HERE, THERE, clicks, empty_store, finish, rows, sync, table_of, values
 
-from spark_fs.errors import ConflictError, OnlineRefusedError, OnlineStoreError
+from spark_fs.errors import ConflictError, OnlineRefusedError, OnlineStoreError, SettingsError
 from spark_fs.online.mysql import MySQLStore
 from spark_fs.online.sqlite import SQLiteStore
 from spark_fs.online.statements import ORIGINS
@@ -293,6 +293,12 @@ def test_a_server_without_tls_is_told_no_user_and_no_password(options: str, pure
         with pytest.raises(OnlineRefusedError, match=r"TLS.* which online_url asks for|by the TLS that online_url asks for.*No user and no password was sent"):
             store.check()
     assert said == []
+
+
+@pytest.mark.parametrize("text", ["yes", "on", "", "flase"])
+def test_an_option_of_tls_that_is_neither_true_nor_false_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match=rf"Option ssl_verify_cert='{text}' of online_url is neither true nor false: give one of these"):
+        MySQLStore(f"mysql://me@127.0.0.1:9/db?ssl_verify_cert={text}")
 
 
 def test_a_server_without_tls_is_spoken_to_where_none_is_asked_for() -> None:
