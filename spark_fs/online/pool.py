@@ -23,6 +23,7 @@ if mysql.connector.HAVE_CEXT:  # what the C extension raises where the driver fo
     from _mysql_connector import MySQLInterfaceError
 
     FAILURES = (mysql.connector.Error, MySQLInterfaceError)
+_SILENT = 200.0  # seconds after which a network may have dropped a silent connection without a word, as some do after 240
 LOST = {1053, 1927, 2006, 2013, 2055, 4031}  # the codes of a connection that is gone: shut down, killed, lost, idle for too long
 
 
@@ -32,12 +33,20 @@ class Connection:
     def __init__(self, link: Any) -> None:
         self._link = link
         self._prepared: dict[str, Any] = {}
+        self._used = time.monotonic()
         self._run = self._by_cursor if isinstance(link, MySQLConnection) else self._by_command
         self.is_mariadb = "mariadb" in str(link.server_info).lower()
 
     def run(self, sql: str, parameters: Sequence[Any]) -> Rows:
         """The rows of a statement, prepared the first time."""
-        return self._run(sql, parameters)
+        rows = self._run(sql, parameters)
+        self._used = time.monotonic()
+        return rows
+
+    @property
+    def silent(self) -> float:
+        """Seconds since it had an answer."""
+        return time.monotonic() - self._used
 
     def _by_command(self, sql: str, parameters: Sequence[Any]) -> Rows:
         statement = self._prepared.get(sql)
@@ -117,9 +126,8 @@ class Pool:
                 "threads ask at once, or raise pool_size in online_url."
             )
         try:
-            try:
-                connection = self._free.pop()
-            except IndexError:
+            connection = self._heard_of()
+            if connection is None:
                 return self._once(Connection(self._connect()), ask)
             began = time.monotonic()
             try:
@@ -132,6 +140,16 @@ class Pool:
                 return self._once(Connection(self._connect()), ask)
         finally:
             slots.give()
+
+    def _heard_of(self) -> Connection | None:
+        """A free connection that had an answer not long ago; those that had none for long are given up."""
+        with suppress(IndexError):
+            while True:
+                connection = self._free.pop()
+                if connection.silent < _SILENT:
+                    return connection
+                connection.close()
+        return None
 
     def _once(self, connection: Connection, ask: Callable[[Connection], tuple[str, Sequence[Any]]]) -> Rows:
         try:

@@ -176,6 +176,22 @@ def _forked(name: str, where: str, child: str) -> list[list[str]]:
     return [line.split() for line in done.stdout.splitlines()]
 
 
+@on_servers
+def test_a_connection_that_was_silent_for_long_is_not_asked(kind: str, tmp_path: Path) -> None:
+    """What lies between may have dropped it without a word; an answer would be waited for in vain."""
+    with empty_store(kind, tmp_path) as store:
+
+        def number() -> Any:
+            return store.run(lambda _: ("SELECT CONNECTION_ID()", ()))
+
+        first = number()
+        assert number() == first
+        store._pool._free[-1]._used -= 201
+        second = number()
+        assert second != first
+        assert number() == second
+
+
 # -- rights
 
 
