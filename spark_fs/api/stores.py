@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from spark_fs.errors import NotFoundError, QueryError, SettingsError, SetupError
+from spark_fs.errors import CatalogError, NotFoundError, QueryError, SettingsError, SetupError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from spark_fs.online.store import OnlineStore
     from spark_fs.settings import Settings
     from spark_fs.spec.definitions import GroupSpec, ViewSpec
+    from spark_fs.spec.query import GroupRef
 
 
 class Stores:
@@ -24,6 +26,7 @@ class Stores:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._seen: set[GroupRef] = set()
         if settings.online_url.get_secret_value().startswith("mysql:"):  # once Arrow is loaded, glibc cannot load the driver's C extension
             import mysql.connector  # noqa: F401 # for what it loads
 
@@ -71,13 +74,22 @@ class Stores:
         from spark_fs.offline import history, statistics
 
         place = self.location(group)
-        if group.source is None and not history.exists(place):
+        if group.source is None and history.exists(place):
+            self._note(group)
+        elif group.source is None:
             known = self.catalog.known_rows(group.ref)
             if known is None and (made := statistics.commits(statistics.folder(place))):
                 known = f"statistics of its commit {made[-1]} are kept beside it"
             if known is not None:
                 raise self.lost(group, known)
         return place
+
+    def _note(self, group: GroupSpec) -> None:
+        """Note, once in a process, that the group's table was seen: an earlier release noted nothing of it."""
+        if group.ref not in self._seen:
+            self._seen.add(group.ref)
+            with suppress(CatalogError):  # nothing that is asked for hangs on it
+                self.catalog.note_table(group.ref)
 
     def lost(self, group: GroupSpec, known: str) -> NotFoundError:
         """The error for a group whose table is not there; known: how one knows that there was one."""
