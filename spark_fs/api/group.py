@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from spark_fs.api.described import Described
+from spark_fs.api.options import warn_of_options
 from spark_fs.api.query import Feature, Query, column_of, feature_of
 from spark_fs.errors import QueryError, SettingsError
 from spark_fs.given import checked
@@ -15,6 +16,8 @@ from spark_fs.spec.query import QuerySpec
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.stores import Stores
+    from spark_fs.offline.history import Commit
+    from spark_fs.times import Instant
 
 
 @checked
@@ -57,9 +60,26 @@ class Group(Described[GroupSpec]):
 
     # -- rows out
 
-    def read(self, dataframe_type: str = "spark") -> Any:
-        """All rows, as a Spark DataFrame* or eagerly as pandas; none where nothing was inserted yet."""
-        return self.select_all().read(dataframe_type)
+    def read(
+        self, dataframe_type: str = "default", online: bool = False, wallclock_time: Instant | int | Commit | None = None,
+        read_options: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """All rows, as a Spark DataFrame* ("spark", the default) or eagerly as "pandas"; none where nothing was inserted yet.
+
+        online: the rows of the online store instead, the latest of each key within its ttl, eagerly and without Spark; by default as pandas
+        where no Spark session is active in the process. wallclock_time: the rows as they were at an instant (UTC), a version or a commit,
+        as by ``as_of``. read_options: taken for Hopsworks' sake, and named in a warning. Raises SettingsError for online rows of a group
+        that is not online_enabled, OnlineStoreError for one that was never synced.
+        """
+        warn_of_options(read_options)
+        if online:
+            from spark_fs.flows import served
+
+            if wallclock_time is not None:
+                raise SettingsError("The online store holds the latest rows alone: leave out wallclock_time, or say online=False.")
+            return served.frame(lambda: self._stores.spark, served.rows(self._now(), self._stores.online), dataframe_type)
+        query = self.select_all() if wallclock_time is None else self.select_all().as_of(wallclock_time)
+        return query.read("spark" if dataframe_type == "default" else dataframe_type)
 
     def select_all(self) -> Query:
         """A query of every column*."""

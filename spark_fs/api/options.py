@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -88,3 +89,10 @@ def seconds(argument: str, length: Any) -> float | None:
         raise SettingsError(f"{argument}={length!r} is not a length of time: give a timedelta, or seconds.")
     micros = length // MICROSECOND if isinstance(length, timedelta) else round(length * 1_000_000)
     return micros / 1_000_000 if micros % 1_000_000 else micros // 1_000_000
+
+
+def warn_of_options(read_options: Mapping[str, Any] | None) -> None:
+    """Name the options of reading that mean nothing here, as Hopsworks' engines know some."""
+    if read_options:
+        listed = ", ".join(map(repr, read_options))
+        warnings.warn(f"read_options {listed} mean nothing here: the rows are read as they would be without.", stacklevel=5)

@@ -12,6 +12,7 @@ from spark_fs.api.external import ExternalFeatureGroup
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.online import ServedStore
+from spark_fs.api.options import warn_of_options
 from spark_fs.api.query import Feature, Query
 from spark_fs.api.spine import Spine
 from spark_fs.api.stores import Stores
@@ -277,6 +278,22 @@ class FeatureStore(Transformations, ServedStore):
     def get_feature_views(self, name: str | None = None) -> list[FeatureView]:
         """Every view, or every version of one, by name and version."""
         return [FeatureView(self._stores, v) for v in self._stores.catalog.all_views() if name in (None, v.name)]
+
+    def sql(
+        self, query: str, dataframe_type: str = "default", online: bool = False, read_options: Mapping[str, Any] | None = None
+    ) -> Any:
+        """The rows of a SELECT over feature groups, each under the name ``<name>_<version>``, in Spark's SQL.
+
+        dataframe_type: "spark" (a DataFrame*, the default) or "pandas", eagerly. online: over the rows of the online store, brought into
+        Spark eagerly. read_options: as in ``FeatureGroup.read``. Raises NotFoundError, with the nearest names, for a table that is no
+        group; QueryError for SQL that cannot be run, or that is not a SELECT.
+        """
+        from spark_fs.flows import sql
+
+        warn_of_options(read_options)
+        groups = {f"{group.name}_{group.version}": group for group in self._stores.catalog.all_groups()}
+        rows = sql.opened(self._stores.location, self._stores.online if online else None)
+        return sql.run(self._stores.spark, query, groups, rows, dataframe_type)
 
     def get_runs(self, pipeline: str | None = None, limit: int | None = 100) -> list[Run]:
         """The runs of a pipeline, or of every one, the newest first: when, up to when, each step with its rows, and what went wrong."""

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from pyspark.errors import PySparkException
@@ -56,6 +57,20 @@ def get_session(settings: Mapping[str, object]) -> SparkSession:
                 "let spark_fs start its own, or start it with Delta's extension, catalog and jars."
             )
     return session
+
+
+@contextmanager
+def copied(session: SparkSession) -> Iterator[SparkSession]:
+    """A session beside another on the same context, with its settings and views: what is named in it is known to no other.
+
+    Making a frame lets its session be the active one, so the other is that again at the end.
+    """
+    classes = SparkSession._get_j_spark_session_class(session.sparkContext._jvm)
+    try:
+        yield SparkSession(session.sparkContext, session._jsparkSession.cloneSession())
+    finally:
+        SparkSession._activeSession = session
+        classes.setActiveSession(session._jsparkSession)
 
 
 def _build(settings: Mapping[str, object]) -> SparkSession:

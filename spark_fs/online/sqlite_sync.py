@@ -64,7 +64,6 @@ class SQLiteWriter:
 
     def checksums(self, table: OnlineTable, buckets: int, cutoff: datetime | None) -> dict[int, tuple[int, int]]:
         """Of each bucket of keys how many rows it holds and the sum of their checksums; computed in this process, where SQLite is."""
-        file.check_table(self.store, table.name)
         counts, sums = np.zeros(buckets, np.int64), np.zeros(buckets, np.uint64)
         for rows in self._tables(table, cutoff):
             number = texts.checksums(rows, table.keys) % buckets
@@ -85,7 +84,14 @@ class SQLiteWriter:
         return None if found is None else column.storage.decode(found)
 
     def _tables(self, table: OnlineTable, cutoff: datetime | None) -> Iterator[pa.Table]:
-        """The rows of all parts, some at a time, decoded, as Arrow."""
+        """The rows of all parts, some at a time, decoded, as Arrow; OnlineStoreError where there is no table, or the file fails."""
+        file.check_table(self.store, table.name)
+        try:
+            yield from self._fetched(table, cutoff)
+        except sqlite3.Error as error:
+            raise file.translated(self.store.path, error) from error
+
+    def _fetched(self, table: OnlineTable, cutoff: datetime | None) -> Iterator[pa.Table]:
         joins = "".join(
             f" LEFT JOIN {SQL.name(table.part_name(i))} p{i} ON {SQL.same_key(table, f'p{i}', 'p0')}" for i in range(1, len(table.parts))
         )
