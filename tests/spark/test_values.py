@@ -39,9 +39,9 @@ def in_pandas(found: Any, wanted: Any) -> bool:
 
 
 def check(found: pd.DataFrame, columns: dict[str, str], rows: Rows, path: str) -> None:
-    """Assert that a frame holds these rows, by their key."""
-    found = found.sort_values("k").reset_index(drop=True)
-    assert found["k"].tolist() == list(range(len(rows))), path
+    """Assert that a frame holds these rows, by their number."""
+    found = found.sort_values("row").reset_index(drop=True)
+    assert found["row"].tolist() == list(range(len(rows))), path
     for name, type_ in columns.items():
         for row, value in zip(rows, found[name], strict=True):
             assert in_pandas(value, row[name]), (path, type_, value, row[name])
@@ -51,7 +51,7 @@ def check(found: pd.DataFrame, columns: dict[str, str], rows: Rows, path: str) -
 
 def check_arrow(found: pa.Table, columns: dict[str, str], rows: Rows, path: str) -> None:
     """Assert that a table holds exactly these values, null apart from NaN."""
-    found = found.sort_by("k")
+    found = found.sort_by("row")
     for name, type_ in columns.items():
         kept = found.column(name).to_pylist(maps_as_pydicts="strict")
         assert all(same(one, row[name]) for one, row in zip(kept, rows, strict=True)), (path, type_)
@@ -68,7 +68,8 @@ def objects(columns: dict[str, str], rows: Rows) -> pd.DataFrame:
                 values[i] = row[name]
         return pd.Series(values, dtype=object)
 
-    return pd.DataFrame({"k": range(len(rows)), "at": [START] * len(rows)} | {name: column(name) for name in columns})
+    numbers = range(len(rows))
+    return pd.DataFrame({"k": numbers, "at": [START] * len(rows), "row": numbers} | {name: column(name) for name in columns})
 
 
 def through_every_path(fs: FeatureStore, columns: dict[str, str], rows: Rows, formats: Sequence[str]) -> None:
@@ -76,12 +77,13 @@ def through_every_path(fs: FeatureStore, columns: dict[str, str], rows: Rows, fo
     if all(value is None for row in rows for value in row.values()):  # the simplest example, which hypothesis tries first
         return
     number = next(NUMBERS)
-    keys = {"k": pa.array(range(len(rows)), pa.int64()), "at": pa.array([START] * len(rows), pa.timestamp("us", "UTC"))}
+    numbers = pa.array(range(len(rows)), pa.int64())
+    keys = {"k": numbers, "at": pa.array([START] * len(rows), pa.timestamp("us", "UTC")), "row": numbers}
     table = to_arrow(columns, rows)
     group = fs.create_feature_group(f"values_{number}", primary_key=["k"], event_time="at")
     group.insert(pa.table(keys | dict(zip(table.column_names, table.columns, strict=True))))
     assert {name: type_ for name, type_ in group.schema.items() if name in columns} == columns
-    declared = [Feature("k", "bigint"), Feature("at", "timestamp"), *(Feature(name, type_) for name, type_ in columns.items())]
+    declared = [Feature("k", "bigint"), Feature("at", "timestamp"), Feature("row", "bigint"), *(Feature(name, type_) for name, type_ in columns.items())]
     frame = fs.create_feature_group(f"objects_{number}", primary_key=["k"], event_time="at", features=declared)
     frame.insert(objects(columns, rows))
     check_arrow(group.read("spark").toArrow(), columns, rows, "read as Spark")
@@ -91,13 +93,13 @@ def through_every_path(fs: FeatureStore, columns: dict[str, str], rows: Rows, fo
     check(group.head(len(rows)), columns, rows, "head")
 
     labels = fs.create_feature_group(f"labels_{number}", primary_key=["k"], event_time="at")
-    labels.insert(pd.DataFrame({"k": range(len(rows)), "at": START + timedelta(hours=1), "y": 1.0}))
+    labels.insert(pd.DataFrame({"k": range(len(rows)), "at": START + timedelta(hours=1), "row": range(len(rows)), "y": 1.0}))
     query = labels.select_all().join(group.select(list(columns)))
     check(query.read("pandas"), columns, rows, "join")
     check_arrow(query.read("spark").toArrow(), columns, rows, "join as Spark")
     view = fs.create_feature_view(f"view_{number}", query, labels=["y"])
     check(view.training_data()[0], columns, rows, "training data in memory")
-    check(view.get_batch_data(primary_key=True), columns, rows, "batch")
+    check(view.get_batch_data(), columns, rows, "batch")
     for data_format in formats:
         version, _ = view.create_training_data(data_format=data_format)
         check(view.get_training_data(version)[0], columns, rows, f"training data as {data_format}")
