@@ -111,7 +111,8 @@ def _read(url: str) -> URL:
     found = Url.of(url)
     if found is None or found.is_file:
         return make_url(url)
-    options = {name: tuple(values) for name, values in parse_qs(found.options, keep_blank_values=True).items()}
+    given = parse_qs(found.options, keep_blank_values=True)
+    options = {name: tuple(values) if len(values) > 1 else values[0] for name, values in given.items()}  # as make_url gives them
     user, password, host, database = (text or None for text in (found.user, found.password, found.host, found.database))
     return URL.create(found.scheme, user, password, host, found.port, database, options)
 

@@ -148,3 +148,16 @@ def test_the_changelog_names_what_users_call() -> None:
     properties = {name for kind in kinds for name, value in vars(kind).items() if isinstance(value, property)}
     unsaid = {name for name in called if not re.search(rf"\b{name}\b", text)} - properties
     assert unsaid <= {"check", "plan", "spec", "view_of"}
+
+
+def test_the_tests_that_the_table_of_faults_names_are_there() -> None:
+    """Each cell names a file below tests/, and after a colon functions of it."""
+    rows = re.findall(r"^\| [A-E]\d+\b.*\|$", (ROOT / "docs" / "faults.md").read_text(), re.MULTILINE)
+    for row in rows:
+        cell = row.split(" | ")[-1]
+        for file, names in re.findall(r"`([\w/]+\.py)`(?:: ((?:`test_\w+`(?:, )?)+))?", cell):
+            text = (ROOT / ("" if file.startswith("benchmarks/") else "tests") / file).read_text()
+            missing = [name for name in re.findall(r"`(\w+)`", names) if f"def {name}(" not in text]
+            assert not missing, (file, missing)
+        assert ".py`" in cell or ".md" in cell, row
+    assert len(rows) >= 53
