@@ -59,8 +59,10 @@ def store(target: str) -> None:
     (HOME / "made.json").write_text(json.dumps(made))
     for name in ("catalog", "online", "models"):
         with closing(sqlite3.connect(HOME / f"{name}.db", isolation_level=None)) as database:
-            database.execute("PRAGMA journal_mode = DELETE")
-            database.execute("VACUUM")
+            database.execute("VACUUM INTO ?", (f"{HOME}/whole.db",))
+        for file in HOME.glob(f"{name}.db*"):
+            file.unlink()
+        (HOME / "whole.db").rename(HOME / f"{name}.db")
     shutil.rmtree(HOME / "model_cache", ignore_errors=True)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for file in sorted(HOME.rglob("*")):
@@ -86,7 +88,9 @@ def fill(fs: Any, registry: Any) -> dict[str, Any]:
     payments.append_features([Feature("channel", "string", "where from")])
     payments.add_tag("owner", {"team": "risk", "since": 2024})
     payments.detect_drift((DAY + pd.Timedelta(days=20), DAY + pd.Timedelta(days=40)), (DAY, DAY + pd.Timedelta(days=20)))
-    fs.create_external_feature_group("rates", primary_key=["card"], path=str(HOME / "warehouse" / "cards_1"), data_format="delta")
+    columns = [Feature("card", "string"), Feature("known_at", "timestamp"), Feature("limit_", "bigint"), Feature("kind", "string")]
+    place = str(HOME / "warehouse" / "cards_1")
+    fs.create_external_feature_group("rates", primary_key=["card"], event_time="known_at", path=place, features=columns)
 
     @udf(float)
     def doubled(amount):  # type: ignore[no-untyped-def] # its source is kept
