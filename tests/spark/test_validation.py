@@ -82,7 +82,7 @@ def test_keys_are_checked_after_the_quarantine(clicks: FeatureGroup) -> None:
     with pytest.raises(KeyValueError, match=r"several rows of one identity"):
         clicks.insert(MIXED.assign(k=5, at=DAY[0], v=[1.0, 2.0, -1.0, -1.0]), validation_options={"policy": "QUARANTINE"})
     assert clicks.read_quarantine("pandas").empty
-    job, _ = clicks.insert(MIXED.assign(k=5, at=DAY[0], v=[-1.0, -1.0, -1.0, 5.0]), validation_options={"policy": "QUARANTINE"})
+    job, _ = clicks.insert(MIXED.assign(k=5, at=DAY[0], v=[-1.0, -2.0, -3.0, 5.0]), validation_options={"policy": "QUARANTINE"})
     assert (job.summary["inserted"], job.summary["set_aside"]) == (1, 3)
 
 
