@@ -182,11 +182,12 @@ class _Call(Generic[T]):
         return self._future.result()
 
     def has_ended_within(self, seconds: float) -> bool:
-        """Whether it has ended, or does so within some seconds, its Spark jobs cancelled."""
-        if not self._future.done() and seconds:
+        """Whether it has ended, or does so within some seconds, its Spark jobs cancelled: those that go on, and those that begin."""
+        until = time.monotonic() + seconds
+        while not self._future.done() and time.monotonic() < until:
             with suppress(Py4JError):
                 self._spark.sparkContext.cancelJobsWithTag(self._tag)
-            wait([self._future], seconds)
+            wait([self._future], 0.2)
         return self._future.done()
 
 

@@ -34,7 +34,7 @@ def test_a_signal_at_the_instant_of_a_commit(number: int, handled: str, way: str
     held = {file.name for file in path.glob("*.parquet") if pq.read_metadata(file).num_rows}
     assert named <= held | {file.name for file in path.glob("*.parquet")}
     committed = len(group.commit_details()) > 1
-    if handled == "handled":
+    if handled == "handled" and "is not known" not in done.stdout:  # as on a machine that is too slow to tell in time: then all is left
         assert ("was committed before this, as version 1" in done.stdout) is committed
         assert held <= named  # whichever it was, no staged file is left
         assert not after or committed
