@@ -18,6 +18,7 @@ from spark_fs.online.store import OnlineStore
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec
 
 LEAST_HOURS = 24  # what a clean-up leaves alone: files of inserts that go on, and what readers began to read
+DELTAS_HOURS = 168  # for so long Delta itself knows of a file that left the table
 _MARGIN = timedelta(minutes=1)  # from the look at the log until the clean-up itself looks at its clock
 
 
@@ -87,8 +88,9 @@ def vacuum(
         )
     before = history.stored_files(path)
     if history.current_version(path) != NO_TABLE:
-        delta.vacuum(spark, path, retention_hours)
-    return Job(f"vacuum {group.name}_{group.version}", {"files_removed": before - history.stored_files(path)})
+        spared = history.left_since(path, cutoff - 2 * _MARGIN) if retention_hours > DELTAS_HOURS else set()
+        delta.vacuum(spark, path, retention_hours, [file for file in before if file.name not in spared] if spared else None)
+    return Job(f"vacuum {group.name}_{group.version}", {"files_removed": len(before) - len(history.stored_files(path))})
 
 
 def delete(stores: Opened, group: GroupSpec, path: str) -> None:

@@ -12,6 +12,7 @@ from functools import reduce
 from operator import and_
 from threading import RLock
 from typing import Any
+from uuid import uuid4
 
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JError, Py4JJavaError
@@ -20,6 +21,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_fs.errors import ConflictError, SparkFSError, first_line
+from spark_fs.offline.history import StoredFile
 from spark_fs.offline.log import damage
 from spark_fs.offline.staging import Transaction
 from spark_fs.redact import without_secrets
@@ -105,11 +107,26 @@ def optimize(spark: SparkSession, path: str, cluster_by: Sequence[str], metadata
     return {"files_added": done["numFilesAdded"], "files_removed": done["numFilesRemoved"]}
 
 
-def vacuum(spark: SparkSession, path: str, retention_hours: float) -> None:
-    """Delete the files that no version younger than this needs, eagerly."""
-    check = "retentionDurationCheck.enabled"
-    with _set(spark, {check: "false"}), translated(path, "clean-up"):
-        DeltaTable.forPath(spark, path).vacuum(retention_hours)
+def vacuum(spark: SparkSession, path: str, retention_hours: float, candidates: Sequence[StoredFile] | None = None) -> None:
+    """Delete the files that no version younger than this needs, eagerly; of these candidates alone, where they are given.
+
+    Of its own accord Delta goes by a property of the table, whatever hours it is asked for, and knows of what left for a week alone.
+    """
+    settings = {"retentionDurationCheck.enabled": "false", "vacuum.retentionWindowIgnore.enabled": "false"}
+    with _set(spark, settings), translated(path, "clean-up"):
+        if candidates is None:
+            DeltaTable.forPath(spark, path).vacuum(retention_hours)
+            return
+        base: Any = spark._jvm.org.apache.hadoop.fs.Path(path)  # type: ignore[union-attr] # never None here
+        root = base.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf()).makeQualified(base).toString()
+        rows = [(f"{root}/{file.name}", file.bytes, False, int(file.modified.timestamp() * 1000)) for file in candidates]
+        inventory = f"inventory_{uuid4().hex}"
+        spark.createDataFrame(rows, "path string, length long, isDir boolean, modificationTime long").createOrReplaceTempView(inventory)
+        listed = f"SELECT * FROM {inventory}"  # noqa: S608 # a name that was just made
+        try:
+            spark.sql(f"VACUUM delta.{_quoted(path)} USING INVENTORY ({listed}) RETAIN {retention_hours} HOURS")
+        finally:
+            spark.catalog.dropTempView(inventory)
 
 
 def forget(spark: SparkSession, path: str) -> None:

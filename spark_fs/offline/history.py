@@ -169,11 +169,27 @@ def added_files(table: Table, first: int, last: int) -> list[FileFacts] | None:
     return _facts(log, found)
 
 
-def stored_files(path: str) -> int:
-    """How many data files the table's folder holds, of whatever version."""
+class StoredFile(NamedTuple):
+    """A data file in a table's folder, of whatever version: its name there, and when it was written."""
+
+    name: str
+    bytes: int
+    modified: datetime
+
+
+def stored_files(path: str) -> list[StoredFile]:
+    """The data files that the table's folder holds, of whatever version."""
     system, folder = file_system(path)
     found = system.get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=True))
-    return sum(f.base_name.endswith(".parquet") and "/_delta_log/" not in f.path for f in found)
+    within = [f for f in found if f.base_name.endswith(".parquet") and "/_delta_log/" not in f.path]
+    return [StoredFile(f.path.removeprefix(folder).lstrip("/"), f.size, f.mtime) for f in within]
+
+
+def left_since(path: str, when: datetime) -> set[str]:
+    """The names of the files that left the table at an instant or after it, by what the log says of each."""
+    log = Log(path)
+    removed = (action["remove"] for version in log.commits for action in log.actions(version) if action.get("remove"))
+    return {unquote(each["path"]) for each in removed if 1000 * (each.get("deletionTimestamp") or 0) >= to_micros(when)}
 
 
 def remove(path: str) -> None:

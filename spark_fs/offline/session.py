@@ -23,6 +23,8 @@ _REQUIRED = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # Spark's own choice, INT96, is larger, slower and deprecated
+    # Delta refuses versions older than the retention of deleted files, a week; training data and ``as_of`` read them for ever.
+    "spark.databricks.delta.vacuum.enforceTimeTravelWithinDeletedFileRetentionDuration": "false",
 }
 # What suits one machine. Measured on two cores: a MERGE on a small table takes 16 s with Spark's 200 shuffle
 # partitions and Delta's 50 snapshot partitions, and 2 s with these.
@@ -49,7 +51,7 @@ def get_session(settings: Mapping[str, object]) -> SparkSession:
     """
     session = SparkSession.getActiveSession() or _build(settings)
     for name, needed in _REQUIRED.items():
-        if name.startswith("spark.sql.session") or "arrow" in name or "parquet" in name:
+        if name.startswith(("spark.sql.session", "spark.databricks")) or "arrow" in name or "parquet" in name:
             session.conf.set(name, needed)
         elif needed not in (session.conf.get(name, "") or ""):
             raise SetupError(

@@ -48,8 +48,8 @@ def rewritten(clicks: FeatureGroup, spark: SparkSession) -> None:
     aged(clicks, spark)
 
 
-def aged(clicks: FeatureGroup, spark: SparkSession, days: float = 10) -> None:
-    """Let files and tombstones be older than they are; the instants of the commits stay."""
+def aged(clicks: FeatureGroup, spark: SparkSession, days: float = 10, commits: bool = False) -> None:
+    """Let files and tombstones be older than they are; the instants of the commits stay, unless they are to be older too."""
     place, past = Path(clicks.location), time.time() - days * 86_400
     for file in place.rglob("*.parquet"):
         os.utime(file, (past, past))
@@ -58,9 +58,20 @@ def aged(clicks: FeatureGroup, spark: SparkSession, days: float = 10) -> None:
         for action in actions:
             if "remove" in action:
                 action["remove"]["deletionTimestamp"] -= int(days * 86_400_000)
+            for name in ("timestamp", "inCommitTimestamp") if commits and "commitInfo" in action else ():
+                action["commitInfo"][name] -= int(days * 86_400_000)
         commit.write_text("\n".join(map(json.dumps, actions)) + "\n")
         commit.with_name(f".{commit.name}.crc").unlink(missing_ok=True)
+    for checksum in (place / "_delta_log").glob("*.crc"):  # which has the instant, too
+        checksum.unlink()
     delta.forget(spark, clicks.location)
+
+
+def later(line: str, days: int) -> str:
+    """A line of the log with its tombstone so many days later."""
+    action = json.loads(line)
+    action["remove"]["deletionTimestamp"] += days * 86_400_000
+    return json.dumps(action)
 
 
 def removed(clicks: FeatureGroup, *arguments: Any) -> int:
@@ -123,6 +134,24 @@ def test_a_view_with_as_of_keeps_its_version(clicks: FeatureGroup, fs: FeatureSt
     with pytest.raises(SettingsError, match=OLD + r"feature view 'old' version 1 \(version 0\)"):
         clicks.vacuum(24)
     same_rows(clicks.as_of(0).read("pandas"), FIRST, ["k", "at"])
+
+
+def test_hours_are_those_that_were_asked_for(clicks: FeatureGroup, spark: SparkSession) -> None:
+    rewritten(clicks, spark)  # ten days ago; and Delta itself knows of a file that left for seven days
+    aged(clicks, spark, 40, commits=True)
+    for action in (commit := Path(clicks.location, "_delta_log", f"{1:020d}.json")).read_text().split("\n"):
+        if '"remove"' in action:
+            commit.write_text(commit.read_text().replace(action, later(action, 40)))
+    delta.forget(spark, clicks.location)
+    unnamed = Path(clicks.location, "part-of-an-insert-that-was-killed.parquet")
+    unnamed.write_bytes(next(Path(clicks.location).glob("*.parquet")).read_bytes())
+    os.utime(unnamed, (0, 0))
+    assert removed(clicks, 24 * 30) >= 1
+    assert not unnamed.exists()
+    same_rows(clicks.as_of(0).read("pandas"), FIRST, ["k", "at"])  # what left ten days ago is there for thirty
+    same_rows(clicks.as_of(0).read("spark").toPandas(), FIRST, ["k", "at"])  # by Spark too, though the commit is of forty days ago
+    assert removed(clicks, 24 * 5) > 0
+    same_rows(clicks.read("pandas"), FIRST.assign(v=-FIRST["v"]), ["k", "at"])
 
 
 @pytest.mark.slow
