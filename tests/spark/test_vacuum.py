@@ -74,6 +74,12 @@ def later(line: str, days: int) -> str:
     return json.dumps(action)
 
 
+def zoned(rows: Any) -> pd.DataFrame:
+    """The rows of a Spark frame, whose times are UTC."""
+    found: pd.DataFrame = rows.toPandas()
+    return found.assign(at=found["at"].dt.tz_localize("UTC"))
+
+
 def removed(clicks: FeatureGroup, *arguments: Any) -> int:
     return int(clicks.vacuum(*arguments).summary["files_removed"])
 
@@ -149,7 +155,7 @@ def test_hours_are_those_that_were_asked_for(clicks: FeatureGroup, spark: SparkS
     assert removed(clicks, 24 * 30) >= 1
     assert not unnamed.exists()
     same_rows(clicks.as_of(0).read("pandas"), FIRST, ["k", "at"])  # what left ten days ago is there for thirty
-    same_rows(clicks.as_of(0).read("spark").toPandas(), FIRST, ["k", "at"])  # by Spark too, though the commit is of forty days ago
+    same_rows(zoned(clicks.as_of(0).read("spark")), FIRST, ["k", "at"])  # by Spark too, though the commit is of forty days ago
     assert removed(clicks, 24 * 5) > 0
     same_rows(clicks.read("pandas"), FIRST.assign(v=-FIRST["v"]), ["k", "at"])
 
@@ -191,4 +197,4 @@ def test_a_reader_that_goes_on_has_a_day(clicks: FeatureGroup, spark: SparkSessi
     reader = clicks.read("spark")
     clicks.insert(FIRST.assign(v=-FIRST["v"]))
     assert removed(clicks, 24) == 0
-    same_rows(reader.toPandas(), FIRST, ["k", "at"])
+    same_rows(zoned(reader), FIRST, ["k", "at"])
