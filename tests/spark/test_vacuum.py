@@ -194,7 +194,7 @@ def test_an_insert_that_goes_on_loses_no_file(clicks: FeatureGroup, spark: Spark
 @pytest.mark.slow
 def test_a_reader_that_goes_on_has_a_day(clicks: FeatureGroup, spark: SparkSession) -> None:
     aged(clicks, spark)  # old files, that are part of the table until now
-    reader = clicks.read("spark")
+    reader = clicks.as_of(0).read("spark")  # the newest version now
     clicks.insert(FIRST.assign(v=-FIRST["v"]))
     assert removed(clicks, 24) == 0
     same_rows(zoned(reader), FIRST, ["k", "at"])
