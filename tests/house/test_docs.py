@@ -161,3 +161,12 @@ def test_the_tests_that_the_table_of_faults_names_are_there() -> None:
             assert not missing, (file, missing)
         assert ".py`" in cell or ".md" in cell, row
     assert len(rows) >= 53
+
+
+def test_who_is_trusted_with_what_is_said() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    doors = ["metadata database", "warehouse", "online", "models", "serve", "ui", "pipeline", "notebook", "report"]
+    assert not [door for door in doors if door not in text.lower()]
+    assert "runs code" in text or "run code" in text
+    assert "(SECURITY.md)" in (ROOT / "README.md").read_text()
+    assert "security.md" in (ROOT / "mkdocs.yml").read_text()
