@@ -1,6 +1,7 @@
 """Folders of files that are written by many tasks and appear whole or not at all, and the formats that training data is written in."""
 
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -26,14 +27,14 @@ from spark_fs.types import ddl
 class FileFormat:
     """How Spark writes and reads a format, so that every value comes back as it was.
 
-    options: of both directions. typed: whether the reader is told the columns' types. refused: the types that it cannot hold.
+    options: of both directions. typed: whether the reader is told the columns' types. refused: a pattern of the types that it cannot hold.
     """
 
     name: str
     options: Mapping[str, str] = field(default_factory=dict)
     reading: Mapping[str, str] = field(default_factory=dict)
     typed: bool = True
-    refused: tuple[str, ...] = ()
+    refused: str | None = None
 
 
 _MARK = "_staging-"
@@ -43,15 +44,16 @@ _CSV = {
     "header": "true", "escape": '"', "ignoreLeadingWhiteSpace": "false", "ignoreTrailingWhiteSpace": "false", **_TIMES,
 }
 _EMPTY = "\x01"  # stands for an empty text while a CSV file is read, which Spark would take for a null
-_FLAT = ("array", "map", "struct", "binary")
+_FLAT = r"^(array|map|struct|binary)"
+_TEXT_KEYS = r"map<(?!string\b)"  # keys of maps are texts in these
 _READ = {"multiLine": "true", "emptyValue": _EMPTY}
 FORMATS = {
     "parquet": FileFormat("parquet"),
     "csv": FileFormat("csv", _CSV, _READ, refused=_FLAT),
     "tsv": FileFormat("csv", {**_CSV, "sep": "\t"}, _READ, refused=_FLAT),
-    "json": FileFormat("json", _TIMES),
+    "json": FileFormat("json", _TIMES, refused=_TEXT_KEYS),
     "orc": FileFormat("orc"),
-    "avro": FileFormat("avro", typed=False),
+    "avro": FileFormat("avro", typed=False, refused=_TEXT_KEYS),
     "delta": FileFormat("delta", typed=False),
 }
 
@@ -59,10 +61,16 @@ FORMATS = {
 def check_types(files: FilesSpec, types: Mapping[str, str]) -> None:
     """SchemaError for a column that the format cannot hold."""
     for name, type_ in types.items():
-        if type_.startswith(FORMATS[files.format].refused):
+        if _refuses(files.format, type_):
+            *others, last = [each for each in ("json", "parquet", "orc", "avro", "delta") if not _refuses(each, type_)]
             raise SchemaError(
-                f"Column {name!r} is {type_}, which {files.format} cannot hold: write json, parquet, orc, avro or delta, or leave it out."
+                f"Column {name!r} is {type_}, which {files.format} cannot hold: write {', '.join(others)} or {last}, or leave it out."
             )
+
+
+def _refuses(name: str, type_: str) -> bool:
+    refused = FORMATS[name].refused
+    return refused is not None and re.search(refused, type_) is not None
 
 
 def save(frame: DataFrame, files: FilesSpec, folder: str) -> None:

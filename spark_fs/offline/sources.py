@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,8 +57,10 @@ def schema_of(frame: DataFrame) -> dict[str, str]:
     return {field.name: field.dataType.simpleString() for field in frame.schema.fields}
 
 
-def check_distinct(names: Iterable[Any]) -> None:
-    """SchemaError for a column that a frame has twice."""
+def check_distinct(names: Collection[Any]) -> None:
+    """SchemaError for a column that a frame has twice, InvalidNameError for half a character, which no text of UTF-8 holds."""
+    if halves := [name for name in names if isinstance(name, str) and not name.isascii() and re.search("[\ud800-\udfff]", name)]:
+        raise InvalidNameError.of("Column", halves[0])
     twice = [str(name) for name, count in Counter(names).items() if count > 1]
     if twice:
         raise SchemaError(f"The frame names a column twice: {', '.join(twice)}. Give each column a name of its own.")

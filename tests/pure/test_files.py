@@ -1,5 +1,6 @@
 """Folders of files appear whole or not at all; and the Arrow types are those that Spark takes."""
 
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -20,6 +21,7 @@ from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.offline import files
 from spark_fs.offline.files import Placed, placed
 from spark_fs.offline.history import FileFacts
+from spark_fs.spec.datasets import FilesSpec, Format
 from spark_fs.spec.query import Combination, Comparison, Condition, GroupRef
 
 
@@ -169,3 +171,19 @@ def test_a_feature_type_is_the_arrow_type_that_spark_takes(type_: T.DataType) ->
 def test_a_type_without_an_arrow_type_is_refused() -> None:
     with pytest.raises(SchemaError, match=r"A column of the type interval day cannot be joined"):
         arrow.type_of("interval day")
+
+
+@pytest.mark.parametrize(
+    ("form", "type_", "remedy"),
+    [
+        ("csv", "array<int>", "json, parquet, orc, avro or delta"),
+        ("json", "map<bigint,string>", "parquet, orc or delta"),
+        ("avro", "array<struct<m:map<date,int>>>", "parquet, orc or delta"),
+        ("json", "struct<m:map<string,map<int,int>>>", "parquet, orc or delta"),
+    ],
+)
+def test_a_type_that_a_format_cannot_hold_is_refused_before_anything_is_written(form: Format, type_: str, remedy: str) -> None:
+    with pytest.raises(SchemaError, match=rf"Column 'v' is {re.escape(type_)}, which {form} cannot hold: write {remedy}, or leave it out"):
+        files.check_types(FilesSpec("somewhere", form), {"k": "bigint", "v": type_})
+    files.check_types(FilesSpec("somewhere", form), {"k": "bigint", "v": "string"})
+    files.check_types(FilesSpec("somewhere", "json"), {"m": "map<string,array<bigint>>"})

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from values import same
 
 from spark_fs import frames
-from spark_fs.errors import SchemaError, SparkFSError
+from spark_fs.errors import InvalidNameError, SchemaError, SparkFSError
 from spark_fs.offline import sources
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -227,6 +227,11 @@ def test_a_column_that_comes_twice_is_named() -> None:
     for frame in (twice, pa.table([pa.array([1]), pa.array([2])], ["a", "a"])):
         with pytest.raises(SchemaError, match=r"The frame names a column twice: a\. Give each column a name of its own"):
             sources.to_arrow(frame, {})
+
+
+def test_a_column_name_of_half_a_character_is_refused() -> None:
+    with pytest.raises(InvalidNameError, match=r"Column 'a\\ud800' is not a valid name"):
+        sources.to_arrow(pd.DataFrame({"a\ud800": [1]}), {})
 
 
 # -- out again
