@@ -124,7 +124,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -
     return of
 
 
-@pytest.mark.parametrize("name", [name if name in ("append", "quarantine") else pytest.param(name, marks=pytest.mark.slow) for name in WRITES])
+@pytest.mark.parametrize("name", [name if name == "append" else pytest.param(name, marks=pytest.mark.slow) for name in WRITES])
 def test_a_commit_whose_answer_is_lost_is_told_as_it_went(name: str, clicks: FeatureGroup, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch) -> None:
     place, act = WRITES[name]
     lost = TimeoutError("the store did not answer") if name != "merge" else ConcurrentAppendException("its own commit, taken for another's")

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from conftest import ROOT
 
 STORE = """
@@ -34,6 +36,7 @@ saved.download()
 """
 
 
+@pytest.mark.slow  # a process of its own, through every flow
 def test_every_file_of_a_store_is_its_owners_alone(tmp_path: Path) -> None:
     home, script = tmp_path / "open" / "home", tmp_path / "store.py"
     home.mkdir(parents=True)

@@ -84,6 +84,7 @@ def removed(clicks: FeatureGroup, *arguments: Any) -> int:
     return int(clicks.vacuum(*arguments).summary["files_removed"])
 
 
+@pytest.mark.slow
 def test_training_data_in_memory_keeps_its_versions_until_it_is_deleted(clicks: FeatureGroup, view: FeatureView, spark: SparkSession) -> None:
     view.training_data()
     before = view.get_training_data(1)
@@ -169,6 +170,7 @@ def test_a_version_that_nothing_reads_goes(clicks: FeatureGroup, spark: SparkSes
         clicks.as_of(0).read("pandas")
 
 
+@pytest.mark.slow
 def test_an_insert_that_goes_on_loses_no_file(clicks: FeatureGroup, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     more = FIRST.assign(k=[7, 8, 9])
 

@@ -165,7 +165,7 @@ def _keys(rows: Any) -> list[int]:
     return sorted(row.k for row in rows.select("k").collect())
 
 
-@pytest.mark.parametrize("meant", OF_A, ids=["pandas", "great_expectations", "spark", "experimental"])
+@pytest.mark.parametrize("meant", [OF_A[0], *(pytest.param(each, marks=pytest.mark.slow) for each in OF_A[1:])], ids=["pandas", "great_expectations", "spark", "experimental"])
 def test_only_rows_that_meet_the_row_condition_and_fail_are_set_aside(meant: dict[str, str], spark: SparkSession) -> None:
     frame = spark.createDataFrame(KINDS)
     for type_, kwargs, wanted in FAILING:
