@@ -43,11 +43,13 @@ slow: setup ## run what the quick suite leaves out: each strategy of the join, a
 faults: setup mysql-up ## kill every job, damage files, fill disks, let clocks jump, fuzz, run a day of hours (slow; docs/faults.md)
 	@$(BIN)/pytest tests/faults
 
+KILLS := tests/faults/test_kills.py tests/faults/test_stopped.py tests/faults/test_online.py # of jobs, of a commit, of servers
+
 faults-kills: setup mysql-up
-	@$(BIN)/pytest tests/faults/test_kills.py
+	@$(BIN)/pytest $(KILLS)
 
 faults-others: setup mysql-up
-	@$(BIN)/pytest tests/faults --ignore tests/faults/test_kills.py
+	@$(BIN)/pytest tests/faults $(KILLS:%=--ignore %)
 
 cluster-up: setup ## start a Spark standalone cluster on loopback: a master and two workers, each a process with its own folder
 	@$(BIN)/python tests/cluster/standalone.py up
