@@ -11,12 +11,13 @@ from spark_fs.spec.statistics import FeatureStatistics, StatisticsConfig
 from spark_fs.stats.column import DAY, Column, kind
 from spark_fs.stats.exact import Numbers
 from spark_fs.stats.quantiles import Doubles
-from spark_fs.types import base, from_micros
+from spark_fs.types import base, from_micros, to_micros
 
 BINS = TOP = 20
 PERCENTILES = tuple(range(1, 100))
 _DAYS, _MONTHS = 92, 120  # at most so many bins; above, longer ones
 _HEAVY = 0.02  # the share of rows from which a value is taken to be known well by a sketch of quantiles
+_LAST = to_micros(datetime.max.replace(tzinfo=UTC))
 Exact = tuple[int, float, float]  # distinct values, values that come once, entropy
 
 
@@ -35,7 +36,7 @@ def described(name: str, column: Column, config: StatisticsConfig, exact: Exact 
     if which == "number" and column.count:
         found |= {"sum": column.sum, "mean": column.mean, "stddev": column.stddev}
     if which in ("number", "time") and column.count:
-        found |= {"percentiles": _typed(percentiles(column), column.type), "approximate": not column.exact}
+        found |= {"percentiles": _typed(percentiles(column), column), "approximate": not column.exact}
     if config.histograms:
         found["histogram"] = list(_BINNED[which](column)) if column.count else []
     return FeatureStatistics(name, column.type, **found)
@@ -89,10 +90,16 @@ def quantiles(values: Doubles, rows: Numbers, shares: Sequence[float]) -> list[f
     return [float(each) for each in np.where(below == above, below, found)]
 
 
-def _typed(found: list[float], type_: str) -> list[Any]:
-    if type_ == "timestamp":
-        return [from_micros(round(each)) for each in found]
-    return [from_micros(round(each)).date() for each in found] if type_ == "date" else found
+def _typed(found: list[float], column: Column) -> list[Any]:
+    """Percentiles as values of the column's type.
+
+    Microseconds as doubles are rounded, from the year 2255 on by more than one, so they are held within the least and the greatest value.
+    """
+    if kind(column.type) != "time":
+        return found
+    instants = [from_micros(min(round(each), _LAST)) for each in found]
+    times = [each.date() for each in instants] if column.type == "date" else instants
+    return [min(max(each, column.low), column.high) for each in times]
 
 
 # -- histograms

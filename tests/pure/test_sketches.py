@@ -281,3 +281,10 @@ def test_a_config_is_read_from_what_users_write() -> None:
 def test_a_wrong_config_says_what_is_wrong(given_: Any, error: type[Exception], told: str) -> None:
     with pytest.raises(error, match=told):
         StatisticsConfig.of(given_)
+
+
+@pytest.mark.parametrize("last", [datetime(9999, 12, 31, 23, 59, 59, 999999, UTC), datetime(9999, 12, 31, 23, 59, 59, 999_998, UTC), datetime(1, 1, 1, 0, 0, 0, 1, UTC)])
+def test_percentiles_of_times_at_either_end_of_the_calendar_stay_within_the_values(last: datetime) -> None:
+    found = said([last] * 3, "timestamp")
+    assert found.percentiles == [last] * 99
+    assert set(said([last.date()] * 3, "date").percentiles or ()) == {last.date()}
