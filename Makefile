@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
+SLOW ?= slow
 
 .PHONY: help setup java demo fraud test slow faults faults-kills faults-others cluster-up cluster-down cluster-test cluster-flights release-quick notebooks docs release airflow-check audit check lock clean \
 	bench-ingest bench-join bench-training bench-online bench-statistics bench-selection bench-log bench-scale bench-scale-cluster bench-sharding mysql-up mysql-down
@@ -38,7 +39,7 @@ test: setup ## run the quick test suite
 	@$(BIN)/pytest
 
 slow: setup ## run what the quick suite leaves out: each strategy of the join, a year of flights, long sequences
-	@$(BIN)/pytest -m slow
+	@$(BIN)/pytest -m "$(SLOW)"
 
 faults: setup mysql-up ## kill every job, damage files, fill disks, let clocks jump, fuzz, run a day of hours (slow; docs/faults.md)
 	@$(BIN)/pytest tests/faults

@@ -145,6 +145,7 @@ def test_nested_values_and_single_floats_come_back_as_they_went_in(served: Featu
     assert group.verify_online().ok
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_group_of_two_thousand_features_is_served(served: FeatureStore) -> None:
     names = [f"f{i}" for i in range(2_000)]

@@ -124,6 +124,7 @@ ELSEWHERE = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("where", ELSEWHERE)
 def test_it_is_so_in_any_zone_and_locale(where: str, tmp_path: Path) -> None:

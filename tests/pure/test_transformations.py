@@ -212,6 +212,7 @@ def test_a_column_and_one_entry_have_the_same_bits(rows: list[tuple[Any, ...]]) 
     check_bits(rows)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
 @given(ROWS)

@@ -141,6 +141,7 @@ def test_dates_before_the_gregorian_calendar_come_back(group: Make) -> None:
     same_rows(group("old", old, primary_key=["k"]).read("pandas"), old, ["k"])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_group_may_have_two_thousand_features(fs: FeatureStore) -> None:
     draw = np.random.default_rng(1)

@@ -516,6 +516,7 @@ def test_the_selection_job_ends_in_a_view_and_its_training_data(tmp_path: Path, 
     assert "f0000" in report.read_text()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_selection_recovers_what_was_planted_among_two_thousand(group: Group) -> None:
     x, y = make_classification(4_000, 2_000, n_informative=8, n_redundant=0, n_clusters_per_class=1, class_sep=1.5, shuffle=False, random_state=11)
