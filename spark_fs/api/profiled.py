@@ -112,8 +112,9 @@ class ProfiledGroup(ServedGroup):
             return
         try:
             statistics.of_group(lambda: self._stores.spark, self._spec, self._table, self._spec.statistics)
-        except SparkFSError as error:
+        except Exception as error:  # of whatever kind: an error would say that nothing was inserted
+            said = error if isinstance(error, SparkFSError) else f"{type(error).__name__}: {error}."
             warnings.warn(
-                f"The rows are in feature group {self._spec}, and its statistics could not be made: {error} Then run compute_statistics().",
+                f"The rows are in feature group {self._spec}, and its statistics could not be made: {said} Then run compute_statistics().",
                 stacklevel=5,
             )

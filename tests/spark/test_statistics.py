@@ -534,3 +534,15 @@ def test_selection_recovers_what_was_planted_among_two_thousand(group: Group) ->
     assert steps[steps.features == len(searched.features)].auc.max() > steps.loc["baseline", "auc"]
     gains = spark_fs.select_features(fg.select_all(), "label", k=8, method="importance")
     assert len(set(tells) & set(gains.features)) >= 0.75 * len(tells)
+
+
+def test_statistics_that_fail_in_an_unforeseen_way_do_not_make_an_insert_fail(fs: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise OverflowError("date value out of range")
+
+    monkeypatch.setattr("spark_fs.flows.statistics.of_group", fails)
+    group = fs.create_feature_group("late", primary_key=["k"])
+    with pytest.warns(UserWarning, match=r"The rows are in feature group 'late' version 1, and its statistics could not be made: OverflowError: date value out of range\."):
+        job, _ = group.insert(pd.DataFrame({"k": [1, 2]}))
+    assert job.summary["inserted"] == 2
+    assert sorted(group.read("pandas")["k"]) == [1, 2]
