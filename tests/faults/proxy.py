@@ -24,6 +24,7 @@ class Proxy:
         self._to_clients, self._to_server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
         self._to_clients.load_cert_chain(certificate[1], certificate[0])
         self._to_server.check_hostname, self._to_server.verify_mode = False, ssl.CERT_NONE
+        self._to_server.maximum_version = ssl.TLSVersion.TLSv1_2  # 1.3 sends tickets when it likes, on which a read would wait for data
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.cuts = 0
