@@ -32,6 +32,10 @@ def from_micros(micros: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros)
 
 
+# The least and the greatest instant that a Python datetime holds, in microseconds.
+FIRST, LAST = to_micros(datetime.min.replace(tzinfo=UTC)), to_micros(datetime.max.replace(tzinfo=UTC))
+
+
 def _same(value: Any) -> Any:
     return value
 

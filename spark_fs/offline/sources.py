@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -16,8 +15,6 @@ from pyspark.sql import types as T
 from spark_fs import arrow, types
 from spark_fs.errors import InvalidNameError, SchemaError
 from spark_fs.offline import objects
-
-FIRST, LAST = types.to_micros(datetime(1, 1, 1, tzinfo=UTC)), types.to_micros(datetime(9999, 12, 31, 23, 59, 59, 999999, UTC))
 
 
 def to_spark(spark: SparkSession, data: Any, declared: Mapping[str, str], numbered: str | None = None) -> DataFrame:
@@ -163,7 +160,7 @@ def _check_years(name: str, column: pa.ChunkedArray) -> None:
         return
     bounds = pc.min_max(column.cast(pa.int64()))
     for micros in (bounds["min"].as_py(), bounds["max"].as_py()):
-        if micros is not None and not FIRST <= micros <= LAST:
+        if micros is not None and not types.FIRST <= micros <= types.LAST:
             raise SchemaError(f"Column {name!r} holds an instant outside the years 1 to 9999, {micros} microseconds from 1970: correct it.")
 
 

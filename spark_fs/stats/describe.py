@@ -11,13 +11,12 @@ from spark_fs.spec.statistics import FeatureStatistics, StatisticsConfig
 from spark_fs.stats.column import DAY, Column, kind
 from spark_fs.stats.exact import Numbers
 from spark_fs.stats.quantiles import Doubles
-from spark_fs.types import base, from_micros, to_micros
+from spark_fs.types import LAST, base, from_micros
 
 BINS = TOP = 20
 PERCENTILES = tuple(range(1, 100))
 _DAYS, _MONTHS = 92, 120  # at most so many bins; above, longer ones
 _HEAVY = 0.02  # the share of rows from which a value is taken to be known well by a sketch of quantiles
-_LAST = to_micros(datetime.max.replace(tzinfo=UTC))
 Exact = tuple[int, float, float]  # distinct values, values that come once, entropy
 
 
@@ -97,7 +96,7 @@ def _typed(found: list[float], column: Column) -> list[Any]:
     """
     if kind(column.type) != "time":
         return found
-    instants = [from_micros(min(round(each), _LAST)) for each in found]
+    instants = [from_micros(min(round(each), LAST)) for each in found]
     times = [each.date() for each in instants] if column.type == "date" else instants
     return [min(max(each, column.low), column.high) for each in times]
 
