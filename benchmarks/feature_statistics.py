@@ -30,7 +30,7 @@ import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.offline.session import get_session
-from spark_fs.stats.quantiles import Quantiles
+from spark_fs.stats.quantiles import QuantileSketch
 
 Row = tuple[str, float, float | None, str]  # what was measured, its seconds, those beside it, the budget
 
@@ -66,9 +66,9 @@ def group(fs: FeatureStore, name: str, count: int, features: int, files: int) ->
 
 def paths(group: FeatureGroup) -> list[str]:
     """The data files of a group."""
-    from spark_fs.offline.history import data_files
+    from spark_fs.offline.history import list_data_files
 
-    return [file.path for file in data_files(group.location)]
+    return [file.path for file in list_data_files(group.location)]
 
 
 def summarize(files: Sequence[str]) -> None:
@@ -126,9 +126,9 @@ def added(held: FeatureGroup, more: int, features: int, what: str, whole: float)
     seconds = []
     for turn in range(3):
         write_deltalake(held.location, rows(100_000_000 + turn * more, more, features), mode="append")
-        held._fresh()
+        held._reload_spec()
         begun = time.perf_counter()
-        held._follow()
+        held._update_statistics()
         seconds.append(time.perf_counter() - begun)
     return [(f"statistics of {what}, beside all rows", min(seconds), whole, "<= 5%")]
 
@@ -154,7 +154,7 @@ def errors() -> list[tuple[str, float, float, float, float]]:
         parts = [rng.lognormal(size=size) for size in sizes]
         ordered = np.sort(np.concatenate(parts))
         begun = time.perf_counter()
-        mine = reduce(Quantiles.merge, (Quantiles.of(np.sort(part)) for part in parts))
+        mine = reduce(QuantileSketch.merge, (QuantileSketch.from_sorted(np.sort(part)) for part in parts))
         took = (time.perf_counter() - begun) / len(parts) * 1e6
         begun = time.perf_counter()
         theirs = datasketches.kll_doubles_sketch(1024)
@@ -165,7 +165,7 @@ def errors() -> list[tuple[str, float, float, float, float]]:
         took_theirs = (time.perf_counter() - begun) / len(parts) * 1e6
         at = ordered[np.linspace(0, len(ordered) - 1, 101).astype(int)[1:-1]]
         truth = np.searchsorted(ordered, at, side="right") / len(ordered)
-        values, weights = mine.points
+        values, weights = mine.weighted_points
         ranks = np.concatenate([[0], np.cumsum(weights)])[np.searchsorted(values, at, side="right")] / len(ordered)
         kll = np.array([theirs.get_rank(value, True) for value in at])
         found.append((name, float(np.abs(ranks - truth).max()), float(np.abs(kll - truth).max()), took, took_theirs))

@@ -108,15 +108,15 @@ def measure(commits: int, compacts: bool, rounds: int) -> dict[str, float]:
         place = Path(folder) / "table"
         files = write(place, commits, compacts)
         path, middle = str(place), datetime.fromtimestamp((STARTED + commits // 2) / 1_000, UTC)
-        if len(history.data_files(path)) != files or len(DeltaTable(path).file_uris()) != files:
+        if len(history.list_data_files(path)) != files or len(DeltaTable(path).file_uris()) != files:
             raise SystemExit("The readers do not find the files that were written.")
         looks: dict[str, Callable[[], object]] = {
             "names": lambda: os.listdir(place / "_delta_log"),
-            "version": lambda: history.current_version(path),
-            "data files": lambda: history.data_files(path),
-            "watermark": lambda: history.transaction_number(path, "spark_fs.watermark"),
-            "no such watermark": lambda: history.transaction_number(path, "other"),
-            "version at an instant": lambda: history.version_of(path, middle),
+            "version": lambda: history.get_current_version(path),
+            "data files": lambda: history.list_data_files(path),
+            "watermark": lambda: history.find_transaction_number(path, "spark_fs.watermark"),
+            "no such watermark": lambda: history.find_transaction_number(path, "other"),
+            "version at an instant": lambda: history.resolve_table_version(path, middle),
             "deltalake opens": lambda: DeltaTable(path).file_uris(),
         }
         found = {name: timed(look, rounds) for name, look in looks.items()}

@@ -33,7 +33,7 @@ import spark_fs
 from spark_fs.offline.session import get_session
 from spark_fs.online import mysql as server
 from spark_fs.online import mysql_load
-from spark_fs.online.layout import online_table
+from spark_fs.online.layout import build_online_table
 from spark_fs.online.mysql import MySQLStore
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec
 
@@ -122,7 +122,7 @@ def inserts(count: int, repeats: int, folder: str) -> Measured:
     """Rows per second into a table of the same columns, the ways in turn."""
     store: Any = MySQLStore(f"{url()}/{DATABASE}")
     features = tuple(FeatureSpec(name, type_) for name, type_ in TYPES.items())
-    table = online_table(GroupSpec("direct", 1, primary_key=("k",), event_time="at", features=features), store.capabilities)
+    table = build_online_table(GroupSpec("direct", 1, primary_key=("k",), event_time="at", features=features), store.capabilities)
     draw = np.random.default_rng(0)
     at = pa.array([1_704_067_200_000_000] * count, pa.timestamp("us", "UTC"))
     numbers = {f"f{i}": np.round(draw.random(count) * 100, 3) for i in range(4)}
@@ -139,15 +139,15 @@ def inserts(count: int, repeats: int, folder: str) -> Measured:
 
         def ours() -> None:
             with store.transaction(use_pure=True, autocommit=True) as cursor:  # as in a worker, where Arrow is loaded before the driver
-                mysql_load.insert(cursor, "direct_1", table.columns, given)
+                mysql_load.insert_in_transaction(cursor, "direct_1", table.columns, given)
 
         def load_data() -> None:
-            mysql_load.load_file(cursor, folder, "direct_1", table.columns, given)
+            mysql_load.load_by_file(cursor, folder, "direct_1", table.columns, given)
 
         for turn in range(repeats + 1):
             for name, act in {"ours": ours, "executemany": executemany, "LOAD DATA": load_data}.items():
                 cursor.execute("DROP TABLE IF EXISTS direct_1")
-                cursor.execute(server.dialect(cursor).create("direct_1", table.columns, table, {"city": 100}))
+                cursor.execute(server.get_dialect(cursor).create_table("direct_1", table.columns, table, {"city": 100}))
                 connection.autocommit = name != "executemany"
                 began = time.perf_counter()
                 act()

@@ -79,7 +79,7 @@ class Data:
 
     def files(self, name: str) -> list[str]:
         """The Parquet files of one table."""
-        return [file.path for file in history.data_files(self.folder[name])]
+        return [file.path for file in history.list_data_files(self.folder[name])]
 
     def frame(self, spark: SparkSession, name: str) -> DataFrame:
         """One table, from its files."""

@@ -21,7 +21,7 @@ from sklearn.feature_selection import f_classif
 
 import spark_fs
 from spark_fs.offline.session import get_session
-from spark_fs.stats.scores import FLOOR
+from spark_fs.stats.scores import MIN_REDUNDANCY
 
 TELLING, COPIES = 60, 400
 
@@ -43,7 +43,7 @@ def by_definition(x: np.ndarray, label: np.ndarray, k: int) -> list[int]:
     left = np.ones(len(relevance), bool)
     while len(chosen) < k:
         left[chosen[-1]] = False
-        chosen.append(int(np.where(left, relevance / np.maximum(related[:, chosen].mean(axis=1), FLOOR), -np.inf).argmax()))
+        chosen.append(int(np.where(left, relevance / np.maximum(related[:, chosen].mean(axis=1), MIN_REDUNDANCY), -np.inf).argmax()))
     return chosen
 
 

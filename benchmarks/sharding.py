@@ -29,7 +29,7 @@ from spark_fs.online import texts, writers
 from spark_fs.online.layout import OnlineTable
 from spark_fs.online.mysql import MySQLStore
 from spark_fs.online.mysql_sync import MySQLWriter
-from spark_fs.online.store import Found, Merged, Origin, Place, Source, Synced
+from spark_fs.online.store import LookupRows, MergeResult, TableOrigin, StagingTables, LookupSource, SyncState
 
 
 def shard_of_key(values: Sequence[Any], shards: int) -> int:
@@ -40,7 +40,7 @@ def shard_of_key(values: Sequence[Any], shards: int) -> int:
 
 def shards_of(rows: pa.Table, table: OnlineTable, shards: int) -> Any:
     """The shard of each row."""
-    return texts.checksums(rows, table.keys) % shards
+    return texts.compute_checksums(rows, table.key_columns) % shards
 
 
 class ShardedStore:
@@ -50,41 +50,41 @@ class ShardedStore:
         self.stores, self.readers = tuple(stores), tuple(replicas or stores)
         self.capabilities = self.stores[0].capabilities
 
-    def lookup(self, sources: Sequence[Source], key_types: Sequence[str]) -> "ShardedLookup":
+    def prepare_lookup(self, sources: Sequence[LookupSource], key_types: Sequence[str]) -> "ShardedLookup":
         """A look-up that asks, of each shard that a source's keys lie in, once."""
         return ShardedLookup(self, sources, key_types)
 
-    def check(self) -> None:
+    def check_connection(self) -> None:
         """Ask every shard for an answer."""
         for store in (*self.stores, *self.readers):
-            store.check()
+            store.check_connection()
 
-    def add_columns(self, table: OnlineTable, origin: Origin) -> None:
+    def add_columns(self, table: OnlineTable, origin: TableOrigin) -> None:
         """Give the table of every shard the columns that it lacks."""
         for store in self.stores:
             store.add_columns(table, origin)
 
-    def drop(self, table: OnlineTable, origin: Origin) -> None:
+    def drop_table(self, table: OnlineTable, origin: TableOrigin) -> None:
         """Remove the table of every shard."""
         for store in self.stores:
-            store.drop(table, origin)
+            store.drop_table(table, origin)
 
-    def synced(self, table: OnlineTable) -> Synced | None:
+    def read_sync_state(self, table: OnlineTable) -> SyncState | None:
         """What the shard that is furthest behind was brought up to."""
-        return _behind([store.synced(table) for store in self.stores])
+        return _behind([store.read_sync_state(table) for store in self.stores])
 
 
 class ShardedLookup:
     """The sources whose keys an entry gives; each is found on the shard of its own key."""
 
-    def __init__(self, store: ShardedStore, sources: Sequence[Source], key_types: Sequence[str]) -> None:
+    def __init__(self, store: ShardedStore, sources: Sequence[LookupSource], key_types: Sequence[str]) -> None:
         self._store, self._sources, self._types = store, tuple(sources), key_types
         self._numbers = [tuple(next(c for c in choices if isinstance(c, int)) for choices in source.keys.values()) for source in sources]
         self._together = len(set(self._numbers)) == 1  # one key for all: an entry lies whole on one shard
         groups = [self._sources] if self._together else [(source,) for source in self._sources]
-        self._asked = [[reader.lookup(group, key_types) for reader in store.readers] for group in groups]
+        self._asked = [[reader.prepare_lookup(group, key_types) for reader in store.readers] for group in groups]
 
-    def __call__(self, entries: Sequence[Sequence[Any]], now: datetime) -> Found:
+    def __call__(self, entries: Sequence[Sequence[Any]], now: datetime) -> LookupRows:
         """The rows of the entries: one round trip for each shard that is asked, and for each source where these have keys of their own."""
         found: list[list[Any]] = [[number] for number in range(len(entries))]
         for place, lookups in enumerate(self._asked):
@@ -99,10 +99,10 @@ class ShardedLookup:
 
 
 @dataclass(frozen=True)
-class ShardedPlace(Place):
+class ShardedStaging(StagingTables):
     """The places of all shards."""
 
-    places: tuple[Place, ...] = ()
+    places: tuple[StagingTables, ...] = ()
 
 
 class ShardedWriter:
@@ -112,73 +112,73 @@ class ShardedWriter:
         self.writers = [MySQLWriter(each) for each in store.stores]
 
     @contextmanager
-    def session(self, table: OnlineTable, origin: Origin) -> Iterator["ShardedSession"]:
+    def open_session(self, table: OnlineTable, origin: TableOrigin) -> Iterator["ShardedSession"]:
         """Begin a sync on every shard."""
         with ExitStack() as stack:
-            yield ShardedSession([stack.enter_context(each.session(table, origin)) for each in self.writers])
+            yield ShardedSession([stack.enter_context(each.open_session(table, origin)) for each in self.writers])
 
-    def load(self, table: OnlineTable, place: ShardedPlace, rows: pa.Table) -> None:
+    def load_rows(self, table: OnlineTable, staging: ShardedStaging, rows: pa.Table) -> None:
         """Add rows to the places of their shards."""
-        for writer, own, part in self._parts(table, place, rows):
-            writer.load(table, own, part)
+        for writer, own, part in self._parts(table, staging, rows):
+            writer.load_rows(table, own, part)
 
-    def load_gone(self, table: OnlineTable, place: ShardedPlace, keys: pa.Table) -> None:
+    def load_deleted_keys(self, table: OnlineTable, staging: ShardedStaging, keys: pa.Table) -> None:
         """Add keys to those that go, on their shards."""
-        for writer, own, part in self._parts(table, place, keys):
-            writer.load_gone(table, own, part)
+        for writer, own, part in self._parts(table, staging, keys):
+            writer.load_deleted_keys(table, own, part)
 
-    def _parts(self, table: OnlineTable, place: ShardedPlace, rows: pa.Table) -> Iterator[tuple[MySQLWriter, Place, pa.Table]]:
+    def _parts(self, table: OnlineTable, staging: ShardedStaging, rows: pa.Table) -> Iterator[tuple[MySQLWriter, StagingTables, pa.Table]]:
         shards = shards_of(rows, table, len(self.writers))
         for number, writer in enumerate(self.writers):
             part = rows.take(np.flatnonzero(shards == number))
             if part.num_rows:
-                yield writer, place.places[number], part
+                yield writer, staging.places[number], part
 
-    def checksums(self, table: OnlineTable, buckets: int, cutoff: datetime | None) -> dict[int, tuple[int, int]]:
+    def compute_checksums(self, table: OnlineTable, bucket_count: int, cutoff: datetime | None) -> dict[int, tuple[int, int]]:
         """The rows and checksums of each bucket, over all shards."""
         total: dict[int, tuple[int, int]] = {}
         for writer in self.writers:
-            for bucket, (count, checksum) in writer.checksums(table, buckets, cutoff).items():
+            for bucket, (count, checksum) in writer.compute_checksums(table, bucket_count, cutoff).items():
                 before = total.get(bucket, (0, 0))
                 total[bucket] = before[0] + count, before[1] + checksum
         return total
 
-    def rows_of(self, table: OnlineTable, buckets: int, chosen: Sequence[int], cutoff: datetime | None) -> Iterator[tuple[Any, ...]]:
+    def read_buckets(self, table: OnlineTable, bucket_count: int, bucket_numbers: Sequence[int], cutoff: datetime | None) -> Iterator[tuple[Any, ...]]:
         """The rows of some buckets, of all shards."""
         for writer in self.writers:
-            yield from writer.rows_of(table, buckets, chosen, cutoff)
+            yield from writer.read_buckets(table, bucket_count, bucket_numbers, cutoff)
 
-    def newest(self, table: OnlineTable) -> Any:
+    def read_newest_event_time(self, table: OnlineTable) -> Any:
         """The greatest event time of all shards."""
-        return max((found for writer in self.writers if (found := writer.newest(table)) is not None), default=None)
+        return max((found for writer in self.writers if (found := writer.read_newest_event_time(table)) is not None), default=None)
 
 
 class ShardedSession:
     """A sync of all shards. One that is killed between two of them goes on from the version of the last: merging again changes nothing."""
 
     def __init__(self, sessions: Sequence[Any]) -> None:
-        self.sessions, self.synced = sessions, _behind([each.synced for each in sessions])
+        self.sessions, self.last_sync = sessions, _behind([each.last_sync for each in sessions])
 
-    def begin(self, afresh: bool) -> ShardedPlace:
+    def begin_staging(self, full_refresh: bool) -> ShardedStaging:
         """A new place on every shard."""
-        return ShardedPlace("", afresh, tuple(each.begin(afresh) for each in self.sessions))
+        return ShardedStaging("", full_refresh, tuple(each.begin_staging(full_refresh) for each in self.sessions))
 
-    def swap(self, place: ShardedPlace, version: int) -> None:
+    def swap_tables(self, staging: ShardedStaging, version: int) -> None:
         """Let the loaded rows be the table, shard by shard."""
-        for session, own in zip(self.sessions, place.places, strict=True):
-            session.swap(own, version)
+        for session, own in zip(self.sessions, staging.places, strict=True):
+            session.swap_tables(own, version)
 
-    def merge(self, place: ShardedPlace, version: int, cutoff: datetime | None) -> Merged:
+    def merge_rows(self, staging: ShardedStaging, version: int, cutoff: datetime | None) -> MergeResult:
         """Merge what was loaded, shard by shard."""
-        done = [session.merge(own, version, cutoff) for session, own in zip(self.sessions, place.places, strict=True)]
-        return Merged(*(sum(getattr(each, name) for each in done) for name in ("skipped", "deleted", "expired")))
+        done = [session.merge_rows(own, version, cutoff) for session, own in zip(self.sessions, staging.places, strict=True)]
+        return MergeResult(*(sum(getattr(each, name) for each in done) for name in ("skipped", "deleted", "expired")))
 
 
-def _behind(found: Sequence[Synced | None]) -> Synced | None:
+def _behind(found: Sequence[SyncState | None]) -> SyncState | None:
     return None if any(each is None for each in found) else min((each for each in found if each), key=lambda each: each.version)
 
 
-writers._WRITERS[ShardedStore] = ShardedWriter  # type: ignore[index] # where a third kind of store is added
+writers._WRITER_CLASSES[ShardedStore] = ShardedWriter  # type: ignore[index] # where a third kind of store is added
 
 
 @contextmanager

@@ -24,8 +24,8 @@ from rich.table import Table
 
 import spark_fs
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.engine.strategy import choose, streamed
-from spark_fs.engine.waiting import PLACES, Written
+from spark_fs.engine.strategy import choose_strategy, to_arrow_relation
+from spark_fs.engine.waiting import WRITTEN_FILES_DDL, FileWriter
 from spark_fs.flows import queries
 from spark_fs.offline.session import get_session
 from spark_fs.types import from_micros
@@ -48,11 +48,11 @@ class Pieces:
 def join_and_write(spark: SparkSession, view: FeatureView, out: Path) -> None:
     """The join, its result written by the tasks."""
     plan = view.query.plan()
-    sources = queries.rows_of(lambda: spark, plan, view._stores.location, {}, {})
+    sources = queries.list_sources(lambda: spark, plan, view._stores.get_table_path, {}, {})
     out.mkdir()
-    with queries.shared_folder(spark) as folder:
-        stream, finish = streamed(spark, plan, sources, choose(plan, sources), folder)
-        stream.source.mapInArrow(Written(stream.tables, Pieces(finish), str(out)), PLACES).collect()
+    with queries.open_shared_folder(spark) as folder:
+        stream, finish = to_arrow_relation(spark, plan, sources, choose_strategy(plan, sources), folder)
+        stream.source.mapInArrow(FileWriter(stream.read_tables, Pieces(finish), str(out)), WRITTEN_FILES_DDL).collect()
 
 
 def scan(spark: SparkSession, folder: Path) -> None:

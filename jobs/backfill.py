@@ -7,7 +7,7 @@ import argparse
 import importlib
 
 import spark_fs
-from spark_fs.times import to_length
+from spark_fs.times import parse_duration
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("--pipeline", required=True, help="a module in jobs/ with a module 'groups', such as flights")
     parser.add_argument("--start", required=True)
     parser.add_argument("--end", required=True)
-    parser.add_argument("--chunk", type=to_length, help="the length of one commit, such as 12h or 31d; without it, the whole")
+    parser.add_argument("--chunk", type=parse_duration, help="the length of one commit, such as 12h or 31d; without it, the whole")
     parser.add_argument("--restart", action="store_true", help="do the chunks again that an earlier run finished")
     options = parser.parse_args()
     fs = spark_fs.login().get_feature_store()

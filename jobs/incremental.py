@@ -7,7 +7,7 @@ import argparse
 import importlib
 
 import spark_fs
-from spark_fs.times import to_length
+from spark_fs.times import parse_duration
 
 
 def main() -> None:
@@ -15,8 +15,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Build from each group's watermark up to --until, in UTC.")
     parser.add_argument("--pipeline", required=True, help="a folder of jobs/ with a module 'groups', such as flights")
     parser.add_argument("--until", required=True)
-    parser.add_argument("--every", type=to_length, default="1d", help="the length of one commit, such as 1h or 1d")
-    parser.add_argument("--lateness", type=to_length, default="0m", help="how far before the watermark rows may still come in, such as 6h")
+    parser.add_argument("--every", type=parse_duration, default="1d", help="the length of one commit, such as 1h or 1d")
+    parser.add_argument("--lateness", type=parse_duration, default="0m", help="how far before the watermark rows may still come in, such as 6h")
     options = parser.parse_args()
     fs = spark_fs.login().get_feature_store()
     pipeline = importlib.import_module(f"{options.pipeline}.groups")

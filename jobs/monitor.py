@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import spark_fs
 from spark_fs.spec.drift import THRESHOLDS
-from spark_fs.times import to_length, to_utc
+from spark_fs.times import parse_duration, to_utc
 
 
 def main() -> None:
@@ -21,8 +21,8 @@ def main() -> None:
     one.add_argument("--view", help="a feature view, compared with what a model was trained on")
     parser.add_argument("--version", type=int)
     parser.add_argument("--training-dataset", type=int, help="with --view: the version of the training dataset")
-    parser.add_argument("--current", type=to_length, default="1d", help="how long the window is that ends now: 90m, 4h or 7d")
-    parser.add_argument("--reference", type=to_length, default="30d", help="how long the window is that ends where the other begins")
+    parser.add_argument("--current", type=parse_duration, default="1d", help="how long the window is that ends now: 90m, 4h or 7d")
+    parser.add_argument("--reference", type=parse_duration, default="30d", help="how long the window is that ends where the other begins")
     parser.add_argument("--now", type=to_utc, default=datetime.now(UTC), help="the end of the current window (UTC), excluded")
     parser.add_argument("--feature", action="append", help="a feature to compare; may be given several times; without it, every one")
     parser.add_argument("--threshold", action="append", metavar="MEASURE=LIMIT", help=f"without any: {dict(THRESHOLDS)}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from spark_fs.offline.jars import needed_jars
+from spark_fs.offline.jars import resolve_jars
 
 ROOT = Path(__file__).parents[1]
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
@@ -41,7 +41,7 @@ def _submit(arguments: Sequence[str], home: Path, log: Path, more: Mapping[str, 
         "SPARK_CONF_DIR": str(ROOT / "conf" / "local"), "SPARK_FS_HOME": str(home), "PYSPARK_PYTHON": sys.executable,
         "PATH": f"{bin_}:{os.environ['PATH']}", **more,
     }
-    submit = [str(bin_ / "spark-submit"), "--jars", ",".join(map(str, needed_jars()))]
+    submit = [str(bin_ / "spark-submit"), "--jars", ",".join(map(str, resolve_jars()))]
     command = [sys.executable, *arguments[1:]] if arguments[0] == "python" else [*submit, *arguments]
     with log.open("a") as errors, subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
         assert process.stdout is not None

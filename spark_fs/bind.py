@@ -5,22 +5,22 @@ from dataclasses import replace
 
 from spark_fs import types
 from spark_fs.errors import QueryError
-from spark_fs.plan import JoinPlan, Match, Node, NodeColumn, Output, distinct, type_of
-from spark_fs.spec.conditions import exact
+from spark_fs.plan import JoinPlan, MatchKind, PlanNode, NodeColumn, OutputColumn, check_output_names, get_compared_type
+from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import Comparison, Condition, GroupRef, JoinSpec, QuerySpec
 
 
-def bind(query: QuerySpec, groups: Mapping[GroupRef, GroupSpec]) -> JoinPlan:
+def bind_query(query: QuerySpec, groups: Mapping[GroupRef, GroupSpec]) -> JoinPlan:
     """The plan of a query over these groups; raises QueryError or NotFoundError with what is wrong in it."""
-    binder = _Binder(groups)
-    binder.add(query, None, None)
+    binder = _QueryBinder(groups)
+    binder.add_query(query, None, None)
     if query.as_known:
         _check_as_known(binder.nodes)
-    return JoinPlan(tuple(binder.nodes), distinct(binder.outputs), tuple(binder.having), as_known=query.as_known)
+    return JoinPlan(tuple(binder.nodes), check_output_names(binder.outputs), tuple(binder.having), as_known=query.as_known)
 
 
-def _check_as_known(nodes: list[Node]) -> None:
+def _check_as_known(nodes: list[PlanNode]) -> None:
     spine, *others = nodes
     if spine.group.event_time is None:
         raise QueryError(f"as_known asks what was known at the spine's event time, and {spine.group} has none: leave as_known out.")
@@ -32,66 +32,66 @@ def _check_as_known(nodes: list[Node]) -> None:
             )
 
 
-class _Binder:
+class _QueryBinder:
     """Walks a query tree, the leftmost group first."""
 
     def __init__(self, groups: Mapping[GroupRef, GroupSpec]) -> None:
         self.groups = groups
-        self.nodes: list[Node] = []
-        self.outputs: list[Output] = []
+        self.nodes: list[PlanNode] = []
+        self.outputs: list[OutputColumn] = []
         self.having: list[Condition] = []
 
-    def add(self, query: QuerySpec, join: JoinSpec | None, parent: Node | None) -> None:
+    def add_query(self, query: QuerySpec, join: JoinSpec | None, parent: PlanNode | None) -> None:
         group = self.groups[query.group]
         if join and query.as_known:
             raise QueryError(f"as_known on the joined query of {group}: it holds for a query as a whole, so call it on the outermost.")
         if not group.features:
             raise QueryError(f"Feature group {group} has no schema yet: insert its first rows before it is read.")
-        node = replace(self._node(query, group, join, parent), where=_where(query, group))
+        node = replace(self._make_node(query, group, join, parent), where=_bind_where(query, group))
         self.nodes.append(node)
-        self.outputs += [Output.of(node, column) for column in self._selected(query, node)]
+        self.outputs += [OutputColumn.from_node(node, column) for column in self._select_columns(query, node)]
         for sub in query.joins:
-            self.add(sub.query, sub, node)
+            self.add_query(sub.query, sub, node)
         self._check_conditions(query, node)
 
-    def _node(self, query: QuerySpec, group: GroupSpec, join: JoinSpec | None, parent: Node | None) -> Node:
+    def _make_node(self, query: QuerySpec, group: GroupSpec, join: JoinSpec | None, parent: PlanNode | None) -> PlanNode:
         index = len(self.nodes)
         if join is None or parent is None:
-            return Node(index, group, "spine", as_of=query.as_of)
-        left, right = self._keys(group, join, parent)
-        timed: Match = "point_in_time" if self.nodes[0].group.event_time else "latest"
-        return Node(
+            return PlanNode(index, group, "spine", as_of=query.as_of)
+        left, right = self._resolve_keys(group, join, parent)
+        timed: MatchKind = "point_in_time" if self.nodes[0].group.event_time else "latest"
+        return PlanNode(
             index, group, timed if group.event_time else "key", left, right, join.join_type, join.prefix, as_of=query.as_of,
         )
 
-    def _keys(self, group: GroupSpec, join: JoinSpec, parent: Node) -> tuple[tuple[NodeColumn, ...], tuple[str, ...]]:
+    def _resolve_keys(self, group: GroupSpec, join: JoinSpec, parent: PlanNode) -> tuple[tuple[NodeColumn, ...], tuple[str, ...]]:
         """The key on both sides: the spine's columns where it has them all, else the parent's."""
         spine = self.nodes[0]
         left, right = join.left_on, join.right_on
         if left is None or right is None:
-            left = right = _natural_key(group, spine.group, parent.group)
+            left = right = _find_natural_key(group, spine.group, parent.group)
         holder = spine if set(left) <= set(spine.group.types) else parent
         for mine, theirs in zip(left, right, strict=True):
-            pair = holder.group.type_of(mine), group.type_of(theirs)
-            if not types.comparable(*pair):
-                why = "a number of one may be rounded in the other" if all(map(types.is_number, pair)) else "they can never be equal"
+            pair = holder.group.get_column_type(mine), group.get_column_type(theirs)
+            if not types.is_comparable(*pair):
+                why = "a number of one may be rounded in the other" if all(map(types.is_number_type, pair)) else "they can never be equal"
                 raise QueryError(
                     f"Key {mine!r} of {holder.group} is {pair[0]} and {theirs!r} of {group} is {pair[1]}: "
                     f"{why}; join on columns of one type."
                 )
         return tuple(NodeColumn(holder.index, c) for c in left), right
 
-    def _selected(self, query: QuerySpec, node: Node) -> list[str]:
+    def _select_columns(self, query: QuerySpec, node: PlanNode) -> list[str]:
         """The columns that come out: a joined group leaves its key and event time to the spine, unless they were named."""
         for column in query.columns:
-            node.group.type_of(column)
+            node.group.get_column_type(column)
         if node.match == "spine":
             return list(query.columns)
         taken = {output.name for output in self.outputs}
         held = {*node.right_keys, node.group.event_time}
         return [c for c in query.columns if c not in held or (query.explicit and node.prefix + c not in taken)]
 
-    def _check_conditions(self, query: QuerySpec, node: Node) -> None:
+    def _check_conditions(self, query: QuerySpec, node: PlanNode) -> None:
         if query.having is None:
             return
         if node.index:
@@ -99,24 +99,24 @@ class _Binder:
                 f"A filter on a join of {node.group} stands inside another join, where it could drop rows of the "
                 "spine: filter the groups before they are joined, or the whole query."
             )
-        self.having.append(exact(query.having, lambda comparison: type_of(self.nodes, comparison)))
+        self.having.append(cast_condition(query.having, lambda comparison: get_compared_type(self.nodes, comparison)))
 
 
-def _where(query: QuerySpec, group: GroupSpec) -> Condition | None:
+def _bind_where(query: QuerySpec, group: GroupSpec) -> Condition | None:
     """The condition on a group's own rows, with values of its columns' types."""
 
-    def type_of_own(comparison: Comparison) -> str:
+    def get_own_type(comparison: Comparison) -> str:
         if comparison.group != group.ref:
             raise QueryError(
                 f"The filter on {comparison.column!r} of {comparison.group} stands on {group}, before "
                 "the two are joined: filter that group itself, or the joined query."
             )
-        return group.type_of(comparison.column)
+        return group.get_column_type(comparison.column)
 
-    return None if query.where is None else exact(query.where, type_of_own)
+    return None if query.where is None else cast_condition(query.where, get_own_type)
 
 
-def _natural_key(group: GroupSpec, spine: GroupSpec, parent: GroupSpec) -> tuple[str, ...]:
+def _find_natural_key(group: GroupSpec, spine: GroupSpec, parent: GroupSpec) -> tuple[str, ...]:
     """The key of a join that names none: what the primary keys share; in a snowflake, the group's whole primary key."""
     for left in (spine, parent):
         shared = tuple(c for c in group.primary_key if c in left.primary_key)

@@ -28,7 +28,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from spark_fs.redact import redacted
+from spark_fs.redact import redact_secrets
 
 
 class SparkFSError(Exception):
@@ -37,14 +37,14 @@ class SparkFSError(Exception):
     retryable: ClassVar[bool] = False
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(redacted(each) if isinstance(each, str) else each for each in args))
+        super().__init__(*(redact_secrets(each) if isinstance(each, str) else each for each in args))
 
 
 class InvalidNameError(SparkFSError):
     """A name that is not lower snake case of at most 63 characters."""
 
     @classmethod
-    def of(cls, kind: str, name: object) -> "InvalidNameError":
+    def for_name(cls, kind: str, name: object) -> "InvalidNameError":
         """The error for a name of something of this kind."""
         return cls(
             f"{kind} {name!r} is not a valid name: use lower snake case, a letter first, then letters, digits "
@@ -56,14 +56,14 @@ class NotFoundError(SparkFSError):
     """Something that was asked for by name and does not exist."""
 
     @classmethod
-    def named(cls, kind: str, name: object, known: Iterable[str], remedy: str) -> "NotFoundError":
+    def for_name(cls, kind: str, name: object, existing: Iterable[str], remedy: str) -> "NotFoundError":
         """The error for a name that is none of the known ones; offers the nearest."""
-        return cls(f"{kind} {name!r} does not exist{nearest(str(name), known)} {remedy}")
+        return cls(f"{kind} {name!r} does not exist{format_suggestions(str(name), existing)} {remedy}")
 
     @classmethod
-    def version(cls, kind: str, name: str, version: int, known: Sequence[int]) -> "NotFoundError":
+    def for_version(cls, kind: str, name: str, version: int, existing: Sequence[int]) -> "NotFoundError":
         """The error for a version that is none of the known ones."""
-        have = ", ".join(map(str, known)) or "none yet"
+        have = ", ".join(map(str, existing)) or "none yet"
         return cls(f"{kind} {name!r} has no version {version}: it has {have}. Ask for one of these.")
 
 
@@ -135,11 +135,11 @@ class OnlineRefusedError(OnlineStoreError):
     retryable = False
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def format_suggestions(name: str, existing: Iterable[str]) -> str:
     """The end of a sentence, offering the nearest known names or listing a few."""
     import difflib
 
-    choices = sorted(set(known))
+    choices = sorted(set(existing))
     if not choices:
         return "; there are none yet."
     near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
@@ -149,7 +149,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; there are: {listed}."
 
 
-def first_line(error: object) -> str:
+def get_first_line(error: object) -> str:
     """The first line of what an error says, or its kind where it says nothing."""
     line = str(error).strip().partition("\n")[0].rstrip() or type(error).__name__
     raised = re.fullmatch(r"\[USER_RAISED_EXCEPTION\] (.*?)(?: SQLSTATE: \w+)?", line)  # by an expression of ours, which said it all

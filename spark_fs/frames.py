@@ -19,7 +19,7 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     bare = table
     for name in nested:  # Arrow would make arrays of them, in which integers beside a null are floats
         bare = bare.set_column(bare.schema.get_field_index(name), name, pa.nulls(table.num_rows))
-    found = _bare(bare)
+    found = _to_flat_pandas(bare)
     for name in exact:
         found[name] = table.column(name).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     for name in nested:
@@ -39,7 +39,7 @@ def to_objects(name: str, column: pa.ChunkedArray) -> list[Any]:
     return found
 
 
-def _bare(table: pa.Table) -> pd.DataFrame:
+def _to_flat_pandas(table: pa.Table) -> pd.DataFrame:
     found: pd.DataFrame
     try:
         found = table.to_pandas(coerce_temporal_nanoseconds=True, date_as_object=True)

@@ -11,60 +11,60 @@ from typing import Any
 
 from spark_fs import types
 from spark_fs.errors import SchemaError
-from spark_fs.values import INTEGERS, Convert, canonical, instant_of, shown
+from spark_fs.values import INTEGER_BITS, Convert, to_canonical, parse_instant, format_value
 
-_NO_DIGITS = ("NaN", "Infinity", "-Infinity", "nan", "inf", "-inf")  # as JSON's writers have them, and Python's
+_NON_FINITE = ("NaN", "Infinity", "-Infinity", "nan", "inf", "-inf")  # as JSON's writers have them, and Python's
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 
 
 def from_json(spark_type: str, value: Any) -> Any:
     """The value that ``to_json`` wrote, any other as it is; SchemaError for a text that is none of the type."""
-    kind = types.base(spark_type)
+    kind = types.get_base_type(spark_type)
     if kind in types.NESTED:
-        return _nested_from_json(kind, types.inner(spark_type), value)
-    if kind not in _FROM_TEXT or not isinstance(value, str):
+        return _from_nested_json(kind, types.get_inner_types(spark_type), value)
+    if kind not in _PARSERS or not isinstance(value, str):
         return value
     try:
-        return _FROM_TEXT[kind](value)
+        return _PARSERS[kind](value)
     except (ValueError, ArithmeticError):
         raise SchemaError(
-            f"{shown(value)} is not the text of a {spark_type}: write times in ISO 8601, decimals as digits, bytes hexadecimal."
+            f"{format_value(value)} is not the text of a {spark_type}: write times in ISO 8601, decimals as digits, bytes hexadecimal."
         ) from None
 
 
-def _nested_from_json(kind: str, inner: Sequence[tuple[str, str]], value: Any) -> Any:
+def _from_nested_json(kind: str, inner: Sequence[tuple[str, str]], value: Any) -> Any:
     if kind == "array" and isinstance(value, list):
         return [from_json(inner[0][1], each) for each in value]
     if kind == "struct" and isinstance(value, dict):
         known = dict(inner)
         return {name: from_json(known[name], each) if name in known else each for name, each in value.items()}
     if kind == "map" and isinstance(value, dict):
-        return {_key_from_json(inner[0][1], key): from_json(inner[1][1], each) for key, each in value.items()}
+        return {_from_json_key(inner[0][1], key): from_json(inner[1][1], each) for key, each in value.items()}
     return value
 
 
-def _key_from_json(spark_type: str, text: str) -> Any:
+def _from_json_key(spark_type: str, text: str) -> Any:
     """A key of a map, which JSON can only hold as a text."""
     if spark_type == "boolean":
         return {"True": True, "true": True, "False": False, "false": False}.get(text, text)
-    if spark_type in INTEGERS and re.fullmatch(r"-?\d{1,20}", text, re.ASCII):
+    if spark_type in INTEGER_BITS and re.fullmatch(r"-?\d{1,20}", text, re.ASCII):
         return int(text)
     return from_json(spark_type, text)
 
 
-def _number_of(text: str) -> float:
-    return float(text if text in _NO_DIGITS else _digits(text))
+def _parse_number(text: str) -> float:
+    return float(text if text in _NON_FINITE else _check_digits(text))
 
 
-def _digits(text: str) -> str:
+def _check_digits(text: str) -> str:
     if not _NUMBER.fullmatch(text):
         raise ValueError(f"{text!r} is not a number")
     return text
 
 
-_FROM_TEXT: Mapping[str, Convert] = {
-    "timestamp": instant_of, "date": lambda text: canonical("date", instant_of(text)), "decimal": lambda text: Decimal(_digits(text)),
-    "binary": bytes.fromhex, "float": _number_of, "double": _number_of,
+_PARSERS: Mapping[str, Convert] = {
+    "timestamp": parse_instant, "date": lambda text: to_canonical("date", parse_instant(text)), "decimal": lambda text: Decimal(_check_digits(text)),
+    "binary": bytes.fromhex, "float": _parse_number, "double": _parse_number,
 }
 
 

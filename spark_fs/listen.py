@@ -6,7 +6,7 @@ import socket
 from spark_fs.errors import SettingsError
 
 
-def listening(host: str, port: int) -> tuple[socket.socket, str]:
+def open_socket(host: str, port: int) -> tuple[socket.socket, str]:
     """A socket that takes connections already, and its URL; port 0 is any that is free. SettingsError where it cannot be."""
     try:
         found = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)

@@ -9,13 +9,13 @@ from typing import Literal, Self
 
 from spark_fs import types
 from spark_fs.errors import NotFoundError, QueryError, SettingsError
-from spark_fs.spec.conditions import exact
+from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.definitions import GroupSpec
-from spark_fs.spec.query import Comparison, Condition, JoinType, comparisons
+from spark_fs.spec.query import Comparison, Condition, JoinType, iter_comparisons
 from spark_fs.times import Interval
 
-Match = Literal["spine", "point_in_time", "latest", "key"]
-SPLIT = "_split"  # begins with an underscore, so no feature has this name
+MatchKind = Literal["spine", "point_in_time", "latest", "key"]
+SPLIT_COLUMN = "_split"  # begins with an underscore, so no feature has this name
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class NodeColumn:
 
 
 @dataclass(frozen=True)
-class Node:
+class PlanNode:
     """One group of the query and the rule by which its row is found.
 
     match: ``spine`` for the leftmost; ``point_in_time`` for the greatest event time not after the spine's;
@@ -38,7 +38,7 @@ class Node:
 
     index: int
     group: GroupSpec
-    match: Match
+    match: MatchKind
     left_keys: tuple[NodeColumn, ...] = ()
     right_keys: tuple[str, ...] = ()
     join_type: JoinType = "left"
@@ -47,20 +47,20 @@ class Node:
     as_of: int | None = None
 
     @property
-    def ties(self) -> tuple[str, ...]:
+    def tie_breakers(self) -> tuple[str, ...]:
         """The columns that decide between rows of one match key, time and ingestion; an external group vouches for no key of its own."""
         columns = self.group.types if self.group.source else self.group.primary_key
-        ordered = (c for c in columns if self.group.type_of(c) in types.BY_NAME and self.group.type_of(c) not in ("float", "double"))
+        ordered = (c for c in columns if self.group.get_column_type(c) in types.TYPES_BY_NAME and self.group.get_column_type(c) not in ("float", "double"))
         return tuple(c for c in ordered if c not in (*self.right_keys, self.group.event_time))
 
     @property
     def may_tie(self) -> bool:
         """Whether two rows of the group can have one match key and time."""
-        return bool(self.ties) or self.group.vouched or self.group.source is not None
+        return bool(self.tie_breakers) or self.group.vouched or self.group.source is not None
 
 
 @dataclass(frozen=True)
-class Output:
+class OutputColumn:
     """One column of the result: its name, where it comes from, its type."""
 
     name: str
@@ -68,9 +68,9 @@ class Output:
     type: str
 
     @classmethod
-    def of(cls, node: Node, column: str) -> Self:
+    def from_node(cls, node: PlanNode, column: str) -> Self:
         """A column of a node, under its join's prefix."""
-        return cls(node.prefix + column, NodeColumn(node.index, column), node.group.type_of(column))
+        return cls(node.prefix + column, NodeColumn(node.index, column), node.group.get_column_type(column))
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class JoinPlan:
     where it had been ingested by the spine's event time.
     """
 
-    nodes: tuple[Node, ...]
-    outputs: tuple[Output, ...]
+    nodes: tuple[PlanNode, ...]
+    outputs: tuple[OutputColumn, ...]
     having: tuple[Condition, ...] = ()
     splits: Mapping[str, Interval] = field(default_factory=dict)
     as_known: bool = False
@@ -99,25 +99,25 @@ class JoinPlan:
         return {output.name: output.type for output in self.outputs}
 
     @property
-    def features(self) -> tuple[Output, ...]:
+    def features(self) -> tuple[OutputColumn, ...]:
         """The columns of the result that are not the spine's primary key or event time."""
         spine = self.nodes[0].group
         return tuple(o for o in self.outputs if o.source.node or o.source.column not in spine.identity)
 
     @property
-    def passes(self) -> tuple[tuple[Node, ...], ...]:
+    def join_stages(self) -> tuple[tuple[PlanNode, ...], ...]:
         """The joined groups, those together that join by the same columns; each comes after the groups whose columns it needs."""
-        found: dict[tuple[NodeColumn, ...], list[Node]] = {}
+        found: dict[tuple[NodeColumn, ...], list[PlanNode]] = {}
         for node in self.nodes[1:]:
             found.setdefault(node.left_keys, []).append(node)
         return tuple(map(tuple, found.values()))
 
     @property
-    def used(self) -> set[NodeColumn]:
+    def required_columns(self) -> set[NodeColumn]:
         """The columns that the result or a condition on it needs."""
-        return {output.source for output in self.outputs} | {self.locate(c) for condition in self.having for c in comparisons(condition)}
+        return {output.source for output in self.outputs} | {self.find_column(c) for condition in self.having for c in iter_comparisons(condition)}
 
-    def split(self, splits: Mapping[str, Interval]) -> Self:
+    def with_splits(self, splits: Mapping[str, Interval]) -> Self:
         """A copy with these splits; SettingsError when the spine has no event time to split by."""
         if self.spine.event_time is None:
             bounds = " and ".join(map(str, splits.values()))
@@ -128,49 +128,49 @@ class JoinPlan:
         """A copy whose result also holds the spine's primary key and event time."""
         held = {output.source for output in self.outputs}
         missing = [c for c in self.spine.identity if NodeColumn(0, c) not in held]
-        return replace(self, outputs=distinct([*self.outputs, *(Output.of(self.nodes[0], c) for c in missing)]))
+        return replace(self, outputs=check_output_names([*self.outputs, *(OutputColumn.from_node(self.nodes[0], c) for c in missing)]))
 
-    def only(self, names: Iterable[str]) -> Self:
+    def select_outputs(self, names: Iterable[str]) -> Self:
         """A copy whose result holds these of its columns alone."""
         wanted = set(names)
         return replace(self, outputs=tuple(output for output in self.outputs if output.name in wanted))
 
-    def filtered(self, condition: Condition | None) -> Self:
+    def with_filter(self, condition: Condition | None) -> Self:
         """A copy whose result also meets this condition; NotFoundError or QueryError for one that it cannot be asked."""
         if condition is None:
             return self
-        return replace(self, having=(*self.having, exact(condition, lambda comparison: type_of(self.nodes, comparison))))
+        return replace(self, having=(*self.having, cast_condition(condition, lambda comparison: get_compared_type(self.nodes, comparison))))
 
-    def aged(self, seconds: float | None) -> Self:
+    def with_max_age(self, seconds: float | None) -> Self:
         """A copy in which no match is older than so many seconds, whatever its group allows."""
         if seconds is None:
             return self
 
-        def younger(group: GroupSpec) -> GroupSpec:
+        def limit_age(group: GroupSpec) -> GroupSpec:
             return replace(group, ttl_seconds=min(seconds, group.ttl_seconds or seconds))
 
-        nodes = (replace(node, group=younger(node.group)) if node.match == "point_in_time" else node for node in self.nodes)
+        nodes = (replace(node, group=limit_age(node.group)) if node.match == "point_in_time" else node for node in self.nodes)
         return replace(self, nodes=tuple(nodes))
 
-    def locate(self, comparison: Comparison) -> NodeColumn:
+    def find_column(self, comparison: Comparison) -> NodeColumn:
         """The one place of the query that a comparison speaks of."""
-        return located(self.nodes, comparison)
+        return find_node_column(self.nodes, comparison)
 
-    def columns_of(self, node: Node) -> tuple[str, ...]:
+    def list_columns(self, node: PlanNode) -> tuple[str, ...]:
         """The columns of a node that anything in the plan reads, in the group's order."""
-        used = self.used | {key for other in self.nodes for key in other.left_keys}
+        used = self.required_columns | {key for other in self.nodes for key in other.left_keys}
         used |= {NodeColumn(node.index, key) for key in node.right_keys}
-        used |= {NodeColumn(node.index, column) for column in (node.ties if node.match != "spine" and node.may_tie else ())}
+        used |= {NodeColumn(node.index, column) for column in (node.tie_breakers if node.match != "spine" and node.may_tie else ())}
         if node.group.event_time:
             used.add(NodeColumn(node.index, node.group.event_time))
         return tuple(c for c in node.group.types if NodeColumn(node.index, c) in used)
 
 
-def located(nodes: Sequence[Node], comparison: Comparison) -> NodeColumn:
+def find_node_column(nodes: Sequence[PlanNode], comparison: Comparison) -> NodeColumn:
     """The one place among these that a comparison speaks of; NotFoundError or QueryError where there is none, or several."""
     places = [node for node in nodes if node.group.ref == comparison.group]
     if not places:
-        raise NotFoundError.named(
+        raise NotFoundError.for_name(
             "Feature group of a filter", comparison.group.name, (n.group.name for n in nodes), "Join it first."
         )
     if len(places) > 1:
@@ -178,19 +178,19 @@ def located(nodes: Sequence[Node], comparison: Comparison) -> NodeColumn:
             f"The filter on {comparison.column!r} could mean either of the joins of {comparison.group}: "
             "filter that group before it is joined."
         )
-    places[0].group.type_of(comparison.column)
+    places[0].group.get_column_type(comparison.column)
     return NodeColumn(places[0].index, comparison.column)
 
 
-def type_of(nodes: Sequence[Node], comparison: Comparison) -> str:
+def get_compared_type(nodes: Sequence[PlanNode], comparison: Comparison) -> str:
     """The type of the column that a comparison speaks of; NotFoundError or QueryError as ``located``."""
-    place = located(nodes, comparison)
-    return nodes[place.node].group.type_of(place.column)
+    place = find_node_column(nodes, comparison)
+    return nodes[place.node].group.get_column_type(place.column)
 
 
-def distinct(outputs: Iterable[Output]) -> tuple[Output, ...]:
+def check_output_names(outputs: Iterable[OutputColumn]) -> tuple[OutputColumn, ...]:
     """Columns of different names; QueryError where two have one."""
-    seen: dict[str, Output] = {}
+    seen: dict[str, OutputColumn] = {}
     for output in outputs:
         if output.name in seen:
             raise QueryError(

@@ -11,66 +11,66 @@ from urllib.parse import quote, quote_plus
 
 from spark_fs.urls import Url
 
-SHOWN = "***"
-_WORD = re.compile(r".{,5}|[a-z_]{,8}", re.DOTALL)  # what sentences are made of: to take it out of them would tell it
+MASK = "***"
+_PLAIN_WORD = re.compile(r".{,5}|[a-z_]{,8}", re.DOTALL)  # what sentences are made of: to take it out of them would tell it
 # The names of options that hold a secret, as Spark, Hadoop and JDBC drivers have them; and those that only speak of one.
-TELLTALE = r"passw|pwd|passphrase|secret|token|credential|(?:private|access|account|api)[._-]?key|(?:^|[._-])sas(?:[._-]|$)"
-_NAME = re.compile(f"(?i){TELLTALE}")
-_ABOUT = re.compile(r"(?i)(enabled|provider|providers|file|path|class|regex|type|length|url|uri|endpoint|location)$")
+SECRET_NAME = r"passw|pwd|passphrase|secret|token|credential|(?:private|access|account|api)[._-]?key|(?:^|[._-])sas(?:[._-]|$)"
+_SECRET_OPTION = re.compile(f"(?i){SECRET_NAME}")
+_ABOUT_A_SECRET = re.compile(r"(?i)(enabled|provider|providers|file|path|class|regex|type|length|url|uri|endpoint|location)$")
 _PAIR = re.compile(
-    rf"(?i)[\w.-]*(?:{TELLTALE})[\w.-]*\s*[=:]\s*(?:\"([^\"]*)\"|'([^']*)'|([^&;,\s)]+))"  # name=value, in a URL or in options of Java
+    rf"(?i)[\w.-]*(?:{SECRET_NAME})[\w.-]*\s*[=:]\s*(?:\"([^\"]*)\"|'([^']*)'|([^&;,\s)]+))"  # name=value, in a URL or in options of Java
 )
 _LOGIN = re.compile(r"(?://|(?<=thin:|:oci:))([^\s:/@]*)[:/](\S+)@")  # //user:password@, and Oracle's :user/password@
 
 
-class _Known:
+class _SecretPatterns:
     """How each spelling of each secret is found, the longest first; replaced as a whole, since threads read it."""
 
-    forms: Mapping[str, re.Pattern[str]] = {}
+    by_spelling: Mapping[str, re.Pattern[str]] = {}
 
 
-def learn(*secrets: str) -> None:
+def register_secrets(*secrets: str) -> None:
     """Remember secrets, so that ``redacted`` knows them; but for those that are short or plain words."""
-    added = {form for secret in secrets if not _WORD.fullmatch(secret) for form in _spellings(secret)} - _Known.forms.keys()
+    added = {form for secret in secrets if not _PLAIN_WORD.fullmatch(secret) for form in _list_spellings(secret)} - _SecretPatterns.by_spelling.keys()
     if added:
-        found = {**_Known.forms, **{form: _pattern(form) for form in added}}
-        _Known.forms = dict(sorted(found.items(), key=lambda each: -len(each[0])))
+        found = {**_SecretPatterns.by_spelling, **{form: _make_pattern(form) for form in added}}
+        _SecretPatterns.by_spelling = dict(sorted(found.items(), key=lambda each: -len(each[0])))
 
 
-def _pattern(form: str) -> re.Pattern[str]:
+def _make_pattern(spelling: str) -> re.Pattern[str]:
     """A secret that could be a word is not looked for within longer ones."""
-    return re.compile(rf"(?<!\w){form}(?!\w)" if form.isalnum() else re.escape(form))
+    return re.compile(rf"(?<!\w){spelling}(?!\w)" if spelling.isalnum() else re.escape(spelling))
 
 
-def redacted(text: str) -> str:
+def redact_secrets(text: str) -> str:
     """The text with ``***`` in the place of every secret that was learned."""
-    for secret, pattern in _Known.forms.items():
+    for secret, pattern in _SecretPatterns.by_spelling.items():
         if secret in text:
-            text = pattern.sub(SHOWN, text)
+            text = pattern.sub(MASK, text)
     return text
 
 
-def without_secrets(error: BaseException) -> BaseException | None:
+def get_safe_cause(error: BaseException) -> BaseException | None:
     """The error as the cause of another; None where a traceback would tell a secret by it."""
     each: BaseException | None = error
     while each is not None:
-        if redacted(str(each)) != str(each):
+        if redact_secrets(str(each)) != str(each):
             return None
         each = each.__cause__ or each.__context__
     return error
 
 
-def is_secret(name: str) -> bool:
+def is_secret_option(name: str) -> bool:
     """Whether an option of this name holds a secret."""
-    return bool(_NAME.search(name)) and not _ABOUT.search(name)
+    return bool(_SECRET_OPTION.search(name)) and not _ABOUT_A_SECRET.search(name)
 
 
-def secrets_in(name: str, value: str) -> Iterator[str]:
+def find_secrets(name: str, value: str) -> Iterator[str]:
     """The secrets in the value of an option: all of it where its name says so, else the passwords of URLs and of ``name=value`` in it."""
-    if is_secret(name):
+    if is_secret_option(name):
         yield value
         return
-    url = Url.of(value.removeprefix("jdbc:"))
+    url = Url.from_text(value.removeprefix("jdbc:"))
     if url and url.password:
         yield url.password
     yield from (found[2] for found in _LOGIN.finditer(value))
@@ -78,7 +78,7 @@ def secrets_in(name: str, value: str) -> Iterator[str]:
         yield next(filter(None, found.groups()[-3:]), "")
 
 
-def _spellings(secret: str) -> Iterator[str]:
+def _list_spellings(secret: str) -> Iterator[str]:
     """The secret as it is, and as URLs, Python, JSON and HTML write it."""
     yield from (secret, quote(secret, safe=""), quote(secret), quote_plus(secret))
     yield from (repr(secret)[1:-1], secret.replace("'", r"\'"), escape(secret))

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-from spark_fs.errors import SettingsError, nearest
-from spark_fs.redact import learn, secrets_in
-from spark_fs.urls import Url, address
+from spark_fs.errors import SettingsError, format_suggestions
+from spark_fs.redact import register_secrets, find_secrets
+from spark_fs.urls import Url, get_address
 
 _PREFIX = "SPARK_FS_"
-_MIGRATE = ("local", "always", "never")
-_PORTS = {"mysql": 3306, "postgresql": 5432}
+_MIGRATE_CHOICES = ("local", "always", "never")
+_DEFAULT_PORTS = {"mysql": 3306, "postgresql": 5432}
 Config = str | os.PathLike[str] | Mapping[str, Any] | None
 
 
@@ -26,7 +26,7 @@ class Secret:
 
     def __init__(self, text: str = "", name: str = "url") -> None:
         self._text = text
-        learn(*secrets_in(name, text))
+        register_secrets(*find_secrets(name, text))
 
     def get_secret_value(self) -> str:
         """The text."""
@@ -66,20 +66,20 @@ class Settings:
     @property
     def online_address(self) -> str:
         """``online_url`` without user, password and options."""
-        return address(self.online_url.get_secret_value())
+        return get_address(self.online_url.get_secret_value())
 
     @property
-    def store(self) -> tuple[str, str]:
+    def store_identity(self) -> tuple[str, str]:
         """Where definitions and tables are: what two log-ins to one store share, whatever they were given."""
-        return _server(self.catalog_url.get_secret_value()), _resolved(self.warehouse)
+        return _resolve_database(self.catalog_url.get_secret_value()), _resolve_folder(self.warehouse)
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Self:
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """The settings, those that are not given following from ``home``; SettingsError names each that is not valid."""
-        wrong = [text for name, value in given.items() if (text := _wrong(name, value))]
+        wrong = [text for name, value in values.items() if (text := _find_mistake(name, value))]
         if wrong:
             raise SettingsError(f"Settings are not valid: {'; '.join(wrong)}. Correct them in the file or the SPARK_FS_* variables.")
-        made = {name: _MAKE.get(name, _as_it_is)(value) for name, value in given.items()}
+        made = {name: _CONVERTERS.get(name, _keep_value)(value) for name, value in values.items()}
         found = cls(**made)
         home = found.home.expanduser().absolute()
         urls = {f"{name}_url": Secret(f"sqlite:///{home / name}.db") for name in ("catalog", "online", "models")}
@@ -87,52 +87,52 @@ class Settings:
         return replace(found, home=home, warehouse=found.warehouse or str(home / "warehouse"), **derived)
 
 
-def _server(url: str) -> str:
+def _resolve_database(url: str) -> str:
     """A database by its one name, whatever driver or spelling leads to it."""
-    found = Url.of(url)
+    found = Url.from_text(url)
     if found is None:
-        return address(url)
+        return get_address(url)
     backend = found.scheme.partition("+")[0]
     if backend == "sqlite":
         return f"sqlite:///{Path(found.database.removeprefix('/')).resolve()}"
-    return replace(found, scheme=backend, port=found.port or _PORTS.get(backend)).address
+    return replace(found, scheme=backend, port=found.port or _DEFAULT_PORTS.get(backend)).address
 
 
-def _resolved(place: str) -> str:
+def _resolve_folder(folder: str) -> str:
     """A folder by its one name; a URI as it is."""
-    path = place.removeprefix("file://") if place.startswith("file:///") else place
-    return place.rstrip("/") if "://" in path else str(Path(path).resolve())
+    path = folder.removeprefix("file://") if folder.startswith("file:///") else folder
+    return folder.rstrip("/") if "://" in path else str(Path(path).resolve())
 
 
-def _as_it_is(value: Any) -> Any:
+def _keep_value(value: Any) -> Any:
     return value
 
 
-def _learned(spark: Mapping[str, Any]) -> Mapping[str, Any]:
-    for name, value in spark.items():
-        learn(*secrets_in(name, str(value)))
-    return spark
+def _register_spark_secrets(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name, value in options.items():
+        register_secrets(*find_secrets(name, str(value)))
+    return options
 
 
-_MAKE: Mapping[str, Any] = {
-    "home": Path, "spark": _learned, **dict.fromkeys(("catalog_url", "online_url", "models_url"), Secret),
+_CONVERTERS: Mapping[str, Any] = {
+    "home": Path, "spark": _register_spark_secrets, **dict.fromkeys(("catalog_url", "online_url", "models_url"), Secret),
     **dict.fromkeys(("online_password", "token"), lambda text: Secret(text, "password")),
 }
 
 
-def _wrong(name: str, value: Any) -> str:
+def _find_mistake(name: str, value: Any) -> str:
     """What is wrong with a setting; nothing: it is valid. A value is not shown: it may be a secret."""
     if name == "spark":
         if isinstance(value, Mapping) and all(isinstance(key, str) and isinstance(v, str | int | float) for key, v in value.items()):
             return ""
         return "spark: it must be a mapping of Spark settings to texts, numbers or booleans"
-    if name == "migrate_catalog" and value not in _MIGRATE:
-        return f"migrate_catalog: it must be one of {', '.join(_MIGRATE)}"
+    if name == "migrate_catalog" and value not in _MIGRATE_CHOICES:
+        return f"migrate_catalog: it must be one of {', '.join(_MIGRATE_CHOICES)}"
     takes = str | os.PathLike if name == "home" else str
     return "" if isinstance(value, takes) else f"{name}: it must be a text, not {type(value).__name__}"
 
 
-def load(config: Config = None) -> Settings:
+def load_settings(config: Config = None) -> Settings:
     """The settings of a path, a mapping, or of ``SPARK_FS_CONFIG``, else the embedded default under ``.spark_fs``."""
     source = os.environ.get("SPARK_FS_CONFIG") if config is None else config
     given = dict(source) if isinstance(source, Mapping) else read_yaml(Path(source), "Settings file") if source else {}
@@ -140,13 +140,13 @@ def load(config: Config = None) -> Settings:
     for name in given:
         if not isinstance(name, str) or name not in known:
             shown = repr(name) if re.fullmatch(r"\w{1,40}", str(name)) else "of a name that is not shown, since it may hold a password,"
-            raise SettingsError(f"Setting {shown} does not exist{nearest(str(name), known)}")
-    return Settings.of(given | _environment(known))
+            raise SettingsError(f"Setting {shown} does not exist{format_suggestions(str(name), known)}")
+    return Settings.from_mapping(given | _read_environment(known))
 
 
-def _environment(known: list[str]) -> dict[str, Any]:
+def _read_environment(names: list[str]) -> dict[str, Any]:
     """The settings that ``SPARK_FS_*`` variables give; ``spark`` is JSON."""
-    found: dict[str, Any] = {name: os.environ[_PREFIX + name.upper()] for name in known if _PREFIX + name.upper() in os.environ}
+    found: dict[str, Any] = {name: os.environ[_PREFIX + name.upper()] for name in names if _PREFIX + name.upper() in os.environ}
     if "spark" in found:
         try:
             found["spark"] = json.loads(found["spark"])

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 
 from spark_fs.errors import SettingsError
 from spark_fs.types import MILLISECONDS_FROM
-from spark_fs.values import canonical, instant_of, shown
+from spark_fs.values import to_canonical, parse_instant, format_value
 
 Instant = datetime | date | str
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_800  # of the years 1 to 9999; the last is excluded
@@ -19,18 +19,18 @@ FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_800  # of the years 1 t
 def to_utc(when: Instant) -> datetime:
     """The instant as an aware UTC datetime; raises SettingsError for what is not one."""
     try:
-        found: datetime | None = instant_of(when) if isinstance(when, str) else canonical("timestamp", when)
+        found: datetime | None = parse_instant(when) if isinstance(when, str) else to_canonical("timestamp", when)
     except ValueError:
         found = None
     if found is None:
         raise SettingsError(
-            f"{shown(when)} is not a time: give a datetime, a date or an ISO 8601 text such as '2013-12-01T00:00:00Z', of whole "
+            f"{format_value(when)} is not a time: give a datetime, a date or an ISO 8601 text such as '2013-12-01T00:00:00Z', of whole "
             "microseconds."
         )
     return found
 
 
-def no_epoch(value: int) -> str | None:
+def describe_bad_epoch(value: int) -> str | None:
     """Why a number is no epoch in seconds or milliseconds within the years 1 to 9999, and what it likely is; None where it is one."""
     seconds = value if abs(value) < MILLISECONDS_FROM else value / 1_000
     if FIRST_SECOND <= seconds < LAST_SECOND:
@@ -42,12 +42,12 @@ def no_epoch(value: int) -> str | None:
     )
 
 
-def seconds(length: float) -> str:
+def format_seconds(count: float) -> str:
     """A length in seconds as text, in full: ``1.5``, ``86,400``."""
-    return f"{length:,.6f}".rstrip("0").rstrip(".")
+    return f"{count:,.6f}".rstrip("0").rstrip(".")
 
 
-def to_length(text: str) -> timedelta:
+def parse_duration(text: str) -> timedelta:
     """A length of time such as "90m", "4h", "7d"; SettingsError for anything else."""
     match = re.fullmatch(r"(\d+)([mhd])", text.strip())
     if match is None:
@@ -66,7 +66,7 @@ class Interval:
     end: datetime | None = None
 
     @classmethod
-    def of(cls, start: Instant | None, end: Instant | None) -> "Interval":
+    def from_bounds(cls, start: Instant | None, end: Instant | None) -> "Interval":
         """The interval of two instants in any form; raises SettingsError when it is empty."""
         low = None if start is None else to_utc(start)
         high = None if end is None else to_utc(end)
@@ -76,7 +76,7 @@ class Interval:
 
     def overlaps(self, other: "Interval") -> bool:
         """Whether an instant lies in both."""
-        return _before(self.start, other.end) and _before(other.start, self.end)
+        return _is_before(self.start, other.end) and _is_before(other.start, self.end)
 
     def to_json(self) -> list[str | None]:
         """``[start, end]`` as ISO 8601 texts."""
@@ -87,5 +87,5 @@ class Interval:
         return f"[{low}, {high})"
 
 
-def _before(start: datetime | None, end: datetime | None) -> bool:
+def _is_before(start: datetime | None, end: datetime | None) -> bool:
     return start is None or end is None or start < end

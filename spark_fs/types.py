@@ -33,40 +33,40 @@ def from_micros(micros: int) -> datetime:
 
 
 # The least and the greatest instant that a Python datetime holds, in microseconds.
-FIRST, LAST = to_micros(datetime.min.replace(tzinfo=UTC)), to_micros(datetime.max.replace(tzinfo=UTC))
+FIRST_MICROS, LAST_MICROS = to_micros(datetime.min.replace(tzinfo=UTC)), to_micros(datetime.max.replace(tzinfo=UTC))
 
 
-def _same(value: Any) -> Any:
+def _keep_value(value: Any) -> Any:
     return value
 
 
-def _text(value: Any) -> str:
+def _decode_text(value: Any) -> str:
     """A text that may come as its bytes."""
     return value if isinstance(value, str) else bytes(value).decode()
 
 
 @dataclass(frozen=True)
-class Storage:
+class ColumnStorage:
     """How one online store holds a type: its column type, and the two directions of its values (never null)."""
 
-    column: str
-    encode: Codec = _same
-    decode: Codec = _same
+    column_type: str
+    encode: Codec = _keep_value
+    decode: Codec = _keep_value
 
 
 @dataclass(frozen=True)
 class TypeRow:
     """One feature type: the Arrow types it is read from, the Python types of its values, and what it safely widens to."""
 
-    spark: str
-    arrow: tuple[str, ...]
-    mysql: Storage
-    sqlite: Storage
-    python: tuple[type, ...]
-    widens: tuple[str, ...] = ()
+    spark_type: str
+    arrow_types: tuple[str, ...]
+    mysql: ColumnStorage
+    sqlite: ColumnStorage
+    python_types: tuple[type, ...]
+    widens_to: tuple[str, ...] = ()
 
 
-def _finite(value: float) -> float:
+def _check_finite(value: float) -> float:
     if value != value or value in (float("inf"), float("-inf")):
         raise OnlineStoreError(
             f"MySQL cannot hold the value {value}: replace NaN and infinities by null before they are ingested, "
@@ -75,40 +75,40 @@ def _finite(value: float) -> float:
     return value
 
 
-def _real(value: float) -> float | str:
+def _encode_real(value: float) -> float | str:
     """SQLite turns a bare NaN into null and drops the sign of zero; it leaves a text that it cannot read as a number."""
     if value != value:
         return "NaN"
     return "-0_0" if value == 0 and copysign(1, value) < 0 else value
 
 
-_INTEGER = Storage("INTEGER")
-_REAL = Storage("REAL", _real, float)
-_BLOB = Storage("BLOB", bytes, bytes)
-_BYTES = Storage("VARBINARY", bytes, bytes)
-_SQLITE_TIME = Storage("INTEGER", lambda v: to_micros(aware(v)), from_micros)
-_MYSQL_TIME = Storage("DATETIME(6)", lambda v: aware(v).replace(tzinfo=None), lambda v: v.replace(tzinfo=UTC))
+_INTEGER = ColumnStorage("INTEGER")
+_REAL = ColumnStorage("REAL", _encode_real, float)
+_BLOB = ColumnStorage("BLOB", bytes, bytes)
+_BYTES = ColumnStorage("VARBINARY", bytes, bytes)
+_SQLITE_TIME = ColumnStorage("INTEGER", lambda v: to_micros(as_utc(v)), from_micros)
+_MYSQL_TIME = ColumnStorage("DATETIME(6)", lambda v: as_utc(v).replace(tzinfo=None), lambda v: v.replace(tzinfo=UTC))
 
-_MOST_SCALE = 30  # of a DECIMAL of MySQL; MariaDB's has 38
-_MYSQL_DIGITS = Storage("CHAR(42) CHARACTER SET ascii", lambda v: f"{v:f}", lambda v: v if isinstance(v, Decimal) else Decimal(_text(v)))
+_MAX_MYSQL_SCALE = 30  # of a DECIMAL of MySQL; MariaDB's has 38
+_MYSQL_DIGITS = ColumnStorage("CHAR(42) CHARACTER SET ascii", lambda v: f"{v:f}", lambda v: v if isinstance(v, Decimal) else Decimal(_decode_text(v)))
 
 TYPES: tuple[TypeRow, ...] = (
-    TypeRow("boolean", ("bool",), Storage("TINYINT(1)", int, bool), Storage("INTEGER", int, bool), (bool,)),
-    TypeRow("tinyint", ("int8",), Storage("TINYINT"), _INTEGER, (int,), ("smallint", "int", "bigint")),
-    TypeRow("smallint", ("int16", "uint8"), Storage("SMALLINT"), _INTEGER, (int,), ("int", "bigint")),
-    TypeRow("int", ("int32", "uint16"), Storage("INT"), _INTEGER, (int,), ("bigint", "double")),
-    TypeRow("bigint", ("int64", "uint32"), Storage("BIGINT"), _INTEGER, (int,)),
-    TypeRow("float", ("halffloat", "float"), Storage("FLOAT", _finite), _REAL, (float, int), ("double",)),
-    TypeRow("double", ("double",), Storage("DOUBLE", _finite), _REAL, (float, int)),
-    TypeRow("decimal", ("uint64", "decimal128"), Storage("DECIMAL"), Storage("TEXT", str, Decimal), (Decimal, int)),
+    TypeRow("boolean", ("bool",), ColumnStorage("TINYINT(1)", int, bool), ColumnStorage("INTEGER", int, bool), (bool,)),
+    TypeRow("tinyint", ("int8",), ColumnStorage("TINYINT"), _INTEGER, (int,), ("smallint", "int", "bigint")),
+    TypeRow("smallint", ("int16", "uint8"), ColumnStorage("SMALLINT"), _INTEGER, (int,), ("int", "bigint")),
+    TypeRow("int", ("int32", "uint16"), ColumnStorage("INT"), _INTEGER, (int,), ("bigint", "double")),
+    TypeRow("bigint", ("int64", "uint32"), ColumnStorage("BIGINT"), _INTEGER, (int,)),
+    TypeRow("float", ("halffloat", "float"), ColumnStorage("FLOAT", _check_finite), _REAL, (float, int), ("double",)),
+    TypeRow("double", ("double",), ColumnStorage("DOUBLE", _check_finite), _REAL, (float, int)),
+    TypeRow("decimal", ("uint64", "decimal128"), ColumnStorage("DECIMAL"), ColumnStorage("TEXT", str, Decimal), (Decimal, int)),
     TypeRow("timestamp", ("timestamp",), _MYSQL_TIME, _SQLITE_TIME, (datetime,)),
-    TypeRow("date", ("date32", "date64"), Storage("DATE"), Storage("TEXT", date.isoformat, date.fromisoformat), (date,)),
-    TypeRow("string", ("string", "large_string", "dictionary"), Storage("VARCHAR", decode=_text), Storage("TEXT"), (str,)),
+    TypeRow("date", ("date32", "date64"), ColumnStorage("DATE"), ColumnStorage("TEXT", date.isoformat, date.fromisoformat), (date,)),
+    TypeRow("string", ("string", "large_string", "dictionary"), ColumnStorage("VARCHAR", decode=_decode_text), ColumnStorage("TEXT"), (str,)),
     TypeRow("binary", ("binary", "large_binary"), _BYTES, _BLOB, (bytes,)),
 )
 
-BY_NAME = {row.spark: row for row in TYPES}
-_BY_ARROW = {name: row.spark for row in TYPES for name in row.arrow}
+TYPES_BY_NAME = {row.spark_type: row for row in TYPES}
+_BY_ARROW = {name: row.spark_type for row in TYPES for name in row.arrow_types}
 NESTED = ("array", "map", "struct")
 EVENT_TIME_TYPES = ("timestamp", "date", "bigint", "int")
 # Arrow types that have no Spark type of their own: the one they are cast to, which holds every value.
@@ -120,54 +120,54 @@ ARROW_CASTS = {
 ALIASES = {"bool": "boolean", "byte": "tinyint", "short": "smallint", "integer": "int", "long": "bigint", "real": "float", "str": "string"}
 
 
-def parse(text: str) -> str:
+def parse_type(text: str) -> str:
     """The feature type that a text names, as Spark writes it; SchemaError when it names none."""
-    found, rest = _parsed(re.sub(r"\s+", "", text) if isinstance(text, str) else "", text)
+    found, rest = _parse_prefix(re.sub(r"\s+", "", text) if isinstance(text, str) else "", text)
     if rest:
-        raise _unknown(text)
+        raise _make_unknown_error(text)
     return found
 
 
-def _parsed(written: str, whole: str) -> tuple[str, str]:
+def _parse_prefix(text: str, whole: str) -> tuple[str, str]:
     """The type at the beginning of what is written, and what follows it."""
-    head = re.match(r"\w*", written)[0]  # type: ignore[index] # it matches the empty text at least
-    name, rest = head.lower(), written[len(head):]
+    head = re.match(r"\w*", text)[0]  # type: ignore[index] # it matches the empty text at least
+    name, rest = head.lower(), text[len(head):]
     name = ALIASES.get(name, name)
     if name == "decimal" and (sizes := re.match(r"\((\d+),(\d+)\)", rest)):
         if not (0 < int(sizes[1]) <= 38 and int(sizes[2]) <= int(sizes[1])):
-            raise _unknown(whole)
+            raise _make_unknown_error(whole)
         return name + sizes[0], rest[len(sizes[0]):]
     if name in NESTED and rest.startswith("<"):
-        return _nested(name, rest[1:], whole)
-    if name not in BY_NAME or name == "decimal":
-        raise _unknown(whole)
+        return _parse_nested(name, rest[1:], whole)
+    if name not in TYPES_BY_NAME or name == "decimal":
+        raise _make_unknown_error(whole)
     return name, rest
 
 
-def _nested(name: str, rest: str, whole: str) -> tuple[str, str]:
+def _parse_nested(name: str, rest: str, whole: str) -> tuple[str, str]:
     """A type of other types, from behind its opening bracket on."""
     inside: list[str] = []
     mark = ","
     while mark == ",":
         label = re.match(r"\w+:" if name == "struct" else "", rest)
         if label is None:
-            raise _unknown(whole)
-        inner, rest = _parsed(rest[label.end():], whole)
+            raise _make_unknown_error(whole)
+        inner, rest = _parse_prefix(rest[label.end():], whole)
         inside.append(label[0] + inner)
         mark, rest = rest[:1], rest[1:]
     if mark != ">" or len(inside) != {"array": 1, "map": 2}.get(name, len(inside)):
-        raise _unknown(whole)
+        raise _make_unknown_error(whole)
     return f"{name}<{','.join(inside)}>", rest
 
 
-def _unknown(text: object) -> SchemaError:
+def _make_unknown_error(text: object) -> SchemaError:
     return SchemaError(
-        f"{text!r} is not a feature type: use {', '.join(name for name in BY_NAME if name != 'decimal')}, decimal(precision,scale) "
+        f"{text!r} is not a feature type: use {', '.join(name for name in TYPES_BY_NAME if name != 'decimal')}, decimal(precision,scale) "
         "with a precision of at most 38, array<type>, map<type,type> or struct<name:type,...>."
     )
 
 
-def parts(text: str) -> list[str]:
+def split_types(text: str) -> list[str]:
     """What commas part, those within brackets aside: the inner types of a nested one."""
     found, depth = [""], 0
     for letter in text:
@@ -179,84 +179,84 @@ def parts(text: str) -> list[str]:
     return found
 
 
-def ddl(spark_type: str) -> str:
+def to_ddl(spark_type: str) -> str:
     """The type as SQL reads it, whatever letters the fields of a struct are named with."""
     return re.sub(r"(\w+):", r"`\1`:", spark_type)
 
 
-def inner(spark_type: str) -> list[tuple[str, str]]:
+def get_inner_types(spark_type: str) -> list[tuple[str, str]]:
     """The types that a nested one is made of, each with its name: an array's element, a map's key and value, a struct's fields."""
-    kind = base(spark_type)
-    found = parts(spark_type[len(kind) + 1 : -1])
+    kind = get_base_type(spark_type)
+    found = split_types(spark_type[len(kind) + 1 : -1])
     if kind == "struct":
         return [(name, type_) for name, _, type_ in (part.partition(":") for part in found)]
     return list(zip(("element",) if kind == "array" else ("key", "value"), found, strict=True))
 
 
 @lru_cache(maxsize=4096)
-def base(spark_type: str) -> str:
+def get_base_type(spark_type: str) -> str:
     """The type without its parameters: ``decimal(10,2)`` is ``decimal``, ``array<int>`` is ``array``."""
     return re.split(r"[(<\[]", spark_type, maxsplit=1)[0]
 
 
-def widens(found: str, wanted: str) -> bool:
+def can_widen(source: str, target: str) -> bool:
     """Whether every value of the type ``found`` is one of the type ``wanted``."""
-    if found == wanted or found == "void":
+    if source == target or source == "void":
         return True
-    if base(found) == base(wanted) == "decimal":
-        (p, s), (wide_p, wide_s) = sizes(found), sizes(wanted)
+    if get_base_type(source) == get_base_type(target) == "decimal":
+        (p, s), (wide_p, wide_s) = parse_decimal_sizes(source), parse_decimal_sizes(target)
         return wide_s >= s and wide_p - wide_s >= p - s
-    return found in BY_NAME and wanted in BY_NAME[found].widens
+    return source in TYPES_BY_NAME and target in TYPES_BY_NAME[source].widens_to
 
 
 def from_arrow(arrow_type: str) -> str | None:
     """The base feature type of an Arrow type given as text; None for nested ones and those without a row."""
-    return _BY_ARROW.get(base(arrow_type))
+    return _BY_ARROW.get(get_base_type(arrow_type))
 
 
-def aware(when: datetime) -> datetime:
+def as_utc(when: datetime) -> datetime:
     """The instant in UTC; one without a zone is UTC."""
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
-def comparable(left: str, right: str) -> bool:
+def is_comparable(left: str, right: str) -> bool:
     """Whether keys of the two types can be equal: the same type, or both whole numbers."""
     whole = {"tinyint", "smallint", "int", "bigint"}
-    return left == right or {left, right} <= whole or base(left) == base(right) == "decimal"
+    return left == right or {left, right} <= whole or get_base_type(left) == get_base_type(right) == "decimal"
 
 
-def is_number(spark_type: str) -> bool:
+def is_number_type(spark_type: str) -> bool:
     """Whether the values of a type are numbers."""
-    return base(spark_type) in ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
+    return get_base_type(spark_type) in ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 
 
-def storage(spark_type: str, store: str) -> Storage:
+def find_storage(spark_type: str, store: str) -> ColumnStorage:
     """How ``store`` ("mysql" or "sqlite") holds the type; SchemaError where it cannot."""
-    row = BY_NAME.get(base(spark_type))
+    row = TYPES_BY_NAME.get(get_base_type(spark_type))
     if row is None:
         raise SchemaError(
-            f"Type {spark_type} cannot be served online from {store}: use one of {', '.join(BY_NAME)}, "
+            f"Type {spark_type} cannot be served online from {store}: use one of {', '.join(TYPES_BY_NAME)}, "
             "or leave the column out of the online group."
         )
-    held: Storage = getattr(row, store)
-    if row.spark == "decimal" and store == "mysql":
-        if sizes(spark_type)[1] > _MOST_SCALE:
+    held: ColumnStorage = getattr(row, store)
+    if row.spark_type == "decimal" and store == "mysql":
+        if parse_decimal_sizes(spark_type)[1] > _MAX_MYSQL_SCALE:
             return _MYSQL_DIGITS
-        return Storage("DECIMAL({},{})".format(*sizes(spark_type)), held.encode, held.decode)
+        return ColumnStorage("DECIMAL({},{})".format(*parse_decimal_sizes(spark_type)), held.encode, held.decode)
     return held
 
 
-def sizes(spark_type: str) -> tuple[int, int]:
+def parse_decimal_sizes(spark_type: str) -> tuple[int, int]:
     """The precision and the scale of a decimal type."""
     precision, scale = re.findall(r"\d+", spark_type)
     return int(precision), int(scale)
 
 
-def literal(value: object) -> object:
+def to_literal(value: object) -> object:
     """The value of a condition as JSON, what JSON has no word for marked so that ``from_literal`` restores it."""
     if isinstance(value, list | tuple):
-        return list(map(literal, value))
-    for mark, holds, write, _ in _MARKED:
+        return list(map(to_literal, value))
+    for mark, holds, write, _ in _LITERAL_CODECS:
         if holds(value):
             return {mark: write(value)}
     return value
@@ -266,11 +266,11 @@ def from_literal(value: object) -> object:
     """The value that ``literal`` wrote."""
     if isinstance(value, dict):
         ((mark, text),) = value.items()
-        return next(read(text) for name, _, _, read in _MARKED if name == mark)
+        return next(read(text) for name, _, _, read in _LITERAL_CODECS if name == mark)
     return tuple(map(from_literal, value)) if isinstance(value, list) else value
 
 
-_MARKED: tuple[tuple[str, Callable[[Any], bool], Codec, Codec], ...] = (
+_LITERAL_CODECS: tuple[tuple[str, Callable[[Any], bool], Codec, Codec], ...] = (
     ("$timestamp", lambda v: isinstance(v, datetime), datetime.isoformat, datetime.fromisoformat),
     ("$date", lambda v: isinstance(v, date), date.isoformat, date.fromisoformat),
     ("$decimal", lambda v: isinstance(v, Decimal), str, Decimal),

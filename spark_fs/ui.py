@@ -11,18 +11,18 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.api.pages import group_page, home_page, lineage_page, view_page
+from spark_fs.api.pages import render_group_page, render_home_page, render_lineage_page, render_view_page
 from spark_fs.api.stores import StoresWithoutSpark
 from spark_fs.errors import InvalidNameError, NotFoundError, SettingsError, SetupError, SparkFSError
-from spark_fs.report.page import policy, rendered
-from spark_fs.terminal import shown
+from spark_fs.report.page import build_security_policy, render_page
+from spark_fs.terminal import escape_for_terminal
 
 try:
     from fastapi import FastAPI, Request
     from fastapi.responses import HTMLResponse
 
     from spark_fs.server import run as server
-    from spark_fs.server.door import Door, Limits, Refusal
+    from spark_fs.server.door import RequestGuard, Limits, Refusal
 except ImportError as error:
     raise SetupError(f"The explorer needs {error.name}, which is not installed: pip install 'spark_fs[serve]'.") from None
 
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from spark_fs.api.project import FeatureStore
 
 LOGGER = logging.getLogger("spark_fs.ui")
-_ABSENT = NotFoundError, InvalidNameError, SettingsError
+_NOT_FOUND_ERRORS = NotFoundError, InvalidNameError, SettingsError
 _HEADERS = [
-    (b"content-security-policy", policy().encode()), (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", build_security_policy().encode()), (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 ]
 _LIMITS = Limits(max_bytes=0, max_open=64, answer_seconds=120)
 
 
-def app(fs: FeatureStore, names: Collection[str] | None = None, token: str = "", limits: Limits = _LIMITS) -> FastAPI:
+def build_explorer_app(fs: FeatureStore, names: Collection[str] | None = None, token: str = "", limits: Limits = _LIMITS) -> FastAPI:
     """The explorer of a store.
 
     names: those that it answers to, besides addresses; None: any. token: what a browser must give as the password of any user; empty:
@@ -46,52 +46,52 @@ def app(fs: FeatureStore, names: Collection[str] | None = None, token: str = "",
     """
     found = FastAPI(title="spark_fs", docs_url=None, redoc_url=None, openapi_url=None)
     stores = StoresWithoutSpark(fs._stores.settings)
-    work = server.Work()
+    work = server.WorkerThreads()
 
-    def group(name: str, version: int) -> str:
-        return group_page(stores, stores.catalog.group(name, version), "/")
+    def render_group(name: str, version: int) -> str:
+        return render_group_page(stores, stores.catalog.get_group(name, version), "/")
 
-    def view(name: str, version: int) -> str:
-        held = FeatureView(stores, stores.catalog.view(name, version))
-        return view_page(stores, held._spec, held.kept_statistics(), "/")
+    def render_view(name: str, version: int) -> str:
+        held = FeatureView(stores, stores.catalog.get_view(name, version))
+        return render_view_page(stores, held._spec, held.kept_statistics(), "/")
 
     @found.get("/")
-    async def home() -> HTMLResponse:
-        return HTMLResponse(await work.run(home_page, stores, "/"))
+    async def get_home() -> HTMLResponse:
+        return HTMLResponse(await work.run_in_thread(render_home_page, stores, "/"))
 
     @found.get("/lineage")
-    async def lineage() -> HTMLResponse:
-        return HTMLResponse(await work.run(lineage_page, stores, "/"))
+    async def get_lineage() -> HTMLResponse:
+        return HTMLResponse(await work.run_in_thread(render_lineage_page, stores, "/"))
 
     @found.get("/group/{name}/{version}")
-    async def one_group(name: str, version: int) -> HTMLResponse:
-        return HTMLResponse(await work.run(group, name, version))
+    async def get_group(name: str, version: int) -> HTMLResponse:
+        return HTMLResponse(await work.run_in_thread(render_group, name, version))
 
     @found.get("/view/{name}/{version}")
-    async def one_view(name: str, version: int) -> HTMLResponse:
-        return HTMLResponse(await work.run(view, name, version))
+    async def get_view(name: str, version: int) -> HTMLResponse:
+        return HTMLResponse(await work.run_in_thread(render_view, name, version))
 
     @found.exception_handler(SparkFSError)
-    async def failed(_: Request, error: SparkFSError) -> HTMLResponse:
-        if isinstance(error, _ABSENT):
-            return HTMLResponse(await work.run(_said, str(error)), 404)
-        LOGGER.error("A page could not be made: %s", shown(error))  # it may name hosts and users
+    async def handle_error(_: Request, error: SparkFSError) -> HTMLResponse:
+        if isinstance(error, _NOT_FOUND_ERRORS):
+            return HTMLResponse(await work.run_in_thread(_render_message, str(error)), 404)
+        LOGGER.error("A page could not be made: %s", escape_for_terminal(error))  # it may name hosts and users
         status = 503 if error.retryable else 500
-        return HTMLResponse(await work.run(_said, "The store could not be read: the log of the program has why."), status)
+        return HTMLResponse(await work.run_in_thread(_render_message, "The store could not be read: the log of the program has why."), status)
 
-    found.add_middleware(Door, limits=limits, names=names, token=token, headers=_HEADERS, refusal=_refusal)
+    found.add_middleware(RequestGuard, limits=limits, names=names, token=token, headers=_HEADERS, format_refusal=_format_refusal)
     return found
 
 
-def _said(text: str) -> str:
-    return rendered("Not to be shown", [], {}, lead=text, home="/")
+def _render_message(text: str) -> str:
+    return render_page("Not to be shown", [], {}, lead=text, home="/")
 
 
-def _refusal(refusal: Refusal) -> tuple[bytes, bytes]:
+def _format_refusal(refusal: Refusal) -> tuple[bytes, bytes]:
     return b"text/plain; charset=utf-8", refusal.text.encode()  # which costs nothing, whoever asks
 
 
-def run(fs: FeatureStore, host: str, port: int, token: str = "", names: Collection[str] | None = None) -> None:
+def serve_explorer(fs: FeatureStore, host: str, port: int, token: str = "", names: Collection[str] | None = None) -> None:
     """Serve the explorer until the process is ended. SettingsError where the port is taken."""
     how = "; any user, and the token as password" if token else ""
-    server.run(app(fs, names, token), host, port, _LIMITS, f"The explorer is at {{url}}/ (end it with Ctrl-C{how})", "warning", sys.stdout)
+    server.run_program(build_explorer_app(fs, names, token), host, port, _LIMITS, f"The explorer is at {{url}}/ (end it with Ctrl-C{how})", "warning", sys.stdout)

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import unquote
 
-_PLACE = r"(?P<host>\[[^\]]*\]|[^:/?#@]*)(?::(?P<port>\d+))?(?:/(?P<database>[^?#@]*))?(?:\?(?P<options>{}))?"
+_LOCATION = r"(?P<host>\[[^\]]*\]|[^:/?#@]*)(?::(?P<port>\d+))?(?:/(?P<database>[^?#@]*))?(?:\?(?P<options>{}))?"
 _OPTIONS = r"[a-z_]+=[^&]*(?:&[a-z_]+=[^&]*)*"
-_STANDARD = re.compile(r"(?:(?P<user>[^:@/?#]*)(?::(?P<password>[^/?#]*))?@)" + _PLACE.format(_OPTIONS), re.DOTALL)
-_BARE = re.compile(_PLACE.format("[^@]*"), re.DOTALL)
+_STANDARD = re.compile(r"(?:(?P<user>[^:@/?#]*)(?::(?P<password>[^/?#]*))?@)" + _LOCATION.format(_OPTIONS), re.DOTALL)
+_BARE = re.compile(_LOCATION.format("[^@]*"), re.DOTALL)
 # Somebody wrote the password as it is: it ends at the last @ that leaves a place behind it.
-_RAW = re.compile(r"(?P<user>[^:/?#]*)(?::(?P<password>.*))?@" + _PLACE.format("[^@]*"), re.DOTALL)
-_FORMS = (_STANDARD, _BARE, _RAW, re.compile(_PLACE.format(_OPTIONS), re.DOTALL))
-_NONE = "(what is not a URL)"
-_FILES = ("sqlite", "file")
+_RAW = re.compile(r"(?P<user>[^:/?#]*)(?::(?P<password>.*))?@" + _LOCATION.format("[^@]*"), re.DOTALL)
+_FORMS = (_STANDARD, _BARE, _RAW, re.compile(_LOCATION.format(_OPTIONS), re.DOTALL))
+_NOT_A_URL = "(what is not a URL)"
+_FILE_SCHEMES = ("sqlite", "file")
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Url:
     options: str = ""
 
     @classmethod
-    def of(cls, text: str) -> Self | None:
+    def from_text(cls, text: str) -> Self | None:
         """The parts of a URL; None for what is not one."""
         scheme, separator, rest = text.partition("://")
         if not separator or not re.fullmatch(r"[a-zA-Z][\w.+-]*", scheme):
             return None
-        if scheme.partition("+")[0].lower() in _FILES:
+        if scheme.partition("+")[0].lower() in _FILE_SCHEMES:
             path, _, options = rest.partition("?")
             return cls(scheme, database=path, options=options)
         found = next(filter(None, (form.fullmatch(rest) for form in _FORMS)), None)
@@ -49,7 +49,7 @@ class Url:
     @property
     def is_file(self) -> bool:
         """Whether it names a file, and no server."""
-        return self.scheme.partition("+")[0].lower() in _FILES
+        return self.scheme.partition("+")[0].lower() in _FILE_SCHEMES
 
     @property
     def address(self) -> str:
@@ -60,16 +60,16 @@ class Url:
         return f"{self.scheme}://{host}{f':{self.port}' if self.port else ''}/{self.database}"
 
 
-def address(text: str) -> str:
+def get_address(text: str) -> str:
     """Where a URL leads, without user, password and options."""
-    found = Url.of(text)
-    return found.address if found else _NONE
+    found = Url.from_text(text)
+    return found.address if found else _NOT_A_URL
 
 
-def shown(text: str) -> str:
+def format_masked_url(text: str) -> str:
     """A URL with ``***`` in the place of its password, and without options."""
-    found = Url.of(text)
+    found = Url.from_text(text)
     if found is None:
-        return _NONE
+        return _NOT_A_URL
     login = f"{found.user}{':***' if found.password else ''}@" if found.user or found.password else ""
     return found.address.replace("://", f"://{login}", 1)

@@ -16,23 +16,23 @@ from typing import Any
 from spark_fs import types
 
 Convert = Callable[[Any], Any]
-INTEGERS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
-_EXACT = (int, str, float, bool, bytes, datetime, date, Decimal, list, dict, tuple)
+INTEGER_BITS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
+_PYTHON_TYPES = (int, str, float, bool, bytes, datetime, date, Decimal, list, dict, tuple)
 _FINER_UNITS = ("ns]", "ps]", "fs]", "as]")
-_FINER = re.compile(r"[.,]\d{6}\d*[1-9]")  # than microseconds, which ``fromisoformat`` cuts without a word
-_LONGEST = 80  # digits before the point of a decimal that is looked at as an integer
+_SUB_MICROSECOND = re.compile(r"[.,]\d{6}\d*[1-9]")  # than microseconds, which ``fromisoformat`` cuts without a word
+_MAX_INTEGER_DIGITS = 80  # digits before the point of a decimal that is looked at as an integer
 
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100
+_SHORT_REPR = reprlib.Repr()
+_SHORT_REPR.maxstring = _SHORT_REPR.maxother = _SHORT_REPR.maxlong = 100
 
 
 class UnfitError(ValueError):
     """No value of the type equals the one that was given; says which do."""
 
 
-def plain(value: Any) -> Any:
+def to_python(value: Any) -> Any:
     """The Python value of a scalar of NumPy or pandas, None for their missing ones; any other value as it is."""
-    if value is None or type(value) in _EXACT:
+    if value is None or type(value) in _PYTHON_TYPES:
         return value
     kind = type(value).__name__
     if kind in ("NaTType", "NAType"):
@@ -40,11 +40,11 @@ def plain(value: Any) -> Any:
     if kind == "Timestamp" and not getattr(value, "nanosecond", None):
         return value.to_pydatetime()
     if kind == "datetime64":
-        return _datetime(value)
+        return _from_datetime64(value)
     return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
 
 
-def _datetime(value: Any) -> Any:
+def _from_datetime64(value: Any) -> Any:
     """A ``numpy.datetime64`` of any unit; as it is where no datetime equals it."""
     if value != value:
         return None
@@ -56,42 +56,42 @@ def _datetime(value: Any) -> Any:
 
 
 @lru_cache(maxsize=4096)
-def converter(spark_type: str) -> Convert:
+def get_converter(spark_type: str) -> Convert:
     """The function from a plain value, not null, to the value of the type that equals it; it raises ``UnfitError`` where there is none."""
-    kind = types.base(spark_type)
-    if kind in INTEGERS:
-        return _integer(INTEGERS[kind])
+    kind = types.get_base_type(spark_type)
+    if kind in INTEGER_BITS:
+        return _make_integer_converter(INTEGER_BITS[kind])
     if kind == "decimal":
-        return _decimal(*types.sizes(spark_type))
-    return _NESTED[kind](types.inner(spark_type)) if kind in _NESTED else _SCALARS[kind]
+        return _make_decimal_converter(*types.parse_decimal_sizes(spark_type))
+    return _NESTED[kind](types.get_inner_types(spark_type)) if kind in _NESTED else _SCALARS[kind]
 
 
-def canonical(spark_type: str, value: Any) -> Any:
+def to_canonical(spark_type: str, value: Any) -> Any:
     """The value of the type that equals this one, null for a null; ``UnfitError`` where there is none."""
-    value = plain(value)
-    return None if value is None else converter(spark_type)(value)
+    value = to_python(value)
+    return None if value is None else get_converter(spark_type)(value)
 
 
 @lru_cache(maxsize=4096)
-def key_converter(spark_type: str) -> Convert:
+def get_key_converter(spark_type: str) -> Convert:
     """As ``converter``, for keys: equal keys are one, so there is no -0.0, and NaN is none since it equals nothing."""
-    convert = converter(spark_type)
+    convert = get_converter(spark_type)
     if spark_type not in ("float", "double"):
         return convert
 
-    def run(value: Any) -> Any:
+    def convert_key(value: Any) -> Any:
         found = convert(value)
         if found != found:
             raise UnfitError("a number: NaN equals no key")
         return found + 0.0
 
-    return run
+    return convert_key
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """A value in an error: shortened, and said by its type where it cannot be written."""
     try:
-        return _SHORT.repr(value).replace("\n", " ")
+        return _SHORT_REPR.repr(value).replace("\n", " ")
     except Exception:  # an integer of thousands of digits, or a class of the caller's
         return f"<{type(value).__name__}>"
 
@@ -99,20 +99,20 @@ def shown(value: object) -> str:
 # -- from Python
 
 
-def _integer(bits: int) -> Convert:
+def _make_integer_converter(bits: int) -> Convert:
     most = 2 ** (bits - 1)
 
-    def convert(value: Any) -> int:
-        number = value if type(value) is int else _whole(value)
+    def to_integer(value: Any) -> int:
+        number = value if type(value) is int else _to_integer(value)
         if not -most <= number < most:
             raise UnfitError(f"an integer from {-most} to {most - 1}")
         return number
 
-    return convert
+    return to_integer
 
 
-def _whole(value: Any) -> int:
-    if is_number(value) and (isinstance(value, int) or _is_whole(value)):
+def _to_integer(value: Any) -> int:
+    if is_number(value) and (isinstance(value, int) or _is_integer(value)):
         return int(value)
     raise UnfitError("an integer")
 
@@ -122,13 +122,13 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
-def _is_whole(value: float | Decimal) -> bool:
+def _is_integer(value: float | Decimal) -> bool:
     if isinstance(value, float):
         return value.is_integer()
-    return value.is_finite() and value.adjusted() < _LONGEST and value == value.to_integral_value()
+    return value.is_finite() and value.adjusted() < _MAX_INTEGER_DIGITS and value == value.to_integral_value()
 
 
-def _double(value: Any) -> float:
+def _to_double(value: Any) -> float:
     if type(value) is float:
         return value
     if not is_number(value) or (isinstance(value, Decimal) and not value.is_finite()):
@@ -142,9 +142,9 @@ def _double(value: Any) -> float:
     raise UnfitError("a number that a double holds" + ("" if found - found else f", such as {found!r}"))
 
 
-def _single(value: Any) -> float:
+def _to_single(value: Any) -> float:
     """The nearest single float, as everywhere that a number is written into a column of them."""
-    found = _double(value)
+    found = _to_double(value)
     try:
         nearest: float = unpack("<f", pack("<f", found))[0]
     except OverflowError:
@@ -152,12 +152,12 @@ def _single(value: Any) -> float:
     return nearest
 
 
-def _decimal(precision: int, scale: int) -> Convert:
+def _make_decimal_converter(precision: int, scale: int) -> Convert:
     """A float stands for the digits that it is written with, since JSON and most callers mean these."""
     context = Context(prec=precision, traps=[InvalidOperation, Inexact])
     step = Decimal((0, (1,), -scale))
 
-    def convert(value: Any) -> Decimal:
+    def to_decimal(value: Any) -> Decimal:
         digits = Decimal(repr(value)) if isinstance(value, float) else Decimal(value) if is_number(value) else None
         if digits is None or not digits.is_finite():
             raise UnfitError("a decimal or an integer")
@@ -167,30 +167,30 @@ def _decimal(precision: int, scale: int) -> Convert:
             raise UnfitError(f"a Decimal of at most {precision} digits, {scale} of them behind the point") from None
         return found.copy_abs() if found.is_zero() else found
 
-    return convert
+    return to_decimal
 
 
-def _timestamp(value: Any) -> datetime:
+def _to_timestamp(value: Any) -> datetime:
     if not isinstance(value, date) or getattr(value, "nanosecond", None):
         raise UnfitError("a datetime, without a zone in UTC, of whole microseconds")
     try:
-        return types.aware(value) if isinstance(value, datetime) else datetime(value.year, value.month, value.day, tzinfo=UTC)
+        return types.as_utc(value) if isinstance(value, datetime) else datetime(value.year, value.month, value.day, tzinfo=UTC)
     except OverflowError:
         raise UnfitError("an instant of the years 1 to 9999 in UTC") from None
 
 
-def _date(value: Any) -> date:
+def _to_date(value: Any) -> date:
     if not isinstance(value, date):
         raise UnfitError("a date")
     if not isinstance(value, datetime):
         return value
-    instant = _timestamp(value)
+    instant = _to_timestamp(value)
     if (instant.hour, instant.minute, instant.second, instant.microsecond) != (0, 0, 0, 0):
         raise UnfitError("a date, or its midnight in UTC")
     return instant.date()
 
 
-def _string(value: Any) -> str:
+def _to_string(value: Any) -> str:
     if not isinstance(value, str):
         raise UnfitError("a text")
     if not value.isascii():
@@ -201,53 +201,53 @@ def _string(value: Any) -> str:
     return value
 
 
-def _binary(value: Any) -> bytes:
+def _to_bytes(value: Any) -> bytes:
     if not isinstance(value, bytes | bytearray | memoryview):
         raise UnfitError("bytes")
     return bytes(value)
 
 
-def _boolean(value: Any) -> bool:
+def _to_boolean(value: Any) -> bool:
     if not isinstance(value, bool):
         raise UnfitError("True or False")
     return value
 
 
-def _array(inner: Sequence[tuple[str, str]]) -> Convert:
+def _make_array_converter(inner: Sequence[tuple[str, str]]) -> Convert:
     ((_, type_),) = inner
 
-    def convert(value: Any) -> list[Any]:
+    def to_list(value: Any) -> list[Any]:
         if isinstance(value, str | bytes | Mapping) or not (isinstance(value, Sequence) or getattr(value, "ndim", None)):
             raise UnfitError("a list")
-        return [canonical(type_, each) for each in value]
+        return [to_canonical(type_, each) for each in value]
 
-    return convert
+    return to_list
 
 
-def _struct(inner: Sequence[tuple[str, str]]) -> Convert:
-    def convert(value: Any) -> dict[str, Any]:
+def _make_struct_converter(inner: Sequence[tuple[str, str]]) -> Convert:
+    def to_struct(value: Any) -> dict[str, Any]:
         names = [name for name, _ in inner]
         if not isinstance(value, Mapping) or not set(value) <= set(names):
             raise UnfitError(f"a mapping of {', '.join(names)}")
-        return {name: canonical(type_, value.get(name)) for name, type_ in inner}
+        return {name: to_canonical(type_, value.get(name)) for name, type_ in inner}
 
-    return convert
+    return to_struct
 
 
-def _map(inner: Sequence[tuple[str, str]]) -> Convert:
+def _make_map_converter(inner: Sequence[tuple[str, str]]) -> Convert:
     (_, key_type), (_, type_) = inner
 
-    def convert(value: Any) -> dict[Any, Any]:
-        pairs = list(_pairs(value))
-        found = {canonical(key_type, key): canonical(type_, each) for key, each in pairs}
+    def to_map(value: Any) -> dict[Any, Any]:
+        pairs = list(_list_pairs(value))
+        found = {to_canonical(key_type, key): to_canonical(type_, each) for key, each in pairs}
         if len(found) < len(pairs) or None in found:
             raise UnfitError("a mapping, each key once and none of them null")
         return found
 
-    return convert
+    return to_map
 
 
-def _pairs(value: Any) -> Iterable[tuple[Any, Any]]:
+def _list_pairs(value: Any) -> Iterable[tuple[Any, Any]]:
     if isinstance(value, Mapping):
         return value.items()
     if isinstance(value, list | tuple) and all(isinstance(each, list | tuple) and len(each) == 2 for each in value):
@@ -256,16 +256,16 @@ def _pairs(value: Any) -> Iterable[tuple[Any, Any]]:
 
 
 _SCALARS: Mapping[str, Convert] = {
-    "boolean": _boolean, "double": _double, "float": _single, "timestamp": _timestamp, "date": _date, "string": _string, "binary": _binary,
+    "boolean": _to_boolean, "double": _to_double, "float": _to_single, "timestamp": _to_timestamp, "date": _to_date, "string": _to_string, "binary": _to_bytes,
 }
-_NESTED: Mapping[str, Callable[[Sequence[tuple[str, str]]], Convert]] = {"array": _array, "struct": _struct, "map": _map}
+_NESTED: Mapping[str, Callable[[Sequence[tuple[str, str]]], Convert]] = {"array": _make_array_converter, "struct": _make_struct_converter, "map": _make_map_converter}
 
 
-def instant_of(text: str) -> datetime:
+def parse_instant(text: str) -> datetime:
     """The instant of an ISO 8601 text, one without a zone in UTC; ValueError for what is none, or is finer than microseconds."""
-    if _FINER.search(text):
+    if _SUB_MICROSECOND.search(text):
         raise ValueError(f"{text!r} is finer than microseconds")
     try:
-        return types.aware(datetime.fromisoformat(text))
+        return types.as_utc(datetime.fromisoformat(text))
     except OverflowError:
         raise ValueError(f"{text!r} is not within the years 1 to 9999 in UTC") from None

@@ -12,9 +12,9 @@ import pandas as pd
 import values
 from hypothesis import strategies as st
 
-from spark_fs.spec.conditions import value_of
+from spark_fs.spec.conditions import to_comparable
 from spark_fs.spec.query import Combination, Comparison, Condition, GroupRef
-from spark_fs.values import plain
+from spark_fs.values import to_python
 
 GROUP = GroupRef("g", 1)
 OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -57,7 +57,7 @@ TYPES = {column: type_ for column, (type_, _, _) in TABLE.items()}
 
 def compared(column: str, operator_: Any, value: Any) -> Comparison:
     """The comparison as ``fg[column]`` makes it."""
-    value = tuple(value_of(column, TYPES[column], each) for each in value) if operator_ == "in" else value_of(column, TYPES[column], value)
+    value = tuple(to_comparable(column, TYPES[column], each) for each in value) if operator_ == "in" else to_comparable(column, TYPES[column], value)
     return Comparison(GROUP, column, operator_, value)
 
 
@@ -94,7 +94,7 @@ def _meets(operator_: str, value: Any, asked: Any) -> bool:
 
 
 def _instant(value: Any) -> Any:
-    value = plain(value)
+    value = to_python(value)
     if isinstance(value, date) and not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value

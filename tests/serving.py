@@ -18,13 +18,13 @@ import pyarrow as pa
 
 import spark_fs
 from spark_fs.api.project import FeatureStore
-from spark_fs.arrow import schema_of
-from spark_fs.listen import listening
-from spark_fs.online.layout import online_table
-from spark_fs.online.store import Origin
-from spark_fs.online.writers import writer
+from spark_fs.arrow import to_arrow_schema
+from spark_fs.listen import open_socket
+from spark_fs.online.layout import build_online_table
+from spark_fs.online.store import TableOrigin
+from spark_fs.online.writers import make_writer
 from spark_fs.server.door import Limits
-from spark_fs.server.run import server
+from spark_fs.server.run import make_server
 
 SHOPS = {"shop": "string", "n": "bigint", "price": "decimal(5,2)", "ratio": "double", "seen": "timestamp"}
 
@@ -51,19 +51,19 @@ def store(home: Path) -> FeatureStore:
 def put(fs: FeatureStore, name: str, types: dict[str, str], rows: Sequence[dict[str, Any]], key: Sequence[str], **declared: Any) -> Any:
     """A group whose rows are online."""
     group = fs.create_feature_group(name, primary_key=key, online_enabled=True, features=[spark_fs.Feature(*each) for each in types.items()], **declared)
-    table, own = online_table(group.spec, fs._stores.online.capabilities), writer(fs._stores.online)
-    with own.session(table, Origin(name, group.location)) as session:
-        place = session.begin(True)
-        own.load(table, place, pa.Table.from_pylist(list(rows), schema_of(types)))
-        session.swap(place, 0)
+    table, own = build_online_table(group.spec, fs._stores.online.capabilities), make_writer(fs._stores.online)
+    with own.open_session(table, TableOrigin(name, group.location)) as session:
+        place = session.begin_staging(True)
+        own.load_rows(table, place, pa.Table.from_pylist(list(rows), to_arrow_schema(types)))
+        session.swap_tables(place, 0)
     return group
 
 
 @contextmanager
 def served(program: Any, limits: Limits | None = None) -> Iterator[int]:
     """The port of a server in a thread of its own."""
-    own, _ = listening("127.0.0.1", 0)
-    running = server(program, limits or Limits(), "critical")
+    own, _ = open_socket("127.0.0.1", 0)
+    running = make_server(program, limits or Limits(), "critical")
     thread = threading.Thread(target=running.run, args=([own],))
     thread.start()
     try:

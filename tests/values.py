@@ -79,7 +79,7 @@ def values(type_: str, nulls: bool = True) -> st.SearchStrategy[Any]:
 
 
 def _values(type_: str, nulls: bool) -> st.SearchStrategy[Any]:
-    kind, inside = types.base(type_), types.parts(type_.partition("<")[2].removesuffix(">"))
+    kind, inside = types.get_base_type(type_), types.split_types(type_.partition("<")[2].removesuffix(">"))
     if kind == "array":
         return st.lists(values(inside[0], nulls), max_size=4)
     if kind == "map":
@@ -102,7 +102,7 @@ def tables(draw: st.DrawFn, of: Sequence[str] = ALL_TYPES, rows: int = 6, more: 
 
 def to_arrow(columns: dict[str, str], rows: Sequence[dict[str, Any]]) -> pa.Table:
     """Rows as an Arrow table of exactly these types; dicts stand for maps and for structs."""
-    schema = arrow.schema_of(columns)
+    schema = arrow.to_arrow_schema(columns)
     return pa.table([pa.array([row[field.name] for row in rows], field.type) for field in schema], schema)
 
 

@@ -18,7 +18,7 @@ States = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Columns:
+class ViewColumns:
     """The columns of a view as a plan gives them; the plan holds the spine's identity too.
 
     carried: columns of a ``spine_df`` that the view does not know.
@@ -26,14 +26,14 @@ class Columns:
 
     view: ViewSpec
     plan: JoinPlan
-    carried: tuple[str, ...] = ()
+    extra_columns: tuple[str, ...] = ()
 
     @cached_property
     def identity(self) -> dict[str, str]:
         """The spine's event time, where it has one, and its primary key, with their types."""
         spine = self.plan.spine
         times = (spine.event_time,) if spine.event_time else ()
-        return {name: spine.type_of(name) for name in (*times, *spine.primary_key)}
+        return {name: spine.get_column_type(name) for name in (*times, *spine.primary_key)}
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -43,22 +43,22 @@ class Columns:
     @cached_property
     def features(self) -> dict[str, str]:
         """What goes into a model, before transformations."""
-        helpers = {*self.view.labels, *self.view.training_helpers, *self.view.inference_helpers, *self.carried}
+        helpers = {*self.view.labels, *self.view.training_helpers, *self.view.inference_helpers, *self.extra_columns}
         return {output.name: output.type for output in self.plan.features if output.name not in helpers}
 
     @cached_property
-    def others(self) -> dict[str, str]:
+    def context_columns(self) -> dict[str, str]:
         """What transformations may take beside the features: helpers and the spine's identity."""
         return {name: type_ for name, type_ in self.plan.schema.items() if name not in self.features and name not in self.view.labels}
 
-    def check(self) -> None:
+    def check_view(self) -> None:
         """Raise NotFoundError or QueryError unless labels, helpers and transformations fit the query."""
         view = self.view
         kinds = {"Label": view.labels, "Training helper column": view.training_helpers, "Inference helper column": view.inference_helpers}
         for kind, names in kinds.items():
             for name in names:
                 if name not in self.plan.schema:
-                    raise NotFoundError.named(kind, name, self.plan.schema, f"{kind}s are columns of the query.")
+                    raise NotFoundError.for_name(kind, name, self.plan.schema, f"{kind}s are columns of the query.")
                 if kind != "Label" and name in view.labels:
                     raise QueryError(f"{kind} {name!r} is a label of the view too: name it as one of the two.")
         for each in view.transformations:
@@ -69,19 +69,19 @@ class Columns:
                     f"Transformation {each} takes the label {sorted(of_labels)[0]!r}: a label is transformed alone, into one output of "
                     "its name, so that no feature is made of it."
                 )
-        self.for_training(None)
-        self.for_inference(None)
+        self.build_training_transformer(None)
+        self.build_inference_transformer(None)
 
-    def for_training(self, states: States | None) -> Transformer:
+    def build_training_transformer(self, states: States | None) -> Transformer:
         """What becomes of features and labels; states: what each transformation learned."""
-        return Transformer(self.view.transformations, {**self.features, **self.labels}, self.others, states)
+        return Transformer(self.view.transformations, {**self.features, **self.labels}, self.context_columns, states)
 
-    def for_inference(self, states: States | None) -> Transformer:
+    def build_inference_transformer(self, states: States | None) -> Transformer:
         """What becomes of the features of a batch or an entry, which have no labels."""
         chosen = [i for i, each in enumerate(self.view.transformations) if not set(each.features) & set(self.view.labels)]
         specs = [self.view.transformations[i] for i in chosen]
-        return Transformer(specs, self.features, self.others, None if states is None else [states[i] for i in chosen])
+        return Transformer(specs, self.features, self.context_columns, None if states is None else [states[i] for i in chosen])
 
-    def training_columns(self, states: States | None) -> dict[str, str]:
+    def get_training_columns(self, states: States | None) -> dict[str, str]:
         """The columns of X, with their types, in the order of training data and vectors."""
-        return self.for_inference(states).columns
+        return self.build_inference_transformer(states).columns

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from spark_fs.api.columns import Columns
+from spark_fs.api.columns import ViewColumns
 from spark_fs.api.query import Query
 from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.spec.datasets import TrainingDatasetSpec
@@ -15,9 +15,9 @@ from spark_fs.spec.datasets import TrainingDatasetSpec
 if TYPE_CHECKING:
     from spark_fs.api.spine import Spine
     from spark_fs.api.stores import Stores
-    from spark_fs.engine.recipe import Recipe
+    from spark_fs.engine.recipe import DatasetTransform
     from spark_fs.flows.jobs import Job
-    from spark_fs.flows.training import Rows
+    from spark_fs.flows.training import JoinInput
     from spark_fs.plan import JoinPlan
     from spark_fs.spec.datasets import FilesSpec
     from spark_fs.spec.definitions import GroupSpec, ViewSpec
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def columns_of(stores: Stores, view: ViewSpec, spine: Spine | None = None) -> Columns:
+def resolve_view_columns(stores: Stores, view: ViewSpec, spine: Spine | None = None) -> ViewColumns:
     """The columns of a view, or of it with a DataFrame in the place of its leftmost group.
 
     Raises NotFoundError for a column that the view takes from the leftmost group and that the frame lacks; a label may be absent.
     """
     if spine is None:
-        return Columns(view, Query(stores, view.query).plan().with_identity())
-    asked = view.query.begun_with(spine.spec.ref, tuple(spine.spec.types))
+        return ViewColumns(view, Query(stores, view.query).plan().with_identity())
+    asked = view.query.with_spine(spine.spec.ref, tuple(spine.spec.types))
     plan = Query(stores, asked, spine).plan().with_identity()
-    own = Columns(view, Query(stores, view.query).plan().with_identity())
+    own = ViewColumns(view, Query(stores, view.query).plan().with_identity())
     for name in (*own.features, *view.training_helpers, *view.inference_helpers):
         if name not in plan.schema:
-            raise NotFoundError.named(
+            raise NotFoundError.for_name(
                 "Column of spine_df", name, spine.spec.types, "The view takes it from its leftmost group: add it to the frame."
             )
-    return Columns(view, plan, tuple(name for name in spine.spec.types if name not in own.plan.schema and name not in spine.spec.identity))
+    return ViewColumns(view, plan, tuple(name for name in spine.spec.types if name not in own.plan.schema and name not in spine.spec.identity))
 
 
-def spine_of(stores: Stores, view: ViewSpec, frame: Any) -> Spine:
+def make_view_spine(stores: Stores, view: ViewSpec, frame: Any) -> Spine:
     """A DataFrame in the place of the view's leftmost group, with those of its keys that it has."""
     from spark_fs.api.spine import Spine
     from spark_fs.offline import sources
@@ -56,31 +56,31 @@ def spine_of(stores: Stores, view: ViewSpec, frame: Any) -> Spine:
     held = [name for name in wanted if name in found.columns and name != plan.spine.event_time]
     for name in joined:
         if name not in found.columns:
-            raise NotFoundError.named("Key column of spine_df", name, found.columns, "The view joins a group by it: add it to the frame.")
+            raise NotFoundError.for_name("Key column of spine_df", name, found.columns, "The view joins a group by it: add it to the frame.")
     if not held:
-        raise NotFoundError.named("Key column of spine_df", next(iter(wanted)), found.columns, "Add the keys of the view's leftmost group.")
+        raise NotFoundError.for_name("Key column of spine_df", next(iter(wanted)), found.columns, "Add the keys of the view's leftmost group.")
     return Spine(stores, found, held, plan.spine.event_time)
 
 
-def statistics_folder(stores: Stores, view: ViewSpec) -> str:
+def get_statistics_folder(stores: Stores, view: ViewSpec) -> str:
     """Where the statistics of a view's training datasets are."""
     return f"{stores.settings.warehouse.rstrip('/')}/training_datasets/{view.name}_{view.version}/statistics"
 
 
-def forget_statistics(stores: Stores, view: ViewSpec) -> None:
+def remove_statistics(stores: Stores, view: ViewSpec) -> None:
     """Remove the statistics of all training datasets of a view, eagerly."""
     from spark_fs.offline import statistics
 
-    statistics.remove(statistics_folder(stores, view))
+    statistics.remove_statistics(get_statistics_folder(stores, view))
 
 
-def outside(plan: JoinPlan) -> list[GroupSpec]:
+def list_external_groups(plan: JoinPlan) -> list[GroupSpec]:
     """The external groups that a plan reads, whose rows have no versions."""
-    return [node.group for node in plan.nodes if node.group.source and not node.group.is_frame]
+    return [node.group for node in plan.nodes if node.group.source and not node.group.is_dataframe]
 
 
 @dataclass(frozen=True)
-class Dataset:
+class TrainingDataset:
     """A training dataset and what it is made of."""
 
     stores: Stores
@@ -89,91 +89,91 @@ class Dataset:
     spine: Spine | None = None
 
     @classmethod
-    def kept(cls, stores: Stores, view: ViewSpec, spec: TrainingDatasetSpec) -> Dataset:
+    def load(cls, stores: Stores, view: ViewSpec, spec: TrainingDatasetSpec) -> TrainingDataset:
         """One that was made before, with the spine that was kept for it."""
         if spec.spine is None:
             return cls(stores, view, spec)
         from spark_fs.flows import training
-        from spark_fs.offline.files import check_there
+        from spark_fs.offline.files import check_not_empty
 
-        check_there(spec.spine, f"the spine of training dataset {spec.version} of {view}. Mount or restore it, or make a new one.")
-        return cls(stores, view, spec, spine_of(stores, view, training.kept_spine(stores.spark, spec.spine)))
+        check_not_empty(spec.spine, f"the spine of training dataset {spec.version} of {view}. Mount or restore it, or make a new one.")
+        return cls(stores, view, spec, make_view_spine(stores, view, training.load_spine(stores.spark, spec.spine)))
 
     @cached_property
-    def columns(self) -> Columns:
+    def columns(self) -> ViewColumns:
         """Its columns."""
-        return columns_of(self.stores, self.view, self.spine)
+        return resolve_view_columns(self.stores, self.view, self.spine)
 
     @cached_property
-    def recipe(self) -> Recipe:
+    def transform(self) -> DatasetTransform:
         """How joined rows become its rows."""
-        from spark_fs.engine.recipe import Recipe
+        from spark_fs.engine.recipe import DatasetTransform
 
         columns, spec = self.columns, self.spec
-        transformer = columns.for_training(spec.states)
-        stay = [*self.view.training_helpers, *columns.carried, *columns.identity]
+        transformer = columns.build_training_transformer(spec.states)
+        stay = [*self.view.training_helpers, *columns.extra_columns, *columns.identity]
         also = {name: columns.plan.schema[name] for name in dict.fromkeys(stay) if name not in transformer.columns}
         dropped = tuple(columns.labels) if spec.null_labels == "drop" else ()
-        return Recipe(transformer, columns.identity, also, dropped, spec.parts, spec.random)
+        return DatasetTransform(transformer, columns.identity, also, dropped, spec.parts, spec.random)
 
     @cached_property
-    def rows(self) -> Rows:
+    def join_input(self) -> JoinInput:
         """Where its joined rows come from."""
-        from spark_fs.flows.training import Rows
-        from spark_fs.spec.query import moved
+        from spark_fs.flows.training import JoinInput
+        from spark_fs.spec.query import rebind_group
 
-        plan, spec, recipe = self.columns.plan, self.spec, self.recipe
+        plan, spec, recipe = self.columns.plan, self.spec, self.transform
         more = spec.extra_filter
         if more and self.spine:
-            more = moved(more, self.view.query.group, self.spine.spec.ref)
-        plan = plan.only({*recipe.columns.inputs, *recipe.also, *recipe.labels}).filtered(more).aged(spec.max_feature_age)
+            more = rebind_group(more, self.view.query.group, self.spine.spec.ref)
+        plan = plan.select_outputs({*recipe.transformer.inputs, *recipe.passthrough, *recipe.labels}).with_filter(more).with_max_age(spec.max_feature_age)
         frames = {self.spine.spec.ref: self.spine.frame} if self.spine else {}
-        return Rows(
-            self.stores.spark, plan.split(spec.splits) if spec.splits else plan, self.stores.table, spec.group_versions, frames
+        return JoinInput(
+            self.stores.spark, plan.with_splits(spec.splits) if spec.splits else plan, self.stores.find_table, spec.group_versions, frames
         )
 
     # -- eagerly
 
-    def make(self) -> tuple[Dataset, Job, Mapping[str, Any] | None]:
+    def materialize(self) -> tuple[TrainingDataset, Job, Mapping[str, Any] | None]:
         """Make it, eagerly: as files where it has some, else in memory; returns it with what it learned, the job, and pandas frames."""
         from spark_fs.flows import training
         from spark_fs.flows.jobs import Job
         from spark_fs.frames import to_pandas
 
-        rows, recipe, spec = self.rows, self.recipe, self.spec
+        rows, recipe, spec = self.join_input, self.transform, self.spec
         if spec.files:
-            job, held, states = training.in_files(rows, recipe, spec.files)
-            return self._made(held, states), job, None
-        tables, states = training.in_memory(rows, recipe)
+            job, held, states = training.build_files(rows, recipe, spec.files)
+            return self._mark_finished(held, states), job, None
+        tables, states = training.build_in_memory(rows, recipe)
         held = {part: table.num_rows for part, table in tables.items()}
         frames = {part: to_pandas(table) for part, table in tables.items()}
-        return self._made(held, states), Job("training_data", {"rows": sum(held.values())}), frames
+        return self._mark_finished(held, states), Job("training_data", {"rows": sum(held.values())}), frames
 
-    def _made(self, rows: Mapping[str, int], states: list[Any]) -> Dataset:
+    def _mark_finished(self, rows: Mapping[str, int], states: list[Any]) -> TrainingDataset:
         done = [{"function": each.function.name, "features": list(each.features), "state": dict(state)}
                 for each, state in zip(self.view.transformations, states, strict=True)]
         return replace(self, spec=replace(self.spec, rows=dict(rows), transformations=tuple(done), state="finished"))
 
-    def frames(self, dataframe_type: str) -> Mapping[str, Any]:
+    def read_frames(self, dataframe_type: str) -> Mapping[str, Any]:
         """The rows of each split as they were: from its files, else joined again, eagerly, at the versions it was made of."""
         from spark_fs.flows import training
         from spark_fs.frames import to_pandas
 
         if self.spec.files:
-            return self._from_files(self.spec.files, dataframe_type)
+            return self._read_files(self.spec.files, dataframe_type)
         if dataframe_type == "spark":
             raise SettingsError(
                 f"Training dataset {self.spec.version} of feature view {self.view} was read into memory as pandas: read it so, or make "
                 "one with dataframe_type='spark' or as files."
             )
-        return {part: to_pandas(table) for part, table in training.in_memory(self.rows, self.recipe)[0].items()}
+        return {part: to_pandas(table) for part, table in training.build_in_memory(self.join_input, self.transform)[0].items()}
 
-    def _from_files(self, files: FilesSpec, dataframe_type: str) -> Mapping[str, Any]:
+    def _read_files(self, files: FilesSpec, dataframe_type: str) -> Mapping[str, Any]:
         """The rows of its files; NotFoundError where files are not there, or, of pandas, fewer rows than were written."""
         from spark_fs.flows import training
 
         name, again = self._check_files(files)
-        found = training.from_files(self.stores.spark, self.recipe, files, dataframe_type, self.spec.spine is not None)
+        found = training.read_splits(self.stores.spark, self.transform, files, dataframe_type, self.spec.spine is not None)
         for part, frame in found.items() if dataframe_type == "pandas" else ():
             if len(frame) != self.spec.rows.get(part, len(frame)):
                 held = f"{len(frame)} of the {self.spec.rows[part]} rows of split {part!r}"
@@ -182,63 +182,63 @@ class Dataset:
 
     def _check_files(self, files: FilesSpec) -> tuple[str, str]:
         """NotFoundError where a split with rows has no files; returns the dataset's name, and what to do about files that are lost."""
-        from spark_fs.offline.files import check_there
+        from spark_fs.offline.files import check_not_empty
 
         name = f"training dataset {self.spec.version} of feature view {self.view}"
         again = f"Mount or restore it, or make the files again: recreate_training_dataset({self.spec.version})."
-        for part in self.recipe.parts:
+        for part in self.transform.parts:
             if self.spec.rows.get(part, 1):
-                check_there(f"{files.location}/{part}" if files.parts else files.location, f"{name}. {again}")
+                check_not_empty(f"{files.location}/{part}" if files.parts else files.location, f"{name}. {again}")
         return name, again
 
     # -- statistics
 
     @property
-    def _statistics(self) -> str:
-        return f"{statistics_folder(self.stores, self.view)}/{self.spec.version}"
+    def _statistics_folder(self) -> str:
+        return f"{get_statistics_folder(self.stores, self.view)}/{self.spec.version}"
 
-    def kept_statistics(self, feature_names: Sequence[str] | None = None) -> Statistics | None:
+    def read_statistics(self, feature_names: Sequence[str] | None = None) -> Statistics | None:
         """Those of its train split, with those of every split beside them; None where they are not there."""
         from spark_fs.flows import statistics
 
-        return statistics.of_splits(self._statistics, self.spec.parts, feature_names)
+        return statistics.load_split_statistics(self._statistics_folder, self.spec.parts, feature_names)
 
-    def statistics(self, feature_names: Sequence[str] | None = None) -> Statistics:
+    def get_statistics(self, feature_names: Sequence[str] | None = None) -> Statistics:
         """The same; made, eagerly, when they are not there."""
-        return self._made_if_absent(lambda: self.kept_statistics(feature_names))
+        return self._read_or_profile(lambda: self.read_statistics(feature_names))
 
-    def train_states(self) -> Mapping[str, Any]:
+    def get_train_states(self) -> Mapping[str, Any]:
         """The states of its train split's columns, which drift is measured from; made, eagerly, when they are not there."""
         from spark_fs.flows import statistics
 
-        return self._made_if_absent(lambda: statistics.kept_states(self._statistics, self.spec.parts[0]))
+        return self._read_or_profile(lambda: statistics.load_split_states(self._statistics_folder, self.spec.parts[0]))
 
-    def _made_if_absent(self, read: Callable[[], T | None]) -> T:
+    def _read_or_profile(self, read: Callable[[], T | None]) -> T:
         found = read()
         if found is None:
-            self._profile()
+            self._write_statistics()
             found = read()
         assert found is not None
         return found
 
-    def _profile(self) -> None:
+    def _write_statistics(self) -> None:
         from spark_fs.flows import statistics, training
         from spark_fs.spec.statistics import StatisticsConfig
 
-        schema = {name: type_ for name, type_ in self.recipe.schema.items() if name in self.recipe.columns.columns}
+        schema = {name: type_ for name, type_ in self.transform.schema.items() if name in self.transform.transformer.columns}
         if self.spec.files:
             self._check_files(self.spec.files)
-            found: Mapping[str, Any] = training.frames_of(self.stores.spark, self.recipe, self.spec.files)
+            found: Mapping[str, Any] = training.read_split_frames(self.stores.spark, self.transform, self.spec.files)
         else:
-            found = training.in_memory(self.rows, self.recipe)[0]
-        config = StatisticsConfig.of(self.spec.statistics_config)
-        statistics.keep_splits(self._statistics, found, schema, config, lambda: self.stores.spark)
+            found = training.build_in_memory(self.join_input, self.transform)[0]
+        config = StatisticsConfig.from_argument(self.spec.statistics_config)
+        statistics.save_split_statistics(self._statistics_folder, found, schema, config, lambda: self.stores.spark)
 
-    def x_y(self, frame: Any, primary_key: bool, event_time: bool, training_helper_columns: bool) -> tuple[Any, Any]:
+    def split_x_y(self, frame: Any, primary_key: bool, event_time: bool, training_helper_columns: bool) -> tuple[Any, Any]:
         """The features and the labels of a split's rows."""
         columns, spine = self.columns, self.columns.plan.spine
-        x = list(columns.training_columns(self.spec.states))
+        x = list(columns.get_training_columns(self.spec.states))
         asked = [*(spine.primary_key if primary_key else ()), *((spine.event_time,) if event_time and spine.event_time else ())]
-        behind = [*columns.carried, *(self.view.training_helpers if training_helper_columns else ())]
+        behind = [*columns.extra_columns, *(self.view.training_helpers if training_helper_columns else ())]
         wanted = [*(name for name in asked if name not in x), *x, *(name for name in behind if name not in x)]
         return frame[wanted], frame[list(columns.labels)]

@@ -7,8 +7,8 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from spark_fs.api.options import seconds
-from spark_fs.api.query import Feature, Query, declared
+from spark_fs.api.options import to_seconds
+from spark_fs.api.query import Feature, Query, to_feature_specs
 from spark_fs.errors import AlreadyExistsError, NotFoundError, QueryError, SettingsError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def group_spec(
+def build_group_spec(
     name: str, version: int, description: str, primary_key: Sequence[str], partition_key: Sequence[str], event_time: str | None,
     online_enabled: bool, statistics_config: Any, suite: Any, features: Sequence[Feature], ttl: timedelta | float | None,
     parents: Sequence[Group], keep_corrections: bool = False,
@@ -26,45 +26,45 @@ def group_spec(
     """The definition of a group."""
     from spark_fs.spec.definitions import GroupSpec
     from spark_fs.spec.statistics import StatisticsConfig
-    from spark_fs.spec.suites import suite_of
+    from spark_fs.spec.suites import parse_suite
 
-    key, partition = listed("primary_key", primary_key), listed("partition_key", partition_key)
+    key, partition = to_column_names("primary_key", primary_key), to_column_names("partition_key", partition_key)
     return GroupSpec(
-        name, version, description, key, partition, event_time, online_enabled, declared(features),
-        ttl_seconds=seconds("ttl", ttl), parents=tuple(parent.spec.ref for parent in parents),
-        expectation_suite=None if suite is None else suite_of(suite), keep_corrections=keep_corrections,
-        statistics_config=None if statistics_config is None else StatisticsConfig.of(statistics_config).to_json(),
+        name, version, description, key, partition, event_time, online_enabled, to_feature_specs(features),
+        ttl_seconds=to_seconds("ttl", ttl), parents=tuple(parent.spec.ref for parent in parents),
+        expectation_suite=None if suite is None else parse_suite(suite), keep_corrections=keep_corrections,
+        statistics_config=None if statistics_config is None else StatisticsConfig.from_argument(statistics_config).to_json(),
     )
 
 
-def listed(argument: str, columns: Sequence[str]) -> tuple[str, ...]:
+def to_column_names(argument: str, columns: Sequence[str]) -> tuple[str, ...]:
     """The columns of an argument; SettingsError for a text, which is no list."""
     if isinstance(columns, str):
         raise SettingsError(f"{argument}={columns!r} is a text: give a list of columns, as in {argument}=[{columns!r}].")
     return tuple(columns)
 
 
-def view_spec(
+def build_view_spec(
     name: str, version: int, query: Query, labels: Sequence[str], description: str,
     transformations: Mapping[str, Any] | Sequence[Any] | None, inference_helpers: Sequence[str], training_helpers: Sequence[str],
     label: str | None,
 ) -> ViewSpec:
     """The definition of a view."""
-    from spark_fs.api.transformations import attached
+    from spark_fs.api.transformations import to_transformation_specs
     from spark_fs.spec.definitions import ViewSpec
 
     if query.spine is not None:
         raise QueryError(f"A spine is a DataFrame of this session, which feature view {name!r} cannot keep: begin with a feature group.")
     if label is not None and labels:
         raise SettingsError(f"Feature view {name!r} was given labels={list(labels)!r} and label={label!r}: give one of the two.")
-    helpers = listed("inference_helper_columns", inference_helpers), listed("training_helper_columns", training_helpers)
-    named = (label,) if label is not None else listed("labels", labels)
+    helpers = to_column_names("inference_helper_columns", inference_helpers), to_column_names("training_helper_columns", training_helpers)
+    named = (label,) if label is not None else to_column_names("labels", labels)
     return ViewSpec(
-        name, version, query.spec, named, description, attached(transformations), inference_helpers=helpers[0], training_helpers=helpers[1]
+        name, version, query.spec, named, description, to_transformation_specs(transformations), inference_helpers=helpers[0], training_helpers=helpers[1]
     )
 
 
-def created(version: int | None, next_version: Callable[[], int], create: Callable[[int], T]) -> T:
+def create_version(version: int | None, next_version: Callable[[], int], create: Callable[[int], T]) -> T:
     """What ``create`` makes under a version; None: under the next free one, the one after it where another process was faster."""
     while version is None:
         with suppress(AlreadyExistsError):
@@ -72,7 +72,7 @@ def created(version: int | None, next_version: Callable[[], int], create: Callab
     return create(version)
 
 
-def found_or_created(find: Callable[[], T], create: Callable[[], T]) -> tuple[T, bool]:
+def find_or_create(find: Callable[[], T], create: Callable[[], T]) -> tuple[T, bool]:
     """What is there, or was created now, and whether it was; another process may create it at the same time."""
     with suppress(NotFoundError):
         return find(), False
@@ -82,9 +82,9 @@ def found_or_created(find: Callable[[], T], create: Callable[[], T]) -> tuple[T,
         return find(), False
 
 
-def check_same(what: str, found: object, wanted: object, fields: Sequence[str]) -> None:
+def check_same(what: str, existing: object, requested: object, fields: Sequence[str]) -> None:
     """AlreadyExistsError, with each difference, unless these fields agree."""
-    pairs = {field: (getattr(found, field), getattr(wanted, field)) for field in fields}
+    pairs = {field: (getattr(existing, field), getattr(requested, field)) for field in fields}
     changes = [f"{field} is {is_!r}, not {asked!r}" for field, (is_, asked) in pairs.items() if is_ != asked]
     if changes:
         raise AlreadyExistsError(

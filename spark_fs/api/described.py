@@ -8,24 +8,24 @@ from dataclasses import replace
 from typing import Any, Generic, Self, TypeVar
 
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.given import checked
+from spark_fs.given import validate_arguments
 from spark_fs.spec.definitions import GroupSpec, ViewSpec
 
 Spec = TypeVar("Spec", GroupSpec, ViewSpec)
 
 
-@checked
-class Described(ABC, Generic[Spec]):
+@validate_arguments
+class CatalogObject(ABC, Generic[Spec]):
     """Something under a name and version that can be described and tagged."""
 
     _spec: Spec
 
     @abstractmethod
-    def _now(self) -> Spec:
+    def _load_spec(self) -> Spec:
         """The definition as the catalog has it now."""
 
     @abstractmethod
-    def _change(self, change: Callable[[Spec], Spec]) -> Self:
+    def _update_spec(self, change: Callable[[Spec], Spec]) -> Self:
         """Change the definition as the catalog has it now, not as this object remembers it."""
 
     @property
@@ -48,7 +48,7 @@ class Described(ABC, Generic[Spec]):
 
     def update_description(self, description: str) -> Self:
         """Replace the description, eagerly; returns the object."""
-        return self._change(lambda spec: replace(spec, description=description))
+        return self._update_spec(lambda spec: replace(spec, description=description))
 
     def add_tag(self, name: str, value: Any) -> None:
         """Set a tag, eagerly: a name in lower snake case, and any value that JSON can hold."""
@@ -56,29 +56,29 @@ class Described(ABC, Generic[Spec]):
 
         check_name("Tag", name)
         _check_json(name, value)
-        self._change(lambda spec: replace(spec, tags={**spec.tags, name: value}))
+        self._update_spec(lambda spec: replace(spec, tags={**spec.tags, name: value}))
 
     def get_tag(self, name: str) -> Any:
         """The value of a tag; NotFoundError with the nearest names when there is none."""
-        return _tag(self.get_tags(), name)
+        return _get_tag(self.get_tags(), name)
 
     def get_tags(self) -> dict[str, Any]:
         """The value of each tag."""
-        return dict(self._now().tags)
+        return dict(self._load_spec().tags)
 
     def delete_tag(self, name: str) -> None:
         """Remove a tag, eagerly; NotFoundError with the nearest names when there is none."""
-        self._change(lambda spec: replace(spec, tags=_without(spec.tags, name)))
+        self._update_spec(lambda spec: replace(spec, tags=_remove_tag(spec.tags, name)))
 
 
-def _tag(tags: Mapping[str, Any], name: str) -> Any:
+def _get_tag(tags: Mapping[str, Any], name: str) -> Any:
     if name not in tags:
-        raise NotFoundError.named("Tag", name, tags, "Ask for one that was added.")
+        raise NotFoundError.for_name("Tag", name, tags, "Ask for one that was added.")
     return tags[name]
 
 
-def _without(tags: Mapping[str, Any], name: str) -> dict[str, Any]:
-    _tag(tags, name)
+def _remove_tag(tags: Mapping[str, Any], name: str) -> dict[str, Any]:
+    _get_tag(tags, name)
     return {tag: value for tag, value in tags.items() if tag != name}
 
 

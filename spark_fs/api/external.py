@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from spark_fs.api.group import Group
-from spark_fs.given import checked
+from spark_fs.given import validate_arguments
 
 
-@checked
+@validate_arguments
 class ExternalFeatureGroup(Group):
     """Rows of a Delta or Parquet path, a Spark table or a JDBC query, read and joined like those of any other group.
 

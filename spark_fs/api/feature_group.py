@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.monitored import MonitoredGroup
-from spark_fs.api.query import Feature, Query, declared
+from spark_fs.api.query import Feature, Query, to_feature_specs
 from spark_fs.errors import SettingsError
-from spark_fs.given import checked
+from spark_fs.given import validate_arguments
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from spark_fs.times import Instant, Interval
 
 
-@checked
+@validate_arguments
 class FeatureGroup(MonitoredGroup):
     """A group whose rows are a Delta table with event-time history."""
 
@@ -64,9 +64,9 @@ class FeatureGroup(MonitoredGroup):
         from spark_fs.spec.options import WriteOptions
         from spark_fs.spec.suites import ValidationOptions
 
-        return self._insert(df, WriteOptions.of(operation, write_options), ValidationOptions.of(validation_options), None)
+        return self._insert_rows(df, WriteOptions.from_argument(operation, write_options), ValidationOptions.from_argument(validation_options), None)
 
-    def _insert(
+    def _insert_rows(
         self, df: Any, options: WriteOptions | None, validation: ValidationOptions | None, transaction: Transaction | None
     ) -> tuple[Job, ValidationReport | None]:
         from spark_fs.flows import ingest
@@ -75,13 +75,13 @@ class FeatureGroup(MonitoredGroup):
 
         stores = self._stores
         given = (options or WriteOptions(), validation or ValidationOptions(), transaction)
-        self._spec, job, report = ingest.insert(stores.spark, self._fresh(), self._table, df, stores.catalog, *given)
-        self._follow()
+        self._spec, job, report = ingest.insert_rows(stores.spark, self._reload_spec(), self._table_path, df, stores.catalog, *given)
+        self._update_statistics()
         return job, report
 
-    def _fresh(self) -> GroupSpec:
+    def _reload_spec(self) -> GroupSpec:
         """The definition as the catalog has it now: another process may have appended features or changed the suite."""
-        self._spec = self._stores.catalog.group(self.name, self.version)
+        self._spec = self._stores.catalog.get_group(self.name, self.version)
         return self._spec
 
     @property
@@ -89,7 +89,7 @@ class FeatureGroup(MonitoredGroup):
         """The end (UTC, excluded) of what ``backfill`` and ``run_incremental`` have built; None before the first. Starts no JVM."""
         from spark_fs.flows import incremental
 
-        return incremental.watermark(self._table)
+        return incremental.read_watermark(self._table_path)
 
     def backfill(
         self, build: Builder, start: Instant, end: Instant, every: timedelta | None = None, restart: bool = False,
@@ -103,20 +103,20 @@ class FeatureGroup(MonitoredGroup):
         of each chunk; the job that is returned counts all of them. A group without event time is built in one chunk.
         """
         from spark_fs.flows import incremental
-        from spark_fs.flows.jobs import total
+        from spark_fs.flows.jobs import sum_jobs
         from spark_fs.times import Interval, to_utc
 
-        catalog, whole = self._stores.catalog, Interval.of(to_utc(start), to_utc(end))
+        catalog, whole = self._stores.catalog, Interval.from_bounds(to_utc(start), to_utc(end))
         begin = whole.to_json()[0] or ""
-        self._change(lambda spec: replace(spec, built_from=min(begin, spec.built_from or begin)))
-        done = None if restart else catalog.backfilled_until(self._spec.ref, whole)
+        self._update_spec(lambda spec: replace(spec, built_from=min(begin, spec.built_from or begin)))
+        done = None if restart else catalog.get_backfill_progress(self._spec.ref, whole)
         jobs = []
-        for chunk in incremental.chunks(whole, every if self.event_time else None, done):
-            jobs.append(self._build(build, chunk, chunk.end))
+        for chunk in incremental.split_into_chunks(whole, every if self.event_time else None, done):
+            jobs.append(self._build_interval(build, chunk, chunk.end))
             catalog.record_backfill(self._spec.ref, whole, chunk)
             if progress:
                 progress(jobs[-1])
-        return total(f"backfill {self.name}_{self.version}", jobs)
+        return sum_jobs(f"backfill {self.name}_{self.version}", jobs)
 
     def run_incremental(
         self, build: Builder, until: Instant, every: timedelta = timedelta(days=1), lateness: timedelta = timedelta(0)
@@ -136,19 +136,19 @@ class FeatureGroup(MonitoredGroup):
         if start is None:
             raise SettingsError(f"Feature group {self.spec} has no watermark yet: run backfill(build, start, end) first.")
         jobs: list[Job] = []
-        for step in incremental.steps(start, to_utc(until), every if self.event_time else None):
+        for step in incremental.iter_intervals(start, to_utc(until), every if self.event_time else None):
             late = lateness if not jobs and self.event_time else timedelta(0)
-            jobs.append(self._build(build, incremental.reaching_back(step, late, self._fresh().built_from), step.end))
+            jobs.append(self._build_interval(build, incremental.with_lateness(step, late, self._reload_spec().built_from), step.end))
         return jobs
 
-    def _build(self, build: Builder, interval: Interval, watermark: datetime | None) -> Job:
+    def _build_interval(self, build: Builder, interval: Interval, watermark: datetime | None) -> Job:
         from spark_fs.flows import incremental
 
         assert interval.start
         assert interval.end
         assert watermark
         rows = build(self._stores.spark, interval.start, interval.end)
-        return self._insert(rows, None, None, incremental.advance_to(self._table, watermark))[0]
+        return self._insert_rows(rows, None, None, incremental.make_watermark_transaction(self._table_path, watermark))[0]
 
     def delete_records(self, df: Any) -> Job:
         """Delete rows, eagerly, as one commit: those of the frame's primary keys, or of its keys and event times.
@@ -160,7 +160,7 @@ class FeatureGroup(MonitoredGroup):
         """
         from spark_fs.flows import delete
 
-        return delete.delete_records(self._stores.spark, self.spec, self._table, df)
+        return delete.delete_records(self._stores.spark, self.spec, self._table_path, df)
 
     remove_rows = delete_records
 
@@ -172,44 +172,44 @@ class FeatureGroup(MonitoredGroup):
         A Great Expectations ``ExpectationSuite``, or a dict with its name and expectations (type and kwargs). Raises
         SettingsError for what is not one.
         """
-        from spark_fs.spec.suites import suite_of
+        from spark_fs.spec.suites import parse_suite
 
-        suite = suite_of(expectation_suite)
-        self._change(lambda spec: replace(spec, expectation_suite=suite))
+        suite = parse_suite(expectation_suite)
+        self._update_spec(lambda spec: replace(spec, expectation_suite=suite))
 
     def get_expectation_suite(self) -> dict[str, Any] | None:
         """The suite, as its name and expectations; None when there is none."""
-        suite = self._fresh().expectation_suite
+        suite = self._reload_spec().expectation_suite
         return None if suite is None else dict(suite)
 
     def delete_expectation_suite(self) -> None:
         """Detach the suite, eagerly; its reports stay."""
-        self._change(lambda spec: replace(spec, expectation_suite=None))
+        self._update_spec(lambda spec: replace(spec, expectation_suite=None))
 
     def validate(self, df: Any = None) -> ValidationReport:
         """Validate a frame, or the group's own rows, by the suite, eagerly; nothing is written. The report is kept."""
         from spark_fs.flows import validate
         from spark_fs.offline import sources
 
-        suite = self._fresh().expectation_suite
+        suite = self._reload_spec().expectation_suite
         if suite is None:
             raise SettingsError(f"Feature group {self._spec} has no expectation suite: attach one with save_expectation_suite.")
         frame = self.read() if df is None else sources.to_spark(self._stores.spark, df, self.schema)
-        return self._stores.catalog.add_validation(self._spec.ref, validate.report_of(frame, suite))
+        return self._stores.catalog.add_validation(self._spec.ref, validate.validate_frame(frame, suite))
 
     def get_validation_history(self) -> list[ValidationReport]:
         """The reports on every batch, the oldest first; each says what became of the batch. Starts no JVM."""
-        return self._stores.catalog.validations(self._spec.ref)
+        return self._stores.catalog.list_validations(self._spec.ref)
 
     def get_latest_validation_report(self) -> ValidationReport | None:
         """The newest report; None before the first. Starts no JVM."""
-        return self._stores.catalog.latest_validation(self._spec.ref)
+        return self._stores.catalog.get_latest_validation(self._spec.ref)
 
     def read_quarantine(self, dataframe_type: str = "spark") -> Any:
         """The rows that expectations set aside*: the group's columns, ``_ingested_at`` and ``_reason``."""
         from spark_fs.flows import queries, rows
 
-        return queries.collect(rows.quarantined(self._stores.spark, self.spec, self._table), dataframe_type)
+        return queries.collect_frame(rows.read_quarantine(self._stores.spark, self.spec, self._table_path), dataframe_type)
 
     # -- history
 
@@ -233,13 +233,13 @@ class FeatureGroup(MonitoredGroup):
         """
         from spark_fs.flows import queries, rows
 
-        return queries.collect(rows.changes(self._stores.spark, self.spec, self._table, start, end), dataframe_type)
+        return queries.collect_frame(rows.read_changes(self._stores.spark, self.spec, self._table_path, start, end), dataframe_type)
 
     def commit_details(self, limit: int = 10) -> list[Commit]:
         """The newest commits, the newest first: version, instant (UTC), operation and rows. Starts no JVM."""
-        from spark_fs.offline.history import commits
+        from spark_fs.offline.history import list_commits
 
-        return commits(self._table, limit)
+        return list_commits(self._table_path, limit)
 
     # -- schema and storage
 
@@ -250,15 +250,15 @@ class FeatureGroup(MonitoredGroup):
         """
         from spark_fs.flows import maintain
 
-        added = declared([features] if isinstance(features, Feature) else features)
-        maintain.append_features(self._stores, self._fresh(), self._table, added)
-        return self._change(lambda spec: spec.with_features(added))
+        added = to_feature_specs([features] if isinstance(features, Feature) else features)
+        maintain.append_features(self._stores, self._reload_spec(), self._table_path, added)
+        return self._update_spec(lambda spec: spec.with_features(added))
 
     def optimize(self) -> Job:
         """Rewrite small files into large ones, clustered by the primary key and event time, eagerly; no row changes."""
         from spark_fs.flows import maintain
 
-        return maintain.optimize(self._stores.spark, self.spec, self._table)
+        return maintain.optimize_table(self._stores.spark, self.spec, self._table_path)
 
     def vacuum(self, retention_hours: float = 168, force: bool = False) -> Job:
         """Delete the files that only versions older than the retention need, eagerly; ``as_of`` these ends with it.
@@ -268,8 +268,8 @@ class FeatureGroup(MonitoredGroup):
         """
         from spark_fs.flows import maintain
 
-        readers = {} if force else self._stores.catalog.pinned_versions(self._spec.ref)
-        return maintain.vacuum(self._stores.spark, self.spec, self._table, retention_hours, readers, force)
+        readers = {} if force else self._stores.catalog.find_pinned_versions(self._spec.ref)
+        return maintain.vacuum_table(self._stores.spark, self.spec, self._table_path, retention_hours, readers, force)
 
     def delete(self, force: bool = False) -> None:
         """Delete the group, eagerly: rows, history, online table and definition.
@@ -280,6 +280,6 @@ class FeatureGroup(MonitoredGroup):
 
         if not force:
             self._check_unused()
-            self._stores.table(self._spec)  # one that is not there may be on a disk that is not mounted
-        maintain.delete(self._stores, self._spec, self.location)
+            self._stores.find_table(self._spec)  # one that is not there may be on a disk that is not mounted
+        maintain.delete_group(self._stores, self._spec, self.location)
         self._stores.catalog.delete_group(self._spec.ref)

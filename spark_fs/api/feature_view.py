@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
-from spark_fs.api.columns import Columns
-from spark_fs.api.datasets import columns_of, forget_statistics
-from spark_fs.api.described import Described
-from spark_fs.api.monitored import MonitoredView
+from spark_fs.api.columns import ViewColumns
+from spark_fs.api.datasets import resolve_view_columns, remove_statistics
+from spark_fs.api.described import CatalogObject
+from spark_fs.api.monitored import ViewDriftMixin
 from spark_fs.api.query import Query
-from spark_fs.api.remade import remove_files
+from spark_fs.api.remade import remove_dataset_files
 from spark_fs.errors import SettingsError
-from spark_fs.given import checked
+from spark_fs.given import validate_arguments
 from spark_fs.spec.definitions import ViewSpec
 
 if TYPE_CHECKING:
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from spark_fs.spec.datasets import TrainingDatasetSpec
 
 
-@checked
-class FeatureView(Described[ViewSpec], MonitoredView):
+@validate_arguments
+class FeatureView(CatalogObject[ViewSpec], ViewDriftMixin):
     """What a model is trained on and served with, under one name and version."""
 
     def __init__(self, stores: Stores, spec: ViewSpec) -> None:
         self._stores = stores
         self._spec = spec
 
-    def _now(self) -> ViewSpec:
-        return self._stores.catalog.view(self.name, self.version)
+    def _load_spec(self) -> ViewSpec:
+        return self._stores.catalog.get_view(self.name, self.version)
 
-    def _change(self, change: Callable[[ViewSpec], ViewSpec]) -> Self:
+    def _update_spec(self, change: Callable[[ViewSpec], ViewSpec]) -> Self:
         """Change the definition as the catalog has it now, not as this object remembers it."""
         self._spec = self._stores.catalog.change_view(self._spec, change)
         return self
@@ -61,7 +61,7 @@ class FeatureView(Described[ViewSpec], MonitoredView):
     @property
     def schema(self) -> dict[str, str]:
         """The type of each feature, before transformations; labels, helper columns, keys and times are not in it."""
-        return self._columns().features
+        return self._resolve_columns().features
 
     def training_columns(self, training_dataset_version: int | None = None) -> dict[str, str]:
         """The columns of X and of a feature vector, in their order, with their types, after the transformations.
@@ -69,30 +69,30 @@ class FeatureView(Described[ViewSpec], MonitoredView):
         training_dataset_version: of which training dataset; one-hot columns follow from what was learned of it. None: where one was
         learned of, as in ``init_serving``.
         """
-        return self._columns().training_columns(self._learned(training_dataset_version))
+        return self._resolve_columns().get_training_columns(self._find_states(training_dataset_version))
 
     def check(self) -> None:
         """Raise NotFoundError or QueryError unless the query binds and holds labels, helper columns and transformed features."""
-        self._columns().check()
+        self._resolve_columns().check_view()
 
-    def _columns(self) -> Columns:
-        return columns_of(self._stores, self._spec)
+    def _resolve_columns(self) -> ViewColumns:
+        return resolve_view_columns(self._stores, self._spec)
 
     # -- lineage
 
     def get_parent_feature_groups(self) -> list[Group]:
         """The groups that the query reads, the leftmost first."""
-        from spark_fs.api.groups import opened
+        from spark_fs.api.groups import open_group
 
-        refs = dict.fromkeys(self._spec.query.groups())
-        return [opened(self._stores, self._stores.catalog.group(*ref)) for ref in refs]
+        refs = dict.fromkeys(self._spec.query.iter_groups())
+        return [open_group(self._stores, self._stores.catalog.get_group(*ref)) for ref in refs]
 
     def get_models(self, training_dataset_version: int | None = None) -> list[Model]:
         """The models that were trained on this view, or on one of its training datasets, by name and version."""
         from spark_fs.api.models import ModelRegistry
 
         registry = ModelRegistry(self._stores)
-        links = self._stores.catalog.models_of(self._spec)
+        links = self._stores.catalog.list_models(self._spec)
         asked = [link for link in links if training_dataset_version in (None, link.training_dataset_version)]
         return [registry.get_model(link.name, link.version) for link in asked]
 
@@ -101,21 +101,21 @@ class FeatureView(Described[ViewSpec], MonitoredView):
 
         Raises SettingsError while training datasets or models depend on it, unless forced.
         """
-        datasets = [dataset for dataset in self._stores.catalog.training_datasets(self._spec, every=True) if dataset.state != "deleted"]
+        datasets = [dataset for dataset in self._stores.catalog.list_training_datasets(self._spec, strict=True) if dataset.state != "deleted"]
         uses = [f"training dataset {dataset.version}" for dataset in datasets]
-        uses += [f"model {link.name!r} version {link.version}" for link in self._stores.catalog.models_of(self._spec)]
+        uses += [f"model {link.name!r} version {link.version}" for link in self._stores.catalog.list_models(self._spec)]
         if uses and not force:
             raise SettingsError(f"Feature view {self._spec} is what {', '.join(uses)} depends on: delete these first, or say force=True.")
-        for dataset in self._stores.catalog.training_datasets(self._spec, every=True):
-            self._remove(dataset)
-        forget_statistics(self._stores, self._spec)
+        for dataset in self._stores.catalog.list_training_datasets(self._spec, strict=True):
+            self._remove_stored_rows(dataset)
+        remove_statistics(self._stores, self._spec)
         self._stores.catalog.delete_view(self._spec)
 
-    def _remove(self, dataset: TrainingDatasetSpec) -> None:
+    def _remove_stored_rows(self, dataset: TrainingDatasetSpec) -> None:
         """Remove the files of a training dataset, and the spine that was kept for it."""
         from spark_fs.flows import training
 
         if dataset.state != "deleted":
-            remove_files(self._stores, self._spec, dataset)
+            remove_dataset_files(self._stores, self._spec, dataset)
         if dataset.spine:
-            training.remove(dataset.spine)
+            training.remove_files(dataset.spine)

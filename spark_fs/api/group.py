@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from spark_fs.api.described import Described
+from spark_fs.api.described import CatalogObject
 from spark_fs.api.options import warn_of_options
-from spark_fs.api.query import Feature, Query, column_of, feature_of
+from spark_fs.api.query import Feature, Query, make_feature, find_feature
 from spark_fs.errors import QueryError, SettingsError
-from spark_fs.given import checked
+from spark_fs.given import validate_arguments
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import QuerySpec
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from spark_fs.times import Instant
 
 
-@checked
-class Group(Described[GroupSpec]):
+@validate_arguments
+class Group(CatalogObject[GroupSpec]):
     """A group of features of one entity, under one name and version."""
 
     def __init__(self, stores: Stores, spec: GroupSpec) -> None:
@@ -32,7 +32,7 @@ class Group(Described[GroupSpec]):
     def spec(self) -> GroupSpec:
         """The definition, read again from the catalog while it has no schema."""
         if not self._spec.features:
-            self._spec = self._stores.catalog.group(self._spec.name, self._spec.version)
+            self._spec = self._stores.catalog.get_group(self._spec.name, self._spec.version)
         return self._spec
 
     @property
@@ -48,7 +48,7 @@ class Group(Described[GroupSpec]):
     @property
     def features(self) -> list[Feature]:
         """The columns in their order; none before the first insert."""
-        return [column_of(self._stores, self.spec.ref, f.name, f.type, f.description) for f in self.spec.features]
+        return [make_feature(self._stores, self.spec.ref, f.name, f.type, f.description) for f in self.spec.features]
 
     @property
     def schema(self) -> dict[str, str]:
@@ -56,7 +56,7 @@ class Group(Described[GroupSpec]):
         return self.spec.types
 
     def __getitem__(self, name: str) -> Feature:
-        return feature_of(self._stores, self.spec.ref, self.schema, name)
+        return find_feature(self._stores, self.spec.ref, self.schema, name)
 
     # -- rows out
 
@@ -77,31 +77,31 @@ class Group(Described[GroupSpec]):
 
             if wallclock_time is not None:
                 raise SettingsError("The online store holds the latest rows alone: leave out wallclock_time, or say online=False.")
-            return served.frame(lambda: self._stores.spark, served.rows(self._now(), self._stores.online), dataframe_type)
+            return served.to_frame(lambda: self._stores.spark, served.read_online_rows(self._load_spec(), self._stores.online), dataframe_type)
         query = self.select_all() if wallclock_time is None else self.select_all().as_of(wallclock_time)
         return query.read("spark" if dataframe_type == "default" else dataframe_type)
 
     def select_all(self) -> Query:
         """A query of every column*."""
-        return self._query(tuple(self.schema), explicit=False)
+        return self._build_query(tuple(self.schema), explicit=False)
 
     def select_features(self) -> Query:
         """A query of every column but the primary key and the event time*."""
-        return self._query(tuple(c for c in self.schema if c not in self.spec.identity), explicit=False)
+        return self._build_query(tuple(c for c in self.schema if c not in self.spec.identity), explicit=False)
 
     def select(self, features: Sequence[str]) -> Query:
         """A query of these columns*; NotFoundError with the nearest names for one that does not exist."""
         for name in features:
-            feature_of(self._stores, self.spec.ref, self.schema, name)
-        return self._query(tuple(features), explicit=True)
+            find_feature(self._stores, self.spec.ref, self.schema, name)
+        return self._build_query(tuple(features), explicit=True)
 
     def select_except(self, features: Sequence[str]) -> Query:
         """A query of every column but these*."""
         for name in features:
-            feature_of(self._stores, self.spec.ref, self.schema, name)
-        return self._query(tuple(c for c in self.schema if c not in set(features)), explicit=False)
+            find_feature(self._stores, self.spec.ref, self.schema, name)
+        return self._build_query(tuple(c for c in self.schema if c not in set(features)), explicit=False)
 
-    def _query(self, columns: tuple[str, ...], explicit: bool) -> Query:
+    def _build_query(self, columns: tuple[str, ...], explicit: bool) -> Query:
         if not self.spec.features:
             raise QueryError(f"Feature group {self.spec} has no schema yet: insert its first rows before it is read.")
         return Query(self._stores, QuerySpec(self.spec.ref, columns, explicit))
@@ -110,30 +110,30 @@ class Group(Described[GroupSpec]):
 
     def update_feature_description(self, feature_name: str, description: str) -> Self:
         """Replace the description of one column, eagerly; NotFoundError with the nearest names when there is no such column."""
-        return self._change(lambda spec: spec.described(feature_name, description))
+        return self._update_spec(lambda spec: spec.with_column_description(feature_name, description))
 
     def get_parent_feature_groups(self) -> list[Group]:
         """The groups that this one is made of, as its creator named them."""
-        from spark_fs.api.groups import opened
+        from spark_fs.api.groups import open_group
 
-        return [opened(self._stores, self._stores.catalog.group(*ref)) for ref in self._spec.parents]
+        return [open_group(self._stores, self._stores.catalog.get_group(*ref)) for ref in self._spec.parents]
 
     def get_generated_feature_views(self) -> list[FeatureView]:
         """The feature views whose query reads this group, by name and version."""
         from spark_fs.api.feature_view import FeatureView
 
-        return [FeatureView(self._stores, view) for view in self._stores.catalog.views_of(self._spec.ref)]
+        return [FeatureView(self._stores, view) for view in self._stores.catalog.list_views_of_group(self._spec.ref)]
 
-    def _now(self) -> GroupSpec:
-        return self._stores.catalog.group(self.name, self.version)
+    def _load_spec(self) -> GroupSpec:
+        return self._stores.catalog.get_group(self.name, self.version)
 
-    def _change(self, change: Callable[[GroupSpec], GroupSpec]) -> Self:
+    def _update_spec(self, change: Callable[[GroupSpec], GroupSpec]) -> Self:
         """Change the definition as the catalog has it now, not as this object remembers it."""
         self._spec = self._stores.catalog.change_group(self._spec.ref, change)
         return self
 
     def _check_unused(self) -> None:
-        if views := self._stores.catalog.views_of(self._spec.ref, every=True):
+        if views := self._stores.catalog.list_views_of_group(self._spec.ref, strict=True):
             listed = ", ".join(map(str, views))
             raise SettingsError(
                 f"Feature group {self._spec} is read by feature view {listed}: it is not deleted. Delete these first, or say force=True."

@@ -13,6 +13,6 @@ if TYPE_CHECKING:
     from spark_fs.spec.definitions import GroupSpec
 
 
-def opened(stores: Stores, spec: GroupSpec) -> Group:
+def open_group(stores: Stores, spec: GroupSpec) -> Group:
     """The group as its class."""
     return ExternalFeatureGroup(stores, spec) if spec.source else FeatureGroup(stores, spec)

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.given import checked
+from spark_fs.given import validate_arguments
 from spark_fs.spec.definitions import check_name, check_version
 from spark_fs.spec.models import ModelSchema
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FLAVOURS = ("python", "sklearn", "xgboost", "tensorflow", "torch")
 
 
-@checked
+@validate_arguments
 @dataclass
 class Model:
     """One version of a model; ``save`` puts it into the registry, ``download`` brings its files.
@@ -40,9 +40,9 @@ class Model:
     input_example: Any = None
     training_dataset_version: int | None = None
     created_at: datetime | None = None
-    _view: tuple[str, int] | None = None
+    _view_key: tuple[str, int] | None = None
     _registry: Any = field(default=None, repr=False, compare=False)
-    _stored: Any = field(default=None, repr=False, compare=False)
+    _registry_record: Any = field(default=None, repr=False, compare=False)
 
     def save(self, model_dir: str | os.PathLike[str]) -> Model:
         """Save a folder (or one file) whole, eagerly, as a new version; returns the model.
@@ -71,7 +71,7 @@ class Model:
         return view
 
 
-@checked
+@validate_arguments
 @dataclass(frozen=True)
 class Flavour:
     """Models of one framework."""
@@ -94,30 +94,30 @@ class Flavour:
         if version is not None:
             check_version("Model", name, version)
         if feature_view is not None:
-            self.registry._stores.check_own(feature_view._stores, repr(feature_view))
+            self.registry._stores.check_same_store(feature_view._stores, repr(feature_view))
         if training_dataset_version is not None:
             if feature_view is None:
                 raise SettingsError(f"training_dataset_version={training_dataset_version} is one of a feature view: give feature_view too.")
             known = [dataset.version for dataset in feature_view.get_training_datasets()]
             if training_dataset_version not in known:
-                raise NotFoundError.version("Training dataset of feature view", feature_view.name, training_dataset_version, known)
+                raise NotFoundError.for_version("Training dataset of feature view", feature_view.name, training_dataset_version, known)
         view = (feature_view.name, feature_view.version) if feature_view else None
         return Model(
-            name, version, self.name, checked_metrics(metrics or {}), description, model_schema, _example(input_example),
-            training_dataset_version, _view=view, _registry=self.registry,
+            name, version, self.name, check_metrics(metrics or {}), description, model_schema, _to_json_example(input_example),
+            training_dataset_version, _view_key=view, _registry=self.registry,
         )
 
 
-def known(model: Model, version: int, files: Mapping[str, str]) -> dict[str, Any]:
+def build_model_metadata(model: Model, version: int, files: Mapping[str, str]) -> dict[str, Any]:
     """What the registry is to know of a version, as plain JSON."""
     return {
         "version": version, "framework": model.framework, "metrics": model.metrics, "files": dict(files),
         "model_schema": model.model_schema and model.model_schema.to_json(), "input_example": model.input_example,
-        "feature_view": model._view, "training_dataset_version": model.training_dataset_version,
+        "feature_view": model._view_key, "training_dataset_version": model.training_dataset_version,
     }
 
 
-def checked_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
+def check_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
     """The metrics as floats; SettingsError for one that is no finite number."""
     for name, value in metrics.items():
         if isinstance(value, bool) or not hasattr(value, "__float__") or not math.isfinite(float(value)):
@@ -125,14 +125,14 @@ def checked_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: float(value) for name, value in metrics.items()}
 
 
-def _example(given: Any) -> Any:
+def _to_json_example(example: Any) -> Any:
     """An example as plain JSON."""
-    if hasattr(given, "to_dict") and hasattr(given, "head"):
-        given = json.loads(given.head(1).to_json(orient="records", date_format="iso"))[0]
-    if hasattr(given, "tolist"):
-        given = given.tolist()
+    if hasattr(example, "to_dict") and hasattr(example, "head"):
+        example = json.loads(example.head(1).to_json(orient="records", date_format="iso"))[0]
+    if hasattr(example, "tolist"):
+        example = example.tolist()
     try:
-        json.dumps(given, allow_nan=False)
+        json.dumps(example, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise SettingsError(f"input_example {given!r} cannot be kept as JSON ({error}): give a DataFrame, a list or a dict.") from None
-    return given
+        raise SettingsError(f"input_example {example!r} cannot be kept as JSON ({error}): give a DataFrame, a list or a dict.") from None
+    return example

@@ -7,20 +7,20 @@ from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spark_fs.api.datasets import Dataset
+from spark_fs.api.datasets import TrainingDataset
 from spark_fs.api.profiled import ProfiledGroup
-from spark_fs.api.scoring import Scoring
-from spark_fs.api.training_data import TrainingData
+from spark_fs.api.scoring import ScoringMixin
+from spark_fs.api.training_data import TrainingDataMixin
 from spark_fs.errors import NotFoundError
-from spark_fs.given import checked
-from spark_fs.spec.drift import DriftReport, thresholds_of
+from spark_fs.given import validate_arguments
+from spark_fs.spec.drift import DriftReport, resolve_thresholds
 from spark_fs.times import Interval
 
 if TYPE_CHECKING:
     from spark_fs.spec.statistics import Statistics
 
 
-@checked
+@validate_arguments
 class MonitoredGroup(ProfiledGroup):
     """The methods of a feature group that compare its rows."""
 
@@ -38,24 +38,24 @@ class MonitoredGroup(ProfiledGroup):
         """
         from spark_fs.flows import monitor
 
-        limits, group = thresholds_of(thresholds), self._now()
+        limits, group = resolve_thresholds(thresholds), self._load_spec()
         named = [name for name in group.types if name not in group.identity] if features is None else list(features)
-        types = {name: group.type_of(name) for name in named}
+        types = {name: group.get_column_type(name) for name in named}
         for given in (current, reference):
             if monitor.is_frame(given) and features is None:
-                types = {name: type_ for name, type_ in types.items() if name in monitor.columns_of(given)}
+                types = {name: type_ for name, type_ in types.items() if name in monitor.list_columns(given)}
         sides = [
-            monitor.side(lambda: self._stores.spark, group, self._stores.table(group), given, types) for given in (reference, current)
+            monitor.resolve_sample(lambda: self._stores.spark, group, self._stores.find_table(group), given, types) for given in (reference, current)
         ]
-        return self._stores.catalog.add_comparison(group, monitor.compared(sides[0], sides[1], limits))
+        return self._stores.catalog.add_comparison(group, monitor.compare_samples(sides[0], sides[1], limits))
 
     def get_drift_history(self) -> list[DriftReport]:
         """The comparisons that were made, the oldest first. Starts no JVM."""
-        return self._stores.catalog.comparisons(self._now())
+        return self._stores.catalog.list_comparisons(self._load_spec())
 
 
-@checked
-class MonitoredView(TrainingData, Scoring):
+@validate_arguments
+class ViewDriftMixin(TrainingDataMixin, ScoringMixin):
     """The methods of a feature view that profile training data, and compare batches with it."""
 
     # -- statistics of training data
@@ -69,15 +69,15 @@ class MonitoredView(TrainingData, Scoring):
         dataset was created with: at its creation, where it was given one, otherwise eagerly when they are first asked for, of the same
         rows, since a training dataset never changes. feature_names: of these only. Raises NotFoundError for a version that does not exist.
         """
-        return self._profiled(training_dataset_version).statistics(feature_names)
+        return self._load_dataset(training_dataset_version).get_statistics(feature_names)
 
     def kept_statistics(self) -> Sequence[Statistics]:
         """The statistics of each split of the newest training dataset that has some, as they are kept; none are made. Starts no JVM."""
-        made = (Dataset(self._stores, self._spec, spec) for spec in reversed(self.get_training_datasets()))
-        return next((found.split_statistics for each in made if (found := each.kept_statistics())), ())
+        made = (TrainingDataset(self._stores, self._spec, spec) for spec in reversed(self.get_training_datasets()))
+        return next((found.split_statistics for each in made if (found := each.read_statistics())), ())
 
-    def _profiled(self, version: int) -> Dataset:
-        return Dataset.kept(self._stores, self._spec, self._dataset(version))
+    def _load_dataset(self, version: int) -> TrainingDataset:
+        return TrainingDataset.load(self._stores, self._spec, self._find_dataset(version))
 
     def report(self, version: int | None = None, path: str | Path | None = None) -> Path:
         """Write a page about the view, eagerly: one HTML file that needs nothing else; returns where.
@@ -86,13 +86,13 @@ class MonitoredView(TrainingData, Scoring):
         training dataset. version: which training dataset; None: the newest, where there is one. path: None:
         ``<name>_<version>.html`` in the working folder. Starts no JVM unless these statistics are made now.
         """
-        from spark_fs.api.pages import saved, view_page
+        from spark_fs.api.pages import write_page, render_view_page
 
         place = Path(path or f"{self._spec.name}_{self._spec.version}.html")
         made = self.get_training_datasets()
         number = version if version is not None else made[-1].version if made else None
         splits = () if number is None else self.get_training_dataset_statistics(number).split_statistics
-        return saved(place, view_page(self._stores, self._stores.catalog.view(self._spec.name, self._spec.version), splits))
+        return write_page(place, render_view_page(self._stores, self._stores.catalog.get_view(self._spec.name, self._spec.version), splits))
 
     # -- drift
 
@@ -108,24 +108,24 @@ class MonitoredView(TrainingData, Scoring):
         """
         from spark_fs.flows import monitor
 
-        limits = thresholds_of(thresholds)
-        dataset = self._profiled(training_dataset_version)
-        columns = {**dataset.columns.training_columns(dataset.spec.states)}
+        limits = resolve_thresholds(thresholds)
+        dataset = self._load_dataset(training_dataset_version)
+        columns = {**dataset.columns.get_training_columns(dataset.spec.states)}
         for name in features or ():
             if name not in columns:
-                raise NotFoundError.named("Feature of the view", name, columns, "Compare features that a model sees.")
+                raise NotFoundError.for_name("Feature of the view", name, columns, "Compare features that a model sees.")
         words = "a batch"
         if not monitor.is_frame(current):
-            interval = Interval.of(*current)
+            interval = Interval.from_bounds(*current)
             fresh = copy(self)
             fresh.init_batch_scoring(training_dataset_version)
             current, words = fresh.get_batch_data(interval.start, interval.end, dataframe_type="spark"), f"rows of {interval}"
-        asked = features if features is not None else [name for name in columns if name in monitor.columns_of(current)]
-        states, types = dataset.train_states(), {name: columns[name] for name in asked}
-        reference = monitor.Side({name: states[name] for name in asked}, f"training dataset {training_dataset_version}")
-        found = monitor.compared(reference, monitor.of_frame(lambda: self._stores.spark, current, types, words), limits)
+        asked = features if features is not None else [name for name in columns if name in monitor.list_columns(current)]
+        states, types = dataset.get_train_states(), {name: columns[name] for name in asked}
+        reference = monitor.DriftSample({name: states[name] for name in asked}, f"training dataset {training_dataset_version}")
+        found = monitor.compare_samples(reference, monitor.profile_frame(lambda: self._stores.spark, current, types, words), limits)
         return self._stores.catalog.add_comparison(self._spec, found)
 
     def get_drift_history(self) -> list[DriftReport]:
         """The comparisons that were made, the oldest first. Starts no JVM."""
-        return self._stores.catalog.comparisons(self._spec)
+        return self._stores.catalog.list_comparisons(self._spec)

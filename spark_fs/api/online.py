@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from spark_fs.api.group import Group
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.given import checked
+from spark_fs.given import validate_arguments
 from spark_fs.times import to_utc
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spark_fs.times import Instant
 
 
-@checked
+@validate_arguments
 class ServedGroup(Group):
     """The methods of a feature group that is served online."""
 
@@ -40,7 +40,7 @@ class ServedGroup(Group):
         another sync of it runs, OnlineRefusedError for a value that does not fit, OnlineStoreError when the database fails; what is served
         is then as it was.
         """
-        return _sync(self._stores, _checked(self._stores.catalog.group(self.name, self.version), self._stores), now, full, progress)
+        return _sync_group(self._stores, _check_served(self._stores.catalog.get_group(self.name, self.version), self._stores), now, full, progress)
 
     def verify_online(self, now: Instant | None = None, limit: int = 1_000, synced: bool = False) -> Verification:
         """Compare the online table with the offline latest, eagerly: by checksums of buckets, then row by row where they differ.
@@ -48,11 +48,11 @@ class ServedGroup(Group):
         now: the instant (UTC) by which rows are past their ttl. limit: how many differing keys to report at most. synced: compare with the
         version that the last sync brought online, not with the newest. Raises as ``sync_online`` does.
         """
-        return _verify(self._stores, _checked(self._stores.catalog.group(self.name, self.version), self._stores), now, limit, synced)
+        return _verify_group(self._stores, _check_served(self._stores.catalog.get_group(self.name, self.version), self._stores), now, limit, synced)
 
 
-@checked
-class ServedStore:
+@validate_arguments
+class StoreServingMixin:
     """The methods of a feature store for all groups that are served online."""
 
     _stores: Stores
@@ -65,7 +65,7 @@ class ServedStore:
 
         The others are as in ``FeatureGroup.sync_online``.
         """
-        return [_sync(self._stores, group, now, full, progress) for group in self._online(name, version)]
+        return [_sync_group(self._stores, group, now, full, progress) for group in self._list_online_groups(name, version)]
 
     def verify_online(
         self, name: str | None = None, version: int | None = None, now: Instant | None = None, limit: int = 1_000, synced: bool = False
@@ -75,33 +75,33 @@ class ServedStore:
         Online equals offline where ``.ok``; ``.differences`` names each key that differs, ``.newest_online`` and ``.newest_offline`` tell
         how fresh both are. The others are as in ``FeatureGroup.verify_online``.
         """
-        return [_verify(self._stores, group, now, limit, synced) for group in self._online(name, version)]
+        return [_verify_group(self._stores, group, now, limit, synced) for group in self._list_online_groups(name, version)]
 
     def check_serving(self) -> None:
         """Ask the metadata database and the online store for an answer, without Spark; raises the error of the one that gives none."""
-        self._stores.catalog.check()
-        self._stores.online.check()
+        self._stores.catalog.check_connection()
+        self._stores.online.check_connection()
 
-    def _online(self, name: str | None, version: int | None) -> list[GroupSpec]:
+    def _list_online_groups(self, name: str | None, version: int | None) -> list[GroupSpec]:
         stores = self._stores
         if name is not None:
-            return [_checked(stores.catalog.group(name, version), stores)]
-        return [group for group in stores.catalog.all_groups() if group.online_enabled and _has_rows(group, stores)]
+            return [_check_served(stores.catalog.get_group(name, version), stores)]
+        return [group for group in stores.catalog.list_groups() if group.online_enabled and _has_rows(group, stores)]
 
 
 def _has_rows(group: GroupSpec, stores: Stores) -> bool:
     """Whether there is a table; NotFoundError where it is not there, and what it held is known or online. Starts no JVM."""
     from spark_fs.offline import history
-    from spark_fs.online.layout import online_table
+    from spark_fs.online.layout import build_online_table
 
-    if history.exists(stores.table(group)):
+    if history.has_log(stores.find_table(group)):
         return True
-    if group.features and (done := stores.online.synced(online_table(group, stores.online.capabilities))):
-        raise stores.lost(group, f"version {done.version} of it is online")
+    if group.features and (done := stores.online.read_sync_state(build_online_table(group, stores.online.capabilities))):
+        raise stores.make_lost_error(group, f"version {done.version} of it is online")
     return False
 
 
-def _checked(group: GroupSpec, stores: Stores) -> GroupSpec:
+def _check_served(group: GroupSpec, stores: Stores) -> GroupSpec:
     """The group; SettingsError or NotFoundError unless it has rows to serve."""
     if not group.online_enabled:
         raise SettingsError(f"Feature group {group} is not online_enabled: create a version that is, then sync it.")
@@ -110,14 +110,14 @@ def _checked(group: GroupSpec, stores: Stores) -> GroupSpec:
     return group
 
 
-def _sync(stores: Stores, group: GroupSpec, now: Instant | None, full: bool, progress: Callable[[int, int], None] | None) -> Job:
+def _sync_group(stores: Stores, group: GroupSpec, now: Instant | None, full: bool, progress: Callable[[int, int], None] | None) -> Job:
     from spark_fs.flows import sync
 
-    return sync.sync(stores.spark, group, stores.table(group), stores.online, None if now is None else to_utc(now), full, progress)
+    return sync.sync_group(stores.spark, group, stores.find_table(group), stores.online, None if now is None else to_utc(now), full, progress)
 
 
-def _verify(stores: Stores, group: GroupSpec, now: Instant | None, limit: int, synced: bool) -> Verification:
+def _verify_group(stores: Stores, group: GroupSpec, now: Instant | None, limit: int, synced: bool) -> Verification:
     from spark_fs.flows import verify
 
     instant = None if now is None else to_utc(now)
-    return verify.verify(stores.spark, group, stores.table(group), stores.online, instant, limit, synced)
+    return verify.verify_group(stores.spark, group, stores.find_table(group), stores.online, instant, limit, synced)

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from spark_fs.errors import SettingsError, nearest
-from spark_fs.given import check_of, refused
+from spark_fs.errors import SettingsError, format_suggestions
+from spark_fs.given import get_check, make_argument_error
 
 if TYPE_CHECKING:
     from spark_fs.api.query import Filter
 
 
-class Making(TypedDict, total=False):
+class DatasetOptions(TypedDict, total=False):
     """How rows are chosen.
 
     extra_filter: a condition that the rows must meet beside the view's own. spine_df: a Spark or pandas DataFrame of keys and
@@ -30,7 +30,7 @@ class Making(TypedDict, total=False):
     statistics_config: Any
 
 
-class Reading(TypedDict, total=False):
+class ReadOptions(TypedDict, total=False):
     """How frames come.
 
     primary_key, event_time: whether X begins with the spine's key and event time. training_helper_columns: whether these end X.
@@ -43,7 +43,7 @@ class Reading(TypedDict, total=False):
     dataframe_type: str
 
 
-class Filing(TypedDict, total=False):
+class FileOptions(TypedDict, total=False):
     """How files are written.
 
     data_format: "parquet", "csv", "tsv", "json", "orc", "avro" or "delta". write_options: ``{"wait_for_job": False}`` returns at
@@ -57,11 +57,11 @@ class Filing(TypedDict, total=False):
     location: str | None
 
 
-class InMemory(Making, Reading):
+class InMemoryOptions(DatasetOptions, ReadOptions):
     """How rows are chosen and how frames come."""
 
 
-class AsFiles(Making, Filing):
+class AsFilesOptions(DatasetOptions, FileOptions):
     """How rows are chosen and how files are written."""
 
 
@@ -70,13 +70,13 @@ def check_options(options: Mapping[str, Any], *kinds: type) -> None:
     known = {name: getattr(hint, "__forward_arg__", str(hint)) for kind in kinds for name, hint in kind.__annotations__.items()}
     for name, value in options.items():
         if name not in known:
-            raise SettingsError(f"Option {name!r} does not exist{nearest(name, sorted(known))}")
-        check = check_of(known[name])
+            raise SettingsError(f"Option {name!r} does not exist{format_suggestions(name, sorted(known))}")
+        check = get_check(known[name])
         if check and not check[0](value):
-            raise refused(name, value, check[1])
+            raise make_argument_error(name, value, check[1])
 
 
-def seconds(argument: str, length: Any) -> float | None:
+def to_seconds(argument: str, length: Any) -> float | None:
     """A length of time in seconds, exact to the microsecond; SettingsError for what is none."""
     from spark_fs.types import MICROSECOND
 

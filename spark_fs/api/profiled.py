@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from spark_fs.api.online import ServedGroup
 from spark_fs.errors import SettingsError, SparkFSError
-from spark_fs.given import checked
+from spark_fs.given import validate_arguments
 from spark_fs.spec.statistics import StatisticsConfig
 
 if TYPE_CHECKING:
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from spark_fs.times import Instant
 
 
-@checked
+@validate_arguments
 class ProfiledGroup(ServedGroup):
     """The methods of a feature group that has statistics."""
 
     @property
     def location(self) -> str:
         """The folder or URI of the Delta table."""
-        return self._stores.location(self._spec)
+        return self._stores.get_table_path(self._spec)
 
     @property
-    def _table(self) -> str:
+    def _table_path(self) -> str:
         """The same, of a table that is there, or was never begun; NotFoundError where it has gone."""
-        return self._stores.table(self._spec)
+        return self._stores.find_table(self._spec)
 
     @property
     def statistics_config(self) -> StatisticsConfig:
         """Which statistics are made: on each insert at all (``enabled``), with what, of which columns."""
-        return self._now().statistics
+        return self._load_spec().parsed_statistics_config
 
     def update_statistics_config(self, statistics_config: Any) -> Self:
         """Choose other statistics, eagerly, from the next insert or ``compute_statistics`` on; those that are kept stay as they are.
@@ -44,18 +44,18 @@ class ProfiledGroup(ServedGroup):
         True, False, or a mapping of ``enabled``, ``histograms``, ``correlations``, ``exact_uniqueness`` and ``columns``. Raises
         NotFoundError for a field or a column that there is not, SettingsError for a value that is not one of its field.
         """
-        config = StatisticsConfig.of(statistics_config)
-        return self._change(lambda spec: replace(spec, statistics_config=config.to_json()))
+        config = StatisticsConfig.from_argument(statistics_config)
+        return self._update_spec(lambda spec: replace(spec, statistics_config=config.to_json()))
 
     @property
     def statistics_are_current(self) -> bool:
         """Whether there are statistics of the newest commit that changed rows, or no such commit yet. Starts no JVM."""
         from spark_fs.offline import history, statistics
 
-        place = self._table
-        made = max(statistics.commits(statistics.folder(place)), default=history.NO_TABLE)
-        log = history.look(place)
-        since = history.commits(log, max(0, log.newest - made))
+        place = self._table_path
+        made = max(statistics.list_commits(statistics.get_statistics_folder(place)), default=history.NO_TABLE)
+        log = history.open_log(place)
+        since = history.list_commits(log, max(0, log.version - made))
         return not any(commit.changes_rows for commit in since)
 
     def compute_statistics(self) -> Statistics:
@@ -65,8 +65,8 @@ class ProfiledGroup(ServedGroup):
         """
         from spark_fs.flows import statistics
 
-        group = self._now()
-        found = statistics.of_group(lambda: self._stores.spark, group, self._table, group.statistics, anew=True)
+        group = self._load_spec()
+        found = statistics.compute_group_statistics(lambda: self._stores.spark, group, self._table_path, group.parsed_statistics_config, rescan=True)
         if found is None:
             raise SettingsError(f"Feature group {group} has no rows yet: insert its first rows, then make their statistics.")
         return found
@@ -80,18 +80,18 @@ class ProfiledGroup(ServedGroup):
         feature_names: of these features only. None where no statistics were made up to then. Raises NotFoundError for a version that
         does not exist and for an instant before the first commit.
         """
-        from spark_fs.flows.statistics import of_commit
+        from spark_fs.flows.statistics import load_commit_statistics
         from spark_fs.offline import history, statistics
 
-        place = self._table
-        version = None if as_of is None else history.version_of(place, as_of)
-        return of_commit(statistics.folder(place), version, feature_names)
+        place = self._table_path
+        version = None if as_of is None else history.resolve_table_version(place, as_of)
+        return load_commit_statistics(statistics.get_statistics_folder(place), version, feature_names)
 
     def head(self, n: int = 20) -> Any:
         """Some rows of the newest commit, as pandas, in no order; without Spark where files can be read as they are."""
         from spark_fs.flows import head
 
-        return head.rows(lambda: self._stores.spark, self._now(), self._table, n)
+        return head.read_first_rows(lambda: self._stores.spark, self._load_spec(), self._table_path, n)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write a page about the group, eagerly: one HTML file that needs nothing else; returns where. Starts no JVM.
@@ -99,19 +99,19 @@ class ProfiledGroup(ServedGroup):
         Its schema, statistics with histograms and correlations, some rows, commits, validation reports, comparisons for drift, lineage.
         path: None: ``<name>_<version>.html`` in the working folder.
         """
-        from spark_fs.api.pages import group_page, saved
+        from spark_fs.api.pages import render_group_page, write_page
 
         place = Path(path or f"{self.name}_{self.version}.html")
-        return saved(place, group_page(self._stores, self._now()))
+        return write_page(place, render_group_page(self._stores, self._load_spec()))
 
-    def _follow(self) -> None:
+    def _update_statistics(self) -> None:
         """Bring the statistics up to what was just inserted; the rows are in whatever becomes of it."""
         from spark_fs.flows import statistics
 
-        if not self._spec.statistics.enabled:
+        if not self._spec.parsed_statistics_config.enabled:
             return
         try:
-            statistics.of_group(lambda: self._stores.spark, self._spec, self._table, self._spec.statistics)
+            statistics.compute_group_statistics(lambda: self._stores.spark, self._spec, self._table_path, self._spec.parsed_statistics_config)
         except Exception as error:  # of whatever kind: an error would say that nothing was inserted
             said = error if isinstance(error, SparkFSError) else f"{type(error).__name__}: {error}."
             warnings.warn(

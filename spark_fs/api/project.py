@@ -7,25 +7,25 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from spark_fs.api.declarations import check_same, created, found_or_created, group_spec, listed, view_spec
+from spark_fs.api.declarations import check_same, create_version, find_or_create, build_group_spec, to_column_names, build_view_spec
 from spark_fs.api.external import ExternalFeatureGroup
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.api.online import ServedStore
+from spark_fs.api.online import StoreServingMixin
 from spark_fs.api.options import warn_of_options
 from spark_fs.api.query import Feature, Query
 from spark_fs.api.spine import Spine
 from spark_fs.api.stores import Stores
-from spark_fs.api.transformations import Transformations
+from spark_fs.api.transformations import TransformationsMixin
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.given import checked
+from spark_fs.given import validate_arguments
 
 if TYPE_CHECKING:
     from spark_fs.api.group import Group
     from spark_fs.api.models import ModelRegistry
     from spark_fs.settings import Config
     from spark_fs.spec.definitions import GroupSpec, ViewSpec
-    from spark_fs.spec.runs import Run
+    from spark_fs.spec.runs import PipelineRun
 
 
 def login(config: Config = None) -> Project:
@@ -35,12 +35,12 @@ def login(config: Config = None) -> Project:
     the embedded default under ``./.spark_fs``. ``login({"home": folder})`` is a whole private store. Raises
     SettingsError for a setting that is unknown or not valid.
     """
-    from spark_fs.settings import load
+    from spark_fs.settings import load_settings
 
-    return Project(Stores(load(config)))
+    return Project(Stores(load_settings(config)))
 
 
-@checked
+@validate_arguments
 class Project:
     """One project: its feature store and its models."""
 
@@ -58,8 +58,8 @@ class Project:
         return ModelRegistry(self._stores)
 
 
-@checked
-class FeatureStore(Transformations, ServedStore):
+@validate_arguments
+class FeatureStore(TransformationsMixin, StoreServingMixin):
     """Feature groups and feature views, by name and version."""
 
     def __init__(self, stores: Stores) -> None:
@@ -98,9 +98,9 @@ class FeatureStore(Transformations, ServedStore):
             description, primary_key, partition_key, event_time, online_enabled, statistics_config, expectation_suite, features, ttl,
             parents, keep_corrections,
         )
-        self._stores.check_all_own(parents)
+        self._stores.check_groups_store(parents)
         next_version = partial(self._stores.catalog.next_group_version, name)
-        spec = created(version, next_version, lambda taken: self._create_group(group_spec(name, taken, *given)))
+        spec = create_version(version, next_version, lambda taken: self._create_group(build_group_spec(name, taken, *given)))
         return FeatureGroup(self._stores, spec)
 
     def get_or_create_feature_group(
@@ -127,10 +127,10 @@ class FeatureStore(Transformations, ServedStore):
             description, primary_key, partition_key, event_time, online_enabled, statistics_config, expectation_suite, features, ttl,
             parents, keep_corrections,
         )
-        self._stores.check_all_own(parents)
-        wanted = group_spec(name, version or 1, *given)
-        find = partial(self._stores.catalog.group, name, wanted.version)
-        found, is_new = found_or_created(find, lambda: self._create_group(wanted))
+        self._stores.check_groups_store(parents)
+        wanted = build_group_spec(name, version or 1, *given)
+        find = partial(self._stores.catalog.get_group, name, wanted.version)
+        found, is_new = find_or_create(find, lambda: self._create_group(wanted))
         if is_new:
             return FeatureGroup(self._stores, found)
         same = ["description", "primary_key", "partition_key", "event_time", "online_enabled", "ttl_seconds", "parents", "source"]
@@ -168,17 +168,17 @@ class FeatureStore(Transformations, ServedStore):
 
         if data_format not in SOURCE_FORMATS:
             raise SettingsError(f"data_format {data_format!r} is not known: use {', '.join(map(repr, SOURCE_FORMATS))}.")
-        self._stores.check_all_own(parents)
-        source = SourceSpec.declared(data_format, path or query, options or {})
+        self._stores.check_groups_store(parents)
+        source = SourceSpec.from_declaration(data_format, path or query, options or {})
         next_version = partial(self._stores.catalog.next_group_version, name)
         taken = next_version() if version is None else version
-        given = group_spec(name, taken, description, primary_key, (), event_time, False, None, None, features, ttl, parents)
+        given = build_group_spec(name, taken, description, primary_key, (), event_time, False, None, None, features, ttl, parents)
         group = replace(given, source=source)
         if not features:
             from spark_fs.flows import rows
 
             group = rows.with_source_schema(self._stores.spark, group)
-        spec = created(version, next_version, lambda taken: self._create_group(replace(group, version=taken)))
+        spec = create_version(version, next_version, lambda taken: self._create_group(replace(group, version=taken)))
         return ExternalFeatureGroup(self._stores, spec)
 
     def get_feature_group(self, name: str, version: int | None = None) -> FeatureGroup:
@@ -186,26 +186,26 @@ class FeatureStore(Transformations, ServedStore):
 
         Raises NotFoundError with the nearest names, or the versions that exist, or says that the group is an external one.
         """
-        found = self._stores.catalog.group(name, version)
+        found = self._stores.catalog.get_group(name, version)
         if found.source:
             raise NotFoundError(f"Feature group {found} is an external one: use get_external_feature_group.")
         return FeatureGroup(self._stores, found)
 
     def get_external_feature_group(self, name: str, version: int | None = None) -> ExternalFeatureGroup:
         """An external group by name and version, as ``get_feature_group`` gives the others."""
-        found = self._stores.catalog.group(name, version)
+        found = self._stores.catalog.get_group(name, version)
         if not found.source:
             raise NotFoundError(f"Feature group {found} is not an external one: use get_feature_group.")
         return ExternalFeatureGroup(self._stores, found)
 
     def get_feature_groups(self, name: str | None = None) -> list[FeatureGroup]:
         """Every group but the external ones, or every version of one, by name and version."""
-        found = self._stores.catalog.all_groups()
+        found = self._stores.catalog.list_groups()
         return [FeatureGroup(self._stores, g) for g in found if not g.source and name in (None, g.name)]
 
     def get_external_feature_groups(self, name: str | None = None) -> list[ExternalFeatureGroup]:
         """Every external group, or every version of one, by name and version."""
-        found = self._stores.catalog.all_groups()
+        found = self._stores.catalog.list_groups()
         return [ExternalFeatureGroup(self._stores, g) for g in found if g.source and name in (None, g.name)]
 
     def create_spine(self, df: Any, primary_key: Sequence[str], event_time: str | None = None) -> Spine:
@@ -215,7 +215,7 @@ class FeatureStore(Transformations, ServedStore):
         milliseconds, in UTC; a row in which it is null matches nothing; None: each row gets the latest. Other columns are carried
         through, and rows may repeat. Raises SchemaError or NotFoundError for a column that does not fit.
         """
-        return Spine(self._stores, df, listed("primary_key", primary_key), event_time)
+        return Spine(self._stores, df, to_column_names("primary_key", primary_key), event_time)
 
     def create_feature_view(
         self,
@@ -239,9 +239,9 @@ class FeatureStore(Transformations, ServedStore):
         AlreadyExistsError when the version is taken.
         """
         given = (labels, description, transformation_functions, inference_helper_columns, training_helper_columns, label)
-        self._stores.check_own(query._stores, repr(query))
+        self._stores.check_same_store(query._stores, repr(query))
         next_version = partial(self._stores.catalog.next_view_version, name)
-        spec = created(version, next_version, lambda taken: self._create_view(view_spec(name, taken, query, *given)))
+        spec = create_version(version, next_version, lambda taken: self._create_view(build_view_spec(name, taken, query, *given)))
         return FeatureView(self._stores, spec)
 
     def get_or_create_feature_view(
@@ -261,10 +261,10 @@ class FeatureStore(Transformations, ServedStore):
         Raises AlreadyExistsError, with each difference, when the view exists and was declared otherwise.
         """
         given = (labels, description, transformation_functions, inference_helper_columns, training_helper_columns, label)
-        self._stores.check_own(query._stores, repr(query))
-        wanted = view_spec(name, version or 1, query, *given)
-        find = partial(self._stores.catalog.view, name, wanted.version)
-        found, is_new = found_or_created(find, lambda: self._create_view(wanted))
+        self._stores.check_same_store(query._stores, repr(query))
+        wanted = build_view_spec(name, version or 1, query, *given)
+        find = partial(self._stores.catalog.get_view, name, wanted.version)
+        found, is_new = find_or_create(find, lambda: self._create_view(wanted))
         if is_new:
             return FeatureView(self._stores, found)
         same = ("query", "labels", "description", "transformations", "inference_helpers", "training_helpers")
@@ -273,11 +273,11 @@ class FeatureStore(Transformations, ServedStore):
 
     def get_feature_view(self, name: str, version: int | None = None) -> FeatureView:
         """A view by name and version; None asks for version 1, with a warning when there are others."""
-        return FeatureView(self._stores, self._stores.catalog.view(name, version))
+        return FeatureView(self._stores, self._stores.catalog.get_view(name, version))
 
     def get_feature_views(self, name: str | None = None) -> list[FeatureView]:
         """Every view, or every version of one, by name and version."""
-        return [FeatureView(self._stores, v) for v in self._stores.catalog.all_views() if name in (None, v.name)]
+        return [FeatureView(self._stores, v) for v in self._stores.catalog.list_views() if name in (None, v.name)]
 
     def sql(
         self, query: str, dataframe_type: str = "default", online: bool = False, read_options: Mapping[str, Any] | None = None
@@ -291,17 +291,17 @@ class FeatureStore(Transformations, ServedStore):
         from spark_fs.flows import sql
 
         warn_of_options(read_options)
-        groups = {f"{group.name}_{group.version}": group for group in self._stores.catalog.all_groups()}
-        rows = sql.opened(self._stores.location, self._stores.online if online else None)
-        return sql.run(self._stores.spark, query, groups, rows, dataframe_type)
+        groups = {f"{group.name}_{group.version}": group for group in self._stores.catalog.list_groups()}
+        rows = sql.make_group_reader(self._stores.get_table_path, self._stores.online if online else None)
+        return sql.run_query(self._stores.spark, query, groups, rows, dataframe_type)
 
-    def get_runs(self, pipeline: str | None = None, limit: int | None = 100) -> list[Run]:
+    def get_runs(self, pipeline: str | None = None, limit: int | None = 100) -> list[PipelineRun]:
         """The runs of a pipeline, or of every one, the newest first: when, up to when, each step with its rows, and what went wrong."""
-        return list(self._stores.catalog.runs(pipeline, limit))
+        return list(self._stores.catalog.list_runs(pipeline, limit))
 
-    def get_run(self, run_id: str) -> Run:
+    def get_run(self, run_id: str) -> PipelineRun:
         """One run, by its id or the beginning of it; NotFoundError where that is none, or several."""
-        return self._stores.catalog.run(run_id)
+        return self._stores.catalog.get_run(run_id)
 
     def _create_view(self, view: ViewSpec) -> ViewSpec:
         FeatureView(self._stores, view).check()
@@ -310,8 +310,8 @@ class FeatureStore(Transformations, ServedStore):
 
     def _create_group(self, group: GroupSpec) -> GroupSpec:
         if group.online_enabled:
-            from spark_fs.online.layout import online_table
+            from spark_fs.online.layout import build_online_table
 
-            online_table(group, self._stores.online.capabilities)
+            build_online_table(group, self._stores.online.capabilities)
         self._stores.catalog.add_group(group)
         return group

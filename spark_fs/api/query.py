@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from spark_fs.errors import NotFoundError, QueryError, SchemaError, SettingsError
-from spark_fs.given import checked
+from spark_fs.given import validate_arguments
 from spark_fs.spec.definitions import check_name
 from spark_fs.spec.query import Combination, Comparison, GroupRef, JoinSpec, JoinType, QuerySpec
 
@@ -43,7 +43,7 @@ class Filter:
         )
 
 
-@checked
+@validate_arguments
 class Feature:
     """A column: declared with its type for a group, or taken from one to be compared with a value. A time without a zone is UTC."""
 
@@ -60,45 +60,45 @@ class Feature:
     def __repr__(self) -> str:
         return f"Feature({self.name!r}, {self.type!r})"
 
-    def _compare(self, operator: Operator, value: Any) -> Filter:
+    def _make_filter(self, operator: Operator, value: Any) -> Filter:
         if self._group is None:
             raise QueryError(f"{self} belongs to no feature group: take the column from one, as in fg[{self.name!r}].")
         return Filter(Comparison(self._group, self.name, operator, value), [self._stores] if self._stores else ())
 
     def __eq__(self, value: object) -> Filter:  # type: ignore[override] # a condition, as in pandas and Spark
-        return self._compare("==", _checked(self, value))
+        return self._make_filter("==", _check_value(self, value))
 
     def __ne__(self, value: object) -> Filter:  # type: ignore[override] # a condition, as in pandas and Spark
-        return self._compare("!=", _checked(self, value))
+        return self._make_filter("!=", _check_value(self, value))
 
     def __lt__(self, value: object) -> Filter:
-        return self._compare("<", _checked(self, value))
+        return self._make_filter("<", _check_value(self, value))
 
     def __le__(self, value: object) -> Filter:
-        return self._compare("<=", _checked(self, value))
+        return self._make_filter("<=", _check_value(self, value))
 
     def __gt__(self, value: object) -> Filter:
-        return self._compare(">", _checked(self, value))
+        return self._make_filter(">", _check_value(self, value))
 
     def __ge__(self, value: object) -> Filter:
-        return self._compare(">=", _checked(self, value))
+        return self._make_filter(">=", _check_value(self, value))
 
     def isin(self, values: Sequence[object]) -> Filter:
         """Whether the value is one of these; a null is none of them, and in an empty list there is none."""
-        return self._compare("in", tuple(_checked(self, value) for value in values))
+        return self._make_filter("in", tuple(_check_value(self, value) for value in values))
 
     def like(self, pattern: str) -> Filter:
         """Whether the text matches an SQL pattern: ``%`` stands for any text, ``_`` for one character."""
         if self.type != "string":
             raise QueryError(f"Column {self.name!r} is {self.type}, and like() compares texts: use ==, <, > or isin().")
-        return self._compare("like", _checked(self, pattern))
+        return self._make_filter("like", _check_value(self, pattern))
 
     def is_null(self) -> Filter:
         """Whether the value is null."""
-        return self._compare("is_null", None)
+        return self._make_filter("is_null", None)
 
 
-@checked
+@validate_arguments
 class Query:
     """Columns of a feature group, with other groups joined to it point-in-time. Each method returns a new query."""
 
@@ -108,7 +108,7 @@ class Query:
         self._spine = spine
 
     def __repr__(self) -> str:
-        return f"Query of {', '.join(ref.name for ref in self.spec.groups())}"
+        return f"Query of {', '.join(ref.name for ref in self.spec.iter_groups())}"
 
     def join(
         self,
@@ -129,17 +129,17 @@ class Query:
             raise SettingsError("A join takes either on=[...] or left_on=[...] with right_on=[...], not both.")
         if sub_query.spine is not None:
             raise QueryError("A spine is joined to another query, and it can only stand leftmost: begin the query with it.")
-        self._stores.check_own(sub_query._stores, f"{sub_query!r}, which is to be joined,")
+        self._stores.check_same_store(sub_query._stores, f"{sub_query!r}, which is to be joined,")
         if prefix:
             check_name("Prefix", prefix)
-        left, right = _columns(on or left_on), _columns(on or right_on)
-        return self._with(self.spec.joined(JoinSpec(sub_query.spec, left, right, join_type, prefix or "")))
+        left, right = _to_column_tuple(on or left_on), _to_column_tuple(on or right_on)
+        return self._with_spec(self.spec.with_join(JoinSpec(sub_query.spec, left, right, join_type, prefix or "")))
 
     def filter(self, cond: Filter) -> Query:
         """Keep the rows that satisfy the condition*: a group's own before it is joined, the result's after."""
         if not isinstance(cond, Filter):
             raise QueryError(f"A filter takes a condition such as fg['amount'] > 5, not {cond!r}.")
-        return self._with(self.spec.filtered(own_condition(self._stores, cond)))
+        return self._with_spec(self.spec.with_filter(extract_condition(self._stores, cond)))
 
     def as_of(self, when: Instant | int | Commit) -> Query:
         """The query over its groups as they were at an instant (UTC), which stands for the newest commit at or before it*.
@@ -151,16 +151,16 @@ class Query:
 
         if self.spec.joins and isinstance(when, int | history.Commit):
             raise SettingsError(f"as_of({when!r}) names a version of one table and the query joins several: give an instant.")
-        groups = self._groups()
+        groups = self._load_groups()
 
         def version_of(ref: GroupRef) -> int | None:
-            if groups[ref].is_frame:
+            if groups[ref].is_dataframe:
                 return None
             if groups[ref].source:
                 raise QueryError(f"External feature group {groups[ref]} has no history of commits: leave as_of to the other groups.")
-            return history.version_of(self._stores.table(groups[ref]), when)
+            return history.resolve_table_version(self._stores.find_table(groups[ref]), when)
 
-        return self._with(self.spec.at(version_of))
+        return self._with_spec(self.spec.pin_versions(version_of))
 
     def as_known(self) -> Query:
         """The query in which a row matches only where it had been ingested by the spine's event time*.
@@ -172,7 +172,7 @@ class Query:
         """
         from dataclasses import replace
 
-        return self._with(replace(self.spec, as_known=True))
+        return self._with_spec(replace(self.spec, as_known=True))
 
     def read(self, dataframe_type: str = "spark", strategy: str | None = None) -> Any:
         """The rows as a Spark DataFrame*, or eagerly with ``dataframe_type="pandas"``.
@@ -184,7 +184,7 @@ class Query:
 
         spark, plan = self._stores.spark, self.plan()
         frames = {self._spine.spec.ref: self._spine.frame} if self._spine else {}
-        return queries.read(spark, plan, self._stores.table, dataframe_type, strategy=strategy, frames=frames)
+        return queries.read_query(spark, plan, self._stores.find_table, dataframe_type, strategy=strategy, frames=frames)
 
     def show(self, n: int = 20) -> None:
         """Print n rows, eagerly."""
@@ -203,62 +203,62 @@ class Query:
         """
         from spark_fs.flows import queries
 
-        print(queries.explained(lambda: self._stores.spark, self.plan(), self._stores.table, strategy))
+        print(queries.explain_plan(lambda: self._stores.spark, self.plan(), self._stores.find_table, strategy))
 
     def plan(self) -> JoinPlan:
         """The query bound to the schemas of its groups; QueryError or NotFoundError when it cannot be."""
-        from spark_fs.bind import bind
+        from spark_fs.bind import bind_query
 
-        return bind(self.spec, self._groups())
+        return bind_query(self.spec, self._load_groups())
 
     @property
     def spine(self) -> Spine | None:
         """The DataFrame that stands leftmost; None where a feature group does."""
         return self._spine
 
-    def _groups(self) -> dict[GroupRef, GroupSpec]:
+    def _load_groups(self) -> dict[GroupRef, GroupSpec]:
         spine = {self._spine.spec.ref: self._spine.spec} if self._spine else {}
-        return self._stores.catalog.groups(ref for ref in self.spec.groups() if ref not in spine) | spine
+        return self._stores.catalog.get_groups(ref for ref in self.spec.iter_groups() if ref not in spine) | spine
 
-    def _with(self, spec: QuerySpec) -> Query:
+    def _with_spec(self, spec: QuerySpec) -> Query:
         return Query(self._stores, spec, self._spine)
 
 
-def _columns(names: Sequence[str] | None) -> tuple[str, ...] | None:
+def _to_column_tuple(names: Sequence[str] | None) -> tuple[str, ...] | None:
     if names is None:
         return None
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _checked(feature: Feature, value: object) -> object:
+def _check_value(feature: Feature, value: object) -> object:
     """The value to compare with; QueryError for one of another kind."""
-    from spark_fs.spec.conditions import value_of
+    from spark_fs.spec.conditions import to_comparable
 
-    return value_of(feature.name, feature.type, value)
+    return to_comparable(feature.name, feature.type, value)
 
 
-def feature_of(stores: Stores, group: GroupRef, features: dict[str, str], name: str) -> Feature:
+def find_feature(stores: Stores, group: GroupRef, features: dict[str, str], name: str) -> Feature:
     """The column of a group; NotFoundError with the nearest names when there is none."""
     if name not in features:
-        raise NotFoundError.named(f"Column of feature group {group}", name, features, "Use one of its columns.")
-    return column_of(stores, group, name, features[name])
+        raise NotFoundError.for_name(f"Column of feature group {group}", name, features, "Use one of its columns.")
+    return make_feature(stores, group, name, features[name])
 
 
-def column_of(stores: Stores, group: GroupRef, name: str, type_: str, description: str = "") -> Feature:
+def make_feature(stores: Stores, group: GroupRef, name: str, type_: str, description: str = "") -> Feature:
     """A column that is there, which knows whose it is."""
     found = Feature(name, type_, description, group)
     found._stores = stores
     return found
 
 
-def own_condition(stores: Stores, given: Filter) -> Condition:
+def extract_condition(stores: Stores, cond: Filter) -> Condition:
     """What the condition says; QueryError where it speaks of a column of another store."""
-    for other in given.stores:
-        stores.check_own(other, "A column of the condition")
-    return given.condition
+    for other in cond.stores:
+        stores.check_same_store(other, "A column of the condition")
+    return cond.condition
 
 
-def declared(features: Sequence[Feature]) -> tuple[FeatureSpec, ...]:
+def to_feature_specs(features: Sequence[Feature]) -> tuple[FeatureSpec, ...]:
     """The definitions of declared columns; SchemaError for what is no Feature or has no type of the type table."""
     from spark_fs import types
     from spark_fs.spec.definitions import FeatureSpec
@@ -266,4 +266,4 @@ def declared(features: Sequence[Feature]) -> tuple[FeatureSpec, ...]:
     for feature in features:
         if not isinstance(feature, Feature):
             raise SchemaError(f"{feature!r} is not a column: declare one as in spark_fs.Feature('amount', 'double').")
-    return tuple(FeatureSpec(f.name, types.parse(f.type), f.description, f.online_type) for f in features)
+    return tuple(FeatureSpec(f.name, types.parse_type(f.type), f.description, f.online_type) for f in features)

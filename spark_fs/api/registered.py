@@ -14,22 +14,22 @@ from typing import Any
 from spark_fs import private
 from spark_fs.api.model import Model
 from spark_fs.spec.formats import check_format
-from spark_fs.spec.models import ModelSchema, local_path
+from spark_fs.spec.models import ModelSchema, to_local_path
 
 TAG = "spark_fs"  # of a model version in MLflow: what spark_fs knows of it, as JSON
 
 
 @dataclass(frozen=True)
-class Registered:
+class RegisteredVersion:
     """One version of a model: its number, what its saver said of it, and MLflow's own record."""
 
     version: int
-    said: Mapping[str, Any]
+    metadata: Mapping[str, Any]
     record: Any
 
-    def model(self, registry: Any) -> Model:
+    def to_model(self, registry: Any) -> Model:
         """As users see it; UpgradeError where a newer release saved it and this one would misread it."""
-        said, record = self.said, self.record
+        said, record = self.metadata, self.record
         check_format(f"Model {record.name!r} version {self.version}", said)
         schema = said["model_schema"] and ModelSchema.from_json(said["model_schema"])
         return Model(
@@ -39,47 +39,47 @@ class Registered:
         )
 
 
-def closed(client: Any, run_id: str) -> str:
+def make_artifacts_private(client: Any, run_id: str) -> str:
     """Where a run's files are; what MLflow made of folders on this machine is taken from everybody else."""
     place: str = client.get_run(run_id).info.artifact_uri
-    if files := local_path(place):
-        private.tree(files.parent)
+    if files := to_local_path(place):
+        private.make_tree_private(files.parent)
     return place
 
 
-def every(search: Callable[..., Any], **asked: Any) -> Iterator[Any]:
+def iter_results(search: Callable[..., Any], **query: Any) -> Iterator[Any]:
     """All that a search of MLflow's finds, page by page."""
     token: str | None = None
     while True:
-        page = search(**asked, page_token=token)
+        page = search(**query, page_token=token)
         yield from page
         token = page.token
         if not token:
             return
 
 
-def numbered(records: Iterator[Any]) -> dict[int, Registered]:
+def assign_versions(records: Iterator[Any]) -> dict[int, RegisteredVersion]:
     """The versions of a model by their numbers.
 
     Two savers may choose one number at the same time. Of these the one that MLflow counted first has it, and the other the next that is
     free: that follows from what is before it in the list alone, so every process finds the same numbers.
     """
-    found: dict[int, Registered] = {}
+    found: dict[int, RegisteredVersion] = {}
     for record in sorted(records, key=lambda each: int(each.version)):
         if TAG in record.tags:
             said = json.loads(record.tags[TAG])
-            number = next_version(found) if said["version"] in found else said["version"]
-            found[number] = Registered(number, said, record)
+            number = get_next_version(found) if said["version"] in found else said["version"]
+            found[number] = RegisteredVersion(number, said, record)
     return dict(sorted(found.items()))
 
 
-def next_version(taken: Mapping[int, Any]) -> int:
+def get_next_version(taken: Mapping[int, Any]) -> int:
     """One above the highest version, 1 for a new model."""
     return max(taken, default=0) + 1
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silence_mlflow() -> Iterator[None]:
     """Without the lines that MLflow writes about its own database and its own use of other libraries."""
     loggers = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic.runtime.migration")]
     before = [logger.level for logger in loggers]

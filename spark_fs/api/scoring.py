@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from spark_fs.api.datasets import columns_of, spine_of
-from spark_fs.api.options import seconds
+from spark_fs.api.datasets import resolve_view_columns, make_view_spine
+from spark_fs.api.options import to_seconds
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.given import checked
-from spark_fs.spec.datasets import WHOLE
+from spark_fs.given import validate_arguments
+from spark_fs.spec.datasets import TRAIN_SPLIT
 from spark_fs.times import Interval, to_utc
 
 if TYPE_CHECKING:
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from spark_fs.online.vectors import VectorReader
     from spark_fs.spec.definitions import ViewSpec
     from spark_fs.times import Instant
-    from spark_fs.transform.transformer import Row, Transformer
+    from spark_fs.transform.transformer import RowFunction, Transformer
 
 Entry = Mapping[str, Any]
 
 
-@checked
-class Scoring:
+@validate_arguments
+class ScoringMixin:
     """The methods of a feature view that hand out what a model predicts for."""
 
     _stores: Stores
     _spec: ViewSpec
-    _batch: tuple[States | None] | None = None
-    _reader: VectorReader | None = None
-    _helpers: VectorReader | None = None
-    _row: Row
+    _batch_states: tuple[States | None] | None = None
+    _vector_reader: VectorReader | None = None
+    _helper_reader: VectorReader | None = None
+    _transform_row: RowFunction
     _transformer: Transformer
 
     # -- batches
@@ -43,7 +43,7 @@ class Scoring:
 
         None: the only one there is, or none where nothing was learned. Raises NotFoundError for a version that does not exist.
         """
-        self._batch = (self._learned(training_dataset_version),)
+        self._batch_states = (self._find_states(training_dataset_version),)
 
     batch_init = init_batch_scoring
 
@@ -58,28 +58,28 @@ class Scoring:
         seconds) a joined row may be. As pandas, eagerly, ordered by event time and key, or with ``dataframe_type="spark"`` as a
         DataFrame*. Raises SettingsError where a transformation learned and ``init_batch_scoring`` was not told of which training dataset.
         """
-        from spark_fs.engine.recipe import Recipe
+        from spark_fs.engine.recipe import DatasetTransform
         from spark_fs.flows import training
 
-        if self._batch is None:
+        if self._batch_states is None:
             self.init_batch_scoring()
-        assert self._batch is not None
-        spine = None if spine_df is None else spine_of(self._stores, self._spec, spine_df)
-        columns = columns_of(self._stores, self._spec, spine)
-        transformer = columns.for_inference(self._batch[0])
+        assert self._batch_states is not None
+        spine = None if spine_df is None else make_view_spine(self._stores, self._spec, spine_df)
+        columns = resolve_view_columns(self._stores, self._spec, spine)
+        transformer = columns.build_inference_transformer(self._batch_states[0])
         keys = [*(columns.plan.spine.primary_key if primary_key else ())]
         keys += [columns.plan.spine.event_time] if event_time and columns.plan.spine.event_time else []
-        behind = [*columns.carried, *(self._spec.inference_helpers if inference_helper_columns else ())]
+        behind = [*columns.extra_columns, *(self._spec.inference_helpers if inference_helper_columns else ())]
         beside = [name for name in dict.fromkeys([*keys, *behind, *columns.identity]) if name not in transformer.columns]
         also = {name: columns.plan.schema[name] for name in beside}
-        recipe = Recipe(transformer, columns.identity, also)
-        plan = columns.plan.only({*transformer.inputs, *also}).aged(seconds("max_feature_age", max_feature_age))
+        recipe = DatasetTransform(transformer, columns.identity, also)
+        plan = columns.plan.select_outputs({*transformer.inputs, *also}).with_max_age(to_seconds("max_feature_age", max_feature_age))
         if start_time is not None or end_time is not None:
-            plan = plan.split({WHOLE: Interval.of(start_time, end_time)})
+            plan = plan.with_splits({TRAIN_SPLIT: Interval.from_bounds(start_time, end_time)})
         frames = {spine.spec.ref: spine.frame} if spine else {}
-        rows = training.Rows(self._stores.spark, plan, self._stores.table, {}, frames)
+        rows = training.JoinInput(self._stores.spark, plan, self._stores.find_table, {}, frames)
         wanted = [*(name for name in keys if name not in transformer.columns), *transformer.columns]
-        return training.batch(rows, recipe, [*wanted, *(name for name in dict.fromkeys(behind) if name not in wanted)], dataframe_type)
+        return training.build_batch(rows, recipe, [*wanted, *(name for name in dict.fromkeys(behind) if name not in wanted)], dataframe_type)
 
     batch_data = get_batch_data
 
@@ -88,14 +88,14 @@ class Scoring:
     @property
     def serving_types(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
         """The type of each key that an entry may hold, and of each feature that may be passed, by name."""
-        self._ready()
-        assert self._reader is not None
-        return self._reader.key_types, dict(self._transformer.inputs)
+        self._ensure_serving()
+        assert self._vector_reader is not None
+        return self._vector_reader.key_types, dict(self._transformer.inputs)
 
     @property
     def serving_columns(self) -> list[str]:
         """The names of a vector's values, in their order."""
-        self._ready()
+        self._ensure_serving()
         return list(self._transformer.columns)
 
     def init_serving(self, training_dataset_version: int | None = None, training_data_version: int | None = None) -> None:
@@ -106,12 +106,12 @@ class Scoring:
         from spark_fs.online.vectors import VectorReader
 
         version = training_dataset_version if training_dataset_version is not None else training_data_version
-        columns = columns_of(self._stores, self._spec)
-        self._transformer = columns.for_inference(self._learned(version))
-        self._row = self._transformer.row()
+        columns = resolve_view_columns(self._stores, self._spec)
+        self._transformer = columns.build_inference_transformer(self._find_states(version))
+        self._transform_row = self._transformer.make_row_function()
         outputs = {output.name: output for output in columns.plan.outputs}
-        self._reader = VectorReader(columns.plan, [outputs[name] for name in self._transformer.inputs], self._stores.online)
-        self._helpers = VectorReader(columns.plan, [outputs[name] for name in self._spec.inference_helpers], self._stores.online)
+        self._vector_reader = VectorReader(columns.plan, [outputs[name] for name in self._transformer.inputs], self._stores.online)
+        self._helper_reader = VectorReader(columns.plan, [outputs[name] for name in self._spec.inference_helpers], self._stores.online)
 
     init = init_serving
 
@@ -130,8 +130,8 @@ class Scoring:
         value of its type, SchemaError for such a passed feature, OnlineStoreError when the database fails or does not answer in time.
         """
         passed = {**(passed_features or {}), **(request_parameters or {})}
-        found = self._vectors([_entry(entry, keys)], [passed], allow_missing, now)
-        return self._as(found, return_type, one=True)
+        found = self._read_vectors([_choose_entry(entry, keys)], [passed], allow_missing, now)
+        return self._convert_vectors(found, return_type, single=True)
 
     def get_feature_vectors(
         self, entry: Sequence[Entry] | None = None, passed_features: Sequence[Entry] | None = None, return_type: str = "list",
@@ -139,37 +139,37 @@ class Scoring:
         now: Instant | None = None,
     ) -> Any:
         """As many vectors as entries, in their order, in one round trip; see ``get_feature_vector``."""
-        entries = _entry(entry, keys)
-        given = [_each(one, len(entries)) for one in (passed_features, request_parameters)]
+        entries = _choose_entry(entry, keys)
+        given = [_check_passed(one, len(entries)) for one in (passed_features, request_parameters)]
         passed = [{**first, **second} for first, second in zip(*given, strict=True)]
-        return self._as(self._vectors(entries, passed, allow_missing, now), return_type, one=False)
+        return self._convert_vectors(self._read_vectors(entries, passed, allow_missing, now), return_type, single=False)
 
     def get_inference_helper(self, entry: Entry, return_type: str = "dict", allow_missing: bool = False, now: Instant | None = None) -> Any:
         """The inference helper columns of one entry, by name, in one round trip; as a dict, or as "pandas" (one row)."""
-        self._ready()
-        assert self._helpers is not None
-        (found,) = self._helpers.read([entry], [{}], allow_missing, _instant(now))
-        values = dict(zip(self._helpers.names, found, strict=True))
+        self._ensure_serving()
+        assert self._helper_reader is not None
+        (found,) = self._helper_reader.read_vectors([entry], [{}], allow_missing, _to_instant(now))
+        values = dict(zip(self._helper_reader.output_names, found, strict=True))
         if return_type == "dict":
             return values
         if return_type != "pandas":
             raise SettingsError(f"return_type {return_type!r} is not known: use 'dict' or 'pandas'.")
         from spark_fs.online import returns
 
-        return returns.as_pandas(self._helpers.types, [found])
+        return returns.as_pandas(self._helper_reader.output_types, [found])
 
-    def _ready(self) -> None:
-        if self._reader is None:
+    def _ensure_serving(self) -> None:
+        if self._vector_reader is None:
             self.init_serving()
 
-    def _vectors(self, entry: Sequence[Entry], passed: Sequence[Entry], missing: bool, now: Instant | None) -> list[list[Any]]:
-        self._ready()
-        assert self._reader is not None
-        return [self._row(values) for values in self._reader.read(entry, passed, missing, _instant(now))]
+    def _read_vectors(self, entries: Sequence[Entry], passed: Sequence[Entry], allow_missing: bool, now: Instant | None) -> list[list[Any]]:
+        self._ensure_serving()
+        assert self._vector_reader is not None
+        return [self._transform_row(values) for values in self._vector_reader.read_vectors(entries, passed, allow_missing, _to_instant(now))]
 
-    def _as(self, vectors: list[list[Any]], return_type: str, one: bool) -> Any:
+    def _convert_vectors(self, vectors: list[list[Any]], return_type: str, single: bool) -> Any:
         if return_type == "list":
-            return vectors[0] if one else vectors
+            return vectors[0] if single else vectors
         if return_type not in ("numpy", "pandas"):
             raise SettingsError(f"return_type {return_type!r} is not known: use 'list', 'numpy' or 'pandas'.")
         from spark_fs.online import returns
@@ -177,18 +177,18 @@ class Scoring:
         if return_type == "pandas":
             return returns.as_pandas(self._transformer.columns, vectors)
         found = returns.as_numpy(self._transformer.columns, vectors)
-        return found[0] if one else found
+        return found[0] if single else found
 
-    def _learned(self, version: int | None) -> States | None:
+    def _find_states(self, version: int | None) -> States | None:
         """What the transformations learned of a training dataset version."""
         if version is not None:
-            found = self._stores.catalog.training_dataset(self._spec, version)
+            found = self._stores.catalog.get_training_dataset(self._spec, version)
             if found.state == "running":
                 raise NotFoundError(f"Training dataset {version} of feature view {self._spec} is still being made: wait for its job.")
             return found.states
-        if not columns_of(self._stores, self._spec).for_inference(None).learns:
+        if not resolve_view_columns(self._stores, self._spec).build_inference_transformer(None).needs_fit:
             return None
-        there = [dataset for dataset in self._stores.catalog.training_datasets(self._spec) if dataset.state == "finished"]
+        there = [dataset for dataset in self._stores.catalog.list_training_datasets(self._spec) if dataset.state == "finished"]
         if len(there) != 1:
             listed = ", ".join(str(dataset.version) for dataset in there) or "none yet"
             raise SettingsError(
@@ -198,17 +198,17 @@ class Scoring:
         return there[0].states
 
 
-def _instant(now: Instant | None) -> datetime:
+def _to_instant(now: Instant | None) -> datetime:
     return datetime.now(UTC) if now is None else to_utc(now)
 
 
-def _entry(entry: Any, keys: Any) -> Any:
+def _choose_entry(entry: Any, keys: Any) -> Any:
     if (entry is None) == (keys is None):
         raise SettingsError("Give the keys of an entry as entry=..., or as keys=....")
     return keys if entry is None else entry
 
 
-def _each(passed: Sequence[Entry] | None, entries: int) -> Sequence[Entry]:
-    if passed is not None and len(passed) != entries:
-        raise SettingsError(f"{entries} entries and {len(passed)} passed_features: give one mapping per entry.")
-    return passed if passed is not None else [{}] * entries
+def _check_passed(passed: Sequence[Entry] | None, count: int) -> Sequence[Entry]:
+    if passed is not None and len(passed) != count:
+        raise SettingsError(f"{count} entries and {len(passed)} passed_features: give one mapping per entry.")
+    return passed if passed is not None else [{}] * count

@@ -8,16 +8,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.given import checked, looking
+from spark_fs.given import validate_arguments, validate_call
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.query import Query
     from spark_fs.spec.definitions import ViewSpec
-    from spark_fs.spec.selection import Asked, Found
+    from spark_fs.spec.selection import SelectionRequest, SelectionResult
 
 
-@looking
+@validate_call
 def select_features(
     query_or_feature_view: Query | FeatureView, label: str | None = None, k: int = 20, method: str = "mrmr", score: str = "f",
     task: str | None = None, baseline: Sequence[str] = (), evaluate: bool = False, sample: int = 20_000, max_null_share: float = 0.9,
@@ -42,35 +42,35 @@ def select_features(
     does not vary, or where no candidate is left, SetupError where XGBoost is needed and not installed.
     """
     from spark_fs.flows import select
-    from spark_fs.spec.selection import Asked, check_candidates
+    from spark_fs.spec.selection import SelectionRequest, check_candidates
 
-    query, view, names = _source(query_or_feature_view)
-    label = _label(view, label)
+    query, view, names = _resolve_source(query_or_feature_view)
+    label = _resolve_label(view, label)
     plan = query.plan()
     check_candidates(label, plan.schema, baseline)
     taken = {output.name for output in plan.features} if names is None else set(names)
     asked: Any = {"label": label, "k": k, "method": method, "score": score, "task": task, "baseline": tuple(baseline), "evaluate": evaluate,
                   "sample": sample, "max_null_share": max_null_share, "leak": leak, "seed": seed}
-    wanted = Asked(**asked)
+    wanted = SelectionRequest(**asked)
     stores = query._stores
-    found = select.search(stores.spark, plan.only({*taken, label}), stores.table, stores.settings.warehouse, wanted, progress)
+    found = select.search_features(stores.spark, plan.select_outputs({*taken, label}), stores.find_table, stores.settings.warehouse, wanted, progress)
     return Selection(query, view, wanted, found)
 
 
-def _source(given: Query | FeatureView) -> tuple[Query, ViewSpec | None, list[str] | None]:
+def _resolve_source(source: Query | FeatureView) -> tuple[Query, ViewSpec | None, list[str] | None]:
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.query import Query
 
-    if isinstance(given, FeatureView):
-        return given.query, given._spec, list(given.schema)
-    if isinstance(given, Query):
-        if given.spine is not None:
+    if isinstance(source, FeatureView):
+        return source.query, source._spec, list(source.schema)
+    if isinstance(source, Query):
+        if source.spine is not None:
             raise SettingsError("A spine is a DataFrame of this session: begin the query with the feature group that has the label.")
-        return given, None, None
-    raise SettingsError(f"{given!r} holds no candidates: give a query or a feature view.")
+        return source, None, None
+    raise SettingsError(f"{source!r} holds no candidates: give a query or a feature view.")
 
 
-def _label(view: ViewSpec | None, label: str | None) -> str:
+def _resolve_label(view: ViewSpec | None, label: str | None) -> str:
     if label is not None:
         return label
     if view is None or len(view.labels) != 1:
@@ -79,22 +79,22 @@ def _label(view: ViewSpec | None, label: str | None) -> str:
     return view.labels[0]
 
 
-@checked
+@validate_arguments
 class Selection:
     """What a search found: the chosen features, and every candidate with its scores and the reason for its place."""
 
-    def __init__(self, query: Query, view: ViewSpec | None, asked: Asked, found: Found) -> None:
-        self._query, self._view, self._asked, self._found = query, view, asked, found
+    def __init__(self, query: Query, view: ViewSpec | None, request: SelectionRequest, result: SelectionResult) -> None:
+        self._query, self._view, self._request, self._result = query, view, request, result
 
     @property
     def features(self) -> list[str]:
         """The chosen features, the best first."""
-        return list(self._found.chosen)
+        return list(self._result.chosen)
 
     @property
     def task(self) -> str:
         """What is predicted: "classification" or "regression"."""
-        return self._found.task
+        return self._result.task
 
     @property
     def scores(self) -> Any:
@@ -104,7 +104,7 @@ class Selection:
         """
         import pandas as pd
 
-        return pd.DataFrame([vars(each) for each in self._found.scored])
+        return pd.DataFrame([vars(each) for each in self._result.candidates])
 
     @property
     def steps(self) -> Any:
@@ -114,35 +114,35 @@ class Selection:
         """
         import pandas as pd
 
-        steps = [{"step": each.step, "features": each.features, self._found.metric: each.metric} for each in self._found.steps]
-        return pd.DataFrame(steps, columns=["step", "features", self._found.metric or "metric"])
+        steps = [{"step": each.step, "features": each.features, self._result.metric: each.metric} for each in self._result.steps]
+        return pd.DataFrame(steps, columns=["step", "features", self._result.metric or "metric"])
 
     @property
     def warnings(self) -> dict[str, str]:
         """The candidates that were called out (constant, mostly null, like a leak, of too many categories), with the reason."""
-        told = [each for each in self._found.scored if each.rank is None and (each.value is None and each.f is None)]
-        leaks = [each for each in self._found.scored if each.leaks]
+        told = [each for each in self._result.candidates if each.rank is None and (each.value is None and each.f is None)]
+        leaks = [each for each in self._result.candidates if each.leaks]
         return {each.feature: each.reason for each in [*leaks, *told]}
 
     def __repr__(self) -> str:
         return (
-            f"Selection({len(self.features)} of {len(self._found.scored)} candidates for {self._asked.label!r}, {self._asked.method}, "
-            f"{self._found.rows} rows: {', '.join(self.features[:5])}{', ...' if len(self.features) > 5 else ''})"
+            f"Selection({len(self.features)} of {len(self._result.candidates)} candidates for {self._request.label!r}, {self._request.method}, "
+            f"{self._result.rows} rows: {', '.join(self.features[:5])}{', ...' if len(self.features) > 5 else ''})"
         )
 
     def plot(self) -> Any:
         """A Plotly figure: the metric after each step where models were measured, else the value of each chosen feature."""
         from spark_fs import figures
 
-        if self._found.steps:
-            steps = [each for each in self._found.steps if each.step != "baseline"]
-            baseline = [each for each in self._found.steps if each.step == "baseline"]
-            title = f"{self._asked.label}: {self._found.metric} on held out rows"
+        if self._result.steps:
+            steps = [each for each in self._result.steps if each.step != "baseline"]
+            baseline = [each for each in self._result.steps if each.step == "baseline"]
+            title = f"{self._request.label}: {self._result.metric} on held out rows"
             measured = {each.features: each.metric for each in steps}
-            return figures.steps(measured, title, self._found.metric, baseline[0].metric if baseline else None)
-        chosen = [each for each in self._found.scored if each.rank is not None]
+            return figures.plot_steps(measured, title, self._result.metric, baseline[0].metric if baseline else None)
+        chosen = [each for each in self._result.candidates if each.rank is not None]
         values = {each.feature: float(each.value or 0.0) for each in chosen}
-        return figures.bars(values, f"Features for {self._asked.label}, by {self._asked.method}", notes=[each.reason for each in chosen])
+        return figures.plot_bars(values, f"Features for {self._request.label}, by {self._request.method}", notes=[each.reason for each in chosen])
 
     def to_feature_view(self, name: str, version: int | None = None, description: str = "") -> FeatureView:
         """Save the choice as a feature view, eagerly: the query with the chosen columns and the label alone.
@@ -150,7 +150,7 @@ class Selection:
         Groups that are joined from the left and give none are left out. Of a feature view, the transformations of chosen features and the
         helper columns go along. Raises NotFoundError where nothing was chosen, AlreadyExistsError when the version is taken.
         """
-        from spark_fs.api.declarations import created
+        from spark_fs.api.declarations import create_version
         from spark_fs.api.feature_view import FeatureView
         from spark_fs.api.project import FeatureStore
         from spark_fs.api.query import Query
@@ -159,17 +159,17 @@ class Selection:
         if not self.features:
             raise NotFoundError("No feature was chosen, so there is nothing to save: look at .scores for the reasons.")
         plan, chosen, view = self._query.plan(), set(self.features), self._view
-        known = chosen | {self._asked.label}
+        known = chosen | {self._request.label}
         transformations = tuple(each for each in (view.transformations if view else ()) if set(each.features) <= known)
         helpers = (*view.training_helpers, *view.inference_helpers) if view else ()
-        wanted = {*chosen, self._asked.label, *helpers, *(set(plan.schema) - {output.name for output in plan.features})}
+        wanted = {*chosen, self._request.label, *helpers, *(set(plan.schema) - {output.name for output in plan.features})}
         columns = [{o.source.column for o in plan.outputs if o.source.node == node.index and o.name in wanted} for node in plan.nodes]
         stores = self._query._stores
         next_version = partial(stores.catalog.next_view_version, name)
         spec = ViewSpec(
-            name, next_version() if version is None else version, Query(stores, self._query.spec.narrowed(columns)).spec,
-            (self._asked.label,), description, transformations,
+            name, next_version() if version is None else version, Query(stores, self._query.spec.select_columns(columns)).spec,
+            (self._request.label,), description, transformations,
             view.training_helpers if view else (), view.inference_helpers if view else (),
         )
         create = FeatureStore(stores)._create_view
-        return FeatureView(stores, created(version, next_version, lambda taken: create(replace(spec, version=taken))))
+        return FeatureView(stores, create_version(version, next_version, lambda taken: create(replace(spec, version=taken))))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from spark_fs.errors import CatalogError, NotFoundError, SettingsError, UpgradeError
 from spark_fs.spec.definitions import check_name
-from spark_fs.terminal import shown
+from spark_fs.terminal import escape_for_terminal
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from spark_fs.spec.query import GroupRef
 
 LOGGER = logging.getLogger("spark_fs.serve")
-FRESH = 5.0  # seconds for which a view is served without a look at the catalog
-_REMEMBERED = 1_000  # names that are known not to be there
+MAX_STALENESS = 5.0  # seconds for which a view is served without a look at the catalog
+_MAX_ABSENT = 1_000  # names that are known not to be there
 
 
-class Asked(NamedTuple):
+class ViewRequest(NamedTuple):
     """A view by name and version, and the training dataset by which its transformations learned; None: the only one."""
 
     name: str
@@ -34,18 +34,18 @@ class Asked(NamedTuple):
     dataset: int | None = None
 
     @classmethod
-    def of(cls, named: str) -> Asked:
+    def from_string(cls, text: str) -> ViewRequest:
         """Of ``name``, ``name:version`` or ``name:version:training-dataset``."""
-        name, *numbers = named.split(":")
+        name, *numbers = text.split(":")
         if not name or len(numbers) > 2 or not all(number.isascii() and number.isdecimal() for number in numbers):
-            raise SettingsError(f"--view {named!r} is not a view: write name, name:version or name:version:training-dataset.")
+            raise SettingsError(f"--view {text!r} is not a view: write name, name:version or name:version:training-dataset.")
         return cls(name, *map(int, numbers))
 
     def __str__(self) -> str:
         return ":".join(map(str, (self.name, self.version, *([] if self.dataset is None else [self.dataset]))))
 
 
-class _Facts(NamedTuple):
+class _CatalogState(NamedTuple):
     """All that the catalog says of what a view is served by."""
 
     view: ViewSpec
@@ -54,16 +54,16 @@ class _Facts(NamedTuple):
 
 
 @dataclass
-class _Held:
+class _ReadyView:
     """A view that is ready, what it was made by, and when that was last looked at."""
 
     view: FeatureView
-    facts: _Facts
-    looked: float
-    looking: Lock = field(default_factory=Lock)
+    catalog_state: _CatalogState
+    checked_at: float
+    refresh_lock: Lock = field(default_factory=Lock)
 
 
-class Views:
+class ServedViews:
     """The feature views that a serving process hands out: each made ready once, and again when the catalog says otherwise of it.
 
     only: the views that are handed out, as in ``Asked.of``; none: every view of the store. A view is at most ``fresh`` seconds behind the
@@ -71,101 +71,101 @@ class Views:
     """
 
     def __init__(
-        self, fs: FeatureStore, only: Sequence[str] = (), fresh: float = FRESH, clock: Callable[[], float] = time.monotonic
+        self, fs: FeatureStore, only: Sequence[str] = (), max_staleness: float = MAX_STALENESS, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._fs, self._catalog, self._fresh, self._clock = fs, fs._stores.catalog, fresh, clock
-        self._only = tuple(map(Asked.of, only))
-        self._held: dict[Asked, _Held] = {}
-        self._absent: dict[Asked, tuple[float, str]] = {}
-        self._names: set[str] = set()
-        self._making = Lock()
+        self._fs, self._catalog, self._max_staleness, self._clock = fs, fs._stores.catalog, max_staleness, clock
+        self._only = tuple(map(ViewRequest.from_string, only))
+        self._ready_views: dict[ViewRequest, _ReadyView] = {}
+        self._absent: dict[ViewRequest, tuple[float, str]] = {}
+        self._served_names: set[str] = set()
+        self._build_lock = Lock()
         for asked in self._only:
-            self.get(*asked)
+            self.get_view(*asked)
 
-    def get(self, name: str, version: int = 1, dataset: int | None = None) -> FeatureView:
+    def get_view(self, name: str, version: int = 1, dataset: int | None = None) -> FeatureView:
         """A view that is ready; NotFoundError where it is not there, or not handed out."""
-        asked = self._allowed(Asked(name, version, dataset))
-        held = self._held.get(asked)
+        asked = self._resolve_request(ViewRequest(name, version, dataset))
+        held = self._ready_views.get(asked)
         if held is None:
-            return self._made(asked).view
-        if self._clock() - held.looked < self._fresh or not held.looking.acquire(blocking=False):
+            return self._load_view(asked).view
+        if self._clock() - held.checked_at < self._max_staleness or not held.refresh_lock.acquire(blocking=False):
             return held.view  # while one caller looks, the others are served
         try:
-            return self._looked_at(asked, held).view
+            return self._refresh_view(asked, held).view
         finally:
-            held.looking.release()
+            held.refresh_lock.release()
 
     def is_known(self, name: str) -> bool:
         """Whether a view of this name was handed out."""
-        return name in self._names
+        return name in self._served_names
 
-    def _allowed(self, asked: Asked) -> Asked:
+    def _resolve_request(self, request: ViewRequest) -> ViewRequest:
         """What is handed out for what was asked."""
-        check_name("Feature view", asked.name)
+        check_name("Feature view", request.name)
         if not self._only:
-            return asked
-        named = [each for each in self._only if each.name == asked.name]
+            return request
+        named = [each for each in self._only if each.name == request.name]
         if not named:
             known = [each.name for each in self._only]
-            raise NotFoundError.named("Feature view", asked.name, known, "Ask for one that is served here.")
-        versions = [each for each in named if each.version == asked.version]
+            raise NotFoundError.for_name("Feature view", request.name, known, "Ask for one that is served here.")
+        versions = [each for each in named if each.version == request.version]
         if not versions:
-            raise NotFoundError.version("Feature view", asked.name, asked.version, sorted({each.version for each in named}))
-        if any(each.dataset in (None, asked.dataset) for each in versions):
-            return asked
-        if asked.dataset is None and len(versions) == 1:
+            raise NotFoundError.for_version("Feature view", request.name, request.version, sorted({each.version for each in named}))
+        if any(each.dataset in (None, request.dataset) for each in versions):
+            return request
+        if request.dataset is None and len(versions) == 1:
             return versions[0]
         datasets = sorted(each.dataset for each in versions if each.dataset is not None)
-        if asked.dataset is None:
+        if request.dataset is None:
             listed = ", ".join(map(str, datasets))
-            raise SettingsError(f"Feature view {asked.name!r} version {asked.version} is served by training datasets {listed}: name one.")
-        raise NotFoundError.version("Training dataset of feature view", asked.name, asked.dataset, datasets)
+            raise SettingsError(f"Feature view {request.name!r} version {request.version} is served by training datasets {listed}: name one.")
+        raise NotFoundError.for_version("Training dataset of feature view", request.name, request.dataset, datasets)
 
-    def _made(self, asked: Asked) -> _Held:
+    def _load_view(self, request: ViewRequest) -> _ReadyView:
         """A view that was not asked for before, or was not there."""
-        since, why = self._absent.get(asked, (-inf, ""))
-        if self._clock() - since < self._fresh:
+        since, why = self._absent.get(request, (-inf, ""))
+        if self._clock() - since < self._max_staleness:
             raise NotFoundError(why)
         try:
-            facts = self._facts(asked)
-            with self._making:  # one thread makes what many ask for at the start
-                held = self._held.get(asked)
-                if held is None or held.facts != facts:
-                    held = self._held[asked] = self._ready(asked, facts)
+            facts = self._read_catalog_state(request)
+            with self._build_lock:  # one thread makes what many ask for at the start
+                held = self._ready_views.get(request)
+                if held is None or held.catalog_state != facts:
+                    held = self._ready_views[request] = self._build_view(request, facts)
         except NotFoundError as error:
-            if len(self._absent) >= _REMEMBERED:
+            if len(self._absent) >= _MAX_ABSENT:
                 self._absent.clear()
-            self._absent[asked] = self._clock(), str(error)
+            self._absent[request] = self._clock(), str(error)
             raise
         return held
 
-    def _looked_at(self, asked: Asked, held: _Held) -> _Held:
+    def _refresh_view(self, request: ViewRequest, ready: _ReadyView) -> _ReadyView:
         """A view as the catalog has it now."""
         now = self._clock()
         try:
-            facts = self._facts(asked, held.facts.dataset)
-            if facts != held.facts:
-                held = self._held[asked] = self._ready(asked, facts)
-            held.looked = now
+            facts = self._read_catalog_state(request, ready.catalog_state.dataset)
+            if facts != ready.catalog_state:
+                ready = self._ready_views[request] = self._build_view(request, facts)
+            ready.checked_at = now
         except NotFoundError:
-            self._held.pop(asked, None)
+            self._ready_views.pop(request, None)
             raise
         except (CatalogError, UpgradeError) as error:
-            held.looked = now
-            LOGGER.warning("Feature view %s is served on as it was, since the catalog cannot be read: %s", asked, shown(error))
-        return held
+            ready.checked_at = now
+            LOGGER.warning("Feature view %s is served on as it was, since the catalog cannot be read: %s", request, escape_for_terminal(error))
+        return ready
 
-    def _facts(self, asked: Asked, chosen: TrainingDatasetSpec | None = None) -> _Facts:
+    def _read_catalog_state(self, request: ViewRequest, last_dataset: TrainingDatasetSpec | None = None) -> _CatalogState:
         """What the catalog says now; chosen: the training dataset that was the only one when nobody said which."""
-        view = self._catalog.view(asked.name, asked.version)
-        made = [each for each in self._catalog.training_datasets(view) if each.state != "running"]
-        version = chosen.version if chosen else asked.dataset
+        view = self._catalog.get_view(request.name, request.version)
+        made = [each for each in self._catalog.list_training_datasets(view) if each.state != "running"]
+        version = last_dataset.version if last_dataset else request.dataset
         wanted = [each for each in made if each.version == version or (version is None and each.state == "finished")]
-        return _Facts(view, self._catalog.groups(view.query.groups()), wanted[0] if len(wanted) == 1 else None)
+        return _CatalogState(view, self._catalog.get_groups(view.query.iter_groups()), wanted[0] if len(wanted) == 1 else None)
 
-    def _ready(self, asked: Asked, facts: _Facts) -> _Held:
+    def _build_view(self, request: ViewRequest, catalog_state: _CatalogState) -> _ReadyView:
         began = self._clock()
-        view = self._fs.get_feature_view(asked.name, asked.version)
-        view.init_serving(asked.dataset if facts.dataset is None else facts.dataset.version)
-        self._names.add(asked.name)
-        return _Held(view, facts, began)
+        view = self._fs.get_feature_view(request.name, request.version)
+        view.init_serving(request.dataset if catalog_state.dataset is None else catalog_state.dataset.version)
+        self._served_names.add(request.name)
+        return _ReadyView(view, catalog_state, began)

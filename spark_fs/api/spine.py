@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from spark_fs.api.query import Feature, Query, feature_of
-from spark_fs.given import checked
+from spark_fs.api.query import Feature, Query, find_feature
+from spark_fs.given import validate_arguments
 from spark_fs.spec.definitions import FRAME, GroupSpec, SourceSpec
 from spark_fs.spec.query import QuerySpec
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
 
 
-@checked
+@validate_arguments
 class Spine:
     """Keys, event times and whatever columns a request brings, as the left side of a query. It is kept nowhere."""
 
     def __init__(self, stores: Stores, df: Any, primary_key: Sequence[str], event_time: str | None) -> None:
-        from spark_fs.engine.asof import epochs
+        from spark_fs.engine.asof import check_epochs
         from spark_fs.offline import sources
 
         self._stores = stores
@@ -30,15 +30,15 @@ class Spine:
         given = GroupSpec(
             f"spine_{uuid4().hex[:12]}", 1, primary_key=tuple(primary_key), event_time=event_time, source=SourceSpec(FRAME, "a DataFrame")
         )
-        self.spec = given.with_schema(sources.schema_of(self.frame))
+        self.spec = given.with_schema(sources.get_feature_types(self.frame))
         if event_time:
-            self.frame = self.frame.withColumn(event_time, epochs(self.frame[event_time], self.spec.types[event_time], event_time))
+            self.frame = self.frame.withColumn(event_time, check_epochs(self.frame[event_time], self.spec.types[event_time], event_time))
 
     def __repr__(self) -> str:
         return f"Spine of {', '.join(self.spec.types)}"
 
     def __getitem__(self, name: str) -> Feature:
-        return feature_of(self._stores, self.spec.ref, self.spec.types, name)
+        return find_feature(self._stores, self.spec.ref, self.spec.types, name)
 
     def select_all(self) -> Query:
         """A query of every column*."""
@@ -47,5 +47,5 @@ class Spine:
     def select(self, features: Sequence[str]) -> Query:
         """A query of these columns*; NotFoundError with the nearest names for one that does not exist."""
         for name in features:
-            feature_of(self._stores, self.spec.ref, self.spec.types, name)
+            find_feature(self._stores, self.spec.ref, self.spec.types, name)
         return Query(self._stores, QuerySpec(self.spec.ref, tuple(features), explicit=True), self)

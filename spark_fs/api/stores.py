@@ -26,7 +26,7 @@ class Stores:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._seen: set[GroupRef] = set()
+        self._noted_tables: set[GroupRef] = set()
         if settings.online_url.get_secret_value().startswith("mysql:"):  # once Arrow is loaded, glibc cannot load the driver's C extension
             import mysql.connector  # noqa: F401 # for what it loads
 
@@ -40,7 +40,7 @@ class Stores:
     @cached_property
     def online(self) -> OnlineStore:
         """The online store; no connection is made yet."""
-        return _connect(self.settings.online_url.get_secret_value(), self.settings.online_password.get_secret_value())
+        return _connect_online_store(self.settings.online_url.get_secret_value(), self.settings.online_password.get_secret_value())
 
     @property
     def spark(self) -> SparkSession:
@@ -49,59 +49,59 @@ class Stores:
 
         return get_session(self.settings.spark)
 
-    def check_own(self, other: Stores, what: str) -> None:
+    def check_same_store(self, other: Stores, what: str) -> None:
         """QueryError, which names both stores, unless what comes with these stores is kept where ours is."""
-        if other is not self and other.settings.store != self.settings.store:
+        if other is not self and other.settings.store_identity != self.settings.store_identity:
             raise QueryError(
-                f"{what} is of another feature store ({_named(other)}) than this ({_named(self)}): groups of two stores are never read "
+                f"{what} is of another feature store ({_describe_store(other)}) than this ({_describe_store(self)}): groups of two stores are never read "
                 "together. Insert its rows into a group of this store, or declare an external feature group over its table."
             )
 
-    def check_all_own(self, given: Iterable[Group]) -> None:
+    def check_groups_store(self, groups: Iterable[Group]) -> None:
         """The same for groups that a definition is to name."""
-        for each in given:
-            self.check_own(each._stores, repr(each))
+        for each in groups:
+            self.check_same_store(each._stores, repr(each))
 
-    def location(self, group: GroupSpec) -> str:
+    def get_table_path(self, group: GroupSpec) -> str:
         """Where the group's Delta table is, or would be."""
         return f"{self.settings.warehouse.rstrip('/')}/{group.name}_{group.version}"
 
-    def table(self, group: GroupSpec) -> str:
+    def find_table(self, group: GroupSpec) -> str:
         """Where the group's Delta table is; NotFoundError where it is not there and something is known of its rows.
 
         A group that nothing was inserted into has none, and so has one whose first insert was killed.
         """
         from spark_fs.offline import history, statistics
 
-        place = self.location(group)
-        if group.source is None and history.exists(place):
-            self._note(group)
+        place = self.get_table_path(group)
+        if group.source is None and history.has_log(place):
+            self._note_table(group)
         elif group.source is None:
-            known = self.catalog.known_rows(group.ref)
-            if known is None and (made := statistics.commits(statistics.folder(place))):
+            known = self.catalog.find_evidence_of_rows(group.ref)
+            if known is None and (made := statistics.list_commits(statistics.get_statistics_folder(place))):
                 known = f"statistics of its commit {made[-1]} are kept beside it"
             if known is not None:
-                raise self.lost(group, known)
+                raise self.make_lost_error(group, known)
         return place
 
-    def _note(self, group: GroupSpec) -> None:
+    def _note_table(self, group: GroupSpec) -> None:
         """Note, once in a process, that the group's table was seen: an earlier release noted nothing of it."""
-        if group.ref not in self._seen:
-            self._seen.add(group.ref)
+        if group.ref not in self._noted_tables:
+            self._noted_tables.add(group.ref)
             with suppress(CatalogError):  # nothing that is asked for hangs on it
-                self.catalog.note_table(group.ref)
+                self.catalog.mark_table_created(group.ref)
 
-    def lost(self, group: GroupSpec, known: str) -> NotFoundError:
+    def make_lost_error(self, group: GroupSpec, evidence: str) -> NotFoundError:
         """The error for a group whose table is not there; known: how one knows that there was one."""
         return NotFoundError(
-            f"The table of feature group {group} is not there: {self.location(group)} holds no Delta log, and {known}. Nothing was read or "
+            f"The table of feature group {group} is not there: {self.get_table_path(group)} holds no Delta log, and {evidence}. Nothing was read or "
             "written. Mount the folder, restore it from a backup, or name in the setting warehouse the folder where the tables are now. "
             "To give its rows up, delete(force=True) the group."
         )
 
-    def training_folder(self, view: ViewSpec, dataset: int) -> str:
+    def choose_training_folder(self, view: ViewSpec, version: int) -> str:
         """A new folder for the files of a training dataset, unlike every other; groups have no folder of this name."""
-        return f"{self.settings.warehouse.rstrip('/')}/training_datasets/{view.name}_{view.version}/{dataset}-{uuid4().hex}"
+        return f"{self.settings.warehouse.rstrip('/')}/training_datasets/{view.name}_{view.version}/{version}-{uuid4().hex}"
 
 
 class StoresWithoutSpark(Stores):
@@ -113,12 +113,12 @@ class StoresWithoutSpark(Stores):
         raise SetupError("This process starts no Spark: what it was asked for needs it. Read it in a session of your own.")
 
 
-def _named(stores: Stores) -> str:
-    catalog, warehouse = stores.settings.store
+def _describe_store(stores: Stores) -> str:
+    catalog, warehouse = stores.settings.store_identity
     return f"catalog {catalog}, warehouse {warehouse}"
 
 
-def _connect(url: str, password: str) -> OnlineStore:
+def _connect_online_store(url: str, password: str) -> OnlineStore:
     scheme, _, path = url.partition("://")
     if scheme == "sqlite":
         from spark_fs.online.sqlite import SQLiteStore

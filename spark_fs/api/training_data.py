@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
-from spark_fs.api.datasets import Dataset, columns_of, outside, spine_of
-from spark_fs.api.options import AsFiles, Filing, InMemory, Making, Reading, check_options, seconds
-from spark_fs.api.query import own_condition
-from spark_fs.api.remade import remake, remove_files
-from spark_fs.api.splitting import files_at, first, one_version, three, two, whole
+from spark_fs.api.datasets import TrainingDataset, resolve_view_columns, list_external_groups, make_view_spine
+from spark_fs.api.options import AsFilesOptions, FileOptions, InMemoryOptions, DatasetOptions, ReadOptions, check_options, to_seconds
+from spark_fs.api.query import extract_condition
+from spark_fs.api.remade import recreate_dataset, remove_dataset_files
+from spark_fs.api.splitting import build_files_spec, choose_ratio, resolve_version, build_three_way_split, build_two_way_split, build_single_split
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.given import checked
+from spark_fs.given import validate_arguments
 from spark_fs.spec.datasets import RandomSplit, TrainingDatasetSpec
 from spark_fs.times import Interval
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from spark_fs.spec.definitions import ViewSpec
     from spark_fs.times import Instant
 
-Four = tuple[Any, Any, Any, Any]
-Six = tuple[Any, Any, Any, Any, Any, Any]
-Made = tuple[int, "Job | RunningJob"]
+TwoWaySplit = tuple[Any, Any, Any, Any]
+ThreeWaySplit = tuple[Any, Any, Any, Any, Any, Any]
+VersionAndJob = tuple[int, "Job | RunningJob"]
 Splits = Mapping[str, Interval]
 
 
-@checked
-class TrainingData:
+@validate_arguments
+class TrainingDataMixin:
     """The methods of a feature view that make and read training data.
 
     Every one that makes some records a training dataset: the query, the Delta version of each group, the bounds and the seed, and what the
@@ -45,101 +45,101 @@ class TrainingData:
     # -- in memory
 
     def training_data(
-        self, start_time: Instant | None = None, end_time: Instant | None = None, description: str = "", **options: Unpack[InMemory]
+        self, start_time: Instant | None = None, end_time: Instant | None = None, description: str = "", **options: Unpack[InMemoryOptions]
     ) -> tuple[Any, Any]:
         """The rows of an interval, eagerly, as ``(X, y)``. Raises SettingsError for an empty interval or an unknown option."""
-        check_options(options, Making, Reading)
-        return self._in_memory(whole(start_time, end_time), None, description, dict(options))
+        check_options(options, DatasetOptions, ReadOptions)
+        return self._make_in_memory(build_single_split(start_time, end_time), None, description, dict(options))
 
     def train_test_split(
         self, test_ratio: float | None = None, train_start: Instant | None = None, train_end: Instant | None = None,
         test_start: Instant | None = None, test_end: Instant | None = None, seed: int | None = None, description: str = "",
-        test_size: float | None = None, **options: Unpack[InMemory],
-    ) -> Four:
+        test_size: float | None = None, **options: Unpack[InMemoryOptions],
+    ) -> TwoWaySplit:
         """Split at random by ``test_ratio``, or by event time, eagerly, into ``(X_train, X_test, y_train, y_test)``.
 
         test_ratio: between 0 and 1; the test split takes round(rows x ratio) rows, those with the least hash of key, event time and seed
         (None: a new seed, which is recorded). By time, ``test_start`` defaults to ``train_end``. Raises SettingsError for a ratio outside
         (0, 1), for an empty interval, for splits that overlap, and for a ratio and times together.
         """
-        check_options(options, Making, Reading)
-        splits, random = two(first(test_ratio, test_size), (train_start, train_end), (test_start, test_end), seed)
-        return self._in_memory(splits, random, description, dict(options))
+        check_options(options, DatasetOptions, ReadOptions)
+        splits, random = build_two_way_split(choose_ratio(test_ratio, test_size), (train_start, train_end), (test_start, test_end), seed)
+        return self._make_in_memory(splits, random, description, dict(options))
 
     def train_validation_test_split(
         self, validation_ratio: float | None = None, test_ratio: float | None = None, train_start: Instant | None = None,
         train_end: Instant | None = None, validation_start: Instant | None = None, validation_end: Instant | None = None,
         test_start: Instant | None = None, test_end: Instant | None = None, seed: int | None = None, description: str = "",
-        validation_size: float | None = None, test_size: float | None = None, **options: Unpack[InMemory],
-    ) -> Six:
+        validation_size: float | None = None, test_size: float | None = None, **options: Unpack[InMemoryOptions],
+    ) -> ThreeWaySplit:
         """Split in three, eagerly, into ``(X_train, X_val, X_test, y_train, y_val, y_test)``; see ``train_test_split``."""
-        check_options(options, Making, Reading)
+        check_options(options, DatasetOptions, ReadOptions)
         times = (train_start, train_end), (validation_start, validation_end), (test_start, test_end)
-        splits, random = three(first(validation_ratio, validation_size), first(test_ratio, test_size), times, seed)
-        return self._in_memory(splits, random, description, dict(options))
+        splits, random = build_three_way_split(choose_ratio(validation_ratio, validation_size), choose_ratio(test_ratio, test_size), times, seed)
+        return self._make_in_memory(splits, random, description, dict(options))
 
     # -- as files
 
     def create_training_data(
-        self, start_time: Instant | None = None, end_time: Instant | None = None, description: str = "", **options: Unpack[AsFiles]
-    ) -> Made:
+        self, start_time: Instant | None = None, end_time: Instant | None = None, description: str = "", **options: Unpack[AsFilesOptions]
+    ) -> VersionAndJob:
         """Write the rows of an interval, with their features and labels, as files, eagerly; returns the version and the job.
 
         The files also hold the spine's key and event time and the training helper columns. They appear whole or not at all. With
         ``write_options={"wait_for_job": False}`` the job runs on beside the caller and has ``state``, ``wait()`` and ``error``. Raises
         SettingsError for a location in use, SchemaError for a column that the format cannot hold.
         """
-        check_options(options, Making, Filing)
-        return self._as_files(whole(start_time, end_time), None, description, dict(options))
+        check_options(options, DatasetOptions, FileOptions)
+        return self._make_as_files(build_single_split(start_time, end_time), None, description, dict(options))
 
     def create_train_test_split(
         self, test_ratio: float | None = None, train_start: Instant | None = None, train_end: Instant | None = None,
         test_start: Instant | None = None, test_end: Instant | None = None, seed: int | None = None, description: str = "",
-        test_size: float | None = None, **options: Unpack[AsFiles],
-    ) -> Made:
+        test_size: float | None = None, **options: Unpack[AsFilesOptions],
+    ) -> VersionAndJob:
         """Write a train and a test split, each into a folder of its name; see ``train_test_split`` and ``create_training_data``."""
-        check_options(options, Making, Filing)
-        splits, random = two(first(test_ratio, test_size), (train_start, train_end), (test_start, test_end), seed)
-        return self._as_files(splits, random, description, dict(options))
+        check_options(options, DatasetOptions, FileOptions)
+        splits, random = build_two_way_split(choose_ratio(test_ratio, test_size), (train_start, train_end), (test_start, test_end), seed)
+        return self._make_as_files(splits, random, description, dict(options))
 
     def create_train_validation_test_split(
         self, validation_ratio: float | None = None, test_ratio: float | None = None, train_start: Instant | None = None,
         train_end: Instant | None = None, validation_start: Instant | None = None, validation_end: Instant | None = None,
         test_start: Instant | None = None, test_end: Instant | None = None, seed: int | None = None, description: str = "",
-        validation_size: float | None = None, test_size: float | None = None, **options: Unpack[AsFiles],
-    ) -> Made:
+        validation_size: float | None = None, test_size: float | None = None, **options: Unpack[AsFilesOptions],
+    ) -> VersionAndJob:
         """Write a train, a validation and a test split; see ``train_validation_test_split`` and ``create_training_data``."""
-        check_options(options, Making, Filing)
+        check_options(options, DatasetOptions, FileOptions)
         times = (train_start, train_end), (validation_start, validation_end), (test_start, test_end)
-        splits, random = three(first(validation_ratio, validation_size), first(test_ratio, test_size), times, seed)
-        return self._as_files(splits, random, description, dict(options))
+        splits, random = build_three_way_split(choose_ratio(validation_ratio, validation_size), choose_ratio(test_ratio, test_size), times, seed)
+        return self._make_as_files(splits, random, description, dict(options))
 
     # -- what was made
 
     def get_training_data(
-        self, version: int | None = None, training_dataset_version: int | None = None, **options: Unpack[Reading]
+        self, version: int | None = None, training_dataset_version: int | None = None, **options: Unpack[ReadOptions]
     ) -> tuple[Any, Any]:
         """A training dataset that was not split, as it was, as ``(X, y)``; in Spark's frames* where it has files.
 
         Raises NotFoundError for a version that does not exist or was deleted, SettingsError for one that has splits.
         """
-        return self._again(one_version(version, training_dataset_version), 1, dict(options))
+        return self._read_back(resolve_version(version, training_dataset_version), 1, dict(options))
 
     def get_train_test_split(
-        self, version: int | None = None, training_dataset_version: int | None = None, **options: Unpack[Reading]
-    ) -> Four:
+        self, version: int | None = None, training_dataset_version: int | None = None, **options: Unpack[ReadOptions]
+    ) -> TwoWaySplit:
         """A training dataset of two splits, as it was; see ``get_training_data``."""
-        return self._again(one_version(version, training_dataset_version), 2, dict(options))
+        return self._read_back(resolve_version(version, training_dataset_version), 2, dict(options))
 
     def get_train_validation_test_split(
-        self, version: int | None = None, training_dataset_version: int | None = None, **options: Unpack[Reading]
-    ) -> Six:
+        self, version: int | None = None, training_dataset_version: int | None = None, **options: Unpack[ReadOptions]
+    ) -> ThreeWaySplit:
         """A training dataset of three splits, as it was; see ``get_training_data``."""
-        return self._again(one_version(version, training_dataset_version), 3, dict(options))
+        return self._read_back(resolve_version(version, training_dataset_version), 3, dict(options))
 
     def get_training_datasets(self) -> list[TrainingDatasetSpec]:
         """The training datasets that are there, the oldest first."""
-        return [dataset for dataset in self._stores.catalog.training_datasets(self._spec) if dataset.state == "finished"]
+        return [dataset for dataset in self._stores.catalog.list_training_datasets(self._spec) if dataset.state == "finished"]
 
     def recreate_training_dataset(self, version: int | None = None, training_dataset_version: int | None = None) -> Job:
         """Make the files of a training dataset again, or one that was deleted, eagerly: the same rows, by what was recorded.
@@ -147,14 +147,14 @@ class TrainingData:
         What is there stays until the new files are whole. Raises SettingsError where it cannot be made: an external group has no versions,
         and the folder of a deleted one may hold something else by now.
         """
-        number = one_version(version, training_dataset_version)
-        dataset = Dataset.kept(self._stores, self._spec, self._dataset(number, deleted=True))
-        if external := outside(dataset.columns.plan):
+        number = resolve_version(version, training_dataset_version)
+        dataset = TrainingDataset.load(self._stores, self._spec, self._find_dataset(number, allow_deleted=True))
+        if external := list_external_groups(dataset.columns.plan):
             raise SettingsError(
                 f"Training dataset {number} of {self!r} read external feature group {external[0]}, whose rows of then are not to be had "
                 "again: make a new one."
             )
-        return remake(dataset)
+        return recreate_dataset(dataset)
 
     def delete_training_dataset(
         self, version: int | None = None, training_dataset_version: int | None = None, force: bool = False
@@ -166,132 +166,132 @@ class TrainingData:
         """
         from spark_fs.flows import training
 
-        spec = self._dataset(one_version(version, training_dataset_version), unfinished=force)
+        spec = self._find_dataset(resolve_version(version, training_dataset_version), allow_unfinished=force)
         if spec.state == "running":
-            remove_files(self._stores, self._spec, spec)
+            remove_dataset_files(self._stores, self._spec, spec)
             if spec.spine:
-                training.remove(spec.spine)
-            self._stores.catalog.forget_training_dataset(self._spec, spec.version)
+                training.remove_files(spec.spine)
+            self._stores.catalog.delete_training_dataset(self._spec, spec.version)
             return
-        models = [link for link in self._stores.catalog.models_of(self._spec) if link.training_dataset_version == spec.version]
+        models = [link for link in self._stores.catalog.list_models(self._spec) if link.training_dataset_version == spec.version]
         if models and not force:
             listed = ", ".join(f"{link.name!r} version {link.version}" for link in models)
             raise SettingsError(
                 f"Training dataset {spec.version} of {self!r} is what model {listed} was trained on: delete these first, or say "
                 "force=True."
             )
-        remove_files(self._stores, self._spec, spec)
-        self._note(spec, state="deleted")
+        remove_dataset_files(self._stores, self._spec, spec)
+        self._update_dataset(spec, state="deleted")
 
-    def _note(self, spec: TrainingDatasetSpec, **became: Any) -> None:
+    def _update_dataset(self, spec: TrainingDatasetSpec, **changes: Any) -> None:
         """Keep what became of a training dataset."""
-        self._stores.catalog.change_training_dataset(self._spec, spec.version, lambda now: replace(now, **became))
+        self._stores.catalog.change_training_dataset(self._spec, spec.version, lambda now: replace(now, **changes))
 
-    def _note_made(self, made: TrainingDatasetSpec) -> None:
-        self._note(made, rows=made.rows, transformations=made.transformations, state="finished")
+    def _mark_finished(self, spec: TrainingDatasetSpec) -> None:
+        self._update_dataset(spec, rows=spec.rows, transformations=spec.transformations, state="finished")
 
     # -- the one way that all of them go
 
-    def _in_memory(self, splits: Splits, random: RandomSplit | None, description: str, options: dict[str, Any]) -> tuple[Any, ...]:
+    def _make_in_memory(self, splits: Splits, random: RandomSplit | None, description: str, options: dict[str, Any]) -> tuple[Any, ...]:
         kind = options.pop("dataframe_type", "pandas")
         if kind not in ("pandas", "spark"):
             raise SettingsError(f"dataframe_type {kind!r} is not known: use 'spark' or 'pandas'.")
         reading = {name: options.pop(name, False) for name in ("primary_key", "event_time", "training_helper_columns")}
-        dataset = self._reserved(splits, random, description, options, {} if kind == "spark" else None)
-        made, _, frames = self._run(dataset)
-        return _arranged(made, made.frames(kind) if frames is None else frames, reading)
+        dataset = self._reserve_version(splits, random, description, options, {} if kind == "spark" else None)
+        made, _, frames = self._materialize_reserved(dataset)
+        return _to_sklearn_order(made, made.read_frames(kind) if frames is None else frames, reading)
 
-    def _as_files(self, splits: Splits, random: RandomSplit | None, description: str, options: dict[str, Any]) -> Made:
-        files = {name: options.pop(name) for name in Filing.__annotations__ if name in options}
+    def _make_as_files(self, splits: Splits, random: RandomSplit | None, description: str, options: dict[str, Any]) -> VersionAndJob:
+        files = {name: options.pop(name) for name in FileOptions.__annotations__ if name in options}
         given = dict(files.pop("write_options", None) or {})
         wait = given.pop("wait_for_job", True)
         files["options"] = {name: str(value) for name, value in given.items()}
-        dataset = self._reserved(splits, random, description, options, files)
+        dataset = self._reserve_version(splits, random, description, options, files)
         if wait:
-            return dataset.spec.version, self._run(dataset)[1]
+            return dataset.spec.version, self._materialize_reserved(dataset)[1]
         from spark_fs.flows.jobs import RunningJob
 
-        return dataset.spec.version, RunningJob("create_training_data", lambda: self._run(dataset)[1])
+        return dataset.spec.version, RunningJob("create_training_data", lambda: self._materialize_reserved(dataset)[1])
 
-    def _reserved(
+    def _reserve_version(
         self, splits: Splits, random: RandomSplit | None, description: str, options: dict[str, Any], files: dict[str, Any] | None
-    ) -> Dataset:
+    ) -> TrainingDataset:
         """A training dataset about to be made, under a version of its own; without files only where its rows can be read again."""
         from spark_fs.flows import queries, training
 
         frame, more = options.get("spine_df"), options.get("extra_filter")
-        condition = None if more is None else own_condition(self._stores, more)
-        spine = None if frame is None else spine_of(self._stores, self._spec, frame)
-        plan = columns_of(self._stores, self._spec, spine).plan
-        versions = queries.current_versions(plan, self._stores.table)
-        files = {} if files is None and outside(plan) else files
+        condition = None if more is None else extract_condition(self._stores, more)
+        spine = None if frame is None else make_view_spine(self._stores, self._spec, frame)
+        plan = resolve_view_columns(self._stores, self._spec, spine).plan
+        versions = queries.get_current_versions(plan, self._stores.find_table)
+        files = {} if files is None and list_external_groups(plan) else files
 
-        def make(version: int) -> TrainingDatasetSpec:
-            folder = self._stores.training_folder(self._spec, version)
-            kept = None if files is None else files_at(files, folder, bool(random) or len(splits) > 1)
+        def make_spec(version: int) -> TrainingDatasetSpec:
+            folder = self._stores.choose_training_folder(self._spec, version)
+            kept = None if files is None else build_files_spec(files, folder, bool(random) or len(splits) > 1)
             return TrainingDatasetSpec(
                 version, self._spec.query, splits, versions, description, random=random, extra_filter=condition,
-                max_feature_age=seconds("max_feature_age", options.get("max_feature_age")), null_labels=options.get("null_labels", "keep"),
+                max_feature_age=to_seconds("max_feature_age", options.get("max_feature_age")), null_labels=options.get("null_labels", "keep"),
                 spine=f"{folder}-spine" if spine else None, files=kept,
                 statistics_config=options.get("statistics_config"),
             )
 
-        dataset = Dataset(self._stores, self._spec, make(0), spine)
-        _ = dataset.rows, dataset.recipe.schema  # what is wrong with them is said before anything is written
-        spec = self._stores.catalog.reserve_training_dataset(self._spec, make)
+        dataset = TrainingDataset(self._stores, self._spec, make_spec(0), spine)
+        _ = dataset.join_input, dataset.transform.schema  # what is wrong with them is said before anything is written
+        spec = self._stores.catalog.reserve_training_dataset(self._spec, make_spec)
         if spine is None or spec.spine is None:
             return replace(dataset, spec=spec)
         try:
-            training.keep_spine(spine.frame, spec.spine)
+            training.save_spine(spine.frame, spec.spine)
         except BaseException:
-            self._stores.catalog.forget_training_dataset(self._spec, spec.version)
+            self._stores.catalog.delete_training_dataset(self._spec, spec.version)
             raise
-        return Dataset.kept(self._stores, self._spec, spec)
+        return TrainingDataset.load(self._stores, self._spec, spec)
 
-    def _run(self, dataset: Dataset) -> tuple[Dataset, Job, Mapping[str, Any] | None]:
+    def _materialize_reserved(self, dataset: TrainingDataset) -> tuple[TrainingDataset, Job, Mapping[str, Any] | None]:
         """Make a dataset that was reserved; when that fails nothing of it is left."""
         made = None
         try:
-            made, job, frames = dataset.make()
-            self._note_made(made.spec)
+            made, job, frames = dataset.materialize()
+            self._mark_finished(made.spec)
         except BaseException:
-            self._stores.catalog.forget_training_dataset(self._spec, dataset.spec.version)
+            self._stores.catalog.delete_training_dataset(self._spec, dataset.spec.version)
             if made:
-                remove_files(self._stores, self._spec, made.spec)
+                remove_dataset_files(self._stores, self._spec, made.spec)
             if dataset.spec.spine:
                 from spark_fs.flows import training
 
-                training.remove(dataset.spec.spine)
+                training.remove_files(dataset.spec.spine)
             raise
         if made.spec.statistics_config:
-            made.statistics()
+            made.get_statistics()
         return made, job, frames
 
-    def _dataset(self, version: int, deleted: bool = False, unfinished: bool = False) -> TrainingDatasetSpec:
+    def _find_dataset(self, version: int, allow_deleted: bool = False, allow_unfinished: bool = False) -> TrainingDatasetSpec:
         """A training dataset that is there; NotFoundError for one that is not, or not yet, or no more."""
-        found = self._stores.catalog.training_dataset(self._spec, version)
-        if found.state == "running" and not unfinished:
+        found = self._stores.catalog.get_training_dataset(self._spec, version)
+        if found.state == "running" and not allow_unfinished:
             raise NotFoundError(
                 f"Training dataset {version} of {self!r} is still being made: wait for its job, or if that was ended, delete it with "
                 "force=True."
             )
-        if found.state == "deleted" and not deleted:
+        if found.state == "deleted" and not allow_deleted:
             raise NotFoundError(f"Training dataset {version} of {self!r} was deleted: recreate_training_dataset({version}) makes it again.")
         return found
 
-    def _again(self, version: int, parts: int, options: dict[str, Any]) -> tuple[Any, ...]:
-        check_options(options, Reading)
-        spec = self._dataset(version)
+    def _read_back(self, version: int, parts: int, options: dict[str, Any]) -> tuple[Any, ...]:
+        check_options(options, ReadOptions)
+        spec = self._find_dataset(version)
         if len(spec.parts) != parts:
             method = {1: "get_training_data", 2: "get_train_test_split", 3: "get_train_validation_test_split"}[len(spec.parts)]
             raise SettingsError(f"Training dataset {version} of {self!r} has the splits {', '.join(spec.parts)}: read it with {method}.")
         kind = options.pop("dataframe_type", "pandas")
         reading = {name: options.get(name, False) for name in ("primary_key", "event_time", "training_helper_columns")}
-        dataset = Dataset.kept(self._stores, self._spec, spec)
-        return _arranged(dataset, dataset.frames(kind), reading)
+        dataset = TrainingDataset.load(self._stores, self._spec, spec)
+        return _to_sklearn_order(dataset, dataset.read_frames(kind), reading)
 
 
-def _arranged(dataset: Dataset, frames: Mapping[str, Any], reading: Mapping[str, bool]) -> tuple[Any, ...]:
+def _to_sklearn_order(dataset: TrainingDataset, frames: Mapping[str, Any], options: Mapping[str, bool]) -> tuple[Any, ...]:
     """Every X, then every y, in scikit-learn's order."""
-    pairs = [dataset.x_y(frames[part], **reading) for part in dataset.spec.parts]
+    pairs = [dataset.split_x_y(frames[part], **options) for part in dataset.spec.parts]
     return (*(x for x, _ in pairs), *(y for _, y in pairs))

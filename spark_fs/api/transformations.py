@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-from spark_fs.api.declarations import created
+from spark_fs.api.declarations import create_version
 from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError
-from spark_fs.given import checked
+from spark_fs.given import validate_arguments
 from spark_fs.spec.transformations import FunctionSpec, TransformationSpec
 
 if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
 
 
-@checked
+@validate_arguments
 class TransformationFunction:
     """A built-in or a user's function; called with the names of features it is attached to these, as in ``min_max_scaler("amount")``."""
 
@@ -56,11 +56,11 @@ class TransformationFunction:
 
     def run(self, *values: Any) -> Any:
         """What the function of a user makes of values (mode "python") or Series ("pandas")."""
-        from spark_fs.transform.functions import compiled
+        from spark_fs.transform.functions import load_function
 
         if self.spec.mode == "builtin":
             raise SettingsError(f"Transformation {self.name!r} has to learn from training data first: attach it to a feature view.")
-        return compiled(self.spec)(*values)
+        return load_function(self.spec)(*values)
 
     def save(self) -> Self:
         """The function itself: ``create_transformation_function`` has saved it."""
@@ -86,14 +86,14 @@ def udf(return_type: Any, mode: str = "python", drop: Sequence[str] = ()) -> Cal
     give the same for a row whatever rows are beside it. Raises SettingsError for a function whose source cannot be kept,
     SchemaError for a type.
     """
-    from spark_fs.transform.functions import function_of
+    from spark_fs.transform.functions import build_function_spec
 
-    return lambda written: TransformationFunction(function_of(written, return_type, mode, drop))
+    return lambda written: TransformationFunction(build_function_spec(written, return_type, mode, drop))
 
 
-def attached(given: Mapping[str, Any] | Sequence[Any] | None) -> tuple[TransformationSpec, ...]:
+def to_transformation_specs(functions: Mapping[str, Any] | Sequence[Any] | None) -> tuple[TransformationSpec, ...]:
     """The transformations of a feature view, from a mapping of features to functions or a list of attached functions."""
-    pairs = list(given.items()) if isinstance(given, Mapping) else [(None, each) for each in given or ()]
+    pairs = list(functions.items()) if isinstance(functions, Mapping) else [(None, each) for each in functions or ()]
     for feature, each in pairs:
         if not isinstance(each, TransformationFunction):
             raise SettingsError(
@@ -103,8 +103,8 @@ def attached(given: Mapping[str, Any] | Sequence[Any] | None) -> tuple[Transform
     return tuple(each.attached(feature) for feature, each in pairs)
 
 
-@checked
-class Transformations:
+@validate_arguments
+class TransformationsMixin:
     """The methods of a feature store that save and find transformation functions."""
 
     _stores: Stores
@@ -121,16 +121,16 @@ class Transformations:
         if not isinstance(transformation_function, TransformationFunction):
             raise SettingsError(f"{transformation_function!r} is not a transformation function: decorate it with @spark_fs.udf.")
         name = check_name("Transformation", transformation_function.name)
-        if _builtin(name):
+        if _find_builtin(name):
             raise AlreadyExistsError(f"Transformation {name!r} is a built-in one: give yours another name.")
         catalog, written = self._stores.catalog, transformation_function.spec
 
-        def save(taken: int) -> TransformationFunction:
+        def save_version(taken: int) -> TransformationFunction:
             saved = replace(written, version=check_version("Transformation", name, taken))
             catalog.add_function(saved)
             return TransformationFunction(saved)
 
-        return created(version, lambda: catalog.next_function_version(name), save)
+        return create_version(version, lambda: catalog.next_function_version(name), save_version)
 
     def get_transformation_function(self, name: str, version: int | None = None) -> TransformationFunction:
         """A built-in function, or a saved one by name and version; None asks for version 1, with a warning when there are others.
@@ -138,21 +138,21 @@ class Transformations:
         Built in: min_max_scaler, standard_scaler, robust_scaler, log_transform, equal_width_binner, quantile_binner, label_encoder and
         one_hot_encoder. Raises NotFoundError with the nearest names.
         """
-        if own := _builtin(name):
+        if own := _find_builtin(name):
             return TransformationFunction(own)
-        saved = self._stores.catalog.function_names()
+        saved = self._stores.catalog.list_function_names()
         if name not in saved:
             from spark_fs.transform.builtin import BUILTINS
 
-            raise NotFoundError.named("Transformation", name, [*BUILTINS, *saved], "Ask for one that exists, or create it first.")
-        return TransformationFunction(self._stores.catalog.function(name, version))
+            raise NotFoundError.for_name("Transformation", name, [*BUILTINS, *saved], "Ask for one that exists, or create it first.")
+        return TransformationFunction(self._stores.catalog.get_function(name, version))
 
     def get_transformation_functions(self) -> list[TransformationFunction]:
         """Every saved function, by name and version; the built-in ones are not among them."""
-        return [TransformationFunction(function) for function in self._stores.catalog.all_functions()]
+        return [TransformationFunction(function) for function in self._stores.catalog.list_functions()]
 
 
-def _builtin(name: str) -> FunctionSpec | None:
+def _find_builtin(name: str) -> FunctionSpec | None:
     from spark_fs.transform.builtin import BUILTINS
 
     return FunctionSpec(name) if name in BUILTINS else None

@@ -11,15 +11,15 @@ from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import Pool
 
 from spark_fs.errors import SettingsError, SetupError
-from spark_fs.urls import Url, shown
+from spark_fs.urls import Url, format_masked_url
 
 _DRIVERS = {"sqlite": "sqlite", "mysql": "mysql+mysqlconnector", "mariadb": "mariadb+mysqlconnector"}
 _TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}  # seconds; options of the URL
-_RECYCLED = 240  # seconds, after which a connection that nobody used is opened anew: NATs forget those of five minutes
-_LONGEST = 4_000_000  # characters of a definition: a MariaDB takes packets of 16 MB unless it is told otherwise
+_RECYCLE_SECONDS = 240  # seconds, after which a connection that nobody used is opened anew: NATs forget those of five minutes
+_MAX_JSON_LENGTH = 4_000_000  # characters of a definition: a MariaDB takes packets of 16 MB unless it is told otherwise
 
 
-class Access:
+class DatabaseConnector:
     """The database at a URL, as this process reaches it; nothing is opened yet.
 
     Options of a server's URL: connect_timeout and read_timeout in seconds (10 and 30); others are the driver's. Raises SetupError for a URL
@@ -27,14 +27,14 @@ class Access:
     """
 
     def __init__(self, url: str) -> None:
-        self._url, self._timeouts = _parsed(url)
-        self.where = shown(url)
-        self._engine = self._opened(self._timeouts)
+        self._url, self._timeouts = _parse_url(url)
+        self.display_url = format_masked_url(url)
+        self._engine = self._create_engine(self._timeouts)
         self._process = os.getpid()
-        self._inherited: list[Pool] = []
+        self._inherited_pools: list[Pool] = []
 
     @property
-    def file(self) -> Path | None:
+    def sqlite_file(self) -> Path | None:
         """The file of SQLite's; None on a server."""
         return Path(self._url.database) if self.is_local and self._url.database else None
 
@@ -47,19 +47,19 @@ class Access:
     def engine(self) -> Engine:
         """The connections of this process. A forked one makes its own, and only holds those of its parent: closed here, they end there."""
         if os.getpid() != self._process:
-            self._inherited.append(self._engine.pool)
+            self._inherited_pools.append(self._engine.pool)
             self._engine.dispose(close=False)
             self._process = os.getpid()
         return self._engine
 
-    def patient(self) -> Engine:
+    def create_migration_engine(self) -> Engine:
         """Connections that wait as long as a migration takes."""
-        return self._opened({name: value for name, value in self._timeouts.items() if name != "read_timeout"})
+        return self._create_engine({name: value for name, value in self._timeouts.items() if name != "read_timeout"})
 
-    def _opened(self, timeouts: dict[str, int]) -> Engine:
-        options: dict[str, Any] = {"json_serializer": _json}
+    def _create_engine(self, timeouts: dict[str, int]) -> Engine:
+        options: dict[str, Any] = {"json_serializer": _to_json}
         if not self.is_local:
-            options |= {"connect_args": _named(timeouts, self._url), "pool_pre_ping": True, "pool_recycle": _RECYCLED}
+            options |= {"connect_args": _to_driver_timeouts(timeouts, self._url), "pool_pre_ping": True, "pool_recycle": _RECYCLE_SECONDS}
             options["isolation_level"] = "READ COMMITTED"  # above it, looking for a row that is not there locks out who adds another one
         try:
             return create_engine(self._url, **options)
@@ -70,27 +70,27 @@ class Access:
             ) from None
 
 
-def _named(timeouts: dict[str, int], url: URL) -> dict[str, int]:
+def _to_driver_timeouts(timeouts: dict[str, int], url: URL) -> dict[str, int]:
     """The time-outs as the driver calls them."""
     names = {"connect_timeout": "connection_timeout"} if url.get_driver_name() == "mysqlconnector" else {}
     return {names.get(name, name): value for name, value in timeouts.items()}
 
 
-def _json(value: Any) -> str:
+def _to_json(value: Any) -> str:
     """A value as it is kept; SettingsError for one that not every server takes."""
     text = json.dumps(value)
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_JSON_LENGTH:
         raise SettingsError(
-            f"What the metadata database is to keep is {len(text):,} characters long as JSON, and {_LONGEST:,} are taken; it begins with "
+            f"What the metadata database is to keep is {len(text):,} characters long as JSON, and {_MAX_JSON_LENGTH:,} are taken; it begins with "
             f"{text[:60]}. Give shorter descriptions and tags."
         )
     return text
 
 
-def _parsed(url: str) -> tuple[URL, dict[str, int]]:
+def _parse_url(url: str) -> tuple[URL, dict[str, int]]:
     """The URL with its driver and without our options, and these."""
     try:
-        found = _read(url)
+        found = _to_sqlalchemy_url(url)
     except (SQLAlchemyError, ValueError):
         raise SetupError(
             "The metadata database at a URL that cannot be read cannot be opened. Check catalog_url: give sqlite:///path or "
@@ -102,13 +102,13 @@ def _parsed(url: str) -> tuple[URL, dict[str, int]]:
             f"catalog_url begins with {found.drivername!r}, and the metadata database can be SQLite, MySQL or MariaDB: give "
             "sqlite:///path or mysql://user:password@host:port/database."
         )
-    timeouts = {name: _seconds(name, found.query.get(name, default)) for name, default in _TIMEOUTS.items()}
+    timeouts = {name: _parse_seconds(name, found.query.get(name, default)) for name, default in _TIMEOUTS.items()}
     return found.set(drivername=found.drivername if driver else _DRIVERS[backend]).difference_update_query(list(_TIMEOUTS)), timeouts
 
 
-def _read(url: str) -> URL:
+def _to_sqlalchemy_url(url: str) -> URL:
     """A URL as SQLAlchemy has it, with a password of any characters."""
-    found = Url.of(url)
+    found = Url.from_text(url)
     if found is None or found.is_file:
         return make_url(url)
     given = parse_qs(found.options, keep_blank_values=True)
@@ -117,7 +117,7 @@ def _read(url: str) -> URL:
     return URL.create(found.scheme, user, password, host, found.port, database, options)
 
 
-def _seconds(name: str, given: Any) -> int:
-    if not str(given).isdecimal() or not int(given):
-        raise SettingsError(f"catalog_url has {name}={given!r}: give whole seconds from 1 up.")
-    return int(given)
+def _parse_seconds(name: str, value: Any) -> int:
+    if not str(value).isdecimal() or not int(value):
+        raise SettingsError(f"catalog_url has {name}={value!r}: give whole seconds from 1 up.")
+    return int(value)

@@ -11,19 +11,19 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError, StatementError
 
 from spark_fs import private
 from spark_fs.catalog import migrations
-from spark_fs.catalog.access import Access
+from spark_fs.catalog.access import DatabaseConnector
 from spark_fs.catalog.tables import COMPARISONS, FEATURE_VIEWS
-from spark_fs.errors import AlreadyExistsError, CatalogError, ConflictError, NotFoundError, SetupError, SparkFSError, first_line
+from spark_fs.errors import AlreadyExistsError, CatalogError, ConflictError, NotFoundError, SetupError, SparkFSError, get_first_line
 from spark_fs.spec.datasets import TrainingDatasetSpec
 from spark_fs.spec.definitions import GroupSpec, ViewSpec, check_version
 from spark_fs.spec.drift import DriftReport
-from spark_fs.spec.formats import as_text, merged, readable
+from spark_fs.spec.formats import to_json_string, merge_definition, iter_readable
 from spark_fs.spec.query import GroupRef
 from spark_fs.spec.transformations import FunctionSpec
 
 Definition = GroupSpec | ViewSpec | FunctionSpec
 Spec = TypeVar("Spec", GroupSpec, ViewSpec, TrainingDatasetSpec)
-Migrate = Literal["local", "always", "never"]
+MigratePolicy = Literal["local", "always", "never"]
 
 
 class Database:
@@ -33,26 +33,26 @@ class Database:
     SetupError where it is not, UpgradeError where a newer release made it.
     """
 
-    def __init__(self, url: str, migrate: Migrate = "local") -> None:
-        self._access = Access(url)
-        with _opening(self._access) as connection:
+    def __init__(self, url: str, migrate: MigratePolicy = "local") -> None:
+        self._access = DatabaseConnector(url)
+        with _open_connection(self._access) as connection:
             current = migrations.is_current(connection)
         if not current:
-            with _opening(self._access, patient=True) as connection:
-                migrations.migrate(connection, migrate == "always" or (migrate == "local" and self._access.is_local))
+            with _open_connection(self._access, for_migration=True) as connection:
+                migrations.upgrade_to_head(connection, migrate == "always" or (migrate == "local" and self._access.is_local))
                 connection.commit()
 
-    def _add(self, table: Table, what: str, spec: Definition, remedy: str = "") -> None:
+    def _insert_definition(self, table: Table, subject: str, spec: Definition, remedy: str = "") -> None:
         """Save a new definition; AlreadyExistsError when its name and version are taken."""
-        with self._begin() as connection:
+        with self._begin_transaction() as connection:
             try:
-                row = {"name": spec.name, "version": spec.version, "definition": spec.to_json(), "created_at": now()}
+                row = {"name": spec.name, "version": spec.version, "definition": spec.to_json(), "created_at": get_utc_now()}
                 connection.execute(insert(table).values(**row))
             except IntegrityError:
-                raise AlreadyExistsError(f"{what} exists already: {remedy}leave version out to create the next one.") from None
+                raise AlreadyExistsError(f"{subject} exists already: {remedy}leave version out to create the next one.") from None
 
-    def _change(
-        self, table: Table, same: Sequence[ColumnElement[bool]], read: Callable[[Row[Any]], Spec], change: Callable[[Spec], Spec]
+    def _change_definition(
+        self, table: Table, filters: Sequence[ColumnElement[bool]], read: Callable[[Row[Any]], Spec], change: Callable[[Spec], Spec]
     ) -> Spec | None:
         """Change the definition that ``same`` picks and return it; None where there is none.
 
@@ -60,95 +60,95 @@ class Database:
         one saved. So it may be called several times, and must do nothing beside.
         """
         while True:
-            with self._begin() as connection:
-                row = connection.execute(select(table).where(*same)).one_or_none()
+            with self._begin_transaction() as connection:
+                row = connection.execute(select(table).where(*filters)).one_or_none()
             if row is None:
                 return None
             before = read(row)
             changed = change(before)
-            definition = merged(row.definition, before.to_json(), changed.to_json())
-            if as_text(definition) == as_text(row.definition):
+            definition = merge_definition(row.definition, before.to_json(), changed.to_json())
+            if to_json_string(definition) == to_json_string(row.definition):
                 return changed
             unchanged = table.c.revision == row.revision
             values = {"definition": definition, "revision": row.revision + 1}
-            with self._begin() as connection:
-                if connection.execute(update(table).where(*same, unchanged).values(**values)).rowcount:
+            with self._begin_transaction() as connection:
+                if connection.execute(update(table).where(*filters, unchanged).values(**values)).rowcount:
                     return changed
 
-    def _change_named(
+    def _change_named_definition(
         self, table: Table, kind: str, ref: GroupRef, read: Callable[[dict[str, Any]], Spec], change: Callable[[Spec], Spec]
     ) -> Spec:
         """Change a definition by its name and version; NotFoundError where there is none."""
         same = (table.c.name == ref.name, table.c.version == ref.version)
-        changed = self._change(table, same, lambda row: read(row.definition), change)
+        changed = self._change_definition(table, same, lambda row: read(row.definition), change)
         if changed is None:
-            self._one(table, kind, ref.name, ref.version)
+            self._get_definition(table, kind, ref.name, ref.version)
             raise ConflictError(f"{kind} {ref} was deleted and made anew at this moment. Nothing was changed in it. Do the same again.")
         return changed
 
     def _next_version(self, table: Table, name: str) -> int:
         """One above the highest version of a name, 1 for a new name."""
-        return max(self._versions(table, name), default=0) + 1
+        return max(self._list_versions(table, name), default=0) + 1
 
-    def _versions(self, table: Table, name: str) -> list[int]:
-        with self._begin() as connection:
+    def _list_versions(self, table: Table, name: str) -> list[int]:
+        with self._begin_transaction() as connection:
             return list(connection.scalars(select(table.c.version).where(table.c.name == name).order_by(table.c.version)))
 
-    def _one(self, table: Table, kind: str, name: str, version: int | None) -> dict[str, Any]:
-        versions = self._versions(table, name)
+    def _get_definition(self, table: Table, kind: str, name: str, version: int | None) -> dict[str, Any]:
+        versions = self._list_versions(table, name)
         if not versions:
-            raise NotFoundError.named(kind, name, self._names(table), "Ask for one that exists, or create it first.")
+            raise NotFoundError.for_name(kind, name, self._list_names(table), "Ask for one that exists, or create it first.")
         if version is None:
             version = versions[0] if 1 not in versions else 1
             if len(versions) > 1:
                 listed = ", ".join(map(str, versions))
                 warnings.warn(f"{kind} {name!r} has versions {listed}; no version was asked for, so this is {version}.", stacklevel=5)
         if check_version(kind, name, version) not in versions:
-            raise NotFoundError.version(kind, name, version, versions)
+            raise NotFoundError.for_version(kind, name, version, versions)
         query = select(table.c.definition).where(table.c.name == name, table.c.version == version)
-        with self._begin() as connection:
+        with self._begin_transaction() as connection:
             found: dict[str, Any] = connection.execute(query).scalar_one()
         return found
 
-    def check(self) -> None:
+    def check_connection(self) -> None:
         """Ask the database for an answer; CatalogError where there is none."""
-        with self._begin() as connection:
+        with self._begin_transaction() as connection:
             connection.execute(select(FEATURE_VIEWS.c.version).limit(1)).first()
 
-    def _names(self, table: Table) -> set[str]:
+    def _list_names(self, table: Table) -> set[str]:
         """The names that are taken, without what is defined by them."""
-        with self._begin() as connection:
+        with self._begin_transaction() as connection:
             return set(connection.scalars(select(table.c.name).distinct()))
 
-    def _all(self, table: Table) -> list[dict[str, Any]]:
+    def _list_definitions(self, table: Table) -> list[dict[str, Any]]:
         """Every definition as it is stored, by name and version."""
-        with self._begin() as connection:
+        with self._begin_transaction() as connection:
             return list(connection.scalars(select(table.c.definition).order_by(table.c.name, table.c.version)))
 
     # -- comparisons for drift, of groups and views
 
     def add_comparison(self, spec: Definition, report: DriftReport) -> DriftReport:
         """Keep a comparison; returns it with its instant."""
-        at = now()
-        row = {"kind": _kind(spec), "name": spec.name, "version": spec.version, "compared_at": at, "report": report.to_json()}
-        with self._begin() as connection:
+        at = get_utc_now()
+        row = {"kind": _get_kind(spec), "name": spec.name, "version": spec.version, "compared_at": at, "report": report.to_json()}
+        with self._begin_transaction() as connection:
             connection.execute(insert(COMPARISONS).values(**row))
         return report.at(at.replace(tzinfo=UTC))
 
-    def comparisons(self, spec: Definition) -> list[DriftReport]:
+    def list_comparisons(self, spec: Definition) -> list[DriftReport]:
         """The comparisons of a group or a view, the oldest first."""
-        query = select(COMPARISONS.c.compared_at, COMPARISONS.c.report).where(*_about(spec)).order_by(COMPARISONS.c.id)
-        with self._begin() as connection:
+        query = select(COMPARISONS.c.compared_at, COMPARISONS.c.report).where(*_make_comparison_filter(spec)).order_by(COMPARISONS.c.id)
+        with self._begin_transaction() as connection:
             rows = connection.execute(query).all()
-        return list(readable(lambda row: DriftReport.from_json(row.compared_at.replace(tzinfo=UTC), row.report), rows))
+        return list(iter_readable(lambda row: DriftReport.from_json(row.compared_at.replace(tzinfo=UTC), row.report), rows))
 
-    def forget_comparisons(self, spec: Definition) -> None:
+    def delete_comparisons(self, spec: Definition) -> None:
         """Forget the comparisons of a group or a view."""
-        with self._begin() as connection:
-            connection.execute(delete(COMPARISONS).where(*_about(spec)))
+        with self._begin_transaction() as connection:
+            connection.execute(delete(COMPARISONS).where(*_make_comparison_filter(spec)))
 
     @contextmanager
-    def _begin(self) -> Iterator[Connection]:
+    def _begin_transaction(self) -> Iterator[Connection]:
         """A transaction; CatalogError where the database fails, and nothing of it is kept then."""
         became = "Nothing was changed in it"
         try:
@@ -162,48 +162,48 @@ class Database:
             if isinstance(error, StatementError) and isinstance(error.orig, SparkFSError):
                 raise error.orig from None
             raise CatalogError(
-                f"The metadata database at {self._access.where} failed: {first_line(error)}. {became}. Check that it is there, not full "
+                f"The metadata database at {self._access.display_url} failed: {get_first_line(error)}. {became}. Check that it is there, not full "
                 "and not locked, then do the same again."
             ) from None
 
 
-def upgrade(url: str) -> tuple[str, str | None, str]:
+def upgrade_database(url: str) -> tuple[str, str | None, str]:
     """Bring a database up to this release, eagerly; returns where it is, and its version before (None: it is new) and now."""
-    access = Access(url)
-    with _opening(access) as connection:
-        before = migrations.version(connection)
+    access = DatabaseConnector(url)
+    with _open_connection(access) as connection:
+        before = migrations.get_revision(connection)
     Database(url, "always")
-    return access.where, before, migrations.HEAD
+    return access.display_url, before, migrations.HEAD
 
 
 @contextmanager
-def _opening(access: Access, patient: bool = False) -> Iterator[Connection]:
+def _open_connection(access: DatabaseConnector, for_migration: bool = False) -> Iterator[Connection]:
     """A connection to a database that may not be there; SetupError where it cannot be opened."""
-    engine = access.patient() if patient else access.engine
+    engine = access.create_migration_engine() if for_migration else access.engine
     try:
-        if access.file:
-            private.file(access.file)
+        if access.sqlite_file:
+            private.make_file(access.sqlite_file)
         with engine.connect() as connection:
             yield connection
     except (SQLAlchemyError, OSError) as error:
         raise SetupError(
-            f"The metadata database at {access.where} cannot be opened: {first_line(error)}. Check catalog_url, and that the server runs."
+            f"The metadata database at {access.display_url} cannot be opened: {get_first_line(error)}. Check catalog_url, and that the server runs."
         ) from None
     finally:
-        if patient:
+        if for_migration:
             engine.dispose()
 
 
-def _kind(spec: Definition) -> str:
+def _get_kind(spec: Definition) -> str:
     return "view" if isinstance(spec, ViewSpec) else "group"
 
 
-def _about(spec: Definition) -> tuple[ColumnElement[bool], ...]:
+def _make_comparison_filter(spec: Definition) -> tuple[ColumnElement[bool], ...]:
     table = COMPARISONS.c
-    return table.kind == _kind(spec), table.name == spec.name, table.version == spec.version
+    return table.kind == _get_kind(spec), table.name == spec.name, table.version == spec.version
 
 
-def now() -> datetime:
+def get_utc_now() -> datetime:
     """This instant in UTC, as databases keep it."""
     return datetime.now(UTC).replace(tzinfo=None)
 

@@ -13,23 +13,23 @@ INSTANT = DateTime().with_variant(DATETIME(fsp=6), "mysql", "mariadb")  # a Date
 TEXT = Text().with_variant(LONGTEXT(charset="utf8mb4"), "mysql", "mariadb")
 
 
-def _revision() -> Column[int]:
+def _make_revision_column() -> Column[int]:
     """How often a definition was changed: what was read at one revision is saved only while it is the newest."""
     return Column("revision", Integer, nullable=False, server_default="0")
 
 
-def _definitions(name: str, *more: Column[int]) -> Table:
+def _make_definition_table(name: str, *extra_columns: Column[int]) -> Table:
     """A table of definitions by name and version."""
     return Table(
         name, METADATA, Column("name", NAME, primary_key=True), Column("version", Integer, primary_key=True, autoincrement=False),
-        Column("definition", JSON, nullable=False), Column("created_at", INSTANT, nullable=False), _revision(), *more,
+        Column("definition", JSON, nullable=False), Column("created_at", INSTANT, nullable=False), _make_revision_column(), *extra_columns,
     )
 
 
-FEATURE_GROUPS = _definitions(  # has_table: whether a commit is known to have made its table, so that one that is not there has gone
+FEATURE_GROUPS = _make_definition_table(  # has_table: whether a commit is known to have made its table, so that one that is not there has gone
     "feature_groups", Column("has_table", Integer, nullable=False, server_default="0")
 )
-FEATURE_VIEWS = _definitions("feature_views")
+FEATURE_VIEWS = _make_definition_table("feature_views")
 TRAINING_DATASETS = Table(
     "training_datasets",
     METADATA,
@@ -38,9 +38,9 @@ TRAINING_DATASETS = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("definition", JSON, nullable=False),
     Column("created_at", INSTANT, nullable=False),
-    _revision(),
+    _make_revision_column(),
 )
-TRANSFORMATIONS = _definitions("transformation_functions")
+TRANSFORMATIONS = _make_definition_table("transformation_functions")
 MODELS = Table(  # which models were trained on what; the registry keeps the models themselves
     "models",
     METADATA,

@@ -8,21 +8,21 @@ from collections.abc import Callable
 from spark_fs.cli import projects, runs
 from spark_fs.cli.store import app
 from spark_fs.errors import SparkFSError
-from spark_fs.terminal import shown
+from spark_fs.terminal import escape_for_terminal
 
 __all__ = ["app", "main"]
 
-projects.add_to(app)
-runs.add_to(app)
+projects.add_commands(app)
+runs.add_commands(app)
 
 
 def main() -> None:
     """Run the command; an error of ours is one line on stderr and exit code 1."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter shows its number
-    warnings.showwarning = lambda message, *_, **__: print(f"warning: {shown(message)}", file=sys.stderr)
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {escape_for_terminal(message)}", file=sys.stderr)
     run: Callable[[], None] = app
     try:
         run()
     except SparkFSError as error:
-        sys.exit(f"error: {shown(error)}")
+        sys.exit(f"error: {escape_for_terminal(error)}")

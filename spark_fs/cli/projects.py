@@ -14,10 +14,10 @@ from spark_fs.cli.store import console
 from spark_fs.errors import AlreadyExistsError, SettingsError
 from spark_fs.spec.definitions import check_name
 
-_PACKAGE, _ENDING = "package", ".jinja"
+_PACKAGE_FOLDER, _TEMPLATE_SUFFIX = "package", ".jinja"
 
 
-def add_to(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(init)
 
@@ -33,22 +33,22 @@ def init(name: Annotated[str, typer.Argument(help="The project's name, which is 
     target = Path(name)
     if target.exists():
         raise AlreadyExistsError(f"{target.absolute()} is there already, and nothing was written. Choose another name, or remove it first.")
-    _write(files("spark_fs.cli") / "project", target, name)
+    _write_files(files("spark_fs.cli") / "project", target, name)
     console.print(f"Project {name} is in {target}/. Next:\n", soft_wrap=True)
     steps = [f"cd {target}", "export SPARK_FS_CONFIG=conf/settings.yaml"]
     steps += ["spark-fs run conf/pipelines/daily.yaml --until 2024-01-08", "spark-fs runs", "spark-fs show shop_orders"]
     console.print("\n".join(f"    {step}" for step in steps))
 
 
-def _write(source: Traversable, target: Path, name: str) -> None:
+def _write_files(source: Traversable, target: Path, name: str) -> None:
     from jinja2 import Template
 
     target.mkdir()
     for each in source.iterdir():
-        own = each.name.removesuffix(_ENDING)
-        own = {"gitignore": ".gitignore", _PACKAGE: name}.get(own, own)
+        own = each.name.removesuffix(_TEMPLATE_SUFFIX)
+        own = {"gitignore": ".gitignore", _PACKAGE_FOLDER: name}.get(own, own)
         if each.is_dir():
-            _write(each, target / own, name)
-        elif each.name.endswith(_ENDING):
+            _write_files(each, target / own, name)
+        elif each.name.endswith(_TEMPLATE_SUFFIX):
             text = Template(each.read_text(encoding="utf-8"), keep_trailing_newline=True).render(name=name)
             (target / own).write_text(text, encoding="utf-8")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spark_fs.cli.store import SECONDS, Config, console, opened, print_table
+from spark_fs.cli.store import TIME_FORMAT, ConfigOption, console, open_store, print_table
 from spark_fs.errors import SettingsError
 
 if TYPE_CHECKING:
-    from spark_fs.spec.runs import Run
+    from spark_fs.spec.runs import PipelineRun
 
 
-def add_to(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(runs)
     app.command()(run)
@@ -24,15 +24,15 @@ def runs(
     pipeline: Annotated[str | None, typer.Argument(help="A pipeline; without it, every one.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many of the last runs to list.")] = 20,
     run_id: Annotated[str | None, typer.Option("--run", help="Show one run, step by step: its id, or how that begins.")] = None,
-    config: Config = None,
+    config: ConfigOption = None,
 ) -> None:
     """List the runs of pipelines, the newest first."""
-    fs = opened(config)
+    fs = open_store(config)
     if run_id is not None:
-        _show(fs.get_run(run_id))
+        _show_run(fs.get_run(run_id))
         return
     rows = [
-        [r.id[:8], r.pipeline, f"{r.started_at:{SECONDS}}", f"{r.until:{SECONDS}}", r.state, _took(r), _failing(r)]
+        [r.id[:8], r.pipeline, f"{r.started_at:{TIME_FORMAT}}", f"{r.until:{TIME_FORMAT}}", r.state, _format_duration(r), _describe_failure(r)]
         for r in fs.get_runs(pipeline, limit)
     ]
     print_table(["run", "pipeline", "started (UTC)", "built up to (UTC)", "state", "took", "what went wrong"], rows, "No runs yet.")
@@ -45,7 +45,7 @@ def run(
     log_format: Annotated[str, typer.Option("--log-format", help="text or json.")] = "text",
     metrics: Annotated[Path | None, typer.Option("--metrics", help="Write metrics to this file, in Prometheus' text form.")] = None,
     lineage: Annotated[str | None, typer.Option("--lineage", help="Tell OpenLineage: the URL of a server, or a file.")] = None,
-    config: Config = None,
+    config: ConfigOption = None,
 ) -> None:
     """Run what is due of a pipeline, on a Spark session of this process.
 
@@ -60,10 +60,10 @@ def run(
     raise typer.Exit(execute(file, until, step or (), log_format, metrics, lineage, config))
 
 
-def _show(run: Run) -> None:
+def _show_run(run: PipelineRun) -> None:
     console.print(f"Run {run.id} of pipeline {run.pipeline}: {run.state}" + (f": {run.error}" if run.error else ""))
-    ended = f", ended {run.ended_at:{SECONDS}}" if run.ended_at else ""
-    console.print(f"started {run.started_at:{SECONDS}}{ended}, built up to {run.until:{SECONDS}} (UTC)\n")
+    ended = f", ended {run.ended_at:{TIME_FORMAT}}" if run.ended_at else ""
+    console.print(f"started {run.started_at:{TIME_FORMAT}}{ended}, built up to {run.until:{TIME_FORMAT}} (UTC)\n")
     counts = [", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in s.counts.items() if count) for s in run.steps]
     rows = [[s.name, s.state, f"{s.seconds:.1f} s", count or "-"] for s, count in zip(run.steps, counts, strict=True)]
     print_table(["step", "state", "took", "counted"], rows, "It has done no step yet.")
@@ -72,11 +72,11 @@ def _show(run: Run) -> None:
             console.print(f"{step.name}: {line}", soft_wrap=True)
 
 
-def _took(run: Run) -> str:
+def _format_duration(run: PipelineRun) -> str:
     return f"{run.took.total_seconds():.0f} s" if run.took else "-"
 
 
-def _failing(run: Run) -> str:
+def _describe_failure(run: PipelineRun) -> str:
     step = next((s for s in run.steps if s.state in ("failed", "differs")), None)
     said = run.error or (step and step.lines and step.lines[0]) or "" if step or run.error else "-"
     return f"{step.name}: {said}" if step else said

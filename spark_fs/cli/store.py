@@ -15,7 +15,7 @@ from rich.text import Text
 
 from spark_fs.api.project import login
 from spark_fs.errors import NotFoundError
-from spark_fs.terminal import shown
+from spark_fs.terminal import escape_for_terminal
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_group import FeatureGroup
@@ -32,29 +32,29 @@ app = typer.Typer(
 )
 
 
-class _Plain(Console):
+class _PlainConsole(Console):
     """A console on which texts are what they are: brackets, colons and control characters in them mean nothing."""
 
     def render_str(self, text: str, **options: Any) -> Text:
         """The text to print: every one that is printed, in a table too, passes here."""
-        return super().render_str(shown(text), **{**options, "markup": False, "emoji": False})
+        return super().render_str(escape_for_terminal(text), **{**options, "markup": False, "emoji": False})
 
 
-console = _Plain(highlight=False, width=None if sys.stdout.isatty() else 160)
-Config = Annotated[Path | None, typer.Option("--config", help="A settings file, in YAML.")]
-SECONDS = "%Y-%m-%d %H:%M:%S"
-Version = Annotated[int | None, typer.Option("--version", help="The version; without it, the first.")]
+console = _PlainConsole(highlight=False, width=None if sys.stdout.isatty() else 160)
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="A settings file, in YAML.")]
+TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+VersionOption = Annotated[int | None, typer.Option("--version", help="The version; without it, the first.")]
 
 
-def opened(config: Path | None) -> FeatureStore:
+def open_store(config: Path | None) -> FeatureStore:
     """The feature store that a settings file, or the environment, names."""
     return login(config).get_feature_store()
 
 
 @app.command()
-def groups(config: Config = None) -> None:
+def groups(config: ConfigOption = None) -> None:
     """List the feature groups."""
-    found = opened(config).get_feature_groups()
+    found = open_store(config).get_feature_groups()
     rows = [
         [g.name, g.version, ", ".join(g.primary_key), g.event_time or "-", len(g.schema), "yes" if g.online_enabled else "-"]
         for g in found
@@ -63,9 +63,9 @@ def groups(config: Config = None) -> None:
 
 
 @app.command()
-def views(config: Config = None) -> None:
+def views(config: ConfigOption = None) -> None:
     """List the feature views."""
-    found = opened(config).get_feature_views()
+    found = open_store(config).get_feature_views()
     rows = [
         [v.name, v.version, ", ".join(v.labels) or "-", len(v.schema), len(v.get_training_datasets())] for v in found
     ]
@@ -75,29 +75,29 @@ def views(config: Config = None) -> None:
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(help="A feature group or a feature view.")],
-    version: Version = None,
+    version: VersionOption = None,
     commits: Annotated[int, typer.Option("--commits", min=1, help="How many of the last commits to list.")] = 5,
-    config: Config = None,
+    config: ConfigOption = None,
 ) -> None:
     """Show one group or view: schema, last commits.
 
     Of a group: its columns and its last commits. Of a view: its labels, its features and its training datasets.
     """
-    fs = opened(config)
-    kinds = _kinds(fs, name)
+    fs = open_store(config)
+    kinds = _find_kinds(fs, name)
     if "group" in kinds:
         _show_group(fs.get_feature_group(name, version), commits)
     if "view" in kinds:
         _show_view(fs.get_feature_view(name, version))
 
 
-def _kinds(fs: FeatureStore, name: str) -> set[str]:
+def _find_kinds(fs: FeatureStore, name: str) -> set[str]:
     """Whether it is the name of a group, a view, or both; NotFoundError with the nearest names where it is none."""
     known = {"group": {each.name for each in fs.get_feature_groups()}, "view": {each.name for each in fs.get_feature_views()}}
     found = {kind for kind, names in known.items() if name in names}
     if not found:
         every = sorted(known["group"]) + sorted(known["view"])
-        raise NotFoundError.named("Feature group or view", name, every, "List them with: spark-fs groups; spark-fs views")
+        raise NotFoundError.for_name("Feature group or view", name, every, "List them with: spark-fs groups; spark-fs views")
     return found
 
 
@@ -110,7 +110,7 @@ def _show_group(group: FeatureGroup, limit: int) -> None:
     print_table(["column", "type", "role"], columns, "No schema yet: the first insert gives it.")
     console.print()
     rows = [
-        [c.version, f"{c.committed_at:{SECONDS}}", c.operation, c.inserted, c.updated, c.deleted]
+        [c.version, f"{c.committed_at:{TIME_FORMAT}}", c.operation, c.inserted, c.updated, c.deleted]
         for c in group.commit_details(limit)
     ]
     print_table(["commit", "at (UTC)", "operation", "inserted", "updated", "deleted"], rows, "No commits yet.")
@@ -122,28 +122,28 @@ def _show_view(view: FeatureView) -> None:
     print_table(["feature", "type"], list(view.schema.items()), "No features.")
     console.print()
     rows = [
-        [d.version, f"{d.created_at:{SECONDS}}", ", ".join(f"{k} {i}" for k, i in d.splits.items()) or "all", d.files or "in memory"]
+        [d.version, f"{d.created_at:{TIME_FORMAT}}", ", ".join(f"{k} {i}" for k, i in d.splits.items()) or "all", d.files or "in memory"]
         for d in view.get_training_datasets()
     ]
     print_table(["training dataset", "at (UTC)", "splits", "files"], rows, "No training datasets yet.")
 
 
-Name = Annotated[str | None, typer.Argument(help="A feature group; without it, every online group.")]
-Now = Annotated[str | None, typer.Option("--now", help="The instant (UTC) by which rows are past their ttl; without it, that of the call.")]
+GroupArgument = Annotated[str | None, typer.Argument(help="A feature group; without it, every online group.")]
+NowOption = Annotated[str | None, typer.Option("--now", help="The instant (UTC) by which rows are past their ttl; without it, that of the call.")]
 
 
 @app.command()
 def sync(
-    name: Name = None,
-    version: Version = None,
+    name: GroupArgument = None,
+    version: VersionOption = None,
     full: Annotated[bool, typer.Option("--full", help="Load the whole table anew, beside the one that is served.")] = False,
-    now: Now = None,
-    config: Config = None,
+    now: NowOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Bring the online tables up to their feature groups."""
-    fs = opened(config)
-    due = _online(fs, name, version)
-    with _progress() as bar:
+    fs = open_store(config)
+    due = _list_online_groups(fs, name, version)
+    with _make_progress_bar() as bar:
         for group in due:
             task = bar.add_task(f"{group.name}, version {group.version}", total=None)
             job = group.sync_online(now, full, lambda done, known, task=task: bar.update(task, completed=done, total=known))  # type: ignore[misc] # bound now
@@ -153,20 +153,20 @@ def sync(
 
 @app.command()
 def verify(
-    name: Name = None,
-    version: Version = None,
+    name: GroupArgument = None,
+    version: VersionOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many differing keys to report at most.")] = 20,
     synced: Annotated[bool, typer.Option("--synced", help="Compare with the version that was synced last, not with the newest.")] = False,
-    now: Now = None,
-    config: Config = None,
+    now: NowOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Compare the online tables with the offline latest.
 
     Exit code 1 where a key differs, after its differences.
     """
-    fs = opened(config)
+    fs = open_store(config)
     differ = False
-    for group in _online(fs, name, version):
+    for group in _list_online_groups(fs, name, version):
         found = group.verify_online(now, limit, synced)
         differ |= not found.ok
         console.print(str(found), soft_wrap=True)
@@ -176,11 +176,11 @@ def verify(
         raise typer.Exit(1)
 
 
-TokenFile = Annotated[Path | None, typer.Option("--token-file", help="A file with the token, in the place of SPARK_FS_TOKEN.")]
-AllowHost = Annotated[list[str] | None, typer.Option(
+TokenFileOption = Annotated[Path | None, typer.Option("--token-file", help="A file with the token, in the place of SPARK_FS_TOKEN.")]
+AllowHostOption = Annotated[list[str] | None, typer.Option(
     "--allow-host", help="Answer to this name too, besides addresses, localhost and the machine's own; * is any.",
 )]
-Insecure = Annotated[bool, typer.Option("--insecure", help="Let other machines in though nobody is asked for a token.")]
+InsecureOption = Annotated[bool, typer.Option("--insecure", help="Let other machines in though nobody is asked for a token.")]
 
 
 @app.command()
@@ -194,49 +194,49 @@ def serve(
     max_entries: Annotated[int, typer.Option("--max-entries", min=1, help="The most entries of a request.")] = 1_000,
     max_open: Annotated[int, typer.Option("--max-open", min=1, help="The most requests at once; one more is told to come again.")] = 256,
     timeout: Annotated[float, typer.Option("--timeout", min=0.001, help="Seconds within which an answer must be found.")] = 30.0,
-    token_file: TokenFile = None,
-    allow_host: AllowHost = None,
-    insecure: Insecure = False,
-    config: Config = None,
+    token_file: TokenFileOption = None,
+    allow_host: AllowHostOption = None,
+    insecure: InsecureOption = False,
+    config: ConfigOption = None,
 ) -> None:
     """Serve feature vectors over HTTP, without Spark.
 
     POST /v1/feature-vectors, GET /health, /metrics and /docs. With a token (SPARK_FS_TOKEN, or --token-file) callers must bring it, but
     for /health; without one it listens on loopback alone. It needs the extra: pip install 'spark_fs[serve]'.
     """
-    from spark_fs.serve import run
+    from spark_fs.serve import serve_vectors
     from spark_fs.server.door import Limits
 
-    fs = opened(config)
-    token, names = _door(fs, host, token_file, allow_host, insecure)
-    run(fs, host, port, view or [], max_entries, token, names, Limits(max_bytes, max_open, answer_seconds=timeout))
+    fs = open_store(config)
+    token, names = _resolve_access(fs, host, token_file, allow_host, insecure)
+    serve_vectors(fs, host, port, view or [], max_entries, token, names, Limits(max_bytes, max_open, answer_seconds=timeout))
 
 
-def _door(
-    fs: FeatureStore, host: str, token_file: Path | None, allowed: list[str] | None, insecure: bool
+def _resolve_access(
+    fs: FeatureStore, host: str, token_file: Path | None, allowed_hosts: list[str] | None, insecure: bool
 ) -> tuple[str, frozenset[str] | None]:
     """The token that callers must bring, and the names that a server answers to; SettingsError where strangers would be let in."""
-    from spark_fs.server.door import check_exposed, names_of, token_of
+    from spark_fs.server.door import check_exposed, get_host_names, read_token
 
-    token = token_of(fs._stores.settings.token.get_secret_value(), token_file)
+    token = read_token(fs._stores.settings.token.get_secret_value(), token_file)
     check_exposed(host, token, insecure)
-    return token, names_of(host, allowed or ())
+    return token, get_host_names(host, allowed_hosts or ())
 
 
 @app.command()
 def report(
     name: Annotated[str, typer.Argument(help="A feature group or a feature view.")],
-    version: Version = None,
+    version: VersionOption = None,
     training_dataset: Annotated[int | None, typer.Option("--training-dataset", help="Of a view: which; without it, the newest.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The file to write; without it, <name>_<version>.html.")] = None,
-    config: Config = None,
+    config: ConfigOption = None,
 ) -> None:
     """Write a page about a group or a view.
 
     One HTML file that needs nothing else: schema, statistics, histograms, correlations, commits, validation, drift, lineage.
     """
-    fs = opened(config)
-    if "group" in _kinds(fs, name):
+    fs = open_store(config)
+    if "group" in _find_kinds(fs, name):
         written = fs.get_feature_group(name, version).report(out)
     else:
         written = fs.get_feature_view(name, version).report(training_dataset, out)
@@ -247,24 +247,24 @@ def report(
 def ui(
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.")] = 8_090,
-    token_file: TokenFile = None,
-    allow_host: AllowHost = None,
-    insecure: Insecure = False,
-    config: Config = None,
+    token_file: TokenFileOption = None,
+    allow_host: AllowHostOption = None,
+    insecure: InsecureOption = False,
+    config: ConfigOption = None,
 ) -> None:
     """Explore the store in a browser, read-only, without Spark.
 
     With a token (SPARK_FS_TOKEN, or --token-file) the browser asks for it: any user, and the token as password; without one it listens on
     loopback alone. It needs the extra: pip install 'spark_fs[serve]'.
     """
-    from spark_fs.ui import run
+    from spark_fs.ui import serve_explorer
 
-    fs = opened(config)
-    token, names = _door(fs, host, token_file, allow_host, insecure)
-    run(fs, host, port, token, names)
+    fs = open_store(config)
+    token, names = _resolve_access(fs, host, token_file, allow_host, insecure)
+    serve_explorer(fs, host, port, token, names)
 
 
-def _online(fs: FeatureStore, name: str | None, version: int | None) -> list[FeatureGroup]:
+def _list_online_groups(fs: FeatureStore, name: str | None, version: int | None) -> list[FeatureGroup]:
     found = [fs.get_feature_group(name, version)] if name else fs.get_feature_groups()
     due = [group for group in found if name or (group.online_enabled and group.commit_details(1))]
     if not due:
@@ -272,22 +272,22 @@ def _online(fs: FeatureStore, name: str | None, version: int | None) -> list[Fea
     return due
 
 
-def _progress() -> Progress:
+def _make_progress_bar() -> Progress:
     """A bar of Spark's tasks, on a terminal."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn("tasks"), TimeElapsedColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 @app.command()
-def migrate(config: Config = None) -> None:
+def migrate(config: ConfigOption = None) -> None:
     """Bring the metadata database up to this release.
 
     One on a server is changed by this command alone, since processes of earlier releases cannot open it afterwards; one in SQLite is
     brought up when it is opened. A backup before it is the way back.
     """
-    from spark_fs.catalog.database import upgrade
+    from spark_fs.catalog.database import upgrade_database
 
-    where, before, after = upgrade(login(config)._stores.settings.catalog_url.get_secret_value())
+    where, before, after = upgrade_database(login(config)._stores.settings.catalog_url.get_secret_value())
     became = f"is of version {after} already" if before == after else f"was of version {before or 'none'}, and is of {after} now"
     console.print(f"The metadata database at {where} {became}.", soft_wrap=True, markup=False)
 
@@ -298,15 +298,15 @@ def jars() -> None:
 
     The first time they are resolved from Maven Central into a cache.
     """
-    from spark_fs.offline.jars import needed_jars
+    from spark_fs.offline.jars import resolve_jars
 
-    typer.echo(",".join(map(str, needed_jars())))
+    typer.echo(",".join(map(str, resolve_jars())))
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]], none: str) -> None:
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]], if_empty: str) -> None:
     """Print rows under headings, or what there is to say where there are none."""
     if not rows:
-        console.print(none)
+        console.print(if_empty)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:

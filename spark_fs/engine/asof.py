@@ -16,7 +16,7 @@ from spark_fs.types import MILLISECONDS_FROM
 
 
 @dataclass(frozen=True)
-class Side:
+class JoinSide:
     """A frame with its key columns and, where it has one, the name of its event time in microseconds.
 
     Of a right side: what decides between rows of one key and time, the instant in microseconds from which a row was known (None: always),
@@ -26,21 +26,21 @@ class Side:
     frame: DataFrame
     keys: Sequence[str]
     time: str | None = None
-    ties: Sequence[str] = ()
-    known: str | None = None
+    tie_breakers: Sequence[str] = ()
+    known_from: str | None = None
     ttl: int | None = None
 
-    def candidates(self) -> DataFrame:
+    def drop_unmatchable(self) -> DataFrame:
         """The rows* that can match at all: a null key or event time equals nothing."""
         return self.frame.dropna(subset=[*self.keys, *([self.time] if self.time else [])])
 
     @property
-    def order(self) -> Column:
+    def sort_key(self) -> Column:
         """What is greatest in the match among several."""
-        return F.struct(*map(F.col, [*([self.time] if self.time else []), *self.ties]), F.lit(0))
+        return F.struct(*map(F.col, [*([self.time] if self.time else []), *self.tie_breakers]), F.lit(0))
 
 
-def micros(column: Column, type_: str) -> Column:
+def convert_to_micros(column: Column, type_: str) -> Column:
     """An event time as microseconds since the epoch: a timestamp, a date (its midnight, UTC), or epoch seconds or milliseconds."""
     if type_ == "timestamp":
         return F.unix_micros(column)
@@ -50,7 +50,7 @@ def micros(column: Column, type_: str) -> Column:
     return number * F.when(F.abs(number) < MILLISECONDS_FROM, 1_000_000).otherwise(1_000)
 
 
-def epochs(column: Column, type_: str, name: str) -> Column:
+def check_epochs(column: Column, type_: str, name: str) -> Column:
     """An event time as it is*, where it is an epoch a failure for one in a unit that it cannot have."""
     if type_ != "bigint":
         return column
@@ -62,23 +62,23 @@ def epochs(column: Column, type_: str, name: str) -> Column:
     return F.when(seconds.between(FIRST_SECOND, LAST_SECOND - 1) | column.isNull(), column).otherwise(F.raise_error(said).cast("bigint"))
 
 
-def point_in_time(left: Side, rights: Sequence[Side]) -> DataFrame:
+def join_point_in_time(left: JoinSide, rights: Sequence[JoinSide]) -> DataFrame:
     """The left rows*, each with the columns of its match on every right side, null where there is none, or none young enough."""
-    both = left.frame.select(*_keys(left), F.col(left.time or "").alias("__at"), F.lit(1).alias("__side"), F.struct("*").alias("__left"))
+    both = left.frame.select(*_select_keys(left), F.col(left.time or "").alias("__at"), F.lit(1).alias("__side"), F.struct("*").alias("__left"))
     for number, right in enumerate(rights):
-        event = F.struct(right.order.alias("order"), F.struct("*").alias("row")).alias(f"__right{number}")
-        at = F.greatest(right.known, right.time) if right.known and right.time else F.col(right.known or right.time or "")
-        rows = right.candidates().select(*_keys(right), at.alias("__at"), F.lit(0).alias("__side"), event)
+        event = F.struct(right.sort_key.alias("order"), F.struct("*").alias("row")).alias(f"__right{number}")
+        at = F.greatest(right.known_from, right.time) if right.known_from and right.time else F.col(right.known_from or right.time or "")
+        rows = right.drop_unmatchable().select(*_select_keys(right), at.alias("__at"), F.lit(0).alias("__side"), event)
         both = both.unionByName(rows, allowMissingColumns=True)
-    ties = [F.col(f"__right{n}.order") for n, right in enumerate(rights) if right.ties]
+    ties = [F.col(f"__right{n}.order") for n, right in enumerate(rights) if right.tie_breakers]
     keys = [f"__k{i}" for i in range(len(left.keys))]
     seen = Window.partitionBy(*keys).orderBy("__at", "__side", *ties).rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    found = {f"__right{n}": _match(right, F.col(f"__right{n}")).over(seen) for n, right in enumerate(rights)}
+    found = {f"__right{n}": _find_match_event(right, F.col(f"__right{n}")).over(seen) for n, right in enumerate(rights)}
     matched = both.withColumns(found).filter(F.col("__side") == 1)
-    return matched.select("__left.*", *(c for n, right in enumerate(rights) for c in _columns(right, f"__right{n}")))
+    return matched.select("__left.*", *(c for n, right in enumerate(rights) for c in _select_match_columns(right, f"__right{n}")))
 
 
-def _columns(right: Side, name: str) -> list[Column]:
+def _select_match_columns(right: JoinSide, name: str) -> list[Column]:
     """The columns of a match, null where it is too old."""
     row = F.col(f"{name}.row")
     if right.ttl is not None:
@@ -86,18 +86,18 @@ def _columns(right: Side, name: str) -> list[Column]:
     return [row[column].alias(column) for column in right.frame.columns]
 
 
-def _match(right: Side, event: Column) -> Column:
+def _find_match_event(right: JoinSide, event: Column) -> Column:
     """The last event, or of events that became known in another order than they happened the greatest."""
-    return F.max_by(event, event["order"]) if right.known and right.time else F.last(event, ignorenulls=True)
+    return F.max_by(event, event["order"]) if right.known_from and right.time else F.last(event, ignorenulls=True)
 
 
-def by_key(left: Side, right: Side) -> DataFrame:
+def join_latest_by_key(left: JoinSide, right: JoinSide) -> DataFrame:
     """The left rows*, each with the one right row of its key: the greatest event time, of equal ones the last ingested."""
-    newest = F.max_by(F.struct("*"), right.order).alias("__right")
-    candidates = right.candidates().groupBy(*_keys(right)).agg(newest)
+    newest = F.max_by(F.struct("*"), right.sort_key).alias("__right")
+    candidates = right.drop_unmatchable().groupBy(*_select_keys(right)).agg(newest)
     on = [left.frame[mine] == candidates[f"__k{i}"] for i, mine in enumerate(left.keys)]
     return left.frame.join(candidates, on=on, how="left").select(*left.frame.columns, "__right.*")
 
 
-def _keys(side: Side) -> list[Column]:
+def _select_keys(side: JoinSide) -> list[Column]:
     return [F.col(key).alias(f"__k{i}") for i, key in enumerate(side.keys)]

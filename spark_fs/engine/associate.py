@@ -13,69 +13,69 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.engine import scan
-from spark_fs.engine.columnar import Stream, Tables
-from spark_fs.engine.profile import PLACED_SPARK, large, narrowed, placed
+from spark_fs.engine.columnar import ArrowRelation, TableReader
+from spark_fs.engine.profile import DATA_DDL, coalesce_tables, narrow_scan, to_batch
 from spark_fs.engine.scan import Scan
-from spark_fs.stats.association import Matrix, Sums, added
+from spark_fs.stats.association import DesignMatrix, Sums, merge_sums
 
-_SHARE = 1 << 30  # bytes of files for a task: its sums may be as large as the files of a few thousand rows
-_PIECE = 16 << 20  # bytes of a task's sums that travel as one value
-_CELLS = 1 << 25  # of the matrix, of rows that are looked at together
-_FEW = 1 << 12  # rows below which tables are put together; what is read is let go before more is read, since to hold much costs time
+_TASK_BYTES = 1 << 30  # bytes of files for a task: its sums may be as large as the files of a few thousand rows
+_PIECE_BYTES = 16 << 20  # bytes of a task's sums that travel as one value
+_MATRIX_CELLS = 1 << 25  # of the matrix, of rows that are looked at together
+_MIN_ROWS = 1 << 12  # rows below which tables are put together; what is read is let go before more is read, since to hold much costs time
 
 
-def here(each: Scan, matrix: Matrix) -> Sums:
+def sum_locally(table_scan: Scan, matrix: DesignMatrix) -> Sums:
     """The sums of a scan's rows, made in this process."""
-    return _summed(scan.tables(narrowed(each, matrix.features)), matrix)
+    return _sum_tables(scan.iter_tables(narrow_scan(table_scan, matrix.features)), matrix)
 
 
-def of_scan(spark: SparkSession, each: Scan, matrix: Matrix) -> DataFrame:
+def sum_scan(spark: SparkSession, table_scan: Scan, matrix: DesignMatrix) -> DataFrame:
     """The sums of a scan's rows*, by as many tasks as there are cores or as memory wants; ``gathered`` reads them."""
-    rows = Stream.scanned(spark, narrowed(each, matrix.features))
-    tasks = max(spark.sparkContext.defaultParallelism, sum(file.bytes for file in each.files) // _SHARE)
-    return of_stream(replace(rows, source=rows.source.coalesce(tasks)), matrix)
+    rows = ArrowRelation.from_scan(spark, narrow_scan(table_scan, matrix.features))
+    tasks = max(spark.sparkContext.defaultParallelism, sum(file.bytes for file in table_scan.files) // _TASK_BYTES)
+    return sum_relation(replace(rows, source=rows.source.coalesce(tasks)), matrix)
 
 
-def of_stream(stream: Stream, matrix: Matrix) -> DataFrame:
+def sum_relation(relation: ArrowRelation, matrix: DesignMatrix) -> DataFrame:
     """The sums of any rows*; they are added up on the executors, piece by piece."""
-    pieces = max(1, -(-sum(map(prod, matrix.shapes)) * 8 // _PIECE))
-    made = stream.source.mapInArrow(_Made(stream.tables, matrix, pieces), PLACED_SPARK)
-    return made.repartitionById(pieces, "place").mapInArrow(_added, PLACED_SPARK)
+    pieces = max(1, -(-sum(map(prod, matrix.sum_shapes)) * 8 // _PIECE_BYTES))
+    made = relation.source.mapInArrow(_SumTask(relation.read_tables, matrix, pieces), DATA_DDL)
+    return made.repartitionById(pieces, "place").mapInArrow(_merge_pieces, DATA_DDL)
 
 
-def gathered(sums: pa.Table, matrix: Matrix) -> Sums:
+def collect_sums(sums: pa.Table, matrix: DesignMatrix) -> Sums:
     """The sums that rows of ``of_scan`` or ``of_stream`` hold."""
-    sizes = list(map(prod, matrix.shapes))
+    sizes = list(map(prod, matrix.sum_shapes))
     pieces = [np.frombuffer(each.as_buffer()) for each in sums.sort_by("place").column("data")]
     found = np.concatenate(pieces) if pieces else np.zeros(sum(sizes))
-    return [part.reshape(shape) for part, shape in zip(np.split(found, np.cumsum(sizes)[:-1]), matrix.shapes, strict=True)]
+    return [part.reshape(shape) for part, shape in zip(np.split(found, np.cumsum(sizes)[:-1]), matrix.sum_shapes, strict=True)]
 
 
-def _summed(tables: Iterable[pa.Table], matrix: Matrix) -> Sums:
+def _sum_tables(tables: Iterable[pa.Table], matrix: DesignMatrix) -> Sums:
     found: Sums | None = None
-    step = max(1, _CELLS // max(1, matrix.width))
-    for table in large(tables, _FEW):
+    step = max(1, _MATRIX_CELLS // max(1, matrix.width))
+    for table in coalesce_tables(tables, _MIN_ROWS):
         for start in range(0, table.num_rows, step):
-            more = matrix.sums(table.slice(start, step))
-            found = more if found is None else added([found, more])
-    return found if found is not None else [np.zeros(shape) for shape in matrix.shapes]
+            more = matrix.compute_sums(table.slice(start, step))
+            found = more if found is None else merge_sums([found, more])
+    return found if found is not None else [np.zeros(shape) for shape in matrix.sum_shapes]
 
 
 @dataclass(frozen=True)
-class _Made:
+class _SumTask:
     """Rows in, the sums of a task out, in pieces."""
 
-    tables: Tables
-    matrix: Matrix
-    pieces: int
+    read_tables: TableReader
+    matrix: DesignMatrix
+    piece_count: int
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        flat = np.concatenate([each.ravel() for each in _summed(self.tables(batches), self.matrix)])
-        for place, piece in enumerate(np.array_split(flat, self.pieces)):
-            yield placed(place, piece.tobytes())
+        flat = np.concatenate([each.ravel() for each in _sum_tables(self.read_tables(batches), self.matrix)])
+        for place, piece in enumerate(np.array_split(flat, self.piece_count)):
+            yield to_batch(place, piece.tobytes())
 
 
-def _added(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _merge_pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Pieces of sums in, those of the whole out."""
     found: dict[int, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
     for batch in batches:
@@ -83,4 +83,4 @@ def _added(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             more = np.frombuffer(sums.as_buffer())
             found[place] = found[place] + more if place in found else more
     for place, summed in found.items():
-        yield placed(place, summed.tobytes())
+        yield to_batch(place, summed.tobytes())

@@ -19,21 +19,21 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.engine import scan, shuffle
-from spark_fs.engine.hot import Hot
-from spark_fs.engine.passes import Pass, Rule, Typed, candidates, joined, keys_of, micros
+from spark_fs.engine.hot import SkewedKeys
+from spark_fs.engine.passes import JoinStage, MatchRule, TypedColumn, build_candidate_rows, join_bucket, get_key_columns, get_micros
 from spark_fs.engine.scan import Scan
 from spark_fs.spec.query import Condition
-from spark_fs.types import ddl
+from spark_fs.types import to_ddl
 
-BATCH = 64 << 20  # bytes of a DataFrame's rows that are scattered together
-Tables = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]
+BATCH_BYTES = 64 << 20  # bytes of a DataFrame's rows that are scattered together
+TableReader = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]
 
 
 # -- what a worker does with the rows it is given
 
 
 @dataclass(frozen=True)
-class _Scanned:
+class _ScanReader:
     """Numbers of shares in, their rows out."""
 
     scan: Scan
@@ -42,11 +42,11 @@ class _Scanned:
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         for batch in batches:
             for number in batch.column(0).to_pylist():
-                yield scan.read(self.scan, *self.shares[number])
+                yield scan.read_share(self.scan, *self.shares[number])
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _FrameReader:
     """A DataFrame's batches in, larger tables out, in which any column may hold nulls."""
 
     schema: pa.Schema
@@ -57,7 +57,7 @@ class _Rows:
         for batch in batches:
             waiting.append(batch)
             size += batch.nbytes
-            if size > BATCH:
+            if size > BATCH_BYTES:
                 yield pa.Table.from_batches(waiting).cast(self.schema)
                 waiting, size = [], 0
         if waiting:
@@ -65,43 +65,43 @@ class _Rows:
 
 
 @dataclass(frozen=True)
-class _Gathered:
+class _ShuffleJoin:
     """Packed rows in, of each bucket the joined rows out."""
 
     schemas: Mapping[int, pa.Schema]
-    one: Pass
+    stage: JoinStage
     in_files: bool
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-        for sides in shuffle.unpack(batches, self.schemas, self.in_files):
+        for sides in shuffle.unpack_batches(batches, self.schemas, self.in_files):
             left = sides.pop(0)
-            yield joined(left, sides, self.one)
+            yield join_bucket(left, sides, self.stage)
 
 
 @dataclass(frozen=True)
-class _Beside:
+class _BroadcastJoin:
     """Tables in, joined out with small right sides, which each worker reads once."""
 
-    before: Tables
+    read_tables: TableReader
     scans: Mapping[int, Scan]
-    one: Pass
+    stage: JoinStage
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-        rights = {place: scan.whole(each) for place, each in self.scans.items()}
-        for table in self.before(batches):
-            yield joined(table, rights, self.one)
+        rights = {place: scan.read_all(each) for place, each in self.scans.items()}
+        for table in self.read_tables(batches):
+            yield join_bucket(table, rights, self.stage)
 
 
 @dataclass(frozen=True)
-class Only:
+class SemiJoinFilter:
     """The keys of a small spine: right rows with other keys match nothing, and stay where they are."""
 
     scan: Scan
-    keys: tuple[Typed, ...]
+    keys: tuple[TypedColumn, ...]
 
-    def has(self, hashes: shuffle.Hashes) -> npt.NDArray[np.bool_]:
+    def has_hashes(self, hashes: shuffle.Hashes) -> npt.NDArray[np.bool_]:
         """Whether the spine has a key of each of these hashes."""
-        held = _held(self)
+        held = _get_key_hashes(self)
         if not len(held):
             return np.zeros(len(hashes), bool)
         found: npt.NDArray[np.bool_] = held[np.minimum(np.searchsorted(held, hashes), len(held) - 1)] == hashes
@@ -109,84 +109,84 @@ class Only:
 
 
 @lru_cache(maxsize=4)
-def _held(only: Only) -> shuffle.Hashes:
+def _get_key_hashes(semi_join: SemiJoinFilter) -> shuffle.Hashes:
     """The hashes of the keys, in order; a worker reads them once."""
-    return np.unique(shuffle.hashes_of(keys_of(scan.whole(only.scan), only.keys)))
+    return np.unique(shuffle.hash_keys(get_key_columns(scan.read_all(semi_join.scan), semi_join.keys)))
 
 
 @dataclass(frozen=True)
-class Scatter:
+class SideScatter:
     """How one side is scattered: by which keys, into which buckets.
 
     rule: of a right side; None: of the left one. only: the keys that are sent at all; None: every one.
     """
 
     side: int
-    keys: tuple[Typed, ...]
-    hot: Hot
-    time: Typed | None
-    rule: Rule | None = None
-    only: Only | None = None
+    keys: tuple[TypedColumn, ...]
+    skewed_keys: SkewedKeys
+    time: TypedColumn | None
+    rule: MatchRule | None = None
+    semi_join: SemiJoinFilter | None = None
 
-    def __call__(self, table: pa.Table) -> shuffle.Sent:
+    def __call__(self, table: pa.Table) -> shuffle.BucketAssignment:
         """Where the rows of a table go."""
-        keys = keys_of(table, self.keys)
-        hashes = shuffle.hashes_of(keys)
-        if self.only:
-            sent = np.flatnonzero(self.only.has(hashes))
+        keys = get_key_columns(table, self.keys)
+        hashes = shuffle.hash_keys(keys)
+        if self.semi_join:
+            sent = np.flatnonzero(self.semi_join.has_hashes(hashes))
             table, keys, hashes = table.take(sent), [key.take(pa.array(sent)) for key in keys], hashes[sent]
-        buckets = shuffle.buckets_of(keys, hashes, self.hot.first)
-        if not self.hot.hashes:
-            return shuffle.Sent(self.side, table, None, buckets)
+        buckets = shuffle.assign_buckets(keys, hashes, self.skewed_keys.first_bucket)
+        if not self.skewed_keys.hashes:
+            return shuffle.BucketAssignment(self.side, table, None, buckets)
         if self.rule is None:
-            times = micros(table, self.time) if self.time else None
-            return shuffle.Sent(self.side, table, None, self.hot.of_left(hashes, buckets, times))
-        rows = candidates(table, hashes.view(np.int64), self.rule)
+            times = get_micros(table, self.time) if self.time else None
+            return shuffle.BucketAssignment(self.side, table, None, self.skewed_keys.assign_left(hashes, buckets, times))
+        rows = build_candidate_rows(table, hashes.view(np.int64), self.rule)
         timed = self.time is not None and rows.times is not None
-        return shuffle.Sent(self.side, table, *self.hot.of_right(hashes, buckets, rows, timed))
+        return shuffle.BucketAssignment(self.side, table, *self.skewed_keys.assign_right(hashes, buckets, rows, timed))
 
 
 @dataclass(frozen=True)
-class _Packed:
+class _ScatterTask:
     """Rows in, packed rows out: the scatter."""
 
-    tables: Tables
+    read_tables: TableReader
     names: tuple[str, ...]
-    scatter: Scatter
+    scatter: SideScatter
     folder: str | None
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        tables = (table.select(list(self.names)) for table in self.tables(batches) if table.num_rows)
-        return shuffle.pack(map(self.scatter, tables), self.folder)
+        tables = (table.select(list(self.names)) for table in self.read_tables(batches) if table.num_rows)
+        return shuffle.pack_tables(map(self.scatter, tables), self.folder)
 
 
 @dataclass(frozen=True)
-class _Batches:
+class _BatchWriter:
     """Tables in, their batches out, with the columns and types that Spark waits for."""
 
-    tables: Tables
+    read_tables: TableReader
     schema: pa.Schema
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for table in self.tables(batches):
+        for table in self.read_tables(batches):
             yield from table.select(self.schema.names).cast(self.schema).to_batches()
 
 
 @dataclass(frozen=True)
-class Finish:
+class Projection:
     """The last step: keep the rows that meet every condition, and give the columns their names.
 
     names: for each column of the result the one that it travels as. where: conditions over travelling columns, whose types are given.
     """
 
     names: tuple[tuple[str, str], ...]
-    where: tuple[Condition, ...]
-    types: tuple[Typed, ...]
+    conditions: tuple[Condition, ...]
+    types: tuple[TypedColumn, ...]
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """The rows that stay."""
-        for condition in self.where:
-            table = table.filter(scan.mask(condition, {name: table.column(name) for name, _ in self.types}, dict(self.types)))
+        for condition in self.conditions:
+            table = table.filter(scan.evaluate_condition(condition, {name: table.column(name) for name, _ in self.types}, dict(self.types)))
         return pa.table({name: table.column(travelling) for name, travelling in self.names})
 
 
@@ -195,48 +195,48 @@ class Finish:
 
 
 @dataclass(frozen=True)
-class Stream:
+class ArrowRelation:
     """Rows on their way*: what they come from, how workers make tables of it, and the tables' columns."""
 
     source: DataFrame
-    tables: Tables
+    read_tables: TableReader
     schema: pa.Schema
 
     @classmethod
-    def scanned(cls, spark: SparkSession, each: Scan) -> Self:
+    def from_scan(cls, spark: SparkSession, table_scan: Scan) -> Self:
         """The rows of a scan*, a task for each 64 MB or so."""
-        shares = tuple(each.shares())
-        tasks = min(len(shares), max(2 * spark.sparkContext.defaultParallelism, -(-sum(f.bytes for f in each.files) // scan.SHARE)))
-        return cls(spark.range(0, len(shares), 1, max(1, tasks)).toDF("share"), _Scanned(each, shares), each.schema)
+        shares = tuple(table_scan.list_shares())
+        tasks = min(len(shares), max(2 * spark.sparkContext.defaultParallelism, -(-sum(f.bytes for f in table_scan.files) // scan.SHARE_BYTES)))
+        return cls(spark.range(0, len(shares), 1, max(1, tasks)).toDF("share"), _ScanReader(table_scan, shares), table_scan.schema)
 
     @classmethod
-    def of(cls, frame: DataFrame, schema: pa.Schema) -> Self:
+    def from_frame(cls, frame: DataFrame, schema: pa.Schema) -> Self:
         """The rows of a DataFrame*."""
-        return cls(frame, _Rows(schema), schema)
+        return cls(frame, _FrameReader(schema), schema)
 
-    def beside(self, one: Pass, scans: Mapping[int, Scan], schema: pa.Schema) -> "Stream":
+    def broadcast_join(self, stage: JoinStage, scans: Mapping[int, Scan], schema: pa.Schema) -> "ArrowRelation":
         """Joined* with small right sides, without a shuffle."""
-        return Stream(self.source, _Beside(self.tables, scans, one), schema)
+        return ArrowRelation(self.source, _BroadcastJoin(self.read_tables, scans, stage), schema)
 
-    def gathered(
-        self, one: Pass, rights: Mapping[int, "Stream"], hot: Hot, schema: pa.Schema, folder: str | None = None,
-        only: Only | None = None,
-    ) -> "Stream":
+    def shuffle_join(
+        self, stage: JoinStage, rights: Mapping[int, "ArrowRelation"], skewed_keys: SkewedKeys, schema: pa.Schema, folder: str | None = None,
+        semi_join: SemiJoinFilter | None = None,
+    ) -> "ArrowRelation":
         """Joined* with the right sides, by one shuffle of all of them, or of those rows whose keys the spine has.
 
         folder: one that every worker sees, where the rows lie as long as the result is read, so that Spark moves their places only.
         """
-        sides = [(self, Scatter(0, one.keys, hot, one.time))]
-        sides += [(rights[rule.place], Scatter(rule.place, rule.keys, hot, one.time, rule, only)) for rule in one.rules]
+        sides = [(self, SideScatter(0, stage.keys, skewed_keys, stage.time))]
+        sides += [(rights[rule.node_index], SideScatter(rule.node_index, rule.keys, skewed_keys, stage.time, rule, semi_join)) for rule in stage.rules]
         packed = [
-            stream.source.mapInArrow(_Packed(stream.tables, tuple(stream.schema.names), scatter, folder), shuffle.PACKED_SPARK)
+            stream.source.mapInArrow(_ScatterTask(stream.read_tables, tuple(stream.schema.names), scatter, folder), shuffle.PACKED_DDL)
             for stream, scatter in sides
         ]
         schemas = {scatter.side: stream.schema for stream, scatter in sides}
-        together = reduce(DataFrame.unionAll, packed).repartitionById(hot.buckets, "bucket")
-        return Stream(together, _Gathered(schemas, one, folder is not None), schema)
+        together = reduce(DataFrame.unionAll, packed).repartitionById(skewed_keys.bucket_count, "bucket")
+        return ArrowRelation(together, _ShuffleJoin(schemas, stage, folder is not None), schema)
 
-    def frame(self, types: Mapping[str, str]) -> DataFrame:
+    def to_frame(self, types: Mapping[str, str]) -> DataFrame:
         """As a DataFrame* of these columns and feature types."""
         schema = pa.schema([self.schema.field(name) for name in types])
-        return self.source.mapInArrow(_Batches(self.tables, schema), ", ".join(f"`{name}` {ddl(type_)}" for name, type_ in types.items()))
+        return self.source.mapInArrow(_BatchWriter(self.read_tables, schema), ", ".join(f"`{name}` {to_ddl(type_)}" for name, type_ in types.items()))

@@ -16,25 +16,25 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
 from spark_fs.engine import scan, shuffle
-from spark_fs.engine.columnar import Stream, Tables
-from spark_fs.engine.passes import Typed, keys_of
+from spark_fs.engine.columnar import ArrowRelation, TableReader
+from spark_fs.engine.passes import TypedColumn, get_key_columns
 
-Work = Callable[[pa.Table], Iterator[pa.RecordBatch]]
+BucketHandler = Callable[[pa.Table], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
-class Order:
+class LatestOrder:
     """What makes a row the latest of its key: the event time, where there is one, and of equal ones the greatest of these columns."""
 
-    keys: tuple[Typed, ...]
-    time: Typed | None
-    ties: tuple[str, ...]
+    keys: tuple[TypedColumn, ...]
+    time: TypedColumn | None
+    tie_breakers: tuple[str, ...]
 
-    def latest(self, table: pa.Table) -> pa.Table:
+    def keep_latest(self, table: pa.Table) -> pa.Table:
         """The latest row of each key, in the order of the keys."""
-        keys = [_ranked(column) for column in keys_of(table, self.keys)]
-        times = [scan.instants(table.column(self.time[0]), self.time[1]).to_numpy()] if self.time else []
-        ties = [table.column(name).cast(pa.int64()).to_numpy() for name in self.ties]
+        keys = [_rank_values(column) for column in get_key_columns(table, self.keys)]
+        times = [scan.to_event_micros(table.column(self.time[0]), self.time[1]).to_numpy()] if self.time else []
+        ties = [table.column(name).cast(pa.int64()).to_numpy() for name in self.tie_breakers]
         order = np.lexsort((*reversed(ties), *times, *reversed(keys)))
         last = np.ones(len(order), bool)
         if len(order):
@@ -42,7 +42,7 @@ class Order:
         return table.take(pa.array(order[last]))
 
 
-def _ranked(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+def _rank_values(column: pa.ChunkedArray) -> npt.NDArray[Any]:
     """Numbers in the order of the values."""
     if pa.types.is_integer(column.type):
         whole: npt.NDArray[Any] = column.to_numpy()
@@ -56,24 +56,24 @@ def _ranked(column: pa.ChunkedArray) -> npt.NDArray[Any]:
 
 
 @dataclass(frozen=True)
-class Buckets:
+class KeyBuckets:
     """So many buckets of keys: ranges of the first key column behind these bounds, or, where there are none, of a hash of the whole key."""
 
     count: int
     bounds: tuple[Any, ...] = ()
 
     @classmethod
-    def ranges(cls, count: int, sample: pa.ChunkedArray) -> "Buckets":
+    def from_sample(cls, count: int, sample: pa.ChunkedArray) -> "KeyBuckets":
         """Ranges that hold about as many rows of a sample each; of a hash, where the first key column does not tell rows apart enough."""
         values = pc.sort_indices(sample)
         places = [len(sample) * i // count for i in range(1, count)]
         bounds = dict.fromkeys(sample[values[place].as_py()].as_py() for place in places if len(sample))
         return cls(count, tuple(bounds)) if len(bounds) == count - 1 else cls(count)
 
-    def of(self, keys: Sequence[pa.ChunkedArray]) -> npt.NDArray[Any]:
+    def assign_rows(self, keys: Sequence[pa.ChunkedArray]) -> npt.NDArray[Any]:
         """The bucket of each row."""
         if not self.bounds:
-            return shuffle.buckets_of(keys, shuffle.hashes_of(keys), self.count)
+            return shuffle.assign_buckets(keys, shuffle.hash_keys(keys), self.count)
         if pa.types.is_integer(keys[0].type):
             ranged: npt.NDArray[Any] = np.searchsorted(np.array(self.bounds), keys[0].to_numpy(), side="right").astype(np.int32)
             return ranged
@@ -84,61 +84,61 @@ class Buckets:
 
 
 @dataclass(frozen=True)
-class _Scatter:
+class _LatestScatter:
     """Rows in, packed rows out, of each key the latest of a table."""
 
-    tables: Tables
-    order: Order
-    buckets: Buckets
+    read_tables: TableReader
+    order: LatestOrder
+    buckets: KeyBuckets
     folder: str | None
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return shuffle.pack(self._sent(batches), self.folder)
+        return shuffle.pack_tables(self._assign_tables(batches), self.folder)
 
-    def _sent(self, batches: Iterable[pa.RecordBatch]) -> Iterator[shuffle.Sent]:
-        for table in self.tables(batches):
+    def _assign_tables(self, batches: Iterable[pa.RecordBatch]) -> Iterator[shuffle.BucketAssignment]:
+        for table in self.read_tables(batches):
             if table.num_rows:
-                latest = self.order.latest(table)
-                yield shuffle.Sent(0, latest, None, self.buckets.of(keys_of(latest, self.order.keys)))
+                latest = self.order.keep_latest(table)
+                yield shuffle.BucketAssignment(0, latest, None, self.buckets.assign_rows(get_key_columns(latest, self.order.keys)))
 
 
 @dataclass(frozen=True)
-class _Gather:
+class _LatestGather:
     """Packed rows in; what the work makes of the latest rows of each bucket out."""
 
     schema: pa.Schema
-    order: Order
-    work: Work
+    order: LatestOrder
+    handle_bucket: BucketHandler
     in_files: bool
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for sides in shuffle.unpack(batches, {0: self.schema}, self.in_files):
-            yield from self.work(self.order.latest(sides[0]))
+        for sides in shuffle.unpack_batches(batches, {0: self.schema}, self.in_files):
+            yield from self.handle_bucket(self.order.keep_latest(sides[0]))
 
 
 @dataclass(frozen=True)
-class _Alone:
+class _SingleTaskReduce:
     """Few rows in, in one task; what the work makes of the latest of them out."""
 
-    tables: Tables
+    read_tables: TableReader
     schema: pa.Schema
-    order: Order
-    work: Work
+    order: LatestOrder
+    handle_bucket: BucketHandler
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        latest = [self.order.latest(table) for table in self.tables(batches) if table.num_rows]
+        latest = [self.order.keep_latest(table) for table in self.read_tables(batches) if table.num_rows]
         if latest:
-            yield from self.work(self.order.latest(pa.concat_tables(latest)))
+            yield from self.handle_bucket(self.order.keep_latest(pa.concat_tables(latest)))
 
 
-def reduced(stream: Stream, order: Order, work: Work, returns: str, buckets: Buckets, folder: str | None) -> DataFrame:
+def reduce_to_latest(relation: ArrowRelation, order: LatestOrder, handle_bucket: BucketHandler, result_ddl: str, buckets: KeyBuckets, folder: str | None) -> DataFrame:
     """What ``work`` gives* for the latest rows of each bucket of keys; one bucket: in one task, without a shuffle.
 
     returns: the columns of its batches, as Spark writes them. folder: one that every worker sees, kept until the result was read.
     """
     if buckets.count == 1:
-        return stream.source.coalesce(1).mapInArrow(_Alone(stream.tables, stream.schema, order, work), returns)
-    packed = stream.source.mapInArrow(_Scatter(stream.tables, order, buckets, folder), shuffle.PACKED_SPARK)
-    return packed.repartitionById(buckets.count, "bucket").mapInArrow(_Gather(stream.schema, order, work, folder is not None), returns)
+        return relation.source.coalesce(1).mapInArrow(_SingleTaskReduce(relation.read_tables, relation.schema, order, handle_bucket), result_ddl)
+    packed = relation.source.mapInArrow(_LatestScatter(relation.read_tables, order, buckets, folder), shuffle.PACKED_DDL)
+    return packed.repartitionById(buckets.count, "bucket").mapInArrow(_LatestGather(relation.schema, order, handle_bucket, folder is not None), result_ddl)
 
 

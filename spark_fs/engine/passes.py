@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_fs.engine import matching, scan, shuffle
-from spark_fs.engine.matching import NONE, Ints
+from spark_fs.engine.matching import MISSING, Ints
 
-Typed = tuple[str, str]  # a column as it travels, and its feature type
+TypedColumn = tuple[str, str]  # a column as it travels, and its feature type
 
 
 @dataclass(frozen=True)
-class Rule:
+class MatchRule:
     """How the row of one group is found.
 
     keys: its key columns. time: its event time; None: any row of the key. ties: which columns decide between rows of one key and time.
@@ -25,67 +25,67 @@ class Rule:
     match go. carried: which of its columns are needed after.
     """
 
-    place: int
-    keys: tuple[Typed, ...]
-    time: Typed | None
-    ties: tuple[str, ...]
-    known: Typed | None
+    node_index: int
+    keys: tuple[TypedColumn, ...]
+    time: TypedColumn | None
+    tie_breakers: tuple[str, ...]
+    known_from: TypedColumn | None
     ttl: int | None
-    inner: bool
-    carried: tuple[str, ...]
+    is_inner: bool
+    right_columns: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Pass:
+class JoinStage:
     """The groups that join by the same columns of what is joined so far.
 
     keys, time: these columns, and the spine's event time; None: the greatest time of all. kept: which columns of the left side are needed
     after.
     """
 
-    keys: tuple[Typed, ...]
-    time: Typed | None
-    rules: tuple[Rule, ...]
-    kept: tuple[str, ...]
+    keys: tuple[TypedColumn, ...]
+    time: TypedColumn | None
+    rules: tuple[MatchRule, ...]
+    left_columns: tuple[str, ...]
 
 
-def joined(left: pa.Table, rights: Mapping[int, pa.Table], one: Pass) -> pa.Table:
+def join_bucket(left: pa.Table, rights: Mapping[int, pa.Table], stage: JoinStage) -> pa.Table:
     """The left rows with the columns of their matches."""
-    sides = [keys_of(left, one.keys), *(keys_of(rights[rule.place], rule.keys) for rule in one.rules)]
-    codes, *others = matching.codes(sides)
-    found = [_found(left, codes, rights[rule.place], other, rule, one.time) for rule, other in zip(one.rules, others, strict=True)]
-    stays = [matched != NONE for rule, matched in zip(one.rules, found, strict=True) if rule.inner]
+    sides = [get_key_columns(left, stage.keys), *(get_key_columns(rights[rule.node_index], rule.keys) for rule in stage.rules)]
+    codes, *others = matching.encode_keys(sides)
+    found = [_match_group(left, codes, rights[rule.node_index], other, rule, stage.time) for rule, other in zip(stage.rules, others, strict=True)]
+    stays = [matched != MISSING for rule, matched in zip(stage.rules, found, strict=True) if rule.is_inner]
     rows = np.flatnonzero(np.logical_and.reduce(stays)) if stays else None
-    result = left.select(list(one.kept))
+    result = left.select(list(stage.left_columns))
     result = result if rows is None else result.take(pa.array(rows))
-    for rule, matched in zip(one.rules, found, strict=True):
+    for rule, matched in zip(stage.rules, found, strict=True):
         matched = matched if rows is None else matched[rows]
-        taken = rights[rule.place].select(list(rule.carried)).combine_chunks().take(pa.array(matched, mask=matched == NONE))
-        for name in rule.carried:
+        taken = rights[rule.node_index].select(list(rule.right_columns)).combine_chunks().take(pa.array(matched, mask=matched == MISSING))
+        for name in rule.right_columns:
             result = result.append_column(name, taken.column(name))
     return result
 
 
-def _found(left: pa.Table, codes: Ints, right: pa.Table, others: Ints, rule: Rule, time: Typed | None) -> Ints:
-    mine = micros(left, time) if time and (rule.time or rule.known) else None
+def _match_group(left: pa.Table, left_codes: Ints, right: pa.Table, right_codes: Ints, rule: MatchRule, time: TypedColumn | None) -> Ints:
+    mine = get_micros(left, time) if time and (rule.time or rule.known_from) else None
     if mine is not None and left.column(time[0]).null_count:  # type: ignore[index] # a null time matches nothing
-        codes = np.where(left.column(time[0]).is_null().to_numpy(), NONE, codes)  # type: ignore[index] # as above
-    return matching.find(matching.Rows(codes, mine), candidates(right, others, rule), rule.ttl)
+        left_codes = np.where(left.column(time[0]).is_null().to_numpy(), MISSING, left_codes)  # type: ignore[index] # as above
+    return matching.find_matches(matching.KeyedRows(left_codes, mine), build_candidate_rows(right, right_codes, rule), rule.ttl)
 
 
-def candidates(right: pa.Table, codes: Ints, rule: Rule) -> matching.Rows:
+def build_candidate_rows(right: pa.Table, codes: Ints, rule: MatchRule) -> matching.KeyedRows:
     """The right rows as the search takes them."""
-    known = micros(right, rule.known) if rule.known else None
-    times = micros(right, rule.time) if rule.time else known
-    return matching.Rows(codes, times, matching.ranks(right, rule.ties), known)
+    known = get_micros(right, rule.known_from) if rule.known_from else None
+    times = get_micros(right, rule.time) if rule.time else known
+    return matching.KeyedRows(codes, times, matching.rank_rows(right, rule.tie_breakers), known)
 
 
-def keys_of(table: pa.Table, keys: Sequence[Typed]) -> list[pa.ChunkedArray]:
+def get_key_columns(table: pa.Table, keys: Sequence[TypedColumn]) -> list[pa.ChunkedArray]:
     """The key columns of a side in the form in which they are compared."""
-    return [shuffle.canonical(table.column(name), type_) for name, type_ in keys]
+    return [shuffle.to_canonical_key(table.column(name), type_) for name, type_ in keys]
 
 
-def micros(table: pa.Table, time: Typed) -> Ints:
+def get_micros(table: pa.Table, time: TypedColumn) -> Ints:
     """An event time in microseconds, 0 where it is null."""
-    found: Ints = pc.fill_null(scan.instants(table.column(time[0]), time[1]), 0).to_numpy()
+    found: Ints = pc.fill_null(scan.to_event_micros(table.column(time[0]), time[1]), 0).to_numpy()
     return found

@@ -10,29 +10,29 @@ from pyspark.sql import DataFrame
 from spark_fs import arrow
 from spark_fs.engine import compile as sql
 from spark_fs.engine import scan
-from spark_fs.engine.scan import Bounds, Scan
+from spark_fs.engine.scan import TimeBounds, Scan
 from spark_fs.offline.delta import INGESTED_AT
-from spark_fs.offline.history import FileFacts
-from spark_fs.plan import SPLIT, JoinPlan, Node, NodeColumn
+from spark_fs.offline.history import DataFile
+from spark_fs.plan import SPLIT_COLUMN, JoinPlan, PlanNode, NodeColumn
 from spark_fs.spec.definitions import GroupSpec
-from spark_fs.spec.query import comparisons
+from spark_fs.spec.query import iter_comparisons
 from spark_fs.times import to_utc
 from spark_fs.types import MILLISECONDS_FROM, to_micros
 
-_WIDTH = 24  # bytes of a value whose type does not tell
-_WIDTHS = {"boolean": 1, "tinyint": 1, "smallint": 2, "int": 4, "float": 4, "date": 4, "bigint": 8, "double": 8, "timestamp": 8}
+_DEFAULT_WIDTH = 24  # bytes of a value whose type does not tell
+_TYPE_WIDTHS = {"boolean": 1, "tinyint": 1, "smallint": 2, "int": 4, "float": 4, "date": 4, "bigint": 8, "double": 8, "timestamp": 8}
 
 
 @dataclass(frozen=True)
-class Source:
+class NodeSource:
     """Where a node's rows come from: a DataFrame*, and the files that hold the same rows, where files do."""
 
-    frame: Callable[[], DataFrame]
-    files: Sequence[FileFacts] | None = None
+    read_frame: Callable[[], DataFrame]
+    files: Sequence[DataFile] | None = None
 
 
 @dataclass(frozen=True)
-class Read:
+class TableScanPlan:
     """How a node is read.
 
     scan: by the workers, from files; None: through Spark. kept: how many files are left after pruning, of how many. bytes: about how much
@@ -40,116 +40,116 @@ class Read:
     """
 
     scan: Scan | None
-    kept: int
-    files: int
+    files_after_pruning: int
+    total_files: int
     bytes: int | None
-    within: Bounds = (None, None)
+    event_time_bounds: TimeBounds = (None, None)
 
 
-def planned(plan: JoinPlan, sources: Sequence[Source]) -> tuple[Read, ...]:
+def plan_scans(plan: JoinPlan, sources: Sequence[NodeSource]) -> tuple[TableScanPlan, ...]:
     """How each node of a plan is read; it takes no Spark action."""
-    spine = _read(plan, plan.nodes[0], sources[0], _whole(plan))
-    reach = _reach(plan, spine)
+    spine = _plan_scan(plan, plan.nodes[0], sources[0], _compute_split_range(plan))
+    reach = _compute_spine_range(plan, spine)
     found = [spine]
     for node, source in zip(plan.nodes[1:], sources[1:], strict=True):
         start, end = reach
-        ttl = node.group.ttl
+        ttl = node.group.ttl_micros
         oldest = None if start is None or ttl is None else start - ttl
-        found.append(_read(plan, node, source, (oldest, end) if node.match == "point_in_time" else (None, None)))
+        found.append(_plan_scan(plan, node, source, (oldest, end) if node.match == "point_in_time" else (None, None)))
     return tuple(found)
 
 
-def _whole(plan: JoinPlan) -> Bounds:
+def _compute_split_range(plan: JoinPlan) -> TimeBounds:
     """From the start of the first split to the end of the last."""
-    return _least(_micros(i.start) for i in plan.splits.values()), _greatest(_micros(i.end) for i in plan.splits.values())
+    return _find_min(_to_micros_or_none(i.start) for i in plan.splits.values()), _find_max(_to_micros_or_none(i.end) for i in plan.splits.values())
 
 
-def _micros(when: datetime | None) -> int | None:
+def _to_micros_or_none(when: datetime | None) -> int | None:
     return None if when is None else to_micros(when)
 
 
-def _least(bounds: Iterable[int | None]) -> int | None:
+def _find_min(bounds: Iterable[int | None]) -> int | None:
     found = list(bounds)
     return None if None in found or not found else min(found)  # type: ignore[type-var] # no None is left
 
 
-def _greatest(bounds: Iterable[int | None]) -> int | None:
+def _find_max(bounds: Iterable[int | None]) -> int | None:
     found = list(bounds)
     return None if None in found or not found else max(found)  # type: ignore[type-var] # no None is left
 
 
-def _reach(plan: JoinPlan, spine: Read) -> Bounds:
+def _compute_spine_range(plan: JoinPlan, spine: TableScanPlan) -> TimeBounds:
     """Between which instants the spine's event times lie: by the splits, or by what the log says of its files."""
-    start, end = _whole(plan)
-    return (spine.within[0] if start is None else start), (spine.within[1] if end is None else end)
+    start, end = _compute_split_range(plan)
+    return (spine.event_time_bounds[0] if start is None else start), (spine.event_time_bounds[1] if end is None else end)
 
 
-def _read(plan: JoinPlan, node: Node, source: Source, within: Bounds) -> Read:
+def _plan_scan(plan: JoinPlan, node: PlanNode, source: NodeSource, event_time_bounds: TimeBounds) -> TableScanPlan:
     group = node.group
     files = source.files
     if files is None:
-        return Read(None, 0, 0, None, within)
-    kept = [file for file in files if may_hold(file, group, within)]
+        return TableScanPlan(None, 0, 0, None, event_time_bounds)
+    kept = [file for file in files if may_contain_event_time(file, group, event_time_bounds)]
     if node.where is not None:
-        kept = [file for file in kept if scan.may_meet(file, node.where, group.types)]
-    rows = sum(file.rows or 0 for file in kept)
-    columns = plan.columns_of(node)
+        kept = [file for file in kept if scan.may_match(file, node.where, group.types)]
+    rows = sum(file.row_count or 0 for file in kept)
+    columns = plan.list_columns(node)
     stored = sum(file.bytes for file in kept) * len(columns) // len(group.types)
-    size = max(stored, rows * sum(_WIDTHS.get(group.type_of(c), _WIDTH) for c in columns))
+    size = max(stored, rows * sum(_TYPE_WIDTHS.get(group.get_column_type(c), _DEFAULT_WIDTH) for c in columns))
     if node.match == "spine":
-        spans = [_span(file, group) for file in kept]
-        within = _least(s for s, _ in spans), _greatest(e for _, e in spans)
+        spans = [_get_event_time_range(file, group) for file in kept]
+        event_time_bounds = _find_min(s for s, _ in spans), _find_max(e for _, e in spans)
     dedupes = group.vouched and (node.match == "spine" or node.where is not None)  # which needs every row of an identity
-    if dedupes or not scan.scannable(kept, group.types, group.partition_key, node.where):
-        return Read(None, len(kept), len(files), size, within)
-    return Read(_scan(plan, node, kept, within), len(kept), len(files), size, within)
+    if dedupes or not scan.is_scannable(kept, group.types, group.partition_key, node.where):
+        return TableScanPlan(None, len(kept), len(files), size, event_time_bounds)
+    return TableScanPlan(_build_scan(plan, node, kept, event_time_bounds), len(kept), len(files), size, event_time_bounds)
 
 
-def may_hold(file: FileFacts, group: GroupSpec, within: Bounds) -> bool:
+def may_contain_event_time(file: DataFile, group: GroupSpec, event_time_bounds: TimeBounds) -> bool:
     """Whether a file may have an event time within these bounds, by what the log says of it."""
-    (start, end), (first, behind) = within, _span(file, group)
+    (start, end), (first, behind) = event_time_bounds, _get_event_time_range(file, group)
     return not ((start is not None and behind is not None and behind <= start) or (end is not None and first is not None and first >= end))
 
 
-def _span(file: FileFacts, group: GroupSpec) -> Bounds:
+def _get_event_time_range(file: DataFile, group: GroupSpec) -> TimeBounds:
     """The event times of a file, from the first up to and without the second, in microseconds; None: the log does not say."""
     time = group.event_time
     if time is None:
         return None, None
-    type_ = group.type_of(time)
-    if time in file.partition:
-        least = greatest = file.partition[time] if type_ != "timestamp" else None
+    type_ = group.get_column_type(time)
+    if time in file.partition_values:
+        least = greatest = file.partition_values[time] if type_ != "timestamp" else None
     else:
-        least, greatest = file.least.get(time), file.greatest.get(time)
+        least, greatest = file.min_values.get(time), file.max_values.get(time)
     if least is None or greatest is None:
         return None, None
     if type_ in ("int", "bigint") and abs(int(least)) < MILLISECONDS_FROM <= abs(int(greatest)):  # seconds and milliseconds
         return None, None
-    return _instant(least, type_), _instant(greatest, type_) + (1_000 if type_ == "timestamp" else 1)
+    return _parse_event_time(least, type_), _parse_event_time(greatest, type_) + (1_000 if type_ == "timestamp" else 1)
 
 
-def _instant(written: Any, type_: str) -> int:
+def _parse_event_time(value: Any, type_: str) -> int:
     """An event time as the log writes it, in microseconds; of timestamps it has whole milliseconds, rounded down."""
     if type_ == "timestamp":
-        return to_micros(to_utc(datetime.fromisoformat(written)))
+        return to_micros(to_utc(datetime.fromisoformat(value)))
     if type_ == "date":
-        return to_micros(to_utc(date.fromisoformat(written)))
-    return int(written) * (1_000_000 if abs(int(written)) < MILLISECONDS_FROM else 1_000)
+        return to_micros(to_utc(date.fromisoformat(value)))
+    return int(value) * (1_000_000 if abs(int(value)) < MILLISECONDS_FROM else 1_000)
 
 
-def _scan(plan: JoinPlan, node: Node, files: Sequence[FileFacts], within: Bounds) -> Scan:
+def _build_scan(plan: JoinPlan, node: PlanNode, files: Sequence[DataFile], event_time_bounds: TimeBounds) -> Scan:
     group, spine = node.group, node.match == "spine"
-    columns = {sql.name(NodeColumn(node.index, c)): c for c in plan.columns_of(node)}
+    columns = {sql.get_alias(NodeColumn(node.index, c)): c for c in plan.list_columns(node)}
     stored = group.types
     if not spine and (node.may_tie or plan.as_known):
-        columns[sql.ingested(node)] = INGESTED_AT
+        columns[sql.get_ingested_alias(node)] = INGESTED_AT
         stored = {**stored, INGESTED_AT: "timestamp"}
     times = [group.event_time] if group.event_time else []
-    conditions = [c.column for c in comparisons(node.where)] if node.where else []
+    conditions = [c.column for c in iter_comparisons(node.where)] if node.where else []
     known = () if spine else (*node.right_keys, *times)
     asks = dict.fromkeys([*columns.values(), *conditions, *known, *times])
-    splits = [(name, (_micros(i.start), _micros(i.end))) for name, i in plan.splits.items()] if spine else []
+    splits = [(name, (_to_micros_or_none(i.start), _to_micros_or_none(i.end))) for name, i in plan.splits.items()] if spine else []
     return Scan(
-        scan.listed(files), tuple(columns.items()), arrow.schema_of({c: stored[c] for c in asks}), tuple(stored.items()), node.where, known,
-        group.event_time, (None, None) if spine else within, tuple(splits), SPLIT,
+        scan.to_scan_files(files), tuple(columns.items()), arrow.to_arrow_schema({c: stored[c] for c in asks}), tuple(stored.items()), node.where, known,
+        group.event_time, (None, None) if spine else event_time_bounds, tuple(splits), SPLIT_COLUMN,
     )

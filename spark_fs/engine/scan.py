@@ -17,32 +17,32 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from spark_fs import arrow
-from spark_fs.errors import SparkFSError, first_line
-from spark_fs.offline.history import FileFacts
-from spark_fs.offline.log import file_system
-from spark_fs.spec.conditions import exact_comparison
-from spark_fs.spec.query import Comparison, Condition, comparisons
-from spark_fs.types import MILLISECONDS_FROM, base
+from spark_fs.errors import SparkFSError, get_first_line
+from spark_fs.offline.history import DataFile
+from spark_fs.offline.log import resolve_file_system
+from spark_fs.spec.conditions import cast_comparison
+from spark_fs.spec.query import Comparison, Condition, iter_comparisons
+from spark_fs.types import MILLISECONDS_FROM, get_base_type
 
-_SAMPLE = 1 << 16  # rows of a file
-_BUFFER = 1 << 20  # bytes read at a time of a local file: of thousands of columns each is small, and its pages are smaller still
-SHARE = 64 << 20  # bytes of one file for one task
-_DAY = 86_400_000_000
-_WHOLE = ("tinyint", "smallint", "int", "bigint")
-_COMPARED = (*_WHOLE, "float", "double", "decimal", "boolean", "string", "binary", "date", "timestamp")
-_FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
-    "string": str, "date": date.fromisoformat, "boolean": lambda text: text == "true", **dict.fromkeys(_WHOLE, int),
+_SAMPLE_ROWS = 1 << 16  # rows of a file
+_BUFFER_SIZE = 1 << 20  # bytes read at a time of a local file: of thousands of columns each is small, and its pages are smaller still
+SHARE_BYTES = 64 << 20  # bytes of one file for one task
+_DAY_MICROS = 86_400_000_000
+_INTEGER_TYPES = ("tinyint", "smallint", "int", "bigint")
+_COMPARABLE_TYPES = (*_INTEGER_TYPES, "float", "double", "decimal", "boolean", "string", "binary", "date", "timestamp")
+_PARTITION_PARSERS: Mapping[str, Callable[[str], Any]] = {
+    "string": str, "date": date.fromisoformat, "boolean": lambda text: text == "true", **dict.fromkeys(_INTEGER_TYPES, int),
 }
-Bounds = tuple[int | None, int | None]  # microseconds, from the first up to and without the second; None: no bound
+TimeBounds = tuple[int | None, int | None]  # microseconds, from the first up to and without the second; None: no bound
 
 
-class File(NamedTuple):
+class ScanFile(NamedTuple):
     """A file to read: where, how large, and the values of its partition as texts."""
 
     path: str
     bytes: int
-    rows: int
-    partition: tuple[tuple[str, str | None], ...]
+    row_count: int
+    partition_values: tuple[tuple[str, str | None], ...]
 
 
 @dataclass(frozen=True)
@@ -55,75 +55,75 @@ class Scan:
     as the column ``split``.
     """
 
-    files: tuple[File, ...]
+    files: tuple[ScanFile, ...]
     columns: tuple[tuple[str, str], ...]
-    stored: pa.Schema
+    file_schema: pa.Schema
     types: tuple[tuple[str, str], ...]
     where: Condition | None = None
-    known: tuple[str, ...] = ()
-    time: str | None = None
-    within: Bounds = (None, None)
-    splits: tuple[tuple[str, Bounds], ...] = ()
-    split: str = ""
+    not_null: tuple[str, ...] = ()
+    event_time: str | None = None
+    event_time_bounds: TimeBounds = (None, None)
+    splits: tuple[tuple[str, TimeBounds], ...] = ()
+    split_column: str = ""
 
     @classmethod
-    def of(cls, files: Iterable[File], types: Mapping[str, str]) -> Self:
+    def from_files(cls, files: Iterable[ScanFile], types: Mapping[str, str]) -> Self:
         """Of every row of the files, these columns under their own names."""
-        return cls(tuple(files), tuple((name, name) for name in types), arrow.schema_of(types), tuple(types.items()))
+        return cls(tuple(files), tuple((name, name) for name in types), arrow.to_arrow_schema(types), tuple(types.items()))
 
     @property
     def schema(self) -> pa.Schema:
         """The columns of the result."""
-        fields = [self.stored.field(column).with_name(name) for name, column in self.columns]
-        return pa.schema([*fields, *([pa.field(self.split, pa.string())] if self.splits else [])])
+        fields = [self.file_schema.field(column).with_name(name) for name, column in self.columns]
+        return pa.schema([*fields, *([pa.field(self.split_column, pa.string())] if self.splits else [])])
 
     @property
-    def rows(self) -> int:
+    def row_count(self) -> int:
         """How many rows the files hold, by the log."""
-        return sum(file.rows for file in self.files)
+        return sum(file.row_count for file in self.files)
 
-    def shares(self, parts: int = 1) -> list[tuple[int, int, int]]:
+    def list_shares(self, parts: int = 1) -> list[tuple[int, int, int]]:
         """The tasks of reading it, or one of so many parts of its columns: the number of a file, which share of it, of how many."""
-        counted = [(i, -(-file.bytes // (parts * SHARE))) for i, file in enumerate(self.files)]
+        counted = [(i, -(-file.bytes // (parts * SHARE_BYTES))) for i, file in enumerate(self.files)]
         return [(i, share, max(1, shares)) for i, shares in counted for share in range(max(1, shares))]
 
 
-def listed(files: Iterable[FileFacts]) -> tuple[File, ...]:
+def to_scan_files(files: Iterable[DataFile]) -> tuple[ScanFile, ...]:
     """The files as a scan reads them."""
-    return tuple(File(f.path, f.bytes, f.rows or 0, tuple(f.partition.items())) for f in files)
+    return tuple(ScanFile(f.path, f.bytes, f.row_count or 0, tuple(f.partition_values.items())) for f in files)
 
 
-def scannable(files: Sequence[FileFacts], types: Mapping[str, str], partitioned: Sequence[str], where: Condition | None) -> bool:
+def is_scannable(files: Sequence[DataFile], types: Mapping[str, str], partition_columns: Sequence[str], where: Condition | None) -> bool:
     """Whether a scan gives exactly the rows and values that Spark would give."""
     return (
-        all(file.plain and file.rows is not None for file in files)
-        and all(types[column] in _FROM_TEXT for column in partitioned if column in types)
-        and (where is None or maskable(where, types))
+        all(file.readable_as_is and file.row_count is not None for file in files)
+        and all(types[column] in _PARTITION_PARSERS for column in partition_columns if column in types)
+        and (where is None or can_evaluate(where, types))
     )
 
 
-def maskable(condition: Condition, types: Mapping[str, str]) -> bool:
+def can_evaluate(condition: Condition, types: Mapping[str, str]) -> bool:
     """Whether ``mask`` says of each row what Spark would say."""
-    return all(c.operator != "like" and base(types[c.column]) in _COMPARED for c in comparisons(condition))
+    return all(c.operator != "like" and get_base_type(types[c.column]) in _COMPARABLE_TYPES for c in iter_comparisons(condition))
 
 
-def may_meet(file: FileFacts, condition: Condition, types: Mapping[str, str]) -> bool:
+def may_match(file: DataFile, condition: Condition, types: Mapping[str, str]) -> bool:
     """Whether a row of a file may meet the condition, by its partition and by the bounds that the log has of whole numbers."""
     if isinstance(condition, Comparison):
-        return _may_equal(file, exact_comparison(condition, types[condition.column]), types[condition.column])
-    parts = [may_meet(file, part, types) for part in condition.parts]
+        return _may_match_comparison(file, cast_comparison(condition, types[condition.column]), types[condition.column])
+    parts = [may_match(file, part, types) for part in condition.parts]
     return all(parts) if condition.operator == "and" else condition.operator == "not" or any(parts)
 
 
-def _may_equal(file: FileFacts, comparison: Comparison, spark_type: str) -> bool:
+def _may_match_comparison(file: DataFile, comparison: Comparison, spark_type: str) -> bool:
     column, operator, value = comparison.column, comparison.operator, comparison.value
-    if column in file.partition and spark_type in _FROM_TEXT:
-        text = file.partition[column]
+    if column in file.partition_values and spark_type in _PARTITION_PARSERS:
+        text = file.partition_values[column]
         if text is None or operator == "is_null":
             return (text is None) == (operator == "is_null")
-        least = greatest = _FROM_TEXT[spark_type](text)
-    elif spark_type in _WHOLE and column not in file.partition:
-        least, greatest = file.least.get(column), file.greatest.get(column)
+        least = greatest = _PARTITION_PARSERS[spark_type](text)
+    elif spark_type in _INTEGER_TYPES and column not in file.partition_values:
+        least, greatest = file.min_values.get(column), file.max_values.get(column)
     else:
         return True
     if least is None or greatest is None or operator in ("is_null", "like"):
@@ -137,76 +137,76 @@ def _may_equal(file: FileFacts, comparison: Comparison, spark_type: str) -> bool
     return bounds[operator]
 
 
-def read(scan: Scan, file: int, share: int = 0, shares: int = 1, first: int | None = None) -> pa.Table:
+def read_share(scan: Scan, file_index: int, share_index: int = 0, share_count: int = 1, max_rows: int | None = None) -> pa.Table:
     """A share of the rows of one file, or of its first so many rows."""
     types = dict(scan.types)
-    columns = _stored(scan.files[file], scan.stored, types, share, shares, first)
-    kept = [pc.is_valid(columns[name]) for name in scan.known if columns[name].null_count]
+    columns = _read_columns(scan.files[file_index], scan.file_schema, types, share_index, share_count, max_rows)
+    kept = [pc.is_valid(columns[name]) for name in scan.not_null if columns[name].null_count]
     if scan.where is not None:
-        kept.append(mask(scan.where, columns, types))
+        kept.append(evaluate_condition(scan.where, columns, types))
     result = {name: columns[column] for name, column in scan.columns}
-    if scan.time and (scan.splits or scan.within != (None, None)):
-        instant = instants(columns[scan.time], types[scan.time])
-        kept += _inside(instant, scan.within)
+    if scan.event_time and (scan.splits or scan.event_time_bounds != (None, None)):
+        instant = to_event_micros(columns[scan.event_time], types[scan.event_time])
+        kept += _build_bound_masks(instant, scan.event_time_bounds)
         if scan.splits:
-            result[scan.split] = _split_of(instant, scan.splits)
-            kept.append(pc.is_valid(result[scan.split]))
+            result[scan.split_column] = _assign_splits(instant, scan.splits)
+            kept.append(pc.is_valid(result[scan.split_column]))
     table = pa.table(result)
     return table.filter(reduce(pc.and_kleene, kept)) if kept else table
 
 
-def tables(scan: Scan) -> Iterator[pa.Table]:
+def iter_tables(scan: Scan) -> Iterator[pa.Table]:
     """The rows, share by share."""
-    return (read(scan, *share) for share in scan.shares())
+    return (read_share(scan, *share) for share in scan.list_shares())
 
 
-def _split_of(instant: pa.ChunkedArray, splits: tuple[tuple[str, Bounds], ...]) -> pa.ChunkedArray:
+def _assign_splits(instant: pa.ChunkedArray, splits: tuple[tuple[str, TimeBounds], ...]) -> pa.ChunkedArray:
     known, none = pc.is_valid(instant), pa.scalar(None, pa.string())
-    return pc.coalesce(*(pc.if_else(reduce(pc.and_, _inside(instant, bounds), known), name, none) for name, bounds in splits))
+    return pc.coalesce(*(pc.if_else(reduce(pc.and_, _build_bound_masks(instant, bounds), known), name, none) for name, bounds in splits))
 
 
-def _inside(instant: Any, bounds: Bounds) -> list[Any]:
+def _build_bound_masks(instant: Any, bounds: TimeBounds) -> list[Any]:
     start, end = bounds
     return [compare(instant, bound) for compare, bound in ((pc.greater_equal, start), (pc.less, end)) if bound is not None]
 
 
-def sampled(scan: Scan, names: Sequence[str], files: int) -> pa.Table:
+def read_sample(scan: Scan, names: Sequence[str], max_files: int) -> pa.Table:
     """Some columns of the first rows of some files, spread evenly, whatever rows are wanted of them."""
     few = replace(scan, columns=tuple((name, column) for name, column in scan.columns if name in names), splits=(), where=None)
-    few = replace(few, stored=pa.schema([scan.stored.field(name) for name in {column for _, column in few.columns} | set(scan.known)]))
-    step = max(1, len(scan.files) // files)
-    return pa.concat_tables(read(few, number, first=_SAMPLE) for number in range(0, len(scan.files), step)[:files])
+    few = replace(few, file_schema=pa.schema([scan.file_schema.field(name) for name in {column for _, column in few.columns} | set(scan.not_null)]))
+    step = max(1, len(scan.files) // max_files)
+    return pa.concat_tables(read_share(few, number, max_rows=_SAMPLE_ROWS) for number in range(0, len(scan.files), step)[:max_files])
 
 
 @lru_cache(maxsize=4)
-def whole(scan: Scan) -> pa.Table:
+def read_all(scan: Scan) -> pa.Table:
     """All rows; a worker remembers those of the last scans."""
-    found = [read(scan, number) for number in range(len(scan.files))]
+    found = [read_share(scan, number) for number in range(len(scan.files))]
     return pa.concat_tables(found).combine_chunks() if found else scan.schema.empty_table()
 
 
-def instants(column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArray:
+def to_event_micros(column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArray:
     """An event time as microseconds since the epoch: a timestamp, a date (its midnight, UTC), or epoch seconds or milliseconds."""
     if spark_type == "timestamp":
         return column.cast(pa.int64())
     if spark_type == "date":
-        return pc.multiply(column.cast(pa.int32()).cast(pa.int64()), _DAY)
+        return pc.multiply(column.cast(pa.int32()).cast(pa.int64()), _DAY_MICROS)
     number = column.cast(pa.int64())
     return pc.multiply_checked(number, pc.if_else(pc.less(pc.abs(number), MILLISECONDS_FROM), 1_000_000, 1_000))
 
 
-def mask(condition: Condition, columns: Mapping[str, pa.ChunkedArray], types: Mapping[str, str]) -> pa.ChunkedArray:
+def evaluate_condition(condition: Condition, columns: Mapping[str, pa.ChunkedArray], types: Mapping[str, str]) -> pa.ChunkedArray:
     """Whether each row meets the condition, as in SQL null where that is unknown."""
     if isinstance(condition, Comparison):
         type_ = types[condition.column]
-        return _compared(exact_comparison(condition, type_), columns[condition.column], type_)
-    parts = [mask(part, columns, types) for part in condition.parts]
+        return _evaluate_comparison(cast_comparison(condition, type_), columns[condition.column], type_)
+    parts = [evaluate_condition(part, columns, types) for part in condition.parts]
     if condition.operator == "not":
         return pc.invert(parts[0])
     return reduce(pc.and_kleene if condition.operator == "and" else pc.or_kleene, parts)
 
 
-def _compared(comparison: Comparison, column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArray:
+def _evaluate_comparison(comparison: Comparison, column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArray:
     operator, value = comparison.operator, comparison.value
     if operator == "is_null":
         return pc.is_null(column)
@@ -226,41 +226,41 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def _stored(
-    wanted: File, stored: pa.Schema, types: Mapping[str, str], share: int, shares: int, first: int | None
+def _read_columns(
+    scan_file: ScanFile, file_schema: pa.Schema, types: Mapping[str, str], share_index: int, share_count: int, max_rows: int | None
 ) -> dict[str, pa.ChunkedArray]:
     """The stored columns of a share of a file's row groups, or of its first rows.
 
     Also the columns of its partition, and those that the file does not have yet.
     """
-    system, path = file_system(wanted.path)
+    system, path = resolve_file_system(scan_file.path)
     try:
         with system.open_input_file(path) as source:
-            buffered = _BUFFER if isinstance(system, fs.LocalFileSystem) else 0
+            buffered = _BUFFER_SIZE if isinstance(system, fs.LocalFileSystem) else 0
             file = pq.ParquetFile(source, coerce_int96_timestamp_unit="us", buffer_size=buffered)
             held = set(file.schema_arrow.names)
-            there = [name for name in stored.names if name in held]
-            if first is None:
-                table = file.read_row_groups(list(range(share, file.num_row_groups, shares)), columns=there, use_threads=False)
+            there = [name for name in file_schema.names if name in held]
+            if max_rows is None:
+                table = file.read_row_groups(list(range(share_index, file.num_row_groups, share_count)), columns=there, use_threads=False)
             else:
-                table = pa.Table.from_batches(islice(file.iter_batches(first, columns=there, use_threads=False), 1))
+                table = pa.Table.from_batches(islice(file.iter_batches(max_rows, columns=there, use_threads=False), 1))
     except (OSError, pa.ArrowException) as error:
         raise SparkFSError(
-            f"The data file {wanted.path} cannot be read: {first_line(error)} Restore it, or read an earlier state with as_of."
+            f"The data file {scan_file.path} cannot be read: {get_first_line(error)} Restore it, or read an earlier state with as_of."
         ) from error
     found = {}
-    for field in stored:
+    for field in file_schema:
         if field.name in there:
             column = table.column(field.name)
             found[field.name] = column if column.type == field.type else column.cast(field.type)
             continue
-        text = dict(wanted.partition).get(field.name)
-        value = pa.scalar(None if text is None else _FROM_TEXT[types[field.name]](text), field.type)
+        text = dict(scan_file.partition_values).get(field.name)
+        value = pa.scalar(None if text is None else _PARTITION_PARSERS[types[field.name]](text), field.type)
         found[field.name] = pa.chunked_array([pa.repeat(value, table.num_rows)])
     return found
 
 
-def size_of(path: str) -> int:
+def get_file_size(path: str) -> int:
     """The bytes of a file."""
-    system, name = file_system(path)
+    system, name = resolve_file_system(path)
     return int(system.get_file_info(name).size)

@@ -12,13 +12,13 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from spark_fs.errors import SchemaError, SettingsError
-from spark_fs.types import MICROSECOND, base
+from spark_fs.types import MICROSECOND, get_base_type
 
-WHOLE = ("tinyint", "smallint", "int", "bigint")
-NUMBERS = (*WHOLE, "float", "double")
+INTEGER_TYPES = ("tinyint", "smallint", "int", "bigint")
+NUMERIC_TYPES = (*INTEGER_TYPES, "float", "double")
 MOMENTS = ("count", "sum", "mean", "stddev")
 AGGREGATIONS = (*MOMENTS, "min", "max", "last", "distinct_count")
-_OF_ANY = ("count", "min", "max", "last", "distinct_count")  # these need no arithmetic
+_ANY_TYPE_AGGREGATIONS = ("count", "min", "max", "last", "distinct_count")  # these need no arithmetic
 
 
 class Events(NamedTuple):
@@ -43,32 +43,32 @@ def rolling(
     unknown aggregation or an empty window, SchemaError for a value that cannot be aggregated so.
     """
     type_ = dict(events.frame.dtypes)[events.value]
-    _check(events.value, type_, windows, aggregations)
-    whole = type_ in WHOLE
+    _check_arguments(events.value, type_, windows, aggregations)
+    whole = type_ in INTEGER_TYPES
     totals = [a for a in aggregations if whole and a in MOMENTS]
     asked = instants.select(*by, at, F.unix_micros(at).alias("__micros"))
-    both = asked.unionByName(_changes(events, by, windows if totals else {}), allowMissingColumns=True)
+    both = asked.unionByName(_list_changes(events, by, windows if totals else {}), allowMissingColumns=True)
     features: dict[str, Column] = {}
     for name, length in windows.items():
-        found = _totals(by, name) if totals else {}
+        found = _compute_running_totals(by, name) if totals else {}
         if len(totals) < len(aggregations):
-            found = _listed(by, length, type_ in NUMBERS) | found
+            found = _compute_from_lists(by, length, type_ in NUMERIC_TYPES) | found
         features |= {f"{events.value}_{a}_{name}": found[a] for a in aggregations}
     return both.withColumns(features).filter(F.col(at).isNotNull()).select(*by, at, *features)
 
 
-def _check(value: str, type_: str, windows: Mapping[str, timedelta], aggregations: Sequence[str]) -> None:
+def _check_arguments(value: str, type_: str, windows: Mapping[str, timedelta], aggregations: Sequence[str]) -> None:
     for name, length in windows.items():
         if length <= timedelta(0):
             raise SettingsError(f"Window {name!r} is {length} long: give a length above zero, such as timedelta(hours=4).")
     for each in aggregations:
         if each not in AGGREGATIONS:
             raise SettingsError(f"Aggregation {each!r} is not known: use {', '.join(AGGREGATIONS)}.")
-        if type_ not in NUMBERS and (each not in _OF_ANY or base(type_) in ("map", "array", "struct")):
-            raise SchemaError(f"Column {value!r} is {type_}, which has no {each}: use {', '.join(NUMBERS)}, or cast it first.")
+        if type_ not in NUMERIC_TYPES and (each not in _ANY_TYPE_AGGREGATIONS or get_base_type(type_) in ("map", "array", "struct")):
+            raise SchemaError(f"Column {value!r} is {type_}, which has no {each}: use {', '.join(NUMERIC_TYPES)}, or cast it first.")
 
 
-def _totals(by: Sequence[str], window: str) -> dict[str, Column]:
+def _compute_running_totals(by: Sequence[str], window: str) -> dict[str, Column]:
     """The moments of whole numbers from running totals, which are exact.
 
     A value enters the totals of every window when it becomes known and leaves those of one window when its length has
@@ -85,7 +85,7 @@ def _totals(by: Sequence[str], window: str) -> dict[str, Column]:
     }
 
 
-def _listed(by: Sequence[str], length: timedelta, numeric: bool) -> dict[str, Column]:
+def _compute_from_lists(by: Sequence[str], length: timedelta, numeric: bool) -> dict[str, Column]:
     """Every aggregation from the list of the values in the window, in their order of size, so that sums have one order too."""
     frame = Window.partitionBy(*by).orderBy("__micros").rangeBetween(-(length // MICROSECOND), -1)
     seen = F.collect_list(F.when(F.col("__enters"), F.struct("__micros", "__value"))).over(frame)
@@ -104,15 +104,15 @@ def _listed(by: Sequence[str], length: timedelta, numeric: bool) -> dict[str, Co
     return found | {"sum": F.when(count > 0, total), "mean": mean, "stddev": F.sqrt(squares / some)}
 
 
-def _changes(events: Events, by: Sequence[str], windows: Mapping[str, timedelta]) -> DataFrame:
+def _list_changes(events: Events, by: Sequence[str], windows: Mapping[str, timedelta]) -> DataFrame:
     """When each value becomes known, and when it leaves each of these windows*: per window 1, -1, or 0 where it stays as it is."""
 
-    def change(delay: timedelta, signs: Mapping[str, int]) -> Column:
+    def build_change(delay: timedelta, signs: Mapping[str, int]) -> Column:
         when = F.unix_micros(events.known_at) + delay // MICROSECOND
         signed = (F.lit(signs.get(name, 0)).cast("bigint").alias(f"__sign_{name}") for name in windows)
         return F.struct(when.alias("__micros"), F.lit(not delay).alias("__enters"), *signed)
 
-    enters = change(timedelta(0), dict.fromkeys(windows, 1))
-    leaves = [change(length, {name: -1}) for name, length in windows.items()]
+    enters = build_change(timedelta(0), dict.fromkeys(windows, 1))
+    leaves = [build_change(length, {name: -1}) for name, length in windows.items()]
     seen = events.frame.filter(F.col(events.value).isNotNull() & F.col(events.known_at).isNotNull())
     return seen.select(*by, F.col(events.value).alias("__value"), F.inline(F.array(enters, *leaves)))

@@ -7,141 +7,141 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from spark_fs.engine.profile import States
+from spark_fs.engine.profile import ColumnStates
 from spark_fs.errors import SettingsError, SetupError
-from spark_fs.spec.selection import Asked, Evaluated, Scored, Task
+from spark_fs.spec.selection import SelectionRequest, ModelScore, CandidateScore, Task
 from spark_fs.stats import scores
-from spark_fs.stats.association import CATEGORIES
-from spark_fs.stats.column import WHOLE, Column, doubles, kind
+from spark_fs.stats.association import MAX_CATEGORIES
+from spark_fs.stats.column import INTEGER_TYPES, ColumnState, to_doubles, get_column_kind
 from spark_fs.stats.quantiles import Doubles
-from spark_fs.stats.scores import CLASSES, Counts, Cuts
-from spark_fs.types import base
+from spark_fs.stats.scores import MAX_CLASSES, Counts, Binning
+from spark_fs.types import get_base_type
 
-_ROUNDS, _DEPTH = 100, 4  # of the models that features are measured by
-_HELD_OUT = 0.3
+_BOOSTING_ROUNDS, _TREE_DEPTH = 100, 4  # of the models that features are measured by
+_HELD_OUT_SHARE = 0.3
 _TOLERANCE = 0.001  # a set is as good as the best when its metric is this near
 
 
 @dataclass(frozen=True)
-class Related:
+class Associations:
     """How strongly features hang together, and in how many rows each pair is there."""
 
-    names: tuple[str, ...]
+    features: tuple[str, ...]
     strength: Doubles
-    rows: Doubles
+    pair_counts: Doubles
 
 
-def sorted_out(states: States, asked: Asked) -> tuple[Task, list[str], list[Scored]]:
+def filter_candidates(states: ColumnStates, request: SelectionRequest) -> tuple[Task, list[str], list[CandidateScore]]:
     """The task, the candidates that are looked at, and those that are not, with the reason. SettingsError where none is left."""
-    label = states[asked.label]
-    task = asked.task or _task(asked.label, label)
-    if task == "classification" and not (label.distinct.exact and 2 <= len(label.distinct.values) <= CLASSES):
+    label = states[request.label]
+    task = request.task or _infer_task(request.label, label)
+    if task == "classification" and not (label.distinct.is_exact and 2 <= len(label.distinct.values) <= MAX_CLASSES):
         raise SettingsError(
-            f"Label {asked.label!r} has {label.distinct.number:,} distinct values: classes are 2 to {CLASSES}. Choose another label, or "
+            f"Label {request.label!r} has {label.distinct.estimated_count:,} distinct values: classes are 2 to {MAX_CLASSES}. Choose another label, or "
             "task='regression' for a number."
         )
-    left, out = [], list[Scored]()
+    left, out = [], list[CandidateScore]()
     for name, column in states.items():
-        if name == asked.label:
+        if name == request.label:
             continue
-        why = _why_out(column, asked)
+        why = _find_exclusion_reason(column, request)
         share = column.nulls / column.rows if column.rows else 1.0
         if why:
-            out.append(Scored(name, why, null_share=share))
+            out.append(CandidateScore(name, why, null_share=share))
         else:
             left.append(name)
     if not left:
         told = "; ".join(f"{each.feature} is {each.reason}" for each in out[:5])
-        raise SettingsError(f"No candidate for label {asked.label!r} is left: {told or 'the query has no other column'}.")
+        raise SettingsError(f"No candidate for label {request.label!r} is left: {told or 'the query has no other column'}.")
     return task, left, out
 
 
-def _task(name: str, label: Any) -> Task:
-    if kind(label.type) not in ("number", "category"):
+def _infer_task(name: str, label: Any) -> Task:
+    if get_column_kind(label.type) not in ("number", "category"):
         raise SettingsError(f"Label {name!r} is {label.type}: predict a number, a text or a boolean.")
-    few = label.distinct.exact and len(label.distinct.values) <= CLASSES
-    whole = kind(label.type) == "category" or base(label.type) in WHOLE or len(label.distinct.values) == 2
+    few = label.distinct.exact and len(label.distinct.values) <= MAX_CLASSES
+    whole = get_column_kind(label.type) == "category" or get_base_type(label.type) in INTEGER_TYPES or len(label.distinct.values) == 2
     return "classification" if few and whole else "regression"
 
 
-def _why_out(column: Any, asked: Asked) -> str:
-    if kind(column.type) not in ("number", "category"):
+def _find_exclusion_reason(column: Any, request: SelectionRequest) -> str:
+    if get_column_kind(column.type) not in ("number", "category"):
         return f"{column.type}, which has no order or classes to score: make numbers of it"
     if not column.count:
         return "without a value"
-    if 1 - column.count / column.rows > asked.max_null_share:
+    if 1 - column.count / column.rows > request.max_null_share:
         return f"mostly null: {1 - column.count / column.rows:.1%} of its rows"
     if column.low == column.high:
         return f"constant: {column.low!r}"
-    if kind(column.type) == "category" and not (column.distinct.exact and len(column.distinct.values) <= CATEGORIES):
-        return f"of {column.distinct.number:,} categories, more than {CATEGORIES}: encode it first"
+    if get_column_kind(column.type) == "category" and not (column.distinct.exact and len(column.distinct.values) <= MAX_CATEGORIES):
+        return f"of {column.distinct.number:,} categories, more than {MAX_CATEGORIES}: encode it first"
     return ""
 
 
-def ranked(
-    states: States, left: Sequence[str], related: Related, tables: Mapping[str, Counts], task: Task, asked: Asked
-) -> list[Scored]:
+def rank_candidates(
+    states: ColumnStates, names: Sequence[str], associations: Associations, tables: Mapping[str, Counts], task: Task, request: SelectionRequest
+) -> list[CandidateScore]:
     """Each candidate with its scores; the chosen ones with their rank, those that look like leaks without."""
-    place = {name: at for at, name in enumerate(related.names)}
-    at = np.array([place[name] for name in left])
-    mine = place[asked.label]
-    strength = np.nan_to_num(np.abs(related.strength[mine, at]))
-    classes = len(states[asked.label].distinct.values) if task == "classification" else None
-    f = scores.f_statistic(strength, related.rows[mine, at], classes)
+    place = {name: at for at, name in enumerate(associations.features)}
+    at = np.array([place[name] for name in names])
+    mine = place[request.label]
+    strength = np.nan_to_num(np.abs(associations.strength[mine, at]))
+    classes = len(states[request.label].distinct.values) if task == "classification" else None
+    f = scores.compute_f_statistic(strength, associations.pair_counts[mine, at], classes)
     found = []
-    for number, name in enumerate(left):
+    for number, name in enumerate(names):
         table, column = tables[name], states[name]
         binary = classes == 2
-        one = Scored(
-            name, "not among the best", None, None, float(f[number]), scores.mutual_information(table), scores.chi_squared(table),
-            scores.auc(_in_order(table, kind(column.type)), kind(column.type) == "number") if binary else None, float(strength[number]),
+        one = CandidateScore(
+            name, "not among the best", None, None, float(f[number]), scores.compute_mutual_information(table), scores.compute_chi_squared(table),
+            scores.compute_auc(_move_missing_bin(table, get_column_kind(column.type)), get_column_kind(column.type) == "number") if binary else None, float(strength[number]),
             null_share=column.nulls / column.rows,
         )
-        found.append(replace(one, reason=_leak(one, asked) or one.reason))
+        found.append(replace(one, reason=_detect_leak(one, request) or one.reason))
     good = [number for number, each in enumerate(found) if not each.leaks]
-    for rank, step in enumerate(_order(found, good, related.strength[np.ix_(at, at)], asked), 1):
+    for rank, step in enumerate(_choose_candidates(found, good, associations.strength[np.ix_(at, at)], request), 1):
         found[step.feature] = replace(found[step.feature], rank=rank, value=step.score, redundancy=step.redundancy,
-                                      reason=_reason(found[step.feature], step, rank, asked))
+                                      reason=_explain_rank(found[step.feature], step, rank, request))
     return found
 
 
-def _in_order(table: Counts, which: str) -> Counts:
+def _move_missing_bin(table: Counts, column_kind: str) -> Counts:
     """The bins with that of missing values at its rate's place: of numbers it is first, as one more value below all others."""
-    return np.vstack([table[-1:], table[:-1]]) if which == "number" else table
+    return np.vstack([table[-1:], table[:-1]]) if column_kind == "number" else table
 
 
-def _leak(one: Scored, asked: Asked) -> str:
-    if one.auc is not None and one.auc >= asked.leak:
-        return f"leak? it alone tells the label with an AUC of {one.auc:.4f}"
-    if one.strength is not None and one.strength >= asked.leak:
-        return f"leak? it hangs together with the label by {one.strength:.4f}"
+def _detect_leak(candidate: CandidateScore, request: SelectionRequest) -> str:
+    if candidate.auc is not None and candidate.auc >= request.leak:
+        return f"leak? it alone tells the label with an AUC of {candidate.auc:.4f}"
+    if candidate.strength is not None and candidate.strength >= request.leak:
+        return f"leak? it hangs together with the label by {candidate.strength:.4f}"
     return ""
 
 
-def _order(found: Sequence[Scored], good: Sequence[int], related: Doubles, asked: Asked) -> list[scores.Step]:
+def _choose_candidates(scored: Sequence[CandidateScore], eligible: Sequence[int], strength: Doubles, request: SelectionRequest) -> list[scores.MrmrStep]:
     """The chosen candidates in the order of their choice."""
-    if asked.method == "mrmr":
-        relevance = np.array([0.0 if each.leaks else each.f for each in found], dtype=float)
-        return scores.mrmr(relevance, related, asked.k)
-    by = "f" if asked.method == "importance" else asked.score
-    if any(getattr(found[number], by) is None for number in good):
+    if request.method == "mrmr":
+        relevance = np.array([0.0 if each.leaks else each.f for each in scored], dtype=float)
+        return scores.rank_by_mrmr(relevance, strength, request.k)
+    by = "f" if request.method == "importance" else request.score
+    if any(getattr(scored[number], by) is None for number in eligible):
         raise SettingsError(f"score={by!r} needs a label of two classes: use 'f', 'mutual_information' or 'chi_squared'.")
-    values = {number: float(getattr(found[number], by)) for number in good}
-    best = sorted(values, key=lambda number: (-values[number], number))[: asked.k]
-    return [scores.Step(number, values[number], 0.0, values[number]) for number in best]
+    values = {number: float(getattr(scored[number], by)) for number in eligible}
+    best = sorted(values, key=lambda number: (-values[number], number))[: request.k]
+    return [scores.MrmrStep(number, values[number], 0.0, values[number]) for number in best]
 
 
-def _reason(one: Scored, step: scores.Step, rank: int, asked: Asked) -> str:
-    if asked.method != "mrmr":
-        return f"rank {rank} by {asked.score if asked.method == 'k_best' else 'f'}"
-    return "most relevant" if rank == 1 else f"F {one.f:.4g} for a mean correlation of {step.redundancy:.3f} with those before it"
+def _explain_rank(candidate: CandidateScore, step: scores.MrmrStep, rank: int, request: SelectionRequest) -> str:
+    if request.method != "mrmr":
+        return f"rank {rank} by {request.score if request.method == 'k_best' else 'f'}"
+    return "most relevant" if rank == 1 else f"F {candidate.f:.4g} for a mean correlation of {step.redundancy:.3f} with those before it"
 
 
 # -- models
 
 
 @dataclass(frozen=True)
-class Sample:
+class TrainingSample:
     """Rows that models are trained on and measured by: features (rows x features), the label, and which rows are held out."""
 
     names: tuple[str, ...]
@@ -149,55 +149,55 @@ class Sample:
     label: Doubles
     held_out: Any
     task: Task
-    classes: int
+    class_count: int
     seed: int
 
     @classmethod
-    def of(cls, table: pa.Table, states: States, names: Sequence[str], task: Task, asked: Asked) -> "Sample":
+    def from_table(cls, table: pa.Table, states: ColumnStates, names: Sequence[str], task: Task, request: SelectionRequest) -> "TrainingSample":
         """Of sampled rows, without those that have no label."""
-        label = Cuts.of(asked.label, states[asked.label], scores.LABEL_BINS, task == "classification")
-        codes = label.codes(table.column(asked.label))
-        known = codes < label.count - 1
-        target = codes.astype(float) if task == "classification" else _numbers(table.column(asked.label))
+        label = Binning.from_state(request.label, states[request.label], scores.LABEL_BINS, task == "classification")
+        codes = label.assign_bins(table.column(request.label))
+        known = codes < label.bin_count - 1
+        target = codes.astype(float) if task == "classification" else _to_numbers(table.column(request.label))
         columns = [
-            _numbers(table.column(name)) if kind(states[name].type) == "number" else _codes(states[name], name, table) for name in names
+            _to_numbers(table.column(name)) if get_column_kind(states[name].type) == "number" else _to_codes(states[name], name, table) for name in names
         ]
-        held = np.random.default_rng(asked.seed).random(int(known.sum())) < _HELD_OUT
+        held = np.random.default_rng(request.seed).random(int(known.sum())) < _HELD_OUT_SHARE
         matrix = np.column_stack(columns)[known] if columns else np.empty((int(known.sum()), 0))
         if held.all() or not held.any() or len(np.unique(target[known][~held])) < 2:
-            raise SettingsError(f"The sample of {int(known.sum())} rows is too small to train on: raise sample={asked.sample}.")
-        return cls(tuple(names), matrix, target[known], held, task, label.count - 1, asked.seed)
+            raise SettingsError(f"The sample of {int(known.sum())} rows is too small to train on: raise sample={request.sample}.")
+        return cls(tuple(names), matrix, target[known], held, task, label.bin_count - 1, request.seed)
 
     @property
     def metric(self) -> str:
         """What models are measured by."""
-        return "r2" if self.task == "regression" else "auc" if self.classes == 2 else "accuracy"
+        return "r2" if self.task == "regression" else "auc" if self.class_count == 2 else "accuracy"
 
-    def fitted(self, names: Sequence[str]) -> Any:
+    def fit_model(self, names: Sequence[str]) -> Any:
         """A model of these features, of the rows that are not held out."""
-        xgboost = _xgboost()
+        xgboost = _load_xgboost()
         kind_ = xgboost.XGBRegressor if self.task == "regression" else xgboost.XGBClassifier
         model = kind_(
-            n_estimators=_ROUNDS, max_depth=_DEPTH, learning_rate=0.1, tree_method="hist", random_state=self.seed, importance_type="gain"
+            n_estimators=_BOOSTING_ROUNDS, max_depth=_TREE_DEPTH, learning_rate=0.1, tree_method="hist", random_state=self.seed, importance_type="gain"
         )
-        return model.fit(self._of(names)[~self.held_out], self.label[~self.held_out])
+        return model.fit(self._select_features(names)[~self.held_out], self.label[~self.held_out])
 
-    def measured(self, names: Sequence[str]) -> float:
+    def score_model(self, names: Sequence[str]) -> float:
         """How good a model of these features is on the rows that are held out."""
-        model, rows, truth = self.fitted(names), self._of(names)[self.held_out], self.label[self.held_out]
+        model, rows, truth = self.fit_model(names), self._select_features(names)[self.held_out], self.label[self.held_out]
         if self.task == "regression":
             return float(1 - np.square(truth - model.predict(rows)).sum() / np.square(truth - truth.mean()).sum())
-        if self.classes == 2:
-            return _area(model.predict_proba(rows)[:, 1], truth)
+        if self.class_count == 2:
+            return _compute_auc(model.predict_proba(rows)[:, 1], truth)
         return float((model.predict(rows) == truth).mean())
 
-    def _of(self, names: Sequence[str]) -> Doubles:
+    def _select_features(self, names: Sequence[str]) -> Doubles:
         return self.features[:, [self.names.index(name) for name in names]]
 
 
-def by_importance(scored: Sequence[Scored], sample: Sample, k: int) -> list[Scored]:
+def rank_by_importance(scored: Sequence[CandidateScore], sample: TrainingSample, k: int) -> list[CandidateScore]:
     """The candidates ranked by their gain in a model of all of them."""
-    gains = dict(zip(sample.names, map(float, sample.fitted(sample.names).feature_importances_), strict=True))
+    gains = dict(zip(sample.names, map(float, sample.fit_model(sample.names).feature_importances_), strict=True))
     best = sorted(gains, key=lambda name: -gains[name])[:k]
     found = []
     for each in scored:
@@ -208,31 +208,31 @@ def by_importance(scored: Sequence[Scored], sample: Sample, k: int) -> list[Scor
     return found
 
 
-def evaluated(sample: Sample, chosen: Sequence[str], baseline: Sequence[str]) -> tuple[list[Evaluated], int]:
+def evaluate_models(sample: TrainingSample, chosen: Sequence[str], baseline: Sequence[str]) -> tuple[list[ModelScore], int]:
     """How good models are step by step, and how many of the chosen features the least set has that is as good as the best."""
     steps = []
     there = [name for name in baseline if name in sample.names]
     if there:
-        steps.append(Evaluated("baseline", len(there), sample.measured(there)))
+        steps.append(ModelScore("baseline", len(there), sample.score_model(there)))
     sizes = sorted({*(round(len(chosen) * part / 10) for part in range(1, 11)), 1, len(chosen)} - {0})
-    metrics = {size: sample.measured(chosen[:size]) for size in sizes}
-    steps += [Evaluated(f"the first {size}", size, metric) for size, metric in metrics.items()]
+    metrics = {size: sample.score_model(chosen[:size]) for size in sizes}
+    steps += [ModelScore(f"the first {size}", size, metric) for size, metric in metrics.items()]
     best = max(metrics.values())
     return steps, min(size for size, metric in metrics.items() if metric >= best - _TOLERANCE)
 
 
-def _numbers(column: pa.ChunkedArray) -> Doubles:
-    found = doubles(column)
+def _to_numbers(column: pa.ChunkedArray) -> Doubles:
+    found = to_doubles(column)
     return np.where(np.isfinite(found), found, np.nan)
 
 
-def _codes(state: Column, name: str, table: pa.Table) -> Doubles:
-    cuts = Cuts.of(name, state, 2)
-    codes = cuts.codes(table.column(name))
-    return np.where(codes < cuts.count - 1, codes, np.nan)
+def _to_codes(state: ColumnState, name: str, table: pa.Table) -> Doubles:
+    cuts = Binning.from_state(name, state, 2)
+    codes = cuts.assign_bins(table.column(name))
+    return np.where(codes < cuts.bin_count - 1, codes, np.nan)
 
 
-def _area(predicted: Doubles, truth: Doubles) -> float:
+def _compute_auc(predicted: Doubles, truth: Doubles) -> float:
     order = np.argsort(predicted, kind="stable")
     _, place, size = np.unique(predicted[order], return_inverse=True, return_counts=True)
     ranks = (np.cumsum(size) - (size - 1) / 2)[place]
@@ -241,7 +241,7 @@ def _area(predicted: Doubles, truth: Doubles) -> float:
     return float((ranks[positives].sum() - count * (count + 1) / 2) / (count * (len(truth) - count)))
 
 
-def _xgboost() -> Any:
+def _load_xgboost() -> Any:
     try:
         import xgboost
     except ImportError:

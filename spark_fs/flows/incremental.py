@@ -18,31 +18,31 @@ from spark_fs.types import MICROSECOND, from_micros, to_micros
 
 # What a pipeline gives: the rows of a group whose event time lies in [start, end), from the source.
 Builder = Callable[[SparkSession, datetime, datetime], DataFrame]
-_WATERMARK = "spark_fs.watermark"
+_WATERMARK_ID = "spark_fs.watermark"
 
 
-def watermark(path: str) -> datetime | None:
+def read_watermark(path: str) -> datetime | None:
     """The end of the last interval built, in UTC; None before the first. Starts no JVM."""
-    number = history.transaction_number(path, _WATERMARK)
+    number = history.find_transaction_number(path, _WATERMARK_ID)
     return None if number is None else from_micros(number)
 
 
-def steps(start: datetime, until: datetime, every: timedelta | None) -> Iterator[Interval]:
+def iter_intervals(start: datetime, until: datetime, every: timedelta | None) -> Iterator[Interval]:
     """Consecutive half-open intervals of the length ``every`` from start (None: the whole, at once).
 
     One that would pass ``until`` is left for later.
     """
-    every = _positive(every) or max(until - start, MICROSECOND)
+    every = _check_length(every) or max(until - start, MICROSECOND)
     while start + every <= until:
         yield Interval(start, start + every)
         start += every
 
 
-def chunks(interval: Interval, every: timedelta | None, done_until: datetime | None) -> Iterator[Interval]:
+def split_into_chunks(interval: Interval, every: timedelta | None, done_until: datetime | None) -> Iterator[Interval]:
     """The interval cut into chunks of the length ``every`` (None: one), without those that are done; the last may be shorter."""
     assert interval.start
     assert interval.end
-    start, length = interval.start, _positive(every) or interval.end - interval.start
+    start, length = interval.start, _check_length(every) or interval.end - interval.start
     while start < interval.end:
         chunk = Interval(start, min(start + length, interval.end))
         if done_until is None or start >= done_until:
@@ -50,22 +50,22 @@ def chunks(interval: Interval, every: timedelta | None, done_until: datetime | N
         start += length
 
 
-def _positive(every: timedelta | None) -> timedelta | None:
+def _check_length(every: timedelta | None) -> timedelta | None:
     if every is not None and every <= timedelta(0):
         raise SettingsError(f"every={every} is not a length of time: give one above zero, such as timedelta(days=1).")
     return every
 
 
-def reaching_back(step: Interval, lateness: timedelta, built_from: str | None) -> Interval:
+def with_lateness(interval: Interval, lateness: timedelta, built_from: str | None) -> Interval:
     """The interval with the lateness before it, but not with what was never built."""
-    assert step.start
+    assert interval.start
     if lateness < timedelta(0):
         raise SettingsError(f"lateness={lateness} is not a length of time: give one from zero up, such as timedelta(hours=6).")
-    earliest = datetime.fromisoformat(built_from) if built_from else step.start
-    return Interval(max(step.start - lateness, min(earliest, step.start)), step.end)
+    earliest = datetime.fromisoformat(built_from) if built_from else interval.start
+    return Interval(max(interval.start - lateness, min(earliest, interval.start)), interval.end)
 
 
-def advance_to(path: str, end: datetime) -> Transaction | None:
+def make_watermark_transaction(path: str, end: datetime) -> Transaction | None:
     """The transaction that moves the watermark to ``end``; None where it stands there or beyond already."""
-    reached = watermark(path)
-    return None if reached is not None and reached >= end else Transaction(_WATERMARK, to_micros(end))
+    reached = read_watermark(path)
+    return None if reached is not None and reached >= end else Transaction(_WATERMARK_ID, to_micros(end))

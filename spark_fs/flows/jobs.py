@@ -35,8 +35,8 @@ class RunningJob:
         self.name = name
         self.summary: dict[str, Any] = {}
         self.error: BaseException | None = None
-        self._run = run
-        self._thread = Thread(target=self._work, name=name)
+        self._function = run
+        self._thread = Thread(target=self._run_and_record, name=name)
         self._thread.start()
 
     def __repr__(self) -> str:
@@ -52,14 +52,14 @@ class RunningJob:
         self._thread.join(timeout)
         return self
 
-    def _work(self) -> None:
+    def _run_and_record(self) -> None:
         try:
-            self.summary = self._run().summary
+            self.summary = self._function().summary
         except BaseException as error:  # the caller learns of it by ``error``
             self.error = error
 
 
-def total(name: str, jobs: Sequence[Job]) -> Job:
+def sum_jobs(name: str, jobs: Sequence[Job]) -> Job:
     """One job that counts what several did."""
     summed = Counter[str]()
     for job in jobs:

@@ -10,112 +10,112 @@ from pyspark.sql import functions as F
 
 from spark_fs import arrow
 from spark_fs.engine import scan
-from spark_fs.engine.columnar import Stream
-from spark_fs.engine.newest import Buckets, Order, Work, reduced
-from spark_fs.engine.passes import keys_of
+from spark_fs.engine.columnar import ArrowRelation
+from spark_fs.engine.newest import KeyBuckets, LatestOrder, BucketHandler, reduce_to_latest
+from spark_fs.engine.passes import get_key_columns
 from spark_fs.engine.scan import Scan
 from spark_fs.flows import rows
-from spark_fs.flows.queries import shared_folder
+from spark_fs.flows.queries import open_shared_folder
 from spark_fs.offline import history
 from spark_fs.offline.delta import INGESTED_AT
-from spark_fs.offline.history import FileFacts
+from spark_fs.offline.history import DataFile
 from spark_fs.spec.definitions import GroupSpec
 
-COMMIT = "_commit_version"
-_BUCKET = 64 << 20  # bytes
-_SMALL = 8 << 20  # bytes that one task reduces alone
-_CELL = 16  # bytes of a value, about
+COMMIT_COLUMN = "_commit_version"
+_BUCKET_BYTES = 64 << 20  # bytes
+_SINGLE_TASK_BYTES = 8 << 20  # bytes that one task reduces alone
+_VALUE_BYTES = 16  # bytes of a value, about
 _SAMPLED_FILES = 4
 
 
 @dataclass(frozen=True)
-class Latest:
+class LatestRows:
     """Rows of a group, of which the latest of each key are wanted; rows: about how many there are; scan: where workers read them."""
 
     group: GroupSpec
-    stream: Stream
-    ties: tuple[str, ...]
-    rows: int
+    relation: ArrowRelation
+    tie_breakers: tuple[str, ...]
+    row_count: int
     scan: Scan | None = None
 
     @classmethod
-    def of_version(cls, spark: SparkSession, group: GroupSpec, table: history.Table, version: int) -> "Latest":
+    def from_version(cls, spark: SparkSession, group: GroupSpec, table: history.TableRef, version: int) -> "LatestRows":
         """The rows of a version of the group's table."""
-        log = history.look(table, version)
-        files = history.data_files(log)
-        if found := cls.of_files(spark, group, files):
+        log = history.open_log(table, version)
+        files = history.list_data_files(log)
+        if found := cls.from_files(spark, group, files):
             return found
-        types = _with_ingestion(group)
-        frame = rows.opened(spark, group, log.path, version, every=True).select(*types)
-        return cls(group, Stream.of(frame, arrow.schema_of(types)), _ties(group), sum(file.rows or 0 for file in files))
+        types = _list_column_types(group)
+        frame = rows.read_group(spark, group, log.path, version, with_duplicates=True).select(*types)
+        return cls(group, ArrowRelation.from_frame(frame, arrow.to_arrow_schema(types)), _get_tie_breakers(group), sum(file.row_count or 0 for file in files))
 
     @classmethod
-    def of_files(cls, spark: SparkSession, group: GroupSpec, files: Sequence[FileFacts]) -> "Latest | None":
+    def from_files(cls, spark: SparkSession, group: GroupSpec, files: Sequence[DataFile]) -> "LatestRows | None":
         """The rows of data files; None where only Spark reads them."""
-        if not files or not scan.scannable(files, group.types, group.partition_key, None):
+        if not files or not scan.is_scannable(files, group.types, group.partition_key, None):
             return None
-        types = _with_ingestion(group)
-        read = Scan.of(scan.listed(files), types)
-        return cls(group, Stream.scanned(spark, read), _ties(group), read.rows, read)
+        types = _list_column_types(group)
+        read = Scan.from_files(scan.to_scan_files(files), types)
+        return cls(group, ArrowRelation.from_scan(spark, read), _get_tie_breakers(group), read.row_count, read)
 
     @classmethod
-    def of_changes(cls, group: GroupSpec, frame: DataFrame, count: int) -> "Latest":
+    def from_changes(cls, group: GroupSpec, frame: DataFrame, row_count: int) -> "LatestRows":
         """Rows of the change feed, with the instant of ingestion and the commit.
 
         A row is the one that was committed last, whatever a clock said; where one identity may be there twice, the one ingested last.
         """
-        ties = (INGESTED_AT, COMMIT) if group.vouched else (COMMIT,)
-        types = {**group.types, INGESTED_AT: "timestamp", COMMIT: "bigint"}
+        ties = (INGESTED_AT, COMMIT_COLUMN) if group.vouched else (COMMIT_COLUMN,)
+        types = {**group.types, INGESTED_AT: "timestamp", COMMIT_COLUMN: "bigint"}
         types = {name: type_ for name, type_ in types.items() if name in group.types or name in ties}
-        return cls(group, Stream.of(frame.select(*types), arrow.schema_of(types)), ties, count)
+        return cls(group, ArrowRelation.from_frame(frame.select(*types), arrow.to_arrow_schema(types)), ties, row_count)
 
-    def run(self, spark: SparkSession, work: Work, returns: str) -> list[tuple[int, ...]]:
+    def map_to_tuples(self, spark: SparkSession, work: BucketHandler, schema: str) -> list[tuple[int, ...]]:
         """Give the latest rows to ``work``, bucket by bucket, eagerly; what it returns, which are whole numbers."""
-        return list(zip(*(column.to_pylist() for column in self.table(spark, work, returns).columns), strict=True))
+        return list(zip(*(column.to_pylist() for column in self.map_buckets(spark, work, schema).columns), strict=True))
 
-    def table(self, spark: SparkSession, work: Work, returns: str) -> pa.Table:
+    def map_buckets(self, spark: SparkSession, work: BucketHandler, schema: str) -> pa.Table:
         """Give the latest rows to ``work``, bucket by bucket, eagerly; what it returns, of these columns."""
         group = self.group
-        time = (group.event_time, group.type_of(group.event_time)) if group.event_time else None
-        order = Order(tuple((key, group.type_of(key)) for key in group.primary_key), time, self.ties)
-        with shared_folder(spark) as folder:
-            return reduced(self.stream, order, work, returns, self._buckets(spark, order), folder).toArrow()
+        time = (group.event_time, group.get_column_type(group.event_time)) if group.event_time else None
+        order = LatestOrder(tuple((key, group.get_column_type(key)) for key in group.primary_key), time, self.tie_breakers)
+        with open_shared_folder(spark) as folder:
+            return reduce_to_latest(self.relation, order, work, schema, self._plan_buckets(spark, order), folder).toArrow()
 
-    def _buckets(self, spark: SparkSession, order: Order) -> Buckets:
-        size = self.rows * _CELL * len(self.stream.schema)
-        count = 1 if size <= _SMALL else max(spark.sparkContext.defaultParallelism, -(-size // _BUCKET))
+    def _plan_buckets(self, spark: SparkSession, order: LatestOrder) -> KeyBuckets:
+        size = self.row_count * _VALUE_BYTES * len(self.relation.schema)
+        count = 1 if size <= _SINGLE_TASK_BYTES else max(spark.sparkContext.defaultParallelism, -(-size // _BUCKET_BYTES))
         if not self.scan or count == 1:
-            return Buckets(count)
+            return KeyBuckets(count)
         key = order.keys[0]
-        return Buckets.ranges(count, keys_of(scan.sampled(self.scan, [key[0]], _SAMPLED_FILES), [key])[0])
+        return KeyBuckets.from_sample(count, get_key_columns(scan.read_sample(self.scan, [key[0]], _SAMPLED_FILES), [key])[0])
 
 
-def _ties(group: GroupSpec) -> tuple[str, ...]:
+def _get_tie_breakers(group: GroupSpec) -> tuple[str, ...]:
     """What decides between rows of one identity, where one may be there twice."""
     return (INGESTED_AT,) if group.vouched else ()
 
 
-def _with_ingestion(group: GroupSpec) -> dict[str, str]:
-    return {**group.types, **dict.fromkeys(_ties(group), "timestamp")}
+def _list_column_types(group: GroupSpec) -> dict[str, str]:
+    return {**group.types, **dict.fromkeys(_get_tie_breakers(group), "timestamp")}
 
 
-def fresh(table: pa.Table, time: tuple[str, str] | None, cutoff: int | None) -> pa.Table:
+def drop_expired(table: pa.Table, time: tuple[str, str] | None, cutoff: int | None) -> pa.Table:
     """The rows that are not past their ttl; cutoff: in microseconds, None: none is."""
     if cutoff is None or time is None:
         return table
-    return table.filter(pc.greater_equal(scan.instants(table.column(time[0]), time[1]), cutoff))
+    return table.filter(pc.greater_equal(scan.to_event_micros(table.column(time[0]), time[1]), cutoff))
 
 
-def counted(**columns: int) -> Iterator[pa.RecordBatch]:
+def make_counts_batch(**columns: int) -> Iterator[pa.RecordBatch]:
     """One row of whole numbers, as a worker returns them."""
     yield pa.RecordBatch.from_pydict({name: pa.array([value], pa.int64()) for name, value in columns.items()})
 
 
-def upserts(changes: DataFrame) -> DataFrame:
+def filter_upserts(changes: DataFrame) -> DataFrame:
     """The rows* of a change feed that are in the table after a commit."""
     return changes.filter(F.col("_change_type").isin("insert", "update_postimage"))
 
 
-def deletes(changes: DataFrame, group: GroupSpec) -> DataFrame:
+def select_deleted_keys(changes: DataFrame, group: GroupSpec) -> DataFrame:
     """The keys* of which a change feed deletes a row."""
     return changes.filter(F.col("_change_type") == "delete").select(*group.primary_key).distinct()

@@ -8,21 +8,21 @@ from pyspark.sql import SparkSession
 
 from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.flows.jobs import Job
-from spark_fs.flows.sync import origin
+from spark_fs.flows.sync import make_origin
 from spark_fs.offline import delta, history, statistics
 from spark_fs.offline.history import NO_TABLE
 from spark_fs.offline.staging import DeltaTransaction
 from spark_fs.offline.writing import TableWrite
-from spark_fs.online.layout import online_table
+from spark_fs.online.layout import build_online_table
 from spark_fs.online.store import OnlineStore
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec
 
-LEAST_HOURS = 24  # what a clean-up leaves alone: files of inserts that go on, and what readers began to read
-DELTAS_HOURS = 168  # for so long Delta itself knows of a file that left the table
-_MARGIN = timedelta(minutes=1)  # from the look at the log until the clean-up itself looks at its clock
+MIN_RETENTION_HOURS = 24  # what a clean-up leaves alone: files of inserts that go on, and what readers began to read
+DELTA_RETENTION_HOURS = 168  # for so long Delta itself knows of a file that left the table
+_CLOCK_MARGIN = timedelta(minutes=1)  # from the look at the log until the clean-up itself looks at its clock
 
 
-class Opened(Protocol):
+class LazyStores(Protocol):
     """The stores, each opened when it is first asked for."""
 
     @property
@@ -34,72 +34,72 @@ class Opened(Protocol):
         """The online store."""
 
 
-def append_features(stores: Opened, group: GroupSpec, path: str, added: Sequence[FeatureSpec]) -> None:
+def append_features(stores: LazyStores, group: GroupSpec, path: str, features: Sequence[FeatureSpec]) -> None:
     """Add columns to the table, eagerly, where there is one; a killed call is simply made again."""
     if not group.features:
         raise SchemaError(f"Feature group {group} has no schema yet: its first insert, or features= at its creation, gives the columns.")
-    grown = group.with_features(added)
+    grown = group.with_features(features)
     if group.online_enabled:  # a column that is online and not yet offline holds nulls; the other way round, readers would miss it
-        stores.online.add_columns(online_table(grown, stores.online.capabilities), origin(path))
-    if history.current_version(path) == NO_TABLE:
+        stores.online.add_columns(build_online_table(grown, stores.online.capabilities), make_origin(path))
+    if history.get_current_version(path) == NO_TABLE:
         return
-    with delta.translated(path, "change"), TableWrite(stores.spark, path) as write:
-        write.commit(lambda now: _add_missing(stores.spark, now, path, added), lambda _: None)
+    with delta.translate_errors(path, "change"), TableWrite(stores.spark, path) as write:
+        write.commit(lambda now: _add_missing_columns(stores.spark, now, path, features), lambda _: None)
 
 
-def _add_missing(spark: SparkSession, now: DeltaTransaction, path: str, added: Sequence[FeatureSpec]) -> None:
-    missing = {f.name: f.type for f in added if f.name not in now.types}
+def _add_missing_columns(spark: SparkSession, transaction: DeltaTransaction, path: str, features: Sequence[FeatureSpec]) -> None:
+    missing = {f.name: f.type for f in features if f.name not in transaction.types}
     if missing:
-        delta.add_columns(spark, path, missing, now.noted({"operation": "append_features"}))
+        delta.add_columns(spark, path, missing, transaction.with_write_id({"operation": "append_features"}))
 
 
-def optimize(spark: SparkSession, group: GroupSpec, path: str) -> Job:
+def optimize_table(spark: SparkSession, group: GroupSpec, path: str) -> Job:
     """Compact and cluster the table, eagerly."""
     name = f"optimize {group.name}_{group.version}"
-    if history.current_version(path) == NO_TABLE:
+    if history.get_current_version(path) == NO_TABLE:
         return Job(name, {"files_added": 0, "files_removed": 0})
     by = [c for c in group.identity if c not in group.partition_columns]
-    with delta.translated(path, "compaction"), TableWrite(spark, path) as write:
+    with delta.translate_errors(path, "compaction"), TableWrite(spark, path) as write:
         figures = write.commit(
-            lambda now: delta.optimize(spark, path, by, now.noted({"operation": "optimize"})),
+            lambda now: delta.optimize_table(spark, path, by, now.with_write_id({"operation": "optimize"})),
             lambda landed: {f"files_{what}": int(landed.metrics[f"num{what.title()}Files"]) for what in ("added", "removed")},
         )
     return Job(name, dict(figures))
 
 
-def vacuum(
+def vacuum_table(
     spark: SparkSession, group: GroupSpec, path: str, retention_hours: float, readers: Mapping[str, int], force: bool = False
 ) -> Job:
     """Delete what only versions older than the retention need, eagerly, unless one of the readers reads such a version."""
     if isinstance(retention_hours, bool) or not isinstance(retention_hours, int | float) or not 0 <= retention_hours < 1e8:
         raise SettingsError(f"retention_hours={retention_hours!r} is not a length of time: give hours from 0 up.")
-    if retention_hours < LEAST_HOURS and not force:
+    if retention_hours < MIN_RETENTION_HOURS and not force:
         raise SettingsError(
-            f"Nothing was removed from feature group {group}: retention_hours={retention_hours} is less than {LEAST_HOURS}, and inserts "
-            f"and readers that go on may need files as young as that. Keep {LEAST_HOURS} hours or more, or say force=True while nothing "
+            f"Nothing was removed from feature group {group}: retention_hours={retention_hours} is less than {MIN_RETENTION_HOURS}, and inserts "
+            f"and readers that go on may need files as young as that. Keep {MIN_RETENTION_HOURS} hours or more, or say force=True while nothing "
             "else uses the group."
         )
-    cutoff = datetime.now(UTC) - timedelta(hours=retention_hours) + _MARGIN
-    lost = [f"{name} (version {version})" for name, version in readers.items() if history.lost_before(path, version, cutoff)]
+    cutoff = datetime.now(UTC) - timedelta(hours=retention_hours) + _CLOCK_MARGIN
+    lost = [f"{name} (version {version})" for name, version in readers.items() if history.would_be_lost(path, version, cutoff)]
     if lost and not force:
         raise SettingsError(
             f"Nothing was removed from feature group {group}: older versions are still read by {', '.join(lost)}. "
             "Delete these, keep more hours, or say force=True."
         )
-    before = history.stored_files(path)
-    if history.current_version(path) != NO_TABLE:
-        spared = history.left_since(path, cutoff - 2 * _MARGIN) if retention_hours > DELTAS_HOURS else set()
-        delta.vacuum(spark, path, retention_hours, [file for file in before if file.name not in spared] if spared else None)
-    return Job(f"vacuum {group.name}_{group.version}", {"files_removed": len(before) - len(history.stored_files(path))})
+    before = history.list_stored_files(path)
+    if history.get_current_version(path) != NO_TABLE:
+        spared = history.list_removed_since(path, cutoff - 2 * _CLOCK_MARGIN) if retention_hours > DELTA_RETENTION_HOURS else set()
+        delta.vacuum_table(spark, path, retention_hours, [file for file in before if file.name not in spared] if spared else None)
+    return Job(f"vacuum {group.name}_{group.version}", {"files_removed": len(before) - len(history.list_stored_files(path))})
 
 
-def delete(stores: Opened, group: GroupSpec, path: str) -> None:
+def delete_group(stores: LazyStores, group: GroupSpec, path: str) -> None:
     """Remove the group's rows, eagerly: first from the online store, then the table."""
     if group.online_enabled and group.features:
-        stores.online.drop(online_table(group, stores.online.capabilities), origin(path, damaged=True))
-    for place in (path, delta.quarantine(path)):
-        begun = history.exists(place)
-        history.remove(place)  # with what a killed first insert left in it
+        stores.online.drop_table(build_online_table(group, stores.online.capabilities), make_origin(path, allow_damaged=True))
+    for place in (path, delta.get_quarantine_path(path)):
+        begun = history.has_log(place)
+        history.remove_table(place)  # with what a killed first insert left in it
         if begun:
-            delta.forget(stores.spark, place)
-    statistics.remove(statistics.folder(path))
+            delta.invalidate_cache(stores.spark, place)
+    statistics.remove_statistics(statistics.get_statistics_folder(path))

@@ -10,119 +10,119 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_fs import arrow
-from spark_fs.engine.profile import States
-from spark_fs.engine.reads import may_hold
+from spark_fs.engine.profile import ColumnStates
+from spark_fs.engine.reads import may_contain_event_time
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError
 from spark_fs.flows import rows
-from spark_fs.flows.statistics import Rows
+from spark_fs.flows.statistics import RowSource
 from spark_fs.offline import history, sources
 from spark_fs.offline.history import NO_TABLE
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.drift import DriftReport, FeatureDrift
-from spark_fs.stats.column import kind
-from spark_fs.stats.drift import measured
+from spark_fs.stats.column import get_column_kind
+from spark_fs.stats.drift import measure_drift
 from spark_fs.times import Interval
-from spark_fs.types import ddl, to_micros
+from spark_fs.types import to_ddl, to_micros
 
-Spark = Callable[[], SparkSession]
+SparkProvider = Callable[[], SparkSession]
 
 
 @dataclass(frozen=True)
-class Side:
+class DriftSample:
     """One side of a comparison: the states of its columns, and what it is in words."""
 
-    states: States
-    words: str
+    states: ColumnStates
+    label: str
 
     @property
-    def rows(self) -> int:
+    def row_count(self) -> int:
         """How many rows it has."""
         return max((column.rows for column in self.states.values()), default=0)
 
 
-def side(spark: Spark, group: GroupSpec, path: str, given: Any, types: Mapping[str, str]) -> Side:
+def resolve_sample(get_spark: SparkProvider, group: GroupSpec, path: str, window_or_frame: Any, types: Mapping[str, str]) -> DriftSample:
     """The rows that a user means, eagerly: two times, the numbers of two commits, or a frame."""
-    if is_frame(given):
-        return of_frame(spark, given, types, "a batch")
-    if isinstance(given, tuple | list) and len(given) == 2:
-        if all(isinstance(each, int) and not isinstance(each, bool) for each in given):
-            return _commits(spark, group, path, (given[0], given[1]), types)
-        return _window(spark, group, path, Interval.of(*given), types)
+    if is_frame(window_or_frame):
+        return profile_frame(get_spark, window_or_frame, types, "a batch")
+    if isinstance(window_or_frame, tuple | list) and len(window_or_frame) == 2:
+        if all(isinstance(each, int) and not isinstance(each, bool) for each in window_or_frame):
+            return _profile_commits(get_spark, group, path, (window_or_frame[0], window_or_frame[1]), types)
+        return _profile_window(get_spark, group, path, Interval.from_bounds(*window_or_frame), types)
     raise SettingsError(
-        f"{given!r} names no rows to compare: give (start, end) as times for rows of start <= event time < end, (first, last) as numbers "
+        f"{window_or_frame!r} names no rows to compare: give (start, end) as times for rows of start <= event time < end, (first, last) as numbers "
         "of commits for what was written after the first, up to the last, or a DataFrame."
     )
 
 
-def compared(reference: Side, current: Side, thresholds: Mapping[str, float]) -> DriftReport:
+def compare_samples(reference: DriftSample, current: DriftSample, thresholds: Mapping[str, float]) -> DriftReport:
     """How far the features of one side have moved from those of the other. Raises SettingsError for a side without rows."""
     for each in (reference, current):
-        if not each.rows:
-            raise SettingsError(f"There are no rows in {each.words}, so nothing can be compared: choose another window.")
+        if not each.row_count:
+            raise SettingsError(f"There are no rows in {each.label}, so nothing can be compared: choose another window.")
     features = [
-        FeatureDrift.of(name, measured(column, current.states[name]), thresholds)
-        for name, column in reference.states.items() if name in current.states and kind(column.type) != "nested"
+        FeatureDrift.from_measures(name, measure_drift(column, current.states[name]), thresholds)
+        for name, column in reference.states.items() if name in current.states and get_column_kind(column.type) != "nested"
     ]
-    return DriftReport(reference.words, current.words, (reference.rows, current.rows), dict(thresholds), tuple(features))
+    return DriftReport(reference.label, current.label, (reference.row_count, current.row_count), dict(thresholds), tuple(features))
 
 
-def is_frame(given: Any) -> bool:
+def is_frame(value: Any) -> bool:
     """Whether it is a frame whose rows can be compared."""
-    return isinstance(given, pd.DataFrame | pa.Table | DataFrame)
+    return isinstance(value, pd.DataFrame | pa.Table | DataFrame)
 
 
-def columns_of(given: Any) -> list[str]:
+def list_columns(data: Any) -> list[str]:
     """The names of a frame's columns."""
-    return list(given.column_names if isinstance(given, pa.Table) else given.columns)
+    return list(data.column_names if isinstance(data, pa.Table) else data.columns)
 
 
-def of_frame(spark: Spark, given: Any, types: Mapping[str, str], words: str) -> Side:
+def profile_frame(get_spark: SparkProvider, data: Any, types: Mapping[str, str], label: str) -> DriftSample:
     """The rows of a frame; NotFoundError where it lacks a column, SchemaError where one is of another type."""
     for name in types:
-        if name not in columns_of(given):
-            raise NotFoundError.named("Column of the frame", name, columns_of(given), "Add it, or compare other features.")
-    if isinstance(given, DataFrame):
-        frame = given.select(*(F.col(f"`{name}`").cast(ddl(type_)) for name, type_ in types.items()))
-        return Side(Rows(spark, types, frame=lambda: frame).states(), words)
-    table = sources.to_arrow(given, types)
+        if name not in list_columns(data):
+            raise NotFoundError.for_name("Column of the frame", name, list_columns(data), "Add it, or compare other features.")
+    if isinstance(data, DataFrame):
+        frame = data.select(*(F.col(f"`{name}`").cast(to_ddl(type_)) for name, type_ in types.items()))
+        return DriftSample(RowSource(get_spark, types, get_frame=lambda: frame).compute_states(), label)
+    table = sources.to_arrow(data, types)
     try:
-        cast = table.select(list(types)).cast(arrow.schema_of(types))
+        cast = table.select(list(types)).cast(arrow.to_arrow_schema(types))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise SchemaError(f"The frame's columns are not of the types {dict(types)}: {error}. Cast them first.") from None
-    return Side(Rows(spark, types, table=cast).states(), words)
+    return DriftSample(RowSource(get_spark, types, table=cast).compute_states(), label)
 
 
-def _window(spark: Spark, group: GroupSpec, path: str, interval: Interval, types: Mapping[str, str]) -> Side:
+def _profile_window(get_spark: SparkProvider, group: GroupSpec, path: str, interval: Interval, types: Mapping[str, str]) -> DriftSample:
     time, words = group.event_time, f"rows of {interval}"
     if time is None:
         raise SettingsError(f"Feature group {group} has no event time, so {interval} names no rows of it: compare commits or frames.")
-    log = history.look(path)
+    log = history.open_log(path)
     within = tuple(None if when is None else to_micros(when) for when in (interval.start, interval.end))
     bounds = (within[0], within[1])
-    asked = {**types, time: group.type_of(time)}
-    files = [file for file in history.data_files(log) if may_hold(file, group, bounds)]
-    found = None if group.keep_corrections else Rows.of_files(spark, group, files, asked)
+    asked = {**types, time: group.get_column_type(time)}
+    files = [file for file in history.list_data_files(log) if may_contain_event_time(file, group, bounds)]
+    found = None if group.keep_corrections else RowSource.from_files(get_spark, group, files, asked)
     if found is None or found.scan is None:
-        frame = rows.opened(spark(), group, path, log.newest, every=not group.keep_corrections)
+        frame = rows.read_group(get_spark(), group, path, log.version, with_duplicates=not group.keep_corrections)
         inside = [F.col(f"`{time}`") >= F.lit(interval.start)] if interval.start else []
         inside += [F.col(f"`{time}`") < F.lit(interval.end)] if interval.end else []
         for condition in inside:
             frame = frame.filter(condition)
-        return Side(Rows(spark, types, frame=lambda: frame.select(*types)).states(), words)
-    read = replace(found.scan, time=time, within=bounds)
-    return Side(Rows(spark, types, read).states(), words)
+        return DriftSample(RowSource(get_spark, types, get_frame=lambda: frame.select(*types)).compute_states(), words)
+    read = replace(found.scan, event_time=time, event_time_bounds=bounds)
+    return DriftSample(RowSource(get_spark, types, read).compute_states(), words)
 
 
-def _commits(spark: Spark, group: GroupSpec, path: str, between: tuple[int, int], types: Mapping[str, str]) -> Side:
-    log = history.look(path)
-    first, last = (history.version_of(log, each) if each != NO_TABLE else each for each in between)
+def _profile_commits(get_spark: SparkProvider, group: GroupSpec, path: str, commit_range: tuple[int, int], types: Mapping[str, str]) -> DriftSample:
+    log = history.open_log(path)
+    first, last = (history.resolve_table_version(log, each) if each != NO_TABLE else each for each in commit_range)
     words = f"commits {first + 1} to {last}"
     if last <= first:
         raise SettingsError(f"The commits after {first} up to {last} are none: the last must be greater than the first.")
-    files = history.added_files(log, first + 1, last)
-    found = None if files is None else Rows.of_files(spark, group, files, types)
+    files = history.list_added_files(log, first + 1, last)
+    found = None if files is None else RowSource.from_files(get_spark, group, files, types)
     if found is None:
-        changed = rows.changes(spark(), group, log, first if first != NO_TABLE else None, last)
+        changed = rows.read_changes(get_spark(), group, log, first if first != NO_TABLE else None, last)
         frame = changed.filter(F.col("_change_type").isin("insert", "update_postimage")).select(*types)
-        found = Rows(spark, types, frame=lambda: frame)
-    return Side(found.states(), words)
+        found = RowSource(get_spark, types, get_frame=lambda: frame)
+    return DriftSample(found.compute_states(), words)

@@ -8,19 +8,19 @@ from uuid import uuid4
 
 from pyspark.sql import SparkSession
 
-Progress = Callable[[int, int], None]  # tasks done, tasks known so far
-_EVERY = 0.2  # seconds
+ProgressCallback = Callable[[int, int], None]  # tasks done, tasks known so far
+_POLL_SECONDS = 0.2  # seconds
 
 
 @contextmanager
-def followed(spark: SparkSession, progress: Progress | None) -> Iterator[None]:
+def report_progress(spark: SparkSession, progress: ProgressCallback | None) -> Iterator[None]:
     """Call ``progress`` while the block runs, from a thread of its own; None: nothing is told."""
     if progress is None:
         yield
         return
     context, tag, over = spark.sparkContext, f"spark_fs-{uuid4().hex}", threading.Event()
     context.addJobTag(tag)
-    watcher = threading.Thread(target=_watch, args=(spark, tag, progress, over), daemon=True)
+    watcher = threading.Thread(target=_watch_jobs, args=(spark, tag, progress, over), daemon=True)
     watcher.start()
     try:
         yield
@@ -30,10 +30,10 @@ def followed(spark: SparkSession, progress: Progress | None) -> Iterator[None]:
         context.removeJobTag(tag)
 
 
-def _watch(spark: SparkSession, tag: str, progress: Progress, over: threading.Event) -> None:
+def _watch_jobs(spark: SparkSession, tag: str, progress: ProgressCallback, stopped: threading.Event) -> None:
     tracker = spark.sparkContext.statusTracker()
     tagged: Any = spark.sparkContext._jsc.sc().statusTracker()  # Python's own knows no tags
-    while not over.wait(_EVERY):
+    while not stopped.wait(_POLL_SECONDS):
         done = known = 0
         for job in tagged.getJobIdsForTag(tag):
             info = tracker.getJobInfo(job)

@@ -7,66 +7,66 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_fs.engine.asof import epochs
-from spark_fs.engine.layout import latest_ingested
+from spark_fs.engine.asof import check_epochs
+from spark_fs.engine.layout import keep_latest_ingested
 from spark_fs.errors import SettingsError
-from spark_fs.flows.validate import REASON
+from spark_fs.flows.validate import REASON_COLUMN
 from spark_fs.offline import delta, external, history, sources
 from spark_fs.offline.delta import INGESTED_AT
 from spark_fs.offline.history import NO_TABLE
 from spark_fs.spec.definitions import GroupSpec
-from spark_fs.types import ddl
+from spark_fs.types import to_ddl
 
 
-def opened(spark: SparkSession, group: GroupSpec, path: str, version: int | None = None, every: bool = False) -> DataFrame:
+def read_group(spark: SparkSession, group: GroupSpec, path: str, version: int | None = None, with_duplicates: bool = False) -> DataFrame:
     """The group's rows* at a version of its table (None: the newest), with the instant of ingestion.
 
     Before the first insert there are none; a column that came after the version holds nulls. Of rows of one identity it
     is the last ingested, or with ``every`` all of them.
     """
     if group.source:
-        found = external.read(spark, group.source, os.environ)
-        columns = [F.col(f"`{c}`").cast(ddl(t)).alias(c) for c, t in group.types.items()]
+        found = external.read_source(spark, group.source, os.environ)
+        columns = [F.col(f"`{c}`").cast(to_ddl(t)).alias(c) for c, t in group.types.items()]
         read = found.select(*columns, F.lit(datetime.min).alias(INGESTED_AT))
         time = group.event_time
-        return read.withColumn(time, epochs(F.col(time), group.type_of(time), time)) if time else read
-    if not history.exists(path) if version is None else version == NO_TABLE:
-        return spark.createDataFrame([], ", ".join(f"`{c}` {ddl(t)}" for c, t in group.types.items()) + f", {INGESTED_AT} timestamp")
-    table = _filled(delta.read(spark, path, version), group)
-    return latest_ingested(table, group, INGESTED_AT) if group.vouched and not every else table
+        return read.withColumn(time, check_epochs(F.col(time), group.get_column_type(time), time)) if time else read
+    if not history.has_log(path) if version is None else version == NO_TABLE:
+        return spark.createDataFrame([], ", ".join(f"`{c}` {to_ddl(t)}" for c, t in group.types.items()) + f", {INGESTED_AT} timestamp")
+    table = _with_missing_columns(delta.read_table(spark, path, version), group)
+    return keep_latest_ingested(table, group, INGESTED_AT) if group.vouched and not with_duplicates else table
 
 
-def quarantined(spark: SparkSession, group: GroupSpec, path: str) -> DataFrame:
+def read_quarantine(spark: SparkSession, group: GroupSpec, path: str) -> DataFrame:
     """The rows* that expectations set aside, with the instant of ingestion and the reason."""
-    place = delta.quarantine(path)
-    if not history.exists(place):
-        return opened(spark, group, path).limit(0).withColumn(REASON, F.lit(""))
-    return _filled(delta.read(spark, place), group).select(*group.types, INGESTED_AT, REASON)
+    place = delta.get_quarantine_path(path)
+    if not history.has_log(place):
+        return read_group(spark, group, path).limit(0).withColumn(REASON_COLUMN, F.lit(""))
+    return _with_missing_columns(delta.read_table(spark, place), group).select(*group.types, INGESTED_AT, REASON_COLUMN)
 
 
 def with_source_schema(spark: SparkSession, group: GroupSpec) -> GroupSpec:
     """An external group with the schema that its source has now, eagerly; its declared columns must be there."""
     assert group.source
-    found = sources.schema_of(external.read(spark, group.source, os.environ))
+    found = sources.get_feature_types(external.read_source(spark, group.source, os.environ))
     return group.with_schema({name: "timestamp" if type_ == "timestamp_ntz" else type_ for name, type_ in found.items()})
 
 
-def changes(spark: SparkSession, group: GroupSpec, table: history.Table, start: Any, end: Any) -> DataFrame:
+def read_changes(spark: SparkSession, group: GroupSpec, table: history.TableRef, start: Any, end: Any) -> DataFrame:
     """What the commits after ``start`` did*, up to ``end`` and with it."""
-    log = history.look(table)
+    log = history.open_log(table)
     path = log.path
-    first = NO_TABLE if start is None else history.version_of(log, start)
-    last = log.newest if end is None else history.version_of(log, end)
+    first = NO_TABLE if start is None else history.resolve_table_version(log, start)
+    last = log.version if end is None else history.resolve_table_version(log, end)
     if first > last:
         raise SettingsError(f"read_changes from {start} to {end}: the end lies before the start; give them the other way round.")
     columns = [*group.types, INGESTED_AT, "_change_type", "_commit_version", "_commit_timestamp"]
     if first == last:  # Delta refuses an empty range of versions
-        empty = opened(spark, group, path).limit(0)
+        empty = read_group(spark, group, path).limit(0)
         made = {"_change_type": F.lit(""), "_commit_version": F.lit(0).cast("bigint"), "_commit_timestamp": F.current_timestamp()}
         return empty.withColumns(made).select(*columns)
-    return _filled(delta.read_changes(spark, path, first + 1, last), group).select(*columns)
+    return _with_missing_columns(delta.read_changes(spark, path, first + 1, last), group).select(*columns)
 
 
-def _filled(rows: DataFrame, group: GroupSpec) -> DataFrame:
-    absent = {c: F.lit(None).cast(ddl(t)) for c, t in group.types.items() if c not in rows.columns}
+def _with_missing_columns(rows: DataFrame, group: GroupSpec) -> DataFrame:
+    absent = {c: F.lit(None).cast(to_ddl(t)) for c, t in group.types.items() if c not in rows.columns}
     return rows.withColumns(absent) if absent else rows

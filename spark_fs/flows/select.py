@@ -13,97 +13,97 @@ import numpy as np
 from pyspark.sql import SparkSession
 
 from spark_fs.engine import associate, contingency, profile, scan
-from spark_fs.engine.profile import States
-from spark_fs.engine.scan import File, Scan
-from spark_fs.engine.strategy import choose, streamed
-from spark_fs.engine.waiting import PLACES, Written
+from spark_fs.engine.profile import ColumnStates
+from spark_fs.engine.scan import ScanFile, Scan
+from spark_fs.engine.strategy import choose_strategy, to_arrow_relation
+from spark_fs.engine.waiting import WRITTEN_FILES_DDL, FileWriter
 from spark_fs.errors import SettingsError
 from spark_fs.flows import candidates, queries
-from spark_fs.flows.progress import Progress, followed
-from spark_fs.flows.queries import Location
+from spark_fs.flows.progress import ProgressCallback, report_progress
+from spark_fs.flows.queries import TableLocator
 from spark_fs.offline import files as offline
-from spark_fs.offline.log import file_system
+from spark_fs.offline.log import resolve_file_system
 from spark_fs.offline.places import make_folder
 from spark_fs.plan import JoinPlan
-from spark_fs.spec.selection import Asked, Evaluated, Found
+from spark_fs.spec.selection import SelectionRequest, ModelScore, SelectionResult
 from spark_fs.spec.statistics import StatisticsConfig
 from spark_fs.stats import scores
-from spark_fs.stats.association import Matrix
-from spark_fs.stats.scores import Counts, Cuts, Tables
+from spark_fs.stats.association import DesignMatrix
+from spark_fs.stats.scores import Counts, Binning, ContingencyTables
 
-Told = Callable[[str, int, int], None]  # what is being done, tasks done, tasks known so far
+SearchProgress = Callable[[str, int, int], None]  # what is being done, tasks done, tasks known so far
 
 
-def search(spark: SparkSession, plan: JoinPlan, location: Location, warehouse: str, asked: Asked, told: Told | None = None) -> Found:
+def search_features(spark: SparkSession, plan: JoinPlan, locate_table: TableLocator, warehouse: str, request: SelectionRequest, on_progress: SearchProgress | None = None) -> SelectionResult:
     """The candidates among the plan's columns, ranked, eagerly; the label is one of them."""
 
-    def told_of(what: str) -> Progress | None:
-        return (lambda done, known: told(what, done, known)) if told else None
+    def make_progress(what: str) -> ProgressCallback | None:
+        return (lambda done, known: on_progress(what, done, known)) if on_progress else None
 
-    with queries.explained_errors(), _rows(spark, plan, location, warehouse, told_of("joining")) as rows:
-        with followed(spark, told_of("profiling")):
+    with queries.translate_spark_errors(), _prepare_rows(spark, plan, locate_table, warehouse, make_progress("joining")) as rows:
+        with report_progress(spark, make_progress("profiling")):
             config = StatisticsConfig(histograms=False)
-            states = profile.gathered(profile.of_scan(spark, rows, plan.schema, config).toArrow(), plan.schema, config).columns
-        task, left, out = candidates.sorted_out(states, asked)
-        with followed(spark, told_of("correlating")):
-            related = _related(spark, rows, {name: states[name] for name in (asked.label, *left)}, task == "classification", asked.label)
-        with followed(spark, told_of("counting")):
-            tables = _tables(spark, rows, states, left, task, asked)
-        found = candidates.ranked(states, left, related, tables, task, asked)
+            states = profile.collect_profile(profile.profile_scan(spark, rows, plan.schema, config).toArrow(), plan.schema, config).states
+        task, left, out = candidates.filter_candidates(states, request)
+        with report_progress(spark, make_progress("correlating")):
+            related = _compute_associations(spark, rows, {name: states[name] for name in (request.label, *left)}, task == "classification", request.label)
+        with report_progress(spark, make_progress("counting")):
+            tables = _build_tables(spark, rows, states, left, task, request)
+        found = candidates.rank_candidates(states, left, related, tables, task, request)
         sample = None
-        if asked.method == "importance" or asked.evaluate or asked.baseline:
-            with followed(spark, told_of("sampling")):
+        if request.method == "importance" or request.evaluate or request.baseline:
+            with report_progress(spark, make_progress("sampling")):
                 usable = [each.feature for each in found if not each.leaks]
-                columns = [asked.label, *usable]
-                drawn = contingency.sampled(spark, rows, columns, asked.sample, asked.seed).toArrow()
-                sample = candidates.Sample.of(contingency.together(drawn, columns), states, usable, task, asked)
-        return _chosen(Found(task, states[asked.label].values, [*found, *out]), sample, asked)
+                columns = [request.label, *usable]
+                drawn = contingency.sample_rows(spark, rows, columns, request.sample, request.seed).toArrow()
+                sample = candidates.TrainingSample.from_table(contingency.collect_sample(drawn, columns), states, usable, task, request)
+        return _choose_features(SelectionResult(task, states[request.label].value_count, [*found, *out]), sample, request)
 
 
-def _chosen(found: Found, sample: "candidates.Sample | None", asked: Asked) -> Found:
+def _choose_features(result: SelectionResult, sample: "candidates.TrainingSample | None", request: SelectionRequest) -> SelectionResult:
     """What is chosen of ranked candidates: by the importance in a model, or as many as a model is best with, where it was asked."""
-    scored = list(found.scored)
-    if sample and asked.method == "importance":
-        scored = candidates.by_importance(scored, sample, asked.k)
+    scored = list(result.candidates)
+    if sample and request.method == "importance":
+        scored = candidates.rank_by_importance(scored, sample, request.k)
     chosen = tuple(each.feature for each in sorted((s for s in scored if s.rank is not None), key=lambda each: each.rank or 0))
-    steps: list[Evaluated] = []
-    if sample and (asked.evaluate or asked.baseline):
-        steps, count = candidates.evaluated(sample, chosen, asked.baseline)
+    steps: list[ModelScore] = []
+    if sample and (request.evaluate or request.baseline):
+        steps, count = candidates.evaluate_models(sample, chosen, request.baseline)
         scored = [replace(each, rank=None, reason=f"a model is no better with it (step of {count} features)")
                   if each.rank is not None and each.rank > count else each for each in scored]
         chosen = chosen[:count]
     ordered = sorted(scored, key=lambda each: (each.rank or 10**9, -(each.value if each.value is not None else -1.0)))
-    return replace(found, scored=tuple(ordered), steps=tuple(steps), metric=sample.metric if sample else "", chosen=chosen)
+    return replace(result, candidates=tuple(ordered), steps=tuple(steps), metric=sample.metric if sample else "", chosen=chosen)
 
 
 # -- the rows
 
 
 @contextmanager
-def _rows(spark: SparkSession, plan: JoinPlan, location: Location, warehouse: str, progress: Progress | None) -> Iterator[Scan]:
+def _prepare_rows(spark: SparkSession, plan: JoinPlan, locate_table: TableLocator, warehouse: str, progress: ProgressCallback | None) -> Iterator[Scan]:
     """The plan's rows in files that workers read: a group's own, else those that are joined once and kept as long as the block runs."""
-    sources = queries.rows_of(lambda: spark, plan, location, queries.current_versions(plan, location), {})
-    choice = choose(plan, sources)
-    read = choice.reads[0].scan
+    sources = queries.list_sources(lambda: spark, plan, locate_table, queries.get_current_versions(plan, locate_table), {})
+    choice = choose_strategy(plan, sources)
+    read = choice.scan_plans[0].scan
     if read and len(plan.nodes) == 1 and not plan.having:
         columns = tuple((output.name, output.source.column) for output in plan.outputs)
         yield replace(read, columns=columns)
         return
     folder = f"{warehouse.rstrip('/')}/selection-{uuid4().hex}"
-    system, name = file_system(folder)
+    system, name = resolve_file_system(folder)
     make_folder(system, name)
     try:
-        with followed(spark, progress), queries.shared_folder(spark) as shared:
-            stream, finish = streamed(spark, plan, sources, choice, shared)
-            written = stream.source.mapInArrow(Written(stream.tables, _Finished(finish), folder), PLACES).collect()
-        held = (File(each.path, scan.size_of(each.path), each.rows, ()) for each in written)
-        yield Scan.of(held, plan.schema)
+        with report_progress(spark, progress), queries.open_shared_folder(spark) as shared:
+            stream, finish = to_arrow_relation(spark, plan, sources, choice, shared)
+            written = stream.source.mapInArrow(FileWriter(stream.read_tables, _JoinFinisher(finish), folder), WRITTEN_FILES_DDL).collect()
+        held = (ScanFile(each.path, scan.get_file_size(each.path), each.rows, ()) for each in written)
+        yield Scan.from_files(held, plan.schema)
     finally:
-        offline.remove(folder)
+        offline.remove_folder(folder)
 
 
 @dataclass(frozen=True)
-class _Finished:
+class _JoinFinisher:
     """Joined rows in, the result's rows out, as one part."""
 
     finish: Callable[..., object]
@@ -115,22 +115,22 @@ class _Finished:
 # -- the looks
 
 
-def _related(spark: SparkSession, rows: Scan, states: States, classes: bool, label: str) -> "candidates.Related":
-    matrix = Matrix.of(states, (label,) if classes else ())
+def _compute_associations(spark: SparkSession, rows: Scan, states: ColumnStates, is_classification: bool, label: str) -> "candidates.Associations":
+    matrix = DesignMatrix.from_states(states, (label,) if is_classification else ())
     if label not in matrix.features:
         raise SettingsError(f"Label {label!r} does not vary, so nothing can tell of it: choose another, or more rows.")
-    sums = associate.gathered(associate.of_scan(spark, rows, matrix).toArrow(), matrix)
-    pairs = sums[3] if matrix.gaps else np.full((len(matrix.features),) * 2, sums[2][0])
-    return candidates.Related(matrix.features, matrix.associations(sums), pairs)
+    sums = associate.collect_sums(associate.sum_scan(spark, rows, matrix).toArrow(), matrix)
+    pairs = sums[3] if matrix.has_missing else np.full((len(matrix.features),) * 2, sums[2][0])
+    return candidates.Associations(matrix.features, matrix.compute_associations(sums), pairs)
 
 
-def _tables(
-    spark: SparkSession, rows: Scan, states: States, left: Sequence[str], task: str, asked: Asked
+def _build_tables(
+    spark: SparkSession, rows: Scan, states: ColumnStates, names: Sequence[str], task: str, request: SelectionRequest
 ) -> Mapping[str, Counts]:
-    count = states[asked.label].values
-    bins = int(np.clip(np.sqrt(count) / 4, 4, scores.BINS))
+    count = states[request.label].value_count
+    bins = int(np.clip(np.sqrt(count) / 4, 4, scores.MAX_FEATURE_BINS))
     classes = task == "classification"
-    label = Cuts.of(asked.label, states[asked.label], scores.LABEL_BINS, classes)
-    counted, parts = contingency.counted(spark, rows, Tables(label, tuple(Cuts.of(name, states[name], bins) for name in left)))
-    return contingency.gathered(counted.toArrow(), parts)
+    label = Binning.from_state(request.label, states[request.label], scores.LABEL_BINS, classes)
+    counted, parts = contingency.count_tables(spark, rows, ContingencyTables(label, tuple(Binning.from_state(name, states[name], bins) for name in names)))
+    return contingency.collect_tables(counted.toArrow(), parts)
 

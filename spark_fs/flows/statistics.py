@@ -18,124 +18,124 @@ from pyspark.sql import functions as F
 
 from spark_fs import arrow
 from spark_fs.engine import associate, profile, scan
-from spark_fs.engine.columnar import Stream
-from spark_fs.engine.profile import Profile, States, narrowed
+from spark_fs.engine.columnar import ArrowRelation
+from spark_fs.engine.profile import TableProfile, ColumnStates, narrow_scan
 from spark_fs.engine.scan import Scan
 from spark_fs.errors import SparkFSError, UpgradeError
 from spark_fs.flows import rows
-from spark_fs.flows.queries import explained_errors
+from spark_fs.flows.queries import translate_spark_errors
 from spark_fs.offline import history
 from spark_fs.offline import statistics as kept
-from spark_fs.offline.history import NO_TABLE, FileFacts
-from spark_fs.offline.log import Log
+from spark_fs.offline.history import NO_TABLE, DataFile
+from spark_fs.offline.log import DeltaLog
 from spark_fs.spec.definitions import GroupSpec
-from spark_fs.spec.statistics import Related, Statistics, StatisticsConfig
-from spark_fs.stats.association import Matrix, Sums, added
-from spark_fs.stats.column import Column
-from spark_fs.stats.describe import Exact, described
-from spark_fs.stats.packed import packed, unpacked
+from spark_fs.spec.statistics import FeatureCorrelations, Statistics, StatisticsConfig
+from spark_fs.stats.association import DesignMatrix, Sums, merge_sums
+from spark_fs.stats.column import ColumnState
+from spark_fs.stats.describe import ExactDistinct, describe_column
+from spark_fs.stats.packed import pack_states, unpack_states
 
-Spark = Callable[[], SparkSession]
-Associations = Mapping[str, Related]
-RESCANNED = profile.SMALL  # bytes of files: a larger table whose rows were changed is looked at again only when that is asked for
-_AT_ONCE = 20  # columns whose distinct values one job of Spark's counts
+SparkProvider = Callable[[], SparkSession]
+CorrelationsByFeature = Mapping[str, FeatureCorrelations]
+MAX_RESCANNED_BYTES = profile.LOCAL_BYTES  # bytes of files: a larger table whose rows were changed is looked at again only when that is asked for
+_COLUMNS_PER_JOB = 20  # columns whose distinct values one job of Spark's counts
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowSource:
     """Rows to look at: in files that workers read, or a DataFrame*, or Arrow tables that are here."""
 
-    spark: Spark
+    get_spark: SparkProvider
     types: Mapping[str, str]
     scan: Scan | None = None
-    frame: Callable[[], DataFrame] | None = None
+    get_frame: Callable[[], DataFrame] | None = None
     table: pa.Table | None = None
 
     @classmethod
-    def of_group(cls, spark: Spark, group: GroupSpec, table: history.Table, version: int, types: Mapping[str, str]) -> "Rows":
+    def from_group(cls, get_spark: SparkProvider, group: GroupSpec, table: history.TableRef, version: int, types: Mapping[str, str]) -> "RowSource":
         """The rows of a version of a group's table; of several rows of one identity the last ingested, where corrections are kept."""
-        log = history.look(table, version)
+        log = history.open_log(table, version)
         every = not group.keep_corrections
-        found = cls.of_files(spark, group, history.data_files(log), types) if every else None
+        found = cls.from_files(get_spark, group, history.list_data_files(log), types) if every else None
         columns = [f"`{name}`" for name in types]
-        return found or cls(spark, types, frame=lambda: rows.opened(spark(), group, log.path, version, every).select(*columns))
+        return found or cls(get_spark, types, get_frame=lambda: rows.read_group(get_spark(), group, log.path, version, every).select(*columns))
 
     @classmethod
-    def of_files(cls, spark: Spark, group: GroupSpec, files: Sequence[FileFacts], types: Mapping[str, str]) -> "Rows | None":
+    def from_files(cls, get_spark: SparkProvider, group: GroupSpec, files: Sequence[DataFile], types: Mapping[str, str]) -> "RowSource | None":
         """The rows of data files; None where only Spark reads them."""
-        if not scan.scannable(files, group.types, group.partition_key, None):
+        if not scan.is_scannable(files, group.types, group.partition_key, None):
             return None
-        return cls(spark, types, Scan.of(scan.listed(files), types))
+        return cls(get_spark, types, Scan.from_files(scan.to_scan_files(files), types))
 
     @property
-    def _small(self) -> bool:
-        return self.scan is not None and sum(file.bytes for file in self.scan.files) <= profile.SMALL
+    def _is_small(self) -> bool:
+        return self.scan is not None and sum(file.bytes for file in self.scan.files) <= profile.LOCAL_BYTES
 
-    def profile(self, config: StatisticsConfig) -> Profile:
+    def compute_profile(self, config: StatisticsConfig) -> TableProfile:
         """The profile of the rows, eagerly; of few rows without Spark."""
-        near = self._near()
+        near = self._profile_locally()
         if near is not None:
-            return profile.stated(near, config)
-        with explained_errors():
+            return profile.describe_states(near, config)
+        with translate_spark_errors():
             if self.scan:
-                states = profile.of_scan(self.spark(), self.scan, self.types, config)
+                states = profile.profile_scan(self.get_spark(), self.scan, self.types, config)
             else:
-                states = profile.of_stream(self._stream(), self.types, config)
-            return profile.gathered(states.toArrow(), self.types, config)
+                states = profile.profile_relation(self._to_relation(), self.types, config)
+            return profile.collect_profile(states.toArrow(), self.types, config)
 
-    def states(self) -> States:
+    def compute_states(self) -> ColumnStates:
         """The states of the columns alone, eagerly."""
-        near = self._near()
-        return self.profile(StatisticsConfig(histograms=False)).columns if near is None else near
+        near = self._profile_locally()
+        return self.compute_profile(StatisticsConfig(histograms=False)).states if near is None else near
 
-    def _near(self) -> States | None:
+    def _profile_locally(self) -> ColumnStates | None:
         """The states of rows that are few enough for this process."""
         if self.table is not None:
-            return profile.fold([self.table], self.types)
-        return profile.here(self.scan, self.types) if self.scan and self._small else None
+            return profile.profile_tables([self.table], self.types)
+        return profile.profile_locally(self.scan, self.types) if self.scan and self._is_small else None
 
-    def sums(self, matrix: Matrix) -> Sums:
+    def compute_sums(self, matrix: DesignMatrix) -> Sums:
         """What associations follow from, eagerly."""
         if self.table is not None:
-            return matrix.sums(self.table.select(list(matrix.features)))
-        if self.scan and self._small:
-            return associate.here(self.scan, matrix)
-        with explained_errors():
-            sums = associate.of_scan(self.spark(), self.scan, matrix) if self.scan else associate.of_stream(self._stream(), matrix)
-            return associate.gathered(sums.toArrow(), matrix)
+            return matrix.compute_sums(self.table.select(list(matrix.features)))
+        if self.scan and self._is_small:
+            return associate.sum_locally(self.scan, matrix)
+        with translate_spark_errors():
+            sums = associate.sum_scan(self.get_spark(), self.scan, matrix) if self.scan else associate.sum_relation(self._to_relation(), matrix)
+            return associate.collect_sums(sums.toArrow(), matrix)
 
-    def exact(self, names: Sequence[str]) -> dict[str, Exact]:
+    def count_exactly(self, names: Sequence[str]) -> dict[str, ExactDistinct]:
         """How many distinct values columns have, how many come once, and their entropy, counted one by one, eagerly."""
-        here = self._here(names) if names else None
+        here = self._read_locally(names) if names else None
         if here is not None:
-            return {name: _counted_here(here.column(name)) for name in names}
-        found: dict[str, Exact] = {}
-        frame = self._frame() if names else None
-        for at in range(0, len(names), _AT_ONCE):
-            counted = [_counted(frame, name) for name in names[at : at + _AT_ONCE] if frame is not None]
-            with explained_errors():
+            return {name: _count_values_locally(here.column(name)) for name in names}
+        found: dict[str, ExactDistinct] = {}
+        frame = self._to_frame() if names else None
+        for at in range(0, len(names), _COLUMNS_PER_JOB):
+            counted = [_count_values(frame, name) for name in names[at : at + _COLUMNS_PER_JOB] if frame is not None]
+            with translate_spark_errors():
                 found |= {row[0]: (row[1], row[2], row[3]) for row in reduce(DataFrame.unionAll, counted).collect()}
         return found
 
-    def _here(self, names: Sequence[str]) -> pa.Table | None:
+    def _read_locally(self, names: Sequence[str]) -> pa.Table | None:
         """These columns, where they are few enough for this process."""
-        if self.scan is None or not self._small:
+        if self.scan is None or not self._is_small:
             return self.table
-        narrow = narrowed(self.scan, names)
-        return pa.concat_tables([narrow.schema.empty_table(), *scan.tables(narrow)])
+        narrow = narrow_scan(self.scan, names)
+        return pa.concat_tables([narrow.schema.empty_table(), *scan.iter_tables(narrow)])
 
-    def _frame(self) -> DataFrame:
-        if self.frame:
-            return self.frame()
+    def _to_frame(self) -> DataFrame:
+        if self.get_frame:
+            return self.get_frame()
         if self.scan:
-            return Stream.scanned(self.spark(), self.scan).frame(self.types)
-        return self.spark().createDataFrame(self.table)
+            return ArrowRelation.from_scan(self.get_spark(), self.scan).to_frame(self.types)
+        return self.get_spark().createDataFrame(self.table)
 
-    def _stream(self) -> Stream:
-        return Stream.of(self._frame(), arrow.schema_of(self.types))
+    def _to_relation(self) -> ArrowRelation:
+        return ArrowRelation.from_frame(self._to_frame(), arrow.to_arrow_schema(self.types))
 
 
-def _counted(frame: DataFrame, name: str) -> DataFrame:
+def _count_values(frame: DataFrame, name: str) -> DataFrame:
     """One row: the column's name, its distinct values, those that come once, the entropy of all."""
     values = frame.select(F.col(f"`{name}`").alias("value")).dropna(how="all").groupBy("value").agg(F.count("*").alias("rows"))
     whole = F.sum("rows")
@@ -143,149 +143,149 @@ def _counted(frame: DataFrame, name: str) -> DataFrame:
     return values.agg(F.lit(name), F.count("*"), F.count_if(F.col("rows") == 1), F.coalesce(entropy, F.lit(0.0)))
 
 
-def _counted_here(column: pa.ChunkedArray) -> Exact:
+def _count_values_locally(column: pa.ChunkedArray) -> ExactDistinct:
     rows = pc.value_counts(column.drop_null()).field("counts").to_numpy()
     entropy = np.log(rows.sum()) - (rows * np.log(rows)).sum() / rows.sum() if len(rows) else 0.0
     return len(rows), float((rows == 1).sum()), max(0.0, float(entropy))
 
 
-def _finished(
-    of: Rows, found: Profile, config: StatisticsConfig, commit: int | None, split: str | None, correlations: Associations
+def _build_statistics(
+    source: RowSource, row_profile: TableProfile, config: StatisticsConfig, commit: int | None, split: str | None, correlations: CorrelationsByFeature
 ) -> Statistics:
-    facts = dict(found.facts)
+    facts = dict(row_profile.statistics)
     if config.exact_uniqueness:
-        unsure = [name for name, column in found.columns.items() if column.values and not column.distinct.exact]
-        facts |= {name: described(name, found.columns[name], config, exact) for name, exact in of.exact(unsure).items()}
+        unsure = [name for name, column in row_profile.states.items() if column.value_count and not column.distinct.is_exact]
+        facts |= {name: describe_column(name, row_profile.states[name], config, exact) for name, exact in source.count_exactly(unsure).items()}
     if config.correlations:
-        others = next(iter(correlations.values())).others if correlations else ()
+        others = next(iter(correlations.values())).other_features if correlations else ()
         none = np.full(len(others), np.nan)
-        facts = {name: replace(each, correlations=correlations.get(name, Related(name, others, none))) for name, each in facts.items()}
+        facts = {name: replace(each, correlations=correlations.get(name, FeatureCorrelations(name, others, none))) for name, each in facts.items()}
     return Statistics(datetime.now(UTC), commit, tuple(facts.values()), split)
 
 
-def _measured(of: Rows, columns: States) -> Associations:
+def _compute_correlations(source: RowSource, columns: ColumnStates) -> CorrelationsByFeature:
     """The associations between columns whose states are known, by their names."""
-    matrix = Matrix.of(columns)
-    return _named(matrix, of.sums(matrix)) if matrix.features else {}
+    matrix = DesignMatrix.from_states(columns)
+    return _to_correlations(matrix, source.compute_sums(matrix)) if matrix.features else {}
 
 
-def _named(matrix: Matrix, sums: Sums) -> Associations:
+def _to_correlations(matrix: DesignMatrix, sums: Sums) -> CorrelationsByFeature:
     names = matrix.features
-    return {name: Related(name, names, row) for name, row in zip(names, matrix.associations(sums), strict=True)}
+    return {name: FeatureCorrelations(name, names, row) for name, row in zip(names, matrix.compute_associations(sums), strict=True)}
 
 
 # -- groups
 
 
-def of_group(spark: Spark, group: GroupSpec, path: str, config: StatisticsConfig, anew: bool = False) -> Statistics | None:
+def compute_group_statistics(get_spark: SparkProvider, group: GroupSpec, path: str, config: StatisticsConfig, rescan: bool = False) -> Statistics | None:
     """The statistics of the newest commit of a group, eagerly, kept with its history; None before the first insert.
 
     anew: from all rows, whatever is known of those of earlier commits. Without it a large table whose rows were changed is left alone, and
     the result is None too: an insert must not cost what the whole table costs.
     """
-    log = history.look(path)
-    version = log.newest
+    log = history.open_log(path)
+    version = log.version
     if version == NO_TABLE:
         return None
-    types, place = config.of_columns(group.types), kept.folder(path)
-    commit, before = (None, {}) if anew else _state(place, types)
+    types, place = config.select_column_types(group.types), kept.get_statistics_folder(path)
+    commit, before = (None, {}) if rescan else _load_states(place, types)
     if commit == version and not config.correlations:
-        found = _usable(place, kept.name_of(version))
+        found = _load_if_usable(place, kept.format_commit_name(version))
         if found:
             return found
-    more = _added(spark, group, log, (commit, version), types)
-    if more is None and version and not anew and sum(file.bytes for file in history.data_files(log)) > RESCANNED:
+    more = _find_added_rows(get_spark, group, log, (commit, version), types)
+    if more is None and version and not rescan and sum(file.bytes for file in history.list_data_files(log)) > MAX_RESCANNED_BYTES:
         return None
-    every = Rows.of_group(spark, group, log, version, types)
-    whole = every.profile(config) if more is None else profile.stated(profile.merged(before, more.states()), config)
-    correlations = _followed(place, every, more, whole.columns, (commit, version)) if config.correlations else {}
-    statistics = _finished(every, whole, config, version, None, correlations)
-    kept.save(place, kept.name_of(version), statistics)
-    kept.advance(place, kept.STATE, packed(whole.columns), {"commit": version})
+    every = RowSource.from_group(get_spark, group, log, version, types)
+    whole = every.compute_profile(config) if more is None else profile.describe_states(profile.merge_states(before, more.compute_states()), config)
+    correlations = _update_correlations(place, every, more, whole.states, (commit, version)) if config.correlations else {}
+    statistics = _build_statistics(every, whole, config, version, None, correlations)
+    kept.save_statistics(place, kept.format_commit_name(version), statistics)
+    kept.write_if_newer(place, kept.STATE, pack_states(whole.states), {"commit": version})
     return statistics
 
 
-def _added(spark: Spark, group: GroupSpec, log: Log, between: tuple[int | None, int], types: Mapping[str, str]) -> Rows | None:
+def _find_added_rows(get_spark: SparkProvider, group: GroupSpec, log: DeltaLog, commit_range: tuple[int | None, int], types: Mapping[str, str]) -> RowSource | None:
     """The rows that were added after a commit; None where that is not all that happened, or where nothing is known of the rows before."""
-    commit, version = between
-    if commit is None or group.keep_corrections or not history.reaches_back(log, commit + 1, version):
+    commit, version = commit_range
+    if commit is None or group.keep_corrections or not history.has_commits(log, commit + 1, version):
         return None
-    files = history.added_files(log, commit + 1, version)
-    return None if files is None else Rows.of_files(spark, group, files, types)
+    files = history.list_added_files(log, commit + 1, version)
+    return None if files is None else RowSource.from_files(get_spark, group, files, types)
 
 
-def _followed(place: str, every: Rows, more: Rows | None, columns: States, between: tuple[int | None, int]) -> Associations:
+def _update_correlations(folder: str, all_rows: RowSource, added_rows: RowSource | None, columns: ColumnStates, commit_range: tuple[int | None, int]) -> CorrelationsByFeature:
     """The associations of a group's newest commit: what they follow from is kept, and grows with the rows that are added."""
-    whole = Matrix.of(columns)
+    whole = DesignMatrix.from_states(columns)
     if not whole.features:
         return {}
-    commit, known, before = kept.state(place, kept.SUMS, _sums) or (None, None, [])
-    matrix = known.grown(whole) if known and commit == between[0] else None
-    if matrix and more:
-        sums = added([before, more.sums(matrix)])
+    commit, known, before = kept.load_state(folder, kept.SUMS, _parse_sums) or (None, None, [])
+    matrix = known.reuse_for(whole) if known and commit == commit_range[0] else None
+    if matrix and added_rows:
+        sums = merge_sums([before, added_rows.compute_sums(matrix)])
     else:
-        matrix, sums = whole, every.sums(whole)
+        matrix, sums = whole, all_rows.compute_sums(whole)
     table = pa.table({"sums": pa.array([each.ravel() for each in sums], pa.large_list(pa.float64()))})
-    kept.advance(place, kept.SUMS, table, {"commit": between[1], "matrix": matrix.to_json(), "shapes": [each.shape for each in sums]})
-    return _named(matrix, sums)
+    kept.write_if_newer(folder, kept.SUMS, table, {"commit": commit_range[1], "matrix": matrix.to_json(), "shapes": [each.shape for each in sums]})
+    return _to_correlations(matrix, sums)
 
 
-def _state(place: str, types: Mapping[str, str]) -> tuple[int | None, dict[str, Column]]:
+def _load_states(folder: str, types: Mapping[str, str]) -> tuple[int | None, dict[str, ColumnState]]:
     """The states that are kept of these columns, and of which commit; None where there are none of just these."""
-    commit, columns = kept.state(place, kept.STATE, lambda about, table: (about["commit"], unpacked(table))) or (None, {})
+    commit, columns = kept.load_state(folder, kept.STATE, lambda about, table: (about["commit"], unpack_states(table))) or (None, {})
     same = {name: column.type for name, column in columns.items()} == types
     return (commit, columns) if same else (None, {})
 
 
-def _sums(about: Mapping[str, Any], table: pa.Table) -> tuple[int, Matrix, Sums]:
+def _parse_sums(metadata: Mapping[str, Any], table: pa.Table) -> tuple[int, DesignMatrix, Sums]:
     """Of which commit the sums are that associations follow from, of which matrix, and the sums."""
-    pairs = zip(kept.lists(table), about["shapes"], strict=True)
-    return about["commit"], Matrix.from_json(about["matrix"]), [np.array(values).reshape(shape) for values, shape in pairs]
+    pairs = zip(kept.to_arrays(table), metadata["shapes"], strict=True)
+    return metadata["commit"], DesignMatrix.from_json(metadata["matrix"]), [np.array(values).reshape(shape) for values, shape in pairs]
 
 
-def _usable(place: str, name: str, features: Sequence[str] | None = None) -> Statistics | None:
+def _load_if_usable(folder: str, name: str, features: Sequence[str] | None = None) -> Statistics | None:
     """Statistics that are kept; None where they are to be made again: none are there, or they are damaged. UpgradeError for newer ones."""
     try:
-        return kept.load(place, name, features)
+        return kept.load_statistics(folder, name, features)
     except UpgradeError:
         raise
     except SparkFSError:
         return None
 
 
-def of_commit(
-    place: str, version: int | None, features: Sequence[str] | None = None, correlations: bool = True
+def load_commit_statistics(
+    folder: str, version: int | None, features: Sequence[str] | None = None, correlations: bool = True
 ) -> Statistics | None:
     """The newest statistics of a folder that are of a commit up to a version (None: of any); None where there are none."""
-    found = [commit for commit in kept.commits(place) if version is None or commit <= version]
-    return kept.load(place, kept.name_of(found[-1]), features, correlations) if found else None
+    found = [commit for commit in kept.list_commits(folder) if version is None or commit <= version]
+    return kept.load_statistics(folder, kept.format_commit_name(found[-1]), features, correlations) if found else None
 
 
 # -- training datasets
 
 
-def keep_splits(
-    place: str, splits: Mapping[str, pa.Table | DataFrame], types: Mapping[str, str], config: StatisticsConfig, spark: Spark
+def save_split_statistics(
+    folder: str, splits: Mapping[str, pa.Table | DataFrame], types: Mapping[str, str], config: StatisticsConfig, get_spark: SparkProvider
 ) -> None:
     """Make the statistics of each split of a training dataset, eagerly, and keep them with the states that drift is measured from."""
-    asked = config.of_columns(types)
+    asked = config.select_column_types(types)
     for split, held in splits.items():
         if isinstance(held, pa.Table):
-            of = Rows(spark, asked, table=held)
+            of = RowSource(get_spark, asked, table=held)
         else:
-            of = Rows(spark, asked, frame=partial(held.select, *(f"`{name}`" for name in asked)))
-        found = of.profile(config)
-        related = _measured(of, found.columns) if config.correlations else {}
-        kept.write(place, f".{split}", packed(found.columns), {})
-        kept.save(place, split, _finished(of, found, config, None, split, related))
+            of = RowSource(get_spark, asked, get_frame=partial(held.select, *(f"`{name}`" for name in asked)))
+        found = of.compute_profile(config)
+        related = _compute_correlations(of, found.states) if config.correlations else {}
+        kept.write_table(folder, f".{split}", pack_states(found.states), {})
+        kept.save_statistics(folder, split, _build_statistics(of, found, config, None, split, related))
 
 
-def of_splits(place: str, splits: Sequence[str], features: Sequence[str] | None) -> Statistics | None:
+def load_split_statistics(folder: str, splits: Sequence[str], features: Sequence[str] | None) -> Statistics | None:
     """The statistics of the first split, with those of each beside them; None unless all are there."""
-    found = [each for each in (_usable(place, split, features) for split in splits) if each]
+    found = [each for each in (_load_if_usable(folder, split, features) for split in splits) if each]
     return replace(found[0], split_statistics=tuple(found)) if len(found) == len(splits) else None
 
 
-def kept_states(place: str, split: str) -> States | None:
+def load_split_states(folder: str, split: str) -> ColumnStates | None:
     """The states of a split's columns; None where they are to be made again."""
-    return kept.state(place, f".{split}", lambda _, table: unpacked(table))
+    return kept.load_state(folder, f".{split}", lambda _, table: unpack_states(table))

@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-_NAME = re.compile(r"(\d{20})\.checkpoint(?:\.(\d{10})\.(\d{10})|\.([0-9a-fA-F-]{36}))?\.(?:parquet|json)")
-_ABSOLUTE = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:")
+_CHECKPOINT_NAME = re.compile(r"(\d{20})\.checkpoint(?:\.(\d{10})\.(\d{10})|\.([0-9a-fA-F-]{36}))?\.(?:parquet|json)")
+_ABSOLUTE_PATH = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:")
 # Of what a checkpoint says of a file, what is read: the rest may be as large again.
-_FACTS = ("path", "size", "partitionValues", "stats", "deletionVector", "stats_parsed.numRecords")
+_ADD_FIELDS = ("path", "size", "partitionValues", "stats", "deletionVector", "stats_parsed.numRecords")
 Action = dict[str, Any]
 
 
@@ -30,20 +30,20 @@ class Checkpoint:
     version: int
     paths: tuple[str, ...]
 
-    def actions(self, system: fs.FileSystem, kind: str) -> Iterator[Any]:
+    def read_actions(self, system: fs.FileSystem, kind: str) -> Iterator[Any]:
         """What it says of one kind (``add``, ``protocol``, ``metaData``, ``txn``); OSError, ValueError or Arrow's where it is damaged."""
         for path in self.paths:
-            yield from _actions(system, path, kind)
+            yield from _read_actions(system, path, kind)
             if kind == "add":
-                for sidecar in _actions(system, path, "sidecar"):
-                    yield from _actions(system, _beside(path, sidecar["path"]), kind)
+                for sidecar in _read_actions(system, path, "sidecar"):
+                    yield from _read_actions(system, _resolve_sidecar(path, sidecar["path"]), kind)
 
 
-def newest(place: str, names: Iterable[str]) -> Checkpoint | None:
+def find_newest_checkpoint(folder: str, names: Iterable[str]) -> Checkpoint | None:
     """The newest whole checkpoint of the files of these names in a folder; None without one."""
     found: dict[int, dict[tuple[str | None, str | None], list[str]]] = defaultdict(lambda: defaultdict(list))
-    for match in filter(None, map(_NAME.fullmatch, names)):
-        found[int(match[1])][match[3], match[4]].append(place + match[0])  # by how many parts it has, or by the name of its own
+    for match in filter(None, map(_CHECKPOINT_NAME.fullmatch, names)):
+        found[int(match[1])][match[3], match[4]].append(folder + match[0])  # by how many parts it has, or by the name of its own
     for version in sorted(found, reverse=True):
         for (parts, _), held in sorted(found[version].items(), key=str, reverse=True):
             if len(held) == int(parts or 1):
@@ -51,18 +51,18 @@ def newest(place: str, names: Iterable[str]) -> Checkpoint | None:
     return None
 
 
-def _actions(system: fs.FileSystem, path: str, kind: str) -> Iterable[Any]:
-    read: Callable[[fs.FileSystem, str, str], Iterable[Any]] = _of_json if path.endswith(".json") else _of_parquet
+def _read_actions(system: fs.FileSystem, path: str, kind: str) -> Iterable[Any]:
+    read: Callable[[fs.FileSystem, str, str], Iterable[Any]] = _read_json_actions if path.endswith(".json") else _read_parquet_actions
     return read(system, path, kind)
 
 
-def _of_json(system: fs.FileSystem, path: str, kind: str) -> Iterable[Any]:
+def _read_json_actions(system: fs.FileSystem, path: str, kind: str) -> Iterable[Any]:
     with system.open_input_stream(path) as stream:
-        found = parsed(stream.readall())
+        found = parse_actions(stream.readall())
     return [action[kind] for action in found if action.get(kind)]
 
 
-def parsed(text: bytes) -> list[Action]:
+def parse_actions(text: bytes) -> list[Action]:
     """The actions of a file of JSON, one a line; ValueError where it is none.
 
     Only a line feed ends a line: a value may hold any other character that Unicode counts as an end of line.
@@ -70,24 +70,24 @@ def parsed(text: bytes) -> list[Action]:
     return [json.loads(line) for line in text.decode().split("\n") if line.strip(" \t\r")]
 
 
-def _of_parquet(system: fs.FileSystem, path: str, kind: str) -> Iterable[Any]:
+def _read_parquet_actions(system: fs.FileSystem, path: str, kind: str) -> Iterable[Any]:
     with system.open_input_file(path) as source:
         file = pq.ParquetFile(source)
-        wanted = [f"{kind}.{fact}" for fact in _FACTS] if kind == "add" else [kind]
+        wanted = [f"{kind}.{fact}" for fact in _ADD_FIELDS] if kind == "add" else [kind]
         table = file.read(columns=wanted)
     if kind not in table.column_names:
         return []
     rows = table.column(kind).combine_chunks()
-    return _plain(rows.filter(pc.is_valid(rows)))
+    return _to_dicts(rows.filter(pc.is_valid(rows)))
 
 
-def _plain(rows: pa.StructArray) -> Iterable[Any]:
+def _to_dicts(rows: pa.StructArray) -> Iterable[Any]:
     """The structs as mappings: column by column, which takes half the time."""
     names = [field.name for field in rows.type]
     columns = (column.to_pylist() for column in rows.flatten())
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-def _beside(path: str, sidecar: str) -> str:
+def _resolve_sidecar(path: str, sidecar: str) -> str:
     """Where a sidecar is: in a folder beside the checkpoint, unless its name says where."""
-    return sidecar if _ABSOLUTE.match(sidecar) else f"{path.rpartition('/')[0]}/_sidecars/{sidecar}"
+    return sidecar if _ABSOLUTE_PATH.match(sidecar) else f"{path.rpartition('/')[0]}/_sidecars/{sidecar}"

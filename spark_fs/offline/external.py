@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 
 from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
-from spark_fs.offline.delta import translated
+from spark_fs.offline.delta import translate_errors
 from spark_fs.spec.definitions import SourceSpec
 
-_READ: dict[str, Callable[[DataFrameReader, str], DataFrame]] = {
+_READERS: dict[str, Callable[[DataFrameReader, str], DataFrame]] = {
     "delta": lambda reader, path: reader.format("delta").load(path),
     "parquet": lambda reader, path: reader.parquet(path),
     "table": lambda reader, name: reader.table(name),
@@ -15,8 +15,8 @@ _READ: dict[str, Callable[[DataFrameReader, str], DataFrame]] = {
 }
 
 
-def read(spark: SparkSession, source: SourceSpec, environment: Mapping[str, str]) -> DataFrame:
+def read_source(spark: SparkSession, source: SourceSpec, environment: Mapping[str, str]) -> DataFrame:
     """The rows*, with the environment's values in the options; SparkFSError when the source cannot be opened."""
-    reader = spark.read.options(**source.resolved(environment))
-    with translated(source.location, f"reading of the external source ({source.data_format})"):
-        return _READ[source.data_format](reader, source.location)
+    reader = spark.read.options(**source.resolve_options(environment))
+    with translate_errors(source.location, f"reading of the external source ({source.data_format})"):
+        return _READERS[source.data_format](reader, source.location)

@@ -18,44 +18,44 @@ import pyspark
 
 from spark_fs import private
 from spark_fs.errors import SetupError
-from spark_fs.offline.java import require_java
+from spark_fs.offline.java import check_java
 
-_ARTIFACTS = ("delta-spark_4.2_2.13", "delta-storage")
-_OTHERS = "org.*:*,com.*:*,net.*:*,jakarta.*:*,javax.*:*,io.unitycatalog:*,io.delta:delta-kernel*"
-_AVRO, _AVROS_OTHERS = "spark-avro_2.13", "org.tukaani:*,org.slf4j:*,org.scala-lang:*,org.apache.spark:spark-tags_2.13"
-_DRIVER, _DRIVER_VERSION = "mariadb-java-client", "3.5.11"
+_DELTA_ARTIFACTS = ("delta-spark_4.2_2.13", "delta-storage")
+_DELTA_EXCLUDES = "org.*:*,com.*:*,net.*:*,jakarta.*:*,javax.*:*,io.unitycatalog:*,io.delta:delta-kernel*"
+_AVRO_ARTIFACT, _AVRO_EXCLUDES = "spark-avro_2.13", "org.tukaani:*,org.slf4j:*,org.scala-lang:*,org.apache.spark:spark-tags_2.13"
+_DRIVER_ARTIFACT, _DRIVER_VERSION = "mariadb-java-client", "3.5.11"
 _DIGESTS = {  # SHA-256 of the files that Maven Central has
     "io.delta_delta-spark_4.2_2.13-4.4.0.jar": "27d4fd8b1f879535c573ed1c718177d6a27f24d3e626ba02e216369725721ead",
     "io.delta_delta-storage-4.4.0.jar": "c46735481fa8e326b0957be02b4420cbcab4b325bb08009b7f2045a95133f1cc",
     "org.apache.spark_spark-avro_2.13-4.2.0.jar": "4c186cedc03cbe4ee356a94b32232b347ef48611c3209400b3a77e4fe4abff4f",
     "org.mariadb.jdbc_mariadb-java-client-3.5.11.jar": "42604178b9e57ec08ee0035079961516f086e455d0141f0b22c6eff29fb2fff4",
 }
-_DRIVERS_OTHERS = "com.*:*,net.*:*,org.slf4j:*,org.checkerframework:*,software.*:*"
+_DRIVER_EXCLUDES = "com.*:*,net.*:*,org.slf4j:*,org.checkerframework:*,software.*:*"
 
 
-def cache_folder() -> Path:
+def get_cache_folder() -> Path:
     """``SPARK_FS_JARS``, or ``spark_fs/jars`` in the user's cache folder."""
     given = os.environ.get("SPARK_FS_JARS")
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(given) if given else base / "spark_fs" / "jars"
 
 
-def needed_jars() -> list[Path]:
+def resolve_jars() -> list[Path]:
     """Paths of Delta's jars, Avro's and the JDBC driver, resolved from Maven the first time.
 
     Raises SetupError when they cannot be had, or are not those that this code knows.
     """
     delta = version("delta-spark")
-    folder = cache_folder()
-    jars = [folder / f"io.delta_{name}-{delta}.jar" for name in _ARTIFACTS]
+    folder = get_cache_folder()
+    jars = [folder / f"io.delta_{name}-{delta}.jar" for name in _DELTA_ARTIFACTS]
     if not all(jar.exists() for jar in jars):
-        _resolve(f"io.delta:{_ARTIFACTS[0]}:{delta}", jars, _OTHERS)
-    avro = folder / f"org.apache.spark_{_AVRO}-{pyspark.__version__}.jar"
+        _resolve_from_maven(f"io.delta:{_DELTA_ARTIFACTS[0]}:{delta}", jars, _DELTA_EXCLUDES)
+    avro = folder / f"org.apache.spark_{_AVRO_ARTIFACT}-{pyspark.__version__}.jar"
     if not avro.exists():
-        _resolve(f"org.apache.spark:{_AVRO}:{pyspark.__version__}", [avro], _AVROS_OTHERS)
-    driver = folder / f"org.mariadb.jdbc_{_DRIVER}-{_DRIVER_VERSION}.jar"
+        _resolve_from_maven(f"org.apache.spark:{_AVRO_ARTIFACT}:{pyspark.__version__}", [avro], _AVRO_EXCLUDES)
+    driver = folder / f"org.mariadb.jdbc_{_DRIVER_ARTIFACT}-{_DRIVER_VERSION}.jar"
     if not driver.exists():
-        _resolve(f"org.mariadb.jdbc:{_DRIVER}:{_DRIVER_VERSION}", [driver], _DRIVERS_OTHERS)
+        _resolve_from_maven(f"org.mariadb.jdbc:{_DRIVER_ARTIFACT}:{_DRIVER_VERSION}", [driver], _DRIVER_EXCLUDES)
     found = [*jars, avro, driver]
     for jar in found:
         check_digest(jar, jar.name)
@@ -79,10 +79,10 @@ def check_digest(path: Path, name: str) -> None:
         )
 
 
-def _resolve(package: str, jars: list[Path], others: str) -> None:
-    require_java()
+def _resolve_from_maven(package: str, jars: list[Path], excludes: str) -> None:
+    check_java()
     folder = jars[0].parent
-    private.folder(folder)
+    private.make_folder(folder)
     home = Path(pyspark.__file__).parent
     with tempfile.TemporaryDirectory(dir=folder) as work:
         nothing = Path(work) / "nothing.py"
@@ -90,13 +90,13 @@ def _resolve(package: str, jars: list[Path], others: str) -> None:
         command = [home / "bin" / "spark-submit", "--conf", f"spark.jars.ivy={work}", "--packages", package]
         env = os.environ | {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
         run = subprocess.run(
-            [*map(str, command), "--exclude-packages", others, str(nothing)], env=env, capture_output=True, text=True, check=False
+            [*map(str, command), "--exclude-packages", excludes, str(nothing)], env=env, capture_output=True, text=True, check=False
         )
         found = {path.name: path for path in Path(work, "jars").glob("*.jar")}
         missing = [jar.name for jar in jars if jar.name not in found]
         if run.returncode or missing:
             log = folder / "resolve.log"
-            private.file(log)
+            private.make_file(log)
             log.write_text(run.stdout + run.stderr)
             raise SetupError(
                 f"{', '.join(missing)} could not be resolved from Maven Central; the resolver's output is in {log}. "

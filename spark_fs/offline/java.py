@@ -9,27 +9,27 @@ from pathlib import Path
 
 from spark_fs.errors import SetupError
 
-OLDEST = 17
-REMEDY = "Install Java 17 (Debian, Ubuntu: apt-get install openjdk-17-jre-headless) and, if several are installed, set JAVA_HOME."
+MINIMUM_VERSION = 17
+INSTALL_HINT = "Install Java 17 (Debian, Ubuntu: apt-get install openjdk-17-jre-headless) and, if several are installed, set JAVA_HOME."
 
 
-def require_java() -> int:
+def check_java() -> int:
     """The major version of the Java that Spark will start; SetupError when there is none, or an older one than 17."""
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
     where = f"JAVA_HOME={home}" if home else "PATH"
     if java is None or not Path(java).exists():
-        raise SetupError(f"Spark needs Java {OLDEST} and none was found by {where}. {REMEDY}")
+        raise SetupError(f"Spark needs Java {MINIMUM_VERSION} and none was found by {where}. {INSTALL_HINT}")
     printed = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     match = re.search(r'version "(?:1\.)?(\d+)', printed)
     major = int(match[1]) if match else 0
-    if major < OLDEST:
-        raise SetupError(f"Spark needs Java {OLDEST}, but {java} is version {major or 'unknown'}. {REMEDY}")
+    if major < MINIMUM_VERSION:
+        raise SetupError(f"Spark needs Java {MINIMUM_VERSION}, but {java} is version {major or 'unknown'}. {INSTALL_HINT}")
     return major
 
 
 if __name__ == "__main__":
     try:
-        require_java()
+        check_java()
     except SetupError as error:
         sys.exit(str(error))

@@ -14,15 +14,15 @@ from pathlib import Path
 from pyspark import SparkContext
 
 from spark_fs.errors import SettingsError
-from spark_fs.redact import secrets_in
+from spark_fs.redact import find_secrets
 
-_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_END_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SUBMIT_ARGS = "PYSPARK_SUBMIT_ARGS"
-_OF_JAVA = re.compile(r"spark\.(driver|executor)\.(extra|default)JavaOptions")
+_JAVA_OPTIONS = re.compile(r"spark\.(driver|executor)\.(extra|default)JavaOptions")
 
 
 @contextmanager
-def signals_held() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Let signals that end this process wait until the block is over.
 
     PySpark waits for the JVM to say where it listens. A process that ends before leaves a JVM that belongs to nobody and, as it never
@@ -32,7 +32,7 @@ def signals_held() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    before = {each: signal.getsignal(each) for each in _ENDING}
+    before = {each: signal.getsignal(each) for each in _END_SIGNALS}
     held = {each: handler for each, handler in before.items() if handler not in (None, signal.SIG_IGN)}
     for each in held:
         signal.signal(each, lambda got, _frame: came.append(got))
@@ -48,11 +48,11 @@ def signals_held() -> Iterator[None]:
 def start_jvm(settings: Mapping[str, str]) -> None:
     """Start the JVM, where there is none, with these settings: in a file that is this user's alone and is gone when it has been read."""
     for name, value in settings.items():
-        if _OF_JAVA.fullmatch(name) and any(secrets_in(name, value)):
+        if _JAVA_OPTIONS.fullmatch(name) and any(find_secrets(name, value)):
             raise SettingsError(f"Setting {name} holds a password or key, which every process list would show: give it by a file.")
     before = os.environ.get(_SUBMIT_ARGS)
-    others, lines = given_by(before or "pyspark-shell")
-    lines += [f"{_escaped(name)}={_escaped(value)}" for name, value in settings.items()]
+    others, lines = parse_submit_args(before or "pyspark-shell")
+    lines += [f"{_escape_property(name)}={_escape_property(value)}" for name, value in settings.items()]
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="spark_fs-", suffix=".conf") as file:  # of mode 600
         file.write("\n".join(lines) + "\n")
         file.flush()
@@ -65,7 +65,7 @@ def start_jvm(settings: Mapping[str, str]) -> None:
                 os.environ[_SUBMIT_ARGS] = before
 
 
-def given_by(arguments: str) -> tuple[list[str], list[str]]:
+def parse_submit_args(arguments: str) -> tuple[list[str], list[str]]:
     """The arguments for spark-submit without a file of settings, and what such a file holds: Spark reads one alone, and that is ours."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--properties-file")
@@ -76,11 +76,11 @@ def given_by(arguments: str) -> tuple[list[str], list[str]]:
         raise SettingsError(f"{_SUBMIT_ARGS} names the file {own.properties_file}, which cannot be read: {error}. Name another.") from None
 
 
-def _escaped(text: str) -> str:
+def _escape_property(text: str) -> str:
     """A text as Java's properties hold it: whatever could mean something there by its number."""
-    return re.sub(r"[^\w.-]", lambda found: _numbered(found[0]), text, flags=re.ASCII)
+    return re.sub(r"[^\w.-]", lambda found: _escape_character(found[0]), text, flags=re.ASCII)
 
 
-def _numbered(letter: str) -> str:
-    units = letter.encode("utf-16-be", "surrogatepass")
+def _escape_character(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[i:i + 2].hex()}" for i in range(0, len(units), 2))

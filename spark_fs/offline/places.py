@@ -7,16 +7,16 @@ from pyarrow import fs
 from spark_fs import private
 
 
-def make_folder(system: fs.FileSystem, name: str) -> None:
+def make_folder(system: fs.FileSystem, folder: str) -> None:
     """Make a folder, with those above it; one that is there stays as it is."""
     if isinstance(system, fs.LocalFileSystem):
-        private.folder(name)
+        private.make_folder(folder)
     else:
-        system.create_dir(name, recursive=True)
+        system.create_dir(folder, recursive=True)
 
 
-def writing(system: fs.FileSystem, name: str) -> Any:
+def open_output(system: fs.FileSystem, path: str) -> Any:
     """A stream into a new file."""
     if isinstance(system, fs.LocalFileSystem):
-        private.file(name)
-    return system.open_output_stream(name)
+        private.make_file(path)
+    return system.open_output_stream(path)

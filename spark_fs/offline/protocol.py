@@ -9,23 +9,23 @@ from typing import Any
 
 from spark_fs.errors import SparkFSError
 
-READER_VERSION = 3  # the greatest; from it on, the features are named one by one
+MAX_READER_VERSION = 3  # the greatest; from it on, the features are named one by one
 # What is read right: by this package alone, or, where workers would misread the files, by Spark (``history.FileFacts.plain``).
-READ = frozenset({
+SUPPORTED_FEATURES = frozenset({
     "columnMapping", "deletionVectors", "timestampNtz", "typeWidening", "typeWidening-preview", "v2Checkpoint", "vacuumProtocolCheck",
     "variantType", "variantType-preview", "variantShredding", "variantShredding-preview",
 })
 # Writers' features that take commits out of the log, so that its files end before the table does.
-_ELSEWHERE = frozenset({"catalogManaged", "catalogOwned", "catalogOwned-preview", "coordinatedCommits", "coordinatedCommits-preview"})
+_COMMITS_OUTSIDE_LOG = frozenset({"catalogManaged", "catalogOwned", "catalogOwned-preview", "coordinatedCommits", "coordinatedCommits-preview"})
 
 
-def check(folder: str, protocol: Mapping[str, Any]) -> None:
+def check_protocol(folder: str, protocol: Mapping[str, Any]) -> None:
     """SparkFSError for a table that asks more of its readers than this package knows."""
     version = protocol.get("minReaderVersion") or 1
-    named = {*(protocol.get("readerFeatures") or ())} if version >= READER_VERSION else set()
-    unknown = sorted(named - READ | (_ELSEWHERE & {*(protocol.get("writerFeatures") or ())}))
-    if version > READER_VERSION:
-        unknown.append(f"reader version {version} (up to {READER_VERSION} is known)")
+    named = {*(protocol.get("readerFeatures") or ())} if version >= MAX_READER_VERSION else set()
+    unknown = sorted(named - SUPPORTED_FEATURES | (_COMMITS_OUTSIDE_LOG & {*(protocol.get("writerFeatures") or ())}))
+    if version > MAX_READER_VERSION:
+        unknown.append(f"reader version {version} (up to {MAX_READER_VERSION} is known)")
     if unknown:
         raise SparkFSError(
             f"The table at {folder} cannot be read: it needs {', '.join(unknown)} of Delta's protocol, which this version of spark_fs does "
@@ -33,7 +33,7 @@ def check(folder: str, protocol: Mapping[str, Any]) -> None:
         )
 
 
-def names(metadata: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, str]:
+def map_logical_names(metadata: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, str]:
     """The table's name of each column by the name that files and log have for it; nothing where these are the same."""
     if dict(metadata.get("configuration") or {}).get("delta.columnMapping.mode", "none") == "none":
         return {}
@@ -41,6 +41,6 @@ def names(metadata: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, s
     return {field.get("metadata", {}).get("delta.columnMapping.physicalName", field["name"]): field["name"] for field in fields}
 
 
-def widened(metadata: Mapping[str, Any]) -> bool:
+def has_widened_types(metadata: Mapping[str, Any]) -> bool:
     """Whether a column has another type than some of the files have, so that only Spark reads them."""
     return '"delta.typeChanges"' in (metadata.get("schemaString") or "")

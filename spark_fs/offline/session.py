@@ -9,15 +9,15 @@ from pathlib import Path
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from spark_fs.errors import SetupError, first_line
+from spark_fs.errors import SetupError, get_first_line
 from spark_fs.offline import launch
-from spark_fs.offline.jars import needed_jars
-from spark_fs.offline.java import require_java
-from spark_fs.offline.launch import signals_held
-from spark_fs.redact import TELLTALE, without_secrets
+from spark_fs.offline.jars import resolve_jars
+from spark_fs.offline.java import check_java
+from spark_fs.offline.launch import defer_signals
+from spark_fs.redact import SECRET_NAME, get_safe_cause
 
 # What a session needs to read and write the tables at all.
-_REQUIRED = {
+_REQUIRED_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.session.timeZone": "UTC",
@@ -28,7 +28,7 @@ _REQUIRED = {
 }
 # What suits one machine. Measured on two cores: a MERGE on a small table takes 16 s with Spark's 200 shuffle
 # partitions and Delta's 50 snapshot partitions, and 2 s with these.
-_LOCAL = {
+_LOCAL_SETTINGS = {
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "16",  # a clean-up lists folders with this many tasks
@@ -37,7 +37,7 @@ _LOCAL = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.memory": "4g",
-    "spark.redaction.regex": f"(?i){TELLTALE}",  # in Spark's own pages, logs and events
+    "spark.redaction.regex": f"(?i){SECRET_NAME}",  # in Spark's own pages, logs and events
     "spark.hadoop.fs.permissions.umask-mode": "077",  # tables are their owner's, who may say otherwise
     "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{Path(__file__).with_name('log4j2.properties')}",
 }
@@ -49,8 +49,8 @@ def get_session(settings: Mapping[str, object]) -> SparkSession:
     Under spark-submit the master, the memory and the jars are those of the command and its properties file. The
     session's time zone is set to UTC in either case: event times are read and written as UTC instants.
     """
-    session = SparkSession.getActiveSession() or _build(settings)
-    for name, needed in _REQUIRED.items():
+    session = SparkSession.getActiveSession() or _build_session(settings)
+    for name, needed in _REQUIRED_SETTINGS.items():
         if name.startswith(("spark.sql.session", "spark.databricks")) or "arrow" in name or "parquet" in name:
             session.conf.set(name, needed)
         elif needed not in (session.conf.get(name, "") or ""):
@@ -62,34 +62,34 @@ def get_session(settings: Mapping[str, object]) -> SparkSession:
 
 
 @contextmanager
-def copied(session: SparkSession) -> Iterator[SparkSession]:
+def copy_session(spark: SparkSession) -> Iterator[SparkSession]:
     """A session beside another on the same context, with its settings and views: what is named in it is known to no other.
 
     Making a frame lets its session be the active one, so the other is that again at the end.
     """
-    classes = SparkSession._get_j_spark_session_class(session.sparkContext._jvm)
+    classes = SparkSession._get_j_spark_session_class(spark.sparkContext._jvm)
     try:
-        yield SparkSession(session.sparkContext, session._jsparkSession.cloneSession())
+        yield SparkSession(spark.sparkContext, spark._jsparkSession.cloneSession())
     finally:
-        SparkSession._activeSession = session
-        classes.setActiveSession(session._jsparkSession)
+        SparkSession._activeSession = spark
+        classes.setActiveSession(spark._jsparkSession)
 
 
-def _build(settings: Mapping[str, object]) -> SparkSession:
-    require_java()
+def _build_session(settings: Mapping[str, object]) -> SparkSession:
+    check_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     builder = SparkSession.builder.appName("spark_fs")
-    wanted = dict(_REQUIRED)
+    wanted = dict(_REQUIRED_SETTINGS)
     if not submitted:
-        wanted |= _LOCAL | {"spark.master": "local[*]", "spark.jars": ",".join(map(str, needed_jars()))}
+        wanted |= _LOCAL_SETTINGS | {"spark.master": "local[*]", "spark.jars": ",".join(map(str, resolve_jars()))}
     wanted |= {name: str(value) for name, value in settings.items()}
     for name, value in wanted.items():
         builder = builder.config(name, value)
     try:
-        with signals_held():
+        with defer_signals():
             if not submitted:
                 launch.start_jvm(wanted)
             return builder.getOrCreate()
     except (PySparkException, RuntimeError) as error:
-        raise SetupError(f"Spark could not be started: {first_line(error)}") from without_secrets(error)
+        raise SetupError(f"Spark could not be started: {get_first_line(error)}") from get_safe_cause(error)

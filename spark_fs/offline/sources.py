@@ -17,7 +17,7 @@ from spark_fs.errors import InvalidNameError, SchemaError
 from spark_fs.offline import objects
 
 
-def to_spark(spark: SparkSession, data: Any, declared: Mapping[str, str], numbered: str | None = None) -> DataFrame:
+def to_spark(spark: SparkSession, data: Any, declared_types: Mapping[str, str], row_number_column: str | None = None) -> DataFrame:
     """A Spark DataFrame of a Spark or pandas DataFrame or an Arrow table; SchemaError for anything else.
 
     In a pandas frame NaN and NaT stand for null, as pandas means them, but not within its lists and dicts; in Arrow and Spark NaN stays
@@ -25,45 +25,45 @@ def to_spark(spark: SparkSession, data: Any, declared: Mapping[str, str], number
     ``numbered`` names a column to add that numbers the rows of pandas and Arrow, which have an order.
     """
     if isinstance(data, DataFrame):
-        check_distinct(data.columns)
-        return _checked(_plain(data))
-    table = to_arrow(data, declared)
-    if numbered:
-        if numbered in table.column_names:
-            raise InvalidNameError.of("Column", numbered)
-        table = table.append_column(numbered, pa.array(range(len(table)), pa.int64()))
-    return _checked(spark.createDataFrame(table))
+        check_column_names(data.columns)
+        return _check_frame(_convert_types(data))
+    table = to_arrow(data, declared_types)
+    if row_number_column:
+        if row_number_column in table.column_names:
+            raise InvalidNameError.for_name("Column", row_number_column)
+        table = table.append_column(row_number_column, pa.array(range(len(table)), pa.int64()))
+    return _check_frame(spark.createDataFrame(table))
 
 
-def to_arrow(data: Any, declared: Mapping[str, str]) -> pa.Table:
+def to_arrow(data: Any, declared_types: Mapping[str, str]) -> pa.Table:
     """An Arrow table of a pandas frame or of another, with the types that Spark takes; see ``to_spark``."""
     if isinstance(data, pd.DataFrame):
-        check_distinct(data.columns)
-        data = _from_pandas(data, declared)
+        check_column_names(data.columns)
+        data = _from_pandas(data, declared_types)
     if isinstance(data, pa.Table):
-        check_distinct(data.column_names)
-        return _castable(data, declared)
+        check_column_names(data.column_names)
+        return _cast_table(data, declared_types)
     raise SchemaError(
         f"A {type(data).__module__}.{type(data).__qualname__} holds no rows: give a Spark or pandas DataFrame or an "
         "Arrow table."
     )
 
 
-def schema_of(frame: DataFrame) -> dict[str, str]:
+def get_feature_types(frame: DataFrame) -> dict[str, str]:
     """The name and feature type of each column."""
     return {field.name: field.dataType.simpleString() for field in frame.schema.fields}
 
 
-def check_distinct(names: Collection[Any]) -> None:
+def check_column_names(names: Collection[Any]) -> None:
     """SchemaError for a column that a frame has twice, InvalidNameError for half a character, which no text of UTF-8 holds."""
     if halves := [name for name in names if isinstance(name, str) and not name.isascii() and re.search("[\ud800-\udfff]", name)]:
-        raise InvalidNameError.of("Column", halves[0])
+        raise InvalidNameError.for_name("Column", halves[0])
     twice = [str(name) for name, count in Counter(names).items() if count > 1]
     if twice:
         raise SchemaError(f"The frame names a column twice: {', '.join(twice)}. Give each column a name of its own.")
 
 
-def _checked(frame: DataFrame) -> DataFrame:
+def _check_frame(frame: DataFrame) -> DataFrame:
     """The frame, unless a column has a type that is no feature type; one of nothing but nulls may stand for a column that is known."""
     for field in frame.schema.fields:
         if not isinstance(field.dataType, T.NullType):
@@ -71,68 +71,68 @@ def _checked(frame: DataFrame) -> DataFrame:
     return frame
 
 
-def _check_type(where: str, type_: T.DataType) -> None:
+def _check_type(location: str, type_: T.DataType) -> None:
     """SchemaError, saying where, for a type of Spark's that is no feature type, or a field whose name no table keeps."""
     if isinstance(type_, T.ArrayType):
-        _check_type(f"{where} within its lists", type_.elementType)
+        _check_type(f"{location} within its lists", type_.elementType)
     elif isinstance(type_, T.MapType):
-        _check_type(f"{where} in the keys of its maps", type_.keyType)
-        _check_type(f"{where} in its maps", type_.valueType)
+        _check_type(f"{location} in the keys of its maps", type_.keyType)
+        _check_type(f"{location} in its maps", type_.valueType)
     elif isinstance(type_, T.StructType):
-        _check_fields(where, type_.names)
+        _check_fields(location, type_.names)
         for field in type_.fields:
-            _check_type(f"{where} in its field {field.name!r}", field.dataType)
-    elif types.base(type_.simpleString()) not in types.BY_NAME:
-        raise SchemaError(f"{where} is of the Spark type {type_.simpleString()}, which has no feature type: cast it first.")
+            _check_type(f"{location} in its field {field.name!r}", field.dataType)
+    elif types.get_base_type(type_.simpleString()) not in types.TYPES_BY_NAME:
+        raise SchemaError(f"{location} is of the Spark type {type_.simpleString()}, which has no feature type: cast it first.")
 
 
-def _check_fields(where: str, names: Sequence[str]) -> None:
+def _check_fields(location: str, names: Sequence[str]) -> None:
     if not names:
-        raise SchemaError(f"{where} is a struct without fields, as of empty dicts, and no table keeps one: give null in its place.")
+        raise SchemaError(f"{location} is a struct without fields, as of empty dicts, and no table keeps one: give null in its place.")
     for name in names:
         if not re.fullmatch(r"\w+", name):
             raise SchemaError(
-                f"{where} is a struct with a field {name!r}: a field's name is made of letters, digits and underscores. Rename it, as to "
+                f"{location} is a struct with a field {name!r}: a field's name is made of letters, digits and underscores. Rename it, as to "
                 f"{re.sub(r'[^0-9A-Za-z_]+', '_', name).strip('_').lower() or 'field'!r}, or give the column as a map."
             )
     twice = [name for name, count in Counter(map(str.lower, names)).items() if count > 1]
     if twice:
-        raise SchemaError(f"{where} is a struct with two fields {twice[0]!r}, upper and lower case aside: rename one, or give a map.")
+        raise SchemaError(f"{location} is a struct with two fields {twice[0]!r}, upper and lower case aside: rename one, or give a map.")
 
 
-def _plain(frame: DataFrame) -> DataFrame:
+def _convert_types(frame: DataFrame) -> DataFrame:
     """Times without a zone become UTC instants, since the session's zone is UTC, and strings lose their collation."""
-    plain = {field.name: (field.dataType, _plain_type(field.dataType)) for field in frame.schema.fields}
+    plain = {field.name: (field.dataType, _convert_type(field.dataType)) for field in frame.schema.fields}
     return frame.withColumns({name: F.col(f"`{name}`").cast(wanted) for name, (found, wanted) in plain.items() if found != wanted})
 
 
-def _plain_type(type_: T.DataType) -> T.DataType:
+def _convert_type(type_: T.DataType) -> T.DataType:
     if isinstance(type_, T.TimestampNTZType):
         return T.TimestampType()
     if isinstance(type_, T.StringType):
         return T.StringType()
     if isinstance(type_, T.ArrayType):
-        return T.ArrayType(_plain_type(type_.elementType), type_.containsNull)
+        return T.ArrayType(_convert_type(type_.elementType), type_.containsNull)
     if isinstance(type_, T.MapType):
-        return T.MapType(_plain_type(type_.keyType), _plain_type(type_.valueType), type_.valueContainsNull)
+        return T.MapType(_convert_type(type_.keyType), _convert_type(type_.valueType), type_.valueContainsNull)
     if isinstance(type_, T.StructType):
-        return T.StructType([T.StructField(f.name, _plain_type(f.dataType), f.nullable, f.metadata) for f in type_.fields])
+        return T.StructType([T.StructField(f.name, _convert_type(f.dataType), f.nullable, f.metadata) for f in type_.fields])
     return type_
 
 
-def _from_pandas(data: pd.DataFrame, declared: Mapping[str, str]) -> pa.Table:
+def _from_pandas(data: pd.DataFrame, declared_types: Mapping[str, str]) -> pa.Table:
     """The frame as Arrow; columns of Python objects are looked at value by value."""
     names = [str(name) for name in data.columns]
-    columns = [_column(name, data.iloc[:, i], declared.get(name)) for i, name in enumerate(names)]
+    columns = [_convert_column(name, data.iloc[:, i], declared_types.get(name)) for i, name in enumerate(names)]
     return pa.table(columns, names)
 
 
-def _column(name: str, column: pd.Series, declared: str | None) -> pa.Array | pa.ChunkedArray:
+def _convert_column(name: str, column: pd.Series, declared_type: str | None) -> pa.Array | pa.ChunkedArray:
     type_ = column.dtype
     if pd.api.types.is_object_dtype(type_):
-        return objects.to_arrow(name, column, arrow.type_of(declared) if declared else None)
+        return objects.to_arrow(name, column, arrow.to_arrow_type(declared_type) if declared_type else None)
     if isinstance(type_, pd.CategoricalDtype):
-        categories, codes = _column(name, type_.categories.to_series(), declared), column.cat.codes.to_numpy()
+        categories, codes = _convert_column(name, type_.categories.to_series(), declared_type), column.cat.codes.to_numpy()
         return categories.take(pa.array(codes, mask=codes < 0))
     try:
         return pa.array(column, from_pandas=True)
@@ -140,11 +140,11 @@ def _column(name: str, column: pd.Series, declared: str | None) -> pa.Array | pa
         raise SchemaError(f"Column {name!r} is of the pandas type {type_}, which has no feature type: {error}. Cast it first.") from None
 
 
-def _castable(table: pa.Table, declared: Mapping[str, str]) -> pa.Table:
+def _cast_table(table: pa.Table, declared_types: Mapping[str, str]) -> pa.Table:
     columns = []
     for field, column in zip(table.schema, table.columns, strict=True):
-        known = declared.get(field.name)
-        target = _target(f"Column {field.name!r}", field.type, arrow.type_of(known) if known else None)
+        known = declared_types.get(field.name)
+        target = _resolve_arrow_type(f"Column {field.name!r}", field.type, arrow.to_arrow_type(known) if known else None)
         try:
             columns.append(column if target == field.type else column.cast(target))
         except pa.ArrowInvalid as error:
@@ -160,34 +160,34 @@ def _check_years(name: str, column: pa.ChunkedArray) -> None:
         return
     bounds = pc.min_max(column.cast(pa.int64()))
     for micros in (bounds["min"].as_py(), bounds["max"].as_py()):
-        if micros is not None and not types.FIRST <= micros <= types.LAST:
+        if micros is not None and not types.FIRST_MICROS <= micros <= types.LAST_MICROS:
             raise SchemaError(f"Column {name!r} holds an instant outside the years 1 to 9999, {micros} microseconds from 1970: correct it.")
 
 
-def _target(where: str, type_: pa.DataType, declared: pa.DataType | None) -> pa.DataType:
+def _resolve_arrow_type(location: str, type_: pa.DataType, declared_type: pa.DataType | None) -> pa.DataType:
     """The Arrow type that a column is cast to, so that Spark takes it with every value."""
     if pa.types.is_null(type_):
-        if declared is None:
-            raise SchemaError(f"{where} holds only nulls, so its type is unknown: give it a type.")
-        return declared
+        if declared_type is None:
+            raise SchemaError(f"{location} holds only nulls, so its type is unknown: give it a type.")
+        return declared_type
     if pa.types.is_dictionary(type_):
-        return _target(where, type_.value_type, declared)
+        return _resolve_arrow_type(location, type_.value_type, declared_type)
     if pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_):
-        inner = declared.value_type if declared is not None and pa.types.is_list(declared) else None
-        return pa.list_(_target(f"{where} within its lists", type_.value_type, inner))
+        inner = declared_type.value_type if declared_type is not None and pa.types.is_list(declared_type) else None
+        return pa.list_(_resolve_arrow_type(f"{location} within its lists", type_.value_type, inner))
     if pa.types.is_map(type_):
-        key, item = (declared.key_type, declared.item_type) if declared is not None and pa.types.is_map(declared) else (None, None)
-        keys = _target(f"{where} in the keys of its maps", type_.key_type, key)
-        return pa.map_(keys, _target(f"{where} in its maps", type_.item_type, item))
+        key, item = (declared_type.key_type, declared_type.item_type) if declared_type is not None and pa.types.is_map(declared_type) else (None, None)
+        keys = _resolve_arrow_type(f"{location} in the keys of its maps", type_.key_type, key)
+        return pa.map_(keys, _resolve_arrow_type(f"{location} in its maps", type_.item_type, item))
     if pa.types.is_struct(type_):
-        held = {field.name: field.type for field in declared} if declared is not None and pa.types.is_struct(declared) else {}
-        _check_fields(where, [field.name for field in type_])
-        fields = ((field.name, field.type, f"{where} in its field {field.name!r}") for field in type_)
-        return pa.struct([(name, _target(place, inner, held.get(name))) for name, inner, place in fields])
-    return _scalar(where, type_)
+        held = {field.name: field.type for field in declared_type} if declared_type is not None and pa.types.is_struct(declared_type) else {}
+        _check_fields(location, [field.name for field in type_])
+        fields = ((field.name, field.type, f"{location} in its field {field.name!r}") for field in type_)
+        return pa.struct([(name, _resolve_arrow_type(place, inner, held.get(name))) for name, inner, place in fields])
+    return _resolve_scalar_type(location, type_)
 
 
-def _scalar(where: str, type_: pa.DataType) -> pa.DataType:
+def _resolve_scalar_type(location: str, type_: pa.DataType) -> pa.DataType:
     name = str(type_)
     if pa.types.is_timestamp(type_):
         return pa.timestamp("us", tz="UTC")
@@ -197,7 +197,7 @@ def _scalar(where: str, type_: pa.DataType) -> pa.DataType:
         return pa.decimal128(type_.precision, type_.scale)
     if pa.types.is_fixed_size_binary(type_):
         return pa.binary()
-    cast = types.ARROW_CASTS.get(types.base(name), name)
+    cast = types.ARROW_CASTS.get(types.get_base_type(name), name)
     if types.from_arrow(cast) is None or pa.types.is_decimal(type_):
-        raise SchemaError(f"{where} is of the Arrow type {name}, which has no feature type: cast it first.")
+        raise SchemaError(f"{location} is of the Arrow type {name}, which has no feature type: cast it first.")
     return type_ if cast == name else pa.type_for_alias(cast)

@@ -22,20 +22,20 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.errors import ConflictError, SparkFSError, UnknownOutcomeError
 from spark_fs.offline import delta
-from spark_fs.offline.delta import is_conflict, translated
-from spark_fs.offline.log import Log
-from spark_fs.offline.staging import DeltaTransaction, Staged, Transaction
+from spark_fs.offline.delta import is_conflict, translate_errors
+from spark_fs.offline.log import DeltaLog
+from spark_fs.offline.staging import DeltaTransaction, StagedFiles, Transaction
 
 T = TypeVar("T")
-ATTEMPTS = 30
-PATIENCE = 20.0  # seconds that an interrupted commit has to end in
+MAX_ATTEMPTS = 30
+INTERRUPT_TIMEOUT = 20.0  # seconds that an interrupted commit has to end in
 
 
-class Landed(NamedTuple):
+class LoggedCommit(NamedTuple):
     """A commit as the log has it: its number, what we noted in it, and Delta's figures of it."""
 
     version: int
-    note: Mapping[str, Any]
+    user_metadata: Mapping[str, Any]
     metrics: Mapping[str, Any]
 
 
@@ -47,62 +47,62 @@ class TableWrite:
 
     def __init__(self, spark: SparkSession, path: str) -> None:
         self._spark, self._path = spark, path
-        self.begun = DeltaTransaction(spark, path)
-        self._first = self.begun.version
-        self._staged: list[Staged] = []
-        self._call: _Call[Any] | None = None
-        self._answered = self.committed = False
+        self.delta_transaction = DeltaTransaction(spark, path)
+        self._first_version = self.delta_transaction.version
+        self._staged: list[StagedFiles] = []
+        self._call: _JvmCall[Any] | None = None
+        self._is_answered = self.is_committed = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         with suppress(SparkFSError, Py4JError):  # a log that cannot be read, a JVM that is gone; a clean-up removes unnamed files, too
-            if error and not isinstance(error, Exception) and self._call and self.version is not None:
-                error.add_note(f"The write to the table at {self._path} was committed before this, as version {self.version}.")
-            self._discard_unnamed()
+            if error and not isinstance(error, Exception) and self._call and self.committed_version is not None:
+                error.add_note(f"The write to the table at {self._path} was committed before this, as version {self.committed_version}.")
+            self._delete_uncommitted()
 
-    def stage(self, frame: DataFrame) -> Staged:
+    def stage_rows(self, frame: DataFrame) -> StagedFiles:
         """Write a frame's rows, eagerly, as files that nobody reads before a commit names them."""
-        staged = self.begun.stage(frame)
+        staged = self.delta_transaction.stage_rows(frame)
         self._staged.append(staged)
         return staged
 
-    def keep(self, staged: Staged) -> None:
+    def keep_files(self, staged: StagedFiles) -> None:
         """Leave files alone that are part of the table now."""
         self._staged = [each for each in self._staged if each is not staged]
 
-    def commit(self, commit: Callable[[DeltaTransaction], T], recovered: Callable[[Landed], T]) -> T:
+    def commit(self, commit: Callable[[DeltaTransaction], T], recover: Callable[[LoggedCommit], T]) -> T:
         """Commit, eagerly; where another writer was faster, again on a transaction that sees its rows, after a growing pause.
 
         ``commit`` notes the transaction's id in what it commits. ``recovered`` gives its result from the log, for a commit that is there
         although no answer said so. Raises UnknownOutcomeError where not even the log can tell.
         """
-        for attempt in range(ATTEMPTS):
-            with suppress(ConflictError), translated(self._path, "write"):
+        for attempt in range(MAX_ATTEMPTS):
+            with suppress(ConflictError), translate_errors(self._path, "write"):
                 if attempt:
-                    self.begun = DeltaTransaction(self._spark, self._path)
-                return self._once(lambda: commit(self.begun), recovered)
+                    self.delta_transaction = DeltaTransaction(self._spark, self._path)
+                return self._try_commit(lambda: commit(self.delta_transaction), recover)
             time.sleep(random.uniform(0, min(2.0, 0.05 * 2**attempt)))  # noqa: S311 # a pause
         raise ConflictError(
-            f"Other writers changed the table at {self._path} {ATTEMPTS} times while this write was tried; nothing of it was written. "
+            f"Other writers changed the table at {self._path} {MAX_ATTEMPTS} times while this write was tried; nothing of it was written. "
             "Run it again."
         )
 
     @property
-    def version(self) -> int | None:
+    def committed_version(self) -> int | None:
         """The version that the commit made; None where there is none."""
-        found = _landed(self._path, self.begun)
+        found = _find_commit(self._path, self.delta_transaction)
         return found.version if found else None
 
-    def _once(self, commit: Callable[[], T], recovered: Callable[[Landed], T]) -> T:
+    def _try_commit(self, commit: Callable[[], T], recover: Callable[[LoggedCommit], T]) -> T:
         """One attempt, whose outcome is known when it ends, or UnknownOutcomeError; an interruption goes on to the caller."""
-        self._call, self._answered = _Call(self._spark, commit), False
+        self._call, self._is_answered = _JvmCall(self._spark, commit), False
         try:
             result: T = self._call.result()
         except BaseException as error:
             try:
-                landed = self._outcome(error)
+                landed = self._find_outcome(error)
             except UnknownOutcomeError as unknown:
                 if isinstance(error, Exception):
                     raise unknown from error
@@ -110,24 +110,24 @@ class TableWrite:
                 raise error from None
             if landed is None:
                 raise
-            self.committed = True
+            self.is_committed = True
             if isinstance(error, Exception):
-                return recovered(landed)
+                return recover(landed)
             raise
-        self._answered = self.committed = True
+        self._is_answered = self.is_committed = True
         return result
 
-    def _outcome(self, error: BaseException) -> Landed | None:
+    def _find_outcome(self, error: BaseException) -> LoggedCommit | None:
         """What became of an attempt that did not answer."""
         assert self._call
-        if not self._call.has_ended_within(PATIENCE):
-            raise self._unknown("it was interrupted and goes on")
+        if not self._call.has_ended_within(INTERRUPT_TIMEOUT):
+            raise self._unknown_outcome_error("it was interrupted and goes on")
         try:
-            landed = _landed(self._path, self.begun)
+            landed = _find_commit(self._path, self.delta_transaction)
         except SparkFSError as unreadable:
-            raise self._unknown(str(unreadable)) from error
+            raise self._unknown_outcome_error(str(unreadable)) from error
         if landed is None and not self._is_final(error):
-            raise self._unknown(f"the log does not name it, and a store that answers late may still bring it: {error}")
+            raise self._unknown_outcome_error(f"the log does not name it, and a store that answers late may still bring it: {error}")
         return landed
 
     def _is_final(self, error: BaseException) -> bool:
@@ -135,33 +135,33 @@ class TableWrite:
         refused = isinstance(error, ConflictError) or is_conflict(error) or (isinstance(error, SparkFSError) and not error.__cause__)
         return refused or _is_local(self._path)
 
-    def _unknown(self, why: str) -> UnknownOutcomeError:
+    def _unknown_outcome_error(self, reason: str) -> UnknownOutcomeError:
         return UnknownOutcomeError(
-            f"Whether the write to the table at {self._path} was committed is not known: {why}. Its files were left where they are. Look "
-            f"for its id, {self.begun.id}, in the newest files of _delta_log. An upsert, or an insert with a batch_id, can be run again "
+            f"Whether the write to the table at {self._path} was committed is not known: {reason}. Its files were left where they are. Look "
+            f"for its id, {self.delta_transaction.id}, in the newest files of _delta_log. An upsert, or an insert with a batch_id, can be run again "
             "whatever became of it."
         )
 
-    def _discard_unnamed(self) -> None:
+    def _delete_uncommitted(self) -> None:
         """Delete the staged files that no commit names; none of them while that is not known."""
         if not self._staged or (self._call and not self._call.has_ended_within(0)):
             return
         named: set[str] = set()
-        if self._call and not self._answered:  # with every answer known, none of what is left was committed
-            if not (self.committed or _is_local(self._path)):
+        if self._call and not self._is_answered:  # with every answer known, none of what is left was committed
+            if not (self.is_committed or _is_local(self._path)):
                 return
-            named = _named(self._path, self._first)
+            named = _list_added_names(self._path, self._first_version)
         for staged in self._staged:
-            staged.discard(named)
+            staged.delete_files(named)
 
 
-def append(rows: DataFrame, path: str, transaction: Transaction | None, metadata: Mapping[str, Any]) -> None:
+def append_once(rows: DataFrame, path: str, transaction: Transaction | None, metadata: Mapping[str, Any]) -> None:
     """Append rows to a table of their own columns, made when absent, as one commit, eagerly; ConflictError, UnknownOutcomeError."""
     with TableWrite(rows.sparkSession, path) as write:
-        write.commit(lambda now: delta.append(rows, path, transaction, now.noted(metadata)), lambda _: None)
+        write.commit(lambda now: delta.append_rows(rows, path, transaction, now.with_write_id(metadata)), lambda _: None)
 
 
-class _Call(Generic[T]):
+class _JvmCall(Generic[T]):
     """A call into the JVM in a thread of its own, where no signal reaches it: its end can be awaited although its caller is interrupted."""
 
     def __init__(self, spark: SparkSession, call: Callable[[], T]) -> None:
@@ -191,37 +191,37 @@ class _Call(Generic[T]):
         return self._future.done()
 
 
-def _landed(path: str, begun: DeltaTransaction) -> Landed | None:
+def _find_commit(path: str, delta_transaction: DeltaTransaction) -> LoggedCommit | None:
     """The commit that carries a transaction's id; None where the log has none."""
-    log = Log(path)
-    for version in _after(log, begun.version):
-        info = log.info(version)
-        note = noted(info)
-        if note.get("write_id") == begun.id:
-            return Landed(version, note, info.get("operationMetrics") or {})
+    log = DeltaLog(path)
+    for version in _list_versions_after(log, delta_transaction.version):
+        info = log.read_commit_info(version)
+        note = parse_user_metadata(info)
+        if note.get("write_id") == delta_transaction.id:
+            return LoggedCommit(version, note, info.get("operationMetrics") or {})
     return None
 
 
-def _named(path: str, first: int) -> set[str]:
+def _list_added_names(path: str, after_version: int) -> set[str]:
     """The names of the files that commits after a version added."""
-    log = Log(path)
-    return {unquote(action["add"]["path"]) for version in _after(log, first) for action in log.actions(version) if action.get("add")}
+    log = DeltaLog(path)
+    return {unquote(action["add"]["path"]) for version in _list_versions_after(log, after_version) for action in log.read_actions(version) if action.get("add")}
 
 
-def _after(log: Log, version: int) -> list[int]:
+def _list_versions_after(log: DeltaLog, version: int) -> list[int]:
     return sorted(later for later in log.commits if later > version)
 
 
-def committed_with(path: str, transaction: Transaction) -> dict[str, Any]:
+def find_transaction_metadata(path: str, transaction: Transaction) -> dict[str, Any]:
     """What we noted in the commit of a transaction's number, by the log; nothing where there is none."""
-    log = Log(path)
+    log = DeltaLog(path)
     for version in sorted(log.commits, reverse=True):
-        if any((action.get("txn") or {}).get("appId") == transaction.app_id for action in log.actions(version)):
-            return noted(log.info(version))
+        if any((action.get("txn") or {}).get("appId") == transaction.app_id for action in log.read_actions(version)):
+            return parse_user_metadata(log.read_commit_info(version))
     return {}
 
 
-def noted(info: Mapping[str, Any]) -> dict[str, Any]:
+def parse_user_metadata(info: Mapping[str, Any]) -> dict[str, Any]:
     """What we noted in a commit, by its commitInfo; nothing where another wrote it."""
     try:
         note = json.loads(info.get("userMetadata") or "{}")

@@ -14,45 +14,45 @@ from mysql.connector import errorcode
 
 from spark_fs.errors import NotFoundError, OnlineRefusedError, OnlineStoreError, SettingsError
 from spark_fs.online import mysql_known, mysql_tls
-from spark_fs.online.layout import Capabilities, OnlineColumn, OnlineTable, rooms
-from spark_fs.online.mysql_keys import as_json, bound, json_type, prepared_key, shortened
-from spark_fs.online.pool import FAILURES, LOST, Connection, Pool
-from spark_fs.online.statements import Statements
-from spark_fs.online.store import Found, Lookup, Origin, Source, Synced
+from spark_fs.online.layout import Capabilities, OnlineColumn, OnlineTable, choose_column_lengths
+from spark_fs.online.mysql_keys import to_json_value, to_bindable_value, get_json_column_type, cast_prepared_key, cut_long_value
+from spark_fs.online.pool import FAILURES, LOST_CODES, PooledConnection, ConnectionPool
+from spark_fs.online.statements import SqlDialect
+from spark_fs.online.store import LookupRows, PreparedLookup, TableOrigin, LookupSource, SyncState
 from spark_fs.urls import Url
 
 # Of a row 65,535 bytes are declared at most, and of these some 8,000 lie in the page itself; a table takes 1,017 columns.
 CAPABILITIES = Capabilities(
-    "mysql", max_identifier=64, max_columns=1_000, row_bytes=65_000, page_bytes=7_900, key_bytes=3_072, sized=True
+    "mysql", max_identifier=64, max_columns=1_000, row_bytes=65_000, page_bytes=7_900, key_bytes=3_072, declares_lengths=True
 )
-_TRUTH = {"1": True, "true": True, "0": False, "false": False}
-_OPTIONS: Mapping[str, Callable[[str], Any]] = {
+_BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
+_OPTION_PARSERS: Mapping[str, Callable[[str], Any]] = {
     "connect_timeout": int, "read_timeout": int, "pool_size": int, "ssl_ca": str, "ssl_cert": str, "ssl_key": str,
-    "ssl_verify_cert": lambda text: _TRUTH[text.lower()], "ssl_verify_identity": lambda text: _TRUTH[text.lower()],
+    "ssl_verify_cert": lambda text: _BOOLEANS[text.lower()], "ssl_verify_identity": lambda text: _BOOLEANS[text.lower()],
 }
-_DENIED = (
+_DENIED_CODES = (
     errorcode.ER_ACCESS_DENIED_ERROR, errorcode.ER_DBACCESS_DENIED_ERROR, errorcode.ER_TABLEACCESS_DENIED_ERROR,
     errorcode.ER_COLUMNACCESS_DENIED_ERROR, 1698,
 )
-_MOST_COLUMNS = 4_000  # of one result
+_MAX_RESULT_COLUMNS = 4_000  # of one result
 
 
-def _key_value(collation: str) -> Callable[[str, str], str]:
+def _make_key_expression(collation: str) -> Callable[[str, str], str]:
     """A key value as it is compared with its column: texts in the column's collation, which an entry's have not."""
     return lambda expression, type_: f"{expression} COLLATE {collation}" if type_ == "string" else expression
 
 
-def _read(expression: str, type_: str) -> str:
+def _read_string_as_bytes(expression: str, type_: str) -> str:
     """A column as a prepared statement reads it: texts as their bytes, since the driver's C extension ends a text at its first NUL."""
     return f"CAST({expression} AS BINARY)" if type_ == "string" else expression
 
 
 _LOG = logging.getLogger(__name__)
-ENGINE = " ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET utf8mb4 COLLATE {}"
+TABLE_SUFFIX = " ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET utf8mb4 COLLATE {}"
 # Binary and without padding: letter case and trailing spaces make different keys.
-MARIADB = Statements("`", "?", ENGINE.format("utf8mb4_nopad_bin"), _key_value("utf8mb4_nopad_bin"), read=_read)
-MYSQL = Statements("`", "?", ENGINE.format("utf8mb4_0900_bin"), _key_value("utf8mb4_0900_bin"), read=_read)
-PLAIN = Statements("`", "%s")
+MARIADB = SqlDialect("`", "?", TABLE_SUFFIX.format("utf8mb4_nopad_bin"), _make_key_expression("utf8mb4_nopad_bin"), read_expression=_read_string_as_bytes)
+MYSQL = SqlDialect("`", "?", TABLE_SUFFIX.format("utf8mb4_0900_bin"), _make_key_expression("utf8mb4_0900_bin"), read_expression=_read_string_as_bytes)
+PLAIN = SqlDialect("`", "%s")
 
 
 class MySQLStore:
@@ -65,176 +65,176 @@ class MySQLStore:
     capabilities = CAPABILITIES
 
     def __init__(self, url: str, password: str = "") -> None:
-        parts = Url.of(url)
+        parts = Url.from_text(url)
         if parts is None or not parts.host or not parts.database:
             raise SettingsError("online_url must read mysql://user:password@host:port/database; it lacks the host or the database.")
-        given = _options(parts.options)
-        self._given = (url, password)
-        self._size, self._read = given.pop("pool_size", 32), given.pop("read_timeout", 5)
-        self.where = f"{parts.host}:{parts.port or 3306}/{parts.database}"
+        given = _parse_options(parts.options)
+        self._constructor_arguments = (url, password)
+        self._pool_size, self._read_timeout = given.pop("pool_size", 32), given.pop("read_timeout", 5)
+        self.address = f"{parts.host}:{parts.port or 3306}/{parts.database}"
         self.database, self._user = parts.database, parts.user
-        self._connect: dict[str, Any] = {
+        self._connect_options: dict[str, Any] = {
             "host": parts.host, "port": parts.port or 3306, "database": self.database,
             "user": self._user, "password": parts.password or password, "charset": "utf8mb4", "collation": "utf8mb4_bin",
             "sql_mode": "STRICT_ALL_TABLES", "connection_timeout": given.pop("connect_timeout", 10),
         }
-        self._tls = mysql_tls.options(given)
+        self._tls_options = mysql_tls.build_tls_options(given)
 
     def __reduce__(self) -> tuple[type["MySQLStore"], tuple[str, str]]:
-        return MySQLStore, self._given
+        return MySQLStore, self._constructor_arguments
 
     def __repr__(self) -> str:
-        return f"MySQLStore({self.where!r})"
+        return f"MySQLStore({self.address!r})"
 
     # -- serving
 
     @cached_property
-    def _pool(self) -> Pool:
+    def _pool(self) -> ConnectionPool:
         if not mysql.connector.HAVE_CEXT:
             _LOG.warning(
                 "mysql-connector-python runs without its C extension, and look-ups take four times as long: import spark_fs and log in, or "
                 "import mysql.connector, before pandas and pyarrow."
             )
-        return Pool(lambda: self.connect(read_timeout=self._read, autocommit=True), self._size, self._read, self.where)
+        return ConnectionPool(lambda: self.open_connection(read_timeout=self._read_timeout, autocommit=True), self._pool_size, self._read_timeout, self.address)
 
-    def lookup(self, sources: Sequence[Source], key_types: Sequence[str]) -> Lookup:
+    def prepare_lookup(self, sources: Sequence[LookupSource], key_types: Sequence[str]) -> PreparedLookup:
         """Prepare a look-up over several groups."""
         columns = sum(1 + len(source.columns) for source in sources)
-        if columns > _MOST_COLUMNS:
-            raise SettingsError(f"A vector of {columns} columns is more than the {_MOST_COLUMNS} of one statement: split the view.")
-        return _Lookup(self, sources, key_types)
+        if columns > _MAX_RESULT_COLUMNS:
+            raise SettingsError(f"A vector of {columns} columns is more than the {_MAX_RESULT_COLUMNS} of one statement: split the view.")
+        return _MySQLLookup(self, sources, key_types)
 
-    def run(self, ask: Callable[[Connection], tuple[str, Sequence[Any]]]) -> Found:
+    def run_query(self, build_query: Callable[[PooledConnection], tuple[str, Sequence[Any]]]) -> LookupRows:
         """The rows of the statement that is given for a connection of the pool."""
-        with self.translated():
-            return self._pool.run(ask)
+        with self.translate_errors():
+            return self._pool.run_query(build_query)
 
-    def check(self) -> None:
+    def check_connection(self) -> None:
         """Ask the server for an answer."""
-        self.run(lambda _: ("SELECT 1", ()))
+        self.run_query(lambda _: ("SELECT 1", ()))
 
     # -- whole tables
 
-    def add_columns(self, table: OnlineTable, origin: Origin) -> None:
+    def add_columns(self, table: OnlineTable, origin: TableOrigin) -> None:
         """Give the table, where there is one of this Delta table, the columns that it lacks; without a lock on its rows where it can be."""
         with self.transaction() as cursor:
-            if origin.differs(mysql_known.origin(cursor, table.name)):
+            if origin.differs_from(mysql_known.read_origin(cursor, table.name)):
                 return
-            for number, part in enumerate(table.parts):
-                add_missing(cursor, table, number, part)
+            for number, part in enumerate(table.part_columns):
+                add_missing_columns(cursor, table, number, part)
 
-    def drop(self, table: OnlineTable, origin: Origin) -> None:
+    def drop_table(self, table: OnlineTable, origin: TableOrigin) -> None:
         """Remove a table and what is known of its syncs, unless it is made from another Delta table."""
         with self.transaction() as cursor:
-            mysql_known.ensure(cursor)
-            if origin.differs(mysql_known.origin(cursor, table.name)):
+            mysql_known.ensure_tables(cursor)
+            if origin.differs_from(mysql_known.read_origin(cursor, table.name)):
                 return
-            cursor.execute(PLAIN.drop([table.part_name(number) for number in range(len(table.parts))]))
-            mysql_known.forget(cursor, table.name)
+            cursor.execute(PLAIN.drop_tables([table.part_name(number) for number in range(len(table.part_columns))]))
+            mysql_known.delete_sync_records(cursor, table.name)
 
-    def synced(self, table: OnlineTable) -> Synced | None:
+    def read_sync_state(self, table: OnlineTable) -> SyncState | None:
         """What the last sync of the table did."""
         with self.transaction() as cursor:
-            return mysql_known.synced(cursor, table.name)
+            return mysql_known.read_sync_state(cursor, table.name)
 
     # -- connections
 
-    def connect(self, **options: Any) -> Any:
+    def open_connection(self, **options: Any) -> Any:
         """A new connection; where an option of the URL speaks of TLS, no password is sent without it."""
-        given = self._connect
-        mysql_tls.require(given["host"], given["port"], given["connection_timeout"], self.where, self._tls)
-        connection: Any = mysql.connector.connect(**{**given, **self._tls, **options})
-        mysql_tls.check(connection, self.where, self._tls)
+        given = self._connect_options
+        mysql_tls.check_tls_offered(given["host"], given["port"], given["connection_timeout"], self.address, self._tls_options)
+        connection: Any = mysql.connector.connect(**{**given, **self._tls_options, **options})
+        mysql_tls.check_tls_used(connection, self.address, self._tls_options)
         return connection
 
     @contextmanager
     def transaction(self, **options: Any) -> Iterator[Any]:
         """A cursor of a new connection, committed at the end."""
-        with self.translated(), closing(self.connect(**options)) as connection, closing(connection.cursor()) as cursor:
+        with self.translate_errors(), closing(self.open_connection(**options)) as connection, closing(connection.cursor()) as cursor:
             yield cursor
             connection.commit()
 
     @contextmanager
-    def translated(self) -> Iterator[None]:
+    def translate_errors(self) -> Iterator[None]:
         """Turn the driver's errors into ours; the driver's own error could hold the connection's options."""
         try:
             yield
         except FAILURES as error:
-            raise self._translated(getattr(error, "errno", None), str(getattr(error, "msg", error))) from None
+            raise self._translate_error(getattr(error, "errno", None), str(getattr(error, "msg", error))) from None
 
-    def _translated(self, code: int | None, text: str) -> OnlineStoreError:
+    def _translate_error(self, code: int | None, message: str) -> OnlineStoreError:
         if code in (errorcode.ER_NO_SUCH_TABLE, errorcode.ER_BAD_FIELD_ERROR):
             lacks = "table" if code == errorcode.ER_NO_SUCH_TABLE else "column"
-            return OnlineStoreError(f"The online store {self.where} lacks a {lacks} ({text}): run sync_online for its group first.")
-        if code in _DENIED:
+            return OnlineStoreError(f"The online store {self.address} lacks a {lacks} ({message}): run sync_online for its group first.")
+        if code in _DENIED_CODES:
             return OnlineRefusedError(
-                f"The online store {self.where} refused user {self._user!r} ({code}): correct the user or the password in online_url or "
+                f"The online store {self.address} refused user {self._user!r} ({code}): correct the user or the password in online_url or "
                 "SPARK_FS_ONLINE_PASSWORD, or what the user may do (docs/online.md says what it needs)."
             )
-        if self._tls and mysql_tls.refused(text):
+        if self._tls_options and mysql_tls.is_tls_error(message):
             return OnlineRefusedError(
-                f"The online store {self.where} failed ({code}) by the TLS that online_url asks for: {text}. No user and no password was "
+                f"The online store {self.address} failed ({code}) by the TLS that online_url asks for: {message}. No user and no password was "
                 "sent to it. Give the authority of its certificate as ssl_ca, and its host by a name that the certificate has; "
                 "ssl_verify_identity=false leaves the name unchecked."
             )
-        if code in LOST and "uring query" in text:
+        if code in LOST_CODES and "uring query" in message:
             return OnlineStoreError(
-                f"The online store {self.where} gave no answer ({code}): {text}. It was restarted, or took longer than read_timeout."
+                f"The online store {self.address} gave no answer ({code}): {message}. It was restarted, or took longer than read_timeout."
             )
-        return OnlineStoreError(f"The online store {self.where} failed ({code}): {text}. Check online_url and that the server runs.")
+        return OnlineStoreError(f"The online store {self.address} failed ({code}): {message}. Check online_url and that the server runs.")
 
 
-class _Lookup:
+class _MySQLLookup:
     """One prepared statement for one entry, and one for any number of them."""
 
-    def __init__(self, store: MySQLStore, sources: Sequence[Source], key_types: Sequence[str]) -> None:
-        self._store, self._sources, self._types = store, tuple(sources), tuple(key_types)
+    def __init__(self, store: MySQLStore, sources: Sequence[LookupSource], key_types: Sequence[str]) -> None:
+        self._store, self._sources, self._key_types = store, tuple(sources), tuple(key_types)
 
-    def __call__(self, entries: Sequence[Sequence[Any]], now: datetime) -> Found:
+    def __call__(self, entries: Sequence[Sequence[Any]], now: datetime) -> LookupRows:
         if not self._sources:
             return []
         if len(entries) > 1:
-            return self._store.run(lambda link: self._many_asked(link, entries, now))
-        asked = (self._one.sql, self._one.values([bound(value) for value in entries[0]], now))
-        return self._store.run(lambda _: asked)
+            return self._store.run_query(lambda link: self._bind_batch(link, entries, now))
+        asked = (self._single_query.sql, self._single_query.values([to_bindable_value(value) for value in entries[0]], now))
+        return self._store.run_query(lambda _: asked)
 
     @cached_property
-    def _one(self) -> Any:
-        return PREPARED.lookup(self._sources, "(SELECT 1) e", lambda _: "?", "0")
+    def _single_query(self) -> Any:
+        return PREPARED.build_lookup(self._sources, "(SELECT 1) e", lambda _: "?", "0")
 
-    def _many_asked(self, link: Connection, entries: Sequence[Sequence[Any]], now: datetime) -> tuple[str, Sequence[Any]]:
-        asked = self._many_mariadb if link.is_mariadb else self._many_mysql
-        keys = [[shortened(value) for value in entry] for entry in entries]
-        return asked.sql, [json.dumps(keys, default=as_json, ensure_ascii=False), *asked.values((), now)]
-
-    @cached_property
-    def _many_mariadb(self) -> Any:
-        return self._many(MARIADB)
+    def _bind_batch(self, connection: PooledConnection, entries: Sequence[Sequence[Any]], now: datetime) -> tuple[str, Sequence[Any]]:
+        asked = self._mariadb_batch_query if connection.is_mariadb else self._mysql_batch_query
+        keys = [[cut_long_value(value) for value in entry] for entry in entries]
+        return asked.sql, [json.dumps(keys, default=to_json_value, ensure_ascii=False), *asked.values((), now)]
 
     @cached_property
-    def _many_mysql(self) -> Any:
-        return self._many(MYSQL)
+    def _mariadb_batch_query(self) -> Any:
+        return self._build_batch_query(MARIADB)
 
-    def _many(self, statements: Statements) -> Any:
-        columns = [f"k{i} {json_type(type_)} PATH '$[{i}]'" for i, type_ in enumerate(self._types)]
+    @cached_property
+    def _mysql_batch_query(self) -> Any:
+        return self._build_batch_query(MYSQL)
+
+    def _build_batch_query(self, statements: SqlDialect) -> Any:
+        columns = [f"k{i} {get_json_column_type(type_)} PATH '$[{i}]'" for i, type_ in enumerate(self._key_types)]
         table = f"JSON_TABLE(?, '$[*]' COLUMNS (n FOR ORDINALITY{''.join(', ' + c for c in columns)})) e"
 
-        def value(number: int) -> str:
-            return f"UNHEX(e.k{number})" if self._types[number] == "binary" else f"e.k{number}"
+        def get_key_expression(key_index: int) -> str:
+            return f"UNHEX(e.k{key_index})" if self._key_types[key_index] == "binary" else f"e.k{key_index}"
 
-        return statements.lookup(self._sources, table, value, "e.n - 1")
-
-
-PREPARED = Statements("`", "?", key_value=prepared_key, read=_read)
+        return statements.build_lookup(self._sources, table, get_key_expression, "e.n - 1")
 
 
-def _options(query: str) -> dict[str, Any]:
+PREPARED = SqlDialect("`", "?", key_expression=cast_prepared_key, read_expression=_read_string_as_bytes)
+
+
+def _parse_options(option_string: str) -> dict[str, Any]:
     found = {}
-    for name, text in parse_qsl(query, keep_blank_values=True):
-        if name not in _OPTIONS:
-            raise NotFoundError.named("Option of online_url", name, _OPTIONS, "Leave it out, or correct it.")
+    for name, text in parse_qsl(option_string, keep_blank_values=True):
+        if name not in _OPTION_PARSERS:
+            raise NotFoundError.for_name("Option of online_url", name, _OPTION_PARSERS, "Leave it out, or correct it.")
         try:
-            found[name] = _OPTIONS[name](text)
+            found[name] = _OPTION_PARSERS[name](text)
         except ValueError:
             raise SettingsError(f"Option {name}={text!r} of online_url is not a number: give one, such as {name}=10.") from None
         except KeyError:
@@ -242,7 +242,7 @@ def _options(query: str) -> dict[str, Any]:
     return found
 
 
-def dialect(cursor: Any) -> Statements:
+def get_dialect(cursor: Any) -> SqlDialect:
     """The statements of the server."""
     cursor.execute("SELECT VERSION()")
     ((version,),) = cursor.fetchall()
@@ -252,22 +252,22 @@ def dialect(cursor: Any) -> Statements:
 # -- the columns of a table
 
 
-def found_columns(cursor: Any, name: str) -> dict[str, int | None]:
+def read_declared_lengths(cursor: Any, table_name: str) -> dict[str, int | None]:
     """The columns of a table with the room of sized ones (None: none was declared); none where there is no table."""
     cursor.execute(
         "SELECT column_name, data_type, character_maximum_length FROM information_schema.columns "
-        "WHERE table_schema = DATABASE() AND table_name = %s ORDER BY ordinal_position", (name,),
+        "WHERE table_schema = DATABASE() AND table_name = %s ORDER BY ordinal_position", (table_name,),
     )
     return {str(c): int(n) if str(t).lower() in ("varchar", "varbinary") else None for c, t, n in cursor.fetchall()}
 
 
-def add_missing(cursor: Any, table: OnlineTable, number: int, part: Sequence[OnlineColumn]) -> None:
+def add_missing_columns(cursor: Any, table: OnlineTable, part_number: int, columns: Sequence[OnlineColumn]) -> None:
     """Add the columns that one part of a table lacks; a part that is new has no rows, which stands for nulls."""
-    there = found_columns(cursor, table.part_name(number))
-    missing = [c for c in part if c.name not in there]
-    if not there and number and found_columns(cursor, table.name):
-        cursor.execute(dialect(cursor).create(table.part_name(number), part, table, rooms(table, part, {})))
+    there = read_declared_lengths(cursor, table.part_name(part_number))
+    missing = [c for c in columns if c.name not in there]
+    if not there and part_number and read_declared_lengths(cursor, table.name):
+        cursor.execute(get_dialect(cursor).create_table(table.part_name(part_number), columns, table, choose_column_lengths(table, columns, {})))
     elif there and missing:
-        room = rooms(table, part, {c.name: (there.get(c.name) or 0) - 1 for c in part})
-        added = ", ".join(f"ADD COLUMN {PLAIN.definition(c, room.get(c.name), required=False)}" for c in missing)
-        cursor.execute(f"ALTER TABLE {PLAIN.name(table.part_name(number))} {added}")
+        room = choose_column_lengths(table, columns, {c.name: (there.get(c.name) or 0) - 1 for c in columns})
+        added = ", ".join(f"ADD COLUMN {PLAIN.column_definition(c, room.get(c.name), required=False)}" for c in missing)
+        cursor.execute(f"ALTER TABLE {PLAIN.quote_name(table.part_name(part_number))} {added}")

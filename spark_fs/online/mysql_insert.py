@@ -17,52 +17,52 @@ from spark_fs.online import texts
 from spark_fs.online.layout import OnlineColumn
 from spark_fs.online.mysql import PLAIN
 
-_STATEMENT = 1 << 20  # bytes of one statement
-_ESCAPED = (("\\", "\\\\"), ("'", "\\'"), ("\0", "\\0"))  # the backslash first
-Columns = Sequence[OnlineColumn]
+_STATEMENT_BYTES = 1 << 20  # bytes of one statement
+_ESCAPES = (("\\", "\\\\"), ("'", "\\'"), ("\0", "\\0"))  # the backslash first
+OnlineColumns = Sequence[OnlineColumn]
 
 
-def insert(cursor: Any, name: str, columns: Columns, rows: pa.Table) -> None:
+def insert_rows(cursor: Any, table_name: str, columns: OnlineColumns, rows: pa.Table) -> None:
     """Write rows into a table, over those that have their key."""
     cursor.execute("SELECT @@max_allowed_packet")
     ((packet,),) = cursor.fetchall()
-    head = f"REPLACE INTO {PLAIN.name(name)} ({PLAIN.names(columns)}) VALUES ".encode()
-    for values in _shares(_values(rows, columns), min(_STATEMENT, int(packet) // 2)):
+    head = f"REPLACE INTO {PLAIN.quote_name(table_name)} ({PLAIN.quote_columns(columns)}) VALUES ".encode()
+    for values in _split_values(_format_rows(rows, columns), min(_STATEMENT_BYTES, int(packet) // 2)):
         cursor.execute(head + values)
 
 
-def _shares(rows: pa.Array, size: int) -> Iterator[bytes]:
+def _split_values(values: pa.Array, max_bytes: int) -> Iterator[bytes]:
     """Rows behind commas, so many bytes at a time; one row at least."""
-    offsets = np.frombuffer(rows.buffers()[1], np.int64)[rows.offset : rows.offset + len(rows) + 1]
-    text = memoryview(rows.buffers()[2])
+    offsets = np.frombuffer(values.buffers()[1], np.int64)[values.offset : values.offset + len(values) + 1]
+    text = memoryview(values.buffers()[2])
     start = 0
-    while start < len(rows):
-        end = max(start + 1, int(np.searchsorted(offsets, offsets[start] + size, side="right")) - 1)
+    while start < len(values):
+        end = max(start + 1, int(np.searchsorted(offsets, offsets[start] + max_bytes, side="right")) - 1)
         yield bytes(text[offsets[start] : offsets[end] - 1])  # each row ends with a comma
         start = end
 
 
-def _values(rows: pa.Table, columns: Columns) -> pa.Array:
+def _format_rows(rows: pa.Table, columns: OnlineColumns) -> pa.Array:
     """Each row as ``('1','a',NULL),``. Numbers are quoted too: they are read as LOAD DATA reads them, with all their digits."""
-    cells = [_literal(rows.column(c.name), c) for c in columns]
-    inner = pc.binary_join_element_wise(*cells, _text(","), null_handling="replace", null_replacement="NULL")
-    found = pc.binary_join_element_wise(_text("("), inner, _text("),"), _text(""))
+    cells = [_format_literals(rows.column(c.name), c) for c in columns]
+    inner = pc.binary_join_element_wise(*cells, _make_string_scalar(","), null_handling="replace", null_replacement="NULL")
+    found = pc.binary_join_element_wise(_make_string_scalar("("), inner, _make_string_scalar("),"), _make_string_scalar(""))
     return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
-def _literal(values: pa.ChunkedArray, column: OnlineColumn) -> pa.ChunkedArray:
-    found = texts.texts(values, column)
-    if column.type == "string" or types.base(column.type) in types.NESTED:
-        found = _escaped(found)
-    return pc.binary_join_element_wise(_text("X'" if column.type == "binary" else "'"), found, _text("'"), _text(""))
+def _format_literals(values: pa.ChunkedArray, column: OnlineColumn) -> pa.ChunkedArray:
+    found = texts.format_values(values, column)
+    if column.type == "string" or types.get_base_type(column.type) in types.NESTED:
+        found = _escape_strings(found)
+    return pc.binary_join_element_wise(_make_string_scalar("X'" if column.type == "binary" else "'"), found, _make_string_scalar("'"), _make_string_scalar(""))
 
 
-def _escaped(values: pa.ChunkedArray) -> pa.ChunkedArray:
+def _escape_strings(values: pa.ChunkedArray) -> pa.ChunkedArray:
     if pc.any(pc.match_substring_regex(values, "[\\\\'\\x00]")).as_py():
-        for letter, instead in _ESCAPED:
+        for letter, instead in _ESCAPES:
             values = pc.replace_substring(values, letter, instead)
     return values
 
 
-def _text(value: str) -> pa.Scalar:
+def _make_string_scalar(value: str) -> pa.Scalar:
     return pa.scalar(value, pa.large_string())

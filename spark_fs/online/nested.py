@@ -11,52 +11,52 @@ from decimal import Decimal
 from typing import Any
 
 from spark_fs import types
-from spark_fs.types import Codec, Storage, aware, from_micros, to_micros
+from spark_fs.types import Codec, ColumnStorage, as_utc, from_micros, to_micros
 
 _SCALARS: Mapping[str, tuple[Codec, Codec]] = {
-    "timestamp": (lambda v: to_micros(aware(v)), from_micros),
+    "timestamp": (lambda v: to_micros(as_utc(v)), from_micros),
     "date": (date.isoformat, date.fromisoformat),
     "decimal": (str, Decimal),
     "binary": (bytes.hex, bytes.fromhex),
 }
 
 
-def storage(spark_type: str, column: str) -> Storage:
+def build_storage(spark_type: str, column: str) -> ColumnStorage:
     """How a nested type is held in a column of bytes."""
-    write, read = _codec(spark_type)
+    write, read = _build_codec(spark_type)
 
 
     def encode(value: Any) -> bytes:
         return json.dumps(write(value), ensure_ascii=False, separators=(",", ":")).encode()
 
-    return Storage(column, encode, lambda text: read(json.loads(text)))
+    return ColumnStorage(column, encode, lambda text: read(json.loads(text)))
 
 
-def _codec(spark_type: str) -> tuple[Codec, Codec]:
+def _build_codec(spark_type: str) -> tuple[Codec, Codec]:
     """From a Python value to what JSON can say, and back."""
-    kind = types.base(spark_type)
+    kind = types.get_base_type(spark_type)
     if kind not in types.NESTED:
-        return _SCALARS.get(kind, (_same, _same))
-    inner = types.inner(spark_type)
+        return _SCALARS.get(kind, (_keep_value, _keep_value))
+    inner = types.get_inner_types(spark_type)
     if kind == "struct":
-        fields = {name: _codec(type_) for name, type_ in inner}
+        fields = {name: _build_codec(type_) for name, type_ in inner}
         return (
-            lambda v: {name: _or_none(write)(v[name]) for name, (write, _) in fields.items()},
-            lambda v: {name: _or_none(read)(v[name]) for name, (_, read) in fields.items()},
+            lambda v: {name: _convert_unless_none(write)(v[name]) for name, (write, _) in fields.items()},
+            lambda v: {name: _convert_unless_none(read)(v[name]) for name, (_, read) in fields.items()},
         )
-    codecs = [_codec(type_) for _, type_ in inner]
+    codecs = [_build_codec(type_) for _, type_ in inner]
     (write, read), (write_value, read_value) = codecs[0], codecs[-1]
     if kind == "array":
-        return lambda v: list(map(_or_none(write), v)), lambda v: list(map(_or_none(read), v))
+        return lambda v: list(map(_convert_unless_none(write), v)), lambda v: list(map(_convert_unless_none(read), v))
     return (
-        lambda v: [[write(k), _or_none(write_value)(x)] for k, x in (v.items() if isinstance(v, Mapping) else v)],
-        lambda v: {read(k): _or_none(read_value)(x) for k, x in v},
+        lambda v: [[write(k), _convert_unless_none(write_value)(x)] for k, x in (v.items() if isinstance(v, Mapping) else v)],
+        lambda v: {read(k): _convert_unless_none(read_value)(x) for k, x in v},
     )
 
 
-def _same(value: Any) -> Any:
+def _keep_value(value: Any) -> Any:
     return value
 
 
-def _or_none(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _convert_unless_none(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else convert(value)

@@ -11,8 +11,8 @@ import pyarrow as pa
 from spark_fs import arrow, frames
 from spark_fs.errors import SparkFSError
 
-_INTEGERS = ("boolean", "tinyint", "smallint", "int", "bigint")
-_WITHIN_DOUBLES = ("boolean", "tinyint", "smallint", "int", "float", "double")
+_EXACT_AS_INTEGER = ("boolean", "tinyint", "smallint", "int", "bigint")
+_EXACT_AS_DOUBLE = ("boolean", "tinyint", "smallint", "int", "float", "double")
 
 
 def as_numpy(columns: Mapping[str, str], vectors: Sequence[Sequence[Any]]) -> npt.NDArray[Any]:
@@ -20,7 +20,7 @@ def as_numpy(columns: Mapping[str, str], vectors: Sequence[Sequence[Any]]) -> np
 
     So bigints beside doubles, texts, and vectors with a null are objects: no value is rounded, and none becomes a text.
     """
-    kind = _dtype(set(columns.values()))
+    kind = _choose_dtype(set(columns.values()))
     if kind is not object and not any(value is None for vector in vectors for value in vector):
         return np.array(vectors, kind).reshape(len(vectors), len(columns))
     found = np.empty((len(vectors), len(columns)), object)
@@ -30,23 +30,23 @@ def as_numpy(columns: Mapping[str, str], vectors: Sequence[Sequence[Any]]) -> np
     return found
 
 
-def _dtype(types: set[str]) -> type:
-    if types <= {"boolean"}:
+def _choose_dtype(feature_types: set[str]) -> type:
+    if feature_types <= {"boolean"}:
         return bool
-    if types <= set(_INTEGERS):
+    if feature_types <= set(_EXACT_AS_INTEGER):
         return int
-    return float if types <= set(_WITHIN_DOUBLES) else object
+    return float if feature_types <= set(_EXACT_AS_DOUBLE) else object
 
 
 def as_pandas(columns: Mapping[str, str], vectors: Sequence[Sequence[Any]]) -> pd.DataFrame:
     """A row for each vector, with the types that training data has; SparkFSError where a transformation gave a value of another type."""
-    schema = arrow.schema_of(columns)
+    schema = arrow.to_arrow_schema(columns)
     cells = zip(*vectors, strict=True) if vectors else ([] for _ in columns)
-    arrays = [_array(name, columns[name], list(values), schema) for name, values in zip(columns, cells, strict=True)]
+    arrays = [_build_array(name, columns[name], list(values), schema) for name, values in zip(columns, cells, strict=True)]
     return frames.to_pandas(pa.Table.from_arrays(arrays, schema=schema))
 
 
-def _array(name: str, type_: str, values: list[Any], schema: pa.Schema) -> pa.Array:
+def _build_array(name: str, type_: str, values: list[Any], schema: pa.Schema) -> pa.Array:
     try:
         return pa.array(values, schema.field(name).type)
     except (pa.ArrowException, TypeError, OverflowError) as error:

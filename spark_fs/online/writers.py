@@ -7,11 +7,11 @@ from spark_fs.online.mysql import MySQLStore
 from spark_fs.online.mysql_sync import MySQLWriter
 from spark_fs.online.sqlite import SQLiteStore
 from spark_fs.online.sqlite_sync import SQLiteWriter
-from spark_fs.online.store import OnlineStore, Writer
+from spark_fs.online.store import OnlineStore, OnlineWriter
 
-_WRITERS: Mapping[type, Callable[[Any], Writer]] = {MySQLStore: MySQLWriter, SQLiteStore: SQLiteWriter}
+_WRITER_CLASSES: Mapping[type, Callable[[Any], OnlineWriter]] = {MySQLStore: MySQLWriter, SQLiteStore: SQLiteWriter}
 
 
-def writer(store: OnlineStore) -> Writer:
+def make_writer(store: OnlineStore) -> OnlineWriter:
     """The writer of a store."""
-    return _WRITERS[type(store)](store)
+    return _WRITER_CLASSES[type(store)](store)

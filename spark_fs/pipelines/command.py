@@ -12,14 +12,14 @@ from typing import NoReturn
 from spark_fs.api.project import login
 from spark_fs.errors import LockedError, SettingsError, SetupError, SparkFSError
 from spark_fs.pipelines.declared import load
-from spark_fs.pipelines.logs import LOGGER, AsJson, AsText, Log
+from spark_fs.pipelines.logs import LOGGER, JsonFormatter, TextFormatter, LogListener
 from spark_fs.pipelines.run import Listener, run
 
-FINISHED, FAILED, WRONG, LOCKED, DIFFERS, RETRY = 0, 1, 2, 3, 4, 75
+FINISHED, FAILED, INVALID, LOCKED, DIFFERS, RETRY = 0, 1, 2, 3, 4, 75
 CODES = {
     FINISHED: "every due step was done",
     FAILED: "a step failed; the next run goes on where this one stopped",
-    WRONG: "the pipeline file, a setting or an argument is wrong; nothing was done",
+    INVALID: "the pipeline file, a setting or an argument is wrong; nothing was done",
     LOCKED: "another run of the pipeline goes on; nothing was done",
     DIFFERS: "all was done, and a verification or validation found what is not as it should be",
     RETRY: "a database or another writer was in the way; the same call may succeed later",
@@ -34,52 +34,52 @@ def execute(
 
     log_format: "text" or "json". metrics: a file for Prometheus, in its text form. lineage: an OpenLineage server's URL, or a file.
     """
-    _heard(log_format)
-    signal.signal(signal.SIGTERM, _end)
+    _configure_logging(log_format)
+    signal.signal(signal.SIGTERM, _handle_signal)
     try:
         pipeline = load(file)
-        found = run(login(config).get_feature_store(), pipeline, until, only, _listeners(metrics, lineage))
+        found = run(login(config).get_feature_store(), pipeline, until, only, _make_listeners(metrics, lineage))
     except (SettingsError, SetupError) as error:
-        return _said(error, WRONG)
+        return _log_refusal(error, INVALID)
     except LockedError as error:
-        return _said(error, LOCKED)
+        return _log_refusal(error, LOCKED)
     except SparkFSError as error:
-        return _said(error, RETRY if error.retryable else FAILED)
+        return _log_refusal(error, RETRY if error.retryable else FAILED)
     if found.state == "failed":
         return RETRY if found.retryable else FAILED
     return DIFFERS if found.state == "differs" else FINISHED
 
 
-def _listeners(metrics: str | Path | None, lineage: str | None) -> list[Listener]:
-    listeners: list[Listener] = [Log()]
+def _make_listeners(metrics: str | Path | None, lineage: str | None) -> list[Listener]:
+    listeners: list[Listener] = [LogListener()]
     try:
         if metrics:
-            from spark_fs.pipelines.metrics import Metrics  # an extra
+            from spark_fs.pipelines.metrics import MetricsListener  # an extra
 
-            listeners.append(Metrics(Path(metrics)))
+            listeners.append(MetricsListener(Path(metrics)))
         if lineage:
-            from spark_fs.pipelines.lineage import Lineage  # an extra
+            from spark_fs.pipelines.lineage import LineageListener  # an extra
 
-            listeners.append(Lineage(lineage))
+            listeners.append(LineageListener(lineage))
     except ModuleNotFoundError as error:
         extra = "serve" if "prometheus" in str(error) else "lineage"
         raise SetupError(f"{error.name} is not installed, and the run is to be told to it: pip install 'spark_fs[{extra}]'.") from None
     return listeners
 
 
-def _heard(log_format: str) -> None:
+def _configure_logging(log_format: str) -> None:
     """Let the pipelines' own logger write to stdout."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(AsJson() if log_format == "json" else AsText("%(message)s"))
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter("%(message)s"))
     LOGGER.handlers, LOGGER.propagate = [handler], False
     LOGGER.setLevel(logging.INFO)
 
 
-def _said(error: SparkFSError, code: int) -> int:
+def _log_refusal(error: SparkFSError, code: int) -> int:
     facts = {"event": "refused", "error": type(error).__name__, "time": datetime.now(UTC).isoformat()}
     LOGGER.error("error: %s", error, extra={"facts": facts})
     return code
 
 
-def _end(number: int, _frame: FrameType | None) -> NoReturn:
+def _handle_signal(number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)

@@ -8,21 +8,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from spark_fs.errors import SettingsError, nearest
+from spark_fs.errors import SettingsError, format_suggestions
 from spark_fs.settings import read_yaml
 from spark_fs.spec.definitions import check_name
-from spark_fs.times import to_length, to_utc
+from spark_fs.times import parse_duration, to_utc
 
 # What a step's own options are, and how each is read.
-OPTIONS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
+STEP_OPTIONS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "incremental": {},
     "statistics": {},
-    "validation": {"window": to_length},
+    "validation": {"window": parse_duration},
     "sync": {"full": bool},
     "verify": {"limit": int},
-    "maintenance": {"retention": to_length},
+    "maintenance": {"retention": parse_duration},
 }
-_LENGTHS = ("every", "lateness", "delay", "chunk")
+_DURATION_FIELDS = ("every", "lateness", "delay", "chunk")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -35,16 +35,16 @@ class Step:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, given: Any) -> Self:
+    def of(cls, item: Any) -> Self:
         """From ``sync`` or ``{sync: {every: 1h}}``; SettingsError for what is neither."""
-        name, options = (given, {}) if isinstance(given, str) else _single(given)
-        if name not in OPTIONS:
-            raise SettingsError(f"Step {name!r} does not exist{nearest(str(name), OPTIONS)}")
-        known = {"every": to_length, **OPTIONS[name]}
+        name, options = (item, {}) if isinstance(item, str) else _split_step(item)
+        if name not in STEP_OPTIONS:
+            raise SettingsError(f"Step {name!r} does not exist{format_suggestions(str(name), STEP_OPTIONS)}")
+        known = {"every": parse_duration, **STEP_OPTIONS[name]}
         for option in options:
             if option not in known:
-                raise SettingsError(f"Step {name!r} has no option {option!r}{nearest(str(option), known)}")
-        read = {option: _read(f"{name}.{option}", known[option], value) for option, value in options.items()}
+                raise SettingsError(f"Step {name!r} has no option {option!r}{format_suggestions(str(option), known)}")
+        read = {option: _parse_option(f"{name}.{option}", known[option], value) for option, value in options.items()}
         return cls(name, read.pop("every", None), read)
 
 
@@ -73,31 +73,31 @@ class Pipeline:
     path: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Self:
+    def of(cls, mapping: Mapping[str, Any]) -> Self:
         """From a mapping as the file holds it; SettingsError names what is not valid."""
         known = [each.name for each in fields(cls)]
-        for name in given:
+        for name in mapping:
             if name not in known:
-                raise SettingsError(f"Field {name!r} of a pipeline does not exist{nearest(str(name), known)}")
-        if missing := [name for name in ("name", "groups", "steps") if name not in given]:
-            raise SettingsError(f"A pipeline needs {', '.join(missing)}: it has {', '.join(map(str, given)) or 'nothing'}.")
-        read: dict[str, Any] = {name: _read(name, to_length, given[name]) for name in _LENGTHS if given.get(name) is not None}
+                raise SettingsError(f"Field {name!r} of a pipeline does not exist{format_suggestions(str(name), known)}")
+        if missing := [name for name in ("name", "groups", "steps") if name not in mapping]:
+            raise SettingsError(f"A pipeline needs {', '.join(missing)}: it has {', '.join(map(str, mapping)) or 'nothing'}.")
+        read: dict[str, Any] = {name: _parse_option(name, parse_duration, mapping[name]) for name in _DURATION_FIELDS if mapping.get(name) is not None}
         if read.get("every") == timedelta(0):
             raise SettingsError("every is 0: give the length of one commit, such as 1h or 1d.")
-        if given.get("start") is not None:
-            read["start"] = to_utc(given["start"])
+        if mapping.get("start") is not None:
+            read["start"] = to_utc(mapping["start"])
         for name, least in (("retries", 0), ("pause", 0.0)):
-            if given.get(name) is not None:
-                read[name] = _number(name, given[name], least)
-        if "path" in given:
-            read["path"] = _folders(given["path"])
-        steps = given["steps"]
+            if mapping.get(name) is not None:
+                read[name] = _check_number(name, mapping[name], least)
+        if "path" in mapping:
+            read["path"] = _parse_folders(mapping["path"])
+        steps = mapping["steps"]
         if not isinstance(steps, list) or not steps:
-            raise SettingsError(f"steps is {steps!r}: list one step or more, of {', '.join(OPTIONS)}.")
-        check_name("Pipeline", given["name"])
-        if not isinstance(given["groups"], str):
-            raise SettingsError(f"groups is {given['groups']!r}: name a module, such as flights.groups.")
-        return cls(given["name"], given["groups"], tuple(map(Step.of, steps)), **read)
+            raise SettingsError(f"steps is {steps!r}: list one step or more, of {', '.join(STEP_OPTIONS)}.")
+        check_name("Pipeline", mapping["name"])
+        if not isinstance(mapping["groups"], str):
+            raise SettingsError(f"groups is {mapping['groups']!r}: name a module, such as flights.groups.")
+        return cls(mapping["name"], mapping["groups"], tuple(map(Step.of, steps)), **read)
 
     def until(self, now: datetime) -> datetime:
         """The end of the last interval of the grid that is complete: the grid of ``every`` from 1970 on, in UTC."""
@@ -129,32 +129,32 @@ def load(path: str | Path) -> Pipeline:
         raise SettingsError(said if said.startswith("Pipeline file") else f"Pipeline file {path}: {said}") from None
 
 
-def _folders(given: Any) -> tuple[str, ...]:
-    folders = (given,) if isinstance(given, str) else given
+def _parse_folders(value: Any) -> tuple[str, ...]:
+    folders = (value,) if isinstance(value, str) else value
     if not isinstance(folders, list | tuple) or not all(isinstance(each, str) for each in folders):
-        raise SettingsError(f"path is {given!r}: name a folder as seen from the pipeline file, such as ../.., or a list of them.")
+        raise SettingsError(f"path is {value!r}: name a folder as seen from the pipeline file, such as ../.., or a list of them.")
     return tuple(folders)
 
 
-def _single(given: Any) -> tuple[Any, Mapping[str, Any]]:
-    if not isinstance(given, Mapping) or len(given) != 1:
-        raise SettingsError(f"{given!r} is not a step: write its name, or its name with options, as in sync: {{every: 1h}}.")
-    ((name, options),) = given.items()
+def _split_step(value: Any) -> tuple[Any, Mapping[str, Any]]:
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise SettingsError(f"{value!r} is not a step: write its name, or its name with options, as in sync: {{every: 1h}}.")
+    ((name, options),) = value.items()
     if options is not None and not isinstance(options, Mapping):
         raise SettingsError(f"Step {name!r} has {options!r} for options: write a mapping, as in {{every: 1h}}.")
     return name, options or {}
 
 
-def _read(name: str, read: Callable[[Any], Any], value: Any) -> Any:
+def _parse_option(name: str, parse: Callable[[Any], Any], value: Any) -> Any:
     """An option's value as it is meant; a text where a text is meant, a number where a number is meant."""
-    wanted = {bool: bool, int: int}.get(read, str)  # type: ignore[call-overload] # a type among functions
+    wanted = {bool: bool, int: int}.get(parse, str)  # type: ignore[call-overload] # a type among functions
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         words = {bool: "true or false", int: "a whole number", str: "a length of time, such as 90m, 4h or 7d"}[wanted]
         raise SettingsError(f"{name} is {value!r}: give {words}.")
-    return read(value)
+    return parse(value)
 
 
-def _number(name: str, value: Any, least: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, type(least) | int) or not least <= value < 1e6:
-        raise SettingsError(f"{name} is {value!r}: give a number from {least} up.")
+def _check_number(name: str, value: Any, minimum: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, type(minimum) | int) or not minimum <= value < 1e6:
+        raise SettingsError(f"{name} is {value!r}: give a number from {minimum} up.")
     return value

@@ -19,16 +19,16 @@ from openlineage.client.transport.http import HttpConfig, HttpTransport
 
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.pipelines.logs import LOGGER
-from spark_fs.pipelines.steps import Work
-from spark_fs.spec.runs import Run, StepRecord
+from spark_fs.pipelines.steps import RunContext
+from spark_fs.spec.runs import PipelineRun, StepRecord
 
 _NAMESPACE = "spark_fs"
 _PRODUCER = "https://pypi.org/project/spark_fs"
-_WRITES = ("incremental", "maintenance")  # the steps that write feature groups; the others read them
-_ROWS = ("inserted", "updated", "written")
+_WRITING_STEPS = ("incremental", "maintenance")  # the steps that write feature groups; the others read them
+_ROW_COUNTS = ("inserted", "updated", "written")
 
 
-class Lineage:
+class LineageListener:
     """Sends the events to a server (an http or https URL) or adds them to a file, a JSON object a line."""
 
     def __init__(self, target: str) -> None:
@@ -39,14 +39,14 @@ class Lineage:
             transport = FileTransport(FileConfig(target, append=True))
         self._client: OpenLineageClient | None = OpenLineageClient(transport=transport)
 
-    def began(self, run: Run, work: Work) -> None:  # noqa: ARG002 # as every listener is told
+    def on_start(self, run: PipelineRun, context: RunContext) -> None:  # noqa: ARG002 # as every listener is told
         """A run began."""
-        self._send(RunState.START, run.started_at, LineageRun(str(uuid.UUID(run.id))), run.pipeline)
+        self._send_event(RunState.START, run.started_at, LineageRun(str(uuid.UUID(run.id))), run.pipeline)
 
-    def told(self, run: Run, step: str, line: str, facts: Mapping[str, Any]) -> None:
+    def on_progress(self, run: PipelineRun, step: str, line: str, facts: Mapping[str, Any]) -> None:
         """Events tell of steps and runs."""
 
-    def stepped(self, run: Run, record: StepRecord, work: Work) -> None:
+    def on_step_end(self, run: PipelineRun, record: StepRecord, context: RunContext) -> None:
         """A step ended: both of its events are sent now, since its rows are known now."""
         if record.started_at is None:
             return
@@ -55,25 +55,25 @@ class Lineage:
         )
         own = str(uuid.uuid5(uuid.UUID(run.id), record.name))
         name = f"{run.pipeline}.{record.name}"
-        read, written = _datasets(work, record)
-        self._send(RunState.START, record.started_at, LineageRun(own, {"parent": parent}), name, read, written)
-        facets: dict[str, Any] = {"parent": parent, **_failure(record.error)}
+        read, written = _list_datasets(context, record)
+        self._send_event(RunState.START, record.started_at, LineageRun(own, {"parent": parent}), name, read, written)
+        facets: dict[str, Any] = {"parent": parent, **_make_error_facet(record.error)}
         state = RunState.FAIL if record.state == "failed" else RunState.COMPLETE
-        self._send(state, datetime.now(UTC), LineageRun(own, facets), name, read, written)
+        self._send_event(state, datetime.now(UTC), LineageRun(own, facets), name, read, written)
 
-    def ended(self, run: Run, work: Work | None) -> None:  # noqa: ARG002 # as every listener is told
+    def on_end(self, run: PipelineRun, context: RunContext | None) -> None:  # noqa: ARG002 # as every listener is told
         """The run ended."""
         state = RunState.FAIL if run.state == "failed" else RunState.COMPLETE
-        own = LineageRun(str(uuid.UUID(run.id)), _failure(run.error))
-        self._send(state, run.ended_at or run.started_at, own, run.pipeline)
+        own = LineageRun(str(uuid.UUID(run.id)), _make_error_facet(run.error))
+        self._send_event(state, run.ended_at or run.started_at, own, run.pipeline)
 
-    def _send(
-        self, state: RunState, at: datetime, run: LineageRun, job: str, read: Sequence[InputDataset] = (),
-        written: Sequence[OutputDataset] = (),
+    def _send_event(
+        self, state: RunState, event_time: datetime, run: LineageRun, job: str, inputs: Sequence[InputDataset] = (),
+        outputs: Sequence[OutputDataset] = (),
     ) -> None:
         event = RunEvent(
-            eventType=state, eventTime=at.isoformat(), run=run, job=Job(_NAMESPACE, job), producer=_PRODUCER,
-            inputs=list(read), outputs=list(written),
+            eventType=state, eventTime=event_time.isoformat(), run=run, job=Job(_NAMESPACE, job), producer=_PRODUCER,
+            inputs=list(inputs), outputs=list(outputs),
         )
         try:
             if self._client:
@@ -83,29 +83,29 @@ class Lineage:
             self._client = None
 
 
-def _failure(error: str | None) -> dict[str, Any]:
+def _make_error_facet(error: str | None) -> dict[str, Any]:
     return {} if error is None else {"errorMessage": error_message_run.ErrorMessageRunFacet(error, "PYTHON", producer=_PRODUCER)}
 
 
-def _datasets(work: Work, record: StepRecord) -> tuple[list[InputDataset], list[OutputDataset]]:
-    tables = [_table(group) for group in work.groups]
-    if record.name in _WRITES:
-        every = [each for group in work.groups for each in group.get_parent_feature_groups()]
-        parents = dict.fromkeys(_table(each) for each in every if isinstance(each, FeatureGroup))
-        return [InputDataset(*each) for each in parents], [OutputDataset(*each, outputFacets=_counted(record)) for each in tables]
+def _list_datasets(context: RunContext, record: StepRecord) -> tuple[list[InputDataset], list[OutputDataset]]:
+    tables = [_get_dataset_name(group) for group in context.groups]
+    if record.name in _WRITING_STEPS:
+        every = [each for group in context.groups for each in group.get_parent_feature_groups()]
+        parents = dict.fromkeys(_get_dataset_name(each) for each in every if isinstance(each, FeatureGroup))
+        return [InputDataset(*each) for each in parents], [OutputDataset(*each, outputFacets=_make_row_count_facet(record)) for each in tables]
     read = [InputDataset(*each) for each in tables]
     if record.name != "sync":
         return read, []
-    store = work.fs._stores.settings.online_address
-    return read, [OutputDataset(store, f"{g.name}_{g.version}", outputFacets=_counted(record)) for g in work.groups if g.online_enabled]
+    store = context.fs._stores.settings.online_address
+    return read, [OutputDataset(store, f"{g.name}_{g.version}", outputFacets=_make_row_count_facet(record)) for g in context.groups if g.online_enabled]
 
 
-def _counted(record: StepRecord) -> dict[str, Any]:
-    rows = sum(record.counts.get(name, 0) for name in _ROWS)
+def _make_row_count_facet(record: StepRecord) -> dict[str, Any]:
+    rows = sum(record.counts.get(name, 0) for name in _ROW_COUNTS)
     return {"outputStatistics": output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(rowCount=rows, producer=_PRODUCER)}
 
 
-def _table(group: FeatureGroup) -> tuple[str, str]:
+def _get_dataset_name(group: FeatureGroup) -> tuple[str, str]:
     """The namespace and the name of a table, by the naming rules of OpenLineage."""
     parts = urlsplit(group.location)
     return (f"{parts.scheme}://{parts.netloc}", parts.path.lstrip("/")) if parts.scheme else ("file", group.location)

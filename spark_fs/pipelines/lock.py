@@ -16,25 +16,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from spark_fs.catalog.runs import Runs
+from spark_fs.catalog.runs import RunCatalog
 from spark_fs.errors import CatalogError, LockedError, NotFoundError
-from spark_fs.spec.runs import Run
+from spark_fs.spec.runs import PipelineRun
 
-BEAT = 5.0  # seconds between two beats
-LEASE = 30.0  # seconds without a beat, after which a run whose process cannot be looked for is taken for dead
-_BETWEEN = " boot "
+HEARTBEAT_SECONDS = 5.0  # seconds between two beats
+LEASE_SECONDS = 30.0  # seconds without a beat, after which a run whose process cannot be looked for is taken for dead
+_BOOT_SEPARATOR = " boot "
 
 
 @contextmanager
-def held(catalog: Runs, run: Run, beat: float = BEAT, lease: float = LEASE) -> Iterator[threading.Event]:
+def pipeline_lock(catalog: RunCatalog, run: PipelineRun, heartbeat: float = HEARTBEAT_SECONDS, lease: float = LEASE_SECONDS) -> Iterator[threading.Event]:
     """Hold the lock of the run's pipeline; LockedError where another run is alive. The event is set where the lock was lost."""
-    host, pid = place(), os.getpid()
+    host, pid = get_host_id(), os.getpid()
     if not catalog.take_lock(run, host, pid):
-        _bury(catalog, run.pipeline, lease)
+        _take_over_stale_lock(catalog, run.pipeline, lease)
         if not catalog.take_lock(run, host, pid):
-            raise _refused(catalog, run.pipeline)
+            raise _make_locked_error(catalog, run.pipeline)
     over, lost = threading.Event(), threading.Event()
-    beating = threading.Thread(target=_beat, args=(catalog, run.id, beat, over, lost), daemon=True, name="pipeline lock")
+    beating = threading.Thread(target=_send_heartbeats, args=(catalog, run.id, heartbeat, over, lost), daemon=True, name="pipeline lock")
     beating.start()
     try:
         yield lost
@@ -45,44 +45,44 @@ def held(catalog: Runs, run: Run, beat: float = BEAT, lease: float = LEASE) -> I
             catalog.drop_lock(run.id)
 
 
-def _beat(catalog: Runs, run_id: str, every: float, over: threading.Event, lost: threading.Event) -> None:
-    while not over.wait(every):
+def _send_heartbeats(catalog: RunCatalog, run_id: str, interval: float, stop: threading.Event, lost: threading.Event) -> None:
+    while not stop.wait(interval):
         with suppress(CatalogError):  # a database that is gone for a while takes no lock from anybody
-            if not catalog.beat(run_id):
+            if not catalog.send_heartbeat(run_id):
                 lost.set()
                 return
 
 
-def _bury(catalog: Runs, pipeline: str, lease: float) -> None:
+def _take_over_stale_lock(catalog: RunCatalog, pipeline: str, lease: float) -> None:
     """Take the lock from a run that is dead, and note that it was killed; LockedError where it lives."""
-    found = catalog.lock(pipeline)
+    found = catalog.get_lock_holder(pipeline)
     if found is None:
         return
     run_id, host, pid, beats = found
-    if host == place() and not _is_alive(pid):
+    if host == get_host_id() and not _is_alive(pid):
         lease = 0.0
     began = time.monotonic()
     while (left := lease - (time.monotonic() - began)) > 0:
         time.sleep(min(1.0, left))
-        now = catalog.lock(pipeline)
+        now = catalog.get_lock_holder(pipeline)
         if now is None:
             return
         if now[0] != run_id or now[3] != beats:
-            raise _refused(catalog, pipeline)
+            raise _make_locked_error(catalog, pipeline)
     if catalog.drop_lock(run_id, beats):
         with suppress(NotFoundError):  # it was killed before it was noted
-            killed = catalog.run(run_id)
+            killed = catalog.get_run(run_id)
             catalog.save_run(replace(killed, state="killed", ended_at=datetime.now(UTC), error="The process ended without a word."))
 
 
-def place() -> str:
+def get_host_id() -> str:
     """Where a number is one process: the host's name, its boot, the namespace of processes; unlike any other where none is told."""
     told: tuple[str, ...]
     try:
         told = Path("/proc/sys/kernel/random/boot_id").read_text().strip(), str(Path("/proc/self/ns/pid").stat().st_ino)
     except OSError:
         told = (uuid4().hex,)
-    return _BETWEEN.join((socket.gethostname()[:200], *told))
+    return _BOOT_SEPARATOR.join((socket.gethostname()[:200], *told))
 
 
 def _is_alive(pid: int) -> bool:
@@ -95,7 +95,7 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _refused(catalog: Runs, pipeline: str) -> LockedError:
-    found = catalog.lock(pipeline)
-    who = f"run {found[0]}, process {found[2]} on {found[1].partition(_BETWEEN)[0]}" if found else "another run"
+def _make_locked_error(catalog: RunCatalog, pipeline: str) -> LockedError:
+    found = catalog.get_lock_holder(pipeline)
+    who = f"run {found[0]}, process {found[2]} on {found[1].partition(_BOOT_SEPARATOR)[0]}" if found else "another run"
     return LockedError(f"Pipeline {pipeline!r} is running already: {who}. Nothing was done. Let it end, then run again.")

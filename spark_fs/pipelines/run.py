@@ -11,40 +11,40 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from spark_fs.api.project import FeatureStore
-from spark_fs.catalog.runs import Runs
+from spark_fs.catalog.runs import RunCatalog
 from spark_fs.errors import ConflictError, SettingsError, SparkFSError
-from spark_fs.given import looking
+from spark_fs.given import validate_call
 from spark_fs.pipelines.declared import Pipeline, Step
-from spark_fs.pipelines.lock import held
-from spark_fs.pipelines.steps import STEPS, Work
-from spark_fs.redact import redacted
-from spark_fs.spec.runs import Run, StepRecord
+from spark_fs.pipelines.lock import pipeline_lock
+from spark_fs.pipelines.steps import STEPS, RunContext
+from spark_fs.redact import redact_secrets
+from spark_fs.spec.runs import PipelineRun, StepRecord
 from spark_fs.times import Instant, to_utc
 
 
 class Listener(Protocol):
     """Somebody who is told of a run as it goes: a log, a lineage server."""
 
-    def began(self, run: Run, work: Work) -> None:
+    def on_start(self, run: PipelineRun, context: RunContext) -> None:
         """A run began."""
 
-    def told(self, run: Run, step: str, line: str, facts: Mapping[str, Any]) -> None:
+    def on_progress(self, run: PipelineRun, step: str, line: str, facts: Mapping[str, Any]) -> None:
         """A step said something of a feature group."""
 
-    def stepped(self, run: Run, record: StepRecord, work: Work) -> None:
+    def on_step_end(self, run: PipelineRun, record: StepRecord, context: RunContext) -> None:
         """A step ended."""
 
-    def ended(self, run: Run, work: Work | None) -> None:
+    def on_end(self, run: PipelineRun, context: RunContext | None) -> None:
         """The run ended; without its work where its groups could not be declared."""
 
 
 Listeners = Sequence[Listener]
 
 
-@looking
+@validate_call
 def run(
     fs: FeatureStore, pipeline: Pipeline, until: Instant | None = None, only: Sequence[str] = (), listeners: Listeners = ()
-) -> Run:
+) -> PipelineRun:
     """Run the due steps of a pipeline, eagerly, up to ``until`` (UTC, excluded); returns what each did.
 
     until: None is the end of the last interval that is complete by the pipeline's ``every`` and ``delay``. Intervals that earlier runs
@@ -60,81 +60,81 @@ def run(
         if name not in (step.name for step in pipeline.steps):
             raise SettingsError(f"Pipeline {pipeline.name!r} has no step {name!r}: it has {', '.join(s.name for s in pipeline.steps)}.")
     catalog = fs._stores.catalog
-    began = Run(uuid4().hex, pipeline.name, end, now)
-    with held(catalog, began) as lost:
-        return _Running(catalog, pipeline, began, listeners, lost).through(fs, until is not None, only)
+    began = PipelineRun(uuid4().hex, pipeline.name, end, now)
+    with pipeline_lock(catalog, began) as lost:
+        return _RunExecutor(catalog, pipeline, began, listeners, lost).execute(fs, until is not None, only)
 
 
-class _Running:
+class _RunExecutor:
     """A run that is going on."""
 
-    def __init__(self, catalog: Runs, pipeline: Pipeline, run: Run, listeners: Sequence[Listener], lost: Event) -> None:
-        self.catalog, self.pipeline, self.run, self.listeners, self.lost = catalog, pipeline, run, listeners, lost
+    def __init__(self, catalog: RunCatalog, pipeline: Pipeline, run: PipelineRun, listeners: Sequence[Listener], lock_lost: Event) -> None:
+        self.catalog, self.pipeline, self.run, self.listeners, self.lock_lost = catalog, pipeline, run, listeners, lock_lost
 
-    def through(self, fs: FeatureStore, replayed: bool, only: Sequence[str]) -> Run:
+    def execute(self, fs: FeatureStore, is_replay: bool, only: Sequence[str]) -> PipelineRun:
         """Every step; whatever ends the run, it is noted."""
-        last = {} if only else self.catalog.last_done(self.pipeline.name, {step.name for step in self.pipeline.steps if step.every})
+        last = {} if only else self.catalog.find_last_done(self.pipeline.name, {step.name for step in self.pipeline.steps if step.every})
         self.catalog.save_run(self.run)
         work = None
         try:
-            work = Work(fs, self.pipeline, self.run.until, replayed)
-            self._tell(lambda each: each.began(self.run, work))
+            work = RunContext(fs, self.pipeline, self.run.until, is_replay)
+            self._notify_listeners(lambda each: each.on_start(self.run, work))
             for step in self.pipeline.steps:
-                self._step(step, work, (step.name in only) if only else self._is_due(step, last.get(step.name)))
+                self._run_step(step, work, (step.name in only) if only else self._is_due(step, last.get(step.name)))
         except BaseException as error:
             told = isinstance(error, SystemExit | KeyboardInterrupt)
-            self._end("failed", "The process was told to end." if told else redacted(str(error)) or type(error).__name__, work)
+            self._finish_run("failed", "The process was told to end." if told else redact_secrets(str(error)) or type(error).__name__, work)
             raise
         failed = next((each for each in self.run.steps if each.state == "failed"), None)
         differs = any(each.state == "differs" for each in self.run.steps)
-        self._end("failed" if failed else "differs" if differs else "finished", failed.error if failed else None, work)
+        self._finish_run("failed" if failed else "differs" if differs else "finished", failed.error if failed else None, work)
         return self.run
 
     def _is_due(self, step: Step, last: datetime | None) -> bool:
         return step.every is None or last is None or self.run.until - last >= step.every
 
-    def _step(self, step: Step, work: Work, due: bool) -> None:
+    def _run_step(self, step: Step, context: RunContext, due: bool) -> None:
         if not due or any(each.state == "failed" for each in self.run.steps):
-            self._note(StepRecord(step.name, "skipped"), work)
+            self._save_step(StepRecord(step.name, "skipped"), context)
             return
         began, clock = datetime.now(UTC), time.monotonic()
-        work.counts, work.lines, work.ok, failed = type(work.counts)(), [], True, None
-        work.tell = lambda line, facts: self._tell(lambda each: each.told(self.run, step.name, line, facts))
+        context.counts, context.lines, context.ok, failed = type(context.counts)(), [], True, None
+        context.notify = lambda line, facts: self._notify_listeners(lambda each: each.on_progress(self.run, step.name, line, facts))
         try:
-            self._tried(step, work)
+            self._run_with_retries(step, context)
         except SparkFSError as error:
             failed = error
         record = StepRecord(
-            step.name, "failed" if failed else "finished" if work.ok else "differs", began, round(time.monotonic() - clock, 2),
-            dict(work.counts), tuple(work.lines), f"{type(failed).__name__}: {failed}" if failed else None,
+            step.name, "failed" if failed else "finished" if context.ok else "differs", began, round(time.monotonic() - clock, 2),
+            dict(context.counts), tuple(context.lines), f"{type(failed).__name__}: {failed}" if failed else None,
             failed is not None and failed.retryable,
         )
-        self._note(record, work)
+        self._save_step(record, context)
 
-    def _tried(self, step: Step, work: Work) -> None:
+    def _run_with_retries(self, step: Step, context: RunContext) -> None:
         """Do a step, again where it failed in a way that may pass."""
         for attempt in range(self.pipeline.retries + 1):
-            if self.lost.is_set():
+            if self.lock_lost.is_set():
                 raise ConflictError(f"The {self.run} lost its lock to another run, and does no more.")
             try:
-                STEPS[step.name](work, step.options)
+                STEPS[step.name](context, step.options)
                 return
             except SparkFSError as error:
                 if not error.retryable or attempt == self.pipeline.retries:
                     raise
-                work.tell(f"tried again, since {error}", {"attempt": attempt + 1})
+                context.notify(f"tried again, since {error}", {"attempt": attempt + 1})
                 time.sleep(self.pipeline.pause)
 
-    def _note(self, record: StepRecord, work: Work) -> None:
+    def _save_step(self, record: StepRecord, context: RunContext) -> None:
         self.run = replace(self.run, steps=(*self.run.steps, record))
         self.catalog.save_run(self.run)
-        self._tell(lambda each: each.stepped(self.run, record, work))
+        self._notify_listeners(lambda each: each.on_step_end(self.run, record, context))
 
-    def _end(self, state: Any, error: str | None, work: Work | None) -> None:
+    def _finish_run(self, state: Any, error: str | None, context: RunContext | None) -> None:
         self.run = replace(self.run, state=state, error=error, ended_at=datetime.now(UTC))
         self.catalog.save_run(self.run)
-        self._tell(lambda each: each.ended(self.run, work))
+        self._notify_listeners(lambda each: each.on_end(self.run, context))
 
-    def _tell(self, say: Callable[[Listener], None]) -> None:
+    def _notify_listeners(self, notify: Callable[[Listener], None]) -> None:
         for each in self.listeners:
-            say(each)
+            notify(each)

@@ -8,7 +8,7 @@ _WIDTH, _STEP, _GAP, _LETTERS = 200, 54, 90, 24
 
 
 @dataclass(frozen=True)
-class Node:
+class LineageNode:
     """One thing: its kind, its name, and the page about it; here: whether it is what the page is about."""
 
     kind: str
@@ -18,13 +18,13 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Graph:
+class LineageGraph:
     """Things by their keys, and which come of which."""
 
-    nodes: Mapping[str, Node]
+    nodes: Mapping[str, LineageNode]
     edges: Sequence[tuple[str, str]]
 
-    def layers(self) -> dict[str, int]:
+    def assign_layers(self) -> dict[str, int]:
         """The layer of each node: one behind the last of those that it comes of. An edge that closes a circle does not count."""
         found: dict[str, int] = {}
         comes_of: dict[str, list[str]] = {key: [] for key in self.nodes}
@@ -32,20 +32,20 @@ class Graph:
             if start in self.nodes and end in self.nodes:
                 comes_of[end].append(start)
 
-        def layer(key: str, on_the_way: frozenset[str]) -> int:
+        def find_layer(key: str, visiting: frozenset[str]) -> int:
             if key not in found:
-                before = [layer(start, on_the_way | {key}) for start in comes_of[key] if start not in on_the_way | {key}]
+                before = [find_layer(start, visiting | {key}) for start in comes_of[key] if start not in visiting | {key}]
                 found[key] = max(before, default=-1) + 1
             return found[key]
 
         for key in self.nodes:
-            layer(key, frozenset())
+            find_layer(key, frozenset())
         return found
 
 
-def laid_out(graph: Graph) -> dict[str, Any]:
+def compute_layout(graph: LineageGraph) -> dict[str, Any]:
     """The places of nodes and edges, in pixels."""
-    layers = graph.layers()
+    layers = graph.assign_layers()
     below: dict[int, int] = {}
     nodes, places = [], {}
     for key, node in sorted(graph.nodes.items(), key=lambda item: (layers[item[0]], item[1].kind, item[1].name)):

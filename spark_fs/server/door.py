@@ -24,14 +24,14 @@ from spark_fs.errors import SettingsError
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Program = Callable[[Message, Receive, Send], Awaitable[None]]
+AsgiApp = Callable[[Message, Receive, Send], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
 
-_ASKING = ((b"www-authenticate", b'Bearer realm="spark_fs"'), (b"www-authenticate", b'Basic realm="spark_fs", charset="UTF-8"'))
-_LATER = ((b"retry-after", b"1"),)
+_CHALLENGES = ((b"www-authenticate", b'Bearer realm="spark_fs"'), (b"www-authenticate", b'Basic realm="spark_fs", charset="UTF-8"'))
+_RETRY_AFTER = ((b"retry-after", b"1"),)
 ANY_NAME = "*"
-_LEAST_TOKEN = 16  # characters: nobody tries out as many
-_HOW = "make one by: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+_MIN_TOKEN_LENGTH = 16  # characters: nobody tries out as many
+_TOKEN_HINT = "make one by: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class Refusal:
     headers: Headers = ()
 
 
-def as_json(refusal: Refusal) -> tuple[bytes, bytes]:
+def format_json_refusal(refusal: Refusal) -> tuple[bytes, bytes]:
     """The type and the body of the answer that says why, as the errors of a program are."""
     return b"application/json", json.dumps({"error": {"type": refusal.kind, "message": refusal.text}}).encode()
 
 
-class Door:
+class RequestGuard:
     """Lets in what may come in, one program behind it.
 
     names: the names that the server answers to, besides addresses (None: any). token: who does not bring it is refused; empty: nobody is
@@ -72,62 +72,62 @@ class Door:
     """
 
     def __init__(
-        self, app: Program, limits: Limits = Limits(), names: Collection[str] | None = None, token: str = "",  # it cannot be changed
-        free: Collection[str] = (), headers: Headers = (), refusal: Callable[[Refusal], tuple[bytes, bytes]] = as_json,
+        self, app: AsgiApp, limits: Limits = Limits(), names: Collection[str] | None = None, token: str = "",  # it cannot be changed
+        public_paths: Collection[str] = (), headers: Headers = (), format_refusal: Callable[[Refusal], tuple[bytes, bytes]] = format_json_refusal,
     ) -> None:
-        self._app, self._limits, self._names, self._free = app, limits, names, free
-        self._token = _digest(token.encode()) if token else b""
-        self._headers, self._written = list(headers), refusal
-        self._open = 0
+        self._app, self._limits, self._names, self._public_paths = app, limits, names, public_paths
+        self._token = _hash_token(token.encode()) if token else b""
+        self._headers, self._format_refusal = list(headers), format_refusal
+        self._open_requests = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Take a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refused = self._stranger(scope) or self._crowded()
+        refused = self._check_caller(scope) or self._check_capacity()
         if refused:
-            await self._refuse(send, refused)
+            await self._send_refusal(send, refused)
             return
-        self._open += 1
+        self._open_requests += 1
         try:
-            await self._let_in(scope, receive, send)
+            await self._handle_request(scope, receive, send)
         finally:
-            self._open -= 1
+            self._open_requests -= 1
 
-    def _stranger(self, scope: Message) -> Refusal | None:
+    def _check_caller(self, scope: Message) -> Refusal | None:
         """What is wrong with the name that was asked, or with who asks."""
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         for name, value in headers:
-            if name == b"host" and self._names is not None and not _is_answered(value, self._names):
+            if name == b"host" and self._names is not None and not _is_allowed_host(value, self._names):
                 asked = value[:100].decode("ascii", "replace")
                 return Refusal(400, "HostRefused", f"This server does not answer to the name {asked!r}: start it with --allow-host for it.")
-        if self._token and scope["path"] not in self._free:
+        if self._token and scope["path"] not in self._public_paths:
             given = next((value for name, value in headers if name == b"authorization"), b"")
-            if not hmac.compare_digest(_digest(_token_in(given)), self._token):
+            if not hmac.compare_digest(_hash_token(_parse_token(given)), self._token):
                 text = "This server asks for a token: send it as Authorization: Bearer, or as the password of any user."
-                return Refusal(401, "TokenRefused", text, _ASKING)
+                return Refusal(401, "TokenRefused", text, _CHALLENGES)
         return None
 
-    def _crowded(self) -> Refusal | None:
-        if self._open < self._limits.max_open:
+    def _check_capacity(self) -> Refusal | None:
+        if self._open_requests < self._limits.max_open:
             return None
-        return Refusal(503, "TooManyRequests", f"{self._open:,} requests are open already: ask again in a second.", _LATER)
+        return Refusal(503, "TooManyRequests", f"{self._open_requests:,} requests are open already: ask again in a second.", _RETRY_AFTER)
 
-    async def _let_in(self, scope: Message, receive: Receive, send: Send) -> None:
-        asked = await self._asked(scope, receive)
+    async def _handle_request(self, scope: Message, receive: Receive, send: Send) -> None:
+        asked = await self._read_body(scope, receive)
         if isinstance(asked, Refusal):
-            await self._refuse(send, asked)
+            await self._send_refusal(send, asked)
             return
         if asked is None:  # whoever asked is gone
             return
         waiting: list[Message] = [{"type": "http.request", "body": asked, "more_body": False}]
         answered = False
 
-        async def again() -> Message:
+        async def replay_body() -> Message:
             return waiting.pop() if waiting else await receive()
 
-        async def answer(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal answered
             if message["type"] == "http.response.start":
                 answered = True
@@ -137,14 +137,14 @@ class Door:
         seconds = self._limits.answer_seconds
         try:
             async with asyncio.timeout(seconds) as limit:
-                await self._app(scope, again, answer)
+                await self._app(scope, replay_body, send_with_headers)
         except TimeoutError:
             if answered or not limit.expired():
                 raise
             text = f"No answer was found within {seconds:g} seconds: ask again, for fewer entries at once."
-            await self._refuse(send, Refusal(503, "AnswerTooSlow", text, _LATER))
+            await self._send_refusal(send, Refusal(503, "AnswerTooSlow", text, _RETRY_AFTER))
 
-    async def _asked(self, scope: Message, receive: Receive) -> bytes | Refusal | None:
+    async def _read_body(self, scope: Message, receive: Receive) -> bytes | Refusal | None:
         """The body of a request; None where it never came whole."""
         most, seconds = self._limits.max_bytes, self._limits.ask_seconds
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
@@ -167,21 +167,21 @@ class Door:
             text = f"The request did not come whole within {seconds:g} seconds: send it again."
             return Refusal(408, "RequestTooSlow", text, ((b"connection", b"close"),))
 
-    async def _refuse(self, send: Send, refusal: Refusal) -> None:
-        type_, body = self._written(refusal)
+    async def _send_refusal(self, send: Send, refusal: Refusal) -> None:
+        type_, body = self._format_refusal(refusal)
         headers = [(b"content-type", type_), (b"content-length", str(len(body)).encode()), *refusal.headers, *self._headers]
         await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _digest(token: bytes) -> bytes:
+def _hash_token(token: bytes) -> bytes:
     """Tokens are compared by their digests, which all are of one length."""
     return hashlib.sha256(token).digest()
 
 
-def _token_in(given: bytes) -> bytes:
+def _parse_token(header: bytes) -> bytes:
     """The token of an Authorization header: a bearer's, or the password of any user."""
-    scheme, _, rest = given.partition(b" ")
+    scheme, _, rest = header.partition(b" ")
     if scheme.lower() == b"bearer":
         return rest.strip()
     if scheme.lower() != b"basic":
@@ -195,13 +195,13 @@ def _token_in(given: bytes) -> bytes:
 # -- names
 
 
-def names_of(host: str, allowed: Iterable[str] = ()) -> frozenset[str] | None:
+def get_host_names(host: str, allowed: Iterable[str] = ()) -> frozenset[str] | None:
     """The names that a server on an address answers to, besides addresses; None: any, where ``*`` is allowed.
 
     A page from elsewhere can let a name of its own stand for this machine, and then read what a browser here may read; it cannot do so
     with an address, nor with a name that is not its own.
     """
-    names = {_name_in(name) for name in allowed}
+    names = {_parse_host_name(name) for name in allowed}
     if ANY_NAME in names:
         return None
     own = () if is_loopback(host) else (host.lower(), socket.gethostname().lower())
@@ -221,13 +221,13 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _is_answered(header: bytes, names: Collection[str]) -> bool:
+def _is_allowed_host(header: bytes, names: Collection[str]) -> bool:
     """Whether a Host header names an address, or one of the names."""
-    name = _name_in(header.decode("latin-1"))
+    name = _parse_host_name(header.decode("latin-1"))
     return name in names or _is_address(name)
 
 
-def _name_in(text: str) -> str:
+def _parse_host_name(text: str) -> str:
     """A name without the port behind it."""
     text = text.strip().lower()
     if text.startswith("["):
@@ -238,7 +238,7 @@ def _name_in(text: str) -> str:
 # -- tokens
 
 
-def token_of(setting: str, file: Path | None) -> str:
+def read_token(setting: str, file: Path | None) -> str:
     """The token that callers must bring: of a file, else of the setting; empty where there is neither. SettingsError for a poor one."""
     found, where = setting, "SPARK_FS_TOKEN, or the setting token,"
     if file is not None:
@@ -249,8 +249,8 @@ def token_of(setting: str, file: Path | None) -> str:
             raise SettingsError(f"Token file {file} cannot be read: {why}. Name a file that holds the token alone.") from None
     elif not setting:
         return ""
-    if len(found) < _LEAST_TOKEN or not found.isascii() or any(not letter.isprintable() or letter == " " for letter in found):
-        raise SettingsError(f"{where} is no token of {_LEAST_TOKEN} ASCII characters or more without spaces: {_HOW}.")
+    if len(found) < _MIN_TOKEN_LENGTH or not found.isascii() or any(not letter.isprintable() or letter == " " for letter in found):
+        raise SettingsError(f"{where} is no token of {_MIN_TOKEN_LENGTH} ASCII characters or more without spaces: {_TOKEN_HINT}.")
     return found
 
 
@@ -258,6 +258,6 @@ def check_exposed(host: str, token: str, insecure: bool) -> None:
     """Raise SettingsError where an address is reached from elsewhere and nobody is asked for a token, unless that is what is wanted."""
     if not token and not insecure and not is_loopback(host):
         raise SettingsError(
-            f"--host {host} lets other machines in, and nobody would be asked for a token. Set SPARK_FS_TOKEN or --token-file ({_HOW}), "
+            f"--host {host} lets other machines in, and nobody would be asked for a token. Set SPARK_FS_TOKEN or --token-file ({_TOKEN_HINT}), "
             "listen on 127.0.0.1, or say --insecure where whoever reaches it may read all that it hands out."
         )

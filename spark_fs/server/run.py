@@ -12,16 +12,16 @@ from typing import Any, TextIO, TypeVar
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from spark_fs.listen import listening
+from spark_fs.listen import open_socket
 from spark_fs.server.door import Limits
 
 T = TypeVar("T")
-_PER_REQUEST = 4  # connections for each request that may be open: most of those that are kept are idle
+_CONNECTIONS_PER_REQUEST = 4  # connections for each request that may be open: most of those that are kept are idle
 _THREADS = 40
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
-class Work:
+class WorkerThreads:
     """Threads in which a program does what takes time, so that its event loop answers on.
 
     One that is no longer waited for keeps its thread until it ends, and what has not begun by then does not begin.
@@ -30,20 +30,20 @@ class Work:
     def __init__(self, threads: int = _THREADS) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="spark_fs-serve")
 
-    async def run(self, call: Callable[..., T], *given: Any) -> T:
+    async def run_in_thread(self, call: Callable[..., T], *args: Any) -> T:
         """What a call returns."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call, *given)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call, *args)
 
 
-def connections(limits: Limits) -> type[H11Protocol]:
+def make_connection_class(limits: Limits) -> type[H11Protocol]:
     """Connections that end where a request does not come, or its answer is not taken, in time; and of which there are so many at most."""
-    most = limits.max_open * _PER_REQUEST
+    most = limits.max_open * _CONNECTIONS_PER_REQUEST
     ask, whole = limits.ask_seconds + limits.idle_seconds, limits.ask_seconds + limits.answer_seconds + 2 * limits.idle_seconds
 
-    class Patient(H11Protocol):
+    class TimedConnection(H11Protocol):
         """One connection."""
 
-        _watch: asyncio.TimerHandle | None = None
+        _timer: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
             super().connection_made(transport)
@@ -51,39 +51,39 @@ def connections(limits: Limits) -> type[H11Protocol]:
             if len(self.connections) > most:
                 transport.write(_BUSY)
                 transport.close()
-            self._look()
+            self._check_deadline()
 
-        def _look(self) -> None:
+        def _check_deadline(self) -> None:
             """End the connection where its time is over, else look again when it may be."""
             waiting = self.cycle is not None and not self.cycle.response_complete
             left = self._since + (whole if waiting else ask) - self.loop.time()
             if left <= 0:
                 self.transport.abort()
             else:
-                self._watch = self.loop.call_later(min(left, ask), self._look)
+                self._timer = self.loop.call_later(min(left, ask), self._check_deadline)
 
         def on_response_complete(self) -> None:
             self._since = self.loop.time()
             super().on_response_complete()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            if self._watch:
-                self._watch.cancel()
+            if self._timer:
+                self._timer.cancel()
             super().connection_lost(exc)
 
-    return Patient
+    return TimedConnection
 
 
-def server(program: Any, limits: Limits, log_level: str = "info") -> uvicorn.Server:
+def make_server(program: Any, limits: Limits, log_level: str = "info") -> uvicorn.Server:
     """The server of a program, for a socket that listens already."""
     return uvicorn.Server(uvicorn.Config(
-        program, http=connections(limits), ws="none", log_level=log_level, access_log=False, server_header=False,
+        program, http=make_connection_class(limits), ws="none", log_level=log_level, access_log=False, server_header=False,
         timeout_keep_alive=limits.idle_seconds, timeout_graceful_shutdown=math.ceil(limits.answer_seconds),
     ))
 
 
-def run(program: Any, host: str, port: int, limits: Limits, said: str, log_level: str = "info", out: TextIO | None = None) -> None:
+def run_program(program: Any, host: str, port: int, limits: Limits, announcement: str, log_level: str = "info", out: TextIO | None = None) -> None:
     """Serve until the process is ended; ``said``, with the URL, is told on stderr or ``out``. SettingsError where the port is taken."""
-    own, url = listening(host, port)
-    print(said.format(url=url), file=out or sys.stderr, flush=True)
-    server(program, limits, log_level).run([own])
+    own, url = open_socket(host, port)
+    print(announcement.format(url=url), file=out or sys.stderr, flush=True)
+    make_server(program, limits, log_level).run([own])

@@ -7,15 +7,15 @@ from itertools import combinations
 from typing import Any, Literal, Self, get_args
 
 from spark_fs.errors import SettingsError
-from spark_fs.spec.formats import check_format, format_of, known, stamped
-from spark_fs.spec.query import Condition, GroupRef, QuerySpec, condition_from_json
+from spark_fs.spec.formats import check_format, get_format, select_known_fields, with_format_version
+from spark_fs.spec.query import Condition, GroupRef, QuerySpec, parse_condition
 from spark_fs.spec.statistics import StatisticsConfig
 from spark_fs.times import Interval
 
-Format = Literal["parquet", "csv", "tsv", "json", "orc", "avro", "delta"]
+DataFormat = Literal["parquet", "csv", "tsv", "json", "orc", "avro", "delta"]
 NullLabels = Literal["keep", "drop"]
-State = Literal["running", "finished", "deleted"]
-WHOLE = "train"  # the name of the only split of training data that is not split
+DatasetState = Literal["running", "finished", "deleted"]
+TRAIN_SPLIT = "train"  # the name of the only split of training data that is not split
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class RandomSplit:
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise SettingsError(f"seed {self.seed!r} is not a whole number: give one, or None for a new one.")
 
-    def sizes(self, rows: int) -> list[int]:
+    def compute_sizes(self, row_count: int) -> list[int]:
         """How many of so many rows each share takes."""
-        return [round(rows * share) for share in self.shares.values()]
+        return [round(row_count * share) for share in self.shares.values()]
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class FilesSpec:
     """Files that hold a training dataset: where, in which format, how written; parts: whether each split has a folder of its own in it."""
 
     location: str
-    format: Format = "parquet"
+    format: DataFormat = "parquet"
     coalesce: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     parts: bool = False
 
     def __post_init__(self) -> None:
-        if self.format not in get_args(Format):
-            raise SettingsError(f"data_format {self.format!r} is not known: use {', '.join(map(repr, get_args(Format)))}.")
+        if self.format not in get_args(DataFormat):
+            raise SettingsError(f"data_format {self.format!r} is not known: use {', '.join(map(repr, get_args(DataFormat)))}.")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class TrainingDatasetSpec:
     transformations: tuple[Mapping[str, Any], ...] | None = None
     statistics_config: Any = None
     rows: Mapping[str, int] = field(default_factory=dict)
-    state: State = "running"
+    state: DatasetState = "running"
 
     def __post_init__(self) -> None:
         if self.null_labels not in get_args(NullLabels):
@@ -100,8 +100,8 @@ class TrainingDatasetSpec:
     def parts(self) -> tuple[str, ...]:
         """The names of its splits, train first."""
         if self.random:
-            return (WHOLE, *reversed(list(self.random.shares)))
-        return tuple(self.splits) or (WHOLE,)
+            return (TRAIN_SPLIT, *reversed(list(self.random.shares)))
+        return tuple(self.splits) or (TRAIN_SPLIT,)
 
     @property
     def seed(self) -> int | None:
@@ -115,7 +115,7 @@ class TrainingDatasetSpec:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON, without the version and the time of creation, which the catalog keeps beside it."""
-        return stamped(type(self), {
+        return with_format_version(type(self), {
             "query": self.query and self.query.to_json(),
             "splits": {name: interval.to_json() for name, interval in self.splits.items()},
             "group_versions": [[ref.name, ref.version, delta] for ref, delta in self.group_versions.items()],
@@ -135,24 +135,24 @@ class TrainingDatasetSpec:
         Raises UpgradeError where a newer release gave it and this one would misread it.
         """
         what = f"Training dataset {version}"
-        check_format(what, data, format_of(cls))
-        data = {"state": "finished", **dict.fromkeys(_LATER), "null_labels": "keep", "rows": {}, **data}
+        check_format(what, data, get_format(cls))
+        data = {"state": "finished", **dict.fromkeys(_LATER_FIELDS), "null_labels": "keep", "rows": {}, **data}
         files: Any = {"location": data["files"]} if isinstance(data["files"], str) else data["files"]
         random, transformations, asked = data["random"], data["transformations"], data["statistics_config"]
         return cls(
             version=version,
             created_at=created_at,
             query=data["query"] and QuerySpec.from_json(data["query"]),
-            splits={name: Interval.of(*bounds) for name, bounds in data["splits"].items()},
+            splits={name: Interval.from_bounds(*bounds) for name, bounds in data["splits"].items()},
             group_versions={GroupRef(name, number): delta for name, number, delta in data["group_versions"]},
             random=random and RandomSplit(random["seed"], dict(random["shares"])),
-            extra_filter=data["extra_filter"] and condition_from_json(data["extra_filter"]),
-            files=files and FilesSpec(**known(FilesSpec, f"The files of {what.lower()}", files)),
+            extra_filter=data["extra_filter"] and parse_condition(data["extra_filter"]),
+            files=files and FilesSpec(**select_known_fields(FilesSpec, f"The files of {what.lower()}", files)),
             transformations=None if transformations is None else tuple(transformations),
-            statistics_config=known(StatisticsConfig, what, asked) if isinstance(asked, Mapping) else asked,
-            **{name: data[name] for name in _PLAIN},
+            statistics_config=select_known_fields(StatisticsConfig, what, asked) if isinstance(asked, Mapping) else asked,
+            **{name: data[name] for name in _PLAIN_FIELDS},
         )
 
 
-_PLAIN = ("description", "max_feature_age", "null_labels", "spine", "rows", "state")
-_LATER = ("query", "random", "files", "extra_filter", "max_feature_age", "spine", "transformations", "statistics_config")
+_PLAIN_FIELDS = ("description", "max_feature_age", "null_labels", "spine", "rows", "state")
+_LATER_FIELDS = ("query", "random", "files", "extra_filter", "max_feature_age", "spine", "transformations", "statistics_config")

@@ -7,23 +7,23 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from spark_fs.errors import InvalidNameError, NotFoundError, SchemaError, SettingsError
-from spark_fs.spec.formats import known, stamped
+from spark_fs.spec.formats import select_known_fields, with_format_version
 from spark_fs.spec.query import GroupRef, QuerySpec
 from spark_fs.spec.sources import FRAME as FRAME
 from spark_fs.spec.sources import SOURCE_FORMATS as SOURCE_FORMATS
 from spark_fs.spec.sources import SourceSpec as SourceSpec
 from spark_fs.spec.statistics import StatisticsConfig
-from spark_fs.spec.suites import suite_of, to_plain
+from spark_fs.spec.suites import parse_suite, to_tagged_json
 from spark_fs.spec.transformations import TransformationSpec
 from spark_fs.types import EVENT_TIME_TYPES
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def check_name(kind: str, name: object) -> str:
     """The name, when it is lower snake case of at most 63 characters; InvalidNameError otherwise."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InvalidNameError.of(kind, name)
+    if not isinstance(name, str) or not _NAME_PATTERN.fullmatch(name):
+        raise InvalidNameError.for_name(kind, name)
     return name
 
 
@@ -97,7 +97,7 @@ class GroupSpec:
             raise SettingsError(f"Feature group {self}: ttl must be a length of time above zero, not {self.ttl_seconds} seconds.")
         if self.features:
             self._check_columns()
-            self.statistics.of_columns(self.types)
+            self.parsed_statistics_config.select_column_types(self.types)
 
     def _check_columns(self) -> None:
         """The declared columns must be there, each name once, and the event time be a time."""
@@ -112,7 +112,7 @@ class GroupSpec:
                     remedy = "Add it to the columns" + (
                         f", or partition by {', '.join(GRAINS)} of an event time." if kind == "partition key" else "."
                     )
-                    raise NotFoundError.named(f"The {kind} column of feature group {self}", column, self.types, remedy)
+                    raise NotFoundError.for_name(f"The {kind} column of feature group {self}", column, self.types, remedy)
         if self.event_time and self.types[self.event_time] not in EVENT_TIME_TYPES:
             raise SchemaError(
                 f"Event time {self.event_time!r} of feature group {self} is {self.types[self.event_time]}: it must be one of "
@@ -120,7 +120,7 @@ class GroupSpec:
             )
 
     def __str__(self) -> str:
-        return "'spine' (a DataFrame)" if self.is_frame else f"{self.name!r} version {self.version}"
+        return "'spine' (a DataFrame)" if self.is_dataframe else f"{self.name!r} version {self.version}"
 
     @property
     def ref(self) -> GroupRef:
@@ -133,7 +133,7 @@ class GroupSpec:
         return self.primary_key + ((self.event_time,) if self.event_time else ())
 
     @property
-    def ttl(self) -> int | None:
+    def ttl_micros(self) -> int | None:
         """How old a row may be and still match, in microseconds."""
         return None if self.ttl_seconds is None else round(self.ttl_seconds * 1_000_000)
 
@@ -152,61 +152,61 @@ class GroupSpec:
         """The type of each column, in the group's order."""
         return {f.name: f.type for f in self.features}
 
-    def type_of(self, column: str) -> str:
+    def get_column_type(self, column: str) -> str:
         """The type of one column; NotFoundError with the nearest names when there is none."""
         if column not in self.types:
-            raise NotFoundError.named(f"Column of feature group {self}", column, self.types, "Select one of its columns.")
+            raise NotFoundError.for_name(f"Column of feature group {self}", column, self.types, "Select one of its columns.")
         return self.types[column]
 
     def with_schema(self, types: dict[str, str]) -> Self:
         """The same group with this schema."""
         return replace(self, features=tuple(FeatureSpec(name, type_) for name, type_ in types.items()))
 
-    def with_features(self, added: Sequence[FeatureSpec]) -> Self:
+    def with_features(self, features: Sequence[FeatureSpec]) -> Self:
         """The same group with more columns at its end; InvalidNameError or SchemaError for one that cannot be added."""
-        taken = [f"column {f.name!r} is there already ({self.types[f.name]})" for f in added if f.name in self.types]
+        taken = [f"column {f.name!r} is there already ({self.types[f.name]})" for f in features if f.name in self.types]
         if taken:
             raise SchemaError(
                 f"Feature group {self} cannot take these features: {'; '.join(taken)}. Nothing was added. Give them other names."
             )
-        return replace(self, features=self.features + tuple(added))
+        return replace(self, features=self.features + tuple(features))
 
-    def described(self, column: str, description: str) -> Self:
+    def with_column_description(self, column: str, description: str) -> Self:
         """The same group with this description of one column."""
-        self.type_of(column)
+        self.get_column_type(column)
         changed = (replace(f, description=description) if f.name == column else f for f in self.features)
         return replace(self, features=tuple(changed))
 
     @property
-    def statistics(self) -> StatisticsConfig:
+    def parsed_statistics_config(self) -> StatisticsConfig:
         """Which statistics are made of it."""
-        return StatisticsConfig.of(self.statistics_config)
+        return StatisticsConfig.from_argument(self.statistics_config)
 
     @property
-    def is_frame(self) -> bool:
+    def is_dataframe(self) -> bool:
         """Whether it is a spine: a DataFrame of this session."""
         return self.source is not None and self.source.data_format == FRAME
 
-    def vouched_for(self) -> Self:
+    def with_possible_duplicates(self) -> Self:
         """The same group, noted as one whose identities may come twice."""
         return replace(self, vouched=True)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
-        return stamped(type(self), asdict(self) | {"expectation_suite": to_plain(self.expectation_suite)})
+        return with_format_version(type(self), asdict(self) | {"expectation_suite": to_tagged_json(self.expectation_suite)})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """From what ``to_json`` gave; UpgradeError where a newer release gave it and this one would misread it."""
         what = f"Feature group {data.get('name')!r} version {data.get('version')}"
-        found = known(cls, what, data)
+        found = select_known_fields(cls, what, data)
         found |= {name: tuple(data[name]) for name in ("primary_key", "partition_key")}
         found["parents"] = tuple(GroupRef(*parent) for parent in data.get("parents", ()))
-        found["features"] = tuple(FeatureSpec(**known(FeatureSpec, f"A column of {what}", each)) for each in data["features"])
+        found["features"] = tuple(FeatureSpec(**select_known_fields(FeatureSpec, f"A column of {what}", each)) for each in data["features"])
         source, statistics = data.get("source"), data.get("statistics_config")
-        found["source"] = SourceSpec(**known(SourceSpec, f"The source of {what}", source)) if source else None
-        found["expectation_suite"] = suite_of(data["expectation_suite"]) if data.get("expectation_suite") else None
-        found["statistics_config"] = statistics and known(StatisticsConfig, f"The statistics_config of {what}", statistics)
+        found["source"] = SourceSpec(**select_known_fields(SourceSpec, f"The source of {what}", source)) if source else None
+        found["expectation_suite"] = parse_suite(data["expectation_suite"]) if data.get("expectation_suite") else None
+        found["statistics_config"] = statistics and select_known_fields(StatisticsConfig, f"The statistics_config of {what}", statistics)
         return cls(**found)
 
 
@@ -237,12 +237,12 @@ class ViewSpec:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
         parts = {"query": self.query.to_json(), "transformations": [each.to_json() for each in self.transformations]}
-        return stamped(type(self), asdict(self) | parts)
+        return with_format_version(type(self), asdict(self) | parts)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """From what ``to_json`` gave; UpgradeError where a newer release gave it and this one would misread it."""
-        found = known(cls, f"Feature view {data.get('name')!r} version {data.get('version')}", data)
+        found = select_known_fields(cls, f"Feature view {data.get('name')!r} version {data.get('version')}", data)
         found |= {name: tuple(data.get(name, ())) for name in ("labels", "training_helpers", "inference_helpers")}
         transformations = tuple(map(TransformationSpec.from_json, data.get("transformations", ())))
         return cls(**found | {"query": QuerySpec.from_json(data["query"]), "transformations": transformations})

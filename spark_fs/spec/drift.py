@@ -6,23 +6,23 @@ from datetime import datetime
 from typing import Any, Self
 
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.spec.formats import check_format, format_of, stamped
+from spark_fs.spec.formats import check_format, get_format, with_format_version
 
 MEASURES = (
     "psi", "jensen_shannon", "kolmogorov_smirnov", "wasserstein", "mean_shift", "null_share", "chi_squared", "chi_squared_p_value",
 )
-_PLOTTED = 40
+_MAX_PLOTTED = 40
 THRESHOLDS: Mapping[str, float] = {"psi": 0.2, "null_share": 0.05}
 
 
-def thresholds_of(given: Mapping[str, float] | None) -> dict[str, float]:
+def resolve_thresholds(thresholds: Mapping[str, float] | None) -> dict[str, float]:
     """The limits that a user gives, or those of the default; NotFoundError for a measure that there is not, SettingsError for no number."""
-    for name, limit in (given or {}).items():
+    for name, limit in (thresholds or {}).items():
         if name not in MEASURES:
-            raise NotFoundError.named("Measure of drift", str(name), MEASURES, "Set thresholds for these.")
+            raise NotFoundError.for_name("Measure of drift", str(name), MEASURES, "Set thresholds for these.")
         if isinstance(limit, bool) or not isinstance(limit, int | float) or not limit >= 0:
             raise SettingsError(f"Threshold {name}={limit!r} is no number from 0 up: give one.")
-    return dict(THRESHOLDS if given is None else given)
+    return dict(THRESHOLDS if thresholds is None else thresholds)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class FeatureDrift:
     crossed: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, name: str, measures: Mapping[str, float], thresholds: Mapping[str, float]) -> Self:
+    def from_measures(cls, name: str, measures: Mapping[str, float], thresholds: Mapping[str, float]) -> Self:
         """By these thresholds; mean_shift and null_share count in both directions."""
         crossed = []
         for measure, limit in thresholds.items():
@@ -71,7 +71,7 @@ class DriftReport:
     def __getitem__(self, feature_name: str) -> FeatureDrift:
         found = {each.feature_name: each for each in self.features}
         if feature_name not in found:
-            raise NotFoundError.named("Feature of this comparison", feature_name, found, "Ask for one that was compared.")
+            raise NotFoundError.for_name("Feature of this comparison", feature_name, found, "Ask for one that was compared.")
         return found[feature_name]
 
     def __str__(self) -> str:
@@ -95,9 +95,9 @@ class DriftReport:
         found = {each.feature_name: each.measures[measure] for each in self.features if measure in each.measures}
         if not found:
             taken = {name for each in self.features for name in each.measures}
-            raise NotFoundError.named("Measure of this comparison", measure, taken, "Plot one that was taken.")
-        most = dict(sorted(found.items(), key=lambda item: -abs(item[1]))[:_PLOTTED])
-        return figures.bars(most, f"{measure}: {self.current} beside {self.reference}", limit=self.thresholds.get(measure))
+            raise NotFoundError.for_name("Measure of this comparison", measure, taken, "Plot one that was taken.")
+        most = dict(sorted(found.items(), key=lambda item: -abs(item[1]))[:_MAX_PLOTTED])
+        return figures.plot_bars(most, f"{measure}: {self.current} beside {self.reference}", limit=self.thresholds.get(measure))
 
     def to_pandas(self) -> Any:
         """A frame with a row for each feature: its measures, and which crossed their thresholds."""
@@ -110,7 +110,7 @@ class DriftReport:
         """As plain JSON, without the instant, which the catalog keeps beside it; infinities as texts."""
         features = [[each.feature_name, {m: v if abs(v) < float("inf") else str(v) for m, v in each.measures.items()}, list(each.crossed)]
                     for each in self.features]
-        return stamped(type(self), {
+        return with_format_version(type(self), {
             "reference": self.reference, "current": self.current, "rows": list(self.rows), "thresholds": dict(self.thresholds),
             "features": features,
         })
@@ -118,7 +118,7 @@ class DriftReport:
     @classmethod
     def from_json(cls, compared_at: datetime, data: Mapping[str, Any]) -> Self:
         """From what ``to_json`` gave; UpgradeError where a newer release gave it and this one would misread it."""
-        check_format(f"The comparison of {compared_at:%Y-%m-%d %H:%M:%S} UTC", data, format_of(cls))
+        check_format(f"The comparison of {compared_at:%Y-%m-%d %H:%M:%S} UTC", data, get_format(cls))
         features = tuple(
             FeatureDrift(name, {m: float(v) for m, v in measures.items()}, tuple(crossed))
             for name, measures, crossed, *_ in data["features"]

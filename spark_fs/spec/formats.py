@@ -13,74 +13,74 @@ from typing import Any, TypeVar
 
 from spark_fs.errors import UpgradeError
 
-KEY = "format_version"
-Kept = TypeVar("Kept")
-Read = TypeVar("Read")
+FORMAT_KEY = "format_version"
+Stored = TypeVar("Stored")
+Loaded = TypeVar("Loaded")
 
 
-def known(cls: type, what: str, data: Mapping[str, Any]) -> dict[str, Any]:
+def select_known_fields(cls: type, subject: str, data: Mapping[str, Any]) -> dict[str, Any]:
     """The fields in ``data`` that a dataclass has; UpgradeError where the format is one that only a newer release knows."""
-    check_format(what, data, format_of(cls))
+    check_format(subject, data, get_format(cls))
     names = {field.name for field in fields(cls)}
     return {name: value for name, value in data.items() if name in names}
 
 
-def check_format(what: str, data: Mapping[str, Any], newest: int = 1) -> None:
+def check_format(subject: str, data: Mapping[str, Any], newest: int = 1) -> None:
     """UpgradeError unless the format is one that this release knows."""
-    found = data.get(KEY, 1)
+    found = data.get(FORMAT_KEY, 1)
     if not isinstance(found, int) or found > newest:
-        raise UpgradeError(f"{what} is kept in format {found}, which a newer spark_fs wrote; this one knows {newest}. Upgrade spark_fs.")
+        raise UpgradeError(f"{subject} is kept in format {found}, which a newer spark_fs wrote; this one knows {newest}. Upgrade spark_fs.")
 
 
-def stamped(cls: type, data: dict[str, Any]) -> dict[str, Any]:
+def with_format_version(cls: type, data: dict[str, Any]) -> dict[str, Any]:
     """What is to be written of an object of a class, with its format; the first has no number, so that the first release reads it too."""
-    number = format_of(cls)
-    return data if number == 1 else {**data, KEY: number}
+    number = get_format(cls)
+    return data if number == 1 else {**data, FORMAT_KEY: number}
 
 
-def format_of(cls: type) -> int:
+def get_format(cls: type) -> int:
     """The newest format of a class that this release knows."""
     number: int = getattr(cls, "FORMAT", 1)
     return number
 
 
-def readable(read: Callable[[Kept], Read], found: Iterable[Kept]) -> Iterator[Read]:
+def iter_readable(read: Callable[[Stored], Loaded], records: Iterable[Stored]) -> Iterator[Loaded]:
     """Each of them as an object; those of a newer release are left out, with a warning each."""
-    for each in found:
+    for each in records:
         try:
             yield read(each)
         except UpgradeError as error:
             warnings.warn(f"Left out: {error}", stacklevel=2)
 
 
-def merged(stored: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+def merge_definition(stored: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """What is to be stored of a definition that was changed: ``after``, and what is stored beyond ``before``, which was read of it.
 
     What did not change stays as it is stored. A field that is a list keeps what is not known of each element that has still its name; a
     field that is a mapping is replaced whole.
     """
-    found = {name: _merged(name, stored, before, value) for name, value in after.items()}
+    found = {name: _merge_field(name, stored, before, value) for name, value in after.items()}
     return found | {name: value for name, value in stored.items() if name not in before}
 
 
-def _merged(name: str, stored: Mapping[str, Any], before: Mapping[str, Any], value: Any) -> Any:
+def _merge_field(name: str, stored: Mapping[str, Any], before: Mapping[str, Any], value: Any) -> Any:
     if name not in stored:
         return value
     was, kept = before[name], stored[name]
-    if as_text(was) == as_text(value):
+    if to_json_string(was) == to_json_string(value):
         return kept
     if not isinstance(value, list | tuple) or not isinstance(kept, list) or len(kept) != len(was):
         return value
     pairs = zip(kept, was, strict=True)
-    return [_element(pair, each) for pair, each in zip(pairs, value, strict=False)] + list(value[len(kept) :])
+    return [_merge_element(pair, each) for pair, each in zip(pairs, value, strict=False)] + list(value[len(kept) :])
 
 
-def _element(pair: tuple[Any, Any], value: Any) -> Any:
+def _merge_element(pair: tuple[Any, Any], value: Any) -> Any:
     stored, before = pair
     same = all(isinstance(each, Mapping) for each in (stored, before, value)) and "name" in value and before.get("name") == value["name"]
-    return merged(stored, before, value) if same else value
+    return merge_definition(stored, before, value) if same else value
 
 
-def as_text(value: Any) -> str:
+def to_json_string(value: Any) -> str:
     """A value as JSON: unlike Python's ``==`` it tells True, 1 and 1.0 apart."""
     return json.dumps(value)

@@ -18,7 +18,7 @@ class Schema:
     """The columns of a pandas or Spark DataFrame, an Arrow table, a Series, a NumPy array or a mapping, by name and type."""
 
     def __init__(self, df: Any) -> None:
-        self.columns: dict[str, str] = _columns(df)
+        self.columns: dict[str, str] = _get_columns(df)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Schema) and self.columns == other.columns
@@ -48,7 +48,7 @@ class ModelSchema:
         return cls(**sides)
 
 
-def _columns(df: Any) -> dict[str, str]:
+def _get_columns(df: Any) -> dict[str, str]:
     if isinstance(df, Mapping):
         return {str(name): str(type_) for name, type_ in df.items()}
     schema, dtypes = getattr(df, "schema", None), getattr(df, "dtypes", None)
@@ -65,7 +65,7 @@ def _columns(df: Any) -> dict[str, str]:
     )
 
 
-def files_of(model_dir: str | os.PathLike[str]) -> dict[str, Path]:
+def list_model_files(model_dir: str | os.PathLike[str]) -> dict[str, Path]:
     """The files of a folder, or the one file, by their paths in the model.
 
     Raises NotFoundError for a path that does not exist, SettingsError for an empty folder and for a link that leads out of it.
@@ -86,31 +86,31 @@ def files_of(model_dir: str | os.PathLike[str]) -> dict[str, Path]:
     return found
 
 
-def checksum(path: Path) -> str:
+def compute_checksum(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_manifest(manifest: Mapping[str, str], folder: Path) -> list[str]:
+def check_manifest(manifest: Mapping[str, str], directory: Path) -> list[str]:
     """The files of a manifest that are not in the folder as it says; SettingsError for a path that leads out of the folder."""
     for name in manifest:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
             raise SettingsError(f"The model names a file {name!r}, which lies outside of its folder: it is not taken.")
-    return [name for name, sum_ in manifest.items() if not (folder / name).is_file() or checksum(folder / name) != sum_]
+    return [name for name, sum_ in manifest.items() if not (directory / name).is_file() or compute_checksum(directory / name) != sum_]
 
 
-def local_path(source: str) -> Path | None:
+def to_local_path(source: str) -> Path | None:
     """Where a registry says that a model's files are, as links and ``..`` lead there; None where that is no folder of this machine."""
     parts = urlsplit(source)
     return Path(unquote(parts.path)).resolve() if parts.scheme in ("", "file") else None
 
 
-def is_own_folder(folder: Path, root: Path, run_id: str, name: str) -> bool:
+def is_own_folder(directory: Path, root: Path, run_id: str, name: str) -> bool:
     """Whether it is a folder in which a store below ``root`` saved a model of this name, in this run."""
-    if not folder.is_relative_to(root.resolve()):
+    if not directory.is_relative_to(root.resolve()):
         return False
-    _, *inner = folder.relative_to(root.resolve()).parts or ("",)
+    _, *inner = directory.relative_to(root.resolve()).parts or ("",)
     return inner[:3] == [run_id, "artifacts", "models"] and len(inner) == 4 and re.fullmatch(rf"{name}_\d+", inner[3]) is not None
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self, get_args
 
-from spark_fs.errors import SettingsError, nearest
+from spark_fs.errors import SettingsError, format_suggestions
 
 Operation = Literal["upsert", "insert"]
 
@@ -34,10 +34,10 @@ class WriteOptions:
             raise SettingsError(f"write_options batch_id {self.batch_id!r} must be a text that is not empty.")
 
     @classmethod
-    def of(cls, operation: Any, given: Mapping[str, Any] | None) -> Self:
+    def from_argument(cls, operation: Any, options: Mapping[str, Any] | None) -> Self:
         """The options of a call; SettingsError for one that is unknown or not valid."""
         known = [field.name for field in fields(cls) if field.name != "operation"]
-        for name in given or {}:
+        for name in options or {}:
             if name not in known:
-                raise SettingsError(f"write_options {name!r} does not exist{nearest(str(name), known)}")
-        return cls(operation, **(given or {}))
+                raise SettingsError(f"write_options {name!r} does not exist{format_suggestions(str(name), known)}")
+        return cls(operation, **(options or {}))

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Self, get_args
 
 from spark_fs.errors import SettingsError
-from spark_fs.spec.formats import check_format, known
-from spark_fs.types import from_literal, literal
+from spark_fs.spec.formats import check_format, select_known_fields
+from spark_fs.types import from_literal, to_literal
 
 JoinType = Literal["left", "inner"]
 Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "like", "is_null"]
@@ -34,7 +34,7 @@ class Comparison:
 
     def to_json(self) -> list[Any]:
         """As plain JSON."""
-        return [self.operator, list(self.group), self.column, literal(self.value)]
+        return [self.operator, list(self.group), self.column, to_literal(self.value)]
 
 
 @dataclass(frozen=True)
@@ -52,32 +52,32 @@ class Combination:
 Condition = Comparison | Combination
 
 
-def condition_from_json(data: list[Any]) -> Condition:
+def parse_condition(data: list[Any]) -> Condition:
     """From what ``to_json`` gave."""
     operator, *rest = data
     if operator in get_args(Logic):
-        return Combination(operator, tuple(map(condition_from_json, rest)))
+        return Combination(operator, tuple(map(parse_condition, rest)))
     group, column, value = rest
     return Comparison(GroupRef(*group), column, operator, from_literal(value))
 
 
-def comparisons(condition: Condition) -> Iterator[Comparison]:
+def iter_comparisons(condition: Condition) -> Iterator[Comparison]:
     """Every comparison in the condition."""
     if isinstance(condition, Comparison):
         yield condition
     else:
         for part in condition.parts:
-            yield from comparisons(part)
+            yield from iter_comparisons(part)
 
 
-def moved(condition: Condition, before: GroupRef, now: GroupRef) -> Condition:
+def rebind_group(condition: Condition, old_group: GroupRef, new_group: GroupRef) -> Condition:
     """The condition with the columns of one group taken from another."""
     if isinstance(condition, Comparison):
-        return replace(condition, group=now) if condition.group == before else condition
-    return replace(condition, parts=tuple(moved(part, before, now) for part in condition.parts))
+        return replace(condition, group=new_group) if condition.group == old_group else condition
+    return replace(condition, parts=tuple(rebind_group(part, old_group, new_group) for part in condition.parts))
 
 
-def both(first: Condition | None, second: Condition) -> Condition:
+def make_conjunction(first: Condition | None, second: Condition) -> Condition:
     """The one and the other."""
     return second if first is None else Combination("and", (first, second))
 
@@ -111,7 +111,7 @@ class JoinSpec:
     def from_json(cls, data: dict[str, Any]) -> Self:
         """From what ``to_json`` gave."""
         keys = {side: tuple(data[side]) if data[side] else None for side in ("left_on", "right_on")}
-        return cls(**known(cls, "A join", data) | keys | {"query": QuerySpec.from_json(data["query"])})
+        return cls(**select_known_fields(cls, "A join", data) | keys | {"query": QuerySpec.from_json(data["query"])})
 
 
 @dataclass(frozen=True)
@@ -133,54 +133,54 @@ class QuerySpec:
     as_of: int | None = None
     as_known: bool = False
 
-    def joined(self, join: JoinSpec) -> Self:
+    def with_join(self, join: JoinSpec) -> Self:
         """A copy with one more query joined."""
         return replace(self, joins=(*self.joins, join))
 
-    def filtered(self, condition: Condition) -> Self:
+    def with_filter(self, condition: Condition) -> Self:
         """A copy with one more condition: on the group's rows while nothing is joined, on the result after."""
         if self.joins:
-            return replace(self, having=both(self.having, condition))
-        return replace(self, where=both(self.where, condition))
+            return replace(self, having=make_conjunction(self.having, condition))
+        return replace(self, where=make_conjunction(self.where, condition))
 
-    def at(self, version_of: Callable[[GroupRef], int | None]) -> Self:
+    def pin_versions(self, get_version: Callable[[GroupRef], int | None]) -> Self:
         """A copy in which every group without an ``as_of`` has the one that ``version_of`` gives; None: what has no versions."""
-        joins = tuple(replace(join, query=join.query.at(version_of)) for join in self.joins)
-        return replace(self, joins=joins, as_of=version_of(self.group) if self.as_of is None else self.as_of)
+        joins = tuple(replace(join, query=join.query.pin_versions(get_version)) for join in self.joins)
+        return replace(self, joins=joins, as_of=get_version(self.group) if self.as_of is None else self.as_of)
 
-    def begun_with(self, group: GroupRef, columns: tuple[str, ...]) -> Self:
+    def with_spine(self, group: GroupRef, columns: tuple[str, ...]) -> Self:
         """A copy with another group, and these columns of it, in the place of the leftmost one."""
 
-        def there(condition: Condition | None) -> Condition | None:
-            return condition and moved(condition, self.group, group)
+        def rebind_filter(condition: Condition | None) -> Condition | None:
+            return condition and rebind_group(condition, self.group, group)
 
         return replace(
-            self, group=group, columns=columns, explicit=True, as_of=None, where=there(self.where), having=there(self.having)
+            self, group=group, columns=columns, explicit=True, as_of=None, where=rebind_filter(self.where), having=rebind_filter(self.having)
         )
 
-    def narrowed(self, wanted: Sequence[set[str]]) -> Self:
+    def select_columns(self, wanted_columns: Sequence[set[str]]) -> Self:
         """A copy with these columns alone of each query of ``walk``; what is joined from the left and gives none is left out."""
-        return self._narrowed(iter(wanted))
+        return self._select_columns(iter(wanted_columns))
 
-    def _narrowed(self, wanted: Iterator[set[str]]) -> Self:
-        columns = next(wanted)
-        joins = [replace(join, query=join.query._narrowed(wanted)) for join in self.joins]
-        asked = {c.group for c in comparisons(self.having)} if self.having else set()
+    def _select_columns(self, wanted_columns: Iterator[set[str]]) -> Self:
+        columns = next(wanted_columns)
+        joins = [replace(join, query=join.query._select_columns(wanted_columns)) for join in self.joins]
+        asked = {c.group for c in iter_comparisons(self.having)} if self.having else set()
         kept = (
             join for join in joins
-            if join.join_type == "inner" or any(query.columns or query.group in asked for query in join.query.walk())
+            if join.join_type == "inner" or any(query.columns or query.group in asked for query in join.query.iter_queries())
         )
         return replace(self, columns=tuple(c for c in self.columns if c in columns), explicit=True, joins=tuple(kept))
 
-    def groups(self) -> Iterator[GroupRef]:
+    def iter_groups(self) -> Iterator[GroupRef]:
         """Every group read, the leftmost first; one joined twice comes twice."""
-        return (query.group for query in self.walk())
+        return (query.group for query in self.iter_queries())
 
-    def walk(self) -> Iterator["QuerySpec"]:
+    def iter_queries(self) -> Iterator["QuerySpec"]:
         """The query and every query joined to it, the leftmost first."""
         yield self
         for join in self.joins:
-            yield from join.query.walk()
+            yield from join.query.iter_queries()
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -198,7 +198,7 @@ class QuerySpec:
         return cls(
             group=GroupRef(*data["group"]), columns=tuple(data["columns"]), explicit=data["explicit"],
             joins=tuple(map(JoinSpec.from_json, data["joins"])),
-            where=data["where"] and condition_from_json(data["where"]),
-            having=data["having"] and condition_from_json(data["having"]),
+            where=data["where"] and parse_condition(data["where"]),
+            having=data["having"] and parse_condition(data["having"]),
             as_of=data.get("as_of"), as_known=data.get("as_known", False),
         )

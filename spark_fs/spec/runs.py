@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 
-from spark_fs.spec.formats import known, stamped
+from spark_fs.spec.formats import select_known_fields, with_format_version
 
 RunState = Literal["running", "finished", "differs", "failed", "killed"]
 
@@ -31,18 +31,18 @@ class StepRecord:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
         began = self.started_at and self.started_at.isoformat()
-        return stamped(type(self), {**vars(self), "started_at": began, "counts": dict(self.counts), "lines": list(self.lines)})
+        return with_format_version(type(self), {**vars(self), "started_at": began, "counts": dict(self.counts), "lines": list(self.lines)})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """From what ``to_json`` gave; UpgradeError where a newer release gave it and this one would misread it."""
         began = data["started_at"] and datetime.fromisoformat(data["started_at"])
-        found = known(cls, f"Step {data.get('name')!r} of a run", data)
+        found = select_known_fields(cls, f"Step {data.get('name')!r} of a run", data)
         return cls(**found | {"started_at": began, "lines": tuple(data["lines"])})
 
 
 @dataclass(frozen=True)
-class Run:
+class PipelineRun:
     """One run of a pipeline: up to which instant it built, when it began and ended (UTC), its steps, and what became of it.
 
     state: "running"; "finished"; "differs" where a step found that something is not as it should be; "failed" with the ``error``; or

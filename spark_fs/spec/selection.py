@@ -12,7 +12,7 @@ Task = Literal["classification", "regression"]
 
 
 @dataclass(frozen=True)
-class Asked:
+class SelectionRequest:
     """What is searched for.
 
     k: how many features at most. score: by which k_best ranks. baseline: features that a model has today. sample: rows that models are
@@ -47,7 +47,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Scored:
+class CandidateScore:
     """One candidate: its scores, and why it was chosen or not.
 
     rank: from 1, of those that were chosen; None of the others. value: what its method ranks by. strength: how it hangs together with the
@@ -74,7 +74,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class ModelScore:
     """How good a model of some features is, on rows that it was not trained on."""
 
     step: str
@@ -83,20 +83,20 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
-class Found:
+class SelectionResult:
     """The ranked candidates, the measured steps, and which measure they are in: of features the first is the best."""
 
     task: Task
     rows: int
-    scored: Sequence[Scored]
-    steps: Sequence[Evaluated] = ()
+    candidates: Sequence[CandidateScore]
+    steps: Sequence[ModelScore] = ()
     metric: str = ""
     chosen: tuple[str, ...] = field(default=())
 
 
-def check_candidates(label: str, known: Mapping[str, Any], baseline: Sequence[str]) -> None:
+def check_candidates(label: str, columns: Mapping[str, Any], baseline: Sequence[str]) -> None:
     """NotFoundError for a label, or a feature of the baseline, that is not a column."""
     for what, names in (("Label", [label]), ("Feature of the baseline", baseline)):
         for name in names:
-            if name not in known:
-                raise NotFoundError.named(what, name, known, "Name a column of the query.")
+            if name not in columns:
+                raise NotFoundError.for_name(what, name, columns, "Name a column of the query.")

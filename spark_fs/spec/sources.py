@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from spark_fs.errors import SettingsError
-from spark_fs.redact import learn, secrets_in
+from spark_fs.redact import register_secrets, find_secrets
 
 SOURCE_FORMATS = ("delta", "parquet", "table", "jdbc")
 FRAME = "frame"  # a DataFrame of this session
-_READABLE = "SPARK_FS_SECRET_"  # how the variables begin that an external group may ask for
-_FROM_ENVIRONMENT = re.compile(r"\$\{(\w+)\}")
+_SECRET_PREFIX = "SPARK_FS_SECRET_"  # how the variables begin that an external group may ask for
+_VARIABLE_PATTERN = re.compile(r"\$\{(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -32,40 +32,40 @@ class SourceSpec:
             raise SettingsError("An external feature group needs path=, or query= for a table name or a JDBC query.")
 
     @classmethod
-    def declared(cls, data_format: str, location: str, options: Mapping[str, Any]) -> Self:
+    def from_declaration(cls, data_format: str, location: str, options: Mapping[str, Any]) -> Self:
         """A source as a caller declares it; SettingsError where it holds a secret, or names a variable that is not read."""
         found = cls(data_format, location, {name: str(value) for name, value in options.items()})
         place = {"path": location} if data_format in ("delta", "parquet") else {}
         for name, value in {**place, **found.options}.items():
-            literal = [text for each in secrets_in(name, value) if (text := _FROM_ENVIRONMENT.sub("", each))]
-            learn(*literal)
+            literal = [text for each in find_secrets(name, value) if (text := _VARIABLE_PATTERN.sub("", each))]
+            register_secrets(*literal)
             if literal:
                 raise SettingsError(
-                    f"Option {name!r} would be kept in the metadata database with a password or key in it: write '${{{_READABLE}NAME}}' in "
-                    f"its place, and export {_READABLE}NAME."
+                    f"Option {name!r} would be kept in the metadata database with a password or key in it: write '${{{_SECRET_PREFIX}NAME}}' in "
+                    f"its place, and export {_SECRET_PREFIX}NAME."
                 )
-            for variable in _FROM_ENVIRONMENT.findall(value):
+            for variable in _VARIABLE_PATTERN.findall(value):
                 _check_variable(name, variable)
         return found
 
-    def resolved(self, environment: Mapping[str, str]) -> dict[str, str]:
+    def resolve_options(self, environment: Mapping[str, str]) -> dict[str, str]:
         """The options with each ``${NAME}`` taken from the environment; SettingsError when it is not set, or not one to be read."""
         found = {}
         for name, text in self.options.items():
-            for variable in _FROM_ENVIRONMENT.findall(text):
+            for variable in _VARIABLE_PATTERN.findall(text):
                 _check_variable(name, variable)
                 if variable not in environment:
                     raise SettingsError(f"The environment variable {variable} of an external feature group is not set: export it.")
-                learn(environment[variable])
-            found[name] = _FROM_ENVIRONMENT.sub(lambda match: environment[match[1]], text)
-            learn(*secrets_in(name, found[name]))
+                register_secrets(environment[variable])
+            found[name] = _VARIABLE_PATTERN.sub(lambda match: environment[match[1]], text)
+            register_secrets(*find_secrets(name, found[name]))
         return found
 
 
 def _check_variable(option: str, variable: str) -> None:
-    if not variable.startswith(_READABLE):
+    if not variable.startswith(_SECRET_PREFIX):
         raise SettingsError(
             f"Option {option!r} of an external feature group asks for the environment variable {variable}, and only those named "
-            f"{_READABLE}... are read. Export {_READABLE}{variable} with its value, delete the group and create it again with "
-            f"'${{{_READABLE}{variable}}}' in the option."
+            f"{_SECRET_PREFIX}... are read. Export {_SECRET_PREFIX}{variable} with its value, delete the group and create it again with "
+            f"'${{{_SECRET_PREFIX}{variable}}}' in the option."
         )

@@ -8,10 +8,10 @@ from typing import Any, Self
 
 from spark_fs import json_values
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.spec.formats import known
-from spark_fs.types import base
+from spark_fs.spec.formats import select_known_fields
+from spark_fs.types import get_base_type
 
-_FLAGS = ("enabled", "histograms", "correlations", "exact_uniqueness")
+_FLAG_NAMES = ("enabled", "histograms", "correlations", "exact_uniqueness")
 
 
 @dataclass(frozen=True)
@@ -28,64 +28,64 @@ class StatisticsConfig:
     columns: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, given: Any) -> Self:
+    def from_argument(cls, argument: Any) -> Self:
         """From what a user gives: None or True for the default, False for none, or a mapping of some of the fields.
 
         Raises SettingsError for a field that there is not, or a value that is not one of it.
         """
-        if given is None or isinstance(given, bool):
-            return cls(enabled=given is not False)
-        if isinstance(given, cls):
-            return given
-        if not isinstance(given, Mapping):
-            raise SettingsError(f"statistics_config {given!r} is no mapping: give True, False, or some of {', '.join(map(repr, _NAMES))}.")
-        for name, value in given.items():
-            if name not in _NAMES:
-                raise NotFoundError.named("Field of statistics_config", str(name), _NAMES, "Leave it out, or use one of these.")
-            if name in _FLAGS and not isinstance(value, bool):
+        if argument is None or isinstance(argument, bool):
+            return cls(enabled=argument is not False)
+        if isinstance(argument, cls):
+            return argument
+        if not isinstance(argument, Mapping):
+            raise SettingsError(f"statistics_config {argument!r} is no mapping: give True, False, or some of {', '.join(map(repr, _FIELD_NAMES))}.")
+        for name, value in argument.items():
+            if name not in _FIELD_NAMES:
+                raise NotFoundError.for_name("Field of statistics_config", str(name), _FIELD_NAMES, "Leave it out, or use one of these.")
+            if name in _FLAG_NAMES and not isinstance(value, bool):
                 raise SettingsError(f"statistics_config {name}={value!r} is no truth value: give True or False.")
-        columns = given.get("columns") or ()
+        columns = argument.get("columns") or ()
         if isinstance(columns, str) or not all(isinstance(each, str) for each in columns):
             raise SettingsError(f"statistics_config columns={columns!r} is no list of names: give one, as in {{'columns': ['amount']}}.")
-        return cls(**{**given, "columns": tuple(columns)})
+        return cls(**{**argument, "columns": tuple(columns)})
 
-    def of_columns(self, known: Mapping[str, str]) -> dict[str, str]:
+    def select_column_types(self, types: Mapping[str, str]) -> dict[str, str]:
         """The columns that are looked at, with their types; NotFoundError for one that is not there."""
         for name in self.columns:
-            if name not in known:
-                raise NotFoundError.named("Column of statistics_config", name, known, "Name columns that are there, or none for all.")
-        return {name: known[name] for name in self.columns or known}
+            if name not in types:
+                raise NotFoundError.for_name("Column of statistics_config", name, types, "Name columns that are there, or none for all.")
+        return {name: types[name] for name in self.columns or types}
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
         return asdict(self)
 
 
-_NAMES = tuple(each.name for each in fields(StatisticsConfig))
+_FIELD_NAMES = tuple(each.name for each in fields(StatisticsConfig))
 
 
-class Related(Mapping[str, float]):
+class FeatureCorrelations(Mapping[str, float]):
     """How strongly one feature hangs together with others, by their names; those of which that is not known are not in it."""
 
-    def __init__(self, feature: str, others: Sequence[str], values: Any) -> None:
-        self.feature, self.others, self.values_ = feature, others, values
+    def __init__(self, feature: str, other_features: Sequence[str], coefficients: Any) -> None:
+        self.feature, self.other_features, self.coefficients = feature, other_features, coefficients
 
     @cached_property
-    def _held(self) -> dict[str, float]:
-        pairs = zip(self.others, self.values_.tolist(), strict=True)
+    def _by_feature(self) -> dict[str, float]:
+        pairs = zip(self.other_features, self.coefficients.tolist(), strict=True)
         return {other: value for other, value in pairs if value == value and other != self.feature}
 
     def __getitem__(self, name: str) -> float:
-        return self._held[name]
+        return self._by_feature[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._held)
+        return iter(self._by_feature)
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._by_feature)
 
     def __repr__(self) -> str:
-        return repr(self._held)
+        return repr(self._by_feature)
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class FeatureStatistics:
     stddev: float | None = None
     percentiles: Sequence[Any] | None = None
     histogram: Sequence[Mapping[str, Any]] | None = None
-    correlations: Related | None = None
+    correlations: FeatureCorrelations | None = None
     approximate: bool = False
 
     @property
@@ -132,21 +132,21 @@ class FeatureStatistics:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON: times in ISO 8601, decimals as texts, NaN and infinities as Python writes them; without the correlations."""
-        found = {name: getattr(self, name) for name in _PLAIN}
-        if base(self.feature_type) in ("date", "timestamp", "decimal"):
+        found = {name: getattr(self, name) for name in _JSON_FIELDS}
+        if get_base_type(self.feature_type) in ("date", "timestamp", "decimal"):
             found |= json_values.to_json({name: found[name] for name in ("min", "max", "percentiles")})
         return found
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """From what ``to_json`` gave."""
-        found, type_ = known(cls, f"The statistics of {data.get('feature_name')!r}", data), data["feature_type"]
+        found, type_ = select_known_fields(cls, f"The statistics of {data.get('feature_name')!r}", data), data["feature_type"]
         bounds = {name: json_values.from_json(type_, data[name]) for name in ("min", "max")}
         percentiles = data["percentiles"] and [json_values.from_json(type_, each) for each in data["percentiles"]]
         return cls(**{**found, **bounds, "percentiles": percentiles})
 
 
-_PLAIN = tuple(each.name for each in fields(FeatureStatistics) if each.name != "correlations")
+_JSON_FIELDS = tuple(each.name for each in fields(FeatureStatistics) if each.name != "correlations")
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class Statistics:
     def __getitem__(self, feature_name: str) -> FeatureStatistics:
         found = {each.feature_name: each for each in self.feature_descriptive_statistics}
         if feature_name not in found:
-            raise NotFoundError.named("Feature of these statistics", feature_name, found, "Ask for one that they cover.")
+            raise NotFoundError.for_name("Feature of these statistics", feature_name, found, "Ask for one that they cover.")
         return found[feature_name]
 
     def to_pandas(self) -> Any:

@@ -6,27 +6,27 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal, Self, get_args
 
-from spark_fs.errors import SettingsError, nearest
-from spark_fs.spec.formats import known, stamped
+from spark_fs.errors import SettingsError, format_suggestions
+from spark_fs.spec.formats import select_known_fields, with_format_version
 
 # How JSON holds what it has no word for: marked, so that it comes back as it was.
-_MARKS: Mapping[str, Callable[[str], Any]] = {
+_TYPE_TAGS: Mapping[str, Callable[[str], Any]] = {
     "$timestamp": datetime.fromisoformat, "$date": date.fromisoformat, "$decimal": Decimal, "$binary": bytes.fromhex, "$float": float,
 }
 Policy = Literal["STRICT", "ALWAYS", "QUARANTINE"]
 
 
-def to_plain(value: Any) -> Any:
+def to_tagged_json(value: Any) -> Any:
     """A value of a suite or report as JSON: times, decimals, bytes, NaN and infinities marked; what else JSON lacks as its text."""
     if value is None or isinstance(value, bool | str):
         return value
     if hasattr(value, "tolist"):  # of NumPy, whose nanoseconds Python has no time for
         kept = value.astype("datetime64[us]") if getattr(getattr(value, "dtype", None), "kind", "") == "M" else value
-        return to_plain(kept.tolist())
+        return to_tagged_json(kept.tolist())
     if isinstance(value, Mapping):
-        return {str(name): to_plain(each) for name, each in value.items()}
+        return {str(name): to_tagged_json(each) for name, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [to_plain(each) for each in value]
+        return [to_tagged_json(each) for each in value]
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
@@ -39,29 +39,29 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return {"$binary": value.hex()}
     if hasattr(value, "dict"):  # a condition of Great Expectations
-        return to_plain(value.dict())
+        return to_tagged_json(value.dict())
     return str(value)
 
 
-def from_plain(value: Any) -> Any:
+def from_tagged_json(value: Any) -> Any:
     """The value that ``to_plain`` wrote."""
     if isinstance(value, Mapping):
-        if len(value) == 1 and next(iter(value)) in _MARKS:
+        if len(value) == 1 and next(iter(value)) in _TYPE_TAGS:
             ((mark, text),) = value.items()
-            return _MARKS[mark](text)
-        return {name: from_plain(each) for name, each in value.items()}
-    return [from_plain(each) for each in value] if isinstance(value, list) else value
+            return _TYPE_TAGS[mark](text)
+        return {name: from_tagged_json(each) for name, each in value.items()}
+    return [from_tagged_json(each) for each in value] if isinstance(value, list) else value
 
 
-def suite_of(given: Any) -> dict[str, Any]:
+def parse_suite(suite: Any) -> dict[str, Any]:
     """A suite as JSON: of a Great Expectations ExpectationSuite, or a mapping with a name and a list of expectations.
 
     An expectation is a mapping with its ``type`` and ``kwargs``. Raises SettingsError for anything else.
     """
-    data = given.to_json_dict() if hasattr(given, "to_json_dict") else given
+    data = suite.to_json_dict() if hasattr(suite, "to_json_dict") else suite
     if not isinstance(data, Mapping) or not isinstance(data.get("expectations"), list) or not data["expectations"]:
         raise SettingsError(
-            f"{given!r} is not an expectation suite: give a great_expectations ExpectationSuite with expectations in it, or a dict such as "
+            f"{suite!r} is not an expectation suite: give a great_expectations ExpectationSuite with expectations in it, or a dict such as "
             "{'name': 'payments', 'expectations': [{'type': 'expect_column_values_to_not_be_null', 'kwargs': {'column': 'amount'}}]}."
         )
     expectations = []
@@ -69,7 +69,7 @@ def suite_of(given: Any) -> dict[str, Any]:
         type_ = each.get("type", each.get("expectation_type")) if isinstance(each, Mapping) else None
         if not isinstance(type_, str):
             raise SettingsError(f"{each!r} is not an expectation: give its 'type' and 'kwargs'.")
-        expectations.append({"type": type_, "kwargs": from_plain(to_plain(each.get("kwargs") or {}))})
+        expectations.append({"type": type_, "kwargs": from_tagged_json(to_tagged_json(each.get("kwargs") or {}))})
     return {"name": str(data.get("name") or "suite"), "expectations": expectations}
 
 
@@ -89,12 +89,12 @@ class ValidationOptions:
             raise SettingsError(f"validation_options policy {self.policy!r} is not known: use {', '.join(map(repr, get_args(Policy)))}.")
 
     @classmethod
-    def of(cls, given: Mapping[str, Any] | None) -> Self:
+    def from_argument(cls, options: Mapping[str, Any] | None) -> Self:
         """The options of a call; SettingsError for one that is unknown or not valid."""
-        for name in given or {}:
+        for name in options or {}:
             if name not in ("run_validation", "policy"):
-                raise SettingsError(f"validation_options {name!r} does not exist{nearest(str(name), ('run_validation', 'policy'))}")
-        return cls(**(given or {}))
+                raise SettingsError(f"validation_options {name!r} does not exist{format_suggestions(str(name), ('run_validation', 'policy'))}")
+        return cls(**(options or {}))
 
 
 @dataclass(frozen=True)
@@ -128,12 +128,12 @@ class ValidationReport:
         """As plain JSON, without the instant, which the catalog keeps beside it."""
         data = asdict(self)
         del data["validated_at"]
-        return stamped(type(self), to_plain(data))
+        return with_format_version(type(self), to_tagged_json(data))
 
     @classmethod
     def from_json(cls, validated_at: datetime, data: Mapping[str, Any]) -> Self:
         """From what ``to_json`` gave; UpgradeError where a newer release gave it and this one would misread it."""
-        found = known(cls, f"The validation report of {validated_at:%Y-%m-%d %H:%M:%S} UTC", data)
-        results = [known(ExpectationResult, "The result of an expectation", each) for each in from_plain(data["results"])]
+        found = select_known_fields(cls, f"The validation report of {validated_at:%Y-%m-%d %H:%M:%S} UTC", data)
+        results = [select_known_fields(ExpectationResult, "The result of an expectation", each) for each in from_tagged_json(data["results"])]
         found["results"] = tuple(ExpectationResult(**each | {"examples": tuple(each["examples"])}) for each in results)
         return cls(**found | {"validated_at": validated_at})

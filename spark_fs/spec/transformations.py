@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
 from spark_fs.errors import SettingsError
-from spark_fs.spec.formats import check_format, known, stamped
+from spark_fs.spec.formats import check_format, select_known_fields, with_format_version
 
 Mode = Literal["builtin", "python", "pandas"]
 
@@ -33,12 +33,12 @@ class FunctionSpec:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
-        return stamped(type(self), asdict(self))
+        return with_format_version(type(self), asdict(self))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """From what ``to_json`` gave; UpgradeError where a newer release gave it and this one would misread it."""
-        found = known(cls, f"Transformation {data.get('name')!r} version {data.get('version')}", data)
+        found = select_known_fields(cls, f"Transformation {data.get('name')!r} version {data.get('version')}", data)
         return cls(**found | {name: tuple(data[name]) for name in ("arguments", "returns", "drop")})
 
 

@@ -8,73 +8,73 @@ from typing import Any
 import numpy as np
 
 from spark_fs.spec.statistics import FeatureStatistics, StatisticsConfig
-from spark_fs.stats.column import DAY, Column, kind
-from spark_fs.stats.exact import Numbers
+from spark_fs.stats.column import DAY_MICROS, ColumnState, get_column_kind
+from spark_fs.stats.exact import Integers
 from spark_fs.stats.quantiles import Doubles
-from spark_fs.types import LAST, base, from_micros
+from spark_fs.types import LAST_MICROS, get_base_type, from_micros
 
 BINS = TOP = 20
 PERCENTILES = tuple(range(1, 100))
-_DAYS, _MONTHS = 92, 120  # at most so many bins; above, longer ones
-_HEAVY = 0.02  # the share of rows from which a value is taken to be known well by a sketch of quantiles
-Exact = tuple[int, float, float]  # distinct values, values that come once, entropy
+_MAX_DAY_BINS, _MAX_MONTH_BINS = 92, 120  # at most so many bins; above, longer ones
+_HEAVY_SHARE = 0.02  # the share of rows from which a value is taken to be known well by a sketch of quantiles
+ExactDistinct = tuple[int, float, float]  # distinct values, values that come once, entropy
 
 
-def described(name: str, column: Column, config: StatisticsConfig, exact: Exact | None = None) -> FeatureStatistics:
+def describe_column(name: str, state: ColumnState, config: StatisticsConfig, exact_distinct: ExactDistinct | None = None) -> FeatureStatistics:
     """What is said of a column; exact: its distinct values where they were counted one by one."""
-    which = kind(column.type)
+    which = get_column_kind(state.type)
     found: dict[str, Any] = {
-        "count": column.rows, "num_null_values": column.nulls, "completeness": column.values / column.rows if column.rows else 0.0,
+        "count": state.rows, "num_null_values": state.nulls, "completeness": state.value_count / state.rows if state.rows else 0.0,
     }
     if which == "nested":
-        return FeatureStatistics(name, column.type, **found)
-    found |= _distinct(column, exact)
-    found |= {"min": column.low, "max": column.high}
-    if base(column.type) in ("float", "double"):
-        found |= {"num_nan_values": column.nans, "num_infinite_values": column.above + column.below}
-    if which == "number" and column.count:
-        found |= {"sum": column.sum, "mean": column.mean, "stddev": column.stddev}
-    if which in ("number", "time") and column.count:
-        found |= {"percentiles": _typed(percentiles(column), column), "approximate": not column.exact}
+        return FeatureStatistics(name, state.type, **found)
+    found |= _describe_distinct(state, exact_distinct)
+    found |= {"min": state.low, "max": state.high}
+    if get_base_type(state.type) in ("float", "double"):
+        found |= {"num_nan_values": state.nans, "num_infinite_values": state.above + state.below}
+    if which == "number" and state.finite_count:
+        found |= {"sum": state.sum, "mean": state.mean, "stddev": state.stddev}
+    if which in ("number", "time") and state.finite_count:
+        found |= {"percentiles": _to_column_type(compute_percentiles(state), state), "approximate": not state.is_exact}
     if config.histograms:
-        found["histogram"] = list(_BINNED[which](column)) if column.count else []
-    return FeatureStatistics(name, column.type, **found)
+        found["histogram"] = list(_HISTOGRAMS[which](state)) if state.finite_count else []
+    return FeatureStatistics(name, state.type, **found)
 
 
-def _distinct(column: Column, exact: Exact | None) -> dict[str, Any]:
-    rows, sketch = column.values, column.distinct
-    number, once = (exact[0], exact[1]) if exact else (sketch.number, sketch.once)
-    entropy = exact[2] if exact else sketch.entropy(_often(column)) if rows else 0.0
+def _describe_distinct(state: ColumnState, exact_distinct: ExactDistinct | None) -> dict[str, Any]:
+    rows, sketch = state.value_count, state.distinct
+    number, once = (exact_distinct[0], exact_distinct[1]) if exact_distinct else (sketch.estimated_count, sketch.singleton_count)
+    entropy = exact_distinct[2] if exact_distinct else sketch.estimate_entropy(_find_heavy_hitters(state)) if rows else 0.0
     return {
-        "approx_num_distinct_values": number, "exact_num_distinct_values": number if exact or sketch.exact else None,
+        "approx_num_distinct_values": number, "exact_num_distinct_values": number if exact_distinct or sketch.is_exact else None,
         "distinctness": number / rows if rows else 0.0, "uniqueness": min(1.0, once / rows) if rows else 0.0, "entropy": entropy,
     }
 
 
-def _often(column: Column) -> list[tuple[Any, int]]:
+def _find_heavy_hitters(state: ColumnState) -> list[tuple[Any, int]]:
     """Values that come often, with about their rows."""
-    if column.distinct.exact:
+    if state.distinct.is_exact:
         return []
-    if column.frequent.rows:
-        sure = max(column.frequent.slack * 2, column.values // 1000)
-        return [(text, rows) for text, rows in column.frequent.rows.items() if rows > sure]
-    values, rows = column.quantiles.points
+    if state.frequent.row_counts:
+        sure = max(state.frequent.error_bound * 2, state.value_count // 1000)
+        return [(text, rows) for text, rows in state.frequent.row_counts.items() if rows > sure]
+    values, rows = state.quantiles.weighted_points
     starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
     summed = np.add.reduceat(rows, starts)
-    heavy = summed > _HEAVY * column.count
+    heavy = summed > _HEAVY_SHARE * state.finite_count
     return list(zip(values[starts][heavy].tolist(), summed[heavy].tolist(), strict=True))
 
 
 # -- percentiles
 
 
-def percentiles(column: Column, shares: Sequence[float] = PERCENTILES) -> list[float]:
+def compute_percentiles(state: ColumnState, percents: Sequence[float] = PERCENTILES) -> list[float]:
     """Percentiles of the finite values, linearly interpolated between the two nearest ranks."""
-    values, rows = column.points
-    return quantiles(values, rows, [share / 100 for share in shares])
+    values, rows = state.weighted_points
+    return compute_quantiles(values, rows, [share / 100 for share in percents])
 
 
-def quantiles(values: Doubles, rows: Numbers, shares: Sequence[float]) -> list[float]:
+def compute_quantiles(values: Doubles, rows: Integers, shares: Sequence[float]) -> list[float]:
     """Quantiles of sorted values that each stand for some rows."""
     ends = np.cumsum(rows)
     place = (int(ends[-1]) - 1) * np.array(shares)
@@ -89,34 +89,34 @@ def quantiles(values: Doubles, rows: Numbers, shares: Sequence[float]) -> list[f
     return [float(each) for each in np.where(below == above, below, found)]
 
 
-def _typed(found: list[float], column: Column) -> list[Any]:
+def _to_column_type(values: list[float], state: ColumnState) -> list[Any]:
     """Percentiles as values of the column's type.
 
     Microseconds as doubles are rounded, from the year 2255 on by more than one, so they are held within the least and the greatest value.
     """
-    if kind(column.type) != "time":
-        return found
-    instants = [from_micros(min(round(each), LAST)) for each in found]
-    times = [each.date() for each in instants] if column.type == "date" else instants
-    return [min(max(each, column.low), column.high) for each in times]
+    if get_column_kind(state.type) != "time":
+        return values
+    instants = [from_micros(min(round(each), LAST_MICROS)) for each in values]
+    times = [each.date() for each in instants] if state.type == "date" else instants
+    return [min(max(each, state.low), state.high) for each in times]
 
 
 # -- histograms
 
 
-def edges(low: float, high: float, bins: int = BINS) -> Doubles:
+def compute_bin_edges(low: float, high: float, bins: int = BINS) -> Doubles:
     """The bounds of bins of equal width, as ``numpy.histogram`` has them; around a single value one of the width 1."""
     low, high = (low - 0.5, high + 0.5) if low == high else (low, high)
     parts = np.arange(bins + 1) / bins
     return np.linspace(low, high, bins + 1) if math.isfinite(high - low) else low * (1 - parts) + high * parts
 
 
-def _numeric(column: Column) -> Iterator[dict[str, Any]]:
-    values, rows = column.points
-    low, high = float(column.low), float(column.high)
+def _build_numeric_bins(state: ColumnState) -> Iterator[dict[str, Any]]:
+    values, rows = state.weighted_points
+    low, high = float(state.low), float(state.high)
     if not (math.isfinite(low) and math.isfinite(high)):
         low, high = float(values[0]), float(values[-1])
-    bounds = edges(low, high)
+    bounds = compute_bin_edges(low, high)
     if bounds[0] == bounds[-1] or not (np.diff(bounds) > 0).all():  # neighbours, between which there is no room for bins
         bounds = np.array([low, high])
     inside = np.clip(np.searchsorted(bounds, values, side="right") - 1, 0, len(bounds) - 2)
@@ -125,30 +125,30 @@ def _numeric(column: Column) -> Iterator[dict[str, Any]]:
     written = [f"{each:.6g}" for each in at]
     for place, count in enumerate(rows_of):
         yield {"value": f"{written[place]} to {written[place + 1]}", "low": at[place], "high": at[place + 1], "count": count,
-               "ratio": count / column.values}
+               "ratio": count / state.value_count}
 
 
-def _top(column: Column) -> Iterator[dict[str, Any]]:
-    for value, rows in sorted(column.counted.items(), key=lambda each: (-each[1], str(each[0])))[:TOP]:
-        yield {"value": value, "count": rows, "ratio": rows / column.values}
+def _list_top_values(state: ColumnState) -> Iterator[dict[str, Any]]:
+    for value, rows in sorted(state.category_counts.items(), key=lambda each: (-each[1], str(each[0])))[:TOP]:
+        yield {"value": value, "count": rows, "ratio": rows / state.value_count}
 
 
-def _days(column: Column) -> Iterator[dict[str, Any]]:
+def _build_time_bins(state: ColumnState) -> Iterator[dict[str, Any]]:
     """By day, month or year, whichever leaves few enough bins; empty ones between are left out."""
-    days = {from_micros(day * DAY): rows for day, rows in sorted(column.days.items())}
+    days = {from_micros(day * DAY_MICROS): rows for day, rows in sorted(state.days.items())}
     span = (max(days) - min(days)).days + 1
-    grain = "day" if span <= _DAYS else "month" if span / 30 <= _MONTHS else "year"
+    grain = "day" if span <= _MAX_DAY_BINS else "month" if span / 30 <= _MAX_MONTH_BINS else "year"
     counted: dict[datetime, int] = {}
     for day, rows in days.items():
         start = day if grain == "day" else datetime(day.year, day.month if grain == "month" else 1, 1, tzinfo=UTC)
         counted[start] = counted.get(start, 0) + rows
     for start, rows in counted.items():
-        end = _after(start, grain)
+        end = _compute_bin_end(start, grain)
         text = f"{start:%Y-%m-%d}"[: {"day": 10, "month": 7, "year": 4}[grain]]
-        yield {"value": text, "low": start.isoformat(), "high": end and end.isoformat(), "count": rows, "ratio": rows / column.values}
+        yield {"value": text, "low": start.isoformat(), "high": end and end.isoformat(), "count": rows, "ratio": rows / state.value_count}
 
 
-def _after(start: datetime, grain: str) -> datetime | None:
+def _compute_bin_end(start: datetime, grain: str) -> datetime | None:
     try:
         if grain == "day":
             return start + timedelta(days=1)
@@ -158,4 +158,4 @@ def _after(start: datetime, grain: str) -> datetime | None:
         return None
 
 
-_BINNED = {"number": _numeric, "time": _days, "category": _top}
+_HISTOGRAMS = {"number": _build_numeric_bins, "time": _build_time_bins, "category": _list_top_values}

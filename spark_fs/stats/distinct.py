@@ -13,98 +13,98 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from spark_fs.arrow import hashes_of_bytes
+from spark_fs.arrow import hash_bytes
 
-FREQUENT = 256  # texts
+FREQUENT_SIZE = 256  # texts
 SIZE = 1024  # values; the number of distinct ones is then known to within 3% (one standard error)
 Hashes = npt.NDArray[np.uint64]
 Values = npt.NDArray[Any]  # of whole numbers, of doubles, or of texts
-_NONE = np.empty(0, np.int64)
+_EMPTY_INT64 = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
-class Distinct:
+class DistinctSketch:
     """values: in the order of their hashes. counts: in how many rows each is. rows: how many rows have a value."""
 
-    values: Values = field(default_factory=lambda: _NONE)
-    counts: npt.NDArray[np.int64] = field(default_factory=lambda: _NONE)
+    values: Values = field(default_factory=lambda: _EMPTY_INT64)
+    counts: npt.NDArray[np.int64] = field(default_factory=lambda: _EMPTY_INT64)
     rows: int = 0
 
     @classmethod
-    def of(cls, values: Values, counts: npt.NDArray[np.int64]) -> Self:
+    def from_counts(cls, values: Values, counts: npt.NDArray[np.int64]) -> Self:
         """Of distinct values, with the number of rows of each."""
-        hashes = hashes_of(values)
+        hashes = hash_values(values)
         kept = np.argpartition(hashes, SIZE)[:SIZE] if len(hashes) > SIZE else np.arange(len(hashes))
         kept = kept[np.argsort(hashes[kept])]
         return cls(values[kept], counts[kept], int(counts.sum()))
 
     @classmethod
-    def of_sorted(cls, ordered: Values) -> Self:
+    def from_sorted(cls, sorted_values: Values) -> Self:
         """Of sorted numbers."""
-        if not len(ordered):
+        if not len(sorted_values):
             return cls()
-        starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-        return cls.of(ordered[starts], np.diff(np.append(starts, len(ordered))))
+        starts = np.flatnonzero(np.concatenate([[True], sorted_values[1:] != sorted_values[:-1]]))
+        return cls.from_counts(sorted_values[starts], np.diff(np.append(starts, len(sorted_values))))
 
     @property
-    def exact(self) -> bool:
+    def is_exact(self) -> bool:
         """Whether it holds every distinct value."""
         return len(self.values) < SIZE
 
-    def merge(self, other: "Distinct") -> "Distinct":
+    def merge(self, other: "DistinctSketch") -> "DistinctSketch":
         """The two parts together."""
         if not self.rows or not other.rows:
             return self if self.rows else other
         values = np.concatenate([self.values, other.values])
-        _, first, place = np.unique(hashes_of(values), return_index=True, return_inverse=True)
+        _, first, place = np.unique(hash_values(values), return_index=True, return_inverse=True)
         counts = np.zeros(len(first), np.int64)
         np.add.at(counts, place, np.concatenate([self.counts, other.counts]))
-        return Distinct(values[first[:SIZE]], counts[:SIZE], self.rows + other.rows)
+        return DistinctSketch(values[first[:SIZE]], counts[:SIZE], self.rows + other.rows)
 
     @property
-    def number(self) -> int:
+    def estimated_count(self) -> int:
         """About how many distinct values there are; exactly, where it holds them all."""
-        if self.exact:
+        if self.is_exact:
             return len(self.values)
-        share = (int(hashes_of(self.values[-1:])[0]) + 1) / 2**64
+        share = (int(hash_values(self.values[-1:])[0]) + 1) / 2**64
         return min(self.rows, max(SIZE, round((SIZE - 1) / share)))
 
     @property
-    def once(self) -> float:
+    def singleton_count(self) -> float:
         """About how many values come in one row only."""
         found = float((self.counts == 1).sum())
-        return found if self.exact else self.number * found / len(self.counts)
+        return found if self.is_exact else self.estimated_count * found / len(self.counts)
 
-    def entropy(self, frequent: Sequence[tuple[Any, int]]) -> float:
+    def estimate_entropy(self, heavy_hitters: Sequence[tuple[Any, int]]) -> float:
         """The entropy of the values, in nats; frequent: values that come often, with about how many rows each has.
 
         Where it holds every value it needs none and is exact. Otherwise the other values are as the sample among them.
         """
         if not self.rows:
             return 0.0
-        if self.exact:
+        if self.is_exact:
             shares = self.counts / self.rows
             return max(0.0, float(-(shares * np.log(shares)).sum()))
-        heavy = np.array([rows for _, rows in frequent]) / self.rows
-        others = self.counts[~np.isin(self.values, np.array([value for value, _ in frequent], self.values.dtype))]
+        heavy = np.array([rows for _, rows in heavy_hitters]) / self.rows
+        others = self.counts[~np.isin(self.values, np.array([value for value, _ in heavy_hitters], self.values.dtype))]
         rest = max(0.0, 1 - float(heavy.sum()))
         found = float(-(heavy * np.log(heavy)).sum()) if len(heavy) else 0.0
         if rest and len(others):  # the entropy of the choice among the other values, by their shares in the sample
             within = others / others.sum()
-            spread = float(-(within * np.log(within)).sum()) + np.log(max(1.0, (self.number - len(heavy)) / len(others)))
+            spread = float(-(within * np.log(within)).sum()) + np.log(max(1.0, (self.estimated_count - len(heavy)) / len(others)))
             found += rest * (spread - np.log(rest))
         return min(found, float(np.log(self.rows)))
 
-    def ordered(self) -> tuple[Values, npt.NDArray[np.int64]]:
+    def sort_values(self) -> tuple[Values, npt.NDArray[np.int64]]:
         """The values it holds in their own order, with their rows."""
         order = np.argsort(self.values, kind="stable")
         return self.values[order], self.counts[order]
 
 
-def hashes_of(values: Values) -> Hashes:
+def hash_values(values: Values) -> Hashes:
     """A hash of each value; of numbers each has its own (the finalizer of SplitMix64), so none is taken for another."""
     if values.dtype == object:
-        bits = hashes_of_bytes(pa.array(values, pa.string()))
+        bits = hash_bytes(pa.array(values, pa.string()))
     elif values.dtype == np.float64:
         bits = (values + 0.0).view(np.uint64)  # -0.0 becomes 0.0
     else:
@@ -117,27 +117,27 @@ def hashes_of(values: Values) -> Hashes:
 
 
 @dataclass(frozen=True)
-class Frequent:
+class FrequentStrings:
     """The texts that come most often, with the number of their rows, which is at most ``slack`` too small.
 
     Parts keep their most frequent texts and note the greatest number that they leave out (Misra, Gries: Finding Repeated Elements, 1982,
     and Agarwal et al.: Mergeable Summaries, 2012, for the bound).
     """
 
-    rows: dict[str, int] = field(default_factory=dict)
-    slack: int = 0
+    row_counts: dict[str, int] = field(default_factory=dict)
+    error_bound: int = 0
 
     @classmethod
-    def of(cls, rows: dict[str, int], slack: int = 0) -> Self:
+    def from_counts(cls, row_counts: dict[str, int], error_bound: int = 0) -> Self:
         """The most frequent of these."""
-        if len(rows) <= FREQUENT:
-            return cls(rows, slack)
-        ordered = sorted(rows.items(), key=lambda item: (-item[1], item[0]))
-        return cls(dict(ordered[:FREQUENT]), slack + ordered[FREQUENT][1])
+        if len(row_counts) <= FREQUENT_SIZE:
+            return cls(row_counts, error_bound)
+        ordered = sorted(row_counts.items(), key=lambda item: (-item[1], item[0]))
+        return cls(dict(ordered[:FREQUENT_SIZE]), error_bound + ordered[FREQUENT_SIZE][1])
 
-    def merge(self, other: "Frequent") -> "Frequent":
+    def merge(self, other: "FrequentStrings") -> "FrequentStrings":
         """The two parts together."""
-        summed = dict(self.rows)
-        for text, rows in other.rows.items():
+        summed = dict(self.row_counts)
+        for text, rows in other.row_counts.items():
             summed[text] = summed.get(text, 0) + rows
-        return Frequent.of(summed, self.slack + other.slack)
+        return FrequentStrings.from_counts(summed, self.error_bound + other.error_bound)

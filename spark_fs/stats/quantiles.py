@@ -14,13 +14,13 @@ import numpy.typing as npt
 
 Doubles = npt.NDArray[np.float64]
 SIZE = 1024  # values of the highest level; up to so many the sketch is exact
-_LEAST = 8
+_MIN_CAPACITY = 8
 _EMPTY = np.empty(0)
-_MIX = 0x9E3779B97F4A7C15
+_HASH_MULTIPLIER = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True)
-class Quantiles:
+class QuantileSketch:
     """levels: sorted values; each of level l stands for 2**l.
 
     The rank of a value is known to within 0.5% of the number of values, mostly to within 0.1% (measured in
@@ -30,41 +30,41 @@ class Quantiles:
     levels: tuple[Doubles, ...] = ()
 
     @classmethod
-    def of(cls, ordered: Doubles) -> Self:
+    def from_sorted(cls, sorted_values: Doubles) -> Self:
         """Of sorted finite values."""
         levels: dict[int, Doubles] = {}
-        while len(ordered):
-            level = max(0, (len(ordered) - 1) // SIZE).bit_length()
+        while len(sorted_values):
+            level = max(0, (len(sorted_values) - 1) // SIZE).bit_length()
             step = 1 << level
-            groups = len(ordered) >> level
-            levels[level] = ordered[step // 2 : groups * step : step].copy()
-            ordered = ordered[groups * step :]
+            groups = len(sorted_values) >> level
+            levels[level] = sorted_values[step // 2 : groups * step : step].copy()
+            sorted_values = sorted_values[groups * step :]
         return cls(tuple(levels.get(level, _EMPTY) for level in range(max(levels, default=-1) + 1)))
 
     @property
-    def count(self) -> int:
+    def value_count(self) -> int:
         """How many values it stands for."""
         return sum(len(values) << level for level, values in enumerate(self.levels))
 
     @property
-    def exact(self) -> bool:
+    def is_exact(self) -> bool:
         """Whether it holds every value."""
         return len(self.levels) <= 1
 
-    def merge(self, other: "Quantiles") -> "Quantiles":
+    def merge(self, other: "QuantileSketch") -> "QuantileSketch":
         """The two parts together."""
         top = max(len(self.levels), len(other.levels))
-        levels = [np.sort(np.concatenate([_level(self, level), _level(other, level)])) for level in range(top)]
-        while sum(map(len, levels)) > sum(map(_room, range(len(levels)))):
-            level = next(at for at, values in enumerate(levels) if len(values) > _room(len(levels) - 1 - at))
+        levels = [np.sort(np.concatenate([_get_level(self, level), _get_level(other, level)])) for level in range(top)]
+        while sum(map(len, levels)) > sum(map(_compute_capacity, range(len(levels)))):
+            level = next(at for at, values in enumerate(levels) if len(values) > _compute_capacity(len(levels) - 1 - at))
             if level + 1 == len(levels):
                 levels.append(_EMPTY)
-            levels[level], goes = _halved(levels[level])
+            levels[level], goes = _split_level(levels[level])
             levels[level + 1] = np.sort(np.concatenate([levels[level + 1], goes]))
-        return Quantiles(tuple(levels))
+        return QuantileSketch(tuple(levels))
 
     @cached_property
-    def points(self) -> tuple[Doubles, npt.NDArray[np.int64]]:
+    def weighted_points(self) -> tuple[Doubles, npt.NDArray[np.int64]]:
         """The values it holds, sorted, and for how many each stands."""
         values = np.concatenate([_EMPTY, *self.levels])
         weights = np.concatenate([np.empty(0, np.int64), *(np.full(len(v), 1 << level) for level, v in enumerate(self.levels))])
@@ -72,17 +72,17 @@ class Quantiles:
         return values[order], weights[order]
 
 
-def _level(sketch: Quantiles, level: int) -> Doubles:
+def _get_level(sketch: QuantileSketch, level: int) -> Doubles:
     return sketch.levels[level] if level < len(sketch.levels) else _EMPTY
 
 
-def _room(below: int) -> int:
+def _compute_capacity(depth: int) -> int:
     """How many values a level holds that is so far below the highest."""
-    return max(_LEAST, int(SIZE * (2 / 3) ** below))
+    return max(_MIN_CAPACITY, int(SIZE * (2 / 3) ** depth))
 
 
-def _halved(values: Doubles) -> tuple[Doubles, Doubles]:
+def _split_level(values: Doubles) -> tuple[Doubles, Doubles]:
     """What stays of a level, at most one value, and every other of the rest, each of which stands for two then."""
     even = len(values) & ~1
     bits = int(values.view(np.uint64)[len(values) // 2])
-    return values[even:], values[(bits * _MIX >> 63) & 1 : even : 2]
+    return values[even:], values[(bits * _HASH_MULTIPLIER >> 63) & 1 : even : 2]

@@ -9,77 +9,77 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_fs.stats.column import Column, doubles, kind
-from spark_fs.stats.describe import quantiles
+from spark_fs.stats.column import ColumnState, to_doubles, get_column_kind
+from spark_fs.stats.describe import compute_quantiles
 from spark_fs.stats.quantiles import Doubles
 
-BINS = 64  # of a feature of many rows, each with as many of them
-CLASSES = 50  # a label of more distinct values is a number to predict, not a class
+MAX_FEATURE_BINS = 64  # of a feature of many rows, each with as many of them
+MAX_CLASSES = 50  # a label of more distinct values is a number to predict, not a class
 LABEL_BINS = 10  # of a number to predict
-FLOOR = 1e-3  # the least mean correlation that mRMR divides by
+MIN_REDUNDANCY = 1e-3  # the least mean correlation that mRMR divides by
 Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Cuts:
+class Binning:
     """How values become whole numbers: by the bounds between bins, or as one of some texts; a missing value is one more bin."""
 
     name: str
     edges: tuple[float, ...] = ()
-    values: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, name: str, column: Column, bins: int, classes: bool = False) -> Self:
+    def from_state(cls, name: str, state: ColumnState, bin_count: int, each_value_is_bin: bool = False) -> Self:
         """Of a column, from its state; classes: each value is one, even of numbers."""
-        if classes or kind(column.type) == "category":
-            return cls(name, values=column.texts())
-        values, rows = column.points
-        found = np.unique(quantiles(values, rows, [cut / bins for cut in range(1, bins)])) if len(values) else np.empty(0)
+        if each_value_is_bin or get_column_kind(state.type) == "category":
+            return cls(name, categories=state.list_categories())
+        values, rows = state.weighted_points
+        found = np.unique(compute_quantiles(values, rows, [cut / bin_count for cut in range(1, bin_count)])) if len(values) else np.empty(0)
         return cls(name, edges=tuple(found.tolist()))
 
     @property
-    def count(self) -> int:
+    def bin_count(self) -> int:
         """How many bins, with the one of missing values."""
-        return (len(self.values) if self.values else len(self.edges) + 1) + 1
+        return (len(self.categories) if self.categories else len(self.edges) + 1) + 1
 
-    def codes(self, column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    def assign_bins(self, column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
         """The bin of each value."""
-        if self.values:
-            found = pc.fill_null(pc.index_in(column.cast(pa.string()), pa.array(self.values)), len(self.values))
+        if self.categories:
+            found = pc.fill_null(pc.index_in(column.cast(pa.string()), pa.array(self.categories)), len(self.categories))
             return np.asarray(found.to_numpy(), np.int64)
-        values = doubles(column)
+        values = to_doubles(column)
         placed: npt.NDArray[np.int64] = np.searchsorted(np.array(self.edges), values, side="left")
-        return np.where(np.isfinite(values), placed, self.count - 1)
+        return np.where(np.isfinite(values), placed, self.bin_count - 1)
 
 
 @dataclass(frozen=True)
-class Tables:
+class ContingencyTables:
     """For each feature a table of its bins by the label's."""
 
-    label: Cuts
-    features: tuple[Cuts, ...]
+    label: Binning
+    features: tuple[Binning, ...]
 
-    def counts(self, table: pa.Table) -> Counts:
+    def count_rows(self, table: pa.Table) -> Counts:
         """The tables of some rows, one behind the other; rows without a label count nowhere."""
-        label = self.label.codes(table.column(self.label.name))
-        known = label < self.label.count - 1
-        whole, width = bool(known.all()), self.label.count - 1
+        label = self.label.assign_bins(table.column(self.label.name))
+        known = label < self.label.bin_count - 1
+        whole, width = bool(known.all()), self.label.bin_count - 1
         label = label if whole else label[known]
         found = []
         for cuts in self.features:
-            codes = cuts.codes(table.column(cuts.name))
-            found.append(np.bincount((codes if whole else codes[known]) * width + label, minlength=cuts.count * width))
+            codes = cuts.assign_bins(table.column(cuts.name))
+            found.append(np.bincount((codes if whole else codes[known]) * width + label, minlength=cuts.bin_count * width))
         return np.concatenate(found) if found else np.empty(0, np.int64)
 
-    def split(self, counts: Counts) -> dict[str, Counts]:
+    def split_by_feature(self, counts: Counts) -> dict[str, Counts]:
         """The table (bins x classes) of each feature, the last row that of missing values."""
-        width = self.label.count - 1
-        ends = np.cumsum([cuts.count * width for cuts in self.features])
+        width = self.label.bin_count - 1
+        ends = np.cumsum([cuts.bin_count * width for cuts in self.features])
         parts = np.split(counts, ends[:-1]) if len(ends) else []
         return {cuts.name: part.reshape(-1, width) for cuts, part in zip(self.features, parts, strict=True)}
 
 
-def mutual_information(table: Counts) -> float:
+def compute_mutual_information(table: Counts) -> float:
     """In nats, with Miller's and Madow's correction for the bins that are there; 0 where it would be negative."""
     table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
     rows = table.sum()
@@ -93,7 +93,7 @@ def mutual_information(table: Counts) -> float:
     return max(0.0, found - float(bias))
 
 
-def chi_squared(table: Counts | Doubles) -> float:
+def compute_chi_squared(table: Counts | Doubles) -> float:
     """Pearson's statistic of the table."""
     table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
     if not table.size:
@@ -102,7 +102,7 @@ def chi_squared(table: Counts | Doubles) -> float:
     return float(((table - expected) ** 2 / expected).sum())
 
 
-def auc(table: Counts, ordered: bool) -> float:
+def compute_auc(table: Counts, bins_are_ordered: bool) -> float:
     """The area under the ROC curve of one feature for a label of two classes, at least 0.5; rows of one bin count as ties.
 
     ordered: whether the bins are in an order; those of categories, and the one of missing values, are put in that of their rates.
@@ -111,26 +111,26 @@ def auc(table: Counts, ordered: bool) -> float:
     negatives, positives = table.sum(axis=0)
     if not (negatives and positives):
         return 0.5
-    if not ordered:
+    if not bins_are_ordered:
         table = table[np.argsort(table[:, 1] / table.sum(axis=1), kind="stable")]
     before = np.concatenate([[0], np.cumsum(table[:, 0])[:-1]])
     area = float((table[:, 1] * (before + table[:, 0] / 2)).sum() / (negatives * positives))
     return max(area, 1 - area)
 
 
-def f_statistic(strength: Doubles, rows: Doubles, classes: int | None) -> Doubles:
+def compute_f_statistic(strength: Doubles, rows: Doubles, class_count: int | None) -> Doubles:
     """F of an analysis of variance, from the correlation ratio of feature and label; of a regression (classes None) from their correlation.
 
     As scikit-learn's ``f_classif`` and ``f_regression``.
     """
     explained = np.clip(np.square(strength), 0, 1 - 1e-15)
-    freedom = 1 if classes is None else classes - 1
+    freedom = 1 if class_count is None else class_count - 1
     found: Doubles = explained / freedom / ((1 - explained) / np.maximum(rows - freedom - 1, 1))
     return np.nan_to_num(found, nan=0.0)
 
 
 @dataclass(frozen=True)
-class Step:
+class MrmrStep:
     """One choice of mRMR: the feature, its relevance, its mean absolute correlation with those chosen before, and their quotient."""
 
     feature: int
@@ -139,21 +139,21 @@ class Step:
     score: float
 
 
-def mrmr(relevance: Doubles, related: Doubles, count: int) -> list[Step]:
+def rank_by_mrmr(relevance: Doubles, correlations: Doubles, count: int) -> list[MrmrStep]:
     """The order in which features are chosen: most relevant, least redundant.
 
     The first is the most relevant; each next one has the greatest quotient of its F statistic and its mean absolute correlation with those
     that are chosen (FCQ of Zhao, Anand, Wang: Maximum Relevance and Minimum Redundancy Feature Selection Methods, 2019), which is at least
     ``FLOOR``. related: the correlation of each pair; NaN counts as 0. Of equal ones the first wins.
     """
-    strength = np.nan_to_num(np.abs(related))
-    steps: list[Step] = []
+    strength = np.nan_to_num(np.abs(correlations))
+    steps: list[MrmrStep] = []
     summed, left = np.zeros(len(relevance)), relevance > 0
     while len(steps) < count and left.any():
-        redundancy = np.maximum(summed / len(steps), FLOOR) if steps else np.ones(len(relevance))
+        redundancy = np.maximum(summed / len(steps), MIN_REDUNDANCY) if steps else np.ones(len(relevance))
         scores = np.where(left, relevance / redundancy, -math.inf)
         best = int(scores.argmax())
-        steps.append(Step(best, float(relevance[best]), float(redundancy[best]) if steps else 0.0, float(scores[best])))
+        steps.append(MrmrStep(best, float(relevance[best]), float(redundancy[best]) if steps else 0.0, float(scores[best])))
         left[best] = False
         summed += strength[:, best]
     return steps

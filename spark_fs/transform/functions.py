@@ -23,61 +23,61 @@ from typing import Any
 from spark_fs import types
 from spark_fs.errors import SchemaError, SettingsError, SparkFSError
 from spark_fs.spec.transformations import FunctionSpec, Mode
-from spark_fs.values import plain
+from spark_fs.values import to_python
 
-_PYTHON = {
+_PYTHON_TYPES = {
     float: "double", int: "bigint", str: "string", bool: "boolean", bytes: "binary", datetime: "timestamp", date: "date",
     Decimal: "decimal(38,18)",
 }
 
 
-def function_of(written: Callable[..., Any], return_type: Any, mode: str, drop: Sequence[str]) -> FunctionSpec:
+def build_function_spec(user_function: Callable[..., Any], return_type: Any, mode: str, drop: Sequence[str]) -> FunctionSpec:
     """The definition of a user's function; SettingsError for one that cannot be kept as its source."""
     if not isinstance(mode, str) or mode not in ("python", "pandas"):
         raise SettingsError(
             f"mode {mode!r} of a transformation is not known: use 'python' (a value at a time) or 'pandas' (a Series at a time)."
         )
-    if not isinstance(written, FunctionType):
-        raise SettingsError(f"{written!r} is not a function defined by def: write one, since its source is kept.")
-    parameters = inspect.signature(written).parameters.values()
+    if not isinstance(user_function, FunctionType):
+        raise SettingsError(f"{user_function!r} is not a function defined by def: write one, since its source is kept.")
+    parameters = inspect.signature(user_function).parameters.values()
     arguments = tuple(each.name for each in parameters if each.default is each.empty)  # what has a default is no feature
-    returns = tuple(feature_type(one) for one in (return_type if isinstance(return_type, list | tuple) else [return_type]))
+    returns = tuple(to_feature_type(one) for one in (return_type if isinstance(return_type, list | tuple) else [return_type]))
     for name in drop:
         if name not in arguments:
             raise SettingsError(
-                f"Transformation {written.__name__!r}: drop names {name!r}, which is none of its arguments {', '.join(arguments)}."
+                f"Transformation {user_function.__name__!r}: drop names {name!r}, which is none of its arguments {', '.join(arguments)}."
             )
     if not arguments or not returns:
         raise SettingsError(
-            f"Transformation {written.__name__!r} needs a feature to take and a type to return: give it one of each at least."
+            f"Transformation {user_function.__name__!r} needs a feature to take and a type to return: give it one of each at least."
         )
-    source = _source(written)
+    source = _extract_source(user_function)
     kept: Mode = "python" if mode == "python" else "pandas"
-    return FunctionSpec(written.__name__, 1, kept, arguments, returns, tuple(drop), source, _names(written))
+    return FunctionSpec(user_function.__name__, 1, kept, arguments, returns, tuple(drop), source, _resolve_global_names(user_function))
 
 
-def feature_type(asked: Any) -> str:
+def to_feature_type(declared_type: Any) -> str:
     """The feature type of a Python type or a text; SchemaError for what names none."""
-    if isinstance(asked, type):
-        if asked not in _PYTHON:
+    if isinstance(declared_type, type):
+        if declared_type not in _PYTHON_TYPES:
             raise SchemaError(
-                f"{asked!r} is not a type of features: use {', '.join(t.__name__ for t in _PYTHON)}, or a text such as 'array<double>'."
+                f"{declared_type!r} is not a type of features: use {', '.join(t.__name__ for t in _PYTHON_TYPES)}, or a text such as 'array<double>'."
             )
-        return _PYTHON[asked]
-    return types.parse(asked)
+        return _PYTHON_TYPES[declared_type]
+    return types.parse_type(declared_type)
 
 
-def _source(written: FunctionType) -> str:
+def _extract_source(user_function: FunctionType) -> str:
     """The text of the function alone, its decorators left out."""
     try:
-        text = textwrap.dedent(inspect.getsource(written))
+        text = textwrap.dedent(inspect.getsource(user_function))
     except (OSError, TypeError):
         raise SettingsError(
-            f"The source of transformation {written.__name__!r} is not to be had: define it in a file or a notebook cell."
+            f"The source of transformation {user_function.__name__!r} is not to be had: define it in a file or a notebook cell."
         ) from None
     tree = ast.parse(text).body[0]
     if not isinstance(tree, ast.FunctionDef):
-        raise SettingsError(f"Transformation {written.__name__!r} is not defined by def: write it as a function, since its source is kept.")
+        raise SettingsError(f"Transformation {user_function.__name__!r} is not defined by def: write it as a function, since its source is kept.")
     tree.decorator_list = []
     for argument in (*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs):  # annotations may name what is not there when it runs
         argument.annotation = None
@@ -85,29 +85,29 @@ def _source(written: FunctionType) -> str:
     return ast.unparse(tree)
 
 
-def _names(written: FunctionType) -> dict[str, dict[str, Any]]:
+def _resolve_global_names(user_function: FunctionType) -> dict[str, dict[str, Any]]:
     """What the global names of the function stand for."""
-    if written.__closure__:
+    if user_function.__closure__:
         raise SettingsError(
-            f"Transformation {written.__name__!r} uses {', '.join(written.__code__.co_freevars)} of the function that it is defined in, "
+            f"Transformation {user_function.__name__!r} uses {', '.join(user_function.__code__.co_freevars)} of the function that it is defined in, "
             "which its source does not hold: define it at the top of a module."
         )
     found = {}
-    for name in sorted(_globals(written.__code__)):
-        if name in written.__globals__ and name != written.__name__:
-            found[name] = _kept(written.__name__, name, written.__globals__[name])
-        elif not hasattr(builtins, name) and name not in written.__globals__:
-            raise SettingsError(f"Transformation {written.__name__!r} uses {name!r}, which is not defined: import or define it first.")
+    for name in sorted(_list_global_names(user_function.__code__)):
+        if name in user_function.__globals__ and name != user_function.__name__:
+            found[name] = _describe_global(user_function.__name__, name, user_function.__globals__[name])
+        elif not hasattr(builtins, name) and name not in user_function.__globals__:
+            raise SettingsError(f"Transformation {user_function.__name__!r} uses {name!r}, which is not defined: import or define it first.")
     return found
 
 
-def _globals(code: Any) -> set[str]:
+def _list_global_names(code: Any) -> set[str]:
     """The global names that a code, or one inside of it, loads."""
     names = {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
-    return names.union(*(_globals(inner) for inner in code.co_consts if hasattr(inner, "co_code")))
+    return names.union(*(_list_global_names(inner) for inner in code.co_consts if hasattr(inner, "co_code")))
 
 
-def _kept(function: str, name: str, value: Any) -> dict[str, Any]:
+def _describe_global(function_name: str, name: str, value: Any) -> dict[str, Any]:
     if isinstance(value, ModuleType):
         return {"module": value.__name__}
     home = getattr(value, "__module__", None)
@@ -120,13 +120,13 @@ def _kept(function: str, name: str, value: Any) -> dict[str, Any]:
     except (TypeError, ValueError):
         pass
     raise SettingsError(
-        f"Transformation {function!r} uses {name!r} ({type(value).__name__}), which cannot be kept beside its source: define it inside the "
+        f"Transformation {function_name!r} uses {name!r} ({type(value).__name__}), which cannot be kept beside its source: define it inside the "
         "function, or import it from a module."
     )
 
 
 @lru_cache(maxsize=1024)
-def _compiled(source: str, name: str, names: str) -> Callable[..., Any]:
+def _load_source(source: str, name: str, names: str) -> Callable[..., Any]:
     """The function of a source; one text is compiled once in a process."""
     space: dict[str, Any] = {}
     for alias, what in json.loads(names).items():
@@ -140,24 +140,24 @@ def _compiled(source: str, name: str, names: str) -> Callable[..., Any]:
     return found
 
 
-def compiled(function: FunctionSpec) -> Callable[..., Any]:
+def load_function(function: FunctionSpec) -> Callable[..., Any]:
     """The function that the definition holds; SparkFSError where a module that it imports is not there."""
     try:
-        return _compiled(function.source, function.name, json.dumps(function.names, sort_keys=True))
+        return _load_source(function.source, function.name, json.dumps(function.names, sort_keys=True))
     except ImportError as error:
         raise SparkFSError(f"Transformation {function} needs {error.name}, which is not installed here: install it.") from error
 
 
-def one_by_one(function: FunctionSpec) -> Callable[..., tuple[Any, ...]]:
+def make_value_function(function: FunctionSpec) -> Callable[..., tuple[Any, ...]]:
     """A function in mode "python" as one from values to as many values as it has outputs, each of its type."""
-    call, several = compiled(function), len(function.returns) > 1
-    convert = [_CONVERT.get(types.base(type_), _as_it_is) for type_ in function.returns]
+    call, several = load_function(function), len(function.returns) > 1
+    convert = [_CONVERTERS.get(types.get_base_type(type_), _keep_unchanged) for type_ in function.returns]
 
-    def run(*values: Any) -> tuple[Any, ...]:
+    def run_row(*values: Any) -> tuple[Any, ...]:
         try:
             found = call(*values)
             outputs: Sequence[Any] = tuple(found) if several else (found,)
-            return tuple(None if v is None else to(plain(v)) for v, to in zip(outputs, convert, strict=True))
+            return tuple(None if v is None else to(to_python(v)) for v, to in zip(outputs, convert, strict=True))
         except Exception as error:
             given = ", ".join(f"{name}={value!r}" for name, value in zip(function.arguments, values, strict=True))
             raise SparkFSError(
@@ -165,25 +165,25 @@ def one_by_one(function: FunctionSpec) -> Callable[..., tuple[Any, ...]]:
                 f"{' and '.join(function.returns)}."
             ) from error
 
-    return run
+    return run_row
 
 
-def _as_it_is(value: Any) -> Any:
+def _keep_unchanged(value: Any) -> Any:
     return value
 
 
-def _whole(value: Any) -> int:
+def _to_integer(value: Any) -> int:
     if int(value) != value:
         raise ValueError(f"{value!r} is no whole number")
     return int(value)
 
 
-def _single(value: Any) -> float:
+def _to_float32(value: Any) -> float:
     found: float = struct.unpack("f", struct.pack("f", value))[0] if math.isfinite(value) else float(value)
     return found
 
 
-_CONVERT: Mapping[str, Callable[[Any], Any]] = {
-    "double": float, "float": _single, **dict.fromkeys(("tinyint", "smallint", "int", "bigint"), _whole), "boolean": bool,
-    "timestamp": types.aware,
+_CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
+    "double": float, "float": _to_float32, **dict.fromkeys(("tinyint", "smallint", "int", "bigint"), _to_integer), "boolean": bool,
+    "timestamp": types.as_utc,
 }

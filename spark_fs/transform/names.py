@@ -6,12 +6,12 @@ from datetime import date
 from hashlib import sha256
 from typing import Any
 
-LONGEST = 63  # letters of a feature's name
-_AS_IT_IS = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
-_DIGITS = 6, 32  # of a digest; the longer one where names would still be equal
+MAX_NAME_LENGTH = 63  # letters of a feature's name
+_PLAIN_NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
+_DIGEST_LENGTHS = 6, 32  # of a digest; the longer one where names would still be equal
 
 
-def names_of(feature: str, categories: Sequence[Any]) -> list[str]:
+def make_category_names(feature: str, categories: Sequence[Any]) -> list[str]:
     """A name for the column of each category: the feature and the value, such as ``n_minus_1``, ``zone_harbour``, ``day_2024_01_31``.
 
     A text with other letters than ``a`` to ``z``, digits and single underscores is written with these, and is followed by a few digits of
@@ -19,12 +19,12 @@ def names_of(feature: str, categories: Sequence[Any]) -> list[str]:
     """
     names: list[str] = []
     for category in categories:
-        name = _name(feature, category, _DIGITS[0])
-        names.append(_name(feature, category, _DIGITS[1]) if name in names else name)
+        name = _make_category_name(feature, category, _DIGEST_LENGTHS[0])
+        names.append(_make_category_name(feature, category, _DIGEST_LENGTHS[1]) if name in names else name)
     return names
 
 
-def earlier_names_of(feature: str, categories: Sequence[Any]) -> list[str]:
+def make_legacy_category_names(feature: str, categories: Sequence[Any]) -> list[str]:
     """The names that training datasets of earlier versions have, whose states name none."""
     names: list[str] = []
     for category in categories:
@@ -37,28 +37,28 @@ def earlier_names_of(feature: str, categories: Sequence[Any]) -> list[str]:
     return names
 
 
-def _name(feature: str, category: Any, digits: int) -> str:
-    word, exact = _word(category)
+def _make_category_name(feature: str, category: Any, digest_length: int) -> str:
+    word, exact = _format_category(category)
     name = f"{feature}_{word}"
-    if exact and len(name) <= LONGEST:
+    if exact and len(name) <= MAX_NAME_LENGTH:
         return name
-    digest = sha256(f"{feature}={category}".encode()).hexdigest()[:digits]
-    return f"{name[: LONGEST - 1 - digits].rstrip('_')}_{digest}"
+    digest = sha256(f"{feature}={category}".encode()).hexdigest()[:digest_length]
+    return f"{name[: MAX_NAME_LENGTH - 1 - digest_length].rstrip('_')}_{digest}"
 
 
-def _word(category: Any) -> tuple[str, bool]:
+def _format_category(category: Any) -> tuple[str, bool]:
     """The category in letters of a name, and whether no other category of its type is written so."""
     if isinstance(category, date):
         return category.isoformat().replace("-", "_"), True
     text = str(category).lower() if isinstance(category, bool) else str(category)
     word = re.sub(r"^-(?=[0-9])", "minus_", text)
-    if not isinstance(category, str) or _AS_IT_IS.fullmatch(text):
+    if not isinstance(category, str) or _PLAIN_NAME.fullmatch(text):
         return word, True
-    word = _escaped(word, r"[^\x00-\x7f]")
+    word = _escape_letters(word, r"[^\x00-\x7f]")
     found = re.sub(r"[^a-z0-9]+", "_", word.lower()).strip("_")
-    return found or _escaped(text, r"(?s).").strip("_") or "empty", False
+    return found or _escape_letters(text, r"(?s).").strip("_") or "empty", False
 
 
-def _escaped(text: str, letters: str) -> str:
+def _escape_letters(text: str, letters: str) -> str:
     """The text with some letters as their numbers in Unicode, apart from one another."""
     return re.sub(letters, lambda match: f"_u{ord(match[0]):04x}_", text).replace("__", "_")

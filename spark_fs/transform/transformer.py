@@ -6,12 +6,12 @@ from typing import Any, Self
 
 from spark_fs.errors import NotFoundError, QueryError, SettingsError
 from spark_fs.spec.transformations import FunctionSpec, TransformationSpec
-from spark_fs.transform.builtin import BUILTINS, Builtin, State, column_names
-from spark_fs.transform.functions import one_by_one
+from spark_fs.transform.builtin import BUILTINS, Builtin, State, get_column_names
+from spark_fs.transform.functions import make_value_function
 
-NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
-CATEGORIES = ("tinyint", "smallint", "int", "bigint", "boolean", "string", "date")
-Row = Callable[[Sequence[Any]], list[Any]]
+NUMBER_TYPES = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
+CATEGORY_TYPES = ("tinyint", "smallint", "int", "bigint", "boolean", "string", "date")
+RowFunction = Callable[[Sequence[Any]], list[Any]]
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Transformation:
         return BUILTINS[self.function.name] if self.function.mode == "builtin" else None
 
     @property
-    def learns(self) -> bool:
+    def needs_fit(self) -> bool:
         """Whether it must be fitted."""
-        return self.builtin is not None and self.builtin.need is not None
+        return self.builtin is not None and self.builtin.required_statistic is not None
 
 
 class Transformer:
@@ -50,28 +50,28 @@ class Transformer:
         self, transformations: Sequence[TransformationSpec], columns: Mapping[str, str], helpers: Mapping[str, str] | None = None,
         states: Sequence[State] | None = None,
     ) -> None:
-        self._given = (tuple(transformations), dict(columns), dict(helpers or {}))
+        self._arguments = (tuple(transformations), dict(columns), dict(helpers or {}))
         known = {**(helpers or {}), **columns}
-        self.transformations = tuple(_bound(spec, known, states[i] if states else None) for i, spec in enumerate(transformations))
+        self.transformations = tuple(_bind_transformation(spec, known, states[i] if states else None) for i, spec in enumerate(transformations))
         used = {feature for spec in transformations for feature in spec.features}
         self.inputs = {name: type_ for name, type_ in known.items() if name in columns or name in used}
-        self.columns = self._arranged(columns)
+        self.columns = self._order_columns(columns)
 
     def with_states(self, states: Sequence[State]) -> Self:
         """A copy that has learned."""
-        return type(self)(*self._given, states)
+        return type(self)(*self._arguments, states)
 
     @property
-    def learns(self) -> bool:
+    def needs_fit(self) -> bool:
         """Whether anything must be fitted."""
-        return any(each.learns for each in self.transformations)
+        return any(each.needs_fit for each in self.transformations)
 
     @property
-    def fitted(self) -> bool:
+    def is_fitted(self) -> bool:
         """Whether all that must be fitted is."""
-        return all(each.state is not None for each in self.transformations if each.learns)
+        return all(each.state is not None for each in self.transformations if each.needs_fit)
 
-    def _arranged(self, columns: Mapping[str, str]) -> dict[str, str]:
+    def _order_columns(self, columns: Mapping[str, str]) -> dict[str, str]:
         """The columns that come out: what one feature gives stands in its place, what several give at the end."""
         instead: dict[str, list[tuple[str, str]]] = {}
         behind: list[tuple[str, str]] = []
@@ -93,68 +93,68 @@ class Transformer:
                 )
         return dict(found)
 
-    def row(self) -> Row:
+    def make_row_function(self) -> RowFunction:
         """The function from one row's inputs to its columns; it imports no library."""
         calls, names = [], list(self.inputs)
         for each in self.transformations:
-            calls.append((_call(each), tuple(names.index(feature) for feature in each.spec.features)))
+            calls.append((_make_call(each), tuple(names.index(feature) for feature in each.spec.features)))
             names += (name for name, _ in each.outputs)
         last = {name: place for place, name in enumerate(names)}  # an output may have the name of its feature
         plan = [last[name] for name in self.columns]
         if not calls and plan == list(range(len(names))):
             return list
 
-        def run(values: Sequence[Any]) -> list[Any]:
+        def run_row(values: Sequence[Any]) -> list[Any]:
             found = [*values]
             for call, places in calls:
                 found += call(*[values[place] for place in places])
             return [found[place] for place in plan]
 
-        return run
+        return run_row
 
 
-def _call(each: Transformation) -> Callable[..., Sequence[Any]]:
+def _make_call(transformation: Transformation) -> Callable[..., Sequence[Any]]:
     """The function from the values of a transformation's features to those of its outputs."""
-    if each.builtin is None:
-        if each.function.mode == "pandas":
-            from spark_fs.transform.columns import one_entry
+    if transformation.builtin is None:
+        if transformation.function.mode == "pandas":
+            from spark_fs.transform.columns import make_pandas_row_function
 
-            return one_entry(each)
-        return one_by_one(each.function)
-    formula, nothing = each.builtin.formula(each.state or {}), (None,)
-    if each.builtin.wide:
-        none = (False,) * len(each.outputs)
+            return make_pandas_row_function(transformation)
+        return make_value_function(transformation.function)
+    formula, nothing = transformation.builtin.formula(transformation.state or {}), (None,)
+    if transformation.builtin.multi_output:
+        none = (False,) * len(transformation.outputs)
         return lambda x: none if x is None else formula(x)
-    if each.builtin.accepts == "number":
+    if transformation.builtin.accepts == "number":
         return lambda x: nothing if x is None else (formula(float(x)),)
     return lambda x: nothing if x is None else (formula(x),)
 
 
-def _bound(spec: TransformationSpec, known: Mapping[str, str], state: State | None) -> Transformation:
+def _bind_transformation(spec: TransformationSpec, column_types: Mapping[str, str], state: State | None) -> Transformation:
     for feature in spec.features:
-        if feature not in known:
-            raise NotFoundError.named(
-                f"Feature of transformation {spec.function}", feature, known, "Name columns of the query that are not labels."
+        if feature not in column_types:
+            raise NotFoundError.for_name(
+                f"Feature of transformation {spec.function}", feature, column_types, "Name columns of the query that are not labels."
             )
-    types = tuple(known[feature] for feature in spec.features)
+    types = tuple(column_types[feature] for feature in spec.features)
     function = spec.function
     if function.mode != "builtin":
-        return Transformation(spec, types, state, tuple(zip(_named(spec), function.returns, strict=True)))
+        return Transformation(spec, types, state, tuple(zip(_choose_output_names(spec), function.returns, strict=True)))
     row = BUILTINS[function.name]
-    takes = NUMBERS if row.accepts == "number" else CATEGORIES
+    takes = NUMBER_TYPES if row.accepts == "number" else CATEGORY_TYPES
     if types[0].partition("(")[0] not in takes:
         raise QueryError(
             f"Transformation {function} takes {', '.join(takes)}, and feature {spec.features[0]!r} is {types[0]}: choose another."
         )
-    if not row.wide:
+    if not row.multi_output:
         return Transformation(spec, types, state, ((spec.outputs[0] if spec.outputs else spec.features[0], row.returns),))
     if spec.outputs:
         raise SettingsError(f"Transformation {function} has a column for each category, named for them: leave alias out.")
-    names = column_names(spec.features[0], state) if state is not None else []
+    names = get_column_names(spec.features[0], state) if state is not None else []
     return Transformation(spec, types, state, tuple((name, row.returns) for name in names))
 
 
-def _named(spec: TransformationSpec) -> tuple[str, ...]:
+def _choose_output_names(spec: TransformationSpec) -> tuple[str, ...]:
     """The names of a user's outputs: those that were chosen, the feature of an only one, or the function and its features."""
     returns = spec.function.returns
     if spec.outputs:

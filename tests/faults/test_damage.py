@@ -94,7 +94,7 @@ def test_damage_is_found_and_named(damage: str, action: str, whole: Path, tmp_pa
     for checksum in path.rglob(".*.crc"):  # Hadoop's own, which would find it first where it is kept
         checksum.unlink()
     do(path)
-    delta.forget(spark, str(path))
+    delta.invalidate_cache(spark, str(path))
     group, view = fs.get_feature_group("cards", 1), fs.get_feature_view("view", 1)
     if action == "upsert" and "data file" in damage:  # it needs the file of its own day alone
         assert ACTIONS[action](group, view)[0].summary["updated"] == 1

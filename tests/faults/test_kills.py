@@ -97,7 +97,7 @@ def test_a_run_that_is_told_to_end_says_so_and_gives_up_its_lock(undisturbed: Un
     fs = spark_fs.login({"home": undisturbed.home}).get_feature_store()
     ended = fs.get_runs("toy")[0]
     assert (ended.state, ended.error) == ("failed", "The process was told to end.")
-    assert fs._stores.catalog.lock("toy") is None
+    assert fs._stores.catalog.get_lock_holder("toy") is None
     assert way.run("run_pipeline").returncode == 0
     same(state(undisturbed.home), undisturbed.after["run_pipeline"])
 
@@ -115,7 +115,7 @@ def test_a_run_that_is_told_to_end_while_its_jvm_starts_leaves_no_process(after:
     finally:
         with suppress(ProcessLookupError):
             os.killpg(run.pid, signal.SIGKILL)
-    assert spark_fs.login({"home": tmp_path}).get_feature_store()._stores.catalog.lock("toy") is None
+    assert spark_fs.login({"home": tmp_path}).get_feature_store()._stores.catalog.get_lock_holder("toy") is None
 
 
 def until(there: Callable[[], object], seconds: float = 60) -> None:

@@ -31,31 +31,31 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
 def writer(store: MySQLStore, beat: float) -> MySQLWriter:
     """One whose connection the server gives up after a second of silence."""
     found: Any = MySQLWriter(store)
-    found.beat, found.silent = beat, 1
+    found.heartbeat_seconds, found.idle_timeout = beat, 1
     return found
 
 
 def test_a_lock_is_kept_while_workers_load(store: MySQLStore) -> None:
     write = writer(store, beat=0.2)
-    with write.session(clicks(store), HERE) as session:
-        place = session.begin(afresh=True)
-        write.load(clicks(store), place, rows((1, "01-01", 10)))
+    with write.open_session(clicks(store), HERE) as session:
+        place = session.begin_staging(full_refresh=True)
+        write.load_rows(clicks(store), place, rows((1, "01-01", 10)))
         time.sleep(3)
         with pytest.raises(ConflictError, match="Another sync of clicks_1"):
             sync(store, clicks(store), rows((1, "01-01", 99)))
-        session.swap(place, 0)
+        session.swap_tables(place, 0)
     assert values(store, clicks(store)) == {1: 10}
 
 
 def test_a_lock_that_was_lost_is_missed_before_the_commit(store: MySQLStore) -> None:
     sync(store, clicks(store), rows((1, "01-01", 10)))
     write = writer(store, beat=100)
-    with write.session(clicks(store), HERE) as session:
-        place = session.begin(afresh=False)
-        write.load(clicks(store), place, rows((1, "01-02", 20), (2, "01-02", 20)))
+    with write.open_session(clicks(store), HERE) as session:
+        place = session.begin_staging(full_refresh=False)
+        write.load_rows(clicks(store), place, rows((1, "01-02", 20), (2, "01-02", 20)))
         time.sleep(2)
         with pytest.raises(OnlineStoreError, match=LOST) as raised:
-            session.merge(place, 1, None)
+            session.merge_rows(place, 1, None)
     assert raised.value.retryable
     assert values(store, clicks(store)) == {1: 10}
     sync(store, clicks(store), rows((1, "01-02", 20)), version=1)  # its tables are swept
@@ -65,8 +65,8 @@ def test_a_connection_that_was_killed_takes_its_sync_with_it(store: MySQLStore) 
     """And the heartbeat that finds it first says nothing: whoever uses the connection is told."""
     sync(store, clicks(store), rows((1, "01-01", 10)))
     write = writer(store, beat=0.1)
-    with write.session(clicks(store), HERE) as session:
-        place = session.begin(afresh=False)
+    with write.open_session(clicks(store), HERE) as session:
+        place = session.begin_staging(full_refresh=False)
         with store.transaction() as cursor:
             cursor.execute("SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()")
             for (number,) in cursor.fetchall():
@@ -74,9 +74,9 @@ def test_a_connection_that_was_killed_takes_its_sync_with_it(store: MySQLStore) 
         time.sleep(0.5)
         sync(store, clicks(store), rows((1, "01-03", 30)), version=2)  # another takes its turn
         with pytest.raises(OnlineStoreError, match=LOST):
-            session.merge(place, 1, None)
+            session.merge_rows(place, 1, None)
     assert values(store, clicks(store)) == {1: 30}
-    done = store.synced(clicks(store))
+    done = store.read_sync_state(clicks(store))
     assert done
     assert done.version == 2
 
@@ -89,14 +89,14 @@ from tables import HERE, clicks, rows
 
 store = MySQLStore(sys.argv[1])
 write = MySQLWriter(store)
-write.beat, write.silent = 0.3, 2
+write.heartbeat_seconds, write.idle_timeout = 0.3, 2
 try:
-    with write.session(clicks(store), HERE) as session:
-        place = session.begin(afresh=False)
-        write.load(clicks(store), place, rows((1, "01-05", 50)))
+    with write.open_session(clicks(store), HERE) as session:
+        place = session.begin_staging(full_refresh=False)
+        write.load_rows(clicks(store), place, rows((1, "01-05", 50)))
         print("loaded", flush=True)
         sys.stdin.readline()
-        session.merge(place, 1, None)
+        session.merge_rows(place, 1, None)
         print("merged", flush=True)
 except Exception as error:
     print(type(error).__name__, flush=True)
@@ -106,7 +106,7 @@ except Exception as error:
 def test_a_lost_host_gives_its_lock_away_and_writes_nothing_when_it_is_back(store: MySQLStore) -> None:
     table = clicks(store)
     sync(store, table, rows((1, "01-01", 10)))
-    url = store._given[0]
+    url = store._constructor_arguments[0]
     paths = os.pathsep.join(str(ROOT / each) for each in (".", "tests", "tests/online", "tests/cluster"))
     env = {**os.environ, "PYTHONPATH": paths}
     with subprocess.Popen([sys.executable, "-c", HOST, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as host:
@@ -114,12 +114,12 @@ def test_a_lost_host_gives_its_lock_away_and_writes_nothing_when_it_is_back(stor
         assert host.stdout
         assert host.stdout.readline() == "loaded\n"
         time.sleep(3)  # longer than it may be silent: it is not
-        with pytest.raises(ConflictError, match="Another sync of clicks_1"), MySQLWriter(store).session(table, HERE):
+        with pytest.raises(ConflictError, match="Another sync of clicks_1"), MySQLWriter(store).open_session(table, HERE):
             pass
         host.send_signal(signal.SIGSTOP)  # as a host that the network lost: it says nothing, and its connection is not closed
         began = time.monotonic()
         write: Any = MySQLWriter(store)
-        with write.session(table, HERE) as session:
+        with write.open_session(table, HERE) as session:
             waited = time.monotonic() - began
             finish(write, session, table, rows((1, "01-03", 30), (2, "01-03", 30)), 2)
         host.send_signal(signal.SIGCONT)

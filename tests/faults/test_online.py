@@ -112,7 +112,7 @@ def test_a_job_killed_at_any_point(spark: SparkSession, tmp_path: Path, server: 
             if run.poll() is None:
                 os.killpg(run.pid, signal.SIGKILL)
             run.communicate()
-            done = fs._stores.online.synced(table_of(group))
+            done = fs._stores.online.read_sync_state(table_of(group))
             before += done is not None and done.version < group.commit_details(1)[0].version
             assert group.verify_online(synced=True).ok
         else:  # undisturbed, to know how long it takes
@@ -124,9 +124,9 @@ def test_a_job_killed_at_any_point(spark: SparkSession, tmp_path: Path, server: 
 
 
 def table_of(group: FeatureGroup) -> object:
-    from spark_fs.online.layout import online_table  # noqa: PLC0415 # only here
+    from spark_fs.online.layout import build_online_table  # noqa: PLC0415 # only here
 
-    return online_table(group.spec, group._stores.online.capabilities)
+    return build_online_table(group.spec, group._stores.online.capabilities)
 
 
 @pytest.mark.parametrize("pass_on", [True, False], ids=["after the commit", "before the commit"])

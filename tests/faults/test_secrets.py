@@ -111,7 +111,7 @@ def test_no_secret_is_in_what_is_shown(secret: str, tmp_path: Path, caplog: pyte
     project = spark_fs.login({"home": tmp_path, "online_url": url, "catalog_url": url, "online_password": secret, "models_url": url, "spark": {"spark.my.password": secret}})
     fs = project.get_feature_store()
     shown = [repr(project), repr(fs), repr(fs._stores.settings), str(fs._stores.settings), repr(fs._stores.online)]
-    for call in (fs.get_feature_groups, fs._stores.online.check):
+    for call in (fs.get_feature_groups, fs._stores.online.check_connection):
         with pytest.raises((SetupError, CatalogError, OnlineStoreError), match=r"127\.0\.0\.1:9") as failed:
             call()
         shown += ["".join(traceback.format_exception(failed.value)), repr(failed.value)]

@@ -41,13 +41,13 @@ def test_tls_is_spoken_and_the_certificate_and_its_host_looked_at(kind: str, tmp
     server = KINDS[kind](tmp_path / "wrong", f"--ssl-cert={elsewhere}", f"--ssl-key={other_key}", f"--ssl-ca={elsewhere}")
     _refused(f"{server.url}?ssl_ca={elsewhere}")  # its own certificate, of another host
     for unchecked in (f"?ssl_ca={elsewhere}&ssl_verify_identity=false", "?ssl_verify_cert=false", ""):
-        MySQLStore(f"{server.url}{unchecked}").check()
+        MySQLStore(f"{server.url}{unchecked}").check_connection()
     server.kill()
 
 
 def _refused(url: str) -> None:
     for pure in (False, True):
         store = MySQLStore(url)
-        store._connect["use_pure"] = pure
+        store._connect_options["use_pure"] = pure
         with pytest.raises(OnlineRefusedError, match=r"failed \(\d+\) by the TLS that online_url asks for: .*(SSL|certificate).*Give the authority of its certificate as ssl_ca, and its host by a name"):
-            store.check()
+            store.check_connection()

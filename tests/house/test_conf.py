@@ -63,7 +63,7 @@ def test_what_spark_fs_needs_is_set(file: Path) -> None:
     from spark_fs.offline import session  # noqa: PLC0415 # it loads Spark
 
     found = settings(file)
-    needed = {name: value for name, value in session._REQUIRED.items() if "outputTimestampType" not in name}
+    needed = {name: value for name, value in session._REQUIRED_SETTINGS.items() if "outputTimestampType" not in name}
     assert {name: found.get(name) for name in needed} == needed
 
 

@@ -17,15 +17,15 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.model import Model
 from spark_fs.api.models import ModelRegistry
-from spark_fs.api.monitored import MonitoredGroup, MonitoredView
-from spark_fs.api.online import ServedGroup, ServedStore
+from spark_fs.api.monitored import MonitoredGroup, ViewDriftMixin
+from spark_fs.api.online import ServedGroup, StoreServingMixin
 from spark_fs.api.profiled import ProfiledGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.api.query import Query
-from spark_fs.api.scoring import Scoring
+from spark_fs.api.scoring import ScoringMixin
 from spark_fs.api.selection import Selection
-from spark_fs.api.training_data import TrainingData
-from spark_fs.api.transformations import Transformations
+from spark_fs.api.training_data import TrainingDataMixin
+from spark_fs.api.transformations import TransformationsMixin
 from spark_fs.cli import app
 from spark_fs.pipelines import Pipeline
 from spark_fs.settings import Settings
@@ -145,8 +145,8 @@ def test_architecture_names_every_room() -> None:
 def test_the_changelog_names_what_users_call() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
     groups = ServedGroup, ProfiledGroup, MonitoredGroup, FeatureGroup
-    views = FeatureView, TrainingData, Scoring, MonitoredView
-    kinds = (FeatureStore, ServedStore, Transformations, *groups, *views, Selection, Query, ModelRegistry, Model)
+    views = FeatureView, TrainingDataMixin, ScoringMixin, ViewDriftMixin
+    kinds = (FeatureStore, StoreServingMixin, TransformationsMixin, *groups, *views, Selection, Query, ModelRegistry, Model)
     called = [name for kind in kinds for name in vars(kind) if not name.startswith("_") and callable(getattr(kind, name))]
     properties = {name for kind in kinds for name, value in vars(kind).items() if isinstance(value, property)}
     unsaid = {name for name in called if not re.search(rf"\b{name}\b", text)} - properties

@@ -9,23 +9,23 @@ import pandas as pd
 import pytest
 
 import spark_fs
-from spark_fs.api.described import Described
+from spark_fs.api.described import CatalogObject
 from spark_fs.api.external import ExternalFeatureGroup
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.group import Group
 from spark_fs.api.model import Flavour, Model
-from spark_fs.api.models import ModelRegistry, Run
-from spark_fs.api.monitored import MonitoredGroup, MonitoredView
-from spark_fs.api.online import ServedGroup, ServedStore
+from spark_fs.api.models import ModelRegistry, TrackedRun
+from spark_fs.api.monitored import MonitoredGroup, ViewDriftMixin
+from spark_fs.api.online import ServedGroup, StoreServingMixin
 from spark_fs.api.profiled import ProfiledGroup
 from spark_fs.api.project import FeatureStore, Project
 from spark_fs.api.query import Feature, Filter, Query
-from spark_fs.api.scoring import Scoring
+from spark_fs.api.scoring import ScoringMixin
 from spark_fs.api.selection import Selection
 from spark_fs.api.spine import Spine
-from spark_fs.api.training_data import TrainingData
-from spark_fs.api.transformations import TransformationFunction, Transformations
+from spark_fs.api.training_data import TrainingDataMixin
+from spark_fs.api.transformations import TransformationFunction, TransformationsMixin
 
 # The parameters of every public method, in their order: callers pass them by place.
 SIGNATURES = {
@@ -52,9 +52,9 @@ SIGNATURES = {
         "name query version description labels transformation_functions inference_helper_columns training_helper_columns label",
     FeatureStore.get_or_create_feature_view:
         "name query version description labels transformation_functions inference_helper_columns training_helper_columns label",
-    Transformations.create_transformation_function: "transformation_function version",
-    Transformations.get_transformation_function: "name version",
-    Transformations.get_transformation_functions: "",
+    TransformationsMixin.create_transformation_function: "transformation_function version",
+    TransformationsMixin.get_transformation_function: "name version",
+    TransformationsMixin.get_transformation_functions: "",
     TransformationFunction.alias: "names",
     TransformationFunction.attached: "feature",
     TransformationFunction.run: "values",
@@ -70,11 +70,11 @@ SIGNATURES = {
     Group.select: "features",
     Group.select_except: "features",
     Group.update_feature_description: "feature_name description",
-    Described.update_description: "description",
-    Described.add_tag: "name value",
-    Described.get_tag: "name",
-    Described.get_tags: "",
-    Described.delete_tag: "name",
+    CatalogObject.update_description: "description",
+    CatalogObject.add_tag: "name value",
+    CatalogObject.get_tag: "name",
+    CatalogObject.get_tags: "",
+    CatalogObject.delete_tag: "name",
     Group.get_parent_feature_groups: "",
     Group.get_generated_feature_views: "",
     FeatureGroup.insert: "df operation write_options validation_options",
@@ -98,16 +98,16 @@ SIGNATURES = {
     ProfiledGroup.report: "path",
     MonitoredGroup.detect_drift: "current reference features thresholds",
     MonitoredGroup.get_drift_history: "",
-    MonitoredView.get_training_dataset_statistics: "training_dataset_version feature_names",
-    MonitoredView.kept_statistics: "",
-    MonitoredView.report: "version path",
-    MonitoredView.detect_drift: "current training_dataset_version features thresholds",
-    MonitoredView.get_drift_history: "",
+    ViewDriftMixin.get_training_dataset_statistics: "training_dataset_version feature_names",
+    ViewDriftMixin.kept_statistics: "",
+    ViewDriftMixin.report: "version path",
+    ViewDriftMixin.detect_drift: "current training_dataset_version features thresholds",
+    ViewDriftMixin.get_drift_history: "",
     ServedGroup.sync_online: "now full progress",
     ServedGroup.verify_online: "now limit synced",
-    ServedStore.sync_online: "name version now full progress",
-    ServedStore.verify_online: "name version now limit synced",
-    ServedStore.check_serving: "",
+    StoreServingMixin.sync_online: "name version now full progress",
+    StoreServingMixin.verify_online: "name version now limit synced",
+    StoreServingMixin.check_serving: "",
     FeatureGroup.append_features: "features",
     FeatureGroup.optimize: "",
     FeatureGroup.vacuum: "retention_hours force",
@@ -127,31 +127,31 @@ SIGNATURES = {
     FeatureView.get_parent_feature_groups: "",
     FeatureView.get_models: "training_dataset_version",
     FeatureView.delete: "force",
-    TrainingData.training_data: "start_time end_time description options",
-    TrainingData.train_test_split:
+    TrainingDataMixin.training_data: "start_time end_time description options",
+    TrainingDataMixin.train_test_split:
         "test_ratio train_start train_end test_start test_end seed description test_size options",
-    TrainingData.train_validation_test_split:
+    TrainingDataMixin.train_validation_test_split:
         "validation_ratio test_ratio train_start train_end validation_start validation_end test_start test_end seed description "
         "validation_size test_size options",
-    TrainingData.create_training_data: "start_time end_time description options",
-    TrainingData.create_train_test_split:
+    TrainingDataMixin.create_training_data: "start_time end_time description options",
+    TrainingDataMixin.create_train_test_split:
         "test_ratio train_start train_end test_start test_end seed description test_size options",
-    TrainingData.create_train_validation_test_split:
+    TrainingDataMixin.create_train_validation_test_split:
         "validation_ratio test_ratio train_start train_end validation_start validation_end test_start test_end seed description "
         "validation_size test_size options",
-    TrainingData.get_training_data: "version training_dataset_version options",
-    TrainingData.get_train_test_split: "version training_dataset_version options",
-    TrainingData.get_train_validation_test_split: "version training_dataset_version options",
-    TrainingData.get_training_datasets: "",
-    TrainingData.recreate_training_dataset: "version training_dataset_version",
-    TrainingData.delete_training_dataset: "version training_dataset_version force",
-    Scoring.init_batch_scoring: "training_dataset_version",
-    Scoring.get_batch_data:
+    TrainingDataMixin.get_training_data: "version training_dataset_version options",
+    TrainingDataMixin.get_train_test_split: "version training_dataset_version options",
+    TrainingDataMixin.get_train_validation_test_split: "version training_dataset_version options",
+    TrainingDataMixin.get_training_datasets: "",
+    TrainingDataMixin.recreate_training_dataset: "version training_dataset_version",
+    TrainingDataMixin.delete_training_dataset: "version training_dataset_version force",
+    ScoringMixin.init_batch_scoring: "training_dataset_version",
+    ScoringMixin.get_batch_data:
         "start_time end_time primary_key event_time inference_helper_columns dataframe_type spine_df max_feature_age",
-    Scoring.init_serving: "training_dataset_version training_data_version",
-    Scoring.get_feature_vector: "entry passed_features return_type allow_missing keys request_parameters now",
-    Scoring.get_feature_vectors: "entry passed_features return_type allow_missing keys request_parameters now",
-    Scoring.get_inference_helper: "entry return_type allow_missing now",
+    ScoringMixin.init_serving: "training_dataset_version training_data_version",
+    ScoringMixin.get_feature_vector: "entry passed_features return_type allow_missing keys request_parameters now",
+    ScoringMixin.get_feature_vectors: "entry passed_features return_type allow_missing keys request_parameters now",
+    ScoringMixin.get_inference_helper: "entry return_type allow_missing now",
     Project.get_model_registry: "",
     Flavour.create_model:
         "name version metrics model_schema input_example description feature_view training_dataset_version",
@@ -167,9 +167,9 @@ SIGNATURES = {
     ModelRegistry.download: "model",
     ModelRegistry.delete: "model",
     ModelRegistry.view_of: "model",
-    Run.log_params: "params",
-    Run.log_metrics: "metrics step",
-    Run.log_file: "path",
+    TrackedRun.log_params: "params",
+    TrackedRun.log_metrics: "metrics step",
+    TrackedRun.log_file: "path",
     spark_fs.udf: "return_type mode drop",
     Spine.select_all: "",
     Spine.select: "features",
@@ -178,8 +178,8 @@ SIGNATURES = {
     Feature.is_null: "",
 }
 PUBLIC = (
-    Project, FeatureStore, ServedStore, ServedGroup, Transformations, TransformationFunction, Described, Group, FeatureGroup, ExternalFeatureGroup, FeatureView,
-    TrainingData, Scoring, Query, Spine, Feature, Filter, Flavour, Model, ModelRegistry, Run, ProfiledGroup, MonitoredGroup, MonitoredView,
+    Project, FeatureStore, StoreServingMixin, ServedGroup, TransformationsMixin, TransformationFunction, CatalogObject, Group, FeatureGroup, ExternalFeatureGroup, FeatureView,
+    TrainingDataMixin, ScoringMixin, Query, Spine, Feature, Filter, Flavour, Model, ModelRegistry, TrackedRun, ProfiledGroup, MonitoredGroup, ViewDriftMixin,
     Selection,
 )
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from spark_fs.online.layout import OnlineTable, online_table
+from spark_fs.online.layout import OnlineTable, build_online_table
 from spark_fs.online.mysql import MySQLStore
 from spark_fs.online.sqlite import SQLiteStore
-from spark_fs.online.store import Merged, Origin, Session
-from spark_fs.online.writers import writer
+from spark_fs.online.store import MergeResult, TableOrigin, SyncSession
+from spark_fs.online.writers import make_writer
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec
 
 from conftest import SERVERS, at, connected, new_database
 
-HERE, THERE = Origin("id-here", "/here/clicks_1 on one"), Origin("id-there", "/there/clicks_1 on another")
+HERE, THERE = TableOrigin("id-here", "/here/clicks_1 on one"), TableOrigin("id-there", "/there/clicks_1 on another")
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def empty_store(kind: str, folder: Path) -> Iterator[MySQLStore | SQLiteStore]:
 def table_of(store: MySQLStore | SQLiteStore, columns: Mapping[str, str], name: str = "clicks", event_time: str | None = "at") -> OnlineTable:
     """The table of a group of these feature types, whose key is the column k."""
     features = tuple(FeatureSpec(name, type_) for name, type_ in columns.items())
-    return online_table(GroupSpec(name, 1, primary_key=("k",), event_time=event_time, online_enabled=True, features=features), store.capabilities)
+    return build_online_table(GroupSpec(name, 1, primary_key=("k",), event_time=event_time, online_enabled=True, features=features), store.capabilities)
 
 
 def clicks(store: MySQLStore | SQLiteStore, name: str = "clicks") -> OnlineTable:
@@ -46,24 +46,24 @@ def rows(*given: tuple[int, str, int]) -> pa.Table:
     return pa.table({"k": pa.array([k for k, _, _ in given], pa.int64()), "at": times, "v": pa.array([v for _, _, v in given], pa.int64())})
 
 
-def sync(store: MySQLStore | SQLiteStore, table: OnlineTable, loaded: pa.Table, version: int = 0, origin: Origin = HERE) -> Merged | None:
+def sync(store: MySQLStore | SQLiteStore, table: OnlineTable, loaded: pa.Table, version: int = 0, origin: TableOrigin = HERE) -> MergeResult | None:
     """Bring rows online as a sync does: the first time by swapping the table in, then by merging."""
-    write: Any = writer(store)
-    with write.session(table, origin) as session:
+    write: Any = make_writer(store)
+    with write.open_session(table, origin) as session:
         return finish(write, session, table, loaded, version)
 
 
-def finish(write: Any, session: Session, table: OnlineTable, loaded: pa.Table, version: int) -> Merged | None:
+def finish(write: Any, session: SyncSession, table: OnlineTable, loaded: pa.Table, version: int) -> MergeResult | None:
     """Load the rows of a session, and let them be online."""
-    place = session.begin(afresh=session.synced is None)
-    write.load(table, place, loaded)
-    if not place.afresh:
-        return session.merge(place, version, None)
-    session.swap(place, version)
+    place = session.begin_staging(full_refresh=session.last_sync is None)
+    write.load_rows(table, place, loaded)
+    if not place.full_refresh:
+        return session.merge_rows(place, version, None)
+    session.swap_tables(place, version)
     return None
 
 
 def values(store: MySQLStore | SQLiteStore, table: OnlineTable) -> dict[Any, Any]:
     """What is online: the last column of each key."""
-    return {row[0]: row[-1] for row in writer(store).rows_of(table, 1, [0], None)}
+    return {row[0]: row[-1] for row in make_writer(store).read_buckets(table, 1, [0], None)}
 

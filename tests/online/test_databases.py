@@ -24,8 +24,8 @@ from tables import HERE, THERE, clicks, empty_store, finish, rows, sync, table_o
 from spark_fs.errors import ConflictError, OnlineRefusedError, OnlineStoreError, SettingsError
 from spark_fs.online.mysql import MySQLStore
 from spark_fs.online.sqlite import SQLiteStore
-from spark_fs.online.statements import ORIGINS
-from spark_fs.online.writers import writer
+from spark_fs.online.statements import ORIGIN_TABLE
+from spark_fs.online.writers import make_writer
 
 from conftest import ONLINE, ROOT, SERVERS, connected
 
@@ -60,18 +60,18 @@ def test_rows_of_another_store_are_not_overwritten(store: Store) -> None:
         sync(store, table, rows((1, "01-02", 99)), origin=THERE)
     more = table_of(store, {"k": "bigint", "at": "timestamp", "v": "bigint", "w": "bigint"})
     store.add_columns(more, THERE)
-    store.drop(table, THERE)  # the other store deletes its group
+    store.drop_table(table, THERE)  # the other store deletes its group
     assert values(store, table) == {1: 10}
     sync(store, table, rows((2, "01-01", 20)), version=1)
     assert values(store, table) == {1: 10, 2: 20}
     with pytest.raises(OnlineStoreError, match=r"lacks a (column|table)"):
-        store.lookup([_source(more, "w")], ["bigint"])([[1]], datetime.now(UTC))
+        store.prepare_lookup([_source(more, "w")], ["bigint"])([[1]], datetime.now(UTC))
 
 
 def _source(table: Any, column: str) -> Any:
-    from spark_fs.online.store import Source  # noqa: PLC0415 # only here
+    from spark_fs.online.store import LookupSource  # noqa: PLC0415 # only here
 
-    return Source(table, (column,), {"k": (0,)})
+    return LookupSource(table, (column,), {"k": (0,)})
 
 
 def test_groups_of_other_names_share_a_database(store: Store) -> None:
@@ -83,7 +83,7 @@ def test_groups_of_other_names_share_a_database(store: Store) -> None:
 def test_a_database_of_an_earlier_version_belongs_to_the_first_that_comes(store: Store) -> None:
     table = clicks(store)
     sync(store, table, rows((1, "01-01", 10)))
-    run(store, f"DROP TABLE {ORIGINS}")  # as earlier versions left it
+    run(store, f"DROP TABLE {ORIGIN_TABLE}")  # as earlier versions left it
     sync(store, table, rows((1, "01-02", 20)), version=1, origin=THERE)
     with pytest.raises(OnlineRefusedError, match="made from /there/clicks_1 on another; this one is at /here/clicks_1 on one"):
         sync(store, table, rows((1, "01-03", 30)), version=2)
@@ -96,7 +96,7 @@ def test_a_table_that_was_dropped_may_be_made_by_another_store(store: Store) -> 
     run(store, "DROP TABLE clicks_1")
     sync(store, table, rows((2, "01-01", 20)), origin=THERE)
     assert values(store, table) == {2: 20}
-    store.drop(table, THERE)
+    store.drop_table(table, THERE)
     sync(store, table, rows((3, "01-01", 30)))
     assert values(store, table) == {3: 30}
 
@@ -117,11 +117,11 @@ def test_a_table_that_no_sync_made_is_left_alone(store: Store) -> None:
 def test_a_lock_is_of_one_table(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     from spark_fs.online import mysql_sync, sqlite_sync  # noqa: PLC0415 # the wait of each is shortened here
 
-    monkeypatch.setattr(mysql_sync, "_WAIT", 0)
-    monkeypatch.setattr(sqlite_sync, "_WAIT", 0.1)
-    write: Any = writer(store)
+    monkeypatch.setattr(mysql_sync, "_LOCK_TIMEOUT", 0)
+    monkeypatch.setattr(sqlite_sync, "_LOCK_TIMEOUT", 0.1)
+    write: Any = make_writer(store)
     table, other = clicks(store), clicks(store, "visits")
-    with write.session(table, HERE) as session:
+    with write.open_session(table, HERE) as session:
         sync(store, other, rows((1, "01-01", 1)))
         with pytest.raises(ConflictError, match=r"Another sync of clicks_1 in .* is running.*: nothing was written"):
             sync(store, table, rows((1, "01-01", 2)))
@@ -150,8 +150,8 @@ print("ended", os.waitpid(child, 0)[1], flush=True)
 print("parent", asked() == mine, {held} is held, flush=True)
 """
 FORKED = {
-    "mysql": {"module": "mysql", "name": "MySQLStore", "asked": "return store.run(lambda _: ('SELECT CONNECTION_ID()', ()))", "held": "store._pool._free[-1]"},
-    "sqlite": {"module": "sqlite", "name": "SQLiteStore", "asked": "return id(store.connection()) + store.check()", "held": "store.connection()"},
+    "mysql": {"module": "mysql", "name": "MySQLStore", "asked": "return store.run_query(lambda _: ('SELECT CONNECTION_ID()', ()))", "held": "store._pool._free[-1]"},
+    "sqlite": {"module": "sqlite", "name": "SQLiteStore", "asked": "return id(store.get_connection()) + store.check_connection()", "held": "store.get_connection()"},
 }
 
 
@@ -165,7 +165,7 @@ def test_a_server_s_connection_is_the_parent_s_alone(kind: str, child: str) -> N
 def test_a_file_s_connection_is_the_parent_s_alone(tmp_path: Path) -> None:
     path = str(tmp_path / "online.db")
     sync(SQLiteStore(path), clicks(SQLiteStore(path)), rows((1, "01-01", 10)))
-    script = FORK.format(**{**FORKED["sqlite"], "asked": "return store.connection()"})
+    script = FORK.format(**{**FORKED["sqlite"], "asked": "return store.get_connection()"})
     done = subprocess.run([sys.executable, "-c", script, path, "asks"], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert [line.split() for line in done.stdout.splitlines()] == [["child", "True", "True"], ["ended", "0"], ["parent", "True", "True"]]
 
@@ -182,11 +182,11 @@ def test_a_connection_that_was_silent_for_long_is_not_asked(kind: str, tmp_path:
     with empty_store(kind, tmp_path) as store:
 
         def number() -> Any:
-            return store.run(lambda _: ("SELECT CONNECTION_ID()", ()))
+            return store.run_query(lambda _: ("SELECT CONNECTION_ID()", ()))
 
         first = number()
         assert number() == first
-        store._pool._free[-1]._used -= 201
+        store._pool._free[-1]._last_used -= 201
         second = number()
         assert second != first
         assert number() == second
@@ -220,29 +220,29 @@ def test_the_documented_rights_are_enough(kind: str, tmp_path: Path) -> None:
         whole = table_of(store, {"k": "bigint", "at": "timestamp", "text": "string"})
         given = [rows((1, "01-01", 1), (2, "01-01", 2)).select(["k", "at"]).append_column("text", pa.array(texts)) for texts in (["a", "b"], ["a" * 500, "b"])]
         with a_user(kind, store, syncing) as user:
-            write: Any = writer(user)
+            write: Any = make_writer(user)
             sync(user, whole, given[0])
             sync(user, whole, given[1], version=1)  # whose texts make a column wider
-            with write.session(whole, HERE) as session:
-                place = session.begin(afresh=False)
-                write.load_gone(whole, place, given[0].select(["k"]).slice(1))
-                assert session.merge(place, 2, None).deleted == 1
+            with write.open_session(whole, HERE) as session:
+                place = session.begin_staging(full_refresh=False)
+                write.load_deleted_keys(whole, place, given[0].select(["k"]).slice(1))
+                assert session.merge_rows(place, 2, None).deleted == 1
             user.add_columns(table_of(store, {"k": "bigint", "at": "timestamp", "text": "string", "more": "double"}), HERE)
         with a_user(kind, store, serving) as user:
-            ((_, found, text),) = user.lookup([_source(whole, "text")], ["bigint"])([[1]], datetime.now(UTC))
+            ((_, found, text),) = user.prepare_lookup([_source(whole, "text")], ["bigint"])([[1]], datetime.now(UTC))
             assert (found, bytes(text)) == (1, b"a" * 500)
             assert values(user, whole) == {1: "a" * 500}
-            assert user.synced(whole)
+            assert user.read_sync_state(whole)
             with pytest.raises(OnlineRefusedError, match=r"refused user 'u\w+' \(1142\): .* or what the user may do"):
                 sync(user, whole, given[0], version=3)
         with a_user(kind, store, syncing) as user:
-            user.drop(whole, HERE)
+            user.drop_table(whole, HERE)
 
 
 @on_servers
 def test_a_reader_of_an_empty_database_is_told_of_no_sync(kind: str, tmp_path: Path) -> None:
     with empty_store(kind, tmp_path) as store, a_user(kind, store, granted()[1]) as user:
-        assert user.synced(clicks(user)) is None
+        assert user.read_sync_state(clicks(user)) is None
 
 
 # -- the driver
@@ -305,9 +305,9 @@ def test_a_server_without_tls_is_told_no_user_and_no_password(options: str, pure
     ca = "/etc/ssl/certs/ca-certificates.crt"
     with a_server_without_tls() as (port, said):
         store = MySQLStore(f"mysql://somebody:secret@127.0.0.1:{port}/db?{options.format(ca=ca)}")
-        store._connect["use_pure"] = pure
+        store._connect_options["use_pure"] = pure
         with pytest.raises(OnlineRefusedError, match=r"TLS.* which online_url asks for|by the TLS that online_url asks for.*No user and no password was sent"):
-            store.check()
+            store.check_connection()
     assert said == []
 
 
@@ -319,7 +319,7 @@ def test_an_option_of_tls_that_is_neither_true_nor_false_is_refused(text: str) -
 
 def test_a_server_without_tls_is_spoken_to_where_none_is_asked_for() -> None:
     with a_server_without_tls() as (port, said), pytest.raises(OnlineStoreError, match=r"failed|gave no answer"):
-        MySQLStore(f"mysql://somebody:secret@127.0.0.1:{port}/db").check()
+        MySQLStore(f"mysql://somebody:secret@127.0.0.1:{port}/db").check_connection()
     assert b"somebody" in said[0]
 
 
@@ -355,7 +355,7 @@ def test_every_value_gets_in_with_and_without_files(kind: str, local_infile: str
     with empty_store(kind, tmp_path) as store, global_variable(kind, "local_infile", local_infile):
         table = table_of(store, {name: type_ for name, (type_, _, _) in MIXED.items()})
         sync(store, table, given)
-        found = sorted(writer(store).rows_of(table, 1, [0], None))
+        found = sorted(make_writer(store).read_buckets(table, 1, [0], None))
     wanted = sorted(zip(*(column.to_pylist() for column in given.columns), strict=True))
     assert found == wanted
     assert [tuple(map(type, row)) for row in found] == [tuple(map(type, row)) for row in wanted]
@@ -420,8 +420,8 @@ def test_a_file_that_an_earlier_version_synced_is_gone_on_with(tmp_path: Path) -
         old.execute("INSERT INTO _spark_fs_synced VALUES ('clicks_1', 3, 'abc', '2024-01-01T00:00:00')")
         old.execute('CREATE TABLE "clicks_1" ("k" INTEGER NOT NULL, "at" INTEGER, "v" INTEGER, PRIMARY KEY ("k"))')
     store = SQLiteStore(str(path))
-    write: Any = writer(store)
-    with write.session(clicks(store), HERE) as session:
-        assert session.synced.version == 3
+    write: Any = make_writer(store)
+    with write.open_session(clicks(store), HERE) as session:
+        assert session.last_sync.version == 3
         finish(write, session, clicks(store), rows((1, "01-01", 10)), 4)
     assert values(store, clicks(store)) == {1: 10}

@@ -16,8 +16,8 @@ from loaded import loaded
 
 from spark_fs.api.project import FeatureStore
 from spark_fs.json_values import from_json, to_json
-from spark_fs.serve import application
-from spark_fs.values import canonical
+from spark_fs.serve import build_vector_app
+from spark_fs.values import to_canonical
 
 from conftest import ONLINE, online_store
 
@@ -37,7 +37,7 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         scaler = fs.get_transformation_function("log_transform")
         fs.create_feature_view("plain", group.select_features())
         fs.create_feature_view("scaled", group.select(["n", "i"]), transformation_functions=[scaler("n"), scaler("i")])
-        yield application(fs)
+        yield build_vector_app(fs)
 
 
 KEYS: dict[str, tuple[str, Any, list[Any]]] = {
@@ -82,7 +82,7 @@ def test_a_key_is_found_by_value(app: Any, name: str) -> None:
 def test_an_answer_holds_every_value(app: Any) -> None:
     status, found = posted(app, {"view": "plain", "entries": [{"k": 1}]})
     assert status == 200
-    back = [canonical(type_, from_json(type_, value)) for type_, value in zip(FEATURES.values(), found["vectors"][0], strict=True)]
+    back = [to_canonical(type_, from_json(type_, value)) for type_, value in zip(FEATURES.values(), found["vectors"][0], strict=True)]
     assert values.same(back, list(ROW.values()))
 
 
@@ -137,5 +137,5 @@ def test_no_request_is_our_mistake(app: Any, keys: dict[str, Any], passed: dict[
     assert status in (200, 400, 422)
     if status == 200:
         for (name, type_), value in zip(FEATURES.items(), found["vectors"][0], strict=True):
-            wanted = canonical(type_, from_json(type_, passed[name])) if name in passed else ROW[name]
+            wanted = to_canonical(type_, from_json(type_, passed[name])) if name in passed else ROW[name]
             assert to_json(wanted) == value or math.isnan(float(value))

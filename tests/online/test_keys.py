@@ -184,4 +184,4 @@ def test_nothing_that_is_asked_ends_in_a_foreign_error(store: FeatureStore) -> N
     for entry in ({"\ud800": 1}, {"k\0": 1}, {"": 1}):
         with pytest.raises(NotFoundError, match=r"Key .* does not exist"):
             asked(store, "any", entry)
-    assert store._stores.catalog.group(*GroupRef("any", 1)).online_enabled
+    assert store._stores.catalog.get_group(*GroupRef("any", 1)).online_enabled

@@ -20,12 +20,12 @@ import spark_fs
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import NotFoundError, OnlineRefusedError, OnlineStoreError, SettingsError
-from spark_fs.flows.latest import Latest
-from spark_fs.flows.sync import _Load, origin
-from spark_fs.online.layout import online_table
+from spark_fs.flows.latest import LatestRows
+from spark_fs.flows.sync import _LatestRowsLoader, make_origin
+from spark_fs.online.layout import build_online_table
 from spark_fs.online.mysql import MySQLStore
-from spark_fs.online.store import Place
-from spark_fs.online.writers import writer
+from spark_fs.online.store import StagingTables
+from spark_fs.online.writers import make_writer
 
 from conftest import SERVERS, at, connected, online_store
 
@@ -68,13 +68,13 @@ def test_a_password_may_come_from_its_own_setting(fs: FeatureStore, monkeypatch:
 
 def test_a_password_is_in_no_repr_and_no_plan(fs: FeatureStore, capfd: pytest.CaptureFixture[str]) -> None:
     store = MySQLStore("mysql://me:hidden-secret@127.0.0.1:1/db")
-    table = online_table(fs.get_feature_group("clicks", 1).spec, store.capabilities)
-    write = writer(store)
+    table = build_online_table(fs.get_feature_group("clicks", 1).spec, store.capabilities)
+    write = make_writer(store)
     frame = fs._stores.spark.range(3).selectExpr("id AS k", "timestamp_millis(0) AS at", "id AS v")
-    latest = Latest.of_changes(fs.get_feature_group("clicks", 1).spec, frame.selectExpr("*", "timestamp_millis(0) AS _ingested_at", "0L AS _commit_version"), 3)
+    latest = LatestRows.from_changes(fs.get_feature_group("clicks", 1).spec, frame.selectExpr("*", "timestamp_millis(0) AS _ingested_at", "0L AS _commit_version"), 3)
     with pytest.raises(Exception, match=r"127.0.0.1:1/db failed") as raised:
-        latest.run(fs._stores.spark, _Load(write, table, Place("p_", True), None), "written bigint, expired bigint")
-    plan = frame.mapInArrow(_Load(write, table, Place("p_", True), None), "written bigint")._jdf.queryExecution().toString()
+        latest.map_to_tuples(fs._stores.spark, _LatestRowsLoader(write, table, StagingTables("p_", True), None), "written bigint, expired bigint")
+    plan = frame.mapInArrow(_LatestRowsLoader(write, table, StagingTables("p_", True), None), "written bigint")._jdf.queryExecution().toString()
     printed = capfd.readouterr()
     for text in (repr(store), str(store), repr(write), repr(vars(fs._stores)), plan, str(raised.value), repr(raised.value), printed.out, printed.err):
         assert "hidden-secret" not in text
@@ -147,7 +147,7 @@ def test_a_forked_process_speaks_on_connections_of_its_own(fs: FeatureStore) -> 
 
 def test_the_driver_in_pure_python_gives_the_same(fs: FeatureStore) -> None:
     view = reopened(fs)
-    view._stores.online._connect["use_pure"] = True  # type: ignore[attr-defined] # as where its extension is not to be had
+    view._stores.online._connect_options["use_pure"] = True  # type: ignore[attr-defined] # as where its extension is not to be had
     assert view.get_feature_vector({"k": 1}) == [10]
     assert view.get_feature_vectors([{"k": 2}, {"k": 1}]) == [[20], [10]]
 
@@ -189,10 +189,10 @@ def test_tables_are_typed_and_keyed_as_documented(fs: FeatureStore, kind: str) -
 
 def test_what_a_killed_run_left_is_swept(fs: FeatureStore) -> None:
     group = fs.get_feature_group("clicks", 1)
-    table = online_table(group.spec, fs._stores.online.capabilities)
-    with writer(fs._stores.online).session(table, origin(group.location)) as session:
-        session.begin(afresh=True)
-        session.sweep = lambda: None  # type: ignore[method-assign] # as if it had been killed here
+    table = build_online_table(group.spec, fs._stores.online.capabilities)
+    with make_writer(fs._stores.online).open_session(table, make_origin(group.location)) as session:
+        session.begin_staging(full_refresh=True)
+        session.clean_up = lambda: None  # type: ignore[method-assign] # as if it had been killed here
     assert len(run_tables(fs)) == 1
     group.insert(rows((1, "01-02", 10)))
     group.sync_online()

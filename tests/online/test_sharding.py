@@ -42,7 +42,7 @@ def test_many_shards_serve_what_one_does(tmp_path: Path, spark: SparkSession) ->
         sharded, whole = (view.get_feature_vectors(entries, allow_missing=True) for view in views)
         assert sharded == whole
         assert sum(vector[0] is None for vector in whole) == 5
-        counts = [store.synced(_table(fs, store)).version for store in fs._stores.online.stores]
+        counts = [store.read_sync_state(_table(fs, store)).version for store in fs._stores.online.stores]
         assert len(set(counts)) == 1
 
 
@@ -63,17 +63,17 @@ def test_a_sync_that_ended_between_two_shards_goes_on(tmp_path: Path, spark: Spa
             self.sessions[0].merge(place.places[0], version, cutoff)
             raise KeyboardInterrupt
 
-        whole = sharding.ShardedSession.merge
-        monkeypatch.setattr(sharding.ShardedSession, "merge", half)
+        whole = sharding.ShardedSession.merge_rows
+        monkeypatch.setattr(sharding.ShardedSession, "merge_rows", half)
         with pytest.raises(KeyboardInterrupt):
             group.sync_online()
-        monkeypatch.setattr(sharding.ShardedSession, "merge", whole)
+        monkeypatch.setattr(sharding.ShardedSession, "merge_rows", whole)
         assert not group.verify_online().ok
         assert group.sync_online().summary["written"] == KEYS
         assert group.verify_online().ok
 
 
 def _table(fs: object, store: object) -> object:
-    from spark_fs.online.layout import online_table  # noqa: PLC0415 # only here
+    from spark_fs.online.layout import build_online_table  # noqa: PLC0415 # only here
 
-    return online_table(fs.get_feature_group("users", 1).spec, store.capabilities)  # type: ignore[attr-defined] # a feature store
+    return build_online_table(fs.get_feature_group("users", 1).spec, store.capabilities)  # type: ignore[attr-defined] # a feature store

@@ -17,8 +17,8 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import ConflictError, NotFoundError, OnlineRefusedError, OnlineStoreError, QueryError, SettingsError, SparkFSError
 from spark_fs.flows.verify import Difference
-from spark_fs.online.store import Origin
-from spark_fs.online.writers import writer
+from spark_fs.online.store import TableOrigin
+from spark_fs.online.writers import make_writer
 
 from conftest import at
 
@@ -233,18 +233,18 @@ def test_two_syncs_at_once_exclude_each_other(served: FeatureStore, clicks: Feat
     store = served._stores.online
     from spark_fs.online import mysql_sync, sqlite_sync  # noqa: PLC0415 # the wait of each is shortened here
 
-    monkeypatch.setattr(mysql_sync, "_WAIT", 0)
-    monkeypatch.setattr(sqlite_sync, "_WAIT", 0.1)
-    with writer(store).session(clicks_table(clicks), Origin("", "")), pytest.raises(ConflictError, match=r"Another sync of .* is running.*: nothing was written. Wait until it ends, then sync again") as raised:
+    monkeypatch.setattr(mysql_sync, "_LOCK_TIMEOUT", 0)
+    monkeypatch.setattr(sqlite_sync, "_LOCK_TIMEOUT", 0.1)
+    with make_writer(store).open_session(clicks_table(clicks), TableOrigin("", "")), pytest.raises(ConflictError, match=r"Another sync of .* is running.*: nothing was written. Wait until it ends, then sync again") as raised:
         clicks.sync_online()
     assert raised.value.retryable
     assert clicks.sync_online().summary["written"] == 1
 
 
 def clicks_table(group: FeatureGroup) -> object:
-    from spark_fs.online.layout import online_table  # noqa: PLC0415 # only here
+    from spark_fs.online.layout import build_online_table  # noqa: PLC0415 # only here
 
-    return online_table(group.spec, group._stores.online.capabilities)
+    return build_online_table(group.spec, group._stores.online.capabilities)
 
 
 def test_a_partial_key_cannot_be_served(served: FeatureStore) -> None:

@@ -21,9 +21,9 @@ from spark_fs import frames
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.json_values import from_json, to_json
-from spark_fs.online.layout import online_table
-from spark_fs.types import base
-from spark_fs.values import canonical
+from spark_fs.online.layout import build_online_table
+from spark_fs.types import get_base_type
+from spark_fs.values import to_canonical
 
 from conftest import ONLINE, online_store
 
@@ -39,7 +39,7 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def held(store: FeatureStore, type_: str, value: Any) -> Any:
     """What the store holds of a value: no server takes NaN and infinities, which are nulls here, and MariaDB has no -0.0 of its own."""
-    if base(type_) not in ("float", "double") or value is None or store._stores.online.capabilities.name == "sqlite":
+    if get_base_type(type_) not in ("float", "double") or value is None or store._stores.online.capabilities.name == "sqlite":
         return value
     return None if not math.isfinite(value) else value + 0.0
 
@@ -54,7 +54,7 @@ def check(store: FeatureStore, group: FeatureGroup, columns: Columns, rows: Rows
     for name, type_, one, two in ((n, t, f[i], w[i]) for f, w in zip(found, wanted, strict=True) for i, (n, t) in enumerate(columns.items())):
         assert values.same(one, two), (name, type_, one, two)
         sent = json.loads(json.dumps(to_json(one), allow_nan=False))
-        assert values.same(canonical(type_, from_json(type_, sent)), two), (name, type_)
+        assert values.same(to_canonical(type_, from_json(type_, sent)), two), (name, type_)
     assert all(values.same(view.get_feature_vector(entry), vector) for entry, vector in zip(entries, wanted, strict=True))
     pd.testing.assert_frame_equal(view.get_feature_vectors(entries, return_type="pandas"), frames.to_pandas(values.to_arrow(columns, rows)))
     assert all(values.same(list(one), two) for one, two in zip(view.get_feature_vectors(entries, return_type="numpy"), wanted, strict=True))
@@ -115,7 +115,7 @@ def test_from_an_insert_by_a_sync_to_a_vector(store: FeatureStore, spark: SparkS
     group.sync_online()
     check(store, group, columns, rows)
     assert group.verify_online().ok
-    assert len(online_table(group.spec, store._stores.online.capabilities).columns) == len(columns) + 1
+    assert len(build_online_table(group.spec, store._stores.online.capabilities).columns) == len(columns) + 1
 
 
 ELSEWHERE = {

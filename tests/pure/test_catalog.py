@@ -27,11 +27,11 @@ from spark_fs.errors import CatalogError, NotFoundError, SchemaError, SettingsEr
 from spark_fs.spec.datasets import FilesSpec, TrainingDatasetSpec
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec, SourceSpec, ViewSpec
 from spark_fs.spec.drift import DriftReport, FeatureDrift
-from spark_fs.spec.formats import KEY
+from spark_fs.spec.formats import FORMAT_KEY
 from spark_fs.spec.query import GroupRef, JoinSpec, QuerySpec
-from spark_fs.spec.runs import Run, StepRecord
+from spark_fs.spec.runs import PipelineRun, StepRecord
 from spark_fs.spec.statistics import StatisticsConfig
-from spark_fs.spec.suites import ExpectationResult, ValidationReport, suite_of
+from spark_fs.spec.suites import ExpectationResult, ValidationReport, parse_suite
 from spark_fs.spec.transformations import FunctionSpec, TransformationSpec
 from spark_fs.times import Interval
 
@@ -109,10 +109,10 @@ def test_no_change_of_many_processes_is_lost(url: str) -> None:
     catalog.reserve_training_dataset(view, TrainingDatasetSpec)
     at_once(CHANGES, url, 4, str(times))
     made = {f"{me}_{i}": i for me in range(4) for i in range(times)}
-    group = catalog.group("payments", 1)
+    group = catalog.get_group("payments", 1)
     assert set(group.types) == {"id", "amount", *(f"c_{each}" for each in made)}
-    assert group.tags == catalog.view("fraud", 1).tags == {f"t_{each}": i for each, i in made.items()}
-    assert catalog.training_datasets(view)[0].rows == made
+    assert group.tags == catalog.get_view("fraud", 1).tags == {f"t_{each}": i for each, i in made.items()}
+    assert catalog.list_training_datasets(view)[0].rows == made
 
 
 CREATIONS = """
@@ -136,16 +136,16 @@ def test_what_many_processes_create_at_once_is_there_once_or_a_version_each(url:
     Catalog(url)
     at_once(CREATIONS, url, 4, "3", str(tmp_path))
     catalog = Catalog(url)
-    made = sorted((group.name, group.version) for group in catalog.all_groups())
+    made = sorted((group.name, group.version) for group in catalog.list_groups())
     each = [(name, version) for name in ("next", "outside") for version in range(1, 13)]
     assert made == sorted(each + [(f"same_{i}", 1) for i in range(3)])
-    views = sorted((view.name, view.version) for view in catalog.all_views())
+    views = sorted((view.name, view.version) for view in catalog.list_views())
     assert views == sorted([("next", version) for version in range(1, 13)] + [(f"same_{i}", 1) for i in range(3)])
 
 
 def test_runs_and_backfills_that_begin_at_once_do_not_lock_one_another_out(url: str) -> None:
     catalog, together = Catalog(url), threading.Barrier(6)
-    day = Interval.of(NOW, NOW + timedelta(days=1))
+    day = Interval.from_bounds(NOW, NOW + timedelta(days=1))
 
     def work(me: int) -> None:
         for i in range(10):
@@ -155,8 +155,8 @@ def test_runs_and_backfills_that_begin_at_once_do_not_lock_one_another_out(url: 
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(work, range(6)))
-    assert len(list(catalog.runs())) == 60
-    assert [catalog.backfilled_until(GroupRef(f"g_{me}_3", 1), day) for me in range(6)] == [NOW + timedelta(hours=me) for me in range(6)]
+    assert len(list(catalog.list_runs())) == 60
+    assert [catalog.get_backfill_progress(GroupRef(f"g_{me}_3", 1), day) for me in range(6)] == [NOW + timedelta(hours=me) for me in range(6)]
 
 
 def test_a_change_is_made_of_what_is_there_when_it_is_saved(url: str) -> None:
@@ -171,7 +171,7 @@ def test_a_change_is_made_of_what_is_there_when_it_is_saved(url: str) -> None:
         return replace(group, tags={**group.tags, "ours": True})
 
     assert catalog.change_group(PAYMENTS, tag).tags == {"theirs": 1, "ours": True}
-    assert catalog.group("payments", 1).tags == {"theirs": 1, "ours": True}
+    assert catalog.get_group("payments", 1).tags == {"theirs": 1, "ours": True}
     assert seen == [{}, {"theirs": 1}]
 
 
@@ -180,7 +180,7 @@ def test_a_change_that_python_takes_for_none_is_saved(url: str) -> None:
     payments(catalog)
     for value in (1, True, 1.0):
         catalog.change_group(PAYMENTS, lambda group, value=value: replace(group, tags={"x": value}))  # type: ignore[misc] # bound now
-        assert repr(catalog.group("payments", 1).tags["x"]) == repr(value)
+        assert repr(catalog.get_group("payments", 1).tags["x"]) == repr(value)
 
 
 def test_what_was_deleted_at_the_same_time_is_not_made_again(url: str) -> None:
@@ -195,8 +195,8 @@ def test_what_was_deleted_at_the_same_time_is_not_made_again(url: str) -> None:
 
     with pytest.raises(NotFoundError, match="Feature group 'payments' does not exist"):
         catalog.change_group(PAYMENTS, late)
-    assert catalog.all_groups() == []
-    catalog.forget_training_dataset(view, 1)
+    assert catalog.list_groups() == []
+    catalog.delete_training_dataset(view, 1)
     with pytest.raises(NotFoundError, match="Training dataset 1 of feature view 'fraud' version 1 was deleted at this moment"):
         catalog.change_training_dataset(view, 1, lambda now: replace(now, state="finished"))
     catalog.delete_view(view)
@@ -215,8 +215,8 @@ def test_a_column_that_another_process_added_is_not_added_twice(url: str) -> Non
 
 NOW = datetime(2024, 1, 5, tzinfo=UTC)
 DOUBLED = FunctionSpec("doubled", mode="python", arguments=("x",), returns=("double",), source="def doubled(x): return 2 * x")
-SUITE = suite_of({"name": "sane", "expectations": [{"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "amount"}}]})
-RUN = Run("0" * 32, "hourly", NOW, NOW, NOW, "finished", (StepRecord("sync", "finished", NOW),))
+SUITE = parse_suite({"name": "sane", "expectations": [{"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "amount"}}]})
+RUN = PipelineRun("0" * 32, "hourly", NOW, NOW, NOW, "finished", (StepRecord("sync", "finished", NOW),))
 
 
 def fill(catalog: Catalog) -> None:
@@ -228,13 +228,13 @@ def fill(catalog: Catalog) -> None:
         parents=(GroupRef("later", 1),), source=SourceSpec("delta", "/x"), expectation_suite=SUITE, statistics_config=StatisticsConfig(correlations=True).to_json(), tags={"a": {"b": 1}},
     ))
     catalog.add_function(DOUBLED)
-    joined = QuerySpec(ref, ("id", "amount")).joined(JoinSpec(QuerySpec(GroupRef("later", 1), ("id",)), prefix="l_"))
+    joined = QuerySpec(ref, ("id", "amount")).with_join(JoinSpec(QuerySpec(GroupRef("later", 1), ("id",)), prefix="l_"))
     view = ViewSpec("fraud", 1, joined, transformations=(TransformationSpec(DOUBLED, ("amount",)),))
     catalog.add_view(view)
     catalog.reserve_training_dataset(view, lambda v: TrainingDatasetSpec(v, joined, group_versions={ref: 3}, files=FilesSpec("/x"), statistics_config={"histograms": False}))
     catalog.change_training_dataset(view, 1, lambda now: replace(now, state="finished", rows={"train": 2}))
     catalog.add_validation(ref, ValidationReport("sane", True, (ExpectationResult("a", {}, True, 2),), 2))
-    catalog.add_comparison(catalog.group("payments", 1), DriftReport("a", "b", (1, 2), {"psi": 0.2}, (FeatureDrift("amount", {"psi": 0.1}),)))
+    catalog.add_comparison(catalog.get_group("payments", 1), DriftReport("a", "b", (1, 2), {"psi": 0.2}, (FeatureDrift("amount", {"psi": 0.1}),)))
     catalog.save_run(RUN)
 
 
@@ -272,7 +272,7 @@ def names(case: Any) -> str:
 def rewrite(catalog: Catalog, case: tuple[str, str, tuple[Any, ...]], added: dict[str, Any]) -> None:
     """Let objects hold more than this release writes, as a newer one would write it, in every row but those called later."""
     table, column, path = case
-    with catalog._begin() as connection:
+    with catalog._begin_transaction() as connection:
         rows = [json.loads(row) if isinstance(row, str) else row for row in connection.scalars(text(f"SELECT {column} FROM {table}"))]
         for data in rows:
             if isinstance(data, dict) and data.get("name") == "later":
@@ -287,7 +287,7 @@ def rewrite(catalog: Catalog, case: tuple[str, str, tuple[Any, ...]], added: dic
 
 def stored(catalog: Catalog, case: tuple[str, str, tuple[Any, ...]]) -> Any:
     table, column, path = case
-    with catalog._begin() as connection:
+    with catalog._begin_transaction() as connection:
         where = " WHERE name <> 'later'" if table == "feature_groups" else ""
         data = connection.scalars(text(f"SELECT {column} FROM {table}{where}")).one()
     data = json.loads(data) if isinstance(data, str) else data
@@ -299,16 +299,16 @@ def stored(catalog: Catalog, case: tuple[str, str, tuple[Any, ...]]) -> Any:
 def read_all(catalog: Catalog, view: ViewSpec) -> list[Any]:
     """Everything that the catalog has, as it is listed, and one by one."""
     return [
-        catalog.group("payments", 1), catalog.all_groups(), catalog.view("fraud", 1), catalog.all_views(), catalog.views_of(PAYMENTS),
-        catalog.function("doubled", 1), catalog.all_functions(), catalog.training_datasets(view), catalog.training_dataset(view, 1),
-        catalog.validations(PAYMENTS), catalog.latest_validation(PAYMENTS), catalog.comparisons(view), catalog.pinned_versions(PAYMENTS),
-        list(catalog.runs()), catalog.run("0"), catalog.last_done("hourly", ["sync"]), catalog.group("payments", 1).statistics,
+        catalog.get_group("payments", 1), catalog.list_groups(), catalog.get_view("fraud", 1), catalog.list_views(), catalog.list_views_of_group(PAYMENTS),
+        catalog.get_function("doubled", 1), catalog.list_functions(), catalog.list_training_datasets(view), catalog.get_training_dataset(view, 1),
+        catalog.list_validations(PAYMENTS), catalog.get_latest_validation(PAYMENTS), catalog.list_comparisons(view), catalog.find_pinned_versions(PAYMENTS),
+        list(catalog.list_runs()), catalog.get_run("0"), catalog.find_last_done("hourly", ["sync"]), catalog.get_group("payments", 1).parsed_statistics_config,
     ]
 
 
 def change_all(catalog: Catalog, view: ViewSpec) -> None:
     """Change every definition in every way that an object of its kind changes."""
-    catalog.change_group(PAYMENTS, lambda group: group.with_features([FeatureSpec("more", "string")]).described("amount", "in euro").vouched_for())
+    catalog.change_group(PAYMENTS, lambda group: group.with_features([FeatureSpec("more", "string")]).with_column_description("amount", "in euro").with_possible_duplicates())
     catalog.change_group(PAYMENTS, lambda group: replace(group, tags={"c": 1}, description="changed", built_from="2024"))
     catalog.change_view(view, lambda now: replace(now, tags={"c": 1}, description="changed"))
     catalog.change_training_dataset(view, 1, lambda now: replace(now, state="deleted", rows={"train": 3}))
@@ -316,40 +316,40 @@ def change_all(catalog: Catalog, view: ViewSpec) -> None:
 
 @pytest.mark.parametrize("case", KEPT, ids=names)
 def test_what_a_newer_release_wrote_beside_is_read_over_and_kept(case: tuple[str, str, tuple[Any, ...]], full: Catalog) -> None:
-    catalog, view = full, full.view("fraud", 1)
+    catalog, view = full, full.get_view("fraud", 1)
     before = read_all(catalog, view)
     rewrite(catalog, case, {"of_a_newer_release": {"x": [1, 2]}})
     assert read_all(catalog, view) == before
     change_all(catalog, view)
     assert stored(catalog, case)["of_a_newer_release"] == {"x": [1, 2]}
-    group, dataset = catalog.group("payments", 1), catalog.training_dataset(view, 1)
+    group, dataset = catalog.get_group("payments", 1), catalog.get_training_dataset(view, 1)
     assert (group.tags, group.description, group.types["more"], group.features[1].description) == ({"c": 1}, "changed", "string", "in euro")
-    assert (catalog.view("fraud", 1).tags, dataset.state, dataset.rows) == ({"c": 1}, "deleted", {"train": 3})
+    assert (catalog.get_view("fraud", 1).tags, dataset.state, dataset.rows) == ({"c": 1}, "deleted", {"train": 3})
 
 
 ASKED: dict[str, Callable[[Catalog, ViewSpec], Any]] = {
-    "feature_groups": lambda catalog, _: catalog.group("payments", 1),
-    "feature_views": lambda catalog, _: catalog.view("fraud", 1),
-    "training_datasets": lambda catalog, view: catalog.training_dataset(view, 1),
-    "transformation_functions": lambda catalog, _: catalog.function("doubled", 1),
-    "validations": lambda catalog, _: catalog.latest_validation(PAYMENTS),
-    "runs": lambda catalog, _: catalog.run("0"),
+    "feature_groups": lambda catalog, _: catalog.get_group("payments", 1),
+    "feature_views": lambda catalog, _: catalog.get_view("fraud", 1),
+    "training_datasets": lambda catalog, view: catalog.get_training_dataset(view, 1),
+    "transformation_functions": lambda catalog, _: catalog.get_function("doubled", 1),
+    "validations": lambda catalog, _: catalog.get_latest_validation(PAYMENTS),
+    "runs": lambda catalog, _: catalog.get_run("0"),
 }
 LISTED: dict[str, Callable[[Catalog, ViewSpec], list[str]]] = {
-    "feature_groups": lambda catalog, _: [group.name for group in catalog.all_groups()],
-    "feature_views": lambda catalog, _: [view.name for view in catalog.all_views()],
-    "training_datasets": lambda catalog, view: [str(dataset.version) for dataset in catalog.training_datasets(view)],
-    "transformation_functions": lambda catalog, _: [function.name for function in catalog.all_functions()],
-    "validations": lambda catalog, _: [report.suite for report in catalog.validations(PAYMENTS)],
-    "comparisons": lambda catalog, _: [report.reference for report in catalog.comparisons(catalog.group("payments", 1))],
-    "runs": lambda catalog, _: [run.id for run in catalog.runs()],
+    "feature_groups": lambda catalog, _: [group.name for group in catalog.list_groups()],
+    "feature_views": lambda catalog, _: [view.name for view in catalog.list_views()],
+    "training_datasets": lambda catalog, view: [str(dataset.version) for dataset in catalog.list_training_datasets(view)],
+    "transformation_functions": lambda catalog, _: [function.name for function in catalog.list_functions()],
+    "validations": lambda catalog, _: [report.suite for report in catalog.list_validations(PAYMENTS)],
+    "comparisons": lambda catalog, _: [report.reference for report in catalog.list_comparisons(catalog.get_group("payments", 1))],
+    "runs": lambda catalog, _: [run.id for run in catalog.list_runs()],
 }
 
 
 @pytest.mark.parametrize("case", TOP, ids=names)
 def test_a_newer_format_stops_that_object_alone(case: tuple[str, str, tuple[Any, ...]], full: Catalog) -> None:
-    catalog, view = full, full.view("fraud", 1)
-    rewrite(catalog, case, {KEY: 2, "of_a_newer_release": {"x": [1, 2]}})
+    catalog, view = full, full.get_view("fraud", 1)
+    rewrite(catalog, case, {FORMAT_KEY: 2, "of_a_newer_release": {"x": [1, 2]}})
     said = "is kept in format 2, which a newer spark_fs wrote; this one knows 1. Upgrade spark_fs."
     if case[0] in ASKED:
         with pytest.raises(UpgradeError, match=said):
@@ -361,20 +361,20 @@ def test_a_newer_format_stops_that_object_alone(case: tuple[str, str, tuple[Any,
 
 
 def test_what_a_newer_release_wrote_is_not_removed_nor_changed_by_an_older_one(full: Catalog) -> None:
-    catalog, view = full, full.view("fraud", 1)
-    rewrite(catalog, ("training_datasets", "definition", ()), {KEY: 2})
+    catalog, view = full, full.get_view("fraud", 1)
+    rewrite(catalog, ("training_datasets", "definition", ()), {FORMAT_KEY: 2})
     with pytest.raises(UpgradeError, match="Training dataset 1 is kept in format 2"):
-        catalog.pinned_versions(PAYMENTS)
+        catalog.find_pinned_versions(PAYMENTS)
     with pytest.raises(UpgradeError, match="Training dataset 1 is kept in format 2"):
         catalog.change_training_dataset(view, 1, lambda now: replace(now, state="deleted"))
-    rewrite(catalog, ("feature_views", "definition", ()), {KEY: 2})
+    rewrite(catalog, ("feature_views", "definition", ()), {FORMAT_KEY: 2})
     with pytest.raises(UpgradeError, match="Feature view 'fraud' version 1 is kept in format 2"):
-        catalog.views_of(PAYMENTS, every=True)
+        catalog.list_views_of_group(PAYMENTS, strict=True)
     with pytest.raises(UpgradeError, match="Feature view 'fraud' version 1 is kept in format 2"):
         catalog.change_view(view, lambda now: now)
-    rewrite(catalog, ("runs", "steps", (0,)), {KEY: 2})
+    rewrite(catalog, ("runs", "steps", (0,)), {FORMAT_KEY: 2})
     with pytest.raises(UpgradeError, match="Step 'sync' of pipeline 'hourly' is kept in format 2"):
-        catalog.last_done("hourly", ["sync"])
+        catalog.find_last_done("hourly", ["sync"])
 
 
 def test_a_release_with_a_newer_format_writes_its_number_and_reads_the_older_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,10 +384,10 @@ def test_a_release_with_a_newer_format_writes_its_number_and_reads_the_older_one
         newer.setattr(GroupSpec, "FORMAT", 2, raising=False)
         catalog.add_group(GroupSpec("newer", 1, primary_key=("id",)))
         catalog.change_group(PAYMENTS, lambda group: replace(group, description="changed"))
-        assert [group.name for group in catalog.all_groups()] == ["newer", "payments"]
+        assert [group.name for group in catalog.list_groups()] == ["newer", "payments"]
     for name in ("newer", "payments"):
         with pytest.raises(UpgradeError, match=f"Feature group '{name}' version 1 is kept in format 2"):
-            catalog.group(name, 1)
+            catalog.get_group(name, 1)
 
 
 # -- servers that are slow, away or of another kind, and processes that fork
@@ -442,10 +442,10 @@ def test_a_server_that_no_longer_answers_is_given_up_and_asked_again_later(serve
         line.dead = True
         began = time.monotonic()
         with pytest.raises(CatalogError, match=r"failed: .*Check that it is there, not full and not locked, then do the same again"):
-            catalog.all_groups()
+            catalog.list_groups()
         assert time.monotonic() - began < 20
         line.dead = False
-        assert [group.name for group in catalog.all_groups()] == ["payments"]
+        assert [group.name for group in catalog.list_groups()] == ["payments"]
 
 
 @needs_server
@@ -458,7 +458,7 @@ def test_connections_that_the_server_ended_meanwhile_are_opened_anew(server: tup
     assert ended
     for (connection,) in ended:
         cursor.execute(f"KILL {connection}")
-    assert [group.name for group in catalog.all_groups()] == ["payments"]
+    assert [group.name for group in catalog.list_groups()] == ["payments"]
 
 
 def tagged_by_children(catalog: Catalog, children: int, times: int) -> None:
@@ -481,11 +481,11 @@ def tag_often(catalog: Catalog, name: str, times: int) -> None:
 def test_forked_processes_have_connections_of_their_own(url: str) -> None:
     catalog = Catalog(url)
     payments(catalog)
-    with catalog._begin() as connection:
+    with catalog._begin_transaction() as connection:
         before = connection.connection.dbapi_connection
     tagged_by_children(catalog, 3, 10)
-    assert catalog.group("payments", 1).tags == {**{f"child_{each}": 9 for each in range(3)}, "parent": 9}
-    with catalog._begin() as connection:  # nor was that of the parent closed by a child's end
+    assert catalog.get_group("payments", 1).tags == {**{f"child_{each}": 9 for each in range(3)}, "parent": 9}
+    with catalog._begin_transaction() as connection:  # nor was that of the parent closed by a child's end
         assert connection.connection.dbapi_connection is before
 
 
@@ -519,14 +519,14 @@ def test_what_is_said_of_a_run_is_kept_whole_or_cut_with_a_mark(url: str) -> Non
     whole = "\N{PILE OF POO}" + "x" * 100_000 + "\ud800"
     step = StepRecord("sync", "failed", NOW, lines=tuple(f"line {i} " + "y" * 5_000 for i in range(3_000)), error=whole)
     catalog.save_run(replace(RUN, steps=(step,), state="failed", error=whole))
-    kept = catalog.run("0")
+    kept = catalog.get_run("0")
     assert kept.error == kept.steps[0].error == whole[:-1] + "\\ud800"
     assert len(kept.steps[0].lines) == 1_001
     assert kept.steps[0].lines[0].startswith("line 0 yyy")
     assert kept.steps[0].lines[500] == "... 2,000 lines left out ..."
     assert " ... 3,007 characters left out ... " in kept.steps[0].lines[0]
     catalog.save_run(replace(RUN, error="a" * 10_000_000 + "z"))
-    error = catalog.run("0").error
+    error = catalog.get_run("0").error
     assert error is not None
     assert (error[:100_000], error[-1]) == ("a" * 100_000, "z")
     assert " ... 9,800,001 characters left out ... " in error
@@ -537,12 +537,12 @@ def test_a_definition_that_not_every_server_takes_is_refused_and_a_long_one_kept
     payments(catalog)
     long = "\N{PILE OF POO}é" * 100_000
     catalog.change_group(PAYMENTS, lambda group: replace(group, description=long, tags={"x": long}))
-    assert (catalog.group("payments", 1).description, catalog.group("payments", 1).tags) == (long, {"x": long})
+    assert (catalog.get_group("payments", 1).description, catalog.get_group("payments", 1).tags) == (long, {"x": long})
     with pytest.raises(SettingsError, match=r"is to keep is 2\d,\d{3},\d{3} characters long as JSON, and 4,000,000 are taken; .* Give shorter descriptions"):
         catalog.change_group(PAYMENTS, lambda group: replace(group, tags={"x": "y" * 20_000_000}))
     with pytest.raises(SettingsError, match="characters long as JSON"):
         catalog.add_group(GroupSpec("more", 1, "y" * 20_000_000, primary_key=("id",)))
-    assert catalog.group("payments", 1).tags == {"x": long}
+    assert catalog.get_group("payments", 1).tags == {"x": long}
 
 
 # -- reports
@@ -550,15 +550,15 @@ def test_a_definition_that_not_every_server_takes_is_refused_and_a_long_one_kept
 
 def test_the_latest_report_of_a_group_is_one_row_by_an_index(url: str) -> None:
     catalog = Catalog(url)
-    assert catalog.latest_validation(PAYMENTS) is None
+    assert catalog.get_latest_validation(PAYMENTS) is None
     for number in range(30):
         for ref in (PAYMENTS, GroupRef("payments", 2), GroupRef("cards", 1)):
             catalog.add_validation(ref, ValidationReport(f"{ref.name} {ref.version}", number % 2 == 0, (), number))
     for ref in (PAYMENTS, GroupRef("payments", 2), GroupRef("cards", 1)):
-        latest = catalog.latest_validation(ref)
-        assert latest == catalog.validations(ref)[-1] == ValidationReport(f"{ref.name} {ref.version}", False, (), 29)
+        latest = catalog.get_latest_validation(ref)
+        assert latest == catalog.list_validations(ref)[-1] == ValidationReport(f"{ref.name} {ref.version}", False, (), 29)
     asked = "SELECT id FROM validations WHERE group_name = 'payments' AND group_version = 1 ORDER BY id DESC LIMIT 1"
-    with catalog._begin() as connection:
+    with catalog._begin_transaction() as connection:
         plan = str(connection.execute(text(f"EXPLAIN {'QUERY PLAN ' if url.startswith('sqlite') else ''}{asked}")).all())
     assert "ix_validations_newest" in plan
     assert "TEMP B-TREE" not in plan

@@ -65,8 +65,8 @@ def table(folder: Path, *commits: list[dict[str, Any]], instant: datetime = NOW)
 )
 def test_what_is_lost_goes_by_the_instants_of_what_left(commits: list[list[dict[str, Any]]], lost: bool, ahead: timedelta, tmp_path: Path) -> None:
     path = table(tmp_path, *commits, instant=NOW + ahead)
-    assert history.lost_before(path, 0, NOW - timedelta(hours=24)) is lost
-    assert history.lost_before(path, len(commits), NOW) is False  # the newest version loses nothing
+    assert history.would_be_lost(path, 0, NOW - timedelta(hours=24)) is lost
+    assert history.would_be_lost(path, len(commits), NOW) is False  # the newest version loses nothing
 
 
 def test_what_is_read_from_versions_pins_them_while_it_is_there(tmp_path: Path) -> None:
@@ -82,16 +82,16 @@ def test_what_is_read_from_versions_pins_them_while_it_is_there(tmp_path: Path) 
         replace(made, files=files), replace(made, files=files, state="running"), replace(made, files=files, state="deleted"),
     ):  # fmt: skip
         catalog.reserve_training_dataset(view, lambda number, spec=spec: replace(spec, version=number))  # type: ignore[misc] # bound at once
-    assert catalog.pinned_versions(REF) == {"training dataset 1 of feature view 'v' version 1": 3}
+    assert catalog.find_pinned_versions(REF) == {"training dataset 1 of feature view 'v' version 1": 3}
     catalog.add_view(ViewSpec("old", 1, replace(query, as_of=2)))
-    assert catalog.pinned_versions(REF) == {"training dataset 1 of feature view 'v' version 1": 3, "feature view 'old' version 1": 2}
+    assert catalog.find_pinned_versions(REF) == {"training dataset 1 of feature view 'v' version 1": 3, "feature view 'old' version 1": 2}
     catalog.change_training_dataset(view, 1, lambda now: replace(now, state="deleted"))
-    catalog.delete_view(catalog.view("old", 1))
-    assert catalog.pinned_versions(REF) == {}
+    catalog.delete_view(catalog.get_view("old", 1))
+    assert catalog.find_pinned_versions(REF) == {}
 
 
 @pytest.mark.parametrize("hours", [0, 1, 23.9])
 def test_less_than_a_day_is_refused(hours: float, tmp_path: Path) -> None:
     group = GroupSpec("clicks", 1, primary_key=("k",))
     with pytest.raises(SettingsError, match=rf"Nothing was removed from feature group 'clicks' version 1: retention_hours={hours} is less than 24, .*say force=True"):
-        maintain.vacuum(None, group, str(tmp_path), hours, {})  # type: ignore[arg-type] # refused before a session is asked for
+        maintain.vacuum_table(None, group, str(tmp_path), hours, {})  # type: ignore[arg-type] # refused before a session is asked for

@@ -19,28 +19,28 @@ from hypothesis import strategies as st
 
 from spark_fs import arrow
 from spark_fs.api.query import Feature, Filter
-from spark_fs.engine.scan import mask, maskable, may_meet
+from spark_fs.engine.scan import evaluate_condition, can_evaluate, may_match
 from spark_fs.errors import QueryError, SettingsError, SparkFSError
-from spark_fs.offline.history import FileFacts
-from spark_fs.render import _compared
-from spark_fs.render import condition as sql_of
-from spark_fs.spec.conditions import exact
-from spark_fs.spec.query import Comparison, Condition, condition_from_json
-from spark_fs.values import shown
+from spark_fs.offline.history import DataFile
+from spark_fs.render import _cast_compared
+from spark_fs.render import format_condition as sql_of
+from spark_fs.spec.conditions import cast_condition
+from spark_fs.spec.query import Comparison, Condition, parse_condition
+from spark_fs.values import format_value
 
 ROWS = [dict(zip(TABLE, row, strict=True)) for row in zip_longest(*(rows for _, rows, _ in TABLE.values()))]
 WHOLE = values.to_arrow(TYPES, ROWS)
 
 
 def typed(condition: Condition) -> Condition:
-    return exact(condition, lambda comparison: TYPES[comparison.column])
+    return cast_condition(condition, lambda comparison: TYPES[comparison.column])
 
 
 def test_arrow_says_what_python_says() -> None:
     columns = {name: WHOLE.column(name) for name in TYPES}
     for each in conditions():
-        assert maskable(typed(each), TYPES)
-        assert mask(typed(each), columns, TYPES).to_pylist() == [holds(each, row) for row in ROWS], each
+        assert can_evaluate(typed(each), TYPES)
+        assert evaluate_condition(typed(each), columns, TYPES).to_pylist() == [holds(each, row) for row in ROWS], each
 
 
 def test_sql_text_says_what_python_says() -> None:
@@ -50,7 +50,7 @@ def test_sql_text_says_what_python_says() -> None:
     asked = conditions()
     for start in range(0, len(asked), 100):
         some = asked[start : start + 100]
-        texts = [sql_of(typed(each), lambda c: _compared(f'"{c.column}"', TYPES[c.column])) for each in some]
+        texts = [sql_of(typed(each), lambda c: _cast_compared(f'"{c.column}"', TYPES[c.column])) for each in some]
         found = connection.execute(f"SELECT {', '.join(texts)} FROM rows").fetchall()
         for each, text, said in zip(some, texts, zip(*found, strict=True), strict=True):
             assert list(said) == [holds(each, row) for row in ROWS], text
@@ -58,7 +58,7 @@ def test_sql_text_says_what_python_says() -> None:
 
 def test_a_condition_is_the_same_after_json() -> None:
     for each in conditions():
-        again = condition_from_json(json.loads(json.dumps(each.to_json(), allow_nan=False)))
+        again = parse_condition(json.loads(json.dumps(each.to_json(), allow_nan=False)))
         assert repr(again) == repr(each)
 
 
@@ -69,23 +69,23 @@ def test_no_file_that_holds_a_row_is_left_out() -> None:
             for value in whole[each.column]:
                 if value is not None and holds(each, {each.column: value}):
                     bounds = {each.column: value}
-                    assert may_meet(FileFacts("f", 1, 1, {}, bounds, bounds, True), typed(each), TYPES), (each, value)
+                    assert may_match(DataFile("f", 1, 1, {}, bounds, bounds, True), typed(each), TYPES), (each, value)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=300)
 @given(data=st.data(), type_=st.sampled_from(["tinyint", "int", "bigint", "float", "double", "decimal(10,2)", "decimal(38,18)"]), operator=st.sampled_from(list(OPERATORS)))
 def test_numbers_of_any_kind_are_compared_by_value(data: st.DataObject, type_: str, operator: Any) -> None:
     rows, asked = data.draw(st.lists(values.values(type_), min_size=1, max_size=5)), data.draw(numbers())
-    column = pa.chunked_array([pa.array(rows, arrow.type_of(type_))])
+    column = pa.chunked_array([pa.array(rows, arrow.to_arrow_type(type_))])
     try:
-        found = exact(Comparison(GROUP, "c", operator, asked), lambda _: type_)
+        found = cast_condition(Comparison(GROUP, "c", operator, asked), lambda _: type_)
     except QueryError:
         assert type_.startswith("decimal")
         assert isinstance(asked, float)
         return
     wanted = [holds(Comparison(GROUP, "c", operator, asked), {"c": value}) for value in column.to_pylist()]
-    assert mask(found, {"c": column}, {"c": type_}).to_pylist() == wanted
-    assert exact(found, lambda _: type_) == found
+    assert evaluate_condition(found, {"c": column}, {"c": type_}).to_pylist() == wanted
+    assert cast_condition(found, lambda _: type_) == found
 
 
 REFUSED: list[tuple[str, Any, str]] = [
@@ -99,7 +99,7 @@ REFUSED: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("column", "value", "text"), REFUSED, ids=lambda each: shown(each)[:40])
+@pytest.mark.parametrize(("column", "value", "text"), REFUSED, ids=lambda each: format_value(each)[:40])
 def test_what_cannot_be_compared_is_refused_and_said(column: str, value: Any, text: str) -> None:
     feature = Feature(column, TYPES[column], group=GROUP)
     if not text:
@@ -130,5 +130,5 @@ def test_no_value_ends_in_a_foreign_error(column: str, value: Any, operator: str
         found = compared(column, operator, value)
     except SparkFSError:
         return
-    mask(typed(found), {column: WHOLE.column(column)}, TYPES)
-    assert typed(condition_from_json(json.loads(json.dumps(found.to_json())))) == typed(found)
+    evaluate_condition(typed(found), {column: WHOLE.column(column)}, TYPES)
+    assert typed(parse_condition(json.loads(json.dumps(found.to_json())))) == typed(found)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from spark_fs.errors import InvalidNameError, SettingsError, SparkFSError
 from spark_fs.spec.definitions import GroupSpec, SourceSpec, ViewSpec
-from spark_fs.spec.query import Combination, Comparison, Condition, GroupRef, JoinSpec, QuerySpec, condition_from_json
+from spark_fs.spec.query import Combination, Comparison, Condition, GroupRef, JoinSpec, QuerySpec, parse_condition
 
 GROUP = GroupRef("flights", 1)
 
@@ -57,13 +57,13 @@ CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
 
 @given(CONDITIONS)
 def test_a_condition_comes_back_from_json(condition: Condition) -> None:
-    assert condition_from_json(json.loads(json.dumps(condition.to_json()))) == condition
+    assert parse_condition(json.loads(json.dumps(condition.to_json()))) == condition
 
 
 @given(CONDITIONS, st.sampled_from([None, ("a",)]), st.sampled_from(["left", "inner"]), st.sampled_from(["", "w_"]))
 def test_a_query_comes_back_from_json(condition: Condition, on: tuple[str] | None, how: str, prefix: str) -> None:
     joined = JoinSpec(QuerySpec(GroupRef("weather", 2), ("c",), True), on, on, how, prefix)  # type: ignore[arg-type] # drawn
-    query = QuerySpec(GROUP, ("a", "b")).filtered(condition).joined(joined).filtered(condition)
+    query = QuerySpec(GROUP, ("a", "b")).with_filter(condition).with_join(joined).with_filter(condition)
     assert QuerySpec.from_json(json.loads(json.dumps(query.to_json()))) == query
 
 
@@ -86,35 +86,35 @@ LITERAL: list[dict[str, Any]] = [  # options with a secret in them, as drivers h
 @pytest.mark.parametrize("options", LITERAL, ids=str)
 def test_no_secret_is_kept_with_an_external_group(options: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match=r"would be kept in the metadata database with a password or key in it: write '\$\{SPARK_FS_SECRET_NAME\}'") as refused:
-        SourceSpec.declared("jdbc", "SELECT 1", options)
+        SourceSpec.from_declaration("jdbc", "SELECT 1", options)
     assert "pa55" not in str(refused.value)
     kept = SourceSpec("jdbc", "SELECT 1", options)  # one that an earlier release kept is still read
-    assert kept.resolved({"SPARK_FS_SECRET_SHOP": "x"}).keys() == options.keys()
+    assert kept.resolve_options({"SPARK_FS_SECRET_SHOP": "x"}).keys() == options.keys()
     assert "pa55w0rd" not in str(SparkFSError("Access denied (pa55w0rd)"))
 
 
 @pytest.mark.parametrize("path", ["s3a://KEY:pa55w0rd@box/rates", "https://me:pa55w0rd@host/rates"])
 def test_no_secret_is_kept_in_a_path(path: str) -> None:
     with pytest.raises(SettingsError, match="Option 'path' would be kept"):
-        SourceSpec.declared("parquet", path, {})
+        SourceSpec.from_declaration("parquet", path, {})
 
 
 def test_secrets_come_from_variables_that_are_meant_for_it() -> None:
     options = {"url": "jdbc:mysql://${SPARK_FS_SECRET_USER}:${SPARK_FS_SECRET_PASS}@host/shop?password=${SPARK_FS_SECRET_PASS}", "user": "me", "fetchsize": 100, "password": "${SPARK_FS_SECRET_PASS}"}
-    source = SourceSpec.declared("jdbc", "SELECT password FROM t WHERE token = 'x'", options)
+    source = SourceSpec.from_declaration("jdbc", "SELECT password FROM t WHERE token = 'x'", options)
     environment = {"SPARK_FS_SECRET_USER": "reader", "SPARK_FS_SECRET_PASS": "p@ss/w0rd ${HOME}"}
-    assert source.resolved(environment) == {
+    assert source.resolve_options(environment) == {
         "url": "jdbc:mysql://reader:p@ss/w0rd ${HOME}@host/shop?password=p@ss/w0rd ${HOME}", "user": "me", "fetchsize": "100", "password": "p@ss/w0rd ${HOME}",
     }
     assert str(SparkFSError("denied: p@ss/w0rd ${HOME}")) == "denied: ***"
     with pytest.raises(SettingsError, match="The environment variable SPARK_FS_SECRET_PASS of an external feature group is not set: export it"):
-        source.resolved({"SPARK_FS_SECRET_USER": "reader"})
+        source.resolve_options({"SPARK_FS_SECRET_USER": "reader"})
 
 
 @pytest.mark.parametrize("name", ["HOME", "AWS_SECRET_ACCESS_KEY", "SPARK_FS_ONLINE_PASSWORD", "spark_fs_secret_x", "XSPARK_FS_SECRET_X"])
 def test_no_other_variable_of_a_reader_is_read(name: str) -> None:
     """Neither by a new definition nor by one that an earlier release kept."""
     options = {"url": URL, "sessionInitStatement": f"SELECT '${{{name}}}'"}
-    for use in (lambda: SourceSpec.declared("jdbc", "SELECT 1", options), lambda: SourceSpec("jdbc", "SELECT 1", options).resolved({name: "value"})):
+    for use in (lambda: SourceSpec.from_declaration("jdbc", "SELECT 1", options), lambda: SourceSpec("jdbc", "SELECT 1", options).resolve_options({name: "value"})):
         with pytest.raises(SettingsError, match=rf"asks for the environment variable {name}, and only those named SPARK_FS_SECRET_\.\.\. are read. Export SPARK_FS_SECRET_{name} with its value, delete the group"):
             use()

@@ -16,11 +16,11 @@ from sqlalchemy import event
 
 import spark_fs
 from spark_fs.api.project import FeatureStore
-from spark_fs.api.serving import Views
+from spark_fs.api.serving import ServedViews
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.listen import listening
-from spark_fs.serve import application
-from spark_fs.server.door import Limits, check_exposed, names_of, token_of
+from spark_fs.listen import open_socket
+from spark_fs.serve import build_vector_app
+from spark_fs.server.door import Limits, check_exposed, get_host_names, read_token
 from spark_fs.spec.datasets import TrainingDatasetSpec
 
 from serving import ROWS, SHOPS, ask, ask_without_end, filled, put, served, store, told_of_nonsense, until_closed
@@ -36,7 +36,7 @@ def fs(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
 
 @pytest.fixture(scope="module")
 def port(fs: FeatureStore) -> Iterator[int]:
-    with served(application(fs, max_entries=5)) as found:
+    with served(build_vector_app(fs, max_entries=5)) as found:
         yield found
 
 
@@ -44,7 +44,7 @@ def port(fs: FeatureStore) -> Iterator[int]:
 
 
 def test_what_is_accepted_does_not_hold_back_an_answer() -> None:
-    own, _ = listening("127.0.0.1", 0)
+    own, _ = open_socket("127.0.0.1", 0)
     with own, socket.create_connection(own.getsockname()), own.accept()[0] as accepted:
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
@@ -79,7 +79,7 @@ def test_ten_requests_on_one_connection_take_about_as_long_as_on_ten(port: int) 
     ("evil.example", 400), ("evil.example:8080", 400), ("127.0.0.1.evil.example", 400), ("localhost.evil.example", 400), ("evil.example, localhost", 400), ("", 400),
 ])
 def test_it_answers_to_its_own_names(fs: FeatureStore, host: str, status: int) -> None:
-    with served(application(fs, names=names_of("127.0.0.1", ["Shop.example:8080"]))) as port:
+    with served(build_vector_app(fs, names=get_host_names("127.0.0.1", ["Shop.example:8080"]))) as port:
         assert ask(port, ENTRY, Host=host)[0] == status
 
 
@@ -87,7 +87,7 @@ def test_without_the_token_nobody_is_let_in(fs: FeatureStore) -> None:
     def basic(text: str) -> str:
         return f"Basic {base64.b64encode(text.encode()).decode()}"
 
-    with served(application(fs, token=TOKEN)) as port:
+    with served(build_vector_app(fs, token=TOKEN)) as port:
         for right in (f"Bearer {TOKEN}", f"bearer {TOKEN}", basic(f"anybody:{TOKEN}"), basic(f":{TOKEN}")):
             assert ask(port, ENTRY, Authorization=right)[0] == 200
         for wrong in ("", TOKEN, "Bearer", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", basic(TOKEN), "Basic !!", basic(f"{TOKEN}:"), "Digest x", f"Bearer {'x' * 8_000}"):
@@ -111,16 +111,16 @@ def test_beyond_this_machine_it_asks_for_a_token(host: str) -> None:
 def test_a_token_is_read_from_its_file_or_the_settings_and_is_no_short_one(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")
-    assert token_of("", None) == ""
-    assert token_of(TOKEN, None) == TOKEN
-    assert token_of("another-token-of-many", file) == TOKEN
+    assert read_token("", None) == ""
+    assert read_token(TOKEN, None) == TOKEN
+    assert read_token("another-token-of-many", file) == TOKEN
     for poor in ("short", "with spaces in the middle", "ünïcödé-ünïcödé-ünï", ""):
         file.write_text(poor)
         with pytest.raises(SettingsError, match="is no token of 16 ASCII characters or more without spaces: make one by: python") as refused:
-            token_of("", file)
+            read_token("", file)
         assert not poor or poor not in str(refused.value)
     with pytest.raises(SettingsError, match=r"Token file .*none cannot be read: No such file or directory\. Name a file that holds the token"):
-        token_of("", tmp_path / "none")
+        read_token("", tmp_path / "none")
 
 
 # -- what is too much
@@ -133,7 +133,7 @@ def test_a_request_is_refused_by_its_size_before_anything_else_is_looked_at(port
 
 
 def test_an_error_is_short_however_long_the_request_was(fs: FeatureStore) -> None:
-    with served(application(fs, max_entries=1_000_000)) as port:
+    with served(build_vector_app(fs, max_entries=1_000_000)) as port:
         status, found, _ = ask(port, {"view": "shops", "entries": [7] * 100_000})
         assert status == 422
         assert found["error"]["message"].endswith("; and 99,995 more. See /docs.")
@@ -144,7 +144,7 @@ def test_an_error_is_short_however_long_the_request_was(fs: FeatureStore) -> Non
 
 
 def test_a_large_body_is_refused_declared_or_not(fs: FeatureStore) -> None:
-    with served(application(fs, max_bytes=1_000)) as port:
+    with served(build_vector_app(fs, max_bytes=1_000)) as port:
         assert ask(port, b"x" * 1_001)[0] == 413
         with socket.create_connection(("127.0.0.1", port)) as link:
             link.sendall(b"POST /v1/feature-vectors HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + b"400\r\n" + b"x" * 1_024 + b"\r\n")
@@ -154,7 +154,7 @@ def test_a_large_body_is_refused_declared_or_not(fs: FeatureStore) -> None:
 def test_the_event_loop_goes_on_while_a_large_request_is_looked_at(fs: FeatureStore) -> None:
     """A request that takes long to read keeps none other waiting for as long."""
     large = json.dumps({"view": "shops", "entries": [{"shop": "a", "b": [7] * 400_000}]}).encode()
-    with served(application(fs, max_bytes=1 << 24), Limits(1 << 24)) as port:
+    with served(build_vector_app(fs, max_bytes=1 << 24), Limits(1 << 24)) as port:
         ask(port, ENTRY)
         stop, done = threading.Event(), []
 
@@ -178,7 +178,7 @@ def test_the_event_loop_goes_on_while_a_large_request_is_looked_at(fs: FeatureSt
 
 def test_as_many_requests_are_open_as_may_be(fs: FeatureStore) -> None:
     limits = Limits(max_open=2, ask_seconds=5)
-    with served(application(fs, limits=limits), limits) as port:
+    with served(build_vector_app(fs, limits=limits), limits) as port:
         head = b"POST /v1/feature-vectors HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
         links = [socket.create_connection(("127.0.0.1", port)) for _ in range(2)]
         for link in links:
@@ -194,7 +194,7 @@ def test_as_many_requests_are_open_as_may_be(fs: FeatureStore) -> None:
 
 def test_as_many_connections_are_kept_as_may_be(fs: FeatureStore) -> None:
     limits = Limits(max_open=1)
-    with served(application(fs, limits=limits), limits) as port:
+    with served(build_vector_app(fs, limits=limits), limits) as port:
         links = [socket.create_connection(("127.0.0.1", port)) for _ in range(4)]
         time.sleep(0.3)
         with socket.create_connection(("127.0.0.1", port)) as link:
@@ -207,7 +207,7 @@ def test_as_many_connections_are_kept_as_may_be(fs: FeatureStore) -> None:
 
 def test_who_takes_no_answer_is_ended(fs: FeatureStore) -> None:
     limits = Limits(ask_seconds=0.3, answer_seconds=0.3, idle_seconds=0)
-    with served(application(fs, limits=limits), limits) as port, socket.create_connection(("127.0.0.1", port)) as link:
+    with served(build_vector_app(fs, limits=limits), limits) as port, socket.create_connection(("127.0.0.1", port)) as link:
         link.setblocking(False)
         with pytest.raises((ConnectionResetError, BrokenPipeError), match=r"reset|Broken pipe"):
             ask_without_end(link, 10)
@@ -215,7 +215,7 @@ def test_who_takes_no_answer_is_ended(fs: FeatureStore) -> None:
 
 def test_who_is_slow_to_ask_is_ended(fs: FeatureStore) -> None:
     limits = Limits(ask_seconds=0.3, answer_seconds=0.3, idle_seconds=0)
-    with served(application(fs, limits=limits), limits) as port:
+    with served(build_vector_app(fs, limits=limits), limits) as port:
         with socket.create_connection(("127.0.0.1", port)) as link:
             link.sendall(b"POST /v1/feature-vectors HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
             said = until_closed(link, 5)
@@ -229,9 +229,9 @@ def test_who_is_slow_to_ask_is_ended(fs: FeatureStore) -> None:
 
 def test_an_answer_that_takes_too_long_is_not_waited_for(fs: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = threading.Event()
-    monkeypatch.setattr(fs._stores.online, "check", lambda: ended.wait(20))  # a database that does not answer
+    monkeypatch.setattr(fs._stores.online, "check_connection", lambda: ended.wait(20))  # a database that does not answer
     limits = Limits(answer_seconds=0.3)
-    with served(application(fs, limits=limits), limits) as port:
+    with served(build_vector_app(fs, limits=limits), limits) as port:
         status, found, headers = ask(port, path="/health")
         assert (status, found["error"]["type"], headers["retry-after"]) == (503, "AnswerTooSlow", "1")
         assert ask(port, ENTRY)[0] == 200
@@ -259,20 +259,20 @@ def test_figures_name_the_views_that_are_there_alone(port: int) -> None:
 
 
 def test_only_the_views_that_are_named_are_handed_out(fs: FeatureStore) -> None:
-    with served(application(fs, views=["shops:1"])) as port:
+    with served(build_vector_app(fs, views=["shops:1"])) as port:
         assert ask(port, ENTRY)[0] == 200
         status, found, _ = ask(port, ENTRY | {"view": "prices"})
         assert (status, found["error"]["message"]) == (404, "Feature view 'prices' does not exist; there are: shops. Ask for one that is served here.")
         assert ask(port, ENTRY | {"version": 2})[0] == 404
     for wrong in ("shops:x", "shops:1:1:1", "", ":", "shops:-1"):
         with pytest.raises(SettingsError, match=r"--view '.*' is not a view: write name, name:version or name:version:training-dataset\."):
-            application(fs, views=[wrong])
+            build_vector_app(fs, views=[wrong])
     with pytest.raises(NotFoundError, match="Feature view 'nope' does not exist"):
-        application(fs, views=["nope"])
+        build_vector_app(fs, views=["nope"])
 
 
 def test_an_error_tells_no_host_no_user_and_no_value_that_is_dropped(fs: FeatureStore, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with served(application(fs)) as port:
+    with served(build_vector_app(fs)) as port:
         status, found, _ = ask(port, {"view": "roots", "entries": [{"shop": "a"}]})
         assert (status, found["error"]["type"]) == (500, "SparkFSError")
         status, found, _ = ask(port, {"view": "roots", "entries": [{"shop": "a"}], "passed_features": [{"n": 5}]})
@@ -283,7 +283,7 @@ def test_an_error_tells_no_host_no_user_and_no_value_that_is_dropped(fs: Feature
     away = spark_fs.login({
         "home": fs._stores.settings.home, "online_url": "mysql://reader:hunter2hunter2@127.0.0.1:1/features?connect_timeout=1",
     }).get_feature_store()
-    with served(application(away)) as port:
+    with served(build_vector_app(away)) as port:
         for path, body in (("/v1/feature-vectors", ENTRY), ("/health", None)):
             status, found, _ = ask(port, body, path)
             assert (status, found["error"]["type"]) == (503, "OnlineStoreError")
@@ -292,18 +292,18 @@ def test_an_error_tells_no_host_no_user_and_no_value_that_is_dropped(fs: Feature
 
 
 def test_an_unknown_view_is_looked_for_by_its_name_alone_and_once(fs: FeatureStore) -> None:
-    views = Views(fs)
+    views = ServedViews(fs)
     asked: list[str] = []
     engine = fs._stores.catalog._access.engine
     event.listen(engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
     for _ in range(3):
         with pytest.raises(NotFoundError, match=r"Feature view 'shosp' does not exist; did you mean 'shops'\?"):
-            views.get("shosp")
+            views.get_view("shosp")
     assert 0 < len(asked) <= 3
     assert not any("definition" in statement for statement in asked)
     for number in range(1_500):
         with pytest.raises(NotFoundError, match="does not exist"):
-            views.get(f"made_up_{number}")
+            views.get_view(f"made_up_{number}")
     assert len(views._absent) <= 1_000
 
 
@@ -313,24 +313,24 @@ def test_an_unknown_view_is_looked_for_by_its_name_alone_and_once(fs: FeatureSto
 def test_a_view_that_is_made_anew_is_served_as_it_is_now(tmp_path: Path) -> None:
     fs, now = store(tmp_path), [0.0]
     group = put(fs, "shops", SHOPS, ROWS, ["shop"])
-    views = Views(fs, fresh=5, clock=lambda: now[0])
+    views = ServedViews(fs, max_staleness=5, clock=lambda: now[0])
     with pytest.raises(NotFoundError, match="'late' does not exist"):
-        views.get("late")
+        views.get_view("late")
     view = fs.create_feature_view("late", group.select(["n"]))
     now[0] += 5
-    held = views.get("late")
+    held = views.get_view("late")
     assert held.serving_columns == ["n"]
     now[0] += 5
-    assert views.get("late") is held  # nothing changed
+    assert views.get_view("late") is held  # nothing changed
     view.delete()
     fs.create_feature_view("late", group.select(["ratio", "n"]))
-    assert views.get("late") is held  # for some seconds
+    assert views.get_view("late") is held  # for some seconds
     now[0] += 5
-    assert views.get("late").get_feature_vector({"shop": "a"}) == [0.5, 1]
+    assert views.get_view("late").get_feature_vector({"shop": "a"}) == [0.5, 1]
     fs.get_feature_view("late", 1).delete()
     now[0] += 5
     with pytest.raises(NotFoundError, match="'late' does not exist"):
-        views.get("late")
+        views.get_view("late")
 
 
 def test_a_second_training_dataset_changes_nothing_for_who_names_none(tmp_path: Path) -> None:
@@ -343,32 +343,32 @@ def test_a_second_training_dataset_changes_nothing_for_who_names_none(tmp_path: 
         learned = {"transformation": {}, "state": {"min": 0.0, "max": high}}
         return fs._stores.catalog.reserve_training_dataset(view._spec, lambda n: TrainingDatasetSpec(n, transformations=(learned,), state="finished")).version
 
-    views = Views(fs, ["scaled"], fresh=5, clock=lambda: now[0]) if train(10.0) == 1 else None
+    views = ServedViews(fs, ["scaled"], max_staleness=5, clock=lambda: now[0]) if train(10.0) == 1 else None
     assert views
-    assert views.get("scaled").get_feature_vector({"shop": "a"}) == [0.1]
+    assert views.get_view("scaled").get_feature_vector({"shop": "a"}) == [0.1]
     assert train(100.0) == 2
     now[0] += 5
-    assert views.get("scaled").get_feature_vector({"shop": "a"}) == [0.1]
-    assert views.get("scaled", 1, 2).get_feature_vector({"shop": "a"}) == [0.01]
+    assert views.get_view("scaled").get_feature_vector({"shop": "a"}) == [0.1]
+    assert views.get_view("scaled", 1, 2).get_feature_vector({"shop": "a"}) == [0.01]
     with pytest.raises(NotFoundError, match="Training dataset of feature view 'scaled' has no version 3: it has 1, 2"):
-        views.get("scaled", 1, 3)
-    only = Views(fs, ["scaled:1:2"])
-    assert only.get("scaled").get_feature_vector({"shop": "a"}) == [0.01]
+        views.get_view("scaled", 1, 3)
+    only = ServedViews(fs, ["scaled:1:2"])
+    assert only.get_view("scaled").get_feature_vector({"shop": "a"}) == [0.01]
     with pytest.raises(NotFoundError, match="Training dataset of feature view 'scaled' has no version 1: it has 2"):
-        only.get("scaled", 1, 1)
+        only.get_view("scaled", 1, 1)
     with pytest.raises(SettingsError, match=r"which training dataset is not said \(there are: 1, 2\)"):
-        Views(fs).get("scaled")
+        ServedViews(fs).get_view("scaled")
 
 
 def test_it_is_served_on_where_the_catalog_gives_no_answer(tmp_path: Path) -> None:
     fs, now = store(tmp_path), [0.0]
     fs.create_feature_view("shops", put(fs, "shops", SHOPS, ROWS, ["shop"]).select(["n"]))
-    views = Views(fs, fresh=5, clock=lambda: now[0])
-    held = views.get("shops")
+    views = ServedViews(fs, max_staleness=5, clock=lambda: now[0])
+    held = views.get_view("shops")
     (tmp_path / "catalog.db").rename(tmp_path / "away.db")
     fs._stores.catalog._access.engine.dispose()
     now[0] += 5
-    assert views.get("shops") is held
+    assert views.get_view("shops") is held
     (tmp_path / "away.db").rename(tmp_path / "catalog.db")
 
 

@@ -13,7 +13,7 @@ from spark_fs.errors import (
     NotFoundError,
     OnlineStoreError,
     SparkFSError,
-    nearest,
+    format_suggestions,
 )
 
 
@@ -48,17 +48,17 @@ def test_a_failing_database_and_a_faster_writer_are_worth_a_retry() -> None:
     ],
 )
 def test_the_nearest_names_are_offered(known: list[str], end: str) -> None:
-    assert nearest("wether", known) == end
+    assert format_suggestions("wether", known) == end
 
 
 def test_texts() -> None:
-    assert str(InvalidNameError.of("Feature group", "My-Group")) == (
+    assert str(InvalidNameError.for_name("Feature group", "My-Group")) == (
         "Feature group 'My-Group' is not a valid name: use lower snake case, a letter first, then letters, digits and "
         "underscores, 63 characters at most."
     )
-    assert str(NotFoundError.named("Feature group", "wether", ["weather"], "Create it first.")) == (
+    assert str(NotFoundError.for_name("Feature group", "wether", ["weather"], "Create it first.")) == (
         "Feature group 'wether' does not exist; did you mean 'weather'? Create it first."
     )
-    assert str(NotFoundError.version("Feature group", "weather", 3, [1, 2])) == (
+    assert str(NotFoundError.for_version("Feature group", "weather", 3, [1, 2])) == (
         "Feature group 'weather' has no version 3: it has 1, 2. Ask for one of these."
     )

@@ -19,9 +19,9 @@ from spark_fs import arrow
 from spark_fs.engine import scan
 from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.offline import files
-from spark_fs.offline.files import Placed, placed
-from spark_fs.offline.history import FileFacts
-from spark_fs.spec.datasets import FilesSpec, Format
+from spark_fs.offline.files import StagedFolder, stage_folder
+from spark_fs.offline.history import DataFile
+from spark_fs.spec.datasets import FilesSpec, DataFormat
 from spark_fs.spec.query import Combination, Comparison, Condition, GroupRef
 
 
@@ -30,23 +30,23 @@ def written(folder: str, name: str, rows: int) -> str:
     return f"{folder}/{name}.parquet"
 
 
-def place_of(path: Path, parts: tuple[str, ...] = ("train",)) -> AbstractContextManager[Placed]:
-    return placed(str(path), parts, len(parts) > 1)
+def place_of(path: Path, parts: tuple[str, ...] = ("train",)) -> AbstractContextManager[StagedFolder]:
+    return stage_folder(str(path), parts, len(parts) > 1)
 
 
 def test_what_a_failed_or_repeated_task_wrote_is_not_there(tmp_path: Path) -> None:
     with place_of(tmp_path / "out") as place:
-        good = [written(f"{place.staging}/train", "one", 3), written(f"{place.staging}/train", "two", 4)]
-        written(f"{place.staging}/train", "of_a_task_that_was_tried_again", 3)
-        assert place.keep(good) == 2
+        good = [written(f"{place.staging_path}/train", "one", 3), written(f"{place.staging_path}/train", "two", 4)]
+        written(f"{place.staging_path}/train", "of_a_task_that_was_tried_again", 3)
+        assert place.publish(good) == 2
     assert [path.suffix for path in sorted((tmp_path / "out").iterdir())] == [".parquet", ".parquet"]
     assert pq.read_table(tmp_path / "out").num_rows == 7
 
 
 def test_each_split_has_a_folder(tmp_path: Path) -> None:
     with place_of(tmp_path / "out", ("train", "test")) as place:
-        written(f"{place.staging}/train", "one", 3)
-        assert place.keep(None) == 1
+        written(f"{place.staging_path}/train", "one", 3)
+        assert place.publish(None) == 1
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["test", "train"]
     assert pq.read_table(tmp_path / "out" / "train").num_rows == 3
 
@@ -54,7 +54,7 @@ def test_each_split_has_a_folder(tmp_path: Path) -> None:
 def test_after_a_failure_there_is_no_folder(tmp_path: Path) -> None:
     def fails() -> None:
         with place_of(tmp_path / "out") as place:
-            place.keep([written(f"{place.staging}/train", "one", 3)])
+            place.publish([written(f"{place.staging_path}/train", "one", 3)])
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -73,15 +73,15 @@ def test_who_comes_second_is_refused_and_takes_nothing_away(tmp_path: Path) -> N
     with place_of(tmp_path / "out") as place:
         with pytest.raises(SettingsError, match=r"holds files already"), place_of(tmp_path / "out"):
             pass
-        place.keep([written(f"{place.staging}/train", "one", 3)])
+        place.publish([written(f"{place.staging_path}/train", "one", 3)])
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["one.parquet"]
 
 
 def test_who_fails_removes_its_own_files_alone(tmp_path: Path) -> None:
     def fails() -> None:
         with place_of(tmp_path / "out", ("train", "test")) as place:
-            written(f"{place.staging}/train", "one", 3)
-            place.keep(None)
+            written(f"{place.staging_path}/train", "one", 3)
+            place.publish(None)
             (tmp_path / "out" / "of_another").write_text("kept")
             raise KeyError
 
@@ -97,8 +97,8 @@ def test_of_many_that_come_at_once_one_has_the_folder(tmp_path: Path) -> None:
         gate.wait()
         try:
             with place_of(tmp_path / "out") as place:
-                written(f"{place.staging}/train", str(number), number + 1)
-                place.keep(None)
+                written(f"{place.staging_path}/train", str(number), number + 1)
+                place.publish(None)
         except SettingsError:
             return False
         return True
@@ -114,13 +114,13 @@ def test_of_many_that_come_at_once_one_has_the_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("parts", [("train",), ("train", "test")])
 def test_a_copy_is_whole_or_not_there(parts: tuple[str, ...], tmp_path: Path) -> None:
     with place_of(tmp_path / "out", parts) as place:
-        written(f"{place.staging}/train", "one", 3)
-        place.keep(None)
-    files.copy(str(tmp_path / "out"), str(tmp_path / "again"), parts, len(parts) > 1)
+        written(f"{place.staging_path}/train", "one", 3)
+        place.publish(None)
+    files.copy_dataset(str(tmp_path / "out"), str(tmp_path / "again"), parts, len(parts) > 1)
     assert sorted(path.name for path in (tmp_path / "again").iterdir()) == sorted(path.name for path in (tmp_path / "out").iterdir())
     assert pq.read_table(tmp_path / "again").num_rows == 3
     with pytest.raises(SettingsError, match=r"holds files already"):
-        files.copy(str(tmp_path / "out"), str(tmp_path / "again"), parts, len(parts) > 1)
+        files.copy_dataset(str(tmp_path / "out"), str(tmp_path / "again"), parts, len(parts) > 1)
     assert pq.read_table(tmp_path / "again").num_rows == 3
 
 
@@ -142,18 +142,18 @@ def test_a_file_with_a_row_that_meets_a_filter_is_read(rows: list[tuple[int | No
     types = {"n": "bigint", "p": "int", "s": "string"}
     numbers = [n for n, _ in rows if n is not None]
     bounds = ({"n": min(numbers)}, {"n": max(numbers)}) if numbers else ({}, {})
-    file = FileFacts("f", 1, len(rows), {"p": None if partition is None else str(partition)}, *bounds, True)
+    file = DataFile("f", 1, len(rows), {"p": None if partition is None else str(partition)}, *bounds, True)
     columns = {"n": pa.array([n for n, _ in rows], pa.int64()), "p": pa.array([partition] * len(rows), pa.int32()), "s": pa.array([s for _, s in rows], pa.string())}
-    meets = any(scan.mask(condition, {name: pa.chunked_array([column]) for name, column in columns.items()}, types).to_pylist())
-    assert scan.may_meet(file, condition, types) or not meets
+    meets = any(scan.evaluate_condition(condition, {name: pa.chunked_array([column]) for name, column in columns.items()}, types).to_pylist())
+    assert scan.may_match(file, condition, types) or not meets
 
 
 def test_a_file_of_another_partition_or_of_other_numbers_is_left_out() -> None:
-    file = FileFacts("f", 1, 9, {"p": "ch"}, {"n": 1}, {"n": 9}, True)
+    file = DataFile("f", 1, 9, {"p": "ch"}, {"n": 1}, {"n": 9}, True)
     types = {"n": "bigint", "p": "string"}
-    assert not scan.may_meet(file, Comparison(GROUP, "p", "==", "de"), types)
-    assert not scan.may_meet(file, Comparison(GROUP, "n", ">", 9), types)
-    assert scan.may_meet(file, Comparison(GROUP, "n", ">=", 9), types)
+    assert not scan.may_match(file, Comparison(GROUP, "p", "==", "de"), types)
+    assert not scan.may_match(file, Comparison(GROUP, "n", ">", 9), types)
+    assert scan.may_match(file, Comparison(GROUP, "n", ">=", 9), types)
 
 
 NESTED = T.StructType([T.StructField("x", T.TimestampType()), T.StructField("m", T.MapType(T.StringType(), T.DecimalType(5, 2)))])
@@ -165,12 +165,12 @@ NESTED = T.StructType([T.StructField("x", T.TimestampType()), T.StructField("m",
 ], ids=lambda t: t.simpleString())
 def test_a_feature_type_is_the_arrow_type_that_spark_takes(type_: T.DataType) -> None:
     wanted = to_arrow_schema(T.StructType([T.StructField("c", type_)]), timezone="UTC")
-    assert arrow.schema_of({"c": type_.simpleString()}) == wanted
+    assert arrow.to_arrow_schema({"c": type_.simpleString()}) == wanted
 
 
 def test_a_type_without_an_arrow_type_is_refused() -> None:
     with pytest.raises(SchemaError, match=r"A column of the type interval day cannot be joined"):
-        arrow.type_of("interval day")
+        arrow.to_arrow_type("interval day")
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_type_without_an_arrow_type_is_refused() -> None:
         ("json", "struct<m:map<string,map<int,int>>>", "parquet, orc or delta"),
     ],
 )
-def test_a_type_that_a_format_cannot_hold_is_refused_before_anything_is_written(form: Format, type_: str, remedy: str) -> None:
+def test_a_type_that_a_format_cannot_hold_is_refused_before_anything_is_written(form: DataFormat, type_: str, remedy: str) -> None:
     with pytest.raises(SchemaError, match=rf"Column 'v' is {re.escape(type_)}, which {form} cannot hold: write {remedy}, or leave it out"):
         files.check_types(FilesSpec("somewhere", form), {"k": "bigint", "v": type_})
     files.check_types(FilesSpec("somewhere", form), {"k": "bigint", "v": "string"})

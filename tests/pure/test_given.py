@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from spark_fs.errors import InvalidNameError, SettingsError, SparkFSError
-from spark_fs.given import check_of, checked, looking
+from spark_fs.given import get_check, validate_arguments, validate_call
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ from spark_fs.given import check_of, checked, looking
     ],
 )
 def test_what_an_annotation_takes(annotation: str, good: list[Any], bad: list[Any]) -> None:
-    found = check_of(annotation)
+    found = get_check(annotation)
     assert found
     assert all(found[0](value) for value in good)
     assert not any(found[0](value) for value in bad)
@@ -41,7 +41,7 @@ def test_what_an_annotation_takes(annotation: str, good: list[Any], bad: list[An
 
 @pytest.mark.parametrize("annotation", ["Any", "Callable[[int], None] | None", "Config", "Unpack[InMemory]", "timedelta | float | None", "TransformationFunction", ""])
 def test_what_is_left_to_whoever_takes_it(annotation: str) -> None:
-    assert check_of(annotation) is None
+    assert get_check(annotation) is None
 
 
 def test_a_class_of_ours_is_told_by_its_name() -> None:
@@ -51,17 +51,17 @@ def test_a_class_of_ours_is_told_by_its_name() -> None:
     class Special(Query):
         pass
 
-    found = check_of("Query | FeatureView")
+    found = get_check("Query | FeatureView")
     assert found
     assert found[0](Special())
     assert not found[0](object())
-    items = check_of("Sequence[Query]")
+    items = get_check("Sequence[Query]")
     assert items
     assert items[0]([Query(), Special()])
     assert not items[0]([Query(), 3])
 
 
-@checked
+@validate_arguments
 class Asked:
     """Something with methods."""
 
@@ -97,7 +97,7 @@ def test_none_stands_for_an_empty_default_and_for_no_other() -> None:
         with pytest.raises(SettingsError, match=r"^count=None is not a whole number"):
             call()
 
-    @looking
+    @validate_call
     def described(name: "str", description: "str" = "", tags: "Sequence[str]" = ()) -> tuple[str, Sequence[str]]:
         return description, tags
 
@@ -109,7 +109,7 @@ def test_what_cannot_even_be_shown_is_told_by_its_type() -> None:
         def __repr__(self) -> str:
             raise RuntimeError
 
-    @looking
+    @validate_call
     def take(count: "int") -> int:
         return count
 

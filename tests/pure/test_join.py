@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_fs.engine import hot, shuffle
-from spark_fs.engine.columnar import Scatter
-from spark_fs.engine.hot import Hot, Sampled
-from spark_fs.engine.matching import Rows
-from spark_fs.engine.passes import Pass, Rule, joined, keys_of
+from spark_fs.engine.columnar import SideScatter
+from spark_fs.engine.hot import SkewedKeys, KeySample
+from spark_fs.engine.matching import KeyedRows
+from spark_fs.engine.passes import JoinStage, MatchRule, join_bucket, get_key_columns
 
 DUCKDB = duckdb.connect()
 LEFT = pa.schema([("n0_k", pa.int32()), ("n0_s", pa.string()), ("n0_at", pa.timestamp("us", "UTC")), ("n0_id", pa.int64())])
@@ -37,10 +37,10 @@ def tables(left: Sequence[Any], right: Sequence[Any], scale: int = 1) -> tuple[p
     return pa.table([pa.array(c, f.type) for c, f in zip(lefts, LEFT, strict=True)], LEFT), pa.table([pa.array(c, f.type) for c, f in zip(rights, RIGHT, strict=True)], RIGHT)
 
 
-def one_pass(rule: dict[str, Any], scale: int = 1) -> Pass:
+def one_pass(rule: dict[str, Any], scale: int = 1) -> JoinStage:
     known = INGESTED if rule["known"] and rule["timed"] else None
-    rule_ = Rule(1, (("n1_k", "bigint"), ("n1_s", "string")), TIME if rule["history"] else None, ("n1__ingested",), known, rule["ttl"] * scale if rule["history"] and rule["ttl"] else None, rule["inner"], ("n1_v",))
-    return Pass((("n0_k", "int"), ("n0_s", "string")), AT if rule["timed"] else None, (rule_,), ("n0_id",))
+    rule_ = MatchRule(1, (("n1_k", "bigint"), ("n1_s", "string")), TIME if rule["history"] else None, ("n1__ingested",), known, rule["ttl"] * scale if rule["history"] and rule["ttl"] else None, rule["inner"], ("n1_v",))
+    return JoinStage((("n0_k", "int"), ("n0_s", "string")), AT if rule["timed"] else None, (rule_,), ("n0_id",))
 
 
 def brute(left: Sequence[Any], right: Sequence[Any], rule: dict[str, Any]) -> list[tuple[int, int | None]]:
@@ -78,7 +78,7 @@ def rows(table: pa.Table) -> list[tuple[int, int | None]]:
 def test_every_row_gets_the_match_that_a_look_at_every_row_finds(left: list[Any], right: list[Any], rule: dict[str, Any], scale: int) -> None:
     right = unambiguous(right, rule)
     mine, theirs = tables(left, right, scale)  # microseconds, seconds, or centuries apart
-    assert rows(joined(mine, {1: theirs}, one_pass(rule, scale))) == brute(left, right, rule)
+    assert rows(join_bucket(mine, {1: theirs}, one_pass(rule, scale))) == brute(left, right, rule)
 
 
 @pytest.fixture(scope="module")
@@ -94,17 +94,17 @@ def test_scattered_rows_match_as_rows_in_one_place(
 ) -> None:
     right = unambiguous(right, rule)
     one, (mine, theirs) = one_pass(rule), tables(left, right)
-    hashed = {int(shuffle.hashes_of(keys_of(tables([(key, 0)], [])[0], one.keys))[0]): tuple(sorted(bounds)) for key, bounds in hot_keys}
-    spread = Hot(buckets, tuple(hashed), tuple(hashed.values()))
-    scatters = {0: (Scatter(0, one.keys, spread, one.time), mine), 1: (Scatter(1, one.rules[0].keys, spread, one.time, one.rules[0]), theirs)}
+    hashed = {int(shuffle.hash_keys(get_key_columns(tables([(key, 0)], [])[0], one.keys))[0]): tuple(sorted(bounds)) for key, bounds in hot_keys}
+    spread = SkewedKeys(buckets, tuple(hashed), tuple(hashed.values()))
+    scatters = {0: (SideScatter(0, one.keys, spread, one.time), mine), 1: (SideScatter(1, one.rules[0].keys, spread, one.time, one.rules[0]), theirs)}
     packed = [
         batch for scatter, table in scatters.values() for task in range(tasks)
-        for batch in shuffle.pack([scatter(part) for part in [table.take(np.arange(task, table.num_rows, tasks))] if part.num_rows], folder if in_files else None, sent)
+        for batch in shuffle.pack_tables([scatter(part) for part in [table.take(np.arange(task, table.num_rows, tasks))] if part.num_rows], folder if in_files else None, sent)
     ]
-    gathered = [joined(sides.pop(0), sides, one) for sides in shuffle.unpack(packed, {0: LEFT, 1: RIGHT}, in_files)]
+    gathered = [join_bucket(sides.pop(0), sides, one) for sides in shuffle.unpack_batches(packed, {0: LEFT, 1: RIGHT}, in_files)]
     found = rows(pa.concat_tables(gathered)) if gathered else []
     assert found == brute(left, right, rule)
-    assert all(0 <= bucket < spread.buckets for batch in packed for bucket in batch.column(0).to_pylist())
+    assert all(0 <= bucket < spread.bucket_count for batch in packed for bucket in batch.column(0).to_pylist())
 
 
 @pytest.mark.slow
@@ -114,7 +114,7 @@ def test_duckdb_finds_the_same_times(left: list[Any], right: list[Any]) -> None:
     rule = {"timed": True, "history": True, "known": False, "ttl": None, "inner": False}
     mine, theirs = tables(left, right)
     times = theirs.column("n1_t").cast(pa.int64()).to_pylist()
-    found = [(i, None if v is None else times[v]) for i, v in rows(joined(mine, {1: theirs}, one_pass(rule)))]
+    found = [(i, None if v is None else times[v]) for i, v in rows(join_bucket(mine, {1: theirs}, one_pass(rule)))]
     query = "SELECT n0_id, epoch_us(n1_t) FROM mine ASOF LEFT JOIN theirs ON n0_k = n1_k AND n0_s = n1_s AND n0_at >= n1_t ORDER BY n0_id"
     DUCKDB.register("mine", mine)
     DUCKDB.register("theirs", theirs)
@@ -129,18 +129,18 @@ def test_values_that_differ_are_keys_that_differ(type_: str, values: list[Any]) 
     arrow = {"boolean": pa.bool_(), "tinyint": pa.int8(), "date": pa.date32(), "double": pa.float64(), "string": pa.string(), "binary": pa.binary(),
              "decimal(9,2)": pa.decimal128(9, 2), "timestamp": pa.timestamp("us", "UTC")}[type_]
     column = pa.chunked_array([pa.array(values).cast(arrow) if type_.startswith("decimal") else pa.array(values, arrow)])
-    hashes = shuffle.hashes_of([shuffle.canonical(column, type_)])
+    hashes = shuffle.hash_keys([shuffle.to_canonical_key(column, type_)])
     assert len(set(hashes.tolist())) == len(values)
 
 
 def test_keys_are_equal_where_spark_says_so() -> None:
-    narrow, wide = (shuffle.hashes_of([shuffle.canonical(pa.chunked_array([pa.array([7, -7, 0], t)]), "int")]) for t in (pa.int8(), pa.int64()))
+    narrow, wide = (shuffle.hash_keys([shuffle.to_canonical_key(pa.chunked_array([pa.array([7, -7, 0], t)]), "int")]) for t in (pa.int8(), pa.int64()))
     assert narrow.tolist() == wide.tolist()
     fractions = pa.chunked_array([pa.array([0.0, -0.0, float("nan"), -float("nan")], pa.float64())])
-    zero, minus, nan, other = shuffle.hashes_of([shuffle.canonical(fractions, "double")])
+    zero, minus, nan, other = shuffle.hash_keys([shuffle.to_canonical_key(fractions, "double")])
     assert zero == minus
     assert nan == other
-    assert shuffle.kind("decimal(9,2)") == shuffle.kind("decimal(20,2)") != shuffle.kind("decimal(9,3)")
+    assert shuffle.get_key_kind("decimal(9,2)") == shuffle.get_key_kind("decimal(20,2)") != shuffle.get_key_kind("decimal(9,3)")
 
 
 def test_a_key_with_too_many_rows_is_found_and_its_slices_are_even() -> None:
@@ -148,9 +148,9 @@ def test_a_key_with_too_many_rows_is_found_and_its_slices_are_even() -> None:
     hashes = draw.integers(0, 1000, 10_000).astype(np.uint64)
     hashes[:3_000] = 77
     times = draw.integers(0, 10**9, 10_000)
-    found = hot.found([Sampled(hashes, times, 100.0)], 16, 100_000)
+    found = hot.detect_skewed_keys([KeySample(hashes, times, 100.0)], 16, 100_000)
     assert found.hashes == (77,)
-    assert found.buckets == 16 + 4
-    _, placed = found.of_right(hashes, np.zeros(10_000, np.int32), Rows(hashes.view(np.int64), times), True)
+    assert found.bucket_count == 16 + 4
+    _, placed = found.assign_right(hashes, np.zeros(10_000, np.int32), KeyedRows(hashes.view(np.int64), times), True)
     sizes = np.bincount(placed)[16:]
     assert sizes.max() < 1.1 * 3_000 / 4

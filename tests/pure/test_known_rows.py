@@ -17,8 +17,8 @@ from spark_fs.spec.suites import ValidationReport
 from spark_fs.times import Interval
 
 REF = GroupRef("payments", 1)
-YEAR = Interval.of(datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC))
-MONTH = Interval.of(datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC))
+YEAR = Interval.from_bounds(datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC))
+MONTH = Interval.from_bounds(datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def catalog(tmp_path: Path) -> Catalog:
     found = Catalog(f"sqlite:///{tmp_path}/catalog.db")
     for name in ("payments", "others"):
         found.add_group(GroupSpec(name, 1, primary_key=("id",), features=(FeatureSpec("id", "bigint"), FeatureSpec("amount", "double"))))
-    found.note_table(GroupRef("others", 1))
+    found.mark_table_created(GroupRef("others", 1))
     return found
 
 
@@ -43,14 +43,14 @@ def validated(catalog: Catalog, ingestion: Any) -> None:
 
 def made_anew(catalog: Catalog) -> None:
     dataset(catalog, {REF: 4})
-    group = catalog.group("payments", 1)
+    group = catalog.get_group("payments", 1)
     catalog.delete_group(REF)
     catalog.add_group(group)
 
 
 KNOWN: dict[str, tuple[Callable[[Catalog], Any], str | None]] = {
     "columns alone": (lambda catalog: None, None),
-    "the note of a first commit": (lambda c: c.note_table(REF), "its first rows were committed"),
+    "the note of a first commit": (lambda c: c.mark_table_created(REF), "its first rows were committed"),
     "a training dataset": (lambda c: dataset(c, {REF: 4}), "training dataset 1 of feature view 'fraud' version 1 read version 4 of it"),
     "a training dataset of no rows": (lambda c: dataset(c, {REF: -1}), None),
     "a training dataset of another group": (lambda c: dataset(c, {GroupRef("others", 1): 4}), None),
@@ -65,19 +65,19 @@ KNOWN: dict[str, tuple[Callable[[Catalog], Any], str | None]] = {
 def test_what_is_known_of_rows_is_said(case: str, catalog: Catalog) -> None:
     make, wanted = KNOWN[case]
     make(catalog)
-    found = catalog.known_rows(REF)
+    found = catalog.find_evidence_of_rows(REF)
     assert found is None if wanted is None else wanted in str(found)
 
 
 def test_the_note_outlives_changes_and_goes_with_the_group(catalog: Catalog) -> None:
-    catalog.note_table(REF)
+    catalog.mark_table_created(REF)
     catalog.change_group(REF, lambda group: replace(group, description="other"))
-    catalog.note_table(REF)
-    assert catalog.known_rows(REF) == "its first rows were committed"
-    made_again = catalog.group("payments", 1)
+    catalog.mark_table_created(REF)
+    assert catalog.find_evidence_of_rows(REF) == "its first rows were committed"
+    made_again = catalog.get_group("payments", 1)
     catalog.delete_group(REF)
-    catalog.note_table(REF)
+    catalog.mark_table_created(REF)
     with pytest.raises(NotFoundError, match="'payments' does not exist"):
-        catalog.known_rows(REF)
+        catalog.find_evidence_of_rows(REF)
     catalog.add_group(made_again)
-    assert catalog.known_rows(REF) is None
+    assert catalog.find_evidence_of_rows(REF) is None

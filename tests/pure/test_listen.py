@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from spark_fs.errors import SettingsError
-from spark_fs.listen import listening
+from spark_fs.listen import open_socket
 
 SIXTH = Path("/proc/net/if_inet6")  # empty, or not there, on a machine without IPv6
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", *(["::1"] if SIXTH.exists() and SIXTH.read_text() else [])])
 def test_who_is_told_of_a_port_may_come_at_once(host: str) -> None:
-    server, url = listening(host, 0)
+    server, url = open_socket(host, 0)
     with server:
         told = urlsplit(url)
         assert told.hostname == host
@@ -25,13 +25,13 @@ def test_who_is_told_of_a_port_may_come_at_once(host: str) -> None:
 
 
 def test_a_port_that_is_taken_is_named() -> None:
-    server, _ = listening("127.0.0.1", 0)
+    server, _ = open_socket("127.0.0.1", 0)
     port = server.getsockname()[1]
     with server, pytest.raises(SettingsError, match=rf"^Port {port} of 127\.0\.0\.1 cannot be listened on: another program has it"):
-        listening("127.0.0.1", port)
+        open_socket("127.0.0.1", port)
 
 
 @pytest.mark.parametrize(("host", "reason"), [("192.0.2.1", "Cannot assign requested address"), ("no.such.host.invalid", ".*(not known|resolution)")])
 def test_a_host_that_is_not_this_one_is_told_with_the_reason(host: str, reason: str) -> None:
     with pytest.raises(SettingsError, match=rf"^Port 8080 of {re.escape(host)} cannot be listened on: {reason}.*Choose others with --host and --port"):
-        listening(host, 8080)
+        open_socket(host, 8080)

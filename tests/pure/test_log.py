@@ -15,7 +15,7 @@ import pytest
 
 from spark_fs.errors import NotFoundError, SparkFSError
 from spark_fs.offline import history
-from spark_fs.offline.log import Log, damage, file_system
+from spark_fs.offline.log import DeltaLog, find_damage, resolve_file_system
 
 
 def commit(table: Path, version: int, *actions: dict[str, Any], files: int | None = None) -> None:
@@ -43,9 +43,9 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_a_whole_log_names_its_files(table: Path) -> None:
-    assert [each.path for each in history.data_files(str(table))] == [f"{table}/b", f"{table}/c"]
-    assert [each.path for each in history.data_files(str(table), 1)] == [f"{table}/a", f"{table}/b"]
-    assert damage(str(table)) is None
+    assert [each.path for each in history.list_data_files(str(table))] == [f"{table}/b", f"{table}/c"]
+    assert [each.path for each in history.list_data_files(str(table), 1)] == [f"{table}/a", f"{table}/b"]
+    assert find_damage(str(table)) is None
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_a_whole_log_names_its_files(table: Path) -> None:
 def test_what_is_damaged_is_named(table: Path, do: Any, said: str) -> None:
     do(table / "_delta_log")
     with pytest.raises(SparkFSError, match=rf"The log of the table at {table} is damaged: {said}.* Restore its _delta_log from a backup"):
-        history.data_files(str(table))
-    assert "is damaged" in str(damage(str(table)))
+        history.list_data_files(str(table))
+    assert "is damaged" in str(find_damage(str(table)))
 
 
 def test_commits_before_a_checkpoint_may_be_gone(table: Path) -> None:
@@ -76,20 +76,20 @@ def test_commits_before_a_checkpoint_may_be_gone(table: Path) -> None:
     for version in (0, 1):
         (log / f"{version:020d}.json").unlink()
     (log / f"{2:020d}.crc").unlink()
-    assert [each.path for each in history.data_files(str(table))] == [f"{table}/b", f"{table}/c"]
-    assert sorted(Log(str(table)).commits) == [2]
+    assert [each.path for each in history.list_data_files(str(table))] == [f"{table}/b", f"{table}/c"]
+    assert sorted(DeltaLog(str(table)).commits) == [2]
 
 
 def test_a_clean_up_or_a_compaction_changes_no_row(table: Path) -> None:
     operations = ("upsert", "delete", "WRITE", "optimize", "append_features", "VACUUM START", "VACUUM END")
-    at = history.committed_at(str(table), 0)
+    at = history.get_commit_time(str(table), 0)
     assert [op for op in operations if not history.Commit(0, at, op).changes_rows] == ["optimize", "append_features", "VACUUM START", "VACUUM END"]
 
 
 def test_a_warehouse_on_s3_is_read_beside_spark_by_its_other_name() -> None:
-    system, path = file_system("s3a://bucket/features/cards_1?region=eu-central-1")
+    system, path = resolve_file_system("s3a://bucket/features/cards_1?region=eu-central-1")
     assert (system.type_name, path) == ("s3", "bucket/features/cards_1")
-    assert file_system("/tmp/x")[1] == "/tmp/x"
+    assert resolve_file_system("/tmp/x")[1] == "/tmp/x"
 
 
 # -- every character
@@ -116,19 +116,19 @@ def test_texts_hold_every_character(tmp_path: Path) -> None:
     (log / f"{1:020d}.json").write_text(json.dumps(note, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
 
     def held() -> list[tuple[Any, ...]]:
-        return [(f.path, f.partition["p"], f.least["v"], f.greatest["v"]) for f in history.data_files(str(tmp_path))]
+        return [(f.path, f.partition_values["p"], f.min_values["v"], f.max_values["v"]) for f in history.list_data_files(str(tmp_path))]
 
     wanted = [(f"{tmp_path}/p={number}/{text}", text, text, text) for number, text in enumerate(texts)]
     assert held() == wanted
-    assert history.commits(str(tmp_path), 1)[0].batch_id == "".join(EVERY)
-    assert history.transaction_number(str(tmp_path), "".join(EVERY)) == 7
+    assert history.list_commits(str(tmp_path), 1)[0].batch_id == "".join(EVERY)
+    assert history.find_transaction_number(str(tmp_path), "".join(EVERY)) == 7
     rows = [{"add": add | {"partitionValues": list(add["partitionValues"].items())}, "txn": None} for add in adds]
     rows.append({"add": None, "txn": {"appId": "".join(EVERY), "version": 7}})
     checkpoint(tmp_path, 1, rows)
     for version in (0, 1):
         (log / f"{version:020d}.json").unlink()
     assert held() == wanted
-    assert history.transaction_number(str(tmp_path), "".join(EVERY)) == 7
+    assert history.find_transaction_number(str(tmp_path), "".join(EVERY)) == 7
 
 
 def test_ends_of_lines_of_any_kind_between_actions(tmp_path: Path) -> None:
@@ -170,13 +170,13 @@ def protocol(*readers: str, minimum: int = 3, writers: tuple[str, ...] = ()) -> 
 
 
 def names_of(table: Path, version: int | None = None) -> list[str]:
-    return [each.path.removeprefix(f"{table}/") for each in history.data_files(str(table), version)]
+    return [each.path.removeprefix(f"{table}/") for each in history.list_data_files(str(table), version)]
 
 
 LOOKS: dict[str, Callable[[str], Any]] = {
-    "files": history.data_files, "version": history.current_version, "commits": lambda path: history.commits(path, 1),
-    "transaction": lambda path: history.transaction_number(path, "a"), "added": lambda path: history.added_files(path, 2, 3),
-    "version of": lambda path: history.version_of(path, 0), "any": lambda path: history.any_file(path, bool),
+    "files": history.list_data_files, "version": history.get_current_version, "commits": lambda path: history.list_commits(path, 1),
+    "transaction": lambda path: history.find_transaction_number(path, "a"), "added": lambda path: history.list_added_files(path, 2, 3),
+    "version of": lambda path: history.resolve_table_version(path, 0), "any": lambda path: history.has_file(path, bool),
 }
 
 
@@ -212,7 +212,7 @@ KNOWN = ["deletionVectors", "timestampNtz", "typeWidening", "typeWidening-previe
 def test_known_features_and_those_of_writers_alone_are_read(table: Path) -> None:
     commit(table, 3, protocol(*KNOWN, writers=("inCommitTimestamp", "rowTracking", "domainMetadata", "clustering", "unknownToUs")))
     assert names_of(table) == ["b", "c"]
-    assert all(each.plain for each in history.data_files(str(table)))
+    assert all(each.readable_as_is for each in history.list_data_files(str(table)))
 
 
 def test_a_file_whose_deleted_rows_change_stays(tmp_path: Path) -> None:
@@ -223,11 +223,11 @@ def test_a_file_whose_deleted_rows_change_stays(tmp_path: Path) -> None:
     commit(tmp_path, 1, {"add": add("a")["add"] | {"deletionVector": vector}}, {"remove": {"path": "a", "dataChange": True}}, files=2)
     commit(tmp_path, 2, {"remove": {"path": "a", "deletionVector": vector}}, {"add": add("a")["add"] | {"deletionVector": grown}}, files=2)
     for version in (1, 2):
-        assert [(each.path[-1], each.plain) for each in history.data_files(str(tmp_path), version)] == [("b", True), ("a", False)]
+        assert [(each.path[-1], each.readable_as_is) for each in history.list_data_files(str(tmp_path), version)] == [("b", True), ("a", False)]
     held = [each["add"] | {"partitionValues": []} for each in (add("b"), {"add": add("a")["add"] | {"deletionVector": vector}})]
     checkpoint(tmp_path, 1, [protocol("deletionVectors"), *({"add": each} for each in held)])
-    assert [(each.path[-1], each.plain) for each in history.data_files(str(tmp_path))] == [("b", True), ("a", False)]
-    assert history.added_files(str(tmp_path), 1, 1) is None, "rows were deleted"
+    assert [(each.path[-1], each.readable_as_is) for each in history.list_data_files(str(tmp_path))] == [("b", True), ("a", False)]
+    assert history.list_added_files(str(tmp_path), 1, 1) is None, "rows were deleted"
 
 
 def test_mapped_columns_have_the_names_of_the_table(tmp_path: Path) -> None:
@@ -238,15 +238,15 @@ def test_mapped_columns_have_the_names_of_the_table(tmp_path: Path) -> None:
     held = {"path": "f", "size": 1, "partitionValues": {"q": "z"}, "dataChange": True, "stats": stats}
     commit(tmp_path, 0, {"protocol": {"minReaderVersion": 2, "minWriterVersion": 5}}, {"metaData": metadata})
     commit(tmp_path, 1, {"add": held})
-    for found in (history.data_files(str(tmp_path)), history.added_files(str(tmp_path), 1, 1)):
+    for found in (history.list_data_files(str(tmp_path)), history.list_added_files(str(tmp_path), 1, 1)):
         assert found is not None
-        assert [(each.plain, each.partition, each.least, each.greatest) for each in found] == [(False, {"p": "z"}, {"a": 1, "b": 5}, {"a": 2, "b": 6})]
+        assert [(each.readable_as_is, each.partition_values, each.min_values, each.max_values) for each in found] == [(False, {"p": "z"}, {"a": 1, "b": 5}, {"a": 2, "b": 6})]
 
 
 def test_files_of_a_type_that_was_widened_are_for_spark(tmp_path: Path) -> None:
     schema = {"type": "struct", "fields": [{"name": "a", "type": "long", "metadata": {"delta.typeChanges": [{"fromType": "integer", "toType": "long"}]}}]}
     commit(tmp_path, 0, protocol("typeWidening"), {"metaData": {"id": "x", "schemaString": json.dumps(schema), "configuration": {}}}, add("a"))
-    assert [each.plain for each in history.data_files(str(tmp_path))] == [False]
+    assert [each.readable_as_is for each in history.list_data_files(str(tmp_path))] == [False]
 
 
 # -- checkpoints of every kind
@@ -301,9 +301,9 @@ def test_a_checkpoint_of_any_kind_stands_for_the_commits_before(table: Path, kin
     only_since(table, 1)
     assert names_of(table) == ["b", "c"]
     assert names_of(table, 1) == ["a", "b"]
-    assert history.transaction_number(str(table), "w") == 5
-    assert history.current_version(str(table)) == 2
-    assert damage(str(table)) is None
+    assert history.find_transaction_number(str(table), "w") == 5
+    assert history.get_current_version(str(table)) == 2
+    assert find_damage(str(table)) is None
 
 
 @pytest.mark.parametrize(
@@ -337,14 +337,14 @@ def test_summed_up_commits_and_foreign_files_are_no_commits(table: Path) -> None
         (log / name).write_text("no JSON")
     (log / "_staged_commits").mkdir()
     assert names_of(table) == ["b", "c"]
-    assert sorted(Log(str(table)).commits) == [0, 1, 2]
+    assert sorted(DeltaLog(str(table)).commits) == [0, 1, 2]
 
 
 def test_a_checkpoint_with_statistics_as_columns_alone_knows_its_rows(table: Path) -> None:
     held = [{"path": name, "size": 1, "partitionValues": [], "stats_parsed": {"numRecords": rows}} for name, rows in (("a", 3), ("b", None))]
     kind = pa.struct([("path", pa.string()), ("size", pa.int64()), ("partitionValues", MAP), ("stats_parsed", pa.struct([("numRecords", pa.int64())]))])
     pq.write_table(pa.table({"add": pa.array(held, kind)}), table / "_delta_log" / f"{1:020d}.checkpoint.parquet")
-    assert [(each.rows, each.least) for each in history.data_files(str(table), 1)] == [(3, {}), (None, {})]
+    assert [(each.row_count, each.min_values) for each in history.list_data_files(str(table), 1)] == [(3, {}), (None, {})]
 
 
 # -- a folder that is listed while a commit lands, and one that is not there
@@ -378,16 +378,16 @@ def test_what_is_left_of_a_log_is_no_empty_table(table: Path) -> None:
     write_parts(table, [adds("a"), adds("b")])
     (log / f"{1:020d}.checkpoint.{2:010d}.{2:010d}.parquet").unlink()
     only_since(table, 2)
-    assert history.exists(str(table))
+    assert history.has_log(str(table))
     with pytest.raises(SparkFSError, match=f"no commit and no whole checkpoint is left beside {1:020d}.checkpoint"):
         names_of(table)
     assert names_of(table, history.NO_TABLE) == [], "before the first commit"
     for file in log.iterdir():
         file.unlink()
-    assert not history.exists(str(table))
-    assert not history.exists(str(table / "gone"))
+    assert not history.has_log(str(table))
+    assert not history.has_log(str(table / "gone"))
     (log / f"{12:020d}.checkpoint.parquet").touch()
-    assert history.exists(str(table))
+    assert history.has_log(str(table))
 
 
 def test_a_version_that_is_not_there_is_no_older_one(table: Path) -> None:
@@ -401,10 +401,10 @@ def test_a_version_that_is_not_there_is_no_older_one(table: Path) -> None:
 def test_a_commit_that_says_nothing_of_itself_is_of_its_file(table: Path) -> None:
     file = table / "_delta_log" / f"{3:020d}.json"
     file.write_text(json.dumps(add("d")) + "\n")
-    at = history.committed_at(str(table), 3)
+    at = history.get_commit_time(str(table), 3)
     assert at.timestamp() == pytest.approx(file.stat().st_mtime, abs=1e-3)
     assert at.utcoffset() is not None
-    assert history.commits(str(table), 1)[0].operation == "unknown"
+    assert history.list_commits(str(table), 1)[0].operation == "unknown"
 
 
 # -- what a look costs
@@ -416,31 +416,31 @@ def test_of_commits_before_the_checkpoint_the_names_alone_are_read(tmp_path: Pat
     log = tmp_path / "_delta_log"
     for version in (10, 20, 30):
         checkpoint(tmp_path, version, [{"txn": {"appId": "w", "version": version}}, *adds(*(f"f{each}" for each in range(version + 1)))])
-    before = history.version_of(str(tmp_path), 5)
+    before = history.resolve_table_version(str(tmp_path), 5)
     for file in log.iterdir():
         if int(file.name[:20]) < 30 or file.name == f"{30:020d}.json":
             file.write_text("not to be opened")
     assert names_of(tmp_path) == [f"f{version}" for version in range(40)]
-    assert history.current_version(str(tmp_path)) == 39
-    assert [history.transaction_number(str(tmp_path), app) for app in ("w", "none")] == [39, None]
-    assert [each.version for each in history.commits(str(tmp_path), 3)] == [39, 38, 37]
-    added = history.added_files(str(tmp_path), 35, 39)
+    assert history.get_current_version(str(tmp_path)) == 39
+    assert [history.find_transaction_number(str(tmp_path), app) for app in ("w", "none")] == [39, None]
+    assert [each.version for each in history.list_commits(str(tmp_path), 3)] == [39, 38, 37]
+    added = history.list_added_files(str(tmp_path), 35, 39)
     assert added is not None
     assert len(added) == 5
-    assert (history.version_of(str(tmp_path), 5), history.reaches_back(str(tmp_path), 0, 39)) == (before, True)
+    assert (history.resolve_table_version(str(tmp_path), 5), history.has_commits(str(tmp_path), 0, 39)) == (before, True)
 
 
 def test_one_look_answers_all_that_an_operation_asks(table: Path, listings: list[str]) -> None:
-    log = history.look(str(table))
+    log = history.open_log(str(table))
     listings.clear()
-    assert history.current_version(log) == 2
-    assert history.reaches_back(log, 0, 2)
-    assert len(history.data_files(log)) == len(history.data_files(log, 2)) == 2
-    assert history.added_files(log, 1, 1) is not None, "of an older version, which is looked at"
-    assert [each.version for each in history.commits(log, 2)] == [2, 1]
-    assert history.version_of(log, history.committed_at(log, 1)) == 1
-    assert history.transaction_number(log, "a") is None
-    assert not history.any_file(log, lambda file: file.rows == 9)
+    assert history.get_current_version(log) == 2
+    assert history.has_commits(log, 0, 2)
+    assert len(history.list_data_files(log)) == len(history.list_data_files(log, 2)) == 2
+    assert history.list_added_files(log, 1, 1) is not None, "of an older version, which is looked at"
+    assert [each.version for each in history.list_commits(log, 2)] == [2, 1]
+    assert history.resolve_table_version(log, history.get_commit_time(log, 1)) == 1
+    assert history.find_transaction_number(log, "a") is None
+    assert not history.has_file(log, lambda file: file.row_count == 9)
     assert listings == [f"{table}/_delta_log"]
 
 

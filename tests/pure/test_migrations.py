@@ -25,12 +25,12 @@ from typer.testing import CliRunner
 
 import spark_fs
 from spark_fs.catalog import migrations
-from spark_fs.catalog.database import Database, upgrade
+from spark_fs.catalog.database import Database, upgrade_database
 from spark_fs.catalog.store import Catalog
 from spark_fs.catalog.tables import METADATA
 from spark_fs.cli import app
 from spark_fs.errors import SetupError, UpgradeError
-from spark_fs.spec.runs import Run, StepRecord
+from spark_fs.spec.runs import PipelineRun, StepRecord
 
 from conftest import MYSQL, ROOT
 
@@ -59,33 +59,33 @@ def test_an_earlier_database_becomes_a_current_one(old: str) -> None:
 def test_what_an_earlier_database_holds_is_there(old: str, request: pytest.FixtureRequest) -> None:
     version = int(request.node.callspec.params["old"].stem)
     catalog = Catalog(old)
-    groups = {group.name: group for group in catalog.all_groups()}
+    groups = {group.name: group for group in catalog.list_groups()}
     assert set(groups) == {"payments", "cards", "hours"}
     assert groups["payments"].types == {"id": "bigint", "card": "string", "paid_at": "timestamp", "amount": "double", "fraud": "bigint"}
     assert groups["cards"].online_enabled
-    view = catalog.view("fraud", 1)
+    view = catalog.get_view("fraud", 1)
     assert view.labels == ("fraud",)
-    datasets = catalog.training_datasets(view)
+    datasets = catalog.list_training_datasets(view)
     assert datasets[0].group_versions == {groups["payments"].ref: 0, groups["cards"].ref: 0}
     assert [str(each) for each in datasets[0].splits.values()] == ["[..., 2024-01-07T00:00:00+00:00)", "[2024-01-07T00:00:00+00:00, ...)"]
     if version >= 2:
-        assert len(catalog.validations(groups["payments"].ref)) == 1
-        assert catalog.pinned_versions(groups["cards"].ref)
+        assert len(catalog.list_validations(groups["payments"].ref)) == 1
+        assert catalog.find_pinned_versions(groups["cards"].ref)
     if version >= 3:
         assert len(datasets[0].transformations or ()) == 2
-        assert catalog.models_of(view)[0][:2] == ("fraud", 1)
+        assert catalog.list_models(view)[0][:2] == ("fraud", 1)
         assert datasets[2].seed == 7
     if version >= 4:
-        assert len(catalog.comparisons(groups["payments"])) == 1
+        assert len(catalog.list_comparisons(groups["payments"])) == 1
     if version < 5:
-        assert list(catalog.runs()) == []
+        assert list(catalog.list_runs()) == []
     else:
-        assert [(run.state, run.error, len(run.steps)) for run in catalog.runs("hourly")] == [
+        assert [(run.state, run.error, len(run.steps)) for run in catalog.list_runs("hourly")] == [
             ("running", None, 0), ("failed", "OnlineStoreError: away", 1), ("finished", None, 1),
         ]
-        assert catalog.lock("hourly") == ("00ff00ff00ff00ff00ff00ff00ff00ff", "a-host", 4711, 0)
+        assert catalog.get_lock_holder("hourly") == ("00ff00ff00ff00ff00ff00ff00ff00ff", "a-host", 4711, 0)
     catalog.change_group(groups["cards"].ref, lambda group: replace(group, description="changed"))
-    assert catalog.group("cards", 1).description == "changed"
+    assert catalog.get_group("cards", 1).description == "changed"
 
 
 @pytest.mark.parametrize("old", DUMPS[:1], indirect=True, ids=lambda p: p.stem)
@@ -139,7 +139,7 @@ def test_on_a_server_too_tables_of_an_interrupted_upgrade_are_made_whole() -> No
         Database(url)
         cursor.execute("UPDATE alembic_version SET version_num = '0003'")  # the tables of 0004 and after are there all the same
         cursor.execute("DROP TABLE runs")
-        assert list(Catalog(url, "always").runs()) == []
+        assert list(Catalog(url, "always").list_runs()) == []
         cursor.execute("SELECT version_num FROM alembic_version")
         assert cursor.fetchall() == [(migrations.HEAD,)]
         with create_engine(url.replace("mysql:", "mysql+mysqlconnector:")).connect() as connection:
@@ -159,10 +159,10 @@ def test_on_a_server_instants_are_kept_to_the_microsecond_and_errors_whole(monke
             "VALUES ('a', 'old', '2024-01-05 03:04:05', '2024-01-05T03:04:05+00:00', 'failed', '[]', 'away')"
         )
         catalog = Catalog(url, "always")
-        assert [(run.started_at, run.error) for run in catalog.runs("old")] == [(at.replace(microsecond=0), "away")]
+        assert [(run.started_at, run.error) for run in catalog.list_runs("old")] == [(at.replace(microsecond=0), "away")]
         error = "x" * 70_000 + "\N{PILE OF POO}"
-        catalog.save_run(Run("b", "new", at, at, at, "failed", (StepRecord("sync", "failed", at, error=error),), error))
-        assert list(catalog.runs("new")) == [Run("b", "new", at, at, at, "failed", (StepRecord("sync", "failed", at, error=error),), error)]
+        catalog.save_run(PipelineRun("b", "new", at, at, at, "failed", (StepRecord("sync", "failed", at, error=error),), error))
+        assert list(catalog.list_runs("new")) == [PipelineRun("b", "new", at, at, at, "failed", (StepRecord("sync", "failed", at, error=error),), error)]
 
 
 @pytest.mark.skipif(not MYSQL, reason="no MariaDB is up")
@@ -191,12 +191,12 @@ def test_a_database_on_a_server_is_brought_up_by_the_command_alone(monkeypatch: 
 def test_a_file_is_brought_up_when_it_is_opened_unless_that_is_not_wanted(old: str, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"is of version 0005, made by an earlier spark_fs.* Bring it up once with: spark-fs migrate"):
         Database(old, "never")
-    assert upgrade(old) == (old, "0005", "0006")
+    assert upgrade_database(old) == (old, "0005", "0006")
     Database(old, "never")
     new = f"sqlite:///{tmp_path}/new/catalog.db"
     Database(new, "never")  # a new one is made in any case
-    assert upgrade(new) == (new, "0006", "0006")
-    assert upgrade(f"{new}2") == (f"{new}2", None, "0006")
+    assert upgrade_database(new) == (new, "0006", "0006")
+    assert upgrade_database(f"{new}2") == (f"{new}2", None, "0006")
 
 
 def test_the_package_in_a_zip_knows_its_revisions(tmp_path: Path) -> None:

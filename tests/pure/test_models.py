@@ -17,10 +17,10 @@ import pytest
 
 import spark_fs
 from spark_fs.api.model import Model
-from spark_fs.api.models import ModelRegistry, Run
-from spark_fs.api.registered import TAG, every, numbered
+from spark_fs.api.models import ModelRegistry, TrackedRun
+from spark_fs.api.registered import TAG, iter_results, assign_versions
 from spark_fs.errors import AlreadyExistsError, InvalidNameError, NotFoundError, SettingsError, SparkFSError, UpgradeError
-from spark_fs.spec.formats import KEY
+from spark_fs.spec.formats import FORMAT_KEY
 from spark_fs.spec.models import check_manifest
 
 EVIL = "import os; raise SystemExit('unpickled')"
@@ -65,7 +65,7 @@ def test_a_folder_comes_back_whole(registry: ModelRegistry, folder: Path, home: 
 def test_a_download_is_kept_and_checked(registry: ModelRegistry, folder: Path) -> None:
     model = registry.python.create_model("kept").save(folder)
     local = Path(model.download())
-    stored = Path(unquote(urlsplit(model._stored.source).path))
+    stored = Path(unquote(urlsplit(model._registry_record.source).path))
     (stored / "weights.json").rename(stored / "gone.json")
     assert model.download() == str(local)  # nothing is copied again
     (local / "weights.json").write_text("changed")
@@ -104,14 +104,14 @@ def test_a_model_belongs_to_the_run_that_is_tracked(registry: ModelRegistry, fol
         model = registry.torch.create_model("tracked", metrics={"auc": 0.5}).save(folder)
     known = registry._client.get_run(run.id)
     assert (known.data.params, known.data.metrics, known.info.status) == ({"depth": "3"}, {"rows": 5.0, "auc": 0.5}, "FINISHED")
-    assert model._stored.run_id == run.id
+    assert model._registry_record.run_id == run.id
 
     def fails() -> None:
         with registry.track("search") as failing:
             runs.append(failing)
             raise KeyError
 
-    runs: list[Run] = []
+    runs: list[TrackedRun] = []
     with pytest.raises(KeyError):
         fails()
     assert registry._client.get_run(runs[0].id).info.status == "FAILED"
@@ -167,9 +167,9 @@ def test_files_that_a_registry_would_put_elsewhere_are_refused(tmp_path: Path) -
 
 def test_what_a_registry_was_made_to_say_is_not_taken(registry: ModelRegistry, folder: Path, tmp_path: Path) -> None:
     model = registry.python.create_model("tampered").save(folder)
-    said = json.loads(model._stored.tags["spark_fs"])
+    said = json.loads(model._registry_record.tags["spark_fs"])
     said["files"]["../../evil"] = "0"
-    registry._client.set_model_version_tag("tampered", model._stored.version, "spark_fs", json.dumps(said))
+    registry._client.set_model_version_tag("tampered", model._registry_record.version, "spark_fs", json.dumps(said))
     with pytest.raises(SettingsError, match=r"The model names a file '../../evil'"):
         registry.get_model("tampered").download()
 
@@ -184,7 +184,7 @@ def test_deleting_a_model_removes_nothing_but_its_own_folder(store: ModelRegistr
     model = store.python.create_model("link").save(folder)
     (tmp_path / "precious").mkdir(exist_ok=True)
     (tmp_path / "precious" / "years.txt").write_text("of work")
-    named = tmp_path / place.format(run=model._stored.run_id, other=beside._stored.run_id)
+    named = tmp_path / place.format(run=model._registry_record.run_id, other=beside._registry_record.run_id)
     if place.endswith("link_1"):
         shutil.rmtree(named)
         named.symlink_to(tmp_path / "precious")
@@ -211,7 +211,7 @@ def test_deleting_a_model_removes_its_files(store: ModelRegistry, folder: Path, 
 
 def test_a_download_takes_the_files_that_were_saved_and_no_others(store: ModelRegistry, folder: Path, tmp_path: Path) -> None:
     model = store.python.create_model("mine").save(folder)
-    place = Path(urlsplit(model._stored.source).path)
+    place = Path(urlsplit(model._registry_record.source).path)
     (place / "more.bin").write_bytes(b"more")
     assert sorted(path.name for path in Path(model.download()).rglob("*") if path.is_file()) == ["model.pkl", "weights.json", "ä.bin"]
 
@@ -239,10 +239,10 @@ def test_more_models_than_a_page_of_mlflows_holds(store: ModelRegistry, folder: 
     for name in names:
         store._client.create_registered_model(name)
     assert [store.python.create_model("m_119").save(folder).version for _ in range(2)] == [1, 2]
-    assert store._names() == names
+    assert store._list_names() == names
     with pytest.raises(NotFoundError, match="Model 'm_1199' does not exist; did you mean 'm_119'"):
         store.get_model("m_1199")
-    found = [record.version for record in every(store._client.search_model_versions, filter_string="name = 'm_119'", max_results=1)]
+    found = [record.version for record in iter_results(store._client.search_model_versions, filter_string="name = 'm_119'", max_results=1)]
     assert sorted(map(int, found)) == [1, 2]
 
 
@@ -257,7 +257,7 @@ def test_versions_that_were_chosen_twice_get_numbers_of_their_own(said: list[int
     records = [
         SimpleNamespace(version=str(place), tags={} if number is None else {TAG: json.dumps({"version": number})}) for place, number in enumerate(said, 1)
     ]
-    assert {number: int(each.record.version) for number, each in numbered(reversed(records)).items()} == numbers
+    assert {number: int(each.record.version) for number, each in assign_versions(reversed(records)).items()} == numbers
 
 
 def saved_at_once(home: Path, folder: Path, savers: int, version: int | None) -> list[Model | Exception]:
@@ -288,7 +288,7 @@ def test_savers_of_one_model_at_once_get_a_version_each(store: ModelRegistry, fo
     for number, model in enumerate(models):
         again = store.get_model("raced", model.version)
         assert (again.metrics, (Path(again.download()) / "number.txt").read_text()) == ({"number": float(number)}, str(number))
-    assert {json.loads(each._stored.tags[TAG])["version"] for each in store.get_models("raced")} == {1, 2, 3, 4}
+    assert {json.loads(each._registry_record.tags[TAG])["version"] for each in store.get_models("raced")} == {1, 2, 3, 4}
 
 
 def test_of_savers_of_one_version_one_has_it(store: ModelRegistry, folder: Path, tmp_path: Path) -> None:
@@ -301,9 +301,9 @@ def test_of_savers_of_one_version_one_has_it(store: ModelRegistry, folder: Path,
 def test_a_model_that_a_newer_release_saved(store: ModelRegistry, folder: Path) -> None:
     first = store.python.create_model("newer", metrics={"auc": 0.5}).save(folder)
     second = store.python.create_model("newer", metrics={"auc": 0.9}).save(folder)
-    for model, added in ((first, {"signature": "x"}), (second, {KEY: 2})):
-        said = json.loads(model._stored.tags[TAG]) | added
-        store._client.set_model_version_tag("newer", model._stored.version, TAG, json.dumps(said))
+    for model, added in ((first, {"signature": "x"}), (second, {FORMAT_KEY: 2})):
+        said = json.loads(model._registry_record.tags[TAG]) | added
+        store._client.set_model_version_tag("newer", model._registry_record.version, TAG, json.dumps(said))
     assert store.get_model("newer", 1).metrics == {"auc": 0.5}
     with pytest.raises(UpgradeError, match=r"Model 'newer' version 2 is kept in format 2, which a newer spark_fs wrote; this one knows 1\. Upgrade"):
         store.get_model("newer")

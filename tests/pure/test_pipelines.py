@@ -17,8 +17,8 @@ import spark_fs
 from spark_fs.catalog.store import Catalog
 from spark_fs.errors import LockedError, NotFoundError, SettingsError
 from spark_fs.pipelines import Pipeline, Step, load, run
-from spark_fs.pipelines.lock import held, place
-from spark_fs.spec.runs import Run, StepRecord
+from spark_fs.pipelines.lock import pipeline_lock, get_host_id
+from spark_fs.spec.runs import PipelineRun, StepRecord
 
 from conftest import ROOT, at
 
@@ -113,8 +113,8 @@ def test_the_future_cannot_be_built(tmp_path: Path) -> None:
 # -- what is kept of runs
 
 
-def a_run(number: int = 1, **more: Any) -> Run:
-    return Run(f"{number:032x}", "daily", at("01-02 00:00"), at(f"01-02 0{number}:00"), **more)
+def a_run(number: int = 1, **more: Any) -> PipelineRun:
+    return PipelineRun(f"{number:032x}", "daily", at("01-02 00:00"), at(f"01-02 0{number}:00"), **more)
 
 
 def test_runs_come_back_as_they_were(tmp_path: Path) -> None:
@@ -144,12 +144,12 @@ def test_when_each_step_was_done_last_is_found_among_many_runs(catalog: Catalog)
         if number == 3:  # long ago, and not among the newest hundred
             states["verify"] = "differs"
         until = at("01-01 00:00") + timedelta(hours=draw.randrange(1_000), microseconds=draw.randrange(2))
-        runs.append(Run(f"{number:032x}", "daily", until, at("03-01 00:00"), steps=tuple(StepRecord(name, state) for name, state in states.items())))
+        runs.append(PipelineRun(f"{number:032x}", "daily", until, at("03-01 00:00"), steps=tuple(StepRecord(name, state) for name, state in states.items())))
         catalog.save_run(runs[-1])
-    catalog.save_run(Run("f" * 32, "hourly", at("12-01 00:00"), at("12-01 00:00"), steps=(StepRecord("maintenance", "finished"),)))
+    catalog.save_run(PipelineRun("f" * 32, "hourly", at("12-01 00:00"), at("12-01 00:00"), steps=(StepRecord("maintenance", "finished"),)))
     done = {name: [run.until for run in runs for step in run.steps if step.name == name and step.state in ("finished", "differs")] for name in names}
-    assert catalog.last_done("daily", names) == {name: max(untils) for name, untils in done.items() if untils}
-    assert catalog.last_done("daily", ["sync"]) == {"sync": max(done["sync"])}
+    assert catalog.find_last_done("daily", names) == {name: max(untils) for name, untils in done.items() if untils}
+    assert catalog.find_last_done("daily", ["sync"]) == {"sync": max(done["sync"])}
 
 
 # -- where the module is looked for
@@ -200,14 +200,14 @@ def catalog(tmp_path: Path) -> Catalog:
 
 def test_a_second_run_is_refused_while_the_first_lives(catalog: Catalog) -> None:
     refused = pytest.raises(LockedError, match=r"Pipeline 'daily' is running already: run 0+1, process \d+ on .*Nothing was done")
-    with held(catalog, a_run(1), beat=0.05), refused, held(catalog, a_run(2), lease=2.0):
+    with pipeline_lock(catalog, a_run(1), beat=0.05), refused, pipeline_lock(catalog, a_run(2), lease=2.0):
         pass
-    with held(catalog, a_run(2)):  # and may begin when it has ended
+    with pipeline_lock(catalog, a_run(2)):  # and may begin when it has ended
         pass
 
 
 def test_another_pipeline_may_run(catalog: Catalog) -> None:
-    with held(catalog, a_run(1)), held(catalog, Run("2" * 32, "hourly", at("01-02 00:00"), at("01-02 00:00"))):
+    with pipeline_lock(catalog, a_run(1)), pipeline_lock(catalog, PipelineRun("2" * 32, "hourly", at("01-02 00:00"), at("01-02 00:00"))):
         pass
 
 
@@ -227,17 +227,17 @@ with held(catalog, run):
 
 def test_the_lock_of_a_killed_process_is_taken_at_once_and_its_run_noted_as_killed(tmp_path: Path, catalog: Catalog) -> None:
     subprocess.run([sys.executable, "-c", KILLED, f"sqlite:///{tmp_path}/catalog.db"], check=False)
-    assert catalog.lock("daily")
+    assert catalog.get_lock_holder("daily")
     began = time.monotonic()
-    with held(catalog, a_run(2)):
+    with pipeline_lock(catalog, a_run(2)):
         assert time.monotonic() - began < 5  # not a lease
-        assert catalog.run("0" * 31 + "1").state == "killed"
+        assert catalog.get_run("0" * 31 + "1").state == "killed"
 
 
 NO_PROCESS = 2**22 + 1  # above the greatest number of a process
 ELSEWHERE = {  # places in which a number stands for another process than here, or cannot be known to stand for the same
     "another host": "elsewhere", "this host, of an earlier release": socket.gethostname(),
-    "another namespace of this host": re.sub(r"\d+$", "7", place()), "another boot of this host": place().replace(" boot ", " boot 0"),
+    "another namespace of this host": re.sub(r"\d+$", "7", get_host_id()), "another boot of this host": get_host_id().replace(" boot ", " boot 0"),
 }
 
 
@@ -245,27 +245,27 @@ ELSEWHERE = {  # places in which a number stands for another process than here, 
 def test_a_run_elsewhere_is_judged_by_its_beats(where: str, catalog: Catalog) -> None:
     catalog.take_lock(a_run(1), ELSEWHERE[where], NO_PROCESS)
     over = threading.Event()
-    beating = threading.Thread(target=lambda: [catalog.beat(a_run(1).id) for _ in iter(lambda: over.wait(0.2), True)])
+    beating = threading.Thread(target=lambda: [catalog.send_heartbeat(a_run(1).id) for _ in iter(lambda: over.wait(0.2), True)])
     beating.start()
-    with pytest.raises(LockedError, match=rf"process {NO_PROCESS} on {ELSEWHERE[where].partition(' ')[0]}\. Nothing"), held(catalog, a_run(2), lease=2.0):
+    with pytest.raises(LockedError, match=rf"process {NO_PROCESS} on {ELSEWHERE[where].partition(' ')[0]}\. Nothing"), pipeline_lock(catalog, a_run(2), lease=2.0):
         pass
     over.set()
     beating.join()
-    with held(catalog, a_run(2), lease=0.5):  # it beats no more
-        assert catalog.lock("daily").run_id == a_run(2).id  # type: ignore[union-attr] # it is held
+    with pipeline_lock(catalog, a_run(2), lease=0.5):  # it beats no more
+        assert catalog.get_lock_holder("daily").run_id == a_run(2).id  # type: ignore[union-attr] # it is held
 
 
 def test_a_run_in_another_namespace_of_processes_is_somewhere_else() -> None:
-    command = [sys.executable, "-c", "from spark_fs.pipelines.lock import place; print(place())"]
+    command = [sys.executable, "-c", "from spark_fs.pipelines.lock import get_host_id; print(get_host_id())"]
     here = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    assert here == place()
+    assert here == get_host_id()
     there = subprocess.run(["unshare", "-Urpf", "--mount-proc", *command], capture_output=True, text=True, check=False)
     if there.returncode == 0:  # where this machine lets a user make one
         assert there.stdout.strip() not in ("", here)
 
 
 def test_a_run_learns_that_its_lock_was_taken(catalog: Catalog) -> None:
-    with held(catalog, a_run(1), beat=0.05) as lost:
+    with pipeline_lock(catalog, a_run(1), beat=0.05) as lost:
         catalog.drop_lock(a_run(1).id)
         assert lost.wait(5)
 
@@ -278,7 +278,7 @@ def test_of_ten_that_begin_at_once_one_runs(catalog: Catalog) -> None:
     def begin(number: int) -> None:
         together.wait()
         try:
-            with held(catalog, Run(f"{number + 16:032x}", "daily", at("01-02 00:00"), at("01-02 00:00")), lease=1.0):
+            with pipeline_lock(catalog, PipelineRun(f"{number + 16:032x}", "daily", at("01-02 00:00"), at("01-02 00:00")), lease=1.0):
                 said.append("ran")
                 time.sleep(4)
         except LockedError:

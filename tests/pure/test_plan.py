@@ -2,7 +2,7 @@
 
 import pytest
 
-from spark_fs.bind import bind
+from spark_fs.bind import bind_query
 from spark_fs.errors import NotFoundError, QueryError, SettingsError, SparkFSError
 from spark_fs.plan import JoinPlan, NodeColumn
 from spark_fs.spec.definitions import GroupSpec
@@ -28,33 +28,33 @@ def of(group: GroupSpec, *columns: str) -> QuerySpec:
 
 
 def bound(query: QuerySpec) -> JoinPlan:
-    return bind(query, GROUPS)
+    return bind_query(query, GROUPS)
 
 
 def test_a_joined_group_leaves_its_key_and_time_to_the_spine() -> None:
-    plan = bound(of(ORDERS, "customer", "price").joined(JoinSpec(of(ITEMS))).joined(JoinSpec(of(CUSTOMERS), prefix="c_")))
+    plan = bound(of(ORDERS, "customer", "price").with_join(JoinSpec(of(ITEMS))).with_join(JoinSpec(of(CUSTOMERS), prefix="c_")))
     assert list(plan.schema) == ["customer", "price", "maker", "colour", "c_age", "c_price"]
 
 
 def test_keys_are_the_columns_that_the_primary_keys_share() -> None:
-    _, customers, items = bound(of(ORDERS).joined(JoinSpec(of(CUSTOMERS, "age"))).joined(JoinSpec(of(ITEMS, "colour")))).nodes
+    _, customers, items = bound(of(ORDERS).with_join(JoinSpec(of(CUSTOMERS, "age"))).with_join(JoinSpec(of(ITEMS, "colour")))).nodes
     assert (customers.left_keys, customers.right_keys, customers.match) == ((NodeColumn(0, "customer"),), ("customer",), "point_in_time")
     assert (items.left_keys, items.right_keys, items.match) == ((NodeColumn(0, "item"),), ("item",), "key")
 
 
 def test_a_snowflake_joins_through_its_parents_row() -> None:
-    items = of(ITEMS, "colour").joined(JoinSpec(of(MAKERS, "country")))
-    makers = bound(of(ORDERS, "price").joined(JoinSpec(items))).nodes[2]
+    items = of(ITEMS, "colour").with_join(JoinSpec(of(MAKERS, "country")))
+    makers = bound(of(ORDERS, "price").with_join(JoinSpec(items))).nodes[2]
     assert (makers.left_keys, makers.match) == ((NodeColumn(1, "maker"),), "point_in_time")
 
 
 def test_named_keys_may_differ_on_the_two_sides() -> None:
-    cities = bound(of(ORDERS).joined(JoinSpec(of(CITIES, "people"), ("city",), ("name",)))).nodes[1]
+    cities = bound(of(ORDERS).with_join(JoinSpec(of(CITIES, "people"), ("city",), ("name",)))).nodes[1]
     assert (cities.left_keys, cities.right_keys) == ((NodeColumn(0, "city"),), ("name",))
 
 
 def test_a_spine_without_event_time_takes_the_latest() -> None:
-    assert bound(of(ITEMS, "colour").joined(JoinSpec(of(MAKERS, "country"), ("maker",), ("maker",)))).nodes[1].match == "latest"
+    assert bound(of(ITEMS, "colour").with_join(JoinSpec(of(MAKERS, "country"), ("maker",), ("maker",)))).nodes[1].match == "latest"
 
 
 def test_vectors_leave_out_the_spines_identity() -> None:
@@ -62,28 +62,28 @@ def test_vectors_leave_out_the_spines_identity() -> None:
 
 
 def test_only_what_is_used_is_read() -> None:
-    plan = bound(of(ORDERS, "price").joined(JoinSpec(of(CITIES, "people"), ("city",), ("name",))))
-    assert plan.columns_of(plan.nodes[0]) == ("at", "city", "price")
+    plan = bound(of(ORDERS, "price").with_join(JoinSpec(of(CITIES, "people"), ("city",), ("name",))))
+    assert plan.list_columns(plan.nodes[0]) == ("at", "city", "price")
 
 
 @pytest.mark.parametrize(
     ("query", "error", "text"),
     [
-        (of(ORDERS).joined(JoinSpec(of(CUSTOMERS))), QueryError, "Two columns of the query are named 'price': give one of the joins prefix="),
-        (of(ORDERS).joined(JoinSpec(of(CITIES))), QueryError,
+        (of(ORDERS).with_join(JoinSpec(of(CUSTOMERS))), QueryError, "Two columns of the query are named 'price': give one of the joins prefix="),
+        (of(ORDERS).with_join(JoinSpec(of(CITIES))), QueryError,
          r"'orders' version 1 and 'cities' version 1 share no primary key column \(customer, item beside name\): say on="),
-        (of(ORDERS).joined(JoinSpec(of(CITIES), ("price",), ("name",))), QueryError,
+        (of(ORDERS).with_join(JoinSpec(of(CITIES), ("price",), ("name",))), QueryError,
          "Key 'price' of 'orders' version 1 is double and 'name' of 'cities' version 1 is string: they can never be equal"),
-        (of(ORDERS).joined(JoinSpec(of(CITIES), ("town",), ("name",))), NotFoundError, "Column of feature group .* 'town' does not exist"),
+        (of(ORDERS).with_join(JoinSpec(of(CITIES), ("town",), ("name",))), NotFoundError, "Column of feature group .* 'town' does not exist"),
         (of(ORDERS, "prize"), NotFoundError, "'prize' does not exist; did you mean 'price'?"),
         (of(EMPTY, "a"), QueryError, "Feature group 'empty' version 1 has no schema yet: insert its first rows"),
-        (of(ORDERS).filtered(Comparison(ITEMS.ref, "colour", "==", "red")), QueryError,
+        (of(ORDERS).with_filter(Comparison(ITEMS.ref, "colour", "==", "red")), QueryError,
          "The filter on 'colour' of 'items' version 1 stands on 'orders' version 1, before the two are joined"),
-        (of(ORDERS).joined(JoinSpec(of(ITEMS))).filtered(Comparison(MAKERS.ref, "country", "==", "x")), NotFoundError,
+        (of(ORDERS).with_join(JoinSpec(of(ITEMS))).with_filter(Comparison(MAKERS.ref, "country", "==", "x")), NotFoundError,
          "Feature group of a filter 'makers' does not exist.* Join it first"),
-        (of(ORDERS, "price").joined(JoinSpec(of(CUSTOMERS, "age"), prefix="a_")).joined(JoinSpec(of(CUSTOMERS, "age"), prefix="b_"))
-         .filtered(Comparison(CUSTOMERS.ref, "age", ">", 1)), QueryError, "could mean either of the joins of 'customers' version 1"),
-        (of(ORDERS).joined(JoinSpec(of(ITEMS).joined(JoinSpec(of(MAKERS))).filtered(Comparison(MAKERS.ref, "country", "==", "x")))),
+        (of(ORDERS, "price").with_join(JoinSpec(of(CUSTOMERS, "age"), prefix="a_")).with_join(JoinSpec(of(CUSTOMERS, "age"), prefix="b_"))
+         .with_filter(Comparison(CUSTOMERS.ref, "age", ">", 1)), QueryError, "could mean either of the joins of 'customers' version 1"),
+        (of(ORDERS).with_join(JoinSpec(of(ITEMS).with_join(JoinSpec(of(MAKERS))).with_filter(Comparison(MAKERS.ref, "country", "==", "x")))),
          QueryError, "stands inside another join, where it could drop rows of the spine"),
     ],
 )
@@ -94,4 +94,4 @@ def test_a_query_that_cannot_be_bound_says_why(query: QuerySpec, error: type[Spa
 
 def test_a_spine_without_event_time_cannot_be_split() -> None:
     with pytest.raises(SettingsError, match=r"'items' version 1 has no event time, so \[2024-01-01.*\) select nothing of it"):
-        bound(of(ITEMS)).split({"train": Interval.of("2024-01-01", None)})
+        bound(of(ITEMS)).with_splits({"train": Interval.from_bounds("2024-01-01", None)})

@@ -11,9 +11,9 @@ import pytest
 import spark_fs
 from spark_fs import cli
 from spark_fs.api.project import FeatureStore
-from spark_fs.pipelines.logs import AsText
-from spark_fs.spec.runs import Run, StepRecord
-from spark_fs.terminal import shown
+from spark_fs.pipelines.logs import TextFormatter
+from spark_fs.spec.runs import PipelineRun, StepRecord
+from spark_fs.terminal import escape_for_terminal
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
 TEXTS = [
@@ -44,14 +44,14 @@ def test_runs_are_shown_whatever_their_texts_hold(monkeypatch: pytest.MonkeyPatc
     said = [text for text in TEXTS if text != "\ud800"]  # which no database keeps
     for number, text in enumerate(said):
         step = StepRecord("build", "failed", AT, 1.0, {"read": 1}, (f"line {text}",), f"error {text}")
-        fs._stores.catalog.save_run(Run(f"{number:032x}", "daily", AT, AT, AT, "failed", (step,), f"run {text}"))
+        fs._stores.catalog.save_run(PipelineRun(f"{number:032x}", "daily", AT, AT, AT, "failed", (step,), f"run {text}"))
     listed = printed(monkeypatch, capsys, fs, "runs", "--limit", "100")
     assert is_plain(listed)
     for number, text in enumerate(said):
-        assert shown(text) in listed
+        assert escape_for_terminal(text) in listed
         one = printed(monkeypatch, capsys, fs, "runs", "--run", f"{number:032x}")
         assert is_plain(one)
-        assert all(f"{what} {shown(text)}" in one for what in ("line", "error", "run"))
+        assert all(f"{what} {escape_for_terminal(text)}" in one for what in ("line", "error", "run"))
 
 
 def test_groups_and_views_are_shown_whatever_is_said_of_them(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fs: FeatureStore) -> None:
@@ -62,7 +62,7 @@ def test_groups_and_views_are_shown_whatever_is_said_of_them(monkeypatch: pytest
         for kind in ("group", "view"):
             found = printed(monkeypatch, capsys, fs, "show", f"{kind}_{number}")
             assert is_plain(found)
-            assert f"version 1: {shown(text)}\n" in found
+            assert f"version 1: {escape_for_terminal(text)}\n" in found
 
 
 def test_an_error_is_plain_too(fs: FeatureStore) -> None:
@@ -102,4 +102,4 @@ def test_a_server_for_other_machines_asks_for_a_token(monkeypatch: pytest.Monkey
 
 def test_what_a_run_says_is_plain() -> None:
     record = logging.LogRecord("x", logging.INFO, "", 0, "%s", ("step \x1b[31m[/red]\u202e",), None)
-    assert AsText("%(message)s").format(record) == r"step \x1b[31m[/red]\u202e"
+    assert TextFormatter("%(message)s").format(record) == r"step \x1b[31m[/red]\u202e"

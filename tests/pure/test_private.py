@@ -25,8 +25,8 @@ def mode(path: Path) -> int:
 
 def test_folders_and_files(tmp_path: Path, umask: int) -> None:
     place = tmp_path / "a" / "b" / "c"
-    private.folder(place)
-    private.file(place / "x")
+    private.make_folder(place)
+    private.make_file(place / "x")
     assert [mode(each) for each in (place, place.parent, place.parents[1], place / "x")] == [0o700] * 3 + [0o600]
 
 
@@ -35,16 +35,16 @@ def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
     place.mkdir(mode=0o755)
     kept.write_text("kept")
     kept.chmod(0o644)
-    private.folder(place)
-    private.file(kept)
-    private.file(tmp_path / "no" / "folder")  # who opens it says so
+    private.make_folder(place)
+    private.make_file(kept)
+    private.make_file(tmp_path / "no" / "folder")  # who opens it says so
     assert (mode(place), mode(kept), kept.read_text()) == (0o755, 0o644, "kept")
 
 
 def test_a_folder_that_its_group_writes_to_stays_the_groups(tmp_path: Path) -> None:
     tmp_path.chmod(0o775)
-    private.folder(tmp_path / "a" / "b")
-    private.file(tmp_path / "a" / "x")
+    private.make_folder(tmp_path / "a" / "b")
+    private.make_file(tmp_path / "a" / "x")
     assert [mode(tmp_path / each) for each in ("a", "a/b", "a/x")] == [0o770, 0o770, 0o660]
 
 
@@ -55,7 +55,7 @@ def test_a_tree_that_was_open_is_closed_and_links_lead_nowhere(tmp_path: Path) -
     (tree / "deep").mkdir(parents=True)
     (tree / "deep" / "file").write_text("x")
     (tree / "link").symlink_to(outside)
-    private.tree(tree)
+    private.make_tree_private(tree)
     assert [mode(each) for each in (tree, tree / "deep", tree / "deep" / "file", outside)] == [0o700, 0o700, 0o600, 0o644]
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from spark_fs.errors import OnlineStoreError, SparkFSError
 from spark_fs.online.mysql import MySQLStore
-from spark_fs.redact import is_secret, learn, redacted, secrets_in, without_secrets
-from spark_fs.settings import load
-from spark_fs.urls import Url, address, shown
+from spark_fs.redact import is_secret_option, register_secrets, redact_secrets, find_secrets, get_safe_cause
+from spark_fs.settings import load_settings
+from spark_fs.urls import Url, get_address, format_masked_url
 
 PASSWORDS = ["pa55word", "Password", "pa55/w0rd", "pa55@w0rd", "pa55:w0rd", "pa55?w0rd", "pa55#w0rd", "pa55 w0rd", "pa55'w0rd", 'pa55"w0rd', "pa55@a/b?c#e", "//pa55@@", "Ω-pa55-日本", "p&=;55w"]
 
@@ -24,18 +24,18 @@ PASSWORDS = ["pa55word", "Password", "pa55/w0rd", "pa55@w0rd", "pa55:w0rd", "pa5
 @example("/")
 def test_a_quoted_password_comes_back_whatever_is_in_it(password: str) -> None:
     url = f"mysql://us%40er:{quote(password, safe='')}@Host.example:3307/shop?pool_size=3&ssl_ca=/a@b"
-    assert Url.of(url) == Url("mysql", "us@er", password, "host.example", 3307, "shop", "pool_size=3&ssl_ca=/a@b")
-    assert (address(url), shown(url)) == ("mysql://host.example:3307/shop", "mysql://us@er:***@host.example:3307/shop")
+    assert Url.from_text(url) == Url("mysql", "us@er", password, "host.example", 3307, "shop", "pool_size=3&ssl_ca=/a@b")
+    assert (get_address(url), format_masked_url(url)) == ("mysql://host.example:3307/shop", "mysql://us@er:***@host.example:3307/shop")
 
 
 @pytest.mark.parametrize("password", [*PASSWORDS, "100%", "a%b"])
 @pytest.mark.parametrize("end", ["", "?pool_size=3"])
 def test_a_password_that_was_not_quoted_is_one_all_the_same(password: str, end: str) -> None:
     url = f"mysql://risk:{password}@[::1]:3306/shop{end}"
-    assert Url.of(url) == Url("mysql", "risk", password, "::1", 3306, "shop", end[1:])
-    assert address(url) == "mysql://[::1]:3306/shop"
+    assert Url.from_text(url) == Url("mysql", "risk", password, "::1", 3306, "shop", end[1:])
+    assert get_address(url) == "mysql://[::1]:3306/shop"
     store = MySQLStore(url)
-    assert (store.where, store._connect["password"], repr(store)) == ("::1:3306/shop", password, "MySQLStore('::1:3306/shop')")
+    assert (store.address, store._connect_options["password"], repr(store)) == ("::1:3306/shop", password, "MySQLStore('::1:3306/shop')")
 
 
 @pytest.mark.parametrize(("url", "place"), [
@@ -44,7 +44,7 @@ def test_a_password_that_was_not_quoted_is_one_all_the_same(password: str, end: 
     ("mysql://user:pa55w0rd@host:port/shop", "(what is not a URL)"), ("pa55w0rd", "(what is not a URL)"), ("", "(what is not a URL)"),
 ])
 def test_an_address_shows_no_password(url: str, place: str) -> None:
-    assert address(url) == place
+    assert get_address(url) == place
 
 
 @pytest.mark.parametrize(("name", "value", "found"), [
@@ -57,13 +57,13 @@ def test_an_address_shows_no_password(url: str, place: str) -> None:
     ("spark.master", "spark://host:7077", set()), ("path", "/data/a@b:c/d@e", set()), ("user", "me", set()), ("spark.ssl.keyStorePath", "/a/b", set()),
 ])
 def test_secrets_are_known_by_the_names_and_forms_of_options(name: str, value: str, found: set[str]) -> None:
-    assert set(secrets_in(name, value)) == found
-    assert is_secret(name) == (found == {value})
+    assert set(find_secrets(name, value)) == found
+    assert is_secret_option(name) == (found == {value})
 
 
 @pytest.mark.parametrize("password", PASSWORDS)
 def test_a_secret_is_in_no_error_however_it_is_written_in_it(password: str) -> None:
-    learn(password)
+    register_secrets(password)
     written = [password, repr(password), f"{[password]}", json.dumps(password), json.dumps(password, ensure_ascii=False), quote(password), quote(password, safe=""), quote_plus(password), escape(password)]
     for text in written:
         error = SparkFSError(f"before {text} after")
@@ -74,13 +74,13 @@ def test_a_secret_is_in_no_error_however_it_is_written_in_it(password: str) -> N
 
 
 def test_a_word_is_not_taken_out_of_longer_ones_and_a_short_one_out_of_nothing() -> None:
-    learn("x5", "local", "password", "spark_fs", "catalogue9", "")
+    register_secrets("x5", "local", "password", "spark_fs", "catalogue9", "")
     said = "x5, localhost, local, password, spark_fs, catalogue99; a catalogue9"
-    assert redacted(said) == said[:-10] + "***"
+    assert redact_secrets(said) == said[:-10] + "***"
 
 
 def test_a_cause_that_tells_a_secret_is_no_cause() -> None:
-    learn("pa55-in-a-cause")
+    register_secrets("pa55-in-a-cause")
     for inner, kept in ((ValueError("at u:pa55-in-a-cause@h"), False), (ValueError("at h"), True)):
         try:
             try:
@@ -89,7 +89,7 @@ def test_a_cause_that_tells_a_secret_is_no_cause() -> None:
                 except ValueError as error:
                     raise RuntimeError("outer") from error
             except RuntimeError as error:
-                raise SparkFSError("It failed.") from without_secrets(error)
+                raise SparkFSError("It failed.") from get_safe_cause(error)
         except SparkFSError as error:
             told = "".join(traceback.format_exception(error))
             assert ("pa55-in-a-cause" in told, "RuntimeError: outer" in told) == (False, kept)
@@ -97,13 +97,13 @@ def test_a_cause_that_tells_a_secret_is_no_cause() -> None:
 
 @pytest.mark.parametrize("password", PASSWORDS)
 def test_settings_tell_none_of_their_secrets(password: str) -> None:
-    found = load({
+    found = load_settings({
         "home": "/x", "catalog_url": f"mysql://u:{password}@h/d", "online_url": f"mysql://u:{quote(password, safe='')}@h/d", "online_password": password, "models_url": f"http://u:{password}@h",
         "spark": {"spark.my.password": password, "spark.plain": password},
     })
     assert password not in repr(found) + str(found) + f"{found}"
     assert found.spark["spark.plain"] == password
-    assert redacted(f"at mysql://u:{password}@h/d") == redacted(f"at mysql://u:{quote(password, safe='')}@h/d") == "at mysql://u:***@h/d"
+    assert redact_secrets(f"at mysql://u:{password}@h/d") == redact_secrets(f"at mysql://u:{quote(password, safe='')}@h/d") == "at mysql://u:***@h/d"
 
 
 BROKEN = {  # files that are not YAML, or no settings, because of what is in a password
@@ -118,12 +118,12 @@ def test_a_broken_file_is_told_of_by_its_place_alone(broken: str, tmp_path_facto
     file = tmp_path_factory.mktemp("broken") / "conf.yaml"
     file.write_text(BROKEN[broken])
     with pytest.raises(SparkFSError, match=r"is not YAML at line \d+, column \d+|must hold a mapping|Settings are not valid|does not exist") as refused:
-        load(file)
+        load_settings(file)
     assert "pa55" not in "".join(traceback.format_exception(refused.value)).replace(BROKEN[broken], "")
 
 
 def test_a_broken_variable_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPARK_FS_SPARK", '{"spark.password": "pa55w0rd"')
     with pytest.raises(SparkFSError, match="SPARK_FS_SPARK is not JSON") as refused:
-        load({})
+        load_settings({})
     assert "pa55w0rd" not in "".join(traceback.format_exception(refused.value))

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from spark_fs.errors import SettingsError, SetupError
-from spark_fs.offline.jars import cache_folder, check_digest, needed_jars
-from spark_fs.offline.java import require_java
-from spark_fs.offline.launch import _escaped, given_by, start_jvm
+from spark_fs.offline.jars import get_cache_folder, check_digest, resolve_jars
+from spark_fs.offline.java import check_java
+from spark_fs.offline.launch import _escape_property, parse_submit_args, start_jvm
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,21 +30,21 @@ def java(folder: Path, version: str) -> Path:
 @pytest.mark.parametrize(("version", "major"), [("17.0.15", 17), ("21", 21), ("25.0.1", 25)])
 def test_java_17_and_later_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, major: int) -> None:
     monkeypatch.setenv("JAVA_HOME", str(java(tmp_path, version)))
-    assert require_java() == major
+    assert check_java() == major
 
 
 @pytest.mark.parametrize(("version", "major"), [("1.8.0_402", 8), ("11.0.2", 11)])
 def test_an_older_java_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, major: int) -> None:
     monkeypatch.setenv("JAVA_HOME", str(java(tmp_path, version)))
     with pytest.raises(SetupError, match=rf"Spark needs Java 17, but {tmp_path}/bin/java is version {major}. Install Java 17"):
-        require_java()
+        check_java()
 
 
 def test_no_java_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SetupError, match=r"Spark needs Java 17 and none was found by PATH. Install Java 17"):
-        require_java()
+        check_java()
 
 
 @pytest.mark.parametrize(("version", "said"), [("11.0.2", "is version 11"), (None, "none was found")])
@@ -61,9 +61,9 @@ def test_make_says_it_in_one_line_before_anything_else(tmp_path: Path, version: 
 def test_the_jars_have_one_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
     monkeypatch.delenv("SPARK_FS_JARS", raising=False)
-    assert cache_folder() == Path("/caches/spark_fs/jars")
+    assert get_cache_folder() == Path("/caches/spark_fs/jars")
     monkeypatch.setenv("SPARK_FS_JARS", "/jars")
-    assert cache_folder() == Path("/jars")
+    assert get_cache_folder() == Path("/jars")
 
 
 JARS = {"io.delta_delta-storage-4.4.0.jar": "c467", "org.mariadb.jdbc_mariadb-java-client-3.5.11.jar": "4260"}
@@ -83,16 +83,16 @@ def test_a_jar_of_which_no_digest_is_known_is_not_used(tmp_path: Path) -> None:
 
 
 def test_the_jars_of_the_cache_are_compared_whenever_they_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copies = [shutil.copy2(jar, tmp_path) for jar in needed_jars()]
+    copies = [shutil.copy2(jar, tmp_path) for jar in resolve_jars()]
     monkeypatch.setenv("SPARK_FS_JARS", str(tmp_path))
-    assert sorted(map(str, needed_jars())) == sorted(copies)
+    assert sorted(map(str, resolve_jars())) == sorted(copies)
     for jar in map(Path, copies):
         whole = jar.read_bytes()
         jar.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))  # one bit
         with pytest.raises(SetupError, match=rf"{jar} is not the one that was published"):
-            needed_jars()
+            resolve_jars()
         jar.write_bytes(whole)
-    assert len(needed_jars()) == 4
+    assert len(resolve_jars()) == 4
 
 
 def test_what_the_resolver_brings_is_compared_before_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_what_the_resolver_brings_is_compared_before_it_is_kept(tmp_path: Path, 
     monkeypatch.setattr("pyspark.__file__", str(tmp_path / "spark" / "__init__.py"))
     monkeypatch.setenv("SPARK_FS_JARS", str(tmp_path / "jars"))
     with pytest.raises(SetupError, match="is not the one that was published"):
-        needed_jars()
+        resolve_jars()
     assert list((tmp_path / "jars").iterdir()) == []
 
 
@@ -143,7 +143,7 @@ def test_a_signal_waits_until_the_jvm_is_there(number: signal.Signals, kind: str
 @pytest.mark.parametrize("text", ["plain-1.x", " a ", "a=b:c#d!e", "\\n", "line\nline\t", "Zürich 日本 😀", "'\"$`%@/"])
 def test_settings_travel_in_a_file_as_they_are(text: str) -> None:
     """Java's rules, by a reader of our own: what is not plain stands as \\uXXXX, of UTF-16."""
-    written = _escaped(text)
+    written = _escape_property(text)
     assert re.fullmatch(r"(?:[A-Za-z0-9_.-]|\\u[0-9a-f]{4})*", written)
     units = b"".join(bytes.fromhex(found[2:]) if found.startswith("\\u") else found.encode("utf-16-be") for found in re.findall(r"\\u[0-9a-f]{4}|.", written))
     assert units.decode("utf-16-be") == text
@@ -153,10 +153,10 @@ def test_a_callers_own_file_of_settings_goes_into_ours(tmp_path: Path) -> None:
     file = tmp_path / "own file.conf"
     file.write_text("spark.x 1\n")
     given = f"--conf 'spark.a=b c' --properties-file '{file}' --packages d:e:1 pyspark-shell"
-    assert given_by(given) == (["--conf", "spark.a=b c", "--packages", "d:e:1", "pyspark-shell"], ["spark.x 1\n"])
-    assert given_by("pyspark-shell") == (["pyspark-shell"], [])
+    assert parse_submit_args(given) == (["--conf", "spark.a=b c", "--packages", "d:e:1", "pyspark-shell"], ["spark.x 1\n"])
+    assert parse_submit_args("pyspark-shell") == (["pyspark-shell"], [])
     with pytest.raises(SettingsError, match=r"PYSPARK_SUBMIT_ARGS names the file /no/such, which cannot be read"):
-        given_by("--properties-file=/no/such pyspark-shell")
+        parse_submit_args("--properties-file=/no/such pyspark-shell")
 
 
 @pytest.mark.parametrize("name", ["spark.driver.extraJavaOptions", "spark.executor.defaultJavaOptions"])

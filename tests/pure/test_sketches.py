@@ -15,26 +15,26 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_fs.arrow import type_of
+from spark_fs.arrow import to_arrow_type
 from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.spec.statistics import FeatureStatistics, StatisticsConfig
-from spark_fs.stats.column import Column
-from spark_fs.stats.describe import described
-from spark_fs.stats.distinct import SIZE, Distinct, Frequent
-from spark_fs.stats.packed import from_bytes, packed, to_bytes, unpacked
-from spark_fs.stats.quantiles import Quantiles
+from spark_fs.stats.column import ColumnState
+from spark_fs.stats.describe import describe_column
+from spark_fs.stats.distinct import SIZE, DistinctSketch, FrequentStrings
+from spark_fs.stats.packed import from_bytes, pack_states, to_bytes, unpack_states
+from spark_fs.stats.quantiles import QuantileSketch
 
 CONFIG = StatisticsConfig()
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=64)
 ANY = st.one_of(st.none(), st.floats(), st.sampled_from([0.0, -0.0, 1.0, 2.0]))
 
 
-def column(values: list[Any], type_: str) -> Column:
-    return Column.of(pa.chunked_array([pa.array(values, type_of(type_))]), type_)
+def column(values: list[Any], type_: str) -> ColumnState:
+    return ColumnState.from_values(pa.chunked_array([pa.array(values, to_arrow_type(type_))]), type_)
 
 
 def said(values: list[Any], type_: str) -> FeatureStatistics:
-    return described("x", column(values, type_), CONFIG)
+    return describe_column("x", column(values, type_), CONFIG)
 
 
 # -- quantiles
@@ -47,9 +47,9 @@ def test_ranks_are_true_to_half_a_percent_however_the_values_came(sizes: list[in
     values = {"normal": rng.normal(size=sum(sizes)), "sorted": np.arange(float(sum(sizes))),
               "ties": rng.integers(0, 5_000, sum(sizes)).astype(float)}[shape]
     parts = np.split(values, np.cumsum(sizes)[:-1])
-    sketch = reduce(Quantiles.merge, (Quantiles.of(np.sort(part)) for part in parts))
-    points, rows = sketch.points
-    assert rows.sum() == len(values) == sketch.count
+    sketch = reduce(QuantileSketch.merge, (QuantileSketch.from_sorted(np.sort(part)) for part in parts))
+    points, rows = sketch.weighted_points
+    assert rows.sum() == len(values) == sketch.value_count
     assert len(points) < 4_000
     ordered, ends = np.sort(values), np.cumsum(rows)
     last = np.append(points[1:] != points[:-1], True)  # a value that came often is known by its last point
@@ -60,14 +60,14 @@ def test_ranks_are_true_to_half_a_percent_however_the_values_came(sizes: list[in
 
 @given(st.lists(FINITE, max_size=200), st.lists(FINITE, max_size=200))
 def test_few_values_are_kept_as_they_are(left: list[float], right: list[float]) -> None:
-    merged = Quantiles.of(np.sort(np.array(left, float))).merge(Quantiles.of(np.sort(np.array(right, float))))
-    assert merged.exact
-    assert merged.points[0].tolist() == sorted(left + right)
+    merged = QuantileSketch.from_sorted(np.sort(np.array(left, float))).merge(QuantileSketch.from_sorted(np.sort(np.array(right, float))))
+    assert merged.is_exact
+    assert merged.weighted_points[0].tolist() == sorted(left + right)
 
 
 def test_a_merge_of_quantiles_does_not_know_left_from_right() -> None:
     rng = np.random.default_rng(3)
-    left, right = (Quantiles.of(np.sort(rng.normal(size=5_000))) for _ in range(2))
+    left, right = (QuantileSketch.from_sorted(np.sort(rng.normal(size=5_000))) for _ in range(2))
     assert [v.tolist() for v in left.merge(right).levels] == [v.tolist() for v in right.merge(left).levels]
 
 
@@ -78,11 +78,11 @@ def test_a_merge_of_quantiles_does_not_know_left_from_right() -> None:
 def test_few_distinct_values_are_counted_exactly_in_any_order(parts: list[list[int]], random: Any) -> None:
     counted = Counter(value for part in parts for value in part)
     random.shuffle(parts)
-    found = reduce(Distinct.merge, (Distinct.of_sorted(np.sort(np.array(part, np.int64))) for part in parts))
+    found = reduce(DistinctSketch.merge, (DistinctSketch.from_sorted(np.sort(np.array(part, np.int64))) for part in parts))
     assert dict(zip(found.values.tolist(), found.counts.tolist(), strict=True)) == counted
-    assert found.number == len(counted)
-    assert found.once == sum(1 for rows in counted.values() if rows == 1)
-    assert math.isclose(found.entropy([]), scipy.stats.entropy(list(counted.values())) if counted else 0.0, abs_tol=1e-12)
+    assert found.estimated_count == len(counted)
+    assert found.singleton_count == sum(1 for rows in counted.values() if rows == 1)
+    assert math.isclose(found.estimate_entropy([]), scipy.stats.entropy(list(counted.values())) if counted else 0.0, abs_tol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["number", "text"])
@@ -90,17 +90,17 @@ def test_many_distinct_values_are_the_same_sketch_in_any_order_and_near_in_numbe
     rng = np.random.default_rng(1)
     parts = [np.unique(rng.integers(0, 40_000, 9_000)) for _ in range(6)]
 
-    def sketch(part: Any) -> Distinct:
+    def sketch(part: Any) -> DistinctSketch:
         values = part if kind == "number" else np.array([f"user {n}" for n in part], object)
-        return Distinct.of(values, np.ones(len(part), np.int64))
+        return DistinctSketch.from_counts(values, np.ones(len(part), np.int64))
 
-    forth, back = (reduce(Distinct.merge, map(sketch, order)) for order in (parts, parts[::-1]))
+    forth, back = (reduce(DistinctSketch.merge, map(sketch, order)) for order in (parts, parts[::-1]))
     counted = Counter(value for part in parts for value in part.tolist())
     assert forth.values.tolist() == back.values.tolist()
     assert forth.counts.tolist() == back.counts.tolist()
     assert len(forth.values) == SIZE
-    assert abs(forth.number / len(counted) - 1) < 0.1  # three standard errors
-    assert abs(forth.once / sum(1 for rows in counted.values() if rows == 1) - 1) < 0.2
+    assert abs(forth.estimated_count / len(counted) - 1) < 0.1  # three standard errors
+    assert abs(forth.singleton_count / sum(1 for rows in counted.values() if rows == 1) - 1) < 0.2
     held = [int(str(value).removeprefix("user ")) for value in forth.values]
     assert forth.counts.tolist() == [counted[value] for value in held]
 
@@ -109,9 +109,9 @@ def test_the_entropy_of_many_values_is_near_even_where_one_comes_half_of_the_tim
     rng = np.random.default_rng(2)
     values = np.where(rng.random(60_000) < 0.5, 0.0, np.round(rng.normal(size=60_000), 4))
     _, rows = np.unique(values, return_counts=True)
-    found = described("x", column(values.tolist(), "double"), CONFIG)
+    found = describe_column("x", column(values.tolist(), "double"), CONFIG)
     assert found.entropy == pytest.approx(scipy.stats.entropy(rows), rel=0.05)
-    texts = described("x", column([f"v{v}" for v in values], "string"), CONFIG)
+    texts = describe_column("x", column([f"v{v}" for v in values], "string"), CONFIG)
     assert texts.entropy == pytest.approx(scipy.stats.entropy(rows), rel=0.05)
 
 
@@ -121,11 +121,11 @@ def test_frequent_texts_are_counted_to_within_their_slack(parts: list[dict[int, 
     counted: Counter[str] = Counter()
     for part in parts:
         counted.update({str(key): rows for key, rows in part.items()})
-    found = reduce(Frequent.merge, (Frequent.of({str(key): rows for key, rows in part.items()}) for part in parts))
-    for text, rows in found.rows.items():
-        assert rows <= counted[text] <= rows + found.slack
+    found = reduce(FrequentStrings.merge, (FrequentStrings.from_counts({str(key): rows for key, rows in part.items()}) for part in parts))
+    for text, rows in found.row_counts.items():
+        assert rows <= counted[text] <= rows + found.error_bound
     for text, rows in counted.items():
-        assert text in found.rows or rows <= found.slack
+        assert text in found.row_counts or rows <= found.error_bound
 
 
 # -- columns
@@ -195,7 +195,7 @@ def test_whole_numbers_of_few_values_have_exact_percentiles_however_many_rows() 
 @settings(max_examples=150)
 def test_parts_merge_to_the_same_state_in_any_order(parts: list[list[float | None]], random: Any) -> None:
     def whole(order: list[list[float | None]]) -> Any:
-        return packed({"x": reduce(Column.merge, (column(part, "double") for part in order))})
+        return pack_states({"x": reduce(ColumnState.merge, (column(part, "double") for part in order))})
 
     before = whole(parts)
     random.shuffle(parts)
@@ -210,10 +210,10 @@ def test_parts_merge_to_the_same_state_in_any_order(parts: list[list[float | Non
 ])
 def test_a_state_and_what_is_said_of_it_come_back_from_bytes(type_: str, values: list[Any]) -> None:
     state = column(values, type_)
-    again = unpacked(from_bytes(to_bytes(packed({"x": state}))))["x"]
-    assert str(packed({"x": again}).to_pylist()) == str(packed({"x": state}).to_pylist())
-    found = described("x", state, CONFIG)
-    assert repr(described("x", again, CONFIG)) == repr(found)
+    again = unpack_states(from_bytes(to_bytes(pack_states({"x": state}))))["x"]
+    assert str(pack_states({"x": again}).to_pylist()) == str(pack_states({"x": state}).to_pylist())
+    found = describe_column("x", state, CONFIG)
+    assert repr(describe_column("x", again, CONFIG)) == repr(found)
     assert repr(FeatureStatistics.from_json(found.to_json())) == repr(found)
     assert (found.count, found.num_null_values) == (len(values), values.count(None))
 
@@ -259,7 +259,7 @@ def test_a_constant_does_not_deviate_and_has_one_bin() -> None:
 def test_a_mean_far_from_zero_does_not_hide_the_deviation() -> None:
     values = 1e9 + np.random.default_rng(0).normal(size=5_000) * 1e-3
     parts = [column(part.tolist(), "double") for part in np.split(values, 5)]
-    found = reduce(Column.merge, parts)
+    found = reduce(ColumnState.merge, parts)
     assert found.stddev == pytest.approx(float(pd.Series(values - 1e9).std(ddof=0)), rel=1e-3)
 
 
@@ -267,9 +267,9 @@ def test_a_mean_far_from_zero_does_not_hide_the_deviation() -> None:
 
 
 def test_a_config_is_read_from_what_users_write() -> None:
-    assert StatisticsConfig.of(None) == StatisticsConfig.of(True) == StatisticsConfig()
-    assert not StatisticsConfig.of(False).enabled
-    assert StatisticsConfig.of({"correlations": True, "columns": ["a"]}) == StatisticsConfig(correlations=True, columns=("a",))
+    assert StatisticsConfig.from_argument(None) == StatisticsConfig.from_argument(True) == StatisticsConfig()
+    assert not StatisticsConfig.from_argument(False).enabled
+    assert StatisticsConfig.from_argument({"correlations": True, "columns": ["a"]}) == StatisticsConfig(correlations=True, columns=("a",))
 
 
 @pytest.mark.parametrize(("given_", "error", "told"), [
@@ -280,7 +280,7 @@ def test_a_config_is_read_from_what_users_write() -> None:
 ])
 def test_a_wrong_config_says_what_is_wrong(given_: Any, error: type[Exception], told: str) -> None:
     with pytest.raises(error, match=told):
-        StatisticsConfig.of(given_)
+        StatisticsConfig.from_argument(given_)
 
 
 @pytest.mark.parametrize("last", [datetime(9999, 12, 31, 23, 59, 59, 999999, UTC), datetime(9999, 12, 31, 23, 59, 59, 999_998, UTC), datetime(1, 1, 1, 0, 0, 0, 1, UTC)])

@@ -40,7 +40,7 @@ def test_microseconds_are_exact_over_the_whole_calendar(when: datetime) -> None:
 
 def test_an_empty_interval_is_refused() -> None:
     with pytest.raises(SettingsError, match="The interval from 2024-01-02 to 2024-01-02 is empty: its start must lie before its end"):
-        Interval.of("2024-01-02", "2024-01-02")
+        Interval.from_bounds("2024-01-02", "2024-01-02")
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,10 @@ def test_an_empty_interval_is_refused() -> None:
     ],
 )
 def test_half_open_intervals_share_no_boundary(first: tuple[str, str], second: tuple[str, str], overlap: bool) -> None:
-    one, other = Interval.of(*first), Interval.of(*second)
+    one, other = Interval.from_bounds(*first), Interval.from_bounds(*second)
     assert one.overlaps(other) is other.overlaps(one) is overlap
 
 
 def test_an_interval_reads_as_it_is_meant() -> None:
-    assert str(Interval.of("2024-01-01", None)) == "[2024-01-01T00:00:00+00:00, ...)"
-    assert Interval.of(*Interval.of("2024-01-01", None).to_json()) == Interval.of("2024-01-01", None)
+    assert str(Interval.from_bounds("2024-01-01", None)) == "[2024-01-01T00:00:00+00:00, ...)"
+    assert Interval.from_bounds(*Interval.from_bounds("2024-01-01", None).to_json()) == Interval.from_bounds("2024-01-01", None)

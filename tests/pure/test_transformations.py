@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import LabelEncoder, MinMaxScaler, RobustScaler, StandardScaler
 
 from spark_fs import arrow
-from spark_fs.api.transformations import TransformationFunction, attached, udf
-from spark_fs.engine.recipe import Recipe
+from spark_fs.api.transformations import TransformationFunction, to_transformation_specs, udf
+from spark_fs.engine.recipe import DatasetTransform
 from spark_fs.errors import InvalidNameError, NotFoundError, QueryError, SchemaError, SettingsError, SparkFSError
 from spark_fs.spec.transformations import FunctionSpec, TransformationSpec
 from spark_fs.transform.builtin import BUILTINS
-from spark_fs.transform.columns import transformed
+from spark_fs.transform.columns import transform_table
 from spark_fs.transform.transformer import Transformer
 
 RATE = 3.6  # a constant that a function below uses
@@ -34,20 +34,20 @@ def builtin(name: str) -> TransformationFunction:
 
 
 def fitted(functions: Sequence[TransformationFunction], types: Mapping[str, str], train: pa.Table) -> Transformer:
-    recipe = Recipe(Transformer(attached(functions), types), {}, {})
-    profiles = recipe.profiles(train)
-    return recipe.columns.with_states(recipe.states(profiles, recipe.near_quartiles(train, recipe.wanted_cells(profiles))))
+    recipe = DatasetTransform(Transformer(to_transformation_specs(functions), types), {}, {})
+    profiles = recipe.profile_features(train)
+    return recipe.transformer.with_states(recipe.fit_states(profiles, recipe.select_near_quartiles(train, recipe.find_quartile_cells(profiles))))
 
 
 def table(types: Mapping[str, str], columns: Mapping[str, Sequence[Any]]) -> pa.Table:
-    return pa.table({name: pa.chunked_array([pa.array(values, arrow.type_of(types[name]))]) for name, values in columns.items()})
+    return pa.table({name: pa.chunked_array([pa.array(values, arrow.to_arrow_type(types[name]))]) for name, values in columns.items()})
 
 
 def one(function: str, train: Sequence[Any], values: Sequence[Any], type_: str = "double") -> list[Any]:
     """What a built-in that was fitted on some values makes of others: as a column, which must be what it makes of each alone."""
     transformer = fitted([builtin(function)("x")], {"x": type_}, table({"x": type_}, {"x": train}))
-    columns = transformed(transformer, table({"x": type_}, {"x": values})).to_pydict()
-    rows = [transformer.row()([value]) for value in values]
+    columns = transform_table(transformer, table({"x": type_}, {"x": values})).to_pydict()
+    rows = [transformer.make_row_function()([value]) for value in values]
     assert bits(list(zip(*columns.values(), strict=True))) == bits([tuple(row) for row in rows])
     return [row[0] if len(row) == 1 else row for row in rows]
 
@@ -134,7 +134,7 @@ def one_hot(type_: str, train: list[Any], states: list[Any] | None = None) -> li
     first, *names, last = transformer.columns
     assert (first, last) == ("a", "b")
     for place, category in enumerate(sorted(train)):
-        assert transformer.row()([1, category, 2.0]) == [1, *(other == place for other in range(len(train))), 2.0]
+        assert transformer.make_row_function()([1, category, 2.0]) == [1, *(other == place for other in range(len(train))), 2.0]
     return names
 
 
@@ -228,18 +228,18 @@ def check_bits(rows: list[tuple[Any, ...]]) -> None:
     for name, row in BUILTINS.items():
         feature = "y" if row.accepts == "number" else "text"
         transformer = fitted([builtin(name)(feature), *own], TYPES, train)
-        columns = transformed(transformer, given_rows)
-        single = [transformer.row()(values) for values in zip(*given_rows.to_pydict().values(), strict=True)]
-        alone = [list(transformed(transformer, given_rows.slice(i, 1)).to_pylist()[0].values()) for i in range(len(rows))]
+        columns = transform_table(transformer, given_rows)
+        single = [transformer.make_row_function()(values) for values in zip(*given_rows.to_pydict().values(), strict=True)]
+        alone = [list(transform_table(transformer, given_rows.slice(i, 1)).to_pylist()[0].values()) for i in range(len(rows))]
         whole = [list(row.values()) for row in columns.to_pylist()]
         assert bits([tuple(row) for row in whole]) == bits([tuple(row) for row in single]) == bits([tuple(row) for row in alone])
-        assert {name: arrow.type_of(type_) for name, type_ in transformer.columns.items()} == {f.name: f.type for f in columns.schema}
+        assert {name: arrow.to_arrow_type(type_) for name, type_ in transformer.columns.items()} == {f.name: f.type for f in columns.schema}
 
 
 def test_outputs_have_their_places_and_names() -> None:
-    transformer = Transformer(attached([added("x", "whole"), parts("text", "whole"), halved("y"), next_hour("when").alias("later")]), TYPES)
+    transformer = Transformer(to_transformation_specs([added("x", "whole"), parts("text", "whole"), halved("y"), next_hour("when").alias("later")]), TYPES)
     assert list(transformer.columns) == ["x", "y", "text", "whole", "later", "added_x_whole", "parts_text_whole_0", "parts_text_whole_1"]
-    assert transformer.row()([1.0, -3.0, "a", 2, None]) == [1.0, 1.5, "a", 2, None, 8.2, "A", 2]
+    assert transformer.make_row_function()([1.0, -3.0, "a", 2, None]) == [1.0, 1.5, "a", 2, None, 8.2, "A", 2]
 
 
 def test_an_argument_may_go() -> None:
@@ -247,9 +247,9 @@ def test_an_argument_may_go() -> None:
     def total(a, b):
         return a + b
 
-    transformer = Transformer(attached([total]), {"a": "double", "b": "double", "c": "double"})
+    transformer = Transformer(to_transformation_specs([total]), {"a": "double", "b": "double", "c": "double"})
     assert list(transformer.columns) == ["a", "c", "total_a_b"]
-    assert transformer.row()([1.0, 2.0, 3.0]) == [1.0, 3.0, 3.0]
+    assert transformer.make_row_function()([1.0, 2.0, 3.0]) == [1.0, 3.0, 3.0]
 
 
 def test_a_parameter_with_a_default_is_no_feature() -> None:
@@ -258,11 +258,11 @@ def test_a_parameter_with_a_default_is_no_feature() -> None:
         return x**exponent
 
     assert powered.spec.arguments == ("x",)
-    assert Transformer(attached([powered]), {"x": "double"}).row()([2.0]) == [8.0]
+    assert Transformer(to_transformation_specs([powered]), {"x": "double"}).make_row_function()([2.0]) == [8.0]
 
 
 def test_a_helper_column_is_taken_and_does_not_come_out() -> None:
-    transformer = Transformer(attached([added("x", "whole")]), {"x": "double"}, {"whole": "bigint", "other": "int"})
+    transformer = Transformer(to_transformation_specs([added("x", "whole")]), {"x": "double"}, {"whole": "bigint", "other": "int"})
     assert list(transformer.inputs) == ["whole", "x"]
     assert list(transformer.columns) == ["x", "added_x_whole"]
 
@@ -274,8 +274,8 @@ def test_a_function_is_its_source() -> None:
     assert halved.spec.names == {"np": {"module": "numpy"}}
     assert "udf" not in spec.source
     assert TransformationFunction(spec).run(1.0, 2) == 8.2
-    again = pickle.loads(pickle.dumps(Transformer(attached([added]), TYPES)))
-    assert again.row()([1.0, 0.0, "a", 2, None])[-1] == 8.2
+    again = pickle.loads(pickle.dumps(Transformer(to_transformation_specs([added]), TYPES)))
+    assert again.make_row_function()([1.0, 0.0, "a", 2, None])[-1] == 8.2
     assert TransformationSpec.from_json(added("y", "whole").attached().to_json()) == added("y", "whole").attached()
 
 
@@ -317,41 +317,41 @@ def wrong(x):
 
 
 def test_a_function_that_fails_says_for_what() -> None:
-    transformer = Transformer(attached([wrong]), {"x": "double"})
+    transformer = Transformer(to_transformation_specs([wrong]), {"x": "double"})
     with pytest.raises(SparkFSError, match=r"Transformation 'wrong' failed for x=3.0: ValueError: 1.5 is no whole number. It must give bigint"):
-        transformer.row()([3.0])
+        transformer.make_row_function()([3.0])
     with pytest.raises(SparkFSError, match=r"Transformation 'wrong' failed for x=None: TypeError"):
-        transformed(transformer, table({"x": "double"}, {"x": [2.0, None]}))
+        transform_table(transformer, table({"x": "double"}, {"x": [2.0, None]}))
 
     @udf([float, float], mode="pandas")
     def short(x):
         return x.head(1)
 
     with pytest.raises(SparkFSError, match=r"'short' of 2 rows must give 2 Series of as many rows, not \[1\]"):
-        transformed(Transformer(attached([short]), {"x": "double"}), table({"x": "double"}, {"x": [2.0, 3.0]}))
+        transform_table(Transformer(to_transformation_specs([short]), {"x": "double"}), table({"x": "double"}, {"x": [2.0, 3.0]}))
 
 
 def test_what_cannot_be_attached() -> None:
     with pytest.raises(NotFoundError, match=r"Feature of transformation 'min_max_scaler' 'amuont' does not exist; did you mean 'amount'"):
-        Transformer(attached({"amuont": builtin("min_max_scaler")}), {"amount": "double"})
+        Transformer(to_transformation_specs({"amuont": builtin("min_max_scaler")}), {"amount": "double"})
     with pytest.raises(QueryError, match=r"'standard_scaler' takes tinyint, .*, and feature 'text' is string"):
-        Transformer(attached([builtin("standard_scaler")("text")]), TYPES)
+        Transformer(to_transformation_specs([builtin("standard_scaler")("text")]), TYPES)
     with pytest.raises(QueryError, match=r"'label_encoder' takes .*, and feature 'x' is double"):
-        Transformer(attached([builtin("label_encoder")("x")]), TYPES)
+        Transformer(to_transformation_specs([builtin("label_encoder")("x")]), TYPES)
     with pytest.raises(QueryError, match=r"Two training columns would be named 'x': give one of the transformations another name"):
-        Transformer(attached([builtin("log_transform")("x"), builtin("min_max_scaler")("x")]), TYPES)
+        Transformer(to_transformation_specs([builtin("log_transform")("x"), builtin("min_max_scaler")("x")]), TYPES)
     with pytest.raises(SettingsError, match=r"takes 1 features \(feature\), not 2 \(x, y\)"):
-        attached([builtin("log_transform")("x", "y")])
+        to_transformation_specs([builtin("log_transform")("x", "y")])
     with pytest.raises(SettingsError, match=r"stands under feature 'y': name the feature in one of the two places"):
-        attached({"y": builtin("log_transform")("x")})
+        to_transformation_specs({"y": builtin("log_transform")("x")})
     with pytest.raises(SettingsError, match=r"3 is not a transformation function \(of feature 'x'\)"):
-        attached({"x": 3})
+        to_transformation_specs({"x": 3})
     with pytest.raises(SettingsError, match=r"attached to features by their names, and 3.5 is none"):
         builtin("log_transform")(3.5)  # type: ignore[arg-type] # as the test says
     with pytest.raises(InvalidNameError, match=r"Output of a transformation 'No good'"):
         added.alias("No good")
     with pytest.raises(SettingsError, match=r"has 2 outputs and alias names 1: name each once"):
-        Transformer(attached([parts("text", "whole").alias("one")]), TYPES)
+        Transformer(to_transformation_specs([parts("text", "whole").alias("one")]), TYPES)
 
 
 def test_a_category_each_is_too_many_columns() -> None:

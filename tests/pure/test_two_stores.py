@@ -10,7 +10,7 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.project import FeatureStore, Project
 from spark_fs.errors import QueryError
-from spark_fs.settings import load
+from spark_fs.settings import load_settings
 
 COLUMNS = [spark_fs.Feature("k", "bigint"), spark_fs.Feature("v", "double")]
 
@@ -86,10 +86,10 @@ def test_two_log_ins_to_one_store_work_together(again: str, homes: tuple[Path, P
 ])
 def test_one_store_has_one_name(other: dict[str, str]) -> None:
     own = {"catalog_url": "mysql://a:p%40w@host/store", "warehouse": "/there"}
-    assert load(own).store == load({**own, **other}).store == ("mysql://host:3306/store", "/there")
+    assert load_settings(own).store_identity == load_settings({**own, **other}).store_identity == ("mysql://host:3306/store", "/there")
 
 
 @pytest.mark.parametrize("other", [{"catalog_url": "mysql://a@host:3307/store"}, {"catalog_url": "mysql://a@host/other"}, {"warehouse": "s3://there"}])
 def test_other_stores_have_other_names(other: dict[str, str]) -> None:
     own = {"catalog_url": "mysql://a:p%40w@host/store", "warehouse": "/there"}
-    assert load(own).store != load({**own, **other}).store
+    assert load_settings(own).store_identity != load_settings({**own, **other}).store_identity

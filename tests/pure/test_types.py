@@ -36,13 +36,13 @@ DESIGNED = [  # Arrow type, feature type, MySQL column, SQLite column
 def test_each_type_has_its_place_in_each_store(arrow: pa.DataType, feature: str, mysql: str, sqlite: str) -> None:
     full = "decimal(20,0)" if feature == "decimal" else feature
     assert types.from_arrow(str(arrow)) == feature
-    assert types.storage(full, "mysql").column == mysql
-    assert types.storage(full, "sqlite").column == sqlite
+    assert types.find_storage(full, "mysql").column_type == mysql
+    assert types.find_storage(full, "sqlite").column_type == sqlite
 
 
 def test_a_type_without_a_row_is_refused() -> None:
     with pytest.raises(SchemaError, match=r"Type array<int> cannot be served online from sqlite: use one of boolean, "):
-        types.storage("array<int>", "sqlite")
+        types.find_storage("array<int>", "sqlite")
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_type_without_a_row_is_refused() -> None:
     ],
 )
 def test_only_what_keeps_every_value_widens(found: str, wanted: str, safe: bool) -> None:
-    assert types.widens(found, wanted) is safe
+    assert types.can_widen(found, wanted) is safe
 
 
 VALUES = {
@@ -75,14 +75,14 @@ VALUES = {
 def test_a_value_decodes_as_it_was_encoded(type_: str, data: st.DataObject) -> None:
     value = data.draw(VALUES[type_])
     for store in ("sqlite", "mysql"):
-        storage = types.storage(type_, store)
+        storage = types.find_storage(type_, store)
         if store == "mysql" and value in (float("inf"), float("-inf")):
             continue
         assert storage.decode(storage.encode(value)) == value
 
 
 def test_sqlite_keeps_not_a_number() -> None:
-    storage = types.storage("double", "sqlite")
+    storage = types.find_storage("double", "sqlite")
     found = storage.decode(storage.encode(float("nan")))
     assert found != found
 
@@ -90,7 +90,7 @@ def test_sqlite_keeps_not_a_number() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_mysql_refuses_what_it_cannot_hold(value: float) -> None:
     with pytest.raises(OnlineStoreError, match=f"MySQL cannot hold the value {value}: replace NaN and infinities by null"):
-        types.storage("double", "mysql").encode(value)
+        types.find_storage("double", "mysql").encode(value)
 
 
 @pytest.mark.parametrize(
@@ -100,4 +100,4 @@ def test_mysql_refuses_what_it_cannot_hold(value: float) -> None:
     ids=repr,
 )
 def test_a_literal_survives_json(value: object) -> None:
-    assert types.from_literal(types.literal(value)) == value
+    assert types.from_literal(types.to_literal(value)) == value

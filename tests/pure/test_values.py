@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.json_values import from_json, to_json
 from spark_fs.times import to_utc
-from spark_fs.values import UnfitError, canonical, key_converter, plain, shown
+from spark_fs.values import UnfitError, to_canonical, get_key_converter, to_python, format_value
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 UNITS = ("h", "m", "s", "ms", "us", "ns")
@@ -43,9 +43,9 @@ EQUAL: list[tuple[str, Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("type_", "given_", "wanted"), EQUAL, ids=lambda each: shown(each))
+@pytest.mark.parametrize(("type_", "given_", "wanted"), EQUAL, ids=lambda each: format_value(each))
 def test_a_value_is_the_one_of_its_type_that_equals_it(type_: str, given_: Any, wanted: Any) -> None:
-    found = canonical(type_, given_)
+    found = to_canonical(type_, given_)
     assert strategies.same(found, wanted)
     if isinstance(wanted, Decimal):
         assert found.as_tuple() == wanted.as_tuple()
@@ -72,28 +72,28 @@ REFUSED: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("type_", "given_", "text"), REFUSED, ids=lambda each: shown(each))
+@pytest.mark.parametrize(("type_", "given_", "text"), REFUSED, ids=lambda each: format_value(each))
 def test_what_equals_no_value_of_the_type_is_refused(type_: str, given_: Any, text: str) -> None:
     with pytest.raises(UnfitError, match=text):
-        canonical(type_, given_)
-    assert len(shown(given_)) < 250  # which never fails, and never fills a log
+        to_canonical(type_, given_)
+    assert len(format_value(given_)) < 250  # which never fails, and never fills a log
 
 
 def test_equal_keys_are_one_and_what_is_not_a_number_is_none() -> None:
     for type_ in ("double", "float"):
-        assert math.copysign(1, key_converter(type_)(-0.0)) == 1
-        assert math.copysign(1, canonical(type_, -0.0)) == -1
+        assert math.copysign(1, get_key_converter(type_)(-0.0)) == 1
+        assert math.copysign(1, to_canonical(type_, -0.0)) == -1
         with pytest.raises(UnfitError, match="NaN equals no key"):
-            key_converter(type_)(math.nan)
+            get_key_converter(type_)(math.nan)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the first draw builds all strategies
 @given(data=st.data(), type_=st.sampled_from(strategies.ALL_TYPES))
 def test_every_value_is_itself_and_comes_back_from_json(data: st.DataObject, type_: str) -> None:
     value = data.draw(strategies.values(type_, nulls=True))
-    assert strategies.same(canonical(type_, value), value)
+    assert strategies.same(to_canonical(type_, value), value)
     sent = json.loads(json.dumps(to_json(value)))
-    assert strategies.same(canonical(type_, from_json(type_, sent)), value)
+    assert strategies.same(to_canonical(type_, from_json(type_, sent)), value)
 
 
 ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.decimals() | st.text(st.characters(codec=None)) | st.binary() | st.dates() | st.datetimes() | st.complex_numbers()
@@ -103,19 +103,19 @@ NONSENSE = st.recursive(ANYTHING, lambda inner: st.lists(inner) | st.dictionarie
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(type_=strategies.feature_types(), value=NONSENSE)
 def test_no_value_ends_in_a_foreign_error(type_: str, value: Any) -> None:
-    for convert in (lambda: canonical(type_, value), lambda: canonical(type_, from_json(type_, value))):
+    for convert in (lambda: to_canonical(type_, value), lambda: to_canonical(type_, from_json(type_, value))):
         try:
             found = convert()
         except (UnfitError, SchemaError):
             continue
-        assert strategies.same(canonical(type_, found), found)
+        assert strategies.same(to_canonical(type_, found), found)
 
 
 @given(st.integers(-(2**63) + 1, 2**63 - 1), st.sampled_from(["Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as"]))
 def test_a_datetime64_is_its_instant_or_none(number: int, unit: str) -> None:
     value = np.datetime64(number, unit)
     try:
-        found = canonical("timestamp", value)
+        found = to_canonical("timestamp", value)
     except UnfitError:
         return
     assert np.datetime64(found.replace(tzinfo=None)).astype(f"datetime64[{unit}]") == value
@@ -132,9 +132,9 @@ FROM_JSON: list[tuple[str, Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("type_", "sent", "wanted"), FROM_JSON, ids=lambda each: shown(each))
+@pytest.mark.parametrize(("type_", "sent", "wanted"), FROM_JSON, ids=lambda each: format_value(each))
 def test_json_says_a_value_in_several_ways(type_: str, sent: Any, wanted: Any) -> None:
-    assert strategies.same(canonical(type_, from_json(type_, sent)), wanted)
+    assert strategies.same(to_canonical(type_, from_json(type_, sent)), wanted)
 
 
 @pytest.mark.parametrize(("type_", "text"), [
@@ -156,5 +156,5 @@ def test_bounds_are_instants_in_utc_whatever_they_are_given_as() -> None:
 
 def test_a_plain_value_stays_as_it_is() -> None:
     value = object()
-    assert plain(value) is value
-    assert shown(10**5000) == "<int>"
+    assert to_python(value) is value
+    assert format_value(10**5000) == "<int>"

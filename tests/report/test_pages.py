@@ -19,8 +19,8 @@ from pyspark.sql import SparkSession
 
 import spark_fs
 from spark_fs.api.project import FeatureStore
-from spark_fs.report.graph import Graph, Node, laid_out
-from spark_fs.report.page import embedded, policy, rendered
+from spark_fs.report.graph import LineageGraph, LineageNode, compute_layout
+from spark_fs.report.page import to_escaped_json, build_security_policy, render_page
 
 EVIL = "</script><img src=x onerror=document.title='broken'>\"'&"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -102,14 +102,14 @@ def test_a_group_without_rows_or_correlations_has_a_page_too(store: FeatureStore
 
 
 def test_data_cannot_end_its_element_and_is_json_whatever_the_numbers() -> None:
-    text = embedded({"a": "</script><!--", "b": [float("nan"), float("inf"), 1.5], "c": "\u2028"})
+    text = to_escaped_json({"a": "</script><!--", "b": [float("nan"), float("inf"), 1.5], "c": "\u2028"})
     assert "<" not in text
     assert json.loads(text) == {"a": "</script><!--", "b": ["NaN", "Infinity", 1.5], "c": "\u2028"}
 
 
 def test_a_circle_of_parents_is_drawn_all_the_same() -> None:
-    nodes = {name: Node("group", name) for name in "abc"}
-    found = laid_out(Graph(nodes, [("a", "b"), ("b", "c"), ("c", "a"), ("a", "lost")]))
+    nodes = {name: LineageNode("group", name) for name in "abc"}
+    found = compute_layout(LineageGraph(nodes, [("a", "b"), ("b", "c"), ("c", "a"), ("a", "lost")]))
     assert len(found["nodes"]) == 3
     assert len(found["edges"]) == 3
 
@@ -145,7 +145,7 @@ def test_the_explorer_answers_reads_alone_and_for_its_own_names(served: str) -> 
     status, page, headers = answer(served)
     assert status == 200
     assert "payments" in page
-    assert headers["Content-Security-Policy"] == policy()
+    assert headers["Content-Security-Policy"] == build_security_policy()
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert answer(served, "POST")[0] == answer(served, "DELETE")[0] == 405
     assert answer(served, Host="evil.example")[0] == 400
@@ -162,9 +162,9 @@ def test_the_explorer_starts_no_jvm(store: FeatureStore) -> None:
         "s.SparkSession.Builder.getOrCreate = lambda self: 1 / 0\n"
         "from spark_fs.api import pages\n"
         "stores = spark_fs.login().get_feature_store()._stores\n"
-        "made = [pages.home_page(stores, '/'), pages.lineage_page(stores, '/')]\n"
-        "made += [pages.group_page(stores, group, '/') for group in stores.catalog.all_groups()]\n"
-        "made += [pages.view_page(stores, view, (), '/') for view in stores.catalog.all_views()]\n"
+        "made = [pages.render_home_page(stores, '/'), pages.render_lineage_page(stores, '/')]\n"
+        "made += [pages.render_group_page(stores, group, '/') for group in stores.catalog.list_groups()]\n"
+        "made += [pages.render_view_page(stores, view, (), '/') for view in stores.catalog.list_views()]\n"
         "print(len(made))"
     )
     home = str(Path(store._stores.settings.warehouse).parent)
@@ -262,4 +262,4 @@ def test_a_report_opened_as_a_file_works_too(page: Any, store: FeatureStore, tmp
 
 
 def test_a_page_without_sections_is_a_page() -> None:
-    assert "Nothing" in rendered("Nothing", [], {})
+    assert "Nothing" in render_page("Nothing", [], {})

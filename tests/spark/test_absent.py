@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.api.pages import home_page
+from spark_fs.api.pages import render_home_page
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import NotFoundError, SparkFSError
 from spark_fs.offline import delta
@@ -115,7 +115,7 @@ def test_a_table_that_is_put_back_from_an_older_backup_is_not_taken_for_the_newe
     view.training_data()
     shutil.rmtree(place)
     (tmp_path / "backup").rename(place)
-    delta.forget(spark, str(place))
+    delta.invalidate_cache(spark, str(place))
     with pytest.raises(NotFoundError, match=rf"Version 1 of the table at {place} is online, and its log ends with version 0.* with full=True"):
         group.sync_online()
     with pytest.raises(NotFoundError, match=rf"Version 1 of the table at {place} is wanted, and its log ends with version 0"):
@@ -129,7 +129,7 @@ def test_what_was_served_is_served_on_and_pages_name_what_is_lost(fs: FeatureSto
     served = fs.create_feature_view("served", fs.get_feature_group("one", 1).select(["v"]))
     (tmp_path / "warehouse" / "one_1").rename(tmp_path / "elsewhere")
     assert served.get_feature_vector({"k": 1}) == [1.0]
-    assert f"{tmp_path}/warehouse/one_1 holds no Delta log" in home_page(fs._stores, "/")
+    assert f"{tmp_path}/warehouse/one_1 holds no Delta log" in render_home_page(fs._stores, "/")
 
 
 def test_a_group_that_is_given_up_can_be_begun_anew(fs: FeatureStore, tmp_path: Path, spark: SparkSession) -> None:

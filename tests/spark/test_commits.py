@@ -198,7 +198,7 @@ def test_what_cannot_be_known_is_said_and_deletes_nothing(clicks: FeatureGroup, 
 
     held = len(list(Path(clicks.location).glob("*.parquet")))
     with failing(APPEND, TimeoutError("late"), monkeypatch), monkeypatch.context() as patch:
-        patch.setattr(writing, "Log", gone)
+        patch.setattr(writing, "DeltaLog", gone)
         with pytest.raises(UnknownOutcomeError, match=r"Whether the write to the table at .*clicks_1 was committed is not known: The log cannot be read.* Its files were left where they are.*an insert with a batch_id, can be run again"):
             clicks.insert(NEW)
     assert len(list(Path(clicks.location).glob("*.parquet"))) > held
@@ -225,7 +225,7 @@ OTHERS = {"other": FIRST.rename(columns={"v": "w"}), "fewer": FIRST[["k", "at"]]
 @pytest.mark.parametrize("other", first_quick(list(OTHERS)))
 def test_of_two_first_inserts_with_different_columns_one_is_refused(other: str, fs: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
     group, second = fs.create_feature_group("clicks", primary_key=["k"], event_time="at"), fs.get_feature_group("clicks", 1)
-    stage = DeltaTransaction.stage
+    stage = DeltaTransaction.stage_rows
     raced: list[int] = []
 
     def staged(self: Any, frame: Any) -> Any:
@@ -235,7 +235,7 @@ def test_of_two_first_inserts_with_different_columns_one_is_refused(other: str, 
             second.insert(FIRST)
         return stage(self, frame)
 
-    monkeypatch.setattr(DeltaTransaction, "stage", staged)
+    monkeypatch.setattr(DeltaTransaction, "stage_rows", staged)
     with pytest.raises(SchemaError, match=r"The frame does not fit feature group 'clicks' version 1: another first insert gave it columns at the same time, .*Nothing was written"):
         group.insert(OTHERS[other])
     found = fs.get_feature_group("clicks", 1)
@@ -249,7 +249,7 @@ def test_a_table_that_the_catalog_does_not_know_decides_on_its_columns(clicks: F
     catalog.change_group(clicks.spec.ref, lambda group: replace(group, features=()))  # as one that was restored has it
     with pytest.raises(SchemaError, match=r"'v' \(double\), 'w' \(double\) is only in one of the two"):
         clicks.insert(FIRST.rename(columns={"v": "w"}))
-    assert not catalog.group("clicks", 1).features
+    assert not catalog.get_group("clicks", 1).features
     clicks.insert(NEW)
     same_rows(contents(clicks), pd.concat([FIRST, NEW]), ["k", "at"])
     catalog.change_group(clicks.spec.ref, lambda group: group.with_features([FeatureSpec("w", "double")]))

@@ -17,8 +17,8 @@ from pyspark.sql import functions as F
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
-from spark_fs.engine.compile import expression
-from spark_fs.spec.conditions import exact
+from spark_fs.engine.compile import to_spark_condition
+from spark_fs.spec.conditions import cast_condition
 
 from conftest import first_quick
 
@@ -31,7 +31,7 @@ def test_spark_says_what_python_says(spark: SparkSession) -> None:
     asked = conditions()
     for start in range(0, len(asked), 400):
         some = asked[start : start + 400]
-        made = [expression(exact(each, lambda c: TYPES[c.column]), lambda c: F.col(c.column)) for each in some]
+        made = [to_spark_condition(cast_condition(each, lambda c: TYPES[c.column]), lambda c: F.col(c.column)) for each in some]
         found = frame.orderBy("n").select(*(one.alias(f"c{i}") for i, one in enumerate(made))).collect()
         for each, said in zip(some, zip(*found, strict=True), strict=True):
             assert list(said) == [holds(each, row) for row in ROWS], each

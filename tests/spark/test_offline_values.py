@@ -138,4 +138,4 @@ def test_values_are_the_same_wherever_the_process_runs(elsewhere: dict[str, str]
 
 
 def test_every_type_has_its_strategy() -> None:
-    assert {types.base(type_) for type_ in ALL_TYPES} == {*types.BY_NAME, *types.NESTED}
+    assert {types.get_base_type(type_) for type_ in ALL_TYPES} == {*types.TYPES_BY_NAME, *types.NESTED}

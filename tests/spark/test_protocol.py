@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.offline import delta, history
-from spark_fs.offline.log import Log
+from spark_fs.offline.log import DeltaLog
 
 AT = pd.Timestamp("2024-01-01", tz="UTC")
 # What Unicode counts as an end of a line or as a space, what paths and JSON escape, and a few beyond the first plane.
@@ -46,7 +46,7 @@ def test_odd_characters_go_through_every_path(fs: FeatureStore, group: Callable[
     one = odd.delete_records(pd.DataFrame({"k": [f"a{c}b" for c in ENDS]}))
     assert one.summary["deleted"] == len(ENDS)
     assert rows(odd.read("pandas")) == [row for row in wanted if row[0][1:-1] not in ENDS]
-    files = {each.path for each in history.data_files(odd.location)}
+    files = {each.path for each in history.list_data_files(odd.location)}
     assert files == found_by_spark(spark, odd.location)
     assert all(Path(each).exists() for each in files)
 
@@ -55,7 +55,7 @@ def test_odd_characters_go_through_every_path(fs: FeatureStore, group: Callable[
 
 
 def found_by_spark(spark: SparkSession, path: str, version: int | None = None) -> set[str]:
-    return {name.removeprefix("file:") for name in delta.read(spark, path, version).inputFiles()}
+    return {name.removeprefix("file:") for name in delta.read_table(spark, path, version).inputFiles()}
 
 
 PROPERTIES = {
@@ -99,32 +99,32 @@ def test_files_of_every_version_are_those_that_spark_finds(kind: str, setting: s
     finally:
         for name in SETTINGS[setting]:
             spark.conf.unset(name)
-    newest = history.current_version(path)
+    newest = history.get_current_version(path)
     for version in range(newest + 1):
-        files = history.data_files(path, version)
+        files = history.list_data_files(path, version)
         assert {each.path for each in files} == found_by_spark(spark, path, version)
-        assert {each.partition["p"] for each in files} <= {"p 0", "p 1"}
-    files = history.data_files(path)
+        assert {each.partition_values["p"] for each in files} <= {"p 0", "p 1"}
+    files = history.list_data_files(path)
     if "Vectors" not in PROPERTIES[kind]:
-        assert sum(each.rows or 0 for each in files) == delta.read(spark, path).count() or "structs" in kind
-    plain = all(each.plain for each in history.data_files(path))
+        assert sum(each.row_count or 0 for each in files) == delta.read_table(spark, path).count() or "structs" in kind
+    plain = all(each.readable_as_is for each in history.list_data_files(path))
     assert plain == (kind not in ("deletion vectors", "column mapping", "column mapping by id", "V2 checkpoints", "type widening"))
     without_commits(path)
-    found = {each.path for each in history.data_files(path)}
+    found = {each.path for each in history.list_data_files(path)}
     assert found == found_by_spark(spark, path), "what a checkpoint says alone"
     if "structs" in kind:
-        assert all(each.rows is not None for each in history.data_files(path))
+        assert all(each.row_count is not None for each in history.list_data_files(path))
 
 
 def without_commits(path: str) -> None:
     """What Delta's clean-up leaves: nothing before the newest checkpoint; the counts go too, which would find the gap."""
-    log = Log(path)
+    log = DeltaLog(path)
     places = Path(path) / "_delta_log"
     checkpoints = [int(each.name[:20]) for each in places.glob("[0-9]*.checkpoint*")]
     for file in places.iterdir():
         if file.suffix == ".crc" or (file.name[20:] == ".json" and int(file.name[:20]) < max(checkpoints, default=0)):
             file.unlink()
-    assert log.newest == history.current_version(path)
+    assert log.version == history.get_current_version(path)
 
 
 ALTERED = {
@@ -147,7 +147,7 @@ def test_a_group_whose_table_was_given_a_feature_is_read_whole(
         spark.sql(statement.format(f"delta.`{one.location}`"))
     one.insert(frame[:1].assign(v=10.0))
     without_commits(one.location)
-    delta.forget(spark, one.location)
+    delta.invalidate_cache(spark, one.location)
     wanted = {0: 10.0, 1: 1.0, 3: 3.0, 4: 4.0, 5: 5.0}
 
     def rows(found: Any) -> dict[int, float]:

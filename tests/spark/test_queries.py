@@ -69,7 +69,7 @@ def test_its_sql_gives_the_same_rows_in_another_engine(fs: FeatureStore, orders:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for group in (orders, scores, cities):
-            files = [file.path for file in history.data_files(group.location)]
+            files = [file.path for file in history.list_data_files(group.location)]
             connection.execute(f'CREATE VIEW "{group.name}_1" AS SELECT * FROM read_parquet({files})')
         wanted = connection.execute(query.to_string()).df()
     same_rows(query.read("pandas"), wanted, ["id"])
@@ -121,8 +121,8 @@ def test_files_in_which_no_row_can_match_are_not_read(group: Make, capsys: pytes
     assert list(wanted.values()) == [{1: 3, 2: 3}] * 3
     query.explain()
     assert "files: 2 of 4" in capsys.readouterr().out
-    for file in history.data_files(right.location):
-        if pd.Timestamp(file.least["t"]) in (pd.Timestamp("2024-01-01", tz="UTC"), pd.Timestamp("2024-03-04", tz="UTC")):
+    for file in history.list_data_files(right.location):
+        if pd.Timestamp(file.min_values["t"]) in (pd.Timestamp("2024-01-01", tz="UTC"), pd.Timestamp("2024-03-04", tz="UTC")):
             Path(urlsplit(file.path).path).unlink()
     for way in STRATEGIES:
         assert query.read("pandas", strategy=way).set_index("id")["v"].to_dict() == {1: 3, 2: 3}
@@ -171,10 +171,10 @@ def files_read(plan: Any) -> list[int]:
 @pytest.mark.slow
 def test_keys_with_many_rows_are_sliced_and_keys_that_the_spine_lacks_stay(group: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[Any] = []
-    looked = strategy._looked
-    monkeypatch.setattr(strategy, "SAMPLED_FROM", 0)
-    monkeypatch.setattr(strategy, "BUCKET", 4_000)
-    monkeypatch.setattr(strategy, "_looked", lambda *given: looks.append(looked(*given)) or looks[-1])
+    looked = strategy._detect_skew
+    monkeypatch.setattr(strategy, "SAMPLING_MIN_BYTES", 0)
+    monkeypatch.setattr(strategy, "BUCKET_BYTES", 4_000)
+    monkeypatch.setattr(strategy, "_detect_skew", lambda *given: looks.append(looked(*given)) or looks[-1])
     draw = np.random.default_rng(5)
     began = pd.Timestamp("2024-01-01", tz="UTC")
     left = pd.DataFrame({"id": range(60), "k": draw.integers(0, 3, 60), "at": began + pd.to_timedelta(draw.integers(0, 5000, 60), "s")})
@@ -345,7 +345,7 @@ def test_like_and_nested_values_are_left_to_spark_where_arrow_would_differ(fs: F
 
 def test_files_of_a_join_that_fails_are_not_left(fs: FeatureStore, orders: FeatureGroup, scores: FeatureGroup, tmp_path: Path) -> None:
     view = fs.create_feature_view("v", orders.select_all().join(scores.select_features(), on=["customer"]))
-    for file in history.data_files(scores.location):
+    for file in history.list_data_files(scores.location):
         Path(urlsplit(file.path).path).write_bytes(b"no Parquet")
     with pytest.raises(SparkFSError, match=r"The data file .*scores_1.*parquet cannot be read: "):
         view.create_training_data(location=str(tmp_path / "files"))

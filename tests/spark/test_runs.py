@@ -17,10 +17,10 @@ import pytest
 
 from spark_fs.api.project import FeatureStore
 from spark_fs.pipelines import Pipeline, load, run
-from spark_fs.pipelines.command import DIFFERS, FAILED, FINISHED, LOCKED, RETRY, WRONG, execute
-from spark_fs.pipelines.lock import place
+from spark_fs.pipelines.command import DIFFERS, FAILED, FINISHED, LOCKED, RETRY, INVALID, execute
+from spark_fs.pipelines.lock import get_host_id
 from spark_fs.pipelines.logs import LOGGER
-from spark_fs.spec.runs import Run
+from spark_fs.spec.runs import PipelineRun
 
 from conftest import ROOT
 from oracles import same_rows
@@ -36,7 +36,7 @@ def quiet_after() -> Any:
     LOGGER.setLevel(logging.NOTSET)
 
 
-def states(done: Run) -> dict[str, str]:
+def states(done: PipelineRun) -> dict[str, str]:
     return {step.name: step.state for step in done.steps}
 
 
@@ -89,7 +89,7 @@ def test_a_failed_validation_is_told(fs: FeatureStore) -> None:
     assert found.steps[2].lines[0].startswith("validation readings_1: failed: expect_column_values_to_be_between (")
 
 
-def run_without_declaring(fs: FeatureStore, pipeline: Pipeline, step: str) -> Run:
+def run_without_declaring(fs: FeatureStore, pipeline: Pipeline, step: str) -> PipelineRun:
     """A run of a pipeline whose group was changed by hand since it was declared."""
     return run(fs, replace(pipeline, groups="held_groups"), "2024-01-01T02:00", only=[step])
 
@@ -138,7 +138,7 @@ def test_an_error_of_the_users_code_is_noted_and_raised(fs: FeatureStore, tmp_pa
     with pytest.raises(ZeroDivisionError, match="division by zero"):
         run(fs, made(), "2024-01-02")
     assert [(each.state, each.error) for each in fs.get_runs("made")] == [("failed", "division by zero")]
-    assert fs._stores.catalog.lock("made") is None
+    assert fs._stores.catalog.get_lock_holder("made") is None
 
 
 def test_a_group_that_was_never_built_needs_a_start(fs: FeatureStore) -> None:
@@ -200,7 +200,7 @@ def test_a_lineage_server_that_is_gone_costs_a_warning(tmp_path: Path, fs: Featu
         ("build = groups.build_meters", FINISHED, "Pipeline made finished"),
         ("def build(*_): raise SchemaError('no')", FAILED, "incremental failed: SchemaError: no"),
         ("def build(*_): raise OnlineStoreError('gone')", RETRY, "incremental failed: OnlineStoreError: gone"),
-        ("build = groups.build_meters\nimport no_such_module", WRONG, "error: The module 'made_groups' of pipeline 'made' cannot be imported: No module named 'no_such_module'"),
+        ("build = groups.build_meters\nimport no_such_module", INVALID, "error: The module 'made_groups' of pipeline 'made' cannot be imported: No module named 'no_such_module'"),
     ],
 )
 def test_the_exit_code_says_how_it_went(
@@ -219,9 +219,9 @@ def test_a_difference_and_a_lock_have_exit_codes(tmp_path: Path, fs: FeatureStor
     assert execute(FILE, "2024-01-01T01:00") == FINISHED
     groups.meters(fs).insert(pd.DataFrame({"meter": [3], "zone": ["elsewhere"]}))
     assert execute(FILE, "2024-01-01T01:00", only=["verify"]) == DIFFERS
-    fs._stores.catalog.take_lock(Run("1" * 32, "toy", fs.get_runs()[0].until, fs.get_runs()[0].until), place(), os.getppid())
+    fs._stores.catalog.take_lock(PipelineRun("1" * 32, "toy", fs.get_runs()[0].until, fs.get_runs()[0].until), get_host_id(), os.getppid())
     beats = threading.Event()
-    threading.Thread(target=lambda: [fs._stores.catalog.beat("1" * 32) for _ in iter(lambda: beats.wait(0.3), True)], daemon=True).start()
+    threading.Thread(target=lambda: [fs._stores.catalog.send_heartbeat("1" * 32) for _ in iter(lambda: beats.wait(0.3), True)], daemon=True).start()
     assert execute(FILE, "2024-01-01T01:00") == LOCKED
     beats.set()
 

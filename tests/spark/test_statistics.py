@@ -21,7 +21,7 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.engine import associate, profile
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError, SetupError, SparkFSError, UpgradeError
-from spark_fs.flows.statistics import Rows
+from spark_fs.flows.statistics import RowSource
 from spark_fs.spec.statistics import FeatureStatistics, Statistics, StatisticsConfig
 from spark_fs.stats import scores
 
@@ -76,10 +76,10 @@ def test_each_insert_brings_the_statistics_of_its_commit_and_the_past_keeps_its_
 def test_an_insert_looks_at_its_own_rows_alone(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
     fg = group("payments", payments(0, 300), primary_key=["id"], event_time="at", statistics_config={"correlations": True})
     looked: list[int] = []
-    here = profile.here
-    monkeypatch.setattr(profile, "here", lambda each, types: (looked.append(each.rows), here(each, types))[1])
-    sums = associate.here
-    monkeypatch.setattr(associate, "here", lambda each, matrix: (looked.append(each.rows), sums(each, matrix))[1])
+    here = profile.profile_locally
+    monkeypatch.setattr(profile, "profile_locally", lambda each, types: (looked.append(each.rows), here(each, types))[1])
+    sums = associate.sum_locally
+    monkeypatch.setattr(associate, "sum_locally", lambda each, matrix: (looked.append(each.rows), sums(each, matrix))[1])
     fg.insert(payments(300, 50))
     assert looked == [50, 50]
     whole = pd.concat([payments(0, 300), payments(300, 50)])
@@ -108,7 +108,7 @@ def test_an_insert_that_changes_rows_of_a_large_table_leaves_the_statistics_to_b
 ) -> None:
     first = payments(0, 60)
     fg = group("payments", first, primary_key=["id"], event_time="at")
-    monkeypatch.setattr("spark_fs.flows.statistics.RESCANNED", 100)
+    monkeypatch.setattr("spark_fs.flows.statistics.MAX_RESCANNED_BYTES", 100)
     changed = first.assign(amount=first.amount + 1)
     fg.insert(changed)
     same_as_pandas(fg.get_statistics(), first)
@@ -173,10 +173,10 @@ def test_spark_gives_what_this_process_gives(group: Group, spark: SparkSession, 
     config = StatisticsConfig(correlations=True, exact_uniqueness=True)
     fg.update_statistics_config(config.to_json())
     here = fg.compute_statistics()
-    monkeypatch.setattr(profile, "SMALL", 0)
-    monkeypatch.setattr(profile, "GROUP", 2)
+    monkeypatch.setattr(profile, "LOCAL_BYTES", 0)
+    monkeypatch.setattr(profile, "TASK_COLUMNS", 2)
     there = fg.compute_statistics()
-    plain = Rows(lambda: spark, fg.schema, frame=lambda: fg.read().repartition(7)).profile(config).facts
+    plain = RowSource(lambda: spark, fg.schema, get_frame=lambda: fg.read().repartition(7)).compute_profile(config).statistics
     for name in fg.schema:
         assert _figures(here[name]) == _figures(there[name]) == _figures(plain[name], here[name])
         assert there[name].correlations == pytest.approx(here[name].correlations, abs=1e-12)
@@ -242,7 +242,7 @@ def test_statistics_go_on_whatever_is_found_of_their_state(group: Group) -> None
     for damage in DAMAGES.values():
         for name in ("state", "sums"):
             damage(folder / f"{name}.arrow")
-        fg._follow()  # what an insert does after its commit: a warning would be an error here
+        fg._update_statistics()  # what an insert does after its commit: a warning would be an error here
         same_as_pandas(fg.get_statistics(), first)
         assert fg.get_statistics()["amount"].correlations["tax"] == pytest.approx(first.amount.corr(first.tax), rel=1e-9)
         for name in ("state", "sums"):
@@ -270,7 +270,7 @@ def test_statistics_of_a_commit_are_read_unless_a_newer_release_made_them_and_ma
         DAMAGES[name](file)
         with pytest.raises(SparkFSError, match=r"(cannot be understood|is damaged): .*Remove it, then compute_statistics\(\)"):
             fg.get_statistics()
-        fg._follow()
+        fg._update_statistics()
         same_as_pandas(fg.get_statistics(), frame)
 
 
@@ -421,7 +421,7 @@ def test_selection_finds_what_was_planted_and_calls_out_the_rest(fs: FeatureStor
     view = found.to_feature_view("chosen")
     assert set(view.schema) == set(found.features)
     assert view.labels == ["label"]
-    assert [ref.name for ref in view.query.spec.groups()] == (["labels", "more"] if "m_shop" in found.features else ["labels"])
+    assert [ref.name for ref in view.query.spec.iter_groups()] == (["labels", "more"] if "m_shop" in found.features else ["labels"])
     x, y = view.training_data()
     assert (len(x), list(y.columns)) == (1_500, ["label"])
     assert found.plot().data[0].y[0] == found.features[0]
@@ -438,7 +438,7 @@ def test_mrmr_on_a_real_data_set_with_noise_is_that_of_numpy_on_the_collected_fr
     wanted = [int(relevance.argmax())]
     while len(wanted) < 10:
         left = [f for f in range(frame.shape[1]) if f not in wanted]
-        wanted.append(max(left, key=lambda f: relevance[f] / max(related[f, wanted].mean(), scores.FLOOR)))
+        wanted.append(max(left, key=lambda f: relevance[f] / max(related[f, wanted].mean(), scores.MIN_REDUNDANCY)))
     found = spark_fs.select_features(fg.select_all(), "malignant", k=10)
     assert found.features == [frame.columns[f] for f in wanted]
     best = spark_fs.select_features(fg.select_all(), "malignant", k=10, method="k_best", score="auc")
@@ -540,7 +540,7 @@ def test_statistics_that_fail_in_an_unforeseen_way_do_not_make_an_insert_fail(fs
     def fails(*_: object) -> None:
         raise OverflowError("date value out of range")
 
-    monkeypatch.setattr("spark_fs.flows.statistics.of_group", fails)
+    monkeypatch.setattr("spark_fs.flows.statistics.compute_group_statistics", fails)
     group = fs.create_feature_group("late", primary_key=["k"])
     with pytest.warns(UserWarning, match=r"The rows are in feature group 'late' version 1, and its statistics could not be made: OverflowError: date value out of range\."):
         job, _ = group.insert(pd.DataFrame({"k": [1, 2]}))

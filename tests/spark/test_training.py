@@ -355,13 +355,13 @@ def test_what_cannot_be_written(fs: FeatureStore, view: FeatureView, group: Call
 
 
 def test_a_job_runs_beside_its_caller(sales: FeatureView, monkeypatch: pytest.MonkeyPatch) -> None:
-    go, write = Event(), training.in_files
+    go, write = Event(), training.build_files
 
     def held(*arguments: Any) -> Any:
         go.wait(60)
         return write(*arguments)
 
-    monkeypatch.setattr(training, "in_files", held)
+    monkeypatch.setattr(training, "build_files", held)
     version, job = sales.create_train_test_split(test_ratio=0.3, seed=5, write_options={"wait_for_job": False})
     assert (version, job.state, job.error, job.summary) == (1, "running", None, {})
     assert sales.get_training_datasets() == []
@@ -488,7 +488,7 @@ def test_a_dataset_that_cannot_be_made_again_is_as_it_was(sales: FeatureView, tm
     def fails(*_: object) -> None:
         raise KeyError
 
-    for module, name in ((training, "in_files"), (files, "copy")):  # while it is made; while it takes its old place
+    for module, name in ((training, "build_files"), (files, "copy_dataset")):  # while it is made; while it takes its old place
         with monkeypatch.context() as patch:
             patch.setattr(module, name, fails)
             with pytest.raises(KeyError):
@@ -535,7 +535,7 @@ def test_what_a_killed_job_left_goes_by_force(sales: FeatureView, tmp_path: Path
         sales.delete_training_dataset(spec.version)
     sales.delete_training_dataset(spec.version, force=True)
     assert not left.exists()
-    assert catalog.training_datasets(sales._spec) == []
+    assert catalog.list_training_datasets(sales._spec) == []
 
 
 def test_versions_of_many_callers_at_once_are_different(sales: FeatureView) -> None:

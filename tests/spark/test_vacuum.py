@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_fs.api.datasets import Dataset
+from spark_fs.api.datasets import TrainingDataset
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import SettingsError, SparkFSError
-from spark_fs.flows.held import Held
+from spark_fs.flows.held import ExistingRows
 from spark_fs.offline import delta
 from spark_fs.spec.datasets import TrainingDatasetSpec
 
@@ -64,7 +64,7 @@ def aged(clicks: FeatureGroup, spark: SparkSession, days: float = 10, commits: b
         commit.with_name(f".{commit.name}.crc").unlink(missing_ok=True)
     for checksum in (place / "_delta_log").glob("*.crc"):  # which has the instant, too
         checksum.unlink()
-    delta.forget(spark, clicks.location)
+    delta.invalidate_cache(spark, clicks.location)
 
 
 def later(line: str, days: int) -> str:
@@ -118,9 +118,9 @@ def test_training_data_that_was_killed_keeps_nothing(clicks: FeatureGroup, view:
 
 @pytest.mark.slow
 def test_training_data_that_is_being_made_has_a_day(clicks: FeatureGroup, view: FeatureView, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    reserved, aged_once = Dataset.make, []
+    reserved, aged_once = TrainingDataset.materialize, []
 
-    def beside(self: Dataset) -> Any:
+    def beside(self: TrainingDataset) -> Any:
         """Once the versions are noted, the rows change, and all is cleaned up."""
         aged_once.append(clicks.insert(FIRST.assign(v=9.0)))
         clicks.vacuum(24)
@@ -128,7 +128,7 @@ def test_training_data_that_is_being_made_has_a_day(clicks: FeatureGroup, view: 
 
     aged(clicks, spark)
     with monkeypatch.context() as patch:
-        patch.setattr(Dataset, "make", beside)
+        patch.setattr(TrainingDataset, "materialize", beside)
         _, y = view.training_data()
     assert aged_once
     assert sorted(y["v"]) == sorted(FIRST["v"])
@@ -149,7 +149,7 @@ def test_hours_are_those_that_were_asked_for(clicks: FeatureGroup, spark: SparkS
     for action in (commit := Path(clicks.location, "_delta_log", f"{1:020d}.json")).read_text().split("\n"):
         if '"remove"' in action:
             commit.write_text(commit.read_text().replace(action, later(action, 40)))
-    delta.forget(spark, clicks.location)
+    delta.invalidate_cache(spark, clicks.location)
     unnamed = Path(clicks.location, "part-of-an-insert-that-was-killed.parquet")
     unnamed.write_bytes(next(Path(clicks.location).glob("*.parquet")).read_bytes())
     os.utime(unnamed, (0, 0))
@@ -176,14 +176,14 @@ def test_an_insert_that_goes_on_loses_no_file(clicks: FeatureGroup, spark: Spark
 
     def inserted(*vacuum: Any) -> None:
         """Insert, with a clean-up between the files and the commit that names them."""
-        overlap = Held.overlap
+        overlap = ExistingRows.count_overlap
 
-        def beside(self: Held, staged: Any) -> Any:
+        def beside(self: ExistingRows, staged: Any) -> Any:
             clicks.vacuum(*vacuum)
             return overlap(self, staged)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Held, "overlap", beside)
+            patch.setattr(ExistingRows, "count_overlap", beside)
             clicks.insert(more)
 
     with pytest.raises(SparkFSError, match=r"was to be committed and is gone: a vacuum was forced meanwhile. Nothing was written. Insert the frame again"):

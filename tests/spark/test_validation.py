@@ -170,9 +170,9 @@ def test_only_rows_that_meet_the_row_condition_and_fail_are_set_aside(meant: dic
     frame = spark.createDataFrame(KINDS)
     for type_, kwargs, wanted in FAILING:
         suite = {"name": "x", "expectations": [{"type": type_, "kwargs": kwargs | meant}]}
-        report = validate.report_of(frame, suite)
+        report = validate.validate_frame(frame, suite)
         assert (report.results[0].checked, report.results[0].failed) == (3, len(wanted)), type_
-        good, bad = validate.told_apart(frame, report)
+        good, bad = validate.split_valid_rows(frame, report)
         assert (_keys(bad), _keys(good)) == (wanted, sorted({*KINDS.k} - {*wanted})), type_
 
 
@@ -181,10 +181,10 @@ def test_each_row_has_the_reasons_that_are_its_own(spark: SparkSession) -> None:
     rules = [(FAILING[0][1] | OF_A[0], {1}), (FAILING[0][1] | {"row_condition": quoted, "condition_parser": "spark"}, {8}), (FAILING[0][1], {1, 3, 6, 8})]
     rules.append(({"column": "v", "max_value": 0, "row_condition": 'col("w") > 0.5', "condition_parser": "great_expectations"}, {2}))
     suite = {"name": "x", "expectations": [{"type": FAILING[0][0], "kwargs": kwargs} for kwargs, _ in rules] + [{"type": FAILING[6][0], "kwargs": FAILING[6][1] | OF_A[1]}]}
-    report = validate.report_of(frame, suite)
+    report = validate.validate_frame(frame, suite)
     assert [r.failed for r in report.results] == [*(len(keys) for _, keys in rules), 2]
-    _, bad = validate.told_apart(frame, report)
-    told = {row.k: row[validate.REASON].count("expect_") for row in bad.collect()}
+    _, bad = validate.split_valid_rows(frame, report)
+    told = {row.k: row[validate.REASON_COLUMN].count("expect_") for row in bad.collect()}
     assert told == {1: 2, 8: 2, 3: 1, 6: 1, 2: 2, 5: 1}
 
 

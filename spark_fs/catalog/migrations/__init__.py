@@ -16,25 +16,25 @@ from sqlalchemy import Connection, inspect, text
 from spark_fs.errors import SetupError, UpgradeError
 
 HEAD = "0006"
-_VERSION = "alembic_version"
-_BEFORE = {"comparisons": "0004", "transformation_functions": "0003", "validations": "0002", "feature_groups": "0001"}
-_WAIT = 60  # seconds for another process that migrates the same database
+_VERSION_TABLE = "alembic_version"
+_REVISION_BY_TABLE = {"comparisons": "0004", "transformation_functions": "0003", "validations": "0002", "feature_groups": "0001"}
+_LOCK_TIMEOUT = 60  # seconds for another process that migrates the same database
 
 
 def is_current(connection: Connection) -> bool:
     """Whether nothing is to be done; Alembic is not loaded to find out."""
-    return inspect(connection).has_table(_VERSION) and _version(connection) == HEAD
+    return inspect(connection).has_table(_VERSION_TABLE) and _read_revision(connection) == HEAD
 
 
-def version(connection: Connection) -> str | None:
+def get_revision(connection: Connection) -> str | None:
     """The revision that the database is of; None: it is new."""
     there = set(inspect(connection).get_table_names())
-    if _VERSION in there and (found := _version(connection)) is not None:
+    if _VERSION_TABLE in there and (found := _read_revision(connection)) is not None:
         return found
-    return next((revision for table, revision in _BEFORE.items() if table in there), None)
+    return next((revision for table, revision in _REVISION_BY_TABLE.items() if table in there), None)
 
 
-def migrate(connection: Connection, allowed: bool = True) -> None:
+def upgrade_to_head(connection: Connection, allowed: bool = True) -> None:
     """Run the revisions that the database lacks, eagerly, one process at a time.
 
     allowed: whether one that an earlier release made may be changed; a new one is made in any case. Raises SetupError where it may not,
@@ -43,45 +43,45 @@ def migrate(connection: Connection, allowed: bool = True) -> None:
     from alembic.command import stamp, upgrade  # noqa: PLC0415 # only where there is something to do
     from alembic.config import Config  # noqa: PLC0415 # as above
 
-    with _alone(connection), _folder() as folder:
-        found = version(connection)
+    with _lock_database(connection), _extract_scripts() as folder:
+        found = get_revision(connection)
         if found is not None:
-            _check(found, allowed)
+            _check_revision(found, allowed)
         config = Config()
         config.set_main_option("script_location", str(folder))
         config.attributes["connection"] = connection
-        if found is not None and not inspect(connection).has_table(_VERSION):
+        if found is not None and not inspect(connection).has_table(_VERSION_TABLE):
             stamp(config, found)
         upgrade(config, HEAD)
 
 
-def _check(found: str, allowed: bool) -> None:
+def _check_revision(revision: str, allowed: bool) -> None:
     """Raise unless a database of this version may become one of this release."""
-    if found > HEAD:
+    if revision > HEAD:
         raise UpgradeError(
-            f"The metadata database is of version {found}, made by a newer spark_fs; this one knows {HEAD}. Upgrade spark_fs."
+            f"The metadata database is of version {revision}, made by a newer spark_fs; this one knows {HEAD}. Upgrade spark_fs."
         )
-    if found < HEAD and not allowed:
+    if revision < HEAD and not allowed:
         raise SetupError(
-            f"The metadata database is of version {found}, made by an earlier spark_fs; this one needs {HEAD}. Nothing was changed. Bring "
+            f"The metadata database is of version {revision}, made by an earlier spark_fs; this one needs {HEAD}. Nothing was changed. Bring "
             "it up once with: spark-fs migrate. Processes of the earlier release that start after that ask to be upgraded."
         )
 
 
-def _version(connection: Connection) -> str | None:
-    found: str | None = connection.scalar(text(f"SELECT version_num FROM {_VERSION}"))  # noqa: S608 # a constant
+def _read_revision(connection: Connection) -> str | None:
+    found: str | None = connection.scalar(text(f"SELECT version_num FROM {_VERSION_TABLE}"))  # noqa: S608 # a constant
     return found
 
 
 @contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
+def _lock_database(connection: Connection) -> Iterator[None]:
     """Only one process migrates a database; what it did is there whole (SQLite) or is done again (MySQL commits each table)."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN EXCLUSIVE")
         yield
         return
-    if not connection.scalar(text(f"SELECT GET_LOCK('spark_fs.migrations', {_WAIT})")):
-        raise SetupError(f"Another process migrates this metadata database, for over {_WAIT} s by now. Let it end, then do the same again.")
+    if not connection.scalar(text(f"SELECT GET_LOCK('spark_fs.migrations', {_LOCK_TIMEOUT})")):
+        raise SetupError(f"Another process migrates this metadata database, for over {_LOCK_TIMEOUT} s by now. Let it end, then do the same again.")
     try:
         yield
     finally:
@@ -89,22 +89,22 @@ def _alone(connection: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def _extract_scripts() -> Iterator[Path]:
     """The folder of this package as files, copied out where the package lies in a zip."""
     source = files(__package__)
     if isinstance(source, Path):
         yield source
         return
     with tempfile.TemporaryDirectory() as place:
-        _copy(source, Path(place))
+        _copy_tree(source, Path(place))
         yield Path(place)
 
 
-def _copy(source: Traversable, target: Path) -> None:
+def _copy_tree(source: Traversable, target: Path) -> None:
     target.mkdir(exist_ok=True)
     for each in source.iterdir():
         if each.is_dir():
-            _copy(each, target / each.name)
+            _copy_tree(each, target / each.name)
         elif each.name.endswith(".py"):
             with as_file(each) as file:
                 shutil.copy(file, target / each.name)

@@ -8,13 +8,13 @@ from sqlalchemy import Column, inspect
 
 def add_index(name: str, table: str, columns: Sequence[str]) -> None:
     """Make an index unless it is there."""
-    if name not in _indexes(table):
+    if name not in _list_indexes(table):
         op.create_index(name, table, list(columns))
 
 
 def drop_index(name: str, table: str) -> None:
     """Remove an index if it is there."""
-    if name in _indexes(table):
+    if name in _list_indexes(table):
         op.drop_index(name, table)
 
 
@@ -29,5 +29,5 @@ def on_server() -> bool:
     return op.get_bind().dialect.name != "sqlite"
 
 
-def _indexes(table: str) -> list[str | None]:
+def _list_indexes(table: str) -> list[str | None]:
     return [each["name"] for each in inspect(op.get_bind()).get_indexes(table)]
