@@ -99,8 +99,9 @@ bench-scale-cluster: cluster-up mysql-up ## the same on the cluster, where a wor
 bench-sharding: setup mysql-up ## measure the online store cut into one to eight schemas
 	@$(BIN)/python benchmarks/sharding.py
 
-check: setup audit ## ruff with its security rules, mypy, the import rules, known vulnerabilities
+check: setup audit ## ruff with its format and security rules, mypy, the import rules, known vulnerabilities
 	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet || { echo 'Not formatted: run .venv/bin/ruff format' >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports > .import_linter.log || { cat .import_linter.log; exit 1; }
 	@echo "ruff, mypy and the import rules: no complaints"

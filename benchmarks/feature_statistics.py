@@ -29,8 +29,8 @@ from rich.table import Table
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
-from spark_fs.offline.session import get_session
-from spark_fs.stats.quantiles import QuantileSketch
+from spark_fs.stats.sketches.quantiles import QuantileSketch
+from spark_fs.tables.delta.session import get_session
 
 Row = tuple[str, float, float | None, str]  # what was measured, its seconds, those beside it, the budget
 
@@ -66,7 +66,7 @@ def group(fs: FeatureStore, name: str, count: int, features: int, files: int) ->
 
 def paths(group: FeatureGroup) -> list[str]:
     """The data files of a group."""
-    from spark_fs.offline.history import list_data_files
+    from spark_fs.tables.delta.history import list_data_files
 
     return [file.path for file in list_data_files(group.location)]
 

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 import spark_fs
-from spark_fs.offline.session import get_session
+from spark_fs.tables.delta.session import get_session
 
 FEATURES = 5
 BUDGETS = {

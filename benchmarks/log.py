@@ -22,7 +22,7 @@ from deltalake import DeltaTable
 from rich.console import Console
 from rich.table import Table
 
-from spark_fs.offline import history
+from spark_fs.tables.delta import history
 
 BUDGET = 0.1  # seconds for the data files of 10,000 commits
 COMPACTED = 100  # commits

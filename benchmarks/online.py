@@ -30,12 +30,12 @@ from rich.console import Console
 from rich.table import Table
 
 import spark_fs
-from spark_fs.offline.session import get_session
-from spark_fs.online import mysql as server
-from spark_fs.online import mysql_load
-from spark_fs.online.layout import build_online_table
-from spark_fs.online.mysql import MySQLStore
+from spark_fs.online.mysql import load
+from spark_fs.online.mysql import store as server
+from spark_fs.online.mysql.store import MySQLStore
+from spark_fs.online.table import build_online_table
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec
+from spark_fs.tables.delta.session import get_session
 
 DATABASE = "spark_fs_bench"
 COLUMNS = "k BIGINT NOT NULL, at DATETIME(6), city VARCHAR(100), f0 DOUBLE, f1 DOUBLE, f2 DOUBLE, f3 DOUBLE"
@@ -139,10 +139,10 @@ def inserts(count: int, repeats: int, folder: str) -> Measured:
 
         def ours() -> None:
             with store.transaction(use_pure=True, autocommit=True) as cursor:  # as in a worker, where Arrow is loaded before the driver
-                mysql_load.insert_in_transaction(cursor, "direct_1", table.columns, given)
+                load.insert_in_transaction(cursor, "direct_1", table.columns, given)
 
         def load_data() -> None:
-            mysql_load.load_by_file(cursor, folder, "direct_1", table.columns, given)
+            load.load_by_file(cursor, folder, "direct_1", table.columns, given)
 
         for turn in range(repeats + 1):
             for name, act in {"ours": ours, "executemany": executemany, "LOAD DATA": load_data}.items():

@@ -29,8 +29,8 @@ from rich.table import Table
 
 import spark_fs
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.offline import history
-from spark_fs.offline.session import get_session
+from spark_fs.tables.delta import history
+from spark_fs.tables.delta.session import get_session
 
 FEATURES = 5
 MONTH = 30 * 86_400_000_000

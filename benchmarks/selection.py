@@ -20,8 +20,8 @@ from rich.table import Table
 from sklearn.feature_selection import f_classif
 
 import spark_fs
-from spark_fs.offline.session import get_session
 from spark_fs.stats.scores import MIN_REDUNDANCY
+from spark_fs.tables.delta.session import get_session
 
 TELLING, COPIES = 60, 400
 

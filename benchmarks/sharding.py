@@ -24,12 +24,19 @@ from rich.console import Console
 from rich.table import Table
 
 import spark_fs
-from spark_fs.offline.session import get_session
-from spark_fs.online import texts, writers
-from spark_fs.online.layout import OnlineTable
-from spark_fs.online.mysql import MySQLStore
-from spark_fs.online.mysql_sync import MySQLWriter
-from spark_fs.online.store import LookupRows, MergeResult, TableOrigin, StagingTables, LookupSource, SyncState
+from spark_fs.online import registry, text_format
+from spark_fs.online.mysql.store import MySQLStore
+from spark_fs.online.mysql.writer import MySQLWriter
+from spark_fs.online.store import (
+    LookupRows,
+    LookupSource,
+    MergeResult,
+    StagingTables,
+    SyncState,
+    TableOrigin,
+)
+from spark_fs.online.table import OnlineTable
+from spark_fs.tables.delta.session import get_session
 
 
 def shard_of_key(values: Sequence[Any], shards: int) -> int:
@@ -40,7 +47,7 @@ def shard_of_key(values: Sequence[Any], shards: int) -> int:
 
 def shards_of(rows: pa.Table, table: OnlineTable, shards: int) -> Any:
     """The shard of each row."""
-    return texts.compute_checksums(rows, table.key_columns) % shards
+    return text_format.compute_checksums(rows, table.key_columns) % shards
 
 
 class ShardedStore:
@@ -178,7 +185,7 @@ def _behind(found: Sequence[SyncState | None]) -> SyncState | None:
     return None if any(each is None for each in found) else min((each for each in found if each), key=lambda each: each.version)
 
 
-writers._WRITER_CLASSES[ShardedStore] = ShardedWriter  # type: ignore[index] # where a third kind of store is added
+registry._WRITER_CLASSES[ShardedStore] = ShardedWriter  # type: ignore[index] # where a third kind of store is added
 
 
 @contextmanager

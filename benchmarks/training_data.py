@@ -24,11 +24,11 @@ from rich.table import Table
 
 import spark_fs
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.engine.strategy import choose_strategy, to_arrow_relation
-from spark_fs.engine.waiting import WRITTEN_FILES_DDL, FileWriter
-from spark_fs.flows import queries
-from spark_fs.offline.session import get_session
-from spark_fs.types import from_micros
+from spark_fs.base.types import from_micros
+from spark_fs.engine.join.strategy import choose_strategy, to_arrow_relation
+from spark_fs.engine.training.spill import WRITTEN_FILES_DDL, FileWriter
+from spark_fs.flows import read
+from spark_fs.tables.delta.session import get_session
 
 WHEN = from_micros(START + 24 * 86_400_000_000)  # four fifths of the month
 FEATURES = [f"f{i}_{j}" for i in range(2) for j in range(5)]
@@ -48,9 +48,9 @@ class Pieces:
 def join_and_write(spark: SparkSession, view: FeatureView, out: Path) -> None:
     """The join, its result written by the tasks."""
     plan = view.query.plan()
-    sources = queries.list_sources(lambda: spark, plan, view._stores.get_table_path, {}, {})
+    sources = read.list_sources(lambda: spark, plan, view._stores.get_table_path, {}, {})
     out.mkdir()
-    with queries.open_shared_folder(spark) as folder:
+    with read.open_shared_folder(spark) as folder:
         stream, finish = to_arrow_relation(spark, plan, sources, choose_strategy(plan, sources), folder)
         stream.source.mapInArrow(FileWriter(stream.read_tables, Pieces(finish), str(out)), WRITTEN_FILES_DDL).collect()
 

@@ -9,8 +9,8 @@ import sys
 from datetime import UTC, datetime
 
 import spark_fs
-from spark_fs.spec.drift import THRESHOLDS
-from spark_fs.times import parse_duration, to_utc
+from spark_fs.base.times import parse_duration, to_utc
+from spark_fs.spec.comparison import THRESHOLDS
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import argparse
 import sys
 
 import spark_fs
-from spark_fs.times import to_utc
+from spark_fs.base.times import to_utc
 
 
 def main() -> None:

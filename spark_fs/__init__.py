@@ -12,7 +12,7 @@ from spark_fs.api.project import login
 from spark_fs.api.query import Feature
 from spark_fs.api.selection import select_features
 from spark_fs.api.transformations import udf
-from spark_fs.spec.models import ModelSchema, Schema
+from spark_fs.spec.model import ModelSchema, Schema
 
 __version__ = "0.1.0"
 __all__ = ["Feature", "ModelSchema", "Schema", "errors", "login", "select_features", "udf"]

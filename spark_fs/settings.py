@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from spark_fs.errors import SettingsError, format_suggestions
-from spark_fs.redact import register_secrets, find_secrets
+from spark_fs.redact import find_secrets, register_secrets
 from spark_fs.urls import Url, get_address
 
 _PREFIX = "SPARK_FS_"

@@ -12,9 +12,9 @@ import pandas as pd
 import values
 from hypothesis import strategies as st
 
+from spark_fs.base.values import to_python
 from spark_fs.spec.conditions import to_comparable
 from spark_fs.spec.query import Combination, Comparison, Condition, GroupRef
-from spark_fs.values import to_python
 
 GROUP = GroupRef("g", 1)
 OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {

@@ -7,9 +7,9 @@ import values
 
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
-from spark_fs.online.layout import OnlineTable, build_online_table
+from spark_fs.online.registry import make_writer
 from spark_fs.online.store import TableOrigin
-from spark_fs.online.writers import make_writer
+from spark_fs.online.table import OnlineTable, build_online_table
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec
 
 

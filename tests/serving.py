@@ -18,13 +18,13 @@ import pyarrow as pa
 
 import spark_fs
 from spark_fs.api.project import FeatureStore
-from spark_fs.arrow import to_arrow_schema
-from spark_fs.listen import open_socket
-from spark_fs.online.layout import build_online_table
+from spark_fs.base.arrow_types import to_arrow_schema
+from spark_fs.online.registry import make_writer
 from spark_fs.online.store import TableOrigin
-from spark_fs.online.writers import make_writer
-from spark_fs.server.door import Limits
-from spark_fs.server.run import make_server
+from spark_fs.online.table import build_online_table
+from spark_fs.server.guard import Limits
+from spark_fs.server.program import make_server
+from spark_fs.server.sockets import open_socket
 
 SHOPS = {"shop": "string", "n": "bigint", "price": "decimal(5,2)", "ratio": "double", "seen": "timestamp"}
 

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from spark_fs import arrow, types
+from spark_fs.base import arrow_types, types
 
 # What writers of JSON, CSV, SQL and logs stumble over, beside whatever hypothesis thinks of.
 TEXTS = st.sampled_from([
@@ -102,7 +102,7 @@ def tables(draw: st.DrawFn, of: Sequence[str] = ALL_TYPES, rows: int = 6, more: 
 
 def to_arrow(columns: dict[str, str], rows: Sequence[dict[str, Any]]) -> pa.Table:
     """Rows as an Arrow table of exactly these types; dicts stand for maps and for structs."""
-    schema = arrow.to_arrow_schema(columns)
+    schema = arrow_types.to_arrow_schema(columns)
     return pa.table([pa.array([row[field.name] for row in rows], field.type) for field in schema], schema)
 
 

@@ -14,7 +14,12 @@ import pandas as pd
 
 mpl.use("agg")
 import matplotlib.pyplot as plt
-from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, average_precision_score, roc_auc_score
+from sklearn.metrics import (
+    ConfusionMatrixDisplay,
+    PrecisionRecallDisplay,
+    average_precision_score,
+    roc_auc_score,
+)
 from xgboost import XGBClassifier
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -11,7 +11,7 @@ from spark_fs.errors import NotFoundError, QueryError
 from spark_fs.transform.transformer import Transformer
 
 if TYPE_CHECKING:
-    from spark_fs.plan import JoinPlan
+    from spark_fs.planning.plan import JoinPlan
     from spark_fs.spec.definitions import ViewSpec
 
 States = Sequence[Mapping[str, Any]]

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from spark_fs.api.columns import ViewColumns
 from spark_fs.api.query import Query
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.spec.datasets import TrainingDatasetSpec
+from spark_fs.spec.training_dataset import TrainingDatasetSpec
 
 if TYPE_CHECKING:
     from spark_fs.api.spine import Spine
     from spark_fs.api.stores import Stores
-    from spark_fs.engine.recipe import DatasetTransform
+    from spark_fs.engine.training.transform_rows import DatasetTransform
     from spark_fs.flows.jobs import Job
-    from spark_fs.flows.training import JoinInput
-    from spark_fs.plan import JoinPlan
-    from spark_fs.spec.datasets import FilesSpec
+    from spark_fs.flows.training_dataset import JoinInput
+    from spark_fs.planning.plan import JoinPlan
     from spark_fs.spec.definitions import GroupSpec, ViewSpec
-    from spark_fs.spec.statistics import Statistics
+    from spark_fs.spec.feature_statistics import Statistics
+    from spark_fs.spec.training_dataset import FilesSpec
 
 T = TypeVar("T")
 
@@ -47,10 +47,10 @@ def resolve_view_columns(stores: Stores, view: ViewSpec, spine: Spine | None = N
 def make_view_spine(stores: Stores, view: ViewSpec, frame: Any) -> Spine:
     """A DataFrame in the place of the view's leftmost group, with those of its keys that it has."""
     from spark_fs.api.spine import Spine
-    from spark_fs.offline import sources
+    from spark_fs.tables import frames as tables_frames
 
     plan = Query(stores, view.query).plan()
-    found = sources.to_spark(stores.spark, frame, {})
+    found = tables_frames.to_spark(stores.spark, frame, {})
     joined = [key.column for node in plan.nodes for key in node.left_keys if key.node == 0]
     wanted = dict.fromkeys([*plan.spine.primary_key, *joined])
     held = [name for name in wanted if name in found.columns and name != plan.spine.event_time]
@@ -69,9 +69,9 @@ def get_statistics_folder(stores: Stores, view: ViewSpec) -> str:
 
 def remove_statistics(stores: Stores, view: ViewSpec) -> None:
     """Remove the statistics of all training datasets of a view, eagerly."""
-    from spark_fs.offline import statistics
+    from spark_fs.tables import statistics_files
 
-    statistics.remove_statistics(get_statistics_folder(stores, view))
+    statistics_files.remove_statistics(get_statistics_folder(stores, view))
 
 
 def list_external_groups(plan: JoinPlan) -> list[GroupSpec]:
@@ -93,11 +93,11 @@ class TrainingDataset:
         """One that was made before, with the spine that was kept for it."""
         if spec.spine is None:
             return cls(stores, view, spec)
-        from spark_fs.flows import training
-        from spark_fs.offline.files import check_not_empty
+        from spark_fs.flows import training_dataset
+        from spark_fs.tables.dataset_files import check_not_empty
 
         check_not_empty(spec.spine, f"the spine of training dataset {spec.version} of {view}. Mount or restore it, or make a new one.")
-        return cls(stores, view, spec, make_view_spine(stores, view, training.load_spine(stores.spark, spec.spine)))
+        return cls(stores, view, spec, make_view_spine(stores, view, training_dataset.load_spine(stores.spark, spec.spine)))
 
     @cached_property
     def columns(self) -> ViewColumns:
@@ -107,7 +107,7 @@ class TrainingDataset:
     @cached_property
     def transform(self) -> DatasetTransform:
         """How joined rows become its rows."""
-        from spark_fs.engine.recipe import DatasetTransform
+        from spark_fs.engine.training.transform_rows import DatasetTransform
 
         columns, spec = self.columns, self.spec
         transformer = columns.build_training_transformer(spec.states)
@@ -119,7 +119,7 @@ class TrainingDataset:
     @cached_property
     def join_input(self) -> JoinInput:
         """Where its joined rows come from."""
-        from spark_fs.flows.training import JoinInput
+        from spark_fs.flows.training_dataset import JoinInput
         from spark_fs.spec.query import rebind_group
 
         plan, spec, recipe = self.columns.plan, self.spec, self.transform
@@ -136,15 +136,15 @@ class TrainingDataset:
 
     def materialize(self) -> tuple[TrainingDataset, Job, Mapping[str, Any] | None]:
         """Make it, eagerly: as files where it has some, else in memory; returns it with what it learned, the job, and pandas frames."""
-        from spark_fs.flows import training
+        from spark_fs.base.pandas_frames import to_pandas
+        from spark_fs.flows import training_dataset
         from spark_fs.flows.jobs import Job
-        from spark_fs.frames import to_pandas
 
         rows, recipe, spec = self.join_input, self.transform, self.spec
         if spec.files:
-            job, held, states = training.build_files(rows, recipe, spec.files)
+            job, held, states = training_dataset.build_files(rows, recipe, spec.files)
             return self._mark_finished(held, states), job, None
-        tables, states = training.build_in_memory(rows, recipe)
+        tables, states = training_dataset.build_in_memory(rows, recipe)
         held = {part: table.num_rows for part, table in tables.items()}
         frames = {part: to_pandas(table) for part, table in tables.items()}
         return self._mark_finished(held, states), Job("training_data", {"rows": sum(held.values())}), frames
@@ -156,8 +156,8 @@ class TrainingDataset:
 
     def read_frames(self, dataframe_type: str) -> Mapping[str, Any]:
         """The rows of each split as they were: from its files, else joined again, eagerly, at the versions it was made of."""
-        from spark_fs.flows import training
-        from spark_fs.frames import to_pandas
+        from spark_fs.base.pandas_frames import to_pandas
+        from spark_fs.flows import training_dataset
 
         if self.spec.files:
             return self._read_files(self.spec.files, dataframe_type)
@@ -166,14 +166,14 @@ class TrainingDataset:
                 f"Training dataset {self.spec.version} of feature view {self.view} was read into memory as pandas: read it so, or make "
                 "one with dataframe_type='spark' or as files."
             )
-        return {part: to_pandas(table) for part, table in training.build_in_memory(self.join_input, self.transform)[0].items()}
+        return {part: to_pandas(table) for part, table in training_dataset.build_in_memory(self.join_input, self.transform)[0].items()}
 
     def _read_files(self, files: FilesSpec, dataframe_type: str) -> Mapping[str, Any]:
         """The rows of its files; NotFoundError where files are not there, or, of pandas, fewer rows than were written."""
-        from spark_fs.flows import training
+        from spark_fs.flows import training_dataset
 
         name, again = self._check_files(files)
-        found = training.read_splits(self.stores.spark, self.transform, files, dataframe_type, self.spec.spine is not None)
+        found = training_dataset.read_splits(self.stores.spark, self.transform, files, dataframe_type, self.spec.spine is not None)
         for part, frame in found.items() if dataframe_type == "pandas" else ():
             if len(frame) != self.spec.rows.get(part, len(frame)):
                 held = f"{len(frame)} of the {self.spec.rows[part]} rows of split {part!r}"
@@ -182,7 +182,7 @@ class TrainingDataset:
 
     def _check_files(self, files: FilesSpec) -> tuple[str, str]:
         """NotFoundError where a split with rows has no files; returns the dataset's name, and what to do about files that are lost."""
-        from spark_fs.offline.files import check_not_empty
+        from spark_fs.tables.dataset_files import check_not_empty
 
         name = f"training dataset {self.spec.version} of feature view {self.view}"
         again = f"Mount or restore it, or make the files again: recreate_training_dataset({self.spec.version})."
@@ -222,15 +222,15 @@ class TrainingDataset:
         return found
 
     def _write_statistics(self) -> None:
-        from spark_fs.flows import statistics, training
-        from spark_fs.spec.statistics import StatisticsConfig
+        from spark_fs.flows import statistics, training_dataset
+        from spark_fs.spec.feature_statistics import StatisticsConfig
 
         schema = {name: type_ for name, type_ in self.transform.schema.items() if name in self.transform.transformer.columns}
         if self.spec.files:
             self._check_files(self.spec.files)
-            found: Mapping[str, Any] = training.read_split_frames(self.stores.spark, self.transform, self.spec.files)
+            found: Mapping[str, Any] = training_dataset.read_split_frames(self.stores.spark, self.transform, self.spec.files)
         else:
-            found = training.build_in_memory(self.join_input, self.transform)[0]
+            found = training_dataset.build_in_memory(self.join_input, self.transform)[0]
         config = StatisticsConfig.from_argument(self.spec.statistics_config)
         statistics.save_split_statistics(self._statistics_folder, found, schema, config, lambda: self.stores.spark)
 

@@ -25,8 +25,8 @@ def build_group_spec(
 ) -> GroupSpec:
     """The definition of a group."""
     from spark_fs.spec.definitions import GroupSpec
-    from spark_fs.spec.statistics import StatisticsConfig
-    from spark_fs.spec.suites import parse_suite
+    from spark_fs.spec.expectations import parse_suite
+    from spark_fs.spec.feature_statistics import StatisticsConfig
 
     key, partition = to_column_names("primary_key", primary_key), to_column_names("partition_key", partition_key)
     return GroupSpec(

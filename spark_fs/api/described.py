@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Generic, Self, TypeVar
 
+from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.given import validate_arguments
 from spark_fs.spec.definitions import GroupSpec, ViewSpec
 
 Spec = TypeVar("Spec", GroupSpec, ViewSpec)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spark_fs.api.group import Group
-from spark_fs.given import validate_arguments
+from spark_fs.base.arguments import validate_arguments
 
 
 @validate_arguments

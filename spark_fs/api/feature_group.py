@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.monitored import MonitoredGroup
 from spark_fs.api.query import Feature, Query, to_feature_specs
+from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import SettingsError
-from spark_fs.given import validate_arguments
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from spark_fs.flows.incremental import Builder
+    from spark_fs.base.times import Instant, Interval
+    from spark_fs.flows.backfill import Builder
     from spark_fs.flows.jobs import Job
-    from spark_fs.offline.history import Commit
-    from spark_fs.offline.staging import Transaction
     from spark_fs.spec.definitions import GroupSpec
-    from spark_fs.spec.options import WriteOptions
-    from spark_fs.spec.suites import ValidationOptions, ValidationReport
-    from spark_fs.times import Instant, Interval
+    from spark_fs.spec.expectations import ValidationOptions, ValidationReport
+    from spark_fs.spec.write_options import WriteOptions
+    from spark_fs.tables.delta.history import Commit
+    from spark_fs.tables.delta.staging import Transaction
 
 
 @validate_arguments
@@ -61,21 +61,21 @@ class FeatureGroup(MonitoredGroup):
         that differ, for an event time in a unit that none has, for a map with a key twice; ValidationError; ConflictError when other
         writers were faster time and again.
         """
-        from spark_fs.spec.options import WriteOptions
-        from spark_fs.spec.suites import ValidationOptions
+        from spark_fs.spec.expectations import ValidationOptions
+        from spark_fs.spec.write_options import WriteOptions
 
         return self._insert_rows(df, WriteOptions.from_argument(operation, write_options), ValidationOptions.from_argument(validation_options), None)
 
     def _insert_rows(
         self, df: Any, options: WriteOptions | None, validation: ValidationOptions | None, transaction: Transaction | None
     ) -> tuple[Job, ValidationReport | None]:
-        from spark_fs.flows import ingest
-        from spark_fs.spec.options import WriteOptions
-        from spark_fs.spec.suites import ValidationOptions
+        from spark_fs.flows import insert as flows_insert
+        from spark_fs.spec.expectations import ValidationOptions
+        from spark_fs.spec.write_options import WriteOptions
 
         stores = self._stores
         given = (options or WriteOptions(), validation or ValidationOptions(), transaction)
-        self._spec, job, report = ingest.insert_rows(stores.spark, self._reload_spec(), self._table_path, df, stores.catalog, *given)
+        self._spec, job, report = flows_insert.insert_rows(stores.spark, self._reload_spec(), self._table_path, df, stores.catalog, *given)
         self._update_statistics()
         return job, report
 
@@ -87,9 +87,9 @@ class FeatureGroup(MonitoredGroup):
     @property
     def watermark(self) -> datetime | None:
         """The end (UTC, excluded) of what ``backfill`` and ``run_incremental`` have built; None before the first. Starts no JVM."""
-        from spark_fs.flows import incremental
+        from spark_fs.flows import backfill as flows_backfill
 
-        return incremental.read_watermark(self._table_path)
+        return flows_backfill.read_watermark(self._table_path)
 
     def backfill(
         self, build: Builder, start: Instant, end: Instant, every: timedelta | None = None, restart: bool = False,
@@ -102,16 +102,16 @@ class FeatureGroup(MonitoredGroup):
         ``restart``. The watermark never moves back, so a past interval can be built anew. ``progress`` is called with the job
         of each chunk; the job that is returned counts all of them. A group without event time is built in one chunk.
         """
-        from spark_fs.flows import incremental
+        from spark_fs.base.times import Interval, to_utc
+        from spark_fs.flows import backfill as flows_backfill
         from spark_fs.flows.jobs import sum_jobs
-        from spark_fs.times import Interval, to_utc
 
         catalog, whole = self._stores.catalog, Interval.from_bounds(to_utc(start), to_utc(end))
         begin = whole.to_json()[0] or ""
         self._update_spec(lambda spec: replace(spec, built_from=min(begin, spec.built_from or begin)))
         done = None if restart else catalog.get_backfill_progress(self._spec.ref, whole)
         jobs = []
-        for chunk in incremental.split_into_chunks(whole, every if self.event_time else None, done):
+        for chunk in flows_backfill.split_into_chunks(whole, every if self.event_time else None, done):
             jobs.append(self._build_interval(build, chunk, chunk.end))
             catalog.record_backfill(self._spec.ref, whole, chunk)
             if progress:
@@ -129,26 +129,26 @@ class FeatureGroup(MonitoredGroup):
         A group without event time has no past to build, so it takes one interval in all.
         Raises SettingsError when there was no backfill to start from.
         """
-        from spark_fs.flows import incremental
-        from spark_fs.times import to_utc
+        from spark_fs.base.times import to_utc
+        from spark_fs.flows import backfill as flows_backfill
 
         start = self.watermark
         if start is None:
             raise SettingsError(f"Feature group {self.spec} has no watermark yet: run backfill(build, start, end) first.")
         jobs: list[Job] = []
-        for step in incremental.iter_intervals(start, to_utc(until), every if self.event_time else None):
+        for step in flows_backfill.iter_intervals(start, to_utc(until), every if self.event_time else None):
             late = lateness if not jobs and self.event_time else timedelta(0)
-            jobs.append(self._build_interval(build, incremental.with_lateness(step, late, self._reload_spec().built_from), step.end))
+            jobs.append(self._build_interval(build, flows_backfill.with_lateness(step, late, self._reload_spec().built_from), step.end))
         return jobs
 
     def _build_interval(self, build: Builder, interval: Interval, watermark: datetime | None) -> Job:
-        from spark_fs.flows import incremental
+        from spark_fs.flows import backfill as flows_backfill
 
         assert interval.start
         assert interval.end
         assert watermark
         rows = build(self._stores.spark, interval.start, interval.end)
-        return self._insert_rows(rows, None, None, incremental.make_watermark_transaction(self._table_path, watermark))[0]
+        return self._insert_rows(rows, None, None, flows_backfill.make_watermark_transaction(self._table_path, watermark))[0]
 
     def delete_records(self, df: Any) -> Job:
         """Delete rows, eagerly, as one commit: those of the frame's primary keys, or of its keys and event times.
@@ -172,7 +172,7 @@ class FeatureGroup(MonitoredGroup):
         A Great Expectations ``ExpectationSuite``, or a dict with its name and expectations (type and kwargs). Raises
         SettingsError for what is not one.
         """
-        from spark_fs.spec.suites import parse_suite
+        from spark_fs.spec.expectations import parse_suite
 
         suite = parse_suite(expectation_suite)
         self._update_spec(lambda spec: replace(spec, expectation_suite=suite))
@@ -189,12 +189,12 @@ class FeatureGroup(MonitoredGroup):
     def validate(self, df: Any = None) -> ValidationReport:
         """Validate a frame, or the group's own rows, by the suite, eagerly; nothing is written. The report is kept."""
         from spark_fs.flows import validate
-        from spark_fs.offline import sources
+        from spark_fs.tables import frames
 
         suite = self._reload_spec().expectation_suite
         if suite is None:
             raise SettingsError(f"Feature group {self._spec} has no expectation suite: attach one with save_expectation_suite.")
-        frame = self.read() if df is None else sources.to_spark(self._stores.spark, df, self.schema)
+        frame = self.read() if df is None else frames.to_spark(self._stores.spark, df, self.schema)
         return self._stores.catalog.add_validation(self._spec.ref, validate.validate_frame(frame, suite))
 
     def get_validation_history(self) -> list[ValidationReport]:
@@ -207,9 +207,9 @@ class FeatureGroup(MonitoredGroup):
 
     def read_quarantine(self, dataframe_type: str = "spark") -> Any:
         """The rows that expectations set aside*: the group's columns, ``_ingested_at`` and ``_reason``."""
-        from spark_fs.flows import queries, rows
+        from spark_fs.flows import group_rows, read
 
-        return queries.collect_frame(rows.read_quarantine(self._stores.spark, self.spec, self._table_path), dataframe_type)
+        return read.collect_frame(group_rows.read_quarantine(self._stores.spark, self.spec, self._table_path), dataframe_type)
 
     # -- history
 
@@ -231,13 +231,13 @@ class FeatureGroup(MonitoredGroup):
         ``_commit_version`` and ``_commit_timestamp``. Raises NotFoundError as ``as_of`` does, SettingsError when
         ``end`` lies before ``start``.
         """
-        from spark_fs.flows import queries, rows
+        from spark_fs.flows import group_rows, read
 
-        return queries.collect_frame(rows.read_changes(self._stores.spark, self.spec, self._table_path, start, end), dataframe_type)
+        return read.collect_frame(group_rows.read_changes(self._stores.spark, self.spec, self._table_path, start, end), dataframe_type)
 
     def commit_details(self, limit: int = 10) -> list[Commit]:
         """The newest commits, the newest first: version, instant (UTC), operation and rows. Starts no JVM."""
-        from spark_fs.offline.history import list_commits
+        from spark_fs.tables.delta.history import list_commits
 
         return list_commits(self._table_path, limit)
 

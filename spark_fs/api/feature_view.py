@@ -6,20 +6,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from spark_fs.api.columns import ViewColumns
-from spark_fs.api.datasets import resolve_view_columns, remove_statistics
+from spark_fs.api.datasets import remove_statistics, resolve_view_columns
 from spark_fs.api.described import CatalogObject
 from spark_fs.api.monitored import ViewDriftMixin
 from spark_fs.api.query import Query
 from spark_fs.api.remade import remove_dataset_files
+from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import SettingsError
-from spark_fs.given import validate_arguments
 from spark_fs.spec.definitions import ViewSpec
 
 if TYPE_CHECKING:
     from spark_fs.api.group import Group
     from spark_fs.api.model import Model
     from spark_fs.api.stores import Stores
-    from spark_fs.spec.datasets import TrainingDatasetSpec
+    from spark_fs.spec.training_dataset import TrainingDatasetSpec
 
 
 @validate_arguments
@@ -113,9 +113,9 @@ class FeatureView(CatalogObject[ViewSpec], ViewDriftMixin):
 
     def _remove_stored_rows(self, dataset: TrainingDatasetSpec) -> None:
         """Remove the files of a training dataset, and the spine that was kept for it."""
-        from spark_fs.flows import training
+        from spark_fs.flows import training_dataset
 
         if dataset.state != "deleted":
             remove_dataset_files(self._stores, self._spec, dataset)
         if dataset.spine:
-            training.remove_files(dataset.spine)
+            training_dataset.remove_files(dataset.spine)

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 from spark_fs.api.described import CatalogObject
 from spark_fs.api.options import warn_of_options
-from spark_fs.api.query import Feature, Query, make_feature, find_feature
+from spark_fs.api.query import Feature, Query, find_feature, make_feature
+from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import QueryError, SettingsError
-from spark_fs.given import validate_arguments
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import QuerySpec
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.stores import Stores
-    from spark_fs.offline.history import Commit
-    from spark_fs.times import Instant
+    from spark_fs.base.times import Instant
+    from spark_fs.tables.delta.history import Commit
 
 
 @validate_arguments
@@ -73,11 +73,11 @@ class Group(CatalogObject[GroupSpec]):
         """
         warn_of_options(read_options)
         if online:
-            from spark_fs.flows import served
+            from spark_fs.flows import online_rows
 
             if wallclock_time is not None:
                 raise SettingsError("The online store holds the latest rows alone: leave out wallclock_time, or say online=False.")
-            return served.to_frame(lambda: self._stores.spark, served.read_online_rows(self._load_spec(), self._stores.online), dataframe_type)
+            return online_rows.to_frame(lambda: self._stores.spark, online_rows.read_online_rows(self._load_spec(), self._stores.online), dataframe_type)
         query = self.select_all() if wallclock_time is None else self.select_all().as_of(wallclock_time)
         return query.read("spark" if dataframe_type == "default" else dataframe_type)
 

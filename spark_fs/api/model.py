@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.given import validate_arguments
 from spark_fs.spec.definitions import check_name, check_version
-from spark_fs.spec.models import ModelSchema
+from spark_fs.spec.model import ModelSchema
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView

@@ -17,15 +17,37 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spark_fs import private
-from spark_fs.api.model import FLAVOURS, Flavour, Model, check_metrics, build_model_metadata
-from spark_fs.api.registered import TAG, RegisteredVersion, make_artifacts_private, iter_results, get_next_version, assign_versions, silence_mlflow
-from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError, SetupError, SparkFSError, get_first_line
-from spark_fs.given import validate_arguments
+from spark_fs.api.model import FLAVOURS, Flavour, Model, build_model_metadata, check_metrics
+from spark_fs.api.registered import (
+    TAG,
+    RegisteredVersion,
+    assign_versions,
+    get_next_version,
+    iter_results,
+    make_artifacts_private,
+    silence_mlflow,
+)
+from spark_fs.base import private_files
+from spark_fs.base.arguments import validate_arguments
+from spark_fs.errors import (
+    AlreadyExistsError,
+    NotFoundError,
+    SettingsError,
+    SetupError,
+    SparkFSError,
+    get_first_line,
+)
 from spark_fs.redact import get_safe_cause
 from spark_fs.spec.definitions import check_name, check_version
-from spark_fs.spec.formats import iter_readable
-from spark_fs.spec.models import check_manifest, compute_checksum, copy_files, list_model_files, is_own_folder, to_local_path
+from spark_fs.spec.model import (
+    check_manifest,
+    compute_checksum,
+    copy_files,
+    is_own_folder,
+    list_model_files,
+    to_local_path,
+)
+from spark_fs.spec.record_format import iter_readable
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -178,7 +200,7 @@ class ModelRegistry:
         folder = self._get_cache_folder(model)
         if not check_manifest(manifest, folder):
             return str(folder)
-        private.make_folder(folder.parent)
+        private_files.make_folder(folder.parent)
         with tempfile.TemporaryDirectory(dir=folder.parent) as work:
             fetched = Path(work) / "model"
             self._fetch_files(model._registry_record, fetched)
@@ -188,7 +210,7 @@ class ModelRegistry:
                     "has another checksum. Save the model again, or restore the registry's files."
                 )
             shutil.rmtree(folder, ignore_errors=True)
-            private.make_tree_private(fetched)
+            private_files.make_tree_private(fetched)
             fetched.rename(folder)
         return str(folder)
 
@@ -240,7 +262,7 @@ class ModelRegistry:
             raise SetupError("The model registry needs MLflow, which is not installed: pip install 'spark_fs[ml]'.") from None
         url = self._stores.settings.models_url.get_secret_value()
         if url.startswith("sqlite:///"):
-            private.make_file(url.removeprefix("sqlite:///"))
+            private_files.make_file(url.removeprefix("sqlite:///"))
         with _translate_errors(), silence_mlflow():
             client = MlflowClient(tracking_uri=url, registry_uri=url)
             client.search_registered_models(max_results=1)  # makes the tables of a new database
@@ -251,7 +273,7 @@ class ModelRegistry:
         local = self._stores.settings.models_url.get_secret_value().startswith("sqlite:")
         folder = self._stores.settings.home / "models" / experiment
         if local:
-            private.make_folder(folder)
+            private_files.make_folder(folder)
         place = folder.as_uri() if local else None
         with _translate_errors():
             found = self._client.get_experiment_by_name(experiment)

@@ -11,13 +11,13 @@ from spark_fs.api.datasets import TrainingDataset
 from spark_fs.api.profiled import ProfiledGroup
 from spark_fs.api.scoring import ScoringMixin
 from spark_fs.api.training_data import TrainingDataMixin
+from spark_fs.base.arguments import validate_arguments
+from spark_fs.base.times import Interval
 from spark_fs.errors import NotFoundError
-from spark_fs.given import validate_arguments
-from spark_fs.spec.drift import DriftReport, resolve_thresholds
-from spark_fs.times import Interval
+from spark_fs.spec.comparison import DriftReport, resolve_thresholds
 
 if TYPE_CHECKING:
-    from spark_fs.spec.statistics import Statistics
+    from spark_fs.spec.feature_statistics import Statistics
 
 
 @validate_arguments
@@ -32,22 +32,22 @@ class MonitoredGroup(ProfiledGroup):
         current, reference: ``(start, end)`` as times, for the rows of start <= event time < end (UTC); ``(first, last)`` as numbers of
         commits, for what was written after the first, up to the last; or a Spark or pandas DataFrame or an Arrow table. features: which
         columns; None: all but the key and the event time, and of a frame those that it has. thresholds: the limit of each measure, as in
-        ``{"psi": 0.2, "null_share": 0.05}``, which are the default. The measures are those of ``spark_fs.stats.drift.measured``. PSI of few
+        ``{"psi": 0.2, "null_share": 0.05}``, which are the default. The measures are those of ``spark_fs.stats.distances.measured``. PSI of few
         rows is mostly noise: of n and m rows its mean is about 9 (1/n + 1/m) where nothing drifts. Raises SettingsError for a side without
         rows, NotFoundError for a column, measure or commit that is not there.
         """
-        from spark_fs.flows import monitor
+        from spark_fs.flows import drift
 
         limits, group = resolve_thresholds(thresholds), self._load_spec()
         named = [name for name in group.types if name not in group.identity] if features is None else list(features)
         types = {name: group.get_column_type(name) for name in named}
         for given in (current, reference):
-            if monitor.is_frame(given) and features is None:
-                types = {name: type_ for name, type_ in types.items() if name in monitor.list_columns(given)}
+            if drift.is_frame(given) and features is None:
+                types = {name: type_ for name, type_ in types.items() if name in drift.list_columns(given)}
         sides = [
-            monitor.resolve_sample(lambda: self._stores.spark, group, self._stores.find_table(group), given, types) for given in (reference, current)
+            drift.resolve_sample(lambda: self._stores.spark, group, self._stores.find_table(group), given, types) for given in (reference, current)
         ]
-        return self._stores.catalog.add_comparison(group, monitor.compare_samples(sides[0], sides[1], limits))
+        return self._stores.catalog.add_comparison(group, drift.compare_samples(sides[0], sides[1], limits))
 
     def get_drift_history(self) -> list[DriftReport]:
         """The comparisons that were made, the oldest first. Starts no JVM."""
@@ -86,7 +86,7 @@ class ViewDriftMixin(TrainingDataMixin, ScoringMixin):
         training dataset. version: which training dataset; None: the newest, where there is one. path: None:
         ``<name>_<version>.html`` in the working folder. Starts no JVM unless these statistics are made now.
         """
-        from spark_fs.api.pages import write_page, render_view_page
+        from spark_fs.api.pages import render_view_page, write_page
 
         place = Path(path or f"{self._spec.name}_{self._spec.version}.html")
         made = self.get_training_datasets()
@@ -106,7 +106,7 @@ class ViewDriftMixin(TrainingDataMixin, ScoringMixin):
         as it gives them. Both sides are what a model sees, after the transformations. The others are as in
         ``FeatureGroup.detect_drift``. Raises NotFoundError for a training dataset or a column that is not there.
         """
-        from spark_fs.flows import monitor
+        from spark_fs.flows import drift
 
         limits = resolve_thresholds(thresholds)
         dataset = self._load_dataset(training_dataset_version)
@@ -115,15 +115,15 @@ class ViewDriftMixin(TrainingDataMixin, ScoringMixin):
             if name not in columns:
                 raise NotFoundError.for_name("Feature of the view", name, columns, "Compare features that a model sees.")
         words = "a batch"
-        if not monitor.is_frame(current):
+        if not drift.is_frame(current):
             interval = Interval.from_bounds(*current)
             fresh = copy(self)
             fresh.init_batch_scoring(training_dataset_version)
             current, words = fresh.get_batch_data(interval.start, interval.end, dataframe_type="spark"), f"rows of {interval}"
-        asked = features if features is not None else [name for name in columns if name in monitor.list_columns(current)]
+        asked = features if features is not None else [name for name in columns if name in drift.list_columns(current)]
         states, types = dataset.get_train_states(), {name: columns[name] for name in asked}
-        reference = monitor.DriftSample({name: states[name] for name in asked}, f"training dataset {training_dataset_version}")
-        found = monitor.compare_samples(reference, monitor.profile_frame(lambda: self._stores.spark, current, types, words), limits)
+        reference = drift.DriftSample({name: states[name] for name in asked}, f"training dataset {training_dataset_version}")
+        found = drift.compare_samples(reference, drift.profile_frame(lambda: self._stores.spark, current, types, words), limits)
         return self._stores.catalog.add_comparison(self._spec, found)
 
     def get_drift_history(self) -> list[DriftReport]:

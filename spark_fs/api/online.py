@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from spark_fs.api.group import Group
+from spark_fs.base.arguments import validate_arguments
+from spark_fs.base.times import to_utc
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.given import validate_arguments
-from spark_fs.times import to_utc
 
 if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
+    from spark_fs.base.times import Instant
     from spark_fs.flows.jobs import Job
     from spark_fs.flows.verify import Verification
     from spark_fs.spec.definitions import GroupSpec
-    from spark_fs.times import Instant
 
 
 @validate_arguments
@@ -91,8 +91,8 @@ class StoreServingMixin:
 
 def _has_rows(group: GroupSpec, stores: Stores) -> bool:
     """Whether there is a table; NotFoundError where it is not there, and what it held is known or online. Starts no JVM."""
-    from spark_fs.offline import history
-    from spark_fs.online.layout import build_online_table
+    from spark_fs.online.table import build_online_table
+    from spark_fs.tables.delta import history
 
     if history.has_log(stores.find_table(group)):
         return True

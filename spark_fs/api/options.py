@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from spark_fs.base.arguments import get_check, make_argument_error
 from spark_fs.errors import SettingsError, format_suggestions
-from spark_fs.given import get_check, make_argument_error
 
 if TYPE_CHECKING:
     from spark_fs.api.query import Filter
@@ -78,7 +78,7 @@ def check_options(options: Mapping[str, Any], *kinds: type) -> None:
 
 def to_seconds(argument: str, length: Any) -> float | None:
     """A length of time in seconds, exact to the microsecond; SettingsError for what is none."""
-    from spark_fs.types import MICROSECOND
+    from spark_fs.base.types import MICROSECOND
 
     if length is None:
         return None

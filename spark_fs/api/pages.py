@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.api import lineage
+from spark_fs.base.json_values import to_json
 from spark_fs.errors import SettingsError, SetupError, SparkFSError
-from spark_fs.json_values import to_json
 
 if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
-    from spark_fs.offline.history import Commit
+    from spark_fs.spec.comparison import DriftReport
     from spark_fs.spec.definitions import GroupSpec, ViewSpec
-    from spark_fs.spec.drift import DriftReport
-    from spark_fs.spec.statistics import FeatureStatistics, Statistics
+    from spark_fs.spec.feature_statistics import FeatureStatistics, Statistics
+    from spark_fs.tables.delta.history import Commit
 
 SHOWN_ROWS, SHOWN_COLUMNS, MAX_COMMITS, HEAT_MAP_FEATURES = 20, 50, 50, 40
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
@@ -35,14 +35,15 @@ def write_page(path: Path, page: str) -> Path:
 def render_group_page(stores: Stores, group: GroupSpec, base_url: str = "") -> str:
     """The page about a feature group; home: where the explorer is, of a page that is served."""
     from spark_fs.flows.statistics import load_commit_statistics
-    from spark_fs.offline import history, statistics
     from spark_fs.report.page import render_page
+    from spark_fs.tables import statistics_files
+    from spark_fs.tables.delta import history
 
     place = stores.find_table(group)
     outside = group.source is not None
     commits = [] if outside else history.list_commits(place, MAX_COMMITS)
-    found = None if outside else load_commit_statistics(statistics.get_statistics_folder(place), None, correlations=False)
-    related = statistics.read_correlations(statistics.get_statistics_folder(place), statistics.format_commit_name(found.commit)) if found and found.commit is not None else None
+    found = None if outside else load_commit_statistics(statistics_files.get_statistics_folder(place), None, correlations=False)
+    related = statistics_files.read_correlations(statistics_files.get_statistics_folder(place), statistics_files.format_commit_name(found.commit)) if found and found.commit is not None else None
     features = _build_feature_rows(group.types, found, related, _get_column_roles(group), {f.name: f.description for f in group.features})
     sample = _read_sample(stores, group) if commits and not group.vouched else None
     drifts = stores.catalog.list_comparisons(group)
@@ -130,7 +131,7 @@ def render_home_page(stores: Stores, base_url: str) -> str:
 
 def _format_newest_commit(stores: Stores, group: GroupSpec) -> str:
     """When the newest commit of a group was, or why there is none."""
-    from spark_fs.offline import history
+    from spark_fs.tables.delta import history
 
     try:
         newest = history.list_commits(stores.find_table(group), 1)

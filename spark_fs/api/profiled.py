@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from spark_fs.api.online import ServedGroup
+from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import SettingsError, SparkFSError
-from spark_fs.given import validate_arguments
-from spark_fs.spec.statistics import StatisticsConfig
+from spark_fs.spec.feature_statistics import StatisticsConfig
 
 if TYPE_CHECKING:
-    from spark_fs.offline.history import Commit
-    from spark_fs.spec.statistics import Statistics
-    from spark_fs.times import Instant
+    from spark_fs.base.times import Instant
+    from spark_fs.spec.feature_statistics import Statistics
+    from spark_fs.tables.delta.history import Commit
 
 
 @validate_arguments
@@ -50,10 +50,11 @@ class ProfiledGroup(ServedGroup):
     @property
     def statistics_are_current(self) -> bool:
         """Whether there are statistics of the newest commit that changed rows, or no such commit yet. Starts no JVM."""
-        from spark_fs.offline import history, statistics
+        from spark_fs.tables import statistics_files
+        from spark_fs.tables.delta import history
 
         place = self._table_path
-        made = max(statistics.list_commits(statistics.get_statistics_folder(place)), default=history.NO_TABLE)
+        made = max(statistics_files.list_commits(statistics_files.get_statistics_folder(place)), default=history.NO_TABLE)
         log = history.open_log(place)
         since = history.list_commits(log, max(0, log.version - made))
         return not any(commit.changes_rows for commit in since)
@@ -81,11 +82,12 @@ class ProfiledGroup(ServedGroup):
         does not exist and for an instant before the first commit.
         """
         from spark_fs.flows.statistics import load_commit_statistics
-        from spark_fs.offline import history, statistics
+        from spark_fs.tables import statistics_files
+        from spark_fs.tables.delta import history
 
         place = self._table_path
         version = None if as_of is None else history.resolve_table_version(place, as_of)
-        return load_commit_statistics(statistics.get_statistics_folder(place), version, feature_names)
+        return load_commit_statistics(statistics_files.get_statistics_folder(place), version, feature_names)
 
     def head(self, n: int = 20) -> Any:
         """Some rows of the newest commit, as pandas, in no order; without Spark where files can be read as they are."""

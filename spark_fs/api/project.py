@@ -7,7 +7,14 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from spark_fs.api.declarations import check_same, create_version, find_or_create, build_group_spec, to_column_names, build_view_spec
+from spark_fs.api.declarations import (
+    build_group_spec,
+    build_view_spec,
+    check_same,
+    create_version,
+    find_or_create,
+    to_column_names,
+)
 from spark_fs.api.external import ExternalFeatureGroup
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
@@ -17,15 +24,15 @@ from spark_fs.api.query import Feature, Query
 from spark_fs.api.spine import Spine
 from spark_fs.api.stores import Stores
 from spark_fs.api.transformations import TransformationsMixin
+from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.given import validate_arguments
 
 if TYPE_CHECKING:
     from spark_fs.api.group import Group
     from spark_fs.api.models import ModelRegistry
     from spark_fs.settings import Config
     from spark_fs.spec.definitions import GroupSpec, ViewSpec
-    from spark_fs.spec.runs import PipelineRun
+    from spark_fs.spec.pipeline_run import PipelineRun
 
 
 def login(config: Config = None) -> Project:
@@ -175,9 +182,9 @@ class FeatureStore(TransformationsMixin, StoreServingMixin):
         given = build_group_spec(name, taken, description, primary_key, (), event_time, False, None, None, features, ttl, parents)
         group = replace(given, source=source)
         if not features:
-            from spark_fs.flows import rows
+            from spark_fs.flows import group_rows
 
-            group = rows.with_source_schema(self._stores.spark, group)
+            group = group_rows.with_source_schema(self._stores.spark, group)
         spec = create_version(version, next_version, lambda taken: self._create_group(replace(group, version=taken)))
         return ExternalFeatureGroup(self._stores, spec)
 
@@ -310,7 +317,7 @@ class FeatureStore(TransformationsMixin, StoreServingMixin):
 
     def _create_group(self, group: GroupSpec) -> GroupSpec:
         if group.online_enabled:
-            from spark_fs.online.layout import build_online_table
+            from spark_fs.online.table import build_online_table
 
             build_online_table(group, self._stores.online.capabilities)
         self._stores.catalog.add_group(group)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError, QueryError, SchemaError, SettingsError
-from spark_fs.given import validate_arguments
 from spark_fs.spec.definitions import check_name
 from spark_fs.spec.query import Combination, Comparison, GroupRef, JoinSpec, JoinType, QuerySpec
 
 if TYPE_CHECKING:
     from spark_fs.api.spine import Spine
     from spark_fs.api.stores import Stores
-    from spark_fs.offline.history import Commit
-    from spark_fs.plan import JoinPlan
+    from spark_fs.base.times import Instant
+    from spark_fs.planning.plan import JoinPlan
     from spark_fs.spec.definitions import FeatureSpec, GroupSpec
     from spark_fs.spec.query import Condition, Operator
-    from spark_fs.times import Instant
+    from spark_fs.tables.delta.history import Commit
 
 
 class Filter:
@@ -147,7 +147,7 @@ class Query:
         A query of one group takes a version or a commit too. A group that has an ``as_of`` of its own keeps it; a feature view
         keeps them all. Starts no JVM. Raises NotFoundError for a version that does not exist and for an instant before the first.
         """
-        from spark_fs.offline import history
+        from spark_fs.tables.delta import history
 
         if self.spec.joins and isinstance(when, int | history.Commit):
             raise SettingsError(f"as_of({when!r}) names a version of one table and the query joins several: give an instant.")
@@ -180,11 +180,11 @@ class Query:
         strategy: how the join is run, "columnar", "broadcast" or "sql"; without it the best is chosen, as ``explain`` tells. The rows are
         the same, their order is not. Raises SettingsError for a strategy that is unknown or cannot run this query.
         """
-        from spark_fs.flows import queries
+        from spark_fs.flows import read as flows_read
 
         spark, plan = self._stores.spark, self.plan()
         frames = {self._spine.spec.ref: self._spine.frame} if self._spine else {}
-        return queries.read_query(spark, plan, self._stores.find_table, dataframe_type, strategy=strategy, frames=frames)
+        return flows_read.read_query(spark, plan, self._stores.find_table, dataframe_type, strategy=strategy, frames=frames)
 
     def show(self, n: int = 20) -> None:
         """Print n rows, eagerly."""
@@ -192,7 +192,7 @@ class Query:
 
     def to_string(self) -> str:
         """The SQL that the query stands for, with every rule of each match; starts no JVM. A time without a zone is UTC in it."""
-        from spark_fs.render import to_sql
+        from spark_fs.planning.sql_text import to_sql
 
         return to_sql(self.plan())
 
@@ -201,13 +201,13 @@ class Query:
 
         Starts no JVM, since it looks at the logs of the tables alone. strategy: as in ``read``.
         """
-        from spark_fs.flows import queries
+        from spark_fs.flows import read as flows_read
 
-        print(queries.explain_plan(lambda: self._stores.spark, self.plan(), self._stores.find_table, strategy))
+        print(flows_read.explain_plan(lambda: self._stores.spark, self.plan(), self._stores.find_table, strategy))
 
     def plan(self) -> JoinPlan:
         """The query bound to the schemas of its groups; QueryError or NotFoundError when it cannot be."""
-        from spark_fs.bind import bind_query
+        from spark_fs.planning.bind import bind_query
 
         return bind_query(self.spec, self._load_groups())
 
@@ -260,7 +260,7 @@ def extract_condition(stores: Stores, cond: Filter) -> Condition:
 
 def to_feature_specs(features: Sequence[Feature]) -> tuple[FeatureSpec, ...]:
     """The definitions of declared columns; SchemaError for what is no Feature or has no type of the type table."""
-    from spark_fs import types
+    from spark_fs.base import types
     from spark_fs.spec.definitions import FeatureSpec
 
     for feature in features:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from spark_fs import private
 from spark_fs.api.model import Model
-from spark_fs.spec.formats import check_format
-from spark_fs.spec.models import ModelSchema, to_local_path
+from spark_fs.base import private_files
+from spark_fs.spec.model import ModelSchema, to_local_path
+from spark_fs.spec.record_format import check_format
 
 TAG = "spark_fs"  # of a model version in MLflow: what spark_fs knows of it, as JSON
 
@@ -43,7 +43,7 @@ def make_artifacts_private(client: Any, run_id: str) -> str:
     """Where a run's files are; what MLflow made of folders on this machine is taken from everybody else."""
     place: str = client.get_run(run_id).info.artifact_uri
     if files := to_local_path(place):
-        private.make_tree_private(files.parent)
+        private_files.make_tree_private(files.parent)
     return place
 
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from spark_fs.api.datasets import TrainingDataset
     from spark_fs.api.stores import Stores
     from spark_fs.flows.jobs import Job
-    from spark_fs.spec.datasets import TrainingDatasetSpec
     from spark_fs.spec.definitions import ViewSpec
+    from spark_fs.spec.training_dataset import TrainingDatasetSpec
 
 
 def recreate_dataset(dataset: TrainingDataset) -> Job:
@@ -21,7 +21,7 @@ def recreate_dataset(dataset: TrainingDataset) -> Job:
     Its files are made in a folder of their own, and the catalog names that one before the old files go. Then they are copied to where
     the old ones were, and the catalog names the old place again: at each instant it names files that are whole, in an object store too.
     """
-    from spark_fs.offline import files as offline
+    from spark_fs.tables import dataset_files as offline
 
     stores, view, old = dataset.stores, dataset.view, dataset.spec
     files = old.files
@@ -50,7 +50,7 @@ def recreate_dataset(dataset: TrainingDataset) -> Job:
 
 def remove_dataset_files(stores: Stores, view: ViewSpec, dataset: TrainingDatasetSpec) -> None:
     """Remove the files of a training dataset, eagerly; where another one has their folder, they are that one's and stay."""
-    from spark_fs.offline import files as offline
+    from spark_fs.tables import dataset_files as offline
 
     if dataset.files and not _is_used(stores, dataset.files.location, (view.name, view.version, dataset.version)):
         offline.remove_folder(dataset.files.location)

@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from spark_fs.api.datasets import resolve_view_columns, make_view_spine
+from spark_fs.api.datasets import make_view_spine, resolve_view_columns
 from spark_fs.api.options import to_seconds
+from spark_fs.base.arguments import validate_arguments
+from spark_fs.base.times import Interval, to_utc
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.given import validate_arguments
-from spark_fs.spec.datasets import TRAIN_SPLIT
-from spark_fs.times import Interval, to_utc
+from spark_fs.spec.training_dataset import TRAIN_SPLIT
 
 if TYPE_CHECKING:
     from spark_fs.api.columns import States
     from spark_fs.api.stores import Stores
+    from spark_fs.base.times import Instant
     from spark_fs.online.vectors import VectorReader
     from spark_fs.spec.definitions import ViewSpec
-    from spark_fs.times import Instant
     from spark_fs.transform.transformer import RowFunction, Transformer
 
 Entry = Mapping[str, Any]
@@ -58,8 +58,8 @@ class ScoringMixin:
         seconds) a joined row may be. As pandas, eagerly, ordered by event time and key, or with ``dataframe_type="spark"`` as a
         DataFrame*. Raises SettingsError where a transformation learned and ``init_batch_scoring`` was not told of which training dataset.
         """
-        from spark_fs.engine.recipe import DatasetTransform
-        from spark_fs.flows import training
+        from spark_fs.engine.training.transform_rows import DatasetTransform
+        from spark_fs.flows import training_dataset
 
         if self._batch_states is None:
             self.init_batch_scoring()
@@ -77,9 +77,9 @@ class ScoringMixin:
         if start_time is not None or end_time is not None:
             plan = plan.with_splits({TRAIN_SPLIT: Interval.from_bounds(start_time, end_time)})
         frames = {spine.spec.ref: spine.frame} if spine else {}
-        rows = training.JoinInput(self._stores.spark, plan, self._stores.find_table, {}, frames)
+        rows = training_dataset.JoinInput(self._stores.spark, plan, self._stores.find_table, {}, frames)
         wanted = [*(name for name in keys if name not in transformer.columns), *transformer.columns]
-        return training.build_batch(rows, recipe, [*wanted, *(name for name in dict.fromkeys(behind) if name not in wanted)], dataframe_type)
+        return training_dataset.build_batch(rows, recipe, [*wanted, *(name for name in dict.fromkeys(behind) if name not in wanted)], dataframe_type)
 
     batch_data = get_batch_data
 
@@ -154,9 +154,9 @@ class ScoringMixin:
             return values
         if return_type != "pandas":
             raise SettingsError(f"return_type {return_type!r} is not known: use 'dict' or 'pandas'.")
-        from spark_fs.online import returns
+        from spark_fs.online import vector_frames
 
-        return returns.as_pandas(self._helper_reader.output_types, [found])
+        return vector_frames.as_pandas(self._helper_reader.output_types, [found])
 
     def _ensure_serving(self) -> None:
         if self._vector_reader is None:
@@ -172,11 +172,11 @@ class ScoringMixin:
             return vectors[0] if single else vectors
         if return_type not in ("numpy", "pandas"):
             raise SettingsError(f"return_type {return_type!r} is not known: use 'list', 'numpy' or 'pandas'.")
-        from spark_fs.online import returns
+        from spark_fs.online import vector_frames
 
         if return_type == "pandas":
-            return returns.as_pandas(self._transformer.columns, vectors)
-        found = returns.as_numpy(self._transformer.columns, vectors)
+            return vector_frames.as_pandas(self._transformer.columns, vectors)
+        found = vector_frames.as_numpy(self._transformer.columns, vectors)
         return found[0] if single else found
 
     def _find_states(self, version: int | None) -> States | None:

@@ -7,14 +7,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from spark_fs.base.arguments import validate_arguments, validate_call
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.given import validate_arguments, validate_call
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.query import Query
     from spark_fs.spec.definitions import ViewSpec
-    from spark_fs.spec.selection import SelectionRequest, SelectionResult
+    from spark_fs.spec.feature_selection import SelectionRequest, SelectionResult
 
 
 @validate_call
@@ -42,7 +42,7 @@ def select_features(
     does not vary, or where no candidate is left, SetupError where XGBoost is needed and not installed.
     """
     from spark_fs.flows import select
-    from spark_fs.spec.selection import SelectionRequest, check_candidates
+    from spark_fs.spec.feature_selection import SelectionRequest, check_candidates
 
     query, view, names = _resolve_source(query_or_feature_view)
     label = _resolve_label(view, label)
@@ -132,17 +132,17 @@ class Selection:
 
     def plot(self) -> Any:
         """A Plotly figure: the metric after each step where models were measured, else the value of each chosen feature."""
-        from spark_fs import figures
+        from spark_fs.base import plots
 
         if self._result.steps:
             steps = [each for each in self._result.steps if each.step != "baseline"]
             baseline = [each for each in self._result.steps if each.step == "baseline"]
             title = f"{self._request.label}: {self._result.metric} on held out rows"
             measured = {each.features: each.metric for each in steps}
-            return figures.plot_steps(measured, title, self._result.metric, baseline[0].metric if baseline else None)
+            return plots.plot_steps(measured, title, self._result.metric, baseline[0].metric if baseline else None)
         chosen = [each for each in self._result.candidates if each.rank is not None]
         values = {each.feature: float(each.value or 0.0) for each in chosen}
-        return figures.plot_bars(values, f"Features for {self._request.label}, by {self._request.method}", notes=[each.reason for each in chosen])
+        return plots.plot_bars(values, f"Features for {self._request.label}, by {self._request.method}", notes=[each.reason for each in chosen])
 
     def to_feature_view(self, name: str, version: int | None = None, description: str = "") -> FeatureView:
         """Save the choice as a feature view, eagerly: the query with the chosen columns and the label alone.

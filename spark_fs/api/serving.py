@@ -10,18 +10,18 @@ from math import inf
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
+from spark_fs.base.terminal import escape_for_terminal
 from spark_fs.errors import CatalogError, NotFoundError, SettingsError, UpgradeError
 from spark_fs.spec.definitions import check_name
-from spark_fs.terminal import escape_for_terminal
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.project import FeatureStore
-    from spark_fs.spec.datasets import TrainingDatasetSpec
     from spark_fs.spec.definitions import GroupSpec, ViewSpec
     from spark_fs.spec.query import GroupRef
+    from spark_fs.spec.training_dataset import TrainingDatasetSpec
 
-LOGGER = logging.getLogger("spark_fs.serve")
+LOGGER = logging.getLogger("spark_fs.server.vector_server")
 MAX_STALENESS = 5.0  # seconds for which a view is served without a look at the catalog
 _MAX_ABSENT = 1_000  # names that are known not to be there
 

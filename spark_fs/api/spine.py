@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from spark_fs.api.query import Feature, Query, find_feature
-from spark_fs.given import validate_arguments
+from spark_fs.base.arguments import validate_arguments
 from spark_fs.spec.definitions import FRAME, GroupSpec, SourceSpec
 from spark_fs.spec.query import QuerySpec
 
@@ -22,15 +22,15 @@ class Spine:
     """Keys, event times and whatever columns a request brings, as the left side of a query. It is kept nowhere."""
 
     def __init__(self, stores: Stores, df: Any, primary_key: Sequence[str], event_time: str | None) -> None:
-        from spark_fs.engine.asof import check_epochs
-        from spark_fs.offline import sources
+        from spark_fs.tables import frames
+        from spark_fs.tables.event_times import check_epochs
 
         self._stores = stores
-        self.frame: DataFrame = sources.to_spark(stores.spark, df, {})
+        self.frame: DataFrame = frames.to_spark(stores.spark, df, {})
         given = GroupSpec(
             f"spine_{uuid4().hex[:12]}", 1, primary_key=tuple(primary_key), event_time=event_time, source=SourceSpec(FRAME, "a DataFrame")
         )
-        self.spec = given.with_schema(sources.get_feature_types(self.frame))
+        self.spec = given.with_schema(frames.get_feature_types(self.frame))
         if event_time:
             self.frame = self.frame.withColumn(event_time, check_epochs(self.frame[event_time], self.spec.types[event_time], event_time))
 

@@ -6,12 +6,12 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from spark_fs.base.times import Interval
 from spark_fs.errors import SettingsError
-from spark_fs.spec.datasets import TRAIN_SPLIT, FilesSpec, RandomSplit
-from spark_fs.times import Interval
+from spark_fs.spec.training_dataset import TRAIN_SPLIT, FilesSpec, RandomSplit
 
 if TYPE_CHECKING:
-    from spark_fs.times import Instant
+    from spark_fs.base.times import Instant
 
 def build_files_spec(options: Mapping[str, Any], folder: str, parts: bool) -> FilesSpec:
     """Where and how files are written: in this folder unless another was named."""

@@ -45,7 +45,7 @@ class Stores:
     @property
     def spark(self) -> SparkSession:
         """The Spark session, started when there is none."""
-        from spark_fs.offline.session import get_session
+        from spark_fs.tables.delta.session import get_session
 
         return get_session(self.settings.spark)
 
@@ -71,14 +71,15 @@ class Stores:
 
         A group that nothing was inserted into has none, and so has one whose first insert was killed.
         """
-        from spark_fs.offline import history, statistics
+        from spark_fs.tables import statistics_files
+        from spark_fs.tables.delta import history
 
         place = self.get_table_path(group)
         if group.source is None and history.has_log(place):
             self._note_table(group)
         elif group.source is None:
             known = self.catalog.find_evidence_of_rows(group.ref)
-            if known is None and (made := statistics.list_commits(statistics.get_statistics_folder(place))):
+            if known is None and (made := statistics_files.list_commits(statistics_files.get_statistics_folder(place))):
                 known = f"statistics of its commit {made[-1]} are kept beside it"
             if known is not None:
                 raise self.make_lost_error(group, known)
@@ -121,11 +122,11 @@ def _describe_store(stores: Stores) -> str:
 def _connect_online_store(url: str, password: str) -> OnlineStore:
     scheme, _, path = url.partition("://")
     if scheme == "sqlite":
-        from spark_fs.online.sqlite import SQLiteStore
+        from spark_fs.online.sqlite.store import SQLiteStore
 
         return SQLiteStore(path.removeprefix("/"))
     if scheme == "mysql":
-        from spark_fs.online.mysql import MySQLStore
+        from spark_fs.online.mysql.store import MySQLStore
 
         return MySQLStore(url, password)
     raise SettingsError(f"online_url begins with {scheme!r}: use sqlite:///path or mysql://user:password@host:port/database.")

@@ -6,21 +6,41 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
-from spark_fs.api.datasets import TrainingDataset, resolve_view_columns, list_external_groups, make_view_spine
-from spark_fs.api.options import AsFilesOptions, FileOptions, InMemoryOptions, DatasetOptions, ReadOptions, check_options, to_seconds
+from spark_fs.api.datasets import (
+    TrainingDataset,
+    list_external_groups,
+    make_view_spine,
+    resolve_view_columns,
+)
+from spark_fs.api.options import (
+    AsFilesOptions,
+    DatasetOptions,
+    FileOptions,
+    InMemoryOptions,
+    ReadOptions,
+    check_options,
+    to_seconds,
+)
 from spark_fs.api.query import extract_condition
 from spark_fs.api.remade import recreate_dataset, remove_dataset_files
-from spark_fs.api.splitting import build_files_spec, choose_ratio, resolve_version, build_three_way_split, build_two_way_split, build_single_split
+from spark_fs.api.splitting import (
+    build_files_spec,
+    build_single_split,
+    build_three_way_split,
+    build_two_way_split,
+    choose_ratio,
+    resolve_version,
+)
+from spark_fs.base.arguments import validate_arguments
+from spark_fs.base.times import Interval
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.given import validate_arguments
-from spark_fs.spec.datasets import RandomSplit, TrainingDatasetSpec
-from spark_fs.times import Interval
+from spark_fs.spec.training_dataset import RandomSplit, TrainingDatasetSpec
 
 if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
+    from spark_fs.base.times import Instant
     from spark_fs.flows.jobs import Job, RunningJob
     from spark_fs.spec.definitions import ViewSpec
-    from spark_fs.times import Instant
 
 TwoWaySplit = tuple[Any, Any, Any, Any]
 ThreeWaySplit = tuple[Any, Any, Any, Any, Any, Any]
@@ -164,13 +184,13 @@ class TrainingDataMixin:
         Raises SettingsError while models were trained on it, unless forced. One whose job was ended before it was made is deleted by force
         alone, and then nothing is known of it.
         """
-        from spark_fs.flows import training
+        from spark_fs.flows import training_dataset
 
         spec = self._find_dataset(resolve_version(version, training_dataset_version), allow_unfinished=force)
         if spec.state == "running":
             remove_dataset_files(self._stores, self._spec, spec)
             if spec.spine:
-                training.remove_files(spec.spine)
+                training_dataset.remove_files(spec.spine)
             self._stores.catalog.delete_training_dataset(self._spec, spec.version)
             return
         models = [link for link in self._stores.catalog.list_models(self._spec) if link.training_dataset_version == spec.version]
@@ -217,13 +237,13 @@ class TrainingDataMixin:
         self, splits: Splits, random: RandomSplit | None, description: str, options: dict[str, Any], files: dict[str, Any] | None
     ) -> TrainingDataset:
         """A training dataset about to be made, under a version of its own; without files only where its rows can be read again."""
-        from spark_fs.flows import queries, training
+        from spark_fs.flows import read, training_dataset
 
         frame, more = options.get("spine_df"), options.get("extra_filter")
         condition = None if more is None else extract_condition(self._stores, more)
         spine = None if frame is None else make_view_spine(self._stores, self._spec, frame)
         plan = resolve_view_columns(self._stores, self._spec, spine).plan
-        versions = queries.get_current_versions(plan, self._stores.find_table)
+        versions = read.get_current_versions(plan, self._stores.find_table)
         files = {} if files is None and list_external_groups(plan) else files
 
         def make_spec(version: int) -> TrainingDatasetSpec:
@@ -242,7 +262,7 @@ class TrainingDataMixin:
         if spine is None or spec.spine is None:
             return replace(dataset, spec=spec)
         try:
-            training.save_spine(spine.frame, spec.spine)
+            training_dataset.save_spine(spine.frame, spec.spine)
         except BaseException:
             self._stores.catalog.delete_training_dataset(self._spec, spec.version)
             raise
@@ -259,9 +279,9 @@ class TrainingDataMixin:
             if made:
                 remove_dataset_files(self._stores, self._spec, made.spec)
             if dataset.spec.spine:
-                from spark_fs.flows import training
+                from spark_fs.flows import training_dataset
 
-                training.remove_files(dataset.spec.spine)
+                training_dataset.remove_files(dataset.spec.spine)
             raise
         if made.spec.statistics_config:
             made.get_statistics()

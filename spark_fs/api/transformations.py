@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from spark_fs.api.declarations import create_version
+from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError
-from spark_fs.given import validate_arguments
-from spark_fs.spec.transformations import FunctionSpec, TransformationSpec
+from spark_fs.spec.transformation import FunctionSpec, TransformationSpec
 
 if TYPE_CHECKING:
     from spark_fs.api.stores import Stores

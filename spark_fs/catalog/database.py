@@ -9,17 +9,25 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError, StatementError
 
-from spark_fs import private
+from spark_fs.base import private_files
 from spark_fs.catalog import migrations
 from spark_fs.catalog.access import DatabaseConnector
 from spark_fs.catalog.tables import COMPARISONS, FEATURE_VIEWS
-from spark_fs.errors import AlreadyExistsError, CatalogError, ConflictError, NotFoundError, SetupError, SparkFSError, get_first_line
-from spark_fs.spec.datasets import TrainingDatasetSpec
+from spark_fs.errors import (
+    AlreadyExistsError,
+    CatalogError,
+    ConflictError,
+    NotFoundError,
+    SetupError,
+    SparkFSError,
+    get_first_line,
+)
+from spark_fs.spec.comparison import DriftReport
 from spark_fs.spec.definitions import GroupSpec, ViewSpec, check_version
-from spark_fs.spec.drift import DriftReport
-from spark_fs.spec.formats import to_json_string, merge_definition, iter_readable
 from spark_fs.spec.query import GroupRef
-from spark_fs.spec.transformations import FunctionSpec
+from spark_fs.spec.record_format import iter_readable, merge_definition, to_json_string
+from spark_fs.spec.training_dataset import TrainingDatasetSpec
+from spark_fs.spec.transformation import FunctionSpec
 
 Definition = GroupSpec | ViewSpec | FunctionSpec
 Spec = TypeVar("Spec", GroupSpec, ViewSpec, TrainingDatasetSpec)
@@ -182,7 +190,7 @@ def _open_connection(access: DatabaseConnector, for_migration: bool = False) -> 
     engine = access.create_migration_engine() if for_migration else access.engine
     try:
         if access.sqlite_file:
-            private.make_file(access.sqlite_file)
+            private_files.make_file(access.sqlite_file)
         with engine.connect() as connection:
             yield connection
     except (SQLAlchemyError, OSError) as error:

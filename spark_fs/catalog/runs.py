@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from spark_fs.base.types import as_utc
 from spark_fs.catalog.database import Database
 from spark_fs.catalog.tables import LOCKS, RUNS
 from spark_fs.errors import NotFoundError
-from spark_fs.spec.formats import check_format, get_format, iter_readable
-from spark_fs.spec.runs import PipelineRun, StepRecord
-from spark_fs.types import as_utc
+from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
+from spark_fs.spec.record_format import check_format, get_format, iter_readable
 
 _MAX_ERROR_LENGTH, _MAX_LINE_LENGTH, _MAX_LINES = 200_000, 2_000, 1_000  # characters of an error and of a line, and lines, that are kept of a run whole
 _PAGE_SIZE = 100  # runs looked at together: a step that is due each day is among the newest of them

@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, delete, insert, select, update
 
+from spark_fs.base.times import Interval
 from spark_fs.catalog.database import get_utc_now
 from spark_fs.catalog.runs import RunCatalog
 from spark_fs.catalog.tables import BACKFILLS, FEATURE_GROUPS, VALIDATIONS
 from spark_fs.catalog.views import ViewCatalog
 from spark_fs.spec.definitions import GroupSpec
-from spark_fs.spec.formats import iter_readable
+from spark_fs.spec.expectations import ValidationReport
 from spark_fs.spec.query import GroupRef
-from spark_fs.spec.suites import ValidationReport
-from spark_fs.times import Interval
+from spark_fs.spec.record_format import iter_readable
 
 
 class Catalog(RunCatalog, ViewCatalog):

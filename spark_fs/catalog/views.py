@@ -10,11 +10,11 @@ from sqlalchemy.exc import IntegrityError
 from spark_fs.catalog.database import Database, get_utc_now
 from spark_fs.catalog.tables import FEATURE_VIEWS, MODELS, TRAINING_DATASETS, TRANSFORMATIONS
 from spark_fs.errors import NotFoundError
-from spark_fs.spec.datasets import TrainingDatasetSpec
 from spark_fs.spec.definitions import ViewSpec
-from spark_fs.spec.formats import iter_readable
 from spark_fs.spec.query import GroupRef
-from spark_fs.spec.transformations import FunctionSpec
+from spark_fs.spec.record_format import iter_readable
+from spark_fs.spec.training_dataset import TrainingDatasetSpec
+from spark_fs.spec.transformation import FunctionSpec
 
 
 class ModelLink(NamedTuple):

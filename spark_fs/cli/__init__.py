@@ -5,15 +5,15 @@ import sys
 import warnings
 from collections.abc import Callable
 
-from spark_fs.cli import projects, runs
+from spark_fs.base.terminal import escape_for_terminal
+from spark_fs.cli import pipelines, projects
 from spark_fs.cli.store import app
 from spark_fs.errors import SparkFSError
-from spark_fs.terminal import escape_for_terminal
 
 __all__ = ["app", "main"]
 
 projects.add_commands(app)
-runs.add_commands(app)
+pipelines.add_commands(app)
 
 
 def main() -> None:

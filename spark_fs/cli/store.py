@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from spark_fs.api.project import login
+from spark_fs.base.terminal import escape_for_terminal
 from spark_fs.errors import NotFoundError
-from spark_fs.terminal import escape_for_terminal
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_group import FeatureGroup
@@ -204,8 +204,8 @@ def serve(
     POST /v1/feature-vectors, GET /health, /metrics and /docs. With a token (SPARK_FS_TOKEN, or --token-file) callers must bring it, but
     for /health; without one it listens on loopback alone. It needs the extra: pip install 'spark_fs[serve]'.
     """
-    from spark_fs.serve import serve_vectors
-    from spark_fs.server.door import Limits
+    from spark_fs.server.guard import Limits
+    from spark_fs.server.vector_server import serve_vectors
 
     fs = open_store(config)
     token, names = _resolve_access(fs, host, token_file, allow_host, insecure)
@@ -216,7 +216,7 @@ def _resolve_access(
     fs: FeatureStore, host: str, token_file: Path | None, allowed_hosts: list[str] | None, insecure: bool
 ) -> tuple[str, frozenset[str] | None]:
     """The token that callers must bring, and the names that a server answers to; SettingsError where strangers would be let in."""
-    from spark_fs.server.door import check_exposed, get_host_names, read_token
+    from spark_fs.server.guard import check_exposed, get_host_names, read_token
 
     token = read_token(fs._stores.settings.token.get_secret_value(), token_file)
     check_exposed(host, token, insecure)
@@ -257,7 +257,7 @@ def ui(
     With a token (SPARK_FS_TOKEN, or --token-file) the browser asks for it: any user, and the token as password; without one it listens on
     loopback alone. It needs the extra: pip install 'spark_fs[serve]'.
     """
-    from spark_fs.ui import serve_explorer
+    from spark_fs.server.explorer import serve_explorer
 
     fs = open_store(config)
     token, names = _resolve_access(fs, host, token_file, allow_host, insecure)
@@ -298,7 +298,7 @@ def jars() -> None:
 
     The first time they are resolved from Maven Central into a cache.
     """
-    from spark_fs.offline.jars import resolve_jars
+    from spark_fs.tables.delta.jars import resolve_jars
 
     typer.echo(",".join(map(str, resolve_jars())))
 

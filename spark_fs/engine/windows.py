@@ -11,8 +11,8 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from spark_fs.base.types import MICROSECOND, get_base_type
 from spark_fs.errors import SchemaError, SettingsError
-from spark_fs.types import MICROSECOND, get_base_type
 
 INTEGER_TYPES = ("tinyint", "smallint", "int", "bigint")
 NUMERIC_TYPES = (*INTEGER_TYPES, "float", "double")

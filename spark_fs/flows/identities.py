@@ -3,12 +3,12 @@
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from spark_fs import times, types
-from spark_fs.engine import layout
+from spark_fs.base import times, types
 from spark_fs.errors import KeyValueError, NotFoundError, SettingsError
-from spark_fs.offline.staging import StagedFiles
 from spark_fs.spec.definitions import GroupSpec
-from spark_fs.spec.options import WriteOptions
+from spark_fs.spec.write_options import WriteOptions
+from spark_fs.tables.delta import layout
+from spark_fs.tables.delta.staging import StagedFiles
 
 ORDER_COLUMN = "__order"  # the column that numbers the rows of a frame that has an order
 MAX_EXAMPLES = 5

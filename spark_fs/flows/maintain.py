@@ -9,13 +9,14 @@ from pyspark.sql import SparkSession
 from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.sync import make_origin
-from spark_fs.offline import delta, history, statistics
-from spark_fs.offline.history import NO_TABLE
-from spark_fs.offline.staging import DeltaTransaction
-from spark_fs.offline.writing import TableWrite
-from spark_fs.online.layout import build_online_table
 from spark_fs.online.store import OnlineStore
+from spark_fs.online.table import build_online_table
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec
+from spark_fs.tables import statistics_files
+from spark_fs.tables.delta import commands, history
+from spark_fs.tables.delta.history import NO_TABLE
+from spark_fs.tables.delta.staging import DeltaTransaction
+from spark_fs.tables.delta.transaction import TableWrite
 
 MIN_RETENTION_HOURS = 24  # what a clean-up leaves alone: files of inserts that go on, and what readers began to read
 DELTA_RETENTION_HOURS = 168  # for so long Delta itself knows of a file that left the table
@@ -43,14 +44,14 @@ def append_features(stores: LazyStores, group: GroupSpec, path: str, features: S
         stores.online.add_columns(build_online_table(grown, stores.online.capabilities), make_origin(path))
     if history.get_current_version(path) == NO_TABLE:
         return
-    with delta.translate_errors(path, "change"), TableWrite(stores.spark, path) as write:
+    with commands.translate_errors(path, "change"), TableWrite(stores.spark, path) as write:
         write.commit(lambda now: _add_missing_columns(stores.spark, now, path, features), lambda _: None)
 
 
 def _add_missing_columns(spark: SparkSession, transaction: DeltaTransaction, path: str, features: Sequence[FeatureSpec]) -> None:
     missing = {f.name: f.type for f in features if f.name not in transaction.types}
     if missing:
-        delta.add_columns(spark, path, missing, transaction.with_write_id({"operation": "append_features"}))
+        commands.add_columns(spark, path, missing, transaction.with_write_id({"operation": "append_features"}))
 
 
 def optimize_table(spark: SparkSession, group: GroupSpec, path: str) -> Job:
@@ -59,9 +60,9 @@ def optimize_table(spark: SparkSession, group: GroupSpec, path: str) -> Job:
     if history.get_current_version(path) == NO_TABLE:
         return Job(name, {"files_added": 0, "files_removed": 0})
     by = [c for c in group.identity if c not in group.partition_columns]
-    with delta.translate_errors(path, "compaction"), TableWrite(spark, path) as write:
+    with commands.translate_errors(path, "compaction"), TableWrite(spark, path) as write:
         figures = write.commit(
-            lambda now: delta.optimize_table(spark, path, by, now.with_write_id({"operation": "optimize"})),
+            lambda now: commands.optimize_table(spark, path, by, now.with_write_id({"operation": "optimize"})),
             lambda landed: {f"files_{what}": int(landed.metrics[f"num{what.title()}Files"]) for what in ("added", "removed")},
         )
     return Job(name, dict(figures))
@@ -89,7 +90,7 @@ def vacuum_table(
     before = history.list_stored_files(path)
     if history.get_current_version(path) != NO_TABLE:
         spared = history.list_removed_since(path, cutoff - 2 * _CLOCK_MARGIN) if retention_hours > DELTA_RETENTION_HOURS else set()
-        delta.vacuum_table(spark, path, retention_hours, [file for file in before if file.name not in spared] if spared else None)
+        commands.vacuum_table(spark, path, retention_hours, [file for file in before if file.name not in spared] if spared else None)
     return Job(f"vacuum {group.name}_{group.version}", {"files_removed": len(before) - len(history.list_stored_files(path))})
 
 
@@ -97,9 +98,9 @@ def delete_group(stores: LazyStores, group: GroupSpec, path: str) -> None:
     """Remove the group's rows, eagerly: first from the online store, then the table."""
     if group.online_enabled and group.features:
         stores.online.drop_table(build_online_table(group, stores.online.capabilities), make_origin(path, allow_damaged=True))
-    for place in (path, delta.get_quarantine_path(path)):
+    for place in (path, commands.get_quarantine_path(path)):
         begun = history.has_log(place)
         history.remove_table(place)  # with what a killed first insert left in it
         if begun:
-            delta.invalidate_cache(stores.spark, place)
-    statistics.remove_statistics(statistics.get_statistics_folder(path))
+            commands.invalidate_cache(stores.spark, place)
+    statistics_files.remove_statistics(statistics_files.get_statistics_folder(path))

@@ -10,12 +10,12 @@ from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.errors import NotFoundError, QueryError
-from spark_fs.flows import rows, served
-from spark_fs.flows.queries import collect_frame
-from spark_fs.offline.delta import find_root_cause
-from spark_fs.offline.session import copy_session
+from spark_fs.flows import group_rows, online_rows
+from spark_fs.flows.read import collect_frame
 from spark_fs.online.store import OnlineStore
 from spark_fs.spec.definitions import GroupSpec
+from spark_fs.tables.delta.commands import find_root_cause
+from spark_fs.tables.delta.session import copy_session
 
 _WRITING_PLANS = tuple(f"org.apache.spark.sql.catalyst.plans.logical.{name}" for name in ("Command", "ParsedStatement", "InsertIntoDir"))
 _SELECT_START = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*(?:SELECT|WITH)\b", re.IGNORECASE | re.DOTALL)
@@ -54,8 +54,8 @@ def make_group_reader(locate_table: Callable[[GroupSpec], str], online: OnlineSt
 
     def read_rows(session: SparkSession, group: GroupSpec) -> DataFrame:
         if online is not None:
-            return session.createDataFrame(served.read_online_rows(group, online))
-        return rows.read_group(session, group, locate_table(group)).select(*(f"`{name}`" for name in group.types))
+            return session.createDataFrame(online_rows.read_online_rows(group, online))
+        return group_rows.read_group(session, group, locate_table(group)).select(*(f"`{name}`" for name in group.types))
 
     return read_rows
 

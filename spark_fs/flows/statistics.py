@@ -16,28 +16,29 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_fs import arrow
-from spark_fs.engine import associate, profile, scan
-from spark_fs.engine.columnar import ArrowRelation
-from spark_fs.engine.profile import TableProfile, ColumnStates, narrow_scan
-from spark_fs.engine.scan import Scan
+from spark_fs.base import arrow_types
+from spark_fs.engine.join.columnar import ArrowRelation
+from spark_fs.engine.profile import associations, column_states
+from spark_fs.engine.profile.column_states import ColumnStates, TableProfile, narrow_scan
+from spark_fs.engine.scan import parquet
+from spark_fs.engine.scan.parquet import Scan
 from spark_fs.errors import SparkFSError, UpgradeError
-from spark_fs.flows import rows
-from spark_fs.flows.queries import translate_spark_errors
-from spark_fs.offline import history
-from spark_fs.offline import statistics as kept
-from spark_fs.offline.history import NO_TABLE, DataFile
-from spark_fs.offline.log import DeltaLog
+from spark_fs.flows import group_rows
+from spark_fs.flows.read import translate_spark_errors
 from spark_fs.spec.definitions import GroupSpec
-from spark_fs.spec.statistics import FeatureCorrelations, Statistics, StatisticsConfig
+from spark_fs.spec.feature_statistics import FeatureCorrelations, Statistics, StatisticsConfig
 from spark_fs.stats.association import DesignMatrix, Sums, merge_sums
-from spark_fs.stats.column import ColumnState
+from spark_fs.stats.column_state import ColumnState
 from spark_fs.stats.describe import ExactDistinct, describe_column
-from spark_fs.stats.packed import pack_states, unpack_states
+from spark_fs.stats.state_file import pack_states, unpack_states
+from spark_fs.tables import statistics_files as kept
+from spark_fs.tables.delta import history
+from spark_fs.tables.delta.history import NO_TABLE, DataFile
+from spark_fs.tables.delta.log import DeltaLog
 
 SparkProvider = Callable[[], SparkSession]
 CorrelationsByFeature = Mapping[str, FeatureCorrelations]
-MAX_RESCANNED_BYTES = profile.LOCAL_BYTES  # bytes of files: a larger table whose rows were changed is looked at again only when that is asked for
+MAX_RESCANNED_BYTES = column_states.LOCAL_BYTES  # bytes of files: a larger table whose rows were changed is looked at again only when that is asked for
 _COLUMNS_PER_JOB = 20  # columns whose distinct values one job of Spark's counts
 
 
@@ -58,30 +59,30 @@ class RowSource:
         every = not group.keep_corrections
         found = cls.from_files(get_spark, group, history.list_data_files(log), types) if every else None
         columns = [f"`{name}`" for name in types]
-        return found or cls(get_spark, types, get_frame=lambda: rows.read_group(get_spark(), group, log.path, version, every).select(*columns))
+        return found or cls(get_spark, types, get_frame=lambda: group_rows.read_group(get_spark(), group, log.path, version, every).select(*columns))
 
     @classmethod
     def from_files(cls, get_spark: SparkProvider, group: GroupSpec, files: Sequence[DataFile], types: Mapping[str, str]) -> "RowSource | None":
         """The rows of data files; None where only Spark reads them."""
-        if not scan.is_scannable(files, group.types, group.partition_key, None):
+        if not parquet.is_scannable(files, group.types, group.partition_key, None):
             return None
-        return cls(get_spark, types, Scan.from_files(scan.to_scan_files(files), types))
+        return cls(get_spark, types, Scan.from_files(parquet.to_scan_files(files), types))
 
     @property
     def _is_small(self) -> bool:
-        return self.scan is not None and sum(file.bytes for file in self.scan.files) <= profile.LOCAL_BYTES
+        return self.scan is not None and sum(file.bytes for file in self.scan.files) <= column_states.LOCAL_BYTES
 
     def compute_profile(self, config: StatisticsConfig) -> TableProfile:
         """The profile of the rows, eagerly; of few rows without Spark."""
         near = self._profile_locally()
         if near is not None:
-            return profile.describe_states(near, config)
+            return column_states.describe_states(near, config)
         with translate_spark_errors():
             if self.scan:
-                states = profile.profile_scan(self.get_spark(), self.scan, self.types, config)
+                states = column_states.profile_scan(self.get_spark(), self.scan, self.types, config)
             else:
-                states = profile.profile_relation(self._to_relation(), self.types, config)
-            return profile.collect_profile(states.toArrow(), self.types, config)
+                states = column_states.profile_relation(self._to_relation(), self.types, config)
+            return column_states.collect_profile(states.toArrow(), self.types, config)
 
     def compute_states(self) -> ColumnStates:
         """The states of the columns alone, eagerly."""
@@ -91,18 +92,18 @@ class RowSource:
     def _profile_locally(self) -> ColumnStates | None:
         """The states of rows that are few enough for this process."""
         if self.table is not None:
-            return profile.profile_tables([self.table], self.types)
-        return profile.profile_locally(self.scan, self.types) if self.scan and self._is_small else None
+            return column_states.profile_tables([self.table], self.types)
+        return column_states.profile_locally(self.scan, self.types) if self.scan and self._is_small else None
 
     def compute_sums(self, matrix: DesignMatrix) -> Sums:
         """What associations follow from, eagerly."""
         if self.table is not None:
             return matrix.compute_sums(self.table.select(list(matrix.features)))
         if self.scan and self._is_small:
-            return associate.sum_locally(self.scan, matrix)
+            return associations.sum_locally(self.scan, matrix)
         with translate_spark_errors():
-            sums = associate.sum_scan(self.get_spark(), self.scan, matrix) if self.scan else associate.sum_relation(self._to_relation(), matrix)
-            return associate.collect_sums(sums.toArrow(), matrix)
+            sums = associations.sum_scan(self.get_spark(), self.scan, matrix) if self.scan else associations.sum_relation(self._to_relation(), matrix)
+            return associations.collect_sums(sums.toArrow(), matrix)
 
     def count_exactly(self, names: Sequence[str]) -> dict[str, ExactDistinct]:
         """How many distinct values columns have, how many come once, and their entropy, counted one by one, eagerly."""
@@ -122,7 +123,7 @@ class RowSource:
         if self.scan is None or not self._is_small:
             return self.table
         narrow = narrow_scan(self.scan, names)
-        return pa.concat_tables([narrow.schema.empty_table(), *scan.iter_tables(narrow)])
+        return pa.concat_tables([narrow.schema.empty_table(), *parquet.iter_tables(narrow)])
 
     def _to_frame(self) -> DataFrame:
         if self.get_frame:
@@ -132,7 +133,7 @@ class RowSource:
         return self.get_spark().createDataFrame(self.table)
 
     def _to_relation(self) -> ArrowRelation:
-        return ArrowRelation.from_frame(self._to_frame(), arrow.to_arrow_schema(self.types))
+        return ArrowRelation.from_frame(self._to_frame(), arrow_types.to_arrow_schema(self.types))
 
 
 def _count_values(frame: DataFrame, name: str) -> DataFrame:
@@ -197,7 +198,7 @@ def compute_group_statistics(get_spark: SparkProvider, group: GroupSpec, path: s
     if more is None and version and not rescan and sum(file.bytes for file in history.list_data_files(log)) > MAX_RESCANNED_BYTES:
         return None
     every = RowSource.from_group(get_spark, group, log, version, types)
-    whole = every.compute_profile(config) if more is None else profile.describe_states(profile.merge_states(before, more.compute_states()), config)
+    whole = every.compute_profile(config) if more is None else column_states.describe_states(column_states.merge_states(before, more.compute_states()), config)
     correlations = _update_correlations(place, every, more, whole.states, (commit, version)) if config.correlations else {}
     statistics = _build_statistics(every, whole, config, version, None, correlations)
     kept.save_statistics(place, kept.format_commit_name(version), statistics)

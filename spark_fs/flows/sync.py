@@ -21,21 +21,35 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from spark_fs import errors
+from spark_fs.base.types import to_micros
 from spark_fs.errors import NotFoundError, OnlineStoreError, SparkFSError
-from spark_fs.flows import rows
+from spark_fs.flows import group_rows
 from spark_fs.flows.jobs import Job
-from spark_fs.flows.latest import COMMIT_COLUMN, LatestRows, make_counts_batch, select_deleted_keys, drop_expired, filter_upserts
+from spark_fs.flows.latest_rows import (
+    COMMIT_COLUMN,
+    LatestRows,
+    drop_expired,
+    filter_upserts,
+    make_counts_batch,
+    select_deleted_keys,
+)
 from spark_fs.flows.progress import ProgressCallback, report_progress
-from spark_fs.offline import delta, history
-from spark_fs.offline.delta import INGESTED_AT
-from spark_fs.offline.history import Commit
-from spark_fs.offline.log import DeltaLog
-from spark_fs.online.layout import OnlineTable, build_online_table
-from spark_fs.online.store import MergeResult, OnlineStore, TableOrigin, StagingTables, SyncSession, OnlineWriter
-from spark_fs.online.writers import make_writer
+from spark_fs.online.registry import make_writer
+from spark_fs.online.store import (
+    MergeResult,
+    OnlineStore,
+    OnlineWriter,
+    StagingTables,
+    SyncSession,
+    TableOrigin,
+)
+from spark_fs.online.table import OnlineTable, build_online_table
 from spark_fs.redact import get_safe_cause
 from spark_fs.spec.definitions import GroupSpec
-from spark_fs.types import to_micros
+from spark_fs.tables.delta import commands, history
+from spark_fs.tables.delta.commands import INGESTED_AT
+from spark_fs.tables.delta.history import Commit
+from spark_fs.tables.delta.log import DeltaLog
 
 _OPERATIONS_WITHOUT_DELETES = ("upsert", "insert")  # commits that delete no row
 _MISSING_FILE = re.compile("FILE_NOT_EXIST|FileNotFound|No such file|DELTA_(CHANGE|FILE|MISSING|LOG|VERSION)")
@@ -154,7 +168,7 @@ class _GroupSync:
         added = history.list_added_files(self.log, last_synced + 1, version)
         if added and (found := LatestRows.from_files(self.spark, self.group, added)):
             return found
-        feed = rows.read_changes(self.spark, self.group, self.log, last_synced, version)
+        feed = group_rows.read_changes(self.spark, self.group, self.log, last_synced, version)
         count = sum(c.inserted + c.updated for c in commits)
         if all(c.operation in _OPERATIONS_WITHOUT_DELETES and not c.deleted for c in commits):
             return LatestRows.from_changes(self.group, filter_upserts(feed), count)
@@ -167,7 +181,7 @@ class _GroupSync:
         gone = select_deleted_keys(feed, self.group).persist(StorageLevel.MEMORY_AND_DISK)
         exit_stack.callback(gone.unpersist)
         gone.mapInArrow(_DeletedKeysLoader(self.online_writer, self.table, staging), "gone bigint").collect()
-        whole = rows.read_group(self.spark, self.group, self.log.path, version, with_duplicates=True)
+        whole = group_rows.read_group(self.spark, self.group, self.log.path, version, with_duplicates=True)
         left = whole.join(gone, on=keys, how="left_semi").withColumn(COMMIT_COLUMN, F.lit(version).cast("bigint"))
         columns = [*self.group.types, INGESTED_AT, COMMIT_COLUMN]
         others = filter_upserts(feed).join(gone, on=keys, how="left_anti")
@@ -190,6 +204,6 @@ def _translate_error(table: OnlineTable, error: Exception) -> SparkFSError:
     if ours and isinstance(kind := getattr(errors, ours[-1][0], None), type) and issubclass(kind, SparkFSError):
         return kind(ours[-1][1])
     return OnlineStoreError(
-        f"The sync of {table.name} failed and what is online is as it was: {delta.find_root_cause(error)} "
+        f"The sync of {table.name} failed and what is online is as it was: {commands.find_root_cause(error)} "
         "Run it again; it begins where the last one ended."
     )

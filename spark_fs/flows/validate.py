@@ -12,10 +12,10 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from spark_fs.base.types import as_utc
 from spark_fs.errors import SettingsError, ValidationError, get_first_line
 from spark_fs.spec.definitions import GroupSpec
-from spark_fs.spec.suites import ExpectationResult, ValidationReport
-from spark_fs.types import as_utc
+from spark_fs.spec.expectations import ExpectationResult, ValidationReport
 
 MAX_EXAMPLES = 5
 REASON_COLUMN = "_reason"

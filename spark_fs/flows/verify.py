@@ -11,16 +11,16 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from spark_fs.base.types import to_micros
 from spark_fs.errors import SettingsError, SparkFSError
-from spark_fs.flows.latest import LatestRows, drop_expired
-from spark_fs.offline import delta, history
-from spark_fs.online import texts
-from spark_fs.online.layout import OnlineTable, build_online_table
+from spark_fs.flows.latest_rows import LatestRows, drop_expired
+from spark_fs.online import text_format
+from spark_fs.online.registry import make_writer
 from spark_fs.online.store import OnlineStore, OnlineWriter
-from spark_fs.online.writers import make_writer
+from spark_fs.online.table import OnlineTable, build_online_table
 from spark_fs.redact import get_safe_cause
 from spark_fs.spec.definitions import GroupSpec
-from spark_fs.types import to_micros
+from spark_fs.tables.delta import commands, history
 
 _BUCKET_ROWS = 1_000  # rows of a bucket, about
 _MAX_BUCKETS = 1 << 16
@@ -99,7 +99,7 @@ def verify_group(
         found, rows, complete = one.find_differences()
         times = (one.find_newest_offline(), make_writer(store).read_newest_event_time(table)) if group.event_time else (None, None)
     except (PySparkException, Py4JJavaError) as error:
-        raise SparkFSError(f"The comparison of {table.name} could not be made: {delta.find_root_cause(error)}") from get_safe_cause(error)
+        raise SparkFSError(f"The comparison of {table.name} could not be made: {commands.find_root_cause(error)}") from get_safe_cause(error)
     return Verification(table.name, version, log.version, done.version if done else None, *rows, tuple(found), complete, *times)
 
 
@@ -113,9 +113,9 @@ class _BucketChecksums:
 
     def __call__(self, latest: pa.Table) -> Iterator[pa.RecordBatch]:
         rows = _drop_expired_rows(latest, self.table, self.cutoff)
-        number = texts.compute_checksums(rows, self.table.key_columns) % self.buckets
+        number = text_format.compute_checksums(rows, self.table.key_columns) % self.buckets
         sums = np.zeros(self.buckets, np.int64)
-        np.add.at(sums, number, texts.compute_checksums(rows, self.table.columns).astype(np.int64))
+        np.add.at(sums, number, text_format.compute_checksums(rows, self.table.columns).astype(np.int64))
         counts = np.bincount(number, minlength=self.buckets)
         held = np.flatnonzero(counts)
         yield pa.RecordBatch.from_pydict({"bucket": pa.array(held), "rows": pa.array(counts[held]), "total": pa.array(sums[held])})
@@ -132,7 +132,7 @@ class _BucketRows:
 
     def __call__(self, latest: pa.Table) -> Iterator[pa.RecordBatch]:
         rows = _drop_expired_rows(latest, self.table, self.cutoff)
-        kept = rows.filter(pa.array(np.isin(texts.compute_checksums(rows, self.table.key_columns) % self.buckets, self.bucket_numbers)))
+        kept = rows.filter(pa.array(np.isin(text_format.compute_checksums(rows, self.table.key_columns) % self.buckets, self.bucket_numbers)))
         yield from kept.select([c.name for c in self.table.columns]).to_batches()
 
 

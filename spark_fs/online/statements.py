@@ -6,9 +6,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from spark_fs import types
-from spark_fs.online.layout import OnlineColumn, OnlineTable, get_column_type
+from spark_fs.base import types
 from spark_fs.online.store import LookupSource
+from spark_fs.online.table import OnlineColumn, OnlineTable, get_column_type
 
 SYNC_STATE_TABLE = "_spark_fs_synced"
 ORIGIN_TABLE = "_spark_fs_origins"

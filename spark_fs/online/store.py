@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from spark_fs.errors import OnlineRefusedError
-from spark_fs.online.layout import Capabilities, OnlineTable
+from spark_fs.online.table import Capabilities, OnlineTable
 
 if TYPE_CHECKING:
     import pyarrow as pa

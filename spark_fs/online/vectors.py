@@ -5,11 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from spark_fs.base.values import (
+    UnfitError,
+    format_value,
+    get_converter,
+    get_key_converter,
+    to_python,
+)
 from spark_fs.errors import KeyValueError, NotFoundError, OnlineStoreError, QueryError, SchemaError
-from spark_fs.online.layout import build_online_table, get_storage
-from spark_fs.online.store import OnlineStore, LookupSource
-from spark_fs.plan import JoinPlan, PlanNode, NodeColumn, OutputColumn
-from spark_fs.values import UnfitError, get_converter, get_key_converter, to_python, format_value
+from spark_fs.online.store import LookupSource, OnlineStore
+from spark_fs.online.table import build_online_table, get_storage
+from spark_fs.planning.plan import JoinPlan, NodeColumn, OutputColumn, PlanNode
 
 Entry = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ A pipeline is a YAML file; ``load`` reads it and ``run`` runs it::
     spark_fs.pipelines.run(fs, pipeline, until="2013-12-04")
 """
 
-from spark_fs.pipelines.declared import Pipeline, Step, load
+from spark_fs.pipelines.declaration import Pipeline, Step, load
 from spark_fs.pipelines.run import run
 
 __all__ = ["Pipeline", "Step", "load", "run"]

@@ -11,8 +11,8 @@ from typing import NoReturn
 
 from spark_fs.api.project import login
 from spark_fs.errors import LockedError, SettingsError, SetupError, SparkFSError
-from spark_fs.pipelines.declared import load
-from spark_fs.pipelines.logs import LOGGER, JsonFormatter, TextFormatter, LogListener
+from spark_fs.pipelines.declaration import load
+from spark_fs.pipelines.logs import LOGGER, JsonFormatter, LogListener, TextFormatter
 from spark_fs.pipelines.run import Listener, run
 
 FINISHED, FAILED, INVALID, LOCKED, DIFFERS, RETRY = 0, 1, 2, 3, 4, 75
@@ -58,7 +58,7 @@ def _make_listeners(metrics: str | Path | None, lineage: str | None) -> list[Lis
 
             listeners.append(MetricsListener(Path(metrics)))
         if lineage:
-            from spark_fs.pipelines.lineage import LineageListener  # an extra
+            from spark_fs.pipelines.openlineage import LineageListener  # an extra
 
             listeners.append(LineageListener(lineage))
     except ModuleNotFoundError as error:

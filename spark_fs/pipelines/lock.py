@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from spark_fs.catalog.runs import RunCatalog
 from spark_fs.errors import CatalogError, LockedError, NotFoundError
-from spark_fs.spec.runs import PipelineRun
+from spark_fs.spec.pipeline_run import PipelineRun
 
 HEARTBEAT_SECONDS = 5.0  # seconds between two beats
 LEASE_SECONDS = 30.0  # seconds without a beat, after which a run whose process cannot be looked for is taken for dead

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from spark_fs.base.terminal import escape_for_terminal
 from spark_fs.pipelines.steps import RunContext
-from spark_fs.spec.runs import PipelineRun, StepRecord
-from spark_fs.terminal import escape_for_terminal
+from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 
 LOGGER = logging.getLogger("spark_fs.pipelines")
 _LEVELS = {"failed": logging.ERROR, "differs": logging.WARNING}

@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from spark_fs.pipelines.steps import RunContext
-from spark_fs.spec.runs import PipelineRun, StepRecord
+from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 
 _STATES = ("finished", "differs", "failed")
 

@@ -11,15 +11,15 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from spark_fs.api.project import FeatureStore
+from spark_fs.base.arguments import validate_call
+from spark_fs.base.times import Instant, to_utc
 from spark_fs.catalog.runs import RunCatalog
 from spark_fs.errors import ConflictError, SettingsError, SparkFSError
-from spark_fs.given import validate_call
-from spark_fs.pipelines.declared import Pipeline, Step
+from spark_fs.pipelines.declaration import Pipeline, Step
 from spark_fs.pipelines.lock import pipeline_lock
 from spark_fs.pipelines.steps import STEPS, RunContext
 from spark_fs.redact import redact_secrets
-from spark_fs.spec.runs import PipelineRun, StepRecord
-from spark_fs.times import Instant, to_utc
+from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 
 
 class Listener(Protocol):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import SettingsError
-from spark_fs.pipelines.declared import Pipeline
+from spark_fs.pipelines.declaration import Pipeline
 
 if TYPE_CHECKING:
     from spark_fs.flows.jobs import Job

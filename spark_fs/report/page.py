@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from spark_fs.json_values import to_json
+from spark_fs.base.json_values import to_json
 from spark_fs.report.graph import LineageGraph, compute_layout
 
 Section = Mapping[str, Any]

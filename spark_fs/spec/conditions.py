@@ -11,10 +11,17 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Any, NamedTuple
 
-from spark_fs import types
+from spark_fs.base import types
+from spark_fs.base.values import (
+    INTEGER_BITS,
+    UnfitError,
+    format_value,
+    is_number,
+    to_canonical,
+    to_python,
+)
 from spark_fs.errors import QueryError
 from spark_fs.spec.query import Comparison, Condition
-from spark_fs.values import INTEGER_BITS, UnfitError, to_canonical, is_number, to_python, format_value
 
 _EXACT_CONTEXT = Context(prec=2_000)  # digits of any double, and of any decimal within its bounds
 _NUMBERS = (*INTEGER_BITS, "float", "double", "decimal")

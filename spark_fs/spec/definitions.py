@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
+from spark_fs.base.types import EVENT_TIME_TYPES
 from spark_fs.errors import InvalidNameError, NotFoundError, SchemaError, SettingsError
-from spark_fs.spec.formats import select_known_fields, with_format_version
+from spark_fs.spec.expectations import parse_suite, to_tagged_json
+from spark_fs.spec.external_source import FRAME as FRAME
+from spark_fs.spec.external_source import SOURCE_FORMATS as SOURCE_FORMATS
+from spark_fs.spec.external_source import SourceSpec as SourceSpec
+from spark_fs.spec.feature_statistics import StatisticsConfig
 from spark_fs.spec.query import GroupRef, QuerySpec
-from spark_fs.spec.sources import FRAME as FRAME
-from spark_fs.spec.sources import SOURCE_FORMATS as SOURCE_FORMATS
-from spark_fs.spec.sources import SourceSpec as SourceSpec
-from spark_fs.spec.statistics import StatisticsConfig
-from spark_fs.spec.suites import parse_suite, to_tagged_json
-from spark_fs.spec.transformations import TransformationSpec
-from spark_fs.types import EVENT_TIME_TYPES
+from spark_fs.spec.record_format import select_known_fields, with_format_version
+from spark_fs.spec.transformation import TransformationSpec
 
 _NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,62}")
 

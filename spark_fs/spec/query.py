@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Self, get_args
 
+from spark_fs.base.types import from_literal, to_literal
 from spark_fs.errors import SettingsError
-from spark_fs.spec.formats import check_format, select_known_fields
-from spark_fs.types import from_literal, to_literal
+from spark_fs.spec.record_format import check_format, select_known_fields
 
 JoinType = Literal["left", "inner"]
 Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "like", "is_null"]

@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_fs.stats.column import ColumnState, to_doubles, get_column_kind
-from spark_fs.stats.quantiles import Doubles
+from spark_fs.stats.column_state import ColumnState, get_column_kind, to_doubles
 from spark_fs.stats.scores import compute_chi_squared
+from spark_fs.stats.sketches.quantiles import Doubles
 
 MAX_CATEGORIES = 50  # a feature with more has no place in the matrix
 Sums = list[Doubles]

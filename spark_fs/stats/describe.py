@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from spark_fs.spec.statistics import FeatureStatistics, StatisticsConfig
-from spark_fs.stats.column import DAY_MICROS, ColumnState, get_column_kind
+from spark_fs.base.types import LAST_MICROS, from_micros, get_base_type
+from spark_fs.spec.feature_statistics import FeatureStatistics, StatisticsConfig
+from spark_fs.stats.column_state import DAY_MICROS, ColumnState, get_column_kind
 from spark_fs.stats.exact import Integers
-from spark_fs.stats.quantiles import Doubles
-from spark_fs.types import LAST_MICROS, get_base_type, from_micros
+from spark_fs.stats.sketches.quantiles import Doubles
 
 BINS = TOP = 20
 PERCENTILES = tuple(range(1, 100))

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_fs.stats.column import ColumnState, to_doubles, get_column_kind
+from spark_fs.stats.column_state import ColumnState, get_column_kind, to_doubles
 from spark_fs.stats.describe import compute_quantiles
-from spark_fs.stats.quantiles import Doubles
+from spark_fs.stats.sketches.quantiles import Doubles
 
 MAX_FEATURE_BINS = 64  # of a feature of many rows, each with as many of them
 MAX_CLASSES = 50  # a label of more distinct values is a number to predict, not a class

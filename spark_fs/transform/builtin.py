@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from spark_fs.transform.names import make_legacy_category_names, make_category_names
-from spark_fs.types import from_literal, to_literal
+from spark_fs.base.types import from_literal, to_literal
+from spark_fs.transform.category_names import make_category_names, make_legacy_category_names
 
 State = Mapping[str, Any]
 Formula = Callable[[Any], Any]

@@ -20,10 +20,10 @@ from functools import lru_cache
 from types import FunctionType, ModuleType
 from typing import Any
 
-from spark_fs import types
+from spark_fs.base import types
+from spark_fs.base.values import to_python
 from spark_fs.errors import SchemaError, SettingsError, SparkFSError
-from spark_fs.spec.transformations import FunctionSpec, Mode
-from spark_fs.values import to_python
+from spark_fs.spec.transformation import FunctionSpec, Mode
 
 _PYTHON_TYPES = {
     float: "double", int: "bigint", str: "string", bool: "boolean", bytes: "binary", datetime: "timestamp", date: "date",

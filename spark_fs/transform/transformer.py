@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from spark_fs.errors import NotFoundError, QueryError, SettingsError
-from spark_fs.spec.transformations import FunctionSpec, TransformationSpec
+from spark_fs.spec.transformation import FunctionSpec, TransformationSpec
 from spark_fs.transform.builtin import BUILTINS, Builtin, State, get_column_names
 from spark_fs.transform.functions import make_value_function
 
@@ -117,7 +117,7 @@ def _make_call(transformation: Transformation) -> Callable[..., Sequence[Any]]:
     """The function from the values of a transformation's features to those of its outputs."""
     if transformation.builtin is None:
         if transformation.function.mode == "pandas":
-            from spark_fs.transform.columns import make_pandas_row_function
+            from spark_fs.transform.arrays import make_pandas_row_function
 
             return make_pandas_row_function(transformation)
         return make_value_function(transformation.function)

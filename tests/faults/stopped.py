@@ -10,7 +10,7 @@ import pandas as pd
 from delta.tables import DeltaMergeBuilder
 
 import spark_fs
-from spark_fs.offline.staging import DeltaTransaction
+from spark_fs.tables.delta.staging import DeltaTransaction
 
 DAY = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-03"], utc=True)
 FIRST = pd.DataFrame({"k": [1, 1, 2], "at": DAY, "v": [1.0, 2.0, 3.0]})

@@ -13,7 +13,7 @@ import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.errors import SparkFSError
-from spark_fs.offline import delta
+from spark_fs.tables.delta import commands
 
 COMMITS = 12
 DAYS = pd.date_range("2024-01-01", periods=COMMITS, tz="UTC")
@@ -94,7 +94,7 @@ def test_damage_is_found_and_named(damage: str, action: str, whole: Path, tmp_pa
     for checksum in path.rglob(".*.crc"):  # Hadoop's own, which would find it first where it is kept
         checksum.unlink()
     do(path)
-    delta.invalidate_cache(spark, str(path))
+    commands.invalidate_cache(spark, str(path))
     group, view = fs.get_feature_group("cards", 1), fs.get_feature_view("view", 1)
     if action == "upsert" and "data file" in damage:  # it needs the file of its own day alone
         assert ACTIONS[action](group, view)[0].summary["updated"] == 1

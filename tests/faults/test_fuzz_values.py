@@ -22,7 +22,7 @@ from pyspark.sql import SparkSession
 
 import spark_fs
 from spark_fs.errors import SparkFSError
-from spark_fs.offline import sources
+from spark_fs.tables import frames
 
 COLUMNS = int(os.environ.get("SPARK_FS_INPUTS", "20000"))
 STORED = 240  # of the columns, so many go through tables and the online store
@@ -129,7 +129,7 @@ def as_table(column: pd.Series) -> pa.Table | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return sources.to_arrow(pd.DataFrame({"c": column}), {})
+            return frames.to_arrow(pd.DataFrame({"c": column}), {})
         except SparkFSError:
             return None
 

@@ -16,7 +16,20 @@ import pytest
 from pyspark.sql import SparkSession
 
 import spark_fs
-from jobs import JOBS, State, Way, busy_executors, cluster_workers, everyone, killed, living, python_workers, restored, same, state
+from jobs import (
+    JOBS,
+    State,
+    Way,
+    busy_executors,
+    cluster_workers,
+    everyone,
+    killed,
+    living,
+    python_workers,
+    restored,
+    same,
+    state,
+)
 
 from conftest import ROOT
 from standalone import Cluster

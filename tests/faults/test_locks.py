@@ -13,8 +13,8 @@ import pytest
 from tables import HERE, clicks, empty_store, finish, rows, sync, values
 
 from spark_fs.errors import ConflictError, OnlineStoreError
-from spark_fs.online.mysql import MySQLStore
-from spark_fs.online.mysql_sync import MySQLWriter
+from spark_fs.online.mysql.store import MySQLStore
+from spark_fs.online.mysql.writer import MySQLWriter
 
 from conftest import ROOT, SERVERS
 
@@ -83,8 +83,8 @@ def test_a_connection_that_was_killed_takes_its_sync_with_it(store: MySQLStore) 
 
 HOST = """
 import sys
-from spark_fs.online.mysql import MySQLStore
-from spark_fs.online.mysql_sync import MySQLWriter
+from spark_fs.online.mysql.store import MySQLStore
+from spark_fs.online.mysql.writer import MySQLWriter
 from tables import HERE, clicks, rows
 
 store = MySQLStore(sys.argv[1])

@@ -7,7 +7,7 @@ import pytest
 from tables import clicks, rows, sync, values
 
 from spark_fs.errors import OnlineRefusedError
-from spark_fs.online.mysql import MySQLStore
+from spark_fs.online.mysql.store import MySQLStore
 
 from conftest import SERVERS
 from servers import KINDS

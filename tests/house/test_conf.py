@@ -60,7 +60,7 @@ def test_every_setting_is_known(file: Path, spark: SparkSession) -> None:
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.parent.name in ("local", "standalone", "yarn", "kubernetes")], ids=lambda f: f.parent.name)
 def test_what_spark_fs_needs_is_set(file: Path) -> None:
-    from spark_fs.offline import session  # noqa: PLC0415 # it loads Spark
+    from spark_fs.tables.delta import session  # noqa: PLC0415 # it loads Spark
 
     found = settings(file)
     needed = {name: value for name, value in session._REQUIRED_SETTINGS.items() if "outputTimestampType" not in name}

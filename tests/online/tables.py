@@ -7,11 +7,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from spark_fs.online.layout import OnlineTable, build_online_table
-from spark_fs.online.mysql import MySQLStore
-from spark_fs.online.sqlite import SQLiteStore
-from spark_fs.online.store import MergeResult, TableOrigin, SyncSession
-from spark_fs.online.writers import make_writer
+from spark_fs.online.mysql.store import MySQLStore
+from spark_fs.online.registry import make_writer
+from spark_fs.online.sqlite.store import SQLiteStore
+from spark_fs.online.store import MergeResult, SyncSession, TableOrigin
+from spark_fs.online.table import OnlineTable, build_online_table
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec
 
 from conftest import SERVERS, at, connected, new_database

@@ -22,10 +22,10 @@ import pytest
 from tables import HERE, THERE, clicks, empty_store, finish, rows, sync, table_of, values
 
 from spark_fs.errors import ConflictError, OnlineRefusedError, OnlineStoreError, SettingsError
-from spark_fs.online.mysql import MySQLStore
-from spark_fs.online.sqlite import SQLiteStore
+from spark_fs.online.mysql.store import MySQLStore
+from spark_fs.online.registry import make_writer
+from spark_fs.online.sqlite.store import SQLiteStore
 from spark_fs.online.statements import ORIGIN_TABLE
-from spark_fs.online.writers import make_writer
 
 from conftest import ONLINE, ROOT, SERVERS, connected
 
@@ -115,10 +115,11 @@ def test_a_table_that_no_sync_made_is_left_alone(store: Store) -> None:
 
 
 def test_a_lock_is_of_one_table(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from spark_fs.online import mysql_sync, sqlite_sync  # noqa: PLC0415 # the wait of each is shortened here
+    from spark_fs.online.mysql import writer as mysql_writer  # noqa: PLC0415 # to shorten its wait
+    from spark_fs.online.sqlite import writer as sqlite_writer  # noqa: PLC0415 # to shorten its wait
 
-    monkeypatch.setattr(mysql_sync, "_LOCK_TIMEOUT", 0)
-    monkeypatch.setattr(sqlite_sync, "_LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr(mysql_writer, "_LOCK_TIMEOUT", 0)
+    monkeypatch.setattr(sqlite_writer, "_LOCK_TIMEOUT", 0.1)
     write: Any = make_writer(store)
     table, other = clicks(store), clicks(store, "visits")
     with write.open_session(table, HERE) as session:
@@ -261,7 +262,7 @@ def test_the_driver_s_c_extension_is_loaded_before_pandas(tmp_path: Path) -> Non
 
 
 def test_a_process_that_serves_without_the_c_extension_says_so() -> None:
-    code = "import sys; sys.modules['_mysql_connector'] = None; from spark_fs.online.mysql import MySQLStore; MySQLStore('mysql://me@127.0.0.1:9/db')._pool"
+    code = "import sys; sys.modules['_mysql_connector'] = None; from spark_fs.online.mysql.store import MySQLStore; MySQLStore('mysql://me@127.0.0.1:9/db')._pool"
     assert said_by(code).strip() == (
         "mysql-connector-python runs without its C extension, and look-ups take four times as long: import spark_fs and log in, or import mysql.connector, before pandas and pyarrow."
     )

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from loaded import loaded
 
 from spark_fs.api.project import FeatureStore
-from spark_fs.json_values import from_json, to_json
-from spark_fs.serve import build_vector_app
-from spark_fs.values import to_canonical
+from spark_fs.base.json_values import from_json, to_json
+from spark_fs.base.values import to_canonical
+from spark_fs.server.vector_server import build_vector_app
 
 from conftest import ONLINE, online_store
 

@@ -20,12 +20,12 @@ import spark_fs
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import NotFoundError, OnlineRefusedError, OnlineStoreError, SettingsError
-from spark_fs.flows.latest import LatestRows
+from spark_fs.flows.latest_rows import LatestRows
 from spark_fs.flows.sync import _LatestRowsLoader, make_origin
-from spark_fs.online.layout import build_online_table
-from spark_fs.online.mysql import MySQLStore
+from spark_fs.online.mysql.store import MySQLStore
+from spark_fs.online.registry import make_writer
 from spark_fs.online.store import StagingTables
-from spark_fs.online.writers import make_writer
+from spark_fs.online.table import build_online_table
 
 from conftest import SERVERS, at, connected, online_store
 

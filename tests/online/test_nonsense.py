@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_fs.serve import build_vector_app
+from spark_fs.server.vector_server import build_vector_app
 
 from conftest import SERVERS, online_store
 from serving import filled, served, told_of_nonsense

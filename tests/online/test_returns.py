@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from loaded import loaded
 
 import spark_fs
-from spark_fs import frames
+from spark_fs.base import pandas_frames
 from spark_fs.errors import SparkFSError
-from spark_fs.online.returns import as_numpy, as_pandas
+from spark_fs.online.vector_frames import as_numpy, as_pandas
 
 BIG = 2**53 + 1
 MIXED = {"k": "bigint", "id": "bigint", "n": "double", "word": "string", "flag": "boolean", "small": "int", "at": "timestamp", "l": "array<bigint>", "m": "array<bigint>"}
@@ -33,7 +33,7 @@ def test_pandas_has_the_types_of_training_data(tmp_path: Path) -> None:
     names = [name for name in MIXED if name not in ("k", "id")]
     for entries, rows in (([1, 2], [FULL, EMPTY]), ([1, 9], [FULL, EMPTY]), ([2], [EMPTY]), ([1], [FULL]), ([], [])):
         found = view.get_feature_vectors([{"k": k} for k in entries], return_type="pandas", allow_missing=True)
-        wanted = frames.to_pandas(values.to_arrow({name: MIXED[name] for name in names}, rows))
+        wanted = pandas_frames.to_pandas(values.to_arrow({name: MIXED[name] for name in names}, rows))
         pd.testing.assert_frame_equal(found, wanted)
     whole = fs.create_feature_view("whole", group.select(["id", "n"]))
     beside = whole.get_feature_vectors([{"k": 1}, {"k": 2}], return_type="pandas")
@@ -68,7 +68,7 @@ def test_every_value_is_in_every_form_as_it_is(data: st.DataObject) -> None:
     columns, rows = data.draw(values.tables(rows=3))
     vectors = [[row[name] for name in columns] for row in rows]
     assert all(values.same(found, wanted) for found, wanted in zip(as_numpy(columns, vectors).ravel(), [v for vector in vectors for v in vector], strict=True))
-    pd.testing.assert_frame_equal(as_pandas(columns, vectors), frames.to_pandas(values.to_arrow(columns, rows)))
+    pd.testing.assert_frame_equal(as_pandas(columns, vectors), pandas_frames.to_pandas(values.to_arrow(columns, rows)))
 
 
 def test_a_value_that_a_transformation_gave_amiss_is_said() -> None:

@@ -17,8 +17,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 import spark_fs
+from spark_fs.base.json_values import from_json, to_json
 from spark_fs.errors import SchemaError
-from spark_fs.json_values import from_json, to_json
 
 from conftest import at
 

@@ -15,10 +15,18 @@ from test_sync import counts, rows
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
-from spark_fs.errors import ConflictError, NotFoundError, OnlineRefusedError, OnlineStoreError, QueryError, SettingsError, SparkFSError
+from spark_fs.errors import (
+    ConflictError,
+    NotFoundError,
+    OnlineRefusedError,
+    OnlineStoreError,
+    QueryError,
+    SettingsError,
+    SparkFSError,
+)
 from spark_fs.flows.verify import Difference
+from spark_fs.online.registry import make_writer
 from spark_fs.online.store import TableOrigin
-from spark_fs.online.writers import make_writer
 
 from conftest import at
 
@@ -231,10 +239,11 @@ def test_what_the_clean_up_took_from_the_change_feed_is_loaded_anew(served: Feat
 def test_two_syncs_at_once_exclude_each_other(served: FeatureStore, clicks: FeatureGroup, monkeypatch: pytest.MonkeyPatch) -> None:
     clicks.insert(rows((1, "01-01", 10)))
     store = served._stores.online
-    from spark_fs.online import mysql_sync, sqlite_sync  # noqa: PLC0415 # the wait of each is shortened here
+    from spark_fs.online.mysql import writer as mysql_writer  # noqa: PLC0415 # to shorten its wait
+    from spark_fs.online.sqlite import writer as sqlite_writer  # noqa: PLC0415 # to shorten its wait
 
-    monkeypatch.setattr(mysql_sync, "_LOCK_TIMEOUT", 0)
-    monkeypatch.setattr(sqlite_sync, "_LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr(mysql_writer, "_LOCK_TIMEOUT", 0)
+    monkeypatch.setattr(sqlite_writer, "_LOCK_TIMEOUT", 0.1)
     with make_writer(store).open_session(clicks_table(clicks), TableOrigin("", "")), pytest.raises(ConflictError, match=r"Another sync of .* is running.*: nothing was written. Wait until it ends, then sync again") as raised:
         clicks.sync_online()
     assert raised.value.retryable
@@ -242,7 +251,7 @@ def test_two_syncs_at_once_exclude_each_other(served: FeatureStore, clicks: Feat
 
 
 def clicks_table(group: FeatureGroup) -> object:
-    from spark_fs.online.layout import build_online_table  # noqa: PLC0415 # only here
+    from spark_fs.online.table import build_online_table  # noqa: PLC0415 # only here
 
     return build_online_table(group.spec, group._stores.online.capabilities)
 

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from loaded import loaded
 from pyspark.sql import SparkSession
 
-from spark_fs import frames
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
-from spark_fs.json_values import from_json, to_json
-from spark_fs.online.layout import build_online_table
-from spark_fs.types import get_base_type
-from spark_fs.values import to_canonical
+from spark_fs.base import pandas_frames
+from spark_fs.base.json_values import from_json, to_json
+from spark_fs.base.types import get_base_type
+from spark_fs.base.values import to_canonical
+from spark_fs.online.table import build_online_table
 
 from conftest import ONLINE, online_store
 
@@ -56,7 +56,7 @@ def check(store: FeatureStore, group: FeatureGroup, columns: Columns, rows: Rows
         sent = json.loads(json.dumps(to_json(one), allow_nan=False))
         assert values.same(to_canonical(type_, from_json(type_, sent)), two), (name, type_)
     assert all(values.same(view.get_feature_vector(entry), vector) for entry, vector in zip(entries, wanted, strict=True))
-    pd.testing.assert_frame_equal(view.get_feature_vectors(entries, return_type="pandas"), frames.to_pandas(values.to_arrow(columns, rows)))
+    pd.testing.assert_frame_equal(view.get_feature_vectors(entries, return_type="pandas"), pandas_frames.to_pandas(values.to_arrow(columns, rows)))
     assert all(values.same(list(one), two) for one, two in zip(view.get_feature_vectors(entries, return_type="numpy"), wanted, strict=True))
     passed = view.get_feature_vectors(entries[::-1], passed_features=[{name: row[name] for name in names} for row in rows])
     assert all(values.same(one, two) for one, two in zip(passed, wanted, strict=True))

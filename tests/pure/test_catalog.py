@@ -22,18 +22,25 @@ import mysql.connector
 import pytest
 from sqlalchemy import text
 
+from spark_fs.base.times import Interval
 from spark_fs.catalog.store import Catalog
-from spark_fs.errors import CatalogError, NotFoundError, SchemaError, SettingsError, SetupError, UpgradeError
-from spark_fs.spec.datasets import FilesSpec, TrainingDatasetSpec
+from spark_fs.errors import (
+    CatalogError,
+    NotFoundError,
+    SchemaError,
+    SettingsError,
+    SetupError,
+    UpgradeError,
+)
+from spark_fs.spec.comparison import DriftReport, FeatureDrift
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec, SourceSpec, ViewSpec
-from spark_fs.spec.drift import DriftReport, FeatureDrift
-from spark_fs.spec.formats import FORMAT_KEY
+from spark_fs.spec.expectations import ExpectationResult, ValidationReport, parse_suite
+from spark_fs.spec.feature_statistics import StatisticsConfig
+from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 from spark_fs.spec.query import GroupRef, JoinSpec, QuerySpec
-from spark_fs.spec.runs import PipelineRun, StepRecord
-from spark_fs.spec.statistics import StatisticsConfig
-from spark_fs.spec.suites import ExpectationResult, ValidationReport, parse_suite
-from spark_fs.spec.transformations import FunctionSpec, TransformationSpec
-from spark_fs.times import Interval
+from spark_fs.spec.record_format import FORMAT_KEY
+from spark_fs.spec.training_dataset import FilesSpec, TrainingDatasetSpec
+from spark_fs.spec.transformation import FunctionSpec, TransformationSpec
 
 from conftest import ONLINE, SERVERS
 

@@ -11,10 +11,10 @@ import pytest
 from spark_fs.catalog.store import Catalog
 from spark_fs.errors import SettingsError
 from spark_fs.flows import maintain
-from spark_fs.offline import history
-from spark_fs.spec.datasets import FilesSpec, TrainingDatasetSpec
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec, ViewSpec
 from spark_fs.spec.query import GroupRef, QuerySpec
+from spark_fs.spec.training_dataset import FilesSpec, TrainingDatasetSpec
+from spark_fs.tables.delta import history
 
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 REF = GroupRef("clicks", 1)

@@ -17,16 +17,16 @@ from conditions import GROUP, NOON, OPERATORS, TABLE, TYPES, compared, condition
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spark_fs import arrow
 from spark_fs.api.query import Feature, Filter
-from spark_fs.engine.scan import evaluate_condition, can_evaluate, may_match
+from spark_fs.base import arrow_types
+from spark_fs.base.values import format_value
+from spark_fs.engine.scan.parquet import can_evaluate, evaluate_condition, may_match
 from spark_fs.errors import QueryError, SettingsError, SparkFSError
-from spark_fs.offline.history import DataFile
-from spark_fs.render import _cast_compared
-from spark_fs.render import format_condition as sql_of
+from spark_fs.planning.sql_text import _cast_compared
+from spark_fs.planning.sql_text import format_condition as sql_of
 from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.query import Comparison, Condition, parse_condition
-from spark_fs.values import format_value
+from spark_fs.tables.delta.history import DataFile
 
 ROWS = [dict(zip(TABLE, row, strict=True)) for row in zip_longest(*(rows for _, rows, _ in TABLE.values()))]
 WHOLE = values.to_arrow(TYPES, ROWS)
@@ -76,7 +76,7 @@ def test_no_file_that_holds_a_row_is_left_out() -> None:
 @given(data=st.data(), type_=st.sampled_from(["tinyint", "int", "bigint", "float", "double", "decimal(10,2)", "decimal(38,18)"]), operator=st.sampled_from(list(OPERATORS)))
 def test_numbers_of_any_kind_are_compared_by_value(data: st.DataObject, type_: str, operator: Any) -> None:
     rows, asked = data.draw(st.lists(values.values(type_), min_size=1, max_size=5)), data.draw(numbers())
-    column = pa.chunked_array([pa.array(rows, arrow.to_arrow_type(type_))])
+    column = pa.chunked_array([pa.array(rows, arrow_types.to_arrow_type(type_))])
     try:
         found = cast_condition(Comparison(GROUP, "c", operator, asked), lambda _: type_)
     except QueryError:

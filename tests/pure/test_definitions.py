@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from spark_fs.errors import InvalidNameError, SettingsError, SparkFSError
 from spark_fs.spec.definitions import GroupSpec, SourceSpec, ViewSpec
-from spark_fs.spec.query import Combination, Comparison, Condition, GroupRef, JoinSpec, QuerySpec, parse_condition
+from spark_fs.spec.query import (
+    Combination,
+    Comparison,
+    Condition,
+    GroupRef,
+    JoinSpec,
+    QuerySpec,
+    parse_condition,
+)
 
 GROUP = GroupRef("flights", 1)
 

@@ -18,12 +18,23 @@ import spark_fs
 from spark_fs.api.project import FeatureStore
 from spark_fs.api.serving import ServedViews
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.listen import open_socket
-from spark_fs.serve import build_vector_app
-from spark_fs.server.door import Limits, check_exposed, get_host_names, read_token
-from spark_fs.spec.datasets import TrainingDatasetSpec
+from spark_fs.server.guard import Limits, check_exposed, get_host_names, read_token
+from spark_fs.server.sockets import open_socket
+from spark_fs.server.vector_server import build_vector_app
+from spark_fs.spec.training_dataset import TrainingDatasetSpec
 
-from serving import ROWS, SHOPS, ask, ask_without_end, filled, put, served, store, told_of_nonsense, until_closed
+from serving import (
+    ROWS,
+    SHOPS,
+    ask,
+    ask_without_end,
+    filled,
+    put,
+    served,
+    store,
+    told_of_nonsense,
+    until_closed,
+)
 
 TOKEN = "a-token-of-many-letters"
 ENTRY = {"view": "shops", "entries": [{"shop": "a"}]}

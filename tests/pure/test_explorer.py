@@ -10,8 +10,8 @@ import pytest
 import spark_fs
 from spark_fs.api.project import FeatureStore
 from spark_fs.report.page import build_security_policy
-from spark_fs.server.door import get_host_names
-from spark_fs.ui import build_explorer_app
+from spark_fs.server.explorer import build_explorer_app
+from spark_fs.server.guard import get_host_names
 
 from serving import ask, served, store
 

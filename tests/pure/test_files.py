@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from spark_fs import arrow
-from spark_fs.engine import scan
+from spark_fs.base import arrow_types
+from spark_fs.engine.scan import parquet
 from spark_fs.errors import SchemaError, SettingsError
-from spark_fs.offline import files
-from spark_fs.offline.files import StagedFolder, stage_folder
-from spark_fs.offline.history import DataFile
-from spark_fs.spec.datasets import FilesSpec, DataFormat
 from spark_fs.spec.query import Combination, Comparison, Condition, GroupRef
+from spark_fs.spec.training_dataset import DataFormat, FilesSpec
+from spark_fs.tables import dataset_files
+from spark_fs.tables.dataset_files import StagedFolder, stage_folder
+from spark_fs.tables.delta.history import DataFile
 
 
 def written(folder: str, name: str, rows: int) -> str:
@@ -116,11 +116,11 @@ def test_a_copy_is_whole_or_not_there(parts: tuple[str, ...], tmp_path: Path) ->
     with place_of(tmp_path / "out", parts) as place:
         written(f"{place.staging_path}/train", "one", 3)
         place.publish(None)
-    files.copy_dataset(str(tmp_path / "out"), str(tmp_path / "again"), parts, len(parts) > 1)
+    dataset_files.copy_dataset(str(tmp_path / "out"), str(tmp_path / "again"), parts, len(parts) > 1)
     assert sorted(path.name for path in (tmp_path / "again").iterdir()) == sorted(path.name for path in (tmp_path / "out").iterdir())
     assert pq.read_table(tmp_path / "again").num_rows == 3
     with pytest.raises(SettingsError, match=r"holds files already"):
-        files.copy_dataset(str(tmp_path / "out"), str(tmp_path / "again"), parts, len(parts) > 1)
+        dataset_files.copy_dataset(str(tmp_path / "out"), str(tmp_path / "again"), parts, len(parts) > 1)
     assert pq.read_table(tmp_path / "again").num_rows == 3
 
 
@@ -144,16 +144,16 @@ def test_a_file_with_a_row_that_meets_a_filter_is_read(rows: list[tuple[int | No
     bounds = ({"n": min(numbers)}, {"n": max(numbers)}) if numbers else ({}, {})
     file = DataFile("f", 1, len(rows), {"p": None if partition is None else str(partition)}, *bounds, True)
     columns = {"n": pa.array([n for n, _ in rows], pa.int64()), "p": pa.array([partition] * len(rows), pa.int32()), "s": pa.array([s for _, s in rows], pa.string())}
-    meets = any(scan.evaluate_condition(condition, {name: pa.chunked_array([column]) for name, column in columns.items()}, types).to_pylist())
-    assert scan.may_match(file, condition, types) or not meets
+    meets = any(parquet.evaluate_condition(condition, {name: pa.chunked_array([column]) for name, column in columns.items()}, types).to_pylist())
+    assert parquet.may_match(file, condition, types) or not meets
 
 
 def test_a_file_of_another_partition_or_of_other_numbers_is_left_out() -> None:
     file = DataFile("f", 1, 9, {"p": "ch"}, {"n": 1}, {"n": 9}, True)
     types = {"n": "bigint", "p": "string"}
-    assert not scan.may_match(file, Comparison(GROUP, "p", "==", "de"), types)
-    assert not scan.may_match(file, Comparison(GROUP, "n", ">", 9), types)
-    assert scan.may_match(file, Comparison(GROUP, "n", ">=", 9), types)
+    assert not parquet.may_match(file, Comparison(GROUP, "p", "==", "de"), types)
+    assert not parquet.may_match(file, Comparison(GROUP, "n", ">", 9), types)
+    assert parquet.may_match(file, Comparison(GROUP, "n", ">=", 9), types)
 
 
 NESTED = T.StructType([T.StructField("x", T.TimestampType()), T.StructField("m", T.MapType(T.StringType(), T.DecimalType(5, 2)))])
@@ -165,12 +165,12 @@ NESTED = T.StructType([T.StructField("x", T.TimestampType()), T.StructField("m",
 ], ids=lambda t: t.simpleString())
 def test_a_feature_type_is_the_arrow_type_that_spark_takes(type_: T.DataType) -> None:
     wanted = to_arrow_schema(T.StructType([T.StructField("c", type_)]), timezone="UTC")
-    assert arrow.to_arrow_schema({"c": type_.simpleString()}) == wanted
+    assert arrow_types.to_arrow_schema({"c": type_.simpleString()}) == wanted
 
 
 def test_a_type_without_an_arrow_type_is_refused() -> None:
     with pytest.raises(SchemaError, match=r"A column of the type interval day cannot be joined"):
-        arrow.to_arrow_type("interval day")
+        arrow_types.to_arrow_type("interval day")
 
 
 @pytest.mark.parametrize(
@@ -184,6 +184,6 @@ def test_a_type_without_an_arrow_type_is_refused() -> None:
 )
 def test_a_type_that_a_format_cannot_hold_is_refused_before_anything_is_written(form: DataFormat, type_: str, remedy: str) -> None:
     with pytest.raises(SchemaError, match=rf"Column 'v' is {re.escape(type_)}, which {form} cannot hold: write {remedy}, or leave it out"):
-        files.check_types(FilesSpec("somewhere", form), {"k": "bigint", "v": type_})
-    files.check_types(FilesSpec("somewhere", form), {"k": "bigint", "v": "string"})
-    files.check_types(FilesSpec("somewhere", "json"), {"m": "map<string,array<bigint>>"})
+        dataset_files.check_types(FilesSpec("somewhere", form), {"k": "bigint", "v": type_})
+    dataset_files.check_types(FilesSpec("somewhere", form), {"k": "bigint", "v": "string"})
+    dataset_files.check_types(FilesSpec("somewhere", "json"), {"m": "map<string,array<bigint>>"})

@@ -16,9 +16,9 @@ import values as strategies
 from hypothesis import HealthCheck, Phase, given, settings
 from values import same
 
-from spark_fs import frames
+from spark_fs.base import pandas_frames
 from spark_fs.errors import InvalidNameError, SchemaError, SparkFSError
-from spark_fs.offline import sources
+from spark_fs.tables import frames as tables_frames
 
 NEW_YORK = ZoneInfo("America/New_York")
 NAN = math.nan
@@ -34,7 +34,7 @@ def objects(values: Sequence[Any]) -> pd.DataFrame:
 
 def taken(values: Sequence[Any], declared: str | None = None) -> tuple[str, list[Any]]:
     """What an object column becomes: the Arrow type, and its values."""
-    found = sources.to_arrow(objects(values), {"c": declared} if declared else {})
+    found = tables_frames.to_arrow(objects(values), {"c": declared} if declared else {})
     return str(found.schema.field("c").type), found.column("c").to_pylist(maps_as_pydicts="lossy")
 
 
@@ -150,12 +150,12 @@ def test_objects_come_in_as_they_are(values: list[Any], type_: str, wanted: list
 def test_a_category_is_looked_at_as_its_values_are() -> None:
     for values, type_ in (([DAY, None, DAY], "date32[day]"), (["a", "b", None], "string"), ([2, 1, 2], "int64"), ([NOON, NOON, None], "timestamp[us, tz=UTC]"),
                           ([0.5, None], "double"), (np.array([1, 200], "uint8"), "int16")):
-        found = sources.to_arrow(pd.DataFrame({"c": pd.Series(values).astype("category")}), {}).column("c")
+        found = tables_frames.to_arrow(pd.DataFrame({"c": pd.Series(values).astype("category")}), {}).column("c")
         assert str(found.type) == type_
         wanted = [each.replace(tzinfo=UTC) if isinstance(each, datetime) else each for each in list(values)]
         assert found.to_pylist() == wanted
     with pytest.raises(SchemaError, match=r"column 'c' holds date .* and datetime"):
-        sources.to_arrow(pd.DataFrame({"c": pd.Categorical.from_codes([0, 1], pd.Index([DAY, NOON], dtype=object))}), {})
+        tables_frames.to_arrow(pd.DataFrame({"c": pd.Categorical.from_codes([0, 1], pd.Index([DAY, NOON], dtype=object))}), {})
 
 
 def test_a_decimal_has_room_for_later_ones_and_takes_the_type_of_its_column() -> None:
@@ -199,7 +199,7 @@ ARROW: list[tuple[pa.Array, str, list[Any]]] = [
 
 @pytest.mark.parametrize(("column", "type_", "wanted"), ARROW, ids=[str(each[0].type) for each in ARROW])
 def test_arrow_types_that_spark_lacks_become_those_that_hold_every_value(column: pa.Array, type_: str, wanted: list[Any]) -> None:
-    found = sources.to_arrow(pa.table({"c": column}), {}).column("c")
+    found = tables_frames.to_arrow(pa.table({"c": column}), {}).column("c")
     assert str(found.type) == type_
     assert same(found.to_pylist(maps_as_pydicts="strict"), wanted)
 
@@ -219,19 +219,19 @@ def test_arrow_types_that_spark_lacks_become_those_that_hold_every_value(column:
 )
 def test_arrow_types_and_values_without_a_feature_type_are_refused(column: pa.Array, text: str) -> None:
     with pytest.raises(SchemaError, match=text):
-        sources.to_arrow(pa.table({"c": column}), {})
+        tables_frames.to_arrow(pa.table({"c": column}), {})
 
 
 def test_a_column_that_comes_twice_is_named() -> None:
     twice = pd.DataFrame([[1, 2]], columns=["a", "a"])
     for frame in (twice, pa.table([pa.array([1]), pa.array([2])], ["a", "a"])):
         with pytest.raises(SchemaError, match=r"The frame names a column twice: a\. Give each column a name of its own"):
-            sources.to_arrow(frame, {})
+            tables_frames.to_arrow(frame, {})
 
 
 def test_a_column_name_of_half_a_character_is_refused() -> None:
     with pytest.raises(InvalidNameError, match=r"Column 'a\\ud800' is not a valid name"):
-        sources.to_arrow(pd.DataFrame({"a\ud800": [1]}), {})
+        tables_frames.to_arrow(pd.DataFrame({"a\ud800": [1]}), {})
 
 
 # -- out again
@@ -243,19 +243,19 @@ def test_nested_values_come_out_as_python_objects() -> None:
         "s": pa.array([{"a": 2**53 + 1}, {"a": None}], pa.struct([("a", pa.int64())])),
         "m": pa.array([[("x", None)], []], pa.map_(pa.string(), pa.int64())), "t": pa.array([[NOON], None], pa.list_(pa.timestamp("us", "UTC"))),
     })
-    found = frames.to_pandas(table)
+    found = pandas_frames.to_pandas(table)
     assert list(found.columns) == table.column_names
     assert str(found["n"].dtype) == "Int64"
     for name in ("l", "d", "s", "m"):
         assert same(found[name].tolist(), table.column(name).to_pylist(maps_as_pydicts="strict"))
     assert same(found["t"].tolist(), [[NOON.replace(tzinfo=UTC)], None])
-    assert frames.to_pandas(table.select(["l"])).shape == (2, 1)
-    assert frames.to_pandas(table.slice(0, 0)).shape == (0, 6)
+    assert pandas_frames.to_pandas(table.select(["l"])).shape == (2, 1)
+    assert pandas_frames.to_pandas(table.slice(0, 0)).shape == (0, 6)
 
 
 def test_a_map_with_a_key_twice_is_said_to_be_one() -> None:
     with pytest.raises(SparkFSError, match=r"Column 'm' holds a map with a key twice \(.*x.*\), which pandas cannot show"):
-        frames.to_pandas(pa.table({"m": pa.array([[("x", 1), ("x", 2)]], pa.map_(pa.string(), pa.int64()))}))
+        pandas_frames.to_pandas(pa.table({"m": pa.array([[("x", 1), ("x", 2)]], pa.map_(pa.string(), pa.int64()))}))
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])  # shrinking takes minutes
@@ -263,9 +263,9 @@ def test_a_map_with_a_key_twice_is_said_to_be_one() -> None:
 def test_a_pandas_frame_of_objects_is_the_table_that_it_was_made_of(drawn: tuple[dict[str, str], list[dict[str, Any]]]) -> None:
     columns, rows = drawn
     table = strategies.to_arrow(columns, rows)
-    for found in (frames.to_pandas(table), pd.DataFrame({name: objects([row[name] for row in rows])["c"] for name in columns})):
+    for found in (pandas_frames.to_pandas(table), pd.DataFrame({name: objects([row[name] for row in rows])["c"] for name in columns})):
         nested = [name for name, type_ in columns.items() if "<" in type_]
-        again = sources.to_arrow(found[nested], columns)
+        again = tables_frames.to_arrow(found[nested], columns)
         assert again.schema == table.select(nested).schema
         for name in nested:
             kept = again.column(name).to_pylist(maps_as_pydicts="strict")

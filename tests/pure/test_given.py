@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spark_fs.base.arguments import get_check, validate_arguments, validate_call
 from spark_fs.errors import InvalidNameError, SettingsError, SparkFSError
-from spark_fs.given import get_check, validate_arguments, validate_call
 
 
 @pytest.mark.parametrize(

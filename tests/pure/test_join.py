@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_fs.engine import hot, shuffle
-from spark_fs.engine.columnar import SideScatter
-from spark_fs.engine.hot import SkewedKeys, KeySample
-from spark_fs.engine.matching import KeyedRows
-from spark_fs.engine.passes import JoinStage, MatchRule, join_bucket, get_key_columns
+from spark_fs.engine.join import shuffle, skew
+from spark_fs.engine.join.columnar import SideScatter
+from spark_fs.engine.join.matching import KeyedRows
+from spark_fs.engine.join.skew import KeySample, SkewedKeys
+from spark_fs.engine.join.stages import JoinStage, MatchRule, get_key_columns, join_bucket
 
 DUCKDB = duckdb.connect()
 LEFT = pa.schema([("n0_k", pa.int32()), ("n0_s", pa.string()), ("n0_at", pa.timestamp("us", "UTC")), ("n0_id", pa.int64())])
@@ -148,7 +148,7 @@ def test_a_key_with_too_many_rows_is_found_and_its_slices_are_even() -> None:
     hashes = draw.integers(0, 1000, 10_000).astype(np.uint64)
     hashes[:3_000] = 77
     times = draw.integers(0, 10**9, 10_000)
-    found = hot.detect_skewed_keys([KeySample(hashes, times, 100.0)], 16, 100_000)
+    found = skew.detect_skewed_keys([KeySample(hashes, times, 100.0)], 16, 100_000)
     assert found.hashes == (77,)
     assert found.bucket_count == 16 + 4
     _, placed = found.assign_right(hashes, np.zeros(10_000, np.int32), KeyedRows(hashes.view(np.int64), times), True)

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from spark_fs.base.times import Interval
 from spark_fs.catalog.store import Catalog
 from spark_fs.errors import NotFoundError
-from spark_fs.spec.datasets import TrainingDatasetSpec
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec, ViewSpec
+from spark_fs.spec.expectations import ValidationReport
 from spark_fs.spec.query import GroupRef, QuerySpec
-from spark_fs.spec.suites import ValidationReport
-from spark_fs.times import Interval
+from spark_fs.spec.training_dataset import TrainingDatasetSpec
 
 REF = GroupRef("payments", 1)
 YEAR = Interval.from_bounds(datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC))

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_fs.errors import SettingsError
-from spark_fs.online.layout import OnlineTable, build_online_table, choose_column_lengths
-from spark_fs.online.mysql import CAPABILITIES
-from spark_fs.online.sqlite import CAPABILITIES as SQLITE
-from spark_fs.online.texts import format_number, format_values
+from spark_fs.online.mysql.store import CAPABILITIES
+from spark_fs.online.sqlite.store import CAPABILITIES as SQLITE
+from spark_fs.online.table import OnlineTable, build_online_table, choose_column_lengths
+from spark_fs.online.text_format import format_number, format_values
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec
 
 TYPES = ["double", "string", "binary", "bigint", "array<double>", "timestamp", "boolean", "decimal(38,9)"]

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from spark_fs.errors import SettingsError
-from spark_fs.listen import open_socket
+from spark_fs.server.sockets import open_socket
 
 SIXTH = Path("/proc/net/if_inet6")  # empty, or not there, on a machine without IPv6
 

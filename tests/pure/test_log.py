@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_fs.errors import NotFoundError, SparkFSError
-from spark_fs.offline import history
-from spark_fs.offline.log import DeltaLog, find_damage, resolve_file_system
+from spark_fs.tables.delta import history
+from spark_fs.tables.delta.log import DeltaLog, find_damage, resolve_file_system
 
 
 def commit(table: Path, version: int, *actions: dict[str, Any], files: int | None = None) -> None:

@@ -15,11 +15,11 @@ from sklearn.feature_selection import f_classif, f_regression
 from sklearn.metrics import mutual_info_score, roc_auc_score
 
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.spec.drift import DriftReport, FeatureDrift, resolve_thresholds
+from spark_fs.spec.comparison import DriftReport, FeatureDrift, resolve_thresholds
 from spark_fs.stats import scores
 from spark_fs.stats.association import DesignMatrix, merge_sums
-from spark_fs.stats.column import ColumnState
-from spark_fs.stats.drift import measure_drift
+from spark_fs.stats.column_state import ColumnState
+from spark_fs.stats.distances import measure_drift
 from spark_fs.stats.scores import Binning, ContingencyTables
 
 TYPES = {"a": "double", "b": "double", "c": "string", "d": "boolean", "e": "bigint"}

@@ -30,7 +30,7 @@ from spark_fs.catalog.store import Catalog
 from spark_fs.catalog.tables import METADATA
 from spark_fs.cli import app
 from spark_fs.errors import SetupError, UpgradeError
-from spark_fs.spec.runs import PipelineRun, StepRecord
+from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 
 from conftest import MYSQL, ROOT
 

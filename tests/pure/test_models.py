@@ -18,10 +18,17 @@ import pytest
 import spark_fs
 from spark_fs.api.model import Model
 from spark_fs.api.models import ModelRegistry, TrackedRun
-from spark_fs.api.registered import TAG, iter_results, assign_versions
-from spark_fs.errors import AlreadyExistsError, InvalidNameError, NotFoundError, SettingsError, SparkFSError, UpgradeError
-from spark_fs.spec.formats import FORMAT_KEY
-from spark_fs.spec.models import check_manifest
+from spark_fs.api.registered import TAG, assign_versions, iter_results
+from spark_fs.errors import (
+    AlreadyExistsError,
+    InvalidNameError,
+    NotFoundError,
+    SettingsError,
+    SparkFSError,
+    UpgradeError,
+)
+from spark_fs.spec.model import check_manifest
+from spark_fs.spec.record_format import FORMAT_KEY
 
 EVIL = "import os; raise SystemExit('unpickled')"
 

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 from values import same
 
-from spark_fs import arrow
 from spark_fs.api.transformations import TransformationFunction, to_transformation_specs, udf
-from spark_fs.transform.columns import transform_table
+from spark_fs.base import arrow_types
+from spark_fs.transform.arrays import transform_table
 from spark_fs.transform.transformer import Transformer
 
 TYPE = "struct<l:array<bigint>,m:map<string,double>>"
@@ -37,7 +37,7 @@ def listed(column: pd.Series) -> pd.Series:
 @pytest.mark.parametrize(("function", "wanted"), [(returned, VALUES), (kept, VALUES), (listed, [[NAN, None, 1.5], None, [NAN, None, 1.5]])])
 def test_a_function_takes_and_gives_nested_values_as_they_are(function: TransformationFunction, wanted: list[Any]) -> None:
     transformer = Transformer(to_transformation_specs([function("x")]), {"x": TYPE})
-    table = pa.table({"x": pa.chunked_array([pa.array(VALUES, arrow.to_arrow_type(TYPE))])})
+    table = pa.table({"x": pa.chunked_array([pa.array(VALUES, arrow_types.to_arrow_type(TYPE))])})
     found = transform_table(transformer, table)
     assert same(found.column(0).to_pylist(maps_as_pydicts="strict"), wanted)
     assert same([transformer.make_row_function()([value])[0] for value in VALUES], wanted)

@@ -17,8 +17,8 @@ import spark_fs
 from spark_fs.catalog.store import Catalog
 from spark_fs.errors import LockedError, NotFoundError, SettingsError
 from spark_fs.pipelines import Pipeline, Step, load, run
-from spark_fs.pipelines.lock import pipeline_lock, get_host_id
-from spark_fs.spec.runs import PipelineRun, StepRecord
+from spark_fs.pipelines.lock import get_host_id, pipeline_lock
+from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 
 from conftest import ROOT, at
 
@@ -215,7 +215,7 @@ KILLED = """
 import sys, os
 from spark_fs.catalog.store import Catalog
 from spark_fs.pipelines.lock import held, place
-from spark_fs.spec.runs import Run
+from spark_fs.spec.pipeline_run import Run
 from datetime import UTC, datetime
 catalog = Catalog(sys.argv[1])
 run = Run("0" * 31 + "1", "daily", datetime(2024, 1, 2, tzinfo=UTC), datetime(2024, 1, 2, 1, tzinfo=UTC))

@@ -2,12 +2,12 @@
 
 import pytest
 
-from spark_fs.bind import bind_query
+from spark_fs.base.times import Interval
 from spark_fs.errors import NotFoundError, QueryError, SettingsError, SparkFSError
-from spark_fs.plan import JoinPlan, NodeColumn
+from spark_fs.planning.bind import bind_query
+from spark_fs.planning.plan import JoinPlan, NodeColumn
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import Comparison, JoinSpec, QuerySpec
-from spark_fs.times import Interval
 
 
 def spec(name: str, key: str, time: str | None, /, **types: str) -> GroupSpec:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import spark_fs
-from spark_fs import Feature, private
-from spark_fs.online.sqlite import SQLiteStore
+from spark_fs import Feature
+from spark_fs.base import private_files
+from spark_fs.online.sqlite.store import SQLiteStore
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077, 0o777], ids=oct)
@@ -25,8 +26,8 @@ def mode(path: Path) -> int:
 
 def test_folders_and_files(tmp_path: Path, umask: int) -> None:
     place = tmp_path / "a" / "b" / "c"
-    private.make_folder(place)
-    private.make_file(place / "x")
+    private_files.make_folder(place)
+    private_files.make_file(place / "x")
     assert [mode(each) for each in (place, place.parent, place.parents[1], place / "x")] == [0o700] * 3 + [0o600]
 
 
@@ -35,16 +36,16 @@ def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
     place.mkdir(mode=0o755)
     kept.write_text("kept")
     kept.chmod(0o644)
-    private.make_folder(place)
-    private.make_file(kept)
-    private.make_file(tmp_path / "no" / "folder")  # who opens it says so
+    private_files.make_folder(place)
+    private_files.make_file(kept)
+    private_files.make_file(tmp_path / "no" / "folder")  # who opens it says so
     assert (mode(place), mode(kept), kept.read_text()) == (0o755, 0o644, "kept")
 
 
 def test_a_folder_that_its_group_writes_to_stays_the_groups(tmp_path: Path) -> None:
     tmp_path.chmod(0o775)
-    private.make_folder(tmp_path / "a" / "b")
-    private.make_file(tmp_path / "a" / "x")
+    private_files.make_folder(tmp_path / "a" / "b")
+    private_files.make_file(tmp_path / "a" / "x")
     assert [mode(tmp_path / each) for each in ("a", "a/b", "a/x")] == [0o770, 0o770, 0o660]
 
 
@@ -55,7 +56,7 @@ def test_a_tree_that_was_open_is_closed_and_links_lead_nowhere(tmp_path: Path) -
     (tree / "deep").mkdir(parents=True)
     (tree / "deep" / "file").write_text("x")
     (tree / "link").symlink_to(outside)
-    private.make_tree_private(tree)
+    private_files.make_tree_private(tree)
     assert [mode(each) for each in (tree, tree / "deep", tree / "deep" / "file", outside)] == [0o700, 0o700, 0o600, 0o644]
 
 

@@ -11,10 +11,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spark_fs.errors import OnlineStoreError, SparkFSError
-from spark_fs.online.mysql import MySQLStore
-from spark_fs.redact import is_secret_option, register_secrets, redact_secrets, find_secrets, get_safe_cause
+from spark_fs.online.mysql.store import MySQLStore
+from spark_fs.redact import (
+    find_secrets,
+    get_safe_cause,
+    is_secret_option,
+    redact_secrets,
+    register_secrets,
+)
 from spark_fs.settings import load_settings
-from spark_fs.urls import Url, get_address, format_masked_url
+from spark_fs.urls import Url, format_masked_url, get_address
 
 PASSWORDS = ["pa55word", "Password", "pa55/w0rd", "pa55@w0rd", "pa55:w0rd", "pa55?w0rd", "pa55#w0rd", "pa55 w0rd", "pa55'w0rd", 'pa55"w0rd', "pa55@a/b?c#e", "//pa55@@", "Ω-pa55-日本", "p&=;55w"]
 

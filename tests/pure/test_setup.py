@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from spark_fs.errors import SettingsError, SetupError
-from spark_fs.offline.jars import get_cache_folder, check_digest, resolve_jars
-from spark_fs.offline.java import check_java
-from spark_fs.offline.launch import _escape_property, parse_submit_args, start_jvm
+from spark_fs.tables.delta.jars import check_digest, get_cache_folder, resolve_jars
+from spark_fs.tables.delta.java import check_java
+from spark_fs.tables.delta.jvm import _escape_property, parse_submit_args, start_jvm
 
 ROOT = Path(__file__).parents[2]
 
@@ -110,7 +110,7 @@ def test_what_the_resolver_brings_is_compared_before_it_is_kept(tmp_path: Path, 
 
 ENDED = """
 import os, signal, sys, threading
-from spark_fs.offline.launch import signals_held
+from spark_fs.tables.delta.jvm import signals_held
 number, kind = int(sys.argv[1]), sys.argv[2]
 def handle(got, frame):
     raise SystemExit(128 + got)

@@ -15,14 +15,14 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_fs.arrow import to_arrow_type
+from spark_fs.base.arrow_types import to_arrow_type
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.spec.statistics import FeatureStatistics, StatisticsConfig
-from spark_fs.stats.column import ColumnState
+from spark_fs.spec.feature_statistics import FeatureStatistics, StatisticsConfig
+from spark_fs.stats.column_state import ColumnState
 from spark_fs.stats.describe import describe_column
-from spark_fs.stats.distinct import SIZE, DistinctSketch, FrequentStrings
-from spark_fs.stats.packed import from_bytes, pack_states, to_bytes, unpack_states
-from spark_fs.stats.quantiles import QuantileSketch
+from spark_fs.stats.sketches.distinct import SIZE, DistinctSketch, FrequentStrings
+from spark_fs.stats.sketches.quantiles import QuantileSketch
+from spark_fs.stats.state_file import from_bytes, pack_states, to_bytes, unpack_states
 
 CONFIG = StatisticsConfig()
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=64)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_fs.engine import splits
+from spark_fs.engine.training import splits
 from spark_fs.errors import SettingsError
-from spark_fs.spec.datasets import RandomSplit
+from spark_fs.spec.training_dataset import RandomSplit
 
 IDENTITY = {"t": "timestamp", "k": "string"}
 rows = st.lists(st.tuples(st.sampled_from(["a", "b", "ä ", None]), st.none() | st.integers(0, 3), st.integers(0, 2)), max_size=40)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_fs.stats.exact import ExactProfile, sum_squares_exactly, sum_exactly, select_in_cells
+from spark_fs.stats.exact import ExactProfile, select_in_cells, sum_exactly, sum_squares_exactly
 
 doubles = st.floats(allow_nan=False, allow_infinity=False)
 ordinary = st.floats(-1e6, 1e6).map(lambda x: round(x, 3))

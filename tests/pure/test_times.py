@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spark_fs.base.times import Interval, to_utc
+from spark_fs.base.types import from_micros, to_micros
 from spark_fs.errors import SettingsError
-from spark_fs.times import Interval, to_utc
-from spark_fs.types import from_micros, to_micros
 
 NOON = datetime(2024, 3, 10, 12, tzinfo=UTC)
 

@@ -17,13 +17,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import LabelEncoder, MinMaxScaler, RobustScaler, StandardScaler
 
-from spark_fs import arrow
 from spark_fs.api.transformations import TransformationFunction, to_transformation_specs, udf
-from spark_fs.engine.recipe import DatasetTransform
-from spark_fs.errors import InvalidNameError, NotFoundError, QueryError, SchemaError, SettingsError, SparkFSError
-from spark_fs.spec.transformations import FunctionSpec, TransformationSpec
+from spark_fs.base import arrow_types
+from spark_fs.engine.training.transform_rows import DatasetTransform
+from spark_fs.errors import (
+    InvalidNameError,
+    NotFoundError,
+    QueryError,
+    SchemaError,
+    SettingsError,
+    SparkFSError,
+)
+from spark_fs.spec.transformation import FunctionSpec, TransformationSpec
+from spark_fs.transform.arrays import transform_table
 from spark_fs.transform.builtin import BUILTINS
-from spark_fs.transform.columns import transform_table
 from spark_fs.transform.transformer import Transformer
 
 RATE = 3.6  # a constant that a function below uses
@@ -40,7 +47,7 @@ def fitted(functions: Sequence[TransformationFunction], types: Mapping[str, str]
 
 
 def table(types: Mapping[str, str], columns: Mapping[str, Sequence[Any]]) -> pa.Table:
-    return pa.table({name: pa.chunked_array([pa.array(values, arrow.to_arrow_type(types[name]))]) for name, values in columns.items()})
+    return pa.table({name: pa.chunked_array([pa.array(values, arrow_types.to_arrow_type(types[name]))]) for name, values in columns.items()})
 
 
 def one(function: str, train: Sequence[Any], values: Sequence[Any], type_: str = "double") -> list[Any]:
@@ -233,7 +240,7 @@ def check_bits(rows: list[tuple[Any, ...]]) -> None:
         alone = [list(transform_table(transformer, given_rows.slice(i, 1)).to_pylist()[0].values()) for i in range(len(rows))]
         whole = [list(row.values()) for row in columns.to_pylist()]
         assert bits([tuple(row) for row in whole]) == bits([tuple(row) for row in single]) == bits([tuple(row) for row in alone])
-        assert {name: arrow.to_arrow_type(type_) for name, type_ in transformer.columns.items()} == {f.name: f.type for f in columns.schema}
+        assert {name: arrow_types.to_arrow_type(type_) for name, type_ in transformer.columns.items()} == {f.name: f.type for f in columns.schema}
 
 
 def test_outputs_have_their_places_and_names() -> None:

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_fs.api.options import to_seconds
-from spark_fs.bind import bind_query
+from spark_fs.base.times import describe_bad_epoch
 from spark_fs.errors import QueryError, SettingsError
-from spark_fs.online.layout import build_online_table
-from spark_fs.online.sqlite import CAPABILITIES
-from spark_fs.render import to_sql
+from spark_fs.online.sqlite.store import CAPABILITIES
+from spark_fs.online.table import build_online_table
+from spark_fs.planning.bind import bind_query
+from spark_fs.planning.sql_text import to_sql
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec
 from spark_fs.spec.query import JoinSpec, QuerySpec
-from spark_fs.times import describe_bad_epoch
 
 FEATURES = (FeatureSpec("k", "bigint"), FeatureSpec("at", "timestamp"), FeatureSpec("v", "double"))
 SPINE = GroupSpec("spine", 1, primary_key=("k",), event_time="at", features=FEATURES)

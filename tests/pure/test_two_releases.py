@@ -12,8 +12,8 @@ import pytest
 
 from spark_fs.catalog.store import Catalog
 from spark_fs.spec.definitions import FeatureSpec, GroupSpec, ViewSpec
+from spark_fs.spec.expectations import ValidationReport
 from spark_fs.spec.query import GroupRef, QuerySpec
-from spark_fs.spec.suites import ValidationReport
 
 from conftest import ROOT
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_fs import types
+from spark_fs.base import types
 from spark_fs.errors import OnlineStoreError, SchemaError
 
 DESIGNED = [  # Arrow type, feature type, MySQL column, SQLite column

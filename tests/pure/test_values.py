@@ -14,10 +14,16 @@ import values as strategies
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from spark_fs.base.json_values import from_json, to_json
+from spark_fs.base.times import to_utc
+from spark_fs.base.values import (
+    UnfitError,
+    format_value,
+    get_key_converter,
+    to_canonical,
+    to_python,
+)
 from spark_fs.errors import SchemaError, SettingsError
-from spark_fs.json_values import from_json, to_json
-from spark_fs.times import to_utc
-from spark_fs.values import UnfitError, to_canonical, get_key_converter, to_python, format_value
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 UNITS = ("h", "m", "s", "ms", "us", "ns")

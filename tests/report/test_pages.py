@@ -20,7 +20,7 @@ from pyspark.sql import SparkSession
 import spark_fs
 from spark_fs.api.project import FeatureStore
 from spark_fs.report.graph import LineageGraph, LineageNode, compute_layout
-from spark_fs.report.page import to_escaped_json, build_security_policy, render_page
+from spark_fs.report.page import build_security_policy, render_page, to_escaped_json
 
 EVIL = "</script><img src=x onerror=document.title='broken'>\"'&"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -18,7 +18,7 @@ from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.pages import render_home_page
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import NotFoundError, SparkFSError
-from spark_fs.offline import delta
+from spark_fs.tables.delta import commands
 
 DAY = pd.Timestamp("2024-01-01", tz="UTC")
 FRAME = pd.DataFrame({"k": [1, 2], "t": DAY, "v": [1.0, 2.0]})
@@ -115,7 +115,7 @@ def test_a_table_that_is_put_back_from_an_older_backup_is_not_taken_for_the_newe
     view.training_data()
     shutil.rmtree(place)
     (tmp_path / "backup").rename(place)
-    delta.invalidate_cache(spark, str(place))
+    commands.invalidate_cache(spark, str(place))
     with pytest.raises(NotFoundError, match=rf"Version 1 of the table at {place} is online, and its log ends with version 0.* with full=True"):
         group.sync_online()
     with pytest.raises(NotFoundError, match=rf"Version 1 of the table at {place} is wanted, and its log ends with version 0"):

@@ -21,10 +21,17 @@ import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.catalog.store import Catalog
-from spark_fs.errors import CatalogError, ConflictError, SchemaError, SparkFSError, UnfinishedError, UnknownOutcomeError
-from spark_fs.offline import writing
-from spark_fs.offline.staging import DeltaTransaction
+from spark_fs.errors import (
+    CatalogError,
+    ConflictError,
+    SchemaError,
+    SparkFSError,
+    UnfinishedError,
+    UnknownOutcomeError,
+)
 from spark_fs.spec.definitions import FeatureSpec
+from spark_fs.tables.delta import transaction
+from spark_fs.tables.delta.staging import DeltaTransaction
 
 from conftest import first_quick
 from oracles import same_rows
@@ -198,7 +205,7 @@ def test_what_cannot_be_known_is_said_and_deletes_nothing(clicks: FeatureGroup, 
 
     held = len(list(Path(clicks.location).glob("*.parquet")))
     with failing(APPEND, TimeoutError("late"), monkeypatch), monkeypatch.context() as patch:
-        patch.setattr(writing, "DeltaLog", gone)
+        patch.setattr(transaction, "DeltaLog", gone)
         with pytest.raises(UnknownOutcomeError, match=r"Whether the write to the table at .*clicks_1 was committed is not known: The log cannot be read.* Its files were left where they are.*an insert with a batch_id, can be run again"):
             clicks.insert(NEW)
     assert len(list(Path(clicks.location).glob("*.parquet"))) > held
@@ -208,7 +215,7 @@ def test_what_cannot_be_known_is_said_and_deletes_nothing(clicks: FeatureGroup, 
 
 def test_an_object_store_may_answer_late(clicks: FeatureGroup, monkeypatch: pytest.MonkeyPatch) -> None:
     held = len(list(Path(clicks.location).glob("*.parquet")))
-    monkeypatch.setattr(writing, "_is_local", lambda _: False)
+    monkeypatch.setattr(transaction, "_is_local", lambda _: False)
     with failing(APPEND, TimeoutError("no answer"), monkeypatch, lands=False), pytest.raises(UnknownOutcomeError, match=r"the log does not name it, and a store that answers late may still bring it: no answer"):
         clicks.insert(NEW)
     assert len(list(Path(clicks.location).glob("*.parquet"))) > held  # it would make the table unreadable

@@ -7,7 +7,13 @@ import pytest
 
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
-from spark_fs.errors import AlreadyExistsError, InvalidNameError, NotFoundError, QueryError, SettingsError
+from spark_fs.errors import (
+    AlreadyExistsError,
+    InvalidNameError,
+    NotFoundError,
+    QueryError,
+    SettingsError,
+)
 
 FRAME = pd.DataFrame({"k": [1, 2], "v": [1.0, 2.0]})
 

@@ -13,7 +13,13 @@ from pyspark.sql import SparkSession
 from spark_fs import Feature
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
-from spark_fs.errors import InvalidNameError, KeyValueError, SchemaError, SettingsError, SparkFSError
+from spark_fs.errors import (
+    InvalidNameError,
+    KeyValueError,
+    SchemaError,
+    SettingsError,
+    SparkFSError,
+)
 
 Make = Callable[..., FeatureGroup]
 AT = datetime(2024, 1, 1, tzinfo=UTC)

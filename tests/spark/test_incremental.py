@@ -14,7 +14,7 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.engine.windows import AGGREGATIONS, Events, rolling
 from spark_fs.errors import SettingsError
-from spark_fs.flows.incremental import Builder
+from spark_fs.flows.backfill import Builder
 
 from conftest import at
 from oracles import same_rows

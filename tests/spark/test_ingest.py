@@ -14,7 +14,13 @@ from pyspark.sql import SparkSession
 
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
-from spark_fs.errors import InvalidNameError, KeyValueError, NotFoundError, SchemaError, SparkFSError
+from spark_fs.errors import (
+    InvalidNameError,
+    KeyValueError,
+    NotFoundError,
+    SchemaError,
+    SparkFSError,
+)
 
 from oracles import same_rows
 

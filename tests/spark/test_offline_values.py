@@ -18,8 +18,9 @@ from pyspark.sql import SparkSession
 from values import ALL_TYPES, same, tables, to_arrow
 
 import spark_fs
-from spark_fs import Feature, types
+from spark_fs import Feature
 from spark_fs.api.project import FeatureStore
+from spark_fs.base import types
 
 Rows = list[dict[str, Any]]
 START = datetime(2024, 3, 10, tzinfo=UTC)  # the clocks of New York change on this day

@@ -10,8 +10,8 @@ from pyspark.sql import SparkSession
 
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
-from spark_fs.offline import delta, history
-from spark_fs.offline.log import DeltaLog
+from spark_fs.tables.delta import commands, history
+from spark_fs.tables.delta.log import DeltaLog
 
 AT = pd.Timestamp("2024-01-01", tz="UTC")
 # What Unicode counts as an end of a line or as a space, what paths and JSON escape, and a few beyond the first plane.
@@ -55,7 +55,7 @@ def test_odd_characters_go_through_every_path(fs: FeatureStore, group: Callable[
 
 
 def found_by_spark(spark: SparkSession, path: str, version: int | None = None) -> set[str]:
-    return {name.removeprefix("file:") for name in delta.read_table(spark, path, version).inputFiles()}
+    return {name.removeprefix("file:") for name in commands.read_table(spark, path, version).inputFiles()}
 
 
 PROPERTIES = {
@@ -106,7 +106,7 @@ def test_files_of_every_version_are_those_that_spark_finds(kind: str, setting: s
         assert {each.partition_values["p"] for each in files} <= {"p 0", "p 1"}
     files = history.list_data_files(path)
     if "Vectors" not in PROPERTIES[kind]:
-        assert sum(each.row_count or 0 for each in files) == delta.read_table(spark, path).count() or "structs" in kind
+        assert sum(each.row_count or 0 for each in files) == commands.read_table(spark, path).count() or "structs" in kind
     plain = all(each.readable_as_is for each in history.list_data_files(path))
     assert plain == (kind not in ("deletion vectors", "column mapping", "column mapping by id", "V2 checkpoints", "type widening"))
     without_commits(path)
@@ -147,7 +147,7 @@ def test_a_group_whose_table_was_given_a_feature_is_read_whole(
         spark.sql(statement.format(f"delta.`{one.location}`"))
     one.insert(frame[:1].assign(v=10.0))
     without_commits(one.location)
-    delta.invalidate_cache(spark, one.location)
+    commands.invalidate_cache(spark, one.location)
     wanted = {0: 10.0, 1: 1.0, 3: 3.0, 4: 4.0, 5: 5.0}
 
     def rows(found: Any) -> dict[int, float]:

@@ -18,9 +18,9 @@ from pyspark.sql import SparkSession
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.api.query import Query
-from spark_fs.engine import strategy
+from spark_fs.engine.join import strategy
 from spark_fs.errors import QueryError, SettingsError, SparkFSError
-from spark_fs.offline import history
+from spark_fs.tables.delta import history
 
 from conftest import at, first_quick
 from oracles import duckdb_asof, same_rows

@@ -17,10 +17,10 @@ import pytest
 
 from spark_fs.api.project import FeatureStore
 from spark_fs.pipelines import Pipeline, load, run
-from spark_fs.pipelines.command import DIFFERS, FAILED, FINISHED, LOCKED, RETRY, INVALID, execute
+from spark_fs.pipelines.command import DIFFERS, FAILED, FINISHED, INVALID, LOCKED, RETRY, execute
 from spark_fs.pipelines.lock import get_host_id
 from spark_fs.pipelines.logs import LOGGER
-from spark_fs.spec.runs import PipelineRun
+from spark_fs.spec.pipeline_run import PipelineRun
 
 from conftest import ROOT
 from oracles import same_rows

@@ -12,7 +12,14 @@ from spark_fs import Feature
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
 from spark_fs.catalog.store import Catalog
-from spark_fs.errors import AlreadyExistsError, InvalidNameError, NotFoundError, QueryError, SchemaError, SettingsError
+from spark_fs.errors import (
+    AlreadyExistsError,
+    InvalidNameError,
+    NotFoundError,
+    QueryError,
+    SchemaError,
+    SettingsError,
+)
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import GroupRef
 

@@ -19,10 +19,17 @@ from sklearn.feature_selection import f_classif
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.project import FeatureStore
-from spark_fs.engine import associate, profile
-from spark_fs.errors import NotFoundError, SchemaError, SettingsError, SetupError, SparkFSError, UpgradeError
+from spark_fs.engine.profile import associations, column_states
+from spark_fs.errors import (
+    NotFoundError,
+    SchemaError,
+    SettingsError,
+    SetupError,
+    SparkFSError,
+    UpgradeError,
+)
 from spark_fs.flows.statistics import RowSource
-from spark_fs.spec.statistics import FeatureStatistics, Statistics, StatisticsConfig
+from spark_fs.spec.feature_statistics import FeatureStatistics, Statistics, StatisticsConfig
 from spark_fs.stats import scores
 
 from conftest import ROOT
@@ -76,10 +83,10 @@ def test_each_insert_brings_the_statistics_of_its_commit_and_the_past_keeps_its_
 def test_an_insert_looks_at_its_own_rows_alone(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
     fg = group("payments", payments(0, 300), primary_key=["id"], event_time="at", statistics_config={"correlations": True})
     looked: list[int] = []
-    here = profile.profile_locally
-    monkeypatch.setattr(profile, "profile_locally", lambda each, types: (looked.append(each.rows), here(each, types))[1])
-    sums = associate.sum_locally
-    monkeypatch.setattr(associate, "sum_locally", lambda each, matrix: (looked.append(each.rows), sums(each, matrix))[1])
+    here = column_states.profile_locally
+    monkeypatch.setattr(column_states, "profile_locally", lambda each, types: (looked.append(each.rows), here(each, types))[1])
+    sums = associations.sum_locally
+    monkeypatch.setattr(associations, "sum_locally", lambda each, matrix: (looked.append(each.rows), sums(each, matrix))[1])
     fg.insert(payments(300, 50))
     assert looked == [50, 50]
     whole = pd.concat([payments(0, 300), payments(300, 50)])
@@ -173,8 +180,8 @@ def test_spark_gives_what_this_process_gives(group: Group, spark: SparkSession, 
     config = StatisticsConfig(correlations=True, exact_uniqueness=True)
     fg.update_statistics_config(config.to_json())
     here = fg.compute_statistics()
-    monkeypatch.setattr(profile, "LOCAL_BYTES", 0)
-    monkeypatch.setattr(profile, "TASK_COLUMNS", 2)
+    monkeypatch.setattr(column_states, "LOCAL_BYTES", 0)
+    monkeypatch.setattr(column_states, "TASK_COLUMNS", 2)
     there = fg.compute_statistics()
     plain = RowSource(lambda: spark, fg.schema, get_frame=lambda: fg.read().repartition(7)).compute_profile(config).statistics
     for name in fg.schema:

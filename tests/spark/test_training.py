@@ -19,10 +19,10 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError, SparkFSError
-from spark_fs.flows import training
-from spark_fs.offline import files
-from spark_fs.spec.datasets import FilesSpec, TrainingDatasetSpec
+from spark_fs.flows import training_dataset
 from spark_fs.spec.query import GroupRef
+from spark_fs.spec.training_dataset import FilesSpec, TrainingDatasetSpec
+from spark_fs.tables import dataset_files
 
 from conftest import at, first_quick
 
@@ -355,13 +355,13 @@ def test_what_cannot_be_written(fs: FeatureStore, view: FeatureView, group: Call
 
 
 def test_a_job_runs_beside_its_caller(sales: FeatureView, monkeypatch: pytest.MonkeyPatch) -> None:
-    go, write = Event(), training.build_files
+    go, write = Event(), training_dataset.build_files
 
     def held(*arguments: Any) -> Any:
         go.wait(60)
         return write(*arguments)
 
-    monkeypatch.setattr(training, "build_files", held)
+    monkeypatch.setattr(training_dataset, "build_files", held)
     version, job = sales.create_train_test_split(test_ratio=0.3, seed=5, write_options={"wait_for_job": False})
     assert (version, job.state, job.error, job.summary) == (1, "running", None, {})
     assert sales.get_training_datasets() == []
@@ -488,7 +488,7 @@ def test_a_dataset_that_cannot_be_made_again_is_as_it_was(sales: FeatureView, tm
     def fails(*_: object) -> None:
         raise KeyError
 
-    for module, name in ((training, "build_files"), (files, "copy_dataset")):  # while it is made; while it takes its old place
+    for module, name in ((training_dataset, "build_files"), (dataset_files, "copy_dataset")):  # while it is made; while it takes its old place
         with monkeypatch.context() as patch:
             patch.setattr(module, name, fails)
             with pytest.raises(KeyError):

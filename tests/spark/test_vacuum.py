@@ -16,9 +16,9 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.project import FeatureStore
 from spark_fs.errors import SettingsError, SparkFSError
-from spark_fs.flows.held import ExistingRows
-from spark_fs.offline import delta
-from spark_fs.spec.datasets import TrainingDatasetSpec
+from spark_fs.flows.existing_rows import ExistingRows
+from spark_fs.spec.training_dataset import TrainingDatasetSpec
+from spark_fs.tables.delta import commands
 
 from oracles import same_rows
 
@@ -64,7 +64,7 @@ def aged(clicks: FeatureGroup, spark: SparkSession, days: float = 10, commits: b
         commit.with_name(f".{commit.name}.crc").unlink(missing_ok=True)
     for checksum in (place / "_delta_log").glob("*.crc"):  # which has the instant, too
         checksum.unlink()
-    delta.invalidate_cache(spark, clicks.location)
+    commands.invalidate_cache(spark, clicks.location)
 
 
 def later(line: str, days: int) -> str:
@@ -149,7 +149,7 @@ def test_hours_are_those_that_were_asked_for(clicks: FeatureGroup, spark: SparkS
     for action in (commit := Path(clicks.location, "_delta_log", f"{1:020d}.json")).read_text().split("\n"):
         if '"remove"' in action:
             commit.write_text(commit.read_text().replace(action, later(action, 40)))
-    delta.invalidate_cache(spark, clicks.location)
+    commands.invalidate_cache(spark, clicks.location)
     unnamed = Path(clicks.location, "part-of-an-insert-that-was-killed.parquet")
     unnamed.write_bytes(next(Path(clicks.location).glob("*.parquet")).read_bytes())
     os.utime(unnamed, (0, 0))

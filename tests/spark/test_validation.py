@@ -131,7 +131,7 @@ def test_an_expectation_that_cannot_be_run_writes_nothing(clicks: FeatureGroup, 
 
 
 def test_great_expectations_is_imported_with_a_suite_alone() -> None:
-    code = "import sys, spark_fs.flows.ingest; print('great_expectations' in sys.modules)"
+    code = "import sys, spark_fs.flows.insert; print('great_expectations' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 

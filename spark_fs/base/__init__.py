@@ -1,0 +1,1 @@
+"""Types, times, values and small helpers that every room may use."""

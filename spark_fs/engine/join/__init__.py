@@ -1,0 +1,1 @@
+"""The point-in-time join: its strategies, its stages and the match itself."""

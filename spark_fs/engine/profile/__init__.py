@@ -1,0 +1,1 @@
+"""Statistics and associations of columns, in tasks of Spark's."""

@@ -1,0 +1,1 @@
+"""Joined rows as training data: transformed, split and spilled."""

@@ -1,0 +1,53 @@
+"""Vectors as a caller wants them: as NumPy's arrays or as pandas, with every value as it is online and the types of training data."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from spark_fs.base import arrow_types, pandas_frames
+from spark_fs.errors import SparkFSError
+
+_EXACT_AS_INTEGER = ("boolean", "tinyint", "smallint", "int", "bigint")
+_EXACT_AS_DOUBLE = ("boolean", "tinyint", "smallint", "int", "float", "double")
+
+
+def as_numpy(columns: Mapping[str, str], vectors: Sequence[Sequence[Any]]) -> npt.NDArray[Any]:
+    """A row for each vector, of the first of bool, int64 and float64 that holds all values of these types exactly, else of objects.
+
+    So bigints beside doubles, texts, and vectors with a null are objects: no value is rounded, and none becomes a text.
+    """
+    kind = _choose_dtype(set(columns.values()))
+    if kind is not object and not any(value is None for vector in vectors for value in vector):
+        return np.array(vectors, kind).reshape(len(vectors), len(columns))
+    found = np.empty((len(vectors), len(columns)), object)
+    for row, vector in enumerate(vectors):
+        for place, value in enumerate(vector):
+            found[row, place] = value  # one by one: NumPy would look into lists
+    return found
+
+
+def _choose_dtype(feature_types: set[str]) -> type:
+    if feature_types <= {"boolean"}:
+        return bool
+    if feature_types <= set(_EXACT_AS_INTEGER):
+        return int
+    return float if feature_types <= set(_EXACT_AS_DOUBLE) else object
+
+
+def as_pandas(columns: Mapping[str, str], vectors: Sequence[Sequence[Any]]) -> pd.DataFrame:
+    """A row for each vector, with the types that training data has; SparkFSError where a transformation gave a value of another type."""
+    schema = arrow_types.to_arrow_schema(columns)
+    cells = zip(*vectors, strict=True) if vectors else ([] for _ in columns)
+    arrays = [_build_array(name, columns[name], list(values), schema) for name, values in zip(columns, cells, strict=True)]
+    return pandas_frames.to_pandas(pa.Table.from_arrays(arrays, schema=schema))
+
+
+def _build_array(name: str, type_: str, values: list[Any], schema: pa.Schema) -> pa.Array:
+    try:
+        return pa.array(values, schema.field(name).type)
+    except (pa.ArrowException, TypeError, OverflowError) as error:
+        raise SparkFSError(f"Feature {name!r} is a value that is no {type_}: {error}. Change what its transformation gives.") from error

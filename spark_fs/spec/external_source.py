@@ -1,0 +1,71 @@
+"""Where an external feature group has its rows, without the secrets that lead there."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from spark_fs.errors import SettingsError
+from spark_fs.redact import find_secrets, register_secrets
+
+SOURCE_FORMATS = ("delta", "parquet", "table", "jdbc")
+FRAME = "frame"  # a DataFrame of this session
+_SECRET_PREFIX = "SPARK_FS_SECRET_"  # how the variables begin that an external group may ask for
+_VARIABLE_PATTERN = re.compile(r"\$\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """Rows that others keep: where they are read from.
+
+    data_format: "delta" or "parquet" (a path), "table" (a Spark table) or "jdbc" (a query). options: the reader's own. A secret is written
+    as ``${SPARK_FS_SECRET_NAME}`` and read from the environment when the rows are; no other variable is, so that no definition asks a
+    reader's environment for what was never meant for it.
+    """
+
+    data_format: str
+    location: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.location:
+            raise SettingsError("An external feature group needs path=, or query= for a table name or a JDBC query.")
+
+    @classmethod
+    def from_declaration(cls, data_format: str, location: str, options: Mapping[str, Any]) -> Self:
+        """A source as a caller declares it; SettingsError where it holds a secret, or names a variable that is not read."""
+        found = cls(data_format, location, {name: str(value) for name, value in options.items()})
+        place = {"path": location} if data_format in ("delta", "parquet") else {}
+        for name, value in {**place, **found.options}.items():
+            literal = [text for each in find_secrets(name, value) if (text := _VARIABLE_PATTERN.sub("", each))]
+            register_secrets(*literal)
+            if literal:
+                raise SettingsError(
+                    f"Option {name!r} would be kept in the metadata database with a password or key in it: write '${{{_SECRET_PREFIX}NAME}}' in "
+                    f"its place, and export {_SECRET_PREFIX}NAME."
+                )
+            for variable in _VARIABLE_PATTERN.findall(value):
+                _check_variable(name, variable)
+        return found
+
+    def resolve_options(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """The options with each ``${NAME}`` taken from the environment; SettingsError when it is not set, or not one to be read."""
+        found = {}
+        for name, text in self.options.items():
+            for variable in _VARIABLE_PATTERN.findall(text):
+                _check_variable(name, variable)
+                if variable not in environment:
+                    raise SettingsError(f"The environment variable {variable} of an external feature group is not set: export it.")
+                register_secrets(environment[variable])
+            found[name] = _VARIABLE_PATTERN.sub(lambda match: environment[match[1]], text)
+            register_secrets(*find_secrets(name, found[name]))
+        return found
+
+
+def _check_variable(option: str, variable: str) -> None:
+    if not variable.startswith(_SECRET_PREFIX):
+        raise SettingsError(
+            f"Option {option!r} of an external feature group asks for the environment variable {variable}, and only those named "
+            f"{_SECRET_PREFIX}... are read. Export {_SECRET_PREFIX}{variable} with its value, delete the group and create it again with "
+            f"'${{{_SECRET_PREFIX}{variable}}}' in the option."
+        )

@@ -1,0 +1,189 @@
+"""What statistics are asked for, and what they say; as values that come back from JSON."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Self
+
+from spark_fs.base import json_values
+from spark_fs.base.types import get_base_type
+from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.spec.record_format import select_known_fields
+
+_FLAG_NAMES = ("enabled", "histograms", "correlations", "exact_uniqueness")
+
+
+@dataclass(frozen=True)
+class StatisticsConfig:
+    """Which statistics are made: on each insert at all, with histograms, correlations, exact numbers of distinct values, of which columns.
+
+    columns: none means every one.
+    """
+
+    enabled: bool = True
+    histograms: bool = True
+    correlations: bool = False
+    exact_uniqueness: bool = False
+    columns: tuple[str, ...] = ()
+
+    @classmethod
+    def from_argument(cls, argument: Any) -> Self:
+        """From what a user gives: None or True for the default, False for none, or a mapping of some of the fields.
+
+        Raises SettingsError for a field that there is not, or a value that is not one of it.
+        """
+        if argument is None or isinstance(argument, bool):
+            return cls(enabled=argument is not False)
+        if isinstance(argument, cls):
+            return argument
+        if not isinstance(argument, Mapping):
+            raise SettingsError(f"statistics_config {argument!r} is no mapping: give True, False, or some of {', '.join(map(repr, _FIELD_NAMES))}.")
+        for name, value in argument.items():
+            if name not in _FIELD_NAMES:
+                raise NotFoundError.for_name("Field of statistics_config", str(name), _FIELD_NAMES, "Leave it out, or use one of these.")
+            if name in _FLAG_NAMES and not isinstance(value, bool):
+                raise SettingsError(f"statistics_config {name}={value!r} is no truth value: give True or False.")
+        columns = argument.get("columns") or ()
+        if isinstance(columns, str) or not all(isinstance(each, str) for each in columns):
+            raise SettingsError(f"statistics_config columns={columns!r} is no list of names: give one, as in {{'columns': ['amount']}}.")
+        return cls(**{**argument, "columns": tuple(columns)})
+
+    def select_column_types(self, types: Mapping[str, str]) -> dict[str, str]:
+        """The columns that are looked at, with their types; NotFoundError for one that is not there."""
+        for name in self.columns:
+            if name not in types:
+                raise NotFoundError.for_name("Column of statistics_config", name, types, "Name columns that are there, or none for all.")
+        return {name: types[name] for name in self.columns or types}
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return asdict(self)
+
+
+_FIELD_NAMES = tuple(each.name for each in fields(StatisticsConfig))
+
+
+class FeatureCorrelations(Mapping[str, float]):
+    """How strongly one feature hangs together with others, by their names; those of which that is not known are not in it."""
+
+    def __init__(self, feature: str, other_features: Sequence[str], coefficients: Any) -> None:
+        self.feature, self.other_features, self.coefficients = feature, other_features, coefficients
+
+    @cached_property
+    def _by_feature(self) -> dict[str, float]:
+        pairs = zip(self.other_features, self.coefficients.tolist(), strict=True)
+        return {other: value for other, value in pairs if value == value and other != self.feature}
+
+    def __getitem__(self, name: str) -> float:
+        return self._by_feature[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_feature)
+
+    def __len__(self) -> int:
+        return len(self._by_feature)
+
+    def __repr__(self) -> str:
+        return repr(self._by_feature)
+
+
+@dataclass(frozen=True)
+class FeatureStatistics:
+    """What is known of one feature. What cannot be said of its type, or was not asked for, is None.
+
+    count: rows, of which ``num_null_values`` hold nothing. completeness: the share that holds something. num_nan_values and
+    num_infinite_values: of numbers; they count as values, and are in no other figure but those of distinct values.
+    approx_num_distinct_values: to within 3% (one standard error), exact below 1,024. exact_num_distinct_values: where it is known.
+    distinctness, uniqueness: distinct values, and values that come once, as shares of those that are not null; entropy in nats; all three
+    follow from a sample of the distinct values where their exact number is not known. stddev: of the population.
+    percentiles: the 1st to the 99th, linearly interpolated as ``numpy.percentile`` does; from a sketch where there are many values, then
+    ``approximate`` is set and their ranks are true to within 0.5% of the rows. histogram: of numbers 20 bins of equal width, closed below
+    and open above, the last closed; of texts and booleans the 20 most frequent values; of times days, months or years (UTC): each a mapping
+    of ``value``, ``count`` and ``ratio``, bins with ``low`` and ``high`` too. correlations: by the other feature's name.
+    """
+
+    feature_name: str
+    feature_type: str
+    count: int = 0
+    num_null_values: int = 0
+    num_nan_values: int | None = None
+    num_infinite_values: int | None = None
+    completeness: float = 0.0
+    approx_num_distinct_values: int | None = None
+    exact_num_distinct_values: int | None = None
+    uniqueness: float | None = None
+    distinctness: float | None = None
+    entropy: float | None = None
+    min: Any = None
+    max: Any = None
+    sum: float | int | None = None
+    mean: float | None = None
+    stddev: float | None = None
+    percentiles: Sequence[Any] | None = None
+    histogram: Sequence[Mapping[str, Any]] | None = None
+    correlations: FeatureCorrelations | None = None
+    approximate: bool = False
+
+    @property
+    def num_non_null_values(self) -> int:
+        """The rows that hold something."""
+        return self.count - self.num_null_values
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON: times in ISO 8601, decimals as texts, NaN and infinities as Python writes them; without the correlations."""
+        found = {name: getattr(self, name) for name in _JSON_FIELDS}
+        if get_base_type(self.feature_type) in ("date", "timestamp", "decimal"):
+            found |= json_values.to_json({name: found[name] for name in ("min", "max", "percentiles")})
+        return found
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """From what ``to_json`` gave."""
+        found, type_ = select_known_fields(cls, f"The statistics of {data.get('feature_name')!r}", data), data["feature_type"]
+        bounds = {name: json_values.from_json(type_, data[name]) for name in ("min", "max")}
+        percentiles = data["percentiles"] and [json_values.from_json(type_, each) for each in data["percentiles"]]
+        return cls(**{**found, **bounds, "percentiles": percentiles})
+
+
+_JSON_FIELDS = tuple(each.name for each in fields(FeatureStatistics) if each.name != "correlations")
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The statistics of some rows at one commit, or of one split of a training dataset.
+
+    computed_at: in UTC. commit: the version of the group's table; None: the rows have none. split_statistics: of a training dataset, those
+    of every split. row_count: how many rows they are of.
+    """
+
+    computed_at: datetime
+    commit: int | None
+    feature_descriptive_statistics: Sequence[FeatureStatistics] = field(default_factory=tuple)
+    split: str | None = None
+    split_statistics: Sequence["Statistics"] = ()
+
+    @property
+    def row_count(self) -> int:
+        """How many rows it is of."""
+        return max((each.count for each in self.feature_descriptive_statistics), default=0)
+
+    def __getitem__(self, feature_name: str) -> FeatureStatistics:
+        found = {each.feature_name: each for each in self.feature_descriptive_statistics}
+        if feature_name not in found:
+            raise NotFoundError.for_name("Feature of these statistics", feature_name, found, "Ask for one that they cover.")
+        return found[feature_name]
+
+    def to_pandas(self) -> Any:
+        """A frame with a row for each feature: every figure that is one number or text."""
+        import pandas as pd
+
+        plain = [each.name for each in fields(FeatureStatistics) if each.name not in ("percentiles", "histogram", "correlations")]
+        rows = [[getattr(each, name) for name in plain] for each in self.feature_descriptive_statistics]
+        return pd.DataFrame(rows, columns=plain)
+
+    def __repr__(self) -> str:
+        of = f"split {self.split!r}" if self.split else f"commit {self.commit}"
+        held = f"{len(self.feature_descriptive_statistics)} features, {self.row_count} rows"
+        return f"Statistics({held}, {of}, {self.computed_at:%Y-%m-%d %H:%M:%S} UTC)"
+

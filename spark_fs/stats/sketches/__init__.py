@@ -1,0 +1,1 @@
+"""Sketches that merge: distinct values and quantiles."""

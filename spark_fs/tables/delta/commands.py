@@ -1,0 +1,196 @@
+"""Reads and writes of the Delta tables: this module, ``staging`` and ``writing`` are the only ones that touch them.
+
+Every table holds one column beyond the group's own, the instant of ingestion; between two rows of one identity
+the one ingested last is the row. The change data feed is on from the first commit, since the sync reads it.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import reduce
+from operator import and_
+from threading import RLock
+from typing import Any
+from uuid import uuid4
+
+from delta.tables import DeltaTable
+from py4j.protocol import Py4JError, Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from spark_fs.base.types import to_ddl
+from spark_fs.errors import ConflictError, SparkFSError, get_first_line
+from spark_fs.redact import get_safe_cause
+from spark_fs.tables.delta.history import StoredFile
+from spark_fs.tables.delta.log import find_damage
+from spark_fs.tables.delta.staging import Transaction
+
+INGESTED_AT = "_ingested_at"
+_SETTING_PREFIX = "spark.databricks.delta."
+_SETTINGS_LOCK = RLock()  # what a commit carries is set on the session, so one write at a time sets it
+
+
+def is_delta_table(spark: SparkSession, path: str) -> bool:
+    """Whether a Delta table is there."""
+    return DeltaTable.isDeltaTable(spark, path)
+
+
+def read_table(spark: SparkSession, path: str, version: int | None = None) -> DataFrame:
+    """The table*, at one of its versions or the newest; ingestion time included."""
+    reader = spark.read.format("delta")
+    with translate_errors(path, "read"):
+        return (reader if version is None else reader.option("versionAsOf", version)).load(path)
+
+
+def read_changes(spark: SparkSession, path: str, first_version: int, last_version: int) -> DataFrame:
+    """What the versions first to last did*, both included: rows with ``_change_type``, ``_commit_version`` and ``_commit_timestamp``."""
+    feed = spark.read.format("delta").option("readChangeFeed", "true")
+    with translate_errors(path, "read"):
+        return feed.option("startingVersion", first_version).option("endingVersion", last_version).load(path)
+
+
+def merge_rows(
+    frame: DataFrame, path: str, keys: Sequence[str], prune_predicate: Column, update_predicate: Column,
+    transaction: Transaction | None, metadata: Mapping[str, Any],
+) -> tuple[int, int]:
+    """Replace the rows of the same keys that ``changed``, append the others, as one commit, eagerly.
+
+    ``pruned`` holds for every row ``t`` of the table that may be replaced, so that Delta leaves the other files alone.
+    ``frame`` must give the same rows each time it is read. Returns how many rows were inserted and updated.
+    """
+    spark = frame.sparkSession
+    once = {"merge.materializeSource": "none"}  # staged rows stay as they are, so they need no copy
+    with _set_commit_metadata(spark, transaction, metadata), _session_settings(spark, once):
+        target = DeltaTable.forPath(spark, path).alias("t")
+        merged = target.merge(frame.alias("s"), reduce(and_, [*_match_keys(keys), prune_predicate]))
+        done = merged.whenMatchedUpdateAll(update_predicate).whenNotMatchedInsertAll().execute().collect()
+    return int(done[0]["num_inserted_rows"]), int(done[0]["num_updated_rows"])
+
+
+def append_rows(frame: DataFrame, path: str, transaction: Transaction | None, metadata: Mapping[str, Any]) -> None:
+    """Append rows to a table of their own columns, made when absent, as one commit, eagerly."""
+    with _set_commit_metadata(frame.sparkSession, transaction, metadata), translate_errors(path, "write"):
+        frame.write.format("delta").mode("append").option("mergeSchema", "true").save(path)
+
+
+def get_quarantine_path(path: str) -> str:
+    """Where the rows are that a table's expectations set aside."""
+    return f"{path}_quarantine"
+
+
+def delete_rows(frame: DataFrame, path: str, keys: Sequence[str], metadata: Mapping[str, Any]) -> int:
+    """Delete the rows that have one of the frame's keys, as one commit, eagerly; returns how many there were."""
+    spark = frame.sparkSession
+    with _set_commit_metadata(spark, None, metadata):
+        target = DeltaTable.forPath(spark, path).alias("t")
+        done = target.merge(frame.alias("s"), reduce(and_, _match_keys(keys))).whenMatchedDelete().execute().collect()
+    return int(done[0]["num_deleted_rows"])
+
+
+def _match_keys(keys: Sequence[str]) -> list[Column]:
+    return [F.col(f"t.`{key}`") == F.col(f"s.`{key}`") for key in keys]
+
+
+def add_columns(spark: SparkSession, path: str, types: Mapping[str, str], metadata: Mapping[str, Any]) -> None:
+    """Add nullable columns to the table, as one commit, eagerly."""
+    columns = ", ".join(f"{_quote_name(name)} {to_ddl(type_)}" for name, type_ in types.items())
+    with _set_commit_metadata(spark, None, metadata), translate_errors(path, "change"):
+        spark.sql(f"ALTER TABLE delta.{_quote_name(path)} ADD COLUMNS ({columns})")
+
+
+def optimize_table(spark: SparkSession, path: str, cluster_by: Sequence[str], metadata: Mapping[str, Any]) -> Mapping[str, int]:
+    """Rewrite small files into large ones, clustered by these columns, eagerly; the rows stay as they are."""
+    with _set_commit_metadata(spark, None, metadata), translate_errors(path, "compaction"):
+        done = DeltaTable.forPath(spark, path).optimize().executeZOrderBy(*cluster_by).collect()[0]["metrics"]
+    return {"files_added": done["numFilesAdded"], "files_removed": done["numFilesRemoved"]}
+
+
+def vacuum_table(spark: SparkSession, path: str, retention_hours: float, candidates: Sequence[StoredFile] | None = None) -> None:
+    """Delete the files that no version younger than this needs, eagerly; of these candidates alone, where they are given.
+
+    Of its own accord Delta goes by a property of the table, whatever hours it is asked for, and knows of what left for a week alone.
+    """
+    settings = {"retentionDurationCheck.enabled": "false", "vacuum.retentionWindowIgnore.enabled": "false"}
+    with _session_settings(spark, settings), translate_errors(path, "clean-up"):
+        if candidates is None:
+            DeltaTable.forPath(spark, path).vacuum(retention_hours)
+            return
+        base: Any = spark._jvm.org.apache.hadoop.fs.Path(path)  # type: ignore[union-attr] # never None here
+        root = base.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf()).makeQualified(base).toString()
+        rows = [(f"{root}/{file.name}", file.bytes, False, int(file.modified_at.timestamp() * 1000)) for file in candidates]
+        inventory = f"inventory_{uuid4().hex}"
+        spark.createDataFrame(rows, "path string, length long, isDir boolean, modificationTime long").createOrReplaceTempView(inventory)
+        listed = f"SELECT * FROM {inventory}"  # noqa: S608 # a name that was just made
+        try:
+            spark.sql(f"VACUUM delta.{_quote_name(path)} USING INVENTORY ({listed}) RETAIN {retention_hours} HOURS")
+        finally:
+            spark.catalog.dropTempView(inventory)
+
+
+def invalidate_cache(spark: SparkSession, path: str) -> None:
+    """Let the session forget the table that was in a folder."""
+    log: Any = spark._jvm.org.apache.spark.sql.delta.DeltaLog  # type: ignore[union-attr] # never None here
+    log.invalidateCache(spark._jsparkSession, spark._jvm.org.apache.hadoop.fs.Path(path))  # type: ignore[union-attr] # as above
+
+
+@contextmanager
+def _set_commit_metadata(spark: SparkSession, transaction: Transaction | None, metadata: Mapping[str, Any]) -> Iterator[None]:
+    """What the next commit carries."""
+    given = {"commitInfo.userMetadata": json.dumps(metadata)}
+    if transaction:
+        given |= {"write.txnAppId": transaction.app_id, "write.txnVersion": str(transaction.number)}
+    with _session_settings(spark, given):
+        yield
+
+
+@contextmanager
+def _session_settings(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
+    with _SETTINGS_LOCK:
+        before = {name: spark.conf.get(_SETTING_PREFIX + name, None) for name in settings}
+        for name, value in settings.items():
+            spark.conf.set(_SETTING_PREFIX + name, value)
+        try:
+            yield
+        finally:
+            for name, old in before.items():
+                if old is None:
+                    spark.conf.unset(_SETTING_PREFIX + name)
+                else:
+                    spark.conf.set(_SETTING_PREFIX + name, old)
+
+
+def _quote_name(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+@contextmanager
+def translate_errors(path: str, operation: str) -> Iterator[None]:
+    """Turn the errors of Spark, Delta and the store into ours: ConflictError where another writer was faster, else SparkFSError."""
+    try:
+        yield
+    except (PySparkException, Py4JError, OSError) as error:
+        if is_conflict(error):
+            raise ConflictError(f"Another writer changed the table at {path} at the same time: {find_root_cause(error)}") from get_safe_cause(error)
+        why = find_damage(path) or find_root_cause(error)
+        raise SparkFSError(f"The {operation} of the table at {path} failed and the table is as it was: {why}") from get_safe_cause(error)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether an error says that another writer was faster."""
+    if isinstance(error, Py4JJavaError):
+        name = error.java_exception.getClass().getName()
+        return str(name).startswith("io.delta.exceptions.") or name.endswith("FileAlreadyExistsException")
+    return type(error).__module__.startswith("delta.exceptions")  # its classes share no root of their own
+
+
+def find_root_cause(error: Exception) -> str:
+    """The first line of what Spark, Delta or a worker says, of the innermost cause that says something."""
+    if isinstance(error, Py4JJavaError):
+        cause = error.java_exception
+        while cause.getCause() is not None:
+            cause = cause.getCause()
+        return f"{cause.getClass().getSimpleName()}: {get_first_line(cause.getMessage())}"
+    raised = re.findall(r"^[\w.]+(?:Error|Exception|Invalid): (.*)", str(error), re.MULTILINE)  # the traceback of a worker
+    return str(raised[-1]) if raised and "Traceback" in str(error) else get_first_line(error)

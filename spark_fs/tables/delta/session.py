@@ -1,0 +1,95 @@
+"""The Spark session: the caller's where there is one, else one of our own."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from spark_fs.errors import SetupError, get_first_line
+from spark_fs.redact import SECRET_NAME, get_safe_cause
+from spark_fs.tables.delta import jvm
+from spark_fs.tables.delta.jars import resolve_jars
+from spark_fs.tables.delta.java import check_java
+from spark_fs.tables.delta.jvm import defer_signals
+
+# What a session needs to read and write the tables at all.
+_REQUIRED_SETTINGS = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # Spark's own choice, INT96, is larger, slower and deprecated
+    # Delta refuses versions older than the retention of deleted files, a week; training data and ``as_of`` read them for ever.
+    "spark.databricks.delta.vacuum.enforceTimeTravelWithinDeletedFileRetentionDuration": "false",
+}
+# What suits one machine. Measured on two cores: a MERGE on a small table takes 16 s with Spark's 200 shuffle
+# partitions and Delta's 50 snapshot partitions, and 2 s with these.
+_LOCAL_SETTINGS = {
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "16",  # a clean-up lists folders with this many tasks
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.memory": "4g",
+    "spark.redaction.regex": f"(?i){SECRET_NAME}",  # in Spark's own pages, logs and events
+    "spark.hadoop.fs.permissions.umask-mode": "077",  # tables are their owner's, who may say otherwise
+    "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{Path(__file__).with_name('log4j2.properties')}",
+}
+
+
+def get_session(settings: Mapping[str, object]) -> SparkSession:
+    """The active session, or a new one with these settings; SetupError where Java, the jars or Delta are missing.
+
+    Under spark-submit the master, the memory and the jars are those of the command and its properties file. The
+    session's time zone is set to UTC in either case: event times are read and written as UTC instants.
+    """
+    session = SparkSession.getActiveSession() or _build_session(settings)
+    for name, needed in _REQUIRED_SETTINGS.items():
+        if name.startswith(("spark.sql.session", "spark.databricks")) or "arrow" in name or "parquet" in name:
+            session.conf.set(name, needed)
+        elif needed not in (session.conf.get(name, "") or ""):
+            raise SetupError(
+                f"The active Spark session has no Delta Lake: {name} must hold {needed}. Stop that session and "
+                "let spark_fs start its own, or start it with Delta's extension, catalog and jars."
+            )
+    return session
+
+
+@contextmanager
+def copy_session(spark: SparkSession) -> Iterator[SparkSession]:
+    """A session beside another on the same context, with its settings and views: what is named in it is known to no other.
+
+    Making a frame lets its session be the active one, so the other is that again at the end.
+    """
+    classes = SparkSession._get_j_spark_session_class(spark.sparkContext._jvm)
+    try:
+        yield SparkSession(spark.sparkContext, spark._jsparkSession.cloneSession())
+    finally:
+        SparkSession._activeSession = spark
+        classes.setActiveSession(spark._jsparkSession)
+
+
+def _build_session(settings: Mapping[str, object]) -> SparkSession:
+    check_java()
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    builder = SparkSession.builder.appName("spark_fs")
+    wanted = dict(_REQUIRED_SETTINGS)
+    if not submitted:
+        wanted |= _LOCAL_SETTINGS | {"spark.master": "local[*]", "spark.jars": ",".join(map(str, resolve_jars()))}
+    wanted |= {name: str(value) for name, value in settings.items()}
+    for name, value in wanted.items():
+        builder = builder.config(name, value)
+    try:
+        with defer_signals():
+            if not submitted:
+                jvm.start_jvm(wanted)
+            return builder.getOrCreate()
+    except (PySparkException, RuntimeError) as error:
+        raise SetupError(f"Spark could not be started: {get_first_line(error)}") from get_safe_cause(error)

@@ -1,0 +1,234 @@
+"""One write to a table: its rows are staged, one commit names them, and where no answer came the log says what became of it.
+
+A commit whose answer is lost, or whose caller is interrupted, may be in the log all the same. So each attempt carries an id of its own in
+what it notes, and before anything is done again, told or deleted, the log is asked for that id.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from threading import Thread
+from types import TracebackType
+from typing import Any, Generic, NamedTuple, Self, TypeVar
+from urllib.parse import unquote
+from uuid import uuid4
+
+from py4j.protocol import Py4JError
+from pyspark import inheritable_thread_target
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_fs.errors import ConflictError, SparkFSError, UnknownOutcomeError
+from spark_fs.tables.delta import commands
+from spark_fs.tables.delta.commands import is_conflict, translate_errors
+from spark_fs.tables.delta.log import DeltaLog
+from spark_fs.tables.delta.staging import DeltaTransaction, StagedFiles, Transaction
+
+T = TypeVar("T")
+MAX_ATTEMPTS = 30
+INTERRUPT_TIMEOUT = 20.0  # seconds that an interrupted commit has to end in
+
+
+class LoggedCommit(NamedTuple):
+    """A commit as the log has it: its number, what we noted in it, and Delta's figures of it."""
+
+    version: int
+    user_metadata: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+
+class TableWrite:
+    """A write to the table in a folder. When it ends, the files that it staged and that no commit names are deleted.
+
+    committed: whether its commit is known to be in the log, by its answer or by a look.
+    """
+
+    def __init__(self, spark: SparkSession, path: str) -> None:
+        self._spark, self._path = spark, path
+        self.delta_transaction = DeltaTransaction(spark, path)
+        self._first_version = self.delta_transaction.version
+        self._staged: list[StagedFiles] = []
+        self._call: _JvmCall[Any] | None = None
+        self._is_answered = self.is_committed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with suppress(SparkFSError, Py4JError):  # a log that cannot be read, a JVM that is gone; a clean-up removes unnamed files, too
+            if error and not isinstance(error, Exception) and self._call and self.committed_version is not None:
+                error.add_note(f"The write to the table at {self._path} was committed before this, as version {self.committed_version}.")
+            self._delete_uncommitted()
+
+    def stage_rows(self, frame: DataFrame) -> StagedFiles:
+        """Write a frame's rows, eagerly, as files that nobody reads before a commit names them."""
+        staged = self.delta_transaction.stage_rows(frame)
+        self._staged.append(staged)
+        return staged
+
+    def keep_files(self, staged: StagedFiles) -> None:
+        """Leave files alone that are part of the table now."""
+        self._staged = [each for each in self._staged if each is not staged]
+
+    def commit(self, commit: Callable[[DeltaTransaction], T], recover: Callable[[LoggedCommit], T]) -> T:
+        """Commit, eagerly; where another writer was faster, again on a transaction that sees its rows, after a growing pause.
+
+        ``commit`` notes the transaction's id in what it commits. ``recovered`` gives its result from the log, for a commit that is there
+        although no answer said so. Raises UnknownOutcomeError where not even the log can tell.
+        """
+        for attempt in range(MAX_ATTEMPTS):
+            with suppress(ConflictError), translate_errors(self._path, "write"):
+                if attempt:
+                    self.delta_transaction = DeltaTransaction(self._spark, self._path)
+                return self._try_commit(lambda: commit(self.delta_transaction), recover)
+            time.sleep(random.uniform(0, min(2.0, 0.05 * 2**attempt)))  # noqa: S311 # a pause
+        raise ConflictError(
+            f"Other writers changed the table at {self._path} {MAX_ATTEMPTS} times while this write was tried; nothing of it was written. "
+            "Run it again."
+        )
+
+    @property
+    def committed_version(self) -> int | None:
+        """The version that the commit made; None where there is none."""
+        found = _find_commit(self._path, self.delta_transaction)
+        return found.version if found else None
+
+    def _try_commit(self, commit: Callable[[], T], recover: Callable[[LoggedCommit], T]) -> T:
+        """One attempt, whose outcome is known when it ends, or UnknownOutcomeError; an interruption goes on to the caller."""
+        self._call, self._is_answered = _JvmCall(self._spark, commit), False
+        try:
+            result: T = self._call.result()
+        except BaseException as error:
+            try:
+                landed = self._find_outcome(error)
+            except UnknownOutcomeError as unknown:
+                if isinstance(error, Exception):
+                    raise unknown from error
+                error.add_note(str(unknown))
+                raise error from None
+            if landed is None:
+                raise
+            self.is_committed = True
+            if isinstance(error, Exception):
+                return recover(landed)
+            raise
+        self._is_answered = self.is_committed = True
+        return result
+
+    def _find_outcome(self, error: BaseException) -> LoggedCommit | None:
+        """What became of an attempt that did not answer."""
+        assert self._call
+        if not self._call.has_ended_within(INTERRUPT_TIMEOUT):
+            raise self._unknown_outcome_error("it was interrupted and goes on")
+        try:
+            landed = _find_commit(self._path, self.delta_transaction)
+        except SparkFSError as unreadable:
+            raise self._unknown_outcome_error(str(unreadable)) from error
+        if landed is None and not self._is_final(error):
+            raise self._unknown_outcome_error(f"the log does not name it, and a store that answers late may still bring it: {error}")
+        return landed
+
+    def _is_final(self, error: BaseException) -> bool:
+        """Whether a commit that the log does not name after this error will not come any more: an object store may have it under way."""
+        refused = isinstance(error, ConflictError) or is_conflict(error) or (isinstance(error, SparkFSError) and not error.__cause__)
+        return refused or _is_local(self._path)
+
+    def _unknown_outcome_error(self, reason: str) -> UnknownOutcomeError:
+        return UnknownOutcomeError(
+            f"Whether the write to the table at {self._path} was committed is not known: {reason}. Its files were left where they are. Look "
+            f"for its id, {self.delta_transaction.id}, in the newest files of _delta_log. An upsert, or an insert with a batch_id, can be run again "
+            "whatever became of it."
+        )
+
+    def _delete_uncommitted(self) -> None:
+        """Delete the staged files that no commit names; none of them while that is not known."""
+        if not self._staged or (self._call and not self._call.has_ended_within(0)):
+            return
+        named: set[str] = set()
+        if self._call and not self._is_answered:  # with every answer known, none of what is left was committed
+            if not (self.is_committed or _is_local(self._path)):
+                return
+            named = _list_added_names(self._path, self._first_version)
+        for staged in self._staged:
+            staged.delete_files(named)
+
+
+def append_once(rows: DataFrame, path: str, transaction: Transaction | None, metadata: Mapping[str, Any]) -> None:
+    """Append rows to a table of their own columns, made when absent, as one commit, eagerly; ConflictError, UnknownOutcomeError."""
+    with TableWrite(rows.sparkSession, path) as write:
+        write.commit(lambda now: commands.append_rows(rows, path, transaction, now.with_write_id(metadata)), lambda _: None)
+
+
+class _JvmCall(Generic[T]):
+    """A call into the JVM in a thread of its own, where no signal reaches it: its end can be awaited although its caller is interrupted."""
+
+    def __init__(self, spark: SparkSession, call: Callable[[], T]) -> None:
+        self._spark, self._tag = spark, f"spark_fs-{uuid4().hex}"
+        self._future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                spark.sparkContext.addJobTag(self._tag)
+                self._future.set_result(call())
+            except BaseException as error:  # the caller learns of it
+                self._future.set_exception(error)
+
+        Thread(target=inheritable_thread_target(spark)(run), name="commit", daemon=True).start()
+
+    def result(self) -> T:
+        """What it returned; what it raised."""
+        return self._future.result()
+
+    def has_ended_within(self, seconds: float) -> bool:
+        """Whether it has ended, or does so within some seconds, its Spark jobs cancelled: those that go on, and those that begin."""
+        until = time.monotonic() + seconds
+        while not self._future.done() and time.monotonic() < until:
+            with suppress(Py4JError):
+                self._spark.sparkContext.cancelJobsWithTag(self._tag)
+            wait([self._future], 0.2)
+        return self._future.done()
+
+
+def _find_commit(path: str, delta_transaction: DeltaTransaction) -> LoggedCommit | None:
+    """The commit that carries a transaction's id; None where the log has none."""
+    log = DeltaLog(path)
+    for version in _list_versions_after(log, delta_transaction.version):
+        info = log.read_commit_info(version)
+        note = parse_user_metadata(info)
+        if note.get("write_id") == delta_transaction.id:
+            return LoggedCommit(version, note, info.get("operationMetrics") or {})
+    return None
+
+
+def _list_added_names(path: str, after_version: int) -> set[str]:
+    """The names of the files that commits after a version added."""
+    log = DeltaLog(path)
+    return {unquote(action["add"]["path"]) for version in _list_versions_after(log, after_version) for action in log.read_actions(version) if action.get("add")}
+
+
+def _list_versions_after(log: DeltaLog, version: int) -> list[int]:
+    return sorted(later for later in log.commits if later > version)
+
+
+def find_transaction_metadata(path: str, transaction: Transaction) -> dict[str, Any]:
+    """What we noted in the commit of a transaction's number, by the log; nothing where there is none."""
+    log = DeltaLog(path)
+    for version in sorted(log.commits, reverse=True):
+        if any((action.get("txn") or {}).get("appId") == transaction.app_id for action in log.read_actions(version)):
+            return parse_user_metadata(log.read_commit_info(version))
+    return {}
+
+
+def parse_user_metadata(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What we noted in a commit, by its commitInfo; nothing where another wrote it."""
+    try:
+        note = json.loads(info.get("userMetadata") or "{}")
+    except ValueError:
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def _is_local(path: str) -> bool:
+    return "://" not in path or path.startswith("file:")
