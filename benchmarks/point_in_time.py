@@ -1,10 +1,12 @@
 """The point-in-time join beside other ways to make it, in one run: ``make bench-join``.
 
-A spine of 1,000,000 rows takes five features from one history of 5,000,000 rows over 50,000 keys, or from four of 2,000,000 each; every way
-ends in Parquet files, and all files must hold the same rows. All read the same Parquet files, which are those of the Delta
-tables. tempo is Databricks Labs' asofJoin, chained for four histories; "rank join" is the join with the whole history of each key and a
-row_number, as Feast and Hopsworks make it; "bare shuffle" is what Spark takes to repartition both sides by key without joining them,
-and to write the result. DuckDB and Polars run in this process, with as many threads as there are cores.
+A spine of 1,000,000 rows takes five features from one history of 5,000,000 rows over 50,000 keys,
+or from four of 2,000,000 each; every way ends in Parquet files, and all files must hold the same
+rows. All read the same Parquet files, which are those of the Delta tables. tempo is Databricks
+Labs' asofJoin, chained for four histories; "rank join" is the join with the whole history of each
+key and a row_number, as Feast and Hopsworks make it; "bare shuffle" is what Spark takes to
+repartition both sides by key without joining them, and to write the result. DuckDB and Polars run
+in this process, with as many threads as there are cores.
 """
 
 import argparse
@@ -40,11 +42,23 @@ START = 1_704_067_200_000_000  # the first of January 2024, in microseconds
 class Data:
     """Tables of one store: a spine ``(id, k, at)`` and histories ``(k, t, features)``, and the view that joins them."""
 
-    def __init__(self, home: Path, spine: int, histories: int, rows: int, keys: int, hot: float = 0.0, asked: float = 1.0) -> None:
+    def __init__(
+        self,
+        home: Path,
+        spine: int,
+        histories: int,
+        rows: int,
+        keys: int,
+        hot: float = 0.0,
+        asked: float = 1.0,
+    ) -> None:
         fs = spark_fs.login({"home": home}).get_feature_store()
         draw = np.random.default_rng(7)
         self.count = histories
-        self.folder = {name: str(home / "warehouse" / f"{name}_1") for name in ("spine", *(f"h{i}" for i in range(histories)))}
+        self.folder = {
+            name: str(home / "warehouse" / f"{name}_1")
+            for name in ("spine", *(f"h{i}" for i in range(histories)))
+        }
         if fs.get_feature_views("v"):
             self.view = fs.get_feature_view("v", 1)
             self.query = self.view.query
@@ -58,13 +72,21 @@ class Data:
                 k = draw.integers(0, keys if features else max(1, int(keys * asked)), len(number))
                 k[draw.random(len(number)) < hot] = 0
                 at = START + number * (MONTH // size) + draw.integers(0, MONTH // size, len(number))
-                values = {f: np.round(draw.normal(size=len(number)), 3) for f in features} if features else {"id": number}
-                group.insert(pa.table({**values, "k": k, time: pa.array(at, pa.timestamp("us", "UTC"))}))
+                values = (
+                    {f: np.round(draw.normal(size=len(number)), 3) for f in features}
+                    if features
+                    else {"id": number}
+                )
+                group.insert(
+                    pa.table({**values, "k": k, time: pa.array(at, pa.timestamp("us", "UTC"))})
+                )
             return group
 
         query = make("spine", [], spine, "at", ["id"]).select_all()
         for i in range(histories):
-            query = query.join(make(f"h{i}", self.features(i), rows, "t", ["k"]).select_features(), on=["k"])
+            query = query.join(
+                make(f"h{i}", self.features(i), rows, "t", ["k"]).select_features(), on=["k"]
+            )
         self.view: FeatureView = fs.create_feature_view("v", query)
         self.query = query
 
@@ -114,9 +136,15 @@ def tempo(spark: SparkSession, data: Data, out: str) -> None:
 
     found = TSDF(data.frame(spark, "spine"), ts_col="at", partition_cols=["k"])
     for i in range(data.count):
-        right = TSDF(data.frame(spark, f"h{i}").withColumnRenamed("t", "at"), ts_col="at", partition_cols=["k"])
+        right = TSDF(
+            data.frame(spark, f"h{i}").withColumnRenamed("t", "at"),
+            ts_col="at",
+            partition_cols=["k"],
+        )
         joined = found.asofJoin(right, right_prefix=f"h{i}", skipNulls=False)
-        frame = joined.df.drop(f"h{i}_at").withColumnsRenamed({f"h{i}_{name}": name for name in data.features(i)})
+        frame = joined.df.drop(f"h{i}_at").withColumnsRenamed(
+            {f"h{i}_{name}": name for name in data.features(i)}
+        )
         found = TSDF(frame, ts_col="at", partition_cols=["k"])
     found.df.write.parquet(out)
 
@@ -127,7 +155,9 @@ def rank_join(spark: SparkSession, data: Data, out: str) -> None:
     for i in range(data.count):
         right = data.frame(spark, f"h{i}").withColumnRenamed("k", "rk")
         both = found.join(right, (found.k == right.rk) & (right.t <= found.at), "left")
-        ranked = both.withColumn("n", F.row_number().over(Window.partitionBy("id").orderBy(F.desc("t"))))
+        ranked = both.withColumn(
+            "n", F.row_number().over(Window.partitionBy("id").orderBy(F.desc("t")))
+        )
         found = ranked.filter("n = 1").drop("rk", "t", "n")
     found.write.parquet(out)
 
@@ -145,12 +175,16 @@ def duckdb_asof(_: SparkSession, data: Data, out: str) -> None:
         connection.execute(f"SET threads = {os.cpu_count()}")
         connection.execute("SET TimeZone = 'UTC'")
         joins = "".join(
-            f" ASOF LEFT JOIN read_parquet({data.files(f'h{i}')}) h{i} ON s.k = h{i}.k AND s.\"at\" >= h{i}.t" for i in range(data.count)
+            f' ASOF LEFT JOIN read_parquet({data.files(f"h{i}")}) h{i} ON s.k = h{i}.k AND s."at"'
+            f" >= h{i}.t"
+            for i in range(data.count)
         )
         columns = ", ".join(f's."{c}"' if c in ("id", "k", "at") else c for c in data.columns)
         Path(out).mkdir()
-        connection.execute(f"COPY (SELECT {columns} FROM read_parquet({data.files('spine')}) s{joins}) "
-                           f"TO '{out}/all.parquet' (FORMAT parquet)")
+        connection.execute(
+            f"COPY (SELECT {columns} FROM read_parquet({data.files('spine')}) s{joins}) "
+            f"TO '{out}/all.parquet' (FORMAT parquet)"
+        )
 
 
 def polars_asof(_: SparkSession, data: Data, out: str) -> None:
@@ -160,14 +194,22 @@ def polars_asof(_: SparkSession, data: Data, out: str) -> None:
     found = pl.scan_parquet(data.files("spine")).sort("at")
     for i in range(data.count):
         right = pl.scan_parquet(data.files(f"h{i}")).select("k", "t", *data.features(i)).sort("t")
-        found = found.join_asof(right, left_on="at", right_on="t", by="k", check_sortedness=False).drop("t", strict=False)
+        found = found.join_asof(
+            right, left_on="at", right_on="t", by="k", check_sortedness=False
+        ).drop("t", strict=False)
     Path(out).mkdir()
     found.select(data.columns).collect().write_parquet(f"{out}/all.parquet")
 
 
 WAYS: dict[str, Way] = {
-    "spark_fs": ours, "spark_fs, as a frame": ours_as_frame, "spark_fs, sql": ours_by("sql"), "tempo": tempo, "rank join": rank_join,
-    "bare shuffle": bare_shuffle, "DuckDB": duckdb_asof, "Polars": polars_asof,
+    "spark_fs": ours,
+    "spark_fs, as a frame": ours_as_frame,
+    "spark_fs, sql": ours_by("sql"),
+    "tempo": tempo,
+    "rank join": rank_join,
+    "bare shuffle": bare_shuffle,
+    "DuckDB": duckdb_asof,
+    "Polars": polars_asof,
 }
 
 
@@ -176,12 +218,16 @@ def digest(data: Data, out: str) -> tuple[int, int]:
     with duckdb.connect() as connection:
         columns = ", ".join(f'epoch_us("{c}")' if c == "at" else c for c in data.columns)
         total = f"CAST(sum(CAST(hash({columns}) AS HUGEINT)) AS VARCHAR)"
-        found = connection.execute(f"SELECT count(*), {total} FROM read_parquet('{out}/*.parquet')").fetchone()
+        found = connection.execute(
+            f"SELECT count(*), {total} FROM read_parquet('{out}/*.parquet')"
+        ).fetchone()
     assert found is not None
     return int(found[0]), int(found[1])
 
 
-def measure(spark: SparkSession, data: Data, ways: Mapping[str, Way], repeats: int, folder: Path) -> dict[str, list[float]]:
+def measure(
+    spark: SparkSession, data: Data, ways: Mapping[str, Way], repeats: int, folder: Path
+) -> dict[str, list[float]]:
     """Per way its seconds, repeated, in turns; the first turn warms up and is not counted, and in it all results are compared."""
     found: dict[str, list[float]] = {name: [] for name in ways}
     ours(spark, data, str(folder / "result"))
@@ -195,32 +241,45 @@ def measure(spark: SparkSession, data: Data, ways: Mapping[str, Way], repeats: i
             if turn:
                 found[name].append(took)
             elif digest(data, str(out)) != wanted:
-                raise AssertionError(f"{name} gives other rows than spark_fs: {digest(data, str(out))} beside {wanted}")
+                raise AssertionError(
+                    f"{name} gives other rows than spark_fs: {digest(data, str(out))} beside"
+                    f" {wanted}"
+                )
             shutil.rmtree(out)
     shutil.rmtree(folder / "result")
     return found
 
 
-CASES: dict[str, tuple[float, ...]] = {  # the spine's rows, histories, rows of each, share of the hottest key, share of keys in the spine
+CASES: dict[
+    str, tuple[float, ...]
+    # the spine's rows, histories, rows of each, share of the hottest key, share of keys in the spine
+] = {
     "one history": (1_000_000, 1, 5_000_000, 0.0),
     "four histories": (1_000_000, 4, 2_000_000, 0.0),
-    "1M": (200_000, 1, 1_000_000, 0.0), "10M": (2_000_000, 1, 10_000_000, 0.0), "50M": (10_000_000, 1, 50_000_000, 0.0),
+    "1M": (200_000, 1, 1_000_000, 0.0),
+    "10M": (2_000_000, 1, 10_000_000, 0.0),
+    "50M": (10_000_000, 1, 50_000_000, 0.0),
     "a spine of 1% of the keys": (100_000, 1, 20_000_000, 0.0, 0.01),
     "50M, 30% on one key": (10_000_000, 1, 50_000_000, 0.3),
-    "even keys": (1_000_000, 1, 5_000_000, 0.0), "30% of rows on one key": (1_000_000, 1, 5_000_000, 0.3),
+    "even keys": (1_000_000, 1, 5_000_000, 0.0),
+    "30% of rows on one key": (1_000_000, 1, 5_000_000, 0.3),
 }
 
 
 def main() -> None:
     """Print a table for each case, and write them as JSON beside this file."""
     parser = argparse.ArgumentParser(description="The point-in-time join beside other ways.")
-    parser.add_argument("--cases", nargs="+", default=["one history", "four histories"], choices=CASES)
+    parser.add_argument(
+        "--cases", nargs="+", default=["one history", "four histories"], choices=CASES
+    )
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--memory", default="8g", help="of the JVM")
     parser.add_argument("--keep", help="a folder in which the tables are kept, and found again")
     options = parser.parse_args()
-    sys.path.append(str(Path(__file__).parents[1] / ".bench"))  # tempo and Polars, which make bench-join fetches
+    sys.path.append(
+        str(Path(__file__).parents[1] / ".bench")
+    )  # tempo and Polars, which make bench-join fetches
     spark = get_session({"spark.driver.memory": options.memory})
     place = Path(__file__).with_suffix(".json")
     report: dict[str, Any] = json.loads(place.read_text()) if place.exists() else {}
@@ -228,14 +287,34 @@ def main() -> None:
         spine, histories, rows = map(int, CASES[case][:3])
         with tempfile.TemporaryDirectory() as folder:
             home = Path(options.keep or folder) / case.replace(" ", "_")
-            data = Data(home, spine, histories, rows, rows // 100 if histories == 1 else 50_000, *CASES[case][3:])
-            taken = measure(spark, data, {name: WAYS[name] for name in options.ways}, options.repeats, Path(folder))
+            data = Data(
+                home,
+                spine,
+                histories,
+                rows,
+                rows // 100 if histories == 1 else 50_000,
+                *CASES[case][3:],
+            )
+            taken = measure(
+                spark,
+                data,
+                {name: WAYS[name] for name in options.ways},
+                options.repeats,
+                Path(folder),
+            )
         seconds = {name: statistics.median(each) for name, each in taken.items()}
         report[case] = {"spine": spine, "histories": histories, "rows": rows, "seconds": seconds}
-        title = f"{case}: {spine:,} rows of spine, {histories} x {rows:,} of history, medians of {options.repeats}"
+        title = (
+            f"{case}: {spine:,} rows of spine, {histories} x {rows:,} of history, medians of"
+            f" {options.repeats}"
+        )
         table = Table("way", "s", "beside spark_fs", title=title)
         for name, took in seconds.items():
-            table.add_row(name, f"{took:.2f}", f"{took / seconds['spark_fs']:.2f}" if "spark_fs" in seconds else "")
+            table.add_row(
+                name,
+                f"{took:.2f}",
+                f"{took / seconds['spark_fs']:.2f}" if "spark_fs" in seconds else "",
+            )
         Console().print(table)
         place.write_text(json.dumps(report, indent=2) + "\n")
 

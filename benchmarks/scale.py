@@ -1,8 +1,9 @@
 """What more rows, keys, groups and features cost: ``make bench-scale``, and ``make bench-scale-cluster`` on two workers of one core.
 
-Each line changes one size and leaves the others: 500,000 rows, 50,000 keys, 2 groups, 5 features. Measured are the first insert of one
-group, an upsert of one row in ten, the point-in-time join of a spine of a fifth of the rows with all groups to Parquet, statistics of
-one group, and its first sync to MariaDB.
+Each line changes one size and leaves the others: 500,000 rows, 50,000 keys, 2 groups, 5 features.
+Measured are the first insert of one group, an upsert of one row in ten, the point-in-time join of a
+spine of a fifth of the rows with all groups to Parquet, statistics of one group, and its first sync
+to MariaDB.
 """
 
 import argparse
@@ -42,10 +43,19 @@ def history(spark: SparkSession, size: dict[str, int], rows: int, shift: int = 0
     """Rows of keys at instants of a year, with features that follow from the row."""
     number = F.col("id") + shift
     second = F.pmod(number * 7_919 * 977, F.lit(31_536_000))
-    features = (F.pmod(number * (i + 3), F.lit(10_007)).cast("double").alias(f"f{i}") for i in range(size["features"]))
-    return spark.range(rows).select(
-        F.pmod(number, F.lit(size["keys"])).alias("k"), F.timestamp_seconds(second + 1_704_067_200).alias("at"), *features
-    ).dropDuplicates(["k", "at"])
+    features = (
+        F.pmod(number * (i + 3), F.lit(10_007)).cast("double").alias(f"f{i}")
+        for i in range(size["features"])
+    )
+    return (
+        spark.range(rows)
+        .select(
+            F.pmod(number, F.lit(size["keys"])).alias("k"),
+            F.timestamp_seconds(second + 1_704_067_200).alias("at"),
+            *features,
+        )
+        .dropDuplicates(["k", "at"])
+    )
 
 
 def timed(call: Callable[[], Any]) -> float:
@@ -61,20 +71,34 @@ def measured(size: dict[str, int], folder: Path) -> dict[str, float]:
         fs = spark_fs.login({"home": home, "online_url": f"{url()}/{DATABASE}"}).get_feature_store()
         spark = fs._stores.spark
         groups = [
-            fs.create_feature_group(f"g{n}", primary_key=["k"], event_time="at", online_enabled=n == 0, statistics_config=False)
+            fs.create_feature_group(
+                f"g{n}",
+                primary_key=["k"],
+                event_time="at",
+                online_enabled=n == 0,
+                statistics_config=False,
+            )
             for n in range(size["groups"])
         ]
         source = str(folder / f"{Path(home).name}_rows")
-        history(spark, size, size["rows"]).write.parquet(source)  # from files, as a source usually is
+        history(spark, size, size["rows"]).write.parquet(
+            source
+        )  # from files, as a source usually is
         rows = spark.read.parquet(source)
         count = rows.count()
         took = {"insert": timed(lambda: groups[0].insert(rows))}
         for group in groups[1:]:
             group.insert(rows, operation="insert")
-        tenth = rows.filter(F.pmod(F.xxhash64("k", "at"), F.lit(10)) == 0).withColumn("f0", F.col("f0") + 1)
+        tenth = rows.filter(F.pmod(F.xxhash64("k", "at"), F.lit(10)) == 0).withColumn(
+            "f0", F.col("f0") + 1
+        )
         took["upsert"] = timed(lambda: groups[0].insert(tenth))
-        spine = fs.create_feature_group("spine", primary_key=["k"], event_time="at", statistics_config=False)
-        labels = history(spark, size, count // 5, 13).select("k", "at", (F.col("f0") > 5_000).cast("int").alias("y"))
+        spine = fs.create_feature_group(
+            "spine", primary_key=["k"], event_time="at", statistics_config=False
+        )
+        labels = history(spark, size, count // 5, 13).select(
+            "k", "at", (F.col("f0") > 5_000).cast("int").alias("y")
+        )
         spine.insert(labels, operation="insert")
         query = spine.select_all()
         for number, group in enumerate(groups):
@@ -95,17 +119,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--curve", action="append", choices=tuple(CURVES))
     parser.add_argument("--most", type=int, help="leave out sizes above this many rows")
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where stores are made; every worker sees it")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path(tempfile.gettempdir()),
+        help="where stores are made; every worker sees it",
+    )
     options = parser.parse_args()
     master = "cluster" if os.environ.get("SPARK_CONF_DIR", "").endswith("standalone") else "local"
     console, results = Console(width=110), {}
     measured({**USUAL, "rows": 20_000}, options.folder)  # what is loaded once is not measured
     for curve in options.curve or CURVES:
-        sizes = [each for each in CURVES[curve] if curve != "rows" or not options.most or each <= options.most]
+        sizes = [
+            each
+            for each in CURVES[curve]
+            if curve != "rows" or not options.most or each <= options.most
+        ]
         table = Table(curve, *STEPS, title=f"Seconds as there are more {curve}, {master}")
         for value in sizes:
             took = measured({**USUAL, curve: value}, options.folder)
-            results.setdefault(curve, {})[value] = {name: round(seconds, 2) for name, seconds in took.items()}
+            results.setdefault(curve, {})[value] = {
+                name: round(seconds, 2) for name, seconds in took.items()
+            }
             table.add_row(f"{value:,}", *(f"{took[step]:.2f}" for step in STEPS))
         console.print(table)
     place = Path(__file__).with_name("scale.json")

@@ -1,8 +1,9 @@
 """Feature selection beside scikit-learn and NumPy on the collected frame: ``make bench-selection``.
 
-A group of 2,000 candidates and 200,000 rows, of which 60 tell of the label and many others are near copies of these. Beside the search is
-the same mRMR as its definition says, with F by scikit-learn and correlations by NumPy, on a frame that is in memory already; what
-collecting it would cost is not counted. Both must choose the same features in the same order.
+A group of 2,000 candidates and 200,000 rows, of which 60 tell of the label and many others are near
+copies of these. Beside the search is the same mRMR as its definition says, with F by scikit-learn
+and correlations by NumPy, on a frame that is in memory already; what collecting it would cost is
+not counted. Both must choose the same features in the same order.
 """
 
 import argparse
@@ -30,7 +31,9 @@ def rows(first: int, count: int, features: int) -> tuple[np.ndarray, np.ndarray]
     """Candidates (rows x features) and the label of each row."""
     rng = np.random.default_rng([first, features])
     x = rng.normal(size=(count, features))
-    label = (x[:, :TELLING] @ np.linspace(1, 0.1, TELLING) + rng.normal(size=count) * 2 > 0).astype(np.int64)
+    label = (x[:, :TELLING] @ np.linspace(1, 0.1, TELLING) + rng.normal(size=count) * 2 > 0).astype(
+        np.int64
+    )
     copied = np.random.default_rng(0).integers(0, TELLING, COPIES)
     x[:, TELLING : TELLING + COPIES] = x[:, copied] + rng.normal(size=(count, COPIES)) * 0.5
     return x, label
@@ -43,7 +46,15 @@ def by_definition(x: np.ndarray, label: np.ndarray, k: int) -> list[int]:
     left = np.ones(len(relevance), bool)
     while len(chosen) < k:
         left[chosen[-1]] = False
-        chosen.append(int(np.where(left, relevance / np.maximum(related[:, chosen].mean(axis=1), MIN_REDUNDANCY), -np.inf).argmax()))
+        chosen.append(
+            int(
+                np.where(
+                    left,
+                    relevance / np.maximum(related[:, chosen].mean(axis=1), MIN_REDUNDANCY),
+                    -np.inf,
+                ).argmax()
+            )
+        )
     return chosen
 
 
@@ -60,14 +71,27 @@ def main() -> None:
     try:
         get_session({"spark.driver.memory": "4g", "spark.sql.debug.maxToStringFields": "10"})
         fs = spark_fs.login({"home": home}).get_feature_store()
-        declared = [spark_fs.Feature(name, "double" if name in set(names) else "bigint") for name in ("id", *names, "label")]
-        group = fs.create_feature_group("candidates", primary_key=["id"], features=declared, statistics_config=False)
+        declared = [
+            spark_fs.Feature(name, "double" if name in set(names) else "bigint")
+            for name in ("id", *names, "label")
+        ]
+        group = fs.create_feature_group(
+            "candidates", primary_key=["id"], features=declared, statistics_config=False
+        )
         size = options.rows // options.parts
         for part in range(options.parts):
             x, label = rows(part, size, options.features)
-            columns = {"id": np.arange(part * size, (part + 1) * size), **dict(zip(names, x.T, strict=True)), "label": label}
+            columns = {
+                "id": np.arange(part * size, (part + 1) * size),
+                **dict(zip(names, x.T, strict=True)),
+                "label": label,
+            }
             stamp = pa.array(np.full(size, 1_700_000_000_000_000), pa.timestamp("us", "UTC"))
-            write_deltalake(group.location, pa.table(columns).append_column("_ingested_at", stamp), mode="append")
+            write_deltalake(
+                group.location,
+                pa.table(columns).append_column("_ingested_at", stamp),
+                mode="append",
+            )
         begun, steps = time.perf_counter(), {}
 
         def told(what: str, *_: int) -> None:
@@ -86,9 +110,14 @@ def main() -> None:
     same = sum(a == b for a, b in zip(found.features, wanted, strict=True))
     table = Table("mRMR", "seconds", "beside", "ratio", "the same features, in order")
     what = f"{options.k} of {options.features:,} x {options.rows:,}"
-    table.add_row(what, f"{took:.1f}", f"{beside:.1f}", f"{took / beside:.2f}", f"{same} of {options.k}")
+    table.add_row(
+        what, f"{took:.1f}", f"{beside:.1f}", f"{took / beside:.2f}", f"{same} of {options.k}"
+    )
     console = Console(width=140)
-    console.print(table, f"known by then, in seconds: {({name: round(at, 1) for name, at in steps.items()})}")
+    console.print(
+        table,
+        f"known by then, in seconds: { ({name: round(at, 1) for name, at in steps.items()}) }",
+    )
     figures = {"what": what, "seconds": took, "beside": beside, "same": same, "steps": steps}
     Path(__file__).with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
 

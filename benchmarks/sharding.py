@@ -1,7 +1,8 @@
 """The online store cut by the hash of the key into several MariaDB schemas, behind the interface of one: ``make bench-sharding``.
 
-A simulation of what a store of 10^9 entities does with several servers. Each schema stands for a server; on one machine they share its
-cores, so what is shown is that nothing is lost and what the cut costs, not what more servers bring.
+A simulation of what a store of 10^9 entities does with several servers. Each schema stands for a
+server; on one machine they share its cores, so what is shown is that nothing is lost and what the
+cut costs, not what more servers bring.
 """
 
 import argparse
@@ -41,7 +42,9 @@ from spark_fs.tables.delta.session import get_session
 
 def shard_of_key(values: Sequence[Any], shards: int) -> int:
     """The shard of a key, by the CRC-32 of its values' texts, as ``shards_of`` has it for columns."""
-    text = "\t".join(f"{len(value)}:{value}" if isinstance(value, str) else str(value) for value in values)
+    text = "\t".join(
+        f"{len(value)}:{value}" if isinstance(value, str) else str(value) for value in values
+    )
     return zlib.crc32(text.encode()) % shards
 
 
@@ -57,7 +60,9 @@ class ShardedStore:
         self.stores, self.readers = tuple(stores), tuple(replicas or stores)
         self.capabilities = self.stores[0].capabilities
 
-    def prepare_lookup(self, sources: Sequence[LookupSource], key_types: Sequence[str]) -> "ShardedLookup":
+    def prepare_lookup(
+        self, sources: Sequence[LookupSource], key_types: Sequence[str]
+    ) -> "ShardedLookup":
         """A look-up that asks, of each shard that a source's keys lie in, once."""
         return ShardedLookup(self, sources, key_types)
 
@@ -84,12 +89,24 @@ class ShardedStore:
 class ShardedLookup:
     """The sources whose keys an entry gives; each is found on the shard of its own key."""
 
-    def __init__(self, store: ShardedStore, sources: Sequence[LookupSource], key_types: Sequence[str]) -> None:
+    def __init__(
+        self, store: ShardedStore, sources: Sequence[LookupSource], key_types: Sequence[str]
+    ) -> None:
         self._store, self._sources, self._types = store, tuple(sources), key_types
-        self._numbers = [tuple(next(c for c in choices if isinstance(c, int)) for choices in source.keys.values()) for source in sources]
-        self._together = len(set(self._numbers)) == 1  # one key for all: an entry lies whole on one shard
+        self._numbers = [
+            tuple(
+                next(c for c in choices if isinstance(c, int)) for choices in source.keys.values()
+            )
+            for source in sources
+        ]
+        self._together = (
+            len(set(self._numbers)) == 1
+        )  # one key for all: an entry lies whole on one shard
         groups = [self._sources] if self._together else [(source,) for source in self._sources]
-        self._asked = [[reader.prepare_lookup(group, key_types) for reader in store.readers] for group in groups]
+        self._asked = [
+            [reader.prepare_lookup(group, key_types) for reader in store.readers]
+            for group in groups
+        ]
 
     def __call__(self, entries: Sequence[Sequence[Any]], now: datetime) -> LookupRows:
         """The rows of the entries: one round trip for each shard that is asked, and for each source where these have keys of their own."""
@@ -122,42 +139,65 @@ class ShardedWriter:
     def open_session(self, table: OnlineTable, origin: TableOrigin) -> Iterator["ShardedSession"]:
         """Begin a sync on every shard."""
         with ExitStack() as stack:
-            yield ShardedSession([stack.enter_context(each.open_session(table, origin)) for each in self.writers])
+            yield ShardedSession(
+                [stack.enter_context(each.open_session(table, origin)) for each in self.writers]
+            )
 
     def load_rows(self, table: OnlineTable, staging: ShardedStaging, rows: pa.Table) -> None:
         """Add rows to the places of their shards."""
         for writer, own, part in self._parts(table, staging, rows):
             writer.load_rows(table, own, part)
 
-    def load_deleted_keys(self, table: OnlineTable, staging: ShardedStaging, keys: pa.Table) -> None:
+    def load_deleted_keys(
+        self, table: OnlineTable, staging: ShardedStaging, keys: pa.Table
+    ) -> None:
         """Add keys to those that go, on their shards."""
         for writer, own, part in self._parts(table, staging, keys):
             writer.load_deleted_keys(table, own, part)
 
-    def _parts(self, table: OnlineTable, staging: ShardedStaging, rows: pa.Table) -> Iterator[tuple[MySQLWriter, StagingTables, pa.Table]]:
+    def _parts(
+        self, table: OnlineTable, staging: ShardedStaging, rows: pa.Table
+    ) -> Iterator[tuple[MySQLWriter, StagingTables, pa.Table]]:
         shards = shards_of(rows, table, len(self.writers))
         for number, writer in enumerate(self.writers):
             part = rows.take(np.flatnonzero(shards == number))
             if part.num_rows:
                 yield writer, staging.places[number], part
 
-    def compute_checksums(self, table: OnlineTable, bucket_count: int, cutoff: datetime | None) -> dict[int, tuple[int, int]]:
+    def compute_checksums(
+        self, table: OnlineTable, bucket_count: int, cutoff: datetime | None
+    ) -> dict[int, tuple[int, int]]:
         """The rows and checksums of each bucket, over all shards."""
         total: dict[int, tuple[int, int]] = {}
         for writer in self.writers:
-            for bucket, (count, checksum) in writer.compute_checksums(table, bucket_count, cutoff).items():
+            for bucket, (count, checksum) in writer.compute_checksums(
+                table, bucket_count, cutoff
+            ).items():
                 before = total.get(bucket, (0, 0))
                 total[bucket] = before[0] + count, before[1] + checksum
         return total
 
-    def read_buckets(self, table: OnlineTable, bucket_count: int, bucket_numbers: Sequence[int], cutoff: datetime | None) -> Iterator[tuple[Any, ...]]:
+    def read_buckets(
+        self,
+        table: OnlineTable,
+        bucket_count: int,
+        bucket_numbers: Sequence[int],
+        cutoff: datetime | None,
+    ) -> Iterator[tuple[Any, ...]]:
         """The rows of some buckets, of all shards."""
         for writer in self.writers:
             yield from writer.read_buckets(table, bucket_count, bucket_numbers, cutoff)
 
     def read_newest_event_time(self, table: OnlineTable) -> Any:
         """The greatest event time of all shards."""
-        return max((found for writer in self.writers if (found := writer.read_newest_event_time(table)) is not None), default=None)
+        return max(
+            (
+                found
+                for writer in self.writers
+                if (found := writer.read_newest_event_time(table)) is not None
+            ),
+            default=None,
+        )
 
 
 class ShardedSession:
@@ -168,21 +208,37 @@ class ShardedSession:
 
     def begin_staging(self, full_refresh: bool) -> ShardedStaging:
         """A new place on every shard."""
-        return ShardedStaging("", full_refresh, tuple(each.begin_staging(full_refresh) for each in self.sessions))
+        return ShardedStaging(
+            "", full_refresh, tuple(each.begin_staging(full_refresh) for each in self.sessions)
+        )
 
     def swap_tables(self, staging: ShardedStaging, version: int) -> None:
         """Let the loaded rows be the table, shard by shard."""
         for session, own in zip(self.sessions, staging.places, strict=True):
             session.swap_tables(own, version)
 
-    def merge_rows(self, staging: ShardedStaging, version: int, cutoff: datetime | None) -> MergeResult:
+    def merge_rows(
+        self, staging: ShardedStaging, version: int, cutoff: datetime | None
+    ) -> MergeResult:
         """Merge what was loaded, shard by shard."""
-        done = [session.merge_rows(own, version, cutoff) for session, own in zip(self.sessions, staging.places, strict=True)]
-        return MergeResult(*(sum(getattr(each, name) for each in done) for name in ("skipped", "deleted", "expired")))
+        done = [
+            session.merge_rows(own, version, cutoff)
+            for session, own in zip(self.sessions, staging.places, strict=True)
+        ]
+        return MergeResult(
+            *(
+                sum(getattr(each, name) for each in done)
+                for name in ("skipped", "deleted", "expired")
+            )
+        )
 
 
 def _behind(found: Sequence[SyncState | None]) -> SyncState | None:
-    return None if any(each is None for each in found) else min((each for each in found if each), key=lambda each: each.version)
+    return (
+        None
+        if any(each is None for each in found)
+        else min((each for each in found if each), key=lambda each: each.version)
+    )
 
 
 registry._WRITER_CLASSES[ShardedStore] = ShardedWriter  # type: ignore[index] # where a third kind of store is added
@@ -207,7 +263,9 @@ def sharded(home: Path, urls: Sequence[str]) -> Any:
     """A feature store over a sharded online store."""
     fs = spark_fs.login({"home": home, "online_url": urls[0]}).get_feature_store()
     for module in ("sharding", "online"):
-        fs._stores.spark.sparkContext.addPyFile(str(Path(__file__).with_name(f"{module}.py")))  # what workers load
+        fs._stores.spark.sparkContext.addPyFile(
+            str(Path(__file__).with_name(f"{module}.py"))
+        )  # what workers load
     fs._stores.__dict__["online"] = ShardedStore([MySQLStore(each) for each in urls])
     return fs
 
@@ -217,11 +275,21 @@ def measured(shards: int, rows: int) -> dict[str, float]:
     spark = get_session({"spark.driver.memory": "3g"})
     with tempfile.TemporaryDirectory() as home, schemas(shards) as urls:
         fs = sharded(Path(home), urls)
-        group = fs.create_feature_group("entities", primary_key=["k"], event_time="at", online_enabled=True, statistics_config=False)
+        group = fs.create_feature_group(
+            "entities",
+            primary_key=["k"],
+            event_time="at",
+            online_enabled=True,
+            statistics_config=False,
+        )
         found: dict[str, float] = {}
         for name, day, share in (("first", 1, 1.0), ("changes", 2, 0.1)):
             at = f"timestamp'2024-01-0{day}' AS at"
-            group.insert(spark.range(int(rows * share)).selectExpr("id AS k", at, *(f"id * {i} / 7.0D AS f{i}" for i in range(5))))
+            group.insert(
+                spark.range(int(rows * share)).selectExpr(
+                    "id AS k", at, *(f"id * {i} / 7.0D AS f{i}" for i in range(5))
+                )
+            )
             began = time.perf_counter()
             group.sync_online()
             found[name] = rows * share / (time.perf_counter() - began)
@@ -239,7 +307,10 @@ def measured(shards: int, rows: int) -> dict[str, float]:
             found[name] = statistics.median(took)
         counts = []
         for each in urls:
-            with closing(connect(database=each.rpartition("/")[2])) as connection, closing(connection.cursor()) as cursor:
+            with (
+                closing(connect(database=each.rpartition("/")[2])) as connection,
+                closing(connection.cursor()) as cursor,
+            ):
                 cursor.execute("SELECT COUNT(*) FROM entities_1")
                 counts += [count for (count,) in cursor.fetchall()]
         assert sum(counts) == rows
@@ -251,18 +322,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=500_000)
     options = parser.parse_args()
-    headings = ("shards", "first sync", "sync of a tenth", "one vector", "100 vectors", "largest share")
+    headings = (
+        "shards",
+        "first sync",
+        "sync of a tenth",
+        "one vector",
+        "100 vectors",
+        "largest share",
+    )
     table = Table(*headings, title=f"{options.rows:,} entities")
     results = {}
     measured(1, 10_000)  # what is loaded once is not measured
     for shards in (1, 2, 4, 8):
         found = results[shards] = measured(shards, options.rows)
         table.add_row(
-            str(shards), f"{found['first']:,.0f} rows/s", f"{found['changes']:,.0f} rows/s", f"{found['one'] * 1e6:,.0f} us",
-            f"{found['hundred'] * 1e3:.2f} ms", f"{found['largest share']:.3f}",
+            str(shards),
+            f"{found['first']:,.0f} rows/s",
+            f"{found['changes']:,.0f} rows/s",
+            f"{found['one'] * 1e6:,.0f} us",
+            f"{found['hundred'] * 1e3:.2f} ms",
+            f"{found['largest share']:.3f}",
         )
     Console(width=120).print(table)
-    Path(__file__).with_suffix(".json").write_text(json.dumps({"rows": options.rows, "shards": results}, indent=1) + "\n")
+    Path(__file__).with_suffix(".json").write_text(
+        json.dumps({"rows": options.rows, "shards": results}, indent=1) + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """What training data costs beside the join that it needs, in one run: ``make bench-training``.
 
-A spine of 5,000,000 rows takes ten features from two histories as long. "join and write" is the point-in-time join whose tasks
-write Parquet files, with nothing around it. Beside it: training data as files, split by time and at random, with ten scalers fitted on
-the train split. The same with what the scalers learned known already (a training dataset made again) tells what learning costs; "one
-scan" is Spark reading these ten columns once for their least, greatest, mean and deviation.
+A spine of 5,000,000 rows takes ten features from two histories as long. "join and write" is the
+point-in-time join whose tasks write Parquet files, with nothing around it. Beside it: training data
+as files, split by time and at random, with ten scalers fitted on the train split. The same with
+what the scalers learned known already (a training dataset made again) tells what learning costs;
+"one scan" is Spark reading these ten columns once for their least, greatest, mean and deviation.
 """
 
 import argparse
@@ -51,17 +52,25 @@ def join_and_write(spark: SparkSession, view: FeatureView, out: Path) -> None:
     sources = read.list_sources(lambda: spark, plan, view._stores.get_table_path, {}, {})
     out.mkdir()
     with read.open_shared_folder(spark) as folder:
-        stream, finish = to_arrow_relation(spark, plan, sources, choose_strategy(plan, sources), folder)
-        stream.source.mapInArrow(FileWriter(stream.read_tables, Pieces(finish), str(out)), WRITTEN_FILES_DDL).collect()
+        stream, finish = to_arrow_relation(
+            spark, plan, sources, choose_strategy(plan, sources), folder
+        )
+        stream.source.mapInArrow(
+            FileWriter(stream.read_tables, Pieces(finish), str(out)), WRITTEN_FILES_DDL
+        ).collect()
 
 
 def scan(spark: SparkSession, folder: Path) -> None:
     """Ten columns read once."""
     frame = spark.read.parquet(str(folder / "train"))
-    frame.agg(*(make(name) for name in FEATURES for make in (F.min, F.max, F.mean, F.stddev_pop))).collect()
+    frame.agg(
+        *(make(name) for name in FEATURES for make in (F.min, F.max, F.mean, F.stddev_pop))
+    ).collect()
 
 
-def measure(ways: dict[str, Callable[[Path], object]], repeats: int, folder: Path) -> dict[str, float]:
+def measure(
+    ways: dict[str, Callable[[Path], object]], repeats: int, folder: Path
+) -> dict[str, float]:
     """The seconds of each way, in turns, the median; the first turn warms up."""
     found: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(repeats + 1):
@@ -90,25 +99,50 @@ def main() -> None:
         scaled = {}
         for kind in ("standard_scaler", "robust_scaler"):
             function = fs.get_transformation_function(kind)
-            scaled[kind] = fs.get_or_create_feature_view(kind, plain.query, transformation_functions=dict.fromkeys(FEATURES, function))
+            scaled[kind] = fs.get_or_create_feature_view(
+                kind, plain.query, transformation_functions=dict.fromkeys(FEATURES, function)
+            )
         kept = Path(folder) / "kept"
-        version, _ = scaled["standard_scaler"].create_train_test_split(train_end=WHEN, location=str(kept))
+        version, _ = scaled["standard_scaler"].create_train_test_split(
+            train_end=WHEN, location=str(kept)
+        )
         ways: dict[str, Callable[[Path], object]] = {
             "join and write": lambda out: join_and_write(spark, plain, out),
             "whole": lambda out: plain.create_training_data(location=str(out)),
-            "split by time": lambda out: plain.create_train_test_split(train_end=WHEN, location=str(out)),
-            "split at random": lambda out: plain.create_train_test_split(test_ratio=0.2, seed=1, location=str(out)),
-            "ten scalers": lambda out: scaled["standard_scaler"].create_train_test_split(train_end=WHEN, location=str(out)),
-            "ten robust scalers": lambda out: scaled["robust_scaler"].create_train_test_split(train_end=WHEN, location=str(out)),
-            "ten scalers that have learned": lambda _: scaled["standard_scaler"].recreate_training_dataset(version),
+            "split by time": lambda out: plain.create_train_test_split(
+                train_end=WHEN, location=str(out)
+            ),
+            "split at random": lambda out: plain.create_train_test_split(
+                test_ratio=0.2, seed=1, location=str(out)
+            ),
+            "ten scalers": (
+                lambda out: scaled["standard_scaler"].create_train_test_split(
+                    train_end=WHEN, location=str(out)
+                )
+            ),
+            "ten robust scalers": (
+                lambda out: scaled["robust_scaler"].create_train_test_split(
+                    train_end=WHEN, location=str(out)
+                )
+            ),
+            "ten scalers that have learned": (
+                lambda _: scaled["standard_scaler"].recreate_training_dataset(version)
+            ),
             "one scan": lambda _: scan(spark, kept),
         }
         seconds = measure(ways, options.repeats, Path(folder))
-    table = Table("way", "s", "beside join and write", title=f"{options.rows:,} rows of training data, medians of {options.repeats}")
+    table = Table(
+        "way",
+        "s",
+        "beside join and write",
+        title=f"{options.rows:,} rows of training data, medians of {options.repeats}",
+    )
     for name, took in seconds.items():
         table.add_row(name, f"{took:.2f}", f"{took / seconds['join and write']:.2f}")
     Console().print(table)
-    learning = (seconds["ten scalers"] - seconds["ten scalers that have learned"]) / seconds["one scan"]
+    learning = (seconds["ten scalers"] - seconds["ten scalers that have learned"]) / seconds[
+        "one scan"
+    ]
     print(f"to learn ten scalers costs {learning:.2f} scans")
     report = {"rows": options.rows, "seconds": seconds, "learning in scans": learning}
     Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")

@@ -12,20 +12,41 @@ from spark_fs.base.times import parse_duration
 
 def main() -> None:
     """Advance each group in turn; a second run finds nothing to do, and starts no Spark session to find it."""
-    parser = argparse.ArgumentParser(description="Build from each group's watermark up to --until, in UTC.")
-    parser.add_argument("--pipeline", required=True, help="a folder of jobs/ with a module 'groups', such as flights")
+    parser = argparse.ArgumentParser(
+        description="Build from each group's watermark up to --until, in UTC."
+    )
+    parser.add_argument(
+        "--pipeline",
+        required=True,
+        help="a folder of jobs/ with a module 'groups', such as flights",
+    )
     parser.add_argument("--until", required=True)
-    parser.add_argument("--every", type=parse_duration, default="1d", help="the length of one commit, such as 1h or 1d")
-    parser.add_argument("--lateness", type=parse_duration, default="0m", help="how far before the watermark rows may still come in, such as 6h")
+    parser.add_argument(
+        "--every",
+        type=parse_duration,
+        default="1d",
+        help="the length of one commit, such as 1h or 1d",
+    )
+    parser.add_argument(
+        "--lateness",
+        type=parse_duration,
+        default="0m",
+        help="how far before the watermark rows may still come in, such as 6h",
+    )
     options = parser.parse_args()
     fs = spark_fs.login().get_feature_store()
     pipeline = importlib.import_module(f"{options.pipeline}.groups")
     own = getattr(pipeline, "EVERY", {})  # of groups that are updated at their own pace
     for declare, build in pipeline.PIPELINE.items():
         group = declare(fs)
-        for job in group.run_incremental(build, options.until, own.get(declare, options.every), options.lateness):
+        for job in group.run_incremental(
+            build, options.until, own.get(declare, options.every), options.lateness
+        ):
             print(job, flush=True)
-        print(f"{group.name}_{group.version}: built up to {group.watermark:%Y-%m-%d %H:%M} UTC", flush=True)
+        print(
+            f"{group.name}_{group.version}: built up to {group.watermark:%Y-%m-%d %H:%M} UTC",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -11,9 +11,15 @@ from spark_fs.errors import SettingsError
 
 def main() -> None:
     """Maintain each group in turn; one whose old versions a training dataset reads is compacted and keeps its files."""
-    parser = argparse.ArgumentParser(description="Compact every feature group, then remove what only old versions need.")
+    parser = argparse.ArgumentParser(
+        description="Compact every feature group, then remove what only old versions need."
+    )
     parser.add_argument("--retention-hours", type=float, default=168)
-    parser.add_argument("--force", action="store_true", help="go below 24 hours, and remove what training datasets read")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="go below 24 hours, and remove what training datasets read",
+    )
     options = parser.parse_args()
     for group in spark_fs.login().get_feature_store().get_feature_groups():
         print(group.optimize(), flush=True)

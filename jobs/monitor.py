@@ -1,7 +1,8 @@
 """Compare the newest rows of a feature group, or the newest batch of a feature view, with a reference; exit code 1 when they drifted.
 
-spark-submit jobs/monitor.py --group NAME --current 1d [--reference 30d] [--now 2024-02-14] [--threshold psi=0.1] [--plot drift.html]
-spark-submit jobs/monitor.py --view NAME --training-dataset 3 --current 1d
+spark-submit jobs/monitor.py --group NAME --current 1d [--reference 30d] [--now 2024-02-14]
+[--threshold psi=0.1] [--plot drift.html] spark-submit jobs/monitor.py --view NAME
+--training-dataset 3 --current 1d
 """
 
 import argparse
@@ -20,25 +21,62 @@ def main() -> None:
     one.add_argument("--group", help="a feature group")
     one.add_argument("--view", help="a feature view, compared with what a model was trained on")
     parser.add_argument("--version", type=int)
-    parser.add_argument("--training-dataset", type=int, help="with --view: the version of the training dataset")
-    parser.add_argument("--current", type=parse_duration, default="1d", help="how long the window is that ends now: 90m, 4h or 7d")
-    parser.add_argument("--reference", type=parse_duration, default="30d", help="how long the window is that ends where the other begins")
-    parser.add_argument("--now", type=to_utc, default=datetime.now(UTC), help="the end of the current window (UTC), excluded")
-    parser.add_argument("--feature", action="append", help="a feature to compare; may be given several times; without it, every one")
-    parser.add_argument("--threshold", action="append", metavar="MEASURE=LIMIT", help=f"without any: {dict(THRESHOLDS)}")
+    parser.add_argument(
+        "--training-dataset", type=int, help="with --view: the version of the training dataset"
+    )
+    parser.add_argument(
+        "--current",
+        type=parse_duration,
+        default="1d",
+        help="how long the window is that ends now: 90m, 4h or 7d",
+    )
+    parser.add_argument(
+        "--reference",
+        type=parse_duration,
+        default="30d",
+        help="how long the window is that ends where the other begins",
+    )
+    parser.add_argument(
+        "--now",
+        type=to_utc,
+        default=datetime.now(UTC),
+        help="the end of the current window (UTC), excluded",
+    )
+    parser.add_argument(
+        "--feature",
+        action="append",
+        help="a feature to compare; may be given several times; without it, every one",
+    )
+    parser.add_argument(
+        "--threshold",
+        action="append",
+        metavar="MEASURE=LIMIT",
+        help=f"without any: {dict(THRESHOLDS)}",
+    )
     parser.add_argument("--plot", help="write the figure of the comparison to this HTML file")
     options = parser.parse_args()
     if options.view and options.training_dataset is None:
         parser.error("--view needs --training-dataset: the version that the model was trained on")
-    limits = {name: float(limit) for name, _, limit in (each.partition("=") for each in options.threshold)} if options.threshold else None
+    limits = (
+        {
+            name: float(limit)
+            for name, _, limit in (each.partition("=") for each in options.threshold)
+        }
+        if options.threshold
+        else None
+    )
     fs = spark_fs.login().get_feature_store()
     start = options.now - options.current
     if options.view:
         view = fs.get_feature_view(options.view, options.version)
-        found = view.detect_drift((start, options.now), options.training_dataset, options.feature, limits)
+        found = view.detect_drift(
+            (start, options.now), options.training_dataset, options.feature, limits
+        )
     else:
         group = fs.get_feature_group(options.group, options.version)
-        found = group.detect_drift((start, options.now), (start - options.reference, start), options.feature, limits)
+        found = group.detect_drift(
+            (start, options.now), (start - options.reference, start), options.feature, limits
+        )
     print(found, flush=True)
     if options.plot:
         found.plot().write_html(options.plot, include_plotlyjs=True)

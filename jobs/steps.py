@@ -16,10 +16,13 @@ ROOT = Path(__file__).parents[1]
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
 
-def run(home: Path, steps: Mapping[str, Sequence[str]], more: Mapping[str, str] | None = None) -> float:
+def run(
+    home: Path, steps: Mapping[str, Sequence[str]], more: Mapping[str, str] | None = None
+) -> float:
     """Start from an empty store in ``home`` and run every step; returns the seconds that they took.
 
-    more: environment variables beside those of the store. A step that fails ends the process with the end of its log.
+    more: environment variables beside those of the store. A step that fails ends the process with
+    the end of its log.
     """
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
@@ -38,12 +41,22 @@ def _submit(arguments: Sequence[str], home: Path, log: Path, more: Mapping[str, 
     """Run one step, its output indented as it comes, its log in a file."""
     bin_ = Path(sys.executable).parent
     env = os.environ | {
-        "SPARK_CONF_DIR": str(ROOT / "conf" / "local"), "SPARK_FS_HOME": str(home), "PYSPARK_PYTHON": sys.executable,
-        "PATH": f"{bin_}:{os.environ['PATH']}", **more,
+        "SPARK_CONF_DIR": str(ROOT / "conf" / "local"),
+        "SPARK_FS_HOME": str(home),
+        "PYSPARK_PYTHON": sys.executable,
+        "PATH": f"{bin_}:{os.environ['PATH']}",
+        **more,
     }
     submit = [str(bin_ / "spark-submit"), "--jars", ",".join(map(str, resolve_jars()))]
-    command = [sys.executable, *arguments[1:]] if arguments[0] == "python" else [*submit, *arguments]
-    with log.open("a") as errors, subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
+    command = (
+        [sys.executable, *arguments[1:]] if arguments[0] == "python" else [*submit, *arguments]
+    )
+    with (
+        log.open("a") as errors,
+        subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
         assert process.stdout is not None
         for line in process.stdout:
             console.print(f"   {line.rstrip()}", markup=False)

@@ -12,12 +12,24 @@ from spark_fs.base.times import to_utc
 
 def main() -> None:
     """Sync each group that is online_enabled, from its last synced version on; exit code 1 when the comparison finds a difference."""
-    parser = argparse.ArgumentParser(description="Bring the online tables up to their feature groups.")
+    parser = argparse.ArgumentParser(
+        description="Bring the online tables up to their feature groups."
+    )
     parser.add_argument("--group", help="one feature group; without it, every online one")
     parser.add_argument("--version", type=int)
-    parser.add_argument("--full", action="store_true", help="load the whole table anew, beside the one that is served")
-    parser.add_argument("--verify", action="store_true", help="compare with the offline latest after it")
-    parser.add_argument("--now", type=to_utc, help="the instant (UTC) by which rows are past their ttl; for replays of the past")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="load the whole table anew, beside the one that is served",
+    )
+    parser.add_argument(
+        "--verify", action="store_true", help="compare with the offline latest after it"
+    )
+    parser.add_argument(
+        "--now",
+        type=to_utc,
+        help="the instant (UTC) by which rows are past their ttl; for replays of the past",
+    )
     options = parser.parse_args()
     fs = spark_fs.login().get_feature_store()
     for job in fs.sync_online(options.group, options.version, options.now, options.full):

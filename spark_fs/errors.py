@@ -20,8 +20,8 @@
         +-- OnlineRefusedError  it will not do this, however often it is asked: a value that does not fit, wrong credentials
 
 Each message says what was wrong, with the value, and what to do. ``retryable`` tells a scheduler
-whether the same call may succeed later. All of them survive pickling, since executors raise them. None tells a secret
-that this process was given (``spark_fs.redact``).
+whether the same call may succeed later. All of them survive pickling, since executors raise them.
+None tells a secret that this process was given (``spark_fs.redact``).
 """
 
 import re
@@ -37,7 +37,9 @@ class SparkFSError(Exception):
     retryable: ClassVar[bool] = False
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(redact_secrets(each) if isinstance(each, str) else each for each in args))
+        super().__init__(
+            *(redact_secrets(each) if isinstance(each, str) else each for each in args)
+        )
 
 
 class InvalidNameError(SparkFSError):
@@ -47,8 +49,8 @@ class InvalidNameError(SparkFSError):
     def for_name(cls, kind: str, name: object) -> "InvalidNameError":
         """The error for a name of something of this kind."""
         return cls(
-            f"{kind} {name!r} is not a valid name: use lower snake case, a letter first, then letters, digits "
-            "and underscores, 63 characters at most."
+            f"{kind} {name!r} is not a valid name: use lower snake case, a letter first, then"
+            " letters, digits and underscores, 63 characters at most."
         )
 
 
@@ -56,15 +58,23 @@ class NotFoundError(SparkFSError):
     """Something that was asked for by name and does not exist."""
 
     @classmethod
-    def for_name(cls, kind: str, name: object, existing: Iterable[str], remedy: str) -> "NotFoundError":
+    def for_name(
+        cls, kind: str, name: object, existing: Iterable[str], remedy: str
+    ) -> "NotFoundError":
         """The error for a name that is none of the known ones; offers the nearest."""
-        return cls(f"{kind} {name!r} does not exist{format_suggestions(str(name), existing)} {remedy}")
+        return cls(
+            f"{kind} {name!r} does not exist{format_suggestions(str(name), existing)} {remedy}"
+        )
 
     @classmethod
-    def for_version(cls, kind: str, name: str, version: int, existing: Sequence[int]) -> "NotFoundError":
+    def for_version(
+        cls, kind: str, name: str, version: int, existing: Sequence[int]
+    ) -> "NotFoundError":
         """The error for a version that is none of the known ones."""
         have = ", ".join(map(str, existing)) or "none yet"
-        return cls(f"{kind} {name!r} has no version {version}: it has {have}. Ask for one of these.")
+        return cls(
+            f"{kind} {name!r} has no version {version}: it has {have}. Ask for one of these."
+        )
 
 
 class AlreadyExistsError(SparkFSError):
@@ -152,5 +162,7 @@ def format_suggestions(name: str, existing: Iterable[str]) -> str:
 def get_first_line(error: object) -> str:
     """The first line of what an error says, or its kind where it says nothing."""
     line = str(error).strip().partition("\n")[0].rstrip() or type(error).__name__
-    raised = re.fullmatch(r"\[USER_RAISED_EXCEPTION\] (.*?)(?: SQLSTATE: \w+)?", line)  # by an expression of ours, which said it all
+    raised = re.fullmatch(
+        r"\[USER_RAISED_EXCEPTION\] (.*?)(?: SQLSTATE: \w+)?", line
+    )  # by an expression of ours, which said it all
     return raised[1] if raised else line

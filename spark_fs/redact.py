@@ -1,6 +1,7 @@
 """Secrets that this process was told, and the one function that takes them out of what it says.
 
-Addresses are made without passwords in the first place (``spark_fs.urls``); this is the net below, for what other libraries quote.
+Addresses are made without passwords in the first place (``spark_fs.urls``); this is the net below,
+for what other libraries quote.
 """
 
 import json
@@ -12,15 +13,23 @@ from urllib.parse import quote, quote_plus
 from spark_fs.urls import Url
 
 MASK = "***"
-_PLAIN_WORD = re.compile(r".{,5}|[a-z_]{,8}", re.DOTALL)  # what sentences are made of: to take it out of them would tell it
-# The names of options that hold a secret, as Spark, Hadoop and JDBC drivers have them; and those that only speak of one.
-SECRET_NAME = r"passw|pwd|passphrase|secret|token|credential|(?:private|access|account|api)[._-]?key|(?:^|[._-])sas(?:[._-]|$)"
-_SECRET_OPTION = re.compile(f"(?i){SECRET_NAME}")
-_ABOUT_A_SECRET = re.compile(r"(?i)(enabled|provider|providers|file|path|class|regex|type|length|url|uri|endpoint|location)$")
-_PAIR = re.compile(
-    rf"(?i)[\w.-]*(?:{SECRET_NAME})[\w.-]*\s*[=:]\s*(?:\"([^\"]*)\"|'([^']*)'|([^&;,\s)]+))"  # name=value, in a URL or in options of Java
+_PLAIN_WORD = re.compile(
+    r".{,5}|[a-z_]{,8}", re.DOTALL
+)  # what sentences are made of: to take it out of them would tell it
+# The names of options that hold a secret, as Spark, Hadoop and JDBC drivers have them; and those
+# that only speak of one.
+SENSITIVE_NAMES = r"passw|pwd|passphrase|secret|token|credential|(?:private|access|account|api)[._-]?key|(?:^|[._-])sas(?:[._-]|$)"
+_SECRET_OPTION = re.compile(f"(?i){SENSITIVE_NAMES}")
+_ABOUT_A_SECRET = re.compile(
+    r"(?i)(enabled|provider|providers|file|path|class|regex|type|length|url|uri|endpoint|location)$"
 )
-_LOGIN = re.compile(r"(?://|(?<=thin:|:oci:))([^\s:/@]*)[:/](\S+)@")  # //user:password@, and Oracle's :user/password@
+_PAIR = re.compile(
+    # name=value, in a URL or in options of Java
+    rf"(?i)[\w.-]*(?:{SENSITIVE_NAMES})[\w.-]*\s*[=:]\s*(?:\"([^\"]*)\"|'([^']*)'|([^&;,\s)]+))"
+)
+_LOGIN = re.compile(
+    r"(?://|(?<=thin:|:oci:))([^\s:/@]*)[:/](\S+)@"
+)  # //user:password@, and Oracle's :user/password@
 
 
 class _SecretPatterns:
@@ -31,7 +40,12 @@ class _SecretPatterns:
 
 def register_secrets(*secrets: str) -> None:
     """Remember secrets, so that ``redacted`` knows them; but for those that are short or plain words."""
-    added = {form for secret in secrets if not _PLAIN_WORD.fullmatch(secret) for form in _list_spellings(secret)} - _SecretPatterns.by_spelling.keys()
+    added = {
+        form
+        for secret in secrets
+        if not _PLAIN_WORD.fullmatch(secret)
+        for form in _list_spellings(secret)
+    } - _SecretPatterns.by_spelling.keys()
     if added:
         found = {**_SecretPatterns.by_spelling, **{form: _make_pattern(form) for form in added}}
         _SecretPatterns.by_spelling = dict(sorted(found.items(), key=lambda each: -len(each[0])))

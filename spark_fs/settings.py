@@ -1,6 +1,7 @@
 """Settings: the environment and the configuration file, read once at login.
 
-A plain dataclass: a library for settings loads in 150 ms, which every serving process would wait for.
+A plain dataclass: a library for settings loads in 150 ms, which every serving process would wait
+for.
 """
 
 import json
@@ -71,20 +72,34 @@ class Settings:
     @property
     def store_identity(self) -> tuple[str, str]:
         """Where definitions and tables are: what two log-ins to one store share, whatever they were given."""
-        return _resolve_database(self.catalog_url.get_secret_value()), _resolve_folder(self.warehouse)
+        return _resolve_database(self.catalog_url.get_secret_value()), _resolve_folder(
+            self.warehouse
+        )
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """The settings, those that are not given following from ``home``; SettingsError names each that is not valid."""
         wrong = [text for name, value in values.items() if (text := _find_mistake(name, value))]
         if wrong:
-            raise SettingsError(f"Settings are not valid: {'; '.join(wrong)}. Correct them in the file or the SPARK_FS_* variables.")
+            raise SettingsError(
+                f"Settings are not valid: {'; '.join(wrong)}. Correct them in the file or the"
+                " SPARK_FS_* variables."
+            )
         made = {name: _CONVERTERS.get(name, _keep_value)(value) for name, value in values.items()}
         found = cls(**made)
         home = found.home.expanduser().absolute()
-        urls = {f"{name}_url": Secret(f"sqlite:///{home / name}.db") for name in ("catalog", "online", "models")}
-        derived: dict[str, Any] = {name: url for name, url in urls.items() if not made.get(name) or not made[name].get_secret_value()}
-        return replace(found, home=home, warehouse=found.warehouse or str(home / "warehouse"), **derived)
+        urls = {
+            f"{name}_url": Secret(f"sqlite:///{home / name}.db")
+            for name in ("catalog", "online", "models")
+        }
+        derived: dict[str, Any] = {
+            name: url
+            for name, url in urls.items()
+            if not made.get(name) or not made[name].get_secret_value()
+        }
+        return replace(
+            found, home=home, warehouse=found.warehouse or str(home / "warehouse"), **derived
+        )
 
 
 def _resolve_database(url: str) -> str:
@@ -115,7 +130,9 @@ def _register_spark_secrets(options: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 _CONVERTERS: Mapping[str, Any] = {
-    "home": Path, "spark": _register_spark_secrets, **dict.fromkeys(("catalog_url", "online_url", "models_url"), Secret),
+    "home": Path,
+    "spark": _register_spark_secrets,
+    **dict.fromkeys(("catalog_url", "online_url", "models_url"), Secret),
     **dict.fromkeys(("online_password", "token"), lambda text: Secret(text, "password")),
 }
 
@@ -123,37 +140,57 @@ _CONVERTERS: Mapping[str, Any] = {
 def _find_mistake(name: str, value: Any) -> str:
     """What is wrong with a setting; nothing: it is valid. A value is not shown: it may be a secret."""
     if name == "spark":
-        if isinstance(value, Mapping) and all(isinstance(key, str) and isinstance(v, str | int | float) for key, v in value.items()):
+        if isinstance(value, Mapping) and all(
+            isinstance(key, str) and isinstance(v, str | int | float) for key, v in value.items()
+        ):
             return ""
         return "spark: it must be a mapping of Spark settings to texts, numbers or booleans"
     if name == "migrate_catalog" and value not in _MIGRATE_CHOICES:
         return f"migrate_catalog: it must be one of {', '.join(_MIGRATE_CHOICES)}"
     takes = str | os.PathLike if name == "home" else str
-    return "" if isinstance(value, takes) else f"{name}: it must be a text, not {type(value).__name__}"
+    return (
+        "" if isinstance(value, takes) else f"{name}: it must be a text, not {type(value).__name__}"
+    )
 
 
 def load_settings(config: Config = None) -> Settings:
     """The settings of a path, a mapping, or of ``SPARK_FS_CONFIG``, else the embedded default under ``.spark_fs``."""
     source = os.environ.get("SPARK_FS_CONFIG") if config is None else config
-    given = dict(source) if isinstance(source, Mapping) else read_yaml(Path(source), "Settings file") if source else {}
+    given = (
+        dict(source)
+        if isinstance(source, Mapping)
+        else read_yaml(Path(source), "Settings file")
+        if source
+        else {}
+    )
     known = [each.name for each in fields(Settings)]
     for name in given:
         if not isinstance(name, str) or name not in known:
-            shown = repr(name) if re.fullmatch(r"\w{1,40}", str(name)) else "of a name that is not shown, since it may hold a password,"
-            raise SettingsError(f"Setting {shown} does not exist{format_suggestions(str(name), known)}")
+            shown = (
+                repr(name)
+                if re.fullmatch(r"\w{1,40}", str(name))
+                else "of a name that is not shown, since it may hold a password,"
+            )
+            raise SettingsError(
+                f"Setting {shown} does not exist{format_suggestions(str(name), known)}"
+            )
     return Settings.from_mapping(given | _read_environment(known))
 
 
 def _read_environment(names: list[str]) -> dict[str, Any]:
     """The settings that ``SPARK_FS_*`` variables give; ``spark`` is JSON."""
-    found: dict[str, Any] = {name: os.environ[_PREFIX + name.upper()] for name in names if _PREFIX + name.upper() in os.environ}
+    found: dict[str, Any] = {
+        name: os.environ[_PREFIX + name.upper()]
+        for name in names
+        if _PREFIX + name.upper() in os.environ
+    }
     if "spark" in found:
         try:
             found["spark"] = json.loads(found["spark"])
         except ValueError:
             raise SettingsError(
-                "SPARK_FS_SPARK is not JSON (it is not shown, since it may hold a password): write a mapping of Spark settings, such as "
-                '{"spark.driver.memory": "4g"}.'
+                "SPARK_FS_SPARK is not JSON (it is not shown, since it may hold a password): write"
+                ' a mapping of Spark settings, such as {"spark.driver.memory": "4g"}.'
             ) from None
     return found
 
@@ -165,14 +202,19 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8, or its name is none"
-        raise SettingsError(f"{what} {path} cannot be read: {why}. Name another, or none.") from None
+        why = (
+            error.strerror if isinstance(error, OSError) else "it is not UTF-8, or its name is none"
+        )
+        raise SettingsError(
+            f"{what} {path} cannot be read: {why}. Name another, or none."
+        ) from None
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         where = f" at line {place.line + 1}, column {place.column + 1}" if place else ""
         raise SettingsError(
-            f"{what} {path} is not YAML{where} (the line is not shown, since it may hold a password): quote a text with characters that "
-            "YAML gives a meaning, as in online_password: 'p@ss: word'."
+            f"{what} {path} is not YAML{where} (the line is not shown, since it may hold a"
+            " password): quote a text with characters that YAML gives a meaning, as in"
+            " online_password: 'p@ss: word'."
         ) from None
     if not isinstance(found, dict):
         raise SettingsError(f"{what} {path} must hold a mapping, not {type(found).__name__}.")

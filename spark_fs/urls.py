@@ -7,10 +7,14 @@ from urllib.parse import unquote
 
 _LOCATION = r"(?P<host>\[[^\]]*\]|[^:/?#@]*)(?::(?P<port>\d+))?(?:/(?P<database>[^?#@]*))?(?:\?(?P<options>{}))?"
 _OPTIONS = r"[a-z_]+=[^&]*(?:&[a-z_]+=[^&]*)*"
-_STANDARD = re.compile(r"(?:(?P<user>[^:@/?#]*)(?::(?P<password>[^/?#]*))?@)" + _LOCATION.format(_OPTIONS), re.DOTALL)
+_STANDARD = re.compile(
+    r"(?:(?P<user>[^:@/?#]*)(?::(?P<password>[^/?#]*))?@)" + _LOCATION.format(_OPTIONS), re.DOTALL
+)
 _BARE = re.compile(_LOCATION.format("[^@]*"), re.DOTALL)
 # Somebody wrote the password as it is: it ends at the last @ that leaves a place behind it.
-_RAW = re.compile(r"(?P<user>[^:/?#]*)(?::(?P<password>.*))?@" + _LOCATION.format("[^@]*"), re.DOTALL)
+_RAW = re.compile(
+    r"(?P<user>[^:/?#]*)(?::(?P<password>.*))?@" + _LOCATION.format("[^@]*"), re.DOTALL
+)
 _FORMS = (_STANDARD, _BARE, _RAW, re.compile(_LOCATION.format(_OPTIONS), re.DOTALL))
 _NOT_A_URL = "(what is not a URL)"
 _FILE_SCHEMES = ("sqlite", "file")
@@ -42,8 +46,13 @@ class Url:
             return None
         given = found.groupdict(default="")
         return cls(
-            scheme, unquote(given.get("user", "")), unquote(given.get("password", "")), given["host"].strip("[]").lower(),
-            int(given["port"]) if given["port"] else None, unquote(given["database"].strip("/")), given["options"],
+            scheme,
+            unquote(given.get("user", "")),
+            unquote(given.get("password", "")),
+            given["host"].strip("[]").lower(),
+            int(given["port"]) if given["port"] else None,
+            unquote(given["database"].strip("/")),
+            given["options"],
         )
 
     @property
@@ -71,5 +80,7 @@ def format_masked_url(text: str) -> str:
     found = Url.from_text(text)
     if found is None:
         return _NOT_A_URL
-    login = f"{found.user}{':***' if found.password else ''}@" if found.user or found.password else ""
+    login = (
+        f"{found.user}{':***' if found.password else ''}@" if found.user or found.password else ""
+    )
     return found.address.replace("://", f"://{login}", 1)

@@ -30,7 +30,9 @@ ROOT = Path(__file__).parents[1]
 def server_url(kind: str) -> str:
     """The server that the environment names, else the one that ``make mysql-up`` started; empty where there is none."""
     file = FOLDERS[kind] / "url"
-    return os.environ.get(f"SPARK_FS_TEST_{kind.upper()}") or (file.read_text().strip() if file.exists() else "")
+    return os.environ.get(f"SPARK_FS_TEST_{kind.upper()}") or (
+        file.read_text().strip() if file.exists() else ""
+    )
 
 
 SERVERS = {kind: url for kind, url in ((kind, server_url(kind)) for kind in KINDS) if url}
@@ -42,7 +44,11 @@ SYNCED = [*(pytest.param(each, marks=pytest.mark.slow) for each in ONLINE[:-1]),
 
 def pytest_report_header() -> str:
     names = {"mysql": "MariaDB", "mysql9": "MySQL"}
-    missing = "".join(f"; no {name} is up, start it with: make mysql-up" for kind, name in names.items() if kind not in SERVERS)
+    missing = "".join(
+        f"; no {name} is up, start it with: make mysql-up"
+        for kind, name in names.items()
+        if kind not in SERVERS
+    )
     return f"online stores: {', '.join(['sqlite', *(names[kind] for kind in SERVERS)])}{missing}"
 
 
@@ -60,7 +66,9 @@ def spark() -> Iterator[SparkSession]:
 
 
 @pytest.fixture(scope="module")
-def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Path | None:
+def filled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, spark: SparkSession
+) -> Path | None:
     """A store that the module's ``fill(fs, group)`` filled once for all of its tests; None where there is no such function."""
     fill = getattr(request.module, "fill", None)
     if fill is None:
@@ -86,14 +94,21 @@ def online_store(kind: str, home: Path) -> Iterator[FeatureStore]:
         yield spark_fs.login({"home": home}).get_feature_store()
         return
     with connected(kind) as cursor, new_database(cursor) as database:
-        yield spark_fs.login({"home": home, "online_url": f"{SERVERS[kind]}/{database}"}).get_feature_store()
+        yield spark_fs.login(
+            {"home": home, "online_url": f"{SERVERS[kind]}/{database}"}
+        ).get_feature_store()
 
 
 @contextmanager
 def connected(kind: str) -> Iterator[Any]:
     """A cursor on a server, in no database."""
     server = urlsplit(SERVERS[kind])
-    options = {"host": server.hostname, "port": server.port, "user": server.username, "password": server.password}
+    options = {
+        "host": server.hostname,
+        "port": server.port,
+        "user": server.username,
+        "password": server.password,
+    }
     with mysql.connector.connect(**options) as connection, connection.cursor() as cursor:
         yield cursor
 
@@ -110,7 +125,9 @@ def new_database(cursor: Any) -> Iterator[str]:
 
 
 @pytest.fixture(params=SYNCED)
-def served(request: pytest.FixtureRequest, tmp_path: Path, spark: SparkSession) -> Iterator[FeatureStore]:  # a session
+def served(
+    request: pytest.FixtureRequest, tmp_path: Path, spark: SparkSession
+) -> Iterator[FeatureStore]:  # a session
     """An empty store over each online store in turn."""
     with online_store(request.param, tmp_path) as store:
         yield store
@@ -148,7 +165,16 @@ def maker(fs: FeatureStore) -> Callable[..., FeatureGroup]:
 
 def first_quick(cases: Sequence[T], quick: int = 1) -> list[Any]:
     """The cases of a parametrized test, of which the quick suite runs only the first ones."""
-    return [case if i < quick else pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.slow) for i, case in enumerate(cases)]
+    return [
+        (
+            case
+            if i < quick
+            else pytest.param(
+                *(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.slow
+            )
+        )
+        for i, case in enumerate(cases)
+    ]
 
 
 def at(text: str) -> datetime:

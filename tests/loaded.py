@@ -14,11 +14,23 @@ from spark_fs.spec.definitions import FeatureSpec, GroupSpec
 
 
 def loaded(
-    fs: FeatureStore, name: str, columns: dict[str, str], rows: Sequence[dict[str, Any]], primary_key: Sequence[str] = ("k",), event_time: str | None = None
+    fs: FeatureStore,
+    name: str,
+    columns: dict[str, str],
+    rows: Sequence[dict[str, Any]],
+    primary_key: Sequence[str] = ("k",),
+    event_time: str | None = None,
 ) -> FeatureGroup:
     """A group of columns of these feature types that is online, its rows as they are."""
     features = tuple(FeatureSpec(column, type_) for column, type_ in columns.items())
-    group = GroupSpec(name, 1, primary_key=tuple(primary_key), features=features, event_time=event_time, online_enabled=True)
+    group = GroupSpec(
+        name,
+        1,
+        primary_key=tuple(primary_key),
+        features=features,
+        event_time=event_time,
+        online_enabled=True,
+    )
     fs._stores.catalog.add_group(group)
     write = make_writer(fs._stores.online)
     table = build_online_table(group, fs._stores.online.capabilities)

@@ -36,7 +36,10 @@ def dag_of(file: Path) -> DAG:
             task_id="run",
             bash_command=SUBMIT.format(file=file.relative_to(PROJECT)),
             cwd=str(PROJECT),
-            env={"SPARK_CONF_DIR": str(PROJECT / "conf" / "local"), "PATH": f"{PROJECT}/.venv/bin:/usr/bin:/bin"},
+            env={
+                "SPARK_CONF_DIR": str(PROJECT / "conf" / "local"),
+                "PATH": f"{PROJECT}/.venv/bin:/usr/bin:/bin",
+            },
             append_env=True,
             skip_on_exit_code=99,
             retries=2,

@@ -1,6 +1,7 @@
 """Answer for one transaction, as the process of a payment would: no Spark session, one vector, one number.
 
-python jobs/credit_card_fraud/answer.py --card 4000000000000000 --at 2024-03-01T12:00 --amount 99.5 --category misc_net --lat 26 --long -80
+python jobs/credit_card_fraud/answer.py --card 4000000000000000 --at 2024-03-01T12:00 --amount 99.5
+--category misc_net --lat 26 --long -80
 """
 
 import argparse
@@ -32,14 +33,27 @@ class Answering:
         """The features of a transaction that is just made: those of its card from the online store, its own computed now."""
         entry = {"cc_num": card}
         now = transaction["datetime"]  # what is known when it is made
-        own = features.of_one(transaction, self.view.get_inference_helper(entry, allow_missing=True, now=now))
-        passed = {name: value for name, value in own.items() if name in {*self.view.schema, "unix_time"}}
-        vector: list[Any] = self.view.get_feature_vector(entry, passed_features=passed, allow_missing=True, now=now)
+        own = features.of_one(
+            transaction, self.view.get_inference_helper(entry, allow_missing=True, now=now)
+        )
+        passed = {
+            name: value for name, value in own.items() if name in {*self.view.schema, "unix_time"}
+        }
+        vector: list[Any] = self.view.get_feature_vector(
+            entry, passed_features=passed, allow_missing=True, now=now
+        )
         return vector
 
     def probability(self, card: int, transaction: dict[str, Any]) -> float:
         """How likely the transaction is fraud."""
-        vector = np.array([[np.nan if value is None else float(value) for value in self.vector(card, transaction)]])
+        vector = np.array(
+            [
+                [
+                    np.nan if value is None else float(value)
+                    for value in self.vector(card, transaction)
+                ]
+            ]
+        )
         return float(self.scorer.probabilities(vector)[0])
 
 
@@ -56,13 +70,21 @@ def main() -> None:
     options = parser.parse_args()
     answering = Answering(options.model)
     transaction = {
-        "datetime": options.at, "amt": options.amount, "category": options.category, "merch_lat": options.lat, "merch_long": options.long,
+        "datetime": options.at,
+        "amt": options.amount,
+        "category": options.category,
+        "merch_lat": options.lat,
+        "merch_long": options.long,
     }
     answering.probability(options.card, transaction)  # the first one opens the connection
     began = time.perf_counter()
     probability = answering.probability(options.card, transaction)
     spent = (time.perf_counter() - began) * 1000
-    answer = {"probability": round(probability, 4), "alarm": probability >= answering.scorer.threshold, "milliseconds": round(spent, 2)}
+    answer = {
+        "probability": round(probability, 4),
+        "alarm": probability >= answering.scorer.threshold,
+        "milliseconds": round(spent, 2),
+    }
     print(json.dumps(answer))
 
 

@@ -1,10 +1,12 @@
 """The features of a transaction: one module for the backfill, the hourly runs, the notebook, and a single transaction online.
 
-A formula is written once, over a module of functions: ``pyspark.sql.functions`` gives a column, Python's ``math`` a number.
+A formula is written once, over a module of functions: ``pyspark.sql.functions`` gives a column,
+Python's ``math`` a number.
 
-At the instant of a transaction its own amount and place are known, and everything of the card's earlier ones. So the windows before it hold
-the earlier transactions alone; they are known from one microsecond after the transaction that closes them, and the next one finds them by
-the point-in-time join, in training as online.
+At the instant of a transaction its own amount and place are known, and everything of the card's
+earlier ones. So the windows before it hold the earlier transactions alone; they are known from one
+microsecond after the transaction that closes them, and the next one finds them by the point-in-time
+join, in training as online.
 """
 
 import math
@@ -20,7 +22,8 @@ from spark_fs.base.times import to_utc
 from spark_fs.engine.windows import Events, rolling
 
 WINDOW = timedelta(hours=4)
-# How far back the transaction before is looked for, so that a run over any interval finds the same one.
+# How far back the transaction before is looked for, so that a run over any interval finds the same
+# one.
 LOOKBACK = timedelta(days=30)
 EARTH = 6_371.0  # kilometres
 DAYS_OF_YEAR = 365.25
@@ -29,37 +32,65 @@ DAYS_OF_YEAR = 365.25
 def distance(m: Any, lat: Any, long: Any, lat_before: Any, long_before: Any) -> Any:
     """Kilometres between two places on the sphere, in degrees (the haversine formula)."""
     up, along = m.radians(lat - lat_before) / 2, m.radians(long - long_before) / 2
-    a = m.sin(up) * m.sin(up) + m.cos(m.radians(lat)) * m.cos(m.radians(lat_before)) * m.sin(along) * m.sin(along)
+    a = m.sin(up) * m.sin(up) + m.cos(m.radians(lat)) * m.cos(m.radians(lat_before)) * m.sin(
+        along
+    ) * m.sin(along)
     return 2 * EARTH * m.asin(m.sqrt(a))
 
 
 def transactions(events: DataFrame, cards: DataFrame, profiles: DataFrame) -> DataFrame:
     """What is known of each transaction: itself, its card and holder then, and how far and how long after the one before it was.
 
-    Times in seconds, distances in kilometres, age in years. The first transaction in thirty days has no one before.
+    Times in seconds, distances in kilometres, age in years. The first transaction in thirty days
+    has no one before.
     """
     before = Window.partitionBy("cc_num").orderBy("datetime")
     moved = events.select(
-        "*", *(F.lag(name).over(before).alias(f"before_{name}") for name in ("datetime", "merch_lat", "merch_long"))
+        "*",
+        *(
+            F.lag(name).over(before).alias(f"before_{name}")
+            for name in ("datetime", "merch_lat", "merch_long")
+        ),
     )
-    recent = F.unix_micros("datetime") - F.unix_micros("before_datetime") <= int(LOOKBACK.total_seconds()) * 1_000_000
-    moved = moved.withColumns({name: F.when(recent, F.col(name)) for name in moved.columns if name.startswith("before_")})
+    recent = (
+        F.unix_micros("datetime") - F.unix_micros("before_datetime")
+        <= int(LOOKBACK.total_seconds()) * 1_000_000
+    )
+    moved = moved.withColumns(
+        {name: F.when(recent, F.col(name)) for name in moved.columns if name.startswith("before_")}
+    )
     known = moved.join(as_of(moved, profiles, "dob"), on=["cc_num", "datetime"], how="left")
-    known = known.join(as_of(moved, cards, "cc_expiration_date"), on=["cc_num", "datetime"], how="left")
+    known = known.join(
+        as_of(moved, cards, "cc_expiration_date"), on=["cc_num", "datetime"], how="left"
+    )
     places = ("merch_lat", "merch_long", "before_merch_lat", "before_merch_long")
     return known.select(
-        "cc_num", "datetime", "trans_num", "merchant", "category", "amt", "merch_lat", "merch_long", "unix_time",
+        "cc_num",
+        "datetime",
+        "trans_num",
+        "merchant",
+        "category",
+        "amt",
+        "merch_lat",
+        "merch_long",
+        "unix_time",
         (F.datediff(F.to_date("datetime"), "dob") / DAYS_OF_YEAR).alias("age_at_transaction"),
-        F.datediff("cc_expiration_date", F.to_date("datetime")).cast("bigint").alias("days_until_card_expires"),
+        F.datediff("cc_expiration_date", F.to_date("datetime"))
+        .cast("bigint")
+        .alias("days_until_card_expires"),
         distance(F, *map(F.col, places)).alias("loc_delta_t_minus_1"),
-        ((F.unix_micros("datetime") - F.unix_micros("before_datetime")) / 1_000_000).alias("time_delta_t_minus_1"),
+        ((F.unix_micros("datetime") - F.unix_micros("before_datetime")) / 1_000_000).alias(
+            "time_delta_t_minus_1"
+        ),
     )
 
 
 def as_of(events: DataFrame, history: DataFrame, value: str) -> DataFrame:
     """The value that was known of a card at each event."""
     then = history.select(F.col("cc_num").alias("of"), F.col("updated_at"), value)
-    pairs = events.select("cc_num", "datetime").join(then, on=(F.col("cc_num") == F.col("of")) & (F.col("updated_at") <= F.col("datetime")))
+    pairs = events.select("cc_num", "datetime").join(
+        then, on=(F.col("cc_num") == F.col("of")) & (F.col("updated_at") <= F.col("datetime"))
+    )
     return pairs.groupBy("cc_num", "datetime").agg(F.max_by(value, "updated_at").alias(value))
 
 
@@ -68,33 +99,51 @@ def windows(featured: DataFrame) -> DataFrame:
     known = F.timestamp_micros(F.unix_micros("datetime") + 1)
     instants = featured.select("cc_num", known.alias("known_at"))
     length = {"4h": WINDOW}
-    volume = rolling(Events(featured, "datetime", "amt"), instants, at="known_at", by=["cc_num"], windows=length)
+    volume = rolling(
+        Events(featured, "datetime", "amt"), instants, at="known_at", by=["cc_num"], windows=length
+    )
     moved = rolling(
-        Events(featured, "datetime", "loc_delta_t_minus_1"), instants, at="known_at", by=["cc_num"], windows=length, aggregations=["mean"]
+        Events(featured, "datetime", "loc_delta_t_minus_1"),
+        instants,
+        at="known_at",
+        by=["cc_num"],
+        windows=length,
+        aggregations=["mean"],
     )
     return volume.join(moved, on=["cc_num", "known_at"], how="left").select(
-        "cc_num", "known_at", F.col("amt_mean_4h").alias("trans_volume_mavg"), F.col("amt_stddev_4h").alias("trans_volume_mstd"),
-        F.col("amt_count_4h").alias("trans_freq"), F.col("loc_delta_t_minus_1_mean_4h").alias("loc_delta_mavg"),
+        "cc_num",
+        "known_at",
+        F.col("amt_mean_4h").alias("trans_volume_mavg"),
+        F.col("amt_stddev_4h").alias("trans_volume_mstd"),
+        F.col("amt_count_4h").alias("trans_freq"),
+        F.col("loc_delta_t_minus_1_mean_4h").alias("loc_delta_mavg"),
     )
 
 
 def of_one(transaction: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     """The features of one transaction that is just made, from what is known of its card; the same as ``transactions`` gives.
 
-    transaction: category, amt, merch_lat, merch_long and datetime. known: dob, cc_expiration_date, and merch_lat, merch_long and unix_time
-    of the transaction before, where there is one.
+    transaction: category, amt, merch_lat, merch_long and datetime. known: dob, cc_expiration_date,
+    and merch_lat, merch_long and unix_time of the transaction before, where there is one.
     """
     when = to_utc(transaction["datetime"])
     today, dob, expiry = when.date(), known.get("dob"), known.get("cc_expiration_date")
     seconds = None if known.get("unix_time") is None else when.timestamp() - known["unix_time"]
     recent = seconds is not None and seconds <= LOOKBACK.total_seconds()
-    places = (transaction["merch_lat"], transaction["merch_long"], known.get("merch_lat"), known.get("merch_long"))
+    places = (
+        transaction["merch_lat"],
+        transaction["merch_long"],
+        known.get("merch_lat"),
+        known.get("merch_long"),
+    )
     return {
-        "category": transaction["category"], "amt": transaction["amt"],
+        "category": transaction["category"],
+        "amt": transaction["amt"],
         "unix_time": int(when.timestamp()),
         "age_at_transaction": _days(today, dob) / DAYS_OF_YEAR if dob else None,
         "days_until_card_expires": _days(expiry, today) if expiry else None,
-        "loc_delta_t_minus_1": distance(math, *places) if recent else None, "time_delta_t_minus_1": seconds if recent else None,
+        "loc_delta_t_minus_1": distance(math, *places) if recent else None,
+        "time_delta_t_minus_1": seconds if recent else None,
     }
 
 

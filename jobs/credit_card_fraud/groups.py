@@ -20,45 +20,68 @@ BEFORE = ["merch_lat", "merch_long"]  # of the transaction before, for the next 
 def labels(fs: FeatureStore) -> FeatureGroup:
     """Which transactions were fraud."""
     return fs.get_or_create_feature_group(
-        "transactions_fraud_label", description="Whether a transaction was fraud", primary_key=CARD, event_time="datetime",
+        "transactions_fraud_label",
+        description="Whether a transaction was fraud",
+        primary_key=CARD,
+        event_time="datetime",
     )
 
 
 def transactions(fs: FeatureStore) -> FeatureGroup:
     """The transactions themselves."""
     return fs.get_or_create_feature_group(
-        "cc_trans_fraud", description="Each transaction, with what was known of its card and holder, and the distance from the one before",
-        primary_key=CARD, event_time="datetime", online_enabled=True,
+        "cc_trans_fraud",
+        description=(
+            "Each transaction, with what was known of its card and holder, and the distance from"
+            " the one before"
+        ),
+        primary_key=CARD,
+        event_time="datetime",
+        online_enabled=True,
     )
 
 
 def windows(fs: FeatureStore) -> FeatureGroup:
     """Their windows; one that is older than the window says nothing of now."""
     return fs.get_or_create_feature_group(
-        "cc_trans_fraud_4h", description="Number, amounts and distances of a card's transactions over four hours",
-        primary_key=CARD, event_time="known_at", online_enabled=True, ttl=features.WINDOW,
+        "cc_trans_fraud_4h",
+        description="Number, amounts and distances of a card's transactions over four hours",
+        primary_key=CARD,
+        event_time="known_at",
+        online_enabled=True,
+        ttl=features.WINDOW,
     )
 
 
 def profiles(fs: FeatureStore) -> FeatureGroup:
     """The holders, updated weekly."""
     return fs.get_or_create_feature_group(
-        "cc_profiles", description="The holders of the cards", primary_key=CARD, event_time="updated_at", online_enabled=True
+        "cc_profiles",
+        description="The holders of the cards",
+        primary_key=CARD,
+        event_time="updated_at",
+        online_enabled=True,
     )
 
 
 def cards(fs: FeatureStore) -> FeatureGroup:
     """The cards, updated daily."""
     return fs.get_or_create_feature_group(
-        "cc_cards", description="When each card expires", primary_key=CARD, event_time="updated_at", online_enabled=True
+        "cc_cards",
+        description="When each card expires",
+        primary_key=CARD,
+        event_time="updated_at",
+        online_enabled=True,
     )
 
 
 def predictions(fs: FeatureStore) -> FeatureGroup:
     """What the batch inference predicted."""
     return fs.get_or_create_feature_group(
-        "cc_fraud_predictions", description="The probability of fraud of each transaction, and by which model",
-        primary_key=CARD, event_time="datetime",
+        "cc_fraud_predictions",
+        description="The probability of fraud of each transaction, and by which model",
+        primary_key=CARD,
+        event_time="datetime",
     )
 
 
@@ -68,13 +91,17 @@ def _within(frame: DataFrame, time: str, start: datetime, end: datetime) -> Data
 
 def build_labels(spark: SparkSession, start: datetime, end: datetime) -> DataFrame:
     """The labels of the interval's transactions."""
-    return source.transactions(spark, start, end).select("cc_num", "datetime", "trans_num", "is_fraud")
+    return source.transactions(spark, start, end).select(
+        "cc_num", "datetime", "trans_num", "is_fraud"
+    )
 
 
 def _featured(spark: SparkSession, start: datetime, end: datetime) -> DataFrame:
     """The transactions of [start, end) with their features, for which those before are looked at too."""
     events = source.transactions(spark, start - features.LOOKBACK, end)
-    known = features.transactions(events, source.updated(spark, "cards", end), source.updated(spark, "profiles", end))
+    known = features.transactions(
+        events, source.updated(spark, "cards", end), source.updated(spark, "profiles", end)
+    )
     return _within(known, "datetime", start, end)
 
 
@@ -85,7 +112,9 @@ def build_transactions(spark: SparkSession, start: datetime, end: datetime) -> D
 
 def build_windows(spark: SparkSession, start: datetime, end: datetime) -> DataFrame:
     """The windows that were known in the interval."""
-    return _within(features.windows(_featured(spark, start - features.WINDOW, end)), "known_at", start, end)
+    return _within(
+        features.windows(_featured(spark, start - features.WINDOW, end)), "known_at", start, end
+    )
 
 
 def build_profiles(spark: SparkSession, start: datetime, end: datetime) -> DataFrame:
@@ -98,14 +127,19 @@ def build_cards(spark: SparkSession, start: datetime, end: datetime) -> DataFram
     return _within(source.updated(spark, "cards", end), "updated_at", start, end)
 
 
-PIPELINE: dict[Callable[[FeatureStore], FeatureGroup], Callable[[SparkSession, datetime, datetime], DataFrame]] = {
+PIPELINE: dict[
+    Callable[[FeatureStore], FeatureGroup], Callable[[SparkSession, datetime, datetime], DataFrame]
+] = {
     labels: build_labels,
     transactions: build_transactions,
     windows: build_windows,
     profiles: build_profiles,
     cards: build_cards,
 }
-EVERY = {profiles: timedelta(days=7), cards: timedelta(days=1)}  # the others go as often as the job is run
+EVERY = {
+    profiles: timedelta(days=7),
+    cards: timedelta(days=1),
+}  # the others go as often as the job is run
 
 
 def fraud_view(fs: FeatureStore, with_windows: bool = True) -> FeatureView:
@@ -115,13 +149,21 @@ def fraud_view(fs: FeatureStore, with_windows: bool = True) -> FeatureView:
     query = labels(fs).select(["is_fraud"]).join(transactions(fs).select(columns))
     if with_windows:
         query = query.join(windows(fs).select_features())
-    query = query.join(profiles(fs).select(["gender", "city_pop", "dob"])).join(cards(fs).select(["cc_expiration_date"]))
+    query = query.join(profiles(fs).select(["gender", "city_pop", "dob"])).join(
+        cards(fs).select(["cc_expiration_date"])
+    )
     return fs.get_or_create_feature_view(
-        "cc_fraud" if with_windows else "cc_fraud_plain", query, labels=["is_fraud"],
-        description="Is the transaction fraud? " + ("With windows and distances" if with_windows else "From the transaction alone"),
+        "cc_fraud" if with_windows else "cc_fraud_plain",
+        query,
+        labels=["is_fraud"],
+        description="Is the transaction fraud? "
+        + ("With windows and distances" if with_windows else "From the transaction alone"),
         transformation_functions={
-            "category": function("one_hot_encoder"), "gender": function("label_encoder"), "amt": function("log_transform"),
-            "city_pop": function("log_transform"), "unix_time": features.hour_of_day.alias("hour_of_day"),
+            "category": function("one_hot_encoder"),
+            "gender": function("label_encoder"),
+            "amt": function("log_transform"),
+            "city_pop": function("log_transform"),
+            "unix_time": features.hour_of_day.alias("hour_of_day"),
         },
         inference_helper_columns=[*BEFORE, "unix_time", "dob", "cc_expiration_date"],
     )

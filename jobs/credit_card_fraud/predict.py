@@ -19,7 +19,9 @@ def main() -> None:
     """Score a day of transactions with the newest model of a name."""
     parser = argparse.ArgumentParser(description="Predict fraud for the last 24 hours.")
     parser.add_argument("--model", default="cc_fraud")
-    parser.add_argument("--until", required=True, help="the end of the 24 hours, in UTC, not in them")
+    parser.add_argument(
+        "--until", required=True, help="the end of the 24 hours, in UTC, not in them"
+    )
     options = parser.parse_args()
     project = spark_fs.login()
     fs, until = project.get_feature_store(), to_utc(options.until)
@@ -27,14 +29,19 @@ def main() -> None:
     scorer = Scorer(saved)
     view = saved.get_feature_view()
     view.init_batch_scoring(saved.training_dataset_version)
-    batch = view.get_batch_data(until - timedelta(hours=24), until, primary_key=True, event_time=True)
+    batch = view.get_batch_data(
+        until - timedelta(hours=24), until, primary_key=True, event_time=True
+    )
     scores = scorer.probabilities(batch.drop(columns=["cc_num", "datetime"]).astype(float))
     alarm = scores >= scorer.threshold
     found = batch[["cc_num", "datetime"]].assign(
         probability=scores, alarm=alarm, model=saved.name, model_version=saved.version
     )
     print(groups.predictions(fs).insert(found)[0], flush=True)
-    print(f"{len(found):,} transactions from {until - timedelta(hours=24):%Y-%m-%d %H:%M} on, {int(alarm.sum())} alarms")
+    print(
+        f"{len(found):,} transactions from {until - timedelta(hours=24):%Y-%m-%d %H:%M} on,"
+        f" {int(alarm.sum())} alarms"
+    )
 
 
 if __name__ == "__main__":

@@ -22,5 +22,7 @@ class Scorer:
 
     def probabilities(self, features: Any) -> npt.NDArray[np.float64]:
         """How likely each row of training columns, as floats, is fraud."""
-        found: npt.NDArray[np.float64] = self._model.predict_proba(features)[:, 1].astype(np.float64)
+        found: npt.NDArray[np.float64] = self._model.predict_proba(features)[:, 1].astype(
+            np.float64
+        )
         return found

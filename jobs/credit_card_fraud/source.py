@@ -15,7 +15,8 @@ def table(spark: SparkSession, name: str) -> DataFrame:
     folder = Path(os.environ.get("FRAUD_SOURCE", ".fraud/source")) / name
     if not folder.is_dir():
         raise SetupError(
-            f"{folder} is not there: make it with jobs/credit_card_fraud/generate.py --out, and name its folder in FRAUD_SOURCE."
+            f"{folder} is not there: make it with jobs/credit_card_fraud/generate.py --out, and"
+            " name its folder in FRAUD_SOURCE."
         )
     return spark.read.parquet(str(folder))
 

@@ -1,7 +1,8 @@
 """The features of a flight, as functions from DataFrames to DataFrames.
 
-The columns ``year`` to ``minute`` are local times of New York, ambiguous for an hour in November and missing one
-in March. ``time_hour`` is the same hour as a UTC instant, so every instant here is made from it.
+The columns ``year`` to ``minute`` are local times of New York, ambiguous for an hour in November
+and missing one in March. ``time_hour`` is the same hour as a UTC instant, so every instant here is
+made from it.
 """
 
 from datetime import timedelta
@@ -13,8 +14,8 @@ from spark_fs.engine.windows import Events, rolling
 
 LATE = 15  # minutes
 WINDOWS = {"4h": timedelta(hours=4), "24h": timedelta(hours=24)}
-# How far before an instant a flight may have been scheduled and still land in its longest window: the latest
-# arrival of the year came 32.7 hours after its scheduled departure.
+# How far before an instant a flight may have been scheduled and still land in its longest window:
+# the latest arrival of the year came 32.7 hours after its scheduled departure.
 LOOKBACK = max(WINDOWS.values()) + timedelta(hours=48)
 # Four destinations are not in the airports table; all lie in Puerto Rico and the Virgin Islands.
 CARIBBEAN = "America/Puerto_Rico"
@@ -28,9 +29,9 @@ def scheduled_departure() -> Column:
 def flight_delays(flights: DataFrame) -> DataFrame:
     """What is known of a flight when it is scheduled, and its label; one row per flight, cancelled ones too.
 
-    ``late`` is 1 for an arrival more than 15 minutes late, 0 for another, null where the flight never arrived
-    (cancelled or diverted). A flight is one (carrier, flight, origin) at one scheduled departure: without the origin
-    24 pairs of a day coincide.
+    ``late`` is 1 for an arrival more than 15 minutes late, 0 for another, null where the flight
+    never arrived (cancelled or diverted). A flight is one (carrier, flight, origin) at one
+    scheduled departure: without the origin 24 pairs of a day coincide.
     """
     return flights.select(
         "carrier",
@@ -49,8 +50,20 @@ def flight_delays(flights: DataFrame) -> DataFrame:
 
 def weather(observations: DataFrame) -> DataFrame:
     """The weather at an airport, one row per observation; hours without one are simply absent."""
-    measured = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib")
-    return observations.select("origin", F.to_timestamp("time_hour").alias("observed_at"), *measured)
+    measured = (
+        "temp",
+        "dewp",
+        "humid",
+        "wind_dir",
+        "wind_speed",
+        "wind_gust",
+        "precip",
+        "pressure",
+        "visib",
+    )
+    return observations.select(
+        "origin", F.to_timestamp("time_hour").alias("observed_at"), *measured
+    )
 
 
 def planes(register: DataFrame) -> DataFrame:
@@ -68,8 +81,9 @@ def planes(register: DataFrame) -> DataFrame:
 def arrivals(flights: DataFrame, airports: DataFrame) -> DataFrame:
     """The flights that landed where they should, with the instant at which their delay became known: the arrival.
 
-    The source has the arrival as a local time of day at the destination. It is the first such time after the
-    actual departure; so read, it equals the scheduled arrival plus the delay for every one of the 327,346 flights.
+    The source has the arrival as a local time of day at the destination. It is the first such time
+    after the actual departure; so read, it equals the scheduled arrival plus the delay for every
+    one of the 327,346 flights.
     """
     zones = F.broadcast(airports.select(F.col("faa").alias("dest"), F.col("tzone").alias("zone")))
     departed = scheduled_departure() + F.make_interval(mins=F.col("dep_delay").cast("int"))
@@ -80,7 +94,9 @@ def arrivals(flights: DataFrame, airports: DataFrame) -> DataFrame:
     return landed.withColumn("departed", departed).select(
         "origin",
         "carrier",
-        (F.col("departed") + F.make_interval(mins=F.pmod(elapsed, F.lit(1440)).cast("int"))).alias("arrived_at"),
+        (F.col("departed") + F.make_interval(mins=F.pmod(elapsed, F.lit(1440)).cast("int"))).alias(
+            "arrived_at"
+        ),
         F.col("arr_delay").cast("int").alias("arr_delay"),
     )
 
@@ -88,9 +104,11 @@ def arrivals(flights: DataFrame, airports: DataFrame) -> DataFrame:
 def carrier_delays(flights: DataFrame, airports: DataFrame) -> DataFrame:
     """Arrival delays of an airport's carrier over the hours before each of its scheduled departures.
 
-    At the departure t a window holds the flights that landed in [t - length, t): whatever is still in the air is
-    not known yet, however late it already is.
+    At the departure t a window holds the flights that landed in [t - length, t): whatever is still
+    in the air is not known yet, however late it already is.
     """
-    instants = flights.select("origin", "carrier", scheduled_departure().alias("sched_dep")).distinct()
+    instants = flights.select(
+        "origin", "carrier", scheduled_departure().alias("sched_dep")
+    ).distinct()
     landed = Events(arrivals(flights, airports), known_at="arrived_at", value="arr_delay")
     return rolling(landed, instants, at="sched_dep", by=["origin", "carrier"], windows=WINDOWS)

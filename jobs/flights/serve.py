@@ -1,7 +1,7 @@
 """Read one feature vector as a serving application does, then check it against the offline tables.
 
-No Spark session is started: the vector comes from the online store, and what it should be from the Delta tables, read
-by another library than the one that wrote them.
+No Spark session is started: the vector comes from the online store, and what it should be from the
+Delta tables, read by another library than the one that wrote them.
 
     spark-submit jobs/flights/serve.py --carrier UA --flight 1545 --origin EWR
 """
@@ -25,7 +25,9 @@ from spark_fs.api.project import FeatureStore
 
 def latest(group: FeatureGroup, **key: Any) -> dict[str, Any]:
     """The row with the greatest event time of one key, by pandas; empty where there is none."""
-    rows = DeltaTable(group.location).to_pandas(filters=[(name, "=", value) for name, value in key.items()])
+    rows = DeltaTable(group.location).to_pandas(
+        filters=[(name, "=", value) for name, value in key.items()]
+    )
     ordered = rows.sort_values(group.event_time) if group.event_time else rows
     return dict(ordered[list(group.schema)].iloc[-1]) if len(rows) else {}
 
@@ -47,7 +49,9 @@ def same(online: Any, offline: Any) -> bool:
 
 def main() -> None:
     """Print the vector, naming what differs; exit code 1 when something does."""
-    parser = argparse.ArgumentParser(description="Read one feature vector and check it against the offline tables.")
+    parser = argparse.ArgumentParser(
+        description="Read one feature vector and check it against the offline tables."
+    )
     parser.add_argument("--carrier", required=True)
     parser.add_argument("--flight", required=True, type=int)
     parser.add_argument("--origin", required=True)
@@ -60,11 +64,21 @@ def main() -> None:
     vector = view.get_feature_vector(entry)
     took = time.perf_counter() - started
     offline = offline_latest(fs, entry)
-    differ = {n: offline.get(n) for n, v in zip(view.schema, vector, strict=True) if not same(v, offline.get(n))}
+    differ = {
+        n: offline.get(n)
+        for n, v in zip(view.schema, vector, strict=True)
+        if not same(v, offline.get(n))
+    }
     for name, value in zip(view.schema, vector, strict=True):
         shown = round(value, 3) if isinstance(value, float) else value
-        print(f"  {name:22} {shown}" + (f"   but offline it is {differ[name]}" if name in differ else ""))
-    print(f"{len(vector)} features of {entry} in {took * 1e6:.0f} us; {len(differ)} differ from the offline latest")
+        print(
+            f"  {name:22} {shown}"
+            + (f"   but offline it is {differ[name]}" if name in differ else "")
+        )
+    print(
+        f"{len(vector)} features of {entry} in {took * 1e6:.0f} us; {len(differ)} differ from the"
+        " offline latest"
+    )
     sys.exit(1 if differ else 0)
 
 

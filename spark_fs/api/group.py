@@ -48,7 +48,10 @@ class Group(CatalogObject[GroupSpec]):
     @property
     def features(self) -> list[Feature]:
         """The columns in their order; none before the first insert."""
-        return [make_feature(self._stores, self.spec.ref, f.name, f.type, f.description) for f in self.spec.features]
+        return [
+            make_feature(self._stores, self.spec.ref, f.name, f.type, f.description)
+            for f in self.spec.features
+        ]
 
     @property
     def schema(self) -> dict[str, str]:
@@ -61,24 +64,38 @@ class Group(CatalogObject[GroupSpec]):
     # -- rows out
 
     def read(
-        self, dataframe_type: str = "default", online: bool = False, wallclock_time: Instant | int | Commit | None = None,
+        self,
+        dataframe_type: str = "default",
+        online: bool = False,
+        wallclock_time: Instant | int | Commit | None = None,
         read_options: Mapping[str, Any] | None = None,
     ) -> Any:
         """All rows, as a Spark DataFrame* ("spark", the default) or eagerly as "pandas"; none where nothing was inserted yet.
 
-        online: the rows of the online store instead, the latest of each key within its ttl, eagerly and without Spark; by default as pandas
-        where no Spark session is active in the process. wallclock_time: the rows as they were at an instant (UTC), a version or a commit,
-        as by ``as_of``. read_options: taken for Hopsworks' sake, and named in a warning. Raises SettingsError for online rows of a group
-        that is not online_enabled, OnlineStoreError for one that was never synced.
+        online: the rows of the online store instead, the latest of each key within its ttl, eagerly
+        and without Spark; by default as pandas where no Spark session is active in the process.
+        wallclock_time: the rows as they were at an instant (UTC), a version or a commit, as by
+        ``as_of``. read_options: taken for Hopsworks' sake, and named in a warning. Raises
+        SettingsError for online rows of a group that is not online_enabled, OnlineStoreError for
+        one that was never synced.
         """
         warn_of_options(read_options)
         if online:
             from spark_fs.flows import online_rows
 
             if wallclock_time is not None:
-                raise SettingsError("The online store holds the latest rows alone: leave out wallclock_time, or say online=False.")
-            return online_rows.to_frame(lambda: self._stores.spark, online_rows.read_online_rows(self._load_spec(), self._stores.online), dataframe_type)
-        query = self.select_all() if wallclock_time is None else self.select_all().as_of(wallclock_time)
+                raise SettingsError(
+                    "The online store holds the latest rows alone: leave out wallclock_time, or say"
+                    " online=False."
+                )
+            return online_rows.to_frame(
+                lambda: self._stores.spark,
+                online_rows.read_online_rows(self._load_spec(), self._stores.online),
+                dataframe_type,
+            )
+        query = (
+            self.select_all() if wallclock_time is None else self.select_all().as_of(wallclock_time)
+        )
         return query.read("spark" if dataframe_type == "default" else dataframe_type)
 
     def select_all(self) -> Query:
@@ -87,7 +104,9 @@ class Group(CatalogObject[GroupSpec]):
 
     def select_features(self) -> Query:
         """A query of every column but the primary key and the event time*."""
-        return self._build_query(tuple(c for c in self.schema if c not in self.spec.identity), explicit=False)
+        return self._build_query(
+            tuple(c for c in self.schema if c not in self.spec.identity), explicit=False
+        )
 
     def select(self, features: Sequence[str]) -> Query:
         """A query of these columns*; NotFoundError with the nearest names for one that does not exist."""
@@ -99,30 +118,43 @@ class Group(CatalogObject[GroupSpec]):
         """A query of every column but these*."""
         for name in features:
             find_feature(self._stores, self.spec.ref, self.schema, name)
-        return self._build_query(tuple(c for c in self.schema if c not in set(features)), explicit=False)
+        return self._build_query(
+            tuple(c for c in self.schema if c not in set(features)), explicit=False
+        )
 
     def _build_query(self, columns: tuple[str, ...], explicit: bool) -> Query:
         if not self.spec.features:
-            raise QueryError(f"Feature group {self.spec} has no schema yet: insert its first rows before it is read.")
+            raise QueryError(
+                f"Feature group {self.spec} has no schema yet: insert its first rows before it is"
+                " read."
+            )
         return Query(self._stores, QuerySpec(self.spec.ref, columns, explicit))
 
     # -- what is said of it
 
     def update_feature_description(self, feature_name: str, description: str) -> Self:
         """Replace the description of one column, eagerly; NotFoundError with the nearest names when there is no such column."""
-        return self._update_spec(lambda spec: spec.with_column_description(feature_name, description))
+        return self._update_spec(
+            lambda spec: spec.with_column_description(feature_name, description)
+        )
 
     def get_parent_feature_groups(self) -> list[Group]:
         """The groups that this one is made of, as its creator named them."""
         from spark_fs.api.groups import open_group
 
-        return [open_group(self._stores, self._stores.catalog.get_group(*ref)) for ref in self._spec.parents]
+        return [
+            open_group(self._stores, self._stores.catalog.get_group(*ref))
+            for ref in self._spec.parents
+        ]
 
     def get_generated_feature_views(self) -> list[FeatureView]:
         """The feature views whose query reads this group, by name and version."""
         from spark_fs.api.feature_view import FeatureView
 
-        return [FeatureView(self._stores, view) for view in self._stores.catalog.list_views_of_group(self._spec.ref)]
+        return [
+            FeatureView(self._stores, view)
+            for view in self._stores.catalog.list_views_of_group(self._spec.ref)
+        ]
 
     def _load_spec(self) -> GroupSpec:
         return self._stores.catalog.get_group(self.name, self.version)
@@ -136,5 +168,6 @@ class Group(CatalogObject[GroupSpec]):
         if views := self._stores.catalog.list_views_of_group(self._spec.ref, strict=True):
             listed = ", ".join(map(str, views))
             raise SettingsError(
-                f"Feature group {self._spec} is read by feature view {listed}: it is not deleted. Delete these first, or say force=True."
+                f"Feature group {self._spec} is read by feature view {listed}: it is not deleted."
+                " Delete these first, or say force=True."
             )

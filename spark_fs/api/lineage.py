@@ -47,22 +47,56 @@ def build_view_graph(stores: Stores, view: ViewSpec, base_url: str) -> LineageGr
     return LineageGraph(nodes, edges)
 
 
-def _add_group(nodes: dict[str, LineageNode], edges: list[tuple[str, str]], group: GroupSpec, base_url: str, is_current: bool = False) -> None:
+def _add_group(
+    nodes: dict[str, LineageNode],
+    edges: list[tuple[str, str]],
+    group: GroupSpec,
+    base_url: str,
+    is_current: bool = False,
+) -> None:
     key = f"group {group.name} {group.version}"
     kind = "external group" if group.source else "feature group"
-    nodes[key] = LineageNode(f"{kind}, version {group.version}", group.name, f"{base_url}group/{group.name}/{group.version}" if base_url else "", is_current)
+    nodes[key] = LineageNode(
+        f"{kind}, version {group.version}",
+        group.name,
+        f"{base_url}group/{group.name}/{group.version}" if base_url else "",
+        is_current,
+    )
     edges += [(f"group {parent.name} {parent.version}", key) for parent in group.parents]
 
 
-def _add_view(stores: Stores, nodes: dict[str, LineageNode], edges: list[tuple[str, str]], view: ViewSpec, base_url: str, is_current: bool = False) -> None:
+def _add_view(
+    stores: Stores,
+    nodes: dict[str, LineageNode],
+    edges: list[tuple[str, str]],
+    view: ViewSpec,
+    base_url: str,
+    is_current: bool = False,
+) -> None:
     key = f"view {view.name} {view.version}"
-    nodes[key] = LineageNode(f"feature view, version {view.version}", view.name, f"{base_url}view/{view.name}/{view.version}" if base_url else "", is_current)
-    edges += [(f"group {ref.name} {ref.version}", key) for ref in dict.fromkeys(view.query.iter_groups())]
+    nodes[key] = LineageNode(
+        f"feature view, version {view.version}",
+        view.name,
+        f"{base_url}view/{view.name}/{view.version}" if base_url else "",
+        is_current,
+    )
+    edges += [
+        (f"group {ref.name} {ref.version}", key) for ref in dict.fromkeys(view.query.iter_groups())
+    ]
     for dataset in stores.catalog.list_training_datasets(view):
         if dataset.state == "finished":
-            nodes[f"{key} {dataset.version}"] = LineageNode("training dataset", f"version {dataset.version}")
+            nodes[f"{key} {dataset.version}"] = LineageNode(
+                "training dataset", f"version {dataset.version}"
+            )
             edges.append((key, f"{key} {dataset.version}"))
     for model in stores.catalog.list_models(view):
         number = model.training_dataset_version
-        nodes[f"model {model.name} {model.version}"] = LineageNode(f"model, version {model.version}", model.name)
-        edges.append((f"{key} {number}" if f"{key} {number}" in nodes else key, f"model {model.name} {model.version}"))
+        nodes[f"model {model.name} {model.version}"] = LineageNode(
+            f"model, version {model.version}", model.name
+        )
+        edges.append(
+            (
+                f"{key} {number}" if f"{key} {number}" in nodes else key,
+                f"model {model.name} {model.version}",
+            )
+        )

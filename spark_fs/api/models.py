@@ -1,7 +1,8 @@
 """Models: saved whole, versioned, found by their metrics, and tied to the training data that they were trained on.
 
-MLflow keeps them: by default in an SQLite database and a folder under ``home``, or wherever ``models_url`` names an MLflow server. Nothing
-here reads a model's files but to copy them and to compare their checksums; nothing is unpickled.
+MLflow keeps them: by default in an SQLite database and a folder under ``home``, or wherever
+``models_url`` names an MLflow server. Nothing here reads a model's files but to copy them and to
+compare their checksums; nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -102,7 +103,9 @@ class ModelRegistry:
     torch: Flavour
 
     @contextmanager
-    def track(self, experiment: str, params: Mapping[str, Any] | None = None) -> Iterator[TrackedRun]:
+    def track(
+        self, experiment: str, params: Mapping[str, Any] | None = None
+    ) -> Iterator[TrackedRun]:
         """Track what happens in the block as a run of an experiment, eagerly; a model that is saved in it belongs to the run.
 
         A block that raises leaves a run marked as failed.
@@ -123,7 +126,9 @@ class ModelRegistry:
         """A model by name and version; None asks for the newest. NotFoundError with the names or versions that there are."""
         found = self._list_versions(name)
         if not found:
-            raise NotFoundError.for_name("Model", name, self._list_names(), "Ask for one that exists, or save it first.")
+            raise NotFoundError.for_name(
+                "Model", name, self._list_names(), "Ask for one that exists, or save it first."
+            )
         version = max(found) if version is None else check_version("Model", name, version)
         if version not in found:
             raise NotFoundError.for_version("Model", name, version, list(found))
@@ -134,7 +139,9 @@ class ModelRegistry:
 
         One that only a newer release can read is left out, with a warning.
         """
-        return list(iter_readable(lambda each: each.to_model(self), self._list_versions(name).values()))
+        return list(
+            iter_readable(lambda each: each.to_model(self), self._list_versions(name).values())
+        )
 
     def get_best_model(self, name: str, metric: str, direction: str = "max") -> Model:
         """The version with the greatest ("max") or least ("min") value of a metric; of equal ones the oldest.
@@ -147,7 +154,12 @@ class ModelRegistry:
         having = [model for model in models if metric in model.metrics]
         if not having:
             known = {each for model in models for each in model.metrics}
-            raise NotFoundError.for_name(f"Metric of model {name!r}", metric, known, "Ask for one that was given to create_model.")
+            raise NotFoundError.for_name(
+                f"Metric of model {name!r}",
+                metric,
+                known,
+                "Ask for one that was given to create_model.",
+            )
         return (max if direction == "max" else min)(having, key=lambda model: model.metrics[metric])
 
     # -- what models do
@@ -159,9 +171,14 @@ class ModelRegistry:
         version = get_next_version(taken) if model.version is None else model.version
         if version in taken:
             raise _make_exists_error(model.name, version)
-        said = build_model_metadata(model, version, {name: compute_checksum(path) for name, path in files.items()})
+        said = build_model_metadata(
+            model, version, {name: compute_checksum(path) for name, path in files.items()}
+        )
         if (length := len(json.dumps(said))) > _TAG_LIMIT:
-            raise SettingsError(f"What is said of model {model.name!r} is {length:,} characters long: give a shorter example or schema.")
+            raise SettingsError(
+                f"What is said of model {model.name!r} is {length:,} characters long: give a"
+                " shorter example or schema."
+            )
         if self._active_run:
             version = self._register_version(model, version, files, said, self._active_run)
         else:
@@ -169,24 +186,44 @@ class ModelRegistry:
                 version = self._register_version(model, version, files, said, run)
         return self.get_model(model.name, version)
 
-    def _register_version(self, model: Model, version: int, files: Mapping[str, Path], metadata: dict[str, Any], run: TrackedRun) -> int:
+    def _register_version(
+        self,
+        model: Model,
+        version: int,
+        files: Mapping[str, Path],
+        metadata: dict[str, Any],
+        run: TrackedRun,
+    ) -> int:
         """Bring a model into the registry; returns the version that it has there, another one where the version was taken meanwhile."""
         run.log_metrics(model.metrics)
         folder = f"models/{model.name}_{version}"
         with _translate_errors():
             for name, path in files.items():
-                self._client.log_artifact(run.id, str(path), "/".join(filter(None, (folder, name.rpartition("/")[0]))))
+                self._client.log_artifact(
+                    run.id, str(path), "/".join(filter(None, (folder, name.rpartition("/")[0])))
+                )
             _create_if_absent(lambda: self._client.create_registered_model(model.name))
-            source, tags = f"{make_artifacts_private(self._client, run.id)}/{folder}", {TAG: json.dumps(metadata)}
-            made = self._client.create_model_version(model.name, source, run.id, tags=tags, description=model.description)
-        number = next(each.version for each in self._list_versions(model.name).values() if int(each.record.version) == int(made.version))
+            source, tags = (
+                f"{make_artifacts_private(self._client, run.id)}/{folder}",
+                {TAG: json.dumps(metadata)},
+            )
+            made = self._client.create_model_version(
+                model.name, source, run.id, tags=tags, description=model.description
+            )
+        number = next(
+            each.version
+            for each in self._list_versions(model.name).values()
+            if int(each.record.version) == int(made.version)
+        )
         if number != version and model.version is not None:
             with _translate_errors():
                 self._client.delete_model_version(model.name, made.version)
             raise _make_exists_error(model.name, version)
         if number != version:
             with _translate_errors():
-                self._client.set_model_version_tag(model.name, made.version, TAG, json.dumps({**metadata, "version": number}))
+                self._client.set_model_version_tag(
+                    model.name, made.version, TAG, json.dumps({**metadata, "version": number})
+                )
         if model._view_key:
             view = self._stores.catalog.get_view(*model._view_key)
             self._stores.catalog.add_model(model.name, number, view, model.training_dataset_version)
@@ -195,7 +232,9 @@ class ModelRegistry:
     def download(self, model: Model) -> str:
         """The model's files in a folder; see ``Model.download``."""
         if model._registry_record is None:
-            raise NotFoundError(f"Model {model.name!r} is not saved yet: call save(model_dir) first.")
+            raise NotFoundError(
+                f"Model {model.name!r} is not saved yet: call save(model_dir) first."
+            )
         manifest = json.loads(model._registry_record.tags[TAG])["files"]
         folder = self._get_cache_folder(model)
         if not check_manifest(manifest, folder):
@@ -206,8 +245,9 @@ class ModelRegistry:
             self._fetch_files(model._registry_record, fetched)
             if wrong := check_manifest(manifest, fetched):
                 raise SparkFSError(
-                    f"Model {model.name!r} version {model.version} in the registry is not what was saved: {', '.join(wrong)} is missing or "
-                    "has another checksum. Save the model again, or restore the registry's files."
+                    f"Model {model.name!r} version {model.version} in the registry is not what was"
+                    f" saved: {', '.join(wrong)} is missing or has another checksum. Save the model"
+                    " again, or restore the registry's files."
                 )
             shutil.rmtree(folder, ignore_errors=True)
             private_files.make_tree_private(fetched)
@@ -225,22 +265,33 @@ class ModelRegistry:
             return
         folder.mkdir()
         with _translate_errors():
-            path = self._client.download_artifacts(record.run_id, "models/" + record.source.rpartition("/models/")[2], str(folder))
+            path = self._client.download_artifacts(
+                record.run_id, "models/" + record.source.rpartition("/models/")[2], str(folder)
+            )
         if Path(path) != folder:
             shutil.copytree(path, folder, dirs_exist_ok=True)
 
     def delete(self, model: Model) -> None:
         """Delete a version; see ``Model.delete``."""
         if model._registry_record is None or model.version is None:
-            raise NotFoundError(f"Model {model.name!r} is not saved yet, so there is nothing to delete.")
+            raise NotFoundError(
+                f"Model {model.name!r} is not saved yet, so there is nothing to delete."
+            )
         with _translate_errors():
             self._client.delete_model_version(model.name, model._registry_record.version)
         self._stores.catalog.delete_model(model.name, model.version)
-        root, source = self._stores.settings.home / "models", to_local_path(model._registry_record.source)
+        root, source = (
+            self._stores.settings.home / "models",
+            to_local_path(model._registry_record.source),
+        )
         if source and is_own_folder(source, root, model._registry_record.run_id, model.name):
             shutil.rmtree(source, ignore_errors=True)
         elif source:  # who may write into the registry could name any folder
-            warnings.warn(f"The files of {model.name!r} version {model.version} stay at {source}, which is not below {root}.", stacklevel=4)
+            warnings.warn(
+                f"The files of {model.name!r} version {model.version} stay at {source}, which is"
+                f" not below {root}.",
+                stacklevel=4,
+            )
         shutil.rmtree(self._get_cache_folder(model), ignore_errors=True)
 
     def view_of(self, model: Model) -> FeatureView:
@@ -248,7 +299,10 @@ class ModelRegistry:
         from spark_fs.api.feature_view import FeatureView
 
         if model._view_key is None:
-            raise NotFoundError(f"Model {model.name!r} was saved without a feature view: give create_model the feature_view.")
+            raise NotFoundError(
+                f"Model {model.name!r} was saved without a feature view: give create_model the"
+                " feature_view."
+            )
         return FeatureView(self._stores, self._stores.catalog.get_view(*model._view_key))
 
     # -- MLflow
@@ -259,7 +313,10 @@ class ModelRegistry:
             with silence_mlflow():
                 from mlflow.tracking import MlflowClient
         except ImportError:
-            raise SetupError("The model registry needs MLflow, which is not installed: pip install 'spark_fs[ml]'.") from None
+            raise SetupError(
+                "The model registry needs MLflow, which is not installed: pip install"
+                " 'spark_fs[ml]'."
+            ) from None
         url = self._stores.settings.models_url.get_secret_value()
         if url.startswith("sqlite:///"):
             private_files.make_file(url.removeprefix("sqlite:///"))
@@ -278,10 +335,14 @@ class ModelRegistry:
         with _translate_errors():
             found = self._client.get_experiment_by_name(experiment)
             if found is None:
-                _create_if_absent(lambda: self._client.create_experiment(experiment, artifact_location=place))
+                _create_if_absent(
+                    lambda: self._client.create_experiment(experiment, artifact_location=place)
+                )
                 found = self._client.get_experiment_by_name(experiment)
             assert found
-            return TrackedRun(self._client, self._client.create_run(found.experiment_id).info.run_id)
+            return TrackedRun(
+                self._client, self._client.create_run(found.experiment_id).info.run_id
+            )
 
     def _list_names(self) -> list[str]:
         with _translate_errors():
@@ -290,11 +351,15 @@ class ModelRegistry:
     def _list_versions(self, name: str) -> dict[int, RegisteredVersion]:
         check_name("Model", name)
         with _translate_errors():
-            return assign_versions(iter_results(self._client.search_model_versions, filter_string=f"name = '{name}'"))
+            return assign_versions(
+                iter_results(self._client.search_model_versions, filter_string=f"name = '{name}'")
+            )
 
 
 def _make_exists_error(name: str, version: int) -> AlreadyExistsError:
-    return AlreadyExistsError(f"Model {name!r} version {version} exists already: leave version out to save the next one.")
+    return AlreadyExistsError(
+        f"Model {name!r} version {version} exists already: leave version out to save the next one."
+    )
 
 
 def _create_if_absent(create: Callable[[], Any]) -> None:
@@ -316,4 +381,6 @@ def _translate_errors() -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        raise SparkFSError(f"The model registry refused: {get_first_line(error)}") from get_safe_cause(error)
+        raise SparkFSError(
+            f"The model registry refused: {get_first_line(error)}"
+        ) from get_safe_cause(error)

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 class DatasetOptions(TypedDict, total=False):
     """How rows are chosen.
 
-    extra_filter: a condition that the rows must meet beside the view's own. spine_df: a Spark or pandas DataFrame of keys and
-    event times that stands in for the leftmost group; its other columns are carried through. max_feature_age: how old (a timedelta,
-    or seconds) a joined row may be at the spine's event time. null_labels: "keep" or "drop" the rows in which a label is null.
+    extra_filter: a condition that the rows must meet beside the view's own. spine_df: a Spark or
+    pandas DataFrame of keys and event times that stands in for the leftmost group; its other
+    columns are carried through. max_feature_age: how old (a timedelta, or seconds) a joined row may
+    be at the spine's event time. null_labels: "keep" or "drop" the rows in which a label is null.
     statistics_config: kept with the training dataset.
     """
 
@@ -33,8 +34,8 @@ class DatasetOptions(TypedDict, total=False):
 class ReadOptions(TypedDict, total=False):
     """How frames come.
 
-    primary_key, event_time: whether X begins with the spine's key and event time. training_helper_columns: whether these end X.
-    dataframe_type: "pandas" or "spark".
+    primary_key, event_time: whether X begins with the spine's key and event time.
+    training_helper_columns: whether these end X. dataframe_type: "pandas" or "spark".
     """
 
     primary_key: bool
@@ -46,9 +47,10 @@ class ReadOptions(TypedDict, total=False):
 class FileOptions(TypedDict, total=False):
     """How files are written.
 
-    data_format: "parquet", "csv", "tsv", "json", "orc", "avro" or "delta". write_options: ``{"wait_for_job": False}`` returns at
-    once; others go to Spark's writer. coalesce: one file for each split. location: a folder or URI that does not exist or is empty;
-    None: one in the warehouse.
+    data_format: "parquet", "csv", "tsv", "json", "orc", "avro" or "delta". write_options:
+    ``{"wait_for_job": False}`` returns at once; others go to Spark's writer. coalesce: one file for
+    each split. location: a folder or URI that does not exist or is empty; None: one in the
+    warehouse.
     """
 
     data_format: str
@@ -67,10 +69,16 @@ class AsFilesOptions(DatasetOptions, FileOptions):
 
 def check_options(options: Mapping[str, Any], *kinds: type) -> None:
     """SettingsError for an option that none of these knows, with the nearest names, or for a value that is not what it takes."""
-    known = {name: getattr(hint, "__forward_arg__", str(hint)) for kind in kinds for name, hint in kind.__annotations__.items()}
+    known = {
+        name: getattr(hint, "__forward_arg__", str(hint))
+        for kind in kinds
+        for name, hint in kind.__annotations__.items()
+    }
     for name, value in options.items():
         if name not in known:
-            raise SettingsError(f"Option {name!r} does not exist{format_suggestions(name, sorted(known))}")
+            raise SettingsError(
+                f"Option {name!r} does not exist{format_suggestions(name, sorted(known))}"
+            )
         check = get_check(known[name])
         if check and not check[0](value):
             raise make_argument_error(name, value, check[1])
@@ -83,10 +91,14 @@ def to_seconds(argument: str, length: Any) -> float | None:
     if length is None:
         return None
     if isinstance(length, bool) or not isinstance(length, timedelta | int | float):
-        raise SettingsError(f"{argument}={length!r} is not a length of time: give a timedelta, or seconds.")
+        raise SettingsError(
+            f"{argument}={length!r} is not a length of time: give a timedelta, or seconds."
+        )
     found = length.total_seconds() if isinstance(length, timedelta) else length
     if not abs(found) < 1e12:  # some 30,000 years; and no number is below it that is none
-        raise SettingsError(f"{argument}={length!r} is not a length of time: give a timedelta, or seconds.")
+        raise SettingsError(
+            f"{argument}={length!r} is not a length of time: give a timedelta, or seconds."
+        )
     micros = length // MICROSECOND if isinstance(length, timedelta) else round(length * 1_000_000)
     return micros / 1_000_000 if micros % 1_000_000 else micros // 1_000_000
 
@@ -95,4 +107,7 @@ def warn_of_options(read_options: Mapping[str, Any] | None) -> None:
     """Name the options of reading that mean nothing here, as Hopsworks' engines know some."""
     if read_options:
         listed = ", ".join(map(repr, read_options))
-        warnings.warn(f"read_options {listed} mean nothing here: the rows are read as they would be without.", stacklevel=5)
+        warnings.warn(
+            f"read_options {listed} mean nothing here: the rows are read as they would be without.",
+            stacklevel=5,
+        )

@@ -28,18 +28,23 @@ class Filter:
         self.stores = tuple(stores)  # of each column in it
 
     def __and__(self, other: Filter) -> Filter:
-        return Filter(Combination("and", (self.condition, other.condition)), (*self.stores, *other.stores))
+        return Filter(
+            Combination("and", (self.condition, other.condition)), (*self.stores, *other.stores)
+        )
 
     def __or__(self, other: Filter) -> Filter:
-        return Filter(Combination("or", (self.condition, other.condition)), (*self.stores, *other.stores))
+        return Filter(
+            Combination("or", (self.condition, other.condition)), (*self.stores, *other.stores)
+        )
 
     def __invert__(self) -> Filter:
         return Filter(Combination("not", (self.condition,)), self.stores)
 
     def __bool__(self) -> NoReturn:
         raise QueryError(
-            "A condition has no truth value of its own: combine conditions with & | ~ and put each in parentheses, "
-            "as in (fg['a'] > 1) & ~fg['b'].is_null(); `and`, `or`, `not` and chained comparisons cannot work."
+            "A condition has no truth value of its own: combine conditions with & | ~ and put each"
+            " in parentheses, as in (fg['a'] > 1) & ~fg['b'].is_null(); `and`, `or`, `not` and"
+            " chained comparisons cannot work."
         )
 
 
@@ -49,7 +54,14 @@ class Feature:
 
     __hash__ = None  # type: ignore[assignment] # == makes a condition, so it cannot be a key of a dict
 
-    def __init__(self, name: str, type: str, description: str = "", group: GroupRef | None = None, online_type: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        type: str,
+        description: str = "",
+        group: GroupRef | None = None,
+        online_type: str = "",
+    ) -> None:
         self.name = name
         self.type = type
         self.description = description
@@ -62,8 +74,14 @@ class Feature:
 
     def _make_filter(self, operator: Operator, value: Any) -> Filter:
         if self._group is None:
-            raise QueryError(f"{self} belongs to no feature group: take the column from one, as in fg[{self.name!r}].")
-        return Filter(Comparison(self._group, self.name, operator, value), [self._stores] if self._stores else ())
+            raise QueryError(
+                f"{self} belongs to no feature group: take the column from one, as in"
+                f" fg[{self.name!r}]."
+            )
+        return Filter(
+            Comparison(self._group, self.name, operator, value),
+            [self._stores] if self._stores else (),
+        )
 
     def __eq__(self, value: object) -> Filter:  # type: ignore[override] # a condition, as in pandas and Spark
         return self._make_filter("==", _check_value(self, value))
@@ -90,7 +108,10 @@ class Feature:
     def like(self, pattern: str) -> Filter:
         """Whether the text matches an SQL pattern: ``%`` stands for any text, ``_`` for one character."""
         if self.type != "string":
-            raise QueryError(f"Column {self.name!r} is {self.type}, and like() compares texts: use ==, <, > or isin().")
+            raise QueryError(
+                f"Column {self.name!r} is {self.type}, and like() compares texts: use ==, <, > or"
+                " isin()."
+            )
         return self._make_filter("like", _check_value(self, pattern))
 
     def is_null(self) -> Filter:
@@ -121,19 +142,27 @@ class Query:
     ) -> Query:
         """Join another query to the leftmost group*.
 
-        Each of its rows is matched point-in-time: same key, the greatest event time that is not after the spine's. A
-        group without event time is matched by key. ``left`` keeps exactly the spine's rows, ``inner`` drops the
-        unmatched. Without ``on``, the key is the columns that the two primary keys share by name.
+        Each of its rows is matched point-in-time: same key, the greatest event time that is not
+        after the spine's. A group without event time is matched by key. ``left`` keeps exactly the
+        spine's rows, ``inner`` drops the unmatched. Without ``on``, the key is the columns that the
+        two primary keys share by name.
         """
         if on is not None and (left_on is not None or right_on is not None):
-            raise SettingsError("A join takes either on=[...] or left_on=[...] with right_on=[...], not both.")
+            raise SettingsError(
+                "A join takes either on=[...] or left_on=[...] with right_on=[...], not both."
+            )
         if sub_query.spine is not None:
-            raise QueryError("A spine is joined to another query, and it can only stand leftmost: begin the query with it.")
+            raise QueryError(
+                "A spine is joined to another query, and it can only stand leftmost: begin the"
+                " query with it."
+            )
         self._stores.check_same_store(sub_query._stores, f"{sub_query!r}, which is to be joined,")
         if prefix:
             check_name("Prefix", prefix)
         left, right = _to_column_tuple(on or left_on), _to_column_tuple(on or right_on)
-        return self._with_spec(self.spec.with_join(JoinSpec(sub_query.spec, left, right, join_type, prefix or "")))
+        return self._with_spec(
+            self.spec.with_join(JoinSpec(sub_query.spec, left, right, join_type, prefix or ""))
+        )
 
     def filter(self, cond: Filter) -> Query:
         """Keep the rows that satisfy the condition*: a group's own before it is joined, the result's after."""
@@ -144,20 +173,27 @@ class Query:
     def as_of(self, when: Instant | int | Commit) -> Query:
         """The query over its groups as they were at an instant (UTC), which stands for the newest commit at or before it*.
 
-        A query of one group takes a version or a commit too. A group that has an ``as_of`` of its own keeps it; a feature view
-        keeps them all. Starts no JVM. Raises NotFoundError for a version that does not exist and for an instant before the first.
+        A query of one group takes a version or a commit too. A group that has an ``as_of`` of its
+        own keeps it; a feature view keeps them all. Starts no JVM. Raises NotFoundError for a
+        version that does not exist and for an instant before the first.
         """
         from spark_fs.tables.delta import history
 
         if self.spec.joins and isinstance(when, int | history.Commit):
-            raise SettingsError(f"as_of({when!r}) names a version of one table and the query joins several: give an instant.")
+            raise SettingsError(
+                f"as_of({when!r}) names a version of one table and the query joins several: give an"
+                " instant."
+            )
         groups = self._load_groups()
 
         def version_of(ref: GroupRef) -> int | None:
             if groups[ref].is_dataframe:
                 return None
             if groups[ref].source:
-                raise QueryError(f"External feature group {groups[ref]} has no history of commits: leave as_of to the other groups.")
+                raise QueryError(
+                    f"External feature group {groups[ref]} has no history of commits: leave as_of"
+                    " to the other groups."
+                )
             return history.resolve_table_version(self._stores.find_table(groups[ref]), when)
 
         return self._with_spec(self.spec.pin_versions(version_of))
@@ -165,10 +201,12 @@ class Query:
     def as_known(self) -> Query:
         """The query in which a row matches only where it had been ingested by the spine's event time*.
 
-        So a row that came late, or was corrected later, does not leak into training data: each feature has the value that the store would
-        have given at that instant. A group keeps what a later upsert corrects when it was made with ``keep_corrections=True``;
-        of any other only the newest value is left, known from its own ingestion. Rows of external groups count as always known. Reading
-        raises QueryError when the spine has no event time, or when a group that keeps several versions of a row is filtered.
+        So a row that came late, or was corrected later, does not leak into training data: each
+        feature has the value that the store would have given at that instant. A group keeps what a
+        later upsert corrects when it was made with ``keep_corrections=True``; of any other only the
+        newest value is left, known from its own ingestion. Rows of external groups count as always
+        known. Reading raises QueryError when the spine has no event time, or when a group that
+        keeps several versions of a row is filtered.
         """
         from dataclasses import replace
 
@@ -177,14 +215,17 @@ class Query:
     def read(self, dataframe_type: str = "spark", strategy: str | None = None) -> Any:
         """The rows as a Spark DataFrame*, or eagerly with ``dataframe_type="pandas"``.
 
-        strategy: how the join is run, "columnar", "broadcast" or "sql"; without it the best is chosen, as ``explain`` tells. The rows are
-        the same, their order is not. Raises SettingsError for a strategy that is unknown or cannot run this query.
+        strategy: how the join is run, "columnar", "broadcast" or "sql"; without it the best is
+        chosen, as ``explain`` tells. The rows are the same, their order is not. Raises
+        SettingsError for a strategy that is unknown or cannot run this query.
         """
         from spark_fs.flows import read as flows_read
 
         spark, plan = self._stores.spark, self.plan()
         frames = {self._spine.spec.ref: self._spine.frame} if self._spine else {}
-        return flows_read.read_query(spark, plan, self._stores.find_table, dataframe_type, strategy=strategy, frames=frames)
+        return flows_read.read_query(
+            spark, plan, self._stores.find_table, dataframe_type, strategy=strategy, frames=frames
+        )
 
     def show(self, n: int = 20) -> None:
         """Print n rows, eagerly."""
@@ -203,7 +244,11 @@ class Query:
         """
         from spark_fs.flows import read as flows_read
 
-        print(flows_read.explain_plan(lambda: self._stores.spark, self.plan(), self._stores.find_table, strategy))
+        print(
+            flows_read.explain_plan(
+                lambda: self._stores.spark, self.plan(), self._stores.find_table, strategy
+            )
+        )
 
     def plan(self) -> JoinPlan:
         """The query bound to the schemas of its groups; QueryError or NotFoundError when it cannot be."""
@@ -218,7 +263,12 @@ class Query:
 
     def _load_groups(self) -> dict[GroupRef, GroupSpec]:
         spine = {self._spine.spec.ref: self._spine.spec} if self._spine else {}
-        return self._stores.catalog.get_groups(ref for ref in self.spec.iter_groups() if ref not in spine) | spine
+        return (
+            self._stores.catalog.get_groups(
+                ref for ref in self.spec.iter_groups() if ref not in spine
+            )
+            | spine
+        )
 
     def _with_spec(self, spec: QuerySpec) -> Query:
         return Query(self._stores, spec, self._spine)
@@ -240,11 +290,15 @@ def _check_value(feature: Feature, value: object) -> object:
 def find_feature(stores: Stores, group: GroupRef, features: dict[str, str], name: str) -> Feature:
     """The column of a group; NotFoundError with the nearest names when there is none."""
     if name not in features:
-        raise NotFoundError.for_name(f"Column of feature group {group}", name, features, "Use one of its columns.")
+        raise NotFoundError.for_name(
+            f"Column of feature group {group}", name, features, "Use one of its columns."
+        )
     return make_feature(stores, group, name, features[name])
 
 
-def make_feature(stores: Stores, group: GroupRef, name: str, type_: str, description: str = "") -> Feature:
+def make_feature(
+    stores: Stores, group: GroupRef, name: str, type_: str, description: str = ""
+) -> Feature:
     """A column that is there, which knows whose it is."""
     found = Feature(name, type_, description, group)
     found._stores = stores
@@ -265,5 +319,11 @@ def to_feature_specs(features: Sequence[Feature]) -> tuple[FeatureSpec, ...]:
 
     for feature in features:
         if not isinstance(feature, Feature):
-            raise SchemaError(f"{feature!r} is not a column: declare one as in spark_fs.Feature('amount', 'double').")
-    return tuple(FeatureSpec(f.name, types.parse_type(f.type), f.description, f.online_type) for f in features)
+            raise SchemaError(
+                f"{feature!r} is not a column: declare one as in spark_fs.Feature('amount',"
+                " 'double')."
+            )
+    return tuple(
+        FeatureSpec(f.name, types.parse_type(f.type), f.description, f.online_type)
+        for f in features
+    )

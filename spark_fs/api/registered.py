@@ -33,9 +33,18 @@ class RegisteredVersion:
         check_format(f"Model {record.name!r} version {self.version}", said)
         schema = said["model_schema"] and ModelSchema.from_json(said["model_schema"])
         return Model(
-            record.name, self.version, said["framework"], said["metrics"], record.description or "", schema, said["input_example"],
-            said["training_dataset_version"], datetime.fromtimestamp(record.creation_timestamp / 1000, UTC),
-            tuple(said["feature_view"]) if said["feature_view"] else None, registry, record,
+            record.name,
+            self.version,
+            said["framework"],
+            said["metrics"],
+            record.description or "",
+            schema,
+            said["input_example"],
+            said["training_dataset_version"],
+            datetime.fromtimestamp(record.creation_timestamp / 1000, UTC),
+            tuple(said["feature_view"]) if said["feature_view"] else None,
+            registry,
+            record,
         )
 
 
@@ -61,8 +70,9 @@ def iter_results(search: Callable[..., Any], **query: Any) -> Iterator[Any]:
 def assign_versions(records: Iterator[Any]) -> dict[int, RegisteredVersion]:
     """The versions of a model by their numbers.
 
-    Two savers may choose one number at the same time. Of these the one that MLflow counted first has it, and the other the next that is
-    free: that follows from what is before it in the list alone, so every process finds the same numbers.
+    Two savers may choose one number at the same time. Of these the one that MLflow counted first
+    has it, and the other the next that is free: that follows from what is before it in the list
+    alone, so every process finds the same numbers.
     """
     found: dict[int, RegisteredVersion] = {}
     for record in sorted(records, key=lambda each: int(each.version)):
@@ -81,7 +91,9 @@ def get_next_version(taken: Mapping[int, Any]) -> int:
 @contextmanager
 def silence_mlflow() -> Iterator[None]:
     """Without the lines that MLflow writes about its own database and its own use of other libraries."""
-    loggers = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic.runtime.migration")]
+    loggers = [
+        logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic.runtime.migration")
+    ]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING)

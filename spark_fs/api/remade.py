@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 def recreate_dataset(dataset: TrainingDataset) -> Job:
     """Make a training dataset again, eagerly.
 
-    Its files are made in a folder of their own, and the catalog names that one before the old files go. Then they are copied to where
-    the old ones were, and the catalog names the old place again: at each instant it names files that are whole, in an object store too.
+    Its files are made in a folder of their own, and the catalog names that one before the old files
+    go. Then they are copied to where the old ones were, and the catalog names the old place again:
+    at each instant it names files that are whole, in an object store too.
     """
     from spark_fs.tables import dataset_files as offline
 
@@ -30,7 +31,10 @@ def recreate_dataset(dataset: TrainingDataset) -> Job:
         _save_result(dataset, made.spec)
         return job
     if old.state == "deleted" and not offline.is_free(files.location):
-        raise SettingsError(f"location {files.location} holds files already: empty it, then make the training dataset again.")
+        raise SettingsError(
+            f"location {files.location} holds files already: empty it, then make the training"
+            " dataset again."
+        )
     beside = replace(files, location=stores.choose_training_folder(view, old.version))
     made, job, _ = replace(dataset, spec=replace(old, files=beside)).materialize()
     _save_result(dataset, made.spec)
@@ -40,10 +44,12 @@ def recreate_dataset(dataset: TrainingDataset) -> Job:
         offline.copy_dataset(beside.location, files.location, old.parts, files.parts)
     except (SparkFSError, OSError) as error:
         raise UnfinishedError(
-            f"Training dataset {old.version} of feature view {view} was made again and is read from {beside.location}, since its files "
-            f"could not be put to {files.location}: {error}"
+            f"Training dataset {old.version} of feature view {view} was made again and is read from"
+            f" {beside.location}, since its files could not be put to {files.location}: {error}"
         ) from error
-    stores.catalog.change_training_dataset(view, old.version, lambda now: replace(now, files=files) if now.files == beside else now)
+    stores.catalog.change_training_dataset(
+        view, old.version, lambda now: replace(now, files=files) if now.files == beside else now
+    )
     offline.remove_folder(beside.location)
     return job
 
@@ -52,7 +58,9 @@ def remove_dataset_files(stores: Stores, view: ViewSpec, dataset: TrainingDatase
     """Remove the files of a training dataset, eagerly; where another one has their folder, they are that one's and stay."""
     from spark_fs.tables import dataset_files as offline
 
-    if dataset.files and not _is_used(stores, dataset.files.location, (view.name, view.version, dataset.version)):
+    if dataset.files and not _is_used(
+        stores, dataset.files.location, (view.name, view.version, dataset.version)
+    ):
         offline.remove_folder(dataset.files.location)
 
 
@@ -60,7 +68,9 @@ def _is_used(stores: Stores, location: str, own: tuple[str, int, int]) -> bool:
     """Whether another training dataset than this one has its files in a folder, or makes them there."""
     for view in stores.catalog.list_views():
         for each in stores.catalog.list_training_datasets(view, strict=True):
-            here = each.files is not None and each.files.location.rstrip("/") == location.rstrip("/")
+            here = each.files is not None and each.files.location.rstrip("/") == location.rstrip(
+                "/"
+            )
             if here and each.state != "deleted" and (view.name, view.version, each.version) != own:
                 return True
     return False
@@ -68,4 +78,6 @@ def _is_used(stores: Stores, location: str, own: tuple[str, int, int]) -> bool:
 
 def _save_result(dataset: TrainingDataset, spec: TrainingDatasetSpec) -> None:
     became = {name: getattr(spec, name) for name in ("files", "rows", "transformations", "state")}
-    dataset.stores.catalog.change_training_dataset(dataset.view, spec.version, lambda now: replace(now, **became))
+    dataset.stores.catalog.change_training_dataset(
+        dataset.view, spec.version, lambda now: replace(now, **became)
+    )

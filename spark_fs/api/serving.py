@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from spark_fs.spec.query import GroupRef
     from spark_fs.spec.training_dataset import TrainingDatasetSpec
 
-LOGGER = logging.getLogger("spark_fs.server.vector_server")
+LOGGER = logging.getLogger("spark_fs.serve")
 MAX_STALENESS = 5.0  # seconds for which a view is served without a look at the catalog
 _MAX_ABSENT = 1_000  # names that are known not to be there
 
@@ -37,12 +37,21 @@ class ViewRequest(NamedTuple):
     def from_string(cls, text: str) -> ViewRequest:
         """Of ``name``, ``name:version`` or ``name:version:training-dataset``."""
         name, *numbers = text.split(":")
-        if not name or len(numbers) > 2 or not all(number.isascii() and number.isdecimal() for number in numbers):
-            raise SettingsError(f"--view {text!r} is not a view: write name, name:version or name:version:training-dataset.")
+        if (
+            not name
+            or len(numbers) > 2
+            or not all(number.isascii() and number.isdecimal() for number in numbers)
+        ):
+            raise SettingsError(
+                f"--view {text!r} is not a view: write name, name:version or"
+                " name:version:training-dataset."
+            )
         return cls(name, *map(int, numbers))
 
     def __str__(self) -> str:
-        return ":".join(map(str, (self.name, self.version, *([] if self.dataset is None else [self.dataset]))))
+        return ":".join(
+            map(str, (self.name, self.version, *([] if self.dataset is None else [self.dataset])))
+        )
 
 
 class _CatalogState(NamedTuple):
@@ -66,14 +75,24 @@ class _ReadyView:
 class ServedViews:
     """The feature views that a serving process hands out: each made ready once, and again when the catalog says otherwise of it.
 
-    only: the views that are handed out, as in ``Asked.of``; none: every view of the store. A view is at most ``fresh`` seconds behind the
-    catalog; where the catalog gives no answer, or has what only a newer release understands, it is served on as it is.
+    only: the views that are handed out, as in ``Asked.of``; none: every view of the store. A view
+    is at most ``fresh`` seconds behind the catalog; where the catalog gives no answer, or has what
+    only a newer release understands, it is served on as it is.
     """
 
     def __init__(
-        self, fs: FeatureStore, only: Sequence[str] = (), max_staleness: float = MAX_STALENESS, clock: Callable[[], float] = time.monotonic
+        self,
+        fs: FeatureStore,
+        only: Sequence[str] = (),
+        max_staleness: float = MAX_STALENESS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._fs, self._catalog, self._max_staleness, self._clock = fs, fs._stores.catalog, max_staleness, clock
+        self._fs, self._catalog, self._max_staleness, self._clock = (
+            fs,
+            fs._stores.catalog,
+            max_staleness,
+            clock,
+        )
         self._only = tuple(map(ViewRequest.from_string, only))
         self._ready_views: dict[ViewRequest, _ReadyView] = {}
         self._absent: dict[ViewRequest, tuple[float, str]] = {}
@@ -88,7 +107,9 @@ class ServedViews:
         held = self._ready_views.get(asked)
         if held is None:
             return self._load_view(asked).view
-        if self._clock() - held.checked_at < self._max_staleness or not held.refresh_lock.acquire(blocking=False):
+        if self._clock() - held.checked_at < self._max_staleness or not held.refresh_lock.acquire(
+            blocking=False
+        ):
             return held.view  # while one caller looks, the others are served
         try:
             return self._refresh_view(asked, held).view
@@ -107,10 +128,17 @@ class ServedViews:
         named = [each for each in self._only if each.name == request.name]
         if not named:
             known = [each.name for each in self._only]
-            raise NotFoundError.for_name("Feature view", request.name, known, "Ask for one that is served here.")
+            raise NotFoundError.for_name(
+                "Feature view", request.name, known, "Ask for one that is served here."
+            )
         versions = [each for each in named if each.version == request.version]
         if not versions:
-            raise NotFoundError.for_version("Feature view", request.name, request.version, sorted({each.version for each in named}))
+            raise NotFoundError.for_version(
+                "Feature view",
+                request.name,
+                request.version,
+                sorted({each.version for each in named}),
+            )
         if any(each.dataset in (None, request.dataset) for each in versions):
             return request
         if request.dataset is None and len(versions) == 1:
@@ -118,8 +146,13 @@ class ServedViews:
         datasets = sorted(each.dataset for each in versions if each.dataset is not None)
         if request.dataset is None:
             listed = ", ".join(map(str, datasets))
-            raise SettingsError(f"Feature view {request.name!r} version {request.version} is served by training datasets {listed}: name one.")
-        raise NotFoundError.for_version("Training dataset of feature view", request.name, request.dataset, datasets)
+            raise SettingsError(
+                f"Feature view {request.name!r} version {request.version} is served by training"
+                f" datasets {listed}: name one."
+            )
+        raise NotFoundError.for_version(
+            "Training dataset of feature view", request.name, request.dataset, datasets
+        )
 
     def _load_view(self, request: ViewRequest) -> _ReadyView:
         """A view that was not asked for before, or was not there."""
@@ -152,20 +185,38 @@ class ServedViews:
             raise
         except (CatalogError, UpgradeError) as error:
             ready.checked_at = now
-            LOGGER.warning("Feature view %s is served on as it was, since the catalog cannot be read: %s", request, escape_for_terminal(error))
+            LOGGER.warning(
+                "Feature view %s is served on as it was, since the catalog cannot be read: %s",
+                request,
+                escape_for_terminal(error),
+            )
         return ready
 
-    def _read_catalog_state(self, request: ViewRequest, last_dataset: TrainingDatasetSpec | None = None) -> _CatalogState:
+    def _read_catalog_state(
+        self, request: ViewRequest, last_dataset: TrainingDatasetSpec | None = None
+    ) -> _CatalogState:
         """What the catalog says now; chosen: the training dataset that was the only one when nobody said which."""
         view = self._catalog.get_view(request.name, request.version)
-        made = [each for each in self._catalog.list_training_datasets(view) if each.state != "running"]
+        made = [
+            each for each in self._catalog.list_training_datasets(view) if each.state != "running"
+        ]
         version = last_dataset.version if last_dataset else request.dataset
-        wanted = [each for each in made if each.version == version or (version is None and each.state == "finished")]
-        return _CatalogState(view, self._catalog.get_groups(view.query.iter_groups()), wanted[0] if len(wanted) == 1 else None)
+        wanted = [
+            each
+            for each in made
+            if each.version == version or (version is None and each.state == "finished")
+        ]
+        return _CatalogState(
+            view,
+            self._catalog.get_groups(view.query.iter_groups()),
+            wanted[0] if len(wanted) == 1 else None,
+        )
 
     def _build_view(self, request: ViewRequest, catalog_state: _CatalogState) -> _ReadyView:
         began = self._clock()
         view = self._fs.get_feature_view(request.name, request.version)
-        view.init_serving(request.dataset if catalog_state.dataset is None else catalog_state.dataset.version)
+        view.init_serving(
+            request.dataset if catalog_state.dataset is None else catalog_state.dataset.version
+        )
         self._served_names.add(request.name)
         return _ReadyView(view, catalog_state, began)

@@ -21,18 +21,27 @@ if TYPE_CHECKING:
 class Spine:
     """Keys, event times and whatever columns a request brings, as the left side of a query. It is kept nowhere."""
 
-    def __init__(self, stores: Stores, df: Any, primary_key: Sequence[str], event_time: str | None) -> None:
+    def __init__(
+        self, stores: Stores, df: Any, primary_key: Sequence[str], event_time: str | None
+    ) -> None:
         from spark_fs.tables import frames
         from spark_fs.tables.event_times import check_epochs
 
         self._stores = stores
         self.frame: DataFrame = frames.to_spark(stores.spark, df, {})
         given = GroupSpec(
-            f"spine_{uuid4().hex[:12]}", 1, primary_key=tuple(primary_key), event_time=event_time, source=SourceSpec(FRAME, "a DataFrame")
+            f"spine_{uuid4().hex[:12]}",
+            1,
+            primary_key=tuple(primary_key),
+            event_time=event_time,
+            source=SourceSpec(FRAME, "a DataFrame"),
         )
         self.spec = given.with_schema(frames.get_feature_types(self.frame))
         if event_time:
-            self.frame = self.frame.withColumn(event_time, check_epochs(self.frame[event_time], self.spec.types[event_time], event_time))
+            self.frame = self.frame.withColumn(
+                event_time,
+                check_epochs(self.frame[event_time], self.spec.types[event_time], event_time),
+            )
 
     def __repr__(self) -> str:
         return f"Spine of {', '.join(self.spec.types)}"

@@ -27,7 +27,9 @@ class Stores:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._noted_tables: set[GroupRef] = set()
-        if settings.online_url.get_secret_value().startswith("mysql:"):  # once Arrow is loaded, glibc cannot load the driver's C extension
+        if settings.online_url.get_secret_value().startswith(
+            "mysql:"
+        ):  # once Arrow is loaded, glibc cannot load the driver's C extension
             import mysql.connector  # noqa: F401 # for what it loads
 
     @cached_property
@@ -40,7 +42,10 @@ class Stores:
     @cached_property
     def online(self) -> OnlineStore:
         """The online store; no connection is made yet."""
-        return _connect_online_store(self.settings.online_url.get_secret_value(), self.settings.online_password.get_secret_value())
+        return _connect_online_store(
+            self.settings.online_url.get_secret_value(),
+            self.settings.online_password.get_secret_value(),
+        )
 
     @property
     def spark(self) -> SparkSession:
@@ -53,8 +58,10 @@ class Stores:
         """QueryError, which names both stores, unless what comes with these stores is kept where ours is."""
         if other is not self and other.settings.store_identity != self.settings.store_identity:
             raise QueryError(
-                f"{what} is of another feature store ({_describe_store(other)}) than this ({_describe_store(self)}): groups of two stores are never read "
-                "together. Insert its rows into a group of this store, or declare an external feature group over its table."
+                f"{what} is of another feature store ({_describe_store(other)}) than this"
+                f" ({_describe_store(self)}): groups of two stores are never read together. Insert"
+                " its rows into a group of this store, or declare an external feature group over"
+                " its table."
             )
 
     def check_groups_store(self, groups: Iterable[Group]) -> None:
@@ -69,7 +76,8 @@ class Stores:
     def find_table(self, group: GroupSpec) -> str:
         """Where the group's Delta table is; NotFoundError where it is not there and something is known of its rows.
 
-        A group that nothing was inserted into has none, and so has one whose first insert was killed.
+        A group that nothing was inserted into has none, and so has one whose first insert was
+        killed.
         """
         from spark_fs.tables import statistics_files
         from spark_fs.tables.delta import history
@@ -79,7 +87,9 @@ class Stores:
             self._note_table(group)
         elif group.source is None:
             known = self.catalog.find_evidence_of_rows(group.ref)
-            if known is None and (made := statistics_files.list_commits(statistics_files.get_statistics_folder(place))):
+            if known is None and (
+                made := statistics_files.list_commits(statistics_files.get_statistics_folder(place))
+            ):
                 known = f"statistics of its commit {made[-1]} are kept beside it"
             if known is not None:
                 raise self.make_lost_error(group, known)
@@ -95,9 +105,10 @@ class Stores:
     def make_lost_error(self, group: GroupSpec, evidence: str) -> NotFoundError:
         """The error for a group whose table is not there; known: how one knows that there was one."""
         return NotFoundError(
-            f"The table of feature group {group} is not there: {self.get_table_path(group)} holds no Delta log, and {evidence}. Nothing was read or "
-            "written. Mount the folder, restore it from a backup, or name in the setting warehouse the folder where the tables are now. "
-            "To give its rows up, delete(force=True) the group."
+            f"The table of feature group {group} is not there: {self.get_table_path(group)} holds"
+            f" no Delta log, and {evidence}. Nothing was read or written. Mount the folder, restore"
+            " it from a backup, or name in the setting warehouse the folder where the tables are"
+            " now. To give its rows up, delete(force=True) the group."
         )
 
     def choose_training_folder(self, view: ViewSpec, version: int) -> str:
@@ -111,7 +122,10 @@ class StoresWithoutSpark(Stores):
     @property
     def spark(self) -> SparkSession:
         """None to be had: SetupError."""
-        raise SetupError("This process starts no Spark: what it was asked for needs it. Read it in a session of your own.")
+        raise SetupError(
+            "This process starts no Spark: what it was asked for needs it. Read it in a session of"
+            " your own."
+        )
 
 
 def _describe_store(stores: Stores) -> str:
@@ -129,4 +143,7 @@ def _connect_online_store(url: str, password: str) -> OnlineStore:
         from spark_fs.online.mysql.store import MySQLStore
 
         return MySQLStore(url, password)
-    raise SettingsError(f"online_url begins with {scheme!r}: use sqlite:///path or mysql://user:password@host:port/database.")
+    raise SettingsError(
+        f"online_url begins with {scheme!r}: use sqlite:///path or"
+        " mysql://user:password@host:port/database."
+    )

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 class TransformationFunction:
     """A built-in or a user's function; called with the names of features it is attached to these, as in ``min_max_scaler("amount")``."""
 
-    def __init__(self, function: FunctionSpec, features: Sequence[str] | None = None, outputs: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        function: FunctionSpec,
+        features: Sequence[str] | None = None,
+        outputs: Sequence[str] = (),
+    ) -> None:
         self.spec = function
         self._features = None if features is None else tuple(features)
         self._outputs = tuple(outputs)
@@ -42,7 +47,8 @@ class TransformationFunction:
         for name in features:
             if not isinstance(name, str):
                 raise SettingsError(
-                    f"Transformation {self.name!r} is attached to features by their names, and {name!r} is none: see run() to try it."
+                    f"Transformation {self.name!r} is attached to features by their names, and"
+                    f" {name!r} is none: see run() to try it."
                 )
         return TransformationFunction(self.spec, features, self._outputs)
 
@@ -59,7 +65,10 @@ class TransformationFunction:
         from spark_fs.transform.functions import load_function
 
         if self.spec.mode == "builtin":
-            raise SettingsError(f"Transformation {self.name!r} has to learn from training data first: attach it to a feature view.")
+            raise SettingsError(
+                f"Transformation {self.name!r} has to learn from training data first: attach it to"
+                " a feature view."
+            )
         return load_function(self.spec)(*values)
 
     def save(self) -> Self:
@@ -69,36 +78,51 @@ class TransformationFunction:
     def attached(self, feature: str | None = None) -> TransformationSpec:
         """To the features that it was called with, to this one, or to those that its arguments are named for."""
         if feature is not None and self._features not in (None, (feature,)):
-            raise SettingsError(f"Transformation {self!r} stands under feature {feature!r}: name the feature in one of the two places.")
+            raise SettingsError(
+                f"Transformation {self!r} stands under feature {feature!r}: name the feature in one"
+                " of the two places."
+            )
         features = self._features or ((feature,) if feature is not None else self.spec.arguments)
         return TransformationSpec(self.spec, features, self._outputs)
 
 
-def udf(return_type: Any, mode: str = "python", drop: Sequence[str] = ()) -> Callable[[Callable[..., Any]], TransformationFunction]:
+def udf(
+    return_type: Any, mode: str = "python", drop: Sequence[str] = ()
+) -> Callable[[Callable[..., Any]], TransformationFunction]:
     """Decorate a function of features, to be attached to a feature view.
 
-    return_type: a Python type (float, int, str, bool, bytes, datetime, date, Decimal), a feature type as text, or a list of them
-    for several outputs. mode: "python", a value at a time, None for a null, a time as a UTC datetime; or "pandas", a Series at a
-    time, of whole numbers and booleans pandas' nullable types. drop: which arguments do not stay beside the outputs; that of a
-    function of one feature never does.
+    return_type: a Python type (float, int, str, bool, bytes, datetime, date, Decimal), a feature
+    type as text, or a list of them for several outputs. mode: "python", a value at a time, None for
+    a null, a time as a UTC datetime; or "pandas", a Series at a time, of whole numbers and booleans
+    pandas' nullable types. drop: which arguments do not stay beside the outputs; that of a function
+    of one feature never does.
 
-    Its source is kept, with the modules and constants that it names, and the same text runs in training, batch and online. It must
-    give the same for a row whatever rows are beside it. Raises SettingsError for a function whose source cannot be kept,
-    SchemaError for a type.
+    Its source is kept, with the modules and constants that it names, and the same text runs in
+    training, batch and online. It must give the same for a row whatever rows are beside it. Raises
+    SettingsError for a function whose source cannot be kept, SchemaError for a type.
     """
     from spark_fs.transform.functions import build_function_spec
 
-    return lambda written: TransformationFunction(build_function_spec(written, return_type, mode, drop))
+    return lambda written: TransformationFunction(
+        build_function_spec(written, return_type, mode, drop)
+    )
 
 
-def to_transformation_specs(functions: Mapping[str, Any] | Sequence[Any] | None) -> tuple[TransformationSpec, ...]:
+def to_transformation_specs(
+    functions: Mapping[str, Any] | Sequence[Any] | None,
+) -> tuple[TransformationSpec, ...]:
     """The transformations of a feature view, from a mapping of features to functions or a list of attached functions."""
-    pairs = list(functions.items()) if isinstance(functions, Mapping) else [(None, each) for each in functions or ()]
+    pairs = (
+        list(functions.items())
+        if isinstance(functions, Mapping)
+        else [(None, each) for each in functions or ()]
+    )
     for feature, each in pairs:
         if not isinstance(each, TransformationFunction):
             raise SettingsError(
-                f"{each!r} is not a transformation function{f' (of feature {feature!r})' if feature else ''}: take one from "
-                "fs.get_transformation_function(name) or @spark_fs.udf."
+                f"{each!r} is not a transformation"
+                f" function{f' (of feature {feature!r})' if feature else ''}: take one from"
+                " fs.get_transformation_function(name) or @spark_fs.udf."
             )
     return tuple(each.attached(feature) for feature, each in pairs)
 
@@ -114,15 +138,21 @@ class TransformationsMixin:
     ) -> TransformationFunction:
         """Save a function of ``@spark_fs.udf``, eagerly, under its name; version None is the next free one.
 
-        Raises InvalidNameError, AlreadyExistsError when the version is taken or the name is that of a built-in function.
+        Raises InvalidNameError, AlreadyExistsError when the version is taken or the name is that of
+        a built-in function.
         """
         from spark_fs.spec.definitions import check_name, check_version
 
         if not isinstance(transformation_function, TransformationFunction):
-            raise SettingsError(f"{transformation_function!r} is not a transformation function: decorate it with @spark_fs.udf.")
+            raise SettingsError(
+                f"{transformation_function!r} is not a transformation function: decorate it with"
+                " @spark_fs.udf."
+            )
         name = check_name("Transformation", transformation_function.name)
         if _find_builtin(name):
-            raise AlreadyExistsError(f"Transformation {name!r} is a built-in one: give yours another name.")
+            raise AlreadyExistsError(
+                f"Transformation {name!r} is a built-in one: give yours another name."
+            )
         catalog, written = self._stores.catalog, transformation_function.spec
 
         def save_version(taken: int) -> TransformationFunction:
@@ -132,11 +162,14 @@ class TransformationsMixin:
 
         return create_version(version, lambda: catalog.next_function_version(name), save_version)
 
-    def get_transformation_function(self, name: str, version: int | None = None) -> TransformationFunction:
+    def get_transformation_function(
+        self, name: str, version: int | None = None
+    ) -> TransformationFunction:
         """A built-in function, or a saved one by name and version; None asks for version 1, with a warning when there are others.
 
-        Built in: min_max_scaler, standard_scaler, robust_scaler, log_transform, equal_width_binner, quantile_binner, label_encoder and
-        one_hot_encoder. Raises NotFoundError with the nearest names.
+        Built in: min_max_scaler, standard_scaler, robust_scaler, log_transform, equal_width_binner,
+        quantile_binner, label_encoder and one_hot_encoder. Raises NotFoundError with the nearest
+        names.
         """
         if own := _find_builtin(name):
             return TransformationFunction(own)
@@ -144,12 +177,19 @@ class TransformationsMixin:
         if name not in saved:
             from spark_fs.transform.builtin import BUILTINS
 
-            raise NotFoundError.for_name("Transformation", name, [*BUILTINS, *saved], "Ask for one that exists, or create it first.")
+            raise NotFoundError.for_name(
+                "Transformation",
+                name,
+                [*BUILTINS, *saved],
+                "Ask for one that exists, or create it first.",
+            )
         return TransformationFunction(self._stores.catalog.get_function(name, version))
 
     def get_transformation_functions(self) -> list[TransformationFunction]:
         """Every saved function, by name and version; the built-in ones are not among them."""
-        return [TransformationFunction(function) for function in self._stores.catalog.list_functions()]
+        return [
+            TransformationFunction(function) for function in self._stores.catalog.list_functions()
+        ]
 
 
 def _find_builtin(name: str) -> FunctionSpec | None:

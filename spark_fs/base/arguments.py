@@ -1,7 +1,8 @@
 """What callers give: each argument of a public method is looked at once, by its annotation, before anything is done with it.
 
-``@checked`` on a class wraps its public methods. It goes by the texts of annotations, so it loads none of the types that they name,
-and costs about a microsecond a call. None stands for an empty list or text where that is the default, as elsewhere in the field.
+``@checked`` on a class wraps its public methods. It goes by the texts of annotations, so it loads
+none of the types that they name, and costs about a microsecond a call. None stands for an empty
+list or text where that is the default, as elsewhere in the field.
 """
 
 from __future__ import annotations
@@ -25,7 +26,11 @@ Check = Callable[[Any], bool]
 
 
 def _is_integer(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and -(2**63) <= int(value) < 2**63
+    return (
+        isinstance(value, numbers.Integral)
+        and not isinstance(value, bool)
+        and -(2**63) <= int(value) < 2**63
+    )
 
 
 def _is_number(value: Any) -> bool:
@@ -33,11 +38,17 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping) and not hasattr(value, "columns")
+    return (
+        isinstance(value, Collection)
+        and not isinstance(value, str | bytes | Mapping)
+        and not hasattr(value, "columns")
+    )
 
 
 def _is_string_list(value: Any) -> bool:
-    return isinstance(value, str) or (_is_list(value) and all(isinstance(each, str) for each in value))
+    return isinstance(value, str) or (
+        _is_list(value) and all(isinstance(each, str) for each in value)
+    )
 
 
 def _has_string_keys(value: Any) -> bool:
@@ -49,10 +60,16 @@ _CHECKS: Mapping[str, tuple[Check, str]] = {
     "None": (lambda value: value is None, "None"),
     "str": (lambda value: isinstance(value, str), "a text"),
     "JoinType": (lambda value: isinstance(value, str), "a text"),
-    "bool": (lambda value: isinstance(value, bool) or type(value).__name__ == "bool", "True or False"),
+    "bool": (
+        lambda value: isinstance(value, bool) or type(value).__name__ == "bool",
+        "True or False",
+    ),
     "int": (_is_integer, "a whole number"),
     "float": (_is_number, "a number"),
-    "Instant": (lambda value: isinstance(value, str | date) and value == value, "a time: a datetime, a date or an ISO 8601 text"),
+    "Instant": (
+        lambda value: isinstance(value, str | date) and value == value,
+        "a time: a datetime, a date or an ISO 8601 text",
+    ),
     "timedelta": (lambda value: isinstance(value, timedelta) and value == value, "a timedelta"),
     "os.PathLike[str]": (lambda value: isinstance(value, os.PathLike), "a path"),
     "Path": (lambda value: isinstance(value, os.PathLike), "a path"),
@@ -62,7 +79,16 @@ _CHECKS: Mapping[str, tuple[Check, str]] = {
     "Sequence": (_is_list, "a list"),
 }
 # Whoever takes it looks at it, and says more of it than could be said here.
-_UNCHECKED = ("Any", "object", "Builder", "Config", "Callable", "Unpack", "Listeners", "TransformationFunction")
+_UNCHECKED = (
+    "Any",
+    "object",
+    "Builder",
+    "Config",
+    "Callable",
+    "Unpack",
+    "Listeners",
+    "TransformationFunction",
+)
 _DURATION, _FEATURE = "timedelta | float | None", "Feature"
 
 
@@ -91,7 +117,11 @@ def validate_call(function: F) -> F:
             if place >= len(args):
                 break
             if not found[0](args[place]):
-                args = (*args[:place], _get_replacement(name, args[place], found[1], empty), *args[place + 1 :])
+                args = (
+                    *args[:place],
+                    _get_replacement(name, args[place], found[1], empty),
+                    *args[place + 1 :],
+                )
         for name, value in kwargs.items():
             known = by_name.get(name)
             if known and not known[0](value):
@@ -105,15 +135,29 @@ def validate_call(function: F) -> F:
 def get_check(annotation: str) -> tuple[Check, str] | None:
     """How a value of an annotation is told, and how it is said; None where any value may do."""
     parts = [part.strip() for part in re.split(r"\|(?![^\[]*\])", annotation)]
-    if annotation in ("", _DURATION) or any(part.startswith(_UNCHECKED) for part in parts) or "inspect._empty" in annotation:
+    if (
+        annotation in ("", _DURATION)
+        or any(part.startswith(_UNCHECKED) for part in parts)
+        or "inspect._empty" in annotation
+    ):
         return None
-    found = [_CHECKS.get(part) or _get_list_check(part) or _CHECKS.get(part.partition("[")[0]) or _get_class_check(part) for part in parts]
+    found = [
+        _CHECKS.get(part)
+        or _get_list_check(part)
+        or _CHECKS.get(part.partition("[")[0])
+        or _get_class_check(part)
+        for part in parts
+    ]
     tests = tuple(test for test, _ in found)
     words = " or ".join(dict.fromkeys(words for _, words in found))
-    return (tests[0] if len(tests) == 1 else lambda value: any(test(value) for test in tests)), words
+    return (
+        tests[0] if len(tests) == 1 else lambda value: any(test(value) for test in tests)
+    ), words
 
 
-def _get_replacement(name: str, value: Any, expected: str, empty_defaults: Mapping[str, Any]) -> Any:
+def _get_replacement(
+    name: str, value: Any, expected: str, empty_defaults: Mapping[str, Any]
+) -> Any:
     """What stands in for a value that is not what it should be; SettingsError or InvalidNameError where nothing does."""
     if value is None and name in empty_defaults:
         return empty_defaults[name]
@@ -128,18 +172,31 @@ def make_argument_error(name: str, value: Any, expected: str) -> SparkFSError:
         shown = f"a {type(value).__name__}"
     if name in ("name", "experiment"):
         return InvalidNameError.for_name("The name", shown)
-    numbered = expected.replace("a whole number", "a whole number from 1 up") if name.endswith("version") else expected
+    numbered = (
+        expected.replace("a whole number", "a whole number from 1 up")
+        if name.endswith("version")
+        else expected
+    )
     return SettingsError(f"{name}={shown} is not {numbered}. Nothing was done: give what it takes.")
 
 
 def _get_list_check(part: str) -> tuple[Check, str] | None:
     """A list of things of one kind."""
     kind, _, inner = part.partition("[")
-    each = get_check(inner.removesuffix("]")) if kind == "Sequence" and inner != f"{_FEATURE}]" else None
-    return each and (lambda value: _is_list(value) and all(map(each[0], value)), f"a list, each {each[1]}")
+    each = (
+        get_check(inner.removesuffix("]"))
+        if kind == "Sequence" and inner != f"{_FEATURE}]"
+        else None
+    )
+    return each and (
+        lambda value: _is_list(value) and all(map(each[0], value)),
+        f"a list, each {each[1]}",
+    )
 
 
 def _get_class_check(class_name: str) -> tuple[Check, str]:
     """A class of ours, told by its name, so that it need not be loaded."""
     article = "an" if class_name[0] in "AEIOU" else "a"
-    return (lambda value: any(each.__name__ == class_name for each in type(value).__mro__)), f"{article} {class_name}"
+    return (
+        lambda value: any(each.__name__ == class_name for each in type(value).__mro__)
+    ), f"{article} {class_name}"

@@ -13,8 +13,16 @@ from spark_fs.errors import SchemaError
 _BLOCK_BYTES = 1 << 20  # bytes that are hashed together
 _PRIME = np.uint64(1_099_511_628_211)
 _SCALAR_TYPES: Mapping[str, pa.DataType] = {
-    "boolean": pa.bool_(), "tinyint": pa.int8(), "smallint": pa.int16(), "int": pa.int32(), "bigint": pa.int64(),
-    "float": pa.float32(), "double": pa.float64(), "string": pa.string(), "binary": pa.binary(), "date": pa.date32(),
+    "boolean": pa.bool_(),
+    "tinyint": pa.int8(),
+    "smallint": pa.int16(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "string": pa.string(),
+    "binary": pa.binary(),
+    "date": pa.date32(),
     "timestamp": pa.timestamp("us", "UTC"),
 }
 
@@ -26,7 +34,11 @@ def to_arrow_schema(columns: Mapping[str, str]) -> pa.Schema:
 
 def to_arrow_type(spark_type: str) -> pa.DataType:
     """The Arrow type of one feature type; SchemaError where Arrow has none."""
-    name, _, inside = spark_type.rstrip(")").partition("(") if spark_type.startswith("decimal") else spark_type.partition("<")
+    name, _, inside = (
+        spark_type.rstrip(")").partition("(")
+        if spark_type.startswith("decimal")
+        else spark_type.partition("<")
+    )
     if spark_type in _SCALAR_TYPES:
         return _SCALAR_TYPES[spark_type]
     if name == "decimal":
@@ -40,21 +52,30 @@ def to_arrow_type(spark_type: str) -> pa.DataType:
     if name == "struct":
         named = (part.partition(":") for part in parts)
         return pa.struct([(field, to_arrow_type(inner)) for field, _, inner in named])
-    raise SchemaError(f"A column of the type {spark_type} cannot be joined: leave it out, or cast it to one of {', '.join(_SCALAR_TYPES)}.")
+    raise SchemaError(
+        f"A column of the type {spark_type} cannot be joined: leave it out, or cast it to one of"
+        f" {', '.join(_SCALAR_TYPES)}."
+    )
 
 
 def hash_bytes(values: pa.Array) -> npt.NDArray[np.uint64]:
     """The polynomial of each text's or value's bytes, the same on every machine."""
     values = values.cast(pa.large_binary())
-    offsets = np.frombuffer(values.buffers()[1], np.int64)[values.offset : values.offset + len(values) + 1]
+    offsets = np.frombuffer(values.buffers()[1], np.int64)[
+        values.offset : values.offset + len(values) + 1
+    ]
     data = np.frombuffer(values.buffers()[2] or b"", np.uint8)
-    bounds = np.searchsorted(offsets, np.arange(offsets[0] + _BLOCK_BYTES, offsets[-1], _BLOCK_BYTES)).tolist()  # there are numbers for each byte
+    bounds = np.searchsorted(
+        offsets, np.arange(offsets[0] + _BLOCK_BYTES, offsets[-1], _BLOCK_BYTES)
+    ).tolist()  # there are numbers for each byte
     cuts = sorted({0, *bounds, len(values)})
     blocks = [_compute_polynomials(data, offsets[start : end + 1]) for start, end in pairwise(cuts)]
     return np.concatenate(blocks) if blocks else np.empty(0, np.uint64)
 
 
-def _compute_polynomials(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+def _compute_polynomials(
+    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint64]:
     data = data[offsets[0] : offsets[-1]]
     lengths, starts = np.diff(offsets), offsets[:-1] - offsets[0]
     powers = np.cumprod(np.full(int(lengths.max(initial=0)) + 1, _PRIME, np.uint64))

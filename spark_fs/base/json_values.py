@@ -13,7 +13,14 @@ from spark_fs.base import types
 from spark_fs.base.values import INTEGER_BITS, Convert, format_value, parse_instant, to_canonical
 from spark_fs.errors import SchemaError
 
-_NON_FINITE = ("NaN", "Infinity", "-Infinity", "nan", "inf", "-inf")  # as JSON's writers have them, and Python's
+_NON_FINITE = (
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "nan",
+    "inf",
+    "-inf",
+)  # as JSON's writers have them, and Python's
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 
 
@@ -28,7 +35,8 @@ def from_json(spark_type: str, value: Any) -> Any:
         return _PARSERS[kind](value)
     except (ValueError, ArithmeticError):
         raise SchemaError(
-            f"{format_value(value)} is not the text of a {spark_type}: write times in ISO 8601, decimals as digits, bytes hexadecimal."
+            f"{format_value(value)} is not the text of a {spark_type}: write times in ISO 8601,"
+            " decimals as digits, bytes hexadecimal."
         ) from None
 
 
@@ -37,9 +45,15 @@ def _from_nested_json(kind: str, inner: Sequence[tuple[str, str]], value: Any) -
         return [from_json(inner[0][1], each) for each in value]
     if kind == "struct" and isinstance(value, dict):
         known = dict(inner)
-        return {name: from_json(known[name], each) if name in known else each for name, each in value.items()}
+        return {
+            name: from_json(known[name], each) if name in known else each
+            for name, each in value.items()
+        }
     if kind == "map" and isinstance(value, dict):
-        return {_from_json_key(inner[0][1], key): from_json(inner[1][1], each) for key, each in value.items()}
+        return {
+            _from_json_key(inner[0][1], key): from_json(inner[1][1], each)
+            for key, each in value.items()
+        }
     return value
 
 
@@ -63,8 +77,12 @@ def _check_digits(text: str) -> str:
 
 
 _PARSERS: Mapping[str, Convert] = {
-    "timestamp": parse_instant, "date": lambda text: to_canonical("date", parse_instant(text)), "decimal": lambda text: Decimal(_check_digits(text)),
-    "binary": bytes.fromhex, "float": _parse_number, "double": _parse_number,
+    "timestamp": parse_instant,
+    "date": lambda text: to_canonical("date", parse_instant(text)),
+    "decimal": lambda text: Decimal(_check_digits(text)),
+    "binary": bytes.fromhex,
+    "float": _parse_number,
+    "double": _parse_number,
 }
 
 
@@ -78,4 +96,10 @@ def to_json(value: Any) -> Any:
         return [to_json(each) for each in value]
     if isinstance(value, date):
         return value.isoformat()
-    return value.hex() if isinstance(value, bytes) else str(value) if isinstance(value, Decimal) else value
+    return (
+        value.hex()
+        if isinstance(value, bytes)
+        else str(value)
+        if isinstance(value, Decimal)
+        else value
+    )

@@ -11,13 +11,20 @@ from spark_fs.errors import SparkFSError
 def to_pandas(table: pa.Table) -> pd.DataFrame:
     """As pandas, with every value as it is in the table.
 
-    Times are UTC instants, in nanoseconds where these reach; a bigint with nulls is Int64, since a float would round; dates, decimals and
-    bytes are Python's. A nested value is a Python object (a list, a dict for a struct or a map), in which a null is None and NaN is NaN.
+    Times are UTC instants, in nanoseconds where these reach; a bigint with nulls is Int64, since a
+    float would round; dates, decimals and bytes are Python's. A nested value is a Python object (a
+    list, a dict for a struct or a map), in which a null is None and NaN is NaN.
     """
     nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
-    exact = [field.name for field in table.schema if pa.types.is_int64(field.type) and table.column(field.name).null_count]
+    exact = [
+        field.name
+        for field in table.schema
+        if pa.types.is_int64(field.type) and table.column(field.name).null_count
+    ]
     bare = table
-    for name in nested:  # Arrow would make arrays of them, in which integers beside a null are floats
+    for (
+        name
+    ) in nested:  # Arrow would make arrays of them, in which integers beside a null are floats
         bare = bare.set_column(bare.schema.get_field_index(name), name, pa.nulls(table.num_rows))
     found = _to_flat_pandas(bare)
     for name in exact:
@@ -33,8 +40,8 @@ def to_objects(name: str, column: pa.ChunkedArray) -> list[Any]:
         found: list[Any] = column.to_pylist(maps_as_pydicts="strict")
     except KeyError as error:
         raise SparkFSError(
-            f"Column {name!r} holds a map with a key twice ({error.args[0]}), which pandas cannot show: read it as a Spark frame, or "
-            "correct the row."
+            f"Column {name!r} holds a map with a key twice ({error.args[0]}), which pandas cannot"
+            " show: read it as a Spark frame, or correct the row."
         ) from None
     return found
 

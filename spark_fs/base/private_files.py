@@ -1,6 +1,7 @@
 """New files and folders that are their owner's alone, whatever the umask: rows, models and definitions are nobody else's.
 
-A folder that its group may write to was given to that group, so what is made in it is the group's too.
+A folder that its group may write to was given to that group, so what is made in it is the group's
+too.
 """
 
 import os
@@ -35,7 +36,9 @@ def make_tree_private(path: str | os.PathLike[str]) -> None:
     shared = _get_group_bits(place)
     for each in (place, *place.rglob("*")):
         if not each.is_symlink():
-            each.chmod((0o700 if each.is_dir() else 0o600) | (shared if each.is_dir() else shared & 0o060))
+            each.chmod(
+                (0o700 if each.is_dir() else 0o600) | (shared if each.is_dir() else shared & 0o060)
+            )
 
 
 def _get_group_bits(path: Path) -> int:

@@ -2,8 +2,11 @@
 
 import re
 
-# Control characters but the tab and the end of a line, marks that turn the direction of writing, and halves of surrogate pairs.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# Control characters but the tab and the end of a line, marks that turn the direction of writing,
+# and halves of surrogate pairs.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def escape_for_terminal(text: object) -> str:

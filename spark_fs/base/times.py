@@ -1,7 +1,7 @@
 """Instants and intervals: UTC, microseconds, half-open.
 
-An instant may be given as a datetime (without a zone it is UTC), a date (its midnight, UTC), or an ISO 8601
-text. Whatever comes in, an aware UTC datetime comes out.
+An instant may be given as a datetime (without a zone it is UTC), a date (its midnight, UTC), or an
+ISO 8601 text. Whatever comes in, an aware UTC datetime comes out.
 """
 
 import re
@@ -13,19 +13,24 @@ from spark_fs.base.values import format_value, parse_instant, to_canonical
 from spark_fs.errors import SettingsError
 
 Instant = datetime | date | str
-FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_800  # of the years 1 to 9999; the last is excluded
+FIRST_SECOND, LAST_SECOND = (
+    -62_135_596_800,
+    253_402_300_800,
+)  # of the years 1 to 9999; the last is excluded
 
 
 def to_utc(when: Instant) -> datetime:
     """The instant as an aware UTC datetime; raises SettingsError for what is not one."""
     try:
-        found: datetime | None = parse_instant(when) if isinstance(when, str) else to_canonical("timestamp", when)
+        found: datetime | None = (
+            parse_instant(when) if isinstance(when, str) else to_canonical("timestamp", when)
+        )
     except ValueError:
         found = None
     if found is None:
         raise SettingsError(
-            f"{format_value(when)} is not a time: give a datetime, a date or an ISO 8601 text such as '2013-12-01T00:00:00Z', of whole "
-            "microseconds."
+            f"{format_value(when)} is not a time: give a datetime, a date or an ISO 8601 text such"
+            " as '2013-12-01T00:00:00Z', of whole microseconds."
         )
     return found
 
@@ -37,8 +42,9 @@ def describe_bad_epoch(value: int) -> str | None:
         return None
     likely = "nanoseconds" if abs(value) >= 10**17 else "microseconds"
     return (
-        f"it is no epoch in seconds or milliseconds, which would lie outside the years 1 to 9999, and looks like {likely}: divide it by "
-        f"{1_000_000 if likely == 'nanoseconds' else 1_000:,}, or give a timestamp."
+        "it is no epoch in seconds or milliseconds, which would lie outside the years 1 to 9999,"
+        f" and looks like {likely}: divide it by"
+        f" {1_000_000 if likely == 'nanoseconds' else 1_000:,}, or give a timestamp."
     )
 
 
@@ -51,11 +57,15 @@ def parse_duration(text: str) -> timedelta:
     """A length of time such as "90m", "4h", "7d"; SettingsError for anything else."""
     match = re.fullmatch(r"(\d+)([mhd])", text.strip())
     if match is None:
-        raise SettingsError(f"{text!r} is not a length of time: give minutes, hours or days, such as 90m, 4h or 7d.")
+        raise SettingsError(
+            f"{text!r} is not a length of time: give minutes, hours or days, such as 90m, 4h or 7d."
+        )
     try:
         return timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[match[2]]: int(match[1])})
     except OverflowError:
-        raise SettingsError(f"{text!r} is longer than time is counted: give a length of up to 999999999d.") from None
+        raise SettingsError(
+            f"{text!r} is longer than time is counted: give a length of up to 999999999d."
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,9 @@ class Interval:
         low = None if start is None else to_utc(start)
         high = None if end is None else to_utc(end)
         if low is not None and high is not None and low >= high:
-            raise SettingsError(f"The interval from {start} to {end} is empty: its start must lie before its end.")
+            raise SettingsError(
+                f"The interval from {start} to {end} is empty: its start must lie before its end."
+            )
         return cls(low, high)
 
     def overlaps(self, other: "Interval") -> bool:

@@ -1,7 +1,7 @@
 """The type table: one row per feature type, its name in each store and how its values travel.
 
-A feature type is written as Spark writes it: ``bigint``, ``decimal(10,2)``, ``timestamp``. Adding a type is
-adding a row.
+A feature type is written as Spark writes it: ``bigint``, ``decimal(10,2)``, ``timestamp``. Adding a
+type is adding a row.
 """
 
 import re
@@ -18,7 +18,8 @@ from spark_fs.errors import OnlineStoreError, SchemaError
 Codec = Callable[[Any], Any]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-# Above this an epoch is in milliseconds: as seconds it would be the year 5138, as milliseconds it is 1973.
+# Above this an epoch is in milliseconds: as seconds it would be the year 5138, as milliseconds it
+# is 1973.
 MILLISECONDS_FROM = 100_000_000_000
 
 
@@ -33,7 +34,10 @@ def from_micros(micros: int) -> datetime:
 
 
 # The least and the greatest instant that a Python datetime holds, in microseconds.
-FIRST_MICROS, LAST_MICROS = to_micros(datetime.min.replace(tzinfo=UTC)), to_micros(datetime.max.replace(tzinfo=UTC))
+FIRST_MICROS, LAST_MICROS = (
+    to_micros(datetime.min.replace(tzinfo=UTC)),
+    to_micros(datetime.max.replace(tzinfo=UTC)),
+)
 
 
 def _keep_value(value: Any) -> Any:
@@ -69,8 +73,8 @@ class TypeRow:
 def _check_finite(value: float) -> float:
     if value != value or value in (float("inf"), float("-inf")):
         raise OnlineStoreError(
-            f"MySQL cannot hold the value {value}: replace NaN and infinities by null before they are ingested, "
-            "or serve this group from SQLite."
+            f"MySQL cannot hold the value {value}: replace NaN and infinities by null before they"
+            " are ingested, or serve this group from SQLite."
         )
     return value
 
@@ -87,23 +91,76 @@ _REAL = ColumnStorage("REAL", _encode_real, float)
 _BLOB = ColumnStorage("BLOB", bytes, bytes)
 _BYTES = ColumnStorage("VARBINARY", bytes, bytes)
 _SQLITE_TIME = ColumnStorage("INTEGER", lambda v: to_micros(as_utc(v)), from_micros)
-_MYSQL_TIME = ColumnStorage("DATETIME(6)", lambda v: as_utc(v).replace(tzinfo=None), lambda v: v.replace(tzinfo=UTC))
+_MYSQL_TIME = ColumnStorage(
+    "DATETIME(6)", lambda v: as_utc(v).replace(tzinfo=None), lambda v: v.replace(tzinfo=UTC)
+)
 
 _MAX_MYSQL_SCALE = 30  # of a DECIMAL of MySQL; MariaDB's has 38
-_MYSQL_DIGITS = ColumnStorage("CHAR(42) CHARACTER SET ascii", lambda v: f"{v:f}", lambda v: v if isinstance(v, Decimal) else Decimal(_decode_text(v)))
+_MYSQL_DIGITS = ColumnStorage(
+    "CHAR(42) CHARACTER SET ascii",
+    lambda v: f"{v:f}",
+    lambda v: v if isinstance(v, Decimal) else Decimal(_decode_text(v)),
+)
 
 TYPES: tuple[TypeRow, ...] = (
-    TypeRow("boolean", ("bool",), ColumnStorage("TINYINT(1)", int, bool), ColumnStorage("INTEGER", int, bool), (bool,)),
-    TypeRow("tinyint", ("int8",), ColumnStorage("TINYINT"), _INTEGER, (int,), ("smallint", "int", "bigint")),
-    TypeRow("smallint", ("int16", "uint8"), ColumnStorage("SMALLINT"), _INTEGER, (int,), ("int", "bigint")),
-    TypeRow("int", ("int32", "uint16"), ColumnStorage("INT"), _INTEGER, (int,), ("bigint", "double")),
+    TypeRow(
+        "boolean",
+        ("bool",),
+        ColumnStorage("TINYINT(1)", int, bool),
+        ColumnStorage("INTEGER", int, bool),
+        (bool,),
+    ),
+    TypeRow(
+        "tinyint",
+        ("int8",),
+        ColumnStorage("TINYINT"),
+        _INTEGER,
+        (int,),
+        ("smallint", "int", "bigint"),
+    ),
+    TypeRow(
+        "smallint",
+        ("int16", "uint8"),
+        ColumnStorage("SMALLINT"),
+        _INTEGER,
+        (int,),
+        ("int", "bigint"),
+    ),
+    TypeRow(
+        "int", ("int32", "uint16"), ColumnStorage("INT"), _INTEGER, (int,), ("bigint", "double")
+    ),
     TypeRow("bigint", ("int64", "uint32"), ColumnStorage("BIGINT"), _INTEGER, (int,)),
-    TypeRow("float", ("halffloat", "float"), ColumnStorage("FLOAT", _check_finite), _REAL, (float, int), ("double",)),
+    TypeRow(
+        "float",
+        ("halffloat", "float"),
+        ColumnStorage("FLOAT", _check_finite),
+        _REAL,
+        (float, int),
+        ("double",),
+    ),
     TypeRow("double", ("double",), ColumnStorage("DOUBLE", _check_finite), _REAL, (float, int)),
-    TypeRow("decimal", ("uint64", "decimal128"), ColumnStorage("DECIMAL"), ColumnStorage("TEXT", str, Decimal), (Decimal, int)),
+    TypeRow(
+        "decimal",
+        ("uint64", "decimal128"),
+        ColumnStorage("DECIMAL"),
+        ColumnStorage("TEXT", str, Decimal),
+        (Decimal, int),
+    ),
     TypeRow("timestamp", ("timestamp",), _MYSQL_TIME, _SQLITE_TIME, (datetime,)),
-    TypeRow("date", ("date32", "date64"), ColumnStorage("DATE"), ColumnStorage("TEXT", date.isoformat, date.fromisoformat), (date,)),
-    TypeRow("string", ("string", "large_string", "dictionary"), ColumnStorage("VARCHAR", decode=_decode_text), ColumnStorage("TEXT"), (str,)),
+    TypeRow(
+        "date",
+        ("date32", "date64"),
+        ColumnStorage("DATE"),
+        ColumnStorage("TEXT", date.isoformat, date.fromisoformat),
+        (date,),
+    ),
+    TypeRow(
+        "string",
+        ("string", "large_string", "dictionary"),
+        ColumnStorage("VARCHAR", decode=_decode_text),
+        ColumnStorage("TEXT"),
+        (str,),
+    ),
     TypeRow("binary", ("binary", "large_binary"), _BYTES, _BLOB, (bytes,)),
 )
 
@@ -111,13 +168,27 @@ TYPES_BY_NAME = {row.spark_type: row for row in TYPES}
 _BY_ARROW = {name: row.spark_type for row in TYPES for name in row.arrow_types}
 NESTED = ("array", "map", "struct")
 EVENT_TIME_TYPES = ("timestamp", "date", "bigint", "int")
-# Arrow types that have no Spark type of their own: the one they are cast to, which holds every value.
+# Arrow types that have no Spark type of their own: the one they are cast to, which holds every
+# value.
 ARROW_CASTS = {
-    "uint8": "int16", "uint16": "int32", "uint32": "int64", "halffloat": "float", "date64": "date32", "string_view": "string",
+    "uint8": "int16",
+    "uint16": "int32",
+    "uint32": "int64",
+    "halffloat": "float",
+    "date64": "date32",
+    "string_view": "string",
     "binary_view": "binary",
 }
 # Other names that callers use for a type.
-ALIASES = {"bool": "boolean", "byte": "tinyint", "short": "smallint", "integer": "int", "long": "bigint", "real": "float", "str": "string"}
+ALIASES = {
+    "bool": "boolean",
+    "byte": "tinyint",
+    "short": "smallint",
+    "integer": "int",
+    "long": "bigint",
+    "real": "float",
+    "str": "string",
+}
 
 
 def parse_type(text: str) -> str:
@@ -131,12 +202,12 @@ def parse_type(text: str) -> str:
 def _parse_prefix(text: str, whole: str) -> tuple[str, str]:
     """The type at the beginning of what is written, and what follows it."""
     head = re.match(r"\w*", text)[0]  # type: ignore[index] # it matches the empty text at least
-    name, rest = head.lower(), text[len(head):]
+    name, rest = head.lower(), text[len(head) :]
     name = ALIASES.get(name, name)
     if name == "decimal" and (sizes := re.match(r"\((\d+),(\d+)\)", rest)):
         if not (0 < int(sizes[1]) <= 38 and int(sizes[2]) <= int(sizes[1])):
             raise _make_unknown_error(whole)
-        return name + sizes[0], rest[len(sizes[0]):]
+        return name + sizes[0], rest[len(sizes[0]) :]
     if name in NESTED and rest.startswith("<"):
         return _parse_nested(name, rest[1:], whole)
     if name not in TYPES_BY_NAME or name == "decimal":
@@ -152,7 +223,7 @@ def _parse_nested(name: str, rest: str, whole: str) -> tuple[str, str]:
         label = re.match(r"\w+:" if name == "struct" else "", rest)
         if label is None:
             raise _make_unknown_error(whole)
-        inner, rest = _parse_prefix(rest[label.end():], whole)
+        inner, rest = _parse_prefix(rest[label.end() :], whole)
         inside.append(label[0] + inner)
         mark, rest = rest[:1], rest[1:]
     if mark != ">" or len(inside) != {"array": 1, "map": 2}.get(name, len(inside)):
@@ -162,8 +233,10 @@ def _parse_nested(name: str, rest: str, whole: str) -> tuple[str, str]:
 
 def _make_unknown_error(text: object) -> SchemaError:
     return SchemaError(
-        f"{text!r} is not a feature type: use {', '.join(name for name in TYPES_BY_NAME if name != 'decimal')}, decimal(precision,scale) "
-        "with a precision of at most 38, array<type>, map<type,type> or struct<name:type,...>."
+        f"{text!r} is not a feature type: use"
+        f" {', '.join(name for name in TYPES_BY_NAME if name != 'decimal')},"
+        " decimal(precision,scale) with a precision of at most 38, array<type>, map<type,type> or"
+        " struct<name:type,...>."
     )
 
 
@@ -222,12 +295,24 @@ def as_utc(when: datetime) -> datetime:
 def is_comparable(left: str, right: str) -> bool:
     """Whether keys of the two types can be equal: the same type, or both whole numbers."""
     whole = {"tinyint", "smallint", "int", "bigint"}
-    return left == right or {left, right} <= whole or get_base_type(left) == get_base_type(right) == "decimal"
+    return (
+        left == right
+        or {left, right} <= whole
+        or get_base_type(left) == get_base_type(right) == "decimal"
+    )
 
 
 def is_number_type(spark_type: str) -> bool:
     """Whether the values of a type are numbers."""
-    return get_base_type(spark_type) in ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
+    return get_base_type(spark_type) in (
+        "tinyint",
+        "smallint",
+        "int",
+        "bigint",
+        "float",
+        "double",
+        "decimal",
+    )
 
 
 def find_storage(spark_type: str, store: str) -> ColumnStorage:
@@ -235,14 +320,16 @@ def find_storage(spark_type: str, store: str) -> ColumnStorage:
     row = TYPES_BY_NAME.get(get_base_type(spark_type))
     if row is None:
         raise SchemaError(
-            f"Type {spark_type} cannot be served online from {store}: use one of {', '.join(TYPES_BY_NAME)}, "
-            "or leave the column out of the online group."
+            f"Type {spark_type} cannot be served online from {store}: use one of"
+            f" {', '.join(TYPES_BY_NAME)}, or leave the column out of the online group."
         )
     held: ColumnStorage = getattr(row, store)
     if row.spark_type == "decimal" and store == "mysql":
         if parse_decimal_sizes(spark_type)[1] > _MAX_MYSQL_SCALE:
             return _MYSQL_DIGITS
-        return ColumnStorage("DECIMAL({},{})".format(*parse_decimal_sizes(spark_type)), held.encode, held.decode)
+        return ColumnStorage(
+            "DECIMAL({},{})".format(*parse_decimal_sizes(spark_type)), held.encode, held.decode
+        )
     return held
 
 
@@ -275,6 +362,11 @@ _LITERAL_CODECS: tuple[tuple[str, Callable[[Any], bool], Codec, Codec], ...] = (
     ("$date", lambda v: isinstance(v, date), date.isoformat, date.fromisoformat),
     ("$decimal", lambda v: isinstance(v, Decimal), str, Decimal),
     ("$double", lambda v: isinstance(v, float) and v - v != 0, repr, float),
-    ("$integer", lambda v: isinstance(v, int) and not -(2**63) <= v < 2**64, hex, lambda text: int(text, 16)),
+    (
+        "$integer",
+        lambda v: isinstance(v, int) and not -(2**63) <= v < 2**64,
+        hex,
+        lambda text: int(text, 16),
+    ),
     ("$binary", lambda v: isinstance(v, bytes), bytes.hex, bytes.fromhex),
 )

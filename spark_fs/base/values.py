@@ -1,7 +1,8 @@
 """What callers give as a value of a feature, brought to the one value of its type that equals it.
 
-Keys of the online store and passed features go through here, from Python and from JSON alike, so that every store is asked for one and the
-same value. A time without a zone is UTC, a date its midnight; numbers are compared by value, so ``1.0`` is a bigint and ``1.5`` is none.
+Keys of the online store and passed features go through here, from Python and from JSON alike, so
+that every store is asked for one and the same value. A time without a zone is UTC, a date its
+midnight; numbers are compared by value, so ``1.0`` is a bigint and ``1.5`` is none.
 """
 
 import re
@@ -19,7 +20,9 @@ Convert = Callable[[Any], Any]
 INTEGER_BITS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
 _PYTHON_TYPES = (int, str, float, bool, bytes, datetime, date, Decimal, list, dict, tuple)
 _FINER_UNITS = ("ns]", "ps]", "fs]", "as]")
-_SUB_MICROSECOND = re.compile(r"[.,]\d{6}\d*[1-9]")  # than microseconds, which ``fromisoformat`` cuts without a word
+_SUB_MICROSECOND = re.compile(
+    r"[.,]\d{6}\d*[1-9]"
+)  # than microseconds, which ``fromisoformat`` cuts without a word
 _MAX_INTEGER_DIGITS = 80  # digits before the point of a decimal that is looked at as an integer
 
 _SHORT_REPR = reprlib.Repr()
@@ -125,7 +128,11 @@ def is_number(value: Any) -> bool:
 def _is_integer(value: float | Decimal) -> bool:
     if isinstance(value, float):
         return value.is_integer()
-    return value.is_finite() and value.adjusted() < _MAX_INTEGER_DIGITS and value == value.to_integral_value()
+    return (
+        value.is_finite()
+        and value.adjusted() < _MAX_INTEGER_DIGITS
+        and value == value.to_integral_value()
+    )
 
 
 def _to_double(value: Any) -> float:
@@ -139,7 +146,9 @@ def _to_double(value: Any) -> float:
         raise UnfitError("a number that a double holds") from None
     if isinstance(value, float) or found == value:
         return found
-    raise UnfitError("a number that a double holds" + ("" if found - found else f", such as {found!r}"))
+    raise UnfitError(
+        "a number that a double holds" + ("" if found - found else f", such as {found!r}")
+    )
 
 
 def _to_single(value: Any) -> float:
@@ -158,13 +167,21 @@ def _make_decimal_converter(precision: int, scale: int) -> Convert:
     step = Decimal((0, (1,), -scale))
 
     def to_decimal(value: Any) -> Decimal:
-        digits = Decimal(repr(value)) if isinstance(value, float) else Decimal(value) if is_number(value) else None
+        digits = (
+            Decimal(repr(value))
+            if isinstance(value, float)
+            else Decimal(value)
+            if is_number(value)
+            else None
+        )
         if digits is None or not digits.is_finite():
             raise UnfitError("a decimal or an integer")
         try:
             found = digits.quantize(step, context=context)
         except (InvalidOperation, Inexact):
-            raise UnfitError(f"a Decimal of at most {precision} digits, {scale} of them behind the point") from None
+            raise UnfitError(
+                f"a Decimal of at most {precision} digits, {scale} of them behind the point"
+            ) from None
         return found.copy_abs() if found.is_zero() else found
 
     return to_decimal
@@ -174,7 +191,11 @@ def _to_timestamp(value: Any) -> datetime:
     if not isinstance(value, date) or getattr(value, "nanosecond", None):
         raise UnfitError("a datetime, without a zone in UTC, of whole microseconds")
     try:
-        return types.as_utc(value) if isinstance(value, datetime) else datetime(value.year, value.month, value.day, tzinfo=UTC)
+        return (
+            types.as_utc(value)
+            if isinstance(value, datetime)
+            else datetime(value.year, value.month, value.day, tzinfo=UTC)
+        )
     except OverflowError:
         raise UnfitError("an instant of the years 1 to 9999 in UTC") from None
 
@@ -217,7 +238,9 @@ def _make_array_converter(inner: Sequence[tuple[str, str]]) -> Convert:
     ((_, type_),) = inner
 
     def to_list(value: Any) -> list[Any]:
-        if isinstance(value, str | bytes | Mapping) or not (isinstance(value, Sequence) or getattr(value, "ndim", None)):
+        if isinstance(value, str | bytes | Mapping) or not (
+            isinstance(value, Sequence) or getattr(value, "ndim", None)
+        ):
             raise UnfitError("a list")
         return [to_canonical(type_, each) for each in value]
 
@@ -250,15 +273,27 @@ def _make_map_converter(inner: Sequence[tuple[str, str]]) -> Convert:
 def _list_pairs(value: Any) -> Iterable[tuple[Any, Any]]:
     if isinstance(value, Mapping):
         return value.items()
-    if isinstance(value, list | tuple) and all(isinstance(each, list | tuple) and len(each) == 2 for each in value):
+    if isinstance(value, list | tuple) and all(
+        isinstance(each, list | tuple) and len(each) == 2 for each in value
+    ):
         return [(key, each) for key, each in value]
     raise UnfitError("a mapping")
 
 
 _SCALARS: Mapping[str, Convert] = {
-    "boolean": _to_boolean, "double": _to_double, "float": _to_single, "timestamp": _to_timestamp, "date": _to_date, "string": _to_string, "binary": _to_bytes,
+    "boolean": _to_boolean,
+    "double": _to_double,
+    "float": _to_single,
+    "timestamp": _to_timestamp,
+    "date": _to_date,
+    "string": _to_string,
+    "binary": _to_bytes,
 }
-_NESTED: Mapping[str, Callable[[Sequence[tuple[str, str]]], Convert]] = {"array": _make_array_converter, "struct": _make_struct_converter, "map": _make_map_converter}
+_NESTED: Mapping[str, Callable[[Sequence[tuple[str, str]]], Convert]] = {
+    "array": _make_array_converter,
+    "struct": _make_struct_converter,
+    "map": _make_map_converter,
+}
 
 
 def parse_instant(text: str) -> datetime:

@@ -13,17 +13,25 @@ from sqlalchemy.pool import Pool
 from spark_fs.errors import SettingsError, SetupError
 from spark_fs.urls import Url, format_masked_url
 
-_DRIVERS = {"sqlite": "sqlite", "mysql": "mysql+mysqlconnector", "mariadb": "mariadb+mysqlconnector"}
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "mysql": "mysql+mysqlconnector",
+    "mariadb": "mariadb+mysqlconnector",
+}
 _TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}  # seconds; options of the URL
-_RECYCLE_SECONDS = 240  # seconds, after which a connection that nobody used is opened anew: NATs forget those of five minutes
-_MAX_JSON_LENGTH = 4_000_000  # characters of a definition: a MariaDB takes packets of 16 MB unless it is told otherwise
+# seconds, after which a connection that nobody used is opened anew: NATs forget those of five
+# minutes
+_RECYCLE_SECONDS = 240
+# characters of a definition: a MariaDB takes packets of 16 MB unless it is told otherwise
+_MAX_JSON_LENGTH = 4_000_000
 
 
 class DatabaseConnector:
     """The database at a URL, as this process reaches it; nothing is opened yet.
 
-    Options of a server's URL: connect_timeout and read_timeout in seconds (10 and 30); others are the driver's. Raises SetupError for a URL
-    that cannot be read, SettingsError for one of another database.
+    Options of a server's URL: connect_timeout and read_timeout in seconds (10 and 30); others are
+    the driver's. Raises SetupError for a URL that cannot be read, SettingsError for one of another
+    database.
     """
 
     def __init__(self, url: str) -> None:
@@ -54,25 +62,40 @@ class DatabaseConnector:
 
     def create_migration_engine(self) -> Engine:
         """Connections that wait as long as a migration takes."""
-        return self._create_engine({name: value for name, value in self._timeouts.items() if name != "read_timeout"})
+        return self._create_engine(
+            {name: value for name, value in self._timeouts.items() if name != "read_timeout"}
+        )
 
     def _create_engine(self, timeouts: dict[str, int]) -> Engine:
         options: dict[str, Any] = {"json_serializer": _to_json}
         if not self.is_local:
-            options |= {"connect_args": _to_driver_timeouts(timeouts, self._url), "pool_pre_ping": True, "pool_recycle": _RECYCLE_SECONDS}
-            options["isolation_level"] = "READ COMMITTED"  # above it, looking for a row that is not there locks out who adds another one
+            options |= {
+                "connect_args": _to_driver_timeouts(timeouts, self._url),
+                "pool_pre_ping": True,
+                "pool_recycle": _RECYCLE_SECONDS,
+            }
+            options[
+                "isolation_level"
+            ] = (  # above it, looking for a row that is not there locks out who adds another one
+                "READ COMMITTED"
+            )
         try:
             return create_engine(self._url, **options)
         except (ImportError, NoSuchModuleError):
             raise SetupError(
-                f"catalog_url asks for the driver {self._url.drivername!r}, which is not installed: leave it out, as in "
-                f"{self._url.get_backend_name()}://, for the one that spark_fs brings, or install it."
+                f"catalog_url asks for the driver {self._url.drivername!r}, which is not installed:"
+                f" leave it out, as in {self._url.get_backend_name()}://, for the one that spark_fs"
+                " brings, or install it."
             ) from None
 
 
 def _to_driver_timeouts(timeouts: dict[str, int], url: URL) -> dict[str, int]:
     """The time-outs as the driver calls them."""
-    names = {"connect_timeout": "connection_timeout"} if url.get_driver_name() == "mysqlconnector" else {}
+    names = (
+        {"connect_timeout": "connection_timeout"}
+        if url.get_driver_name() == "mysqlconnector"
+        else {}
+    )
     return {names.get(name, name): value for name, value in timeouts.items()}
 
 
@@ -81,8 +104,9 @@ def _to_json(value: Any) -> str:
     text = json.dumps(value)
     if len(text) > _MAX_JSON_LENGTH:
         raise SettingsError(
-            f"What the metadata database is to keep is {len(text):,} characters long as JSON, and {_MAX_JSON_LENGTH:,} are taken; it begins with "
-            f"{text[:60]}. Give shorter descriptions and tags."
+            f"What the metadata database is to keep is {len(text):,} characters long as JSON, and"
+            f" {_MAX_JSON_LENGTH:,} are taken; it begins with {text[:60]}. Give shorter"
+            " descriptions and tags."
         )
     return text
 
@@ -93,17 +117,26 @@ def _parse_url(url: str) -> tuple[URL, dict[str, int]]:
         found = _to_sqlalchemy_url(url)
     except (SQLAlchemyError, ValueError):
         raise SetupError(
-            "The metadata database at a URL that cannot be read cannot be opened. Check catalog_url: give sqlite:///path or "
-            "mysql://user:password@host:port/database."
+            "The metadata database at a URL that cannot be read cannot be opened. Check"
+            " catalog_url: give sqlite:///path or mysql://user:password@host:port/database."
         ) from None
     backend, _, driver = found.drivername.partition("+")
     if backend not in _DRIVERS:
         raise SettingsError(
-            f"catalog_url begins with {found.drivername!r}, and the metadata database can be SQLite, MySQL or MariaDB: give "
-            "sqlite:///path or mysql://user:password@host:port/database."
+            f"catalog_url begins with {found.drivername!r}, and the metadata database can be"
+            " SQLite, MySQL or MariaDB: give sqlite:///path or"
+            " mysql://user:password@host:port/database."
         )
-    timeouts = {name: _parse_seconds(name, found.query.get(name, default)) for name, default in _TIMEOUTS.items()}
-    return found.set(drivername=found.drivername if driver else _DRIVERS[backend]).difference_update_query(list(_TIMEOUTS)), timeouts
+    timeouts = {
+        name: _parse_seconds(name, found.query.get(name, default))
+        for name, default in _TIMEOUTS.items()
+    }
+    return (
+        found.set(
+            drivername=found.drivername if driver else _DRIVERS[backend]
+        ).difference_update_query(list(_TIMEOUTS)),
+        timeouts,
+    )
 
 
 def _to_sqlalchemy_url(url: str) -> URL:
@@ -112,8 +145,12 @@ def _to_sqlalchemy_url(url: str) -> URL:
     if found is None or found.is_file:
         return make_url(url)
     given = parse_qs(found.options, keep_blank_values=True)
-    options = {name: tuple(values) if len(values) > 1 else values[0] for name, values in given.items()}  # as make_url gives them
-    user, password, host, database = (text or None for text in (found.user, found.password, found.host, found.database))
+    options = {
+        name: tuple(values) if len(values) > 1 else values[0] for name, values in given.items()
+    }  # as make_url gives them
+    user, password, host, database = (
+        text or None for text in (found.user, found.password, found.host, found.database)
+    )
     return URL.create(found.scheme, user, password, host, found.port, database, options)
 
 

@@ -37,8 +37,9 @@ MigratePolicy = Literal["local", "always", "never"]
 class Database:
     """The database at ``url``; its tables are made when absent.
 
-    migrate: whether one that an earlier release made is brought up to this one, "local" for those in files of SQLite's alone. Raises
-    SetupError where it is not, UpgradeError where a newer release made it.
+    migrate: whether one that an earlier release made is brought up to this one, "local" for those
+    in files of SQLite's alone. Raises SetupError where it is not, UpgradeError where a newer
+    release made it.
     """
 
     def __init__(self, url: str, migrate: MigratePolicy = "local") -> None:
@@ -47,25 +48,42 @@ class Database:
             current = migrations.is_current(connection)
         if not current:
             with _open_connection(self._access, for_migration=True) as connection:
-                migrations.upgrade_to_head(connection, migrate == "always" or (migrate == "local" and self._access.is_local))
+                migrations.upgrade_to_head(
+                    connection,
+                    migrate == "always" or (migrate == "local" and self._access.is_local),
+                )
                 connection.commit()
 
-    def _insert_definition(self, table: Table, subject: str, spec: Definition, remedy: str = "") -> None:
+    def _insert_definition(
+        self, table: Table, subject: str, spec: Definition, remedy: str = ""
+    ) -> None:
         """Save a new definition; AlreadyExistsError when its name and version are taken."""
         with self._begin_transaction() as connection:
             try:
-                row = {"name": spec.name, "version": spec.version, "definition": spec.to_json(), "created_at": get_utc_now()}
+                row = {
+                    "name": spec.name,
+                    "version": spec.version,
+                    "definition": spec.to_json(),
+                    "created_at": get_utc_now(),
+                }
                 connection.execute(insert(table).values(**row))
             except IntegrityError:
-                raise AlreadyExistsError(f"{subject} exists already: {remedy}leave version out to create the next one.") from None
+                raise AlreadyExistsError(
+                    f"{subject} exists already: {remedy}leave version out to create the next one."
+                ) from None
 
     def _change_definition(
-        self, table: Table, filters: Sequence[ColumnElement[bool]], read: Callable[[Row[Any]], Spec], change: Callable[[Spec], Spec]
+        self,
+        table: Table,
+        filters: Sequence[ColumnElement[bool]],
+        read: Callable[[Row[Any]], Spec],
+        change: Callable[[Spec], Spec],
     ) -> Spec | None:
         """Change the definition that ``same`` picks and return it; None where there is none.
 
-        The change is made of the definition as it is now, and saved only where nobody was faster; else it is made again of what that other
-        one saved. So it may be called several times, and must do nothing beside.
+        The change is made of the definition as it is now, and saved only where nobody was faster;
+        else it is made again of what that other one saved. So it may be called several times, and
+        must do nothing beside.
         """
         while True:
             with self._begin_transaction() as connection:
@@ -80,18 +98,28 @@ class Database:
             unchanged = table.c.revision == row.revision
             values = {"definition": definition, "revision": row.revision + 1}
             with self._begin_transaction() as connection:
-                if connection.execute(update(table).where(*filters, unchanged).values(**values)).rowcount:
+                if connection.execute(
+                    update(table).where(*filters, unchanged).values(**values)
+                ).rowcount:
                     return changed
 
     def _change_named_definition(
-        self, table: Table, kind: str, ref: GroupRef, read: Callable[[dict[str, Any]], Spec], change: Callable[[Spec], Spec]
+        self,
+        table: Table,
+        kind: str,
+        ref: GroupRef,
+        read: Callable[[dict[str, Any]], Spec],
+        change: Callable[[Spec], Spec],
     ) -> Spec:
         """Change a definition by its name and version; NotFoundError where there is none."""
         same = (table.c.name == ref.name, table.c.version == ref.version)
         changed = self._change_definition(table, same, lambda row: read(row.definition), change)
         if changed is None:
             self._get_definition(table, kind, ref.name, ref.version)
-            raise ConflictError(f"{kind} {ref} was deleted and made anew at this moment. Nothing was changed in it. Do the same again.")
+            raise ConflictError(
+                f"{kind} {ref} was deleted and made anew at this moment. Nothing was changed in it."
+                " Do the same again."
+            )
         return changed
 
     def _next_version(self, table: Table, name: str) -> int:
@@ -100,17 +128,29 @@ class Database:
 
     def _list_versions(self, table: Table, name: str) -> list[int]:
         with self._begin_transaction() as connection:
-            return list(connection.scalars(select(table.c.version).where(table.c.name == name).order_by(table.c.version)))
+            return list(
+                connection.scalars(
+                    select(table.c.version).where(table.c.name == name).order_by(table.c.version)
+                )
+            )
 
-    def _get_definition(self, table: Table, kind: str, name: str, version: int | None) -> dict[str, Any]:
+    def _get_definition(
+        self, table: Table, kind: str, name: str, version: int | None
+    ) -> dict[str, Any]:
         versions = self._list_versions(table, name)
         if not versions:
-            raise NotFoundError.for_name(kind, name, self._list_names(table), "Ask for one that exists, or create it first.")
+            raise NotFoundError.for_name(
+                kind, name, self._list_names(table), "Ask for one that exists, or create it first."
+            )
         if version is None:
             version = versions[0] if 1 not in versions else 1
             if len(versions) > 1:
                 listed = ", ".join(map(str, versions))
-                warnings.warn(f"{kind} {name!r} has versions {listed}; no version was asked for, so this is {version}.", stacklevel=5)
+                warnings.warn(
+                    f"{kind} {name!r} has versions {listed}; no version was asked for, so this is"
+                    f" {version}.",
+                    stacklevel=5,
+                )
         if check_version(kind, name, version) not in versions:
             raise NotFoundError.for_version(kind, name, version, versions)
         query = select(table.c.definition).where(table.c.name == name, table.c.version == version)
@@ -131,24 +171,43 @@ class Database:
     def _list_definitions(self, table: Table) -> list[dict[str, Any]]:
         """Every definition as it is stored, by name and version."""
         with self._begin_transaction() as connection:
-            return list(connection.scalars(select(table.c.definition).order_by(table.c.name, table.c.version)))
+            return list(
+                connection.scalars(
+                    select(table.c.definition).order_by(table.c.name, table.c.version)
+                )
+            )
 
     # -- comparisons for drift, of groups and views
 
     def add_comparison(self, spec: Definition, report: DriftReport) -> DriftReport:
         """Keep a comparison; returns it with its instant."""
         at = get_utc_now()
-        row = {"kind": _get_kind(spec), "name": spec.name, "version": spec.version, "compared_at": at, "report": report.to_json()}
+        row = {
+            "kind": _get_kind(spec),
+            "name": spec.name,
+            "version": spec.version,
+            "compared_at": at,
+            "report": report.to_json(),
+        }
         with self._begin_transaction() as connection:
             connection.execute(insert(COMPARISONS).values(**row))
         return report.at(at.replace(tzinfo=UTC))
 
     def list_comparisons(self, spec: Definition) -> list[DriftReport]:
         """The comparisons of a group or a view, the oldest first."""
-        query = select(COMPARISONS.c.compared_at, COMPARISONS.c.report).where(*_make_comparison_filter(spec)).order_by(COMPARISONS.c.id)
+        query = (
+            select(COMPARISONS.c.compared_at, COMPARISONS.c.report)
+            .where(*_make_comparison_filter(spec))
+            .order_by(COMPARISONS.c.id)
+        )
         with self._begin_transaction() as connection:
             rows = connection.execute(query).all()
-        return list(iter_readable(lambda row: DriftReport.from_json(row.compared_at.replace(tzinfo=UTC), row.report), rows))
+        return list(
+            iter_readable(
+                lambda row: DriftReport.from_json(row.compared_at.replace(tzinfo=UTC), row.report),
+                rows,
+            )
+        )
 
     def delete_comparisons(self, spec: Definition) -> None:
         """Forget the comparisons of a group or a view."""
@@ -170,8 +229,9 @@ class Database:
             if isinstance(error, StatementError) and isinstance(error.orig, SparkFSError):
                 raise error.orig from None
             raise CatalogError(
-                f"The metadata database at {self._access.display_url} failed: {get_first_line(error)}. {became}. Check that it is there, not full "
-                "and not locked, then do the same again."
+                f"The metadata database at {self._access.display_url} failed:"
+                f" {get_first_line(error)}. {became}. Check that it is there, not full and not"
+                " locked, then do the same again."
             ) from None
 
 
@@ -185,7 +245,9 @@ def upgrade_database(url: str) -> tuple[str, str | None, str]:
 
 
 @contextmanager
-def _open_connection(access: DatabaseConnector, for_migration: bool = False) -> Iterator[Connection]:
+def _open_connection(
+    access: DatabaseConnector, for_migration: bool = False
+) -> Iterator[Connection]:
     """A connection to a database that may not be there; SetupError where it cannot be opened."""
     engine = access.create_migration_engine() if for_migration else access.engine
     try:
@@ -195,7 +257,8 @@ def _open_connection(access: DatabaseConnector, for_migration: bool = False) -> 
             yield connection
     except (SQLAlchemyError, OSError) as error:
         raise SetupError(
-            f"The metadata database at {access.display_url} cannot be opened: {get_first_line(error)}. Check catalog_url, and that the server runs."
+            f"The metadata database at {access.display_url} cannot be opened:"
+            f" {get_first_line(error)}. Check catalog_url, and that the server runs."
         ) from None
     finally:
         if for_migration:
@@ -214,5 +277,3 @@ def _make_comparison_filter(spec: Definition) -> tuple[ColumnElement[bool], ...]
 def get_utc_now() -> datetime:
     """This instant in UTC, as databases keep it."""
     return datetime.now(UTC).replace(tzinfo=None)
-
-

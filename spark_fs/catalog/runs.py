@@ -15,7 +15,11 @@ from spark_fs.errors import NotFoundError
 from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 from spark_fs.spec.record_format import check_format, get_format, iter_readable
 
-_MAX_ERROR_LENGTH, _MAX_LINE_LENGTH, _MAX_LINES = 200_000, 2_000, 1_000  # characters of an error and of a line, and lines, that are kept of a run whole
+_MAX_ERROR_LENGTH, _MAX_LINE_LENGTH, _MAX_LINES = (
+    200_000,
+    2_000,
+    1_000,
+)  # characters of an error and of a line, and lines, that are kept of a run whole
 _PAGE_SIZE = 100  # runs looked at together: a step that is due each day is among the newest of them
 
 
@@ -34,15 +38,23 @@ class RunCatalog(Database):
     def save_run(self, run: PipelineRun) -> None:
         """Keep a run as it is now."""
         values = {
-            "pipeline": run.pipeline, "until": run.until.isoformat(), "started_at": _to_naive_utc(run.started_at),
-            "ended_at": _to_naive_utc(run.ended_at), "state": run.state, "steps": [_shorten_step(step).to_json() for step in run.steps],
+            "pipeline": run.pipeline,
+            "until": run.until.isoformat(),
+            "started_at": _to_naive_utc(run.started_at),
+            "ended_at": _to_naive_utc(run.ended_at),
+            "state": run.state,
+            "steps": [_shorten_step(step).to_json() for step in run.steps],
             "error": run.error and _cut_text(run.error, _MAX_ERROR_LENGTH),
         }
         with self._begin_transaction() as connection:
-            if not connection.execute(update(RUNS).where(RUNS.c.id == run.id).values(**values)).rowcount:
+            if not connection.execute(
+                update(RUNS).where(RUNS.c.id == run.id).values(**values)
+            ).rowcount:
                 connection.execute(insert(RUNS).values(id=run.id, **values))
 
-    def list_runs(self, pipeline: str | None = None, limit: int | None = None) -> Iterator[PipelineRun]:
+    def list_runs(
+        self, pipeline: str | None = None, limit: int | None = None
+    ) -> Iterator[PipelineRun]:
         """The runs of a pipeline, or of every one, the newest first."""
         query = select(RUNS).order_by(RUNS.c.started_at.desc(), RUNS.c.id).limit(limit)
         if pipeline is not None:
@@ -55,14 +67,26 @@ class RunCatalog(Database):
         """Up to which instant each of these steps was done last; without those that never were."""
         found: dict[str, datetime] = {}
         due = set(steps)
-        query = select(RUNS.c.until, RUNS.c.steps).where(RUNS.c.pipeline == pipeline).order_by(RUNS.c.until.desc(), RUNS.c.id)
+        query = (
+            select(RUNS.c.until, RUNS.c.steps)
+            .where(RUNS.c.pipeline == pipeline)
+            .order_by(RUNS.c.until.desc(), RUNS.c.id)
+        )
         with self._begin_transaction() as connection:
             page = 0
-            while due and (rows := connection.execute(query.limit(_PAGE_SIZE).offset(page * _PAGE_SIZE)).all()):
+            while due and (
+                rows := connection.execute(query.limit(_PAGE_SIZE).offset(page * _PAGE_SIZE)).all()
+            ):
                 for until, records in rows:
                     for each in records:
-                        check_format(f"Step {each.get('name')!r} of pipeline {pipeline!r}", each, get_format(StepRecord))
-                    done = {each["name"] for each in records if each["state"] in ("finished", "differs")} & due
+                        check_format(
+                            f"Step {each.get('name')!r} of pipeline {pipeline!r}",
+                            each,
+                            get_format(StepRecord),
+                        )
+                    done = {
+                        each["name"] for each in records if each["state"] in ("finished", "differs")
+                    } & due
                     found |= dict.fromkeys(done, datetime.fromisoformat(until))
                     due -= done
                 page += 1
@@ -75,7 +99,9 @@ class RunCatalog(Database):
             found = [*map(_to_run, connection.execute(query))] if id_prefix else []
         if len(found) != 1:
             said = f"{len(found)} runs begin with it" if found else "it does not exist"
-            raise NotFoundError(f"Run {id_prefix!r} cannot be shown: {said}. List them with: spark-fs runs")
+            raise NotFoundError(
+                f"Run {id_prefix!r} cannot be shown: {said}. List them with: spark-fs runs"
+            )
         return found[0]
 
     # -- the lock
@@ -84,14 +110,20 @@ class RunCatalog(Database):
         """Take the lock of the run's pipeline; False where another run holds it."""
         try:
             with self._begin_transaction() as connection:
-                connection.execute(insert(LOCKS).values(pipeline=run.pipeline, run_id=run.id, host=host, pid=pid, beats=0))
+                connection.execute(
+                    insert(LOCKS).values(
+                        pipeline=run.pipeline, run_id=run.id, host=host, pid=pid, beats=0
+                    )
+                )
             return True
         except IntegrityError:
             return False
 
     def get_lock_holder(self, pipeline: str) -> LockHolder | None:
         """Who holds the lock of a pipeline; None: nobody."""
-        query = select(*(LOCKS.c[name] for name in LockHolder._fields)).where(LOCKS.c.pipeline == pipeline)
+        query = select(*(LOCKS.c[name] for name in LockHolder._fields)).where(
+            LOCKS.c.pipeline == pipeline
+        )
         with self._begin_transaction() as connection:
             found = connection.execute(query).one_or_none()
         return None if found is None else LockHolder(*found)
@@ -99,7 +131,11 @@ class RunCatalog(Database):
     def send_heartbeat(self, run_id: str) -> bool:
         """Say that the run lives; False where its lock was taken from it."""
         with self._begin_transaction() as connection:
-            return bool(connection.execute(update(LOCKS).where(LOCKS.c.run_id == run_id).values(beats=LOCKS.c.beats + 1)).rowcount)
+            return bool(
+                connection.execute(
+                    update(LOCKS).where(LOCKS.c.run_id == run_id).values(beats=LOCKS.c.beats + 1)
+                ).rowcount
+            )
 
     def drop_lock(self, run_id: str, beats: int | None = None) -> bool:
         """Give up the lock of a run; with ``beats`` only where it has not beaten since. Whether there was one."""
@@ -111,8 +147,14 @@ class RunCatalog(Database):
 def _shorten_step(step: StepRecord) -> StepRecord:
     lines = [_cut_text(line, _MAX_LINE_LENGTH) for line in step.lines]
     if len(lines) > _MAX_LINES:
-        lines = [*lines[: _MAX_LINES // 2], f"... {len(lines) - _MAX_LINES:,} lines left out ...", *lines[-_MAX_LINES // 2 :]]
-    return replace(step, lines=tuple(lines), error=step.error and _cut_text(step.error, _MAX_ERROR_LENGTH))
+        lines = [
+            *lines[: _MAX_LINES // 2],
+            f"... {len(lines) - _MAX_LINES:,} lines left out ...",
+            *lines[-_MAX_LINES // 2 :],
+        ]
+    return replace(
+        step, lines=tuple(lines), error=step.error and _cut_text(step.error, _MAX_ERROR_LENGTH)
+    )
 
 
 def _cut_text(text: str, max_length: int) -> str:
@@ -132,6 +174,12 @@ def _to_run(row: Row[Any]) -> PipelineRun:
     found = row._mapping
     ended = found["ended_at"]
     return PipelineRun(
-        found["id"], found["pipeline"], datetime.fromisoformat(found["until"]), found["started_at"].replace(tzinfo=UTC),
-        ended and ended.replace(tzinfo=UTC), found["state"], tuple(map(StepRecord.from_json, found["steps"])), found["error"],
+        found["id"],
+        found["pipeline"],
+        datetime.fromisoformat(found["until"]),
+        found["started_at"].replace(tzinfo=UTC),
+        ended and ended.replace(tzinfo=UTC),
+        found["state"],
+        tuple(map(StepRecord.from_json, found["steps"])),
+        found["error"],
     )

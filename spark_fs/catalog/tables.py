@@ -1,7 +1,7 @@
 """The tables of the metadata database, as the newest of ``migrations`` leaves them.
 
-A definition is kept as JSON beside the columns it is looked up by, so a new field of a definition needs no
-migration.
+A definition is kept as JSON beside the columns it is looked up by, so a new field of a definition
+needs no migration.
 """
 
 from sqlalchemy import JSON, Column, DateTime, Index, Integer, MetaData, String, Table, Text
@@ -9,7 +9,9 @@ from sqlalchemy.dialects.mysql import DATETIME, LONGTEXT
 
 METADATA = MetaData()
 NAME = String(63)
-INSTANT = DateTime().with_variant(DATETIME(fsp=6), "mysql", "mariadb")  # a DateTime of MySQL is of whole seconds, a Text of 64 KB
+INSTANT = DateTime().with_variant(
+    DATETIME(fsp=6), "mysql", "mariadb"
+)  # a DateTime of MySQL is of whole seconds, a Text of 64 KB
 TEXT = Text().with_variant(LONGTEXT(charset="utf8mb4"), "mysql", "mariadb")
 
 
@@ -21,12 +23,20 @@ def _make_revision_column() -> Column[int]:
 def _make_definition_table(name: str, *extra_columns: Column[int]) -> Table:
     """A table of definitions by name and version."""
     return Table(
-        name, METADATA, Column("name", NAME, primary_key=True), Column("version", Integer, primary_key=True, autoincrement=False),
-        Column("definition", JSON, nullable=False), Column("created_at", INSTANT, nullable=False), _make_revision_column(), *extra_columns,
+        name,
+        METADATA,
+        Column("name", NAME, primary_key=True),
+        Column("version", Integer, primary_key=True, autoincrement=False),
+        Column("definition", JSON, nullable=False),
+        Column("created_at", INSTANT, nullable=False),
+        _make_revision_column(),
+        *extra_columns,
     )
 
 
-FEATURE_GROUPS = _make_definition_table(  # has_table: whether a commit is known to have made its table, so that one that is not there has gone
+# has_table: whether a commit is known to have made its table, so that one that is not there has
+# gone
+FEATURE_GROUPS = _make_definition_table(
     "feature_groups", Column("has_table", Integer, nullable=False, server_default="0")
 )
 FEATURE_VIEWS = _make_definition_table("feature_views")

@@ -19,8 +19,12 @@ pipelines.add_commands(app)
 def main() -> None:
     """Run the command; an error of ours is one line on stderr and exit code 1."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter shows its number
-    warnings.showwarning = lambda message, *_, **__: print(f"warning: {escape_for_terminal(message)}", file=sys.stderr)
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # a terminal that lacks a letter shows its number
+    warnings.showwarning = lambda message, *_, **__: print(
+        f"warning: {escape_for_terminal(message)}", file=sys.stderr
+    )
     run: Callable[[], None] = app
     try:
         run()

@@ -21,9 +21,16 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def runs(
-    pipeline: Annotated[str | None, typer.Argument(help="A pipeline; without it, every one.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many of the last runs to list.")] = 20,
-    run_id: Annotated[str | None, typer.Option("--run", help="Show one run, step by step: its id, or how that begins.")] = None,
+    pipeline: Annotated[
+        str | None, typer.Argument(help="A pipeline; without it, every one.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, help="How many of the last runs to list.")
+    ] = 20,
+    run_id: Annotated[
+        str | None,
+        typer.Option("--run", help="Show one run, step by step: its id, or how that begins."),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """List the runs of pipelines, the newest first."""
@@ -32,26 +39,58 @@ def runs(
         _show_run(fs.get_run(run_id))
         return
     rows = [
-        [r.id[:8], r.pipeline, f"{r.started_at:{TIME_FORMAT}}", f"{r.until:{TIME_FORMAT}}", r.state, _format_duration(r), _describe_failure(r)]
+        [
+            r.id[:8],
+            r.pipeline,
+            f"{r.started_at:{TIME_FORMAT}}",
+            f"{r.until:{TIME_FORMAT}}",
+            r.state,
+            _format_duration(r),
+            _describe_failure(r),
+        ]
         for r in fs.get_runs(pipeline, limit)
     ]
-    print_table(["run", "pipeline", "started (UTC)", "built up to (UTC)", "state", "took", "what went wrong"], rows, "No runs yet.")
+    print_table(
+        [
+            "run",
+            "pipeline",
+            "started (UTC)",
+            "built up to (UTC)",
+            "state",
+            "took",
+            "what went wrong",
+        ],
+        rows,
+        "No runs yet.",
+    )
 
 
 def run(
     file: Annotated[Path, typer.Argument(help="The pipeline, as a YAML file.")],
-    until: Annotated[str | None, typer.Option("--until", help="The end of what is built (UTC, excluded).")] = None,
-    step: Annotated[list[str] | None, typer.Option("--step", help="This step alone, due or not; may be given several times.")] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", help="The end of what is built (UTC, excluded).")
+    ] = None,
+    step: Annotated[
+        list[str] | None,
+        typer.Option("--step", help="This step alone, due or not; may be given several times."),
+    ] = None,
     log_format: Annotated[str, typer.Option("--log-format", help="text or json.")] = "text",
-    metrics: Annotated[Path | None, typer.Option("--metrics", help="Write metrics to this file, in Prometheus' text form.")] = None,
-    lineage: Annotated[str | None, typer.Option("--lineage", help="Tell OpenLineage: the URL of a server, or a file.")] = None,
+    metrics: Annotated[
+        Path | None,
+        typer.Option("--metrics", help="Write metrics to this file, in Prometheus' text form."),
+    ] = None,
+    lineage: Annotated[
+        str | None,
+        typer.Option("--lineage", help="Tell OpenLineage: the URL of a server, or a file."),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Run what is due of a pipeline, on a Spark session of this process.
 
-    Modules are looked for on PYTHONPATH, then in the pipeline file's folder and those that its path names. On a cluster use
-    spark-submit and jobs/run_pipeline.py, which does the same. Exit codes: 0 done; 1 a step failed; 2 the file or a setting is wrong;
-    3 another run goes on; 4 a verification or a validation found something; 75 a retry may help.
+    Modules are looked for on PYTHONPATH, then in the pipeline file's folder and those that its path
+    names. On a cluster use spark-submit and jobs/run_pipeline.py, which does the same. Exit codes:
+    0 done; 1 a step failed; 2 the file or a setting is wrong; 3 another run goes on; 4 a
+    verification or a validation found something; 75 a retry may help.
     """
     from spark_fs.pipelines.command import execute
 
@@ -61,11 +100,25 @@ def run(
 
 
 def _show_run(run: PipelineRun) -> None:
-    console.print(f"Run {run.id} of pipeline {run.pipeline}: {run.state}" + (f": {run.error}" if run.error else ""))
+    console.print(
+        f"Run {run.id} of pipeline {run.pipeline}: {run.state}"
+        + (f": {run.error}" if run.error else "")
+    )
     ended = f", ended {run.ended_at:{TIME_FORMAT}}" if run.ended_at else ""
-    console.print(f"started {run.started_at:{TIME_FORMAT}}{ended}, built up to {run.until:{TIME_FORMAT}} (UTC)\n")
-    counts = [", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in s.counts.items() if count) for s in run.steps]
-    rows = [[s.name, s.state, f"{s.seconds:.1f} s", count or "-"] for s, count in zip(run.steps, counts, strict=True)]
+    console.print(
+        f"started {run.started_at:{TIME_FORMAT}}{ended}, built up to {run.until:{TIME_FORMAT}}"
+        " (UTC)\n"
+    )
+    counts = [
+        ", ".join(
+            f"{kind.replace('_', ' ')} {count:,}" for kind, count in s.counts.items() if count
+        )
+        for s in run.steps
+    ]
+    rows = [
+        [s.name, s.state, f"{s.seconds:.1f} s", count or "-"]
+        for s, count in zip(run.steps, counts, strict=True)
+    ]
     print_table(["step", "state", "took", "counted"], rows, "It has done no step yet.")
     for step in run.steps:
         for line in (*step.lines, *([step.error] if step.error else ())):

@@ -22,21 +22,43 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(init)
 
 
-def init(name: Annotated[str, typer.Argument(help="The project's name, which is also its package: lower snake case.")]) -> None:
+def init(
+    name: Annotated[
+        str, typer.Argument(help="The project's name, which is also its package: lower snake case.")
+    ],
+) -> None:
     """Begin a project in a new folder.
 
-    It has a pipeline with its settings, features, a test and a notebook, on made-up orders that you put your own source in the place of.
+    It has a pipeline with its settings, features, a test and a notebook, on made-up orders that you
+    put your own source in the place of.
     """
     check_name("Project", name)
-    if name in sys.stdlib_module_names or name in ("spark_fs", "pyspark", "delta", "tests", "notebooks", "conf"):
-        raise SettingsError(f"A project cannot be called {name!r}: a package of that name is there already. Choose another name.")
+    if name in sys.stdlib_module_names or name in (
+        "spark_fs",
+        "pyspark",
+        "delta",
+        "tests",
+        "notebooks",
+        "conf",
+    ):
+        raise SettingsError(
+            f"A project cannot be called {name!r}: a package of that name is there already. Choose"
+            " another name."
+        )
     target = Path(name)
     if target.exists():
-        raise AlreadyExistsError(f"{target.absolute()} is there already, and nothing was written. Choose another name, or remove it first.")
+        raise AlreadyExistsError(
+            f"{target.absolute()} is there already, and nothing was written. Choose another name,"
+            " or remove it first."
+        )
     _write_files(files("spark_fs.cli") / "project", target, name)
     console.print(f"Project {name} is in {target}/. Next:\n", soft_wrap=True)
     steps = [f"cd {target}", "export SPARK_FS_CONFIG=conf/settings.yaml"]
-    steps += ["spark-fs run conf/pipelines/daily.yaml --until 2024-01-08", "spark-fs runs", "spark-fs show shop_orders"]
+    steps += [
+        "spark-fs run conf/pipelines/daily.yaml --until 2024-01-08",
+        "spark-fs runs",
+        "spark-fs show shop_orders",
+    ]
     console.print("\n".join(f"    {step}" for step in steps))
 
 
@@ -50,5 +72,7 @@ def _write_files(source: Traversable, target: Path, name: str) -> None:
         if each.is_dir():
             _write_files(each, target / own, name)
         elif each.name.endswith(_TEMPLATE_SUFFIX):
-            text = Template(each.read_text(encoding="utf-8"), keep_trailing_newline=True).render(name=name)
+            text = Template(each.read_text(encoding="utf-8"), keep_trailing_newline=True).render(
+                name=name
+            )
             (target / own).write_text(text, encoding="utf-8")

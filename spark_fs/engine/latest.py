@@ -1,8 +1,10 @@
 """The latest row of each key, as columns: what the online store holds, and what it is compared with.
 
-As in the join, rows stay Arrow tables: each task keeps the latest row of each key of what it reads, Spark moves these to buckets of keys,
-and a task has all of a bucket's rows, keeps the latest of each key, and hands them on in the order of the key. Where it can be, a bucket is
-a range of keys: a database that is given its rows in the order of its own pages takes them twice as fast as in the order of a hash.
+As in the join, rows stay Arrow tables: each task keeps the latest row of each key of what it reads,
+Spark moves these to buckets of keys, and a task has all of a bucket's rows, keeps the latest of
+each key, and hands them on in the order of the key. Where it can be, a bucket is a range of keys: a
+database that is given its rows in the order of its own pages takes them twice as fast as in the
+order of a hash.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,7 +36,11 @@ class LatestOrder:
     def keep_latest(self, table: pa.Table) -> pa.Table:
         """The latest row of each key, in the order of the keys."""
         keys = [_rank_values(column) for column in get_key_columns(table, self.keys)]
-        times = [parquet.to_event_micros(table.column(self.time[0]), self.time[1]).to_numpy()] if self.time else []
+        times = (
+            [parquet.to_event_micros(table.column(self.time[0]), self.time[1]).to_numpy()]
+            if self.time
+            else []
+        )
         ties = [table.column(name).cast(pa.int64()).to_numpy() for name in self.tie_breakers]
         order = np.lexsort((*reversed(ties), *times, *reversed(keys)))
         last = np.ones(len(order), bool)
@@ -68,7 +74,9 @@ class KeyBuckets:
         """Ranges that hold about as many rows of a sample each; of a hash, where the first key column does not tell rows apart enough."""
         values = pc.sort_indices(sample)
         places = [len(sample) * i // count for i in range(1, count)]
-        bounds = dict.fromkeys(sample[values[place].as_py()].as_py() for place in places if len(sample))
+        bounds = dict.fromkeys(
+            sample[values[place].as_py()].as_py() for place in places if len(sample)
+        )
         return cls(count, tuple(bounds)) if len(bounds) == count - 1 else cls(count)
 
     def assign_rows(self, keys: Sequence[pa.ChunkedArray]) -> npt.NDArray[Any]:
@@ -76,11 +84,17 @@ class KeyBuckets:
         if not self.bounds:
             return shuffle.assign_buckets(keys, shuffle.hash_keys(keys), self.count)
         if pa.types.is_integer(keys[0].type):
-            ranged: npt.NDArray[Any] = np.searchsorted(np.array(self.bounds), keys[0].to_numpy(), side="right").astype(np.int32)
+            ranged: npt.NDArray[Any] = np.searchsorted(
+                np.array(self.bounds), keys[0].to_numpy(), side="right"
+            ).astype(np.int32)
             return ranged
         encoded = keys[0].combine_chunks().dictionary_encode()
-        bounds, values = (np.array(each, object) for each in (self.bounds, encoded.dictionary.to_pylist()))
-        found: npt.NDArray[Any] = np.searchsorted(bounds, values, side="right").astype(np.int32)[encoded.indices.to_numpy()]
+        bounds, values = (
+            np.array(each, object) for each in (self.bounds, encoded.dictionary.to_pylist())
+        )
+        found: npt.NDArray[Any] = np.searchsorted(bounds, values, side="right").astype(np.int32)[
+            encoded.indices.to_numpy()
+        ]
         return found
 
 
@@ -96,11 +110,18 @@ class _LatestScatter:
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return shuffle.pack_tables(self._assign_tables(batches), self.folder)
 
-    def _assign_tables(self, batches: Iterable[pa.RecordBatch]) -> Iterator[shuffle.BucketAssignment]:
+    def _assign_tables(
+        self, batches: Iterable[pa.RecordBatch]
+    ) -> Iterator[shuffle.BucketAssignment]:
         for table in self.read_tables(batches):
             if table.num_rows:
                 latest = self.order.keep_latest(table)
-                yield shuffle.BucketAssignment(0, latest, None, self.buckets.assign_rows(get_key_columns(latest, self.order.keys)))
+                yield shuffle.BucketAssignment(
+                    0,
+                    latest,
+                    None,
+                    self.buckets.assign_rows(get_key_columns(latest, self.order.keys)),
+                )
 
 
 @dataclass(frozen=True)
@@ -127,19 +148,34 @@ class _SingleTaskReduce:
     handle_bucket: BucketHandler
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        latest = [self.order.keep_latest(table) for table in self.read_tables(batches) if table.num_rows]
+        latest = [
+            self.order.keep_latest(table) for table in self.read_tables(batches) if table.num_rows
+        ]
         if latest:
             yield from self.handle_bucket(self.order.keep_latest(pa.concat_tables(latest)))
 
 
-def reduce_to_latest(relation: ArrowRelation, order: LatestOrder, handle_bucket: BucketHandler, result_ddl: str, buckets: KeyBuckets, folder: str | None) -> DataFrame:
+def reduce_to_latest(
+    relation: ArrowRelation,
+    order: LatestOrder,
+    handle_bucket: BucketHandler,
+    result_ddl: str,
+    buckets: KeyBuckets,
+    folder: str | None,
+) -> DataFrame:
     """What ``work`` gives* for the latest rows of each bucket of keys; one bucket: in one task, without a shuffle.
 
-    returns: the columns of its batches, as Spark writes them. folder: one that every worker sees, kept until the result was read.
+    returns: the columns of its batches, as Spark writes them. folder: one that every worker sees,
+    kept until the result was read.
     """
     if buckets.count == 1:
-        return relation.source.coalesce(1).mapInArrow(_SingleTaskReduce(relation.read_tables, relation.schema, order, handle_bucket), result_ddl)
-    packed = relation.source.mapInArrow(_LatestScatter(relation.read_tables, order, buckets, folder), shuffle.PACKED_DDL)
-    return packed.repartitionById(buckets.count, "bucket").mapInArrow(_LatestGather(relation.schema, order, handle_bucket, folder is not None), result_ddl)
-
-
+        return relation.source.coalesce(1).mapInArrow(
+            _SingleTaskReduce(relation.read_tables, relation.schema, order, handle_bucket),
+            result_ddl,
+        )
+    packed = relation.source.mapInArrow(
+        _LatestScatter(relation.read_tables, order, buckets, folder), shuffle.PACKED_DDL
+    )
+    return packed.repartitionById(buckets.count, "bucket").mapInArrow(
+        _LatestGather(relation.schema, order, handle_bucket, folder is not None), result_ddl
+    )

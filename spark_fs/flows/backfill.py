@@ -1,8 +1,8 @@
 """Build a feature group from its source: an interval in chunks, or onward from its watermark.
 
-The watermark is the end of the last interval that was built, in microseconds. It is the number of the Delta
-transaction that wrote the interval's rows, so rows and watermark are one commit: a killed run leaves both as
-they were, and a repeated one finds nothing to do.
+The watermark is the end of the last interval that was built, in microseconds. It is the number of
+the Delta transaction that wrote the interval's rows, so rows and watermark are one commit: a killed
+run leaves both as they were, and a repeated one finds nothing to do.
 """
 
 from collections.abc import Callable, Iterator
@@ -38,7 +38,9 @@ def iter_intervals(start: datetime, until: datetime, every: timedelta | None) ->
         start += every
 
 
-def split_into_chunks(interval: Interval, every: timedelta | None, done_until: datetime | None) -> Iterator[Interval]:
+def split_into_chunks(
+    interval: Interval, every: timedelta | None, done_until: datetime | None
+) -> Iterator[Interval]:
     """The interval cut into chunks of the length ``every`` (None: one), without those that are done; the last may be shorter."""
     assert interval.start
     assert interval.end
@@ -52,7 +54,10 @@ def split_into_chunks(interval: Interval, every: timedelta | None, done_until: d
 
 def _check_length(every: timedelta | None) -> timedelta | None:
     if every is not None and every <= timedelta(0):
-        raise SettingsError(f"every={every} is not a length of time: give one above zero, such as timedelta(days=1).")
+        raise SettingsError(
+            f"every={every} is not a length of time: give one above zero, such as"
+            " timedelta(days=1)."
+        )
     return every
 
 
@@ -60,7 +65,10 @@ def with_lateness(interval: Interval, lateness: timedelta, built_from: str | Non
     """The interval with the lateness before it, but not with what was never built."""
     assert interval.start
     if lateness < timedelta(0):
-        raise SettingsError(f"lateness={lateness} is not a length of time: give one from zero up, such as timedelta(hours=6).")
+        raise SettingsError(
+            f"lateness={lateness} is not a length of time: give one from zero up, such as"
+            " timedelta(hours=6)."
+        )
     earliest = datetime.fromisoformat(built_from) if built_from else interval.start
     return Interval(max(interval.start - lateness, min(earliest, interval.start)), interval.end)
 
@@ -68,4 +76,8 @@ def with_lateness(interval: Interval, lateness: timedelta, built_from: str | Non
 def make_watermark_transaction(path: str, end: datetime) -> Transaction | None:
     """The transaction that moves the watermark to ``end``; None where it stands there or beyond already."""
     reached = read_watermark(path)
-    return None if reached is not None and reached >= end else Transaction(_WATERMARK_ID, to_micros(end))
+    return (
+        None
+        if reached is not None and reached >= end
+        else Transaction(_WATERMARK_ID, to_micros(end))
+    )

@@ -17,14 +17,18 @@ from spark_fs.tables.delta import history
 from spark_fs.tables.delta.history import NO_TABLE
 
 
-def read_first_rows(get_spark: Callable[[], SparkSession], group: GroupSpec, path: str, count: int) -> Any:
+def read_first_rows(
+    get_spark: Callable[[], SparkSession], group: GroupSpec, path: str, count: int
+) -> Any:
     """Some rows of the newest version, eagerly, as pandas; without Spark where files can be read as they are."""
     types, log = group.types, history.open_log(path)
     if log.version == NO_TABLE:
         return to_pandas(arrow_types.to_arrow_schema(types).empty_table())
     files = [file for file in history.list_data_files(log) if file.row_count != 0]
     if group.vouched or not parquet.is_scannable(files, types, group.partition_key, None):
-        return flows_read.collect_frame(read_group(get_spark(), group, path, log.version).select(*types).limit(count), "pandas")
+        return flows_read.collect_frame(
+            read_group(get_spark(), group, path, log.version).select(*types).limit(count), "pandas"
+        )
     read = Scan.from_files(parquet.to_scan_files(files), types)
     found, left = [read.schema.empty_table()], count
     for number in range(len(files)):

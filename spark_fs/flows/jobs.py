@@ -21,14 +21,16 @@ class Job:
         return self
 
     def __str__(self) -> str:
-        return f"{self.name}: " + ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in self.summary.items())
+        return f"{self.name}: " + ", ".join(
+            f"{key.replace('_', ' ')} {value}" for key, value in self.summary.items()
+        )
 
 
 class RunningJob:
     """A run in a thread of its own, begun at once.
 
-    ``state`` is "running", "finished" or "failed"; ``error`` is what a failed run raised; ``summary`` counts what a finished one did.
-    A process that ends waits for it.
+    ``state`` is "running", "finished" or "failed"; ``error`` is what a failed run raised;
+    ``summary`` counts what a finished one did. A process that ends waits for it.
     """
 
     def __init__(self, name: str, run: Callable[[], Job]) -> None:

@@ -39,55 +39,104 @@ class LatestRows:
     scan: Scan | None = None
 
     @classmethod
-    def from_version(cls, spark: SparkSession, group: GroupSpec, table: history.TableRef, version: int) -> "LatestRows":
+    def from_version(
+        cls, spark: SparkSession, group: GroupSpec, table: history.TableRef, version: int
+    ) -> "LatestRows":
         """The rows of a version of the group's table."""
         log = history.open_log(table, version)
         files = history.list_data_files(log)
         if found := cls.from_files(spark, group, files):
             return found
         types = _list_column_types(group)
-        frame = group_rows.read_group(spark, group, log.path, version, with_duplicates=True).select(*types)
-        return cls(group, ArrowRelation.from_frame(frame, arrow_types.to_arrow_schema(types)), _get_tie_breakers(group), sum(file.row_count or 0 for file in files))
+        frame = group_rows.read_group(spark, group, log.path, version, with_duplicates=True).select(
+            *types
+        )
+        return cls(
+            group,
+            ArrowRelation.from_frame(frame, arrow_types.to_arrow_schema(types)),
+            _get_tie_breakers(group),
+            sum(file.row_count or 0 for file in files),
+        )
 
     @classmethod
-    def from_files(cls, spark: SparkSession, group: GroupSpec, files: Sequence[DataFile]) -> "LatestRows | None":
+    def from_files(
+        cls, spark: SparkSession, group: GroupSpec, files: Sequence[DataFile]
+    ) -> "LatestRows | None":
         """The rows of data files; None where only Spark reads them."""
         if not files or not parquet.is_scannable(files, group.types, group.partition_key, None):
             return None
         types = _list_column_types(group)
         read = Scan.from_files(parquet.to_scan_files(files), types)
-        return cls(group, ArrowRelation.from_scan(spark, read), _get_tie_breakers(group), read.row_count, read)
+        return cls(
+            group,
+            ArrowRelation.from_scan(spark, read),
+            _get_tie_breakers(group),
+            read.row_count,
+            read,
+        )
 
     @classmethod
     def from_changes(cls, group: GroupSpec, frame: DataFrame, row_count: int) -> "LatestRows":
         """Rows of the change feed, with the instant of ingestion and the commit.
 
-        A row is the one that was committed last, whatever a clock said; where one identity may be there twice, the one ingested last.
+        A row is the one that was committed last, whatever a clock said; where one identity may be
+        there twice, the one ingested last.
         """
         ties = (INGESTED_AT, COMMIT_COLUMN) if group.vouched else (COMMIT_COLUMN,)
         types = {**group.types, INGESTED_AT: "timestamp", COMMIT_COLUMN: "bigint"}
-        types = {name: type_ for name, type_ in types.items() if name in group.types or name in ties}
-        return cls(group, ArrowRelation.from_frame(frame.select(*types), arrow_types.to_arrow_schema(types)), ties, row_count)
+        types = {
+            name: type_ for name, type_ in types.items() if name in group.types or name in ties
+        }
+        return cls(
+            group,
+            ArrowRelation.from_frame(frame.select(*types), arrow_types.to_arrow_schema(types)),
+            ties,
+            row_count,
+        )
 
-    def map_to_tuples(self, spark: SparkSession, work: BucketHandler, schema: str) -> list[tuple[int, ...]]:
+    def map_to_tuples(
+        self, spark: SparkSession, work: BucketHandler, schema: str
+    ) -> list[tuple[int, ...]]:
         """Give the latest rows to ``work``, bucket by bucket, eagerly; what it returns, which are whole numbers."""
-        return list(zip(*(column.to_pylist() for column in self.map_buckets(spark, work, schema).columns), strict=True))
+        return list(
+            zip(
+                *(column.to_pylist() for column in self.map_buckets(spark, work, schema).columns),
+                strict=True,
+            )
+        )
 
     def map_buckets(self, spark: SparkSession, work: BucketHandler, schema: str) -> pa.Table:
         """Give the latest rows to ``work``, bucket by bucket, eagerly; what it returns, of these columns."""
         group = self.group
-        time = (group.event_time, group.get_column_type(group.event_time)) if group.event_time else None
-        order = LatestOrder(tuple((key, group.get_column_type(key)) for key in group.primary_key), time, self.tie_breakers)
+        time = (
+            (group.event_time, group.get_column_type(group.event_time))
+            if group.event_time
+            else None
+        )
+        order = LatestOrder(
+            tuple((key, group.get_column_type(key)) for key in group.primary_key),
+            time,
+            self.tie_breakers,
+        )
         with open_shared_folder(spark) as folder:
-            return reduce_to_latest(self.relation, order, work, schema, self._plan_buckets(spark, order), folder).toArrow()
+            return reduce_to_latest(
+                self.relation, order, work, schema, self._plan_buckets(spark, order), folder
+            ).toArrow()
 
     def _plan_buckets(self, spark: SparkSession, order: LatestOrder) -> KeyBuckets:
         size = self.row_count * _VALUE_BYTES * len(self.relation.schema)
-        count = 1 if size <= _SINGLE_TASK_BYTES else max(spark.sparkContext.defaultParallelism, -(-size // _BUCKET_BYTES))
+        count = (
+            1
+            if size <= _SINGLE_TASK_BYTES
+            else max(spark.sparkContext.defaultParallelism, -(-size // _BUCKET_BYTES))
+        )
         if not self.scan or count == 1:
             return KeyBuckets(count)
         key = order.keys[0]
-        return KeyBuckets.from_sample(count, get_key_columns(parquet.read_sample(self.scan, [key[0]], _SAMPLED_FILES), [key])[0])
+        return KeyBuckets.from_sample(
+            count,
+            get_key_columns(parquet.read_sample(self.scan, [key[0]], _SAMPLED_FILES), [key])[0],
+        )
 
 
 def _get_tie_breakers(group: GroupSpec) -> tuple[str, ...]:
@@ -103,12 +152,16 @@ def drop_expired(table: pa.Table, time: tuple[str, str] | None, cutoff: int | No
     """The rows that are not past their ttl; cutoff: in microseconds, None: none is."""
     if cutoff is None or time is None:
         return table
-    return table.filter(pc.greater_equal(parquet.to_event_micros(table.column(time[0]), time[1]), cutoff))
+    return table.filter(
+        pc.greater_equal(parquet.to_event_micros(table.column(time[0]), time[1]), cutoff)
+    )
 
 
 def make_counts_batch(**columns: int) -> Iterator[pa.RecordBatch]:
     """One row of whole numbers, as a worker returns them."""
-    yield pa.RecordBatch.from_pydict({name: pa.array([value], pa.int64()) for name, value in columns.items()})
+    yield pa.RecordBatch.from_pydict(
+        {name: pa.array([value], pa.int64()) for name, value in columns.items()}
+    )
 
 
 def filter_upserts(changes: DataFrame) -> DataFrame:

@@ -18,9 +18,13 @@ from spark_fs.tables.delta.history import NO_TABLE
 from spark_fs.tables.delta.staging import DeltaTransaction
 from spark_fs.tables.delta.transaction import TableWrite
 
-MIN_RETENTION_HOURS = 24  # what a clean-up leaves alone: files of inserts that go on, and what readers began to read
+MIN_RETENTION_HOURS = (
+    24  # what a clean-up leaves alone: files of inserts that go on, and what readers began to read
+)
 DELTA_RETENTION_HOURS = 168  # for so long Delta itself knows of a file that left the table
-_CLOCK_MARGIN = timedelta(minutes=1)  # from the look at the log until the clean-up itself looks at its clock
+_CLOCK_MARGIN = timedelta(
+    minutes=1
+)  # from the look at the log until the clean-up itself looks at its clock
 
 
 class LazyStores(Protocol):
@@ -35,23 +39,38 @@ class LazyStores(Protocol):
         """The online store."""
 
 
-def append_features(stores: LazyStores, group: GroupSpec, path: str, features: Sequence[FeatureSpec]) -> None:
+def append_features(
+    stores: LazyStores, group: GroupSpec, path: str, features: Sequence[FeatureSpec]
+) -> None:
     """Add columns to the table, eagerly, where there is one; a killed call is simply made again."""
     if not group.features:
-        raise SchemaError(f"Feature group {group} has no schema yet: its first insert, or features= at its creation, gives the columns.")
+        raise SchemaError(
+            f"Feature group {group} has no schema yet: its first insert, or features= at its"
+            " creation, gives the columns."
+        )
     grown = group.with_features(features)
-    if group.online_enabled:  # a column that is online and not yet offline holds nulls; the other way round, readers would miss it
-        stores.online.add_columns(build_online_table(grown, stores.online.capabilities), make_origin(path))
+    # a column that is online and not yet offline holds nulls; the other way round, readers would
+    # miss it
+    if group.online_enabled:
+        stores.online.add_columns(
+            build_online_table(grown, stores.online.capabilities), make_origin(path)
+        )
     if history.get_current_version(path) == NO_TABLE:
         return
     with commands.translate_errors(path, "change"), TableWrite(stores.spark, path) as write:
-        write.commit(lambda now: _add_missing_columns(stores.spark, now, path, features), lambda _: None)
+        write.commit(
+            lambda now: _add_missing_columns(stores.spark, now, path, features), lambda _: None
+        )
 
 
-def _add_missing_columns(spark: SparkSession, transaction: DeltaTransaction, path: str, features: Sequence[FeatureSpec]) -> None:
+def _add_missing_columns(
+    spark: SparkSession, transaction: DeltaTransaction, path: str, features: Sequence[FeatureSpec]
+) -> None:
     missing = {f.name: f.type for f in features if f.name not in transaction.types}
     if missing:
-        commands.add_columns(spark, path, missing, transaction.with_write_id({"operation": "append_features"}))
+        commands.add_columns(
+            spark, path, missing, transaction.with_write_id({"operation": "append_features"})
+        )
 
 
 def optimize_table(spark: SparkSession, group: GroupSpec, path: str) -> Job:
@@ -62,42 +81,78 @@ def optimize_table(spark: SparkSession, group: GroupSpec, path: str) -> Job:
     by = [c for c in group.identity if c not in group.partition_columns]
     with commands.translate_errors(path, "compaction"), TableWrite(spark, path) as write:
         figures = write.commit(
-            lambda now: commands.optimize_table(spark, path, by, now.with_write_id({"operation": "optimize"})),
-            lambda landed: {f"files_{what}": int(landed.metrics[f"num{what.title()}Files"]) for what in ("added", "removed")},
+            lambda now: commands.optimize_table(
+                spark, path, by, now.with_write_id({"operation": "optimize"})
+            ),
+            lambda landed: {
+                f"files_{what}": int(landed.metrics[f"num{what.title()}Files"])
+                for what in ("added", "removed")
+            },
         )
     return Job(name, dict(figures))
 
 
 def vacuum_table(
-    spark: SparkSession, group: GroupSpec, path: str, retention_hours: float, readers: Mapping[str, int], force: bool = False
+    spark: SparkSession,
+    group: GroupSpec,
+    path: str,
+    retention_hours: float,
+    readers: Mapping[str, int],
+    force: bool = False,
 ) -> Job:
     """Delete what only versions older than the retention need, eagerly, unless one of the readers reads such a version."""
-    if isinstance(retention_hours, bool) or not isinstance(retention_hours, int | float) or not 0 <= retention_hours < 1e8:
-        raise SettingsError(f"retention_hours={retention_hours!r} is not a length of time: give hours from 0 up.")
+    if (
+        isinstance(retention_hours, bool)
+        or not isinstance(retention_hours, int | float)
+        or not 0 <= retention_hours < 1e8
+    ):
+        raise SettingsError(
+            f"retention_hours={retention_hours!r} is not a length of time: give hours from 0 up."
+        )
     if retention_hours < MIN_RETENTION_HOURS and not force:
         raise SettingsError(
-            f"Nothing was removed from feature group {group}: retention_hours={retention_hours} is less than {MIN_RETENTION_HOURS}, and inserts "
-            f"and readers that go on may need files as young as that. Keep {MIN_RETENTION_HOURS} hours or more, or say force=True while nothing "
-            "else uses the group."
+            f"Nothing was removed from feature group {group}: retention_hours={retention_hours} is"
+            f" less than {MIN_RETENTION_HOURS}, and inserts and readers that go on may need files"
+            f" as young as that. Keep {MIN_RETENTION_HOURS} hours or more, or say force=True while"
+            " nothing else uses the group."
         )
     cutoff = datetime.now(UTC) - timedelta(hours=retention_hours) + _CLOCK_MARGIN
-    lost = [f"{name} (version {version})" for name, version in readers.items() if history.would_be_lost(path, version, cutoff)]
+    lost = [
+        f"{name} (version {version})"
+        for name, version in readers.items()
+        if history.would_be_lost(path, version, cutoff)
+    ]
     if lost and not force:
         raise SettingsError(
-            f"Nothing was removed from feature group {group}: older versions are still read by {', '.join(lost)}. "
-            "Delete these, keep more hours, or say force=True."
+            f"Nothing was removed from feature group {group}: older versions are still read by"
+            f" {', '.join(lost)}. Delete these, keep more hours, or say force=True."
         )
     before = history.list_stored_files(path)
     if history.get_current_version(path) != NO_TABLE:
-        spared = history.list_removed_since(path, cutoff - 2 * _CLOCK_MARGIN) if retention_hours > DELTA_RETENTION_HOURS else set()
-        commands.vacuum_table(spark, path, retention_hours, [file for file in before if file.name not in spared] if spared else None)
-    return Job(f"vacuum {group.name}_{group.version}", {"files_removed": len(before) - len(history.list_stored_files(path))})
+        spared = (
+            history.list_removed_since(path, cutoff - 2 * _CLOCK_MARGIN)
+            if retention_hours > DELTA_RETENTION_HOURS
+            else set()
+        )
+        commands.vacuum_table(
+            spark,
+            path,
+            retention_hours,
+            [file for file in before if file.name not in spared] if spared else None,
+        )
+    return Job(
+        f"vacuum {group.name}_{group.version}",
+        {"files_removed": len(before) - len(history.list_stored_files(path))},
+    )
 
 
 def delete_group(stores: LazyStores, group: GroupSpec, path: str) -> None:
     """Remove the group's rows, eagerly: first from the online store, then the table."""
     if group.online_enabled and group.features:
-        stores.online.drop_table(build_online_table(group, stores.online.capabilities), make_origin(path, allow_damaged=True))
+        stores.online.drop_table(
+            build_online_table(group, stores.online.capabilities),
+            make_origin(path, allow_damaged=True),
+        )
     for place in (path, commands.get_quarantine_path(path)):
         begun = history.has_log(place)
         history.remove_table(place)  # with what a killed first insert left in it

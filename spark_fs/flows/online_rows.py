@@ -22,20 +22,30 @@ _BATCH_ROWS = 20_000  # rows that are Python's at once
 def read_online_rows(group: GroupSpec, store: OnlineStore, now: datetime | None = None) -> pa.Table:
     """The rows of a group's online table that are within its ttl at ``now`` (None: this instant), in no order.
 
-    Raises SettingsError where the group is not online_enabled, OnlineStoreError where it was never synced.
+    Raises SettingsError where the group is not online_enabled, OnlineStoreError where it was never
+    synced.
     """
     if not group.online_enabled:
-        raise SettingsError(f"Feature group {group} is not online_enabled, so no row of it is online: read it with online=False.")
+        raise SettingsError(
+            f"Feature group {group} is not online_enabled, so no row of it is online: read it with"
+            " online=False."
+        )
     table = build_online_table(group, store.capabilities)
-    found = make_writer(store).read_buckets(table, 1, [0], table.ttl_cutoff(now or datetime.now(UTC)))
+    found = make_writer(store).read_buckets(
+        table, 1, [0], table.ttl_cutoff(now or datetime.now(UTC))
+    )
     schema = arrow_types.to_arrow_schema({column.name: column.type for column in table.columns})
     return pa.Table.from_batches(_to_batches(found, schema), schema).select(list(group.types))
 
 
-def _to_batches(online_rows: Iterator[tuple[Any, ...]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _to_batches(
+    online_rows: Iterator[tuple[Any, ...]], schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
     while part := list(islice(online_rows, _BATCH_ROWS)):
         columns = zip(zip(*part, strict=True), schema, strict=True)
-        yield pa.RecordBatch.from_arrays([pa.array(values, field.type) for values, field in columns], schema=schema)
+        yield pa.RecordBatch.from_arrays(
+            [pa.array(values, field.type) for values, field in columns], schema=schema
+        )
 
 
 def to_frame(get_spark: Callable[[], SparkSession], table: pa.Table, dataframe_type: str) -> Any:

@@ -30,14 +30,18 @@ def report_progress(spark: SparkSession, progress: ProgressCallback | None) -> I
         context.removeJobTag(tag)
 
 
-def _watch_jobs(spark: SparkSession, tag: str, progress: ProgressCallback, stopped: threading.Event) -> None:
+def _watch_jobs(
+    spark: SparkSession, tag: str, progress: ProgressCallback, stopped: threading.Event
+) -> None:
     tracker = spark.sparkContext.statusTracker()
     tagged: Any = spark.sparkContext._jsc.sc().statusTracker()  # Python's own knows no tags
     while not stopped.wait(_POLL_SECONDS):
         done = known = 0
         for job in tagged.getJobIdsForTag(tag):
             info = tracker.getJobInfo(job)
-            for stage in (tracker.getStageInfo(number) for number in (info.stageIds if info else ())):
+            for stage in (
+                tracker.getStageInfo(number) for number in (info.stageIds if info else ())
+            ):
                 done += stage.numCompletedTasks if stage else 0
                 known += stage.numTasks if stage else 0
         if known:

@@ -28,12 +28,18 @@ TableLocator = Callable[[GroupSpec], str]
 
 
 def read_query(
-    spark: SparkSession, plan: JoinPlan, locate_table: TableLocator, dataframe_type: str, versions: Mapping[GroupRef, int] | None = None,
-    strategy: str | None = None, frames: Frames | None = None,
+    spark: SparkSession,
+    plan: JoinPlan,
+    locate_table: TableLocator,
+    dataframe_type: str,
+    versions: Mapping[GroupRef, int] | None = None,
+    strategy: str | None = None,
+    frames: Frames | None = None,
 ) -> Frame:
     """The rows of the plan, of the newest tables or of these versions of them, as Spark's DataFrame* or eagerly as pandas.
 
-    An ``as_of`` of the plan comes first. frames: the rows of the plan's spine, where it is a DataFrame.
+    An ``as_of`` of the plan comes first. frames: the rows of the plan's spine, where it is a
+    DataFrame.
     """
     sources = list_sources(lambda: spark, plan, locate_table, versions or {}, frames or {})
     choice = choose_strategy(plan, sources, strategy)
@@ -50,18 +56,29 @@ def open_shared_folder(spark: SparkSession) -> Iterator[str | None]:
         yield None
         return
     place = spark.sparkContext.getConf().get("spark.local.dir", "") or ""
-    with TemporaryDirectory(prefix="spark_fs-", dir=place.split(",")[0] or None, ignore_cleanup_errors=True) as folder:
+    with TemporaryDirectory(
+        prefix="spark_fs-", dir=place.split(",")[0] or None, ignore_cleanup_errors=True
+    ) as folder:
         yield folder
 
 
-def explain_plan(get_spark: Callable[[], SparkSession], plan: JoinPlan, locate_table: TableLocator, strategy: str | None) -> str:
+def explain_plan(
+    get_spark: Callable[[], SparkSession],
+    plan: JoinPlan,
+    locate_table: TableLocator,
+    strategy: str | None,
+) -> str:
     """How the plan would be run now, in words; it takes no Spark."""
     sources = list_sources(get_spark, plan, locate_table, {}, {})
     return describe_plan(plan, choose_strategy(plan, sources, strategy))
 
 
 def list_sources(
-    get_spark: Callable[[], SparkSession], plan: JoinPlan, locate_table: TableLocator, versions: Mapping[GroupRef, int], frames: Frames
+    get_spark: Callable[[], SparkSession],
+    plan: JoinPlan,
+    locate_table: TableLocator,
+    versions: Mapping[GroupRef, int],
+    frames: Frames,
 ) -> list[NodeSource]:
     """Where the rows of each node are; no session is made before one is read."""
 
@@ -72,7 +89,9 @@ def list_sources(
         version = node.as_of if node.as_of is not None else versions.get(node.group.ref)
         files = None if node.group.source else history.list_data_files(path, version)
         every = plan.as_known and node.match != "spine"
-        return NodeSource(lambda: group_rows.read_group(get_spark(), node.group, path, version, every), files)
+        return NodeSource(
+            lambda: group_rows.read_group(get_spark(), node.group, path, version, every), files
+        )
 
     return [make_source(node) for node in plan.nodes]
 
@@ -99,4 +118,6 @@ def translate_spark_errors() -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
-        raise SparkFSError(f"The rows could not be read: {find_root_cause(error)}") from get_safe_cause(error)
+        raise SparkFSError(
+            f"The rows could not be read: {find_root_cause(error)}"
+        ) from get_safe_cause(error)

@@ -1,7 +1,8 @@
 """Make the statistics of a group or of a training dataset, and keep them.
 
-A group's statistics follow its commits: what was added since the last ones is looked at alone and merged with their state; where rows were
-changed or deleted, or columns added, all rows are looked at again.
+A group's statistics follow its commits: what was added since the last ones is looked at alone and
+merged with their state; where rows were changed or deleted, or columns added, all rows are looked
+at again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +39,9 @@ from spark_fs.tables.delta.log import DeltaLog
 
 SparkProvider = Callable[[], SparkSession]
 CorrelationsByFeature = Mapping[str, FeatureCorrelations]
-MAX_RESCANNED_BYTES = column_states.LOCAL_BYTES  # bytes of files: a larger table whose rows were changed is looked at again only when that is asked for
+# bytes of files: a larger table whose rows were changed is looked at again only when that is asked
+# for
+MAX_RESCANNED_BYTES = column_states.LOCAL_BYTES
 _COLUMNS_PER_JOB = 20  # columns whose distinct values one job of Spark's counts
 
 
@@ -53,16 +56,37 @@ class RowSource:
     table: pa.Table | None = None
 
     @classmethod
-    def from_group(cls, get_spark: SparkProvider, group: GroupSpec, table: history.TableRef, version: int, types: Mapping[str, str]) -> "RowSource":
+    def from_group(
+        cls,
+        get_spark: SparkProvider,
+        group: GroupSpec,
+        table: history.TableRef,
+        version: int,
+        types: Mapping[str, str],
+    ) -> "RowSource":
         """The rows of a version of a group's table; of several rows of one identity the last ingested, where corrections are kept."""
         log = history.open_log(table, version)
         every = not group.keep_corrections
-        found = cls.from_files(get_spark, group, history.list_data_files(log), types) if every else None
+        found = (
+            cls.from_files(get_spark, group, history.list_data_files(log), types) if every else None
+        )
         columns = [f"`{name}`" for name in types]
-        return found or cls(get_spark, types, get_frame=lambda: group_rows.read_group(get_spark(), group, log.path, version, every).select(*columns))
+        return found or cls(
+            get_spark,
+            types,
+            get_frame=lambda: group_rows.read_group(
+                get_spark(), group, log.path, version, every
+            ).select(*columns),
+        )
 
     @classmethod
-    def from_files(cls, get_spark: SparkProvider, group: GroupSpec, files: Sequence[DataFile], types: Mapping[str, str]) -> "RowSource | None":
+    def from_files(
+        cls,
+        get_spark: SparkProvider,
+        group: GroupSpec,
+        files: Sequence[DataFile],
+        types: Mapping[str, str],
+    ) -> "RowSource | None":
         """The rows of data files; None where only Spark reads them."""
         if not parquet.is_scannable(files, group.types, group.partition_key, None):
             return None
@@ -70,7 +94,10 @@ class RowSource:
 
     @property
     def _is_small(self) -> bool:
-        return self.scan is not None and sum(file.bytes for file in self.scan.files) <= column_states.LOCAL_BYTES
+        return (
+            self.scan is not None
+            and sum(file.bytes for file in self.scan.files) <= column_states.LOCAL_BYTES
+        )
 
     def compute_profile(self, config: StatisticsConfig) -> TableProfile:
         """The profile of the rows, eagerly; of few rows without Spark."""
@@ -87,13 +114,21 @@ class RowSource:
     def compute_states(self) -> ColumnStates:
         """The states of the columns alone, eagerly."""
         near = self._profile_locally()
-        return self.compute_profile(StatisticsConfig(histograms=False)).states if near is None else near
+        return (
+            self.compute_profile(StatisticsConfig(histograms=False)).states
+            if near is None
+            else near
+        )
 
     def _profile_locally(self) -> ColumnStates | None:
         """The states of rows that are few enough for this process."""
         if self.table is not None:
             return column_states.profile_tables([self.table], self.types)
-        return column_states.profile_locally(self.scan, self.types) if self.scan and self._is_small else None
+        return (
+            column_states.profile_locally(self.scan, self.types)
+            if self.scan and self._is_small
+            else None
+        )
 
     def compute_sums(self, matrix: DesignMatrix) -> Sums:
         """What associations follow from, eagerly."""
@@ -102,7 +137,11 @@ class RowSource:
         if self.scan and self._is_small:
             return associations.sum_locally(self.scan, matrix)
         with translate_spark_errors():
-            sums = associations.sum_scan(self.get_spark(), self.scan, matrix) if self.scan else associations.sum_relation(self._to_relation(), matrix)
+            sums = (
+                associations.sum_scan(self.get_spark(), self.scan, matrix)
+                if self.scan
+                else associations.sum_relation(self._to_relation(), matrix)
+            )
             return associations.collect_sums(sums.toArrow(), matrix)
 
     def count_exactly(self, names: Sequence[str]) -> dict[str, ExactDistinct]:
@@ -113,9 +152,16 @@ class RowSource:
         found: dict[str, ExactDistinct] = {}
         frame = self._to_frame() if names else None
         for at in range(0, len(names), _COLUMNS_PER_JOB):
-            counted = [_count_values(frame, name) for name in names[at : at + _COLUMNS_PER_JOB] if frame is not None]
+            counted = [
+                _count_values(frame, name)
+                for name in names[at : at + _COLUMNS_PER_JOB]
+                if frame is not None
+            ]
             with translate_spark_errors():
-                found |= {row[0]: (row[1], row[2], row[3]) for row in reduce(DataFrame.unionAll, counted).collect()}
+                found |= {
+                    row[0]: (row[1], row[2], row[3])
+                    for row in reduce(DataFrame.unionAll, counted).collect()
+                }
         return found
 
     def _read_locally(self, names: Sequence[str]) -> pa.Table | None:
@@ -138,10 +184,17 @@ class RowSource:
 
 def _count_values(frame: DataFrame, name: str) -> DataFrame:
     """One row: the column's name, its distinct values, those that come once, the entropy of all."""
-    values = frame.select(F.col(f"`{name}`").alias("value")).dropna(how="all").groupBy("value").agg(F.count("*").alias("rows"))
+    values = (
+        frame.select(F.col(f"`{name}`").alias("value"))
+        .dropna(how="all")
+        .groupBy("value")
+        .agg(F.count("*").alias("rows"))
+    )
     whole = F.sum("rows")
     entropy = F.log(whole) - F.sum(F.col("rows") * F.log("rows")) / whole
-    return values.agg(F.lit(name), F.count("*"), F.count_if(F.col("rows") == 1), F.coalesce(entropy, F.lit(0.0)))
+    return values.agg(
+        F.lit(name), F.count("*"), F.count_if(F.col("rows") == 1), F.coalesce(entropy, F.lit(0.0))
+    )
 
 
 def _count_values_locally(column: pa.ChunkedArray) -> ExactDistinct:
@@ -151,16 +204,33 @@ def _count_values_locally(column: pa.ChunkedArray) -> ExactDistinct:
 
 
 def _build_statistics(
-    source: RowSource, row_profile: TableProfile, config: StatisticsConfig, commit: int | None, split: str | None, correlations: CorrelationsByFeature
+    source: RowSource,
+    row_profile: TableProfile,
+    config: StatisticsConfig,
+    commit: int | None,
+    split: str | None,
+    correlations: CorrelationsByFeature,
 ) -> Statistics:
     facts = dict(row_profile.statistics)
     if config.exact_uniqueness:
-        unsure = [name for name, column in row_profile.states.items() if column.value_count and not column.distinct.is_exact]
-        facts |= {name: describe_column(name, row_profile.states[name], config, exact) for name, exact in source.count_exactly(unsure).items()}
+        unsure = [
+            name
+            for name, column in row_profile.states.items()
+            if column.value_count and not column.distinct.is_exact
+        ]
+        facts |= {
+            name: describe_column(name, row_profile.states[name], config, exact)
+            for name, exact in source.count_exactly(unsure).items()
+        }
     if config.correlations:
         others = next(iter(correlations.values())).other_features if correlations else ()
         none = np.full(len(others), np.nan)
-        facts = {name: replace(each, correlations=correlations.get(name, FeatureCorrelations(name, others, none))) for name, each in facts.items()}
+        facts = {
+            name: replace(
+                each, correlations=correlations.get(name, FeatureCorrelations(name, others, none))
+            )
+            for name, each in facts.items()
+        }
     return Statistics(datetime.now(UTC), commit, tuple(facts.values()), split)
 
 
@@ -172,17 +242,27 @@ def _compute_correlations(source: RowSource, columns: ColumnStates) -> Correlati
 
 def _to_correlations(matrix: DesignMatrix, sums: Sums) -> CorrelationsByFeature:
     names = matrix.features
-    return {name: FeatureCorrelations(name, names, row) for name, row in zip(names, matrix.compute_associations(sums), strict=True)}
+    return {
+        name: FeatureCorrelations(name, names, row)
+        for name, row in zip(names, matrix.compute_associations(sums), strict=True)
+    }
 
 
 # -- groups
 
 
-def compute_group_statistics(get_spark: SparkProvider, group: GroupSpec, path: str, config: StatisticsConfig, rescan: bool = False) -> Statistics | None:
+def compute_group_statistics(
+    get_spark: SparkProvider,
+    group: GroupSpec,
+    path: str,
+    config: StatisticsConfig,
+    rescan: bool = False,
+) -> Statistics | None:
     """The statistics of the newest commit of a group, eagerly, kept with its history; None before the first insert.
 
-    anew: from all rows, whatever is known of those of earlier commits. Without it a large table whose rows were changed is left alone, and
-    the result is None too: an insert must not cost what the whole table costs.
+    anew: from all rows, whatever is known of those of earlier commits. Without it a large table
+    whose rows were changed is left alone, and the result is None too: an insert must not cost what
+    the whole table costs.
     """
     log = history.open_log(path)
     version = log.version
@@ -195,27 +275,58 @@ def compute_group_statistics(get_spark: SparkProvider, group: GroupSpec, path: s
         if found:
             return found
     more = _find_added_rows(get_spark, group, log, (commit, version), types)
-    if more is None and version and not rescan and sum(file.bytes for file in history.list_data_files(log)) > MAX_RESCANNED_BYTES:
+    if (
+        more is None
+        and version
+        and not rescan
+        and sum(file.bytes for file in history.list_data_files(log)) > MAX_RESCANNED_BYTES
+    ):
         return None
     every = RowSource.from_group(get_spark, group, log, version, types)
-    whole = every.compute_profile(config) if more is None else column_states.describe_states(column_states.merge_states(before, more.compute_states()), config)
-    correlations = _update_correlations(place, every, more, whole.states, (commit, version)) if config.correlations else {}
+    whole = (
+        every.compute_profile(config)
+        if more is None
+        else column_states.describe_states(
+            column_states.merge_states(before, more.compute_states()), config
+        )
+    )
+    correlations = (
+        _update_correlations(place, every, more, whole.states, (commit, version))
+        if config.correlations
+        else {}
+    )
     statistics = _build_statistics(every, whole, config, version, None, correlations)
     kept.save_statistics(place, kept.format_commit_name(version), statistics)
     kept.write_if_newer(place, kept.STATE, pack_states(whole.states), {"commit": version})
     return statistics
 
 
-def _find_added_rows(get_spark: SparkProvider, group: GroupSpec, log: DeltaLog, commit_range: tuple[int | None, int], types: Mapping[str, str]) -> RowSource | None:
+def _find_added_rows(
+    get_spark: SparkProvider,
+    group: GroupSpec,
+    log: DeltaLog,
+    commit_range: tuple[int | None, int],
+    types: Mapping[str, str],
+) -> RowSource | None:
     """The rows that were added after a commit; None where that is not all that happened, or where nothing is known of the rows before."""
     commit, version = commit_range
-    if commit is None or group.keep_corrections or not history.has_commits(log, commit + 1, version):
+    if (
+        commit is None
+        or group.keep_corrections
+        or not history.has_commits(log, commit + 1, version)
+    ):
         return None
     files = history.list_added_files(log, commit + 1, version)
     return None if files is None else RowSource.from_files(get_spark, group, files, types)
 
 
-def _update_correlations(folder: str, all_rows: RowSource, added_rows: RowSource | None, columns: ColumnStates, commit_range: tuple[int | None, int]) -> CorrelationsByFeature:
+def _update_correlations(
+    folder: str,
+    all_rows: RowSource,
+    added_rows: RowSource | None,
+    columns: ColumnStates,
+    commit_range: tuple[int | None, int],
+) -> CorrelationsByFeature:
     """The associations of a group's newest commit: what they follow from is kept, and grows with the rows that are added."""
     whole = DesignMatrix.from_states(columns)
     if not whole.features:
@@ -226,14 +337,29 @@ def _update_correlations(folder: str, all_rows: RowSource, added_rows: RowSource
         sums = merge_sums([before, added_rows.compute_sums(matrix)])
     else:
         matrix, sums = whole, all_rows.compute_sums(whole)
-    table = pa.table({"sums": pa.array([each.ravel() for each in sums], pa.large_list(pa.float64()))})
-    kept.write_if_newer(folder, kept.SUMS, table, {"commit": commit_range[1], "matrix": matrix.to_json(), "shapes": [each.shape for each in sums]})
+    table = pa.table(
+        {"sums": pa.array([each.ravel() for each in sums], pa.large_list(pa.float64()))}
+    )
+    kept.write_if_newer(
+        folder,
+        kept.SUMS,
+        table,
+        {
+            "commit": commit_range[1],
+            "matrix": matrix.to_json(),
+            "shapes": [each.shape for each in sums],
+        },
+    )
     return _to_correlations(matrix, sums)
 
 
-def _load_states(folder: str, types: Mapping[str, str]) -> tuple[int | None, dict[str, ColumnState]]:
+def _load_states(
+    folder: str, types: Mapping[str, str]
+) -> tuple[int | None, dict[str, ColumnState]]:
     """The states that are kept of these columns, and of which commit; None where there are none of just these."""
-    commit, columns = kept.load_state(folder, kept.STATE, lambda about, table: (about["commit"], unpack_states(table))) or (None, {})
+    commit, columns = kept.load_state(
+        folder, kept.STATE, lambda about, table: (about["commit"], unpack_states(table))
+    ) or (None, {})
     same = {name: column.type for name, column in columns.items()} == types
     return (commit, columns) if same else (None, {})
 
@@ -241,10 +367,16 @@ def _load_states(folder: str, types: Mapping[str, str]) -> tuple[int | None, dic
 def _parse_sums(metadata: Mapping[str, Any], table: pa.Table) -> tuple[int, DesignMatrix, Sums]:
     """Of which commit the sums are that associations follow from, of which matrix, and the sums."""
     pairs = zip(kept.to_arrays(table), metadata["shapes"], strict=True)
-    return metadata["commit"], DesignMatrix.from_json(metadata["matrix"]), [np.array(values).reshape(shape) for values, shape in pairs]
+    return (
+        metadata["commit"],
+        DesignMatrix.from_json(metadata["matrix"]),
+        [np.array(values).reshape(shape) for values, shape in pairs],
+    )
 
 
-def _load_if_usable(folder: str, name: str, features: Sequence[str] | None = None) -> Statistics | None:
+def _load_if_usable(
+    folder: str, name: str, features: Sequence[str] | None = None
+) -> Statistics | None:
     """Statistics that are kept; None where they are to be made again: none are there, or they are damaged. UpgradeError for newer ones."""
     try:
         return kept.load_statistics(folder, name, features)
@@ -255,18 +387,29 @@ def _load_if_usable(folder: str, name: str, features: Sequence[str] | None = Non
 
 
 def load_commit_statistics(
-    folder: str, version: int | None, features: Sequence[str] | None = None, correlations: bool = True
+    folder: str,
+    version: int | None,
+    features: Sequence[str] | None = None,
+    correlations: bool = True,
 ) -> Statistics | None:
     """The newest statistics of a folder that are of a commit up to a version (None: of any); None where there are none."""
     found = [commit for commit in kept.list_commits(folder) if version is None or commit <= version]
-    return kept.load_statistics(folder, kept.format_commit_name(found[-1]), features, correlations) if found else None
+    return (
+        kept.load_statistics(folder, kept.format_commit_name(found[-1]), features, correlations)
+        if found
+        else None
+    )
 
 
 # -- training datasets
 
 
 def save_split_statistics(
-    folder: str, splits: Mapping[str, pa.Table | DataFrame], types: Mapping[str, str], config: StatisticsConfig, get_spark: SparkProvider
+    folder: str,
+    splits: Mapping[str, pa.Table | DataFrame],
+    types: Mapping[str, str],
+    config: StatisticsConfig,
+    get_spark: SparkProvider,
 ) -> None:
     """Make the statistics of each split of a training dataset, eagerly, and keep them with the states that drift is measured from."""
     asked = config.select_column_types(types)
@@ -274,16 +417,24 @@ def save_split_statistics(
         if isinstance(held, pa.Table):
             of = RowSource(get_spark, asked, table=held)
         else:
-            of = RowSource(get_spark, asked, get_frame=partial(held.select, *(f"`{name}`" for name in asked)))
+            of = RowSource(
+                get_spark, asked, get_frame=partial(held.select, *(f"`{name}`" for name in asked))
+            )
         found = of.compute_profile(config)
         related = _compute_correlations(of, found.states) if config.correlations else {}
         kept.write_table(folder, f".{split}", pack_states(found.states), {})
-        kept.save_statistics(folder, split, _build_statistics(of, found, config, None, split, related))
+        kept.save_statistics(
+            folder, split, _build_statistics(of, found, config, None, split, related)
+        )
 
 
-def load_split_statistics(folder: str, splits: Sequence[str], features: Sequence[str] | None) -> Statistics | None:
+def load_split_statistics(
+    folder: str, splits: Sequence[str], features: Sequence[str] | None
+) -> Statistics | None:
     """The statistics of the first split, with those of each beside them; None unless all are there."""
-    found = [each for each in (_load_if_usable(folder, split, features) for split in splits) if each]
+    found = [
+        each for each in (_load_if_usable(folder, split, features) for split in splits) if each
+    ]
     return replace(found[0], split_statistics=tuple(found)) if len(found) == len(splits) else None
 
 

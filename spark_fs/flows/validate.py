@@ -26,41 +26,64 @@ _ANALYTICS_VARIABLE = "GX_ANALYTICS_ENABLED"
 def validate_frame(frame: DataFrame, suite: Suite) -> ValidationReport:
     """What each expectation says of the frame's rows, eagerly; SettingsError for one that cannot be evaluated."""
     with _open_runner(frame) as library:
-        found = library.run_suite(suite, {"result_format": "BASIC", "partial_unexpected_count": MAX_EXAMPLES})
-    results = tuple(_to_result(each, result) for each, result in zip(suite["expectations"], found, strict=True))
+        found = library.run_suite(
+            suite, {"result_format": "BASIC", "partial_unexpected_count": MAX_EXAMPLES}
+        )
+    results = tuple(
+        _to_result(each, result) for each, result in zip(suite["expectations"], found, strict=True)
+    )
     return ValidationReport(suite["name"], all(r.success for r in results), results, frame.count())
 
 
 def split_valid_rows(frame: DataFrame, report: ValidationReport) -> tuple[DataFrame, DataFrame]:
     """The rows* that every failed expectation lets pass, and those* that one does not, with ``_reason``: the ones that refuse it.
 
-    Raises ValidationError when an expectation that failed speaks of the rows as a whole, so that none of them is to blame.
+    Raises ValidationError when an expectation that failed speaks of the rows as a whole, so that
+    none of them is to blame.
     """
     failed = [result for result in report.results if not result.success]
     marked = frame
     with _open_runner(frame) as library:
         for number, result in enumerate(failed):
             try:
-                marked = _mark_failing_rows(marked, f"{REASON_COLUMN}_{number}", *library.find_failure_predicate(result))
+                marked = _mark_failing_rows(
+                    marked, f"{REASON_COLUMN}_{number}", *library.find_failure_predicate(result)
+                )
             except (LookupError, PySparkException):
                 raise ValidationError(
-                    f"{_format_expectation(result)} failed, and no row can be set aside for it, since it speaks of all rows together. "
-                    "Nothing was written. Correct the rows, or choose validation_options={'policy': 'ALWAYS'}."
+                    f"{_format_expectation(result)} failed, and no row can be set aside for it,"
+                    " since it speaks of all rows together. Nothing was written. Correct the rows,"
+                    " or choose validation_options={'policy': 'ALWAYS'}."
                 ) from None
     marks = [f"{REASON_COLUMN}_{number}" for number in range(len(failed))]
-    reasons = [F.when(F.col(mark), F.lit(_format_expectation(result))) for mark, result in zip(marks, failed, strict=True)]
+    reasons = [
+        F.when(F.col(mark), F.lit(_format_expectation(result)))
+        for mark, result in zip(marks, failed, strict=True)
+    ]
     told = marked.withColumn(REASON_COLUMN, F.concat_ws("; ", *reasons)).drop(*marks)
-    return told.filter(F.col(REASON_COLUMN) == "").drop(REASON_COLUMN), told.filter(F.col(REASON_COLUMN) != "")
+    return told.filter(F.col(REASON_COLUMN) == "").drop(REASON_COLUMN), told.filter(
+        F.col(REASON_COLUMN) != ""
+    )
 
 
-def _mark_failing_rows(rows: DataFrame, mark: str, fails: Column, row_conditions: Sequence[Column]) -> DataFrame:
+def _mark_failing_rows(
+    rows: DataFrame, mark: str, fails: Column, row_conditions: Sequence[Column]
+) -> DataFrame:
     """The rows* with a column that says whether a row is one of those that are meant, and fails."""
-    inside = reduce(Column.__and__, [F.coalesce(each, F.lit(False)) for each in row_conditions], F.lit(True))
+    inside = reduce(
+        Column.__and__, [F.coalesce(each, F.lit(False)) for each in row_conditions], F.lit(True)
+    )
     failing = F.coalesce(fails, F.lit(False))
     if _is_row_predicate(rows, fails):
         return rows.withColumn(mark, F.when(inside, failing).otherwise(F.lit(False)))
-    judged = rows.filter(inside).withColumn(mark, failing)  # it compares rows, and must see none that is not meant
-    return judged.unionByName(rows.filter(~inside).withColumn(mark, F.lit(False))) if row_conditions else judged
+    judged = rows.filter(inside).withColumn(
+        mark, failing
+    )  # it compares rows, and must see none that is not meant
+    return (
+        judged.unionByName(rows.filter(~inside).withColumn(mark, F.lit(False)))
+        if row_conditions
+        else judged
+    )
 
 
 def _is_row_predicate(rows: DataFrame, condition: Column) -> bool:
@@ -74,22 +97,30 @@ def _is_row_predicate(rows: DataFrame, condition: Column) -> bool:
 
 def make_validation_error(group: GroupSpec, report: ValidationReport) -> ValidationError:
     """The error for a batch that is not written: each failed expectation, with examples."""
-    failed = "; ".join(map(_format_failure, (result for result in report.results if not result.success)))
+    failed = "; ".join(
+        map(_format_failure, (result for result in report.results if not result.success))
+    )
     return ValidationError(
-        f"The frame does not meet the expectations of feature group {group}: {failed}. Nothing was written. Correct the rows, or choose "
-        "validation_options={'policy': 'QUARANTINE'} to set them aside, or 'ALWAYS' to write them all the same."
+        f"The frame does not meet the expectations of feature group {group}: {failed}. Nothing was"
+        " written. Correct the rows, or choose validation_options={'policy': 'QUARANTINE'} to"
+        " set them aside, or 'ALWAYS' to write them all the same."
     )
 
 
 def _format_failure(result: ExpectationResult) -> str:
     told = f"{_format_expectation(result)} failed"
     if result.failed:
-        told += f" for {result.failed} of {result.checked} rows, such as {', '.join(map(repr, result.examples))}"
+        told += (
+            f" for {result.failed} of {result.checked} rows, such as"
+            f" {', '.join(map(repr, result.examples))}"
+        )
     return told
 
 
 def _format_expectation(result: ExpectationResult) -> str:
-    return f"{result.type}({', '.join(f'{name}={value!r}' for name, value in result.kwargs.items())})"
+    return (
+        f"{result.type}({', '.join(f'{name}={value!r}' for name, value in result.kwargs.items())})"
+    )
 
 
 class _SuiteRunner:
@@ -99,21 +130,33 @@ class _SuiteRunner:
         self.gx, self.frame = gx, frame
         self.context = gx.get_context(mode="ephemeral")
         self.context.variables.progress_bars = {"globally": False}
-        asset = self.context.data_sources.add_spark("rows", persist=False).add_dataframe_asset("rows")
-        self.batch = asset.add_batch_definition_whole_dataframe("rows").get_batch({"dataframe": frame})
+        asset = self.context.data_sources.add_spark("rows", persist=False).add_dataframe_asset(
+            "rows"
+        )
+        self.batch = asset.add_batch_definition_whole_dataframe("rows").get_batch(
+            {"dataframe": frame}
+        )
 
     def make_expectation(self, type_: str, kwargs: Mapping[str, Any], **more: Any) -> Any:
         """An expectation as the library has it; SettingsError where it has none such."""
         from great_expectations.expectations.registry import get_expectation_impl
 
         try:
-            return get_expectation_impl(type_)(**{name: _to_local_bound(name, value) for name, value in kwargs.items()} | more)
-        except Exception as error:  # the library's own tree of errors is as wide as pydantic's and its own together
-            raise SettingsError(f"Expectation {type_} with {dict(kwargs)} is not one: {get_first_line(error)}") from None
+            return get_expectation_impl(type_)(
+                **{name: _to_local_bound(name, value) for name, value in kwargs.items()} | more
+            )
+        # the library's own tree of errors is as wide as pydantic's and its own together
+        except Exception as error:
+            raise SettingsError(
+                f"Expectation {type_} with {dict(kwargs)} is not one: {get_first_line(error)}"
+            ) from None
 
     def run_suite(self, suite: Suite, result_format: Mapping[str, Any]) -> list[Any]:
         """The results, in the order of the suite."""
-        found = [self.make_expectation(e["type"], e["kwargs"], meta={REASON_COLUMN: n}) for n, e in enumerate(suite["expectations"])]
+        found = [
+            self.make_expectation(e["type"], e["kwargs"], meta={REASON_COLUMN: n})
+            for n, e in enumerate(suite["expectations"])
+        ]
         asked = self.gx.ExpectationSuite(name=suite["name"], expectations=found)
         results = self.batch.validate(asked, result_format=dict(result_format)).results
         for result in results:
@@ -122,7 +165,8 @@ class _SuiteRunner:
                 if each["raised_exception"]:
                     given = suite["expectations"][result.expectation_config.meta[REASON_COLUMN]]
                     raise SettingsError(
-                        f"{given['type']} with {given['kwargs']} cannot be evaluated: {each['exception_message']}. Correct the suite."
+                        f"{given['type']} with {given['kwargs']} cannot be evaluated:"
+                        f" {each['exception_message']}. Correct the suite."
                     )
         return sorted(results, key=lambda result: result.expectation_config.meta[REASON_COLUMN])
 
@@ -133,13 +177,19 @@ class _SuiteRunner:
         expectation = self.make_expectation(result.type, result.kwargs)
         validator = self.context.get_validator(batch=self.batch)
         metric = getattr(expectation, "map_metric", None)
-        needed = expectation.get_validation_dependencies(validator.execution_engine, {"result_format": {"result_format": "BASIC"}})
+        needed = expectation.get_validation_dependencies(
+            validator.execution_engine, {"result_format": {"result_format": "BASIC"}}
+        )
         counted = needed.get_metric_configuration(f"{metric}.unexpected_count")
         if counted is None:
             raise LookupError(result.type)
-        asked = MetricConfiguration(f"{metric}.condition", counted.metric_domain_kwargs, counted.metric_value_kwargs)
+        asked = MetricConfiguration(
+            f"{metric}.condition", counted.metric_domain_kwargs, counted.metric_value_kwargs
+        )
         fails, domain, accessor = validator.get_metric(asked)
-        return fails, _list_filters(validator.execution_engine.get_domain_records({**domain, **accessor}), self.frame)
+        return fails, _list_filters(
+            validator.execution_engine.get_domain_records({**domain, **accessor}), self.frame
+        )
 
 
 def _list_filters(filtered: DataFrame, frame: DataFrame) -> list[Column]:
@@ -188,12 +238,21 @@ def _load_great_expectations() -> Iterator[Any]:
 
 def _to_result(expectation: Mapping[str, Any], result: Any) -> ExpectationResult:
     found = result.result
-    examples = tuple(_to_json_value(value) for value in found.get("partial_unexpected_list") or ())[:MAX_EXAMPLES]
+    examples = tuple(_to_json_value(value) for value in found.get("partial_unexpected_list") or ())[
+        :MAX_EXAMPLES
+    ]
     read = result.expectation_config.kwargs
-    kwargs = {name: read.get(name, value) if isinstance(value, int) else value for name, value in expectation["kwargs"].items()}
+    kwargs = {
+        name: read.get(name, value) if isinstance(value, int) else value
+        for name, value in expectation["kwargs"].items()
+    }
     return ExpectationResult(
-        expectation["type"], kwargs, bool(result.success), int(found.get("element_count") or 0),
-        int(found.get("unexpected_count") or 0), examples or (() if result.success else (_to_json_value(found.get("observed_value")),)),
+        expectation["type"],
+        kwargs,
+        bool(result.success),
+        int(found.get("element_count") or 0),
+        int(found.get("unexpected_count") or 0),
+        examples or (() if result.success else (_to_json_value(found.get("observed_value")),)),
     )
 
 
@@ -201,4 +260,8 @@ def _to_json_value(value: Any) -> Any:
     """A value that JSON holds: itself, or its text; a time in UTC."""
     if isinstance(value, datetime):
         value = value.astimezone(UTC).replace(tzinfo=None)  # Spark gives it in this process's zone
-    return value if value is None or (isinstance(value, bool | int | float | str) and value == value) else str(value)
+    return (
+        value
+        if value is None or (isinstance(value, bool | int | float | str) and value == value)
+        else str(value)
+    )

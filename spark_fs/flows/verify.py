@@ -42,7 +42,10 @@ class Difference:
     def __str__(self) -> str:
         if self.kind != "changed":
             return f"{dict(self.key)}: {self.kind} online"
-        what = (f"{name} is {_format_value(online)} online and {_format_value(offline)} offline" for name, (offline, online) in self.columns.items())
+        what = (
+            f"{name} is {_format_value(online)} online and {_format_value(offline)} offline"
+            for name, (offline, online) in self.columns.items()
+        )
         return f"{dict(self.key)}: {', '.join(what)}"
 
 
@@ -50,9 +53,11 @@ class Difference:
 class Verification:
     """What a comparison found.
 
-    version: the Delta version that was compared, of ``newest_version``; synced_version: what the last sync brought online (None: never).
-    rows_offline, rows_online: latest rows within their ttl. differences: at most as many as were asked for; ``complete`` tells whether they
-    are all. newest_offline, newest_online: the greatest event time on each side, in the column's own type; None without one.
+    version: the Delta version that was compared, of ``newest_version``; synced_version: what the
+    last sync brought online (None: never). rows_offline, rows_online: latest rows within their ttl.
+    differences: at most as many as were asked for; ``complete`` tells whether they are all.
+    newest_offline, newest_online: the greatest event time on each side, in the column's own type;
+    None without one.
     """
 
     table: str
@@ -72,23 +77,43 @@ class Verification:
         return not self.differences and self.complete
 
     def __str__(self) -> str:
-        found = "no difference" if self.ok else f"{'' if self.complete else 'more than '}{len(self.differences):,} keys differ"
+        found = (
+            "no difference"
+            if self.ok
+            else f"{'' if self.complete else 'more than '}{len(self.differences):,} keys differ"
+        )
         online, offline = self.newest_online, self.newest_offline
-        both = f"{online} online and offline" if online == offline else f"{online} online, {offline} offline"
+        both = (
+            f"{online} online and offline"
+            if online == offline
+            else f"{online} online, {offline} offline"
+        )
         times = f"; newest event time {both}" if offline is not None else ""
-        behind = "" if self.synced_version == self.newest_version else f" (online is at {self.synced_version}: a sync is due)"
+        behind = (
+            ""
+            if self.synced_version == self.newest_version
+            else f" (online is at {self.synced_version}: a sync is due)"
+        )
         return (
-            f"verify {self.table}: {found}; {self.rows_online:,} rows online, {self.rows_offline:,} offline at version {self.version}"
-            f"{behind}{times}"
+            f"verify {self.table}: {found}; {self.rows_online:,} rows online, {self.rows_offline:,}"
+            f" offline at version {self.version}{behind}{times}"
         )
 
 
 def verify_group(
-    spark: SparkSession, group: GroupSpec, path: str, store: OnlineStore, now: datetime | None, limit: int, at_synced_version: bool
+    spark: SparkSession,
+    group: GroupSpec,
+    path: str,
+    store: OnlineStore,
+    now: datetime | None,
+    limit: int,
+    at_synced_version: bool,
 ) -> Verification:
     """Compare the group's online table with the latest rows offline, eagerly; synced: those of the version that was synced last."""
     if limit < 1:
-        raise SettingsError(f"limit={limit} is not a number of differences to report: give one from 1 up.")
+        raise SettingsError(
+            f"limit={limit} is not a number of differences to report: give one from 1 up."
+        )
     table, log = build_online_table(group, store.capabilities), history.open_log(path)
     done = store.read_sync_state(table)
     version = done.version if at_synced_version and done else log.version
@@ -97,10 +122,25 @@ def verify_group(
     try:
         one = _GroupComparison(spark, table, make_writer(store), latest, cutoff, limit)
         found, rows, complete = one.find_differences()
-        times = (one.find_newest_offline(), make_writer(store).read_newest_event_time(table)) if group.event_time else (None, None)
+        times = (
+            (one.find_newest_offline(), make_writer(store).read_newest_event_time(table))
+            if group.event_time
+            else (None, None)
+        )
     except (PySparkException, Py4JJavaError) as error:
-        raise SparkFSError(f"The comparison of {table.name} could not be made: {commands.find_root_cause(error)}") from get_safe_cause(error)
-    return Verification(table.name, version, log.version, done.version if done else None, *rows, tuple(found), complete, *times)
+        raise SparkFSError(
+            f"The comparison of {table.name} could not be made: {commands.find_root_cause(error)}"
+        ) from get_safe_cause(error)
+    return Verification(
+        table.name,
+        version,
+        log.version,
+        done.version if done else None,
+        *rows,
+        tuple(found),
+        complete,
+        *times,
+    )
 
 
 @dataclass(frozen=True)
@@ -115,10 +155,18 @@ class _BucketChecksums:
         rows = _drop_expired_rows(latest, self.table, self.cutoff)
         number = text_format.compute_checksums(rows, self.table.key_columns) % self.buckets
         sums = np.zeros(self.buckets, np.int64)
-        np.add.at(sums, number, text_format.compute_checksums(rows, self.table.columns).astype(np.int64))
+        np.add.at(
+            sums, number, text_format.compute_checksums(rows, self.table.columns).astype(np.int64)
+        )
         counts = np.bincount(number, minlength=self.buckets)
         held = np.flatnonzero(counts)
-        yield pa.RecordBatch.from_pydict({"bucket": pa.array(held), "rows": pa.array(counts[held]), "total": pa.array(sums[held])})
+        yield pa.RecordBatch.from_pydict(
+            {
+                "bucket": pa.array(held),
+                "rows": pa.array(counts[held]),
+                "total": pa.array(sums[held]),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -132,7 +180,14 @@ class _BucketRows:
 
     def __call__(self, latest: pa.Table) -> Iterator[pa.RecordBatch]:
         rows = _drop_expired_rows(latest, self.table, self.cutoff)
-        kept = rows.filter(pa.array(np.isin(text_format.compute_checksums(rows, self.table.key_columns) % self.buckets, self.bucket_numbers)))
+        kept = rows.filter(
+            pa.array(
+                np.isin(
+                    text_format.compute_checksums(rows, self.table.key_columns) % self.buckets,
+                    self.bucket_numbers,
+                )
+            )
+        )
         yield from kept.select([c.name for c in self.table.columns]).to_batches()
 
 
@@ -144,7 +199,9 @@ class _GreatestEventTime:
 
     def __call__(self, latest: pa.Table) -> Iterator[pa.RecordBatch]:
         times = latest.column(self.table.event_time)
-        yield pa.RecordBatch.from_pydict({"newest": pa.array([pa.compute.max(times).as_py()], times.type)})
+        yield pa.RecordBatch.from_pydict(
+            {"newest": pa.array([pa.compute.max(times).as_py()], times.type)}
+        )
 
 
 @dataclass(frozen=True)
@@ -164,11 +221,15 @@ class _GroupComparison:
         cutoff = None if self.cutoff is None else to_micros(self.cutoff)
         offline: dict[int, tuple[int, int]] = {}
         work = _BucketChecksums(self.table, buckets, cutoff)
-        for bucket, rows, total in self.latest_rows.map_to_tuples(self.spark, work, "bucket bigint, rows bigint, total bigint"):
+        for bucket, rows, total in self.latest_rows.map_to_tuples(
+            self.spark, work, "bucket bigint, rows bigint, total bigint"
+        ):
             before = offline.get(bucket, (0, 0))
             offline[bucket] = (before[0] + rows, before[1] + total)
         online = self.online_writer.compute_checksums(self.table, buckets, self.cutoff)
-        differ = sorted(b for b in offline.keys() | online.keys() if offline.get(b) != online.get(b))
+        differ = sorted(
+            b for b in offline.keys() | online.keys() if offline.get(b) != online.get(b)
+        )
         counts = tuple(sum(rows for rows, _ in side.values()) for side in (offline, online))
         step = max(1, _COMPARED_ROWS * buckets // max(*counts, 1))
         found: list[Difference] = []
@@ -183,7 +244,9 @@ class _GroupComparison:
         names = [c.name for c in self.table.columns]
         offline = {self._get_key(row): row for row in self._read_offline_rows(work)}
         online = {}
-        for values in self.online_writer.read_buckets(self.table, work.buckets, work.bucket_numbers, self.cutoff):
+        for values in self.online_writer.read_buckets(
+            self.table, work.buckets, work.bucket_numbers, self.cutoff
+        ):
             row = dict(zip(names, values, strict=True))
             online[self._get_key(row)] = row
         for key in sorted(offline.keys() | online.keys(), key=str):
@@ -192,7 +255,11 @@ class _GroupComparison:
                 yield Difference(named, "missing" if key not in online else "extra")
                 continue
             mine, theirs = offline[key], online[key]
-            changed = {name: (mine[name], theirs[name]) for name in names if not _is_equal(mine[name], theirs[name])}
+            changed = {
+                name: (mine[name], theirs[name])
+                for name in names
+                if not _is_equal(mine[name], theirs[name])
+            }
             if changed:
                 yield Difference(named, "changed", changed)
 
@@ -200,12 +267,21 @@ class _GroupComparison:
         returns = ", ".join(f"`{c.name}` {c.type}" for c in self.table.columns)
         again = {c.name: (c.storage.encode, c.storage.decode) for c in self.table.columns}
         for row in self.latest_rows.map_buckets(self.spark, work, returns).to_pylist():
-            yield {name: None if v is None else again[name][1](again[name][0](v)) for name, v in row.items()}
+            yield {
+                name: None if v is None else again[name][1](again[name][0](v))
+                for name, v in row.items()
+            }
 
     def find_newest_offline(self) -> Any:
         """The greatest event time offline."""
         type_ = self.table.columns_by_name[self.table.event_time or ""].type
-        found = self.latest_rows.map_buckets(self.spark, _GreatestEventTime(self.table), f"newest {type_}").column("newest").to_pylist()
+        found = (
+            self.latest_rows.map_buckets(
+                self.spark, _GreatestEventTime(self.table), f"newest {type_}"
+            )
+            .column("newest")
+            .to_pylist()
+        )
         return max((value for value in found if value is not None), default=None)
 
     def _get_key(self, row: Row) -> tuple[Any, ...]:
@@ -222,4 +298,8 @@ def _drop_expired_rows(rows: pa.Table, table: OnlineTable, cutoff: int | None) -
 
 
 def _is_equal(offline: Any, online: Any) -> bool:
-    return bool(offline == online) or (offline != offline and online != online) or (isinstance(offline, list | dict) and repr(offline) == repr(online))
+    return (
+        bool(offline == online)
+        or (offline != offline and online != online)
+        or (isinstance(offline, list | dict) and repr(offline) == repr(online))
+    )

@@ -1,7 +1,8 @@
 """Arrays, maps and structs as the JSON text that the online stores hold.
 
-JSON alone would lose types, so the type of the feature says what a text means: a timestamp is its microseconds, a date ISO 8601, a decimal
-its digits, bytes hexadecimal, a map the list of its pairs. NaN and infinities are the words that Python's json writes for them.
+JSON alone would lose types, so the type of the feature says what a text means: a timestamp is its
+microseconds, a date ISO 8601, a decimal its digits, bytes hexadecimal, a map the list of its pairs.
+NaN and infinities are the words that Python's json writes for them.
 """
 
 import json
@@ -25,7 +26,6 @@ def build_storage(spark_type: str, column: str) -> ColumnStorage:
     """How a nested type is held in a column of bytes."""
     write, read = _build_codec(spark_type)
 
-
     def encode(value: Any) -> bytes:
         return json.dumps(write(value), ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -41,15 +41,24 @@ def _build_codec(spark_type: str) -> tuple[Codec, Codec]:
     if kind == "struct":
         fields = {name: _build_codec(type_) for name, type_ in inner}
         return (
-            lambda v: {name: _convert_unless_none(write)(v[name]) for name, (write, _) in fields.items()},
-            lambda v: {name: _convert_unless_none(read)(v[name]) for name, (_, read) in fields.items()},
+            lambda v: {
+                name: _convert_unless_none(write)(v[name]) for name, (write, _) in fields.items()
+            },
+            lambda v: {
+                name: _convert_unless_none(read)(v[name]) for name, (_, read) in fields.items()
+            },
         )
     codecs = [_build_codec(type_) for _, type_ in inner]
     (write, read), (write_value, read_value) = codecs[0], codecs[-1]
     if kind == "array":
-        return lambda v: list(map(_convert_unless_none(write), v)), lambda v: list(map(_convert_unless_none(read), v))
+        return lambda v: list(map(_convert_unless_none(write), v)), lambda v: list(
+            map(_convert_unless_none(read), v)
+        )
     return (
-        lambda v: [[write(k), _convert_unless_none(write_value)(x)] for k, x in (v.items() if isinstance(v, Mapping) else v)],
+        lambda v: [
+            [write(k), _convert_unless_none(write_value)(x)]
+            for k, x in (v.items() if isinstance(v, Mapping) else v)
+        ],
         lambda v: {read(k): _convert_unless_none(read_value)(x) for k, x in v},
     )
 

@@ -9,7 +9,10 @@ from spark_fs.online.sqlite.store import SQLiteStore
 from spark_fs.online.sqlite.writer import SQLiteWriter
 from spark_fs.online.store import OnlineStore, OnlineWriter
 
-_WRITER_CLASSES: Mapping[type, Callable[[Any], OnlineWriter]] = {MySQLStore: MySQLWriter, SQLiteStore: SQLiteWriter}
+_WRITER_CLASSES: Mapping[type, Callable[[Any], OnlineWriter]] = {
+    MySQLStore: MySQLWriter,
+    SQLiteStore: SQLiteWriter,
+}
 
 
 def make_writer(store: OnlineStore) -> OnlineWriter:

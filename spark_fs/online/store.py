@@ -19,7 +19,8 @@ LookupRows = list[tuple[Any, ...]]
 class LookupSource:
     """One group of a look-up: its table, its columns to return, and for each key column the expressions it may equal, in order.
 
-    An expression is the number of a key value of the entry, or a column of an earlier source (its place and name).
+    An expression is the number of a key value of the entry, or a column of an earlier source (its
+    place and name).
     """
 
     table: OnlineTable
@@ -33,7 +34,8 @@ class PreparedLookup(Protocol):
     def __call__(self, entries: Sequence[Sequence[Any]], now: datetime) -> LookupRows:
         """The rows of entries, each given by its key values as the store holds them (None: to be taken from another row).
 
-        Rows that are past their ttl at ``now`` are not found. For one entry and for many it is one round trip.
+        Rows that are past their ttl at ``now`` are not found. For one entry and for many it is one
+        round trip.
         """
 
 
@@ -55,7 +57,11 @@ class TableOrigin:
 
     def differs_from(self, other: "TableOrigin | None") -> bool:
         """Whether an online table is known to be made from another one; a table that has gone is known by its place alone."""
-        same = other is None or other.table_id == self.table_id or (not self.table_id and other.location == self.location)
+        same = (
+            other is None
+            or other.table_id == self.table_id
+            or (not self.table_id and other.location == self.location)
+        )
         return not same
 
 
@@ -79,7 +85,9 @@ class SyncSession(Protocol):
     def swap_tables(self, staging: "StagingTables", version: int) -> None:
         """Let the loaded rows be the table from now on, and remember the version."""
 
-    def merge_rows(self, staging: "StagingTables", version: int, cutoff: datetime | None) -> MergeResult:
+    def merge_rows(
+        self, staging: "StagingTables", version: int, cutoff: datetime | None
+    ) -> MergeResult:
         """In one transaction: delete keys that are gone, write loaded rows (never over newer ones), delete what is older than the cutoff.
 
         The version is remembered in the same transaction.
@@ -108,7 +116,9 @@ class OnlineStore(Protocol):
 
     capabilities: Capabilities
 
-    def prepare_lookup(self, sources: Sequence[LookupSource], key_types: Sequence[str]) -> PreparedLookup:
+    def prepare_lookup(
+        self, sources: Sequence[LookupSource], key_types: Sequence[str]
+    ) -> PreparedLookup:
         """Prepare a look-up over several groups."""
 
     def check_connection(self) -> None:
@@ -127,36 +137,57 @@ class OnlineStore(Protocol):
 class OnlineWriter(Protocol):
     """The side of a store that is written and verified. Pickles, and connects anew where it is unpickled."""
 
-    def open_session(self, table: OnlineTable, origin: TableOrigin) -> AbstractContextManager[SyncSession]:
+    def open_session(
+        self, table: OnlineTable, origin: TableOrigin
+    ) -> AbstractContextManager[SyncSession]:
         """Begin a sync; ConflictError while another one of the table runs, OnlineRefusedError where its rows are not of this origin."""
 
     def load_rows(self, table: OnlineTable, staging: StagingTables, rows: "pa.Table") -> None:
         """Add rows to a place, in a worker; a row loaded twice is there once. OnlineRefusedError for a value that does not fit."""
 
-    def load_deleted_keys(self, table: OnlineTable, staging: StagingTables, keys: "pa.Table") -> None:
+    def load_deleted_keys(
+        self, table: OnlineTable, staging: StagingTables, keys: "pa.Table"
+    ) -> None:
         """Add keys to those that go."""
 
-    def compute_checksums(self, table: OnlineTable, bucket_count: int, cutoff: datetime | None) -> dict[int, tuple[int, int]]:
+    def compute_checksums(
+        self, table: OnlineTable, bucket_count: int, cutoff: datetime | None
+    ) -> dict[int, tuple[int, int]]:
         """Of each bucket of keys how many rows it holds and the sum of their checksums, rows older than the cutoff aside."""
 
-    def read_buckets(self, table: OnlineTable, bucket_count: int, bucket_numbers: Sequence[int], cutoff: datetime | None) -> Iterator[tuple[Any, ...]]:
+    def read_buckets(
+        self,
+        table: OnlineTable,
+        bucket_count: int,
+        bucket_numbers: Sequence[int],
+        cutoff: datetime | None,
+    ) -> Iterator[tuple[Any, ...]]:
         """The rows of some buckets, decoded, in the order of the table's columns."""
 
     def read_newest_event_time(self, table: OnlineTable) -> Any:
         """The greatest event time in the table, decoded; None where there is none."""
 
 
-def check_origin(store_address: str, table: OnlineTable, last_sync: SyncState | None, recorded: TableOrigin | None, expected: TableOrigin) -> None:
+def check_origin(
+    store_address: str,
+    table: OnlineTable,
+    last_sync: SyncState | None,
+    recorded: TableOrigin | None,
+    expected: TableOrigin,
+) -> None:
     """OnlineRefusedError where a table that is there is not this store's to write; one that an earlier version wrote is taken for it."""
     remedy = (
-        "Nothing was written. Name a database of its own in online_url, or, where that table is no longer needed, drop it from the "
-        "database and sync again."
+        "Nothing was written. Name a database of its own in online_url, or, where that table is no"
+        " longer needed, drop it from the database and sync again."
     )
     if expected.differs_from(recorded):
         assert recorded
         raise OnlineRefusedError(
-            f"The online store {store_address} holds {table.name} of another feature store, made from {recorded.location}; this one is at {expected.location}. "
-            f"{remedy}"
+            f"The online store {store_address} holds {table.name} of another feature store, made"
+            f" from {recorded.location}; this one is at {expected.location}. {remedy}"
         )
     if last_sync is None and recorded is None:
-        raise OnlineRefusedError(f"The online store {store_address} holds a table {table.name} that no sync has made. {remedy}")
+        raise OnlineRefusedError(
+            f"The online store {store_address} holds a table {table.name} that no sync has made."
+            f" {remedy}"
+        )

@@ -1,6 +1,7 @@
 """Columns of Arrow as the texts that a database reads and prints, made without a Python value for each cell.
 
-A text is what the server prints of the value, so that the same text serves to load a row and to compare checksums of it.
+A text is what the server prints of the value, so that the same text serves to load a row and to
+compare checksums of it.
 """
 
 import zlib
@@ -17,12 +18,17 @@ from spark_fs.online.table import OnlineColumn
 
 NULL = "\\N"
 _ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\0", "\\0"))  # the backslash first
-_PLAIN_MIN, _PLAIN_MAX = 1e-4, 1e10  # numbers whose text is digits and a point, in Arrow and on the server alike
+_PLAIN_MIN, _PLAIN_MAX = (
+    1e-4,
+    1e10,
+)  # numbers whose text is digits and a point, in Arrow and on the server alike
 
 
 def format_values(values: pa.ChunkedArray, column: OnlineColumn) -> pa.ChunkedArray:
     """The text of each value, null where it is null."""
-    return _FORMATTERS.get(types.get_base_type(column.type), _format_plain)(values, column).cast(pa.large_string())
+    return _FORMATTERS.get(types.get_base_type(column.type), _format_plain)(values, column).cast(
+        pa.large_string()
+    )
 
 
 def escape_values(values: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -37,7 +43,9 @@ def format_lines(table: pa.Table, columns: Sequence[OnlineColumn]) -> pa.Buffer:
     """The rows as a file for LOAD DATA: fields behind tabs, rows behind line feeds, backslashes before what would part them."""
     cells = [_format_cell(table.column(c.name), c).combine_chunks() for c in columns]
     whole = _join_cells([_join_cells(cells, "\t"), pa.array([""], pa.large_string())[0]], "\n")
-    offsets = np.frombuffer(whole.buffers()[1], np.int64)[whole.offset : whole.offset + len(whole) + 1]
+    offsets = np.frombuffer(whole.buffers()[1], np.int64)[
+        whole.offset : whole.offset + len(whole) + 1
+    ]
     data: pa.Buffer = whole.buffers()[2].slice(int(offsets[0]), int(offsets[-1] - offsets[0]))
     return data
 
@@ -45,13 +53,19 @@ def format_lines(table: pa.Table, columns: Sequence[OnlineColumn]) -> pa.Buffer:
 def _join_cells(cells: Sequence[Any], separator: str) -> pa.Array:
     """The texts of each row as one, a null as ``NULL``."""
     mark = pa.scalar(separator, pa.large_string())
-    found = pc.binary_join_element_wise(*cells, mark, null_handling="replace", null_replacement=NULL)
+    found = pc.binary_join_element_wise(
+        *cells, mark, null_handling="replace", null_replacement=NULL
+    )
     return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
 def _format_cell(values: pa.ChunkedArray, column: OnlineColumn) -> pa.ChunkedArray:
     found = format_values(values, column)
-    return escape_values(found) if column.type == "string" or types.get_base_type(column.type) in types.NESTED else found
+    return (
+        escape_values(found)
+        if column.type == "string" or types.get_base_type(column.type) in types.NESTED
+        else found
+    )
 
 
 def compute_checksums(table: pa.Table, columns: Sequence[OnlineColumn]) -> npt.NDArray[np.uint32]:
@@ -59,13 +73,25 @@ def compute_checksums(table: pa.Table, columns: Sequence[OnlineColumn]) -> npt.N
     cells: list[Any] = []
     for column in columns:
         values = table.column(column.name)
-        found = format_values(pc.add(values, 0) if column.type in ("float", "double") else values, column)  # -0.0 is equal to 0.0
+        found = format_values(
+            pc.add(values, 0) if column.type in ("float", "double") else values, column
+        )  # -0.0 is equal to 0.0
         if column.type == "string" or types.get_base_type(column.type) in types.NESTED:
-            size = pc.utf8_length(found) if column.type == "string" else pc.binary_length(found.cast(pa.large_binary()))
-            found = pc.binary_join_element_wise(size.cast(pa.large_string()), found, pa.scalar(":", pa.large_string()))
+            size = (
+                pc.utf8_length(found)
+                if column.type == "string"
+                else pc.binary_length(found.cast(pa.large_binary()))
+            )
+            found = pc.binary_join_element_wise(
+                size.cast(pa.large_string()), found, pa.scalar(":", pa.large_string())
+            )
         cells.append(found.combine_chunks())
     rows = _join_cells(cells, "\t")
-    return np.fromiter(map(zlib.crc32, rows.cast(pa.large_binary()).to_numpy(zero_copy_only=False)), np.uint32, len(rows))
+    return np.fromiter(
+        map(zlib.crc32, rows.cast(pa.large_binary()).to_numpy(zero_copy_only=False)),
+        np.uint32,
+        len(rows),
+    )
 
 
 def measure_lengths(table: pa.Table, columns: Sequence[OnlineColumn]) -> dict[str, int]:
@@ -131,9 +157,17 @@ def _format_double(values: pa.ChunkedArray, _: OnlineColumn) -> pa.ChunkedArray:
     return pa.chunked_array([pc.replace_with_mask(found.combine_chunks(), odd, written)])
 
 
-def _format_one_by_one(values: pa.ChunkedArray, format_value: Callable[[Any], str]) -> pa.ChunkedArray:
+def _format_one_by_one(
+    values: pa.ChunkedArray, format_value: Callable[[Any], str]
+) -> pa.ChunkedArray:
     """What has to be written value by value."""
-    return pa.chunked_array([[None if v is None else format_value(v) for v in chunk.to_pylist()] for chunk in values.chunks], pa.string())
+    return pa.chunked_array(
+        [
+            [None if v is None else format_value(v) for v in chunk.to_pylist()]
+            for chunk in values.chunks
+        ],
+        pa.string(),
+    )
 
 
 def format_number(value: float) -> str:
@@ -162,6 +196,11 @@ def _split_number(value: float) -> tuple[str, str, int]:
 
 
 _FORMATTERS: Mapping[str, Callable[[pa.ChunkedArray, OnlineColumn], pa.ChunkedArray]] = {
-    "boolean": _format_boolean, "timestamp": _format_timestamp, "binary": _format_binary, "decimal": _format_decimal, "double": _format_double, "float": _format_double,
+    "boolean": _format_boolean,
+    "timestamp": _format_timestamp,
+    "binary": _format_binary,
+    "decimal": _format_decimal,
+    "double": _format_double,
+    "float": _format_double,
     **dict.fromkeys(types.NESTED, _format_nested),
 }

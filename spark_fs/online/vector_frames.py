@@ -18,7 +18,8 @@ _EXACT_AS_DOUBLE = ("boolean", "tinyint", "smallint", "int", "float", "double")
 def as_numpy(columns: Mapping[str, str], vectors: Sequence[Sequence[Any]]) -> npt.NDArray[Any]:
     """A row for each vector, of the first of bool, int64 and float64 that holds all values of these types exactly, else of objects.
 
-    So bigints beside doubles, texts, and vectors with a null are objects: no value is rounded, and none becomes a text.
+    So bigints beside doubles, texts, and vectors with a null are objects: no value is rounded, and
+    none becomes a text.
     """
     kind = _choose_dtype(set(columns.values()))
     if kind is not object and not any(value is None for vector in vectors for value in vector):
@@ -42,7 +43,10 @@ def as_pandas(columns: Mapping[str, str], vectors: Sequence[Sequence[Any]]) -> p
     """A row for each vector, with the types that training data has; SparkFSError where a transformation gave a value of another type."""
     schema = arrow_types.to_arrow_schema(columns)
     cells = zip(*vectors, strict=True) if vectors else ([] for _ in columns)
-    arrays = [_build_array(name, columns[name], list(values), schema) for name, values in zip(columns, cells, strict=True)]
+    arrays = [
+        _build_array(name, columns[name], list(values), schema)
+        for name, values in zip(columns, cells, strict=True)
+    ]
     return pandas_frames.to_pandas(pa.Table.from_arrays(arrays, schema=schema))
 
 
@@ -50,4 +54,7 @@ def _build_array(name: str, type_: str, values: list[Any], schema: pa.Schema) ->
     try:
         return pa.array(values, schema.field(name).type)
     except (pa.ArrowException, TypeError, OverflowError) as error:
-        raise SparkFSError(f"Feature {name!r} is a value that is no {type_}: {error}. Change what its transformation gives.") from error
+        raise SparkFSError(
+            f"Feature {name!r} is a value that is no {type_}: {error}. Change what its"
+            " transformation gives."
+        ) from error

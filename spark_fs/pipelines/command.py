@@ -27,18 +27,30 @@ CODES = {
 
 
 def execute(
-    file: str | Path, until: str | None = None, only: Sequence[str] = (), log_format: str = "text", metrics: str | Path | None = None,
-    lineage: str | None = None, config: str | Path | None = None,
+    file: str | Path,
+    until: str | None = None,
+    only: Sequence[str] = (),
+    log_format: str = "text",
+    metrics: str | Path | None = None,
+    lineage: str | None = None,
+    config: str | Path | None = None,
 ) -> int:
     """Run a pipeline file and tell of it on stdout; returns the exit code, one of ``CODES``. It answers SIGTERM by ending the run in order.
 
-    log_format: "text" or "json". metrics: a file for Prometheus, in its text form. lineage: an OpenLineage server's URL, or a file.
+    log_format: "text" or "json". metrics: a file for Prometheus, in its text form. lineage: an
+    OpenLineage server's URL, or a file.
     """
     _configure_logging(log_format)
     signal.signal(signal.SIGTERM, _handle_signal)
     try:
         pipeline = load(file)
-        found = run(login(config).get_feature_store(), pipeline, until, only, _make_listeners(metrics, lineage))
+        found = run(
+            login(config).get_feature_store(),
+            pipeline,
+            until,
+            only,
+            _make_listeners(metrics, lineage),
+        )
     except (SettingsError, SetupError) as error:
         return _log_refusal(error, INVALID)
     except LockedError as error:
@@ -63,7 +75,10 @@ def _make_listeners(metrics: str | Path | None, lineage: str | None) -> list[Lis
             listeners.append(LineageListener(lineage))
     except ModuleNotFoundError as error:
         extra = "serve" if "prometheus" in str(error) else "lineage"
-        raise SetupError(f"{error.name} is not installed, and the run is to be told to it: pip install 'spark_fs[{extra}]'.") from None
+        raise SetupError(
+            f"{error.name} is not installed, and the run is to be told to it: pip install"
+            f" 'spark_fs[{extra}]'."
+        ) from None
     return listeners
 
 
@@ -76,7 +91,11 @@ def _configure_logging(log_format: str) -> None:
 
 
 def _log_refusal(error: SparkFSError, code: int) -> int:
-    facts = {"event": "refused", "error": type(error).__name__, "time": datetime.now(UTC).isoformat()}
+    facts = {
+        "event": "refused",
+        "error": type(error).__name__,
+        "time": datetime.now(UTC).isoformat(),
+    }
     LOGGER.error("error: %s", error, extra={"facts": facts})
     return code
 

@@ -39,12 +39,20 @@ class Step:
         """From ``sync`` or ``{sync: {every: 1h}}``; SettingsError for what is neither."""
         name, options = (item, {}) if isinstance(item, str) else _split_step(item)
         if name not in STEP_OPTIONS:
-            raise SettingsError(f"Step {name!r} does not exist{format_suggestions(str(name), STEP_OPTIONS)}")
+            raise SettingsError(
+                f"Step {name!r} does not exist{format_suggestions(str(name), STEP_OPTIONS)}"
+            )
         known = {"every": parse_duration, **STEP_OPTIONS[name]}
         for option in options:
             if option not in known:
-                raise SettingsError(f"Step {name!r} has no option {option!r}{format_suggestions(str(option), known)}")
-        read = {option: _parse_option(f"{name}.{option}", known[option], value) for option, value in options.items()}
+                raise SettingsError(
+                    f"Step {name!r} has no option"
+                    f" {option!r}{format_suggestions(str(option), known)}"
+                )
+        read = {
+            option: _parse_option(f"{name}.{option}", known[option], value)
+            for option, value in options.items()
+        }
         return cls(name, read.pop("every", None), read)
 
 
@@ -52,12 +60,14 @@ class Step:
 class Pipeline:
     """What runs, of which groups, how often.
 
-    groups: a module with ``PIPELINE``, which gives for each function that declares a group the one that builds its rows of an interval, and
-    perhaps ``EVERY``, the pace of groups that have their own. every: the length of one commit, and of the grid on which runs end. lateness:
-    how far before a watermark rows may still come in. delay: how long after its end an interval is complete at the source. start: where the
-    first backfill begins, in chunks of ``chunk``; None: groups must have been backfilled. retries: how often a step that failed in a way
-    that may pass is tried again, after ``pause`` seconds. path: folders in which the module is looked for, after all others; of a file,
-    beside its own folder and as seen from there.
+    groups: a module with ``PIPELINE``, which gives for each function that declares a group the one
+    that builds its rows of an interval, and perhaps ``EVERY``, the pace of groups that have their
+    own. every: the length of one commit, and of the grid on which runs end. lateness: how far
+    before a watermark rows may still come in. delay: how long after its end an interval is complete
+    at the source. start: where the first backfill begins, in chunks of ``chunk``; None: groups must
+    have been backfilled. retries: how often a step that failed in a way that may pass is tried
+    again, after ``pause`` seconds. path: folders in which the module is looked for, after all
+    others; of a file, beside its own folder and as seen from there.
     """
 
     name: str
@@ -78,10 +88,20 @@ class Pipeline:
         known = [each.name for each in fields(cls)]
         for name in mapping:
             if name not in known:
-                raise SettingsError(f"Field {name!r} of a pipeline does not exist{format_suggestions(str(name), known)}")
+                raise SettingsError(
+                    f"Field {name!r} of a pipeline does not"
+                    f" exist{format_suggestions(str(name), known)}"
+                )
         if missing := [name for name in ("name", "groups", "steps") if name not in mapping]:
-            raise SettingsError(f"A pipeline needs {', '.join(missing)}: it has {', '.join(map(str, mapping)) or 'nothing'}.")
-        read: dict[str, Any] = {name: _parse_option(name, parse_duration, mapping[name]) for name in _DURATION_FIELDS if mapping.get(name) is not None}
+            raise SettingsError(
+                f"A pipeline needs {', '.join(missing)}: it has"
+                f" {', '.join(map(str, mapping)) or 'nothing'}."
+            )
+        read: dict[str, Any] = {
+            name: _parse_option(name, parse_duration, mapping[name])
+            for name in _DURATION_FIELDS
+            if mapping.get(name) is not None
+        }
         if read.get("every") == timedelta(0):
             raise SettingsError("every is 0: give the length of one commit, such as 1h or 1d.")
         if mapping.get("start") is not None:
@@ -93,10 +113,14 @@ class Pipeline:
             read["path"] = _parse_folders(mapping["path"])
         steps = mapping["steps"]
         if not isinstance(steps, list) or not steps:
-            raise SettingsError(f"steps is {steps!r}: list one step or more, of {', '.join(STEP_OPTIONS)}.")
+            raise SettingsError(
+                f"steps is {steps!r}: list one step or more, of {', '.join(STEP_OPTIONS)}."
+            )
         check_name("Pipeline", mapping["name"])
         if not isinstance(mapping["groups"], str):
-            raise SettingsError(f"groups is {mapping['groups']!r}: name a module, such as flights.groups.")
+            raise SettingsError(
+                f"groups is {mapping['groups']!r}: name a module, such as flights.groups."
+            )
         return cls(mapping["name"], mapping["groups"], tuple(map(Step.of, steps)), **read)
 
     def until(self, now: datetime) -> datetime:
@@ -105,16 +129,22 @@ class Pipeline:
 
     def module(self) -> Any:
         """The module of groups; SettingsError where it cannot be imported or declares no groups."""
-        sys.path += [folder for folder in self.path if folder not in sys.path]  # behind all others, so that it hides no module
+        sys.path += [
+            folder for folder in self.path if folder not in sys.path
+        ]  # behind all others, so that it hides no module
         try:
             found = importlib.import_module(self.groups)
         except ImportError as error:
             raise SettingsError(
-                f"The module {self.groups!r} of pipeline {self.name!r} cannot be imported: {error}. Name the folder that it is in, as seen "
-                "from the pipeline file, as in path: ../.., put it on PYTHONPATH, or give the module to spark-submit with --py-files."
+                f"The module {self.groups!r} of pipeline {self.name!r} cannot be imported: {error}."
+                " Name the folder that it is in, as seen from the pipeline file, as in path:"
+                " ../.., put it on PYTHONPATH, or give the module to spark-submit with --py-files."
             ) from None
         if not isinstance(getattr(found, "PIPELINE", None), Mapping) or not found.PIPELINE:
-            raise SettingsError(f"The module {self.groups!r} has no PIPELINE: give a mapping of functions that declare groups to builders.")
+            raise SettingsError(
+                f"The module {self.groups!r} has no PIPELINE: give a mapping of functions that"
+                " declare groups to builders."
+            )
         return found
 
 
@@ -123,25 +153,37 @@ def load(path: str | Path) -> Pipeline:
     try:
         found = Pipeline.of(read_yaml(Path(path), "Pipeline file"))
         folder = Path(path).resolve().parent
-        return replace(found, path=(str(folder), *(str((folder / each).resolve()) for each in found.path)))
+        return replace(
+            found, path=(str(folder), *(str((folder / each).resolve()) for each in found.path))
+        )
     except SettingsError as error:
         said = str(error)
-        raise SettingsError(said if said.startswith("Pipeline file") else f"Pipeline file {path}: {said}") from None
+        raise SettingsError(
+            said if said.startswith("Pipeline file") else f"Pipeline file {path}: {said}"
+        ) from None
 
 
 def _parse_folders(value: Any) -> tuple[str, ...]:
     folders = (value,) if isinstance(value, str) else value
     if not isinstance(folders, list | tuple) or not all(isinstance(each, str) for each in folders):
-        raise SettingsError(f"path is {value!r}: name a folder as seen from the pipeline file, such as ../.., or a list of them.")
+        raise SettingsError(
+            f"path is {value!r}: name a folder as seen from the pipeline file, such as ../.., or a"
+            " list of them."
+        )
     return tuple(folders)
 
 
 def _split_step(value: Any) -> tuple[Any, Mapping[str, Any]]:
     if not isinstance(value, Mapping) or len(value) != 1:
-        raise SettingsError(f"{value!r} is not a step: write its name, or its name with options, as in sync: {{every: 1h}}.")
+        raise SettingsError(
+            f"{value!r} is not a step: write its name, or its name with options, as in sync:"
+            " {every: 1h}."
+        )
     ((name, options),) = value.items()
     if options is not None and not isinstance(options, Mapping):
-        raise SettingsError(f"Step {name!r} has {options!r} for options: write a mapping, as in {{every: 1h}}.")
+        raise SettingsError(
+            f"Step {name!r} has {options!r} for options: write a mapping, as in {{every: 1h}}."
+        )
     return name, options or {}
 
 
@@ -149,12 +191,20 @@ def _parse_option(name: str, parse: Callable[[Any], Any], value: Any) -> Any:
     """An option's value as it is meant; a text where a text is meant, a number where a number is meant."""
     wanted = {bool: bool, int: int}.get(parse, str)  # type: ignore[call-overload] # a type among functions
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-        words = {bool: "true or false", int: "a whole number", str: "a length of time, such as 90m, 4h or 7d"}[wanted]
+        words = {
+            bool: "true or false",
+            int: "a whole number",
+            str: "a length of time, such as 90m, 4h or 7d",
+        }[wanted]
         raise SettingsError(f"{name} is {value!r}: give {words}.")
     return parse(value)
 
 
 def _check_number(name: str, value: Any, minimum: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, type(minimum) | int) or not minimum <= value < 1e6:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, type(minimum) | int)
+        or not minimum <= value < 1e6
+    ):
         raise SettingsError(f"{name} is {value!r}: give a number from {minimum} up.")
     return value

@@ -20,7 +20,13 @@ class LogListener:
     def on_start(self, run: PipelineRun, context: RunContext) -> None:
         """A run began."""
         groups = [f"{group.name}_{group.version}" for group in context.groups]
-        _log_event(logging.INFO, f"Pipeline {run.pipeline} up to {run.until:%Y-%m-%d %H:%M} UTC, run {run.id}", run, "run_started", groups=groups)
+        _log_event(
+            logging.INFO,
+            f"Pipeline {run.pipeline} up to {run.until:%Y-%m-%d %H:%M} UTC, run {run.id}",
+            run,
+            "run_started",
+            groups=groups,
+        )
 
     def on_progress(self, run: PipelineRun, step: str, line: str, facts: Mapping[str, Any]) -> None:
         """A step said something of a group."""
@@ -28,9 +34,16 @@ class LogListener:
 
     def on_step_end(self, run: PipelineRun, record: StepRecord, context: RunContext) -> None:  # noqa: ARG002 # as every listener is told
         """A step ended."""
-        said = f"{record.name} {record.state}" + (f": {record.error}" if record.error else f" ({record.seconds:.1f} s)")
+        said = f"{record.name} {record.state}" + (
+            f": {record.error}" if record.error else f" ({record.seconds:.1f} s)"
+        )
         level = _LEVELS.get(record.state, logging.INFO)
-        facts = {"step": record.name, "state": record.state, "seconds": record.seconds, "rows": dict(record.counts)}
+        facts = {
+            "step": record.name,
+            "state": record.state,
+            "seconds": record.seconds,
+            "rows": dict(record.counts),
+        }
         _log_event(level, said, run, "step_ended", **facts, error=record.error)
 
     def on_end(self, run: PipelineRun, context: RunContext | None) -> None:  # noqa: ARG002 # as every listener is told
@@ -56,9 +69,18 @@ class JsonFormatter(logging.Formatter):
         """The line."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         facts = getattr(record, "facts", {})
-        return json.dumps({"time": at, "level": record.levelname, "message": record.getMessage(), **facts}, default=str)
+        return json.dumps(
+            {"time": at, "level": record.levelname, "message": record.getMessage(), **facts},
+            default=str,
+        )
 
 
 def _log_event(level: int, message: str, run: PipelineRun, event: str, **facts: Any) -> None:
-    told = {"event": event, "run_id": run.id, "pipeline": run.pipeline, "until": run.until.isoformat(), **facts}
+    told = {
+        "event": event,
+        "run_id": run.id,
+        "pipeline": run.pipeline,
+        "until": run.until.isoformat(),
+        **facts,
+    }
     LOGGER.log(level, "%s", message, extra={"facts": told})

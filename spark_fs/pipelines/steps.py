@@ -14,9 +14,21 @@ from spark_fs.pipelines.declaration import Pipeline
 if TYPE_CHECKING:
     from spark_fs.flows.jobs import Job
 
-DEFAULT_RETENTION = timedelta(days=7)  # what maintenance keeps of old versions unless it is told otherwise
+DEFAULT_RETENTION = timedelta(
+    days=7
+)  # what maintenance keeps of old versions unless it is told otherwise
 _SUMMED_COUNTS = (
-    "read", "inserted", "updated", "unchanged", "set_aside", "written", "deleted", "skipped", "expired", "files_added", "files_removed",
+    "read",
+    "inserted",
+    "updated",
+    "unchanged",
+    "set_aside",
+    "written",
+    "deleted",
+    "skipped",
+    "expired",
+    "files_added",
+    "files_removed",
 )
 
 
@@ -24,7 +36,8 @@ _SUMMED_COUNTS = (
 class RunContext:
     """One run's work: the store, the groups with their builders, up to when, and what is told on the way.
 
-    replayed: whether ``until`` was given, so that rows are past their ttl as of then and not as of now.
+    replayed: whether ``until`` was given, so that rows are past their ttl as of then and not as of
+    now.
     """
 
     fs: FeatureStore
@@ -40,7 +53,10 @@ class RunContext:
         module = self.pipeline.module()
         self.builders = {declare(self.fs): build for declare, build in module.PIPELINE.items()}
         paces = getattr(module, "EVERY", {})
-        self.intervals = {group: paces.get(declare, self.pipeline.every) for group, declare in zip(self.builders, module.PIPELINE, strict=True)}
+        self.intervals = {
+            group: paces.get(declare, self.pipeline.every)
+            for group, declare in zip(self.builders, module.PIPELINE, strict=True)
+        }
 
     @property
     def groups(self) -> list[FeatureGroup]:
@@ -54,10 +70,14 @@ class RunContext:
 
     def record_job(self, group: FeatureGroup, job: "Job") -> None:
         """Count and tell what a job did."""
-        self.counts.update({name: job.summary[name] for name in _SUMMED_COUNTS if name in job.summary})
+        self.counts.update(
+            {name: job.summary[name] for name in _SUMMED_COUNTS if name in job.summary}
+        )
         self.report_line(str(job), group, job.summary)
 
-    def report_line(self, line: str, group: FeatureGroup, facts: Mapping[str, Any], ok: bool = True) -> None:
+    def report_line(
+        self, line: str, group: FeatureGroup, facts: Mapping[str, Any], ok: bool = True
+    ) -> None:
         """Tell a line about a group."""
         self.ok &= ok
         self.lines.append(line)
@@ -71,13 +91,18 @@ def incremental(context: RunContext, _options: Mapping[str, Any]) -> None:
         if group.watermark is None:
             if pipeline.start is None:
                 raise SettingsError(
-                    f"Feature group {group.spec} was never built, and pipeline {pipeline.name!r} has no start: give one, as in "
-                    "start: 2024-01-01, or run jobs/backfill.py first."
+                    f"Feature group {group.spec} was never built, and pipeline {pipeline.name!r}"
+                    " has no start: give one, as in start: 2024-01-01, or run jobs/backfill.py"
+                    " first."
                 )
             if pipeline.start < context.until:
-                context.record_job(group, group.backfill(build, pipeline.start, context.until, pipeline.chunk))
+                context.record_job(
+                    group, group.backfill(build, pipeline.start, context.until, pipeline.chunk)
+                )
         else:
-            for job in group.run_incremental(build, context.until, context.intervals[group], pipeline.lateness):
+            for job in group.run_incremental(
+                build, context.until, context.intervals[group], pipeline.lateness
+            ):
                 context.record_job(group, job)
 
 
@@ -88,7 +113,9 @@ def statistics(context: RunContext, _options: Mapping[str, Any]) -> None:
             found = group.compute_statistics()
             context.counts["groups_profiled"] += 1
             said = f"{len(found.feature_descriptive_statistics)} features at commit {found.commit}"
-            context.report_line(f"statistics {group.name}_{group.version}: {said}", group, {"commit": found.commit})
+            context.report_line(
+                f"statistics {group.name}_{group.version}: {said}", group, {"commit": found.commit}
+            )
 
 
 def validation(context: RunContext, options: Mapping[str, Any]) -> None:
@@ -99,12 +126,25 @@ def validation(context: RunContext, options: Mapping[str, Any]) -> None:
         window, time = options.get("window"), group.event_time
         rows = None
         if window and time and group.schema[time] in ("timestamp", "date"):
-            rows = group.select_all().filter((group[time] >= context.until - window) & (group[time] < context.until)).read()
+            rows = (
+                group.select_all()
+                .filter((group[time] >= context.until - window) & (group[time] < context.until))
+                .read()
+            )
         report = group.validate(rows)
-        failed = [f"{each.type} ({each.failed:,} of {each.checked:,} rows)" for each in report.results if not each.success]
+        failed = [
+            f"{each.type} ({each.failed:,} of {each.checked:,} rows)"
+            for each in report.results
+            if not each.success
+        ]
         context.counts["expectations_failed"] += len(failed)
         said = "no complaint" if report.success else f"failed: {', '.join(failed)}"
-        context.report_line(f"validation {group.name}_{group.version}: {said}", group, {"success": report.success}, report.success)
+        context.report_line(
+            f"validation {group.name}_{group.version}: {said}",
+            group,
+            {"success": report.success},
+            report.success,
+        )
 
 
 def sync(context: RunContext, options: Mapping[str, Any]) -> None:

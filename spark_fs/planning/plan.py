@@ -30,10 +30,10 @@ class NodeColumn:
 class PlanNode:
     """One group of the query and the rule by which its row is found.
 
-    match: ``spine`` for the leftmost; ``point_in_time`` for the greatest event time not after the spine's;
-    ``latest`` for the greatest of all, when the spine has no event time; ``key`` for a group without event time.
-    left_keys: the columns, of nodes before this one, that equal right_keys of this one. as_of: the Delta version to read;
-    None: the newest.
+    match: ``spine`` for the leftmost; ``point_in_time`` for the greatest event time not after the
+    spine's; ``latest`` for the greatest of all, when the spine has no event time; ``key`` for a
+    group without event time. left_keys: the columns, of nodes before this one, that equal
+    right_keys of this one. as_of: the Delta version to read; None: the newest.
     """
 
     index: int
@@ -50,7 +50,12 @@ class PlanNode:
     def tie_breakers(self) -> tuple[str, ...]:
         """The columns that decide between rows of one match key, time and ingestion; an external group vouches for no key of its own."""
         columns = self.group.types if self.group.source else self.group.primary_key
-        ordered = (c for c in columns if self.group.get_column_type(c) in types.TYPES_BY_NAME and self.group.get_column_type(c) not in ("float", "double"))
+        ordered = (
+            c
+            for c in columns
+            if self.group.get_column_type(c) in types.TYPES_BY_NAME
+            and self.group.get_column_type(c) not in ("float", "double")
+        )
         return tuple(c for c in ordered if c not in (*self.right_keys, self.group.event_time))
 
     @property
@@ -70,16 +75,19 @@ class OutputColumn:
     @classmethod
     def from_node(cls, node: PlanNode, column: str) -> Self:
         """A column of a node, under its join's prefix."""
-        return cls(node.prefix + column, NodeColumn(node.index, column), node.group.get_column_type(column))
+        return cls(
+            node.prefix + column, NodeColumn(node.index, column), node.group.get_column_type(column)
+        )
 
 
 @dataclass(frozen=True)
 class JoinPlan:
     """A query bound to its groups.
 
-    splits: named intervals of the spine's event time; the result holds their rows alone, each with the name of its
-    split in the column ``SPLIT``. Without splits it holds every row and no such column. as_known: whether a row matches only
-    where it had been ingested by the spine's event time.
+    splits: named intervals of the spine's event time; the result holds their rows alone, each with
+    the name of its split in the column ``SPLIT``. Without splits it holds every row and no such
+    column. as_known: whether a row matches only where it had been ingested by the spine's event
+    time.
     """
 
     nodes: tuple[PlanNode, ...]
@@ -102,7 +110,9 @@ class JoinPlan:
     def features(self) -> tuple[OutputColumn, ...]:
         """The columns of the result that are not the spine's primary key or event time."""
         spine = self.nodes[0].group
-        return tuple(o for o in self.outputs if o.source.node or o.source.column not in spine.identity)
+        return tuple(
+            o for o in self.outputs if o.source.node or o.source.column not in spine.identity
+        )
 
     @property
     def join_stages(self) -> tuple[tuple[PlanNode, ...], ...]:
@@ -115,31 +125,51 @@ class JoinPlan:
     @property
     def required_columns(self) -> set[NodeColumn]:
         """The columns that the result or a condition on it needs."""
-        return {output.source for output in self.outputs} | {self.find_column(c) for condition in self.having for c in iter_comparisons(condition)}
+        return {output.source for output in self.outputs} | {
+            self.find_column(c) for condition in self.having for c in iter_comparisons(condition)
+        }
 
     def with_splits(self, splits: Mapping[str, Interval]) -> Self:
         """A copy with these splits; SettingsError when the spine has no event time to split by."""
         if self.spine.event_time is None:
             bounds = " and ".join(map(str, splits.values()))
-            raise SettingsError(f"Feature group {self.spine} has no event time, so {bounds} select nothing of it: leave the times out.")
+            raise SettingsError(
+                f"Feature group {self.spine} has no event time, so {bounds} select nothing of it:"
+                " leave the times out."
+            )
         return replace(self, splits=splits)
 
     def with_identity(self) -> Self:
         """A copy whose result also holds the spine's primary key and event time."""
         held = {output.source for output in self.outputs}
         missing = [c for c in self.spine.identity if NodeColumn(0, c) not in held]
-        return replace(self, outputs=check_output_names([*self.outputs, *(OutputColumn.from_node(self.nodes[0], c) for c in missing)]))
+        return replace(
+            self,
+            outputs=check_output_names(
+                [*self.outputs, *(OutputColumn.from_node(self.nodes[0], c) for c in missing)]
+            ),
+        )
 
     def select_outputs(self, names: Iterable[str]) -> Self:
         """A copy whose result holds these of its columns alone."""
         wanted = set(names)
-        return replace(self, outputs=tuple(output for output in self.outputs if output.name in wanted))
+        return replace(
+            self, outputs=tuple(output for output in self.outputs if output.name in wanted)
+        )
 
     def with_filter(self, condition: Condition | None) -> Self:
         """A copy whose result also meets this condition; NotFoundError or QueryError for one that it cannot be asked."""
         if condition is None:
             return self
-        return replace(self, having=(*self.having, cast_condition(condition, lambda comparison: get_compared_type(self.nodes, comparison))))
+        return replace(
+            self,
+            having=(
+                *self.having,
+                cast_condition(
+                    condition, lambda comparison: get_compared_type(self.nodes, comparison)
+                ),
+            ),
+        )
 
     def with_max_age(self, seconds: float | None) -> Self:
         """A copy in which no match is older than so many seconds, whatever its group allows."""
@@ -149,7 +179,10 @@ class JoinPlan:
         def limit_age(group: GroupSpec) -> GroupSpec:
             return replace(group, ttl_seconds=min(seconds, group.ttl_seconds or seconds))
 
-        nodes = (replace(node, group=limit_age(node.group)) if node.match == "point_in_time" else node for node in self.nodes)
+        nodes = (
+            replace(node, group=limit_age(node.group)) if node.match == "point_in_time" else node
+            for node in self.nodes
+        )
         return replace(self, nodes=tuple(nodes))
 
     def find_column(self, comparison: Comparison) -> NodeColumn:
@@ -160,7 +193,10 @@ class JoinPlan:
         """The columns of a node that anything in the plan reads, in the group's order."""
         used = self.required_columns | {key for other in self.nodes for key in other.left_keys}
         used |= {NodeColumn(node.index, key) for key in node.right_keys}
-        used |= {NodeColumn(node.index, column) for column in (node.tie_breakers if node.match != "spine" and node.may_tie else ())}
+        used |= {
+            NodeColumn(node.index, column)
+            for column in (node.tie_breakers if node.match != "spine" and node.may_tie else ())
+        }
         if node.group.event_time:
             used.add(NodeColumn(node.index, node.group.event_time))
         return tuple(c for c in node.group.types if NodeColumn(node.index, c) in used)
@@ -171,12 +207,15 @@ def find_node_column(nodes: Sequence[PlanNode], comparison: Comparison) -> NodeC
     places = [node for node in nodes if node.group.ref == comparison.group]
     if not places:
         raise NotFoundError.for_name(
-            "Feature group of a filter", comparison.group.name, (n.group.name for n in nodes), "Join it first."
+            "Feature group of a filter",
+            comparison.group.name,
+            (n.group.name for n in nodes),
+            "Join it first.",
         )
     if len(places) > 1:
         raise QueryError(
-            f"The filter on {comparison.column!r} could mean either of the joins of {comparison.group}: "
-            "filter that group before it is joined."
+            f"The filter on {comparison.column!r} could mean either of the joins of"
+            f" {comparison.group}: filter that group before it is joined."
         )
     places[0].group.get_column_type(comparison.column)
     return NodeColumn(places[0].index, comparison.column)
@@ -194,7 +233,8 @@ def check_output_names(outputs: Iterable[OutputColumn]) -> tuple[OutputColumn, .
     for output in outputs:
         if output.name in seen:
             raise QueryError(
-                f"Two columns of the query are named {output.name!r}: give one of the joins prefix='...', or select fewer columns."
+                f"Two columns of the query are named {output.name!r}: give one of the joins"
+                " prefix='...', or select fewer columns."
             )
         seen[output.name] = output
     return tuple(seen.values())

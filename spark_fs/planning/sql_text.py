@@ -1,6 +1,7 @@
 """A plan as readable SQL: what a query stands for, in the words of the standard, with every rule of the match spelled out.
 
-The text is for people and for other engines (DuckDB runs it as it is); spark_fs itself never runs it.
+The text is for people and for other engines (DuckDB runs it as it is); spark_fs itself never runs
+it.
 """
 
 from collections.abc import Callable
@@ -28,14 +29,21 @@ def to_sql(plan: JoinPlan) -> str:
 
     def format_compared(comparison: Comparison) -> str:
         place = plan.find_column(comparison)
-        return _cast_compared(format_column(place), plan.nodes[place.node].group.get_column_type(place.column))
+        return _cast_compared(
+            format_column(place), plan.nodes[place.node].group.get_column_type(place.column)
+        )
 
-    outputs = ", ".join(format_column(o.source) + (f' AS "{o.name}"' if o.name != o.source.column else "") for o in plan.outputs)
+    outputs = ", ".join(
+        format_column(o.source) + (f' AS "{o.name}"' if o.name != o.source.column else "")
+        for o in plan.outputs
+    )
     lines = [f"SELECT {outputs}", f"FROM {_format_spine(plan.nodes[0])} AS {names[0]}"]
     for node in plan.nodes[1:]:
         lines += _format_join(plan, node, names[node.index], format_column)
     if plan.having:
-        lines.append("WHERE " + " AND ".join(format_condition(c, format_compared) for c in plan.having))
+        lines.append(
+            "WHERE " + " AND ".join(format_condition(c, format_compared) for c in plan.having)
+        )
     return "\n".join(lines)
 
 
@@ -44,7 +52,10 @@ def _make_aliases(plan: JoinPlan) -> dict[int, str]:
     found: dict[int, str] = {}
     for node in plan.nodes:
         name = "spine" if node.group.is_dataframe else node.group.name
-        number = 1 + sum(other.group.ref == node.group.ref or other.group.name == name for other in plan.nodes[: node.index])
+        number = 1 + sum(
+            other.group.ref == node.group.ref or other.group.name == name
+            for other in plan.nodes[: node.index]
+        )
         found[node.index] = f'"{name}"' if number == 1 else f'"{name}_again{number}"'
     return found
 
@@ -58,7 +69,9 @@ def _format_spine(node: PlanNode) -> str:
     if node.where is None:
         return _format_table(node)
     types = node.group.types
-    where = format_condition(node.where, lambda one: _cast_compared(_quote_name(one.column), types[one.column]))
+    where = format_condition(
+        node.where, lambda one: _cast_compared(_quote_name(one.column), types[one.column])
+    )
     return f"(SELECT * FROM {_format_table(node)} WHERE {where})"  # noqa: S608 # names are quoted, nothing runs it
 
 
@@ -67,26 +80,52 @@ def _cast_compared(column: str, type_: str) -> str:
     return f"CAST({column} AS DOUBLE)" if type_ == "float" else column
 
 
-def _format_join(plan: JoinPlan, node: PlanNode, name: str, format_column: Callable[[NodeColumn], str]) -> list[str]:
+def _format_join(
+    plan: JoinPlan, node: PlanNode, name: str, format_column: Callable[[NodeColumn], str]
+) -> list[str]:
     """A lateral join with the one row that matches."""
     kind = "INNER" if node.join_type == "inner" else "LEFT"
     spine, group = plan.spine, node.group
-    rules = [f"r.{_quote_name(mine)} = {format_column(theirs)}" for mine, theirs in zip(node.right_keys, node.left_keys, strict=True)]
+    rules = [
+        f"r.{_quote_name(mine)} = {format_column(theirs)}"
+        for mine, theirs in zip(node.right_keys, node.left_keys, strict=True)
+    ]
     order = []
-    at = format_instant(format_column(NodeColumn(0, spine.event_time)), spine) if spine.event_time else ""
+    at = (
+        format_instant(format_column(NodeColumn(0, spine.event_time)), spine)
+        if spine.event_time
+        else ""
+    )
     if group.event_time:
         mine = format_instant(f"r.{_quote_name(group.event_time)}", group)
         order.append(f"{mine} DESC")
         rules.append(f"{mine} <= {at}" if at else f"{mine} IS NOT NULL")
         if at and group.ttl_seconds is not None:
-            rules.append(f"{mine} >= {at} - INTERVAL '{format_seconds(group.ttl_seconds).replace(',', '')}' SECOND")
+            rules.append(
+                f"{mine} >= {at} - INTERVAL '{format_seconds(group.ttl_seconds).replace(',', '')}'"
+                " SECOND"
+            )
     if plan.as_known:
         rules.append(f"r.{INGESTED_AT} <= {at}")
     if node.where is not None:
-        rules.append(format_condition(node.where, lambda one: _cast_compared(f"r.{_quote_name(one.column)}", group.get_column_type(one.column))))
+        rules.append(
+            format_condition(
+                node.where,
+                lambda one: _cast_compared(
+                    f"r.{_quote_name(one.column)}", group.get_column_type(one.column)
+                ),
+            )
+        )
     if node.may_tie:
-        order += [f"r.{INGESTED_AT} DESC", *(f"r.{_quote_name(tie)} DESC NULLS LAST" for tie in node.tie_breakers)]
-    lines = [f"{kind} JOIN LATERAL (", f"  SELECT * FROM {_format_table(node)} AS r", "  WHERE " + "\n    AND ".join(rules)]  # noqa: S608 # as above
+        order += [
+            f"r.{INGESTED_AT} DESC",
+            *(f"r.{_quote_name(tie)} DESC NULLS LAST" for tie in node.tie_breakers),
+        ]
+    lines = [
+        f"{kind} JOIN LATERAL (",
+        f"  SELECT * FROM {_format_table(node)} AS r",  # noqa: S608 # as above
+        "  WHERE " + "\n    AND ".join(rules),
+    ]
     if order:
         lines.append(f"  ORDER BY {', '.join(order)} LIMIT 1")
     return [*lines, f") AS {name} ON TRUE"]
@@ -107,13 +146,24 @@ def format_condition(predicate: Condition, format_column: Callable[[Comparison],
     """The SQL of a condition over the columns that ``column`` names."""
     if not isinstance(predicate, Comparison):
         parts = [format_condition(part, format_column) for part in predicate.parts]
-        return f"NOT {parts[0]}" if predicate.operator == "not" else f"({f' {predicate.operator.upper()} '.join(parts)})"
+        return (
+            f"NOT {parts[0]}"
+            if predicate.operator == "not"
+            else f"({f' {predicate.operator.upper()} '.join(parts)})"
+        )
     name = format_column(predicate)
     if predicate.operator == "is_null":
         return f"({name} IS NULL)"
     if predicate.operator == "in":
-        return f"({name} IN ({', '.join(map(format_literal, predicate.value))}))" if predicate.value else "(FALSE)"
-    return f"({name} {_OPERATORS.get(predicate.operator, predicate.operator)} {format_literal(predicate.value)})"
+        return (
+            f"({name} IN ({', '.join(map(format_literal, predicate.value))}))"
+            if predicate.value
+            else "(FALSE)"
+        )
+    return (
+        f"({name} {_OPERATORS.get(predicate.operator, predicate.operator)}"
+        f" {format_literal(predicate.value)})"
+    )
 
 
 _OPERATORS = {"==": "=", "!=": "<>", "like": "LIKE"}

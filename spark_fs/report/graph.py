@@ -34,7 +34,11 @@ class LineageGraph:
 
         def find_layer(key: str, visiting: frozenset[str]) -> int:
             if key not in found:
-                before = [find_layer(start, visiting | {key}) for start in comes_of[key] if start not in visiting | {key}]
+                before = [
+                    find_layer(start, visiting | {key})
+                    for start in comes_of[key]
+                    if start not in visiting | {key}
+                ]
                 found[key] = max(before, default=-1) + 1
             return found[key]
 
@@ -48,7 +52,9 @@ def compute_layout(graph: LineageGraph) -> dict[str, Any]:
     layers = graph.assign_layers()
     below: dict[int, int] = {}
     nodes, places = [], {}
-    for key, node in sorted(graph.nodes.items(), key=lambda item: (layers[item[0]], item[1].kind, item[1].name)):
+    for key, node in sorted(
+        graph.nodes.items(), key=lambda item: (layers[item[0]], item[1].kind, item[1].name)
+    ):
         layer = layers[key]
         x, y = 10 + layer * (_WIDTH + _GAP), 10 + below.get(layer, 0) * _STEP
         below[layer] = below.get(layer, 0) + 1
@@ -58,7 +64,22 @@ def compute_layout(graph: LineageGraph) -> dict[str, Any]:
     edges = []
     for start, end in graph.edges:
         if start in places and end in places:
-            below_others = 60 if layers[end] - layers[start] > 1 else 0  # else it would hide behind the nodes between
-            edges.append((places[start][0] + _WIDTH, places[start][1] + 20, places[end][0], places[end][1] + 20, below_others))
+            below_others = (
+                60 if layers[end] - layers[start] > 1 else 0
+            )  # else it would hide behind the nodes between
+            edges.append(
+                (
+                    places[start][0] + _WIDTH,
+                    places[start][1] + 20,
+                    places[end][0],
+                    places[end][1] + 20,
+                    below_others,
+                )
+            )
     width = 20 + (max(layers.values(), default=0) + 1) * (_WIDTH + _GAP)
-    return {"nodes": nodes, "edges": edges, "width": width, "height": 20 + max(below.values(), default=1) * _STEP + 10}
+    return {
+        "nodes": nodes,
+        "edges": edges,
+        "width": width,
+        "height": 20 + max(below.values(), default=1) * _STEP + 10,
+    }

@@ -18,20 +18,32 @@ Section = Mapping[str, Any]
 
 
 def render_page(
-    title: str, sections: Sequence[Section], data: Mapping[str, Any], lead: str = "", facts: Sequence[tuple[str, Any]] = (),
-    footer: str = "", home: str = "",
+    title: str,
+    sections: Sequence[Section],
+    data: Mapping[str, Any],
+    lead: str = "",
+    facts: Sequence[tuple[str, Any]] = (),
+    footer: str = "",
+    home: str = "",
 ) -> str:
     """The page.
 
-    sections: what each shows, and which part of the data. home: where the explorer's first page is, of a page that is served.
+    sections: what each shows, and which part of the data. home: where the explorer's first page is,
+    of a page that is served.
     """
     shown = [{"lead": "", "none": "", "search": "", **section} for section in sections]
     for section in shown:
         if section["kind"] == "graph":
             section["graph"] = render_graph(section["graph"])
-    parts = {"data": to_escaped_json(data), "style": Markup(_read_template("style.css")), "script": Markup(read_script())}
+    parts = {
+        "data": to_escaped_json(data),
+        "style": Markup(_read_template("style.css")),
+        "script": Markup(read_script()),
+    }
     page = _make_environment().get_template("page.html")
-    return page.render(title=title, sections=shown, lead=lead, facts=facts, footer=footer, home=home, **parts)
+    return page.render(
+        title=title, sections=shown, lead=lead, facts=facts, footer=footer, home=home, **parts
+    )
 
 
 def render_graph(graph: LineageGraph) -> Markup:
@@ -54,7 +66,9 @@ def read_script() -> str:
 def build_security_policy() -> str:
     """The content security policy of a page that is served: nothing from elsewhere, and no script but the page's own."""
     digest = base64.b64encode(hashlib.sha256(read_script().encode()).digest()).decode()
-    nothing = "; ".join(f"{what} 'none'" for what in ("default-src", "base-uri", "form-action", "frame-ancestors"))
+    nothing = "; ".join(
+        f"{what} 'none'" for what in ("default-src", "base-uri", "form-action", "frame-ancestors")
+    )
     return f"{nothing}; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
 
 
@@ -65,4 +79,9 @@ def _read_template(name: str) -> str:
 
 @cache
 def _make_environment() -> Environment:
-    return Environment(loader=PackageLoader("spark_fs.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return Environment(
+        loader=PackageLoader("spark_fs.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )

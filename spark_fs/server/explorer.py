@@ -1,6 +1,7 @@
 """The explorer: the whole store in a browser, read-only, in a process without Spark.
 
-It answers GET alone, for the names of its own machine and those it is started with, and its pages load nothing from elsewhere.
+It answers GET alone, for the names of its own machine and those it is started with, and its pages
+load nothing from elsewhere.
 """
 
 from __future__ import annotations
@@ -29,25 +30,34 @@ try:
     from spark_fs.server import program as server
     from spark_fs.server.guard import Limits, Refusal, RequestGuard
 except ImportError as error:
-    raise SetupError(f"The explorer needs {error.name}, which is not installed: pip install 'spark_fs[serve]'.") from None
+    raise SetupError(
+        f"The explorer needs {error.name}, which is not installed: pip install 'spark_fs[serve]'."
+    ) from None
 
 if TYPE_CHECKING:
     from spark_fs.api.project import FeatureStore
 
-LOGGER = logging.getLogger("spark_fs.server.explorer")
+LOGGER = logging.getLogger("spark_fs.ui")
 _NOT_FOUND_ERRORS = NotFoundError, InvalidNameError, SettingsError
 _HEADERS = [
-    (b"content-security-policy", build_security_policy().encode()), (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", build_security_policy().encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 ]
 _LIMITS = Limits(max_bytes=0, max_open=64, answer_seconds=120)
 
 
-def build_explorer_app(fs: FeatureStore, names: Collection[str] | None = None, token: str = "", limits: Limits = _LIMITS) -> FastAPI:
+def build_explorer_app(
+    fs: FeatureStore,
+    names: Collection[str] | None = None,
+    token: str = "",
+    limits: Limits = _LIMITS,
+) -> FastAPI:
     """The explorer of a store.
 
-    names: those that it answers to, besides addresses; None: any. token: what a browser must give as the password of any user; empty:
-    nothing.
+    names: those that it answers to, besides addresses; None: any. token: what a browser must give
+    as the password of any user; empty: nothing.
     """
     found = FastAPI(title="spark_fs", docs_url=None, redoc_url=None, openapi_url=None)
     stores = StoresWithoutSpark(fs._stores.settings)
@@ -80,11 +90,25 @@ def build_explorer_app(fs: FeatureStore, names: Collection[str] | None = None, t
     async def handle_error(_: Request, error: SparkFSError) -> HTMLResponse:
         if isinstance(error, _NOT_FOUND_ERRORS):
             return HTMLResponse(await work.run_in_thread(_render_message, str(error)), 404)
-        LOGGER.error("A page could not be made: %s", escape_for_terminal(error))  # it may name hosts and users
+        LOGGER.error(
+            "A page could not be made: %s", escape_for_terminal(error)
+        )  # it may name hosts and users
         status = 503 if error.retryable else 500
-        return HTMLResponse(await work.run_in_thread(_render_message, "The store could not be read: the log of the program has why."), status)
+        return HTMLResponse(
+            await work.run_in_thread(
+                _render_message, "The store could not be read: the log of the program has why."
+            ),
+            status,
+        )
 
-    found.add_middleware(RequestGuard, limits=limits, names=names, token=token, headers=_HEADERS, format_refusal=_format_refusal)
+    found.add_middleware(
+        RequestGuard,
+        limits=limits,
+        names=names,
+        token=token,
+        headers=_HEADERS,
+        format_refusal=_format_refusal,
+    )
     return found
 
 
@@ -96,7 +120,17 @@ def _format_refusal(refusal: Refusal) -> tuple[bytes, bytes]:
     return b"text/plain; charset=utf-8", refusal.text.encode()  # which costs nothing, whoever asks
 
 
-def serve_explorer(fs: FeatureStore, host: str, port: int, token: str = "", names: Collection[str] | None = None) -> None:
+def serve_explorer(
+    fs: FeatureStore, host: str, port: int, token: str = "", names: Collection[str] | None = None
+) -> None:
     """Serve the explorer until the process is ended. SettingsError where the port is taken."""
     how = "; any user, and the token as password" if token else ""
-    server.run_program(build_explorer_app(fs, names, token), host, port, _LIMITS, f"The explorer is at {{url}}/ (end it with Ctrl-C{how})", "warning", sys.stdout)
+    server.run_program(
+        build_explorer_app(fs, names, token),
+        host,
+        port,
+        _LIMITS,
+        f"The explorer is at {{url}}/ (end it with Ctrl-C{how})",
+        "warning",
+        sys.stdout,
+    )

@@ -1,7 +1,8 @@
 """The door of a server: what is asked of a request before the program behind it sees it.
 
-By which name this server was asked, who asks, how many ask at once, how large the request is, and how long it and its answer take. It is
-plain ASGI, so it needs no library, and what it does in the event loop does not grow with what a caller sends.
+By which name this server was asked, who asks, how many ask at once, how large the request is, and
+how long it and its answer take. It is plain ASGI, so it needs no library, and what it does in the
+event loop does not grow with what a caller sends.
 """
 
 from __future__ import annotations
@@ -27,19 +28,23 @@ Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Message, Receive, Send], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
 
-_CHALLENGES = ((b"www-authenticate", b'Bearer realm="spark_fs"'), (b"www-authenticate", b'Basic realm="spark_fs", charset="UTF-8"'))
+_CHALLENGES = (
+    (b"www-authenticate", b'Bearer realm="spark_fs"'),
+    (b"www-authenticate", b'Basic realm="spark_fs", charset="UTF-8"'),
+)
 _RETRY_AFTER = ((b"retry-after", b"1"),)
 ANY_NAME = "*"
 _MIN_TOKEN_LENGTH = 16  # characters: nobody tries out as many
-_TOKEN_HINT = "make one by: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+_HOW_TO_MAKE_ONE = "make one by: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
 @dataclass(frozen=True)
 class Limits:
     """What a server takes upon itself; what is beyond it is refused.
 
-    max_bytes: of the body of a request. max_open: requests at once. ask_seconds: until a request has come whole. answer_seconds: until its
-    answer is there. idle_seconds: for which a connection is kept for the next request.
+    max_bytes: of the body of a request. max_open: requests at once. ask_seconds: until a request
+    has come whole. answer_seconds: until its answer is there. idle_seconds: for which a connection
+    is kept for the next request.
     """
 
     max_bytes: int = 1_000_000
@@ -61,19 +66,29 @@ class Refusal:
 
 def format_json_refusal(refusal: Refusal) -> tuple[bytes, bytes]:
     """The type and the body of the answer that says why, as the errors of a program are."""
-    return b"application/json", json.dumps({"error": {"type": refusal.kind, "message": refusal.text}}).encode()
+    return (
+        b"application/json",
+        json.dumps({"error": {"type": refusal.kind, "message": refusal.text}}).encode(),
+    )
 
 
 class RequestGuard:
     """Lets in what may come in, one program behind it.
 
-    names: the names that the server answers to, besides addresses (None: any). token: who does not bring it is refused; empty: nobody is
-    asked for one. free: the paths for which nobody is asked. headers: of every answer. refusal: how a refusal is written.
+    names: the names that the server answers to, besides addresses (None: any). token: who does not
+    bring it is refused; empty: nobody is asked for one. free: the paths for which nobody is asked.
+    headers: of every answer. refusal: how a refusal is written.
     """
 
     def __init__(
-        self, app: AsgiApp, limits: Limits = Limits(), names: Collection[str] | None = None, token: str = "",  # it cannot be changed
-        public_paths: Collection[str] = (), headers: Headers = (), format_refusal: Callable[[Refusal], tuple[bytes, bytes]] = format_json_refusal,
+        self,
+        app: AsgiApp,
+        limits: Limits = Limits(),
+        names: Collection[str] | None = None,
+        token: str = "",  # it cannot be changed
+        public_paths: Collection[str] = (),
+        headers: Headers = (),
+        format_refusal: Callable[[Refusal], tuple[bytes, bytes]] = format_json_refusal,
     ) -> None:
         self._app, self._limits, self._names, self._public_paths = app, limits, names, public_paths
         self._token = _hash_token(token.encode()) if token else b""
@@ -99,20 +114,37 @@ class RequestGuard:
         """What is wrong with the name that was asked, or with who asks."""
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         for name, value in headers:
-            if name == b"host" and self._names is not None and not _is_allowed_host(value, self._names):
+            if (
+                name == b"host"
+                and self._names is not None
+                and not _is_allowed_host(value, self._names)
+            ):
                 asked = value[:100].decode("ascii", "replace")
-                return Refusal(400, "HostRefused", f"This server does not answer to the name {asked!r}: start it with --allow-host for it.")
+                return Refusal(
+                    400,
+                    "HostRefused",
+                    f"This server does not answer to the name {asked!r}: start it with --allow-host"
+                    " for it.",
+                )
         if self._token and scope["path"] not in self._public_paths:
             given = next((value for name, value in headers if name == b"authorization"), b"")
             if not hmac.compare_digest(_hash_token(_parse_token(given)), self._token):
-                text = "This server asks for a token: send it as Authorization: Bearer, or as the password of any user."
+                text = (
+                    "This server asks for a token: send it as Authorization: Bearer, or as the"
+                    " password of any user."
+                )
                 return Refusal(401, "TokenRefused", text, _CHALLENGES)
         return None
 
     def _check_capacity(self) -> Refusal | None:
         if self._open_requests < self._limits.max_open:
             return None
-        return Refusal(503, "TooManyRequests", f"{self._open_requests:,} requests are open already: ask again in a second.", _RETRY_AFTER)
+        return Refusal(
+            503,
+            "TooManyRequests",
+            f"{self._open_requests:,} requests are open already: ask again in a second.",
+            _RETRY_AFTER,
+        )
 
     async def _handle_request(self, scope: Message, receive: Receive, send: Send) -> None:
         asked = await self._read_body(scope, receive)
@@ -141,14 +173,23 @@ class RequestGuard:
         except TimeoutError:
             if answered or not limit.expired():
                 raise
-            text = f"No answer was found within {seconds:g} seconds: ask again, for fewer entries at once."
+            text = (
+                f"No answer was found within {seconds:g} seconds: ask again, for fewer entries at"
+                " once."
+            )
             await self._send_refusal(send, Refusal(503, "AnswerTooSlow", text, _RETRY_AFTER))
 
     async def _read_body(self, scope: Message, receive: Receive) -> bytes | Refusal | None:
         """The body of a request; None where it never came whole."""
         most, seconds = self._limits.max_bytes, self._limits.ask_seconds
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        too_large = Refusal(413, "RequestTooLarge", f"The request is larger than {most:,} bytes: ask for fewer entries at once.")
+        declared = next(
+            (value for name, value in scope["headers"] if name == b"content-length"), b"0"
+        )
+        too_large = Refusal(
+            413,
+            "RequestTooLarge",
+            f"The request is larger than {most:,} bytes: ask for fewer entries at once.",
+        )
         if declared.isdigit() and int(declared[:19]) > most:
             return too_large
         body = bytearray()
@@ -169,7 +210,12 @@ class RequestGuard:
 
     async def _send_refusal(self, send: Send, refusal: Refusal) -> None:
         type_, body = self._format_refusal(refusal)
-        headers = [(b"content-type", type_), (b"content-length", str(len(body)).encode()), *refusal.headers, *self._headers]
+        headers = [
+            (b"content-type", type_),
+            (b"content-length", str(len(body)).encode()),
+            *refusal.headers,
+            *self._headers,
+        ]
         await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
@@ -198,8 +244,8 @@ def _parse_token(header: bytes) -> bytes:
 def get_host_names(host: str, allowed: Iterable[str] = ()) -> frozenset[str] | None:
     """The names that a server on an address answers to, besides addresses; None: any, where ``*`` is allowed.
 
-    A page from elsewhere can let a name of its own stand for this machine, and then read what a browser here may read; it cannot do so
-    with an address, nor with a name that is not its own.
+    A page from elsewhere can let a name of its own stand for this machine, and then read what a
+    browser here may read; it cannot do so with an address, nor with a name that is not its own.
     """
     names = {_parse_host_name(name) for name in allowed}
     if ANY_NAME in names:
@@ -246,11 +292,20 @@ def read_token(setting: str, file: Path | None) -> str:
             found, where = file.read_text(encoding="utf-8").strip(), f"Token file {file}"
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise SettingsError(f"Token file {file} cannot be read: {why}. Name a file that holds the token alone.") from None
+            raise SettingsError(
+                f"Token file {file} cannot be read: {why}. Name a file that holds the token alone."
+            ) from None
     elif not setting:
         return ""
-    if len(found) < _MIN_TOKEN_LENGTH or not found.isascii() or any(not letter.isprintable() or letter == " " for letter in found):
-        raise SettingsError(f"{where} is no token of {_MIN_TOKEN_LENGTH} ASCII characters or more without spaces: {_TOKEN_HINT}.")
+    if (
+        len(found) < _MIN_TOKEN_LENGTH
+        or not found.isascii()
+        or any(not letter.isprintable() or letter == " " for letter in found)
+    ):
+        raise SettingsError(
+            f"{where} is no token of {_MIN_TOKEN_LENGTH} ASCII characters or more without spaces:"
+            f" {_HOW_TO_MAKE_ONE}."
+        )
     return found
 
 
@@ -258,6 +313,7 @@ def check_exposed(host: str, token: str, insecure: bool) -> None:
     """Raise SettingsError where an address is reached from elsewhere and nobody is asked for a token, unless that is what is wanted."""
     if not token and not insecure and not is_loopback(host):
         raise SettingsError(
-            f"--host {host} lets other machines in, and nobody would be asked for a token. Set SPARK_FS_TOKEN or --token-file ({_TOKEN_HINT}), "
-            "listen on 127.0.0.1, or say --insecure where whoever reaches it may read all that it hands out."
+            f"--host {host} lets other machines in, and nobody would be asked for a token. Set"
+            f" SPARK_FS_TOKEN or --token-file ({_HOW_TO_MAKE_ONE}), listen on 127.0.0.1, or say"
+            " --insecure where whoever reaches it may read all that it hands out."
         )

@@ -16,15 +16,21 @@ from spark_fs.server.guard import Limits
 from spark_fs.server.sockets import open_socket
 
 T = TypeVar("T")
-_CONNECTIONS_PER_REQUEST = 4  # connections for each request that may be open: most of those that are kept are idle
+_CONNECTIONS_PER_REQUEST = (
+    4  # connections for each request that may be open: most of those that are kept are idle
+)
 _THREADS = 40
-_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length:"
+    b" 0\r\n\r\n"
+)
 
 
 class WorkerThreads:
     """Threads in which a program does what takes time, so that its event loop answers on.
 
-    One that is no longer waited for keeps its thread until it ends, and what has not begun by then does not begin.
+    One that is no longer waited for keeps its thread until it ends, and what has not begun by then
+    does not begin.
     """
 
     def __init__(self, threads: int = _THREADS) -> None:
@@ -38,7 +44,10 @@ class WorkerThreads:
 def make_connection_class(limits: Limits) -> type[H11Protocol]:
     """Connections that end where a request does not come, or its answer is not taken, in time; and of which there are so many at most."""
     most = limits.max_open * _CONNECTIONS_PER_REQUEST
-    ask, whole = limits.ask_seconds + limits.idle_seconds, limits.ask_seconds + limits.answer_seconds + 2 * limits.idle_seconds
+    ask, whole = (
+        limits.ask_seconds + limits.idle_seconds,
+        limits.ask_seconds + limits.answer_seconds + 2 * limits.idle_seconds,
+    )
 
     class TimedConnection(H11Protocol):
         """One connection."""
@@ -76,13 +85,29 @@ def make_connection_class(limits: Limits) -> type[H11Protocol]:
 
 def make_server(program: Any, limits: Limits, log_level: str = "info") -> uvicorn.Server:
     """The server of a program, for a socket that listens already."""
-    return uvicorn.Server(uvicorn.Config(
-        program, http=make_connection_class(limits), ws="none", log_level=log_level, access_log=False, server_header=False,
-        timeout_keep_alive=limits.idle_seconds, timeout_graceful_shutdown=math.ceil(limits.answer_seconds),
-    ))
+    return uvicorn.Server(
+        uvicorn.Config(
+            program,
+            http=make_connection_class(limits),
+            ws="none",
+            log_level=log_level,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=limits.idle_seconds,
+            timeout_graceful_shutdown=math.ceil(limits.answer_seconds),
+        )
+    )
 
 
-def run_program(program: Any, host: str, port: int, limits: Limits, announcement: str, log_level: str = "info", out: TextIO | None = None) -> None:
+def run_program(
+    program: Any,
+    host: str,
+    port: int,
+    limits: Limits,
+    announcement: str,
+    log_level: str = "info",
+    out: TextIO | None = None,
+) -> None:
     """Serve until the process is ended; ``said``, with the URL, is told on stderr or ``out``. SettingsError where the port is taken."""
     own, url = open_socket(host, port)
     print(announcement.format(url=url), file=out or sys.stderr, flush=True)

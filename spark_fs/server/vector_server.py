@@ -1,7 +1,8 @@
 """Feature vectors over HTTP: a small program around feature views, in a process without Spark.
 
-Its endpoints are described at ``/docs``. Values that JSON has no word for are texts: times in ISO 8601, decimals as digits, bytes
-hexadecimal, ``NaN`` and ``Infinity`` as such; keys and passed features are read in the same way.
+Its endpoints are described at ``/docs``. Values that JSON has no word for are texts: times in ISO
+8601, decimals as digits, bytes hexadecimal, ``NaN`` and ``Infinity`` as such; keys and passed
+features are read in the same way.
 """
 
 from __future__ import annotations
@@ -41,15 +42,24 @@ try:
     from spark_fs.server import program as server
     from spark_fs.server.guard import Limits, RequestGuard
 except ImportError as error:
-    raise SetupError(f"Serving over HTTP needs {error.name}, which is not installed: pip install 'spark_fs[serve]'.") from None
+    raise SetupError(
+        f"Serving over HTTP needs {error.name}, which is not installed: pip install"
+        " 'spark_fs[serve]'."
+    ) from None
 
 if TYPE_CHECKING:
     from spark_fs.api.project import FeatureStore
 
-LOGGER = logging.getLogger("spark_fs.server.vector_server")
-# What a caller did wrong is told, with the status that stands for it. Any other error is ours: it may name a host, a user or a row.
+LOGGER = logging.getLogger("spark_fs.serve")
+# What a caller did wrong is told, with the status that stands for it. Any other error is ours: it
+# may name a host, a user or a row.
 _CALLER_ERRORS: Mapping[type[SparkFSError], int] = {
-    NotFoundError: 404, KeyValueError: 400, SchemaError: 400, SettingsError: 400, QueryError: 400, InvalidNameError: 400,
+    NotFoundError: 404,
+    KeyValueError: 400,
+    SchemaError: 400,
+    SettingsError: 400,
+    QueryError: 400,
+    InvalidNameError: 400,
 }
 _INTERNAL_ERRORS: Sequence[tuple[type[SparkFSError], int, str]] = (
     (ConflictError, 409, "Another writer was in the way: ask again."),
@@ -57,7 +67,10 @@ _INTERNAL_ERRORS: Sequence[tuple[type[SparkFSError], int, str]] = (
     (CatalogError, 503, "The metadata database failed or gave no answer in time: ask again."),
     (SparkFSError, 500, "The features could not be made of what is stored."),
 )
-_MAX_MISTAKES, _MAX_MESSAGE_LENGTH = 5, 2_000  # mistakes of a request that are told, letters of a message
+_MAX_MISTAKES, _MAX_MESSAGE_LENGTH = (
+    5,
+    2_000,
+)  # mistakes of a request that are told, letters of a message
 
 
 class VectorRequest(BaseModel):
@@ -66,19 +79,33 @@ class VectorRequest(BaseModel):
     view: str = Field(description="The name of a feature view.", examples=["late_arrivals"])
     version: int = Field(default=1, description="Its version.")
     training_dataset_version: int | None = Field(
-        default=None, description="By which training dataset its transformations learned; may be left out where there is only one."
+        default=None,
+        description=(
+            "By which training dataset its transformations learned; may be left out where there is"
+            " only one."
+        ),
     )
-    entries: list[dict[str, Any]] = Field(description="The keys of each vector, by name.", min_length=1, examples=[[{"id": 1}]])
+    entries: list[dict[str, Any]] = Field(
+        description="The keys of each vector, by name.", min_length=1, examples=[[{"id": 1}]]
+    )
     passed_features: list[dict[str, Any]] | None = Field(
-        default=None, description="For each entry the features that win over stored ones, before they are transformed."
+        default=None,
+        description=(
+            "For each entry the features that win over stored ones, before they are transformed."
+        ),
     )
-    allow_missing: bool = Field(default=False, description="Whether a key without an online row gives nulls instead of an error.")
+    allow_missing: bool = Field(
+        default=False,
+        description="Whether a key without an online row gives nulls instead of an error.",
+    )
 
 
 class VectorResponse(BaseModel):
     """Feature vectors, as many as entries, in their order."""
 
-    features: list[str] = Field(description="The names of the values of each vector, in their order.")
+    features: list[str] = Field(
+        description="The names of the values of each vector, in their order."
+    )
     vectors: list[list[Any]]
 
 
@@ -96,7 +123,10 @@ class ErrorResponse(BaseModel):
 
 
 _ERROR_DESCRIPTIONS = {
-    400: "A key or a passed feature is wrong, there are too many entries, or the server does not answer to that name",
+    400: (
+        "A key or a passed feature is wrong, there are too many entries, or the server does not"
+        " answer to that name"
+    ),
     401: "The server asks for a token",
     404: "There is no such view, version, key or feature",
     408: "The request did not come whole in time",
@@ -104,7 +134,10 @@ _ERROR_DESCRIPTIONS = {
     422: "The request is not of the form above",
     503: "The online store failed, no answer was found in time, or too many requests are open",
 }
-_ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {status: {"model": ErrorResponse, "description": text} for status, text in _ERROR_DESCRIPTIONS.items()}
+_ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorResponse, "description": text}
+    for status, text in _ERROR_DESCRIPTIONS.items()
+}
 
 
 class _InvalidRequestError(Exception):
@@ -116,36 +149,76 @@ class _ServingMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter("spark_fs_requests", "Requests for feature vectors.", ["view", "status"], registry=self.registry)
-        self.vectors = Counter("spark_fs_vectors", "Feature vectors handed out.", ["view"], registry=self.registry)
+        self.requests = Counter(
+            "spark_fs_requests",
+            "Requests for feature vectors.",
+            ["view", "status"],
+            registry=self.registry,
+        )
+        self.vectors = Counter(
+            "spark_fs_vectors", "Feature vectors handed out.", ["view"], registry=self.registry
+        )
         buckets = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
-        self.seconds = Histogram("spark_fs_request_seconds", "Time of a request.", ["view"], registry=self.registry, buckets=buckets)
+        self.seconds = Histogram(
+            "spark_fs_request_seconds",
+            "Time of a request.",
+            ["view"],
+            registry=self.registry,
+            buckets=buckets,
+        )
 
 
 def build_vector_app(
-    fs: FeatureStore, max_bytes: int = 1_000_000, max_entries: int = 1_000, views: Sequence[str] = (), token: str = "",
-    names: Collection[str] | None = None, limits: Limits | None = None,
+    fs: FeatureStore,
+    max_bytes: int = 1_000_000,
+    max_entries: int = 1_000,
+    views: Sequence[str] = (),
+    token: str = "",
+    names: Collection[str] | None = None,
+    limits: Limits | None = None,
 ) -> FastAPI:
     """The program for a server of ASGI.
 
-    views: as ``name``, ``name:version`` or ``name:version:training-dataset``: they are loaded now, and no other is handed out; none: every
-    view is, and loaded when it is asked for. token: what callers must bring; empty: nothing. names: the names that it answers to, besides
-    addresses; None: any. limits: in the place of ``max_bytes``.
+    views: as ``name``, ``name:version`` or ``name:version:training-dataset``: they are loaded now,
+    and no other is handed out; none: every view is, and loaded when it is asked for. token: what
+    callers must bring; empty: nothing. names: the names that it answers to, besides addresses;
+    None: any. limits: in the place of ``max_bytes``.
     """
     answers = _VectorEndpoints(fs, views, max_entries)
-    app: FastAPI = FastAPIOffline(title="spark_fs", description="Feature vectors of a feature store, by key.", version="1")
-    app.add_middleware(RequestGuard, limits=limits or Limits(max_bytes), names=names, token=token, public_paths=("/health",))
+    app: FastAPI = FastAPIOffline(
+        title="spark_fs", description="Feature vectors of a feature store, by key.", version="1"
+    )
+    app.add_middleware(
+        RequestGuard,
+        limits=limits or Limits(max_bytes),
+        names=names,
+        token=token,
+        public_paths=("/health",),
+    )
     work = server.WorkerThreads()
-    asked = {"required": True, "content": {"application/json": {"schema": VectorRequest.model_json_schema()}}}
-    responses: dict[int | str, dict[str, Any]] = {200: {"model": VectorResponse}, **_ERROR_RESPONSES}
+    asked = {
+        "required": True,
+        "content": {"application/json": {"schema": VectorRequest.model_json_schema()}},
+    }
+    responses: dict[int | str, dict[str, Any]] = {
+        200: {"model": VectorResponse},
+        **_ERROR_RESPONSES,
+    }
 
     @app.post(
-        "/v1/feature-vectors", summary="Feature vectors of a view, by key", responses=responses, openapi_extra={"requestBody": asked}
+        "/v1/feature-vectors",
+        summary="Feature vectors of a view, by key",
+        responses=responses,
+        openapi_extra={"requestBody": asked},
     )
     async def feature_vectors(request: Request) -> Response:
         return await work.run_in_thread(answers.answer_request, await request.body())
 
-    @app.get("/health", responses={503: _ERROR_RESPONSES[503]}, summary="Whether the metadata database and the online store answer")
+    @app.get(
+        "/health",
+        responses={503: _ERROR_RESPONSES[503]},
+        summary="Whether the metadata database and the online store answer",
+    )
     async def get_health() -> Response:
         return await work.run_in_thread(answers.check_health)
 
@@ -160,7 +233,11 @@ def build_vector_app(
 
     @app.exception_handler(Exception)
     async def handle_unexpected_error(_: Request, error: Exception) -> Response:
-        return _make_error_response(500, "InternalError", f"Something failed inside ({type(error).__name__}); the log of the program has more.")
+        return _make_error_response(
+            500,
+            "InternalError",
+            f"Something failed inside ({type(error).__name__}); the log of the program has more.",
+        )
 
     return app
 
@@ -205,18 +282,30 @@ class _VectorEndpoints:
 
     def render_metrics(self) -> Response:
         """The figures."""
-        return PlainTextResponse(generate_latest(self._metrics.registry), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return PlainTextResponse(
+            generate_latest(self._metrics.registry),
+            media_type="text/plain; version=0.0.4; charset=utf-8",
+        )
 
     def _get_vectors(self, request: VectorRequest) -> Mapping[str, Any]:
         view = self._views.get_view(request.view, request.version, request.training_dataset_version)
         keys, features = view.serving_types
         entries = [_parse_values(keys, entry) for entry in request.entries]
-        passed = None if request.passed_features is None else [_parse_values(features, each) for each in request.passed_features]
+        passed = (
+            None
+            if request.passed_features is None
+            else [_parse_values(features, each) for each in request.passed_features]
+        )
         try:
             found = view.get_feature_vectors(entries, passed, allow_missing=request.allow_missing)
         except SparkFSError as error:
-            if type(error) is SparkFSError and any(passed or ()):  # its text has the values that a transformation took, stored ones too
-                text = f"A transformation of feature view {request.view!r} failed for a passed feature: pass what it takes."
+            if type(error) is SparkFSError and any(
+                passed or ()
+            ):  # its text has the values that a transformation took, stored ones too
+                text = (
+                    f"A transformation of feature view {request.view!r} failed for a passed"
+                    " feature: pass what it takes."
+                )
                 raise SchemaError(text) from error
             raise
         return {"features": view.serving_columns, "vectors": json_values.to_json(found)}
@@ -229,7 +318,9 @@ class _VectorEndpoints:
 def _parse_request(body: bytes, max_entries: int) -> VectorRequest:
     """The request; it is refused by its size before anything else is looked at."""
     try:
-        given = json.loads(body.decode())  # loads itself would let halves of surrogate pairs through
+        given = json.loads(
+            body.decode()
+        )  # loads itself would let halves of surrogate pairs through
     except RecursionError:
         raise _InvalidRequestError("it is nested too deeply") from None
     except ValueError as error:  # what is no JSON, no UTF-8, or a number of thousands of digits
@@ -238,14 +329,22 @@ def _parse_request(body: bytes, max_entries: int) -> VectorRequest:
         for name in ("entries", "passed_features"):
             count = len(given[name]) if isinstance(given.get(name), list) else 0
             if count > max_entries:
-                raise SettingsError(f"{count:,} {name} are more than the {max_entries:,} of a request: ask in parts.")
+                raise SettingsError(
+                    f"{count:,} {name} are more than the {max_entries:,} of a request: ask in"
+                    " parts."
+                )
     if b"\\u" in body and _has_surrogate(given):
-        raise _InvalidRequestError("a text of it holds half of a surrogate pair, which stands for no character")
+        raise _InvalidRequestError(
+            "a text of it holds half of a surrogate pair, which stands for no character"
+        )
     try:
         return VectorRequest.model_validate(given)
     except ValidationError as error:
         every = error.errors(include_url=False, include_context=False, include_input=False)
-        wrong = [f"{'.'.join(map(str, ('body', *each['loc'])))}: {each['msg']}" for each in every[:_MAX_MISTAKES]]
+        wrong = [
+            f"{'.'.join(map(str, ('body', *each['loc'])))}: {each['msg']}"
+            for each in every[:_MAX_MISTAKES]
+        ]
         more = f"; and {len(every) - _MAX_MISTAKES:,} more" if len(every) > _MAX_MISTAKES else ""
         raise _InvalidRequestError("; ".join(wrong) + more) from None
 
@@ -260,31 +359,58 @@ def _has_surrogate(content: Any) -> bool:
 
 
 def _parse_values(value_types: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: json_values.from_json(value_types[name], value) if name in value_types else value for name, value in values.items()}
+    return {
+        name: json_values.from_json(value_types[name], value) if name in value_types else value
+        for name, value in values.items()
+    }
 
 
 def _translate_error(error: Exception) -> Response:
     """The answer that tells of an error: what the caller did in full, what happened here in general, for the log has the rest."""
     if isinstance(error, _InvalidRequestError):
-        return _make_error_response(422, "RequestNotValid", f"The request is not valid: {error}. See /docs.")
+        return _make_error_response(
+            422, "RequestNotValid", f"The request is not valid: {error}. See /docs."
+        )
     for kind, status in _CALLER_ERRORS.items():
         if isinstance(error, kind):
             return _make_error_response(status, type(error).__name__, str(error))
     for kind, status, text in _INTERNAL_ERRORS:
         if isinstance(error, kind):
             LOGGER.error("A request failed: %s", escape_for_terminal(error))
-            return _make_error_response(status, type(error).__name__, f"{text} The log of the program has more.")
-    return _make_error_response(500, "InternalError", f"Something failed inside ({type(error).__name__}); the log of the program has more.")
+            return _make_error_response(
+                status, type(error).__name__, f"{text} The log of the program has more."
+            )
+    return _make_error_response(
+        500,
+        "InternalError",
+        f"Something failed inside ({type(error).__name__}); the log of the program has more.",
+    )
 
 
-def _make_error_response(status: int, kind: str, text: str, headers: Mapping[str, str] | None = None) -> Response:
-    told = text if len(text) <= _MAX_MESSAGE_LENGTH else f"{text[:_MAX_MESSAGE_LENGTH]}... ({len(text):,} letters)"
+def _make_error_response(
+    status: int, kind: str, text: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    told = (
+        text
+        if len(text) <= _MAX_MESSAGE_LENGTH
+        else f"{text[:_MAX_MESSAGE_LENGTH]}... ({len(text):,} letters)"
+    )
     told = told.encode("utf-8", "backslashreplace").decode()
-    return JSONResponse({"error": {"type": kind, "message": told}}, status, {"Retry-After": "1"} if status == 503 else headers)
+    return JSONResponse(
+        {"error": {"type": kind, "message": told}},
+        status,
+        {"Retry-After": "1"} if status == 503 else headers,
+    )
 
 
 def serve_vectors(
-    fs: FeatureStore, host: str, port: int, views: Sequence[str], max_entries: int, token: str = "", names: Collection[str] | None = None,
+    fs: FeatureStore,
+    host: str,
+    port: int,
+    views: Sequence[str],
+    max_entries: int,
+    token: str = "",
+    names: Collection[str] | None = None,
     limits: Limits = Limits(),  # noqa: B008 # it cannot be changed
 ) -> None:
     """Serve until the process is told to end. SettingsError where the port is taken."""

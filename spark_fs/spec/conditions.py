@@ -1,7 +1,8 @@
 """Conditions whose values are of their columns' own types, so that Spark, Arrow and any SQL compare like with like and agree.
 
-A column of whole numbers beside 0.5, one of dates beside a time, one of decimals beside more digits: each is asked for the greatest of its
-own values that is not above the one that was given, which says the same of every row.
+A column of whole numbers beside 0.5, one of dates beside a time, one of decimals beside more
+digits: each is asked for the greatest of its own values that is not above the one that was given,
+which says the same of every row.
 """
 
 import math
@@ -40,17 +41,23 @@ def to_comparable(column: str, spark_type: str, value: object) -> Any:
         raise QueryError(f"Column {column!r} is {spark_type}: only whole values can be compared.")
     found = to_python(value)
     if found is None:
-        raise QueryError(f"Nothing equals null ({format_value(value)}): use fg[{column!r}].is_null().")
+        raise QueryError(
+            f"Nothing equals null ({format_value(value)}): use fg[{column!r}].is_null()."
+        )
     if isinstance(found, float) and math.isnan(found):
         raise QueryError(
-            f"Nothing equals NaN: use fg[{column!r}].is_null(), or fg[{column!r}] > float('inf'), since NaN is above every number."
+            f"Nothing equals NaN: use fg[{column!r}].is_null(), or fg[{column!r}] > float('inf'),"
+            " since NaN is above every number."
         )
     try:
         if isinstance(found, datetime | bytearray | memoryview):
             found = to_canonical("timestamp" if isinstance(found, datetime) else "binary", found)
         _find_floor(spark_type, found)
     except UnfitError as error:
-        raise QueryError(f"Column {column!r} is {spark_type} and cannot be compared with {format_value(value)}: give {error}.") from None
+        raise QueryError(
+            f"Column {column!r} is {spark_type} and cannot be compared with {format_value(value)}:"
+            f" give {error}."
+        ) from None
     return found
 
 
@@ -58,7 +65,9 @@ def cast_condition(condition: Condition, get_type: Callable[[Comparison], str]) 
     """The condition that holds for the same rows, with values of the columns' types; QueryError for values of another kind."""
     if isinstance(condition, Comparison):
         return cast_comparison(condition, get_type(condition))
-    return replace(condition, parts=tuple(cast_condition(part, get_type) for part in condition.parts))
+    return replace(
+        condition, parts=tuple(cast_condition(part, get_type) for part in condition.parts)
+    )
 
 
 def cast_comparison(comparison: Comparison, spark_type: str) -> Comparison:
@@ -70,19 +79,34 @@ def cast_comparison(comparison: Comparison, spark_type: str) -> Comparison:
         return _cast_in_list(comparison, spark_type)
     found = _find_floor(spark_type, to_comparable(comparison.column, spark_type, value))
     if found.value is None:  # it lies below all values of the type
-        return _make_always_true(comparison, spark_type) if operator in ("!=", ">", ">=") else _make_always_false(comparison, spark_type)
+        return (
+            _make_always_true(comparison, spark_type)
+            if operator in ("!=", ">", ">=")
+            else _make_always_false(comparison, spark_type)
+        )
     if found.exact:
         return replace(comparison, value=found.value)
     if operator in ("==", "!="):
-        return _make_always_false(comparison, spark_type) if operator == "==" else _make_always_true(comparison, spark_type)
+        return (
+            _make_always_false(comparison, spark_type)
+            if operator == "=="
+            else _make_always_true(comparison, spark_type)
+        )
     return replace(comparison, operator="<=" if operator in ("<", "<=") else ">", value=found.value)
 
 
 def _cast_in_list(comparison: Comparison, spark_type: str) -> Comparison:
     """Without the values that no value of the type equals."""
-    floors = [_find_floor(spark_type, to_comparable(comparison.column, spark_type, each)) for each in comparison.value]
+    floors = [
+        _find_floor(spark_type, to_comparable(comparison.column, spark_type, each))
+        for each in comparison.value
+    ]
     found = tuple(floor.value for floor in floors if floor.exact)
-    return replace(comparison, value=found) if found or not floors else _make_always_false(comparison, spark_type)
+    return (
+        replace(comparison, value=found)
+        if found or not floors
+        else _make_always_false(comparison, spark_type)
+    )
 
 
 def _make_always_true(comparison: Comparison, spark_type: str) -> Comparison:
@@ -115,11 +139,19 @@ def _get_max_decimal(spark_type: str) -> Decimal:
 def _find_floor(spark_type: str, value: Any) -> _Floor:
     kind = types.get_base_type(spark_type)
     if kind in _NUMBERS:
-        if not is_number(value) or (isinstance(value, Decimal) and not value.is_finite()) or value != value:
+        if (
+            not is_number(value)
+            or (isinstance(value, Decimal) and not value.is_finite())
+            or value != value
+        ):
             raise UnfitError("a number")
         if kind in INTEGER_BITS:
             return _find_integer_floor(INTEGER_BITS[kind], value)
-        return _find_decimal_floor(spark_type, value) if kind == "decimal" else _find_double_floor(value)
+        return (
+            _find_decimal_floor(spark_type, value)
+            if kind == "decimal"
+            else _find_double_floor(value)
+        )
     if kind == "date" and isinstance(value, datetime):
         instant = to_canonical("timestamp", value)
         return _Floor(instant.date(), instant.time() == datetime.min.time())
@@ -155,5 +187,7 @@ def _find_double_floor(value: Any) -> _Floor:
     except OverflowError:
         number = math.inf if value > 0 else -math.inf
     if number == value:
-        return _Floor(value if isinstance(value, int) and abs(value) <= 2**53 else number, True)  # so that 5 is written as 5
+        return _Floor(
+            value if isinstance(value, int) and abs(value) <= 2**53 else number, True
+        )  # so that 5 is written as 5
     return _Floor(math.nextafter(number, -math.inf) if number > value else number, False)

@@ -11,7 +11,11 @@ from spark_fs.spec.record_format import select_known_fields, with_format_version
 
 # How JSON holds what it has no word for: marked, so that it comes back as it was.
 _TYPE_TAGS: Mapping[str, Callable[[str], Any]] = {
-    "$timestamp": datetime.fromisoformat, "$date": date.fromisoformat, "$decimal": Decimal, "$binary": bytes.fromhex, "$float": float,
+    "$timestamp": datetime.fromisoformat,
+    "$date": date.fromisoformat,
+    "$decimal": Decimal,
+    "$binary": bytes.fromhex,
+    "$float": float,
 }
 Policy = Literal["STRICT", "ALWAYS", "QUARANTINE"]
 
@@ -21,7 +25,11 @@ def to_tagged_json(value: Any) -> Any:
     if value is None or isinstance(value, bool | str):
         return value
     if hasattr(value, "tolist"):  # of NumPy, whose nanoseconds Python has no time for
-        kept = value.astype("datetime64[us]") if getattr(getattr(value, "dtype", None), "kind", "") == "M" else value
+        kept = (
+            value.astype("datetime64[us]")
+            if getattr(getattr(value, "dtype", None), "kind", "") == "M"
+            else value
+        )
         return to_tagged_json(kept.tolist())
     if isinstance(value, Mapping):
         return {str(name): to_tagged_json(each) for name, each in value.items()}
@@ -33,7 +41,9 @@ def to_tagged_json(value: Any) -> Any:
         return float(value) if value - value == 0 else {"$float": str(float(value))}
     if isinstance(value, date):
         whole = isinstance(value, datetime)
-        return {"$timestamp" if whole else "$date": value.isoformat()} if value == value else None  # NaT is none
+        return (
+            {"$timestamp" if whole else "$date": value.isoformat()} if value == value else None
+        )  # NaT is none
     if isinstance(value, Decimal):
         return {"$decimal": str(value)}
     if isinstance(value, bytes):
@@ -56,20 +66,31 @@ def from_tagged_json(value: Any) -> Any:
 def parse_suite(suite: Any) -> dict[str, Any]:
     """A suite as JSON: of a Great Expectations ExpectationSuite, or a mapping with a name and a list of expectations.
 
-    An expectation is a mapping with its ``type`` and ``kwargs``. Raises SettingsError for anything else.
+    An expectation is a mapping with its ``type`` and ``kwargs``. Raises SettingsError for anything
+    else.
     """
     data = suite.to_json_dict() if hasattr(suite, "to_json_dict") else suite
-    if not isinstance(data, Mapping) or not isinstance(data.get("expectations"), list) or not data["expectations"]:
+    if (
+        not isinstance(data, Mapping)
+        or not isinstance(data.get("expectations"), list)
+        or not data["expectations"]
+    ):
         raise SettingsError(
-            f"{suite!r} is not an expectation suite: give a great_expectations ExpectationSuite with expectations in it, or a dict such as "
-            "{'name': 'payments', 'expectations': [{'type': 'expect_column_values_to_not_be_null', 'kwargs': {'column': 'amount'}}]}."
+            f"{suite!r} is not an expectation suite: give a great_expectations ExpectationSuite"
+            " with expectations in it, or a dict such as {'name': 'payments', 'expectations':"
+            " [{'type': 'expect_column_values_to_not_be_null', 'kwargs': {'column':"
+            " 'amount'}}]}."
         )
     expectations = []
     for each in data["expectations"]:
-        type_ = each.get("type", each.get("expectation_type")) if isinstance(each, Mapping) else None
+        type_ = (
+            each.get("type", each.get("expectation_type")) if isinstance(each, Mapping) else None
+        )
         if not isinstance(type_, str):
             raise SettingsError(f"{each!r} is not an expectation: give its 'type' and 'kwargs'.")
-        expectations.append({"type": type_, "kwargs": from_tagged_json(to_tagged_json(each.get("kwargs") or {}))})
+        expectations.append(
+            {"type": type_, "kwargs": from_tagged_json(to_tagged_json(each.get("kwargs") or {}))}
+        )
     return {"name": str(data.get("name") or "suite"), "expectations": expectations}
 
 
@@ -77,8 +98,9 @@ def parse_suite(suite: Any) -> dict[str, Any]:
 class ValidationOptions:
     """The ``validation_options`` of an insert.
 
-    run_validation: whether the group's suite is run at all. policy: "STRICT" refuses the whole batch when an expectation
-    fails, "ALWAYS" writes it all the same, "QUARANTINE" sets the rows that fail aside and writes the others.
+    run_validation: whether the group's suite is run at all. policy: "STRICT" refuses the whole
+    batch when an expectation fails, "ALWAYS" writes it all the same, "QUARANTINE" sets the rows
+    that fail aside and writes the others.
     """
 
     run_validation: bool = True
@@ -86,14 +108,20 @@ class ValidationOptions:
 
     def __post_init__(self) -> None:
         if self.policy not in get_args(Policy):
-            raise SettingsError(f"validation_options policy {self.policy!r} is not known: use {', '.join(map(repr, get_args(Policy)))}.")
+            raise SettingsError(
+                f"validation_options policy {self.policy!r} is not known: use"
+                f" {', '.join(map(repr, get_args(Policy)))}."
+            )
 
     @classmethod
     def from_argument(cls, options: Mapping[str, Any] | None) -> Self:
         """The options of a call; SettingsError for one that is unknown or not valid."""
         for name in options or {}:
             if name not in ("run_validation", "policy"):
-                raise SettingsError(f"validation_options {name!r} does not exist{format_suggestions(str(name), ('run_validation', 'policy'))}")
+                raise SettingsError(
+                    f"validation_options {name!r} does not"
+                    f" exist{format_suggestions(str(name), ('run_validation', 'policy'))}"
+                )
         return cls(**(options or {}))
 
 
@@ -113,7 +141,8 @@ class ExpectationResult:
 class ValidationReport:
     """What the expectations said of one batch, and what became of it.
 
-    ingestion: "inserted", "refused" or "none" (only validated). set_aside: rows that went to quarantine.
+    ingestion: "inserted", "refused" or "none" (only validated). set_aside: rows that went to
+    quarantine.
     """
 
     suite: str
@@ -133,7 +162,14 @@ class ValidationReport:
     @classmethod
     def from_json(cls, validated_at: datetime, data: Mapping[str, Any]) -> Self:
         """From what ``to_json`` gave; UpgradeError where a newer release gave it and this one would misread it."""
-        found = select_known_fields(cls, f"The validation report of {validated_at:%Y-%m-%d %H:%M:%S} UTC", data)
-        results = [select_known_fields(ExpectationResult, "The result of an expectation", each) for each in from_tagged_json(data["results"])]
-        found["results"] = tuple(ExpectationResult(**each | {"examples": tuple(each["examples"])}) for each in results)
+        found = select_known_fields(
+            cls, f"The validation report of {validated_at:%Y-%m-%d %H:%M:%S} UTC", data
+        )
+        results = [
+            select_known_fields(ExpectationResult, "The result of an expectation", each)
+            for each in from_tagged_json(data["results"])
+        ]
+        found["results"] = tuple(
+            ExpectationResult(**each | {"examples": tuple(each["examples"])}) for each in results
+        )
         return cls(**found | {"validated_at": validated_at})

@@ -10,7 +10,7 @@ from spark_fs.redact import find_secrets, register_secrets
 
 SOURCE_FORMATS = ("delta", "parquet", "table", "jdbc")
 FRAME = "frame"  # a DataFrame of this session
-_SECRET_PREFIX = "SPARK_FS_SECRET_"  # how the variables begin that an external group may ask for
+_ALLOWED_PREFIX = "SPARK_FS_SECRET_"  # how the variables begin that an external group may ask for
 _VARIABLE_PATTERN = re.compile(r"\$\{(\w+)\}")
 
 
@@ -18,9 +18,10 @@ _VARIABLE_PATTERN = re.compile(r"\$\{(\w+)\}")
 class SourceSpec:
     """Rows that others keep: where they are read from.
 
-    data_format: "delta" or "parquet" (a path), "table" (a Spark table) or "jdbc" (a query). options: the reader's own. A secret is written
-    as ``${SPARK_FS_SECRET_NAME}`` and read from the environment when the rows are; no other variable is, so that no definition asks a
-    reader's environment for what was never meant for it.
+    data_format: "delta" or "parquet" (a path), "table" (a Spark table) or "jdbc" (a query).
+    options: the reader's own. A secret is written as ``${SPARK_FS_SECRET_NAME}`` and read from the
+    environment when the rows are; no other variable is, so that no definition asks a reader's
+    environment for what was never meant for it.
     """
 
     data_format: str
@@ -29,7 +30,9 @@ class SourceSpec:
 
     def __post_init__(self) -> None:
         if not self.location:
-            raise SettingsError("An external feature group needs path=, or query= for a table name or a JDBC query.")
+            raise SettingsError(
+                "An external feature group needs path=, or query= for a table name or a JDBC query."
+            )
 
     @classmethod
     def from_declaration(cls, data_format: str, location: str, options: Mapping[str, Any]) -> Self:
@@ -37,12 +40,17 @@ class SourceSpec:
         found = cls(data_format, location, {name: str(value) for name, value in options.items()})
         place = {"path": location} if data_format in ("delta", "parquet") else {}
         for name, value in {**place, **found.options}.items():
-            literal = [text for each in find_secrets(name, value) if (text := _VARIABLE_PATTERN.sub("", each))]
+            literal = [
+                text
+                for each in find_secrets(name, value)
+                if (text := _VARIABLE_PATTERN.sub("", each))
+            ]
             register_secrets(*literal)
             if literal:
                 raise SettingsError(
-                    f"Option {name!r} would be kept in the metadata database with a password or key in it: write '${{{_SECRET_PREFIX}NAME}}' in "
-                    f"its place, and export {_SECRET_PREFIX}NAME."
+                    f"Option {name!r} would be kept in the metadata database with a password or key"
+                    f" in it: write '${{{_ALLOWED_PREFIX}NAME}}' in its place, and export"
+                    f" {_ALLOWED_PREFIX}NAME."
                 )
             for variable in _VARIABLE_PATTERN.findall(value):
                 _check_variable(name, variable)
@@ -55,7 +63,10 @@ class SourceSpec:
             for variable in _VARIABLE_PATTERN.findall(text):
                 _check_variable(name, variable)
                 if variable not in environment:
-                    raise SettingsError(f"The environment variable {variable} of an external feature group is not set: export it.")
+                    raise SettingsError(
+                        f"The environment variable {variable} of an external feature group is not"
+                        " set: export it."
+                    )
                 register_secrets(environment[variable])
             found[name] = _VARIABLE_PATTERN.sub(lambda match: environment[match[1]], text)
             register_secrets(*find_secrets(name, found[name]))
@@ -63,9 +74,10 @@ class SourceSpec:
 
 
 def _check_variable(option: str, variable: str) -> None:
-    if not variable.startswith(_SECRET_PREFIX):
+    if not variable.startswith(_ALLOWED_PREFIX):
         raise SettingsError(
-            f"Option {option!r} of an external feature group asks for the environment variable {variable}, and only those named "
-            f"{_SECRET_PREFIX}... are read. Export {_SECRET_PREFIX}{variable} with its value, delete the group and create it again with "
-            f"'${{{_SECRET_PREFIX}{variable}}}' in the option."
+            f"Option {option!r} of an external feature group asks for the environment variable"
+            f" {variable}, and only those named {_ALLOWED_PREFIX}... are read. Export"
+            f" {_ALLOWED_PREFIX}{variable} with its value, delete the group and create it again with"
+            f" '${{{_ALLOWED_PREFIX}{variable}}}' in the option."
         )

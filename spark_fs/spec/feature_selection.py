@@ -15,9 +15,10 @@ Task = Literal["classification", "regression"]
 class SelectionRequest:
     """What is searched for.
 
-    k: how many features at most. score: by which k_best ranks. baseline: features that a model has today. sample: rows that models are
-    trained on, drawn on the executors. max_null_share: above, a feature is left out; leak: from which AUC, or absolute correlation with a
-    number to predict, a feature is taken for a leak.
+    k: how many features at most. score: by which k_best ranks. baseline: features that a model has
+    today. sample: rows that models are trained on, drawn on the executors. max_null_share: above, a
+    feature is left out; leak: from which AUC, or absolute correlation with a number to predict, a
+    feature is taken for a leak.
     """
 
     label: str
@@ -33,25 +34,37 @@ class SelectionRequest:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, known in (("method", get_args(Method)), ("score", get_args(Score)), ("task", (None, *get_args(Task)))):
+        for name, known in (
+            ("method", get_args(Method)),
+            ("score", get_args(Score)),
+            ("task", (None, *get_args(Task))),
+        ):
             if getattr(self, name) not in known:
-                raise SettingsError(f"{name} {getattr(self, name)!r} is not known: use {', '.join(map(repr, known))}.")
+                raise SettingsError(
+                    f"{name} {getattr(self, name)!r} is not known: use"
+                    f" {', '.join(map(repr, known))}."
+                )
         for name, least in (("k", 1), ("sample", 100), ("seed", 0)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise SettingsError(f"{name}={value!r} is no whole number from {least} up: give one.")
+                raise SettingsError(
+                    f"{name}={value!r} is no whole number from {least} up: give one."
+                )
         for name in ("max_null_share", "leak"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-                raise SettingsError(f"{name}={value!r} is no share: give a number above 0, up to 1.")
+                raise SettingsError(
+                    f"{name}={value!r} is no share: give a number above 0, up to 1."
+                )
 
 
 @dataclass(frozen=True)
 class CandidateScore:
     """One candidate: its scores, and why it was chosen or not.
 
-    rank: from 1, of those that were chosen; None of the others. value: what its method ranks by. strength: how it hangs together with the
-    label, from 0 to 1. redundancy: its mean absolute correlation with those chosen before it.
+    rank: from 1, of those that were chosen; None of the others. value: what its method ranks by.
+    strength: how it hangs together with the label, from 0 to 1. redundancy: its mean absolute
+    correlation with those chosen before it.
     """
 
     feature: str

@@ -38,22 +38,40 @@ class StatisticsConfig:
         if isinstance(argument, cls):
             return argument
         if not isinstance(argument, Mapping):
-            raise SettingsError(f"statistics_config {argument!r} is no mapping: give True, False, or some of {', '.join(map(repr, _FIELD_NAMES))}.")
+            raise SettingsError(
+                f"statistics_config {argument!r} is no mapping: give True, False, or some of"
+                f" {', '.join(map(repr, _FIELD_NAMES))}."
+            )
         for name, value in argument.items():
             if name not in _FIELD_NAMES:
-                raise NotFoundError.for_name("Field of statistics_config", str(name), _FIELD_NAMES, "Leave it out, or use one of these.")
+                raise NotFoundError.for_name(
+                    "Field of statistics_config",
+                    str(name),
+                    _FIELD_NAMES,
+                    "Leave it out, or use one of these.",
+                )
             if name in _FLAG_NAMES and not isinstance(value, bool):
-                raise SettingsError(f"statistics_config {name}={value!r} is no truth value: give True or False.")
+                raise SettingsError(
+                    f"statistics_config {name}={value!r} is no truth value: give True or False."
+                )
         columns = argument.get("columns") or ()
         if isinstance(columns, str) or not all(isinstance(each, str) for each in columns):
-            raise SettingsError(f"statistics_config columns={columns!r} is no list of names: give one, as in {{'columns': ['amount']}}.")
+            raise SettingsError(
+                f"statistics_config columns={columns!r} is no list of names: give one, as in"
+                " {'columns': ['amount']}."
+            )
         return cls(**{**argument, "columns": tuple(columns)})
 
     def select_column_types(self, types: Mapping[str, str]) -> dict[str, str]:
         """The columns that are looked at, with their types; NotFoundError for one that is not there."""
         for name in self.columns:
             if name not in types:
-                raise NotFoundError.for_name("Column of statistics_config", name, types, "Name columns that are there, or none for all.")
+                raise NotFoundError.for_name(
+                    "Column of statistics_config",
+                    name,
+                    types,
+                    "Name columns that are there, or none for all.",
+                )
         return {name: types[name] for name in self.columns or types}
 
     def to_json(self) -> dict[str, Any]:
@@ -92,15 +110,18 @@ class FeatureCorrelations(Mapping[str, float]):
 class FeatureStatistics:
     """What is known of one feature. What cannot be said of its type, or was not asked for, is None.
 
-    count: rows, of which ``num_null_values`` hold nothing. completeness: the share that holds something. num_nan_values and
-    num_infinite_values: of numbers; they count as values, and are in no other figure but those of distinct values.
-    approx_num_distinct_values: to within 3% (one standard error), exact below 1,024. exact_num_distinct_values: where it is known.
-    distinctness, uniqueness: distinct values, and values that come once, as shares of those that are not null; entropy in nats; all three
-    follow from a sample of the distinct values where their exact number is not known. stddev: of the population.
-    percentiles: the 1st to the 99th, linearly interpolated as ``numpy.percentile`` does; from a sketch where there are many values, then
-    ``approximate`` is set and their ranks are true to within 0.5% of the rows. histogram: of numbers 20 bins of equal width, closed below
-    and open above, the last closed; of texts and booleans the 20 most frequent values; of times days, months or years (UTC): each a mapping
-    of ``value``, ``count`` and ``ratio``, bins with ``low`` and ``high`` too. correlations: by the other feature's name.
+    count: rows, of which ``num_null_values`` hold nothing. completeness: the share that holds
+    something. num_nan_values and num_infinite_values: of numbers; they count as values, and are in
+    no other figure but those of distinct values. approx_num_distinct_values: to within 3% (one
+    standard error), exact below 1,024. exact_num_distinct_values: where it is known. distinctness,
+    uniqueness: distinct values, and values that come once, as shares of those that are not null;
+    entropy in nats; all three follow from a sample of the distinct values where their exact number
+    is not known. stddev: of the population. percentiles: the 1st to the 99th, linearly interpolated
+    as ``numpy.percentile`` does; from a sketch where there are many values, then ``approximate`` is
+    set and their ranks are true to within 0.5% of the rows. histogram: of numbers 20 bins of equal
+    width, closed below and open above, the last closed; of texts and booleans the 20 most frequent
+    values; of times days, months or years (UTC): each a mapping of ``value``, ``count`` and
+    ``ratio``, bins with ``low`` and ``high`` too. correlations: by the other feature's name.
     """
 
     feature_name: str
@@ -134,15 +155,22 @@ class FeatureStatistics:
         """As JSON: times in ISO 8601, decimals as texts, NaN and infinities as Python writes them; without the correlations."""
         found = {name: getattr(self, name) for name in _JSON_FIELDS}
         if get_base_type(self.feature_type) in ("date", "timestamp", "decimal"):
-            found |= json_values.to_json({name: found[name] for name in ("min", "max", "percentiles")})
+            found |= json_values.to_json(
+                {name: found[name] for name in ("min", "max", "percentiles")}
+            )
         return found
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """From what ``to_json`` gave."""
-        found, type_ = select_known_fields(cls, f"The statistics of {data.get('feature_name')!r}", data), data["feature_type"]
+        found, type_ = (
+            select_known_fields(cls, f"The statistics of {data.get('feature_name')!r}", data),
+            data["feature_type"],
+        )
         bounds = {name: json_values.from_json(type_, data[name]) for name in ("min", "max")}
-        percentiles = data["percentiles"] and [json_values.from_json(type_, each) for each in data["percentiles"]]
+        percentiles = data["percentiles"] and [
+            json_values.from_json(type_, each) for each in data["percentiles"]
+        ]
         return cls(**{**found, **bounds, "percentiles": percentiles})
 
 
@@ -153,8 +181,9 @@ _JSON_FIELDS = tuple(each.name for each in fields(FeatureStatistics) if each.nam
 class Statistics:
     """The statistics of some rows at one commit, or of one split of a training dataset.
 
-    computed_at: in UTC. commit: the version of the group's table; None: the rows have none. split_statistics: of a training dataset, those
-    of every split. row_count: how many rows they are of.
+    computed_at: in UTC. commit: the version of the group's table; None: the rows have none.
+    split_statistics: of a training dataset, those of every split. row_count: how many rows they are
+    of.
     """
 
     computed_at: datetime
@@ -171,19 +200,26 @@ class Statistics:
     def __getitem__(self, feature_name: str) -> FeatureStatistics:
         found = {each.feature_name: each for each in self.feature_descriptive_statistics}
         if feature_name not in found:
-            raise NotFoundError.for_name("Feature of these statistics", feature_name, found, "Ask for one that they cover.")
+            raise NotFoundError.for_name(
+                "Feature of these statistics", feature_name, found, "Ask for one that they cover."
+            )
         return found[feature_name]
 
     def to_pandas(self) -> Any:
         """A frame with a row for each feature: every figure that is one number or text."""
         import pandas as pd
 
-        plain = [each.name for each in fields(FeatureStatistics) if each.name not in ("percentiles", "histogram", "correlations")]
-        rows = [[getattr(each, name) for name in plain] for each in self.feature_descriptive_statistics]
+        plain = [
+            each.name
+            for each in fields(FeatureStatistics)
+            if each.name not in ("percentiles", "histogram", "correlations")
+        ]
+        rows = [
+            [getattr(each, name) for name in plain] for each in self.feature_descriptive_statistics
+        ]
         return pd.DataFrame(rows, columns=plain)
 
     def __repr__(self) -> str:
         of = f"split {self.split!r}" if self.split else f"commit {self.commit}"
         held = f"{len(self.feature_descriptive_statistics)} features, {self.row_count} rows"
         return f"Statistics({held}, {of}, {self.computed_at:%Y-%m-%d %H:%M:%S} UTC)"
-

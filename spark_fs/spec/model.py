@@ -44,7 +44,9 @@ class ModelSchema:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "ModelSchema":
         """From what ``to_json`` gave."""
-        sides = {name: data[name] and Schema(data[name]) for name in ("input_schema", "output_schema")}
+        sides = {
+            name: data[name] and Schema(data[name]) for name in ("input_schema", "output_schema")
+        }
         return cls(**sides)
 
 
@@ -61,27 +63,39 @@ def _get_columns(df: Any) -> dict[str, str]:
     if hasattr(df, "dtype"):  # a Series, or NumPy's
         return {str(getattr(df, "name", None) or "value"): str(df.dtype)}
     raise SchemaError(
-        f"A {type(df).__name__} has no columns: give a pandas or Spark DataFrame, an Arrow table, a NumPy array or a mapping."
+        f"A {type(df).__name__} has no columns: give a pandas or Spark DataFrame, an Arrow table, a"
+        " NumPy array or a mapping."
     )
 
 
 def list_model_files(model_dir: str | os.PathLike[str]) -> dict[str, Path]:
     """The files of a folder, or the one file, by their paths in the model.
 
-    Raises NotFoundError for a path that does not exist, SettingsError for an empty folder and for a link that leads out of it.
+    Raises NotFoundError for a path that does not exist, SettingsError for an empty folder and for a
+    link that leads out of it.
     """
     root = Path(model_dir)
     if not root.exists():
-        raise NotFoundError(f"Model folder {str(root)!r} does not exist: write the model's files into a folder first, then save that.")
+        raise NotFoundError(
+            f"Model folder {str(root)!r} does not exist: write the model's files into a folder"
+            " first, then save that."
+        )
     if root.is_file():
         return {root.name: root}
-    found = {str(PurePosixPath(path.relative_to(root))): path for path in sorted(root.rglob("*")) if not path.is_dir()}
+    found = {
+        str(PurePosixPath(path.relative_to(root))): path
+        for path in sorted(root.rglob("*"))
+        if not path.is_dir()
+    }
     if not found:
-        raise SettingsError(f"Model folder {str(root)!r} is empty: write the model's files into it first.")
+        raise SettingsError(
+            f"Model folder {str(root)!r} is empty: write the model's files into it first."
+        )
     for name, path in found.items():
         if not path.resolve().is_relative_to(root.resolve()):
             raise SettingsError(
-                f"{name!r} in model folder {str(root)!r} is a link to {path.resolve()}, outside of it: put the file itself there."
+                f"{name!r} in model folder {str(root)!r} is a link to {path.resolve()}, outside of"
+                " it: put the file itself there."
             )
     return found
 
@@ -96,8 +110,15 @@ def check_manifest(manifest: Mapping[str, str], directory: Path) -> list[str]:
     """The files of a manifest that are not in the folder as it says; SettingsError for a path that leads out of the folder."""
     for name in manifest:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
-            raise SettingsError(f"The model names a file {name!r}, which lies outside of its folder: it is not taken.")
-    return [name for name, sum_ in manifest.items() if not (directory / name).is_file() or compute_checksum(directory / name) != sum_]
+            raise SettingsError(
+                f"The model names a file {name!r}, which lies outside of its folder: it is not"
+                " taken."
+            )
+    return [
+        name
+        for name, sum_ in manifest.items()
+        if not (directory / name).is_file() or compute_checksum(directory / name) != sum_
+    ]
 
 
 def to_local_path(source: str) -> Path | None:
@@ -111,7 +132,11 @@ def is_own_folder(directory: Path, root: Path, run_id: str, name: str) -> bool:
     if not directory.is_relative_to(root.resolve()):
         return False
     _, *inner = directory.relative_to(root.resolve()).parts or ("",)
-    return inner[:3] == [run_id, "artifacts", "models"] and len(inner) == 4 and re.fullmatch(rf"{name}_\d+", inner[3]) is not None
+    return (
+        inner[:3] == [run_id, "artifacts", "models"]
+        and len(inner) == 4
+        and re.fullmatch(rf"{name}_\d+", inner[3]) is not None
+    )
 
 
 def copy_files(names: Iterable[str], source: Path, target: Path) -> None:

@@ -14,9 +14,10 @@ RunState = Literal["running", "finished", "differs", "failed", "killed"]
 class StepRecord:
     """One step of a run: when it began (UTC), how long it took, what it counted, and what went wrong.
 
-    state: "finished"; "differs" where what it compares is not as it should be; "failed"; or "skipped" because it was not due yet, or
-    because a step before it failed. counts: rows and the like, added up over feature groups. lines: what it did, a line each. retryable:
-    whether the error may pass, so that the same call may succeed later.
+    state: "finished"; "differs" where what it compares is not as it should be; "failed"; or
+    "skipped" because it was not due yet, or because a step before it failed. counts: rows and the
+    like, added up over feature groups. lines: what it did, a line each. retryable: whether the
+    error may pass, so that the same call may succeed later.
     """
 
     name: str
@@ -31,7 +32,15 @@ class StepRecord:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
         began = self.started_at and self.started_at.isoformat()
-        return with_format_version(type(self), {**vars(self), "started_at": began, "counts": dict(self.counts), "lines": list(self.lines)})
+        return with_format_version(
+            type(self),
+            {
+                **vars(self),
+                "started_at": began,
+                "counts": dict(self.counts),
+                "lines": list(self.lines),
+            },
+        )
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -45,8 +54,8 @@ class StepRecord:
 class PipelineRun:
     """One run of a pipeline: up to which instant it built, when it began and ended (UTC), its steps, and what became of it.
 
-    state: "running"; "finished"; "differs" where a step found that something is not as it should be; "failed" with the ``error``; or
-    "killed", which the run after it found out.
+    state: "running"; "finished"; "differs" where a step found that something is not as it should
+    be; "failed" with the ``error``; or "killed", which the run after it found out.
     """
 
     id: str

@@ -74,7 +74,9 @@ def rebind_group(condition: Condition, old_group: GroupRef, new_group: GroupRef)
     """The condition with the columns of one group taken from another."""
     if isinstance(condition, Comparison):
         return replace(condition, group=new_group) if condition.group == old_group else condition
-    return replace(condition, parts=tuple(rebind_group(part, old_group, new_group) for part in condition.parts))
+    return replace(
+        condition, parts=tuple(rebind_group(part, old_group, new_group) for part in condition.parts)
+    )
 
 
 def make_conjunction(first: Condition | None, second: Condition) -> Condition:
@@ -94,34 +96,45 @@ class JoinSpec:
 
     def __post_init__(self) -> None:
         if self.join_type not in get_args(JoinType):
-            raise SettingsError(f"join_type {self.join_type!r} is not known: use 'left' or 'inner'.")
+            raise SettingsError(
+                f"join_type {self.join_type!r} is not known: use 'left' or 'inner'."
+            )
         if len(self.left_on or ()) != len(self.right_on or ()):
             raise SettingsError(
-                f"left_on {self.left_on} and right_on {self.right_on} differ in length: name the same number of columns."
+                f"left_on {self.left_on} and right_on {self.right_on} differ in length: name the"
+                " same number of columns."
             )
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
         return {
-            "query": self.query.to_json(), "left_on": self.left_on, "right_on": self.right_on,
-            "join_type": self.join_type, "prefix": self.prefix,
+            "query": self.query.to_json(),
+            "left_on": self.left_on,
+            "right_on": self.right_on,
+            "join_type": self.join_type,
+            "prefix": self.prefix,
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """From what ``to_json`` gave."""
         keys = {side: tuple(data[side]) if data[side] else None for side in ("left_on", "right_on")}
-        return cls(**select_known_fields(cls, "A join", data) | keys | {"query": QuerySpec.from_json(data["query"])})
+        return cls(
+            **select_known_fields(cls, "A join", data)
+            | keys
+            | {"query": QuerySpec.from_json(data["query"])}
+        )
 
 
 @dataclass(frozen=True)
 class QuerySpec:
     """Columns of a group, the queries joined to it, and its filters.
 
-    ``where`` narrows the group's own rows before anything is joined; ``having`` applies to the joined result.
-    ``explicit`` tells that the columns were named one by one, not taken by ``select_all``. ``as_of`` is the
-    Delta version that the group is read at; None: the newest. ``as_known`` tells whether a row matches only where it had been
-    ingested by the spine's event time.
+    ``where`` narrows the group's own rows before anything is joined; ``having`` applies to the
+    joined result. ``explicit`` tells that the columns were named one by one, not taken by
+    ``select_all``. ``as_of`` is the Delta version that the group is read at; None: the newest.
+    ``as_known`` tells whether a row matches only where it had been ingested by the spine's event
+    time.
     """
 
     group: GroupRef
@@ -145,8 +158,12 @@ class QuerySpec:
 
     def pin_versions(self, get_version: Callable[[GroupRef], int | None]) -> Self:
         """A copy in which every group without an ``as_of`` has the one that ``version_of`` gives; None: what has no versions."""
-        joins = tuple(replace(join, query=join.query.pin_versions(get_version)) for join in self.joins)
-        return replace(self, joins=joins, as_of=get_version(self.group) if self.as_of is None else self.as_of)
+        joins = tuple(
+            replace(join, query=join.query.pin_versions(get_version)) for join in self.joins
+        )
+        return replace(
+            self, joins=joins, as_of=get_version(self.group) if self.as_of is None else self.as_of
+        )
 
     def with_spine(self, group: GroupRef, columns: tuple[str, ...]) -> Self:
         """A copy with another group, and these columns of it, in the place of the leftmost one."""
@@ -155,7 +172,13 @@ class QuerySpec:
             return condition and rebind_group(condition, self.group, group)
 
         return replace(
-            self, group=group, columns=columns, explicit=True, as_of=None, where=rebind_filter(self.where), having=rebind_filter(self.having)
+            self,
+            group=group,
+            columns=columns,
+            explicit=True,
+            as_of=None,
+            where=rebind_filter(self.where),
+            having=rebind_filter(self.having),
         )
 
     def select_columns(self, wanted_columns: Sequence[set[str]]) -> Self:
@@ -164,13 +187,22 @@ class QuerySpec:
 
     def _select_columns(self, wanted_columns: Iterator[set[str]]) -> Self:
         columns = next(wanted_columns)
-        joins = [replace(join, query=join.query._select_columns(wanted_columns)) for join in self.joins]
+        joins = [
+            replace(join, query=join.query._select_columns(wanted_columns)) for join in self.joins
+        ]
         asked = {c.group for c in iter_comparisons(self.having)} if self.having else set()
         kept = (
-            join for join in joins
-            if join.join_type == "inner" or any(query.columns or query.group in asked for query in join.query.iter_queries())
+            join
+            for join in joins
+            if join.join_type == "inner"
+            or any(query.columns or query.group in asked for query in join.query.iter_queries())
         )
-        return replace(self, columns=tuple(c for c in self.columns if c in columns), explicit=True, joins=tuple(kept))
+        return replace(
+            self,
+            columns=tuple(c for c in self.columns if c in columns),
+            explicit=True,
+            joins=tuple(kept),
+        )
 
     def iter_groups(self) -> Iterator[GroupRef]:
         """Every group read, the leftmost first; one joined twice comes twice."""
@@ -185,10 +217,14 @@ class QuerySpec:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
         return {
-            "group": list(self.group), "columns": list(self.columns), "explicit": self.explicit,
+            "group": list(self.group),
+            "columns": list(self.columns),
+            "explicit": self.explicit,
             "joins": [join.to_json() for join in self.joins],
-            "where": self.where and self.where.to_json(), "having": self.having and self.having.to_json(),
-            "as_of": self.as_of, "as_known": self.as_known,
+            "where": self.where and self.where.to_json(),
+            "having": self.having and self.having.to_json(),
+            "as_of": self.as_of,
+            "as_known": self.as_known,
         }
 
     @classmethod
@@ -196,9 +232,12 @@ class QuerySpec:
         """From what ``to_json`` gave."""
         check_format("A query", data)
         return cls(
-            group=GroupRef(*data["group"]), columns=tuple(data["columns"]), explicit=data["explicit"],
+            group=GroupRef(*data["group"]),
+            columns=tuple(data["columns"]),
+            explicit=data["explicit"],
             joins=tuple(map(JoinSpec.from_json, data["joins"])),
             where=data["where"] and parse_condition(data["where"]),
             having=data["having"] and parse_condition(data["having"]),
-            as_of=data.get("as_of"), as_known=data.get("as_known", False),
+            as_of=data.get("as_of"),
+            as_known=data.get("as_known", False),
         )

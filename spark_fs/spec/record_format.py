@@ -1,8 +1,9 @@
 """What a definition or record holds that another release of spark_fs wrote: its format, and fields that are not known here.
 
-Each kind of definition has a number, ``FORMAT``, 1 unless the class says otherwise, which goes up when a release that does not know of a
-change would misread what is written. It stands beside the fields under ``format_version`` from 2 on. A field that may be ignored needs no
-new number: an older release reads the others, and keeps what it does not know when it saves.
+Each kind of definition has a number, ``FORMAT``, 1 unless the class says otherwise, which goes up
+when a release that does not know of a change would misread what is written. It stands beside the
+fields under ``format_version`` from 2 on. A field that may be ignored needs no new number: an older
+release reads the others, and keeps what it does not know when it saves.
 """
 
 import json
@@ -29,7 +30,10 @@ def check_format(subject: str, data: Mapping[str, Any], newest: int = 1) -> None
     """UpgradeError unless the format is one that this release knows."""
     found = data.get(FORMAT_KEY, 1)
     if not isinstance(found, int) or found > newest:
-        raise UpgradeError(f"{subject} is kept in format {found}, which a newer spark_fs wrote; this one knows {newest}. Upgrade spark_fs.")
+        raise UpgradeError(
+            f"{subject} is kept in format {found}, which a newer spark_fs wrote; this one knows"
+            f" {newest}. Upgrade spark_fs."
+        )
 
 
 def with_format_version(cls: type, data: dict[str, Any]) -> dict[str, Any]:
@@ -53,17 +57,21 @@ def iter_readable(read: Callable[[Stored], Loaded], records: Iterable[Stored]) -
             warnings.warn(f"Left out: {error}", stacklevel=2)
 
 
-def merge_definition(stored: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+def merge_definition(
+    stored: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> dict[str, Any]:
     """What is to be stored of a definition that was changed: ``after``, and what is stored beyond ``before``, which was read of it.
 
-    What did not change stays as it is stored. A field that is a list keeps what is not known of each element that has still its name; a
-    field that is a mapping is replaced whole.
+    What did not change stays as it is stored. A field that is a list keeps what is not known of
+    each element that has still its name; a field that is a mapping is replaced whole.
     """
     found = {name: _merge_field(name, stored, before, value) for name, value in after.items()}
     return found | {name: value for name, value in stored.items() if name not in before}
 
 
-def _merge_field(name: str, stored: Mapping[str, Any], before: Mapping[str, Any], value: Any) -> Any:
+def _merge_field(
+    name: str, stored: Mapping[str, Any], before: Mapping[str, Any], value: Any
+) -> Any:
     if name not in stored:
         return value
     was, kept = before[name], stored[name]
@@ -72,12 +80,18 @@ def _merge_field(name: str, stored: Mapping[str, Any], before: Mapping[str, Any]
     if not isinstance(value, list | tuple) or not isinstance(kept, list) or len(kept) != len(was):
         return value
     pairs = zip(kept, was, strict=True)
-    return [_merge_element(pair, each) for pair, each in zip(pairs, value, strict=False)] + list(value[len(kept) :])
+    return [_merge_element(pair, each) for pair, each in zip(pairs, value, strict=False)] + list(
+        value[len(kept) :]
+    )
 
 
 def _merge_element(pair: tuple[Any, Any], value: Any) -> Any:
     stored, before = pair
-    same = all(isinstance(each, Mapping) for each in (stored, before, value)) and "name" in value and before.get("name") == value["name"]
+    same = (
+        all(isinstance(each, Mapping) for each in (stored, before, value))
+        and "name" in value
+        and before.get("name") == value["name"]
+    )
     return merge_definition(stored, before, value) if same else value
 
 

@@ -37,13 +37,16 @@ class RandomSplit:
         for name, share in self.shares.items():
             if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
                 raise SettingsError(
-                    f"{name}_ratio {share!r} is not between 0 and 1: give the share of the rows that the {name} split takes."
+                    f"{name}_ratio {share!r} is not between 0 and 1: give the share of the rows"
+                    f" that the {name} split takes."
                 )
         if sum(self.shares.values()) >= 1:
             listed = " and ".join(f"{name}_ratio {share}" for name, share in self.shares.items())
             raise SettingsError(f"{listed} leave nothing to train on: their sum must be below 1.")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
-            raise SettingsError(f"seed {self.seed!r} is not a whole number: give one, or None for a new one.")
+            raise SettingsError(
+                f"seed {self.seed!r} is not a whole number: give one, or None for a new one."
+            )
 
     def compute_sizes(self, row_count: int) -> list[int]:
         """How many of so many rows each share takes."""
@@ -62,16 +65,20 @@ class FilesSpec:
 
     def __post_init__(self) -> None:
         if self.format not in get_args(DataFormat):
-            raise SettingsError(f"data_format {self.format!r} is not known: use {', '.join(map(repr, get_args(DataFormat)))}.")
+            raise SettingsError(
+                f"data_format {self.format!r} is not known: use"
+                f" {', '.join(map(repr, get_args(DataFormat)))}."
+            )
 
 
 @dataclass(frozen=True)
 class TrainingDatasetSpec:
     """A training dataset: the query, the Delta version of each group read, the bounds, the seed, and what the transformations learned.
 
-    splits: the interval of each split by time; ``random`` has the shares instead. extra_filter: a condition beside the view's own.
-    max_feature_age: seconds. spine: the folder that keeps the rows of a ``spine_df``. transformations: what each was, with its
-    state, in the view's order; None before it was fitted. rows: how many each split has. statistics_config: as it was asked for.
+    splits: the interval of each split by time; ``random`` has the shares instead. extra_filter: a
+    condition beside the view's own. max_feature_age: seconds. spine: the folder that keeps the rows
+    of a ``spine_df``. transformations: what each was, with its state, in the view's order; None
+    before it was fitted. rows: how many each split has. statistics_config: as it was asked for.
     """
 
     version: int
@@ -93,12 +100,15 @@ class TrainingDatasetSpec:
 
     def __post_init__(self) -> None:
         if self.null_labels not in get_args(NullLabels):
-            raise SettingsError(f"null_labels {self.null_labels!r} is not known: use {', '.join(map(repr, get_args(NullLabels)))}.")
+            raise SettingsError(
+                f"null_labels {self.null_labels!r} is not known: use"
+                f" {', '.join(map(repr, get_args(NullLabels)))}."
+            )
         for (first, before), (second, after) in combinations(self.splits.items(), 2):
             if before.overlaps(after):
                 raise SettingsError(
-                    f"The {first} split {before} and the {second} split {after} overlap: a row would be in both. "
-                    f"Let {second} start at or after the end of {first}."
+                    f"The {first} split {before} and the {second} split {after} overlap: a row"
+                    f" would be in both. Let {second} start at or after the end of {first}."
                 )
 
     @property
@@ -116,22 +126,40 @@ class TrainingDatasetSpec:
     @property
     def states(self) -> list[Mapping[str, Any]] | None:
         """What each transformation of the view learned."""
-        return None if self.transformations is None else [each["state"] for each in self.transformations]
+        return (
+            None
+            if self.transformations is None
+            else [each["state"] for each in self.transformations]
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON, without the version and the time of creation, which the catalog keeps beside it."""
-        return with_format_version(type(self), {
-            "query": self.query and self.query.to_json(),
-            "splits": {name: interval.to_json() for name, interval in self.splits.items()},
-            "group_versions": [[ref.name, ref.version, delta] for ref, delta in self.group_versions.items()],
-            "description": self.description,
-            "random": self.random and {"seed": self.random.seed, "shares": list(self.random.shares.items())},
-            "extra_filter": self.extra_filter and self.extra_filter.to_json(),
-            "max_feature_age": self.max_feature_age, "null_labels": self.null_labels, "spine": self.spine,
-            "files": self.files and vars(self.files) | {"options": dict(self.files.options)},
-            "transformations": None if self.transformations is None else list(map(dict, self.transformations)),
-            "statistics_config": self.statistics_config, "rows": dict(self.rows), "state": self.state,
-        })
+        return with_format_version(
+            type(self),
+            {
+                "query": self.query and self.query.to_json(),
+                "splits": {name: interval.to_json() for name, interval in self.splits.items()},
+                "group_versions": [
+                    [ref.name, ref.version, delta] for ref, delta in self.group_versions.items()
+                ],
+                "description": self.description,
+                "random": (
+                    self.random
+                    and {"seed": self.random.seed, "shares": list(self.random.shares.items())}
+                ),
+                "extra_filter": self.extra_filter and self.extra_filter.to_json(),
+                "max_feature_age": self.max_feature_age,
+                "null_labels": self.null_labels,
+                "spine": self.spine,
+                "files": self.files and vars(self.files) | {"options": dict(self.files.options)},
+                "transformations": (
+                    None if self.transformations is None else list(map(dict, self.transformations))
+                ),
+                "statistics_config": self.statistics_config,
+                "rows": dict(self.rows),
+                "state": self.state,
+            },
+        )
 
     @classmethod
     def from_json(cls, version: int, created_at: datetime, data: dict[str, Any]) -> Self:
@@ -141,23 +169,51 @@ class TrainingDatasetSpec:
         """
         what = f"Training dataset {version}"
         check_format(what, data, get_format(cls))
-        data = {"state": "finished", **dict.fromkeys(_LATER_FIELDS), "null_labels": "keep", "rows": {}, **data}
-        files: Any = {"location": data["files"]} if isinstance(data["files"], str) else data["files"]
-        random, transformations, asked = data["random"], data["transformations"], data["statistics_config"]
+        data = {
+            "state": "finished",
+            **dict.fromkeys(_LATER_FIELDS),
+            "null_labels": "keep",
+            "rows": {},
+            **data,
+        }
+        files: Any = (
+            {"location": data["files"]} if isinstance(data["files"], str) else data["files"]
+        )
+        random, transformations, asked = (
+            data["random"],
+            data["transformations"],
+            data["statistics_config"],
+        )
         return cls(
             version=version,
             created_at=created_at,
             query=data["query"] and QuerySpec.from_json(data["query"]),
             splits={name: Interval.from_bounds(*bounds) for name, bounds in data["splits"].items()},
-            group_versions={GroupRef(name, number): delta for name, number, delta in data["group_versions"]},
+            group_versions={
+                GroupRef(name, number): delta for name, number, delta in data["group_versions"]
+            },
             random=random and RandomSplit(random["seed"], dict(random["shares"])),
             extra_filter=data["extra_filter"] and parse_condition(data["extra_filter"]),
-            files=files and FilesSpec(**select_known_fields(FilesSpec, f"The files of {what.lower()}", files)),
+            files=files
+            and FilesSpec(**select_known_fields(FilesSpec, f"The files of {what.lower()}", files)),
             transformations=None if transformations is None else tuple(transformations),
-            statistics_config=select_known_fields(StatisticsConfig, what, asked) if isinstance(asked, Mapping) else asked,
+            statistics_config=(
+                select_known_fields(StatisticsConfig, what, asked)
+                if isinstance(asked, Mapping)
+                else asked
+            ),
             **{name: data[name] for name in _PLAIN_FIELDS},
         )
 
 
 _PLAIN_FIELDS = ("description", "max_feature_age", "null_labels", "spine", "rows", "state")
-_LATER_FIELDS = ("query", "random", "files", "extra_filter", "max_feature_age", "spine", "transformations", "statistics_config")
+_LATER_FIELDS = (
+    "query",
+    "random",
+    "files",
+    "extra_filter",
+    "max_feature_age",
+    "spine",
+    "transformations",
+    "statistics_config",
+)

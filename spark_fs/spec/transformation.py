@@ -14,9 +14,11 @@ Mode = Literal["builtin", "python", "pandas"]
 class FunctionSpec:
     """A function of one or more features.
 
-    arguments: its parameters, which are the names of its features where it is not told others. returns: the feature type of each output;
-    empty for a built-in one. drop: the arguments that do not stay beside the outputs. source: a user's function as text; names: what the
-    global names in it stand for: ``{"module": "math"}``, ``{"module": "math", "name": "log"}`` or ``{"value": 3.6}``.
+    arguments: its parameters, which are the names of its features where it is not told others.
+    returns: the feature type of each output; empty for a built-in one. drop: the arguments that do
+    not stay beside the outputs. source: a user's function as text; names: what the global names in
+    it stand for: ``{"module": "math"}``, ``{"module": "math", "name": "log"}`` or ``{"value":
+    3.6}``.
     """
 
     name: str
@@ -38,7 +40,9 @@ class FunctionSpec:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """From what ``to_json`` gave; UpgradeError where a newer release gave it and this one would misread it."""
-        found = select_known_fields(cls, f"Transformation {data.get('name')!r} version {data.get('version')}", data)
+        found = select_known_fields(
+            cls, f"Transformation {data.get('name')!r} version {data.get('version')}", data
+        )
         return cls(**found | {name: tuple(data[name]) for name in ("arguments", "returns", "drop")})
 
 
@@ -54,8 +58,9 @@ class TransformationSpec:
         wanted = self.function.arguments
         if len(self.features) != len(wanted):
             raise SettingsError(
-                f"Transformation {self.function} takes {len(wanted)} features ({', '.join(wanted)}), not {len(self.features)} "
-                f"({', '.join(self.features)}): name one for each."
+                f"Transformation {self.function} takes {len(wanted)} features"
+                f" ({', '.join(wanted)}), not {len(self.features)} ({', '.join(self.features)}):"
+                " name one for each."
             )
 
     def __str__(self) -> str:
@@ -63,10 +68,18 @@ class TransformationSpec:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
-        return {"function": self.function.to_json(), "features": list(self.features), "outputs": list(self.outputs)}
+        return {
+            "function": self.function.to_json(),
+            "features": list(self.features),
+            "outputs": list(self.outputs),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """From what ``to_json`` gave."""
         check_format("A transformation", data)
-        return cls(FunctionSpec.from_json(data["function"]), tuple(data["features"]), tuple(data["outputs"]))
+        return cls(
+            FunctionSpec.from_json(data["function"]),
+            tuple(data["features"]),
+            tuple(data["outputs"]),
+        )

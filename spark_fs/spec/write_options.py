@@ -13,9 +13,9 @@ Operation = Literal["upsert", "insert"]
 class WriteOptions:
     """The ``write_options`` of an insert.
 
-    keep: which of several rows of one identity in the batch is the row, "first" or "last" by ``order_by``; the others
-    are set aside. order_by: a column of the frame; a pandas frame or an Arrow table may go by its own order.
-    batch_id: the same id writes once, however often it comes.
+    keep: which of several rows of one identity in the batch is the row, "first" or "last" by
+    ``order_by``; the others are set aside. order_by: a column of the frame; a pandas frame or an
+    Arrow table may go by its own order. batch_id: the same id writes once, however often it comes.
     """
 
     operation: Operation = "upsert"
@@ -25,13 +25,22 @@ class WriteOptions:
 
     def __post_init__(self) -> None:
         if self.operation not in get_args(Operation):
-            raise SettingsError(f"operation {self.operation!r} is not known: use 'upsert' or 'insert'.")
+            raise SettingsError(
+                f"operation {self.operation!r} is not known: use 'upsert' or 'insert'."
+            )
         if self.keep not in (None, "first", "last"):
-            raise SettingsError(f"write_options keep {self.keep!r} is not known: use 'first' or 'last'.")
+            raise SettingsError(
+                f"write_options keep {self.keep!r} is not known: use 'first' or 'last'."
+            )
         if self.order_by is not None and self.keep is None:
-            raise SettingsError(f"write_options order_by {self.order_by!r} needs keep='first' or keep='last' beside it.")
+            raise SettingsError(
+                f"write_options order_by {self.order_by!r} needs keep='first' or keep='last'"
+                " beside it."
+            )
         if self.batch_id is not None and not (isinstance(self.batch_id, str) and self.batch_id):
-            raise SettingsError(f"write_options batch_id {self.batch_id!r} must be a text that is not empty.")
+            raise SettingsError(
+                f"write_options batch_id {self.batch_id!r} must be a text that is not empty."
+            )
 
     @classmethod
     def from_argument(cls, operation: Any, options: Mapping[str, Any] | None) -> Self:
@@ -39,5 +48,7 @@ class WriteOptions:
         known = [field.name for field in fields(cls) if field.name != "operation"]
         for name in options or {}:
             if name not in known:
-                raise SettingsError(f"write_options {name!r} does not exist{format_suggestions(str(name), known)}")
+                raise SettingsError(
+                    f"write_options {name!r} does not exist{format_suggestions(str(name), known)}"
+                )
         return cls(operation, **(options or {}))

@@ -25,8 +25,11 @@ from spark_fs.stats.sketches.quantiles import Doubles, QuantileSketch
 
 ColumnKind = Literal["number", "time", "category", "nested"]
 _KINDS: Mapping[str, ColumnKind] = {
-    **dict.fromkeys(("tinyint", "smallint", "int", "bigint", "float", "double", "decimal"), "number"),
-    **dict.fromkeys(("date", "timestamp"), "time"), **dict.fromkeys(("string", "boolean"), "category"),
+    **dict.fromkeys(
+        ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal"), "number"
+    ),
+    **dict.fromkeys(("date", "timestamp"), "time"),
+    **dict.fromkeys(("string", "boolean"), "category"),
 }
 INTEGER_TYPES = ("tinyint", "smallint", "int", "bigint")
 DAY_MICROS = 86_400_000_000  # microseconds
@@ -42,10 +45,11 @@ def get_column_kind(type_: str) -> ColumnKind:
 class ColumnState:
     """A column of some rows.
 
-    nulls: rows without a value. nans, above, below: those with NaN and the two infinities, which are in no other figure but those of
-    distinct values. low, high: the least and greatest value, in the column's own type. total, squares: sums of the finite values and of
-    their squares. quantiles: of finite numbers, or of times in microseconds. frequent: of texts. days: of times, the rows of each day since
-    1970.
+    nulls: rows without a value. nans, above, below: those with NaN and the two infinities, which
+    are in no other figure but those of distinct values. low, high: the least and greatest value, in
+    the column's own type. total, squares: sums of the finite values and of their squares.
+    quantiles: of finite numbers, or of times in microseconds. frequent: of texts. days: of times,
+    the rows of each day since 1970.
     """
 
     type: str
@@ -68,7 +72,11 @@ class ColumnState:
         """Of the values of a column, of this feature type."""
         nulls = values.null_count
         held = values.drop_null() if nulls else values
-        return cls(type_, len(values), nulls, **_PROFILERS[get_column_kind(type_)](held, type_)) if len(held) else cls(type_, len(values), nulls)
+        return (
+            cls(type_, len(values), nulls, **_PROFILERS[get_column_kind(type_)](held, type_))
+            if len(held)
+            else cls(type_, len(values), nulls)
+        )
 
     @property
     def value_count(self) -> int:
@@ -88,7 +96,11 @@ class ColumnState:
     @property
     def sum(self) -> float | int:
         """The sum of the finite values; a whole number of a column of these."""
-        return self.total >> UNIT_EXPONENT if get_base_type(self.type) in INTEGER_TYPES else _compute_quotient(self.total, 1 << UNIT_EXPONENT)
+        return (
+            self.total >> UNIT_EXPONENT
+            if get_base_type(self.type) in INTEGER_TYPES
+            else _compute_quotient(self.total, 1 << UNIT_EXPONENT)
+        )
 
     @property
     def stddev(self) -> float:
@@ -102,10 +114,20 @@ class ColumnState:
         days = Counter(self.days)
         days.update(other.days)
         return ColumnState(
-            self.type, self.rows + other.rows, self.nulls + other.nulls, self.nans + other.nans, self.above + other.above,
-            self.below + other.below, _choose_known(min, self.low, other.low), _choose_known(max, self.high, other.high), self.total + other.total,
-            self.squares + other.squares, self.quantiles.merge(other.quantiles), self.distinct.merge(other.distinct),
-            self.frequent.merge(other.frequent), days,
+            self.type,
+            self.rows + other.rows,
+            self.nulls + other.nulls,
+            self.nans + other.nans,
+            self.above + other.above,
+            self.below + other.below,
+            _choose_known(min, self.low, other.low),
+            _choose_known(max, self.high, other.high),
+            self.total + other.total,
+            self.squares + other.squares,
+            self.quantiles.merge(other.quantiles),
+            self.distinct.merge(other.distinct),
+            self.frequent.merge(other.frequent),
+            days,
         )
 
     @cached_property
@@ -122,7 +144,9 @@ class ColumnState:
         """The rows of each category: of every one, or of the most frequent where there are many."""
         if not self.distinct.is_exact:
             return self.frequent.row_counts
-        values = self.distinct.values.astype(bool) if self.type == "boolean" else self.distinct.values
+        values = (
+            self.distinct.values.astype(bool) if self.type == "boolean" else self.distinct.values
+        )
         return dict(zip(values.tolist(), self.distinct.counts.tolist(), strict=True))
 
     def list_categories(self) -> tuple[str, ...]:
@@ -163,20 +187,32 @@ def _profile_numbers(non_null: pa.ChunkedArray, type_: str) -> dict[str, Any]:
         whole: Values = non_null.to_numpy().astype(np.int64)
         ordered = np.sort(whole)
         return {
-            "low": int(ordered[0]), "high": int(ordered[-1]), **_compute_moments(whole.astype(np.float64), _sum_integers(whole)),
-            "quantiles": QuantileSketch.from_sorted(ordered.astype(np.float64)), "distinct": DistinctSketch.from_sorted(ordered),
+            "low": int(ordered[0]),
+            "high": int(ordered[-1]),
+            **_compute_moments(whole.astype(np.float64), _sum_integers(whole)),
+            "quantiles": QuantileSketch.from_sorted(ordered.astype(np.float64)),
+            "distinct": DistinctSketch.from_sorted(ordered),
         }
     values: Doubles = non_null.cast(pa.float64()).to_numpy()
     counts: dict[str, Any] = {}
     finite = values
     if not np.isfinite(values).all():
-        counts = {"nans": int(np.isnan(values).sum()), "above": int(np.isposinf(values).sum()), "below": int(np.isneginf(values).sum())}
+        counts = {
+            "nans": int(np.isnan(values).sum()),
+            "above": int(np.isposinf(values).sum()),
+            "below": int(np.isneginf(values).sum()),
+        }
         finite = values[np.isfinite(values)]
     ordered = np.sort(finite) + 0.0
     distinct = DistinctSketch.from_sorted(ordered)
     if counts:
-        odd = np.array([math.nan, math.inf, -math.inf]), np.array([counts["nans"], counts["above"], counts["below"]])
-        distinct = distinct.merge(DistinctSketch.from_counts(odd[0][odd[1] > 0], odd[1][odd[1] > 0]))
+        odd = (
+            np.array([math.nan, math.inf, -math.inf]),
+            np.array([counts["nans"], counts["above"], counts["below"]]),
+        )
+        distinct = distinct.merge(
+            DistinctSketch.from_counts(odd[0][odd[1] > 0], odd[1][odd[1] > 0])
+        )
     if get_base_type(type_) == "decimal":
         bounds = pc.min_max(non_null)
         texts = pc.value_counts(non_null.cast(pa.string()))
@@ -184,18 +220,33 @@ def _profile_numbers(non_null: pa.ChunkedArray, type_: str) -> dict[str, Any]:
         low, high = bounds["min"].as_py(), bounds["max"].as_py()
     else:
         low, high = (float(ordered[0]), float(ordered[-1])) if len(ordered) else (None, None)
-    return {**counts, "low": low, "high": high, **_compute_moments(finite, None), "quantiles": QuantileSketch.from_sorted(ordered), "distinct": distinct}
+    return {
+        **counts,
+        "low": low,
+        "high": high,
+        **_compute_moments(finite, None),
+        "quantiles": QuantileSketch.from_sorted(ordered),
+        "distinct": distinct,
+    }
 
 
 def _profile_times(non_null: pa.ChunkedArray, type_: str) -> dict[str, Any]:
     bounds = pc.min_max(non_null)
-    low, high = (bounds[side].as_py() if type_ == "date" else as_utc(bounds[side].as_py()) for side in ("min", "max"))
-    whole = non_null.cast(pa.int32()).cast(pa.int64()) if type_ == "date" else non_null.cast(pa.int64())
+    low, high = (
+        bounds[side].as_py() if type_ == "date" else as_utc(bounds[side].as_py())
+        for side in ("min", "max")
+    )
+    whole = (
+        non_null.cast(pa.int32()).cast(pa.int64()) if type_ == "date" else non_null.cast(pa.int64())
+    )
     micros = np.sort(whole.to_numpy()) * (DAY_MICROS if type_ == "date" else 1)
     days, rows = np.unique(micros // DAY_MICROS, return_counts=True)
     return {
-        "low": low, "high": high, "quantiles": QuantileSketch.from_sorted(micros.astype(np.float64)),
-        "distinct": DistinctSketch.from_sorted(micros), "days": dict(zip(days.tolist(), rows.tolist(), strict=True)),
+        "low": low,
+        "high": high,
+        "quantiles": QuantileSketch.from_sorted(micros.astype(np.float64)),
+        "distinct": DistinctSketch.from_sorted(micros),
+        "days": dict(zip(days.tolist(), rows.tolist(), strict=True)),
     }
 
 
@@ -204,12 +255,27 @@ def _profile_categories(non_null: pa.ChunkedArray, type_: str) -> dict[str, Any]
         true = pc.sum(non_null).as_py()
         rows = np.array([len(non_null) - true, true])
         present = np.flatnonzero(rows)
-        return {"low": bool(present[0]), "high": bool(present[-1]), "distinct": DistinctSketch.from_counts(present, rows[present])}
+        return {
+            "low": bool(present[0]),
+            "high": bool(present[-1]),
+            "distinct": DistinctSketch.from_counts(present, rows[present]),
+        }
     counted = pc.value_counts(non_null)
     bounds = pc.min_max(counted.field("values").cast(pa.string()))
-    most = counted.take(pc.sort_indices(counted.field("counts"), sort_keys=[("", "descending")])[: FREQUENT_SIZE + 1])
-    often = dict(zip(most.field("values").to_pylist(), most.field("counts").to_pylist(), strict=True))
-    return {"low": bounds["min"].as_py(), "high": bounds["max"].as_py(), "distinct": _build_distinct_sketch(counted), "frequent": FrequentStrings.from_counts(often)}
+    most = counted.take(
+        pc.sort_indices(counted.field("counts"), sort_keys=[("", "descending")])[
+            : FREQUENT_SIZE + 1
+        ]
+    )
+    often = dict(
+        zip(most.field("values").to_pylist(), most.field("counts").to_pylist(), strict=True)
+    )
+    return {
+        "low": bounds["min"].as_py(),
+        "high": bounds["max"].as_py(),
+        "distinct": _build_distinct_sketch(counted),
+        "frequent": FrequentStrings.from_counts(often),
+    }
 
 
 def _profile_nested(non_null: pa.ChunkedArray, type_: str) -> dict[str, Any]:  # noqa: ARG001 # the others look at them
@@ -217,12 +283,17 @@ def _profile_nested(non_null: pa.ChunkedArray, type_: str) -> dict[str, Any]:  #
 
 
 _PROFILERS: Mapping[ColumnKind, Callable[[pa.ChunkedArray, str], dict[str, Any]]] = {
-    "number": _profile_numbers, "time": _profile_times, "category": _profile_categories, "nested": _profile_nested,
+    "number": _profile_numbers,
+    "time": _profile_times,
+    "category": _profile_categories,
+    "nested": _profile_nested,
 }
 
 
 def _build_distinct_sketch(value_counts: pa.StructArray) -> DistinctSketch:
-    values = value_counts.field("values").cast(pa.string()).to_numpy(zero_copy_only=False).astype(object)
+    values = (
+        value_counts.field("values").cast(pa.string()).to_numpy(zero_copy_only=False).astype(object)
+    )
     return DistinctSketch.from_counts(values, value_counts.field("counts").to_numpy())
 
 
@@ -242,4 +313,7 @@ def _compute_moments(values: Doubles, exact_total: int | None) -> dict[str, Any]
     if not (math.isfinite(summed) and math.isfinite(spread)):
         return {"total": sum_exactly(values), "squares": sum_squares_exactly(values)}
     total = to_units(summed) if exact_total is None else exact_total << UNIT_EXPONENT
-    return {"total": total, "squares": (to_units(spread) << UNIT_EXPONENT) + total**2 // len(values)}
+    return {
+        "total": total,
+        "squares": (to_units(spread) << UNIT_EXPONENT) + total**2 // len(values),
+    }

@@ -1,8 +1,9 @@
 """What is known of a column of numbers or categories, in parts that merge in any order to the same bits.
 
-A sum of doubles is kept as a whole number of the least unit that a double has, so it is exact, and a mean or a deviation does not depend on
-how the rows were cut into parts. Quantiles are exact too: a first look counts the values by their leading bits, a second one fetches those
-that lie where a quantile falls (a radix selection).
+A sum of doubles is kept as a whole number of the least unit that a double has, so it is exact, and
+a mean or a deviation does not depend on how the rows were cut into parts. Quantiles are exact too:
+a first look counts the values by their leading bits, a second one fetches those that lie where a
+quantile falls (a radix selection).
 """
 
 import math
@@ -18,8 +19,12 @@ Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 UNIT_EXPONENT = 1074  # every finite double is a whole number of 2 ** -1074
 _BLOCK_ROWS = 1 << 15  # rows that stay in the processor's cache
-_BITS_PER_PASS = 36  # of a block's values are summed at once: with those of its length fewer than the 53 of a double
-_LARGE, _SMALL = 2.0**480, 2.0**-480  # between these the square of a double is the sum of two doubles
+# of a block's values are summed at once: with those of its length fewer than the 53 of a double
+_BITS_PER_PASS = 36
+_LARGE, _SMALL = (
+    2.0**480,
+    2.0**-480,
+)  # between these the square of a double is the sum of two doubles
 _CELL_SHIFT = np.uint64(46)  # leaves the sign, the exponent and six bits of the fraction
 _CELL_COUNT = 1 << 18
 _SIGN_BIT = np.uint64(1 << 63)
@@ -29,8 +34,9 @@ _SIGN_BIT = np.uint64(1 << 63)
 class ExactProfile:
     """A column, or a part of it: how many rows, nulls, and values that are no finite number; then what the finite ones are.
 
-    total and squares: the exact sums of the values and of their squares, in units of 2 ** -1074 and 2 ** -2148. cells: how many values
-    begin with each pattern of leading bits; None where no quantile is wanted. categories: the distinct values that are not null.
+    total and squares: the exact sums of the values and of their squares, in units of 2 ** -1074 and
+    2 ** -2148. cells: how many values begin with each pattern of leading bits; None where no
+    quantile is wanted. categories: the distinct values that are not null.
     """
 
     rows: int = 0
@@ -44,24 +50,51 @@ class ExactProfile:
     categories: frozenset[Any] = frozenset()
 
     @classmethod
-    def from_values(cls, values: Doubles, nulls: int, with_moments: bool, with_quantiles: bool) -> Self:
+    def from_values(
+        cls, values: Doubles, nulls: int, with_moments: bool, with_quantiles: bool
+    ) -> Self:
         """Of values that are not null, as doubles, with the number of nulls beside them."""
         finite = _select_finite(values)
         odd = len(values) - len(finite)
         if not len(finite):
-            return cls(len(values) + nulls, nulls, odd, cell_counts=np.zeros(_CELL_COUNT, np.int64) if with_quantiles else None)
+            return cls(
+                len(values) + nulls,
+                nulls,
+                odd,
+                cell_counts=np.zeros(_CELL_COUNT, np.int64) if with_quantiles else None,
+            )
         sums = (sum_exactly(finite), sum_squares_exactly(finite)) if with_moments else (0, 0)
         return cls(
-            len(values) + nulls, nulls, odd, float(finite.min()), float(finite.max()), *sums,
+            len(values) + nulls,
+            nulls,
+            odd,
+            float(finite.min()),
+            float(finite.max()),
+            *sums,
             np.bincount(_compute_cells(finite), minlength=_CELL_COUNT) if with_quantiles else None,
         )
 
     def merge(self, other: "ExactProfile") -> "ExactProfile":
         """The two parts together."""
-        cells = other.cell_counts if self.cell_counts is None else self.cell_counts if other.cell_counts is None else self.cell_counts + other.cell_counts
+        cells = (
+            other.cell_counts
+            if self.cell_counts is None
+            else (
+                self.cell_counts
+                if other.cell_counts is None
+                else self.cell_counts + other.cell_counts
+            )
+        )
         return ExactProfile(
-            self.rows + other.rows, self.nulls + other.nulls, self.non_finite + other.non_finite, min(self.low, other.low), max(self.high, other.high),
-            self.total + other.total, self.squares + other.squares, cells, self.categories | other.categories,
+            self.rows + other.rows,
+            self.nulls + other.nulls,
+            self.non_finite + other.non_finite,
+            min(self.low, other.low),
+            max(self.high, other.high),
+            self.total + other.total,
+            self.squares + other.squares,
+            cells,
+            self.categories | other.categories,
         )
 
     @property
@@ -83,25 +116,35 @@ class ExactProfile:
         """The cells in which these quantiles lie."""
         assert self.cell_counts is not None
         ranks = [rank for share in shares for rank in _find_ranks(self.finite_count, share)[:2]]
-        return np.unique(np.searchsorted(np.cumsum(self.cell_counts), np.array(ranks), side="right"))
+        return np.unique(
+            np.searchsorted(np.cumsum(self.cell_counts), np.array(ranks), side="right")
+        )
 
     def compute_quantiles(self, shares: Sequence[float], cell_values: Doubles) -> list[float]:
         """The quantiles, linearly interpolated as ``numpy.percentile`` does; found: the values in ``wanted_cells``."""
         assert self.cell_counts is not None
+        counts = self.cell_counts
         cell_values = np.sort(cell_values)
-        cells, ends = _compute_cells(cell_values), np.cumsum(self.cell_counts)
+        cells = _compute_cells(cell_values)
+        ends = np.cumsum(counts)
 
         def value_at_rank(rank: int) -> float:
             cell = np.searchsorted(ends, rank, side="right")
-            return float(cell_values[np.searchsorted(cells, cell) + rank - (ends[cell] - self.cell_counts[cell])])  # type: ignore[index] # there are cells
+            rank_in_cell = rank - (ends[cell] - counts[cell])
+            return float(cell_values[np.searchsorted(cells, cell) + rank_in_cell])
 
-        return [_interpolate_linearly(value_at_rank(low), value_at_rank(high), part) for low, high, part in (_find_ranks(self.finite_count, share) for share in shares)]
+        return [
+            _interpolate_linearly(value_at_rank(low), value_at_rank(high), part)
+            for low, high, part in (_find_ranks(self.finite_count, share) for share in shares)
+        ]
 
 
 def compute_stddev(count: int, total: int, squares: int) -> float:
     """The deviation of so many values with these sums, in units of 2 ** -1074 and 2 ** -2148; 0 where rounded sums leave less than that."""
     above, below = max(0, count * squares - total**2), count**2 << 2 * UNIT_EXPONENT
-    bits = max(0, (130 - above.bit_length() + below.bit_length()) // 2)  # enough for the root to have more bits than a double
+    bits = max(
+        0, (130 - above.bit_length() + below.bit_length()) // 2
+    )  # enough for the root to have more bits than a double
     return math.isqrt((above << 2 * bits) // below) / (1 << bits)
 
 
@@ -132,12 +175,16 @@ def _find_ranks(count: int, share: float) -> tuple[int, int, float]:
 
 
 def _interpolate_linearly(low: float, high: float, fraction: float) -> float:
-    return high - (high - low) * (1 - fraction) if fraction >= 0.5 else low + (high - low) * fraction
+    return (
+        high - (high - low) * (1 - fraction) if fraction >= 0.5 else low + (high - low) * fraction
+    )
 
 
 def sum_exactly(values: Doubles) -> int:
     """The sum of finite doubles in units of 2 ** -1074."""
-    return sum(_sum_block(values[at : at + _BLOCK_ROWS]) for at in range(0, len(values), _BLOCK_ROWS))
+    return sum(
+        _sum_block(values[at : at + _BLOCK_ROWS]) for at in range(0, len(values), _BLOCK_ROWS)
+    )
 
 
 def _sum_block(remainder: Doubles) -> int:
@@ -166,7 +213,9 @@ def sum_squares_exactly(values: Doubles) -> int:
             total += sum(to_units(value) ** 2 for value in block[odd].tolist())
             block = block[~odd]
         square = block * block
-        upper = block * 134_217_729.0  # Dekker's product: the two halves of each value tell by how much its square was rounded
+        upper = (
+            block * 134_217_729.0
+        )  # Dekker's product: the two halves of each value tell by how much its square was rounded
         upper = upper - (upper - block)
         lower = block - upper
         rounded = ((upper * upper - square) + 2.0 * upper * lower) + lower * lower

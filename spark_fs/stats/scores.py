@@ -29,12 +29,20 @@ class Binning:
     categories: tuple[str, ...] = ()
 
     @classmethod
-    def from_state(cls, name: str, state: ColumnState, bin_count: int, each_value_is_bin: bool = False) -> Self:
+    def from_state(
+        cls, name: str, state: ColumnState, bin_count: int, each_value_is_bin: bool = False
+    ) -> Self:
         """Of a column, from its state; classes: each value is one, even of numbers."""
         if each_value_is_bin or get_column_kind(state.type) == "category":
             return cls(name, categories=state.list_categories())
         values, rows = state.weighted_points
-        found = np.unique(compute_quantiles(values, rows, [cut / bin_count for cut in range(1, bin_count)])) if len(values) else np.empty(0)
+        found = (
+            np.unique(
+                compute_quantiles(values, rows, [cut / bin_count for cut in range(1, bin_count)])
+            )
+            if len(values)
+            else np.empty(0)
+        )
         return cls(name, edges=tuple(found.tolist()))
 
     @property
@@ -45,7 +53,10 @@ class Binning:
     def assign_bins(self, column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
         """The bin of each value."""
         if self.categories:
-            found = pc.fill_null(pc.index_in(column.cast(pa.string()), pa.array(self.categories)), len(self.categories))
+            found = pc.fill_null(
+                pc.index_in(column.cast(pa.string()), pa.array(self.categories)),
+                len(self.categories),
+            )
             return np.asarray(found.to_numpy(), np.int64)
         values = to_doubles(column)
         placed: npt.NDArray[np.int64] = np.searchsorted(np.array(self.edges), values, side="left")
@@ -68,7 +79,12 @@ class ContingencyTables:
         found = []
         for cuts in self.features:
             codes = cuts.assign_bins(table.column(cuts.name))
-            found.append(np.bincount((codes if whole else codes[known]) * width + label, minlength=cuts.bin_count * width))
+            found.append(
+                np.bincount(
+                    (codes if whole else codes[known]) * width + label,
+                    minlength=cuts.bin_count * width,
+                )
+            )
         return np.concatenate(found) if found else np.empty(0, np.int64)
 
     def split_by_feature(self, counts: Counts) -> dict[str, Counts]:
@@ -76,7 +92,10 @@ class ContingencyTables:
         width = self.label.bin_count - 1
         ends = np.cumsum([cuts.bin_count * width for cuts in self.features])
         parts = np.split(counts, ends[:-1]) if len(ends) else []
-        return {cuts.name: part.reshape(-1, width) for cuts, part in zip(self.features, parts, strict=True)}
+        return {
+            cuts.name: part.reshape(-1, width)
+            for cuts, part in zip(self.features, parts, strict=True)
+        }
 
 
 def compute_mutual_information(table: Counts) -> float:
@@ -105,7 +124,8 @@ def compute_chi_squared(table: Counts | Doubles) -> float:
 def compute_auc(table: Counts, bins_are_ordered: bool) -> float:
     """The area under the ROC curve of one feature for a label of two classes, at least 0.5; rows of one bin count as ties.
 
-    ordered: whether the bins are in an order; those of categories, and the one of missing values, are put in that of their rates.
+    ordered: whether the bins are in an order; those of categories, and the one of missing values,
+    are put in that of their rates.
     """
     table = table[table.sum(axis=1) > 0].astype(float)
     negatives, positives = table.sum(axis=0)
@@ -142,19 +162,28 @@ class MrmrStep:
 def rank_by_mrmr(relevance: Doubles, correlations: Doubles, count: int) -> list[MrmrStep]:
     """The order in which features are chosen: most relevant, least redundant.
 
-    The first is the most relevant; each next one has the greatest quotient of its F statistic and its mean absolute correlation with those
-    that are chosen (FCQ of Zhao, Anand, Wang: Maximum Relevance and Minimum Redundancy Feature Selection Methods, 2019), which is at least
-    ``FLOOR``. related: the correlation of each pair; NaN counts as 0. Of equal ones the first wins.
+    The first is the most relevant; each next one has the greatest quotient of its F statistic and
+    its mean absolute correlation with those that are chosen (FCQ of Zhao, Anand, Wang: Maximum
+    Relevance and Minimum Redundancy Feature Selection Methods, 2019), which is at least ``FLOOR``.
+    related: the correlation of each pair; NaN counts as 0. Of equal ones the first wins.
     """
     strength = np.nan_to_num(np.abs(correlations))
     steps: list[MrmrStep] = []
     summed, left = np.zeros(len(relevance)), relevance > 0
     while len(steps) < count and left.any():
-        redundancy = np.maximum(summed / len(steps), MIN_REDUNDANCY) if steps else np.ones(len(relevance))
+        redundancy = (
+            np.maximum(summed / len(steps), MIN_REDUNDANCY) if steps else np.ones(len(relevance))
+        )
         scores = np.where(left, relevance / redundancy, -math.inf)
         best = int(scores.argmax())
-        steps.append(MrmrStep(best, float(relevance[best]), float(redundancy[best]) if steps else 0.0, float(scores[best])))
+        steps.append(
+            MrmrStep(
+                best,
+                float(relevance[best]),
+                float(redundancy[best]) if steps else 0.0,
+                float(scores[best]),
+            )
+        )
         left[best] = False
         summed += strength[:, best]
     return steps
-

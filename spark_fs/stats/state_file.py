@@ -26,18 +26,35 @@ def pack_states(states: Mapping[str, ColumnState]) -> pa.Table:
     texts = [each.values.tolist() if each.values.dtype == object else [] for each in distinct]
     found: dict[str, Any] = {"name": pa.array(list(states), pa.string())}
     found |= {name: pa.array([getattr(column, name) for column in held]) for name in _SCALAR_FIELDS}
-    found |= {name: pa.array([_format_value(getattr(column, name)) for column in held], pa.string()) for name in ("low", "high")}
-    found |= {name: pa.array([f"{getattr(column, name):x}" for column in held]) for name in ("total", "squares")}
     found |= {
-        "levels": _to_list_array([np.array([len(level) for level in column.quantiles.levels], np.int64) for column in held]),
-        "values": _to_list_array([np.concatenate([np.empty(0), *column.quantiles.levels]) for column in held]),
+        name: pa.array([_format_value(getattr(column, name)) for column in held], pa.string())
+        for name in ("low", "high")
+    }
+    found |= {
+        name: pa.array([f"{getattr(column, name):x}" for column in held])
+        for name in ("total", "squares")
+    }
+    found |= {
+        "levels": _to_list_array(
+            [
+                np.array([len(level) for level in column.quantiles.levels], np.int64)
+                for column in held
+            ]
+        ),
+        "values": _to_list_array(
+            [np.concatenate([np.empty(0), *column.quantiles.levels]) for column in held]
+        ),
         "whole": _to_list_array([_keep_dtype(each.values, np.int64) for each in distinct]),
         "fractions": _to_list_array([_keep_dtype(each.values, np.float64) for each in distinct]),
         "texts": pa.array(texts, pa.list_(pa.string())),
         "counts": _to_list_array([each.counts for each in distinct]),
         "distinct_rows": pa.array([each.rows for each in distinct], pa.int64()),
-        "frequent": pa.array([list(column.frequent.row_counts) for column in held], pa.list_(pa.string())),
-        "frequent_rows": pa.array([list(column.frequent.row_counts.values()) for column in held], pa.list_(pa.int64())),
+        "frequent": pa.array(
+            [list(column.frequent.row_counts) for column in held], pa.list_(pa.string())
+        ),
+        "frequent_rows": pa.array(
+            [list(column.frequent.row_counts.values()) for column in held], pa.list_(pa.int64())
+        ),
         "slack": pa.array([column.frequent.error_bound for column in held], pa.int64()),
         "days": pa.array([list(column.days) for column in held], pa.list_(pa.int64())),
         "day_rows": pa.array([list(column.days.values()) for column in held], pa.list_(pa.int64())),
@@ -47,20 +64,33 @@ def pack_states(states: Mapping[str, ColumnState]) -> pa.Table:
 
 def unpack_states(table: pa.Table) -> dict[str, ColumnState]:
     """The states that ``packed`` gave."""
-    plain = {name: table.column(name).to_pylist() for name in table.column_names if name not in _ARRAY_COLUMNS}
+    plain = {
+        name: table.column(name).to_pylist()
+        for name in table.column_names
+        if name not in _ARRAY_COLUMNS
+    }
     numbers = {name: _split_list_array(table.column(name)) for name in _ARRAY_COLUMNS}
     found = {}
     for row, name in enumerate(plain["name"]):
         type_ = plain["type"][row]
         held: Any = np.array(plain["texts"][row], object) if plain["texts"][row] else None
         if held is None:
-            held = next((numbers[kind][row] for kind in ("fractions", "whole") if len(numbers[kind][row])), np.empty(0, np.int64))
+            held = next(
+                (numbers[kind][row] for kind in ("fractions", "whole") if len(numbers[kind][row])),
+                np.empty(0, np.int64),
+            )
         found[name] = ColumnState(
-            **{each: plain[each][row] for each in _SCALAR_FIELDS}, low=_parse_value(type_, plain["low"][row]), high=_parse_value(type_, plain["high"][row]),
-            total=int(plain["total"][row], 16), squares=int(plain["squares"][row], 16),
+            **{each: plain[each][row] for each in _SCALAR_FIELDS},
+            low=_parse_value(type_, plain["low"][row]),
+            high=_parse_value(type_, plain["high"][row]),
+            total=int(plain["total"][row], 16),
+            squares=int(plain["squares"][row], 16),
             quantiles=QuantileSketch(_split_levels(numbers["values"][row], numbers["levels"][row])),
             distinct=DistinctSketch(held, numbers["counts"][row], plain["distinct_rows"][row]),
-            frequent=FrequentStrings(dict(zip(plain["frequent"][row], plain["frequent_rows"][row], strict=True)), plain["slack"][row]),
+            frequent=FrequentStrings(
+                dict(zip(plain["frequent"][row], plain["frequent_rows"][row], strict=True)),
+                plain["slack"][row],
+            ),
             days=dict(zip(plain["days"][row], plain["day_rows"][row], strict=True)),
         )
     return found
@@ -113,4 +143,8 @@ def _parse_value(type_: str, text: str | None) -> Any:
         return text
     if type_ == "boolean":
         return text == "True"
-    return int(text) if types.get_base_type(type_) in ("tinyint", "smallint", "int", "bigint") else json_values.from_json(type_, text)
+    return (
+        int(text)
+        if types.get_base_type(type_) in ("tinyint", "smallint", "int", "bigint")
+        else json_values.from_json(type_, text)
+    )

@@ -27,7 +27,8 @@ from spark_fs.tables.delta.log import resolve_file_system
 class FileFormat:
     """How Spark writes and reads a format, so that every value comes back as it was.
 
-    options: of both directions. typed: whether the reader is told the columns' types. refused: a pattern of the types that it cannot hold.
+    options: of both directions. typed: whether the reader is told the columns' types. refused: a
+    pattern of the types that it cannot hold.
     """
 
     name: str
@@ -38,19 +39,30 @@ class FileFormat:
 
 
 _STAGING_PREFIX = "_staging-"
-_CONFLICT_CHECKS, _CONFLICT_PAUSE = 50, 0.1  # how often, after how many seconds, one that came at once with others looks whether they have gone
+_CONFLICT_CHECKS, _CONFLICT_PAUSE = (
+    50,
+    0.1,
+    # how often, after how many seconds, one that came at once with others looks whether they have gone
+)
 _TIME_OPTIONS = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
 _CSV_OPTIONS = {
-    "header": "true", "escape": '"', "ignoreLeadingWhiteSpace": "false", "ignoreTrailingWhiteSpace": "false", **_TIME_OPTIONS,
+    "header": "true",
+    "escape": '"',
+    "ignoreLeadingWhiteSpace": "false",
+    "ignoreTrailingWhiteSpace": "false",
+    **_TIME_OPTIONS,
 }
-_EMPTY_STRING = "\x01"  # stands for an empty text while a CSV file is read, which Spark would take for a null
+# stands for an empty text while a CSV file is read, which Spark would take for a null
+_EMPTY_STRING = "\x01"
 _NESTED_TYPES = r"^(array|map|struct|binary)"
 _NON_STRING_KEYS = r"map<(?!string\b)"  # keys of maps are texts in these
 _CSV_READ_OPTIONS = {"multiLine": "true", "emptyValue": _EMPTY_STRING}
 FORMATS = {
     "parquet": FileFormat("parquet"),
     "csv": FileFormat("csv", _CSV_OPTIONS, _CSV_READ_OPTIONS, unsupported_types=_NESTED_TYPES),
-    "tsv": FileFormat("csv", {**_CSV_OPTIONS, "sep": "\t"}, _CSV_READ_OPTIONS, unsupported_types=_NESTED_TYPES),
+    "tsv": FileFormat(
+        "csv", {**_CSV_OPTIONS, "sep": "\t"}, _CSV_READ_OPTIONS, unsupported_types=_NESTED_TYPES
+    ),
     "json": FileFormat("json", _TIME_OPTIONS, unsupported_types=_NON_STRING_KEYS),
     "orc": FileFormat("orc"),
     "avro": FileFormat("avro", needs_schema=False, unsupported_types=_NON_STRING_KEYS),
@@ -62,9 +74,14 @@ def check_types(files: FilesSpec, types: Mapping[str, str]) -> None:
     """SchemaError for a column that the format cannot hold."""
     for name, type_ in types.items():
         if _is_unsupported(files.format, type_):
-            *others, last = [each for each in ("json", "parquet", "orc", "avro", "delta") if not _is_unsupported(each, type_)]
+            *others, last = [
+                each
+                for each in ("json", "parquet", "orc", "avro", "delta")
+                if not _is_unsupported(each, type_)
+            ]
             raise SchemaError(
-                f"Column {name!r} is {type_}, which {files.format} cannot hold: write {', '.join(others)} or {last}, or leave it out."
+                f"Column {name!r} is {type_}, which {files.format} cannot hold: write"
+                f" {', '.join(others)} or {last}, or leave it out."
             )
 
 
@@ -77,11 +94,16 @@ def write_dataset(frame: DataFrame, files: FilesSpec, folder: str) -> None:
     """Write the rows, eagerly, into a folder."""
     form = FORMATS[files.format]
     frame = _check_orc_times(frame) if files.format == "orc" else frame
-    writer = frame.write.format(form.name).mode("append").options(**{**form.options, **files.options})
+    writer = (
+        frame.write.format(form.name).mode("append").options(**{**form.options, **files.options})
+    )
     try:
         writer.save(folder)
     except (PySparkException, Py4JJavaError) as error:
-        said = f"The training data could not be written as {files.format} to {files.location}: {find_root_cause(error)}"
+        said = (
+            f"The training data could not be written as {files.format} to {files.location}:"
+            f" {find_root_cause(error)}"
+        )
         raise SparkFSError(said) from get_safe_cause(error)
 
 
@@ -90,29 +112,54 @@ def _check_orc_times(frame: DataFrame) -> DataFrame:
 
     def check_time(name: str) -> Column:
         micros = F.unix_micros(f"`{name}`")
-        said = F.lit(f"ORC cannot hold a time of column {name} in the last millisecond before 1970: write another format.")
-        return F.when((micros > -1000) & (micros < 0), F.raise_error(said).cast("timestamp")).otherwise(F.col(f"`{name}`"))
+        said = F.lit(
+            f"ORC cannot hold a time of column {name} in the last millisecond before 1970: write"
+            " another format."
+        )
+        return F.when(
+            (micros > -1000) & (micros < 0), F.raise_error(said).cast("timestamp")
+        ).otherwise(F.col(f"`{name}`"))
 
-    return frame.withColumns({name: check_time(name) for name, type_ in frame.dtypes if type_ == "timestamp"})
+    return frame.withColumns(
+        {name: check_time(name) for name, type_ in frame.dtypes if type_ == "timestamp"}
+    )
 
 
-def read_dataset(spark: SparkSession, files: FilesSpec, part: str, types: Mapping[str, str]) -> DataFrame:
+def read_dataset(
+    spark: SparkSession, files: FilesSpec, part: str, types: Mapping[str, str]
+) -> DataFrame:
     """The rows of one split*, with these columns and types."""
     form = FORMATS[files.format]
     folder = f"{files.location}/{part}" if files.parts else files.location
-    reader = spark.read.format(form.name).options(**{**form.options, **form.read_options, **files.options})
+    reader = spark.read.format(form.name).options(
+        **{**form.options, **form.read_options, **files.options}
+    )
     if form.needs_schema:
-        found = reader.schema(", ".join(f"`{name}` {to_ddl(type_)}" for name, type_ in types.items())).load(folder)
-        texts = [name for name, type_ in types.items() if type_ == "string"] if "emptyValue" in form.read_options else []
-        return found.withColumns({name: F.when(F.col(f"`{name}`") == _EMPTY_STRING, "").otherwise(F.col(f"`{name}`")) for name in texts})
-    return reader.load(folder).select(*(F.col(f"`{name}`").cast(to_ddl(type_)).alias(name) for name, type_ in types.items()))
+        found = reader.schema(
+            ", ".join(f"`{name}` {to_ddl(type_)}" for name, type_ in types.items())
+        ).load(folder)
+        texts = (
+            [name for name, type_ in types.items() if type_ == "string"]
+            if "emptyValue" in form.read_options
+            else []
+        )
+        return found.withColumns(
+            {
+                name: F.when(F.col(f"`{name}`") == _EMPTY_STRING, "").otherwise(F.col(f"`{name}`"))
+                for name in texts
+            }
+        )
+    return reader.load(folder).select(
+        *(F.col(f"`{name}`").cast(to_ddl(type_)).alias(name) for name, type_ in types.items())
+    )
 
 
 class StagedFolder:
     """A folder in the making: what is in ``staging``, in a folder for each part, and ``keep`` moves is in it, and nothing else.
 
-    The staging folder says to others that the folder is taken, so it is made before the look at what is there. Of several that come at
-    once, the one whose name is the least stays, when the others have gone.
+    The staging folder says to others that the folder is taken, so it is made before the look at
+    what is there. Of several that come at once, the one whose name is the least stays, when the
+    others have gone.
     """
 
     def __init__(self, path: str, parts: Sequence[str], by_part: bool) -> None:
@@ -130,7 +177,9 @@ class StagedFolder:
             others = self._list_others()
             if not others:
                 return True
-            if not all(name.startswith(_STAGING_PREFIX) and name > self._staging_name for name in others):
+            if not all(
+                name.startswith(_STAGING_PREFIX) and name > self._staging_name for name in others
+            ):
                 return False
             time.sleep(_CONFLICT_PAUSE)
         return False
@@ -141,7 +190,9 @@ class StagedFolder:
 
     def publish(self, written_paths: Sequence[str] | None) -> int:
         """Move the parts into the folder and say how many files of data they have; written: the files that belong to them, None: all."""
-        known = None if written_paths is None else {path.rpartition("/")[2] for path in written_paths}
+        known = (
+            None if written_paths is None else {path.rpartition("/")[2] for path in written_paths}
+        )
         kept = 0
         for part in self._parts:
             staged = f"{self._folder}/{self._staging_name}/{part}"
@@ -178,7 +229,10 @@ def stage_folder(path: str, parts: Sequence[str], by_part: bool) -> Iterator[Sta
     place = StagedFolder(path, parts, by_part)
     try:
         if not place.try_acquire():
-            raise SettingsError(f"location {path} holds files already: name a folder that is empty or not there yet.")
+            raise SettingsError(
+                f"location {path} holds files already: name a folder that is empty or not there"
+                " yet."
+            )
         yield place
     except BaseException:
         place.clean_up(failed=True)
@@ -193,7 +247,9 @@ def copy_dataset(source: str, target: str, parts: Sequence[str], by_part: bool) 
         into, staging = resolve_file_system(place.staging_path)
         for part in parts:
             whole = f"{folder}/{part}" if by_part else folder
-            fs.copy_files(whole, f"{staging}/{part}", source_filesystem=system, destination_filesystem=into)
+            fs.copy_files(
+                whole, f"{staging}/{part}", source_filesystem=system, destination_filesystem=into
+            )
         place.publish(None)
 
 

@@ -23,7 +23,13 @@ def check_epochs(column: Column, type_: str, name: str) -> Column:
         return column
     seconds = F.when(F.abs(column) < MILLISECONDS_FROM, column).otherwise(F.floor(column / 1_000))
     said = F.concat(
-        F.lit(f"Event time {name!r} holds "), column.cast("string"),
-        F.lit(", no epoch in seconds or milliseconds: divide microseconds by 1,000, nanoseconds by 1,000,000, or give a timestamp."),
+        F.lit(f"Event time {name!r} holds "),
+        column.cast("string"),
+        F.lit(
+            ", no epoch in seconds or milliseconds: divide microseconds by 1,000, nanoseconds by"
+            " 1,000,000, or give a timestamp."
+        ),
     )
-    return F.when(seconds.between(FIRST_SECOND, LAST_SECOND - 1) | column.isNull(), column).otherwise(F.raise_error(said).cast("bigint"))
+    return F.when(
+        seconds.between(FIRST_SECOND, LAST_SECOND - 1) | column.isNull(), column
+    ).otherwise(F.raise_error(said).cast("bigint"))

@@ -15,8 +15,12 @@ _READERS: dict[str, Callable[[DataFrameReader, str], DataFrame]] = {
 }
 
 
-def read_source(spark: SparkSession, source: SourceSpec, environment: Mapping[str, str]) -> DataFrame:
+def read_source(
+    spark: SparkSession, source: SourceSpec, environment: Mapping[str, str]
+) -> DataFrame:
     """The rows*, with the environment's values in the options; SparkFSError when the source cannot be opened."""
     reader = spark.read.options(**source.resolve_options(environment))
-    with translate_errors(source.location, f"reading of the external source ({source.data_format})"):
+    with translate_errors(
+        source.location, f"reading of the external source ({source.data_format})"
+    ):
         return _READERS[source.data_format](reader, source.location)

@@ -17,12 +17,18 @@ from spark_fs.errors import InvalidNameError, SchemaError
 from spark_fs.tables import object_columns
 
 
-def to_spark(spark: SparkSession, data: Any, declared_types: Mapping[str, str], row_number_column: str | None = None) -> DataFrame:
+def to_spark(
+    spark: SparkSession,
+    data: Any,
+    declared_types: Mapping[str, str],
+    row_number_column: str | None = None,
+) -> DataFrame:
     """A Spark DataFrame of a Spark or pandas DataFrame or an Arrow table; SchemaError for anything else.
 
-    In a pandas frame NaN and NaT stand for null, as pandas means them, but not within its lists and dicts; in Arrow and Spark NaN stays
-    NaN. Times without a zone are UTC. ``declared`` gives the type of columns that hold nothing but nulls, and says which dicts are maps.
-    ``numbered`` names a column to add that numbers the rows of pandas and Arrow, which have an order.
+    In a pandas frame NaN and NaT stand for null, as pandas means them, but not within its lists and
+    dicts; in Arrow and Spark NaN stays NaN. Times without a zone are UTC. ``declared`` gives the
+    type of columns that hold nothing but nulls, and says which dicts are maps. ``numbered`` names a
+    column to add that numbers the rows of pandas and Arrow, which have an order.
     """
     if isinstance(data, DataFrame):
         check_column_names(data.columns)
@@ -44,8 +50,8 @@ def to_arrow(data: Any, declared_types: Mapping[str, str]) -> pa.Table:
         check_column_names(data.column_names)
         return _cast_table(data, declared_types)
     raise SchemaError(
-        f"A {type(data).__module__}.{type(data).__qualname__} holds no rows: give a Spark or pandas DataFrame or an "
-        "Arrow table."
+        f"A {type(data).__module__}.{type(data).__qualname__} holds no rows: give a Spark or pandas"
+        " DataFrame or an Arrow table."
     )
 
 
@@ -56,11 +62,18 @@ def get_feature_types(frame: DataFrame) -> dict[str, str]:
 
 def check_column_names(names: Collection[Any]) -> None:
     """SchemaError for a column that a frame has twice, InvalidNameError for half a character, which no text of UTF-8 holds."""
-    if halves := [name for name in names if isinstance(name, str) and not name.isascii() and re.search("[\ud800-\udfff]", name)]:
+    if halves := [
+        name
+        for name in names
+        if isinstance(name, str) and not name.isascii() and re.search("[\ud800-\udfff]", name)
+    ]:
         raise InvalidNameError.for_name("Column", halves[0])
     twice = [str(name) for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise SchemaError(f"The frame names a column twice: {', '.join(twice)}. Give each column a name of its own.")
+        raise SchemaError(
+            f"The frame names a column twice: {', '.join(twice)}. Give each column a name of its"
+            " own."
+        )
 
 
 def _check_frame(frame: DataFrame) -> DataFrame:
@@ -83,27 +96,46 @@ def _check_type(location: str, type_: T.DataType) -> None:
         for field in type_.fields:
             _check_type(f"{location} in its field {field.name!r}", field.dataType)
     elif types.get_base_type(type_.simpleString()) not in types.TYPES_BY_NAME:
-        raise SchemaError(f"{location} is of the Spark type {type_.simpleString()}, which has no feature type: cast it first.")
+        raise SchemaError(
+            f"{location} is of the Spark type {type_.simpleString()}, which has no feature type:"
+            " cast it first."
+        )
 
 
 def _check_fields(location: str, names: Sequence[str]) -> None:
     if not names:
-        raise SchemaError(f"{location} is a struct without fields, as of empty dicts, and no table keeps one: give null in its place.")
+        raise SchemaError(
+            f"{location} is a struct without fields, as of empty dicts, and no table keeps one:"
+            " give null in its place."
+        )
     for name in names:
         if not re.fullmatch(r"\w+", name):
             raise SchemaError(
-                f"{location} is a struct with a field {name!r}: a field's name is made of letters, digits and underscores. Rename it, as to "
-                f"{re.sub(r'[^0-9A-Za-z_]+', '_', name).strip('_').lower() or 'field'!r}, or give the column as a map."
+                f"{location} is a struct with a field {name!r}: a field's name is made of letters,"
+                " digits and underscores. Rename it, as to"
+                f" {re.sub(r'[^0-9A-Za-z_]+', '_', name).strip('_').lower() or 'field'!r}, or give"
+                " the column as a map."
             )
     twice = [name for name, count in Counter(map(str.lower, names)).items() if count > 1]
     if twice:
-        raise SchemaError(f"{location} is a struct with two fields {twice[0]!r}, upper and lower case aside: rename one, or give a map.")
+        raise SchemaError(
+            f"{location} is a struct with two fields {twice[0]!r}, upper and lower case aside:"
+            " rename one, or give a map."
+        )
 
 
 def _convert_types(frame: DataFrame) -> DataFrame:
     """Times without a zone become UTC instants, since the session's zone is UTC, and strings lose their collation."""
-    plain = {field.name: (field.dataType, _convert_type(field.dataType)) for field in frame.schema.fields}
-    return frame.withColumns({name: F.col(f"`{name}`").cast(wanted) for name, (found, wanted) in plain.items() if found != wanted})
+    plain = {
+        field.name: (field.dataType, _convert_type(field.dataType)) for field in frame.schema.fields
+    }
+    return frame.withColumns(
+        {
+            name: F.col(f"`{name}`").cast(wanted)
+            for name, (found, wanted) in plain.items()
+            if found != wanted
+        }
+    )
 
 
 def _convert_type(type_: T.DataType) -> T.DataType:
@@ -114,41 +146,73 @@ def _convert_type(type_: T.DataType) -> T.DataType:
     if isinstance(type_, T.ArrayType):
         return T.ArrayType(_convert_type(type_.elementType), type_.containsNull)
     if isinstance(type_, T.MapType):
-        return T.MapType(_convert_type(type_.keyType), _convert_type(type_.valueType), type_.valueContainsNull)
+        return T.MapType(
+            _convert_type(type_.keyType), _convert_type(type_.valueType), type_.valueContainsNull
+        )
     if isinstance(type_, T.StructType):
-        return T.StructType([T.StructField(f.name, _convert_type(f.dataType), f.nullable, f.metadata) for f in type_.fields])
+        return T.StructType(
+            [
+                T.StructField(f.name, _convert_type(f.dataType), f.nullable, f.metadata)
+                for f in type_.fields
+            ]
+        )
     return type_
 
 
 def _from_pandas(data: pd.DataFrame, declared_types: Mapping[str, str]) -> pa.Table:
     """The frame as Arrow; columns of Python objects are looked at value by value."""
     names = [str(name) for name in data.columns]
-    columns = [_convert_column(name, data.iloc[:, i], declared_types.get(name)) for i, name in enumerate(names)]
+    columns = [
+        _convert_column(name, data.iloc[:, i], declared_types.get(name))
+        for i, name in enumerate(names)
+    ]
     return pa.table(columns, names)
 
 
-def _convert_column(name: str, column: pd.Series, declared_type: str | None) -> pa.Array | pa.ChunkedArray:
+def _convert_column(
+    name: str, column: pd.Series, declared_type: str | None
+) -> pa.Array | pa.ChunkedArray:
     type_ = column.dtype
     if pd.api.types.is_object_dtype(type_):
-        return object_columns.to_arrow(name, column, arrow_types.to_arrow_type(declared_type) if declared_type else None)
+        return object_columns.to_arrow(
+            name, column, arrow_types.to_arrow_type(declared_type) if declared_type else None
+        )
     if isinstance(type_, pd.CategoricalDtype):
-        categories, codes = _convert_column(name, type_.categories.to_series(), declared_type), column.cat.codes.to_numpy()
+        categories, codes = (
+            _convert_column(name, type_.categories.to_series(), declared_type),
+            column.cat.codes.to_numpy(),
+        )
         return categories.take(pa.array(codes, mask=codes < 0))
     try:
         return pa.array(column, from_pandas=True)
-    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:  # whatever a column's type makes of it
-        raise SchemaError(f"Column {name!r} is of the pandas type {type_}, which has no feature type: {error}. Cast it first.") from None
+    except (
+        pa.ArrowException,
+        OverflowError,
+        TypeError,
+        ValueError,
+    ) as error:  # whatever a column's type makes of it
+        raise SchemaError(
+            f"Column {name!r} is of the pandas type {type_}, which has no feature type: {error}."
+            " Cast it first."
+        ) from None
 
 
 def _cast_table(table: pa.Table, declared_types: Mapping[str, str]) -> pa.Table:
     columns = []
     for field, column in zip(table.schema, table.columns, strict=True):
         known = declared_types.get(field.name)
-        target = _resolve_arrow_type(f"Column {field.name!r}", field.type, arrow_types.to_arrow_type(known) if known else None)
+        target = _resolve_arrow_type(
+            f"Column {field.name!r}",
+            field.type,
+            arrow_types.to_arrow_type(known) if known else None,
+        )
         try:
             columns.append(column if target == field.type else column.cast(target))
         except pa.ArrowInvalid as error:
-            raise SchemaError(f"A value does not fit its column {field.name!r}: {error}. Times are kept in whole microseconds.") from None
+            raise SchemaError(
+                f"A value does not fit its column {field.name!r}: {error}. Times are kept in whole"
+                " microseconds."
+            ) from None
     for name, column in zip(table.column_names, columns, strict=True):
         _check_years(name, column)
     return pa.table(columns, table.column_names)
@@ -161,29 +225,61 @@ def _check_years(name: str, column: pa.ChunkedArray) -> None:
     bounds = pc.min_max(column.cast(pa.int64()))
     for micros in (bounds["min"].as_py(), bounds["max"].as_py()):
         if micros is not None and not types.FIRST_MICROS <= micros <= types.LAST_MICROS:
-            raise SchemaError(f"Column {name!r} holds an instant outside the years 1 to 9999, {micros} microseconds from 1970: correct it.")
+            raise SchemaError(
+                f"Column {name!r} holds an instant outside the years 1 to 9999, {micros}"
+                " microseconds from 1970: correct it."
+            )
 
 
-def _resolve_arrow_type(location: str, type_: pa.DataType, declared_type: pa.DataType | None) -> pa.DataType:
+def _resolve_arrow_type(
+    location: str, type_: pa.DataType, declared_type: pa.DataType | None
+) -> pa.DataType:
     """The Arrow type that a column is cast to, so that Spark takes it with every value."""
     if pa.types.is_null(type_):
         if declared_type is None:
-            raise SchemaError(f"{location} holds only nulls, so its type is unknown: give it a type.")
+            raise SchemaError(
+                f"{location} holds only nulls, so its type is unknown: give it a type."
+            )
         return declared_type
     if pa.types.is_dictionary(type_):
         return _resolve_arrow_type(location, type_.value_type, declared_type)
-    if pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_):
-        inner = declared_type.value_type if declared_type is not None and pa.types.is_list(declared_type) else None
-        return pa.list_(_resolve_arrow_type(f"{location} within its lists", type_.value_type, inner))
+    if (
+        pa.types.is_list(type_)
+        or pa.types.is_large_list(type_)
+        or pa.types.is_fixed_size_list(type_)
+    ):
+        inner = (
+            declared_type.value_type
+            if declared_type is not None and pa.types.is_list(declared_type)
+            else None
+        )
+        return pa.list_(
+            _resolve_arrow_type(f"{location} within its lists", type_.value_type, inner)
+        )
     if pa.types.is_map(type_):
-        key, item = (declared_type.key_type, declared_type.item_type) if declared_type is not None and pa.types.is_map(declared_type) else (None, None)
+        key, item = (
+            (declared_type.key_type, declared_type.item_type)
+            if declared_type is not None and pa.types.is_map(declared_type)
+            else (None, None)
+        )
         keys = _resolve_arrow_type(f"{location} in the keys of its maps", type_.key_type, key)
         return pa.map_(keys, _resolve_arrow_type(f"{location} in its maps", type_.item_type, item))
     if pa.types.is_struct(type_):
-        held = {field.name: field.type for field in declared_type} if declared_type is not None and pa.types.is_struct(declared_type) else {}
+        held = (
+            {field.name: field.type for field in declared_type}
+            if declared_type is not None and pa.types.is_struct(declared_type)
+            else {}
+        )
         _check_fields(location, [field.name for field in type_])
-        fields = ((field.name, field.type, f"{location} in its field {field.name!r}") for field in type_)
-        return pa.struct([(name, _resolve_arrow_type(place, inner, held.get(name))) for name, inner, place in fields])
+        fields = (
+            (field.name, field.type, f"{location} in its field {field.name!r}") for field in type_
+        )
+        return pa.struct(
+            [
+                (name, _resolve_arrow_type(place, inner, held.get(name)))
+                for name, inner, place in fields
+            ]
+        )
     return _resolve_scalar_type(location, type_)
 
 
@@ -199,5 +295,7 @@ def _resolve_scalar_type(location: str, type_: pa.DataType) -> pa.DataType:
         return pa.binary()
     cast = types.ARROW_CASTS.get(types.get_base_type(name), name)
     if types.from_arrow(cast) is None or pa.types.is_decimal(type_):
-        raise SchemaError(f"{location} is of the Arrow type {name}, which has no feature type: cast it first.")
+        raise SchemaError(
+            f"{location} is of the Arrow type {name}, which has no feature type: cast it first."
+        )
     return type_ if cast == name else pa.type_for_alias(cast)

@@ -1,7 +1,8 @@
 """Python objects of a pandas column as Arrow: a column of two types is refused, and no value is cut to be like its neighbours.
 
-Arrow takes the type of the first values that it meets and forces the others into it: a datetime behind a date loses its time, a text beside
-bytes becomes bytes, a Timestamp its nanoseconds. So the types of all values are looked at first, at every depth.
+Arrow takes the type of the first values that it meets and forces the others into it: a datetime
+behind a date loses its time, a text beside bytes becomes bytes, a Timestamp its nanoseconds. So the
+types of all values are looked at first, at every depth.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,33 +23,62 @@ _LIST_TYPES = (list, tuple, np.ndarray)
 _SET_TYPES = (set, frozenset)
 # The kinds of values, and the Python types of each; the first that fits is the kind.
 _KIND_TYPES: tuple[tuple[str, tuple[type, ...]], ...] = (
-    ("null", _NULL_TYPES), ("boolean", (bool, np.bool_)), ("integer", (int, np.integer)), ("float", (float, np.floating)),
-    ("decimal", (Decimal,)), ("instant", (datetime, np.datetime64)), ("date", (date,)), ("string", (str,)),
-    ("bytes", (bytes, bytearray, memoryview)), ("list", _LIST_TYPES), ("dict", (dict,)),
+    ("null", _NULL_TYPES),
+    ("boolean", (bool, np.bool_)),
+    ("integer", (int, np.integer)),
+    ("float", (float, np.floating)),
+    ("decimal", (Decimal,)),
+    ("instant", (datetime, np.datetime64)),
+    ("date", (date,)),
+    ("string", (str,)),
+    ("bytes", (bytes, bytearray, memoryview)),
+    ("list", _LIST_TYPES),
+    ("dict", (dict,)),
 )
-_MIXABLE_KINDS = ({"integer", "float"}, {"integer", "decimal"})  # where an integer is one of the other's values
+_MIXABLE_KINDS = (
+    {"integer", "float"},
+    {"integer", "decimal"},
+)  # where an integer is one of the other's values
 
 
 def to_arrow(name: str, column: pd.Series, declared_type: pa.DataType | None) -> pa.Array:
     """The objects of a column; what pandas takes for missing is null. SchemaError where they are of two types, or of one that is none.
 
-    declared: the column's type where its group has one. It decides whether a dict is a map, which fields a struct has, and how many digits
-    a decimal.
+    declared: the column's type where its group has one. It decides whether a dict is a map, which
+    fields a struct has, and how many digits a decimal.
     """
     values = column.to_numpy(object).tolist()
     missing = column.isna().to_numpy()
     if missing.any():
-        values = [None if absent else value for value, absent in zip(values, missing.tolist(), strict=True)]
+        values = [
+            None if absent else value
+            for value, absent in zip(values, missing.tolist(), strict=True)
+        ]
     try:
         return _build_array(values, declared_type, f"Column {name!r}")
-    except (pa.ArrowException, ArithmeticError, TypeError, ValueError) as error:  # whatever a value makes of it
-        raise SchemaError(f"Column {name!r} holds a value that cannot be kept: {error}. Give the column values of one type.") from None
+    except (
+        pa.ArrowException,
+        ArithmeticError,
+        TypeError,
+        ValueError,
+    ) as error:  # whatever a value makes of it
+        raise SchemaError(
+            f"Column {name!r} holds a value that cannot be kept: {error}. Give the column values of"
+            " one type."
+        ) from None
 
 
-def _build_array(values: Sequence[Any], declared_type: pa.DataType | None, location: str) -> pa.Array:
+def _build_array(
+    values: Sequence[Any], declared_type: pa.DataType | None, location: str
+) -> pa.Array:
     types = set(map(type, values))
     kinds = set(map(_get_kind, types)) - {"null"}
-    if kinds and kinds <= {"list", "dict"} and declared_type is not None and pa.types.is_map(declared_type):
+    if (
+        kinds
+        and kinds <= {"list", "dict"}
+        and declared_type is not None
+        and pa.types.is_map(declared_type)
+    ):
         return _build_maps(values, declared_type, location)
     kind = _find_kind(values, kinds, location)
     if kind in _NESTED_BUILDERS:
@@ -56,10 +86,15 @@ def _build_array(values: Sequence[Any], declared_type: pa.DataType | None, locat
     if kind == "null":
         return pa.nulls(len(values))
     if not types.isdisjoint(_SET_TYPES):
-        raise SchemaError(f"{location} holds a set, which has no order, so the same rows would differ from run to run: give a sorted list.")
+        raise SchemaError(
+            f"{location} holds a set, which has no order, so the same rows would differ from run to"
+            " run: give a sorted list."
+        )
     if not types.isdisjoint(_NULL_TYPES[1:]):
         values = [None if isinstance(value, _NULL_TYPES) else value for value in values]
-    found = _SCALAR_BUILDERS[kind](values, location) if kind in _SCALAR_BUILDERS else pa.array(values)
+    found = (
+        _SCALAR_BUILDERS[kind](values, location) if kind in _SCALAR_BUILDERS else pa.array(values)
+    )
     return _cast_to_declared(found, declared_type)
 
 
@@ -69,16 +104,21 @@ def _find_kind(values: Sequence[Any], kinds: set[str], location: str) -> str:
         return next(iter(kinds), "null")
     if kinds in _MIXABLE_KINDS:
         return "decimal" if "decimal" in kinds else "numbers"
-    examples = [next(value for value in values if _get_kind(type(value)) == kind) for kind in sorted(kinds)]
+    examples = [
+        next(value for value in values if _get_kind(type(value)) == kind) for kind in sorted(kinds)
+    ]
     listed = " and ".join(f"{type(value).__name__} ({_format_short(value)})" for value in examples)
     raise SchemaError(
-        f"The pandas frame holds a column of mixed or unknown types: {location[0].lower()}{location[1:]} holds {listed}. "
-        "Give it values of one type."
+        "The pandas frame holds a column of mixed or unknown types:"
+        f" {location[0].lower()}{location[1:]} holds {listed}. Give it values of one type."
     )
 
 
 def _get_kind(type_: type) -> str:
-    return next((kind for kind, types in _KIND_TYPES if issubclass(type_, types)), f"{type_.__module__}.{type_.__qualname__}")
+    return next(
+        (kind for kind, types in _KIND_TYPES if issubclass(type_, types)),
+        f"{type_.__module__}.{type_.__qualname__}",
+    )
 
 
 def _format_short(value: object) -> str:
@@ -93,8 +133,13 @@ def _build_integers(values: Sequence[Any], location: str) -> pa.Array:
     try:
         return pa.array(values, pa.int64())
     except OverflowError:
-        past = next(value for value in values if value is not None and not -(1 << 63) <= value < 1 << 63)
-        raise SchemaError(f"{location} holds the integer {_format_short(past)}, which is past 64 bits: give such numbers as Decimal.") from None
+        past = next(
+            value for value in values if value is not None and not -(1 << 63) <= value < 1 << 63
+        )
+        raise SchemaError(
+            f"{location} holds the integer {_format_short(past)}, which is past 64 bits: give such"
+            " numbers as Decimal."
+        ) from None
 
 
 def _build_floats(values: Sequence[Any], location: str) -> pa.Array:
@@ -103,8 +148,8 @@ def _build_floats(values: Sequence[Any], location: str) -> pa.Array:
         if isinstance(value, int | np.integer) and int(float(value)) != value:
             beside = next(each for each in values if isinstance(each, float | np.floating))
             raise SchemaError(
-                f"{location} holds the integer {value} beside the float {beside!r}, which as a float would be {int(float(value))}: "
-                "give all of them as int or as Decimal."
+                f"{location} holds the integer {value} beside the float {beside!r}, which as a"
+                f" float would be {int(float(value))}: give all of them as int or as Decimal."
             )
     return pa.array([None if value is None else float(value) for value in values], pa.float64())
 
@@ -112,28 +157,48 @@ def _build_floats(values: Sequence[Any], location: str) -> pa.Array:
 def _build_decimals(values: Sequence[Any], location: str) -> pa.Array:
     for value in values:
         if isinstance(value, Decimal) and not value.is_finite():
-            raise SchemaError(f"{location} holds {value!r}, which no decimal is: give null in its place, or floats.")
+            raise SchemaError(
+                f"{location} holds {value!r}, which no decimal is: give null in its place, or"
+                " floats."
+            )
     return pa.array([int(value) if isinstance(value, np.integer) else value for value in values])
 
 
 def _build_timestamps(values: Sequence[Any], location: str) -> pa.Array:
     """Instants in whole microseconds, of whatever zones; one without is UTC."""
     if any(isinstance(value, np.datetime64) for value in values):
-        values = [pd.Timestamp(value) if isinstance(value, np.datetime64) else value for value in values]
+        values = [
+            pd.Timestamp(value) if isinstance(value, np.datetime64) else value for value in values
+        ]
     for value in values:
         if isinstance(value, pd.Timestamp) and value.nanosecond:
-            raise SchemaError(f"{location} holds {value!r}: times are kept in whole microseconds, so round it with .dt.floor('us') first.")
+            raise SchemaError(
+                f"{location} holds {value!r}: times are kept in whole microseconds, so round it"
+                " with .dt.floor('us') first."
+            )
     return pa.array(values, pa.timestamp("us", "UTC"))
 
 
-_SCALAR_BUILDERS = {"integer": _build_integers, "numbers": _build_floats, "decimal": _build_decimals, "instant": _build_timestamps}
+_SCALAR_BUILDERS = {
+    "integer": _build_integers,
+    "numbers": _build_floats,
+    "decimal": _build_decimals,
+    "instant": _build_timestamps,
+}
 
 
 def _cast_to_declared(column: pa.Array, declared_type: pa.DataType | None) -> pa.Array:
     """Python's numbers have no width: they take their column's where every one fits, and decimals the greatest where there is none."""
     if declared_type is None:
-        return column.cast(pa.decimal128(DECIMAL_PRECISION, column.type.scale)) if pa.types.is_decimal(column.type) else column
-    if not any(is_kind(column.type) and is_kind(declared_type) for is_kind in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)):
+        return (
+            column.cast(pa.decimal128(DECIMAL_PRECISION, column.type.scale))
+            if pa.types.is_decimal(column.type)
+            else column
+        )
+    if not any(
+        is_kind(column.type) and is_kind(declared_type)
+        for is_kind in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+    ):
         return column
     try:
         cast = column.cast(declared_type)
@@ -145,37 +210,92 @@ def _cast_to_declared(column: pa.Array, declared_type: pa.DataType | None) -> pa
 # -- nested values: here NaN is a number, and None is null
 
 
-def _build_lists(values: Sequence[Any], declared_type: pa.DataType | None, location: str) -> pa.Array:
-    inner = declared_type.value_type if declared_type is not None and pa.types.is_list(declared_type) else None
+def _build_lists(
+    values: Sequence[Any], declared_type: pa.DataType | None, location: str
+) -> pa.Array:
+    inner = (
+        declared_type.value_type
+        if declared_type is not None and pa.types.is_list(declared_type)
+        else None
+    )
     arrays = [value for value in values if not isinstance(value, _NULL_TYPES)]
-    if all(isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype == arrays[0].dtype != object for value in arrays):
+    if all(
+        isinstance(value, np.ndarray)
+        and value.ndim == 1
+        and value.dtype == arrays[0].dtype != object
+        for value in arrays
+    ):
         inside = pa.array(np.concatenate(arrays))
     else:
-        inside = _build_array(list(chain.from_iterable(_to_lists(arrays))), inner, f"{location} within its lists")
+        inside = _build_array(
+            list(chain.from_iterable(_to_lists(arrays))), inner, f"{location} within its lists"
+        )
     return pa.ListArray.from_arrays(_compute_offsets(values), inside, mask=_build_null_mask(values))
 
 
-def _build_structs(values: Sequence[Any], declared_type: pa.DataType | None, location: str) -> pa.Array:
-    names = list(dict.fromkeys(chain(_get_field_names(declared_type), *(value for value in values if isinstance(value, dict)))))
+def _build_structs(
+    values: Sequence[Any], declared_type: pa.DataType | None, location: str
+) -> pa.Array:
+    names = list(
+        dict.fromkeys(
+            chain(
+                _get_field_names(declared_type),
+                *(value for value in values if isinstance(value, dict)),
+            )
+        )
+    )
     for name in names:
         if not isinstance(name, str):
             raise SchemaError(
-                f"{location} holds a dict with the key {_format_short(name)}, and fields of a struct have texts as names: "
-                "give such a dict as a map, by an Arrow table or a feature declared as map<type,type>."
+                f"{location} holds a dict with the key {_format_short(name)}, and fields of a"
+                " struct have texts as names: give such a dict as a map, by an Arrow table or a"
+                " feature declared as map<type,type>."
             )
-    held = {name: [value.get(name) if isinstance(value, dict) else None for value in values] for name in names}
-    fields = [_build_array(held[name], _get_field_type(declared_type, name), f"{location} in its field {name!r}") for name in names]
-    return pa.StructArray.from_arrays(fields, names, mask=_build_null_mask(values)) if names else pa.array(values, pa.struct([]))
+    held = {
+        name: [value.get(name) if isinstance(value, dict) else None for value in values]
+        for name in names
+    }
+    fields = [
+        _build_array(
+            held[name], _get_field_type(declared_type, name), f"{location} in its field {name!r}"
+        )
+        for name in names
+    ]
+    return (
+        pa.StructArray.from_arrays(fields, names, mask=_build_null_mask(values))
+        if names
+        else pa.array(values, pa.struct([]))
+    )
 
 
 def _build_maps(values: Sequence[Any], declared_type: pa.DataType, location: str) -> pa.Array:
-    entries = [[] if isinstance(value, _NULL_TYPES) else list(value.items() if isinstance(value, dict) else value) for value in values]
+    entries = [
+        (
+            []
+            if isinstance(value, _NULL_TYPES)
+            else list(value.items() if isinstance(value, dict) else value)
+        )
+        for value in values
+    ]
     for entry in chain.from_iterable(entries):
         if not (isinstance(entry, tuple | list) and len(entry) == 2):
-            raise SchemaError(f"{location} is a map, and {_format_short(entry)} is no pair of a key and a value: give dicts, or lists of pairs.")
-    keys = _build_array([key for key, _ in chain.from_iterable(entries)], declared_type.key_type, f"{location} in the keys of its maps")
-    items = _build_array([item for _, item in chain.from_iterable(entries)], declared_type.item_type, f"{location} in its maps")
-    return pa.MapArray.from_arrays(_compute_offsets(entries), keys, items, mask=_build_null_mask(values))
+            raise SchemaError(
+                f"{location} is a map, and {_format_short(entry)} is no pair of a key and a value:"
+                " give dicts, or lists of pairs."
+            )
+    keys = _build_array(
+        [key for key, _ in chain.from_iterable(entries)],
+        declared_type.key_type,
+        f"{location} in the keys of its maps",
+    )
+    items = _build_array(
+        [item for _, item in chain.from_iterable(entries)],
+        declared_type.item_type,
+        f"{location} in its maps",
+    )
+    return pa.MapArray.from_arrays(
+        _compute_offsets(entries), keys, items, mask=_build_null_mask(values)
+    )
 
 
 _NESTED_BUILDERS = {"list": _build_lists, "dict": _build_structs}
@@ -183,19 +303,35 @@ _NESTED_BUILDERS = {"list": _build_lists, "dict": _build_structs}
 
 def _to_lists(values: Iterable[Any]) -> Iterable[Any]:
     """Lists of Python's values; an array of numbers gives its own."""
-    return (value.tolist() if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" else value for value in values)
+    return (
+        value.tolist() if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" else value
+        for value in values
+    )
 
 
 def _get_field_names(declared_type: pa.DataType | None) -> list[str]:
-    return [field.name for field in declared_type] if declared_type is not None and pa.types.is_struct(declared_type) else []
+    return (
+        [field.name for field in declared_type]
+        if declared_type is not None and pa.types.is_struct(declared_type)
+        else []
+    )
 
 
 def _get_field_type(declared_type: pa.DataType | None, name: str) -> pa.DataType | None:
-    return declared_type.field(name).type if declared_type is not None and name in _get_field_names(declared_type) else None
+    return (
+        declared_type.field(name).type
+        if declared_type is not None and name in _get_field_names(declared_type)
+        else None
+    )
 
 
 def _compute_offsets(values: Sequence[Any]) -> pa.Array:
-    return pa.array(accumulate((0 if isinstance(value, _NULL_TYPES) else len(value) for value in values), initial=0), pa.int32())
+    return pa.array(
+        accumulate(
+            (0 if isinstance(value, _NULL_TYPES) else len(value) for value in values), initial=0
+        ),
+        pa.int32(),
+    )
 
 
 def _build_null_mask(values: Sequence[Any]) -> pa.Array:

@@ -1,7 +1,8 @@
 """The built-in transformations: one row each. Adding one is adding a row.
 
-A formula takes a number or an array of them alike, so training, batch and online compute the same bits; where an array needs a way of its
-own (``columns.ARRAYS``) a test holds the two together. Nulls never reach a formula.
+A formula takes a number or an array of them alike, so training, batch and online compute the same
+bits; where an array needs a way of its own (``columns.ARRAYS``) a test holds the two together.
+Nulls never reach a formula.
 """
 
 import math
@@ -42,8 +43,9 @@ class TrainStatistics(Protocol):
 class Builtin:
     """What a built-in learns, and its formula.
 
-    accepts: which features it takes. need: what it must know of the train split; None: nothing. learn: the state from that, as plain JSON.
-    returns: the type of its outputs. formula: for a state, the function of one value. wide: whether it has an output for each category.
+    accepts: which features it takes. need: what it must know of the train split; None: nothing.
+    learn: the state from that, as plain JSON. returns: the type of its outputs. formula: for a
+    state, the function of one value. wide: whether it has an output for each category.
     """
 
     name: str
@@ -103,7 +105,11 @@ def _fit_categories(statistics: TrainStatistics) -> dict[str, Any]:
 def _fit_named_categories(statistics: TrainStatistics) -> dict[str, Any]:
     """The categories, and where versions that recorded no names would have named them otherwise, the names of their columns."""
     names = make_category_names(statistics.feature, statistics.categories)
-    recorded = {} if names == make_legacy_category_names(statistics.feature, statistics.categories) else {"names": names}
+    recorded = (
+        {}
+        if names == make_legacy_category_names(statistics.feature, statistics.categories)
+        else {"names": names}
+    )
     return _fit_categories(statistics) | recorded
 
 
@@ -115,28 +121,68 @@ def get_categories(state: State) -> list[Any]:
 def get_column_names(feature: str, state: State) -> list[str]:
     """A name for the column of each category."""
     recorded: list[str] | None = state.get("names")
-    return recorded if recorded is not None else make_legacy_category_names(feature, get_categories(state))
+    return (
+        recorded
+        if recorded is not None
+        else make_legacy_category_names(feature, get_categories(state))
+    )
 
 
 BUILTINS: dict[str, Builtin] = {
     row.name: row
     for row in (
         Builtin(
-            "min_max_scaler", "number", "range", lambda s: {"min": s.low, "max": s.high}, "double",
+            "min_max_scaler",
+            "number",
+            "range",
+            lambda s: {"min": s.low, "max": s.high},
+            "double",
             lambda s: _shift_scale(s, "min", s["max"] - s["min"]),
         ),
         Builtin(
-            "standard_scaler", "number", "moments", lambda s: {"mean": s.mean, "stddev": s.stddev}, "double",
+            "standard_scaler",
+            "number",
+            "moments",
+            lambda s: {"mean": s.mean, "stddev": s.stddev},
+            "double",
             lambda s: _shift_scale(s, "mean", s["stddev"]),
         ),
         Builtin(
-            "robust_scaler", "number", "quantiles", lambda s: dict(zip(("p25", "p50", "p75"), s.quartiles, strict=True)), "double",
+            "robust_scaler",
+            "number",
+            "quantiles",
+            lambda s: dict(zip(("p25", "p50", "p75"), s.quartiles, strict=True)),
+            "double",
             lambda s: _shift_scale(s, "p50", s["p75"] - s["p25"]),
         ),
         Builtin("log_transform", "number", None, lambda _: {}, "double", _make_logarithm),
-        Builtin("equal_width_binner", "number", "range", lambda s: {"cuts": _compute_equal_width_cuts(s.low, s.high)}, "bigint", _make_binner),
-        Builtin("quantile_binner", "number", "quantiles", _fit_quartile_cuts, "bigint", _make_binner),
-        Builtin("label_encoder", "category", "categories", _fit_categories, "bigint", _make_label_encoder),
-        Builtin("one_hot_encoder", "category", "categories", _fit_named_categories, "boolean", _make_one_hot_encoder, multi_output=True),
+        Builtin(
+            "equal_width_binner",
+            "number",
+            "range",
+            lambda s: {"cuts": _compute_equal_width_cuts(s.low, s.high)},
+            "bigint",
+            _make_binner,
+        ),
+        Builtin(
+            "quantile_binner", "number", "quantiles", _fit_quartile_cuts, "bigint", _make_binner
+        ),
+        Builtin(
+            "label_encoder",
+            "category",
+            "categories",
+            _fit_categories,
+            "bigint",
+            _make_label_encoder,
+        ),
+        Builtin(
+            "one_hot_encoder",
+            "category",
+            "categories",
+            _fit_named_categories,
+            "boolean",
+            _make_one_hot_encoder,
+            multi_output=True,
+        ),
     )
 }

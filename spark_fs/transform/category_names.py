@@ -14,13 +14,16 @@ _DIGEST_LENGTHS = 6, 32  # of a digest; the longer one where names would still b
 def make_category_names(feature: str, categories: Sequence[Any]) -> list[str]:
     """A name for the column of each category: the feature and the value, such as ``n_minus_1``, ``zone_harbour``, ``day_2024_01_31``.
 
-    A text with other letters than ``a`` to ``z``, digits and single underscores is written with these, and is followed by a few digits of
-    its digest, as is a name that would be too long. So a category has its name whatever other ones there are.
+    A text with other letters than ``a`` to ``z``, digits and single underscores is written with
+    these, and is followed by a few digits of its digest, as is a name that would be too long. So a
+    category has its name whatever other ones there are.
     """
     names: list[str] = []
     for category in categories:
         name = _make_category_name(feature, category, _DIGEST_LENGTHS[0])
-        names.append(_make_category_name(feature, category, _DIGEST_LENGTHS[1]) if name in names else name)
+        names.append(
+            _make_category_name(feature, category, _DIGEST_LENGTHS[1]) if name in names else name
+        )
     return names
 
 

@@ -42,19 +42,28 @@ class Transformation:
 class Transformer:
     """What becomes of the columns of a view: of each row, the values of ``inputs`` in, those of ``columns`` out.
 
-    columns: the features, by name and type. helpers: more columns that transformations may take and that do not come out. states: what each
-    transformation learned, in their order; None: nothing was fitted, so what must learn cannot be run.
+    columns: the features, by name and type. helpers: more columns that transformations may take and
+    that do not come out. states: what each transformation learned, in their order; None: nothing
+    was fitted, so what must learn cannot be run.
     """
 
     def __init__(
-        self, transformations: Sequence[TransformationSpec], columns: Mapping[str, str], helpers: Mapping[str, str] | None = None,
+        self,
+        transformations: Sequence[TransformationSpec],
+        columns: Mapping[str, str],
+        helpers: Mapping[str, str] | None = None,
         states: Sequence[State] | None = None,
     ) -> None:
         self._arguments = (tuple(transformations), dict(columns), dict(helpers or {}))
         known = {**(helpers or {}), **columns}
-        self.transformations = tuple(_bind_transformation(spec, known, states[i] if states else None) for i, spec in enumerate(transformations))
+        self.transformations = tuple(
+            _bind_transformation(spec, known, states[i] if states else None)
+            for i, spec in enumerate(transformations)
+        )
         used = {feature for spec in transformations for feature in spec.features}
-        self.inputs = {name: type_ for name, type_ in known.items() if name in columns or name in used}
+        self.inputs = {
+            name: type_ for name, type_ in known.items() if name in columns or name in used
+        }
         self.columns = self._order_columns(columns)
 
     def with_states(self, states: Sequence[State]) -> Self:
@@ -77,7 +86,11 @@ class Transformer:
         behind: list[tuple[str, str]] = []
         gone: set[str] = set()
         for each in self.transformations:
-            gone |= {f for f, a in zip(each.spec.features, each.function.arguments, strict=True) if a in each.function.drop}
+            gone |= {
+                f
+                for f, a in zip(each.spec.features, each.function.arguments, strict=True)
+                if a in each.function.drop
+            }
             if len(each.spec.features) == 1 and each.spec.features[0] in columns:
                 instead.setdefault(each.spec.features[0], []).extend(each.outputs)
             else:
@@ -89,7 +102,8 @@ class Transformer:
         for name, _ in found:
             if sum(name == other for other, _ in found) > 1:
                 raise QueryError(
-                    f"Two training columns would be named {name!r}: give one of the transformations another name by .alias('...')."
+                    f"Two training columns would be named {name!r}: give one of the transformations"
+                    " another name by .alias('...')."
                 )
         return dict(found)
 
@@ -97,9 +111,13 @@ class Transformer:
         """The function from one row's inputs to its columns; it imports no library."""
         calls, names = [], list(self.inputs)
         for each in self.transformations:
-            calls.append((_make_call(each), tuple(names.index(feature) for feature in each.spec.features)))
+            calls.append(
+                (_make_call(each), tuple(names.index(feature) for feature in each.spec.features))
+            )
             names += (name for name, _ in each.outputs)
-        last = {name: place for place, name in enumerate(names)}  # an output may have the name of its feature
+        last = {
+            name: place for place, name in enumerate(names)
+        }  # an output may have the name of its feature
         plan = [last[name] for name in self.columns]
         if not calls and plan == list(range(len(names))):
             return list
@@ -130,26 +148,45 @@ def _make_call(transformation: Transformation) -> Callable[..., Sequence[Any]]:
     return lambda x: nothing if x is None else (formula(x),)
 
 
-def _bind_transformation(spec: TransformationSpec, column_types: Mapping[str, str], state: State | None) -> Transformation:
+def _bind_transformation(
+    spec: TransformationSpec, column_types: Mapping[str, str], state: State | None
+) -> Transformation:
     for feature in spec.features:
         if feature not in column_types:
             raise NotFoundError.for_name(
-                f"Feature of transformation {spec.function}", feature, column_types, "Name columns of the query that are not labels."
+                f"Feature of transformation {spec.function}",
+                feature,
+                column_types,
+                "Name columns of the query that are not labels.",
             )
     types = tuple(column_types[feature] for feature in spec.features)
     function = spec.function
     if function.mode != "builtin":
-        return Transformation(spec, types, state, tuple(zip(_choose_output_names(spec), function.returns, strict=True)))
+        return Transformation(
+            spec,
+            types,
+            state,
+            tuple(zip(_choose_output_names(spec), function.returns, strict=True)),
+        )
     row = BUILTINS[function.name]
     takes = NUMBER_TYPES if row.accepts == "number" else CATEGORY_TYPES
     if types[0].partition("(")[0] not in takes:
         raise QueryError(
-            f"Transformation {function} takes {', '.join(takes)}, and feature {spec.features[0]!r} is {types[0]}: choose another."
+            f"Transformation {function} takes {', '.join(takes)}, and feature {spec.features[0]!r}"
+            f" is {types[0]}: choose another."
         )
     if not row.multi_output:
-        return Transformation(spec, types, state, ((spec.outputs[0] if spec.outputs else spec.features[0], row.returns),))
+        return Transformation(
+            spec,
+            types,
+            state,
+            ((spec.outputs[0] if spec.outputs else spec.features[0], row.returns),),
+        )
     if spec.outputs:
-        raise SettingsError(f"Transformation {function} has a column for each category, named for them: leave alias out.")
+        raise SettingsError(
+            f"Transformation {function} has a column for each category, named for them: leave alias"
+            " out."
+        )
     names = get_column_names(spec.features[0], state) if state is not None else []
     return Transformation(spec, types, state, tuple((name, row.returns) for name in names))
 
@@ -160,7 +197,8 @@ def _choose_output_names(spec: TransformationSpec) -> tuple[str, ...]:
     if spec.outputs:
         if len(spec.outputs) != len(returns):
             raise SettingsError(
-                f"Transformation {spec.function} has {len(returns)} outputs and alias names {len(spec.outputs)}: name each once."
+                f"Transformation {spec.function} has {len(returns)} outputs and alias names"
+                f" {len(spec.outputs)}: name each once."
             )
         return spec.outputs
     if len(returns) == len(spec.features) == 1:

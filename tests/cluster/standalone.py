@@ -64,12 +64,27 @@ class Cluster:
         port, page = free_port(), free_port()
         url = f"spark://127.0.0.1:{port}"
         at = ["--host", "127.0.0.1"]
-        pids = [self._start("master", "master.Master", *at, "--port", str(port), "--webui-port", str(page))]
+        pids = [
+            self._start(
+                "master", "master.Master", *at, "--port", str(port), "--webui-port", str(page)
+            )
+        ]
         for number in range(1, WORKERS + 1):
             own = self.folder / f"worker-{number}"
-            sizes = ["--cores", str(CORES), "--memory", MEMORY, "--work-dir", str(own), "--webui-port", "0"]
+            sizes = [
+                "--cores",
+                str(CORES),
+                "--memory",
+                MEMORY,
+                "--work-dir",
+                str(own),
+                "--webui-port",
+                "0",
+            ]
             pids.append(self._start(f"worker-{number}", "worker.Worker", *at, *sizes, url))
-        self._facts.write_text(json.dumps({"url": url, "page": f"http://127.0.0.1:{page}", "pids": pids}))
+        self._facts.write_text(
+            json.dumps({"url": url, "page": f"http://127.0.0.1:{page}", "pids": pids})
+        )
         for _ in range(120):
             if self.alive() == WORKERS:
                 return
@@ -98,41 +113,86 @@ class Cluster:
     def command(self, *job: str) -> list[str]:
         """The spark-submit of a job."""
         shipped = ",".join(map(str, sorted((self.folder / "dist").iterdir())))
-        return [str(_BIN / "spark-submit"), "--master", self.url, "--jars", _jars(), "--py-files", shipped, *job]
+        return [
+            str(_BIN / "spark-submit"),
+            "--master",
+            self.url,
+            "--jars",
+            _jars(),
+            "--py-files",
+            shipped,
+            *job,
+        ]
 
     def environment(self, more: Mapping[str, str]) -> dict[str, str]:
         """The variables of a job: the settings for a standalone cluster, and the workers' Python."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_FS_") or name == "SPARK_FS_JARS"}
-        pythons = {"PYSPARK_PYTHON": str(self.folder / "python" / "bin" / "python"), "PYSPARK_DRIVER_PYTHON": sys.executable}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("SPARK_FS_") or name == "SPARK_FS_JARS"
+        }
+        pythons = {
+            "PYSPARK_PYTHON": str(self.folder / "python" / "bin" / "python"),
+            "PYSPARK_DRIVER_PYTHON": sys.executable,
+        }
         return {**kept, "SPARK_CONF_DIR": str(ROOT / "conf" / "standalone"), **pythons, **more}
 
     def _ship(self) -> None:
         dist, source = self.folder / "dist", self.folder / "source"
-        shutil.copytree(ROOT / "spark_fs", source / "spark_fs", ignore=shutil.ignore_patterns("__pycache__"))  # so that two may build at once
+        shutil.copytree(
+            ROOT / "spark_fs", source / "spark_fs", ignore=shutil.ignore_patterns("__pycache__")
+        )  # so that two may build at once
         for name in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, source)
-        build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
+        build = [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "--disable-pip-version-check",
+        ]
         subprocess.run([*build, "--wheel-dir", dist, source], check=True, cwd=self.folder)
         (wheel,) = dist.glob("*.whl")
-        wheel.rename(dist / "spark_fs.zip")  # Spark puts .zip files on the workers' path, and leaves .whl files aside
+        wheel.rename(
+            dist / "spark_fs.zip"
+        )  # Spark puts .zip files on the workers' path, and leaves .whl files aside
         with zipfile.ZipFile(dist / "jobs.zip", "w") as jobs:
             for file in sorted((ROOT / "jobs").glob("*/*.py")):
                 jobs.write(file, file.relative_to(ROOT / "jobs"))
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", self.folder / "python"], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "venv", "--without-pip", self.folder / "python"], check=True
+        )
         (site,) = (self.folder / "python" / "lib").glob("python*/site-packages")
         (libraries,) = (Path(sys.prefix) / "lib").glob("python*/site-packages")
-        site.joinpath("libraries.pth").write_text(f"{libraries}\n")  # whose own .pth files, by which spark_fs is installed, are not read
+        site.joinpath("libraries.pth").write_text(
+            f"{libraries}\n"
+        )  # whose own .pth files, by which spark_fs is installed, are not read
 
     def _start(self, name: str, role: str, *arguments: str) -> int:
         import pyspark  # noqa: PLC0415 # only where a cluster is started
 
         home = Path(pyspark.__file__).parent
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_FS_", "PYSPARK", "PYTHON"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("SPARK_FS_", "PYSPARK", "PYTHON"))
+        }
         local = self.folder / f"{name}-local"
-        env = {**kept, "SPARK_HOME": str(home), "SPARK_LOCAL_DIRS": str(local), "SPARK_NO_DAEMONIZE": "1", "SPARK_LOCAL_IP": "127.0.0.1"}
+        env = {
+            **kept,
+            "SPARK_HOME": str(home),
+            "SPARK_LOCAL_DIRS": str(local),
+            "SPARK_NO_DAEMONIZE": "1",
+            "SPARK_LOCAL_IP": "127.0.0.1",
+        }
         command = [str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{role}", *arguments]
         with (self.folder / f"{name}.log").open("w") as log:
-            process = subprocess.Popen(command, env=env, stdout=log, stderr=log, cwd=self.folder, start_new_session=True)
+            process = subprocess.Popen(
+                command, env=env, stdout=log, stderr=log, cwd=self.folder, start_new_session=True
+            )
         _STARTED.append(process)  # it outlives this object, and in a test is ended by ``down``
         return process.pid
 
@@ -143,7 +203,9 @@ def submit(arguments: Sequence[str]) -> int:
     if not cluster.facts:
         raise SystemExit("No cluster is up: start it with make cluster-up.")
     settings = {name: value for name, value in os.environ.items() if name.startswith("SPARK_FS_")}
-    return subprocess.run(cluster.command(*arguments), env=cluster.environment(settings), check=False).returncode
+    return subprocess.run(
+        cluster.command(*arguments), env=cluster.environment(settings), check=False
+    ).returncode
 
 
 class Alone:
@@ -155,20 +217,30 @@ class Alone:
 
     def environment(self, more: Mapping[str, str]) -> dict[str, str]:
         """The variables of a job."""
-        return os.environ | {"SPARK_CONF_DIR": str(ROOT / "conf" / "local"), "PYSPARK_PYTHON": sys.executable, **more}
+        return os.environ | {
+            "SPARK_CONF_DIR": str(ROOT / "conf" / "local"),
+            "PYSPARK_PYTHON": sys.executable,
+            **more,
+        }
 
 
 Place = Cluster | Alone
 
 
-def run(place: Place, job: Sequence[str], more: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def run(
+    place: Place, job: Sequence[str], more: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
     """A job to its end; one that begins with "python" is a plain program."""
     command = [sys.executable, *job[1:]] if job[0] == "python" else place.command(*job)
-    return subprocess.run(command, cwd=ROOT, env=place.environment(more), capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, env=place.environment(more), capture_output=True, text=True, check=False
+    )
 
 
 def _jars() -> str:
-    return subprocess.run([_BIN / "spark-fs", "jars"], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        [_BIN / "spark-fs", "jars"], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def _lives(pid: int) -> bool:

@@ -30,7 +30,9 @@ def main(home: str) -> None:
     for number, seconds in enumerate(JUMPS):
         jump(seconds)
         print(round(time.time()), flush=True)
-        done = run(fs, pipeline, at + timedelta(hours=number + 1), only=["incremental", "sync", "verify"])
+        done = run(
+            fs, pipeline, at + timedelta(hours=number + 1), only=["incremental", "sync", "verify"]
+        )
         assert done.state == "finished", done
         again.insert(pd.DataFrame({"k": [1], "t": [at], "n": [number]}), operation="insert")
         again.sync_online()

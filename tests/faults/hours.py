@@ -18,8 +18,17 @@ def main(file: str) -> None:
     for until in map(str.strip, sys.stdin):
         os.environ["TOY_ARRIVED"] = until
         done = run(fs, pipeline, until)
-        held = next(line for line in Path(f"/proc/{jvm}/status").read_text().splitlines() if line.startswith("VmRSS"))
-        print(done.state, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, held.split()[1], flush=True)
+        held = next(
+            line
+            for line in Path(f"/proc/{jvm}/status").read_text().splitlines()
+            if line.startswith("VmRSS")
+        )
+        print(
+            done.state,
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            held.split()[1],
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -23,14 +23,41 @@ from standalone import Alone, Cluster, Place, run
 
 # In this order each finds what it needs: the jobs of jobs/, and training data as files.
 JOBS: Mapping[str, list[str]] = {
-    "backfill": ["jobs/backfill.py", "--pipeline", "toy", "--start", "2024-01-01", "--end", "2024-01-05", "--chunk", "1d"],
+    "backfill": [
+        "jobs/backfill.py",
+        "--pipeline",
+        "toy",
+        "--start",
+        "2024-01-01",
+        "--end",
+        "2024-01-05",
+        "--chunk",
+        "1d",
+    ],
     "incremental": ["jobs/incremental.py", "--pipeline", "toy", "--until", "2024-01-06"],
     "sync_online": ["jobs/sync_online.py"],
     "training": ["tests/toy/train.py"],
     "select_features": ["jobs/select_features.py", "--view", "toy", "--k", "3", "--name", "chosen"],
-    "monitor": ["jobs/monitor.py", "--group", "readings", "--now", "2024-01-06", "--current", "1d", "--reference", "3d", "--threshold", "psi=100"],
+    "monitor": [
+        "jobs/monitor.py",
+        "--group",
+        "readings",
+        "--now",
+        "2024-01-06",
+        "--current",
+        "1d",
+        "--reference",
+        "3d",
+        "--threshold",
+        "psi=100",
+    ],
     "maintain": ["jobs/maintain.py", "--retention-hours", "0", "--force"],
-    "run_pipeline": ["jobs/run_pipeline.py", "tests/toy/hourly.yaml", "--until", "2024-01-06T06:00"],
+    "run_pipeline": [
+        "jobs/run_pipeline.py",
+        "tests/toy/hourly.yaml",
+        "--until",
+        "2024-01-06T06:00",
+    ],
 }
 State = dict[str, Any]
 
@@ -54,7 +81,9 @@ class Way:
         """A job in a process group of its own."""
         command, env = self.place.command(*JOBS[job]), self.place.environment(self.settings)
         with log.open("wb") as out:
-            return subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=out, start_new_session=True)
+            return subprocess.Popen(
+                command, cwd=ROOT, env=env, stdout=out, stderr=out, start_new_session=True
+            )
 
 
 def state(home: Path) -> State:
@@ -66,7 +95,9 @@ def state(home: Path) -> State:
         found[group.name] = group.read("pandas").sort_values(identity, ignore_index=True)
         found[f"{group.name} watermark"] = group.watermark
     found["online"] = online(home)
-    for view in {view.name: view for view in fs.get_feature_views()}.values():  # the newest version of each
+    for view in {
+        view.name: view for view in fs.get_feature_views()
+    }.values():  # the newest version of each
         found[f"{view.name} features"] = list(view.schema)
         whole = [each for each in view.get_training_datasets() if each.state == "finished"]
         if whole and view.name == "toy":
@@ -85,7 +116,11 @@ def online(home: Path) -> dict[str, list[Any]]:
     if not path.exists():
         return {}
     with closing(sqlite3.connect(path)) as connection:
-        names = [n for (n,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'") if not n.startswith("_")]
+        names = [
+            n
+            for (n,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            if not n.startswith("_")
+        ]
         return {name: sorted(connection.execute(f"SELECT * FROM {name}")) for name in names}
 
 
@@ -128,7 +163,12 @@ def cluster_workers(cluster: Cluster) -> Callable[[subprocess.Popen[bytes]], lis
     """The processes that Python tasks run in, under the executors."""
 
     def found(_run: subprocess.Popen[bytes]) -> list[int]:
-        daemons = [pid for worker in cluster.facts["pids"] for pid in _descendants(worker) if b"pyspark.daemon" in _command(pid)]
+        daemons = [
+            pid
+            for worker in cluster.facts["pids"]
+            for pid in _descendants(worker)
+            if b"pyspark.daemon" in _command(pid)
+        ]
         return [pid for pid in daemons if _parent(pid) in daemons]
 
     return found
@@ -142,8 +182,14 @@ def busy_executors(cluster: Cluster) -> Callable[[subprocess.Popen[bytes]], list
             (app,) = _asked(f"{cluster.facts['page']}/json/")["activeapps"]
             for port in range(4040, 4050):
                 with suppress(OSError, ValueError):
-                    executors = _asked(f"http://127.0.0.1:{port}/api/v1/applications/{app['id']}/executors")
-                    busy = [each["id"] for each in executors if each["activeTasks"] and each["id"] != "driver"]
+                    executors = _asked(
+                        f"http://127.0.0.1:{port}/api/v1/applications/{app['id']}/executors"
+                    )
+                    busy = [
+                        each["id"]
+                        for each in executors
+                        if each["activeTasks"] and each["id"] != "driver"
+                    ]
                     return [pid for number in busy for pid in _executor(cluster, app["id"], number)]
         return []
 
@@ -161,7 +207,12 @@ def _asked(url: str) -> Any:
         return json.load(answer)
 
 
-def killed(run: subprocess.Popen[bytes], victims: Callable[[subprocess.Popen[bytes]], list[int]], after: float, draw: Any) -> bool:
+def killed(
+    run: subprocess.Popen[bytes],
+    victims: Callable[[subprocess.Popen[bytes]], list[int]],
+    after: float,
+    draw: Any,
+) -> bool:
     """Wait, then kill the driver, or the first victim there is from then on; whether one was killed before the job ended."""
     time.sleep(after)
     if victims is everyone:

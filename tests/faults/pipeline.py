@@ -20,20 +20,26 @@ START, END = "2024-01-01", "2024-01-07"
 
 def declare(fs: FeatureStore) -> FeatureGroup:
     """Partitioned by day, so that each chunk makes its own folder."""
-    return fs.get_or_create_feature_group("hours", primary_key=["k"], event_time="t", partition_key=["day"])
+    return fs.get_or_create_feature_group(
+        "hours", primary_key=["k"], event_time="t", partition_key=["day"]
+    )
 
 
 def build(spark: SparkSession, start: datetime, end: datetime) -> DataFrame:
     """Fifty keys, each with one row an hour that follows from key and hour alone."""
     hours = int((end - start) / timedelta(hours=1))
     at = F.lit(start) + F.make_interval(hours=(F.col("id") % hours).cast("int"))
-    return spark.range(50 * hours).select(F.floor(F.col("id") / hours).alias("k"), at.alias("t"), F.xxhash64("id", at).alias("v"))
+    return spark.range(50 * hours).select(
+        F.floor(F.col("id") / hours).alias("k"), at.alias("t"), F.xxhash64("id", at).alias("v")
+    )
 
 
 def backfill(home: str) -> None:
     """Six chunks."""
     group = declare(spark_fs.login({"home": home}).get_feature_store())
-    group.backfill(build, START, END, timedelta(days=1), progress=lambda job: print(job, flush=True))
+    group.backfill(
+        build, START, END, timedelta(days=1), progress=lambda job: print(job, flush=True)
+    )
 
 
 def write(home: str, worker: str, commits: str) -> None:
@@ -42,14 +48,25 @@ def write(home: str, worker: str, commits: str) -> None:
     group = fs.get_feature_group("shared", 1)
     for number in range(int(commits)):
         at = datetime.fromisoformat("2024-01-01T00:00:00+00:00") + timedelta(hours=number)
-        rows = fs._stores.spark.createDataFrame([(int(worker), at, number), (0, at, int(worker))], "k long, t timestamp, v long")
+        rows = fs._stores.spark.createDataFrame(
+            [(int(worker), at, number), (0, at, int(worker))], "k long, t timestamp, v long"
+        )
         print(group.insert(rows)[0].summary, flush=True)
 
 
 def fill(home: str) -> None:
     """On a disk too small for the second batch: refused, the table as it was; with room again the next batch lands, and vacuum clears up."""
-    group = spark_fs.login({"home": home}).get_feature_store().create_feature_group("small", primary_key=["k"])
-    few, many = (pd.DataFrame({"k": range(n), "text": [random.Random(k).randbytes(200).hex() for k in range(n)]}) for n in (1_000, 60_000))
+    group = (
+        spark_fs.login({"home": home})
+        .get_feature_store()
+        .create_feature_group("small", primary_key=["k"])
+    )
+    few, many = (
+        pd.DataFrame(
+            {"k": range(n), "text": [random.Random(k).randbytes(200).hex() for k in range(n)]}
+        )
+        for n in (1_000, 60_000)
+    )
     group.insert(few)
     filler = Path(home, "filler")
     filler.write_bytes(bytes(3 * 2**20))
@@ -60,17 +77,36 @@ def fill(home: str) -> None:
     print(group.read("pandas")["text"].isin(few["text"]).sum(), len(group.commit_details(10)))
     filler.unlink()
     print(group.insert(few.assign(text="new"))[0].summary)
-    print(len(data_files(home)) > 2, group.vacuum(0, force=True), len(data_files(home)), group.read("pandas")["text"].eq("new").all())
+    print(
+        len(data_files(home)) > 2,
+        group.vacuum(0, force=True),
+        len(data_files(home)),
+        group.read("pandas")["text"].eq("new").all(),
+    )
 
 
 def full(home: str) -> None:
     """On a small disk that fills up again before each call: every store refuses by an error of ours, and with room again all of it is done."""
     fs = spark_fs.login({"home": home}).get_feature_store()
     group = fs.create_feature_group("small", primary_key=["k"], event_time="t", online_enabled=True)
-    few = pd.DataFrame({"k": range(200), "t": pd.Timestamp("2024-01-01", tz="UTC"), "v": [float(k) for k in range(200)], "y": [k % 2 for k in range(200)]})
+    few = pd.DataFrame(
+        {
+            "k": range(200),
+            "t": pd.Timestamp("2024-01-01", tz="UTC"),
+            "v": [float(k) for k in range(200)],
+            "y": [k % 2 for k in range(200)],
+        }
+    )
     group.insert(few)
     view = fs.create_feature_view("small", group.select(["v", "y"]), labels=["y"])
-    many = pd.DataFrame({"k": range(60_000), "t": few["t"][0], "v": [random.Random(k).random() for k in range(60_000)], "y": 1})
+    many = pd.DataFrame(
+        {
+            "k": range(60_000),
+            "t": few["t"][0],
+            "v": [random.Random(k).random() for k in range(60_000)],
+            "y": 1,
+        }
+    )
     filler = Path(home, "filler")
 
     def refused(what: str, call: Any) -> None:
@@ -92,13 +128,26 @@ def full(home: str) -> None:
     refused("statistics", group.compute_statistics)
     refused("training data", view.create_training_data)
     refused("sync", group.sync_online)
-    refused("catalog", lambda: [fs.create_feature_group(f"g{n}", primary_key=["k"], description="x" * 4_000) for n in range(100)])
+    refused(
+        "catalog",
+        lambda: [
+            fs.create_feature_group(f"g{n}", primary_key=["k"], description="x" * 4_000)
+            for n in range(100)
+        ],
+    )
     group.insert(few.assign(v=-1.0))
     group.sync_online()
     view.create_training_data()
     rows = (group.read("pandas")["v"] == -1.0).all() and "all rows"
     whole = [each for each in view.get_training_datasets() if each.state == "finished"]
-    print(("again", group.verify_online().ok, f"{rows}, {group.verify_online().rows_online} online, {len(whole)} dataset"), flush=True)
+    print(
+        (
+            "again",
+            group.verify_online().ok,
+            f"{rows}, {group.verify_online().rows_online} online, {len(whole)} dataset",
+        ),
+        flush=True,
+    )
 
 
 def sync(home: str, url: str, name: str) -> None:
@@ -115,4 +164,6 @@ def data_files(home: str) -> list[Path]:
 
 
 if __name__ == "__main__":
-    {"backfill": backfill, "write": write, "fill": fill, "full": full, "sync": sync}[sys.argv[1]](*sys.argv[2:])
+    {"backfill": backfill, "write": write, "fill": fill, "full": full, "sync": sync}[sys.argv[1]](
+        *sys.argv[2:]
+    )

@@ -19,12 +19,23 @@ class Proxy:
     certificate: a key and a certificate, by which it stands between clients and server in TLS too, so that it reads what is said.
     """
 
-    def __init__(self, port: int, cut: Callable[[bytes, bytes], bool], pass_on: bool, certificate: tuple[Path, Path]) -> None:
+    def __init__(
+        self,
+        port: int,
+        cut: Callable[[bytes, bytes], bool],
+        pass_on: bool,
+        certificate: tuple[Path, Path],
+    ) -> None:
         self._server, self._cut, self._pass_on = port, cut, pass_on
-        self._to_clients, self._to_server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+        self._to_clients, self._to_server = (
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
+            ssl.create_default_context(),
+        )
         self._to_clients.load_cert_chain(certificate[1], certificate[0])
         self._to_server.check_hostname, self._to_server.verify_mode = False, ssl.CERT_NONE
-        self._to_server.maximum_version = ssl.TLSVersion.TLSv1_2  # 1.3 sends tickets when it likes, on which a read would wait for data
+        self._to_server.maximum_version = (
+            ssl.TLSVersion.TLSv1_2
+        )  # 1.3 sends tickets when it likes, on which a read would wait for data
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.cuts = 0
@@ -44,7 +55,9 @@ class Proxy:
         with suppress(OSError):
             while True:
                 for end in _readable(client, server):
-                    data = end.recv(1 << 16 if said or end is server else _ASKS_FOR_TLS)  # the packet after it is TLS's own
+                    data = end.recv(
+                        1 << 16 if said or end is server else _ASKS_FOR_TLS
+                    )  # the packet after it is TLS's own
                     if not data:
                         return self._end(client, server)
                     if end is server:

@@ -39,9 +39,17 @@ def end(number: int, _frame: object) -> None:
 
 def main(home: str, way: str, number: int, after: float, handled: str) -> None:
     """Insert; say what came of it."""
-    group = spark_fs.login({"home": home}).get_feature_store().get_or_create_feature_group("clicks", primary_key=["k"], event_time="at")
+    group = (
+        spark_fs.login({"home": home})
+        .get_feature_store()
+        .get_or_create_feature_group("clicks", primary_key=["k"], event_time="at")
+    )
     group.insert(FIRST)
-    stopping(*{"append": (DeltaTransaction, "commit"), "merge": (DeltaMergeBuilder, "execute")}[way], number, after)
+    stopping(
+        *{"append": (DeltaTransaction, "commit"), "merge": (DeltaMergeBuilder, "execute")}[way],
+        number,
+        after,
+    )
     if number == signal.SIGTERM and handled == "handled":
         signal.signal(signal.SIGTERM, end)
     try:

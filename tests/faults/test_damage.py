@@ -24,12 +24,23 @@ def whole(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Path
     """A store of two groups, one of twelve commits and a checkpoint, and a view of both."""
     home = tmp_path_factory.mktemp("whole")
     fs = spark_fs.login({"home": home}).get_feature_store()
-    cards = fs.create_feature_group("cards", primary_key=["k"], event_time="t", online_enabled=True, statistics_config=False)
+    cards = fs.create_feature_group(
+        "cards", primary_key=["k"], event_time="t", online_enabled=True, statistics_config=False
+    )
     for day, at in enumerate(DAYS):
-        cards.insert(pd.DataFrame({"k": [1, 2, 3], "t": [at] * 3, "v": [float(day), 2.0, 3.0]}), operation="insert" if day else "upsert")
-    payments = fs.create_feature_group("payments", primary_key=["id"], event_time="t", statistics_config=False)
-    payments.insert(pd.DataFrame({"id": range(6), "k": [1, 2, 3] * 2, "t": [DAYS[10]] * 6, "y": [0, 1] * 3}))
-    fs.create_feature_view("view", payments.select(["y"]).join(cards.select(["v"]), on=["k"]), labels=["y"])
+        cards.insert(
+            pd.DataFrame({"k": [1, 2, 3], "t": [at] * 3, "v": [float(day), 2.0, 3.0]}),
+            operation="insert" if day else "upsert",
+        )
+    payments = fs.create_feature_group(
+        "payments", primary_key=["id"], event_time="t", statistics_config=False
+    )
+    payments.insert(
+        pd.DataFrame({"id": range(6), "k": [1, 2, 3] * 2, "t": [DAYS[10]] * 6, "y": [0, 1] * 3})
+    )
+    fs.create_feature_view(
+        "view", payments.select(["y"]).join(cards.select(["v"]), on=["k"]), labels=["y"]
+    )
     cards.sync_online()
     return home
 
@@ -53,7 +64,9 @@ ACTIONS: dict[str, Callable[[FeatureGroup, FeatureView], Any]] = {
 
 def data(path: Path) -> Path:
     """The file of the first commit, which only the upsert has no need of."""
-    added = next(line for line in log(path, 0).read_text().splitlines() if line.startswith('{"add"'))
+    added = next(
+        line for line in log(path, 0).read_text().splitlines() if line.startswith('{"add"')
+    )
     return path / added.split('"path":"')[1].split('"')[0]
 
 
@@ -74,24 +87,49 @@ def without_checkpoints(path: Path) -> None:
 DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a data file cut": (lambda path: cut(data(path)), r"part-00000-.*parquet"),
     "a data file gone": (lambda path: data(path).unlink(), r"part-00000-.*parquet"),
-    "a data file of something else": (lambda path: data(path).write_bytes(b"x" * 1_000), r"part-00000-.*parquet"),
-    "the last commit no JSON": (lambda path: log(path, 11).write_text("{not json"), "log of the table .* is damaged: commit 11"),
-    "the last commit cut": (lambda path: cut(log(path, 11)), "log of the table .* is damaged: commit 11"),
-    "the last commit empty": (lambda path: log(path, 11).write_text(""), "log of the table .* is damaged: commit 0*11.json holds no actions"),
-    "the last commit gone": (lambda path: log(path, 11).unlink(), "log of the table .* is damaged: commit 11 is missing, and its checksum is there"),
-    "a commit gone": (lambda path: (without_checkpoints(path), log(path, 5).unlink()), r"commit 5 is missing|Versions \(0, 1, 2, 3, 4, 6, .*\) are not contiguous"),
-    "the checkpoint cut": (lambda path: [cut(f) for f in (path / "_delta_log").glob("*.checkpoint*.parquet")], "is damaged: checkpoint .*parquet cannot be read"),
+    "a data file of something else": (
+        lambda path: data(path).write_bytes(b"x" * 1_000),
+        r"part-00000-.*parquet",
+    ),
+    "the last commit no JSON": (
+        lambda path: log(path, 11).write_text("{not json"),
+        "log of the table .* is damaged: commit 11",
+    ),
+    "the last commit cut": (
+        lambda path: cut(log(path, 11)),
+        "log of the table .* is damaged: commit 11",
+    ),
+    "the last commit empty": (
+        lambda path: log(path, 11).write_text(""),
+        "log of the table .* is damaged: commit 0*11.json holds no actions",
+    ),
+    "the last commit gone": (
+        lambda path: log(path, 11).unlink(),
+        "log of the table .* is damaged: commit 11 is missing, and its checksum is there",
+    ),
+    "a commit gone": (
+        lambda path: (without_checkpoints(path), log(path, 5).unlink()),
+        r"commit 5 is missing|Versions \(0, 1, 2, 3, 4, 6, .*\) are not contiguous",
+    ),
+    "the checkpoint cut": (
+        lambda path: [cut(f) for f in (path / "_delta_log").glob("*.checkpoint*.parquet")],
+        "is damaged: checkpoint .*parquet cannot be read",
+    ),
 }
 
 
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_is_found_and_named(damage: str, action: str, whole: Path, tmp_path: Path, spark: SparkSession) -> None:
+def test_damage_is_found_and_named(
+    damage: str, action: str, whole: Path, tmp_path: Path, spark: SparkSession
+) -> None:
     home = tmp_path / "store"
     shutil.copytree(whole, home)
     fs, path = spark_fs.login({"home": home}).get_feature_store(), home / "warehouse" / "cards_1"
     do, named = DAMAGES[damage]
-    for checksum in path.rglob(".*.crc"):  # Hadoop's own, which would find it first where it is kept
+    for checksum in path.rglob(
+        ".*.crc"
+    ):  # Hadoop's own, which would find it first where it is kept
         checksum.unlink()
     do(path)
     commands.invalidate_cache(spark, str(path))

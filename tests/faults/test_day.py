@@ -37,9 +37,21 @@ class Runner:
 
     def begin(self) -> "subprocess.Popen[str]":
         if self.process is None or self.process.poll() is not None:
-            command = [sys.executable, str(Path(__file__).with_name("hours.py")), str(ROOT / "tests" / "toy" / "hourly.yaml")]
+            command = [
+                sys.executable,
+                str(Path(__file__).with_name("hours.py")),
+                str(ROOT / "tests" / "toy" / "hourly.yaml"),
+            ]
             with self.log.open("a") as log:
-                self.process = subprocess.Popen(command, env=self.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
+                self.process = subprocess.Popen(
+                    command,
+                    env=self.env,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                    start_new_session=True,
+                )
             self.started += 1
             assert self._said() == "ready"
         return self.process
@@ -76,7 +88,11 @@ def stored(home: Path) -> tuple[int, int]:
     for file in home.rglob("*"):
         if file.is_file():
             held = file.stat().st_size
-            rows, rest = (rows + held, rest) if file.suffix == ".parquet" and "_delta_log" not in file.parts else (rows, rest + held)
+            rows, rest = (
+                (rows + held, rest)
+                if file.suffix == ".parquet" and "_delta_log" not in file.parts
+                else (rows, rest + held)
+            )
     return rows, rest
 
 
@@ -84,11 +100,20 @@ def stored(home: Path) -> tuple[int, int]:
 def test_a_day_of_hourly_runs(kind: str, tmp_path: Path, spark: SparkSession) -> None:
     with online_store(kind, tmp_path) as fs:
         url = fs._stores.settings.online_url.get_secret_value()
-        env = {**os.environ, "SPARK_FS_HOME": str(tmp_path), "SPARK_FS_ONLINE_URL": url, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+        env = {
+            **os.environ,
+            "SPARK_FS_HOME": str(tmp_path),
+            "SPARK_FS_ONLINE_URL": url,
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
+        }
         runner, draw = Runner(env, tmp_path.with_name("runner.log")), random.Random(4)
-        assert runner.hour((FIRST + timedelta(hours=1)).isoformat())[:1] == ["finished"], runner.log.read_text()[-3_000:]
+        assert runner.hour((FIRST + timedelta(hours=1)).isoformat())[:1] == ["finished"], (
+            runner.log.read_text()[-3_000:]
+        )
         over, reads, wrong = threading.Event(), [0] * 4, []
-        fs.create_feature_view("served", fs.get_feature_group("readings", 1).select(["v0", "v1", "v2", "v3", "v4"]))
+        fs.create_feature_view(
+            "served", fs.get_feature_group("readings", 1).select(["v0", "v1", "v2", "v3", "v4"])
+        )
 
         def read(number: int) -> None:
             """A row is never torn: its features follow from one number; and never older than one that was read before."""
@@ -97,7 +122,9 @@ def test_a_day_of_hourly_runs(kind: str, tmp_path: Path, spark: SparkSession) ->
             mine = random.Random(number)
             while not over.is_set():
                 try:
-                    (vector,) = own.get_feature_vectors([{"meter": mine.randrange(groups.METERS // 10) * 10 + 1}])  # one whose first row is not late
+                    (vector,) = own.get_feature_vectors(
+                        [{"meter": mine.randrange(groups.METERS // 10) * 10 + 1}]
+                    )  # one whose first row is not late
                 except Exception as error:
                     wrong.append(repr(error))
                     return
@@ -120,7 +147,9 @@ def test_a_day_of_hourly_runs(kind: str, tmp_path: Path, spark: SparkSession) ->
                     time.sleep(draw.uniform(0.2, 8.0))
                     runner.kill()
                     killed += 1
-                if draw.random() < 0.15:  # the machine was off: this hour is caught up with by the next
+                if (
+                    draw.random() < 0.15
+                ):  # the machine was off: this hour is caught up with by the next
                     continue
                 state, python, jvm = runner.hour(until)
                 assert state == "finished", fs.get_runs("toy", 1)
@@ -142,7 +171,10 @@ def test_a_day_of_hourly_runs(kind: str, tmp_path: Path, spark: SparkSession) ->
         assert all(found.ok for found in fs.verify_online(now=last))
         assert {run.state for run in fs.get_runs("toy", 1)} == {"finished"}
         kept, least = rows_alone(fs, tmp_path, until=last)
-        print(f"{HOURS} hours, {killed} kills, {sum(reads):,} vectors read; store (rows, rest) {sizes[0]} to {sizes[-1]} bytes; the rows alone {kept}, built at once {least}")
+        print(
+            f"{HOURS} hours, {killed} kills, {sum(reads):,} vectors read; store (rows, rest)"
+            f" {sizes[0]} to {sizes[-1]} bytes; the rows alone {kept}, built at once {least}"
+        )
         print(f"Python, JVM (kB) and process, hour by hour: {memory}")
         assert kept < 1.1 * least
         flat(sizes, memory)
@@ -179,7 +211,9 @@ def flat(sizes: list[tuple[int, int]], memory: list[tuple[int, int, int]]) -> No
     if len(sizes) < 10:
         return
     half = len(sizes) // 2
-    assert sum(sizes[-1]) < 3 * max(sum(sizes[half]), 1)  # twice the rows, and some of history that maintenance has not reached yet
+    assert sum(sizes[-1]) < 3 * max(
+        sum(sizes[half]), 1
+    )  # twice the rows, and some of history that maintenance has not reached yet
     (_, first), (_, middle), (_, last) = sizes[0], sizes[half], sizes[-1]
     assert last - middle < 1.5 * (middle - first)
     by_process: dict[int, list[tuple[int, int]]] = {}
@@ -190,5 +224,3 @@ def flat(sizes: list[tuple[int, int]], memory: list[tuple[int, int, int]]) -> No
         settled, end = longest[len(longest) // 2], longest[-1]
         assert end[0] < 1.25 * settled[0]  # Python's peak
         assert end[1] < 1.35 * settled[1]  # the JVM's resident memory
-
-

@@ -25,16 +25,29 @@ COMMITS = 50 if TRIALS >= 10 else 15
 def start(*arguments: str, within: tuple[str, ...] = ()) -> subprocess.Popen[str]:
     """A process of its own, with a JVM of its own, in a group that can be killed whole."""
     command = [*within, sys.executable, PIPELINE, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def table(home: Path) -> pd.DataFrame:
-    found: pd.DataFrame = spark_fs.login({"home": home}).get_feature_store().get_feature_group("hours", 1).read("pandas")
+    found: pd.DataFrame = (
+        spark_fs.login({"home": home})
+        .get_feature_store()
+        .get_feature_group("hours", 1)
+        .read("pandas")
+    )
     return found
 
 
 @pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> tuple[pd.DataFrame, float]:
+def clean(
+    tmp_path_factory: pytest.TempPathFactory, spark: SparkSession
+) -> tuple[pd.DataFrame, float]:
     """The table of a run that nothing disturbed, and how long the run took."""
     home = tmp_path_factory.mktemp("clean")
     began = time.monotonic()
@@ -44,7 +57,9 @@ def clean(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> tupl
     return table(home), time.monotonic() - began
 
 
-def test_a_killed_backfill_ends_in_the_table_of_a_clean_run(clean: tuple[pd.DataFrame, float], tmp_path: Path, spark: SparkSession) -> None:
+def test_a_killed_backfill_ends_in_the_table_of_a_clean_run(
+    clean: tuple[pd.DataFrame, float], tmp_path: Path, spark: SparkSession
+) -> None:
     wanted, seconds = clean
     assert len(wanted) == 50 * 24 * 6
     draw = random.Random(1)
@@ -53,7 +68,9 @@ def test_a_killed_backfill_ends_in_the_table_of_a_clean_run(clean: tuple[pd.Data
         place = home / str(trial)
         run = start("backfill", str(place))
         assert run.stdout
-        done = sum("inserted" in run.stdout.readline() for _ in range(draw.randint(0, 6)))  # so many chunks in, whatever the machine's speed
+        done = sum(
+            "inserted" in run.stdout.readline() for _ in range(draw.randint(0, 6))
+        )  # so many chunks in, whatever the machine's speed
         time.sleep(draw.uniform(0.0, 1.0) * seconds / (12 if done else 1))
         if run.poll() is None:
             os.killpg(run.pid, signal.SIGKILL)
@@ -67,7 +84,11 @@ def test_a_killed_backfill_ends_in_the_table_of_a_clean_run(clean: tuple[pd.Data
 
 
 def test_two_writers_lose_nothing(tmp_path: Path, spark: SparkSession) -> None:
-    group = spark_fs.login({"home": tmp_path}).get_feature_store().create_feature_group("shared", primary_key=["k"], event_time="t")
+    group = (
+        spark_fs.login({"home": tmp_path})
+        .get_feature_store()
+        .create_feature_group("shared", primary_key=["k"], event_time="t")
+    )
     runs = [start("write", str(tmp_path), worker, str(COMMITS)) for worker in ("1", "2")]
     printed = [run.communicate()[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0]
@@ -82,11 +103,20 @@ def test_two_writers_lose_nothing(tmp_path: Path, spark: SparkSession) -> None:
 
 
 def test_a_full_disk_refuses_a_batch_whole(tmp_path: Path, spark: SparkSession) -> None:
-    mounted = "mount -t tmpfs -o size=8m tmpfs \"$0\" && exec \"$@\""
-    run = start("fill", str(tmp_path), within=("unshare", "--map-root-user", "--mount", "sh", "-c", mounted, str(tmp_path)))
-    refused, state, summary, *_, cleared = run.communicate()[0].splitlines()  # Delta prints a line of its own
+    mounted = 'mount -t tmpfs -o size=8m tmpfs "$0" && exec "$@"'
+    run = start(
+        "fill",
+        str(tmp_path),
+        within=("unshare", "--map-root-user", "--mount", "sh", "-c", mounted, str(tmp_path)),
+    )
+    refused, state, summary, *_, cleared = run.communicate()[
+        0
+    ].splitlines()  # Delta prints a line of its own
     assert run.returncode == 0
-    assert refused.startswith("Nothing was inserted into feature group 'small' version 1: reading or writing the frame failed: ")
+    assert refused.startswith(
+        "Nothing was inserted into feature group 'small' version 1: reading or writing the frame"
+        " failed: "
+    )
     assert "No space left on device" in refused
     assert state == "1000 1"  # the rows and the one commit are those of before
     assert ast.literal_eval(summary)["updated"] == 1_000

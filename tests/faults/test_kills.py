@@ -40,10 +40,23 @@ TRIALS = max(1, KILLS // 10)
 IN_PYTHON = ("sync_online", "training", "select_features", "run_pipeline")
 ON_EXECUTORS = tuple(job for job in JOBS if job != "monitor")
 ALONE = [*((job, "driver") for job in JOBS), *((job, "python worker") for job in IN_PYTHON)]
-ON_A_CLUSTER = [*((job, "executor") for job in ON_EXECUTORS), *((job, "python worker") for job in IN_PYTHON)]
+ON_A_CLUSTER = [
+    *((job, "executor") for job in ON_EXECUTORS),
+    *((job, "python worker") for job in IN_PYTHON),
+]
 if KILLS < 10:
-    ALONE, ON_A_CLUSTER = [("backfill", "driver"), ("run_pipeline", "driver"), ("training", "python worker")], [("run_pipeline", "executor")]
-NEEDED = {"incremental", *(job for job, _ in (*ALONE, *ON_A_CLUSTER))}  # without incremental, run_pipeline had a day of hours to build
+    ALONE, ON_A_CLUSTER = (
+        [
+            ("backfill", "driver"),
+            ("run_pipeline", "driver"),
+            ("training", "python worker"),
+        ],
+        [("run_pipeline", "executor")],
+    )
+NEEDED = {
+    "incremental",
+    *(job for job, _ in (*ALONE, *ON_A_CLUSTER)),
+}  # without incremental, run_pipeline had a day of hours to build
 CHAIN = [job for job in JOBS if job in NEEDED]
 
 
@@ -75,29 +88,49 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -
 
 @pytest.mark.parametrize("trial", range(TRIALS))
 @pytest.mark.parametrize(("job", "victim"), ALONE)
-def test_a_job_killed_anywhere_and_run_again(job: str, victim: str, trial: int, undisturbed: Undisturbed, tmp_path: Path) -> None:
+def test_a_job_killed_anywhere_and_run_again(
+    job: str, victim: str, trial: int, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
     draw, way = random.Random(f"{job} {victim} {trial}"), Way(undisturbed.home)
     log, hit = tmp_path / "log", False
     for attempt in range(4):  # until one was hit before the job's end
         restored(undisturbed.before[job], undisturbed.home)
-        after = (draw.uniform(0.2, 0.95) if victim == "driver" else draw.uniform(0.0, 0.5)) * undisturbed.seconds[job] / (attempt + 1)
+        after = (
+            (draw.uniform(0.2, 0.95) if victim == "driver" else draw.uniform(0.0, 0.5))
+            * undisturbed.seconds[job]
+            / (attempt + 1)
+        )
         run = way.start(job, log)
         hit = killed(run, everyone if victim == "driver" else python_workers, after, draw)
         if run.wait():  # as a scheduler does
             again = way.run(job)
-            assert again.returncode == 0, f"{again.stdout[-2_000:]}\n{again.stderr[-2_000:]}\nbefore that: {log.read_text()[-2_000:]}"
+            assert again.returncode == 0, (
+                f"{again.stdout[-2_000:]}\n{again.stderr[-2_000:]}\nbefore that:"
+                f" {log.read_text()[-2_000:]}"
+            )
         same(state(undisturbed.home), undisturbed.after[job])
         if hit:
             break
     assert hit, f"no {victim} was alive at the chosen moments"
 
 
-def test_a_run_that_is_told_to_end_says_so_and_gives_up_its_lock(undisturbed: Undisturbed, tmp_path: Path) -> None:
+def test_a_run_that_is_told_to_end_says_so_and_gives_up_its_lock(
+    undisturbed: Undisturbed, tmp_path: Path
+) -> None:
     restored(undisturbed.before["run_pipeline"], undisturbed.home)
     way = Way(undisturbed.home)
     command = [sys.executable, "-m", "spark_fs.cli", "run", *JOBS["run_pipeline"][1:]]
-    with (tmp_path / "said").open("w") as said:  # not a pipe: a JVM that is still starting may hold its end for longer than the run lives
-        run = subprocess.Popen(command, cwd=ROOT, env=os.environ | way.settings, stdout=said, stderr=subprocess.DEVNULL, start_new_session=True)
+    with (
+        (tmp_path / "said").open("w") as said
+    ):  # not a pipe: a JVM that is still starting may hold its end for longer than the run lives
+        run = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | way.settings,
+            stdout=said,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
     while "Pipeline toy up to" not in (tmp_path / "said").read_text():
         assert run.poll() is None
         time.sleep(0.05)
@@ -116,9 +149,18 @@ def test_a_run_that_is_told_to_end_says_so_and_gives_up_its_lock(undisturbed: Un
 
 
 @pytest.mark.parametrize("after", [0.0, 0.5, 1.0, 2.0])
-def test_a_run_that_is_told_to_end_while_its_jvm_starts_leaves_no_process(after: float, tmp_path: Path) -> None:
+def test_a_run_that_is_told_to_end_while_its_jvm_starts_leaves_no_process(
+    after: float, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "spark_fs.cli", "run", *JOBS["run_pipeline"][1:]]
-    run = subprocess.Popen(command, cwd=ROOT, env=os.environ | Way(tmp_path).settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    run = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | Way(tmp_path).settings,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
         until(lambda: len(living(run.pid)) > 1)  # the JVM beside it
         time.sleep(after)
@@ -128,7 +170,12 @@ def test_a_run_that_is_told_to_end_while_its_jvm_starts_leaves_no_process(after:
     finally:
         with suppress(ProcessLookupError):
             os.killpg(run.pid, signal.SIGKILL)
-    assert spark_fs.login({"home": tmp_path}).get_feature_store()._stores.catalog.get_lock_holder("toy") is None
+    assert (
+        spark_fs.login({"home": tmp_path})
+        .get_feature_store()
+        ._stores.catalog.get_lock_holder("toy")
+        is None
+    )
 
 
 def until(there: Callable[[], object], seconds: float = 60) -> None:
@@ -140,14 +187,18 @@ def until(there: Callable[[], object], seconds: float = 60) -> None:
 
 
 @pytest.mark.parametrize(("job", "victim"), ON_A_CLUSTER)
-def test_a_job_on_a_cluster_goes_on_by_itself(job: str, victim: str, undisturbed: Undisturbed, cluster: Cluster, tmp_path: Path) -> None:
+def test_a_job_on_a_cluster_goes_on_by_itself(
+    job: str, victim: str, undisturbed: Undisturbed, cluster: Cluster, tmp_path: Path
+) -> None:
     victims = (busy_executors if victim == "executor" else cluster_workers)(cluster)
     draw, way = random.Random(f"{job} {victim}"), Way(undisturbed.home, cluster)
     log, hit = tmp_path / "log", False
     for attempt in range(3):  # until one was hit before the job's end
         restored(undisturbed.before[job], undisturbed.home)
         run = way.start(job, log)
-        hit = killed(run, victims, draw.uniform(0.0, 0.4) * undisturbed.seconds[job] / (attempt + 1), draw)
+        hit = killed(
+            run, victims, draw.uniform(0.0, 0.4) * undisturbed.seconds[job] / (attempt + 1), draw
+        )
         assert run.wait() == 0, log.read_text()[-4_000:]
         same(state(undisturbed.home), undisturbed.after[job])
         if hit:

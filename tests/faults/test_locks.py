@@ -19,7 +19,10 @@ from spark_fs.online.mysql.writer import MySQLWriter
 from conftest import ROOT, SERVERS
 
 pytestmark = pytest.mark.skipif(not SERVERS, reason="no server is up: make mysql-up")
-LOST = r"The sync of clicks_1 lost its connection to .*, and with it its lock, while rows were loaded: nothing of it is online. Sync again."
+LOST = (
+    r"The sync of clicks_1 lost its connection to .*, and with it its lock, while rows were loaded:"
+    r" nothing of it is online. Sync again."
+)
 
 
 @pytest.fixture(params=SERVERS or ["mysql"])
@@ -68,7 +71,10 @@ def test_a_connection_that_was_killed_takes_its_sync_with_it(store: MySQLStore) 
     with write.open_session(clicks(store), HERE) as session:
         place = session.begin_staging(full_refresh=False)
         with store.transaction() as cursor:
-            cursor.execute("SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()")
+            cursor.execute(
+                "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <>"
+                " CONNECTION_ID()"
+            )
             for (number,) in cursor.fetchall():
                 cursor.execute(f"KILL {number}")
         time.sleep(0.5)
@@ -103,20 +109,35 @@ except Exception as error:
 """
 
 
-def test_a_lost_host_gives_its_lock_away_and_writes_nothing_when_it_is_back(store: MySQLStore) -> None:
+def test_a_lost_host_gives_its_lock_away_and_writes_nothing_when_it_is_back(
+    store: MySQLStore,
+) -> None:
     table = clicks(store)
     sync(store, table, rows((1, "01-01", 10)))
     url = store._constructor_arguments[0]
-    paths = os.pathsep.join(str(ROOT / each) for each in (".", "tests", "tests/online", "tests/cluster"))
+    paths = os.pathsep.join(
+        str(ROOT / each) for each in (".", "tests", "tests/online", "tests/cluster")
+    )
     env = {**os.environ, "PYTHONPATH": paths}
-    with subprocess.Popen([sys.executable, "-c", HOST, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as host:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOST, url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=env,
+    ) as host:
         assert host.stdin
         assert host.stdout
         assert host.stdout.readline() == "loaded\n"
         time.sleep(3)  # longer than it may be silent: it is not
-        with pytest.raises(ConflictError, match="Another sync of clicks_1"), MySQLWriter(store).open_session(table, HERE):
+        with (
+            pytest.raises(ConflictError, match="Another sync of clicks_1"),
+            MySQLWriter(store).open_session(table, HERE),
+        ):
             pass
-        host.send_signal(signal.SIGSTOP)  # as a host that the network lost: it says nothing, and its connection is not closed
+        host.send_signal(
+            signal.SIGSTOP
+        )  # as a host that the network lost: it says nothing, and its connection is not closed
         began = time.monotonic()
         write: Any = MySQLWriter(store)
         with write.open_session(table, HERE) as session:

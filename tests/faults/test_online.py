@@ -32,7 +32,9 @@ KEYS = 60_000
 
 
 @pytest.fixture(scope="module", params=SERVERS)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     found = KINDS[request.param](tmp_path_factory.mktemp(request.param))
     yield found
     found.kill()
@@ -45,11 +47,15 @@ def store(home: Path, url: str) -> FeatureStore:
 def of_turn(spark: SparkSession, turn: int, keys: int = KEYS) -> DataFrame:
     """A row of each key whose features all say the turn."""
     at = (F.to_timestamp(F.lit("2024-01-01")) + F.make_dt_interval(F.lit(turn))).alias("at")
-    return spark.range(keys).select(F.col("id").alias("k"), at, *(F.lit(turn).cast("bigint").alias(f"f{i}") for i in range(6)))
+    return spark.range(keys).select(
+        F.col("id").alias("k"), at, *(F.lit(turn).cast("bigint").alias(f"f{i}") for i in range(6))
+    )
 
 
 def group_of(fs: FeatureStore) -> FeatureGroup:
-    return fs.get_or_create_feature_group("turns", primary_key=["k"], event_time="at", online_enabled=True)
+    return fs.get_or_create_feature_group(
+        "turns", primary_key=["k"], event_time="at", online_enabled=True
+    )
 
 
 def synced(group: FeatureGroup) -> None:
@@ -70,7 +76,9 @@ def changed(spark: SparkSession, group: FeatureGroup, turn: int) -> None:
         group.delete_records(spark.range(turn * 10, turn * 10 + 500).withColumnRenamed("id", "k"))
 
 
-def test_a_server_killed_in_the_middle_of_a_sync(spark: SparkSession, tmp_path: Path, server: Server) -> None:
+def test_a_server_killed_in_the_middle_of_a_sync(
+    spark: SparkSession, tmp_path: Path, server: Server
+) -> None:
     group = group_of(store(tmp_path, server.url))
     changed(spark, group, 0)
     synced(group)
@@ -97,12 +105,18 @@ def test_a_server_killed_in_the_middle_of_a_sync(spark: SparkSession, tmp_path: 
 
 def test_a_job_killed_at_any_point(spark: SparkSession, tmp_path: Path, server: Server) -> None:
     fs = store(tmp_path, server.url)
-    group = fs.create_feature_group("killed", primary_key=["k"], event_time="at", online_enabled=True)
+    group = fs.create_feature_group(
+        "killed", primary_key=["k"], event_time="at", online_enabled=True
+    )
     draw, seconds, before = random.Random(1), 0.0, 0
     for turn in range(TRIALS + 1):
         changed(spark, group, turn)
         run = subprocess.Popen(
-            [sys.executable, PIPELINE, "sync", str(tmp_path), server.url, "killed"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+            [sys.executable, PIPELINE, "sync", str(tmp_path), server.url, "killed"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
         )
         assert run.stdout
         assert run.stdout.readline() == "ready\n"
@@ -130,15 +144,26 @@ def table_of(group: FeatureGroup) -> object:
 
 
 @pytest.mark.parametrize("pass_on", [True, False], ids=["after the commit", "before the commit"])
-def test_a_connection_lost_at_the_commit(spark: SparkSession, tmp_path: Path, server: Server, pass_on: bool) -> None:
+def test_a_connection_lost_at_the_commit(
+    spark: SparkSession, tmp_path: Path, server: Server, pass_on: bool
+) -> None:
     name = "lost_after" if pass_on else "lost_before"
-    group = store(tmp_path, server.url).create_feature_group(name, primary_key=["k"], event_time="at", online_enabled=True)
+    group = store(tmp_path, server.url).create_feature_group(
+        name, primary_key=["k"], event_time="at", online_enabled=True
+    )
     group.insert(of_turn(spark, 0, 100))
     group.sync_online()
     group.insert(of_turn(spark, 1, 100))
     done, own = b"REPLACE INTO _spark_fs_synced", certificate(tmp_path, "between", "IP:127.0.0.1")
-    proxy = Proxy(server.port, lambda data, said: data.lower().endswith(b"commit") and done in said, pass_on, own)
-    through = store(tmp_path, server.url.replace(str(server.port), str(proxy.port))).get_feature_group(name, 1)
+    proxy = Proxy(
+        server.port,
+        lambda data, said: data.lower().endswith(b"commit") and done in said,
+        pass_on,
+        own,
+    )
+    through = store(
+        tmp_path, server.url.replace(str(server.port), str(proxy.port))
+    ).get_feature_group(name, 1)
     if pass_on:  # it was done, and the job finds that out
         job = through.sync_online()
         assert (job.summary["written"], job.summary["to_version"]) == (100, 1)
@@ -154,28 +179,40 @@ def test_a_connection_lost_at_the_commit(spark: SparkSession, tmp_path: Path, se
     assert group.verify_online().ok
 
 
-def test_a_serving_process_goes_on_when_the_server_is_there_again(spark: SparkSession, tmp_path: Path, server: Server) -> None:
+def test_a_serving_process_goes_on_when_the_server_is_there_again(
+    spark: SparkSession, tmp_path: Path, server: Server
+) -> None:
     fs = store(tmp_path, server.url + "?read_timeout=2&connect_timeout=2")
-    group = fs.create_feature_group("served", primary_key=["k"], event_time="at", online_enabled=True)
+    group = fs.create_feature_group(
+        "served", primary_key=["k"], event_time="at", online_enabled=True
+    )
     group.insert(of_turn(spark, 3, 10))
     group.sync_online()
     view = fs.create_feature_view("served", group.select_features())
     for _ in range(2):
         assert view.get_feature_vector({"k": 1}) == [3] * 6
         server.kill()
-        with pytest.raises(OnlineStoreError, match=r"The online store 127.0.0.1:\d+/store failed|gave no answer"):
+        with pytest.raises(
+            OnlineStoreError, match=r"The online store 127.0.0.1:\d+/store failed|gave no answer"
+        ):
             view.get_feature_vector({"k": 1})
         server.start()
-        assert view.get_feature_vector({"k": 1}) == [3] * 6  # no call is lost to a connection that was
+        assert (
+            view.get_feature_vector({"k": 1}) == [3] * 6
+        )  # no call is lost to a connection that was
         server.kill()
         server.start()
 
 
 @pytest.mark.parametrize("kind", ONLINE)
-def test_fifty_readers_beside_a_sync_see_no_torn_and_no_older_row(spark: SparkSession, tmp_path: Path, kind: str) -> None:
+def test_fifty_readers_beside_a_sync_see_no_torn_and_no_older_row(
+    spark: SparkSession, tmp_path: Path, kind: str
+) -> None:
     with online_store(kind, tmp_path) as fs:
         online = fs._stores.online
-        online.capabilities = replace(online.capabilities, max_columns=4)  # so that a row lies in three tables
+        online.capabilities = replace(
+            online.capabilities, max_columns=4
+        )  # so that a row lies in three tables
         group, keys = group_of(fs), 2_000
         group.insert(of_turn(spark, 0, keys))
         group.sync_online()

@@ -11,7 +11,11 @@ ROOT = Path(__file__).parents[2]
 def main() -> None:
     """Load the DAGs, and look at what they would do."""
     with tempfile.TemporaryDirectory() as home:
-        os.environ |= {"AIRFLOW_HOME": home, "SPARK_FS_PROJECT": str(ROOT), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+        os.environ |= {
+            "AIRFLOW_HOME": home,
+            "SPARK_FS_PROJECT": str(ROOT),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        }
         import airflow  # noqa: PLC0415 # it reads its home when it is loaded
         from airflow.dag_processing.dagbag import DagBag  # noqa: PLC0415 # as above
 

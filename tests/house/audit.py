@@ -17,7 +17,19 @@ ACCEPTED: dict[str, str] = {}
 
 def main() -> None:
     """Ask, and say what came of it."""
-    command = [sys.executable, "-m", "pip_audit", "--disable-pip", "--no-deps", "--requirement", str(LOCK), "--format", "json", "--progress-spinner", "off"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip_audit",
+        "--disable-pip",
+        "--no-deps",
+        "--requirement",
+        str(LOCK),
+        "--format",
+        "json",
+        "--progress-spinner",
+        "off",
+    ]
     command += [word for advisory in ACCEPTED for word in ("--ignore-vuln", advisory)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
@@ -29,9 +41,15 @@ def main() -> None:
     audited = [each for each in found if "skip_reason" not in each]
     for each in audited:
         for known in each["vulns"]:
-            print(f"{each['name']} {each['version']}: {known['id']}, mended in {', '.join(known['fix_versions']) or 'no version yet'}")
+            print(
+                f"{each['name']} {each['version']}: {known['id']}, mended in"
+                f" {', '.join(known['fix_versions']) or 'no version yet'}"
+            )
     if any(each["vulns"] for each in audited):
-        sys.exit("pip-audit: upgrade these (make lock), or say in tests/house/audit.py why they do not concern this project")
+        sys.exit(
+            "pip-audit: upgrade these (make lock), or say in tests/house/audit.py why they do not"
+            " concern this project"
+        )
     if not audited:
         print(f"pip-audit: NOT AUDITED, the database that answers knows none of {locked} packages")
         return

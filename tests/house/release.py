@@ -19,10 +19,23 @@ FOLDER = ROOT / ".release"
 
 def run(*command: str | Path, cwd: Path = FOLDER, env: dict[str, str] | None = None) -> str:
     """A command's output; its end, and ours, where it fails."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_FS_", "PYTHON", "VIRTUAL_ENV")) or name == "SPARK_FS_JARS"}
-    done = subprocess.run(list(map(str, command)), cwd=cwd, env={**clean, **(env or {})}, capture_output=True, text=True, check=False)
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SPARK_FS_", "PYTHON", "VIRTUAL_ENV")) or name == "SPARK_FS_JARS"
+    }
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=cwd,
+        env={**clean, **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stdout[-3_000:]}{done.stderr[-3_000:]}")
+        sys.exit(
+            f"{' '.join(map(str, command))} failed:\n{done.stdout[-3_000:]}{done.stderr[-3_000:]}"
+        )
     return done.stdout
 
 
@@ -32,14 +45,28 @@ def built() -> tuple[Path, Path]:
     (wheel,), (sdist,) = (FOLDER / "dist").glob("*.whl"), (FOLDER / "dist").glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as packed:
         inside = packed.namelist()
-    here = {str(file.relative_to(ROOT)) for file in (ROOT / "spark_fs").rglob("*") if file.is_file() and "__pycache__" not in file.parts}
+    here = {
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "spark_fs").rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
     if missing := here - set(inside):
         sys.exit(f"The wheel lacks {sorted(missing)}")
     if strange := [name for name in inside if not name.startswith(("spark_fs/", "spark_fs-"))]:
         sys.exit(f"The wheel holds {strange}")
     with tarfile.open(sdist) as archive:
         outside = {name.partition("/")[2] for name in archive.getnames()}
-    if missing := {"jobs/run_pipeline.py", "jobs/flights/demo.py", "conf/local/spark-defaults.conf", "conf/pipelines/flights.yaml", "CHANGELOG.md", "LICENSE"} - outside:
+    if (
+        missing := {
+            "jobs/run_pipeline.py",
+            "jobs/flights/demo.py",
+            "conf/local/spark-defaults.conf",
+            "conf/pipelines/flights.yaml",
+            "CHANGELOG.md",
+            "LICENSE",
+        }
+        - outside
+    ):
         sys.exit(f"The sdist lacks {sorted(missing)}")
     return wheel, sdist
 
@@ -51,7 +78,12 @@ def installed(name: str, package: Path) -> Path:
     pip = [place / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
     run(*pip, "--require-hashes", "-r", ROOT / "requirements.lock")
     run(*pip, "--no-deps", "--no-build-isolation", package)
-    version = run(place / "bin" / "python", "-c", "import importlib.metadata, spark_fs; print(spark_fs.__version__, importlib.metadata.version('spark_fs'), spark_fs.__file__)").split()
+    version = run(
+        place / "bin" / "python",
+        "-c",
+        "import importlib.metadata, spark_fs; print(spark_fs.__version__,"
+        " importlib.metadata.version('spark_fs'), spark_fs.__file__)",
+    ).split()
     if version[0] != version[1] or str(place) not in version[2]:
         sys.exit(f"{name}: {version}")
     return place / "bin"
@@ -63,7 +95,15 @@ def used(bin_: Path, name: str) -> None:
     run(bin_ / "spark-fs", "init", name)
     project = FOLDER / name
     for until in ("2024-01-08", "2024-01-09"):
-        run(bin_ / "spark-fs", "run", "conf/pipelines/daily.yaml", "--until", until, cwd=project, env=env)
+        run(
+            bin_ / "spark-fs",
+            "run",
+            "conf/pipelines/daily.yaml",
+            "--until",
+            until,
+            cwd=project,
+            env=env,
+        )
     run(bin_ / "python", "-m", "pytest", "-q", cwd=project, env=env)
     if run(bin_ / "spark-fs", "runs", cwd=project, env=env).count("finished") != 2:
         sys.exit("The runs of the new project are not there")
@@ -77,7 +117,11 @@ def main() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     wheel, sdist = built()
-    print(f"built {wheel.name} ({wheel.stat().st_size / 1e6:.1f} MB) and {sdist.name} ({sdist.stat().st_size / 1e6:.1f} MB)", flush=True)
+    print(
+        f"built {wheel.name} ({wheel.stat().st_size / 1e6:.1f} MB) and {sdist.name}"
+        f" ({sdist.stat().st_size / 1e6:.1f} MB)",
+        flush=True,
+    )
     bin_ = installed("wheel", wheel)
     used(bin_, "from_wheel")
     print("the wheel, in an empty environment: a new project, two runs, its test", flush=True)
@@ -86,8 +130,25 @@ def main() -> None:
             archive.extractall(FOLDER / "source", filter="data")
         (source,) = (FOLDER / "source").iterdir()
         shutil.rmtree(source / "spark_fs")  # so that it is the installed one that runs
-        print(run(bin_ / "python", "jobs/flights/demo.py", cwd=source, env={"PATH": f"{bin_}:{os.environ['PATH']}"}), flush=True)
-    run(bin_ / "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--force-reinstall", sdist)
+        print(
+            run(
+                bin_ / "python",
+                "jobs/flights/demo.py",
+                cwd=source,
+                env={"PATH": f"{bin_}:{os.environ['PATH']}"},
+            ),
+            flush=True,
+        )
+    run(
+        bin_ / "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--no-build-isolation",
+        "--force-reinstall",
+        sdist,
+    )
     run(bin_ / "spark-fs", "groups")
     print("the sdist, in its place: built and installed", flush=True)
     shutil.rmtree(FOLDER / "wheel")

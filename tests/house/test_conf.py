@@ -25,7 +25,11 @@ FREE = re.compile(
 
 def settings(file: Path) -> dict[str, str]:
     """The settings of a file: a name, blanks, and a value to the line."""
-    lines = [line.strip() for line in file.read_text().splitlines() if line.strip() and not line.startswith("#")]
+    lines = [
+        line.strip()
+        for line in file.read_text().splitlines()
+        if line.strip() and not line.startswith("#")
+    ]
     pairs = [(name, value) for name, value in (line.split(None, 1) for line in lines)]
     return dict(pairs)
 
@@ -42,8 +46,14 @@ def test_spark_reads_the_file_as_it_is_meant(file: Path, spark: SparkSession) ->
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.parent.name)
 def test_every_setting_is_known(file: Path, spark: SparkSession) -> None:
     jvm: Any = spark._jvm
-    for holder in ("org.apache.spark.deploy.k8s.Config$", "org.apache.spark.deploy.yarn.config.package$", "org.apache.spark.sql.delta.sources.DeltaSQLConf$"):
-        jvm.java.lang.Class.forName(holder, True, jvm.java.lang.Thread.currentThread().getContextClassLoader())
+    for holder in (
+        "org.apache.spark.deploy.k8s.Config$",
+        "org.apache.spark.deploy.yarn.config.package$",
+        "org.apache.spark.sql.delta.sources.DeltaSQLConf$",
+    ):
+        jvm.java.lang.Class.forName(
+            holder, True, jvm.java.lang.Thread.currentThread().getContextClassLoader()
+        )
     entries = jvm.org.apache.spark.internal.config.ConfigEntry
     sql = getattr(getattr(jvm.org.apache.spark.sql.internal, "SQLConf$"), "MODULE$")
     hadoop = jvm.org.apache.hadoop.conf.Configuration()
@@ -51,35 +61,67 @@ def test_every_setting_is_known(file: Path, spark: SparkSession) -> None:
     for name in settings(file):
         if name.startswith("spark.hadoop."):
             own = name.removeprefix("spark.hadoop.")
-            known = hadoop.get(own) is not None or own.startswith(("fs.s3a.", "fs.azure.", "mapreduce.outputcommitter.factory.scheme."))
+            known = hadoop.get(own) is not None or own.startswith(
+                ("fs.s3a.", "fs.azure.", "mapreduce.outputcommitter.factory.scheme.")
+            )
         else:
-            known = bool(FREE.fullmatch(name)) or entries.findEntry(name) is not None or sql.getConfigEntry(name) is not None
+            known = (
+                bool(FREE.fullmatch(name))
+                or entries.findEntry(name) is not None
+                or sql.getConfigEntry(name) is not None
+            )
         unknown += [] if known else [name]
     assert not unknown
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file.parent.name in ("local", "standalone", "yarn", "kubernetes")], ids=lambda f: f.parent.name)
+@pytest.mark.parametrize(
+    "file",
+    [file for file in FILES if file.parent.name in ("local", "standalone", "yarn", "kubernetes")],
+    ids=lambda f: f.parent.name,
+)
 def test_what_spark_fs_needs_is_set(file: Path) -> None:
     from spark_fs.tables.delta import session  # noqa: PLC0415 # it loads Spark
 
     found = settings(file)
-    needed = {name: value for name, value in session._REQUIRED_SETTINGS.items() if "outputTimestampType" not in name}
+    needed = {
+        name: value
+        for name, value in session._REQUIRED_SETTINGS.items()
+        if "outputTimestampType" not in name
+    }
     assert {name: found.get(name) for name in needed} == needed
 
 
 def test_the_classes_that_delta_and_spark_are_told_of_are_there(spark: SparkSession) -> None:
     jvm: Any = spark._jvm
     loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
-    for name in ("io.delta.storage.AzureLogStore", "io.delta.sql.DeltaSparkSessionExtension", "org.apache.spark.sql.delta.catalog.DeltaCatalog"):
+    for name in (
+        "io.delta.storage.AzureLogStore",
+        "io.delta.sql.DeltaSparkSessionExtension",
+        "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    ):
         assert jvm.java.lang.Class.forName(name, True, loader).getName() == name
-    used = {value for file in FILES for value in settings(file).values() if value.startswith(("io.delta.", "org.apache.spark.sql.delta."))}
-    assert used == {"io.delta.storage.AzureLogStore", "io.delta.storage.S3DynamoDBLogStore", "io.delta.sql.DeltaSparkSessionExtension", "org.apache.spark.sql.delta.catalog.DeltaCatalog"}
+    used = {
+        value
+        for file in FILES
+        for value in settings(file).values()
+        if value.startswith(("io.delta.", "org.apache.spark.sql.delta."))
+    }
+    assert used == {
+        "io.delta.storage.AzureLogStore",
+        "io.delta.storage.S3DynamoDBLogStore",
+        "io.delta.sql.DeltaSparkSessionExtension",
+        "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    }
 
 
 def test_the_manifests_of_kubernetes_run_what_is_there() -> None:
-    one, scheduled = (yaml.safe_load((CONF / "kubernetes" / f"{name}.yaml").read_text()) for name in ("spark-application", "scheduled-spark-application"))
+    one, scheduled = (
+        yaml.safe_load((CONF / "kubernetes" / f"{name}.yaml").read_text())
+        for name in ("spark-application", "scheduled-spark-application")
+    )
     assert [(each["apiVersion"], each["kind"]) for each in (one, scheduled)] == [
-        ("sparkoperator.k8s.io/v1beta2", "SparkApplication"), ("sparkoperator.k8s.io/v1beta2", "ScheduledSparkApplication"),
+        ("sparkoperator.k8s.io/v1beta2", "SparkApplication"),
+        ("sparkoperator.k8s.io/v1beta2", "ScheduledSparkApplication"),
     ]
     spec = one["spec"]
     assert scheduled["spec"]["template"] == spec
@@ -91,7 +133,11 @@ def test_the_manifests_of_kubernetes_run_what_is_there() -> None:
 
 
 def test_the_crontab_runs_what_is_there() -> None:
-    lines = [line for line in (CONF / "schedule" / "crontab").read_text().splitlines() if line and not line.startswith("#")]
+    lines = [
+        line
+        for line in (CONF / "schedule" / "crontab").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
     jobs = [line for line in lines if re.match(r"^[\d*]", line)]
     assert len(jobs) == 2
     for job in jobs:
@@ -102,20 +148,30 @@ def test_the_crontab_runs_what_is_there() -> None:
 
 
 def test_the_units_of_systemd_run_what_is_there(tmp_path: Path) -> None:
-    service, timer = (_unit(CONF / "schedule" / f"spark-fs@.{kind}") for kind in ("service", "timer"))
+    service, timer = (
+        _unit(CONF / "schedule" / f"spark-fs@.{kind}") for kind in ("service", "timer")
+    )
     assert timer["Timer"]["Persistent"] == "true"
     _runs(service["Service"]["ExecStart"].replace("%i", "flights"))
     assert service["Service"]["RestartForceExitStatus"] == "75"
-    if subprocess.run(["which", "systemd-analyze"], capture_output=True, check=False).returncode == 0:
+    if (
+        subprocess.run(["which", "systemd-analyze"], capture_output=True, check=False).returncode
+        == 0
+    ):
         for kind in ("service", "timer"):
             unit = tmp_path / f"spark-fs@flights.{kind}"
             unit.write_text((CONF / "schedule" / f"spark-fs@.{kind}").read_text())
-        verified = subprocess.run(["systemd-analyze", "verify", str(tmp_path / "spark-fs@flights.timer")], capture_output=True, text=True, check=False)
+        verified = subprocess.run(
+            ["systemd-analyze", "verify", str(tmp_path / "spark-fs@flights.timer")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert "Unknown" not in verified.stderr
 
 
 def test_the_airflow_file_compiles_and_knows_the_exit_codes() -> None:
-    from spark_fs.pipelines.command import LOCKED, RETRY  # noqa: PLC0415 # it is no constant of the file
+    from spark_fs.pipelines.command import LOCKED, RETRY  # noqa: PLC0415
 
     text = (CONF / "schedule" / "airflow_dags.py").read_text()
     compile(text, "airflow_dags.py", "exec")
@@ -126,7 +182,9 @@ def test_the_airflow_file_compiles_and_knows_the_exit_codes() -> None:
 
 def _runs(command: str) -> None:
     """The job and the pipeline file of a command are there, and its options are the job's."""
-    words = shlex.split(command.replace('"$(spark-fs jars)"', "JARS").removeprefix("/bin/sh -c ").strip("'"))
+    words = shlex.split(
+        command.replace('"$(spark-fs jars)"', "JARS").removeprefix("/bin/sh -c ").strip("'")
+    )
     assert "jobs/run_pipeline.py" in words
     at = words.index("jobs/run_pipeline.py")
     assert (ROOT / words[at]).is_file()

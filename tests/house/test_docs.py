@@ -38,7 +38,11 @@ DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 def blocks(document: Path, language: str) -> list[str]:
     """The blocks of code in a language, those within tabs too."""
-    found = re.findall(rf"^( *)```{language}(?: title=\"\w+\")?\n(.*?)^\1```", document.read_text(), re.DOTALL | re.MULTILINE)
+    found = re.findall(
+        rf"^( *)```{language}(?: title=\"\w+\")?\n(.*?)^\1```",
+        document.read_text(),
+        re.DOTALL | re.MULTILINE,
+    )
     return [textwrap.dedent(code) for _, code in found]
 
 
@@ -50,23 +54,43 @@ def commands(document: Path) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("document", [d for d in DOCUMENTS if blocks(d, "python")], ids=lambda d: str(d.relative_to(ROOT)))
-def test_the_examples_run(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, document: Path) -> None:
+@pytest.mark.parametrize(
+    "document",
+    [d for d in DOCUMENTS if blocks(d, "python")],
+    ids=lambda d: str(d.relative_to(ROOT)),
+)
+def test_the_examples_run(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, document: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     names = {"__name__": "__main__"}
     for number, example in enumerate(blocks(document, "python")):
         place = tmp_path / f"example_{number}.py"  # where the source of a function is looked for
         place.write_text(example)
-        exec(compile(example, place, "exec"), names if document.stem == "coming_from" else {**names})  # which says that it is read in one go
+        exec(
+            compile(example, place, "exec"), names if document.stem == "coming_from" else {**names}
+        )  # which says that it is read in one go
 
 
 def test_every_block_is_of_a_language_that_is_looked_at() -> None:
-    found = {language for document in DOCUMENTS for language in re.findall(r"^ *```(\w+)", document.read_text(), re.MULTILINE)}
-    assert found <= {"python", "yaml", "console", "text", "sql"}  # console: of the generated page; text: the code of others
+    found = {
+        language
+        for document in DOCUMENTS
+        for language in re.findall(r"^ *```(\w+)", document.read_text(), re.MULTILINE)
+    }
+    assert found <= {
+        "python",
+        "yaml",
+        "console",
+        "text",
+        "sql",
+    }  # console: of the generated page; text: the code of others
 
 
-@pytest.mark.parametrize("document", [d for d in DOCUMENTS if blocks(d, "yaml")], ids=lambda d: d.stem)
+@pytest.mark.parametrize(
+    "document", [d for d in DOCUMENTS if blocks(d, "yaml")], ids=lambda d: d.stem
+)
 def test_every_yaml_block_is_a_pipeline(document: Path) -> None:
     for block in blocks(document, "yaml"):
         assert Pipeline.of(yaml.safe_load(block)).steps
@@ -74,7 +98,10 @@ def test_every_yaml_block_is_a_pipeline(document: Path) -> None:
 
 def test_every_command_of_the_documents_is_there() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    own = {name: {o for p in command.params for o in p.opts} for name, command in typer.main.get_command(app).commands.items()}  # type: ignore[attr-defined] # a group
+    own = {
+        name: {o for p in command.params for o in p.opts}
+        for name, command in typer.main.get_command(app).commands.items()
+    }  # type: ignore[attr-defined] # a group
     seen = 0
     for document in DOCUMENTS:
         for line in commands(document):
@@ -84,18 +111,37 @@ def test_every_command_of_the_documents_is_there() -> None:
             elif words[0] == "spark-fs":
                 assert words[1] in own, line
                 assert {w.split("=")[0] for w in words if w.startswith("--")} <= own[words[1]], line
-            elif words[0] == "spark-submit" and (job := next((w for w in words if w.startswith("jobs/") and w.endswith(".py")), None)):
+            elif words[0] == "spark-submit" and (
+                job := next((w for w in words if w.startswith("jobs/") and w.endswith(".py")), None)
+            ):
                 text = (ROOT / job).read_text()
-                assert {w for w in words[words.index(job) :] if w.startswith("--")} <= set(re.findall(r"--[a-z-]+", text)), line
+                assert {w for w in words[words.index(job) :] if w.startswith("--")} <= set(
+                    re.findall(r"--[a-z-]+", text)
+                ), line
             seen += 1
     assert seen > 40
 
 
 def test_the_page_of_the_command_line_is_the_one_of_today(tmp_path: Path) -> None:
     page = tmp_path / "cli.md"
-    command = [sys.executable, "-m", "typer", "spark_fs.cli", "utils", "docs", "--name", "spark-fs", "--title", "Command line", "--output", str(page)]
+    command = [
+        sys.executable,
+        "-m",
+        "typer",
+        "spark_fs.cli",
+        "utils",
+        "docs",
+        "--name",
+        "spark-fs",
+        "--title",
+        "Command line",
+        "--output",
+        str(page),
+    ]
     subprocess.run(command, check=True, capture_output=True)
-    assert page.read_text() == (ROOT / "docs" / "reference" / "cli.md").read_text(), "make docs writes it anew"
+    assert page.read_text() == (ROOT / "docs" / "reference" / "cli.md").read_text(), (
+        "make docs writes it anew"
+    )
 
 
 def test_errors_stand_under_their_exact_text() -> None:
@@ -107,7 +153,11 @@ def test_errors_stand_under_their_exact_text() -> None:
     unsaid = headings
     for pattern in said:
         told = re.compile(pattern)
-        unsaid = [heading for heading in unsaid if not (told.search(heading) or heading in pattern.replace("\\", ""))]
+        unsaid = [
+            heading
+            for heading in unsaid
+            if not (told.search(heading) or heading in pattern.replace("\\", ""))
+        ]
     assert not unsaid
     assert len(headings) > 12
 
@@ -119,14 +169,27 @@ def texts(file: Path) -> list[str]:
     found = []
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.JoinedStr):
-            parts = [re.escape(each.value) if isinstance(each, ast.Constant) else ".+" for each in node.values]
+            parts = [
+                re.escape(each.value) if isinstance(each, ast.Constant) else ".+"
+                for each in node.values
+            ]
             whole = "".join(parts)
             found += [f"^{whole}"] if len(re.sub(r"\.\+", "", whole)) > 15 else []
-            found += [f"^{''.join(parts[:n])}$" for n in range(2, len(parts)) if len("".join(parts[:n])) > 25]
+            found += [
+                f"^{''.join(parts[:n])}$"
+                for n in range(2, len(parts))
+                if len("".join(parts[:n])) > 25
+            ]
             first = whole.split(re.escape(". "))[0]
             found += [f"^{first}$"] if len(first.replace(".+", "")) > 15 else []
-            found += [re.escape(each.value.strip()) for each in node.values if isinstance(each, ast.Constant) and len(each.value.strip()) > 15]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) > 15:
+            found += [
+                re.escape(each.value.strip())
+                for each in node.values
+                if isinstance(each, ast.Constant) and len(each.value.strip()) > 15
+            ]
+        elif (
+            isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) > 15
+        ):
             found.append(re.escape(node.value))
     return found
 
@@ -137,8 +200,14 @@ def test_the_readme_names_every_setting() -> None:
 
 
 def test_architecture_names_every_room() -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text().split("## The rooms")[1].split("A room imports")[0]
-    rooms = {path.stem for path in (ROOT / "spark_fs").iterdir() if not path.name.startswith("_") and path.suffix in ("", ".py")}
+    text = (
+        (ROOT / "ARCHITECTURE.md").read_text().split("## The rooms")[1].split("A room imports")[0]
+    )
+    rooms = {
+        path.stem
+        for path in (ROOT / "spark_fs").iterdir()
+        if not path.name.startswith("_") and path.suffix in ("", ".py")
+    }
     assert rooms - {"py"} == {name for name in rooms if re.search(rf"\b{name}\b", text)}
 
 
@@ -146,16 +215,35 @@ def test_the_changelog_names_what_users_call() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
     groups = ServedGroup, ProfiledGroup, MonitoredGroup, FeatureGroup
     views = FeatureView, TrainingDataMixin, ScoringMixin, ViewDriftMixin
-    kinds = (FeatureStore, StoreServingMixin, TransformationsMixin, *groups, *views, Selection, Query, ModelRegistry, Model)
-    called = [name for kind in kinds for name in vars(kind) if not name.startswith("_") and callable(getattr(kind, name))]
-    properties = {name for kind in kinds for name, value in vars(kind).items() if isinstance(value, property)}
+    kinds = (
+        FeatureStore,
+        StoreServingMixin,
+        TransformationsMixin,
+        *groups,
+        *views,
+        Selection,
+        Query,
+        ModelRegistry,
+        Model,
+    )
+    called = [
+        name
+        for kind in kinds
+        for name in vars(kind)
+        if not name.startswith("_") and callable(getattr(kind, name))
+    ]
+    properties = {
+        name for kind in kinds for name, value in vars(kind).items() if isinstance(value, property)
+    }
     unsaid = {name for name in called if not re.search(rf"\b{name}\b", text)} - properties
     assert unsaid <= {"check", "plan", "spec", "view_of"}
 
 
 def test_the_tests_that_the_table_of_faults_names_are_there() -> None:
     """Each cell names a file below tests/, and after a colon functions of it."""
-    rows = re.findall(r"^\| [A-E]\d+\b.*\|$", (ROOT / "docs" / "faults.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| [A-E]\d+\b.*\|$", (ROOT / "docs" / "faults.md").read_text(), re.MULTILINE
+    )
     for row in rows:
         cell = row.split(" | ")[-1]
         for file, names in re.findall(r"`([\w/]+\.py)`(?:: ((?:`test_\w+`(?:, )?)+))?", cell):
@@ -168,7 +256,17 @@ def test_the_tests_that_the_table_of_faults_names_are_there() -> None:
 
 def test_who_is_trusted_with_what_is_said() -> None:
     text = (ROOT / "SECURITY.md").read_text()
-    doors = ["metadata database", "warehouse", "online", "models", "serve", "ui", "pipeline", "notebook", "report"]
+    doors = [
+        "metadata database",
+        "warehouse",
+        "online",
+        "models",
+        "serve",
+        "ui",
+        "pipeline",
+        "notebook",
+        "report",
+    ]
     assert not [door for door in doors if door not in text.lower()]
     assert "runs code" in text or "run code" in text
     assert "(SECURITY.md)" in (ROOT / "README.md").read_text()

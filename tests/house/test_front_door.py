@@ -30,28 +30,38 @@ from spark_fs.api.transformations import TransformationFunction, Transformations
 # The parameters of every public method, in their order: callers pass them by place.
 SIGNATURES = {
     spark_fs.login: "config",
-    spark_fs.select_features:
-        "query_or_feature_view label k method score task baseline evaluate sample max_null_share leak seed progress",
+    spark_fs.select_features: (
+        "query_or_feature_view label k method score task baseline evaluate sample max_null_share"
+        " leak seed progress"
+    ),
     Selection.plot: "",
     Selection.to_feature_view: "name version description",
     Project.get_feature_store: "",
-    FeatureStore.create_feature_group:
-        "name version description primary_key partition_key event_time online_enabled statistics_config expectation_suite features ttl parents "
-        "keep_corrections",
-    FeatureStore.get_or_create_feature_group:
-        "name version description primary_key partition_key event_time online_enabled statistics_config expectation_suite features ttl parents "
-        "keep_corrections",
-    FeatureStore.create_external_feature_group:
-        "name version description primary_key event_time data_format path query options features ttl parents",
+    FeatureStore.create_feature_group: (
+        "name version description primary_key partition_key event_time online_enabled"
+        " statistics_config expectation_suite features ttl parents keep_corrections"
+    ),
+    FeatureStore.get_or_create_feature_group: (
+        "name version description primary_key partition_key event_time online_enabled"
+        " statistics_config expectation_suite features ttl parents keep_corrections"
+    ),
+    FeatureStore.create_external_feature_group: (
+        "name version description primary_key event_time data_format path query options features"
+        " ttl parents"
+    ),
     FeatureStore.get_external_feature_group: "name version",
     FeatureStore.get_external_feature_groups: "name",
     FeatureStore.get_feature_group: "name version",
     FeatureStore.get_feature_groups: "name",
     FeatureStore.create_spine: "df primary_key event_time",
-    FeatureStore.create_feature_view:
-        "name query version description labels transformation_functions inference_helper_columns training_helper_columns label",
-    FeatureStore.get_or_create_feature_view:
-        "name query version description labels transformation_functions inference_helper_columns training_helper_columns label",
+    FeatureStore.create_feature_view: (
+        "name query version description labels transformation_functions inference_helper_columns"
+        " training_helper_columns label"
+    ),
+    FeatureStore.get_or_create_feature_view: (
+        "name query version description labels transformation_functions inference_helper_columns"
+        " training_helper_columns label"
+    ),
     TransformationsMixin.create_transformation_function: "transformation_function version",
     TransformationsMixin.get_transformation_function: "name version",
     TransformationsMixin.get_transformation_functions: "",
@@ -128,17 +138,21 @@ SIGNATURES = {
     FeatureView.get_models: "training_dataset_version",
     FeatureView.delete: "force",
     TrainingDataMixin.training_data: "start_time end_time description options",
-    TrainingDataMixin.train_test_split:
-        "test_ratio train_start train_end test_start test_end seed description test_size options",
-    TrainingDataMixin.train_validation_test_split:
-        "validation_ratio test_ratio train_start train_end validation_start validation_end test_start test_end seed description "
-        "validation_size test_size options",
+    TrainingDataMixin.train_test_split: (
+        "test_ratio train_start train_end test_start test_end seed description test_size options"
+    ),
+    TrainingDataMixin.train_validation_test_split: (
+        "validation_ratio test_ratio train_start train_end validation_start validation_end"
+        " test_start test_end seed description validation_size test_size options"
+    ),
     TrainingDataMixin.create_training_data: "start_time end_time description options",
-    TrainingDataMixin.create_train_test_split:
-        "test_ratio train_start train_end test_start test_end seed description test_size options",
-    TrainingDataMixin.create_train_validation_test_split:
-        "validation_ratio test_ratio train_start train_end validation_start validation_end test_start test_end seed description "
-        "validation_size test_size options",
+    TrainingDataMixin.create_train_test_split: (
+        "test_ratio train_start train_end test_start test_end seed description test_size options"
+    ),
+    TrainingDataMixin.create_train_validation_test_split: (
+        "validation_ratio test_ratio train_start train_end validation_start validation_end"
+        " test_start test_end seed description validation_size test_size options"
+    ),
     TrainingDataMixin.get_training_data: "version training_dataset_version options",
     TrainingDataMixin.get_train_test_split: "version training_dataset_version options",
     TrainingDataMixin.get_train_validation_test_split: "version training_dataset_version options",
@@ -146,15 +160,23 @@ SIGNATURES = {
     TrainingDataMixin.recreate_training_dataset: "version training_dataset_version",
     TrainingDataMixin.delete_training_dataset: "version training_dataset_version force",
     ScoringMixin.init_batch_scoring: "training_dataset_version",
-    ScoringMixin.get_batch_data:
-        "start_time end_time primary_key event_time inference_helper_columns dataframe_type spine_df max_feature_age",
+    ScoringMixin.get_batch_data: (
+        "start_time end_time primary_key event_time inference_helper_columns dataframe_type"
+        " spine_df max_feature_age"
+    ),
     ScoringMixin.init_serving: "training_dataset_version training_data_version",
-    ScoringMixin.get_feature_vector: "entry passed_features return_type allow_missing keys request_parameters now",
-    ScoringMixin.get_feature_vectors: "entry passed_features return_type allow_missing keys request_parameters now",
+    ScoringMixin.get_feature_vector: (
+        "entry passed_features return_type allow_missing keys request_parameters now"
+    ),
+    ScoringMixin.get_feature_vectors: (
+        "entry passed_features return_type allow_missing keys request_parameters now"
+    ),
     ScoringMixin.get_inference_helper: "entry return_type allow_missing now",
     Project.get_model_registry: "",
-    Flavour.create_model:
-        "name version metrics model_schema input_example description feature_view training_dataset_version",
+    Flavour.create_model: (
+        "name version metrics model_schema input_example description feature_view"
+        " training_dataset_version"
+    ),
     Model.save: "model_dir",
     Model.download: "",
     Model.delete: "",
@@ -178,32 +200,67 @@ SIGNATURES = {
     Feature.is_null: "",
 }
 PUBLIC = (
-    Project, FeatureStore, StoreServingMixin, ServedGroup, TransformationsMixin, TransformationFunction, CatalogObject, Group, FeatureGroup, ExternalFeatureGroup, FeatureView,
-    TrainingDataMixin, ScoringMixin, Query, Spine, Feature, Filter, Flavour, Model, ModelRegistry, TrackedRun, ProfiledGroup, MonitoredGroup, ViewDriftMixin,
+    Project,
+    FeatureStore,
+    StoreServingMixin,
+    ServedGroup,
+    TransformationsMixin,
+    TransformationFunction,
+    CatalogObject,
+    Group,
+    FeatureGroup,
+    ExternalFeatureGroup,
+    FeatureView,
+    TrainingDataMixin,
+    ScoringMixin,
+    Query,
+    Spine,
+    Feature,
+    Filter,
+    Flavour,
+    Model,
+    ModelRegistry,
+    TrackedRun,
+    ProfiledGroup,
+    MonitoredGroup,
+    ViewDriftMixin,
     Selection,
 )
 
 
 def test_all_names_what_the_package_offers() -> None:
-    modules = {name for name, value in vars(spark_fs).items() if inspect.ismodule(value)} - {"errors"}
+    modules = {name for name, value in vars(spark_fs).items() if inspect.ismodule(value)} - {
+        "errors"
+    }
     offered = {name for name in vars(spark_fs) if not name.startswith("_")} - modules
     assert sorted(offered) == spark_fs.__all__
 
 
 @pytest.mark.parametrize("method", SIGNATURES, ids=lambda m: m.__qualname__)
 def test_parameters_keep_their_order(method: object) -> None:
-    assert " ".join(p for p in inspect.signature(method).parameters if p != "self") == SIGNATURES[method]  # type: ignore[arg-type]
+    assert (
+        " ".join(p for p in inspect.signature(method).parameters if p != "self")
+        == SIGNATURES[method]
+    )  # type: ignore[arg-type]
 
 
 def test_every_public_method_is_in_the_table() -> None:
     found = {
-        value for kind in PUBLIC for name, value in vars(kind).items() if inspect.isfunction(value) and not name.startswith("_")
+        value
+        for kind in PUBLIC
+        for name, value in vars(kind).items()
+        if inspect.isfunction(value) and not name.startswith("_")
     }
     assert found == set(SIGNATURES) - {spark_fs.login, spark_fs.udf, spark_fs.select_features}
 
 
 def in_a_new_process(code: str, *arguments: str) -> str:
-    run = subprocess.run([sys.executable, "-W", "error", "-c", code, *arguments], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert run.returncode == 0, run.stderr
     return run.stdout
 
@@ -218,8 +275,14 @@ print(sorted({"pyspark", "pandas", "pyarrow", "numpy", "sqlalchemy", "mysql"} & 
 
 
 def test_a_vector_is_served_without_spark(fs: FeatureStore, tmp_path: Path) -> None:
-    group = fs.create_feature_group("clicks", primary_key=["user"], event_time="at", online_enabled=True)
-    group.insert(pd.DataFrame({"user": [1, 1], "at": pd.to_datetime(["2024-01-01", "2024-01-02"]), "n": [3, 4]}))
+    group = fs.create_feature_group(
+        "clicks", primary_key=["user"], event_time="at", online_enabled=True
+    )
+    group.insert(
+        pd.DataFrame(
+            {"user": [1, 1], "at": pd.to_datetime(["2024-01-01", "2024-01-02"]), "n": [3, 4]}
+        )
+    )
     fs.create_feature_view("clicks", group.select_all())
     group.sync_online()
     code = """
@@ -234,7 +297,9 @@ print(view.get_feature_vector({"user": 1}), sorted({"pyspark", "delta", "pandas"
 def test_looking_at_a_store_starts_no_jvm(fs: FeatureStore, tmp_path: Path) -> None:
     group = fs.create_feature_group("clicks", primary_key=["user"])
     group.insert(pd.DataFrame({"user": [1], "n": [3]}))
-    fs.create_feature_group("ages", primary_key=["user"]).insert(pd.DataFrame({"user": [1], "tags": [["a"]]}))
+    fs.create_feature_group("ages", primary_key=["user"]).insert(
+        pd.DataFrame({"user": [1], "tags": [["a"]]})
+    )
     code = """
 import sys, spark_fs
 from pyspark import SparkContext

@@ -21,12 +21,19 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch.undo()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")  # of the libraries that run notebooks
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"
+)  # of the libraries that run notebooks
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs_and_says_what_is_committed(path: Path) -> None:
     kept = nbformat.read(path, as_version=4)
     fresh = nbformat.read(path, as_version=4)
-    NotebookClient(fresh, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(
+        fresh,
+        timeout=900,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+    ).execute()
     for cell, now in zip(kept.cells, fresh.cells, strict=True):
         if cell.cell_type == "code":
             assert kinds(cell) == kinds(now), cell.source
@@ -34,7 +41,12 @@ def test_it_runs_and_says_what_is_committed(path: Path) -> None:
 
 def kinds(cell: nbformat.NotebookNode) -> set[str]:
     """What a cell gave, but for what Spark says while it starts."""
-    return {kind for each in cell.outputs if each.get("name") != "stderr" for kind in each.get("data", {"text": ""})}
+    return {
+        kind
+        for each in cell.outputs
+        if each.get("name") != "stderr"
+        for kind in each.get("data", {"text": ""})
+    }
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -48,16 +48,30 @@ class Server:
 
     def start(self) -> None:
         """Start it, again after a kill, and wait until it answers."""
-        options = [f"--datadir={self.folder}/data", f"--pid-file={self.folder}/pid", f"--init-file={self.folder}/init.sql", f"--port={self.port}"]
-        options += ["--bind-address=127.0.0.1", "--socket=socket", "--skip-name-resolve", f"--user={getpass.getuser()}"]
+        options = [
+            f"--datadir={self.folder}/data",
+            f"--pid-file={self.folder}/pid",
+            f"--init-file={self.folder}/init.sql",
+            f"--port={self.port}",
+        ]
+        options += [
+            "--bind-address=127.0.0.1",
+            "--socket=socket",
+            "--skip-name-resolve",
+            f"--user={getpass.getuser()}",
+        ]
         with self.folder.joinpath("log").open("a") as log:
             started = [*self._command(), *options, *self._options]
-            self._process = subprocess.Popen(started, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(
+                started, stdout=log, stderr=log, start_new_session=True
+            )
         until = time.monotonic() + _SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > until:
                 log_end = self.folder.joinpath("log").read_text()[-2_000:]
-                raise RuntimeError(f"{self.name} did not start; the end of {self.folder}/log:\n{log_end}")
+                raise RuntimeError(
+                    f"{self.name} did not start; the end of {self.folder}/log:\n{log_end}"
+                )
             time.sleep(0.05)
 
     def kill(self) -> None:
@@ -67,7 +81,10 @@ class Server:
 
     def _answers(self) -> bool:
         """Whether it greets a client, which it does once it has run the file of its first statements."""
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as client:
+        with (
+            suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.port), timeout=1) as client,
+        ):
             return bool(client.recv(1))
         return False
 
@@ -76,8 +93,17 @@ class Server:
 
     def _make(self) -> None:
         """Make the data of an empty server."""
-        options = ["--auth-root-authentication-method=normal", "--skip-test-db", f"--user={getpass.getuser()}"]
-        _run(_program("mariadb-install-db"), "--no-defaults", f"--datadir={self.folder}/data", *options)
+        options = [
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            f"--user={getpass.getuser()}",
+        ]
+        _run(
+            _program("mariadb-install-db"),
+            "--no-defaults",
+            f"--datadir={self.folder}/data",
+            *options,
+        )
 
 
 class MySQL(Server):
@@ -94,7 +120,12 @@ class MySQL(Server):
         if not _UNPACKED.exists():
             _UNPACKED.parent.mkdir(exist_ok=True)
             sid.unpack("mysql-server-core", _UNPACKED)
-        _run(*self._command(), "--initialize-insecure", f"--datadir={self.folder}/data", f"--user={getpass.getuser()}")
+        _run(
+            *self._command(),
+            "--initialize-insecure",
+            f"--datadir={self.folder}/data",
+            f"--user={getpass.getuser()}",
+        )
 
 
 KINDS = {"mysql": Server, "mysql9": MySQL}
@@ -112,7 +143,11 @@ def up() -> None:
             except (sid.NotToBeHadError, RuntimeError, OSError) as error:
                 if kind == "mysql":
                     raise SystemExit(str(error)) from None
-                print(f"\n{'!' * 100}\nNo MySQL is up, and tests go on with MariaDB alone: {error}\n{'!' * 100}\n", file=sys.stderr)
+                print(
+                    f"\n{'!' * 100}\nNo MySQL is up, and tests go on with MariaDB alone:"
+                    f" {error}\n{'!' * 100}\n",
+                    file=sys.stderr,
+                )
                 continue
         print(f"{KINDS[kind].name} is up: {folder.joinpath('url').read_text().strip()}")
 
@@ -141,12 +176,17 @@ def _running(folder: Path) -> int | None:
 def _program(name: str) -> str:
     found = shutil.which(name, path=_PATH)
     if not found:
-        raise RuntimeError(f"{name} was not found. Install MariaDB (Debian, Ubuntu: apt-get install mariadb-server); no service needs to run.")
+        raise RuntimeError(
+            f"{name} was not found. Install MariaDB (Debian, Ubuntu: apt-get install"
+            " mariadb-server); no service needs to run."
+        )
     return found
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": _PATH})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": _PATH}
+    )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-2_000:]}")
 

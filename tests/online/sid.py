@@ -9,7 +9,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-_ARCHIVE = re.compile(r"'(\S+)/dists/([a-z]+)/InRelease'")  # not one of updates or of security, whose names go on
+_ARCHIVE = re.compile(
+    r"'(\S+)/dists/([a-z]+)/InRelease'"
+)  # not one of updates or of security, whose names go on
 _KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _INDEXES = ["Acquire::Languages=none", "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false"]
 
@@ -53,7 +55,11 @@ def _archive() -> str:
 
 def _apt_get(private: Path, *words: str) -> None:
     """apt-get with its own state and sources; how the machine reaches the network stays as it is configured."""
-    own = {"State": private / "state", "State::status": private / "state" / "status", "Cache": private / "cache"}
+    own = {
+        "State": private / "state",
+        "State::status": private / "state" / "status",
+        "Cache": private / "cache",
+    }
     own |= {"Etc::SourceList": private / "sources.list", "Etc::SourceParts": Path("/dev/null")}
     own |= {"Etc::Preferences": Path("/dev/null"), "Etc::PreferencesParts": Path("/dev/null")}
     settings = [*(f"Dir::{name}={path}" for name, path in own.items()), *_INDEXES]
@@ -61,7 +67,11 @@ def _apt_get(private: Path, *words: str) -> None:
 
 
 def _run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
+    )
     if done.returncode:
-        raise NotToBeHadError(f"{' '.join(command[:1] + command[-2:])} failed: {done.stderr.strip()[-500:]}")
+        raise NotToBeHadError(
+            f"{' '.join(command[:1] + command[-2:])} failed: {done.stderr.strip()[-500:]}"
+        )
     return done.stdout

@@ -38,9 +38,13 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def fs(kind: str, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FeatureStore]:
+def fs(
+    kind: str, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FeatureStore]:
     with online_store(kind, tmp_path_factory.mktemp("mysql")) as found:
-        group = found.create_feature_group("clicks", primary_key=["k"], event_time="at", online_enabled=True)
+        group = found.create_feature_group(
+            "clicks", primary_key=["k"], event_time="at", online_enabled=True
+        )
         group.insert(rows((1, "01-01", 10), (2, "01-01", 20)))
         group.sync_online()
         found.create_feature_view("clicks", group.select_features())
@@ -50,42 +54,93 @@ def fs(kind: str, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory)
 def reopened(fs: FeatureStore, **settings: str) -> FeatureView:
     """The view in a store of other settings."""
     url = fs._stores.settings.online_url.get_secret_value()
-    given = {"home": str(fs._stores.settings.home), "online_url": url + settings.pop("options", ""), **settings}
+    given = {
+        "home": str(fs._stores.settings.home),
+        "online_url": url + settings.pop("options", ""),
+        **settings,
+    }
     return spark_fs.login(given).get_feature_store().get_feature_view("clicks", 1)
 
 
-def test_a_password_may_come_from_its_own_setting(fs: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_may_come_from_its_own_setting(
+    fs: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = fs._stores.settings.online_url.get_secret_value()
     bare = url.replace(f":{urlsplit(url).password}@", "@")
     monkeypatch.setenv("SPARK_FS_ONLINE_PASSWORD", str(urlsplit(url).password))
     assert reopened(fs, online_url=bare).get_feature_vector({"k": 1}) == [10]
     monkeypatch.setenv("SPARK_FS_ONLINE_PASSWORD", "wrong-secret")
-    with pytest.raises(OnlineRefusedError, match=r"refused user 'spark_fs' \(1045\): correct the user or the password in online_url or SPARK_FS_ONLINE_PASSWORD") as raised:
+    with pytest.raises(
+        OnlineRefusedError,
+        match=(
+            r"refused user 'spark_fs' \(1045\): correct the user or the password in online_url or"
+            r" SPARK_FS_ONLINE_PASSWORD"
+        ),
+    ) as raised:
         reopened(fs, online_url=bare).get_feature_vector({"k": 1})
     assert "wrong-secret" not in repr(raised.value)
     assert not raised.value.retryable
 
 
-def test_a_password_is_in_no_repr_and_no_plan(fs: FeatureStore, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_password_is_in_no_repr_and_no_plan(
+    fs: FeatureStore, capfd: pytest.CaptureFixture[str]
+) -> None:
     store = MySQLStore("mysql://me:hidden-secret@127.0.0.1:1/db")
     table = build_online_table(fs.get_feature_group("clicks", 1).spec, store.capabilities)
     write = make_writer(store)
     frame = fs._stores.spark.range(3).selectExpr("id AS k", "timestamp_millis(0) AS at", "id AS v")
-    latest = LatestRows.from_changes(fs.get_feature_group("clicks", 1).spec, frame.selectExpr("*", "timestamp_millis(0) AS _ingested_at", "0L AS _commit_version"), 3)
+    latest = LatestRows.from_changes(
+        fs.get_feature_group("clicks", 1).spec,
+        frame.selectExpr("*", "timestamp_millis(0) AS _ingested_at", "0L AS _commit_version"),
+        3,
+    )
     with pytest.raises(Exception, match=r"127.0.0.1:1/db failed") as raised:
-        latest.map_to_tuples(fs._stores.spark, _LatestRowsLoader(write, table, StagingTables("p_", True), None), "written bigint, expired bigint")
-    plan = frame.mapInArrow(_LatestRowsLoader(write, table, StagingTables("p_", True), None), "written bigint")._jdf.queryExecution().toString()
+        latest.map_to_tuples(
+            fs._stores.spark,
+            _LatestRowsLoader(write, table, StagingTables("p_", True), None),
+            "written bigint, expired bigint",
+        )
+    plan = (
+        frame.mapInArrow(
+            _LatestRowsLoader(write, table, StagingTables("p_", True), None), "written bigint"
+        )
+        ._jdf.queryExecution()
+        .toString()
+    )
     printed = capfd.readouterr()
-    for text in (repr(store), str(store), repr(write), repr(vars(fs._stores)), plan, str(raised.value), repr(raised.value), printed.out, printed.err):
+    for text in (
+        repr(store),
+        str(store),
+        repr(write),
+        repr(vars(fs._stores)),
+        plan,
+        str(raised.value),
+        repr(raised.value),
+        printed.out,
+        printed.err,
+    ):
         assert "hidden-secret" not in text
 
 
-@pytest.mark.parametrize(("options", "error", "text"), [
-    ("?pool=3", NotFoundError, "Option of online_url 'pool' does not exist; did you mean 'pool_size'?"),
-    ("?pool_size=many", SettingsError, "Option pool_size='many' of online_url is not a number: give one, such as pool_size=10"),
-    ("?ssl_ca=/no/such/file.pem", OnlineStoreError, "failed|offers no TLS"),
-])
-def test_options_of_the_url_are_checked(fs: FeatureStore, options: str, error: type[Exception], text: str) -> None:
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        (
+            "?pool=3",
+            NotFoundError,
+            "Option of online_url 'pool' does not exist; did you mean 'pool_size'?",
+        ),
+        (
+            "?pool_size=many",
+            SettingsError,
+            "Option pool_size='many' of online_url is not a number: give one, such as pool_size=10",
+        ),
+        ("?ssl_ca=/no/such/file.pem", OnlineStoreError, "failed|offers no TLS"),
+    ],
+)
+def test_options_of_the_url_are_checked(
+    fs: FeatureStore, options: str, error: type[Exception], text: str
+) -> None:
     with pytest.raises(error, match=text):
         reopened(fs, options=options).get_feature_vector({"k": 1})
 
@@ -95,7 +150,9 @@ def test_threads_wait_for_a_connection_and_are_told_when_none_comes(fs: FeatureS
     view = reopened(fs, options="?pool_size=2&read_timeout=1")
     view.init_serving()
     with ThreadPoolExecutor(20) as pool:
-        assert list(pool.map(lambda _: view.get_feature_vector({"k": 1}), range(200))) == [[10]] * 200
+        assert (
+            list(pool.map(lambda _: view.get_feature_vector({"k": 1}), range(200))) == [[10]] * 200
+        )
     store: Any = view._stores.online
     with ThreadPoolExecutor(3) as pool:
         asked = [pool.submit(store.run, lambda _: ("SELECT SLEEP(0.8)", ())) for _ in range(2)]
@@ -103,15 +160,26 @@ def test_threads_wait_for_a_connection_and_are_told_when_none_comes(fs: FeatureS
         assert view.get_feature_vector({"k": 1}) == [10]  # it waited for one of the two
         assert [each.result() for each in asked] == [[(0,)], [(0,)]]
     assert [store._pool._slots.take(0) for _ in range(3)] == [True, True, False]
-    with pytest.raises(OnlineStoreError, match=r"All 2 connections to the online store .* were in use for 1 s: let fewer threads ask at once, or raise pool_size"):
+    with pytest.raises(
+        OnlineStoreError,
+        match=(
+            r"All 2 connections to the online store .* were in use for 1 s: let fewer threads ask"
+            r" at once, or raise pool_size"
+        ),
+    ):
         view.get_feature_vector({"k": 1})
 
 
-def test_an_answer_that_does_not_come_in_time_is_an_error_and_asked_for_once(fs: FeatureStore) -> None:
+def test_an_answer_that_does_not_come_in_time_is_an_error_and_asked_for_once(
+    fs: FeatureStore,
+) -> None:
     store: Any = reopened(fs, options="?read_timeout=1")._stores.online
     store.check()
     began = time.monotonic()
-    with pytest.raises(OnlineStoreError, match=r"gave no answer \(2013\): .* It was restarted, or took longer than read_timeout"):
+    with pytest.raises(
+        OnlineStoreError,
+        match=r"gave no answer \(2013\): .* It was restarted, or took longer than read_timeout",
+    ):
         store.run(lambda _: ("SELECT SLEEP(3)", ()))
     assert time.monotonic() - began < 1.9  # a second try would take as long again
     store.check()
@@ -121,7 +189,10 @@ def test_a_connection_that_the_server_dropped_is_made_anew(fs: FeatureStore) -> 
     view = reopened(fs)
     assert view.get_feature_vector({"k": 1}) == [10]
     with fs._stores.online.transaction() as cursor:  # type: ignore[attr-defined] # it is MySQL's
-        cursor.execute("SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()")
+        cursor.execute(
+            "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <>"
+            " CONNECTION_ID()"
+        )
         for (number,) in cursor.fetchall():
             cursor.execute(f"KILL {number}")
     assert view.get_feature_vector({"k": 2}) == [20]
@@ -165,24 +236,60 @@ def global_variable(kind: str, name: str, value: str) -> Iterator[None]:
 def test_where_local_files_are_forbidden_rows_are_inserted(fs: FeatureStore, kind: str) -> None:
     group = fs.create_feature_group("forbidden", primary_key=["k"], online_enabled=True)
     hard = ["it's", "tab\t", "\\N", "back\\slash", "🙂", "%s", "NULL", ""]
-    group.insert(pa.table({"k": hard, "raw": [text.encode() for text in hard], "tags": [[text] for text in hard], "x": [0.1, None, 1e300, 5e-324, 1e-7, -1.5, 0.0, 1e15]}))
+    group.insert(
+        pa.table(
+            {
+                "k": hard,
+                "raw": [text.encode() for text in hard],
+                "tags": [[text] for text in hard],
+                "x": [0.1, None, 1e300, 5e-324, 1e-7, -1.5, 0.0, 1e15],
+            }
+        )
+    )
     with global_variable(kind, "local_infile", "OFF"):
         assert group.sync_online().summary["written"] == len(hard)
     assert group.verify_online().ok
 
 
 def test_tables_are_typed_and_keyed_as_documented(fs: FeatureStore, kind: str) -> None:
-    group = fs.create_feature_group("shaped", primary_key=["b", "a"], event_time="at", online_enabled=True, ttl=10**10)
-    group.insert(pd.DataFrame({"a": ["x" * 99], "b": [1], "at": at("01-01"), "s": ["y" * 100], "long": ["z" * 4001], "flag": [True], "raw": [b"1"], "n": pd.array([1], "int8")}))
+    group = fs.create_feature_group(
+        "shaped", primary_key=["b", "a"], event_time="at", online_enabled=True, ttl=10**10
+    )
+    group.insert(
+        pd.DataFrame(
+            {
+                "a": ["x" * 99],
+                "b": [1],
+                "at": at("01-01"),
+                "s": ["y" * 100],
+                "long": ["z" * 4001],
+                "flag": [True],
+                "raw": [b"1"],
+                "n": pd.array([1], "int8"),
+            }
+        )
+    )
     group.sync_online()
     with fs._stores.online.transaction() as cursor:  # type: ignore[attr-defined] # it is MySQL's
         cursor.execute("SHOW CREATE TABLE shaped_1")
         ((_, text),) = cursor.fetchall()
     # MySQL shows no display width of integers, and each server has its own name of a binary collation without padding.
-    widths, collation = {"mysql": (("(20)", "(4)"), "utf8mb4_nopad_bin"), "mysql9": (("", ""), "utf8mb4_0900_bin")}[kind]
+    widths, collation = {
+        "mysql": (("(20)", "(4)"), "utf8mb4_nopad_bin"),
+        "mysql9": (("", ""), "utf8mb4_0900_bin"),
+    }[kind]
     for line in (
-        "`a` varchar(100) ", f"`b` bigint{widths[0]} NOT NULL", "`at` datetime(6)", "`s` varchar(200) ", "`long` longtext", "`flag` tinyint(1)", "`raw` varbinary(100)",
-        f"`n` tinyint{widths[1]}", "PRIMARY KEY (`b`,`a`)", f"COLLATE={collation}", "KEY `_ttl` (`at`)",
+        "`a` varchar(100) ",
+        f"`b` bigint{widths[0]} NOT NULL",
+        "`at` datetime(6)",
+        "`s` varchar(200) ",
+        "`long` longtext",
+        "`flag` tinyint(1)",
+        "`raw` varbinary(100)",
+        f"`n` tinyint{widths[1]}",
+        "PRIMARY KEY (`b`,`a`)",
+        f"COLLATE={collation}",
+        "KEY `_ttl` (`at`)",
     ):
         assert line in text, line
 
@@ -201,7 +308,10 @@ def test_what_a_killed_run_left_is_swept(fs: FeatureStore) -> None:
 
 def run_tables(fs: FeatureStore) -> list[str]:
     with fs._stores.online.transaction() as cursor:  # type: ignore[attr-defined] # it is MySQL's
-        cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name LIKE '\\_run\\_%'")
+        cursor.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND"
+            " table_name LIKE '\\_run\\_%'"
+        )
         return [name for (name,) in cursor.fetchall()]
 
 

@@ -25,41 +25,82 @@ def test_many_shards_serve_what_one_does(tmp_path: Path, spark: SparkSession) ->
         one = spark_fs.login({"home": tmp_path / "one"}).get_feature_store()
         views = []
         for store in (fs, one):
-            users = store.create_feature_group("users", primary_key=["user"], event_time="at", online_enabled=True)
-            shops = store.create_feature_group("shops", primary_key=["shop"], event_time="at", online_enabled=True)
+            users = store.create_feature_group(
+                "users", primary_key=["user"], event_time="at", online_enabled=True
+            )
+            shops = store.create_feature_group(
+                "shops", primary_key=["shop"], event_time="at", online_enabled=True
+            )
             at = pd.Timestamp("2024-01-01", tz="UTC")
-            users.insert(pd.DataFrame({"user": range(KEYS), "at": at, "age": range(KEYS), "shop": [f"shop {k % 7}" for k in range(KEYS)]}))
-            shops.insert(pd.DataFrame({"shop": [f"shop {k}" for k in range(7)], "at": at, "size": range(7)}))
+            users.insert(
+                pd.DataFrame(
+                    {
+                        "user": range(KEYS),
+                        "at": at,
+                        "age": range(KEYS),
+                        "shop": [f"shop {k % 7}" for k in range(KEYS)],
+                    }
+                )
+            )
+            shops.insert(
+                pd.DataFrame({"shop": [f"shop {k}" for k in range(7)], "at": at, "size": range(7)})
+            )
             query = users.select(["age"]).join(shops.select(["size"]), on=["shop"])
             views.append(store.create_feature_view("both", query))
             store.sync_online()
-            users.insert(pd.DataFrame({"user": range(0, KEYS, 3), "at": at + pd.Timedelta(days=1), "age": -1, "shop": "shop 1"}))
+            users.insert(
+                pd.DataFrame(
+                    {
+                        "user": range(0, KEYS, 3),
+                        "at": at + pd.Timedelta(days=1),
+                        "age": -1,
+                        "shop": "shop 1",
+                    }
+                )
+            )
             users.delete_records(pd.DataFrame({"user": [5, 6]}))
-            users.insert(pd.DataFrame({"user": [7], "at": at - pd.Timedelta(days=1), "age": -7, "shop": "shop 2"}))  # late
+            users.insert(
+                pd.DataFrame(
+                    {"user": [7], "at": at - pd.Timedelta(days=1), "age": -7, "shop": "shop 2"}
+                )
+            )  # late
             store.sync_online()
         assert all(found.ok for found in fs.verify_online())
         entries = [{"user": k, "shop": f"shop {k % 9}"} for k in range(-3, KEYS)]
         sharded, whole = (view.get_feature_vectors(entries, allow_missing=True) for view in views)
         assert sharded == whole
         assert sum(vector[0] is None for vector in whole) == 5
-        counts = [store.read_sync_state(_table(fs, store)).version for store in fs._stores.online.stores]
+        counts = [
+            store.read_sync_state(_table(fs, store)).version for store in fs._stores.online.stores
+        ]
         assert len(set(counts)) == 1
 
 
 @pytest.mark.slow
-def test_a_sync_that_ended_between_two_shards_goes_on(tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sync_that_ended_between_two_shards_goes_on(
+    tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import sharding  # noqa: PLC0415 # as above
 
     with sharding.schemas(2, "test_shard") as urls:
         fs = sharding.sharded(tmp_path, urls)
-        group = fs.create_feature_group("users", primary_key=["user"], event_time="at", online_enabled=True)
+        group = fs.create_feature_group(
+            "users", primary_key=["user"], event_time="at", online_enabled=True
+        )
         at = pd.Timestamp("2024-01-01", tz="UTC")
         for day in (0, 1):
-            group.insert(pd.DataFrame({"user": range(KEYS), "at": at + pd.Timedelta(days=day), "age": day}))
+            group.insert(
+                pd.DataFrame({"user": range(KEYS), "at": at + pd.Timedelta(days=day), "age": day})
+            )
             if day == 0:
                 group.sync_online()
 
-        def half(self: sharding.ShardedSession, place: sharding.ShardedPlace, version: int, cutoff: object) -> None:
+        def half(
+            self: sharding.ShardedSession,
+            place: sharding.ShardedPlace,
+            version: int,
+            cutoff: object,
+        ) -> None:
             self.sessions[0].merge(place.places[0], version, cutoff)
             raise KeyboardInterrupt
 

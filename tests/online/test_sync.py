@@ -24,7 +24,9 @@ def rows(*given: tuple[int, str, int]) -> pd.DataFrame:
 
 @pytest.fixture
 def clicks(served: FeatureStore) -> FeatureGroup:
-    return served.create_feature_group("clicks", primary_key=["k"], event_time="at", online_enabled=True)
+    return served.create_feature_group(
+        "clicks", primary_key=["k"], event_time="at", online_enabled=True
+    )
 
 
 def counts(job: Job) -> dict[str, object]:
@@ -36,25 +38,53 @@ def online(fs: FeatureStore, group: FeatureGroup, *keys: int) -> list[object]:
     """The value ``v`` of each key; None where it has no row."""
     name = f"{group.name}_all"
     view = fs.get_or_create_feature_view(name, group.select(["v"]))
-    return [vector[0] for vector in view.get_feature_vectors(entry=[{"k": key} for key in keys], allow_missing=True)]
+    return [
+        vector[0]
+        for vector in view.get_feature_vectors(
+            entry=[{"k": key} for key in keys], allow_missing=True
+        )
+    ]
 
 
 def test_the_latest_row_of_each_key_is_online(served: FeatureStore, clicks: FeatureGroup) -> None:
     clicks.insert(rows((1, "01-01", 10), (1, "01-03", 30), (1, "01-02", 20), (2, "01-01", 5)))
     job = clicks.sync_online()
-    assert counts(job) == {"written": 2, "deleted": 0, "skipped": 0, "expired": 0, "from_version": None, "to_version": 0}
+    assert counts(job) == {
+        "written": 2,
+        "deleted": 0,
+        "skipped": 0,
+        "expired": 0,
+        "from_version": None,
+        "to_version": 0,
+    }
     assert 0 <= job.summary["lag_seconds"] < 600
     assert online(served, clicks, 1, 2, 3) == [30, 5, None]
 
 
-def test_a_second_sync_writes_what_changed_and_a_third_nothing(served: FeatureStore, clicks: FeatureGroup) -> None:
+def test_a_second_sync_writes_what_changed_and_a_third_nothing(
+    served: FeatureStore, clicks: FeatureGroup
+) -> None:
     clicks.insert(rows((1, "01-01", 10), (2, "01-01", 5)))
     clicks.sync_online()
     clicks.insert(rows((2, "01-02", 6), (3, "01-01", 7)))
     clicks.insert(rows((2, "01-02", 8)))
-    assert counts(clicks.sync_online()) == {"written": 2, "deleted": 0, "skipped": 0, "expired": 0, "from_version": 0, "to_version": 2}
+    assert counts(clicks.sync_online()) == {
+        "written": 2,
+        "deleted": 0,
+        "skipped": 0,
+        "expired": 0,
+        "from_version": 0,
+        "to_version": 2,
+    }
     assert online(served, clicks, 1, 2, 3) == [10, 8, 7]
-    assert counts(clicks.sync_online()) == {"written": 0, "deleted": 0, "skipped": 0, "expired": 0, "from_version": 2, "to_version": 2}
+    assert counts(clicks.sync_online()) == {
+        "written": 0,
+        "deleted": 0,
+        "skipped": 0,
+        "expired": 0,
+        "from_version": 2,
+        "to_version": 2,
+    }
 
 
 def test_a_late_row_never_displaces_a_newer_one(served: FeatureStore, clicks: FeatureGroup) -> None:
@@ -78,13 +108,32 @@ def test_a_group_without_event_time_keeps_the_last_ingested(served: FeatureStore
 
 
 VALUES = {
-    "flag": True, "i8": -128, "i64": -(2**63), "u64": decimal.Decimal(2**64 - 1), "f32": 0.5, "f64": 0.1 + 0.2, "tiny": 5e-324,
-    "amount": decimal.Decimal("-12345678.90"), "at": datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), "day": date(2024, 2, 29),
-    "text": "naïve 🙂 'quoted' \\ \"x\" ", "raw": b"\x00\xff'",
+    "flag": True,
+    "i8": -128,
+    "i64": -(2**63),
+    "u64": decimal.Decimal(2**64 - 1),
+    "f32": 0.5,
+    "f64": 0.1 + 0.2,
+    "tiny": 5e-324,
+    "amount": decimal.Decimal("-12345678.90"),
+    "at": datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+    "day": date(2024, 2, 29),
+    "text": "naïve 🙂 'quoted' \\ \"x\" ",
+    "raw": b"\x00\xff'",
 }
 TYPES = {
-    "flag": pa.bool_(), "i8": pa.int8(), "i64": pa.int64(), "u64": pa.uint64(), "f32": pa.float32(), "f64": pa.float64(), "tiny": pa.float64(),
-    "amount": pa.decimal128(10, 2), "at": pa.timestamp("us", "UTC"), "day": pa.date32(), "text": pa.string(), "raw": pa.binary(),
+    "flag": pa.bool_(),
+    "i8": pa.int8(),
+    "i64": pa.int64(),
+    "u64": pa.uint64(),
+    "f32": pa.float32(),
+    "f64": pa.float64(),
+    "tiny": pa.float64(),
+    "amount": pa.decimal128(10, 2),
+    "at": pa.timestamp("us", "UTC"),
+    "day": pa.date32(),
+    "text": pa.string(),
+    "raw": pa.binary(),
 }
 
 
@@ -115,36 +164,64 @@ def test_a_longer_text_finds_room(served: FeatureStore) -> None:
         texts.insert(pd.DataFrame({"k": [number], "v": ["🙂" * length]}))
         texts.sync_online()
     view = served.create_feature_view("texts", texts.select_features())
-    assert [len(vector[0]) for vector in view.get_feature_vectors(entry=[{"k": 0}, {"k": 1}, {"k": 2}])] == [3, 250, 5_000]
+    assert [
+        len(vector[0]) for vector in view.get_feature_vectors(entry=[{"k": 0}, {"k": 1}, {"k": 2}])
+    ] == [3, 250, 5_000]
 
 
 def test_a_group_that_is_not_online_or_has_no_rows_says_so(served: FeatureStore) -> None:
     offline = served.create_feature_group("offline", primary_key=["k"])
-    with pytest.raises(SettingsError, match="Feature group 'offline' version 1 is not online_enabled: create a version that is"):
+    with pytest.raises(
+        SettingsError,
+        match="Feature group 'offline' version 1 is not online_enabled: create a version that is",
+    ):
         offline.sync_online()
     empty = served.create_feature_group("empty", primary_key=["k"], online_enabled=True)
-    with pytest.raises(NotFoundError, match="Feature group 'empty' version 1 has no rows to sync yet: insert its first rows"):
+    with pytest.raises(
+        NotFoundError,
+        match="Feature group 'empty' version 1 has no rows to sync yet: insert its first rows",
+    ):
         empty.sync_online()
-    declared = served.create_feature_group("declared", primary_key=["k"], online_enabled=True, features=[spark_fs.Feature("k", "bigint")])
-    with pytest.raises(NotFoundError, match="Feature group 'declared' version 1 has no rows to sync yet: insert its first rows"):
+    declared = served.create_feature_group(
+        "declared",
+        primary_key=["k"],
+        online_enabled=True,
+        features=[spark_fs.Feature("k", "bigint")],
+    )
+    with pytest.raises(
+        NotFoundError,
+        match="Feature group 'declared' version 1 has no rows to sync yet: insert its first rows",
+    ):
         declared.sync_online()
     assert served.sync_online() == served.verify_online() == []
 
 
-def test_a_server_that_is_not_there_is_named_without_its_password(fs: FeatureStore, tmp_path: object) -> None:
+def test_a_server_that_is_not_there_is_named_without_its_password(
+    fs: FeatureStore, tmp_path: object
+) -> None:
     url = "mysql://me:secret@127.0.0.1:1/db"
     away = spark_fs.login({"home": tmp_path, "online_url": url}).get_feature_store()
     group = away.create_feature_group("a", primary_key=["k"], online_enabled=True)
     group.insert(pd.DataFrame({"k": [1]}))
-    with pytest.raises(OnlineStoreError, match=r"The online store 127.0.0.1:1/db failed \(2003\): .*Check online_url") as raised:
+    with pytest.raises(
+        OnlineStoreError,
+        match=r"The online store 127.0.0.1:1/db failed \(2003\): .*Check online_url",
+    ) as raised:
         group.sync_online()
     assert "secret" not in str(raised.value)
     assert raised.value.retryable
 
 
-def test_a_name_with_no_room_for_its_version_is_refused_when_it_is_created(served: FeatureStore) -> None:
+def test_a_name_with_no_room_for_its_version_is_refused_when_it_is_created(
+    served: FeatureStore,
+) -> None:
     if served._stores.online.capabilities.max_identifier < 65:
-        with pytest.raises(SettingsError, match=r"its table 'a+_1' has 65 characters and mysql takes 64. Choose a shorter name"):
+        with pytest.raises(
+            SettingsError,
+            match=r"its table 'a+_1' has 65 characters and mysql takes 64. Choose a shorter name",
+        ):
             served.create_feature_group("a" * 63, primary_key=["k"], online_enabled=True)
         assert served.get_feature_groups() == []
-    assert served.create_feature_group("a" * 62, primary_key=["k"], online_enabled=True).version == 1
+    assert (
+        served.create_feature_group("a" * 62, primary_key=["k"], online_enabled=True).version == 1
+    )

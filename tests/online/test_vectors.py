@@ -18,7 +18,9 @@ DAY = pd.to_datetime(["2024-01-01"], utc=True)[0]
 
 
 @pytest.fixture(scope="module", params=ONLINE)
-def view(request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FeatureView]:
+def view(
+    request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FeatureView]:
     """Orders of customers who live in cities (a snowflake), with one label, over each online store in turn."""
     with online_store(request.param, tmp_path_factory.mktemp("orders")) as served:
         yield orders_view(served)
@@ -26,10 +28,26 @@ def view(request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: 
 
 def orders_view(served: FeatureStore) -> FeatureView:
     """Three groups, synced, and the view over them."""
-    orders = served.create_feature_group("orders", primary_key=["id"], event_time="at", online_enabled=True)
-    orders.insert(pd.DataFrame({"id": [1, 2, 3], "at": DAY, "customer": ["a", "b", None], "price": [1.5, 2.5, 3.5], "paid": [1, 0, 1]}))
-    customers = served.create_feature_group("customers", primary_key=["customer"], event_time="at", online_enabled=True)
-    customers.insert(pd.DataFrame({"customer": ["a", "z"], "at": DAY, "city": ["x", "y"], "age": [30, 40]}))
+    orders = served.create_feature_group(
+        "orders", primary_key=["id"], event_time="at", online_enabled=True
+    )
+    orders.insert(
+        pd.DataFrame(
+            {
+                "id": [1, 2, 3],
+                "at": DAY,
+                "customer": ["a", "b", None],
+                "price": [1.5, 2.5, 3.5],
+                "paid": [1, 0, 1],
+            }
+        )
+    )
+    customers = served.create_feature_group(
+        "customers", primary_key=["customer"], event_time="at", online_enabled=True
+    )
+    customers.insert(
+        pd.DataFrame({"customer": ["a", "z"], "at": DAY, "city": ["x", "y"], "age": [30, 40]})
+    )
     cities = served.create_feature_group("cities", primary_key=["city"], online_enabled=True)
     cities.insert(pd.DataFrame({"city": ["x", "y"], "people": [100, 200]}))
     for group in (orders, customers, cities):
@@ -45,7 +63,10 @@ def test_a_vector_follows_the_joins(view: FeatureView) -> None:
 
 
 def test_a_key_without_a_match_gives_nulls_as_in_the_query(view: FeatureView) -> None:
-    assert view.get_feature_vectors(entry=[{"id": 2}, {"id": 3}]) == [[2.5, None, None], [3.5, None, None]]
+    assert view.get_feature_vectors(entry=[{"id": 2}, {"id": 3}]) == [
+        [2.5, None, None],
+        [3.5, None, None],
+    ]
 
 
 def test_as_many_vectors_as_entries_in_their_order(view: FeatureView) -> None:
@@ -65,7 +86,11 @@ def test_a_passed_feature_wins_over_a_stored_one(view: FeatureView) -> None:
 
 
 def test_a_row_whose_features_are_all_passed_need_not_exist(view: FeatureView) -> None:
-    assert view.get_feature_vector({"id": 99, "customer": "z"}, passed_features={"price": 7.0}) == [7.0, 40, 200]
+    assert view.get_feature_vector({"id": 99, "customer": "z"}, passed_features={"price": 7.0}) == [
+        7.0,
+        40,
+        200,
+    ]
 
 
 def test_vectors_come_as_lists_numpy_or_pandas(view: FeatureView) -> None:
@@ -74,25 +99,62 @@ def test_vectors_come_as_lists_numpy_or_pandas(view: FeatureView) -> None:
     frame = view.get_feature_vectors([{"id": 1}, {"id": 2}], return_type="pandas")
     assert list(frame.columns) == ["price", "age", "people"]
     assert frame["price"].tolist() == [1.5, 2.5]
-    with pytest.raises(SettingsError, match="return_type 'polars' is not known: use 'list', 'numpy' or 'pandas'"):
+    with pytest.raises(
+        SettingsError, match="return_type 'polars' is not known: use 'list', 'numpy' or 'pandas'"
+    ):
         view.get_feature_vector({"id": 1}, return_type="polars")
 
 
 REFUSED: list[tuple[dict[str, object], dict[str, object], type[SparkFSError], str]] = [
-    ({"id": 9}, {}, NotFoundError, r"Feature group 'orders' version 1 has no online row for {'id': 9}: sync it, correct the key, or ask with allow_missing"),
-    ({"id": 1, "customer": "q"}, {}, NotFoundError, "Feature group 'customers' version 1 has no online row for {'customer': 'q'}"),
-    ({}, {}, KeyValueError, "The entry {} lacks 'id', by which feature group 'orders' version 1 is found: add it to the entry"),
+    (
+        {"id": 9},
+        {},
+        NotFoundError,
+        (
+            r"Feature group 'orders' version 1 has no online row for {'id': 9}: sync it, correct"
+            r" the key, or ask with allow_missing"
+        ),
+    ),
+    (
+        {"id": 1, "customer": "q"},
+        {},
+        NotFoundError,
+        "Feature group 'customers' version 1 has no online row for {'customer': 'q'}",
+    ),
+    (
+        {},
+        {},
+        KeyValueError,
+        (
+            "The entry {} lacks 'id', by which feature group 'orders' version 1 is found: add it to"
+            " the entry"
+        ),
+    ),
     ({"id": None}, {}, KeyValueError, "lacks 'id'"),
-    ({"id": "1"}, {}, KeyValueError, "Key 'id' is '1', but its type is bigint: give a value of that type"),
+    (
+        {"id": "1"},
+        {},
+        KeyValueError,
+        "Key 'id' is '1', but its type is bigint: give a value of that type",
+    ),
     ({"id": True}, {}, KeyValueError, "Key 'id' is True, but its type is bigint"),
     ({"id": 1, "idd": 2}, {}, NotFoundError, "Key 'idd' does not exist; did you mean 'id'?"),
-    ({"id": 1}, {"agee": 2}, NotFoundError, "Passed feature 'agee' does not exist; did you mean 'age'?"),
+    (
+        {"id": 1},
+        {"agee": 2},
+        NotFoundError,
+        "Passed feature 'agee' does not exist; did you mean 'age'?",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("entry", "passed", "error", "text"), REFUSED)
 def test_an_entry_that_cannot_be_served_says_why(
-    view: FeatureView, entry: dict[str, object], passed: dict[str, object], error: type[SparkFSError], text: str
+    view: FeatureView,
+    entry: dict[str, object],
+    passed: dict[str, object],
+    error: type[SparkFSError],
+    text: str,
 ) -> None:
     with pytest.raises(error, match=text):
         view.get_feature_vector(entry, passed_features=passed)
@@ -118,9 +180,17 @@ def test_a_spine_that_is_not_online_has_its_features_passed(served: FeatureStore
     people = served.create_feature_group("people", primary_key=["customer"], online_enabled=True)
     people.insert(pd.DataFrame({"customer": ["a"], "age": [30]}))
     people.sync_online()
-    view = served.create_feature_view("events", events.select(["amount"]).join(people.select_features(), on=["customer"]))
+    view = served.create_feature_view(
+        "events", events.select(["amount"]).join(people.select_features(), on=["customer"])
+    )
     assert view.get_feature_vector({"customer": "a"}, passed_features={"amount": 2.0}) == [2.0, 30]
-    with pytest.raises(QueryError, match="Feature 'amount' has no online value: feature group 'events' version 1 is not online_enabled"):
+    with pytest.raises(
+        QueryError,
+        match=(
+            "Feature 'amount' has no online value: feature group 'events' version 1 is not"
+            " online_enabled"
+        ),
+    ):
         view.get_feature_vector({"customer": "a"})
 
 

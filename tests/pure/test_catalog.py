@@ -55,7 +55,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         return
     server = SERVERS[request.param]
     name, parts = f"t_{uuid4().hex}", urlsplit(server)
-    reached: Any = {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password}
+    reached: Any = {
+        "host": parts.hostname,
+        "port": parts.port,
+        "user": parts.username,
+        "password": parts.password,
+    }
     with mysql.connector.connect(**reached) as connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name}")
         yield f"{server}/{name}"
@@ -63,7 +68,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def payments(catalog: Catalog) -> GroupSpec:
-    group = GroupSpec("payments", 1, primary_key=("id",), features=(FeatureSpec("id", "bigint"), FeatureSpec("amount", "double")))
+    group = GroupSpec(
+        "payments",
+        1,
+        primary_key=("id",),
+        features=(FeatureSpec("id", "bigint"), FeatureSpec("amount", "double")),
+    )
     catalog.add_group(group)
     return group
 
@@ -85,7 +95,7 @@ from spark_fs.spec.query import GroupRef
 
 url, me, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
 catalog, ref = Catalog(url), GroupRef("payments", 1)
-view = catalog.view("fraud", 1)
+view = catalog.get_view("fraud", 1)
 sys.stdin.read(1)  # all begin at once
 for i in range(times):
     catalog.change_group(ref, lambda group: group.with_features([FeatureSpec(f"c_{me}_{i}", "bigint")]))
@@ -98,7 +108,12 @@ for i in range(times):
 def at_once(code: str, url: str, processes: int, *arguments: str) -> None:
     """Run a piece of code in so many processes, which wait for one another; each ends well."""
     runs = [
-        subprocess.Popen([sys.executable, "-c", code, url, str(me), *arguments], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", code, url, str(me), *arguments],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for me in range(processes)
     ]
     for run in runs:
@@ -118,7 +133,11 @@ def test_no_change_of_many_processes_is_lost(url: str) -> None:
     made = {f"{me}_{i}": i for me in range(4) for i in range(times)}
     group = catalog.get_group("payments", 1)
     assert set(group.types) == {"id", "amount", *(f"c_{each}" for each in made)}
-    assert group.tags == catalog.get_view("fraud", 1).tags == {f"t_{each}": i for each, i in made.items()}
+    assert (
+        group.tags
+        == catalog.get_view("fraud", 1).tags
+        == {f"t_{each}": i for each, i in made.items()}
+    )
     assert catalog.list_training_datasets(view)[0].rows == made
 
 
@@ -139,7 +158,9 @@ for i in range(int(sys.argv[3])):
 """
 
 
-def test_what_many_processes_create_at_once_is_there_once_or_a_version_each(url: str, tmp_path: Path) -> None:
+def test_what_many_processes_create_at_once_is_there_once_or_a_version_each(
+    url: str, tmp_path: Path
+) -> None:
     Catalog(url)
     at_once(CREATIONS, url, 4, "3", str(tmp_path))
     catalog = Catalog(url)
@@ -147,7 +168,9 @@ def test_what_many_processes_create_at_once_is_there_once_or_a_version_each(url:
     each = [(name, version) for name in ("next", "outside") for version in range(1, 13)]
     assert made == sorted(each + [(f"same_{i}", 1) for i in range(3)])
     views = sorted((view.name, view.version) for view in catalog.list_views())
-    assert views == sorted([("next", version) for version in range(1, 13)] + [(f"same_{i}", 1) for i in range(3)])
+    assert views == sorted(
+        [("next", version) for version in range(1, 13)] + [(f"same_{i}", 1) for i in range(3)]
+    )
 
 
 def test_runs_and_backfills_that_begin_at_once_do_not_lock_one_another_out(url: str) -> None:
@@ -158,12 +181,16 @@ def test_runs_and_backfills_that_begin_at_once_do_not_lock_one_another_out(url: 
         for i in range(10):
             together.wait(30)
             catalog.save_run(replace(RUN, id=f"{me:016}{i:016}"))
-            catalog.record_backfill(GroupRef(f"g_{me}_{i}", 1), day, replace(day, end=NOW + timedelta(hours=me)))
+            catalog.record_backfill(
+                GroupRef(f"g_{me}_{i}", 1), day, replace(day, end=NOW + timedelta(hours=me))
+            )
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(work, range(6)))
     assert len(list(catalog.list_runs())) == 60
-    assert [catalog.get_backfill_progress(GroupRef(f"g_{me}_3", 1), day) for me in range(6)] == [NOW + timedelta(hours=me) for me in range(6)]
+    assert [catalog.get_backfill_progress(GroupRef(f"g_{me}_3", 1), day) for me in range(6)] == [
+        NOW + timedelta(hours=me) for me in range(6)
+    ]
 
 
 def test_a_change_is_made_of_what_is_there_when_it_is_saved(url: str) -> None:
@@ -204,7 +231,10 @@ def test_what_was_deleted_at_the_same_time_is_not_made_again(url: str) -> None:
         catalog.change_group(PAYMENTS, late)
     assert catalog.list_groups() == []
     catalog.delete_training_dataset(view, 1)
-    with pytest.raises(NotFoundError, match="Training dataset 1 of feature view 'fraud' version 1 was deleted at this moment"):
+    with pytest.raises(
+        NotFoundError,
+        match="Training dataset 1 of feature view 'fraud' version 1 was deleted at this moment",
+    ):
         catalog.change_training_dataset(view, 1, lambda now: replace(now, state="finished"))
     catalog.delete_view(view)
     with pytest.raises(NotFoundError, match="Feature view 'fraud' does not exist"):
@@ -214,34 +244,84 @@ def test_what_was_deleted_at_the_same_time_is_not_made_again(url: str) -> None:
 def test_a_column_that_another_process_added_is_not_added_twice(url: str) -> None:
     catalog = Catalog(url)
     payments(catalog)
-    with pytest.raises(SchemaError, match=r"column 'amount' is there already \(double\)\. Nothing was added"):
-        catalog.change_group(PAYMENTS, lambda group: group.with_features([FeatureSpec("amount", "bigint")]))
+    with pytest.raises(
+        SchemaError, match=r"column 'amount' is there already \(double\)\. Nothing was added"
+    ):
+        catalog.change_group(
+            PAYMENTS, lambda group: group.with_features([FeatureSpec("amount", "bigint")])
+        )
 
 
 # -- definitions of another release
 
 NOW = datetime(2024, 1, 5, tzinfo=UTC)
-DOUBLED = FunctionSpec("doubled", mode="python", arguments=("x",), returns=("double",), source="def doubled(x): return 2 * x")
-SUITE = parse_suite({"name": "sane", "expectations": [{"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "amount"}}]})
-RUN = PipelineRun("0" * 32, "hourly", NOW, NOW, NOW, "finished", (StepRecord("sync", "finished", NOW),))
+DOUBLED = FunctionSpec(
+    "doubled",
+    mode="python",
+    arguments=("x",),
+    returns=("double",),
+    source="def doubled(x): return 2 * x",
+)
+SUITE = parse_suite(
+    {
+        "name": "sane",
+        "expectations": [
+            {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "amount"}}
+        ],
+    }
+)
+RUN = PipelineRun(
+    "0" * 32, "hourly", NOW, NOW, NOW, "finished", (StepRecord("sync", "finished", NOW),)
+)
 
 
 def fill(catalog: Catalog) -> None:
     """One of everything that the catalog keeps, and a group beside."""
-    catalog.add_group(GroupSpec("later", 1, primary_key=("id",), features=(FeatureSpec("id", "bigint"),)))
+    catalog.add_group(
+        GroupSpec("later", 1, primary_key=("id",), features=(FeatureSpec("id", "bigint"),))
+    )
     ref = GroupRef("payments", 1)
-    catalog.add_group(replace(
-        GroupSpec("payments", 1, primary_key=("id",), features=(FeatureSpec("id", "bigint"), FeatureSpec("amount", "double"))),
-        parents=(GroupRef("later", 1),), source=SourceSpec("delta", "/x"), expectation_suite=SUITE, statistics_config=StatisticsConfig(correlations=True).to_json(), tags={"a": {"b": 1}},
-    ))
+    catalog.add_group(
+        replace(
+            GroupSpec(
+                "payments",
+                1,
+                primary_key=("id",),
+                features=(FeatureSpec("id", "bigint"), FeatureSpec("amount", "double")),
+            ),
+            parents=(GroupRef("later", 1),),
+            source=SourceSpec("delta", "/x"),
+            expectation_suite=SUITE,
+            statistics_config=StatisticsConfig(correlations=True).to_json(),
+            tags={"a": {"b": 1}},
+        )
+    )
     catalog.add_function(DOUBLED)
-    joined = QuerySpec(ref, ("id", "amount")).with_join(JoinSpec(QuerySpec(GroupRef("later", 1), ("id",)), prefix="l_"))
+    joined = QuerySpec(ref, ("id", "amount")).with_join(
+        JoinSpec(QuerySpec(GroupRef("later", 1), ("id",)), prefix="l_")
+    )
     view = ViewSpec("fraud", 1, joined, transformations=(TransformationSpec(DOUBLED, ("amount",)),))
     catalog.add_view(view)
-    catalog.reserve_training_dataset(view, lambda v: TrainingDatasetSpec(v, joined, group_versions={ref: 3}, files=FilesSpec("/x"), statistics_config={"histograms": False}))
-    catalog.change_training_dataset(view, 1, lambda now: replace(now, state="finished", rows={"train": 2}))
-    catalog.add_validation(ref, ValidationReport("sane", True, (ExpectationResult("a", {}, True, 2),), 2))
-    catalog.add_comparison(catalog.get_group("payments", 1), DriftReport("a", "b", (1, 2), {"psi": 0.2}, (FeatureDrift("amount", {"psi": 0.1}),)))
+    catalog.reserve_training_dataset(
+        view,
+        lambda v: TrainingDatasetSpec(
+            v,
+            joined,
+            group_versions={ref: 3},
+            files=FilesSpec("/x"),
+            statistics_config={"histograms": False},
+        ),
+    )
+    catalog.change_training_dataset(
+        view, 1, lambda now: replace(now, state="finished", rows={"train": 2})
+    )
+    catalog.add_validation(
+        ref, ValidationReport("sane", True, (ExpectationResult("a", {}, True, 2),), 2)
+    )
+    catalog.add_comparison(
+        catalog.get_group("payments", 1),
+        DriftReport("a", "b", (1, 2), {"psi": 0.2}, (FeatureDrift("amount", {"psi": 0.1}),)),
+    )
     catalog.save_run(RUN)
 
 
@@ -259,15 +339,26 @@ def full(filled: Path, tmp_path: Path) -> Catalog:
 
 
 KEPT = [  # the table, its column of JSON, and where in it an object stands
-    ("feature_groups", "definition", ()), ("feature_groups", "definition", ("features", 1)), ("feature_groups", "definition", ("statistics_config",)),
+    ("feature_groups", "definition", ()),
+    ("feature_groups", "definition", ("features", 1)),
+    ("feature_groups", "definition", ("statistics_config",)),
     ("feature_groups", "definition", ("expectation_suite",)),
-    ("feature_groups", "definition", ("expectation_suite", "expectations", 0)), ("feature_views", "definition", ()), ("feature_views", "definition", ("query",)),
-    ("feature_views", "definition", ("query", "joins", 0)), ("feature_views", "definition", ("transformations", 0)),
-    ("feature_views", "definition", ("transformations", 0, "function")), ("training_datasets", "definition", ()),
-    ("training_datasets", "definition", ("query",)), ("training_datasets", "definition", ("statistics_config",)), ("training_datasets", "definition", ("files",)),
+    ("feature_groups", "definition", ("expectation_suite", "expectations", 0)),
+    ("feature_views", "definition", ()),
+    ("feature_views", "definition", ("query",)),
+    ("feature_views", "definition", ("query", "joins", 0)),
+    ("feature_views", "definition", ("transformations", 0)),
+    ("feature_views", "definition", ("transformations", 0, "function")),
+    ("training_datasets", "definition", ()),
+    ("training_datasets", "definition", ("query",)),
+    ("training_datasets", "definition", ("statistics_config",)),
+    ("training_datasets", "definition", ("files",)),
     ("feature_groups", "definition", ("source",)),
-    ("transformation_functions", "definition", ()), ("validations", "report", ()), ("validations", "report", ("results", 0)),
-    ("comparisons", "report", ()), ("runs", "steps", (0,)),
+    ("transformation_functions", "definition", ()),
+    ("validations", "report", ()),
+    ("validations", "report", ("results", 0)),
+    ("comparisons", "report", ()),
+    ("runs", "steps", (0,)),
 ]
 TOP = [case for case in KEPT if case[2] in ((), (0,))]
 
@@ -276,11 +367,16 @@ def names(case: Any) -> str:
     return f"{case[0]}-{'.'.join(map(str, case[2]))}"
 
 
-def rewrite(catalog: Catalog, case: tuple[str, str, tuple[Any, ...]], added: dict[str, Any]) -> None:
+def rewrite(
+    catalog: Catalog, case: tuple[str, str, tuple[Any, ...]], added: dict[str, Any]
+) -> None:
     """Let objects hold more than this release writes, as a newer one would write it, in every row but those called later."""
     table, column, path = case
     with catalog._begin_transaction() as connection:
-        rows = [json.loads(row) if isinstance(row, str) else row for row in connection.scalars(text(f"SELECT {column} FROM {table}"))]
+        rows = [
+            json.loads(row) if isinstance(row, str) else row
+            for row in connection.scalars(text(f"SELECT {column} FROM {table}"))
+        ]
         for data in rows:
             if isinstance(data, dict) and data.get("name") == "later":
                 continue
@@ -289,7 +385,9 @@ def rewrite(catalog: Catalog, case: tuple[str, str, tuple[Any, ...]], added: dic
                 inner = inner[step]
             inner |= added
             where = " WHERE name <> 'later'" if table == "feature_groups" else ""
-            connection.execute(text(f"UPDATE {table} SET {column} = :data{where}"), {"data": json.dumps(data)})
+            connection.execute(
+                text(f"UPDATE {table} SET {column} = :data{where}"), {"data": json.dumps(data)}
+            )
 
 
 def stored(catalog: Catalog, case: tuple[str, str, tuple[Any, ...]]) -> Any:
@@ -306,23 +404,50 @@ def stored(catalog: Catalog, case: tuple[str, str, tuple[Any, ...]]) -> Any:
 def read_all(catalog: Catalog, view: ViewSpec) -> list[Any]:
     """Everything that the catalog has, as it is listed, and one by one."""
     return [
-        catalog.get_group("payments", 1), catalog.list_groups(), catalog.get_view("fraud", 1), catalog.list_views(), catalog.list_views_of_group(PAYMENTS),
-        catalog.get_function("doubled", 1), catalog.list_functions(), catalog.list_training_datasets(view), catalog.get_training_dataset(view, 1),
-        catalog.list_validations(PAYMENTS), catalog.get_latest_validation(PAYMENTS), catalog.list_comparisons(view), catalog.find_pinned_versions(PAYMENTS),
-        list(catalog.list_runs()), catalog.get_run("0"), catalog.find_last_done("hourly", ["sync"]), catalog.get_group("payments", 1).parsed_statistics_config,
+        catalog.get_group("payments", 1),
+        catalog.list_groups(),
+        catalog.get_view("fraud", 1),
+        catalog.list_views(),
+        catalog.list_views_of_group(PAYMENTS),
+        catalog.get_function("doubled", 1),
+        catalog.list_functions(),
+        catalog.list_training_datasets(view),
+        catalog.get_training_dataset(view, 1),
+        catalog.list_validations(PAYMENTS),
+        catalog.get_latest_validation(PAYMENTS),
+        catalog.list_comparisons(view),
+        catalog.find_pinned_versions(PAYMENTS),
+        list(catalog.list_runs()),
+        catalog.get_run("0"),
+        catalog.find_last_done("hourly", ["sync"]),
+        catalog.get_group("payments", 1).parsed_statistics_config,
     ]
 
 
 def change_all(catalog: Catalog, view: ViewSpec) -> None:
     """Change every definition in every way that an object of its kind changes."""
-    catalog.change_group(PAYMENTS, lambda group: group.with_features([FeatureSpec("more", "string")]).with_column_description("amount", "in euro").with_possible_duplicates())
-    catalog.change_group(PAYMENTS, lambda group: replace(group, tags={"c": 1}, description="changed", built_from="2024"))
+    catalog.change_group(
+        PAYMENTS,
+        lambda group: (
+            group.with_features([FeatureSpec("more", "string")])
+            .with_column_description("amount", "in euro")
+            .with_possible_duplicates()
+        ),
+    )
+    catalog.change_group(
+        PAYMENTS,
+        lambda group: replace(group, tags={"c": 1}, description="changed", built_from="2024"),
+    )
     catalog.change_view(view, lambda now: replace(now, tags={"c": 1}, description="changed"))
-    catalog.change_training_dataset(view, 1, lambda now: replace(now, state="deleted", rows={"train": 3}))
+    catalog.change_training_dataset(
+        view, 1, lambda now: replace(now, state="deleted", rows={"train": 3})
+    )
 
 
 @pytest.mark.parametrize("case", KEPT, ids=names)
-def test_what_a_newer_release_wrote_beside_is_read_over_and_kept(case: tuple[str, str, tuple[Any, ...]], full: Catalog) -> None:
+def test_what_a_newer_release_wrote_beside_is_read_over_and_kept(
+    case: tuple[str, str, tuple[Any, ...]], full: Catalog
+) -> None:
     catalog, view = full, full.get_view("fraud", 1)
     before = read_all(catalog, view)
     rewrite(catalog, case, {"of_a_newer_release": {"x": [1, 2]}})
@@ -330,8 +455,17 @@ def test_what_a_newer_release_wrote_beside_is_read_over_and_kept(case: tuple[str
     change_all(catalog, view)
     assert stored(catalog, case)["of_a_newer_release"] == {"x": [1, 2]}
     group, dataset = catalog.get_group("payments", 1), catalog.get_training_dataset(view, 1)
-    assert (group.tags, group.description, group.types["more"], group.features[1].description) == ({"c": 1}, "changed", "string", "in euro")
-    assert (catalog.get_view("fraud", 1).tags, dataset.state, dataset.rows) == ({"c": 1}, "deleted", {"train": 3})
+    assert (group.tags, group.description, group.types["more"], group.features[1].description) == (
+        {"c": 1},
+        "changed",
+        "string",
+        "in euro",
+    )
+    assert (catalog.get_view("fraud", 1).tags, dataset.state, dataset.rows) == (
+        {"c": 1},
+        "deleted",
+        {"train": 3},
+    )
 
 
 ASKED: dict[str, Callable[[Catalog, ViewSpec], Any]] = {
@@ -345,16 +479,26 @@ ASKED: dict[str, Callable[[Catalog, ViewSpec], Any]] = {
 LISTED: dict[str, Callable[[Catalog, ViewSpec], list[str]]] = {
     "feature_groups": lambda catalog, _: [group.name for group in catalog.list_groups()],
     "feature_views": lambda catalog, _: [view.name for view in catalog.list_views()],
-    "training_datasets": lambda catalog, view: [str(dataset.version) for dataset in catalog.list_training_datasets(view)],
-    "transformation_functions": lambda catalog, _: [function.name for function in catalog.list_functions()],
-    "validations": lambda catalog, _: [report.suite for report in catalog.list_validations(PAYMENTS)],
-    "comparisons": lambda catalog, _: [report.reference for report in catalog.list_comparisons(catalog.get_group("payments", 1))],
+    "training_datasets": lambda catalog, view: [
+        str(dataset.version) for dataset in catalog.list_training_datasets(view)
+    ],
+    "transformation_functions": lambda catalog, _: [
+        function.name for function in catalog.list_functions()
+    ],
+    "validations": lambda catalog, _: [
+        report.suite for report in catalog.list_validations(PAYMENTS)
+    ],
+    "comparisons": lambda catalog, _: [
+        report.reference for report in catalog.list_comparisons(catalog.get_group("payments", 1))
+    ],
     "runs": lambda catalog, _: [run.id for run in catalog.list_runs()],
 }
 
 
 @pytest.mark.parametrize("case", TOP, ids=names)
-def test_a_newer_format_stops_that_object_alone(case: tuple[str, str, tuple[Any, ...]], full: Catalog) -> None:
+def test_a_newer_format_stops_that_object_alone(
+    case: tuple[str, str, tuple[Any, ...]], full: Catalog
+) -> None:
     catalog, view = full, full.get_view("fraud", 1)
     rewrite(catalog, case, {FORMAT_KEY: 2, "of_a_newer_release": {"x": [1, 2]}})
     said = "is kept in format 2, which a newer spark_fs wrote; this one knows 1. Upgrade spark_fs."
@@ -363,11 +507,15 @@ def test_a_newer_format_stops_that_object_alone(case: tuple[str, str, tuple[Any,
             ASKED[case[0]](catalog, view)
     with pytest.warns(UserWarning, match=f"Left out: .* {said}"):
         assert LISTED[case[0]](catalog, view) == (["later"] if case[0] == "feature_groups" else [])
-    for kind in LISTED.keys() - {case[0]} - ({"comparisons"} if case[0] == "feature_groups" else set()):
+    for kind in (
+        LISTED.keys() - {case[0]} - ({"comparisons"} if case[0] == "feature_groups" else set())
+    ):
         assert LISTED[kind](catalog, view), kind
 
 
-def test_what_a_newer_release_wrote_is_not_removed_nor_changed_by_an_older_one(full: Catalog) -> None:
+def test_what_a_newer_release_wrote_is_not_removed_nor_changed_by_an_older_one(
+    full: Catalog,
+) -> None:
     catalog, view = full, full.get_view("fraud", 1)
     rewrite(catalog, ("training_datasets", "definition", ()), {FORMAT_KEY: 2})
     with pytest.raises(UpgradeError, match="Training dataset 1 is kept in format 2"):
@@ -384,7 +532,9 @@ def test_what_a_newer_release_wrote_is_not_removed_nor_changed_by_an_older_one(f
         catalog.find_last_done("hourly", ["sync"])
 
 
-def test_a_release_with_a_newer_format_writes_its_number_and_reads_the_older_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_with_a_newer_format_writes_its_number_and_reads_the_older_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     catalog = Catalog(f"sqlite:///{tmp_path}/catalog.db")
     payments(catalog)
     with monkeypatch.context() as newer:
@@ -393,7 +543,9 @@ def test_a_release_with_a_newer_format_writes_its_number_and_reads_the_older_one
         catalog.change_group(PAYMENTS, lambda group: replace(group, description="changed"))
         assert [group.name for group in catalog.list_groups()] == ["newer", "payments"]
     for name in ("newer", "payments"):
-        with pytest.raises(UpgradeError, match=f"Feature group '{name}' version 1 is kept in format 2"):
+        with pytest.raises(
+            UpgradeError, match=f"Feature group '{name}' version 1 is kept in format 2"
+        ):
             catalog.get_group(name, 1)
 
 
@@ -406,7 +558,13 @@ needs_server = pytest.mark.skipif(not SERVERS, reason="no MariaDB is up")
 def server(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any]]:
     """A database of its own on a server, and a cursor of another connection."""
     name, parts = f"t_{uuid4().hex}", urlsplit(SERVERS[request.param])
-    reached: Any = {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password, "autocommit": True}
+    reached: Any = {
+        "host": parts.hostname,
+        "port": parts.port,
+        "user": parts.username,
+        "password": parts.password,
+        "autocommit": True,
+    }
     with mysql.connector.connect(**reached) as connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name}")
         yield f"{SERVERS[request.param]}/{name}", cursor
@@ -441,14 +599,23 @@ class Line:
 
 
 @needs_server
-def test_a_server_that_no_longer_answers_is_given_up_and_asked_again_later(server: tuple[str, Any]) -> None:
+def test_a_server_that_no_longer_answers_is_given_up_and_asked_again_later(
+    server: tuple[str, Any],
+) -> None:
     parts = urlsplit(server[0])
     with closing(Line(str(parts.hostname), int(parts.port or 0))) as line:
-        catalog = Catalog(f"{server[0].replace(f':{parts.port}/', f':{line.port}/')}?read_timeout=1&connect_timeout=1")
+        catalog = Catalog(
+            f"{server[0].replace(f':{parts.port}/', f':{line.port}/')}?read_timeout=1&connect_timeout=1"
+        )
         payments(catalog)
         line.dead = True
         began = time.monotonic()
-        with pytest.raises(CatalogError, match=r"failed: .*Check that it is there, not full and not locked, then do the same again"):
+        with pytest.raises(
+            CatalogError,
+            match=(
+                r"failed: .*Check that it is there, not full and not locked, then do the same again"
+            ),
+        ):
             catalog.list_groups()
         assert time.monotonic() - began < 20
         line.dead = False
@@ -456,11 +623,15 @@ def test_a_server_that_no_longer_answers_is_given_up_and_asked_again_later(serve
 
 
 @needs_server
-def test_connections_that_the_server_ended_meanwhile_are_opened_anew(server: tuple[str, Any]) -> None:
+def test_connections_that_the_server_ended_meanwhile_are_opened_anew(
+    server: tuple[str, Any],
+) -> None:
     url, cursor = server
     catalog = Catalog(url)
     payments(catalog)
-    cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", (url.rpartition("/")[2],))
+    cursor.execute(
+        "SELECT id FROM information_schema.processlist WHERE db = %s", (url.rpartition("/")[2],)
+    )
     ended = cursor.fetchall()
     assert ended
     for (connection,) in ended:
@@ -470,7 +641,10 @@ def test_connections_that_the_server_ended_meanwhile_are_opened_anew(server: tup
 
 def tagged_by_children(catalog: Catalog, children: int, times: int) -> None:
     context = multiprocessing.get_context("fork")
-    runs = [context.Process(target=tag_often, args=(catalog, f"child_{each}", times)) for each in range(children)]
+    runs = [
+        context.Process(target=tag_often, args=(catalog, f"child_{each}", times))
+        for each in range(children)
+    ]
     for run in runs:
         run.start()
     tag_often(catalog, "parent", times)
@@ -481,8 +655,11 @@ def tagged_by_children(catalog: Catalog, children: int, times: int) -> None:
 
 def tag_often(catalog: Catalog, name: str, times: int) -> None:
     for i in range(times):
-        changed = catalog.change_group(PAYMENTS, lambda group: replace(group, tags={**group.tags, name: i}))  # noqa: B023 # called at once
-        assert changed.tags[name] == i
+
+        def tag(group: GroupSpec, number: int = i) -> GroupSpec:
+            return replace(group, tags={**group.tags, name: number})
+
+        assert catalog.change_group(PAYMENTS, tag).tags[name] == i
 
 
 def test_forked_processes_have_connections_of_their_own(url: str) -> None:
@@ -491,27 +668,72 @@ def test_forked_processes_have_connections_of_their_own(url: str) -> None:
     with catalog._begin_transaction() as connection:
         before = connection.connection.dbapi_connection
     tagged_by_children(catalog, 3, 10)
-    assert catalog.get_group("payments", 1).tags == {**{f"child_{each}": 9 for each in range(3)}, "parent": 9}
-    with catalog._begin_transaction() as connection:  # nor was that of the parent closed by a child's end
+    assert catalog.get_group("payments", 1).tags == {
+        **{f"child_{each}": 9 for each in range(3)},
+        "parent": 9,
+    }
+    with (
+        catalog._begin_transaction() as connection
+    ):  # nor was that of the parent closed by a child's end
         assert connection.connection.dbapi_connection is before
 
 
 @pytest.mark.parametrize(
     ("url", "error", "said"),
     [
-        ("postgresql://me:secret@host/db", SettingsError, "catalog_url begins with 'postgresql', and the metadata database can be SQLite, MySQL or MariaDB"),
-        ("postgresql+psycopg://me:secret@host/db", SettingsError, r"begins with 'postgresql\+psycopg', and .* give sqlite:///path or mysql://"),
+        (
+            "postgresql://me:secret@host/db",
+            SettingsError,
+            (
+                "catalog_url begins with 'postgresql', and the metadata database can be SQLite,"
+                " MySQL or MariaDB"
+            ),
+        ),
+        (
+            "postgresql+psycopg://me:secret@host/db",
+            SettingsError,
+            r"begins with 'postgresql\+psycopg', and .* give sqlite:///path or mysql://",
+        ),
         ("oracle://me:secret@host/db", SettingsError, "begins with 'oracle'"),
-        ("mysql+none://me:secret@host/db", SetupError, r"asks for the driver 'mysql\+none', which is not installed: leave it out, as in mysql://"),
-        ("mysql+cymysql://me:secret@host/db", SetupError, r"asks for the driver 'mysql\+cymysql', which is not installed"),
-        ("mysql://me:secret@host/db?read_timeout=soon", SettingsError, "catalog_url has read_timeout='soon': give whole seconds from 1 up"),
-        ("mysql://me:secret@host/db?connect_timeout=0", SettingsError, "catalog_url has connect_timeout='0'"),
-        ("mysql://me:sec/ret@host:port/db", SetupError, "a URL that cannot be read cannot be opened. Check catalog_url"),
+        (
+            "mysql+none://me:secret@host/db",
+            SetupError,
+            (
+                r"asks for the driver 'mysql\+none', which is not installed: leave it out, as in"
+                r" mysql://"
+            ),
+        ),
+        (
+            "mysql+cymysql://me:secret@host/db",
+            SetupError,
+            r"asks for the driver 'mysql\+cymysql', which is not installed",
+        ),
+        (
+            "mysql://me:secret@host/db?read_timeout=soon",
+            SettingsError,
+            "catalog_url has read_timeout='soon': give whole seconds from 1 up",
+        ),
+        (
+            "mysql://me:secret@host/db?connect_timeout=0",
+            SettingsError,
+            "catalog_url has connect_timeout='0'",
+        ),
+        (
+            "mysql://me:sec/ret@host:port/db",
+            SetupError,
+            "a URL that cannot be read cannot be opened. Check catalog_url",
+        ),
         ("secret", SetupError, "a URL that cannot be read cannot be opened. Check catalog_url"),
-        ("mysql://me:secret@127.0.0.1:1/db?password=secret", SetupError, r"mysql://me:\*\*\*@127.0.0.1:1/db cannot be opened"),
+        (
+            "mysql://me:secret@127.0.0.1:1/db?password=secret",
+            SetupError,
+            r"mysql://me:\*\*\*@127.0.0.1:1/db cannot be opened",
+        ),
     ],
 )
-def test_a_url_that_is_of_no_use_is_refused_without_its_secrets(url: str, error: type[Exception], said: str) -> None:
+def test_a_url_that_is_of_no_use_is_refused_without_its_secrets(
+    url: str, error: type[Exception], said: str
+) -> None:
     with pytest.raises(error, match=said) as refused:
         Catalog(url)
     assert "secret" not in str(refused.value)
@@ -524,7 +746,13 @@ def test_a_url_that_is_of_no_use_is_refused_without_its_secrets(url: str, error:
 def test_what_is_said_of_a_run_is_kept_whole_or_cut_with_a_mark(url: str) -> None:
     catalog = Catalog(url)
     whole = "\N{PILE OF POO}" + "x" * 100_000 + "\ud800"
-    step = StepRecord("sync", "failed", NOW, lines=tuple(f"line {i} " + "y" * 5_000 for i in range(3_000)), error=whole)
+    step = StepRecord(
+        "sync",
+        "failed",
+        NOW,
+        lines=tuple(f"line {i} " + "y" * 5_000 for i in range(3_000)),
+        error=whole,
+    )
     catalog.save_run(replace(RUN, steps=(step,), state="failed", error=whole))
     kept = catalog.get_run("0")
     assert kept.error == kept.steps[0].error == whole[:-1] + "\\ud800"
@@ -544,8 +772,17 @@ def test_a_definition_that_not_every_server_takes_is_refused_and_a_long_one_kept
     payments(catalog)
     long = "\N{PILE OF POO}é" * 100_000
     catalog.change_group(PAYMENTS, lambda group: replace(group, description=long, tags={"x": long}))
-    assert (catalog.get_group("payments", 1).description, catalog.get_group("payments", 1).tags) == (long, {"x": long})
-    with pytest.raises(SettingsError, match=r"is to keep is 2\d,\d{3},\d{3} characters long as JSON, and 4,000,000 are taken; .* Give shorter descriptions"):
+    assert (
+        catalog.get_group("payments", 1).description,
+        catalog.get_group("payments", 1).tags,
+    ) == (long, {"x": long})
+    with pytest.raises(
+        SettingsError,
+        match=(
+            r"is to keep is 2\d,\d{3},\d{3} characters long as JSON, and 4,000,000 are taken; .*"
+            r" Give shorter descriptions"
+        ),
+    ):
         catalog.change_group(PAYMENTS, lambda group: replace(group, tags={"x": "y" * 20_000_000}))
     with pytest.raises(SettingsError, match="characters long as JSON"):
         catalog.add_group(GroupSpec("more", 1, "y" * 20_000_000, primary_key=("id",)))
@@ -560,13 +797,26 @@ def test_the_latest_report_of_a_group_is_one_row_by_an_index(url: str) -> None:
     assert catalog.get_latest_validation(PAYMENTS) is None
     for number in range(30):
         for ref in (PAYMENTS, GroupRef("payments", 2), GroupRef("cards", 1)):
-            catalog.add_validation(ref, ValidationReport(f"{ref.name} {ref.version}", number % 2 == 0, (), number))
+            catalog.add_validation(
+                ref, ValidationReport(f"{ref.name} {ref.version}", number % 2 == 0, (), number)
+            )
     for ref in (PAYMENTS, GroupRef("payments", 2), GroupRef("cards", 1)):
         latest = catalog.get_latest_validation(ref)
-        assert latest == catalog.list_validations(ref)[-1] == ValidationReport(f"{ref.name} {ref.version}", False, (), 29)
-    asked = "SELECT id FROM validations WHERE group_name = 'payments' AND group_version = 1 ORDER BY id DESC LIMIT 1"
+        assert (
+            latest
+            == catalog.list_validations(ref)[-1]
+            == ValidationReport(f"{ref.name} {ref.version}", False, (), 29)
+        )
+    asked = (
+        "SELECT id FROM validations WHERE group_name = 'payments' AND group_version = 1 ORDER BY id"
+        " DESC LIMIT 1"
+    )
     with catalog._begin_transaction() as connection:
-        plan = str(connection.execute(text(f"EXPLAIN {'QUERY PLAN ' if url.startswith('sqlite') else ''}{asked}")).all())
+        plan = str(
+            connection.execute(
+                text(f"EXPLAIN {'QUERY PLAN ' if url.startswith('sqlite') else ''}{asked}")
+            ).all()
+        )
     assert "ix_validations_newest" in plan
     assert "TEMP B-TREE" not in plan
     assert "filesort" not in plan

@@ -28,7 +28,10 @@ from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.query import Comparison, Condition, parse_condition
 from spark_fs.tables.delta.history import DataFile
 
-ROWS = [dict(zip(TABLE, row, strict=True)) for row in zip_longest(*(rows for _, rows, _ in TABLE.values()))]
+ROWS = [
+    dict(zip(TABLE, row, strict=True))
+    for row in zip_longest(*(rows for _, rows, _ in TABLE.values()))
+]
 WHOLE = values.to_arrow(TYPES, ROWS)
 
 
@@ -40,7 +43,9 @@ def test_arrow_says_what_python_says() -> None:
     columns = {name: WHOLE.column(name) for name in TYPES}
     for each in conditions():
         assert can_evaluate(typed(each), TYPES)
-        assert evaluate_condition(typed(each), columns, TYPES).to_pylist() == [holds(each, row) for row in ROWS], each
+        assert evaluate_condition(typed(each), columns, TYPES).to_pylist() == [
+            holds(each, row) for row in ROWS
+        ], each
 
 
 def test_sql_text_says_what_python_says() -> None:
@@ -50,7 +55,10 @@ def test_sql_text_says_what_python_says() -> None:
     asked = conditions()
     for start in range(0, len(asked), 100):
         some = asked[start : start + 100]
-        texts = [sql_of(typed(each), lambda c: _cast_compared(f'"{c.column}"', TYPES[c.column])) for each in some]
+        texts = [
+            sql_of(typed(each), lambda c: _cast_compared(f'"{c.column}"', TYPES[c.column]))
+            for each in some
+        ]
         found = connection.execute(f"SELECT {', '.join(texts)} FROM rows").fetchall()
         for each, text, said in zip(some, texts, zip(*found, strict=True), strict=True):
             assert list(said) == [holds(each, row) for row in ROWS], text
@@ -63,19 +71,36 @@ def test_a_condition_is_the_same_after_json() -> None:
 
 
 def test_no_file_that_holds_a_row_is_left_out() -> None:
-    whole = {column: rows for column, (type_, rows, _) in TABLE.items() if type_ in ("tinyint", "smallint", "int", "bigint")}
+    whole = {
+        column: rows
+        for column, (type_, rows, _) in TABLE.items()
+        if type_ in ("tinyint", "smallint", "int", "bigint")
+    }
     for each in conditions():
         if isinstance(each, Comparison) and each.column in whole:
             for value in whole[each.column]:
                 if value is not None and holds(each, {each.column: value}):
                     bounds = {each.column: value}
-                    assert may_match(DataFile("f", 1, 1, {}, bounds, bounds, True), typed(each), TYPES), (each, value)
+                    assert may_match(
+                        DataFile("f", 1, 1, {}, bounds, bounds, True), typed(each), TYPES
+                    ), (each, value)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=300)
-@given(data=st.data(), type_=st.sampled_from(["tinyint", "int", "bigint", "float", "double", "decimal(10,2)", "decimal(38,18)"]), operator=st.sampled_from(list(OPERATORS)))
-def test_numbers_of_any_kind_are_compared_by_value(data: st.DataObject, type_: str, operator: Any) -> None:
-    rows, asked = data.draw(st.lists(values.values(type_), min_size=1, max_size=5)), data.draw(numbers())
+@given(
+    data=st.data(),
+    type_=st.sampled_from(
+        ["tinyint", "int", "bigint", "float", "double", "decimal(10,2)", "decimal(38,18)"]
+    ),
+    operator=st.sampled_from(list(OPERATORS)),
+)
+def test_numbers_of_any_kind_are_compared_by_value(
+    data: st.DataObject, type_: str, operator: Any
+) -> None:
+    rows, asked = (
+        data.draw(st.lists(values.values(type_), min_size=1, max_size=5)),
+        data.draw(numbers()),
+    )
     column = pa.chunked_array([pa.array(rows, arrow_types.to_arrow_type(type_))])
     try:
         found = cast_condition(Comparison(GROUP, "c", operator, asked), lambda _: type_)
@@ -83,23 +108,49 @@ def test_numbers_of_any_kind_are_compared_by_value(data: st.DataObject, type_: s
         assert type_.startswith("decimal")
         assert isinstance(asked, float)
         return
-    wanted = [holds(Comparison(GROUP, "c", operator, asked), {"c": value}) for value in column.to_pylist()]
+    wanted = [
+        holds(Comparison(GROUP, "c", operator, asked), {"c": value}) for value in column.to_pylist()
+    ]
     assert evaluate_condition(found, {"c": column}, {"c": type_}).to_pylist() == wanted
     assert cast_condition(found, lambda _: type_) == found
 
 
 REFUSED: list[tuple[str, Any, str]] = [
-    ("at", pd.NaT, r"Nothing equals null \(NaT\): use fg\['at'\].is_null\(\)"), ("at", None, "Nothing equals null"), ("at", np.datetime64("NaT"), "Nothing equals null"),
-    ("big", pd.NA, "Nothing equals null"), ("double", math.nan, "Nothing equals NaN: use .*since NaN is above every number"), ("big", np.float32("nan"), "Nothing equals NaN"),
-    ("big", "1", "Column 'big' is bigint and cannot be compared with '1': give a number"), ("big", True, "give a number"), ("double", Decimal("NaN"), "give a number"),
-    ("double", Decimal("sNaN"), "give a number"), ("big", 1j, "give a number"), ("big", [1], "give a number"), ("amount", 1.1, r"give a Decimal, such as Decimal\('1.1'\)"),
-    ("at", "2024-01-01", "give a datetime"), ("at", 5, "give a datetime"), ("at", pd.Timestamp(1), "of whole microseconds"), ("day", "2024-01-01", "give a date"),
-    ("at", datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))), "give an instant of the years 1 to 9999 in UTC"), ("word", 1, "give a text"), ("word", b"a", "give a text"),
-    ("word", "\ud800", "give a text without lone surrogates"), ("raw", "a", "give bytes"), ("flag", 1, "give True or False"), ("big", np.array([1, 2]), "give a number"), ("big", 10**5000, ""),
+    ("at", pd.NaT, r"Nothing equals null \(NaT\): use fg\['at'\].is_null\(\)"),
+    ("at", None, "Nothing equals null"),
+    ("at", np.datetime64("NaT"), "Nothing equals null"),
+    ("big", pd.NA, "Nothing equals null"),
+    ("double", math.nan, "Nothing equals NaN: use .*since NaN is above every number"),
+    ("big", np.float32("nan"), "Nothing equals NaN"),
+    ("big", "1", "Column 'big' is bigint and cannot be compared with '1': give a number"),
+    ("big", True, "give a number"),
+    ("double", Decimal("NaN"), "give a number"),
+    ("double", Decimal("sNaN"), "give a number"),
+    ("big", 1j, "give a number"),
+    ("big", [1], "give a number"),
+    ("amount", 1.1, r"give a Decimal, such as Decimal\('1.1'\)"),
+    ("at", "2024-01-01", "give a datetime"),
+    ("at", 5, "give a datetime"),
+    ("at", pd.Timestamp(1), "of whole microseconds"),
+    ("day", "2024-01-01", "give a date"),
+    (
+        "at",
+        datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))),
+        "give an instant of the years 1 to 9999 in UTC",
+    ),
+    ("word", 1, "give a text"),
+    ("word", b"a", "give a text"),
+    ("word", "\ud800", "give a text without lone surrogates"),
+    ("raw", "a", "give bytes"),
+    ("flag", 1, "give True or False"),
+    ("big", np.array([1, 2]), "give a number"),
+    ("big", 10**5000, ""),
 ]
 
 
-@pytest.mark.parametrize(("column", "value", "text"), REFUSED, ids=lambda each: format_value(each)[:40])
+@pytest.mark.parametrize(
+    ("column", "value", "text"), REFUSED, ids=lambda each: format_value(each)[:40]
+)
 def test_what_cannot_be_compared_is_refused_and_said(column: str, value: Any, text: str) -> None:
     feature = Feature(column, TYPES[column], group=GROUP)
     if not text:
@@ -112,19 +163,37 @@ def test_what_cannot_be_compared_is_refused_and_said(column: str, value: Any, te
 
 def test_like_compares_texts() -> None:
     assert isinstance(Feature("word", "string", group=GROUP).like("a%"), Filter)
-    with pytest.raises(QueryError, match=r"Column 'big' is bigint, and like\(\) compares texts: use ==, <, > or isin\(\)"):
+    with pytest.raises(
+        QueryError,
+        match=r"Column 'big' is bigint, and like\(\) compares texts: use ==, <, > or isin\(\)",
+    ):
         Feature("big", "bigint", group=GROUP).like("1%")
     with pytest.raises(SettingsError, match="pattern=1 is not a text"):
         Feature("word", "string", group=GROUP).like(1)  # type: ignore[arg-type] # that is refused
-    with pytest.raises(QueryError, match=r"Column 'l' is array<int>: only whole values can be compared"):
+    with pytest.raises(
+        QueryError, match=r"Column 'l' is array<int>: only whole values can be compared"
+    ):
         Feature("l", "array<int>", group=GROUP) == [1]  # noqa: B015 # it is refused
 
 
-ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.decimals() | st.text(st.characters(codec=None)) | st.binary() | st.dates() | st.datetimes() | st.complex_numbers()
+ANYTHING = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.decimals()
+    | st.text(st.characters(codec=None))
+    | st.binary()
+    | st.dates()
+    | st.datetimes()
+    | st.complex_numbers()
+)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(column=st.sampled_from(list(TYPES)), value=ANYTHING, operator=st.sampled_from(list(OPERATORS)))
+@given(
+    column=st.sampled_from(list(TYPES)), value=ANYTHING, operator=st.sampled_from(list(OPERATORS))
+)
 def test_no_value_ends_in_a_foreign_error(column: str, value: Any, operator: str) -> None:
     try:
         found = compared(column, operator, value)

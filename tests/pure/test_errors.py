@@ -35,7 +35,12 @@ def test_the_tree_in_the_docstring_names_every_error(kind: type[SparkFSError]) -
 
 
 def test_a_failing_database_and_a_faster_writer_are_worth_a_retry() -> None:
-    assert {kind for kind in every_error() if kind.retryable} == {OnlineStoreError, ConflictError, LockedError, CatalogError}
+    assert {kind for kind in every_error() if kind.retryable} == {
+        OnlineStoreError,
+        ConflictError,
+        LockedError,
+        CatalogError,
+    }
 
 
 @pytest.mark.parametrize(
@@ -52,13 +57,16 @@ def test_the_nearest_names_are_offered(known: list[str], end: str) -> None:
 
 
 def test_texts() -> None:
-    assert str(InvalidNameError.for_name("Feature group", "My-Group")) == (
-        "Feature group 'My-Group' is not a valid name: use lower snake case, a letter first, then letters, digits and "
-        "underscores, 63 characters at most."
+    assert (
+        str(InvalidNameError.for_name("Feature group", "My-Group"))
+        == "Feature group 'My-Group' is not a valid name: use lower snake case, a letter first,"
+        " then letters, digits and underscores, 63 characters at most."
     )
-    assert str(NotFoundError.for_name("Feature group", "wether", ["weather"], "Create it first.")) == (
-        "Feature group 'wether' does not exist; did you mean 'weather'? Create it first."
+    assert (
+        str(NotFoundError.for_name("Feature group", "wether", ["weather"], "Create it first."))
+        == "Feature group 'wether' does not exist; did you mean 'weather'? Create it first."
     )
-    assert str(NotFoundError.for_version("Feature group", "weather", 3, [1, 2])) == (
-        "Feature group 'weather' has no version 3: it has 1, 2. Ask for one of these."
+    assert (
+        str(NotFoundError.for_version("Feature group", "weather", 3, [1, 2]))
+        == "Feature group 'weather' has no version 3: it has 1, 2. Ask for one of these."
     )

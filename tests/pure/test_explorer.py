@@ -23,14 +23,39 @@ def fs(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
     """A store with a group whose rows only Spark can read: one was deleted by a vector."""
     home = tmp_path_factory.mktemp("explored")
     found = store(home)
-    group = found.create_feature_group("shops", primary_key=["shop"], features=[spark_fs.Feature("shop", "string"), spark_fs.Feature("n", "bigint")])
+    group = found.create_feature_group(
+        "shops",
+        primary_key=["shop"],
+        features=[spark_fs.Feature("shop", "string"), spark_fs.Feature("n", "bigint")],
+    )
     found.create_feature_view("shops", group.select_features())
     log = Path(group.location) / "_delta_log"
     log.mkdir(parents=True)
-    vector = {"storageType": "u", "pathOrInlineDv": "ab^-aqEH.-t@S}K{vb[*k^", "offset": 4, "sizeInBytes": 40, "cardinality": 1}
+    vector = {
+        "storageType": "u",
+        "pathOrInlineDv": "ab^-aqEH.-t@S}K{vb[*k^",
+        "offset": 4,
+        "sizeInBytes": 40,
+        "cardinality": 1,
+    }
     actions = [
-        {"commitInfo": {"timestamp": 1_700_000_000_000, "inCommitTimestamp": 1_700_000_000_000, "operation": "WRITE"}},
-        {"add": {"path": "a.parquet", "size": 1, "partitionValues": {}, "dataChange": True, "stats": '{"numRecords": 2}', "deletionVector": vector}},
+        {
+            "commitInfo": {
+                "timestamp": 1_700_000_000_000,
+                "inCommitTimestamp": 1_700_000_000_000,
+                "operation": "WRITE",
+            }
+        },
+        {
+            "add": {
+                "path": "a.parquet",
+                "size": 1,
+                "partitionValues": {},
+                "dataChange": True,
+                "stats": '{"numRecords": 2}',
+                "deletionVector": vector,
+            }
+        },
     ]
     (log / f"{0:020d}.json").write_text("".join(json.dumps(action) + "\n" for action in actions))
     return found
@@ -60,8 +85,21 @@ def test_the_browser_asks_for_the_token(fs: FeatureStore) -> None:
 
 def test_wrong_names_and_numbers_are_mistakes_of_who_asks(fs: FeatureStore) -> None:
     with served(build_explorer_app(fs, names=get_host_names("127.0.0.1"))) as port:
-        for path in ("/group/nope/1", "/group/shops/2", "/group/shops/0", "/group/shops/-1", "/group/SHOPS/1", "/group/%00/1", "/group/%ED%A0%80/1", f"/group/{'x' * 5_000}/1",
-                     f"/group/shops/{10**30}", "/view/nope/1", "/view/%F0%9F%98%80/1", "/group/%3Cscript%3Ealert(1)/1", "/nowhere"):
+        for path in (
+            "/group/nope/1",
+            "/group/shops/2",
+            "/group/shops/0",
+            "/group/shops/-1",
+            "/group/SHOPS/1",
+            "/group/%00/1",
+            "/group/%ED%A0%80/1",
+            f"/group/{'x' * 5_000}/1",
+            f"/group/shops/{10**30}",
+            "/view/nope/1",
+            "/view/%F0%9F%98%80/1",
+            "/group/%3Cscript%3Ealert(1)/1",
+            "/nowhere",
+        ):
             status, page, _ = ask(port, path=path)
             assert status == 404, path
             assert "<script>alert" not in str(page), path

@@ -30,16 +30,24 @@ def written(folder: str, name: str, rows: int) -> str:
     return f"{folder}/{name}.parquet"
 
 
-def place_of(path: Path, parts: tuple[str, ...] = ("train",)) -> AbstractContextManager[StagedFolder]:
+def place_of(
+    path: Path, parts: tuple[str, ...] = ("train",)
+) -> AbstractContextManager[StagedFolder]:
     return stage_folder(str(path), parts, len(parts) > 1)
 
 
 def test_what_a_failed_or_repeated_task_wrote_is_not_there(tmp_path: Path) -> None:
     with place_of(tmp_path / "out") as place:
-        good = [written(f"{place.staging_path}/train", "one", 3), written(f"{place.staging_path}/train", "two", 4)]
+        good = [
+            written(f"{place.staging_path}/train", "one", 3),
+            written(f"{place.staging_path}/train", "two", 4),
+        ]
         written(f"{place.staging_path}/train", "of_a_task_that_was_tried_again", 3)
         assert place.publish(good) == 2
-    assert [path.suffix for path in sorted((tmp_path / "out").iterdir())] == [".parquet", ".parquet"]
+    assert [path.suffix for path in sorted((tmp_path / "out").iterdir())] == [
+        ".parquet",
+        ".parquet",
+    ]
     assert pq.read_table(tmp_path / "out").num_rows == 7
 
 
@@ -107,7 +115,9 @@ def test_of_many_that_come_at_once_one_has_the_folder(tmp_path: Path) -> None:
         with ThreadPoolExecutor(8) as pool:
             done = list(pool.map(make, range(8)))
         assert done.count(True) == 1
-        assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{done.index(True)}.parquet"]
+        assert [path.name for path in (tmp_path / "out").iterdir()] == [
+            f"{done.index(True)}.parquet"
+        ]
         shutil.rmtree(tmp_path / "out")
 
 
@@ -116,35 +126,84 @@ def test_a_copy_is_whole_or_not_there(parts: tuple[str, ...], tmp_path: Path) ->
     with place_of(tmp_path / "out", parts) as place:
         written(f"{place.staging_path}/train", "one", 3)
         place.publish(None)
-    dataset_files.copy_dataset(str(tmp_path / "out"), str(tmp_path / "again"), parts, len(parts) > 1)
-    assert sorted(path.name for path in (tmp_path / "again").iterdir()) == sorted(path.name for path in (tmp_path / "out").iterdir())
+    dataset_files.copy_dataset(
+        str(tmp_path / "out"), str(tmp_path / "again"), parts, len(parts) > 1
+    )
+    assert sorted(path.name for path in (tmp_path / "again").iterdir()) == sorted(
+        path.name for path in (tmp_path / "out").iterdir()
+    )
     assert pq.read_table(tmp_path / "again").num_rows == 3
     with pytest.raises(SettingsError, match=r"holds files already"):
-        dataset_files.copy_dataset(str(tmp_path / "out"), str(tmp_path / "again"), parts, len(parts) > 1)
+        dataset_files.copy_dataset(
+            str(tmp_path / "out"), str(tmp_path / "again"), parts, len(parts) > 1
+        )
     assert pq.read_table(tmp_path / "again").num_rows == 3
 
 
 GROUP = GroupRef("g", 1)
 comparisons = st.one_of(
-    st.builds(Comparison, st.just(GROUP), st.sampled_from(["n", "p"]), st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), st.integers(-2, 3) | st.just(0.5)),
-    st.builds(Comparison, st.just(GROUP), st.sampled_from(["n", "p"]), st.just("in"), st.lists(st.integers(-2, 3), max_size=3).map(tuple)),
+    st.builds(
+        Comparison,
+        st.just(GROUP),
+        st.sampled_from(["n", "p"]),
+        st.sampled_from(["==", "!=", "<", "<=", ">", ">="]),
+        st.integers(-2, 3) | st.just(0.5),
+    ),
+    st.builds(
+        Comparison,
+        st.just(GROUP),
+        st.sampled_from(["n", "p"]),
+        st.just("in"),
+        st.lists(st.integers(-2, 3), max_size=3).map(tuple),
+    ),
     st.builds(Comparison, st.just(GROUP), st.sampled_from(["n", "p"]), st.just("is_null")),
-    st.builds(Comparison, st.just(GROUP), st.just("s"), st.sampled_from(["==", "<"]), st.sampled_from(["", "a", "b"])),
+    st.builds(
+        Comparison,
+        st.just(GROUP),
+        st.just("s"),
+        st.sampled_from(["==", "<"]),
+        st.sampled_from(["", "a", "b"]),
+    ),
 )
-conditions = st.recursive(comparisons, lambda inner: st.one_of(
-    st.builds(Combination, st.sampled_from(["and", "or"]), st.tuples(inner, inner)), st.builds(Combination, st.just("not"), st.tuples(inner)),
-), max_leaves=5)
+conditions = st.recursive(
+    comparisons,
+    lambda inner: st.one_of(
+        st.builds(Combination, st.sampled_from(["and", "or"]), st.tuples(inner, inner)),
+        st.builds(Combination, st.just("not"), st.tuples(inner)),
+    ),
+    max_leaves=5,
+)
 
 
 @settings(max_examples=1000, deadline=None)
-@given(st.lists(st.tuples(st.none() | st.integers(-2, 3), st.sampled_from([None, "a", "b"])), min_size=1, max_size=4), st.none() | st.integers(-2, 3), conditions)
-def test_a_file_with_a_row_that_meets_a_filter_is_read(rows: list[tuple[int | None, str | None]], partition: int | None, condition: Condition) -> None:
+@given(
+    st.lists(
+        st.tuples(st.none() | st.integers(-2, 3), st.sampled_from([None, "a", "b"])),
+        min_size=1,
+        max_size=4,
+    ),
+    st.none() | st.integers(-2, 3),
+    conditions,
+)
+def test_a_file_with_a_row_that_meets_a_filter_is_read(
+    rows: list[tuple[int | None, str | None]], partition: int | None, condition: Condition
+) -> None:
     types = {"n": "bigint", "p": "int", "s": "string"}
     numbers = [n for n, _ in rows if n is not None]
     bounds = ({"n": min(numbers)}, {"n": max(numbers)}) if numbers else ({}, {})
-    file = DataFile("f", 1, len(rows), {"p": None if partition is None else str(partition)}, *bounds, True)
-    columns = {"n": pa.array([n for n, _ in rows], pa.int64()), "p": pa.array([partition] * len(rows), pa.int32()), "s": pa.array([s for _, s in rows], pa.string())}
-    meets = any(parquet.evaluate_condition(condition, {name: pa.chunked_array([column]) for name, column in columns.items()}, types).to_pylist())
+    file = DataFile(
+        "f", 1, len(rows), {"p": None if partition is None else str(partition)}, *bounds, True
+    )
+    columns = {
+        "n": pa.array([n for n, _ in rows], pa.int64()),
+        "p": pa.array([partition] * len(rows), pa.int32()),
+        "s": pa.array([s for _, s in rows], pa.string()),
+    }
+    meets = any(
+        parquet.evaluate_condition(
+            condition, {name: pa.chunked_array([column]) for name, column in columns.items()}, types
+        ).to_pylist()
+    )
     assert parquet.may_match(file, condition, types) or not meets
 
 
@@ -156,13 +215,35 @@ def test_a_file_of_another_partition_or_of_other_numbers_is_left_out() -> None:
     assert parquet.may_match(file, Comparison(GROUP, "n", ">=", 9), types)
 
 
-NESTED = T.StructType([T.StructField("x", T.TimestampType()), T.StructField("m", T.MapType(T.StringType(), T.DecimalType(5, 2)))])
+NESTED = T.StructType(
+    [
+        T.StructField("x", T.TimestampType()),
+        T.StructField("m", T.MapType(T.StringType(), T.DecimalType(5, 2))),
+    ]
+)
 
 
-@pytest.mark.parametrize("type_", [
-    T.BooleanType(), T.ByteType(), T.ShortType(), T.IntegerType(), T.LongType(), T.FloatType(), T.DoubleType(), T.StringType(), T.BinaryType(),
-    T.DateType(), T.TimestampType(), T.DecimalType(20, 0), T.ArrayType(NESTED), NESTED, T.MapType(T.IntegerType(), T.ArrayType(T.DecimalType(38, 10))),
-], ids=lambda t: t.simpleString())
+@pytest.mark.parametrize(
+    "type_",
+    [
+        T.BooleanType(),
+        T.ByteType(),
+        T.ShortType(),
+        T.IntegerType(),
+        T.LongType(),
+        T.FloatType(),
+        T.DoubleType(),
+        T.StringType(),
+        T.BinaryType(),
+        T.DateType(),
+        T.TimestampType(),
+        T.DecimalType(20, 0),
+        T.ArrayType(NESTED),
+        NESTED,
+        T.MapType(T.IntegerType(), T.ArrayType(T.DecimalType(38, 10))),
+    ],
+    ids=lambda t: t.simpleString(),
+)
 def test_a_feature_type_is_the_arrow_type_that_spark_takes(type_: T.DataType) -> None:
     wanted = to_arrow_schema(T.StructType([T.StructField("c", type_)]), timezone="UTC")
     assert arrow_types.to_arrow_schema({"c": type_.simpleString()}) == wanted
@@ -182,8 +263,16 @@ def test_a_type_without_an_arrow_type_is_refused() -> None:
         ("json", "struct<m:map<string,map<int,int>>>", "parquet, orc or delta"),
     ],
 )
-def test_a_type_that_a_format_cannot_hold_is_refused_before_anything_is_written(form: DataFormat, type_: str, remedy: str) -> None:
-    with pytest.raises(SchemaError, match=rf"Column 'v' is {re.escape(type_)}, which {form} cannot hold: write {remedy}, or leave it out"):
+def test_a_type_that_a_format_cannot_hold_is_refused_before_anything_is_written(
+    form: DataFormat, type_: str, remedy: str
+) -> None:
+    with pytest.raises(
+        SchemaError,
+        match=(
+            rf"Column 'v' is {re.escape(type_)}, which {form} cannot hold: write {remedy}, or leave"
+            r" it out"
+        ),
+    ):
         dataset_files.check_types(FilesSpec("somewhere", form), {"k": "bigint", "v": type_})
     dataset_files.check_types(FilesSpec("somewhere", form), {"k": "bigint", "v": "string"})
     dataset_files.check_types(FilesSpec("somewhere", "json"), {"m": "map<string,array<bigint>>"})

@@ -21,10 +21,23 @@ from spark_fs.errors import InvalidNameError, SettingsError, SparkFSError
         ("int", [0, -1, np.int64(3), 2**63 - 1], [True, 1.0, "1", None, 2**63, np.array([1])]),
         ("bool", [True, False, np.True_], [0, 1, "yes", None, pd.NA]),
         ("float", [0, 1.5, float("nan"), np.float32(1)], [True, "1", None, 1j]),
-        ("Instant", ["2024-01-01", datetime(2024, 1, 1, tzinfo=UTC), date(2024, 1, 1), pd.Timestamp("2024-01-01")], [pd.NaT, 5, None, b"2024", np.datetime64("2024-01-01")]),
+        (
+            "Instant",
+            [
+                "2024-01-01",
+                datetime(2024, 1, 1, tzinfo=UTC),
+                date(2024, 1, 1),
+                pd.Timestamp("2024-01-01"),
+            ],
+            [pd.NaT, 5, None, b"2024", np.datetime64("2024-01-01")],
+        ),
         ("timedelta | None", [timedelta(1), None], ["1d", True, 5]),
         ("Sequence[Feature]", [["v"], []], ["v", 3, None]),
-        ("Sequence[str]", [["a"], ("a", "b"), {"a"}, "a", pd.Index(["a"]), np.array(["a"]), []], [[1], [None], 3, None, {"a": 1}, pd.DataFrame({"a": [1]}), b"a", iter(["a"])]),
+        (
+            "Sequence[str]",
+            [["a"], ("a", "b"), {"a"}, "a", pd.Index(["a"]), np.array(["a"]), []],
+            [[1], [None], 3, None, {"a": 1}, pd.DataFrame({"a": [1]}), b"a", iter(["a"])],
+        ),
         ("Sequence[str] | None", [["a"], None], [[["a"]], 3]),
         ("Sequence[object]", [[1], (1, "a"), np.array([1])], ["ab", 3, {"a": 1}]),
         ("Mapping[str, Any] | None", [{}, {"a": 1}, None], [{1: 2}, [("a", 1)], "a"]),
@@ -39,7 +52,18 @@ def test_what_an_annotation_takes(annotation: str, good: list[Any], bad: list[An
     assert not any(found[0](value) for value in bad)
 
 
-@pytest.mark.parametrize("annotation", ["Any", "Callable[[int], None] | None", "Config", "Unpack[InMemory]", "timedelta | float | None", "TransformationFunction", ""])
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        "Any",
+        "Callable[[int], None] | None",
+        "Config",
+        "Unpack[InMemory]",
+        "timedelta | float | None",
+        "TransformationFunction",
+        "",
+    ],
+)
 def test_what_is_left_to_whoever_takes_it(annotation: str) -> None:
     assert get_check(annotation) is None
 
@@ -65,7 +89,9 @@ def test_a_class_of_ours_is_told_by_its_name() -> None:
 class Asked:
     """Something with methods."""
 
-    def by_place(self, name: "str", count: "int" = 1, *, keys: "Sequence[str]" = ()) -> tuple[str, int, Sequence[str]]:
+    def by_place(
+        self, name: "str", count: "int" = 1, *, keys: "Sequence[str]" = ()
+    ) -> tuple[str, int, Sequence[str]]:
         """What it was given."""
         return name, count, keys
 
@@ -80,8 +106,15 @@ def test_arguments_are_looked_at_by_place_and_by_name() -> None:
     assert asked.by_place("a", 2, keys=["k"]) == ("a", 2, ["k"])
     assert asked.alias("a") == ("a", 1, ())
     assert asked._own(3) == 3  # type: ignore[comparison-overlap,arg-type] # what is ours is not looked at
-    for call in (lambda: asked.by_place("a", "2"), lambda: asked.by_place("a", count="2"), lambda: asked.alias("a", "2")):  # type: ignore[arg-type] # on purpose
-        with pytest.raises(SettingsError, match=r"^count='2' is not a whole number. Nothing was done: give what it takes.$"):
+    for call in (
+        lambda: asked.by_place("a", "2"),
+        lambda: asked.by_place("a", count="2"),
+        lambda: asked.alias("a", "2"),
+    ):  # type: ignore[arg-type] # on purpose
+        with pytest.raises(
+            SettingsError,
+            match=r"^count='2' is not a whole number. Nothing was done: give what it takes.$",
+        ):
             call()
     with pytest.raises(SettingsError, match=r"^keys=\[1\] is not a list of texts"):
         asked.by_place("a", keys=[1])  # type: ignore[list-item] # on purpose
@@ -98,7 +131,9 @@ def test_none_stands_for_an_empty_default_and_for_no_other() -> None:
             call()
 
     @validate_call
-    def described(name: "str", description: "str" = "", tags: "Sequence[str]" = ()) -> tuple[str, Sequence[str]]:
+    def described(
+        name: "str", description: "str" = "", tags: "Sequence[str]" = ()
+    ) -> tuple[str, Sequence[str]]:
         return description, tags
 
     assert described("a", None, None) == ("", ())  # type: ignore[arg-type] # as above

@@ -26,7 +26,14 @@ def catalog(tmp_path: Path) -> Catalog:
     """A catalog of one group of which nothing is known but its columns, beside another that has rows."""
     found = Catalog(f"sqlite:///{tmp_path}/catalog.db")
     for name in ("payments", "others"):
-        found.add_group(GroupSpec(name, 1, primary_key=("id",), features=(FeatureSpec("id", "bigint"), FeatureSpec("amount", "double"))))
+        found.add_group(
+            GroupSpec(
+                name,
+                1,
+                primary_key=("id",),
+                features=(FeatureSpec("id", "bigint"), FeatureSpec("amount", "double")),
+            )
+        )
     found.mark_table_created(GroupRef("others", 1))
     return found
 
@@ -34,7 +41,9 @@ def catalog(tmp_path: Path) -> Catalog:
 def dataset(catalog: Catalog, versions: dict[GroupRef, int]) -> None:
     view = ViewSpec("fraud", 1, QuerySpec(REF, ("id", "amount")))
     catalog.add_view(view)
-    catalog.reserve_training_dataset(view, lambda version: TrainingDatasetSpec(version, view.query, group_versions=versions))
+    catalog.reserve_training_dataset(
+        view, lambda version: TrainingDatasetSpec(version, view.query, group_versions=versions)
+    )
 
 
 def validated(catalog: Catalog, ingestion: Any) -> None:
@@ -50,14 +59,23 @@ def made_anew(catalog: Catalog) -> None:
 
 KNOWN: dict[str, tuple[Callable[[Catalog], Any], str | None]] = {
     "columns alone": (lambda catalog: None, None),
-    "the note of a first commit": (lambda c: c.mark_table_created(REF), "its first rows were committed"),
-    "a training dataset": (lambda c: dataset(c, {REF: 4}), "training dataset 1 of feature view 'fraud' version 1 read version 4 of it"),
+    "the note of a first commit": (
+        lambda c: c.mark_table_created(REF),
+        "its first rows were committed",
+    ),
+    "a training dataset": (
+        lambda c: dataset(c, {REF: 4}),
+        "training dataset 1 of feature view 'fraud' version 1 read version 4 of it",
+    ),
     "a training dataset of no rows": (lambda c: dataset(c, {REF: -1}), None),
     "a training dataset of another group": (lambda c: dataset(c, {GroupRef("others", 1): 4}), None),
     "a training dataset of a group that was deleted": (made_anew, None),
     "a batch that was refused": (lambda c: validated(c, "refused"), None),
     "a batch that was inserted": (lambda c: validated(c, "inserted"), "a batch was inserted"),
-    "a backfill that is under way": (lambda c: c.record_backfill(REF, YEAR, MONTH), "a backfill of it has come to 2024-02-01"),
+    "a backfill that is under way": (
+        lambda c: c.record_backfill(REF, YEAR, MONTH),
+        "a backfill of it has come to 2024-02-01",
+    ),
 }
 
 

@@ -61,13 +61,22 @@ def test_what_an_earlier_database_holds_is_there(old: str, request: pytest.Fixtu
     catalog = Catalog(old)
     groups = {group.name: group for group in catalog.list_groups()}
     assert set(groups) == {"payments", "cards", "hours"}
-    assert groups["payments"].types == {"id": "bigint", "card": "string", "paid_at": "timestamp", "amount": "double", "fraud": "bigint"}
+    assert groups["payments"].types == {
+        "id": "bigint",
+        "card": "string",
+        "paid_at": "timestamp",
+        "amount": "double",
+        "fraud": "bigint",
+    }
     assert groups["cards"].online_enabled
     view = catalog.get_view("fraud", 1)
     assert view.labels == ("fraud",)
     datasets = catalog.list_training_datasets(view)
     assert datasets[0].group_versions == {groups["payments"].ref: 0, groups["cards"].ref: 0}
-    assert [str(each) for each in datasets[0].splits.values()] == ["[..., 2024-01-07T00:00:00+00:00)", "[2024-01-07T00:00:00+00:00, ...)"]
+    assert [str(each) for each in datasets[0].splits.values()] == [
+        "[..., 2024-01-07T00:00:00+00:00)",
+        "[2024-01-07T00:00:00+00:00, ...)",
+    ]
     if version >= 2:
         assert len(catalog.list_validations(groups["payments"].ref)) == 1
         assert catalog.find_pinned_versions(groups["cards"].ref)
@@ -81,9 +90,16 @@ def test_what_an_earlier_database_holds_is_there(old: str, request: pytest.Fixtu
         assert list(catalog.list_runs()) == []
     else:
         assert [(run.state, run.error, len(run.steps)) for run in catalog.list_runs("hourly")] == [
-            ("running", None, 0), ("failed", "OnlineStoreError: away", 1), ("finished", None, 1),
+            ("running", None, 0),
+            ("failed", "OnlineStoreError: away", 1),
+            ("finished", None, 1),
         ]
-        assert catalog.get_lock_holder("hourly") == ("00ff00ff00ff00ff00ff00ff00ff00ff", "a-host", 4711, 0)
+        assert catalog.get_lock_holder("hourly") == (
+            "00ff00ff00ff00ff00ff00ff00ff00ff",
+            "a-host",
+            4711,
+            0,
+        )
     catalog.change_group(groups["cards"].ref, lambda group: replace(group, description="changed"))
     assert catalog.get_group("cards", 1).description == "changed"
 
@@ -102,8 +118,19 @@ def test_many_processes_may_make_one_on_a_server_at_once() -> None:
 
 
 def opened_at_once(url: str, groups: str) -> None:
-    code = "import sys; from spark_fs.catalog.store import Catalog; print(len(Catalog(sys.argv[1]).all_groups()))"
-    runs = [subprocess.Popen([sys.executable, "-c", code, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(6)]
+    code = (
+        "import sys; from spark_fs.catalog.store import Catalog;"
+        " print(len(Catalog(sys.argv[1]).list_groups()))"
+    )
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(6)
+    ]
     said = [run.communicate() for run in runs]
     assert [out for out, _ in said] == [groups] * 6, said
 
@@ -115,7 +142,13 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
-    with pytest.raises(UpgradeError, match=r"is of version 9999, made by a newer spark_fs; this one knows 0006\. Upgrade spark_fs\."):
+    with pytest.raises(
+        UpgradeError,
+        match=(
+            r"is of version 9999, made by a newer spark_fs; this one knows 0006\. Upgrade"
+            r" spark_fs\."
+        ),
+    ):
         Database(url)
 
 
@@ -123,7 +156,13 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 def server_database() -> Iterator[tuple[str, Any]]:
     """The URL of a new database of the server's, and a cursor in it."""
     name, parts = f"t_{uuid4().hex}", urlsplit(MYSQL)
-    reached: Any = {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password, "autocommit": True}
+    reached: Any = {
+        "host": parts.hostname,
+        "port": parts.port,
+        "user": parts.username,
+        "password": parts.password,
+        "autocommit": True,
+    }
     with mysql.connector.connect(**reached) as connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name}")
         try:
@@ -137,7 +176,9 @@ def server_database() -> Iterator[tuple[str, Any]]:
 def test_on_a_server_too_tables_of_an_interrupted_upgrade_are_made_whole() -> None:
     with server_database() as (url, cursor):
         Database(url)
-        cursor.execute("UPDATE alembic_version SET version_num = '0003'")  # the tables of 0004 and after are there all the same
+        cursor.execute(
+            "UPDATE alembic_version SET version_num = '0003'"
+        )  # the tables of 0004 and after are there all the same
         cursor.execute("DROP TABLE runs")
         assert list(Catalog(url, "always").list_runs()) == []
         cursor.execute("SELECT version_num FROM alembic_version")
@@ -148,38 +189,75 @@ def test_on_a_server_too_tables_of_an_interrupted_upgrade_are_made_whole() -> No
 
 
 @pytest.mark.skipif(not MYSQL, reason="no MariaDB is up")
-def test_on_a_server_instants_are_kept_to_the_microsecond_and_errors_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_server_instants_are_kept_to_the_microsecond_and_errors_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     at = datetime(2024, 1, 5, 3, 4, 5, 678901, tzinfo=UTC)
     with server_database() as (url, cursor):
         with monkeypatch.context() as patch:
             patch.setattr(migrations, "HEAD", "0005")
             Database(url)
         cursor.execute(
-            "INSERT INTO runs (id, pipeline, started_at, until, state, steps, error) "
-            "VALUES ('a', 'old', '2024-01-05 03:04:05', '2024-01-05T03:04:05+00:00', 'failed', '[]', 'away')"
+            "INSERT INTO runs (id, pipeline, started_at, until, state, steps, error) VALUES ('a',"
+            " 'old', '2024-01-05 03:04:05', '2024-01-05T03:04:05+00:00', 'failed', '[]', 'away')"
         )
         catalog = Catalog(url, "always")
-        assert [(run.started_at, run.error) for run in catalog.list_runs("old")] == [(at.replace(microsecond=0), "away")]
+        assert [(run.started_at, run.error) for run in catalog.list_runs("old")] == [
+            (at.replace(microsecond=0), "away")
+        ]
         error = "x" * 70_000 + "\N{PILE OF POO}"
-        catalog.save_run(PipelineRun("b", "new", at, at, at, "failed", (StepRecord("sync", "failed", at, error=error),), error))
-        assert list(catalog.list_runs("new")) == [PipelineRun("b", "new", at, at, at, "failed", (StepRecord("sync", "failed", at, error=error),), error)]
+        catalog.save_run(
+            PipelineRun(
+                "b",
+                "new",
+                at,
+                at,
+                at,
+                "failed",
+                (StepRecord("sync", "failed", at, error=error),),
+                error,
+            )
+        )
+        assert list(catalog.list_runs("new")) == [
+            PipelineRun(
+                "b",
+                "new",
+                at,
+                at,
+                at,
+                "failed",
+                (StepRecord("sync", "failed", at, error=error),),
+                error,
+            )
+        ]
 
 
 @pytest.mark.skipif(not MYSQL, reason="no MariaDB is up")
-def test_a_database_on_a_server_is_brought_up_by_the_command_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_database_on_a_server_is_brought_up_by_the_command_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     with server_database() as (url, cursor):
         with monkeypatch.context() as patch:
             patch.setattr(migrations, "HEAD", "0005")
             Database(url)
-        needs = r"is of version 0005, made by an earlier spark_fs; this one needs 0006\. Nothing was changed\. Bring it up once with: spark-fs migrate"
+        needs = (
+            r"is of version 0005, made by an earlier spark_fs; this one needs 0006\. Nothing was"
+            r" changed\. Bring it up once with: spark-fs migrate"
+        )
         monkeypatch.setenv("SPARK_FS_CATALOG_URL", url)
         for settings in ({}, {"migrate_catalog": "never"}):
             with pytest.raises(SetupError, match=needs):
-                spark_fs.login({"home": tmp_path, **settings}).get_feature_store().get_feature_groups()
+                spark_fs.login(
+                    {"home": tmp_path, **settings}
+                ).get_feature_store().get_feature_groups()
         cursor.execute("SELECT version_num FROM alembic_version")
         assert cursor.fetchall() == [("0005",)]
         done = CliRunner().invoke(app, ["migrate"])
-        assert done.output == f"The metadata database at {url.replace(':local@', ':***@')} was of version 0005, and is of 0006 now.\n"
+        assert (
+            done.output
+            == f"The metadata database at {url.replace(':local@', ':***@')} was of version 0005,"
+            " and is of 0006 now.\n"
+        )
         assert spark_fs.login({"home": tmp_path}).get_feature_store().get_feature_groups() == []
         assert "is of version 0006 already." in CliRunner().invoke(app, ["migrate"]).output
         cursor.execute("UPDATE alembic_version SET version_num = '0005'")
@@ -188,8 +266,16 @@ def test_a_database_on_a_server_is_brought_up_by_the_command_alone(monkeypatch: 
 
 
 @pytest.mark.parametrize("old", DUMPS[-1:], indirect=True, ids=lambda p: p.stem)
-def test_a_file_is_brought_up_when_it_is_opened_unless_that_is_not_wanted(old: str, tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=r"is of version 0005, made by an earlier spark_fs.* Bring it up once with: spark-fs migrate"):
+def test_a_file_is_brought_up_when_it_is_opened_unless_that_is_not_wanted(
+    old: str, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        SetupError,
+        match=(
+            r"is of version 0005, made by an earlier spark_fs.* Bring it up once with: spark-fs"
+            r" migrate"
+        ),
+    ):
         Database(old, "never")
     assert upgrade_database(old) == (old, "0005", "0006")
     Database(old, "never")
@@ -210,7 +296,12 @@ sys.path.insert(0, sys.argv[1])
 import spark_fs
 print(spark_fs.login({"home": sys.argv[2]}).get_feature_store().get_feature_groups())
 """
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "spark_fs.zip"), str(tmp_path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "spark_fs.zip"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout == "[]\n", done.stderr
 
 

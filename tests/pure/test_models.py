@@ -49,16 +49,31 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "model" / "sub folder").mkdir(parents=True)
     (tmp_path / "model" / "weights.json").write_text("{}")
     (tmp_path / "model" / "sub folder" / "ä.bin").write_bytes(bytes(range(256)))
-    (tmp_path / "model" / "model.pkl").write_bytes(b"cos\nsystem\n(S'touch /tmp/spark_fs_was_here'\ntR.")
+    (tmp_path / "model" / "model.pkl").write_bytes(
+        b"cos\nsystem\n(S'touch /tmp/spark_fs_was_here'\ntR."
+    )
     return tmp_path / "model"
 
 
 @pytest.mark.slow
 def test_a_folder_comes_back_whole(registry: ModelRegistry, folder: Path, home: Path) -> None:
-    schema = spark_fs.ModelSchema(spark_fs.Schema(pd.DataFrame({"a": [1.0]})), spark_fs.Schema({"y": "double"}))
-    saved = registry.sklearn.create_model("whole", metrics={"auc": np.float32(0.5)}, model_schema=schema, input_example=pd.DataFrame({"a": [1.5, 2.5]}), description="mine").save(folder)
+    schema = spark_fs.ModelSchema(
+        spark_fs.Schema(pd.DataFrame({"a": [1.0]})), spark_fs.Schema({"y": "double"})
+    )
+    saved = registry.sklearn.create_model(
+        "whole",
+        metrics={"auc": np.float32(0.5)},
+        model_schema=schema,
+        input_example=pd.DataFrame({"a": [1.5, 2.5]}),
+        description="mine",
+    ).save(folder)
     found = spark_fs.login({"home": home}).get_model_registry().get_model("whole")
-    assert (found.version, found.framework, found.metrics, found.description) == (1, "sklearn", {"auc": 0.5}, "mine")
+    assert (found.version, found.framework, found.metrics, found.description) == (
+        1,
+        "sklearn",
+        {"auc": 0.5},
+        "mine",
+    )
     assert (found.model_schema, found.input_example) == (schema, {"a": 1.5})
     assert found.created_at is not None
     local = Path(found.download())
@@ -76,7 +91,13 @@ def test_a_download_is_kept_and_checked(registry: ModelRegistry, folder: Path) -
     (stored / "weights.json").rename(stored / "gone.json")
     assert model.download() == str(local)  # nothing is copied again
     (local / "weights.json").write_text("changed")
-    with pytest.raises(SparkFSError, match=r"Model 'kept' version 1 in the registry is not what was saved: weights.json is missing or has another"):
+    with pytest.raises(
+        SparkFSError,
+        match=(
+            r"Model 'kept' version 1 in the registry is not what was saved: weights.json is missing"
+            r" or has another"
+        ),
+    ):
         model.download()
     (stored / "gone.json").rename(stored / "weights.json")
     assert (Path(model.download()) / "weights.json").read_text() == "{}"
@@ -91,14 +112,18 @@ def test_versions_and_the_best_of_them(registry: ModelRegistry, folder: Path) ->
     assert registry.get_best_model("best", "auc", "min").version == 1
     assert registry.get_best_model("best", "loss", "min").version == 2
     assert registry.get_model("best").version == 9
-    assert [path.name for path in Path(registry.get_model("best").download()).iterdir()] == ["weights.json"]
+    assert [path.name for path in Path(registry.get_model("best").download()).iterdir()] == [
+        "weights.json"
+    ]
     with pytest.raises(AlreadyExistsError, match=r"Model 'best' version 2 exists already"):
         registry.xgboost.create_model("best", version=2).save(folder)
     registry.get_model("best", 9).delete()
     with pytest.raises(NotFoundError, match=r"Model 'best' has no version 9: it has 1, 2, 3, 4"):
         registry.get_model("best", 9)
     assert registry.xgboost.create_model("best").save(folder).version == 5
-    with pytest.raises(NotFoundError, match=r"Metric of model 'best' 'acu' does not exist; did you mean 'auc'"):
+    with pytest.raises(
+        NotFoundError, match=r"Metric of model 'best' 'acu' does not exist; did you mean 'auc'"
+    ):
         registry.get_best_model("best", "acu")
     with pytest.raises(SettingsError, match=r"direction 'up' is not known: use 'max' or 'min'"):
         registry.get_best_model("best", "auc", "up")
@@ -110,7 +135,11 @@ def test_a_model_belongs_to_the_run_that_is_tracked(registry: ModelRegistry, fol
         run.log_file(folder / "weights.json")
         model = registry.torch.create_model("tracked", metrics={"auc": 0.5}).save(folder)
     known = registry._client.get_run(run.id)
-    assert (known.data.params, known.data.metrics, known.info.status) == ({"depth": "3"}, {"rows": 5.0, "auc": 0.5}, "FINISHED")
+    assert (known.data.params, known.data.metrics, known.info.status) == (
+        {"depth": "3"},
+        {"rows": 5.0, "auc": 0.5},
+        "FINISHED",
+    )
     assert model._registry_record.run_id == run.id
 
     def fails() -> None:
@@ -125,7 +154,9 @@ def test_a_model_belongs_to_the_run_that_is_tracked(registry: ModelRegistry, fol
 
 
 @pytest.mark.parametrize("name", ["../up", "/abs", "a/b", "a'b", "A", "", "x" * 64, None])
-def test_a_name_that_would_leave_the_store_is_refused(registry: ModelRegistry, folder: Path, name: str) -> None:
+def test_a_name_that_would_leave_the_store_is_refused(
+    registry: ModelRegistry, folder: Path, name: str
+) -> None:
     for ask in (registry.python.create_model, registry.get_model, registry.get_models):
         with pytest.raises(InvalidNameError, match=r"is not a valid name"):
             ask(name)
@@ -141,14 +172,25 @@ def test_a_version_that_is_none_is_refused(registry: ModelRegistry, version: int
 
 def test_what_cannot_be_saved(registry: ModelRegistry, folder: Path, tmp_path: Path) -> None:
     model = registry.python.create_model("bad")
-    with pytest.raises(NotFoundError, match=r"Model folder '/not/there' does not exist: write the model's files into a folder first"):
+    with pytest.raises(
+        NotFoundError,
+        match=(
+            r"Model folder '/not/there' does not exist: write the model's files into a folder first"
+        ),
+    ):
         model.save("/not/there")
     (tmp_path / "empty").mkdir()
     with pytest.raises(SettingsError, match=r"is empty: write the model's files into it first"):
         model.save(tmp_path / "empty")
     (tmp_path / "secret").write_text("secret")
     (folder / "link").symlink_to(tmp_path / "secret")
-    with pytest.raises(SettingsError, match=r"'link' in model folder .* is a link to .*/secret, outside of it: put the file itself there"):
+    with pytest.raises(
+        SettingsError,
+        match=(
+            r"'link' in model folder .* is a link to .*/secret, outside of it: put the file itself"
+            r" there"
+        ),
+    ):
         model.save(folder)
     assert registry.get_models("bad") == []
     with pytest.raises(NotFoundError, match=r"Model 'bad' is not saved yet"):
@@ -159,7 +201,10 @@ def test_what_cannot_be_saved(registry: ModelRegistry, folder: Path, tmp_path: P
         registry.python.create_model("bad", metrics={"auc": float("nan")})
     with pytest.raises(SettingsError, match=r"input_example .* cannot be kept as JSON"):
         registry.python.create_model("bad", input_example=object())
-    with pytest.raises(SettingsError, match=r"training_dataset_version=1 is one of a feature view: give feature_view too"):
+    with pytest.raises(
+        SettingsError,
+        match=r"training_dataset_version=1 is one of a feature view: give feature_view too",
+    ):
         registry.python.create_model("bad", training_dataset_version=1)
     with pytest.raises(NotFoundError, match=r"Model 'besst' does not exist"):
         registry.get_model("besst")
@@ -167,39 +212,64 @@ def test_what_cannot_be_saved(registry: ModelRegistry, folder: Path, tmp_path: P
 
 def test_files_that_a_registry_would_put_elsewhere_are_refused(tmp_path: Path) -> None:
     for name in ("../evil", "/etc/evil", "a/../../evil", "a\\evil"):
-        with pytest.raises(SettingsError, match=r"which lies outside of its folder: it is not taken"):
+        with pytest.raises(
+            SettingsError, match=r"which lies outside of its folder: it is not taken"
+        ):
             check_manifest({name: "0"}, tmp_path)
     assert check_manifest({"there": "0"}, tmp_path) == ["there"]
 
 
-def test_what_a_registry_was_made_to_say_is_not_taken(registry: ModelRegistry, folder: Path, tmp_path: Path) -> None:
+def test_what_a_registry_was_made_to_say_is_not_taken(
+    registry: ModelRegistry, folder: Path, tmp_path: Path
+) -> None:
     model = registry.python.create_model("tampered").save(folder)
     said = json.loads(model._registry_record.tags["spark_fs"])
     said["files"]["../../evil"] = "0"
-    registry._client.set_model_version_tag("tampered", model._registry_record.version, "spark_fs", json.dumps(said))
+    registry._client.set_model_version_tag(
+        "tampered", model._registry_record.version, "spark_fs", json.dumps(said)
+    )
     with pytest.raises(SettingsError, match=r"The model names a file '../../evil'"):
         registry.get_model("tampered").download()
 
 
-ELSEWHERE = ["precious", "home/models", "home/models/models", "home/models/models/{run}/artifacts/models", "home/models/models/{run}",
-             "home/models/models/{other}/artifacts/models/beside_1", "home/models/../../precious", "home/models/models/{run}/artifacts/models/link_1"]
+ELSEWHERE = [
+    "precious",
+    "home/models",
+    "home/models/models",
+    "home/models/models/{run}/artifacts/models",
+    "home/models/models/{run}",
+    "home/models/models/{other}/artifacts/models/beside_1",
+    "home/models/../../precious",
+    "home/models/models/{run}/artifacts/models/link_1",
+]
 
 
-@pytest.mark.parametrize(("form", "place"), [*(("file://{}", place) for place in ELSEWHERE), ("{}", "precious")])
-def test_deleting_a_model_removes_nothing_but_its_own_folder(store: ModelRegistry, folder: Path, tmp_path: Path, form: str, place: str) -> None:
+@pytest.mark.parametrize(
+    ("form", "place"), [*(("file://{}", place) for place in ELSEWHERE), ("{}", "precious")]
+)
+def test_deleting_a_model_removes_nothing_but_its_own_folder(
+    store: ModelRegistry, folder: Path, tmp_path: Path, form: str, place: str
+) -> None:
     beside = store.python.create_model("beside").save(folder)
     model = store.python.create_model("link").save(folder)
     (tmp_path / "precious").mkdir(exist_ok=True)
     (tmp_path / "precious" / "years.txt").write_text("of work")
-    named = tmp_path / place.format(run=model._registry_record.run_id, other=beside._registry_record.run_id)
+    named = tmp_path / place.format(
+        run=model._registry_record.run_id, other=beside._registry_record.run_id
+    )
     if place.endswith("link_1"):
         shutil.rmtree(named)
         named.symlink_to(tmp_path / "precious")
     with closing(sqlite3.connect(tmp_path / "home" / "models.db")) as database:
-        database.execute("UPDATE model_versions SET source = ? WHERE name = 'link'", (form.format(named),))
+        database.execute(
+            "UPDATE model_versions SET source = ? WHERE name = 'link'", (form.format(named),)
+        )
         database.commit()
     before = files_below(tmp_path)
-    with pytest.warns(UserWarning, match=r"The files of 'link' version 1 stay at .*, which is not below .*/home/models"):
+    with pytest.warns(
+        UserWarning,
+        match=r"The files of 'link' version 1 stay at .*, which is not below .*/home/models",
+    ):
         store.get_model("link").delete()
     assert files_below(tmp_path) == before
     assert store.get_models("link") == []
@@ -209,18 +279,28 @@ def files_below(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if path.name not in ("catalog.db", "model_cache")}
 
 
-def test_deleting_a_model_removes_its_files(store: ModelRegistry, folder: Path, tmp_path: Path) -> None:
+def test_deleting_a_model_removes_its_files(
+    store: ModelRegistry, folder: Path, tmp_path: Path
+) -> None:
     first, second = (store.python.create_model("mine").save(folder) for _ in range(2))
     first.delete()
-    assert [path.name for path in (tmp_path / "home" / "models").rglob("*_*") if path.is_dir()] == ["mine_2"]
+    assert [path.name for path in (tmp_path / "home" / "models").rglob("*_*") if path.is_dir()] == [
+        "mine_2"
+    ]
     assert Path(second.download()).is_dir()
 
 
-def test_a_download_takes_the_files_that_were_saved_and_no_others(store: ModelRegistry, folder: Path, tmp_path: Path) -> None:
+def test_a_download_takes_the_files_that_were_saved_and_no_others(
+    store: ModelRegistry, folder: Path, tmp_path: Path
+) -> None:
     model = store.python.create_model("mine").save(folder)
     place = Path(urlsplit(model._registry_record.source).path)
     (place / "more.bin").write_bytes(b"more")
-    assert sorted(path.name for path in Path(model.download()).rglob("*") if path.is_file()) == ["model.pkl", "weights.json", "ä.bin"]
+    assert sorted(path.name for path in Path(model.download()).rglob("*") if path.is_file()) == [
+        "model.pkl",
+        "weights.json",
+        "ä.bin",
+    ]
 
 
 # -- many models, many savers, other releases
@@ -249,25 +329,45 @@ def test_more_models_than_a_page_of_mlflows_holds(store: ModelRegistry, folder: 
     assert store._list_names() == names
     with pytest.raises(NotFoundError, match="Model 'm_1199' does not exist; did you mean 'm_119'"):
         store.get_model("m_1199")
-    found = [record.version for record in iter_results(store._client.search_model_versions, filter_string="name = 'm_119'", max_results=1)]
+    found = [
+        record.version
+        for record in iter_results(
+            store._client.search_model_versions, filter_string="name = 'm_119'", max_results=1
+        )
+    ]
     assert sorted(map(int, found)) == [1, 2]
 
 
 @pytest.mark.parametrize(
     ("said", "numbers"),
     [
-        ([], {}), ([1, 2, 3], {1: 1, 2: 2, 3: 3}), ([1, 1], {1: 1, 2: 2}), ([1, 1, 2], {1: 1, 2: 2, 3: 3}), ([1, 7, 7, 2, 8], {1: 1, 2: 4, 7: 2, 8: 3, 9: 5}),
+        ([], {}),
+        ([1, 2, 3], {1: 1, 2: 2, 3: 3}),
+        ([1, 1], {1: 1, 2: 2}),
+        ([1, 1, 2], {1: 1, 2: 2, 3: 3}),
+        ([1, 7, 7, 2, 8], {1: 1, 2: 4, 7: 2, 8: 3, 9: 5}),
         ([3, None, 3], {3: 1, 4: 3}),
     ],
 )
-def test_versions_that_were_chosen_twice_get_numbers_of_their_own(said: list[int | None], numbers: dict[int, int]) -> None:
+def test_versions_that_were_chosen_twice_get_numbers_of_their_own(
+    said: list[int | None], numbers: dict[int, int]
+) -> None:
     records = [
-        SimpleNamespace(version=str(place), tags={} if number is None else {TAG: json.dumps({"version": number})}) for place, number in enumerate(said, 1)
+        SimpleNamespace(
+            version=str(place),
+            tags={} if number is None else {TAG: json.dumps({"version": number})},
+        )
+        for place, number in enumerate(said, 1)
     ]
-    assert {number: int(each.record.version) for number, each in assign_versions(reversed(records)).items()} == numbers
+    assert {
+        number: int(each.record.version)
+        for number, each in assign_versions(reversed(records)).items()
+    } == numbers
 
 
-def saved_at_once(home: Path, folder: Path, savers: int, version: int | None) -> list[Model | Exception]:
+def saved_at_once(
+    home: Path, folder: Path, savers: int, version: int | None
+) -> list[Model | Exception]:
     """What comes of so many savers that all begin before one of them has ended."""
     started = Barrier(savers)
 
@@ -279,7 +379,9 @@ def saved_at_once(home: Path, folder: Path, savers: int, version: int | None) ->
         registry.get_models("raced")
         started.wait()
         try:
-            return registry.python.create_model("raced", version=version, metrics={"number": float(number)}).save(own)
+            return registry.python.create_model(
+                "raced", version=version, metrics={"number": float(number)}
+            ).save(own)
         except SparkFSError as error:
             return error
 
@@ -287,21 +389,32 @@ def saved_at_once(home: Path, folder: Path, savers: int, version: int | None) ->
         return list(pool.map(save, range(savers)))
 
 
-def test_savers_of_one_model_at_once_get_a_version_each(store: ModelRegistry, folder: Path, tmp_path: Path) -> None:
+def test_savers_of_one_model_at_once_get_a_version_each(
+    store: ModelRegistry, folder: Path, tmp_path: Path
+) -> None:
     made = saved_at_once(tmp_path / "home", folder, 4, None)
     models = [model for model in made if isinstance(model, Model)]
     assert len(models) == 4, made
     assert sorted(model.version or 0 for model in models) == [1, 2, 3, 4]
     for number, model in enumerate(models):
         again = store.get_model("raced", model.version)
-        assert (again.metrics, (Path(again.download()) / "number.txt").read_text()) == ({"number": float(number)}, str(number))
-    assert {json.loads(each._registry_record.tags[TAG])["version"] for each in store.get_models("raced")} == {1, 2, 3, 4}
+        assert (again.metrics, (Path(again.download()) / "number.txt").read_text()) == (
+            {"number": float(number)},
+            str(number),
+        )
+    assert {
+        json.loads(each._registry_record.tags[TAG])["version"] for each in store.get_models("raced")
+    } == {1, 2, 3, 4}
 
 
-def test_of_savers_of_one_version_one_has_it(store: ModelRegistry, folder: Path, tmp_path: Path) -> None:
+def test_of_savers_of_one_version_one_has_it(
+    store: ModelRegistry, folder: Path, tmp_path: Path
+) -> None:
     made = saved_at_once(tmp_path / "home", folder, 3, 5)
     refused = [error for error in made if isinstance(error, AlreadyExistsError)]
-    assert [str(error) for error in refused] == ["Model 'raced' version 5 exists already: leave version out to save the next one."] * 2, made
+    assert [str(error) for error in refused] == [
+        "Model 'raced' version 5 exists already: leave version out to save the next one."
+    ] * 2, made
     assert [model.version for model in store.get_models("raced")] == [5]
 
 
@@ -310,9 +423,17 @@ def test_a_model_that_a_newer_release_saved(store: ModelRegistry, folder: Path) 
     second = store.python.create_model("newer", metrics={"auc": 0.9}).save(folder)
     for model, added in ((first, {"signature": "x"}), (second, {FORMAT_KEY: 2})):
         said = json.loads(model._registry_record.tags[TAG]) | added
-        store._client.set_model_version_tag("newer", model._registry_record.version, TAG, json.dumps(said))
+        store._client.set_model_version_tag(
+            "newer", model._registry_record.version, TAG, json.dumps(said)
+        )
     assert store.get_model("newer", 1).metrics == {"auc": 0.5}
-    with pytest.raises(UpgradeError, match=r"Model 'newer' version 2 is kept in format 2, which a newer spark_fs wrote; this one knows 1\. Upgrade"):
+    with pytest.raises(
+        UpgradeError,
+        match=(
+            r"Model 'newer' version 2 is kept in format 2, which a newer spark_fs wrote; this one"
+            r" knows 1\. Upgrade"
+        ),
+    ):
         store.get_model("newer")
     with pytest.warns(UserWarning, match="Left out: Model 'newer' version 2"):
         assert store.get_best_model("newer", "auc").version == 1
@@ -325,11 +446,18 @@ def test_schemas_of_frames_of_every_kind() -> None:
     assert spark_fs.Schema(pa.table({"a": pa.array([1], pa.int8())})).columns == {"a": "int8"}
     assert spark_fs.Schema(frame["a"]).columns == {"a": "int64"}
     assert spark_fs.Schema(np.zeros((2, 2))).columns == {"value": "float64"}
-    with pytest.raises(SparkFSError, match=r"A int has no columns: give a pandas or Spark DataFrame"):
+    with pytest.raises(
+        SparkFSError, match=r"A int has no columns: give a pandas or Spark DataFrame"
+    ):
         spark_fs.Schema(3)
 
 
-def test_without_mlflow_the_command_that_installs_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_mlflow_the_command_that_installs_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(__import__("sys").modules, "mlflow.tracking", None)
-    with pytest.raises(spark_fs.errors.SetupError, match=r"needs MLflow, which is not installed: pip install 'spark_fs\[ml\]'"):
+    with pytest.raises(
+        spark_fs.errors.SetupError,
+        match=r"needs MLflow, which is not installed: pip install 'spark_fs\[ml\]'",
+    ):
         spark_fs.login({"home": tmp_path}).get_model_registry().get_models("m")

@@ -34,8 +34,13 @@ def listed(column: pd.Series) -> pd.Series:
     return pd.Series([None if value is None else [float("nan"), None, 1.5] for value in column])
 
 
-@pytest.mark.parametrize(("function", "wanted"), [(returned, VALUES), (kept, VALUES), (listed, [[NAN, None, 1.5], None, [NAN, None, 1.5]])])
-def test_a_function_takes_and_gives_nested_values_as_they_are(function: TransformationFunction, wanted: list[Any]) -> None:
+@pytest.mark.parametrize(
+    ("function", "wanted"),
+    [(returned, VALUES), (kept, VALUES), (listed, [[NAN, None, 1.5], None, [NAN, None, 1.5]])],
+)
+def test_a_function_takes_and_gives_nested_values_as_they_are(
+    function: TransformationFunction, wanted: list[Any]
+) -> None:
     transformer = Transformer(to_transformation_specs([function("x")]), {"x": TYPE})
     table = pa.table({"x": pa.chunked_array([pa.array(VALUES, arrow_types.to_arrow_type(TYPE))])})
     found = transform_table(transformer, table)

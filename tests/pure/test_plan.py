@@ -14,8 +14,19 @@ def spec(name: str, key: str, time: str | None, /, **types: str) -> GroupSpec:
     return GroupSpec(name, 1, primary_key=tuple(key.split()), event_time=time).with_schema(types)
 
 
-ORDERS = spec("orders", "customer item", "at", customer="int", item="int", at="timestamp", city="string", price="double")
-CUSTOMERS = spec("customers", "customer", "at", customer="bigint", at="timestamp", age="int", price="double")
+ORDERS = spec(
+    "orders",
+    "customer item",
+    "at",
+    customer="int",
+    item="int",
+    at="timestamp",
+    city="string",
+    price="double",
+)
+CUSTOMERS = spec(
+    "customers", "customer", "at", customer="bigint", at="timestamp", age="int", price="double"
+)
 ITEMS = spec("items", "item", None, item="int", maker="int", colour="string")
 MAKERS = spec("makers", "maker", "at", maker="int", at="timestamp", country="string")
 CITIES = spec("cities", "name", None, name="string", people="int")
@@ -32,14 +43,30 @@ def bound(query: QuerySpec) -> JoinPlan:
 
 
 def test_a_joined_group_leaves_its_key_and_time_to_the_spine() -> None:
-    plan = bound(of(ORDERS, "customer", "price").with_join(JoinSpec(of(ITEMS))).with_join(JoinSpec(of(CUSTOMERS), prefix="c_")))
+    plan = bound(
+        of(ORDERS, "customer", "price")
+        .with_join(JoinSpec(of(ITEMS)))
+        .with_join(JoinSpec(of(CUSTOMERS), prefix="c_"))
+    )
     assert list(plan.schema) == ["customer", "price", "maker", "colour", "c_age", "c_price"]
 
 
 def test_keys_are_the_columns_that_the_primary_keys_share() -> None:
-    _, customers, items = bound(of(ORDERS).with_join(JoinSpec(of(CUSTOMERS, "age"))).with_join(JoinSpec(of(ITEMS, "colour")))).nodes
-    assert (customers.left_keys, customers.right_keys, customers.match) == ((NodeColumn(0, "customer"),), ("customer",), "point_in_time")
-    assert (items.left_keys, items.right_keys, items.match) == ((NodeColumn(0, "item"),), ("item",), "key")
+    _, customers, items = bound(
+        of(ORDERS)
+        .with_join(JoinSpec(of(CUSTOMERS, "age")))
+        .with_join(JoinSpec(of(ITEMS, "colour")))
+    ).nodes
+    assert (customers.left_keys, customers.right_keys, customers.match) == (
+        (NodeColumn(0, "customer"),),
+        ("customer",),
+        "point_in_time",
+    )
+    assert (items.left_keys, items.right_keys, items.match) == (
+        (NodeColumn(0, "item"),),
+        ("item",),
+        "key",
+    )
 
 
 def test_a_snowflake_joins_through_its_parents_row() -> None:
@@ -49,12 +76,21 @@ def test_a_snowflake_joins_through_its_parents_row() -> None:
 
 
 def test_named_keys_may_differ_on_the_two_sides() -> None:
-    cities = bound(of(ORDERS).with_join(JoinSpec(of(CITIES, "people"), ("city",), ("name",)))).nodes[1]
+    cities = bound(
+        of(ORDERS).with_join(JoinSpec(of(CITIES, "people"), ("city",), ("name",)))
+    ).nodes[1]
     assert (cities.left_keys, cities.right_keys) == ((NodeColumn(0, "city"),), ("name",))
 
 
 def test_a_spine_without_event_time_takes_the_latest() -> None:
-    assert bound(of(ITEMS, "colour").with_join(JoinSpec(of(MAKERS, "country"), ("maker",), ("maker",)))).nodes[1].match == "latest"
+    assert (
+        bound(
+            of(ITEMS, "colour").with_join(JoinSpec(of(MAKERS, "country"), ("maker",), ("maker",)))
+        )
+        .nodes[1]
+        .match
+        == "latest"
+    )
 
 
 def test_vectors_leave_out_the_spines_identity() -> None:
@@ -62,36 +98,93 @@ def test_vectors_leave_out_the_spines_identity() -> None:
 
 
 def test_only_what_is_used_is_read() -> None:
-    plan = bound(of(ORDERS, "price").with_join(JoinSpec(of(CITIES, "people"), ("city",), ("name",))))
+    plan = bound(
+        of(ORDERS, "price").with_join(JoinSpec(of(CITIES, "people"), ("city",), ("name",)))
+    )
     assert plan.list_columns(plan.nodes[0]) == ("at", "city", "price")
 
 
 @pytest.mark.parametrize(
     ("query", "error", "text"),
     [
-        (of(ORDERS).with_join(JoinSpec(of(CUSTOMERS))), QueryError, "Two columns of the query are named 'price': give one of the joins prefix="),
-        (of(ORDERS).with_join(JoinSpec(of(CITIES))), QueryError,
-         r"'orders' version 1 and 'cities' version 1 share no primary key column \(customer, item beside name\): say on="),
-        (of(ORDERS).with_join(JoinSpec(of(CITIES), ("price",), ("name",))), QueryError,
-         "Key 'price' of 'orders' version 1 is double and 'name' of 'cities' version 1 is string: they can never be equal"),
-        (of(ORDERS).with_join(JoinSpec(of(CITIES), ("town",), ("name",))), NotFoundError, "Column of feature group .* 'town' does not exist"),
+        (
+            of(ORDERS).with_join(JoinSpec(of(CUSTOMERS))),
+            QueryError,
+            "Two columns of the query are named 'price': give one of the joins prefix=",
+        ),
+        (
+            of(ORDERS).with_join(JoinSpec(of(CITIES))),
+            QueryError,
+            (
+                r"'orders' version 1 and 'cities' version 1 share no primary key column \(customer,"
+                r" item beside name\): say on="
+            ),
+        ),
+        (
+            of(ORDERS).with_join(JoinSpec(of(CITIES), ("price",), ("name",))),
+            QueryError,
+            (
+                "Key 'price' of 'orders' version 1 is double and 'name' of 'cities' version 1 is"
+                " string: they can never be equal"
+            ),
+        ),
+        (
+            of(ORDERS).with_join(JoinSpec(of(CITIES), ("town",), ("name",))),
+            NotFoundError,
+            "Column of feature group .* 'town' does not exist",
+        ),
         (of(ORDERS, "prize"), NotFoundError, "'prize' does not exist; did you mean 'price'?"),
-        (of(EMPTY, "a"), QueryError, "Feature group 'empty' version 1 has no schema yet: insert its first rows"),
-        (of(ORDERS).with_filter(Comparison(ITEMS.ref, "colour", "==", "red")), QueryError,
-         "The filter on 'colour' of 'items' version 1 stands on 'orders' version 1, before the two are joined"),
-        (of(ORDERS).with_join(JoinSpec(of(ITEMS))).with_filter(Comparison(MAKERS.ref, "country", "==", "x")), NotFoundError,
-         "Feature group of a filter 'makers' does not exist.* Join it first"),
-        (of(ORDERS, "price").with_join(JoinSpec(of(CUSTOMERS, "age"), prefix="a_")).with_join(JoinSpec(of(CUSTOMERS, "age"), prefix="b_"))
-         .with_filter(Comparison(CUSTOMERS.ref, "age", ">", 1)), QueryError, "could mean either of the joins of 'customers' version 1"),
-        (of(ORDERS).with_join(JoinSpec(of(ITEMS).with_join(JoinSpec(of(MAKERS))).with_filter(Comparison(MAKERS.ref, "country", "==", "x")))),
-         QueryError, "stands inside another join, where it could drop rows of the spine"),
+        (
+            of(EMPTY, "a"),
+            QueryError,
+            "Feature group 'empty' version 1 has no schema yet: insert its first rows",
+        ),
+        (
+            of(ORDERS).with_filter(Comparison(ITEMS.ref, "colour", "==", "red")),
+            QueryError,
+            (
+                "The filter on 'colour' of 'items' version 1 stands on 'orders' version 1, before"
+                " the two are joined"
+            ),
+        ),
+        (
+            of(ORDERS)
+            .with_join(JoinSpec(of(ITEMS)))
+            .with_filter(Comparison(MAKERS.ref, "country", "==", "x")),
+            NotFoundError,
+            "Feature group of a filter 'makers' does not exist.* Join it first",
+        ),
+        (
+            of(ORDERS, "price")
+            .with_join(JoinSpec(of(CUSTOMERS, "age"), prefix="a_"))
+            .with_join(JoinSpec(of(CUSTOMERS, "age"), prefix="b_"))
+            .with_filter(Comparison(CUSTOMERS.ref, "age", ">", 1)),
+            QueryError,
+            "could mean either of the joins of 'customers' version 1",
+        ),
+        (
+            of(ORDERS).with_join(
+                JoinSpec(
+                    of(ITEMS)
+                    .with_join(JoinSpec(of(MAKERS)))
+                    .with_filter(Comparison(MAKERS.ref, "country", "==", "x"))
+                )
+            ),
+            QueryError,
+            "stands inside another join, where it could drop rows of the spine",
+        ),
     ],
 )
-def test_a_query_that_cannot_be_bound_says_why(query: QuerySpec, error: type[SparkFSError], text: str) -> None:
+def test_a_query_that_cannot_be_bound_says_why(
+    query: QuerySpec, error: type[SparkFSError], text: str
+) -> None:
     with pytest.raises(error, match=text):
         bound(query)
 
 
 def test_a_spine_without_event_time_cannot_be_split() -> None:
-    with pytest.raises(SettingsError, match=r"'items' version 1 has no event time, so \[2024-01-01.*\) select nothing of it"):
+    with pytest.raises(
+        SettingsError,
+        match=r"'items' version 1 has no event time, so \[2024-01-01.*\) select nothing of it",
+    ):
         bound(of(ITEMS)).with_splits({"train": Interval.from_bounds("2024-01-01", None)})

@@ -28,7 +28,9 @@ def test_folders_and_files(tmp_path: Path, umask: int) -> None:
     place = tmp_path / "a" / "b" / "c"
     private_files.make_folder(place)
     private_files.make_file(place / "x")
-    assert [mode(each) for each in (place, place.parent, place.parents[1], place / "x")] == [0o700] * 3 + [0o600]
+    assert [mode(each) for each in (place, place.parent, place.parents[1], place / "x")] == [
+        0o700
+    ] * 3 + [0o600]
 
 
 def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
@@ -57,7 +59,12 @@ def test_a_tree_that_was_open_is_closed_and_links_lead_nowhere(tmp_path: Path) -
     (tree / "deep" / "file").write_text("x")
     (tree / "link").symlink_to(outside)
     private_files.make_tree_private(tree)
-    assert [mode(each) for each in (tree, tree / "deep", tree / "deep" / "file", outside)] == [0o700, 0o700, 0o600, 0o644]
+    assert [mode(each) for each in (tree, tree / "deep", tree / "deep" / "file", outside)] == [
+        0o700,
+        0o700,
+        0o600,
+        0o644,
+    ]
 
 
 def test_the_databases_of_a_store(tmp_path: Path, umask: int) -> None:
@@ -67,6 +74,10 @@ def test_the_databases_of_a_store(tmp_path: Path, umask: int) -> None:
     online = SQLiteStore(str(home / "online.db"))
     with online.transaction() as connection:
         connection.execute("CREATE TABLE x (y)")
-        assert {each.name for each in home.iterdir()} >= {"catalog.db", "online.db", "online.db-wal"}
+        assert {each.name for each in home.iterdir()} >= {
+            "catalog.db",
+            "online.db",
+            "online.db-wal",
+        }
         assert {each.name: oct(mode(each)) for each in home.iterdir() if mode(each) != 0o600} == {}
     assert (mode(home), mode(home.parent)) == (0o700, 0o700)

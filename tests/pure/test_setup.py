@@ -28,29 +28,48 @@ def java(folder: Path, version: str) -> Path:
 
 
 @pytest.mark.parametrize(("version", "major"), [("17.0.15", 17), ("21", 21), ("25.0.1", 25)])
-def test_java_17_and_later_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, major: int) -> None:
+def test_java_17_and_later_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, major: int
+) -> None:
     monkeypatch.setenv("JAVA_HOME", str(java(tmp_path, version)))
     assert check_java() == major
 
 
 @pytest.mark.parametrize(("version", "major"), [("1.8.0_402", 8), ("11.0.2", 11)])
-def test_an_older_java_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, major: int) -> None:
+def test_an_older_java_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, major: int
+) -> None:
     monkeypatch.setenv("JAVA_HOME", str(java(tmp_path, version)))
-    with pytest.raises(SetupError, match=rf"Spark needs Java 17, but {tmp_path}/bin/java is version {major}. Install Java 17"):
+    with pytest.raises(
+        SetupError,
+        match=rf"Spark needs Java 17, but {tmp_path}/bin/java is version {major}. Install Java 17",
+    ):
         check_java()
 
 
 def test_no_java_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SetupError, match=r"Spark needs Java 17 and none was found by PATH. Install Java 17"):
+    with pytest.raises(
+        SetupError, match=r"Spark needs Java 17 and none was found by PATH. Install Java 17"
+    ):
         check_java()
 
 
-@pytest.mark.parametrize(("version", "said"), [("11.0.2", "is version 11"), (None, "none was found")])
-def test_make_says_it_in_one_line_before_anything_else(tmp_path: Path, version: str | None, said: str) -> None:
+@pytest.mark.parametrize(
+    ("version", "said"), [("11.0.2", "is version 11"), (None, "none was found")]
+)
+def test_make_says_it_in_one_line_before_anything_else(
+    tmp_path: Path, version: str | None, said: str
+) -> None:
     home = java(tmp_path, version) if version else tmp_path
-    run = subprocess.run(["make", "java"], cwd=ROOT, env={"PATH": "/usr/bin:/bin", "JAVA_HOME": str(home)}, capture_output=True, text=True)
+    run = subprocess.run(
+        ["make", "java"],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "JAVA_HOME": str(home)},
+        capture_output=True,
+        text=True,
+    )
     ours = [line for line in run.stderr.splitlines() if not line.startswith("make")]
     assert run.returncode
     assert len(ours) == 1
@@ -66,23 +85,40 @@ def test_the_jars_have_one_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     assert get_cache_folder() == Path("/jars")
 
 
-JARS = {"io.delta_delta-storage-4.4.0.jar": "c467", "org.mariadb.jdbc_mariadb-java-client-3.5.11.jar": "4260"}
+JARS = {
+    "io.delta_delta-storage-4.4.0.jar": "c467",
+    "org.mariadb.jdbc_mariadb-java-client-3.5.11.jar": "4260",
+}
 
 
 @pytest.mark.parametrize("name", JARS)
 def test_a_jar_that_was_changed_is_not_used(name: str, tmp_path: Path) -> None:
     jar = tmp_path / "jar"
     jar.write_bytes(b"PK changed")
-    with pytest.raises(SetupError, match=rf"{jar} is not the one that was published: its SHA-256 is {sha256(b'PK changed').hexdigest()}, and should be {JARS[name]}"):
+    with pytest.raises(
+        SetupError,
+        match=(
+            rf"{jar} is not the one that was published: its SHA-256 is"
+            rf" {sha256(b'PK changed').hexdigest()}, and should be {JARS[name]}"
+        ),
+    ):
         check_digest(jar, name)
 
 
 def test_a_jar_of_which_no_digest_is_known_is_not_used(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=r"No digest is known of the jar org.apache.spark_spark-avro_2.13-4.2.9.jar, so it is not used: install the versions"):
+    with pytest.raises(
+        SetupError,
+        match=(
+            r"No digest is known of the jar org.apache.spark_spark-avro_2.13-4.2.9.jar, so it is"
+            r" not used: install the versions"
+        ),
+    ):
         check_digest(tmp_path / "jar", "org.apache.spark_spark-avro_2.13-4.2.9.jar")
 
 
-def test_the_jars_of_the_cache_are_compared_whenever_they_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_jars_of_the_cache_are_compared_whenever_they_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copies = [shutil.copy2(jar, tmp_path) for jar in resolve_jars()]
     monkeypatch.setenv("SPARK_FS_JARS", str(tmp_path))
     assert sorted(map(str, resolve_jars())) == sorted(copies)
@@ -95,11 +131,17 @@ def test_the_jars_of_the_cache_are_compared_whenever_they_are_used(tmp_path: Pat
     assert len(resolve_jars()) == 4
 
 
-def test_what_the_resolver_brings_is_compared_before_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_resolver_brings_is_compared_before_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A stand-in for spark-submit and for a mirror that has another jar under the name."""
     submit = tmp_path / "spark" / "bin" / "spark-submit"
     submit.parent.mkdir(parents=True)
-    submit.write_text('#!/bin/sh\nplace="${2#spark.jars.ivy=}/jars"\nmkdir -p "$place"\nfor name in io.delta_delta-spark_4.2_2.13-4.4.0 io.delta_delta-storage-4.4.0; do echo evil > "$place/$name.jar"; done\n')
+    submit.write_text(
+        '#!/bin/sh\nplace="${2#spark.jars.ivy=}/jars"\nmkdir -p "$place"\nfor name in'
+        " io.delta_delta-spark_4.2_2.13-4.4.0 io.delta_delta-storage-4.4.0; do echo evil >"
+        ' "$place/$name.jar"; done\n'
+    )
     submit.chmod(0o755)
     monkeypatch.setattr("pyspark.__file__", str(tmp_path / "spark" / "__init__.py"))
     monkeypatch.setenv("SPARK_FS_JARS", str(tmp_path / "jars"))
@@ -110,7 +152,7 @@ def test_what_the_resolver_brings_is_compared_before_it_is_kept(tmp_path: Path, 
 
 ENDED = """
 import os, signal, sys, threading
-from spark_fs.tables.delta.jvm import signals_held
+from spark_fs.tables.delta.jvm import defer_signals
 number, kind = int(sys.argv[1]), sys.argv[2]
 def handle(got, frame):
     raise SystemExit(128 + got)
@@ -120,12 +162,12 @@ else:  # whatever the process that runs the tests ignores, as one under nohup do
     signal.signal(number, signal.SIG_IGN if kind == "ignored" else signal.SIG_DFL)
 if kind == "thread":
     def held():
-        with signals_held():
+        with defer_signals():
             print("held")
     worker = threading.Thread(target=held)
     worker.start()
     worker.join()
-with signals_held():
+with defer_signals():
     os.kill(os.getpid(), number)
     print("built", flush=True)
 print("went on", flush=True)
@@ -135,17 +177,30 @@ print("went on", flush=True)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("kind", ["handled", "default", "ignored", "thread"])
 def test_a_signal_waits_until_the_jvm_is_there(number: signal.Signals, kind: str) -> None:
-    done = subprocess.run([sys.executable, "-c", ENDED, str(int(number)), kind], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", ENDED, str(int(number)), kind],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     ended = {"handled": 128 + number, "ignored": 0}.get(kind, -number)
-    assert (done.stdout.replace("held\n", ""), done.returncode) == ("built\n" + ("went on\n" if kind == "ignored" else ""), ended)
+    assert (done.stdout.replace("held\n", ""), done.returncode) == (
+        "built\n" + ("went on\n" if kind == "ignored" else ""),
+        ended,
+    )
 
 
-@pytest.mark.parametrize("text", ["plain-1.x", " a ", "a=b:c#d!e", "\\n", "line\nline\t", "Zürich 日本 😀", "'\"$`%@/"])
+@pytest.mark.parametrize(
+    "text", ["plain-1.x", " a ", "a=b:c#d!e", "\\n", "line\nline\t", "Zürich 日本 😀", "'\"$`%@/"]
+)
 def test_settings_travel_in_a_file_as_they_are(text: str) -> None:
     """Java's rules, by a reader of our own: what is not plain stands as \\uXXXX, of UTF-16."""
     written = _escape_property(text)
     assert re.fullmatch(r"(?:[A-Za-z0-9_.-]|\\u[0-9a-f]{4})*", written)
-    units = b"".join(bytes.fromhex(found[2:]) if found.startswith("\\u") else found.encode("utf-16-be") for found in re.findall(r"\\u[0-9a-f]{4}|.", written))
+    units = b"".join(
+        bytes.fromhex(found[2:]) if found.startswith("\\u") else found.encode("utf-16-be")
+        for found in re.findall(r"\\u[0-9a-f]{4}|.", written)
+    )
     assert units.decode("utf-16-be") == text
 
 
@@ -153,14 +208,24 @@ def test_a_callers_own_file_of_settings_goes_into_ours(tmp_path: Path) -> None:
     file = tmp_path / "own file.conf"
     file.write_text("spark.x 1\n")
     given = f"--conf 'spark.a=b c' --properties-file '{file}' --packages d:e:1 pyspark-shell"
-    assert parse_submit_args(given) == (["--conf", "spark.a=b c", "--packages", "d:e:1", "pyspark-shell"], ["spark.x 1\n"])
+    assert parse_submit_args(given) == (
+        ["--conf", "spark.a=b c", "--packages", "d:e:1", "pyspark-shell"],
+        ["spark.x 1\n"],
+    )
     assert parse_submit_args("pyspark-shell") == (["pyspark-shell"], [])
-    with pytest.raises(SettingsError, match=r"PYSPARK_SUBMIT_ARGS names the file /no/such, which cannot be read"):
+    with pytest.raises(
+        SettingsError, match=r"PYSPARK_SUBMIT_ARGS names the file /no/such, which cannot be read"
+    ):
         parse_submit_args("--properties-file=/no/such pyspark-shell")
 
 
-@pytest.mark.parametrize("name", ["spark.driver.extraJavaOptions", "spark.executor.defaultJavaOptions"])
+@pytest.mark.parametrize(
+    "name", ["spark.driver.extraJavaOptions", "spark.executor.defaultJavaOptions"]
+)
 def test_a_password_among_the_options_of_java_is_refused(name: str) -> None:
-    with pytest.raises(SettingsError, match=rf"Setting {name} holds a password or key, which every process list would show") as refused:
+    with pytest.raises(
+        SettingsError,
+        match=rf"Setting {name} holds a password or key, which every process list would show",
+    ) as refused:
         start_jvm({name: "-Xss4m -Djavax.net.ssl.trustStorePassword=pa55w0rd"})
     assert "pa55w0rd" not in str(refused.value)

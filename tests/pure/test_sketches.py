@@ -30,7 +30,9 @@ ANY = st.one_of(st.none(), st.floats(), st.sampled_from([0.0, -0.0, 1.0, 2.0]))
 
 
 def column(values: list[Any], type_: str) -> ColumnState:
-    return ColumnState.from_values(pa.chunked_array([pa.array(values, to_arrow_type(type_))]), type_)
+    return ColumnState.from_values(
+        pa.chunked_array([pa.array(values, to_arrow_type(type_))]), type_
+    )
 
 
 def said(values: list[Any], type_: str) -> FeatureStatistics:
@@ -40,19 +42,30 @@ def said(values: list[Any], type_: str) -> FeatureStatistics:
 # -- quantiles
 
 
-@pytest.mark.parametrize("sizes", [[50_000], [500] * 300, [200_000, *[2_000] * 100], [1, 3, 70_000, 2]])
+@pytest.mark.parametrize(
+    "sizes", [[50_000], [500] * 300, [200_000, *[2_000] * 100], [1, 3, 70_000, 2]]
+)
 @pytest.mark.parametrize("shape", ["normal", "sorted", "ties"])
-def test_ranks_are_true_to_half_a_percent_however_the_values_came(sizes: list[int], shape: str) -> None:
+def test_ranks_are_true_to_half_a_percent_however_the_values_came(
+    sizes: list[int], shape: str
+) -> None:
     rng = np.random.default_rng(sum(sizes))
-    values = {"normal": rng.normal(size=sum(sizes)), "sorted": np.arange(float(sum(sizes))),
-              "ties": rng.integers(0, 5_000, sum(sizes)).astype(float)}[shape]
+    values = {
+        "normal": rng.normal(size=sum(sizes)),
+        "sorted": np.arange(float(sum(sizes))),
+        "ties": rng.integers(0, 5_000, sum(sizes)).astype(float),
+    }[shape]
     parts = np.split(values, np.cumsum(sizes)[:-1])
-    sketch = reduce(QuantileSketch.merge, (QuantileSketch.from_sorted(np.sort(part)) for part in parts))
+    sketch = reduce(
+        QuantileSketch.merge, (QuantileSketch.from_sorted(np.sort(part)) for part in parts)
+    )
     points, rows = sketch.weighted_points
     assert rows.sum() == len(values) == sketch.value_count
     assert len(points) < 4_000
     ordered, ends = np.sort(values), np.cumsum(rows)
-    last = np.append(points[1:] != points[:-1], True)  # a value that came often is known by its last point
+    last = np.append(
+        points[1:] != points[:-1], True
+    )  # a value that came often is known by its last point
     low, high = (np.searchsorted(ordered, points[last], side=side) for side in ("left", "right"))
     off = np.maximum(low - ends[last], ends[last] - high).clip(0)
     assert off.max() <= 0.005 * len(values)
@@ -60,7 +73,9 @@ def test_ranks_are_true_to_half_a_percent_however_the_values_came(sizes: list[in
 
 @given(st.lists(FINITE, max_size=200), st.lists(FINITE, max_size=200))
 def test_few_values_are_kept_as_they_are(left: list[float], right: list[float]) -> None:
-    merged = QuantileSketch.from_sorted(np.sort(np.array(left, float))).merge(QuantileSketch.from_sorted(np.sort(np.array(right, float))))
+    merged = QuantileSketch.from_sorted(np.sort(np.array(left, float))).merge(
+        QuantileSketch.from_sorted(np.sort(np.array(right, float)))
+    )
     assert merged.is_exact
     assert merged.weighted_points[0].tolist() == sorted(left + right)
 
@@ -68,25 +83,38 @@ def test_few_values_are_kept_as_they_are(left: list[float], right: list[float]) 
 def test_a_merge_of_quantiles_does_not_know_left_from_right() -> None:
     rng = np.random.default_rng(3)
     left, right = (QuantileSketch.from_sorted(np.sort(rng.normal(size=5_000))) for _ in range(2))
-    assert [v.tolist() for v in left.merge(right).levels] == [v.tolist() for v in right.merge(left).levels]
+    assert [v.tolist() for v in left.merge(right).levels] == [
+        v.tolist() for v in right.merge(left).levels
+    ]
 
 
 # -- distinct values
 
 
 @given(st.lists(st.lists(st.integers(-40, 40), max_size=60), min_size=1, max_size=6), st.randoms())
-def test_few_distinct_values_are_counted_exactly_in_any_order(parts: list[list[int]], random: Any) -> None:
+def test_few_distinct_values_are_counted_exactly_in_any_order(
+    parts: list[list[int]], random: Any
+) -> None:
     counted = Counter(value for part in parts for value in part)
     random.shuffle(parts)
-    found = reduce(DistinctSketch.merge, (DistinctSketch.from_sorted(np.sort(np.array(part, np.int64))) for part in parts))
+    found = reduce(
+        DistinctSketch.merge,
+        (DistinctSketch.from_sorted(np.sort(np.array(part, np.int64))) for part in parts),
+    )
     assert dict(zip(found.values.tolist(), found.counts.tolist(), strict=True)) == counted
     assert found.estimated_count == len(counted)
     assert found.singleton_count == sum(1 for rows in counted.values() if rows == 1)
-    assert math.isclose(found.estimate_entropy([]), scipy.stats.entropy(list(counted.values())) if counted else 0.0, abs_tol=1e-12)
+    assert math.isclose(
+        found.estimate_entropy([]),
+        scipy.stats.entropy(list(counted.values())) if counted else 0.0,
+        abs_tol=1e-12,
+    )
 
 
 @pytest.mark.parametrize("kind", ["number", "text"])
-def test_many_distinct_values_are_the_same_sketch_in_any_order_and_near_in_number(kind: str) -> None:
+def test_many_distinct_values_are_the_same_sketch_in_any_order_and_near_in_number(
+    kind: str,
+) -> None:
     rng = np.random.default_rng(1)
     parts = [np.unique(rng.integers(0, 40_000, 9_000)) for _ in range(6)]
 
@@ -94,7 +122,9 @@ def test_many_distinct_values_are_the_same_sketch_in_any_order_and_near_in_numbe
         values = part if kind == "number" else np.array([f"user {n}" for n in part], object)
         return DistinctSketch.from_counts(values, np.ones(len(part), np.int64))
 
-    forth, back = (reduce(DistinctSketch.merge, map(sketch, order)) for order in (parts, parts[::-1]))
+    forth, back = (
+        reduce(DistinctSketch.merge, map(sketch, order)) for order in (parts, parts[::-1])
+    )
     counted = Counter(value for part in parts for value in part.tolist())
     assert forth.values.tolist() == back.values.tolist()
     assert forth.counts.tolist() == back.counts.tolist()
@@ -115,13 +145,25 @@ def test_the_entropy_of_many_values_is_near_even_where_one_comes_half_of_the_tim
     assert texts.entropy == pytest.approx(scipy.stats.entropy(rows), rel=0.05)
 
 
-@given(st.lists(st.dictionaries(st.integers(0, 900), st.integers(1, 50), max_size=600), min_size=1, max_size=4))
+@given(
+    st.lists(
+        st.dictionaries(st.integers(0, 900), st.integers(1, 50), max_size=600),
+        min_size=1,
+        max_size=4,
+    )
+)
 @settings(max_examples=30)
 def test_frequent_texts_are_counted_to_within_their_slack(parts: list[dict[int, int]]) -> None:
     counted: Counter[str] = Counter()
     for part in parts:
         counted.update({str(key): rows for key, rows in part.items()})
-    found = reduce(FrequentStrings.merge, (FrequentStrings.from_counts({str(key): rows for key, rows in part.items()}) for part in parts))
+    found = reduce(
+        FrequentStrings.merge,
+        (
+            FrequentStrings.from_counts({str(key): rows for key, rows in part.items()})
+            for part in parts
+        ),
+    )
     for text, rows in found.row_counts.items():
         assert rows <= counted[text] <= rows + found.error_bound
     for text, rows in counted.items():
@@ -144,17 +186,24 @@ def test_the_figures_of_doubles_are_those_of_numpy(values: list[float | None]) -
     distinct = Counter("nan" if math.isnan(v) else v + 0.0 for v in held)
     assert found.exact_num_distinct_values == found.approx_num_distinct_values == len(distinct)
     assert found.distinctness == (len(distinct) / len(held) if held else 0.0)
-    assert found.uniqueness == (sum(1 for rows in distinct.values() if rows == 1) / len(held) if held else 0.0)
+    assert found.uniqueness == (
+        sum(1 for rows in distinct.values() if rows == 1) / len(held) if held else 0.0
+    )
     if not len(finite):
         assert (found.mean, found.stddev, found.percentiles, found.min) == (None, None, None, None)
         return
     assert (found.min, found.max) == (finite.min(), finite.max())
     with np.errstate(over="ignore", invalid="ignore"):
         percentiles = np.percentile(finite, range(1, 100))
-        exact = [math.fsum(finite) if abs(finite).max() < 1e300 else None, np.std(finite) if abs(finite).max() < 1e150 else None]
+        exact = [
+            math.fsum(finite) if abs(finite).max() < 1e300 else None,
+            np.std(finite) if abs(finite).max() < 1e150 else None,
+        ]
     if exact[0] is not None:
         assert found.sum == pytest.approx(exact[0], rel=1e-9, abs=1e-9 * abs(finite).max())
-        assert found.mean == pytest.approx(exact[0] / len(finite), rel=1e-9, abs=1e-9 * abs(finite).max())
+        assert found.mean == pytest.approx(
+            exact[0] / len(finite), rel=1e-9, abs=1e-9 * abs(finite).max()
+        )
     if exact[1] is not None:
         assert found.stddev == pytest.approx(exact[1], rel=1e-6, abs=1e-9 * abs(finite).max())
     if np.isfinite(percentiles).all():
@@ -188,26 +237,47 @@ def test_whole_numbers_of_few_values_have_exact_percentiles_however_many_rows() 
     found = said(values.tolist(), "int")
     assert not found.approximate
     assert found.percentiles == np.percentile(values, range(1, 100)).tolist()
-    assert [each["count"] for each in found.histogram or ()] == np.histogram(values, bins=20)[0].tolist()
+    assert [each["count"] for each in found.histogram or ()] == np.histogram(values, bins=20)[
+        0
+    ].tolist()
 
 
 @given(st.lists(st.lists(ANY, max_size=30), min_size=2, max_size=5), st.randoms())
 @settings(max_examples=150)
-def test_parts_merge_to_the_same_state_in_any_order(parts: list[list[float | None]], random: Any) -> None:
+def test_parts_merge_to_the_same_state_in_any_order(
+    parts: list[list[float | None]], random: Any
+) -> None:
     def whole(order: list[list[float | None]]) -> Any:
-        return pack_states({"x": reduce(ColumnState.merge, (column(part, "double") for part in order))})
+        return pack_states(
+            {"x": reduce(ColumnState.merge, (column(part, "double") for part in order))}
+        )
 
     before = whole(parts)
     random.shuffle(parts)
-    assert str(whole(parts).to_pylist()) == str(before.to_pylist())  # as texts, in which NaN equals NaN
+    assert str(whole(parts).to_pylist()) == str(
+        before.to_pylist()
+    )  # as texts, in which NaN equals NaN
 
 
-@pytest.mark.parametrize(("type_", "values"), [
-    ("double", [1.5, None, math.nan, math.inf, -0.0]), ("float", [1.5, 2.5]), ("bigint", [2**62, -5, None]), ("tinyint", [1, 2]),
-    ("boolean", [True, None, False, True]), ("string", ["a", None, "", "\N{GRINNING FACE}", "a"]), ("decimal(20,3)", [Decimal("1.500"), None]),
-    ("date", [date(1969, 12, 31), None, date(2024, 2, 29)]), ("timestamp", [datetime(2024, 1, 1, tzinfo=UTC), None]),
-    ("array<int>", [[1], None]), ("binary", [b"x", None]), ("double", []), ("string", [None, None]), ("map<string,int>", [{"a": 1}]),
-])
+@pytest.mark.parametrize(
+    ("type_", "values"),
+    [
+        ("double", [1.5, None, math.nan, math.inf, -0.0]),
+        ("float", [1.5, 2.5]),
+        ("bigint", [2**62, -5, None]),
+        ("tinyint", [1, 2]),
+        ("boolean", [True, None, False, True]),
+        ("string", ["a", None, "", "\N{GRINNING FACE}", "a"]),
+        ("decimal(20,3)", [Decimal("1.500"), None]),
+        ("date", [date(1969, 12, 31), None, date(2024, 2, 29)]),
+        ("timestamp", [datetime(2024, 1, 1, tzinfo=UTC), None]),
+        ("array<int>", [[1], None]),
+        ("binary", [b"x", None]),
+        ("double", []),
+        ("string", [None, None]),
+        ("map<string,int>", [{"a": 1}]),
+    ],
+)
 def test_a_state_and_what_is_said_of_it_come_back_from_bytes(type_: str, values: list[Any]) -> None:
     state = column(values, type_)
     again = unpack_states(from_bytes(to_bytes(pack_states({"x": state}))))["x"]
@@ -221,13 +291,24 @@ def test_a_state_and_what_is_said_of_it_come_back_from_bytes(type_: str, values:
 def test_times_are_counted_by_day_month_or_year() -> None:
     start = datetime(2024, 1, 30, 12, tzinfo=UTC)
     days = said([start + timedelta(days=n) for n in (0, 0, 1, 5)], "timestamp")
-    assert [(each["value"], each["count"]) for each in days.histogram or ()] == [("2024-01-30", 2), ("2024-01-31", 1), ("2024-02-04", 1)]
+    assert [(each["value"], each["count"]) for each in days.histogram or ()] == [
+        ("2024-01-30", 2),
+        ("2024-01-31", 1),
+        ("2024-02-04", 1),
+    ]
     months = said([date(2024, 1, 30) + timedelta(days=n) for n in range(200)], "date")
-    assert [(each["value"], each["count"]) for each in months.histogram or ()][:3] == [("2024-01", 2), ("2024-02", 29), ("2024-03", 31)]
+    assert [(each["value"], each["count"]) for each in months.histogram or ()][:3] == [
+        ("2024-01", 2),
+        ("2024-02", 29),
+        ("2024-03", 31),
+    ]
     assert months.percentiles is not None
     assert months.percentiles[49] == date(2024, 5, 8)
     years = said([date(1950, 1, 1), date(1950, 12, 31), date(2024, 1, 1)], "date")
-    assert [(each["value"], each["count"]) for each in years.histogram or ()] == [("1950", 2), ("2024", 1)]
+    assert [(each["value"], each["count"]) for each in years.histogram or ()] == [
+        ("1950", 2),
+        ("2024", 1),
+    ]
 
 
 def test_texts_and_booleans_have_their_most_frequent_values_and_nested_ones_counts_only() -> None:
@@ -237,9 +318,17 @@ def test_texts_and_booleans_have_their_most_frequent_values_and_nested_ones_coun
     assert len(texts.histogram or ()) == 20
     assert (texts.min, texts.max, texts.mean) == ("t0", "t9", None)
     truths = said([True, False, True, None], "boolean")
-    assert [(each["value"], each["count"]) for each in truths.histogram or ()] == [(True, 2), (False, 1)]
+    assert [(each["value"], each["count"]) for each in truths.histogram or ()] == [
+        (True, 2),
+        (False, 1),
+    ]
     nested = said([[1], None], "array<int>")
-    assert (nested.count, nested.completeness, nested.approx_num_distinct_values, nested.histogram) == (2, 0.5, None, None)
+    assert (
+        nested.count,
+        nested.completeness,
+        nested.approx_num_distinct_values,
+        nested.histogram,
+    ) == (2, 0.5, None, None)
 
 
 def test_decimals_keep_their_bounds_and_count_as_numbers() -> None:
@@ -267,24 +356,46 @@ def test_a_mean_far_from_zero_does_not_hide_the_deviation() -> None:
 
 
 def test_a_config_is_read_from_what_users_write() -> None:
-    assert StatisticsConfig.from_argument(None) == StatisticsConfig.from_argument(True) == StatisticsConfig()
+    assert (
+        StatisticsConfig.from_argument(None)
+        == StatisticsConfig.from_argument(True)
+        == StatisticsConfig()
+    )
     assert not StatisticsConfig.from_argument(False).enabled
-    assert StatisticsConfig.from_argument({"correlations": True, "columns": ["a"]}) == StatisticsConfig(correlations=True, columns=("a",))
+    assert StatisticsConfig.from_argument(
+        {"correlations": True, "columns": ["a"]}
+    ) == StatisticsConfig(correlations=True, columns=("a",))
 
 
-@pytest.mark.parametrize(("given_", "error", "told"), [
-    ({"histogram": True}, NotFoundError, r"Field of statistics_config 'histogram' does not exist.*histograms"),
-    ({"histograms": "yes"}, SettingsError, r"histograms='yes' is no truth value"),
-    ({"columns": "amount"}, SettingsError, r"columns='amount' is no list of names"),
-    ("all", SettingsError, r"statistics_config 'all' is no mapping"),
-])
+@pytest.mark.parametrize(
+    ("given_", "error", "told"),
+    [
+        (
+            {"histogram": True},
+            NotFoundError,
+            r"Field of statistics_config 'histogram' does not exist.*histograms",
+        ),
+        ({"histograms": "yes"}, SettingsError, r"histograms='yes' is no truth value"),
+        ({"columns": "amount"}, SettingsError, r"columns='amount' is no list of names"),
+        ("all", SettingsError, r"statistics_config 'all' is no mapping"),
+    ],
+)
 def test_a_wrong_config_says_what_is_wrong(given_: Any, error: type[Exception], told: str) -> None:
     with pytest.raises(error, match=told):
         StatisticsConfig.from_argument(given_)
 
 
-@pytest.mark.parametrize("last", [datetime(9999, 12, 31, 23, 59, 59, 999999, UTC), datetime(9999, 12, 31, 23, 59, 59, 999_998, UTC), datetime(1, 1, 1, 0, 0, 0, 1, UTC)])
-def test_percentiles_of_times_at_either_end_of_the_calendar_stay_within_the_values(last: datetime) -> None:
+@pytest.mark.parametrize(
+    "last",
+    [
+        datetime(9999, 12, 31, 23, 59, 59, 999999, UTC),
+        datetime(9999, 12, 31, 23, 59, 59, 999_998, UTC),
+        datetime(1, 1, 1, 0, 0, 0, 1, UTC),
+    ],
+)
+def test_percentiles_of_times_at_either_end_of_the_calendar_stay_within_the_values(
+    last: datetime,
+) -> None:
     found = said([last] * 3, "timestamp")
     assert found.percentiles == [last] * 99
     assert set(said([last.date()] * 3, "date").percentiles or ()) == {last.date()}

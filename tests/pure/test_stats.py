@@ -17,7 +17,9 @@ SHARES = (0.25, 0.5, 0.75)
 
 
 def of(values: list[float]) -> ExactProfile:
-    return ExactProfile.from_values(np.array(values, np.float64), 0, with_moments=True, with_quantiles=True)
+    return ExactProfile.from_values(
+        np.array(values, np.float64), 0, with_moments=True, with_quantiles=True
+    )
 
 
 @settings(max_examples=500, deadline=None)
@@ -42,7 +44,12 @@ def test_parts_in_any_order_give_the_same_bits(values: list[float], cuts: list[i
     merged = ExactProfile()
     for part in reversed(parts):
         merged = merged.merge(part)
-    assert (merged.mean, merged.stddev, merged.low, merged.high) == (whole.mean, whole.stddev, whole.low, whole.high)
+    assert (merged.mean, merged.stddev, merged.low, merged.high) == (
+        whole.mean,
+        whole.stddev,
+        whole.low,
+        whole.high,
+    )
     assert whole.mean == float(sum(map(Fraction, values)) / len(values))
     assert whole.stddev == pytest.approx(statistics.pstdev(values), rel=1e-15)
 
@@ -64,7 +71,9 @@ def test_a_quantile_needs_few_of_many_values() -> None:
 
 
 def test_what_is_no_number_is_counted_apart() -> None:
-    profile = ExactProfile.from_values(np.array([1.0, np.nan, np.inf, -np.inf, 3.0]), 2, with_moments=True, with_quantiles=False)
+    profile = ExactProfile.from_values(
+        np.array([1.0, np.nan, np.inf, -np.inf, 3.0]), 2, with_moments=True, with_quantiles=False
+    )
     assert (profile.rows, profile.nulls, profile.non_finite, profile.finite_count) == (7, 2, 3, 2)
     assert (profile.mean, profile.stddev, profile.low, profile.high) == (2.0, 1.0, 1.0, 3.0)
 

@@ -15,7 +15,13 @@ NOON = datetime(2024, 3, 10, 12, tzinfo=UTC)
 
 @pytest.mark.parametrize(
     "given_as",
-    [NOON, NOON.replace(tzinfo=None), NOON.astimezone(timezone(timedelta(hours=-5))), "2024-03-10T12:00:00Z", "2024-03-10 12:00"],
+    [
+        NOON,
+        NOON.replace(tzinfo=None),
+        NOON.astimezone(timezone(timedelta(hours=-5))),
+        "2024-03-10T12:00:00Z",
+        "2024-03-10 12:00",
+    ],
     ids=str,
 )
 def test_an_instant_in_any_form_is_the_same_utc_instant(given_as: datetime | str) -> None:
@@ -39,7 +45,12 @@ def test_microseconds_are_exact_over_the_whole_calendar(when: datetime) -> None:
 
 
 def test_an_empty_interval_is_refused() -> None:
-    with pytest.raises(SettingsError, match="The interval from 2024-01-02 to 2024-01-02 is empty: its start must lie before its end"):
+    with pytest.raises(
+        SettingsError,
+        match=(
+            "The interval from 2024-01-02 to 2024-01-02 is empty: its start must lie before its end"
+        ),
+    ):
         Interval.from_bounds("2024-01-02", "2024-01-02")
 
 
@@ -53,11 +64,15 @@ def test_an_empty_interval_is_refused() -> None:
         (("2024-01-05", None), (None, "2024-01-06"), True),
     ],
 )
-def test_half_open_intervals_share_no_boundary(first: tuple[str, str], second: tuple[str, str], overlap: bool) -> None:
+def test_half_open_intervals_share_no_boundary(
+    first: tuple[str, str], second: tuple[str, str], overlap: bool
+) -> None:
     one, other = Interval.from_bounds(*first), Interval.from_bounds(*second)
     assert one.overlaps(other) is other.overlaps(one) is overlap
 
 
 def test_an_interval_reads_as_it_is_meant() -> None:
     assert str(Interval.from_bounds("2024-01-01", None)) == "[2024-01-01T00:00:00+00:00, ...)"
-    assert Interval.from_bounds(*Interval.from_bounds("2024-01-01", None).to_json()) == Interval.from_bounds("2024-01-01", None)
+    assert Interval.from_bounds(
+        *Interval.from_bounds("2024-01-01", None).to_json()
+    ) == Interval.from_bounds("2024-01-01", None)

@@ -40,17 +40,30 @@ def builtin(name: str) -> TransformationFunction:
     return TransformationFunction(FunctionSpec(name))
 
 
-def fitted(functions: Sequence[TransformationFunction], types: Mapping[str, str], train: pa.Table) -> Transformer:
+def fitted(
+    functions: Sequence[TransformationFunction], types: Mapping[str, str], train: pa.Table
+) -> Transformer:
     recipe = DatasetTransform(Transformer(to_transformation_specs(functions), types), {}, {})
     profiles = recipe.profile_features(train)
-    return recipe.transformer.with_states(recipe.fit_states(profiles, recipe.select_near_quartiles(train, recipe.find_quartile_cells(profiles))))
+    return recipe.transformer.with_states(
+        recipe.fit_states(
+            profiles, recipe.select_near_quartiles(train, recipe.find_quartile_cells(profiles))
+        )
+    )
 
 
 def table(types: Mapping[str, str], columns: Mapping[str, Sequence[Any]]) -> pa.Table:
-    return pa.table({name: pa.chunked_array([pa.array(values, arrow_types.to_arrow_type(types[name]))]) for name, values in columns.items()})
+    return pa.table(
+        {
+            name: pa.chunked_array([pa.array(values, arrow_types.to_arrow_type(types[name]))])
+            for name, values in columns.items()
+        }
+    )
 
 
-def one(function: str, train: Sequence[Any], values: Sequence[Any], type_: str = "double") -> list[Any]:
+def one(
+    function: str, train: Sequence[Any], values: Sequence[Any], type_: str = "double"
+) -> list[Any]:
     """What a built-in that was fitted on some values makes of others: as a column, which must be what it makes of each alone."""
     transformer = fitted([builtin(function)("x")], {"x": type_}, table({"x": type_}, {"x": train}))
     columns = transform_table(transformer, table({"x": type_}, {"x": values})).to_pydict()
@@ -61,14 +74,24 @@ def one(function: str, train: Sequence[Any], values: Sequence[Any], type_: str =
 
 def bits(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """Floats as their bits, so that -0.0 is not 0.0 and NaN is NaN."""
-    return [tuple(struct.pack("d", v) if isinstance(v, float) else (type(v), v) for v in row) for row in rows]
+    return [
+        tuple(struct.pack("d", v) if isinstance(v, float) else (type(v), v) for v in row)
+        for row in rows
+    ]
 
 
 TRAIN = [3.0, -1.5, 10.0, 4.25, 4.25, 0.0, None]
 SEEN = [3.0, -1.5, 100.0, None, float("nan"), float("inf")]
 
 
-@pytest.mark.parametrize(("function", "oracle"), [("min_max_scaler", MinMaxScaler()), ("standard_scaler", StandardScaler()), ("robust_scaler", RobustScaler())])
+@pytest.mark.parametrize(
+    ("function", "oracle"),
+    [
+        ("min_max_scaler", MinMaxScaler()),
+        ("standard_scaler", StandardScaler()),
+        ("robust_scaler", RobustScaler()),
+    ],
+)
 def test_scalers_are_those_of_scikit_learn(function: str, oracle: Any) -> None:
     oracle.fit(np.array([v for v in TRAIN if v is not None])[:, None])
     found = one(function, TRAIN, SEEN)
@@ -105,7 +128,10 @@ def test_bins_of_equal_width_are_those_of_pandas() -> None:
     values = [0.0, 0.5, 1.0, 1.0000001, 5.0, 9.99, 10.0, -5.0, 50.0]
     edges = np.linspace(0, 10, 11)
     edges[0], edges[-1] = -np.inf, np.inf
-    assert one("equal_width_binner", train, values) == pd.cut(pd.Series(values), edges, labels=False, include_lowest=True).tolist()
+    assert (
+        one("equal_width_binner", train, values)
+        == pd.cut(pd.Series(values), edges, labels=False, include_lowest=True).tolist()
+    )
     assert one("equal_width_binner", [2.0, 2.0], [1.0, 2.0, None, math.nan]) == [0, 0, None, None]
 
 
@@ -113,22 +139,50 @@ def test_bins_between_quartiles_are_those_of_pandas() -> None:
     train = np.random.default_rng(0).normal(size=101).tolist()
     values = [*train, -9.0, 9.0]
     edges = [-np.inf, *np.percentile(train, [25, 50, 75]), np.inf]
-    assert one("quantile_binner", train, values) == pd.cut(pd.Series(values), edges, labels=False).tolist()
+    assert (
+        one("quantile_binner", train, values)
+        == pd.cut(pd.Series(values), edges, labels=False).tolist()
+    )
     assert one("quantile_binner", [1.0, 1.0, 1.0, 1.0, 5.0], [0.0, 1.0, 5.0]) == [0, 0, 1]
 
 
 def test_labels_are_numbered_in_sorted_order() -> None:
     train = ["pear", "apple", None, "Fig", "apple"]
-    codes = dict(zip(["Fig", "apple", "pear"], LabelEncoder().fit_transform(["Fig", "apple", "pear"]).tolist(), strict=True))
-    assert one("label_encoder", train, ["pear", "apple", "Fig", "kiwi", None, ""], "string") == [codes["pear"], codes["apple"], codes["Fig"], -1, None, -1]
+    codes = dict(
+        zip(
+            ["Fig", "apple", "pear"],
+            LabelEncoder().fit_transform(["Fig", "apple", "pear"]).tolist(),
+            strict=True,
+        )
+    )
+    assert one("label_encoder", train, ["pear", "apple", "Fig", "kiwi", None, ""], "string") == [
+        codes["pear"],
+        codes["apple"],
+        codes["Fig"],
+        -1,
+        None,
+        -1,
+    ]
 
 
-@pytest.mark.parametrize(("type_", "train", "unseen"), [
-    ("bigint", [3, 1, 2], 9), ("boolean", [True, False], None), ("date", [date(2024, 1, 2), date(2024, 1, 1)], date(2025, 1, 1)), ("string", ["b", "a"], "c"),
-])
+@pytest.mark.parametrize(
+    ("type_", "train", "unseen"),
+    [
+        ("bigint", [3, 1, 2], 9),
+        ("boolean", [True, False], None),
+        ("date", [date(2024, 1, 2), date(2024, 1, 1)], date(2025, 1, 1)),
+        ("string", ["b", "a"], "c"),
+    ],
+)
 def test_categories_of_every_type(type_: str, train: list[Any], unseen: Any) -> None:
-    assert one("label_encoder", train, [*sorted(train), unseen], type_) == [*range(len(train)), None if unseen is None else -1]
-    assert one("one_hot_encoder", train, [min(train), unseen], type_) == [[True] + [False] * (len(train) - 1), [False] * len(train)]
+    assert one("label_encoder", train, [*sorted(train), unseen], type_) == [
+        *range(len(train)),
+        None if unseen is None else -1,
+    ]
+    assert one("one_hot_encoder", train, [min(train), unseen], type_) == [
+        [True] + [False] * (len(train) - 1),
+        [False] * len(train),
+    ]
 
 
 def one_hot(type_: str, train: list[Any], states: list[Any] | None = None) -> list[str]:
@@ -141,22 +195,50 @@ def one_hot(type_: str, train: list[Any], states: list[Any] | None = None) -> li
     first, *names, last = transformer.columns
     assert (first, last) == ("a", "b")
     for place, category in enumerate(sorted(train)):
-        assert transformer.make_row_function()([1, category, 2.0]) == [1, *(other == place for other in range(len(train))), 2.0]
+        assert transformer.make_row_function()([1, category, 2.0]) == [
+            1,
+            *(other == place for other in range(len(train))),
+            2.0,
+        ]
     return names
 
 
 def test_one_hot_columns_say_the_value_they_stand_for() -> None:
     assert one_hot("bigint", [-2, -1, 0, 1, 2]) == ["c_minus_2", "c_minus_1", "c_0", "c_1", "c_2"]
-    assert one_hot("string", ["harbour", "old_town", "zone_3"]) == ["c_harbour", "c_old_town", "c_zone_3"]
+    assert one_hot("string", ["harbour", "old_town", "zone_3"]) == [
+        "c_harbour",
+        "c_old_town",
+        "c_zone_3",
+    ]
     assert one_hot("boolean", [True, False]) == ["c_false", "c_true"]
     assert one_hot("date", [date(2024, 1, 31)]) == ["c_2024_01_31"]
-    begins = ["c_empty_", "c_u0020_", "c_1_5_", "c_minus_1_", "c_a_b_", "c_gas_oil_", "c_u00e4_", "c_u65e5_u672c_"]
-    for name, begin in zip(one_hot("string", ["", " ", "+1.5", "-1", "A b", "gas & oil", "ä", "日本"]), begins, strict=True):
+    begins = [
+        "c_empty_",
+        "c_u0020_",
+        "c_1_5_",
+        "c_minus_1_",
+        "c_a_b_",
+        "c_gas_oil_",
+        "c_u00e4_",
+        "c_u65e5_u672c_",
+    ]
+    for name, begin in zip(
+        one_hot("string", ["", " ", "+1.5", "-1", "A b", "gas & oil", "ä", "日本"]),
+        begins,
+        strict=True,
+    ):
         assert re.fullmatch(begin + "[0-9a-f]{6}", name)
 
 
 @settings(deadline=None, max_examples=50)
-@given(texts=st.sets(st.text(st.characters(exclude_categories=["Cs"]), max_size=80) | st.sampled_from(["a b", "a-b", "a_b", "A", "a", "ä", "", "_", "-1", "1"]), min_size=1, max_size=8))
+@given(
+    texts=st.sets(
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
+        | st.sampled_from(["a b", "a-b", "a_b", "A", "a", "ä", "", "_", "-1", "1"]),
+        min_size=1,
+        max_size=8,
+    )
+)
 def test_a_category_has_one_valid_name_whatever_others_there_are(texts: set[str]) -> None:
     names = dict(zip(sorted(texts), one_hot("string", list(texts)), strict=True))
     assert len(set(names.values())) == len(texts)
@@ -166,13 +248,29 @@ def test_a_category_has_one_valid_name_whatever_others_there_are(texts: set[str]
 
 
 def test_datasets_of_earlier_versions_keep_the_names_that_they_have() -> None:
-    assert one_hot("bigint", [-2, -1, 0, 1, 2], [{"categories": [-2, -1, 0, 1, 2]}]) == ["c_2", "c_1", "c_0", "c_1_2", "c_2_2"]
-    assert one_hot("string", ["a b", "a-b", "a_b", "Ü"], [{"categories": ["a b", "a-b", "a_b", "Ü"]}]) == ["c_a_b", "c_a_b_2", "c_a_b_3", "c_"]
+    assert one_hot("bigint", [-2, -1, 0, 1, 2], [{"categories": [-2, -1, 0, 1, 2]}]) == [
+        "c_2",
+        "c_1",
+        "c_0",
+        "c_1_2",
+        "c_2_2",
+    ]
+    assert one_hot(
+        "string", ["a b", "a-b", "a_b", "Ü"], [{"categories": ["a b", "a-b", "a_b", "Ü"]}]
+    ) == ["c_a_b", "c_a_b_2", "c_a_b_3", "c_"]
 
 
-@pytest.mark.parametrize("type_", ["tinyint", "smallint", "int", "bigint", "float", "decimal(10,2)"])
+@pytest.mark.parametrize(
+    "type_", ["tinyint", "smallint", "int", "bigint", "float", "decimal(10,2)"]
+)
 def test_every_number_is_scaled_as_a_double(type_: str) -> None:
-    values = [Decimal("1.10"), Decimal("2.20"), Decimal("-3.35")] if type_.startswith("decimal") else [1.5, 2.25, -3.5] if type_ == "float" else [1, 2, -3]
+    values = (
+        [Decimal("1.10"), Decimal("2.20"), Decimal("-3.35")]
+        if type_.startswith("decimal")
+        else [1.5, 2.25, -3.5]
+        if type_ == "float"
+        else [1, 2, -3]
+    )
     doubles = [float(v) for v in values]
     assert one("standard_scaler", values, values, type_) == one("standard_scaler", doubles, doubles)
 
@@ -209,8 +307,14 @@ def next_hour(when):
 
 
 TYPES = {"x": "double", "y": "double", "text": "string", "whole": "bigint", "when": "timestamp"}
-times = st.none() | st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)).map(lambda t: t.replace(tzinfo=UTC))
-ROWS = st.lists(st.tuples(numbers, numbers, texts, st.none() | st.integers(-2**62, 2**62), times), min_size=1, max_size=12)
+times = st.none() | st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)).map(
+    lambda t: t.replace(tzinfo=UTC)
+)
+ROWS = st.lists(
+    st.tuples(numbers, numbers, texts, st.none() | st.integers(-(2**62), 2**62), times),
+    min_size=1,
+    max_size=12,
+)
 
 
 @settings(max_examples=25, deadline=None)
@@ -230,23 +334,65 @@ def test_of_many_columns_each_entry_has_the_same_bits(rows: list[tuple[Any, ...]
 def check_bits(rows: list[tuple[Any, ...]]) -> None:
     given_rows = table(TYPES, dict(zip(TYPES, zip(*rows, strict=True), strict=True)))
     teaching = (1.5, -2.0, "a", 3, datetime(2024, 1, 1, tzinfo=UTC))
-    train = pa.concat_tables([given_rows, table(TYPES, dict(zip(TYPES, ([v] for v in teaching), strict=True)))])
+    train = pa.concat_tables(
+        [given_rows, table(TYPES, dict(zip(TYPES, ([v] for v in teaching), strict=True)))]
+    )
     own = [added, parts, halved, compared, next_hour]
     for name, row in BUILTINS.items():
         feature = "y" if row.accepts == "number" else "text"
         transformer = fitted([builtin(name)(feature), *own], TYPES, train)
         columns = transform_table(transformer, given_rows)
-        single = [transformer.make_row_function()(values) for values in zip(*given_rows.to_pydict().values(), strict=True)]
-        alone = [list(transform_table(transformer, given_rows.slice(i, 1)).to_pylist()[0].values()) for i in range(len(rows))]
+        single = [
+            transformer.make_row_function()(values)
+            for values in zip(*given_rows.to_pydict().values(), strict=True)
+        ]
+        alone = [
+            list(transform_table(transformer, given_rows.slice(i, 1)).to_pylist()[0].values())
+            for i in range(len(rows))
+        ]
         whole = [list(row.values()) for row in columns.to_pylist()]
-        assert bits([tuple(row) for row in whole]) == bits([tuple(row) for row in single]) == bits([tuple(row) for row in alone])
-        assert {name: arrow_types.to_arrow_type(type_) for name, type_ in transformer.columns.items()} == {f.name: f.type for f in columns.schema}
+        assert (
+            bits([tuple(row) for row in whole])
+            == bits([tuple(row) for row in single])
+            == bits([tuple(row) for row in alone])
+        )
+        assert {
+            name: arrow_types.to_arrow_type(type_) for name, type_ in transformer.columns.items()
+        } == {f.name: f.type for f in columns.schema}
 
 
 def test_outputs_have_their_places_and_names() -> None:
-    transformer = Transformer(to_transformation_specs([added("x", "whole"), parts("text", "whole"), halved("y"), next_hour("when").alias("later")]), TYPES)
-    assert list(transformer.columns) == ["x", "y", "text", "whole", "later", "added_x_whole", "parts_text_whole_0", "parts_text_whole_1"]
-    assert transformer.make_row_function()([1.0, -3.0, "a", 2, None]) == [1.0, 1.5, "a", 2, None, 8.2, "A", 2]
+    transformer = Transformer(
+        to_transformation_specs(
+            [
+                added("x", "whole"),
+                parts("text", "whole"),
+                halved("y"),
+                next_hour("when").alias("later"),
+            ]
+        ),
+        TYPES,
+    )
+    assert list(transformer.columns) == [
+        "x",
+        "y",
+        "text",
+        "whole",
+        "later",
+        "added_x_whole",
+        "parts_text_whole_0",
+        "parts_text_whole_1",
+    ]
+    assert transformer.make_row_function()([1.0, -3.0, "a", 2, None]) == [
+        1.0,
+        1.5,
+        "a",
+        2,
+        None,
+        8.2,
+        "A",
+        2,
+    ]
 
 
 def test_an_argument_may_go() -> None:
@@ -254,7 +400,9 @@ def test_an_argument_may_go() -> None:
     def total(a, b):
         return a + b
 
-    transformer = Transformer(to_transformation_specs([total]), {"a": "double", "b": "double", "c": "double"})
+    transformer = Transformer(
+        to_transformation_specs([total]), {"a": "double", "b": "double", "c": "double"}
+    )
     assert list(transformer.columns) == ["a", "c", "total_a_b"]
     assert transformer.make_row_function()([1.0, 2.0, 3.0]) == [1.0, 3.0, 3.0]
 
@@ -265,11 +413,17 @@ def test_a_parameter_with_a_default_is_no_feature() -> None:
         return x**exponent
 
     assert powered.spec.arguments == ("x",)
-    assert Transformer(to_transformation_specs([powered]), {"x": "double"}).make_row_function()([2.0]) == [8.0]
+    assert Transformer(to_transformation_specs([powered]), {"x": "double"}).make_row_function()(
+        [2.0]
+    ) == [8.0]
 
 
 def test_a_helper_column_is_taken_and_does_not_come_out() -> None:
-    transformer = Transformer(to_transformation_specs([added("x", "whole")]), {"x": "double"}, {"whole": "bigint", "other": "int"})
+    transformer = Transformer(
+        to_transformation_specs([added("x", "whole")]),
+        {"x": "double"},
+        {"whole": "bigint", "other": "int"},
+    )
     assert list(transformer.inputs) == ["whole", "x"]
     assert list(transformer.columns) == ["x", "added_x_whole"]
 
@@ -283,7 +437,10 @@ def test_a_function_is_its_source() -> None:
     assert TransformationFunction(spec).run(1.0, 2) == 8.2
     again = pickle.loads(pickle.dumps(Transformer(to_transformation_specs([added]), TYPES)))
     assert again.make_row_function()([1.0, 0.0, "a", 2, None])[-1] == 8.2
-    assert TransformationSpec.from_json(added("y", "whole").attached().to_json()) == added("y", "whole").attached()
+    assert (
+        TransformationSpec.from_json(added("y", "whole").attached().to_json())
+        == added("y", "whole").attached()
+    )
 
 
 def test_a_function_whose_source_loses_something_is_refused() -> None:
@@ -292,13 +449,17 @@ def test_a_function_whose_source_loses_something_is_refused() -> None:
     def closing(x):
         return outside and x
 
-    with pytest.raises(SettingsError, match=r"'closing' uses outside of the function that it is defined in"):
+    with pytest.raises(
+        SettingsError, match=r"'closing' uses outside of the function that it is defined in"
+    ):
         udf(float)(closing)
     with pytest.raises(SettingsError, match=r"is not a function defined by def"):
         udf(float)(math.sqrt)
     with pytest.raises(SettingsError, match=r"is not defined by def"):
         udf(float)(lambda x: x)
-    with pytest.raises(SettingsError, match=r"uses 'TRAIN' \(list\), which cannot be kept|uses 'SEEN' \(list\)"):
+    with pytest.raises(
+        SettingsError, match=r"uses 'TRAIN' \(list\), which cannot be kept|uses 'SEEN' \(list\)"
+    ):
         udf(float)(_uses_nan)
     with pytest.raises(SettingsError, match=r"uses 'not_there', which is not defined"):
         udf(float)(_uses_nothing)
@@ -325,7 +486,13 @@ def wrong(x):
 
 def test_a_function_that_fails_says_for_what() -> None:
     transformer = Transformer(to_transformation_specs([wrong]), {"x": "double"})
-    with pytest.raises(SparkFSError, match=r"Transformation 'wrong' failed for x=3.0: ValueError: 1.5 is no whole number. It must give bigint"):
+    with pytest.raises(
+        SparkFSError,
+        match=(
+            r"Transformation 'wrong' failed for x=3.0: ValueError: 1.5 is no whole number. It must"
+            r" give bigint"
+        ),
+    ):
         transformer.make_row_function()([3.0])
     with pytest.raises(SparkFSError, match=r"Transformation 'wrong' failed for x=None: TypeError"):
         transform_table(transformer, table({"x": "double"}, {"x": [2.0, None]}))
@@ -334,26 +501,57 @@ def test_a_function_that_fails_says_for_what() -> None:
     def short(x):
         return x.head(1)
 
-    with pytest.raises(SparkFSError, match=r"'short' of 2 rows must give 2 Series of as many rows, not \[1\]"):
-        transform_table(Transformer(to_transformation_specs([short]), {"x": "double"}), table({"x": "double"}, {"x": [2.0, 3.0]}))
+    with pytest.raises(
+        SparkFSError, match=r"'short' of 2 rows must give 2 Series of as many rows, not \[1\]"
+    ):
+        transform_table(
+            Transformer(to_transformation_specs([short]), {"x": "double"}),
+            table({"x": "double"}, {"x": [2.0, 3.0]}),
+        )
 
 
 def test_what_cannot_be_attached() -> None:
-    with pytest.raises(NotFoundError, match=r"Feature of transformation 'min_max_scaler' 'amuont' does not exist; did you mean 'amount'"):
-        Transformer(to_transformation_specs({"amuont": builtin("min_max_scaler")}), {"amount": "double"})
-    with pytest.raises(QueryError, match=r"'standard_scaler' takes tinyint, .*, and feature 'text' is string"):
+    with pytest.raises(
+        NotFoundError,
+        match=(
+            r"Feature of transformation 'min_max_scaler' 'amuont' does not exist; did you mean"
+            r" 'amount'"
+        ),
+    ):
+        Transformer(
+            to_transformation_specs({"amuont": builtin("min_max_scaler")}), {"amount": "double"}
+        )
+    with pytest.raises(
+        QueryError, match=r"'standard_scaler' takes tinyint, .*, and feature 'text' is string"
+    ):
         Transformer(to_transformation_specs([builtin("standard_scaler")("text")]), TYPES)
     with pytest.raises(QueryError, match=r"'label_encoder' takes .*, and feature 'x' is double"):
         Transformer(to_transformation_specs([builtin("label_encoder")("x")]), TYPES)
-    with pytest.raises(QueryError, match=r"Two training columns would be named 'x': give one of the transformations another name"):
-        Transformer(to_transformation_specs([builtin("log_transform")("x"), builtin("min_max_scaler")("x")]), TYPES)
+    with pytest.raises(
+        QueryError,
+        match=(
+            r"Two training columns would be named 'x': give one of the transformations another name"
+        ),
+    ):
+        Transformer(
+            to_transformation_specs(
+                [builtin("log_transform")("x"), builtin("min_max_scaler")("x")]
+            ),
+            TYPES,
+        )
     with pytest.raises(SettingsError, match=r"takes 1 features \(feature\), not 2 \(x, y\)"):
         to_transformation_specs([builtin("log_transform")("x", "y")])
-    with pytest.raises(SettingsError, match=r"stands under feature 'y': name the feature in one of the two places"):
+    with pytest.raises(
+        SettingsError, match=r"stands under feature 'y': name the feature in one of the two places"
+    ):
         to_transformation_specs({"y": builtin("log_transform")("x")})
-    with pytest.raises(SettingsError, match=r"3 is not a transformation function \(of feature 'x'\)"):
+    with pytest.raises(
+        SettingsError, match=r"3 is not a transformation function \(of feature 'x'\)"
+    ):
         to_transformation_specs({"x": 3})
-    with pytest.raises(SettingsError, match=r"attached to features by their names, and 3.5 is none"):
+    with pytest.raises(
+        SettingsError, match=r"attached to features by their names, and 3.5 is none"
+    ):
         builtin("log_transform")(3.5)  # type: ignore[arg-type] # as the test says
     with pytest.raises(InvalidNameError, match=r"Output of a transformation 'No good'"):
         added.alias("No good")
@@ -362,11 +560,27 @@ def test_what_cannot_be_attached() -> None:
 
 
 def test_a_category_each_is_too_many_columns() -> None:
-    with pytest.raises(SettingsError, match=r"'one_hot_encoder' of feature 'x' would make 10,001 columns, one for each category; at most 10,000"):
+    with pytest.raises(
+        SettingsError,
+        match=(
+            r"'one_hot_encoder' of feature 'x' would make 10,001 columns, one for each category; at"
+            r" most 10,000"
+        ),
+    ):
         one("one_hot_encoder", list(range(10_001)), [1], "bigint")
 
 
 def test_a_feature_without_values_teaches_nothing() -> None:
-    for function, type_ in (("standard_scaler", "double"), ("label_encoder", "string"), ("robust_scaler", "double")):
-        with pytest.raises(SettingsError, match=rf"'{function}' cannot learn from feature 'x': of the 2 rows of the train split none has a value"):
+    for function, type_ in (
+        ("standard_scaler", "double"),
+        ("label_encoder", "string"),
+        ("robust_scaler", "double"),
+    ):
+        with pytest.raises(
+            SettingsError,
+            match=(
+                rf"'{function}' cannot learn from feature 'x': of the 2 rows of the train split"
+                r" none has a value"
+            ),
+        ):
             one(function, [None, None], [None], type_)

@@ -25,7 +25,16 @@ AGED = replace(SPINE, name="aged", ttl_seconds=to_seconds("ttl", 1.5))
 
 @pytest.mark.parametrize(
     ("length", "held"),
-    [(1.5, 1.5), (2, 2), (2.0, 2), (timedelta(milliseconds=1500), 1.5), (timedelta(microseconds=1), 1e-06), (0.1 + 0.2, 0.3), (timedelta(days=30), 2_592_000), (None, None)],
+    [
+        (1.5, 1.5),
+        (2, 2),
+        (2.0, 2),
+        (timedelta(milliseconds=1500), 1.5),
+        (timedelta(microseconds=1), 1e-06),
+        (0.1 + 0.2, 0.3),
+        (timedelta(days=30), 2_592_000),
+        (None, None),
+    ],
 )
 def test_a_length_is_kept_to_the_microsecond(length: Any, held: float | None) -> None:
     found = to_seconds("ttl", length)
@@ -46,26 +55,46 @@ def test_a_group_that_was_stored_with_whole_seconds_opens() -> None:
 
 
 def test_a_length_below_a_microsecond_is_none() -> None:
-    with pytest.raises(SettingsError, match="ttl must be a length of time above zero, not 0 seconds"):
+    with pytest.raises(
+        SettingsError, match="ttl must be a length of time above zero, not 0 seconds"
+    ):
         replace(SPINE, ttl_seconds=to_seconds("ttl", 1e-9))
 
 
 def test_every_place_that_a_ttl_decides_in_has_the_same_one() -> None:
-    plan = bind_query(QuerySpec(SPINE.ref, ("k", "at")).with_join(JoinSpec(QuerySpec(AGED.ref, ("v",)))), {SPINE.ref: SPINE, AGED.ref: AGED})
+    plan = bind_query(
+        QuerySpec(SPINE.ref, ("k", "at")).with_join(JoinSpec(QuerySpec(AGED.ref, ("v",)))),
+        {SPINE.ref: SPINE, AGED.ref: AGED},
+    )
     assert "INTERVAL '1.5' SECOND" in to_sql(plan)
     now = datetime(2024, 1, 1, tzinfo=UTC)
-    assert build_online_table(AGED, CAPABILITIES).ttl_cutoff(now) == now - timedelta(milliseconds=1500)
+    assert build_online_table(AGED, CAPABILITIES).ttl_cutoff(now) == now - timedelta(
+        milliseconds=1500
+    )
     assert plan.with_max_age(0.000001).nodes[1].group.ttl_micros == 1
     assert plan.with_max_age(7).nodes[1].group.ttl_micros == 1_500_000
 
 
 @pytest.mark.parametrize(
     ("value", "likely"),
-    [(1_704_067_200, None), (1_704_067_200_000, None), (-62_135_596_800, None), (253_402_300_799_999, None), (0, None), (99_999_999_999, None),
-     (1_704_067_200_000_000, "microseconds: divide it by 1,000,"), (1_704_067_200_000_000_000, "nanoseconds: divide it by 1,000,000,"),
-     (253_402_300_800_000, "microseconds"), (-62_135_596_801, "microseconds"), (-(2**63), "nanoseconds"), (2**63 - 1, "nanoseconds")],
+    [
+        (1_704_067_200, None),
+        (1_704_067_200_000, None),
+        (-62_135_596_800, None),
+        (253_402_300_799_999, None),
+        (0, None),
+        (99_999_999_999, None),
+        (1_704_067_200_000_000, "microseconds: divide it by 1,000,"),
+        (1_704_067_200_000_000_000, "nanoseconds: divide it by 1,000,000,"),
+        (253_402_300_800_000, "microseconds"),
+        (-62_135_596_801, "microseconds"),
+        (-(2**63), "nanoseconds"),
+        (2**63 - 1, "nanoseconds"),
+    ],
 )
-def test_a_number_that_is_no_epoch_is_said_to_be_in_the_likely_unit(value: int, likely: str | None) -> None:
+def test_a_number_that_is_no_epoch_is_said_to_be_in_the_likely_unit(
+    value: int, likely: str | None
+) -> None:
     said = describe_bad_epoch(value)
     assert said is None if likely is None else f"looks like {likely}" in str(said)
 
@@ -79,6 +108,14 @@ def test_microseconds_and_nanoseconds_of_our_time_are_told(when: datetime) -> No
 
 
 def test_numbers_of_two_kinds_are_not_said_never_to_be_equal() -> None:
-    query = QuerySpec(SPINE.ref, ("k", "at", "v")).with_join(JoinSpec(QuerySpec(AGED.ref, ("v",)), ("v",), ("k",)))
-    with pytest.raises(QueryError, match="'v' of 'spine' version 1 is double and 'k' of 'aged' version 1 is bigint: a number of one may be rounded in the other; join on"):
+    query = QuerySpec(SPINE.ref, ("k", "at", "v")).with_join(
+        JoinSpec(QuerySpec(AGED.ref, ("v",)), ("v",), ("k",))
+    )
+    with pytest.raises(
+        QueryError,
+        match=(
+            "'v' of 'spine' version 1 is double and 'k' of 'aged' version 1 is bigint: a number of"
+            " one may be rounded in the other; join on"
+        ),
+    ):
         bind_query(query, {SPINE.ref: SPINE, AGED.ref: AGED})

@@ -33,7 +33,9 @@ DESIGNED = [  # Arrow type, feature type, MySQL column, SQLite column
 
 
 @pytest.mark.parametrize(("arrow", "feature", "mysql", "sqlite"), DESIGNED, ids=lambda v: str(v))
-def test_each_type_has_its_place_in_each_store(arrow: pa.DataType, feature: str, mysql: str, sqlite: str) -> None:
+def test_each_type_has_its_place_in_each_store(
+    arrow: pa.DataType, feature: str, mysql: str, sqlite: str
+) -> None:
     full = "decimal(20,0)" if feature == "decimal" else feature
     assert types.from_arrow(str(arrow)) == feature
     assert types.find_storage(full, "mysql").column_type == mysql
@@ -41,17 +43,28 @@ def test_each_type_has_its_place_in_each_store(arrow: pa.DataType, feature: str,
 
 
 def test_a_type_without_a_row_is_refused() -> None:
-    with pytest.raises(SchemaError, match=r"Type array<int> cannot be served online from sqlite: use one of boolean, "):
+    with pytest.raises(
+        SchemaError,
+        match=r"Type array<int> cannot be served online from sqlite: use one of boolean, ",
+    ):
         types.find_storage("array<int>", "sqlite")
 
 
 @pytest.mark.parametrize(
     ("found", "wanted", "safe"),
     [
-        ("int", "bigint", True), ("bigint", "int", False), ("int", "double", True), ("bigint", "double", False),
-        ("float", "double", True), ("double", "float", False), ("int", "string", False), ("void", "string", True),
-        ("decimal(10,2)", "decimal(12,3)", True), ("decimal(10,2)", "decimal(10,3)", False),
-        ("array<int>", "array<int>", True), ("array<int>", "array<bigint>", False),
+        ("int", "bigint", True),
+        ("bigint", "int", False),
+        ("int", "double", True),
+        ("bigint", "double", False),
+        ("float", "double", True),
+        ("double", "float", False),
+        ("int", "string", False),
+        ("void", "string", True),
+        ("decimal(10,2)", "decimal(12,3)", True),
+        ("decimal(10,2)", "decimal(10,3)", False),
+        ("array<int>", "array<int>", True),
+        ("array<int>", "array<bigint>", False),
     ],
 )
 def test_only_what_keeps_every_value_widens(found: str, wanted: str, safe: bool) -> None:
@@ -89,14 +102,26 @@ def test_sqlite_keeps_not_a_number() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_mysql_refuses_what_it_cannot_hold(value: float) -> None:
-    with pytest.raises(OnlineStoreError, match=f"MySQL cannot hold the value {value}: replace NaN and infinities by null"):
+    with pytest.raises(
+        OnlineStoreError,
+        match=f"MySQL cannot hold the value {value}: replace NaN and infinities by null",
+    ):
         types.find_storage("double", "mysql").encode(value)
 
 
 @pytest.mark.parametrize(
     "value",
-    [1, 1.5, "a", True, None, datetime(2024, 1, 1, tzinfo=UTC) + timedelta(microseconds=1), date(2024, 1, 1), Decimal("1.10"),
-     ("a", date(2024, 1, 1))],
+    [
+        1,
+        1.5,
+        "a",
+        True,
+        None,
+        datetime(2024, 1, 1, tzinfo=UTC) + timedelta(microseconds=1),
+        date(2024, 1, 1),
+        Decimal("1.10"),
+        ("a", date(2024, 1, 1)),
+    ],
     ids=repr,
 )
 def test_a_literal_survives_json(value: object) -> None:

@@ -23,7 +23,9 @@ from spark_fs.report.graph import LineageGraph, LineageNode, compute_layout
 from spark_fs.report.page import build_security_policy, render_page, to_escaped_json
 
 EVIL = "</script><img src=x onerror=document.title='broken'>\"'&"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 DAY = pd.Timestamp("2024-03-01", tz="UTC")
 
 
@@ -34,18 +36,43 @@ def store(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Feat
     fs = spark_fs.login({"home": home}).get_feature_store()
     rng = np.random.default_rng(0)
     base = rng.normal(size=400)
-    frame = pd.DataFrame({"id": range(400), "at": DAY + pd.to_timedelta(np.arange(400) * 400, unit="s"), "amount": base * 10 + 50,
-                          "tax": base * 2 + rng.normal(size=400), "shop": rng.choice(["a", EVIL, "c"], 400), "late": rng.random(400) < 0.3})
-    payments = fs.create_feature_group("payments", primary_key=["id"], event_time="at", description=EVIL, statistics_config={"correlations": True},
-                                       expectation_suite={"name": "sane", "expectations": [
-                                           {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "amount"}}]})
+    frame = pd.DataFrame(
+        {
+            "id": range(400),
+            "at": DAY + pd.to_timedelta(np.arange(400) * 400, unit="s"),
+            "amount": base * 10 + 50,
+            "tax": base * 2 + rng.normal(size=400),
+            "shop": rng.choice(["a", EVIL, "c"], 400),
+            "late": rng.random(400) < 0.3,
+        }
+    )
+    payments = fs.create_feature_group(
+        "payments",
+        primary_key=["id"],
+        event_time="at",
+        description=EVIL,
+        statistics_config={"correlations": True},
+        expectation_suite={
+            "name": "sane",
+            "expectations": [
+                {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "amount"}}
+            ],
+        },
+    )
     payments.insert(frame)
     payments.update_feature_description("amount", EVIL)
     payments.add_tag("owner", EVIL)
     payments.detect_drift(("2024-03-02", "2024-03-03"), ("2024-03-01", "2024-03-02"))
-    wide = pd.DataFrame(rng.normal(size=(30, 120)), columns=[f"f{n:03d}" for n in range(120)]).assign(id=range(30))
+    wide = pd.DataFrame(
+        rng.normal(size=(30, 120)), columns=[f"f{n:03d}" for n in range(120)]
+    ).assign(id=range(30))
     fs.create_feature_group("wide", primary_key=["id"], parents=[payments]).insert(wide)
-    view = fs.create_feature_view("late", payments.select(["amount", "shop", "late"]), labels=["late"], description="Late payers")
+    view = fs.create_feature_view(
+        "late",
+        payments.select(["amount", "shop", "late"]),
+        labels=["late"],
+        description="Late payers",
+    )
     view.train_test_split(test_ratio=0.25, seed=1)
     view.get_training_dataset_statistics(1)
     fs._stores.catalog.add_model("late_payers", 3, view._spec, 1)
@@ -66,7 +93,14 @@ def test_a_report_is_one_file_that_needs_nothing_else(store: FeatureStore, tmp_p
     page = store.get_feature_group("payments").report(tmp_path / "page.html").read_text()
     assert not re.search(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//|@import|url\(""", page)
     data = data_of(page)
-    assert [each["name"] for each in data["features"]] == ["id", "at", "amount", "tax", "shop", "late"]
+    assert [each["name"] for each in data["features"]] == [
+        "id",
+        "at",
+        "amount",
+        "tax",
+        "shop",
+        "late",
+    ]
     amount = data["features"][2]
     assert amount["count"] == 400
     assert sum(each["count"] for each in amount["histogram"]) == 400
@@ -86,7 +120,9 @@ def test_nothing_that_a_user_wrote_is_markup(store: FeatureStore, tmp_path: Path
     assert "&lt;/script&gt;&lt;img src=x" in page
 
 
-def test_the_page_of_a_view_has_the_statistics_of_its_splits(store: FeatureStore, tmp_path: Path) -> None:
+def test_the_page_of_a_view_has_the_statistics_of_its_splits(
+    store: FeatureStore, tmp_path: Path
+) -> None:
     page = store.get_feature_view("late").report(path=tmp_path / "view.html").read_text()
     data = data_of(page)
     assert data["features-train"][0]["count"] == 300
@@ -97,12 +133,16 @@ def test_the_page_of_a_view_has_the_statistics_of_its_splits(store: FeatureStore
 
 
 @pytest.mark.parametrize("name", ["empty", "wide"])
-def test_a_group_without_rows_or_correlations_has_a_page_too(store: FeatureStore, tmp_path: Path, name: str) -> None:
+def test_a_group_without_rows_or_correlations_has_a_page_too(
+    store: FeatureStore, tmp_path: Path, name: str
+) -> None:
     assert "Commits" in store.get_feature_group(name).report(tmp_path / "page.html").read_text()
 
 
 def test_data_cannot_end_its_element_and_is_json_whatever_the_numbers() -> None:
-    text = to_escaped_json({"a": "</script><!--", "b": [float("nan"), float("inf"), 1.5], "c": "\u2028"})
+    text = to_escaped_json(
+        {"a": "</script><!--", "b": [float("nan"), float("inf"), 1.5], "c": "\u2028"}
+    )
     assert "<" not in text
     assert json.loads(text) == {"a": "</script><!--", "b": ["NaN", "Infinity", 1.5], "c": "\u2028"}
 
@@ -123,7 +163,9 @@ def served(store: FeatureStore) -> Iterator[str]:
     home = str(Path(store._stores.settings.warehouse).parent)
     command = [sys.executable, "-m", "spark_fs.cli", "ui", "--port", "0"]
     environment = {**os.environ, "SPARK_FS_HOME": home}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
         assert process.stdout
         line = process.stdout.readline()
         found = re.search(r"http://\S+/", line)
@@ -158,17 +200,22 @@ def test_the_explorer_answers_reads_alone_and_for_its_own_names(served: str) -> 
 
 def test_the_explorer_starts_no_jvm(store: FeatureStore) -> None:
     script = (
-        "import spark_fs, pyspark.sql.session as s\n"
-        "s.SparkSession.Builder.getOrCreate = lambda self: 1 / 0\n"
-        "from spark_fs.api import pages\n"
-        "stores = spark_fs.login().get_feature_store()._stores\n"
-        "made = [pages.render_home_page(stores, '/'), pages.render_lineage_page(stores, '/')]\n"
-        "made += [pages.render_group_page(stores, group, '/') for group in stores.catalog.list_groups()]\n"
-        "made += [pages.render_view_page(stores, view, (), '/') for view in stores.catalog.list_views()]\n"
-        "print(len(made))"
+        "import spark_fs, pyspark.sql.session as s\ns.SparkSession.Builder.getOrCreate = lambda"
+        " self: 1 / 0\nfrom spark_fs.api import pages\nstores ="
+        " spark_fs.login().get_feature_store()._stores\nmade = [pages.render_home_page(stores,"
+        " '/'), pages.render_lineage_page(stores, '/')]\nmade += [pages.render_group_page(stores,"
+        " group, '/') for group in stores.catalog.list_groups()]\nmade +="
+        " [pages.render_view_page(stores, view, (), '/') for view in"
+        " stores.catalog.list_views()]\nprint(len(made))"
     )
     home = str(Path(store._stores.settings.warehouse).parent)
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ, "SPARK_FS_HOME": home}, check=False)
+    found = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "SPARK_FS_HOME": home},
+        check=False,
+    )
     assert found.stdout.strip() == "6", found.stderr
 
 
@@ -191,7 +238,10 @@ def page(browser: Any) -> Iterator[Any]:
     """A page that fails the test on a dialog, an error in its script, or what its policy refuses."""
     found = browser.new_page()
     said: list[str] = []
-    found.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    found.on(
+        "console",
+        lambda message: said.append(message.text) if message.type in ("error", "warning") else None,
+    )
     found.on("pageerror", lambda error: said.append(str(error)))
     found.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
     yield found
@@ -210,7 +260,9 @@ def test_a_feature_is_found_sorted_and_opened_by_keyboard(page: Any, served: str
     page.keyboard.press("Delete")
     page.locator("#features th button", has_text="mean").focus()
     page.keyboard.press("Enter")
-    means = [float(text) for text in page.locator("#features tbody tr td:nth-child(6)").all_inner_texts()]
+    means = [
+        float(text) for text in page.locator("#features tbody tr td:nth-child(6)").all_inner_texts()
+    ]
     assert means == sorted(means, reverse=True)
     page.locator("#features button.open").first.focus()
     page.keyboard.press("Enter")
@@ -255,7 +307,9 @@ def test_one_walks_from_the_store_to_a_group_and_along_its_lineage(page: Any, se
     assert page.locator("svg .node").count() >= 4
 
 
-def test_a_report_opened_as_a_file_works_too(page: Any, store: FeatureStore, tmp_path: Path) -> None:
+def test_a_report_opened_as_a_file_works_too(
+    page: Any, store: FeatureStore, tmp_path: Path
+) -> None:
     path = store.get_feature_group("payments").report(tmp_path / "page.html")
     page.goto(path.as_uri())
     assert page.locator("#features tbody tr").count() == 6

@@ -26,7 +26,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path, spark: SparkSession) -> Run:
+def run(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    home: Path,
+    spark: SparkSession,
+) -> Run:
     """Run spark-fs with arguments; returns what it prints, line ends trimmed."""
 
     def run(*arguments: str, store: Path = home, code: int = 0) -> str:
@@ -43,11 +48,20 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hom
 def clicks(home: Path, spark: SparkSession) -> FeatureGroup:
     """A group of two commits and a view with a training dataset."""
     fs = spark_fs.login({"home": home}).get_feature_store()
-    group = fs.create_feature_group("clicks", description="what was clicked", primary_key=["k"], partition_key=["part"], event_time="t", online_enabled=True)
+    group = fs.create_feature_group(
+        "clicks",
+        description="what was clicked",
+        primary_key=["k"],
+        partition_key=["part"],
+        event_time="t",
+        online_enabled=True,
+    )
     days = pd.to_datetime(["2024-01-01", "2024-01-02"], utc=True)
     group.insert(pd.DataFrame({"k": [1, 2], "t": days, "part": ["p", "q"], "n": [1.0, 2.0]}))
     group.insert(pd.DataFrame({"k": [1], "t": days[:1], "part": ["p"], "n": [5.0]}))
-    view = fs.create_feature_view("numbers", group.select(["n"]), labels=["n"], description="all of them")
+    view = fs.create_feature_view(
+        "numbers", group.select(["n"]), labels=["n"], description="all of them"
+    )
     view.train_test_split(train_end="2024-01-02")
     return group
 
@@ -59,20 +73,20 @@ def test_an_empty_store_says_so(run: Run, tmp_path: Path) -> None:
 
 
 def test_groups_and_views_are_listed(run: Run, clicks: FeatureGroup) -> None:
-    assert run("groups") == (
-        "group   version  primary key  event time  columns  online\n"
+    assert (
+        run("groups") == "group   version  primary key  event time  columns  online\n"
         "clicks  1        k            t           4        yes\n"
     )
-    assert run("views") == (
-        "view     version  labels  features  training datasets\n"
+    assert (
+        run("views") == "view     version  labels  features  training datasets\n"
         "numbers  1        n       0         1\n"
     )
 
 
 def test_a_group_is_shown_with_its_schema_and_commits(run: Run, clicks: FeatureGroup) -> None:
     shown = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "<time>", run("show", "clicks"))
-    assert shown == (
-        "Feature group clicks, version 1: what was clicked\n"
+    assert (
+        shown == "Feature group clicks, version 1: what was clicked\n"
         f"stored in {clicks.location}\n\n"
         "column  type       role\n"
         "k       bigint     primary key\n"
@@ -94,15 +108,22 @@ def test_a_view_is_shown_with_its_training_datasets(run: Run, clicks: FeatureGro
 
 
 def test_a_sync_says_what_it_wrote(run: Run, clicks: FeatureGroup) -> None:
-    written = "sync clicks_1: written {}, deleted 0, skipped 0, expired 0, from version {}, to version 1, lag seconds "
+    written = (
+        "sync clicks_1: written {}, deleted 0, skipped 0, expired 0, from version {}, to version 1,"
+        " lag seconds "
+    )
     assert run("sync", "clicks").splitlines()[-1].startswith(written.format(2, None))
     assert run("sync").splitlines()[-1].startswith(written.format(0, 1))
     assert run("sync", "--full").splitlines()[-1].startswith(written.format(2, 1))
 
 
-def test_verify_says_what_differs_and_exits_with_1(run: Run, home: Path, clicks: FeatureGroup) -> None:
+def test_verify_says_what_differs_and_exits_with_1(
+    run: Run, home: Path, clicks: FeatureGroup
+) -> None:
     run("sync")
-    assert run("verify").startswith("verify clicks_1: no difference; 2 rows online, 2 offline at version 1")
+    assert run("verify").startswith(
+        "verify clicks_1: no difference; 2 rows online, 2 offline at version 1"
+    )
     online = sqlite3.connect(home / "online.db")
     with closing(online), online:
         online.execute("DELETE FROM clicks_1 WHERE k = 2")
@@ -116,18 +137,28 @@ def test_verify_says_what_differs_and_exits_with_1(run: Run, home: Path, clicks:
 
 def test_help_says_what_each_command_does(run: Run) -> None:
     said = run("--help")
-    for line in ("List the feature groups.", "List the feature views.", "Show one group or view", "Bring the online tables up to their feature groups."):
+    for line in (
+        "List the feature groups.",
+        "List the feature views.",
+        "Show one group or view",
+        "Bring the online tables up to their feature groups.",
+    ):
         assert line in said
 
 
 def test_an_error_is_one_line_and_exit_code_1(home: Path, clicks: FeatureGroup) -> None:
     program = str(Path(sys.executable).with_name("spark-fs"))
     found = subprocess.run(
-        [program, "show", "click"], env={"SPARK_FS_HOME": str(home), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True
+        [program, "show", "click"],
+        env={"SPARK_FS_HOME": str(home), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
     )
     assert (found.returncode, found.stdout) == (1, "")
-    assert found.stderr == (
-        "error: Feature group or view 'click' does not exist; did you mean 'clicks'? List them with: spark-fs groups; spark-fs views\n"
+    assert (
+        found.stderr
+        == "error: Feature group or view 'click' does not exist; did you mean 'clicks'? List them"
+        " with: spark-fs groups; spark-fs views\n"
     )
 
 

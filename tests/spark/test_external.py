@@ -31,54 +31,120 @@ def spine(group: Make) -> FeatureGroup:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("data_format", first_quick(["delta", "parquet", "table"]))
-def test_rows_of_a_path_or_table_are_read_and_joined(fs: FeatureStore, spark: SparkSession, spine: FeatureGroup, tmp_path: Path, data_format: str) -> None:
+def test_rows_of_a_path_or_table_are_read_and_joined(
+    fs: FeatureStore, spark: SparkSession, spine: FeatureGroup, tmp_path: Path, data_format: str
+) -> None:
     place = str(tmp_path / "rates")
-    spark.createDataFrame(RATES).write.format("parquet" if data_format == "parquet" else "delta").save(place)
+    spark.createDataFrame(RATES).write.format(
+        "parquet" if data_format == "parquet" else "delta"
+    ).save(place)
     where = {"query": f"delta.`{place}`"} if data_format == "table" else {"path": place}
-    fs.create_external_feature_group("rates", primary_key=["k"], event_time="at", data_format=data_format, **where)  # type: ignore[arg-type] # texts
+    fs.create_external_feature_group(
+        "rates", primary_key=["k"], event_time="at", data_format=data_format, **where
+    )  # type: ignore[arg-type] # texts
     rates = fs.get_external_feature_group("rates", 1)
-    assert (rates.schema, rates.location) == ({"k": "bigint", "at": "timestamp", "rate": "double"}, next(iter(where.values())))
+    assert (rates.schema, rates.location) == (
+        {"k": "bigint", "at": "timestamp", "rate": "double"},
+        next(iter(where.values())),
+    )
     same_rows(rates.read("pandas"), RATES, ["k", "at"])
     joined = spine.select_all().join(rates.select_features()).read("pandas").sort_values(["k", "t"])
     assert joined["rate"].fillna(-1).tolist() == [1.0, 2.0, -1.0]
-    view = fs.create_feature_view("v", spine.select_all().join(rates.select(["rate"])), labels=["label"])
+    view = fs.create_feature_view(
+        "v", spine.select_all().join(rates.select(["rate"])), labels=["label"]
+    )
     assert len(view.train_test_split(train_end="2025-01-01")[0]) == 3
-    assert ([g.name for g in fs.get_feature_groups()], [g.name for g in fs.get_external_feature_groups()]) == (["spine"], ["rates"])
+    assert (
+        [g.name for g in fs.get_feature_groups()],
+        [g.name for g in fs.get_external_feature_groups()],
+    ) == (["spine"], ["rates"])
 
 
 @pytest.mark.skipif(not MYSQL, reason="no MariaDB is up: make mysql-up")
 @pytest.mark.slow
-def test_the_star_schema_of_a_database_is_a_source(fs: FeatureStore, spine: FeatureGroup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_star_schema_of_a_database_is_a_source(
+    fs: FeatureStore, spine: FeatureGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server, database = urlsplit(MYSQL), f"t_{uuid4().hex}"
-    with mysql.connector.connect(host=server.hostname, port=server.port, user=server.username, password=server.password) as connection, connection.cursor() as cursor:
+    with (
+        mysql.connector.connect(
+            host=server.hostname, port=server.port, user=server.username, password=server.password
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
         cursor.execute(f"CREATE DATABASE {database}")
         cursor.execute(f"CREATE TABLE {database}.dim_shop (shop INT PRIMARY KEY, city VARCHAR(20))")
-        cursor.execute(f"CREATE TABLE {database}.fact (k INT, at DATETIME(6), shop INT, amount DECIMAL(10,2))")
+        cursor.execute(
+            f"CREATE TABLE {database}.fact (k INT, at DATETIME(6), shop INT, amount DECIMAL(10,2))"
+        )
         cursor.execute(f"INSERT INTO {database}.dim_shop VALUES (1, 'Bern'), (2, 'Zürich')")
-        cursor.execute(f"INSERT INTO {database}.fact VALUES (1, '2024-01-01 00:00:00.000001', 1, 9.99), (1, '2024-01-02', 2, 5)")
+        cursor.execute(
+            f"INSERT INTO {database}.fact VALUES (1, '2024-01-01 00:00:00.000001', 1, 9.99), (1,"
+            " '2024-01-02', 2, 5)"
+        )
         connection.commit()
         monkeypatch.setenv("SPARK_FS_SECRET_SHOP", str(server.password))
         sales = fs.create_external_feature_group(
-            "sales", primary_key=["k"], event_time="at", data_format="jdbc", query="SELECT k, at, city, amount FROM fact JOIN dim_shop USING (shop)",
-            options={"url": f"jdbc:mysql://{server.hostname}:{server.port}/{database}?permitMysqlScheme", "driver": "org.mariadb.jdbc.Driver", "user": str(server.username), "password": "${SPARK_FS_SECRET_SHOP}"},
+            "sales",
+            primary_key=["k"],
+            event_time="at",
+            data_format="jdbc",
+            query="SELECT k, at, city, amount FROM fact JOIN dim_shop USING (shop)",
+            options={
+                "url": f"jdbc:mysql://{server.hostname}:{server.port}/{database}?permitMysqlScheme",
+                "driver": "org.mariadb.jdbc.Driver",
+                "user": str(server.username),
+                "password": "${SPARK_FS_SECRET_SHOP}",
+            },
         )
-        assert sales.schema == {"k": "int", "at": "timestamp", "city": "string", "amount": "decimal(10,2)"}
-        found = spine.select_all().join(sales.select(["city"])).read("pandas").sort_values(["k", "t"])
+        assert sales.schema == {
+            "k": "int",
+            "at": "timestamp",
+            "city": "string",
+            "amount": "decimal(10,2)",
+        }
+        found = (
+            spine.select_all().join(sales.select(["city"])).read("pandas").sort_values(["k", "t"])
+        )
         assert found["city"].fillna("-").tolist() == ["-", "Zürich", "-"]
-        assert sales.read("pandas")["at"].min() == pd.Timestamp("2024-01-01 00:00:00.000001", tz="UTC")
+        assert sales.read("pandas")["at"].min() == pd.Timestamp(
+            "2024-01-01 00:00:00.000001", tz="UTC"
+        )
         monkeypatch.delenv("SPARK_FS_SECRET_SHOP")
-        with pytest.raises(SettingsError, match=r"The environment variable SPARK_FS_SECRET_SHOP of an external feature group is not set: export it"):
+        with pytest.raises(
+            SettingsError,
+            match=(
+                r"The environment variable SPARK_FS_SECRET_SHOP of an external feature group is not"
+                r" set: export it"
+            ),
+        ):
             sales.read()
         cursor.execute(f"DROP DATABASE {database}")
 
 
 def test_what_cannot_be_a_source_is_refused(fs: FeatureStore, tmp_path: Path) -> None:
     bad: list[tuple[dict[str, object], type[SparkFSError], str]] = [
-        ({"data_format": "excel", "path": "x"}, SettingsError, "data_format 'excel' is not known: use 'delta', 'parquet', 'table', 'jdbc'"),
+        (
+            {"data_format": "excel", "path": "x"},
+            SettingsError,
+            "data_format 'excel' is not known: use 'delta', 'parquet', 'table', 'jdbc'",
+        ),
         ({"data_format": "delta"}, SettingsError, "needs path=, or query="),
-        ({"data_format": "jdbc", "query": "SELECT 1", "options": {"password": "secret"}}, SettingsError, r"Option 'password' would be kept .* write '\$\{SPARK_FS_SECRET_NAME\}'"),
-        ({"data_format": "parquet", "path": str(tmp_path / "none")}, SparkFSError, r"reading of the external source \(parquet\)"),
-        ({"data_format": "table", "query": "no.such.table"}, SparkFSError, r"reading of the external source \(table\)"),
+        (
+            {"data_format": "jdbc", "query": "SELECT 1", "options": {"password": "secret"}},
+            SettingsError,
+            r"Option 'password' would be kept .* write '\$\{SPARK_FS_SECRET_NAME\}'",
+        ),
+        (
+            {"data_format": "parquet", "path": str(tmp_path / "none")},
+            SparkFSError,
+            r"reading of the external source \(parquet\)",
+        ),
+        (
+            {"data_format": "table", "query": "no.such.table"},
+            SparkFSError,
+            r"reading of the external source \(table\)",
+        ),
     ]
     for arguments, error, text in bad:
         with pytest.raises(error, match=text):
@@ -86,9 +152,19 @@ def test_what_cannot_be_a_source_is_refused(fs: FeatureStore, tmp_path: Path) ->
     assert fs.get_external_feature_groups() == []
 
 
-def test_an_external_group_is_neither_written_nor_travelled_in(fs: FeatureStore, spark: SparkSession, tmp_path: Path) -> None:
-    rates = fs.create_external_feature_group("rates", primary_key=["k"], data_format="parquet", path="later", features=[Feature("k", "int")])
-    with pytest.raises(QueryError, match=r"External feature group 'rates' version 1 has no history of commits"):
+def test_an_external_group_is_neither_written_nor_travelled_in(
+    fs: FeatureStore, spark: SparkSession, tmp_path: Path
+) -> None:
+    rates = fs.create_external_feature_group(
+        "rates",
+        primary_key=["k"],
+        data_format="parquet",
+        path="later",
+        features=[Feature("k", "int")],
+    )
+    with pytest.raises(
+        QueryError, match=r"External feature group 'rates' version 1 has no history of commits"
+    ):
         rates.select_all().as_of(1)
     with pytest.raises(NotFoundError, match=r"is an external one: use get_external_feature_group"):
         fs.get_feature_group("rates")

@@ -15,7 +15,10 @@ from oracles import merge_asof, same_rows
 
 pytestmark = pytest.mark.slow
 
-START, END = "2013-01-01", "2014-01-02"  # in UTC the last departures of the year are on the first of January
+START, END = (
+    "2013-01-01",
+    "2014-01-02",
+)  # in UTC the last departures of the year are on the first of January
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,9 @@ def year(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Featu
 def flights() -> pd.DataFrame:
     """The flights as pandas reads them, with the scheduled departure from the local columns."""
     frame = source.table("flights.csv.zip")
-    local = pd.to_datetime(frame[["year", "month", "day", "hour", "minute"]]).dt.tz_localize("America/New_York")
+    local = pd.to_datetime(frame[["year", "month", "day", "hour", "minute"]]).dt.tz_localize(
+        "America/New_York"
+    )
     return frame.assign(sched_dep=local.dt.tz_convert("UTC"))
 
 
@@ -56,8 +61,14 @@ def test_a_flight_is_its_carrier_number_and_origin_on_one_day(flights: pd.DataFr
     assert flights.duplicated(["flight", "origin", *day]).any()
 
 
-def test_labels_and_instants_are_those_of_the_source(year: FeatureStore, flights: pd.DataFrame) -> None:
-    found = groups.flight_delays(year).select(["carrier", "flight", "origin", "sched_dep", "tailnum", "late"]).read("pandas")
+def test_labels_and_instants_are_those_of_the_source(
+    year: FeatureStore, flights: pd.DataFrame
+) -> None:
+    found = (
+        groups.flight_delays(year)
+        .select(["carrier", "flight", "origin", "sched_dep", "tailnum", "late"])
+        .read("pandas")
+    )
     late = (flights["arr_delay"] > 15).astype(float).where(flights["arr_delay"].notna())
     wanted = flights[["carrier", "flight", "origin", "sched_dep", "tailnum"]].assign(late=late)
     same_rows(found, wanted, ["carrier", "flight", "origin", "sched_dep"])
@@ -67,10 +78,14 @@ def test_the_join_with_the_weather_is_pandas_merge_asof_row_for_row(year: Featur
     spine, weather = groups.flight_delays(year), groups.weather(year)
     identity = ["carrier", "flight", "origin", "sched_dep"]
     found = spine.select(identity).join(weather.select_features()).read("pandas")
-    observed = source.table("weather.csv").assign(observed_at=lambda w: pd.to_datetime(w["time_hour"]))
+    observed = source.table("weather.csv").assign(
+        observed_at=lambda w: pd.to_datetime(w["time_hour"])
+    )
     right = observed[["origin", "observed_at", *weather.select_features().spec.columns]]
     left = spine.select(identity).read("pandas")
-    wanted = merge_asof(left, right, "sched_dep", "observed_at", ["origin"]).drop(columns="observed_at")
+    wanted = merge_asof(left, right, "sched_dep", "observed_at", ["origin"]).drop(
+        columns="observed_at"
+    )
     assert len(found) == 336_776
     assert wanted["temp"].isna().sum() < 3_000 < wanted["wind_gust"].isna().sum()
     same_rows(found, wanted, identity)
@@ -89,19 +104,33 @@ def arrival(flights: pd.DataFrame) -> pd.Series:
     return pd.concat(times)
 
 
-def test_windows_hold_the_delays_known_at_each_departure(year: FeatureStore, flights: pd.DataFrame) -> None:
-    known = dict(list(flights.assign(arrived=arrival(flights)).dropna(subset="arrived").groupby(["origin", "carrier"])))
+def test_windows_hold_the_delays_known_at_each_departure(
+    year: FeatureStore, flights: pd.DataFrame
+) -> None:
+    known = dict(
+        list(
+            flights.assign(arrived=arrival(flights))
+            .dropna(subset="arrived")
+            .groupby(["origin", "carrier"])
+        )
+    )
     found = groups.carrier_delays(year).read("pandas")
     counted = 0
     for row in found.sample(400, random_state=1).itertuples():
         own = known[row.origin, row.carrier]
         for name, length in features.WINDOWS.items():
-            inside = own[(own["arrived"] >= row.sched_dep - length) & (own["arrived"] < row.sched_dep)]["arr_delay"].to_numpy()
+            inside = own[
+                (own["arrived"] >= row.sched_dep - length) & (own["arrived"] < row.sched_dep)
+            ]["arr_delay"].to_numpy()
             assert getattr(row, f"arr_delay_count_{name}") == len(inside), row
             if len(inside):
                 counted += 1
-                assert getattr(row, f"arr_delay_mean_{name}") == pytest.approx(inside.mean(), rel=1e-12)
-                assert getattr(row, f"arr_delay_stddev_{name}") == pytest.approx(inside.std(), rel=1e-9, abs=1e-6)
+                assert getattr(row, f"arr_delay_mean_{name}") == pytest.approx(
+                    inside.mean(), rel=1e-12
+                )
+                assert getattr(row, f"arr_delay_stddev_{name}") == pytest.approx(
+                    inside.std(), rel=1e-9, abs=1e-6
+                )
     assert counted > 500
 
 
@@ -113,7 +142,11 @@ def test_increments_are_what_a_backfill_gives(year: FeatureStore, spark: SparkSe
             rows = build(spark, start, start + timedelta(days=2)).toPandas()
             rows[group.event_time] = rows[group.event_time].dt.tz_localize("UTC")
             found = group.read("pandas")
-            same_rows(found[found[group.event_time] >= start][list(rows.columns)], rows, list(group.spec.identity))
+            same_rows(
+                found[found[group.event_time] >= start][list(rows.columns)],
+                rows,
+                list(group.spec.identity),
+            )
 
 
 def test_the_jobs_run_by_hand_find_nothing_left_to_do(year: FeatureStore) -> None:
@@ -134,13 +167,30 @@ def serving(year: FeatureStore) -> FeatureStore:
 
 def test_vectors_are_the_offline_latest(serving: FeatureStore) -> None:
     view = serving.get_feature_view("late_arrivals", 1)
-    newest = groups.flight_delays(serving).read("pandas").sort_values("sched_dep").groupby(["carrier", "flight", "origin"]).tail(1)
+    newest = (
+        groups.flight_delays(serving)
+        .read("pandas")
+        .sort_values("sched_dep")
+        .groupby(["carrier", "flight", "origin"])
+        .tail(1)
+    )
     asked = newest.sample(200, random_state=2).sort_values("sched_dep").reset_index(drop=True)
     entries = asked[["carrier", "flight", "origin"]].to_dict("records")
     found = view.get_feature_vectors(entry=entries, return_type="pandas")
-    weather = groups.weather(serving).read("pandas").sort_values("observed_at").groupby("origin").tail(1)
+    weather = (
+        groups.weather(serving).read("pandas").sort_values("observed_at").groupby("origin").tail(1)
+    )
     planes = groups.planes(serving).read("pandas")
-    delays = groups.carrier_delays(serving).read("pandas").sort_values("sched_dep").groupby(["origin", "carrier"]).tail(1)
-    wanted = asked.merge(weather, on="origin", how="left").merge(planes, on="tailnum", how="left").merge(
-        delays.drop(columns="sched_dep"), on=["origin", "carrier"], how="left")
+    delays = (
+        groups.carrier_delays(serving)
+        .read("pandas")
+        .sort_values("sched_dep")
+        .groupby(["origin", "carrier"])
+        .tail(1)
+    )
+    wanted = (
+        asked.merge(weather, on="origin", how="left")
+        .merge(planes, on="tailnum", how="left")
+        .merge(delays.drop(columns="sched_dep"), on=["origin", "carrier"], how="left")
+    )
     same_rows(found.assign(n=range(200)), wanted[list(view.schema)].assign(n=range(200)), ["n"])

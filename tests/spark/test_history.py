@@ -42,17 +42,26 @@ def test_as_of_a_version_a_commit_and_an_instant(clicks: FeatureGroup) -> None:
 def test_what_is_not_there_has_no_as_of(clicks: FeatureGroup, fs: FeatureStore) -> None:
     with pytest.raises(NotFoundError, match=r"has no version 7: it has 0 to 1"):
         clicks.as_of(7)
-    with pytest.raises(NotFoundError, match=r"had no rows yet at 2020-01-01T00:00:00.*its first commit is of"):
+    with pytest.raises(
+        NotFoundError, match=r"had no rows yet at 2020-01-01T00:00:00.*its first commit is of"
+    ):
         clicks.as_of("2020-01-01")
     joined = clicks.select_all().join(clicks.select(["v"]), prefix="b_")
-    with pytest.raises(SettingsError, match=r"as_of\(1\) names a version of one table and the query joins several: give an instant"):
+    with pytest.raises(
+        SettingsError,
+        match=(
+            r"as_of\(1\) names a version of one table and the query joins several: give an instant"
+        ),
+    ):
         joined.as_of(1)
 
 
 def test_a_view_keeps_its_as_of(clicks: FeatureGroup, fs: FeatureStore) -> None:
     old = clicks.select(["v"]).join(clicks.select(["v"]).as_of(0), prefix="old_")
     view = fs.create_feature_view("both", old, labels=["v"])
-    x, _, y, _ = fs.get_feature_view("both", 1).train_test_split(train_end="2024-02-01", primary_key=True, event_time=True)
+    x, _, y, _ = fs.get_feature_view("both", 1).train_test_split(
+        train_end="2024-02-01", primary_key=True, event_time=True
+    )
     found = x.assign(v=y["v"]).sort_values(["k", "at"])
     assert found["v"].tolist() == [9.0, 2.0, 3.0, 5.0]
     assert found["old_v"].fillna(-1).tolist() == [1.0, 2.0, 3.0, -1.0]
@@ -63,8 +72,13 @@ def test_a_view_keeps_its_as_of(clicks: FeatureGroup, fs: FeatureStore) -> None:
 def test_as_of_the_start_and_the_changes_make_the_end(clicks: FeatureGroup) -> None:
     clicks.delete_records(pd.DataFrame({"k": [2]}))
     changes = clicks.read_changes(0, 2, "pandas")
-    assert changes.sort_values(["_commit_version", "k", "_change_type"])[["k", "v", "_change_type", "_commit_version"]].values.tolist() == [
-        [1, 9.0, "update_postimage", 1], [1, 1.0, "update_preimage", 1], [3, 5.0, "insert", 1], [2, 3.0, "delete", 2],
+    assert changes.sort_values(["_commit_version", "k", "_change_type"])[
+        ["k", "v", "_change_type", "_commit_version"]
+    ].values.tolist() == [
+        [1, 9.0, "update_postimage", 1],
+        [1, 1.0, "update_preimage", 1],
+        [3, 5.0, "insert", 1],
+        [2, 3.0, "delete", 2],
     ]
     start = {(r.k, r.at): r.v for r in clicks.as_of(0).read("pandas").itertuples()}
     for change in changes.sort_values("_commit_version").to_dict("records"):
@@ -76,33 +90,49 @@ def test_as_of_the_start_and_the_changes_make_the_end(clicks: FeatureGroup) -> N
     assert start == {(r.k, r.at): r.v for r in clicks.as_of(2).read("pandas").itertuples()}
     assert len(clicks.read_changes(dataframe_type="pandas")) == 3 + 3 + 1
     assert clicks.read_changes(2, 2, "pandas").empty
-    with pytest.raises(SettingsError, match=r"read_changes from 2 to 1: the end lies before the start"):
+    with pytest.raises(
+        SettingsError, match=r"read_changes from 2 to 1: the end lies before the start"
+    ):
         clicks.read_changes(2, 1)
 
 
 def test_rows_know_when_they_were_ingested(clicks: FeatureGroup) -> None:
     _, first = clicks.commit_details()
-    changes = clicks.read_changes(dataframe_type="pandas").query("_change_type != 'update_preimage'")
+    changes = clicks.read_changes(dataframe_type="pandas").query(
+        "_change_type != 'update_preimage'"
+    )
     assert (changes["_ingested_at"] <= changes["_commit_timestamp"]).all()
     assert (changes.query("_commit_version == 1")["_ingested_at"] > first.committed_at).all()
 
 
 # -- deletes
 
+
 def test_a_key_deletes_its_history_and_a_key_with_time_one_row(clicks: FeatureGroup) -> None:
     job = clicks.delete_records(pd.DataFrame({"k": [1, 1, 8], "at": [DAY[0], DAY[0], DAY[0]]}))
     assert job.summary == {"read": 2, "deleted": 1}
     same_rows(clicks.read("pandas"), BOTH[(BOTH.k != 1) | (BOTH["at"] != DAY[0])], ["k", "at"])
-    assert clicks.remove_rows(pd.DataFrame({"k": [1, 2], "other": ["a", "b"]})).summary == {"read": 2, "deleted": 2}
+    assert clicks.remove_rows(pd.DataFrame({"k": [1, 2], "other": ["a", "b"]})).summary == {
+        "read": 2,
+        "deleted": 2,
+    }
     assert clicks.read("pandas")["k"].tolist() == [3]
     newest = clicks.commit_details(1)[0]
     assert (newest.operation, newest.deleted, newest.inserted) == ("delete", 2, 0)
 
 
 def test_what_names_no_row_deletes_nothing(clicks: FeatureGroup, fs: FeatureStore) -> None:
-    with pytest.raises(KeyValueError, match=r"A null key or event time names no row of feature group 'clicks' version 1: the frame has 1 in 'k'"):
+    with pytest.raises(
+        KeyValueError,
+        match=(
+            r"A null key or event time names no row of feature group 'clicks' version 1: the frame"
+            r" has 1 in 'k'"
+        ),
+    ):
         clicks.delete_records(pd.DataFrame({"k": pd.array([1, None], dtype="Int64")}))
-    with pytest.raises(SchemaError, match=r"key column 'k' \(bigint\) is missing. Nothing was deleted"):
+    with pytest.raises(
+        SchemaError, match=r"key column 'k' \(bigint\) is missing. Nothing was deleted"
+    ):
         clicks.delete_records(pd.DataFrame({"v": [1.0]}))
     with pytest.raises(SchemaError, match=r"column 'k' is string, the group has bigint"):
         clicks.delete_records(pd.DataFrame({"k": ["1"]}))
@@ -113,7 +143,9 @@ def test_what_names_no_row_deletes_nothing(clicks: FeatureGroup, fs: FeatureStor
 
 @pytest.mark.slow
 def test_a_deletion_goes_online(served: FeatureStore) -> None:
-    clicks = served.create_feature_group("clicks", primary_key=["k"], event_time="at", online_enabled=True)
+    clicks = served.create_feature_group(
+        "clicks", primary_key=["k"], event_time="at", online_enabled=True
+    )
     clicks.insert(FIRST)
     view = served.create_feature_view("clicks", clicks.select_features())
     clicks.sync_online()
@@ -126,6 +158,7 @@ def test_a_deletion_goes_online(served: FeatureStore) -> None:
 
 
 # -- storage
+
 
 @pytest.mark.slow
 def test_compaction_changes_no_row(clicks: FeatureGroup) -> None:
@@ -146,7 +179,13 @@ def test_a_clean_up_takes_a_length_of_time(clicks: FeatureGroup) -> None:
 def test_a_deleted_group_leaves_nothing(clicks: FeatureGroup, fs: FeatureStore) -> None:
     clicks.sync_online()
     view = fs.create_feature_view("v", clicks.select_all())
-    with pytest.raises(SettingsError, match=r"'clicks' version 1 is read by feature view 'v' version 1: it is not deleted. Delete these first, or say force=True"):
+    with pytest.raises(
+        SettingsError,
+        match=(
+            r"'clicks' version 1 is read by feature view 'v' version 1: it is not deleted. Delete"
+            r" these first, or say force=True"
+        ),
+    ):
         clicks.delete()
     assert [v.name for v in clicks.get_generated_feature_views()] == [view.name]
     clicks.delete(force=True)

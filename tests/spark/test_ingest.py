@@ -63,7 +63,9 @@ def test_a_null_that_stays_null_is_no_change_and_one_that_goes_is(group: Make) -
 
 
 def test_a_late_row_lands_in_history(clicks: FeatureGroup) -> None:
-    job, _ = clicks.insert(pd.DataFrame({"k": [1], "at": pd.to_datetime(["2023-12-01"], utc=True), "v": [0.0]}))
+    job, _ = clicks.insert(
+        pd.DataFrame({"k": [1], "at": pd.to_datetime(["2023-12-01"], utc=True), "v": [0.0]})
+    )
     assert job.summary["inserted"] == 1
     assert len(clicks.read("pandas")) == 4
 
@@ -79,7 +81,12 @@ def test_a_group_without_event_time_holds_one_row_per_key(group: Make) -> None:
 def test_commits_tell_what_was_done(clicks: FeatureGroup) -> None:
     clicks.insert(pd.DataFrame({"k": [1, 9], "at": [DAY[0], DAY[0]], "v": [7.0, 7.0]}))
     newest, first = clicks.commit_details()
-    assert (newest.version, newest.operation, newest.inserted, newest.updated) == (1, "upsert", 1, 1)
+    assert (newest.version, newest.operation, newest.inserted, newest.updated) == (
+        1,
+        "upsert",
+        1,
+        1,
+    )
     assert (first.version, first.operation, first.inserted, first.updated) == (0, "upsert", 3, 0)
     assert (datetime.now(UTC) - newest.committed_at).total_seconds() < 600
     assert [c.version for c in clicks.commit_details(limit=1)] == [1]
@@ -87,39 +94,61 @@ def test_commits_tell_what_was_done(clicks: FeatureGroup) -> None:
 
 @pytest.mark.slow
 def test_partitions_are_folders(group: Make, spark: SparkSession) -> None:
-    parts = group("parts", FIRST.assign(day=[1, 2, 3]), primary_key=["k"], event_time="at", partition_key=["day"])
+    parts = group(
+        "parts",
+        FIRST.assign(day=[1, 2, 3]),
+        primary_key=["k"],
+        event_time="at",
+        partition_key=["day"],
+    )
     parts.insert(FIRST.assign(day=[1, 2, 3], v=[5.0, 2.0, 3.0]))
     same_rows(parts.read("pandas"), FIRST.assign(day=[1, 2, 3], v=[5.0, 2.0, 3.0]), ["k", "at"])
     detail = spark.sql(f"DESCRIBE DETAIL delta.`{parts.location}`").collect()[0]
     assert detail["partitionColumns"] == ["day"]
 
 
-TYPED = pa.table({
-    "k": pa.array([1, 2], pa.uint8()),
-    "flag": pa.array([True, None]),
-    "i8": pa.array([-128, None], pa.int8()),
-    "i64": pa.array([2**63 - 1, None], pa.int64()),
-    "u64": pa.array([2**64 - 1, None], pa.uint64()),
-    "f32": pa.array([0.1, None], pa.float32()),
-    "f64": pa.array([float("nan"), None], pa.float64()),
-    "amount": pa.array([decimal.Decimal("12345678.90"), None], pa.decimal128(10, 2)),
-    "at": pa.array([datetime(2024, 1, 1, 12, 0, 0, 1), None], pa.timestamp("us")),
-    "day": pa.array([date(1969, 12, 31), None]),
-    "text": pa.array(["naïve 🙂", None]),
-    "kind": pa.array(["a", None]).dictionary_encode(),
-    "raw": pa.array([b"\x00\xff", None]),
-    "tags": pa.array([["a", None], None], pa.list_(pa.string())),
-    "pair": pa.array([{"x": 1, "y": "b"}, None], pa.struct([("x", pa.int32()), ("y", pa.string())])),
-})
+TYPED = pa.table(
+    {
+        "k": pa.array([1, 2], pa.uint8()),
+        "flag": pa.array([True, None]),
+        "i8": pa.array([-128, None], pa.int8()),
+        "i64": pa.array([2**63 - 1, None], pa.int64()),
+        "u64": pa.array([2**64 - 1, None], pa.uint64()),
+        "f32": pa.array([0.1, None], pa.float32()),
+        "f64": pa.array([float("nan"), None], pa.float64()),
+        "amount": pa.array([decimal.Decimal("12345678.90"), None], pa.decimal128(10, 2)),
+        "at": pa.array([datetime(2024, 1, 1, 12, 0, 0, 1), None], pa.timestamp("us")),
+        "day": pa.array([date(1969, 12, 31), None]),
+        "text": pa.array(["naïve 🙂", None]),
+        "kind": pa.array(["a", None]).dictionary_encode(),
+        "raw": pa.array([b"\x00\xff", None]),
+        "tags": pa.array([["a", None], None], pa.list_(pa.string())),
+        "pair": pa.array(
+            [{"x": 1, "y": "b"}, None], pa.struct([("x", pa.int32()), ("y", pa.string())])
+        ),
+    }
+)
 
 
 def test_every_type_comes_back_as_it_went_in(fs: FeatureStore) -> None:
     typed = fs.create_feature_group("typed", primary_key=["k"])
     typed.insert(TYPED)
     assert typed.schema == {
-        "k": "smallint", "flag": "boolean", "i8": "tinyint", "i64": "bigint", "u64": "decimal(20,0)", "f32": "float",
-        "f64": "double", "amount": "decimal(10,2)", "at": "timestamp", "day": "date", "text": "string", "kind": "string",
-        "raw": "binary", "tags": "array<string>", "pair": "struct<x:int,y:string>",
+        "k": "smallint",
+        "flag": "boolean",
+        "i8": "tinyint",
+        "i64": "bigint",
+        "u64": "decimal(20,0)",
+        "f32": "float",
+        "f64": "double",
+        "amount": "decimal(10,2)",
+        "at": "timestamp",
+        "day": "date",
+        "text": "string",
+        "kind": "string",
+        "raw": "binary",
+        "tags": "array<string>",
+        "pair": "struct<x:int,y:string>",
     }
     full, empty = (row.asDict(recursive=True) for row in typed.read().orderBy("k").collect())
     wanted: dict[str, Any] = TYPED.slice(0, 1).to_pylist()[0] | {"f32": float(np.float32(0.1))}
@@ -130,8 +159,17 @@ def test_every_type_comes_back_as_it_went_in(fs: FeatureStore) -> None:
 
 
 @pytest.mark.slow
-def test_spark_pandas_and_arrow_frames_make_the_same_group(fs: FeatureStore, spark: SparkSession) -> None:
-    frame = pd.DataFrame({"k": [1, 2], "at": pd.to_datetime(["2024-01-01 05:00", "2024-07-01 00:00"]), "v": [1.5, None], "s": ["a", None]})
+def test_spark_pandas_and_arrow_frames_make_the_same_group(
+    fs: FeatureStore, spark: SparkSession
+) -> None:
+    frame = pd.DataFrame(
+        {
+            "k": [1, 2],
+            "at": pd.to_datetime(["2024-01-01 05:00", "2024-07-01 00:00"]),
+            "v": [1.5, None],
+            "s": ["a", None],
+        }
+    )
     frames = {"p": frame, "a": pa.Table.from_pandas(frame), "s": spark.createDataFrame(frame)}
     read = {}
     for name, each in frames.items():
@@ -139,13 +177,18 @@ def test_spark_pandas_and_arrow_frames_make_the_same_group(fs: FeatureStore, spa
         made.insert(each)
         read[name] = made.read("pandas")
         assert made.schema == {"k": "bigint", "at": "timestamp", "v": "double", "s": "string"}
-        assert list(read[name].sort_values("k")["at"]) == [pd.Timestamp("2024-01-01 05:00", tz="UTC"), pd.Timestamp("2024-07-01", tz="UTC")]
+        assert list(read[name].sort_values("k")["at"]) == [
+            pd.Timestamp("2024-01-01 05:00", tz="UTC"),
+            pd.Timestamp("2024-07-01", tz="UTC"),
+        ]
     same_rows(read["a"], read["p"], ["k"])
     same_rows(read["s"], read["p"], ["k"])
 
 
 def test_a_narrower_type_is_widened(clicks: FeatureGroup) -> None:
-    clicks.insert(pd.DataFrame({"k": np.array([7], "int16"), "at": DAY[:1], "v": np.array([0.5], "float32")}))
+    clicks.insert(
+        pd.DataFrame({"k": np.array([7], "int16"), "at": DAY[:1], "v": np.array([0.5], "float32")})
+    )
     assert clicks.schema == {"k": "bigint", "at": "timestamp", "v": "double"}
     assert 7 in set(clicks.read("pandas")["k"])
 
@@ -153,22 +196,68 @@ def test_a_narrower_type_is_widened(clicks: FeatureGroup) -> None:
 # -- what is refused, and that nothing is written then
 
 REFUSED: list[tuple[str, pd.DataFrame, type[SparkFSError], str]] = [
-    ("missing column", FIRST.drop(columns="v"), SchemaError,
-     r"does not fit feature group 'clicks' version 1: column 'v' \(double\) is missing. Nothing was written. Correct the frame, add new columns with append_features first, or create a new version"),
+    (
+        "missing column",
+        FIRST.drop(columns="v"),
+        SchemaError,
+        (
+            r"does not fit feature group 'clicks' version 1: column 'v' \(double\) is missing."
+            r" Nothing was written. Correct the frame, add new columns with append_features first,"
+            r" or create a new version"
+        ),
+    ),
     ("more columns", FIRST.assign(w=1), SchemaError, r"column 'w' \(bigint\) is not in the group"),
-    ("other type", FIRST.assign(v=["a", "b", "c"]), SchemaError, "column 'v' is string, the group has double"),
-    ("every difference", FIRST.assign(v=["a", "b", "c"], w=1).drop(columns="k"), SchemaError,
-     r"column 'k' \(bigint\) is missing; column 'w' \(bigint\) is not in the group; column 'v' is string, the group has double"),
-    ("null key", FIRST.assign(k=[1, None, None]).astype({"k": "Int64"}), KeyValueError,
-     r"cannot take null keys or event times: the frame has 2 in 'k'. Nothing was written. .* Examples: k=None, at=datetime"),
-    ("null event time", FIRST.assign(at=[DAY[0], None, DAY[2]]), KeyValueError, "the frame has 1 in 'at'"),
-    ("one identity twice", FIRST.assign(k=1, at=DAY[0]), KeyValueError,
-     r"several rows of one identity \(k, at\), .* Nothing was written. .* Examples: k=1, at=datetime"),
-    ("mixed types", FIRST.assign(v=[1, "a", b"b"]), SchemaError, "The pandas frame holds a column of mixed or unknown types"),
+    (
+        "other type",
+        FIRST.assign(v=["a", "b", "c"]),
+        SchemaError,
+        "column 'v' is string, the group has double",
+    ),
+    (
+        "every difference",
+        FIRST.assign(v=["a", "b", "c"], w=1).drop(columns="k"),
+        SchemaError,
+        (
+            r"column 'k' \(bigint\) is missing; column 'w' \(bigint\) is not in the group; column"
+            r" 'v' is string, the group has double"
+        ),
+    ),
+    (
+        "null key",
+        FIRST.assign(k=[1, None, None]).astype({"k": "Int64"}),
+        KeyValueError,
+        (
+            r"cannot take null keys or event times: the frame has 2 in 'k'. Nothing was written. .*"
+            r" Examples: k=None, at=datetime"
+        ),
+    ),
+    (
+        "null event time",
+        FIRST.assign(at=[DAY[0], None, DAY[2]]),
+        KeyValueError,
+        "the frame has 1 in 'at'",
+    ),
+    (
+        "one identity twice",
+        FIRST.assign(k=1, at=DAY[0]),
+        KeyValueError,
+        (
+            r"several rows of one identity \(k, at\), .* Nothing was written. .* Examples: k=1,"
+            r" at=datetime"
+        ),
+    ),
+    (
+        "mixed types",
+        FIRST.assign(v=[1, "a", b"b"]),
+        SchemaError,
+        "The pandas frame holds a column of mixed or unknown types",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("frame", "error", "text"), [r[1:] for r in REFUSED], ids=[r[0] for r in REFUSED])
+@pytest.mark.parametrize(
+    ("frame", "error", "text"), [r[1:] for r in REFUSED], ids=[r[0] for r in REFUSED]
+)
 def test_a_frame_that_does_not_fit_is_refused_whole(
     clicks: FeatureGroup, frame: pd.DataFrame, error: type[SparkFSError], text: str
 ) -> None:
@@ -180,18 +269,57 @@ def test_a_frame_that_does_not_fit_is_refused_whole(
 
 
 FIRST_REFUSED: list[tuple[str, object, type[SparkFSError], str]] = [
-    ("no key column", FIRST.drop(columns="k"), NotFoundError, "The primary key column of feature group 'new' version 1 'k' does not exist"),
-    ("no event time", FIRST.drop(columns="at"), NotFoundError, "The event time column .* 'at' does not exist"),
-    ("event time is no time", FIRST.assign(at=["a", "b", "c"]), SchemaError, "Event time 'at' of feature group 'new' version 1 is string: it must be one of"),
-    ("bad column name", FIRST.rename(columns={"v": "My Value"}), InvalidNameError, "'My Value' is not a valid name"),
-    ("duplicates in the first batch", FIRST.assign(k=1, at=DAY[0]), KeyValueError, "several rows of one identity"),
-    ("only nulls", FIRST.assign(v=None), SchemaError, "Column 'v' holds only nulls, so its type is unknown: give it a type"),
-    ("no frame", [1, 2], SchemaError, "A builtins.list holds no rows: give a Spark or pandas DataFrame or an Arrow table"),
+    (
+        "no key column",
+        FIRST.drop(columns="k"),
+        NotFoundError,
+        "The primary key column of feature group 'new' version 1 'k' does not exist",
+    ),
+    (
+        "no event time",
+        FIRST.drop(columns="at"),
+        NotFoundError,
+        "The event time column .* 'at' does not exist",
+    ),
+    (
+        "event time is no time",
+        FIRST.assign(at=["a", "b", "c"]),
+        SchemaError,
+        "Event time 'at' of feature group 'new' version 1 is string: it must be one of",
+    ),
+    (
+        "bad column name",
+        FIRST.rename(columns={"v": "My Value"}),
+        InvalidNameError,
+        "'My Value' is not a valid name",
+    ),
+    (
+        "duplicates in the first batch",
+        FIRST.assign(k=1, at=DAY[0]),
+        KeyValueError,
+        "several rows of one identity",
+    ),
+    (
+        "only nulls",
+        FIRST.assign(v=None),
+        SchemaError,
+        "Column 'v' holds only nulls, so its type is unknown: give it a type",
+    ),
+    (
+        "no frame",
+        [1, 2],
+        SchemaError,
+        "A builtins.list holds no rows: give a Spark or pandas DataFrame or an Arrow table",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("frame", "error", "text"), [r[1:] for r in FIRST_REFUSED], ids=[r[0] for r in FIRST_REFUSED])
-def test_a_first_frame_that_is_refused_leaves_no_table(fs: FeatureStore, frame: object, error: type[SparkFSError], text: str) -> None:
+@pytest.mark.parametrize(
+    ("frame", "error", "text"), [r[1:] for r in FIRST_REFUSED], ids=[r[0] for r in FIRST_REFUSED]
+)
+def test_a_first_frame_that_is_refused_leaves_no_table(
+    fs: FeatureStore, frame: object, error: type[SparkFSError], text: str
+) -> None:
     new = fs.create_feature_group("new", primary_key=["k"], event_time="at")
     with pytest.raises(error, match=text):
         new.insert(frame)
@@ -199,10 +327,20 @@ def test_a_first_frame_that_is_refused_leaves_no_table(fs: FeatureStore, frame: 
     assert fs.get_feature_group("new", 1).schema == {}
 
 
-def test_a_frame_that_fails_while_it_is_read_writes_nothing(clicks: FeatureGroup, spark: SparkSession) -> None:
+def test_a_frame_that_fails_while_it_is_read_writes_nothing(
+    clicks: FeatureGroup, spark: SparkSession
+) -> None:
     before = versions(clicks)
-    broken = spark.createDataFrame(FIRST).selectExpr("k", "at", "cast(raise_error('the source is gone') as double) as v")
-    with pytest.raises(SparkFSError, match=r"Nothing was inserted into feature group 'clicks' version 1: reading or writing the frame failed: .*the source is gone"):
+    broken = spark.createDataFrame(FIRST).selectExpr(
+        "k", "at", "cast(raise_error('the source is gone') as double) as v"
+    )
+    with pytest.raises(
+        SparkFSError,
+        match=(
+            r"Nothing was inserted into feature group 'clicks' version 1: reading or writing the"
+            r" frame failed: .*the source is gone"
+        ),
+    ):
         clicks.insert(broken)
     assert versions(clicks) == before
 
@@ -221,26 +359,59 @@ def test_infinities_and_nan_are_values(fs: FeatureStore) -> None:
     odd = fs.create_feature_group("odd", primary_key=["k"])
     odd.insert(frame)
     assert odd.insert(frame)[0].summary["unchanged"] == 4
-    assert [str(row["v"]) for row in odd.read().orderBy("k").collect()] == ["nan", "inf", "-inf", "None"]
+    assert [str(row["v"]) for row in odd.read().orderBy("k").collect()] == [
+        "nan",
+        "inf",
+        "-inf",
+        "None",
+    ]
 
 
 def test_a_first_decimal_leaves_room_for_larger_ones_and_not_for_finer_ones(group: Make) -> None:
-    priced = group("priced", pd.DataFrame({"k": [1], "v": [decimal.Decimal("1.10")]}), primary_key=["k"])
-    priced.insert(pd.DataFrame({"k": [2, 3, 4], "v": [decimal.Decimal(text) for text in ("1.5", "22.20", "123456789012345678901234567890.12")]}))
-    with pytest.raises(SchemaError, match=r"column 'v' is decimal\(4,3\), the group has decimal\(38,2\)"):
+    priced = group(
+        "priced", pd.DataFrame({"k": [1], "v": [decimal.Decimal("1.10")]}), primary_key=["k"]
+    )
+    priced.insert(
+        pd.DataFrame(
+            {
+                "k": [2, 3, 4],
+                "v": [
+                    decimal.Decimal(text)
+                    for text in ("1.5", "22.20", "123456789012345678901234567890.12")
+                ],
+            }
+        )
+    )
+    with pytest.raises(
+        SchemaError, match=r"column 'v' is decimal\(4,3\), the group has decimal\(38,2\)"
+    ):
         priced.insert(pd.DataFrame({"k": [5], "v": [decimal.Decimal("1.234")]}))
-    assert list(map(str, priced.read("pandas").sort_values("k")["v"])) == ["1.10", "1.50", "22.20", "123456789012345678901234567890.12"]
+    assert list(map(str, priced.read("pandas").sort_values("k")["v"])) == [
+        "1.10",
+        "1.50",
+        "22.20",
+        "123456789012345678901234567890.12",
+    ]
 
 
 def test_a_damaged_log_is_named(clicks: FeatureGroup) -> None:
     log = Path(clicks.location, "_delta_log", f"{0:020}.json")
     whole = log.read_text()
     log.write_text(whole[: len(whole) // 2])
-    with pytest.raises(SparkFSError, match=r"The log of the table at .* is damaged: commit 0, .*00000.json, cannot be read: .* Restore its _delta_log from a backup"):
+    with pytest.raises(
+        SparkFSError,
+        match=(
+            r"The log of the table at .* is damaged: commit 0, .*00000.json, cannot be read: .*"
+            r" Restore its _delta_log from a backup"
+        ),
+    ):
         clicks.commit_details()
     log.unlink()
     (log.parent / f"{5:020}.json").write_text(whole)
-    with pytest.raises(SparkFSError, match="Nothing was inserted into feature group 'clicks' version 1: reading or writing"):
+    with pytest.raises(
+        SparkFSError,
+        match="Nothing was inserted into feature group 'clicks' version 1: reading or writing",
+    ):
         clicks.insert(FIRST.assign(v=0.0))
 
 
@@ -248,7 +419,12 @@ def test_a_damaged_log_is_named(clicks: FeatureGroup) -> None:
 def test_infinities_are_rows_like_others(fs: FeatureStore) -> None:
     group = fs.create_feature_group("infinite", primary_key=["k"])
     values = [0.5, float("inf"), float("-inf"), 1.5]
-    for first in (0, 4):  # in several files, some with an infinity among their bounds and some without
-        frame = fs._stores.spark.createDataFrame([(first + i, v) for i, v in enumerate(values)], "k long, v double").repartition(4)
+    for first in (
+        0,
+        4,
+    ):  # in several files, some with an infinity among their bounds and some without
+        frame = fs._stores.spark.createDataFrame(
+            [(first + i, v) for i, v in enumerate(values)], "k long, v double"
+        ).repartition(4)
         group.insert(frame)
     assert sorted(group.read("pandas")["v"]) == sorted(values * 2)

@@ -42,10 +42,21 @@ def test_every_file_of_a_store_is_its_owners_alone(tmp_path: Path) -> None:
     home.mkdir(parents=True)
     home.chmod(0o755)  # made by somebody else, and open
     script.write_text(STORE)
-    done = subprocess.run([sys.executable, script, home, tmp_path / "model"], env={**os.environ, "PYTHONPATH": str(ROOT)}, umask=0o022, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, script, home, tmp_path / "model"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        umask=0o022,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2_000:]
     made = {path: stat.S_IMODE(path.stat().st_mode) for path in home.rglob("*")}
     kinds = {path.suffix for path in made}
     assert {".db", ".json", ".parquet", ".csv", ".arrow", ".bin", ".crc"} <= kinds
-    assert {"g_1", "g_1_statistics", "training_datasets", "models", "model_cache"} <= {path.name for path in made}
-    assert {str(path.relative_to(home)): oct(mode) for path, mode in made.items() if mode & 0o077} == {}
+    assert {"g_1", "g_1_statistics", "training_datasets", "models", "model_cache"} <= {
+        path.name for path in made
+    }
+    assert {
+        str(path.relative_to(home)): oct(mode) for path, mode in made.items() if mode & 0o077
+    } == {}

@@ -27,14 +27,22 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def init(folder: Path, name: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-m", "spark_fs.cli", "init", name], cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "spark_fs.cli", "init", name],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("My Shop", "Project 'My Shop' is not a valid name"), ("json", "A project cannot be called 'json': a package of that name is there already"),
-        ("../up", "Project '../up' is not a valid name"), ("taken", "is there already, and nothing was written"),
+        ("My Shop", "Project 'My Shop' is not a valid name"),
+        ("json", "A project cannot be called 'json': a package of that name is there already"),
+        ("../up", "Project '../up' is not a valid name"),
+        ("taken", "is there already, and nothing was written"),
     ],
 )
 def test_a_name_that_will_not_do_makes_nothing(name: str, said: str, tmp_path: Path) -> None:
@@ -47,13 +55,17 @@ def test_a_name_that_will_not_do_makes_nothing(name: str, said: str, tmp_path: P
 
 
 @pytest.mark.slow
-def test_its_pipeline_builds_what_its_features_say(project: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_pipeline_builds_what_its_features_say(
+    project: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(project)
     monkeypatch.syspath_prepend(project)
     monkeypatch.setenv("SPARK_FS_CONFIG", "conf/settings.yaml")
     fs = spark_fs.login().get_feature_store()
     pipeline = load("conf/pipelines/daily.yaml")
-    assert [run(fs, pipeline, until).state for until in ("2024-01-08", "2024-01-09")] == ["finished"] * 2
+    assert [run(fs, pipeline, until).state for until in ("2024-01-08", "2024-01-09")] == [
+        "finished"
+    ] * 2
     from my_shop import features, groups, source  # noqa: PLC0415 # it was just made
 
     start, end = groups.order_labels(fs).watermark.replace(day=1), groups.order_labels(fs).watermark
@@ -68,15 +80,27 @@ def test_its_pipeline_builds_what_its_features_say(project: Path, spark: SparkSe
 @pytest.mark.slow
 def test_its_own_test_and_its_notebook_run(project: Path) -> None:
     env = {**os.environ, "SPARK_FS_CONFIG": "conf/settings.yaml", "PYTHONPATH": str(project)}
-    run_ = [sys.executable, "-m", "spark_fs.cli", "run", "conf/pipelines/daily.yaml", "--until", "2024-01-08"]
+    run_ = [
+        sys.executable,
+        "-m",
+        "spark_fs.cli",
+        "run",
+        "conf/pipelines/daily.yaml",
+        "--until",
+        "2024-01-08",
+    ]
     for command in (run_, [sys.executable, "-m", "pytest", "-q"]):
-        done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=project, env=env, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
     notebook = nbformat.read(project / "notebooks" / "explore.ipynb", as_version=4)
     old = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = str(project)
     try:
-        NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(project / "notebooks")}}).execute()
+        NotebookClient(
+            notebook, timeout=300, resources={"metadata": {"path": str(project / "notebooks")}}
+        ).execute()
     finally:
         os.environ.pop("PYTHONPATH") if old is None else os.environ.update(PYTHONPATH=old)
     vector = notebook.cells[-1].outputs[-1]["data"]["text/plain"]

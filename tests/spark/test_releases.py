@@ -24,7 +24,9 @@ from oracles import same_rows
 
 FILES = sorted((ROOT / "tests" / "releases").glob("*.zip"))
 RELEASES = [*(pytest.param(file, marks=pytest.mark.slow) for file in FILES[:-1]), FILES[-1]]
-NOW = pd.concat([PAYMENTS[~PAYMENTS.id.isin([3, 4, 39])], CHANGED])  # rows of payments as they are: changed, and one deleted
+NOW = pd.concat(
+    [PAYMENTS[~PAYMENTS.id.isin([3, 4, 39])], CHANGED]
+)  # rows of payments as they are: changed, and one deleted
 
 
 @pytest.fixture(params=RELEASES, ids=[file.stem for file in FILES])
@@ -40,10 +42,16 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
 def moved(file: Path, home: str) -> None:
     """Let a database name this home in the place of the one that the store was made at."""
     with closing(sqlite3.connect(file)) as database:
-        for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        for (table,) in database.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+        ).fetchall():
             for _, column, type_, *_ in database.execute(f"PRAGMA table_info({table})").fetchall():
                 if type_.startswith(("VARCHAR", "TEXT", "JSON")):
-                    database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?) WHERE {column} LIKE ?", (str(HOME), home, f"%{HOME}%"))
+                    database.execute(
+                        f"UPDATE {table} SET {column} = replace({column}, ?, ?) WHERE {column}"
+                        " LIKE ?",
+                        (str(HOME), home, f"%{HOME}%"),
+                    )
         database.commit()
 
 
@@ -54,22 +62,48 @@ def made(tmp_path: Path) -> dict[str, Any]:
     return found | {"runs": [tuple(run) for run in found["runs"]]}
 
 
-def test_what_a_release_left_is_there_without_a_jvm(project: Project, made: dict[str, Any], tmp_path: Path) -> None:
+def test_what_a_release_left_is_there_without_a_jvm(
+    project: Project, made: dict[str, Any], tmp_path: Path
+) -> None:
     fs = project.get_feature_store()
     payments, cards = fs.get_feature_group("payments", 1), fs.get_feature_group("cards", 1)
     assert payments.schema == {
-        "id": "bigint", "card": "string", "paid_at": "timestamp", "amount": "double", "note": "string", "fraud": "bigint", "channel": "string",
+        "id": "bigint",
+        "card": "string",
+        "paid_at": "timestamp",
+        "amount": "double",
+        "note": "string",
+        "fraud": "bigint",
+        "channel": "string",
     }
-    assert (payments.get_tags(), payments.partition_key, cards.description) == ({"owner": {"team": "risk", "since": 2024}}, ["month"], "What cards may")
-    assert (payments.get_expectation_suite(), [each.success for each in payments.get_validation_history()]) == (SUITE, [True, True])
+    assert (payments.get_tags(), payments.partition_key, cards.description) == (
+        {"owner": {"team": "risk", "since": 2024}},
+        ["month"],
+        "What cards may",
+    )
+    assert (
+        payments.get_expectation_suite(),
+        [each.success for each in payments.get_validation_history()],
+    ) == (SUITE, [True, True])
     assert [each.name for each in fs.get_external_feature_groups()] == ["rates"]
-    assert [(commit.inserted, commit.updated, commit.deleted) for commit in payments.commit_details() if commit.changes_rows] == [
-        (0, 0, 1), (0, 2, 0), (40, 0, 0),
+    assert [
+        (commit.inserted, commit.updated, commit.deleted)
+        for commit in payments.commit_details()
+        if commit.changes_rows
+    ] == [
+        (0, 0, 1),
+        (0, 2, 0),
+        (40, 0, 0),
     ]
     statistics = payments.get_statistics(as_of=0)
     assert statistics is not None
     one, values = statistics["amount"], PAYMENTS.amount
-    assert (one.count, one.min, one.max, one.mean) == (40, values.min(), values.max(), pytest.approx(values.mean()))
+    assert (one.count, one.min, one.max, one.mean) == (
+        40,
+        values.min(),
+        values.max(),
+        pytest.approx(values.mean()),
+    )
     assert statistics["note"].num_null_values == PAYMENTS.note.isna().sum()
     assert statistics["amount"].correlations["fraud"] == pytest.approx(values.corr(PAYMENTS.fraud))
     assert len(payments.get_drift_history()) == 1
@@ -78,7 +112,9 @@ def test_what_a_release_left_is_there_without_a_jvm(project: Project, made: dict
     assert vector == made["vector"] == [250, "grey"]
     view = fs.get_feature_view("fraud")
     assert [dataset.version for dataset in view.get_training_datasets()] == [1, 2]
-    assert [part.split for part in view.kept_statistics()] == ["train"]  # those of the second dataset
+    assert [part.split for part in view.kept_statistics()] == [
+        "train"
+    ]  # those of the second dataset
     model = project.get_model_registry().get_model("fraud")
     assert (model.version, model.metrics, model.training_dataset_version) == (1, {"auc": 0.75}, 1)
     assert (Path(model.download()) / "weights.json").read_text() == '{"w": 1.5}'
@@ -93,35 +129,67 @@ def test_a_store_of_a_release_goes_on(project: Project, made: dict[str, Any], sp
     fs = project.get_feature_store()
     payments, cards = fs.get_feature_group("payments", 1), fs.get_feature_group("cards", 1)
     same_rows(payments.read("pandas").drop(columns="channel"), NOW, ["id"])
-    same_rows(payments.as_of(0).read("pandas").drop(columns="channel", errors="ignore"), PAYMENTS, ["id"])
-    same_rows(fs.get_external_feature_group("rates").read("pandas")[CARDS.columns.to_list()], CARDS, ["card", "known_at"])
+    same_rows(
+        payments.as_of(0).read("pandas").drop(columns="channel", errors="ignore"), PAYMENTS, ["id"]
+    )
+    same_rows(
+        fs.get_external_feature_group("rates").read("pandas")[CARDS.columns.to_list()],
+        CARDS,
+        ["card", "known_at"],
+    )
 
     # training data as it was made then, in memory and in files
     view = fs.get_feature_view("fraud")
     again = view.get_train_test_split(1)
     for frame, name in zip(again, ("x_train", "x_test", "y_train", "y_test"), strict=True):
         kept = pd.DataFrame(**made["split"][name])
-        assert_frame_equal(frame.reset_index(drop=True), kept.reset_index(drop=True), check_dtype=False)
+        assert_frame_equal(
+            frame.reset_index(drop=True), kept.reset_index(drop=True), check_dtype=False
+        )
     x, y = view.get_training_data(2, dataframe_type="pandas")
     assert (len(x), y.fraud.sum()) == (len(NOW), NOW.fraud.sum())
-    means = {part.split: part["amount"].mean for part in view.get_training_dataset_statistics(1).split_statistics}
+    means = {
+        part.split: part["amount"].mean
+        for part in view.get_training_dataset_statistics(1).split_statistics
+    }
     assert means == pytest.approx(made["means"], abs=1e-9)
-    assert sorted(fs.get_feature_view("doubled").training_data()[0].iloc[:, 0]) == sorted(NOW.amount * 2)
+    assert sorted(fs.get_feature_view("doubled").training_data()[0].iloc[:, 0]) == sorted(
+        NOW.amount * 2
+    )
 
     # and it is written on: rows, statistics, columns, what is online, training data
     with pytest.raises(ValidationError, match="expect_column_values_to_not_be_null"):
-        payments.insert(pd.DataFrame({**PAYMENTS[:1].assign(id=99), "amount": [None], "channel": ["web"]}).astype({"amount": "float64"}))
+        payments.insert(
+            pd.DataFrame(
+                {**PAYMENTS[:1].assign(id=99), "amount": [None], "channel": ["web"]}
+            ).astype({"amount": "float64"})
+        )
     more = PAYMENTS[:3].assign(id=[100, 101, 102], channel="web")
     payments.insert(more)
     whole = pd.concat([NOW, more])
     same_rows(payments.read("pandas"), whole, ["id"])
     statistics = payments.get_statistics()
     assert statistics is not None
-    assert (statistics["amount"].count, statistics["amount"].mean) == (len(whole), pytest.approx(whole.amount.mean()))
-    cards.insert(pd.DataFrame({"card": ["b", "e"], "known_at": [DAY + pd.Timedelta(days=30)] * 2, "limit_": [999, 1], "kind": ["new", "new"]}))
+    assert (statistics["amount"].count, statistics["amount"].mean) == (
+        len(whole),
+        pytest.approx(whole.amount.mean()),
+    )
+    cards.insert(
+        pd.DataFrame(
+            {
+                "card": ["b", "e"],
+                "known_at": [DAY + pd.Timedelta(days=30)] * 2,
+                "limit_": [999, 1],
+                "kind": ["new", "new"],
+            }
+        )
+    )
     cards.sync_online()
     assert cards.verify_online().ok
     served = fs.get_feature_view("served")
-    assert [served.get_feature_vector({"card": card}) for card in ("b", "e")] == [[999, "new"], [1, "new"]]
+    assert [served.get_feature_vector({"card": card}) for card in ("b", "e")] == [
+        [999, "new"],
+        [1, "new"],
+    ]
     assert len(view.training_data()[0]) == len(whole)
     assert [dataset.version for dataset in view.get_training_datasets()] == [1, 2, 3]

@@ -47,10 +47,18 @@ def test_a_run_builds_what_was_missed_and_does_what_is_due(fs: FeatureStore) -> 
     assert (first.state, set(states(first).values())) == ("finished", {"finished"})
     assert first.steps[0].counts["inserted"] == 4 * 500 + 500
     second = run(fs, pipeline, "2024-01-01T07:00")  # three hours were missed
-    assert states(second) == dict.fromkeys(states(first), "finished") | {"maintenance": "skipped"}  # it is due every six hours
+    assert states(second) == dict.fromkeys(states(first), "finished") | {
+        "maintenance": "skipped"
+    }  # it is due every six hours
     assert second.steps[0].counts["inserted"] == 3 * 500
-    assert [c.operation for c in groups.readings(fs).commit_details(4)] == ["upsert"] * 3 + ["VACUUM END"]  # an hour each
-    same_rows(groups.readings(fs).read("pandas"), groups.expected("2024-01-01T00:00", "2024-01-01T07:00"), ["meter", "read_at"])
+    assert [c.operation for c in groups.readings(fs).commit_details(4)] == ["upsert"] * 3 + [
+        "VACUUM END"
+    ]  # an hour each
+    same_rows(
+        groups.readings(fs).read("pandas"),
+        groups.expected("2024-01-01T00:00", "2024-01-01T07:00"),
+        ["meter", "read_at"],
+    )
     third = run(fs, pipeline, "2024-01-01T07:00")
     assert third.steps[0].counts.get("inserted", 0) == 0
     assert [each.id for each in fs.get_runs("toy")] == [third.id, second.id, first.id]
@@ -64,7 +72,9 @@ def test_late_rows_are_taken_in(fs: FeatureStore, monkeypatch: pytest.MonkeyPatc
     for hour in (4, 5, 9):
         monkeypatch.setenv("TOY_ARRIVED", f"2024-01-01T0{hour}:00")
         run(fs, pipeline, f"2024-01-01T0{hour}:00", only=["incremental", "sync", "verify"])
-        wanted = groups.expected("2024-01-01T00:00", f"2024-01-01T0{hour}:00", f"2024-01-01T0{hour}:00")
+        wanted = groups.expected(
+            "2024-01-01T00:00", f"2024-01-01T0{hour}:00", f"2024-01-01T0{hour}:00"
+        )
         if hour < 9:  # of the third run the first hours lie further back than its lateness
             same_rows(groups.readings(fs).read("pandas"), wanted, ["meter", "read_at"])
     assert all(found.ok for found in fs.verify_online(now="2024-01-01T09:00"))
@@ -75,18 +85,39 @@ def test_a_difference_is_told_and_later_steps_are_done(fs: FeatureStore) -> None
     run(fs, pipeline, "2024-01-01T02:00", only=["incremental", "sync"])
     groups.meters(fs).insert(pd.DataFrame({"meter": [3], "zone": ["elsewhere"]}))
     found = run(fs, pipeline, "2024-01-01T02:00", only=["verify", "maintenance"])
-    assert (found.state, states(found)["verify"], states(found)["maintenance"]) == ("differs", "differs", "finished")
-    assert any("{'meter': 3}: zone is 'zone_3' online and 'elsewhere' offline" in line for line in found.steps[4].lines)
+    assert (found.state, states(found)["verify"], states(found)["maintenance"]) == (
+        "differs",
+        "differs",
+        "finished",
+    )
+    assert any(
+        "{'meter': 3}: zone is 'zone_3' online and 'elsewhere' offline" in line
+        for line in found.steps[4].lines
+    )
 
 
 def test_a_failed_validation_is_told(fs: FeatureStore) -> None:
     pipeline = load(FILE)
     run(fs, pipeline, "2024-01-01T02:00", only=["incremental"])
     group = groups.readings(fs)
-    group.save_expectation_suite({"name": "strict", "expectations": [{"type": "expect_column_values_to_be_between", "kwargs": {"column": "v0", "max_value": 1}}]})
+    group.save_expectation_suite(
+        {
+            "name": "strict",
+            "expectations": [
+                {
+                    "type": "expect_column_values_to_be_between",
+                    "kwargs": {"column": "v0", "max_value": 1},
+                }
+            ],
+        }
+    )
     found = run_without_declaring(fs, pipeline, "validation")
     assert found.state == "differs"
-    assert found.steps[2].lines[0].startswith("validation readings_1: failed: expect_column_values_to_be_between (")
+    assert (
+        found.steps[2]
+        .lines[0]
+        .startswith("validation readings_1: failed: expect_column_values_to_be_between (")
+    )
 
 
 def run_without_declaring(fs: FeatureStore, pipeline: Pipeline, step: str) -> PipelineRun:
@@ -108,18 +139,33 @@ def held_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def module(tmp_path: Path, body: str) -> None:
     (tmp_path / "made_groups.py").write_text(
-        "from toy.groups import meters\nfrom spark_fs.errors import *\nfrom toy import groups\n" + body + "\nPIPELINE = {meters: build}\n"
+        "from toy.groups import meters\nfrom spark_fs.errors import *\nfrom toy import groups\n"
+        + body
+        + "\nPIPELINE = {meters: build}\n"
     )
     sys.modules.pop("made_groups", None)
     importlib.invalidate_caches()
 
 
 def made(**more: Any) -> Pipeline:
-    return Pipeline.of({"name": "made", "groups": "made_groups", "start": "2024-01-01", "steps": ["incremental", "sync"], "pause": 0, **more})
+    return Pipeline.of(
+        {
+            "name": "made",
+            "groups": "made_groups",
+            "start": "2024-01-01",
+            "steps": ["incremental", "sync"],
+            "pause": 0,
+            **more,
+        }
+    )
 
 
-def test_a_step_that_fails_ends_the_run_and_the_next_run_goes_on(fs: FeatureStore, tmp_path: Path) -> None:
-    module(tmp_path, "def build(spark, start, end): raise SchemaError('the source is not as it was')")
+def test_a_step_that_fails_ends_the_run_and_the_next_run_goes_on(
+    fs: FeatureStore, tmp_path: Path
+) -> None:
+    module(
+        tmp_path, "def build(spark, start, end): raise SchemaError('the source is not as it was')"
+    )
     failed = run(fs, made(), "2024-01-02")
     assert (failed.state, failed.error) == ("failed", "SchemaError: the source is not as it was")
     assert states(failed) == {"incremental": "failed", "sync": "skipped"}
@@ -128,7 +174,11 @@ def test_a_step_that_fails_ends_the_run_and_the_next_run_goes_on(fs: FeatureStor
 
 
 def test_what_may_pass_is_tried_again(fs: FeatureStore, tmp_path: Path) -> None:
-    module(tmp_path, "tries = []\ndef build(spark, start, end):\n    tries.append(1)\n    if len(tries) < 3: raise ConflictError('busy')\n    return groups.build_meters(spark, start, end)")
+    module(
+        tmp_path,
+        "tries = []\ndef build(spark, start, end):\n    tries.append(1)\n    if len(tries) < 3:"
+        " raise ConflictError('busy')\n    return groups.build_meters(spark, start, end)",
+    )
     assert run(fs, made(retries=1), "2024-01-02").state == "failed"
     assert run(fs, made(retries=1), "2024-01-02").state == "finished"
 
@@ -137,20 +187,29 @@ def test_an_error_of_the_users_code_is_noted_and_raised(fs: FeatureStore, tmp_pa
     module(tmp_path, "def build(spark, start, end): return 1 / 0")
     with pytest.raises(ZeroDivisionError, match="division by zero"):
         run(fs, made(), "2024-01-02")
-    assert [(each.state, each.error) for each in fs.get_runs("made")] == [("failed", "division by zero")]
+    assert [(each.state, each.error) for each in fs.get_runs("made")] == [
+        ("failed", "division by zero")
+    ]
     assert fs._stores.catalog.get_lock_holder("made") is None
 
 
 def test_a_group_that_was_never_built_needs_a_start(fs: FeatureStore) -> None:
     pipeline = Pipeline.of({"name": "toy", "groups": "toy.groups", "steps": ["incremental"]})
-    assert "was never built, and pipeline 'toy' has no start" in str(run(fs, pipeline, "2024-01-02").error)
+    assert "was never built, and pipeline 'toy' has no start" in str(
+        run(fs, pipeline, "2024-01-02").error
+    )
 
 
 # -- what is told
 
 
 @pytest.mark.slow
-def test_logs_metrics_and_lineage_tell_of_a_run(tmp_path: Path, fs: FeatureStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_logs_metrics_and_lineage_tell_of_a_run(
+    tmp_path: Path,
+    fs: FeatureStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setenv("SPARK_FS_HOME", str(tmp_path))
     events: list[dict[str, Any]] = []
 
@@ -165,31 +224,75 @@ def test_logs_metrics_and_lineage_tell_of_a_run(tmp_path: Path, fs: FeatureStore
 
     server = HTTPServer(("127.0.0.1", 0), Server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    code = execute(FILE, "2024-01-01T02:00", log_format="json", metrics=tmp_path / "m" / "toy.prom", lineage=f"http://127.0.0.1:{server.server_port}")
+    code = execute(
+        FILE,
+        "2024-01-01T02:00",
+        log_format="json",
+        metrics=tmp_path / "m" / "toy.prom",
+        lineage=f"http://127.0.0.1:{server.server_port}",
+    )
     server.shutdown()
     server.server_close()
     assert code == FINISHED
     (done,) = fs.get_runs()
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    lines = [
+        json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")
+    ]
     assert {line["run_id"] for line in lines} == {done.id}
-    assert [line["event"] for line in lines if line["event"] != "progress"] == ["run_started", *["step_ended"] * 6, "run_ended"]
-    assert next(line["rows"] for line in lines if line.get("step") == "incremental" and line["event"] == "step_ended")["inserted"] == 1_500
+    assert [line["event"] for line in lines if line["event"] != "progress"] == [
+        "run_started",
+        *["step_ended"] * 6,
+        "run_ended",
+    ]
+    assert (
+        next(
+            line["rows"]
+            for line in lines
+            if line.get("step") == "incremental" and line["event"] == "step_ended"
+        )["inserted"]
+        == 1_500
+    )
     metrics = (tmp_path / "m" / "toy.prom").read_text()
     assert 'spark_fs_pipeline_run_state{pipeline="toy",state="finished"} 1.0' in metrics
-    assert 'spark_fs_pipeline_step_rows{kind="inserted",pipeline="toy",step="incremental"} 1500.0' in metrics
-    assert [(e["eventType"], e["job"]["name"]) for e in events][:3] == [("START", "toy"), ("START", "toy.incremental"), ("COMPLETE", "toy.incremental")]
-    assert (events[-1]["eventType"], events[-1]["job"]["name"], events[-1]["run"]["runId"].replace("-", "")) == ("COMPLETE", "toy", done.id)
-    synced = next(e for e in events if e["job"]["name"] == "toy.sync" and e["eventType"] == "COMPLETE")
+    assert (
+        'spark_fs_pipeline_step_rows{kind="inserted",pipeline="toy",step="incremental"} 1500.0'
+        in metrics
+    )
+    assert [(e["eventType"], e["job"]["name"]) for e in events][:3] == [
+        ("START", "toy"),
+        ("START", "toy.incremental"),
+        ("COMPLETE", "toy.incremental"),
+    ]
+    assert (
+        events[-1]["eventType"],
+        events[-1]["job"]["name"],
+        events[-1]["run"]["runId"].replace("-", ""),
+    ) == ("COMPLETE", "toy", done.id)
+    synced = next(
+        e for e in events if e["job"]["name"] == "toy.sync" and e["eventType"] == "COMPLETE"
+    )
     assert [each["name"] for each in synced["outputs"]] == ["readings_1", "meters_1"]
-    assert synced["inputs"][0] == {"namespace": "file", "name": str(tmp_path / "warehouse" / "readings_1"), "facets": {}, "inputFacets": {}}
+    assert synced["inputs"][0] == {
+        "namespace": "file",
+        "name": str(tmp_path / "warehouse" / "readings_1"),
+        "facets": {},
+        "inputFacets": {},
+    }
     assert synced["run"]["facets"]["parent"]["run"]["runId"].replace("-", "") == done.id
 
 
 @pytest.mark.slow
-def test_a_lineage_server_that_is_gone_costs_a_warning(tmp_path: Path, fs: FeatureStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lineage_server_that_is_gone_costs_a_warning(
+    tmp_path: Path,
+    fs: FeatureStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setenv("SPARK_FS_HOME", str(tmp_path))
     module(tmp_path, "build = groups.build_meters")
-    (tmp_path / "made.yaml").write_text("name: made\ngroups: made_groups\nstart: 2024-01-01\nsteps: [incremental]\n")
+    (tmp_path / "made.yaml").write_text(
+        "name: made\ngroups: made_groups\nstart: 2024-01-01\nsteps: [incremental]\n"
+    )
     assert execute(tmp_path / "made.yaml", "2024-01-02", lineage="http://127.0.0.1:9") == FINISHED
     assert "The lineage of made could not be told" in capsys.readouterr().out
 
@@ -199,29 +302,62 @@ def test_a_lineage_server_that_is_gone_costs_a_warning(tmp_path: Path, fs: Featu
     [
         ("build = groups.build_meters", FINISHED, "Pipeline made finished"),
         ("def build(*_): raise SchemaError('no')", FAILED, "incremental failed: SchemaError: no"),
-        ("def build(*_): raise OnlineStoreError('gone')", RETRY, "incremental failed: OnlineStoreError: gone"),
-        ("build = groups.build_meters\nimport no_such_module", INVALID, "error: The module 'made_groups' of pipeline 'made' cannot be imported: No module named 'no_such_module'"),
+        (
+            "def build(*_): raise OnlineStoreError('gone')",
+            RETRY,
+            "incremental failed: OnlineStoreError: gone",
+        ),
+        (
+            "build = groups.build_meters\nimport no_such_module",
+            INVALID,
+            (
+                "error: The module 'made_groups' of pipeline 'made' cannot be imported: No module"
+                " named 'no_such_module'"
+            ),
+        ),
     ],
 )
 def test_the_exit_code_says_how_it_went(
-    body: str, code: int, said: str, tmp_path: Path, fs: FeatureStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    body: str,
+    code: int,
+    said: str,
+    tmp_path: Path,
+    fs: FeatureStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("SPARK_FS_HOME", str(tmp_path))
     module(tmp_path, body)
-    (tmp_path / "made.yaml").write_text("name: made\ngroups: made_groups\nstart: 2024-01-01\nsteps: [incremental, sync, verify]\n")
+    (tmp_path / "made.yaml").write_text(
+        "name: made\ngroups: made_groups\nstart: 2024-01-01\nsteps: [incremental, sync, verify]\n"
+    )
     assert execute(tmp_path / "made.yaml", "2024-01-02") == code
     assert said in capsys.readouterr().out
 
 
 @pytest.mark.slow
-def test_a_difference_and_a_lock_have_exit_codes(tmp_path: Path, fs: FeatureStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_difference_and_a_lock_have_exit_codes(
+    tmp_path: Path,
+    fs: FeatureStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setenv("SPARK_FS_HOME", str(tmp_path))
     assert execute(FILE, "2024-01-01T01:00") == FINISHED
     groups.meters(fs).insert(pd.DataFrame({"meter": [3], "zone": ["elsewhere"]}))
     assert execute(FILE, "2024-01-01T01:00", only=["verify"]) == DIFFERS
-    fs._stores.catalog.take_lock(PipelineRun("1" * 32, "toy", fs.get_runs()[0].until, fs.get_runs()[0].until), get_host_id(), os.getppid())
+    fs._stores.catalog.take_lock(
+        PipelineRun("1" * 32, "toy", fs.get_runs()[0].until, fs.get_runs()[0].until),
+        get_host_id(),
+        os.getppid(),
+    )
     beats = threading.Event()
-    threading.Thread(target=lambda: [fs._stores.catalog.send_heartbeat("1" * 32) for _ in iter(lambda: beats.wait(0.3), True)], daemon=True).start()
+    threading.Thread(
+        target=lambda: [
+            fs._stores.catalog.send_heartbeat("1" * 32) for _ in iter(lambda: beats.wait(0.3), True)
+        ],
+        daemon=True,
+    ).start()
     assert execute(FILE, "2024-01-01T01:00") == LOCKED
     beats.set()
 
@@ -231,10 +367,23 @@ def test_the_command_line_lists_and_shows_runs(tmp_path: Path, fs: FeatureStore)
     done = run(fs, load(FILE), "2024-01-01T01:00", only=["incremental"])
     spark_fs = [sys.executable, "-m", "spark_fs.cli"]
     env = {"SPARK_FS_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    listed = subprocess.run([*spark_fs, "runs"], env=env, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        [*spark_fs, "runs"], env=env, capture_output=True, text=True, check=True
+    ).stdout
     assert f"{done.id[:8]}  toy " in listed
-    shown = subprocess.run([*spark_fs, "runs", "--run", done.id[:8]], env=env, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        [*spark_fs, "runs", "--run", done.id[:8]],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert f"Run {done.id} of pipeline toy: finished" in shown
     assert "incremental: backfill readings_1: read 500, inserted 500" in shown
-    absent = subprocess.run([*spark_fs, "runs", "--run", "nope"], env=env, capture_output=True, text=True, check=False)
-    assert (absent.returncode, absent.stderr) == (1, "error: Run 'nope' cannot be shown: it does not exist. List them with: spark-fs runs\n")
+    absent = subprocess.run(
+        [*spark_fs, "runs", "--run", "nope"], env=env, capture_output=True, text=True, check=False
+    )
+    assert (absent.returncode, absent.stderr) == (
+        1,
+        "error: Run 'nope' cannot be shown: it does not exist. List them with: spark-fs runs\n",
+    )

@@ -27,7 +27,11 @@ from oracles import same_rows
 
 DAY = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-03"], utc=True)
 FIRST = pd.DataFrame({"k": [1, 1, 2], "at": DAY, "v": [1.0, 2.0, 3.0]})
-DECLARED = [Feature("k", "long"), Feature("at", "timestamp"), Feature("v", "double", "what it costs")]
+DECLARED = [
+    Feature("k", "long"),
+    Feature("at", "timestamp"),
+    Feature("v", "double", "what it costs"),
+]
 Make = Callable[..., FeatureGroup]
 
 
@@ -44,25 +48,49 @@ def test_a_group_may_have_its_schema_and_no_rows(empty: FeatureGroup, fs: Featur
     spine.insert(FIRST.rename(columns={"v": "label"}))
     joined = spine.select_all().join(empty.select_features()).read("pandas")
     assert (len(joined), joined["v"].count()) == (3, 0)
-    x, _, _, _ = fs.create_feature_view("v", spine.select(["label"]).join(empty.select_features()), labels=["label"]).train_test_split(train_end="2025-01-01")
+    x, _, _, _ = fs.create_feature_view(
+        "v", spine.select(["label"]).join(empty.select_features()), labels=["label"]
+    ).train_test_split(train_end="2025-01-01")
     empty.insert(FIRST)
     same_rows(empty.read("pandas"), FIRST, ["k", "at"])
     assert x["v"].count() == 0
 
 
 BAD: list[tuple[dict[str, object], type[Exception], str]] = [
-    ({"features": DECLARED[1:]}, NotFoundError, "The primary key column of feature group .* 'k' does not exist"),
-    ({"features": [*DECLARED, Feature("w", "number")]}, SchemaError, "'number' is not a feature type: use boolean, tinyint"),
-    ({"features": [*DECLARED, Feature("v", "int")]}, SchemaError, "names columns twice: v. Name each once"),
-    ({"features": [*DECLARED, Feature("My W", "int")]}, InvalidNameError, "'My W' is not a valid name"),
+    (
+        {"features": DECLARED[1:]},
+        NotFoundError,
+        "The primary key column of feature group .* 'k' does not exist",
+    ),
+    (
+        {"features": [*DECLARED, Feature("w", "number")]},
+        SchemaError,
+        "'number' is not a feature type: use boolean, tinyint",
+    ),
+    (
+        {"features": [*DECLARED, Feature("v", "int")]},
+        SchemaError,
+        "names columns twice: v. Name each once",
+    ),
+    (
+        {"features": [*DECLARED, Feature("My W", "int")]},
+        InvalidNameError,
+        "'My W' is not a valid name",
+    ),
     ({"features": ["v"]}, SchemaError, "'v' is not a column: declare one as in spark_fs.Feature"),
     ({"ttl": -1}, SettingsError, "ttl must be a length of time above zero, not -1 seconds"),
-    ({"ttl": "1d"}, SettingsError, "ttl='1d' is not a length of time: give a timedelta, or seconds"),
+    (
+        {"ttl": "1d"},
+        SettingsError,
+        "ttl='1d' is not a length of time: give a timedelta, or seconds",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "error", "text"), BAD, ids=[str(b[2]) for b in BAD])
-def test_a_declaration_that_cannot_hold_is_refused(fs: FeatureStore, arguments: dict[str, object], error: type[Exception], text: str) -> None:
+def test_a_declaration_that_cannot_hold_is_refused(
+    fs: FeatureStore, arguments: dict[str, object], error: type[Exception], text: str
+) -> None:
     with pytest.raises(error, match=text):
         fs.create_feature_group("clicks", **{"primary_key": ["k"], "event_time": "at"} | arguments)  # type: ignore[arg-type] # the case's own
     assert fs.get_feature_groups() == []
@@ -73,13 +101,23 @@ def test_features_are_appended_and_hold_nulls_before(group: Make, fs: FeatureSto
     clicks = group("clicks", FIRST, primary_key=["k"], event_time="at")
     clicks.append_features([Feature("w", "bigint", "new"), Feature("tags", "map<string,int>")])
     clicks.append_features(Feature("z", "string"))
-    assert list(fs.get_feature_group("clicks", 1).schema.items())[3:] == [("w", "bigint"), ("tags", "map<string,int>"), ("z", "string")]
+    assert list(fs.get_feature_group("clicks", 1).schema.items())[3:] == [
+        ("w", "bigint"),
+        ("tags", "map<string,int>"),
+        ("z", "string"),
+    ]
     assert clicks.read("pandas")[["w", "tags", "z"]].count().tolist() == [0, 0, 0]
     job, _ = clicks.insert(FIRST.assign(w=[2**60 + 1, 2, 3], tags=None, z="a"))
     assert job.summary["updated"] == 3
     assert sorted(clicks.read("pandas")["w"].tolist()) == [2, 3, 2**60 + 1]
     assert list(clicks.as_of(0).read("pandas").columns) == ["k", "at", "v", "w", "tags", "z"]
-    with pytest.raises(SchemaError, match=r"cannot take these features: column 'w' is there already \(bigint\); column 'v' is there already \(double\). Nothing was added"):
+    with pytest.raises(
+        SchemaError,
+        match=(
+            r"cannot take these features: column 'w' is there already \(bigint\); column 'v' is"
+            r" there already \(double\). Nothing was added"
+        ),
+    ):
         clicks.append_features([Feature("w", "int"), Feature("v", "int"), Feature("fine", "int")])
     with pytest.raises(SchemaError, match=r"column 'w' \(bigint\) is missing"):
         clicks.insert(FIRST)
@@ -88,7 +126,9 @@ def test_features_are_appended_and_hold_nulls_before(group: Make, fs: FeatureSto
 
 def test_appending_again_after_a_kill_goes_through(group: Make, spark: SparkSession) -> None:
     clicks = group("clicks", FIRST, primary_key=["k"], event_time="at")
-    spark.sql(f"ALTER TABLE delta.`{clicks.location}` ADD COLUMNS (w int)")  # as far as the killed call came
+    spark.sql(
+        f"ALTER TABLE delta.`{clicks.location}` ADD COLUMNS (w int)"
+    )  # as far as the killed call came
     clicks.append_features([Feature("w", "int"), Feature("x", "int")])
     same_rows(clicks.read("pandas"), FIRST.assign(w=None, x=None), ["k", "at"])
 
@@ -113,8 +153,13 @@ def test_what_is_said_of_a_group_is_kept(empty: FeatureGroup, fs: FeatureStore) 
     assert (found.description, found.features[2].description) == ("all clicks", "seconds")
     assert found.get_tags() == {"owner": {"team": "ads", "since": 2024}, "pii": False}
     found.delete_tag("pii")
-    assert (empty.get_tags(), empty.get_tag("owner")["team"]) == ({"owner": {"team": "ads", "since": 2024}}, "ads")
-    assert [p.name for p in fs.get_feature_group("child", 1).get_parent_feature_groups()] == ["clicks"]
+    assert (empty.get_tags(), empty.get_tag("owner")["team"]) == (
+        {"owner": {"team": "ads", "since": 2024}},
+        "ads",
+    )
+    assert [p.name for p in fs.get_feature_group("child", 1).get_parent_feature_groups()] == [
+        "clicks"
+    ]
     assert child.get_generated_feature_views() == []
     with pytest.raises(NotFoundError, match=r"Tag 'ovner' does not exist; did you mean 'owner'"):
         empty.get_tag("ovner")
@@ -125,26 +170,57 @@ def test_what_is_said_of_a_group_is_kept(empty: FeatureGroup, fs: FeatureStore) 
 
 
 def test_a_declared_column_belongs_to_no_group(empty: FeatureGroup) -> None:
-    with pytest.raises(QueryError, match=r"Feature\('v', 'double'\) belongs to no feature group: take the column from one, as in fg\['v'\]"):
+    with pytest.raises(
+        QueryError,
+        match=(
+            r"Feature\('v', 'double'\) belongs to no feature group: take the column from one, as in"
+            r" fg\['v'\]"
+        ),
+    ):
         DECLARED[2] > 5  # noqa: B015 # the comparison itself is refused
 
 
 def test_a_group_declared_otherwise_is_named(empty: FeatureGroup, fs: FeatureStore) -> None:
-    same = fs.get_or_create_feature_group("clicks", primary_key=["k"], event_time="at", features=DECLARED)
+    same = fs.get_or_create_feature_group(
+        "clicks", primary_key=["k"], event_time="at", features=DECLARED
+    )
     assert same.schema == empty.schema
-    with pytest.raises(AlreadyExistsError, match=r"types is .* not .*; ttl_seconds is None, not 60|ttl_seconds is None, not 60; types is"):
-        fs.get_or_create_feature_group("clicks", primary_key=["k"], event_time="at", features=DECLARED[:2], ttl=60)
+    with pytest.raises(
+        AlreadyExistsError,
+        match=(
+            r"types is .* not .*; ttl_seconds is None, not 60|ttl_seconds is None, not 60; types is"
+        ),
+    ):
+        fs.get_or_create_feature_group(
+            "clicks", primary_key=["k"], event_time="at", features=DECLARED[:2], ttl=60
+        )
 
 
 def test_a_row_past_its_ttl_matches_nothing(group: Make) -> None:
-    spine = group("spine", pd.DataFrame({"k": [1, 1, 1], "t": pd.to_datetime(["2024-01-02T00:00:00", "2024-01-02T00:00:00.000001", "2023-01-01T00:00:00"], utc=True, format="ISO8601")}), primary_key=["k"], event_time="t")
+    spine = group(
+        "spine",
+        pd.DataFrame(
+            {
+                "k": [1, 1, 1],
+                "t": pd.to_datetime(
+                    ["2024-01-02T00:00:00", "2024-01-02T00:00:00.000001", "2023-01-01T00:00:00"],
+                    utc=True,
+                    format="ISO8601",
+                ),
+            }
+        ),
+        primary_key=["k"],
+        event_time="t",
+    )
     other = group("other", FIRST.head(1), primary_key=["k"], event_time="at", ttl=24 * 3600)
     found = spine.select_all().join(other.select_features()).read("pandas").sort_values("t")
     assert found["v"].fillna(-1).tolist() == [-1.0, 1.0, -1.0]
 
 
 def test_dates_before_the_gregorian_calendar_come_back(group: Make) -> None:
-    old = pd.DataFrame({"k": [1, 2], "day": [pd.Timestamp("1500-01-01").date(), pd.Timestamp("1582-10-10").date()]})
+    old = pd.DataFrame(
+        {"k": [1, 2], "day": [pd.Timestamp("1500-01-01").date(), pd.Timestamp("1582-10-10").date()]}
+    )
     same_rows(group("old", old, primary_key=["k"]).read("pandas"), old, ["k"])
 
 
@@ -155,7 +231,9 @@ def test_a_group_may_have_two_thousand_features(fs: FeatureStore) -> None:
     values = pd.DataFrame(draw.normal(size=(300, 2_000)), columns=[f"f{i}" for i in range(2_000)])
     wide = fs.create_feature_group("wide", primary_key=["k"], event_time="at")
     wide.insert(values.assign(k=range(300), at=DAY[0]))
-    job, _ = wide.insert(values.assign(k=range(300), at=DAY[0], f1999=lambda f: f["f1999"].where(f.index != 7, 0.5)))
+    job, _ = wide.insert(
+        values.assign(k=range(300), at=DAY[0], f1999=lambda f: f["f1999"].where(f.index != 7, 0.5))
+    )
     assert (job.summary["updated"], job.summary["unchanged"]) == (1, 299)
     labels = fs.create_feature_group("labels", primary_key=["k"], event_time="at")
     labels.insert(pd.DataFrame({"k": range(300), "at": DAY[1], "y": [0, 1] * 150}))
@@ -163,10 +241,14 @@ def test_a_group_may_have_two_thousand_features(fs: FeatureStore) -> None:
     assert found.shape == (300, 2_003)
     np.testing.assert_array_equal(found["f0"], values["f0"])
     assert found["f1999"].iloc[7] == 0.5
-    np.testing.assert_array_equal(wide.select(["f1000"]).read("pandas")["f1000"].sort_values(), values["f1000"].sort_values())
+    np.testing.assert_array_equal(
+        wide.select(["f1000"]).read("pandas")["f1000"].sort_values(), values["f1000"].sort_values()
+    )
 
 
-def changing(url: str, change: Callable[[GroupSpec], GroupSpec]) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
+def changing(
+    url: str, change: Callable[[GroupSpec], GroupSpec]
+) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
     """Rows as they are, that change the definition of their group in the catalog as they are staged, as another process would."""
 
     def rows(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -177,25 +259,45 @@ def changing(url: str, change: Callable[[GroupSpec], GroupSpec]) -> Callable[[It
     return rows
 
 
-def test_what_others_note_of_a_group_while_rows_are_staged_is_kept(fs: FeatureStore, spark: SparkSession) -> None:
+def test_what_others_note_of_a_group_while_rows_are_staged_is_kept(
+    fs: FeatureStore, spark: SparkSession
+) -> None:
     url = fs._stores.settings.catalog_url.get_secret_value()
     new = fs.create_feature_group("clicks", primary_key=["k"], event_time="at")
     rows = spark.createDataFrame(FIRST).coalesce(1)
-    noting = changing(url, lambda group: replace(group, description="theirs", tags={**group.tags, "seen": True}))
+    noting = changing(
+        url, lambda group: replace(group, description="theirs", tags={**group.tags, "seen": True})
+    )
     new.insert(rows.mapInPandas(noting, rows.schema))
-    assert (new.get_tags(), new.schema) == ({"seen": True}, {"k": "bigint", "at": "timestamp", "v": "double"})
+    assert (new.get_tags(), new.schema) == (
+        {"seen": True},
+        {"k": "bigint", "at": "timestamp", "v": "double"},
+    )
     new.delete_tag("seen")
-    new.insert(rows.mapInPandas(noting, rows.schema), operation="insert")  # notes that identities may come twice
+    new.insert(
+        rows.mapInPandas(noting, rows.schema), operation="insert"
+    )  # notes that identities may come twice
     again = fs.get_feature_group("clicks", 1)
-    assert (again.description, again.get_tags(), again.spec.vouched) == ("theirs", {"seen": True}, True)
+    assert (again.description, again.get_tags(), again.spec.vouched) == (
+        "theirs",
+        {"seen": True},
+        True,
+    )
 
 
-def test_a_first_insert_does_not_replace_the_columns_that_another_gave_meanwhile(fs: FeatureStore, spark: SparkSession) -> None:
+def test_a_first_insert_does_not_replace_the_columns_that_another_gave_meanwhile(
+    fs: FeatureStore, spark: SparkSession
+) -> None:
     url = fs._stores.settings.catalog_url.get_secret_value()
     new = fs.create_feature_group("clicks", primary_key=["k"], event_time="at")
     rows = spark.createDataFrame(FIRST).coalesce(1)
-    giving = changing(url, lambda group: group.with_schema({"k": "bigint", "at": "timestamp", "w": "string"}))
-    text = r"another first insert gave it columns at the same time, and 'v' \(double\), 'w' \(string\) is only in one of the two. Nothing was written"
+    giving = changing(
+        url, lambda group: group.with_schema({"k": "bigint", "at": "timestamp", "w": "string"})
+    )
+    text = (
+        r"another first insert gave it columns at the same time, and 'v' \(double\), 'w' \(string\)"
+        r" is only in one of the two. Nothing was written"
+    )
     with pytest.raises(SchemaError, match=text):
         new.insert(rows.mapInPandas(giving, rows.schema))
     again = fs.get_feature_group("clicks", 1)

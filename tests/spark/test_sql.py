@@ -13,14 +13,27 @@ from spark_fs.errors import NotFoundError, QueryError, SettingsError
 
 from conftest import at, online_store
 
-PAYMENTS = pd.DataFrame({"id": [1, 2, 3], "card": ["a", "b", "a"], "at": [at("01-01"), at("01-02"), at("01-03")], "amount": [1.5, 2.5, None]})
+PAYMENTS = pd.DataFrame(
+    {
+        "id": [1, 2, 3],
+        "card": ["a", "b", "a"],
+        "at": [at("01-01"), at("01-02"), at("01-03")],
+        "amount": [1.5, 2.5, None],
+    }
+)
 CARDS = pd.DataFrame({"card": ["a", "b"], "limit": [100, 2**53 + 1]})
 RIGHT = [
     "SELECT * FROM payments_1 ORDER BY id",
     "select card, count(*) n, sum(amount) total from payments_1 group by card order by card",
-    'WITH large AS (SELECT * FROM payments_1 WHERE amount > 2) SELECT l.id, c."limit" FROM large l JOIN cards_1 c ON l.card = c.card',
+    (
+        'WITH large AS (SELECT * FROM payments_1 WHERE amount > 2) SELECT l.id, c."limit" FROM'
+        " large l JOIN cards_1 c ON l.card = c.card"
+    ),
     "(SELECT id FROM payments_1) UNION ALL (SELECT 9 AS id) ORDER BY id",
-    "-- a remark about cards_1\nSELECT id FROM PAYMENTS_1 WHERE card IN (SELECT card FROM cards_1) ORDER BY id",
+    (
+        "-- a remark about cards_1\nSELECT id FROM PAYMENTS_1 WHERE card IN (SELECT card FROM"
+        " cards_1) ORDER BY id"
+    ),
     "/* DROP TABLE payments_1; */ SELECT 'DELETE FROM payments_1' AS said",
 ]
 
@@ -40,7 +53,10 @@ def test_a_select_gives_what_duckdb_gives(fs: FeatureStore, query: str) -> None:
         wanted = oracle.execute(query).df()
     found = fs.sql(query.replace('"', "`"), dataframe_type="pandas")
     assert list(found.columns) == list(wanted.columns)
-    assert found.astype(object).where(found.notna(), None).values.tolist() == wanted.astype(object).where(wanted.notna(), None).values.tolist()
+    assert (
+        found.astype(object).where(found.notna(), None).values.tolist()
+        == wanted.astype(object).where(wanted.notna(), None).values.tolist()
+    )
 
 
 def test_names_are_known_to_the_call_alone(spark: SparkSession, fs: FeatureStore) -> None:
@@ -49,7 +65,9 @@ def test_names_are_known_to_the_call_alone(spark: SparkSession, fs: FeatureStore
         found = fs.sql("SELECT id FROM payments_1 ORDER BY id")
         assert isinstance(found, DataFrame)
         assert [row.id for row in found.collect()] == [1, 2, 3]
-        assert [row.id for row in found.join(spark.createDataFrame([(2,)], "id bigint"), "id").collect()] == [2]  # it goes on with frames of the session
+        assert [
+            row.id for row in found.join(spark.createDataFrame([(2,)], "id bigint"), "id").collect()
+        ] == [2]  # it goes on with frames of the session
         assert spark.table("payments_1").collect()[0].id == 7
         assert not spark.catalog.tableExists("cards_1")
         assert SparkSession.getActiveSession() is spark
@@ -66,7 +84,9 @@ def test_sql_over_the_online_rows(spark: SparkSession, fs: FeatureStore) -> None
     assert fs.sql(query).collect()[0].total == 27.0
     assert SparkSession.getActiveSession() is spark
     assert not spark.catalog.tableExists("payments_1")
-    assert group.read(online=True).orderBy("id").collect()[0].asDict() == PAYMENTS.iloc[0].to_dict() | {"at": at("01-01").replace(tzinfo=None)}
+    assert group.read(online=True).orderBy("id").collect()[0].asDict() == PAYMENTS.iloc[
+        0
+    ].to_dict() | {"at": at("01-01").replace(tzinfo=None)}
     with pytest.raises(SettingsError, match="'cards' version 1 is not online_enabled"):
         fs.sql("SELECT * FROM cards_1", online=True)
 
@@ -79,23 +99,54 @@ def test_a_wallclock_time_reads_what_was_there(fs: FeatureStore) -> None:
     assert isinstance(group.read(), DataFrame)
 
 
-@pytest.mark.parametrize("query", [
-    "DROP TABLE payments_1", "DELETE FROM payments_1", "INSERT INTO payments_1 SELECT * FROM payments_1", "UPDATE payments_1 SET id = 1", "SET spark.x = 1", "SHOW TABLES",
-    "CREATE TABLE t AS SELECT * FROM payments_1", "WITH x AS (SELECT 1 AS id) INSERT INTO payments_1 SELECT * FROM x", "FROM payments_1 INSERT INTO a SELECT * INSERT INTO b SELECT *",
-    "MERGE INTO payments_1 USING cards_1 ON true WHEN MATCHED THEN DELETE", "INSERT OVERWRITE DIRECTORY '/tmp/x' USING parquet SELECT 1", "EXPLAIN SELECT 1", "CACHE TABLE payments_1",
-    "WITH x AS (SELECT 1 AS id) FROM x INSERT INTO payments_1 SELECT *", "TRUNCATE TABLE payments_1", "USE default", "VACUUM payments_1",
-])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "DROP TABLE payments_1",
+        "DELETE FROM payments_1",
+        "INSERT INTO payments_1 SELECT * FROM payments_1",
+        "UPDATE payments_1 SET id = 1",
+        "SET spark.x = 1",
+        "SHOW TABLES",
+        "CREATE TABLE t AS SELECT * FROM payments_1",
+        "WITH x AS (SELECT 1 AS id) INSERT INTO payments_1 SELECT * FROM x",
+        "FROM payments_1 INSERT INTO a SELECT * INSERT INTO b SELECT *",
+        "MERGE INTO payments_1 USING cards_1 ON true WHEN MATCHED THEN DELETE",
+        "INSERT OVERWRITE DIRECTORY '/tmp/x' USING parquet SELECT 1",
+        "EXPLAIN SELECT 1",
+        "CACHE TABLE payments_1",
+        "WITH x AS (SELECT 1 AS id) FROM x INSERT INTO payments_1 SELECT *",
+        "TRUNCATE TABLE payments_1",
+        "USE default",
+        "VACUUM payments_1",
+    ],
+)
 def test_what_is_no_select_is_refused(fs: FeatureStore, query: str) -> None:
-    with pytest.raises(QueryError, match=r"is not a SELECT, and sql only reads: use insert or delete_records\.|The SQL is not understood"):
+    with pytest.raises(
+        QueryError,
+        match=(
+            r"is not a SELECT, and sql only reads: use insert or delete_records\.|The SQL is not"
+            r" understood"
+        ),
+    ):
         fs.sql(query)
     assert len(fs.get_feature_group("payments", 1).read("pandas")) == 3
 
 
-@pytest.mark.parametrize(("query", "said"), [
-    ("SELECT 1; DROP TABLE payments_1", "The SQL is not understood"), ("SELEC 1", "The SQL is not understood"), ("", "The SQL is not understood|is not a SELECT"),
-    ("SELECT nope FROM payments_1", "The SQL cannot be run: .*nope"), ("SELECT * FROM empty_1", "Feature group 'empty' version 1 has no schema yet"),
-    ("SELECT sum(card) + 'x' FROM payments_1 GROUP BY nope(1)", "The SQL cannot be run: .*nope"),
-])
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("SELECT 1; DROP TABLE payments_1", "The SQL is not understood"),
+        ("SELEC 1", "The SQL is not understood"),
+        ("", "The SQL is not understood|is not a SELECT"),
+        ("SELECT nope FROM payments_1", "The SQL cannot be run: .*nope"),
+        ("SELECT * FROM empty_1", "Feature group 'empty' version 1 has no schema yet"),
+        (
+            "SELECT sum(card) + 'x' FROM payments_1 GROUP BY nope(1)",
+            "The SQL cannot be run: .*nope",
+        ),
+    ],
+)
 def test_what_cannot_be_run_says_why(fs: FeatureStore, query: str, said: str) -> None:
     with pytest.raises(QueryError, match=said):
         fs.sql(query)
@@ -103,14 +154,22 @@ def test_what_cannot_be_run_says_why(fs: FeatureStore, query: str, said: str) ->
 
 @pytest.mark.parametrize("name", ["paymnts_1", "payments", "payments_2", "PAYMENT_1"])
 def test_a_name_that_is_no_group_gets_the_nearest(fs: FeatureStore, name: str) -> None:
-    with pytest.raises(NotFoundError, match=rf"^Table '{name.lower()}' does not exist; did you mean 'payments_1'.*\? A feature group is called <name>_<version> in SQL\."):
+    with pytest.raises(
+        NotFoundError,
+        match=(
+            rf"^Table '{name.lower()}' does not exist; did you mean 'payments_1'.*\? A feature"
+            r" group is called <name>_<version> in SQL\."
+        ),
+    ):
         fs.sql(f"SELECT * FROM {name}")
 
 
 @pytest.mark.slow
 def test_rows_of_a_server_are_read_too(spark: SparkSession, tmp_path: object) -> None:
     with online_store("mysql", tmp_path) as fs:  # type: ignore[arg-type] # a path
-        group = fs.create_feature_group("payments", primary_key=["id"], event_time="at", online_enabled=True)
+        group = fs.create_feature_group(
+            "payments", primary_key=["id"], event_time="at", online_enabled=True
+        )
         group.insert(PAYMENTS)
         group.sync_online()
         found = group.read("pandas", online=True).sort_values("id").reset_index(drop=True)

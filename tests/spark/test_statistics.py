@@ -41,21 +41,37 @@ DAY = pd.Timestamp("2024-03-01", tz="UTC")
 def payments(first: int, rows: int, day: int = 0, shift: float = 0.0) -> pd.DataFrame:
     rng = np.random.default_rng(first)
     amount = rng.normal(50 + shift, 10, rows)
-    return pd.DataFrame({
-        "id": range(first, first + rows), "at": DAY + pd.Timedelta(days=day) + pd.to_timedelta(rng.integers(0, 86_400, rows), unit="s"),
-        "amount": amount, "tax": amount * 0.2 + rng.normal(size=rows), "shop": rng.choice(["a", "b", "c"], rows, p=[0.6, 0.3, 0.1]),
-        "note": [None if n % 4 == 0 else f"note {n}" for n in range(first, first + rows)],
-    })
+    return pd.DataFrame(
+        {
+            "id": range(first, first + rows),
+            "at": (
+                DAY
+                + pd.Timedelta(days=day)
+                + pd.to_timedelta(rng.integers(0, 86_400, rows), unit="s")
+            ),
+            "amount": amount,
+            "tax": amount * 0.2 + rng.normal(size=rows),
+            "shop": rng.choice(["a", "b", "c"], rows, p=[0.6, 0.3, 0.1]),
+            "note": [None if n % 4 == 0 else f"note {n}" for n in range(first, first + rows)],
+        }
+    )
 
 
 def same_as_pandas(found: Statistics, frame: pd.DataFrame) -> None:
     for name in ("amount", "tax", "id"):
         one, values = found[name], frame[name]
-        assert (one.count, one.num_null_values, one.min, one.max) == (len(frame), 0, values.min(), values.max())
+        assert (one.count, one.num_null_values, one.min, one.max) == (
+            len(frame),
+            0,
+            values.min(),
+            values.max(),
+        )
         assert one.mean == pytest.approx(values.mean(), rel=1e-12)
         assert one.stddev == pytest.approx(values.std(ddof=0), rel=1e-9)
         spread = values.max() - values.min()
-        np.testing.assert_allclose(one.percentiles, np.percentile(values, range(1, 100)), atol=0.02 * spread)
+        np.testing.assert_allclose(
+            one.percentiles, np.percentile(values, range(1, 100)), atol=0.02 * spread
+        )
     assert found["shop"].exact_num_distinct_values == frame.shop.nunique()
     assert found["note"].num_null_values == frame.note.isna().sum()
 
@@ -63,35 +79,62 @@ def same_as_pandas(found: Statistics, frame: pd.DataFrame) -> None:
 # -- groups
 
 
-def test_each_insert_brings_the_statistics_of_its_commit_and_the_past_keeps_its_own(group: Group) -> None:
+def test_each_insert_brings_the_statistics_of_its_commit_and_the_past_keeps_its_own(
+    group: Group,
+) -> None:
     first, second = payments(0, 300), payments(300, 200, day=1)
     fg = group("payments", first, primary_key=["id"], event_time="at")
     fg.insert(second)
     same_as_pandas(fg.get_statistics(), pd.concat([first, second]))
     same_as_pandas(fg.get_statistics(as_of=0), first)
     assert fg.get_statistics().commit == 1
-    assert [f.feature_name for f in fg.get_statistics().feature_descriptive_statistics] == list(fg.schema)
-    assert [f.feature_name for f in fg.get_statistics(feature_names=["tax"]).feature_descriptive_statistics] == ["tax"]
+    assert [f.feature_name for f in fg.get_statistics().feature_descriptive_statistics] == list(
+        fg.schema
+    )
+    assert [
+        f.feature_name
+        for f in fg.get_statistics(feature_names=["tax"]).feature_descriptive_statistics
+    ] == ["tax"]
     assert fg.get_statistics()["amount"].correlations is None
     instant = fg.commit_details()[-1].committed_at
     assert fg.get_statistics(as_of=instant).row_count == 300
-    with pytest.raises(NotFoundError, match=r"Feature of these statistics 'amuont' does not exist.*amount"):
+    with pytest.raises(
+        NotFoundError, match=r"Feature of these statistics 'amuont' does not exist.*amount"
+    ):
         fg.get_statistics()["amuont"]
     assert fg.get_statistics().to_pandas().set_index("feature_name").loc["amount", "count"] == 500
 
 
-def test_an_insert_looks_at_its_own_rows_alone(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
-    fg = group("payments", payments(0, 300), primary_key=["id"], event_time="at", statistics_config={"correlations": True})
+def test_an_insert_looks_at_its_own_rows_alone(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fg = group(
+        "payments",
+        payments(0, 300),
+        primary_key=["id"],
+        event_time="at",
+        statistics_config={"correlations": True},
+    )
     looked: list[int] = []
     here = column_states.profile_locally
-    monkeypatch.setattr(column_states, "profile_locally", lambda each, types: (looked.append(each.rows), here(each, types))[1])
+    monkeypatch.setattr(
+        column_states,
+        "profile_locally",
+        lambda each, types: (looked.append(each.rows), here(each, types))[1],
+    )
     sums = associations.sum_locally
-    monkeypatch.setattr(associations, "sum_locally", lambda each, matrix: (looked.append(each.rows), sums(each, matrix))[1])
+    monkeypatch.setattr(
+        associations,
+        "sum_locally",
+        lambda each, matrix: (looked.append(each.rows), sums(each, matrix))[1],
+    )
     fg.insert(payments(300, 50))
     assert looked == [50, 50]
     whole = pd.concat([payments(0, 300), payments(300, 50)])
     same_as_pandas(fg.get_statistics(), whole)
-    assert fg.get_statistics()["amount"].correlations["tax"] == pytest.approx(whole.amount.corr(whole.tax), rel=1e-9)
+    assert fg.get_statistics()["amount"].correlations["tax"] == pytest.approx(
+        whole.amount.corr(whole.tax), rel=1e-9
+    )
 
 
 @pytest.mark.slow
@@ -148,34 +191,68 @@ def test_moved_rows_are_not_counted_again(group: Group) -> None:
     fg.insert(payments(60, 40))
     fg.optimize()
     fg.insert(payments(100, 5))
-    same_as_pandas(fg.get_statistics(), pd.concat([payments(0, 60), payments(60, 40), payments(100, 5)]))
+    same_as_pandas(
+        fg.get_statistics(), pd.concat([payments(0, 60), payments(60, 40), payments(100, 5)])
+    )
 
 
 def test_the_config_says_what_is_made(group: Group, fs: FeatureStore) -> None:
-    off = group("off", payments(0, 20), primary_key=["id"], event_time="at", statistics_config=False)
+    off = group(
+        "off", payments(0, 20), primary_key=["id"], event_time="at", statistics_config=False
+    )
     assert off.get_statistics() is None
-    some = group("some", payments(0, 2_000), primary_key=["id"], event_time="at", statistics_config={
-        "histograms": False, "exact_uniqueness": True, "correlations": True, "columns": ["amount", "note", "shop"],
-    })
+    some = group(
+        "some",
+        payments(0, 2_000),
+        primary_key=["id"],
+        event_time="at",
+        statistics_config={
+            "histograms": False,
+            "exact_uniqueness": True,
+            "correlations": True,
+            "columns": ["amount", "note", "shop"],
+        },
+    )
     found = some.get_statistics()
-    assert [f.feature_name for f in found.feature_descriptive_statistics] == ["amount", "note", "shop"]
+    assert [f.feature_name for f in found.feature_descriptive_statistics] == [
+        "amount",
+        "note",
+        "shop",
+    ]
     assert found["amount"].histogram is None
-    assert (found["note"].exact_num_distinct_values, found["note"].uniqueness, found["note"].distinctness) == (1_500, 1.0, 1.0)
+    assert (
+        found["note"].exact_num_distinct_values,
+        found["note"].uniqueness,
+        found["note"].distinctness,
+    ) == (1_500, 1.0, 1.0)
     assert found["note"].entropy == pytest.approx(np.log(1_500))
     assert set(found["amount"].correlations) == {"shop"}
     some.update_statistics_config({"columns": ["tax"]})
-    assert [f.feature_name for f in some.compute_statistics().feature_descriptive_statistics] == ["tax"]
+    assert [f.feature_name for f in some.compute_statistics().feature_descriptive_statistics] == [
+        "tax"
+    ]
     assert fs.get_feature_group("some").statistics_config.columns == ("tax",)
-    with pytest.raises(NotFoundError, match=r"Column of statistics_config 'taxx' does not exist.*tax"):
+    with pytest.raises(
+        NotFoundError, match=r"Column of statistics_config 'taxx' does not exist.*tax"
+    ):
         some.update_statistics_config({"columns": ["taxx"]})
     with pytest.raises(SettingsError, match=r"has no rows yet"):
         fs.create_feature_group("none", primary_key=["id"]).compute_statistics()
 
 
 @pytest.mark.slow
-def test_spark_gives_what_this_process_gives(group: Group, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spark_gives_what_this_process_gives(
+    group: Group, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     frame = payments(0, 5_000)
-    fg = group("payments", frame, primary_key=["id"], event_time="at", partition_key=["shop"], statistics_config=False)
+    fg = group(
+        "payments",
+        frame,
+        primary_key=["id"],
+        event_time="at",
+        partition_key=["shop"],
+        statistics_config=False,
+    )
     fg.insert(payments(5_000, 3_000))
     config = StatisticsConfig(correlations=True, exact_uniqueness=True)
     fg.update_statistics_config(config.to_json())
@@ -183,33 +260,69 @@ def test_spark_gives_what_this_process_gives(group: Group, spark: SparkSession, 
     monkeypatch.setattr(column_states, "LOCAL_BYTES", 0)
     monkeypatch.setattr(column_states, "TASK_COLUMNS", 2)
     there = fg.compute_statistics()
-    plain = RowSource(lambda: spark, fg.schema, get_frame=lambda: fg.read().repartition(7)).compute_profile(config).statistics
+    plain = (
+        RowSource(lambda: spark, fg.schema, get_frame=lambda: fg.read().repartition(7))
+        .compute_profile(config)
+        .statistics
+    )
     for name in fg.schema:
         assert _figures(here[name]) == _figures(there[name]) == _figures(plain[name], here[name])
         assert there[name].correlations == pytest.approx(here[name].correlations, abs=1e-12)
     spread = here["amount"].max - here["amount"].min
-    np.testing.assert_allclose(there["amount"].percentiles, here["amount"].percentiles, atol=0.02 * spread)
+    np.testing.assert_allclose(
+        there["amount"].percentiles, here["amount"].percentiles, atol=0.02 * spread
+    )
 
 
 def _figures(one: FeatureStatistics, exact: FeatureStatistics | None = None) -> list[Any]:
     """What does not hang on how rows were cut into parts; what was counted one by one is taken from another look."""
     by = exact or one
-    sums = [None if value is None else pytest.approx(value, rel=1e-12) for value in (one.sum, one.mean, one.stddev)]
-    return [one.count, one.num_null_values, one.min, one.max, *sums, one.completeness, by.exact_num_distinct_values, by.uniqueness]
+    sums = [
+        None if value is None else pytest.approx(value, rel=1e-12)
+        for value in (one.sum, one.mean, one.stddev)
+    ]
+    return [
+        one.count,
+        one.num_null_values,
+        one.min,
+        one.max,
+        *sums,
+        one.completeness,
+        by.exact_num_distinct_values,
+        by.uniqueness,
+    ]
 
 
 @pytest.mark.slow
 def test_every_type_is_profiled_as_arrow_brings_it(group: Group) -> None:
-    table = pa.table({
-        "k": pa.array(range(4), pa.int32()), "tiny": pa.array([1, -1, None, 3], pa.int8()), "f": pa.array([1.5, float("nan"), float("inf"), None], pa.float32()),
-        "dec": pa.array([Decimal(1), Decimal(2), None, Decimal(2)], pa.decimal128(20, 2)), "day": pa.array([0, 1, None, 19_000], pa.date32()),
-        "yes": pa.array([True, False, None, True]), "list": pa.array([[1], None, [], [2, 3]], pa.list_(pa.int32())), "bytes": pa.array([b"a", None, b"", b"b"]),
-    })
+    table = pa.table(
+        {
+            "k": pa.array(range(4), pa.int32()),
+            "tiny": pa.array([1, -1, None, 3], pa.int8()),
+            "f": pa.array([1.5, float("nan"), float("inf"), None], pa.float32()),
+            "dec": pa.array([Decimal(1), Decimal(2), None, Decimal(2)], pa.decimal128(20, 2)),
+            "day": pa.array([0, 1, None, 19_000], pa.date32()),
+            "yes": pa.array([True, False, None, True]),
+            "list": pa.array([[1], None, [], [2, 3]], pa.list_(pa.int32())),
+            "bytes": pa.array([b"a", None, b"", b"b"]),
+        }
+    )
     fg = group("types", table, primary_key=["k"])
     found = {each.feature_name: each for each in fg.get_statistics().feature_descriptive_statistics}
-    assert {name: (each.count, each.num_null_values) for name, each in found.items()} == {name: (4, 0 if name == "k" else 1) for name in table.column_names}
-    assert (found["f"].num_nan_values, found["f"].num_infinite_values, found["f"].mean, found["f"].max) == (1, 1, 1.5, 1.5)
-    assert (found["tiny"].sum, found["dec"].approx_num_distinct_values, str(found["day"].max)) == (3, 2, "2022-01-08")
+    assert {name: (each.count, each.num_null_values) for name, each in found.items()} == {
+        name: (4, 0 if name == "k" else 1) for name in table.column_names
+    }
+    assert (
+        found["f"].num_nan_values,
+        found["f"].num_infinite_values,
+        found["f"].mean,
+        found["f"].max,
+    ) == (1, 1, 1.5, 1.5)
+    assert (found["tiny"].sum, found["dec"].approx_num_distinct_values, str(found["day"].max)) == (
+        3,
+        2,
+        "2022-01-08",
+    )
     assert found["list"].histogram is None
 
 
@@ -220,7 +333,9 @@ def noted(file: Path, **about: Any) -> None:
     """Let a file say other things of itself; None: not that."""
     table = pa.ipc.open_file(file.read_bytes()).read_all()
     kept = json.loads(table.schema.metadata[b"about"]) | about
-    table = table.replace_schema_metadata({"about": json.dumps({name: value for name, value in kept.items() if value is not None})})
+    table = table.replace_schema_metadata(
+        {"about": json.dumps({name: value for name, value in kept.items() if value is not None})}
+    )
     written(file, table)
 
 
@@ -233,8 +348,12 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "of a newer release": lambda file: noted(file, format_version=2),
     "of an older one": lambda file: noted(file, format_version=0),
     "of no commit": lambda file: noted(file, commit=None),
-    "without notes": lambda file: written(file, pa.ipc.open_file(file.read_bytes()).read_all().replace_schema_metadata(None)),
-    "with other columns": lambda file: written(file, pa.table({"y": pa.array([], pa.string())}, metadata={"about": '{"commit": 0}'})),
+    "without notes": lambda file: written(
+        file, pa.ipc.open_file(file.read_bytes()).read_all().replace_schema_metadata(None)
+    ),
+    "with other columns": lambda file: written(
+        file, pa.table({"y": pa.array([], pa.string())}, metadata={"about": '{"commit": 0}'})
+    ),
     "cut off": lambda file: file.write_bytes(file.read_bytes()[:-100]),
     "empty": lambda file: file.write_bytes(b""),
     "no Arrow": lambda file: file.write_text("what is this?"),
@@ -244,38 +363,67 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 def test_statistics_go_on_whatever_is_found_of_their_state(group: Group) -> None:
     first, more = payments(0, 300), payments(300, 40)
-    fg = group("payments", first, primary_key=["id"], event_time="at", statistics_config={"correlations": True})
+    fg = group(
+        "payments",
+        first,
+        primary_key=["id"],
+        event_time="at",
+        statistics_config={"correlations": True},
+    )
     folder = Path(f"{fg.location}_statistics")
     for damage in DAMAGES.values():
         for name in ("state", "sums"):
             damage(folder / f"{name}.arrow")
         fg._update_statistics()  # what an insert does after its commit: a warning would be an error here
         same_as_pandas(fg.get_statistics(), first)
-        assert fg.get_statistics()["amount"].correlations["tax"] == pytest.approx(first.amount.corr(first.tax), rel=1e-9)
+        assert fg.get_statistics()["amount"].correlations["tax"] == pytest.approx(
+            first.amount.corr(first.tax), rel=1e-9
+        )
         for name in ("state", "sums"):
-            assert json.loads(pa.ipc.open_file(folder / f"{name}.arrow").schema.metadata[b"about"])["format_version"] == 1
+            assert (
+                json.loads(pa.ipc.open_file(folder / f"{name}.arrow").schema.metadata[b"about"])[
+                    "format_version"
+                ]
+                == 1
+            )
     noted(folder / "state.arrow", format_version=None)  # as releases left it that wrote no number
     noted(folder / "sums.arrow", format_version=2)
     fg.insert(more)
     whole = pd.concat([first, more])
     same_as_pandas(fg.get_statistics(), whole)
-    assert fg.get_statistics()["amount"].correlations["tax"] == pytest.approx(whole.amount.corr(whole.tax), rel=1e-9)
+    assert fg.get_statistics()["amount"].correlations["tax"] == pytest.approx(
+        whole.amount.corr(whole.tax), rel=1e-9
+    )
 
 
-def test_statistics_of_a_commit_are_read_unless_a_newer_release_made_them_and_made_again_where_they_are_damaged(group: Group) -> None:
+def test_statistics_of_a_commit_are_read_unless_a_newer_release_made_them_and_made_again_where_they_are_damaged(
+    group: Group,
+) -> None:
     frame = payments(0, 200)
     fg = group("payments", frame, primary_key=["id"], event_time="at")
     file = Path(f"{fg.location}_statistics") / f"{0:020d}.arrow"
     table = pa.ipc.open_file(file.read_bytes()).read_all()
-    facts = [json.dumps({**json.loads(each), "skewness": 1.5}) for each in table.column("facts").to_pylist()]
+    facts = [
+        json.dumps({**json.loads(each), "skewness": 1.5})
+        for each in table.column("facts").to_pylist()
+    ]
     written(file, table.set_column(1, "facts", pa.array(facts)))  # a figure of a newer release's
     same_as_pandas(fg.get_statistics(), frame)
     noted(file, format_version=2)
-    with pytest.raises(UpgradeError, match=r"is kept in format 2, which a newer spark_fs wrote; this one knows 1\. Upgrade spark_fs"):
+    with pytest.raises(
+        UpgradeError,
+        match=(
+            r"is kept in format 2, which a newer spark_fs wrote; this one knows 1\. Upgrade"
+            r" spark_fs"
+        ),
+    ):
         fg.get_statistics()
     for name in ("with other columns", "without notes", "cut off"):
         DAMAGES[name](file)
-        with pytest.raises(SparkFSError, match=r"(cannot be understood|is damaged): .*Remove it, then compute_statistics\(\)"):
+        with pytest.raises(
+            SparkFSError,
+            match=r"(cannot be understood|is damaged): .*Remove it, then compute_statistics\(\)",
+        ):
             fg.get_statistics()
         fg._update_statistics()
         same_as_pandas(fg.get_statistics(), frame)
@@ -288,27 +436,45 @@ def test_training_data_has_statistics_of_every_split(group: Group, fs: FeatureSt
     frame = payments(0, 400)
     fg = group("payments", frame, primary_key=["id"], event_time="at")
     scaler = fs.get_transformation_function("standard_scaler")
-    view = fs.create_feature_view("tax", fg.select(["amount", "shop", "tax"]), labels=["tax"], transformation_functions={"amount": scaler})
+    view = fs.create_feature_view(
+        "tax",
+        fg.select(["amount", "shop", "tax"]),
+        labels=["tax"],
+        transformation_functions={"amount": scaler},
+    )
     x_train, x_test, y_train, _ = view.train_test_split(test_ratio=0.25, seed=3)
     found = view.get_training_dataset_statistics(1)
     assert found["amount"].mean == pytest.approx(0.0, abs=1e-12)
     assert found["tax"].mean == pytest.approx(y_train.tax.mean())
     train, test = found.split_statistics
-    assert (train.split, train.row_count, test.split, test.row_count) == ("train", len(x_train), "test", len(x_test))
+    assert (train.split, train.row_count, test.split, test.row_count) == (
+        "train",
+        len(x_train),
+        "test",
+        len(x_test),
+    )
     assert test["amount"].mean == pytest.approx(x_test.amount.mean())
-    view.create_training_data(statistics_config={"correlations": True, "columns": ["amount", "tax"]})
+    view.create_training_data(
+        statistics_config={"correlations": True, "columns": ["amount", "tax"]}
+    )
     filed = view.get_training_dataset_statistics(2)
     assert filed["amount"].correlations["tax"] == pytest.approx(frame.amount.corr(frame.tax))
     with pytest.raises(NotFoundError, match=r"has no version 9: it has 1, 2"):
         view.get_training_dataset_statistics(9)
     folder = next(Path(fs._stores.settings.warehouse).glob("training_datasets/tax_1/statistics/1"))
-    for damage in ("with other columns", "cut off", "gone"):  # since the rows are as they were, so are their statistics
+    for damage in (
+        "with other columns",
+        "cut off",
+        "gone",
+    ):  # since the rows are as they were, so are their statistics
         for name in ("train", ".train", "test"):
             DAMAGES[damage](folder / f"{name}.arrow")
         assert view.kept_statistics()[0].row_count == 400  # those of the second
         assert view.detect_drift(x_train, 1).ok
         again = view.get_training_dataset_statistics(1)
-        assert [each.to_json() for each in again.feature_descriptive_statistics] == [each.to_json() for each in found.feature_descriptive_statistics]
+        assert [each.to_json() for each in again.feature_descriptive_statistics] == [
+            each.to_json() for each in found.feature_descriptive_statistics
+        ]
     noted(folder / ".train.arrow", format_version=2)
     assert view.detect_drift(x_train, 1).ok
 
@@ -320,15 +486,30 @@ def test_drift_between_windows_commits_and_batches(group: Group, fs: FeatureStor
     fg = group("payments", payments(0, 600), primary_key=["id"], event_time="at")
     fg.insert(payments(600, 600, day=1))
     fg.insert(payments(1_200, 600, day=2, shift=15.0))
-    quiet = fg.detect_drift((DAY + pd.Timedelta(days=1), DAY + pd.Timedelta(days=2)), (DAY, DAY + pd.Timedelta(days=1)))
+    quiet = fg.detect_drift(
+        (DAY + pd.Timedelta(days=1), DAY + pd.Timedelta(days=2)), (DAY, DAY + pd.Timedelta(days=1))
+    )
     assert quiet.ok, str(quiet)
-    loud = fg.detect_drift(("2024-03-03", "2024-03-04"), ("2024-03-01", "2024-03-03"), features=["amount", "shop"])
+    loud = fg.detect_drift(
+        ("2024-03-03", "2024-03-04"), ("2024-03-01", "2024-03-03"), features=["amount", "shop"]
+    )
     assert [each.feature_name for each in loud.crossed] == ["amount"]
     assert loud.rows == (1_200, 600)
-    before, now = pd.concat([payments(0, 600), payments(600, 600)]).amount, payments(1_200, 600, shift=15.0).amount
-    assert loud["amount"].measures["mean_shift"] == pytest.approx((now.mean() - before.mean()) / before.std(ddof=0))
-    assert fg.detect_drift((1, 2), (-1, 1), features=["amount"])["amount"].measures == pytest.approx(loud["amount"].measures, abs=0.01)
-    batch = fg.detect_drift(payments(9_000, 300, shift=15.0)[["amount"]], ("2024-03-01", "2024-03-03"), thresholds={"psi": 99})
+    before, now = (
+        pd.concat([payments(0, 600), payments(600, 600)]).amount,
+        payments(1_200, 600, shift=15.0).amount,
+    )
+    assert loud["amount"].measures["mean_shift"] == pytest.approx(
+        (now.mean() - before.mean()) / before.std(ddof=0)
+    )
+    assert fg.detect_drift((1, 2), (-1, 1), features=["amount"])[
+        "amount"
+    ].measures == pytest.approx(loud["amount"].measures, abs=0.01)
+    batch = fg.detect_drift(
+        payments(9_000, 300, shift=15.0)[["amount"]],
+        ("2024-03-01", "2024-03-03"),
+        thresholds={"psi": 99},
+    )
     assert batch.ok
     assert [each.feature_name for each in batch.features] == ["amount"]
     assert len(fg.get_drift_history()) == 4
@@ -337,9 +518,13 @@ def test_drift_between_windows_commits_and_batches(group: Group, fs: FeatureStor
 
 def test_a_comparison_that_cannot_be_made_says_why(group: Group) -> None:
     fg = group("payments", payments(0, 50), primary_key=["id"], event_time="at")
-    with pytest.raises(SettingsError, match=r"no rows in rows of \[2030-01-01.*choose another window"):
+    with pytest.raises(
+        SettingsError, match=r"no rows in rows of \[2030-01-01.*choose another window"
+    ):
         fg.detect_drift(("2030-01-01", "2030-01-02"), ("2024-03-01", "2024-03-02"))
-    with pytest.raises(SettingsError, match=r"'yesterday' names no rows to compare: give \(start, end\)"):
+    with pytest.raises(
+        SettingsError, match=r"'yesterday' names no rows to compare: give \(start, end\)"
+    ):
         fg.detect_drift("yesterday", ("2024-03-01", "2024-03-02"))
     with pytest.raises(NotFoundError, match=r"Column of the frame 'tax' does not exist.*amount"):
         fg.detect_drift(payments(0, 5)[["amount"]], ("2024-03-01", "2024-03-02"), features=["tax"])
@@ -351,11 +536,18 @@ def test_a_comparison_that_cannot_be_made_says_why(group: Group) -> None:
 
 
 @pytest.mark.slow
-def test_a_view_is_compared_with_what_its_model_was_trained_on(group: Group, fs: FeatureStore) -> None:
+def test_a_view_is_compared_with_what_its_model_was_trained_on(
+    group: Group, fs: FeatureStore
+) -> None:
     fg = group("payments", payments(0, 500), primary_key=["id"], event_time="at")
     fg.insert(payments(500, 400, day=1, shift=20.0))
     scaler = fs.get_transformation_function("standard_scaler")
-    view = fs.create_feature_view("tax", fg.select(["amount", "shop", "tax"]), labels=["tax"], transformation_functions={"amount": scaler})
+    view = fs.create_feature_view(
+        "tax",
+        fg.select(["amount", "shop", "tax"]),
+        labels=["tax"],
+        transformation_functions={"amount": scaler},
+    )
     view.training_data(end_time="2024-03-02")
     found = view.detect_drift(("2024-03-02", "2024-03-03"), 1)
     assert [each.feature_name for each in found.crossed] == ["amount"]
@@ -366,17 +558,34 @@ def test_a_view_is_compared_with_what_its_model_was_trained_on(group: Group, fs:
 
 
 @pytest.mark.slow
-def test_the_monitor_job_ends_with_one_when_a_threshold_is_crossed(tmp_path: Path, spark: SparkSession) -> None:
+def test_the_monitor_job_ends_with_one_when_a_threshold_is_crossed(
+    tmp_path: Path, spark: SparkSession
+) -> None:
     fs = spark_fs.login({"home": tmp_path}).get_feature_store()
     fg = fs.create_feature_group("payments", primary_key=["id"], event_time="at")
     fg.insert(pd.concat([payments(0, 400), payments(400, 400, day=1, shift=30.0)]))
     settings = tmp_path / "settings.yaml"
     settings.write_text(f"home: {tmp_path}\n")
-    command = [sys.executable, str(ROOT / "jobs" / "monitor.py"), "--group", "payments", "--now", "2024-03-03", "--reference", "1d"]
-    environment = {"SPARK_FS_CONFIG": str(settings), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+    command = [
+        sys.executable,
+        str(ROOT / "jobs" / "monitor.py"),
+        "--group",
+        "payments",
+        "--now",
+        "2024-03-03",
+        "--reference",
+        "1d",
+    ]
+    environment = {
+        "SPARK_FS_CONFIG": str(settings),
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(ROOT),
+    }
 
     def run(*more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*command, *more], capture_output=True, text=True, env=environment, check=False)
+        return subprocess.run(
+            [*command, *more], capture_output=True, text=True, env=environment, check=False
+        )
 
     plot = tmp_path / "drift.html"
     loud = run("--plot", str(plot))
@@ -391,7 +600,9 @@ def test_the_monitor_job_ends_with_one_when_a_threshold_is_crossed(tmp_path: Pat
 # -- feature selection
 
 
-def planted(rows: int, features: int, informative: int, seed: int) -> tuple[pd.DataFrame, list[str]]:
+def planted(
+    rows: int, features: int, informative: int, seed: int
+) -> tuple[pd.DataFrame, list[str]]:
     """Rows with a label, of which only the first features tell."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(rows, features))
@@ -405,18 +616,33 @@ def framed(x: Any, label: Any) -> pd.DataFrame:
     return frame.assign(at=DAY, label=label.astype(int))
 
 
-def test_selection_finds_what_was_planted_and_calls_out_the_rest(fs: FeatureStore, group: Group) -> None:
+def test_selection_finds_what_was_planted_and_calls_out_the_rest(
+    fs: FeatureStore, group: Group
+) -> None:
     frame, told = planted(1_500, 60, 5, seed=1)
     rng = np.random.default_rng(0)
-    others = frame[["id", "at"]].assign(constant=1.0, leak=frame.label * 2.0, empty=np.where(rng.random(1_500) < 0.95, np.nan, 1.0),
-                                        shop=np.where(frame.f0000 > 0, "a", "b"), name=[f"n{n}" for n in range(1_500)])
-    labels, more = group("labels", frame, primary_key=["id"], event_time="at"), group("more", others, primary_key=["id"], event_time="at")
+    others = frame[["id", "at"]].assign(
+        constant=1.0,
+        leak=frame.label * 2.0,
+        empty=np.where(rng.random(1_500) < 0.95, np.nan, 1.0),
+        shop=np.where(frame.f0000 > 0, "a", "b"),
+        name=[f"n{n}" for n in range(1_500)],
+    )
+    labels, more = (
+        group("labels", frame, primary_key=["id"], event_time="at"),
+        group("more", others, primary_key=["id"], event_time="at"),
+    )
     query = labels.select_all().join(more.select_features(), prefix="m_")
     told_of: list[str] = []
-    found = spark_fs.select_features(query, "label", k=6, progress=lambda what, done, known: told_of.append(what))
+    found = spark_fs.select_features(
+        query, "label", k=6, progress=lambda what, done, known: told_of.append(what)
+    )
     assert set(told) - set(found.features) <= {"f0000"}, "m_shop stands for it where it is left out"
     assert {name: why.split(":")[0].split(",")[0] for name, why in found.warnings.items()} == {
-        "m_constant": "constant", "m_empty": "constant", "m_leak": "leak? it alone tells the label with an AUC of 1.0000", "m_name": "of 1",
+        "m_constant": "constant",
+        "m_empty": "constant",
+        "m_leak": "leak? it alone tells the label with an AUC of 1.0000",
+        "m_name": "of 1",
     } | ({"m_empty": "mostly null"} if found.warnings["m_empty"].startswith("mostly") else {})
     assert found.features == spark_fs.select_features(query, "label", k=6).features
     assert told_of
@@ -428,27 +654,48 @@ def test_selection_finds_what_was_planted_and_calls_out_the_rest(fs: FeatureStor
     view = found.to_feature_view("chosen")
     assert set(view.schema) == set(found.features)
     assert view.labels == ["label"]
-    assert [ref.name for ref in view.query.spec.iter_groups()] == (["labels", "more"] if "m_shop" in found.features else ["labels"])
+    assert [ref.name for ref in view.query.spec.iter_groups()] == (
+        ["labels", "more"] if "m_shop" in found.features else ["labels"]
+    )
     x, y = view.training_data()
     assert (len(x), list(y.columns)) == (1_500, ["label"])
     assert found.plot().data[0].y[0] == found.features[0]
 
 
 @pytest.mark.slow
-def test_mrmr_on_a_real_data_set_with_noise_is_that_of_numpy_on_the_collected_frame(group: Group) -> None:
+def test_mrmr_on_a_real_data_set_with_noise_is_that_of_numpy_on_the_collected_frame(
+    group: Group,
+) -> None:
     data = load_breast_cancer(as_frame=True)
     rng = np.random.default_rng(7)
     frame = data.data.rename(columns=lambda name: name.replace(" ", "_"))
-    frame = pd.concat([frame, pd.DataFrame(rng.normal(size=(len(frame), 40)), columns=[f"noise_{n:02d}" for n in range(40)])], axis=1)
-    fg = group("cells", frame.assign(id=range(len(frame)), malignant=data.target), primary_key=["id"])
+    frame = pd.concat(
+        [
+            frame,
+            pd.DataFrame(
+                rng.normal(size=(len(frame), 40)), columns=[f"noise_{n:02d}" for n in range(40)]
+            ),
+        ],
+        axis=1,
+    )
+    fg = group(
+        "cells", frame.assign(id=range(len(frame)), malignant=data.target), primary_key=["id"]
+    )
     relevance, related = f_classif(frame, data.target)[0], frame.corr().abs().to_numpy()
     wanted = [int(relevance.argmax())]
     while len(wanted) < 10:
         left = [f for f in range(frame.shape[1]) if f not in wanted]
-        wanted.append(max(left, key=lambda f: relevance[f] / max(related[f, wanted].mean(), scores.MIN_REDUNDANCY)))
+        wanted.append(
+            max(
+                left,
+                key=lambda f: relevance[f] / max(related[f, wanted].mean(), scores.MIN_REDUNDANCY),
+            )
+        )
     found = spark_fs.select_features(fg.select_all(), "malignant", k=10)
     assert found.features == [frame.columns[f] for f in wanted]
-    best = spark_fs.select_features(fg.select_all(), "malignant", k=10, method="k_best", score="auc")
+    best = spark_fs.select_features(
+        fg.select_all(), "malignant", k=10, method="k_best", score="auc"
+    )
     assert not any(name.startswith("noise") for name in best.features)
 
 
@@ -467,7 +714,9 @@ def test_a_search_from_a_baseline_finds_a_smaller_and_better_set(group: Group) -
     assert set(gains.features) == set(told)
 
 
-def test_a_number_is_predicted_by_regression_and_a_view_knows_its_label(group: Group, fs: FeatureStore) -> None:
+def test_a_number_is_predicted_by_regression_and_a_view_knows_its_label(
+    group: Group, fs: FeatureStore
+) -> None:
     frame = payments(0, 800)
     fg = group("payments", frame, primary_key=["id"], event_time="at")
     view = fs.create_feature_view("tax", fg.select(["amount", "shop", "tax"]), labels=["tax"])
@@ -479,12 +728,29 @@ def test_a_number_is_predicted_by_regression_and_a_view_knows_its_label(group: G
 
 
 WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
-    ({"label": "tex"}, NotFoundError, r"Label 'tex' does not exist.*tax"), ({}, SettingsError, r"label is needed, since a query has none"),
-    ({"label": "tax", "method": "best"}, SettingsError, r"method 'best' is not known: use 'mrmr', 'k_best', 'importance'"),
+    ({"label": "tex"}, NotFoundError, r"Label 'tex' does not exist.*tax"),
+    ({}, SettingsError, r"label is needed, since a query has none"),
+    (
+        {"label": "tax", "method": "best"},
+        SettingsError,
+        r"method 'best' is not known: use 'mrmr', 'k_best', 'importance'",
+    ),
     ({"label": "tax", "k": 0}, SettingsError, r"k=0 is no whole number from 1 up"),
-    ({"label": "tax", "baseline": ["amuont"]}, NotFoundError, r"Feature of the baseline 'amuont' does not exist.*amount"),
-    ({"label": "note", "task": "classification"}, SettingsError, r"Label 'note' has .* distinct values: classes are 2 to 50"),
-    ({"label": "tax", "method": "k_best", "score": "auc"}, SettingsError, r"score='auc' needs a label of two classes"),
+    (
+        {"label": "tax", "baseline": ["amuont"]},
+        NotFoundError,
+        r"Feature of the baseline 'amuont' does not exist.*amount",
+    ),
+    (
+        {"label": "note", "task": "classification"},
+        SettingsError,
+        r"Label 'note' has .* distinct values: classes are 2 to 50",
+    ),
+    (
+        {"label": "tax", "method": "k_best", "score": "auc"},
+        SettingsError,
+        r"score='auc' needs a label of two classes",
+    ),
 ]
 
 
@@ -495,7 +761,9 @@ def test_a_search_that_cannot_be_made_says_why(group: Group) -> None:
             spark_fs.select_features(fg.select_all(), **arguments)
 
 
-def test_a_model_without_its_library_names_the_extra(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_without_its_library_names_the_extra(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fg = group("payments", payments(0, 300), primary_key=["id"], event_time="at")
     monkeypatch.setitem(sys.modules, "xgboost", None)
     with pytest.raises(SetupError, match=r"not installed: pip install 'spark_fs\[select\]'"):
@@ -503,7 +771,9 @@ def test_a_model_without_its_library_names_the_extra(group: Group, monkeypatch: 
 
 
 @pytest.mark.slow
-def test_the_selection_job_ends_in_a_view_and_its_training_data(tmp_path: Path, spark: SparkSession) -> None:
+def test_the_selection_job_ends_in_a_view_and_its_training_data(
+    tmp_path: Path, spark: SparkSession
+) -> None:
     fs = spark_fs.login({"home": tmp_path}).get_feature_store()
     frame, told = planted(600, 30, 3, seed=2)
     fg = fs.create_feature_group("candidates", primary_key=["id"], event_time="at")
@@ -511,9 +781,25 @@ def test_the_selection_job_ends_in_a_view_and_its_training_data(tmp_path: Path, 
     fs.create_feature_view("candidates", fg.select_all(), labels=["label"])
     settings, report = tmp_path / "settings.yaml", tmp_path / "found.html"
     settings.write_text(f"home: {tmp_path}\n")
-    command = [sys.executable, str(ROOT / "jobs" / "select_features.py"), "--view", "candidates", "--k", "3", "--name", "chosen",
-               "--report", str(report), "--baseline", "f0010,f0011"]
-    environment = {"SPARK_FS_CONFIG": str(settings), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+    command = [
+        sys.executable,
+        str(ROOT / "jobs" / "select_features.py"),
+        "--view",
+        "candidates",
+        "--k",
+        "3",
+        "--name",
+        "chosen",
+        "--report",
+        str(report),
+        "--baseline",
+        "f0010,f0011",
+    ]
+    environment = {
+        "SPARK_FS_CONFIG": str(settings),
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(ROOT),
+    }
     ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert ran.returncode == 0, ran.stderr
     view = fs.get_feature_view("chosen")
@@ -526,12 +812,23 @@ def test_the_selection_job_ends_in_a_view_and_its_training_data(tmp_path: Path, 
 @pytest.mark.long
 @pytest.mark.slow
 def test_selection_recovers_what_was_planted_among_two_thousand(group: Group) -> None:
-    x, y = make_classification(4_000, 2_000, n_informative=8, n_redundant=0, n_clusters_per_class=1, class_sep=1.5, shuffle=False, random_state=11)
+    x, y = make_classification(
+        4_000,
+        2_000,
+        n_informative=8,
+        n_redundant=0,
+        n_clusters_per_class=1,
+        class_sep=1.5,
+        shuffle=False,
+        random_state=11,
+    )
     frame, told = framed(x, y), [f"f{n:04d}" for n in range(8)]
     fg = group("wide", frame, primary_key=["id"], event_time="at", statistics_config=False)
     found = spark_fs.select_features(fg.select_all(), "label", k=12)
     relevance = f_classif(frame[[c for c in frame if c.startswith("f")]], frame.label)[0]
-    tells = [name for name in told if relevance[int(name[1:])] > 40]  # the others are seen only together, which no F can
+    tells = [
+        name for name in told if relevance[int(name[1:])] > 40
+    ]  # the others are seen only together, which no F can
     assert set(tells) <= set(found.features)
     baseline = [*told[:3], *(f"f{n:04d}" for n in range(100, 172))]
     searched = spark_fs.select_features(fg.select_all(), "label", k=40, baseline=baseline)
@@ -543,13 +840,21 @@ def test_selection_recovers_what_was_planted_among_two_thousand(group: Group) ->
     assert len(set(tells) & set(gains.features)) >= 0.75 * len(tells)
 
 
-def test_statistics_that_fail_in_an_unforeseen_way_do_not_make_an_insert_fail(fs: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_statistics_that_fail_in_an_unforeseen_way_do_not_make_an_insert_fail(
+    fs: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fails(*_: object) -> None:
         raise OverflowError("date value out of range")
 
     monkeypatch.setattr("spark_fs.flows.statistics.compute_group_statistics", fails)
     group = fs.create_feature_group("late", primary_key=["k"])
-    with pytest.warns(UserWarning, match=r"The rows are in feature group 'late' version 1, and its statistics could not be made: OverflowError: date value out of range\."):
+    with pytest.warns(
+        UserWarning,
+        match=(
+            r"The rows are in feature group 'late' version 1, and its statistics could not be made:"
+            r" OverflowError: date value out of range\."
+        ),
+    ):
         job, _ = group.insert(pd.DataFrame({"k": [1, 2]}))
     assert job.summary["inserted"] == 2
     assert sorted(group.read("pandas")["k"]) == [1, 2]

@@ -24,7 +24,9 @@ from oracles import same_rows
 
 DAY = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-03"], utc=True)
 FIRST = pd.DataFrame({"k": [1, 1, 2], "at": DAY, "v": [1.0, 2.0, 3.0]})
-OLD = r"Nothing was removed from feature group 'clicks' version 1: older versions are still read by "
+OLD = (
+    r"Nothing was removed from feature group 'clicks' version 1: older versions are still read by "
+)
 
 
 def fill(fs: FeatureStore, group: Callable[..., FeatureGroup]) -> None:
@@ -48,7 +50,9 @@ def rewritten(clicks: FeatureGroup, spark: SparkSession) -> None:
     aged(clicks, spark)
 
 
-def aged(clicks: FeatureGroup, spark: SparkSession, days: float = 10, commits: bool = False) -> None:
+def aged(
+    clicks: FeatureGroup, spark: SparkSession, days: float = 10, commits: bool = False
+) -> None:
     """Let files and tombstones be older than they are; the instants of the commits stay, unless they are to be older too."""
     place, past = Path(clicks.location), time.time() - days * 86_400
     for file in place.rglob("*.parquet"):
@@ -58,7 +62,9 @@ def aged(clicks: FeatureGroup, spark: SparkSession, days: float = 10, commits: b
         for action in actions:
             if "remove" in action:
                 action["remove"]["deletionTimestamp"] -= int(days * 86_400_000)
-            for name in ("timestamp", "inCommitTimestamp") if commits and "commitInfo" in action else ():
+            for name in (
+                ("timestamp", "inCommitTimestamp") if commits and "commitInfo" in action else ()
+            ):
                 action["commitInfo"][name] -= int(days * 86_400_000)
         commit.write_text("\n".join(map(json.dumps, actions)) + "\n")
         commit.with_name(f".{commit.name}.crc").unlink(missing_ok=True)
@@ -85,11 +91,18 @@ def removed(clicks: FeatureGroup, *arguments: Any) -> int:
 
 
 @pytest.mark.slow
-def test_training_data_in_memory_keeps_its_versions_until_it_is_deleted(clicks: FeatureGroup, view: FeatureView, spark: SparkSession) -> None:
+def test_training_data_in_memory_keeps_its_versions_until_it_is_deleted(
+    clicks: FeatureGroup, view: FeatureView, spark: SparkSession
+) -> None:
     view.training_data()
     before = view.get_training_data(1)
     rewritten(clicks, spark)
-    with pytest.raises(SettingsError, match=OLD + r"training dataset 1 of feature view 'v' version 1 \(version 0\). Delete these, keep more hours, or say force=True"):
+    with pytest.raises(
+        SettingsError,
+        match=OLD
+        + r"training dataset 1 of feature view 'v' version 1 \(version 0\). Delete these, keep more"
+        r" hours, or say force=True",
+    ):
         clicks.vacuum(24)
     pd.testing.assert_frame_equal(view.get_training_data(1)[1], before[1])
     assert removed(clicks, 24 * 30) == 0  # of what is older than that nothing has left
@@ -97,7 +110,9 @@ def test_training_data_in_memory_keeps_its_versions_until_it_is_deleted(clicks: 
     assert removed(clicks, 24) > 0
 
 
-def test_training_data_in_files_needs_no_version_but_to_be_made_again(clicks: FeatureGroup, view: FeatureView, spark: SparkSession) -> None:
+def test_training_data_in_files_needs_no_version_but_to_be_made_again(
+    clicks: FeatureGroup, view: FeatureView, spark: SparkSession
+) -> None:
     version, _ = view.create_training_data()
     before = view.get_training_data(version)
     rewritten(clicks, spark)
@@ -105,11 +120,15 @@ def test_training_data_in_files_needs_no_version_but_to_be_made_again(clicks: Fe
     pd.testing.assert_frame_equal(view.get_training_data(version)[1], before[1])
     with pytest.raises(SparkFSError, match=r"clicks_1"):
         view.recreate_training_dataset(version)
-    pd.testing.assert_frame_equal(view.get_training_data(version)[1], before[1])  # what could not be made again is still there
+    pd.testing.assert_frame_equal(
+        view.get_training_data(version)[1], before[1]
+    )  # what could not be made again is still there
 
 
 @pytest.mark.slow
-def test_training_data_that_was_killed_keeps_nothing(clicks: FeatureGroup, view: FeatureView, spark: SparkSession) -> None:
+def test_training_data_that_was_killed_keeps_nothing(
+    clicks: FeatureGroup, view: FeatureView, spark: SparkSession
+) -> None:
     made = TrainingDatasetSpec(0, view._spec.query, group_versions={clicks._spec.ref: 0})
     view._stores.catalog.reserve_training_dataset(view._spec, lambda number: made)
     rewritten(clicks, spark)
@@ -117,7 +136,9 @@ def test_training_data_that_was_killed_keeps_nothing(clicks: FeatureGroup, view:
 
 
 @pytest.mark.slow
-def test_training_data_that_is_being_made_has_a_day(clicks: FeatureGroup, view: FeatureView, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_data_that_is_being_made_has_a_day(
+    clicks: FeatureGroup, view: FeatureView, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reserved, aged_once = TrainingDataset.materialize, []
 
     def beside(self: TrainingDataset) -> Any:
@@ -135,7 +156,9 @@ def test_training_data_that_is_being_made_has_a_day(clicks: FeatureGroup, view: 
 
 
 @pytest.mark.slow
-def test_a_view_with_as_of_keeps_its_version(clicks: FeatureGroup, fs: FeatureStore, spark: SparkSession) -> None:
+def test_a_view_with_as_of_keeps_its_version(
+    clicks: FeatureGroup, fs: FeatureStore, spark: SparkSession
+) -> None:
     fs.create_feature_view("old", clicks.select(["v"]).as_of(0))
     rewritten(clicks, spark)
     with pytest.raises(SettingsError, match=OLD + r"feature view 'old' version 1 \(version 0\)"):
@@ -144,9 +167,13 @@ def test_a_view_with_as_of_keeps_its_version(clicks: FeatureGroup, fs: FeatureSt
 
 
 def test_hours_are_those_that_were_asked_for(clicks: FeatureGroup, spark: SparkSession) -> None:
-    rewritten(clicks, spark)  # ten days ago; and Delta itself knows of a file that left for seven days
+    rewritten(
+        clicks, spark
+    )  # ten days ago; and Delta itself knows of a file that left for seven days
     aged(clicks, spark, 40, commits=True)
-    for action in (commit := Path(clicks.location, "_delta_log", f"{1:020d}.json")).read_text().split("\n"):
+    for action in (
+        (commit := Path(clicks.location, "_delta_log", f"{1:020d}.json")).read_text().split("\n")
+    ):
         if '"remove"' in action:
             commit.write_text(commit.read_text().replace(action, later(action, 40)))
     commands.invalidate_cache(spark, clicks.location)
@@ -155,8 +182,12 @@ def test_hours_are_those_that_were_asked_for(clicks: FeatureGroup, spark: SparkS
     os.utime(unnamed, (0, 0))
     assert removed(clicks, 24 * 30) >= 1
     assert not unnamed.exists()
-    same_rows(clicks.as_of(0).read("pandas"), FIRST, ["k", "at"])  # what left ten days ago is there for thirty
-    same_rows(zoned(clicks.as_of(0).read("spark")), FIRST, ["k", "at"])  # by Spark too, though the commit is of forty days ago
+    same_rows(
+        clicks.as_of(0).read("pandas"), FIRST, ["k", "at"]
+    )  # what left ten days ago is there for thirty
+    same_rows(
+        zoned(clicks.as_of(0).read("spark")), FIRST, ["k", "at"]
+    )  # by Spark too, though the commit is of forty days ago
     assert removed(clicks, 24 * 5) > 0
     same_rows(clicks.read("pandas"), FIRST.assign(v=-FIRST["v"]), ["k", "at"])
 
@@ -171,7 +202,9 @@ def test_a_version_that_nothing_reads_goes(clicks: FeatureGroup, spark: SparkSes
 
 
 @pytest.mark.slow
-def test_an_insert_that_goes_on_loses_no_file(clicks: FeatureGroup, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_insert_that_goes_on_loses_no_file(
+    clicks: FeatureGroup, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     more = FIRST.assign(k=[7, 8, 9])
 
     def inserted(*vacuum: Any) -> None:
@@ -186,7 +219,13 @@ def test_an_insert_that_goes_on_loses_no_file(clicks: FeatureGroup, spark: Spark
             patch.setattr(ExistingRows, "count_overlap", beside)
             clicks.insert(more)
 
-    with pytest.raises(SparkFSError, match=r"was to be committed and is gone: a vacuum was forced meanwhile. Nothing was written. Insert the frame again"):
+    with pytest.raises(
+        SparkFSError,
+        match=(
+            r"was to be committed and is gone: a vacuum was forced meanwhile. Nothing was written."
+            r" Insert the frame again"
+        ),
+    ):
         inserted(0, True)
     same_rows(clicks.read("pandas"), FIRST, ["k", "at"])
     inserted(24)

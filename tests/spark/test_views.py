@@ -23,20 +23,41 @@ def doubled(v):
 
 @pytest.fixture
 def rows(group: Callable[..., FeatureGroup]) -> FeatureGroup:
-    frame = pd.DataFrame({"id": range(4), "at": DAYS, "v": [1.0, 2.0, 3.0, None], "note": list("wxyz"), "extra": range(10, 14), "y": ["no", "yes"] * 2})
+    frame = pd.DataFrame(
+        {
+            "id": range(4),
+            "at": DAYS,
+            "v": [1.0, 2.0, 3.0, None],
+            "note": list("wxyz"),
+            "extra": range(10, 14),
+            "y": ["no", "yes"] * 2,
+        }
+    )
     return group("rows", frame, primary_key=["id"], event_time="at")
 
 
 @pytest.fixture
 def view(rows: FeatureGroup, fs: FeatureStore) -> FeatureView:
     return fs.create_feature_view(
-        "v", rows.select(["v", "note", "extra", "y"]), label="y", transformation_functions={"v": doubled, "y": fs.get_transformation_function("label_encoder")},
-        training_helper_columns=["note"], inference_helper_columns=["extra"], description="first",
+        "v",
+        rows.select(["v", "note", "extra", "y"]),
+        label="y",
+        transformation_functions={
+            "v": doubled,
+            "y": fs.get_transformation_function("label_encoder"),
+        },
+        training_helper_columns=["note"],
+        inference_helper_columns=["extra"],
+        description="first",
     )
 
 
 def test_helpers_are_no_features(view: FeatureView) -> None:
-    assert (view.labels, view.training_helper_columns, view.inference_helper_columns) == (["y"], ["note"], ["extra"])
+    assert (view.labels, view.training_helper_columns, view.inference_helper_columns) == (
+        ["y"],
+        ["note"],
+        ["extra"],
+    )
     assert list(view.schema) == ["v"]
     x, y = view.training_data(training_helper_columns=True)
     assert list(x.columns) == ["v", "note"]
@@ -44,7 +65,9 @@ def test_helpers_are_no_features(view: FeatureView) -> None:
     assert y["y"].tolist() == [0, 1, 0, 1]
     assert list(view.training_data()[0].columns) == ["v"]
     version, _ = view.create_training_data()
-    assert view.get_training_data(version, training_helper_columns=True)[0]["note"].tolist() == list("wxyz")
+    assert view.get_training_data(version, training_helper_columns=True)[0][
+        "note"
+    ].tolist() == list("wxyz")
     assert list(view.get_batch_data(inference_helper_columns=True).columns) == ["v", "extra"]
 
 
@@ -52,23 +75,55 @@ def test_a_view_comes_back_as_it_was_declared(view: FeatureView, fs: FeatureStor
     again = fs.get_feature_view("v", 1)
     assert again._spec == view._spec
     functions = {"v": doubled, "y": fs.get_transformation_function("label_encoder")}
-    declared = {"labels": ["y"], "transformation_functions": functions, "training_helper_columns": ["note"], "inference_helper_columns": ["extra"]}
-    assert fs.get_or_create_feature_view("v", view.query, description="first", **declared)._spec == view._spec  # type: ignore[arg-type] # as above
+    declared = {
+        "labels": ["y"],
+        "transformation_functions": functions,
+        "training_helper_columns": ["note"],
+        "inference_helper_columns": ["extra"],
+    }
+    assert (
+        fs.get_or_create_feature_view("v", view.query, description="first", **declared)._spec
+        == view._spec
+    )  # type: ignore[arg-type] # as above
     with pytest.raises(AlreadyExistsError, match=r"training_helpers is \('note',\), not \(\)"):
-        fs.get_or_create_feature_view("v", view.query, description="first", **(declared | {"training_helper_columns": []}))  # type: ignore[arg-type] # as above
-    with pytest.raises(SettingsError, match=r"was given labels=\['y'\] and label='y': give one of the two"):
+        fs.get_or_create_feature_view(
+            "v", view.query, description="first", **(declared | {"training_helper_columns": []})
+        )  # type: ignore[arg-type] # as above
+    with pytest.raises(
+        SettingsError, match=r"was given labels=\['y'\] and label='y': give one of the two"
+    ):
         fs.create_feature_view("w", view.query, labels=["y"], label="y")
 
 
-@pytest.mark.parametrize(("declared", "said"), [
-    ({"labels": ["yy"]}, r"Label 'yy' does not exist; did you mean 'y'"),
-    ({"training_helper_columns": ["not"]}, r"Training helper column 'not' does not exist; did you mean 'note'"),
-    ({"inference_helper_columns": ["extras"]}, r"Inference helper column 'extras' does not exist; did you mean 'extra'"),
-    ({"labels": ["y"], "training_helper_columns": ["y"]}, r"Training helper column 'y' is a label of the view too"),
-    ({"transformation_functions": {"vv": doubled}}, r"Feature of transformation 'doubled' 'vv' does not exist; did you mean 'v'"),
-    ({"labels": ["y"], "transformation_functions": [doubled("y").alias("z")]}, r"Transformation doubled\(y\) takes the label 'y': a label is transformed alone"),
-])
-def test_what_does_not_fit_the_query(rows: FeatureGroup, fs: FeatureStore, declared: dict[str, object], said: str) -> None:
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ({"labels": ["yy"]}, r"Label 'yy' does not exist; did you mean 'y'"),
+        (
+            {"training_helper_columns": ["not"]},
+            r"Training helper column 'not' does not exist; did you mean 'note'",
+        ),
+        (
+            {"inference_helper_columns": ["extras"]},
+            r"Inference helper column 'extras' does not exist; did you mean 'extra'",
+        ),
+        (
+            {"labels": ["y"], "training_helper_columns": ["y"]},
+            r"Training helper column 'y' is a label of the view too",
+        ),
+        (
+            {"transformation_functions": {"vv": doubled}},
+            r"Feature of transformation 'doubled' 'vv' does not exist; did you mean 'v'",
+        ),
+        (
+            {"labels": ["y"], "transformation_functions": [doubled("y").alias("z")]},
+            r"Transformation doubled\(y\) takes the label 'y': a label is transformed alone",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_query(
+    rows: FeatureGroup, fs: FeatureStore, declared: dict[str, object], said: str
+) -> None:
     with pytest.raises((NotFoundError, QueryError), match=said):
         fs.create_feature_view("w", rows.select(["v", "note", "extra", "y"]), **declared)  # type: ignore[arg-type] # the table's own
     assert fs.get_feature_views() == []
@@ -80,14 +135,24 @@ def test_functions_are_kept_by_name_and_version(fs: FeatureStore, rows: FeatureG
     assert fs.create_transformation_function(doubled).version == 2
     found = fs.get_transformation_function("doubled", 1)
     assert found.run(4.0) == 8.0
-    assert [(f.name, f.version) for f in fs.get_transformation_functions()] == [("doubled", 1), ("doubled", 2)]
-    view = fs.create_feature_view("w", rows.select(["v"]), transformation_functions=[found("v").alias("twice")])
+    assert [(f.name, f.version) for f in fs.get_transformation_functions()] == [
+        ("doubled", 1),
+        ("doubled", 2),
+    ]
+    view = fs.create_feature_view(
+        "w", rows.select(["v"]), transformation_functions=[found("v").alias("twice")]
+    )
     assert view.training_data()[0]["twice"].tolist()[:3] == [2.0, 4.0, 6.0]
-    with pytest.raises(NotFoundError, match=r"Transformation 'min_max_scalr' does not exist; did you mean 'min_max_scaler'"):
+    with pytest.raises(
+        NotFoundError,
+        match=r"Transformation 'min_max_scalr' does not exist; did you mean 'min_max_scaler'",
+    ):
         fs.get_transformation_function("min_max_scalr")
     with pytest.raises(AlreadyExistsError, match=r"'doubled' version 2 exists already"):
         fs.create_transformation_function(doubled, version=2)
-    with pytest.raises(SettingsError, match=r"is not a transformation function: decorate it with @spark_fs.udf"):
+    with pytest.raises(
+        SettingsError, match=r"is not a transformation function: decorate it with @spark_fs.udf"
+    ):
         fs.create_transformation_function(len)  # type: ignore[arg-type] # as the test says
 
 
@@ -107,22 +172,42 @@ def test_lineage_goes_up_and_down(view: FeatureView, rows: FeatureGroup, tmp_pat
     view.training_data()
     (tmp_path / "model").write_text("weights")
     registry = ModelRegistry(view._stores)
-    registry.python.create_model("m", feature_view=view, training_dataset_version=1).save(tmp_path / "model")
+    registry.python.create_model("m", feature_view=view, training_dataset_version=1).save(
+        tmp_path / "model"
+    )
     assert [group.name for group in view.get_parent_feature_groups()] == ["rows"]
-    assert [(model.name, model.version, model.training_dataset_version) for model in view.get_models()] == [("m", 1, 1)]
+    assert [
+        (model.name, model.version, model.training_dataset_version) for model in view.get_models()
+    ] == [("m", 1, 1)]
     assert view.get_models(training_dataset_version=2) == []
     assert [other.name for other in rows.get_generated_feature_views()] == ["v"]
     assert registry.get_model("m").get_feature_view()._spec == view._spec
 
 
-def test_a_view_goes_when_nothing_depends_on_it(view: FeatureView, fs: FeatureStore, tmp_path: Path) -> None:
-    version, _ = view.create_training_data(spine_df=pd.DataFrame({"id": [1], "at": DAYS[:1], "v": [1.0], "note": ["a"], "extra": [1], "y": ["no"]}))
+def test_a_view_goes_when_nothing_depends_on_it(
+    view: FeatureView, fs: FeatureStore, tmp_path: Path
+) -> None:
+    version, _ = view.create_training_data(
+        spine_df=pd.DataFrame(
+            {"id": [1], "at": DAYS[:1], "v": [1.0], "note": ["a"], "extra": [1], "y": ["no"]}
+        )
+    )
     (tmp_path / "model").write_text("weights")
     registry = ModelRegistry(view._stores)
-    model = registry.python.create_model("m", feature_view=view, training_dataset_version=version).save(tmp_path / "model")
-    with pytest.raises(SettingsError, match=r"Training dataset 1 of .* is what model 'm' version 1 was trained on"):
+    model = registry.python.create_model(
+        "m", feature_view=view, training_dataset_version=version
+    ).save(tmp_path / "model")
+    with pytest.raises(
+        SettingsError, match=r"Training dataset 1 of .* is what model 'm' version 1 was trained on"
+    ):
         view.delete_training_dataset(version)
-    with pytest.raises(SettingsError, match=r"'v' version 1 is what training dataset 1, model 'm' version 1 depends on: delete these first, or say force"):
+    with pytest.raises(
+        SettingsError,
+        match=(
+            r"'v' version 1 is what training dataset 1, model 'm' version 1 depends on: delete"
+            r" these first, or say force"
+        ),
+    ):
         view.delete()
     model.delete()
     view.delete_training_dataset(version)
@@ -133,7 +218,9 @@ def test_a_view_goes_when_nothing_depends_on_it(view: FeatureView, fs: FeatureSt
     assert list(folder.iterdir()) == []
 
 
-def test_a_view_that_is_forced_takes_its_training_data_with_it(view: FeatureView, fs: FeatureStore) -> None:
+def test_a_view_that_is_forced_takes_its_training_data_with_it(
+    view: FeatureView, fs: FeatureStore
+) -> None:
     view.training_data()
     view.create_training_data()
     view.delete(force=True)

@@ -26,10 +26,15 @@ def source(spark: SparkSession, start: datetime, end: datetime) -> DataFrame:
     first, last = int(start.timestamp()) // HOUR, -(-int(end.timestamp()) // HOUR)
     number, hour = F.col("id"), F.floor(F.col("id") / METERS)
     second = hour * HOUR + F.pmod(number * 7_919, F.lit(HOUR))
-    late = F.when(F.pmod(number * 31, F.lit(10)) == 0, F.pmod(number * 104_729, F.lit(4 * HOUR))).otherwise(F.lit(0))
+    late = F.when(
+        F.pmod(number * 31, F.lit(10)) == 0, F.pmod(number * 104_729, F.lit(4 * HOUR))
+    ).otherwise(F.lit(0))
     rows = spark.range(first * METERS, last * METERS).select(
-        F.pmod(number, F.lit(METERS)).alias("meter"), F.timestamp_seconds(second).alias("read_at"), F.timestamp_seconds(second + late).alias("arrived"),
-        *((F.pmod(number * (i + 2), F.lit(1_009)) / 8).alias(f"v{i}") for i in range(5)), F.pmod(number * 13, F.lit(2)).cast("int").alias("label"),
+        F.pmod(number, F.lit(METERS)).alias("meter"),
+        F.timestamp_seconds(second).alias("read_at"),
+        F.timestamp_seconds(second + late).alias("arrived"),
+        *((F.pmod(number * (i + 2), F.lit(1_009)) / 8).alias(f"v{i}") for i in range(5)),
+        F.pmod(number * 13, F.lit(2)).cast("int").alias("label"),
     )
     arrived = os.environ.get("TOY_ARRIVED")
     rows = rows.filter((F.col("read_at") >= F.lit(start)) & (F.col("read_at") < F.lit(end)))
@@ -46,15 +51,31 @@ def expected(start: str, end: str, arrived: str | None = None) -> pd.DataFrame:
     if arrived:
         kept &= second + late < int(pd.Timestamp(arrived, tz="UTC").timestamp())
     columns = {f"v{i}": number * (i + 2) % 1_009 / 8 for i in range(5)}
-    frame = pd.DataFrame({"meter": number % METERS, "read_at": pd.to_datetime(second, unit="s", utc=True), **columns, "label": number * 13 % 2})
+    frame = pd.DataFrame(
+        {
+            "meter": number % METERS,
+            "read_at": pd.to_datetime(second, unit="s", utc=True),
+            **columns,
+            "label": number * 13 % 2,
+        }
+    )
     return frame[kept]
 
 
 def readings(fs: FeatureStore) -> FeatureGroup:
     """What was read."""
     return fs.get_or_create_feature_group(
-        "readings", primary_key=["meter"], event_time="read_at", partition_key=["day"], online_enabled=True,
-        expectation_suite={"name": "sane", "expectations": [{"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "v0"}}]},
+        "readings",
+        primary_key=["meter"],
+        event_time="read_at",
+        partition_key=["day"],
+        online_enabled=True,
+        expectation_suite={
+            "name": "sane",
+            "expectations": [
+                {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "v0"}}
+            ],
+        },
     )
 
 
@@ -70,7 +91,9 @@ def build_readings(spark: SparkSession, start: datetime, end: datetime) -> DataF
 
 def build_meters(spark: SparkSession, _start: datetime, _end: datetime) -> DataFrame:
     """Every meter."""
-    return spark.range(METERS).select(F.col("id").alias("meter"), F.concat(F.lit("zone_"), F.col("id") % 7).alias("zone"))
+    return spark.range(METERS).select(
+        F.col("id").alias("meter"), F.concat(F.lit("zone_"), F.col("id") % 7).alias("zone")
+    )
 
 
 PIPELINE = {readings: build_readings, meters: build_meters}
@@ -78,6 +101,15 @@ PIPELINE = {readings: build_readings, meters: build_meters}
 
 def view(fs: FeatureStore) -> FeatureView:
     """Readings with their meters' zones."""
-    query = readings(fs).select(["v0", "v1", "v2", "v3", "v4", "label"]).join(meters(fs).select(["zone"]))
-    functions = {"v0": fs.get_transformation_function("standard_scaler"), "zone": fs.get_transformation_function("one_hot_encoder")}
-    return fs.get_or_create_feature_view("toy", query, labels=["label"], transformation_functions=functions)
+    query = (
+        readings(fs)
+        .select(["v0", "v1", "v2", "v3", "v4", "label"])
+        .join(meters(fs).select(["zone"]))
+    )
+    functions = {
+        "v0": fs.get_transformation_function("standard_scaler"),
+        "zone": fs.get_transformation_function("one_hot_encoder"),
+    }
+    return fs.get_or_create_feature_view(
+        "toy", query, labels=["label"], transformation_functions=functions
+    )

@@ -1,6 +1,7 @@
 """Bring a metadata database of any earlier version up to this one, by Alembic; never back.
 
-The revisions are in ``versions``. A database from before Alembic was used tells by its tables how far it is.
+The revisions are in ``versions``. A database from before Alembic was used tells by its tables how
+far it is.
 """
 
 import shutil
@@ -17,7 +18,12 @@ from spark_fs.errors import SetupError, UpgradeError
 
 HEAD = "0006"
 _VERSION_TABLE = "alembic_version"
-_REVISION_BY_TABLE = {"comparisons": "0004", "transformation_functions": "0003", "validations": "0002", "feature_groups": "0001"}
+_REVISION_BY_TABLE = {
+    "comparisons": "0004",
+    "transformation_functions": "0003",
+    "validations": "0002",
+    "feature_groups": "0001",
+}
 _LOCK_TIMEOUT = 60  # seconds for another process that migrates the same database
 
 
@@ -31,17 +37,20 @@ def get_revision(connection: Connection) -> str | None:
     there = set(inspect(connection).get_table_names())
     if _VERSION_TABLE in there and (found := _read_revision(connection)) is not None:
         return found
-    return next((revision for table, revision in _REVISION_BY_TABLE.items() if table in there), None)
+    return next(
+        (revision for table, revision in _REVISION_BY_TABLE.items() if table in there), None
+    )
 
 
 def upgrade_to_head(connection: Connection, allowed: bool = True) -> None:
     """Run the revisions that the database lacks, eagerly, one process at a time.
 
-    allowed: whether one that an earlier release made may be changed; a new one is made in any case. Raises SetupError where it may not,
-    UpgradeError where a newer spark_fs made it.
+    allowed: whether one that an earlier release made may be changed; a new one is made in any case.
+    Raises SetupError where it may not, UpgradeError where a newer spark_fs made it.
     """
-    from alembic.command import stamp, upgrade  # noqa: PLC0415 # only where there is something to do
-    from alembic.config import Config  # noqa: PLC0415 # as above
+    # Only where there is something to do.
+    from alembic.command import stamp, upgrade  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
 
     with _lock_database(connection), _extract_scripts() as folder:
         found = get_revision(connection)
@@ -59,12 +68,14 @@ def _check_revision(revision: str, allowed: bool) -> None:
     """Raise unless a database of this version may become one of this release."""
     if revision > HEAD:
         raise UpgradeError(
-            f"The metadata database is of version {revision}, made by a newer spark_fs; this one knows {HEAD}. Upgrade spark_fs."
+            f"The metadata database is of version {revision}, made by a newer spark_fs; this one"
+            f" knows {HEAD}. Upgrade spark_fs."
         )
     if revision < HEAD and not allowed:
         raise SetupError(
-            f"The metadata database is of version {revision}, made by an earlier spark_fs; this one needs {HEAD}. Nothing was changed. Bring "
-            "it up once with: spark-fs migrate. Processes of the earlier release that start after that ask to be upgraded."
+            f"The metadata database is of version {revision}, made by an earlier spark_fs; this one"
+            f" needs {HEAD}. Nothing was changed. Bring it up once with: spark-fs migrate."
+            " Processes of the earlier release that start after that ask to be upgraded."
         )
 
 
@@ -81,7 +92,10 @@ def _lock_database(connection: Connection) -> Iterator[None]:
         yield
         return
     if not connection.scalar(text(f"SELECT GET_LOCK('spark_fs.migrations', {_LOCK_TIMEOUT})")):
-        raise SetupError(f"Another process migrates this metadata database, for over {_LOCK_TIMEOUT} s by now. Let it end, then do the same again.")
+        raise SetupError(
+            f"Another process migrates this metadata database, for over {_LOCK_TIMEOUT} s by now."
+            " Let it end, then do the same again."
+        )
     try:
         yield
     finally:

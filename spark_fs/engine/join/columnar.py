@@ -1,11 +1,13 @@
 """The point-in-time join as a shuffle of Arrow tables: Spark schedules, moves, spills and retries; the rows stay columns.
 
-A *scatter* task reads some row groups of a side's Parquet files (or takes a DataFrame's rows), and packs the rows of each bucket of keys
-into one value; Spark moves these few large values; a *gather* task has one bucket of every side and finds the matches
-(``matching``). Groups that share a key with the spine share one pass; what a gather gives may go straight into the next scatter, and where
-the right sides are small there is no shuffle at all: each task reads them itself.
+A *scatter* task reads some row groups of a side's Parquet files (or takes a DataFrame's rows), and
+packs the rows of each bucket of keys into one value; Spark moves these few large values; a *gather*
+task has one bucket of every side and finds the matches (``matching``). Groups that share a key with
+the spine share one pass; what a gather gives may go straight into the next scatter, and where the
+right sides are small there is no shuffle at all: each task reads them itself.
 
-Columns travel as ``n<place>_<column>``. Functions here run in the workers; only ``Stream`` belongs to the driver.
+Columns travel as ``n<place>_<column>``. Functions here run in the workers; only ``Stream`` belongs
+to the driver.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -113,21 +115,26 @@ class SemiJoinFilter:
         held = _get_key_hashes(self)
         if not len(held):
             return np.zeros(len(hashes), bool)
-        found: npt.NDArray[np.bool_] = held[np.minimum(np.searchsorted(held, hashes), len(held) - 1)] == hashes
+        found: npt.NDArray[np.bool_] = (
+            held[np.minimum(np.searchsorted(held, hashes), len(held) - 1)] == hashes
+        )
         return found
 
 
 @lru_cache(maxsize=4)
 def _get_key_hashes(semi_join: SemiJoinFilter) -> shuffle.Hashes:
     """The hashes of the keys, in order; a worker reads them once."""
-    return np.unique(shuffle.hash_keys(get_key_columns(parquet.read_all(semi_join.scan), semi_join.keys)))
+    return np.unique(
+        shuffle.hash_keys(get_key_columns(parquet.read_all(semi_join.scan), semi_join.keys))
+    )
 
 
 @dataclass(frozen=True)
 class SideScatter:
     """How one side is scattered: by which keys, into which buckets.
 
-    rule: of a right side; None: of the left one. only: the keys that are sent at all; None: every one.
+    rule: of a right side; None: of the left one. only: the keys that are sent at all; None: every
+    one.
     """
 
     side: int
@@ -143,16 +150,24 @@ class SideScatter:
         hashes = shuffle.hash_keys(keys)
         if self.semi_join:
             sent = np.flatnonzero(self.semi_join.has_hashes(hashes))
-            table, keys, hashes = table.take(sent), [key.take(pa.array(sent)) for key in keys], hashes[sent]
+            table, keys, hashes = (
+                table.take(sent),
+                [key.take(pa.array(sent)) for key in keys],
+                hashes[sent],
+            )
         buckets = shuffle.assign_buckets(keys, hashes, self.skewed_keys.first_bucket)
         if not self.skewed_keys.hashes:
             return shuffle.BucketAssignment(self.side, table, None, buckets)
         if self.rule is None:
             times = get_micros(table, self.time) if self.time else None
-            return shuffle.BucketAssignment(self.side, table, None, self.skewed_keys.assign_left(hashes, buckets, times))
+            return shuffle.BucketAssignment(
+                self.side, table, None, self.skewed_keys.assign_left(hashes, buckets, times)
+            )
         rows = build_candidate_rows(table, hashes.view(np.int64), self.rule)
         timed = self.time is not None and rows.times is not None
-        return shuffle.BucketAssignment(self.side, table, *self.skewed_keys.assign_right(hashes, buckets, rows, timed))
+        return shuffle.BucketAssignment(
+            self.side, table, *self.skewed_keys.assign_right(hashes, buckets, rows, timed)
+        )
 
 
 @dataclass(frozen=True)
@@ -165,7 +180,9 @@ class _ScatterTask:
     folder: str | None
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        tables = (table.select(list(self.names)) for table in self.read_tables(batches) if table.num_rows)
+        tables = (
+            table.select(list(self.names)) for table in self.read_tables(batches) if table.num_rows
+        )
         return shuffle.pack_tables(map(self.scatter, tables), self.folder)
 
 
@@ -185,7 +202,8 @@ class _BatchWriter:
 class Projection:
     """The last step: keep the rows that meet every condition, and give the columns their names.
 
-    names: for each column of the result the one that it travels as. where: conditions over travelling columns, whose types are given.
+    names: for each column of the result the one that it travels as. where: conditions over
+    travelling columns, whose types are given.
     """
 
     names: tuple[tuple[str, str], ...]
@@ -195,9 +213,14 @@ class Projection:
     def __call__(self, table: pa.Table) -> pa.Table:
         """The rows that stay."""
         for condition in self.conditions:
-            table = table.filter(parquet.evaluate_condition(condition, {name: table.column(name) for name, _ in self.types}, dict(self.types)))
+            table = table.filter(
+                parquet.evaluate_condition(
+                    condition,
+                    {name: table.column(name) for name, _ in self.types},
+                    dict(self.types),
+                )
+            )
         return pa.table({name: table.column(travelling) for name, travelling in self.names})
-
 
 
 # -- the driver's side
@@ -215,37 +238,69 @@ class ArrowRelation:
     def from_scan(cls, spark: SparkSession, table_scan: Scan) -> Self:
         """The rows of a scan*, a task for each 64 MB or so."""
         shares = tuple(table_scan.list_shares())
-        tasks = min(len(shares), max(2 * spark.sparkContext.defaultParallelism, -(-sum(f.bytes for f in table_scan.files) // parquet.SHARE_BYTES)))
-        return cls(spark.range(0, len(shares), 1, max(1, tasks)).toDF("share"), _ScanReader(table_scan, shares), table_scan.schema)
+        tasks = min(
+            len(shares),
+            max(
+                2 * spark.sparkContext.defaultParallelism,
+                -(-sum(f.bytes for f in table_scan.files) // parquet.SHARE_BYTES),
+            ),
+        )
+        return cls(
+            spark.range(0, len(shares), 1, max(1, tasks)).toDF("share"),
+            _ScanReader(table_scan, shares),
+            table_scan.schema,
+        )
 
     @classmethod
     def from_frame(cls, frame: DataFrame, schema: pa.Schema) -> Self:
         """The rows of a DataFrame*."""
         return cls(frame, _FrameReader(schema), schema)
 
-    def broadcast_join(self, stage: JoinStage, scans: Mapping[int, Scan], schema: pa.Schema) -> "ArrowRelation":
+    def broadcast_join(
+        self, stage: JoinStage, scans: Mapping[int, Scan], schema: pa.Schema
+    ) -> "ArrowRelation":
         """Joined* with small right sides, without a shuffle."""
         return ArrowRelation(self.source, _BroadcastJoin(self.read_tables, scans, stage), schema)
 
     def shuffle_join(
-        self, stage: JoinStage, rights: Mapping[int, "ArrowRelation"], skewed_keys: SkewedKeys, schema: pa.Schema, folder: str | None = None,
+        self,
+        stage: JoinStage,
+        rights: Mapping[int, "ArrowRelation"],
+        skewed_keys: SkewedKeys,
+        schema: pa.Schema,
+        folder: str | None = None,
         semi_join: SemiJoinFilter | None = None,
     ) -> "ArrowRelation":
         """Joined* with the right sides, by one shuffle of all of them, or of those rows whose keys the spine has.
 
-        folder: one that every worker sees, where the rows lie as long as the result is read, so that Spark moves their places only.
+        folder: one that every worker sees, where the rows lie as long as the result is read, so
+        that Spark moves their places only.
         """
         sides = [(self, SideScatter(0, stage.keys, skewed_keys, stage.time))]
-        sides += [(rights[rule.node_index], SideScatter(rule.node_index, rule.keys, skewed_keys, stage.time, rule, semi_join)) for rule in stage.rules]
+        sides += [
+            (
+                rights[rule.node_index],
+                SideScatter(rule.node_index, rule.keys, skewed_keys, stage.time, rule, semi_join),
+            )
+            for rule in stage.rules
+        ]
         packed = [
-            stream.source.mapInArrow(_ScatterTask(stream.read_tables, tuple(stream.schema.names), scatter, folder), shuffle.PACKED_DDL)
+            stream.source.mapInArrow(
+                _ScatterTask(stream.read_tables, tuple(stream.schema.names), scatter, folder),
+                shuffle.PACKED_DDL,
+            )
             for stream, scatter in sides
         ]
         schemas = {scatter.side: stream.schema for stream, scatter in sides}
-        together = reduce(DataFrame.unionAll, packed).repartitionById(skewed_keys.bucket_count, "bucket")
+        together = reduce(DataFrame.unionAll, packed).repartitionById(
+            skewed_keys.bucket_count, "bucket"
+        )
         return ArrowRelation(together, _ShuffleJoin(schemas, stage, folder is not None), schema)
 
     def to_frame(self, types: Mapping[str, str]) -> DataFrame:
         """As a DataFrame* of these columns and feature types."""
         schema = pa.schema([self.schema.field(name) for name in types])
-        return self.source.mapInArrow(_BatchWriter(self.read_tables, schema), ", ".join(f"`{name}` {to_ddl(type_)}" for name, type_ in types.items()))
+        return self.source.mapInArrow(
+            _BatchWriter(self.read_tables, schema),
+            ", ".join(f"`{name}` {to_ddl(type_)}" for name, type_ in types.items()),
+        )

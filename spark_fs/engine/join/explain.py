@@ -10,7 +10,10 @@ from spark_fs.planning import sql_text
 from spark_fs.planning.plan import JoinPlan, NodeColumn, PlanNode
 
 _STRATEGY_TEXTS = {
-    "columnar": "columnar: the rows of every side are packed into buckets of keys, and Spark moves the buckets",
+    "columnar": (
+        "columnar: the rows of every side are packed into buckets of keys, and Spark moves the"
+        " buckets"
+    ),
     "broadcast": "broadcast: every task reads the joined groups itself, and nothing is shuffled",
     "sql": "sql: one union and one window of Spark SQL",
 }
@@ -23,14 +26,21 @@ def describe_plan(plan: JoinPlan, execution: ExecutionPlan) -> str:
 
 def _format_lines(plan: JoinPlan, execution: ExecutionPlan) -> Iterator[str]:
     spine, *others = plan.nodes
-    yield f"spine: {_format_node(spine)}, " + (f"event time {spine.group.event_time!r}" if spine.group.event_time else "without event time")
+    yield f"spine: {_format_node(spine)}, " + (
+        f"event time {spine.group.event_time!r}" if spine.group.event_time else "without event time"
+    )
     yield from _format_scan(plan, spine, execution.scan_plans[0])
     for node in others:
-        yield f"{node.join_type} join: {_format_node(node)}" + (f", prefix {node.prefix!r}" if node.prefix else "")
+        yield f"{node.join_type} join: {_format_node(node)}" + (
+            f", prefix {node.prefix!r}" if node.prefix else ""
+        )
         yield f"  match: {_format_match_rule(plan, node)}"
         yield from _format_scan(plan, node, execution.scan_plans[node.index])
     for condition in plan.having:
-        yield f"filter on the result: {sql_text.format_condition(condition, lambda c: f'{c.group.name}.{c.column}')}"
+        yield (
+            "filter on the result:"
+            f" {sql_text.format_condition(condition, lambda c: f'{c.group.name}.{c.column}')}"
+        )
     for step in execution.stages:
         yield f"strategy for {', '.join(_format_node(node) for node in step.nodes)}"
         yield from _format_strategy(execution, step)
@@ -53,7 +63,10 @@ def _format_node(node: PlanNode) -> str:
 
 
 def _format_match_rule(plan: JoinPlan, node: PlanNode) -> str:
-    pairs = [f"{right} = {_format_column(plan, left)}" for right, left in zip(node.right_keys, node.left_keys, strict=True)]
+    pairs = [
+        f"{right} = {_format_column(plan, left)}"
+        for right, left in zip(node.right_keys, node.left_keys, strict=True)
+    ]
     at = f"{plan.spine.name if not plan.spine.is_dataframe else 'spine'}.{plan.spine.event_time}"
     parts = [" and ".join(pairs)]
     if node.match == "point_in_time":
@@ -61,7 +74,9 @@ def _format_match_rule(plan: JoinPlan, node: PlanNode) -> str:
         if node.group.ttl_seconds is not None:
             parts.append(f"at most {format_seconds(node.group.ttl_seconds)} seconds older")
     if node.match == "latest":
-        parts.append(f"the greatest {node.group.event_time} of all, since the spine has no event time")
+        parts.append(
+            f"the greatest {node.group.event_time} of all, since the spine has no event time"
+        )
     if plan.as_known:
         parts.append(f"ingested by {at}")
     if node.may_tie:
@@ -76,11 +91,20 @@ def _format_column(plan: JoinPlan, node_column: NodeColumn) -> str:
 
 def _format_scan(plan: JoinPlan, node: PlanNode, scan_plan: TableScanPlan) -> Iterator[str]:
     if node.where is not None:
-        yield f"  filter before the match: {sql_text.format_condition(node.where, lambda c: c.column)}"
+        yield (
+            "  filter before the match:"
+            f" {sql_text.format_condition(node.where, lambda c: c.column)}"
+        )
     columns = plan.list_columns(node)
-    yield f"  columns: {len(columns)} of {len(node.group.types)} ({', '.join(columns[:8])}{', ...' if len(columns) > 8 else ''})"
+    yield (
+        f"  columns: {len(columns)} of {len(node.group.types)}"
+        f" ({', '.join(columns[:8])}{', ...' if len(columns) > 8 else ''})"
+    )
     if node.match == "point_in_time" and scan_plan.event_time_bounds != (None, None):
-        start, end = (None if bound is None else from_micros(bound).isoformat() for bound in scan_plan.event_time_bounds)
+        start, end = (
+            None if bound is None else from_micros(bound).isoformat()
+            for bound in scan_plan.event_time_bounds
+        )
         bounds = [f"from {start}"] * (start is not None) + [f"before {end}"] * (end is not None)
         yield f"  event times: {' and '.join(bounds)}; no other row can match"
     if node.group.source is not None:

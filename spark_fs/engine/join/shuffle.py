@@ -1,7 +1,8 @@
 """Send Arrow rows to buckets of keys: a few large binary values, which Spark moves, spills and tries again.
 
-A row becomes ``(bucket, side, rows)``, where rows is an Arrow IPC stream of all the rows of one task for one bucket. Equal keys
-have equal buckets on every worker, whatever the width of their whole numbers.
+A row becomes ``(bucket, side, rows)``, where rows is an Arrow IPC stream of all the rows of one
+task for one bucket. Equal keys have equal buckets on every worker, whatever the width of their
+whole numbers.
 """
 
 import json
@@ -26,7 +27,8 @@ _HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _HALF_BITS = np.uint64(32)
 _INTEGER_LIKE = ("boolean", "tinyint", "smallint", "int", "bigint", "date", "timestamp")
 _KEY_KINDS = {
-    **dict.fromkeys(("tinyint", "smallint", "int", "bigint"), "whole"), **dict.fromkeys(("float", "double"), "fraction"),
+    **dict.fromkeys(("tinyint", "smallint", "int", "bigint"), "whole"),
+    **dict.fromkeys(("float", "double"), "fraction"),
     **{each: each for each in ("boolean", "date", "timestamp", "string", "binary")},
 }
 
@@ -51,11 +53,15 @@ def to_canonical_key(column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArra
     return column.cast(pa.string()) if spark_type.startswith("decimal") else column
 
 
-def assign_buckets(keys: Sequence[pa.ChunkedArray], hashes: Hashes, bucket_count: int) -> BucketNumbers:
+def assign_buckets(
+    keys: Sequence[pa.ChunkedArray], hashes: Hashes, bucket_count: int
+) -> BucketNumbers:
     """The bucket of each row by the hash of its key; rows whose key has a null are spread evenly."""
     found = np.empty(len(hashes), np.uint16 if bucket_count < 1 << 16 else np.int32)
     for at in range(0, len(hashes), _BLOCK_ROWS):
-        found[at : at + _BLOCK_ROWS] = ((hashes[at : at + _BLOCK_ROWS] >> _HALF_BITS) * np.uint64(bucket_count)) >> _HALF_BITS
+        found[at : at + _BLOCK_ROWS] = (
+            (hashes[at : at + _BLOCK_ROWS] >> _HALF_BITS) * np.uint64(bucket_count)
+        ) >> _HALF_BITS
     for key in keys:
         if key.null_count:
             missing = key.is_null().to_numpy()
@@ -68,7 +74,9 @@ def hash_keys(keys: Sequence[pa.ChunkedArray]) -> Hashes:
     columns = [_to_numbers(key) for key in keys]
     found = np.empty(len(keys[0]), np.uint64)
     with np.errstate(over="ignore"):
-        for at in range(0, len(found), _BLOCK_ROWS):  # a block stays in the processor's cache, which is three times faster
+        for at in range(
+            0, len(found), _BLOCK_ROWS
+        ):  # a block stays in the processor's cache, which is three times faster
             block = np.zeros(len(found[at : at + _BLOCK_ROWS]), np.uint64)
             for column in columns:
                 block = (block ^ column[at : at + _BLOCK_ROWS]) * _HASH_MULTIPLIER
@@ -86,15 +94,19 @@ class BucketAssignment(NamedTuple):
     buckets: BucketNumbers
 
 
-def pack_tables(assignments: Iterable[BucketAssignment], folder: str | None = None, max_bytes: int = 32 << 20) -> Iterator[pa.RecordBatch]:
+def pack_tables(
+    assignments: Iterable[BucketAssignment], folder: str | None = None, max_bytes: int = 32 << 20
+) -> Iterator[pa.RecordBatch]:
     """Of each table one packed row for each bucket, in batches of little more than so many bytes.
 
-    folder: where the rows are kept instead, in one file; what is packed then is their place in it. For processes that share a disk this
-    spares four copies of every row.
+    folder: where the rows are kept instead, in one file; what is packed then is their place in it.
+    For processes that share a disk this spares four copies of every row.
     """
     batch: _BatchBuilder | None = None
     for side, table, rows, buckets in assignments:
-        order = np.argsort(buckets, kind="stable")  # a radix sort, of 16 bits where there are no hot keys
+        order = np.argsort(
+            buckets, kind="stable"
+        )  # a radix sort, of 16 bits where there are no hot keys
         ordered = table.take(pa.array(order if rows is None else rows[order])).combine_chunks()
         found, starts = np.unique(buckets[order], return_index=True)
         for bucket, start, end in zip(found, starts, [*starts[1:], len(order)], strict=True):
@@ -130,22 +142,36 @@ class _BatchBuilder:
         buckets, sides = zip(*self._bucket_sides, strict=True)
         if self._path:
             self._sink.close()
-            rows = pa.array([json.dumps([self._path, *place]).encode() for place in pairwise(self._offsets)], pa.binary())
+            rows = pa.array(
+                [json.dumps([self._path, *place]).encode() for place in pairwise(self._offsets)],
+                pa.binary(),
+            )
         else:
             offsets = pa.array(self._offsets, pa.int32()).buffers()[1]
-            rows = pa.Array.from_buffers(pa.binary(), len(sides), [None, offsets, self._sink.getvalue()])
-        return pa.record_batch([pa.array(buckets, pa.int32()), pa.array(sides, pa.int32()), rows], schema=PACKED_SCHEMA)
+            rows = pa.Array.from_buffers(
+                pa.binary(), len(sides), [None, offsets, self._sink.getvalue()]
+            )
+        return pa.record_batch(
+            [pa.array(buckets, pa.int32()), pa.array(sides, pa.int32()), rows], schema=PACKED_SCHEMA
+        )
 
 
-def unpack_batches(batches: Iterable[pa.RecordBatch], schemas: Mapping[int, pa.Schema], in_files: bool = False) -> Iterator[dict[int, pa.Table]]:
+def unpack_batches(
+    batches: Iterable[pa.RecordBatch], schemas: Mapping[int, pa.Schema], in_files: bool = False
+) -> Iterator[dict[int, pa.Table]]:
     """The rows of every side, bucket by bucket; a side without rows is an empty table. in_files: whether ``pack`` had a folder."""
     found: dict[int, dict[int, list[pa.Buffer]]] = {}
     for batch in batches:
-        for bucket, side, rows in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), batch.column(2), strict=True):
+        for bucket, side, rows in zip(
+            batch.column(0).to_pylist(), batch.column(1).to_pylist(), batch.column(2), strict=True
+        ):
             found.setdefault(bucket, {}).setdefault(side, []).append(rows.as_buffer())
     for bucket in sorted(found):
         sides = found.pop(bucket)
-        yield {side: _read_table(sides.get(side, ()), schema, in_files) for side, schema in schemas.items()}
+        yield {
+            side: _read_table(sides.get(side, ()), schema, in_files)
+            for side, schema in schemas.items()
+        }
 
 
 def _read_table(packed: Iterable[pa.Buffer], schema: pa.Schema, in_files: bool) -> pa.Table:

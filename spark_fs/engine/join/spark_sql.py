@@ -1,7 +1,7 @@
 """Turn a bound plan into a DataFrame by Spark SQL alone, and the parts of it that every strategy shares.
 
-Every column of every group travels as ``n<place>_<column>``, so that groups which share names, or one group joined
-twice, never meet; the plan's outputs give them their names at the end.
+Every column of every group travels as ``n<place>_<column>``, so that groups which share names, or
+one group joined twice, never meet; the plan's outputs give them their names at the end.
 """
 
 from collections.abc import Callable
@@ -27,12 +27,23 @@ from spark_fs.tables.event_times import convert_to_micros
 NodeReader = Callable[[PlanNode], DataFrame]
 
 
-def build_sql_join(plan: JoinPlan, read_node: NodeReader, get_bounds: Callable[[PlanNode], TimeBounds]) -> DataFrame:
+def build_sql_join(
+    plan: JoinPlan, read_node: NodeReader, get_bounds: Callable[[PlanNode], TimeBounds]
+) -> DataFrame:
     """The result of the plan*, over the tables that ``read`` gives; ``within`` bounds the event times that can match at all."""
     frame = select_node_rows(plan, plan.nodes[0], read_node(plan.nodes[0]))
     for nodes in plan.join_stages:
-        sides = [_build_right_side(plan, node, _filter_event_times(read_node(node), node, get_bounds(node))) for node in nodes]
-        left = asof.JoinSide(frame, [get_alias(key) for key in nodes[0].left_keys], get_time_alias(0) if plan.spine.event_time else None)
+        sides = [
+            _build_right_side(
+                plan, node, _filter_event_times(read_node(node), node, get_bounds(node))
+            )
+            for node in nodes
+        ]
+        left = asof.JoinSide(
+            frame,
+            [get_alias(key) for key in nodes[0].left_keys],
+            get_time_alias(0) if plan.spine.event_time else None,
+        )
         timed = [side for side in sides if left.time and (side.time or side.known_from)]
         frame = asof.join_point_in_time(left, timed) if timed else frame
         for side in sides:
@@ -47,9 +58,13 @@ def build_sql_join(plan: JoinPlan, read_node: NodeReader, get_bounds: Callable[[
 def select_outputs(plan: JoinPlan, frame: DataFrame) -> DataFrame:
     """The result* of a plan from its joined rows: the conditions on the whole, and the names that users gave."""
     for condition in plan.having:
-        frame = frame.filter(to_spark_condition(condition, lambda c: F.col(get_alias(plan.find_column(c)))))
+        frame = frame.filter(
+            to_spark_condition(condition, lambda c: F.col(get_alias(plan.find_column(c))))
+        )
     split = [F.col(SPLIT_COLUMN)] if plan.splits else []
-    return frame.select(*(F.col(get_alias(output.source)).alias(output.name) for output in plan.outputs), *split)
+    return frame.select(
+        *(F.col(get_alias(output.source)).alias(output.name) for output in plan.outputs), *split
+    )
 
 
 def select_node_rows(plan: JoinPlan, node: PlanNode, frame: DataFrame) -> DataFrame:
@@ -57,14 +72,25 @@ def select_node_rows(plan: JoinPlan, node: PlanNode, frame: DataFrame) -> DataFr
     group = node.group
     if node.where is not None:
         frame = frame.filter(to_spark_condition(node.where, lambda c: F.col(c.column)))
-    columns = [F.col(c).alias(get_alias(NodeColumn(node.index, c))) for c in plan.list_columns(node)]
+    columns = [
+        F.col(c).alias(get_alias(NodeColumn(node.index, c))) for c in plan.list_columns(node)
+    ]
     if group.event_time:
-        instant = convert_to_micros(F.col(group.event_time), group.get_column_type(group.event_time))
+        instant = convert_to_micros(
+            F.col(group.event_time), group.get_column_type(group.event_time)
+        )
         columns.append(instant.alias(get_time_alias(node.index)))
         if node.match == "spine" and plan.splits:
-            held = {name_: _is_within(i, F.col(group.event_time), instant, group) for name_, i in plan.splits.items()}
+            held = {
+                name_: _is_within(i, F.col(group.event_time), instant, group)
+                for name_, i in plan.splits.items()
+            }
             frame = frame.filter(reduce(or_, held.values()))
-            columns.append(F.coalesce(*(F.when(inside, F.lit(name_)) for name_, inside in held.items())).alias(SPLIT_COLUMN))
+            columns.append(
+                F.coalesce(*(F.when(inside, F.lit(name_)) for name_, inside in held.items())).alias(
+                    SPLIT_COLUMN
+                )
+            )
     if node.match != "spine":
         columns.append(F.col(INGESTED_AT).alias(get_ingested_alias(node)))
     return frame.select(*columns)
@@ -76,9 +102,23 @@ def _build_right_side(plan: JoinPlan, node: PlanNode, frame: DataFrame) -> asof.
     if plan.as_known:
         known = f"n{node.index}__known"
         right = right.withColumn(known, F.unix_micros(get_ingested_alias(node)))
-    ties = [get_ingested_alias(node), *(get_alias(NodeColumn(node.index, c)) for c in node.tie_breakers)] if node.may_tie else []
+    ties = (
+        [
+            get_ingested_alias(node),
+            *(get_alias(NodeColumn(node.index, c)) for c in node.tie_breakers),
+        ]
+        if node.may_tie
+        else []
+    )
     keys = [get_alias(NodeColumn(node.index, key)) for key in node.right_keys]
-    return asof.JoinSide(right, keys, get_time_alias(node.index) if node.group.event_time else None, ties, known, node.group.ttl_micros)
+    return asof.JoinSide(
+        right,
+        keys,
+        get_time_alias(node.index) if node.group.event_time else None,
+        ties,
+        known,
+        node.group.ttl_micros,
+    )
 
 
 def _filter_event_times(frame: DataFrame, node: PlanNode, bounds: TimeBounds) -> DataFrame:
@@ -98,7 +138,11 @@ def _is_within(interval: Interval, event_time: Column, instant: Column, group: G
     bounds = [F.lit(True)]
     for when, compare in ((interval.start, Column.__ge__), (interval.end, Column.__lt__)):
         if when is not None:
-            bounds.append(compare(event_time, _to_literal(when)) if plain else compare(instant, F.lit(to_micros(when))))
+            bounds.append(
+                compare(event_time, _to_literal(when))
+                if plain
+                else compare(instant, F.lit(to_micros(when)))
+            )
     return reduce(and_, bounds)
 
 
@@ -107,7 +151,11 @@ def to_spark_condition(condition: Condition, find_column: Callable[[Comparison],
     if isinstance(condition, Comparison):
         return _COMPARE[condition.operator](find_column(condition), condition.value)
     parts = [to_spark_condition(part, find_column) for part in condition.parts]
-    return ~parts[0] if condition.operator == "not" else reduce(and_ if condition.operator == "and" else or_, parts)
+    return (
+        ~parts[0]
+        if condition.operator == "not"
+        else reduce(and_ if condition.operator == "and" else or_, parts)
+    )
 
 
 def _to_literal(value: Any) -> Column:

@@ -1,7 +1,8 @@
 """The sums that associations between columns follow from, over rows that lie in files or come as a DataFrame.
 
-A second look at the rows, and not a part of ``profile``'s: there a task has some columns of all rows, here it needs all columns of some.
-What the first look learned (means, deviations, categories) makes the sums exact where the values are far from zero.
+A second look at the rows, and not a part of ``profile``'s: there a task has some columns of all
+rows, here it needs all columns of some. What the first look learned (means, deviations, categories)
+makes the sums exact where the values are far from zero.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,10 +19,16 @@ from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.stats.association import DesignMatrix, Sums, merge_sums
 
-_TASK_BYTES = 1 << 30  # bytes of files for a task: its sums may be as large as the files of a few thousand rows
+_TASK_BYTES = (
+    1 << 30
+)  # bytes of files for a task: its sums may be as large as the files of a few thousand rows
 _PIECE_BYTES = 16 << 20  # bytes of a task's sums that travel as one value
 _MATRIX_CELLS = 1 << 25  # of the matrix, of rows that are looked at together
-_MIN_ROWS = 1 << 12  # rows below which tables are put together; what is read is let go before more is read, since to hold much costs time
+_MIN_ROWS = (
+    1 << 12
+    # rows below which tables are put together; what is read is let go before more is read, since to
+    # hold much costs time
+)
 
 
 def sum_locally(table_scan: Scan, matrix: DesignMatrix) -> Sums:
@@ -32,7 +39,10 @@ def sum_locally(table_scan: Scan, matrix: DesignMatrix) -> Sums:
 def sum_scan(spark: SparkSession, table_scan: Scan, matrix: DesignMatrix) -> DataFrame:
     """The sums of a scan's rows*, by as many tasks as there are cores or as memory wants; ``gathered`` reads them."""
     rows = ArrowRelation.from_scan(spark, narrow_scan(table_scan, matrix.features))
-    tasks = max(spark.sparkContext.defaultParallelism, sum(file.bytes for file in table_scan.files) // _TASK_BYTES)
+    tasks = max(
+        spark.sparkContext.defaultParallelism,
+        sum(file.bytes for file in table_scan.files) // _TASK_BYTES,
+    )
     return sum_relation(replace(rows, source=rows.source.coalesce(tasks)), matrix)
 
 
@@ -48,7 +58,12 @@ def collect_sums(sums: pa.Table, matrix: DesignMatrix) -> Sums:
     sizes = list(map(prod, matrix.sum_shapes))
     pieces = [np.frombuffer(each.as_buffer()) for each in sums.sort_by("place").column("data")]
     found = np.concatenate(pieces) if pieces else np.zeros(sum(sizes))
-    return [part.reshape(shape) for part, shape in zip(np.split(found, np.cumsum(sizes)[:-1]), matrix.sum_shapes, strict=True)]
+    return [
+        part.reshape(shape)
+        for part, shape in zip(
+            np.split(found, np.cumsum(sizes)[:-1]), matrix.sum_shapes, strict=True
+        )
+    ]
 
 
 def _sum_tables(tables: Iterable[pa.Table], matrix: DesignMatrix) -> Sums:
@@ -70,7 +85,9 @@ class _SumTask:
     piece_count: int
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        flat = np.concatenate([each.ravel() for each in _sum_tables(self.read_tables(batches), self.matrix)])
+        flat = np.concatenate(
+            [each.ravel() for each in _sum_tables(self.read_tables(batches), self.matrix)]
+        )
         for place, piece in enumerate(np.array_split(flat, self.piece_count)):
             yield to_batch(place, piece.tobytes())
 

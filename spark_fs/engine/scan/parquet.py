@@ -1,7 +1,8 @@
 """Read a group's rows from its Parquet files with Arrow, in a worker: no row of Spark's is made of them.
 
-The driver lists the files from the table's log, without those that cannot matter, and says what is wanted of them; a
-worker reads its share. Where Arrow and Spark could differ (decimals in a condition, say), ``scannable`` says no.
+The driver lists the files from the table's log, without those that cannot matter, and says what is
+wanted of them; a worker reads its share. Where Arrow and Spark could differ (decimals in a
+condition, say), ``scannable`` says no.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,15 +26,34 @@ from spark_fs.tables.delta.history import DataFile
 from spark_fs.tables.delta.log import resolve_file_system
 
 _SAMPLE_ROWS = 1 << 16  # rows of a file
-_BUFFER_SIZE = 1 << 20  # bytes read at a time of a local file: of thousands of columns each is small, and its pages are smaller still
+_BUFFER_SIZE = (
+    1 << 20
+    # bytes read at a time of a local file: of thousands of columns each is small, and its pages are
+    # smaller still
+)
 SHARE_BYTES = 64 << 20  # bytes of one file for one task
 _DAY_MICROS = 86_400_000_000
 _INTEGER_TYPES = ("tinyint", "smallint", "int", "bigint")
-_COMPARABLE_TYPES = (*_INTEGER_TYPES, "float", "double", "decimal", "boolean", "string", "binary", "date", "timestamp")
+_COMPARABLE_TYPES = (
+    *_INTEGER_TYPES,
+    "float",
+    "double",
+    "decimal",
+    "boolean",
+    "string",
+    "binary",
+    "date",
+    "timestamp",
+)
 _PARTITION_PARSERS: Mapping[str, Callable[[str], Any]] = {
-    "string": str, "date": date.fromisoformat, "boolean": lambda text: text == "true", **dict.fromkeys(_INTEGER_TYPES, int),
+    "string": str,
+    "date": date.fromisoformat,
+    "boolean": lambda text: text == "true",
+    **dict.fromkeys(_INTEGER_TYPES, int),
 }
-TimeBounds = tuple[int | None, int | None]  # microseconds, from the first up to and without the second; None: no bound
+TimeBounds = tuple[
+    int | None, int | None
+]  # microseconds, from the first up to and without the second; None: no bound
 
 
 class ScanFile(NamedTuple):
@@ -49,10 +69,11 @@ class ScanFile(NamedTuple):
 class Scan:
     """What is read of a table's files; two are equal when they give the same rows.
 
-    columns: for each column of the result its name in the table. stored: the Arrow types of the table's columns that matter; types: their
-    feature types. where: only the rows that meet it. known: only the rows in which none of these columns of the table is null. time:
-    the event time. within: only event times in these bounds. splits: only event times in one of these bounds, whose name is added
-    as the column ``split``.
+    columns: for each column of the result its name in the table. stored: the Arrow types of the
+    table's columns that matter; types: their feature types. where: only the rows that meet it.
+    known: only the rows in which none of these columns of the table is null. time: the event time.
+    within: only event times in these bounds. splits: only event times in one of these bounds, whose
+    name is added as the column ``split``.
     """
 
     files: tuple[ScanFile, ...]
@@ -69,13 +90,20 @@ class Scan:
     @classmethod
     def from_files(cls, files: Iterable[ScanFile], types: Mapping[str, str]) -> Self:
         """Of every row of the files, these columns under their own names."""
-        return cls(tuple(files), tuple((name, name) for name in types), arrow_types.to_arrow_schema(types), tuple(types.items()))
+        return cls(
+            tuple(files),
+            tuple((name, name) for name in types),
+            arrow_types.to_arrow_schema(types),
+            tuple(types.items()),
+        )
 
     @property
     def schema(self) -> pa.Schema:
         """The columns of the result."""
         fields = [self.file_schema.field(column).with_name(name) for name, column in self.columns]
-        return pa.schema([*fields, *([pa.field(self.split_column, pa.string())] if self.splits else [])])
+        return pa.schema(
+            [*fields, *([pa.field(self.split_column, pa.string())] if self.splits else [])]
+        )
 
     @property
     def row_count(self) -> int:
@@ -84,33 +112,52 @@ class Scan:
 
     def list_shares(self, parts: int = 1) -> list[tuple[int, int, int]]:
         """The tasks of reading it, or one of so many parts of its columns: the number of a file, which share of it, of how many."""
-        counted = [(i, -(-file.bytes // (parts * SHARE_BYTES))) for i, file in enumerate(self.files)]
-        return [(i, share, max(1, shares)) for i, shares in counted for share in range(max(1, shares))]
+        counted = [
+            (i, -(-file.bytes // (parts * SHARE_BYTES))) for i, file in enumerate(self.files)
+        ]
+        return [
+            (i, share, max(1, shares)) for i, shares in counted for share in range(max(1, shares))
+        ]
 
 
 def to_scan_files(files: Iterable[DataFile]) -> tuple[ScanFile, ...]:
     """The files as a scan reads them."""
-    return tuple(ScanFile(f.path, f.bytes, f.row_count or 0, tuple(f.partition_values.items())) for f in files)
+    return tuple(
+        ScanFile(f.path, f.bytes, f.row_count or 0, tuple(f.partition_values.items()))
+        for f in files
+    )
 
 
-def is_scannable(files: Sequence[DataFile], types: Mapping[str, str], partition_columns: Sequence[str], where: Condition | None) -> bool:
+def is_scannable(
+    files: Sequence[DataFile],
+    types: Mapping[str, str],
+    partition_columns: Sequence[str],
+    where: Condition | None,
+) -> bool:
     """Whether a scan gives exactly the rows and values that Spark would give."""
     return (
         all(file.readable_as_is and file.row_count is not None for file in files)
-        and all(types[column] in _PARTITION_PARSERS for column in partition_columns if column in types)
+        and all(
+            types[column] in _PARTITION_PARSERS for column in partition_columns if column in types
+        )
         and (where is None or can_evaluate(where, types))
     )
 
 
 def can_evaluate(condition: Condition, types: Mapping[str, str]) -> bool:
     """Whether ``mask`` says of each row what Spark would say."""
-    return all(c.operator != "like" and get_base_type(types[c.column]) in _COMPARABLE_TYPES for c in iter_comparisons(condition))
+    return all(
+        c.operator != "like" and get_base_type(types[c.column]) in _COMPARABLE_TYPES
+        for c in iter_comparisons(condition)
+    )
 
 
 def may_match(file: DataFile, condition: Condition, types: Mapping[str, str]) -> bool:
     """Whether a row of a file may meet the condition, by its partition and by the bounds that the log has of whole numbers."""
     if isinstance(condition, Comparison):
-        return _may_match_comparison(file, cast_comparison(condition, types[condition.column]), types[condition.column])
+        return _may_match_comparison(
+            file, cast_comparison(condition, types[condition.column]), types[condition.column]
+        )
     parts = [may_match(file, part, types) for part in condition.parts]
     return all(parts) if condition.operator == "and" else condition.operator == "not" or any(parts)
 
@@ -131,16 +178,28 @@ def _may_match_comparison(file: DataFile, comparison: Comparison, spark_type: st
     if operator == "in":
         return any(least <= each <= greatest for each in value)
     bounds: Mapping[str, bool] = {
-        "==": least <= value <= greatest, "!=": not least == greatest == value, "<": least < value, "<=": least <= value,
-        ">": greatest > value, ">=": greatest >= value,
+        "==": least <= value <= greatest,
+        "!=": not least == greatest == value,
+        "<": least < value,
+        "<=": least <= value,
+        ">": greatest > value,
+        ">=": greatest >= value,
     }
     return bounds[operator]
 
 
-def read_share(scan: Scan, file_index: int, share_index: int = 0, share_count: int = 1, max_rows: int | None = None) -> pa.Table:
+def read_share(
+    scan: Scan,
+    file_index: int,
+    share_index: int = 0,
+    share_count: int = 1,
+    max_rows: int | None = None,
+) -> pa.Table:
     """A share of the rows of one file, or of its first so many rows."""
     types = dict(scan.types)
-    columns = _read_columns(scan.files[file_index], scan.file_schema, types, share_index, share_count, max_rows)
+    columns = _read_columns(
+        scan.files[file_index], scan.file_schema, types, share_index, share_count, max_rows
+    )
     kept = [pc.is_valid(columns[name]) for name in scan.not_null if columns[name].null_count]
     if scan.where is not None:
         kept.append(evaluate_condition(scan.where, columns, types))
@@ -160,22 +219,49 @@ def iter_tables(scan: Scan) -> Iterator[pa.Table]:
     return (read_share(scan, *share) for share in scan.list_shares())
 
 
-def _assign_splits(instant: pa.ChunkedArray, splits: tuple[tuple[str, TimeBounds], ...]) -> pa.ChunkedArray:
+def _assign_splits(
+    instant: pa.ChunkedArray, splits: tuple[tuple[str, TimeBounds], ...]
+) -> pa.ChunkedArray:
     known, none = pc.is_valid(instant), pa.scalar(None, pa.string())
-    return pc.coalesce(*(pc.if_else(reduce(pc.and_, _build_bound_masks(instant, bounds), known), name, none) for name, bounds in splits))
+    return pc.coalesce(
+        *(
+            pc.if_else(reduce(pc.and_, _build_bound_masks(instant, bounds), known), name, none)
+            for name, bounds in splits
+        )
+    )
 
 
 def _build_bound_masks(instant: Any, bounds: TimeBounds) -> list[Any]:
     start, end = bounds
-    return [compare(instant, bound) for compare, bound in ((pc.greater_equal, start), (pc.less, end)) if bound is not None]
+    return [
+        compare(instant, bound)
+        for compare, bound in ((pc.greater_equal, start), (pc.less, end))
+        if bound is not None
+    ]
 
 
 def read_sample(scan: Scan, names: Sequence[str], max_files: int) -> pa.Table:
     """Some columns of the first rows of some files, spread evenly, whatever rows are wanted of them."""
-    few = replace(scan, columns=tuple((name, column) for name, column in scan.columns if name in names), splits=(), where=None)
-    few = replace(few, file_schema=pa.schema([scan.file_schema.field(name) for name in {column for _, column in few.columns} | set(scan.not_null)]))
+    few = replace(
+        scan,
+        columns=tuple((name, column) for name, column in scan.columns if name in names),
+        splits=(),
+        where=None,
+    )
+    few = replace(
+        few,
+        file_schema=pa.schema(
+            [
+                scan.file_schema.field(name)
+                for name in {column for _, column in few.columns} | set(scan.not_null)
+            ]
+        ),
+    )
     step = max(1, len(scan.files) // max_files)
-    return pa.concat_tables(read_share(few, number, max_rows=_SAMPLE_ROWS) for number in range(0, len(scan.files), step)[:max_files])
+    return pa.concat_tables(
+        read_share(few, number, max_rows=_SAMPLE_ROWS)
+        for number in range(0, len(scan.files), step)[:max_files]
+    )
 
 
 @lru_cache(maxsize=4)
@@ -192,21 +278,29 @@ def to_event_micros(column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArray
     if spark_type == "date":
         return pc.multiply(column.cast(pa.int32()).cast(pa.int64()), _DAY_MICROS)
     number = column.cast(pa.int64())
-    return pc.multiply_checked(number, pc.if_else(pc.less(pc.abs(number), MILLISECONDS_FROM), 1_000_000, 1_000))
+    return pc.multiply_checked(
+        number, pc.if_else(pc.less(pc.abs(number), MILLISECONDS_FROM), 1_000_000, 1_000)
+    )
 
 
-def evaluate_condition(condition: Condition, columns: Mapping[str, pa.ChunkedArray], types: Mapping[str, str]) -> pa.ChunkedArray:
+def evaluate_condition(
+    condition: Condition, columns: Mapping[str, pa.ChunkedArray], types: Mapping[str, str]
+) -> pa.ChunkedArray:
     """Whether each row meets the condition, as in SQL null where that is unknown."""
     if isinstance(condition, Comparison):
         type_ = types[condition.column]
-        return _evaluate_comparison(cast_comparison(condition, type_), columns[condition.column], type_)
+        return _evaluate_comparison(
+            cast_comparison(condition, type_), columns[condition.column], type_
+        )
     parts = [evaluate_condition(part, columns, types) for part in condition.parts]
     if condition.operator == "not":
         return pc.invert(parts[0])
     return reduce(pc.and_kleene if condition.operator == "and" else pc.or_kleene, parts)
 
 
-def _evaluate_comparison(comparison: Comparison, column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArray:
+def _evaluate_comparison(
+    comparison: Comparison, column: pa.ChunkedArray, spark_type: str
+) -> pa.ChunkedArray:
     operator, value = comparison.operator, comparison.value
     if operator == "is_null":
         return pc.is_null(column)
@@ -214,20 +308,37 @@ def _evaluate_comparison(comparison: Comparison, column: pa.ChunkedArray, spark_
         column = column.cast(pa.float64())
     if operator == "in":
         equal = [pc.equal(column, pa.scalar(each, column.type)) for each in value]
-        return reduce(pc.or_kleene, equal) if equal else pa.chunked_array([pa.repeat(pa.scalar(False), len(column))])
+        return (
+            reduce(pc.or_kleene, equal)
+            if equal
+            else pa.chunked_array([pa.repeat(pa.scalar(False), len(column))])
+        )
     found = _OPERATORS[operator](column, pa.scalar(value, column.type))
-    if spark_type in ("float", "double") and operator in (">", ">="):  # Spark orders NaN after every number
+    if spark_type in ("float", "double") and operator in (
+        ">",
+        ">=",
+    ):  # Spark orders NaN after every number
         found = pc.or_kleene(found, pc.is_nan(column))
     return found
 
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
-    "==": pc.equal, "!=": pc.not_equal, "<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_equal,
+    "==": pc.equal,
+    "!=": pc.not_equal,
+    "<": pc.less,
+    "<=": pc.less_equal,
+    ">": pc.greater,
+    ">=": pc.greater_equal,
 }
 
 
 def _read_columns(
-    scan_file: ScanFile, file_schema: pa.Schema, types: Mapping[str, str], share_index: int, share_count: int, max_rows: int | None
+    scan_file: ScanFile,
+    file_schema: pa.Schema,
+    types: Mapping[str, str],
+    share_index: int,
+    share_count: int,
+    max_rows: int | None,
 ) -> dict[str, pa.ChunkedArray]:
     """The stored columns of a share of a file's row groups, or of its first rows.
 
@@ -241,12 +352,19 @@ def _read_columns(
             held = set(file.schema_arrow.names)
             there = [name for name in file_schema.names if name in held]
             if max_rows is None:
-                table = file.read_row_groups(list(range(share_index, file.num_row_groups, share_count)), columns=there, use_threads=False)
+                table = file.read_row_groups(
+                    list(range(share_index, file.num_row_groups, share_count)),
+                    columns=there,
+                    use_threads=False,
+                )
             else:
-                table = pa.Table.from_batches(islice(file.iter_batches(max_rows, columns=there, use_threads=False), 1))
+                table = pa.Table.from_batches(
+                    islice(file.iter_batches(max_rows, columns=there, use_threads=False), 1)
+                )
     except (OSError, pa.ArrowException) as error:
         raise SparkFSError(
-            f"The data file {scan_file.path} cannot be read: {get_first_line(error)} Restore it, or read an earlier state with as_of."
+            f"The data file {scan_file.path} cannot be read: {get_first_line(error)} Restore it, or"
+            " read an earlier state with as_of."
         ) from error
     found = {}
     for field in file_schema:
@@ -255,7 +373,9 @@ def _read_columns(
             found[field.name] = column if column.type == field.type else column.cast(field.type)
             continue
         text = dict(scan_file.partition_values).get(field.name)
-        value = pa.scalar(None if text is None else _PARTITION_PARSERS[types[field.name]](text), field.type)
+        value = pa.scalar(
+            None if text is None else _PARTITION_PARSERS[types[field.name]](text), field.type
+        )
         found[field.name] = pa.chunked_array([pa.repeat(value, table.num_rows)])
     return found
 

@@ -20,7 +20,17 @@ from spark_fs.tables.delta.commands import INGESTED_AT
 from spark_fs.tables.delta.history import DataFile
 
 _DEFAULT_WIDTH = 24  # bytes of a value whose type does not tell
-_TYPE_WIDTHS = {"boolean": 1, "tinyint": 1, "smallint": 2, "int": 4, "float": 4, "date": 4, "bigint": 8, "double": 8, "timestamp": 8}
+_TYPE_WIDTHS = {
+    "boolean": 1,
+    "tinyint": 1,
+    "smallint": 2,
+    "int": 4,
+    "float": 4,
+    "date": 4,
+    "bigint": 8,
+    "double": 8,
+    "timestamp": 8,
+}
 
 
 @dataclass(frozen=True)
@@ -35,8 +45,9 @@ class NodeSource:
 class TableScanPlan:
     """How a node is read.
 
-    scan: by the workers, from files; None: through Spark. kept: how many files are left after pruning, of how many. bytes: about how much
-    travels; None: nobody knows. within: between which event times its rows lie, of a spine, or are looked for.
+    scan: by the workers, from files; None: through Spark. kept: how many files are left after
+    pruning, of how many. bytes: about how much travels; None: nobody knows. within: between which
+    event times its rows lie, of a spine, or are looked for.
     """
 
     scan: Scan | None
@@ -55,13 +66,19 @@ def plan_scans(plan: JoinPlan, sources: Sequence[NodeSource]) -> tuple[TableScan
         start, end = reach
         ttl = node.group.ttl_micros
         oldest = None if start is None or ttl is None else start - ttl
-        found.append(_plan_scan(plan, node, source, (oldest, end) if node.match == "point_in_time" else (None, None)))
+        found.append(
+            _plan_scan(
+                plan, node, source, (oldest, end) if node.match == "point_in_time" else (None, None)
+            )
+        )
     return tuple(found)
 
 
 def _compute_split_range(plan: JoinPlan) -> TimeBounds:
     """From the start of the first split to the end of the last."""
-    return _find_min(_to_micros_or_none(i.start) for i in plan.splits.values()), _find_max(_to_micros_or_none(i.end) for i in plan.splits.values())
+    return _find_min(_to_micros_or_none(i.start) for i in plan.splits.values()), _find_max(
+        _to_micros_or_none(i.end) for i in plan.splits.values()
+    )
 
 
 def _to_micros_or_none(when: datetime | None) -> int | None:
@@ -81,10 +98,14 @@ def _find_max(bounds: Iterable[int | None]) -> int | None:
 def _compute_spine_range(plan: JoinPlan, spine: TableScanPlan) -> TimeBounds:
     """Between which instants the spine's event times lie: by the splits, or by what the log says of its files."""
     start, end = _compute_split_range(plan)
-    return (spine.event_time_bounds[0] if start is None else start), (spine.event_time_bounds[1] if end is None else end)
+    return (spine.event_time_bounds[0] if start is None else start), (
+        spine.event_time_bounds[1] if end is None else end
+    )
 
 
-def _plan_scan(plan: JoinPlan, node: PlanNode, source: NodeSource, event_time_bounds: TimeBounds) -> TableScanPlan:
+def _plan_scan(
+    plan: JoinPlan, node: PlanNode, source: NodeSource, event_time_bounds: TimeBounds
+) -> TableScanPlan:
     group = node.group
     files = source.files
     if files is None:
@@ -95,20 +116,34 @@ def _plan_scan(plan: JoinPlan, node: PlanNode, source: NodeSource, event_time_bo
     rows = sum(file.row_count or 0 for file in kept)
     columns = plan.list_columns(node)
     stored = sum(file.bytes for file in kept) * len(columns) // len(group.types)
-    size = max(stored, rows * sum(_TYPE_WIDTHS.get(group.get_column_type(c), _DEFAULT_WIDTH) for c in columns))
+    size = max(
+        stored,
+        rows * sum(_TYPE_WIDTHS.get(group.get_column_type(c), _DEFAULT_WIDTH) for c in columns),
+    )
     if node.match == "spine":
         spans = [_get_event_time_range(file, group) for file in kept]
         event_time_bounds = _find_min(s for s, _ in spans), _find_max(e for _, e in spans)
-    dedupes = group.vouched and (node.match == "spine" or node.where is not None)  # which needs every row of an identity
+    dedupes = group.vouched and (
+        node.match == "spine" or node.where is not None
+    )  # which needs every row of an identity
     if dedupes or not parquet.is_scannable(kept, group.types, group.partition_key, node.where):
         return TableScanPlan(None, len(kept), len(files), size, event_time_bounds)
-    return TableScanPlan(_build_scan(plan, node, kept, event_time_bounds), len(kept), len(files), size, event_time_bounds)
+    return TableScanPlan(
+        _build_scan(plan, node, kept, event_time_bounds),
+        len(kept),
+        len(files),
+        size,
+        event_time_bounds,
+    )
 
 
 def may_contain_event_time(file: DataFile, group: GroupSpec, event_time_bounds: TimeBounds) -> bool:
     """Whether a file may have an event time within these bounds, by what the log says of it."""
     (start, end), (first, behind) = event_time_bounds, _get_event_time_range(file, group)
-    return not ((start is not None and behind is not None and behind <= start) or (end is not None and first is not None and first >= end))
+    return not (
+        (start is not None and behind is not None and behind <= start)
+        or (end is not None and first is not None and first >= end)
+    )
 
 
 def _get_event_time_range(file: DataFile, group: GroupSpec) -> TimeBounds:
@@ -123,9 +158,13 @@ def _get_event_time_range(file: DataFile, group: GroupSpec) -> TimeBounds:
         least, greatest = file.min_values.get(time), file.max_values.get(time)
     if least is None or greatest is None:
         return None, None
-    if type_ in ("int", "bigint") and abs(int(least)) < MILLISECONDS_FROM <= abs(int(greatest)):  # seconds and milliseconds
+    if type_ in ("int", "bigint") and abs(int(least)) < MILLISECONDS_FROM <= abs(
+        int(greatest)
+    ):  # seconds and milliseconds
         return None, None
-    return _parse_event_time(least, type_), _parse_event_time(greatest, type_) + (1_000 if type_ == "timestamp" else 1)
+    return _parse_event_time(least, type_), _parse_event_time(greatest, type_) + (
+        1_000 if type_ == "timestamp" else 1
+    )
 
 
 def _parse_event_time(value: Any, type_: str) -> int:
@@ -137,7 +176,9 @@ def _parse_event_time(value: Any, type_: str) -> int:
     return int(value) * (1_000_000 if abs(int(value)) < MILLISECONDS_FROM else 1_000)
 
 
-def _build_scan(plan: JoinPlan, node: PlanNode, files: Sequence[DataFile], event_time_bounds: TimeBounds) -> Scan:
+def _build_scan(
+    plan: JoinPlan, node: PlanNode, files: Sequence[DataFile], event_time_bounds: TimeBounds
+) -> Scan:
     group, spine = node.group, node.match == "spine"
     columns = {spark_sql.get_alias(NodeColumn(node.index, c)): c for c in plan.list_columns(node)}
     stored = group.types
@@ -148,8 +189,23 @@ def _build_scan(plan: JoinPlan, node: PlanNode, files: Sequence[DataFile], event
     conditions = [c.column for c in iter_comparisons(node.where)] if node.where else []
     known = () if spine else (*node.right_keys, *times)
     asks = dict.fromkeys([*columns.values(), *conditions, *known, *times])
-    splits = [(name, (_to_micros_or_none(i.start), _to_micros_or_none(i.end))) for name, i in plan.splits.items()] if spine else []
+    splits = (
+        [
+            (name, (_to_micros_or_none(i.start), _to_micros_or_none(i.end)))
+            for name, i in plan.splits.items()
+        ]
+        if spine
+        else []
+    )
     return Scan(
-        parquet.to_scan_files(files), tuple(columns.items()), arrow_types.to_arrow_schema({c: stored[c] for c in asks}), tuple(stored.items()), node.where, known,
-        group.event_time, (None, None) if spine else event_time_bounds, tuple(splits), SPLIT_COLUMN,
+        parquet.to_scan_files(files),
+        tuple(columns.items()),
+        arrow_types.to_arrow_schema({c: stored[c] for c in asks}),
+        tuple(stored.items()),
+        node.where,
+        known,
+        group.event_time,
+        (None, None) if spine else event_time_bounds,
+        tuple(splits),
+        SPLIT_COLUMN,
     )

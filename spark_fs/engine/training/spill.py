@@ -32,8 +32,9 @@ _ROW_GROUP_ROWS = 1 << 20  # of a row group, or of a batch in an Arrow file
 class FileWriter:
     """Tables in, their pieces written into a file of the task for each part; the files' paths, parts and rows out.
 
-    A file that is not among those that come out is of a task that failed. notice: what is to be made of each piece on the way, and how such
-    are put together; it comes out with the first file of a task.
+    A file that is not among those that come out is of a task that failed. notice: what is to be
+    made of each piece on the way, and how such are put together; it comes out with the first file
+    of a task.
     """
 
     read_tables: TableReader
@@ -52,15 +53,26 @@ class FileWriter:
             for table in self.read_tables(batches):
                 for part, piece in self.split_table(table):
                     if part not in writers:
-                        paths[part] = "/".join(filter(None, (self.folder, part, f"{uuid4().hex}.{self.file_format}")))
-                        writers[part] = stack.enter_context(self._open_writer(paths[part], piece.schema, stack))
+                        paths[part] = "/".join(
+                            filter(None, (self.folder, part, f"{uuid4().hex}.{self.file_format}"))
+                        )
+                        writers[part] = stack.enter_context(
+                            self._open_writer(paths[part], piece.schema, stack)
+                        )
                     writers[part].write_table(piece, _ROW_GROUP_ROWS)
                     rows[part] = rows.get(part, 0) + piece.num_rows
                     noticed = _update_aggregate(noticed, piece, self.aggregate)
         if rows:
             counted = pa.array(list(rows.values()), pa.int64())
-            notices = pa.array([_pack_value(noticed[0]) if noticed else None, *[None] * (len(rows) - 1)], pa.binary())
-            columns = {"path": pa.array([paths[part] for part in rows]), "part": pa.array(list(rows)), "rows": counted}
+            notices = pa.array(
+                [_pack_value(noticed[0]) if noticed else None, *[None] * (len(rows) - 1)],
+                pa.binary(),
+            )
+            columns = {
+                "path": pa.array([paths[part] for part in rows]),
+                "part": pa.array(list(rows)),
+                "rows": counted,
+            }
             yield pa.record_batch({**columns, "notice": notices})
 
     def _open_writer(self, path: str, schema: pa.Schema, stack: ExitStack) -> Any:
@@ -68,7 +80,9 @@ class FileWriter:
         if self.file_format == "parquet":
             return pq.ParquetWriter(stack.enter_context(open_output(system, name)), schema)
         sink = stack.enter_context(open_output(system, name))
-        packed = None if isinstance(system, LocalFileSystem) else "lz4"  # which costs more than it saves where the disk is near
+        packed = (
+            None if isinstance(system, LocalFileSystem) else "lz4"
+        )  # which costs more than it saves where the disk is near
         return pa.ipc.new_file(sink, schema, options=pa.ipc.IpcWriteOptions(compression=packed))
 
 
@@ -110,7 +124,9 @@ class TransformNow:
 
     def __call__(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         """The finished rows of a table."""
-        return self.transform.split_and_transform(self.transform.drop_null_labels(self.project(table)))
+        return self.transform.split_and_transform(
+            self.transform.drop_null_labels(self.project(table))
+        )
 
 
 @dataclass(frozen=True)
@@ -130,13 +146,19 @@ class _ArrowFileReader:
         first = 0
         with system.open_input_file(name) as file:
             schema = pa.ipc.open_file(file).schema
-            held = None if self.columns is None else [i for i, column in enumerate(schema.names) if column in self.columns]
+            held = (
+                None
+                if self.columns is None
+                else [i for i, column in enumerate(schema.names) if column in self.columns]
+            )
             reader = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=held))
             for index in range(reader.num_record_batches):
                 table = pa.Table.from_batches([reader.get_batch(index)])
                 rows = np.arange(first, first + table.num_rows)
                 first += table.num_rows
-                yield table.append_column(splits.FILE_COLUMN, pa.array(np.full(len(rows), number))).append_column(splits.ROW_COLUMN, pa.array(rows))
+                yield table.append_column(
+                    splits.FILE_COLUMN, pa.array(np.full(len(rows), number))
+                ).append_column(splits.ROW_COLUMN, pa.array(rows))
 
 
 @dataclass(frozen=True)
@@ -168,9 +190,17 @@ class _SplitReader:
             yield from (piece for part, piece in self.split_table(table) if part == self.part)
 
 
-def build_split_frame(source: DataFrame, read_tables: TableReader, split_table: TableSplitter, types: Mapping[str, str], part: str = TRAIN_SPLIT) -> DataFrame:
+def build_split_frame(
+    source: DataFrame,
+    read_tables: TableReader,
+    split_table: TableSplitter,
+    types: Mapping[str, str],
+    part: str = TRAIN_SPLIT,
+) -> DataFrame:
     """The finished rows of one split as a DataFrame*."""
-    return ArrowRelation(source, _SplitReader(read_tables, split_table, part), arrow_types.to_arrow_schema(types)).to_frame(types)
+    return ArrowRelation(
+        source, _SplitReader(read_tables, split_table, part), arrow_types.to_arrow_schema(types)
+    ).to_frame(types)
 
 
 @dataclass(frozen=True)
@@ -181,18 +211,38 @@ class SpilledRows:
     paths: tuple[str, ...]
 
     def _build_file_range(self, coalesce: bool = False) -> DataFrame:
-        return self.spark.range(0, len(self.paths), 1, 1 if coalesce else max(1, len(self.paths))).toDF("file")
+        return self.spark.range(
+            0, len(self.paths), 1, 1 if coalesce else max(1, len(self.paths))
+        ).toDF("file")
 
-    def aggregate_rows(self, make: Callable[[pa.Table], Any], combine: Callable[[list[Any]], Any], columns: Iterable[str] | None = None) -> Any:
+    def aggregate_rows(
+        self,
+        make: Callable[[pa.Table], Any],
+        combine: Callable[[list[Any]], Any],
+        columns: Iterable[str] | None = None,
+    ) -> Any:
         """Look at every row, eagerly: what ``make`` makes of each table, put together; None where there are no rows."""
         opened = _ArrowFileReader(self.paths, None if columns is None else tuple(columns))
-        parts = self._build_file_range().mapInArrow(PartialAggregate(opened, (make, combine)), "notice binary").collect()
+        parts = (
+            self._build_file_range()
+            .mapInArrow(PartialAggregate(opened, (make, combine)), "notice binary")
+            .collect()
+        )
         return combine_partials((part.notice for part in parts), combine)
 
     def build_write(self, transform: DatasetTransform, folder: str, coalesce: bool) -> DataFrame:
         """The Parquet files* that tasks write of the finished rows; with coalesce one for each split."""
-        return self._build_file_range(coalesce).mapInArrow(FileWriter(_ArrowFileReader(self.paths), transform.split_and_transform, folder), WRITTEN_FILES_DDL)
+        return self._build_file_range(coalesce).mapInArrow(
+            FileWriter(_ArrowFileReader(self.paths), transform.split_and_transform, folder),
+            WRITTEN_FILES_DDL,
+        )
 
     def to_frame(self, transform: DatasetTransform, part: str, coalesce: bool) -> DataFrame:
         """The finished rows of one split as a DataFrame*."""
-        return build_split_frame(self._build_file_range(coalesce), _ArrowFileReader(self.paths), transform.split_and_transform, transform.schema, part)
+        return build_split_frame(
+            self._build_file_range(coalesce),
+            _ArrowFileReader(self.paths),
+            transform.split_and_transform,
+            transform.schema,
+            part,
+        )

@@ -1,6 +1,7 @@
 """What becomes of joined rows in a training dataset: which rows stay, which split each is in, and what the transformations make of them.
 
-No Spark here: a worker does it to the tables that pass, the driver to the whole of one that is in memory.
+No Spark here: a worker does it to the tables that pass, the driver to the whole of one that is in
+memory.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,9 +29,10 @@ FeatureProfiles = dict[str, ExactProfile]
 class DatasetTransform:
     """How a training dataset is made of joined rows.
 
-    columns: the transformations of features and labels. identity: the spine's event time and key, with their types. also: the columns that
-    stay as they are beside those of ``columns``. labels: those in which a null drops the row. parts: the names of the splits. random: how
-    rows are split, where it is not by time; cuts: where, once that is known.
+    columns: the transformations of features and labels. identity: the spine's event time and key,
+    with their types. also: the columns that stay as they are beside those of ``columns``. labels:
+    those in which a null drops the row. parts: the names of the splits. random: how rows are split,
+    where it is not by time; cuts: where, once that is known.
     """
 
     transformer: Transformer
@@ -47,7 +49,8 @@ class DatasetTransform:
         twice = sorted(set(self.transformer.columns) & set(self.passthrough))
         if twice:
             raise QueryError(
-                f"Two columns of the training data would be named {twice[0]!r}: give the transformation another name by .alias('...')."
+                f"Two columns of the training data would be named {twice[0]!r}: give the"
+                " transformation another name by .alias('...')."
             )
         return {**self.transformer.columns, **self.passthrough}
 
@@ -63,7 +66,10 @@ class DatasetTransform:
         table = self.drop_null_labels(table)
         if self.random_split is None:
             return table
-        return table.append_column(splits.HASH_COLUMN, pa.array(splits.hash_rows(table, self.identity, self.random_split.seed)))
+        return table.append_column(
+            splits.HASH_COLUMN,
+            pa.array(splits.hash_rows(table, self.identity, self.random_split.seed)),
+        )
 
     def split_rows(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         """The rows of each split, of rows that stay."""
@@ -80,7 +86,12 @@ class DatasetTransform:
     def transform_rows(self, table: pa.Table) -> pa.Table:
         """The columns of the training dataset."""
         made = transform_table(self.transformer, table)
-        return pa.table({name: made.column(name) if name in self.transformer.columns else table.column(name) for name in self.schema})
+        return pa.table(
+            {
+                name: made.column(name) if name in self.transformer.columns else table.column(name)
+                for name in self.schema
+            }
+        )
 
     def split_and_transform(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         """The finished rows of each split, of joined rows that stay."""
@@ -93,8 +104,16 @@ class DatasetTransform:
     @property
     def fit_columns(self) -> tuple[str, ...]:
         """The columns that are looked at to learn: what tells the split, and the features."""
-        features = (each.spec.features[0] for each in self.transformer.transformations if each.needs_fit)
-        return (SPLIT_COLUMN, splits.HASH_COLUMN, splits.FILE_COLUMN, splits.ROW_COLUMN, *dict.fromkeys(features))
+        features = (
+            each.spec.features[0] for each in self.transformer.transformations if each.needs_fit
+        )
+        return (
+            SPLIT_COLUMN,
+            splits.HASH_COLUMN,
+            splits.FILE_COLUMN,
+            splits.ROW_COLUMN,
+            *dict.fromkeys(features),
+        )
 
     def select_train_rows(self, table: pa.Table) -> pa.Table:
         """The rows of the train split, with the columns that are looked at to learn."""
@@ -115,23 +134,49 @@ class DatasetTransform:
             name, type_ = each.spec.features[0], each.types[0]
             column = train.column(name)
             if need == "categories":
-                profile = ExactProfile(len(column), column.null_count, categories=frozenset(pc.unique(column).drop_null().to_pylist()))
+                profile = ExactProfile(
+                    len(column),
+                    column.null_count,
+                    categories=frozenset(pc.unique(column).drop_null().to_pylist()),
+                )
             else:
-                profile = ExactProfile.from_values(to_zero_filled_doubles(_drop_nulls(column), type_), column.null_count, need == "moments", need == "quantiles")
+                profile = ExactProfile.from_values(
+                    to_zero_filled_doubles(_drop_nulls(column), type_),
+                    column.null_count,
+                    need == "moments",
+                    need == "quantiles",
+                )
             found[f"{need}:{name}"] = profile
         return found
 
-    def select_near_quartiles(self, train: pa.Table, cells_by_feature: Mapping[str, Integers]) -> dict[str, Doubles]:
+    def select_near_quartiles(
+        self, train: pa.Table, cells_by_feature: Mapping[str, Integers]
+    ) -> dict[str, Doubles]:
         """Of each feature the values that lie where its quartiles are."""
         types = {each.spec.features[0]: each.types[0] for each in self.transformer.transformations}
-        return {name: exact.select_in_cells(to_zero_filled_doubles(_drop_nulls(train.column(name)), types[name]), cells) for name, cells in cells_by_feature.items()}
+        return {
+            name: exact.select_in_cells(
+                to_zero_filled_doubles(_drop_nulls(train.column(name)), types[name]), cells
+            )
+            for name, cells in cells_by_feature.items()
+        }
 
     def find_quartile_cells(self, profiles: FeatureProfiles) -> dict[str, Integers]:
         """Where the quartiles of features lie that some transformation needs."""
-        needed = {key.partition(":")[2]: profile for key, profile in profiles.items() if key.startswith("quantiles:")}
-        return {name: profile.find_quantile_cells(QUARTILES) for name, profile in needed.items() if profile.finite_count}
+        needed = {
+            key.partition(":")[2]: profile
+            for key, profile in profiles.items()
+            if key.startswith("quantiles:")
+        }
+        return {
+            name: profile.find_quantile_cells(QUARTILES)
+            for name, profile in needed.items()
+            if profile.finite_count
+        }
 
-    def fit_states(self, profiles: FeatureProfiles, near_values: Mapping[str, Doubles]) -> list[State]:
+    def fit_states(
+        self, profiles: FeatureProfiles, near_values: Mapping[str, Doubles]
+    ) -> list[State]:
         """What each transformation learned; SettingsError for a feature without a value to learn from."""
         found: list[State] = []
         for each in self.transformer.transformations:
@@ -140,18 +185,33 @@ class DatasetTransform:
                 found.append({})
                 continue
             profile = profiles[f"{row.required_statistic}:{name}"]
-            if not (profile.categories if row.required_statistic == "categories" else profile.finite_count):
+            if not (
+                profile.categories
+                if row.required_statistic == "categories"
+                else profile.finite_count
+            ):
                 raise SettingsError(
-                    f"Transformation {row.name!r} cannot learn from feature {name!r}: of the {profile.rows} rows of the train split "
-                    "none has a value (a null, NaN or an infinity is none). Leave the feature out, or choose a train split in which it "
-                    "has values."
+                    f"Transformation {row.name!r} cannot learn from feature {name!r}: of the"
+                    f" {profile.rows} rows of the train split none has a value (a null, NaN or an"
+                    " infinity is none). Leave the feature out, or choose a train split in which"
+                    " it has values."
                 )
             if row.multi_output and len(profile.categories) > MAX_ONE_HOT_CATEGORIES:
                 raise SettingsError(
-                    f"Transformation {row.name!r} of feature {name!r} would make {len(profile.categories):,} columns, one for each "
-                    f"category; at most {MAX_ONE_HOT_CATEGORIES:,} are made. Use label_encoder, or a feature with fewer categories."
+                    f"Transformation {row.name!r} of feature {name!r} would make"
+                    f" {len(profile.categories):,} columns, one for each category; at most"
+                    f" {MAX_ONE_HOT_CATEGORIES:,} are made. Use label_encoder, or a feature with"
+                    " fewer categories."
                 )
-            found.append(row.fit(_LearnedStatistics(name, profile, near_values.get(name) if row.required_statistic == "quantiles" else None)))
+            found.append(
+                row.fit(
+                    _LearnedStatistics(
+                        name,
+                        profile,
+                        near_values.get(name) if row.required_statistic == "quantiles" else None,
+                    )
+                )
+            )
         return found
 
 
@@ -164,7 +224,10 @@ def merge_profiles(parts: Iterable[FeatureProfiles]) -> FeatureProfiles:
     """The profiles of all parts together."""
     found: FeatureProfiles = {}
     for part in parts:
-        found |= {key: found[key].merge(profile) if key in found else profile for key, profile in part.items()}
+        found |= {
+            key: found[key].merge(profile) if key in found else profile
+            for key, profile in part.items()
+        }
     return found
 
 
@@ -185,7 +248,9 @@ class _LearnedStatistics:
 
     @property
     def quartiles(self) -> list[float]:
-        return self._profile.compute_quantiles(QUARTILES, np.empty(0) if self._near_values is None else self._near_values)
+        return self._profile.compute_quantiles(
+            QUARTILES, np.empty(0) if self._near_values is None else self._near_values
+        )
 
     @property
     def categories(self) -> list[object]:

@@ -23,7 +23,8 @@ def register_holder(holder: ConnectionHolder) -> None:
 
 def _reset_after_fork() -> None:
     for holder in list(_HOLDERS):
-        # Never freed, not even as the interpreter ends: to free a connection is to end it at the server, for the parent too.
+        # Never freed, not even as the interpreter ends: to free a connection is to end it at the
+        # server, for the parent too.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(holder.reset_connections()))
 
 

@@ -4,13 +4,22 @@ import socket
 import threading
 from collections.abc import Callable
 
-_KEEPALIVE_IDLE, _KEEPALIVE_INTERVAL, _KEEPALIVE_COUNT = 30, 10, 3  # seconds until the kernel asks whether the other side is there, between questions, and how many
+_KEEPALIVE_IDLE, _KEEPALIVE_INTERVAL, _KEEPALIVE_COUNT = (
+    30,
+    10,
+    3,
+)  # seconds until the kernel asks whether the other side is there, between questions, and how many
 
 
 class Heartbeat:
     """Calls ``beat`` every so many seconds, in a thread of its own, from ``start`` to ``stop``; what it raises ends it."""
 
-    def __init__(self, ping: Callable[[], object], interval_seconds: float, failures: tuple[type[Exception], ...]) -> None:
+    def __init__(
+        self,
+        ping: Callable[[], object],
+        interval_seconds: float,
+        failures: tuple[type[Exception], ...],
+    ) -> None:
         self._ping, self._interval_seconds, self._failures = ping, interval_seconds, failures
         self._stop_requested = threading.Event()
         self._thread: threading.Thread | None = None
@@ -19,7 +28,9 @@ class Heartbeat:
         """Begin; a beat that goes on is ended first."""
         self.stop()
         self._stop_requested.clear()
-        self._thread = threading.Thread(target=self._ping_until_stopped, name="spark_fs heartbeat", daemon=True)
+        self._thread = threading.Thread(
+            target=self._ping_until_stopped, name="spark_fs heartbeat", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -40,6 +51,10 @@ class Heartbeat:
 def set_keepalive(connection_socket: socket.socket) -> None:
     """Let the kernel ask the other side whether it is there while it is silent, so that one that is gone is known within a minute."""
     connection_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", _KEEPALIVE_IDLE), ("TCP_KEEPINTVL", _KEEPALIVE_INTERVAL), ("TCP_KEEPCNT", _KEEPALIVE_COUNT)):
+    for name, value in (
+        ("TCP_KEEPIDLE", _KEEPALIVE_IDLE),
+        ("TCP_KEEPINTVL", _KEEPALIVE_INTERVAL),
+        ("TCP_KEEPCNT", _KEEPALIVE_COUNT),
+    ):
         if hasattr(socket, name):  # as on Linux
             connection_socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -1,7 +1,8 @@
 """Connections of a serving process to MySQL or MariaDB: shared by its threads, each with the statements that it has prepared.
 
-The C extension's prepared statements are driven by the connection's own commands, not by a cursor, whose reset before each execution is a
-second round trip: a look-up by primary key takes 174 us instead of 335 us, where the driver's plain cursor takes 251 us.
+The C extension's prepared statements are driven by the connection's own commands, not by a cursor,
+whose reset before each execution is a second round trip: a look-up by primary key takes 174 us
+instead of 335 us, where the driver's plain cursor takes 251 us.
 """
 
 import time
@@ -19,12 +20,22 @@ from spark_fs.online.mysql import forks
 
 ResultRows = list[tuple[Any, ...]]
 FAILURES: tuple[type[Exception], ...] = (mysql.connector.Error,)
-if mysql.connector.HAVE_CEXT:  # what the C extension raises where the driver forgets to translate it: at a rollback, at closing
+# what the C extension raises where the driver forgets to translate it: at a rollback, at closing
+if mysql.connector.HAVE_CEXT:
     from _mysql_connector import MySQLInterfaceError
 
     FAILURES = (mysql.connector.Error, MySQLInterfaceError)
-_MAX_IDLE_SECONDS = 200.0  # seconds after which a network may have dropped a silent connection without a word, as some do after 240
-LOST_CODES = {1053, 1927, 2006, 2013, 2055, 4031}  # the codes of a connection that is gone: shut down, killed, lost, idle for too long
+# seconds after which a network may have dropped a silent connection without a word, as some do
+# after 240
+_MAX_IDLE_SECONDS = 200.0
+LOST_CODES = {
+    1053,
+    1927,
+    2006,
+    2013,
+    2055,
+    4031,
+}  # the codes of a connection that is gone: shut down, killed, lost, idle for too long
 
 
 class PooledConnection:
@@ -34,7 +45,11 @@ class PooledConnection:
         self._driver_connection = driver_connection
         self._prepared: dict[str, Any] = {}
         self._last_used = time.monotonic()
-        self._run_prepared = self._run_by_cursor if isinstance(driver_connection, MySQLConnection) else self._run_by_command
+        self._run_prepared = (
+            self._run_by_cursor
+            if isinstance(driver_connection, MySQLConnection)
+            else self._run_by_command
+        )
         self.is_mariadb = "mariadb" in str(driver_connection.server_info).lower()
 
     def run_statement(self, sql: str, parameters: Sequence[Any]) -> ResultRows:
@@ -57,7 +72,9 @@ class PooledConnection:
         statement.free_result()
         return rows
 
-    def _run_by_cursor(self, sql: str, parameters: Sequence[Any]) -> ResultRows:  # the driver in pure Python
+    def _run_by_cursor(
+        self, sql: str, parameters: Sequence[Any]
+    ) -> ResultRows:  # the driver in pure Python
         cursor = self._prepared.get(sql)
         if cursor is None:
             cursor = self._prepared[sql] = self._driver_connection.cursor(prepared=True)
@@ -106,8 +123,15 @@ class _FairSemaphore:
 class ConnectionPool:
     """At most so many connections, opened as they are needed; a thread that finds none free waits."""
 
-    def __init__(self, open_connection: Callable[[], Any], size: int, timeout: float, address: str) -> None:
-        self._open_connection, self._size, self._timeout, self._address = open_connection, size, timeout, address
+    def __init__(
+        self, open_connection: Callable[[], Any], size: int, timeout: float, address: str
+    ) -> None:
+        self._open_connection, self._size, self._timeout, self._address = (
+            open_connection,
+            size,
+            timeout,
+            address,
+        )
         self._free: deque[PooledConnection] = deque()
         self._slots = _FairSemaphore(size)
         forks.register_holder(self)
@@ -117,13 +141,16 @@ class ConnectionPool:
         held, self._free, self._slots = self._free, deque(), _FairSemaphore(self._size)
         return held
 
-    def run_query(self, build_query: Callable[[PooledConnection], tuple[str, Sequence[Any]]]) -> ResultRows:
+    def run_query(
+        self, build_query: Callable[[PooledConnection], tuple[str, Sequence[Any]]]
+    ) -> ResultRows:
         """The rows of the statement that ``ask`` gives for a connection; once more on a new one when the server had dropped it."""
         slots = self._slots
         if not slots.acquire_slot(self._timeout):
             raise OnlineStoreError(
-                f"All {self._size} connections to the online store {self._address} were in use for {self._timeout:g} s: let fewer "
-                "threads ask at once, or raise pool_size in online_url."
+                f"All {self._size} connections to the online store {self._address} were in use for"
+                f" {self._timeout:g} s: let fewer threads ask at once, or raise pool_size in"
+                " online_url."
             )
         try:
             connection = self._take_live_connection()
@@ -133,8 +160,12 @@ class ConnectionPool:
             try:
                 return self._run_once(connection, build_query)
             except FAILURES as error:
-                # An answer that does not come in time looks like a connection that is lost, and would not come the second time either.
-                if getattr(error, "errno", None) not in LOST_CODES or time.monotonic() - began >= self._timeout:
+                # An answer that does not come in time looks like a connection that is lost, and
+                # would not come the second time either.
+                if (
+                    getattr(error, "errno", None) not in LOST_CODES
+                    or time.monotonic() - began >= self._timeout
+                ):
                     raise
                 self._close_all()  # what one finds out of a restarted server holds for all
                 return self._run_once(PooledConnection(self._open_connection()), build_query)
@@ -151,7 +182,11 @@ class ConnectionPool:
                 connection.close()
         return None
 
-    def _run_once(self, connection: PooledConnection, build_query: Callable[[PooledConnection], tuple[str, Sequence[Any]]]) -> ResultRows:
+    def _run_once(
+        self,
+        connection: PooledConnection,
+        build_query: Callable[[PooledConnection], tuple[str, Sequence[Any]]],
+    ) -> ResultRows:
         try:
             rows = connection.run_statement(*build_query(connection))
         except BaseException:
@@ -164,4 +199,3 @@ class ConnectionPool:
         with suppress(IndexError):
             while True:
                 self._free.pop().close()
-

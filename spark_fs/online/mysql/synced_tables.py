@@ -9,10 +9,16 @@ from spark_fs.online.statements import ORIGIN_TABLE, SYNC_STATE_TABLE
 from spark_fs.online.store import SyncState, TableOrigin
 
 _TABLE_DEFINITIONS = (
-    f"{SYNC_STATE_TABLE} (name VARCHAR(80) CHARACTER SET ascii PRIMARY KEY, delta_version BIGINT NOT NULL, "
-    "run CHAR(32) CHARACTER SET ascii NOT NULL, synced_at DATETIME(6) NOT NULL) ENGINE=InnoDB",
-    f"{ORIGIN_TABLE} (name VARCHAR(80) CHARACTER SET ascii PRIMARY KEY, id VARCHAR(64) CHARACTER SET ascii NOT NULL, "
-    "place VARCHAR(1000) CHARACTER SET utf8mb4 NOT NULL) ENGINE=InnoDB",
+    (
+        f"{SYNC_STATE_TABLE} (name VARCHAR(80) CHARACTER SET ascii PRIMARY KEY, delta_version"
+        " BIGINT NOT NULL, run CHAR(32) CHARACTER SET ascii NOT NULL, synced_at DATETIME(6) NOT"
+        " NULL) ENGINE=InnoDB"
+    ),
+    (
+        f"{ORIGIN_TABLE} (name VARCHAR(80) CHARACTER SET ascii PRIMARY KEY, id VARCHAR(64)"
+        " CHARACTER SET ascii NOT NULL, place VARCHAR(1000) CHARACTER SET utf8mb4 NOT NULL)"
+        " ENGINE=InnoDB"
+    ),
 )
 
 
@@ -24,7 +30,11 @@ def ensure_tables(cursor: Any) -> None:
 
 def read_sync_state(cursor: Any, table_name: str) -> SyncState | None:
     """What the last sync of a table did."""
-    found = _fetch_row(cursor, f"SELECT delta_version, run, synced_at FROM {SYNC_STATE_TABLE} WHERE name = %s", table_name)
+    found = _fetch_row(
+        cursor,
+        f"SELECT delta_version, run, synced_at FROM {SYNC_STATE_TABLE} WHERE name = %s",
+        table_name,
+    )
     return SyncState(int(found[0]), str(found[1]), found[2].replace(tzinfo=UTC)) if found else None
 
 
@@ -36,12 +46,18 @@ def read_origin(cursor: Any, table_name: str) -> TableOrigin | None:
 
 def write_sync_state(cursor: Any, table_name: str, state: SyncState) -> None:
     """Write what a sync did; the caller commits."""
-    cursor.execute(f"REPLACE INTO {SYNC_STATE_TABLE} VALUES (%s, %s, %s, %s)", (table_name, state.version, state.run_id, state.synced_at.replace(tzinfo=None)))
+    cursor.execute(
+        f"REPLACE INTO {SYNC_STATE_TABLE} VALUES (%s, %s, %s, %s)",
+        (table_name, state.version, state.run_id, state.synced_at.replace(tzinfo=None)),
+    )
 
 
 def write_origin(cursor: Any, table_name: str, table_origin: TableOrigin) -> None:
     """Write what a table is made from; the caller commits."""
-    cursor.execute(f"REPLACE INTO {ORIGIN_TABLE} VALUES (%s, %s, %s)", (table_name, table_origin.table_id, table_origin.location[-1_000:]))
+    cursor.execute(
+        f"REPLACE INTO {ORIGIN_TABLE} VALUES (%s, %s, %s)",
+        (table_name, table_origin.table_id, table_origin.location[-1_000:]),
+    )
 
 
 def delete_sync_records(cursor: Any, table_name: str) -> None:

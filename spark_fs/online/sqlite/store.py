@@ -32,7 +32,11 @@ def _make_key_expression(expression: str, type_: str) -> str:
 def _convert_decimal(digits: str | None, precision: int, scale: int) -> str | None:
     """The text of the same decimal in a column of this precision and scale; None where it holds none."""
     try:
-        return None if digits is None else str(get_converter(f"decimal({precision},{scale})")(Decimal(digits)))
+        return (
+            None
+            if digits is None
+            else str(get_converter(f"decimal({precision},{scale})")(Decimal(digits)))
+        )
     except UnfitError:
         return None
 
@@ -59,14 +63,20 @@ class SQLiteStore:
 
     # -- serving
 
-    def prepare_lookup(self, sources: Sequence[LookupSource], key_types: Sequence[str]) -> PreparedLookup:  # noqa: ARG002 # SQLite takes values as they are
+    def prepare_lookup(
+        self,
+        sources: Sequence[LookupSource],
+        key_types: Sequence[str],  # noqa: ARG002 # SQLite takes values as they are
+    ) -> PreparedLookup:
         """Prepare a look-up over several groups."""
         return _SQLiteLookup(self, sources)
 
     def get_connection(self) -> sqlite3.Connection:
         """This thread's own connection for reading."""
         if not Path(self.path).exists():
-            raise OnlineStoreError(f"The online store {self.path} does not exist yet: run sync_online first.")
+            raise OnlineStoreError(
+                f"The online store {self.path} does not exist yet: run sync_online first."
+            )
         found: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if found is None:
             found = self._local.connection = self._open_connection()
@@ -124,10 +134,13 @@ class SQLiteStore:
                 connection.execute("PRAGMA journal_mode = WAL")  # readers go on while a sync writes
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute(
-                    f"CREATE TABLE IF NOT EXISTS {SYNC_STATE_TABLE} (name TEXT PRIMARY KEY, delta_version INTEGER NOT NULL, run TEXT NOT NULL, "
-                    "synced_at TEXT NOT NULL)"
+                    f"CREATE TABLE IF NOT EXISTS {SYNC_STATE_TABLE} (name TEXT PRIMARY KEY,"
+                    " delta_version INTEGER NOT NULL, run TEXT NOT NULL, synced_at TEXT NOT NULL)"
                 )
-                connection.execute(f"CREATE TABLE IF NOT EXISTS {ORIGIN_TABLE} (name TEXT PRIMARY KEY, id TEXT NOT NULL, place TEXT NOT NULL)")
+                connection.execute(
+                    f"CREATE TABLE IF NOT EXISTS {ORIGIN_TABLE} (name TEXT PRIMARY KEY, id TEXT NOT"
+                    " NULL, place TEXT NOT NULL)"
+                )
                 yield connection
                 connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -151,13 +164,18 @@ class _SQLiteLookup:
         try:
             connection.execute("BEGIN")  # all entries and all parts of a row as of one instant
             try:
-                return [(number, *self._fetch_row(connection, self._query.bind_values(values, now))) for number, values in enumerate(entries)]
+                return [
+                    (number, *self._fetch_row(connection, self._query.bind_values(values, now)))
+                    for number, values in enumerate(entries)
+                ]
             finally:
                 connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise translate_error(self._store.path, error) from error
 
-    def _fetch_row(self, connection: sqlite3.Connection, parameters: Sequence[Any]) -> Iterator[Any]:
+    def _fetch_row(
+        self, connection: sqlite3.Connection, parameters: Sequence[Any]
+    ) -> Iterator[Any]:
         for statement in self._statements:
             yield from connection.execute(statement, parameters).fetchone()
 
@@ -165,30 +183,47 @@ class _SQLiteLookup:
 def _split_columns(query: LookupQuery, max_columns: int) -> tuple[str, ...]:
     """The statement without the entry's number, so many columns at a time."""
     columns = query.columns[1:]
-    return tuple(f"SELECT {', '.join(columns[i : i + max_columns])}{query.from_clause}" for i in range(0, len(columns), max_columns))
+    return tuple(
+        f"SELECT {', '.join(columns[i : i + max_columns])}{query.from_clause}"
+        for i in range(0, len(columns), max_columns)
+    )
 
 
 def read_sync_state(connection: sqlite3.Connection, table_name: str) -> SyncState | None:
     """What the last sync of a table did."""
-    found = connection.execute(f"SELECT delta_version, run, synced_at FROM {SYNC_STATE_TABLE} WHERE name = ?", (table_name,)).fetchone()
-    return SyncState(found[0], found[1], datetime.fromisoformat(found[2]).replace(tzinfo=UTC)) if found else None
+    found = connection.execute(
+        f"SELECT delta_version, run, synced_at FROM {SYNC_STATE_TABLE} WHERE name = ?",
+        (table_name,),
+    ).fetchone()
+    return (
+        SyncState(found[0], found[1], datetime.fromisoformat(found[2]).replace(tzinfo=UTC))
+        if found
+        else None
+    )
 
 
 def read_origin(connection: sqlite3.Connection, table_name: str) -> TableOrigin | None:
     """The Delta table that a table is made from; None where that is not known."""
-    found = connection.execute(f"SELECT id, place FROM {ORIGIN_TABLE} WHERE name = ?", (table_name,)).fetchone()
+    found = connection.execute(
+        f"SELECT id, place FROM {ORIGIN_TABLE} WHERE name = ?", (table_name,)
+    ).fetchone()
     return TableOrigin(*found) if found else None
 
 
 def list_columns(connection: sqlite3.Connection, table_name: str) -> list[str]:
     """The columns of a table; none where there is no table."""
-    return [row[1] for row in connection.execute(f"PRAGMA table_info({SQL.quote_name(table_name)})")]
+    return [
+        row[1] for row in connection.execute(f"PRAGMA table_info({SQL.quote_name(table_name)})")
+    ]
 
 
 def check_table(store: SQLiteStore, table_name: str) -> None:
     """OnlineStoreError where there is no table of this name."""
     if not list_columns(store.get_connection(), table_name):
-        raise OnlineStoreError(f"The online store {store.path} lacks the table {table_name}: run sync_online for its group first.")
+        raise OnlineStoreError(
+            f"The online store {store.path} lacks the table {table_name}: run sync_online for its"
+            " group first."
+        )
 
 
 def add_missing_columns(connection: sqlite3.Connection, table: OnlineTable) -> None:
@@ -202,11 +237,16 @@ def add_missing_columns(connection: sqlite3.Connection, table: OnlineTable) -> N
         for column in part if there else ():
             if column.name not in there:
                 added = SQL.column_definition(column, None, required=False)
-                connection.execute(f"ALTER TABLE {SQL.quote_name(table.part_name(number))} ADD COLUMN {added}")
+                connection.execute(
+                    f"ALTER TABLE {SQL.quote_name(table.part_name(number))} ADD COLUMN {added}"
+                )
 
 
 def translate_error(path: str, error: sqlite3.Error) -> OnlineStoreError:
     """SQLite's error as ours."""
     if "no such table" in str(error) or "no such column" in str(error):
-        return OnlineStoreError(f"The online store {path} lacks a table or a column ({error}): run sync_online for its group first.")
+        return OnlineStoreError(
+            f"The online store {path} lacks a table or a column ({error}): run sync_online for its"
+            " group first."
+        )
     return OnlineStoreError(f"The online store {path} failed and nothing was written: {error}")

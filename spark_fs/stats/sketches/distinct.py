@@ -1,8 +1,10 @@
 """A sketch of the distinct values of a column: those with the least hashes, each with the exact number of its rows.
 
-A value among the least of all is among the least of every part that has it, so the sketch of the whole is the same bits however it was put
-together. It is a uniform sample of the distinct values (KMV: Bar-Yossef et al., Counting Distinct Elements in a Data Stream, 2002), which
-tells their number, and because of the counts also which share of them comes once. Below ``SIZE`` distinct values it holds them all.
+A value among the least of all is among the least of every part that has it, so the sketch of the
+whole is the same bits however it was put together. It is a uniform sample of the distinct values
+(KMV: Bar-Yossef et al., Counting Distinct Elements in a Data Stream, 2002), which tells their
+number, and because of the counts also which share of them comes once. Below ``SIZE`` distinct
+values it holds them all.
 """
 
 from collections.abc import Sequence
@@ -34,7 +36,9 @@ class DistinctSketch:
     def from_counts(cls, values: Values, counts: npt.NDArray[np.int64]) -> Self:
         """Of distinct values, with the number of rows of each."""
         hashes = hash_values(values)
-        kept = np.argpartition(hashes, SIZE)[:SIZE] if len(hashes) > SIZE else np.arange(len(hashes))
+        kept = (
+            np.argpartition(hashes, SIZE)[:SIZE] if len(hashes) > SIZE else np.arange(len(hashes))
+        )
         kept = kept[np.argsort(hashes[kept])]
         return cls(values[kept], counts[kept], int(counts.sum()))
 
@@ -44,7 +48,9 @@ class DistinctSketch:
         if not len(sorted_values):
             return cls()
         starts = np.flatnonzero(np.concatenate([[True], sorted_values[1:] != sorted_values[:-1]]))
-        return cls.from_counts(sorted_values[starts], np.diff(np.append(starts, len(sorted_values))))
+        return cls.from_counts(
+            sorted_values[starts], np.diff(np.append(starts, len(sorted_values)))
+        )
 
     @property
     def is_exact(self) -> bool:
@@ -78,7 +84,8 @@ class DistinctSketch:
     def estimate_entropy(self, heavy_hitters: Sequence[tuple[Any, int]]) -> float:
         """The entropy of the values, in nats; frequent: values that come often, with about how many rows each has.
 
-        Where it holds every value it needs none and is exact. Otherwise the other values are as the sample among them.
+        Where it holds every value it needs none and is exact. Otherwise the other values are as the
+        sample among them.
         """
         if not self.rows:
             return 0.0
@@ -86,12 +93,20 @@ class DistinctSketch:
             shares = self.counts / self.rows
             return max(0.0, float(-(shares * np.log(shares)).sum()))
         heavy = np.array([rows for _, rows in heavy_hitters]) / self.rows
-        others = self.counts[~np.isin(self.values, np.array([value for value, _ in heavy_hitters], self.values.dtype))]
+        others = self.counts[
+            ~np.isin(
+                self.values, np.array([value for value, _ in heavy_hitters], self.values.dtype)
+            )
+        ]
         rest = max(0.0, 1 - float(heavy.sum()))
         found = float(-(heavy * np.log(heavy)).sum()) if len(heavy) else 0.0
-        if rest and len(others):  # the entropy of the choice among the other values, by their shares in the sample
+        if rest and len(
+            others
+        ):  # the entropy of the choice among the other values, by their shares in the sample
             within = others / others.sum()
-            spread = float(-(within * np.log(within)).sum()) + np.log(max(1.0, (self.estimated_count - len(heavy)) / len(others)))
+            spread = float(-(within * np.log(within)).sum()) + np.log(
+                max(1.0, (self.estimated_count - len(heavy)) / len(others))
+            )
             found += rest * (spread - np.log(rest))
         return min(found, float(np.log(self.rows)))
 
@@ -120,8 +135,9 @@ def hash_values(values: Values) -> Hashes:
 class FrequentStrings:
     """The texts that come most often, with the number of their rows, which is at most ``slack`` too small.
 
-    Parts keep their most frequent texts and note the greatest number that they leave out (Misra, Gries: Finding Repeated Elements, 1982,
-    and Agarwal et al.: Mergeable Summaries, 2012, for the bound).
+    Parts keep their most frequent texts and note the greatest number that they leave out (Misra,
+    Gries: Finding Repeated Elements, 1982, and Agarwal et al.: Mergeable Summaries, 2012, for the
+    bound).
     """
 
     row_counts: dict[str, int] = field(default_factory=dict)

@@ -1,8 +1,9 @@
 """A sketch of how numbers are spread: a few of them, each standing for a power of two of its neighbours.
 
-The levels of KLL (Karnin, Lang, Liberty: Optimal Quantile Approximation in Streams, 2016), with two differences. A part is sketched from
-its sorted values, which are already there: every 2**l-th of them, so a first sketch errs by half a step and not at random. And which half
-of a level survives follows from its values and not from a coin, so the same parts give the same sketch.
+The levels of KLL (Karnin, Lang, Liberty: Optimal Quantile Approximation in Streams, 2016), with two
+differences. A part is sketched from its sorted values, which are already there: every 2**l-th of
+them, so a first sketch errs by half a step and not at random. And which half of a level survives
+follows from its values and not from a coin, so the same parts give the same sketch.
 """
 
 from dataclasses import dataclass
@@ -23,8 +24,9 @@ _HASH_MULTIPLIER = 0x9E3779B97F4A7C15
 class QuantileSketch:
     """levels: sorted values; each of level l stands for 2**l.
 
-    The rank of a value is known to within 0.5% of the number of values, mostly to within 0.1% (measured in
-    ``benchmarks/feature_statistics.py``), and exactly while there are at most ``SIZE``.
+    The rank of a value is known to within 0.5% of the number of values, mostly to within 0.1%
+    (measured in ``benchmarks/feature_statistics.py``), and exactly while there are at most
+    ``SIZE``.
     """
 
     levels: tuple[Doubles, ...] = ()
@@ -54,9 +56,16 @@ class QuantileSketch:
     def merge(self, other: "QuantileSketch") -> "QuantileSketch":
         """The two parts together."""
         top = max(len(self.levels), len(other.levels))
-        levels = [np.sort(np.concatenate([_get_level(self, level), _get_level(other, level)])) for level in range(top)]
+        levels = [
+            np.sort(np.concatenate([_get_level(self, level), _get_level(other, level)]))
+            for level in range(top)
+        ]
         while sum(map(len, levels)) > sum(map(_compute_capacity, range(len(levels)))):
-            level = next(at for at, values in enumerate(levels) if len(values) > _compute_capacity(len(levels) - 1 - at))
+            level = next(
+                at
+                for at, values in enumerate(levels)
+                if len(values) > _compute_capacity(len(levels) - 1 - at)
+            )
             if level + 1 == len(levels):
                 levels.append(_EMPTY)
             levels[level], goes = _split_level(levels[level])
@@ -67,7 +76,12 @@ class QuantileSketch:
     def weighted_points(self) -> tuple[Doubles, npt.NDArray[np.int64]]:
         """The values it holds, sorted, and for how many each stands."""
         values = np.concatenate([_EMPTY, *self.levels])
-        weights = np.concatenate([np.empty(0, np.int64), *(np.full(len(v), 1 << level) for level, v in enumerate(self.levels))])
+        weights = np.concatenate(
+            [
+                np.empty(0, np.int64),
+                *(np.full(len(v), 1 << level) for level, v in enumerate(self.levels)),
+            ]
+        )
         order = np.argsort(values, kind="stable")
         return values[order], weights[order]
 

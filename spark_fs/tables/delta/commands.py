@@ -1,7 +1,8 @@
 """Reads and writes of the Delta tables: this module, ``staging`` and ``writing`` are the only ones that touch them.
 
-Every table holds one column beyond the group's own, the instant of ingestion; between two rows of one identity
-the one ingested last is the row. The change data feed is on from the first commit, since the sync reads it.
+Every table holds one column beyond the group's own, the instant of ingestion; between two rows of
+one identity the one ingested last is the row. The change data feed is on from the first commit,
+since the sync reads it.
 """
 
 import json
@@ -29,7 +30,9 @@ from spark_fs.tables.delta.staging import Transaction
 
 INGESTED_AT = "_ingested_at"
 _SETTING_PREFIX = "spark.databricks.delta."
-_SETTINGS_LOCK = RLock()  # what a commit carries is set on the session, so one write at a time sets it
+_SETTINGS_LOCK = (
+    RLock()
+)  # what a commit carries is set on the session, so one write at a time sets it
 
 
 def is_delta_table(spark: SparkSession, path: str) -> bool:
@@ -44,34 +47,56 @@ def read_table(spark: SparkSession, path: str, version: int | None = None) -> Da
         return (reader if version is None else reader.option("versionAsOf", version)).load(path)
 
 
-def read_changes(spark: SparkSession, path: str, first_version: int, last_version: int) -> DataFrame:
+def read_changes(
+    spark: SparkSession, path: str, first_version: int, last_version: int
+) -> DataFrame:
     """What the versions first to last did*, both included: rows with ``_change_type``, ``_commit_version`` and ``_commit_timestamp``."""
     feed = spark.read.format("delta").option("readChangeFeed", "true")
     with translate_errors(path, "read"):
-        return feed.option("startingVersion", first_version).option("endingVersion", last_version).load(path)
+        return (
+            feed.option("startingVersion", first_version)
+            .option("endingVersion", last_version)
+            .load(path)
+        )
 
 
 def merge_rows(
-    frame: DataFrame, path: str, keys: Sequence[str], prune_predicate: Column, update_predicate: Column,
-    transaction: Transaction | None, metadata: Mapping[str, Any],
+    frame: DataFrame,
+    path: str,
+    keys: Sequence[str],
+    prune_predicate: Column,
+    update_predicate: Column,
+    transaction: Transaction | None,
+    metadata: Mapping[str, Any],
 ) -> tuple[int, int]:
     """Replace the rows of the same keys that ``changed``, append the others, as one commit, eagerly.
 
-    ``pruned`` holds for every row ``t`` of the table that may be replaced, so that Delta leaves the other files alone.
-    ``frame`` must give the same rows each time it is read. Returns how many rows were inserted and updated.
+    ``pruned`` holds for every row ``t`` of the table that may be replaced, so that Delta leaves the
+    other files alone. ``frame`` must give the same rows each time it is read. Returns how many rows
+    were inserted and updated.
     """
     spark = frame.sparkSession
     once = {"merge.materializeSource": "none"}  # staged rows stay as they are, so they need no copy
     with _set_commit_metadata(spark, transaction, metadata), _session_settings(spark, once):
         target = DeltaTable.forPath(spark, path).alias("t")
         merged = target.merge(frame.alias("s"), reduce(and_, [*_match_keys(keys), prune_predicate]))
-        done = merged.whenMatchedUpdateAll(update_predicate).whenNotMatchedInsertAll().execute().collect()
+        done = (
+            merged.whenMatchedUpdateAll(update_predicate)
+            .whenNotMatchedInsertAll()
+            .execute()
+            .collect()
+        )
     return int(done[0]["num_inserted_rows"]), int(done[0]["num_updated_rows"])
 
 
-def append_rows(frame: DataFrame, path: str, transaction: Transaction | None, metadata: Mapping[str, Any]) -> None:
+def append_rows(
+    frame: DataFrame, path: str, transaction: Transaction | None, metadata: Mapping[str, Any]
+) -> None:
     """Append rows to a table of their own columns, made when absent, as one commit, eagerly."""
-    with _set_commit_metadata(frame.sparkSession, transaction, metadata), translate_errors(path, "write"):
+    with (
+        _set_commit_metadata(frame.sparkSession, transaction, metadata),
+        translate_errors(path, "write"),
+    ):
         frame.write.format("delta").mode("append").option("mergeSchema", "true").save(path)
 
 
@@ -80,12 +105,19 @@ def get_quarantine_path(path: str) -> str:
     return f"{path}_quarantine"
 
 
-def delete_rows(frame: DataFrame, path: str, keys: Sequence[str], metadata: Mapping[str, Any]) -> int:
+def delete_rows(
+    frame: DataFrame, path: str, keys: Sequence[str], metadata: Mapping[str, Any]
+) -> int:
     """Delete the rows that have one of the frame's keys, as one commit, eagerly; returns how many there were."""
     spark = frame.sparkSession
     with _set_commit_metadata(spark, None, metadata):
         target = DeltaTable.forPath(spark, path).alias("t")
-        done = target.merge(frame.alias("s"), reduce(and_, _match_keys(keys))).whenMatchedDelete().execute().collect()
+        done = (
+            target.merge(frame.alias("s"), reduce(and_, _match_keys(keys)))
+            .whenMatchedDelete()
+            .execute()
+            .collect()
+        )
     return int(done[0]["num_deleted_rows"])
 
 
@@ -93,38 +125,68 @@ def _match_keys(keys: Sequence[str]) -> list[Column]:
     return [F.col(f"t.`{key}`") == F.col(f"s.`{key}`") for key in keys]
 
 
-def add_columns(spark: SparkSession, path: str, types: Mapping[str, str], metadata: Mapping[str, Any]) -> None:
+def add_columns(
+    spark: SparkSession, path: str, types: Mapping[str, str], metadata: Mapping[str, Any]
+) -> None:
     """Add nullable columns to the table, as one commit, eagerly."""
     columns = ", ".join(f"{_quote_name(name)} {to_ddl(type_)}" for name, type_ in types.items())
     with _set_commit_metadata(spark, None, metadata), translate_errors(path, "change"):
         spark.sql(f"ALTER TABLE delta.{_quote_name(path)} ADD COLUMNS ({columns})")
 
 
-def optimize_table(spark: SparkSession, path: str, cluster_by: Sequence[str], metadata: Mapping[str, Any]) -> Mapping[str, int]:
+def optimize_table(
+    spark: SparkSession, path: str, cluster_by: Sequence[str], metadata: Mapping[str, Any]
+) -> Mapping[str, int]:
     """Rewrite small files into large ones, clustered by these columns, eagerly; the rows stay as they are."""
     with _set_commit_metadata(spark, None, metadata), translate_errors(path, "compaction"):
-        done = DeltaTable.forPath(spark, path).optimize().executeZOrderBy(*cluster_by).collect()[0]["metrics"]
+        done = (
+            DeltaTable.forPath(spark, path)
+            .optimize()
+            .executeZOrderBy(*cluster_by)
+            .collect()[0]["metrics"]
+        )
     return {"files_added": done["numFilesAdded"], "files_removed": done["numFilesRemoved"]}
 
 
-def vacuum_table(spark: SparkSession, path: str, retention_hours: float, candidates: Sequence[StoredFile] | None = None) -> None:
+def vacuum_table(
+    spark: SparkSession,
+    path: str,
+    retention_hours: float,
+    candidates: Sequence[StoredFile] | None = None,
+) -> None:
     """Delete the files that no version younger than this needs, eagerly; of these candidates alone, where they are given.
 
-    Of its own accord Delta goes by a property of the table, whatever hours it is asked for, and knows of what left for a week alone.
+    Of its own accord Delta goes by a property of the table, whatever hours it is asked for, and
+    knows of what left for a week alone.
     """
-    settings = {"retentionDurationCheck.enabled": "false", "vacuum.retentionWindowIgnore.enabled": "false"}
+    settings = {
+        "retentionDurationCheck.enabled": "false",
+        "vacuum.retentionWindowIgnore.enabled": "false",
+    }
     with _session_settings(spark, settings), translate_errors(path, "clean-up"):
         if candidates is None:
             DeltaTable.forPath(spark, path).vacuum(retention_hours)
             return
         base: Any = spark._jvm.org.apache.hadoop.fs.Path(path)  # type: ignore[union-attr] # never None here
-        root = base.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf()).makeQualified(base).toString()
-        rows = [(f"{root}/{file.name}", file.bytes, False, int(file.modified_at.timestamp() * 1000)) for file in candidates]
+        root = (
+            base.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf())
+            .makeQualified(base)
+            .toString()
+        )
+        rows = [
+            (f"{root}/{file.name}", file.bytes, False, int(file.modified_at.timestamp() * 1000))
+            for file in candidates
+        ]
         inventory = f"inventory_{uuid4().hex}"
-        spark.createDataFrame(rows, "path string, length long, isDir boolean, modificationTime long").createOrReplaceTempView(inventory)
+        spark.createDataFrame(
+            rows, "path string, length long, isDir boolean, modificationTime long"
+        ).createOrReplaceTempView(inventory)
         listed = f"SELECT * FROM {inventory}"  # noqa: S608 # a name that was just made
         try:
-            spark.sql(f"VACUUM delta.{_quote_name(path)} USING INVENTORY ({listed}) RETAIN {retention_hours} HOURS")
+            spark.sql(
+                f"VACUUM delta.{_quote_name(path)} USING INVENTORY ({listed}) RETAIN"
+                f" {retention_hours} HOURS"
+            )
         finally:
             spark.catalog.dropTempView(inventory)
 
@@ -136,7 +198,9 @@ def invalidate_cache(spark: SparkSession, path: str) -> None:
 
 
 @contextmanager
-def _set_commit_metadata(spark: SparkSession, transaction: Transaction | None, metadata: Mapping[str, Any]) -> Iterator[None]:
+def _set_commit_metadata(
+    spark: SparkSession, transaction: Transaction | None, metadata: Mapping[str, Any]
+) -> Iterator[None]:
     """What the next commit carries."""
     given = {"commitInfo.userMetadata": json.dumps(metadata)}
     if transaction:
@@ -172,17 +236,26 @@ def translate_errors(path: str, operation: str) -> Iterator[None]:
         yield
     except (PySparkException, Py4JError, OSError) as error:
         if is_conflict(error):
-            raise ConflictError(f"Another writer changed the table at {path} at the same time: {find_root_cause(error)}") from get_safe_cause(error)
+            raise ConflictError(
+                f"Another writer changed the table at {path} at the same time:"
+                f" {find_root_cause(error)}"
+            ) from get_safe_cause(error)
         why = find_damage(path) or find_root_cause(error)
-        raise SparkFSError(f"The {operation} of the table at {path} failed and the table is as it was: {why}") from get_safe_cause(error)
+        raise SparkFSError(
+            f"The {operation} of the table at {path} failed and the table is as it was: {why}"
+        ) from get_safe_cause(error)
 
 
 def is_conflict(error: BaseException) -> bool:
     """Whether an error says that another writer was faster."""
     if isinstance(error, Py4JJavaError):
         name = error.java_exception.getClass().getName()
-        return str(name).startswith("io.delta.exceptions.") or name.endswith("FileAlreadyExistsException")
-    return type(error).__module__.startswith("delta.exceptions")  # its classes share no root of their own
+        return str(name).startswith("io.delta.exceptions.") or name.endswith(
+            "FileAlreadyExistsException"
+        )
+    return type(error).__module__.startswith(
+        "delta.exceptions"
+    )  # its classes share no root of their own
 
 
 def find_root_cause(error: Exception) -> str:
@@ -192,5 +265,7 @@ def find_root_cause(error: Exception) -> str:
         while cause.getCause() is not None:
             cause = cause.getCause()
         return f"{cause.getClass().getSimpleName()}: {get_first_line(cause.getMessage())}"
-    raised = re.findall(r"^[\w.]+(?:Error|Exception|Invalid): (.*)", str(error), re.MULTILINE)  # the traceback of a worker
+    raised = re.findall(
+        r"^[\w.]+(?:Error|Exception|Invalid): (.*)", str(error), re.MULTILINE
+    )  # the traceback of a worker
     return str(raised[-1]) if raised and "Traceback" in str(error) else get_first_line(error)

@@ -19,7 +19,9 @@ from spark_fs.tables.delta.log import NO_TABLE as NO_TABLE
 from spark_fs.tables.delta.log import DeltaLog, resolve_file_system
 
 _ABSOLUTE_URI = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:/")
-TableRef = str | DeltaLog  # a folder or URI, or a look that one operation takes at it, for all that it asks
+TableRef = (
+    str | DeltaLog
+)  # a folder or URI, or a look that one operation takes at it, for all that it asks
 _ROWLESS_OPERATIONS = ("optimize", "append_features", "VACUUM START", "VACUUM END")
 
 
@@ -27,7 +29,8 @@ _ROWLESS_OPERATIONS = ("optimize", "append_features", "VACUUM START", "VACUUM EN
 class Commit:
     """One commit: its number, its instant (UTC), what it did, how many rows it inserted, updated and deleted, and its batch.
 
-    operation: "upsert", "insert", "delete", "append_features" or "optimize"; of another writer, Delta's own word for it.
+    operation: "upsert", "insert", "delete", "append_features" or "optimize"; of another writer,
+    Delta's own word for it.
     """
 
     version: int
@@ -47,8 +50,8 @@ class Commit:
 class DataFile(NamedTuple):
     """What the log tells of a data file: where it is, its partition's values as texts, and the least and greatest value of columns.
 
-    rows: None when the log does not say. plain: whether each of its rows counts (it has no deletion vector) and its columns have the
-    names that the table has.
+    rows: None when the log does not say. plain: whether each of its rows counts (it has no deletion
+    vector) and its columns have the names that the table has.
     """
 
     path: str
@@ -99,17 +102,26 @@ def resolve_table_version(table: TableRef, when: Instant | int | Commit) -> int:
         when = when.version
     versions = sorted(log.commits)
     if not versions:
-        raise NotFoundError(f"The table at {log.path} has no commit yet, so it has no state as of {when}: insert its first rows.")
+        raise NotFoundError(
+            f"The table at {log.path} has no commit yet, so it has no state as of {when}: insert"
+            " its first rows."
+        )
     if isinstance(when, int):
         if when not in log.commits:
             held = f"{versions[0]} to {versions[-1]}"
-            raise NotFoundError(f"The table at {log.path} has no version {when}: it has {held}. Ask for one of these.")
+            raise NotFoundError(
+                f"The table at {log.path} has no version {when}: it has {held}. Ask for one of"
+                " these."
+            )
         return when
     instant = to_utc(when)
     place = bisect_right(versions, instant, key=log.get_commit_time)
     if not place:
         began = log.get_commit_time(versions[0]).isoformat()
-        raise NotFoundError(f"The table at {log.path} had no rows yet at {instant.isoformat()}: its first commit is of {began}.")
+        raise NotFoundError(
+            f"The table at {log.path} had no rows yet at {instant.isoformat()}: its first commit is"
+            f" of {began}."
+        )
     return versions[place - 1]
 
 
@@ -127,8 +139,9 @@ def get_commit_time(table: TableRef, version: int) -> datetime:
 def would_be_lost(table: TableRef, version: int, until: datetime) -> bool:
     """Whether a clean-up of what left the table before an instant would take files of a version.
 
-    When a file left is said by the commit that took it out, by the clock of its writer, as a clean-up goes by. The instants of commits do
-    not tell: each is after the one before it, so that a clock that once ran ahead has pushed all later ones.
+    When a file left is said by the commit that took it out, by the clock of its writer, as a
+    clean-up goes by. The instants of commits do not tell: each is after the one before it, so that
+    a clock that once ran ahead has pushed all later ones.
     """
     log, left, added = open_log(table), dict[str, int](), set[str]()
     for later in sorted(v for v in log.commits if v > version):
@@ -145,7 +158,8 @@ def would_be_lost(table: TableRef, version: int, until: datetime) -> bool:
 def has_file(table: TableRef, predicate: Callable[[DataFile], bool]) -> bool:
     """Whether a file of the newest version meets a condition on what the log tells of it.
 
-    For a table of a few hundred files it takes some 20 ms, where Delta's own look takes 0.7 s after each commit.
+    For a table of a few hundred files it takes some 20 ms, where Delta's own look takes 0.7 s after
+    each commit.
     """
     return any(map(predicate, list_data_files(table)))
 
@@ -156,7 +170,9 @@ def list_data_files(table: TableRef, version: int | None = None) -> list[DataFil
     return _to_data_files(log, log.list_files())
 
 
-def list_added_files(table: TableRef, first_version: int, last_version: int) -> list[DataFile] | None:
+def list_added_files(
+    table: TableRef, first_version: int, last_version: int
+) -> list[DataFile] | None:
     """The data files that the commits from the first to the last added; None where one of them changed or deleted a row."""
     log, found = open_log(table, last_version), []
     log.check_commits(first_version, last_version)
@@ -188,8 +204,17 @@ def list_stored_files(path: str) -> list[StoredFile]:
 def list_removed_since(path: str, when: datetime) -> set[str]:
     """The names of the files that left the table at an instant or after it, by what the log says of each."""
     log = DeltaLog(path)
-    removed = (action["remove"] for version in log.commits for action in log.read_actions(version) if action.get("remove"))
-    return {unquote(each["path"]) for each in removed if 1000 * (each.get("deletionTimestamp") or 0) >= to_micros(when)}
+    removed = (
+        action["remove"]
+        for version in log.commits
+        for action in log.read_actions(version)
+        if action.get("remove")
+    )
+    return {
+        unquote(each["path"])
+        for each in removed
+        if 1000 * (each.get("deletionTimestamp") or 0) >= to_micros(when)
+    }
 
 
 def remove_table(path: str) -> None:
@@ -209,15 +234,38 @@ def _to_data_files(log: DeltaLog, add_actions: Iterable[dict[str, Any]]) -> list
     adds = list(add_actions)
     names = protocol.map_logical_names(log.metadata, log.schema)
     plain = not names and not protocol.has_widened_types(log.metadata)
-    return [_to_data_file(log.path, add, stats, names, plain) for add, stats in zip(adds, log.parse_statistics(adds), strict=True)]
+    return [
+        _to_data_file(log.path, add, stats, names, plain)
+        for add, stats in zip(adds, log.parse_statistics(adds), strict=True)
+    ]
 
 
-def _to_data_file(path: str, add: dict[str, Any], stats: dict[str, Any], logical_names: Mapping[str, str], readable_as_is: bool) -> DataFile:
-    rows = stats["numRecords"] if "numRecords" in stats else (add.get("stats_parsed") or {}).get("numRecords")
-    values: list[dict[str, Any]] = [dict(add["partitionValues"] or ()), stats.get("minValues") or {}, stats.get("maxValues") or {}]
-    partition, least, greatest = [{logical_names.get(n, n): value for n, value in each.items()} for each in values] if logical_names else values
+def _to_data_file(
+    path: str,
+    add: dict[str, Any],
+    stats: dict[str, Any],
+    logical_names: Mapping[str, str],
+    readable_as_is: bool,
+) -> DataFile:
+    rows = (
+        stats["numRecords"]
+        if "numRecords" in stats
+        else (add.get("stats_parsed") or {}).get("numRecords")
+    )
+    values: list[dict[str, Any]] = [
+        dict(add["partitionValues"] or ()),
+        stats.get("minValues") or {},
+        stats.get("maxValues") or {},
+    ]
+    partition, least, greatest = (
+        [{logical_names.get(n, n): value for n, value in each.items()} for each in values]
+        if logical_names
+        else values
+    )
     whole = readable_as_is and not add.get("deletionVector")
-    return DataFile(_resolve_path(path, add["path"]), add["size"], rows, partition, least, greatest, whole)
+    return DataFile(
+        _resolve_path(path, add["path"]), add["size"], rows, partition, least, greatest, whole
+    )
 
 
 def _resolve_path(path: str, uri: str) -> str:
@@ -226,7 +274,9 @@ def _resolve_path(path: str, uri: str) -> str:
 
 
 def _describe_commit(log: DeltaLog, version: int) -> Commit:
-    return Commit(version, log.get_commit_time(version), **_parse_commit_info(log.read_commit_info(version)))
+    return Commit(
+        version, log.get_commit_time(version), **_parse_commit_info(log.read_commit_info(version))
+    )
 
 
 def _parse_commit_info(info: Mapping[str, Any]) -> dict[str, Any]:
@@ -241,5 +291,9 @@ def _parse_commit_info(info: Mapping[str, Any]) -> dict[str, Any]:
         note = json.loads(info.get("userMetadata") or "{}")
     except ValueError:
         note = {}
-    noted = {key: note[key] for key in ("operation", "batch_id", "inserted", "updated") if key in note} if isinstance(note, dict) else {}
+    noted = (
+        {key: note[key] for key in ("operation", "batch_id", "inserted", "updated") if key in note}
+        if isinstance(note, dict)
+        else {}
+    )
     return {"operation": operation} | (counts if operation in ("WRITE", "MERGE") else {}) | noted

@@ -1,8 +1,9 @@
 """Delta's two jars, Avro's and a JDBC driver: resolved once from Maven by Spark's own resolver, then taken from a cache.
 
-The wheel of delta-spark holds no jars. Of the thirty-two that resolve with it, these two are enough; the others
-are in Spark already or serve features that are not used. Spark's Avro is a jar of its own, for training data in that format. The driver
-reads MySQL and MariaDB for external feature groups. Each is compared with the digest that this code knows of it, whenever it is used:
+The wheel of delta-spark holds no jars. Of the thirty-two that resolve with it, these two are
+enough; the others are in Spark already or serve features that are not used. Spark's Avro is a jar
+of its own, for training data in that format. The driver reads MySQL and MariaDB for external
+feature groups. Each is compared with the digest that this code knows of it, whenever it is used:
 whoever could change a jar would run code in every process that starts Spark.
 """
 
@@ -21,14 +22,27 @@ from spark_fs.errors import SetupError
 from spark_fs.tables.delta.java import check_java
 
 _DELTA_ARTIFACTS = ("delta-spark_4.2_2.13", "delta-storage")
-_DELTA_EXCLUDES = "org.*:*,com.*:*,net.*:*,jakarta.*:*,javax.*:*,io.unitycatalog:*,io.delta:delta-kernel*"
-_AVRO_ARTIFACT, _AVRO_EXCLUDES = "spark-avro_2.13", "org.tukaani:*,org.slf4j:*,org.scala-lang:*,org.apache.spark:spark-tags_2.13"
+_DELTA_EXCLUDES = (
+    "org.*:*,com.*:*,net.*:*,jakarta.*:*,javax.*:*,io.unitycatalog:*,io.delta:delta-kernel*"
+)
+_AVRO_ARTIFACT, _AVRO_EXCLUDES = (
+    "spark-avro_2.13",
+    "org.tukaani:*,org.slf4j:*,org.scala-lang:*,org.apache.spark:spark-tags_2.13",
+)
 _DRIVER_ARTIFACT, _DRIVER_VERSION = "mariadb-java-client", "3.5.11"
 _DIGESTS = {  # SHA-256 of the files that Maven Central has
-    "io.delta_delta-spark_4.2_2.13-4.4.0.jar": "27d4fd8b1f879535c573ed1c718177d6a27f24d3e626ba02e216369725721ead",
-    "io.delta_delta-storage-4.4.0.jar": "c46735481fa8e326b0957be02b4420cbcab4b325bb08009b7f2045a95133f1cc",
-    "org.apache.spark_spark-avro_2.13-4.2.0.jar": "4c186cedc03cbe4ee356a94b32232b347ef48611c3209400b3a77e4fe4abff4f",
-    "org.mariadb.jdbc_mariadb-java-client-3.5.11.jar": "42604178b9e57ec08ee0035079961516f086e455d0141f0b22c6eff29fb2fff4",
+    "io.delta_delta-spark_4.2_2.13-4.4.0.jar": (
+        "27d4fd8b1f879535c573ed1c718177d6a27f24d3e626ba02e216369725721ead"
+    ),
+    "io.delta_delta-storage-4.4.0.jar": (
+        "c46735481fa8e326b0957be02b4420cbcab4b325bb08009b7f2045a95133f1cc"
+    ),
+    "org.apache.spark_spark-avro_2.13-4.2.0.jar": (
+        "4c186cedc03cbe4ee356a94b32232b347ef48611c3209400b3a77e4fe4abff4f"
+    ),
+    "org.mariadb.jdbc_mariadb-java-client-3.5.11.jar": (
+        "42604178b9e57ec08ee0035079961516f086e455d0141f0b22c6eff29fb2fff4"
+    ),
 }
 _DRIVER_EXCLUDES = "com.*:*,net.*:*,org.slf4j:*,org.checkerframework:*,software.*:*"
 
@@ -52,10 +66,14 @@ def resolve_jars() -> list[Path]:
         _resolve_from_maven(f"io.delta:{_DELTA_ARTIFACTS[0]}:{delta}", jars, _DELTA_EXCLUDES)
     avro = folder / f"org.apache.spark_{_AVRO_ARTIFACT}-{pyspark.__version__}.jar"
     if not avro.exists():
-        _resolve_from_maven(f"org.apache.spark:{_AVRO_ARTIFACT}:{pyspark.__version__}", [avro], _AVRO_EXCLUDES)
+        _resolve_from_maven(
+            f"org.apache.spark:{_AVRO_ARTIFACT}:{pyspark.__version__}", [avro], _AVRO_EXCLUDES
+        )
     driver = folder / f"org.mariadb.jdbc_{_DRIVER_ARTIFACT}-{_DRIVER_VERSION}.jar"
     if not driver.exists():
-        _resolve_from_maven(f"org.mariadb.jdbc:{_DRIVER_ARTIFACT}:{_DRIVER_VERSION}", [driver], _DRIVER_EXCLUDES)
+        _resolve_from_maven(
+            f"org.mariadb.jdbc:{_DRIVER_ARTIFACT}:{_DRIVER_VERSION}", [driver], _DRIVER_EXCLUDES
+        )
     found = [*jars, avro, driver]
     for jar in found:
         check_digest(jar, jar.name)
@@ -67,15 +85,16 @@ def check_digest(path: Path, name: str) -> None:
     wanted = _DIGESTS.get(name)
     if wanted is None:
         raise SetupError(
-            f"No digest is known of the jar {name}, so it is not used: install the versions of pyspark and delta-spark of "
-            f"{', '.join(sorted(_DIGESTS))}."
+            f"No digest is known of the jar {name}, so it is not used: install the versions of"
+            f" pyspark and delta-spark of {', '.join(sorted(_DIGESTS))}."
         )
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != wanted:
         raise SetupError(
-            f"The jar {path} is not the one that was published: its SHA-256 is {digest}, and should be {wanted}. It was not used. Find out "
-            "who changed it, then remove it: it is resolved from Maven Central again."
+            f"The jar {path} is not the one that was published: its SHA-256 is {digest}, and should"
+            f" be {wanted}. It was not used. Find out who changed it, then remove it: it is"
+            " resolved from Maven Central again."
         )
 
 
@@ -87,10 +106,20 @@ def _resolve_from_maven(package: str, jars: list[Path], excludes: str) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as work:
         nothing = Path(work) / "nothing.py"
         nothing.touch()
-        command = [home / "bin" / "spark-submit", "--conf", f"spark.jars.ivy={work}", "--packages", package]
+        command = [
+            home / "bin" / "spark-submit",
+            "--conf",
+            f"spark.jars.ivy={work}",
+            "--packages",
+            package,
+        ]
         env = os.environ | {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
         run = subprocess.run(
-            [*map(str, command), "--exclude-packages", excludes, str(nothing)], env=env, capture_output=True, text=True, check=False
+            [*map(str, command), "--exclude-packages", excludes, str(nothing)],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         found = {path.name: path for path in Path(work, "jars").glob("*.jar")}
         missing = [jar.name for jar in jars if jar.name not in found]
@@ -99,8 +128,8 @@ def _resolve_from_maven(package: str, jars: list[Path], excludes: str) -> None:
             private_files.make_file(log)
             log.write_text(run.stdout + run.stderr)
             raise SetupError(
-                f"{', '.join(missing)} could not be resolved from Maven Central; the resolver's output is in {log}. "
-                f"Check the network, or copy the jars into {folder} yourself."
+                f"{', '.join(missing)} could not be resolved from Maven Central; the resolver's"
+                f" output is in {log}. Check the network, or copy the jars into {folder} yourself."
             )
         for jar in jars:
             check_digest(found[jar.name], jar.name)

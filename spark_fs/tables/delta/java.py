@@ -10,7 +10,10 @@ from pathlib import Path
 from spark_fs.errors import SetupError
 
 MINIMUM_VERSION = 17
-INSTALL_HINT = "Install Java 17 (Debian, Ubuntu: apt-get install openjdk-17-jre-headless) and, if several are installed, set JAVA_HOME."
+INSTALL_HINT = (
+    "Install Java 17 (Debian, Ubuntu: apt-get install openjdk-17-jre-headless) and, if several are"
+    " installed, set JAVA_HOME."
+)
 
 
 def check_java() -> int:
@@ -19,12 +22,17 @@ def check_java() -> int:
     java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
     where = f"JAVA_HOME={home}" if home else "PATH"
     if java is None or not Path(java).exists():
-        raise SetupError(f"Spark needs Java {MINIMUM_VERSION} and none was found by {where}. {INSTALL_HINT}")
+        raise SetupError(
+            f"Spark needs Java {MINIMUM_VERSION} and none was found by {where}. {INSTALL_HINT}"
+        )
     printed = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     match = re.search(r'version "(?:1\.)?(\d+)', printed)
     major = int(match[1]) if match else 0
     if major < MINIMUM_VERSION:
-        raise SetupError(f"Spark needs Java {MINIMUM_VERSION}, but {java} is version {major or 'unknown'}. {INSTALL_HINT}")
+        raise SetupError(
+            f"Spark needs Java {MINIMUM_VERSION}, but {java} is version {major or 'unknown'}."
+            f" {INSTALL_HINT}"
+        )
     return major
 
 

@@ -25,15 +25,18 @@ _JAVA_OPTIONS = re.compile(r"spark\.(driver|executor)\.(extra|default)JavaOption
 def defer_signals() -> Iterator[None]:
     """Let signals that end this process wait until the block is over.
 
-    PySpark waits for the JVM to say where it listens. A process that ends before leaves a JVM that belongs to nobody and, as it never
-    learns of that end, stays. Only the main thread is ever interrupted by a signal.
+    PySpark waits for the JVM to say where it listens. A process that ends before leaves a JVM that
+    belongs to nobody and, as it never learns of that end, stays. Only the main thread is ever
+    interrupted by a signal.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     came: list[int] = []
     before = {each: signal.getsignal(each) for each in _END_SIGNALS}
-    held = {each: handler for each, handler in before.items() if handler not in (None, signal.SIG_IGN)}
+    held = {
+        each: handler for each, handler in before.items() if handler not in (None, signal.SIG_IGN)
+    }
     for each in held:
         signal.signal(each, lambda got, _frame: came.append(got))
     try:
@@ -49,14 +52,23 @@ def start_jvm(settings: Mapping[str, str]) -> None:
     """Start the JVM, where there is none, with these settings: in a file that is this user's alone and is gone when it has been read."""
     for name, value in settings.items():
         if _JAVA_OPTIONS.fullmatch(name) and any(find_secrets(name, value)):
-            raise SettingsError(f"Setting {name} holds a password or key, which every process list would show: give it by a file.")
+            raise SettingsError(
+                f"Setting {name} holds a password or key, which every process list would show: give"
+                " it by a file."
+            )
     before = os.environ.get(_SUBMIT_ARGS)
     others, lines = parse_submit_args(before or "pyspark-shell")
-    lines += [f"{_escape_property(name)}={_escape_property(value)}" for name, value in settings.items()]
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="spark_fs-", suffix=".conf") as file:  # of mode 600
+    lines += [
+        f"{_escape_property(name)}={_escape_property(value)}" for name, value in settings.items()
+    ]
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", prefix="spark_fs-", suffix=".conf"
+    ) as file:  # of mode 600
         file.write("\n".join(lines) + "\n")
         file.flush()
-        os.environ[_SUBMIT_ARGS] = shlex.join(["--properties-file", file.name, "--load-spark-defaults", *others])
+        os.environ[_SUBMIT_ARGS] = shlex.join(
+            ["--properties-file", file.name, "--load-spark-defaults", *others]
+        )
         try:
             SparkContext._ensure_initialized()
         finally:
@@ -71,9 +83,14 @@ def parse_submit_args(arguments: str) -> tuple[list[str], list[str]]:
     parser.add_argument("--properties-file")
     own, others = parser.parse_known_args(shlex.split(arguments))
     try:
-        return others, [Path(own.properties_file).read_text(encoding="utf-8")] if own.properties_file else []
+        return others, (
+            [Path(own.properties_file).read_text(encoding="utf-8")] if own.properties_file else []
+        )
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{_SUBMIT_ARGS} names the file {own.properties_file}, which cannot be read: {error}. Name another.") from None
+        raise SettingsError(
+            f"{_SUBMIT_ARGS} names the file {own.properties_file}, which cannot be read: {error}."
+            " Name another."
+        ) from None
 
 
 def _escape_property(text: str) -> str:
@@ -83,4 +100,4 @@ def _escape_property(text: str) -> str:
 
 def _escape_character(character: str) -> str:
     units = character.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[i:i + 2].hex()}" for i in range(0, len(units), 2))
+    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))

@@ -1,7 +1,9 @@
 """The log of a Delta table as files: one JSON file per commit, named by its number, and checkpoints that sum up those before.
 
-Whatever is read of it is checked to be whole (https://github.com/delta-io/delta/blob/master/PROTOCOL.md). What a look costs follows
-from the files of the newest version, not from the length of the history: of the commits before the checkpoint the names alone are read.
+Whatever is read of it is checked to be whole
+(https://github.com/delta-io/delta/blob/master/PROTOCOL.md). What a look costs follows from the
+files of the newest version, not from the length of the history: of the commits before the
+checkpoint the names alone are read.
 """
 
 import json
@@ -22,7 +24,8 @@ from spark_fs.tables.delta import checkpoints, protocol
 from spark_fs.tables.delta.checkpoints import Action
 
 NO_TABLE = -1  # the version of a table that does not exist yet
-# Seconds between looks at a folder that a commit lands in: a listing may show the later of two files and not yet the earlier.
+# Seconds between looks at a folder that a commit lands in: a listing may show the later of two
+# files and not yet the earlier.
 RETRY_PAUSES = (0.02, 0.05, 0.1, 0.3)
 _VERSION_DIGITS = 20  # of the number that a file's name begins with
 _PARALLEL_READS = 16  # files of an object store that are read at once
@@ -32,15 +35,18 @@ def resolve_file_system(path: str) -> tuple[fs.FileSystem, str]:
     """The file system of a folder or URI, and its name there."""
     if "://" not in path:
         return fs.LocalFileSystem(), path.removeprefix("file:")
-    found: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(path.replace("s3a://", "s3://", 1))  # the one is Hadoop's name of the other
+    found: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(
+        path.replace("s3a://", "s3://", 1)
+    )  # the one is Hadoop's name of the other
     return found
 
 
 class DeltaLog:
     """A look at a log up to a version, which must be there (None: the newest).
 
-    path: where the table is. newest: the version; ``NO_TABLE`` where there is no table. commits: the paths of the commits that are there,
-    by number. metadata: what the table says of itself at this version.
+    path: where the table is. newest: the version; ``NO_TABLE`` where there is no table. commits:
+    the paths of the commits that are there, by number. metadata: what the table says of itself at
+    this version.
 
     Raises SparkFSError where files are missing, and where the table needs readers of another kind.
     """
@@ -81,16 +87,22 @@ class DeltaLog:
         if missing := self._find_missing_commit(after):
             return missing
         if others and self.version == NO_TABLE:
-            return _damage_error(self.folder, f"no commit and no whole checkpoint is left beside {min(others)}")
+            return _damage_error(
+                self.folder, f"no commit and no whole checkpoint is left beside {min(others)}"
+            )
         counted = max(self._checksum_paths, default=NO_TABLE)
         if counted > self.version:
-            return _damage_error(self.folder, f"commit {counted} is missing, and its checksum is there")
+            return _damage_error(
+                self.folder, f"commit {counted} is missing, and its checksum is there"
+            )
         if version is not None and version > self.version:
             return _missing_version_error(self.folder, version, self.version)
         try:
             self._tail_actions = dict(zip(after, self._read_commits(after), strict=True))
         except FileNotFoundError as error:
-            return _damage_error(self.folder, f"a commit went away while it was read: {get_first_line(error)}")
+            return _damage_error(
+                self.folder, f"a commit went away while it was read: {get_first_line(error)}"
+            )
         return None
 
     @classmethod
@@ -98,11 +110,16 @@ class DeltaLog:
         """Whether there is a file of a log: the first commit, which an object store finds without a listing, or any other."""
         system, folder = resolve_file_system(path)
         first = system.get_file_info(f"{folder}/_delta_log/{0:0{_VERSION_DIGITS}d}.json")
-        return first.type == fs.FileType.File or next(_list_numbered_files(system, folder), None) is not None
+        return (
+            first.type == fs.FileType.File
+            or next(_list_numbered_files(system, folder), None) is not None
+        )
 
     def _find_missing_commit(self, versions: Iterable[int]) -> SparkFSError | None:
         missing = next((version for version in versions if version not in self.commits), None)
-        return None if missing is None else _damage_error(self.folder, f"commit {missing} is missing")
+        return (
+            None if missing is None else _damage_error(self.folder, f"commit {missing} is missing")
+        )
 
     def check_commits(self, first_version: int, last_version: int) -> None:
         """SparkFSError where a commit from the first to the last is missing."""
@@ -124,7 +141,11 @@ class DeltaLog:
                     live[_get_file_key(added)] = added
         counted = self._checksum_file_count(self.version)
         if counted is not None and counted != len(live):
-            raise _damage_error(self.folder, f"version {self.version} has {len(live)} files by its commits and {counted} by its checksum")
+            raise _damage_error(
+                self.folder,
+                f"version {self.version} has {len(live)} files by its commits and {counted} by its"
+                " checksum",
+            )
         return live.values()
 
     def _checksum_file_count(self, version: int) -> int | None:
@@ -141,9 +162,13 @@ class DeltaLog:
     def parse_statistics(self, add_actions: Sequence[Action]) -> list[dict[str, Any]]:
         """The statistics of files, parsed: of ten thousand at once, which takes half the time of one by one."""
         try:
-            found: list[dict[str, Any]] = json.loads(f"[{','.join(add.get('stats') or '{}' for add in add_actions)}]")
+            found: list[dict[str, Any]] = json.loads(
+                f"[{','.join(add.get('stats') or '{}' for add in add_actions)}]"
+            )
         except ValueError as error:
-            raise _damage_error(self.folder, f"the statistics of a file cannot be read: {get_first_line(error)}") from None
+            raise _damage_error(
+                self.folder, f"the statistics of a file cannot be read: {get_first_line(error)}"
+            ) from None
         if len(found) != len(add_actions):
             raise _damage_error(self.folder, "the statistics of a file are not one object")
         return found
@@ -178,7 +203,9 @@ class DeltaLog:
         except FileNotFoundError:
             raise
         except (ValueError, OSError) as error:
-            raise _damage_error(self.folder, f"commit {version}, {path}, cannot be read: {get_first_line(error)}") from None
+            raise _damage_error(
+                self.folder, f"commit {version}, {path}, cannot be read: {get_first_line(error)}"
+            ) from None
         if not text:
             raise _damage_error(self.folder, f"commit {path.rpartition('/')[2]} holds no actions")
         if not found or not all(isinstance(action, dict) for action in found):
@@ -187,7 +214,9 @@ class DeltaLog:
 
     def read_commit_info(self, version: int) -> Mapping[str, Any]:
         """What a commit says of itself; empty where it says nothing."""
-        said: Iterable[Mapping[str, Any] | None] = (action.get("commitInfo") for action in self.read_actions(version))
+        said: Iterable[Mapping[str, Any] | None] = (
+            action.get("commitInfo") for action in self.read_actions(version)
+        )
         return next(filter(None, said), {})
 
     def get_commit_time(self, version: int) -> datetime:
@@ -201,14 +230,24 @@ class DeltaLog:
 
     def find_transaction_number(self, app_id: str) -> int | None:
         """The last number committed under a transaction id; None when there is none."""
-        done = (action.get("txn") for version in sorted(self._tail_actions, reverse=True) for action in self._tail_actions[version])
+        done = (
+            action.get("txn")
+            for version in sorted(self._tail_actions, reverse=True)
+            for action in self._tail_actions[version]
+        )
         found = next((each for each in done if each and each["appId"] == app_id), None)
-        found = found or next((each for each in self._read_checkpoint("txn") if each["appId"] == app_id), None)
+        found = found or next(
+            (each for each in self._read_checkpoint("txn") if each["appId"] == app_id), None
+        )
         return None if found is None else int(found["version"])
 
     def _find_last_action(self, kind: str) -> Mapping[str, Any]:
         """The newest action of a kind that each takes the place of the one before; empty where there is none."""
-        done = (action.get(kind) for version in sorted(self._tail_actions, reverse=True) for action in self._tail_actions[version])
+        done = (
+            action.get(kind)
+            for version in sorted(self._tail_actions, reverse=True)
+            for action in self._tail_actions[version]
+        )
         found: Mapping[str, Any] | None = next(filter(None, done), None)
         return found or next(iter(self._read_checkpoint(kind)), {})
 
@@ -220,32 +259,54 @@ class DeltaLog:
             yield from self._checkpoint.read_actions(self._system, kind)
         except (pa.ArrowException, OSError, ValueError) as error:
             where = ", ".join(self._checkpoint.paths)
-            raise _damage_error(self.folder, f"checkpoint {where} cannot be read: {get_first_line(error)}") from None
+            raise _damage_error(
+                self.folder, f"checkpoint {where} cannot be read: {get_first_line(error)}"
+            ) from None
 
 
 def _list_numbered_files(system: fs.FileSystem, folder: str) -> Iterator[str]:
     """The names of a log's numbered files."""
     place = f"{folder}/_delta_log"
     try:
-        if isinstance(system, fs.LocalFileSystem):  # names alone: 20,000 take 10 ms, with sizes and times 150
+        if isinstance(
+            system, fs.LocalFileSystem
+        ):  # names alone: 20,000 take 10 ms, with sizes and times 150
             with os.scandir(place) as entries:
                 yield from _filter_numbered(entry.name for entry in entries)
         else:
-            yield from _filter_numbered(each.base_name for each in system.get_file_info(fs.FileSelector(place, allow_not_found=True)))
+            yield from _filter_numbered(
+                each.base_name
+                for each in system.get_file_info(fs.FileSelector(place, allow_not_found=True))
+            )
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        raise SparkFSError(f"The log of the table at {folder} cannot be listed: {get_first_line(error)}.") from error
+        raise SparkFSError(
+            f"The log of the table at {folder} cannot be listed: {get_first_line(error)}."
+        ) from error
 
 
 def _filter_numbered(names: Iterable[str]) -> Iterator[str]:
-    return (name for name in names if name[:_VERSION_DIGITS].isdecimal() and len(name) > _VERSION_DIGITS and name.isascii())
+    return (
+        name
+        for name in names
+        if name[:_VERSION_DIGITS].isdecimal() and len(name) > _VERSION_DIGITS and name.isascii()
+    )
 
 
 def _get_file_key(file: Action) -> tuple[str, ...]:
     """What names a file of a version: its path, and the list of its deleted rows, since a commit may give the same file another one."""
     vector = file.get("deletionVector")
-    return (file["path"],) if not vector else (file["path"], vector["storageType"], vector["pathOrInlineDv"], str(vector.get("offset")))
+    return (
+        (file["path"],)
+        if not vector
+        else (
+            file["path"],
+            vector["storageType"],
+            vector["pathOrInlineDv"],
+            str(vector.get("offset")),
+        )
+    )
 
 
 def find_damage(path: str) -> str | None:
@@ -259,13 +320,15 @@ def find_damage(path: str) -> str | None:
 
 def _damage_error(folder: str, what: str) -> SparkFSError:
     return SparkFSError(
-        f"The log of the table at {folder} is damaged: {what}. Restore its _delta_log from a backup; without it rows would be left out."
+        f"The log of the table at {folder} is damaged: {what}. Restore its _delta_log from a"
+        " backup; without it rows would be left out."
     )
 
 
 def _missing_version_error(folder: str, version: int, newest: int) -> NotFoundError:
     there = "there is no table" if newest == NO_TABLE else f"its log ends with version {newest}"
     return NotFoundError(
-        f"Version {version} of the table at {folder} is wanted, and {there}. Mount the folder, restore it from a backup, or name in the "
-        "setting warehouse the folder where the tables are now."
+        f"Version {version} of the table at {folder} is wanted, and {there}. Mount the folder,"
+        " restore it from a backup, or name in the setting warehouse the folder where the tables"
+        " are now."
     )

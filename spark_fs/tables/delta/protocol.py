@@ -1,7 +1,8 @@
 """What the readers of a table must understand of Delta's protocol, and where this package stands with it.
 
-A table says which features its readers need (https://github.com/delta-io/delta/blob/master/PROTOCOL.md#table-features). To read on without
-one of them is to leave rows out, so a table with an unknown feature is refused by its name.
+A table says which features its readers need
+(https://github.com/delta-io/delta/blob/master/PROTOCOL.md#table-features). To read on without one
+of them is to leave rows out, so a table with an unknown feature is refused by its name.
 """
 
 from collections.abc import Mapping
@@ -10,26 +11,50 @@ from typing import Any
 from spark_fs.errors import SparkFSError
 
 MAX_READER_VERSION = 3  # the greatest; from it on, the features are named one by one
-# What is read right: by this package alone, or, where workers would misread the files, by Spark (``history.FileFacts.plain``).
-SUPPORTED_FEATURES = frozenset({
-    "columnMapping", "deletionVectors", "timestampNtz", "typeWidening", "typeWidening-preview", "v2Checkpoint", "vacuumProtocolCheck",
-    "variantType", "variantType-preview", "variantShredding", "variantShredding-preview",
-})
+# What is read right: by this package alone, or, where workers would misread the files, by Spark
+# (``history.FileFacts.plain``).
+SUPPORTED_FEATURES = frozenset(
+    {
+        "columnMapping",
+        "deletionVectors",
+        "timestampNtz",
+        "typeWidening",
+        "typeWidening-preview",
+        "v2Checkpoint",
+        "vacuumProtocolCheck",
+        "variantType",
+        "variantType-preview",
+        "variantShredding",
+        "variantShredding-preview",
+    }
+)
 # Writers' features that take commits out of the log, so that its files end before the table does.
-_COMMITS_OUTSIDE_LOG = frozenset({"catalogManaged", "catalogOwned", "catalogOwned-preview", "coordinatedCommits", "coordinatedCommits-preview"})
+_COMMITS_OUTSIDE_LOG = frozenset(
+    {
+        "catalogManaged",
+        "catalogOwned",
+        "catalogOwned-preview",
+        "coordinatedCommits",
+        "coordinatedCommits-preview",
+    }
+)
 
 
 def check_protocol(folder: str, protocol: Mapping[str, Any]) -> None:
     """SparkFSError for a table that asks more of its readers than this package knows."""
     version = protocol.get("minReaderVersion") or 1
     named = {*(protocol.get("readerFeatures") or ())} if version >= MAX_READER_VERSION else set()
-    unknown = sorted(named - SUPPORTED_FEATURES | (_COMMITS_OUTSIDE_LOG & {*(protocol.get("writerFeatures") or ())}))
+    unknown = sorted(
+        named - SUPPORTED_FEATURES
+        | (_COMMITS_OUTSIDE_LOG & {*(protocol.get("writerFeatures") or ())})
+    )
     if version > MAX_READER_VERSION:
         unknown.append(f"reader version {version} (up to {MAX_READER_VERSION} is known)")
     if unknown:
         raise SparkFSError(
-            f"The table at {folder} cannot be read: it needs {', '.join(unknown)} of Delta's protocol, which this version of spark_fs does "
-            "not know. Upgrade spark_fs, or take the feature off the table (ALTER TABLE ... DROP FEATURE) with the tool that gave it."
+            f"The table at {folder} cannot be read: it needs {', '.join(unknown)} of Delta's"
+            " protocol, which this version of spark_fs does not know. Upgrade spark_fs, or take"
+            " the feature off the table (ALTER TABLE ... DROP FEATURE) with the tool that gave it."
         )
 
 
@@ -38,7 +63,12 @@ def map_logical_names(metadata: Mapping[str, Any], schema: Mapping[str, Any]) ->
     if dict(metadata.get("configuration") or {}).get("delta.columnMapping.mode", "none") == "none":
         return {}
     fields = schema.get("fields", ())
-    return {field.get("metadata", {}).get("delta.columnMapping.physicalName", field["name"]): field["name"] for field in fields}
+    return {
+        field.get("metadata", {}).get("delta.columnMapping.physicalName", field["name"]): field[
+            "name"
+        ]
+        for field in fields
+    }
 
 
 def has_widened_types(metadata: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from spark_fs.errors import SetupError, get_first_line
-from spark_fs.redact import SECRET_NAME, get_safe_cause
+from spark_fs.redact import SENSITIVE_NAMES, get_safe_cause
 from spark_fs.tables.delta import jvm
 from spark_fs.tables.delta.jars import resolve_jars
 from spark_fs.tables.delta.java import check_java
@@ -22,41 +22,56 @@ _REQUIRED_SETTINGS = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # Spark's own choice, INT96, is larger, slower and deprecated
-    # Delta refuses versions older than the retention of deleted files, a week; training data and ``as_of`` read them for ever.
+    "spark.sql.parquet.outputTimestampType": (
+        "TIMESTAMP_MICROS"
+    ),  # Spark's own choice, INT96, is larger, slower and deprecated
+    # Delta refuses versions older than the retention of deleted files, a week; training data and
+    # ``as_of`` read them for ever.
     "spark.databricks.delta.vacuum.enforceTimeTravelWithinDeletedFileRetentionDuration": "false",
 }
-# What suits one machine. Measured on two cores: a MERGE on a small table takes 16 s with Spark's 200 shuffle
-# partitions and Delta's 50 snapshot partitions, and 2 s with these.
+# What suits one machine. Measured on two cores: a MERGE on a small table takes 16 s with Spark's
+# 200 shuffle partitions and Delta's 50 snapshot partitions, and 2 s with these.
 _LOCAL_SETTINGS = {
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
-    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "16",  # a clean-up lists folders with this many tasks
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": (
+        "16"
+    ),  # a clean-up lists folders with this many tasks
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.memory": "4g",
-    "spark.redaction.regex": f"(?i){SECRET_NAME}",  # in Spark's own pages, logs and events
-    "spark.hadoop.fs.permissions.umask-mode": "077",  # tables are their owner's, who may say otherwise
-    "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{Path(__file__).with_name('log4j2.properties')}",
+    "spark.redaction.regex": f"(?i){SENSITIVE_NAMES}",  # in Spark's own pages, logs and events
+    "spark.hadoop.fs.permissions.umask-mode": (
+        "077"
+    ),  # tables are their owner's, who may say otherwise
+    "spark.driver.extraJavaOptions": (
+        f"-Dlog4j2.configurationFile=file:{Path(__file__).with_name('log4j2.properties')}"
+    ),
 }
 
 
 def get_session(settings: Mapping[str, object]) -> SparkSession:
     """The active session, or a new one with these settings; SetupError where Java, the jars or Delta are missing.
 
-    Under spark-submit the master, the memory and the jars are those of the command and its properties file. The
-    session's time zone is set to UTC in either case: event times are read and written as UTC instants.
+    Under spark-submit the master, the memory and the jars are those of the command and its
+    properties file. The session's time zone is set to UTC in either case: event times are read and
+    written as UTC instants.
     """
     session = SparkSession.getActiveSession() or _build_session(settings)
     for name, needed in _REQUIRED_SETTINGS.items():
-        if name.startswith(("spark.sql.session", "spark.databricks")) or "arrow" in name or "parquet" in name:
+        if (
+            name.startswith(("spark.sql.session", "spark.databricks"))
+            or "arrow" in name
+            or "parquet" in name
+        ):
             session.conf.set(name, needed)
         elif needed not in (session.conf.get(name, "") or ""):
             raise SetupError(
-                f"The active Spark session has no Delta Lake: {name} must hold {needed}. Stop that session and "
-                "let spark_fs start its own, or start it with Delta's extension, catalog and jars."
+                f"The active Spark session has no Delta Lake: {name} must hold {needed}. Stop that"
+                " session and let spark_fs start its own, or start it with Delta's extension,"
+                " catalog and jars."
             )
     return session
 
@@ -82,7 +97,10 @@ def _build_session(settings: Mapping[str, object]) -> SparkSession:
     builder = SparkSession.builder.appName("spark_fs")
     wanted = dict(_REQUIRED_SETTINGS)
     if not submitted:
-        wanted |= _LOCAL_SETTINGS | {"spark.master": "local[*]", "spark.jars": ",".join(map(str, resolve_jars()))}
+        wanted |= _LOCAL_SETTINGS | {
+            "spark.master": "local[*]",
+            "spark.jars": ",".join(map(str, resolve_jars())),
+        }
     wanted |= {name: str(value) for name, value in settings.items()}
     for name, value in wanted.items():
         builder = builder.config(name, value)
@@ -92,4 +110,6 @@ def _build_session(settings: Mapping[str, object]) -> SparkSession:
                 jvm.start_jvm(wanted)
             return builder.getOrCreate()
     except (PySparkException, RuntimeError) as error:
-        raise SetupError(f"Spark could not be started: {get_first_line(error)}") from get_safe_cause(error)
+        raise SetupError(
+            f"Spark could not be started: {get_first_line(error)}"
+        ) from get_safe_cause(error)

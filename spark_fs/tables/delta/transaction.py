@@ -1,7 +1,8 @@
 """One write to a table: its rows are staged, one commit names them, and where no answer came the log says what became of it.
 
-A commit whose answer is lost, or whose caller is interrupted, may be in the log all the same. So each attempt carries an id of its own in
-what it notes, and before anything is done again, told or deleted, the log is asked for that id.
+A commit whose answer is lost, or whose caller is interrupted, may be in the log all the same. So
+each attempt carries an id of its own in what it notes, and before anything is done again, told or
+deleted, the log is asked for that id.
 """
 
 import json
@@ -56,10 +57,25 @@ class TableWrite:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with suppress(SparkFSError, Py4JError):  # a log that cannot be read, a JVM that is gone; a clean-up removes unnamed files, too
-            if error and not isinstance(error, Exception) and self._call and self.committed_version is not None:
-                error.add_note(f"The write to the table at {self._path} was committed before this, as version {self.committed_version}.")
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with suppress(
+            SparkFSError, Py4JError
+        ):  # a log that cannot be read, a JVM that is gone; a clean-up removes unnamed files, too
+            if (
+                error
+                and not isinstance(error, Exception)
+                and self._call
+                and self.committed_version is not None
+            ):
+                error.add_note(
+                    f"The write to the table at {self._path} was committed before this, as version"
+                    f" {self.committed_version}."
+                )
             self._delete_uncommitted()
 
     def stage_rows(self, frame: DataFrame) -> StagedFiles:
@@ -72,11 +88,14 @@ class TableWrite:
         """Leave files alone that are part of the table now."""
         self._staged = [each for each in self._staged if each is not staged]
 
-    def commit(self, commit: Callable[[DeltaTransaction], T], recover: Callable[[LoggedCommit], T]) -> T:
+    def commit(
+        self, commit: Callable[[DeltaTransaction], T], recover: Callable[[LoggedCommit], T]
+    ) -> T:
         """Commit, eagerly; where another writer was faster, again on a transaction that sees its rows, after a growing pause.
 
-        ``commit`` notes the transaction's id in what it commits. ``recovered`` gives its result from the log, for a commit that is there
-        although no answer said so. Raises UnknownOutcomeError where not even the log can tell.
+        ``commit`` notes the transaction's id in what it commits. ``recovered`` gives its result
+        from the log, for a commit that is there although no answer said so. Raises
+        UnknownOutcomeError where not even the log can tell.
         """
         for attempt in range(MAX_ATTEMPTS):
             with suppress(ConflictError), translate_errors(self._path, "write"):
@@ -85,8 +104,8 @@ class TableWrite:
                 return self._try_commit(lambda: commit(self.delta_transaction), recover)
             time.sleep(random.uniform(0, min(2.0, 0.05 * 2**attempt)))  # noqa: S311 # a pause
         raise ConflictError(
-            f"Other writers changed the table at {self._path} {MAX_ATTEMPTS} times while this write was tried; nothing of it was written. "
-            "Run it again."
+            f"Other writers changed the table at {self._path} {MAX_ATTEMPTS} times while this write"
+            " was tried; nothing of it was written. Run it again."
         )
 
     @property
@@ -127,19 +146,27 @@ class TableWrite:
         except SparkFSError as unreadable:
             raise self._unknown_outcome_error(str(unreadable)) from error
         if landed is None and not self._is_final(error):
-            raise self._unknown_outcome_error(f"the log does not name it, and a store that answers late may still bring it: {error}")
+            raise self._unknown_outcome_error(
+                "the log does not name it, and a store that answers late may still bring it:"
+                f" {error}"
+            )
         return landed
 
     def _is_final(self, error: BaseException) -> bool:
         """Whether a commit that the log does not name after this error will not come any more: an object store may have it under way."""
-        refused = isinstance(error, ConflictError) or is_conflict(error) or (isinstance(error, SparkFSError) and not error.__cause__)
+        refused = (
+            isinstance(error, ConflictError)
+            or is_conflict(error)
+            or (isinstance(error, SparkFSError) and not error.__cause__)
+        )
         return refused or _is_local(self._path)
 
     def _unknown_outcome_error(self, reason: str) -> UnknownOutcomeError:
         return UnknownOutcomeError(
-            f"Whether the write to the table at {self._path} was committed is not known: {reason}. Its files were left where they are. Look "
-            f"for its id, {self.delta_transaction.id}, in the newest files of _delta_log. An upsert, or an insert with a batch_id, can be run again "
-            "whatever became of it."
+            f"Whether the write to the table at {self._path} was committed is not known: {reason}."
+            f" Its files were left where they are. Look for its id, {self.delta_transaction.id}, in"
+            " the newest files of _delta_log. An upsert, or an insert with a batch_id, can be run"
+            " again whatever became of it."
         )
 
     def _delete_uncommitted(self) -> None:
@@ -147,7 +174,9 @@ class TableWrite:
         if not self._staged or (self._call and not self._call.has_ended_within(0)):
             return
         named: set[str] = set()
-        if self._call and not self._is_answered:  # with every answer known, none of what is left was committed
+        if (
+            self._call and not self._is_answered
+        ):  # with every answer known, none of what is left was committed
             if not (self.is_committed or _is_local(self._path)):
                 return
             named = _list_added_names(self._path, self._first_version)
@@ -155,10 +184,15 @@ class TableWrite:
             staged.delete_files(named)
 
 
-def append_once(rows: DataFrame, path: str, transaction: Transaction | None, metadata: Mapping[str, Any]) -> None:
+def append_once(
+    rows: DataFrame, path: str, transaction: Transaction | None, metadata: Mapping[str, Any]
+) -> None:
     """Append rows to a table of their own columns, made when absent, as one commit, eagerly; ConflictError, UnknownOutcomeError."""
     with TableWrite(rows.sparkSession, path) as write:
-        write.commit(lambda now: commands.append_rows(rows, path, transaction, now.with_write_id(metadata)), lambda _: None)
+        write.commit(
+            lambda now: commands.append_rows(rows, path, transaction, now.with_write_id(metadata)),
+            lambda _: None,
+        )
 
 
 class _JvmCall(Generic[T]):
@@ -205,7 +239,12 @@ def _find_commit(path: str, delta_transaction: DeltaTransaction) -> LoggedCommit
 def _list_added_names(path: str, after_version: int) -> set[str]:
     """The names of the files that commits after a version added."""
     log = DeltaLog(path)
-    return {unquote(action["add"]["path"]) for version in _list_versions_after(log, after_version) for action in log.read_actions(version) if action.get("add")}
+    return {
+        unquote(action["add"]["path"])
+        for version in _list_versions_after(log, after_version)
+        for action in log.read_actions(version)
+        if action.get("add")
+    }
 
 
 def _list_versions_after(log: DeltaLog, version: int) -> list[int]:
@@ -216,7 +255,10 @@ def find_transaction_metadata(path: str, transaction: Transaction) -> dict[str, 
     """What we noted in the commit of a transaction's number, by the log; nothing where there is none."""
     log = DeltaLog(path)
     for version in sorted(log.commits, reverse=True):
-        if any((action.get("txn") or {}).get("appId") == transaction.app_id for action in log.read_actions(version)):
+        if any(
+            (action.get("txn") or {}).get("appId") == transaction.app_id
+            for action in log.read_actions(version)
+        ):
             return parse_user_metadata(log.read_commit_info(version))
     return {}
 
