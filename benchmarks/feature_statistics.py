@@ -30,7 +30,7 @@ from rich.table import Table
 
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.stats.sketches.quantiles import QuantileSketch
 from spark_fs.tables.delta.session import get_session
 

@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.tables.delta.session import get_session
 
 from servers import FOLDERS, KINDS

@@ -6,7 +6,7 @@ from typing import Any
 import values
 
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.online.registry import make_writer
 from spark_fs.online.store import TableOrigin
 from spark_fs.online.table import OnlineTable, build_online_table

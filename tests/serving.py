@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 import spark_fs
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.base.arrow_types import to_arrow_schema
 from spark_fs.online.registry import make_writer
 from spark_fs.online.store import TableOrigin

@@ -8,8 +8,8 @@ from pyspark.sql import functions as F
 
 from flights import features, source
 from spark_fs.api.feature_group import FeatureGroup
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.api.project import FeatureStore
 
 
 def flight_delays(fs: FeatureStore) -> FeatureGroup:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.options import to_seconds
 from spark_fs.api.query import Feature, Query, to_feature_specs
-from spark_fs.errors import AlreadyExistsError, NotFoundError, QueryError, SettingsError
+from spark_fs.api.transformations import to_transformation_specs
+from spark_fs.errors import QueryError, SettingsError
 
 if TYPE_CHECKING:
     from spark_fs.api.group import Group
     from spark_fs.spec.definitions import GroupSpec, ViewSpec
-
-T = TypeVar("T")
 
 
 def build_group_spec(
@@ -85,7 +83,6 @@ def build_view_spec(
     label: str | None,
 ) -> ViewSpec:
     """The definition of a view."""
-    from spark_fs.api.transformations import to_transformation_specs
     from spark_fs.spec.definitions import ViewSpec
 
     if query.spine is not None:
@@ -113,38 +110,3 @@ def build_view_spec(
         inference_helpers=helpers[0],
         training_helpers=helpers[1],
     )
-
-
-def create_version(
-    version: int | None, next_version: Callable[[], int], create: Callable[[int], T]
-) -> T:
-    """What ``create`` makes under a version; None: under the next free one, the one after it where another process was faster."""
-    while version is None:
-        with suppress(AlreadyExistsError):
-            return create(next_version())
-    return create(version)
-
-
-def find_or_create(find: Callable[[], T], create: Callable[[], T]) -> tuple[T, bool]:
-    """What is there, or was created now, and whether it was; another process may create it at the same time."""
-    with suppress(NotFoundError):
-        return find(), False
-    try:
-        return create(), True
-    except AlreadyExistsError:
-        return find(), False
-
-
-def check_same(what: str, existing: object, requested: object, fields: Sequence[str]) -> None:
-    """AlreadyExistsError, with each difference, unless these fields agree."""
-    pairs = {field: (getattr(existing, field), getattr(requested, field)) for field in fields}
-    changes = [
-        f"{field} is {is_!r}, not {asked!r}"
-        for field, (is_, asked) in pairs.items()
-        if is_ != asked
-    ]
-    if changes:
-        raise AlreadyExistsError(
-            f"{what} exists already and was declared otherwise: {'; '.join(changes)}. Use the same"
-            " arguments, or another version."
-        )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.monitored import MonitoredGroup
 from spark_fs.api.query import Feature, Query, to_feature_specs
+from spark_fs.api.stores import opens
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import SettingsError
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from spark_fs.tables.delta.staging import Transaction
 
 
+@opens("feature group")
 @validate_arguments
 class FeatureGroup(MonitoredGroup):
     """A group whose rows are a Delta table with event-time history."""

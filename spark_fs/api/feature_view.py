@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
+from spark_fs.api.catalog_object import CatalogObject
 from spark_fs.api.columns import ViewColumns
 from spark_fs.api.datasets import remove_statistics, resolve_view_columns
-from spark_fs.api.described import CatalogObject
 from spark_fs.api.monitored import ViewDriftMixin
 from spark_fs.api.query import Query
 from spark_fs.api.remade import remove_dataset_files
+from spark_fs.api.stores import opens
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import SettingsError
 from spark_fs.spec.definitions import ViewSpec
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from spark_fs.spec.training_dataset import TrainingDatasetSpec
 
 
+@opens("feature view")
 @validate_arguments
 class FeatureView(CatalogObject[ViewSpec], ViewDriftMixin):
     """What a model is trained on and served with, under one name and version."""
@@ -84,10 +86,8 @@ class FeatureView(CatalogObject[ViewSpec], ViewDriftMixin):
 
     def get_parent_feature_groups(self) -> list[Group]:
         """The groups that the query reads, the leftmost first."""
-        from spark_fs.api.groups import open_group
-
         refs = dict.fromkeys(self._spec.query.iter_groups())
-        return [open_group(self._stores, self._stores.catalog.get_group(*ref)) for ref in refs]
+        return [self._stores.open_group(self._stores.catalog.get_group(*ref)) for ref in refs]
 
     def get_models(self, training_dataset_version: int | None = None) -> list[Model]:
         """The models that were trained on this view, or on one of its training datasets, by name and version."""

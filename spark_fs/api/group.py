@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from spark_fs.api.described import CatalogObject
+from spark_fs.api.catalog_object import CatalogObject
 from spark_fs.api.options import warn_of_options
 from spark_fs.api.query import Feature, Query, find_feature, make_feature
 from spark_fs.base.arguments import validate_arguments
@@ -140,21 +140,13 @@ class Group(CatalogObject[GroupSpec]):
 
     def get_parent_feature_groups(self) -> list[Group]:
         """The groups that this one is made of, as its creator named them."""
-        from spark_fs.api.groups import open_group
-
-        return [
-            open_group(self._stores, self._stores.catalog.get_group(*ref))
-            for ref in self._spec.parents
-        ]
+        stores = self._stores
+        return [stores.open_group(stores.catalog.get_group(*ref)) for ref in self._spec.parents]
 
     def get_generated_feature_views(self) -> list[FeatureView]:
         """The feature views whose query reads this group, by name and version."""
-        from spark_fs.api.feature_view import FeatureView
-
-        return [
-            FeatureView(self._stores, view)
-            for view in self._stores.catalog.list_views_of_group(self._spec.ref)
-        ]
+        views = self._stores.catalog.list_views_of_group(self._spec.ref)
+        return [self._stores.open_view(view) for view in views]
 
     def _load_spec(self) -> GroupSpec:
         return self._stores.catalog.get_group(self.name, self.version)

@@ -296,14 +296,12 @@ class ModelRegistry:
 
     def view_of(self, model: Model) -> FeatureView:
         """The view of a model; see ``Model.get_feature_view``."""
-        from spark_fs.api.feature_view import FeatureView
-
         if model._view_key is None:
             raise NotFoundError(
                 f"Model {model.name!r} was saved without a feature view: give create_model the"
                 " feature_view."
             )
-        return FeatureView(self._stores, self._stores.catalog.get_view(*model._view_key))
+        return self._stores.open_view(self._stores.catalog.get_view(*model._view_key))
 
     # -- MLflow
 

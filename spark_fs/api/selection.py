@@ -215,10 +215,10 @@ class Selection:
         transformations of chosen features and the helper columns go along. Raises NotFoundError
         where nothing was chosen, AlreadyExistsError when the version is taken.
         """
-        from spark_fs.api.declarations import create_version
+        from spark_fs.api.feature_store import FeatureStore
         from spark_fs.api.feature_view import FeatureView
-        from spark_fs.api.project import FeatureStore
         from spark_fs.api.query import Query
+        from spark_fs.api.versions import create_version
         from spark_fs.spec.definitions import ViewSpec
 
         if not self.features:

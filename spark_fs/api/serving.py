@@ -15,8 +15,8 @@ from spark_fs.errors import CatalogError, NotFoundError, SettingsError, UpgradeE
 from spark_fs.spec.definitions import check_name
 
 if TYPE_CHECKING:
+    from spark_fs.api.feature_store import FeatureStore
     from spark_fs.api.feature_view import FeatureView
-    from spark_fs.api.project import FeatureStore
     from spark_fs.spec.definitions import GroupSpec, ViewSpec
     from spark_fs.spec.query import GroupRef
     from spark_fs.spec.training_dataset import TrainingDatasetSpec

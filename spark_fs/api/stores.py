@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
 from spark_fs.errors import CatalogError, NotFoundError, QueryError, SettingsError, SetupError
@@ -13,12 +13,31 @@ from spark_fs.errors import CatalogError, NotFoundError, QueryError, SettingsErr
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.group import Group
     from spark_fs.catalog.store import Catalog
     from spark_fs.online.store import OnlineStore
     from spark_fs.settings import Settings
     from spark_fs.spec.definitions import GroupSpec, ViewSpec
     from spark_fs.spec.query import GroupRef
+
+T = TypeVar("T")
+
+_CLASSES: dict[str, type] = {}  # by the kind of a definition: what users see it as
+
+
+def opens(kind: str) -> Callable[[type[T]], type[T]]:
+    """Let a class be what users see a kind of definition as.
+
+    So groups, views and models, each of which leads to the others, open them without importing one
+    another's classes.
+    """
+
+    def register_class(class_: type[T]) -> type[T]:
+        _CLASSES[kind] = class_
+        return class_
+
+    return register_class
 
 
 class Stores:
@@ -53,6 +72,17 @@ class Stores:
         from spark_fs.tables.delta.session import get_session
 
         return get_session(self.settings.spark)
+
+    def open_group(self, spec: GroupSpec) -> Group:
+        """Open a group as its class: FeatureGroup, or ExternalFeatureGroup where others keep its rows."""
+        kind = "external feature group" if spec.source else "feature group"
+        group: Group = _CLASSES[kind](self, spec)
+        return group
+
+    def open_view(self, spec: ViewSpec) -> FeatureView:
+        """Open a feature view as its class."""
+        view: FeatureView = _CLASSES["feature view"](self, spec)
+        return view
 
     def check_same_store(self, other: Stores, what: str) -> None:
         """QueryError, which names both stores, unless what comes with these stores is kept where ours is."""

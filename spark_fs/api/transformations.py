@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-from spark_fs.api.declarations import create_version
+from spark_fs.api.versions import create_version
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError
 from spark_fs.spec.transformation import FunctionSpec, TransformationSpec

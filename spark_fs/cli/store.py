@@ -27,8 +27,8 @@ from spark_fs.errors import NotFoundError
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_group import FeatureGroup
+    from spark_fs.api.feature_store import FeatureStore
     from spark_fs.api.feature_view import FeatureView
-    from spark_fs.api.project import FeatureStore
 
 app = typer.Typer(
     help=(

@@ -10,7 +10,7 @@ from threading import Event
 from typing import Any, Protocol
 from uuid import uuid4
 
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.base.arguments import validate_call
 from spark_fs.base.times import Instant, to_utc
 from spark_fs.catalog.runs import RunCatalog

@@ -35,7 +35,7 @@ except ImportError as error:
     ) from None
 
 if TYPE_CHECKING:
-    from spark_fs.api.project import FeatureStore
+    from spark_fs.api.feature_store import FeatureStore
 
 LOGGER = logging.getLogger("spark_fs.ui")
 _NOT_FOUND_ERRORS = NotFoundError, InvalidNameError, SettingsError

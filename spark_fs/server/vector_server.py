@@ -48,7 +48,7 @@ except ImportError as error:
     ) from None
 
 if TYPE_CHECKING:
-    from spark_fs.api.project import FeatureStore
+    from spark_fs.api.feature_store import FeatureStore
 
 LOGGER = logging.getLogger("spark_fs.serve")
 # What a caller did wrong is told, with the status that stands for it. Any other error is ours: it

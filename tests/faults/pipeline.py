@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.errors import SparkFSError
 
 START, END = "2024-01-01", "2024-01-07"

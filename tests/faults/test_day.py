@@ -18,7 +18,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 import spark_fs
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 
 from conftest import ONLINE, ROOT, online_store
 from oracles import same_rows

@@ -17,7 +17,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 import spark_fs
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.errors import SparkFSError
 from spark_fs.pipelines import Pipeline, load, run
 

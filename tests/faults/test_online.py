@@ -19,7 +19,7 @@ from test_tls import certificate
 
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.errors import ConflictError, OnlineStoreError
 from spark_fs.flows.jobs import RunningJob
 

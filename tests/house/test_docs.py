@@ -14,13 +14,13 @@ import yaml
 from pyspark.sql import SparkSession
 
 from spark_fs.api.feature_group import FeatureGroup
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.model import Model
 from spark_fs.api.models import ModelRegistry
 from spark_fs.api.monitored import MonitoredGroup, ViewDriftMixin
 from spark_fs.api.online import ServedGroup, StoreServingMixin
 from spark_fs.api.profiled import ProfiledGroup
-from spark_fs.api.project import FeatureStore
 from spark_fs.api.query import Query
 from spark_fs.api.scoring import ScoringMixin
 from spark_fs.api.selection import Selection

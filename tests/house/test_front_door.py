@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 import spark_fs
-from spark_fs.api.described import CatalogObject
-from spark_fs.api.external import ExternalFeatureGroup
+from spark_fs.api.catalog_object import CatalogObject
+from spark_fs.api.external_feature_group import ExternalFeatureGroup
 from spark_fs.api.feature_group import FeatureGroup
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.group import Group
 from spark_fs.api.model import Flavour, Model
@@ -19,7 +20,7 @@ from spark_fs.api.models import ModelRegistry, TrackedRun
 from spark_fs.api.monitored import MonitoredGroup, ViewDriftMixin
 from spark_fs.api.online import ServedGroup, StoreServingMixin
 from spark_fs.api.profiled import ProfiledGroup
-from spark_fs.api.project import FeatureStore, Project
+from spark_fs.api.project import Project
 from spark_fs.api.query import Feature, Filter, Query
 from spark_fs.api.scoring import ScoringMixin
 from spark_fs.api.selection import Selection

@@ -13,8 +13,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 import spark_fs
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.api.project import FeatureStore
 from spark_fs.errors import NotFoundError, QueryError, SettingsError
 from spark_fs.transform.builtin import BUILTINS
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loaded import loaded
 
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.base.json_values import from_json, to_json
 from spark_fs.base.values import to_canonical
 from spark_fs.server.vector_server import build_vector_app

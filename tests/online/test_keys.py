@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from loaded import loaded, rows_of
 
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.errors import KeyValueError, NotFoundError, SchemaError, SparkFSError
 from spark_fs.spec.query import GroupRef
 

@@ -17,8 +17,8 @@ from pyspark.sql import SparkSession
 from test_sync import rows
 
 import spark_fs
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.api.project import FeatureStore
 from spark_fs.errors import NotFoundError, OnlineRefusedError, OnlineStoreError, SettingsError
 from spark_fs.flows.latest_rows import LatestRows
 from spark_fs.flows.sync import _LatestRowsLoader, make_origin

@@ -14,7 +14,7 @@ from test_sync import counts, rows
 
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.errors import (
     ConflictError,
     NotFoundError,

@@ -9,7 +9,7 @@ import pytest
 
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.errors import NotFoundError, OnlineStoreError, SettingsError
 from spark_fs.flows.jobs import Job
 

@@ -18,7 +18,7 @@ from loaded import loaded
 from pyspark.sql import SparkSession
 
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.base import pandas_frames
 from spark_fs.base.json_values import from_json, to_json
 from spark_fs.base.types import get_base_type

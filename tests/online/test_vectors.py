@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.api.project import FeatureStore
 from spark_fs.errors import KeyValueError, NotFoundError, QueryError, SettingsError, SparkFSError
 
 from conftest import ONLINE, online_store

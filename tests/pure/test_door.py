@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import event
 
 import spark_fs
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.serving import ServedViews
 from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.server.guard import Limits, check_exposed, get_host_names, read_token

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import spark_fs
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.report.page import build_security_policy
 from spark_fs.server.explorer import build_explorer_app
 from spark_fs.server.guard import get_host_names

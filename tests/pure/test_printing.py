@@ -10,7 +10,7 @@ import pytest
 
 import spark_fs
 from spark_fs import cli
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.base.terminal import escape_for_terminal
 from spark_fs.pipelines.logs import TextFormatter
 from spark_fs.spec.pipeline_run import PipelineRun, StepRecord

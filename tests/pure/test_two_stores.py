@@ -7,8 +7,9 @@ import pytest
 
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.api.project import FeatureStore, Project
+from spark_fs.api.project import Project
 from spark_fs.errors import QueryError
 from spark_fs.settings import load_settings
 

@@ -18,7 +18,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 import spark_fs
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.report.graph import LineageGraph, LineageNode, compute_layout
 from spark_fs.report.page import build_security_policy, render_page, to_escaped_json
 

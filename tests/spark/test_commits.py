@@ -19,7 +19,7 @@ from pyspark.sql import DataFrameWriter, SparkSession
 
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.catalog.store import Catalog
 from spark_fs.errors import (
     CatalogError,

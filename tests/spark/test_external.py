@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from spark_fs import Feature
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.errors import NotFoundError, QueryError, SettingsError, SparkFSError
 
 from conftest import MYSQL, first_quick

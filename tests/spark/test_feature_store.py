@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.errors import (
     AlreadyExistsError,
     InvalidNameError,

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 import spark_fs
 from flights import features, groups, source
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 
 from oracles import merge_asof, same_rows
 

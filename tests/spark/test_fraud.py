@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 import spark_fs
 from credit_card_fraud import features, generate, groups
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 
 START, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 15, tzinfo=UTC)
 KAGGLE = [

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.engine.windows import AGGREGATIONS, Events, rolling
 from spark_fs.errors import SettingsError
 from spark_fs.flows.backfill import Builder

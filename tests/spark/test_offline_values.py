@@ -19,7 +19,7 @@ from values import ALL_TYPES, same, tables, to_arrow
 
 import spark_fs
 from spark_fs import Feature
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.base import types
 
 Rows = list[dict[str, Any]]

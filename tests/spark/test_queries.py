@@ -16,7 +16,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.query import Query
 from spark_fs.engine.join import strategy
 from spark_fs.errors import QueryError, SettingsError, SparkFSError

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.pipelines import Pipeline, load, run
 from spark_fs.pipelines.command import DIFFERS, FAILED, FINISHED, INVALID, LOCKED, RETRY, execute
 from spark_fs.pipelines.lock import get_host_id

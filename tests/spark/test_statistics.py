@@ -18,7 +18,7 @@ from sklearn.feature_selection import f_classif
 
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.project import FeatureStore
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.engine.profile import associations, column_states
 from spark_fs.errors import (
     NotFoundError,

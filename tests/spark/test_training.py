@@ -16,8 +16,8 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from spark_fs.api.feature_group import FeatureGroup
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.api.project import FeatureStore
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError, SparkFSError
 from spark_fs.flows import training_dataset
 from spark_fs.spec.query import GroupRef

@@ -13,8 +13,8 @@ from pyspark.sql import SparkSession
 
 from spark_fs.api.datasets import TrainingDataset
 from spark_fs.api.feature_group import FeatureGroup
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.api.project import FeatureStore
 from spark_fs.errors import SettingsError, SparkFSError
 from spark_fs.flows.existing_rows import ExistingRows
 from spark_fs.spec.training_dataset import TrainingDatasetSpec

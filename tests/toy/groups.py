@@ -13,8 +13,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_fs.api.feature_group import FeatureGroup
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.api.project import FeatureStore
 
 METERS = 500
 LATEST = timedelta(hours=4)  # no row is later

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from spark_fs.api.group import Group
+from spark_fs.api.stores import opens
 from spark_fs.base.arguments import validate_arguments
 
 
+@opens("external feature group")
 @validate_arguments
 class ExternalFeatureGroup(Group):
     """Rows of a Delta or Parquet path, a Spark table or a JDBC query, read and joined like those of any other group.
