@@ -64,12 +64,12 @@ def filter_candidates(
     return task, left, out
 
 
-def _infer_task(name: str, label: Any) -> Task:
+def _infer_task(name: str, label: ColumnState) -> Task:
     if get_column_kind(label.type) not in ("number", "category"):
         raise SettingsError(
             f"Label {name!r} is {label.type}: predict a number, a text or a boolean."
         )
-    few = label.distinct.exact and len(label.distinct.values) <= MAX_CLASSES
+    few = label.distinct.is_exact and len(label.distinct.values) <= MAX_CLASSES
     whole = (
         get_column_kind(label.type) == "category"
         or get_base_type(label.type) in INTEGER_TYPES
@@ -78,21 +78,19 @@ def _infer_task(name: str, label: Any) -> Task:
     return "classification" if few and whole else "regression"
 
 
-def _find_exclusion_reason(column: Any, request: SelectionRequest) -> str:
+def _find_exclusion_reason(column: ColumnState, request: SelectionRequest) -> str:
     if get_column_kind(column.type) not in ("number", "category"):
         return f"{column.type}, which has no order or classes to score: make numbers of it"
-    if not column.count:
+    if not column.value_count:
         return "without a value"
-    if 1 - column.count / column.rows > request.max_null_share:
-        return f"mostly null: {1 - column.count / column.rows:.1%} of its rows"
+    if 1 - column.value_count / column.rows > request.max_null_share:
+        return f"mostly null: {1 - column.value_count / column.rows:.1%} of its rows"
     if column.low == column.high:
         return f"constant: {column.low!r}"
     if get_column_kind(column.type) == "category" and not (
-        column.distinct.exact and len(column.distinct.values) <= MAX_CATEGORIES
+        column.distinct.is_exact and len(column.distinct.values) <= MAX_CATEGORIES
     ):
-        return (
-            f"of {column.distinct.number:,} categories, more than {MAX_CATEGORIES}: encode it first"
-        )
+        return f"of {column.distinct.estimated_count:,} categories, more than {MAX_CATEGORIES}: encode it first"
     return ""
 
 

@@ -43,7 +43,7 @@ def collect_tables(rows: pa.Table, parts: Sequence[ContingencyTables]) -> dict[s
     """The table of each feature that rows of ``counted`` hold."""
     found: dict[str, Counts] = {}
     for place, packed in zip(rows.column(0).to_pylist(), rows.column(1), strict=True):
-        more = parts[place].split(np.frombuffer(packed.as_buffer(), np.int64))
+        more = parts[place].split_by_feature(np.frombuffer(packed.as_buffer(), np.int64))
         found |= {
             name: found[name] + table if name in found else table for name, table in more.items()
         }
