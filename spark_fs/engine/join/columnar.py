@@ -1,18 +1,20 @@
-"""The point-in-time join as a shuffle of Arrow tables: Spark schedules, moves, spills and retries; the rows stay columns.
+"""The point-in-time join as a shuffle of Arrow tables.
 
-A *scatter* task reads some row groups of a side's Parquet files (or takes a DataFrame's rows), and
-packs the rows of each bucket of keys into one value; Spark moves these few large values; a *gather*
-task has one bucket of every side and finds the matches (``matching``). Groups that share a key with
-the spine share one pass; what a gather gives may go straight into the next scatter, and where the
-right sides are small there is no shuffle at all: each task reads them itself.
+Spark schedules, moves, spills and retries; the rows stay columns. A *scatter* task reads some row
+groups of a side's Parquet files (or takes a DataFrame's rows), and packs the rows of each bucket of
+keys into one value; Spark moves these few large values; a *gather* task has one bucket of every
+side and finds the matches (``matching``). Groups that share a key with the spine share one stage;
+what a gather gives may go straight into the next scatter, and where the right sides are small there
+is no shuffle at all: each task reads them itself.
 
-Columns travel as ``n<place>_<column>``. Functions here run in the workers; only ``Stream`` belongs
-to the driver.
+Columns travel under the names of ``columns``. Functions here run in the workers; only
+``ArrowRelation`` belongs to the driver.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, reduce
+from math import ceil
 from typing import Self
 
 import numpy as np
@@ -45,7 +47,7 @@ TableReader = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]
 
 @dataclass(frozen=True)
 class _ScanReader:
-    """Numbers of shares in, their rows out."""
+    """Takes numbers of shares, and gives their rows."""
 
     scan: Scan
     shares: tuple[tuple[int, int, int], ...]
@@ -58,7 +60,7 @@ class _ScanReader:
 
 @dataclass(frozen=True)
 class _FrameReader:
-    """A DataFrame's batches in, larger tables out, in which any column may hold nulls."""
+    """Takes a DataFrame's batches, and gives larger tables, in which any column may hold nulls."""
 
     schema: pa.Schema
 
@@ -70,14 +72,15 @@ class _FrameReader:
             size += batch.nbytes
             if size > BATCH_BYTES:
                 yield pa.Table.from_batches(waiting).cast(self.schema)
-                waiting, size = [], 0
+                waiting = []
+                size = 0
         if waiting:
             yield pa.Table.from_batches(waiting).cast(self.schema)
 
 
 @dataclass(frozen=True)
 class _ShuffleJoin:
-    """Packed rows in, of each bucket the joined rows out."""
+    """Takes packed rows, and gives the joined rows of each bucket."""
 
     schemas: Mapping[int, pa.Schema]
     stage: JoinStage
@@ -91,50 +94,49 @@ class _ShuffleJoin:
 
 @dataclass(frozen=True)
 class _BroadcastJoin:
-    """Tables in, joined out with small right sides, which each worker reads once."""
+    """Takes tables, and gives them joined with small right sides, which each worker reads once."""
 
     read_tables: TableReader
     scans: Mapping[int, Scan]
     stage: JoinStage
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-        rights = {place: parquet.read_all(each) for place, each in self.scans.items()}
+        rights = {node: parquet.read_all(scan) for node, scan in self.scans.items()}
         for table in self.read_tables(batches):
             yield join_bucket(table, rights, self.stage)
 
 
 @dataclass(frozen=True)
 class SemiJoinFilter:
-    """The keys of a small spine: right rows with other keys match nothing, and stay where they are."""
+    """The keys of a small spine: right rows with other keys match nothing, and are not moved."""
 
     scan: Scan
     keys: tuple[TypedColumn, ...]
 
     def has_hashes(self, hashes: shuffle.Hashes) -> npt.NDArray[np.bool_]:
         """Whether the spine has a key of each of these hashes."""
-        held = _get_key_hashes(self)
-        if not len(held):
+        spine_hashes = _get_key_hashes(self)
+        if not len(spine_hashes):
             return np.zeros(len(hashes), bool)
-        found: npt.NDArray[np.bool_] = (
-            held[np.minimum(np.searchsorted(held, hashes), len(held) - 1)] == hashes
-        )
-        return found
+        positions = np.searchsorted(spine_hashes, hashes)
+        nearest = spine_hashes[np.minimum(positions, len(spine_hashes) - 1)]
+        has_hash: npt.NDArray[np.bool_] = nearest == hashes
+        return has_hash
 
 
 @lru_cache(maxsize=4)
 def _get_key_hashes(semi_join: SemiJoinFilter) -> shuffle.Hashes:
     """The hashes of the keys, in order; a worker reads them once."""
-    return np.unique(
-        shuffle.hash_keys(get_key_columns(parquet.read_all(semi_join.scan), semi_join.keys))
-    )
+    keys = get_key_columns(parquet.read_all(semi_join.scan), semi_join.keys)
+    return np.unique(shuffle.hash_keys(keys))
 
 
 @dataclass(frozen=True)
 class SideScatter:
     """How one side is scattered: by which keys, into which buckets.
 
-    rule: of a right side; None: of the left one. only: the keys that are sent at all; None: every
-    one.
+    time: the left side's event time. rule: of a right side; None: of the left one. semi_join: the
+    keys that are sent at all; None: every one.
     """
 
     side: int
@@ -150,29 +152,24 @@ class SideScatter:
         hashes = shuffle.hash_keys(keys)
         if self.semi_join:
             sent = np.flatnonzero(self.semi_join.has_hashes(hashes))
-            table, keys, hashes = (
-                table.take(sent),
-                [key.take(pa.array(sent)) for key in keys],
-                hashes[sent],
-            )
+            table = table.take(sent)
+            keys = [key.take(pa.array(sent)) for key in keys]
+            hashes = hashes[sent]
         buckets = shuffle.assign_buckets(keys, hashes, self.skewed_keys.first_bucket)
-        if not self.skewed_keys.hashes:
-            return shuffle.BucketAssignment(self.side, table, None, buckets)
-        if self.rule is None:
+        row_indices = None
+        if self.skewed_keys.hashes and self.rule is None:
             times = get_micros(table, self.time) if self.time else None
-            return shuffle.BucketAssignment(
-                self.side, table, None, self.skewed_keys.assign_left(hashes, buckets, times)
-            )
-        rows = build_candidate_rows(table, hashes.view(np.int64), self.rule)
-        timed = self.time is not None and rows.times is not None
-        return shuffle.BucketAssignment(
-            self.side, table, *self.skewed_keys.assign_right(hashes, buckets, rows, timed)
-        )
+            buckets = self.skewed_keys.assign_left(hashes, buckets, times)
+        elif self.skewed_keys.hashes and self.rule is not None:
+            rows = build_candidate_rows(table, hashes.view(np.int64), self.rule)
+            uses_time = self.time is not None and rows.times is not None
+            row_indices, buckets = self.skewed_keys.assign_right(hashes, buckets, rows, uses_time)
+        return shuffle.BucketAssignment(self.side, table, row_indices, buckets)
 
 
 @dataclass(frozen=True)
 class _ScatterTask:
-    """Rows in, packed rows out: the scatter."""
+    """The scatter: takes rows, and gives them packed by bucket."""
 
     read_tables: TableReader
     names: tuple[str, ...]
@@ -180,15 +177,19 @@ class _ScatterTask:
     folder: str | None
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        tables = (
-            table.select(list(self.names)) for table in self.read_tables(batches) if table.num_rows
-        )
-        return shuffle.pack_tables(map(self.scatter, tables), self.folder)
+        return shuffle.pack_tables(self._assign_tables(batches), self.folder)
+
+    def _assign_tables(
+        self, batches: Iterable[pa.RecordBatch]
+    ) -> Iterator[shuffle.BucketAssignment]:
+        for table in self.read_tables(batches):
+            if table.num_rows:
+                yield self.scatter(table.select(list(self.names)))
 
 
 @dataclass(frozen=True)
 class _BatchWriter:
-    """Tables in, their batches out, with the columns and types that Spark waits for."""
+    """Takes tables, and gives their batches, with the columns and types that Spark waits for."""
 
     read_tables: TableReader
     schema: pa.Schema
@@ -202,8 +203,8 @@ class _BatchWriter:
 class Projection:
     """The last step: keep the rows that meet every condition, and give the columns their names.
 
-    names: for each column of the result the one that it travels as. where: conditions over
-    travelling columns, whose types are given.
+    names: for each column of the result the one that it travels as. conditions: over travelling
+    columns, whose types are given.
     """
 
     names: tuple[tuple[str, str], ...]
@@ -212,15 +213,11 @@ class Projection:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """The rows that stay."""
+        types = dict(self.types)
         for condition in self.conditions:
-            table = table.filter(
-                parquet.evaluate_condition(
-                    condition,
-                    {name: table.column(name) for name, _ in self.types},
-                    dict(self.types),
-                )
-            )
-        return pa.table({name: table.column(travelling) for name, travelling in self.names})
+            columns = {name: table.column(name) for name in types}
+            table = table.filter(parquet.evaluate_condition(condition, columns, types))
+        return pa.table({name: table.column(alias) for name, alias in self.names})
 
 
 # -- the driver's side
@@ -228,7 +225,11 @@ class Projection:
 
 @dataclass(frozen=True)
 class ArrowRelation:
-    """Rows on their way*: what they come from, how workers make tables of it, and the tables' columns."""
+    """Rows on their way*.
+
+    source: what they come from. read_tables: how workers make tables of it. schema: the tables'
+    columns.
+    """
 
     source: DataFrame
     read_tables: TableReader
@@ -238,18 +239,12 @@ class ArrowRelation:
     def from_scan(cls, spark: SparkSession, table_scan: Scan) -> Self:
         """The rows of a scan*, a task for each 64 MB or so."""
         shares = tuple(table_scan.list_shares())
-        tasks = min(
-            len(shares),
-            max(
-                2 * spark.sparkContext.defaultParallelism,
-                -(-sum(f.bytes for f in table_scan.files) // parquet.SHARE_BYTES),
-            ),
-        )
-        return cls(
-            spark.range(0, len(shares), 1, max(1, tasks)).toDF("share"),
-            _ScanReader(table_scan, shares),
-            table_scan.schema,
-        )
+        total_bytes = sum(file.bytes for file in table_scan.files)
+        tasks_by_size = ceil(total_bytes / parquet.SHARE_BYTES)
+        tasks = max(2 * spark.sparkContext.defaultParallelism, tasks_by_size)
+        tasks = max(1, min(len(shares), tasks))
+        share_numbers = spark.range(0, len(shares), 1, tasks).toDF("share")
+        return cls(share_numbers, _ScanReader(table_scan, shares), table_scan.schema)
 
     @classmethod
     def from_frame(cls, frame: DataFrame, schema: pa.Schema) -> Self:
@@ -271,36 +266,38 @@ class ArrowRelation:
         folder: str | None = None,
         semi_join: SemiJoinFilter | None = None,
     ) -> "ArrowRelation":
-        """Joined* with the right sides, by one shuffle of all of them, or of those rows whose keys the spine has.
+        """Joined* with the right sides, by one shuffle.
 
-        folder: one that every worker sees, where the rows lie as long as the result is read, so
-        that Spark moves their places only.
+        Args:
+            stage: How the sides match.
+            rights: The rows of each joined group, by the index of its node.
+            skewed_keys: The keys that get buckets of their own, and how many others there are.
+            schema: Of the result.
+            folder: One that every worker sees, where the rows lie as long as the result is read, so
+                that Spark moves their locations only.
+            semi_join: The keys of the right rows that are moved; None: every row is.
         """
-        sides = [(self, SideScatter(0, stage.keys, skewed_keys, stage.time))]
-        sides += [
-            (
-                rights[rule.node_index],
-                SideScatter(rule.node_index, rule.keys, skewed_keys, stage.time, rule, semi_join),
+        left = SideScatter(0, stage.keys, skewed_keys, stage.time)
+        packed = [self._pack(left, folder)]
+        schemas = {0: self.schema}
+        for rule in stage.rules:
+            right = rights[rule.node_index]
+            scatter = SideScatter(
+                rule.node_index, rule.keys, skewed_keys, stage.time, rule, semi_join
             )
-            for rule in stage.rules
-        ]
-        packed = [
-            stream.source.mapInArrow(
-                _ScatterTask(stream.read_tables, tuple(stream.schema.names), scatter, folder),
-                shuffle.PACKED_DDL,
-            )
-            for stream, scatter in sides
-        ]
-        schemas = {scatter.side: stream.schema for stream, scatter in sides}
-        together = reduce(DataFrame.unionAll, packed).repartitionById(
-            skewed_keys.bucket_count, "bucket"
-        )
-        return ArrowRelation(together, _ShuffleJoin(schemas, stage, folder is not None), schema)
+            packed.append(right._pack(scatter, folder))
+            schemas[rule.node_index] = right.schema
+        all_sides = reduce(DataFrame.unionAll, packed)
+        buckets = all_sides.repartitionById(skewed_keys.bucket_count, "bucket")
+        return ArrowRelation(buckets, _ShuffleJoin(schemas, stage, folder is not None), schema)
+
+    def _pack(self, scatter: SideScatter, folder: str | None) -> DataFrame:
+        """The rows packed by bucket*."""
+        task = _ScatterTask(self.read_tables, tuple(self.schema.names), scatter, folder)
+        return self.source.mapInArrow(task, shuffle.PACKED_DDL)
 
     def to_frame(self, types: Mapping[str, str]) -> DataFrame:
         """As a DataFrame* of these columns and feature types."""
         schema = pa.schema([self.schema.field(name) for name in types])
-        return self.source.mapInArrow(
-            _BatchWriter(self.read_tables, schema),
-            ", ".join(f"`{name}` {to_ddl(type_)}" for name, type_ in types.items()),
-        )
+        ddl = ", ".join(f"`{name}` {to_ddl(type_)}" for name, type_ in types.items())
+        return self.source.mapInArrow(_BatchWriter(self.read_tables, schema), ddl)

@@ -1,8 +1,8 @@
-"""Send Arrow rows to buckets of keys: a few large binary values, which Spark moves, spills and tries again.
+"""Send Arrow rows to buckets of keys as a few large binary values, which Spark moves and spills.
 
 A row becomes ``(bucket, side, rows)``, where rows is an Arrow IPC stream of all the rows of one
 task for one bucket. Equal keys have equal buckets on every worker, whatever the width of their
-whole numbers.
+integers.
 """
 
 import json
@@ -27,66 +27,83 @@ _HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _HALF_BITS = np.uint64(32)
 _INTEGER_LIKE = ("boolean", "tinyint", "smallint", "int", "bigint", "date", "timestamp")
 _KEY_KINDS = {
-    **dict.fromkeys(("tinyint", "smallint", "int", "bigint"), "whole"),
-    **dict.fromkeys(("float", "double"), "fraction"),
-    **{each: each for each in ("boolean", "date", "timestamp", "string", "binary")},
+    "tinyint": "integer",
+    "smallint": "integer",
+    "int": "integer",
+    "bigint": "integer",
+    "float": "fraction",
+    "double": "fraction",
+    "boolean": "boolean",
+    "date": "date",
+    "timestamp": "timestamp",
+    "string": "string",
+    "binary": "binary",
 }
 
 
 def get_key_kind(spark_type: str) -> str | None:
-    """Types of one kind have equal values where ``canonical`` gives equal bits; None: only Spark compares the type."""
+    """The kind of a key's type; None: only Spark compares it.
+
+    Types of one kind have equal values where ``to_canonical_key`` gives equal bits.
+    """
     if spark_type.startswith("decimal"):
         return "decimal of scale " + spark_type.rstrip(")").rpartition(",")[2]
     return _KEY_KINDS.get(spark_type)
 
 
 def to_canonical_key(column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArray:
-    """A key column in the form in which equal keys are equal bits: a whole number of 64 bits, a text, or bytes."""
+    """A key column in the form in which equal keys are equal bits.
+
+    It is an integer of 64 bits, a string, or bytes.
+    """
     if spark_type in ("date", "boolean"):
         column = column.cast(pa.int32())
     if spark_type in _INTEGER_LIKE:
         return column.cast(pa.int64())
     if spark_type in ("float", "double"):  # as in Spark, -0.0 equals 0.0 and NaN equals NaN
         positive = pc.add(column.cast(pa.float64()), 0.0)
-        one = pc.if_else(pc.is_nan(positive), pa.scalar(float("nan")), positive)
-        return pa.chunked_array([chunk.view(pa.int64()) for chunk in one.chunks], pa.int64())
-    return column.cast(pa.string()) if spark_type.startswith("decimal") else column
+        unified = pc.if_else(pc.is_nan(positive), pa.scalar(float("nan")), positive)
+        return pa.chunked_array([chunk.view(pa.int64()) for chunk in unified.chunks], pa.int64())
+    if spark_type.startswith("decimal"):
+        return column.cast(pa.string())
+    return column
 
 
 def assign_buckets(
     keys: Sequence[pa.ChunkedArray], hashes: Hashes, bucket_count: int
 ) -> BucketNumbers:
-    """The bucket of each row by the hash of its key; rows whose key has a null are spread evenly."""
-    found = np.empty(len(hashes), np.uint16 if bucket_count < 1 << 16 else np.int32)
-    for at in range(0, len(hashes), _BLOCK_ROWS):
-        found[at : at + _BLOCK_ROWS] = (
-            (hashes[at : at + _BLOCK_ROWS] >> _HALF_BITS) * np.uint64(bucket_count)
-        ) >> _HALF_BITS
+    """The bucket of each row by the hash of its key; rows with a null key are spread evenly."""
+    buckets = np.empty(len(hashes), np.uint16 if bucket_count < 1 << 16 else np.int32)
+    multiplier = np.uint64(bucket_count)
+    for start in range(0, len(hashes), _BLOCK_ROWS):
+        end = start + _BLOCK_ROWS
+        upper_bits = hashes[start:end] >> _HALF_BITS
+        buckets[start:end] = (upper_bits * multiplier) >> _HALF_BITS
     for key in keys:
         if key.null_count:
-            missing = key.is_null().to_numpy()
-            found[missing] = np.arange(missing.sum()) % bucket_count
-    return found
+            is_null = key.is_null().to_numpy()
+            buckets[is_null] = np.arange(is_null.sum()) % bucket_count
+    return buckets
 
 
 def hash_keys(keys: Sequence[pa.ChunkedArray]) -> Hashes:
-    """A hash of each row's key, equal for equal keys; of one with a null it is any."""
+    """A hash of each row's key, equal for equal keys; that of a key with a null says nothing."""
     columns = [_to_numbers(key) for key in keys]
-    found = np.empty(len(keys[0]), np.uint64)
+    hashes = np.empty(len(keys[0]), np.uint64)
     with np.errstate(over="ignore"):
-        for at in range(
-            0, len(found), _BLOCK_ROWS
-        ):  # a block stays in the processor's cache, which is three times faster
-            block = np.zeros(len(found[at : at + _BLOCK_ROWS]), np.uint64)
+        # A block stays in the processor's cache, which is three times faster.
+        for start in range(0, len(hashes), _BLOCK_ROWS):
+            end = start + _BLOCK_ROWS
+            block = np.zeros(len(hashes[start:end]), np.uint64)
             for column in columns:
-                block = (block ^ column[at : at + _BLOCK_ROWS]) * _HASH_MULTIPLIER
+                block = (block ^ column[start:end]) * _HASH_MULTIPLIER
                 block ^= block >> _HALF_BITS
-            found[at : at + _BLOCK_ROWS] = block * _HASH_MULTIPLIER
-    return found
+            hashes[start:end] = block * _HASH_MULTIPLIER
+    return hashes
 
 
 class BucketAssignment(NamedTuple):
-    """Which rows of a table (None: each, in order) go to which buckets, and which side they are of."""
+    """Which rows of a table (None: each, in order) go to which buckets, and of which side."""
 
     side: int
     table: pa.Table
@@ -97,19 +114,23 @@ class BucketAssignment(NamedTuple):
 def pack_tables(
     assignments: Iterable[BucketAssignment], folder: str | None = None, max_bytes: int = 32 << 20
 ) -> Iterator[pa.RecordBatch]:
-    """Of each table one packed row for each bucket, in batches of little more than so many bytes.
+    """Of each table one packed row for each bucket.
 
-    folder: where the rows are kept instead, in one file; what is packed then is their place in it.
-    For processes that share a disk this spares four copies of every row.
+    Args:
+        assignments: Tables, and where their rows go.
+        folder: Where the rows are kept instead, in one file; what is packed then is their location
+            in it. For processes that share a disk this spares four copies of every row.
+        max_bytes: A batch has little more than so many bytes.
     """
     batch: _BatchBuilder | None = None
-    for side, table, rows, buckets in assignments:
-        order = np.argsort(
-            buckets, kind="stable"
-        )  # a radix sort, of 16 bits where there are no hot keys
-        ordered = table.take(pa.array(order if rows is None else rows[order])).combine_chunks()
-        found, starts = np.unique(buckets[order], return_index=True)
-        for bucket, start, end in zip(found, starts, [*starts[1:], len(order)], strict=True):
+    for side, table, row_indices, buckets in assignments:
+        # A radix sort, of 16 bits where there are no skewed keys.
+        order = np.argsort(buckets, kind="stable")
+        rows = order if row_indices is None else row_indices[order]
+        ordered = table.take(pa.array(rows)).combine_chunks()
+        distinct, starts = np.unique(buckets[order], return_index=True)
+        ends = [*starts[1:], len(order)]
+        for bucket, start, end in zip(distinct, starts, ends, strict=True):
             batch = batch or _BatchBuilder(folder)
             batch.add_rows(int(bucket), side, ordered.slice(start, end - start))
             if folder is None and batch.byte_count > max_bytes:
@@ -142,36 +163,40 @@ class _BatchBuilder:
         buckets, sides = zip(*self._bucket_sides, strict=True)
         if self._path:
             self._sink.close()
-            rows = pa.array(
-                [json.dumps([self._path, *place]).encode() for place in pairwise(self._offsets)],
-                pa.binary(),
-            )
+            locations = []
+            for start, end in pairwise(self._offsets):
+                locations.append(json.dumps([self._path, start, end]).encode())
+            rows = pa.array(locations, pa.binary())
         else:
             offsets = pa.array(self._offsets, pa.int32()).buffers()[1]
-            rows = pa.Array.from_buffers(
-                pa.binary(), len(sides), [None, offsets, self._sink.getvalue()]
-            )
-        return pa.record_batch(
-            [pa.array(buckets, pa.int32()), pa.array(sides, pa.int32()), rows], schema=PACKED_SCHEMA
-        )
+            buffers = [None, offsets, self._sink.getvalue()]
+            rows = pa.Array.from_buffers(pa.binary(), len(sides), buffers)
+        columns = [pa.array(buckets, pa.int32()), pa.array(sides, pa.int32()), rows]
+        return pa.record_batch(columns, schema=PACKED_SCHEMA)
 
 
 def unpack_batches(
     batches: Iterable[pa.RecordBatch], schemas: Mapping[int, pa.Schema], in_files: bool = False
 ) -> Iterator[dict[int, pa.Table]]:
-    """The rows of every side, bucket by bucket; a side without rows is an empty table. in_files: whether ``pack`` had a folder."""
-    found: dict[int, dict[int, list[pa.Buffer]]] = {}
+    """The rows of every side, bucket by bucket; a side without rows is an empty table.
+
+    Args:
+        batches: Packed rows.
+        schemas: Of each side.
+        in_files: Whether ``pack_tables`` had a folder.
+    """
+    packed: dict[int, dict[int, list[pa.Buffer]]] = {}
     for batch in batches:
-        for bucket, side, rows in zip(
-            batch.column(0).to_pylist(), batch.column(1).to_pylist(), batch.column(2), strict=True
-        ):
-            found.setdefault(bucket, {}).setdefault(side, []).append(rows.as_buffer())
-    for bucket in sorted(found):
-        sides = found.pop(bucket)
-        yield {
-            side: _read_table(sides.get(side, ()), schema, in_files)
-            for side, schema in schemas.items()
-        }
+        buckets = batch.column(0).to_pylist()
+        sides = batch.column(1).to_pylist()
+        for bucket, side, rows in zip(buckets, sides, batch.column(2), strict=True):
+            packed.setdefault(bucket, {}).setdefault(side, []).append(rows.as_buffer())
+    for bucket in sorted(packed):
+        packed_sides = packed.pop(bucket)
+        tables = {}
+        for side, schema in schemas.items():
+            tables[side] = _read_table(packed_sides.get(side, ()), schema, in_files)
+        yield tables
 
 
 def _read_table(packed: Iterable[pa.Buffer], schema: pa.Schema, in_files: bool) -> pa.Table:
@@ -189,14 +214,15 @@ def _map_file_slice(location: pa.Buffer) -> pa.Buffer:
 
 
 def _to_numbers(column: pa.ChunkedArray) -> Hashes:
-    """A number for each value, equal for equal values; of a null it is any."""
+    """A number for each value, equal for equal values; that of a null says nothing."""
     if pa.types.is_integer(column.type):
-        whole: Hashes = pc.fill_null(column, 0).to_numpy().view(np.uint64)
-        return whole
+        integers: Hashes = pc.fill_null(column, 0).to_numpy().view(np.uint64)
+        return integers
     encoded = column.dictionary_encode().combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):
         return np.empty(0, np.uint64)
     if not len(encoded.dictionary):
         return np.zeros(len(encoded), np.uint64)
-    found: Hashes = hash_bytes(encoded.dictionary)[pc.fill_null(encoded.indices, 0).to_numpy()]
-    return found
+    value_hashes = hash_bytes(encoded.dictionary)
+    hashes: Hashes = value_hashes[pc.fill_null(encoded.indices, 0).to_numpy()]
+    return hashes

@@ -1,4 +1,6 @@
-"""Keys that hold so many rows that one bucket would be too large: each gets buckets of its own, one for each slice of time.
+"""Skewed keys, which hold so many rows that one bucket would be too large.
+
+Each gets buckets of its own, one for each slice of time.
 
 A left row goes into the slice of its instant, a right row into that of the instant from which it
 counts. What a slice may need of the time before it is one row, the best so far; so every task adds
@@ -19,10 +21,10 @@ from spark_fs.engine.join.shuffle import BucketNumbers, Hashes
 
 @dataclass(frozen=True)
 class SkewedKeys:
-    """The hot keys of a shuffle.
+    """The skewed keys of a shuffle.
 
-    first: the number of their first bucket; all others come before. hashes: of each key. bounds:
-    for each key the instants in microseconds at which a new slice begins.
+    first_bucket: the number of their first bucket; all others come before. hashes: of each key.
+    slice_bounds: for each key the instants in microseconds at which a new slice begins.
     """
 
     first_bucket: int
@@ -43,11 +45,10 @@ class SkewedKeys:
             rows = np.flatnonzero(hashes == np.uint64(key))
             if len(rows):
                 buckets = buckets.astype(np.int32, copy=False)
-                slices = (
-                    np.arange(len(rows)) % (len(bounds) + 1)
-                    if times is None
-                    else np.searchsorted(bounds, times[rows], side="right")
-                )
+                if times is None:
+                    slices = np.arange(len(rows)) % (len(bounds) + 1)
+                else:
+                    slices = np.searchsorted(bounds, times[rows], side="right")
                 buckets[rows] = start + slices
             start += len(bounds) + 1
         return buckets
@@ -55,37 +56,70 @@ class SkewedKeys:
     def assign_right(
         self, hashes: Hashes, buckets: BucketNumbers, rows: matching.KeyedRows, uses_time: bool
     ) -> tuple[Ints | None, BucketNumbers]:
-        """Which right rows (None: each, in order) go to which bucket; timed: whether the match looks at the left row's time."""
+        """Which right rows go to which bucket.
+
+        Args:
+            hashes: Of each row's key.
+            buckets: Where each row goes if its key is not skewed.
+            rows: The rows as the match sees them.
+            uses_time: Whether the match looks at the left row's time.
+
+        Returns:
+            The indices of the rows (None: each, in order), and their buckets.
+        """
         start = self.first_bucket
-        taken, where = [np.arange(len(hashes))], [buckets.astype(np.int32)]
+        own_buckets = buckets.astype(np.int32)
+        row_parts = [np.arange(len(hashes))]
+        bucket_parts = [own_buckets]
         for key, bounds in zip(self.hashes, self.slice_bounds, strict=True):
-            mine = np.flatnonzero(hashes == np.uint64(key))
-            if len(mine):
-                few = matching.KeyedRows(*(None if part is None else part[mine] for part in rows))  # type: ignore[arg-type] # codes are there
-                at = few.eligible_from
-                if uses_time and at is not None:
-                    where[0][mine] = start + np.searchsorted(bounds, at, side="right")
-                    found, slices = (
-                        matching.find_best_before(few, np.array(bounds, np.int64)),
-                        np.arange(1, len(bounds) + 1),
-                    )
-                else:
-                    where[0][mine] = MISSING
-                    found, slices = (
-                        np.repeat(matching.find_best_before(few, None), len(bounds) + 1),
-                        np.arange(len(bounds) + 1),
-                    )
-                taken.append(mine[found[found != MISSING]])
-                where.append((start + slices[found != MISSING]).astype(np.int32))
+            key_rows = np.flatnonzero(hashes == np.uint64(key))
+            if len(key_rows):
+                candidates = _take_rows(rows, key_rows)
+                own_slices, best_rows, best_slices = _slice_rows(candidates, bounds, uses_time)
+                own_buckets[key_rows] = MISSING if own_slices is None else start + own_slices
+                exists = best_rows != MISSING
+                row_parts.append(key_rows[best_rows[exists]])
+                bucket_parts.append((start + best_slices[exists]).astype(np.int32))
             start += len(bounds) + 1
-        if len(taken) == 1:
+        if len(row_parts) == 1:
             return None, buckets
-        every, places = np.concatenate(taken), np.concatenate(where)
-        return every[places != MISSING], places[places != MISSING]
+        all_rows = np.concatenate(row_parts)
+        all_buckets = np.concatenate(bucket_parts)
+        is_sent = all_buckets != MISSING
+        return all_rows[is_sent], all_buckets[is_sent]
+
+
+def _take_rows(rows: matching.KeyedRows, indices: Ints) -> matching.KeyedRows:
+    """Some of the rows."""
+    parts = [None if part is None else part[indices] for part in rows]
+    return matching.KeyedRows(*parts)  # type: ignore[arg-type] # codes are there
+
+
+def _slice_rows(
+    rows: matching.KeyedRows, bounds: tuple[int, ...], uses_time: bool
+) -> tuple[Ints | None, Ints, Ints]:
+    """Where the rows of one skewed key are needed.
+
+    Returns:
+        The slice of each row (None: no row is needed where it lies), the best rows before slices,
+        and the slices to which these are added.
+    """
+    slice_count = len(bounds) + 1
+    eligible_from = rows.eligible_from
+    if uses_time and eligible_from is not None:
+        slices = np.searchsorted(bounds, eligible_from, side="right")
+        best_rows = matching.find_best_before(rows, np.array(bounds, np.int64))
+        return slices, best_rows, np.arange(1, slice_count)
+    best_rows = np.repeat(matching.find_best_before(rows, None), slice_count)
+    return None, best_rows, np.arange(slice_count)
 
 
 class KeySample(NamedTuple):
-    """Some rows of one side: the hash of each key, its instant (None: no time), and the bytes that one row stands for."""
+    """Some rows of one side.
+
+    hashes: of each row's key. times: the instants in microseconds (None: no time). row_bytes: the
+    bytes that one row stands for.
+    """
 
     hashes: Hashes
     times: Ints | None
@@ -97,28 +131,35 @@ def detect_skewed_keys(
 ) -> SkewedKeys:
     """The keys that by these samples hold more bytes than a bucket should."""
     sides = list(samples)
-    size: dict[int, float] = {}
+    timed_sides = []
     for side in sides:
+        if side.times is not None:
+            timed_sides.append((side.hashes, side.times))
+    slice_bounds = {}
+    for key, key_bytes in _sum_key_bytes(sides).items():
+        if key_bytes > bucket_bytes:
+            slice_count = int(key_bytes // bucket_bytes) + 1
+            key_times = [times[hashes == np.uint64(key)] for hashes, times in timed_sides]
+            slice_bounds[key] = _compute_slice_bounds(key_times, slice_count)
+    return SkewedKeys(first_bucket, tuple(slice_bounds), tuple(slice_bounds.values()))
+
+
+def _sum_key_bytes(samples: Iterable[KeySample]) -> dict[int, float]:
+    """The bytes of each key's rows on all sides, by the hash of the key."""
+    key_bytes: dict[int, float] = {}
+    for side in samples:
         for key, count in zip(*np.unique(side.hashes, return_counts=True), strict=True):
-            size[int(key)] = size.get(int(key), 0.0) + float(count) * side.row_bytes
-    hot = {
-        key: int(bytes_ // bucket_bytes) + 1
-        for key, bytes_ in size.items()
-        if bytes_ > bucket_bytes
-    }
-    timed = [(side.hashes, side.times) for side in sides if side.times is not None]
-    bounds = {
-        key: _compute_slice_bounds(
-            [times[hashes == np.uint64(key)] for hashes, times in timed], slices
-        )
-        for key, slices in hot.items()
-    }
-    return SkewedKeys(first_bucket, tuple(bounds), tuple(bounds.values()))
+            key_bytes[int(key)] = key_bytes.get(int(key), 0.0) + float(count) * side.row_bytes
+    return key_bytes
 
 
 def _compute_slice_bounds(times: Sequence[Ints], slice_count: int) -> tuple[int, ...]:
-    """Instants that part the rows evenly; without times any do, since left rows are then spread by their place."""
-    every = np.sort(np.concatenate(times)) if times else np.empty(0, np.int64)
-    if not len(every):
+    """Instants that part the rows evenly.
+
+    Without times any bounds do, since left rows are then spread by their position.
+    """
+    ordered = np.sort(np.concatenate([np.empty(0, np.int64), *times]))
+    if not len(ordered):
         return tuple(range(1, slice_count))
-    return tuple(sorted({int(every[len(every) * i // slice_count]) for i in range(1, slice_count)}))
+    bounds = {int(ordered[len(ordered) * i // slice_count]) for i in range(1, slice_count)}
+    return tuple(sorted(bounds))

@@ -1,6 +1,6 @@
-"""One pass of a join in memory: left rows, and the groups that join by the same columns of them.
+"""One stage of a join in memory: left rows, and the groups that join by the same columns of them.
 
-Columns travel as ``n<place>_<column>``. No Spark here, so any worker and any test can run it.
+Columns travel under the names of ``columns``. Without Spark, so any worker and any test can run it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,10 @@ TypedColumn = tuple[str, str]  # a column as it travels, and its feature type
 class MatchRule:
     """How the row of one group is found.
 
-    keys: its key columns. time: its event time; None: any row of the key. ties: which columns
-    decide between rows of one key and time. known: the instant from which a row was known, when
-    that matters. ttl: the greatest age in microseconds. inner: whether rows without a match go.
-    carried: which of its columns are needed after.
+    keys: its key columns. time: its event time; None: any row of the key. tie_breakers: which
+    columns decide between rows of one key and time. known_from: the instant from which a row was
+    known, when that matters. ttl: the greatest age in microseconds. is_inner: whether rows without
+    a match go. right_columns: which of its columns are needed after.
     """
 
     node_index: int
@@ -41,8 +41,8 @@ class MatchRule:
 class JoinStage:
     """The groups that join by the same columns of what is joined so far.
 
-    keys, time: these columns, and the spine's event time; None: the greatest time of all. kept:
-    which columns of the left side are needed after.
+    keys, time: these columns, and the spine's event time; None: the greatest time of all.
+    left_columns: which columns of the left side are needed after.
     """
 
     keys: tuple[TypedColumn, ...]
@@ -52,35 +52,52 @@ class JoinStage:
 
 
 def join_bucket(left: pa.Table, rights: Mapping[int, pa.Table], stage: JoinStage) -> pa.Table:
-    """The left rows with the columns of their matches."""
-    sides = [
-        get_key_columns(left, stage.keys),
-        *(get_key_columns(rights[rule.node_index], rule.keys) for rule in stage.rules),
-    ]
-    codes, *others = matching.encode_keys(sides)
-    found = [
-        _match_group(left, codes, rights[rule.node_index], other, rule, stage.time)
-        for rule, other in zip(stage.rules, others, strict=True)
-    ]
-    stays = [
-        matched != MISSING
-        for rule, matched in zip(stage.rules, found, strict=True)
-        if rule.is_inner
-    ]
-    rows = np.flatnonzero(np.logical_and.reduce(stays)) if stays else None
+    """The left rows with the columns of their matches.
+
+    Args:
+        left: Rows of what is joined so far.
+        rights: The rows of each joined group, by the index of its node.
+        stage: How they match.
+    """
+    matches = _find_stage_matches(left, rights, stage)
+    rows = _list_inner_rows(matches, stage)
     result = left.select(list(stage.left_columns))
-    result = result if rows is None else result.take(pa.array(rows))
-    for rule, matched in zip(stage.rules, found, strict=True):
-        matched = matched if rows is None else matched[rows]
-        taken = (
-            rights[rule.node_index]
-            .select(list(rule.right_columns))
-            .combine_chunks()
-            .take(pa.array(matched, mask=matched == MISSING))
-        )
+    if rows is not None:
+        result = result.take(pa.array(rows))
+    for rule, matched in zip(stage.rules, matches, strict=True):
+        if rows is not None:
+            matched = matched[rows]
+        right = rights[rule.node_index].select(list(rule.right_columns)).combine_chunks()
+        matched_rows = right.take(pa.array(matched, mask=matched == MISSING))
         for name in rule.right_columns:
-            result = result.append_column(name, taken.column(name))
+            result = result.append_column(name, matched_rows.column(name))
     return result
+
+
+def _find_stage_matches(
+    left: pa.Table, rights: Mapping[int, pa.Table], stage: JoinStage
+) -> list[Ints]:
+    """Per rule and left row the index of its match."""
+    sides = [get_key_columns(left, stage.keys)]
+    for rule in stage.rules:
+        sides.append(get_key_columns(rights[rule.node_index], rule.keys))
+    left_codes, *right_codes = matching.encode_keys(sides)
+    matches = []
+    for rule, codes in zip(stage.rules, right_codes, strict=True):
+        right = rights[rule.node_index]
+        matches.append(_match_group(left, left_codes, right, codes, rule, stage.time))
+    return matches
+
+
+def _list_inner_rows(matches: Sequence[Ints], stage: JoinStage) -> Ints | None:
+    """The left rows that have a match of every inner join; None: all."""
+    has_match = []
+    for rule, matched in zip(stage.rules, matches, strict=True):
+        if rule.is_inner:
+            has_match.append(matched != MISSING)
+    if not has_match:
+        return None
+    return np.flatnonzero(np.logical_and.reduce(has_match))
 
 
 def _match_group(
@@ -91,21 +108,27 @@ def _match_group(
     rule: MatchRule,
     time: TypedColumn | None,
 ) -> Ints:
-    mine = get_micros(left, time) if time and (rule.time or rule.known_from) else None
-    if mine is not None and left.column(time[0]).null_count:  # type: ignore[index] # a null time matches nothing
-        left_codes = np.where(left.column(time[0]).is_null().to_numpy(), MISSING, left_codes)  # type: ignore[index] # as above
-    return matching.find_matches(
-        matching.KeyedRows(left_codes, mine),
-        build_candidate_rows(right, right_codes, rule),
-        rule.ttl,
-    )
+    left_times = None
+    if time and (rule.time or rule.known_from):
+        left_times = get_micros(left, time)
+        column = left.column(time[0])
+        if column.null_count:  # a null time matches nothing
+            left_codes = np.where(column.is_null().to_numpy(), MISSING, left_codes)
+    left_rows = matching.KeyedRows(left_codes, left_times)
+    right_rows = build_candidate_rows(right, right_codes, rule)
+    return matching.find_matches(left_rows, right_rows, rule.ttl)
 
 
 def build_candidate_rows(right: pa.Table, codes: Ints, rule: MatchRule) -> matching.KeyedRows:
     """The right rows as the search takes them."""
-    known = get_micros(right, rule.known_from) if rule.known_from else None
-    times = get_micros(right, rule.time) if rule.time else known
-    return matching.KeyedRows(codes, times, matching.rank_rows(right, rule.tie_breakers), known)
+    known_from = None
+    if rule.known_from:
+        known_from = get_micros(right, rule.known_from)
+    times = known_from
+    if rule.time:
+        times = get_micros(right, rule.time)
+    ranks = matching.rank_rows(right, rule.tie_breakers)
+    return matching.KeyedRows(codes, times, ranks, known_from)
 
 
 def get_key_columns(table: pa.Table, keys: Sequence[TypedColumn]) -> list[pa.ChunkedArray]:
@@ -115,7 +138,7 @@ def get_key_columns(table: pa.Table, keys: Sequence[TypedColumn]) -> list[pa.Chu
 
 def get_micros(table: pa.Table, time: TypedColumn) -> Ints:
     """An event time in microseconds, 0 where it is null."""
-    found: Ints = pc.fill_null(
-        parquet.to_event_micros(table.column(time[0]), time[1]), 0
-    ).to_numpy()
-    return found
+    name, type_ = time
+    instants = parquet.to_event_micros(table.column(name), type_)
+    micros: Ints = pc.fill_null(instants, 0).to_numpy()
+    return micros
