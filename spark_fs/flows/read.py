@@ -1,4 +1,4 @@
-"""Rows of a query: read at the newest or at fixed Delta versions, as Spark's frames or pandas'."""
+"""Read the rows of a query, of the newest or of fixed Delta versions, by Spark or as pandas."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,29 +36,36 @@ def read_query(
     strategy: str | None = None,
     frames: Frames | None = None,
 ) -> Frame:
-    """The rows of the plan, of the newest tables or of these versions of them, as Spark's DataFrame* or eagerly as pandas.
+    """The rows of the plan, as Spark's DataFrame* or eagerly as pandas.
 
-    An ``as_of`` of the plan comes first. frames: the rows of the plan's spine, where it is a
-    DataFrame.
+    Args:
+        spark: The session that reads.
+        plan: What is read.
+        locate_table: Where the table of a group is.
+        dataframe_type: "spark" or "pandas".
+        versions: The Delta version of each group; None, or a group that is left out: the newest.
+            An ``as_of`` of the plan comes first.
+        strategy: How groups are joined; None: the one that suits each.
+        frames: The rows of the plan's spine, where it is a DataFrame.
     """
     sources = list_sources(lambda: spark, plan, locate_table, versions or {}, frames or {})
     choice = choose_strategy(plan, sources, strategy)
     if dataframe_type == "spark":
         return to_dataframe(spark, plan, sources, choice)
     with open_shared_folder(spark) as folder:
-        return collect_frame(to_dataframe(spark, plan, sources, choice, folder), dataframe_type)
+        frame = to_dataframe(spark, plan, sources, choice, folder)
+        return collect_frame(frame, dataframe_type)
 
 
 @contextmanager
 def open_shared_folder(spark: SparkSession) -> Iterator[str | None]:
-    """A new folder that the driver and every worker see, for as long as the block runs; None on a cluster."""
+    """A new folder that the driver and every worker see while the block runs; None on a cluster."""
     if not (spark.sparkContext.master or "").startswith("local"):
         yield None
         return
-    place = spark.sparkContext.getConf().get("spark.local.dir", "") or ""
-    with TemporaryDirectory(
-        prefix="spark_fs-", dir=place.split(",")[0] or None, ignore_cleanup_errors=True
-    ) as folder:
+    local_folders = spark.sparkContext.getConf().get("spark.local.dir", "") or ""
+    parent = local_folders.split(",")[0] or None
+    with TemporaryDirectory(prefix="spark_fs-", dir=parent, ignore_cleanup_errors=True) as folder:
         yield folder
 
 
@@ -68,7 +75,7 @@ def explain_plan(
     locate_table: TableLocator,
     strategy: str | None,
 ) -> str:
-    """How the plan would be run now, in words; it takes no Spark."""
+    """How the plan would be run now, in words; no Spark is needed."""
     sources = list_sources(get_spark, plan, locate_table, {}, {})
     return describe_plan(plan, choose_strategy(plan, sources, strategy))
 
@@ -86,30 +93,50 @@ def list_sources(
         if node.group.is_dataframe:
             return NodeSource(lambda: frames[node.group.ref])
         path = locate_table(node.group)
-        version = node.as_of if node.as_of is not None else versions.get(node.group.ref)
-        files = None if node.group.source else history.list_data_files(path, version)
-        every = plan.as_known and node.match != "spine"
-        return NodeSource(
-            lambda: group_rows.read_group(get_spark(), node.group, path, version, every), files
-        )
+        version = node.as_of
+        if version is None:
+            version = versions.get(node.group.ref)
+        files = None
+        if not node.group.source:
+            files = history.list_data_files(path, version)
+        with_duplicates = plan.as_known and node.match != "spine"
+
+        def read_frame() -> DataFrame:
+            return group_rows.read_group(get_spark(), node.group, path, version, with_duplicates)
+
+        return NodeSource(read_frame, files)
 
     return [make_source(node) for node in plan.nodes]
 
 
 def get_current_versions(plan: JoinPlan, locate_table: TableLocator) -> dict[GroupRef, int]:
-    """The newest Delta version of each group of the plan that has no ``as_of``; external groups have no versions."""
-    free = (node.group for node in plan.nodes if node.as_of is None and not node.group.source)
-    return {group.ref: history.get_current_version(locate_table(group)) for group in free}
+    """The newest Delta version of each group of the plan that has no ``as_of``.
+
+    External groups have no versions.
+    """
+    versions = {}
+    for node in plan.nodes:
+        if node.as_of is None and not node.group.source:
+            path = locate_table(node.group)
+            versions[node.group.ref] = history.get_current_version(path)
+    return versions
+
+
+def check_dataframe_type(dataframe_type: str) -> None:
+    """Raise SettingsError unless it is "spark" or "pandas"."""
+    if dataframe_type not in ("spark", "pandas"):
+        raise SettingsError(
+            f"dataframe_type {dataframe_type!r} is not known: use 'spark' or 'pandas'."
+        )
 
 
 def collect_frame(frame: DataFrame, dataframe_type: str) -> Frame:
     """The frame as it is, or eagerly as pandas (times as UTC instants)."""
+    check_dataframe_type(dataframe_type)
     if dataframe_type == "spark":
         return frame
-    if dataframe_type == "pandas":
-        with translate_spark_errors():
-            return to_pandas(frame.toArrow())
-    raise SettingsError(f"dataframe_type {dataframe_type!r} is not known: use 'spark' or 'pandas'.")
+    with translate_spark_errors():
+        return to_pandas(frame.toArrow())
 
 
 @contextmanager
@@ -118,6 +145,5 @@ def translate_spark_errors() -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
-        raise SparkFSError(
-            f"The rows could not be read: {find_root_cause(error)}"
-        ) from get_safe_cause(error)
+        message = f"The rows could not be read: {find_root_cause(error)}"
+        raise SparkFSError(message) from get_safe_cause(error)

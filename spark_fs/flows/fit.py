@@ -1,0 +1,161 @@
+"""Fit a training dataset to its rows: where a random split ends, and what transformations learn."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from spark_fs.base import arrow_types
+from spark_fs.engine.join.shuffle import Hashes
+from spark_fs.engine.training import splits
+from spark_fs.engine.training.spill import Aggregate, SpilledRows
+from spark_fs.engine.training.splits import CellCounts
+from spark_fs.engine.training.transform_rows import (
+    DatasetTransform,
+    FeatureProfiles,
+    merge_profiles,
+)
+from spark_fs.spec.training_dataset import RandomSplit
+from spark_fs.stats.exact import Doubles, Integers
+
+HashCounts = tuple[CellCounts, Hashes]
+NearValuesReader = Callable[[Mapping[str, Integers]], Mapping[str, Doubles]]
+
+
+def needs_fit(recipe: DatasetTransform) -> bool:
+    """Whether some transformation has yet to learn from the train split."""
+    return recipe.transformer.needs_fit and not recipe.transformer.is_fitted
+
+
+def fit_in_memory(recipe: DatasetTransform, train: pa.Table) -> DatasetTransform:
+    """The recipe with what its transformations learn of the rows of the train split."""
+    if not needs_fit(recipe):
+        return recipe
+    return _fit_transformations(
+        recipe, recipe.profile_features(train), partial(recipe.select_near_quartiles, train)
+    )
+
+
+def choose_aggregate(recipe: DatasetTransform) -> Aggregate | None:
+    """What is aggregated while rows are joined and spilled.
+
+    For a random split it is where hashes lie, else what transformations learn; None where nothing
+    has to be known of all rows.
+    """
+    if recipe.random_split:
+        return partial(_count_hashes, recipe.random_split), _combine_hashes
+    if needs_fit(recipe):
+        return recipe.profile_train_rows, merge_profiles
+    return None
+
+
+def fit_spilled_rows(
+    spilled: SpilledRows, recipe: DatasetTransform, noticed: Any
+) -> DatasetTransform:
+    """The recipe with the ends of its random split and what its transformations learn, eagerly.
+
+    Args:
+        spilled: The joined rows.
+        recipe: How they become training data.
+        noticed: What the aggregate of ``choose_aggregate`` made of them; None without rows.
+    """
+    if recipe.random_split is None:
+        return _fit_spilled_transformations(spilled, recipe, noticed)
+    if noticed is not None:
+        thresholds = _find_thresholds(spilled, recipe, recipe.random_split, noticed)
+        recipe = replace(recipe, thresholds=tuple(thresholds))
+    if not needs_fit(recipe):
+        return recipe
+    # the rows of the train split are known only now, so they are read once more
+    profiles = spilled.aggregate_rows(recipe.profile_train_rows, merge_profiles, recipe.fit_columns)
+    return _fit_spilled_transformations(spilled, recipe, profiles)
+
+
+# -- where a random split ends
+
+
+def _count_hashes(random_split: RandomSplit, table: pa.Table) -> HashCounts:
+    hashes = table.column(splits.HASH_COLUMN).to_numpy()
+    return splits.count_cells(hashes), splits.select_likely_hashes(hashes, random_split)
+
+
+def _combine_hashes(partials: Sequence[HashCounts]) -> HashCounts:
+    counts = np.zeros(splits.CELL_COUNT, np.int64)
+    for partial_counts, _ in partials:
+        counts += partial_counts
+    return counts, np.concatenate([hashes for _, hashes in partials])
+
+
+def _find_thresholds(
+    spilled: SpilledRows,
+    recipe: DatasetTransform,
+    random_split: RandomSplit,
+    hash_counts: HashCounts,
+) -> list[splits.SplitThreshold]:
+    """Where a random split ends its shares, eagerly.
+
+    Few rows, or rows of one hash, are read once more for it.
+    """
+    counts, hashes = hash_counts
+    cells = splits.find_threshold_cells(counts, random_split)
+    select_near_rows = partial(_select_rows_in_cells, cells)
+    if not splits.has_only_likely_cells(cells, random_split):
+        near_rows = spilled.aggregate_rows(select_near_rows, pa.concat_tables, [splits.HASH_COLUMN])
+        hashes = near_rows.column(splits.HASH_COLUMN).to_numpy()
+    near_hashes = hashes[np.isin(splits.get_cells(hashes), cells)]
+    thresholds = splits.find_thresholds(near_hashes, counts, random_split)
+    if thresholds is not None:
+        return thresholds
+    near_rows = spilled.aggregate_rows(select_near_rows, pa.concat_tables)
+    return splits.find_thresholds_by_content(near_rows, counts, random_split, list(recipe.identity))
+
+
+def _select_rows_in_cells(cells: npt.NDArray[np.int64], table: pa.Table) -> pa.Table:
+    hashes = table.column(splits.HASH_COLUMN).to_numpy()
+    return table.filter(pa.array(np.isin(splits.get_cells(hashes), cells)))
+
+
+# -- what transformations learn
+
+
+def _fit_transformations(
+    recipe: DatasetTransform, profiles: FeatureProfiles, read_near_values: NearValuesReader
+) -> DatasetTransform:
+    """The recipe with its states; values near quartiles are read where they are needed."""
+    cells = recipe.find_quartile_cells(profiles)
+    near_values = read_near_values(cells) if cells else {}
+    states = recipe.fit_states(profiles, near_values)
+    return replace(recipe, transformer=recipe.transformer.with_states(states))
+
+
+def _fit_spilled_transformations(
+    spilled: SpilledRows, recipe: DatasetTransform, profiles: FeatureProfiles | None
+) -> DatasetTransform:
+    if not needs_fit(recipe):
+        return recipe
+    if profiles is None:  # there are no rows
+        schema = arrow_types.to_arrow_schema(recipe.transformer.inputs)
+        profiles = recipe.profile_features(schema.empty_table())
+
+    def read_near_values(cells: Mapping[str, Integers]) -> Mapping[str, Doubles]:
+        select_near_values = partial(_select_near_quartiles, recipe, cells)
+        near_values: Mapping[str, Doubles] = spilled.aggregate_rows(
+            select_near_values, _combine_arrays, recipe.fit_columns
+        )
+        return near_values
+
+    return _fit_transformations(recipe, profiles, read_near_values)
+
+
+def _select_near_quartiles(
+    recipe: DatasetTransform, cells: Mapping[str, Integers], table: pa.Table
+) -> Mapping[str, Doubles]:
+    return recipe.select_near_quartiles(recipe.select_train_rows(table), cells)
+
+
+def _combine_arrays(parts: Sequence[Mapping[str, Doubles]]) -> dict[str, Doubles]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
