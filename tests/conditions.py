@@ -12,7 +12,7 @@ import pandas as pd
 import values
 from hypothesis import strategies as st
 
-from spark_fs.base.values import to_python
+from spark_fs.base.python_values import to_python
 from spark_fs.spec.conditions import to_comparable
 from spark_fs.spec.query import Combination, Comparison, Condition, GroupRef
 

@@ -86,7 +86,7 @@ def check_options(options: Mapping[str, Any], *kinds: type) -> None:
 
 def to_seconds(argument: str, length: Any) -> float | None:
     """A length of time in seconds, exact to the microsecond; SettingsError for what is none."""
-    from spark_fs.base.types import MICROSECOND
+    from spark_fs.base.times import MICROSECOND
 
     if length is None:
         return None

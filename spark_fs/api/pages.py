@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.api import lineage
+from spark_fs.base.arithmetic import is_nan
 from spark_fs.base.json_values import to_json
 from spark_fs.errors import SettingsError, SetupError, SparkFSError
 
@@ -417,7 +418,10 @@ def _find_strongest(correlations: Any) -> dict[str, list[list[Any]]]:
     found = {}
     for name, row in zip(features, values, strict=True):
         strength = np.array(
-            [abs(v) if v == v and o != name else -1.0 for o, v in zip(others, row, strict=True)]
+            [
+                abs(v) if not is_nan(v) and o != name else -1.0
+                for o, v in zip(others, row, strict=True)
+            ]
         )
         best = np.argsort(-strength, kind="stable")[:5]
         found[name] = [[others[at], float(row[at])] for at in best if strength[at] > 0]
@@ -443,7 +447,7 @@ def _build_heat_map(correlations: Any) -> dict[str, Any]:
     np.fill_diagonal(chosen, 1.0)
     return {
         "names": [known[at] for at in most],
-        "values": [[v if v == v else None for v in row] for row in chosen.tolist()],
+        "values": [[None if is_nan(v) else v for v in row] for row in chosen.tolist()],
     }
 
 
@@ -546,7 +550,7 @@ def _build_sample_table(frame: Any) -> dict[str, Any]:
 
 
 def _format_cell(value: Any) -> Any:
-    if value is None or value != value or str(value) == "NaT":
+    if value is None or is_nan(value) or str(value) == "NaT":
         return ""
     if isinstance(value, bool | int):
         return value

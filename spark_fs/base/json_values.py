@@ -10,7 +10,10 @@ from decimal import Decimal
 from typing import Any
 
 from spark_fs.base import types
-from spark_fs.base.values import INTEGER_BITS, Convert, format_value, parse_instant, to_canonical
+from spark_fs.base.python_values import format_value
+from spark_fs.base.times import parse_instant
+from spark_fs.base.types import INTEGER_BITS
+from spark_fs.base.values import Convert, to_canonical
 from spark_fs.errors import SchemaError
 
 _NON_FINITE = (

@@ -1,50 +1,115 @@
 """Instants and intervals: UTC, microseconds, half-open.
 
 An instant may be given as a datetime (without a zone it is UTC), a date (its midnight, UTC), or an
-ISO 8601 text. Whatever comes in, an aware UTC datetime comes out.
+ISO 8601 string. Whatever comes in, an aware UTC datetime comes out. An integer column may hold
+epochs, in seconds or in milliseconds; their size says which.
 """
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
-from spark_fs.base.types import MILLISECONDS_FROM
-from spark_fs.base.values import format_value, parse_instant, to_canonical
+from spark_fs.base.python_values import UnfitError, format_value, to_python
 from spark_fs.errors import SettingsError
 
 Instant = datetime | date | str
-FIRST_SECOND, LAST_SECOND = (
-    -62_135_596_800,
-    253_402_300_800,
-)  # of the years 1 to 9999; the last is excluded
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+DAY_MICROS = 86_400_000_000
+# An epoch from here up is in milliseconds: as seconds it would be the year 5138, as milliseconds
+# it is 1973.
+MILLISECONDS_FROM = 100_000_000_000
+# Of the years 1 to 9999; the last is excluded.
+FIRST_SECOND = -62_135_596_800
+LAST_SECOND = 253_402_300_800
+_NANOSECONDS_FROM = 10**17  # a number that is no epoch: below, it is likely microseconds
+# ``fromisoformat`` cuts what is finer than microseconds without a word.
+_SUB_MICROSECOND = re.compile(r"[.,]\d{6}\d*[1-9]")
+_DURATION_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def to_micros(when: datetime) -> int:
+    """Microseconds since 1970-01-01T00:00:00Z, exactly."""
+    return (when - EPOCH) // MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """The instant so many microseconds after 1970-01-01T00:00:00Z."""
+    return EPOCH + timedelta(microseconds=micros)
+
+
+# The least and the greatest instant that a Python datetime holds, in microseconds.
+FIRST_MICROS = to_micros(datetime.min.replace(tzinfo=UTC))
+LAST_MICROS = to_micros(datetime.max.replace(tzinfo=UTC))
+
+
+def epoch_to_micros(epoch: int) -> int:
+    """The microseconds of an epoch in seconds or, from ``MILLISECONDS_FROM`` up, milliseconds."""
+    return epoch * (1_000_000 if abs(epoch) < MILLISECONDS_FROM else 1_000)
+
+
+def as_utc(when: datetime) -> datetime:
+    """The instant in UTC; one without a zone is UTC."""
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
 def to_utc(when: Instant) -> datetime:
-    """The instant as an aware UTC datetime; raises SettingsError for what is not one."""
+    """The instant as an aware UTC datetime; SettingsError for what is not one."""
     try:
-        found: datetime | None = (
-            parse_instant(when) if isinstance(when, str) else to_canonical("timestamp", when)
-        )
+        if isinstance(when, str):
+            return parse_instant(when)
+        instant = to_python(when)
+        if instant is not None:
+            return to_timestamp(instant)
     except ValueError:
-        found = None
-    if found is None:
-        raise SettingsError(
-            f"{format_value(when)} is not a time: give a datetime, a date or an ISO 8601 text such"
-            " as '2013-12-01T00:00:00Z', of whole microseconds."
-        )
-    return found
+        pass
+    raise SettingsError(
+        f"{format_value(when)} is not a time: give a datetime, a date or an ISO 8601 string such"
+        " as '2013-12-01T00:00:00Z', of whole microseconds."
+    )
+
+
+def to_timestamp(value: Any) -> datetime:
+    """The instant of a datetime or a date in UTC; UnfitError for any other value."""
+    if not isinstance(value, date) or getattr(value, "nanosecond", None):
+        raise UnfitError("a datetime, without a zone in UTC, of whole microseconds")
+    if not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    try:
+        return as_utc(value)
+    except OverflowError:
+        raise UnfitError("an instant of the years 1 to 9999 in UTC") from None
+
+
+def parse_instant(text: str) -> datetime:
+    """The instant of an ISO 8601 string, in UTC where it names no zone.
+
+    Raises ValueError for any other string, and for an instant finer than microseconds.
+    """
+    if _SUB_MICROSECOND.search(text):
+        raise ValueError(f"{text!r} is finer than microseconds")
+    try:
+        return as_utc(datetime.fromisoformat(text))
+    except OverflowError:
+        raise ValueError(f"{text!r} is not within the years 1 to 9999 in UTC") from None
 
 
 def describe_bad_epoch(value: int) -> str | None:
-    """Why a number is no epoch in seconds or milliseconds within the years 1 to 9999, and what it likely is; None where it is one."""
+    """Why a number is not an epoch in seconds or milliseconds within the years 1 to 9999.
+
+    Says what the number likely is; None where it is an epoch.
+    """
     seconds = value if abs(value) < MILLISECONDS_FROM else value / 1_000
     if FIRST_SECOND <= seconds < LAST_SECOND:
         return None
-    likely = "nanoseconds" if abs(value) >= 10**17 else "microseconds"
+    if abs(value) >= _NANOSECONDS_FROM:
+        unit, divisor = "nanoseconds", 1_000_000
+    else:
+        unit, divisor = "microseconds", 1_000
     return (
         "it is no epoch in seconds or milliseconds, which would lie outside the years 1 to 9999,"
-        f" and looks like {likely}: divide it by"
-        f" {1_000_000 if likely == 'nanoseconds' else 1_000:,}, or give a timestamp."
+        f" and looks like {unit}: divide it by {divisor:,}, or give a timestamp."
     )
 
 
@@ -60,8 +125,10 @@ def parse_duration(text: str) -> timedelta:
         raise SettingsError(
             f"{text!r} is not a length of time: give minutes, hours or days, such as 90m, 4h or 7d."
         )
+    count = int(match[1])
+    unit = _DURATION_UNITS[match[2]]
     try:
-        return timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[match[2]]: int(match[1])})
+        return timedelta(**{unit: count})
     except OverflowError:
         raise SettingsError(
             f"{text!r} is longer than time is counted: give a length of up to 999999999d."
@@ -77,7 +144,12 @@ class Interval:
 
     @classmethod
     def from_bounds(cls, start: Instant | None, end: Instant | None) -> "Interval":
-        """The interval of two instants in any form; raises SettingsError when it is empty."""
+        """The interval of two instants in any form; SettingsError when it is empty.
+
+        Args:
+            start: the first instant in it; None leaves it open.
+            end: the first instant behind it; None leaves it open.
+        """
         low = None if start is None else to_utc(start)
         high = None if end is None else to_utc(end)
         if low is not None and high is not None and low >= high:
@@ -91,12 +163,14 @@ class Interval:
         return _is_before(self.start, other.end) and _is_before(other.start, self.end)
 
     def to_json(self) -> list[str | None]:
-        """``[start, end]`` as ISO 8601 texts."""
-        return [None if t is None else t.isoformat() for t in (self.start, self.end)]
+        """``[start, end]`` as ISO 8601 strings."""
+        return [
+            None if instant is None else instant.isoformat() for instant in (self.start, self.end)
+        ]
 
     def __str__(self) -> str:
-        low, high = ("..." if t is None else t.isoformat() for t in (self.start, self.end))
-        return f"[{low}, {high})"
+        start, end = self.to_json()
+        return f"[{start or '...'}, {end or '...'})"
 
 
 def _is_before(start: datetime | None, end: datetime | None) -> bool:

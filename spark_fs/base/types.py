@@ -7,37 +7,24 @@ type is adding a row.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from math import copysign
 from typing import Any
 
+from spark_fs.base.arithmetic import is_nan
+from spark_fs.base.times import as_utc, from_micros, to_micros
 from spark_fs.errors import OnlineStoreError, SchemaError
 
 Codec = Callable[[Any], Any]
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
-# Above this an epoch is in milliseconds: as seconds it would be the year 5138, as milliseconds it
-# is 1973.
-MILLISECONDS_FROM = 100_000_000_000
-
-
-def to_micros(when: datetime) -> int:
-    """Whole microseconds since 1970-01-01T00:00:00Z, exactly."""
-    return (when - EPOCH) // MICROSECOND
-
-
-def from_micros(micros: int) -> datetime:
-    """The instant so many microseconds after 1970-01-01T00:00:00Z."""
-    return EPOCH + timedelta(microseconds=micros)
-
-
-# The least and the greatest instant that a Python datetime holds, in microseconds.
-FIRST_MICROS, LAST_MICROS = (
-    to_micros(datetime.min.replace(tzinfo=UTC)),
-    to_micros(datetime.max.replace(tzinfo=UTC)),
-)
+# Families of types.
+INTEGER_BITS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
+INTEGERS = tuple(INTEGER_BITS)
+FLOATS = ("float", "double")
+NUMERIC = (*INTEGERS, *FLOATS, "decimal")
+NESTED = ("array", "map", "struct")
+EVENT_TIME_TYPES = ("timestamp", "date", "bigint", "int")
 
 
 def _keep_value(value: Any) -> Any:
@@ -71,7 +58,7 @@ class TypeRow:
 
 
 def _check_finite(value: float) -> float:
-    if value != value or value in (float("inf"), float("-inf")):
+    if is_nan(value) or value in (float("inf"), float("-inf")):
         raise OnlineStoreError(
             f"MySQL cannot hold the value {value}: replace NaN and infinities by null before they"
             " are ingested, or serve this group from SQLite."
@@ -81,7 +68,7 @@ def _check_finite(value: float) -> float:
 
 def _encode_real(value: float) -> float | str:
     """SQLite turns a bare NaN into null and drops the sign of zero; it leaves a text that it cannot read as a number."""
-    if value != value:
+    if is_nan(value):
         return "NaN"
     return "-0_0" if value == 0 and copysign(1, value) < 0 else value
 
@@ -166,8 +153,6 @@ TYPES: tuple[TypeRow, ...] = (
 
 TYPES_BY_NAME = {row.spark_type: row for row in TYPES}
 _BY_ARROW = {name: row.spark_type for row in TYPES for name in row.arrow_types}
-NESTED = ("array", "map", "struct")
-EVENT_TIME_TYPES = ("timestamp", "date", "bigint", "int")
 # Arrow types that have no Spark type of their own: the one they are cast to, which holds every
 # value.
 ARROW_CASTS = {
@@ -287,32 +272,16 @@ def from_arrow(arrow_type: str) -> str | None:
     return _BY_ARROW.get(get_base_type(arrow_type))
 
 
-def as_utc(when: datetime) -> datetime:
-    """The instant in UTC; one without a zone is UTC."""
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-
-
 def is_comparable(left: str, right: str) -> bool:
-    """Whether keys of the two types can be equal: the same type, or both whole numbers."""
-    whole = {"tinyint", "smallint", "int", "bigint"}
-    return (
-        left == right
-        or {left, right} <= whole
-        or get_base_type(left) == get_base_type(right) == "decimal"
-    )
+    """Whether keys of the two types can be equal: the same type, or both integers or decimals."""
+    if left == right or (left in INTEGERS and right in INTEGERS):
+        return True
+    return get_base_type(left) == get_base_type(right) == "decimal"
 
 
 def is_number_type(spark_type: str) -> bool:
     """Whether the values of a type are numbers."""
-    return get_base_type(spark_type) in (
-        "tinyint",
-        "smallint",
-        "int",
-        "bigint",
-        "float",
-        "double",
-        "decimal",
-    )
+    return get_base_type(spark_type) in NUMERIC
 
 
 def find_storage(spark_type: str, store: str) -> ColumnStorage:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from spark_fs.base.types import as_utc
+from spark_fs.base.times import as_utc
 from spark_fs.catalog.database import Database
 from spark_fs.catalog.tables import LOCKS, RUNS
 from spark_fs.errors import NotFoundError

@@ -11,11 +11,11 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from spark_fs.base.types import MICROSECOND, get_base_type
+from spark_fs.base.times import MICROSECOND
+from spark_fs.base.types import FLOATS, INTEGERS, get_base_type
 from spark_fs.errors import SchemaError, SettingsError
 
-INTEGER_TYPES = ("tinyint", "smallint", "int", "bigint")
-NUMERIC_TYPES = (*INTEGER_TYPES, "float", "double")
+NUMERIC_TYPES = (*INTEGERS, *FLOATS)
 MOMENTS = ("count", "sum", "mean", "stddev")
 AGGREGATIONS = (*MOMENTS, "min", "max", "last", "distinct_count")
 _ANY_TYPE_AGGREGATIONS = (
@@ -56,7 +56,7 @@ def rolling(
     """
     type_ = dict(events.frame.dtypes)[events.value]
     _check_arguments(events.value, type_, windows, aggregations)
-    whole = type_ in INTEGER_TYPES
+    whole = type_ in INTEGERS
     totals = [a for a in aggregations if whole and a in MOMENTS]
     asked = instants.select(*by, at, F.unix_micros(at).alias("__micros"))
     both = asked.unionByName(

@@ -10,8 +10,7 @@ from datetime import datetime, timedelta
 
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_fs.base.times import Interval
-from spark_fs.base.types import MICROSECOND, from_micros, to_micros
+from spark_fs.base.times import MICROSECOND, Interval, from_micros, to_micros
 from spark_fs.errors import SettingsError
 from spark_fs.tables.delta import history
 from spark_fs.tables.delta.staging import Transaction

@@ -10,8 +10,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_fs.base import arrow_types
-from spark_fs.base.times import Interval
-from spark_fs.base.types import to_ddl, to_micros
+from spark_fs.base.times import Interval, to_micros
+from spark_fs.base.types import to_ddl
 from spark_fs.engine.profile.column_states import ColumnStates
 from spark_fs.engine.scan.pruning import may_contain_event_time
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_fs.base import arrow_types
+from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.engine.join.columnar import ArrowRelation
 from spark_fs.engine.join.stages import get_key_columns
 from spark_fs.engine.latest import BucketHandler, KeyBuckets, LatestOrder, reduce_to_latest
@@ -128,7 +129,7 @@ class LatestRows:
         count = (
             1
             if size <= _SINGLE_TASK_BYTES
-            else max(spark.sparkContext.defaultParallelism, -(-size // _BUCKET_BYTES))
+            else max(spark.sparkContext.defaultParallelism, ceil_divide(size, _BUCKET_BYTES))
         )
         if not self.scan or count == 1:
             return KeyBuckets(count)

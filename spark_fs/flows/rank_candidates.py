@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from spark_fs.base.types import get_base_type
+from spark_fs.base.types import INTEGERS, get_base_type
 from spark_fs.engine.profile.column_states import ColumnStates
 from spark_fs.errors import SettingsError, SetupError
 from spark_fs.spec.feature_selection import CandidateScore, ModelScore, SelectionRequest, Task
 from spark_fs.stats import scores
 from spark_fs.stats.association import MAX_CATEGORIES
-from spark_fs.stats.column_state import INTEGER_TYPES, ColumnState, get_column_kind, to_doubles
+from spark_fs.stats.column_state import ColumnState, get_column_kind, to_doubles
 from spark_fs.stats.scores import MAX_CLASSES, Binning, Counts
 from spark_fs.stats.sketches.quantiles import Doubles
 
@@ -72,7 +72,7 @@ def _infer_task(name: str, label: ColumnState) -> Task:
     few = label.distinct.is_exact and len(label.distinct.values) <= MAX_CLASSES
     whole = (
         get_column_kind(label.type) == "category"
-        or get_base_type(label.type) in INTEGER_TYPES
+        or get_base_type(label.type) in INTEGERS
         or len(label.distinct.values) == 2
     )
     return "classification" if few and whole else "regression"

@@ -22,7 +22,7 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from spark_fs import errors
-from spark_fs.base.types import to_micros
+from spark_fs.base.times import to_micros
 from spark_fs.errors import NotFoundError, OnlineStoreError, SparkFSError
 from spark_fs.flows import group_rows
 from spark_fs.flows.jobs import Job

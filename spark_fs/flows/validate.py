@@ -12,7 +12,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_fs.base.types import as_utc
+from spark_fs.base.arithmetic import is_nan
+from spark_fs.base.times import as_utc
 from spark_fs.errors import SettingsError, ValidationError, get_first_line
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.expectations import ExpectationResult, ValidationReport
@@ -262,6 +263,6 @@ def _to_json_value(value: Any) -> Any:
         value = value.astimezone(UTC).replace(tzinfo=None)  # Spark gives it in this process's zone
     return (
         value
-        if value is None or (isinstance(value, bool | int | float | str) and value == value)
+        if value is None or (isinstance(value, bool | int | float | str) and not is_nan(value))
         else str(value)
     )

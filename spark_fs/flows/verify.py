@@ -11,7 +11,8 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from spark_fs.base.types import to_micros
+from spark_fs.base.arithmetic import is_nan
+from spark_fs.base.times import to_micros
 from spark_fs.errors import SettingsError, SparkFSError
 from spark_fs.flows.latest_rows import LatestRows, drop_expired
 from spark_fs.online import text_format
@@ -300,6 +301,6 @@ def _drop_expired_rows(rows: pa.Table, table: OnlineTable, cutoff: int | None) -
 def _is_equal(offline: Any, online: Any) -> bool:
     return (
         bool(offline == online)
-        or (offline != offline and online != online)
+        or (is_nan(offline) and is_nan(online))
         or (isinstance(offline, list | dict) and repr(offline) == repr(online))
     )

@@ -12,7 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from spark_fs.base import types
-from spark_fs.base.types import Codec, ColumnStorage, as_utc, from_micros, to_micros
+from spark_fs.base.times import as_utc, from_micros, to_micros
+from spark_fs.base.types import Codec, ColumnStorage
 
 _SCALARS: Mapping[str, tuple[Codec, Codec]] = {
     "timestamp": (lambda v: to_micros(as_utc(v)), from_micros),

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from spark_fs.base import types
+from spark_fs.base import times, types
 from spark_fs.online.store import LookupSource
 from spark_fs.online.table import OnlineColumn, OnlineTable, get_column_type
 
@@ -121,7 +121,7 @@ class SqlDialect:
             "int",
             "bigint",
         ):
-            low = f"{time} >= {self.placeholder} AND {time} < {types.MILLISECONDS_FROM}"
+            low = f"{time} >= {self.placeholder} AND {time} < {times.MILLISECONDS_FROM}"
             return f"({low} OR {time} >= {self.placeholder})"
         return f"{time} >= {self.placeholder}"
 

@@ -12,7 +12,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from spark_fs.base import types
+from spark_fs.base import times, types
+from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.base.types import ColumnStorage
 from spark_fs.errors import SettingsError
 from spark_fs.online import nested_json
@@ -129,18 +130,21 @@ class OnlineTable:
     def ttl_cutoff(self, now: datetime) -> datetime | None:
         """The event time before which a row is past its ttl; None where none is."""
         return (
-            None if self.ttl is None or not self.event_time else now - self.ttl * types.MICROSECOND
+            None if self.ttl is None or not self.event_time else now - self.ttl * times.MICROSECOND
         )
 
     def ttl_bounds(self, cutoff: datetime) -> tuple[Any, ...]:
         """What an event time, as the store holds it, is compared with: one bound, or for an epoch those of seconds and milliseconds."""
         column = self.columns_by_name[self.event_time or ""]
-        micros = types.to_micros(cutoff)
+        micros = times.to_micros(cutoff)
         if types.get_base_type(column.type) in ("int", "bigint"):
-            return -(-micros // 1_000_000), max(-(-micros // 1_000), types.MILLISECONDS_FROM)
+            seconds = ceil_divide(micros, 1_000_000)
+            millis = ceil_divide(micros, 1_000)
+            return seconds, max(millis, times.MILLISECONDS_FROM)
         if column.type == "date":
-            days = -(-micros // 86_400_000_000)
-            return (column.storage.encode(types.from_micros(days * 86_400_000_000).date()),)
+            days = ceil_divide(micros, times.DAY_MICROS)
+            first_day = times.from_micros(days * times.DAY_MICROS).date()
+            return (column.storage.encode(first_day),)
         return (column.storage.encode(cutoff),)
 
 

@@ -9,9 +9,10 @@ import pandas as pd
 import pyarrow as pa
 
 from spark_fs.base import arrow_types, pandas_frames
+from spark_fs.base.types import INTEGERS
 from spark_fs.errors import SparkFSError
 
-_EXACT_AS_INTEGER = ("boolean", "tinyint", "smallint", "int", "bigint")
+_EXACT_AS_INTEGER = ("boolean", *INTEGERS)
 _EXACT_AS_DOUBLE = ("boolean", "tinyint", "smallint", "int", "float", "double")
 
 

@@ -5,13 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from spark_fs.base.values import (
-    UnfitError,
-    format_value,
-    get_converter,
-    get_key_converter,
-    to_python,
-)
+from spark_fs.base.python_values import UnfitError, format_value, to_python
+from spark_fs.base.values import get_converter, get_key_converter
 from spark_fs.errors import KeyValueError, NotFoundError, OnlineStoreError, QueryError, SchemaError
 from spark_fs.online.store import LookupSource, OnlineStore
 from spark_fs.online.table import build_online_table, get_storage

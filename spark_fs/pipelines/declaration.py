@@ -4,11 +4,11 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from spark_fs.base.times import parse_duration, to_utc
+from spark_fs.base.times import EPOCH, parse_duration, to_utc
 from spark_fs.errors import SettingsError, format_suggestions
 from spark_fs.settings import read_yaml
 from spark_fs.spec.definitions import check_name
@@ -23,7 +23,6 @@ STEP_OPTIONS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "maintenance": {"retention": parse_duration},
 }
 _DURATION_FIELDS = ("every", "lateness", "delay", "chunk")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ class Pipeline:
 
     def until(self, now: datetime) -> datetime:
         """The end of the last interval of the grid that is complete: the grid of ``every`` from 1970 on, in UTC."""
-        return now - self.delay - (now - self.delay - _EPOCH) % self.every
+        return now - self.delay - (now - self.delay - EPOCH) % self.every
 
     def module(self) -> Any:
         """The module of groups; SettingsError where it cannot be imported or declares no groups."""

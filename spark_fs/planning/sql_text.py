@@ -10,14 +10,12 @@ from decimal import Decimal
 from math import isinf
 from typing import Any
 
-from spark_fs.base.times import format_seconds
-from spark_fs.base.types import as_utc
+from spark_fs.base.times import MILLISECONDS_FROM, as_utc, format_seconds
 from spark_fs.planning.plan import JoinPlan, NodeColumn, PlanNode
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.query import Comparison, Condition
 
 INGESTED_AT = "_ingested_at"
-_MILLISECONDS_FROM = 100_000_000_000
 
 
 def to_sql(plan: JoinPlan) -> str:
@@ -138,7 +136,7 @@ def format_instant(text: str, group: GroupSpec) -> str:
         return text
     if type_ == "date":
         return f"CAST({text} AS TIMESTAMP)"
-    unit = f"CASE WHEN ABS({text}) < {_MILLISECONDS_FROM} THEN {text} * 1000 ELSE {text} END"
+    unit = f"CASE WHEN ABS({text}) < {MILLISECONDS_FROM} THEN {text} * 1000 ELSE {text} END"
     return f"TIMESTAMP '1970-01-01 00:00:00' + ({unit}) * INTERVAL '0.001' SECOND"
 
 

@@ -13,19 +13,14 @@ from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Any, NamedTuple
 
 from spark_fs.base import types
-from spark_fs.base.values import (
-    INTEGER_BITS,
-    UnfitError,
-    format_value,
-    is_number,
-    to_canonical,
-    to_python,
-)
+from spark_fs.base.arithmetic import is_nan
+from spark_fs.base.python_values import UnfitError, format_value, is_number, to_python
+from spark_fs.base.types import INTEGER_BITS, NUMERIC
+from spark_fs.base.values import to_canonical
 from spark_fs.errors import QueryError
 from spark_fs.spec.query import Comparison, Condition
 
 _EXACT_CONTEXT = Context(prec=2_000)  # digits of any double, and of any decimal within its bounds
-_NUMBERS = (*INTEGER_BITS, "float", "double", "decimal")
 
 
 class _Floor(NamedTuple):
@@ -138,11 +133,11 @@ def _get_max_decimal(spark_type: str) -> Decimal:
 
 def _find_floor(spark_type: str, value: Any) -> _Floor:
     kind = types.get_base_type(spark_type)
-    if kind in _NUMBERS:
+    if kind in NUMERIC:
         if (
             not is_number(value)
             or (isinstance(value, Decimal) and not value.is_finite())
-            or value != value
+            or is_nan(value)
         ):
             raise UnfitError("a number")
         if kind in INTEGER_BITS:

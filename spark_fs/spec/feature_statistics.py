@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from spark_fs.base import json_values
+from spark_fs.base.arithmetic import is_nan
 from spark_fs.base.types import get_base_type
 from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.spec.record_format import select_known_fields
@@ -91,7 +92,9 @@ class FeatureCorrelations(Mapping[str, float]):
     @cached_property
     def _by_feature(self) -> dict[str, float]:
         pairs = zip(self.other_features, self.coefficients.tolist(), strict=True)
-        return {other: value for other, value in pairs if value == value and other != self.feature}
+        return {
+            other: value for other, value in pairs if not is_nan(value) and other != self.feature
+        }
 
     def __getitem__(self, name: str) -> float:
         return self._by_feature[name]

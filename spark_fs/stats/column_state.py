@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_fs.base.types import as_utc, get_base_type
+from spark_fs.base.times import DAY_MICROS, as_utc
+from spark_fs.base.types import INTEGERS, NUMERIC, get_base_type
 from spark_fs.stats.exact import (
     UNIT_EXPONENT,
     Integers,
@@ -25,14 +26,10 @@ from spark_fs.stats.sketches.quantiles import Doubles, QuantileSketch
 
 ColumnKind = Literal["number", "time", "category", "nested"]
 _KINDS: Mapping[str, ColumnKind] = {
-    **dict.fromkeys(
-        ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal"), "number"
-    ),
+    **dict.fromkeys(NUMERIC, "number"),
     **dict.fromkeys(("date", "timestamp"), "time"),
     **dict.fromkeys(("string", "boolean"), "category"),
 }
-INTEGER_TYPES = ("tinyint", "smallint", "int", "bigint")
-DAY_MICROS = 86_400_000_000  # microseconds
 _LOW_32_BITS = np.int64(0xFFFFFFFF)
 
 
@@ -98,7 +95,7 @@ class ColumnState:
         """The sum of the finite values; a whole number of a column of these."""
         return (
             self.total >> UNIT_EXPONENT
-            if get_base_type(self.type) in INTEGER_TYPES
+            if get_base_type(self.type) in INTEGERS
             else _compute_quotient(self.total, 1 << UNIT_EXPONENT)
         )
 
@@ -183,7 +180,7 @@ def _compute_quotient(numerator: int, denominator: int) -> float:
 
 
 def _profile_numbers(non_null: pa.ChunkedArray, type_: str) -> dict[str, Any]:
-    if get_base_type(type_) in INTEGER_TYPES:
+    if get_base_type(type_) in INTEGERS:
         whole: Values = non_null.to_numpy().astype(np.int64)
         ordered = np.sort(whole)
         return {

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from spark_fs.base.types import LAST_MICROS, from_micros, get_base_type
+from spark_fs.base.times import DAY_MICROS, LAST_MICROS, from_micros
+from spark_fs.base.types import get_base_type
 from spark_fs.spec.feature_statistics import FeatureStatistics, StatisticsConfig
-from spark_fs.stats.column_state import DAY_MICROS, ColumnState, get_column_kind
+from spark_fs.stats.column_state import ColumnState, get_column_kind
 from spark_fs.stats.exact import Integers
 from spark_fs.stats.sketches.quantiles import Doubles
 

@@ -145,6 +145,6 @@ def _parse_value(type_: str, text: str | None) -> Any:
         return text == "True"
     return (
         int(text)
-        if types.get_base_type(type_) in ("tinyint", "smallint", "int", "bigint")
+        if types.get_base_type(type_) in types.INTEGERS
         else json_values.from_json(type_, text)
     )

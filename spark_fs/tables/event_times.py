@@ -3,8 +3,7 @@
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from spark_fs.base.times import FIRST_SECOND, LAST_SECOND
-from spark_fs.base.types import MILLISECONDS_FROM
+from spark_fs.base.times import FIRST_SECOND, LAST_SECOND, MILLISECONDS_FROM
 
 
 def convert_to_micros(column: Column, type_: str) -> Column:

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from spark_fs.base import arrow_types, types
+from spark_fs.base import arrow_types, times, types
 from spark_fs.errors import InvalidNameError, SchemaError
 from spark_fs.tables import object_columns
 
@@ -224,7 +224,7 @@ def _check_years(name: str, column: pa.ChunkedArray) -> None:
         return
     bounds = pc.min_max(column.cast(pa.int64()))
     for micros in (bounds["min"].as_py(), bounds["max"].as_py()):
-        if micros is not None and not types.FIRST_MICROS <= micros <= types.LAST_MICROS:
+        if micros is not None and not times.FIRST_MICROS <= micros <= times.LAST_MICROS:
             raise SchemaError(
                 f"Column {name!r} holds an instant outside the years 1 to 9999, {micros}"
                 " microseconds from 1970: correct it."

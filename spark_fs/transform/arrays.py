@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_fs.base.arrow_types import to_arrow_type as arrow_type
-from spark_fs.base.types import from_micros
+from spark_fs.base.times import from_micros
 from spark_fs.errors import SparkFSError
 from spark_fs.spec.transformation import FunctionSpec
 from spark_fs.transform.builtin import State, get_categories

@@ -20,8 +20,8 @@ from functools import lru_cache
 from types import FunctionType, ModuleType
 from typing import Any
 
-from spark_fs.base import types
-from spark_fs.base.values import to_python
+from spark_fs.base import times, types
+from spark_fs.base.python_values import to_python
 from spark_fs.errors import SchemaError, SettingsError, SparkFSError
 from spark_fs.spec.transformation import FunctionSpec, Mode
 
@@ -254,7 +254,7 @@ def _to_float32(value: Any) -> float:
 _CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
     "double": float,
     "float": _to_float32,
-    **dict.fromkeys(("tinyint", "smallint", "int", "bigint"), _to_integer),
+    **dict.fromkeys(types.INTEGERS, _to_integer),
     "boolean": bool,
-    "timestamp": types.as_utc,
+    "timestamp": times.as_utc,
 }

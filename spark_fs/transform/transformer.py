@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from spark_fs.base.types import INTEGERS, NUMERIC
 from spark_fs.errors import NotFoundError, QueryError, SettingsError
 from spark_fs.spec.transformation import FunctionSpec, TransformationSpec
 from spark_fs.transform.builtin import BUILTINS, Builtin, State, get_column_names
 from spark_fs.transform.functions import make_value_function
 
-NUMBER_TYPES = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
-CATEGORY_TYPES = ("tinyint", "smallint", "int", "bigint", "boolean", "string", "date")
+CATEGORY_TYPES = (*INTEGERS, "boolean", "string", "date")
 RowFunction = Callable[[Sequence[Any]], list[Any]]
 
 
@@ -169,7 +169,7 @@ def _bind_transformation(
             tuple(zip(_choose_output_names(spec), function.returns, strict=True)),
         )
     row = BUILTINS[function.name]
-    takes = NUMBER_TYPES if row.accepts == "number" else CATEGORY_TYPES
+    takes = NUMERIC if row.accepts == "number" else CATEGORY_TYPES
     if types[0].partition("(")[0] not in takes:
         raise QueryError(
             f"Transformation {function} takes {', '.join(takes)}, and feature {spec.features[0]!r}"

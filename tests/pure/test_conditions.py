@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from spark_fs.api.query import Feature, Filter
 from spark_fs.base import arrow_types
-from spark_fs.base.values import format_value
+from spark_fs.base.python_values import format_value
 from spark_fs.engine.scan.parquet import can_evaluate, evaluate_condition, may_match
 from spark_fs.errors import QueryError, SettingsError, SparkFSError
 from spark_fs.planning.sql_text import _cast_compared
@@ -138,9 +138,9 @@ REFUSED: list[tuple[str, Any, str]] = [
         datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))),
         "give an instant of the years 1 to 9999 in UTC",
     ),
-    ("word", 1, "give a text"),
-    ("word", b"a", "give a text"),
-    ("word", "\ud800", "give a text without lone surrogates"),
+    ("word", 1, "give a string"),
+    ("word", b"a", "give a string"),
+    ("word", "\ud800", "give a string without lone surrogates"),
     ("raw", "a", "give bytes"),
     ("flag", 1, "give True or False"),
     ("big", np.array([1, 2]), "give a number"),

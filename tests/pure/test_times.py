@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_fs.base.times import Interval, to_utc
-from spark_fs.base.types import from_micros, to_micros
+from spark_fs.base.times import Interval, from_micros, to_micros, to_utc
 from spark_fs.errors import SettingsError
 
 NOON = datetime(2024, 3, 10, 12, tzinfo=UTC)

@@ -15,14 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spark_fs.base.json_values import from_json, to_json
+from spark_fs.base.python_values import UnfitError, format_value, to_python
 from spark_fs.base.times import to_utc
-from spark_fs.base.values import (
-    UnfitError,
-    format_value,
-    get_key_converter,
-    to_canonical,
-    to_python,
-)
+from spark_fs.base.values import get_key_converter, to_canonical
 from spark_fs.errors import SchemaError, SettingsError
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
@@ -146,15 +141,15 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("timestamp", np.timedelta64(1, "s"), "a datetime"),
     ("date", datetime(2024, 1, 1, 1), "a date, or its midnight in UTC"),
     ("date", datetime(2024, 1, 1, tzinfo=timezone(timedelta(hours=5))), "a date, or its midnight"),
-    ("string", "\ud800", "a text without lone surrogates"),
-    ("string", 1, "a text"),
-    ("string", b"x", "a text"),
+    ("string", "\ud800", "a string without lone surrogates"),
+    ("string", 1, "a string"),
+    ("string", b"x", "a string"),
     ("binary", "x", "bytes"),
     ("boolean", 1, "True or False"),
     ("array<bigint>", "ab", "a list"),
     ("array<bigint>", {1: 2}, "a list"),
     ("array<bigint>", [1.5], "an integer"),
-    ("array<string>", ["\udfff"], "a text without"),
+    ("array<string>", ["\udfff"], "a string without"),
     ("struct<a:int>", {"b": 1}, "a mapping of a"),
     ("struct<a:int>", [1], "a mapping of a"),
     ("map<string,int>", [("a", 1), ("a", 2)], "each key once"),

@@ -14,7 +14,6 @@ Columns travel under the names of ``columns``. Functions here run in the workers
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, reduce
-from math import ceil
 from typing import Self
 
 import numpy as np
@@ -22,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.base.types import to_ddl
 from spark_fs.engine.join import shuffle
 from spark_fs.engine.join.skew import SkewedKeys
@@ -240,7 +240,7 @@ class ArrowRelation:
         """The rows of a scan*, a task for each 64 MB or so."""
         shares = tuple(table_scan.list_shares())
         total_bytes = sum(file.bytes for file in table_scan.files)
-        tasks_by_size = ceil(total_bytes / parquet.SHARE_BYTES)
+        tasks_by_size = ceil_divide(total_bytes, parquet.SHARE_BYTES)
         tasks = max(2 * spark.sparkContext.defaultParallelism, tasks_by_size)
         tasks = max(1, min(len(shares), tasks))
         share_numbers = spark.range(0, len(shares), 1, tasks).toDF("share")

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from spark_fs.base.times import format_seconds
-from spark_fs.base.types import from_micros
+from spark_fs.base.times import format_seconds, from_micros
 from spark_fs.engine.join.strategy import ExecutionPlan, StagePlan
 from spark_fs.engine.scan.pruning import TableScanPlan
 from spark_fs.planning import sql_text

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_fs.base.arrow_types import hash_bytes
+from spark_fs.base.types import FLOATS, INTEGERS
 
 Hashes = npt.NDArray[np.uint64]
 BucketNumbers = npt.NDArray[Any]
@@ -25,14 +26,10 @@ PACKED_DDL = "bucket int, side int, rows binary"
 _BLOCK_ROWS = 1 << 15
 _HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _HALF_BITS = np.uint64(32)
-_INTEGER_LIKE = ("boolean", "tinyint", "smallint", "int", "bigint", "date", "timestamp")
+_INTEGER_LIKE = ("boolean", *INTEGERS, "date", "timestamp")
 _KEY_KINDS = {
-    "tinyint": "integer",
-    "smallint": "integer",
-    "int": "integer",
-    "bigint": "integer",
-    "float": "fraction",
-    "double": "fraction",
+    **dict.fromkeys(INTEGERS, "integer"),
+    **dict.fromkeys(FLOATS, "fraction"),
     "boolean": "boolean",
     "date": "date",
     "timestamp": "timestamp",
@@ -60,7 +57,7 @@ def to_canonical_key(column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArra
         column = column.cast(pa.int32())
     if spark_type in _INTEGER_LIKE:
         return column.cast(pa.int64())
-    if spark_type in ("float", "double"):  # as in Spark, -0.0 equals 0.0 and NaN equals NaN
+    if spark_type in FLOATS:  # as in Spark, -0.0 equals 0.0 and NaN equals NaN
         positive = pc.add(column.cast(pa.float64()), 0.0)
         unified = pc.if_else(pc.is_nan(positive), pa.scalar(float("nan")), positive)
         return pa.chunked_array([chunk.view(pa.int64()) for chunk in unified.chunks], pa.int64())

@@ -14,8 +14,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_fs.base.times import Interval
-from spark_fs.base.types import EPOCH, from_micros, to_micros
+from spark_fs.base.times import EPOCH, Interval, from_micros, to_micros
 from spark_fs.engine.join import asof
 from spark_fs.engine.scan.parquet import TimeBounds
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, NodeColumn, PlanNode

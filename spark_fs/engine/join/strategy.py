@@ -14,6 +14,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.base import arrow_types
+from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.engine.join import skew, spark_sql
 from spark_fs.engine.join.columnar import ArrowRelation, Projection, SemiJoinFilter
 from spark_fs.engine.join.shuffle import get_key_kind, hash_keys
@@ -91,7 +92,7 @@ def _count_buckets(
         for source, read in zip(sources, execution.scan_plans, strict=True)
     ]
     cores = spark.sparkContext.defaultParallelism
-    rounds = max(-(-sum(known) // (BUCKET_BYTES * cores)), 2)
+    rounds = max(ceil_divide(sum(known), BUCKET_BYTES * cores), 2)
     return min(rounds * cores, 1 << 15)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.engine.join.columnar import ArrowRelation, TableReader
 from spark_fs.engine.profile.column_states import DATA_DDL, coalesce_tables, narrow_scan, to_batch
 from spark_fs.engine.scan import parquet
@@ -48,7 +49,7 @@ def sum_scan(spark: SparkSession, table_scan: Scan, matrix: DesignMatrix) -> Dat
 
 def sum_relation(relation: ArrowRelation, matrix: DesignMatrix) -> DataFrame:
     """The sums of any rows*; they are added up on the executors, piece by piece."""
-    pieces = max(1, -(-sum(map(prod, matrix.sum_shapes)) * 8 // _PIECE_BYTES))
+    pieces = max(1, ceil_divide(sum(map(prod, matrix.sum_shapes)) * 8, _PIECE_BYTES))
     made = relation.source.mapInArrow(_SumTask(relation.read_tables, matrix, pieces), DATA_DDL)
     return made.repartitionById(pieces, "place").mapInArrow(_merge_pieces, DATA_DDL)
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.engine.join.columnar import ArrowRelation, TableReader
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
@@ -122,14 +123,14 @@ def profile_relation(
     folded = relation.source.mapInArrow(
         _RelationProfileTask(relation.read_tables, dict(types)), _STATES_DDL
     )
-    return _merge_parts(folded, -(-len(types) // TASK_COLUMNS), config)
+    return _merge_parts(folded, ceil_divide(len(types), TASK_COLUMNS), config)
 
 
 def plan_tasks(
     table_scan: Scan, names: Sequence[T], cores: int
 ) -> tuple[list[Sequence[T]], TaskUnits, int]:
     """The names, or what stands for columns, in groups; the tasks, each of a group and of shares of the files; how many each group has."""
-    groups = group_columns(names, max(TASK_COLUMNS, -(-len(names) // (2 * cores))))
+    groups = group_columns(names, max(TASK_COLUMNS, ceil_divide(len(names), 2 * cores)))
     count = max(1, len(groups))
     shares, size = table_scan.list_shares(count), sum(file.bytes for file in table_scan.files)
     cuts = max(1, min(len(shares), max(2 * cores // count, size // count // _TASK_BYTES)))

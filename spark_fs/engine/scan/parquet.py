@@ -18,7 +18,9 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from spark_fs.base import arrow_types
-from spark_fs.base.types import MILLISECONDS_FROM, get_base_type
+from spark_fs.base.arithmetic import ceil_divide
+from spark_fs.base.times import DAY_MICROS, MILLISECONDS_FROM
+from spark_fs.base.types import INTEGERS, get_base_type
 from spark_fs.errors import SparkFSError, get_first_line
 from spark_fs.spec.conditions import cast_comparison
 from spark_fs.spec.query import Comparison, Condition, iter_comparisons
@@ -32,10 +34,8 @@ _BUFFER_SIZE = (
     # smaller still
 )
 SHARE_BYTES = 64 << 20  # bytes of one file for one task
-_DAY_MICROS = 86_400_000_000
-_INTEGER_TYPES = ("tinyint", "smallint", "int", "bigint")
 _COMPARABLE_TYPES = (
-    *_INTEGER_TYPES,
+    *INTEGERS,
     "float",
     "double",
     "decimal",
@@ -49,7 +49,7 @@ _PARTITION_PARSERS: Mapping[str, Callable[[str], Any]] = {
     "string": str,
     "date": date.fromisoformat,
     "boolean": lambda text: text == "true",
-    **dict.fromkeys(_INTEGER_TYPES, int),
+    **dict.fromkeys(INTEGERS, int),
 }
 TimeBounds = tuple[
     int | None, int | None
@@ -113,7 +113,7 @@ class Scan:
     def list_shares(self, parts: int = 1) -> list[tuple[int, int, int]]:
         """The tasks of reading it, or one of so many parts of its columns: the number of a file, which share of it, of how many."""
         counted = [
-            (i, -(-file.bytes // (parts * SHARE_BYTES))) for i, file in enumerate(self.files)
+            (i, ceil_divide(file.bytes, parts * SHARE_BYTES)) for i, file in enumerate(self.files)
         ]
         return [
             (i, share, max(1, shares)) for i, shares in counted for share in range(max(1, shares))
@@ -169,7 +169,7 @@ def _may_match_comparison(file: DataFile, comparison: Comparison, spark_type: st
         if text is None or operator == "is_null":
             return (text is None) == (operator == "is_null")
         least = greatest = _PARTITION_PARSERS[spark_type](text)
-    elif spark_type in _INTEGER_TYPES and column not in file.partition_values:
+    elif spark_type in INTEGERS and column not in file.partition_values:
         least, greatest = file.min_values.get(column), file.max_values.get(column)
     else:
         return True
@@ -276,7 +276,7 @@ def to_event_micros(column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArray
     if spark_type == "timestamp":
         return column.cast(pa.int64())
     if spark_type == "date":
-        return pc.multiply(column.cast(pa.int32()).cast(pa.int64()), _DAY_MICROS)
+        return pc.multiply(column.cast(pa.int32()).cast(pa.int64()), DAY_MICROS)
     number = column.cast(pa.int64())
     return pc.multiply_checked(
         number, pc.if_else(pc.less(pc.abs(number), MILLISECONDS_FROM), 1_000_000, 1_000)

@@ -8,8 +8,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from spark_fs.base import arrow_types
-from spark_fs.base.times import to_utc
-from spark_fs.base.types import MILLISECONDS_FROM, to_micros
+from spark_fs.base.times import MILLISECONDS_FROM, epoch_to_micros, to_micros, to_utc
 from spark_fs.engine.join import spark_sql
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan, TimeBounds
@@ -173,7 +172,7 @@ def _parse_event_time(value: Any, type_: str) -> int:
         return to_micros(to_utc(datetime.fromisoformat(value)))
     if type_ == "date":
         return to_micros(to_utc(date.fromisoformat(value)))
-    return int(value) * (1_000_000 if abs(int(value)) < MILLISECONDS_FROM else 1_000)
+    return epoch_to_micros(int(value))
 
 
 def _build_scan(

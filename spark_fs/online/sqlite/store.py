@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from spark_fs.base import private_files, types
-from spark_fs.base.values import UnfitError, get_converter
+from spark_fs.base.python_values import UnfitError
+from spark_fs.base.values import get_converter
 from spark_fs.errors import OnlineStoreError
 from spark_fs.online.mysql import forks
 from spark_fs.online.statements import ORIGIN_TABLE, SYNC_STATE_TABLE, LookupQuery, SqlDialect

@@ -11,8 +11,7 @@ from urllib.parse import unquote
 
 from pyarrow import fs
 
-from spark_fs.base.times import Instant, to_utc
-from spark_fs.base.types import to_micros
+from spark_fs.base.times import Instant, to_micros, to_utc
 from spark_fs.errors import NotFoundError
 from spark_fs.tables.delta import protocol
 from spark_fs.tables.delta.log import NO_TABLE as NO_TABLE

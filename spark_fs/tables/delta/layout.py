@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_fs.base import types
+from spark_fs.base.types import INTEGERS
 from spark_fs.errors import SchemaError
 from spark_fs.spec.definitions import GroupSpec
 from spark_fs.tables.delta.history import DataFile
@@ -25,7 +26,7 @@ _TIME_PARTITIONS: dict[str, tuple[str, Callable[[Column], Column]]] = {
     "_year": ("int", F.year),
 }
 _TIMESTAMP_PATTERN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-_BOUNDED_TYPES = ("tinyint", "smallint", "int", "bigint", "string", "date", "timestamp")
+_BOUNDED_TYPES = (*INTEGERS, "string", "date", "timestamp")
 
 
 def build_layout(group: GroupSpec) -> TableLayout:

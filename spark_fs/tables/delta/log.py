@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
-from spark_fs.base.types import from_micros
+from spark_fs.base.times import from_micros
 from spark_fs.errors import NotFoundError, SparkFSError, get_first_line
 from spark_fs.tables.delta import checkpoints, protocol
 from spark_fs.tables.delta.checkpoints import Action
