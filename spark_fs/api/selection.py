@@ -151,7 +151,11 @@ class Selection:
         """
         import pandas as pd
 
-        return pd.DataFrame([vars(each) for each in self._result.candidates])
+        rows = [
+            {name: value for name, value in vars(candidate).items() if name != "leaks"}
+            for candidate in self._result.candidates
+        ]
+        return pd.DataFrame(rows)
 
     @property
     def steps(self) -> Any:

@@ -1,8 +1,8 @@
-"""Search for the features that tell of a label, among thousands of candidates, without collecting their rows.
+"""Search thousands of candidates for features that predict a label, without collecting their rows.
 
-Three looks at the rows, each on the executors: what each column is like, how all hang together, and
-tables of each by the label. What is ranked then are matrices of features, in the driver. Models,
-where they are asked for, are trained on a sample.
+The executors read the rows three times: for the state of each column, for how all correlate, and
+for tables of each by the label. What is ranked then are matrices of features, in the driver.
+Models, where they are asked for, are trained on a sample.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,22 +21,30 @@ from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan, ScanFile
 from spark_fs.engine.training.spill import WRITTEN_FILES_DDL, FileWriter
 from spark_fs.errors import SettingsError
-from spark_fs.flows import rank_candidates
+from spark_fs.flows import evaluate_models, rank_candidates
 from spark_fs.flows import read as flows_read
+from spark_fs.flows.evaluate_models import TrainingSample
 from spark_fs.flows.progress import ProgressCallback, report_progress
+from spark_fs.flows.rank_candidates import Associations
 from spark_fs.flows.read import TableLocator
 from spark_fs.planning.plan import JoinPlan
-from spark_fs.spec.feature_selection import ModelScore, SelectionRequest, SelectionResult
+from spark_fs.spec.feature_selection import (
+    CandidateScore,
+    ModelScore,
+    SelectionRequest,
+    SelectionResult,
+    Task,
+)
 from spark_fs.spec.feature_statistics import StatisticsConfig
 from spark_fs.stats import scores
 from spark_fs.stats.association import DesignMatrix
 from spark_fs.stats.scores import Binning, ContingencyTables, Counts
-from spark_fs.tables import dataset_files as offline
+from spark_fs.tables import dataset_files
 from spark_fs.tables.delta.log import resolve_file_system
 
-SearchProgress = Callable[
-    [str, int, int], None
-]  # what is being done, tasks done, tasks known so far
+# what is being done, tasks done, tasks known so far
+SearchProgress = Callable[[str, int, int], None]
+_UNRANKED = 10**9  # sorts behind every rank
 
 
 def search_features(
@@ -47,94 +55,97 @@ def search_features(
     request: SelectionRequest,
     on_progress: SearchProgress | None = None,
 ) -> SelectionResult:
-    """The candidates among the plan's columns, ranked, eagerly; the label is one of them."""
+    """Rank the candidates among the plan's columns, eagerly; the label is one of these.
+
+    Args:
+        spark: The session whose executors read the rows.
+        plan: What is read.
+        locate_table: Where the table of a group is.
+        warehouse: The folder in which joined rows are kept while they are read.
+        request: What is searched for.
+        on_progress: Called with what is being done and the numbers of tasks done and known.
+
+    Raises:
+        SettingsError: The label cannot be predicted, or no candidate is left.
+        SetupError: XGBoost is needed and not installed.
+    """
 
     def make_progress(what: str) -> ProgressCallback | None:
-        return (lambda done, known: on_progress(what, done, known)) if on_progress else None
+        if on_progress is None:
+            return None
+        return lambda done, known: on_progress(what, done, known)
 
     with (
         flows_read.translate_spark_errors(),
         _prepare_rows(spark, plan, locate_table, warehouse, make_progress("joining")) as rows,
     ):
         with report_progress(spark, make_progress("profiling")):
-            config = StatisticsConfig(histograms=False)
-            states = column_states.collect_profile(
-                column_states.profile_scan(spark, rows, plan.schema, config).toArrow(),
-                plan.schema,
-                config,
-            ).states
-        task, left, out = rank_candidates.filter_candidates(states, request)
+            states = _profile_columns(spark, rows, plan)
+        task, names, excluded = rank_candidates.filter_candidates(states, request)
         with report_progress(spark, make_progress("correlating")):
-            related = _compute_associations(
-                spark,
-                rows,
-                {name: states[name] for name in (request.label, *left)},
-                task == "classification",
-                request.label,
-            )
+            associations = _compute_associations(spark, rows, states, names, task, request.label)
         with report_progress(spark, make_progress("counting")):
-            tables = _build_tables(spark, rows, states, left, task, request)
-        found = rank_candidates.rank_candidates(states, left, related, tables, task, request)
-        sample = None
-        if request.method == "importance" or request.evaluate or request.baseline:
-            with report_progress(spark, make_progress("sampling")):
-                usable = [each.feature for each in found if not each.leaks]
-                columns = [request.label, *usable]
-                drawn = contingency.sample_rows(
-                    spark, rows, columns, request.sample, request.seed
-                ).toArrow()
-                sample = rank_candidates.TrainingSample.from_table(
-                    contingency.collect_sample(drawn, columns), states, usable, task, request
-                )
-        return _choose_features(
-            SelectionResult(task, states[request.label].value_count, [*found, *out]),
-            sample,
-            request,
+            tables = _build_tables(spark, rows, states, names, task, request)
+        candidates = rank_candidates.rank_candidates(
+            states, names, associations, tables, task, request
         )
+        sample = None
+        if _needs_models(request):
+            with report_progress(spark, make_progress("sampling")):
+                sample = _draw_sample(spark, rows, states, candidates, task, request)
+        row_count = states[request.label].value_count
+        result = SelectionResult(task, row_count, [*candidates, *excluded])
+        return _choose_features(result, sample, request)
+
+
+def _needs_models(request: SelectionRequest) -> bool:
+    return request.method == "importance" or request.evaluate or bool(request.baseline)
 
 
 def _choose_features(
-    result: SelectionResult,
-    sample: "rank_candidates.TrainingSample | None",
-    request: SelectionRequest,
+    result: SelectionResult, sample: TrainingSample | None, request: SelectionRequest
 ) -> SelectionResult:
-    """What is chosen of ranked candidates: by the importance in a model, or as many as a model is best with, where it was asked."""
-    scored = list(result.candidates)
+    """The result with what is chosen of its ranked candidates.
+
+    With a sample they are ranked by their importance in a model, or as many are chosen as a model
+    is best with, where that was asked.
+    """
+    candidates = list(result.candidates)
     if sample and request.method == "importance":
-        scored = rank_candidates.rank_by_importance(scored, sample, request.k)
-    chosen = tuple(
-        each.feature
-        for each in sorted(
-            (s for s in scored if s.rank is not None), key=lambda each: each.rank or 0
-        )
-    )
+        candidates = evaluate_models.rank_by_importance(candidates, sample, request.k)
+    chosen = _list_chosen(candidates)
     steps: list[ModelScore] = []
     if sample and (request.evaluate or request.baseline):
-        steps, count = rank_candidates.evaluate_models(sample, chosen, request.baseline)
-        scored = [
-            (
-                replace(
-                    each,
-                    rank=None,
-                    reason=f"a model is no better with it (step of {count} features)",
-                )
-                if each.rank is not None and each.rank > count
-                else each
-            )
-            for each in scored
-        ]
+        steps, count = evaluate_models.evaluate_models(sample, chosen, request.baseline)
+        candidates = [_unrank_beyond(candidate, count) for candidate in candidates]
         chosen = chosen[:count]
-    ordered = sorted(
-        scored,
-        key=lambda each: (each.rank or 10**9, -(each.value if each.value is not None else -1.0)),
-    )
     return replace(
         result,
-        candidates=tuple(ordered),
+        candidates=tuple(sorted(candidates, key=_get_sort_key)),
         steps=tuple(steps),
         metric=sample.metric if sample else "",
         chosen=chosen,
     )
+
+
+def _list_chosen(candidates: Sequence[CandidateScore]) -> tuple[str, ...]:
+    """The names of the candidates with a rank, by it."""
+    ranked = [candidate for candidate in candidates if candidate.rank is not None]
+    ranked.sort(key=lambda candidate: candidate.rank or 0)
+    return tuple(candidate.feature for candidate in ranked)
+
+
+def _unrank_beyond(candidate: CandidateScore, count: int) -> CandidateScore:
+    """The candidate, without its rank where that is beyond so many features."""
+    if candidate.rank is None or candidate.rank <= count:
+        return candidate
+    reason = f"a model is no better with it (step of {count} features)"
+    return replace(candidate, rank=None, reason=reason)
+
+
+def _get_sort_key(candidate: CandidateScore) -> tuple[int, float]:
+    value = -1.0 if candidate.value is None else candidate.value
+    return candidate.rank or _UNRANKED, -value
 
 
 # -- the rows
@@ -148,31 +159,36 @@ def _prepare_rows(
     warehouse: str,
     progress: ProgressCallback | None,
 ) -> Iterator[Scan]:
-    """The plan's rows in files that workers read: a group's own, else those that are joined once and kept as long as the block runs."""
-    sources = flows_read.list_sources(
-        lambda: spark, plan, locate_table, flows_read.get_current_versions(plan, locate_table), {}
-    )
-    choice = choose_strategy(plan, sources)
-    read = choice.scan_plans[0].scan
-    if read and len(plan.nodes) == 1 and not plan.having:
+    """The plan's rows in files that workers read.
+
+    They are a group's own, or those of rows that are joined once and kept while the block runs.
+    """
+    versions = flows_read.get_current_versions(plan, locate_table)
+    sources = flows_read.list_sources(lambda: spark, plan, locate_table, versions, {})
+    strategy = choose_strategy(plan, sources)
+    scan = strategy.scan_plans[0].scan
+    if scan and len(plan.nodes) == 1 and not plan.having:
         columns = tuple((output.name, output.source.column) for output in plan.outputs)
-        yield replace(read, columns=columns)
+        yield replace(scan, columns=columns)
         return
     folder = f"{warehouse.rstrip('/')}/selection-{uuid4().hex}"
-    system, name = resolve_file_system(folder)
-    make_folder(system, name)
+    file_system, folder_path = resolve_file_system(folder)
+    make_folder(file_system, folder_path)
     try:
-        with report_progress(spark, progress), flows_read.open_shared_folder(spark) as shared:
-            stream, finish = to_arrow_relation(spark, plan, sources, choice, shared)
-            written = stream.source.mapInArrow(
-                FileWriter(stream.read_tables, _JoinFinisher(finish), folder), WRITTEN_FILES_DDL
-            ).collect()
-        held = (
-            ScanFile(each.path, parquet.get_file_size(each.path), each.rows, ()) for each in written
-        )
-        yield Scan.from_files(held, plan.schema)
+        with (
+            report_progress(spark, progress),
+            flows_read.open_shared_folder(spark) as shared_folder,
+        ):
+            relation, finish = to_arrow_relation(spark, plan, sources, strategy, shared_folder)
+            writer = FileWriter(relation.read_tables, _JoinFinisher(finish), folder)
+            written_files = relation.source.mapInArrow(writer, WRITTEN_FILES_DDL).collect()
+        files = []
+        for file in written_files:
+            file_size = parquet.get_file_size(file.path)
+            files.append(ScanFile(file.path, file_size, file.rows, ()))
+        yield Scan.from_files(files, plan.schema)
     finally:
-        offline.remove_folder(folder)
+        dataset_files.remove_folder(folder)
 
 
 @dataclass(frozen=True)
@@ -185,21 +201,38 @@ class _JoinFinisher:
         yield "", self.finish(table)
 
 
-# -- the looks
+# -- what is read of the rows
+
+
+def _profile_columns(spark: SparkSession, rows: Scan, plan: JoinPlan) -> ColumnStates:
+    config = StatisticsConfig(histograms=False)
+    profile = column_states.profile_scan(spark, rows, plan.schema, config).toArrow()
+    return column_states.collect_profile(profile, plan.schema, config).states
 
 
 def _compute_associations(
-    spark: SparkSession, rows: Scan, states: ColumnStates, is_classification: bool, label: str
-) -> "rank_candidates.Associations":
-    matrix = DesignMatrix.from_states(states, (label,) if is_classification else ())
+    spark: SparkSession,
+    rows: Scan,
+    states: ColumnStates,
+    names: Sequence[str],
+    task: Task,
+    label: str,
+) -> Associations:
+    """The associations of label and candidates, eagerly; SettingsError for a constant label."""
+    numbers_as_classes = (label,) if task == "classification" else ()
+    label_and_candidates = {name: states[name] for name in (label, *names)}
+    matrix = DesignMatrix.from_states(label_and_candidates, numbers_as_classes)
     if label not in matrix.features:
         raise SettingsError(
-            f"Label {label!r} does not vary, so nothing can tell of it: choose another, or more"
+            f"Label {label!r} does not vary, so nothing can predict it: choose another, or more"
             " rows."
         )
     sums = associations.collect_sums(associations.sum_scan(spark, rows, matrix).toArrow(), matrix)
-    pairs = sums[3] if matrix.has_missing else np.full((len(matrix.features),) * 2, sums[2][0])
-    return rank_candidates.Associations(matrix.features, matrix.compute_associations(sums), pairs)
+    if matrix.has_missing:
+        pair_counts = sums[3]
+    else:
+        pair_counts = np.full((len(matrix.features),) * 2, sums[2][0])
+    return Associations(matrix.features, matrix.compute_associations(sums), pair_counts)
 
 
 def _build_tables(
@@ -207,18 +240,31 @@ def _build_tables(
     rows: Scan,
     states: ColumnStates,
     names: Sequence[str],
-    task: str,
+    task: Task,
     request: SelectionRequest,
 ) -> Mapping[str, Counts]:
-    count = states[request.label].value_count
-    bins = int(np.clip(np.sqrt(count) / 4, 4, scores.MAX_FEATURE_BINS))
-    classes = task == "classification"
-    label = Binning.from_state(request.label, states[request.label], scores.LABEL_BINS, classes)
-    counted, parts = contingency.count_tables(
-        spark,
-        rows,
-        ContingencyTables(
-            label, tuple(Binning.from_state(name, states[name], bins) for name in names)
-        ),
+    """The contingency table of each candidate with the label, eagerly."""
+    label_state = states[request.label]
+    bin_count = int(np.clip(np.sqrt(label_state.value_count) / 4, 4, scores.MAX_FEATURE_BINS))
+    label = Binning.from_state(
+        request.label, label_state, scores.LABEL_BINS, task == "classification"
     )
+    features = tuple(Binning.from_state(name, states[name], bin_count) for name in names)
+    counted, parts = contingency.count_tables(spark, rows, ContingencyTables(label, features))
     return contingency.collect_tables(counted.toArrow(), parts)
+
+
+def _draw_sample(
+    spark: SparkSession,
+    rows: Scan,
+    states: ColumnStates,
+    candidates: Sequence[CandidateScore],
+    task: Task,
+    request: SelectionRequest,
+) -> TrainingSample:
+    """Sampled rows of the label and the candidates that do not leak, eagerly."""
+    names = [candidate.feature for candidate in candidates if not candidate.leaks]
+    columns = [request.label, *names]
+    drawn = contingency.sample_rows(spark, rows, columns, request.sample, request.seed).toArrow()
+    table = contingency.collect_sample(drawn, columns)
+    return TrainingSample.from_table(table, states, names, task, request)

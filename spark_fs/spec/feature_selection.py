@@ -64,7 +64,7 @@ class CandidateScore:
 
     rank: from 1, of those that were chosen; None of the others. value: what its method ranks by.
     strength: how it hangs together with the label, from 0 to 1. redundancy: its mean absolute
-    correlation with those chosen before it.
+    correlation with those chosen before it. leaks: whether it looks like a leak of the label.
     """
 
     feature: str
@@ -79,11 +79,7 @@ class CandidateScore:
     redundancy: float | None = None
     importance: float | None = None
     null_share: float = 0.0
-
-    @property
-    def leaks(self) -> bool:
-        """Whether it looks like a leak of the label."""
-        return self.rank is None and self.reason.startswith("leak")
+    leaks: bool = False
 
 
 @dataclass(frozen=True)

@@ -133,9 +133,15 @@ def compute_auc(table: Counts, bins_are_ordered: bool) -> float:
         return 0.5
     if not bins_are_ordered:
         table = table[np.argsort(table[:, 1] / table.sum(axis=1), kind="stable")]
-    before = np.concatenate([[0], np.cumsum(table[:, 0])[:-1]])
-    area = float((table[:, 1] * (before + table[:, 0] / 2)).sum() / (negatives * positives))
+    area = compute_roc_area(table[:, 0], table[:, 1])
     return max(area, 1 - area)
+
+
+def compute_roc_area(negatives: Counts | Doubles, positives: Counts | Doubles) -> float:
+    """The area under the ROC curve of ordered bins of rows; rows of one bin count as ties."""
+    negatives_before = np.concatenate([[0], np.cumsum(negatives)[:-1]])
+    ordered_pairs = (positives * (negatives_before + negatives / 2)).sum()
+    return float(ordered_pairs / (negatives.sum() * positives.sum()))
 
 
 def compute_f_statistic(strength: Doubles, rows: Doubles, class_count: int | None) -> Doubles:
