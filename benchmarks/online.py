@@ -36,7 +36,7 @@ from spark_fs.online.mysql import load
 from spark_fs.online.mysql import store as server
 from spark_fs.online.mysql.store import MySQLStore
 from spark_fs.online.table import build_online_table
-from spark_fs.spec.definitions import FeatureSpec, GroupSpec
+from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.tables.delta.session import get_session
 
 DATABASE = "spark_fs_bench"

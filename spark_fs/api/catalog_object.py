@@ -9,7 +9,8 @@ from typing import Any, Generic, Self, TypeVar
 
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.spec.definitions import GroupSpec, ViewSpec
+from spark_fs.spec.feature_group import GroupSpec
+from spark_fs.spec.feature_view import ViewSpec
 
 Spec = TypeVar("Spec", GroupSpec, ViewSpec)
 
@@ -52,7 +53,7 @@ class CatalogObject(ABC, Generic[Spec]):
 
     def add_tag(self, name: str, value: Any) -> None:
         """Set a tag, eagerly: a name in lower snake case, and any value that JSON can hold."""
-        from spark_fs.spec.definitions import check_name
+        from spark_fs.spec.names import check_name
 
         check_name("Tag", name)
         _check_json(name, value)

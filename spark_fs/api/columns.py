@@ -12,7 +12,7 @@ from spark_fs.transform.transformer import Transformer
 
 if TYPE_CHECKING:
     from spark_fs.planning.plan import JoinPlan
-    from spark_fs.spec.definitions import ViewSpec
+    from spark_fs.spec.feature_view import ViewSpec
 
 States = Sequence[Mapping[str, Any]]
 

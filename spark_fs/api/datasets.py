@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from spark_fs.flows.jobs import Job
     from spark_fs.flows.training_dataset import JoinInput
     from spark_fs.planning.plan import JoinPlan
-    from spark_fs.spec.definitions import GroupSpec, ViewSpec
+    from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.spec.feature_statistics import Statistics
+    from spark_fs.spec.feature_view import ViewSpec
     from spark_fs.spec.training_dataset import FilesSpec
 
 T = TypeVar("T")

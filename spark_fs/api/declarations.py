@@ -13,7 +13,8 @@ from spark_fs.errors import QueryError, SettingsError
 
 if TYPE_CHECKING:
     from spark_fs.api.group import Group
-    from spark_fs.spec.definitions import GroupSpec, ViewSpec
+    from spark_fs.spec.feature_group import GroupSpec
+    from spark_fs.spec.feature_view import ViewSpec
 
 
 def build_group_spec(
@@ -32,8 +33,8 @@ def build_group_spec(
     keep_corrections: bool = False,
 ) -> GroupSpec:
     """The definition of a group."""
-    from spark_fs.spec.definitions import GroupSpec
     from spark_fs.spec.expectations import parse_suite
+    from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.spec.feature_statistics import StatisticsConfig
 
     key, partition = (
@@ -83,7 +84,7 @@ def build_view_spec(
     label: str | None,
 ) -> ViewSpec:
     """The definition of a view."""
-    from spark_fs.spec.definitions import ViewSpec
+    from spark_fs.spec.feature_view import ViewSpec
 
     if query.spine is not None:
         raise QueryError(

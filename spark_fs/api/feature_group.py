@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from spark_fs.base.times import Instant, Interval
     from spark_fs.flows.backfill import Builder
     from spark_fs.flows.jobs import Job
-    from spark_fs.spec.definitions import GroupSpec
     from spark_fs.spec.expectations import ValidationOptions, ValidationReport
+    from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.spec.write_options import WriteOptions
     from spark_fs.tables.delta.history import Commit
     from spark_fs.tables.delta.staging import Transaction

@@ -27,7 +27,8 @@ from spark_fs.errors import NotFoundError, SettingsError
 if TYPE_CHECKING:
     from spark_fs.api.group import Group
     from spark_fs.api.stores import Stores
-    from spark_fs.spec.definitions import GroupSpec, ViewSpec
+    from spark_fs.spec.feature_group import GroupSpec
+    from spark_fs.spec.feature_view import ViewSpec
     from spark_fs.spec.pipeline_run import PipelineRun
 
 
@@ -176,7 +177,7 @@ class FeatureStore(TransformationsMixin, StoreServingMixin):
         """
         from dataclasses import replace
 
-        from spark_fs.spec.definitions import SOURCE_FORMATS, SourceSpec
+        from spark_fs.spec.external_source import SOURCE_FORMATS, SourceSpec
 
         if data_format not in SOURCE_FORMATS:
             raise SettingsError(

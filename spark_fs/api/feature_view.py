@@ -14,7 +14,7 @@ from spark_fs.api.remade import remove_dataset_files
 from spark_fs.api.stores import opens
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import SettingsError
-from spark_fs.spec.definitions import ViewSpec
+from spark_fs.spec.feature_view import ViewSpec
 
 if TYPE_CHECKING:
     from spark_fs.api.group import Group

@@ -10,7 +10,7 @@ from spark_fs.api.options import warn_of_options
 from spark_fs.api.query import Feature, Query, find_feature, make_feature
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import QueryError, SettingsError
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import QuerySpec
 
 if TYPE_CHECKING:

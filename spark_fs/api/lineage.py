@@ -8,7 +8,8 @@ from spark_fs.report.graph import LineageGraph, LineageNode
 
 if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
-    from spark_fs.spec.definitions import GroupSpec, ViewSpec
+    from spark_fs.spec.feature_group import GroupSpec
+    from spark_fs.spec.feature_view import ViewSpec
 
 
 def build_store_graph(stores: Stores, base_url: str = "") -> LineageGraph:

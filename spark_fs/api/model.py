@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.spec.definitions import check_name, check_version
 from spark_fs.spec.model import ModelSchema
+from spark_fs.spec.names import check_name, check_version
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView

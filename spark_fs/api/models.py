@@ -39,7 +39,6 @@ from spark_fs.errors import (
     get_first_line,
 )
 from spark_fs.redact import get_safe_cause
-from spark_fs.spec.definitions import check_name, check_version
 from spark_fs.spec.model import (
     check_manifest,
     compute_checksum,
@@ -48,6 +47,7 @@ from spark_fs.spec.model import (
     list_model_files,
     to_local_path,
 )
+from spark_fs.spec.names import check_name, check_version
 from spark_fs.spec.record_format import iter_readable
 
 if TYPE_CHECKING:

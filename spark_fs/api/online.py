@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from spark_fs.base.times import Instant
     from spark_fs.flows.jobs import Job
     from spark_fs.flows.verify import Verification
-    from spark_fs.spec.definitions import GroupSpec
+    from spark_fs.spec.feature_group import GroupSpec
 
 
 @validate_arguments

@@ -15,8 +15,9 @@ from spark_fs.errors import SettingsError, SetupError, SparkFSError
 if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
     from spark_fs.spec.comparison import DriftReport
-    from spark_fs.spec.definitions import GroupSpec, ViewSpec
+    from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.spec.feature_statistics import FeatureStatistics, Statistics
+    from spark_fs.spec.feature_view import ViewSpec
     from spark_fs.tables.delta.history import Commit
 
 SHOWN_ROWS, SHOWN_COLUMNS, MAX_COMMITS, HEAT_MAP_FEATURES = 20, 50, 50, 40
@@ -67,7 +68,7 @@ def render_group_page(stores: Stores, group: GroupSpec, base_url: str = "") -> s
         _get_column_roles(group),
         {f.name: f.description for f in group.features},
     )
-    sample = _read_sample(stores, group) if commits and not group.vouched else None
+    sample = _read_sample(stores, group) if commits and not group.may_have_duplicates else None
     drifts = stores.catalog.list_comparisons(group)
     data = {
         "features": features,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError, QueryError, SchemaError, SettingsError
-from spark_fs.spec.definitions import check_name
+from spark_fs.spec.names import check_name
 from spark_fs.spec.query import Combination, Comparison, GroupRef, JoinSpec, JoinType, QuerySpec
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
     from spark_fs.base.times import Instant
     from spark_fs.planning.plan import JoinPlan
-    from spark_fs.spec.definitions import FeatureSpec, GroupSpec
+    from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
     from spark_fs.spec.query import Condition, Operator
     from spark_fs.tables.delta.history import Commit
 
@@ -315,7 +315,7 @@ def extract_condition(stores: Stores, cond: Filter) -> Condition:
 def to_feature_specs(features: Sequence[Feature]) -> tuple[FeatureSpec, ...]:
     """The definitions of declared columns; SchemaError for what is no Feature or has no type of the type table."""
     from spark_fs.base import types
-    from spark_fs.spec.definitions import FeatureSpec
+    from spark_fs.spec.feature_group import FeatureSpec
 
     for feature in features:
         if not isinstance(feature, Feature):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from spark_fs.api.datasets import TrainingDataset
     from spark_fs.api.stores import Stores
     from spark_fs.flows.jobs import Job
-    from spark_fs.spec.definitions import ViewSpec
+    from spark_fs.spec.feature_view import ViewSpec
     from spark_fs.spec.training_dataset import TrainingDatasetSpec
 
 

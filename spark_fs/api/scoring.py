@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
     from spark_fs.base.times import Instant
     from spark_fs.online.vectors import VectorReader
-    from spark_fs.spec.definitions import ViewSpec
+    from spark_fs.spec.feature_view import ViewSpec
     from spark_fs.transform.transformer import RowFunction, Transformer
 
 Entry = Mapping[str, Any]

@@ -13,8 +13,8 @@ from spark_fs.errors import NotFoundError, SettingsError
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.query import Query
-    from spark_fs.spec.definitions import ViewSpec
     from spark_fs.spec.feature_selection import SelectionRequest, SelectionResult
+    from spark_fs.spec.feature_view import ViewSpec
 
 
 @validate_call
@@ -223,7 +223,7 @@ class Selection:
         from spark_fs.api.feature_view import FeatureView
         from spark_fs.api.query import Query
         from spark_fs.api.versions import create_version
-        from spark_fs.spec.definitions import ViewSpec
+        from spark_fs.spec.feature_view import ViewSpec
 
         if not self.features:
             raise NotFoundError(

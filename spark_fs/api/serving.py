@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from spark_fs.base.terminal import escape_for_terminal
 from spark_fs.errors import CatalogError, NotFoundError, SettingsError, UpgradeError
-from spark_fs.spec.definitions import check_name
+from spark_fs.spec.names import check_name
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_store import FeatureStore
     from spark_fs.api.feature_view import FeatureView
-    from spark_fs.spec.definitions import GroupSpec, ViewSpec
+    from spark_fs.spec.feature_group import GroupSpec
+    from spark_fs.spec.feature_view import ViewSpec
     from spark_fs.spec.query import GroupRef
     from spark_fs.spec.training_dataset import TrainingDatasetSpec
 

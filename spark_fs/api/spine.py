@@ -8,7 +8,8 @@ from uuid import uuid4
 
 from spark_fs.api.query import Feature, Query, find_feature
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.spec.definitions import FRAME, GroupSpec, SourceSpec
+from spark_fs.spec.external_source import FRAME, SourceSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import QuerySpec
 
 if TYPE_CHECKING:

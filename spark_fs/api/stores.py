@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from spark_fs.catalog.store import Catalog
     from spark_fs.online.store import OnlineStore
     from spark_fs.settings import Settings
-    from spark_fs.spec.definitions import GroupSpec, ViewSpec
+    from spark_fs.spec.feature_group import GroupSpec
+    from spark_fs.spec.feature_view import ViewSpec
     from spark_fs.spec.query import GroupRef
 
 T = TypeVar("T")

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
     from spark_fs.base.times import Instant
     from spark_fs.flows.jobs import Job, RunningJob
-    from spark_fs.spec.definitions import ViewSpec
+    from spark_fs.spec.feature_view import ViewSpec
 
 TwoWaySplit = tuple[Any, Any, Any, Any]
 ThreeWaySplit = tuple[Any, Any, Any, Any, Any, Any]

@@ -54,7 +54,7 @@ class TransformationFunction:
 
     def alias(self, *names: str) -> TransformationFunction:
         """The same function with these names for its outputs."""
-        from spark_fs.spec.definitions import check_name
+        from spark_fs.spec.names import check_name
 
         for name in names:
             check_name("Output of a transformation", name)
@@ -141,7 +141,7 @@ class TransformationsMixin:
         Raises InvalidNameError, AlreadyExistsError when the version is taken or the name is that of
         a built-in function.
         """
-        from spark_fs.spec.definitions import check_name, check_version
+        from spark_fs.spec.names import check_name, check_version
 
         if not isinstance(transformation_function, TransformationFunction):
             raise SettingsError(

@@ -23,7 +23,9 @@ from spark_fs.errors import (
     get_first_line,
 )
 from spark_fs.spec.comparison import DriftReport
-from spark_fs.spec.definitions import GroupSpec, ViewSpec, check_version
+from spark_fs.spec.feature_group import GroupSpec
+from spark_fs.spec.feature_view import ViewSpec
+from spark_fs.spec.names import check_version
 from spark_fs.spec.query import GroupRef
 from spark_fs.spec.record_format import iter_readable, merge_definition, to_json_string
 from spark_fs.spec.training_dataset import TrainingDatasetSpec

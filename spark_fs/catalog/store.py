@@ -12,8 +12,8 @@ from spark_fs.catalog.database import get_utc_now
 from spark_fs.catalog.runs import RunCatalog
 from spark_fs.catalog.tables import BACKFILLS, FEATURE_GROUPS, VALIDATIONS
 from spark_fs.catalog.views import ViewCatalog
-from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.expectations import ValidationReport
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import GroupRef
 from spark_fs.spec.record_format import iter_readable
 

@@ -12,7 +12,7 @@ import typer
 
 from spark_fs.cli.store import console
 from spark_fs.errors import AlreadyExistsError, SettingsError
-from spark_fs.spec.definitions import check_name
+from spark_fs.spec.names import check_name
 
 _PACKAGE_FOLDER, _TEMPLATE_SUFFIX = "package", ".jinja"
 

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from spark_fs.base import types
 from spark_fs.errors import KeyValueError, NotFoundError, SchemaError
 from spark_fs.flows.jobs import Job
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables import frames
 from spark_fs.tables.delta import commands, history
 from spark_fs.tables.delta.history import NO_TABLE

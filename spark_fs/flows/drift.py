@@ -18,7 +18,7 @@ from spark_fs.errors import NotFoundError, SchemaError, SettingsError
 from spark_fs.flows import group_rows
 from spark_fs.flows.statistics import RowSource
 from spark_fs.spec.comparison import DriftReport, FeatureDrift
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.stats.column_state import get_column_kind
 from spark_fs.stats.distances import measure_drift
 from spark_fs.tables import frames

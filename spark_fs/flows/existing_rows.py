@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.delta import commands, history, layout
 from spark_fs.tables.delta.commands import INGESTED_AT
 from spark_fs.tables.delta.staging import StagedFiles
@@ -30,7 +30,7 @@ class ExistingRows:
         if not history.has_file(self.path, layout.build_file_predicate(staged, self.group)):
             return 0, 0
         held = self._read_pruned(staged)
-        if self.group.vouched:
+        if self.group.may_have_duplicates:
             held = layout.keep_latest_ingested(held, self.group, INGESTED_AT)
         elif (
             staged.row_count > SAMPLE_ABOVE_ROWS

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from spark_fs.base.types import to_ddl
 from spark_fs.errors import SettingsError
 from spark_fs.flows.validate import REASON_COLUMN
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables import external, frames
 from spark_fs.tables.delta import commands, history
 from spark_fs.tables.delta.commands import INGESTED_AT
@@ -50,7 +50,7 @@ def read_group(
     table = _with_missing_columns(commands.read_table(spark, path, version), group)
     return (
         keep_latest_ingested(table, group, INGESTED_AT)
-        if group.vouched and not with_duplicates
+        if group.may_have_duplicates and not with_duplicates
         else table
     )
 

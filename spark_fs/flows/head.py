@@ -12,7 +12,7 @@ from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.flows import read as flows_read
 from spark_fs.flows.group_rows import read_group
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.delta import history
 from spark_fs.tables.delta.history import NO_TABLE
 
@@ -25,7 +25,9 @@ def read_first_rows(
     if log.version == NO_TABLE:
         return to_pandas(arrow_types.to_arrow_schema(types).empty_table())
     files = [file for file in history.list_data_files(log) if file.row_count != 0]
-    if group.vouched or not parquet.is_scannable(files, types, group.partition_key, None):
+    if group.may_have_duplicates or not parquet.is_scannable(
+        files, types, group.partition_key, None
+    ):
         return flows_read.collect_frame(
             read_group(get_spark(), group, path, log.version).select(*types).limit(count), "pandas"
         )

@@ -5,7 +5,7 @@ from pyspark.sql import functions as F
 
 from spark_fs.base import times, types
 from spark_fs.errors import KeyValueError, NotFoundError, SettingsError
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.write_options import WriteOptions
 from spark_fs.tables.delta import layout
 from spark_fs.tables.delta.staging import StagedFiles

@@ -19,8 +19,8 @@ from spark_fs.flows import identities, validate
 from spark_fs.flows.existing_rows import ExistingRows
 from spark_fs.flows.jobs import Job
 from spark_fs.redact import get_safe_cause
-from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.expectations import ValidationOptions, ValidationReport
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import GroupRef
 from spark_fs.spec.write_options import WriteOptions
 from spark_fs.tables import frames
@@ -128,7 +128,7 @@ def _update_group(written: GroupSpec, is_first: bool, current: GroupSpec) -> Gro
     group = current if current.features else current.with_schema(written.types)
     if is_first:
         _check_columns(current, written.types, group.types)
-    return group.with_possible_duplicates() if written.vouched else group
+    return group.with_possible_duplicates() if written.may_have_duplicates else group
 
 
 def _check_columns(
@@ -257,7 +257,7 @@ class _Insert:
 
     def _choose_ingestion_time(self) -> Column:
         """The instant of ingestion: now, or just after the last commit where instants decide between rows and this clock is behind it."""
-        log = history.open_log(self.path) if self.group.vouched else None
+        log = history.open_log(self.path) if self.group.may_have_duplicates else None
         if log is None or log.version == history.NO_TABLE:
             return F.current_timestamp()
         return F.greatest(
@@ -354,7 +354,7 @@ class _Insert:
             # Where an identity is there twice, both rows are updated, and count as the one that
             # they stand for.
             note = delta_transaction.with_write_id(
-                noted if self.group.vouched else self.commit_metadata
+                noted if self.group.may_have_duplicates else self.commit_metadata
             )
             pruned = layout.build_prune_predicate(staged, self.group, "t.")
             merged = commands.merge_rows(
@@ -366,7 +366,11 @@ class _Insert:
                 self.transaction,
                 note,
             )
-            return counts if self.group.vouched else _make_counts(staged.row_count, *merged)
+            return (
+                counts
+                if self.group.may_have_duplicates
+                else _make_counts(staged.row_count, *merged)
+            )
         if matched < staged.row_count + changed or self.transaction or delta_transaction.is_new:
             if self.checks_existing:
                 delta_transaction.mark_whole_table_read()

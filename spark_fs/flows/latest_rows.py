@@ -17,7 +17,7 @@ from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.flows import group_rows
 from spark_fs.flows.read import open_shared_folder
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.delta import history
 from spark_fs.tables.delta.commands import INGESTED_AT
 from spark_fs.tables.delta.history import DataFile
@@ -83,7 +83,7 @@ class LatestRows:
         A row is the one that was committed last, whatever a clock said; where one identity may be
         there twice, the one ingested last.
         """
-        ties = (INGESTED_AT, COMMIT_COLUMN) if group.vouched else (COMMIT_COLUMN,)
+        ties = (INGESTED_AT, COMMIT_COLUMN) if group.may_have_duplicates else (COMMIT_COLUMN,)
         types = {**group.types, INGESTED_AT: "timestamp", COMMIT_COLUMN: "bigint"}
         types = {
             name: type_ for name, type_ in types.items() if name in group.types or name in ties
@@ -142,7 +142,7 @@ class LatestRows:
 
 def _get_tie_breakers(group: GroupSpec) -> tuple[str, ...]:
     """What decides between rows of one identity, where one may be there twice."""
-    return (INGESTED_AT,) if group.vouched else ()
+    return (INGESTED_AT,) if group.may_have_duplicates else ()
 
 
 def _list_column_types(group: GroupSpec) -> dict[str, str]:

@@ -14,7 +14,7 @@ from spark_fs.errors import SettingsError
 from spark_fs.online.registry import make_writer
 from spark_fs.online.store import OnlineStore
 from spark_fs.online.table import build_online_table
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 
 _BATCH_ROWS = 20_000  # rows that are Python's at once
 

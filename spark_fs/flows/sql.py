@@ -13,7 +13,7 @@ from spark_fs.errors import NotFoundError, QueryError
 from spark_fs.flows import group_rows, online_rows
 from spark_fs.flows.read import collect_frame
 from spark_fs.online.store import OnlineStore
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.delta.commands import find_root_cause
 from spark_fs.tables.delta.session import copy_session
 

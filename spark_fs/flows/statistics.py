@@ -26,7 +26,7 @@ from spark_fs.engine.scan.parquet import Scan
 from spark_fs.errors import SparkFSError, UpgradeError
 from spark_fs.flows import group_rows
 from spark_fs.flows.read import translate_spark_errors
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.feature_statistics import FeatureCorrelations, Statistics, StatisticsConfig
 from spark_fs.stats.association import DesignMatrix, Sums, merge_sums
 from spark_fs.stats.column_state import ColumnState

@@ -46,7 +46,7 @@ from spark_fs.online.store import (
 )
 from spark_fs.online.table import OnlineTable, build_online_table
 from spark_fs.redact import get_safe_cause
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.delta import commands, history
 from spark_fs.tables.delta.commands import INGESTED_AT
 from spark_fs.tables.delta.history import Commit

@@ -15,8 +15,8 @@ from pyspark.sql import functions as F
 from spark_fs.base.arithmetic import is_nan
 from spark_fs.base.times import as_utc
 from spark_fs.errors import SettingsError, ValidationError, get_first_line
-from spark_fs.spec.definitions import GroupSpec
 from spark_fs.spec.expectations import ExpectationResult, ValidationReport
+from spark_fs.spec.feature_group import GroupSpec
 
 MAX_EXAMPLES = 5
 REASON_COLUMN = "_reason"

@@ -20,7 +20,7 @@ from spark_fs.online.registry import make_writer
 from spark_fs.online.store import OnlineStore, OnlineWriter
 from spark_fs.online.table import OnlineTable, build_online_table
 from spark_fs.redact import get_safe_cause
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.delta import commands, history
 
 _BUCKET_ROWS = 1_000  # rows of a bucket, about

@@ -17,7 +17,7 @@ from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.base.types import ColumnStorage
 from spark_fs.errors import SettingsError
 from spark_fs.online import nested_json
-from spark_fs.spec.definitions import FeatureSpec, GroupSpec
+from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 
 LENGTH_STEP = 100  # sized columns grow by so many characters, or bytes
 MAX_LENGTH = 4_000  # characters, or bytes; a column of longer values is a long text or blob

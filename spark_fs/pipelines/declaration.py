@@ -11,7 +11,7 @@ from typing import Any, Self
 from spark_fs.base.times import EPOCH, parse_duration, to_utc
 from spark_fs.errors import SettingsError, format_suggestions
 from spark_fs.settings import read_yaml
-from spark_fs.spec.definitions import check_name
+from spark_fs.spec.names import check_name
 
 # What a step's own options are, and how each is read.
 STEP_OPTIONS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {

@@ -15,7 +15,7 @@ from spark_fs.planning.plan import (
     get_compared_type,
 )
 from spark_fs.spec.conditions import cast_condition
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import Comparison, Condition, GroupRef, JoinSpec, QuerySpec
 
 
@@ -41,7 +41,7 @@ def _check_as_known(nodes: list[PlanNode]) -> None:
             " leave as_known out."
         )
     for node in others:
-        if node.where is not None and node.group.vouched:
+        if node.where is not None and node.group.may_have_duplicates:
             raise QueryError(
                 f"as_known and a filter on {node.group}, which keeps several versions of a row: a"
                 " version that the filter drops would let an older one, corrected by then, match"

@@ -11,7 +11,7 @@ from spark_fs.base import types
 from spark_fs.base.times import Interval
 from spark_fs.errors import NotFoundError, QueryError, SettingsError
 from spark_fs.spec.conditions import cast_condition
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import Comparison, Condition, JoinType, iter_comparisons
 
 MatchKind = Literal["spine", "point_in_time", "latest", "key"]
@@ -61,7 +61,11 @@ class PlanNode:
     @property
     def may_tie(self) -> bool:
         """Whether two rows of the group can have one match key and time."""
-        return bool(self.tie_breakers) or self.group.vouched or self.group.source is not None
+        return (
+            bool(self.tie_breakers)
+            or self.group.may_have_duplicates
+            or self.group.source is not None
+        )
 
 
 @dataclass(frozen=True)

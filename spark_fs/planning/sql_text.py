@@ -12,7 +12,7 @@ from typing import Any
 
 from spark_fs.base.times import MILLISECONDS_FROM, as_utc, format_seconds
 from spark_fs.planning.plan import JoinPlan, NodeColumn, PlanNode
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import Comparison, Condition
 
 INGESTED_AT = "_ingested_at"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
-from spark_fs.spec.definitions import SourceSpec
+from spark_fs.spec.external_source import SourceSpec
 from spark_fs.tables.delta.commands import translate_errors
 
 _READERS: dict[str, Callable[[DataFrameReader, str], DataFrame]] = {

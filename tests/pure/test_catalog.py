@@ -33,9 +33,11 @@ from spark_fs.errors import (
     UpgradeError,
 )
 from spark_fs.spec.comparison import DriftReport, FeatureDrift
-from spark_fs.spec.definitions import FeatureSpec, GroupSpec, SourceSpec, ViewSpec
 from spark_fs.spec.expectations import ExpectationResult, ValidationReport, parse_suite
+from spark_fs.spec.external_source import SourceSpec
+from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.spec.feature_statistics import StatisticsConfig
+from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 from spark_fs.spec.query import GroupRef, JoinSpec, QuerySpec
 from spark_fs.spec.record_format import FORMAT_KEY
@@ -90,7 +92,7 @@ CHANGES = """
 import sys
 from dataclasses import replace
 from spark_fs.catalog.store import Catalog
-from spark_fs.spec.definitions import FeatureSpec
+from spark_fs.spec.feature_group import FeatureSpec
 from spark_fs.spec.query import GroupRef
 
 url, me, times = sys.argv[1], sys.argv[2], int(sys.argv[3])

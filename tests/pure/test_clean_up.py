@@ -11,7 +11,8 @@ import pytest
 from spark_fs.catalog.store import Catalog
 from spark_fs.errors import SettingsError
 from spark_fs.flows import maintain
-from spark_fs.spec.definitions import FeatureSpec, GroupSpec, ViewSpec
+from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
+from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.spec.query import GroupRef, QuerySpec
 from spark_fs.spec.training_dataset import FilesSpec, TrainingDatasetSpec
 from spark_fs.tables.delta import history

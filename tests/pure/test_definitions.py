@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_fs.errors import InvalidNameError, SettingsError, SparkFSError
-from spark_fs.spec.definitions import GroupSpec, SourceSpec, ViewSpec
+from spark_fs.spec.external_source import SourceSpec
+from spark_fs.spec.feature_group import GroupSpec
+from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.spec.query import (
     Combination,
     Comparison,
@@ -46,7 +48,7 @@ def test_the_longest_name_is_taken() -> None:
 def test_a_version_is_a_whole_number_from_one(version: int) -> None:
     with pytest.raises(
         SettingsError,
-        match=rf"Feature group 'a': version {version!r} is not a whole number from 1 up",
+        match=rf"Feature group 'a': version {version!r} is not an integer from 1 up",
     ):
         GroupSpec("a", version, primary_key=("k",))
 

@@ -11,8 +11,9 @@ import pytest
 from spark_fs.base.times import Interval
 from spark_fs.catalog.store import Catalog
 from spark_fs.errors import NotFoundError
-from spark_fs.spec.definitions import FeatureSpec, GroupSpec, ViewSpec
 from spark_fs.spec.expectations import ValidationReport
+from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
+from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.spec.query import GroupRef, QuerySpec
 from spark_fs.spec.training_dataset import TrainingDatasetSpec
 

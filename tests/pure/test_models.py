@@ -166,7 +166,7 @@ def test_a_name_that_would_leave_the_store_is_refused(
 
 @pytest.mark.parametrize("version", [0, -1, 1.5, "../1", True])
 def test_a_version_that_is_none_is_refused(registry: ModelRegistry, version: int) -> None:
-    with pytest.raises(SettingsError, match=r"is not a whole number from 1 up"):
+    with pytest.raises(SettingsError, match=r"is not an integer from 1 up"):
         registry.python.create_model("m", version=version)
 
 

@@ -6,7 +6,7 @@ from spark_fs.base.times import Interval
 from spark_fs.errors import NotFoundError, QueryError, SettingsError, SparkFSError
 from spark_fs.planning.bind import bind_query
 from spark_fs.planning.plan import JoinPlan, NodeColumn
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import Comparison, JoinSpec, QuerySpec
 
 

@@ -15,7 +15,7 @@ from spark_fs.online.sqlite.store import CAPABILITIES
 from spark_fs.online.table import build_online_table
 from spark_fs.planning.bind import bind_query
 from spark_fs.planning.sql_text import to_sql
-from spark_fs.spec.definitions import FeatureSpec, GroupSpec
+from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.spec.query import JoinSpec, QuerySpec
 
 FEATURES = (FeatureSpec("k", "bigint"), FeatureSpec("at", "timestamp"), FeatureSpec("v", "double"))

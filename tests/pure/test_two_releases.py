@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from spark_fs.catalog.store import Catalog
-from spark_fs.spec.definitions import FeatureSpec, GroupSpec, ViewSpec
 from spark_fs.spec.expectations import ValidationReport
+from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
+from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.spec.query import GroupRef, QuerySpec
 
 from conftest import ROOT
@@ -25,7 +26,8 @@ import json, sys
 from dataclasses import replace
 import spark_fs
 from spark_fs.catalog.store import Catalog
-from spark_fs.spec.definitions import FeatureSpec, GroupSpec, ViewSpec
+from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
+from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.spec.query import GroupRef, QuerySpec
 assert spark_fs.__file__.startswith(sys.argv[1]), spark_fs.__file__
 catalog = Catalog(sys.argv[2])

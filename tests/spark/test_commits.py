@@ -29,7 +29,7 @@ from spark_fs.errors import (
     UnfinishedError,
     UnknownOutcomeError,
 )
-from spark_fs.spec.definitions import FeatureSpec
+from spark_fs.spec.feature_group import FeatureSpec
 from spark_fs.tables.delta import transaction
 from spark_fs.tables.delta.staging import DeltaTransaction
 

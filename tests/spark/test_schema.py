@@ -20,7 +20,7 @@ from spark_fs.errors import (
     SchemaError,
     SettingsError,
 )
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import GroupRef
 
 from oracles import same_rows
@@ -278,7 +278,7 @@ def test_what_others_note_of_a_group_while_rows_are_staged_is_kept(
         rows.mapInPandas(noting, rows.schema), operation="insert"
     )  # notes that identities may come twice
     again = fs.get_feature_group("clicks", 1)
-    assert (again.description, again.get_tags(), again.spec.vouched) == (
+    assert (again.description, again.get_tags(), again.spec.may_have_duplicates) == (
         "theirs",
         {"seen": True},
         True,

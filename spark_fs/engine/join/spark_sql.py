@@ -18,7 +18,7 @@ from spark_fs.base.times import EPOCH, Interval, from_micros, to_micros
 from spark_fs.engine.join import asof
 from spark_fs.engine.scan.parquet import TimeBounds
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, NodeColumn, PlanNode
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import Comparison, Condition
 from spark_fs.tables.delta.commands import INGESTED_AT
 from spark_fs.tables.event_times import convert_to_micros

@@ -13,7 +13,7 @@ from spark_fs.engine.join import spark_sql
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan, TimeBounds
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, NodeColumn, PlanNode
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import iter_comparisons
 from spark_fs.tables.delta.commands import INGESTED_AT
 from spark_fs.tables.delta.history import DataFile
@@ -122,7 +122,7 @@ def _plan_scan(
     if node.match == "spine":
         spans = [_get_event_time_range(file, group) for file in kept]
         event_time_bounds = _find_min(s for s, _ in spans), _find_max(e for _, e in spans)
-    dedupes = group.vouched and (
+    dedupes = group.may_have_duplicates and (
         node.match == "spine" or node.where is not None
     )  # which needs every row of an identity
     if dedupes or not parquet.is_scannable(kept, group.types, group.partition_key, node.where):

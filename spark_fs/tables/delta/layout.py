@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from spark_fs.base import types
 from spark_fs.base.types import INTEGERS
 from spark_fs.errors import SchemaError
-from spark_fs.spec.definitions import GroupSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.delta.history import DataFile
 from spark_fs.tables.delta.staging import StagedFiles, TableLayout
 from spark_fs.tables.event_times import convert_to_micros

@@ -1,0 +1,253 @@
+"""Feature groups, as values."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Self
+
+from spark_fs.base.types import EVENT_TIME_TYPES
+from spark_fs.errors import NotFoundError, SchemaError, SettingsError
+from spark_fs.spec.expectations import parse_suite, to_tagged_json
+from spark_fs.spec.external_source import FRAME, SourceSpec
+from spark_fs.spec.feature_statistics import StatisticsConfig
+from spark_fs.spec.names import check_name, check_version
+from spark_fs.spec.query import GroupRef
+from spark_fs.spec.record_format import select_known_fields, with_format_version
+
+GRAINS = ("day", "month", "year")
+_STORED_NAMES = {"may_have_duplicates": "vouched"}  # fields whose JSON keys are older
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """One column of a group: its name, its type as Spark writes it, what it means, and its online type where one was declared."""
+
+    name: str
+    type: str
+    description: str = ""
+    online_type: str = ""
+
+
+@dataclass(frozen=True)
+class GroupSpec:
+    """A feature group.
+
+    features: its columns; empty until the first insert gives them. may_have_duplicates: whether
+    rows were ever inserted without a look for their identity, so that one may be there twice.
+    parents: the groups that it is made of. tags: what users note of it. source: of an external
+    group, where its rows are. ttl_seconds: how old a row may be and still match. built_from: the
+    earliest instant (ISO 8601) that a backfill began at. keep_corrections: whether an upsert adds
+    a row beside the one that it corrects. statistics_config: which statistics are made of it;
+    None: those of the default.
+    """
+
+    name: str
+    version: int
+    description: str = ""
+    primary_key: tuple[str, ...] = ()
+    partition_key: tuple[str, ...] = ()
+    event_time: str | None = None
+    online_enabled: bool = False
+    features: tuple[FeatureSpec, ...] = ()
+    ttl_seconds: float | None = None
+    may_have_duplicates: bool = False
+    parents: tuple[GroupRef, ...] = ()
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    source: SourceSpec | None = None
+    expectation_suite: Mapping[str, Any] | None = None
+    built_from: str | None = None
+    keep_corrections: bool = False
+    statistics_config: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        check_name("Feature group", self.name)
+        check_version("Feature group", self.name, self.version)
+        self._check_key("Primary key", self.primary_key)
+        self._check_key("Partition key", self.partition_key)
+        self._check_identity()
+        if self.ttl_seconds is not None and self.ttl_seconds <= 0:
+            raise SettingsError(
+                f"Feature group {self}: ttl must be a length of time above zero, not"
+                f" {self.ttl_seconds} seconds."
+            )
+        if self.features:
+            self._check_columns()
+            self.parsed_statistics_config.select_column_types(self.types)
+
+    def _check_key(self, role: str, columns: Sequence[str]) -> None:
+        for column in columns:
+            check_name(f"{role} column", column)
+        if len(set(columns)) < len(columns):
+            raise SettingsError(
+                f"{role} of {self} names a column twice: {', '.join(columns)}. Name each once."
+            )
+
+    def _check_identity(self) -> None:
+        if self.event_time is not None:
+            check_name("Event time column", self.event_time)
+        if not self.primary_key:
+            raise SettingsError(
+                f"Feature group {self} has no primary key: give primary_key=[...], the columns of"
+                " its entity."
+            )
+        if self.event_time in self.primary_key:
+            raise SettingsError(
+                f"Feature group {self} names {self.event_time!r} both as primary key and as event"
+                " time: a row is (primary key, event time) already, so leave it out of"
+                " primary_key."
+            )
+
+    def _check_columns(self) -> None:
+        """The declared columns must be there, each name once, and the event time be a time."""
+        names = [check_name(f"Column of feature group {self}:", f.name) for f in self.features]
+        repeated = sorted(name for name, count in Counter(names).items() if count > 1)
+        if repeated:
+            raise SchemaError(
+                f"Feature group {self} names columns twice: {', '.join(repeated)}. Name each once."
+            )
+        self._require_columns("primary key", self.primary_key)
+        if self.event_time:
+            self._require_columns("event time", [self.event_time])
+        stored = [column for column in self.partition_key if column not in self.grains]
+        grains = f", or partition by {', '.join(GRAINS)} of an event time"
+        self._require_columns("partition key", stored, alternative=grains)
+        if self.event_time and self.types[self.event_time] not in EVENT_TIME_TYPES:
+            raise SchemaError(
+                f"Event time {self.event_time!r} of feature group {self} is"
+                f" {self.types[self.event_time]}: it must be one of {', '.join(EVENT_TIME_TYPES)}."
+            )
+
+    def _require_columns(self, role: str, columns: Sequence[str], alternative: str = "") -> None:
+        for column in columns:
+            if column not in self.types:
+                subject = f"The {role} column of feature group {self}"
+                remedy = f"Add it to the columns{alternative}."
+                raise NotFoundError.for_name(subject, column, self.types, remedy)
+
+    def __str__(self) -> str:
+        if self.is_dataframe:
+            return "'spine' (a DataFrame)"
+        return f"{self.name!r} version {self.version}"
+
+    @property
+    def ref(self) -> GroupRef:
+        """The name and version."""
+        return GroupRef(self.name, self.version)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The columns that make a row: the primary key, then the event time where there is one."""
+        if self.event_time:
+            return (*self.primary_key, self.event_time)
+        return self.primary_key
+
+    @property
+    def ttl_micros(self) -> int | None:
+        """How old a row may be and still match, in microseconds."""
+        return None if self.ttl_seconds is None else round(self.ttl_seconds * 1_000_000)
+
+    @property
+    def grains(self) -> tuple[str, ...]:
+        """The partition keys that are a grain of the event time, and no column of the group."""
+        if not self.event_time:
+            return ()
+        return tuple(key for key in self.partition_key if key in GRAINS and key not in self.types)
+
+    @property
+    def partition_columns(self) -> tuple[str, ...]:
+        """The columns that partition the table; that of a grain is hidden, behind an underscore."""
+        return tuple(f"_{key}" if key in self.grains else key for key in self.partition_key)
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The type of each column, in the group's order."""
+        return {f.name: f.type for f in self.features}
+
+    def get_column_type(self, column: str) -> str:
+        """The type of one column; NotFoundError with the nearest names for an unknown one."""
+        if column not in self.types:
+            raise NotFoundError.for_name(
+                f"Column of feature group {self}", column, self.types, "Select one of its columns."
+            )
+        return self.types[column]
+
+    def with_schema(self, types: dict[str, str]) -> Self:
+        """The same group with this schema."""
+        features = tuple(FeatureSpec(name, type_) for name, type_ in types.items())
+        return replace(self, features=features)
+
+    def with_features(self, features: Sequence[FeatureSpec]) -> Self:
+        """The same group with more columns at its end.
+
+        Raises InvalidNameError or SchemaError for a column that cannot be added.
+        """
+        taken = [
+            f"column {feature.name!r} is there already ({self.types[feature.name]})"
+            for feature in features
+            if feature.name in self.types
+        ]
+        if taken:
+            raise SchemaError(
+                f"Feature group {self} cannot take these features: {'; '.join(taken)}. Nothing was"
+                " added. Give them other names."
+            )
+        return replace(self, features=self.features + tuple(features))
+
+    def with_column_description(self, column: str, description: str) -> Self:
+        """The same group with this description of one column."""
+        self.get_column_type(column)
+        features = []
+        for feature in self.features:
+            if feature.name == column:
+                feature = replace(feature, description=description)
+            features.append(feature)
+        return replace(self, features=tuple(features))
+
+    @property
+    def parsed_statistics_config(self) -> StatisticsConfig:
+        """Which statistics are made of it."""
+        return StatisticsConfig.from_argument(self.statistics_config)
+
+    @property
+    def is_dataframe(self) -> bool:
+        """Whether it is a spine: a DataFrame of this session."""
+        return self.source is not None and self.source.data_format == FRAME
+
+    def with_possible_duplicates(self) -> Self:
+        """The same group, noted as one whose identities may come twice."""
+        return replace(self, may_have_duplicates=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        data = {_STORED_NAMES.get(name, name): value for name, value in asdict(self).items()}
+        data["expectation_suite"] = to_tagged_json(self.expectation_suite)
+        return with_format_version(type(self), data)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The group that ``to_json`` wrote; UpgradeError where only a newer release can read it."""
+        subject = f"Feature group {data.get('name')!r} version {data.get('version')}"
+        values = select_known_fields(cls, subject, data)
+        for name, stored_name in _STORED_NAMES.items():
+            if stored_name in data:
+                values[name] = data[stored_name]
+        for name in ("primary_key", "partition_key"):
+            values[name] = tuple(data[name])
+        values["parents"] = tuple(GroupRef(*parent) for parent in data.get("parents", ()))
+        values["features"] = tuple(
+            FeatureSpec(**select_known_fields(FeatureSpec, f"A column of {subject}", feature))
+            for feature in data["features"]
+        )
+        source = data.get("source")
+        values["source"] = _read_source(subject, source) if source else None
+        suite = data.get("expectation_suite")
+        values["expectation_suite"] = parse_suite(suite) if suite else None
+        config = data.get("statistics_config")
+        values["statistics_config"] = config and select_known_fields(
+            StatisticsConfig, f"The statistics_config of {subject}", config
+        )
+        return cls(**values)
+
+
+def _read_source(owner: str, data: Mapping[str, Any]) -> SourceSpec:
+    return SourceSpec(**select_known_fields(SourceSpec, f"The source of {owner}", data))

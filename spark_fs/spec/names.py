@@ -1,0 +1,40 @@
+"""The names and versions that definitions may have."""
+
+import re
+
+from spark_fs.errors import InvalidNameError, SettingsError
+
+_NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+def check_name(kind: str, name: object) -> str:
+    """The name, when it is lower snake case of at most 63 characters.
+
+    Args:
+        kind: what is named, as the error says it: "Feature group".
+        name: what a caller gave.
+
+    Raises:
+        InvalidNameError: it is not such a name.
+    """
+    if not isinstance(name, str) or not _NAME_PATTERN.fullmatch(name):
+        raise InvalidNameError.for_name(kind, name)
+    return name
+
+
+def check_version(kind: str, name: str, version: object) -> int:
+    """The version, when it is an integer from 1 up.
+
+    Args:
+        kind: what has it, as the error says it: "Feature group".
+        name: the name of that.
+        version: what a caller gave.
+
+    Raises:
+        SettingsError: it is not such an integer.
+    """
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise SettingsError(
+            f"{kind} {name!r}: version {version!r} is not an integer from 1 up; give one, or None."
+        )
+    return version
