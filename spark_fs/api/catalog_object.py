@@ -1,4 +1,4 @@
-"""What users note of a definition: its description and tags."""
+"""What the catalog keeps under a name and version: it is described and tagged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CatalogObject(ABC, Generic[Spec]):
 
     @abstractmethod
     def _load_spec(self) -> Spec:
-        """The definition as the catalog has it now."""
+        """Load the definition as the catalog has it now."""
 
     @abstractmethod
     def _update_spec(self, change: Callable[[Spec], Spec]) -> Self:
@@ -52,7 +52,16 @@ class CatalogObject(ABC, Generic[Spec]):
         return self._update_spec(lambda spec: replace(spec, description=description))
 
     def add_tag(self, name: str, value: Any) -> None:
-        """Set a tag, eagerly: a name in lower snake case, and any value that JSON can hold."""
+        """Set a tag, eagerly.
+
+        Args:
+            name: Its name, in lower snake case.
+            value: Any value that JSON can hold.
+
+        Raises:
+            InvalidNameError: The name is not in lower snake case.
+            SettingsError: JSON cannot hold the value.
+        """
         from spark_fs.spec.names import check_name
 
         check_name("Tag", name)
@@ -60,15 +69,15 @@ class CatalogObject(ABC, Generic[Spec]):
         self._update_spec(lambda spec: replace(spec, tags={**spec.tags, name: value}))
 
     def get_tag(self, name: str) -> Any:
-        """The value of a tag; NotFoundError with the nearest names when there is none."""
+        """Return the value of a tag; NotFoundError, with the nearest names, where it is absent."""
         return _get_tag(self.get_tags(), name)
 
     def get_tags(self) -> dict[str, Any]:
-        """The value of each tag."""
+        """Return the value of each tag."""
         return dict(self._load_spec().tags)
 
     def delete_tag(self, name: str) -> None:
-        """Remove a tag, eagerly; NotFoundError with the nearest names when there is none."""
+        """Remove a tag, eagerly; NotFoundError, with the nearest names, where it is absent."""
         self._update_spec(lambda spec: replace(spec, tags=_remove_tag(spec.tags, name)))
 
 
@@ -90,6 +99,6 @@ def _check_json(name: str, value: Any) -> None:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise SettingsError(
-            f"Tag {name!r} has the value {value!r}, which JSON cannot hold ({error}): give texts,"
+            f"Tag {name!r} has the value {value!r}, which JSON cannot hold ({error}): give strings,"
             " numbers, lists or dicts."
         ) from None

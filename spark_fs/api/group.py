@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from spark_fs.api.catalog_object import CatalogObject
 from spark_fs.api.options import warn_of_options
@@ -14,6 +14,9 @@ from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import QuerySpec
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import DataFrame
+
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.stores import Stores
     from spark_fs.base.times import Instant
@@ -32,7 +35,7 @@ class Group(CatalogObject[GroupSpec]):
     def spec(self) -> GroupSpec:
         """The definition, read again from the catalog while it has no schema."""
         if not self._spec.features:
-            self._spec = self._stores.catalog.get_group(self._spec.name, self._spec.version)
+            self._reload_spec()
         return self._spec
 
     @property
@@ -48,9 +51,10 @@ class Group(CatalogObject[GroupSpec]):
     @property
     def features(self) -> list[Feature]:
         """The columns in their order; none before the first insert."""
+        spec = self.spec
         return [
-            make_feature(self._stores, self.spec.ref, f.name, f.type, f.description)
-            for f in self.spec.features
+            make_feature(self._stores, spec.ref, column.name, column.type, column.description)
+            for column in spec.features
         ]
 
     @property
@@ -63,64 +67,117 @@ class Group(CatalogObject[GroupSpec]):
 
     # -- rows out
 
+    if TYPE_CHECKING:
+
+        @overload
+        def read(
+            self,
+            dataframe_type: Literal["pandas"],
+            online: bool = ...,
+            wallclock_time: Instant | int | Commit | None = ...,
+            read_options: Mapping[str, Any] | None = ...,
+        ) -> pd.DataFrame: ...
+        @overload
+        def read(
+            self,
+            dataframe_type: Literal["spark"],
+            online: bool = ...,
+            wallclock_time: Instant | int | Commit | None = ...,
+            read_options: Mapping[str, Any] | None = ...,
+        ) -> DataFrame: ...
+        @overload
+        def read(
+            self,
+            dataframe_type: Literal["default"] = ...,
+            online: Literal[False] = ...,
+            wallclock_time: Instant | int | Commit | None = ...,
+            read_options: Mapping[str, Any] | None = ...,
+        ) -> DataFrame: ...
+        @overload
+        def read(
+            self,
+            dataframe_type: str = ...,
+            online: bool = ...,
+            wallclock_time: Instant | int | Commit | None = ...,
+            read_options: Mapping[str, Any] | None = ...,
+        ) -> DataFrame | pd.DataFrame: ...
+
     def read(
         self,
         dataframe_type: str = "default",
         online: bool = False,
         wallclock_time: Instant | int | Commit | None = None,
         read_options: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """All rows, as a Spark DataFrame* ("spark", the default) or eagerly as "pandas"; none where nothing was inserted yet.
+    ) -> DataFrame | pd.DataFrame:
+        """Read all rows; none where nothing was inserted yet.
 
-        online: the rows of the online store instead, the latest of each key within its ttl, eagerly
-        and without Spark; by default as pandas where no Spark session is active in the process.
-        wallclock_time: the rows as they were at an instant (UTC), a version or a commit, as by
-        ``as_of``. read_options: taken for Hopsworks' sake, and named in a warning. Raises
-        SettingsError for online rows of a group that is not online_enabled, OnlineStoreError for
-        one that was never synced.
+        Args:
+            dataframe_type: "spark" (a lazy DataFrame), "pandas" (eagerly), or "default": "spark",
+                and for online rows "pandas" where no Spark session is active in the process.
+            online: Whether to read the rows of the online store, the latest of each key within its
+                ttl, eagerly and without Spark.
+            wallclock_time: The rows as they were at an instant (UTC), a version or a commit, as by
+                ``as_of``; None: as they are now.
+            read_options: Taken for Hopsworks' sake, and named in a warning.
+
+        Returns:
+            The rows; times are UTC.
+
+        Raises:
+            SettingsError: Online rows of a group that is not online_enabled, or as they were at an
+                earlier time; a dataframe_type that does not exist.
+            OnlineStoreError: Online rows of a group that was never synced.
+            NotFoundError: A version that does not exist, or an instant before the first commit.
         """
         warn_of_options(read_options)
         if online:
-            from spark_fs.flows import online_rows
-
             if wallclock_time is not None:
                 raise SettingsError(
                     "The online store holds the latest rows alone: leave out wallclock_time, or say"
                     " online=False."
                 )
-            return online_rows.to_frame(
-                lambda: self._stores.spark,
-                online_rows.read_online_rows(self._load_spec(), self._stores.online),
-                dataframe_type,
-            )
-        query = (
-            self.select_all() if wallclock_time is None else self.select_all().as_of(wallclock_time)
-        )
+            return self._read_online_rows(dataframe_type)
+        query = self.select_all()
+        if wallclock_time is not None:
+            query = query.as_of(wallclock_time)
         return query.read("spark" if dataframe_type == "default" else dataframe_type)
 
+    def _read_online_rows(self, dataframe_type: str) -> DataFrame | pd.DataFrame:
+        from spark_fs.flows import online_rows
+
+        rows = online_rows.read_online_rows(self._load_spec(), self._stores.online)
+        return online_rows.to_frame(lambda: self._stores.spark, rows, dataframe_type)
+
     def select_all(self) -> Query:
-        """A query of every column*."""
+        """Select every column, as a lazy query."""
         return self._build_query(tuple(self.schema), explicit=False)
 
     def select_features(self) -> Query:
-        """A query of every column but the primary key and the event time*."""
-        return self._build_query(
-            tuple(c for c in self.schema if c not in self.spec.identity), explicit=False
-        )
+        """Select every column but the primary key and the event time, as a lazy query."""
+        identity = self.spec.identity
+        columns = tuple(column for column in self.schema if column not in identity)
+        return self._build_query(columns, explicit=False)
 
     def select(self, features: Sequence[str]) -> Query:
-        """A query of these columns*; NotFoundError with the nearest names for one that does not exist."""
-        for name in features:
-            find_feature(self._stores, self.spec.ref, self.schema, name)
+        """Select some columns, as a lazy query.
+
+        Raises NotFoundError, with the nearest names, for a column that does not exist.
+        """
+        self._check_columns(features)
         return self._build_query(tuple(features), explicit=True)
 
     def select_except(self, features: Sequence[str]) -> Query:
-        """A query of every column but these*."""
-        for name in features:
+        """Select every column but some, as a lazy query.
+
+        Raises NotFoundError, with the nearest names, for a column that does not exist.
+        """
+        self._check_columns(features)
+        columns = tuple(column for column in self.schema if column not in set(features))
+        return self._build_query(columns, explicit=False)
+
+    def _check_columns(self, names: Sequence[str]) -> None:
+        for name in names:
             find_feature(self._stores, self.spec.ref, self.schema, name)
-        return self._build_query(
-            tuple(c for c in self.schema if c not in set(features)), explicit=False
-        )
 
     def _build_query(self, columns: tuple[str, ...], explicit: bool) -> Query:
         if not self.spec.features:
@@ -130,34 +187,51 @@ class Group(CatalogObject[GroupSpec]):
             )
         return Query(self._stores, QuerySpec(self.spec.ref, columns, explicit))
 
-    # -- what is said of it
+    # -- its definition and its lineage
 
     def update_feature_description(self, feature_name: str, description: str) -> Self:
-        """Replace the description of one column, eagerly; NotFoundError with the nearest names when there is no such column."""
+        """Replace the description of one column, eagerly.
+
+        Args:
+            feature_name: The column.
+            description: What it is, in words.
+
+        Returns:
+            The group.
+
+        Raises:
+            NotFoundError: The column does not exist; it names the nearest ones.
+        """
         return self._update_spec(
             lambda spec: spec.with_column_description(feature_name, description)
         )
 
     def get_parent_feature_groups(self) -> list[Group]:
-        """The groups that this one is made of, as its creator named them."""
+        """Return the groups that this one is made of, as its creator named them."""
         stores = self._stores
         return [stores.open_group(stores.catalog.get_group(*ref)) for ref in self._spec.parents]
 
     def get_generated_feature_views(self) -> list[FeatureView]:
-        """The feature views whose query reads this group, by name and version."""
+        """Return the feature views whose query reads this group, by name and version."""
         views = self._stores.catalog.list_views_of_group(self._spec.ref)
         return [self._stores.open_view(view) for view in views]
 
     def _load_spec(self) -> GroupSpec:
         return self._stores.catalog.get_group(self.name, self.version)
 
+    def _reload_spec(self) -> GroupSpec:
+        """Load the definition again: another process may have appended features or changed it."""
+        self._spec = self._load_spec()
+        return self._spec
+
     def _update_spec(self, change: Callable[[GroupSpec], GroupSpec]) -> Self:
-        """Change the definition as the catalog has it now, not as this object remembers it."""
         self._spec = self._stores.catalog.change_group(self._spec.ref, change)
         return self
 
     def _check_unused(self) -> None:
-        if views := self._stores.catalog.list_views_of_group(self._spec.ref, strict=True):
+        """Raise SettingsError while feature views read the group."""
+        views = self._stores.catalog.list_views_of_group(self._spec.ref, strict=True)
+        if views:
             listed = ", ".join(map(str, views))
             raise SettingsError(
                 f"Feature group {self._spec} is read by feature view {listed}: it is not deleted."

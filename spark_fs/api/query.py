@@ -1,9 +1,9 @@
-"""Queries and conditions as a user writes them: values that describe, and run only when they are read."""
+"""Queries and conditions as a user writes them: values, which run only when they are read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError, QueryError, SchemaError, SettingsError
@@ -11,6 +11,9 @@ from spark_fs.spec.names import check_name
 from spark_fs.spec.query import Combination, Comparison, GroupRef, JoinSpec, JoinType, QuerySpec
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import DataFrame
+
     from spark_fs.api.spine import Spine
     from spark_fs.api.stores import Stores
     from spark_fs.base.times import Instant
@@ -28,14 +31,14 @@ class Filter:
         self.stores = tuple(stores)  # of each column in it
 
     def __and__(self, other: Filter) -> Filter:
-        return Filter(
-            Combination("and", (self.condition, other.condition)), (*self.stores, *other.stores)
-        )
+        return self._combine("and", other)
 
     def __or__(self, other: Filter) -> Filter:
-        return Filter(
-            Combination("or", (self.condition, other.condition)), (*self.stores, *other.stores)
-        )
+        return self._combine("or", other)
+
+    def _combine(self, logic: Literal["and", "or"], other: Filter) -> Filter:
+        combination = Combination(logic, (self.condition, other.condition))
+        return Filter(combination, (*self.stores, *other.stores))
 
     def __invert__(self) -> Filter:
         return Filter(Combination("not", (self.condition,)), self.stores)
@@ -50,7 +53,17 @@ class Filter:
 
 @validate_arguments
 class Feature:
-    """A column: declared with its type for a group, or taken from one to be compared with a value. A time without a zone is UTC."""
+    """A column: declared with its type for a group, or taken from one to be compared with a value.
+
+    Comparisons make conditions, as in ``fg["amount"] > 5``. A time without a zone is UTC.
+
+    Args:
+        name: The name.
+        type: The type, as Spark writes it, such as "bigint" or "decimal(10,2)".
+        description: What it is, in words.
+        group: The group that it is a column of; None: of a declaration.
+        online_type: The type of its column in the online store; empty: the one that its type has.
+    """
 
     __hash__ = None  # type: ignore[assignment] # == makes a condition, so it cannot be a key of a dict
 
@@ -78,10 +91,8 @@ class Feature:
                 f"{self} belongs to no feature group: take the column from one, as in"
                 f" fg[{self.name!r}]."
             )
-        return Filter(
-            Comparison(self._group, self.name, operator, value),
-            [self._stores] if self._stores else (),
-        )
+        stores = [self._stores] if self._stores else []
+        return Filter(Comparison(self._group, self.name, operator, value), stores)
 
     def __eq__(self, value: object) -> Filter:  # type: ignore[override] # a condition, as in pandas and Spark
         return self._make_filter("==", _check_value(self, value))
@@ -102,14 +113,18 @@ class Feature:
         return self._make_filter(">=", _check_value(self, value))
 
     def isin(self, values: Sequence[object]) -> Filter:
-        """Whether the value is one of these; a null is none of them, and in an empty list there is none."""
+        """Whether the value is one of these; a null is not, and nothing is one of an empty list."""
         return self._make_filter("in", tuple(_check_value(self, value) for value in values))
 
     def like(self, pattern: str) -> Filter:
-        """Whether the text matches an SQL pattern: ``%`` stands for any text, ``_`` for one character."""
+        """Whether the string matches an SQL pattern.
+
+        In it ``%`` stands for any string and ``_`` for one character. Raises QueryError for a
+        column that is not a string.
+        """
         if self.type != "string":
             raise QueryError(
-                f"Column {self.name!r} is {self.type}, and like() compares texts: use ==, <, > or"
+                f"Column {self.name!r} is {self.type}, and like() compares strings: use ==, <, > or"
                 " isin()."
             )
         return self._make_filter("like", _check_value(self, pattern))
@@ -121,7 +136,10 @@ class Feature:
 
 @validate_arguments
 class Query:
-    """Columns of a feature group, with other groups joined to it point-in-time. Each method returns a new query."""
+    """Columns of a feature group, with other groups joined to it point-in-time.
+
+    A query is a value: each method that changes it returns a new one.
+    """
 
     def __init__(self, stores: Stores, spec: QuerySpec, spine: Spine | None = None) -> None:
         self._stores = stores
@@ -140,12 +158,28 @@ class Query:
         join_type: JoinType = "left",
         prefix: str | None = None,
     ) -> Query:
-        """Join another query to the leftmost group*.
+        """Join another query to the leftmost group, lazily.
 
-        Each of its rows is matched point-in-time: same key, the greatest event time that is not
-        after the spine's. A group without event time is matched by key. ``left`` keeps exactly the
-        spine's rows, ``inner`` drops the unmatched. Without ``on``, the key is the columns that the
-        two primary keys share by name.
+        Each row of the leftmost group, the spine, is matched point-in-time with a row of the joined
+        group: same key, and the greatest event time that is not after the spine's. A group without
+        event time is matched by key.
+
+        Args:
+            sub_query: The query to join; it may hold joins of its own, but no spine.
+            on: The key columns, under the same names on both sides; None, without left_on: those
+                that the two primary keys share by name.
+            left_on: The key columns of the leftmost group, with right_on.
+            right_on: Their partners in the joined group, in the same order.
+            join_type: "left" keeps exactly the spine's rows, "inner" drops the unmatched.
+            prefix: What the names of the joined columns begin with in the result.
+
+        Returns:
+            A new query.
+
+        Raises:
+            SettingsError: Both on and left_on or right_on are given.
+            QueryError: The joined query begins with a spine, or is of another feature store.
+            InvalidNameError: The prefix is not in lower snake case.
         """
         if on is not None and (left_on is not None or right_on is not None):
             raise SettingsError(
@@ -159,23 +193,32 @@ class Query:
         self._stores.check_same_store(sub_query._stores, f"{sub_query!r}, which is to be joined,")
         if prefix:
             check_name("Prefix", prefix)
-        left, right = _to_column_tuple(on or left_on), _to_column_tuple(on or right_on)
-        return self._with_spec(
-            self.spec.with_join(JoinSpec(sub_query.spec, left, right, join_type, prefix or ""))
-        )
+        left = _to_column_tuple(on or left_on)
+        right = _to_column_tuple(on or right_on)
+        join = JoinSpec(sub_query.spec, left, right, join_type, prefix or "")
+        return self._with_spec(self.spec.with_join(join))
 
     def filter(self, cond: Filter) -> Query:
-        """Keep the rows that satisfy the condition*: a group's own before it is joined, the result's after."""
+        """Keep the rows that satisfy a condition, lazily.
+
+        A condition on one group's query filters its rows before it is joined; one on the whole
+        query filters the result. Raises QueryError for what is not a condition, and for a column of
+        another feature store.
+        """
         if not isinstance(cond, Filter):
             raise QueryError(f"A filter takes a condition such as fg['amount'] > 5, not {cond!r}.")
         return self._with_spec(self.spec.with_filter(extract_condition(self._stores, cond)))
 
     def as_of(self, when: Instant | int | Commit) -> Query:
-        """The query over its groups as they were at an instant (UTC), which stands for the newest commit at or before it*.
+        """Query the groups as they were at an instant (UTC), lazily; starts no JVM.
 
-        A query of one group takes a version or a commit too. A group that has an ``as_of`` of its
-        own keeps it; a feature view keeps them all. Starts no JVM. Raises NotFoundError for a
-        version that does not exist and for an instant before the first.
+        The instant stands for the newest commit at or before it. A query of one group takes a
+        version or a commit too. A group that has an ``as_of`` of its own keeps it; a feature view
+        keeps them all.
+
+        Raises NotFoundError for a version that does not exist and for an instant before the first
+        commit, SettingsError for a version in a query of several groups, QueryError for an external
+        group, which has no history.
         """
         from spark_fs.tables.delta import history
 
@@ -186,42 +229,71 @@ class Query:
             )
         groups = self._load_groups()
 
-        def version_of(ref: GroupRef) -> int | None:
-            if groups[ref].is_dataframe:
+        def find_version(ref: GroupRef) -> int | None:
+            group = groups[ref]
+            if group.is_dataframe:
                 return None
-            if groups[ref].source:
+            if group.source:
                 raise QueryError(
-                    f"External feature group {groups[ref]} has no history of commits: leave as_of"
-                    " to the other groups."
+                    f"External feature group {group} has no history of commits: leave as_of to the"
+                    " other groups."
                 )
-            return history.resolve_table_version(self._stores.find_table(groups[ref]), when)
+            return history.resolve_table_version(self._stores.find_table(group), when)
 
-        return self._with_spec(self.spec.pin_versions(version_of))
+        return self._with_spec(self.spec.pin_versions(find_version))
 
     def as_known(self) -> Query:
-        """The query in which a row matches only where it had been ingested by the spine's event time*.
+        """Match a row only where it had been ingested by the spine's event time, lazily.
 
-        So a row that came late, or was corrected later, does not leak into training data: each
-        feature has the value that the store would have given at that instant. A group keeps what a
-        later upsert corrects when it was made with ``keep_corrections=True``; of any other only the
-        newest value is left, known from its own ingestion. Rows of external groups count as always
-        known. Reading raises QueryError when the spine has no event time, or when a group that
-        keeps several versions of a row is filtered.
+        This is the bitemporal join: it looks at transaction time beside valid time. So a row that
+        came late, or was corrected later, does not leak into training data: each feature has the
+        value that the store would have given at that instant.
+
+        A group keeps what a later upsert corrects when it was made with ``keep_corrections=True``;
+        of any other only the newest value is left, known from its own ingestion. Rows of external
+        groups count as always known. Reading raises QueryError when the spine has no event time, or
+        when a group that keeps several versions of a row is filtered.
         """
         from dataclasses import replace
 
         return self._with_spec(replace(self.spec, as_known=True))
 
-    def read(self, dataframe_type: str = "spark", strategy: str | None = None) -> Any:
-        """The rows as a Spark DataFrame*, or eagerly with ``dataframe_type="pandas"``.
+    if TYPE_CHECKING:
 
-        strategy: how the join is run, "columnar", "broadcast" or "sql"; without it the best is
-        chosen, as ``explain`` tells. The rows are the same, their order is not. Raises
-        SettingsError for a strategy that is unknown or cannot run this query.
+        @overload
+        def read(
+            self, dataframe_type: Literal["spark"] = ..., strategy: str | None = ...
+        ) -> DataFrame: ...
+        @overload
+        def read(
+            self, dataframe_type: Literal["pandas"], strategy: str | None = ...
+        ) -> pd.DataFrame: ...
+        @overload
+        def read(
+            self, dataframe_type: str, strategy: str | None = ...
+        ) -> DataFrame | pd.DataFrame: ...
+
+    def read(
+        self, dataframe_type: str = "spark", strategy: str | None = None
+    ) -> DataFrame | pd.DataFrame:
+        """Read the rows: lazily as a Spark DataFrame, or eagerly as pandas.
+
+        Args:
+            dataframe_type: "spark" or "pandas".
+            strategy: How the join is run: "columnar", "broadcast" or "sql"; None: the best is
+                chosen, as ``explain`` tells. The rows are the same, their order is not.
+
+        Returns:
+            The rows; times are UTC.
+
+        Raises:
+            SettingsError: A dataframe_type or strategy that does not exist, or a strategy that
+                cannot run this query.
         """
         from spark_fs.flows import read as flows_read
 
-        spark, plan = self._stores.spark, self.plan()
+        spark = self._stores.spark
+        plan = self.plan()
         frames = {self._spine.spec.ref: self._spine.frame} if self._spine else {}
         return flows_read.read_query(
             spark, plan, self._stores.find_table, dataframe_type, strategy=strategy, frames=frames
@@ -232,26 +304,29 @@ class Query:
         self.read().show(n, truncate=False)
 
     def to_string(self) -> str:
-        """The SQL that the query stands for, with every rule of each match; starts no JVM. A time without a zone is UTC in it."""
+        """Return the SQL that the query stands for, with every rule of each match; starts no JVM.
+
+        A time without a zone is UTC in it.
+        """
         from spark_fs.planning.sql_text import to_sql
 
         return to_sql(self.plan())
 
     def explain(self, strategy: str | None = None) -> None:
-        """Print how the query would be run now: the spine, each match rule, which files are read of how many, which strategy, why.
+        """Print how the query would be run now; ``strategy`` is as in ``read``.
 
-        Starts no JVM, since it looks at the logs of the tables alone. strategy: as in ``read``.
+        It shows the spine, each match rule, how many files are read of how many, and which strategy
+        is taken and why. Starts no JVM, since it looks at the logs of the tables alone.
         """
         from spark_fs.flows import read as flows_read
 
-        print(
-            flows_read.explain_plan(
-                lambda: self._stores.spark, self.plan(), self._stores.find_table, strategy
-            )
+        explanation = flows_read.explain_plan(
+            lambda: self._stores.spark, self.plan(), self._stores.find_table, strategy
         )
+        print(explanation)
 
     def plan(self) -> JoinPlan:
-        """The query bound to the schemas of its groups; QueryError or NotFoundError when it cannot be."""
+        """Bind the query to the schemas of its groups; raises QueryError or NotFoundError."""
         from spark_fs.planning.bind import bind_query
 
         return bind_query(self.spec, self._load_groups())
@@ -263,12 +338,8 @@ class Query:
 
     def _load_groups(self) -> dict[GroupRef, GroupSpec]:
         spine = {self._spine.spec.ref: self._spine.spec} if self._spine else {}
-        return (
-            self._stores.catalog.get_groups(
-                ref for ref in self.spec.iter_groups() if ref not in spine
-            )
-            | spine
-        )
+        refs = (ref for ref in self.spec.iter_groups() if ref not in spine)
+        return self._stores.catalog.get_groups(refs) | spine
 
     def _with_spec(self, spec: QuerySpec) -> Query:
         return Query(self._stores, spec, self._spine)
@@ -281,14 +352,27 @@ def _to_column_tuple(names: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def _check_value(feature: Feature, value: object) -> object:
-    """The value to compare with; QueryError for one of another kind."""
+    """Convert a value for a comparison with the column; QueryError for one of another kind."""
     from spark_fs.spec.conditions import to_comparable
 
     return to_comparable(feature.name, feature.type, value)
 
 
 def find_feature(stores: Stores, group: GroupRef, features: dict[str, str], name: str) -> Feature:
-    """The column of a group; NotFoundError with the nearest names when there is none."""
+    """Find a column of a group.
+
+    Args:
+        stores: Where the group is kept.
+        group: The group.
+        features: Its columns, with their types.
+        name: The column.
+
+    Returns:
+        The column, which knows its group.
+
+    Raises:
+        NotFoundError: The column does not exist; it names the nearest ones.
+    """
     if name not in features:
         raise NotFoundError.for_name(
             f"Column of feature group {group}", name, features, "Use one of its columns."
@@ -299,21 +383,43 @@ def find_feature(stores: Stores, group: GroupRef, features: dict[str, str], name
 def make_feature(
     stores: Stores, group: GroupRef, name: str, type_: str, description: str = ""
 ) -> Feature:
-    """A column that is there, which knows whose it is."""
-    found = Feature(name, type_, description, group)
-    found._stores = stores
-    return found
+    """Make a column that exists, which knows its group.
+
+    Args:
+        stores: Where the group is kept.
+        group: The group.
+        name: The column.
+        type_: Its type, as Spark writes it.
+        description: What it is, in words.
+
+    Returns:
+        The column.
+    """
+    feature = Feature(name, type_, description, group)
+    feature._stores = stores
+    return feature
 
 
 def extract_condition(stores: Stores, cond: Filter) -> Condition:
-    """What the condition says; QueryError where it speaks of a column of another store."""
+    """Extract what a condition says.
+
+    Args:
+        stores: Where the query is kept that it filters.
+        cond: The condition.
+
+    Returns:
+        The condition as a value.
+
+    Raises:
+        QueryError: It compares a column of another feature store.
+    """
     for other in cond.stores:
         stores.check_same_store(other, "A column of the condition")
     return cond.condition
 
 
 def to_feature_specs(features: Sequence[Feature]) -> tuple[FeatureSpec, ...]:
-    """The definitions of declared columns; SchemaError for what is no Feature or has no type of the type table."""
+    """Define declared columns; SchemaError for what is not a Feature, or has an unknown type."""
     from spark_fs.base import types
     from spark_fs.spec.feature_group import FeatureSpec
 
@@ -324,6 +430,8 @@ def to_feature_specs(features: Sequence[Feature]) -> tuple[FeatureSpec, ...]:
                 " 'double')."
             )
     return tuple(
-        FeatureSpec(f.name, types.parse_type(f.type), f.description, f.online_type)
-        for f in features
+        FeatureSpec(
+            feature.name, types.parse_type(feature.type), feature.description, feature.online_type
+        )
+        for feature in features
     )

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.base import arrow_types
 from spark_fs.base.pandas_frames import to_pandas
@@ -48,7 +49,9 @@ def _to_batches(
         )
 
 
-def to_frame(get_spark: Callable[[], SparkSession], table: pa.Table, dataframe_type: str) -> Any:
+def to_frame(
+    get_spark: Callable[[], SparkSession], table: pa.Table, dataframe_type: str
+) -> DataFrame | pd.DataFrame:
     """Rows as "pandas" or "spark"; "default" is pandas where no Spark session is active in this process, a Spark DataFrame where one is."""
     if dataframe_type == "default":
         dataframe_type = "pandas" if SparkSession.getActiveSession() is None else "spark"

@@ -165,7 +165,7 @@ def test_like_compares_texts() -> None:
     assert isinstance(Feature("word", "string", group=GROUP).like("a%"), Filter)
     with pytest.raises(
         QueryError,
-        match=r"Column 'big' is bigint, and like\(\) compares texts: use ==, <, > or isin\(\)",
+        match=r"Column 'big' is bigint, and like\(\) compares strings: use ==, <, > or isin\(\)",
     ):
         Feature("big", "bigint", group=GROUP).like("1%")
     with pytest.raises(SettingsError, match="pattern=1 is not a text"):
