@@ -1,8 +1,8 @@
-"""Compare the newest rows of a feature group, or the newest batch of a feature view, with a reference; exit code 1 when they drifted.
+"""Compare new rows of a group, or a new batch of a view, with a reference; exit code 4 for drift.
 
 spark-submit jobs/monitor.py --group NAME --current 1d [--reference 30d] [--now 2024-02-14]
-[--threshold psi=0.1] [--plot drift.html] spark-submit jobs/monitor.py --view NAME
---training-dataset 3 --current 1d
+    [--threshold psi=0.1] [--plot drift.html]
+spark-submit jobs/monitor.py --view NAME --training-dataset 3 --current 1d
 """
 
 import argparse
@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import spark_fs
 from spark_fs.base.times import parse_duration, to_utc
+from spark_fs.pipelines.command import DIFFERS
 from spark_fs.spec.comparison import THRESHOLDS
 
 
@@ -80,7 +81,8 @@ def main() -> None:
     print(found, flush=True)
     if options.plot:
         found.plot().write_html(options.plot, include_plotlyjs=True)
-    sys.exit(not found.ok)
+    if not found.ok:
+        sys.exit(DIFFERS)
 
 
 if __name__ == "__main__":

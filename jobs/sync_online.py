@@ -8,10 +8,11 @@ import sys
 
 import spark_fs
 from spark_fs.base.times import to_utc
+from spark_fs.pipelines.command import DIFFERS
 
 
 def main() -> None:
-    """Sync each group that is online_enabled, from its last synced version on; exit code 1 when the comparison finds a difference."""
+    """Sync each group that is online_enabled, from its last synced version on; exit code 4 where a key differs."""
     parser = argparse.ArgumentParser(
         description="Bring the online tables up to their feature groups."
     )
@@ -38,7 +39,8 @@ def main() -> None:
         found = fs.verify_online(options.group, options.version, options.now)
         for each in found:
             print(each, *each.differences[:20], sep="\n  ", flush=True)
-        sys.exit(any(not each.ok for each in found))
+        if not all(each.ok for each in found):
+            sys.exit(DIFFERS)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 from urllib.parse import unquote
 
@@ -73,6 +74,15 @@ def get_address(text: str) -> str:
     """Where a URL leads, without user, password and options."""
     found = Url.from_text(text)
     return found.address if found else _NOT_A_URL
+
+
+def get_sqlite_file(text: str) -> Path | None:
+    """The file of a SQLite URL; None where it names a server, or a database in memory."""
+    url = Url.from_text(text)
+    if url is None or not url.scheme.startswith("sqlite"):
+        return None
+    path = url.database.removeprefix("/")
+    return Path(path) if path and path != ":memory:" else None
 
 
 def format_masked_url(text: str) -> str:

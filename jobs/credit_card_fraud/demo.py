@@ -45,7 +45,11 @@ def summary(seconds: float) -> Table:
     )
     table.add_row(
         "Look next",
-        "SPARK_FS_HOME=.fraud .venv/bin/spark-fs groups | views | show cc_trans_fraud_4h",
+        (
+            "export SPARK_FS_HOME=.fraud\n"
+            ".venv/bin/spark-fs show cc_trans_fraud_4h\n"
+            ".venv/bin/spark-fs ui"
+        ),
     )
     table.add_row(
         "Read next",

@@ -77,7 +77,11 @@ def summary(seconds: float) -> Table:
         "AUC, no weather": f"{plain:.3f}: what the weather adds is the difference",
         "AUC, leaking join": f"{leak:.3f}: better on paper only, it looks into the future",
         "Online store": "the latest row of each entity, equal to the offline latest",
-        "Look next": "SPARK_FS_HOME=.demo .venv/bin/spark-fs groups | views | show flight_delays",
+        "Look next": (
+            "export SPARK_FS_HOME=.demo\n"
+            ".venv/bin/spark-fs show flight_delays\n"
+            ".venv/bin/spark-fs ui"
+        ),
         "Read next": (
             "jobs/flights/features.py (the features), jobs/flights/groups.py (groups and view)"
         ),

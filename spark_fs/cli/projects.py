@@ -29,8 +29,8 @@ def init(
 ) -> None:
     """Begin a project in a new folder.
 
-    It has a pipeline with its settings, features, a test and a notebook, on made-up orders that you
-    put your own source in the place of.
+    It has a pipeline with its settings, features, a test and a notebook. They use generated sample
+    orders: replace source.py with your own.
     """
     check_name("Project", name)
     if name in sys.stdlib_module_names or name in (

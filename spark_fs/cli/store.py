@@ -24,6 +24,8 @@ from rich.text import Text
 from spark_fs.api.project import login
 from spark_fs.base.terminal import escape_for_terminal
 from spark_fs.errors import NotFoundError
+from spark_fs.pipelines.command import DIFFERS
+from spark_fs.urls import get_address, get_sqlite_file
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_group import FeatureGroup
@@ -56,20 +58,50 @@ class _PlainConsole(Console):
 console = _PlainConsole(highlight=False, width=None if sys.stdout.isatty() else 160)
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="A settings file, in YAML.")]
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
-VersionOption = Annotated[
-    int | None, typer.Option("--version", help="The version; without it, the first.")
-]
+VersionOption = Annotated[int | None, typer.Option("--version", help="The version. Default: 1.")]
 
 
 def open_store(config: Path | None) -> FeatureStore:
-    """The feature store that a settings file, or the environment, names."""
-    return login(config).get_feature_store()
+    """The feature store that a settings file, or the environment, names.
+
+    A command that looks makes nothing: NotFoundError where there is no store yet.
+    """
+    fs = login(config).get_feature_store()
+    if not _has_catalog(fs):
+        raise NotFoundError(
+            f"There is no feature store in {describe_store(fs)}. Go to the folder that has it, or"
+            " name its settings by --config or SPARK_FS_CONFIG."
+        )
+    return fs
+
+
+def describe_store(fs: FeatureStore) -> str:
+    """Where a store is: the folder of an embedded one, the address of a metadata database."""
+    settings = fs._stores.settings
+    file = get_sqlite_file(settings.catalog_url.get_secret_value())
+    return (
+        get_address(settings.catalog_url.get_secret_value()) if file is None else str(file.parent)
+    )
+
+
+def _has_catalog(fs: FeatureStore) -> bool:
+    file = get_sqlite_file(fs._stores.settings.catalog_url.get_secret_value())
+    return file is None or file.exists()
+
+
+def _list_in_store(config: Path | None, kind: str) -> tuple[FeatureStore | None, str]:
+    """The store, or None where there is none yet; and what to print where it has none of a kind."""
+    fs = login(config).get_feature_store()
+    empty = f"No {kind} yet in {describe_store(fs)}."
+    if not _has_catalog(fs):
+        empty += " If that is the wrong place, name the settings by --config or SPARK_FS_CONFIG."
+    return (fs if _has_catalog(fs) else None), empty
 
 
 @app.command()
 def groups(config: ConfigOption = None) -> None:
     """List the feature groups."""
-    found = open_store(config).get_feature_groups()
+    fs, empty = _list_in_store(config, "feature groups")
     rows = [
         [
             g.name,
@@ -79,19 +111,19 @@ def groups(config: ConfigOption = None) -> None:
             len(g.schema),
             "yes" if g.online_enabled else "-",
         ]
-        for g in found
+        for g in (fs.get_feature_groups() if fs else ())
     ]
     print_table(
         ["group", "version", "primary key", "event time", "columns", "online"],
         rows,
-        "No feature groups yet.",
+        empty,
     )
 
 
 @app.command()
 def views(config: ConfigOption = None) -> None:
     """List the feature views."""
-    found = open_store(config).get_feature_views()
+    fs, empty = _list_in_store(config, "feature views")
     rows = [
         [
             v.name,
@@ -100,12 +132,12 @@ def views(config: ConfigOption = None) -> None:
             len(v.schema),
             len(v.get_training_datasets()),
         ]
-        for v in found
+        for v in (fs.get_feature_views() if fs else ())
     ]
     print_table(
         ["view", "version", "labels", "features", "training datasets"],
         rows,
-        "No feature views yet.",
+        empty,
     )
 
 
@@ -206,7 +238,7 @@ NowOption = Annotated[
     str | None,
     typer.Option(
         "--now",
-        help="The instant (UTC) by which rows are past their ttl; without it, that of the call.",
+        help="Time (UTC) used to decide which rows have expired. Default: now.",
     ),
 ]
 
@@ -256,7 +288,7 @@ def verify(
 ) -> None:
     """Compare the online tables with the offline latest.
 
-    Exit code 1 where a key differs, after its differences.
+    Exit code 4 where a key differs, after its differences; 1 where they could not be compared.
     """
     fs = open_store(config)
     differ = False
@@ -267,7 +299,7 @@ def verify(
         for difference in found.differences:
             console.print(f"  {difference}", soft_wrap=True)
     if differ:
-        raise typer.Exit(1)
+        raise typer.Exit(DIFFERS)
 
 
 TokenFileOption = Annotated[
@@ -368,7 +400,9 @@ def report(
     version: VersionOption = None,
     training_dataset: Annotated[
         int | None,
-        typer.Option("--training-dataset", help="Of a view: which; without it, the newest."),
+        typer.Option(
+            "--training-dataset", help="Training dataset version of a view. Default: the newest."
+        ),
     ] = None,
     out: Annotated[
         Path | None,

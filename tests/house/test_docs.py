@@ -1,6 +1,7 @@
 """The documents say what is true."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -53,10 +54,13 @@ def commands(document: Path) -> list[str]:
     return [line for line in lines if re.match(r"(export |make |spark-|pip |cd |python )", line)]
 
 
+FIRST_HOUR = ROOT / "docs" / "tutorials" / "first_hour.md"  # whose blocks are pasted in its project
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "document",
-    [d for d in DOCUMENTS if blocks(d, "python")],
+    [d for d in DOCUMENTS if blocks(d, "python") and d != FIRST_HOUR],
     ids=lambda d: str(d.relative_to(ROOT)),
 )
 def test_the_examples_run(
@@ -71,6 +75,34 @@ def test_the_examples_run(
         exec(
             compile(example, place, "exec"), names if document.stem == "coming_from" else {**names}
         )  # which says that it is read in one go
+
+
+def pasted(document: Path) -> str:
+    """A document as a script: its commands and its blocks of Python, as a reader pastes them."""
+    lines = ["set -e"]
+    parts = re.split(r"^```python\n(.*?)^```", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for number, part in enumerate(parts):
+        if number % 2:
+            lines += ["python - <<'END'", part, "END"]
+        else:
+            lines += [line.strip() for line in part.splitlines() if line.startswith("    ")]
+    return "\n".join(line for line in lines if not line.startswith("pip "))
+
+
+@pytest.mark.slow
+def test_the_first_hour_runs_in_one_folder_and_one_shell(tmp_path: Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": f"{ROOT}{os.pathsep}."}
+    environment.pop("SPARK_FS_CONFIG", None)
+    done = subprocess.run(
+        ["bash", "-c", pasted(FIRST_HOUR)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-3_000:]
 
 
 def test_every_block_is_of_a_language_that_is_looked_at() -> None:
@@ -194,8 +226,9 @@ def texts(file: Path) -> list[str]:
     return found
 
 
-def test_the_readme_names_every_setting() -> None:
-    table = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+def test_the_page_of_settings_names_every_one() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text()
+    table = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
     assert table == [each.name for each in fields(Settings)]
 
 

@@ -34,10 +34,10 @@ def run(
 ) -> Run:
     """Run spark-fs with arguments; returns what it prints, line ends trimmed."""
 
-    def run(*arguments: str, store: Path = home, code: int = 0) -> str:
+    def run(*arguments: str, store: Path = home, code: int | str = 0) -> str:
         monkeypatch.setenv("SPARK_FS_HOME", str(store))
         monkeypatch.setattr(sys, "argv", ["spark-fs", *arguments])
-        with pytest.raises(SystemExit, match=rf"^{code}$"):
+        with pytest.raises(SystemExit, match=code if isinstance(code, str) else f"^{code}$"):
             cli.main()
         return re.sub(r" +\n", "\n", capsys.readouterr().out)
 
@@ -67,8 +67,16 @@ def clicks(home: Path, spark: SparkSession) -> FeatureGroup:
 
 
 def test_an_empty_store_says_so(run: Run, tmp_path: Path) -> None:
-    assert run("groups", store=tmp_path) == "No feature groups yet.\n"
-    assert run("views", store=tmp_path) == "No feature views yet.\n"
+    empty = tmp_path / "typo"
+    advice = "If that is the wrong place, name the settings by --config or SPARK_FS_CONFIG.\n"
+    assert run("groups", store=empty) == f"No feature groups yet in {empty}. {advice}"
+    assert run("views", store=empty) == f"No feature views yet in {empty}. {advice}"
+    for command in ("show clicks", "sync", "verify", "report clicks", "runs", "serve", "ui"):
+        refused = rf"error: There is no feature store in {re.escape(str(empty))}\. Go to the folder"
+        run(*command.split(), store=empty, code=refused)
+    assert not empty.exists()  # who looks makes nothing
+    spark_fs.login({"home": tmp_path}).get_feature_store().get_feature_groups()
+    assert run("groups", store=tmp_path) == f"No feature groups yet in {tmp_path}.\n"
     assert run("sync", store=tmp_path) == "No feature group with rows is online_enabled.\n"
 
 
@@ -128,7 +136,7 @@ def test_verify_says_what_differs_and_exits_with_1(
     with closing(online), online:
         online.execute("DELETE FROM clicks_1 WHERE k = 2")
         online.execute("UPDATE clicks_1 SET n = 7 WHERE k = 1")
-    first, *others = run("verify", code=1).splitlines()
+    first, *others = run("verify", code=4).splitlines()
     assert first.startswith("verify clicks_1: 2 keys differ; 1 rows online, 2 offline at version 1")
     assert others == ["  {'k': 1}: n is 7.0 online and 5.0 offline", "  {'k': 2}: missing online"]
     run("sync", "--full")

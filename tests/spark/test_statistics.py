@@ -589,7 +589,7 @@ def test_the_monitor_job_ends_with_one_when_a_threshold_is_crossed(
 
     plot = tmp_path / "drift.html"
     loud = run("--plot", str(plot))
-    assert loud.returncode == 1, loud.stderr
+    assert loud.returncode == 4, loud.stderr
     assert "amount psi" in loud.stdout
     assert "plotly" in plot.read_text()[:20_000].lower()
     quiet = run("--feature", "shop", "--threshold", "psi=0.5")
