@@ -26,8 +26,7 @@ import json, sys
 from dataclasses import replace
 import spark_fs
 from spark_fs.catalog.store import Catalog
-from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
-from spark_fs.spec.feature_view import ViewSpec
+from spark_fs.spec.definitions import FeatureSpec, GroupSpec, ViewSpec
 from spark_fs.spec.query import GroupRef, QuerySpec
 assert spark_fs.__file__.startswith(sys.argv[1]), spark_fs.__file__
 catalog = Catalog(sys.argv[2])
