@@ -1,4 +1,7 @@
-"""Make folders and files of a file system: the owner's alone where it is this machine's; an object store has rules of its own."""
+"""Make folders and files of a file system.
+
+They are the owner's alone on this machine; an object store has rules of its own.
+"""
 
 from typing import Any
 

@@ -1,34 +1,40 @@
-"""Values of features as JSON, and back: what JSON has no word for is a text, which the type of the feature gives its meaning.
+"""Values of features as JSON, and back.
 
-Times are in ISO 8601, decimals digits, bytes hexadecimal; NaN and infinities are words.
+What JSON has no word for is a string, which the type of the feature gives its meaning: times are in
+ISO 8601, decimals digits, bytes hexadecimal; NaN and infinities are words.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from spark_fs.base import types
+from spark_fs.base.arithmetic import is_nan
 from spark_fs.base.python_values import format_value
 from spark_fs.base.times import parse_instant
 from spark_fs.base.types import INTEGER_BITS
 from spark_fs.base.values import Convert, to_canonical
 from spark_fs.errors import SchemaError
 
-_NON_FINITE = (
-    "NaN",
-    "Infinity",
-    "-Infinity",
-    "nan",
-    "inf",
-    "-inf",
-)  # as JSON's writers have them, and Python's
+# As JSON's writers have them, and as Python has them.
+_NON_FINITE = ("NaN", "Infinity", "-Infinity", "nan", "inf", "-inf")
+_BOOLEANS = {"True": True, "true": True, "False": False, "false": False}
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 
 
 def from_json(spark_type: str, value: Any) -> Any:
-    """The value that ``to_json`` wrote, any other as it is; SchemaError for a text that is none of the type."""
+    """The value that ``to_json`` wrote; any other value as it is.
+
+    Args:
+        spark_type: the feature type of the value.
+        value: what JSON holds.
+
+    Raises:
+        SchemaError: it is a string, and does not spell a value of the type.
+    """
     kind = types.get_base_type(spark_type)
     if kind in types.NESTED:
         return _from_nested_json(kind, types.get_inner_types(spark_type), value)
@@ -38,39 +44,43 @@ def from_json(spark_type: str, value: Any) -> Any:
         return _PARSERS[kind](value)
     except (ValueError, ArithmeticError):
         raise SchemaError(
-            f"{format_value(value)} is not the text of a {spark_type}: write times in ISO 8601,"
+            f"{format_value(value)} does not spell a {spark_type}: write times in ISO 8601,"
             " decimals as digits, bytes hexadecimal."
         ) from None
 
 
 def _from_nested_json(kind: str, inner: Sequence[tuple[str, str]], value: Any) -> Any:
     if kind == "array" and isinstance(value, list):
-        return [from_json(inner[0][1], each) for each in value]
+        element_type = inner[0][1]
+        return [from_json(element_type, element) for element in value]
     if kind == "struct" and isinstance(value, dict):
-        known = dict(inner)
+        field_types = dict(inner)
         return {
-            name: from_json(known[name], each) if name in known else each
-            for name, each in value.items()
+            name: from_json(field_types[name], field) if name in field_types else field
+            for name, field in value.items()
         }
     if kind == "map" and isinstance(value, dict):
+        (_, key_type), (_, value_type) = inner
         return {
-            _from_json_key(inner[0][1], key): from_json(inner[1][1], each)
-            for key, each in value.items()
+            _from_json_key(key_type, key): from_json(value_type, entry)
+            for key, entry in value.items()
         }
     return value
 
 
 def _from_json_key(spark_type: str, text: str) -> Any:
-    """A key of a map, which JSON can only hold as a text."""
+    """A key of a map, which JSON can only hold as a string."""
     if spark_type == "boolean":
-        return {"True": True, "true": True, "False": False, "false": False}.get(text, text)
+        return _BOOLEANS.get(text, text)
     if spark_type in INTEGER_BITS and re.fullmatch(r"-?\d{1,20}", text, re.ASCII):
         return int(text)
     return from_json(spark_type, text)
 
 
 def _parse_number(text: str) -> float:
-    return float(text if text in _NON_FINITE else _check_digits(text))
+    if text not in _NON_FINITE:
+        _check_digits(text)
+    return float(text)
 
 
 def _check_digits(text: str) -> str:
@@ -90,19 +100,24 @@ _PARSERS: Mapping[str, Convert] = {
 
 
 def to_json(value: Any) -> Any:
-    """A value as JSON: times in ISO 8601, decimals and what is no number as texts, bytes hexadecimal, within lists and mappings too."""
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+    """A value as JSON, within lists and mappings too.
+
+    Times are in ISO 8601, decimals and what is not a number are strings, bytes are hexadecimal.
+    """
+    if isinstance(value, float):
+        return value if isfinite(value) else _to_word(value)
     if isinstance(value, dict):
-        return {str(to_json(key)): to_json(each) for key, each in value.items()}
+        return {str(to_json(key)): to_json(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [to_json(each) for each in value]
+        return [to_json(element) for element in value]
     if isinstance(value, date):
         return value.isoformat()
-    return (
-        value.hex()
-        if isinstance(value, bytes)
-        else str(value)
-        if isinstance(value, Decimal)
-        else value
-    )
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(value) if isinstance(value, Decimal) else value
+
+
+def _to_word(number: float) -> str:
+    if is_nan(number):
+        return "NaN"
+    return "Infinity" if number > 0 else "-Infinity"

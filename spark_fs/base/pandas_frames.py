@@ -1,4 +1,7 @@
-"""Arrow tables as pandas frames: one rule for rows that are read, joined, trained on or scored, so that all paths agree."""
+"""Arrow tables as pandas frames.
+
+One rule for rows that are read, joined, trained on or scored, so that all paths agree.
+"""
 
 from typing import Any
 
@@ -21,35 +24,43 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
         for field in table.schema
         if pa.types.is_int64(field.type) and table.column(field.name).null_count
     ]
-    bare = table
-    for (
-        name
-    ) in nested:  # Arrow would make arrays of them, in which integers beside a null are floats
-        bare = bare.set_column(bare.schema.get_field_index(name), name, pa.nulls(table.num_rows))
-    found = _to_flat_pandas(bare)
-    for name in exact:
-        found[name] = table.column(name).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    # Arrow would make arrays of nested columns, in which integers beside a null are floats.
+    flat = table
     for name in nested:
-        found[name] = pd.Series(to_objects(name, table.column(name)), dtype=object)
-    return found
+        index = flat.schema.get_field_index(name)
+        flat = flat.set_column(index, name, pa.nulls(table.num_rows))
+    frame = _to_flat_pandas(flat)
+    for name in exact:
+        frame[name] = table.column(name).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    for name in nested:
+        frame[name] = pd.Series(to_objects(name, table.column(name)), dtype=object)
+    return frame
 
 
 def to_objects(name: str, column: pa.ChunkedArray) -> list[Any]:
-    """The values of a nested column as Python objects; SparkFSError for a map that has a key twice, which no dict can have."""
+    """The values of a nested column as Python objects.
+
+    Args:
+        name: of the column, for the error.
+        column: its values.
+
+    Raises:
+        SparkFSError: a map has a key twice, which no dict can have.
+    """
     try:
-        found: list[Any] = column.to_pylist(maps_as_pydicts="strict")
+        objects: list[Any] = column.to_pylist(maps_as_pydicts="strict")
     except KeyError as error:
         raise SparkFSError(
             f"Column {name!r} holds a map with a key twice ({error.args[0]}), which pandas cannot"
             " show: read it as a Spark frame, or correct the row."
         ) from None
-    return found
+    return objects
 
 
 def _to_flat_pandas(table: pa.Table) -> pd.DataFrame:
-    found: pd.DataFrame
+    frame: pd.DataFrame
     try:
-        found = table.to_pandas(coerce_temporal_nanoseconds=True, date_as_object=True)
+        frame = table.to_pandas(coerce_temporal_nanoseconds=True, date_as_object=True)
     except pa.ArrowInvalid:  # a time before 1677 or after 2262
-        found = table.to_pandas(date_as_object=True)
-    return found
+        frame = table.to_pandas(date_as_object=True)
+    return frame

@@ -6,54 +6,71 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-_ABOVE_COLOR, _BELOW_COLOR = "#c2410c", "#1d4ed8"
+_ABOVE_COLOR = "#c2410c"
+_BELOW_COLOR = "#1d4ed8"
 
 
 def plot_bars(
     values: Mapping[str, float], title: str, limit: float | None = None, notes: Sequence[str] = ()
 ) -> "Figure":
-    """One bar for each name, the first on top; those beyond the limit in another colour. notes: what is shown of each beside its value."""
+    """One bar for each name, the first on top.
+
+    Args:
+        values: the length of the bar of each name.
+        title: what is written above.
+        limit: bars beyond it, in either direction, have another colour.
+        notes: what is shown of each name beside its value.
+    """
     from plotly import graph_objects as go
 
-    names, heights = list(values), list(values.values())
-    colours = [
-        _ABOVE_COLOR if limit is not None and abs(height) > limit else _BELOW_COLOR
-        for height in heights
-    ]
-    drawn = go.Bar(
-        x=heights,
-        y=names,
+    lengths = list(values.values())
+    colors = []
+    for length in lengths:
+        is_above = limit is not None and abs(length) > limit
+        colors.append(_ABOVE_COLOR if is_above else _BELOW_COLOR)
+    note_line = "<br>%{customdata}" if notes else ""
+    bars = go.Bar(
+        x=lengths,
+        y=list(values),
         orientation="h",
-        marker_color=colours,
+        marker_color=colors,
         customdata=list(notes) or None,
-        hovertemplate="%{y}: %{x:.4g}" + ("<br>%{customdata}" if notes else "") + "<extra></extra>",
+        hovertemplate=f"%{{y}}: %{{x:.4g}}{note_line}<extra></extra>",
     )
-    found = go.Figure(drawn)
+    figure = go.Figure(bars)
     if limit is not None:
-        found.add_vline(x=limit, line_dash="dash", line_color=_ABOVE_COLOR)
-    found.update_yaxes(autorange="reversed", automargin=True)
-    return found.update_layout(
-        title=title, height=140 + 22 * len(names), template="plotly_white", showlegend=False
+        figure.add_vline(x=limit, line_dash="dash", line_color=_ABOVE_COLOR)
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    return figure.update_layout(
+        title=title, height=140 + 22 * len(values), template="plotly_white", showlegend=False
     )
 
 
 def plot_steps(
     values: Mapping[int, float], title: str, measure: str, baseline: float | None
 ) -> "Figure":
-    """A measure for each number of features, beside that of a baseline."""
+    """A line: a measure for each number of features, beside that of a baseline.
+
+    Args:
+        values: the measure by the number of features.
+        title: what is written above.
+        measure: the name of the measure.
+        baseline: the measure of the baseline; None draws none.
+    """
     from plotly import graph_objects as go
 
-    drawn = go.Scatter(
+    line = go.Scatter(
         x=list(values), y=list(values.values()), mode="lines+markers", line_color=_BELOW_COLOR
     )
-    found = go.Figure(drawn).update_traces(hovertemplate="%{x} features: %{y:.4f}<extra></extra>")
+    figure = go.Figure(line)
+    figure.update_traces(hovertemplate="%{x} features: %{y:.4f}<extra></extra>")
     if baseline is not None:
-        found.add_hline(
+        figure.add_hline(
             y=baseline,
             line_dash="dash",
             line_color=_ABOVE_COLOR,
             annotation_text=f"baseline {baseline:.4f}",
         )
-    return found.update_layout(
+    return figure.update_layout(
         title=title, xaxis_title="features", yaxis_title=measure, template="plotly_white"
     )

@@ -1,4 +1,7 @@
-"""Texts as a terminal may show them: what a name or an error holds can neither colour it, nor move its cursor, nor end its line unseen."""
+"""Text that is safe to print on a terminal.
+
+What a name or an error holds can neither colour it, nor move its cursor, nor end its line unseen.
+"""
 
 import re
 
@@ -11,4 +14,4 @@ _UNSAFE = re.compile(
 
 def escape_for_terminal(text: object) -> str:
     r"""The text, with such characters as Python writes them: ``\x1b``, ``\u202e``."""
-    return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], str(text))
+    return _UNSAFE.sub(lambda match: ascii(match[0])[1:-1], str(text))

@@ -149,7 +149,7 @@ REFUSED: list[tuple[Any, int, str, str]] = [
         {"view": "shops", "entries": [{"day": "soon", "shop": "a"}]},
         400,
         "SchemaError",
-        "'soon' is not the text of a date: write times in ISO 8601",
+        "'soon' does not spell a date: write times in ISO 8601",
     ),
     (
         {"view": "shops", "entries": [{"day": "2024-01-01", "shop": "a"}] * 6},
@@ -224,5 +224,5 @@ def test_health_metrics_and_its_page(address: str) -> None:
 def test_values_come_back_from_json(type_: str, value: object) -> None:
     assert from_json(type_, json.loads(json.dumps(to_json(value)))) == value
     assert to_json([{"a": (value,)}]) == [{"a": [to_json(value)]}]
-    with pytest.raises(SchemaError, match="'x' is not the text of a decimal"):
+    with pytest.raises(SchemaError, match="'x' does not spell a decimal"):
         from_json("decimal(5,2)", "x")

@@ -274,7 +274,7 @@ def test_json_says_a_value_in_several_ways(type_: str, sent: Any, wanted: Any) -
     ],
 )
 def test_a_text_that_is_none_of_the_type_is_refused(type_: str, text: str) -> None:
-    with pytest.raises(SchemaError, match="is not the text of a"):
+    with pytest.raises(SchemaError, match="does not spell a"):
         from_json(type_, text)
 
 
