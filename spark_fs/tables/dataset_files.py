@@ -1,4 +1,4 @@
-"""Folders of files that are written by many tasks and appear whole or not at all, and the formats that training data is written in."""
+"""Training data in folders that appear whole or not at all, and the formats that hold it."""
 
 import os
 import re
@@ -27,8 +27,8 @@ from spark_fs.tables.delta.log import resolve_file_system
 class FileFormat:
     """How Spark writes and reads a format, so that every value comes back as it was.
 
-    options: of both directions. typed: whether the reader is told the columns' types. refused: a
-    pattern of the types that it cannot hold.
+    options: of both directions. read_options: of the reader alone. needs_schema: whether the reader
+    is told the columns' types. unsupported_types: a pattern of the types that it cannot hold.
     """
 
     name: str
@@ -39,11 +39,9 @@ class FileFormat:
 
 
 _STAGING_PREFIX = "_staging-"
-_CONFLICT_CHECKS, _CONFLICT_PAUSE = (
-    50,
-    0.1,
-    # how often, after how many seconds, one that came at once with others looks whether they have gone
-)
+# how often, after how many seconds, one that came at once with others looks whether they have gone
+_CONFLICT_CHECKS = 50
+_CONFLICT_PAUSE = 0.1
 _TIME_OPTIONS = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
 _CSV_OPTIONS = {
     "header": "true",
@@ -52,33 +50,30 @@ _CSV_OPTIONS = {
     "ignoreTrailingWhiteSpace": "false",
     **_TIME_OPTIONS,
 }
-# stands for an empty text while a CSV file is read, which Spark would take for a null
+_TSV_OPTIONS = {**_CSV_OPTIONS, "sep": "\t"}
+# stands for an empty string while a CSV file is read, which Spark would take for a null
 _EMPTY_STRING = "\x01"
 _NESTED_TYPES = r"^(array|map|struct|binary)"
-_NON_STRING_KEYS = r"map<(?!string\b)"  # keys of maps are texts in these
+_NON_STRING_KEYS = r"map<(?!string\b)"  # keys of maps are strings in these
 _CSV_READ_OPTIONS = {"multiLine": "true", "emptyValue": _EMPTY_STRING}
 FORMATS = {
     "parquet": FileFormat("parquet"),
     "csv": FileFormat("csv", _CSV_OPTIONS, _CSV_READ_OPTIONS, unsupported_types=_NESTED_TYPES),
-    "tsv": FileFormat(
-        "csv", {**_CSV_OPTIONS, "sep": "\t"}, _CSV_READ_OPTIONS, unsupported_types=_NESTED_TYPES
-    ),
+    "tsv": FileFormat("csv", _TSV_OPTIONS, _CSV_READ_OPTIONS, unsupported_types=_NESTED_TYPES),
     "json": FileFormat("json", _TIME_OPTIONS, unsupported_types=_NON_STRING_KEYS),
     "orc": FileFormat("orc"),
     "avro": FileFormat("avro", needs_schema=False, unsupported_types=_NON_STRING_KEYS),
     "delta": FileFormat("delta", needs_schema=False),
 }
+_SUGGESTED_FORMATS = ("json", "parquet", "orc", "avro", "delta")
 
 
 def check_types(files: FilesSpec, types: Mapping[str, str]) -> None:
     """SchemaError for a column that the format cannot hold."""
     for name, type_ in types.items():
         if _is_unsupported(files.format, type_):
-            *others, last = [
-                each
-                for each in ("json", "parquet", "orc", "avro", "delta")
-                if not _is_unsupported(each, type_)
-            ]
+            formats = [form for form in _SUGGESTED_FORMATS if not _is_unsupported(form, type_)]
+            *others, last = formats
             raise SchemaError(
                 f"Column {name!r} is {type_}, which {files.format} cannot hold: write"
                 f" {', '.join(others)} or {last}, or leave it out."
@@ -93,36 +88,37 @@ def _is_unsupported(name: str, type_: str) -> bool:
 def write_dataset(frame: DataFrame, files: FilesSpec, folder: str) -> None:
     """Write the rows, eagerly, into a folder."""
     form = FORMATS[files.format]
-    frame = _check_orc_times(frame) if files.format == "orc" else frame
-    writer = (
-        frame.write.format(form.name).mode("append").options(**{**form.options, **files.options})
-    )
+    if files.format == "orc":
+        frame = _check_orc_times(frame)
+    options = {**form.options, **files.options}
+    writer = frame.write.format(form.name).mode("append").options(**options)
     try:
         writer.save(folder)
     except (PySparkException, Py4JJavaError) as error:
-        said = (
+        raise SparkFSError(
             f"The training data could not be written as {files.format} to {files.location}:"
             f" {find_root_cause(error)}"
-        )
-        raise SparkFSError(said) from get_safe_cause(error)
+        ) from get_safe_cause(error)
 
 
 def _check_orc_times(frame: DataFrame) -> DataFrame:
-    """The rows*, which fail at a time that ORC would move by a second: its library does so to the last millisecond before 1970."""
+    """The rows*, which fail at a time that ORC would move by a second.
+
+    Its library does so to the last millisecond before 1970.
+    """
 
     def check_time(name: str) -> Column:
-        micros = F.unix_micros(f"`{name}`")
-        said = F.lit(
+        column = F.col(f"`{name}`")
+        micros = F.unix_micros(column)
+        message = F.lit(
             f"ORC cannot hold a time of column {name} in the last millisecond before 1970: write"
             " another format."
         )
-        return F.when(
-            (micros > -1000) & (micros < 0), F.raise_error(said).cast("timestamp")
-        ).otherwise(F.col(f"`{name}`"))
+        failure = F.raise_error(message).cast("timestamp")
+        return F.when((micros > -1000) & (micros < 0), failure).otherwise(column)
 
-    return frame.withColumns(
-        {name: check_time(name) for name, type_ in frame.dtypes if type_ == "timestamp"}
-    )
+    times = [name for name, type_ in frame.dtypes if type_ == "timestamp"]
+    return frame.withColumns({name: check_time(name) for name in times})
 
 
 def read_dataset(
@@ -131,41 +127,38 @@ def read_dataset(
     """The rows of one split*, with these columns and types."""
     form = FORMATS[files.format]
     folder = f"{files.location}/{part}" if files.parts else files.location
-    reader = spark.read.format(form.name).options(
-        **{**form.options, **form.read_options, **files.options}
-    )
-    if form.needs_schema:
-        found = reader.schema(
-            ", ".join(f"`{name}` {to_ddl(type_)}" for name, type_ in types.items())
-        ).load(folder)
-        texts = (
-            [name for name, type_ in types.items() if type_ == "string"]
-            if "emptyValue" in form.read_options
-            else []
-        )
-        return found.withColumns(
-            {
-                name: F.when(F.col(f"`{name}`") == _EMPTY_STRING, "").otherwise(F.col(f"`{name}`"))
-                for name in texts
-            }
-        )
-    return reader.load(folder).select(
-        *(F.col(f"`{name}`").cast(to_ddl(type_)).alias(name) for name, type_ in types.items())
-    )
+    options = {**form.options, **form.read_options, **files.options}
+    reader = spark.read.format(form.name).options(**options)
+    if not form.needs_schema:
+        columns = []
+        for name, type_ in types.items():
+            columns.append(F.col(f"`{name}`").cast(to_ddl(type_)).alias(name))
+        return reader.load(folder).select(*columns)
+    schema = ", ".join(f"`{name}` {to_ddl(type_)}" for name, type_ in types.items())
+    rows = reader.schema(schema).load(folder)
+    restored = {}
+    if "emptyValue" in form.read_options:
+        for name, type_ in types.items():
+            if type_ == "string":
+                column = F.col(f"`{name}`")
+                restored[name] = F.when(column == _EMPTY_STRING, "").otherwise(column)
+    return rows.withColumns(restored)
 
 
 class StagedFolder:
-    """A folder in the making: what is in ``staging``, in a folder for each part, and ``keep`` moves is in it, and nothing else.
+    """A folder in the making: what ``publish`` moves is in it, and nothing else.
 
-    The staging folder says to others that the folder is taken, so it is made before the look at
-    what is there. Of several that come at once, the one whose name is the least stays, when the
-    others have gone.
+    What is to be moved is written to ``staging_path``, in a folder for each part. The staging
+    folder says to others that the folder is taken, so it is made before the look at what is there.
+    Of several that come at once, the one whose name is the least stays, when the others have gone.
     """
 
     def __init__(self, path: str, parts: Sequence[str], by_part: bool) -> None:
         self._system, self._folder = resolve_file_system(path)
         self._staging_name = f"{_STAGING_PREFIX}{uuid4().hex}"
-        self._parts, self._by_part, self._published_paths = parts, by_part, list[str]()
+        self._parts = parts
+        self._by_part = by_part
+        self._published_paths = list[str]()
         self.staging_path = f"{path}/{self._staging_name}"
         self.spill_path = f"{self.staging_path}/_rows"  # for rows that wait
 
@@ -177,46 +170,53 @@ class StagedFolder:
             others = self._list_others()
             if not others:
                 return True
-            if not all(
-                name.startswith(_STAGING_PREFIX) and name > self._staging_name for name in others
-            ):
-                return False
+            for name in others:
+                if not name.startswith(_STAGING_PREFIX) or name <= self._staging_name:
+                    return False
             time.sleep(_CONFLICT_PAUSE)
         return False
 
     def _list_others(self) -> list[str]:
-        found = self._system.get_file_info(fs.FileSelector(self._folder, allow_not_found=True))
-        return [each.base_name for each in found if each.base_name not in (self._staging_name, "")]
+        selector = fs.FileSelector(self._folder, allow_not_found=True)
+        names = [entry.base_name for entry in self._system.get_file_info(selector)]
+        return [name for name in names if name not in (self._staging_name, "")]
 
     def publish(self, written_paths: Sequence[str] | None) -> int:
-        """Move the parts into the folder and say how many files of data they have; written: the files that belong to them, None: all."""
-        known = (
-            None if written_paths is None else {path.rpartition("/")[2] for path in written_paths}
-        )
-        kept = 0
+        """Move the parts into the folder; returns how many files of data they have.
+
+        written_paths: the files that belong to them, None: all.
+        """
+        written_names = None
+        if written_paths is not None:
+            written_names = {path.rpartition("/")[2] for path in written_paths}
+        count = 0
         for part in self._parts:
             staged = f"{self._folder}/{self._staging_name}/{part}"
-            files = self._system.get_file_info(fs.FileSelector(staged))
-            for file in files:
-                if known is not None and file.base_name not in known:  # of a task that failed
-                    self._system.delete_file(file.path)
+            for file in self._system.get_file_info(fs.FileSelector(staged)):
+                if written_names is not None and file.base_name not in written_names:
+                    self._system.delete_file(file.path)  # of a task that failed
                 elif file.type == fs.FileType.File and not file.base_name.startswith(("_", ".")):
-                    kept += 1
+                    count += 1
             if self._by_part:
                 self._move_entry(staged, part)
                 continue
             for file in self._system.get_file_info(fs.FileSelector(staged)):
                 self._move_entry(file.path, file.base_name)
-        return kept
+        return count
 
     def _move_entry(self, staged: str, name: str) -> None:
-        self._published_paths.append(f"{self._folder}/{name}")
-        self._system.move(staged, self._published_paths[-1])
+        path = f"{self._folder}/{name}"
+        self._published_paths.append(path)
+        self._system.move(staged, path)
 
     def clean_up(self, failed: bool) -> None:
-        """Remove the staging folder with what is left in it; after a failure also what was moved, and the folder where it is empty then."""
-        for path in self._published_paths if failed else ():
-            _remove_path(self._system, path)
+        """Remove the staging folder with what is left in it.
+
+        After a failure also what was moved, and the folder where it is empty then.
+        """
+        if failed:
+            for path in self._published_paths:
+                _remove_path(self._system, path)
         _remove_path(self._system, f"{self._folder}/{self._staging_name}")
         if failed and isinstance(self._system, fs.LocalFileSystem):
             with suppress(OSError):  # another has taken it
@@ -225,32 +225,40 @@ class StagedFolder:
 
 @contextmanager
 def stage_folder(path: str, parts: Sequence[str], by_part: bool) -> Iterator[StagedFolder]:
-    """A folder that is empty or not there yet, else SettingsError; when the block fails, what it made is removed again."""
-    place = StagedFolder(path, parts, by_part)
+    """A folder that is empty or not there yet, else SettingsError.
+
+    When the block fails, what it made is removed again.
+    """
+    staged_folder = StagedFolder(path, parts, by_part)
     try:
-        if not place.try_acquire():
+        if not staged_folder.try_acquire():
             raise SettingsError(
                 f"location {path} holds files already: name a folder that is empty or not there"
                 " yet."
             )
-        yield place
+        yield staged_folder
     except BaseException:
-        place.clean_up(failed=True)
+        staged_folder.clean_up(failed=True)
         raise
-    place.clean_up(failed=False)
+    staged_folder.clean_up(failed=False)
 
 
 def copy_dataset(source: str, target: str, parts: Sequence[str], by_part: bool) -> None:
-    """Copy the files of training data into another folder, where they appear whole or not at all; SettingsError where it is in use."""
-    system, folder = resolve_file_system(source)
-    with stage_folder(target, parts, by_part) as place:
-        into, staging = resolve_file_system(place.staging_path)
+    """Copy the files of training data into another folder, where they appear whole or not at all.
+
+    SettingsError where that folder is in use.
+    """
+    source_system, source_folder = resolve_file_system(source)
+    with stage_folder(target, parts, by_part) as staged_folder:
+        target_system, staging = resolve_file_system(staged_folder.staging_path)
         for part in parts:
-            whole = f"{folder}/{part}" if by_part else folder
             fs.copy_files(
-                whole, f"{staging}/{part}", source_filesystem=system, destination_filesystem=into
+                f"{source_folder}/{part}" if by_part else source_folder,
+                f"{staging}/{part}",
+                source_filesystem=source_system,
+                destination_filesystem=target_system,
             )
-        place.publish(None)
+        staged_folder.publish(None)
 
 
 def is_free(path: str) -> bool:
@@ -260,7 +268,10 @@ def is_free(path: str) -> bool:
 
 
 def check_not_empty(path: str, description: str) -> None:
-    """NotFoundError where a folder is not there or empty; what: whose it is, with what to do beside restoring it."""
+    """NotFoundError where a folder is not there or empty.
+
+    description: whose it is, with what to do beside restoring it.
+    """
     if is_free(path):
         raise NotFoundError(f"There are no files in {path}, the folder of {description}")
 

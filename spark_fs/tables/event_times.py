@@ -1,4 +1,4 @@
-"""Event times as columns of Spark's: in microseconds since the epoch, and epochs in a unit that they cannot have."""
+"""Event times as Spark columns: in microseconds since the epoch, and checked for their unit."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -7,7 +7,10 @@ from spark_fs.base.times import FIRST_SECOND, LAST_SECOND, MILLISECONDS_FROM
 
 
 def convert_to_micros(column: Column, type_: str) -> Column:
-    """An event time as microseconds since the epoch: a timestamp, a date (its midnight, UTC), or epoch seconds or milliseconds."""
+    """An event time as microseconds since the epoch.
+
+    It is a timestamp, a date (its midnight, UTC), or epoch seconds or milliseconds.
+    """
     if type_ == "timestamp":
         return F.unix_micros(column)
     if type_ == "date":
@@ -17,11 +20,13 @@ def convert_to_micros(column: Column, type_: str) -> Column:
 
 
 def check_epochs(column: Column, type_: str, name: str) -> Column:
-    """An event time as it is*, where it is an epoch a failure for one in a unit that it cannot have."""
+    """An event time as it is*; an epoch in a unit that it cannot have becomes a failure."""
     if type_ != "bigint":
         return column
-    seconds = F.when(F.abs(column) < MILLISECONDS_FROM, column).otherwise(F.floor(column / 1_000))
-    said = F.concat(
+    is_seconds = F.abs(column) < MILLISECONDS_FROM
+    seconds = F.when(is_seconds, column).otherwise(F.floor(column / 1_000))
+    is_possible = seconds.between(FIRST_SECOND, LAST_SECOND - 1)
+    message = F.concat(
         F.lit(f"Event time {name!r} holds "),
         column.cast("string"),
         F.lit(
@@ -29,6 +34,5 @@ def check_epochs(column: Column, type_: str, name: str) -> Column:
             " 1,000,000, or give a timestamp."
         ),
     )
-    return F.when(
-        seconds.between(FIRST_SECOND, LAST_SECOND - 1) | column.isNull(), column
-    ).otherwise(F.raise_error(said).cast("bigint"))
+    failure = F.raise_error(message).cast("bigint")
+    return F.when(is_possible | column.isNull(), column).otherwise(failure)

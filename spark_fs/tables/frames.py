@@ -23,12 +23,13 @@ def to_spark(
     declared_types: Mapping[str, str],
     row_number_column: str | None = None,
 ) -> DataFrame:
-    """A Spark DataFrame of a Spark or pandas DataFrame or an Arrow table; SchemaError for anything else.
+    """A Spark DataFrame of a Spark or pandas DataFrame or an Arrow table.
 
-    In a pandas frame NaN and NaT stand for null, as pandas means them, but not within its lists and
-    dicts; in Arrow and Spark NaN stays NaN. Times without a zone are UTC. ``declared`` gives the
-    type of columns that hold nothing but nulls, and says which dicts are maps. ``numbered`` names a
-    column to add that numbers the rows of pandas and Arrow, which have an order.
+    SchemaError for anything else. In a pandas frame NaN and NaT stand for null, as pandas means
+    them, but not within its lists and dicts; in Arrow and Spark NaN stays NaN. Times without a zone
+    are UTC. ``declared_types`` gives the type of columns that hold nothing but nulls, and says
+    which dicts are maps. ``row_number_column`` names a column to add that numbers the rows of
+    pandas and Arrow, which have an order.
     """
     if isinstance(data, DataFrame):
         check_column_names(data.columns)
@@ -37,12 +38,13 @@ def to_spark(
     if row_number_column:
         if row_number_column in table.column_names:
             raise InvalidNameError.for_name("Column", row_number_column)
-        table = table.append_column(row_number_column, pa.array(range(len(table)), pa.int64()))
+        numbers = pa.array(range(len(table)), pa.int64())
+        table = table.append_column(row_number_column, numbers)
     return _check_frame(spark.createDataFrame(table))
 
 
 def to_arrow(data: Any, declared_types: Mapping[str, str]) -> pa.Table:
-    """An Arrow table of a pandas frame or of another, with the types that Spark takes; see ``to_spark``."""
+    """An Arrow table of a pandas frame or of another, with types that Spark takes: ``to_spark``."""
     if isinstance(data, pd.DataFrame):
         check_column_names(data.columns)
         data = _from_pandas(data, declared_types)
@@ -61,13 +63,13 @@ def get_feature_types(frame: DataFrame) -> dict[str, str]:
 
 
 def check_column_names(names: Collection[Any]) -> None:
-    """SchemaError for a column that a frame has twice, InvalidNameError for half a character, which no text of UTF-8 holds."""
-    if halves := [
-        name
-        for name in names
-        if isinstance(name, str) and not name.isascii() and re.search("[\ud800-\udfff]", name)
-    ]:
-        raise InvalidNameError.for_name("Column", halves[0])
+    """SchemaError for a name that a frame has twice, InvalidNameError for one of half a character.
+
+    Such a half, a surrogate, is in no string of UTF-8.
+    """
+    for name in names:
+        if isinstance(name, str) and not name.isascii() and re.search("[\ud800-\udfff]", name):
+            raise InvalidNameError.for_name("Column", name)
     twice = [str(name) for name, count in Counter(names).items() if count > 1]
     if twice:
         raise SchemaError(
@@ -77,7 +79,10 @@ def check_column_names(names: Collection[Any]) -> None:
 
 
 def _check_frame(frame: DataFrame) -> DataFrame:
-    """The frame, unless a column has a type that is no feature type; one of nothing but nulls may stand for a column that is known."""
+    """The frame, unless a column has a type that is not a feature type.
+
+    One of nothing but nulls may stand for a column that is known.
+    """
     for field in frame.schema.fields:
         if not isinstance(field.dataType, T.NullType):
             _check_type(f"Column {field.name!r}", field.dataType)
@@ -85,7 +90,10 @@ def _check_frame(frame: DataFrame) -> DataFrame:
 
 
 def _check_type(location: str, type_: T.DataType) -> None:
-    """SchemaError, saying where, for a type of Spark's that is no feature type, or a field whose name no table keeps."""
+    """SchemaError, saying where, for a Spark type that is not a feature type.
+
+    Also for a field whose name no table keeps.
+    """
     if isinstance(type_, T.ArrayType):
         _check_type(f"{location} within its lists", type_.elementType)
     elif isinstance(type_, T.MapType):
@@ -110,13 +118,14 @@ def _check_fields(location: str, names: Sequence[str]) -> None:
         )
     for name in names:
         if not re.fullmatch(r"\w+", name):
+            plain = re.sub(r"[^0-9A-Za-z_]+", "_", name).strip("_").lower()
             raise SchemaError(
                 f"{location} is a struct with a field {name!r}: a field's name is made of letters,"
-                " digits and underscores. Rename it, as to"
-                f" {re.sub(r'[^0-9A-Za-z_]+', '_', name).strip('_').lower() or 'field'!r}, or give"
+                f" digits and underscores. Rename it, as to {plain or 'field'!r}, or give"
                 " the column as a map."
             )
-    twice = [name for name, count in Counter(map(str.lower, names)).items() if count > 1]
+    counts = Counter(map(str.lower, names))
+    twice = [name for name, count in counts.items() if count > 1]
     if twice:
         raise SchemaError(
             f"{location} is a struct with two fields {twice[0]!r}, upper and lower case aside:"
@@ -125,17 +134,16 @@ def _check_fields(location: str, names: Sequence[str]) -> None:
 
 
 def _convert_types(frame: DataFrame) -> DataFrame:
-    """Times without a zone become UTC instants, since the session's zone is UTC, and strings lose their collation."""
-    plain = {
-        field.name: (field.dataType, _convert_type(field.dataType)) for field in frame.schema.fields
-    }
-    return frame.withColumns(
-        {
-            name: F.col(f"`{name}`").cast(wanted)
-            for name, (found, wanted) in plain.items()
-            if found != wanted
-        }
-    )
+    """The frame* with UTC instants for times without a zone, and strings without a collation.
+
+    The session's zone is UTC.
+    """
+    converted = {}
+    for field in frame.schema.fields:
+        type_ = _convert_type(field.dataType)
+        if type_ != field.dataType:
+            converted[field.name] = F.col(f"`{field.name}`").cast(type_)
+    return frame.withColumns(converted)
 
 
 def _convert_type(type_: T.DataType) -> T.DataType:
@@ -146,26 +154,23 @@ def _convert_type(type_: T.DataType) -> T.DataType:
     if isinstance(type_, T.ArrayType):
         return T.ArrayType(_convert_type(type_.elementType), type_.containsNull)
     if isinstance(type_, T.MapType):
-        return T.MapType(
-            _convert_type(type_.keyType), _convert_type(type_.valueType), type_.valueContainsNull
-        )
+        key_type = _convert_type(type_.keyType)
+        return T.MapType(key_type, _convert_type(type_.valueType), type_.valueContainsNull)
     if isinstance(type_, T.StructType):
-        return T.StructType(
-            [
-                T.StructField(f.name, _convert_type(f.dataType), f.nullable, f.metadata)
-                for f in type_.fields
-            ]
-        )
+        fields = []
+        for field in type_.fields:
+            field_type = _convert_type(field.dataType)
+            fields.append(T.StructField(field.name, field_type, field.nullable, field.metadata))
+        return T.StructType(fields)
     return type_
 
 
 def _from_pandas(data: pd.DataFrame, declared_types: Mapping[str, str]) -> pa.Table:
     """The frame as Arrow; columns of Python objects are looked at value by value."""
     names = [str(name) for name in data.columns]
-    columns = [
-        _convert_column(name, data.iloc[:, i], declared_types.get(name))
-        for i, name in enumerate(names)
-    ]
+    columns = []
+    for index, name in enumerate(names):
+        columns.append(_convert_column(name, data.iloc[:, index], declared_types.get(name)))
     return pa.table(columns, names)
 
 
@@ -174,38 +179,30 @@ def _convert_column(
 ) -> pa.Array | pa.ChunkedArray:
     type_ = column.dtype
     if pd.api.types.is_object_dtype(type_):
-        return object_columns.to_arrow(
-            name, column, arrow_types.to_arrow_type(declared_type) if declared_type else None
-        )
+        return object_columns.to_arrow(name, column, _to_arrow_type(declared_type))
     if isinstance(type_, pd.CategoricalDtype):
-        categories, codes = (
-            _convert_column(name, type_.categories.to_series(), declared_type),
-            column.cat.codes.to_numpy(),
-        )
+        categories = _convert_column(name, type_.categories.to_series(), declared_type)
+        codes = column.cat.codes.to_numpy()
         return categories.take(pa.array(codes, mask=codes < 0))
     try:
         return pa.array(column, from_pandas=True)
-    except (
-        pa.ArrowException,
-        OverflowError,
-        TypeError,
-        ValueError,
-    ) as error:  # whatever a column's type makes of it
+    # whatever a column's type makes of it
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         raise SchemaError(
             f"Column {name!r} is of the pandas type {type_}, which has no feature type: {error}."
             " Cast it first."
         ) from None
 
 
+def _to_arrow_type(declared_type: str | None) -> pa.DataType | None:
+    return arrow_types.to_arrow_type(declared_type) if declared_type else None
+
+
 def _cast_table(table: pa.Table, declared_types: Mapping[str, str]) -> pa.Table:
     columns = []
     for field, column in zip(table.schema, table.columns, strict=True):
-        known = declared_types.get(field.name)
-        target = _resolve_arrow_type(
-            f"Column {field.name!r}",
-            field.type,
-            arrow_types.to_arrow_type(known) if known else None,
-        )
+        declared_type = _to_arrow_type(declared_types.get(field.name))
+        target = _resolve_arrow_type(f"Column {field.name!r}", field.type, declared_type)
         try:
             columns.append(column if target == field.type else column.cast(target))
         except pa.ArrowInvalid as error:
@@ -243,44 +240,56 @@ def _resolve_arrow_type(
         return declared_type
     if pa.types.is_dictionary(type_):
         return _resolve_arrow_type(location, type_.value_type, declared_type)
-    if (
-        pa.types.is_list(type_)
-        or pa.types.is_large_list(type_)
-        or pa.types.is_fixed_size_list(type_)
-    ):
-        inner = (
-            declared_type.value_type
-            if declared_type is not None and pa.types.is_list(declared_type)
-            else None
-        )
-        return pa.list_(
-            _resolve_arrow_type(f"{location} within its lists", type_.value_type, inner)
-        )
+    if _is_any_list(type_):
+        return _resolve_list_type(location, type_, declared_type)
     if pa.types.is_map(type_):
-        key, item = (
-            (declared_type.key_type, declared_type.item_type)
-            if declared_type is not None and pa.types.is_map(declared_type)
-            else (None, None)
-        )
-        keys = _resolve_arrow_type(f"{location} in the keys of its maps", type_.key_type, key)
-        return pa.map_(keys, _resolve_arrow_type(f"{location} in its maps", type_.item_type, item))
+        return _resolve_map_type(location, type_, declared_type)
     if pa.types.is_struct(type_):
-        held = (
-            {field.name: field.type for field in declared_type}
-            if declared_type is not None and pa.types.is_struct(declared_type)
-            else {}
-        )
-        _check_fields(location, [field.name for field in type_])
-        fields = (
-            (field.name, field.type, f"{location} in its field {field.name!r}") for field in type_
-        )
-        return pa.struct(
-            [
-                (name, _resolve_arrow_type(place, inner, held.get(name)))
-                for name, inner, place in fields
-            ]
-        )
+        return _resolve_struct_type(location, type_, declared_type)
     return _resolve_scalar_type(location, type_)
+
+
+def _is_any_list(type_: pa.DataType) -> bool:
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        return True
+    return bool(pa.types.is_fixed_size_list(type_))
+
+
+def _resolve_list_type(
+    location: str, type_: pa.DataType, declared_type: pa.DataType | None
+) -> pa.DataType:
+    inner = None
+    if declared_type is not None and pa.types.is_list(declared_type):
+        inner = declared_type.value_type
+    return pa.list_(_resolve_arrow_type(f"{location} within its lists", type_.value_type, inner))
+
+
+def _resolve_map_type(
+    location: str, type_: pa.DataType, declared_type: pa.DataType | None
+) -> pa.DataType:
+    key = None
+    item = None
+    if declared_type is not None and pa.types.is_map(declared_type):
+        key = declared_type.key_type
+        item = declared_type.item_type
+    keys = _resolve_arrow_type(f"{location} in the keys of its maps", type_.key_type, key)
+    items = _resolve_arrow_type(f"{location} in its maps", type_.item_type, item)
+    return pa.map_(keys, items)
+
+
+def _resolve_struct_type(
+    location: str, type_: pa.DataType, declared_type: pa.DataType | None
+) -> pa.DataType:
+    declared_fields = {}
+    if declared_type is not None and pa.types.is_struct(declared_type):
+        declared_fields = {field.name: field.type for field in declared_type}
+    _check_fields(location, [field.name for field in type_])
+    fields = []
+    for field in type_:
+        field_location = f"{location} in its field {field.name!r}"
+        declared = declared_fields.get(field.name)
+        fields.append((field.name, _resolve_arrow_type(field_location, field.type, declared)))
+    return pa.struct(fields)
 
 
 def _resolve_scalar_type(location: str, type_: pa.DataType) -> pa.DataType:

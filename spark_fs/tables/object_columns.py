@@ -1,8 +1,8 @@
-"""Python objects of a pandas column as Arrow: a column of two types is refused, and no value is cut to be like its neighbours.
+"""Python objects of a pandas column as Arrow, each value as it is.
 
 Arrow takes the type of the first values that it meets and forces the others into it: a datetime
-behind a date loses its time, a text beside bytes becomes bytes, a Timestamp its nanoseconds. So the
-types of all values are looked at first, at every depth.
+behind a date loses its time, a string beside bytes becomes bytes, a Timestamp its nanoseconds. So
+the types of all values are looked at first, at every depth, and a column of two types is refused.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,33 +35,26 @@ _KIND_TYPES: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("list", _LIST_TYPES),
     ("dict", (dict,)),
 )
-_MIXABLE_KINDS = (
-    {"integer", "float"},
-    {"integer", "decimal"},
-)  # where an integer is one of the other's values
+# where an integer is one of the other's values
+_MIXABLE_KINDS = ({"integer", "float"}, {"integer", "decimal"})
 
 
 def to_arrow(name: str, column: pd.Series, declared_type: pa.DataType | None) -> pa.Array:
-    """The objects of a column; what pandas takes for missing is null. SchemaError where they are of two types, or of one that is none.
+    """The objects of a column; what pandas takes for missing is null.
 
-    declared: the column's type where its group has one. It decides whether a dict is a map, which
-    fields a struct has, and how many digits a decimal.
+    SchemaError where they are of two types, or of one that is not a feature type. declared_type:
+    the column's type where its group has one. It decides whether a dict is a map, which fields a
+    struct has, and how many digits a decimal.
     """
     values = column.to_numpy(object).tolist()
     missing = column.isna().to_numpy()
     if missing.any():
-        values = [
-            None if absent else value
-            for value, absent in zip(values, missing.tolist(), strict=True)
-        ]
+        pairs = zip(values, missing.tolist(), strict=True)
+        values = [None if is_missing else value for value, is_missing in pairs]
     try:
         return _build_array(values, declared_type, f"Column {name!r}")
-    except (
-        pa.ArrowException,
-        ArithmeticError,
-        TypeError,
-        ValueError,
-    ) as error:  # whatever a value makes of it
+    # whatever a value makes of it
+    except (pa.ArrowException, ArithmeticError, TypeError, ValueError) as error:
         raise SchemaError(
             f"Column {name!r} holds a value that cannot be kept: {error}. Give the column values of"
             " one type."
@@ -73,12 +66,8 @@ def _build_array(
 ) -> pa.Array:
     types = set(map(type, values))
     kinds = set(map(_get_kind, types)) - {"null"}
-    if (
-        kinds
-        and kinds <= {"list", "dict"}
-        and declared_type is not None
-        and pa.types.is_map(declared_type)
-    ):
+    is_map = declared_type is not None and pa.types.is_map(declared_type)
+    if is_map and kinds and kinds <= {"list", "dict"}:
         return _build_maps(values, declared_type, location)
     kind = _find_kind(values, kinds, location)
     if kind in _NESTED_BUILDERS:
@@ -92,10 +81,11 @@ def _build_array(
         )
     if not types.isdisjoint(_NULL_TYPES[1:]):
         values = [None if isinstance(value, _NULL_TYPES) else value for value in values]
-    found = (
-        _SCALAR_BUILDERS[kind](values, location) if kind in _SCALAR_BUILDERS else pa.array(values)
-    )
-    return _cast_to_declared(found, declared_type)
+    if kind in _SCALAR_BUILDERS:
+        array = _SCALAR_BUILDERS[kind](values, location)
+    else:
+        array = pa.array(values)
+    return _cast_to_declared(array, declared_type)
 
 
 def _find_kind(values: Sequence[Any], kinds: set[str], location: str) -> str:
@@ -104,21 +94,22 @@ def _find_kind(values: Sequence[Any], kinds: set[str], location: str) -> str:
         return next(iter(kinds), "null")
     if kinds in _MIXABLE_KINDS:
         return "decimal" if "decimal" in kinds else "numbers"
-    examples = [
-        next(value for value in values if _get_kind(type(value)) == kind) for kind in sorted(kinds)
-    ]
-    listed = " and ".join(f"{type(value).__name__} ({_format_short(value)})" for value in examples)
+    examples = []
+    for kind in sorted(kinds):
+        value = next(value for value in values if _get_kind(type(value)) == kind)
+        examples.append(f"{type(value).__name__} ({_format_short(value)})")
     raise SchemaError(
         "The pandas frame holds a column of mixed or unknown types:"
-        f" {location[0].lower()}{location[1:]} holds {listed}. Give it values of one type."
+        f" {location[0].lower()}{location[1:]} holds {' and '.join(examples)}. Give it values of"
+        " one type."
     )
 
 
 def _get_kind(type_: type) -> str:
-    return next(
-        (kind for kind, types in _KIND_TYPES if issubclass(type_, types)),
-        f"{type_.__module__}.{type_.__qualname__}",
-    )
+    for kind, types in _KIND_TYPES:
+        if issubclass(type_, types):
+            return kind
+    return f"{type_.__module__}.{type_.__qualname__}"
 
 
 def _format_short(value: object) -> str:
@@ -133,11 +124,10 @@ def _build_integers(values: Sequence[Any], location: str) -> pa.Array:
     try:
         return pa.array(values, pa.int64())
     except OverflowError:
-        past = next(
-            value for value in values if value is not None and not -(1 << 63) <= value < 1 << 63
-        )
+        integers = (value for value in values if value is not None)
+        large = next(value for value in integers if not -(1 << 63) <= value < 1 << 63)
         raise SchemaError(
-            f"{location} holds the integer {_format_short(past)}, which is past 64 bits: give such"
+            f"{location} holds the integer {_format_short(large)}, which is past 64 bits: give such"
             " numbers as Decimal."
         ) from None
 
@@ -146,7 +136,7 @@ def _build_floats(values: Sequence[Any], location: str) -> pa.Array:
     """Integers among floats, where each is one."""
     for value in values:
         if isinstance(value, int | np.integer) and int(float(value)) != value:
-            beside = next(each for each in values if isinstance(each, float | np.floating))
+            beside = next(other for other in values if isinstance(other, float | np.floating))
             raise SchemaError(
                 f"{location} holds the integer {value} beside the float {beside!r}, which as a"
                 f" float would be {int(float(value))}: give all of them as int or as Decimal."
@@ -167,9 +157,7 @@ def _build_decimals(values: Sequence[Any], location: str) -> pa.Array:
 def _build_timestamps(values: Sequence[Any], location: str) -> pa.Array:
     """Instants in whole microseconds, of whatever zones; one without is UTC."""
     if any(isinstance(value, np.datetime64) for value in values):
-        values = [
-            pd.Timestamp(value) if isinstance(value, np.datetime64) else value for value in values
-        ]
+        values = list(map(_to_timestamp, values))
     for value in values:
         if isinstance(value, pd.Timestamp) and value.nanosecond:
             raise SchemaError(
@@ -177,6 +165,10 @@ def _build_timestamps(values: Sequence[Any], location: str) -> pa.Array:
                 " with .dt.floor('us') first."
             )
     return pa.array(values, pa.timestamp("us", "UTC"))
+
+
+def _to_timestamp(value: Any) -> Any:
+    return pd.Timestamp(value) if isinstance(value, np.datetime64) else value
 
 
 _SCALAR_BUILDERS = {
@@ -188,23 +180,29 @@ _SCALAR_BUILDERS = {
 
 
 def _cast_to_declared(column: pa.Array, declared_type: pa.DataType | None) -> pa.Array:
-    """Python's numbers have no width: they take their column's where every one fits, and decimals the greatest where there is none."""
+    """The column with its declared width where every number fits, since Python's have none.
+
+    Decimals take the greatest precision where no type is declared.
+    """
     if declared_type is None:
-        return (
-            column.cast(pa.decimal128(DECIMAL_PRECISION, column.type.scale))
-            if pa.types.is_decimal(column.type)
-            else column
-        )
-    if not any(
-        is_kind(column.type) and is_kind(declared_type)
-        for is_kind in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
-    ):
+        if pa.types.is_decimal(column.type):
+            return column.cast(pa.decimal128(DECIMAL_PRECISION, column.type.scale))
+        return column
+    if not _is_same_number_kind(column.type, declared_type):
         return column
     try:
         cast = column.cast(declared_type)
     except pa.ArrowInvalid:  # for the insert to say that the types differ
         return column
-    return cast if cast.cast(column.type).to_pandas().equals(column.to_pandas()) else column
+    is_exact = cast.cast(column.type).to_pandas().equals(column.to_pandas())
+    return cast if is_exact else column
+
+
+def _is_same_number_kind(type_: pa.DataType, declared_type: pa.DataType) -> bool:
+    for is_kind in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal):
+        if is_kind(type_) and is_kind(declared_type):
+            return True
+    return False
 
 
 # -- nested values: here NaN is a number, and None is null
@@ -213,37 +211,33 @@ def _cast_to_declared(column: pa.Array, declared_type: pa.DataType | None) -> pa
 def _build_lists(
     values: Sequence[Any], declared_type: pa.DataType | None, location: str
 ) -> pa.Array:
-    inner = (
-        declared_type.value_type
-        if declared_type is not None and pa.types.is_list(declared_type)
-        else None
-    )
-    arrays = [value for value in values if not isinstance(value, _NULL_TYPES)]
-    if all(
-        isinstance(value, np.ndarray)
-        and value.ndim == 1
-        and value.dtype == arrays[0].dtype != object
-        for value in arrays
-    ):
-        inside = pa.array(np.concatenate(arrays))
+    lists = [value for value in values if not isinstance(value, _NULL_TYPES)]
+    if _are_flat_arrays(lists):
+        inside = pa.array(np.concatenate(lists))
     else:
-        inside = _build_array(
-            list(chain.from_iterable(_to_lists(arrays))), inner, f"{location} within its lists"
-        )
+        inner = None
+        if declared_type is not None and pa.types.is_list(declared_type):
+            inner = declared_type.value_type
+        items = list(chain.from_iterable(_to_lists(lists)))
+        inside = _build_array(items, inner, f"{location} within its lists")
     return pa.ListArray.from_arrays(_compute_offsets(values), inside, mask=_build_null_mask(values))
+
+
+def _are_flat_arrays(lists: Sequence[Any]) -> bool:
+    """Whether they are all arrays of one dimension and of one dtype that is not object."""
+    for value in lists:
+        if not isinstance(value, np.ndarray) or value.ndim != 1:
+            return False
+        if value.dtype == object or value.dtype != lists[0].dtype:
+            return False
+    return True
 
 
 def _build_structs(
     values: Sequence[Any], declared_type: pa.DataType | None, location: str
 ) -> pa.Array:
-    names = list(
-        dict.fromkeys(
-            chain(
-                _get_field_names(declared_type),
-                *(value for value in values if isinstance(value, dict)),
-            )
-        )
-    )
+    dicts = (value for value in values if isinstance(value, dict))
+    names = list(dict.fromkeys(chain(_get_field_names(declared_type), *dicts)))
     for name in names:
         if not isinstance(name, str):
             raise SchemaError(
@@ -251,51 +245,40 @@ def _build_structs(
                 " struct have texts as names: give such a dict as a map, by an Arrow table or a"
                 " feature declared as map<type,type>."
             )
-    held = {
-        name: [value.get(name) if isinstance(value, dict) else None for value in values]
-        for name in names
-    }
-    fields = [
-        _build_array(
-            held[name], _get_field_type(declared_type, name), f"{location} in its field {name!r}"
-        )
-        for name in names
-    ]
-    return (
-        pa.StructArray.from_arrays(fields, names, mask=_build_null_mask(values))
-        if names
-        else pa.array(values, pa.struct([]))
-    )
+    if not names:
+        return pa.array(values, pa.struct([]))
+    fields = []
+    for name in names:
+        field_values = [value.get(name) if isinstance(value, dict) else None for value in values]
+        field_type = _get_field_type(declared_type, name)
+        field_location = f"{location} in its field {name!r}"
+        fields.append(_build_array(field_values, field_type, field_location))
+    return pa.StructArray.from_arrays(fields, names, mask=_build_null_mask(values))
 
 
 def _build_maps(values: Sequence[Any], declared_type: pa.DataType, location: str) -> pa.Array:
-    entries = [
-        (
-            []
-            if isinstance(value, _NULL_TYPES)
-            else list(value.items() if isinstance(value, dict) else value)
-        )
-        for value in values
-    ]
-    for entry in chain.from_iterable(entries):
+    maps = [_list_entries(value) for value in values]
+    keys = []
+    items = []
+    for entry in chain.from_iterable(maps):
         if not (isinstance(entry, tuple | list) and len(entry) == 2):
             raise SchemaError(
                 f"{location} is a map, and {_format_short(entry)} is no pair of a key and a value:"
                 " give dicts, or lists of pairs."
             )
-    keys = _build_array(
-        [key for key, _ in chain.from_iterable(entries)],
-        declared_type.key_type,
-        f"{location} in the keys of its maps",
-    )
-    items = _build_array(
-        [item for _, item in chain.from_iterable(entries)],
-        declared_type.item_type,
-        f"{location} in its maps",
-    )
-    return pa.MapArray.from_arrays(
-        _compute_offsets(entries), keys, items, mask=_build_null_mask(values)
-    )
+        keys.append(entry[0])
+        items.append(entry[1])
+    key_location = f"{location} in the keys of its maps"
+    key_array = _build_array(keys, declared_type.key_type, key_location)
+    item_array = _build_array(items, declared_type.item_type, f"{location} in its maps")
+    mask = _build_null_mask(values)
+    return pa.MapArray.from_arrays(_compute_offsets(maps), key_array, item_array, mask=mask)
+
+
+def _list_entries(value: Any) -> list[Any]:
+    if isinstance(value, _NULL_TYPES):
+        return []
+    return list(value.items() if isinstance(value, dict) else value)
 
 
 _NESTED_BUILDERS = {"list": _build_lists, "dict": _build_structs}
@@ -303,35 +286,26 @@ _NESTED_BUILDERS = {"list": _build_lists, "dict": _build_structs}
 
 def _to_lists(values: Iterable[Any]) -> Iterable[Any]:
     """Lists of Python's values; an array of numbers gives its own."""
-    return (
-        value.tolist() if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" else value
-        for value in values
-    )
+    for value in values:
+        is_numeric = isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
+        yield value.tolist() if is_numeric else value
 
 
 def _get_field_names(declared_type: pa.DataType | None) -> list[str]:
-    return (
-        [field.name for field in declared_type]
-        if declared_type is not None and pa.types.is_struct(declared_type)
-        else []
-    )
+    if declared_type is None or not pa.types.is_struct(declared_type):
+        return []
+    return [field.name for field in declared_type]
 
 
 def _get_field_type(declared_type: pa.DataType | None, name: str) -> pa.DataType | None:
-    return (
-        declared_type.field(name).type
-        if declared_type is not None and name in _get_field_names(declared_type)
-        else None
-    )
+    if declared_type is not None and name in _get_field_names(declared_type):
+        return declared_type.field(name).type
+    return None
 
 
 def _compute_offsets(values: Sequence[Any]) -> pa.Array:
-    return pa.array(
-        accumulate(
-            (0 if isinstance(value, _NULL_TYPES) else len(value) for value in values), initial=0
-        ),
-        pa.int32(),
-    )
+    lengths = (0 if isinstance(value, _NULL_TYPES) else len(value) for value in values)
+    return pa.array(accumulate(lengths, initial=0), pa.int32())
 
 
 def _build_null_mask(values: Sequence[Any]) -> pa.Array:

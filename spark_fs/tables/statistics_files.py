@@ -1,8 +1,8 @@
-"""Statistics, kept as Arrow files in a folder beside the rows that they are of: one for each commit or split, and the newest state.
+"""Statistics, kept as Arrow files in a folder beside the rows that they are of.
 
-Read without a JVM. A file appears whole, under its name, or not at all, and says in which format it
-is: a state of another one, or one that is damaged, is as good as none, since it can be made again
-of the rows.
+There is one file for each commit or split, and the newest state. They are read without a JVM. A
+file appears whole, under its name, or not at all, and says in which format it is: a state of
+another one, or one that is damaged, is as good as none, since it can be made again of the rows.
 """
 
 import json
@@ -23,18 +23,12 @@ from spark_fs.spec.record_format import FORMAT_KEY, check_format
 from spark_fs.tables.delta.log import resolve_file_system
 
 FORMAT_VERSION = 1  # of these files; those of releases before it was written are of the first
-STATE, SUMS = (
-    "state",
-    "sums",
-)  # what the statistics and the associations of the newest commit follow from
+# what the statistics and the associations of the newest commit follow from
+STATE = "state"
+SUMS = "sums"
 _SUFFIX = ".arrow"
-_MALFORMED_ERRORS = (
-    KeyError,
-    IndexError,
-    TypeError,
-    ValueError,
-    pa.ArrowException,
-)  # what reading a file raises that holds something else
+# what reading a file raises that holds something else
+_MALFORMED_ERRORS = (KeyError, IndexError, TypeError, ValueError, pa.ArrowException)
 T = TypeVar("T")
 
 
@@ -46,11 +40,13 @@ def get_statistics_folder(path: str) -> str:
 def list_names(folder: str) -> list[str]:
     """The statistics of a folder, without the state, in order."""
     system, root = resolve_file_system(folder)
-    found = system.get_file_info(fs.FileSelector(root, allow_not_found=True))
-    whole = [
-        each.base_name.removesuffix(_SUFFIX) for each in found if each.base_name.endswith(_SUFFIX)
-    ]
-    return sorted(name for name in whole if name not in (STATE, SUMS) and not name.startswith("."))
+    names = []
+    for entry in system.get_file_info(fs.FileSelector(root, allow_not_found=True)):
+        name = entry.base_name.removesuffix(_SUFFIX)
+        is_staged = name.startswith(".")
+        if entry.base_name.endswith(_SUFFIX) and name not in (STATE, SUMS) and not is_staged:
+            names.append(name)
+    return sorted(names)
 
 
 def list_commits(folder: str) -> list[int]:
@@ -66,78 +62,82 @@ def format_commit_name(commit: int) -> str:
 def save_statistics(folder: str, name: str, statistics: Statistics) -> None:
     """Keep statistics, in the place of those of the same name."""
     features = statistics.feature_descriptive_statistics
-    related = [each.correlations for each in features]
-    others = next((each.other_features for each in related if each is not None), ())
-    rows = [None if each is None else each.coefficients for each in related]
+    names = [feature.feature_name for feature in features]
+    facts = [json.dumps(feature.to_json()) for feature in features]
+    correlations = [feature.correlations for feature in features]
+    coefficients = [None if row is None else row.coefficients for row in correlations]
+    others = next((row.other_features for row in correlations if row is not None), ())
     table = pa.table(
         {
-            "feature": pa.array([each.feature_name for each in features], pa.string()),
-            "facts": pa.array([json.dumps(each.to_json()) for each in features], pa.string()),
-            "correlations": pa.array(rows, pa.large_list(pa.float64())),
+            "feature": pa.array(names, pa.string()),
+            "facts": pa.array(facts, pa.string()),
+            "correlations": pa.array(coefficients, pa.large_list(pa.float64())),
         }
     )
-    about = {
+    metadata = {
         "computed_at": statistics.computed_at.isoformat(),
         "commit": statistics.commit,
         "split": statistics.split,
         "others": others,
     }
-    write_table(folder, name, table, about)
+    write_table(folder, name, table, metadata)
 
 
 def read_correlations(folder: str, name: str) -> tuple[list[str], list[str], Any]:
-    """The features of kept statistics, those that they are related to, and by how much (features x others); NaN where that is not known."""
+    """The features of kept statistics, those that they correlate with, and how much.
+
+    The last is an array (features x others); NaN where that is not known.
+    """
     table = read_table(folder, name)
     if table is None:
         return [], [], np.empty((0, 0))
-    others, features = read_metadata(table.schema)["others"], table.column("feature").to_pylist()
-    none = np.full(len(others), np.nan)
-    rows = [
-        each.values.to_numpy() if each.is_valid and len(each.values) else none
-        for each in table.column("correlations")
-    ]
+    others = read_metadata(table.schema)["others"]
+    features = table.column("feature").to_pylist()
+    unknown = np.full(len(others), np.nan)
+    rows = []
+    for row in table.column("correlations"):
+        is_known = row.is_valid and len(row.values)
+        rows.append(row.values.to_numpy() if is_known else unknown)
     return features, others, np.array(rows).reshape(len(features), len(others))
 
 
 def load_statistics(
     folder: str, name: str, features: Sequence[str] | None = None, correlations: bool = True
 ) -> Statistics | None:
-    """Statistics that were kept, of these features, in the order they were kept in; None where there are none of this name.
+    """Statistics that were kept, of these features, in the order they were kept in.
 
-    correlations: whether those are wanted, which of thousands of features are millions.
+    None where there are none of this name. correlations: whether those are wanted, which of
+    thousands of features are millions.
     """
     table = read_table(folder, name)
     if table is None:
         return None
-    about = read_metadata(table.schema)
-    what = f"The statistics file {folder}/{name}{_SUFFIX}"
-    check_format(what, about, FORMAT_VERSION)
+    metadata = read_metadata(table.schema)
+    description = f"The statistics file {folder}/{name}{_SUFFIX}"
+    check_format(description, metadata, FORMAT_VERSION)
     try:
-        return _parse_statistics(about, table, features, correlations)
+        return _parse_statistics(metadata, table, features, correlations)
     except _MALFORMED_ERRORS as error:
         raise SparkFSError(
-            f"{what} cannot be understood: {error!r}. Remove it, then compute_statistics()."
+            f"{description} cannot be understood: {error!r}. Remove it, then compute_statistics()."
         ) from error
 
 
 def _parse_statistics(
     metadata: Mapping[str, Any], table: pa.Table, features: Sequence[str] | None, correlations: bool
 ) -> Statistics:
-    found, others = [], metadata["others"]
-    for feature, facts, each in zip(*(table.column(i) for i in range(3)), strict=True):
+    parsed = []
+    others = metadata["others"]
+    columns = [table.column(i) for i in range(3)]
+    for feature, facts, coefficients in zip(*columns, strict=True):
         if features is None or feature.as_py() in features:
             data: dict[str, Any] = json.loads(facts.as_py())
-            if correlations and each.is_valid:
-                data["correlations"] = FeatureCorrelations(
-                    feature.as_py(), others, each.values.to_numpy()
-                )
-            found.append(FeatureStatistics.from_json(data))
-    return Statistics(
-        datetime.fromisoformat(metadata["computed_at"]),
-        metadata["commit"],
-        tuple(found),
-        metadata["split"],
-    )
+            if correlations and coefficients.is_valid:
+                values = coefficients.values.to_numpy()
+                data["correlations"] = FeatureCorrelations(feature.as_py(), others, values)
+            parsed.append(FeatureStatistics.from_json(data))
+    computed_at = datetime.fromisoformat(metadata["computed_at"])
+    return Statistics(computed_at, metadata["commit"], tuple(parsed), metadata["split"])
 
 
 def write_if_newer(folder: str, name: str, table: pa.Table, metadata: Mapping[str, Any]) -> None:
@@ -153,9 +153,8 @@ def write_if_newer(folder: str, name: str, table: pa.Table, metadata: Mapping[st
 def write_table(folder: str, name: str, table: pa.Table, metadata: Mapping[str, Any]) -> None:
     """Write a table with what is noted of it, in the place of the one of the same name."""
     system, root = resolve_file_system(folder)
-    table = table.replace_schema_metadata(
-        {"about": json.dumps({**metadata, FORMAT_KEY: FORMAT_VERSION})}
-    )
+    about = json.dumps({**metadata, FORMAT_KEY: FORMAT_VERSION})
+    table = table.replace_schema_metadata({"about": about})
     staged = f"{root}/.{name}-{uuid4().hex}{_SUFFIX}"
     try:
         make_folder(system, root)
@@ -179,12 +178,18 @@ def read_table(folder: str, name: str) -> pa.Table | None:
 def load_state(
     folder: str, name: str, parse: Callable[[Mapping[str, Any], pa.Table], T]
 ) -> T | None:
-    """What ``read`` makes of a state, of what is noted with it and its table; None where it cannot: it is to be made again."""
+    """What ``parse`` makes of a state, of what is noted with it and its table.
+
+    None where it cannot: it is to be made again.
+    """
     try:
-        table = _read_file(folder, name, lambda file: file.read_all())
-        if table is None or read_metadata(table.schema).get(FORMAT_KEY, 1) != FORMAT_VERSION:
+        table = read_table(folder, name)
+        if table is None:
             return None
-        return parse(read_metadata(table.schema), table)
+        metadata = read_metadata(table.schema)
+        if metadata.get(FORMAT_KEY, 1) != FORMAT_VERSION:
+            return None
+        return parse(metadata, table)
     except (SparkFSError, *_MALFORMED_ERRORS):
         return None
 
@@ -212,10 +217,11 @@ def remove_statistics(folder: str) -> None:
 
 def read_metadata(schema: pa.Schema) -> dict[str, Any]:
     """What was noted with a table of this schema."""
-    found = json.loads((schema.metadata or {}).get(b"about", b"{}"))
-    return found if isinstance(found, dict) else {}
+    text = (schema.metadata or {}).get(b"about", b"{}")
+    metadata = json.loads(text)
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def to_arrays(table: pa.Table) -> list[Any]:
     """The lists of numbers in a table's only column, as arrays."""
-    return [each.values.to_numpy() for each in table.column(0)]
+    return [numbers.values.to_numpy() for numbers in table.column(0)]

@@ -1,1 +1,1 @@
-"""Delta Lake: the log, transactions, the layout of a table, and the Spark session that writes it."""
+"""Delta Lake: the log, transactions, a table's layout, and the Spark session that writes it."""

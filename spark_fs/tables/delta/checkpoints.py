@@ -1,13 +1,14 @@
-"""Checkpoints of a table's log, each the sum of all commits up to it: which of them is whole, and what it says.
+"""Checkpoints of a table's log, each the sum of all commits up to it.
 
-There are three kinds: one Parquet file; several, of which each must be there; and, since protocol
-V2, one file of JSON or Parquet that names others, its sidecars.
+This module tells which of them is whole, and reads what it says. There are three kinds: one Parquet
+file; several, of which each must be there; and, since protocol V2, one file of JSON or Parquet that
+names others, its sidecars.
 """
 
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,10 @@ class Checkpoint:
     paths: tuple[str, ...]
 
     def read_actions(self, system: fs.FileSystem, kind: str) -> Iterator[Any]:
-        """What it says of one kind (``add``, ``protocol``, ``metaData``, ``txn``); OSError, ValueError or Arrow's where it is damaged."""
+        """What it says of one kind: ``add``, ``protocol``, ``metaData`` or ``txn``.
+
+        Raises OSError, ValueError or Arrow's error where it is damaged.
+        """
         for path in self.paths:
             yield from _read_actions(system, path, kind)
             if kind == "add":
@@ -50,35 +54,36 @@ class Checkpoint:
 
 def find_newest_checkpoint(folder: str, names: Iterable[str]) -> Checkpoint | None:
     """The newest whole checkpoint of the files of these names in a folder; None without one."""
-    found: dict[int, dict[tuple[str | None, str | None], list[str]]] = defaultdict(
+    # per version, by how many parts it has, or by the id in its name
+    paths: dict[int, dict[tuple[str | None, str | None], list[str]]] = defaultdict(
         lambda: defaultdict(list)
     )
-    for match in filter(None, map(_CHECKPOINT_NAME.fullmatch, names)):
-        found[int(match[1])][match[3], match[4]].append(
-            folder + match[0]
-        )  # by how many parts it has, or by the name of its own
-    for version in sorted(found, reverse=True):
-        for (parts, _), held in sorted(found[version].items(), key=str, reverse=True):
-            if len(held) == int(parts or 1):
-                return Checkpoint(version, tuple(sorted(held)))
+    for name in names:
+        if match := _CHECKPOINT_NAME.fullmatch(name):
+            version, _, part_count, checkpoint_id = match.groups()
+            paths[int(version)][part_count, checkpoint_id].append(folder + name)
+    for number in sorted(paths, reverse=True):
+        candidates = sorted(paths[number].items(), key=str, reverse=True)
+        for (part_count, _), part_paths in candidates:
+            if len(part_paths) == int(part_count or 1):
+                return Checkpoint(number, tuple(sorted(part_paths)))
     return None
 
 
 def _read_actions(system: fs.FileSystem, path: str, kind: str) -> Iterable[Any]:
-    read: Callable[[fs.FileSystem, str, str], Iterable[Any]] = (
-        _read_json_actions if path.endswith(".json") else _read_parquet_actions
-    )
-    return read(system, path, kind)
+    if path.endswith(".json"):
+        return _read_json_actions(system, path, kind)
+    return _read_parquet_actions(system, path, kind)
 
 
 def _read_json_actions(system: fs.FileSystem, path: str, kind: str) -> Iterable[Any]:
     with system.open_input_stream(path) as stream:
-        found = parse_actions(stream.readall())
-    return [action[kind] for action in found if action.get(kind)]
+        actions = parse_actions(stream.readall())
+    return [action[kind] for action in actions if action.get(kind)]
 
 
 def parse_actions(text: bytes) -> list[Action]:
-    """The actions of a file of JSON, one a line; ValueError where it is none.
+    """The actions of a file of JSON, one a line; ValueError where it is not JSON.
 
     Only a line feed ends a line: a value may hold any other character that Unicode counts as an end
     of line.
@@ -87,10 +92,11 @@ def parse_actions(text: bytes) -> list[Action]:
 
 
 def _read_parquet_actions(system: fs.FileSystem, path: str, kind: str) -> Iterable[Any]:
+    columns = [kind]
+    if kind == "add":
+        columns = [f"add.{field}" for field in _ADD_FIELDS]
     with system.open_input_file(path) as source:
-        file = pq.ParquetFile(source)
-        wanted = [f"{kind}.{fact}" for fact in _ADD_FIELDS] if kind == "add" else [kind]
-        table = file.read(columns=wanted)
+        table = pq.ParquetFile(source).read(columns=columns)
     if kind not in table.column_names:
         return []
     rows = table.column(kind).combine_chunks()
@@ -106,8 +112,6 @@ def _to_dicts(rows: pa.StructArray) -> Iterable[Any]:
 
 def _resolve_sidecar(path: str, sidecar: str) -> str:
     """Where a sidecar is: in a folder beside the checkpoint, unless its name says where."""
-    return (
-        sidecar
-        if _ABSOLUTE_PATH.match(sidecar)
-        else f"{path.rpartition('/')[0]}/_sidecars/{sidecar}"
-    )
+    if _ABSOLUTE_PATH.match(sidecar):
+        return sidecar
+    return f"{path.rpartition('/')[0]}/_sidecars/{sidecar}"

@@ -1,8 +1,8 @@
-"""Reads and writes of the Delta tables: this module, ``staging`` and ``writing`` are the only ones that touch them.
+"""Reads and writes of the Delta tables by Spark; ``staging`` and ``transaction`` are beside it.
 
-Every table holds one column beyond the group's own, the instant of ingestion; between two rows of
-one identity the one ingested last is the row. The change data feed is on from the first commit,
-since the sync reads it.
+No other modules touch the tables. Every table holds one column beyond the group's own, the instant
+of ingestion; between two rows of one identity the one ingested last is the row. The change data
+feed is on from the first commit, since the sync reads it.
 """
 
 import json
@@ -30,9 +30,8 @@ from spark_fs.tables.delta.staging import Transaction
 
 INGESTED_AT = "_ingested_at"
 _SETTING_PREFIX = "spark.databricks.delta."
-_SETTINGS_LOCK = (
-    RLock()
-)  # what a commit carries is set on the session, so one write at a time sets it
+# what a commit carries is set on the session, so one write at a time sets it
+_SETTINGS_LOCK = RLock()
 
 
 def is_delta_table(spark: SparkSession, path: str) -> bool:
@@ -44,20 +43,22 @@ def read_table(spark: SparkSession, path: str, version: int | None = None) -> Da
     """The table*, at one of its versions or the newest; ingestion time included."""
     reader = spark.read.format("delta")
     with translate_errors(path, "read"):
-        return (reader if version is None else reader.option("versionAsOf", version)).load(path)
+        if version is not None:
+            reader = reader.option("versionAsOf", version)
+        return reader.load(path)
 
 
 def read_changes(
     spark: SparkSession, path: str, first_version: int, last_version: int
 ) -> DataFrame:
-    """What the versions first to last did*, both included: rows with ``_change_type``, ``_commit_version`` and ``_commit_timestamp``."""
+    """What the versions first to last did*, both included.
+
+    The rows have ``_change_type``, ``_commit_version`` and ``_commit_timestamp``.
+    """
     feed = spark.read.format("delta").option("readChangeFeed", "true")
     with translate_errors(path, "read"):
-        return (
-            feed.option("startingVersion", first_version)
-            .option("endingVersion", last_version)
-            .load(path)
-        )
+        feed = feed.option("startingVersion", first_version)
+        return feed.option("endingVersion", last_version).load(path)
 
 
 def merge_rows(
@@ -69,24 +70,21 @@ def merge_rows(
     transaction: Transaction | None,
     metadata: Mapping[str, Any],
 ) -> tuple[int, int]:
-    """Replace the rows of the same keys that ``changed``, append the others, as one commit, eagerly.
+    """Replace the rows of the same keys that differ, append the others, as one commit, eagerly.
 
-    ``pruned`` holds for every row ``t`` of the table that may be replaced, so that Delta leaves the
-    other files alone. ``frame`` must give the same rows each time it is read. Returns how many rows
-    were inserted and updated.
+    ``prune_predicate`` holds for every row ``t`` of the table that may be replaced, so that Delta
+    leaves the other files alone; ``update_predicate`` for those that are. ``frame`` must give the
+    same rows each time it is read. Returns how many rows were inserted and updated.
     """
     spark = frame.sparkSession
     once = {"merge.materializeSource": "none"}  # staged rows stay as they are, so they need no copy
     with _set_commit_metadata(spark, transaction, metadata), _session_settings(spark, once):
-        target = DeltaTable.forPath(spark, path).alias("t")
-        merged = target.merge(frame.alias("s"), reduce(and_, [*_match_keys(keys), prune_predicate]))
-        done = (
-            merged.whenMatchedUpdateAll(update_predicate)
-            .whenNotMatchedInsertAll()
-            .execute()
-            .collect()
-        )
-    return int(done[0]["num_inserted_rows"]), int(done[0]["num_updated_rows"])
+        table = DeltaTable.forPath(spark, path).alias("t")
+        condition = reduce(and_, [*_match_keys(keys), prune_predicate])
+        merge = table.merge(frame.alias("s"), condition)
+        merge = merge.whenMatchedUpdateAll(update_predicate).whenNotMatchedInsertAll()
+        counts = merge.execute().collect()[0]
+    return int(counts["num_inserted_rows"]), int(counts["num_updated_rows"])
 
 
 def append_rows(
@@ -108,17 +106,13 @@ def get_quarantine_path(path: str) -> str:
 def delete_rows(
     frame: DataFrame, path: str, keys: Sequence[str], metadata: Mapping[str, Any]
 ) -> int:
-    """Delete the rows that have one of the frame's keys, as one commit, eagerly; returns how many there were."""
+    """Delete the rows of the frame's keys, as one commit, eagerly; returns how many there were."""
     spark = frame.sparkSession
     with _set_commit_metadata(spark, None, metadata):
-        target = DeltaTable.forPath(spark, path).alias("t")
-        done = (
-            target.merge(frame.alias("s"), reduce(and_, _match_keys(keys)))
-            .whenMatchedDelete()
-            .execute()
-            .collect()
-        )
-    return int(done[0]["num_deleted_rows"])
+        table = DeltaTable.forPath(spark, path).alias("t")
+        merge = table.merge(frame.alias("s"), reduce(and_, _match_keys(keys)))
+        counts = merge.whenMatchedDelete().execute().collect()[0]
+    return int(counts["num_deleted_rows"])
 
 
 def _match_keys(keys: Sequence[str]) -> list[Column]:
@@ -137,15 +131,14 @@ def add_columns(
 def optimize_table(
     spark: SparkSession, path: str, cluster_by: Sequence[str], metadata: Mapping[str, Any]
 ) -> Mapping[str, int]:
-    """Rewrite small files into large ones, clustered by these columns, eagerly; the rows stay as they are."""
+    """Rewrite small files into large ones, clustered by these columns, eagerly.
+
+    The rows stay as they are.
+    """
     with _set_commit_metadata(spark, None, metadata), translate_errors(path, "compaction"):
-        done = (
-            DeltaTable.forPath(spark, path)
-            .optimize()
-            .executeZOrderBy(*cluster_by)
-            .collect()[0]["metrics"]
-        )
-    return {"files_added": done["numFilesAdded"], "files_removed": done["numFilesRemoved"]}
+        optimizer = DeltaTable.forPath(spark, path).optimize()
+        metrics = optimizer.executeZOrderBy(*cluster_by).collect()[0]["metrics"]
+    return {"files_added": metrics["numFilesAdded"], "files_removed": metrics["numFilesRemoved"]}
 
 
 def vacuum_table(
@@ -154,10 +147,10 @@ def vacuum_table(
     retention_hours: float,
     candidates: Sequence[StoredFile] | None = None,
 ) -> None:
-    """Delete the files that no version younger than this needs, eagerly; of these candidates alone, where they are given.
+    """Delete the files that no version younger than this needs, eagerly.
 
-    Of its own accord Delta goes by a property of the table, whatever hours it is asked for, and
-    knows of what left for a week alone.
+    Of these candidates alone, where they are given. Of its own accord Delta goes by a property of
+    the table, whatever hours it is asked for, and knows of what left for a week alone.
     """
     settings = {
         "retentionDurationCheck.enabled": "false",
@@ -167,20 +160,8 @@ def vacuum_table(
         if candidates is None:
             DeltaTable.forPath(spark, path).vacuum(retention_hours)
             return
-        base: Any = spark._jvm.org.apache.hadoop.fs.Path(path)  # type: ignore[union-attr] # never None here
-        root = (
-            base.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf())
-            .makeQualified(base)
-            .toString()
-        )
-        rows = [
-            (f"{root}/{file.name}", file.bytes, False, int(file.modified_at.timestamp() * 1000))
-            for file in candidates
-        ]
         inventory = f"inventory_{uuid4().hex}"
-        spark.createDataFrame(
-            rows, "path string, length long, isDir boolean, modificationTime long"
-        ).createOrReplaceTempView(inventory)
+        _create_inventory(spark, path, candidates, inventory)
         listed = f"SELECT * FROM {inventory}"  # noqa: S608 # a name that was just made
         try:
             spark.sql(
@@ -189,6 +170,21 @@ def vacuum_table(
             )
         finally:
             spark.catalog.dropTempView(inventory)
+
+
+def _create_inventory(
+    spark: SparkSession, path: str, files: Sequence[StoredFile], view_name: str
+) -> None:
+    """Make the view of the files from which a VACUUM chooses."""
+    base: Any = spark._jvm.org.apache.hadoop.fs.Path(path)  # type: ignore[union-attr] # never None here
+    file_system = base.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf())
+    root = file_system.makeQualified(base).toString()
+    rows = []
+    for file in files:
+        modified_millis = int(file.modified_at.timestamp() * 1000)
+        rows.append((f"{root}/{file.name}", file.bytes, False, modified_millis))
+    schema = "path string, length long, isDir boolean, modificationTime long"
+    spark.createDataFrame(rows, schema).createOrReplaceTempView(view_name)
 
 
 def invalidate_cache(spark: SparkSession, path: str) -> None:
@@ -202,10 +198,11 @@ def _set_commit_metadata(
     spark: SparkSession, transaction: Transaction | None, metadata: Mapping[str, Any]
 ) -> Iterator[None]:
     """What the next commit carries."""
-    given = {"commitInfo.userMetadata": json.dumps(metadata)}
+    settings = {"commitInfo.userMetadata": json.dumps(metadata)}
     if transaction:
-        given |= {"write.txnAppId": transaction.app_id, "write.txnVersion": str(transaction.number)}
-    with _session_settings(spark, given):
+        settings["write.txnAppId"] = transaction.app_id
+        settings["write.txnVersion"] = str(transaction.number)
+    with _session_settings(spark, settings):
         yield
 
 
@@ -231,7 +228,10 @@ def _quote_name(name: str) -> str:
 
 @contextmanager
 def translate_errors(path: str, operation: str) -> Iterator[None]:
-    """Turn the errors of Spark, Delta and the store into ours: ConflictError where another writer was faster, else SparkFSError."""
+    """Turn the errors of Spark, Delta and the store into ours.
+
+    ConflictError where another writer was faster, else SparkFSError.
+    """
     try:
         yield
     except (PySparkException, Py4JError, OSError) as error:
@@ -240,32 +240,32 @@ def translate_errors(path: str, operation: str) -> Iterator[None]:
                 f"Another writer changed the table at {path} at the same time:"
                 f" {find_root_cause(error)}"
             ) from get_safe_cause(error)
-        why = find_damage(path) or find_root_cause(error)
+        reason = find_damage(path) or find_root_cause(error)
         raise SparkFSError(
-            f"The {operation} of the table at {path} failed and the table is as it was: {why}"
+            f"The {operation} of the table at {path} failed and the table is as it was: {reason}"
         ) from get_safe_cause(error)
 
 
 def is_conflict(error: BaseException) -> bool:
     """Whether an error says that another writer was faster."""
     if isinstance(error, Py4JJavaError):
-        name = error.java_exception.getClass().getName()
-        return str(name).startswith("io.delta.exceptions.") or name.endswith(
-            "FileAlreadyExistsException"
-        )
-    return type(error).__module__.startswith(
-        "delta.exceptions"
-    )  # its classes share no root of their own
+        name = str(error.java_exception.getClass().getName())
+        is_delta = name.startswith("io.delta.exceptions.")
+        return is_delta or name.endswith("FileAlreadyExistsException")
+    # Delta's own classes share no root of their own
+    return type(error).__module__.startswith("delta.exceptions")
 
 
 def find_root_cause(error: Exception) -> str:
-    """The first line of what Spark, Delta or a worker says, of the innermost cause that says something."""
+    """The first line of the innermost cause that says something, of Spark, Delta or a worker."""
     if isinstance(error, Py4JJavaError):
         cause = error.java_exception
         while cause.getCause() is not None:
             cause = cause.getCause()
         return f"{cause.getClass().getSimpleName()}: {get_first_line(cause.getMessage())}"
-    raised = re.findall(
-        r"^[\w.]+(?:Error|Exception|Invalid): (.*)", str(error), re.MULTILINE
-    )  # the traceback of a worker
-    return str(raised[-1]) if raised and "Traceback" in str(error) else get_first_line(error)
+    text = str(error)
+    if "Traceback" in text:  # of a worker
+        raised = re.findall(r"^[\w.]+(?:Error|Exception|Invalid): (.*)", text, re.MULTILINE)
+        if raised:
+            return str(raised[-1])
+    return get_first_line(error)

@@ -1,4 +1,4 @@
-"""What the log of a Delta table says of its commits, read without Spark, so that a look costs no JVM."""
+"""What the log of a Delta table says of its commits and files, read without Spark and its JVM."""
 
 import json
 import re
@@ -18,18 +18,17 @@ from spark_fs.tables.delta.log import NO_TABLE as NO_TABLE
 from spark_fs.tables.delta.log import DeltaLog, resolve_file_system
 
 _ABSOLUTE_URI = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:/")
-TableRef = (
-    str | DeltaLog
-)  # a folder or URI, or a look that one operation takes at it, for all that it asks
+# a folder or URI, or a look that one operation takes at it, for all that it asks
+TableRef = str | DeltaLog
 _ROWLESS_OPERATIONS = ("optimize", "append_features", "VACUUM START", "VACUUM END")
 
 
 @dataclass(frozen=True)
 class Commit:
-    """One commit: its number, its instant (UTC), what it did, how many rows it inserted, updated and deleted, and its batch.
+    """One commit: its number, its instant (UTC), what it did, its batch, and its counts of rows.
 
     operation: "upsert", "insert", "delete", "append_features" or "optimize"; of another writer,
-    Delta's own word for it.
+    Delta's own word for it. inserted, updated, deleted: numbers of rows.
     """
 
     version: int
@@ -47,10 +46,12 @@ class Commit:
 
 
 class DataFile(NamedTuple):
-    """What the log tells of a data file: where it is, its partition's values as texts, and the least and greatest value of columns.
+    """What the log tells of a data file: where it is, its partition, and the bounds of its columns.
 
-    rows: None when the log does not say. plain: whether each of its rows counts (it has no deletion
-    vector) and its columns have the names that the table has.
+    row_count: None when the log does not say. partition_values: as strings. min_values and
+    max_values: the least and greatest value of each column that has them. readable_as_is: whether
+    each of its rows counts (it has no deletion vector) and its columns have the names and types
+    that the table has.
     """
 
     path: str
@@ -68,14 +69,22 @@ def has_log(path: str) -> bool:
 
 
 def open_log(table: TableRef, version: int | None = None) -> DeltaLog:
-    """The log of a table up to a version (None: the newest); one that is given is not looked at again for its own version."""
+    """The log of a table up to a version (None: the newest).
+
+    A log that is given is not looked at again for its own version.
+    """
     if isinstance(table, str):
         return DeltaLog(table, version)
-    return table if version in (None, table.version) else DeltaLog(table.path, version)
+    if version in (None, table.version):
+        return table
+    return DeltaLog(table.path, version)
 
 
 def list_commits(table: TableRef, limit: int, until_version: int | None = None) -> list[Commit]:
-    """The newest commits of the table at a folder or URI, up to a version where one is given, the newest first; none without a table."""
+    """The newest commits of a table, up to a version where one is given, the newest first.
+
+    There are none without a table.
+    """
     log = open_log(table, until_version)
     newest = sorted(log.commits, reverse=True)[:limit]
     return [_describe_commit(log, version) for version in newest]
@@ -87,14 +96,18 @@ def get_current_version(table: TableRef) -> int:
 
 
 def get_table_id(table: TableRef) -> str:
-    """The id that the table was given when it was made, wherever it is moved; empty before the first commit."""
+    """The id that the table was given when it was made, wherever it is moved.
+
+    Empty before the first commit.
+    """
     return str(open_log(table).metadata.get("id", ""))
 
 
 def resolve_table_version(table: TableRef, when: Instant | int | Commit) -> int:
-    """The version that a number, a commit or an instant names: the newest one committed at or before the instant.
+    """The version that a number, a commit or an instant names.
 
-    Raises NotFoundError for a version that does not exist, and for an instant before the first.
+    For an instant it is the newest one committed at or before it. Raises NotFoundError for a
+    version that does not exist, and for an instant before the first.
     """
     log = open_log(table)
     if isinstance(when, Commit):
@@ -107,21 +120,20 @@ def resolve_table_version(table: TableRef, when: Instant | int | Commit) -> int:
         )
     if isinstance(when, int):
         if when not in log.commits:
-            held = f"{versions[0]} to {versions[-1]}"
             raise NotFoundError(
-                f"The table at {log.path} has no version {when}: it has {held}. Ask for one of"
-                " these."
+                f"The table at {log.path} has no version {when}: it has {versions[0]} to"
+                f" {versions[-1]}. Ask for one of these."
             )
         return when
     instant = to_utc(when)
-    place = bisect_right(versions, instant, key=log.get_commit_time)
-    if not place:
-        began = log.get_commit_time(versions[0]).isoformat()
+    count_until = bisect_right(versions, instant, key=log.get_commit_time)
+    if not count_until:
+        first_time = log.get_commit_time(versions[0]).isoformat()
         raise NotFoundError(
             f"The table at {log.path} had no rows yet at {instant.isoformat()}: its first commit is"
-            f" of {began}."
+            f" of {first_time}."
         )
-    return versions[place - 1]
+    return versions[count_until - 1]
 
 
 def has_commits(table: TableRef, first_version: int, last_version: int) -> bool:
@@ -142,16 +154,20 @@ def would_be_lost(table: TableRef, version: int, until: datetime) -> bool:
     clean-up goes by. The instants of commits do not tell: each is after the one before it, so that
     a clock that once ran ahead has pushed all later ones.
     """
-    log, left, added = open_log(table), dict[str, int](), set[str]()
-    for later in sorted(v for v in log.commits if v > version):
+    log = open_log(table)
+    removal_times = dict[str, int]()  # of the version's files that left later, in milliseconds
+    added_paths = set[str]()
+    for later in sorted(number for number in log.commits if number > version):
         actions = log.read_actions(later)
-        for removed in filter(None, (action.get("remove") for action in actions)):
-            if removed["path"] not in added:
-                left[removed["path"]] = removed.get("deletionTimestamp") or 0
-        for new in filter(None, (action.get("add") for action in actions)):
-            if left.pop(new["path"], None) is None:  # else it is back
-                added.add(new["path"])
-    return any(to_micros(until) > 1000 * instant for instant in left.values())
+        for action in actions:
+            removed = action.get("remove")
+            if removed and removed["path"] not in added_paths:
+                removal_times[removed["path"]] = removed.get("deletionTimestamp") or 0
+        for action in actions:
+            added = action.get("add")
+            if added and removal_times.pop(added["path"], None) is None:  # else it is back
+                added_paths.add(added["path"])
+    return any(to_micros(until) > 1000 * millis for millis in removal_times.values())
 
 
 def has_file(table: TableRef, predicate: Callable[[DataFile], bool]) -> bool:
@@ -164,7 +180,10 @@ def has_file(table: TableRef, predicate: Callable[[DataFile], bool]) -> bool:
 
 
 def list_data_files(table: TableRef, version: int | None = None) -> list[DataFile]:
-    """The data files of a version (None: the newest) of the table, with absolute paths; NotFoundError where it is not there."""
+    """The data files of a version (None: the newest) of the table, with absolute paths.
+
+    NotFoundError where the version is not there.
+    """
     log = open_log(table, version)
     return _to_data_files(log, log.list_files())
 
@@ -172,20 +191,26 @@ def list_data_files(table: TableRef, version: int | None = None) -> list[DataFil
 def list_added_files(
     table: TableRef, first_version: int, last_version: int
 ) -> list[DataFile] | None:
-    """The data files that the commits from the first to the last added; None where one of them changed or deleted a row."""
-    log, found = open_log(table, last_version), []
+    """The data files that the commits from the first to the last added.
+
+    None where one of them changed or deleted a row.
+    """
+    log = open_log(table, last_version)
     log.check_commits(first_version, last_version)
+    add_actions = []
     for version in range(first_version, last_version + 1):
         for action in log.read_actions(version):
-            if action.get("cdc") or (action.get("remove") or {}).get("dataChange"):
+            removed = action.get("remove") or {}
+            added = action.get("add") or {}
+            if action.get("cdc") or removed.get("dataChange"):
                 return None
-            if (action.get("add") or {}).get("dataChange"):
-                found.append(action["add"])
-    return _to_data_files(log, found)
+            if added.get("dataChange"):
+                add_actions.append(added)
+    return _to_data_files(log, add_actions)
 
 
 class StoredFile(NamedTuple):
-    """A data file in a table's folder, of whatever version: its name there, and when it was written."""
+    """A data file in a table's folder, of whatever version: its name there, size and time."""
 
     name: str
     bytes: int
@@ -195,25 +220,28 @@ class StoredFile(NamedTuple):
 def list_stored_files(path: str) -> list[StoredFile]:
     """The data files that the table's folder holds, of whatever version."""
     system, folder = resolve_file_system(path)
-    found = system.get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=True))
-    within = [f for f in found if f.base_name.endswith(".parquet") and "/_delta_log/" not in f.path]
-    return [StoredFile(f.path.removeprefix(folder).lstrip("/"), f.size, f.mtime) for f in within]
+    entries = system.get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=True))
+    stored = []
+    for entry in entries:
+        if entry.base_name.endswith(".parquet") and "/_delta_log/" not in entry.path:
+            name = entry.path.removeprefix(folder).lstrip("/")
+            stored.append(StoredFile(name, entry.size, entry.mtime))
+    return stored
 
 
 def list_removed_since(path: str, when: datetime) -> set[str]:
-    """The names of the files that left the table at an instant or after it, by what the log says of each."""
+    """The names of the files that left the table at an instant or after it.
+
+    When each left is said by the action that removed it.
+    """
     log = DeltaLog(path)
-    removed = (
-        action["remove"]
-        for version in log.commits
-        for action in log.read_actions(version)
-        if action.get("remove")
-    )
-    return {
-        unquote(each["path"])
-        for each in removed
-        if 1000 * (each.get("deletionTimestamp") or 0) >= to_micros(when)
-    }
+    names = set()
+    for version in log.commits:
+        for action in log.read_actions(version):
+            removed = action.get("remove")
+            if removed and 1000 * (removed.get("deletionTimestamp") or 0) >= to_micros(when):
+                names.add(unquote(removed["path"]))
+    return names
 
 
 def remove_table(path: str) -> None:
@@ -231,10 +259,10 @@ def find_transaction_number(table: TableRef, app_id: str) -> int | None:
 def _to_data_files(log: DeltaLog, add_actions: Iterable[dict[str, Any]]) -> list[DataFile]:
     """What the actions that added files tell of them."""
     adds = list(add_actions)
-    names = protocol.map_logical_names(log.metadata, log.schema)
-    plain = not names and not protocol.has_widened_types(log.metadata)
+    logical_names = protocol.map_logical_names(log.metadata, log.schema)
+    readable_as_is = not logical_names and not protocol.has_widened_types(log.metadata)
     return [
-        _to_data_file(log.path, add, stats, names, plain)
+        _to_data_file(log.path, add, stats, logical_names, readable_as_is)
         for add, stats in zip(adds, log.parse_statistics(adds), strict=True)
     ]
 
@@ -246,53 +274,58 @@ def _to_data_file(
     logical_names: Mapping[str, str],
     readable_as_is: bool,
 ) -> DataFile:
-    rows = (
-        stats["numRecords"]
-        if "numRecords" in stats
-        else (add.get("stats_parsed") or {}).get("numRecords")
-    )
-    values: list[dict[str, Any]] = [
-        dict(add["partitionValues"] or ()),
-        stats.get("minValues") or {},
-        stats.get("maxValues") or {},
-    ]
-    partition, least, greatest = (
-        [{logical_names.get(n, n): value for n, value in each.items()} for each in values]
-        if logical_names
-        else values
-    )
-    whole = readable_as_is and not add.get("deletionVector")
+    if "numRecords" in stats:
+        row_count = stats["numRecords"]
+    else:
+        row_count = (add.get("stats_parsed") or {}).get("numRecords")
     return DataFile(
-        _resolve_path(path, add["path"]), add["size"], rows, partition, least, greatest, whole
+        path=_resolve_path(path, add["path"]),
+        bytes=add["size"],
+        row_count=row_count,
+        partition_values=_rename(dict(add["partitionValues"] or ()), logical_names),
+        min_values=_rename(stats.get("minValues") or {}, logical_names),
+        max_values=_rename(stats.get("maxValues") or {}, logical_names),
+        readable_as_is=readable_as_is and not add.get("deletionVector"),
     )
+
+
+def _rename(values: dict[str, Any], logical_names: Mapping[str, str]) -> dict[str, Any]:
+    """The values by the table's names of their columns."""
+    if not logical_names:
+        return values
+    return {logical_names.get(name, name): value for name, value in values.items()}
 
 
 def _resolve_path(path: str, uri: str) -> str:
-    """Where a file of the table at ``path`` is: the log writes a URI, relative to the table unless it has a root of its own."""
-    return unquote(uri) if _ABSOLUTE_URI.match(uri) else f"{path}/{unquote(uri)}"
+    """Where a file of the table at ``path`` is.
+
+    The log writes a URI, relative to the table unless it has a root of its own.
+    """
+    if _ABSOLUTE_URI.match(uri):
+        return unquote(uri)
+    return f"{path}/{unquote(uri)}"
 
 
 def _describe_commit(log: DeltaLog, version: int) -> Commit:
-    return Commit(
-        version, log.get_commit_time(version), **_parse_commit_info(log.read_commit_info(version))
-    )
+    committed_at = log.get_commit_time(version)
+    return Commit(version, committed_at, **_parse_commit_info(log.read_commit_info(version)))
 
 
 def _parse_commit_info(info: Mapping[str, Any]) -> dict[str, Any]:
     """What a commit did: our own note of it where there is one, and Delta's figures."""
-    metrics, operation = info.get("operationMetrics") or {}, info.get("operation", "unknown")
-    counts = {
-        "inserted": int(metrics.get("numTargetRowsInserted", metrics.get("numOutputRows", 0))),
-        "updated": int(metrics.get("numTargetRowsUpdated", 0)),
-        "deleted": int(metrics.get("numTargetRowsDeleted", 0)),
-    }
+    facts: dict[str, Any] = {"operation": info.get("operation", "unknown")}
+    metrics = info.get("operationMetrics") or {}
+    inserted = int(metrics.get("numTargetRowsInserted", metrics.get("numOutputRows", 0)))
+    updated = int(metrics.get("numTargetRowsUpdated", 0))
+    deleted = int(metrics.get("numTargetRowsDeleted", 0))
+    if facts["operation"] in ("WRITE", "MERGE"):
+        facts |= {"inserted": inserted, "updated": updated, "deleted": deleted}
     try:
         note = json.loads(info.get("userMetadata") or "{}")
     except ValueError:
         note = {}
-    noted = (
-        {key: note[key] for key in ("operation", "batch_id", "inserted", "updated") if key in note}
-        if isinstance(note, dict)
-        else {}
-    )
-    return {"operation": operation} | (counts if operation in ("WRITE", "MERGE") else {}) | noted
+    if isinstance(note, dict):
+        for key in ("operation", "batch_id", "inserted", "updated"):
+            if key in note:
+                facts[key] = note[key]
+    return facts

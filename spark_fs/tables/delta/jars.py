@@ -1,10 +1,10 @@
-"""Delta's two jars, Avro's and a JDBC driver: resolved once from Maven by Spark's own resolver, then taken from a cache.
+"""Delta's two jars, Avro's and a JDBC driver: resolved once from Maven, then taken from a cache.
 
-The wheel of delta-spark holds no jars. Of the thirty-two that resolve with it, these two are
-enough; the others are in Spark already or serve features that are not used. Spark's Avro is a jar
-of its own, for training data in that format. The driver reads MySQL and MariaDB for external
-feature groups. Each is compared with the digest that this code knows of it, whenever it is used:
-whoever could change a jar would run code in every process that starts Spark.
+Spark's own resolver does it. The wheel of delta-spark holds no jars. Of the thirty-two that resolve
+with it, these two are enough; the others are in Spark already or serve features that are not used.
+Spark's Avro is a jar of its own, for training data in that format. The driver reads MySQL and
+MariaDB for external feature groups. Each is compared with the digest that this code knows of it,
+whenever it is used: whoever could change a jar would run code in every process that starts Spark.
 """
 
 import hashlib
@@ -25,11 +25,10 @@ _DELTA_ARTIFACTS = ("delta-spark_4.2_2.13", "delta-storage")
 _DELTA_EXCLUDES = (
     "org.*:*,com.*:*,net.*:*,jakarta.*:*,javax.*:*,io.unitycatalog:*,io.delta:delta-kernel*"
 )
-_AVRO_ARTIFACT, _AVRO_EXCLUDES = (
-    "spark-avro_2.13",
-    "org.tukaani:*,org.slf4j:*,org.scala-lang:*,org.apache.spark:spark-tags_2.13",
-)
-_DRIVER_ARTIFACT, _DRIVER_VERSION = "mariadb-java-client", "3.5.11"
+_AVRO_ARTIFACT = "spark-avro_2.13"
+_AVRO_EXCLUDES = "org.tukaani:*,org.slf4j:*,org.scala-lang:*,org.apache.spark:spark-tags_2.13"
+_DRIVER_ARTIFACT = "mariadb-java-client"
+_DRIVER_VERSION = "3.5.11"
 _DIGESTS = {  # SHA-256 of the files that Maven Central has
     "io.delta_delta-spark_4.2_2.13-4.4.0.jar": (
         "27d4fd8b1f879535c573ed1c718177d6a27f24d3e626ba02e216369725721ead"
@@ -49,9 +48,11 @@ _DRIVER_EXCLUDES = "com.*:*,net.*:*,org.slf4j:*,org.checkerframework:*,software.
 
 def get_cache_folder() -> Path:
     """``SPARK_FS_JARS``, or ``spark_fs/jars`` in the user's cache folder."""
-    given = os.environ.get("SPARK_FS_JARS")
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(given) if given else base / "spark_fs" / "jars"
+    chosen = os.environ.get("SPARK_FS_JARS")
+    if chosen:
+        return Path(chosen)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "spark_fs" / "jars"
 
 
 def resolve_jars() -> list[Path]:
@@ -66,34 +67,32 @@ def resolve_jars() -> list[Path]:
         _resolve_from_maven(f"io.delta:{_DELTA_ARTIFACTS[0]}:{delta}", jars, _DELTA_EXCLUDES)
     avro = folder / f"org.apache.spark_{_AVRO_ARTIFACT}-{pyspark.__version__}.jar"
     if not avro.exists():
-        _resolve_from_maven(
-            f"org.apache.spark:{_AVRO_ARTIFACT}:{pyspark.__version__}", [avro], _AVRO_EXCLUDES
-        )
+        package = f"org.apache.spark:{_AVRO_ARTIFACT}:{pyspark.__version__}"
+        _resolve_from_maven(package, [avro], _AVRO_EXCLUDES)
     driver = folder / f"org.mariadb.jdbc_{_DRIVER_ARTIFACT}-{_DRIVER_VERSION}.jar"
     if not driver.exists():
-        _resolve_from_maven(
-            f"org.mariadb.jdbc:{_DRIVER_ARTIFACT}:{_DRIVER_VERSION}", [driver], _DRIVER_EXCLUDES
-        )
-    found = [*jars, avro, driver]
-    for jar in found:
+        package = f"org.mariadb.jdbc:{_DRIVER_ARTIFACT}:{_DRIVER_VERSION}"
+        _resolve_from_maven(package, [driver], _DRIVER_EXCLUDES)
+    resolved = [*jars, avro, driver]
+    for jar in resolved:
         check_digest(jar, jar.name)
-    return found
+    return resolved
 
 
 def check_digest(path: Path, name: str) -> None:
     """SetupError unless a file is the jar of this name, byte by byte."""
-    wanted = _DIGESTS.get(name)
-    if wanted is None:
+    expected = _DIGESTS.get(name)
+    if expected is None:
         raise SetupError(
             f"No digest is known of the jar {name}, so it is not used: install the versions of"
             f" pyspark and delta-spark of {', '.join(sorted(_DIGESTS))}."
         )
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != wanted:
+    if digest != expected:
         raise SetupError(
             f"The jar {path} is not the one that was published: its SHA-256 is {digest}, and should"
-            f" be {wanted}. It was not used. Find out who changed it, then remove it: it is"
+            f" be {expected}. It was not used. Find out who changed it, then remove it: it is"
             " resolved from Maven Central again."
         )
 
@@ -102,27 +101,10 @@ def _resolve_from_maven(package: str, jars: list[Path], excludes: str) -> None:
     check_java()
     folder = jars[0].parent
     private_files.make_folder(folder)
-    home = Path(pyspark.__file__).parent
     with tempfile.TemporaryDirectory(dir=folder) as work:
-        nothing = Path(work) / "nothing.py"
-        nothing.touch()
-        command = [
-            home / "bin" / "spark-submit",
-            "--conf",
-            f"spark.jars.ivy={work}",
-            "--packages",
-            package,
-        ]
-        env = os.environ | {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
-        run = subprocess.run(
-            [*map(str, command), "--exclude-packages", excludes, str(nothing)],
-            env=env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        found = {path.name: path for path in Path(work, "jars").glob("*.jar")}
-        missing = [jar.name for jar in jars if jar.name not in found]
+        run = _run_resolver(package, excludes, Path(work))
+        downloaded = {path.name: path for path in Path(work, "jars").glob("*.jar")}
+        missing = [jar.name for jar in jars if jar.name not in downloaded]
         if run.returncode or missing:
             log = folder / "resolve.log"
             private_files.make_file(log)
@@ -132,5 +114,16 @@ def _resolve_from_maven(package: str, jars: list[Path], excludes: str) -> None:
                 f" output is in {log}. Check the network, or copy the jars into {folder} yourself."
             )
         for jar in jars:
-            check_digest(found[jar.name], jar.name)
-            found[jar.name].rename(jar)
+            check_digest(downloaded[jar.name], jar.name)
+            downloaded[jar.name].rename(jar)
+
+
+def _run_resolver(package: str, excludes: str, work: Path) -> subprocess.CompletedProcess[str]:
+    """Let Spark resolve a package into a folder, by a program that does nothing else."""
+    home = Path(pyspark.__file__).parent
+    nothing = work / "nothing.py"
+    nothing.touch()
+    command = [str(home / "bin" / "spark-submit"), "--conf", f"spark.jars.ivy={work}"]
+    command += ["--packages", package, "--exclude-packages", excludes, str(nothing)]
+    env = os.environ | {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)

@@ -1,4 +1,7 @@
-"""Find Java and say in one line what is missing. Run as a module it checks and exits; it needs no other package."""
+"""Find Java and say in one line what is missing.
+
+Run as a module it checks and exits; it needs no other package.
+"""
 
 import os
 import re
@@ -17,16 +20,23 @@ INSTALL_HINT = (
 
 
 def check_java() -> int:
-    """The major version of the Java that Spark will start; SetupError when there is none, or an older one than 17."""
+    """The major version of the Java that Spark will start.
+
+    SetupError when there is none, or an older one than 17.
+    """
     home = os.environ.get("JAVA_HOME")
-    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
-    where = f"JAVA_HOME={home}" if home else "PATH"
+    if home:
+        java: str | None = str(Path(home) / "bin" / "java")
+        searched = f"JAVA_HOME={home}"
+    else:
+        java = shutil.which("java")
+        searched = "PATH"
     if java is None or not Path(java).exists():
         raise SetupError(
-            f"Spark needs Java {MINIMUM_VERSION} and none was found by {where}. {INSTALL_HINT}"
+            f"Spark needs Java {MINIMUM_VERSION} and none was found by {searched}. {INSTALL_HINT}"
         )
-    printed = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    match = re.search(r'version "(?:1\.)?(\d+)', printed)
+    run = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    match = re.search(r'version "(?:1\.)?(\d+)', run.stderr)
     major = int(match[1]) if match else 0
     if major < MINIMUM_VERSION:
         raise SetupError(

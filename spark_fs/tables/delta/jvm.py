@@ -1,4 +1,7 @@
-"""Start the JVM: with settings that no process list shows, and without leaving it behind when this process is told to end meanwhile."""
+"""Start the JVM, with settings that no process list shows.
+
+It is not left behind when this process is told to end meanwhile.
+"""
 
 import argparse
 import os
@@ -32,24 +35,28 @@ def defer_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
-    before = {each: signal.getsignal(each) for each in _END_SIGNALS}
-    held = {
-        each: handler for each, handler in before.items() if handler not in (None, signal.SIG_IGN)
-    }
-    for each in held:
-        signal.signal(each, lambda got, _frame: came.append(got))
+    received: list[int] = []
+    handlers = {}
+    for number in _END_SIGNALS:
+        handler = signal.getsignal(number)
+        if handler not in (None, signal.SIG_IGN):
+            handlers[number] = handler
+    for number in handlers:
+        signal.signal(number, lambda arrived, _frame: received.append(arrived))
     try:
         yield
     finally:
-        for each, handler in held.items():
-            signal.signal(each, handler)
-        for number in dict.fromkeys(came):
-            signal.raise_signal(number)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for arrived in dict.fromkeys(received):
+            signal.raise_signal(arrived)
 
 
 def start_jvm(settings: Mapping[str, str]) -> None:
-    """Start the JVM, where there is none, with these settings: in a file that is this user's alone and is gone when it has been read."""
+    """Start the JVM, where there is none, with these settings.
+
+    They are in a file that is this user's alone and is gone when it has been read.
+    """
     for name, value in settings.items():
         if _JAVA_OPTIONS.fullmatch(name) and any(find_secrets(name, value)):
             raise SettingsError(
@@ -58,17 +65,15 @@ def start_jvm(settings: Mapping[str, str]) -> None:
             )
     before = os.environ.get(_SUBMIT_ARGS)
     others, lines = parse_submit_args(before or "pyspark-shell")
-    lines += [
-        f"{_escape_property(name)}={_escape_property(value)}" for name, value in settings.items()
-    ]
-    with tempfile.NamedTemporaryFile(
+    for name, value in settings.items():
+        lines.append(f"{_escape_property(name)}={_escape_property(value)}")
+    with tempfile.NamedTemporaryFile(  # of mode 600
         "w", encoding="utf-8", prefix="spark_fs-", suffix=".conf"
-    ) as file:  # of mode 600
+    ) as file:
         file.write("\n".join(lines) + "\n")
         file.flush()
-        os.environ[_SUBMIT_ARGS] = shlex.join(
-            ["--properties-file", file.name, "--load-spark-defaults", *others]
-        )
+        arguments = ["--properties-file", file.name, "--load-spark-defaults", *others]
+        os.environ[_SUBMIT_ARGS] = shlex.join(arguments)
         try:
             SparkContext._ensure_initialized()
         finally:
@@ -78,14 +83,17 @@ def start_jvm(settings: Mapping[str, str]) -> None:
 
 
 def parse_submit_args(arguments: str) -> tuple[list[str], list[str]]:
-    """The arguments for spark-submit without a file of settings, and what such a file holds: Spark reads one alone, and that is ours."""
+    """The arguments for spark-submit without a file of settings, and what such a file holds.
+
+    Spark reads one file alone, and that is ours.
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--properties-file")
     own, others = parser.parse_known_args(shlex.split(arguments))
+    if not own.properties_file:
+        return others, []
     try:
-        return others, (
-            [Path(own.properties_file).read_text(encoding="utf-8")] if own.properties_file else []
-        )
+        return others, [Path(own.properties_file).read_text(encoding="utf-8")]
     except (OSError, ValueError) as error:
         raise SettingsError(
             f"{_SUBMIT_ARGS} names the file {own.properties_file}, which cannot be read: {error}."
@@ -94,8 +102,8 @@ def parse_submit_args(arguments: str) -> tuple[list[str], list[str]]:
 
 
 def _escape_property(text: str) -> str:
-    """A text as Java's properties hold it: whatever could mean something there by its number."""
-    return re.sub(r"[^\w.-]", lambda found: _escape_character(found[0]), text, flags=re.ASCII)
+    """A string as Java's properties hold it: whatever could mean something there by its number."""
+    return re.sub(r"[^\w.-]", lambda match: _escape_character(match[0]), text, flags=re.ASCII)
 
 
 def _escape_character(character: str) -> str:

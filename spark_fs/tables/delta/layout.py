@@ -1,9 +1,7 @@
-"""How the rows of a group lie in its table, and which part of the table rows of given values can touch."""
+"""How a group's rows lie in its table, and which part of it rows of given values can touch."""
 
 import re
 from collections.abc import Callable
-from functools import reduce
-from operator import and_
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
@@ -30,7 +28,10 @@ _BOUNDED_TYPES = (*INTEGERS, "string", "date", "timestamp")
 
 
 def build_layout(group: GroupSpec) -> TableLayout:
-    """The layout of the group's table; SchemaError where a partition column is of a type that the name of a folder cannot hold."""
+    """The layout of the group's table.
+
+    SchemaError where a partition column is of a type that the name of a folder cannot hold.
+    """
     for name in group.partition_key:
         if types.get_base_type(group.types.get(name, "")) in ("binary", *types.NESTED):
             raise SchemaError(
@@ -42,39 +43,42 @@ def build_layout(group: GroupSpec) -> TableLayout:
 
 
 def prepare_rows(rows: DataFrame, group: GroupSpec) -> DataFrame:
-    """The rows* as the table holds them: the identity first, so that files are skipped by it, and in few files."""
+    """The rows* as the table holds them.
+
+    The identity comes first, so that files are skipped by it, and the files are few.
+    """
     if group.event_time:
-        instant = F.timestamp_micros(
-            convert_to_micros(F.col(group.event_time), group.get_column_type(group.event_time))
-        )
-        rows = rows.withColumns(
-            {
-                c: _TIME_PARTITIONS[c][1](instant)
-                for c in group.partition_columns
-                if c in _TIME_PARTITIONS
-            }
-        )
-    rows = rows.withColumns(
-        {
-            c: _check_partition_value(c)
-            for c in group.partition_key
-            if group.types.get(c) == "string"
-        }
-    )
-    ordered = rows.select(*group.identity, *(c for c in rows.columns if c not in group.identity))
-    return ordered.coalesce(_count_files(rows))
+        event_time = F.col(group.event_time)
+        micros = convert_to_micros(event_time, group.get_column_type(group.event_time))
+        instant = F.timestamp_micros(micros)
+        partitions = {}
+        for column in group.partition_columns:
+            if column in _TIME_PARTITIONS:
+                _, truncate = _TIME_PARTITIONS[column]
+                partitions[column] = truncate(instant)
+        rows = rows.withColumns(partitions)
+    checked = {}
+    for column in group.partition_key:
+        if group.types.get(column) == "string":
+            checked[column] = _check_partition_value(column)
+    rows = rows.withColumns(checked)
+    others = [column for column in rows.columns if column not in group.identity]
+    return rows.select(*group.identity, *others).coalesce(_count_files(rows))
 
 
 def _check_partition_value(column: str) -> Column:
-    """A text that partitions the table*, and a failure for one that Delta would take for null: the name of a folder says no more."""
-    said = F.concat(
+    """A string that partitions the table*, and a failure for one that Delta would take for null.
+
+    The name of a folder says no more.
+    """
+    message = F.concat(
         F.lit(f"column {column!r}, which partitions the table, holds the text '"),
         F.col(column),
         F.lit("', which Delta reads as null: give null, or another text."),
     )
-    return F.when(
-        F.col(column).isin("", NULL_PARTITION), F.raise_error(said).cast("string")
-    ).otherwise(F.col(column))
+    reads_as_null = F.col(column).isin("", NULL_PARTITION)
+    failure = F.raise_error(message).cast("string")
+    return F.when(reads_as_null, failure).otherwise(F.col(column))
 
 
 def _count_files(rows: DataFrame) -> int:
@@ -82,68 +86,69 @@ def _count_files(rows: DataFrame) -> int:
 
 
 def build_prune_predicate(staged: StagedFiles, group: GroupSpec, column_prefix: str = "") -> Column:
-    """A condition that every row of the table with an identity of the staged rows meets; Delta skips files by it."""
-    parts = [F.lit(True)]
+    """A condition that each row of the table with an identity of the staged rows meets.
+
+    Delta skips files by it.
+    """
+    predicate = F.lit(True)
     for name in group.identity:
         type_ = group.get_column_type(name)
         if name in staged.bounds and type_ in _BOUNDED_TYPES:
             low, high = (F.lit(bound).cast(type_) for bound in staged.bounds[name])
             if type_ == "timestamp":  # kept in whole milliseconds, rounded down
                 high = high + F.make_dt_interval(secs=F.lit(0.001))
-            parts.append(F.col(column_prefix + name).between(low, high))
-    for name, values in staged.partitions.items():
-        if (
-            (name in _TIME_PARTITIONS or name in group.identity)
-            and None not in values
-            and len(values) <= _MAX_PARTITION_VALUES
-        ):
-            type_ = (
-                _TIME_PARTITIONS[name][0]
-                if name in _TIME_PARTITIONS
-                else group.get_column_type(name)
-            )
-            parts.append(
-                F.col(column_prefix + name).isin(
-                    *(F.lit(v).cast(type_) for v in sorted(map(str, values)))
-                )
-            )
-    return reduce(and_, parts)
+            predicate = predicate & F.col(column_prefix + name).between(low, high)
+    for name, values in _get_known_partitions(staged, group).items():
+        if None in values or len(values) > _MAX_PARTITION_VALUES:
+            continue
+        type_ = _get_partition_type(name, group)
+        literals = [F.lit(value).cast(type_) for value in sorted(map(str, values))]
+        predicate = predicate & F.col(column_prefix + name).isin(*literals)
+    return predicate
+
+
+def _get_known_partitions(staged: StagedFiles, group: GroupSpec) -> dict[str, set[str | None]]:
+    """The values of the partition columns that follow from a row's identity."""
+    return {
+        name: values
+        for name, values in staged.partitions.items()
+        if name in _TIME_PARTITIONS or name in group.identity
+    }
+
+
+def _get_partition_type(name: str, group: GroupSpec) -> str:
+    if name in _TIME_PARTITIONS:
+        return _TIME_PARTITIONS[name][0]
+    return group.get_column_type(name)
 
 
 def build_file_predicate(staged: StagedFiles, group: GroupSpec) -> Callable[[DataFile], bool]:
-    """Whether a file of the table may hold a row with an identity of the staged rows, by what the log tells of it.
+    """Whether a file of the table may hold a row with an identity of the staged rows.
 
-    Both sides are Delta's own statistics of one column, so they are compared as they are: numbers,
-    texts (in the order of their code points, as Delta's), dates and UTC instants in whole
-    milliseconds rounded down, which only widens.
+    That is told by what the log says of the file. Both sides are Delta's own statistics of one
+    column, so they are compared as they are: numbers, strings (in the order of their code points,
+    as Delta's), dates and UTC instants in whole milliseconds rounded down, which only widens.
     """
-    bounded = [
-        c
-        for c in group.identity
-        if c in staged.bounds and group.get_column_type(c) in _BOUNDED_TYPES
-    ]
-    named = {
-        c: values
-        for c, values in staged.partitions.items()
-        if c in _TIME_PARTITIONS or c in group.identity
-    }
+    bounds = {}
+    for name in group.identity:
+        if name in staged.bounds and group.get_column_type(name) in _BOUNDED_TYPES:
+            bounds[name] = staged.bounds[name]
+    partitions = _get_known_partitions(staged, group)
 
     def may_contain(file: DataFile) -> bool:
-        if any(
-            c in file.partition_values and file.partition_values[c] not in values
-            for c, values in named.items()
-        ):
-            return False
-        for column in bounded:
-            low, high = staged.bounds[column]
-            least, greatest = file.min_values.get(column), file.max_values.get(column)
-            written = [low, high, least, greatest]
-            if None in written or (
-                group.get_column_type(column) == "timestamp"
-                and not all(map(_TIMESTAMP_PATTERN.fullmatch, written))
-            ):
+        for name, values in partitions.items():
+            if name in file.partition_values and file.partition_values[name] not in values:
+                return False
+        for name, (low, high) in bounds.items():
+            file_low = file.min_values.get(name)
+            file_high = file.max_values.get(name)
+            written = [low, high, file_low, file_high]
+            if None in written:
                 continue
-            if high < least or greatest < low:
+            is_time = group.get_column_type(name) == "timestamp"
+            if is_time and not all(map(_TIMESTAMP_PATTERN.fullmatch, written)):
+                continue
+            if high < file_low or file_high < low:
                 return False
         return True
 
@@ -151,31 +156,34 @@ def build_file_predicate(staged: StagedFiles, group: GroupSpec) -> Callable[[Dat
 
 
 def to_comparable(column: Column, type_: str) -> Column:
-    """The column in a form that has an equality and a hash: a map, which has neither, is its entries in the order of their keys."""
+    """The column in a form that has an equality and a hash.
+
+    A map, which has neither, is its entries in the order of their keys.
+    """
     if "map<" not in type_:
         return column
-    kind, inside = (
-        types.get_base_type(type_),
-        types.split_types(type_.partition("<")[2].removesuffix(">")),
-    )
+    kind = types.get_base_type(type_)
+    inner_types = types.split_types(type_.partition("<")[2].removesuffix(">"))
     if kind == "array":
-        return F.transform(column, lambda value: to_comparable(value, inside[0]))
+        return F.transform(column, lambda value: to_comparable(value, inner_types[0]))
     if kind == "map":
-        entries = F.array_sort(
-            F.map_entries(column),
-            lambda one, other: F.when(one["key"] < other["key"], -1).otherwise(1),
-        )
-        return F.transform(
-            entries,
-            lambda entry: F.struct(
-                entry["key"], to_comparable(entry["value"], inside[1]).alias("value")
-            ),
-        )
-    fields = [
-        to_comparable(column[name], inner).alias(name)
-        for name, _, inner in (part.partition(":") for part in inside)
-    ]
+        return _to_comparable_entries(column, inner_types[1])
+    fields = []
+    for field in inner_types:
+        name, _, field_type = field.partition(":")
+        fields.append(to_comparable(column[name], field_type).alias(name))
     return F.when(column.isNotNull(), F.struct(*fields))
+
+
+def _to_comparable_entries(column: Column, value_type: str) -> Column:
+    def order(one: Column, other: Column) -> Column:
+        return F.when(one["key"] < other["key"], -1).otherwise(1)
+
+    def to_struct(entry: Column) -> Column:
+        value = to_comparable(entry["value"], value_type).alias("value")
+        return F.struct(entry["key"], value)
+
+    return F.transform(F.array_sort(F.map_entries(column), order), to_struct)
 
 
 def keep_latest_ingested(rows: DataFrame, group: GroupSpec, ingested_column: str) -> DataFrame:

@@ -1,4 +1,4 @@
-"""What the readers of a table must understand of Delta's protocol, and where this package stands with it.
+"""What the readers of a table must understand of Delta's protocol, and what this package does.
 
 A table says which features its readers need
 (https://github.com/delta-io/delta/blob/master/PROTOCOL.md#table-features). To read on without one
@@ -12,7 +12,7 @@ from spark_fs.errors import SparkFSError
 
 MAX_READER_VERSION = 3  # the greatest; from it on, the features are named one by one
 # What is read right: by this package alone, or, where workers would misread the files, by Spark
-# (``history.FileFacts.plain``).
+# (``history.DataFile.readable_as_is``).
 SUPPORTED_FEATURES = frozenset(
     {
         "columnMapping",
@@ -43,11 +43,11 @@ _COMMITS_OUTSIDE_LOG = frozenset(
 def check_protocol(folder: str, protocol: Mapping[str, Any]) -> None:
     """SparkFSError for a table that asks more of its readers than this package knows."""
     version = protocol.get("minReaderVersion") or 1
-    named = {*(protocol.get("readerFeatures") or ())} if version >= MAX_READER_VERSION else set()
-    unknown = sorted(
-        named - SUPPORTED_FEATURES
-        | (_COMMITS_OUTSIDE_LOG & {*(protocol.get("writerFeatures") or ())})
-    )
+    needed = set[str]()
+    if version >= MAX_READER_VERSION:
+        needed.update(protocol.get("readerFeatures") or ())
+    outside_log = _COMMITS_OUTSIDE_LOG & set(protocol.get("writerFeatures") or ())
+    unknown = sorted((needed - SUPPORTED_FEATURES) | outside_log)
     if version > MAX_READER_VERSION:
         unknown.append(f"reader version {version} (up to {MAX_READER_VERSION} is known)")
     if unknown:
@@ -59,18 +59,19 @@ def check_protocol(folder: str, protocol: Mapping[str, Any]) -> None:
 
 
 def map_logical_names(metadata: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, str]:
-    """The table's name of each column by the name that files and log have for it; nothing where these are the same."""
-    if dict(metadata.get("configuration") or {}).get("delta.columnMapping.mode", "none") == "none":
+    """The table's name of each column by the name in files and log; nothing where they agree."""
+    configuration = dict(metadata.get("configuration") or {})
+    if configuration.get("delta.columnMapping.mode", "none") == "none":
         return {}
-    fields = schema.get("fields", ())
-    return {
-        field.get("metadata", {}).get("delta.columnMapping.physicalName", field["name"]): field[
-            "name"
-        ]
-        for field in fields
-    }
+    names = {}
+    for field in schema.get("fields", ()):
+        logical_name = field["name"]
+        field_metadata = field.get("metadata", {})
+        physical_name = field_metadata.get("delta.columnMapping.physicalName", logical_name)
+        names[physical_name] = logical_name
+    return names
 
 
 def has_widened_types(metadata: Mapping[str, Any]) -> bool:
-    """Whether a column has another type than some of the files have, so that only Spark reads them."""
+    """Whether a column has another type than in some files, so that only Spark reads them."""
     return '"delta.typeChanges"' in (metadata.get("schemaString") or "")

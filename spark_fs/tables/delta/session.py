@@ -17,35 +17,37 @@ from spark_fs.tables.delta.java import check_java
 from spark_fs.tables.delta.jvm import defer_signals
 
 # What a session needs to read and write the tables at all.
-_REQUIRED_SETTINGS = {
+# What a session must have been started with to read and write the tables at all.
+_STATIC_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+# What is set on whatever session is used.
+_RUNTIME_SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
-    "spark.sql.parquet.outputTimestampType": (
-        "TIMESTAMP_MICROS"
-    ),  # Spark's own choice, INT96, is larger, slower and deprecated
+    # Spark's own choice, INT96, is larger, slower and deprecated
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # Delta refuses versions older than the retention of deleted files, a week; training data and
     # ``as_of`` read them for ever.
     "spark.databricks.delta.vacuum.enforceTimeTravelWithinDeletedFileRetentionDuration": "false",
 }
+_REQUIRED_SETTINGS = _STATIC_SETTINGS | _RUNTIME_SETTINGS
 # What suits one machine. Measured on two cores: a MERGE on a small table takes 16 s with Spark's
 # 200 shuffle partitions and Delta's 50 snapshot partitions, and 2 s with these.
 _LOCAL_SETTINGS = {
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
-    "spark.sql.sources.parallelPartitionDiscovery.parallelism": (
-        "16"
-    ),  # a clean-up lists folders with this many tasks
+    # a clean-up lists folders with this many tasks
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "16",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.memory": "4g",
     "spark.redaction.regex": f"(?i){SENSITIVE_NAMES}",  # in Spark's own pages, logs and events
-    "spark.hadoop.fs.permissions.umask-mode": (
-        "077"
-    ),  # tables are their owner's, who may say otherwise
+    # tables are their owner's, who may say otherwise
+    "spark.hadoop.fs.permissions.umask-mode": "077",
     "spark.driver.extraJavaOptions": (
         f"-Dlog4j2.configurationFile=file:{Path(__file__).with_name('log4j2.properties')}"
     ),
@@ -53,34 +55,31 @@ _LOCAL_SETTINGS = {
 
 
 def get_session(settings: Mapping[str, object]) -> SparkSession:
-    """The active session, or a new one with these settings; SetupError where Java, the jars or Delta are missing.
+    """The active session, or a new one with these settings.
 
-    Under spark-submit the master, the memory and the jars are those of the command and its
-    properties file. The session's time zone is set to UTC in either case: event times are read and
-    written as UTC instants.
+    SetupError where Java, the jars or Delta are missing. Under spark-submit the master, the memory
+    and the jars are those of the command and its properties file. The session's time zone is set to
+    UTC in either case: event times are read and written as UTC instants.
     """
     session = SparkSession.getActiveSession() or _build_session(settings)
-    for name, needed in _REQUIRED_SETTINGS.items():
-        if (
-            name.startswith(("spark.sql.session", "spark.databricks"))
-            or "arrow" in name
-            or "parquet" in name
-        ):
-            session.conf.set(name, needed)
-        elif needed not in (session.conf.get(name, "") or ""):
+    for name, needed in _STATIC_SETTINGS.items():
+        if needed not in (session.conf.get(name, "") or ""):
             raise SetupError(
                 f"The active Spark session has no Delta Lake: {name} must hold {needed}. Stop that"
                 " session and let spark_fs start its own, or start it with Delta's extension,"
                 " catalog and jars."
             )
+    for name, value in _RUNTIME_SETTINGS.items():
+        session.conf.set(name, value)
     return session
 
 
 @contextmanager
 def copy_session(spark: SparkSession) -> Iterator[SparkSession]:
-    """A session beside another on the same context, with its settings and views: what is named in it is known to no other.
+    """A session beside another on the same context, with its settings and views.
 
-    Making a frame lets its session be the active one, so the other is that again at the end.
+    What is named in it is known to no other. Making a frame lets its session be the active one, so
+    the other is that again at the end.
     """
     classes = SparkSession._get_j_spark_session_class(spark.sparkContext._jvm)
     try:
@@ -95,19 +94,18 @@ def _build_session(settings: Mapping[str, object]) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     builder = SparkSession.builder.appName("spark_fs")
-    wanted = dict(_REQUIRED_SETTINGS)
+    configuration = dict(_REQUIRED_SETTINGS)
     if not submitted:
-        wanted |= _LOCAL_SETTINGS | {
-            "spark.master": "local[*]",
-            "spark.jars": ",".join(map(str, resolve_jars())),
-        }
-    wanted |= {name: str(value) for name, value in settings.items()}
-    for name, value in wanted.items():
+        configuration |= _LOCAL_SETTINGS
+        configuration["spark.master"] = "local[*]"
+        configuration["spark.jars"] = ",".join(map(str, resolve_jars()))
+    configuration |= {name: str(value) for name, value in settings.items()}
+    for name, value in configuration.items():
         builder = builder.config(name, value)
     try:
         with defer_signals():
             if not submitted:
-                jvm.start_jvm(wanted)
+                jvm.start_jvm(configuration)
             return builder.getOrCreate()
     except (PySparkException, RuntimeError) as error:
         raise SetupError(

@@ -28,7 +28,7 @@ MAX_CHECKED_ROWS = 2_000_000  # rows whose keys one process looks at
 
 
 class Transaction(NamedTuple):
-    """An id and a number committed with the data; a number not above the last one writes nothing."""
+    """An id and a number that data is committed with; one not above the last writes nothing."""
 
     app_id: str
     number: int
@@ -36,31 +36,42 @@ class Transaction(NamedTuple):
 
 @dataclass(frozen=True)
 class TableLayout:
-    """How a table is made: its partition columns, and how many of its first columns files are skipped by."""
+    """How a table is made: its partition columns, and how many columns have bounds per file."""
 
     partition_by: tuple[str, ...] = ()
     indexed_columns: int = 32
 
     def to_properties(self) -> dict[str, str]:
-        """The properties of the Delta table. The history is kept: training data is read again from old versions."""
+        """The properties of the Delta table.
+
+        The history is kept: training data is read again from old versions.
+        """
         return {
             "delta.enableChangeDataFeed": "true",
             "delta.logRetentionDuration": "interval 36500 days",
             "delta.dataSkippingNumIndexedCols": str(self.indexed_columns),
-            "delta.enableInCommitTimestamps": (
-                "true"
-            ),  # the instants of commits follow their order, whatever the clocks
+            # the instants of commits follow their order, whatever the clocks
+            "delta.enableInCommitTimestamps": "true",
         }
+
+
+class FileStatistics(NamedTuple):
+    """What the statistics of several files say of all of them together; see ``StagedFiles``."""
+
+    row_count: int
+    null_counts: dict[str, int]
+    bounds: dict[str, tuple[Any, Any]]
+    partitions: dict[str, set[str | None]]
 
 
 @dataclass(frozen=True)
 class StagedFiles:
     """Files of one frame: the rows* read back from them, and what their footers tell.
 
-    paths: where they are. rows: their number. nulls: how many of them are null, per column that
-    files are skipped by. bounds: the least and greatest value of a column that is not all null;
-    times are texts in whole milliseconds, the least rounded down and the greatest too. partitions:
-    the values of each partition column, as texts.
+    paths: where they are. row_count: the number of their rows. null_counts: how many of them are
+    null, per column that files are skipped by. bounds: the least and greatest value of a column
+    that is not all null; times are strings in whole milliseconds, the least rounded down and the
+    greatest too. partitions: the values of each partition column, as strings.
     """
 
     frame: DataFrame
@@ -72,68 +83,73 @@ class StagedFiles:
     partitions: dict[str, set[str | None]]
 
     def check_files_exist(self) -> None:
-        """SparkFSError where a file is gone, by a clean-up that was forced: a commit that named it would make the table unreadable."""
+        """SparkFSError where a file is gone, by a clean-up that was forced.
+
+        A commit that named it would make the table unreadable.
+        """
         if not self.paths:
             return
         system, _ = resolve_file_system(self.paths[0])
-        found = system.get_file_info([resolve_file_system(path)[1] for path in self.paths])
-        if gone := next((each.path for each in found if not each.is_file), None):
-            raise SparkFSError(
-                f"File {gone} was to be committed and is gone: a vacuum was forced meanwhile."
-                " Nothing was written. Insert the frame again."
-            )
+        for entry in system.get_file_info([resolve_file_system(path)[1] for path in self.paths]):
+            if not entry.is_file:
+                raise SparkFSError(
+                    f"File {entry.path} was to be committed and is gone: a vacuum was forced"
+                    " meanwhile. Nothing was written. Insert the frame again."
+                )
 
     def delete_files(self, committed_names: Collection[str] = ()) -> None:
         """Delete the files, but not those that are named, by their place in the table's folder."""
-        jvm, conf = (
-            _get_jvm(self.frame.sparkSession),
-            self.frame.sparkSession._jsparkSession.sessionState().newHadoopConf(),
-        )
+        spark = self.frame.sparkSession
+        jvm = _get_jvm(spark)
+        conf = spark._jsparkSession.sessionState().newHadoopConf()
         for name in self.paths:
             path = jvm.org.apache.hadoop.fs.Path(name)
-            if not any(name.endswith(f"/{kept}") for kept in committed_names):
+            if not any(name.endswith(f"/{committed}") for committed in committed_names):
                 path.getFileSystem(conf).delete(path, False)
 
     def has_duplicates(self, columns: Sequence[str]) -> bool | None:
-        """Whether two rows are equal in these columns, from a look at the files; None when there are too many for one process.
+        """Whether two rows are equal in these columns, from a look at the files.
 
-        Of a million rows it takes 0.2 s, where a Spark job takes 1.4 s.
+        None when there are too many for one process. Of a million rows it takes 0.2 s, where a
+        Spark job takes 1.4 s.
         """
         if (
             self.row_count > MAX_CHECKED_ROWS
             or any("://" in path for path in self.paths)
-            or any(c in self.partitions for c in columns)
+            or any(column in self.partitions for column in columns)
         ):
             return None
         if not self.row_count:
             return False
-        keys = pa.concat_tables(
-            [pq.read_table(path, columns=list(columns), partitioning=None) for path in self.paths]
-        )
+        names = list(columns)
+        tables = [pq.read_table(path, columns=names, partitioning=None) for path in self.paths]
+        keys = pa.concat_tables(tables)
         if not all(_is_exact_type(field.type) for field in keys.schema):
             return None
-        return bool(keys.group_by(list(columns)).aggregate([]).num_rows < self.row_count)
+        distinct = keys.group_by(names).aggregate([])
+        return bool(distinct.num_rows < self.row_count)
 
 
 def _is_exact_type(type_: pa.DataType) -> bool:
     """Whether values of a type are equal where their bits are, which fractions are not."""
-    return pa.types.is_string(type_) or (
-        pa.types.is_primitive(type_) and not pa.types.is_floating(type_)
-    )
+    if pa.types.is_string(type_):
+        return True
+    return bool(pa.types.is_primitive(type_) and not pa.types.is_floating(type_))
 
 
 class DeltaTransaction:
-    """One transaction on the table in a folder, which may not exist yet. It sees the newest commit when it begins.
+    """One transaction on the table in a folder, which may not exist yet.
 
-    id: what tells its commit from all others in the log.
+    It sees the newest commit when it begins. id: what tells its commit from all others in the log.
     """
 
     def __init__(self, spark: SparkSession, path: str) -> None:
         self.id = uuid4().hex
-        self._spark, self._path, self._jvm = spark, path, _get_jvm(spark)
-        self._jvm_log = self._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(
-            spark._jsparkSession, path
-        )
+        self._spark = spark
+        self._path = path
+        self._jvm = _get_jvm(spark)
+        delta_log = self._jvm.org.apache.spark.sql.delta.DeltaLog
+        self._jvm_log = delta_log.forTable(spark._jsparkSession, path)
         self._jvm_transaction = self._jvm_log.startTransaction()
         self._is_creating = False
 
@@ -150,7 +166,8 @@ class DeltaTransaction:
     @property
     def types(self) -> dict[str, str]:
         """The type of each column of the table that is there."""
-        schema = StructType.fromJson(json.loads(self._jvm_transaction.snapshot().schema().json()))
+        text = self._jvm_transaction.snapshot().schema().json()
+        schema = StructType.fromJson(json.loads(text))
         return {field.name: field.dataType.simpleString() for field in schema.fields}
 
     def with_write_id(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,25 +196,40 @@ class DeltaTransaction:
     def stage_rows(self, frame: DataFrame) -> StagedFiles:
         """Write the frame's rows, eagerly, as files of the table that nobody reads yet."""
         files = self._jvm_transaction.writeFiles(frame._jdf)
-        added = [json.loads(files.apply(i).json())["add"] for i in range(files.size())]
-        paths = [f"{self._path}/{unquote(add['path'])}" for add in added]
-        read = (
-            self._spark.read.schema(frame.schema)
-            .option("basePath", self._path)
-            .option("__globPaths__", "false")
+        adds = [json.loads(files.apply(i).json())["add"] for i in range(files.size())]
+        paths = tuple(f"{self._path}/{unquote(add['path'])}" for add in adds)
+        rows = self._read_files(paths, frame.schema)
+        statistics = _sum_statistics(adds)
+        return StagedFiles(
+            rows,
+            files,
+            paths,
+            statistics.row_count,
+            statistics.null_counts,
+            statistics.bounds,
+            statistics.partitions,
         )
-        rows = read.parquet(*paths) if paths else self._spark.createDataFrame([], frame.schema)
-        return StagedFiles(rows, files, tuple(paths), *_sum_statistics(added))
+
+    def _read_files(self, paths: Sequence[str], schema: StructType) -> DataFrame:
+        if not paths:
+            return self._spark.createDataFrame([], schema)
+        reader = self._spark.read.schema(schema).option("basePath", self._path)
+        return reader.option("__globPaths__", "false").parquet(*paths)
 
     def is_committed(self, transaction: Transaction | None) -> bool:
-        """Whether the transaction has been committed before; if another commits it from now on, this one conflicts."""
-        return (
-            transaction is not None
-            and int(self._jvm_transaction.txnVersion(transaction.app_id)) >= transaction.number
-        )
+        """Whether the transaction has been committed before.
+
+        If another commits it from now on, this one conflicts.
+        """
+        if transaction is None:
+            return False
+        return int(self._jvm_transaction.txnVersion(transaction.app_id)) >= transaction.number
 
     def mark_whole_table_read(self) -> None:
-        """Let the commit fail when any other adds rows from now on: what is written depends on every row."""
+        """Let the commit fail when any other adds rows from now on.
+
+        For a write of which every row of the table decides.
+        """
         self._jvm_transaction.readWholeTable()
 
     def commit(
@@ -207,25 +239,21 @@ class DeltaTransaction:
         transaction: Transaction | None,
         metadata: Mapping[str, Any],
     ) -> None:
-        """Commit files (None: none) and the transaction's number, eagerly; raises Delta's conflict errors."""
-        actions = jvm_files if jvm_files is not None else self._to_scala_list([])
+        """Commit files (None: none) and a transaction's number, eagerly; may raise a conflict."""
+        delta = self._jvm.org.apache.spark.sql.delta
+        actions = self._to_scala_list([]) if jvm_files is None else jvm_files
         if transaction:
             now = self._scala_some(time.time_ns() // 1_000_000)
             number = self._jvm.java.lang.Long.valueOf(transaction.number)
-            action = self._jvm.org.apache.spark.sql.delta.actions.SetTransaction(
-                transaction.app_id, number, now
-            )
+            action = delta.actions.SetTransaction(transaction.app_id, number, now)
             actions = actions.appended(action)
-        write = getattr(self._jvm.org.apache.spark.sql.delta, "DeltaOperations$Write")
+        write = getattr(delta, "DeltaOperations$Write")
         mode = self._jvm.org.apache.spark.sql.SaveMode.Append
-        by, note, none = (
-            self._scala_some(self._to_scala_list(layout.partition_by)),
-            self._scala_some(json.dumps(self.with_write_id(metadata))),
-            self._scala_none(),
-        )
-        self._jvm_transaction.commit(
-            actions, write(mode, by, none, note, none, none, none, none, none)
-        )
+        partition_by = self._scala_some(self._to_scala_list(layout.partition_by))
+        note = self._scala_some(json.dumps(self.with_write_id(metadata)))
+        none = self._scala_none()
+        operation = write(mode, partition_by, none, note, none, none, none, none, none)
+        self._jvm_transaction.commit(actions, operation)
 
     # -- Scala's values
 
@@ -242,44 +270,50 @@ class DeltaTransaction:
         return self._jvm.org.apache.spark.api.python.PythonUtils.toScalaMap(dict(items))
 
 
-def _sum_statistics(
-    add_actions: Sequence[Mapping[str, Any]],
-) -> tuple[int, dict[str, int], dict[str, tuple[Any, Any]], dict[str, set[str | None]]]:
-    """What the files' statistics say of all of them together: rows, nulls, bounds, partitions."""
-    rows, nulls, partitions = 0, Counter[str](), defaultdict[str, set[str | None]](set)
-    lows, highs = defaultdict[str, list[Any]](list), defaultdict[str, list[Any]](list)
+def _sum_statistics(add_actions: Sequence[Mapping[str, Any]]) -> FileStatistics:
+    row_count = 0
+    null_counts = Counter[str]()
+    lows = defaultdict[str, list[Any]](list)
+    highs = defaultdict[str, list[Any]](list)
+    partitions = defaultdict[str, set[str | None]](set)
     for add in add_actions:
         stats = json.loads(add["stats"])
-        rows += stats["numRecords"]
-        nulls.update(
-            {
-                name: count
-                for name, count in stats.get("nullCount", {}).items()
-                if isinstance(count, int)
-            }
-        )
-        for values, bounds in (
-            (stats.get("minValues", {}), lows),
-            (stats.get("maxValues", {}), highs),
-        ):
-            for name, value in values.items():
-                bounds[name].append(value)
+        row_count += stats["numRecords"]
+        for name, count in stats.get("nullCount", {}).items():
+            if isinstance(count, int):  # of a struct it is a mapping
+                null_counts[name] += count
+        for name, value in stats.get("minValues", {}).items():
+            lows[name].append(value)
+        for name, value in stats.get("maxValues", {}).items():
+            highs[name].append(value)
         for name, value in add["partitionValues"].items():
             partitions[name].add(value)
-            nulls.update({name: stats["numRecords"]} if value is None else {})
-    bounds_ = {
-        name: (min(low), max(highs[name]))
-        for name, low in lows.items()
-        if _is_comparable(low + highs[name])
-    }
-    return rows, dict(nulls), bounds_, dict(partitions)
+            if value is None:
+                null_counts[name] += stats["numRecords"]
+    return FileStatistics(
+        row_count, dict(null_counts), _merge_bounds(lows, highs), dict(partitions)
+    )
+
+
+def _merge_bounds(
+    lows: Mapping[str, list[Any]], highs: Mapping[str, list[Any]]
+) -> dict[str, tuple[Any, Any]]:
+    bounds = {}
+    for name, low in lows.items():
+        high = highs[name]
+        if _is_comparable(low + high):
+            bounds[name] = (min(low), max(high))
+    return bounds
 
 
 def _is_comparable(values: Sequence[Any]) -> bool:
-    """Whether the values are all texts or all numbers; those of a struct are a mapping, and an infinity is a text among numbers."""
-    return (
-        not isinstance(values[0], dict) and len({isinstance(value, str) for value in values}) == 1
-    )
+    """Whether the values are all strings or all numbers.
+
+    Those of a struct are a mapping, and an infinity is a string among numbers.
+    """
+    if isinstance(values[0], dict):
+        return False
+    return len({isinstance(value, str) for value in values}) == 1
 
 
 def _get_jvm(spark: SparkSession) -> Any:

@@ -1,4 +1,4 @@
-"""One write to a table: its rows are staged, one commit names them, and where no answer came the log says what became of it.
+"""One write to a table: its rows are staged, then one commit names them.
 
 A commit whose answer is lost, or whose caller is interrupted, may be in the log all the same. So
 each attempt carries an id of its own in what it notes, and before anything is done again, told or
@@ -41,18 +41,21 @@ class LoggedCommit(NamedTuple):
 
 
 class TableWrite:
-    """A write to the table in a folder. When it ends, the files that it staged and that no commit names are deleted.
+    """A write to the table in a folder.
 
-    committed: whether its commit is known to be in the log, by its answer or by a look.
+    When it ends, the files that it staged and that no commit names are deleted. is_committed:
+    whether its commit is known to be in the log, by its answer or by a look.
     """
 
     def __init__(self, spark: SparkSession, path: str) -> None:
-        self._spark, self._path = spark, path
+        self._spark = spark
+        self._path = path
         self.delta_transaction = DeltaTransaction(spark, path)
         self._first_version = self.delta_transaction.version
         self._staged: list[StagedFiles] = []
         self._call: _JvmCall[Any] | None = None
-        self._is_answered = self.is_committed = False
+        self._is_answered = False
+        self.is_committed = False
 
     def __enter__(self) -> Self:
         return self
@@ -63,19 +66,15 @@ class TableWrite:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with suppress(
-            SparkFSError, Py4JError
-        ):  # a log that cannot be read, a JVM that is gone; a clean-up removes unnamed files, too
-            if (
-                error
-                and not isinstance(error, Exception)
-                and self._call
-                and self.committed_version is not None
-            ):
-                error.add_note(
-                    f"The write to the table at {self._path} was committed before this, as version"
-                    f" {self.committed_version}."
-                )
+        # a log that cannot be read, a JVM that is gone; a clean-up removes unnamed files, too
+        with suppress(SparkFSError, Py4JError):
+            if error and not isinstance(error, Exception) and self._call:
+                version = self.committed_version
+                if version is not None:
+                    error.add_note(
+                        f"The write to the table at {self._path} was committed before this, as"
+                        f" version {version}."
+                    )
             self._delete_uncommitted()
 
     def stage_rows(self, frame: DataFrame) -> StagedFiles:
@@ -86,15 +85,16 @@ class TableWrite:
 
     def keep_files(self, staged: StagedFiles) -> None:
         """Leave files alone that are part of the table now."""
-        self._staged = [each for each in self._staged if each is not staged]
+        self._staged = [other for other in self._staged if other is not staged]
 
     def commit(
         self, commit: Callable[[DeltaTransaction], T], recover: Callable[[LoggedCommit], T]
     ) -> T:
-        """Commit, eagerly; where another writer was faster, again on a transaction that sees its rows, after a growing pause.
+        """Commit, eagerly.
 
-        ``commit`` notes the transaction's id in what it commits. ``recovered`` gives its result
-        from the log, for a commit that is there although no answer said so. Raises
+        Where another writer was faster, it is tried again on a transaction that sees its rows,
+        after a growing pause. ``commit`` notes the transaction's id in what it commits. ``recover``
+        gives its result from the log, for a commit that is there although no answer said so. Raises
         UnknownOutcomeError where not even the log can tell.
         """
         for attempt in range(MAX_ATTEMPTS):
@@ -102,7 +102,8 @@ class TableWrite:
                 if attempt:
                     self.delta_transaction = DeltaTransaction(self._spark, self._path)
                 return self._try_commit(lambda: commit(self.delta_transaction), recover)
-            time.sleep(random.uniform(0, min(2.0, 0.05 * 2**attempt)))  # noqa: S311 # a pause
+            longest = min(2.0, 0.05 * 2**attempt)
+            time.sleep(random.uniform(0, longest))  # noqa: S311 # a pause
         raise ConflictError(
             f"Other writers changed the table at {self._path} {MAX_ATTEMPTS} times while this write"
             " was tried; nothing of it was written. Run it again."
@@ -111,29 +112,34 @@ class TableWrite:
     @property
     def committed_version(self) -> int | None:
         """The version that the commit made; None where there is none."""
-        found = _find_commit(self._path, self.delta_transaction)
-        return found.version if found else None
+        logged = _find_commit(self._path, self.delta_transaction)
+        return logged.version if logged else None
 
     def _try_commit(self, commit: Callable[[], T], recover: Callable[[LoggedCommit], T]) -> T:
-        """One attempt, whose outcome is known when it ends, or UnknownOutcomeError; an interruption goes on to the caller."""
-        self._call, self._is_answered = _JvmCall(self._spark, commit), False
+        """One attempt, whose outcome is known when it ends, or UnknownOutcomeError.
+
+        An interruption goes on to the caller.
+        """
+        self._call = _JvmCall(self._spark, commit)
+        self._is_answered = False
         try:
             result: T = self._call.result()
         except BaseException as error:
             try:
-                landed = self._find_outcome(error)
+                logged = self._find_outcome(error)
             except UnknownOutcomeError as unknown:
                 if isinstance(error, Exception):
                     raise unknown from error
                 error.add_note(str(unknown))
                 raise error from None
-            if landed is None:
+            if logged is None:
                 raise
             self.is_committed = True
             if isinstance(error, Exception):
-                return recover(landed)
+                return recover(logged)
             raise
-        self._is_answered = self.is_committed = True
+        self._is_answered = True
+        self.is_committed = True
         return result
 
     def _find_outcome(self, error: BaseException) -> LoggedCommit | None:
@@ -142,24 +148,26 @@ class TableWrite:
         if not self._call.has_ended_within(INTERRUPT_TIMEOUT):
             raise self._unknown_outcome_error("it was interrupted and goes on")
         try:
-            landed = _find_commit(self._path, self.delta_transaction)
+            logged = _find_commit(self._path, self.delta_transaction)
         except SparkFSError as unreadable:
             raise self._unknown_outcome_error(str(unreadable)) from error
-        if landed is None and not self._is_final(error):
+        if logged is None and not self._is_final(error):
             raise self._unknown_outcome_error(
                 "the log does not name it, and a store that answers late may still bring it:"
                 f" {error}"
             )
-        return landed
+        return logged
 
     def _is_final(self, error: BaseException) -> bool:
-        """Whether a commit that the log does not name after this error will not come any more: an object store may have it under way."""
-        refused = (
-            isinstance(error, ConflictError)
-            or is_conflict(error)
-            or (isinstance(error, SparkFSError) and not error.__cause__)
-        )
-        return refused or _is_local(self._path)
+        """Whether a commit that the log does not name after this error will not come any more.
+
+        An object store may have it under way.
+        """
+        if isinstance(error, ConflictError) or is_conflict(error):
+            return True
+        if isinstance(error, SparkFSError) and not error.__cause__:
+            return True
+        return _is_local(self._path)
 
     def _unknown_outcome_error(self, reason: str) -> UnknownOutcomeError:
         return UnknownOutcomeError(
@@ -173,33 +181,40 @@ class TableWrite:
         """Delete the staged files that no commit names; none of them while that is not known."""
         if not self._staged or (self._call and not self._call.has_ended_within(0)):
             return
-        named: set[str] = set()
-        if (
-            self._call and not self._is_answered
-        ):  # with every answer known, none of what is left was committed
+        committed_names: set[str] = set()
+        # with every answer known, none of what is left was committed
+        if self._call and not self._is_answered:
             if not (self.is_committed or _is_local(self._path)):
                 return
-            named = _list_added_names(self._path, self._first_version)
+            committed_names = _list_added_names(self._path, self._first_version)
         for staged in self._staged:
-            staged.delete_files(named)
+            staged.delete_files(committed_names)
 
 
 def append_once(
     rows: DataFrame, path: str, transaction: Transaction | None, metadata: Mapping[str, Any]
 ) -> None:
-    """Append rows to a table of their own columns, made when absent, as one commit, eagerly; ConflictError, UnknownOutcomeError."""
+    """Append rows to a table of their own columns, made when absent, as one commit, eagerly.
+
+    Raises ConflictError and UnknownOutcomeError.
+    """
+
+    def append(now: DeltaTransaction) -> None:
+        commands.append_rows(rows, path, transaction, now.with_write_id(metadata))
+
     with TableWrite(rows.sparkSession, path) as write:
-        write.commit(
-            lambda now: commands.append_rows(rows, path, transaction, now.with_write_id(metadata)),
-            lambda _: None,
-        )
+        write.commit(append, lambda _: None)
 
 
 class _JvmCall(Generic[T]):
-    """A call into the JVM in a thread of its own, where no signal reaches it: its end can be awaited although its caller is interrupted."""
+    """A call into the JVM in a thread of its own, where no signal reaches it.
+
+    Its end can be awaited although its caller is interrupted.
+    """
 
     def __init__(self, spark: SparkSession, call: Callable[[], T]) -> None:
-        self._spark, self._tag = spark, f"spark_fs-{uuid4().hex}"
+        self._spark = spark
+        self._tag = f"spark_fs-{uuid4().hex}"
         self._future: Future[T] = Future()
 
         def run() -> None:
@@ -209,14 +224,18 @@ class _JvmCall(Generic[T]):
             except BaseException as error:  # the caller learns of it
                 self._future.set_exception(error)
 
-        Thread(target=inheritable_thread_target(spark)(run), name="commit", daemon=True).start()
+        run_in_session = inheritable_thread_target(spark)(run)
+        Thread(target=run_in_session, name="commit", daemon=True).start()
 
     def result(self) -> T:
         """What it returned; what it raised."""
         return self._future.result()
 
     def has_ended_within(self, seconds: float) -> bool:
-        """Whether it has ended, or does so within some seconds, its Spark jobs cancelled: those that go on, and those that begin."""
+        """Whether it has ended, or does so within some seconds, its Spark jobs cancelled.
+
+        Those jobs that go on are cancelled, and those that begin.
+        """
         until = time.monotonic() + seconds
         while not self._future.done() and time.monotonic() < until:
             with suppress(Py4JError):
@@ -239,12 +258,12 @@ def _find_commit(path: str, delta_transaction: DeltaTransaction) -> LoggedCommit
 def _list_added_names(path: str, after_version: int) -> set[str]:
     """The names of the files that commits after a version added."""
     log = DeltaLog(path)
-    return {
-        unquote(action["add"]["path"])
-        for version in _list_versions_after(log, after_version)
-        for action in log.read_actions(version)
-        if action.get("add")
-    }
+    names = set()
+    for version in _list_versions_after(log, after_version):
+        for action in log.read_actions(version):
+            if added := action.get("add"):
+                names.add(unquote(added["path"]))
+    return names
 
 
 def _list_versions_after(log: DeltaLog, version: int) -> list[int]:
@@ -252,14 +271,13 @@ def _list_versions_after(log: DeltaLog, version: int) -> list[int]:
 
 
 def find_transaction_metadata(path: str, transaction: Transaction) -> dict[str, Any]:
-    """What we noted in the commit of a transaction's number, by the log; nothing where there is none."""
+    """What we noted in the commit of a transaction's number, by the log; nothing without one."""
     log = DeltaLog(path)
     for version in sorted(log.commits, reverse=True):
-        if any(
-            (action.get("txn") or {}).get("appId") == transaction.app_id
-            for action in log.read_actions(version)
-        ):
-            return parse_user_metadata(log.read_commit_info(version))
+        for action in log.read_actions(version):
+            logged = action.get("txn") or {}
+            if logged.get("appId") == transaction.app_id:
+                return parse_user_metadata(log.read_commit_info(version))
     return {}
 
 
