@@ -16,6 +16,7 @@ from spark_fs.engine.profile.column_states import ColumnStates
 from spark_fs.engine.scan.pruning import may_contain_event_time
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError
 from spark_fs.flows import group_rows
+from spark_fs.flows.latest_rows import filter_upserts
 from spark_fs.flows.statistics import RowSource
 from spark_fs.spec.comparison import DriftReport, FeatureDrift
 from spark_fs.spec.feature_group import GroupSpec
@@ -24,13 +25,14 @@ from spark_fs.stats.distances import measure_drift
 from spark_fs.tables import frames
 from spark_fs.tables.delta import history
 from spark_fs.tables.delta.history import NO_TABLE
+from spark_fs.tables.delta.log import DeltaLog
 
 SparkProvider = Callable[[], SparkSession]
 
 
 @dataclass(frozen=True)
 class DriftSample:
-    """One side of a comparison: the states of its columns, and what it is in words."""
+    """One side of a comparison: the states of its columns, and its name in words."""
 
     states: ColumnStates
     label: str
@@ -48,17 +50,29 @@ def resolve_sample(
     window_or_frame: Any,
     types: Mapping[str, str],
 ) -> DriftSample:
-    """The rows that a user means, eagerly: two times, the numbers of two commits, or a frame."""
+    """The rows that a user means, eagerly: two times, the numbers of two commits, or a frame.
+
+    Args:
+        get_spark: Gives a session where one is needed.
+        group: The feature group.
+        path: Where its table is.
+        window_or_frame: Times (start, end) for rows of start <= event time < end, numbers of
+            commits (first, last) for what was written after the first, up to the last, or a frame.
+        types: The columns that are compared, with their types.
+
+    Raises:
+        SettingsError: It is none of these, or there are no such rows.
+        NotFoundError: A frame lacks a column.
+        SchemaError: A column of a frame is of another type.
+    """
     if is_frame(window_or_frame):
         return profile_frame(get_spark, window_or_frame, types, "a batch")
     if isinstance(window_or_frame, tuple | list) and len(window_or_frame) == 2:
-        if all(isinstance(each, int) and not isinstance(each, bool) for each in window_or_frame):
-            return _profile_commits(
-                get_spark, group, path, (window_or_frame[0], window_or_frame[1]), types
-            )
-        return _profile_window(
-            get_spark, group, path, Interval.from_bounds(*window_or_frame), types
-        )
+        start, end = window_or_frame
+        if _is_commit(start) and _is_commit(end):
+            return _profile_commits(get_spark, group, path, (start, end), types)
+        interval = Interval.from_bounds(start, end)
+        return _profile_window(get_spark, group, path, interval, types)
     raise SettingsError(
         f"{window_or_frame!r} names no rows to compare: give (start, end) as times for rows of"
         " start <= event time < end, (first, last) as numbers of commits for what was written"
@@ -66,27 +80,37 @@ def resolve_sample(
     )
 
 
+def _is_commit(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def compare_samples(
     reference: DriftSample, current: DriftSample, thresholds: Mapping[str, float]
 ) -> DriftReport:
-    """How far the features of one side have moved from those of the other. Raises SettingsError for a side without rows."""
-    for each in (reference, current):
-        if not each.row_count:
+    """How far the features of one sample have moved from those of another.
+
+    Args:
+        reference: The rows that are compared with.
+        current: The rows that may have moved.
+        thresholds: By the name of a measure, above which value a feature has drifted.
+
+    Raises:
+        SettingsError: A sample has no rows.
+    """
+    for sample in (reference, current):
+        if not sample.row_count:
             raise SettingsError(
-                f"There are no rows in {each.label}, so nothing can be compared: choose another"
+                f"There are no rows in {sample.label}, so nothing can be compared: choose another"
                 " window."
             )
-    features = [
-        FeatureDrift.from_measures(name, measure_drift(column, current.states[name]), thresholds)
-        for name, column in reference.states.items()
-        if name in current.states and get_column_kind(column.type) != "nested"
-    ]
+    features = []
+    for name, column in reference.states.items():
+        if name in current.states and get_column_kind(column.type) != "nested":
+            measures = measure_drift(column, current.states[name])
+            features.append(FeatureDrift.from_measures(name, measures, thresholds))
+    row_counts = (reference.row_count, current.row_count)
     return DriftReport(
-        reference.label,
-        current.label,
-        (reference.row_count, current.row_count),
-        dict(thresholds),
-        tuple(features),
+        reference.label, current.label, row_counts, dict(thresholds), tuple(features)
     )
 
 
@@ -103,30 +127,40 @@ def list_columns(data: Any) -> list[str]:
 def profile_frame(
     get_spark: SparkProvider, data: Any, types: Mapping[str, str], label: str
 ) -> DriftSample:
-    """The rows of a frame; NotFoundError where it lacks a column, SchemaError where one is of another type."""
+    """The rows of a frame, eagerly.
+
+    Args:
+        get_spark: Gives a session where one is needed.
+        data: A pandas or Spark DataFrame, or an Arrow table.
+        types: The columns that are compared, with their types.
+        label: What the rows are, in words.
+
+    Raises:
+        NotFoundError: The frame lacks a column.
+        SchemaError: A column is of another type.
+    """
     for name in types:
         if name not in list_columns(data):
-            raise NotFoundError.for_name(
-                "Column of the frame",
-                name,
-                list_columns(data),
-                "Add it, or compare other features.",
-            )
+            advice = "Add it, or compare other features."
+            raise NotFoundError.for_name("Column of the frame", name, list_columns(data), advice)
     if isinstance(data, DataFrame):
-        frame = data.select(
-            *(F.col(f"`{name}`").cast(to_ddl(type_)) for name, type_ in types.items())
-        )
-        return DriftSample(
-            RowSource(get_spark, types, get_frame=lambda: frame).compute_states(), label
-        )
-    table = frames.to_arrow(data, types)
+        columns = [F.col(f"`{name}`").cast(to_ddl(type_)) for name, type_ in types.items()]
+        frame = data.select(*columns)
+        source = RowSource(get_spark, types, get_frame=lambda: frame)
+    else:
+        source = RowSource(get_spark, types, table=_cast_columns(data, types))
+    return DriftSample(source.compute_states(), label)
+
+
+def _cast_columns(data: Any, types: Mapping[str, str]) -> pa.Table:
+    """The columns of a pandas DataFrame or an Arrow table, in these types."""
+    table = frames.to_arrow(data, types).select(list(types))
     try:
-        cast = table.select(list(types)).cast(arrow_types.to_arrow_schema(types))
+        return table.cast(arrow_types.to_arrow_schema(types))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise SchemaError(
             f"The frame's columns are not of the types {dict(types)}: {error}. Cast them first."
         ) from None
-    return DriftSample(RowSource(get_spark, types, table=cast).compute_states(), label)
 
 
 def _profile_window(
@@ -136,36 +170,61 @@ def _profile_window(
     interval: Interval,
     types: Mapping[str, str],
 ) -> DriftSample:
-    time, words = group.event_time, f"rows of {interval}"
-    if time is None:
+    event_time = group.event_time
+    if event_time is None:
         raise SettingsError(
             f"Feature group {group} has no event time, so {interval} names no rows of it: compare"
             " commits or frames."
         )
     log = history.open_log(path)
-    within = tuple(
-        None if when is None else to_micros(when) for when in (interval.start, interval.end)
-    )
-    bounds = (within[0], within[1])
-    asked = {**types, time: group.get_column_type(time)}
+    source = None
+    if not group.keep_corrections:
+        source = _scan_window(get_spark, group, log, interval, event_time, types)
+    if source is None:
+        source = _read_window(get_spark, group, log, interval, event_time, types)
+    return DriftSample(source.compute_states(), f"rows of {interval}")
+
+
+def _scan_window(
+    get_spark: SparkProvider,
+    group: GroupSpec,
+    log: DeltaLog,
+    interval: Interval,
+    event_time: str,
+    types: Mapping[str, str],
+) -> RowSource | None:
+    """The rows of an interval, in files that workers read; None where only Spark reads them."""
+    start = None if interval.start is None else to_micros(interval.start)
+    end = None if interval.end is None else to_micros(interval.end)
+    bounds = (start, end)
     files = [
         file for file in history.list_data_files(log) if may_contain_event_time(file, group, bounds)
     ]
-    found = None if group.keep_corrections else RowSource.from_files(get_spark, group, files, asked)
-    if found is None or found.scan is None:
-        frame = group_rows.read_group(
-            get_spark(), group, path, log.version, with_duplicates=not group.keep_corrections
-        )
-        inside = [F.col(f"`{time}`") >= F.lit(interval.start)] if interval.start else []
-        inside += [F.col(f"`{time}`") < F.lit(interval.end)] if interval.end else []
-        for condition in inside:
-            frame = frame.filter(condition)
-        return DriftSample(
-            RowSource(get_spark, types, get_frame=lambda: frame.select(*types)).compute_states(),
-            words,
-        )
-    read = replace(found.scan, event_time=time, event_time_bounds=bounds)
-    return DriftSample(RowSource(get_spark, types, read).compute_states(), words)
+    scanned_types = {**types, event_time: group.get_column_type(event_time)}
+    source = RowSource.from_files(get_spark, group, files, scanned_types)
+    if source is None or source.scan is None:
+        return None
+    scan = replace(source.scan, event_time=event_time, event_time_bounds=bounds)
+    return RowSource(get_spark, types, scan)
+
+
+def _read_window(
+    get_spark: SparkProvider,
+    group: GroupSpec,
+    log: DeltaLog,
+    interval: Interval,
+    event_time: str,
+    types: Mapping[str, str],
+) -> RowSource:
+    """The rows of an interval, which Spark reads."""
+    with_duplicates = not group.keep_corrections
+    frame = group_rows.read_group(get_spark(), group, log.path, log.version, with_duplicates)
+    time = F.col(f"`{event_time}`")
+    if interval.start:
+        frame = frame.filter(time >= F.lit(interval.start))
+    if interval.end:
+        frame = frame.filter(time < F.lit(interval.end))
+    return RowSource(get_spark, types, get_frame=lambda: frame.select(*types))
 
 
 def _profile_commits(
@@ -175,25 +234,29 @@ def _profile_commits(
     commit_range: tuple[int, int],
     types: Mapping[str, str],
 ) -> DriftSample:
+    """The rows that were written after the first commit, up to the last, eagerly."""
     log = history.open_log(path)
-    first, last = (
-        history.resolve_table_version(log, each) if each != NO_TABLE else each
-        for each in commit_range
-    )
-    words = f"commits {first + 1} to {last}"
+    first = _resolve_commit(log, commit_range[0])
+    last = _resolve_commit(log, commit_range[1])
     if last <= first:
         raise SettingsError(
-            f"The commits after {first} up to {last} are none: the last must be greater than the"
+            f"There are no commits after {first} up to {last}: the last must be greater than the"
             " first."
         )
     files = history.list_added_files(log, first + 1, last)
-    found = None if files is None else RowSource.from_files(get_spark, group, files, types)
-    if found is None:
-        changed = group_rows.read_changes(
-            get_spark(), group, log, first if first != NO_TABLE else None, last
-        )
-        frame = changed.filter(F.col("_change_type").isin("insert", "update_postimage")).select(
-            *types
-        )
-        found = RowSource(get_spark, types, get_frame=lambda: frame)
-    return DriftSample(found.compute_states(), words)
+    source = None
+    if files is not None:
+        source = RowSource.from_files(get_spark, group, files, types)
+    if source is None:
+        before = None if first == NO_TABLE else first
+        changes = group_rows.read_changes(get_spark(), group, log, before, last)
+        written = filter_upserts(changes).select(*types)
+        source = RowSource(get_spark, types, get_frame=lambda: written)
+    return DriftSample(source.compute_states(), f"commits {first + 1} to {last}")
+
+
+def _resolve_commit(log: DeltaLog, commit: int) -> int:
+    """A commit that the log has; that before the first is one too."""
+    if commit == NO_TABLE:
+        return commit
+    return history.resolve_table_version(log, commit)

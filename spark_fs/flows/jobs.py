@@ -1,4 +1,4 @@
-"""What a flow gives back: a job that ran, or one that runs beside its caller."""
+"""What a flow returns: a job that ran, or one that runs beside its caller."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -9,7 +9,10 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Job:
-    """A finished run: its name and what it did, in rows. ``state`` is "finished" and ``error`` None."""
+    """A finished run: its name and what it did, in rows.
+
+    ``state`` is "finished" and ``error`` None.
+    """
 
     name: str
     summary: dict[str, Any] = field(default_factory=dict)
@@ -21,9 +24,8 @@ class Job:
         return self
 
     def __str__(self) -> str:
-        return f"{self.name}: " + ", ".join(
-            f"{key.replace('_', ' ')} {value}" for key, value in self.summary.items()
-        )
+        counts = [f"{key.replace('_', ' ')} {value}" for key, value in self.summary.items()]
+        return f"{self.name}: {', '.join(counts)}"
 
 
 class RunningJob:
@@ -47,10 +49,15 @@ class RunningJob:
     @property
     def state(self) -> str:
         """Where the run is."""
-        return "running" if self._thread.is_alive() else "failed" if self.error else "finished"
+        if self._thread.is_alive():
+            return "running"
+        return "failed" if self.error else "finished"
 
     def wait(self, timeout: float | None = None) -> Self:
-        """Wait until the run is over, or for so many seconds; returns the job, whose ``state`` and ``error`` say how it went."""
+        """Wait until the run is over, or for so many seconds.
+
+        Returns the job, whose ``state`` and ``error`` say how it went.
+        """
         self._thread.join(timeout)
         return self
 
@@ -63,7 +70,7 @@ class RunningJob:
 
 def sum_jobs(name: str, jobs: Sequence[Job]) -> Job:
     """One job that counts what several did."""
-    summed = Counter[str]()
+    summary = Counter[str]()
     for job in jobs:
-        summed.update(job.summary)
-    return Job(name, dict(summed) | {"chunks": len(jobs)})
+        summary.update(job.summary)
+    return Job(name, dict(summary) | {"chunks": len(jobs)})

@@ -1,4 +1,4 @@
-"""The latest row of each key of a group, handed to workers bucket by bucket."""
+"""Hand the latest row of each key of a group to workers, bucket by bucket."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from spark_fs.tables.delta.commands import INGESTED_AT
 from spark_fs.tables.delta.history import DataFile
 
 COMMIT_COLUMN = "_commit_version"
-_BUCKET_BYTES = 64 << 20  # bytes
+_BUCKET_BYTES = 64 << 20
 _SINGLE_TASK_BYTES = 8 << 20  # bytes that one task reduces alone
 _VALUE_BYTES = 16  # bytes of a value, about
 _SAMPLED_FILES = 4
@@ -31,7 +31,10 @@ _SAMPLED_FILES = 4
 
 @dataclass(frozen=True)
 class LatestRows:
-    """Rows of a group, of which the latest of each key are wanted; rows: about how many there are; scan: where workers read them."""
+    """Rows of a group, of which the latest of each key are wanted.
+
+    row_count: about how many there are. scan: where workers read them; None where Spark does.
+    """
 
     group: GroupSpec
     relation: ArrowRelation
@@ -46,18 +49,14 @@ class LatestRows:
         """The rows of a version of the group's table."""
         log = history.open_log(table, version)
         files = history.list_data_files(log)
-        if found := cls.from_files(spark, group, files):
-            return found
+        if latest_rows := cls.from_files(spark, group, files):
+            return latest_rows
         types = _list_column_types(group)
-        frame = group_rows.read_group(spark, group, log.path, version, with_duplicates=True).select(
-            *types
-        )
-        return cls(
-            group,
-            ArrowRelation.from_frame(frame, arrow_types.to_arrow_schema(types)),
-            _get_tie_breakers(group),
-            sum(file.row_count or 0 for file in files),
-        )
+        rows = group_rows.read_group(spark, group, log.path, version, with_duplicates=True)
+        schema = arrow_types.to_arrow_schema(types)
+        relation = ArrowRelation.from_frame(rows.select(*types), schema)
+        row_count = sum(file.row_count or 0 for file in files)
+        return cls(group, relation, _get_tie_breakers(group), row_count)
 
     @classmethod
     def from_files(
@@ -66,15 +65,9 @@ class LatestRows:
         """The rows of data files; None where only Spark reads them."""
         if not files or not parquet.is_scannable(files, group.types, group.partition_key, None):
             return None
-        types = _list_column_types(group)
-        read = Scan.from_files(parquet.to_scan_files(files), types)
-        return cls(
-            group,
-            ArrowRelation.from_scan(spark, read),
-            _get_tie_breakers(group),
-            read.row_count,
-            read,
-        )
+        scan = Scan.from_files(parquet.to_scan_files(files), _list_column_types(group))
+        relation = ArrowRelation.from_scan(spark, scan)
+        return cls(group, relation, _get_tie_breakers(group), scan.row_count, scan)
 
     @classmethod
     def from_changes(cls, group: GroupSpec, frame: DataFrame, row_count: int) -> "LatestRows":
@@ -83,61 +76,53 @@ class LatestRows:
         A row is the one that was committed last, whatever a clock said; where one identity may be
         there twice, the one ingested last.
         """
-        ties = (INGESTED_AT, COMMIT_COLUMN) if group.may_have_duplicates else (COMMIT_COLUMN,)
-        types = {**group.types, INGESTED_AT: "timestamp", COMMIT_COLUMN: "bigint"}
-        types = {
-            name: type_ for name, type_ in types.items() if name in group.types or name in ties
-        }
-        return cls(
-            group,
-            ArrowRelation.from_frame(frame.select(*types), arrow_types.to_arrow_schema(types)),
-            ties,
-            row_count,
-        )
+        tie_breakers = (*_get_tie_breakers(group), COMMIT_COLUMN)
+        types = {**_list_column_types(group), COMMIT_COLUMN: "bigint"}
+        schema = arrow_types.to_arrow_schema(types)
+        relation = ArrowRelation.from_frame(frame.select(*types), schema)
+        return cls(group, relation, tie_breakers, row_count)
 
     def map_to_tuples(
         self, spark: SparkSession, work: BucketHandler, schema: str
     ) -> list[tuple[int, ...]]:
-        """Give the latest rows to ``work``, bucket by bucket, eagerly; what it returns, which are whole numbers."""
-        return list(
-            zip(
-                *(column.to_pylist() for column in self.map_buckets(spark, work, schema).columns),
-                strict=True,
-            )
-        )
+        """Give the latest rows to ``work``, bucket by bucket, eagerly; the integers it returns."""
+        table = self.map_buckets(spark, work, schema)
+        columns = [column.to_pylist() for column in table.columns]
+        return list(zip(*columns, strict=True))
 
     def map_buckets(self, spark: SparkSession, work: BucketHandler, schema: str) -> pa.Table:
-        """Give the latest rows to ``work``, bucket by bucket, eagerly; what it returns, of these columns."""
+        """Give the latest rows to ``work``, bucket by bucket, eagerly.
+
+        Args:
+            spark: The session whose executors work.
+            work: What is done to the rows of a bucket.
+            schema: The columns of what ``work`` returns, as DDL.
+
+        Returns:
+            What it returned of all buckets.
+        """
         group = self.group
-        time = (
-            (group.event_time, group.get_column_type(group.event_time))
-            if group.event_time
-            else None
-        )
-        order = LatestOrder(
-            tuple((key, group.get_column_type(key)) for key in group.primary_key),
-            time,
-            self.tie_breakers,
-        )
+        keys = tuple((key, group.get_column_type(key)) for key in group.primary_key)
+        time = None
+        if group.event_time:
+            time = (group.event_time, group.get_column_type(group.event_time))
+        order = LatestOrder(keys, time, self.tie_breakers)
         with open_shared_folder(spark) as folder:
-            return reduce_to_latest(
-                self.relation, order, work, schema, self._plan_buckets(spark, order), folder
-            ).toArrow()
+            buckets = self._plan_buckets(spark, order)
+            results = reduce_to_latest(self.relation, order, work, schema, buckets, folder)
+            return results.toArrow()
 
     def _plan_buckets(self, spark: SparkSession, order: LatestOrder) -> KeyBuckets:
         size = self.row_count * _VALUE_BYTES * len(self.relation.schema)
-        count = (
-            1
-            if size <= _SINGLE_TASK_BYTES
-            else max(spark.sparkContext.defaultParallelism, ceil_divide(size, _BUCKET_BYTES))
-        )
+        count = 1
+        if size > _SINGLE_TASK_BYTES:
+            count = max(spark.sparkContext.defaultParallelism, ceil_divide(size, _BUCKET_BYTES))
         if not self.scan or count == 1:
             return KeyBuckets(count)
-        key = order.keys[0]
-        return KeyBuckets.from_sample(
-            count,
-            get_key_columns(parquet.read_sample(self.scan, [key[0]], _SAMPLED_FILES), [key])[0],
-        )
+        first_key = order.keys[0]
+        sample = parquet.read_sample(self.scan, [first_key[0]], _SAMPLED_FILES)
+        sampled_keys = get_key_columns(sample, [first_key])
+        return KeyBuckets.from_sample(count, sampled_keys[0])
 
 
 def _get_tie_breakers(group: GroupSpec) -> tuple[str, ...]:
@@ -150,19 +135,25 @@ def _list_column_types(group: GroupSpec) -> dict[str, str]:
 
 
 def drop_expired(table: pa.Table, time: tuple[str, str] | None, cutoff: int | None) -> pa.Table:
-    """The rows that are not past their ttl; cutoff: in microseconds, None: none is."""
+    """The rows that are not past their ttl.
+
+    Args:
+        table: Rows.
+        time: The column of the event time and its type; None without one.
+        cutoff: The earliest event time within the ttl, in microseconds since 1970 in UTC; None
+            without a ttl.
+    """
     if cutoff is None or time is None:
         return table
-    return table.filter(
-        pc.greater_equal(parquet.to_event_micros(table.column(time[0]), time[1]), cutoff)
-    )
+    name, type_ = time
+    event_micros = parquet.to_event_micros(table.column(name), type_)
+    return table.filter(pc.greater_equal(event_micros, cutoff))
 
 
 def make_counts_batch(**columns: int) -> Iterator[pa.RecordBatch]:
-    """One row of whole numbers, as a worker returns them."""
-    yield pa.RecordBatch.from_pydict(
-        {name: pa.array([value], pa.int64()) for name, value in columns.items()}
-    )
+    """One row of integers, as a worker returns them."""
+    arrays = {name: pa.array([value], pa.int64()) for name, value in columns.items()}
+    yield pa.RecordBatch.from_pydict(arrays)
 
 
 def filter_upserts(changes: DataFrame) -> DataFrame:

@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_fs.base import arrow_types
 from spark_fs.base.pandas_frames import to_pandas
 from spark_fs.errors import SettingsError
+from spark_fs.flows.read import check_dataframe_type
 from spark_fs.online.registry import make_writer
 from spark_fs.online.store import OnlineStore
 from spark_fs.online.table import build_online_table
@@ -21,10 +22,16 @@ _BATCH_ROWS = 20_000  # rows that are Python's at once
 
 
 def read_online_rows(group: GroupSpec, store: OnlineStore, now: datetime | None = None) -> pa.Table:
-    """The rows of a group's online table that are within its ttl at ``now`` (None: this instant), in no order.
+    """The rows of a group's online table that are within its ttl, in no order.
 
-    Raises SettingsError where the group is not online_enabled, OnlineStoreError where it was never
-    synced.
+    Args:
+        group: The feature group.
+        store: Where its online table is.
+        now: The instant by which rows are past their ttl; None: this one.
+
+    Raises:
+        SettingsError: The group is not online_enabled.
+        OnlineStoreError: It was never synced.
     """
     if not group.online_enabled:
         raise SettingsError(
@@ -32,31 +39,34 @@ def read_online_rows(group: GroupSpec, store: OnlineStore, now: datetime | None 
             " online=False."
         )
     table = build_online_table(group, store.capabilities)
-    found = make_writer(store).read_buckets(
-        table, 1, [0], table.ttl_cutoff(now or datetime.now(UTC))
-    )
+    cutoff = table.ttl_cutoff(now or datetime.now(UTC))
+    online_rows = make_writer(store).read_buckets(table, 1, [0], cutoff)
     schema = arrow_types.to_arrow_schema({column.name: column.type for column in table.columns})
-    return pa.Table.from_batches(_to_batches(found, schema), schema).select(list(group.types))
+    rows = pa.Table.from_batches(_to_batches(online_rows, schema), schema)
+    return rows.select(list(group.types))
 
 
 def _to_batches(
     online_rows: Iterator[tuple[Any, ...]], schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
-    while part := list(islice(online_rows, _BATCH_ROWS)):
-        columns = zip(zip(*part, strict=True), schema, strict=True)
-        yield pa.RecordBatch.from_arrays(
-            [pa.array(values, field.type) for values, field in columns], schema=schema
-        )
+    while batch := list(islice(online_rows, _BATCH_ROWS)):
+        columns = zip(*batch, strict=True)
+        arrays = [
+            pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)
+        ]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def to_frame(
     get_spark: Callable[[], SparkSession], table: pa.Table, dataframe_type: str
 ) -> DataFrame | pd.DataFrame:
-    """Rows as "pandas" or "spark"; "default" is pandas where no Spark session is active in this process, a Spark DataFrame where one is."""
+    """Rows as "pandas" or "spark".
+
+    "default" is a Spark DataFrame where a session is active in this process, else pandas.
+    """
     if dataframe_type == "default":
         dataframe_type = "pandas" if SparkSession.getActiveSession() is None else "spark"
+    check_dataframe_type(dataframe_type)
     if dataframe_type == "pandas":
         return to_pandas(table)
-    if dataframe_type == "spark":
-        return get_spark().createDataFrame(table)
-    raise SettingsError(f"dataframe_type {dataframe_type!r} is not known: use 'spark' or 'pandas'.")
+    return get_spark().createDataFrame(table)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
+from pyspark import SparkStageInfo, StatusTracker
 from pyspark.sql import SparkSession
 
 ProgressCallback = Callable[[int, int], None]  # tasks done, tasks known so far
@@ -14,18 +15,21 @@ _POLL_SECONDS = 0.2  # seconds
 
 @contextmanager
 def report_progress(spark: SparkSession, progress: ProgressCallback | None) -> Iterator[None]:
-    """Call ``progress`` while the block runs, from a thread of its own; None: nothing is told."""
+    """Call ``progress`` while the block runs, from a thread of its own; None: nothing is called."""
     if progress is None:
         yield
         return
-    context, tag, over = spark.sparkContext, f"spark_fs-{uuid4().hex}", threading.Event()
+    context = spark.sparkContext
+    tag = f"spark_fs-{uuid4().hex}"
+    stopped = threading.Event()
     context.addJobTag(tag)
-    watcher = threading.Thread(target=_watch_jobs, args=(spark, tag, progress, over), daemon=True)
+    arguments = (spark, tag, progress, stopped)
+    watcher = threading.Thread(target=_watch_jobs, args=arguments, daemon=True)
     watcher.start()
     try:
         yield
     finally:
-        over.set()
+        stopped.set()
         watcher.join()
         context.removeJobTag(tag)
 
@@ -34,15 +38,22 @@ def _watch_jobs(
     spark: SparkSession, tag: str, progress: ProgressCallback, stopped: threading.Event
 ) -> None:
     tracker = spark.sparkContext.statusTracker()
-    tagged: Any = spark.sparkContext._jsc.sc().statusTracker()  # Python's own knows no tags
+    java_tracker: Any = spark.sparkContext._jsc.sc().statusTracker()  # Python's knows no tags
     while not stopped.wait(_POLL_SECONDS):
-        done = known = 0
-        for job in tagged.getJobIdsForTag(tag):
-            info = tracker.getJobInfo(job)
-            for stage in (
-                tracker.getStageInfo(number) for number in (info.stageIds if info else ())
-            ):
-                done += stage.numCompletedTasks if stage else 0
-                known += stage.numTasks if stage else 0
+        done = 0
+        known = 0
+        for job_id in java_tracker.getJobIdsForTag(tag):
+            for stage in _iter_stages(tracker, job_id):
+                done += stage.numCompletedTasks
+                known += stage.numTasks
         if known:
             progress(done, known)
+
+
+def _iter_stages(tracker: StatusTracker, job_id: int) -> Iterator[SparkStageInfo]:
+    """The stages of a job that Spark has not forgotten."""
+    job = tracker.getJobInfo(job_id)
+    for stage_id in job.stageIds if job else ():
+        stage = tracker.getStageInfo(stage_id)
+        if stage:
+            yield stage

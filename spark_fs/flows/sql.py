@@ -1,4 +1,4 @@
-"""SQL over the groups of a store, each under the name of its table: ``<name>_<version>``."""
+"""Run SQL over the groups of a store, each under the name of its table: ``<name>_<version>``."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -36,60 +36,73 @@ def run_query(
 ) -> Any:
     """The rows of a SELECT, as a Spark DataFrame*, or eagerly as pandas.
 
-    groups: by the names of their tables. rows_of: of a group, as a frame of a session. The names
-    stand for the groups in a copy of the session that no other call sees. Raises QueryError for
-    what is no SELECT or cannot be run, NotFoundError for a name that is none.
+    The names stand for the groups in a copy of the session that no other call sees.
+
+    Args:
+        spark: The session that is copied.
+        query: One SELECT.
+        groups: The feature groups by the names of their tables.
+        read_group: What reads the rows of a group as a frame of a session.
+        dataframe_type: "spark", "pandas", or "default", which is "spark".
+
+    Raises:
+        QueryError: It is not a SELECT, or cannot be run.
+        NotFoundError: There is no group of a name.
     """
     with copy_session(spark) as session:
         _check_is_select(session, query)
-        named = {word.lower() for word in re.findall(r"\w+", query)}
-        for name in named & groups.keys():
+        words = {word.lower() for word in re.findall(r"\w+", query)}
+        for name in words & groups.keys():
             if not groups[name].features:
                 raise QueryError(
                     f"Feature group {groups[name]} has no schema yet: insert its first rows before"
                     " it is read."
                 )
             read_group(session, groups[name]).createOrReplaceTempView(name)
-        return collect_frame(
-            _plan_query(session, query, groups),
-            "spark" if dataframe_type == "default" else dataframe_type,
-        )
+        frame = _plan_query(session, query, groups)
+        if dataframe_type == "default":
+            dataframe_type = "spark"
+        return collect_frame(frame, dataframe_type)
 
 
 def _plan_query(session: SparkSession, query: str, groups: Mapping[str, GroupSpec]) -> DataFrame:
     try:
         return session.sql(query)
     except AnalysisException as error:
-        absent = (
-            (error.getMessageParameters() or {}).get("relationName")
-            if error.getCondition() == "TABLE_OR_VIEW_NOT_FOUND"
-            else None
-        )
-        if absent:
-            told = "A feature group is called <name>_<version> in SQL."
-            raise NotFoundError.for_name(
-                "Table", absent.replace("`", "").lower(), groups, told
-            ) from None
+        missing_table = _get_missing_table(error)
+        if missing_table:
+            advice = "A feature group is called <name>_<version> in SQL."
+            raise NotFoundError.for_name("Table", missing_table, groups, advice) from None
         raise QueryError(f"The SQL cannot be run: {find_root_cause(error)}") from None
+
+
+def _get_missing_table(error: AnalysisException) -> str | None:
+    """The table that a statement names and that does not exist; None for another error."""
+    if error.getCondition() != "TABLE_OR_VIEW_NOT_FOUND":
+        return None
+    name = (error.getMessageParameters() or {}).get("relationName")
+    return name and name.replace("`", "").lower()
 
 
 def make_group_reader(
     locate_table: Callable[[GroupSpec], str], online: OnlineStore | None
 ) -> GroupReader:
-    """The rows* of a group by the SQL's session: those of its newest version, or those of an online store, which are read eagerly."""
+    """What reads the rows* of a group: those of its newest version, or those of an online store.
+
+    The rows of an online store are read eagerly.
+    """
 
     def read_rows(session: SparkSession, group: GroupSpec) -> DataFrame:
         if online is not None:
             return session.createDataFrame(online_rows.read_online_rows(group, online))
-        return group_rows.read_group(session, group, locate_table(group)).select(
-            *(f"`{name}`" for name in group.types)
-        )
+        rows = group_rows.read_group(session, group, locate_table(group))
+        return rows.select(*(f"`{name}`" for name in group.types))
 
     return read_rows
 
 
 def _check_is_select(session: SparkSession, query: str) -> None:
-    """Raise QueryError unless a text is one SELECT, which changes nothing."""
+    """Raise QueryError unless a string is one SELECT, which changes nothing."""
     try:
         plan = session._jsparkSession.sessionState().sqlParser().parsePlan(query)
     except (ParseException, PySparkException, Py4JJavaError) as error:
@@ -103,7 +116,8 @@ def _check_is_select(session: SparkSession, query: str) -> None:
 
 def _has_write(session: SparkSession, plan: Any) -> bool:
     """Whether a statement, or what stands behind its WITH, does more than read."""
-    if any(is_instance_of(session.sparkContext._gateway, plan, name) for name in _WRITING_PLANS):
+    gateway = session.sparkContext._gateway
+    if any(is_instance_of(gateway, plan, name) for name in _WRITING_PLANS):
         return True
     children = plan.children()
-    return any(_has_write(session, children.apply(at)) for at in range(children.size()))
+    return any(_has_write(session, children.apply(index)) for index in range(children.size()))
