@@ -38,8 +38,7 @@ from spark_fs.errors import (
     SparkFSError,
     get_first_line,
 )
-from spark_fs.redact import get_safe_cause
-from spark_fs.spec.model import (
+from spark_fs.flows.model_files import (
     check_manifest,
     compute_checksum,
     copy_files,
@@ -47,6 +46,7 @@ from spark_fs.spec.model import (
     list_model_files,
     to_local_path,
 )
+from spark_fs.redact import get_safe_cause
 from spark_fs.spec.names import check_name, check_version
 from spark_fs.spec.record_format import iter_readable
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from spark_fs.api.model import Model
 from spark_fs.base import private_files
-from spark_fs.spec.model import ModelSchema, to_local_path
+from spark_fs.flows.model_files import to_local_path
+from spark_fs.spec.model import ModelSchema
 from spark_fs.spec.record_format import check_format
 
 TAG = "spark_fs"  # of a model version in MLflow: what spark_fs knows of it, as JSON

@@ -27,7 +27,7 @@ from spark_fs.errors import (
     SparkFSError,
     UpgradeError,
 )
-from spark_fs.spec.model import check_manifest
+from spark_fs.flows.model_files import check_manifest
 from spark_fs.spec.record_format import FORMAT_KEY
 
 EVIL = "import os; raise SystemExit('unpickled')"
