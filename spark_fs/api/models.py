@@ -19,6 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.model import FLAVOURS, Flavour, Model, build_model_metadata, check_metrics
+from spark_fs.api.model_files import (
+    check_manifest,
+    compute_checksum,
+    copy_files,
+    is_own_folder,
+    list_model_files,
+    to_local_path,
+)
 from spark_fs.api.registered import (
     TAG,
     RegisteredVersion,
@@ -37,14 +45,6 @@ from spark_fs.errors import (
     SetupError,
     SparkFSError,
     get_first_line,
-)
-from spark_fs.flows.model_files import (
-    check_manifest,
-    compute_checksum,
-    copy_files,
-    is_own_folder,
-    list_model_files,
-    to_local_path,
 )
 from spark_fs.redact import get_safe_cause
 from spark_fs.spec.names import check_name, check_version

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from spark_fs.api.model import Model
+from spark_fs.api.model_files import to_local_path
 from spark_fs.base import private_files
-from spark_fs.flows.model_files import to_local_path
 from spark_fs.spec.model import ModelSchema
 from spark_fs.spec.record_format import check_format
 

@@ -17,6 +17,7 @@ import pytest
 
 import spark_fs
 from spark_fs.api.model import Model
+from spark_fs.api.model_files import check_manifest
 from spark_fs.api.models import ModelRegistry, TrackedRun
 from spark_fs.api.registered import TAG, assign_versions, iter_results
 from spark_fs.errors import (
@@ -27,7 +28,6 @@ from spark_fs.errors import (
     SparkFSError,
     UpgradeError,
 )
-from spark_fs.flows.model_files import check_manifest
 from spark_fs.spec.record_format import FORMAT_KEY
 
 EVIL = "import os; raise SystemExit('unpickled')"
