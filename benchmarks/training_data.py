@@ -26,7 +26,8 @@ from rich.table import Table
 import spark_fs
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.base.times import from_micros
-from spark_fs.engine.join.strategy import choose_strategy, to_arrow_relation
+from spark_fs.engine.join.execution import to_arrow_relation
+from spark_fs.engine.join.strategy import choose_strategy
 from spark_fs.engine.training.spill import WRITTEN_FILES_DDL, FileWriter
 from spark_fs.flows import read
 from spark_fs.tables.delta.session import get_session

@@ -10,8 +10,9 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.base.pandas_frames import to_pandas
+from spark_fs.engine.join.execution import to_dataframe
 from spark_fs.engine.join.explain import describe_plan
-from spark_fs.engine.join.strategy import choose_strategy, to_dataframe
+from spark_fs.engine.join.strategy import choose_strategy
 from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.errors import SettingsError, SparkFSError
 from spark_fs.flows import group_rows

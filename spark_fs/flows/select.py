@@ -14,7 +14,8 @@ import numpy as np
 from pyspark.sql import SparkSession
 
 from spark_fs.base.file_systems import make_folder
-from spark_fs.engine.join.strategy import choose_strategy, to_arrow_relation
+from spark_fs.engine.join.execution import to_arrow_relation
+from spark_fs.engine.join.strategy import choose_strategy
 from spark_fs.engine.profile import associations, column_states, contingency
 from spark_fs.engine.profile.column_states import ColumnStates
 from spark_fs.engine.scan import parquet

@@ -14,7 +14,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.base.pandas_frames import to_pandas
 from spark_fs.engine.join.columnar import ArrowRelation
-from spark_fs.engine.join.strategy import choose_strategy, to_arrow_relation, to_dataframe
+from spark_fs.engine.join.execution import to_arrow_relation, to_dataframe
+from spark_fs.engine.join.strategy import choose_strategy
 from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.engine.training import splits
 from spark_fs.engine.training.spill import (

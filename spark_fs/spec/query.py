@@ -1,8 +1,8 @@
 """Queries and conditions, as small immutable trees."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import Any, Literal, NamedTuple, Self, TypeVar, get_args
 
 from spark_fs.base.types import from_literal, to_literal
 from spark_fs.errors import SettingsError
@@ -11,6 +11,7 @@ from spark_fs.spec.record_format import check_format, select_known_fields
 JoinType = Literal["left", "inner"]
 Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "like", "is_null"]
 Logic = Literal["and", "or", "not"]
+T = TypeVar("T")
 
 
 class GroupRef(NamedTuple):
@@ -70,23 +71,56 @@ def iter_comparisons(condition: Condition) -> Iterator[Comparison]:
             yield from iter_comparisons(part)
 
 
+def fold_condition(
+    condition: Condition,
+    compare: Callable[[Comparison], T],
+    combine: Mapping[Logic, Callable[[list[T]], T]],
+) -> T:
+    """A condition in another form, such as Spark's, Arrow's or SQL.
+
+    Args:
+        condition: The condition.
+        compare: Gives the form of a comparison.
+        combine: Gives the form of a combination from those of its parts.
+    """
+    if isinstance(condition, Comparison):
+        return compare(condition)
+    parts = [fold_condition(part, compare, combine) for part in condition.parts]
+    return combine[condition.operator](parts)
+
+
+def map_comparisons(condition: Condition, change: Callable[[Comparison], Comparison]) -> Condition:
+    """The condition with each of its comparisons changed."""
+    if isinstance(condition, Comparison):
+        return change(condition)
+    parts = tuple(map_comparisons(part, change) for part in condition.parts)
+    return replace(condition, parts=parts)
+
+
 def rebind_group(condition: Condition, old_group: GroupRef, new_group: GroupRef) -> Condition:
     """The condition with the columns of one group taken from another."""
-    if isinstance(condition, Comparison):
-        return replace(condition, group=new_group) if condition.group == old_group else condition
-    return replace(
-        condition, parts=tuple(rebind_group(part, old_group, new_group) for part in condition.parts)
-    )
+
+    def rebind(comparison: Comparison) -> Comparison:
+        if comparison.group == old_group:
+            return replace(comparison, group=new_group)
+        return comparison
+
+    return map_comparisons(condition, rebind)
 
 
 def make_conjunction(first: Condition | None, second: Condition) -> Condition:
-    """The one and the other."""
-    return second if first is None else Combination("and", (first, second))
+    """The condition that both hold; the second alone where there is no first."""
+    if first is None:
+        return second
+    return Combination("and", (first, second))
 
 
 @dataclass(frozen=True)
 class JoinSpec:
-    """A query joined to another: its keys on each side (None: the primary keys' shared names), how, and its prefix."""
+    """A query joined to another: its keys on each side, how, and the prefix of its columns.
+
+    left_on, right_on: None: the names that the primary keys share.
+    """
 
     query: "QuerySpec"
     left_on: tuple[str, ...] | None = None
@@ -118,12 +152,11 @@ class JoinSpec:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """From what ``to_json`` gave."""
-        keys = {side: tuple(data[side]) if data[side] else None for side in ("left_on", "right_on")}
-        return cls(
-            **select_known_fields(cls, "A join", data)
-            | keys
-            | {"query": QuerySpec.from_json(data["query"])}
-        )
+        fields = select_known_fields(cls, "A join", data)
+        for side in ("left_on", "right_on"):
+            fields[side] = tuple(data[side]) if data[side] else None
+        fields["query"] = QuerySpec.from_json(data["query"])
+        return cls(**fields)
 
 
 @dataclass(frozen=True)
@@ -151,22 +184,29 @@ class QuerySpec:
         return replace(self, joins=(*self.joins, join))
 
     def with_filter(self, condition: Condition) -> Self:
-        """A copy with one more condition: on the group's rows while nothing is joined, on the result after."""
+        """A copy with one more condition.
+
+        It is on the group's rows while nothing is joined, on the result after.
+        """
         if self.joins:
             return replace(self, having=make_conjunction(self.having, condition))
         return replace(self, where=make_conjunction(self.where, condition))
 
     def pin_versions(self, get_version: Callable[[GroupRef], int | None]) -> Self:
-        """A copy in which every group without an ``as_of`` has the one that ``version_of`` gives; None: what has no versions."""
-        joins = tuple(
-            replace(join, query=join.query.pin_versions(get_version)) for join in self.joins
-        )
-        return replace(
-            self, joins=joins, as_of=get_version(self.group) if self.as_of is None else self.as_of
-        )
+        """A copy in which every group without an ``as_of`` has the one that ``get_version`` gives.
+
+        That is None for a group that has no versions.
+        """
+        joins = []
+        for join in self.joins:
+            joins.append(replace(join, query=join.query.pin_versions(get_version)))
+        version = self.as_of
+        if version is None:
+            version = get_version(self.group)
+        return replace(self, joins=tuple(joins), as_of=version)
 
     def with_spine(self, group: GroupRef, columns: tuple[str, ...]) -> Self:
-        """A copy with another group, and these columns of it, in the place of the leftmost one."""
+        """A copy with another group, and these columns of it, as the leftmost one."""
 
         def rebind_filter(condition: Condition | None) -> Condition | None:
             return condition and rebind_group(condition, self.group, group)
@@ -182,27 +222,27 @@ class QuerySpec:
         )
 
     def select_columns(self, wanted_columns: Sequence[set[str]]) -> Self:
-        """A copy with these columns alone of each query of ``walk``; what is joined from the left and gives none is left out."""
+        """A copy with these columns alone of each query of ``iter_queries``.
+
+        What is joined from the left and gives none is left out.
+        """
         return self._select_columns(iter(wanted_columns))
 
     def _select_columns(self, wanted_columns: Iterator[set[str]]) -> Self:
         columns = next(wanted_columns)
-        joins = [
-            replace(join, query=join.query._select_columns(wanted_columns)) for join in self.joins
-        ]
-        asked = {c.group for c in iter_comparisons(self.having)} if self.having else set()
-        kept = (
-            join
-            for join in joins
-            if join.join_type == "inner"
-            or any(query.columns or query.group in asked for query in join.query.iter_queries())
-        )
-        return replace(
-            self,
-            columns=tuple(c for c in self.columns if c in columns),
-            explicit=True,
-            joins=tuple(kept),
-        )
+        filtered_groups = set()
+        if self.having:
+            filtered_groups = {comparison.group for comparison in iter_comparisons(self.having)}
+        joins = []
+        for join in self.joins:
+            joined = join.query._select_columns(wanted_columns)
+            is_needed = any(
+                query.columns or query.group in filtered_groups for query in joined.iter_queries()
+            )
+            if join.join_type == "inner" or is_needed:
+                joins.append(replace(join, query=joined))
+        kept_columns = tuple(column for column in self.columns if column in columns)
+        return replace(self, columns=kept_columns, explicit=True, joins=tuple(joins))
 
     def iter_groups(self) -> Iterator[GroupRef]:
         """Every group read, the leftmost first; one joined twice comes twice."""
@@ -216,13 +256,15 @@ class QuerySpec:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
+        where = self.where and self.where.to_json()
+        having = self.having and self.having.to_json()
         return {
             "group": list(self.group),
             "columns": list(self.columns),
             "explicit": self.explicit,
             "joins": [join.to_json() for join in self.joins],
-            "where": self.where and self.where.to_json(),
-            "having": self.having and self.having.to_json(),
+            "where": where,
+            "having": having,
             "as_of": self.as_of,
             "as_known": self.as_known,
         }
@@ -231,13 +273,15 @@ class QuerySpec:
     def from_json(cls, data: dict[str, Any]) -> Self:
         """From what ``to_json`` gave."""
         check_format("A query", data)
+        where = data["where"] and parse_condition(data["where"])
+        having = data["having"] and parse_condition(data["having"])
         return cls(
             group=GroupRef(*data["group"]),
             columns=tuple(data["columns"]),
             explicit=data["explicit"],
             joins=tuple(map(JoinSpec.from_json, data["joins"])),
-            where=data["where"] and parse_condition(data["where"]),
-            having=data["having"] and parse_condition(data["having"]),
+            where=where,
+            having=having,
             as_of=data.get("as_of"),
             as_known=data.get("as_known", False),
         )

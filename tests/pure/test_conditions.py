@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from spark_fs.api.query import Feature, Filter
 from spark_fs.base import arrow_types
 from spark_fs.base.python_values import format_value
-from spark_fs.engine.scan.parquet import can_evaluate, evaluate_condition, may_match
+from spark_fs.engine.scan.filters import can_evaluate, evaluate_condition, may_match
 from spark_fs.errors import QueryError, SettingsError, SparkFSError
 from spark_fs.planning.sql_text import _cast_compared
 from spark_fs.planning.sql_text import format_condition as sql_of

@@ -16,7 +16,7 @@ from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from spark_fs.base import arrow_types
-from spark_fs.engine.scan import parquet
+from spark_fs.engine.scan import filters
 from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.spec.query import Combination, Comparison, Condition, GroupRef
 from spark_fs.spec.training_dataset import DataFormat, FilesSpec
@@ -200,19 +200,19 @@ def test_a_file_with_a_row_that_meets_a_filter_is_read(
         "s": pa.array([s for _, s in rows], pa.string()),
     }
     meets = any(
-        parquet.evaluate_condition(
+        filters.evaluate_condition(
             condition, {name: pa.chunked_array([column]) for name, column in columns.items()}, types
         ).to_pylist()
     )
-    assert parquet.may_match(file, condition, types) or not meets
+    assert filters.may_match(file, condition, types) or not meets
 
 
 def test_a_file_of_another_partition_or_of_other_numbers_is_left_out() -> None:
     file = DataFile("f", 1, 9, {"p": "ch"}, {"n": 1}, {"n": 9}, True)
     types = {"n": "bigint", "p": "string"}
-    assert not parquet.may_match(file, Comparison(GROUP, "p", "==", "de"), types)
-    assert not parquet.may_match(file, Comparison(GROUP, "n", ">", 9), types)
-    assert parquet.may_match(file, Comparison(GROUP, "n", ">=", 9), types)
+    assert not filters.may_match(file, Comparison(GROUP, "p", "==", "de"), types)
+    assert not filters.may_match(file, Comparison(GROUP, "n", ">", 9), types)
+    assert filters.may_match(file, Comparison(GROUP, "n", ">=", 9), types)
 
 
 NESTED = T.StructType(

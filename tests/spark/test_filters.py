@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
-from spark_fs.engine.join.spark_sql import to_spark_condition
+from spark_fs.engine.join.spark_filters import to_spark_condition
 from spark_fs.spec.conditions import cast_condition
 
 from conftest import first_quick

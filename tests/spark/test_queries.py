@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.query import Query
-from spark_fs.engine.join import strategy
+from spark_fs.engine.join import inputs, sampling
 from spark_fs.errors import QueryError, SettingsError, SparkFSError
 from spark_fs.tables.delta import history
 
@@ -274,11 +274,11 @@ def test_keys_with_many_rows_are_sliced_and_keys_that_the_spine_lacks_stay(
     group: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[Any] = []
-    looked = strategy._detect_skew
-    monkeypatch.setattr(strategy, "SAMPLING_MIN_BYTES", 0)
-    monkeypatch.setattr(strategy, "BUCKET_BYTES", 4_000)
+    looked = sampling.detect_skew
+    monkeypatch.setattr(sampling, "SAMPLING_MIN_BYTES", 0)
+    monkeypatch.setattr(inputs, "BUCKET_BYTES", 4_000)
     monkeypatch.setattr(
-        strategy, "_detect_skew", lambda *given: looks.append(looked(*given)) or looks[-1]
+        sampling, "detect_skew", lambda *given: looks.append(looked(*given)) or looks[-1]
     )
     draw = np.random.default_rng(5)
     began = pd.Timestamp("2024-01-01", tz="UTC")
@@ -309,7 +309,7 @@ def test_keys_with_many_rows_are_sliced_and_keys_that_the_spine_lacks_stay(
     )
     (hot, only), *_ = looks
     assert len(hot.hashes) == 1
-    assert hot.buckets > hot.first + 2
+    assert hot.bucket_count > hot.first_bucket + 2
     assert only is not None
 
 

@@ -1,9 +1,9 @@
 """The point-in-time match as one union and one window of plain Spark SQL.
 
-It is the reference for the other strategies, needs no Python on the executors and spills like any sort. For each left row the window holds
-every candidate of its key up to its own instant, and takes the last one of each right side: the
-greatest event time not after the left row's, and of equal ones the last ingested. So each left row
-comes out exactly once.
+It is the reference for the other strategies. It needs no Python on the executors and spills like
+any sort. For each left row the window holds every candidate of its key up to its own instant, and
+takes the last one of each right side: the greatest event time not after the left row's, and of
+equal ones the last ingested. So each left row comes out exactly once.
 """
 
 from collections.abc import Sequence

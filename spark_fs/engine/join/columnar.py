@@ -34,7 +34,7 @@ from spark_fs.engine.join.stages import (
     get_micros,
     join_bucket,
 )
-from spark_fs.engine.scan import parquet
+from spark_fs.engine.scan import filters, parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.spec.query import Condition
 
@@ -216,7 +216,7 @@ class Projection:
         types = dict(self.types)
         for condition in self.conditions:
             columns = {name: table.column(name) for name in types}
-            table = table.filter(parquet.evaluate_condition(condition, columns, types))
+            table = table.filter(filters.evaluate_condition(condition, columns, types))
         return pa.table({name: table.column(alias) for name, alias in self.names})
 
 

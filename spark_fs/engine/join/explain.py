@@ -1,21 +1,14 @@
-"""Say in words how a plan is run: the spine, each match rule, what is left unread, and which strategy, why."""
+"""Say in words how a plan is run: its match rules, what is not read, and which strategy, why."""
 
 from collections.abc import Iterator
 
 from spark_fs.base.times import format_seconds, from_micros
-from spark_fs.engine.join.strategy import ExecutionPlan, StagePlan
+from spark_fs.engine.join.strategy import STRATEGIES, ExecutionPlan, StagePlan
 from spark_fs.engine.scan.pruning import TableScanPlan
 from spark_fs.planning import sql_text
 from spark_fs.planning.plan import JoinPlan, NodeColumn, PlanNode
 
-_STRATEGY_TEXTS = {
-    "columnar": (
-        "columnar: the rows of every side are packed into buckets of keys, and Spark moves the"
-        " buckets"
-    ),
-    "broadcast": "broadcast: every task reads the joined groups itself, and nothing is shuffled",
-    "sql": "sql: one union and one window of Spark SQL",
-}
+_SHOWN_COLUMNS = 8
 
 
 def describe_plan(plan: JoinPlan, execution: ExecutionPlan) -> str:
@@ -25,59 +18,60 @@ def describe_plan(plan: JoinPlan, execution: ExecutionPlan) -> str:
 
 def _format_lines(plan: JoinPlan, execution: ExecutionPlan) -> Iterator[str]:
     spine, *others = plan.nodes
-    yield f"spine: {_format_node(spine)}, " + (
-        f"event time {spine.group.event_time!r}" if spine.group.event_time else "without event time"
-    )
+    if spine.group.event_time:
+        event_time = f"event time {spine.group.event_time!r}"
+    else:
+        event_time = "without event time"
+    yield f"spine: {_format_node(spine)}, {event_time}"
     yield from _format_scan(plan, spine, execution.scan_plans[0])
     for node in others:
-        yield f"{node.join_type} join: {_format_node(node)}" + (
-            f", prefix {node.prefix!r}" if node.prefix else ""
-        )
+        prefix = f", prefix {node.prefix!r}" if node.prefix else ""
+        yield f"{node.join_type} join: {_format_node(node)}{prefix}"
         yield f"  match: {_format_match_rule(plan, node)}"
         yield from _format_scan(plan, node, execution.scan_plans[node.index])
     for condition in plan.having:
-        yield (
-            "filter on the result:"
-            f" {sql_text.format_condition(condition, lambda c: f'{c.group.name}.{c.column}')}"
-        )
-    for step in execution.stages:
-        yield f"strategy for {', '.join(_format_node(node) for node in step.nodes)}"
-        yield from _format_strategy(execution, step)
+        text = sql_text.format_condition(condition, lambda c: f"{c.group.name}.{c.column}")
+        yield f"filter on the result: {text}"
+    for stage in execution.stages:
+        yield f"strategy for {', '.join(map(_format_node, stage.nodes))}"
+        yield from _format_strategy(execution, stage)
     if not execution.stages:
         yield "strategy: nothing is joined, so Spark reads the group"
 
 
 def _format_strategy(execution: ExecutionPlan, stage: StagePlan) -> Iterator[str]:
-    if execution.uses_sql and stage.strategy != "sql":
-        yield f"  {_STRATEGY_TEXTS['sql']}"
-        yield "  why: another part of the query needs it"
-        return
-    yield f"  {_STRATEGY_TEXTS[stage.strategy]}"
-    yield f"  why: {stage.reason}"
+    strategy = stage.strategy
+    reason = stage.reason
+    if execution.uses_sql and strategy is not STRATEGIES["sql"]:
+        strategy = STRATEGIES["sql"]
+        reason = "another part of the query needs it"
+    yield f"  {strategy.description}"
+    yield f"  why: {reason}"
 
 
 def _format_node(node: PlanNode) -> str:
     name = "a DataFrame" if node.group.is_dataframe else str(node.group)
-    return name if node.as_of is None else f"{name} as of its version {node.as_of}"
+    if node.as_of is None:
+        return name
+    return f"{name} as of its version {node.as_of}"
 
 
 def _format_match_rule(plan: JoinPlan, node: PlanNode) -> str:
-    pairs = [
-        f"{right} = {_format_column(plan, left)}"
-        for right, left in zip(node.right_keys, node.left_keys, strict=True)
-    ]
-    at = f"{plan.spine.name if not plan.spine.is_dataframe else 'spine'}.{plan.spine.event_time}"
+    pairs = []
+    for right, left in zip(node.right_keys, node.left_keys, strict=True):
+        pairs.append(f"{right} = {_format_column(plan, left)}")
+    spine = "spine" if plan.spine.is_dataframe else plan.spine.name
+    spine_time = f"{spine}.{plan.spine.event_time}"
+    event_time = node.group.event_time
     parts = [" and ".join(pairs)]
     if node.match == "point_in_time":
-        parts.append(f"the greatest {node.group.event_time} not after {at}")
+        parts.append(f"the greatest {event_time} not after {spine_time}")
         if node.group.ttl_seconds is not None:
             parts.append(f"at most {format_seconds(node.group.ttl_seconds)} seconds older")
     if node.match == "latest":
-        parts.append(
-            f"the greatest {node.group.event_time} of all, since the spine has no event time"
-        )
+        parts.append(f"the greatest {event_time} of all, since the spine has no event time")
     if plan.as_known:
-        parts.append(f"ingested by {at}")
+        parts.append(f"ingested by {spine_time}")
     if node.may_tie:
         parts.append("of several such rows the last ingested")
     return ", ".join(parts)
@@ -85,30 +79,36 @@ def _format_match_rule(plan: JoinPlan, node: PlanNode) -> str:
 
 def _format_column(plan: JoinPlan, node_column: NodeColumn) -> str:
     group = plan.nodes[node_column.node].group
-    return f"{'spine' if group.is_dataframe else group.name}.{node_column.column}"
+    name = "spine" if group.is_dataframe else group.name
+    return f"{name}.{node_column.column}"
 
 
 def _format_scan(plan: JoinPlan, node: PlanNode, scan_plan: TableScanPlan) -> Iterator[str]:
     if node.where is not None:
-        yield (
-            "  filter before the match:"
-            f" {sql_text.format_condition(node.where, lambda c: c.column)}"
-        )
+        condition = sql_text.format_condition(node.where, lambda c: c.column)
+        yield f"  filter before the match: {condition}"
     columns = plan.list_columns(node)
-    yield (
-        f"  columns: {len(columns)} of {len(node.group.types)}"
-        f" ({', '.join(columns[:8])}{', ...' if len(columns) > 8 else ''})"
-    )
+    names = ", ".join(columns[:_SHOWN_COLUMNS])
+    if len(columns) > _SHOWN_COLUMNS:
+        names += ", ..."
+    yield f"  columns: {len(columns)} of {len(node.group.types)} ({names})"
     if node.match == "point_in_time" and scan_plan.event_time_bounds != (None, None):
-        start, end = (
-            None if bound is None else from_micros(bound).isoformat()
-            for bound in scan_plan.event_time_bounds
-        )
-        bounds = [f"from {start}"] * (start is not None) + [f"before {end}"] * (end is not None)
+        start, end = scan_plan.event_time_bounds
+        bounds = []
+        if start is not None:
+            bounds.append(f"from {from_micros(start).isoformat()}")
+        if end is not None:
+            bounds.append(f"before {from_micros(end).isoformat()}")
         yield f"  event times: {' and '.join(bounds)}; no other row can match"
+    yield _format_files(node, scan_plan)
+
+
+def _format_files(node: PlanNode, scan_plan: TableScanPlan) -> str:
     if node.group.source is not None:
-        yield "  files: read by Spark, their number and size are not known"
-        return
-    size = "" if scan_plan.bytes is None else f", about {max(1, scan_plan.bytes >> 10):,} kB"
-    how = "" if scan_plan.scan else ", by Spark"
-    yield f"  files: {scan_plan.files_after_pruning} of {scan_plan.total_files}{size}{how}"
+        return "  files: read by Spark, their number and size are not known"
+    text = f"  files: {scan_plan.files_after_pruning} of {scan_plan.total_files}"
+    if scan_plan.bytes is not None:
+        text += f", about {max(1, scan_plan.bytes >> 10):,} kB"
+    if not scan_plan.scan:
+        text += ", by Spark"
+    return text

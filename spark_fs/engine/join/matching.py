@@ -68,7 +68,7 @@ def _search_matches(
     right_times: Ints | None,
     ranks: Ints | None,
 ) -> tuple[Ints, Ints]:
-    """The order of the right rows by key, time and rank, and each left row's match's place in it."""
+    """The order of the right rows by key, time and rank, and where in it each match stands."""
     right_numbers, left_numbers, first_of_key = _combine_key_time(
         left_codes, left_times, right_codes, right_times
     )

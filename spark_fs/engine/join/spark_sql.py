@@ -1,25 +1,20 @@
-"""Turn a bound plan into a DataFrame by Spark SQL alone, and the parts of it that every strategy shares.
-
-Every column of every group travels as ``n<place>_<column>``, so that groups which share names, or
-one group joined twice, never meet; the plan's outputs give them their names at the end.
-"""
+"""A bound plan as a DataFrame by Spark SQL alone, which needs no Python on the executors."""
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import datetime
 from functools import reduce
-from math import isinf
 from operator import and_, or_
-from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_fs.base.times import EPOCH, Interval, from_micros, to_micros
-from spark_fs.engine.join import asof
+from spark_fs.base.times import Interval, from_micros, to_micros
+from spark_fs.engine.join import asof, columns
+from spark_fs.engine.join.spark_filters import to_spark_condition, to_spark_literal
 from spark_fs.engine.scan.parquet import TimeBounds
-from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, NodeColumn, PlanNode
+from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, PlanNode
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.spec.query import Comparison, Condition
+from spark_fs.spec.query import Comparison
 from spark_fs.tables.delta.commands import INGESTED_AT
 from spark_fs.tables.event_times import convert_to_micros
 
@@ -29,168 +24,144 @@ NodeReader = Callable[[PlanNode], DataFrame]
 def build_sql_join(
     plan: JoinPlan, read_node: NodeReader, get_bounds: Callable[[PlanNode], TimeBounds]
 ) -> DataFrame:
-    """The result of the plan*, over the tables that ``read`` gives; ``within`` bounds the event times that can match at all."""
-    frame = select_node_rows(plan, plan.nodes[0], read_node(plan.nodes[0]))
+    """The result of the plan*.
+
+    Args:
+        plan: A bound query.
+        read_node: Gives the rows of a node.
+        get_bounds: Gives the bounds of a node's event times that can match at all.
+    """
+    spine = plan.nodes[0]
+    frame = select_node_rows(plan, spine, read_node(spine))
     for nodes in plan.join_stages:
-        sides = [
-            _build_right_side(
-                plan, node, _filter_event_times(read_node(node), node, get_bounds(node))
-            )
-            for node in nodes
-        ]
-        left = asof.JoinSide(
-            frame,
-            [get_alias(key) for key in nodes[0].left_keys],
-            get_time_alias(0) if plan.spine.event_time else None,
-        )
-        timed = [side for side in sides if left.time and (side.time or side.known_from)]
-        frame = asof.join_point_in_time(left, timed) if timed else frame
-        for side in sides:
-            if not (left.time and (side.time or side.known_from)):
-                frame = asof.join_latest_by_key(asof.JoinSide(frame, left.keys), side)
+        rights = []
+        for node in nodes:
+            rows = _filter_event_times(read_node(node), node, get_bounds(node))
+            rights.append(_build_right_side(plan, node, rows))
+        keys = [columns.get_alias(key) for key in nodes[0].left_keys]
+        time = columns.get_time_alias(spine) if plan.spine.event_time else None
+        frame = _join_sides(asof.JoinSide(frame, keys, time), rights)
         for node in nodes:
             if node.join_type == "inner":  # a match has an instant of ingestion
-                frame = frame.filter(F.col(get_ingested_alias(node)).isNotNull())
+                frame = frame.filter(F.col(columns.get_ingested_alias(node)).isNotNull())
     return select_outputs(plan, frame)
 
 
+def _join_sides(left: asof.JoinSide, rights: list[asof.JoinSide]) -> DataFrame:
+    """The left rows* with the matches of every right side, first of those with times."""
+    timed = []
+    untimed = []
+    for right in rights:
+        if left.time and (right.time or right.known_from):
+            timed.append(right)
+        else:
+            untimed.append(right)
+    frame = left.frame
+    if timed:
+        frame = asof.join_point_in_time(left, timed)
+    for right in untimed:
+        frame = asof.join_latest_by_key(asof.JoinSide(frame, left.keys), right)
+    return frame
+
+
 def select_outputs(plan: JoinPlan, frame: DataFrame) -> DataFrame:
-    """The result* of a plan from its joined rows: the conditions on the whole, and the names that users gave."""
+    """The result* of a plan from its joined rows.
+
+    The conditions on the whole are applied, and columns get the names that users gave.
+    """
+
+    def find_column(comparison: Comparison) -> Column:
+        return F.col(columns.get_alias(plan.find_column(comparison)))
+
     for condition in plan.having:
-        frame = frame.filter(
-            to_spark_condition(condition, lambda c: F.col(get_alias(plan.find_column(c))))
-        )
-    split = [F.col(SPLIT_COLUMN)] if plan.splits else []
-    return frame.select(
-        *(F.col(get_alias(output.source)).alias(output.name) for output in plan.outputs), *split
-    )
+        frame = frame.filter(to_spark_condition(condition, find_column))
+    outputs = []
+    for output in plan.outputs:
+        outputs.append(F.col(columns.get_alias(output.source)).alias(output.name))
+    if plan.splits:
+        outputs.append(F.col(SPLIT_COLUMN))
+    return frame.select(*outputs)
 
 
 def select_node_rows(plan: JoinPlan, node: PlanNode, frame: DataFrame) -> DataFrame:
-    """The node's rows*: its own filter applied, its columns under their travelling names, its time in microseconds beside them."""
+    """The node's rows* that meet its own filter, with its columns as they travel.
+
+    Its event time in microseconds stands beside them.
+    """
     group = node.group
     if node.where is not None:
         frame = frame.filter(to_spark_condition(node.where, lambda c: F.col(c.column)))
-    columns = [
-        F.col(c).alias(get_alias(NodeColumn(node.index, c))) for c in plan.list_columns(node)
-    ]
+    names = plan.list_columns(node)
+    selected = []
+    for name, alias in zip(names, columns.get_aliases(node, names), strict=True):
+        selected.append(F.col(name).alias(alias))
     if group.event_time:
-        instant = convert_to_micros(
-            F.col(group.event_time), group.get_column_type(group.event_time)
-        )
-        columns.append(instant.alias(get_time_alias(node.index)))
+        event_time = F.col(group.event_time)
+        instant = convert_to_micros(event_time, group.get_column_type(group.event_time))
+        selected.append(instant.alias(columns.get_time_alias(node)))
         if node.match == "spine" and plan.splits:
-            held = {
-                name_: _is_within(i, F.col(group.event_time), instant, group)
-                for name_, i in plan.splits.items()
-            }
-            frame = frame.filter(reduce(or_, held.values()))
-            columns.append(
-                F.coalesce(*(F.when(inside, F.lit(name_)) for name_, inside in held.items())).alias(
-                    SPLIT_COLUMN
-                )
-            )
+            in_split = {}
+            for name, interval in plan.splits.items():
+                in_split[name] = _is_within(interval, event_time, instant, group)
+            frame = frame.filter(reduce(or_, in_split.values()))
+            splits = [F.when(is_within, F.lit(name)) for name, is_within in in_split.items()]
+            selected.append(F.coalesce(*splits).alias(SPLIT_COLUMN))
     if node.match != "spine":
-        columns.append(F.col(INGESTED_AT).alias(get_ingested_alias(node)))
-    return frame.select(*columns)
+        selected.append(F.col(INGESTED_AT).alias(columns.get_ingested_alias(node)))
+    return frame.select(*selected)
 
 
 def _build_right_side(plan: JoinPlan, node: PlanNode, frame: DataFrame) -> asof.JoinSide:
-    right = select_node_rows(plan, node, frame)
-    known = None
+    rows = select_node_rows(plan, node, frame)
+    known_from = None
     if plan.as_known:
-        known = f"n{node.index}__known"
-        right = right.withColumn(known, F.unix_micros(get_ingested_alias(node)))
-    ties = (
-        [
-            get_ingested_alias(node),
-            *(get_alias(NodeColumn(node.index, c)) for c in node.tie_breakers),
-        ]
-        if node.may_tie
-        else []
-    )
-    keys = [get_alias(NodeColumn(node.index, key)) for key in node.right_keys]
+        known_from = columns.get_known_alias(node)
+        rows = rows.withColumn(known_from, F.unix_micros(columns.get_ingested_alias(node)))
     return asof.JoinSide(
-        right,
-        keys,
-        get_time_alias(node.index) if node.group.event_time else None,
-        ties,
-        known,
+        rows,
+        columns.get_aliases(node, node.right_keys),
+        columns.get_time_alias(node) if node.group.event_time else None,
+        columns.get_tie_breaker_aliases(node),
+        known_from,
         node.group.ttl_micros,
     )
 
 
 def _filter_event_times(frame: DataFrame, node: PlanNode, bounds: TimeBounds) -> DataFrame:
-    """Without the rows* whose event time cannot match; on a timestamp it is compared as it is, so that Delta can skip files by it."""
+    """The rows* without those whose event time cannot match.
+
+    A timestamp is compared as it is, so that Delta can skip files by it.
+    """
     event_time = node.group.event_time
     if event_time is None or node.group.get_column_type(event_time) != "timestamp":
         return frame
     start, end = bounds
     if start is not None:
-        frame = frame.filter(F.col(event_time) >= _to_literal(from_micros(start)))
-    return frame if end is None else frame.filter(F.col(event_time) < _to_literal(from_micros(end)))
+        frame = frame.filter(F.col(event_time) >= to_spark_literal(from_micros(start)))
+    if end is not None:
+        frame = frame.filter(F.col(event_time) < to_spark_literal(from_micros(end)))
+    return frame
 
 
 def _is_within(interval: Interval, event_time: Column, instant: Column, group: GroupSpec) -> Column:
-    """Whether start <= event time < end; on a timestamp it is compared as it is, so that Delta can skip files by it."""
-    plain = group.event_time and group.get_column_type(group.event_time) == "timestamp"
+    """Whether start <= event time < end.
+
+    A timestamp is compared as it is, so that Delta can skip files by it; others by their instants
+    in microseconds.
+    """
+    if group.event_time and group.get_column_type(group.event_time) == "timestamp":
+        compared = event_time
+        to_bound: Callable[[datetime], Column] = to_spark_literal
+    else:
+        compared = instant
+        to_bound = _to_micros_literal
     bounds = [F.lit(True)]
-    for when, compare in ((interval.start, Column.__ge__), (interval.end, Column.__lt__)):
-        if when is not None:
-            bounds.append(
-                compare(event_time, _to_literal(when))
-                if plain
-                else compare(instant, F.lit(to_micros(when)))
-            )
+    if interval.start is not None:
+        bounds.append(compared >= to_bound(interval.start))
+    if interval.end is not None:
+        bounds.append(compared < to_bound(interval.end))
     return reduce(and_, bounds)
 
 
-def to_spark_condition(condition: Condition, find_column: Callable[[Comparison], Column]) -> Column:
-    """A condition as a Spark expression over the columns that ``column`` finds."""
-    if isinstance(condition, Comparison):
-        return _COMPARE[condition.operator](find_column(condition), condition.value)
-    parts = [to_spark_condition(part, find_column) for part in condition.parts]
-    return (
-        ~parts[0]
-        if condition.operator == "not"
-        else reduce(and_ if condition.operator == "and" else or_, parts)
-    )
-
-
-def _to_literal(value: Any) -> Column:
-    """A value as Spark's literal: PySpark takes no infinity, and loses days of times before 1582 in the Julian calendar."""
-    if isinstance(value, datetime):
-        return F.timestamp_micros(F.lit(to_micros(value)))
-    if isinstance(value, date):
-        return F.date_from_unix_date(F.lit((value - EPOCH.date()).days))
-    if isinstance(value, float) and isinf(value):
-        return F.lit("Infinity" if value > 0 else "-Infinity").cast("double")
-    return F.lit(value)
-
-
-_COMPARE: dict[str, Callable[[Column, Any], Column]] = {
-    "==": lambda c, v: c == _to_literal(v),
-    "!=": lambda c, v: c != _to_literal(v),
-    "<": lambda c, v: c < _to_literal(v),
-    "<=": lambda c, v: c <= _to_literal(v),
-    ">": lambda c, v: c > _to_literal(v),
-    ">=": lambda c, v: c >= _to_literal(v),
-    "in": lambda c, v: c.isin(*map(_to_literal, v)) if v else F.lit(False),
-    "like": lambda c, v: c.like(str(v)),
-    "is_null": lambda c, _: c.isNull(),
-}
-
-
-def get_alias(node_column: NodeColumn) -> str:
-    """Under which name a column travels."""
-    return f"n{node_column.node}_{node_column.column}"
-
-
-def get_time_alias(node_index: int) -> str:
-    """The event time of a node in microseconds."""
-    return f"n{node_index}__time"
-
-
-def get_ingested_alias(node: PlanNode) -> str:
-    """The instant of ingestion of a node's row."""
-    return f"n{node.index}__ingested"
+def _to_micros_literal(when: datetime) -> Column:
+    return F.lit(to_micros(when))

@@ -1,6 +1,9 @@
-"""What is read of each group of a plan, from what its table's log says: which files, of how many, between which event times."""
+"""What is read of each group of a plan, from what its table's log says.
 
-from collections.abc import Callable, Iterable, Sequence
+That is which files, of how many, between which event times.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -8,11 +11,17 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from spark_fs.base import arrow_types
-from spark_fs.base.times import MILLISECONDS_FROM, epoch_to_micros, to_micros, to_utc
-from spark_fs.engine.join import spark_sql
-from spark_fs.engine.scan import parquet
-from spark_fs.engine.scan.parquet import Scan, TimeBounds
-from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, NodeColumn, PlanNode
+from spark_fs.base.times import (
+    MILLISECONDS_FROM,
+    Interval,
+    epoch_to_micros,
+    to_micros,
+    to_utc,
+)
+from spark_fs.engine.join.columns import get_aliases, get_ingested_alias
+from spark_fs.engine.scan import filters, parquet
+from spark_fs.engine.scan.parquet import UNBOUNDED, Scan, TimeBounds
+from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, PlanNode
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import iter_comparisons
 from spark_fs.tables.delta.commands import INGESTED_AT
@@ -34,7 +43,7 @@ _TYPE_WIDTHS = {
 
 @dataclass(frozen=True)
 class NodeSource:
-    """Where a node's rows come from: a DataFrame*, and the files that hold the same rows, where files do."""
+    """Where a node's rows come from: a DataFrame*, and the files with the same rows, if any."""
 
     read_frame: Callable[[], DataFrame]
     files: Sequence[DataFile] | None = None
@@ -44,130 +53,167 @@ class NodeSource:
 class TableScanPlan:
     """How a node is read.
 
-    scan: by the workers, from files; None: through Spark. kept: how many files are left after
-    pruning, of how many. bytes: about how much travels; None: nobody knows. within: between which
-    event times its rows lie, of a spine, or are looked for.
+    scan: by the workers, from files; None: through Spark. bytes: about how much travels; None: not
+    known. event_time_bounds: between which event times its rows lie, of a spine, or are looked for.
     """
 
     scan: Scan | None
     files_after_pruning: int
     total_files: int
     bytes: int | None
-    event_time_bounds: TimeBounds = (None, None)
+    event_time_bounds: TimeBounds = UNBOUNDED
 
 
 def plan_scans(plan: JoinPlan, sources: Sequence[NodeSource]) -> tuple[TableScanPlan, ...]:
     """How each node of a plan is read; it takes no Spark action."""
-    spine = _plan_scan(plan, plan.nodes[0], sources[0], _compute_split_range(plan))
-    reach = _compute_spine_range(plan, spine)
-    found = [spine]
+    spine_plan = _plan_scan(plan, plan.nodes[0], sources[0], _compute_split_range(plan))
+    start, end = _compute_spine_range(plan, spine_plan)
+    scan_plans = [spine_plan]
     for node, source in zip(plan.nodes[1:], sources[1:], strict=True):
-        start, end = reach
-        ttl = node.group.ttl_micros
-        oldest = None if start is None or ttl is None else start - ttl
-        found.append(
-            _plan_scan(
-                plan, node, source, (oldest, end) if node.match == "point_in_time" else (None, None)
-            )
-        )
-    return tuple(found)
+        bounds = UNBOUNDED
+        if node.match == "point_in_time":
+            ttl = node.group.ttl_micros
+            oldest = None if start is None or ttl is None else start - ttl
+            bounds = (oldest, end)
+        scan_plans.append(_plan_scan(plan, node, source, bounds))
+    return tuple(scan_plans)
 
 
 def _compute_split_range(plan: JoinPlan) -> TimeBounds:
     """From the start of the first split to the end of the last."""
-    return _find_min(_to_micros_or_none(i.start) for i in plan.splits.values()), _find_max(
-        _to_micros_or_none(i.end) for i in plan.splits.values()
-    )
+    return _merge_bounds([_to_bounds(interval) for interval in plan.splits.values()])
+
+
+def _to_bounds(interval: Interval) -> TimeBounds:
+    """An interval in microseconds."""
+    return _to_micros_or_none(interval.start), _to_micros_or_none(interval.end)
 
 
 def _to_micros_or_none(when: datetime | None) -> int | None:
     return None if when is None else to_micros(when)
 
 
-def _find_min(bounds: Iterable[int | None]) -> int | None:
-    found = list(bounds)
-    return None if None in found or not found else min(found)  # type: ignore[type-var] # no None is left
+def _merge_bounds(bounds: Sequence[TimeBounds]) -> TimeBounds:
+    """From the first start to the last end; None where one is None, or there are none."""
+    starts = []
+    ends = []
+    for start, end in bounds:
+        starts.append(start)
+        ends.append(end)
+    known_starts = [start for start in starts if start is not None]
+    known_ends = [end for end in ends if end is not None]
+    first = None
+    if known_starts and len(known_starts) == len(starts):
+        first = min(known_starts)
+    last = None
+    if known_ends and len(known_ends) == len(ends):
+        last = max(known_ends)
+    return first, last
 
 
-def _find_max(bounds: Iterable[int | None]) -> int | None:
-    found = list(bounds)
-    return None if None in found or not found else max(found)  # type: ignore[type-var] # no None is left
+def _compute_spine_range(plan: JoinPlan, spine_plan: TableScanPlan) -> TimeBounds:
+    """Between which instants the spine's event times lie.
 
-
-def _compute_spine_range(plan: JoinPlan, spine: TableScanPlan) -> TimeBounds:
-    """Between which instants the spine's event times lie: by the splits, or by what the log says of its files."""
+    The splits tell, or what the log says of the spine's files.
+    """
     start, end = _compute_split_range(plan)
-    return (spine.event_time_bounds[0] if start is None else start), (
-        spine.event_time_bounds[1] if end is None else end
-    )
+    spine_start, spine_end = spine_plan.event_time_bounds
+    if start is None:
+        start = spine_start
+    if end is None:
+        end = spine_end
+    return start, end
 
 
 def _plan_scan(
     plan: JoinPlan, node: PlanNode, source: NodeSource, event_time_bounds: TimeBounds
 ) -> TableScanPlan:
     group = node.group
-    files = source.files
-    if files is None:
+    if source.files is None:
         return TableScanPlan(None, 0, 0, None, event_time_bounds)
-    kept = [file for file in files if may_contain_event_time(file, group, event_time_bounds)]
-    if node.where is not None:
-        kept = [file for file in kept if parquet.may_match(file, node.where, group.types)]
-    rows = sum(file.row_count or 0 for file in kept)
-    columns = plan.list_columns(node)
-    stored = sum(file.bytes for file in kept) * len(columns) // len(group.types)
-    size = max(
-        stored,
-        rows * sum(_TYPE_WIDTHS.get(group.get_column_type(c), _DEFAULT_WIDTH) for c in columns),
-    )
+    files = _prune_files(source.files, node, event_time_bounds)
     if node.match == "spine":
-        spans = [_get_event_time_range(file, group) for file in kept]
-        event_time_bounds = _find_min(s for s, _ in spans), _find_max(e for _, e in spans)
-    dedupes = group.may_have_duplicates and (
+        event_time_bounds = _merge_bounds([_get_event_time_range(file, group) for file in files])
+    scan = None
+    # Only Spark drops duplicates, which needs every row of an identity.
+    drops_duplicates = group.may_have_duplicates and (
         node.match == "spine" or node.where is not None
-    )  # which needs every row of an identity
-    if dedupes or not parquet.is_scannable(kept, group.types, group.partition_key, node.where):
-        return TableScanPlan(None, len(kept), len(files), size, event_time_bounds)
+    )
+    if not drops_duplicates and parquet.is_scannable(
+        files, group.types, group.partition_key, node.where
+    ):
+        scan = _build_scan(plan, node, files, event_time_bounds)
     return TableScanPlan(
-        _build_scan(plan, node, kept, event_time_bounds),
-        len(kept),
+        scan,
         len(files),
-        size,
+        len(source.files),
+        _estimate_bytes(files, group, plan.list_columns(node)),
         event_time_bounds,
     )
 
 
+def _prune_files(
+    files: Sequence[DataFile], node: PlanNode, event_time_bounds: TimeBounds
+) -> list[DataFile]:
+    """The files that may have rows of a node."""
+    group = node.group
+    kept = [file for file in files if may_contain_event_time(file, group, event_time_bounds)]
+    if node.where is not None:
+        kept = [file for file in kept if filters.may_match(file, node.where, group.types)]
+    return kept
+
+
+def _estimate_bytes(files: Sequence[DataFile], group: GroupSpec, columns: Sequence[str]) -> int:
+    """About how many bytes these columns have, as they are stored or as they travel."""
+    stored_bytes = sum(file.bytes for file in files) * len(columns) // len(group.types)
+    row_count = sum(file.row_count or 0 for file in files)
+    row_bytes = 0
+    for column in columns:
+        row_bytes += _TYPE_WIDTHS.get(group.get_column_type(column), _DEFAULT_WIDTH)
+    return max(stored_bytes, row_count * row_bytes)
+
+
 def may_contain_event_time(file: DataFile, group: GroupSpec, event_time_bounds: TimeBounds) -> bool:
     """Whether a file may have an event time within these bounds, by what the log says of it."""
-    (start, end), (first, behind) = event_time_bounds, _get_event_time_range(file, group)
-    return not (
-        (start is not None and behind is not None and behind <= start)
-        or (end is not None and first is not None and first >= end)
-    )
+    start, end = event_time_bounds
+    first, behind = _get_event_time_range(file, group)
+    if start is not None and behind is not None and behind <= start:
+        return False
+    return end is None or first is None or first < end
 
 
 def _get_event_time_range(file: DataFile, group: GroupSpec) -> TimeBounds:
-    """The event times of a file, from the first up to and without the second, in microseconds; None: the log does not say."""
-    time = group.event_time
-    if time is None:
-        return None, None
-    type_ = group.get_column_type(time)
-    if time in file.partition_values:
-        least = greatest = file.partition_values[time] if type_ != "timestamp" else None
+    """The event times of a file, from the first up to and without the second, in microseconds.
+
+    None: the log does not say.
+    """
+    event_time = group.event_time
+    if event_time is None:
+        return UNBOUNDED
+    type_ = group.get_column_type(event_time)
+    if event_time not in file.partition_values:
+        least = file.min_values.get(event_time)
+        greatest = file.max_values.get(event_time)
+    elif type_ == "timestamp":
+        return UNBOUNDED
     else:
-        least, greatest = file.min_values.get(time), file.max_values.get(time)
+        least = greatest = file.partition_values[event_time]
     if least is None or greatest is None:
-        return None, None
-    if type_ in ("int", "bigint") and abs(int(least)) < MILLISECONDS_FROM <= abs(
-        int(greatest)
-    ):  # seconds and milliseconds
-        return None, None
-    return _parse_event_time(least, type_), _parse_event_time(greatest, type_) + (
-        1_000 if type_ == "timestamp" else 1
-    )
+        return UNBOUNDED
+    if type_ in ("int", "bigint") and _mixes_units(int(least), int(greatest)):
+        return UNBOUNDED
+    # Of timestamps the log has milliseconds, rounded down.
+    step = 1_000 if type_ == "timestamp" else 1
+    return _parse_event_time(least, type_), _parse_event_time(greatest, type_) + step
+
+
+def _mixes_units(least: int, greatest: int) -> bool:
+    """Whether the least of these epochs is in seconds and the greatest in milliseconds."""
+    return abs(least) < MILLISECONDS_FROM <= abs(greatest)
 
 
 def _parse_event_time(value: Any, type_: str) -> int:
-    """An event time as the log writes it, in microseconds; of timestamps it has whole milliseconds, rounded down."""
+    """An event time as the log writes it, in microseconds."""
     if type_ == "timestamp":
         return to_micros(to_utc(datetime.fromisoformat(value)))
     if type_ == "date":
@@ -178,33 +224,36 @@ def _parse_event_time(value: Any, type_: str) -> int:
 def _build_scan(
     plan: JoinPlan, node: PlanNode, files: Sequence[DataFile], event_time_bounds: TimeBounds
 ) -> Scan:
-    group, spine = node.group, node.match == "spine"
-    columns = {spark_sql.get_alias(NodeColumn(node.index, c)): c for c in plan.list_columns(node)}
-    stored = group.types
-    if not spine and (node.may_tie or plan.as_known):
-        columns[spark_sql.get_ingested_alias(node)] = INGESTED_AT
-        stored = {**stored, INGESTED_AT: "timestamp"}
-    times = [group.event_time] if group.event_time else []
-    conditions = [c.column for c in iter_comparisons(node.where)] if node.where else []
-    known = () if spine else (*node.right_keys, *times)
-    asks = dict.fromkeys([*columns.values(), *conditions, *known, *times])
-    splits = (
-        [
-            (name, (_to_micros_or_none(i.start), _to_micros_or_none(i.end)))
-            for name, i in plan.splits.items()
-        ]
-        if spine
-        else []
-    )
+    group = node.group
+    is_spine = node.match == "spine"
+    types = dict(group.types)
+    names = plan.list_columns(node)
+    columns = dict(zip(get_aliases(node, names), names, strict=True))
+    if not is_spine and (node.may_tie or plan.as_known):
+        columns[get_ingested_alias(node)] = INGESTED_AT
+        types[INGESTED_AT] = "timestamp"
+    event_times = [group.event_time] if group.event_time else []
+    read_columns = list(columns.values())
+    if node.where:
+        read_columns += [comparison.column for comparison in iter_comparisons(node.where)]
+    not_null: tuple[str, ...] = ()
+    splits = []
+    if is_spine:
+        for name, interval in plan.splits.items():
+            splits.append((name, _to_bounds(interval)))
+    else:
+        not_null = (*node.right_keys, *event_times)
+    read_columns += [*not_null, *event_times]
+    read_types = {column: types[column] for column in dict.fromkeys(read_columns)}
     return Scan(
         parquet.to_scan_files(files),
         tuple(columns.items()),
-        arrow_types.to_arrow_schema({c: stored[c] for c in asks}),
-        tuple(stored.items()),
+        arrow_types.to_arrow_schema(read_types),
+        tuple(types.items()),
         node.where,
-        known,
+        not_null,
         group.event_time,
-        (None, None) if spine else event_time_bounds,
+        UNBOUNDED if is_spine else event_time_bounds,
         tuple(splits),
         SPLIT_COLUMN,
     )

@@ -1,0 +1,129 @@
+"""The inputs of a join that workers run: each node's rows, and what they are told of a stage."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_fs.base import arrow_types
+from spark_fs.base.arithmetic import ceil_divide
+from spark_fs.engine.join import columns, spark_sql
+from spark_fs.engine.join.columnar import ArrowRelation
+from spark_fs.engine.join.stages import JoinStage, MatchRule, TypedColumn
+from spark_fs.engine.scan.pruning import NodeSource, TableScanPlan
+from spark_fs.planning.plan import JoinPlan, NodeColumn, PlanNode
+
+BUCKET_BYTES = 64 << 20  # bytes of all sides in one bucket
+_MAX_BUCKETS = 1 << 15
+_UNKNOWN_BYTES = 1 << 30  # bytes of a side whose size is not known
+
+
+@dataclass(frozen=True)
+class JoinInputs:
+    """A plan, where the rows of its nodes come from, and how they are read.
+
+    folder: one that every worker sees, kept until the result was read.
+    """
+
+    spark: SparkSession
+    plan: JoinPlan
+    sources: Sequence[NodeSource]
+    scan_plans: Sequence[TableScanPlan]
+    folder: str | None
+
+    def build_relation(self, node: PlanNode) -> ArrowRelation:
+        """The rows of a node*, from its files where workers read them."""
+        scan = self.scan_plans[node.index].scan
+        if scan:
+            return ArrowRelation.from_scan(self.spark, scan)
+        frame = self.sources[node.index].read_frame()
+        frame = spark_sql.select_node_rows(self.plan, node, frame)
+        time_alias = columns.get_time_alias(node)
+        aliases = [name for name in frame.columns if name != time_alias]
+        if node.match != "spine":
+            matched = list(node.right_keys)
+            if node.group.event_time:
+                matched.append(node.group.event_time)
+            frame = frame.dropna(subset=columns.get_aliases(node, matched))
+        types = columns.get_types(self.plan, aliases)
+        return ArrowRelation.from_frame(frame.select(*aliases), arrow_types.to_arrow_schema(types))
+
+    def count_buckets(self) -> int:
+        """How many buckets of keys a shuffle has: of bounded size, and enough for every core."""
+        total_bytes = 0
+        for source, scan_plan in zip(self.sources, self.scan_plans, strict=True):
+            if scan_plan.bytes is None:
+                total_bytes += _estimate_bytes(source.read_frame())
+            else:
+                total_bytes += scan_plan.bytes
+        cores = self.spark.sparkContext.defaultParallelism
+        rounds = max(2, ceil_divide(total_bytes, BUCKET_BYTES * cores))
+        return min(rounds * cores, _MAX_BUCKETS)
+
+    def get_schema(self, stage_number: int) -> pa.Schema:
+        """The columns of the joined rows after a stage; the first is 1, 0 is the spine."""
+        return arrow_types.to_arrow_schema(get_travelling_types(self.plan, stage_number))
+
+
+def _estimate_bytes(frame: DataFrame) -> int:
+    """The bytes of a frame by Spark's own estimate.
+
+    Where Spark has no idea, as of a database's query, it says the greatest number there is.
+    """
+    statistics: Any = frame._jdf.queryExecution().optimizedPlan().stats()
+    size = int(str(statistics.sizeInBytes()))
+    return size if size < 1 << 50 else _UNKNOWN_BYTES
+
+
+def get_travelling_types(plan: JoinPlan, stage_number: int) -> dict[str, str]:
+    """The columns of the joined rows after a stage, with their feature types."""
+    travelling = columns.list_travelling_columns(plan, stage_number)
+    return columns.get_types(plan, columns.get_travelling_aliases(plan, travelling))
+
+
+def build_stage(plan: JoinPlan, nodes: tuple[PlanNode, ...], stage_number: int) -> JoinStage:
+    """What workers are told of a stage of a plan; the first is 1."""
+    travelling = columns.list_travelling_columns(plan, stage_number)
+    joined_now = {node.index for node in nodes}
+    left_columns = [column for column in travelling if column.node not in joined_now]
+    keys = []
+    for key in nodes[0].left_keys:
+        keys.append(_get_typed_column(plan.nodes[key.node], key.column))
+    rules = []
+    for node in nodes:
+        right_columns = [column for column in travelling if column.node == node.index]
+        rules.append(_build_match_rule(plan, node, right_columns))
+    return JoinStage(
+        tuple(keys),
+        _get_event_time(plan.nodes[0]),
+        tuple(rules),
+        columns.get_travelling_aliases(plan, left_columns),
+    )
+
+
+def _build_match_rule(
+    plan: JoinPlan, node: PlanNode, right_columns: Sequence[NodeColumn]
+) -> MatchRule:
+    known_from = (columns.get_ingested_alias(node), "timestamp") if plan.as_known else None
+    return MatchRule(
+        node.index,
+        tuple(_get_typed_column(node, key) for key in node.right_keys),
+        _get_event_time(node),
+        tuple(columns.get_tie_breaker_aliases(node)),
+        known_from,
+        node.group.ttl_micros,
+        node.join_type == "inner",
+        tuple(map(columns.get_alias, right_columns)),
+    )
+
+
+def _get_event_time(node: PlanNode) -> TypedColumn | None:
+    event_time = node.group.event_time
+    return _get_typed_column(node, event_time) if event_time else None
+
+
+def _get_typed_column(node: PlanNode, column: str) -> TypedColumn:
+    alias = columns.get_alias(NodeColumn(node.index, column))
+    return alias, node.group.get_column_type(column)

@@ -1,0 +1,154 @@
+"""Evaluate conditions on Arrow columns, and on what a table's log says of a file."""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from functools import reduce
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spark_fs.base.types import FLOATS, INTEGERS, get_base_type
+from spark_fs.spec.conditions import cast_comparison
+from spark_fs.spec.query import Comparison, Condition, Logic, fold_condition, iter_comparisons
+from spark_fs.tables.delta.history import DataFile
+
+_COMPARABLE_TYPES = (
+    *INTEGERS,
+    *FLOATS,
+    "decimal",
+    "boolean",
+    "string",
+    "binary",
+    "date",
+    "timestamp",
+)
+PARTITION_PARSERS: Mapping[str, Callable[[str], Any]] = {
+    "string": str,
+    "date": date.fromisoformat,
+    "boolean": lambda text: text == "true",
+    **dict.fromkeys(INTEGERS, int),
+}
+
+
+def can_evaluate(condition: Condition, types: Mapping[str, str]) -> bool:
+    """Whether ``evaluate_condition`` says of each row what Spark would say."""
+    for comparison in iter_comparisons(condition):
+        if comparison.operator == "like":
+            return False
+        if get_base_type(types[comparison.column]) not in _COMPARABLE_TYPES:
+            return False
+    return True
+
+
+# -- of Arrow columns
+
+
+def evaluate_condition(
+    condition: Condition, columns: Mapping[str, pa.ChunkedArray], types: Mapping[str, str]
+) -> pa.ChunkedArray:
+    """Whether each row meets the condition, as in SQL null where that is unknown."""
+
+    def evaluate(comparison: Comparison) -> pa.ChunkedArray:
+        spark_type = types[comparison.column]
+        column = columns[comparison.column]
+        return _evaluate_comparison(cast_comparison(comparison, spark_type), column, spark_type)
+
+    return fold_condition(condition, evaluate, _COMBINE_MASKS)
+
+
+def _evaluate_comparison(
+    comparison: Comparison, column: pa.ChunkedArray, spark_type: str
+) -> pa.ChunkedArray:
+    operator = comparison.operator
+    if operator == "is_null":
+        return pc.is_null(column)
+    if spark_type == "float":  # its values are those of the condition as doubles
+        column = column.cast(pa.float64())
+    if operator == "in":
+        return _evaluate_in_list(column, comparison.value)
+    mask = _COMPARE[operator](column, pa.scalar(comparison.value, column.type))
+    if spark_type in FLOATS and operator in (">", ">="):
+        mask = pc.or_kleene(mask, pc.is_nan(column))  # Spark orders NaN after every number
+    return mask
+
+
+def _evaluate_in_list(column: pa.ChunkedArray, values: tuple[Any, ...]) -> pa.ChunkedArray:
+    if not values:
+        return pa.chunked_array([pa.repeat(pa.scalar(False), len(column))])
+    masks = [pc.equal(column, pa.scalar(value, column.type)) for value in values]
+    return reduce(pc.or_kleene, masks)
+
+
+_COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
+    "==": pc.equal,
+    "!=": pc.not_equal,
+    "<": pc.less,
+    "<=": pc.less_equal,
+    ">": pc.greater,
+    ">=": pc.greater_equal,
+}
+_COMBINE_MASKS: Mapping[Logic, Callable[[list[Any]], Any]] = {
+    "and": lambda parts: reduce(pc.and_kleene, parts),
+    "or": lambda parts: reduce(pc.or_kleene, parts),
+    "not": lambda parts: pc.invert(parts[0]),
+}
+
+
+# -- of a file, by its partition and by the bounds that the log has of integers
+
+
+class _Bounds(NamedTuple):
+    """The least and the greatest value of a column in a file; None: the log does not say."""
+
+    least: Any
+    greatest: Any
+
+
+def may_match(file: DataFile, condition: Condition, types: Mapping[str, str]) -> bool:
+    """Whether a row of a file may meet the condition, by what the log says of the file."""
+
+    def may_match_comparison(comparison: Comparison) -> bool:
+        spark_type = types[comparison.column]
+        return _may_match_comparison(file, cast_comparison(comparison, spark_type), spark_type)
+
+    return fold_condition(condition, may_match_comparison, _COMBINE_ANSWERS)
+
+
+def _may_match_comparison(file: DataFile, comparison: Comparison, spark_type: str) -> bool:
+    column = comparison.column
+    operator = comparison.operator
+    if column in file.partition_values and spark_type in PARTITION_PARSERS:
+        text = file.partition_values[column]
+        if text is None or operator == "is_null":
+            return (text is None) == (operator == "is_null")
+        value = PARTITION_PARSERS[spark_type](text)
+        bounds = _Bounds(value, value)
+    elif spark_type in INTEGERS and column not in file.partition_values:
+        bounds = _Bounds(file.min_values.get(column), file.max_values.get(column))
+    else:
+        return True
+    if bounds.least is None or bounds.greatest is None or operator not in _MAY_MATCH:
+        return True
+    return _MAY_MATCH[operator](bounds, comparison.value)
+
+
+def _may_be_in_list(bounds: _Bounds, values: tuple[Any, ...]) -> bool:
+    return any(bounds.least <= value <= bounds.greatest for value in values)
+
+
+_MAY_MATCH: Mapping[str, Callable[[_Bounds, Any], bool]] = {
+    "==": lambda bounds, value: bounds.least <= value <= bounds.greatest,
+    "!=": lambda bounds, value: not bounds.least == bounds.greatest == value,
+    "<": lambda bounds, value: bounds.least < value,
+    "<=": lambda bounds, value: bounds.least <= value,
+    ">": lambda bounds, value: bounds.greatest > value,
+    ">=": lambda bounds, value: bounds.greatest >= value,
+    "in": _may_be_in_list,
+}
+# Of what may not hold, its negation may hold: parts say nothing about a negation.
+_COMBINE_ANSWERS: Mapping[Logic, Callable[[list[bool]], bool]] = {
+    "and": all,
+    "or": any,
+    "not": lambda _: True,
+}
