@@ -38,7 +38,7 @@ class MonitoredGroup(ProfiledGroup):
         the last; or a Spark or pandas DataFrame or an Arrow table. features: which columns; None:
         all but the key and the event time, and of a frame those that it has. thresholds: the limit
         of each measure, as in ``{"psi": 0.2, "null_share": 0.05}``, which are the default. The
-        measures are those of ``spark_fs.stats.distances.measured``. PSI of few rows is mostly
+        measures are those of ``spark_fs.stats.distances.measure_drift``. PSI of few rows is mostly
         noise: of n and m rows its mean is about 9 (1/n + 1/m) where nothing drifts. Raises
         SettingsError for a side without rows, NotFoundError for a column, measure or commit that is
         not there.

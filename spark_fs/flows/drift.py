@@ -20,7 +20,7 @@ from spark_fs.flows.latest_rows import filter_upserts
 from spark_fs.flows.statistics import RowSource
 from spark_fs.spec.comparison import DriftReport, FeatureDrift
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.stats.column_state import get_column_kind
+from spark_fs.stats.column_values import get_column_kind
 from spark_fs.stats.distances import measure_drift
 from spark_fs.tables import frames
 from spark_fs.tables.delta import history

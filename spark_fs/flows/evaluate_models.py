@@ -13,7 +13,8 @@ from spark_fs.errors import SettingsError, SetupError
 from spark_fs.flows.rank_candidates import NOT_CHOSEN
 from spark_fs.spec.feature_selection import CandidateScore, ModelScore, SelectionRequest, Task
 from spark_fs.stats import scores
-from spark_fs.stats.column_state import ColumnState, get_column_kind, to_doubles
+from spark_fs.stats.column_state import ColumnState
+from spark_fs.stats.column_values import get_column_kind, to_doubles
 from spark_fs.stats.scores import Binning
 from spark_fs.stats.sketches.quantiles import Doubles
 

@@ -14,7 +14,8 @@ from spark_fs.errors import SettingsError
 from spark_fs.spec.feature_selection import CandidateScore, SelectionRequest, Task
 from spark_fs.stats import scores
 from spark_fs.stats.association import MAX_CATEGORIES
-from spark_fs.stats.column_state import ColumnState, get_column_kind
+from spark_fs.stats.column_state import ColumnState
+from spark_fs.stats.column_values import get_column_kind
 from spark_fs.stats.scores import MAX_CLASSES, Counts
 from spark_fs.stats.sketches.quantiles import Doubles
 

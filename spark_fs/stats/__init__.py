@@ -1,1 +1,4 @@
-"""What is known of columns, in parts that merge: profiles, sketches, associations, drift, scores. Never imports Spark."""
+"""What is known of columns, in parts that merge: profiles, sketches, associations, drift, scores.
+
+Never imports Spark.
+"""

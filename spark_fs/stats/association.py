@@ -1,4 +1,4 @@
-"""How strongly columns hang together, from sums of products that parts add up.
+"""How strongly columns correlate, from sums of products that parts add up.
 
 Between numbers it is Pearson's correlation, between categories Cramer's V, between a number and a
 category the correlation ratio.
@@ -15,14 +15,17 @@ from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_fs.stats.column_state import ColumnState, get_column_kind, to_doubles
+from spark_fs.stats.column_state import ColumnState
+from spark_fs.stats.column_values import get_column_kind, to_doubles
 from spark_fs.stats.scores import compute_chi_squared
 from spark_fs.stats.sketches.quantiles import Doubles
 
 MAX_CATEGORIES = 50  # a feature with more has no place in the matrix
+_MIN_VARIANCE = 1e-14  # of standardised numbers: with less they do not vary in the rows of a pair
 Sums = list[Doubles]
 
 
@@ -42,10 +45,22 @@ class CategoricalFeature:
     name: str
     values: tuple[str, ...]
 
+    def find_codes(self, column: pa.ChunkedArray) -> npt.NDArray[np.int32]:
+        """The number of each value's category; -1 for a value that is missing or unknown."""
+        codes = pc.index_in(column.cast(pa.string()), pa.array(self.values))
+        numbers: npt.NDArray[np.int32] = pc.fill_null(codes, -1).to_numpy()
+        return numbers
+
 
 @dataclass(frozen=True)
 class DesignMatrix:
-    """Which columns of the matrix stand for which features; gaps: whether any value may be missing."""
+    """Which columns of the matrix stand for which features.
+
+    Attributes:
+        numbers: the features with one column each, which come first.
+        categories: the features with a column for each of their values.
+        has_missing: whether any value may be missing.
+    """
 
     numbers: tuple[NumericFeature, ...]
     categories: tuple[CategoricalFeature, ...]
@@ -53,169 +68,206 @@ class DesignMatrix:
 
     @classmethod
     def from_states(cls, states: Mapping[str, ColumnState], classes: Sequence[str] = ()) -> Self:
-        """The features whose states say that they vary and have few enough categories; classes: those whose numbers are categories."""
-        numbers = tuple(
-            NumericFeature(name, column.mean, column.stddev)
-            for name, column in states.items()
-            if name not in classes
-            and get_column_kind(column.type) == "number"
-            and column.finite_count
-            and 0 < column.stddev < np.inf
-            and np.isfinite(column.mean)
-        )
-        categories = tuple(
-            CategoricalFeature(name, column.list_categories())
-            for name, column in states.items()
-            if (get_column_kind(column.type) == "category" or name in classes)
-            and column.distinct.is_exact
-            and 2 <= len(column.distinct.values) <= MAX_CATEGORIES
-        )
-        asked = [each.name for each in numbers] + [each.name for each in categories]
-        return cls(
-            numbers,
-            categories,
-            any(states[name].finite_count < states[name].rows for name in asked),
-        )
+        """The matrix of the features that vary and have few enough categories.
+
+        Args:
+            states: the states of the columns, by their names.
+            classes: the columns whose numbers are categories.
+
+        Returns:
+            The matrix; features that have no place in it are left out.
+        """
+        numbers: list[NumericFeature] = []
+        categories: list[CategoricalFeature] = []
+        has_missing = False
+        for name, state in states.items():
+            if name not in classes and _is_varying_number(state):
+                numbers.append(NumericFeature(name, state.mean, state.stddev))
+            elif _has_few_categories(state, name in classes):
+                categories.append(CategoricalFeature(name, state.list_categories()))
+            else:
+                continue
+            has_missing = has_missing or state.finite_count < state.rows
+        return cls(tuple(numbers), tuple(categories), has_missing)
 
     @property
     def features(self) -> tuple[str, ...]:
         """The names of the features, numbers first."""
-        return (*(each.name for each in self.numbers), *(each.name for each in self.categories))
+        names = [number.name for number in self.numbers]
+        names += [category.name for category in self.categories]
+        return tuple(names)
 
     @property
     def width(self) -> int:
         """How many columns the matrix has."""
-        return len(self.numbers) + sum(len(each.values) for each in self.categories)
+        return len(self.numbers) + sum(len(feature.values) for feature in self.categories)
 
     @property
     def sum_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """The shapes of ``sums``."""
-        width, features = self.width, len(self.features)
+        """The shapes of what ``compute_sums`` gives."""
+        width = self.width
+        features = len(self.features)
         if self.has_missing:
             return (width, width), (width, features), (width, features), (features, features)
         return (width, width), (width,), (1,)
 
     def reuse_for(self, wanted: "DesignMatrix") -> "DesignMatrix | None":
-        """This matrix, where it serves the features of ``whole`` too, whose rows are more; None where others are needed."""
-        same = [each.name for each in self.numbers] == [
-            each.name for each in wanted.numbers
-        ] and self.categories == wanted.categories
-        return self if same and self.has_missing == wanted.has_missing else None
+        """This matrix, where it serves the features of ``wanted`` too, whose rows are more.
+
+        None where others are needed.
+        """
+        own_numbers = [feature.name for feature in self.numbers]
+        wanted_numbers = [feature.name for feature in wanted.numbers]
+        if own_numbers != wanted_numbers or self.categories != wanted.categories:
+            return None
+        return self if self.has_missing == wanted.has_missing else None
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
-        return {
-            "numbers": [list(vars(each).values()) for each in self.numbers],
-            "gaps": self.has_missing,
-            "categories": [[each.name, list(each.values)] for each in self.categories],
-        }
+        numbers = [[feature.name, feature.shift, feature.scale] for feature in self.numbers]
+        categories = [[feature.name, list(feature.values)] for feature in self.categories]
+        return {"numbers": numbers, "gaps": self.has_missing, "categories": categories}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """From what ``to_json`` gave."""
-        categories = tuple(
+        numbers = tuple(NumericFeature(*fields) for fields in data["numbers"])
+        categories = [
             CategoricalFeature(name, tuple(values)) for name, values in data["categories"]
-        )
-        return cls(
-            tuple(NumericFeature(*each) for each in data["numbers"]), categories, data["gaps"]
-        )
+        ]
+        return cls(numbers, tuple(categories), data["gaps"])
 
     def compute_sums(self, table: pa.Table) -> Sums:
-        """The sums of a table's rows.
+        """The sums of a table's rows, in the shapes of ``sum_shapes``.
 
-        With gaps: products (width x width), sums and sums of squares where the other feature is
-        there (width x features), rows where both are (features x features); without: products, sums
-        (width) and rows (1).
+        With missing values: products (width x width), sums and sums of squares where the other
+        feature is there (width x features), rows where both are (features x features). Without:
+        products, sums (width) and rows (1).
         """
         rows = table.num_rows
-        found, there = (
-            np.zeros((rows, self.width), order="F"),
-            np.ones((rows, len(self.features) if self.has_missing else 0)),
-        )
-        for place, number in enumerate(self.numbers):
+        matrix = np.zeros((rows, self.width), order="F")
+        # 1 where a feature is there
+        presence = np.ones((rows, len(self.features) if self.has_missing else 0))
+        for i, number in enumerate(self.numbers):
             values = to_doubles(table.column(number.name))
             if self.has_missing:
-                there[:, place] = np.isfinite(values)
-                values = np.where(np.isfinite(values), values, number.shift)
-            found[:, place] = (values - number.shift) / number.scale
-        place = len(self.numbers)
-        for feature, category in enumerate(self.categories, len(self.numbers)):
-            column = table.column(category.name)
-            codes = pc.index_in(column.cast(pa.string()), pa.array(category.values))
-            codes = pc.fill_null(codes, -1).to_numpy()
-            held = np.flatnonzero(codes >= 0)
-            found[held, place + codes[held]] = 1
+                is_finite = np.isfinite(values)
+                presence[:, i] = is_finite
+                values = np.where(is_finite, values, number.shift)
+            matrix[:, i] = (values - number.shift) / number.scale
+        first_column = len(self.numbers)
+        for i, category in enumerate(self.categories, len(self.numbers)):
+            codes = category.find_codes(table.column(category.name))
+            known_rows = np.flatnonzero(codes >= 0)
+            matrix[known_rows, first_column + codes[known_rows]] = 1
             if self.has_missing:
-                there[:, feature] = codes >= 0
-            place += len(category.values)
-        products = found.T @ found
+                presence[:, i] = codes >= 0
+            first_column += len(category.values)
+        products = matrix.T @ matrix
         if not self.has_missing:
-            return [products, found.sum(axis=0), np.array([float(rows)])]
-        return [products, found.T @ there, np.square(found).T @ there, there.T @ there]
+            return [products, matrix.sum(axis=0), np.array([float(rows)])]
+        squares = np.square(matrix).T @ presence
+        return [products, matrix.T @ presence, squares, presence.T @ presence]
 
     def compute_associations(self, sums: Sums) -> Doubles:
-        """The measure of each pair of features (features x features); NaN where a feature does not vary in the rows of a pair."""
+        """The measure of each pair of features (features x features).
+
+        It is NaN where a feature does not vary in the rows of a pair.
+        """
         if not self.has_missing:
-            products, summed, rows = sums
-            sums = [
-                products,
-                np.repeat(summed[:, None], len(self.features), 1),
-                np.repeat(np.diag(products)[:, None], len(self.features), 1),
-                np.full((len(self.features),) * 2, rows[0]),
-            ]
-        count = len(self.numbers)
-        found = np.eye(len(self.features))
+            sums = self._spread_sums(sums)
+        number_count = len(self.numbers)
+        measures = np.eye(len(self.features))
         with np.errstate(divide="ignore", invalid="ignore"):
-            found[:count, :count] = self._compute_pearson(sums)
-            starts = np.cumsum([count, *(len(each.values) for each in self.categories)])
-            blocks = [slice(start, end) for start, end in pairwise(starts)]
-            for at, block in enumerate(blocks):
-                found[count + at, :count] = found[:count, count + at] = (
-                    self._compute_correlation_ratios(sums, block, count + at)
-                )
-                for other in range(at):
-                    found[count + at, count + other] = found[count + other, count + at] = (
-                        _compute_cramers_v(sums[0][block, blocks[other]])
-                    )
-        return found
+            measures[:number_count, :number_count] = self._compute_pearson(sums)
+            blocks = self._list_category_blocks()
+            for i, block in enumerate(blocks):
+                row = number_count + i
+                ratios = self._compute_correlation_ratios(sums, block, row)
+                measures[row, :number_count] = ratios
+                measures[:number_count, row] = ratios
+                for j, other_block in enumerate(blocks[:i]):
+                    other_row = number_count + j
+                    v = _compute_cramers_v(sums[0][block, other_block])
+                    measures[row, other_row] = v
+                    measures[other_row, row] = v
+        return measures
+
+    def _spread_sums(self, sums: Sums) -> Sums:
+        """Sums of rows without missing values in the shapes of those with them."""
+        products, totals, rows = sums
+        features = len(self.features)
+        return [
+            products,
+            np.repeat(totals[:, None], features, 1),
+            np.repeat(np.diag(products)[:, None], features, 1),
+            np.full((features, features), rows[0]),
+        ]
+
+    def _list_category_blocks(self) -> list[slice]:
+        """The columns of each categorical feature in the matrix."""
+        widths = [len(feature.values) for feature in self.categories]
+        starts = np.cumsum([len(self.numbers), *widths])
+        return [slice(start, end) for start, end in pairwise(starts)]
 
     def _compute_pearson(self, sums: Sums) -> Doubles:
         count = len(self.numbers)
-        products, summed, squares, rows = (each[:count, :count] for each in sums)
-        means = summed / rows
-        spread = squares / rows - means**2  # of the first where the second is there
-        found: Doubles = (products / rows - means * means.T) / np.sqrt(spread * spread.T)
-        found[(spread <= 1e-14) | (spread.T <= 1e-14)] = np.nan
-        return np.clip(found, -1, 1)
+        products, totals, squares, rows = (part[:count, :count] for part in sums)
+        means = totals / rows
+        variances = squares / rows - means**2  # of the first where the second is there
+        covariances = products / rows - means * means.T
+        correlations: Doubles = covariances / np.sqrt(variances * variances.T)
+        is_constant = (variances <= _MIN_VARIANCE) | (variances.T <= _MIN_VARIANCE)
+        correlations[is_constant] = np.nan
+        return np.clip(correlations, -1, 1)
 
-    def _compute_correlation_ratios(
-        self, sums: Sums, category_columns: slice, feature: int
-    ) -> Doubles:
-        """The correlation ratio of each number with a category: the root of the share of its variance that lies between the categories."""
+    def _compute_correlation_ratios(self, sums: Sums, block: slice, feature: int) -> Doubles:
+        """The correlation ratio of each number with a category.
+
+        It is the root of the share of the number's variance that lies between the categories.
+
+        Args:
+            sums: with missing values.
+            block: the columns of the category in the matrix.
+            feature: its number among the features.
+        """
         count = len(self.numbers)
-        products, summed, squares, rows = sums
-        of_each, within = (
-            products[category_columns, :count],
-            summed[category_columns, :count],
-        )  # sums and rows by category
-        total = rows[feature, :count]
-        mean = summed[:count, feature] / total
-        spread = squares[:count, feature] - total * mean**2
-        between = np.where(within > 0, of_each**2 / within, 0).sum(axis=0) - total * mean**2
-        found: Doubles = np.sqrt(
-            np.clip(np.where(spread > 1e-14 * total, between / spread, np.nan), 0, 1)
+        products, totals, squares, rows = sums
+        sums_by_category = products[block, :count]
+        rows_by_category = totals[block, :count]
+        row_counts = rows[feature, :count]
+        means = totals[:count, feature] / row_counts
+        spread = squares[:count, feature] - row_counts * means**2
+        squares_by_category = np.where(
+            rows_by_category > 0, sums_by_category**2 / rows_by_category, 0
         )
-        return found
+        between = squares_by_category.sum(axis=0) - row_counts * means**2
+        shares = np.where(spread > _MIN_VARIANCE * row_counts, between / spread, np.nan)
+        ratios: Doubles = np.sqrt(np.clip(shares, 0, 1))
+        return ratios
+
+
+def _is_varying_number(state: ColumnState) -> bool:
+    if get_column_kind(state.type) != "number" or not state.finite_count:
+        return False
+    return 0 < state.stddev < np.inf and bool(np.isfinite(state.mean))
+
+
+def _has_few_categories(state: ColumnState, is_class: bool) -> bool:
+    if get_column_kind(state.type) != "category" and not is_class:
+        return False
+    return state.distinct.is_exact and 2 <= len(state.distinct.values) <= MAX_CATEGORIES
 
 
 def _compute_cramers_v(table: Doubles) -> float:
     """Cramer's V of a contingency table, without the bias correction."""
     table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
-    if min(table.shape, default=0) < 2:
+    least_dimension = min(table.shape, default=0)
+    if least_dimension < 2:
         return float("nan")
-    return float(np.sqrt(compute_chi_squared(table) / table.sum() / (min(table.shape) - 1)))
+    return float(np.sqrt(compute_chi_squared(table) / table.sum() / (least_dimension - 1)))
 
 
 def merge_sums(parts: Sequence[Sums]) -> Sums:
     """The sums of all parts together."""
-    return [sum(each[1:], each[0]) for each in zip(*parts, strict=True)]
+    return [sum(arrays[1:], arrays[0]) for arrays in zip(*parts, strict=True)]

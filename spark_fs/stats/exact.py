@@ -1,9 +1,9 @@
-"""What is known of a column of numbers or categories, in parts that merge in any order to the same bits.
+"""What transformations learn of a column, exactly, in parts that merge to the same bits.
 
-A sum of doubles is kept as a whole number of the least unit that a double has, so it is exact, and
-a mean or a deviation does not depend on how the rows were cut into parts. Quantiles are exact too:
-a first look counts the values by their leading bits, a second one fetches those that lie where a
-quantile falls (a radix selection).
+The order of the merges is of no account. A sum of doubles is kept as an integer number of the least unit that a double has, so it is exact,
+and a mean or a deviation does not depend on how the rows were cut into parts. Quantiles are exact
+too: a first look counts the values by their leading bits, a second one fetches those that lie where
+a quantile falls (a radix selection).
 """
 
 import math
@@ -13,18 +13,19 @@ from fractions import Fraction
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
-Doubles = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-UNIT_EXPONENT = 1074  # every finite double is a whole number of 2 ** -1074
+from spark_fs.stats.interpolation import interpolate_linearly
+from spark_fs.stats.sketches.quantiles import Doubles, Integers
+
+UNIT_EXPONENT = 1074  # every finite double is an integer multiple of 2 ** -1074
 _BLOCK_ROWS = 1 << 15  # rows that stay in the processor's cache
 # of a block's values are summed at once: with those of its length fewer than the 53 of a double
 _BITS_PER_PASS = 36
-_LARGE, _SMALL = (
-    2.0**480,
-    2.0**-480,
-)  # between these the square of a double is the sum of two doubles
+# between these the square of a double is the sum of two doubles
+_LARGE = 2.0**480
+_SMALL = 2.0**-480
+_SPLIT_FACTOR = 134_217_729.0  # 2 ** 27 + 1: cuts a double into two halves of 26 bits
+_HUGE = 2.0**960  # from here on adding to a double may overflow
 _CELL_SHIFT = np.uint64(46)  # leaves the sign, the exponent and six bits of the fraction
 _CELL_COUNT = 1 << 18
 _SIGN_BIT = np.uint64(1 << 63)
@@ -32,11 +33,19 @@ _SIGN_BIT = np.uint64(1 << 63)
 
 @dataclass(frozen=True)
 class ExactProfile:
-    """A column, or a part of it: how many rows, nulls, and values that are no finite number; then what the finite ones are.
+    """What is known exactly of a column or of a part of it; see ``ColumnState`` for sketches.
 
-    total and squares: the exact sums of the values and of their squares, in units of 2 ** -1074 and
-    2 ** -2148. cells: how many values begin with each pattern of leading bits; None where no
-    quantile is wanted. categories: the distinct values that are not null.
+    Attributes:
+        rows: how many rows it is of.
+        nulls: how many of them hold nothing.
+        non_finite: how many hold NaN or an infinity. All that follows is of the finite values.
+        low: the least value.
+        high: the greatest value.
+        total: the exact sum, in units of 2 ** -1074.
+        squares: the exact sum of the squares, in units of 2 ** -2148.
+        cell_counts: how many values begin with each pattern of leading bits; None where no quantile
+            is wanted.
+        categories: the distinct values that are not null.
     """
 
     rows: int = 0
@@ -53,38 +62,38 @@ class ExactProfile:
     def from_values(
         cls, values: Doubles, nulls: int, with_moments: bool, with_quantiles: bool
     ) -> Self:
-        """Of values that are not null, as doubles, with the number of nulls beside them."""
+        """The profile of some values.
+
+        Args:
+            values: those that are not null, as doubles.
+            nulls: how many nulls are beside them.
+            with_moments: whether the sums are wanted.
+            with_quantiles: whether the counts by leading bits are wanted.
+
+        Returns:
+            The profile, without categories.
+        """
         finite = _select_finite(values)
-        odd = len(values) - len(finite)
+        rows = len(values) + nulls
+        non_finite = len(values) - len(finite)
+        cell_counts = None
+        if with_quantiles:
+            cell_counts = np.bincount(_compute_cells(finite), minlength=_CELL_COUNT)
         if not len(finite):
-            return cls(
-                len(values) + nulls,
-                nulls,
-                odd,
-                cell_counts=np.zeros(_CELL_COUNT, np.int64) if with_quantiles else None,
-            )
-        sums = (sum_exactly(finite), sum_squares_exactly(finite)) if with_moments else (0, 0)
+            return cls(rows, nulls, non_finite, cell_counts=cell_counts)
         return cls(
-            len(values) + nulls,
+            rows,
             nulls,
-            odd,
-            float(finite.min()),
-            float(finite.max()),
-            *sums,
-            np.bincount(_compute_cells(finite), minlength=_CELL_COUNT) if with_quantiles else None,
+            non_finite,
+            low=float(finite.min()),
+            high=float(finite.max()),
+            total=sum_exactly(finite) if with_moments else 0,
+            squares=sum_squares_exactly(finite) if with_moments else 0,
+            cell_counts=cell_counts,
         )
 
     def merge(self, other: "ExactProfile") -> "ExactProfile":
-        """The two parts together."""
-        cells = (
-            other.cell_counts
-            if self.cell_counts is None
-            else (
-                self.cell_counts
-                if other.cell_counts is None
-                else self.cell_counts + other.cell_counts
-            )
-        )
+        """The profile of both parts together."""
         return ExactProfile(
             self.rows + other.rows,
             self.nulls + other.nulls,
@@ -93,7 +102,7 @@ class ExactProfile:
             max(self.high, other.high),
             self.total + other.total,
             self.squares + other.squares,
-            cells,
+            _add_counts(self.cell_counts, other.cell_counts),
             self.categories | other.categories,
         )
 
@@ -115,89 +124,127 @@ class ExactProfile:
     def find_quantile_cells(self, shares: Sequence[float]) -> Integers:
         """The cells in which these quantiles lie."""
         assert self.cell_counts is not None
-        ranks = [rank for share in shares for rank in _find_ranks(self.finite_count, share)[:2]]
-        return np.unique(
-            np.searchsorted(np.cumsum(self.cell_counts), np.array(ranks), side="right")
-        )
+        ranks: list[int] = []
+        for share in shares:
+            below, above, _ = _find_ranks(self.finite_count, share)
+            ranks += (below, above)
+        ends = np.cumsum(self.cell_counts)
+        return np.unique(np.searchsorted(ends, np.array(ranks), side="right"))
 
     def compute_quantiles(self, shares: Sequence[float], cell_values: Doubles) -> list[float]:
-        """The quantiles, linearly interpolated as ``numpy.percentile`` does; found: the values in ``wanted_cells``."""
+        """The quantiles, linearly interpolated as ``numpy.percentile`` does.
+
+        Args:
+            shares: the quantiles to compute, from 0 to 1.
+            cell_values: all finite values that lie in ``find_quantile_cells(shares)``.
+
+        Returns:
+            A quantile for each share.
+        """
         assert self.cell_counts is not None
         counts = self.cell_counts
+        ends = np.cumsum(counts)
         cell_values = np.sort(cell_values)
         cells = _compute_cells(cell_values)
-        ends = np.cumsum(counts)
 
-        def value_at_rank(rank: int) -> float:
+        def get_value_at_rank(rank: int) -> float:
             cell = np.searchsorted(ends, rank, side="right")
             rank_in_cell = rank - (ends[cell] - counts[cell])
             return float(cell_values[np.searchsorted(cells, cell) + rank_in_cell])
 
-        return [
-            _interpolate_linearly(value_at_rank(low), value_at_rank(high), part)
-            for low, high, part in (_find_ranks(self.finite_count, share) for share in shares)
-        ]
+        below = np.empty(len(shares))
+        above = np.empty(len(shares))
+        fractions = np.empty(len(shares))
+        for i, share in enumerate(shares):
+            rank_below, rank_above, fractions[i] = _find_ranks(self.finite_count, share)
+            below[i] = get_value_at_rank(rank_below)
+            above[i] = get_value_at_rank(rank_above)
+        quantiles: list[float] = interpolate_linearly(below, above, fractions).tolist()
+        return quantiles
+
+
+def _add_counts(left: Integers | None, right: Integers | None) -> Integers | None:
+    if left is None:
+        return right
+    if right is None:
+        return left
+    return left + right
 
 
 def compute_stddev(count: int, total: int, squares: int) -> float:
-    """The deviation of so many values with these sums, in units of 2 ** -1074 and 2 ** -2148; 0 where rounded sums leave less than that."""
-    above, below = max(0, count * squares - total**2), count**2 << 2 * UNIT_EXPONENT
-    bits = max(
-        0, (130 - above.bit_length() + below.bit_length()) // 2
-    )  # enough for the root to have more bits than a double
-    return math.isqrt((above << 2 * bits) // below) / (1 << bits)
+    """The deviation of a population from its sums.
+
+    Args:
+        count: how many values there are, at least one.
+        total: their sum, in units of 2 ** -1074.
+        squares: the sum of their squares, in units of 2 ** -2148.
+
+    Returns:
+        The deviation; 0 where rounded sums leave less than that.
+    """
+    numerator = max(0, count * squares - total**2)
+    denominator = count**2 << 2 * UNIT_EXPONENT
+    # enough for the root to have more bits than a double
+    missing_bits = 130 - numerator.bit_length() + denominator.bit_length()
+    shift = max(0, missing_bits // 2)
+    return math.isqrt((numerator << 2 * shift) // denominator) / (1 << shift)
 
 
 def select_in_cells(values: Doubles, cells: Integers) -> Doubles:
     """The finite values that lie in these cells."""
     finite = _select_finite(values)
-    found: Doubles = finite[np.isin(_compute_cells(finite), cells)]
-    return found
+    selected: Doubles = finite[np.isin(_compute_cells(finite), cells)]
+    return selected
 
 
 def _select_finite(values: Doubles) -> Doubles:
-    finite = np.isfinite(values)
-    return values if finite.all() else values[finite]
+    is_finite = np.isfinite(values)
+    return values if is_finite.all() else values[is_finite]
 
 
 def _compute_cells(values: Doubles) -> Integers:
     """The leading bits of each double, in a form that sorts as the doubles do."""
     bits = (values + 0.0).view(np.uint64)  # -0.0 becomes 0.0
-    ordered = np.where(bits & _SIGN_BIT, ~bits, bits | _SIGN_BIT)
-    return (ordered >> _CELL_SHIFT).astype(np.int64)
+    sortable = np.where(bits & _SIGN_BIT, ~bits, bits | _SIGN_BIT)
+    return (sortable >> _CELL_SHIFT).astype(np.int64)
 
 
 def _find_ranks(count: int, share: float) -> tuple[int, int, float]:
     """The ranks of the two values between which a quantile lies, and where between them."""
-    place = (count - 1) * share
-    low = math.floor(place)
-    return low, min(low + 1, count - 1), place - low
-
-
-def _interpolate_linearly(low: float, high: float, fraction: float) -> float:
-    return (
-        high - (high - low) * (1 - fraction) if fraction >= 0.5 else low + (high - low) * fraction
-    )
+    position = (count - 1) * share
+    below = math.floor(position)
+    above = min(below + 1, count - 1)
+    return below, above, position - below
 
 
 def sum_exactly(values: Doubles) -> int:
     """The sum of finite doubles in units of 2 ** -1074."""
-    return sum(
-        _sum_block(values[at : at + _BLOCK_ROWS]) for at in range(0, len(values), _BLOCK_ROWS)
-    )
+    total = 0
+    for start in range(0, len(values), _BLOCK_ROWS):
+        total += _sum_block(values[start : start + _BLOCK_ROWS])
+    return total
 
 
 def _sum_block(remainder: Doubles) -> int:
-    """The sum of a block: again and again the leading bits of every value, which doubles add without rounding, until nothing is left."""
-    huge = np.abs(remainder) > 2.0**960
-    if huge.any():
-        return sum(map(to_units, remainder[huge].tolist())) + _sum_block(remainder[~huge])
+    """The sum of a block.
+
+    Again and again the leading bits of every value, which doubles add without rounding, are summed
+    and taken away, until nothing is left.
+    """
+    is_huge = np.abs(remainder) > _HUGE
+    if is_huge.any():
+        huge_total = sum(map(to_units, remainder[is_huge].tolist()))
+        return huge_total + _sum_block(remainder[~is_huge])
     total = 0
-    while len(remainder) and (top := max(float(remainder.max()), -float(remainder.min()))) > 0:
-        unit = max(math.frexp(top)[1] - _BITS_PER_PASS, -UNIT_EXPONENT)
-        rounding = math.ldexp(1.5, 52 + unit)  # to add and take it away rounds to whole units
+    while len(remainder):
+        largest = max(float(remainder.max()), -float(remainder.min()))
+        if not largest > 0:
+            break
+        unit = max(math.frexp(largest)[1] - _BITS_PER_PASS, -UNIT_EXPONENT)
+        rounding = math.ldexp(1.5, 52 + unit)  # to add and take it away rounds to units
         leading = (remainder + rounding) - rounding
-        total += int(math.ldexp(float(leading.sum()), -unit)) << (unit + UNIT_EXPONENT)
+        unit_count = int(math.ldexp(float(leading.sum()), -unit))
+        total += unit_count << (unit + UNIT_EXPONENT)
         remainder = remainder - leading
     return total
 
@@ -205,22 +252,26 @@ def _sum_block(remainder: Doubles) -> int:
 def sum_squares_exactly(values: Doubles) -> int:
     """The sum of the squares of finite doubles in units of 2 ** -2148."""
     total = 0
-    for at in range(0, len(values), _BLOCK_ROWS):
-        block = values[at : at + _BLOCK_ROWS]
+    for start in range(0, len(values), _BLOCK_ROWS):
+        block = values[start : start + _BLOCK_ROWS]
         size = np.abs(block)
-        odd = (size > _LARGE) | ((size < _SMALL) & (size > 0))
-        if odd.any():
-            total += sum(to_units(value) ** 2 for value in block[odd].tolist())
-            block = block[~odd]
+        is_extreme = (size > _LARGE) | ((size < _SMALL) & (size > 0))
+        if is_extreme.any():
+            extremes = block[is_extreme].tolist()
+            total += sum(to_units(value) ** 2 for value in extremes)
+            block = block[~is_extreme]
         square = block * block
-        upper = (
-            block * 134_217_729.0
-        )  # Dekker's product: the two halves of each value tell by how much its square was rounded
-        upper = upper - (upper - block)
-        lower = block - upper
-        rounded = ((upper * upper - square) + 2.0 * upper * lower) + lower * lower
-        total += (_sum_block(square) + _sum_block(rounded)) << UNIT_EXPONENT
+        rounding_errors = _compute_rounding_of_squares(block, square)
+        total += (_sum_block(square) + _sum_block(rounding_errors)) << UNIT_EXPONENT
     return total
+
+
+def _compute_rounding_of_squares(values: Doubles, squares: Doubles) -> Doubles:
+    """By how much each square was rounded, from the two halves of each value (Dekker's product)."""
+    upper = values * _SPLIT_FACTOR
+    upper = upper - (upper - values)
+    lower = values - upper
+    return ((upper * upper - squares) + 2.0 * upper * lower) + lower * lower
 
 
 def to_units(value: float) -> int:

@@ -1,9 +1,11 @@
-"""States of columns as an Arrow table, a row for each: how workers hand them over, and how they are kept.
+"""States of columns as an Arrow table, a row for each: how workers hand them over, and in files.
 
-Reading one runs no code, as a pickle would.
+Reading one runs no code, as a pickle would. A file says in which format it is, and one of another
+format is made again of the rows: see ``tables.statistics_files``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -15,85 +17,112 @@ from spark_fs.stats.column_state import ColumnState
 from spark_fs.stats.sketches.distinct import DistinctSketch, FrequentStrings
 from spark_fs.stats.sketches.quantiles import QuantileSketch
 
-_ARRAY_COLUMNS = ("levels", "values", "whole", "fractions", "counts")
-_SCALAR_FIELDS = ("type", "rows", "nulls", "nans", "above", "below")
+
+@dataclass(frozen=True)
+class _StoredColumn:
+    """A column of the table: its name, what it holds of a state, and its type.
+
+    Numbers of a sketch are arrays, which need no way through Python objects: their type is None,
+    and follows from the arrays.
+    """
+
+    name: str
+    get: Callable[[ColumnState], Any]
+    type: pa.DataType | None = None
+
+
+_STORED_COLUMNS = (
+    _StoredColumn("type", lambda state: state.type, pa.string()),
+    _StoredColumn("rows", lambda state: state.rows, pa.int64()),
+    _StoredColumn("nulls", lambda state: state.nulls, pa.int64()),
+    _StoredColumn("nans", lambda state: state.nans, pa.int64()),
+    _StoredColumn("above", lambda state: state.above, pa.int64()),
+    _StoredColumn("below", lambda state: state.below, pa.int64()),
+    _StoredColumn("low", lambda state: _format_value(state.low), pa.string()),
+    _StoredColumn("high", lambda state: _format_value(state.high), pa.string()),
+    _StoredColumn("total", lambda state: f"{state.total:x}", pa.string()),
+    _StoredColumn("squares", lambda state: f"{state.squares:x}", pa.string()),
+    _StoredColumn("levels", lambda state: _get_level_lengths(state.quantiles)),
+    _StoredColumn("values", lambda state: _concatenate_levels(state.quantiles)),
+    _StoredColumn("whole", lambda state: _select_dtype(state.distinct.values, np.int64)),
+    _StoredColumn("fractions", lambda state: _select_dtype(state.distinct.values, np.float64)),
+    _StoredColumn(
+        "texts",
+        lambda state: _select_dtype(state.distinct.values, object).tolist(),
+        pa.list_(pa.string()),
+    ),
+    _StoredColumn("counts", lambda state: state.distinct.counts),
+    _StoredColumn("distinct_rows", lambda state: state.distinct.rows, pa.int64()),
+    _StoredColumn("frequent", lambda state: list(state.frequent.row_counts), pa.list_(pa.string())),
+    _StoredColumn(
+        "frequent_rows",
+        lambda state: list(state.frequent.row_counts.values()),
+        pa.list_(pa.int64()),
+    ),
+    _StoredColumn("slack", lambda state: state.frequent.error_bound, pa.int64()),
+    _StoredColumn("days", lambda state: list(state.days), pa.list_(pa.int64())),
+    _StoredColumn("day_rows", lambda state: list(state.days.values()), pa.list_(pa.int64())),
+)
 
 
 def pack_states(states: Mapping[str, ColumnState]) -> pa.Table:
-    """The states, by the names of their columns."""
-    held = list(states.values())
-    distinct = [column.distinct for column in held]
-    texts = [each.values.tolist() if each.values.dtype == object else [] for each in distinct]
-    found: dict[str, Any] = {"name": pa.array(list(states), pa.string())}
-    found |= {name: pa.array([getattr(column, name) for column in held]) for name in _SCALAR_FIELDS}
-    found |= {
-        name: pa.array([_format_value(getattr(column, name)) for column in held], pa.string())
-        for name in ("low", "high")
-    }
-    found |= {
-        name: pa.array([f"{getattr(column, name):x}" for column in held])
-        for name in ("total", "squares")
-    }
-    found |= {
-        "levels": _to_list_array(
-            [
-                np.array([len(level) for level in column.quantiles.levels], np.int64)
-                for column in held
-            ]
-        ),
-        "values": _to_list_array(
-            [np.concatenate([np.empty(0), *column.quantiles.levels]) for column in held]
-        ),
-        "whole": _to_list_array([_keep_dtype(each.values, np.int64) for each in distinct]),
-        "fractions": _to_list_array([_keep_dtype(each.values, np.float64) for each in distinct]),
-        "texts": pa.array(texts, pa.list_(pa.string())),
-        "counts": _to_list_array([each.counts for each in distinct]),
-        "distinct_rows": pa.array([each.rows for each in distinct], pa.int64()),
-        "frequent": pa.array(
-            [list(column.frequent.row_counts) for column in held], pa.list_(pa.string())
-        ),
-        "frequent_rows": pa.array(
-            [list(column.frequent.row_counts.values()) for column in held], pa.list_(pa.int64())
-        ),
-        "slack": pa.array([column.frequent.error_bound for column in held], pa.int64()),
-        "days": pa.array([list(column.days) for column in held], pa.list_(pa.int64())),
-        "day_rows": pa.array([list(column.days.values()) for column in held], pa.list_(pa.int64())),
-    }
-    return pa.table(found)
+    """The table of states by the names of their columns."""
+    packed: dict[str, pa.Array] = {"name": pa.array(list(states), pa.string())}
+    for column in _STORED_COLUMNS:
+        values = [column.get(state) for state in states.values()]
+        if column.type is None:
+            packed[column.name] = _to_list_array(values)
+        else:
+            packed[column.name] = pa.array(values, column.type)
+    return pa.table(packed)
 
 
 def unpack_states(table: pa.Table) -> dict[str, ColumnState]:
-    """The states that ``packed`` gave."""
-    plain = {
-        name: table.column(name).to_pylist()
-        for name in table.column_names
-        if name not in _ARRAY_COLUMNS
-    }
-    numbers = {name: _split_list_array(table.column(name)) for name in _ARRAY_COLUMNS}
-    found = {}
-    for row, name in enumerate(plain["name"]):
-        type_ = plain["type"][row]
-        held: Any = np.array(plain["texts"][row], object) if plain["texts"][row] else None
-        if held is None:
-            held = next(
-                (numbers[kind][row] for kind in ("fractions", "whole") if len(numbers[kind][row])),
-                np.empty(0, np.int64),
-            )
-        found[name] = ColumnState(
-            **{each: plain[each][row] for each in _SCALAR_FIELDS},
-            low=_parse_value(type_, plain["low"][row]),
-            high=_parse_value(type_, plain["high"][row]),
-            total=int(plain["total"][row], 16),
-            squares=int(plain["squares"][row], 16),
-            quantiles=QuantileSketch(_split_levels(numbers["values"][row], numbers["levels"][row])),
-            distinct=DistinctSketch(held, numbers["counts"][row], plain["distinct_rows"][row]),
-            frequent=FrequentStrings(
-                dict(zip(plain["frequent"][row], plain["frequent_rows"][row], strict=True)),
-                plain["slack"][row],
-            ),
-            days=dict(zip(plain["days"][row], plain["day_rows"][row], strict=True)),
-        )
-    return found
+    """The states of a table that ``pack_states`` made."""
+    columns: dict[str, list[Any]] = {"name": table.column("name").to_pylist()}
+    for column in _STORED_COLUMNS:
+        stored = table.column(column.name)
+        if column.type is None:
+            columns[column.name] = _split_list_array(stored)
+        else:
+            columns[column.name] = stored.to_pylist()
+    states: dict[str, ColumnState] = {}
+    for row, name in enumerate(columns["name"]):
+        states[name] = _build_state({key: values[row] for key, values in columns.items()})
+    return states
+
+
+def _build_state(stored: Mapping[str, Any]) -> ColumnState:
+    """The state of one row of the table."""
+    type_ = stored["type"]
+    distinct_values = _choose_distinct_values(stored)
+    frequent = dict(zip(stored["frequent"], stored["frequent_rows"], strict=True))
+    return ColumnState(
+        type=type_,
+        rows=stored["rows"],
+        nulls=stored["nulls"],
+        nans=stored["nans"],
+        above=stored["above"],
+        below=stored["below"],
+        low=_parse_value(type_, stored["low"]),
+        high=_parse_value(type_, stored["high"]),
+        total=int(stored["total"], 16),
+        squares=int(stored["squares"], 16),
+        quantiles=QuantileSketch(_split_levels(stored["values"], stored["levels"])),
+        distinct=DistinctSketch(distinct_values, stored["counts"], stored["distinct_rows"]),
+        frequent=FrequentStrings(frequent, stored["slack"]),
+        days=dict(zip(stored["days"], stored["day_rows"], strict=True)),
+    )
+
+
+def _choose_distinct_values(stored: Mapping[str, Any]) -> Any:
+    """The distinct values from the column of their type; integers where there are none."""
+    if stored["texts"]:
+        return np.array(stored["texts"], object)
+    for name in ("fractions", "whole"):
+        if len(stored[name]):
+            return stored[name]
+    return np.empty(0, np.int64)
 
 
 def to_bytes(table: pa.Table) -> bytes:
@@ -101,8 +130,8 @@ def to_bytes(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
-    found: bytes = sink.getvalue().to_pybytes()
-    return found
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
 
 
 def from_bytes(data: bytes | pa.Buffer) -> pa.Table:
@@ -111,8 +140,21 @@ def from_bytes(data: bytes | pa.Buffer) -> pa.Table:
         return stream.read_all()
 
 
-def _keep_dtype(values: Any, dtype: Any) -> Any:
+def _select_dtype(values: Any, dtype: Any) -> Any:
+    """The values where they are of this type; none where they are of another."""
     return values if values.dtype == dtype else np.empty(0, dtype)
+
+
+def _get_level_lengths(sketch: QuantileSketch) -> Any:
+    return np.array([len(level) for level in sketch.levels], np.int64)
+
+
+def _concatenate_levels(sketch: QuantileSketch) -> Any:
+    return np.concatenate([np.empty(0), *sketch.levels])
+
+
+def _split_levels(values: Any, lengths: Any) -> tuple[Any, ...]:
+    return tuple(np.split(values, np.cumsum(lengths)[:-1])) if len(lengths) else ()
 
 
 def _to_list_array(arrays: Sequence[Any]) -> pa.ListArray:
@@ -122,20 +164,20 @@ def _to_list_array(arrays: Sequence[Any]) -> pa.ListArray:
 
 
 def _split_list_array(column: pa.ChunkedArray) -> list[Any]:
-    whole = column.combine_chunks()
-    whole = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
-    flat, offsets = whole.values.to_numpy(), whole.offsets.to_numpy()
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0)
+    flat = array.values.to_numpy()
+    offsets = array.offsets.to_numpy()
     return [flat[start:end] for start, end in pairwise(offsets)]
-
-
-def _split_levels(values: Any, lengths: Any) -> tuple[Any, ...]:
-    return tuple(np.split(values, np.cumsum(lengths)[:-1])) if len(lengths) else ()
 
 
 def _format_value(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    return repr(value) if isinstance(value, float | int) else str(json_values.to_json(value))
+    if isinstance(value, float | int):
+        return repr(value)
+    return str(json_values.to_json(value))
 
 
 def _parse_value(type_: str, text: str | None) -> Any:
@@ -143,8 +185,6 @@ def _parse_value(type_: str, text: str | None) -> Any:
         return text
     if type_ == "boolean":
         return text == "True"
-    return (
-        int(text)
-        if types.get_base_type(type_) in types.INTEGERS
-        else json_values.from_json(type_, text)
-    )
+    if types.get_base_type(type_) in types.INTEGERS:
+        return int(text)
+    return json_values.from_json(type_, text)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_fs.base.arrow_types import hash_bytes
+from spark_fs.base.hashing import hash_bytes
 from spark_fs.base.types import FLOATS, INTEGERS
 
 Hashes = npt.NDArray[np.uint64]

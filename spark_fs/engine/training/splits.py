@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spark_fs.base.hashing import split_mix
 from spark_fs.engine.join import shuffle
 from spark_fs.engine.join.shuffle import Hashes
 from spark_fs.spec.training_dataset import TRAIN_SPLIT, RandomSplit
@@ -44,16 +45,8 @@ def hash_rows(table: pa.Table, identity: Mapping[str, str], seed: int) -> Hashes
             own: Hashes = np.where(
                 column.is_null().to_numpy(), _NULL_HASH, shuffle.hash_keys([key])
             ).astype(np.uint64)
-            found = _mix_bits(found ^ own)
-        return _mix_bits(found + _mix_bits(np.array([seed & 0xFFFFFFFFFFFFFFFF], np.uint64)))
-
-
-def _mix_bits(bits: Hashes) -> Hashes:
-    """Every bit of the result hangs on every bit of the input (the finalizer of SplitMix64, Steele et al. 2014)."""
-    bits = bits + np.uint64(0x9E3779B97F4A7C15)
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))
+            found = split_mix(found ^ own)
+        return split_mix(found + split_mix(np.array([seed & 0xFFFFFFFFFFFFFFFF], np.uint64)))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from spark_fs.errors import QueryError, SettingsError
 from spark_fs.planning.plan import SPLIT_COLUMN
 from spark_fs.spec.training_dataset import TRAIN_SPLIT, RandomSplit
 from spark_fs.stats import exact
-from spark_fs.stats.exact import Doubles, ExactProfile, Integers
+from spark_fs.stats.exact import ExactProfile
+from spark_fs.stats.sketches.quantiles import Doubles, Integers
 from spark_fs.transform.arrays import to_zero_filled_doubles, transform_table
 from spark_fs.transform.builtin import MAX_ONE_HOT_CATEGORIES, QUARTILES, State
 from spark_fs.transform.transformer import Transformer

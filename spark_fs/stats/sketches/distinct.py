@@ -1,4 +1,4 @@
-"""A sketch of the distinct values of a column: those with the least hashes, each with the exact number of its rows.
+"""A sketch of the distinct values of a column: those with the least hashes, with their rows.
 
 A value among the least of all is among the least of every part that has it, so the sketch of the
 whole is the same bits however it was put together. It is a uniform sample of the distinct values
@@ -15,42 +15,49 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from spark_fs.base.arrow_types import hash_bytes
+from spark_fs.base.hashing import Hashes, hash_bytes, mix_bits
+from spark_fs.stats.sketches.quantiles import Integers
 
-FREQUENT_SIZE = 256  # texts
+FREQUENT_SIZE = 256  # strings
 SIZE = 1024  # values; the number of distinct ones is then known to within 3% (one standard error)
-Hashes = npt.NDArray[np.uint64]
-Values = npt.NDArray[Any]  # of whole numbers, of doubles, or of texts
+Values = npt.NDArray[Any]  # of integers, of doubles, or of strings
 _EMPTY_INT64 = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
 class DistinctSketch:
-    """values: in the order of their hashes. counts: in how many rows each is. rows: how many rows have a value."""
+    """The distinct values with the least hashes.
+
+    Attributes:
+        values: in the order of their hashes.
+        counts: in how many rows each is.
+        rows: how many rows have a value, of those that it does not hold too.
+    """
 
     values: Values = field(default_factory=lambda: _EMPTY_INT64)
-    counts: npt.NDArray[np.int64] = field(default_factory=lambda: _EMPTY_INT64)
+    counts: Integers = field(default_factory=lambda: _EMPTY_INT64)
     rows: int = 0
 
     @classmethod
-    def from_counts(cls, values: Values, counts: npt.NDArray[np.int64]) -> Self:
-        """Of distinct values, with the number of rows of each."""
+    def from_counts(cls, values: Values, counts: Integers) -> Self:
+        """The sketch of distinct values, with the number of rows of each."""
         hashes = hash_values(values)
-        kept = (
-            np.argpartition(hashes, SIZE)[:SIZE] if len(hashes) > SIZE else np.arange(len(hashes))
-        )
+        if len(hashes) > SIZE:
+            kept = np.argpartition(hashes, SIZE)[:SIZE]
+        else:
+            kept = np.arange(len(hashes))
         kept = kept[np.argsort(hashes[kept])]
         return cls(values[kept], counts[kept], int(counts.sum()))
 
     @classmethod
     def from_sorted(cls, sorted_values: Values) -> Self:
-        """Of sorted numbers."""
+        """The sketch of sorted numbers."""
         if not len(sorted_values):
             return cls()
-        starts = np.flatnonzero(np.concatenate([[True], sorted_values[1:] != sorted_values[:-1]]))
-        return cls.from_counts(
-            sorted_values[starts], np.diff(np.append(starts, len(sorted_values)))
-        )
+        is_new = sorted_values[1:] != sorted_values[:-1]
+        starts = np.flatnonzero(np.concatenate([[True], is_new]))
+        counts = np.diff(np.append(starts, len(sorted_values)))
+        return cls.from_counts(sorted_values[starts], counts)
 
     @property
     def is_exact(self) -> bool:
@@ -58,13 +65,15 @@ class DistinctSketch:
         return len(self.values) < SIZE
 
     def merge(self, other: "DistinctSketch") -> "DistinctSketch":
-        """The two parts together."""
-        if not self.rows or not other.rows:
-            return self if self.rows else other
+        """The sketch of both parts together."""
+        if not self.rows:
+            return other
+        if not other.rows:
+            return self
         values = np.concatenate([self.values, other.values])
-        _, first, place = np.unique(hash_values(values), return_index=True, return_inverse=True)
+        _, first, group = np.unique(hash_values(values), return_index=True, return_inverse=True)
         counts = np.zeros(len(first), np.int64)
-        np.add.at(counts, place, np.concatenate([self.counts, other.counts]))
+        np.add.at(counts, group, np.concatenate([self.counts, other.counts]))
         return DistinctSketch(values[first[:SIZE]], counts[:SIZE], self.rows + other.rows)
 
     @property
@@ -72,72 +81,84 @@ class DistinctSketch:
         """About how many distinct values there are; exactly, where it holds them all."""
         if self.is_exact:
             return len(self.values)
-        share = (int(hash_values(self.values[-1:])[0]) + 1) / 2**64
+        greatest_hash = int(hash_values(self.values[-1:])[0])
+        share = (greatest_hash + 1) / 2**64
         return min(self.rows, max(SIZE, round((SIZE - 1) / share)))
 
     @property
     def singleton_count(self) -> float:
         """About how many values come in one row only."""
-        found = float((self.counts == 1).sum())
-        return found if self.is_exact else self.estimated_count * found / len(self.counts)
+        held = float((self.counts == 1).sum())
+        if self.is_exact:
+            return held
+        return self.estimated_count * held / len(self.counts)
 
     def estimate_entropy(self, heavy_hitters: Sequence[tuple[Any, int]]) -> float:
-        """The entropy of the values, in nats; frequent: values that come often, with about how many rows each has.
+        """The entropy of the values, in nats.
 
-        Where it holds every value it needs none and is exact. Otherwise the other values are as the
-        sample among them.
+        Where the sketch holds every value it needs no heavy hitters and is exact. Otherwise the
+        other values are as the sample among them.
+
+        Args:
+            heavy_hitters: values that come often, with about how many rows each has.
+
+        Returns:
+            The entropy, at least 0.
         """
         if not self.rows:
             return 0.0
         if self.is_exact:
-            shares = self.counts / self.rows
-            return max(0.0, float(-(shares * np.log(shares)).sum()))
-        heavy = np.array([rows for _, rows in heavy_hitters]) / self.rows
-        others = self.counts[
-            ~np.isin(
-                self.values, np.array([value for value, _ in heavy_hitters], self.values.dtype)
-            )
-        ]
-        rest = max(0.0, 1 - float(heavy.sum()))
-        found = float(-(heavy * np.log(heavy)).sum()) if len(heavy) else 0.0
-        if rest and len(
-            others
-        ):  # the entropy of the choice among the other values, by their shares in the sample
-            within = others / others.sum()
-            spread = float(-(within * np.log(within)).sum()) + np.log(
-                max(1.0, (self.estimated_count - len(heavy)) / len(others))
-            )
-            found += rest * (spread - np.log(rest))
-        return min(found, float(np.log(self.rows)))
+            return max(0.0, _compute_entropy(self.counts / self.rows))
+        heavy_shares = np.array([rows for _, rows in heavy_hitters]) / self.rows
+        entropy = _compute_entropy(heavy_shares) if len(heavy_shares) else 0.0
+        rest_share = max(0.0, 1 - float(heavy_shares.sum()))
+        rest_counts = self._select_other_counts([value for value, _ in heavy_hitters])
+        if rest_share and len(rest_counts):
+            # the choice among the other values, by their shares in the sample
+            sample_entropy = _compute_entropy(rest_counts / rest_counts.sum())
+            rest_values = self.estimated_count - len(heavy_shares)
+            values_per_sampled = max(1.0, rest_values / len(rest_counts))
+            spread = sample_entropy + np.log(values_per_sampled)
+            entropy += rest_share * (spread - np.log(rest_share))
+        return min(entropy, float(np.log(self.rows)))
 
-    def sort_values(self) -> tuple[Values, npt.NDArray[np.int64]]:
+    def _select_other_counts(self, excluded: list[Any]) -> Integers:
+        """The rows of the values that are held and are not among these."""
+        is_excluded = np.isin(self.values, np.array(excluded, self.values.dtype))
+        return self.counts[~is_excluded]
+
+    def sort_values(self) -> tuple[Values, Integers]:
         """The values it holds in their own order, with their rows."""
         order = np.argsort(self.values, kind="stable")
         return self.values[order], self.counts[order]
 
 
+def _compute_entropy(shares: npt.NDArray[np.float64]) -> float:
+    return float(-(shares * np.log(shares)).sum())
+
+
 def hash_values(values: Values) -> Hashes:
-    """A hash of each value; of numbers each has its own (the finalizer of SplitMix64), so none is taken for another."""
+    """A hash of each value; of numbers each has its own, so none is taken for another."""
     if values.dtype == object:
         bits = hash_bytes(pa.array(values, pa.string()))
     elif values.dtype == np.float64:
         bits = (values + 0.0).view(np.uint64)  # -0.0 becomes 0.0
     else:
         bits = values.astype(np.int64).view(np.uint64)
-    with np.errstate(over="ignore"):
-        bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        found: Hashes = bits ^ (bits >> np.uint64(31))
-    return found
+    return mix_bits(bits)
 
 
 @dataclass(frozen=True)
 class FrequentStrings:
-    """The texts that come most often, with the number of their rows, which is at most ``slack`` too small.
+    """The strings that come most often.
 
-    Parts keep their most frequent texts and note the greatest number that they leave out (Misra,
+    Parts keep their most frequent strings and note the greatest number that they leave out (Misra,
     Gries: Finding Repeated Elements, 1982, and Agarwal et al.: Mergeable Summaries, 2012, for the
     bound).
+
+    Attributes:
+        row_counts: the number of rows of each.
+        error_bound: by how much these numbers are too small at most.
     """
 
     row_counts: dict[str, int] = field(default_factory=dict)
@@ -145,15 +166,24 @@ class FrequentStrings:
 
     @classmethod
     def from_counts(cls, row_counts: dict[str, int], error_bound: int = 0) -> Self:
-        """The most frequent of these."""
+        """The most frequent of these strings.
+
+        Args:
+            row_counts: the number of rows of each.
+            error_bound: by how much these numbers may be too small already.
+
+        Returns:
+            At most ``FREQUENT_SIZE`` of them; of equally frequent ones the first in their order.
+        """
         if len(row_counts) <= FREQUENT_SIZE:
             return cls(row_counts, error_bound)
         ordered = sorted(row_counts.items(), key=lambda item: (-item[1], item[0]))
-        return cls(dict(ordered[:FREQUENT_SIZE]), error_bound + ordered[FREQUENT_SIZE][1])
+        _, greatest_left_out = ordered[FREQUENT_SIZE]
+        return cls(dict(ordered[:FREQUENT_SIZE]), error_bound + greatest_left_out)
 
     def merge(self, other: "FrequentStrings") -> "FrequentStrings":
-        """The two parts together."""
+        """The most frequent strings of both parts together."""
         summed = dict(self.row_counts)
-        for text, rows in other.row_counts.items():
-            summed[text] = summed.get(text, 0) + rows
+        for string, rows in other.row_counts.items():
+            summed[string] = summed.get(string, 0) + rows
         return FrequentStrings.from_counts(summed, self.error_bound + other.error_bound)
