@@ -20,7 +20,7 @@ from spark_fs.engine.training.transform_rows import (
     merge_profiles,
 )
 from spark_fs.spec.training_dataset import RandomSplit
-from spark_fs.stats.exact import Doubles, Integers
+from spark_fs.stats.sketches.quantiles import Doubles, Integers
 
 HashCounts = tuple[CellCounts, Hashes]
 NearValuesReader = Callable[[Mapping[str, Integers]], Mapping[str, Doubles]]
