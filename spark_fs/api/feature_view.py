@@ -1,31 +1,41 @@
-"""A feature view: a query, its labels and transformations, from which training data, batches and feature vectors are read."""
+"""A feature view: a query with labels and transformations, for training data, batches and vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from spark_fs.api.catalog_object import CatalogObject
-from spark_fs.api.columns import ViewColumns
-from spark_fs.api.datasets import remove_statistics, resolve_view_columns
-from spark_fs.api.monitored import ViewDriftMixin
 from spark_fs.api.query import Query
-from spark_fs.api.remade import remove_dataset_files
+from spark_fs.api.scoring import ScoringMixin
 from spark_fs.api.stores import opens
+from spark_fs.api.training_data import TrainingDataMixin
+from spark_fs.api.training_datasets import TrainingDatasetsMixin
+from spark_fs.api.training_files import TrainingFilesMixin
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import SettingsError
+from spark_fs.spec.comparison import resolve_thresholds
 from spark_fs.spec.feature_view import ViewSpec
 
 if TYPE_CHECKING:
     from spark_fs.api.group import Group
     from spark_fs.api.model import Model
     from spark_fs.api.stores import Stores
-    from spark_fs.spec.training_dataset import TrainingDatasetSpec
+    from spark_fs.flows.view_columns import ViewColumns
+    from spark_fs.spec.comparison import DriftReport
+    from spark_fs.spec.feature_statistics import Statistics
 
 
 @opens("feature view")
 @validate_arguments
-class FeatureView(CatalogObject[ViewSpec], ViewDriftMixin):
+class FeatureView(
+    CatalogObject[ViewSpec],
+    TrainingDataMixin,
+    TrainingFilesMixin,
+    TrainingDatasetsMixin,
+    ScoringMixin,
+):
     """What a model is trained on and served with, under one name and version."""
 
     def __init__(self, stores: Stores, spec: ViewSpec) -> None:
@@ -62,7 +72,10 @@ class FeatureView(CatalogObject[ViewSpec], ViewDriftMixin):
 
     @property
     def schema(self) -> dict[str, str]:
-        """The type of each feature, before transformations; labels, helper columns, keys and times are not in it."""
+        """The type of each feature, before transformations.
+
+        Labels, helper columns, keys and times are not in it.
+        """
         return self._resolve_columns().features
 
     def training_columns(self, training_dataset_version: int | None = None) -> dict[str, str]:
@@ -71,16 +84,25 @@ class FeatureView(CatalogObject[ViewSpec], ViewDriftMixin):
         training_dataset_version: of which training dataset; one-hot columns follow from what was
         learned of it. None: where one was learned of, as in ``init_serving``.
         """
-        return self._resolve_columns().get_training_columns(
-            self._find_states(training_dataset_version)
+        from spark_fs.flows import view_columns
+
+        columns = self._resolve_columns()
+        states = view_columns.find_states(
+            self._stores.catalog, self._spec, training_dataset_version
         )
+        return columns.get_training_columns(states)
 
     def check(self) -> None:
-        """Raise NotFoundError or QueryError unless the query binds and holds labels, helper columns and transformed features."""
+        """Raise NotFoundError or QueryError unless the query binds and fits the view.
+
+        It must hold the labels, the helper columns and the transformed features.
+        """
         self._resolve_columns().check_view()
 
     def _resolve_columns(self) -> ViewColumns:
-        return resolve_view_columns(self._stores, self._spec)
+        from spark_fs.flows import view_columns
+
+        return view_columns.resolve_view_columns(self._stores.catalog, self._spec)
 
     # -- lineage
 
@@ -94,44 +116,140 @@ class FeatureView(CatalogObject[ViewSpec], ViewDriftMixin):
         from spark_fs.api.models import ModelRegistry
 
         registry = ModelRegistry(self._stores)
-        links = self._stores.catalog.list_models(self._spec)
-        asked = [
-            link
-            for link in links
-            if training_dataset_version in (None, link.training_dataset_version)
-        ]
-        return [registry.get_model(link.name, link.version) for link in asked]
+        models = []
+        for link in self._stores.catalog.list_models(self._spec):
+            if training_dataset_version in (None, link.training_dataset_version):
+                models.append(registry.get_model(link.name, link.version))
+        return models
 
     def delete(self, force: bool = False) -> None:
-        """Delete the view, eagerly; with ``force`` its training datasets and their files too, while its models stay in the registry.
+        """Delete the view, eagerly.
 
+        force: delete its training datasets and their files too; its models stay in the registry.
         Raises SettingsError while training datasets or models depend on it, unless forced.
         """
-        datasets = [
-            dataset
-            for dataset in self._stores.catalog.list_training_datasets(self._spec, strict=True)
-            if dataset.state != "deleted"
-        ]
-        uses = [f"training dataset {dataset.version}" for dataset in datasets]
-        uses += [
-            f"model {link.name!r} version {link.version}"
-            for link in self._stores.catalog.list_models(self._spec)
-        ]
+        from spark_fs.flows import training_dataset
+
+        uses = self._list_uses()
         if uses and not force:
             raise SettingsError(
                 f"Feature view {self._spec} is what {', '.join(uses)} depends on: delete these"
                 " first, or say force=True."
             )
-        for dataset in self._stores.catalog.list_training_datasets(self._spec, strict=True):
-            self._remove_stored_rows(dataset)
-        remove_statistics(self._stores, self._spec)
+        training_dataset.remove_view_rows(self._stores, self._spec)
         self._stores.catalog.delete_view(self._spec)
 
-    def _remove_stored_rows(self, dataset: TrainingDatasetSpec) -> None:
-        """Remove the files of a training dataset, and the spine that was kept for it."""
-        from spark_fs.flows import training_dataset
+    def _list_uses(self) -> list[str]:
+        """The training datasets and models that depend on it."""
+        uses = []
+        for dataset in self._stores.catalog.list_training_datasets(self._spec, strict=True):
+            if dataset.state != "deleted":
+                uses.append(f"training dataset {dataset.version}")
+        for link in self._stores.catalog.list_models(self._spec):
+            uses.append(f"model {link.name!r} version {link.version}")
+        return uses
 
-        if dataset.state != "deleted":
-            remove_dataset_files(self._stores, self._spec, dataset)
-        if dataset.spine:
-            training_dataset.remove_files(dataset.spine)
+    # -- statistics and drift
+
+    def get_training_dataset_statistics(
+        self, training_dataset_version: int, feature_names: Sequence[str] | None = None
+    ) -> Statistics:
+        """The statistics of a training dataset, eagerly where they are not made yet.
+
+        They are of what a model sees, after the transformations, and of the labels. They are made
+        once, by the ``statistics_config`` that the dataset was created with: at its creation, where
+        it was given one, otherwise when they are first asked for, of the same rows, since a
+        training dataset never changes.
+
+        Args:
+            training_dataset_version: Of which training dataset.
+            feature_names: Of these columns only; None: of all.
+
+        Returns:
+            The statistics of its train split, with those of every split in ``.split_statistics``.
+
+        Raises:
+            NotFoundError: The version does not exist, was deleted or is still being made.
+        """
+        from spark_fs.flows import training_dataset, training_statistics
+
+        dataset = training_dataset.load_dataset(self._stores, self._spec, training_dataset_version)
+        return training_statistics.get_statistics(dataset, feature_names)
+
+    def kept_statistics(self) -> Sequence[Statistics]:
+        """The statistics of each split of the newest training dataset that has some, as they are kept.
+
+        None are made. Starts no JVM.
+        """
+        from spark_fs.flows import training_statistics
+
+        for dataset in reversed(self.get_training_datasets()):
+            statistics = training_statistics.load_statistics(self._stores, self._spec, dataset)
+            if statistics:
+                return statistics.split_statistics
+        return ()
+
+    def report(self, version: int | None = None, path: str | Path | None = None) -> Path:
+        """Write a page about the view, eagerly: one HTML file that needs nothing else.
+
+        It has its features and labels, training datasets, models, comparisons for drift and
+        lineage, with the statistics of each split of a training dataset. Starts no JVM unless these
+        statistics are made now.
+
+        Args:
+            version: Of which training dataset; None: of the newest, where there is one.
+            path: Where the page is written; None: ``<name>_<version>.html`` in the working folder.
+
+        Returns:
+            Where the page is.
+
+        Raises:
+            NotFoundError: The training dataset does not exist, was deleted or is still being made.
+        """
+        from spark_fs.api.pages import render_view_page, write_page
+
+        place = Path(path or f"{self._spec.name}_{self._spec.version}.html")
+        datasets = self.get_training_datasets()
+        if version is None and datasets:
+            version = datasets[-1].version
+        splits: Sequence[Statistics] = ()
+        if version is not None:
+            splits = self.get_training_dataset_statistics(version).split_statistics
+        current = self._stores.catalog.get_view(self._spec.name, self._spec.version)
+        return write_page(place, render_view_page(self._stores, current, splits))
+
+    def detect_drift(
+        self,
+        current: Any,
+        training_dataset_version: int,
+        features: Sequence[str] | None = None,
+        thresholds: Mapping[str, float] | None = None,
+    ) -> DriftReport:
+        """Compare a batch with the train split of a training dataset, eagerly; the report is kept.
+
+        Both sides are what a model sees, after the transformations.
+
+        Args:
+            current: ``(start, end)`` for the rows that ``get_batch_data`` gives of start <= event
+                time < end (UTC), or a frame of features as it gives them.
+            training_dataset_version: Whose train split is the reference.
+            features: Which ones; None: all, and of a frame those that it has.
+            thresholds: The limit of each measure, as in ``FeatureGroup.detect_drift``.
+
+        Returns:
+            The measures of each feature, and which are beyond their limits.
+
+        Raises:
+            NotFoundError: The training dataset, a feature or a measure does not exist.
+            SettingsError: A side has no rows, or a limit is not a number.
+        """
+        from spark_fs.flows import view_drift
+
+        limits = resolve_thresholds(thresholds)
+        return view_drift.detect_view_drift(
+            self._stores, self._spec, current, training_dataset_version, features, limits
+        )
+
+    def get_drift_history(self) -> list[DriftReport]:
+        """The comparisons that were made, the oldest first. Starts no JVM."""
+        return self._stores.catalog.list_comparisons(self._spec)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict
 
 from spark_fs.base.arguments import get_check, make_argument_error
 from spark_fs.errors import SettingsError, format_suggestions
@@ -31,17 +31,34 @@ class DatasetOptions(TypedDict, total=False):
     statistics_config: Any
 
 
-class ReadOptions(TypedDict, total=False):
-    """How frames come.
+class FrameOptions(TypedDict, total=False):
+    """Which columns frames have beside the features.
 
     primary_key, event_time: whether X begins with the spine's key and event time.
-    training_helper_columns: whether these end X. dataframe_type: "pandas" or "spark".
+    training_helper_columns: whether these end X.
     """
 
     primary_key: bool
     event_time: bool
     training_helper_columns: bool
+
+
+class ReadOptions(FrameOptions, total=False):
+    """How frames come. dataframe_type: "pandas" or "spark"."""
+
     dataframe_type: str
+
+
+class PandasReadOptions(FrameOptions, total=False):
+    """The same for a type checker, where frames come as pandas."""
+
+    dataframe_type: Literal["pandas"]
+
+
+class SparkReadOptions(FrameOptions):
+    """The same for a type checker, where frames come as Spark's."""
+
+    dataframe_type: Required[Literal["spark"]]
 
 
 class FileOptions(TypedDict, total=False):
@@ -61,6 +78,14 @@ class FileOptions(TypedDict, total=False):
 
 class InMemoryOptions(DatasetOptions, ReadOptions):
     """How rows are chosen and how frames come."""
+
+
+class PandasOptions(DatasetOptions, PandasReadOptions):
+    """The same for a type checker, where frames come as pandas."""
+
+
+class SparkOptions(DatasetOptions, SparkReadOptions):
+    """The same for a type checker, where frames come as Spark's."""
 
 
 class AsFilesOptions(DatasetOptions, FileOptions):

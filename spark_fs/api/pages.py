@@ -149,10 +149,10 @@ def render_view_page(
     stores: Stores, view: ViewSpec, splits: Sequence[Statistics] = (), base_url: str = ""
 ) -> str:
     """The page about a feature view, with the statistics of a training dataset's splits."""
-    from spark_fs.api.datasets import resolve_view_columns
+    from spark_fs.flows.view_columns import resolve_view_columns
     from spark_fs.report.page import render_page
 
-    columns = resolve_view_columns(stores, view)
+    columns = resolve_view_columns(stores.catalog, view)
     datasets = [
         dataset
         for dataset in stores.catalog.list_training_datasets(view)

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from spark_fs.api.datasets import make_view_spine, resolve_view_columns
 from spark_fs.api.options import to_seconds
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.base.times import Interval, to_utc
-from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.spec.training_dataset import TRAIN_SPLIT
+from spark_fs.errors import SettingsError
 
 if TYPE_CHECKING:
-    from spark_fs.api.columns import States
+    from datetime import timedelta
+
+    import numpy.typing as npt
+    import pandas as pd
+    from pyspark.sql import DataFrame
+
     from spark_fs.api.stores import Stores
     from spark_fs.base.times import Instant
-    from spark_fs.online.vectors import VectorReader
+    from spark_fs.flows.serving import ServingState
+    from spark_fs.flows.view_columns import States
     from spark_fs.spec.feature_view import ViewSpec
-    from spark_fs.transform.transformer import RowFunction, Transformer
 
 Entry = Mapping[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class BatchState:
+    """A view made ready for batches: what its transformations learned; None where they learn nothing."""
+
+    states: States | None
 
 
 @validate_arguments
@@ -30,23 +42,57 @@ class ScoringMixin:
 
     _stores: Stores
     _spec: ViewSpec
-    _batch_states: tuple[States | None] | None = None
-    _vector_reader: VectorReader | None = None
-    _helper_reader: VectorReader | None = None
-    _transform_row: RowFunction
-    _transformer: Transformer
+    _batch_state: BatchState | None = None  # what init_batch_scoring made
+    _serving_state: ServingState | None = None  # what init_serving made
 
     # -- batches
 
     def init_batch_scoring(self, training_dataset_version: int | None = None) -> None:
-        """Take what the transformations learned of a training dataset version for ``get_batch_data``.
+        """Take what the transformations learned of a training dataset, for ``get_batch_data``.
 
-        None: the only one there is, or none where nothing was learned. Raises NotFoundError for a
-        version that does not exist.
+        training_dataset_version: None for the only one there is, or for none where nothing is
+        learned. Raises NotFoundError for a version that does not exist, SettingsError where there
+        is none to choose, or several.
         """
-        self._batch_states = (self._find_states(training_dataset_version),)
+        self._batch_state = self._load_batch_state(training_dataset_version)
 
     batch_init = init_batch_scoring
+
+    def _load_batch_state(self, training_dataset_version: int | None) -> BatchState:
+        from spark_fs.flows import view_columns
+
+        return BatchState(
+            view_columns.find_states(self._stores.catalog, self._spec, training_dataset_version)
+        )
+
+    if TYPE_CHECKING:
+
+        @overload
+        def get_batch_data(
+            self,
+            start_time: Instant | None = None,
+            end_time: Instant | None = None,
+            primary_key: bool = False,
+            event_time: bool = False,
+            inference_helper_columns: bool = False,
+            dataframe_type: Literal["pandas"] = "pandas",
+            spine_df: Any = None,
+            max_feature_age: timedelta | float | None = None,
+        ) -> pd.DataFrame: ...
+
+        @overload
+        def get_batch_data(
+            self,
+            start_time: Instant | None = None,
+            end_time: Instant | None = None,
+            primary_key: bool = False,
+            event_time: bool = False,
+            inference_helper_columns: bool = False,
+            *,
+            dataframe_type: Literal["spark"],
+            spine_df: Any = None,
+            max_feature_age: timedelta | float | None = None,
+        ) -> DataFrame: ...
 
     def get_batch_data(
         self,
@@ -58,56 +104,48 @@ class ScoringMixin:
         dataframe_type: str = "pandas",
         spine_df: Any = None,
         max_feature_age: Any = None,
-    ) -> Any:
-        """The features of the spine's rows of start_time <= event time < end_time (UTC), transformed as in training; labels are not read.
+    ) -> pd.DataFrame | DataFrame:
+        """Read the features of the spine's rows, transformed as in training; labels are not read.
 
-        primary_key, event_time: whether the spine's come first; inference_helper_columns: whether
-        these come last. spine_df: a DataFrame of keys and times in the place of the leftmost group,
-        whose other columns are carried through. max_feature_age: how old (a timedelta or seconds) a
-        joined row may be. As pandas, eagerly, ordered by event time and key, or with
-        ``dataframe_type="spark"`` as a DataFrame*. Raises SettingsError where a transformation
-        learned and ``init_batch_scoring`` was not told of which training dataset.
+        Args:
+            start_time: The first instant (UTC) of the spine's event time; None: from the beginning.
+            end_time: The instant (UTC) before which rows end; None: up to the last.
+            primary_key: Whether the spine's primary key comes first.
+            event_time: Whether the spine's event time comes first, behind the key.
+            inference_helper_columns: Whether these come last.
+            dataframe_type: "pandas", or "spark".
+            spine_df: A Spark or pandas DataFrame of keys and event times in the place of the
+                leftmost group; its other columns are carried through.
+            max_feature_age: How old a joined row may be at the spine's event time: a timedelta, or
+                seconds.
+
+        Returns:
+            A pandas DataFrame, read eagerly and ordered by event time and key, or Spark's
+            DataFrame*.
+
+        Raises:
+            SettingsError: A transformation learned and ``init_batch_scoring`` was not told of which
+                training dataset, the interval is empty, or an argument has a value that it does not
+                take.
+            NotFoundError: ``spine_df`` lacks a column that the view needs of it.
         """
-        from spark_fs.engine.training.transform_rows import DatasetTransform
-        from spark_fs.flows import training_dataset
+        from spark_fs.flows import batch
 
-        if self._batch_states is None:
-            self.init_batch_scoring()
-        assert self._batch_states is not None
-        spine = None if spine_df is None else make_view_spine(self._stores, self._spec, spine_df)
-        columns = resolve_view_columns(self._stores, self._spec, spine)
-        transformer = columns.build_inference_transformer(self._batch_states[0])
-        keys = [*(columns.plan.spine.primary_key if primary_key else ())]
-        keys += (
-            [columns.plan.spine.event_time] if event_time and columns.plan.spine.event_time else []
-        )
-        behind = [
-            *columns.extra_columns,
-            *(self._spec.inference_helpers if inference_helper_columns else ()),
-        ]
-        beside = [
-            name
-            for name in dict.fromkeys([*keys, *behind, *columns.identity])
-            if name not in transformer.columns
-        ]
-        also = {name: columns.plan.schema[name] for name in beside}
-        recipe = DatasetTransform(transformer, columns.identity, also)
-        plan = columns.plan.select_outputs({*transformer.inputs, *also}).with_max_age(
-            to_seconds("max_feature_age", max_feature_age)
-        )
+        if self._batch_state is None:
+            self._batch_state = self._load_batch_state(None)
+        interval = None
         if start_time is not None or end_time is not None:
-            plan = plan.with_splits({TRAIN_SPLIT: Interval.from_bounds(start_time, end_time)})
-        frames = {spine.spec.ref: spine.frame} if spine else {}
-        rows = training_dataset.JoinInput(
-            self._stores.spark, plan, self._stores.find_table, {}, frames
+            interval = Interval.from_bounds(start_time, end_time)
+        request = batch.BatchRequest(
+            interval,
+            primary_key,
+            event_time,
+            inference_helper_columns,
+            spine_df,
+            to_seconds("max_feature_age", max_feature_age),
         )
-        wanted = [*(name for name in keys if name not in transformer.columns), *transformer.columns]
-        return training_dataset.build_batch(
-            rows,
-            recipe,
-            [*wanted, *(name for name in dict.fromkeys(behind) if name not in wanted)],
-            dataframe_type,
-        )
+        states = self._batch_state.states
+        return batch.read_batch(self._stores, self._spec, states, request, dataframe_type)
 
     batch_data = get_batch_data
 
@@ -116,45 +154,87 @@ class ScoringMixin:
     @property
     def serving_types(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
         """The type of each key that an entry may hold, and of each feature that may be passed, by name."""
-        self._ensure_serving()
-        assert self._vector_reader is not None
-        return self._vector_reader.key_types, dict(self._transformer.inputs)
+        state = self._get_serving_state()
+        return state.vector_reader.key_types, dict(state.inputs)
 
     @property
     def serving_columns(self) -> list[str]:
         """The names of a vector's values, in their order."""
-        self._ensure_serving()
-        return list(self._transformer.columns)
+        return list(self._get_serving_state().columns)
 
     def init_serving(
         self, training_dataset_version: int | None = None, training_data_version: int | None = None
     ) -> None:
-        """Prepare feature vectors, without Spark, transformed as for a training dataset version.
+        """Prepare feature vectors, without Spark, transformed as for a training dataset.
 
-        None: the only one there is, or none where nothing was learned. Raises NotFoundError for a
-        version that does not exist.
+        Args:
+            training_dataset_version: Of which training dataset the transformations learned; None:
+                of the only one there is, or of none where nothing is learned.
+            training_data_version: The same, under its other name.
+
+        Raises:
+            NotFoundError: The version does not exist or is still being made.
+            SettingsError: A transformation learned, no version was given, and there is not exactly
+                one.
         """
-        from spark_fs.online.vectors import VectorReader
+        from spark_fs.flows import serving
 
-        version = (
-            training_dataset_version
-            if training_dataset_version is not None
-            else training_data_version
-        )
-        columns = resolve_view_columns(self._stores, self._spec)
-        self._transformer = columns.build_inference_transformer(self._find_states(version))
-        self._transform_row = self._transformer.make_row_function()
-        outputs = {output.name: output for output in columns.plan.outputs}
-        self._vector_reader = VectorReader(
-            columns.plan, [outputs[name] for name in self._transformer.inputs], self._stores.online
-        )
-        self._helper_reader = VectorReader(
-            columns.plan,
-            [outputs[name] for name in self._spec.inference_helpers],
-            self._stores.online,
-        )
+        version = training_dataset_version
+        if version is None:
+            version = training_data_version
+        self._serving_state = serving.prepare_serving(self._stores, self._spec, version)
 
     init = init_serving
+
+    def _get_serving_state(self) -> ServingState:
+        """The view made ready to serve, now where it was not before."""
+        state = self._serving_state
+        if state is None:
+            from spark_fs.flows import serving
+
+            state = serving.prepare_serving(self._stores, self._spec, None)
+            self._serving_state = state
+        return state
+
+    if TYPE_CHECKING:
+
+        @overload
+        def get_feature_vector(
+            self,
+            entry: Entry | None = None,
+            passed_features: Entry | None = None,
+            return_type: Literal["list"] = "list",
+            allow_missing: bool = False,
+            keys: Entry | None = None,
+            request_parameters: Entry | None = None,
+            now: Instant | None = None,
+        ) -> list[Any]: ...
+
+        @overload
+        def get_feature_vector(
+            self,
+            entry: Entry | None = None,
+            passed_features: Entry | None = None,
+            *,
+            return_type: Literal["pandas"],
+            allow_missing: bool = False,
+            keys: Entry | None = None,
+            request_parameters: Entry | None = None,
+            now: Instant | None = None,
+        ) -> pd.DataFrame: ...
+
+        @overload
+        def get_feature_vector(
+            self,
+            entry: Entry | None = None,
+            passed_features: Entry | None = None,
+            *,
+            return_type: Literal["numpy"],
+            allow_missing: bool = False,
+            keys: Entry | None = None,
+            request_parameters: Entry | None = None,
+            now: Instant | None = None,
+        ) -> npt.NDArray[Any]: ...
 
     def get_feature_vector(
         self,
@@ -165,23 +245,83 @@ class ScoringMixin:
         keys: Entry | None = None,
         request_parameters: Entry | None = None,
         now: Instant | None = None,
-    ) -> Any:
-        """The features of one entry in training-column order, transformed as in training, in one round trip to the online store.
+    ) -> list[Any] | pd.DataFrame | npt.NDArray[Any]:
+        """Read the features of one entry, transformed as in training, in one round trip.
 
-        entry (or keys): the key values by name: the leftmost group's primary key and the left side
-        of each join; a key that follows from a stored row may be left out. A key is found by value:
-        a time without a zone is UTC, 1.0 is the bigint 1, Decimal("1.1") is 1.10. passed_features
-        (or request_parameters): values that win over stored ones, before they are transformed.
-        return_type: "list", "pandas" (one row, with training data's types) or "numpy" (of bool,
-        int64 or float64 where one of these holds all values exactly, else of objects). now: the
-        instant (UTC) by which rows are past their ttl; None: that of the call. Raises NotFoundError
-        for a key without an online row (nulls with ``allow_missing``), KeyValueError for a key that
-        is absent or equals no value of its type, SchemaError for such a passed feature,
-        OnlineStoreError when the database fails or does not answer in time.
+        A key is found by value: a time without a zone is UTC, 1.0 is the bigint 1, Decimal("1.1")
+        is 1.10.
+
+        Args:
+            entry: The key values by name: the leftmost group's primary key and the left side of
+                each join. A key that follows from a stored row may be left out.
+            passed_features: Values by name that win over stored ones, before they are transformed.
+            return_type: "list"; "pandas": one row, with training data's types; or "numpy": of bool,
+                int64 or float64 where one of these holds all values exactly, else of objects.
+            allow_missing: Whether nulls stand for a key without an online row.
+            keys: The same as ``entry``.
+            request_parameters: The same as ``passed_features``; of both, these win.
+            now: The instant (UTC) by which rows are past their ttl; None: that of the call.
+
+        Returns:
+            The values in the order of the training columns.
+
+        Raises:
+            NotFoundError: A key has no online row, or a name is not that of a key or feature.
+            KeyValueError: A key is absent, or equals no value of its type.
+            SchemaError: A passed feature equals no value of its type.
+            SettingsError: The entry is missing or given twice, or ``return_type`` is not known.
+            OnlineStoreError: The database fails, or does not answer in time.
         """
+        entries = [_choose_entry(entry, keys)]
         passed = {**(passed_features or {}), **(request_parameters or {})}
-        found = self._read_vectors([_choose_entry(entry, keys)], [passed], allow_missing, now)
-        return self._convert_vectors(found, return_type, single=True)
+        state = self._get_serving_state()
+        vectors = state.read_vectors(entries, [passed], allow_missing, _to_instant(now))
+        if return_type == "list":
+            return vectors[0]
+        if return_type == "numpy":
+            vector: npt.NDArray[Any] = _to_numpy(state, vectors)[0]
+            return vector
+        return _to_pandas(state, vectors, return_type)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def get_feature_vectors(
+            self,
+            entry: Sequence[Entry] | None = None,
+            passed_features: Sequence[Entry] | None = None,
+            return_type: Literal["list"] = "list",
+            allow_missing: bool = False,
+            keys: Sequence[Entry] | None = None,
+            request_parameters: Sequence[Entry] | None = None,
+            now: Instant | None = None,
+        ) -> list[list[Any]]: ...
+
+        @overload
+        def get_feature_vectors(
+            self,
+            entry: Sequence[Entry] | None = None,
+            passed_features: Sequence[Entry] | None = None,
+            *,
+            return_type: Literal["pandas"],
+            allow_missing: bool = False,
+            keys: Sequence[Entry] | None = None,
+            request_parameters: Sequence[Entry] | None = None,
+            now: Instant | None = None,
+        ) -> pd.DataFrame: ...
+
+        @overload
+        def get_feature_vectors(
+            self,
+            entry: Sequence[Entry] | None = None,
+            passed_features: Sequence[Entry] | None = None,
+            *,
+            return_type: Literal["numpy"],
+            allow_missing: bool = False,
+            keys: Sequence[Entry] | None = None,
+            request_parameters: Sequence[Entry] | None = None,
+            now: Instant | None = None,
+        ) -> npt.NDArray[Any]: ...
 
     def get_feature_vectors(
         self,
@@ -192,14 +332,61 @@ class ScoringMixin:
         keys: Sequence[Entry] | None = None,
         request_parameters: Sequence[Entry] | None = None,
         now: Instant | None = None,
-    ) -> Any:
-        """As many vectors as entries, in their order, in one round trip; see ``get_feature_vector``."""
+    ) -> list[list[Any]] | pd.DataFrame | npt.NDArray[Any]:
+        """Read as many vectors as entries, in their order, in one round trip.
+
+        Args:
+            entry: The key values of each entry, as in ``get_feature_vector``.
+            passed_features: As many mappings as entries, of values that win over stored ones.
+            return_type: "list": a list of lists; "pandas": a row for each entry; or "numpy": an
+                array of two dimensions.
+            allow_missing: Whether nulls stand for a key without an online row.
+            keys: The same as ``entry``.
+            request_parameters: The same as ``passed_features``; of both, these win.
+            now: The instant (UTC) by which rows are past their ttl; None: that of the call.
+
+        Returns:
+            The vectors, each in the order of the training columns.
+
+        Raises:
+            NotFoundError: A key has no online row, or a name is not that of a key or feature.
+            KeyValueError: A key is absent, or equals no value of its type.
+            SchemaError: A passed feature equals no value of its type.
+            SettingsError: The entries are missing or given twice, there is not one mapping of
+                passed features for each, or ``return_type`` is not known.
+            OnlineStoreError: The database fails, or does not answer in time.
+        """
         entries = _choose_entry(entry, keys)
-        given = [_check_passed(one, len(entries)) for one in (passed_features, request_parameters)]
-        passed = [{**first, **second} for first, second in zip(*given, strict=True)]
-        return self._convert_vectors(
-            self._read_vectors(entries, passed, allow_missing, now), return_type, single=False
-        )
+        first = _check_passed(passed_features, len(entries))
+        second = _check_passed(request_parameters, len(entries))
+        passed = [{**one, **other} for one, other in zip(first, second, strict=True)]
+        state = self._get_serving_state()
+        vectors = state.read_vectors(entries, passed, allow_missing, _to_instant(now))
+        if return_type == "list":
+            return vectors
+        if return_type == "numpy":
+            return _to_numpy(state, vectors)
+        return _to_pandas(state, vectors, return_type)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def get_inference_helper(
+            self,
+            entry: Entry,
+            return_type: Literal["dict"] = "dict",
+            allow_missing: bool = False,
+            now: Instant | None = None,
+        ) -> dict[str, Any]: ...
+
+        @overload
+        def get_inference_helper(
+            self,
+            entry: Entry,
+            return_type: Literal["pandas"],
+            allow_missing: bool = False,
+            now: Instant | None = None,
+        ) -> pd.DataFrame: ...
 
     def get_inference_helper(
         self,
@@ -207,100 +394,68 @@ class ScoringMixin:
         return_type: str = "dict",
         allow_missing: bool = False,
         now: Instant | None = None,
-    ) -> Any:
-        """The inference helper columns of one entry, by name, in one round trip; as a dict, or as "pandas" (one row)."""
-        self._ensure_serving()
-        assert self._helper_reader is not None
-        (found,) = self._helper_reader.read_vectors([entry], [{}], allow_missing, _to_instant(now))
-        values = dict(zip(self._helper_reader.output_names, found, strict=True))
+    ) -> dict[str, Any] | pd.DataFrame:
+        """Read the inference helper columns of one entry, in one round trip.
+
+        Args:
+            entry: The key values by name, as in ``get_feature_vector``.
+            return_type: "dict": the values by name; or "pandas": one row.
+            allow_missing: Whether nulls stand for a key without an online row.
+            now: The instant (UTC) by which rows are past their ttl; None: that of the call.
+
+        Raises:
+            NotFoundError: A key has no online row, or a name is not that of a key.
+            KeyValueError: A key is absent, or equals no value of its type.
+            SettingsError: ``return_type`` is not known.
+            OnlineStoreError: The database fails, or does not answer in time.
+        """
+        state = self._get_serving_state()
+        values = state.read_helpers(entry, allow_missing, _to_instant(now))
         if return_type == "dict":
-            return values
-        if return_type != "pandas":
-            raise SettingsError(
-                f"return_type {return_type!r} is not known: use 'dict' or 'pandas'."
-            )
-        from spark_fs.online import vector_frames
-
-        return vector_frames.as_pandas(self._helper_reader.output_types, [found])
-
-    def _ensure_serving(self) -> None:
-        if self._vector_reader is None:
-            self.init_serving()
-
-    def _read_vectors(
-        self,
-        entries: Sequence[Entry],
-        passed: Sequence[Entry],
-        allow_missing: bool,
-        now: Instant | None,
-    ) -> list[list[Any]]:
-        self._ensure_serving()
-        assert self._vector_reader is not None
-        return [
-            self._transform_row(values)
-            for values in self._vector_reader.read_vectors(
-                entries, passed, allow_missing, _to_instant(now)
-            )
-        ]
-
-    def _convert_vectors(self, vectors: list[list[Any]], return_type: str, single: bool) -> Any:
-        if return_type == "list":
-            return vectors[0] if single else vectors
-        if return_type not in ("numpy", "pandas"):
-            raise SettingsError(
-                f"return_type {return_type!r} is not known: use 'list', 'numpy' or 'pandas'."
-            )
-        from spark_fs.online import vector_frames
-
+            return dict(zip(state.helper_reader.output_names, values, strict=True))
         if return_type == "pandas":
-            return vector_frames.as_pandas(self._transformer.columns, vectors)
-        found = vector_frames.as_numpy(self._transformer.columns, vectors)
-        return found[0] if single else found
+            from spark_fs.online import vector_frames
 
-    def _find_states(self, version: int | None) -> States | None:
-        """What the transformations learned of a training dataset version."""
-        if version is not None:
-            found = self._stores.catalog.get_training_dataset(self._spec, version)
-            if found.state == "running":
-                raise NotFoundError(
-                    f"Training dataset {version} of feature view {self._spec} is still being made:"
-                    " wait for its job."
-                )
-            return found.states
-        if (
-            not resolve_view_columns(self._stores, self._spec)
-            .build_inference_transformer(None)
-            .needs_fit
-        ):
-            return None
-        there = [
-            dataset
-            for dataset in self._stores.catalog.list_training_datasets(self._spec)
-            if dataset.state == "finished"
-        ]
-        if len(there) != 1:
-            listed = ", ".join(str(dataset.version) for dataset in there) or "none yet"
-            raise SettingsError(
-                f"Transformations of feature view {self._spec} learn from training data, and which"
-                f" training dataset is not said (there are: {listed}): name the one that the model"
-                " was trained on, in init_serving or init_batch_scoring."
-            )
-        return there[0].states
+            return vector_frames.as_pandas(state.helper_reader.output_types, [values])
+        raise SettingsError(f"return_type {return_type!r} is not known: use 'dict' or 'pandas'.")
 
 
 def _to_instant(now: Instant | None) -> datetime:
     return datetime.now(UTC) if now is None else to_utc(now)
 
 
-def _choose_entry(entry: Any, keys: Any) -> Any:
-    if (entry is None) == (keys is None):
-        raise SettingsError("Give the keys of an entry as entry=..., or as keys=....")
-    return keys if entry is None else entry
+def _choose_entry(entry: T | None, keys: T | None) -> T:
+    if entry is not None and keys is None:
+        return entry
+    if keys is not None and entry is None:
+        return keys
+    raise SettingsError("Give the keys of an entry as entry=..., or as keys=....")
 
 
 def _check_passed(passed: Sequence[Entry] | None, count: int) -> Sequence[Entry]:
-    if passed is not None and len(passed) != count:
+    """A mapping for each entry, empty ones where none were given."""
+    if passed is None:
+        return [{}] * count
+    if len(passed) != count:
         raise SettingsError(
             f"{count} entries and {len(passed)} passed_features: give one mapping per entry."
         )
-    return passed if passed is not None else [{}] * count
+    return passed
+
+
+def _to_numpy(state: ServingState, vectors: Sequence[Sequence[Any]]) -> npt.NDArray[Any]:
+    from spark_fs.online import vector_frames
+
+    return vector_frames.as_numpy(state.columns, vectors)
+
+
+def _to_pandas(
+    state: ServingState, vectors: Sequence[Sequence[Any]], return_type: str
+) -> pd.DataFrame:
+    if return_type != "pandas":
+        raise SettingsError(
+            f"return_type {return_type!r} is not known: use 'list', 'numpy' or 'pandas'."
+        )
+    from spark_fs.online import vector_frames
+
+    return vector_frames.as_pandas(state.columns, vectors)

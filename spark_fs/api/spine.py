@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from spark_fs.api.query import Feature, Query, find_feature
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.spec.external_source import FRAME, SourceSpec
-from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import QuerySpec
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from spark_fs.api.stores import Stores
+    from spark_fs.spec.feature_group import GroupSpec
 
 
 @validate_arguments
@@ -25,24 +23,12 @@ class Spine:
     def __init__(
         self, stores: Stores, df: Any, primary_key: Sequence[str], event_time: str | None
     ) -> None:
-        from spark_fs.tables import frames
-        from spark_fs.tables.event_times import check_epochs
+        from spark_fs.flows.spine import build_spine_rows
 
         self._stores = stores
-        self.frame: DataFrame = frames.to_spark(stores.spark, df, {})
-        given = GroupSpec(
-            f"spine_{uuid4().hex[:12]}",
-            1,
-            primary_key=tuple(primary_key),
-            event_time=event_time,
-            source=SourceSpec(FRAME, "a DataFrame"),
-        )
-        self.spec = given.with_schema(frames.get_feature_types(self.frame))
-        if event_time:
-            self.frame = self.frame.withColumn(
-                event_time,
-                check_epochs(self.frame[event_time], self.spec.types[event_time], event_time),
-            )
+        rows = build_spine_rows(stores.spark, df, primary_key, event_time)
+        self.frame: DataFrame = rows.frame
+        self.spec: GroupSpec = rows.spec
 
     def __repr__(self) -> str:
         return f"Spine of {', '.join(self.spec.types)}"

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from spark_fs.base.times import Interval
 from spark_fs.errors import SettingsError
-from spark_fs.spec.training_dataset import TRAIN_SPLIT, FilesSpec, RandomSplit
+from spark_fs.spec.training_dataset import TRAIN_SPLIT, RandomSplit
 
 if TYPE_CHECKING:
     from spark_fs.base.times import Instant
 
 
-def build_files_spec(options: Mapping[str, Any], folder: str, parts: bool) -> FilesSpec:
-    """Where and how files are written: in this folder unless another was named."""
-    location = options.get("location") or folder
-    return FilesSpec(
-        location,
-        options.get("data_format", "parquet"),
-        options.get("coalesce", False),
-        options.get("options", {}),
-        parts,
-    )
+@dataclass(frozen=True)
+class Splitting:
+    """How rows are split: by the interval of each split, or at random."""
+
+    intervals: Mapping[str, Interval]
+    random: RandomSplit | None = None
 
 
-def build_single_split(start: Instant | None, end: Instant | None) -> dict[str, Interval]:
+def build_single_split(start: Instant | None, end: Instant | None) -> Splitting:
     """The interval of training data that is not split."""
-    return {} if start is None and end is None else {TRAIN_SPLIT: Interval.from_bounds(start, end)}
+    if start is None and end is None:
+        return Splitting({})
+    return Splitting({TRAIN_SPLIT: Interval.from_bounds(start, end)})
 
 
 def choose_ratio(ratio: float | None, size: float | None) -> float | None:
@@ -38,12 +37,13 @@ def choose_ratio(ratio: float | None, size: float | None) -> float | None:
 
 def resolve_version(version: int | None, training_dataset_version: int | None) -> int:
     """The version of a training dataset, under either of its two names."""
-    if (version is None) == (training_dataset_version is None):
-        raise SettingsError(
-            "Give the version of a training dataset as version=..., or as"
-            " training_dataset_version=...."
-        )
-    return version if version is not None else training_dataset_version  # type: ignore[return-value] # one of them is given
+    if version is not None and training_dataset_version is None:
+        return version
+    if version is None and training_dataset_version is not None:
+        return training_dataset_version
+    raise SettingsError(
+        "Give the version of a training dataset as version=..., or as training_dataset_version=...."
+    )
 
 
 SplitBounds = tuple["Instant | None", "Instant | None"]
@@ -51,52 +51,64 @@ SplitBounds = tuple["Instant | None", "Instant | None"]
 
 def build_two_way_split(
     ratio: float | None, train: SplitBounds, test: SplitBounds, seed: int | None
-) -> tuple[dict[str, Interval], RandomSplit | None]:
+) -> Splitting:
     """A split in two: by a ratio, or by times."""
+    bounds = [*train, *test]
     if ratio is not None:
-        return {}, _make_random_split({"test": ratio}, (*train, *test), seed)
-    if all(bound is None for bound in (*train, *test)):
-        raise SettingsError(
-            "How to split is not said: give test_ratio, or times such as train_end."
-        )
-    return {
-        "train": Interval.from_bounds(*train),
-        "test": Interval.from_bounds(test[0] if test[0] is not None else train[1], test[1]),
-    }, None
+        return _build_random_split({"test": ratio}, bounds, seed)
+    if all(bound is None for bound in bounds):
+        raise SettingsError("Give test_ratio, or times such as train_end.")
+    return Splitting(
+        {"train": Interval.from_bounds(*train), "test": _build_next_interval(train, test)}
+    )
 
 
 def build_three_way_split(
-    validation: float | None,
-    test: float | None,
+    validation_ratio: float | None,
+    test_ratio: float | None,
     times: tuple[SplitBounds, SplitBounds, SplitBounds],
     seed: int | None,
-) -> tuple[dict[str, Interval], RandomSplit | None]:
+) -> Splitting:
     """A split in three: by ratios, or by times."""
-    bounds = [bound for pair in times for bound in pair]
-    if validation is not None or test is not None:
-        if validation is None or test is None:
-            raise SettingsError(
-                "A random split in three needs validation_ratio and test_ratio: give both."
-            )
-        return {}, _make_random_split({"test": test, "validation": validation}, tuple(bounds), seed)
+    train, validation, test = times
+    bounds = [*train, *validation, *test]
+    if validation_ratio is not None and test_ratio is not None:
+        shares = {"test": test_ratio, "validation": validation_ratio}
+        return _build_random_split(shares, bounds, seed)
+    if validation_ratio is not None or test_ratio is not None:
+        raise SettingsError(
+            "A random split in three needs validation_ratio and test_ratio: give both."
+        )
     if all(bound is None for bound in bounds):
         raise SettingsError(
-            "How to split is not said: give validation_ratio and test_ratio, or times such as"
-            " train_end and validation_end."
+            "Give validation_ratio and test_ratio, or times such as train_end and validation_end."
         )
-    train, middle, last = times
-    second = Interval.from_bounds(middle[0] if middle[0] is not None else train[1], middle[1])
-    third = Interval.from_bounds(last[0] if last[0] is not None else middle[1], last[1])
-    return {"train": Interval.from_bounds(*train), "validation": second, "test": third}, None
+    return Splitting(
+        {
+            "train": Interval.from_bounds(*train),
+            "validation": _build_next_interval(train, validation),
+            "test": _build_next_interval(validation, test),
+        }
+    )
 
 
-def _make_random_split(
-    shares: dict[str, float], times: tuple[Instant | None, ...], seed: int | None
-) -> RandomSplit:
-    if any(bound is not None for bound in times):
-        given = ", ".join(str(bound) for bound in times if bound is not None)
+def _build_next_interval(previous: SplitBounds, own: SplitBounds) -> Interval:
+    """The interval of a split, which begins where the one before it ends unless it says otherwise."""
+    start, end = own
+    if start is None:
+        start = previous[1]
+    return Interval.from_bounds(start, end)
+
+
+def _build_random_split(
+    shares: dict[str, float], times: Sequence[Instant | None], seed: int | None
+) -> Splitting:
+    bounds = [str(bound) for bound in times if bound is not None]
+    if bounds:
         raise SettingsError(
-            f"A split is either random or by time, and both a ratio and times ({given}) were given:"
-            " leave one of them out."
+            "A split is either random or by time, and both a ratio and times"
+            f" ({', '.join(bounds)}) were given: leave one of them out."
         )
-    return RandomSplit(secrets.randbelow(1 << 31) if seed is None else seed, shares)
+    if seed is None:
+        seed = secrets.randbelow(1 << 31)
+    return Splitting({}, RandomSplit(seed, shares))

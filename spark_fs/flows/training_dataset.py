@@ -1,289 +1,322 @@
-"""Make training datasets: join at fixed Delta versions, split, fit on the train split, transform.
+"""Training datasets from their declaration to their end: reserved, made, recorded, made again, deleted.
 
-They are made in memory or as files.
+Each has a version in the catalog before anything of it is written, so that a process that is killed
+leaves a dataset that is known to be unfinished.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
-
-from spark_fs.base.pandas_frames import to_pandas
-from spark_fs.engine.join.columnar import ArrowRelation
-from spark_fs.engine.join.execution import to_arrow_relation, to_dataframe
-from spark_fs.engine.join.strategy import choose_strategy
-from spark_fs.engine.scan.pruning import NodeSource
-from spark_fs.engine.training import splits
-from spark_fs.engine.training.spill import (
-    WRITTEN_FILES_DDL,
-    FileWriter,
-    SpilledRows,
-    SpillFirst,
-    TransformNow,
-    build_split_frame,
-    combine_partials,
-)
-from spark_fs.engine.training.transform_rows import DatasetTransform
-from spark_fs.flows import fit, read
-from spark_fs.flows.jobs import Job
-from spark_fs.flows.read import Frames, TableLocator
-from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan
+from spark_fs.errors import NotFoundError, SettingsError, SparkFSError, UnfinishedError
+from spark_fs.flows import read, spine, training_statistics
+from spark_fs.flows.jobs import Job, RunningJob
+from spark_fs.flows.spine import SpineRows
+from spark_fs.flows.stores import ProjectStores
+from spark_fs.flows.training_rows import MadeDataset, TrainingDataset
+from spark_fs.flows.view_columns import list_external_groups, resolve_view_columns
+from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.spec.query import GroupRef
-from spark_fs.spec.training_dataset import FilesSpec
+from spark_fs.spec.training_dataset import FilesSpec, TrainingDatasetSpec
+from spark_fs.spec.training_request import DatasetRequest, FilesRequest, FrameLayout
 from spark_fs.tables import dataset_files
-from spark_fs.transform.builtin import State
 
-SplitTables = dict[str, pa.Table]
-JoinedRows = tuple[ArrowRelation, Callable[[pa.Table], pa.Table]]
+# The method that reads a dataset of so many splits.
+_READERS = {
+    1: "get_training_data",
+    2: "get_train_test_split",
+    3: "get_train_validation_test_split",
+}
 
 
-@dataclass(frozen=True)
-class JoinInput:
-    """Where joined rows come from: a plan, its tables at fixed versions, and a spine's frame."""
+# -- made
 
-    spark: SparkSession
-    plan: JoinPlan
-    locate_table: TableLocator
-    versions: Mapping[GroupRef, int]
-    frames: Frames
 
-    def list_sources(self) -> list[NodeSource]:
-        """How the rows of each node are found."""
-        return read.list_sources(
-            lambda: self.spark, self.plan, self.locate_table, self.versions, self.frames
+def make_in_memory(
+    stores: ProjectStores, view: ViewSpec, request: DatasetRequest, layout: FrameLayout
+) -> tuple[Any, ...]:
+    """Make a training dataset and return its frames, eagerly: every X, then every y."""
+    read.check_dataframe_type(layout.dataframe_type)
+    made = make_reserved(reserve_version(stores, view, request))
+    frames = made.frames
+    if frames is None:
+        frames = made.dataset.read_frames(layout.dataframe_type)
+    return made.dataset.arrange_frames(frames, layout)
+
+
+def make_files(
+    stores: ProjectStores, view: ViewSpec, request: DatasetRequest, wait: bool
+) -> tuple[int, Job | RunningJob]:
+    """Make a training dataset as files, eagerly or in a thread; returns its version and the job."""
+    dataset = reserve_version(stores, view, request)
+    version = dataset.spec.version
+    if wait:
+        return version, make_reserved(dataset).job
+    return version, RunningJob("create_training_data", lambda: make_reserved(dataset).job)
+
+
+def reserve_version(
+    stores: ProjectStores, view: ViewSpec, request: DatasetRequest
+) -> TrainingDataset:
+    """A training dataset about to be made, under a version of its own, its spine saved.
+
+    It has no files only where its rows can be read again, so not where a group is external.
+    """
+    frame = request.spine_df
+    spine_rows = None if frame is None else spine.build_view_spine(stores, view, frame)
+    plan = resolve_view_columns(stores.catalog, view, spine_rows).plan
+    versions = read.get_current_versions(plan, stores.find_table)
+    if request.files is None and list_external_groups(plan):
+        request = replace(request, files=FilesRequest())
+
+    def build_spec(version: int) -> TrainingDatasetSpec:
+        folder = stores.choose_training_folder(view, version)
+        return _build_spec(version, view, request, versions, folder)
+
+    dataset = TrainingDataset(stores, view, build_spec(0), spine_rows)
+    dataset.prepare()
+    spec = stores.catalog.reserve_training_dataset(view, build_spec)
+    if spine_rows is None or spec.spine is None:
+        return replace(dataset, spec=spec)
+    _save_spine(stores, view, spec, spine_rows)
+    return TrainingDataset.load(stores, view, spec)
+
+
+def _build_spec(
+    version: int,
+    view: ViewSpec,
+    request: DatasetRequest,
+    group_versions: Mapping[GroupRef, int],
+    folder: str,
+) -> TrainingDatasetSpec:
+    files = request.files
+    return TrainingDatasetSpec(
+        version,
+        view.query,
+        request.splits,
+        group_versions,
+        request.description,
+        random=request.random_split,
+        extra_filter=request.extra_filter,
+        max_feature_age=request.max_feature_age,
+        null_labels=request.null_labels,
+        spine=None if request.spine_df is None else f"{folder}-spine",
+        files=None if files is None else files.to_spec(folder, request.has_several_splits),
+        statistics_config=request.statistics_config,
+    )
+
+
+def _save_spine(
+    stores: ProjectStores, view: ViewSpec, spec: TrainingDatasetSpec, rows: SpineRows
+) -> None:
+    """Keep the spine of a reserved dataset; when that fails the version is free again."""
+    assert spec.spine is not None
+    try:
+        spine.save_spine(rows.frame, spec.spine)
+    except BaseException:
+        stores.catalog.delete_training_dataset(view, spec.version)
+        raise
+
+
+def make_reserved(dataset: TrainingDataset) -> MadeDataset:
+    """Make a dataset that was reserved and record it, eagerly; when that fails nothing of it is left."""
+    made = None
+    try:
+        made = dataset.materialize()
+        _record(made.dataset, "rows", "transformations", "state")
+    except BaseException:
+        dataset.stores.catalog.delete_training_dataset(dataset.view, dataset.spec.version)
+        if made:
+            remove_dataset_files(dataset.stores, dataset.view, made.dataset.spec)
+        if dataset.spec.spine:
+            dataset_files.remove_folder(dataset.spec.spine)
+        raise
+    if made.dataset.spec.statistics_config:
+        training_statistics.get_statistics(made.dataset)
+    return made
+
+
+def _record(dataset: TrainingDataset, *fields: str) -> None:
+    """Keep in the catalog what became of a training dataset."""
+    spec = dataset.spec
+    changes: dict[str, Any] = {name: getattr(spec, name) for name in fields}
+    dataset.stores.catalog.change_training_dataset(
+        dataset.view, spec.version, lambda current: replace(current, **changes)
+    )
+
+
+# -- found and read
+
+
+def list_finished(stores: ProjectStores, view: ViewSpec) -> list[TrainingDatasetSpec]:
+    """The training datasets that can be read, the oldest first."""
+    datasets = stores.catalog.list_training_datasets(view)
+    return [dataset for dataset in datasets if dataset.state == "finished"]
+
+
+def find_dataset(
+    stores: ProjectStores,
+    view: ViewSpec,
+    version: int,
+    allow_deleted: bool = False,
+    allow_unfinished: bool = False,
+) -> TrainingDatasetSpec:
+    """A training dataset that is there; NotFoundError for one that is not, or not yet, or no more."""
+    dataset = stores.catalog.get_training_dataset(view, version)
+    if dataset.state == "running" and not allow_unfinished:
+        raise NotFoundError(
+            f"Training dataset {version} of feature view {view} is still being made: wait for its"
+            " job, or if that was ended, delete it with force=True."
         )
-
-    def to_frame(self, sources: Sequence[NodeSource], shared_folder: str | None) -> DataFrame:
-        """The joined rows*; the folder, where there is one, is kept until they were read."""
-        strategy = choose_strategy(self.plan, sources)
-        return to_dataframe(self.spark, self.plan, sources, strategy, shared_folder)
-
-    def to_relation(
-        self, sources: Sequence[NodeSource], shared_folder: str | None = None
-    ) -> JoinedRows:
-        """The joined rows as tables* of the workers, and the function that finishes each."""
-        strategy = choose_strategy(self.plan, sources)
-        return to_arrow_relation(self.spark, self.plan, sources, strategy, shared_folder)
+    if dataset.state == "deleted" and not allow_deleted:
+        raise NotFoundError(
+            f"Training dataset {version} of feature view {view} was deleted:"
+            f" recreate_training_dataset({version}) makes it again."
+        )
+    return dataset
 
 
-# -- in memory
+def load_dataset(stores: ProjectStores, view: ViewSpec, version: int) -> TrainingDataset:
+    """A training dataset that can be read, with all that it is made of."""
+    return TrainingDataset.load(stores, view, find_dataset(stores, view, version))
 
 
-def build_in_memory(
-    join_input: JoinInput, recipe: DatasetTransform
-) -> tuple[SplitTables, list[State]]:
-    """The finished rows of each split in canonical order, and the states, eagerly.
+def read_back(
+    stores: ProjectStores, view: ViewSpec, version: int, split_count: int, layout: FrameLayout
+) -> tuple[Any, ...]:
+    """The frames of a training dataset of so many splits, as they were: every X, then every y."""
+    read.check_dataframe_type(layout.dataframe_type)
+    spec = find_dataset(stores, view, version)
+    if len(spec.parts) != split_count:
+        raise SettingsError(
+            f"Training dataset {version} of feature view {view} has the splits"
+            f" {', '.join(spec.parts)}: read it with {_READERS[len(spec.parts)]}."
+        )
+    dataset = TrainingDataset.load(stores, view, spec)
+    return dataset.arrange_frames(dataset.read_frames(layout.dataframe_type), layout)
 
-    The states are what the transformations learned of the train split.
+
+# -- made again
+
+
+def recreate_dataset(stores: ProjectStores, view: ViewSpec, version: int) -> Job:
+    """Make a training dataset again, eagerly; SettingsError where its rows cannot be read again.
+
+    Its files are made in a folder of their own, and the catalog names that one before the old files
+    go. Then they are copied to where the old ones were, and the catalog names the old place again:
+    at each instant it names files that are whole, in an object store too.
     """
-    sources = join_input.list_sources()
-    with read.translate_spark_errors(), read.open_shared_folder(join_input.spark) as folder:
-        joined: pa.Table = join_input.to_frame(sources, folder).toArrow()
-    rows = _sort_rows(recipe.drop_null_labels(joined), recipe)
-    if recipe.random_split:
-        parts = splits.split_table(rows, recipe.random_split, recipe.identity)
-    else:
-        parts = dict(recipe.split_rows(rows))
-    fitted = fit.fit_in_memory(recipe, parts[recipe.parts[0]])
-    tables = {part: fitted.transform_rows(parts[part]) for part in recipe.parts}
-    return tables, _list_states(fitted)
+    spec = find_dataset(stores, view, version, allow_deleted=True)
+    dataset = TrainingDataset.load(stores, view, spec)
+    external_groups = list_external_groups(dataset.columns.plan)
+    if external_groups:
+        raise SettingsError(
+            f"Training dataset {version} of feature view {view} read external feature group"
+            f" {external_groups[0]}, whose rows at that time cannot be read again. Make a new one."
+        )
+    if spec.files is None:
+        return _make_again(dataset)
+    return _recreate_files(dataset, spec.files)
 
 
-def _sort_rows(table: pa.Table, recipe: DatasetTransform) -> pa.Table:
-    """The rows in canonical order."""
-    order = splits.compute_row_order(table, list(recipe.identity))
-    return table.take(pa.array(order))
+def _make_again(dataset: TrainingDataset) -> Job:
+    made = dataset.materialize()
+    _record(made.dataset, "files", "rows", "transformations", "state")
+    return made.job
 
 
-def _list_states(recipe: DatasetTransform) -> list[State]:
-    return [transformation.state or {} for transformation in recipe.transformer.transformations]
+def _recreate_files(dataset: TrainingDataset, files: FilesSpec) -> Job:
+    stores, view, old = dataset.stores, dataset.view, dataset.spec
+    if old.state == "deleted" and not dataset_files.is_free(files.location):
+        raise SettingsError(
+            f"location {files.location} holds files already: empty it, then make the training"
+            " dataset again."
+        )
+    staged = replace(files, location=stores.choose_training_folder(view, old.version))
+    job = _make_again(replace(dataset, spec=replace(old, files=staged)))
+    try:
+        if old.state != "deleted":
+            remove_dataset_files(stores, view, old)
+        dataset_files.copy_dataset(staged.location, files.location, old.parts, files.parts)
+    except (SparkFSError, OSError) as error:
+        raise UnfinishedError(
+            f"Training dataset {old.version} of feature view {view} was made again and is read from"
+            f" {staged.location}, since its files could not be put to {files.location}: {error}"
+        ) from error
+
+    def move_back(current: TrainingDatasetSpec) -> TrainingDatasetSpec:
+        return replace(current, files=files) if current.files == staged else current
+
+    stores.catalog.change_training_dataset(view, old.version, move_back)
+    dataset_files.remove_folder(staged.location)
+    return job
 
 
-# -- as files
+# -- deleted
 
 
-def build_files(
-    join_input: JoinInput, recipe: DatasetTransform, files: FilesSpec
-) -> tuple[Job, dict[str, int], list[State]]:
-    """Write the finished rows, eagerly; when it fails the folder is not there.
+def delete_dataset(stores: ProjectStores, view: ViewSpec, version: int, force: bool) -> None:
+    """Delete a training dataset and its files, eagerly; what it was made of stays known.
 
-    Returns:
-        The job, the number of rows of each split, and what each transformation learned.
-
-    Raises:
-        SchemaError: The format cannot hold a column.
+    Of one that was never finished, which force alone deletes, nothing stays. SettingsError while
+    models were trained on it, unless forced.
     """
-    dataset_files.check_types(files, recipe.schema)
-    sources = join_input.list_sources()
-    with (
-        read.translate_spark_errors(),
-        read.open_shared_folder(join_input.spark) as shared_folder,
-        dataset_files.stage_folder(files.location, recipe.parts, files.parts) as staged,
-    ):
-        joined = join_input.to_relation(sources, shared_folder)
-        if _can_write_at_once(recipe, files):
-            written = _write_at_once(joined, recipe, staged.staging_path)
-        else:
-            spill_folder = shared_folder or staged.spill_path
-            spilled, noticed = _spill_rows(join_input.spark, joined, recipe, spill_folder)
-            recipe = fit.fit_spilled_rows(spilled, recipe, noticed)
-            written = _write_splits(spilled, recipe, files, staged.staging_path)
-        written_paths = None
-        if written and files.format == "parquet":
-            written_paths = [file.path for file in written]
-        file_count = staged.publish(written_paths)
-    row_counts = Counter(dict.fromkeys(recipe.parts, 0))
-    for file in written:
-        row_counts[file.part] += file.rows
-    job = Job("create_training_data", {"rows": sum(row_counts.values()), "files": file_count})
-    return job, dict(row_counts), _list_states(recipe)
-
-
-def _can_write_at_once(recipe: DatasetTransform, files: FilesSpec) -> bool:
-    """Whether the tasks that join write the files: nothing must be known of all rows first."""
-    if recipe.random_split is not None or fit.needs_fit(recipe):
-        return False
-    return files.format == "parquet" and not files.coalesce
-
-
-def _write_at_once(joined: JoinedRows, recipe: DatasetTransform, folder: str) -> Sequence[Any]:
-    """Write the finished rows by the tasks that join them, eagerly; returns the files."""
-    relation, finish = joined
-    writer = FileWriter(relation.read_tables, TransformNow(finish, recipe), folder)
-    return relation.source.mapInArrow(writer, WRITTEN_FILES_DDL).collect()
-
-
-def _spill_rows(
-    spark: SparkSession, joined: JoinedRows, recipe: DatasetTransform, folder: str
-) -> tuple[SpilledRows, Any]:
-    """Spill the joined rows, eagerly; returns them and what was aggregated on the way."""
-    relation, finish = joined
-    aggregate = fit.choose_aggregate(recipe)
-    writer = FileWriter(
-        relation.read_tables, SpillFirst(finish, recipe), folder, "arrow", aggregate
+    spec = find_dataset(stores, view, version, allow_unfinished=force)
+    if spec.state == "running":
+        remove_stored_rows(stores, view, spec)
+        stores.catalog.delete_training_dataset(view, spec.version)
+        return
+    links = stores.catalog.list_models(view)
+    models = [link for link in links if link.training_dataset_version == spec.version]
+    if models and not force:
+        listed = ", ".join(f"{link.name!r} version {link.version}" for link in models)
+        raise SettingsError(
+            f"Training dataset {spec.version} of feature view {view} is what model {listed} was"
+            " trained on: delete these first, or say force=True."
+        )
+    remove_dataset_files(stores, view, spec)
+    stores.catalog.change_training_dataset(
+        view, spec.version, lambda current: replace(current, state="deleted")
     )
-    spilled_files = relation.source.mapInArrow(writer, WRITTEN_FILES_DDL).collect()
-    noticed = None
-    if aggregate:
-        noticed = combine_partials((file.notice for file in spilled_files), aggregate[1])
-    paths = sorted(file.path for file in spilled_files)
-    return SpilledRows(spark, tuple(paths)), noticed
 
 
-def _write_splits(
-    spilled: SpilledRows, recipe: DatasetTransform, files: FilesSpec, folder: str
-) -> Sequence[Any]:
-    """Write the spilled rows, eagerly; returns the files, or one a split where Spark names none."""
-    if not spilled.paths:
-        return []
-    if files.format == "parquet" and not files.options:
-        return spilled.build_write(recipe, folder, files.coalesce).collect()
-    count_columns = [splits.HASH_COLUMN, SPLIT_COLUMN, *list(recipe.transformer.inputs)[:1]]
-    row_counts: Counter[str] = spilled.aggregate_rows(
-        partial(_count_split_rows, recipe), _sum_counters, count_columns
-    )
-    for part in recipe.parts:
-        frame = spilled.to_frame(recipe, part, files.coalesce)
-        dataset_files.write_dataset(frame, files, f"{folder}/{part}")
-    return [_WrittenSplit("", part, row_counts[part]) for part in recipe.parts]
+def remove_view_rows(stores: ProjectStores, view: ViewSpec) -> None:
+    """Remove the files, spines and statistics of all training datasets of a view, eagerly."""
+    for spec in stores.catalog.list_training_datasets(view, strict=True):
+        remove_stored_rows(stores, view, spec)
+    training_statistics.remove_statistics(stores, view)
 
 
-@dataclass(frozen=True)
-class _WrittenSplit:
-    path: str
-    part: str
-    rows: int
+def remove_stored_rows(stores: ProjectStores, view: ViewSpec, dataset: TrainingDatasetSpec) -> None:
+    """Remove the files of a training dataset, and the spine that was kept for it, eagerly."""
+    if dataset.state != "deleted":
+        remove_dataset_files(stores, view, dataset)
+    if dataset.spine:
+        dataset_files.remove_folder(dataset.spine)
 
 
-def _count_split_rows(recipe: DatasetTransform, table: pa.Table) -> Counter[str]:
-    return Counter({part: piece.num_rows for part, piece in recipe.split_rows(table)})
+def remove_dataset_files(
+    stores: ProjectStores, view: ViewSpec, dataset: TrainingDatasetSpec
+) -> None:
+    """Remove the files of a training dataset, eagerly.
 
-
-def _sum_counters(counts: Sequence[Counter[str]]) -> Counter[str]:
-    return sum(counts, Counter())
-
-
-# -- rows out
-
-
-def read_splits(
-    spark: SparkSession,
-    recipe: DatasetTransform,
-    files: FilesSpec,
-    dataframe_type: str,
-    may_repeat: bool,
-) -> dict[str, Any]:
-    """The rows of each split in canonical order, as Spark's DataFrames* or eagerly as pandas.
-
-    Args:
-        spark: The session that reads.
-        recipe: How the rows were made.
-        files: Where they are.
-        dataframe_type: "spark" or "pandas".
-        may_repeat: Whether rows may have one identity; Spark's frames are then ordered by all
-            columns that it can sort.
+    Where another one has their folder, they are that one's and stay.
     """
-    frames = read_split_frames(spark, recipe, files)
-    if dataframe_type == "spark":
-        sort_columns = [f"`{name}`" for name in _list_sort_columns(recipe, may_repeat)]
-        return {part: frame.orderBy(*sort_columns) for part, frame in frames.items()}
-    sorted_frames = {}
-    for part, frame in frames.items():
-        with read.translate_spark_errors():
-            table = frame.toArrow()
-        sorted_frames[part] = to_pandas(_sort_rows(table, recipe))
-    return sorted_frames
+    own = (view.name, view.version, dataset.version)
+    if dataset.files and not _is_used(stores, dataset.files.location, own):
+        dataset_files.remove_folder(dataset.files.location)
 
 
-def _list_sort_columns(recipe: DatasetTransform, may_repeat: bool) -> list[str]:
-    columns = list(recipe.identity)
-    if may_repeat:
-        for name, type_ in recipe.schema.items():
-            if name not in recipe.identity and "map<" not in type_:
-                columns.append(name)
-    return columns
-
-
-def read_split_frames(
-    spark: SparkSession, recipe: DatasetTransform, files: FilesSpec
-) -> dict[str, DataFrame]:
-    """The rows of each split that lie in files*, in no order."""
-    schema = recipe.schema
-    return {part: dataset_files.read_dataset(spark, files, part, schema) for part in recipe.parts}
-
-
-def build_batch(
-    join_input: JoinInput, recipe: DatasetTransform, columns: Sequence[str], dataframe_type: str
-) -> Any:
-    """Rows to predict for: finished, with these columns.
-
-    As pandas they are read eagerly, in canonical order; as Spark's DataFrame* they have none.
-    """
-    if dataframe_type == "spark":
-        relation, finish = join_input.to_relation(join_input.list_sources())
-        transform = TransformNow(finish, recipe)
-        frame = build_split_frame(relation.source, relation.read_tables, transform, recipe.schema)
-        return frame.select(*(f"`{name}`" for name in columns))
-    read.check_dataframe_type(dataframe_type)
-    tables, _ = build_in_memory(join_input, recipe)
-    return to_pandas(tables[recipe.parts[0]].select(list(columns)))
-
-
-def save_spine(frame: DataFrame, folder: str) -> None:
-    """Write the rows of a spine, eagerly, so that the training dataset can be made again."""
-    with read.translate_spark_errors():
-        frame.write.parquet(folder)
-
-
-def load_spine(spark: SparkSession, folder: str) -> DataFrame:
-    """The rows of a spine that was kept*."""
-    return spark.read.parquet(folder)
-
-
-def remove_files(folder: str) -> None:
-    """Remove a folder of files."""
-    dataset_files.remove_folder(folder)
+def _is_used(stores: ProjectStores, location: str, own: tuple[str, int, int]) -> bool:
+    """Whether another training dataset than this one has its files in a folder, or makes them there."""
+    folder = location.rstrip("/")
+    for view in stores.catalog.list_views():
+        for dataset in stores.catalog.list_training_datasets(view, strict=True):
+            if dataset.files is None or dataset.files.location.rstrip("/") != folder:
+                continue
+            is_own = (view.name, view.version, dataset.version) == own
+            if dataset.state != "deleted" and not is_own:
+                return True
+    return False

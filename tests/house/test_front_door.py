@@ -17,7 +17,7 @@ from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.group import Group
 from spark_fs.api.model import Flavour, Model
 from spark_fs.api.models import ModelRegistry, TrackedRun
-from spark_fs.api.monitored import MonitoredGroup, ViewDriftMixin
+from spark_fs.api.monitored import MonitoredGroup
 from spark_fs.api.online import ServedGroup, StoreServingMixin
 from spark_fs.api.profiled import ProfiledGroup
 from spark_fs.api.project import Project
@@ -26,6 +26,8 @@ from spark_fs.api.scoring import ScoringMixin
 from spark_fs.api.selection import Selection
 from spark_fs.api.spine import Spine
 from spark_fs.api.training_data import TrainingDataMixin
+from spark_fs.api.training_datasets import TrainingDatasetsMixin
+from spark_fs.api.training_files import TrainingFilesMixin
 from spark_fs.api.transformations import TransformationFunction, TransformationsMixin
 
 # The parameters of every public method, in their order: callers pass them by place.
@@ -109,11 +111,11 @@ SIGNATURES = {
     ProfiledGroup.report: "path",
     MonitoredGroup.detect_drift: "current reference features thresholds",
     MonitoredGroup.get_drift_history: "",
-    ViewDriftMixin.get_training_dataset_statistics: "training_dataset_version feature_names",
-    ViewDriftMixin.kept_statistics: "",
-    ViewDriftMixin.report: "version path",
-    ViewDriftMixin.detect_drift: "current training_dataset_version features thresholds",
-    ViewDriftMixin.get_drift_history: "",
+    FeatureView.get_training_dataset_statistics: "training_dataset_version feature_names",
+    FeatureView.kept_statistics: "",
+    FeatureView.report: "version path",
+    FeatureView.detect_drift: "current training_dataset_version features thresholds",
+    FeatureView.get_drift_history: "",
     ServedGroup.sync_online: "now full progress",
     ServedGroup.verify_online: "now limit synced",
     StoreServingMixin.sync_online: "name version now full progress",
@@ -146,20 +148,20 @@ SIGNATURES = {
         "validation_ratio test_ratio train_start train_end validation_start validation_end"
         " test_start test_end seed description validation_size test_size options"
     ),
-    TrainingDataMixin.create_training_data: "start_time end_time description options",
-    TrainingDataMixin.create_train_test_split: (
+    TrainingFilesMixin.create_training_data: "start_time end_time description options",
+    TrainingFilesMixin.create_train_test_split: (
         "test_ratio train_start train_end test_start test_end seed description test_size options"
     ),
-    TrainingDataMixin.create_train_validation_test_split: (
+    TrainingFilesMixin.create_train_validation_test_split: (
         "validation_ratio test_ratio train_start train_end validation_start validation_end"
         " test_start test_end seed description validation_size test_size options"
     ),
-    TrainingDataMixin.get_training_data: "version training_dataset_version options",
-    TrainingDataMixin.get_train_test_split: "version training_dataset_version options",
-    TrainingDataMixin.get_train_validation_test_split: "version training_dataset_version options",
-    TrainingDataMixin.get_training_datasets: "",
-    TrainingDataMixin.recreate_training_dataset: "version training_dataset_version",
-    TrainingDataMixin.delete_training_dataset: "version training_dataset_version force",
+    TrainingDatasetsMixin.get_training_data: "version training_dataset_version options",
+    TrainingDatasetsMixin.get_train_test_split: "version training_dataset_version options",
+    TrainingDatasetsMixin.get_train_validation_test_split: "version training_dataset_version options",
+    TrainingDatasetsMixin.get_training_datasets: "",
+    TrainingDatasetsMixin.recreate_training_dataset: "version training_dataset_version",
+    TrainingDatasetsMixin.delete_training_dataset: "version training_dataset_version force",
     ScoringMixin.init_batch_scoring: "training_dataset_version",
     ScoringMixin.get_batch_data: (
         "start_time end_time primary_key event_time inference_helper_columns dataframe_type"
@@ -213,6 +215,8 @@ PUBLIC = (
     ExternalFeatureGroup,
     FeatureView,
     TrainingDataMixin,
+    TrainingFilesMixin,
+    TrainingDatasetsMixin,
     ScoringMixin,
     Query,
     Spine,
@@ -224,7 +228,6 @@ PUBLIC = (
     TrackedRun,
     ProfiledGroup,
     MonitoredGroup,
-    ViewDriftMixin,
     Selection,
 )
 

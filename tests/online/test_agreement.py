@@ -233,7 +233,7 @@ def test_which_training_dataset_must_be_said_where_there_are_several(view: Featu
     for ask in (fresh.init_serving, fresh.init_batch_scoring, fresh.get_batch_data):
         with pytest.raises(
             SettingsError,
-            match=r"which training dataset is not said \(there are: 1, 3\)|\(there are: 1, 2\)",
+            match=r"training_dataset_version is missing \(there are: 1, 3\)|\(there are: 1, 2\)",
         ):
             ask()  # type: ignore[operator] # each takes nothing
     fresh.init(training_data_version=1)

@@ -519,7 +519,7 @@ def test_a_second_training_dataset_changes_nothing_for_who_names_none(tmp_path: 
     ):
         only.get_view("scaled", 1, 1)
     with pytest.raises(
-        SettingsError, match=r"which training dataset is not said \(there are: 1, 2\)"
+        SettingsError, match=r"training_dataset_version is missing \(there are: 1, 2\)"
     ):
         ServedViews(fs).get_view("scaled")
 

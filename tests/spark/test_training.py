@@ -19,7 +19,7 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError, SparkFSError
-from spark_fs.flows import training_dataset
+from spark_fs.flows import training_build
 from spark_fs.spec.query import GroupRef
 from spark_fs.spec.training_dataset import FilesSpec, TrainingDatasetSpec
 from spark_fs.tables import dataset_files
@@ -178,7 +178,7 @@ def test_splits_that_share_rows_are_refused(view: FeatureView) -> None:
         )
     with pytest.raises(
         SettingsError,
-        match=r"How to split is not said: give test_ratio, or times such as train_end",
+        match=r"Give test_ratio, or times such as train_end",
     ):
         view.train_test_split()
     with pytest.raises(SettingsError, match=r"The interval from 2024-01-04 to 2024-01-01 is empty"):
@@ -519,13 +519,13 @@ def test_what_cannot_be_written(
 
 
 def test_a_job_runs_beside_its_caller(sales: FeatureView, monkeypatch: pytest.MonkeyPatch) -> None:
-    go, write = Event(), training_dataset.build_files
+    go, write = Event(), training_build.build_files
 
     def held(*arguments: Any) -> Any:
         go.wait(60)
         return write(*arguments)
 
-    monkeypatch.setattr(training_dataset, "build_files", held)
+    monkeypatch.setattr(training_build, "build_files", held)
     version, job = sales.create_train_test_split(
         test_ratio=0.3, seed=5, write_options={"wait_for_job": False}
     )
@@ -667,7 +667,7 @@ def test_data_of_an_external_group_is_kept_as_files(
     with pytest.raises(
         SettingsError,
         match=(
-            r"read external feature group 'outside' version 1, whose rows of then are not to be had"
+            r"read external feature group 'outside' version 1, whose rows at that time cannot"
             r" again"
         ),
     ):
@@ -717,7 +717,7 @@ def test_a_dataset_that_cannot_be_made_again_is_as_it_was(
         raise KeyError
 
     for module, name in (
-        (training_dataset, "build_files"),
+        (training_build, "build_files"),
         (dataset_files, "copy_dataset"),
     ):  # while it is made; while it takes its old place
         with monkeypatch.context() as patch:

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_fs.api.datasets import TrainingDataset
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.errors import SettingsError, SparkFSError
 from spark_fs.flows.existing_rows import ExistingRows
+from spark_fs.flows.training_rows import TrainingDataset
 from spark_fs.spec.training_dataset import TrainingDatasetSpec
 from spark_fs.tables.delta import commands
 

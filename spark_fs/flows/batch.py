@@ -1,0 +1,112 @@
+"""Rows to predict for, from the offline tables: joined and transformed as in training, without labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from pyspark.sql import DataFrame
+
+from spark_fs.base.pandas_frames import to_pandas
+from spark_fs.base.times import Interval
+from spark_fs.engine.training.spill import TransformNow, build_split_frame
+from spark_fs.engine.training.transform_rows import DatasetTransform
+from spark_fs.flows import read
+from spark_fs.flows.spine import build_view_spine
+from spark_fs.flows.stores import ProjectStores
+from spark_fs.flows.training_build import JoinInput, build_in_memory
+from spark_fs.flows.view_columns import States, ViewColumns, resolve_view_columns
+from spark_fs.planning.plan import JoinPlan
+from spark_fs.spec.feature_view import ViewSpec
+from spark_fs.spec.training_dataset import TRAIN_SPLIT
+
+
+@dataclass(frozen=True)
+class BatchRequest:
+    """What a batch is to hold.
+
+    interval: of the spine's event time; None for every row. primary_key, event_time: whether the
+    spine's come first. inference_helper_columns: whether these come last. spine_df: a Spark or
+    pandas DataFrame in the place of the leftmost group. max_feature_age: seconds.
+    """
+
+    interval: Interval | None = None
+    primary_key: bool = False
+    event_time: bool = False
+    inference_helper_columns: bool = False
+    spine_df: Any = None
+    max_feature_age: float | None = None
+
+
+def read_batch(
+    stores: ProjectStores,
+    view: ViewSpec,
+    states: States | None,
+    request: BatchRequest,
+    dataframe_type: str,
+) -> pd.DataFrame | DataFrame:
+    """The rows to predict for, eagerly as pandas in canonical order, or as Spark's DataFrame*.
+
+    states: what the transformations learned of a training dataset.
+    """
+    spine = None
+    if request.spine_df is not None:
+        spine = build_view_spine(stores, view, request.spine_df)
+    columns = resolve_view_columns(stores.catalog, view, spine)
+    first = columns.list_requested_identity(request.primary_key, request.event_time)
+    last = list(columns.extra_columns)
+    if request.inference_helper_columns:
+        last += view.inference_helpers
+    transform = _build_transform(columns, states, [*first, *last])
+    plan = _build_plan(columns, transform, request)
+    frames = {spine.spec.ref: spine.frame} if spine else {}
+    join_input = JoinInput(stores.spark, plan, stores.find_table, {}, frames)
+    features = transform.transformer.columns
+    names = [name for name in first if name not in features]
+    names += features
+    names += [name for name in dict.fromkeys(last) if name not in names]
+    if dataframe_type == "spark":
+        return _build_batch_frame(join_input, transform, names)
+    read.check_dataframe_type(dataframe_type)
+    return _collect_batch(join_input, transform, names)
+
+
+def _build_transform(
+    columns: ViewColumns, states: States | None, others: Sequence[str]
+) -> DatasetTransform:
+    """How joined rows become those of a batch, with these columns and the identity beside the features."""
+    transformer = columns.build_inference_transformer(states)
+    passthrough = {}
+    for name in dict.fromkeys([*others, *columns.identity]):
+        if name not in transformer.columns:
+            passthrough[name] = columns.plan.schema[name]
+    return DatasetTransform(transformer, columns.identity, passthrough)
+
+
+def _build_plan(
+    columns: ViewColumns, transform: DatasetTransform, request: BatchRequest
+) -> JoinPlan:
+    """The view's plan, with the columns and the bounds of this batch."""
+    plan = columns.plan.select_outputs({*transform.transformer.inputs, *transform.passthrough})
+    plan = plan.with_max_age(request.max_feature_age)
+    if request.interval is None:
+        return plan
+    return plan.with_splits({TRAIN_SPLIT: request.interval})
+
+
+def _build_batch_frame(
+    join_input: JoinInput, transform: DatasetTransform, names: Sequence[str]
+) -> DataFrame:
+    """The finished rows as a DataFrame*."""
+    relation, project = join_input.to_relation(join_input.list_sources())
+    finish = TransformNow(project, transform)
+    frame = build_split_frame(relation.source, relation.read_tables, finish, transform.schema)
+    return frame.select(*(f"`{name}`" for name in names))
+
+
+def _collect_batch(
+    join_input: JoinInput, transform: DatasetTransform, names: Sequence[str]
+) -> pd.DataFrame:
+    """The finished rows as pandas, eagerly, in canonical order."""
+    tables, _ = build_in_memory(join_input, transform)
+    return to_pandas(tables[transform.parts[0]].select(list(names)))

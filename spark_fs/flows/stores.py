@@ -1,0 +1,40 @@
+"""What the flows of a feature view need of the stores of its project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from spark_fs.catalog.store import Catalog
+    from spark_fs.online.store import OnlineStore
+    from spark_fs.settings import Settings
+    from spark_fs.spec.feature_group import GroupSpec
+    from spark_fs.spec.feature_view import ViewSpec
+
+
+class ProjectStores(Protocol):
+    """The catalog, the warehouse and the online store of one project, each opened when it is read."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that name the stores."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """The metadata database."""
+
+    @property
+    def online(self) -> OnlineStore:
+        """The online store."""
+
+    @property
+    def spark(self) -> SparkSession:
+        """The Spark session, started when there is none."""
+
+    def find_table(self, group: GroupSpec) -> str:
+        """The path of a group's Delta table."""
+
+    def choose_training_folder(self, view: ViewSpec, version: int) -> str:
+        """A new folder for the files of a training dataset."""

@@ -1,0 +1,255 @@
+"""Rows of training data: joined at fixed Delta versions, split, fitted on the train split, transformed.
+
+They come in memory, or are written as files by the tasks that join them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_fs.base.pandas_frames import to_pandas
+from spark_fs.engine.join.columnar import ArrowRelation
+from spark_fs.engine.join.execution import to_arrow_relation, to_dataframe
+from spark_fs.engine.join.strategy import choose_strategy
+from spark_fs.engine.scan.pruning import NodeSource
+from spark_fs.engine.training import splits
+from spark_fs.engine.training.spill import (
+    WRITTEN_FILES_DDL,
+    FileWriter,
+    SpilledRows,
+    SpillFirst,
+    TransformNow,
+    combine_partials,
+)
+from spark_fs.engine.training.transform_rows import DatasetTransform
+from spark_fs.flows import fit, read
+from spark_fs.flows.jobs import Job
+from spark_fs.flows.read import Frames, TableLocator
+from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan
+from spark_fs.spec.query import GroupRef
+from spark_fs.spec.training_dataset import FilesSpec
+from spark_fs.tables import dataset_files
+from spark_fs.transform.builtin import State
+
+SplitTables = dict[str, pa.Table]
+JoinedRows = tuple[ArrowRelation, Callable[[pa.Table], pa.Table]]
+
+
+@dataclass(frozen=True)
+class JoinInput:
+    """Where joined rows come from: a plan, its tables at fixed versions, and a spine's frame."""
+
+    spark: SparkSession
+    plan: JoinPlan
+    locate_table: TableLocator
+    versions: Mapping[GroupRef, int]
+    frames: Frames
+
+    def list_sources(self) -> list[NodeSource]:
+        """How the rows of each node are found."""
+        return read.list_sources(
+            lambda: self.spark, self.plan, self.locate_table, self.versions, self.frames
+        )
+
+    def to_frame(self, sources: Sequence[NodeSource], shared_folder: str | None) -> DataFrame:
+        """The joined rows*; the folder, where there is one, is kept until they were read."""
+        strategy = choose_strategy(self.plan, sources)
+        return to_dataframe(self.spark, self.plan, sources, strategy, shared_folder)
+
+    def to_relation(
+        self, sources: Sequence[NodeSource], shared_folder: str | None = None
+    ) -> JoinedRows:
+        """The joined rows as tables* of the workers, and the function that finishes each."""
+        strategy = choose_strategy(self.plan, sources)
+        return to_arrow_relation(self.spark, self.plan, sources, strategy, shared_folder)
+
+
+# -- in memory
+
+
+def build_in_memory(
+    join_input: JoinInput, recipe: DatasetTransform
+) -> tuple[SplitTables, list[State]]:
+    """The finished rows of each split in canonical order, and the states, eagerly.
+
+    The states are what the transformations learned of the train split.
+    """
+    sources = join_input.list_sources()
+    with read.translate_spark_errors(), read.open_shared_folder(join_input.spark) as folder:
+        joined: pa.Table = join_input.to_frame(sources, folder).toArrow()
+    rows = _sort_rows(recipe.drop_null_labels(joined), recipe)
+    if recipe.random_split:
+        parts = splits.split_table(rows, recipe.random_split, recipe.identity)
+    else:
+        parts = dict(recipe.split_rows(rows))
+    fitted = fit.fit_in_memory(recipe, parts[recipe.parts[0]])
+    tables = {part: fitted.transform_rows(parts[part]) for part in recipe.parts}
+    return tables, _list_states(fitted)
+
+
+def _sort_rows(table: pa.Table, recipe: DatasetTransform) -> pa.Table:
+    """The rows in canonical order."""
+    order = splits.compute_row_order(table, list(recipe.identity))
+    return table.take(pa.array(order))
+
+
+def _list_states(recipe: DatasetTransform) -> list[State]:
+    return [transformation.state or {} for transformation in recipe.transformer.transformations]
+
+
+# -- as files
+
+
+def build_files(
+    join_input: JoinInput, recipe: DatasetTransform, files: FilesSpec
+) -> tuple[Job, dict[str, int], list[State]]:
+    """Write the finished rows, eagerly; when it fails the folder is not there.
+
+    Returns:
+        The job, the number of rows of each split, and what each transformation learned.
+
+    Raises:
+        SchemaError: The format cannot hold a column.
+    """
+    dataset_files.check_types(files, recipe.schema)
+    sources = join_input.list_sources()
+    with (
+        read.translate_spark_errors(),
+        read.open_shared_folder(join_input.spark) as shared_folder,
+        dataset_files.stage_folder(files.location, recipe.parts, files.parts) as staged,
+    ):
+        joined = join_input.to_relation(sources, shared_folder)
+        if _can_write_at_once(recipe, files):
+            written = _write_at_once(joined, recipe, staged.staging_path)
+        else:
+            spill_folder = shared_folder or staged.spill_path
+            spilled, noticed = _spill_rows(join_input.spark, joined, recipe, spill_folder)
+            recipe = fit.fit_spilled_rows(spilled, recipe, noticed)
+            written = _write_splits(spilled, recipe, files, staged.staging_path)
+        written_paths = None
+        if written and files.format == "parquet":
+            written_paths = [file.path for file in written]
+        file_count = staged.publish(written_paths)
+    row_counts = Counter(dict.fromkeys(recipe.parts, 0))
+    for file in written:
+        row_counts[file.part] += file.rows
+    job = Job("create_training_data", {"rows": sum(row_counts.values()), "files": file_count})
+    return job, dict(row_counts), _list_states(recipe)
+
+
+def _can_write_at_once(recipe: DatasetTransform, files: FilesSpec) -> bool:
+    """Whether the tasks that join write the files: nothing must be known of all rows first."""
+    if recipe.random_split is not None or fit.needs_fit(recipe):
+        return False
+    return files.format == "parquet" and not files.coalesce
+
+
+def _write_at_once(joined: JoinedRows, recipe: DatasetTransform, folder: str) -> Sequence[Any]:
+    """Write the finished rows by the tasks that join them, eagerly; returns the files."""
+    relation, finish = joined
+    writer = FileWriter(relation.read_tables, TransformNow(finish, recipe), folder)
+    return relation.source.mapInArrow(writer, WRITTEN_FILES_DDL).collect()
+
+
+def _spill_rows(
+    spark: SparkSession, joined: JoinedRows, recipe: DatasetTransform, folder: str
+) -> tuple[SpilledRows, Any]:
+    """Spill the joined rows, eagerly; returns them and what was aggregated on the way."""
+    relation, finish = joined
+    aggregate = fit.choose_aggregate(recipe)
+    writer = FileWriter(
+        relation.read_tables, SpillFirst(finish, recipe), folder, "arrow", aggregate
+    )
+    spilled_files = relation.source.mapInArrow(writer, WRITTEN_FILES_DDL).collect()
+    noticed = None
+    if aggregate:
+        noticed = combine_partials((file.notice for file in spilled_files), aggregate[1])
+    paths = sorted(file.path for file in spilled_files)
+    return SpilledRows(spark, tuple(paths)), noticed
+
+
+def _write_splits(
+    spilled: SpilledRows, recipe: DatasetTransform, files: FilesSpec, folder: str
+) -> Sequence[Any]:
+    """Write the spilled rows, eagerly; returns the files, or one a split where Spark names none."""
+    if not spilled.paths:
+        return []
+    if files.format == "parquet" and not files.options:
+        return spilled.build_write(recipe, folder, files.coalesce).collect()
+    count_columns = [splits.HASH_COLUMN, SPLIT_COLUMN, *list(recipe.transformer.inputs)[:1]]
+    row_counts: Counter[str] = spilled.aggregate_rows(
+        partial(_count_split_rows, recipe), _sum_counters, count_columns
+    )
+    for part in recipe.parts:
+        frame = spilled.to_frame(recipe, part, files.coalesce)
+        dataset_files.write_dataset(frame, files, f"{folder}/{part}")
+    return [_WrittenSplit("", part, row_counts[part]) for part in recipe.parts]
+
+
+@dataclass(frozen=True)
+class _WrittenSplit:
+    path: str
+    part: str
+    rows: int
+
+
+def _count_split_rows(recipe: DatasetTransform, table: pa.Table) -> Counter[str]:
+    return Counter({part: piece.num_rows for part, piece in recipe.split_rows(table)})
+
+
+def _sum_counters(counts: Sequence[Counter[str]]) -> Counter[str]:
+    return sum(counts, Counter())
+
+
+# -- rows out
+
+
+def read_splits(
+    spark: SparkSession,
+    recipe: DatasetTransform,
+    files: FilesSpec,
+    dataframe_type: str,
+    may_repeat: bool,
+) -> dict[str, Any]:
+    """The rows of each split in canonical order, as Spark's DataFrames* or eagerly as pandas.
+
+    Args:
+        spark: The session that reads.
+        recipe: How the rows were made.
+        files: Where they are.
+        dataframe_type: "spark" or "pandas".
+        may_repeat: Whether rows may have one identity; Spark's frames are then ordered by all
+            columns that it can sort.
+    """
+    frames = read_split_frames(spark, recipe, files)
+    if dataframe_type == "spark":
+        sort_columns = [f"`{name}`" for name in _list_sort_columns(recipe, may_repeat)]
+        return {part: frame.orderBy(*sort_columns) for part, frame in frames.items()}
+    sorted_frames = {}
+    for part, frame in frames.items():
+        with read.translate_spark_errors():
+            table = frame.toArrow()
+        sorted_frames[part] = to_pandas(_sort_rows(table, recipe))
+    return sorted_frames
+
+
+def _list_sort_columns(recipe: DatasetTransform, may_repeat: bool) -> list[str]:
+    columns = list(recipe.identity)
+    if may_repeat:
+        for name, type_ in recipe.schema.items():
+            if name not in recipe.identity and "map<" not in type_:
+                columns.append(name)
+    return columns
+
+
+def read_split_frames(
+    spark: SparkSession, recipe: DatasetTransform, files: FilesSpec
+) -> dict[str, DataFrame]:
+    """The rows of each split that lie in files*, in no order."""
+    schema = recipe.schema
+    return {part: dataset_files.read_dataset(spark, files, part, schema) for part in recipe.parts}

@@ -1,0 +1,230 @@
+"""The rows of one training dataset: made as it was declared, and read again as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from spark_fs.base.pandas_frames import to_pandas
+from spark_fs.engine.training.transform_rows import DatasetTransform
+from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.flows import training_build
+from spark_fs.flows.jobs import Job
+from spark_fs.flows.spine import SpineRows, build_view_spine, load_spine
+from spark_fs.flows.stores import ProjectStores
+from spark_fs.flows.training_build import JoinInput
+from spark_fs.flows.view_columns import ViewColumns, resolve_view_columns
+from spark_fs.planning.plan import JoinPlan
+from spark_fs.spec.feature_view import ViewSpec
+from spark_fs.spec.query import rebind_group
+from spark_fs.spec.training_dataset import FilesSpec, TrainingDatasetSpec
+from spark_fs.spec.training_request import FrameLayout
+from spark_fs.tables.dataset_files import check_not_empty
+
+SplitFrames = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class MadeDataset:
+    """A training dataset that was made: its job, and its pandas frames where it has no files."""
+
+    dataset: TrainingDataset
+    job: Job
+    frames: SplitFrames | None
+
+
+@dataclass(frozen=True)
+class TrainingDataset:
+    """A training dataset and what it is made of."""
+
+    stores: ProjectStores
+    view: ViewSpec
+    spec: TrainingDatasetSpec
+    spine: SpineRows | None = None
+
+    @classmethod
+    def load(
+        cls, stores: ProjectStores, view: ViewSpec, spec: TrainingDatasetSpec
+    ) -> TrainingDataset:
+        """One that was made before, with the spine that was kept for it."""
+        if spec.spine is None:
+            return cls(stores, view, spec)
+        check_not_empty(
+            spec.spine,
+            f"the spine of training dataset {spec.version} of {view}. Mount or restore it, or make"
+            " a new one.",
+        )
+        kept_rows = load_spine(stores.spark, spec.spine)
+        return cls(stores, view, spec, build_view_spine(stores, view, kept_rows))
+
+    @cached_property
+    def columns(self) -> ViewColumns:
+        """Its columns."""
+        return resolve_view_columns(self.stores.catalog, self.view, self.spine)
+
+    @cached_property
+    def transform(self) -> DatasetTransform:
+        """How joined rows become its rows."""
+        columns = self.columns
+        transformer = columns.build_training_transformer(self.spec.states)
+        others = [*self.view.training_helpers, *columns.extra_columns, *columns.identity]
+        passthrough = {}
+        for name in dict.fromkeys(others):
+            if name not in transformer.columns:
+                passthrough[name] = columns.plan.schema[name]
+        required_labels = tuple(columns.labels) if self.spec.null_labels == "drop" else ()
+        return DatasetTransform(
+            transformer,
+            columns.identity,
+            passthrough,
+            required_labels,
+            self.spec.parts,
+            self.spec.random,
+        )
+
+    @cached_property
+    def join_input(self) -> JoinInput:
+        """Where its joined rows come from."""
+        frames = {self.spine.spec.ref: self.spine.frame} if self.spine else {}
+        return JoinInput(
+            self.stores.spark,
+            self._build_plan(),
+            self.stores.find_table,
+            self.spec.group_versions,
+            frames,
+        )
+
+    def _build_plan(self) -> JoinPlan:
+        """The view's plan, with the columns, the filter and the bounds of this dataset."""
+        spec = self.spec
+        transform = self.transform
+        condition = spec.extra_filter
+        if condition and self.spine:
+            condition = rebind_group(condition, self.view.query.group, self.spine.spec.ref)
+        outputs = {
+            *transform.transformer.inputs,
+            *transform.passthrough,
+            *transform.labels,
+        }
+        plan = self.columns.plan.select_outputs(outputs)
+        plan = plan.with_filter(condition).with_max_age(spec.max_feature_age)
+        return plan.with_splits(spec.splits) if spec.splits else plan
+
+    def prepare(self) -> None:
+        """Build its plan and its schema: what is wrong with them is raised before anything is written."""
+        _ = self.join_input
+        _ = self.transform.schema
+
+    # -- eagerly
+
+    def materialize(self) -> MadeDataset:
+        """Make it, eagerly: as files where it has some, else in memory; the result holds what it learned."""
+        if self.spec.files:
+            job, row_counts, states = training_build.build_files(
+                self.join_input, self.transform, self.spec.files
+            )
+            return MadeDataset(self._with_result(row_counts, states), job, None)
+        tables, states = training_build.build_in_memory(self.join_input, self.transform)
+        row_counts = {part: table.num_rows for part, table in tables.items()}
+        frames = {part: to_pandas(table) for part, table in tables.items()}
+        job = Job("training_data", {"rows": sum(row_counts.values())})
+        return MadeDataset(self._with_result(row_counts, states), job, frames)
+
+    def _with_result(self, row_counts: Mapping[str, int], states: list[Any]) -> TrainingDataset:
+        """The dataset, finished: with how many rows each split has and what was learned."""
+        learned = []
+        for transformation, state in zip(self.view.transformations, states, strict=True):
+            learned.append(
+                {
+                    "function": transformation.function.name,
+                    "features": list(transformation.features),
+                    "state": dict(state),
+                }
+            )
+        finished = replace(
+            self.spec, rows=dict(row_counts), transformations=tuple(learned), state="finished"
+        )
+        return replace(self, spec=finished)
+
+    def read_frames(self, dataframe_type: str) -> SplitFrames:
+        """The rows of each split as they were.
+
+        They come from its files, or else are joined again, eagerly, at the versions it was made of.
+        """
+        if self.spec.files:
+            return self._read_files(self.spec.files, dataframe_type)
+        if dataframe_type == "spark":
+            raise SettingsError(
+                f"Training dataset {self.spec.version} of feature view {self.view} was read into"
+                " memory as pandas: read it so, or make one with dataframe_type='spark' or as"
+                " files."
+            )
+        tables, _ = training_build.build_in_memory(self.join_input, self.transform)
+        return {part: to_pandas(table) for part, table in tables.items()}
+
+    def _read_files(self, files: FilesSpec, dataframe_type: str) -> SplitFrames:
+        """The rows of its files.
+
+        NotFoundError where files are not there, or, of pandas, fewer rows than were written.
+        """
+        self.check_files(files)
+        may_repeat = self.spec.spine is not None
+        frames = training_build.read_splits(
+            self.stores.spark, self.transform, files, dataframe_type, may_repeat
+        )
+        if dataframe_type == "pandas":
+            for part, frame in frames.items():
+                self._check_row_count(files, part, len(frame))
+        return frames
+
+    def _check_row_count(self, files: FilesSpec, part: str, row_count: int) -> None:
+        written = self.spec.rows.get(part, row_count)
+        if row_count != written:
+            raise NotFoundError(
+                f"Files of {self._describe()} are not there: {files.location} holds {row_count} of"
+                f" the {written} rows of split {part!r}. {self._describe_repair()}"
+            )
+
+    def check_files(self, files: FilesSpec) -> None:
+        """NotFoundError where a split with rows has no files."""
+        description = f"{self._describe()}. {self._describe_repair()}"
+        for part in self.transform.parts:
+            if self.spec.rows.get(part, 1):
+                folder = f"{files.location}/{part}" if files.parts else files.location
+                check_not_empty(folder, description)
+
+    def _describe(self) -> str:
+        return f"training dataset {self.spec.version} of feature view {self.view}"
+
+    def _describe_repair(self) -> str:
+        """What to do about files that are lost."""
+        return (
+            "Mount or restore it, or make the files again:"
+            f" recreate_training_dataset({self.spec.version})."
+        )
+
+    # -- X and y
+
+    def arrange_frames(self, frames: SplitFrames, layout: FrameLayout) -> tuple[Any, ...]:
+        """Every X, then every y, in scikit-learn's order."""
+        x_columns = self._list_x_columns(layout)
+        y_columns = list(self.columns.labels)
+        splits = [frames[part] for part in self.spec.parts]
+        return (*(frame[x_columns] for frame in splits), *(frame[y_columns] for frame in splits))
+
+    def _list_x_columns(self, layout: FrameLayout) -> list[str]:
+        """The identity that was asked for, the features, and the columns that stand behind them."""
+        columns = self.columns
+        features = list(columns.get_training_columns(self.spec.states))
+        first = columns.list_requested_identity(layout.primary_key, layout.event_time)
+        last = list(columns.extra_columns)
+        if layout.training_helper_columns:
+            last += self.view.training_helpers
+        others = set(features)
+        return [
+            *(name for name in first if name not in others),
+            *features,
+            *(name for name in last if name not in others),
+        ]

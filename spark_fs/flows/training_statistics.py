@@ -1,0 +1,83 @@
+"""The statistics of a training dataset: read where they are kept, made where they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from spark_fs.flows import statistics, training_build
+from spark_fs.flows.stores import ProjectStores
+from spark_fs.flows.training_rows import TrainingDataset
+from spark_fs.spec.feature_statistics import Statistics, StatisticsConfig
+from spark_fs.spec.feature_view import ViewSpec
+from spark_fs.spec.training_dataset import TrainingDatasetSpec
+from spark_fs.tables import statistics_files
+
+T = TypeVar("T")
+
+
+def get_statistics_folder(stores: ProjectStores, view: ViewSpec) -> str:
+    """Where the statistics of a view's training datasets are."""
+    warehouse = stores.settings.warehouse.rstrip("/")
+    return f"{warehouse}/training_datasets/{view.name}_{view.version}/statistics"
+
+
+def remove_statistics(stores: ProjectStores, view: ViewSpec) -> None:
+    """Remove the statistics of all training datasets of a view, eagerly."""
+    statistics_files.remove_statistics(get_statistics_folder(stores, view))
+
+
+def load_statistics(
+    stores: ProjectStores,
+    view: ViewSpec,
+    dataset: TrainingDatasetSpec,
+    feature_names: Sequence[str] | None = None,
+) -> Statistics | None:
+    """Those of its train split, with those of every split beside them; None where they are not there."""
+    folder = _get_dataset_folder(stores, view, dataset)
+    return statistics.load_split_statistics(folder, dataset.parts, feature_names)
+
+
+def get_statistics(
+    dataset: TrainingDataset, feature_names: Sequence[str] | None = None
+) -> Statistics:
+    """The same; made, eagerly, when they are not there."""
+    return _load_or_profile(
+        dataset,
+        lambda: load_statistics(dataset.stores, dataset.view, dataset.spec, feature_names),
+    )
+
+
+def get_train_states(dataset: TrainingDataset) -> Mapping[str, Any]:
+    """The states of its train split's columns, which drift is measured from; made, eagerly, when they are not there."""
+    folder = _get_dataset_folder(dataset.stores, dataset.view, dataset.spec)
+    train = dataset.spec.parts[0]
+    return _load_or_profile(dataset, lambda: statistics.load_split_states(folder, train))
+
+
+def _get_dataset_folder(stores: ProjectStores, view: ViewSpec, dataset: TrainingDatasetSpec) -> str:
+    return f"{get_statistics_folder(stores, view)}/{dataset.version}"
+
+
+def _load_or_profile(dataset: TrainingDataset, load: Callable[[], T | None]) -> T:
+    kept = load()
+    if kept is None:
+        _profile_splits(dataset)
+        kept = load()
+    assert kept is not None
+    return kept
+
+
+def _profile_splits(dataset: TrainingDataset) -> None:
+    stores, spec, transform = dataset.stores, dataset.spec, dataset.transform
+    columns = transform.transformer.columns
+    schema = {name: type_ for name, type_ in transform.schema.items() if name in columns}
+    rows: Mapping[str, Any]
+    if spec.files:
+        dataset.check_files(spec.files)
+        rows = training_build.read_split_frames(stores.spark, transform, spec.files)
+    else:
+        rows, _ = training_build.build_in_memory(dataset.join_input, transform)
+    config = StatisticsConfig.from_argument(spec.statistics_config)
+    folder = _get_dataset_folder(stores, dataset.view, spec)
+    statistics.save_split_statistics(folder, rows, schema, config, lambda: stores.spark)

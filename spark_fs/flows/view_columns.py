@@ -1,0 +1,228 @@
+"""The columns of a feature view by what they are for: features, labels, helpers, identity.
+
+Nothing here loads Spark, so that a serving process may use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from spark_fs.errors import NotFoundError, QueryError, SettingsError
+from spark_fs.planning.bind import bind_query
+from spark_fs.transform.builtin import BUILTINS
+from spark_fs.transform.transformer import Transformer
+
+if TYPE_CHECKING:
+    from spark_fs.catalog.store import Catalog
+    from spark_fs.flows.spine import SpineRows
+    from spark_fs.planning.plan import JoinPlan
+    from spark_fs.spec.feature_group import GroupSpec
+    from spark_fs.spec.feature_view import ViewSpec
+    from spark_fs.spec.query import QuerySpec
+    from spark_fs.spec.transformation import TransformationSpec
+
+States = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class ViewColumns:
+    """The columns of a view as a plan gives them; the plan holds the spine's identity too.
+
+    extra_columns: columns of a ``spine_df`` that the view does not know.
+    """
+
+    view: ViewSpec
+    plan: JoinPlan
+    extra_columns: tuple[str, ...] = ()
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """The spine's event time, where it has one, and its primary key, with their types."""
+        spine = self.plan.spine
+        names = [*self.list_spine_times(), *spine.primary_key]
+        return {name: spine.get_column_type(name) for name in names}
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """The labels that the plan has; a spine of a batch has none."""
+        schema = self.plan.schema
+        return {label: schema[label] for label in self.view.labels if label in schema}
+
+    @cached_property
+    def features(self) -> dict[str, str]:
+        """What goes into a model, before transformations."""
+        view = self.view
+        others = {
+            *view.labels,
+            *view.training_helpers,
+            *view.inference_helpers,
+            *self.extra_columns,
+        }
+        outputs = self.plan.features
+        return {output.name: output.type for output in outputs if output.name not in others}
+
+    @cached_property
+    def context_columns(self) -> dict[str, str]:
+        """What transformations may take beside the features: helpers and the spine's identity."""
+        others = {*self.features, *self.view.labels}
+        return {name: type_ for name, type_ in self.plan.schema.items() if name not in others}
+
+    def list_spine_times(self) -> list[str]:
+        """The spine's event time, in a list that is empty where it has none."""
+        event_time = self.plan.spine.event_time
+        return [event_time] if event_time else []
+
+    def list_requested_identity(self, primary_key: bool, event_time: bool) -> list[str]:
+        """The columns of the spine's key, and of its event time, where these were asked for."""
+        names = list(self.plan.spine.primary_key) if primary_key else []
+        return names + self.list_spine_times() if event_time else names
+
+    def check_view(self) -> None:
+        """Raise an error unless labels, helpers and transformations fit the query.
+
+        It is a NotFoundError for a column that the query lacks, a QueryError for one that is named
+        for two purposes or transformed in a way that does not fit.
+        """
+        names_by_kind = {
+            "Label": self.view.labels,
+            "Training helper column": self.view.training_helpers,
+            "Inference helper column": self.view.inference_helpers,
+        }
+        for kind, names in names_by_kind.items():
+            for name in names:
+                self._check_name(kind, name)
+        for transformation in self.view.transformations:
+            self._check_label_transformation(transformation)
+        self.build_training_transformer(None)
+        self.build_inference_transformer(None)
+
+    def _check_name(self, kind: str, name: str) -> None:
+        if name not in self.plan.schema:
+            raise NotFoundError.for_name(
+                kind, name, self.plan.schema, f"{kind}s are columns of the query."
+            )
+        if kind != "Label" and name in self.view.labels:
+            raise QueryError(
+                f"{kind} {name!r} is a label of the view too: name it as one of the two."
+            )
+
+    def _check_label_transformation(self, transformation: TransformationSpec) -> None:
+        """QueryError where a label is not transformed alone, into one output of its name."""
+        labels = sorted(set(transformation.features) & set(self.view.labels))
+        if labels and (transformation.outputs or _has_many_columns(transformation)):
+            raise QueryError(
+                f"Transformation {transformation} takes the label {labels[0]!r}: a label is"
+                " transformed alone, into one output of its name, so that no feature is made"
+                " of it."
+            )
+
+    def build_training_transformer(self, states: States | None) -> Transformer:
+        """What becomes of features and labels; states: what each transformation learned."""
+        columns = {**self.features, **self.labels}
+        return Transformer(self.view.transformations, columns, self.context_columns, states)
+
+    def build_inference_transformer(self, states: States | None) -> Transformer:
+        """What becomes of the features of a batch or an entry, which have no labels."""
+        labels = set(self.view.labels)
+        specs = []
+        chosen_states = []
+        for number, transformation in enumerate(self.view.transformations):
+            if not labels.intersection(transformation.features):
+                specs.append(transformation)
+                if states is not None:
+                    chosen_states.append(states[number])
+        fitted = None if states is None else chosen_states
+        return Transformer(specs, self.features, self.context_columns, fitted)
+
+    def get_training_columns(self, states: States | None) -> dict[str, str]:
+        """The columns of X, with their types, in the order of training data and vectors."""
+        return self.build_inference_transformer(states).columns
+
+
+def _has_many_columns(transformation: TransformationSpec) -> bool:
+    """Whether several columns go into a transformation, or come out of it."""
+    function = transformation.function
+    if len(transformation.features) > 1 or len(function.returns) > 1:
+        return True
+    return function.mode == "builtin" and BUILTINS[function.name].multi_output
+
+
+def plan_query(catalog: Catalog, query: QuerySpec, spine: SpineRows | None = None) -> JoinPlan:
+    """A query bound to the schemas of its groups, of which the leftmost may be a DataFrame."""
+    frames = {spine.spec.ref: spine.spec} if spine else {}
+    kept = (ref for ref in query.iter_groups() if ref not in frames)
+    return bind_query(query, catalog.get_groups(kept) | frames)
+
+
+def resolve_view_columns(
+    catalog: Catalog, view: ViewSpec, spine: SpineRows | None = None
+) -> ViewColumns:
+    """The columns of a view, or of it with a DataFrame in the place of its leftmost group.
+
+    Raises NotFoundError for a column that the view takes from the leftmost group and that the frame
+    lacks; a label may be absent.
+    """
+    if spine is None:
+        return ViewColumns(view, plan_query(catalog, view.query).with_identity())
+    query = view.query.with_spine(spine.spec.ref, tuple(spine.spec.types))
+    plan = plan_query(catalog, query, spine).with_identity()
+    own = ViewColumns(view, plan_query(catalog, view.query).with_identity())
+    for name in (*own.features, *view.training_helpers, *view.inference_helpers):
+        if name not in plan.schema:
+            raise NotFoundError.for_name(
+                "Column of spine_df",
+                name,
+                spine.spec.types,
+                "The view takes it from its leftmost group: add it to the frame.",
+            )
+    known = {*own.plan.schema, *spine.spec.identity}
+    extra_columns = tuple(name for name in spine.spec.types if name not in known)
+    return ViewColumns(view, plan, extra_columns)
+
+
+def list_external_groups(plan: JoinPlan) -> list[GroupSpec]:
+    """The external groups that a plan reads, whose rows have no versions."""
+    groups = (node.group for node in plan.nodes)
+    return [group for group in groups if group.source and not group.is_dataframe]
+
+
+def find_states(catalog: Catalog, view: ViewSpec, version: int | None) -> States | None:
+    """What the transformations learned of a training dataset version, or of the only one.
+
+    Raises NotFoundError for a version that does not exist or is still being made, SettingsError
+    where none was given and there is not exactly one.
+    """
+    if version is not None:
+        return get_states(catalog, view, version)
+    return find_only_states(catalog, resolve_view_columns(catalog, view))
+
+
+def get_states(catalog: Catalog, view: ViewSpec, version: int) -> States | None:
+    """What the transformations learned of a training dataset version."""
+    dataset = catalog.get_training_dataset(view, version)
+    if dataset.state == "running":
+        raise NotFoundError(
+            f"Training dataset {version} of feature view {view} is still being made:"
+            " wait for its job."
+        )
+    return dataset.states
+
+
+def find_only_states(catalog: Catalog, columns: ViewColumns) -> States | None:
+    """What the transformations learned of the only training dataset; None where they learn nothing."""
+    view = columns.view
+    if not columns.build_inference_transformer(None).needs_fit:
+        return None
+    datasets = catalog.list_training_datasets(view)
+    finished = [dataset for dataset in datasets if dataset.state == "finished"]
+    if len(finished) != 1:
+        listed = ", ".join(str(dataset.version) for dataset in finished) or "none yet"
+        raise SettingsError(
+            f"Transformations of feature view {view} learn from training data, and"
+            f" training_dataset_version is missing (there are: {listed}). Name the one that the"
+            " model was trained on, in init_serving or init_batch_scoring."
+        )
+    return finished[0].states

@@ -1,0 +1,59 @@
+"""Compare a batch of a feature view with the train split of a training dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from spark_fs.base.times import Interval
+from spark_fs.errors import NotFoundError
+from spark_fs.flows import batch, drift, training_dataset, training_statistics, view_columns
+from spark_fs.flows.stores import ProjectStores
+from spark_fs.spec.comparison import DriftReport
+from spark_fs.spec.feature_view import ViewSpec
+
+
+def detect_view_drift(
+    stores: ProjectStores,
+    view: ViewSpec,
+    current: Any,
+    training_dataset_version: int,
+    features: Sequence[str] | None,
+    limits: Mapping[str, float],
+) -> DriftReport:
+    """Compare a batch with a train split, feature by feature, eagerly; the report is kept.
+
+    Args:
+        stores: Those of the view.
+        view: Whose features are compared.
+        current: ``(start, end)`` of the batch's event times (UTC), or a frame of its features.
+        training_dataset_version: Whose train split is the reference.
+        features: Which ones; None: all, and of a frame those that it has.
+        limits: The limit of each measure.
+    """
+    dataset = training_dataset.load_dataset(stores, view, training_dataset_version)
+    columns = dataset.columns.get_training_columns(dataset.spec.states)
+    for name in features or ():
+        if name not in columns:
+            raise NotFoundError.for_name(
+                "Feature of the view", name, columns, "Compare features that a model sees."
+            )
+    label = "a batch"
+    if not drift.is_frame(current):
+        interval = Interval.from_bounds(*current)
+        states = view_columns.get_states(stores.catalog, view, training_dataset_version)
+        is_bounded = interval.start is not None or interval.end is not None
+        request = batch.BatchRequest(interval if is_bounded else None)
+        current = batch.read_batch(stores, view, states, request, "spark")
+        label = f"rows of {interval}"
+    names = features
+    if names is None:
+        available = drift.list_columns(current)
+        names = [name for name in columns if name in available]
+    train_states = training_statistics.get_train_states(dataset)
+    reference_states = {name: train_states[name] for name in names}
+    types = {name: columns[name] for name in names}
+    reference = drift.DriftSample(reference_states, f"training dataset {training_dataset_version}")
+    sample = drift.profile_frame(lambda: stores.spark, current, types, label)
+    report = drift.compare_samples(reference, sample, limits)
+    return stores.catalog.add_comparison(view, report)
