@@ -11,7 +11,10 @@ from spark_fs.base.times import parse_duration
 
 
 def main() -> None:
-    """Backfill each group in turn; the interval is half-open, in UTC. Run again after a kill, it goes on where it stopped."""
+    """Backfill each group in turn.
+
+    The interval is half-open, in UTC. Run again after a kill, it goes on where it stopped.
+    """
     parser = argparse.ArgumentParser(
         description="Build the feature groups of a pipeline over [start, end), in UTC."
     )

@@ -11,7 +11,7 @@ from spark_fs.base.times import parse_duration
 
 
 def main() -> None:
-    """Advance each group in turn; a second run finds nothing to do, and starts no Spark session to find it."""
+    """Advance each group in turn; a second run finds nothing to do without starting Spark."""
     parser = argparse.ArgumentParser(
         description="Build from each group's watermark up to --until, in UTC."
     )

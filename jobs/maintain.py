@@ -10,7 +10,10 @@ from spark_fs.errors import SettingsError
 
 
 def main() -> None:
-    """Maintain each group in turn; one whose old versions a training dataset reads is compacted and keeps its files."""
+    """Maintain each group in turn.
+
+    One whose old versions a training dataset reads is compacted and keeps its files.
+    """
     parser = argparse.ArgumentParser(
         description="Compact every feature group, then remove what only old versions need."
     )

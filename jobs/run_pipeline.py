@@ -1,6 +1,7 @@
 """Run what is due of a pipeline, as a scheduler does; the exit code says how it went.
 
-spark-submit jobs/run_pipeline.py conf/pipelines/flights.yaml [--until 2013-12-04] [--step sync] [--log-format json]
+spark-submit jobs/run_pipeline.py conf/pipelines/flights.yaml [--until 2013-12-04] [--step sync]
+    [--log-format json]
     [--metrics /var/lib/node_exporter/spark_fs.prom] [--lineage http://marquez:5000]
 """
 

@@ -1,4 +1,6 @@
-"""Search a feature view's candidates for those that tell of its label, and end in a feature view of them and its training data.
+"""Search a feature view's candidates for those that predict its label.
+
+It ends in a feature view of them and its training data.
 
 spark-submit jobs/select_features.py --view candidates --k 30 --name chosen [--baseline amount,age]
 [--split 2024-02-01]
@@ -25,7 +27,7 @@ def _told() -> Callable[[str, int, int], None]:
 
 
 def main() -> None:
-    """Search, print the ranking and the steps, save the view, and write its training data as files."""
+    """Search, print the ranking and the steps, save the view, and write its training data."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--view", required=True, help="the feature view whose features are the candidates"

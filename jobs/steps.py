@@ -1,4 +1,7 @@
-"""The steps of a demonstration, run one after another: each a job for spark-submit, or with "python" before it a plain program."""
+"""The steps of a demonstration, run one after another.
+
+Each is a job for spark-submit, or with "python" before it a plain program.
+"""
 
 import os
 import shutil

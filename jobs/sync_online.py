@@ -1,4 +1,4 @@
-"""Push the latest rows of every online group to the online store, and with --verify compare both sides after it.
+"""Push the latest rows of every online group to the online store; --verify compares both sides.
 
 spark-submit jobs/sync_online.py [--group NAME] [--full] [--verify] [--now 2024-02-14T03:00]
 """
@@ -12,7 +12,7 @@ from spark_fs.pipelines.command import DIFFERS
 
 
 def main() -> None:
-    """Sync each group that is online_enabled, from its last synced version on; exit code 4 where a key differs."""
+    """Sync each online group from its last synced version on; exit code 4 where a key differs."""
     parser = argparse.ArgumentParser(
         description="Bring the online tables up to their feature groups."
     )

@@ -1,7 +1,10 @@
-"""Airflow: a DAG for each pipeline file. Put this file into the dags folder; SPARK_FS_PROJECT names the folder of the project.
+"""Airflow: a DAG for each pipeline file.
 
-A pipeline runs whole in one task, since it has its own steps, lock and history; so ``airflow dags backfill`` is not needed: the next run
-builds what is missing. The exit codes say what Airflow should do: 75 is tried again, 3 (another run goes on) is skipped, 1, 2 and 4 fail.
+Put this file into the dags folder; SPARK_FS_PROJECT names the folder of the project.
+
+A pipeline runs whole in one task, since it has its own steps, lock and history; so ``airflow dags
+backfill`` is not needed: the next run builds what is missing. The exit codes say what Airflow
+should do: 75 is tried again, 3 (another run goes on) is skipped, 1, 2 and 4 fail.
 """
 
 import os
@@ -14,13 +17,14 @@ from airflow.sdk import DAG
 
 PROJECT = Path(os.environ.get("SPARK_FS_PROJECT", "/opt/spark_fs"))
 SUBMIT = (
-    'spark-submit --jars "$(spark-fs jars)" jobs/run_pipeline.py {file} --log-format json; code=$?; '
-    "[ $code = 75 ] && exit 1; [ $code = 0 ] || [ $code = 3 ] || exit 100; [ $code = 3 ] && exit 99; exit 0"
+    'spark-submit --jars "$(spark-fs jars)" jobs/run_pipeline.py {file} --log-format json; '
+    "code=$?; [ $code = 75 ] && exit 1; [ $code = 0 ] || [ $code = 3 ] || exit 100; "
+    "[ $code = 3 ] && exit 99; exit 0"
 )
 
 
 def dag_of(file: Path) -> DAG:
-    """The DAG of a pipeline file, which runs as often as the pipeline has intervals, shortly after each is complete."""
+    """The DAG of a pipeline file: it runs shortly after each interval of the pipeline ends."""
     pipeline = yaml.safe_load(file.read_text())
     hours = {"m": 1 / 60, "h": 1, "d": 24}
     every = pipeline.get("every", "1d")

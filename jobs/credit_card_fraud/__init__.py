@@ -1,1 +1,1 @@
-"""The credit-card fraud system: from transactions to features, two models, and predictions by batch and one by one."""
+"""The credit-card fraud system: features, two models, predictions by batch and one by one."""

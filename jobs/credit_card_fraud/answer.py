@@ -1,4 +1,6 @@
-"""Answer for one transaction, as the process of a payment would: no Spark session, one vector, one number.
+"""Answer for one transaction, as the process of a payment would.
+
+No Spark session, one vector, one number.
 
 python jobs/credit_card_fraud/answer.py --card 4000000000000000 --at 2024-03-01T12:00 --amount 99.5
 --category misc_net --lat 26 --long -80
@@ -30,7 +32,10 @@ class Answering:
         self.view.init_serving(saved.training_dataset_version)
 
     def vector(self, card: int, transaction: dict[str, Any]) -> list[Any]:
-        """The features of a transaction that is just made: those of its card from the online store, its own computed now."""
+        """The features of a transaction that is just made.
+
+        Those of its card come from the online store, its own are computed now.
+        """
         entry = {"cc_num": card}
         now = transaction["datetime"]  # what is known when it is made
         own = features.of_one(

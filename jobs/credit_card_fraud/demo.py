@@ -115,7 +115,7 @@ def steps_of(home: Path, cards: int) -> dict[str, list[str]]:
 
 
 def main() -> None:
-    """Make the source, build the groups, train two models, predict by batch and for one transaction."""
+    """Make the source, build the groups, train two models, predict by batch and for one payment."""
     parser = argparse.ArgumentParser(description="Run the fraud system.")
     parser.add_argument("--cards", type=int, default=500)
     options = parser.parse_args()

@@ -1,4 +1,6 @@
-"""The features of a transaction: one module for the backfill, the hourly runs, the notebook, and a single transaction online.
+"""The features of a transaction.
+
+One module for the backfill, the hourly runs, the notebook, and a single transaction online.
 
 A formula is written once, over a module of functions: ``pyspark.sql.functions`` gives a column,
 Python's ``math`` a number.
@@ -39,7 +41,9 @@ def distance(m: Any, lat: Any, long: Any, lat_before: Any, long_before: Any) -> 
 
 
 def transactions(events: DataFrame, cards: DataFrame, profiles: DataFrame) -> DataFrame:
-    """What is known of each transaction: itself, its card and holder then, and how far and how long after the one before it was.
+    """What is known of each transaction.
+
+    Itself, its card and holder then, and how far and how long after the one before it was.
 
     Times in seconds, distances in kilometres, age in years. The first transaction in thirty days
     has no one before.
@@ -95,7 +99,7 @@ def as_of(events: DataFrame, history: DataFrame, value: str) -> DataFrame:
 
 
 def windows(featured: DataFrame) -> DataFrame:
-    """Number, amounts and distances of a card's transactions over four hours, as known right after each of them."""
+    """Number, amounts and distances of a card's last four hours, as known after each transaction."""
     known = F.timestamp_micros(F.unix_micros("datetime") + 1)
     instants = featured.select("cc_num", known.alias("known_at"))
     length = {"4h": WINDOW}
@@ -121,7 +125,9 @@ def windows(featured: DataFrame) -> DataFrame:
 
 
 def of_one(transaction: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """The features of one transaction that is just made, from what is known of its card; the same as ``transactions`` gives.
+    """The features of one transaction that is just made, from what is known of its card.
+
+    They are the same as ``transactions`` gives.
 
     transaction: category, amt, merch_lat, merch_long and datetime. known: dob, cc_expiration_date,
     and merch_lat, merch_long and unix_time of the transaction before, where there is one.

@@ -1,4 +1,6 @@
-"""Make the source tables of the fraud system: a star of transactions, credit cards and profiles, as three folders of Parquet files.
+"""Make the source tables of the fraud system: three folders of Parquet files.
+
+A star of transactions, credit cards and profiles.
 
 The columns are those of the public data set "Credit Card Transactions Fraud Detection" (Kaggle,
 kartik2112), plus the expiry of each card. The same seed makes the same rows, at any size; cards are
@@ -162,7 +164,10 @@ def _with_moves(rng: np.random.Generator, profiles: pd.DataFrame, days: int) -> 
 
 
 def _cards(rng: np.random.Generator, numbers: npt.NDArray[np.int64], days: int) -> pd.DataFrame:
-    """Each card's expiry as first known, and the new one of a card that is renewed, thirty days before the old one ends."""
+    """Each card's expiry as first known, and the new one of a renewed card.
+
+    The new one is known thirty days before the old one ends.
+    """
     expiry = START.normalize() + pd.to_timedelta(rng.integers(10, 1_500, len(numbers)), "D")
     first = pd.DataFrame(
         {"cc_num": numbers, "cc_expiration_date": expiry.date, "updated_at": START}
@@ -289,7 +294,7 @@ def _finished(
 
 
 def _told_apart(transactions: pd.DataFrame) -> pd.DataFrame:
-    """Transactions of one card in one second are a microsecond apart, in the order of their numbers."""
+    """Set transactions of one card in one second a microsecond apart, by their numbers."""
     ordered = transactions.sort_values(
         ["cc_num", "trans_date_trans_time", "trans_num"], ignore_index=True
     )

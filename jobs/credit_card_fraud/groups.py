@@ -1,4 +1,4 @@
-"""The feature groups of the fraud system, the functions that build their rows of an interval, and the views of two models."""
+"""The feature groups of the fraud system, what builds their rows, and the views of two models."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -97,7 +97,7 @@ def build_labels(spark: SparkSession, start: datetime, end: datetime) -> DataFra
 
 
 def _featured(spark: SparkSession, start: datetime, end: datetime) -> DataFrame:
-    """The transactions of [start, end) with their features, for which those before are looked at too."""
+    """The transactions of [start, end) with their features, which need earlier ones too."""
     events = source.transactions(spark, start - features.LOOKBACK, end)
     known = features.transactions(
         events, source.updated(spark, "cards", end), source.updated(spark, "profiles", end)
@@ -143,7 +143,10 @@ EVERY = {
 
 
 def fraud_view(fs: FeatureStore, with_windows: bool = True) -> FeatureView:
-    """What is known of a transaction when it is made; without windows and distances, what it says by itself."""
+    """What is known of a transaction when it is made.
+
+    Without windows and distances it is what the transaction says by itself.
+    """
     function = fs.get_transformation_function
     columns = [*PLAIN, *BEFORE, *(DELTAS if with_windows else [])]
     query = labels(fs).select(["is_fraud"]).join(transactions(fs).select(columns))

@@ -1,4 +1,4 @@
-"""The source tables, as an operational database would give them: the folders that ``generate.py`` wrote."""
+"""The source tables, as an operational database would give them: what ``generate.py`` wrote."""
 
 import os
 from datetime import datetime

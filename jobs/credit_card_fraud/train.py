@@ -1,4 +1,4 @@
-"""Train a model of fraud on earlier transactions, judge it on later ones, and put it into the registry.
+"""Train a model of fraud on earlier transactions, judge it on later ones, and register it.
 
 spark-submit jobs/credit_card_fraud/train.py --view windows --split 2024-02-15 --end 2024-03-01
 """

@@ -27,7 +27,9 @@ def scheduled_departure() -> Column:
 
 
 def flight_delays(flights: DataFrame) -> DataFrame:
-    """What is known of a flight when it is scheduled, and its label; one row per flight, cancelled ones too.
+    """What is known of a flight when it is scheduled, and its label.
+
+    One row per flight, cancelled ones too.
 
     ``late`` is 1 for an arrival more than 15 minutes late, 0 for another, null where the flight
     never arrived (cancelled or diverted). A flight is one (carrier, flight, origin) at one
@@ -79,7 +81,9 @@ def planes(register: DataFrame) -> DataFrame:
 
 
 def arrivals(flights: DataFrame, airports: DataFrame) -> DataFrame:
-    """The flights that landed where they should, with the instant at which their delay became known: the arrival.
+    """The flights that landed where they should.
+
+    Each has the instant at which its delay became known: its arrival.
 
     The source has the arrival as a local time of day at the destination. It is the first such time
     after the actual departure; so read, it equals the scheduled arrival plus the delay for every
@@ -102,7 +106,7 @@ def arrivals(flights: DataFrame, airports: DataFrame) -> DataFrame:
 
 
 def carrier_delays(flights: DataFrame, airports: DataFrame) -> DataFrame:
-    """Arrival delays of an airport's carrier over the hours before each of its scheduled departures.
+    """Arrival delays of an airport's carrier over the hours before its scheduled departures.
 
     At the departure t a window holds the flights that landed in [t - length, t): whatever is still
     in the air is not known yet, however late it already is.

@@ -1,4 +1,4 @@
-"""The feature groups of the flights, and for each the function that builds its rows of an interval."""
+"""The feature groups of the flights, and what builds the rows of each in an interval."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -83,7 +83,7 @@ def build_planes(spark: SparkSession, _start: datetime, _end: datetime) -> DataF
 
 
 def build_carrier_delays(spark: SparkSession, start: datetime, end: datetime) -> DataFrame:
-    """Windows before the departures scheduled in the interval, from all flights that can reach into them."""
+    """Windows before the departures of the interval, from all flights that can reach into them."""
     flights = source.flights(spark, start - features.LOOKBACK, end)
     return _within(
         features.carrier_delays(flights, source.airports(spark)), "sched_dep", start, end
@@ -101,7 +101,10 @@ PIPELINE: dict[
 
 
 def delay_view(fs: FeatureStore) -> FeatureView:
-    """What is known of a flight when it is due to leave, with its label; flights that never arrived have none."""
+    """What is known of a flight when it is due to leave, with its label.
+
+    Flights that never arrived have none.
+    """
     flights = flight_delays(fs)
     spine = flights.select(["weekday", "hour", "distance", "late"]).filter(
         ~flights["late"].is_null()

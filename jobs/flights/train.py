@@ -1,4 +1,6 @@
-"""Train on flights until November and judge on later ones: with the weather, without it, and with a leak.
+"""Train on flights until November and judge on later ones.
+
+Three times: with the weather, without it, and with a leak.
 
 The leaking join gives each flight the delay windows of the last departure of its day, the way a
 join on key and date does: the windows then hold the delays of flights that were still in the air,
@@ -25,7 +27,7 @@ IDENTITY = ["carrier", "flight", "origin", "sched_dep"]
 
 
 def leaking(flights: pd.DataFrame, windows: pd.DataFrame) -> pd.DataFrame:
-    """The flights with their windows replaced by those of the day's last departure of the same origin and carrier."""
+    """The flights with the windows of the day's last departure of their origin and carrier."""
     names = [c for c in windows.columns if c.startswith("arr_delay")]
     by_day = (
         windows.assign(day=windows["sched_dep"].dt.date)
