@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
     from spark_fs.base.times import Instant
     from spark_fs.flows.jobs import Job
-    from spark_fs.flows.verify import Verification
     from spark_fs.spec.feature_group import GroupSpec
+    from spark_fs.spec.verification import Verification
 
 
 @validate_arguments

@@ -17,6 +17,7 @@ from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.flows import group_rows
 from spark_fs.flows.read import open_shared_folder
+from spark_fs.online.table import OnlineTable
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.delta import history
 from spark_fs.tables.delta.commands import INGESTED_AT
@@ -134,20 +135,21 @@ def _list_column_types(group: GroupSpec) -> dict[str, str]:
     return {**group.types, **dict.fromkeys(_get_tie_breakers(group), "timestamp")}
 
 
-def drop_expired(table: pa.Table, time: tuple[str, str] | None, cutoff: int | None) -> pa.Table:
+def drop_expired(rows: pa.Table, table: OnlineTable, cutoff: int | None) -> pa.Table:
     """The rows that are not past their ttl.
 
     Args:
-        table: Rows.
-        time: The column of the event time and its type; None without one.
+        rows: Rows of a group.
+        table: Its online table.
         cutoff: The earliest event time within the ttl, in microseconds since 1970 in UTC; None
             without a ttl.
     """
-    if cutoff is None or time is None:
-        return table
-    name, type_ = time
-    event_micros = parquet.to_event_micros(table.column(name), type_)
-    return table.filter(pc.greater_equal(event_micros, cutoff))
+    event_time = table.event_time
+    if cutoff is None or not event_time:
+        return rows
+    type_ = table.columns_by_name[event_time].type
+    event_micros = parquet.to_event_micros(rows.column(event_time), type_)
+    return rows.filter(pc.greater_equal(event_micros, cutoff))
 
 
 def make_counts_batch(**columns: int) -> Iterator[pa.RecordBatch]:

@@ -1,10 +1,10 @@
 """Bring the online table of a feature group up to its Delta table.
 
 The first time, and where the change feed does not reach back, the whole table is loaded beside the
-one that is served and put in its place. After that what changed since the last synced version is
-reduced to the latest row per key by the workers, loaded by them into tables of this run, and merged
-by the store in one transaction with the version. Where rows were deleted, the latest row of their
-keys is sought in the whole table. A run that is killed leaves what is served as it was.
+one that is served and put in its place. After that the workers reduce what changed since the last
+synced version to the latest row of each key and load it into tables of this run; the store merges
+these in one transaction with the version. Where rows were deleted, the latest row of their keys is
+looked up in the whole table. A run that is killed leaves what is served as it was.
 """
 
 import re
@@ -53,6 +53,8 @@ from spark_fs.tables.delta.history import Commit
 from spark_fs.tables.delta.log import DeltaLog
 
 _OPERATIONS_WITHOUT_DELETES = ("upsert", "insert")  # commits that delete no row
+# Spark gives the errors of workers, and of files that are gone, as text alone
+_WORKER_ERROR = re.compile(r"^spark_fs\.errors\.(\w+): (.*)", re.MULTILINE)
 _MISSING_FILE = re.compile(
     "FILE_NOT_EXIST|FileNotFound|No such file|DELTA_(CHANGE|FILE|MISSING|LOG|VERSION)"
 )
@@ -67,20 +69,34 @@ def sync_group(
     full_refresh: bool = False,
     progress: ProgressCallback | None = None,
 ) -> Job:
-    """Bring the online table up to the newest version, eagerly; the summary counts rows.
+    """Bring the online table up to the newest version, eagerly.
 
-    now: the instant by which rows are past their ttl; None: that of the call. afresh: load the
-    whole table whatever was synced.
+    Args:
+        spark: The session whose workers load the rows.
+        group: The feature group.
+        path: Where its table is.
+        store: Where it is brought online.
+        now: The instant by which rows are past their ttl; None: that of the call.
+        full_refresh: Whether the whole table is loaded whatever was synced.
+        progress: Called with the numbers of tasks done and known.
+
+    Returns:
+        The job, which counts rows.
+
+    Raises:
+        NotFoundError: A version is online that the table's log does not have.
+        OnlineStoreError: The rows could not be loaded; what is online is as it was.
     """
     table = build_online_table(group, store.capabilities)
-    write = make_writer(store)
-    with write.open_session(table, make_origin(path)) as session, report_progress(spark, progress):
-        log, synced = history.open_log(path), session.last_sync
+    online_writer = make_writer(store)
+    origin = make_origin(path)
+    with online_writer.open_session(table, origin) as session, report_progress(spark, progress):
+        log = history.open_log(path)
         newest = log.version
-        one = _GroupSync(
-            spark, group, log, write, table, table.ttl_cutoff(now or datetime.now(UTC))
-        )
-        last = None if synced is None or full_refresh else synced.version
+        synced = None if session.last_sync is None else session.last_sync.version
+        cutoff = table.ttl_cutoff(now or datetime.now(UTC))
+        sync = _GroupSync(spark, group, log, online_writer, table, cutoff)
+        last = None if full_refresh else synced
         if last is not None and last > newest:
             raise NotFoundError(
                 f"Version {last} of the table at {path} is online, and its log ends with version"
@@ -90,35 +106,37 @@ def sync_group(
         if last is not None and not history.has_commits(log, last + 1, newest):
             last = None
         try:
-            counts = (
-                one.load_whole_table(session, newest)
-                if last is None
-                else one.merge_changes(session, last, newest)
-            )
+            if last is None:
+                counts = sync.load_whole_table(session, newest)
+            else:
+                counts = sync.merge_changes(session, last, newest)
         except (PySparkException, Py4JJavaError) as error:
             raise _translate_error(table, error) from get_safe_cause(error)
     lag = (datetime.now(UTC) - log.get_commit_time(newest)).total_seconds()
-    before = None if synced is None else synced.version
-    return Job(
-        f"sync {table.name}",
-        {**counts, "from_version": before, "to_version": newest, "lag_seconds": round(lag, 1)},
-    )
+    versions = {"from_version": synced, "to_version": newest}
+    return Job(f"sync {table.name}", {**counts, **versions, "lag_seconds": round(lag, 1)})
 
 
 def make_origin(path: str, allow_damaged: bool = False) -> TableOrigin:
-    """What an online table is made from: the table at a folder or URI; a folder is named with its host.
+    """What an online table is made from: the table at a folder or URI.
 
-    damaged: whether a log that cannot be read will do; of its table the place alone is known.
+    A folder is named with its host.
+
+    Args:
+        path: Where the table is.
+        allow_damaged: Whether its log may be one that cannot be read; of such a table no identifier
+            is known.
     """
-    known = ""
+    table_id = ""
     with suppress(SparkFSError) if allow_damaged else nullcontext():
-        known = history.get_table_id(path)
-    return TableOrigin(known, path if "://" in path else f"{path} on {socket.gethostname()}")
+        table_id = history.get_table_id(path)
+    location = path if "://" in path else f"{path} on {socket.gethostname()}"
+    return TableOrigin(table_id, location)
 
 
 @dataclass(frozen=True)
 class _LatestRowsLoader:
-    """What a worker does with the latest rows of a bucket: load those that are not past their ttl."""
+    """What a worker does with the latest rows of a bucket: load those within their ttl."""
 
     online_writer: OnlineWriter
     table: OnlineTable
@@ -126,20 +144,17 @@ class _LatestRowsLoader:
     cutoff: int | None
 
     def __call__(self, bucket: pa.Table) -> Iterator[pa.RecordBatch]:
-        time = self.table.event_time
-        kept = drop_expired(
-            bucket, (time, self.table.columns_by_name[time].type) if time else None, self.cutoff
-        )
-        if kept.num_rows:
-            self.online_writer.load_rows(
-                self.table, self.staging, kept.select([c.name for c in self.table.columns])
-            )
-        yield from make_counts_batch(written=kept.num_rows, expired=bucket.num_rows - kept.num_rows)
+        rows = drop_expired(bucket, self.table, self.cutoff)
+        if rows.num_rows:
+            names = [column.name for column in self.table.columns]
+            self.online_writer.load_rows(self.table, self.staging, rows.select(names))
+        expired = bucket.num_rows - rows.num_rows
+        yield from make_counts_batch(written=rows.num_rows, expired=expired)
 
 
 @dataclass(frozen=True)
 class _DeletedKeysLoader:
-    """What a worker does with keys that go."""
+    """What a worker does with keys that lost a row: load them."""
 
     online_writer: OnlineWriter
     table: OnlineTable
@@ -147,9 +162,8 @@ class _DeletedKeysLoader:
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            self.online_writer.load_deleted_keys(
-                self.table, self.staging, pa.Table.from_batches([batch])
-            )
+            keys = pa.Table.from_batches([batch])
+            self.online_writer.load_deleted_keys(self.table, self.staging, keys)
             yield from make_counts_batch(gone=batch.num_rows)
 
 
@@ -166,35 +180,35 @@ class _GroupSync:
 
     def load_whole_table(self, session: SyncSession, version: int) -> dict[str, int]:
         """Load the whole table beside the one that is served, and put it in its place."""
-        place = session.begin_staging(full_refresh=True)
-        loaded = self._load_rows(
-            LatestRows.from_version(self.spark, self.group, self.log, version), place
-        )
-        session.swap_tables(place, version)
-        return _sum_counts(loaded, MergeResult())
+        staging = session.begin_staging(full_refresh=True)
+        latest = LatestRows.from_version(self.spark, self.group, self.log, version)
+        load_counts = self._load_rows(latest, staging)
+        session.swap_tables(staging, version)
+        return _sum_counts(load_counts, MergeResult())
 
     def merge_changes(self, session: SyncSession, last_synced: int, version: int) -> dict[str, int]:
         """Load what changed after a version, and merge it."""
-        done = (
-            history.list_commits(self.log, version - last_synced, version)
-            if version > last_synced
-            else []
-        )
-        commits = [commit for commit in done if commit.changes_rows]
-        if not done and self.cutoff is None:
+        commits: list[Commit] = []
+        if version > last_synced:
+            commits = history.list_commits(self.log, version - last_synced, version)
+        if not commits and self.cutoff is None:
             return _sum_counts([], MergeResult())
-        place, loaded = session.begin_staging(full_refresh=False), []
-        with ExitStack() as after:
+        changes = [commit for commit in commits if commit.changes_rows]
+        staging = session.begin_staging(full_refresh=False)
+        load_counts: list[tuple[int, ...]] = []
+        with ExitStack() as exit_stack:
             try:
-                if commits:
-                    loaded = self._load_rows(
-                        self._find_changed_rows(place, last_synced, version, commits, after), place
+                if changes:
+                    changed_rows = self._find_changed_rows(
+                        staging, last_synced, version, changes, exit_stack
                     )
+                    load_counts = self._load_rows(changed_rows, staging)
             except (PySparkException, Py4JJavaError) as error:
                 if not _MISSING_FILE.search(str(error)):
                     raise
                 return self.load_whole_table(session, version)  # files of the feed were cleaned up
-        return _sum_counts(loaded, session.merge_rows(place, version, self.cutoff))
+        merge_result = session.merge_rows(staging, version, self.cutoff)
+        return _sum_counts(load_counts, merge_result)
 
     def _find_changed_rows(
         self,
@@ -204,53 +218,62 @@ class _GroupSync:
         commits: Sequence[Commit],
         exit_stack: ExitStack,
     ) -> LatestRows:
-        """The rows that commits wrote: from their files where rows were only added, else from the change feed."""
-        added = history.list_added_files(self.log, last_synced + 1, version)
-        if added and (found := LatestRows.from_files(self.spark, self.group, added)):
-            return found
+        """The rows that commits wrote.
+
+        They are read from the commits' files where rows were only added, else from the change feed.
+        """
+        added_files = history.list_added_files(self.log, last_synced + 1, version)
+        if added_files:
+            added_rows = LatestRows.from_files(self.spark, self.group, added_files)
+            if added_rows:
+                return added_rows
         feed = group_rows.read_changes(self.spark, self.group, self.log, last_synced, version)
-        count = sum(c.inserted + c.updated for c in commits)
-        if all(c.operation in _OPERATIONS_WITHOUT_DELETES and not c.deleted for c in commits):
-            return LatestRows.from_changes(self.group, filter_upserts(feed), count)
-        whole = sum(f.row_count or 0 for f in history.list_data_files(self.log, version))
-        return LatestRows.from_changes(
-            self.group,
-            self._resolve_deleted_keys(feed, staging, version, exit_stack),
-            count + whole,
-        )
+        row_count = sum(commit.inserted + commit.updated for commit in commits)
+        if not any(_may_delete(commit) for commit in commits):
+            return LatestRows.from_changes(self.group, filter_upserts(feed), row_count)
+        for file in history.list_data_files(self.log, version):
+            row_count += file.row_count or 0
+        rows = self._resolve_deleted_keys(feed, staging, version, exit_stack)
+        return LatestRows.from_changes(self.group, rows, row_count)
 
     def _resolve_deleted_keys(
         self, feed: DataFrame, staging: StagingTables, version: int, exit_stack: ExitStack
     ) -> DataFrame:
-        """Load the keys that lost a row; the rows* of these keys are sought in the table, those of the others in the feed."""
+        """Load the keys that lost a row, eagerly; returns the rows*.
+
+        Those of these keys are looked up in the table, those of the others in the feed.
+        """
         keys = list(self.group.primary_key)
-        gone = select_deleted_keys(feed, self.group).persist(StorageLevel.MEMORY_AND_DISK)
-        exit_stack.callback(gone.unpersist)
-        gone.mapInArrow(
-            _DeletedKeysLoader(self.online_writer, self.table, staging), "gone bigint"
-        ).collect()
-        whole = group_rows.read_group(
+        deleted_keys = select_deleted_keys(feed, self.group).persist(StorageLevel.MEMORY_AND_DISK)
+        exit_stack.callback(deleted_keys.unpersist)
+        loader = _DeletedKeysLoader(self.online_writer, self.table, staging)
+        deleted_keys.mapInArrow(loader, "gone bigint").collect()
+        table_rows = group_rows.read_group(
             self.spark, self.group, self.log.path, version, with_duplicates=True
         )
-        left = whole.join(gone, on=keys, how="left_semi").withColumn(
-            COMMIT_COLUMN, F.lit(version).cast("bigint")
-        )
+        remaining = table_rows.join(deleted_keys, on=keys, how="left_semi")
+        remaining = remaining.withColumn(COMMIT_COLUMN, F.lit(version).cast("bigint"))
+        others = filter_upserts(feed).join(deleted_keys, on=keys, how="left_anti")
         columns = [*self.group.types, INGESTED_AT, COMMIT_COLUMN]
-        others = filter_upserts(feed).join(gone, on=keys, how="left_anti")
-        return others.select(*columns).unionByName(left.select(*columns))
+        return others.select(*columns).unionByName(remaining.select(*columns))
 
     def _load_rows(self, latest: LatestRows, staging: StagingTables) -> list[tuple[int, ...]]:
+        """Load the latest rows, eagerly; returns the rows written and expired of each bucket."""
         cutoff = None if self.cutoff is None else to_micros(self.cutoff)
-        return latest.map_to_tuples(
-            self.spark,
-            _LatestRowsLoader(self.online_writer, self.table, staging, cutoff),
-            "written bigint, expired bigint",
-        )
+        loader = _LatestRowsLoader(self.online_writer, self.table, staging, cutoff)
+        return latest.map_to_tuples(self.spark, loader, "written bigint, expired bigint")
+
+
+def _may_delete(commit: Commit) -> bool:
+    return bool(commit.deleted) or commit.operation not in _OPERATIONS_WITHOUT_DELETES
 
 
 def _sum_counts(load_counts: list[tuple[int, ...]], merge_result: MergeResult) -> dict[str, int]:
-    written = sum(row[0] for row in load_counts)
-    expired = sum(row[1] for row in load_counts) + merge_result.expired
+    written = 0
+    expired = merge_result.expired
+    for bucket_written, bucket_expired in load_counts:
+        written += bucket_written
+        expired += bucket_expired
     return {
         "written": written - merge_result.skipped,
         "deleted": merge_result.deleted,
@@ -260,14 +283,13 @@ def _sum_counts(load_counts: list[tuple[int, ...]], merge_result: MergeResult) -
 
 
 def _translate_error(table: OnlineTable, error: Exception) -> SparkFSError:
-    """What a worker raised as itself; anything else says what is left."""
-    ours = re.findall(r"^spark_fs\.errors\.(\w+): (.*)", str(error), re.MULTILINE)
-    if (
-        ours
-        and isinstance(kind := getattr(errors, ours[-1][0], None), type)
-        and issubclass(kind, SparkFSError)
-    ):
-        return kind(ours[-1][1])
+    """The error that a worker raised as itself; for any other one that says what is online."""
+    worker_errors = _WORKER_ERROR.findall(str(error))
+    if worker_errors:
+        class_name, message = worker_errors[-1]
+        error_class = getattr(errors, class_name, None)
+        if isinstance(error_class, type) and issubclass(error_class, SparkFSError):
+            return error_class(message)
     return OnlineStoreError(
         f"The sync of {table.name} failed and what is online is as it was:"
         f" {commands.find_root_cause(error)} Run it again; it begins where the last one ended."

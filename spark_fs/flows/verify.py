@@ -1,8 +1,11 @@
-"""Compare what is online with the offline latest: by checksums of buckets on both sides, then row by row where these differ."""
+"""Compare what is online with the offline latest.
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+Checksums of buckets are compared first, then row by row the buckets that differ.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -21,84 +24,14 @@ from spark_fs.online.store import OnlineStore, OnlineWriter
 from spark_fs.online.table import OnlineTable, build_online_table
 from spark_fs.redact import get_safe_cause
 from spark_fs.spec.feature_group import GroupSpec
+from spark_fs.spec.verification import Difference, Verification
 from spark_fs.tables.delta import commands, history
 
 _BUCKET_ROWS = 1_000  # rows of a bucket, about
 _MAX_BUCKETS = 1 << 16
 _COMPARED_ROWS = 200_000  # rows that are compared at once in the driver
+_MIN_BUCKETS = 16
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One key whose row online is not the offline latest: "missing" online, "extra" online, or "changed".
-
-    columns: of a changed row the columns that differ, each with its value offline and online.
-    """
-
-    key: Mapping[str, Any]
-    kind: str
-    columns: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        if self.kind != "changed":
-            return f"{dict(self.key)}: {self.kind} online"
-        what = (
-            f"{name} is {_format_value(online)} online and {_format_value(offline)} offline"
-            for name, (offline, online) in self.columns.items()
-        )
-        return f"{dict(self.key)}: {', '.join(what)}"
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What a comparison found.
-
-    version: the Delta version that was compared, of ``newest_version``; synced_version: what the
-    last sync brought online (None: never). rows_offline, rows_online: latest rows within their ttl.
-    differences: at most as many as were asked for; ``complete`` tells whether they are all.
-    newest_offline, newest_online: the greatest event time on each side, in the column's own type;
-    None without one.
-    """
-
-    table: str
-    version: int
-    newest_version: int
-    synced_version: int | None
-    rows_offline: int
-    rows_online: int
-    differences: tuple[Difference, ...]
-    complete: bool
-    newest_offline: Any = None
-    newest_online: Any = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether online equals offline."""
-        return not self.differences and self.complete
-
-    def __str__(self) -> str:
-        found = (
-            "no difference"
-            if self.ok
-            else f"{'' if self.complete else 'more than '}{len(self.differences):,} keys differ"
-        )
-        online, offline = self.newest_online, self.newest_offline
-        both = (
-            f"{online} online and offline"
-            if online == offline
-            else f"{online} online, {offline} offline"
-        )
-        times = f"; newest event time {both}" if offline is not None else ""
-        behind = (
-            ""
-            if self.synced_version == self.newest_version
-            else f" (online is at {self.synced_version}: a sync is due)"
-        )
-        return (
-            f"verify {self.table}: {found}; {self.rows_online:,} rows online, {self.rows_offline:,}"
-            f" offline at version {self.version}{behind}{times}"
-        )
 
 
 def verify_group(
@@ -110,64 +43,83 @@ def verify_group(
     limit: int,
     at_synced_version: bool,
 ) -> Verification:
-    """Compare the group's online table with the latest rows offline, eagerly; synced: those of the version that was synced last."""
+    """Compare the group's online table with the latest rows offline, eagerly.
+
+    Args:
+        spark: The session whose workers read the rows offline.
+        group: The feature group.
+        path: Where its table is.
+        store: Where it is online.
+        now: The instant by which rows are past their ttl; None: that of the call.
+        limit: How many differences are reported at most.
+        at_synced_version: Whether the rows offline are those of the version that was synced last,
+            instead of the newest.
+
+    Raises:
+        SettingsError: ``limit`` is below 1.
+        SparkFSError: The rows could not be read.
+    """
     if limit < 1:
         raise SettingsError(
             f"limit={limit} is not a number of differences to report: give one from 1 up."
         )
-    table, log = build_online_table(group, store.capabilities), history.open_log(path)
-    done = store.read_sync_state(table)
-    version = done.version if at_synced_version and done else log.version
+    table = build_online_table(group, store.capabilities)
+    log = history.open_log(path)
+    sync_state = store.read_sync_state(table)
+    version = log.version
+    if at_synced_version and sync_state:
+        version = sync_state.version
     cutoff = table.ttl_cutoff(now or datetime.now(UTC))
-    latest = LatestRows.from_version(spark, group, log, version)
+    latest_rows = LatestRows.from_version(spark, group, log, version)
+    newest_offline = newest_online = None
     try:
-        one = _GroupComparison(spark, table, make_writer(store), latest, cutoff, limit)
-        found, rows, complete = one.find_differences()
-        times = (
-            (one.find_newest_offline(), make_writer(store).read_newest_event_time(table))
-            if group.event_time
-            else (None, None)
-        )
+        comparison = _GroupComparison(spark, table, make_writer(store), latest_rows, cutoff, limit)
+        result = comparison.find_differences()
+        if group.event_time:
+            newest_offline = comparison.find_newest_offline()
+            newest_online = make_writer(store).read_newest_event_time(table)
     except (PySparkException, Py4JJavaError) as error:
-        raise SparkFSError(
+        message = (
             f"The comparison of {table.name} could not be made: {commands.find_root_cause(error)}"
-        ) from get_safe_cause(error)
+        )
+        raise SparkFSError(message) from get_safe_cause(error)
     return Verification(
         table.name,
         version,
         log.version,
-        done.version if done else None,
-        *rows,
-        tuple(found),
-        complete,
-        *times,
+        sync_state.version if sync_state else None,
+        result.rows_offline,
+        result.rows_online,
+        result.differences,
+        result.complete,
+        newest_offline,
+        newest_online,
     )
+
+
+# -- what workers do with the latest rows
 
 
 @dataclass(frozen=True)
 class _BucketChecksums:
-    """What a worker does with the latest rows: one row of figures for each bucket, the greatest event time among them."""
+    """What a worker does with the latest rows: give the rows and the checksum of each bucket."""
 
     table: OnlineTable
     buckets: int
     cutoff: int | None
 
     def __call__(self, latest: pa.Table) -> Iterator[pa.RecordBatch]:
-        rows = _drop_expired_rows(latest, self.table, self.cutoff)
-        number = text_format.compute_checksums(rows, self.table.key_columns) % self.buckets
-        sums = np.zeros(self.buckets, np.int64)
-        np.add.at(
-            sums, number, text_format.compute_checksums(rows, self.table.columns).astype(np.int64)
-        )
-        counts = np.bincount(number, minlength=self.buckets)
-        held = np.flatnonzero(counts)
-        yield pa.RecordBatch.from_pydict(
-            {
-                "bucket": pa.array(held),
-                "rows": pa.array(counts[held]),
-                "total": pa.array(sums[held]),
-            }
-        )
+        rows = drop_expired(latest, self.table, self.cutoff)
+        key_checksums = text_format.compute_checksums(rows, self.table.key_columns)
+        bucket_numbers = key_checksums % self.buckets
+        row_checksums = text_format.compute_checksums(rows, self.table.columns)
+        totals = np.zeros(self.buckets, np.int64)
+        np.add.at(totals, bucket_numbers, row_checksums.astype(np.int64))
+        counts = np.bincount(bucket_numbers, minlength=self.buckets)
+        filled = np.flatnonzero(counts)
+        columns = {"bucket": filled, "rows": counts[filled], "total": totals[filled]}
+        arrays = {name: pa.array(values) for name, values in columns.items()}
+        yield pa.RecordBatch.from_pydict(arrays)
 
 
 @dataclass(frozen=True)
@@ -180,16 +132,11 @@ class _BucketRows:
     cutoff: int | None
 
     def __call__(self, latest: pa.Table) -> Iterator[pa.RecordBatch]:
-        rows = _drop_expired_rows(latest, self.table, self.cutoff)
-        kept = rows.filter(
-            pa.array(
-                np.isin(
-                    text_format.compute_checksums(rows, self.table.key_columns) % self.buckets,
-                    self.bucket_numbers,
-                )
-            )
-        )
-        yield from kept.select([c.name for c in self.table.columns]).to_batches()
+        rows = drop_expired(latest, self.table, self.cutoff)
+        key_checksums = text_format.compute_checksums(rows, self.table.key_columns)
+        is_wanted = np.isin(key_checksums % self.buckets, self.bucket_numbers)
+        names = [column.name for column in self.table.columns]
+        yield from rows.filter(pa.array(is_wanted)).select(names).to_batches()
 
 
 @dataclass(frozen=True)
@@ -200,9 +147,21 @@ class _GreatestEventTime:
 
     def __call__(self, latest: pa.Table) -> Iterator[pa.RecordBatch]:
         times = latest.column(self.table.event_time)
-        yield pa.RecordBatch.from_pydict(
-            {"newest": pa.array([pa.compute.max(times).as_py()], times.type)}
-        )
+        newest = pa.compute.max(times).as_py()
+        yield pa.RecordBatch.from_pydict({"newest": pa.array([newest], times.type)})
+
+
+# -- the comparison
+
+
+@dataclass(frozen=True)
+class _ComparisonResult:
+    """The differences, whether these are all, and the latest rows of both sides."""
+
+    differences: tuple[Difference, ...]
+    complete: bool
+    rows_offline: int
+    rows_online: int
 
 
 @dataclass(frozen=True)
@@ -216,91 +175,99 @@ class _GroupComparison:
     cutoff: datetime | None
     limit: int
 
-    def find_differences(self) -> tuple[list[Difference], tuple[int, int], bool]:
-        """The differences, the rows of both sides, and whether these are all."""
-        buckets = min(max(self.latest_rows.row_count // _BUCKET_ROWS, 16), _MAX_BUCKETS)
-        cutoff = None if self.cutoff is None else to_micros(self.cutoff)
-        offline: dict[int, tuple[int, int]] = {}
-        work = _BucketChecksums(self.table, buckets, cutoff)
-        for bucket, rows, total in self.latest_rows.map_to_tuples(
-            self.spark, work, "bucket bigint, rows bigint, total bigint"
-        ):
-            before = offline.get(bucket, (0, 0))
-            offline[bucket] = (before[0] + rows, before[1] + total)
+    @property
+    def _cutoff_micros(self) -> int | None:
+        return None if self.cutoff is None else to_micros(self.cutoff)
+
+    def find_differences(self) -> _ComparisonResult:
+        """Compare buckets by their checksums, and the rows of those that differ, eagerly."""
+        buckets = max(self.latest_rows.row_count // _BUCKET_ROWS, _MIN_BUCKETS)
+        buckets = min(buckets, _MAX_BUCKETS)
+        offline = self._compute_offline_checksums(buckets)
         online = self.online_writer.compute_checksums(self.table, buckets, self.cutoff)
-        differ = sorted(
-            b for b in offline.keys() | online.keys() if offline.get(b) != online.get(b)
+        all_buckets = offline.keys() | online.keys()
+        different = sorted(b for b in all_buckets if offline.get(b) != online.get(b))
+        rows_offline = sum(rows for rows, _ in offline.values())
+        rows_online = sum(rows for rows, _ in online.values())
+        step = max(1, _COMPARED_ROWS * buckets // max(rows_offline, rows_online, 1))
+        differences: list[Difference] = []
+        complete = True
+        for start in range(0, len(different), step):
+            compared = tuple(different[start : start + step])
+            work = _BucketRows(self.table, buckets, compared, self._cutoff_micros)
+            differences += self._compare_buckets(work)
+            if len(differences) > self.limit:
+                complete = False
+                break
+        return _ComparisonResult(
+            tuple(differences[: self.limit]), complete, rows_offline, rows_online
         )
-        counts = tuple(sum(rows for rows, _ in side.values()) for side in (offline, online))
-        step = max(1, _COMPARED_ROWS * buckets // max(*counts, 1))
-        found: list[Difference] = []
-        for start in range(0, len(differ), step):
-            chosen = tuple(differ[start : start + step])
-            found += self._compare_buckets(_BucketRows(self.table, buckets, chosen, cutoff))
-            if len(found) > self.limit:
-                return found[: self.limit], (counts[0], counts[1]), False
-        return found, (counts[0], counts[1]), True
+
+    def _compute_offline_checksums(self, buckets: int) -> dict[int, tuple[int, int]]:
+        """The rows and the checksum of each bucket of the latest rows that has any."""
+        work = _BucketChecksums(self.table, buckets, self._cutoff_micros)
+        partials = self.latest_rows.map_to_tuples(
+            self.spark, work, "bucket bigint, rows bigint, total bigint"
+        )
+        checksums: dict[int, tuple[int, int]] = {}
+        for bucket, rows, total in partials:
+            rows_before, total_before = checksums.get(bucket, (0, 0))
+            checksums[bucket] = (rows_before + rows, total_before + total)
+        return checksums
 
     def _compare_buckets(self, work: _BucketRows) -> Iterator[Difference]:
-        names = [c.name for c in self.table.columns]
+        """The differences of the rows of some buckets, by key."""
         offline = {self._get_key(row): row for row in self._read_offline_rows(work)}
-        online = {}
+        online = {self._get_key(row): row for row in self._read_online_rows(work)}
+        for key in sorted(offline.keys() | online.keys(), key=str):
+            named_key = dict(zip(self.table.primary_key, key, strict=True))
+            if key not in online:
+                yield Difference(named_key, "missing")
+            elif key not in offline:
+                yield Difference(named_key, "extra")
+            else:
+                changed = self._find_changed_columns(offline[key], online[key])
+                if changed:
+                    yield Difference(named_key, "changed", changed)
+
+    def _find_changed_columns(self, offline: Row, online: Row) -> dict[str, tuple[Any, Any]]:
+        changed = {}
+        for column in self.table.columns:
+            values = (offline[column.name], online[column.name])
+            if not _is_equal(*values):
+                changed[column.name] = values
+        return changed
+
+    def _read_offline_rows(self, work: _BucketRows) -> Iterator[Row]:
+        """The latest rows of some buckets, with the values that the store would return."""
+        schema = ", ".join(f"`{column.name}` {column.type}" for column in self.table.columns)
+        storages = {column.name: column.storage for column in self.table.columns}
+        for row in self.latest_rows.map_buckets(self.spark, work, schema).to_pylist():
+            for name, storage in storages.items():
+                if row[name] is not None:
+                    row[name] = storage.decode(storage.encode(row[name]))
+            yield row
+
+    def _read_online_rows(self, work: _BucketRows) -> Iterator[Row]:
+        names = [column.name for column in self.table.columns]
         for values in self.online_writer.read_buckets(
             self.table, work.buckets, work.bucket_numbers, self.cutoff
         ):
-            row = dict(zip(names, values, strict=True))
-            online[self._get_key(row)] = row
-        for key in sorted(offline.keys() | online.keys(), key=str):
-            named = dict(zip(self.table.primary_key, key, strict=True))
-            if key not in online or key not in offline:
-                yield Difference(named, "missing" if key not in online else "extra")
-                continue
-            mine, theirs = offline[key], online[key]
-            changed = {
-                name: (mine[name], theirs[name])
-                for name in names
-                if not _is_equal(mine[name], theirs[name])
-            }
-            if changed:
-                yield Difference(named, "changed", changed)
-
-    def _read_offline_rows(self, work: _BucketRows) -> Iterator[Row]:
-        returns = ", ".join(f"`{c.name}` {c.type}" for c in self.table.columns)
-        again = {c.name: (c.storage.encode, c.storage.decode) for c in self.table.columns}
-        for row in self.latest_rows.map_buckets(self.spark, work, returns).to_pylist():
-            yield {
-                name: None if v is None else again[name][1](again[name][0](v))
-                for name, v in row.items()
-            }
+            yield dict(zip(names, values, strict=True))
 
     def find_newest_offline(self) -> Any:
-        """The greatest event time offline."""
+        """The greatest event time offline, eagerly; None without rows."""
         type_ = self.table.columns_by_name[self.table.event_time or ""].type
-        found = (
-            self.latest_rows.map_buckets(
-                self.spark, _GreatestEventTime(self.table), f"newest {type_}"
-            )
-            .column("newest")
-            .to_pylist()
-        )
-        return max((value for value in found if value is not None), default=None)
+        work = _GreatestEventTime(self.table)
+        buckets = self.latest_rows.map_buckets(self.spark, work, f"newest {type_}")
+        times = buckets.column("newest").drop_null().to_pylist()
+        return max(times, default=None)
 
     def _get_key(self, row: Row) -> tuple[Any, ...]:
         return tuple(row[name] for name in self.table.primary_key)
 
 
-def _format_value(value: Any) -> str:
-    return value.isoformat() if isinstance(value, date) else repr(value)
-
-
-def _drop_expired_rows(rows: pa.Table, table: OnlineTable, cutoff: int | None) -> pa.Table:
-    time = table.event_time
-    return drop_expired(rows, (time, table.columns_by_name[time].type) if time else None, cutoff)
-
-
 def _is_equal(offline: Any, online: Any) -> bool:
-    return (
-        bool(offline == online)
-        or (is_nan(offline) and is_nan(online))
-        or (isinstance(offline, list | dict) and repr(offline) == repr(online))
-    )
+    if offline == online or (is_nan(offline) and is_nan(online)):
+        return True
+    return isinstance(offline, list | dict) and repr(offline) == repr(online)

@@ -24,9 +24,9 @@ from spark_fs.errors import (
     SettingsError,
     SparkFSError,
 )
-from spark_fs.flows.verify import Difference
 from spark_fs.online.registry import make_writer
 from spark_fs.online.store import TableOrigin
+from spark_fs.spec.verification import Difference
 
 from conftest import at
 
