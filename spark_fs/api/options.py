@@ -105,8 +105,8 @@ def check_options(options: Mapping[str, Any], *kinds: type) -> None:
                 f"Option {name!r} does not exist{format_suggestions(name, sorted(known))}"
             )
         check = get_check(known[name])
-        if check and not check[0](value):
-            raise make_argument_error(name, value, check[1])
+        if check and not check.accepts(value):
+            raise make_argument_error(name, value, check.expected)
 
 
 def to_seconds(argument: str, length: Any) -> float | None:

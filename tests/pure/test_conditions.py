@@ -168,7 +168,7 @@ def test_like_compares_texts() -> None:
         match=r"Column 'big' is bigint, and like\(\) compares strings: use ==, <, > or isin\(\)",
     ):
         Feature("big", "bigint", group=GROUP).like("1%")
-    with pytest.raises(SettingsError, match="pattern=1 is not a text"):
+    with pytest.raises(SettingsError, match="pattern=1 is not a string"):
         Feature("word", "string", group=GROUP).like(1)  # type: ignore[arg-type] # that is refused
     with pytest.raises(
         QueryError, match=r"Column 'l' is array<int>: only whole values can be compared"
