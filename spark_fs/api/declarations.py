@@ -1,4 +1,4 @@
-"""Definitions of groups and views from the arguments that declare them."""
+"""Define groups and views by the arguments that declare them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from spark_fs.errors import QueryError, SettingsError
 
 if TYPE_CHECKING:
     from spark_fs.api.group import Group
+    from spark_fs.spec.external_source import SourceSpec
     from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.spec.feature_view import ViewSpec
 
@@ -22,25 +23,52 @@ def build_group_spec(
     version: int,
     description: str,
     primary_key: Sequence[str],
-    partition_key: Sequence[str],
-    event_time: str | None,
-    online_enabled: bool,
-    statistics_config: Any,
-    suite: Any,
-    features: Sequence[Feature],
-    ttl: timedelta | float | None,
-    parents: Sequence[Group],
+    partition_key: Sequence[str] = (),
+    event_time: str | None = None,
+    online_enabled: bool = False,
+    statistics_config: Any = None,
+    suite: Any = None,
+    features: Sequence[Feature] = (),
+    ttl: timedelta | float | None = None,
+    parents: Sequence[Group] = (),
     keep_corrections: bool = False,
 ) -> GroupSpec:
-    """The definition of a group."""
+    """Define a group.
+
+    Args:
+        name: The name.
+        version: The version.
+        description: What it is for; the arguments are those of ``create_feature_group``.
+        primary_key: The columns of the entity.
+        partition_key: Columns, or grains of the event time (UTC).
+        event_time: The column of the event time.
+        online_enabled: Whether its rows are served.
+        statistics_config: Which statistics are made; None: the usual ones.
+        suite: The expectations that inserts are validated by.
+        features: The columns; empty: those of the first insert.
+        ttl: How old a row may be and still match, a timedelta or seconds.
+        parents: The groups that it is made of.
+        keep_corrections: Whether rows that are corrected are kept.
+
+    Returns:
+        The definition.
+
+    Raises:
+        SparkFSError: An argument is not valid.
+    """
     from spark_fs.spec.expectations import parse_suite
     from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.spec.feature_statistics import StatisticsConfig
 
-    key, partition = (
-        to_column_names("primary_key", primary_key),
-        to_column_names("partition_key", partition_key),
-    )
+    key = to_column_names("primary_key", primary_key)
+    partition = to_column_names("partition_key", partition_key)
+    columns = to_feature_specs(features)
+    ttl_seconds = to_seconds("ttl", ttl)
+    parent_refs = tuple(parent.spec.ref for parent in parents)
+    expectation_suite = None if suite is None else parse_suite(suite)
+    config = None
+    if statistics_config is not None:
+        config = StatisticsConfig.from_argument(statistics_config).to_json()
     return GroupSpec(
         name,
         version,
@@ -49,24 +77,53 @@ def build_group_spec(
         partition,
         event_time,
         online_enabled,
-        to_feature_specs(features),
-        ttl_seconds=to_seconds("ttl", ttl),
-        parents=tuple(parent.spec.ref for parent in parents),
-        expectation_suite=None if suite is None else parse_suite(suite),
+        columns,
+        ttl_seconds=ttl_seconds,
+        parents=parent_refs,
+        expectation_suite=expectation_suite,
         keep_corrections=keep_corrections,
-        statistics_config=(
-            None
-            if statistics_config is None
-            else StatisticsConfig.from_argument(statistics_config).to_json()
-        ),
+        statistics_config=config,
     )
 
 
+def build_source(data_format: str, location: str, options: Mapping[str, str]) -> SourceSpec:
+    """Define where the rows of an external group are.
+
+    Args:
+        data_format: "delta", "parquet", "table" or "jdbc".
+        location: A path, the name of a table, or an SQL query.
+        options: Those of Spark's reader.
+
+    Returns:
+        The definition.
+
+    Raises:
+        SettingsError: A data_format that does not exist, or one that lacks what it needs.
+    """
+    from spark_fs.spec.external_source import SOURCE_FORMATS, SourceSpec
+
+    if data_format not in SOURCE_FORMATS:
+        formats = ", ".join(map(repr, SOURCE_FORMATS))
+        raise SettingsError(f"data_format {data_format!r} is not known: use {formats}.")
+    return SourceSpec.from_declaration(data_format, location, options)
+
+
 def to_column_names(argument: str, columns: Sequence[str]) -> tuple[str, ...]:
-    """The columns of an argument; SettingsError for a text, which is no list."""
+    """List the columns of an argument.
+
+    Args:
+        argument: The name of the argument, for the error.
+        columns: What was given for it.
+
+    Returns:
+        The columns.
+
+    Raises:
+        SettingsError: A string was given, which is not a list.
+    """
     if isinstance(columns, str):
         raise SettingsError(
-            f"{argument}={columns!r} is a text: give a list of columns, as in"
+            f"{argument}={columns!r} is a string: give a list of columns, as in"
             f" {argument}=[{columns!r}]."
         )
     return tuple(columns)
@@ -83,7 +140,27 @@ def build_view_spec(
     training_helpers: Sequence[str],
     label: str | None,
 ) -> ViewSpec:
-    """The definition of a view."""
+    """Define a view.
+
+    Args:
+        name: The name.
+        version: The version.
+        query: The query; it begins with a group.
+        labels: The columns that a model predicts; the arguments are those of
+            ``create_feature_view``.
+        description: What it is for.
+        transformations: The transformations of features.
+        inference_helpers: Columns beside batches and vectors.
+        training_helpers: Columns beside training data.
+        label: The only label, in the place of labels.
+
+    Returns:
+        The definition.
+
+    Raises:
+        QueryError: The query begins with a spine.
+        SettingsError: An argument is not valid.
+    """
     from spark_fs.spec.feature_view import ViewSpec
 
     if query.spine is not None:
@@ -96,18 +173,16 @@ def build_view_spec(
             f"Feature view {name!r} was given labels={list(labels)!r} and label={label!r}: give one"
             " of the two."
         )
-    helpers = (
-        to_column_names("inference_helper_columns", inference_helpers),
-        to_column_names("training_helper_columns", training_helpers),
-    )
-    named = (label,) if label is not None else to_column_names("labels", labels)
+    inference_columns = to_column_names("inference_helper_columns", inference_helpers)
+    training_columns = to_column_names("training_helper_columns", training_helpers)
+    label_columns = (label,) if label is not None else to_column_names("labels", labels)
     return ViewSpec(
         name,
         version,
         query.spec,
-        named,
+        label_columns,
         description,
         to_transformation_specs(transformations),
-        inference_helpers=helpers[0],
-        training_helpers=helpers[1],
+        inference_helpers=inference_columns,
+        training_helpers=training_columns,
     )

@@ -10,7 +10,7 @@ from spark_fs.base.arguments import validate_arguments
 @opens("external feature group")
 @validate_arguments
 class ExternalFeatureGroup(Group):
-    """Rows of a Delta or Parquet path, a Spark table or a JDBC query, read and joined like those of any other group.
+    """Rows of a Delta or Parquet path, a Spark table or a JDBC query, joined like those of a group.
 
     Nothing is copied: each read sees the source as it is then. It has no history of commits, so
     ``as_of`` is refused, and of two rows with one identity either may be the match.
@@ -23,7 +23,10 @@ class ExternalFeatureGroup(Group):
         return source.location if source else ""
 
     def delete(self, force: bool = False) -> None:
-        """Forget the group, eagerly; the source stays. SettingsError while feature views read it, unless forced."""
+        """Forget the group, eagerly; the source stays.
+
+        Unless forced, raises SettingsError while feature views read it.
+        """
         if not force:
             self._check_unused()
         self._stores.catalog.delete_group(self._spec.ref)

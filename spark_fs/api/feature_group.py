@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
-from spark_fs.api.monitored import MonitoredGroup
-from spark_fs.api.query import Feature, Query, to_feature_specs
 from spark_fs.api.stores import opens
+from spark_fs.api.table_group import TableGroup
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import SettingsError
 
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from spark_fs.base.times import Instant, Interval
     from spark_fs.flows.backfill import Builder
     from spark_fs.flows.jobs import Job
+    from spark_fs.spec.comparison import DriftReport
     from spark_fs.spec.expectations import ValidationOptions, ValidationReport
-    from spark_fs.spec.feature_group import GroupSpec
+    from spark_fs.spec.feature_statistics import Statistics, StatisticsConfig
+    from spark_fs.spec.verification import Verification
     from spark_fs.spec.write_options import WriteOptions
     from spark_fs.tables.delta.history import Commit
     from spark_fs.tables.delta.staging import Transaction
@@ -28,13 +31,13 @@ if TYPE_CHECKING:
 
 @opens("feature group")
 @validate_arguments
-class FeatureGroup(MonitoredGroup):
+class FeatureGroup(TableGroup):
     """A group whose rows are a Delta table with event-time history."""
 
     @property
-    def partition_key(self) -> list[str]:
-        """The columns, or grains of the event time, that partition the table."""
-        return list(self._spec.partition_key)
+    def online_enabled(self) -> bool:
+        """Whether ``sync_online`` pushes the latest rows to the online store."""
+        return self._spec.online_enabled
 
     # -- rows in
 
@@ -45,69 +48,74 @@ class FeatureGroup(MonitoredGroup):
         write_options: Mapping[str, Any] | None = None,
         validation_options: Mapping[str, Any] | None = None,
     ) -> tuple[Job, ValidationReport | None]:
-        """Insert a Spark or pandas DataFrame or an Arrow table, eagerly, as one commit or not at all.
+        """Insert rows, eagerly, as one commit or not at all.
 
-        ``upsert``: a row replaces the one of the same primary key and event time. ``insert``
-        appends without looking for it, for callers who vouch for their rows; where two rows of one
-        identity are there all the same, the one ingested last is the row. Rows of the frame that
-        are equal in every column are one. The first frame fixes the schema. In a pandas frame NaN
-        and NaT are null; times without a zone are UTC; a column of two types is refused
-        (docs/types.md).
+        The first frame fixes the schema. Rows of a frame that are equal in every column are one. In
+        a pandas frame NaN and NaT are null; times without a zone are UTC; a column of two types is
+        refused (docs/types.md).
 
-        write_options: ``keep`` ("first" or "last") with ``order_by`` (a column; the order of a
-        pandas frame or an Arrow table serves without it) says which of several rows of one identity
-        in the frame is the row; the others are set aside. ``batch_id``: the same id a second time
-        writes nothing.
+        Args:
+            df: A Spark or pandas DataFrame, or an Arrow table.
+            operation: "upsert": a row replaces the one of the same primary key and event time.
+                "insert": rows are appended without looking for it, for callers who vouch for their
+                rows; where two rows of one identity are there all the same, the one ingested last
+                is the row.
+            write_options: ``keep`` ("first" or "last") with ``order_by`` (a column; the order of a
+                pandas frame or an Arrow table serves without it) says which of several rows of one
+                identity in the frame is the row; the others are set aside. ``batch_id``: the same
+                id a second time writes nothing.
+            validation_options: For a group with an expectation suite. ``policy``: "STRICT" (refuse
+                the whole frame when an expectation fails), "ALWAYS" (write it, keep the report) or
+                "QUARANTINE" (write the rows that pass; the others are set aside, with the reason,
+                for ``read_quarantine``). ``run_validation=False`` leaves the suite out.
 
-        validation_options, where the group has an expectation suite: ``policy`` "STRICT" (refuse
-        the whole frame when an expectation fails), "ALWAYS" (write it, keep the report) or
-        "QUARANTINE" (write the rows that pass; the others are set aside, with the reason, for
-        ``read_quarantine``); ``run_validation=False`` leaves the suite out.
+        Returns:
+            The job, whose ``summary`` counts the rows read, inserted, updated, unchanged and
+            set_aside (all 0 for a batch that was written before); and the validation report, None
+            without a suite.
 
-        Returns the job, whose ``summary`` counts the rows read, inserted, updated, unchanged and
-        set_aside (all 0 for a batch that was written before), and the validation report, None
-        without a suite. Raises SchemaError with every difference from the group's columns;
-        KeyValueError, with a count and five examples, for null keys or event times and for rows of
-        one identity that differ, for an event time in a unit that none has, for a map with a key
-        twice; ValidationError; ConflictError when other writers were faster time and again.
+        Raises:
+            SchemaError: Columns differ from the group's; it lists every difference.
+            KeyValueError: Null keys or event times, rows of one identity that differ, an event time
+                in no known unit, or a map with a key twice; with a count and five examples.
+            ValidationError: An expectation fails, and the policy is "STRICT".
+            ConflictError: Other writers were faster time and again.
         """
         from spark_fs.spec.expectations import ValidationOptions
         from spark_fs.spec.write_options import WriteOptions
 
-        return self._insert_rows(
-            df,
-            WriteOptions.from_argument(operation, write_options),
-            ValidationOptions.from_argument(validation_options),
-            None,
-        )
+        options = WriteOptions.from_argument(operation, write_options)
+        validation = ValidationOptions.from_argument(validation_options)
+        return self._insert_rows(df, options, validation, None)
 
     def _insert_rows(
         self,
         df: Any,
-        options: WriteOptions | None,
-        validation: ValidationOptions | None,
+        options: WriteOptions,
+        validation: ValidationOptions,
         transaction: Transaction | None,
     ) -> tuple[Job, ValidationReport | None]:
         from spark_fs.flows import insert as flows_insert
-        from spark_fs.spec.expectations import ValidationOptions
-        from spark_fs.spec.write_options import WriteOptions
 
-        stores = self._stores
-        given = (options or WriteOptions(), validation or ValidationOptions(), transaction)
         self._spec, job, report = flows_insert.insert_rows(
-            stores.spark, self._reload_spec(), self._table_path, df, stores.catalog, *given
+            self._stores.spark,
+            self._reload_spec(),
+            self._table_path,
+            df,
+            self._stores.catalog,
+            options,
+            validation,
+            transaction,
         )
         self._update_statistics()
         return job, report
 
-    def _reload_spec(self) -> GroupSpec:
-        """The definition as the catalog has it now: another process may have appended features or changed the suite."""
-        self._spec = self._stores.catalog.get_group(self.name, self.version)
-        return self._spec
-
     @property
     def watermark(self) -> datetime | None:
-        """The end (UTC, excluded) of what ``backfill`` and ``run_incremental`` have built; None before the first. Starts no JVM."""
+        """The end (UTC, excluded) of what ``backfill`` and ``run_incremental`` have built.
+
+        None before the first. Starts no JVM.
+        """
         from spark_fs.flows import backfill as flows_backfill
 
         return flows_backfill.read_watermark(self._table_path)
@@ -121,34 +129,40 @@ class FeatureGroup(MonitoredGroup):
         restart: bool = False,
         progress: Callable[[Job], None] | None = None,
     ) -> Job:
-        """Build and upsert the rows of start <= event time < end, eagerly; the watermark moves on to ``end``.
+        """Build and upsert the rows of start <= event time < end, eagerly.
 
-        ``build(spark, start, end)`` gives the rows. ``every`` cuts the interval into chunks, each
-        one commit with its watermark; a run that was killed, called again with the same start and
-        end, goes on behind the last chunk that was finished, unless ``restart``. The watermark
-        never moves back, so a past interval can be built anew. ``progress`` is called with the job
-        of each chunk; the job that is returned counts all of them. A group without event time is
-        built in one chunk.
+        The watermark moves on to ``end``; it never moves back, so a past interval can be built
+        anew. A run that was killed, called again with the same start and end, goes on behind the
+        last chunk that was finished.
+
+        Args:
+            build: ``build(spark, start, end)`` gives the rows of start <= event time < end.
+            start: An instant (UTC), included.
+            end: An instant (UTC), excluded.
+            every: The length of the chunks that the interval is cut into, each of which is one
+                commit with its watermark; None: one chunk. A group without event time is built in
+                one chunk.
+            restart: Whether to build the chunks again that an earlier run finished.
+            progress: Called with the job of each chunk.
+
+        Returns:
+            The job that counts all chunks.
+
+        Raises:
+            SettingsError: The interval is empty, or every is not above zero.
         """
         from spark_fs.base.times import Interval, to_utc
         from spark_fs.flows import backfill as flows_backfill
-        from spark_fs.flows.jobs import sum_jobs
 
-        catalog, whole = self._stores.catalog, Interval.from_bounds(to_utc(start), to_utc(end))
-        begin = whole.to_json()[0] or ""
-        self._update_spec(
-            lambda spec: replace(spec, built_from=min(begin, spec.built_from or begin))
+        return flows_backfill.backfill_group(
+            self._stores.catalog,
+            self._spec,
+            Interval.from_bounds(to_utc(start), to_utc(end)),
+            every,
+            restart,
+            lambda interval, watermark: self._build_interval(build, interval, watermark),
+            progress,
         )
-        done = None if restart else catalog.get_backfill_progress(self._spec.ref, whole)
-        jobs = []
-        for chunk in flows_backfill.split_into_chunks(
-            whole, every if self.event_time else None, done
-        ):
-            jobs.append(self._build_interval(build, chunk, chunk.end))
-            catalog.record_backfill(self._spec.ref, whole, chunk)
-            if progress:
-                progress(jobs[-1])
-        return sum_jobs(f"backfill {self.name}_{self.version}", jobs)
 
     def run_incremental(
         self,
@@ -157,60 +171,67 @@ class FeatureGroup(MonitoredGroup):
         every: timedelta = timedelta(days=1),
         lateness: timedelta = timedelta(0),
     ) -> list[Job]:
-        """Build from the watermark on, eagerly, one interval of the length ``every`` after another up to ``until``.
+        """Build from the watermark on, eagerly, one interval after another.
 
         Each interval's rows and its watermark are one commit, so a killed run goes on where it
-        stopped and a second run does nothing. ``lateness``: the first interval also builds this
-        much before the watermark again, so that rows which came late are taken in and every window
-        that they touch is made anew; what did not change is not written. A group without event time
-        has no past to build, so it takes one interval in all. Raises SettingsError when there was
-        no backfill to start from.
+        stopped and a second run does nothing.
+
+        Args:
+            build: ``build(spark, start, end)`` gives the rows of start <= event time < end.
+            until: An instant (UTC) that no interval passes.
+            every: The length of an interval. A group without event time has no past to build, so it
+                takes one interval in all.
+            lateness: How much before the watermark the first interval builds again, so that rows
+                which came late are taken in and every window that they touch is made anew; what did
+                not change is not written.
+
+        Returns:
+            The job of each interval.
+
+        Raises:
+            SettingsError: There was no backfill to start from, every is not above zero, or lateness
+                is below it.
         """
         from spark_fs.base.times import to_utc
         from spark_fs.flows import backfill as flows_backfill
 
-        start = self.watermark
-        if start is None:
+        watermark = self.watermark
+        if watermark is None:
             raise SettingsError(
                 f"Feature group {self.spec} has no watermark yet: run backfill(build, start, end)"
                 " first."
             )
-        jobs: list[Job] = []
-        for step in flows_backfill.iter_intervals(
-            start, to_utc(until), every if self.event_time else None
-        ):
-            late = lateness if not jobs and self.event_time else timedelta(0)
-            jobs.append(
-                self._build_interval(
-                    build,
-                    flows_backfill.with_lateness(step, late, self._reload_spec().built_from),
-                    step.end,
-                )
-            )
-        return jobs
+        return flows_backfill.build_until(
+            self._stores.catalog,
+            self._spec,
+            watermark,
+            to_utc(until),
+            every,
+            lateness,
+            lambda interval, end: self._build_interval(build, interval, end),
+        )
 
-    def _build_interval(
-        self, build: Builder, interval: Interval, watermark: datetime | None
-    ) -> Job:
+    def _build_interval(self, build: Builder, interval: Interval, watermark: datetime) -> Job:
         from spark_fs.flows import backfill as flows_backfill
+        from spark_fs.spec.expectations import ValidationOptions
+        from spark_fs.spec.write_options import WriteOptions
 
         assert interval.start
         assert interval.end
-        assert watermark
         rows = build(self._stores.spark, interval.start, interval.end)
-        return self._insert_rows(
-            rows, None, None, flows_backfill.make_watermark_transaction(self._table_path, watermark)
-        )[0]
+        move = flows_backfill.make_watermark_transaction(self._table_path, watermark)
+        job, _ = self._insert_rows(rows, WriteOptions(), ValidationOptions(), move)
+        return job
 
     def delete_records(self, df: Any) -> Job:
-        """Delete rows, eagerly, as one commit: those of the frame's primary keys, or of its keys and event times.
+        """Delete rows, eagerly, as one commit.
 
-        df: a Spark or pandas DataFrame or an Arrow table with the primary key, which deletes the
-        whole history of each entity, or with the event time too, which deletes these rows alone;
-        other columns are not looked at. The job counts the distinct identities read and the rows
-        deleted; an identity that is not there deletes nothing. The next ``sync_online`` brings the
-        deletion online. Raises SchemaError for a key column that is missing or of another type,
-        KeyValueError for nulls.
+        ``df`` is a Spark or pandas DataFrame or an Arrow table with the primary key, which deletes
+        the whole history of each entity, or with the event time too, which deletes these rows
+        alone; other columns are not looked at. The job counts the distinct identities read and the
+        rows deleted; an identity that does not exist deletes nothing. The next ``sync_online``
+        brings the deletion online. Raises SchemaError for a key column that is missing or of
+        another type, KeyValueError for nulls.
         """
         from spark_fs.flows import delete
 
@@ -223,8 +244,8 @@ class FeatureGroup(MonitoredGroup):
     def save_expectation_suite(self, expectation_suite: Any) -> None:
         """Attach a suite, eagerly, in the place of the one before: every insert is validated by it.
 
-        A Great Expectations ``ExpectationSuite``, or a dict with its name and expectations (type
-        and kwargs). Raises SettingsError for what is not one.
+        It is a Great Expectations ``ExpectationSuite``, or a dict with its name and expectations
+        (type and kwargs). Raises SettingsError for what is not one.
         """
         from spark_fs.spec.expectations import parse_suite
 
@@ -232,7 +253,7 @@ class FeatureGroup(MonitoredGroup):
         self._update_spec(lambda spec: replace(spec, expectation_suite=suite))
 
     def get_expectation_suite(self) -> dict[str, Any] | None:
-        """The suite, as its name and expectations; None when there is none."""
+        """Return the suite, as its name and expectations; None where none is attached."""
         suite = self._reload_spec().expectation_suite
         return None if suite is None else dict(suite)
 
@@ -241,7 +262,11 @@ class FeatureGroup(MonitoredGroup):
         self._update_spec(lambda spec: replace(spec, expectation_suite=None))
 
     def validate(self, df: Any = None) -> ValidationReport:
-        """Validate a frame, or the group's own rows, by the suite, eagerly; nothing is written. The report is kept."""
+        """Validate rows by the suite, eagerly; nothing is written, and the report is kept.
+
+        ``df`` is a Spark or pandas DataFrame or an Arrow table; None: the group's own rows. Raises
+        SettingsError where no suite is attached.
+        """
         from spark_fs.flows import validate
         from spark_fs.tables import frames
 
@@ -251,110 +276,240 @@ class FeatureGroup(MonitoredGroup):
                 f"Feature group {self._spec} has no expectation suite: attach one with"
                 " save_expectation_suite."
             )
-        frame = self.read() if df is None else frames.to_spark(self._stores.spark, df, self.schema)
-        return self._stores.catalog.add_validation(
-            self._spec.ref, validate.validate_frame(frame, suite)
-        )
+        stores = self._stores
+        rows = self.read("spark") if df is None else frames.to_spark(stores.spark, df, self.schema)
+        return stores.catalog.add_validation(self._spec.ref, validate.validate_frame(rows, suite))
 
     def get_validation_history(self) -> list[ValidationReport]:
-        """The reports on every batch, the oldest first; each says what became of the batch. Starts no JVM."""
+        """Return the reports on every batch, the oldest first. Starts no JVM.
+
+        Each says what became of the batch.
+        """
         return self._stores.catalog.list_validations(self._spec.ref)
 
     def get_latest_validation_report(self) -> ValidationReport | None:
-        """The newest report; None before the first. Starts no JVM."""
+        """Return the newest report; None before the first. Starts no JVM."""
         return self._stores.catalog.get_latest_validation(self._spec.ref)
 
-    def read_quarantine(self, dataframe_type: str = "spark") -> Any:
-        """The rows that expectations set aside*: the group's columns, ``_ingested_at`` and ``_reason``."""
-        from spark_fs.flows import group_rows, read
-
-        return read.collect_frame(
-            group_rows.read_quarantine(self._stores.spark, self.spec, self._table_path),
-            dataframe_type,
-        )
-
-    # -- history
-
-    def as_of(self, when: Instant | int | Commit) -> Query:
-        """A query of every column as the group was at an instant (UTC), a version or a commit of ``commit_details``*.
-
-        An instant stands for the newest commit at or before it. Starts no JVM. Raises NotFoundError
-        for a version that does not exist and for an instant before the first.
-        """
-        return self.select_all().as_of(when)
-
-    def read_changes(
-        self,
-        start: Instant | int | Commit | None = None,
-        end: Instant | int | Commit | None = None,
-        dataframe_type: str = "spark",
-    ) -> Any:
-        """What happened after ``start``, up to ``end`` and with it*: ``as_of(start)`` with these changes made is ``as_of(end)``.
-
-        Both are instants (UTC), versions or commits; None: from before the first commit, up to the
-        newest. Beside the group's columns each row has ``_ingested_at``, ``_change_type``
-        ("insert", "update_preimage", "update_postimage" or "delete"), ``_commit_version`` and
-        ``_commit_timestamp``. Raises NotFoundError as ``as_of`` does, SettingsError when ``end``
-        lies before ``start``.
-        """
-        from spark_fs.flows import group_rows, read
-
-        return read.collect_frame(
-            group_rows.read_changes(self._stores.spark, self.spec, self._table_path, start, end),
-            dataframe_type,
-        )
-
-    def commit_details(self, limit: int = 10) -> list[Commit]:
-        """The newest commits, the newest first: version, instant (UTC), operation and rows. Starts no JVM."""
-        from spark_fs.tables.delta.history import list_commits
-
-        return list_commits(self._table_path, limit)
-
-    # -- schema and storage
-
-    def append_features(self, features: Feature | Sequence[Feature]) -> FeatureGroup:
-        """Add columns at the end, eagerly; rows that are there hold nulls in them. Returns the group.
-
-        Raises SchemaError for a name that is taken or a type that does not exist, with each; then
-        nothing is added.
-        """
-        from spark_fs.flows import maintain
-
-        added = to_feature_specs([features] if isinstance(features, Feature) else features)
-        maintain.append_features(self._stores, self._reload_spec(), self._table_path, added)
-        return self._update_spec(lambda spec: spec.with_features(added))
-
-    def optimize(self) -> Job:
-        """Rewrite small files into large ones, clustered by the primary key and event time, eagerly; no row changes."""
-        from spark_fs.flows import maintain
-
-        return maintain.optimize_table(self._stores.spark, self.spec, self._table_path)
-
-    def vacuum(self, retention_hours: float = 168, force: bool = False) -> Job:
-        """Delete the files that only versions older than the retention need, eagerly; ``as_of`` these ends with it.
-
-        Raises SettingsError for less than 24 hours, which an insert or a reader beside it may need,
-        and, naming them, when training datasets in memory or feature views read such a version.
-        ``force=True`` goes on all the same: nothing else may use the group then.
-        """
-        from spark_fs.flows import maintain
-
-        readers = {} if force else self._stores.catalog.find_pinned_versions(self._spec.ref)
-        return maintain.vacuum_table(
-            self._stores.spark, self.spec, self._table_path, retention_hours, readers, force
-        )
+    # -- its end
 
     def delete(self, force: bool = False) -> None:
         """Delete the group, eagerly: rows, history, online table and definition.
 
-        Unless forced, SettingsError while views read it, NotFoundError where its table has gone.
+        Unless forced, raises SettingsError while views read it, NotFoundError where its table is
+        lost.
         """
         from spark_fs.flows import maintain
 
         if not force:
             self._check_unused()
-            self._stores.find_table(
-                self._spec
-            )  # one that is not there may be on a disk that is not mounted
+            self._stores.find_table(self._spec)  # a lost one may be on a disk that is not mounted
         maintain.delete_group(self._stores, self._spec, self.location)
         self._stores.catalog.delete_group(self._spec.ref)
+
+    # -- statistics
+
+    @property
+    def statistics_config(self) -> StatisticsConfig:
+        """Which statistics are made: whether on each insert (``enabled``), and of which columns."""
+        return self._load_spec().parsed_statistics_config
+
+    def update_statistics_config(self, statistics_config: Any) -> Self:
+        """Choose other statistics, eagerly, and return the group; those that are kept stay.
+
+        They are made from the next insert or ``compute_statistics`` on. ``statistics_config`` is
+        True, False, or a mapping of ``enabled``, ``histograms``, ``correlations``,
+        ``exact_uniqueness`` and ``columns``. Raises NotFoundError for an unknown field or column,
+        SettingsError for an invalid value.
+        """
+        from spark_fs.spec.feature_statistics import StatisticsConfig
+
+        config = StatisticsConfig.from_argument(statistics_config).to_json()
+        return self._update_spec(lambda spec: replace(spec, statistics_config=config))
+
+    @property
+    def statistics_are_current(self) -> bool:
+        """Whether the newest commit that changed rows, if any, has statistics. Starts no JVM."""
+        from spark_fs.flows.group_statistics import has_current_statistics
+
+        return has_current_statistics(self._table_path)
+
+    def compute_statistics(self) -> Statistics:
+        """Make the statistics of the newest commit from all its rows, eagerly, and keep them.
+
+        They stand in the place of those that it has. Few rows (files of up to 32 MB) are looked at
+        without Spark. Raises SettingsError before the first insert.
+        """
+        from spark_fs.flows import statistics as flows_statistics
+
+        group = self._load_spec()
+        config = group.parsed_statistics_config
+        statistics = flows_statistics.compute_group_statistics(
+            lambda: self._stores.spark, group, self._table_path, config, rescan=True
+        )
+        if statistics is None:
+            raise SettingsError(
+                f"Feature group {group} has no rows yet: insert its first rows, then make their"
+                " statistics."
+            )
+        return statistics
+
+    def get_statistics(
+        self,
+        as_of: Instant | int | Commit | None = None,
+        feature_names: Sequence[str] | None = None,
+    ) -> Statistics | None:
+        """Return the newest statistics. Starts no JVM.
+
+        Their ``.commit`` says of which commit they are: an insert that changes rows of a table of
+        more than 32 MB makes none.
+
+        Args:
+            as_of: Those that were the newest as of an instant (UTC), a version or a commit; None:
+                as of now.
+            feature_names: Of these features only; None: of all.
+
+        Returns:
+            The statistics; None where none were made up to then.
+
+        Raises:
+            NotFoundError: A version that does not exist, or an instant before the first commit.
+        """
+        from spark_fs.flows.group_statistics import load_statistics_as_of
+
+        return load_statistics_as_of(self._table_path, as_of, feature_names)
+
+    def _update_statistics(self) -> None:
+        """Bring the statistics up to what was just inserted; whatever fails, the rows are in."""
+        from spark_fs.flows.group_statistics import try_update_statistics
+
+        stores = self._stores
+        reason = try_update_statistics(lambda: stores.spark, self._spec, stores.find_table)
+        if reason is not None:
+            warnings.warn(
+                f"The rows are in feature group {self._spec}, and its statistics could not be made:"
+                f" {reason} Then run compute_statistics().",
+                stacklevel=5,
+            )
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write a page about the group, eagerly, and return where; starts no JVM.
+
+        It is one HTML file that needs nothing else: schema, statistics with histograms and
+        correlations, some rows, commits, validation reports, comparisons for drift, lineage.
+        ``path`` None: ``<name>_<version>.html`` in the working folder. Raises SettingsError where
+        it cannot be written.
+        """
+        from spark_fs.api.pages import render_group_page, write_page
+
+        target = Path(path or f"{self.name}_{self.version}.html")
+        return write_page(target, render_group_page(self._stores, self._load_spec()))
+
+    # -- drift
+
+    def detect_drift(
+        self,
+        current: Any,
+        reference: Any,
+        features: Sequence[str] | None = None,
+        thresholds: Mapping[str, float] | None = None,
+    ) -> DriftReport:
+        """Compare rows with reference rows, feature by feature, eagerly; the report is kept.
+
+        PSI of few rows is mostly noise: of n and m rows its mean is about 9 (1/n + 1/m) where
+        nothing drifts.
+
+        Args:
+            current: ``(start, end)`` as times, for the rows of start <= event time < end (UTC);
+                ``(first, last)`` as numbers of commits, for what was written after the first, up to
+                the last; or a Spark or pandas DataFrame or an Arrow table.
+            reference: The rows to compare them with, likewise.
+            features: Which columns; None: all but the key and the event time, and of a frame those
+                that it has.
+            thresholds: The limit of each measure, as in ``{"psi": 0.2, "null_share": 0.05}``, which
+                are the default. The measures are those of
+                ``spark_fs.stats.distances.measure_drift``.
+
+        Returns:
+            The report.
+
+        Raises:
+            SettingsError: A side without rows.
+            NotFoundError: A column, measure or commit that does not exist.
+        """
+        from spark_fs.flows.group_drift import compare_group_rows
+        from spark_fs.spec.comparison import resolve_thresholds
+
+        limits = resolve_thresholds(thresholds)
+        group = self._load_spec()
+        path = self._stores.find_table(group)
+        report = compare_group_rows(
+            lambda: self._stores.spark, group, path, current, reference, features, limits
+        )
+        return self._stores.catalog.add_comparison(group, report)
+
+    def get_drift_history(self) -> list[DriftReport]:
+        """Return the comparisons that were made, the oldest first. Starts no JVM."""
+        return self._stores.catalog.list_comparisons(self._load_spec())
+
+    # -- online
+
+    def sync_online(
+        self,
+        now: Instant | None = None,
+        full: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Job:
+        """Bring the online table up to this group, eagerly: what changed since the last sync.
+
+        The first sync brings all of it. When a sync fails, what is served is as it was.
+
+        Args:
+            now: The instant (UTC) by which rows are past the group's ttl; None: that of the call.
+            full: Whether to load the whole table anew beside the one that is served, and put it in
+                its place.
+            progress: Called with the numbers of Spark's tasks done and known so far.
+
+        Returns:
+            The job. Its summary counts rows written, deleted, skipped (older than what is online)
+            and expired (past their ttl), with the Delta versions and the lag: the age in seconds of
+            the newest commit when it was online.
+
+        Raises:
+            SettingsError: The group is not online_enabled.
+            NotFoundError: The group has no rows yet, its table is lost, or, unless full, it is
+                older than what is online.
+            ConflictError: Another sync of it runs.
+            OnlineRefusedError: A value does not fit.
+            OnlineStoreError: The database fails.
+        """
+        from spark_fs.api.online_sync import check_served, sync_group
+
+        group = check_served(self._stores, self._load_spec())
+        return sync_group(self._stores, group, now, full, progress)
+
+    def verify_online(
+        self, now: Instant | None = None, limit: int = 1_000, synced: bool = False
+    ) -> Verification:
+        """Compare the online table with the offline latest, eagerly.
+
+        Checksums of buckets are compared first, then the rows of those that differ.
+
+        Args:
+            now: The instant (UTC) by which rows are past their ttl; None: that of the call.
+            limit: How many differing keys to report at most.
+            synced: Whether to compare with the version that the last sync brought online, not with
+                the newest.
+
+        Returns:
+            What differs; ``.ok`` where online equals offline.
+
+        Raises:
+            SettingsError: The group is not online_enabled, or limit is below 1.
+            NotFoundError: The group has no rows yet, or its table is lost.
+            OnlineStoreError: The database fails.
+        """
+        from spark_fs.api.online_sync import check_served, verify_group
+
+        group = check_served(self._stores, self._load_spec())
+        return verify_group(self._stores, group, now, limit, synced)

@@ -1,266 +1,62 @@
-"""A feature store: groups, views and transformations by name and version."""
+"""A feature store: its groups, its views, its transformations, and the runs of its pipelines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from spark_fs.api.declarations import (
-    build_group_spec,
-    build_view_spec,
-    to_column_names,
-)
-from spark_fs.api.external_feature_group import ExternalFeatureGroup
-from spark_fs.api.feature_group import FeatureGroup
+from spark_fs.api.declarations import build_view_spec, to_column_names
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.api.online import StoreServingMixin
+from spark_fs.api.group_store import GroupStore
 from spark_fs.api.options import warn_of_options
-from spark_fs.api.query import Feature, Query
+from spark_fs.api.query import Query
 from spark_fs.api.spine import Spine
 from spark_fs.api.transformations import TransformationsMixin
 from spark_fs.api.versions import check_same, create_version, find_or_create
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.errors import NotFoundError, SettingsError
 
 if TYPE_CHECKING:
-    from spark_fs.api.group import Group
-    from spark_fs.api.stores import Stores
-    from spark_fs.spec.feature_group import GroupSpec
+    import pandas as pd
+    from pyspark.sql import DataFrame
+
     from spark_fs.spec.feature_view import ViewSpec
     from spark_fs.spec.pipeline_run import PipelineRun
 
+# What an existing view and the one that is asked for must agree on.
+_DECLARED_FIELDS = (
+    "query",
+    "labels",
+    "description",
+    "transformations",
+    "inference_helpers",
+    "training_helpers",
+)
+
 
 @validate_arguments
-class FeatureStore(TransformationsMixin, StoreServingMixin):
+class FeatureStore(GroupStore, TransformationsMixin):
     """Feature groups and feature views, by name and version."""
-
-    def __init__(self, stores: Stores) -> None:
-        self._stores = stores
-
-    def create_feature_group(
-        self,
-        name: str,
-        version: int | None = None,
-        description: str = "",
-        primary_key: Sequence[str] = (),
-        partition_key: Sequence[str] = (),
-        event_time: str | None = None,
-        online_enabled: bool = False,
-        statistics_config: Any = None,
-        expectation_suite: Any = None,
-        features: Sequence[Feature] = (),
-        ttl: timedelta | float | None = None,
-        parents: Sequence[Group] = (),
-        keep_corrections: bool = False,
-    ) -> FeatureGroup:
-        """Create a feature group; ``features`` or its first insert gives the schema, its first insert makes the table.
-
-        version: None is the next free one. primary_key: the columns of the entity; a row is
-        (primary key, event time). event_time: a timestamp, date, or whole-number column of epoch
-        seconds or milliseconds. partition_key: columns, or "day", "month" or "year" of the event
-        time (UTC). online_enabled: whether ``sync_online`` pushes the latest row of each key.
-        statistics_config: True, False, or a mapping of ``enabled`` (on each insert),
-        ``histograms``, ``correlations``, ``exact_uniqueness`` and ``columns``; None: on, with
-        histograms. expectation_suite: a Great Expectations suite that every insert is validated by.
-        features: the columns, as in ``[spark_fs.Feature("card", "string"), ...]``. ttl: how old (a
-        timedelta, or seconds) a row may be and still match in a point-in-time join; None: any age.
-        parents: the groups that it is made of. keep_corrections: whether an upsert that changes a
-        row keeps the old one too, for ``Query.as_known``; every other read gives the last. Raises
-        InvalidNameError, SettingsError, SchemaError, or AlreadyExistsError when the version is
-        taken.
-        """
-        given = (
-            description,
-            primary_key,
-            partition_key,
-            event_time,
-            online_enabled,
-            statistics_config,
-            expectation_suite,
-            features,
-            ttl,
-            parents,
-            keep_corrections,
-        )
-        self._stores.check_groups_store(parents)
-        next_version = partial(self._stores.catalog.next_group_version, name)
-        spec = create_version(
-            version,
-            next_version,
-            lambda taken: self._create_group(build_group_spec(name, taken, *given)),
-        )
-        return FeatureGroup(self._stores, spec)
-
-    def get_or_create_feature_group(
-        self,
-        name: str,
-        version: int | None = None,
-        description: str = "",
-        primary_key: Sequence[str] = (),
-        partition_key: Sequence[str] = (),
-        event_time: str | None = None,
-        online_enabled: bool = False,
-        statistics_config: Any = None,
-        expectation_suite: Any = None,
-        features: Sequence[Feature] = (),
-        ttl: timedelta | float | None = None,
-        parents: Sequence[Group] = (),
-        keep_corrections: bool = False,
-    ) -> FeatureGroup:
-        """The group of this name and version (None: 1), created when it is absent.
-
-        Raises AlreadyExistsError, with each difference, when the group exists and was declared
-        otherwise.
-        """
-        given = (
-            description,
-            primary_key,
-            partition_key,
-            event_time,
-            online_enabled,
-            statistics_config,
-            expectation_suite,
-            features,
-            ttl,
-            parents,
-            keep_corrections,
-        )
-        self._stores.check_groups_store(parents)
-        wanted = build_group_spec(name, version or 1, *given)
-        find = partial(self._stores.catalog.get_group, name, wanted.version)
-        found, is_new = find_or_create(find, lambda: self._create_group(wanted))
-        if is_new:
-            return FeatureGroup(self._stores, found)
-        same = [
-            "description",
-            "primary_key",
-            "partition_key",
-            "event_time",
-            "online_enabled",
-            "ttl_seconds",
-            "parents",
-            "source",
-        ]
-        same.append("keep_corrections")
-        optional = {"expectation_suite": expectation_suite, "statistics_config": statistics_config}
-        same += [name for name, given in optional.items() if given is not None]
-        check_same(
-            f"Feature group {found}", found, wanted, [*same, *(["types"] if features else [])]
-        )
-        return FeatureGroup(self._stores, found)
-
-    def create_external_feature_group(
-        self,
-        name: str,
-        version: int | None = None,
-        description: str = "",
-        primary_key: Sequence[str] = (),
-        event_time: str | None = None,
-        data_format: str = "delta",
-        path: str = "",
-        query: str = "",
-        options: Mapping[str, str] | None = None,
-        features: Sequence[Feature] = (),
-        ttl: timedelta | float | None = None,
-        parents: Sequence[Group] = (),
-    ) -> ExternalFeatureGroup:
-        """Create a group over rows that others keep: readable and joinable, never written.
-
-        data_format: "delta" or "parquet" with ``path``; "table" with the name of a Spark table as
-        ``query``; "jdbc" with an SQL query and ``options`` such as ``{"url":
-        "jdbc:mysql://host:3306/shop", "user": "reader", "password": "${SPARK_FS_SECRET_SHOP}"}``:
-        variables of such names are read from the environment, so no secret is kept. Without
-        ``features`` the source is opened once, for its schema. Names, keys and times are as in
-        ``create_feature_group``. Raises SparkFSError when the source cannot be opened.
-        """
-        from dataclasses import replace
-
-        from spark_fs.spec.external_source import SOURCE_FORMATS, SourceSpec
-
-        if data_format not in SOURCE_FORMATS:
-            raise SettingsError(
-                f"data_format {data_format!r} is not known: use"
-                f" {', '.join(map(repr, SOURCE_FORMATS))}."
-            )
-        self._stores.check_groups_store(parents)
-        source = SourceSpec.from_declaration(data_format, path or query, options or {})
-        next_version = partial(self._stores.catalog.next_group_version, name)
-        taken = next_version() if version is None else version
-        given = build_group_spec(
-            name,
-            taken,
-            description,
-            primary_key,
-            (),
-            event_time,
-            False,
-            None,
-            None,
-            features,
-            ttl,
-            parents,
-        )
-        group = replace(given, source=source)
-        if not features:
-            from spark_fs.flows import group_rows
-
-            group = group_rows.with_source_schema(self._stores.spark, group)
-        spec = create_version(
-            version, next_version, lambda taken: self._create_group(replace(group, version=taken))
-        )
-        return ExternalFeatureGroup(self._stores, spec)
-
-    def get_feature_group(self, name: str, version: int | None = None) -> FeatureGroup:
-        """A group by name and version; None asks for version 1, with a warning when there are others.
-
-        Raises NotFoundError with the nearest names, or the versions that exist, or says that the
-        group is an external one.
-        """
-        found = self._stores.catalog.get_group(name, version)
-        if found.source:
-            raise NotFoundError(
-                f"Feature group {found} is an external one: use get_external_feature_group."
-            )
-        return FeatureGroup(self._stores, found)
-
-    def get_external_feature_group(
-        self, name: str, version: int | None = None
-    ) -> ExternalFeatureGroup:
-        """An external group by name and version, as ``get_feature_group`` gives the others."""
-        found = self._stores.catalog.get_group(name, version)
-        if not found.source:
-            raise NotFoundError(
-                f"Feature group {found} is not an external one: use get_feature_group."
-            )
-        return ExternalFeatureGroup(self._stores, found)
-
-    def get_feature_groups(self, name: str | None = None) -> list[FeatureGroup]:
-        """Every group but the external ones, or every version of one, by name and version."""
-        found = self._stores.catalog.list_groups()
-        return [
-            FeatureGroup(self._stores, g) for g in found if not g.source and name in (None, g.name)
-        ]
-
-    def get_external_feature_groups(self, name: str | None = None) -> list[ExternalFeatureGroup]:
-        """Every external group, or every version of one, by name and version."""
-        found = self._stores.catalog.list_groups()
-        return [
-            ExternalFeatureGroup(self._stores, g)
-            for g in found
-            if g.source and name in (None, g.name)
-        ]
 
     def create_spine(
         self, df: Any, primary_key: Sequence[str], event_time: str | None = None
     ) -> Spine:
-        """A Spark or pandas DataFrame or an Arrow table as the left side of a query; a feature view cannot keep it.
+        """Make a frame the left side of queries; a feature view cannot keep it.
 
-        primary_key: the columns that groups are joined by. event_time: a timestamp, date, or
-        whole-number column of epoch seconds or milliseconds, in UTC; a row in which it is null
-        matches nothing; None: each row gets the latest. Other columns are carried through, and rows
-        may repeat. Raises SchemaError or NotFoundError for a column that does not fit.
+        Other columns than keys and event times are carried through, and rows may repeat.
+
+        Args:
+            df: A Spark or pandas DataFrame, or an Arrow table.
+            primary_key: The columns that groups are joined by.
+            event_time: A timestamp, date, or integer column of epoch seconds or milliseconds, in
+                UTC; a row in which it is null matches nothing. None: each row gets the latest.
+
+        Returns:
+            The spine.
+
+        Raises:
+            SchemaError: A column is of a type that does not fit.
+            NotFoundError: A column does not exist.
         """
         return Spine(self._stores, df, to_column_names("primary_key", primary_key), event_time)
 
@@ -276,31 +72,48 @@ class FeatureStore(TransformationsMixin, StoreServingMixin):
         training_helper_columns: Sequence[str] = (),
         label: str | None = None,
     ) -> FeatureView:
-        """Save a query, its labels and its transformations as a feature view; version None is the next free one.
+        """Save a query, its labels and its transformations as a feature view.
 
-        labels (or label): the columns that a model predicts. transformation_functions: ``{"amount":
-        min_max_scaler}``, or a list such as ``[min_max_scaler("amount"), distance("lat",
-        "long")]``; they are fitted on the train split of each training dataset.
-        inference_helper_columns, training_helper_columns: columns that no model sees, handed out
-        beside batches and vectors, or beside training data, when they are asked for. Raises
-        NotFoundError for a label, helper column or feature of a transformation that is not a column
-        of the query, QueryError for a query that cannot be bound or a transformation that does not
-        take its feature, and AlreadyExistsError when the version is taken.
+        Args:
+            name: The name, in lower snake case.
+            query: The query; it begins with a feature group.
+            version: The version, from 1 up; None: the next free one.
+            description: What it is for.
+            labels: The columns that a model predicts.
+            transformation_functions: ``{"amount": min_max_scaler}``, or a list such as
+                ``[min_max_scaler("amount"), distance("lat", "long")]``; they are fitted on the
+                train split of each training dataset.
+            inference_helper_columns: Columns that no model sees, handed out beside batches and
+                vectors, when they are asked for.
+            training_helper_columns: Columns that no model sees, handed out beside training data,
+                when they are asked for.
+            label: The only label, in the place of labels.
+
+        Returns:
+            The view.
+
+        Raises:
+            NotFoundError: A label, a helper column or a feature of a transformation is not a column
+                of the query.
+            QueryError: The query cannot be bound, or a transformation does not take its feature.
+            SettingsError: Both labels and label are given.
+            AlreadyExistsError: The version is taken.
         """
-        given = (
-            labels,
-            description,
-            transformation_functions,
-            inference_helper_columns,
-            training_helper_columns,
-            label,
-        )
         self._stores.check_same_store(query._stores, repr(query))
+        build_spec = partial(
+            build_view_spec,
+            name,
+            query=query,
+            labels=labels,
+            description=description,
+            transformations=transformation_functions,
+            inference_helpers=inference_helper_columns,
+            training_helpers=training_helper_columns,
+            label=label,
+        )
         next_version = partial(self._stores.catalog.next_view_version, name)
         spec = create_version(
-            version,
-            next_version,
-            lambda taken: self._create_view(build_view_spec(name, taken, query, *given)),
+            version, next_version, lambda number: self._create_view(build_spec(version=number))
         )
         return FeatureView(self._stores, spec)
 
@@ -316,12 +129,31 @@ class FeatureStore(TransformationsMixin, StoreServingMixin):
         training_helper_columns: Sequence[str] = (),
         label: str | None = None,
     ) -> FeatureView:
-        """The view of this name and version (None: 1), created when it is absent.
+        """Return the view of this name and version, created when it is absent.
 
-        Raises AlreadyExistsError, with each difference, when the view exists and was declared
-        otherwise.
+        Args:
+            name: The name, in lower snake case.
+            query: The query; it begins with a feature group.
+            version: The version; None: 1.
+            description: As in ``create_feature_view``, and so are the others.
+            labels: The columns that a model predicts.
+            transformation_functions: The transformations of features.
+            inference_helper_columns: Columns beside batches and vectors.
+            training_helper_columns: Columns beside training data.
+            label: The only label, in the place of labels.
+
+        Returns:
+            The view.
+
+        Raises:
+            AlreadyExistsError: The view exists and was declared otherwise; it lists each
+                difference.
         """
-        given = (
+        self._stores.check_same_store(query._stores, repr(query))
+        requested = build_view_spec(
+            name,
+            version or 1,
+            query,
             labels,
             description,
             transformation_functions,
@@ -329,34 +161,59 @@ class FeatureStore(TransformationsMixin, StoreServingMixin):
             training_helper_columns,
             label,
         )
-        self._stores.check_same_store(query._stores, repr(query))
-        wanted = build_view_spec(name, version or 1, query, *given)
-        find = partial(self._stores.catalog.get_view, name, wanted.version)
-        found, is_new = find_or_create(find, lambda: self._create_view(wanted))
-        if is_new:
-            return FeatureView(self._stores, found)
-        same = (
-            "query",
-            "labels",
-            "description",
-            "transformations",
-            "inference_helpers",
-            "training_helpers",
-        )
-        check_same(f"Feature view {found}", found, wanted, same)
-        return FeatureView(self._stores, found)
+        find = partial(self._stores.catalog.get_view, name, requested.version)
+        spec, is_new = find_or_create(find, lambda: self._create_view(requested))
+        if not is_new:
+            check_same(f"Feature view {spec}", spec, requested, _DECLARED_FIELDS)
+        return FeatureView(self._stores, spec)
 
     def get_feature_view(self, name: str, version: int | None = None) -> FeatureView:
-        """A view by name and version; None asks for version 1, with a warning when there are others."""
+        """Return a view by name and version.
+
+        Args:
+            name: The name.
+            version: The version; None: version 1, with a warning where others exist.
+
+        Returns:
+            The view.
+
+        Raises:
+            NotFoundError: It does not exist; the error has the nearest names, or the versions that
+                exist.
+        """
         return FeatureView(self._stores, self._stores.catalog.get_view(name, version))
 
     def get_feature_views(self, name: str | None = None) -> list[FeatureView]:
-        """Every view, or every version of one, by name and version."""
-        return [
-            FeatureView(self._stores, v)
-            for v in self._stores.catalog.list_views()
-            if name in (None, v.name)
-        ]
+        """Return every view, or every version of one, by name and version."""
+        views = self._stores.catalog.list_views()
+        return [FeatureView(self._stores, view) for view in views if name in (None, view.name)]
+
+    if TYPE_CHECKING:
+
+        @overload
+        def sql(
+            self,
+            query: str,
+            dataframe_type: Literal["default", "spark"] = ...,
+            online: bool = ...,
+            read_options: Mapping[str, Any] | None = ...,
+        ) -> DataFrame: ...
+        @overload
+        def sql(
+            self,
+            query: str,
+            dataframe_type: Literal["pandas"],
+            online: bool = ...,
+            read_options: Mapping[str, Any] | None = ...,
+        ) -> pd.DataFrame: ...
+        @overload
+        def sql(
+            self,
+            query: str,
+            dataframe_type: str = ...,
+            online: bool = ...,
+            read_options: Mapping[str, Any] | None = ...,
+        ) -> DataFrame | pd.DataFrame: ...
 
     def sql(
         self,
@@ -364,13 +221,21 @@ class FeatureStore(TransformationsMixin, StoreServingMixin):
         dataframe_type: str = "default",
         online: bool = False,
         read_options: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """The rows of a SELECT over feature groups, each under the name ``<name>_<version>``, in Spark's SQL.
+    ) -> DataFrame | pd.DataFrame:
+        """Read the rows of a SELECT over feature groups, in Spark's SQL.
 
-        dataframe_type: "spark" (a DataFrame*, the default) or "pandas", eagerly. online: over the
-        rows of the online store, brought into Spark eagerly. read_options: as in
-        ``FeatureGroup.read``. Raises NotFoundError, with the nearest names, for a table that is no
-        group; QueryError for SQL that cannot be run, or that is not a SELECT.
+        Args:
+            query: The SELECT; each group is a table under the name ``<name>_<version>``.
+            dataframe_type: "spark" (a lazy DataFrame, the default) or "pandas" (eagerly).
+            online: Whether to read the rows of the online store, brought into Spark eagerly.
+            read_options: Taken for Hopsworks' sake, and named in a warning.
+
+        Returns:
+            The rows; times are UTC.
+
+        Raises:
+            NotFoundError: A table is not a group; the error has the nearest names.
+            QueryError: The SQL cannot be run, or is not a SELECT.
         """
         from spark_fs.flows import sql
 
@@ -384,22 +249,25 @@ class FeatureStore(TransformationsMixin, StoreServingMixin):
         return sql.run_query(self._stores.spark, query, groups, rows, dataframe_type)
 
     def get_runs(self, pipeline: str | None = None, limit: int | None = 100) -> list[PipelineRun]:
-        """The runs of a pipeline, or of every one, the newest first: when, up to when, each step with its rows, and what went wrong."""
+        """Return runs of pipelines, the newest first.
+
+        Args:
+            pipeline: The runs of this one; None: of every one.
+            limit: How many at most; None: all.
+
+        Returns:
+            The runs: when, up to when, each step with its rows, and what went wrong.
+        """
         return list(self._stores.catalog.list_runs(pipeline, limit))
 
     def get_run(self, run_id: str) -> PipelineRun:
-        """One run, by its id or the beginning of it; NotFoundError where that is none, or several."""
+        """Return one run, by its id or the beginning of it.
+
+        Raises NotFoundError where no run begins so, or several do.
+        """
         return self._stores.catalog.get_run(run_id)
 
     def _create_view(self, view: ViewSpec) -> ViewSpec:
         FeatureView(self._stores, view).check()
         self._stores.catalog.add_view(view)
         return view
-
-    def _create_group(self, group: GroupSpec) -> GroupSpec:
-        if group.online_enabled:
-            from spark_fs.online.table import build_online_table
-
-            build_online_table(group, self._stores.online.capabilities)
-        self._stores.catalog.add_group(group)
-        return group

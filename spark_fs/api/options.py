@@ -1,4 +1,4 @@
-"""What the methods that make and read training data may be asked beside their bounds."""
+"""What the methods that make and read training data take beside their bounds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from spark_fs.errors import SettingsError, format_suggestions
 
 if TYPE_CHECKING:
     from spark_fs.api.query import Filter
+
+
+_MAX_SECONDS = 1e12  # some 30,000 years
 
 
 class DatasetOptions(TypedDict, total=False):
@@ -93,43 +96,64 @@ class AsFilesOptions(DatasetOptions, FileOptions):
 
 
 def check_options(options: Mapping[str, Any], *kinds: type) -> None:
-    """SettingsError for an option that none of these knows, with the nearest names, or for a value that is not what it takes."""
-    known = {
-        name: getattr(hint, "__forward_arg__", str(hint))
-        for kind in kinds
-        for name, hint in kind.__annotations__.items()
-    }
+    """Check options by the kinds of options that take them.
+
+    Args:
+        options: The options.
+        *kinds: The kinds, each a TypedDict.
+
+    Raises:
+        SettingsError: No kind has such an option, and the error has the nearest names; or a value
+            is not what the option takes.
+    """
+    annotations: dict[str, str] = {}
+    for kind in kinds:
+        for name, hint in kind.__annotations__.items():
+            annotations[name] = getattr(hint, "__forward_arg__", str(hint))
     for name, value in options.items():
-        if name not in known:
+        if name not in annotations:
             raise SettingsError(
-                f"Option {name!r} does not exist{format_suggestions(name, sorted(known))}"
+                f"Option {name!r} does not exist{format_suggestions(name, sorted(annotations))}"
             )
-        check = get_check(known[name])
+        check = get_check(annotations[name])
         if check and not check.accepts(value):
             raise make_argument_error(name, value, check.expected)
 
 
 def to_seconds(argument: str, length: Any) -> float | None:
-    """A length of time in seconds, exact to the microsecond; SettingsError for what is none."""
+    """Convert a length of time to seconds, exact to the microsecond.
+
+    Args:
+        argument: The name of the argument, for the error.
+        length: A timedelta, or seconds; None: no length.
+
+    Returns:
+        Seconds; None for None.
+
+    Raises:
+        SettingsError: It is not a length of time.
+    """
     from spark_fs.base.times import MICROSECOND
 
     if length is None:
         return None
     if isinstance(length, bool) or not isinstance(length, timedelta | int | float):
-        raise SettingsError(
-            f"{argument}={length!r} is not a length of time: give a timedelta, or seconds."
-        )
-    found = length.total_seconds() if isinstance(length, timedelta) else length
-    if not abs(found) < 1e12:  # some 30,000 years; and no number is below it that is none
-        raise SettingsError(
-            f"{argument}={length!r} is not a length of time: give a timedelta, or seconds."
-        )
+        raise _make_length_error(argument, length)
+    seconds = length.total_seconds() if isinstance(length, timedelta) else length
+    if not abs(seconds) < _MAX_SECONDS:  # nor is NaN below it
+        raise _make_length_error(argument, length)
     micros = length // MICROSECOND if isinstance(length, timedelta) else round(length * 1_000_000)
     return micros / 1_000_000 if micros % 1_000_000 else micros // 1_000_000
 
 
+def _make_length_error(argument: str, length: Any) -> SettingsError:
+    return SettingsError(
+        f"{argument}={length!r} is not a length of time: give a timedelta, or seconds."
+    )
+
+
 def warn_of_options(read_options: Mapping[str, Any] | None) -> None:
-    """Name the options of reading that mean nothing here, as Hopsworks' engines know some."""
+    """Warn of options of reading, which Hopsworks' engines know and which mean nothing here."""
     if read_options:
         listed = ", ".join(map(repr, read_options))
         warnings.warn(

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @validate_arguments
 class Spine:
-    """Keys, event times and whatever columns a request brings, as the left side of a query. It is kept nowhere."""
+    """Keys, event times and other columns of a request, as the left side of a query.
+
+    It is kept nowhere.
+    """
 
     def __init__(
         self, stores: Stores, df: Any, primary_key: Sequence[str], event_time: str | None
@@ -37,11 +40,14 @@ class Spine:
         return find_feature(self._stores, self.spec.ref, self.spec.types, name)
 
     def select_all(self) -> Query:
-        """A query of every column*."""
+        """Select every column, as a lazy query."""
         return Query(self._stores, QuerySpec(self.spec.ref, tuple(self.spec.types)), self)
 
     def select(self, features: Sequence[str]) -> Query:
-        """A query of these columns*; NotFoundError with the nearest names for one that does not exist."""
+        """Select some columns, as a lazy query.
+
+        Raises NotFoundError, with the nearest names, for a column that does not exist.
+        """
         for name in features:
             find_feature(self._stores, self.spec.ref, self.spec.types, name)
         return Query(self._stores, QuerySpec(self.spec.ref, tuple(features), explicit=True), self)

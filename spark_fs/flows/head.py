@@ -1,8 +1,8 @@
 """A few rows of a group, for a look at them."""
 
 from collections.abc import Callable
-from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
@@ -19,7 +19,7 @@ from spark_fs.tables.delta.history import NO_TABLE
 
 def read_first_rows(
     get_spark: Callable[[], SparkSession], group: GroupSpec, path: str, count: int
-) -> Any:
+) -> pd.DataFrame:
     """Some rows of the newest version, eagerly, as pandas; without Spark where files can be read as they are."""
     types, log = group.types, history.open_log(path)
     if log.version == NO_TABLE:

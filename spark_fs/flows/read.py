@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
+from typing import Literal, overload
 
 import pandas as pd
 from py4j.protocol import Py4JJavaError
@@ -131,6 +132,10 @@ def check_dataframe_type(dataframe_type: str) -> None:
         )
 
 
+@overload
+def collect_frame(frame: DataFrame, dataframe_type: Literal["pandas"]) -> pd.DataFrame: ...
+@overload
+def collect_frame(frame: DataFrame, dataframe_type: str) -> Frame: ...
 def collect_frame(frame: DataFrame, dataframe_type: str) -> Frame:
     """The frame as it is, or eagerly as pandas (times as UTC instants)."""
     check_dataframe_type(dataframe_type)

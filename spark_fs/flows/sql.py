@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.errors import NotFoundError, QueryError
 from spark_fs.flows import group_rows, online_rows
-from spark_fs.flows.read import collect_frame
+from spark_fs.flows.read import Frame, collect_frame
 from spark_fs.online.store import OnlineStore
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.delta.commands import find_root_cause
@@ -33,7 +33,7 @@ def run_query(
     groups: Mapping[str, GroupSpec],
     read_group: GroupReader,
     dataframe_type: str,
-) -> Any:
+) -> Frame:
     """The rows of a SELECT, as a Spark DataFrame*, or eagerly as pandas.
 
     The names stand for the groups in a copy of the session that no other call sees.

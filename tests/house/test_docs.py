@@ -17,14 +17,14 @@ from pyspark.sql import SparkSession
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
+from spark_fs.api.group import Group
+from spark_fs.api.group_store import GroupStore
 from spark_fs.api.model import Model
 from spark_fs.api.models import ModelRegistry
-from spark_fs.api.monitored import MonitoredGroup
-from spark_fs.api.online import ServedGroup, StoreServingMixin
-from spark_fs.api.profiled import ProfiledGroup
 from spark_fs.api.query import Query
 from spark_fs.api.scoring import ScoringMixin
 from spark_fs.api.selection import Selection
+from spark_fs.api.table_group import TableGroup
 from spark_fs.api.training_data import TrainingDataMixin
 from spark_fs.api.training_datasets import TrainingDatasetsMixin
 from spark_fs.api.training_files import TrainingFilesMixin
@@ -248,11 +248,11 @@ def test_architecture_names_every_room() -> None:
 
 def test_the_changelog_names_what_users_call() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
-    groups = ServedGroup, ProfiledGroup, MonitoredGroup, FeatureGroup
+    groups = Group, TableGroup, FeatureGroup
     views = FeatureView, TrainingDataMixin, TrainingFilesMixin, TrainingDatasetsMixin, ScoringMixin
     kinds = (
         FeatureStore,
-        StoreServingMixin,
+        GroupStore,
         TransformationsMixin,
         *groups,
         *views,

@@ -15,16 +15,15 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.group import Group
+from spark_fs.api.group_store import GroupStore
 from spark_fs.api.model import Flavour, Model
 from spark_fs.api.models import ModelRegistry, TrackedRun
-from spark_fs.api.monitored import MonitoredGroup
-from spark_fs.api.online import ServedGroup, StoreServingMixin
-from spark_fs.api.profiled import ProfiledGroup
 from spark_fs.api.project import Project
 from spark_fs.api.query import Feature, Filter, Query
 from spark_fs.api.scoring import ScoringMixin
 from spark_fs.api.selection import Selection
 from spark_fs.api.spine import Spine
+from spark_fs.api.table_group import TableGroup
 from spark_fs.api.training_data import TrainingDataMixin
 from spark_fs.api.training_datasets import TrainingDatasetsMixin
 from spark_fs.api.training_files import TrainingFilesMixin
@@ -40,22 +39,22 @@ SIGNATURES = {
     Selection.plot: "",
     Selection.to_feature_view: "name version description",
     Project.get_feature_store: "",
-    FeatureStore.create_feature_group: (
+    GroupStore.create_feature_group: (
         "name version description primary_key partition_key event_time online_enabled"
         " statistics_config expectation_suite features ttl parents keep_corrections"
     ),
-    FeatureStore.get_or_create_feature_group: (
+    GroupStore.get_or_create_feature_group: (
         "name version description primary_key partition_key event_time online_enabled"
         " statistics_config expectation_suite features ttl parents keep_corrections"
     ),
-    FeatureStore.create_external_feature_group: (
+    GroupStore.create_external_feature_group: (
         "name version description primary_key event_time data_format path query options features"
         " ttl parents"
     ),
-    FeatureStore.get_external_feature_group: "name version",
-    FeatureStore.get_external_feature_groups: "name",
-    FeatureStore.get_feature_group: "name version",
-    FeatureStore.get_feature_groups: "name",
+    GroupStore.get_external_feature_group: "name version",
+    GroupStore.get_external_feature_groups: "name",
+    GroupStore.get_feature_group: "name version",
+    GroupStore.get_feature_groups: "name",
     FeatureStore.create_spine: "df primary_key event_time",
     FeatureStore.create_feature_view: (
         "name query version description labels transformation_functions inference_helper_columns"
@@ -100,30 +99,30 @@ SIGNATURES = {
     FeatureGroup.validate: "df",
     FeatureGroup.get_validation_history: "",
     FeatureGroup.get_latest_validation_report: "",
-    FeatureGroup.read_quarantine: "dataframe_type",
-    FeatureGroup.as_of: "when",
-    FeatureGroup.read_changes: "start end dataframe_type",
-    FeatureGroup.commit_details: "limit",
-    ProfiledGroup.update_statistics_config: "statistics_config",
-    ProfiledGroup.compute_statistics: "",
-    ProfiledGroup.get_statistics: "as_of feature_names",
-    ProfiledGroup.head: "n",
-    ProfiledGroup.report: "path",
-    MonitoredGroup.detect_drift: "current reference features thresholds",
-    MonitoredGroup.get_drift_history: "",
+    TableGroup.read_quarantine: "dataframe_type",
+    TableGroup.as_of: "when",
+    TableGroup.read_changes: "start end dataframe_type",
+    TableGroup.commit_details: "limit",
+    FeatureGroup.update_statistics_config: "statistics_config",
+    FeatureGroup.compute_statistics: "",
+    FeatureGroup.get_statistics: "as_of feature_names",
+    TableGroup.head: "n",
+    FeatureGroup.report: "path",
+    FeatureGroup.detect_drift: "current reference features thresholds",
+    FeatureGroup.get_drift_history: "",
     FeatureView.get_training_dataset_statistics: "training_dataset_version feature_names",
     FeatureView.kept_statistics: "",
     FeatureView.report: "version path",
     FeatureView.detect_drift: "current training_dataset_version features thresholds",
     FeatureView.get_drift_history: "",
-    ServedGroup.sync_online: "now full progress",
-    ServedGroup.verify_online: "now limit synced",
-    StoreServingMixin.sync_online: "name version now full progress",
-    StoreServingMixin.verify_online: "name version now limit synced",
-    StoreServingMixin.check_serving: "",
-    FeatureGroup.append_features: "features",
-    FeatureGroup.optimize: "",
-    FeatureGroup.vacuum: "retention_hours force",
+    FeatureGroup.sync_online: "now full progress",
+    FeatureGroup.verify_online: "now limit synced",
+    GroupStore.sync_online: "name version now full progress",
+    GroupStore.verify_online: "name version now limit synced",
+    GroupStore.check_serving: "",
+    TableGroup.append_features: "features",
+    TableGroup.optimize: "",
+    TableGroup.vacuum: "retention_hours force",
     FeatureGroup.delete: "force",
     ExternalFeatureGroup.delete: "force",
     Query.join: "sub_query on left_on right_on join_type prefix",
@@ -205,8 +204,8 @@ SIGNATURES = {
 PUBLIC = (
     Project,
     FeatureStore,
-    StoreServingMixin,
-    ServedGroup,
+    GroupStore,
+    TableGroup,
     TransformationsMixin,
     TransformationFunction,
     CatalogObject,
@@ -226,8 +225,6 @@ PUBLIC = (
     Model,
     ModelRegistry,
     TrackedRun,
-    ProfiledGroup,
-    MonitoredGroup,
     Selection,
 )
 

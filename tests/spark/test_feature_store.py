@@ -75,7 +75,7 @@ def test_get_or_create_finds_what_is_declared_alike(fs: FeatureStore) -> None:
 def test_a_text_is_no_list_of_columns(fs: FeatureStore) -> None:
     with pytest.raises(
         SettingsError,
-        match=r"primary_key='k' is a text: give a list of columns, as in primary_key=\['k'\]",
+        match=r"primary_key='k' is a string: give a list of columns, as in primary_key=\['k'\]",
     ):
         fs.create_feature_group("a", primary_key="k")
 

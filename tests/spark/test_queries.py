@@ -371,7 +371,7 @@ def test_a_spine_is_refused_where_it_cannot_stand(
         SparkFSError, match=r"of feature group 'spine' \(a DataFrame\) 'client' does not exist"
     ):
         fs.create_spine(frame("customer at", ("a", "01-01 12:00")), primary_key=["client"])
-    with pytest.raises(SettingsError, match=r"primary_key='customer' is a text"):
+    with pytest.raises(SettingsError, match=r"primary_key='customer' is a string"):
         fs.create_spine(frame("customer at", ("a", "01-01 12:00")), primary_key="customer")
 
 

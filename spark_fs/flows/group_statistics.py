@@ -1,0 +1,69 @@
+"""Keep the statistics of a group up to its table, and read them."""
+
+from collections.abc import Sequence
+
+from spark_fs.base.times import Instant
+from spark_fs.errors import SparkFSError
+from spark_fs.flows import statistics
+from spark_fs.flows.read import TableLocator
+from spark_fs.flows.statistics import SparkProvider
+from spark_fs.spec.feature_group import GroupSpec
+from spark_fs.spec.feature_statistics import Statistics
+from spark_fs.tables import statistics_files
+from spark_fs.tables.delta import history
+from spark_fs.tables.delta.history import Commit
+
+
+def try_update_statistics(
+    get_spark: SparkProvider, group: GroupSpec, locate_table: TableLocator
+) -> str | None:
+    """Bring the statistics of a group up to its newest commit, eagerly, where it wants them.
+
+    Args:
+        get_spark: Gives the Spark session; called where rows cannot be read without it.
+        group: The group.
+        locate_table: Gives the folder or URI of its table.
+
+    Returns:
+        Why it failed, in words; None where it did not.
+    """
+    config = group.parsed_statistics_config
+    if not config.enabled:
+        return None
+    try:
+        statistics.compute_group_statistics(get_spark, group, locate_table(group), config)
+    except SparkFSError as error:
+        return str(error)
+    except Exception as error:  # of whatever kind: an error would say that nothing was inserted
+        return f"{type(error).__name__}: {error}."
+    return None
+
+
+def has_current_statistics(path: str) -> bool:
+    """Whether the newest commit that changed rows, if any, has statistics. Starts no JVM."""
+    profiled = statistics_files.list_commits(statistics_files.get_statistics_folder(path))
+    newest = max(profiled, default=history.NO_TABLE)
+    log = history.open_log(path)
+    commits_since = history.list_commits(log, max(0, log.version - newest))
+    return not any(commit.changes_rows for commit in commits_since)
+
+
+def load_statistics_as_of(
+    path: str, when: Instant | int | Commit | None, features: Sequence[str] | None
+) -> Statistics | None:
+    """Load the newest statistics of a table as of an instant, a version or a commit.
+
+    Args:
+        path: The folder or URI of the table.
+        when: An instant (UTC), a version or a commit; None: now.
+        features: Of these features only; None: of all.
+
+    Returns:
+        The statistics; None where none were made up to then. Starts no JVM.
+
+    Raises:
+        NotFoundError: A version that does not exist, or an instant before the first commit.
+    """
+    version = None if when is None else history.resolve_table_version(path, when)
+    folder = statistics_files.get_statistics_folder(path)
+    return statistics.load_commit_statistics(folder, version, features)
