@@ -1,6 +1,6 @@
 """Delete rows of a feature group, as one commit or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -13,57 +13,76 @@ from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables import frames
 from spark_fs.tables.delta import commands, history
 from spark_fs.tables.delta.history import NO_TABLE
-from spark_fs.tables.delta.transaction import TableWrite
+from spark_fs.tables.delta.staging import DeltaTransaction
+from spark_fs.tables.delta.transaction import LoggedCommit, TableWrite
 
 
 def delete_records(spark: SparkSession, group: GroupSpec, path: str, data: Any) -> Job:
-    """Delete the rows of the frame's keys, or of its keys and event times where it has these, eagerly."""
+    """Delete the rows of the frame's keys, eagerly.
+
+    Where the frame has event times, those of its keys and event times.
+    """
     if history.get_current_version(path) == NO_TABLE:
         raise NotFoundError(
             f"Feature group {group} has no rows to delete yet: insert its first rows."
         )
     frame = frames.to_spark(spark, data, group.types)
-    found = frames.get_feature_types(frame)
-    columns = list(group.identity if group.event_time in found else group.primary_key)
-    wrong = [
-        f"key column {c!r} ({group.get_column_type(c)}) is missing"
-        for c in columns
-        if c not in found
-    ]
-    wrong += [
-        f"column {c!r} is {found[c]}, the group has {group.get_column_type(c)}"
-        for c in columns
-        if c in found and not types.can_widen(found[c], group.get_column_type(c))
-    ]
-    if wrong:
+    frame_types = frames.get_feature_types(frame)
+    columns = list(group.identity if group.event_time in frame_types else group.primary_key)
+    _check_key_columns(frame_types, columns, group)
+    casts = [F.col(column).cast(group.get_column_type(column)) for column in columns]
+    keys = frame.select(*casts).distinct()
+    key_count = _count_keys(keys, columns, group, path)
+    deleted = _delete_rows(keys, path, columns) if key_count else 0
+    return Job(f"delete {group.name}_{group.version}", {"read": key_count, "deleted": deleted})
+
+
+def _check_key_columns(
+    frame_types: Mapping[str, str], columns: Sequence[str], group: GroupSpec
+) -> None:
+    """SchemaError for a key column that is missing or of another type."""
+    missing = []
+    differing = []
+    for column in columns:
+        type_ = group.get_column_type(column)
+        if column not in frame_types:
+            missing.append(f"key column {column!r} ({type_}) is missing")
+        elif not types.can_widen(frame_types[column], type_):
+            differing.append(f"column {column!r} is {frame_types[column]}, the group has {type_}")
+    if differences := missing + differing:
         raise SchemaError(
-            f"The frame does not fit feature group {group}: {'; '.join(wrong)}. Nothing was"
+            f"The frame does not fit feature group {group}: {'; '.join(differences)}. Nothing was"
             " deleted."
         )
-    keys = frame.select(*(F.col(c).cast(group.get_column_type(c)) for c in columns)).distinct()
+
+
+def _count_keys(keys: DataFrame, columns: Sequence[str], group: GroupSpec, path: str) -> int:
+    """How many keys there are, eagerly; KeyValueError where a part of one is null."""
+    null_counts = [F.count_if(F.col(column).isNull()) for column in columns]
     with commands.translate_errors(path, "deletion of rows"):
-        counts = keys.agg(
-            F.count("*"), *(F.count_if(F.col(c).isNull()) for c in columns)
-        ).collect()[0]
-    if any(counts[1:]):
-        listed = ", ".join(f"{n} in {c!r}" for c, n in zip(columns, counts[1:], strict=True) if n)
+        key_count, *nulls = keys.agg(F.count("*"), *null_counts).collect()[0]
+    if any(nulls):
+        pairs = zip(columns, nulls, strict=True)
+        listed = ", ".join(f"{count} in {column!r}" for column, count in pairs if count)
         raise KeyValueError(
             f"A null key or event time names no row of feature group {group}: the frame has"
             f" {listed}. Nothing was deleted."
         )
-    deleted = _delete_rows(keys, path, columns) if counts[0] else 0
-    return Job(f"delete {group.name}_{group.version}", {"read": counts[0], "deleted": deleted})
+    return int(key_count)
 
 
 def _delete_rows(keys: DataFrame, path: str, columns: Sequence[str]) -> int:
     """Delete the rows of these keys; returns how many there were."""
+
+    def delete(now: DeltaTransaction) -> int:
+        metadata = now.with_write_id({"operation": "delete"})
+        return commands.delete_rows(keys, path, columns, metadata)
+
+    def read_count(logged: LoggedCommit) -> int:
+        return int(logged.metrics["numTargetRowsDeleted"])
+
     with (
         commands.translate_errors(path, "deletion of rows"),
         TableWrite(keys.sparkSession, path) as write,
     ):
-        return write.commit(
-            lambda now: commands.delete_rows(
-                keys, path, columns, now.with_write_id({"operation": "delete"})
-            ),
-            lambda landed: int(landed.metrics["numTargetRowsDeleted"]),
-        )
+        return write.commit(delete, read_count)

@@ -1,4 +1,4 @@
-"""The rows of a group, wherever they are kept: those of one version, or what changed between two."""
+"""The rows of a group, wherever they are: those of one version, or what changed between two."""
 
 import os
 from datetime import datetime
@@ -26,52 +26,57 @@ def read_group(
     version: int | None = None,
     with_duplicates: bool = False,
 ) -> DataFrame:
-    """The group's rows* at a version of its table (None: the newest), with the instant of ingestion.
+    """The group's rows*, with the instant of ingestion, at a version (None: the newest).
 
     Before the first insert there are none; a column that came after the version holds nulls. Of
-    rows of one identity it is the last ingested, or with ``every`` all of them.
+    rows of one identity it is the last ingested, or with ``with_duplicates`` all of them.
     """
     if group.source:
-        found = external.read_source(spark, group.source, os.environ)
-        columns = [F.col(f"`{c}`").cast(to_ddl(t)).alias(c) for c, t in group.types.items()]
-        read = found.select(*columns, F.lit(datetime.min).alias(INGESTED_AT))
-        time = group.event_time
-        return (
-            read.withColumn(time, check_epochs(F.col(time), group.get_column_type(time), time))
-            if time
-            else read
-        )
-    if not history.has_log(path) if version is None else version == NO_TABLE:
-        return spark.createDataFrame(
-            [],
-            ", ".join(f"`{c}` {to_ddl(t)}" for c, t in group.types.items())
-            + f", {INGESTED_AT} timestamp",
-        )
-    table = _with_missing_columns(commands.read_table(spark, path, version), group)
-    return (
-        keep_latest_ingested(table, group, INGESTED_AT)
-        if group.may_have_duplicates and not with_duplicates
-        else table
-    )
+        return _read_source(spark, group)
+    is_absent = not history.has_log(path) if version is None else version == NO_TABLE
+    if is_absent:
+        columns = [f"`{name}` {to_ddl(type_)}" for name, type_ in group.types.items()]
+        return spark.createDataFrame([], ", ".join([*columns, f"{INGESTED_AT} timestamp"]))
+    rows = _with_missing_columns(commands.read_table(spark, path, version), group)
+    if group.may_have_duplicates and not with_duplicates:
+        return keep_latest_ingested(rows, group, INGESTED_AT)
+    return rows
+
+
+def _read_source(spark: SparkSession, group: GroupSpec) -> DataFrame:
+    """The rows* of an external group, with the first of all instants as that of ingestion."""
+    assert group.source
+    rows = external.read_source(spark, group.source, os.environ)
+    columns = []
+    for name, type_ in group.types.items():
+        columns.append(F.col(f"`{name}`").cast(to_ddl(type_)).alias(name))
+    rows = rows.select(*columns, F.lit(datetime.min).alias(INGESTED_AT))
+    time = group.event_time
+    if not time:
+        return rows
+    return rows.withColumn(time, check_epochs(F.col(time), group.get_column_type(time), time))
 
 
 def read_quarantine(spark: SparkSession, group: GroupSpec, path: str) -> DataFrame:
     """The rows* that expectations set aside, with the instant of ingestion and the reason."""
-    place = commands.get_quarantine_path(path)
-    if not history.has_log(place):
+    quarantine = commands.get_quarantine_path(path)
+    if not history.has_log(quarantine):
         return read_group(spark, group, path).limit(0).withColumn(REASON_COLUMN, F.lit(""))
-    return _with_missing_columns(commands.read_table(spark, place), group).select(
-        *group.types, INGESTED_AT, REASON_COLUMN
-    )
+    rows = _with_missing_columns(commands.read_table(spark, quarantine), group)
+    return rows.select(*group.types, INGESTED_AT, REASON_COLUMN)
 
 
 def with_source_schema(spark: SparkSession, group: GroupSpec) -> GroupSpec:
-    """An external group with the schema that its source has now, eagerly; its declared columns must be there."""
+    """An external group with the schema that its source has now, eagerly.
+
+    Its declared columns must be there.
+    """
     assert group.source
-    found = frames.get_feature_types(external.read_source(spark, group.source, os.environ))
-    return group.with_schema(
-        {name: "timestamp" if type_ == "timestamp_ntz" else type_ for name, type_ in found.items()}
-    )
+    rows = external.read_source(spark, group.source, os.environ)
+    types = {}
+    for name, type_ in frames.get_feature_types(rows).items():
+        types[name] = "timestamp" if type_ == "timestamp_ntz" else type_
+    return group.with_schema(types)
 
 
 def read_changes(
@@ -79,7 +84,6 @@ def read_changes(
 ) -> DataFrame:
     """What the commits after ``start`` did*, up to ``end`` and with it."""
     log = history.open_log(table)
-    path = log.path
     first = NO_TABLE if start is None else history.resolve_table_version(log, start)
     last = log.version if end is None else history.resolve_table_version(log, end)
     if first > last:
@@ -89,20 +93,20 @@ def read_changes(
         )
     columns = [*group.types, INGESTED_AT, "_change_type", "_commit_version", "_commit_timestamp"]
     if first == last:  # Delta refuses an empty range of versions
-        empty = read_group(spark, group, path).limit(0)
-        made = {
+        no_changes = {
             "_change_type": F.lit(""),
             "_commit_version": F.lit(0).cast("bigint"),
             "_commit_timestamp": F.current_timestamp(),
         }
-        return empty.withColumns(made).select(*columns)
-    return _with_missing_columns(commands.read_changes(spark, path, first + 1, last), group).select(
-        *columns
-    )
+        empty = read_group(spark, group, log.path).limit(0)
+        return empty.withColumns(no_changes).select(*columns)
+    changes = commands.read_changes(spark, log.path, first + 1, last)
+    return _with_missing_columns(changes, group).select(*columns)
 
 
 def _with_missing_columns(rows: DataFrame, group: GroupSpec) -> DataFrame:
-    absent = {
-        c: F.lit(None).cast(to_ddl(t)) for c, t in group.types.items() if c not in rows.columns
-    }
-    return rows.withColumns(absent) if absent else rows
+    missing = {}
+    for name, type_ in group.types.items():
+        if name not in rows.columns:
+            missing[name] = F.lit(None).cast(to_ddl(type_))
+    return rows.withColumns(missing) if missing else rows

@@ -20,22 +20,26 @@ from spark_fs.tables.delta.history import NO_TABLE
 def read_first_rows(
     get_spark: Callable[[], SparkSession], group: GroupSpec, path: str, count: int
 ) -> pd.DataFrame:
-    """Some rows of the newest version, eagerly, as pandas; without Spark where files can be read as they are."""
-    types, log = group.types, history.open_log(path)
+    """Some rows of the newest version, eagerly, as pandas.
+
+    Without Spark where files can be read as they are.
+    """
+    log = history.open_log(path)
     if log.version == NO_TABLE:
-        return to_pandas(arrow_types.to_arrow_schema(types).empty_table())
+        return to_pandas(arrow_types.to_arrow_schema(group.types).empty_table())
     files = [file for file in history.list_data_files(log) if file.row_count != 0]
     if group.may_have_duplicates or not parquet.is_scannable(
-        files, types, group.partition_key, None
+        files, group.types, group.partition_key, None
     ):
-        return flows_read.collect_frame(
-            read_group(get_spark(), group, path, log.version).select(*types).limit(count), "pandas"
-        )
-    read = Scan.from_files(parquet.to_scan_files(files), types)
-    found, left = [read.schema.empty_table()], count
+        rows = read_group(get_spark(), group, path, log.version)
+        return flows_read.collect_frame(rows.select(*group.types).limit(count), "pandas")
+    scan = Scan.from_files(parquet.to_scan_files(files), group.types)
+    tables = [scan.schema.empty_table()]
+    remaining = count
     for number in range(len(files)):
-        if left <= 0:
+        if remaining <= 0:
             break
-        found.append(parquet.read_share(read, number, max_rows=left))
-        left -= found[-1].num_rows
-    return to_pandas(pa.concat_tables(found))
+        table = parquet.read_share(scan, number, max_rows=remaining)
+        tables.append(table)
+        remaining -= table.num_rows
+    return to_pandas(pa.concat_tables(tables))

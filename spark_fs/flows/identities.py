@@ -15,7 +15,10 @@ MAX_EXAMPLES = 5
 
 
 def keep_first_or_last(frame: DataFrame, group: GroupSpec, options: WriteOptions) -> DataFrame:
-    """Of several rows* of one identity the first or last by the order; those that are equal in it all stay, and so does every null key."""
+    """Of several rows* of one identity the first or last by the order.
+
+    Those that are equal in it all stay, and so does every null key.
+    """
     order = options.order_by or ORDER_COLUMN
     if order not in frame.columns:
         if options.order_by is None:
@@ -26,37 +29,37 @@ def keep_first_or_last(frame: DataFrame, group: GroupSpec, options: WriteOptions
         raise NotFoundError.for_name(
             "Column order_by", order, frame.columns, "Order by a column of the frame."
         )
-    by = (
-        F.col(order).asc_nulls_last() if options.keep == "first" else F.col(order).desc_nulls_last()
-    )
+    column = F.col(order)
+    by = column.asc_nulls_last() if options.keep == "first" else column.desc_nulls_last()
     rank = F.rank().over(Window.partitionBy(*group.identity).orderBy(by))
-    return (
-        frame.withColumn("__rank", rank)
-        .filter((F.col("__rank") == 1) | _has_null_key(group))
-        .drop("__rank")
-    )
+    ranked = frame.withColumn("__rank", rank)
+    return ranked.filter((F.col("__rank") == 1) | _has_null_key(group)).drop("__rank")
 
 
 def has_repeated_identities(staged: StagedFiles, group: GroupSpec) -> bool:
     """Whether several of the staged rows may have one identity, eagerly."""
-    found = staged.has_duplicates(group.identity)
-    return (
-        not _find_repeated(staged.frame, [F.xxhash64(*group.identity).alias("__hash")]).isEmpty()
-        if found is None
-        else found
-    )
+    repeats = staged.has_duplicates(group.identity)
+    if repeats is not None:
+        return repeats
+    identity_hash = F.xxhash64(*group.identity).alias("__hash")
+    return not _find_repeated(staged.frame, [identity_hash]).isEmpty()
 
 
 def drop_equal_rows(rows: DataFrame, group: GroupSpec) -> DataFrame:
-    """The rows*, of those that are equal in every column of the group one; but each without a key, to be counted."""
-    compared = {
-        f"__{name}": layout.to_comparable(F.col(name), type_)
-        for name, type_ in group.types.items()
-        if "map<" in type_
-    }
-    columns = [f"__{name}" if f"__{name}" in compared else name for name in group.types]
-    compared["__apart"] = F.when(_has_null_key(group), F.monotonically_increasing_id())
-    return rows.withColumns(compared).dropDuplicates([*columns, "__apart"]).drop(*compared)
+    """The rows*, of those that are equal in every column of the group one.
+
+    But each without a key, to be counted.
+    """
+    helpers = {}
+    compared = []
+    for name, type_ in group.types.items():
+        if "map<" in type_:
+            helpers[f"__{name}"] = layout.to_comparable(F.col(name), type_)
+            compared.append(f"__{name}")
+        else:
+            compared.append(name)
+    helpers["__apart"] = F.when(_has_null_key(group), F.monotonically_increasing_id())
+    return rows.withColumns(helpers).dropDuplicates([*compared, "__apart"]).drop(*helpers)
 
 
 def _has_null_key(group: GroupSpec) -> Column:
@@ -67,7 +70,11 @@ def _has_null_key(group: GroupSpec) -> Column:
 def check_staged_rows(
     staged: StagedFiles, group: GroupSpec, options: WriteOptions, repeats: bool
 ) -> None:
-    """KeyValueError, eagerly, for a null key or event time, a unit of time that is none, a map with a key twice, an identity twice."""
+    """KeyValueError, eagerly, for rows that no group takes.
+
+    Those are: a null key or event time, an epoch of an unknown unit, a map with a key twice, an
+    identity twice.
+    """
     _check_nulls(staged, group)
     check_epoch_unit(staged, group)
     _check_maps(staged.frame, group)
@@ -76,89 +83,95 @@ def check_staged_rows(
 
 
 def _check_nulls(staged: StagedFiles, group: GroupSpec) -> None:
-    absent = {c: staged.null_counts[c] for c in group.identity if staged.null_counts.get(c)}
-    if absent:
-        counts = ", ".join(f"{count} in {c!r}" for c, count in absent.items())
-        examples = _format_examples(staged.frame.filter(F.col(next(iter(absent))).isNull()), group)
-        raise KeyValueError(
-            f"Feature group {group} cannot take null keys or event times: the frame has {counts}."
-            f" Nothing was written. Drop or fill these rows first. Examples: {examples}"
-        )
+    null_counts = {}
+    for column in group.identity:
+        if count := staged.null_counts.get(column):
+            null_counts[column] = count
+    if not null_counts:
+        return
+    listed = ", ".join(f"{count} in {column!r}" for column, count in null_counts.items())
+    first = next(iter(null_counts))
+    examples = _format_examples(staged.frame.filter(F.col(first).isNull()), group)
+    raise KeyValueError(
+        f"Feature group {group} cannot take null keys or event times: the frame has {listed}."
+        f" Nothing was written. Drop or fill these rows first. Examples: {examples}"
+    )
 
 
 def check_epoch_unit(staged: StagedFiles, group: GroupSpec) -> None:
-    """KeyValueError for an epoch that is neither seconds nor milliseconds of the years 1 to 9999."""
+    """KeyValueError for an epoch that is not in seconds or milliseconds of the years 1 to 9999."""
     time = group.event_time
     if time is None or group.get_column_type(time) not in ("bigint", "int"):
         return
-    for value in staged.bounds.get(
-        time, sorted(int(text) for text in staged.partitions.get(time, ()) if text is not None)
-    ):
-        if said := times.describe_bad_epoch(value):
+    partition_values = staged.partitions.get(time, ())
+    values = sorted(int(text) for text in partition_values if text is not None)
+    for value in staged.bounds.get(time, values):
+        if problem := times.describe_bad_epoch(value):
             raise KeyValueError(
-                f"Feature group {group} cannot take the event time {value} in {time!r}: {said}"
+                f"Feature group {group} cannot take the event time {value} in {time!r}: {problem}"
                 " Nothing was written."
             )
 
 
 def _check_maps(rows: DataFrame, group: GroupSpec) -> None:
-    repeated = {
-        name: find_repeated_map_keys(F.col(name), type_) for name, type_ in group.types.items()
-    }
-    twice = {name: keys.alias(f"__{name}") for name, keys in repeated.items() if keys is not None}
-    if not twice:
+    repeated = {}
+    for name, type_ in group.types.items():
+        keys = find_repeated_map_keys(F.col(name), type_)
+        if keys is not None:
+            repeated[name] = keys.alias(f"__{name}")
+    if not repeated:
         return
-    keys = rows.select(*group.identity, *twice.values())
-    found = (
-        keys.filter(F.greatest(*(F.size(f"__{name}") for name in twice), F.lit(0)) > 0)
-        .limit(1)
-        .collect()
+    most = F.greatest(*(F.size(f"__{name}") for name in repeated), F.lit(0))
+    examined = rows.select(*group.identity, *repeated.values())
+    bad_rows = examined.filter(most > 0).limit(1).collect()
+    if not bad_rows:
+        return
+    bad_row = bad_rows[0]
+    name = next(name for name in repeated if bad_row[f"__{name}"])
+    identity = ", ".join(f"{column}={bad_row[column]!r}" for column in group.identity)
+    raise KeyValueError(
+        f"Column {name!r} holds a map with the key {bad_row[f'__{name}'][0]!r} twice, in the"
+        f" row {identity}: a map has one value for each key. Nothing was written. Correct the"
+        " row first."
     )
-    if found:
-        name = next(name for name in twice if found[0][f"__{name}"])
-        row = ", ".join(f"{c}={found[0][c]!r}" for c in group.identity)
-        raise KeyValueError(
-            f"Column {name!r} holds a map with the key {found[0][f'__{name}'][0]!r} twice, in the"
-            f" row {row}: a map has one value for each key. Nothing was written. Correct the row"
-            " first."
-        )
 
 
 def find_repeated_map_keys(column: Column, type_: str) -> Column | None:
-    """The keys, as texts, that a map at any depth of the column has more than once*; None where the type has no map."""
+    """The keys, as strings, that a map at any depth of the column has more than once*.
+
+    None where the type has no map.
+    """
     if "map<" not in type_:
         return None
-    kind, inside = (
-        types.get_base_type(type_),
-        types.split_types(type_.partition("<")[2].removesuffix(">")),
-    )
+    kind = types.get_base_type(type_)
+    inner_types = types.split_types(type_.partition("<")[2].removesuffix(">"))
     if kind == "map":
-        keys = F.map_keys(column)
-        twice = F.filter(keys, lambda key, place: F.array_position(keys, key) != place + 1)
-        own = _replace_null(F.transform(twice, lambda key: key.cast("string")))
-        return (
-            F.concat(own, _find_repeats_within(F.map_values(column), inside[1]))
-            if "map<" in inside[1]
-            else own
-        )
+        return _find_repeats_of_map(column, inner_types[1])
     if kind == "array":
-        return _find_repeats_within(column, inside[0])
-    parts = (
-        (name, inner)
-        for name, _, inner in (part.partition(":") for part in inside)
-        if "map<" in inner
-    )
-    return F.concat(
-        *(_replace_null(find_repeated_map_keys(column[name], inner)) for name, inner in parts)
-    )
+        return _find_repeats_within(column, inner_types[0])
+    repeats = []
+    for field in inner_types:
+        name, _, field_type = field.partition(":")
+        if "map<" in field_type:
+            repeats.append(_replace_null(find_repeated_map_keys(column[name], field_type)))
+    return F.concat(*repeats)
+
+
+def _find_repeats_of_map(column: Column, value_type: str) -> Column:
+    keys = F.map_keys(column)
+    # the position counts from 1, the index from 0
+    twice = F.filter(keys, lambda key, index: F.array_position(keys, key) != index + 1)
+    own = _replace_null(F.transform(twice, lambda key: key.cast("string")))
+    if "map<" not in value_type:
+        return own
+    return F.concat(own, _find_repeats_within(F.map_values(column), value_type))
 
 
 def _find_repeats_within(nested: Column, type_: str) -> Column:
-    return _replace_null(
-        F.flatten(
-            F.transform(nested, lambda value: _replace_null(find_repeated_map_keys(value, type_)))
-        )
-    )
+    def find_repeats(value: Column) -> Column:
+        return _replace_null(find_repeated_map_keys(value, type_))
+
+    return _replace_null(F.flatten(F.transform(nested, find_repeats)))
 
 
 def _replace_null(strings: Column | None) -> Column:
@@ -189,5 +202,7 @@ def _find_repeated(rows: DataFrame, by: list[Column]) -> DataFrame:
 
 
 def _format_examples(rows: DataFrame, group: GroupSpec) -> str:
-    shown = rows.select(*group.identity).limit(MAX_EXAMPLES).collect()
-    return "; ".join(", ".join(f"{c}={row[c]!r}" for c in group.identity) for row in shown)
+    examples = []
+    for row in rows.select(*group.identity).limit(MAX_EXAMPLES).collect():
+        examples.append(", ".join(f"{column}={row[column]!r}" for column in group.identity))
+    return "; ".join(examples)

@@ -16,15 +16,13 @@ from spark_fs.tables import statistics_files
 from spark_fs.tables.delta import commands, history
 from spark_fs.tables.delta.history import NO_TABLE
 from spark_fs.tables.delta.staging import DeltaTransaction
-from spark_fs.tables.delta.transaction import TableWrite
+from spark_fs.tables.delta.transaction import LoggedCommit, TableWrite
 
-MIN_RETENTION_HOURS = (
-    24  # what a clean-up leaves alone: files of inserts that go on, and what readers began to read
-)
+# what a clean-up leaves alone: files of inserts that go on, and what readers began to read
+MIN_RETENTION_HOURS = 24
 DELTA_RETENTION_HOURS = 168  # for so long Delta itself knows of a file that left the table
-_CLOCK_MARGIN = timedelta(
-    minutes=1
-)  # from the look at the log until the clean-up itself looks at its clock
+# from the look at the log until the clean-up itself looks at its clock
+_CLOCK_MARGIN = timedelta(minutes=1)
 
 
 class LazyStores(Protocol):
@@ -52,25 +50,28 @@ def append_features(
     # a column that is online and not yet offline holds nulls; the other way round, readers would
     # miss it
     if group.online_enabled:
-        stores.online.add_columns(
-            build_online_table(grown, stores.online.capabilities), make_origin(path)
-        )
+        online_table = build_online_table(grown, stores.online.capabilities)
+        stores.online.add_columns(online_table, make_origin(path))
     if history.get_current_version(path) == NO_TABLE:
         return
+
+    def add_columns(now: DeltaTransaction) -> None:
+        _add_missing_columns(stores.spark, now, path, features)
+
     with commands.translate_errors(path, "change"), TableWrite(stores.spark, path) as write:
-        write.commit(
-            lambda now: _add_missing_columns(stores.spark, now, path, features), lambda _: None
-        )
+        write.commit(add_columns, lambda _: None)
 
 
 def _add_missing_columns(
     spark: SparkSession, transaction: DeltaTransaction, path: str, features: Sequence[FeatureSpec]
 ) -> None:
-    missing = {f.name: f.type for f in features if f.name not in transaction.types}
+    missing = {}
+    for feature in features:
+        if feature.name not in transaction.types:
+            missing[feature.name] = feature.type
     if missing:
-        commands.add_columns(
-            spark, path, missing, transaction.with_write_id({"operation": "append_features"})
-        )
+        metadata = transaction.with_write_id({"operation": "append_features"})
+        commands.add_columns(spark, path, missing, metadata)
 
 
 def optimize_table(spark: SparkSession, group: GroupSpec, path: str) -> Job:
@@ -78,18 +79,19 @@ def optimize_table(spark: SparkSession, group: GroupSpec, path: str) -> Job:
     name = f"optimize {group.name}_{group.version}"
     if history.get_current_version(path) == NO_TABLE:
         return Job(name, {"files_added": 0, "files_removed": 0})
-    by = [c for c in group.identity if c not in group.partition_columns]
+    cluster_by = [column for column in group.identity if column not in group.partition_columns]
+
+    def optimize(now: DeltaTransaction) -> Mapping[str, int]:
+        metadata = now.with_write_id({"operation": "optimize"})
+        return commands.optimize_table(spark, path, cluster_by, metadata)
+
+    def read_counts(logged: LoggedCommit) -> Mapping[str, int]:
+        added = int(logged.metrics["numAddedFiles"])
+        return {"files_added": added, "files_removed": int(logged.metrics["numRemovedFiles"])}
+
     with commands.translate_errors(path, "compaction"), TableWrite(spark, path) as write:
-        figures = write.commit(
-            lambda now: commands.optimize_table(
-                spark, path, by, now.with_write_id({"operation": "optimize"})
-            ),
-            lambda landed: {
-                f"files_{what}": int(landed.metrics[f"num{what.title()}Files"])
-                for what in ("added", "removed")
-            },
-        )
-    return Job(name, dict(figures))
+        counts = write.commit(optimize, read_counts)
+    return Job(name, dict(counts))
 
 
 def vacuum_table(
@@ -100,22 +102,11 @@ def vacuum_table(
     readers: Mapping[str, int],
     force: bool = False,
 ) -> Job:
-    """Delete what only versions older than the retention need, eagerly, unless one of the readers reads such a version."""
-    if (
-        isinstance(retention_hours, bool)
-        or not isinstance(retention_hours, int | float)
-        or not 0 <= retention_hours < 1e8
-    ):
-        raise SettingsError(
-            f"retention_hours={retention_hours!r} is not a length of time: give hours from 0 up."
-        )
-    if retention_hours < MIN_RETENTION_HOURS and not force:
-        raise SettingsError(
-            f"Nothing was removed from feature group {group}: retention_hours={retention_hours} is"
-            f" less than {MIN_RETENTION_HOURS}, and inserts and readers that go on may need files"
-            f" as young as that. Keep {MIN_RETENTION_HOURS} hours or more, or say force=True while"
-            " nothing else uses the group."
-        )
+    """Delete what only versions older than the retention need, eagerly.
+
+    Refused where one of the readers, by the version that each reads, reads such a version.
+    """
+    _check_retention(retention_hours, group, force)
     cutoff = datetime.now(UTC) - timedelta(hours=retention_hours) + _CLOCK_MARGIN
     lost = [
         f"{name} (version {version})"
@@ -129,33 +120,39 @@ def vacuum_table(
         )
     before = history.list_stored_files(path)
     if history.get_current_version(path) != NO_TABLE:
-        spared = (
-            history.list_removed_since(path, cutoff - 2 * _CLOCK_MARGIN)
-            if retention_hours > DELTA_RETENTION_HOURS
-            else set()
+        candidates = None
+        if retention_hours > DELTA_RETENTION_HOURS:
+            spared = history.list_removed_since(path, cutoff - 2 * _CLOCK_MARGIN)
+            if spared:
+                candidates = [file for file in before if file.name not in spared]
+        commands.vacuum_table(spark, path, retention_hours, candidates)
+    removed = len(before) - len(history.list_stored_files(path))
+    return Job(f"vacuum {group.name}_{group.version}", {"files_removed": removed})
+
+
+def _check_retention(retention_hours: float, group: GroupSpec, force: bool) -> None:
+    is_number = isinstance(retention_hours, int | float) and not isinstance(retention_hours, bool)
+    if not is_number or not 0 <= retention_hours < 1e8:
+        raise SettingsError(
+            f"retention_hours={retention_hours!r} is not a length of time: give hours from 0 up."
         )
-        commands.vacuum_table(
-            spark,
-            path,
-            retention_hours,
-            [file for file in before if file.name not in spared] if spared else None,
+    if retention_hours < MIN_RETENTION_HOURS and not force:
+        raise SettingsError(
+            f"Nothing was removed from feature group {group}: retention_hours={retention_hours} is"
+            f" less than {MIN_RETENTION_HOURS}, and inserts and readers that go on may need files"
+            f" as young as that. Keep {MIN_RETENTION_HOURS} hours or more, or say force=True while"
+            " nothing else uses the group."
         )
-    return Job(
-        f"vacuum {group.name}_{group.version}",
-        {"files_removed": len(before) - len(history.list_stored_files(path))},
-    )
 
 
 def delete_group(stores: LazyStores, group: GroupSpec, path: str) -> None:
     """Remove the group's rows, eagerly: first from the online store, then the table."""
     if group.online_enabled and group.features:
-        stores.online.drop_table(
-            build_online_table(group, stores.online.capabilities),
-            make_origin(path, allow_damaged=True),
-        )
-    for place in (path, commands.get_quarantine_path(path)):
-        begun = history.has_log(place)
-        history.remove_table(place)  # with what a killed first insert left in it
-        if begun:
-            commands.invalidate_cache(stores.spark, place)
+        online_table = build_online_table(group, stores.online.capabilities)
+        stores.online.drop_table(online_table, make_origin(path, allow_damaged=True))
+    for table_path in (path, commands.get_quarantine_path(path)):
+        has_log = history.has_log(table_path)
+        history.remove_table(table_path)  # with what a killed first insert left in it
+        if has_log:
+            commands.invalidate_cache(stores.spark, table_path)
     statistics_files.remove_statistics(statistics_files.get_statistics_folder(path))

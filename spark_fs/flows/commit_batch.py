@@ -1,0 +1,307 @@
+"""Commit one batch to a group's table: staged once, checked there, then committed or not at all."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Protocol
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from spark_fs.errors import SparkFSError, UnfinishedError
+from spark_fs.flows import identities, validate
+from spark_fs.flows.existing_rows import ExistingRows
+from spark_fs.flows.group_schema import check_columns
+from spark_fs.spec.expectations import ValidationOptions, ValidationReport
+from spark_fs.spec.feature_group import GroupSpec
+from spark_fs.spec.query import GroupRef
+from spark_fs.spec.write_options import WriteOptions
+from spark_fs.tables.delta import commands, history, layout
+from spark_fs.tables.delta.commands import INGESTED_AT
+from spark_fs.tables.delta.staging import DeltaTransaction, StagedFiles, Transaction
+from spark_fs.tables.delta.transaction import (
+    LoggedCommit,
+    TableWrite,
+    append_once,
+    find_transaction_metadata,
+)
+
+RowCounts = dict[str, int]
+
+
+class GroupCatalog(Protocol):
+    """Where the definition of a group and the reports on its batches are kept."""
+
+    def change_group(self, ref: GroupRef, change: Callable[[GroupSpec], GroupSpec]) -> GroupSpec:
+        """Change a group as it is by now, and return it."""
+
+    def mark_table_created(self, ref: GroupRef) -> None:
+        """Remember that the group's table was made."""
+
+    def add_validation(self, ref: GroupRef, report: ValidationReport) -> ValidationReport:
+        """Keep a report; returns it with its instant."""
+
+
+class BatchInsert:
+    """One insert: its rows are staged once, then committed as often as other writers demand."""
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        group: GroupSpec,
+        path: str,
+        options: WriteOptions,
+        validation: ValidationOptions,
+        transaction: Transaction | None,
+        catalog: GroupCatalog,
+        is_first: bool,
+    ) -> None:
+        self.spark = spark
+        self.group = group
+        self.path = path
+        self.is_first = is_first
+        self.transaction = transaction
+        self.options = options
+        self.checks_existing = options.operation == "upsert"
+        self.commit_metadata: dict[str, Any] = {"operation": options.operation}
+        if options.batch_id:
+            self.commit_metadata["batch_id"] = options.batch_id
+        self.layout = layout.build_layout(group)
+        self.suite = group.expectation_suite if validation.run_validation else None
+        self.policy = validation.policy
+        self.catalog = catalog
+        self.report: ValidationReport | None = None
+
+    def stage_and_commit(self, rows: DataFrame, before_commit: Callable[[], object]) -> RowCounts:
+        """Write the rows, eagerly, as one commit; returns what became of them.
+
+        ``before_commit`` is called when the rows have been checked.
+        """
+        with TableWrite(self.spark, self.path) as write:
+            stamped = rows.withColumn(INGESTED_AT, self._choose_ingestion_time())
+            laid_out = layout.prepare_rows(stamped, self.group)
+            if write.delta_transaction.is_committed(self.transaction):
+                self._finish_earlier_run(write, laid_out)
+                return _make_counts(0)
+            self._prepare_table(write.delta_transaction, laid_out)
+            read, staged, repeats = self._stage_distinct(write, laid_out)
+            valid = self._validate_rows(write, staged) if self.suite else staged
+            identities.check_staged_rows(valid, self.group, self.options, repeats)
+            before_commit()
+            set_aside = staged.row_count - valid.row_count
+            if set_aside:
+                self.commit_metadata["set_aside"] = set_aside
+            try:
+                summary = write.commit(
+                    lambda now: self._commit_rows(write, now, valid, laid_out),
+                    lambda logged: _read_logged_counts(logged, valid),
+                )
+            finally:
+                # perhaps interrupted: what belongs to the commit is done all the same
+                if write.is_committed:
+                    self._finish_commit(write, set_aside)
+            repeated = read - staged.row_count
+            summary["read"] += set_aside + repeated
+            summary["unchanged"] += repeated
+            summary["set_aside"] = set_aside
+            return summary
+
+    def _stage_distinct(self, write: TableWrite, rows: DataFrame) -> tuple[int, StagedFiles, bool]:
+        """The number of rows; they, staged, without repeats; whether identities may repeat still.
+
+        Of rows that are equal in every column one is staged.
+        """
+        staged = write.stage_rows(rows)
+        row_count = staged.row_count
+        repeats = identities.has_repeated_identities(staged, self.group)
+        if repeats:
+            distinct = identities.drop_equal_rows(staged.frame, self.group)
+            staged = write.stage_rows(layout.prepare_rows(distinct, self.group))
+        return row_count, staged, repeats
+
+    def _prepare_table(self, delta_transaction: DeltaTransaction, rows: DataFrame) -> None:
+        """Let the commit make the table where there is none.
+
+        SchemaError where the one that is there has not the columns of the rows.
+        """
+        if delta_transaction.is_new:
+            delta_transaction.create_table(rows, self.layout)
+            return
+        own = self.group.types
+        existing = {}
+        for name, type_ in delta_transaction.types.items():
+            if not name.startswith("_") and (self.is_first or name in own):
+                existing[name] = type_
+        check_columns(self.group, own, existing)
+
+    def _choose_ingestion_time(self) -> Column:
+        """The instant of ingestion: now, or just after the last commit.
+
+        The latter where this clock is behind it, and instants decide between rows.
+        """
+        now = F.current_timestamp()
+        if not self.group.may_have_duplicates:
+            return now
+        log = history.open_log(self.path)
+        if log.version == history.NO_TABLE:
+            return now
+        after_last_commit = log.get_commit_time(log.version) + timedelta(milliseconds=1)
+        return F.greatest(now, F.lit(after_last_commit))
+
+    def _validate_rows(self, write: TableWrite, staged: StagedFiles) -> StagedFiles:
+        """The staged rows, or those of them that meet the suite, staged anew.
+
+        ValidationError when the policy refuses the batch.
+        """
+        self.report = validate.validate_frame(staged.frame, self.suite or {})
+        if self.report.success or self.policy == "ALWAYS":
+            return staged
+        if self.policy == "STRICT":
+            self._save_report("refused", 0)
+            raise validate.make_validation_error(self.group, self.report)
+        valid, self.rejected = validate.split_valid_rows(staged.frame, self.report)
+        return write.stage_rows(layout.prepare_rows(valid, self.group))
+
+    def _finish_commit(self, write: TableWrite, set_aside: int) -> None:
+        """Set aside, after the commit, what does not meet the suite, and keep the report.
+
+        UnfinishedError says what of it is missing.
+        """
+        try:
+            if set_aside:
+                self._write_to_quarantine()
+        except SparkFSError as error:
+            has_batch_id = self.commit_metadata.get("batch_id")
+            again = "the same batch_id" if has_batch_id else "operation='upsert'"
+            raise self._unfinished_error(
+                write,
+                f"the {set_aside} rows that do not meet the expectations are not in the quarantine",
+                error,
+                f"Insert the same frame with {again} again: these rows are written then, and"
+                " nothing else.",
+            ) from error
+        try:
+            self._save_report("inserted", set_aside)
+        except SparkFSError as error:
+            raise self._unfinished_error(
+                write,
+                "the validation report was not kept",
+                error,
+                "Do not insert them again; validate(df) reports on them once more.",
+            ) from error
+
+    def _write_to_quarantine(self) -> None:
+        rows = self.rejected.select(*self.group.types, INGESTED_AT, validate.REASON_COLUMN)
+        path = commands.get_quarantine_path(self.path)
+        append_once(rows, path, self.transaction, self.commit_metadata)
+
+    def _unfinished_error(
+        self, write: TableWrite, lost: str, error: SparkFSError, remedy: str
+    ) -> UnfinishedError:
+        version = write.committed_version
+        if version is None:
+            where = ", which holds them already"
+        else:
+            where = f" as version {version} of its table"
+        reason = str(error).partition(". ")[0]
+        return UnfinishedError(
+            f"The rows were committed to feature group {self.group}{where}, but {lost}: {reason}."
+            f" {remedy}"
+        )
+
+    def _finish_earlier_run(self, write: TableWrite, laid_out: DataFrame) -> None:
+        """Set aside what a run that ended between its two commits did not."""
+        if not (self.suite and self.transaction and self.policy == "QUARANTINE"):
+            return
+        if not find_transaction_metadata(self.path, self.transaction).get("set_aside"):
+            return
+        quarantine = commands.get_quarantine_path(self.path)
+        if find_transaction_metadata(quarantine, self.transaction):
+            return
+        _, staged, _ = self._stage_distinct(write, laid_out)
+        valid = self._validate_rows(write, staged)
+        self._finish_commit(write, staged.row_count - valid.row_count)
+
+    def _save_report(self, ingestion: str, set_aside: int) -> None:
+        if self.report:
+            report = replace(self.report, ingestion=ingestion, set_aside=set_aside)
+            self.report = self.catalog.add_validation(self.group.ref, report)
+
+    def _commit_rows(
+        self,
+        write: TableWrite,
+        delta_transaction: DeltaTransaction,
+        staged: StagedFiles,
+        rows: DataFrame,
+    ) -> RowCounts:
+        """Commit in the one way that the rows need."""
+        if delta_transaction.is_committed(self.transaction):
+            return _make_counts(0)
+        self._prepare_table(delta_transaction, rows)
+        existing = ExistingRows(self.spark, self.group, self.path)
+        matched = 0
+        changed = 0
+        if self.checks_existing and staged.row_count and not delta_transaction.is_new:
+            matched, changed = existing.count_overlap(staged)
+        counts = _make_counts(staged.row_count, staged.row_count - matched, changed)
+        if changed and not self.group.keep_corrections:
+            return self._merge_rows(delta_transaction, staged, existing, counts)
+        has_new_rows = matched < staged.row_count + changed
+        if has_new_rows or self.transaction or delta_transaction.is_new:
+            if self.checks_existing:
+                delta_transaction.mark_whole_table_read()
+            fresh = write.stage_rows(existing.select_new_rows(staged)) if matched else staged
+            fresh.check_files_exist()
+            delta_transaction.commit(
+                fresh.jvm_files if fresh.row_count else None,
+                self.layout,
+                self.transaction,
+                self._with_counts(counts),
+            )
+            write.keep_files(fresh)
+        return counts
+
+    def _merge_rows(
+        self,
+        delta_transaction: DeltaTransaction,
+        staged: StagedFiles,
+        existing: ExistingRows,
+        counts: RowCounts,
+    ) -> RowCounts:
+        # Where an identity is there twice, both rows are updated, and count as the one that they
+        # stand for: Delta's own counts are of both.
+        uses_own_counts = self.group.may_have_duplicates
+        metadata = self._with_counts(counts) if uses_own_counts else self.commit_metadata
+        inserted, updated = commands.merge_rows(
+            staged.frame,
+            self.path,
+            self.group.identity,
+            layout.build_prune_predicate(staged, self.group, "t."),
+            existing.build_change_predicate(),
+            self.transaction,
+            delta_transaction.with_write_id(metadata),
+        )
+        return counts if uses_own_counts else _make_counts(staged.row_count, inserted, updated)
+
+    def _with_counts(self, counts: RowCounts) -> dict[str, Any]:
+        written = {"inserted": counts["inserted"], "updated": counts["updated"]}
+        return self.commit_metadata | written
+
+
+def _make_counts(read: int, inserted: int = 0, updated: int = 0) -> RowCounts:
+    return {
+        "read": read,
+        "inserted": inserted,
+        "updated": updated,
+        "unchanged": read - inserted - updated,
+        "set_aside": 0,
+    }
+
+
+def _read_logged_counts(logged: LoggedCommit, staged: StagedFiles) -> RowCounts:
+    """The counts of a commit whose answer was lost, as the log has them."""
+    metadata = logged.user_metadata
+    metrics = logged.metrics
+    inserted = metadata["inserted"] if "inserted" in metadata else metrics["numTargetRowsInserted"]
+    updated = metadata["updated"] if "updated" in metadata else metrics["numTargetRowsUpdated"]
+    return _make_counts(staged.row_count, int(inserted), int(updated))
