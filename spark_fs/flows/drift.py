@@ -1,12 +1,12 @@
 """Compare rows with reference rows, feature by feature."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_fs.base import arrow_types
@@ -17,7 +17,7 @@ from spark_fs.engine.scan.pruning import may_contain_event_time
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError
 from spark_fs.flows import group_rows
 from spark_fs.flows.latest_rows import filter_upserts
-from spark_fs.flows.statistics import RowSource
+from spark_fs.flows.profile_rows import RowSource, SparkProvider
 from spark_fs.spec.comparison import DriftReport, FeatureDrift
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.stats.column_values import get_column_kind
@@ -26,8 +26,6 @@ from spark_fs.tables import frames
 from spark_fs.tables.delta import history
 from spark_fs.tables.delta.history import NO_TABLE
 from spark_fs.tables.delta.log import DeltaLog
-
-SparkProvider = Callable[[], SparkSession]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from spark_fs.errors import (
     SparkFSError,
     UpgradeError,
 )
-from spark_fs.flows.statistics import RowSource
+from spark_fs.flows.profile_rows import RowSource
 from spark_fs.spec.feature_statistics import FeatureStatistics, Statistics, StatisticsConfig
 from spark_fs.stats import scores
 
