@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spark_fs.flows import drift
-from spark_fs.flows.drift import SparkProvider
+from spark_fs.flows.profile_rows import SparkProvider
 from spark_fs.spec.comparison import DriftReport
 from spark_fs.spec.feature_group import GroupSpec
 

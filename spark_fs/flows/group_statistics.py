@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from spark_fs.base.times import Instant
 from spark_fs.errors import SparkFSError
 from spark_fs.flows import statistics
+from spark_fs.flows.profile_rows import SparkProvider
 from spark_fs.flows.read import TableLocator
-from spark_fs.flows.statistics import SparkProvider
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.feature_statistics import Statistics
 from spark_fs.tables import statistics_files
