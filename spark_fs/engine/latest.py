@@ -1,4 +1,4 @@
-"""The latest row of each key, as columns: what the online store holds, and what it is compared with.
+"""The latest row of each key: what the online store holds, and what it is compared with.
 
 As in the join, rows stay Arrow tables: each task keeps the latest row of each key of what it reads,
 Spark moves these to buckets of keys, and a task has all of a bucket's rows, keeps the latest of
@@ -27,7 +27,11 @@ BucketHandler = Callable[[pa.Table], Iterator[pa.RecordBatch]]
 
 @dataclass(frozen=True)
 class LatestOrder:
-    """What makes a row the latest of its key: the event time, where there is one, and of equal ones the greatest of these columns."""
+    """What makes a row the latest of its key.
+
+    time: its event time, where there is one. tie_breakers: of equal ones the greatest of these
+    columns, the first before the second.
+    """
 
     keys: tuple[TypedColumn, ...]
     time: TypedColumn | None
@@ -36,71 +40,83 @@ class LatestOrder:
     def keep_latest(self, table: pa.Table) -> pa.Table:
         """The latest row of each key, in the order of the keys."""
         keys = [_rank_values(column) for column in get_key_columns(table, self.keys)]
-        times = (
-            [parquet.to_event_micros(table.column(self.time[0]), self.time[1]).to_numpy()]
-            if self.time
-            else []
-        )
-        ties = [table.column(name).cast(pa.int64()).to_numpy() for name in self.tie_breakers]
-        order = np.lexsort((*reversed(ties), *times, *reversed(keys)))
-        last = np.ones(len(order), bool)
+        sort_keys = []
+        for name in reversed(self.tie_breakers):
+            sort_keys.append(table.column(name).cast(pa.int64()).to_numpy())
+        if self.time:
+            name, type_ = self.time
+            sort_keys.append(parquet.to_event_micros(table.column(name), type_).to_numpy())
+        sort_keys += reversed(keys)
+        order = np.lexsort(sort_keys)
+        is_last = np.ones(len(order), bool)
         if len(order):
-            last[:-1] = np.logical_or.reduce([key[order[:-1]] != key[order[1:]] for key in keys])
-        return table.take(pa.array(order[last]))
+            key_changes = [key[order[:-1]] != key[order[1:]] for key in keys]
+            is_last[:-1] = np.logical_or.reduce(key_changes)
+        return table.take(pa.array(order[is_last]))
 
 
 def _rank_values(column: pa.ChunkedArray) -> npt.NDArray[Any]:
     """Numbers in the order of the values."""
     if pa.types.is_integer(column.type):
-        whole: npt.NDArray[Any] = column.to_numpy()
-        return whole
+        integers: npt.NDArray[Any] = column.to_numpy()
+        return integers
     encoded = column.combine_chunks().dictionary_encode()
-    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
     ranks = np.empty(len(encoded.dictionary), np.int64)
     ranks[pc.sort_indices(encoded.dictionary).to_numpy()] = np.arange(len(ranks))
-    found: npt.NDArray[Any] = ranks[encoded.indices.to_numpy()]
-    return found
+    row_ranks: npt.NDArray[Any] = ranks[encoded.indices.to_numpy()]
+    return row_ranks
 
 
 @dataclass(frozen=True)
 class KeyBuckets:
-    """So many buckets of keys: ranges of the first key column behind these bounds, or, where there are none, of a hash of the whole key."""
+    """So many buckets of keys.
+
+    They are ranges of the first key column between these bounds, or, where there are none, of a
+    hash of the whole key.
+    """
 
     count: int
     bounds: tuple[Any, ...] = ()
 
     @classmethod
     def from_sample(cls, count: int, sample: pa.ChunkedArray) -> "KeyBuckets":
-        """Ranges that hold about as many rows of a sample each; of a hash, where the first key column does not tell rows apart enough."""
-        values = pc.sort_indices(sample)
-        places = [len(sample) * i // count for i in range(1, count)]
-        bounds = dict.fromkeys(
-            sample[values[place].as_py()].as_py() for place in places if len(sample)
-        )
-        return cls(count, tuple(bounds)) if len(bounds) == count - 1 else cls(count)
+        """Ranges that hold about as many rows of a sample each.
+
+        They are of a hash where the first key column does not tell rows apart enough.
+        """
+        order = pc.sort_indices(sample)
+        bounds = {}
+        if len(sample):
+            for bucket in range(1, count):
+                row = order[len(sample) * bucket // count].as_py()
+                bounds[sample[row].as_py()] = None
+        if len(bounds) < count - 1:
+            return cls(count)
+        return cls(count, tuple(bounds))
 
     def assign_rows(self, keys: Sequence[pa.ChunkedArray]) -> npt.NDArray[Any]:
         """The bucket of each row."""
         if not self.bounds:
             return shuffle.assign_buckets(keys, shuffle.hash_keys(keys), self.count)
         if pa.types.is_integer(keys[0].type):
-            ranged: npt.NDArray[Any] = np.searchsorted(
-                np.array(self.bounds), keys[0].to_numpy(), side="right"
-            ).astype(np.int32)
-            return ranged
+            return _find_ranges(np.array(self.bounds), keys[0].to_numpy())
         encoded = keys[0].combine_chunks().dictionary_encode()
-        bounds, values = (
-            np.array(each, object) for each in (self.bounds, encoded.dictionary.to_pylist())
-        )
-        found: npt.NDArray[Any] = np.searchsorted(bounds, values, side="right").astype(np.int32)[
-            encoded.indices.to_numpy()
-        ]
-        return found
+        distinct = np.array(encoded.dictionary.to_pylist(), object)
+        distinct_buckets = _find_ranges(np.array(self.bounds, object), distinct)
+        buckets: npt.NDArray[Any] = distinct_buckets[encoded.indices.to_numpy()]
+        return buckets
+
+
+def _find_ranges(bounds: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+    """The number of the range between the bounds in which each value lies."""
+    return np.searchsorted(bounds, values, side="right").astype(np.int32)
 
 
 @dataclass(frozen=True)
 class _LatestScatter:
-    """Rows in, packed rows out, of each key the latest of a table."""
+    """Takes rows, and gives of each key the latest of a table, packed by bucket."""
 
     read_tables: TableReader
     order: LatestOrder
@@ -116,17 +132,14 @@ class _LatestScatter:
         for table in self.read_tables(batches):
             if table.num_rows:
                 latest = self.order.keep_latest(table)
-                yield shuffle.BucketAssignment(
-                    0,
-                    latest,
-                    None,
-                    self.buckets.assign_rows(get_key_columns(latest, self.order.keys)),
-                )
+                keys = get_key_columns(latest, self.order.keys)
+                buckets = self.buckets.assign_rows(keys)
+                yield shuffle.BucketAssignment(0, latest, None, buckets)
 
 
 @dataclass(frozen=True)
 class _LatestGather:
-    """Packed rows in; what the work makes of the latest rows of each bucket out."""
+    """Takes packed rows, and gives what the handler makes of the latest rows of each bucket."""
 
     schema: pa.Schema
     order: LatestOrder
@@ -140,7 +153,7 @@ class _LatestGather:
 
 @dataclass(frozen=True)
 class _SingleTaskReduce:
-    """Few rows in, in one task; what the work makes of the latest of them out."""
+    """Takes few rows, in one task, and gives what the handler makes of the latest of them."""
 
     read_tables: TableReader
     schema: pa.Schema
@@ -148,9 +161,10 @@ class _SingleTaskReduce:
     handle_bucket: BucketHandler
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        latest = [
-            self.order.keep_latest(table) for table in self.read_tables(batches) if table.num_rows
-        ]
+        latest = []
+        for table in self.read_tables(batches):
+            if table.num_rows:
+                latest.append(self.order.keep_latest(table))
         if latest:
             yield from self.handle_bucket(self.order.keep_latest(pa.concat_tables(latest)))
 
@@ -163,19 +177,21 @@ def reduce_to_latest(
     buckets: KeyBuckets,
     folder: str | None,
 ) -> DataFrame:
-    """What ``work`` gives* for the latest rows of each bucket of keys; one bucket: in one task, without a shuffle.
+    """What a handler gives* for the latest rows of each bucket of keys.
 
-    returns: the columns of its batches, as Spark writes them. folder: one that every worker sees,
-    kept until the result was read.
+    Args:
+        relation: All rows.
+        order: What makes a row the latest of its key.
+        handle_bucket: Takes the latest rows of a bucket, in the order of their keys.
+        result_ddl: The columns of its batches, as Spark writes them.
+        buckets: The buckets of keys; one bucket is made in one task, without a shuffle.
+        folder: One that every worker sees, kept until the result was read; None: Spark moves the
+            rows themselves.
     """
     if buckets.count == 1:
-        return relation.source.coalesce(1).mapInArrow(
-            _SingleTaskReduce(relation.read_tables, relation.schema, order, handle_bucket),
-            result_ddl,
-        )
-    packed = relation.source.mapInArrow(
-        _LatestScatter(relation.read_tables, order, buckets, folder), shuffle.PACKED_DDL
-    )
-    return packed.repartitionById(buckets.count, "bucket").mapInArrow(
-        _LatestGather(relation.schema, order, handle_bucket, folder is not None), result_ddl
-    )
+        task = _SingleTaskReduce(relation.read_tables, relation.schema, order, handle_bucket)
+        return relation.source.coalesce(1).mapInArrow(task, result_ddl)
+    scatter = _LatestScatter(relation.read_tables, order, buckets, folder)
+    packed = relation.source.mapInArrow(scatter, shuffle.PACKED_DDL)
+    gather = _LatestGather(relation.schema, order, handle_bucket, folder is not None)
+    return packed.repartitionById(buckets.count, "bucket").mapInArrow(gather, result_ddl)

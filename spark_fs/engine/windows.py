@@ -18,13 +18,8 @@ from spark_fs.errors import SchemaError, SettingsError
 NUMERIC_TYPES = (*INTEGERS, *FLOATS)
 MOMENTS = ("count", "sum", "mean", "stddev")
 AGGREGATIONS = (*MOMENTS, "min", "max", "last", "distinct_count")
-_ANY_TYPE_AGGREGATIONS = (
-    "count",
-    "min",
-    "max",
-    "last",
-    "distinct_count",
-)  # these need no arithmetic
+_ANY_TYPE_AGGREGATIONS = ("count", "min", "max", "last", "distinct_count")  # without arithmetic
+_COLLECTIONS = ("map", "array", "struct")
 
 
 class Events(NamedTuple):
@@ -45,30 +40,44 @@ def rolling(
 ) -> DataFrame:
     """Aggregations* of an entity's values over each sliding window before each instant.
 
-    ``instants`` has the columns ``by`` and ``at`` (a timestamp) and gives one row of the result for
-    each of its rows; the result adds ``<value>_<aggregation>_<window>`` for each of the windows,
-    such as ``{"4h": timedelta(hours=4)}``. aggregations: count, sum, mean, stddev (population),
-    min, max, last (the value known last; of several at one instant the greatest) and
-    distinct_count. Null values are not counted; where there are none, count and distinct_count are
-    0 and the others null. The same rows in any batches and any order give the same bits. Raises
-    SettingsError for an unknown aggregation or an empty window, SchemaError for a value that cannot
-    be aggregated so.
+    Null values are not counted. The same rows in any batches and any order give the same bits.
+
+    Args:
+        events: The values, and when each became known.
+        instants: The instants to aggregate at, with the columns ``by`` and ``at``.
+        at: The column of the instants, a timestamp.
+        by: The columns that identify an entity, in events and instants.
+        windows: The length of each window by its name, such as ``{"4h": timedelta(hours=4)}``. The
+            window of length w before t is [t - w, t).
+        aggregations: Some of count, sum, mean, stddev (population), min, max, last (the value known
+            last; of several at one instant the greatest) and distinct_count.
+
+    Returns:
+        A row for each of the instants, with the columns ``by``, ``at``, and
+        ``<value>_<aggregation>_<window>`` for each of the windows. Where a window has no values,
+        count and distinct_count are 0 and the others null.
+
+    Raises:
+        SettingsError: An aggregation is unknown, or a window is empty.
+        SchemaError: The value cannot be aggregated so.
     """
     type_ = dict(events.frame.dtypes)[events.value]
     _check_arguments(events.value, type_, windows, aggregations)
-    whole = type_ in INTEGERS
-    totals = [a for a in aggregations if whole and a in MOMENTS]
-    asked = instants.select(*by, at, F.unix_micros(at).alias("__micros"))
-    both = asked.unionByName(
-        _list_changes(events, by, windows if totals else {}), allowMissingColumns=True
-    )
+    from_totals = [name for name in aggregations if type_ in INTEGERS and name in MOMENTS]
+    all_from_totals = len(from_totals) == len(aggregations)
+    changes = _list_changes(events, by, windows if from_totals else {})
+    rows = instants.select(*by, at, F.unix_micros(at).alias("__micros"))
+    rows = rows.unionByName(changes, allowMissingColumns=True)
     features: dict[str, Column] = {}
-    for name, length in windows.items():
-        found = _compute_running_totals(by, name) if totals else {}
-        if len(totals) < len(aggregations):
-            found = _compute_from_lists(by, length, type_ in NUMERIC_TYPES) | found
-        features |= {f"{events.value}_{a}_{name}": found[a] for a in aggregations}
-    return both.withColumns(features).filter(F.col(at).isNotNull()).select(*by, at, *features)
+    for window, length in windows.items():
+        columns: dict[str, Column] = {}
+        if not all_from_totals:
+            columns |= _compute_from_lists(by, length, type_ in NUMERIC_TYPES)
+        if from_totals:
+            columns |= _compute_running_totals(by, window)
+        for aggregation in aggregations:
+            features[f"{events.value}_{aggregation}_{window}"] = columns[aggregation]
+    return rows.withColumns(features).filter(F.col(at).isNotNull()).select(*by, at, *features)
 
 
 def _check_arguments(
@@ -80,79 +89,110 @@ def _check_arguments(
                 f"Window {name!r} is {length} long: give a length above zero, such as"
                 " timedelta(hours=4)."
             )
-    for each in aggregations:
-        if each not in AGGREGATIONS:
+    for aggregation in aggregations:
+        if aggregation not in AGGREGATIONS:
             raise SettingsError(
-                f"Aggregation {each!r} is not known: use {', '.join(AGGREGATIONS)}."
+                f"Aggregation {aggregation!r} is not known: use {', '.join(AGGREGATIONS)}."
             )
-        if type_ not in NUMERIC_TYPES and (
-            each not in _ANY_TYPE_AGGREGATIONS or get_base_type(type_) in ("map", "array", "struct")
-        ):
+        if not _can_aggregate(type_, aggregation):
             raise SchemaError(
-                f"Column {value!r} is {type_}, which has no {each}: use {', '.join(NUMERIC_TYPES)},"
-                " or cast it first."
+                f"Column {value!r} is {type_}, which has no {aggregation}: use"
+                f" {', '.join(NUMERIC_TYPES)}, or cast it first."
             )
+
+
+def _can_aggregate(type_: str, aggregation: str) -> bool:
+    if type_ in NUMERIC_TYPES:
+        return True
+    return aggregation in _ANY_TYPE_AGGREGATIONS and get_base_type(type_) not in _COLLECTIONS
 
 
 def _compute_running_totals(by: Sequence[str], window: str) -> dict[str, Column]:
-    """The moments of whole numbers from running totals, which are exact.
+    """The moments of integers from running totals, which are exact.
 
     A value enters the totals of every window when it becomes known and leaves those of one window
     when its length has passed, so the cost does not grow with the windows' length, as that of
     Spark's own range frames does.
     """
     before = Window.partitionBy(*by).orderBy("__micros").rangeBetween(Window.unboundedPreceding, -1)
-    sign, value = F.col(f"__sign_{window}"), F.col("__value").cast("bigint")
-    moments = (sign, sign * value, sign * value * value)
-    count, total, squares = (F.coalesce(F.sum(moment).over(before), F.lit(0)) for moment in moments)
-    some = F.nullif(count, F.lit(0))
+
+    def sum_before(moment: Column) -> Column:
+        return F.coalesce(F.sum(moment).over(before), F.lit(0))
+
+    sign = F.col(f"__sign_{window}")
+    value = F.col("__value").cast("bigint")
+    count = sum_before(sign)
+    total = sum_before(sign * value)
+    squares = sum_before(sign * value * value)
+    count_or_null = F.nullif(count, F.lit(0))
+    deviation = F.sqrt((count * squares - total * total).cast("double"))
     return {
         "count": count,
         "sum": F.when(count > 0, total),
-        "mean": total / some,
-        "stddev": F.sqrt((count * squares - total * total).cast("double")) / some,
+        "mean": total / count_or_null,
+        "stddev": deviation / count_or_null,
     }
 
 
-def _compute_from_lists(by: Sequence[str], length: timedelta, numeric: bool) -> dict[str, Column]:
-    """Every aggregation from the list of the values in the window, in their order of size, so that sums have one order too."""
-    frame = Window.partitionBy(*by).orderBy("__micros").rangeBetween(-(length // MICROSECOND), -1)
-    seen = F.collect_list(F.when(F.col("__enters"), F.struct("__micros", "__value"))).over(frame)
-    values = F.array_sort(F.transform(seen, lambda each: each["__value"]))
+def _compute_from_lists(
+    by: Sequence[str], length: timedelta, is_numeric: bool
+) -> dict[str, Column]:
+    """Every aggregation from the list of the values in the window.
+
+    They are in their order of size, so that sums have one order too.
+    """
+    window = Window.partitionBy(*by).orderBy("__micros").rangeBetween(-(length // MICROSECOND), -1)
+    entered = F.when(F.col("__enters"), F.struct("__micros", "__value"))
+    entries = F.collect_list(entered).over(window)
+    values = F.array_sort(F.transform(entries, lambda entry: entry["__value"]))
     count = F.size(values).cast("bigint")
-    some = F.nullif(count, F.lit(0))
-    found = {
+    aggregations = {
         "count": count,
         "min": F.array_min(values),
         "max": F.array_max(values),
-        "last": F.array_max(seen)["__value"],
+        "last": F.array_max(entries)["__value"],
         "distinct_count": F.size(F.array_distinct(values)).cast("bigint"),
     }
-    if not numeric:
-        return found
-    total = F.aggregate(values, F.lit(0.0), lambda sum_, each: sum_ + each.cast("double"))
-    mean = total / some
-    squares = F.aggregate(
-        values,
-        F.lit(0.0),
-        lambda sum_, each: sum_ + (each.cast("double") - mean) * (each.cast("double") - mean),
-    )
-    return found | {"sum": F.when(count > 0, total), "mean": mean, "stddev": F.sqrt(squares / some)}
+    if is_numeric:
+        aggregations |= _compute_moments(values, count)
+    return aggregations
+
+
+def _compute_moments(values: Column, count: Column) -> dict[str, Column]:
+    """The sum, mean and deviation of a list of numbers, summed from the first to the last."""
+    count_or_null = F.nullif(count, F.lit(0))
+    total = F.aggregate(values, F.lit(0.0), lambda sum_, value: sum_ + value.cast("double"))
+    mean = total / count_or_null
+
+    def add_square(sum_: Column, value: Column) -> Column:
+        difference = value.cast("double") - mean
+        return sum_ + difference * difference
+
+    squares = F.aggregate(values, F.lit(0.0), add_square)
+    return {
+        "sum": F.when(count > 0, total),
+        "mean": mean,
+        "stddev": F.sqrt(squares / count_or_null),
+    }
 
 
 def _list_changes(events: Events, by: Sequence[str], windows: Mapping[str, timedelta]) -> DataFrame:
-    """When each value becomes known, and when it leaves each of these windows*: per window 1, -1, or 0 where it stays as it is."""
+    """When each value becomes known, and when it leaves each of these windows*.
+
+    Per window there is a sign: 1, -1, or 0 where the window stays as it is.
+    """
 
     def build_change(delay: timedelta, signs: Mapping[str, int]) -> Column:
-        when = F.unix_micros(events.known_at) + delay // MICROSECOND
-        signed = (
-            F.lit(signs.get(name, 0)).cast("bigint").alias(f"__sign_{name}") for name in windows
-        )
-        return F.struct(when.alias("__micros"), F.lit(not delay).alias("__enters"), *signed)
+        micros = F.unix_micros(events.known_at) + delay // MICROSECOND
+        fields = [micros.alias("__micros"), F.lit(not delay).alias("__enters")]
+        for window in windows:
+            sign = F.lit(signs.get(window, 0)).cast("bigint")
+            fields.append(sign.alias(f"__sign_{window}"))
+        return F.struct(*fields)
 
-    enters = build_change(timedelta(0), dict.fromkeys(windows, 1))
-    leaves = [build_change(length, {name: -1}) for name, length in windows.items()]
-    seen = events.frame.filter(F.col(events.value).isNotNull() & F.col(events.known_at).isNotNull())
-    return seen.select(
-        *by, F.col(events.value).alias("__value"), F.inline(F.array(enters, *leaves))
-    )
+    changes = [build_change(timedelta(0), dict.fromkeys(windows, 1))]
+    for window, length in windows.items():
+        changes.append(build_change(length, {window: -1}))
+    is_known = F.col(events.value).isNotNull() & F.col(events.known_at).isNotNull()
+    value = F.col(events.value).alias("__value")
+    return events.frame.filter(is_known).select(*by, value, F.inline(F.array(*changes)))

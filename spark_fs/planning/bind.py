@@ -1,4 +1,7 @@
-"""Bind a query to the schemas of its groups: a plan comes out, or an error that names what is wrong in the query, before anything runs."""
+"""Bind a query to the schemas of its groups, before anything runs.
+
+A plan comes out, or an error that names what is wrong in the query.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,8 +14,8 @@ from spark_fs.planning.plan import (
     NodeColumn,
     OutputColumn,
     PlanNode,
+    bind_condition,
     check_output_names,
-    get_compared_type,
 )
 from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.feature_group import GroupSpec
@@ -20,7 +23,16 @@ from spark_fs.spec.query import Comparison, Condition, GroupRef, JoinSpec, Query
 
 
 def bind_query(query: QuerySpec, groups: Mapping[GroupRef, GroupSpec]) -> JoinPlan:
-    """The plan of a query over these groups; raises QueryError or NotFoundError with what is wrong in it."""
+    """The plan of a query.
+
+    Args:
+        query: What was asked for.
+        groups: Every group that it reads.
+
+    Raises:
+        QueryError: The query cannot be run as it is.
+        NotFoundError: A column of it does not exist.
+    """
     binder = _QueryBinder(groups)
     binder.add_query(query, None, None)
     if query.as_known:
@@ -69,13 +81,13 @@ class _QueryBinder:
             raise QueryError(
                 f"Feature group {group} has no schema yet: insert its first rows before it is read."
             )
-        node = replace(self._make_node(query, group, join, parent), where=_bind_where(query, group))
+        node = self._make_node(query, group, join, parent)
+        node = replace(node, where=_bind_where(query, group))
         self.nodes.append(node)
-        self.outputs += [
-            OutputColumn.from_node(node, column) for column in self._select_columns(query, node)
-        ]
-        for sub in query.joins:
-            self.add_query(sub.query, sub, node)
+        for column in self._select_columns(query, node):
+            self.outputs.append(OutputColumn.from_node(node, column))
+        for inner_join in query.joins:
+            self.add_query(inner_join.query, inner_join, node)
         self._check_conditions(query, node)
 
     def _make_node(
@@ -84,14 +96,16 @@ class _QueryBinder:
         index = len(self.nodes)
         if join is None or parent is None:
             return PlanNode(index, group, "spine", as_of=query.as_of)
-        left, right = self._resolve_keys(group, join, parent)
-        timed: MatchKind = "point_in_time" if self.nodes[0].group.event_time else "latest"
+        left_keys, right_keys = self._resolve_keys(group, join, parent)
+        match: MatchKind = "key"
+        if group.event_time:
+            match = "point_in_time" if self.nodes[0].group.event_time else "latest"
         return PlanNode(
             index,
             group,
-            timed if group.event_time else "key",
-            left,
-            right,
+            match,
+            left_keys,
+            right_keys,
             join.join_type,
             join.prefix,
             as_of=query.as_of,
@@ -102,37 +116,32 @@ class _QueryBinder:
     ) -> tuple[tuple[NodeColumn, ...], tuple[str, ...]]:
         """The key on both sides: the spine's columns where it has them all, else the parent's."""
         spine = self.nodes[0]
-        left, right = join.left_on, join.right_on
-        if left is None or right is None:
-            left = right = _find_natural_key(group, spine.group, parent.group)
-        holder = spine if set(left) <= set(spine.group.types) else parent
-        for mine, theirs in zip(left, right, strict=True):
-            pair = holder.group.get_column_type(mine), group.get_column_type(theirs)
-            if not types.is_comparable(*pair):
-                why = (
-                    "a number of one may be rounded in the other"
-                    if all(map(types.is_number_type, pair))
-                    else "they can never be equal"
-                )
-                raise QueryError(
-                    f"Key {mine!r} of {holder.group} is {pair[0]} and {theirs!r} of {group} is"
-                    f" {pair[1]}: {why}; join on columns of one type."
-                )
-        return tuple(NodeColumn(holder.index, c) for c in left), right
+        left_keys = join.left_on
+        right_keys = join.right_on
+        if left_keys is None or right_keys is None:
+            left_keys = right_keys = _find_natural_key(group, spine.group, parent.group)
+        left = spine if set(left_keys) <= set(spine.group.types) else parent
+        for left_key, right_key in zip(left_keys, right_keys, strict=True):
+            _check_comparable(left.group, left_key, group, right_key)
+        return tuple(NodeColumn(left.index, key) for key in left_keys), right_keys
 
     def _select_columns(self, query: QuerySpec, node: PlanNode) -> list[str]:
-        """The columns that come out: a joined group leaves its key and event time to the spine, unless they were named."""
+        """The columns that come out of a query.
+
+        A joined group leaves its key and event time to the spine, unless they were named.
+        """
         for column in query.columns:
-            node.group.get_column_type(column)
+            node.group.get_column_type(column)  # NotFoundError if there is no such column
         if node.match == "spine":
             return list(query.columns)
-        taken = {output.name for output in self.outputs}
-        held = {*node.right_keys, node.group.event_time}
-        return [
-            c
-            for c in query.columns
-            if c not in held or (query.explicit and node.prefix + c not in taken)
-        ]
+        taken_names = {output.name for output in self.outputs}
+        columns = []
+        for column in query.columns:
+            is_matched = column in node.right_keys or column == node.group.event_time
+            is_named = query.explicit and node.prefix + column not in taken_names
+            if is_named or not is_matched:
+                columns.append(column)
+        return columns
 
     def _check_conditions(self, query: QuerySpec, node: PlanNode) -> None:
         if query.having is None:
@@ -143,11 +152,21 @@ class _QueryBinder:
                 " drop rows of the spine: filter the groups before they are joined, or the whole"
                 " query."
             )
-        self.having.append(
-            cast_condition(
-                query.having, lambda comparison: get_compared_type(self.nodes, comparison)
-            )
-        )
+        self.having.append(bind_condition(self.nodes, query.having))
+
+
+def _check_comparable(left: GroupSpec, left_key: str, right: GroupSpec, right_key: str) -> None:
+    left_type = left.get_column_type(left_key)
+    right_type = right.get_column_type(right_key)
+    if types.is_comparable(left_type, right_type):
+        return
+    reason = "they can never be equal"
+    if types.is_number_type(left_type) and types.is_number_type(right_type):
+        reason = "a number of one may be rounded in the other"
+    raise QueryError(
+        f"Key {left_key!r} of {left} is {left_type} and {right_key!r} of {right} is"
+        f" {right_type}: {reason}; join on columns of one type."
+    )
 
 
 def _bind_where(query: QuerySpec, group: GroupSpec) -> Condition | None:
@@ -161,19 +180,24 @@ def _bind_where(query: QuerySpec, group: GroupSpec) -> Condition | None:
             )
         return group.get_column_type(comparison.column)
 
-    return None if query.where is None else cast_condition(query.where, get_own_type)
+    if query.where is None:
+        return None
+    return cast_condition(query.where, get_own_type)
 
 
 def _find_natural_key(group: GroupSpec, spine: GroupSpec, parent: GroupSpec) -> tuple[str, ...]:
-    """The key of a join that names none: what the primary keys share; in a snowflake, the group's whole primary key."""
+    """The key of a join that names none: what the primary keys share.
+
+    In a snowflake it may be the group's whole primary key.
+    """
     for left in (spine, parent):
-        shared = tuple(c for c in group.primary_key if c in left.primary_key)
+        shared = tuple(column for column in group.primary_key if column in left.primary_key)
         if shared:
             return shared
-    if parent != spine and any(
-        set(group.primary_key) <= set(left.types) for left in (spine, parent)
-    ):
-        return group.primary_key
+    if parent != spine:
+        for left in (spine, parent):
+            if set(group.primary_key) <= set(left.types):
+                return group.primary_key
     raise QueryError(
         f"Feature groups {parent} and {group} share no primary key column"
         f" ({', '.join(parent.primary_key)} beside {', '.join(group.primary_key)}): say on=[...],"

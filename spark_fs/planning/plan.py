@@ -20,7 +20,7 @@ SPLIT_COLUMN = "_split"  # begins with an underscore, so no feature has this nam
 
 @dataclass(frozen=True)
 class NodeColumn:
-    """A column of the group at one place of the query (a group joined twice has two places)."""
+    """A column of the group at one node of the query (a group joined twice has two nodes)."""
 
     node: int
     column: str
@@ -48,15 +48,19 @@ class PlanNode:
 
     @property
     def tie_breakers(self) -> tuple[str, ...]:
-        """The columns that decide between rows of one match key, time and ingestion; an external group vouches for no key of its own."""
+        """The columns that decide between rows of one match key, time and ingestion.
+
+        Of an external group, whose primary key may have duplicates, that is any column.
+        """
         columns = self.group.types if self.group.source else self.group.primary_key
-        ordered = (
-            c
-            for c in columns
-            if self.group.get_column_type(c) in types.TYPES_BY_NAME
-            and self.group.get_column_type(c) not in ("float", "double")
-        )
-        return tuple(c for c in ordered if c not in (*self.right_keys, self.group.event_time))
+        matched = (*self.right_keys, self.group.event_time)
+        tie_breakers = []
+        for column in columns:
+            type_ = self.group.get_column_type(column)
+            has_order = type_ in types.TYPES_BY_NAME and type_ not in types.FLOATS
+            if has_order and column not in matched:
+                tie_breakers.append(column)
+        return tuple(tie_breakers)
 
     @property
     def may_tie(self) -> bool:
@@ -79,9 +83,8 @@ class OutputColumn:
     @classmethod
     def from_node(cls, node: PlanNode, column: str) -> Self:
         """A column of a node, under its join's prefix."""
-        return cls(
-            node.prefix + column, NodeColumn(node.index, column), node.group.get_column_type(column)
-        )
+        type_ = node.group.get_column_type(column)
+        return cls(node.prefix + column, NodeColumn(node.index, column), type_)
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,9 @@ class JoinPlan:
     """A query bound to its groups.
 
     splits: named intervals of the spine's event time; the result holds their rows alone, each with
-    the name of its split in the column ``SPLIT``. Without splits it holds every row and no such
-    column. as_known: whether a row matches only where it had been ingested by the spine's event
-    time.
+    the name of its split in the column ``SPLIT_COLUMN``. Without splits it holds every row and no
+    such column. as_known: whether a row matches only where it had been ingested by the spine's
+    event time.
     """
 
     nodes: tuple[PlanNode, ...]
@@ -113,25 +116,31 @@ class JoinPlan:
     @property
     def features(self) -> tuple[OutputColumn, ...]:
         """The columns of the result that are not the spine's primary key or event time."""
-        spine = self.nodes[0].group
-        return tuple(
-            o for o in self.outputs if o.source.node or o.source.column not in spine.identity
-        )
+        features = []
+        for output in self.outputs:
+            is_of_spine = output.source.node == 0
+            if not is_of_spine or output.source.column not in self.spine.identity:
+                features.append(output)
+        return tuple(features)
 
     @property
     def join_stages(self) -> tuple[tuple[PlanNode, ...], ...]:
-        """The joined groups, those together that join by the same columns; each comes after the groups whose columns it needs."""
-        found: dict[tuple[NodeColumn, ...], list[PlanNode]] = {}
+        """The joined groups, those together that join by the same columns.
+
+        Each comes after the groups whose columns it needs.
+        """
+        stages: dict[tuple[NodeColumn, ...], list[PlanNode]] = {}
         for node in self.nodes[1:]:
-            found.setdefault(node.left_keys, []).append(node)
-        return tuple(map(tuple, found.values()))
+            stages.setdefault(node.left_keys, []).append(node)
+        return tuple(map(tuple, stages.values()))
 
     @property
     def required_columns(self) -> set[NodeColumn]:
         """The columns that the result or a condition on it needs."""
-        return {output.source for output in self.outputs} | {
-            self.find_column(c) for condition in self.having for c in iter_comparisons(condition)
-        }
+        required = {output.source for output in self.outputs}
+        for condition in self.having:
+            required.update(map(self.find_column, iter_comparisons(condition)))
+        return required
 
     def with_splits(self, splits: Mapping[str, Interval]) -> Self:
         """A copy with these splits; SettingsError when the spine has no event time to split by."""
@@ -145,90 +154,94 @@ class JoinPlan:
 
     def with_identity(self) -> Self:
         """A copy whose result also holds the spine's primary key and event time."""
-        held = {output.source for output in self.outputs}
-        missing = [c for c in self.spine.identity if NodeColumn(0, c) not in held]
-        return replace(
-            self,
-            outputs=check_output_names(
-                [*self.outputs, *(OutputColumn.from_node(self.nodes[0], c) for c in missing)]
-            ),
-        )
+        sources = {output.source for output in self.outputs}
+        outputs = list(self.outputs)
+        for column in self.spine.identity:
+            if NodeColumn(0, column) not in sources:
+                outputs.append(OutputColumn.from_node(self.nodes[0], column))
+        return replace(self, outputs=check_output_names(outputs))
 
     def select_outputs(self, names: Iterable[str]) -> Self:
         """A copy whose result holds these of its columns alone."""
         wanted = set(names)
-        return replace(
-            self, outputs=tuple(output for output in self.outputs if output.name in wanted)
-        )
+        outputs = [output for output in self.outputs if output.name in wanted]
+        return replace(self, outputs=tuple(outputs))
 
     def with_filter(self, condition: Condition | None) -> Self:
-        """A copy whose result also meets this condition; NotFoundError or QueryError for one that it cannot be asked."""
+        """A copy whose result also meets this condition.
+
+        Raises:
+            NotFoundError: A column of it is not in the query.
+            QueryError: It could mean several columns, or compares unlike values.
+        """
         if condition is None:
             return self
-        return replace(
-            self,
-            having=(
-                *self.having,
-                cast_condition(
-                    condition, lambda comparison: get_compared_type(self.nodes, comparison)
-                ),
-            ),
-        )
+        return replace(self, having=(*self.having, bind_condition(self.nodes, condition)))
 
     def with_max_age(self, seconds: float | None) -> Self:
         """A copy in which no match is older than so many seconds, whatever its group allows."""
         if seconds is None:
             return self
 
-        def limit_age(group: GroupSpec) -> GroupSpec:
-            return replace(group, ttl_seconds=min(seconds, group.ttl_seconds or seconds))
-
-        nodes = (
-            replace(node, group=limit_age(node.group)) if node.match == "point_in_time" else node
-            for node in self.nodes
-        )
+        nodes = []
+        for node in self.nodes:
+            if node.match == "point_in_time":
+                ttl_seconds = min(seconds, node.group.ttl_seconds or seconds)
+                node = replace(node, group=replace(node.group, ttl_seconds=ttl_seconds))
+            nodes.append(node)
         return replace(self, nodes=tuple(nodes))
 
     def find_column(self, comparison: Comparison) -> NodeColumn:
-        """The one place of the query that a comparison speaks of."""
+        """The one column of the query that a comparison speaks of."""
         return find_node_column(self.nodes, comparison)
 
     def list_columns(self, node: PlanNode) -> tuple[str, ...]:
         """The columns of a node that anything in the plan reads, in the group's order."""
-        used = self.required_columns | {key for other in self.nodes for key in other.left_keys}
-        used |= {NodeColumn(node.index, key) for key in node.right_keys}
-        used |= {
-            NodeColumn(node.index, column)
-            for column in (node.tie_breakers if node.match != "spine" and node.may_tie else ())
-        }
+        needed = self.required_columns
+        for other in self.nodes:
+            needed.update(other.left_keys)
+        columns = {column.column for column in needed if column.node == node.index}
+        columns.update(node.right_keys)
+        if node.match != "spine" and node.may_tie:
+            columns.update(node.tie_breakers)
         if node.group.event_time:
-            used.add(NodeColumn(node.index, node.group.event_time))
-        return tuple(c for c in node.group.types if NodeColumn(node.index, c) in used)
+            columns.add(node.group.event_time)
+        return tuple(column for column in node.group.types if column in columns)
 
 
 def find_node_column(nodes: Sequence[PlanNode], comparison: Comparison) -> NodeColumn:
-    """The one place among these that a comparison speaks of; NotFoundError or QueryError where there is none, or several."""
-    places = [node for node in nodes if node.group.ref == comparison.group]
-    if not places:
+    """The one column of these nodes that a comparison speaks of.
+
+    Raises:
+        NotFoundError: None of them has it.
+        QueryError: Several have it.
+    """
+    matching = [node for node in nodes if node.group.ref == comparison.group]
+    if not matching:
         raise NotFoundError.for_name(
             "Feature group of a filter",
             comparison.group.name,
-            (n.group.name for n in nodes),
+            (node.group.name for node in nodes),
             "Join it first.",
         )
-    if len(places) > 1:
+    if len(matching) > 1:
         raise QueryError(
             f"The filter on {comparison.column!r} could mean either of the joins of"
             f" {comparison.group}: filter that group before it is joined."
         )
-    places[0].group.get_column_type(comparison.column)
-    return NodeColumn(places[0].index, comparison.column)
+    node = matching[0]
+    node.group.get_column_type(comparison.column)  # NotFoundError if it has no such column
+    return NodeColumn(node.index, comparison.column)
 
 
-def get_compared_type(nodes: Sequence[PlanNode], comparison: Comparison) -> str:
-    """The type of the column that a comparison speaks of; NotFoundError or QueryError as ``located``."""
-    place = find_node_column(nodes, comparison)
-    return nodes[place.node].group.get_column_type(place.column)
+def bind_condition(nodes: Sequence[PlanNode], condition: Condition) -> Condition:
+    """The condition with values of its columns' types; errors as ``find_node_column``."""
+
+    def get_type(comparison: Comparison) -> str:
+        node_column = find_node_column(nodes, comparison)
+        return nodes[node_column.node].group.get_column_type(node_column.column)
+
+    return cast_condition(condition, get_type)
 
 
 def check_output_names(outputs: Iterable[OutputColumn]) -> tuple[OutputColumn, ...]:

@@ -1,10 +1,10 @@
-"""A plan as readable SQL: what a query stands for, in the words of the standard, with every rule of the match spelled out.
+"""A plan as readable SQL of the standard, with every rule of the match spelled out.
 
 The text is for people and for other engines (DuckDB runs it as it is); spark_fs itself never runs
 it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from math import isinf
@@ -13,7 +13,7 @@ from typing import Any
 from spark_fs.base.times import MILLISECONDS_FROM, as_utc, format_seconds
 from spark_fs.planning.plan import JoinPlan, NodeColumn, PlanNode
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.spec.query import Comparison, Condition
+from spark_fs.spec.query import Comparison, Condition, Logic, fold_condition
 
 INGESTED_AT = "_ingested_at"
 
@@ -23,58 +23,75 @@ def to_sql(plan: JoinPlan) -> str:
     names = _make_aliases(plan)
 
     def format_column(source: NodeColumn) -> str:
-        return f'{names[source.node]}."{source.column}"'
+        return f"{names[source.node]}.{_quote_name(source.column)}"
 
     def format_compared(comparison: Comparison) -> str:
-        place = plan.find_column(comparison)
-        return _cast_compared(
-            format_column(place), plan.nodes[place.node].group.get_column_type(place.column)
-        )
+        source = plan.find_column(comparison)
+        type_ = plan.nodes[source.node].group.get_column_type(source.column)
+        return _cast_compared(format_column(source), type_)
 
-    outputs = ", ".join(
-        format_column(o.source) + (f' AS "{o.name}"' if o.name != o.source.column else "")
-        for o in plan.outputs
-    )
-    lines = [f"SELECT {outputs}", f"FROM {_format_spine(plan.nodes[0])} AS {names[0]}"]
+    outputs = []
+    for output in plan.outputs:
+        text = format_column(output.source)
+        if output.name != output.source.column:
+            text += f" AS {_quote_name(output.name)}"
+        outputs.append(text)
+    lines = [f"SELECT {', '.join(outputs)}", f"FROM {_format_spine(plan.nodes[0])} AS {names[0]}"]
     for node in plan.nodes[1:]:
         lines += _format_join(plan, node, names[node.index], format_column)
     if plan.having:
-        lines.append(
-            "WHERE " + " AND ".join(format_condition(c, format_compared) for c in plan.having)
-        )
+        conditions = [format_condition(condition, format_compared) for condition in plan.having]
+        lines.append(f"WHERE {' AND '.join(conditions)}")
     return "\n".join(lines)
 
 
 def _make_aliases(plan: JoinPlan) -> dict[int, str]:
-    """A name for each place of the query: the group's, with a number where it comes again."""
-    found: dict[int, str] = {}
+    """A name for each node of the query: the group's, with a number where it comes again."""
+    aliases: dict[int, str] = {}
     for node in plan.nodes:
         name = "spine" if node.group.is_dataframe else node.group.name
-        number = 1 + sum(
-            other.group.ref == node.group.ref or other.group.name == name
-            for other in plan.nodes[: node.index]
-        )
-        found[node.index] = f'"{name}"' if number == 1 else f'"{name}_again{number}"'
-    return found
+        number = 1
+        for other in plan.nodes[: node.index]:
+            number += other.group.ref == node.group.ref or other.group.name == name
+        if number > 1:
+            name += f"_again{number}"
+        aliases[node.index] = _quote_name(name)
+    return aliases
 
 
 def _format_table(node: PlanNode) -> str:
-    name = '"spine"' if node.group.is_dataframe else f'"{node.group.name}_{node.group.version}"'
-    return name + (f" VERSION AS OF {node.as_of}" if node.as_of is not None else "")
+    if node.group.is_dataframe:
+        text = _quote_name("spine")
+    else:
+        text = _quote_name(f"{node.group.name}_{node.group.version}")
+    if node.as_of is not None:
+        text += f" VERSION AS OF {node.as_of}"
+    return text
 
 
 def _format_spine(node: PlanNode) -> str:
+    table = _format_table(node)
     if node.where is None:
-        return _format_table(node)
-    types = node.group.types
-    where = format_condition(
-        node.where, lambda one: _cast_compared(_quote_name(one.column), types[one.column])
-    )
-    return f"(SELECT * FROM {_format_table(node)} WHERE {where})"  # noqa: S608 # names are quoted, nothing runs it
+        return table
+    where = _format_own_condition(node, node.where, "")
+    return f"(SELECT * FROM {table} WHERE {where})"  # noqa: S608 # names are quoted, nothing runs it
+
+
+def _format_own_condition(node: PlanNode, condition: Condition, prefix: str) -> str:
+    """A condition on a node's own rows, whose columns' names have this prefix."""
+
+    def format_column(comparison: Comparison) -> str:
+        type_ = node.group.get_column_type(comparison.column)
+        return _cast_compared(f"{prefix}{_quote_name(comparison.column)}", type_)
+
+    return format_condition(condition, format_column)
 
 
 def _cast_compared(column: str, type_: str) -> str:
-    """A column as it is compared: a single float with its exact value, which some engines round the other side to."""
+    """A column as it is compared.
+
+    A single float is compared by its exact value, to which some engines would round the other side.
+    """
     return f"CAST({column} AS DOUBLE)" if type_ == "float" else column
 
 
@@ -82,51 +99,53 @@ def _format_join(
     plan: JoinPlan, node: PlanNode, name: str, format_column: Callable[[NodeColumn], str]
 ) -> list[str]:
     """A lateral join with the one row that matches."""
-    kind = "INNER" if node.join_type == "inner" else "LEFT"
-    spine, group = plan.spine, node.group
-    rules = [
-        f"r.{_quote_name(mine)} = {format_column(theirs)}"
-        for mine, theirs in zip(node.right_keys, node.left_keys, strict=True)
-    ]
-    order = []
-    at = (
-        format_instant(format_column(NodeColumn(0, spine.event_time)), spine)
-        if spine.event_time
-        else ""
-    )
-    if group.event_time:
-        mine = format_instant(f"r.{_quote_name(group.event_time)}", group)
-        order.append(f"{mine} DESC")
-        rules.append(f"{mine} <= {at}" if at else f"{mine} IS NOT NULL")
-        if at and group.ttl_seconds is not None:
-            rules.append(
-                f"{mine} >= {at} - INTERVAL '{format_seconds(group.ttl_seconds).replace(',', '')}'"
-                " SECOND"
-            )
-    if plan.as_known:
-        rules.append(f"r.{INGESTED_AT} <= {at}")
-    if node.where is not None:
-        rules.append(
-            format_condition(
-                node.where,
-                lambda one: _cast_compared(
-                    f"r.{_quote_name(one.column)}", group.get_column_type(one.column)
-                ),
-            )
-        )
-    if node.may_tie:
-        order += [
-            f"r.{INGESTED_AT} DESC",
-            *(f"r.{_quote_name(tie)} DESC NULLS LAST" for tie in node.tie_breakers),
-        ]
+    rules, order = _format_match(plan, node, format_column)
     lines = [
-        f"{kind} JOIN LATERAL (",
+        f"{node.join_type.upper()} JOIN LATERAL (",
         f"  SELECT * FROM {_format_table(node)} AS r",  # noqa: S608 # as above
         "  WHERE " + "\n    AND ".join(rules),
     ]
     if order:
         lines.append(f"  ORDER BY {', '.join(order)} LIMIT 1")
     return [*lines, f") AS {name} ON TRUE"]
+
+
+def _format_match(
+    plan: JoinPlan, node: PlanNode, format_column: Callable[[NodeColumn], str]
+) -> tuple[list[str], list[str]]:
+    """The conditions on a row ``r`` that may match, and the order whose first row matches."""
+    group = node.group
+    rules = []
+    for right_key, left_key in zip(node.right_keys, node.left_keys, strict=True):
+        rules.append(f"r.{_quote_name(right_key)} = {format_column(left_key)}")
+    order = []
+    spine_time = ""
+    if plan.spine.event_time:
+        column = format_column(NodeColumn(0, plan.spine.event_time))
+        spine_time = format_instant(column, plan.spine)
+    if group.event_time:
+        event_time = format_instant(f"r.{_quote_name(group.event_time)}", group)
+        order.append(f"{event_time} DESC")
+        rules += _format_time_rules(event_time, spine_time, group.ttl_seconds)
+    if plan.as_known:
+        rules.append(f"r.{INGESTED_AT} <= {spine_time}")
+    if node.where is not None:
+        rules.append(_format_own_condition(node, node.where, "r."))
+    if node.may_tie:
+        order.append(f"r.{INGESTED_AT} DESC")
+        for column in node.tie_breakers:
+            order.append(f"r.{_quote_name(column)} DESC NULLS LAST")
+    return rules, order
+
+
+def _format_time_rules(event_time: str, spine_time: str, ttl_seconds: float | None) -> list[str]:
+    if not spine_time:
+        return [f"{event_time} IS NOT NULL"]
+    rules = [f"{event_time} <= {spine_time}"]
+    if ttl_seconds is not None:
+        seconds = format_seconds(ttl_seconds).replace(",", "")
+        rules.append(f"{event_time} >= {spine_time} - INTERVAL '{seconds}' SECOND")
+    return rules
 
 
 def format_instant(text: str, group: GroupSpec) -> str:
@@ -136,35 +155,47 @@ def format_instant(text: str, group: GroupSpec) -> str:
         return text
     if type_ == "date":
         return f"CAST({text} AS TIMESTAMP)"
-    unit = f"CASE WHEN ABS({text}) < {MILLISECONDS_FROM} THEN {text} * 1000 ELSE {text} END"
-    return f"TIMESTAMP '1970-01-01 00:00:00' + ({unit}) * INTERVAL '0.001' SECOND"
+    millis = _format_epoch_millis(text)
+    return f"TIMESTAMP '1970-01-01 00:00:00' + ({millis}) * INTERVAL '0.001' SECOND"
 
 
-def format_condition(predicate: Condition, format_column: Callable[[Comparison], str]) -> str:
-    """The SQL of a condition over the columns that ``column`` names."""
-    if not isinstance(predicate, Comparison):
-        parts = [format_condition(part, format_column) for part in predicate.parts]
-        return (
-            f"NOT {parts[0]}"
-            if predicate.operator == "not"
-            else f"({f' {predicate.operator.upper()} '.join(parts)})"
-        )
-    name = format_column(predicate)
-    if predicate.operator == "is_null":
-        return f"({name} IS NULL)"
-    if predicate.operator == "in":
-        return (
-            f"({name} IN ({', '.join(map(format_literal, predicate.value))}))"
-            if predicate.value
-            else "(FALSE)"
-        )
-    return (
-        f"({name} {_OPERATORS.get(predicate.operator, predicate.operator)}"
-        f" {format_literal(predicate.value)})"
-    )
+def _format_epoch_millis(text: str) -> str:
+    """The SQL of an epoch in seconds, from ``MILLISECONDS_FROM`` on in milliseconds, as millis."""
+    return f"CASE WHEN ABS({text}) < {MILLISECONDS_FROM} THEN {text} * 1000 ELSE {text} END"
 
 
-_OPERATORS = {"==": "=", "!=": "<>", "like": "LIKE"}
+def format_condition(condition: Condition, format_column: Callable[[Comparison], str]) -> str:
+    """The SQL of a condition over the columns that ``format_column`` names."""
+
+    def compare(comparison: Comparison) -> str:
+        text = _COMPARE[comparison.operator](format_column(comparison), comparison.value)
+        return f"({text})"
+
+    return fold_condition(condition, compare, _COMBINE)
+
+
+def _format_in_list(column: str, values: tuple[Any, ...]) -> str:
+    if not values:
+        return "FALSE"
+    return f"{column} IN ({', '.join(map(format_literal, values))})"
+
+
+_COMPARE: Mapping[str, Callable[[str, Any], str]] = {
+    "==": lambda column, value: f"{column} = {format_literal(value)}",
+    "!=": lambda column, value: f"{column} <> {format_literal(value)}",
+    "<": lambda column, value: f"{column} < {format_literal(value)}",
+    "<=": lambda column, value: f"{column} <= {format_literal(value)}",
+    ">": lambda column, value: f"{column} > {format_literal(value)}",
+    ">=": lambda column, value: f"{column} >= {format_literal(value)}",
+    "in": _format_in_list,
+    "like": lambda column, value: f"{column} LIKE {format_literal(value)}",
+    "is_null": lambda column, _: f"{column} IS NULL",
+}
+_COMBINE: Mapping[Logic, Callable[[list[str]], str]] = {
+    "and": lambda parts: f"({' AND '.join(parts)})",
+    "or": lambda parts: f"({' OR '.join(parts)})",
+    "not": lambda parts: f"NOT {parts[0]}",
+}
 
 
 def format_literal(value: Any) -> str:
@@ -178,9 +209,12 @@ def format_literal(value: Any) -> str:
     if isinstance(value, bytes):
         return f"X'{value.hex()}'"
     if isinstance(value, float) and isinf(value):
-        return f"CAST('{'Infinity' if value > 0 else '-Infinity'}' AS DOUBLE)"
-    if isinstance(value, int | float | Decimal):
-        return f"{value:f}" if isinstance(value, Decimal) else str(value)
+        infinity = "Infinity" if value > 0 else "-Infinity"
+        return f"CAST('{infinity}' AS DOUBLE)"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, int | float):
+        return str(value)
     return "'" + str(value).replace("'", "''") + "'"
 
 

@@ -1,4 +1,4 @@
-"""Look at some rows of each side of a large join: for skewed keys, and keys that the spine lacks."""
+"""Look at some rows of each side of a large join, for skewed keys and keys that the spine lacks."""
 
 from collections.abc import Iterable, Sequence
 
