@@ -87,7 +87,7 @@ class KeyBuckets:
         They are of a hash where the first key column does not tell rows apart enough.
         """
         order = pc.sort_indices(sample)
-        bounds = {}
+        bounds: dict[Any, None] = {}
         if len(sample):
             for bucket in range(1, count):
                 row = order[len(sample) * bucket // count].as_py()
