@@ -113,7 +113,7 @@ class FeatureView(
 
     def get_models(self, training_dataset_version: int | None = None) -> list[Model]:
         """The models that were trained on this view, or on one of its training datasets, by name and version."""
-        from spark_fs.api.models import ModelRegistry
+        from spark_fs.api.model_registry import ModelRegistry
 
         registry = ModelRegistry(self._stores)
         models = []

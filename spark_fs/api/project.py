@@ -9,7 +9,7 @@ from spark_fs.api.stores import Stores
 from spark_fs.base.arguments import validate_arguments
 
 if TYPE_CHECKING:
-    from spark_fs.api.models import ModelRegistry
+    from spark_fs.api.model_registry import ModelRegistry
     from spark_fs.settings import Config
 
 
@@ -39,6 +39,6 @@ class Project:
 
     def get_model_registry(self) -> ModelRegistry:
         """The project's models; MLflow is loaded when the first of them is asked for."""
-        from spark_fs.api.models import ModelRegistry
+        from spark_fs.api.model_registry import ModelRegistry
 
         return ModelRegistry(self._stores)

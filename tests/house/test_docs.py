@@ -20,7 +20,7 @@ from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.group import Group
 from spark_fs.api.group_store import GroupStore
 from spark_fs.api.model import Model
-from spark_fs.api.models import ModelRegistry
+from spark_fs.api.model_registry import ModelRegistry
 from spark_fs.api.query import Query
 from spark_fs.api.scoring import ScoringMixin
 from spark_fs.api.selection import Selection

@@ -14,16 +14,18 @@ from spark_fs.api.external_feature_group import ExternalFeatureGroup
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
+from spark_fs.api.flavour import Flavour
 from spark_fs.api.group import Group
 from spark_fs.api.group_store import GroupStore
-from spark_fs.api.model import Flavour, Model
-from spark_fs.api.models import ModelRegistry, TrackedRun
+from spark_fs.api.model import Model
+from spark_fs.api.model_registry import ModelRegistry
 from spark_fs.api.project import Project
 from spark_fs.api.query import Feature, Filter, Query
 from spark_fs.api.scoring import ScoringMixin
 from spark_fs.api.selection import Selection
 from spark_fs.api.spine import Spine
 from spark_fs.api.table_group import TableGroup
+from spark_fs.api.tracked_run import TrackedRun
 from spark_fs.api.training_data import TrainingDataMixin
 from spark_fs.api.training_datasets import TrainingDatasetsMixin
 from spark_fs.api.training_files import TrainingFilesMixin

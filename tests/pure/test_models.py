@@ -17,9 +17,8 @@ import pytest
 
 import spark_fs
 from spark_fs.api.model import Model
-from spark_fs.api.model_files import check_manifest
-from spark_fs.api.models import ModelRegistry, TrackedRun
-from spark_fs.api.registered import TAG, assign_versions, iter_results
+from spark_fs.api.model_registry import ModelRegistry
+from spark_fs.api.tracked_run import TrackedRun
 from spark_fs.errors import (
     AlreadyExistsError,
     InvalidNameError,
@@ -28,6 +27,8 @@ from spark_fs.errors import (
     SparkFSError,
     UpgradeError,
 )
+from spark_fs.flows.mlflow_registry import TAG, assign_versions, iter_results
+from spark_fs.flows.model_files import check_manifest
 from spark_fs.spec.record_format import FORMAT_KEY
 
 EVIL = "import os; raise SystemExit('unpickled')"
@@ -87,7 +88,7 @@ def test_a_folder_comes_back_whole(registry: ModelRegistry, folder: Path, home: 
 def test_a_download_is_kept_and_checked(registry: ModelRegistry, folder: Path) -> None:
     model = registry.python.create_model("kept").save(folder)
     local = Path(model.download())
-    stored = Path(unquote(urlsplit(model._registry_record.source).path))
+    stored = Path(unquote(urlsplit(model._registered.record.source).path))
     (stored / "weights.json").rename(stored / "gone.json")
     assert model.download() == str(local)  # nothing is copied again
     (local / "weights.json").write_text("changed")
@@ -134,13 +135,13 @@ def test_a_model_belongs_to_the_run_that_is_tracked(registry: ModelRegistry, fol
         run.log_metrics({"rows": 5}, step=1)
         run.log_file(folder / "weights.json")
         model = registry.torch.create_model("tracked", metrics={"auc": 0.5}).save(folder)
-    known = registry._client.get_run(run.id)
+    known = registry._mlflow.client.get_run(run.id)
     assert (known.data.params, known.data.metrics, known.info.status) == (
         {"depth": "3"},
         {"rows": 5.0, "auc": 0.5},
         "FINISHED",
     )
-    assert model._registry_record.run_id == run.id
+    assert model._registered.record.run_id == run.id
 
     def fails() -> None:
         with registry.track("search") as failing:
@@ -150,7 +151,7 @@ def test_a_model_belongs_to_the_run_that_is_tracked(registry: ModelRegistry, fol
     runs: list[TrackedRun] = []
     with pytest.raises(KeyError):
         fails()
-    assert registry._client.get_run(runs[0].id).info.status == "FAILED"
+    assert registry._mlflow.client.get_run(runs[0].id).info.status == "FAILED"
 
 
 @pytest.mark.parametrize("name", ["../up", "/abs", "a/b", "a'b", "A", "", "x" * 64, None])
@@ -223,10 +224,10 @@ def test_what_a_registry_was_made_to_say_is_not_taken(
     registry: ModelRegistry, folder: Path, tmp_path: Path
 ) -> None:
     model = registry.python.create_model("tampered").save(folder)
-    said = json.loads(model._registry_record.tags["spark_fs"])
+    said = json.loads(model._registered.record.tags["spark_fs"])
     said["files"]["../../evil"] = "0"
-    registry._client.set_model_version_tag(
-        "tampered", model._registry_record.version, "spark_fs", json.dumps(said)
+    registry._mlflow.client.set_model_version_tag(
+        "tampered", model._registered.record.version, "spark_fs", json.dumps(said)
     )
     with pytest.raises(SettingsError, match=r"The model names a file '../../evil'"):
         registry.get_model("tampered").download()
@@ -255,7 +256,7 @@ def test_deleting_a_model_removes_nothing_but_its_own_folder(
     (tmp_path / "precious").mkdir(exist_ok=True)
     (tmp_path / "precious" / "years.txt").write_text("of work")
     named = tmp_path / place.format(
-        run=model._registry_record.run_id, other=beside._registry_record.run_id
+        run=model._registered.record.run_id, other=beside._registered.record.run_id
     )
     if place.endswith("link_1"):
         shutil.rmtree(named)
@@ -294,7 +295,7 @@ def test_a_download_takes_the_files_that_were_saved_and_no_others(
     store: ModelRegistry, folder: Path, tmp_path: Path
 ) -> None:
     model = store.python.create_model("mine").save(folder)
-    place = Path(urlsplit(model._registry_record.source).path)
+    place = Path(urlsplit(model._registered.record.source).path)
     (place / "more.bin").write_bytes(b"more")
     assert sorted(path.name for path in Path(model.download()).rglob("*") if path.is_file()) == [
         "model.pkl",
@@ -324,15 +325,17 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_more_models_than_a_page_of_mlflows_holds(store: ModelRegistry, folder: Path) -> None:
     names = [f"m_{i:03}" for i in range(120)]
     for name in names:
-        store._client.create_registered_model(name)
+        store._mlflow.client.create_registered_model(name)
     assert [store.python.create_model("m_119").save(folder).version for _ in range(2)] == [1, 2]
-    assert store._list_names() == names
+    assert store._mlflow.list_names() == names
     with pytest.raises(NotFoundError, match="Model 'm_1199' does not exist; did you mean 'm_119'"):
         store.get_model("m_1199")
     found = [
         record.version
         for record in iter_results(
-            store._client.search_model_versions, filter_string="name = 'm_119'", max_results=1
+            store._mlflow.client.search_model_versions,
+            filter_string="name = 'm_119'",
+            max_results=1,
         )
     ]
     assert sorted(map(int, found)) == [1, 2]
@@ -403,7 +406,8 @@ def test_savers_of_one_model_at_once_get_a_version_each(
             str(number),
         )
     assert {
-        json.loads(each._registry_record.tags[TAG])["version"] for each in store.get_models("raced")
+        json.loads(each._registered.record.tags[TAG])["version"]
+        for each in store.get_models("raced")
     } == {1, 2, 3, 4}
 
 
@@ -422,9 +426,9 @@ def test_a_model_that_a_newer_release_saved(store: ModelRegistry, folder: Path) 
     first = store.python.create_model("newer", metrics={"auc": 0.5}).save(folder)
     second = store.python.create_model("newer", metrics={"auc": 0.9}).save(folder)
     for model, added in ((first, {"signature": "x"}), (second, {FORMAT_KEY: 2})):
-        said = json.loads(model._registry_record.tags[TAG]) | added
-        store._client.set_model_version_tag(
-            "newer", model._registry_record.version, TAG, json.dumps(said)
+        said = json.loads(model._registered.record.tags[TAG]) | added
+        store._mlflow.client.set_model_version_tag(
+            "newer", model._registered.record.version, TAG, json.dumps(said)
         )
     assert store.get_model("newer", 1).metrics == {"auc": 0.5}
     with pytest.raises(

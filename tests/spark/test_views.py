@@ -10,7 +10,7 @@ import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.api.models import ModelRegistry
+from spark_fs.api.model_registry import ModelRegistry
 from spark_fs.errors import AlreadyExistsError, NotFoundError, QueryError, SettingsError
 
 DAYS = pd.date_range("2024-01-01", periods=4, tz="UTC")

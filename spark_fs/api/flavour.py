@@ -1,0 +1,110 @@
+"""Models of one framework, as they are described before they are saved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from spark_fs.api.model import Model
+from spark_fs.base.arguments import validate_arguments
+from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.spec.metrics import check_metrics
+from spark_fs.spec.names import check_name, check_version
+
+if TYPE_CHECKING:
+    from spark_fs.api.feature_view import FeatureView
+    from spark_fs.api.model_registry import ModelRegistry
+    from spark_fs.spec.model import ModelSchema
+
+FLAVOURS = ("python", "sklearn", "xgboost", "tensorflow", "torch")
+
+
+@validate_arguments
+@dataclass(frozen=True)
+class Flavour:
+    """Models of one framework."""
+
+    registry: ModelRegistry
+    name: str
+
+    def create_model(
+        self,
+        name: str,
+        version: int | None = None,
+        metrics: Mapping[str, float] | None = None,
+        model_schema: ModelSchema | None = None,
+        input_example: Any = None,
+        description: str = "",
+        feature_view: FeatureView | None = None,
+        training_dataset_version: int | None = None,
+    ) -> Model:
+        """Describe a model; ``save`` then keeps its files.
+
+        Args:
+            name: The name, which its versions share.
+            version: From 1 up; None: the next free one.
+            metrics: Finite numbers by name.
+            model_schema: What the model takes and gives.
+            input_example: Anything that JSON can hold, or a DataFrame, of which the first row is
+                taken.
+            description: What it is for.
+            feature_view: What it was trained on.
+            training_dataset_version: On which training dataset of the view.
+
+        Raises:
+            InvalidNameError: The name is not valid.
+            SettingsError: The version or a metric is not one, the example cannot be kept as JSON,
+                or a training dataset is given without its view.
+            NotFoundError: The training dataset does not exist.
+        """
+        check_name("Model", name)
+        if version is not None:
+            check_version("Model", name, version)
+        if feature_view is not None:
+            self.registry._stores.check_same_store(feature_view._stores, repr(feature_view))
+        if training_dataset_version is not None:
+            _check_dataset(feature_view, training_dataset_version)
+        view_key = (feature_view.name, feature_view.version) if feature_view else None
+        return Model(
+            name,
+            version,
+            self.name,
+            check_metrics(metrics or {}),
+            description,
+            model_schema,
+            _to_json_example(input_example),
+            training_dataset_version,
+            _view_key=view_key,
+            _registry=self.registry,
+        )
+
+
+def _check_dataset(view: FeatureView | None, version: int) -> None:
+    if view is None:
+        raise SettingsError(
+            f"training_dataset_version={version} is one of a feature view: give feature_view too."
+        )
+    versions = [dataset.version for dataset in view.get_training_datasets()]
+    if version not in versions:
+        raise NotFoundError.for_version(
+            "Training dataset of feature view", view.name, version, versions
+        )
+
+
+def _to_json_example(example: Any) -> Any:
+    """An example as plain JSON."""
+    if hasattr(example, "to_dict") and hasattr(example, "head"):
+        first_row = example.head(1).to_json(orient="records", date_format="iso")
+        example = json.loads(first_row)[0]
+    if hasattr(example, "tolist"):
+        example = example.tolist()
+    try:
+        json.dumps(example, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(
+            f"input_example {example!r} cannot be kept as JSON ({error}): give a DataFrame, a list"
+            " or a dict."
+        ) from None
+    return example

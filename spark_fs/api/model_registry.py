@@ -1,0 +1,195 @@
+"""The model registry: models found by name, version and metrics, and the runs that they belong to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spark_fs.api.flavour import FLAVOURS, Flavour
+from spark_fs.api.model import Model
+from spark_fs.api.tracked_run import TrackedRun
+from spark_fs.base.arguments import validate_arguments
+from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.spec.names import check_version
+from spark_fs.spec.record_format import iter_readable
+
+if TYPE_CHECKING:
+    from spark_fs.api.feature_view import FeatureView
+    from spark_fs.api.stores import Stores
+    from spark_fs.flows.mlflow_registry import MlflowRegistry, RegisteredVersion
+
+
+@validate_arguments
+class ModelRegistry:
+    """Models by name and version, which MLflow keeps."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._active_run: TrackedRun | None = None
+        for flavour in FLAVOURS:
+            setattr(self, flavour, Flavour(self, flavour))
+
+    python: Flavour
+    sklearn: Flavour
+    xgboost: Flavour
+    tensorflow: Flavour
+    torch: Flavour
+
+    @cached_property
+    def _mlflow(self) -> MlflowRegistry:
+        from spark_fs.flows.mlflow_registry import MlflowRegistry
+
+        return MlflowRegistry(self._stores.settings)
+
+    @property
+    def _cache(self) -> Path:
+        """Where downloaded models are kept."""
+        cache: Path = self._stores.settings.home / "model_cache"
+        return cache
+
+    @contextmanager
+    def track(
+        self, experiment: str, params: Mapping[str, Any] | None = None
+    ) -> Iterator[TrackedRun]:
+        """Track what happens in the block as a run of an experiment, eagerly.
+
+        A model that is saved in the block belongs to the run. A block that raises leaves a run
+        marked as failed.
+
+        Args:
+            experiment: The name of the experiment, which is made where it does not exist.
+            params: The parameters of the run, by name.
+
+        Raises:
+            InvalidNameError: The name of the experiment is not valid.
+            SparkFSError: MLflow refuses.
+        """
+        with self._mlflow.track_run(experiment, params or {}) as run_id:
+            run = TrackedRun(self._mlflow, run_id)
+            outer_run = self._active_run
+            self._active_run = run
+            try:
+                yield run
+            finally:
+                self._active_run = outer_run
+
+    def get_model(self, name: str, version: int | None = None) -> Model:
+        """Find a model by name and version.
+
+        Args:
+            name: The name.
+            version: From 1 up; None: the newest.
+
+        Raises:
+            NotFoundError: There is no such model or version; the message names those that there
+                are.
+            UpgradeError: A newer release saved it, and this one would misread it.
+        """
+        versions = self._mlflow.list_versions(name)
+        if not versions:
+            raise NotFoundError.for_name(
+                "Model",
+                name,
+                self._mlflow.list_names(),
+                "Ask for one that exists, or save it first.",
+            )
+        version = max(versions) if version is None else check_version("Model", name, version)
+        if version not in versions:
+            raise NotFoundError.for_version("Model", name, version, list(versions))
+        return Model.from_registered(self, versions[version])
+
+    def get_models(self, name: str) -> list[Model]:
+        """Every version of a model, the oldest first; none for a name that does not exist.
+
+        One that only a newer release can read is left out, with a warning.
+        """
+
+        def to_model(registered: RegisteredVersion) -> Model:
+            return Model.from_registered(self, registered)
+
+        return list(iter_readable(to_model, self._mlflow.list_versions(name).values()))
+
+    def get_best_model(self, name: str, metric: str, direction: str = "max") -> Model:
+        """Find the version with the best value of a metric; of equal ones the oldest.
+
+        Args:
+            name: The name of the model.
+            metric: One that was given to ``create_model``.
+            direction: "max" where the greatest value is best, "min" where the least is.
+
+        Raises:
+            NotFoundError: There is no such model, or no version has the metric.
+            SettingsError: The direction is not known.
+        """
+        if direction not in ("max", "min"):
+            raise SettingsError(f"direction {direction!r} is not known: use 'max' or 'min'.")
+        models = self.get_models(name) or [self.get_model(name)]
+        measured = [model for model in models if metric in model.metrics]
+        if not measured:
+            known = {metric_name for model in models for metric_name in model.metrics}
+            raise NotFoundError.for_name(
+                f"Metric of model {name!r}",
+                metric,
+                known,
+                "Ask for one that was given to create_model.",
+            )
+        choose = max if direction == "max" else min
+        return choose(measured, key=lambda model: model.metrics[metric])
+
+    # -- what models do
+
+    def save(self, model: Model, model_dir: str | os.PathLike[str]) -> Model:
+        """Save a model's files, eagerly, as ``Model.save`` does.
+
+        Args:
+            model: One of ``create_model``.
+            model_dir: The folder, or the one file.
+
+        Returns:
+            The model, with the version that it has now.
+
+        Raises:
+            NotFoundError: The path does not exist.
+            SettingsError: The folder is empty, or a link leads out of it.
+            AlreadyExistsError: The version is taken.
+        """
+        from spark_fs.flows import models
+
+        run_id = self._active_run.id if self._active_run else None
+        version = models.save_model(
+            self._mlflow, self._stores.catalog, model._to_draft(), model_dir, run_id
+        )
+        return self.get_model(model.name, version)
+
+    def download(self, model: Model) -> str:
+        """The model's files in a folder; see ``Model.download``."""
+        from spark_fs.flows import models
+
+        if model._registered is None:
+            raise NotFoundError(
+                f"Model {model.name!r} is not saved yet: call save(model_dir) first."
+            )
+        return str(models.download_model(self._mlflow, model._registered, self._cache))
+
+    def delete(self, model: Model) -> None:
+        """Delete a version; see ``Model.delete``."""
+        from spark_fs.flows import models
+
+        if model._registered is None:
+            raise NotFoundError(
+                f"Model {model.name!r} is not saved yet, so there is nothing to delete."
+            )
+        models.delete_model(self._mlflow, self._stores.catalog, model._registered, self._cache)
+
+    def view_of(self, model: Model) -> FeatureView:
+        """The view of a model; see ``Model.get_feature_view``."""
+        if model._view_key is None:
+            raise NotFoundError(
+                f"Model {model.name!r} was saved without a feature view: give create_model the"
+                " feature_view."
+            )
+        return self._stores.open_view(self._stores.catalog.get_view(*model._view_key))
