@@ -34,7 +34,7 @@ from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan
 from spark_fs.spec.query import GroupRef
 from spark_fs.spec.training_dataset import FilesSpec
 from spark_fs.tables import dataset_files
-from spark_fs.transform.builtin import State
+from spark_fs.transform.states import State
 
 SplitTables = dict[str, pa.Table]
 JoinedRows = tuple[ArrowRelation, Callable[[pa.Table], pa.Table]]

@@ -1,9 +1,9 @@
 """What transformations learn of a column, exactly, in parts that merge to the same bits.
 
-The order of the merges is of no account. A sum of doubles is kept as an integer number of the least unit that a double has, so it is exact,
-and a mean or a deviation does not depend on how the rows were cut into parts. Quantiles are exact
-too: a first look counts the values by their leading bits, a second one fetches those that lie where
-a quantile falls (a radix selection).
+The order of the merges is of no account. A sum of doubles is kept as an integer number of the least
+unit that a double has, so it is exact, and a mean or a deviation does not depend on how the rows
+were cut into parts. Quantiles are exact too: a first look counts the values by their leading bits,
+a second one fetches those that lie where a quantile falls (a radix selection).
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Functions that users write: kept as their source, so that training, batch and online run one and the same text.
+"""Functions that users write, kept as their source: training, batch and online run the same text.
 
 A function is taken from its file, with what its global names stand for: modules, what modules hold,
 and plain constants. Anything else it would lose on the way, and it is refused.
@@ -40,7 +40,23 @@ _PYTHON_TYPES = {
 def build_function_spec(
     user_function: Callable[..., Any], return_type: Any, mode: str, drop: Sequence[str]
 ) -> FunctionSpec:
-    """The definition of a user's function; SettingsError for one that cannot be kept as its source."""
+    """The definition of a user's function.
+
+    Args:
+        user_function: a function that is defined by ``def``.
+        return_type: the type of its output, or a list of those of several outputs: feature types
+            or Python types.
+        mode: "python" for a value at a time, "pandas" for a Series at a time.
+        drop: its arguments that do not stay beside the outputs.
+
+    Returns:
+        The definition, with the function's source.
+
+    Raises:
+        SettingsError: for a function that cannot be kept as its source, and for other arguments
+            that do not fit it.
+        SchemaError: for a return type that does not exist.
+    """
     if not isinstance(mode, str) or mode not in ("python", "pandas"):
         raise SettingsError(
             f"mode {mode!r} of a transformation is not known: use 'python' (a value at a time) or"
@@ -51,73 +67,75 @@ def build_function_spec(
             f"{user_function!r} is not a function defined by def: write one, since its source is"
             " kept."
         )
-    parameters = inspect.signature(user_function).parameters.values()
-    arguments = tuple(
-        each.name for each in parameters if each.default is each.empty
-    )  # what has a default is no feature
-    returns = tuple(
-        to_feature_type(one)
-        for one in (return_type if isinstance(return_type, list | tuple) else [return_type])
-    )
-    for name in drop:
-        if name not in arguments:
+    name = user_function.__name__
+    arguments = _list_arguments(user_function)
+    declared_types = return_type if isinstance(return_type, list | tuple) else [return_type]
+    returns = tuple(to_feature_type(declared_type) for declared_type in declared_types)
+    for dropped in drop:
+        if dropped not in arguments:
             raise SettingsError(
-                f"Transformation {user_function.__name__!r}: drop names {name!r}, which is none of"
-                f" its arguments {', '.join(arguments)}."
+                f"Transformation {name!r}: drop names {dropped!r}, which is not one of its"
+                f" arguments {', '.join(arguments)}."
             )
     if not arguments or not returns:
         raise SettingsError(
-            f"Transformation {user_function.__name__!r} needs a feature to take and a type to"
-            " return: give it one of each at least."
+            f"Transformation {name!r} needs a feature to take and a type to return: give it one of"
+            " each at least."
         )
-    source = _extract_source(user_function)
-    kept: Mode = "python" if mode == "python" else "pandas"
+    kept_mode: Mode = "python" if mode == "python" else "pandas"
     return FunctionSpec(
-        user_function.__name__,
+        name,
         1,
-        kept,
+        kept_mode,
         arguments,
         returns,
         tuple(drop),
-        source,
-        _resolve_global_names(user_function),
+        source=_extract_source(user_function),
+        names=_resolve_global_names(user_function),
     )
 
 
+def _list_arguments(user_function: FunctionType) -> tuple[str, ...]:
+    """The parameters that are features: what has a default is not one."""
+    parameters = inspect.signature(user_function).parameters.values()
+    return tuple(parameter.name for parameter in parameters if parameter.default is parameter.empty)
+
+
 def to_feature_type(declared_type: Any) -> str:
-    """The feature type of a Python type or a text; SchemaError for what names none."""
-    if isinstance(declared_type, type):
-        if declared_type not in _PYTHON_TYPES:
-            raise SchemaError(
-                f"{declared_type!r} is not a type of features: use"
-                f" {', '.join(t.__name__ for t in _PYTHON_TYPES)}, or a text such as"
-                " 'array<double>'."
-            )
-        return _PYTHON_TYPES[declared_type]
-    return types.parse_type(declared_type)
+    """The feature type of a Python type or a string; SchemaError for what is not a type."""
+    if not isinstance(declared_type, type):
+        return types.parse_type(declared_type)
+    if declared_type not in _PYTHON_TYPES:
+        names = ", ".join(python_type.__name__ for python_type in _PYTHON_TYPES)
+        raise SchemaError(
+            f"{declared_type!r} is not a type of features: use {names}, or a string such as"
+            " 'array<double>'."
+        )
+    return _PYTHON_TYPES[declared_type]
+
+
+# -- a function's source
 
 
 def _extract_source(user_function: FunctionType) -> str:
-    """The text of the function alone, its decorators left out."""
+    """The text of the function alone, without its decorators and annotations."""
+    name = user_function.__name__
     try:
         text = textwrap.dedent(inspect.getsource(user_function))
     except (OSError, TypeError):
         raise SettingsError(
-            f"The source of transformation {user_function.__name__!r} is not to be had: define it"
-            " in a file or a notebook cell."
+            f"The source of transformation {name!r} cannot be read: define it in a file or a"
+            " notebook cell."
         ) from None
     tree = ast.parse(text).body[0]
     if not isinstance(tree, ast.FunctionDef):
         raise SettingsError(
-            f"Transformation {user_function.__name__!r} is not defined by def: write it as a"
-            " function, since its source is kept."
+            f"Transformation {name!r} is not defined by def: write it as a function, since its"
+            " source is kept."
         )
     tree.decorator_list = []
-    for argument in (
-        *tree.args.posonlyargs,
-        *tree.args.args,
-        *tree.args.kwonlyargs,
-    ):  # annotations may name what is not there when it runs
+    # annotations may name what is not there when it runs
+    for argument in (*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs):
         argument.annotation = None
     tree.returns = None
     return ast.unparse(tree)
@@ -125,49 +143,47 @@ def _extract_source(user_function: FunctionType) -> str:
 
 def _resolve_global_names(user_function: FunctionType) -> dict[str, dict[str, Any]]:
     """What the global names of the function stand for."""
+    function_name = user_function.__name__
     if user_function.__closure__:
         raise SettingsError(
-            f"Transformation {user_function.__name__!r} uses"
+            f"Transformation {function_name!r} uses"
             f" {', '.join(user_function.__code__.co_freevars)} of the function that it is defined"
             " in, which its source does not hold: define it at the top of a module."
         )
-    found = {}
+    namespace = user_function.__globals__
+    resolved: dict[str, dict[str, Any]] = {}
     for name in sorted(_list_global_names(user_function.__code__)):
-        if name in user_function.__globals__ and name != user_function.__name__:
-            found[name] = _describe_global(
-                user_function.__name__, name, user_function.__globals__[name]
-            )
-        elif not hasattr(builtins, name) and name not in user_function.__globals__:
+        if name in namespace:
+            if name != function_name:
+                resolved[name] = _describe_global(function_name, name, namespace[name])
+        elif not hasattr(builtins, name):
             raise SettingsError(
-                f"Transformation {user_function.__name__!r} uses {name!r}, which is not defined:"
-                " import or define it first."
+                f"Transformation {function_name!r} uses {name!r}, which is not defined: import or"
+                " define it first."
             )
-    return found
+    return resolved
 
 
 def _list_global_names(code: Any) -> set[str]:
     """The global names that a code, or one inside of it, loads."""
-    names = {
-        step.argval
-        for step in dis.get_instructions(code)
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")
-    }
-    return names.union(
-        *(_list_global_names(inner) for inner in code.co_consts if hasattr(inner, "co_code"))
-    )
+    names: set[str] = set()
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            names.add(step.argval)
+    for constant in code.co_consts:
+        if hasattr(constant, "co_code"):
+            names |= _list_global_names(constant)
+    return names
 
 
 def _describe_global(function_name: str, name: str, value: Any) -> dict[str, Any]:
+    """A global as JSON: a module, what a module holds, or a constant."""
     if isinstance(value, ModuleType):
         return {"module": value.__name__}
-    home = getattr(value, "__module__", None)
-    own: str = getattr(value, "__name__", "")
-    if (
-        isinstance(home, str)
-        and home != "__main__"
-        and getattr(importlib.import_module(home), own, None) is value
-    ):
-        return {"module": home, "name": own}
+    module = getattr(value, "__module__", None)
+    own_name: str = getattr(value, "__name__", "")
+    if isinstance(module, str) and module != "__main__" and _is_in_module(value, module, own_name):
+        return {"module": module, "name": own_name}
     try:
         if json.loads(json.dumps(value)) == value:
             return {"value": value}
@@ -179,27 +195,36 @@ def _describe_global(function_name: str, name: str, value: Any) -> dict[str, Any
     )
 
 
+def _is_in_module(value: Any, module: str, name: str) -> bool:
+    return getattr(importlib.import_module(module), name, None) is value
+
+
+# -- a function from its source
+
+
 @lru_cache(maxsize=1024)
 def _load_source(source: str, name: str, names: str) -> Callable[..., Any]:
     """The function of a source; one text is compiled once in a process."""
-    space: dict[str, Any] = {}
-    for alias, what in json.loads(names).items():
-        if "value" in what:
-            space[alias] = what["value"]
+    namespace: dict[str, Any] = {}
+    for alias, described in json.loads(names).items():
+        if "value" in described:
+            namespace[alias] = described["value"]
+            continue
+        module = importlib.import_module(described["module"])
+        if "name" in described:
+            namespace[alias] = getattr(module, described["name"])
         else:
-            module = importlib.import_module(what["module"])
-            space[alias] = getattr(module, what["name"]) if "name" in what else module
-    exec(compile(source, f"<transformation {name}>", "exec"), space)  # noqa: S102 # the user's own function, by its kept source
-    found: Callable[..., Any] = space[name]
-    return found
+            namespace[alias] = module
+    exec(compile(source, f"<transformation {name}>", "exec"), namespace)  # noqa: S102 # the user's own function, by its kept source
+    function: Callable[..., Any] = namespace[name]
+    return function
 
 
 def load_function(function: FunctionSpec) -> Callable[..., Any]:
-    """The function that the definition holds; SparkFSError where a module that it imports is not there."""
+    """The function of a definition; SparkFSError where a module that it imports is missing."""
+    names = json.dumps(function.names, sort_keys=True)
     try:
-        return _load_source(
-            function.source, function.name, json.dumps(function.names, sort_keys=True)
-        )
+        return _load_source(function.source, function.name, names)
     except ImportError as error:
         raise SparkFSError(
             f"Transformation {function} needs {error.name}, which is not installed here:"
@@ -208,27 +233,31 @@ def load_function(function: FunctionSpec) -> Callable[..., Any]:
 
 
 def make_value_function(function: FunctionSpec) -> Callable[..., tuple[Any, ...]]:
-    """A function in mode "python" as one from values to as many values as it has outputs, each of its type."""
-    call, several = load_function(function), len(function.returns) > 1
-    convert = [
-        _CONVERTERS.get(types.get_base_type(type_), _keep_unchanged) for type_ in function.returns
-    ]
+    """A function in mode "python" as one of values.
+
+    It gives as many values as the function has outputs, each of its type, and raises SparkFSError
+    where the function fails or gives other values.
+    """
+    call = load_function(function)
+    has_several = len(function.returns) > 1
+    converters: list[Callable[[Any], Any]] = []
+    for type_ in function.returns:
+        converters.append(_CONVERTERS.get(types.get_base_type(type_), _keep_unchanged))
 
     def run_row(*values: Any) -> tuple[Any, ...]:
         try:
-            found = call(*values)
-            outputs: Sequence[Any] = tuple(found) if several else (found,)
+            result = call(*values)
+            outputs: Sequence[Any] = tuple(result) if has_several else (result,)
             return tuple(
-                None if v is None else to(to_python(v))
-                for v, to in zip(outputs, convert, strict=True)
+                None if output is None else convert(to_python(output))
+                for output, convert in zip(outputs, converters, strict=True)
             )
         except Exception as error:
-            given = ", ".join(
-                f"{name}={value!r}" for name, value in zip(function.arguments, values, strict=True)
-            )
+            pairs = zip(function.arguments, values, strict=True)
+            arguments = ", ".join(f"{name}={value!r}" for name, value in pairs)
             raise SparkFSError(
-                f"Transformation {function} failed for {given}: {type(error).__name__}: {error}. It"
-                f" must give {' and '.join(function.returns)}."
+                f"Transformation {function} failed for {arguments}: {type(error).__name__}:"
+                f" {error}. It must give {' and '.join(function.returns)}."
             ) from error
 
     return run_row
@@ -240,15 +269,15 @@ def _keep_unchanged(value: Any) -> Any:
 
 def _to_integer(value: Any) -> int:
     if int(value) != value:
-        raise ValueError(f"{value!r} is no whole number")
+        raise ValueError(f"{value!r} is not an integer")
     return int(value)
 
 
 def _to_float32(value: Any) -> float:
-    found: float = (
-        struct.unpack("f", struct.pack("f", value))[0] if math.isfinite(value) else float(value)
-    )
-    return found
+    if not math.isfinite(value):
+        return float(value)
+    rounded: float = struct.unpack("f", struct.pack("f", value))[0]
+    return rounded
 
 
 _CONVERTERS: Mapping[str, Callable[[Any], Any]] = {

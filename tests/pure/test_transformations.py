@@ -467,7 +467,7 @@ def test_a_function_whose_source_loses_something_is_refused() -> None:
         udf(complex)(_uses_nothing)
     with pytest.raises(SettingsError, match=r"mode 'spark' of a transformation is not known"):
         udf(float, mode="spark")(_uses_nothing)
-    with pytest.raises(SettingsError, match=r"drop names 'z', which is none of its arguments x"):
+    with pytest.raises(SettingsError, match=r"drop names 'z', which is not one of its arguments x"):
         udf(float, drop=["z"])(_uses_nothing)
 
 
@@ -489,7 +489,7 @@ def test_a_function_that_fails_says_for_what() -> None:
     with pytest.raises(
         SparkFSError,
         match=(
-            r"Transformation 'wrong' failed for x=3.0: ValueError: 1.5 is no whole number. It must"
+            r"Transformation 'wrong' failed for x=3.0: ValueError: 1.5 is not an integer. It must"
             r" give bigint"
         ),
     ):

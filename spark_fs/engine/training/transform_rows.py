@@ -19,8 +19,10 @@ from spark_fs.spec.training_dataset import TRAIN_SPLIT, RandomSplit
 from spark_fs.stats import exact
 from spark_fs.stats.exact import ExactProfile
 from spark_fs.stats.sketches.quantiles import Doubles, Integers
-from spark_fs.transform.arrays import to_zero_filled_doubles, transform_table
-from spark_fs.transform.builtin import MAX_ONE_HOT_CATEGORIES, QUARTILES, State
+from spark_fs.transform.array_values import to_zero_filled_doubles
+from spark_fs.transform.arrays import transform_table
+from spark_fs.transform.builtin import MAX_ONE_HOT_CATEGORIES, QUARTILES
+from spark_fs.transform.states import State
 from spark_fs.transform.transformer import Transformer
 
 FeatureProfiles = dict[str, ExactProfile]
