@@ -1,11 +1,13 @@
-"""Validate rows by a Great Expectations suite. The library is imported here alone, when a suite is run: its import takes seconds."""
+"""Validate rows by a Great Expectations suite.
+
+The library is imported here alone, when a suite is run: its import takes seconds.
+"""
 
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from functools import reduce
 from typing import Any
 
 from pyspark.errors import PySparkException
@@ -21,74 +23,79 @@ from spark_fs.spec.feature_group import GroupSpec
 MAX_EXAMPLES = 5
 REASON_COLUMN = "_reason"
 Suite = Mapping[str, Any]
+_RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": MAX_EXAMPLES}
 _ANALYTICS_VARIABLE = "GX_ANALYTICS_ENABLED"
 
 
 def validate_frame(frame: DataFrame, suite: Suite) -> ValidationReport:
-    """What each expectation says of the frame's rows, eagerly; SettingsError for one that cannot be evaluated."""
-    with _open_runner(frame) as library:
-        found = library.run_suite(
-            suite, {"result_format": "BASIC", "partial_unexpected_count": MAX_EXAMPLES}
-        )
-    results = tuple(
-        _to_result(each, result) for each, result in zip(suite["expectations"], found, strict=True)
-    )
-    return ValidationReport(suite["name"], all(r.success for r in results), results, frame.count())
+    """Evaluate each expectation of a suite on the frame's rows, eagerly.
+
+    Raises:
+        SettingsError: An expectation cannot be evaluated.
+    """
+    with _open_runner(frame) as runner:
+        library_results = runner.run_suite(suite)
+    results = []
+    for expectation, library_result in zip(suite["expectations"], library_results, strict=True):
+        results.append(_to_result(expectation, library_result))
+    success = all(result.success for result in results)
+    return ValidationReport(suite["name"], success, tuple(results), frame.count())
 
 
 def split_valid_rows(frame: DataFrame, report: ValidationReport) -> tuple[DataFrame, DataFrame]:
-    """The rows* that every failed expectation lets pass, and those* that one does not, with ``_reason``: the ones that refuse it.
+    """Split the rows by the expectations that failed.
 
-    Raises ValidationError when an expectation that failed speaks of the rows as a whole, so that
-    none of them is to blame.
+    Returns:
+        The rows* that meet them all, and those* that fail one, with the failed ones in ``_reason``.
+
+    Raises:
+        ValidationError: An expectation that failed is about the rows as a whole, so that none of
+            them is to blame.
     """
     failed = [result for result in report.results if not result.success]
-    marked = frame
-    with _open_runner(frame) as library:
+    rows = frame
+    marks: list[str] = []
+    reasons: list[Column] = []
+    with _open_runner(frame) as runner:
         for number, result in enumerate(failed):
+            mark = f"{REASON_COLUMN}_{number}"
             try:
-                marked = _mark_failing_rows(
-                    marked, f"{REASON_COLUMN}_{number}", *library.find_failure_predicate(result)
-                )
+                fails, row_conditions = runner.find_failure_predicate(result)
+                rows = _mark_failing_rows(rows, mark, fails, row_conditions)
             except (LookupError, PySparkException):
                 raise ValidationError(
                     f"{_format_expectation(result)} failed, and no row can be set aside for it,"
                     " since it speaks of all rows together. Nothing was written. Correct the rows,"
                     " or choose validation_options={'policy': 'ALWAYS'}."
                 ) from None
-    marks = [f"{REASON_COLUMN}_{number}" for number in range(len(failed))]
-    reasons = [
-        F.when(F.col(mark), F.lit(_format_expectation(result)))
-        for mark, result in zip(marks, failed, strict=True)
-    ]
-    told = marked.withColumn(REASON_COLUMN, F.concat_ws("; ", *reasons)).drop(*marks)
-    return told.filter(F.col(REASON_COLUMN) == "").drop(REASON_COLUMN), told.filter(
-        F.col(REASON_COLUMN) != ""
-    )
+            marks.append(mark)
+            reasons.append(F.when(F.col(mark), F.lit(_format_expectation(result))))
+    rows = rows.withColumn(REASON_COLUMN, F.concat_ws("; ", *reasons)).drop(*marks)
+    valid = rows.filter(F.col(REASON_COLUMN) == "").drop(REASON_COLUMN)
+    rejected = rows.filter(F.col(REASON_COLUMN) != "")
+    return valid, rejected
 
 
 def _mark_failing_rows(
     rows: DataFrame, mark: str, fails: Column, row_conditions: Sequence[Column]
 ) -> DataFrame:
-    """The rows* with a column that says whether a row is one of those that are meant, and fails."""
-    inside = reduce(
-        Column.__and__, [F.coalesce(each, F.lit(False)) for each in row_conditions], F.lit(True)
-    )
+    """The rows* with a column that says whether a row meets the row conditions, and fails."""
+    is_validated = F.lit(True)
+    for condition in row_conditions:
+        is_validated = is_validated & F.coalesce(condition, F.lit(False))
     failing = F.coalesce(fails, F.lit(False))
     if _is_row_predicate(rows, fails):
-        return rows.withColumn(mark, F.when(inside, failing).otherwise(F.lit(False)))
-    judged = rows.filter(inside).withColumn(
-        mark, failing
-    )  # it compares rows, and must see none that is not meant
-    return (
-        judged.unionByName(rows.filter(~inside).withColumn(mark, F.lit(False)))
-        if row_conditions
-        else judged
-    )
+        return rows.withColumn(mark, F.when(is_validated, failing).otherwise(F.lit(False)))
+    # the predicate compares rows, and must see none of those that do not meet the conditions
+    validated = rows.filter(is_validated).withColumn(mark, failing)
+    if not row_conditions:
+        return validated
+    others = rows.filter(~is_validated).withColumn(mark, F.lit(False))
+    return validated.unionByName(others)
 
 
 def _is_row_predicate(rows: DataFrame, condition: Column) -> bool:
-    """Whether a condition looks at one row alone: Spark filters by no other."""
+    """Whether a condition is about one row alone: Spark filters by no other."""
     try:
         rows.filter(condition).schema  # noqa: B018 # the analysis tells
     except PySparkException:
@@ -98,81 +105,75 @@ def _is_row_predicate(rows: DataFrame, condition: Column) -> bool:
 
 def make_validation_error(group: GroupSpec, report: ValidationReport) -> ValidationError:
     """The error for a batch that is not written: each failed expectation, with examples."""
-    failed = "; ".join(
-        map(_format_failure, (result for result in report.results if not result.success))
-    )
+    failures = [_format_failure(result) for result in report.results if not result.success]
+    listed = "; ".join(failures)
     return ValidationError(
-        f"The frame does not meet the expectations of feature group {group}: {failed}. Nothing was"
+        f"The frame does not meet the expectations of feature group {group}: {listed}. Nothing was"
         " written. Correct the rows, or choose validation_options={'policy': 'QUARANTINE'} to"
         " set them aside, or 'ALWAYS' to write them all the same."
     )
 
 
 def _format_failure(result: ExpectationResult) -> str:
-    told = f"{_format_expectation(result)} failed"
-    if result.failed:
-        told += (
-            f" for {result.failed} of {result.checked} rows, such as"
-            f" {', '.join(map(repr, result.examples))}"
-        )
-    return told
+    expectation = _format_expectation(result)
+    if not result.failed:
+        return f"{expectation} failed"
+    examples = ", ".join(map(repr, result.examples))
+    return f"{expectation} failed for {result.failed} of {result.checked} rows, such as {examples}"
 
 
 def _format_expectation(result: ExpectationResult) -> str:
-    return (
-        f"{result.type}({', '.join(f'{name}={value!r}' for name, value in result.kwargs.items())})"
-    )
+    arguments = [f"{name}={value!r}" for name, value in result.kwargs.items()]
+    return f"{result.type}({', '.join(arguments)})"
 
 
 class _SuiteRunner:
     """Great Expectations over the rows of one frame."""
 
     def __init__(self, gx: Any, frame: DataFrame) -> None:
-        self.gx, self.frame = gx, frame
+        self.gx = gx
+        self.frame = frame
         self.context = gx.get_context(mode="ephemeral")
         self.context.variables.progress_bars = {"globally": False}
-        asset = self.context.data_sources.add_spark("rows", persist=False).add_dataframe_asset(
-            "rows"
-        )
-        self.batch = asset.add_batch_definition_whole_dataframe("rows").get_batch(
-            {"dataframe": frame}
-        )
+        source = self.context.data_sources.add_spark("rows", persist=False)
+        asset = source.add_dataframe_asset("rows")
+        definition = asset.add_batch_definition_whole_dataframe("rows")
+        self.batch = definition.get_batch({"dataframe": frame})
 
     def make_expectation(self, type_: str, kwargs: Mapping[str, Any], **more: Any) -> Any:
         """An expectation as the library has it; SettingsError where it has none such."""
         from great_expectations.expectations.registry import get_expectation_impl
 
         try:
-            return get_expectation_impl(type_)(
-                **{name: _to_local_bound(name, value) for name, value in kwargs.items()} | more
-            )
+            bounds = {name: _to_local_bound(name, value) for name, value in kwargs.items()}
+            return get_expectation_impl(type_)(**bounds | more)
         # the library's own tree of errors is as wide as pydantic's and its own together
         except Exception as error:
             raise SettingsError(
-                f"Expectation {type_} with {dict(kwargs)} is not one: {get_first_line(error)}"
+                f"Expectation {type_} with {dict(kwargs)} is not valid: {get_first_line(error)}"
             ) from None
 
-    def run_suite(self, suite: Suite, result_format: Mapping[str, Any]) -> list[Any]:
-        """The results, in the order of the suite."""
-        found = [
-            self.make_expectation(e["type"], e["kwargs"], meta={REASON_COLUMN: n})
-            for n, e in enumerate(suite["expectations"])
-        ]
-        asked = self.gx.ExpectationSuite(name=suite["name"], expectations=found)
-        results = self.batch.validate(asked, result_format=dict(result_format)).results
-        for result in results:
-            info = result.exception_info
-            for each in [info] if "raised_exception" in info else info.values():
-                if each["raised_exception"]:
-                    given = suite["expectations"][result.expectation_config.meta[REASON_COLUMN]]
-                    raise SettingsError(
-                        f"{given['type']} with {given['kwargs']} cannot be evaluated:"
-                        f" {each['exception_message']}. Correct the suite."
-                    )
-        return sorted(results, key=lambda result: result.expectation_config.meta[REASON_COLUMN])
+    def run_suite(self, suite: Suite) -> list[Any]:
+        """The library's results, in the order of the suite."""
+        expectations = []
+        for number, expectation in enumerate(suite["expectations"]):
+            expectations.append(
+                self.make_expectation(
+                    expectation["type"], expectation["kwargs"], meta={REASON_COLUMN: number}
+                )
+            )
+        library_suite = self.gx.ExpectationSuite(name=suite["name"], expectations=expectations)
+        validated = self.batch.validate(library_suite, result_format=dict(_RESULT_FORMAT))
+        for result in validated.results:
+            _check_evaluated(suite["expectations"][_get_number(result)], result)
+        return sorted(validated.results, key=_get_number)
 
     def find_failure_predicate(self, result: ExpectationResult) -> tuple[Column, list[Column]]:
-        """Whether a row fails the expectation, and of which rows that is asked; LookupError where it asks it of none by itself."""
+        """Whether a row fails the expectation, and the conditions of the rows that it is about.
+
+        Raises:
+            LookupError: It is not about rows one by one.
+        """
         from great_expectations.validator.metric_configuration import MetricConfiguration
 
         expectation = self.make_expectation(result.type, result.kwargs)
@@ -181,36 +182,64 @@ class _SuiteRunner:
         needed = expectation.get_validation_dependencies(
             validator.execution_engine, {"result_format": {"result_format": "BASIC"}}
         )
-        counted = needed.get_metric_configuration(f"{metric}.unexpected_count")
-        if counted is None:
+        count_metric = needed.get_metric_configuration(f"{metric}.unexpected_count")
+        if count_metric is None:
             raise LookupError(result.type)
-        asked = MetricConfiguration(
-            f"{metric}.condition", counted.metric_domain_kwargs, counted.metric_value_kwargs
+        condition_metric = MetricConfiguration(
+            f"{metric}.condition",
+            count_metric.metric_domain_kwargs,
+            count_metric.metric_value_kwargs,
         )
-        fails, domain, accessor = validator.get_metric(asked)
-        return fails, _list_filters(
-            validator.execution_engine.get_domain_records({**domain, **accessor}), self.frame
-        )
+        fails, domain, accessor = validator.get_metric(condition_metric)
+        filtered = validator.execution_engine.get_domain_records({**domain, **accessor})
+        return fails, _list_filters(filtered, self.frame)
+
+
+def _get_number(result: Any) -> int:
+    """The number of a result's expectation in its suite."""
+    number: int = result.expectation_config.meta[REASON_COLUMN]
+    return number
+
+
+def _check_evaluated(expectation: Mapping[str, Any], result: Any) -> None:
+    """Raise SettingsError for an expectation that the library could not evaluate."""
+    info = result.exception_info
+    failures = [info] if "raised_exception" in info else info.values()
+    for failure in failures:
+        if failure["raised_exception"]:
+            raise SettingsError(
+                f"{expectation['type']} with {expectation['kwargs']} cannot be evaluated:"
+                f" {failure['exception_message']}. Correct the suite."
+            )
 
 
 def _list_filters(filtered: DataFrame, frame: DataFrame) -> list[Column]:
-    """The conditions that the library filtered the frame by: a row condition, nulls that are to be ignored."""
-    plan, end = (each._jdf.queryExecution().analyzed() for each in (filtered, frame))
-    found = []
-    while not plan.equals(end):
-        found.append(F.expr(plan.condition().sql()))
+    """The conditions that the library filtered the frame by.
+
+    They are a row condition, and that nulls are ignored.
+    """
+    plan: Any = filtered._jdf.queryExecution().analyzed()
+    frame_plan: Any = frame._jdf.queryExecution().analyzed()
+    conditions = []
+    while not plan.equals(frame_plan):
+        conditions.append(F.expr(plan.condition().sql()))
         plan = plan.child()
-    return found
+    return conditions
 
 
 def _to_local_bound(name: str, value: Any) -> Any:
-    """A bound as the library compares it, which reads a time without a zone in this process's zone, where it is meant in UTC."""
+    """A bound as the library compares it.
+
+    It reads a time without a zone in this process's zone; here that is meant in UTC.
+    """
     if name in ("min_value", "max_value") and isinstance(value, str) and ":" in value:
         with suppress(ValueError):
             value = datetime.fromisoformat(value)
     if isinstance(value, list):
-        return [_to_local_bound(name, each) for each in value]
-    return as_utc(value).astimezone().replace(tzinfo=None) if isinstance(value, datetime) else value
+        return [_to_local_bound(name, item) for item in value]
+    if isinstance(value, datetime):
+        return as_utc(value).astimezone().replace(tzinfo=None)
+    return value
 
 
 @contextmanager
@@ -238,31 +267,32 @@ def _load_great_expectations() -> Iterator[Any]:
 
 
 def _to_result(expectation: Mapping[str, Any], result: Any) -> ExpectationResult:
-    found = result.result
-    examples = tuple(_to_json_value(value) for value in found.get("partial_unexpected_list") or ())[
-        :MAX_EXAMPLES
-    ]
-    read = result.expectation_config.kwargs
-    kwargs = {
-        name: read.get(name, value) if isinstance(value, int) else value
-        for name, value in expectation["kwargs"].items()
-    }
+    """The library's result of an expectation as a plain value."""
+    details = result.result
+    unexpected = details.get("partial_unexpected_list") or ()
+    examples = [_to_json_value(value) for value in unexpected][:MAX_EXAMPLES]
+    if not examples and not result.success:
+        examples = [_to_json_value(details.get("observed_value"))]
+    parsed_kwargs = result.expectation_config.kwargs
+    kwargs = {}
+    for name, value in expectation["kwargs"].items():
+        kwargs[name] = parsed_kwargs.get(name, value) if isinstance(value, int) else value
     return ExpectationResult(
         expectation["type"],
         kwargs,
         bool(result.success),
-        int(found.get("element_count") or 0),
-        int(found.get("unexpected_count") or 0),
-        examples or (() if result.success else (_to_json_value(found.get("observed_value")),)),
+        int(details.get("element_count") or 0),
+        int(details.get("unexpected_count") or 0),
+        tuple(examples),
     )
 
 
 def _to_json_value(value: Any) -> Any:
-    """A value that JSON holds: itself, or its text; a time in UTC."""
-    if isinstance(value, datetime):
-        value = value.astimezone(UTC).replace(tzinfo=None)  # Spark gives it in this process's zone
-    return (
-        value
-        if value is None or (isinstance(value, bool | int | float | str) and not is_nan(value))
-        else str(value)
-    )
+    """A value that JSON holds: itself, or its string; a time in UTC."""
+    if value is None:
+        return None
+    if isinstance(value, datetime):  # Spark gives it in this process's zone
+        return str(value.astimezone(UTC).replace(tzinfo=None))
+    if isinstance(value, bool | int | float | str) and not is_nan(value):
+        return value
+    return str(value)

@@ -191,7 +191,7 @@ def test_what_is_no_suite_is_refused(clicks: FeatureGroup, suite: object, text: 
 @pytest.mark.parametrize(
     ("expectation", "text"),
     [
-        ({"type": "expect_nothing", "kwargs": {}}, "is not one"),
+        ({"type": "expect_nothing", "kwargs": {}}, "is not valid"),
         (
             {"type": POSITIVE["type"], "kwargs": {"column": "w", "min_value": 0}},
             'cannot be evaluated: .*"w"',
