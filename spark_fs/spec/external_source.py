@@ -10,7 +10,7 @@ from spark_fs.redact import find_secrets, register_secrets
 
 SOURCE_FORMATS = ("delta", "parquet", "table", "jdbc")
 FRAME = "frame"  # a DataFrame of this session
-_ALLOWED_PREFIX = "SPARK_FS_SECRET_"  # how the variables begin that an external group may ask for
+_ALLOWED_PREFIX = "SPARK_FS_SECRET_"  # of the variables that an external group may ask for
 _VARIABLE_PATTERN = re.compile(r"\$\{(\w+)\}")
 
 
@@ -36,29 +36,30 @@ class SourceSpec:
 
     @classmethod
     def from_declaration(cls, data_format: str, location: str, options: Mapping[str, Any]) -> Self:
-        """A source as a caller declares it; SettingsError where it holds a secret, or names a variable that is not read."""
-        found = cls(data_format, location, {name: str(value) for name, value in options.items()})
-        place = {"path": location} if data_format in ("delta", "parquet") else {}
-        for name, value in {**place, **found.options}.items():
-            literal = [
-                text
-                for each in find_secrets(name, value)
-                if (text := _VARIABLE_PATTERN.sub("", each))
-            ]
-            register_secrets(*literal)
-            if literal:
-                raise SettingsError(
-                    f"Option {name!r} would be kept in the metadata database with a password or key"
-                    f" in it: write '${{{_ALLOWED_PREFIX}NAME}}' in its place, and export"
-                    f" {_ALLOWED_PREFIX}NAME."
-                )
-            for variable in _VARIABLE_PATTERN.findall(value):
-                _check_variable(name, variable)
-        return found
+        """A source as a caller declares it.
+
+        Args:
+            data_format: one of ``SOURCE_FORMATS``, or ``FRAME``.
+            location: the path, the table or the query.
+            options: the reader's own.
+
+        Raises:
+            SettingsError: an option holds a secret, or names a variable that is not read.
+        """
+        source = cls(data_format, location, {name: str(value) for name, value in options.items()})
+        checked = dict(source.options)
+        if data_format in ("delta", "parquet"):
+            checked = {"path": location, **checked}
+        for name, value in checked.items():
+            _check_option(name, value)
+        return source
 
     def resolve_options(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """The options with each ``${NAME}`` taken from the environment; SettingsError when it is not set, or not one to be read."""
-        found = {}
+        """The options with each ``${NAME}`` taken from the environment.
+
+        Raises SettingsError for a variable that is not set, or not one to be read.
+        """
+        resolved = {}
         for name, text in self.options.items():
             for variable in _VARIABLE_PATTERN.findall(text):
                 _check_variable(name, variable)
@@ -68,9 +69,26 @@ class SourceSpec:
                         " set: export it."
                     )
                 register_secrets(environment[variable])
-            found[name] = _VARIABLE_PATTERN.sub(lambda match: environment[match[1]], text)
-            register_secrets(*find_secrets(name, found[name]))
-        return found
+            resolved[name] = _VARIABLE_PATTERN.sub(lambda match: environment[match[1]], text)
+            register_secrets(*find_secrets(name, resolved[name]))
+        return resolved
+
+
+def _check_option(name: str, value: str) -> None:
+    literal_secrets = []
+    for secret in find_secrets(name, value):
+        literal = _VARIABLE_PATTERN.sub("", secret)
+        if literal:
+            literal_secrets.append(literal)
+    register_secrets(*literal_secrets)
+    if literal_secrets:
+        raise SettingsError(
+            f"Option {name!r} would be kept in the metadata database with a password or key"
+            f" in it: write '${{{_ALLOWED_PREFIX}NAME}}' in its place, and export"
+            f" {_ALLOWED_PREFIX}NAME."
+        )
+    for variable in _VARIABLE_PATTERN.findall(value):
+        _check_variable(name, variable)
 
 
 def _check_variable(option: str, variable: str) -> None:

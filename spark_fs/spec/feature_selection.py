@@ -34,28 +34,29 @@ class SelectionRequest:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, known in (
-            ("method", get_args(Method)),
-            ("score", get_args(Score)),
-            ("task", (None, *get_args(Task))),
-        ):
-            if getattr(self, name) not in known:
-                raise SettingsError(
-                    f"{name} {getattr(self, name)!r} is not known: use"
-                    f" {', '.join(map(repr, known))}."
-                )
-        for name, least in (("k", 1), ("sample", 100), ("seed", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise SettingsError(
-                    f"{name}={value!r} is no whole number from {least} up: give one."
-                )
-        for name in ("max_null_share", "leak"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-                raise SettingsError(
-                    f"{name}={value!r} is no share: give a number above 0, up to 1."
-                )
+        _check_choice("method", self.method, get_args(Method))
+        _check_choice("score", self.score, get_args(Score))
+        _check_choice("task", self.task, (None, *get_args(Task)))
+        _check_integer("k", self.k, 1)
+        _check_integer("sample", self.sample, 100)
+        _check_integer("seed", self.seed, 0)
+        _check_share("max_null_share", self.max_null_share)
+        _check_share("leak", self.leak)
+
+
+def _check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
+    if value not in choices:
+        raise SettingsError(f"{name} {value!r} is not known: use {', '.join(map(repr, choices))}.")
+
+
+def _check_integer(name: str, value: Any, minimum: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise SettingsError(f"{name}={value!r} is not an integer from {minimum} up: give one.")
+
+
+def _check_share(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise SettingsError(f"{name}={value!r} is not a share: give a number above 0, up to 1.")
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class CandidateScore:
     """One candidate: its scores, and why it was chosen or not.
 
     rank: from 1, of those that were chosen; None of the others. value: what its method ranks by.
-    strength: how it hangs together with the label, from 0 to 1. redundancy: its mean absolute
+    strength: how strongly it correlates with the label, from 0 to 1. redundancy: its mean absolute
     correlation with those chosen before it. leaks: whether it looks like a leak of the label.
     """
 
@@ -93,7 +94,10 @@ class ModelScore:
 
 @dataclass(frozen=True)
 class SelectionResult:
-    """The ranked candidates, the measured steps, and which measure they are in: of features the first is the best."""
+    """The ranked candidates, the best feature first, and the measured steps.
+
+    metric: which measure the steps are in.
+    """
 
     task: Task
     rows: int
@@ -104,8 +108,21 @@ class SelectionResult:
 
 
 def check_candidates(label: str, columns: Mapping[str, Any], baseline: Sequence[str]) -> None:
-    """NotFoundError for a label, or a feature of the baseline, that is not a column."""
-    for what, names in (("Label", [label]), ("Feature of the baseline", baseline)):
-        for name in names:
-            if name not in columns:
-                raise NotFoundError.for_name(what, name, columns, "Name a column of the query.")
+    """Check that the label and the features of the baseline are columns.
+
+    Args:
+        label: the column to predict.
+        columns: those of the query, by name.
+        baseline: the features that a model has today.
+
+    Raises:
+        NotFoundError: one of them is not a column.
+    """
+    _check_column("Label", label, columns)
+    for name in baseline:
+        _check_column("Feature of the baseline", name, columns)
+
+
+def _check_column(role: str, name: str, columns: Mapping[str, Any]) -> None:
+    if name not in columns:
+        raise NotFoundError.for_name(role, name, columns, "Name a column of the query.")

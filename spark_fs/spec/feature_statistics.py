@@ -1,9 +1,10 @@
-"""What statistics are asked for, and what they say; as values that come back from JSON."""
+"""Which statistics are made, and the statistics themselves; as values that come back from JSON."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, Self
 
 from spark_fs.base import json_values
@@ -17,9 +18,10 @@ _FLAG_NAMES = ("enabled", "histograms", "correlations", "exact_uniqueness")
 
 @dataclass(frozen=True)
 class StatisticsConfig:
-    """Which statistics are made: on each insert at all, with histograms, correlations, exact numbers of distinct values, of which columns.
+    """Which statistics are made.
 
-    columns: none means every one.
+    enabled: whether any are made on each insert. exact_uniqueness: whether the numbers of distinct
+    values are exact. columns: of which columns; none means every one.
     """
 
     enabled: bool = True
@@ -30,9 +32,15 @@ class StatisticsConfig:
 
     @classmethod
     def from_argument(cls, argument: Any) -> Self:
-        """From what a user gives: None or True for the default, False for none, or a mapping of some of the fields.
+        """The configuration that a user gives.
 
-        Raises SettingsError for a field that there is not, or a value that is not one of it.
+        Args:
+            argument: None or True for the default, False for no statistics, or a mapping of some of
+                the fields.
+
+        Raises:
+            NotFoundError: a field does not exist.
+            SettingsError: a value is not valid.
         """
         if argument is None or isinstance(argument, bool):
             return cls(enabled=argument is not False)
@@ -40,39 +48,40 @@ class StatisticsConfig:
             return argument
         if not isinstance(argument, Mapping):
             raise SettingsError(
-                f"statistics_config {argument!r} is no mapping: give True, False, or some of"
+                f"statistics_config {argument!r} is not a mapping: give True, False, or some of"
                 f" {', '.join(map(repr, _FIELD_NAMES))}."
             )
         for name, value in argument.items():
             if name not in _FIELD_NAMES:
+                remedy = "Leave it out, or use one of these."
                 raise NotFoundError.for_name(
-                    "Field of statistics_config",
-                    str(name),
-                    _FIELD_NAMES,
-                    "Leave it out, or use one of these.",
+                    "Field of statistics_config", str(name), _FIELD_NAMES, remedy
                 )
             if name in _FLAG_NAMES and not isinstance(value, bool):
                 raise SettingsError(
-                    f"statistics_config {name}={value!r} is no truth value: give True or False."
+                    f"statistics_config {name}={value!r} is not a boolean: give True or False."
                 )
         columns = argument.get("columns") or ()
-        if isinstance(columns, str) or not all(isinstance(each, str) for each in columns):
+        if isinstance(columns, str) or not all(isinstance(name, str) for name in columns):
             raise SettingsError(
-                f"statistics_config columns={columns!r} is no list of names: give one, as in"
+                f"statistics_config columns={columns!r} is not a list of names: give one, as in"
                 " {'columns': ['amount']}."
             )
         return cls(**{**argument, "columns": tuple(columns)})
 
     def select_column_types(self, types: Mapping[str, str]) -> dict[str, str]:
-        """The columns that are looked at, with their types; NotFoundError for one that is not there."""
+        """The columns that statistics are made of, with their types.
+
+        Args:
+            types: the type of each column that there is.
+
+        Raises:
+            NotFoundError: a column of the configuration does not exist.
+        """
         for name in self.columns:
             if name not in types:
-                raise NotFoundError.for_name(
-                    "Column of statistics_config",
-                    name,
-                    types,
-                    "Name columns that are there, or none for all.",
-                )
+                remedy = "Name columns that are there, or none for all."
+                raise NotFoundError.for_name("Column of statistics_config", name, types, remedy)
         return {name: types[name] for name in self.columns or types}
 
     def to_json(self) -> dict[str, Any]:
@@ -80,21 +89,27 @@ class StatisticsConfig:
         return asdict(self)
 
 
-_FIELD_NAMES = tuple(each.name for each in fields(StatisticsConfig))
+_FIELD_NAMES = tuple(field.name for field in fields(StatisticsConfig))
 
 
 class FeatureCorrelations(Mapping[str, float]):
-    """How strongly one feature hangs together with others, by their names; those of which that is not known are not in it."""
+    """How strongly one feature correlates with others, by their names.
+
+    Those whose correlation is not known are not in it.
+    """
 
     def __init__(self, feature: str, other_features: Sequence[str], coefficients: Any) -> None:
-        self.feature, self.other_features, self.coefficients = feature, other_features, coefficients
+        self.feature = feature
+        self.other_features = other_features
+        self.coefficients = coefficients
 
     @cached_property
     def _by_feature(self) -> dict[str, float]:
-        pairs = zip(self.other_features, self.coefficients.tolist(), strict=True)
-        return {
-            other: value for other, value in pairs if not is_nan(value) and other != self.feature
-        }
+        by_feature = {}
+        for other, value in zip(self.other_features, self.coefficients.tolist(), strict=True):
+            if not is_nan(value) and other != self.feature:
+                by_feature[other] = value
+        return by_feature
 
     def __getitem__(self, name: str) -> float:
         return self._by_feature[name]
@@ -111,7 +126,7 @@ class FeatureCorrelations(Mapping[str, float]):
 
 @dataclass(frozen=True)
 class FeatureStatistics:
-    """What is known of one feature. What cannot be said of its type, or was not asked for, is None.
+    """The statistics of one feature. What its type does not have, or was not asked for, is None.
 
     count: rows, of which ``num_null_values`` hold nothing. completeness: the share that holds
     something. num_nan_values and num_infinite_values: of numbers; they count as values, and are in
@@ -122,7 +137,7 @@ class FeatureStatistics:
     is not known. stddev: of the population. percentiles: the 1st to the 99th, linearly interpolated
     as ``numpy.percentile`` does; from a sketch where there are many values, then ``approximate`` is
     set and their ranks are true to within 0.5% of the rows. histogram: of numbers 20 bins of equal
-    width, closed below and open above, the last closed; of texts and booleans the 20 most frequent
+    width, closed below and open above, the last closed; of strings and booleans the 20 most frequent
     values; of times days, months or years (UTC): each a mapping of ``value``, ``count`` and
     ``ratio``, bins with ``low`` and ``high`` too. correlations: by the other feature's name.
     """
@@ -155,38 +170,43 @@ class FeatureStatistics:
         return self.count - self.num_null_values
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON: times in ISO 8601, decimals as texts, NaN and infinities as Python writes them; without the correlations."""
-        found = {name: getattr(self, name) for name in _JSON_FIELDS}
+        """As JSON, without the correlations.
+
+        Times are in ISO 8601, decimals are strings, NaN and infinities are as Python writes them.
+        """
+        data = {name: getattr(self, name) for name in _JSON_FIELDS}
         if get_base_type(self.feature_type) in ("date", "timestamp", "decimal"):
-            found |= json_values.to_json(
-                {name: found[name] for name in ("min", "max", "percentiles")}
-            )
-        return found
+            for name in ("min", "max", "percentiles"):
+                data[name] = json_values.to_json(data[name])
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """From what ``to_json`` gave."""
-        found, type_ = (
-            select_known_fields(cls, f"The statistics of {data.get('feature_name')!r}", data),
-            data["feature_type"],
-        )
-        bounds = {name: json_values.from_json(type_, data[name]) for name in ("min", "max")}
-        percentiles = data["percentiles"] and [
-            json_values.from_json(type_, each) for each in data["percentiles"]
+        subject = f"The statistics of {data.get('feature_name')!r}"
+        values = select_known_fields(cls, subject, data)
+        feature_type = data["feature_type"]
+        for name in ("min", "max"):
+            values[name] = json_values.from_json(feature_type, data[name])
+        percentiles = data["percentiles"]
+        values["percentiles"] = percentiles and [
+            json_values.from_json(feature_type, percentile) for percentile in percentiles
         ]
-        return cls(**{**found, **bounds, "percentiles": percentiles})
+        return cls(**values)
 
 
-_JSON_FIELDS = tuple(each.name for each in fields(FeatureStatistics) if each.name != "correlations")
+_FEATURE_FIELDS = tuple(field.name for field in fields(FeatureStatistics))
+_JSON_FIELDS = tuple(name for name in _FEATURE_FIELDS if name != "correlations")
+_FRAME_FIELDS = [name for name in _JSON_FIELDS if name not in ("percentiles", "histogram")]
 
 
 @dataclass(frozen=True)
 class Statistics:
     """The statistics of some rows at one commit, or of one split of a training dataset.
 
-    computed_at: in UTC. commit: the version of the group's table; None: the rows have none.
-    split_statistics: of a training dataset, those of every split. row_count: how many rows they are
-    of.
+    computed_at: in UTC. commit: the version of the group's table; None where the rows have none.
+    split_statistics: of a training dataset, those of every split. row_count: how many rows there
+    are.
     """
 
     computed_at: datetime
@@ -197,32 +217,26 @@ class Statistics:
 
     @property
     def row_count(self) -> int:
-        """How many rows it is of."""
-        return max((each.count for each in self.feature_descriptive_statistics), default=0)
+        """How many rows there are."""
+        return max((feature.count for feature in self.feature_descriptive_statistics), default=0)
 
     def __getitem__(self, feature_name: str) -> FeatureStatistics:
-        found = {each.feature_name: each for each in self.feature_descriptive_statistics}
-        if feature_name not in found:
+        by_name = {feature.feature_name: feature for feature in self.feature_descriptive_statistics}
+        if feature_name not in by_name:
             raise NotFoundError.for_name(
-                "Feature of these statistics", feature_name, found, "Ask for one that they cover."
+                "Feature of these statistics", feature_name, by_name, "Ask for one that they cover."
             )
-        return found[feature_name]
+        return by_name[feature_name]
 
     def to_pandas(self) -> Any:
-        """A frame with a row for each feature: every figure that is one number or text."""
+        """A frame with a row for each feature: every figure that is one number or string."""
         import pandas as pd
 
-        plain = [
-            each.name
-            for each in fields(FeatureStatistics)
-            if each.name not in ("percentiles", "histogram", "correlations")
-        ]
-        rows = [
-            [getattr(each, name) for name in plain] for each in self.feature_descriptive_statistics
-        ]
-        return pd.DataFrame(rows, columns=plain)
+        get_figures = attrgetter(*_FRAME_FIELDS)
+        rows = list(map(get_figures, self.feature_descriptive_statistics))
+        return pd.DataFrame(rows, columns=_FRAME_FIELDS)
 
     def __repr__(self) -> str:
-        of = f"split {self.split!r}" if self.split else f"commit {self.commit}"
-        held = f"{len(self.feature_descriptive_statistics)} features, {self.row_count} rows"
-        return f"Statistics({held}, {of}, {self.computed_at:%Y-%m-%d %H:%M:%S} UTC)"
+        source = f"split {self.split!r}" if self.split else f"commit {self.commit}"
+        size = f"{len(self.feature_descriptive_statistics)} features, {self.row_count} rows"
+        return f"Statistics({size}, {source}, {self.computed_at:%Y-%m-%d %H:%M:%S} UTC)"

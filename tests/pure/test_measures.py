@@ -245,8 +245,8 @@ def test_a_report_names_what_moved_and_comes_back_from_json() -> None:
     ("given_", "error", "told"),
     [
         ({"psy": 0.1}, NotFoundError, r"Measure of drift 'psy' does not exist.*psi"),
-        ({"psi": "x"}, SettingsError, r"psi='x' is no number"),
-        ({"psi": -1}, SettingsError, r"psi=-1 is no number from 0 up"),
+        ({"psi": "x"}, SettingsError, r"psi='x' is not a number"),
+        ({"psi": -1}, SettingsError, r"psi=-1 is not a number from 0 up"),
     ],
 )
 def test_a_wrong_threshold_says_what_is_wrong(

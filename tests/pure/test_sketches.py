@@ -375,9 +375,9 @@ def test_a_config_is_read_from_what_users_write() -> None:
             NotFoundError,
             r"Field of statistics_config 'histogram' does not exist.*histograms",
         ),
-        ({"histograms": "yes"}, SettingsError, r"histograms='yes' is no truth value"),
-        ({"columns": "amount"}, SettingsError, r"columns='amount' is no list of names"),
-        ("all", SettingsError, r"statistics_config 'all' is no mapping"),
+        ({"histograms": "yes"}, SettingsError, r"histograms='yes' is not a boolean"),
+        ({"columns": "amount"}, SettingsError, r"columns='amount' is not a list of names"),
+        ("all", SettingsError, r"statistics_config 'all' is not a mapping"),
     ],
 )
 def test_a_wrong_config_says_what_is_wrong(given_: Any, error: type[Exception], told: str) -> None:

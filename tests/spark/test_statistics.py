@@ -736,7 +736,7 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
         SettingsError,
         r"method 'best' is not known: use 'mrmr', 'k_best', 'importance'",
     ),
-    ({"label": "tax", "k": 0}, SettingsError, r"k=0 is no whole number from 1 up"),
+    ({"label": "tax", "k": 0}, SettingsError, r"k=0 is not an integer from 1 up"),
     (
         {"label": "tax", "baseline": ["amuont"]},
         NotFoundError,
