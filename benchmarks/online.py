@@ -33,7 +33,7 @@ from rich.table import Table
 
 import spark_fs
 from spark_fs.online.mysql import load
-from spark_fs.online.mysql import store as server
+from spark_fs.online.mysql.dialects import get_dialect
 from spark_fs.online.mysql.store import MySQLStore
 from spark_fs.online.table import build_online_table
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
@@ -192,7 +192,7 @@ def inserts(count: int, repeats: int, folder: str) -> Measured:
             }.items():
                 cursor.execute("DROP TABLE IF EXISTS direct_1")
                 cursor.execute(
-                    server.get_dialect(cursor).create_table(
+                    get_dialect(cursor).create_table(
                         "direct_1", table.columns, table, {"city": 100}
                     )
                 )

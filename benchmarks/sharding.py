@@ -16,7 +16,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -55,6 +55,8 @@ def shards_of(rows: pa.Table, table: OnlineTable, shards: int) -> Any:
 
 class ShardedStore:
     """Several stores, each with the rows of some keys. Replicas: for reading, one for each store, when they are given."""
+
+    scheme: ClassVar[str] = "sharded"
 
     def __init__(self, stores: Sequence[MySQLStore], replicas: Sequence[MySQLStore] = ()) -> None:
         self.stores, self.readers = tuple(stores), tuple(replicas or stores)
@@ -241,7 +243,9 @@ def _behind(found: Sequence[SyncState | None]) -> SyncState | None:
     )
 
 
-registry._WRITER_CLASSES[ShardedStore] = ShardedWriter  # type: ignore[index] # where a third kind of store is added
+registry.STORES[ShardedStore.scheme] = registry.RegisteredStore(
+    "sharded", f"{__name__}:ShardedStore", f"{__name__}:ShardedWriter"
+)
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
-from spark_fs.errors import CatalogError, NotFoundError, QueryError, SettingsError, SetupError
+from spark_fs.errors import CatalogError, NotFoundError, QueryError, SetupError
+from spark_fs.online import registry
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -47,10 +48,7 @@ class Stores:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._noted_tables: set[GroupRef] = set()
-        if settings.online_url.get_secret_value().startswith(
-            "mysql:"
-        ):  # once Arrow is loaded, glibc cannot load the driver's C extension
-            import mysql.connector  # noqa: F401 # for what it loads
+        registry.load_driver(settings.online_url.get_secret_value())
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -62,7 +60,7 @@ class Stores:
     @cached_property
     def online(self) -> OnlineStore:
         """The online store; no connection is made yet."""
-        return _connect_online_store(
+        return registry.open_store(
             self.settings.online_url.get_secret_value(),
             self.settings.online_password.get_secret_value(),
         )
@@ -162,19 +160,3 @@ class StoresWithoutSpark(Stores):
 def _describe_store(stores: Stores) -> str:
     catalog, warehouse = stores.settings.store_identity
     return f"catalog {catalog}, warehouse {warehouse}"
-
-
-def _connect_online_store(url: str, password: str) -> OnlineStore:
-    scheme, _, path = url.partition("://")
-    if scheme == "sqlite":
-        from spark_fs.online.sqlite.store import SQLiteStore
-
-        return SQLiteStore(path.removeprefix("/"))
-    if scheme == "mysql":
-        from spark_fs.online.mysql.store import MySQLStore
-
-        return MySQLStore(url, password)
-    raise SettingsError(
-        f"online_url begins with {scheme!r}: use sqlite:///path or"
-        " mysql://user:password@host:port/database."
-    )

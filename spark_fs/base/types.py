@@ -1,21 +1,18 @@
-"""The type table: one row per feature type, its name in each store and how its values travel.
+"""The type table: one row per feature type.
 
 A feature type is written as Spark writes it: ``bigint``, ``decimal(10,2)``, ``timestamp``. Adding a
-type is adding a row.
+type is adding a row here, and one in the table of each online store, ``online/<store>/types.py``.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
-from math import copysign
 from typing import Any
 
-from spark_fs.base.arithmetic import is_nan
-from spark_fs.base.times import as_utc, from_micros, to_micros
-from spark_fs.errors import OnlineStoreError, SchemaError
+from spark_fs.errors import SchemaError
 
 Codec = Callable[[Any], Any]
 # Families of types.
@@ -27,128 +24,29 @@ NESTED = ("array", "map", "struct")
 EVENT_TIME_TYPES = ("timestamp", "date", "bigint", "int")
 
 
-def _keep_value(value: Any) -> Any:
-    return value
-
-
-def _decode_text(value: Any) -> str:
-    """A text that may come as its bytes."""
-    return value if isinstance(value, str) else bytes(value).decode()
-
-
-@dataclass(frozen=True)
-class ColumnStorage:
-    """How one online store holds a type: its column type, and the two directions of its values (never null)."""
-
-    column_type: str
-    encode: Codec = _keep_value
-    decode: Codec = _keep_value
-
-
 @dataclass(frozen=True)
 class TypeRow:
     """One feature type: the Arrow types it is read from, the Python types of its values, and what it safely widens to."""
 
     spark_type: str
     arrow_types: tuple[str, ...]
-    mysql: ColumnStorage
-    sqlite: ColumnStorage
     python_types: tuple[type, ...]
     widens_to: tuple[str, ...] = ()
 
 
-def _check_finite(value: float) -> float:
-    if is_nan(value) or value in (float("inf"), float("-inf")):
-        raise OnlineStoreError(
-            f"MySQL cannot hold the value {value}: replace NaN and infinities by null before they"
-            " are ingested, or serve this group from SQLite."
-        )
-    return value
-
-
-def _encode_real(value: float) -> float | str:
-    """SQLite turns a bare NaN into null and drops the sign of zero; it leaves a text that it cannot read as a number."""
-    if is_nan(value):
-        return "NaN"
-    return "-0_0" if value == 0 and copysign(1, value) < 0 else value
-
-
-_INTEGER = ColumnStorage("INTEGER")
-_REAL = ColumnStorage("REAL", _encode_real, float)
-_BLOB = ColumnStorage("BLOB", bytes, bytes)
-_BYTES = ColumnStorage("VARBINARY", bytes, bytes)
-_SQLITE_TIME = ColumnStorage("INTEGER", lambda v: to_micros(as_utc(v)), from_micros)
-_MYSQL_TIME = ColumnStorage(
-    "DATETIME(6)", lambda v: as_utc(v).replace(tzinfo=None), lambda v: v.replace(tzinfo=UTC)
-)
-
-_MAX_MYSQL_SCALE = 30  # of a DECIMAL of MySQL; MariaDB's has 38
-_MYSQL_DIGITS = ColumnStorage(
-    "CHAR(42) CHARACTER SET ascii",
-    lambda v: f"{v:f}",
-    lambda v: v if isinstance(v, Decimal) else Decimal(_decode_text(v)),
-)
-
 TYPES: tuple[TypeRow, ...] = (
-    TypeRow(
-        "boolean",
-        ("bool",),
-        ColumnStorage("TINYINT(1)", int, bool),
-        ColumnStorage("INTEGER", int, bool),
-        (bool,),
-    ),
-    TypeRow(
-        "tinyint",
-        ("int8",),
-        ColumnStorage("TINYINT"),
-        _INTEGER,
-        (int,),
-        ("smallint", "int", "bigint"),
-    ),
-    TypeRow(
-        "smallint",
-        ("int16", "uint8"),
-        ColumnStorage("SMALLINT"),
-        _INTEGER,
-        (int,),
-        ("int", "bigint"),
-    ),
-    TypeRow(
-        "int", ("int32", "uint16"), ColumnStorage("INT"), _INTEGER, (int,), ("bigint", "double")
-    ),
-    TypeRow("bigint", ("int64", "uint32"), ColumnStorage("BIGINT"), _INTEGER, (int,)),
-    TypeRow(
-        "float",
-        ("halffloat", "float"),
-        ColumnStorage("FLOAT", _check_finite),
-        _REAL,
-        (float, int),
-        ("double",),
-    ),
-    TypeRow("double", ("double",), ColumnStorage("DOUBLE", _check_finite), _REAL, (float, int)),
-    TypeRow(
-        "decimal",
-        ("uint64", "decimal128"),
-        ColumnStorage("DECIMAL"),
-        ColumnStorage("TEXT", str, Decimal),
-        (Decimal, int),
-    ),
-    TypeRow("timestamp", ("timestamp",), _MYSQL_TIME, _SQLITE_TIME, (datetime,)),
-    TypeRow(
-        "date",
-        ("date32", "date64"),
-        ColumnStorage("DATE"),
-        ColumnStorage("TEXT", date.isoformat, date.fromisoformat),
-        (date,),
-    ),
-    TypeRow(
-        "string",
-        ("string", "large_string", "dictionary"),
-        ColumnStorage("VARCHAR", decode=_decode_text),
-        ColumnStorage("TEXT"),
-        (str,),
-    ),
-    TypeRow("binary", ("binary", "large_binary"), _BYTES, _BLOB, (bytes,)),
+    TypeRow("boolean", ("bool",), (bool,)),
+    TypeRow("tinyint", ("int8",), (int,), ("smallint", "int", "bigint")),
+    TypeRow("smallint", ("int16", "uint8"), (int,), ("int", "bigint")),
+    TypeRow("int", ("int32", "uint16"), (int,), ("bigint", "double")),
+    TypeRow("bigint", ("int64", "uint32"), (int,)),
+    TypeRow("float", ("halffloat", "float"), (float, int), ("double",)),
+    TypeRow("double", ("double",), (float, int)),
+    TypeRow("decimal", ("uint64", "decimal128"), (Decimal, int)),
+    TypeRow("timestamp", ("timestamp",), (datetime,)),
+    TypeRow("date", ("date32", "date64"), (date,)),
+    TypeRow("string", ("string", "large_string", "dictionary"), (str,)),
+    TypeRow("binary", ("binary", "large_binary"), (bytes,)),
 )
 
 TYPES_BY_NAME = {row.spark_type: row for row in TYPES}
@@ -282,24 +180,6 @@ def is_comparable(left: str, right: str) -> bool:
 def is_number_type(spark_type: str) -> bool:
     """Whether the values of a type are numbers."""
     return get_base_type(spark_type) in NUMERIC
-
-
-def find_storage(spark_type: str, store: str) -> ColumnStorage:
-    """How ``store`` ("mysql" or "sqlite") holds the type; SchemaError where it cannot."""
-    row = TYPES_BY_NAME.get(get_base_type(spark_type))
-    if row is None:
-        raise SchemaError(
-            f"Type {spark_type} cannot be served online from {store}: use one of"
-            f" {', '.join(TYPES_BY_NAME)}, or leave the column out of the online group."
-        )
-    held: ColumnStorage = getattr(row, store)
-    if row.spark_type == "decimal" and store == "mysql":
-        if parse_decimal_sizes(spark_type)[1] > _MAX_MYSQL_SCALE:
-            return _MYSQL_DIGITS
-        return ColumnStorage(
-            "DECIMAL({},{})".format(*parse_decimal_sizes(spark_type)), held.encode, held.decode
-        )
-    return held
 
 
 def parse_decimal_sizes(spark_type: str) -> tuple[int, int]:

@@ -7,66 +7,91 @@ NaN and infinities are the words that Python's json writes for them.
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from spark_fs.base import types
-from spark_fs.base.times import as_utc, from_micros, to_micros
-from spark_fs.base.types import Codec, ColumnStorage
+from spark_fs.base import times, types
+from spark_fs.base.types import Codec
 
-_SCALARS: Mapping[str, tuple[Codec, Codec]] = {
-    "timestamp": (lambda v: to_micros(as_utc(v)), from_micros),
+
+def _instant_to_json(value: datetime) -> int:
+    return times.to_micros(times.as_utc(value))
+
+
+_SCALAR_CODECS: Mapping[str, tuple[Codec, Codec]] = {
+    "timestamp": (_instant_to_json, times.from_micros),
     "date": (date.isoformat, date.fromisoformat),
     "decimal": (str, Decimal),
     "binary": (bytes.hex, bytes.fromhex),
 }
 
 
-def build_storage(spark_type: str, column: str) -> ColumnStorage:
-    """How a nested type is held in a column of bytes."""
-    write, read = _build_codec(spark_type)
+def build_codec(spark_type: str) -> tuple[Codec, Codec]:
+    """The two directions between a nested value and the bytes of its JSON."""
+    to_json, from_json = _build_json_codec(spark_type)
 
     def encode(value: Any) -> bytes:
-        return json.dumps(write(value), ensure_ascii=False, separators=(",", ":")).encode()
+        text = json.dumps(to_json(value), ensure_ascii=False, separators=(",", ":"))
+        return text.encode()
 
-    return ColumnStorage(column, encode, lambda text: read(json.loads(text)))
+    def decode(encoded: Any) -> Any:
+        return from_json(json.loads(encoded))
+
+    return encode, decode
 
 
-def _build_codec(spark_type: str) -> tuple[Codec, Codec]:
+def _build_json_codec(spark_type: str) -> tuple[Codec, Codec]:
     """From a Python value to what JSON can say, and back."""
     kind = types.get_base_type(spark_type)
     if kind not in types.NESTED:
-        return _SCALARS.get(kind, (_keep_value, _keep_value))
-    inner = types.get_inner_types(spark_type)
+        return _SCALAR_CODECS.get(kind, (_keep_value, _keep_value))
+    inner_codecs = [
+        (name, *_build_json_codec(inner_type))
+        for name, inner_type in types.get_inner_types(spark_type)
+    ]
     if kind == "struct":
-        fields = {name: _build_codec(type_) for name, type_ in inner}
-        return (
-            lambda v: {
-                name: _convert_unless_none(write)(v[name]) for name, (write, _) in fields.items()
-            },
-            lambda v: {
-                name: _convert_unless_none(read)(v[name]) for name, (_, read) in fields.items()
-            },
-        )
-    codecs = [_build_codec(type_) for _, type_ in inner]
-    (write, read), (write_value, read_value) = codecs[0], codecs[-1]
+        return _build_struct_codec(inner_codecs)
     if kind == "array":
-        return lambda v: list(map(_convert_unless_none(write), v)), lambda v: list(
-            map(_convert_unless_none(read), v)
-        )
-    return (
-        lambda v: [
-            [write(k), _convert_unless_none(write_value)(x)]
-            for k, x in (v.items() if isinstance(v, Mapping) else v)
-        ],
-        lambda v: {read(k): _convert_unless_none(read_value)(x) for k, x in v},
-    )
+        _, to_json, from_json = inner_codecs[0]
+        return _apply_to_elements(to_json), _apply_to_elements(from_json)
+    return _build_map_codec(inner_codecs)
+
+
+def _build_struct_codec(field_codecs: list[tuple[str, Codec, Codec]]) -> tuple[Codec, Codec]:
+    writers = {name: _convert_unless_none(to_json) for name, to_json, _ in field_codecs}
+    readers = {name: _convert_unless_none(from_json) for name, _, from_json in field_codecs}
+    return _apply_to_fields(writers), _apply_to_fields(readers)
+
+
+def _apply_to_fields(converters: Mapping[str, Codec]) -> Codec:
+    return lambda struct: {name: convert(struct[name]) for name, convert in converters.items()}
+
+
+def _apply_to_elements(convert: Codec) -> Codec:
+    convert_element = _convert_unless_none(convert)
+    return lambda elements: list(map(convert_element, elements))
+
+
+def _build_map_codec(inner_codecs: list[tuple[str, Codec, Codec]]) -> tuple[Codec, Codec]:
+    """A map's keys are never null; it comes as a mapping, or as Arrow's list of its pairs."""
+    (_, key_to_json, key_from_json), (_, value_to_json, value_from_json) = inner_codecs
+    write_value = _convert_unless_none(value_to_json)
+    read_value = _convert_unless_none(value_from_json)
+
+    def write_map(value: Any) -> list[list[Any]]:
+        pairs = value.items() if isinstance(value, Mapping) else value
+        return [[key_to_json(key), write_value(item)] for key, item in pairs]
+
+    def read_map(pairs: Any) -> dict[Any, Any]:
+        return {key_from_json(key): read_value(item) for key, item in pairs}
+
+    return write_map, read_map
 
 
 def _keep_value(value: Any) -> Any:
     return value
 
 
-def _convert_unless_none(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _convert_unless_none(convert: Callable[[Any], Any]) -> Codec:
     return lambda value: None if value is None else convert(value)

@@ -1,20 +1,87 @@
-"""The writing side of each online store; it loads Arrow, which a serving process does without."""
+"""The one place where online stores are registered: one row for each scheme of a URL.
 
-from collections.abc import Callable, Mapping
-from typing import Any
+A row names its classes, and each is loaded when it is first needed: the writing side of a store
+loads Arrow, which a serving process does without.
+"""
 
-from spark_fs.online.mysql.store import MySQLStore
-from spark_fs.online.mysql.writer import MySQLWriter
-from spark_fs.online.sqlite.store import SQLiteStore
-from spark_fs.online.sqlite.writer import SQLiteWriter
-from spark_fs.online.store import OnlineStore, OnlineWriter
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-_WRITER_CLASSES: Mapping[type, Callable[[Any], OnlineWriter]] = {
-    MySQLStore: MySQLWriter,
-    SQLiteStore: SQLiteWriter,
+from spark_fs.errors import SettingsError
+
+if TYPE_CHECKING:
+    from spark_fs.online.store import OnlineStore, OnlineWriter
+
+
+@dataclass(frozen=True)
+class RegisteredStore:
+    """One kind of online store.
+
+    url_form: how its URL reads, for errors. store_class: ``module:name`` of its class, which has
+    ``from_url(url, password)``. writer_class: ``module:name`` of its writing side, which is made of
+    a store. load_first: a module that has to be loaded before Arrow is.
+    """
+
+    url_form: str
+    store_class: str
+    writer_class: str
+    load_first: str | None = None
+
+
+STORES: dict[str, RegisteredStore] = {
+    "sqlite": RegisteredStore(
+        "sqlite:///path",
+        "spark_fs.online.sqlite.store:SQLiteStore",
+        "spark_fs.online.sqlite.writer:SQLiteWriter",
+    ),
+    "mysql": RegisteredStore(
+        "mysql://user:password@host:port/database",
+        "spark_fs.online.mysql.store:MySQLStore",
+        "spark_fs.online.mysql.writer:MySQLWriter",
+        load_first="mysql.connector",  # glibc cannot load its C extension once Arrow is loaded
+    ),
 }
 
 
-def make_writer(store: OnlineStore) -> OnlineWriter:
-    """The writer of a store."""
-    return _WRITER_CLASSES[type(store)](store)
+def open_store(url: str, password: str) -> "OnlineStore":
+    """Open the online store of a URL; no connection is made yet.
+
+    Args:
+        url: The setting online_url.
+        password: The setting online_password, for a URL that has none.
+
+    Returns:
+        The store.
+
+    Raises:
+        SettingsError: No store has this scheme, or the URL lacks a part.
+    """
+    scheme = _get_scheme(url)
+    if scheme not in STORES:
+        forms = " or ".join(row.url_form for row in STORES.values())
+        raise SettingsError(f"online_url begins with {scheme!r}: use {forms}.")
+    store: OnlineStore = _load_class(STORES[scheme].store_class).from_url(url, password)
+    return store
+
+
+def load_driver(url: str) -> None:
+    """Load what the store of a URL needs to be loaded before Arrow is."""
+    row = STORES.get(_get_scheme(url))
+    if row is not None and row.load_first is not None:
+        import_module(row.load_first)
+
+
+def make_writer(store: "OnlineStore") -> "OnlineWriter":
+    """The writing side of a store."""
+    writer: OnlineWriter = _load_class(STORES[store.scheme].writer_class)(store)
+    return writer
+
+
+def _get_scheme(url: str) -> str:
+    return url.partition("://")[0]
+
+
+def _load_class(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)

@@ -1,47 +1,55 @@
-"""What every online store offers: look-ups for serving, and sessions in which a table is brought up to its feature group."""
+"""What every online store offers: look-ups, and sessions in which a table is brought up to its feature group."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from spark_fs.errors import OnlineRefusedError
-from spark_fs.online.table import Capabilities, OnlineTable
+from spark_fs.online.column_storage import Capabilities
+from spark_fs.online.table import OnlineTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 LookupRows = list[tuple[Any, ...]]
+# The number of a key value of the entry, or a column of an earlier source: its number and name.
+KeyChoice = int | tuple[int, str]
 
 
 @dataclass(frozen=True)
 class LookupSource:
-    """One group of a look-up: its table, its columns to return, and for each key column the expressions it may equal, in order.
-
-    An expression is the number of a key value of the entry, or a column of an earlier source (its
-    place and name).
-    """
+    """One group of a look-up: its table, its columns to return, and for each key column what it may equal, in order."""
 
     table: OnlineTable
     columns: tuple[str, ...]
-    keys: Mapping[str, tuple["int | tuple[int, str]", ...]]
+    keys: Mapping[str, tuple[KeyChoice, ...]]
 
 
 class PreparedLookup(Protocol):
-    """A look-up that was prepared: for each entry its number, then per source whether it has a row, and its columns, as stored."""
+    """A look-up that was prepared.
+
+    It gives for each entry its number, then per source whether it has a row, and its columns, as
+    stored.
+    """
 
     def __call__(self, entries: Sequence[Sequence[Any]], now: datetime) -> LookupRows:
-        """The rows of entries, each given by its key values as the store holds them (None: to be taken from another row).
+        """Find the rows of entries, in one round trip for one entry and for many.
 
-        Rows that are past their ttl at ``now`` are not found. For one entry and for many it is one
-        round trip.
+        Args:
+            entries: The key values of each, as the store holds them. None: the value is taken from
+                another row.
+            now: The instant (UTC) at which rows past their ttl are not found.
+
+        Returns:
+            A row for each entry.
         """
 
 
 @dataclass(frozen=True)
 class SyncState:
-    """Up to which Delta version a table has been brought, by which run (a text), and when (UTC)."""
+    """Up to which Delta version a table has been brought, by which run (a string), and when (UTC)."""
 
     version: int
     run_id: str
@@ -50,19 +58,22 @@ class SyncState:
 
 @dataclass(frozen=True)
 class TableOrigin:
-    """The Delta table that an online table is made from: the id that it was given when it was made, and where it lies, for who reads it."""
+    """The Delta table that an online table is made from.
+
+    table_id: the id that it was given when it was made. location: where it lies, for who reads it.
+    """
 
     table_id: str
     location: str
 
     def differs_from(self, other: "TableOrigin | None") -> bool:
-        """Whether an online table is known to be made from another one; a table that has gone is known by its place alone."""
-        same = (
-            other is None
-            or other.table_id == self.table_id
-            or (not self.table_id and other.location == self.location)
-        )
-        return not same
+        """Whether an online table is known to be made from another one.
+
+        A Delta table that has gone is known by its location alone.
+        """
+        if other is None or other.table_id == self.table_id:
+            return False
+        return bool(self.table_id) or other.location != self.location
 
 
 @dataclass(frozen=True)
@@ -75,22 +86,45 @@ class MergeResult:
 
 
 class SyncSession(Protocol):
-    """One sync of one table, while no other can begin. What workers loaded is seen by readers when the session says so, all at once."""
+    """One sync of one table, while no other can begin.
+
+    What workers loaded is seen by readers when the session says so, all at once.
+    """
 
     last_sync: SyncState | None
 
     def begin_staging(self, full_refresh: bool) -> "StagingTables":
-        """A new place for the rows of this run, what a killed run left being removed; afresh: they are to be the whole table."""
+        """Make new tables for the rows of this run, and remove what a killed run left.
+
+        Args:
+            full_refresh: Whether the rows are to be the whole table.
+
+        Returns:
+            Where workers load the rows.
+        """
 
     def swap_tables(self, staging: "StagingTables", version: int) -> None:
-        """Let the loaded rows be the table from now on, and remember the version."""
+        """Let the loaded rows be the table from now on, and remember the version.
+
+        Args:
+            staging: Where the rows were loaded, for a full refresh.
+            version: The Delta version of the rows.
+        """
 
     def merge_rows(
         self, staging: "StagingTables", version: int, cutoff: datetime | None
     ) -> MergeResult:
-        """In one transaction: delete keys that are gone, write loaded rows (never over newer ones), delete what is older than the cutoff.
+        """Write the loaded rows, never over newer ones, and remember the version, in one transaction.
 
-        The version is remembered in the same transaction.
+        Keys that are gone are deleted first, rows that are past their ttl last.
+
+        Args:
+            staging: Where the rows were loaded.
+            version: The Delta version that they bring the table up to.
+            cutoff: The event time (UTC) before which rows are deleted. None: no row is.
+
+        Returns:
+            How many rows were skipped and deleted.
         """
 
 
@@ -112,14 +146,23 @@ class StagingTables:
 
 
 class OnlineStore(Protocol):
-    """A database that serves the latest row of each entity. Pickles, and connects anew where it is unpickled."""
+    """A database that serves the latest row of each entity. Pickles, and connects anew where it is unpickled.
 
+    scheme: of its URL, by which the registry has its row.
+    """
+
+    scheme: ClassVar[str]
     capabilities: Capabilities
 
     def prepare_lookup(
         self, sources: Sequence[LookupSource], key_types: Sequence[str]
     ) -> PreparedLookup:
-        """Prepare a look-up over several groups."""
+        """Prepare a look-up over several groups.
+
+        Args:
+            sources: The groups; a key may be a column of an earlier one.
+            key_types: The feature types of an entry's key values, in their order.
+        """
 
     def check_connection(self) -> None:
         """Ask the database for an answer; OnlineStoreError where there is none."""
@@ -128,7 +171,10 @@ class OnlineStore(Protocol):
         """Give the table, where there is one of this origin, the columns that it lacks, holding nulls."""
 
     def drop_table(self, table: OnlineTable, origin: TableOrigin) -> None:
-        """Remove a table and what is known of its syncs; one that is absent, or of another origin, is no error and stays as it is."""
+        """Remove a table and what is known of its syncs.
+
+        One that is absent, or of another origin, is no error and stays as it is.
+        """
 
     def read_sync_state(self, table: OnlineTable) -> SyncState | None:
         """What the last sync of the table did; None before the first."""
@@ -140,10 +186,19 @@ class OnlineWriter(Protocol):
     def open_session(
         self, table: OnlineTable, origin: TableOrigin
     ) -> AbstractContextManager[SyncSession]:
-        """Begin a sync; ConflictError while another one of the table runs, OnlineRefusedError where its rows are not of this origin."""
+        """Begin a sync.
+
+        Raises:
+            ConflictError: Another sync of the table runs.
+            OnlineRefusedError: The rows of the table are not of this origin.
+        """
 
     def load_rows(self, table: OnlineTable, staging: StagingTables, rows: "pa.Table") -> None:
-        """Add rows to a place, in a worker; a row loaded twice is there once. OnlineRefusedError for a value that does not fit."""
+        """Add rows to the staging tables, in a worker; a row loaded twice is there once.
+
+        Raises:
+            OnlineRefusedError: A value does not fit its column.
+        """
 
     def load_deleted_keys(
         self, table: OnlineTable, staging: StagingTables, keys: "pa.Table"
@@ -175,7 +230,20 @@ def check_origin(
     recorded: TableOrigin | None,
     expected: TableOrigin,
 ) -> None:
-    """OnlineRefusedError where a table that is there is not this store's to write; one that an earlier version wrote is taken for it."""
+    """Check that a table that is there may be written by this feature store.
+
+    A table that an earlier version wrote has no recorded origin, and is taken for this store's.
+
+    Args:
+        store_address: The online store, for the error.
+        table: The table.
+        last_sync: What is remembered of its last sync.
+        recorded: The Delta table that it was made from, where that was noted.
+        expected: The Delta table that it is to be made from.
+
+    Raises:
+        OnlineRefusedError: It is made from another Delta table, or no sync has made it.
+    """
     remedy = (
         "Nothing was written. Name a database of its own in online_url, or, where that table is no"
         " longer needed, drop it from the database and sync again."

@@ -1,4 +1,4 @@
-"""Vectors as a caller wants them: as NumPy's arrays or as pandas, with every value as it is online and the types of training data."""
+"""Vectors as a caller wants them: as NumPy's arrays or as pandas, with the types of training data."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,17 +19,24 @@ _EXACT_AS_DOUBLE = ("boolean", "tinyint", "smallint", "int", "float", "double")
 def as_numpy(columns: Mapping[str, str], vectors: Sequence[Sequence[Any]]) -> npt.NDArray[Any]:
     """A row for each vector, of the first of bool, int64 and float64 that holds all values of these types exactly, else of objects.
 
-    So bigints beside doubles, texts, and vectors with a null are objects: no value is rounded, and
-    none becomes a text.
+    So bigints beside doubles, strings, and vectors with a null are objects: no value is rounded,
+    and none becomes a string.
+
+    Args:
+        columns: The feature types of a vector's values, by name.
+        vectors: The vectors.
+
+    Returns:
+        An array of two dimensions.
     """
-    kind = _choose_dtype(set(columns.values()))
-    if kind is not object and not any(value is None for vector in vectors for value in vector):
-        return np.array(vectors, kind).reshape(len(vectors), len(columns))
-    found = np.empty((len(vectors), len(columns)), object)
+    dtype = _choose_dtype(set(columns.values()))
+    if dtype is not object and not any(value is None for vector in vectors for value in vector):
+        return np.array(vectors, dtype).reshape(len(vectors), len(columns))
+    array = np.empty((len(vectors), len(columns)), object)
     for row, vector in enumerate(vectors):
-        for place, value in enumerate(vector):
-            found[row, place] = value  # one by one: NumPy would look into lists
-    return found
+        for column, value in enumerate(vector):
+            array[row, column] = value  # one by one: NumPy would look into lists
+    return array
 
 
 def _choose_dtype(feature_types: set[str]) -> type:
@@ -41,7 +48,18 @@ def _choose_dtype(feature_types: set[str]) -> type:
 
 
 def as_pandas(columns: Mapping[str, str], vectors: Sequence[Sequence[Any]]) -> pd.DataFrame:
-    """A row for each vector, with the types that training data has; SparkFSError where a transformation gave a value of another type."""
+    """A row for each vector, with the types that training data has.
+
+    Args:
+        columns: The feature types of a vector's values, by name.
+        vectors: The vectors.
+
+    Returns:
+        A frame with these columns.
+
+    Raises:
+        SparkFSError: A transformation gave a value of another type.
+    """
     schema = arrow_types.to_arrow_schema(columns)
     cells = zip(*vectors, strict=True) if vectors else ([] for _ in columns)
     arrays = [
@@ -56,6 +74,6 @@ def _build_array(name: str, type_: str, values: list[Any], schema: pa.Schema) ->
         return pa.array(values, schema.field(name).type)
     except (pa.ArrowException, TypeError, OverflowError) as error:
         raise SparkFSError(
-            f"Feature {name!r} is a value that is no {type_}: {error}. Change what its"
+            f"Feature {name!r} has a value that is not a {type_}: {error}. Change what its"
             " transformation gives."
         ) from error

@@ -8,8 +8,8 @@ from typing import Any
 from spark_fs.base.python_values import UnfitError, format_value, to_python
 from spark_fs.base.values import get_converter, get_key_converter
 from spark_fs.errors import KeyValueError, NotFoundError, OnlineStoreError, QueryError, SchemaError
-from spark_fs.online.store import LookupSource, OnlineStore
-from spark_fs.online.table import build_online_table, get_storage
+from spark_fs.online.store import KeyChoice, LookupSource, OnlineStore
+from spark_fs.online.table import build_online_table
 from spark_fs.planning.plan import JoinPlan, NodeColumn, OutputColumn, PlanNode
 
 Entry = Mapping[str, Any]
@@ -19,9 +19,9 @@ Entry = Mapping[str, Any]
 class _GroupLookup:
     """One group that is read: its source, and what its columns mean.
 
-    keys: the entry's names for its key, in order, each with its type. required: whether an entry
-    may not leave them out. outputs: the vector's columns it gives, with the place in the vector and
-    the decoding of each.
+    entry_keys: the entry's names for its key, in order. keys_required: whether an entry may not
+    leave them out. outputs: the vector's columns it gives, with the position in the vector and the
+    decoding of each.
     """
 
     node: PlanNode
@@ -42,24 +42,27 @@ class VectorReader:
     def __init__(self, plan: JoinPlan, outputs: Sequence[OutputColumn], store: OnlineStore) -> None:
         self.output_types = {output.name: output.type for output in outputs}
         self.output_names = tuple(self.output_types)
-        self._store = store
         self.key_types = _list_entry_key_types(plan)
-        self._key_positions = {name: i for i, name in enumerate(self.key_types)}
+        find_storage = store.capabilities.find_storage
         self._key_converters = {
             name: get_key_converter(type_) for name, type_ in self.key_types.items()
         }
-        self._key_encoders = [
-            get_storage(t, store.capabilities).encode for t in self.key_types.values()
-        ]
-        self._features = {o.name: (i, o.type, get_converter(o.type)) for i, o in enumerate(outputs)}
-        self._group_lookups = _plan_group_lookups(plan, outputs, self._key_positions, store)
-        given = {i for place in self._group_lookups for i, _ in place.outputs}
-        self._offline_nodes = {
-            o.name: plan.nodes[o.source.node] for i, o in enumerate(outputs) if i not in given
+        self._key_encoders = [find_storage(type_).encode for type_ in self.key_types.values()]
+        self._features = {
+            output.name: (position, output.type, get_converter(output.type))
+            for position, output in enumerate(outputs)
         }
-        self._lookup = store.prepare_lookup(
-            [place.source for place in self._group_lookups], list(self.key_types.values())
-        )
+        self._group_lookups = _plan_group_lookups(plan, outputs, tuple(self.key_types), store)
+        served_positions = {
+            position for lookup in self._group_lookups for position, _ in lookup.outputs
+        }
+        self._offline_nodes = {
+            output.name: plan.nodes[output.source.node]
+            for position, output in enumerate(outputs)
+            if position not in served_positions
+        }
+        sources = [lookup.source for lookup in self._group_lookups]
+        self._lookup = store.prepare_lookup(sources, list(self.key_types.values()))
 
     def read_vectors(
         self,
@@ -68,55 +71,65 @@ class VectorReader:
         allow_missing: bool,
         now: datetime,
     ) -> list[list[Any]]:
-        """As many vectors as entries, in their order; a passed feature wins over a stored one, and a row past its ttl is absent.
+        """Read as many vectors as entries, in their order.
 
-        Raises KeyValueError for an entry that lacks a key or holds one of another type,
-        NotFoundError for one whose row is absent (nulls with ``allow_missing``), QueryError for a
-        feature that no store serves and that was not passed.
+        Args:
+            entries: The key values of each, by their names.
+            passed_features: For each entry the features that the caller gives; one wins over a
+                stored one.
+            allow_missing: Whether a group without a row for an entry gives nulls.
+            now: The instant (UTC) at which a row past its ttl is absent.
+
+        Returns:
+            The values of each vector, in the order of ``output_names``.
+
+        Raises:
+            KeyValueError: An entry lacks a key, or holds one of another type.
+            NotFoundError: An entry's row is absent, or a name is not that of a key or a feature.
+            SchemaError: A passed feature is of another type.
+            QueryError: No store serves a feature that was not passed.
         """
         if not entries:
             return []
-        entries = [self._convert_keys(entry) for entry in entries]
-        given = [self._convert_passed(features) for features in passed_features]
-        for entry, features in zip(entries, given, strict=True):
-            self._check_entry(entry, features)
+        keys_of_entries = [self._convert_keys(entry) for entry in entries]
+        passed_of_entries = [self._convert_passed(features) for features in passed_features]
+        for entry, passed in zip(keys_of_entries, passed_of_entries, strict=True):
+            self._check_entry(entry, passed)
         vectors: list[list[Any]] = [[None] * len(self.output_names) for _ in entries]
-        for number, *row in (
-            self._lookup([self._encode_keys(entry) for entry in entries], now)
-            if self._group_lookups
-            else ()
-        ):
-            self._fill_vector(vectors[number], row, entries[number], given[number], allow_missing)
-        for vector, features in zip(vectors, given, strict=True):
-            for name, value in features.items():
+        if self._group_lookups:
+            encoded_keys = [self._encode_keys(entry) for entry in keys_of_entries]
+            for number, *row in self._lookup(encoded_keys, now):
+                entry = keys_of_entries[number]
+                passed = passed_of_entries[number]
+                self._fill_vector(vectors[number], row, entry, passed, allow_missing)
+        for vector, passed in zip(vectors, passed_of_entries, strict=True):
+            for name, value in passed.items():
                 vector[self._features[name][0]] = value
         return vectors
 
     def _convert_keys(self, entry: Entry) -> dict[str, Any]:
         """The values of an entry's keys, each the one of its type that equals what was given."""
-        found = {}
-        for name, value in entry.items():
+        keys = {}
+        for name, given_value in entry.items():
             if name not in self._key_converters:
                 raise NotFoundError.for_name(
                     "Key", name, self.key_types, "Give an entry its keys by these names."
                 )
+            value = given_value
             try:
-                found[name] = (
-                    None
-                    if (value := to_python(value)) is None
-                    else self._key_converters[name](value)
-                )
+                value = to_python(given_value)
+                keys[name] = None if value is None else self._key_converters[name](value)
             except UnfitError as error:
                 raise KeyValueError(
                     f"Key {name!r} is {format_value(value)}, but its type is"
                     f" {self.key_types[name]}: give a value of that type, {error}."
                 ) from None
-        return found
+        return keys
 
     def _convert_passed(self, features: Entry) -> dict[str, Any]:
         """The values of passed features, each the one of its type that equals what was given."""
-        found = {}
-        for name, value in features.items():
+        passed = {}
+        for name, given_value in features.items():
             if name not in self._features:
                 raise NotFoundError.for_name(
                     "Passed feature",
@@ -125,22 +138,24 @@ class VectorReader:
                     "Pass features of the view by their names.",
                 )
             _, type_, convert = self._features[name]
+            value = given_value
             try:
-                found[name] = None if (value := to_python(value)) is None else convert(value)
+                value = to_python(given_value)
+                passed[name] = None if value is None else convert(value)
             except UnfitError as error:
                 raise SchemaError(
                     f"Passed feature {name!r} is {format_value(value)}, but its type is {type_}:"
                     f" pass a value of that type, {error}."
                 ) from None
-        return found
+        return passed
 
     def _encode_keys(self, entry: Entry) -> list[Any]:
         """The key values of an entry as the store holds them."""
-        found = map(entry.get, self.key_types)
+        values = map(entry.get, self.key_types)
         try:
             return [
                 None if value is None else encode(value)
-                for encode, value in zip(self._key_encoders, found, strict=True)
+                for encode, value in zip(self._key_encoders, values, strict=True)
             ]
         except OnlineStoreError as error:  # what the store cannot hold is no key of it
             raise KeyValueError(
@@ -148,12 +163,16 @@ class VectorReader:
             ) from None
 
     def _check_entry(self, entry: Entry, passed_features: Entry) -> None:
-        for place in self._group_lookups:
-            absent = [key for key in place.entry_keys if entry.get(key) is None]
-            if place.keys_required and absent and not self._has_all_passed(place, passed_features):
+        for lookup in self._group_lookups:
+            absent_keys = [key for key in lookup.entry_keys if entry.get(key) is None]
+            if (
+                lookup.keys_required
+                and absent_keys
+                and not self._has_all_passed(lookup, passed_features)
+            ):
                 raise KeyValueError(
-                    f"The entry {dict(entry)!r} lacks {', '.join(map(repr, absent))}, by which"
-                    f" feature group {place.node.group} is found: add it to the entry."
+                    f"The entry {dict(entry)!r} lacks {', '.join(map(repr, absent_keys))}, by which"
+                    f" feature group {lookup.node.group} is found: add it to the entry."
                 )
         for name, node in self._offline_nodes.items():
             if name not in passed_features:
@@ -164,7 +183,9 @@ class VectorReader:
                 )
 
     def _has_all_passed(self, group_lookup: _GroupLookup, passed_features: Entry) -> bool:
-        return all(self.output_names[i] in passed_features for i, _ in group_lookup.outputs)
+        return all(
+            self.output_names[position] in passed_features for position, _ in group_lookup.outputs
+        )
 
     def _fill_vector(
         self,
@@ -175,56 +196,62 @@ class VectorReader:
         allow_missing: bool,
     ) -> None:
         values = iter(row)
-        for place in self._group_lookups:
-            found = next(values)
-            if (
-                not found
-                and not allow_missing
-                and self._has_all_keys(place, entry)
-                and not self._has_all_passed(place, passed_features)
-            ):
-                keys = {key: entry[key] for key in place.entry_keys}
-                raise NotFoundError(
-                    f"Feature group {place.node.group} has no online row for {keys!r}: sync it,"
-                    " correct the key, or ask with allow_missing=True for nulls."
-                )
-            for (position, decode), value in zip(place.outputs, values, strict=False):
+        for lookup in self._group_lookups:
+            has_row = next(values)
+            if not has_row and not allow_missing:
+                self._check_absent_row(lookup, entry, passed_features)
+            for (position, decode), value in zip(lookup.outputs, values, strict=False):
                 vector[position] = None if value is None else decode(value)
 
-    @staticmethod
-    def _has_all_keys(group_lookup: _GroupLookup, entry: Entry) -> bool:
-        """Whether the entry itself names the row; one that follows from another group's row may be absent, as in the query."""
-        return all(entry.get(key) is not None for key in group_lookup.entry_keys)
+    def _check_absent_row(
+        self, group_lookup: _GroupLookup, entry: Entry, passed_features: Entry
+    ) -> None:
+        """NotFoundError where the entry itself names the row and does not pass what it would give.
+
+        A row that follows from another group's row may be absent, as in the query.
+        """
+        keys = {key: entry.get(key) for key in group_lookup.entry_keys}
+        if any(value is None for value in keys.values()):
+            return
+        if not self._has_all_passed(group_lookup, passed_features):
+            raise NotFoundError(
+                f"Feature group {group_lookup.node.group} has no online row for {keys!r}: sync it,"
+                " correct the key, or ask with allow_missing=True for nulls."
+            )
 
 
 def _list_entry_key_types(plan: JoinPlan) -> dict[str, str]:
     """The names that entries use for keys, with their types: the spine's primary key and the left side of each join."""
     spine = plan.nodes[0]
-    places = [NodeColumn(0, key) for key in spine.group.primary_key]
-    places += [key for node in plan.nodes for key in node.left_keys]
+    key_columns = [NodeColumn(0, key) for key in spine.group.primary_key]
+    for node in plan.nodes:
+        key_columns += node.left_keys
     return {
-        place.column: plan.nodes[place.node].group.get_column_type(place.column) for place in places
+        key.column: plan.nodes[key.node].group.get_column_type(key.column) for key in key_columns
     }
 
 
 def _plan_group_lookups(
     plan: JoinPlan,
     outputs: Sequence[OutputColumn],
-    key_positions: Mapping[str, int],
+    key_names: Sequence[str],
     store: OnlineStore,
 ) -> tuple[_GroupLookup, ...]:
     """The groups to read: those online that give a column, and those whose columns are the key of one of these."""
-    giving = {output.source.node for output in outputs}
+    needed_nodes = {output.source.node for output in outputs}
     for node in reversed(plan.nodes):
-        if node.index in giving:
-            giving |= {
-                key.node
-                for key in node.left_keys
-                if key.column not in plan.nodes[key.node].group.primary_key
-            }
-    read = [node for node in plan.nodes if node.index in giving and node.group.online_enabled]
-    order = {node.index: place for place, node in enumerate(read)}
-    return tuple(_build_group_lookup(node, outputs, key_positions, order, store) for node in read)
+        if node.index in needed_nodes:
+            for key in node.left_keys:
+                if key.column not in plan.nodes[key.node].group.primary_key:
+                    needed_nodes.add(key.node)
+    nodes = [
+        node for node in plan.nodes if node.index in needed_nodes and node.group.online_enabled
+    ]
+    source_positions = {node.index: position for position, node in enumerate(nodes)}
+    key_positions = {name: position for position, name in enumerate(key_names)}
+    return tuple(
+        _build_group_lookup(node, outputs, key_positions, source_positions, store) for node in nodes
+    )
 
 
 def _build_group_lookup(
@@ -234,29 +261,35 @@ def _build_group_lookup(
     source_positions: Mapping[int, int],
     store: OnlineStore,
 ) -> _GroupLookup:
-    left = node.left_keys or tuple(NodeColumn(0, key) for key in node.group.primary_key)
-    right = node.right_keys or node.group.primary_key
-    stored = {
-        key: (
-            key.node in source_positions
-            and source_positions[key.node] < source_positions[node.index]
-        )
-        for key in left
-    }
-    choices: dict[str, tuple[int | tuple[int, str], ...]] = {}
-    for mine, theirs in zip(left, right, strict=True):
-        follows = ((source_positions[mine.node], mine.column),) if stored[mine] else ()
-        choices[theirs] = (key_positions[mine.column], *follows)
-    given = [(i, o) for i, o in enumerate(outputs) if o.source.node == node.index]
-    _check_unique(node, right)
-    source = LookupSource(
-        build_online_table(node.group, store.capabilities),
-        tuple(o.source.column for _, o in given),
-        choices,
+    left_keys = node.left_keys or tuple(NodeColumn(0, key) for key in node.group.primary_key)
+    right_keys = node.right_keys or node.group.primary_key
+    own_position = source_positions[node.index]
+    choices: dict[str, tuple[KeyChoice, ...]] = {}
+    all_from_rows = True
+    for left_key, right_key in zip(left_keys, right_keys, strict=True):
+        from_entry = key_positions[left_key.column]
+        position = source_positions.get(left_key.node)
+        if position is not None and position < own_position:
+            choices[right_key] = (from_entry, (position, left_key.column))
+        else:
+            choices[right_key] = (from_entry,)
+            all_from_rows = False
+    _check_unique(node, right_keys)
+    table = build_online_table(node.group, store.capabilities)
+    columns = []
+    decoders = []
+    for position, output in enumerate(outputs):
+        if output.source.node == node.index:
+            columns.append(output.source.column)
+            storage = store.capabilities.find_storage(output.type)
+            decoders.append((position, storage.decode))
+    return _GroupLookup(
+        node,
+        LookupSource(table, tuple(columns), choices),
+        tuple(key.column for key in left_keys),
+        keys_required=bool(columns) and not all_from_rows,
+        outputs=tuple(decoders),
     )
-    decoded = tuple((i, get_storage(o.type, store.capabilities).decode) for i, o in given)
-    required = bool(given) and not all(stored.values())
-    return _GroupLookup(node, source, tuple(key.column for key in left), required, decoded)
 
 
 def _check_unique(node: PlanNode, join_columns: Sequence[str]) -> None:

@@ -130,7 +130,7 @@ def test_a_value_that_a_transformation_gave_amiss_is_said() -> None:
     with pytest.raises(
         SparkFSError,
         match=(
-            r"Feature 'a' is a value that is no bigint: .*x.* Change what its transformation gives"
+            r"Feature 'a' has a value that is not a bigint: .*x.* Change what its transformation gives"
         ),
     ):
         as_pandas({"a": "bigint"}, [["x"]])

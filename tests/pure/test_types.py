@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from spark_fs.base import types
 from spark_fs.errors import OnlineStoreError, SchemaError
+from spark_fs.online.mysql import types as mysql_types
+from spark_fs.online.sqlite import types as sqlite_types
 
 DESIGNED = [  # Arrow type, feature type, MySQL column, SQLite column
     (pa.bool_(), "boolean", "TINYINT(1)", "INTEGER"),
@@ -38,16 +40,21 @@ def test_each_type_has_its_place_in_each_store(
 ) -> None:
     full = "decimal(20,0)" if feature == "decimal" else feature
     assert types.from_arrow(str(arrow)) == feature
-    assert types.find_storage(full, "mysql").column_type == mysql
-    assert types.find_storage(full, "sqlite").column_type == sqlite
+    assert mysql_types.find_storage(full).column_type == mysql
+    assert sqlite_types.find_storage(full).column_type == sqlite
 
 
 def test_a_type_without_a_row_is_refused() -> None:
     with pytest.raises(
         SchemaError,
-        match=r"Type array<int> cannot be served online from sqlite: use one of boolean, ",
+        match=r"Type interval cannot be served online from sqlite: use one of boolean, ",
     ):
-        types.find_storage("array<int>", "sqlite")
+        sqlite_types.find_storage("interval")
+
+
+def test_a_nested_type_is_held_as_bytes() -> None:
+    assert mysql_types.find_storage("array<int>").column_type == "LONGBLOB"
+    assert sqlite_types.find_storage("array<int>").column_type == "BLOB"
 
 
 @pytest.mark.parametrize(
@@ -87,15 +94,15 @@ VALUES = {
 @given(data=st.data())
 def test_a_value_decodes_as_it_was_encoded(type_: str, data: st.DataObject) -> None:
     value = data.draw(VALUES[type_])
-    for store in ("sqlite", "mysql"):
-        storage = types.find_storage(type_, store)
-        if store == "mysql" and value in (float("inf"), float("-inf")):
+    for store in (sqlite_types, mysql_types):
+        storage = store.find_storage(type_)
+        if store is mysql_types and value in (float("inf"), float("-inf")):
             continue
         assert storage.decode(storage.encode(value)) == value
 
 
 def test_sqlite_keeps_not_a_number() -> None:
-    storage = types.find_storage("double", "sqlite")
+    storage = sqlite_types.find_storage("double")
     found = storage.decode(storage.encode(float("nan")))
     assert found != found
 
@@ -106,7 +113,7 @@ def test_mysql_refuses_what_it_cannot_hold(value: float) -> None:
         OnlineStoreError,
         match=f"MySQL cannot hold the value {value}: replace NaN and infinities by null",
     ):
-        types.find_storage("double", "mysql").encode(value)
+        mysql_types.find_storage("double").encode(value)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from spark_fs.base import types
-from spark_fs.online.mysql.store import PLAIN, MySQLStore
-from spark_fs.online.table import OnlineColumn, OnlineTable
+from spark_fs.online.column_storage import OnlineColumn
+from spark_fs.online.mysql.dialects import PLAIN
+from spark_fs.online.mysql.store import MySQLStore
+from spark_fs.online.table import OnlineTable
 
 _FETCH_ROWS = 20_000
 OnlineColumns = Sequence[OnlineColumn]
@@ -15,15 +17,29 @@ OnlineColumns = Sequence[OnlineColumn]
 def compute_checksums(
     store: MySQLStore, table: OnlineTable, bucket_count: int, cutoff: datetime | None
 ) -> dict[int, tuple[int, int]]:
-    """Of each bucket of keys how many rows it holds and the sum of their checksums."""
-    rows, bounds = _join_parts(table, cutoff)
+    """Of each bucket of keys how many rows it holds and the sum of their checksums.
+
+    Args:
+        store: The store.
+        table: The table.
+        bucket_count: How many buckets the keys are dealt to.
+        cutoff: The event time (UTC) before which rows are left out. None: no row is.
+
+    Returns:
+        By bucket the number of its rows and the sum of their checksums, for those that have rows.
+    """
+    rows, bounds = _select_from_parts(table, cutoff)
+    bucket = _build_checksum_expression(table, table.key_columns)
+    checksum = _build_checksum_expression(table, table.columns)
     query = (
-        f"SELECT {_build_checksum_expression(table.key_columns)} MOD {bucket_count} AS b, COUNT(*),"
-        f" SUM({_build_checksum_expression(table.columns, table)}) FROM {rows} GROUP BY b"
+        f"SELECT {bucket} MOD {bucket_count} AS b, COUNT(*), SUM({checksum}) FROM {rows} GROUP BY b"
     )
     with store.transaction() as cursor:
         cursor.execute(query, bounds)
-        return {int(bucket): (int(count), int(total)) for bucket, count, total in cursor.fetchall()}
+        return {
+            int(number): (int(row_count), int(total))
+            for number, row_count, total in cursor.fetchall()
+        }
 
 
 def read_buckets(
@@ -33,21 +49,35 @@ def read_buckets(
     bucket_numbers: Sequence[int],
     cutoff: datetime | None,
 ) -> Iterator[tuple[Any, ...]]:
-    """The rows of some buckets, decoded."""
-    rows, bounds = _join_parts(table, cutoff)
-    columns = ", ".join(_read_expression(c, table) for c in table.columns)
-    wanted = (
-        f"{_build_checksum_expression(table.key_columns)} MOD {bucket_count} IN"
-        f" ({', '.join(map(str, bucket_numbers))})"
-    )
-    decode = [c.storage.decode for c in table.columns]
+    """The rows of some buckets, decoded.
+
+    Args:
+        store: The store.
+        table: The table.
+        bucket_count: How many buckets the keys are dealt to.
+        bucket_numbers: The buckets to read.
+        cutoff: The event time (UTC) before which rows are left out. None: no row is.
+
+    Yields:
+        The values of each row, in the order of the table's columns.
+    """
+    rows, bounds = _select_from_parts(table, cutoff)
+    columns = ", ".join(_build_read_expression(table, column) for column in table.columns)
+    bucket = _build_checksum_expression(table, table.key_columns)
+    numbers = ", ".join(map(str, bucket_numbers))
+    keyword = "AND" if bounds else "WHERE"
+    decoders = [column.storage.decode for column in table.columns]
     with store.transaction() as cursor:
         cursor.execute(
-            f"SELECT {columns} FROM {rows} {'AND' if bounds else 'WHERE'} {wanted}", bounds
+            f"SELECT {columns} FROM {rows} {keyword} {bucket} MOD {bucket_count} IN ({numbers})",
+            bounds,
         )
-        while found := cursor.fetchmany(_FETCH_ROWS):
-            for row in found:
-                yield tuple(None if v is None else of(v) for of, v in zip(decode, row, strict=True))
+        while batch := cursor.fetchmany(_FETCH_ROWS):
+            for row in batch:
+                yield tuple(
+                    None if value is None else decode(value)
+                    for decode, value in zip(decoders, row, strict=True)
+                )
 
 
 def read_newest_event_time(store: MySQLStore, table: OnlineTable) -> Any:
@@ -57,39 +87,36 @@ def read_newest_event_time(store: MySQLStore, table: OnlineTable) -> Any:
         cursor.execute(
             f"SELECT MAX({PLAIN.quote_name(column.name)}) FROM {PLAIN.quote_name(table.name)}"
         )
-        ((found,),) = cursor.fetchall()
-    return None if found is None else column.storage.decode(found)
+        ((newest,),) = cursor.fetchall()
+    return None if newest is None else column.storage.decode(newest)
 
 
-def _join_parts(table: OnlineTable, cutoff: datetime | None) -> tuple[str, tuple[Any, ...]]:
-    """The tables of a group as one, with the parameters of its condition."""
-    joins = "".join(
-        f" LEFT JOIN {PLAIN.quote_name(table.part_name(i))} p{i} ON"
-        f" {PLAIN.same_key(table, f'p{i}', 'p0')}"
-        for i in range(1, len(table.part_columns))
-    )
-    where = "" if cutoff is None else f" WHERE {PLAIN.within_ttl_condition(table, 'p0')}"
-    return f"{PLAIN.quote_name(table.name)} p0{joins}{where}", (
-        () if cutoff is None else table.ttl_bounds(cutoff)
-    )
+def _select_from_parts(table: OnlineTable, cutoff: datetime | None) -> tuple[str, tuple[Any, ...]]:
+    """The tables of a group as one, without rows past the ttl, and the parameters of its condition."""
+    rows = PLAIN.join_parts(table)
+    if cutoff is None:
+        return rows, ()
+    return f"{rows} WHERE {PLAIN.within_ttl_condition(table, 'p0')}", table.ttl_bounds(cutoff)
 
 
-def _build_column_reference(column: OnlineColumn, table: OnlineTable | None) -> str:
-    return f"p{table.part_by_column[column.name] if table else 0}.{PLAIN.quote_name(column.name)}"
+def _build_reference(table: OnlineTable, column: OnlineColumn) -> str:
+    return f"p{table.part_by_column[column.name]}.{PLAIN.quote_name(column.name)}"
 
 
-def _read_expression(column: OnlineColumn, table: OnlineTable) -> str:
-    at = _build_column_reference(column, table)
-    return f"{at} + 0e0" if column.type == "float" else at  # else six digits of it are shown
+def _build_read_expression(table: OnlineTable, column: OnlineColumn) -> str:
+    reference = _build_reference(table, column)
+    if column.type == "float":
+        return f"{reference} + 0e0"  # else six digits of it are shown
+    return reference
 
 
-def _build_checksum_expression(columns: OnlineColumns, table: OnlineTable | None = None) -> str:
-    """The checksum that ``texts.checksums`` gives for the same values."""
-    cells = ", ".join(
-        f"COALESCE({_build_string_expression(c, _build_column_reference(c, table))}, '\\\\N')"
-        for c in columns
-    )
-    return f"CRC32(CONCAT_WS('\\t', {cells}))"
+def _build_checksum_expression(table: OnlineTable, columns: OnlineColumns) -> str:
+    """The checksum that ``text_format.compute_checksums`` gives for the same values."""
+    cells = []
+    for column in columns:
+        string = _build_string_expression(column, _build_reference(table, column))
+        cells.append(f"COALESCE({string}, '\\\\N')")
+    return f"CRC32(CONCAT_WS('\\t', {', '.join(cells)}))"
 
 
 def _build_string_expression(column: OnlineColumn, reference: str) -> str:
@@ -100,4 +127,6 @@ def _build_string_expression(column: OnlineColumn, reference: str) -> str:
         return f"CONCAT(LENGTH({reference}), ':', {reference})"
     if kind == "binary":
         return f"HEX({reference})"
-    return f"CONCAT({reference} + 0e0)" if kind in ("float", "double") else f"CONCAT({reference})"
+    if kind in ("float", "double"):
+        return f"CONCAT({reference} + 0e0)"
+    return f"CONCAT({reference})"

@@ -1,18 +1,19 @@
-"""Keep a connection that nothing is said on: neither its server nor what lies between is to give it up while Spark works."""
+"""Keep a silent connection alive: neither its server nor what lies between is to give it up while Spark works."""
 
 import socket
 import threading
 from collections.abc import Callable
 
-_KEEPALIVE_IDLE, _KEEPALIVE_INTERVAL, _KEEPALIVE_COUNT = (
-    30,
-    10,
-    3,
-)  # seconds until the kernel asks whether the other side is there, between questions, and how many
+_KEEPALIVE_IDLE = 30  # seconds until the kernel asks whether the other side is there
+_KEEPALIVE_INTERVAL = 10  # seconds between its questions
+_KEEPALIVE_COUNT = 3  # questions without an answer until it gives the connection up
 
 
 class Heartbeat:
-    """Calls ``beat`` every so many seconds, in a thread of its own, from ``start`` to ``stop``; what it raises ends it."""
+    """Calls ``ping`` every so many seconds, in a thread of its own, from ``start`` to ``stop``.
+
+    One of ``failures`` that it raises ends the thread.
+    """
 
     def __init__(
         self,
@@ -20,12 +21,14 @@ class Heartbeat:
         interval_seconds: float,
         failures: tuple[type[Exception], ...],
     ) -> None:
-        self._ping, self._interval_seconds, self._failures = ping, interval_seconds, failures
+        self._ping = ping
+        self._interval_seconds = interval_seconds
+        self._failures = failures
         self._stop_requested = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin; a beat that goes on is ended first."""
+        """Begin; a heartbeat that goes on is ended first."""
         self.stop()
         self._stop_requested.clear()
         self._thread = threading.Thread(
@@ -34,7 +37,7 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, after the beat that is under way."""
+        """End, after the ping that is under way."""
         if self._thread is not None:
             self._stop_requested.set()
             self._thread.join()
@@ -49,7 +52,7 @@ class Heartbeat:
 
 
 def set_keepalive(connection_socket: socket.socket) -> None:
-    """Let the kernel ask the other side whether it is there while it is silent, so that one that is gone is known within a minute."""
+    """Let the kernel ask a silent other side whether it is there, so that one that is gone is known within a minute."""
     connection_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (
         ("TCP_KEEPIDLE", _KEEPALIVE_IDLE),

@@ -16,26 +16,20 @@ import mysql.connector
 from mysql.connector import MySQLConnection
 
 from spark_fs.errors import OnlineStoreError
-from spark_fs.online.mysql import forks
+from spark_fs.online import forks
 
 ResultRows = list[tuple[Any, ...]]
 FAILURES: tuple[type[Exception], ...] = (mysql.connector.Error,)
-# what the C extension raises where the driver forgets to translate it: at a rollback, at closing
+# What the C extension raises where the driver forgets to translate it: at a rollback, at closing.
 if mysql.connector.HAVE_CEXT:
     from _mysql_connector import MySQLInterfaceError
 
     FAILURES = (mysql.connector.Error, MySQLInterfaceError)
-# seconds after which a network may have dropped a silent connection without a word, as some do
-# after 240
+# Seconds after which a network may have dropped a silent connection without a word, as some do
+# after 240.
 _MAX_IDLE_SECONDS = 200.0
-LOST_CODES = {
-    1053,
-    1927,
-    2006,
-    2013,
-    2055,
-    4031,
-}  # the codes of a connection that is gone: shut down, killed, lost, idle for too long
+# The codes of a connection that is gone: shut down, killed, lost, idle for too long.
+LOST_CODES = {1053, 1927, 2006, 2013, 2055, 4031}
 
 
 class PooledConnection:
@@ -66,18 +60,19 @@ class PooledConnection:
     def _run_by_command(self, sql: str, parameters: Sequence[Any]) -> ResultRows:
         statement = self._prepared.get(sql)
         if statement is None:
-            statement = self._prepared[sql] = self._driver_connection.cmd_stmt_prepare(sql.encode())
+            statement = self._driver_connection.cmd_stmt_prepare(sql.encode())
+            self._prepared[sql] = statement
         self._driver_connection.cmd_stmt_execute(statement, *parameters)
         rows = list(iter(statement.fetch_row, None))
         statement.free_result()
         return rows
 
-    def _run_by_cursor(
-        self, sql: str, parameters: Sequence[Any]
-    ) -> ResultRows:  # the driver in pure Python
+    def _run_by_cursor(self, sql: str, parameters: Sequence[Any]) -> ResultRows:
+        """By the driver in pure Python."""
         cursor = self._prepared.get(sql)
         if cursor is None:
-            cursor = self._prepared[sql] = self._driver_connection.cursor(prepared=True)
+            cursor = self._driver_connection.cursor(prepared=True)
+            self._prepared[sql] = cursor
         cursor.execute(sql, tuple(parameters))
         return list(cursor.fetchall())
 
@@ -87,11 +82,19 @@ class PooledConnection:
             self._driver_connection.disconnect()
 
 
+# The statement, with its parameters, that is to be run on a connection.
+BuildQuery = Callable[[PooledConnection], tuple[str, Sequence[Any]]]
+
+
 class _FairSemaphore:
-    """So many slots, each given to the thread that has waited longest: a semaphore gives them to whoever runs, and starves the others."""
+    """So many slots, each given to the thread that has waited longest.
+
+    A semaphore gives them to whoever runs, and starves the others.
+    """
 
     def __init__(self, count: int) -> None:
-        self._free, self._lock = count, Lock()
+        self._free = count
+        self._lock = Lock()
         self._waiting: deque[Any] = deque()
 
     def acquire_slot(self, timeout: float) -> bool:
@@ -126,25 +129,35 @@ class ConnectionPool:
     def __init__(
         self, open_connection: Callable[[], Any], size: int, timeout: float, address: str
     ) -> None:
-        self._open_connection, self._size, self._timeout, self._address = (
-            open_connection,
-            size,
-            timeout,
-            address,
-        )
+        self._open_connection = open_connection
+        self._size = size
+        self._timeout = timeout
+        self._address = address
         self._free: deque[PooledConnection] = deque()
         self._slots = _FairSemaphore(size)
         forks.register_holder(self)
 
     def reset_connections(self) -> object:
         """Hold no connection; returns what held them."""
-        held, self._free, self._slots = self._free, deque(), _FairSemaphore(self._size)
-        return held
+        parents_connections = self._free
+        self._free = deque()
+        self._slots = _FairSemaphore(self._size)
+        return parents_connections
 
-    def run_query(
-        self, build_query: Callable[[PooledConnection], tuple[str, Sequence[Any]]]
-    ) -> ResultRows:
-        """The rows of the statement that ``ask`` gives for a connection; once more on a new one when the server had dropped it."""
+    def run_query(self, build_query: BuildQuery) -> ResultRows:
+        """Run the statement that is built for a connection.
+
+        It is run once more, on a new connection, when the server had dropped the first.
+
+        Args:
+            build_query: Gives the statement and its parameters for a connection.
+
+        Returns:
+            The rows of the statement.
+
+        Raises:
+            OnlineStoreError: No connection became free within the timeout.
+        """
         slots = self._slots
         if not slots.acquire_slot(self._timeout):
             raise OnlineStoreError(
@@ -160,20 +173,19 @@ class ConnectionPool:
             try:
                 return self._run_once(connection, build_query)
             except FAILURES as error:
+                lost = getattr(error, "errno", None) in LOST_CODES
                 # An answer that does not come in time looks like a connection that is lost, and
                 # would not come the second time either.
-                if (
-                    getattr(error, "errno", None) not in LOST_CODES
-                    or time.monotonic() - began >= self._timeout
-                ):
+                timed_out = time.monotonic() - began >= self._timeout
+                if not lost or timed_out:
                     raise
-                self._close_all()  # what one finds out of a restarted server holds for all
+                self._close_all()  # what one connection shows of a restarted server holds for all
                 return self._run_once(PooledConnection(self._open_connection()), build_query)
         finally:
             slots.release_slot()
 
     def _take_live_connection(self) -> PooledConnection | None:
-        """A free connection that had an answer not long ago; those that had none for long are given up."""
+        """A free connection that had an answer not long ago; those that had none for long are closed."""
         with suppress(IndexError):
             while True:
                 connection = self._free.pop()
@@ -182,11 +194,7 @@ class ConnectionPool:
                 connection.close()
         return None
 
-    def _run_once(
-        self,
-        connection: PooledConnection,
-        build_query: Callable[[PooledConnection], tuple[str, Sequence[Any]]],
-    ) -> ResultRows:
+    def _run_once(self, connection: PooledConnection, build_query: BuildQuery) -> ResultRows:
         try:
             rows = connection.run_statement(*build_query(connection))
         except BaseException:

@@ -1,36 +1,32 @@
 """The online store in MySQL or MariaDB, through mysql-connector-python: connections, look-ups, and what changes a table as a whole."""
 
-import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import datetime
 from functools import cached_property
-from typing import Any
-from urllib.parse import parse_qsl
+from typing import Any, ClassVar
 
 import mysql.connector
 from mysql.connector import errorcode
 
-from spark_fs.errors import NotFoundError, OnlineRefusedError, OnlineStoreError, SettingsError
+from spark_fs.errors import OnlineRefusedError, OnlineStoreError, SettingsError
+from spark_fs.online.column_storage import Capabilities
 from spark_fs.online.mysql import synced_tables, tls
-from spark_fs.online.mysql.keys import (
-    cast_prepared_key,
-    cut_long_value,
-    get_json_column_type,
-    to_bindable_value,
-    to_json_value,
-)
-from spark_fs.online.mysql.pool import FAILURES, LOST_CODES, ConnectionPool, PooledConnection
-from spark_fs.online.statements import LookupQuery, SqlDialect
+from spark_fs.online.mysql.dialects import PLAIN
+from spark_fs.online.mysql.lookup import MySQLLookup
+from spark_fs.online.mysql.pool import FAILURES, LOST_CODES, BuildQuery, ConnectionPool
+from spark_fs.online.mysql.table_columns import add_missing_columns
+from spark_fs.online.mysql.types import find_storage
+from spark_fs.online.mysql.url_options import parse_url_options
 from spark_fs.online.store import LookupRows, LookupSource, PreparedLookup, SyncState, TableOrigin
-from spark_fs.online.table import Capabilities, OnlineColumn, OnlineTable, choose_column_lengths
+from spark_fs.online.table import OnlineTable
 from spark_fs.urls import Url
 
 # Of a row 65,535 bytes are declared at most, and of these some 8,000 lie in the page itself; a
 # table takes 1,017 columns.
 CAPABILITIES = Capabilities(
     "mysql",
+    find_storage,
     max_identifier=64,
     max_columns=1_000,
     row_bytes=65_000,
@@ -38,17 +34,6 @@ CAPABILITIES = Capabilities(
     key_bytes=3_072,
     declares_lengths=True,
 )
-_BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
-_OPTION_PARSERS: Mapping[str, Callable[[str], Any]] = {
-    "connect_timeout": int,
-    "read_timeout": int,
-    "pool_size": int,
-    "ssl_ca": str,
-    "ssl_cert": str,
-    "ssl_key": str,
-    "ssl_verify_cert": lambda text: _BOOLEANS[text.lower()],
-    "ssl_verify_identity": lambda text: _BOOLEANS[text.lower()],
-}
 _DENIED_CODES = (
     errorcode.ER_ACCESS_DENIED_ERROR,
     errorcode.ER_DBACCESS_DENIED_ERROR,
@@ -56,39 +41,12 @@ _DENIED_CODES = (
     errorcode.ER_COLUMNACCESS_DENIED_ERROR,
     1698,
 )
+_LACKING_CODES = {errorcode.ER_NO_SUCH_TABLE: "table", errorcode.ER_BAD_FIELD_ERROR: "column"}
+# One code stands for a connection that was lost at the log-in and for one lost while a statement
+# ran; the driver tells them apart by its text alone.
+_LOST_DURING_QUERY = "uring query"
 _MAX_RESULT_COLUMNS = 4_000  # of one result
-
-
-def _make_key_expression(collation: str) -> Callable[[str, str], str]:
-    """A key value as it is compared with its column: texts in the column's collation, which an entry's have not."""
-    return lambda expression, type_: (
-        f"{expression} COLLATE {collation}" if type_ == "string" else expression
-    )
-
-
-def _read_string_as_bytes(expression: str, type_: str) -> str:
-    """A column as a prepared statement reads it: texts as their bytes, since the driver's C extension ends a text at its first NUL."""
-    return f"CAST({expression} AS BINARY)" if type_ == "string" else expression
-
-
 _LOG = logging.getLogger(__name__)
-TABLE_SUFFIX = " ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET utf8mb4 COLLATE {}"
-# Binary and without padding: letter case and trailing spaces make different keys.
-MARIADB = SqlDialect(
-    "`",
-    "?",
-    TABLE_SUFFIX.format("utf8mb4_nopad_bin"),
-    _make_key_expression("utf8mb4_nopad_bin"),
-    read_expression=_read_string_as_bytes,
-)
-MYSQL = SqlDialect(
-    "`",
-    "?",
-    TABLE_SUFFIX.format("utf8mb4_0900_bin"),
-    _make_key_expression("utf8mb4_0900_bin"),
-    read_expression=_read_string_as_bytes,
-)
-PLAIN = SqlDialect("`", "%s")
 
 
 class MySQLStore:
@@ -99,6 +57,7 @@ class MySQLStore:
     password: where the URL has none.
     """
 
+    scheme: ClassVar[str] = "mysql"
     capabilities = CAPABILITIES
 
     def __init__(self, url: str, password: str = "") -> None:
@@ -108,26 +67,31 @@ class MySQLStore:
                 "online_url must read mysql://user:password@host:port/database; it lacks the host"
                 " or the database."
             )
-        given = _parse_options(parts.options)
+        options = parse_url_options(parts.options)
         self._constructor_arguments = (url, password)
-        self._pool_size, self._read_timeout = (
-            given.pop("pool_size", 32),
-            given.pop("read_timeout", 5),
-        )
-        self.address = f"{parts.host}:{parts.port or 3306}/{parts.database}"
-        self.database, self._user = parts.database, parts.user
+        self._pool_size = options.pop("pool_size", 32)
+        self._read_timeout = options.pop("read_timeout", 5)
+        port = parts.port or 3306
+        self.address = f"{parts.host}:{port}/{parts.database}"
+        self.database = parts.database
+        self._user = parts.user
         self._connect_options: dict[str, Any] = {
             "host": parts.host,
-            "port": parts.port or 3306,
+            "port": port,
             "database": self.database,
             "user": self._user,
             "password": parts.password or password,
             "charset": "utf8mb4",
             "collation": "utf8mb4_bin",
             "sql_mode": "STRICT_ALL_TABLES",
-            "connection_timeout": given.pop("connect_timeout", 10),
+            "connection_timeout": options.pop("connect_timeout", 10),
         }
-        self._tls_options = tls.build_tls_options(given)
+        self._tls_options = tls.build_tls_options(options)
+
+    @classmethod
+    def from_url(cls, url: str, password: str) -> "MySQLStore":
+        """The store of a URL; no connection is made yet."""
+        return cls(url, password)
 
     def __reduce__(self) -> tuple[type["MySQLStore"], tuple[str, str]]:
         return MySQLStore, self._constructor_arguments
@@ -156,18 +120,16 @@ class MySQLStore:
         self, sources: Sequence[LookupSource], key_types: Sequence[str]
     ) -> PreparedLookup:
         """Prepare a look-up over several groups."""
-        columns = sum(1 + len(source.columns) for source in sources)
-        if columns > _MAX_RESULT_COLUMNS:
+        column_count = sum(1 + len(source.columns) for source in sources)
+        if column_count > _MAX_RESULT_COLUMNS:
             raise SettingsError(
-                f"A vector of {columns} columns is more than the {_MAX_RESULT_COLUMNS} of one"
+                f"A vector of {column_count} columns is more than the {_MAX_RESULT_COLUMNS} of one"
                 " statement: split the view."
             )
-        return _MySQLLookup(self, sources, key_types)
+        return MySQLLookup(self.run_query, sources, key_types)
 
-    def run_query(
-        self, build_query: Callable[[PooledConnection], tuple[str, Sequence[Any]]]
-    ) -> LookupRows:
-        """The rows of the statement that is given for a connection of the pool."""
+    def run_query(self, build_query: BuildQuery) -> LookupRows:
+        """The rows of the statement that is built for a connection of the pool."""
         with self.translate_errors():
             return self._pool.run_query(build_query)
 
@@ -178,12 +140,15 @@ class MySQLStore:
     # -- whole tables
 
     def add_columns(self, table: OnlineTable, origin: TableOrigin) -> None:
-        """Give the table, where there is one of this Delta table, the columns that it lacks; without a lock on its rows where it can be."""
+        """Give the table, where there is one of this Delta table, the columns that it lacks.
+
+        It is done without a lock on its rows where it can be.
+        """
         with self.transaction() as cursor:
             if origin.differs_from(synced_tables.read_origin(cursor, table.name)):
                 return
-            for number, part in enumerate(table.part_columns):
-                add_missing_columns(cursor, table, number, part)
+            for number, columns in enumerate(table.part_columns):
+                add_missing_columns(cursor, table, number, columns)
 
     def drop_table(self, table: OnlineTable, origin: TableOrigin) -> None:
         """Remove a table and what is known of its syncs, unless it is made from another Delta table."""
@@ -191,11 +156,7 @@ class MySQLStore:
             synced_tables.ensure_tables(cursor)
             if origin.differs_from(synced_tables.read_origin(cursor, table.name)):
                 return
-            cursor.execute(
-                PLAIN.drop_tables(
-                    [table.part_name(number) for number in range(len(table.part_columns))]
-                )
-            )
+            cursor.execute(PLAIN.drop_tables(table.part_names))
             synced_tables.delete_sync_records(cursor, table.name)
 
     def read_sync_state(self, table: OnlineTable) -> SyncState | None:
@@ -207,15 +168,16 @@ class MySQLStore:
 
     def open_connection(self, **options: Any) -> Any:
         """A new connection; where an option of the URL speaks of TLS, no password is sent without it."""
-        given = self._connect_options
+        connect_options = self._connect_options
         tls.check_tls_offered(
-            given["host"],
-            given["port"],
-            given["connection_timeout"],
+            connect_options["host"],
+            connect_options["port"],
+            connect_options["connection_timeout"],
             self.address,
             self._tls_options,
         )
-        connection: Any = mysql.connector.connect(**{**given, **self._tls_options, **options})
+        all_options = {**connect_options, **self._tls_options, **options}
+        connection: Any = mysql.connector.connect(**all_options)
         tls.check_tls_used(connection, self.address, self._tls_options)
         return connection
 
@@ -236,16 +198,15 @@ class MySQLStore:
         try:
             yield
         except FAILURES as error:
-            raise self._translate_error(
-                getattr(error, "errno", None), str(getattr(error, "msg", error))
-            ) from None
+            code = getattr(error, "errno", None)
+            message = str(getattr(error, "msg", error))
+            raise self._translate_error(code, message) from None
 
     def _translate_error(self, code: int | None, message: str) -> OnlineStoreError:
-        if code in (errorcode.ER_NO_SUCH_TABLE, errorcode.ER_BAD_FIELD_ERROR):
-            lacks = "table" if code == errorcode.ER_NO_SUCH_TABLE else "column"
+        if code in _LACKING_CODES:
             return OnlineStoreError(
-                f"The online store {self.address} lacks a {lacks} ({message}): run sync_online for"
-                " its group first."
+                f"The online store {self.address} lacks a {_LACKING_CODES[code]} ({message}): run"
+                " sync_online for its group first."
             )
         if code in _DENIED_CODES:
             return OnlineRefusedError(
@@ -260,7 +221,7 @@ class MySQLStore:
                 " its certificate as ssl_ca, and its host by a name that the certificate has;"
                 " ssl_verify_identity=false leaves the name unchecked."
             )
-        if code in LOST_CODES and "uring query" in message:
+        if code in LOST_CODES and _LOST_DURING_QUERY in message:
             return OnlineStoreError(
                 f"The online store {self.address} gave no answer ({code}): {message}. It was"
                 " restarted, or took longer than read_timeout."
@@ -269,140 +230,3 @@ class MySQLStore:
             f"The online store {self.address} failed ({code}): {message}. Check online_url and that"
             " the server runs."
         )
-
-
-class _MySQLLookup:
-    """One prepared statement for one entry, and one for any number of them."""
-
-    def __init__(
-        self, store: MySQLStore, sources: Sequence[LookupSource], key_types: Sequence[str]
-    ) -> None:
-        self._store, self._sources, self._key_types = store, tuple(sources), tuple(key_types)
-
-    def __call__(self, entries: Sequence[Sequence[Any]], now: datetime) -> LookupRows:
-        if not self._sources:
-            return []
-        if len(entries) > 1:
-            return self._store.run_query(lambda link: self._bind_batch(link, entries, now))
-        asked = (
-            self._single_query.sql,
-            self._single_query.bind_values([to_bindable_value(value) for value in entries[0]], now),
-        )
-        return self._store.run_query(lambda _: asked)
-
-    @cached_property
-    def _single_query(self) -> LookupQuery:
-        return PREPARED.build_lookup(self._sources, "(SELECT 1) e", lambda _: "?", "0")
-
-    def _bind_batch(
-        self, connection: PooledConnection, entries: Sequence[Sequence[Any]], now: datetime
-    ) -> tuple[str, Sequence[Any]]:
-        asked = self._mariadb_batch_query if connection.is_mariadb else self._mysql_batch_query
-        keys = [[cut_long_value(value) for value in entry] for entry in entries]
-        return asked.sql, [
-            json.dumps(keys, default=to_json_value, ensure_ascii=False),
-            *asked.bind_values((), now),
-        ]
-
-    @cached_property
-    def _mariadb_batch_query(self) -> LookupQuery:
-        return self._build_batch_query(MARIADB)
-
-    @cached_property
-    def _mysql_batch_query(self) -> LookupQuery:
-        return self._build_batch_query(MYSQL)
-
-    def _build_batch_query(self, statements: SqlDialect) -> LookupQuery:
-        columns = [
-            f"k{i} {get_json_column_type(type_)} PATH '$[{i}]'"
-            for i, type_ in enumerate(self._key_types)
-        ]
-        table = (
-            "JSON_TABLE(?, '$[*]' COLUMNS (n FOR"
-            f" ORDINALITY{''.join(', ' + c for c in columns)})) e"
-        )
-
-        def get_key_expression(key_index: int) -> str:
-            return (
-                f"UNHEX(e.k{key_index})"
-                if self._key_types[key_index] == "binary"
-                else f"e.k{key_index}"
-            )
-
-        return statements.build_lookup(self._sources, table, get_key_expression, "e.n - 1")
-
-
-PREPARED = SqlDialect(
-    "`", "?", key_expression=cast_prepared_key, read_expression=_read_string_as_bytes
-)
-
-
-def _parse_options(option_string: str) -> dict[str, Any]:
-    found = {}
-    for name, text in parse_qsl(option_string, keep_blank_values=True):
-        if name not in _OPTION_PARSERS:
-            raise NotFoundError.for_name(
-                "Option of online_url", name, _OPTION_PARSERS, "Leave it out, or correct it."
-            )
-        try:
-            found[name] = _OPTION_PARSERS[name](text)
-        except ValueError:
-            raise SettingsError(
-                f"Option {name}={text!r} of online_url is not a number: give one, such as"
-                f" {name}=10."
-            ) from None
-        except KeyError:
-            raise SettingsError(
-                f"Option {name}={text!r} of online_url is neither true nor false: give one of"
-                " these."
-            ) from None
-    return found
-
-
-def get_dialect(cursor: Any) -> SqlDialect:
-    """The statements of the server."""
-    cursor.execute("SELECT VERSION()")
-    ((version,),) = cursor.fetchall()
-    return MARIADB if "mariadb" in str(version).lower() else MYSQL
-
-
-# -- the columns of a table
-
-
-def read_declared_lengths(cursor: Any, table_name: str) -> dict[str, int | None]:
-    """The columns of a table with the room of sized ones (None: none was declared); none where there is no table."""
-    cursor.execute(
-        "SELECT column_name, data_type, character_maximum_length FROM information_schema.columns "
-        "WHERE table_schema = DATABASE() AND table_name = %s ORDER BY ordinal_position",
-        (table_name,),
-    )
-    return {
-        str(c): int(n) if str(t).lower() in ("varchar", "varbinary") else None
-        for c, t, n in cursor.fetchall()
-    }
-
-
-def add_missing_columns(
-    cursor: Any, table: OnlineTable, part_number: int, columns: Sequence[OnlineColumn]
-) -> None:
-    """Add the columns that one part of a table lacks; a part that is new has no rows, which stands for nulls."""
-    there = read_declared_lengths(cursor, table.part_name(part_number))
-    missing = [c for c in columns if c.name not in there]
-    if not there and part_number and read_declared_lengths(cursor, table.name):
-        cursor.execute(
-            get_dialect(cursor).create_table(
-                table.part_name(part_number),
-                columns,
-                table,
-                choose_column_lengths(table, columns, {}),
-            )
-        )
-    elif there and missing:
-        room = choose_column_lengths(
-            table, columns, {c.name: (there.get(c.name) or 0) - 1 for c in columns}
-        )
-        added = ", ".join(
-            f"ADD COLUMN {PLAIN.column_definition(c, room.get(c.name), required=False)}"
-            for c in missing
-        )
-        cursor.execute(f"ALTER TABLE {PLAIN.quote_name(table.part_name(part_number))} {added}")

@@ -1,4 +1,4 @@
-"""What a database of MySQL or MariaDB knows of its tables: up to which version each was synced, and of which Delta table."""
+"""What a database of MySQL or MariaDB knows of its tables: the version each was synced to, and its Delta table."""
 
 from datetime import UTC
 from typing import Any
@@ -30,25 +30,29 @@ def ensure_tables(cursor: Any) -> None:
 
 def read_sync_state(cursor: Any, table_name: str) -> SyncState | None:
     """What the last sync of a table did."""
-    found = _fetch_row(
-        cursor,
-        f"SELECT delta_version, run, synced_at FROM {SYNC_STATE_TABLE} WHERE name = %s",
-        table_name,
-    )
-    return SyncState(int(found[0]), str(found[1]), found[2].replace(tzinfo=UTC)) if found else None
+    query = f"SELECT delta_version, run, synced_at FROM {SYNC_STATE_TABLE} WHERE name = %s"
+    row = _fetch_row(cursor, query, table_name)
+    if row is None:
+        return None
+    version, run_id, synced_at = row
+    return SyncState(int(version), str(run_id), synced_at.replace(tzinfo=UTC))
 
 
 def read_origin(cursor: Any, table_name: str) -> TableOrigin | None:
     """The Delta table that a table is made from; None where that is not known."""
-    found = _fetch_row(cursor, f"SELECT id, place FROM {ORIGIN_TABLE} WHERE name = %s", table_name)
-    return TableOrigin(str(found[0]), str(found[1])) if found else None
+    row = _fetch_row(cursor, f"SELECT id, place FROM {ORIGIN_TABLE} WHERE name = %s", table_name)
+    if row is None:
+        return None
+    table_id, location = row
+    return TableOrigin(str(table_id), str(location))
 
 
 def write_sync_state(cursor: Any, table_name: str, state: SyncState) -> None:
     """Write what a sync did; the caller commits."""
+    synced_at = state.synced_at.replace(tzinfo=None)
     cursor.execute(
         f"REPLACE INTO {SYNC_STATE_TABLE} VALUES (%s, %s, %s, %s)",
-        (table_name, state.version, state.run_id, state.synced_at.replace(tzinfo=None)),
+        (table_name, state.version, state.run_id, synced_at),
     )
 
 
@@ -67,12 +71,12 @@ def delete_sync_records(cursor: Any, table_name: str) -> None:
 
 
 def _fetch_row(cursor: Any, query: str, table_name: str) -> tuple[Any, ...] | None:
-    """The one row of a table; None where there is no such table either: whoever only reads may not make one."""
+    """The one row of a table; None where there is none, or no such table: whoever only reads may not make one."""
     try:
         cursor.execute(query, (table_name,))
     except ProgrammingError as error:
         if error.errno != errorcode.ER_NO_SUCH_TABLE:
             raise
         return None
-    found = cursor.fetchall()
-    return tuple(found[0]) if found else None
+    rows = cursor.fetchall()
+    return tuple(rows[0]) if rows else None

@@ -15,6 +15,8 @@ from typing import Any
 from spark_fs.errors import OnlineRefusedError
 
 _OFFERS_TLS = 0x0800  # CLIENT_SSL of the greeting's capabilities
+_OFFERS_TLS_OFFSET = 4 + 8 + 1  # behind the version: the connection's number, the salt, and a zero
+_ERROR_PACKET = 0xFF
 _CHECK_OPTIONS = ("ssl_verify_cert", "ssl_verify_identity")
 _TLS_ERROR_WORDS = ("certificate", "match", "SSL is required", "Hostname")
 
@@ -26,51 +28,71 @@ def build_tls_options(url_options: Mapping[str, Any]) -> dict[str, Any]:
     an authority to check it by: that of ``ssl_ca``, or the system's where a check is asked for
     without one.
     """
-    found = {name: value for name, value in url_options.items() if name.startswith("ssl_")}
-    if not found:
+    options = {name: value for name, value in url_options.items() if name.startswith("ssl_")}
+    if not options:
         return {}
-    asked = [name for name in _CHECK_OPTIONS if found.get(name)]
-    if asked and "ssl_ca" not in found and (system := ssl.get_default_verify_paths().cafile):
-        found["ssl_ca"] = system
-    if "ssl_ca" in found:
-        found.setdefault("ssl_verify_cert", True)
-        found.setdefault("ssl_verify_identity", found["ssl_verify_cert"])
-    found.setdefault("ssl_verify_identity", False)
-    found["ssl_verify_cert"] = bool(
-        found.get("ssl_verify_cert") or found["ssl_verify_identity"]
-    )  # the name alone is no check
-    return {"ssl_disabled": False, **found}
+    if "ssl_ca" not in options and any(options.get(name) for name in _CHECK_OPTIONS):
+        system_authorities = ssl.get_default_verify_paths().cafile
+        if system_authorities:
+            options["ssl_ca"] = system_authorities
+    if "ssl_ca" in options:
+        options.setdefault("ssl_verify_cert", True)
+        options.setdefault("ssl_verify_identity", options["ssl_verify_cert"])
+    verify_identity = options.setdefault("ssl_verify_identity", False)
+    # The name alone is no check.
+    options["ssl_verify_cert"] = bool(options.get("ssl_verify_cert") or verify_identity)
+    return {"ssl_disabled": False, **options}
 
 
 def check_tls_offered(
     host: str, port: int, timeout: float, address: str, tls_options: Mapping[str, Any]
 ) -> None:
-    """OnlineRefusedError where TLS is asked for, the driver does not see to it, and the server offers none."""
+    """Check that the server offers TLS, where it is asked for and the driver does not see to it.
+
+    Args:
+        host: The host of the server.
+        port: Its port.
+        timeout: Seconds to wait for its greeting.
+        address: The online store, for the error.
+        tls_options: The driver's options of TLS; none where it is not asked for.
+
+    Raises:
+        OnlineRefusedError: The server offers none.
+    """
     if not tls_options or tls_options["ssl_verify_identity"]:
         return
-    with suppress(
-        OSError, IndexError, ValueError
-    ):  # what keeps it from being asked keeps the driver from connecting, which says so
-        with (
-            socket.create_connection((host, port), timeout=timeout) as client,
-            client.makefile("rb") as said,
-        ):
-            greeting = said.read(int.from_bytes(said.read(4)[:3], "little"))
+    # What keeps it from being asked keeps the driver from connecting, which says so.
+    with suppress(OSError, IndexError, ValueError):
+        greeting = _read_greeting(host, port, timeout)
         if not _has_tls_on_offer(greeting):
             raise OnlineRefusedError(
                 _format_no_tls(address, "no user and no password was sent to it")
             )
 
 
+def _read_greeting(host: str, port: int, timeout: float) -> bytes:
+    with (
+        socket.create_connection((host, port), timeout=timeout) as client,
+        client.makefile("rb") as stream,
+    ):
+        size = int.from_bytes(stream.read(4)[:3], "little")
+        return stream.read(size)
+
+
 def check_tls_used(connection: Any, address: str, tls_options: Mapping[str, Any]) -> None:
-    """OnlineRefusedError where TLS is asked for and a connection speaks none, as where somebody between took it off the greeting."""
+    """Check that a connection speaks TLS, where it is asked for.
+
+    It speaks none where somebody between took the offer off the greeting: OnlineRefusedError.
+    """
     if not tls_options or tls_options["ssl_verify_identity"]:
         return
     with closing(connection.cursor()) as cursor:
         cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
         if not cursor.fetchall()[0][1]:
             connection.close()
-            raise OnlineRefusedError(_format_no_tls(address, "nothing was asked of it"))
+            raise OnlineRefusedError(
+                _format_no_tls(address, "the log-in was made without it, and nothing was read")
+            )
 
 
 def _format_no_tls(address: str, consequence: str) -> str:
@@ -81,15 +103,18 @@ def _format_no_tls(address: str, consequence: str) -> str:
 
 
 def _has_tls_on_offer(greeting: bytes) -> bool:
-    """Whether a server's greeting offers TLS: its capabilities follow its version, the connection's number and eight bytes of salt."""
-    if (
-        greeting[0] == 0xFF
-    ):  # an error instead, such as too many connections: the driver will be told too
+    """Whether a server's greeting offers TLS.
+
+    Its capabilities follow its version, the connection's number and eight bytes of salt. It may be
+    an error instead, such as too many connections: the driver will be told too.
+    """
+    if greeting[0] == _ERROR_PACKET:
         return True
-    at = greeting.index(b"\0") + 1 + 4 + 8 + 1
-    return bool(int.from_bytes(greeting[at : at + 2], "little") & _OFFERS_TLS)
+    start = greeting.index(b"\0") + 1 + _OFFERS_TLS_OFFSET
+    capabilities = int.from_bytes(greeting[start : start + 2], "little")
+    return bool(capabilities & _OFFERS_TLS)
 
 
 def is_tls_error(message: str) -> bool:
-    """Whether the driver's text tells of a certificate, a host name or a lack of TLS that will be the same the next time."""
+    """Whether the driver's text tells of a certificate, a host name or a lack of TLS, which stays the next time."""
     return any(word in message for word in _TLS_ERROR_WORDS)

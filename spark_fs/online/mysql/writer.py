@@ -14,13 +14,19 @@ from uuid import uuid4
 import pyarrow as pa
 
 from spark_fs.errors import ConflictError, OnlineStoreError
+from spark_fs.online.column_storage import OnlineColumn
 from spark_fs.online.mysql import checksums, load, synced_tables
-from spark_fs.online.mysql import store as server
+from spark_fs.online.mysql.dialects import PLAIN, get_dialect
 from spark_fs.online.mysql.heartbeat import Heartbeat, set_keepalive
 from spark_fs.online.mysql.pool import FAILURES
-from spark_fs.online.mysql.store import PLAIN, MySQLStore
+from spark_fs.online.mysql.store import MySQLStore
+from spark_fs.online.mysql.table_columns import (
+    add_missing_columns,
+    read_declared_lengths,
+    resize_columns,
+)
 from spark_fs.online.store import MergeResult, StagingTables, SyncState, TableOrigin, check_origin
-from spark_fs.online.table import OnlineColumn, OnlineTable, choose_column_lengths
+from spark_fs.online.table import OnlineTable, choose_column_lengths
 
 _LOCK_TIMEOUT = 5  # seconds for another sync to end
 OnlineColumns = Sequence[OnlineColumn]
@@ -124,7 +130,7 @@ class MySQLSyncSession:
         self._connection, self._cursor, self._heartbeat = connection, cursor, heartbeat
         self._run_id = uuid4().hex
         self.last_sync: SyncState | None = synced_tables.read_sync_state(cursor, table.name)
-        if server.read_declared_lengths(cursor, table.name):
+        if read_declared_lengths(cursor, table.name):
             check_origin(
                 store.address,
                 table,
@@ -142,10 +148,10 @@ class MySQLSyncSession:
             StagingTables(f"{_make_staging_prefix(self._table)}{self._run_id[:8]}_", full_refresh),
             self._table,
         )
-        statements = server.get_dialect(self._cursor)
+        statements = get_dialect(self._cursor)
         for number, part in enumerate(table.part_columns):
             there = (
-                server.read_declared_lengths(self._cursor, table.part_name(number))
+                read_declared_lengths(self._cursor, table.part_name(number))
                 if not full_refresh
                 else {}
             )
@@ -162,7 +168,7 @@ class MySQLSyncSession:
                     f" ({PLAIN.quote_name(table.event_time)})"
                 )
             if not full_refresh:
-                server.add_missing_columns(self._cursor, table, number, part)
+                add_missing_columns(self._cursor, table, number, part)
         if not full_refresh:
             self._cursor.execute(
                 statements.create_table(
@@ -221,7 +227,7 @@ class MySQLSyncSession:
             (self._table.part_name(i), staging.rows_table(i), f"{staging.name_prefix}o{i}")
             for i in range(len(self._table.part_columns))
         ]
-        there = [name for name, _, _ in names if server.read_declared_lengths(self._cursor, name)]
+        there = [name for name, _, _ in names if read_declared_lengths(self._cursor, name)]
         away = [
             f"{PLAIN.quote_name(name)} TO {PLAIN.quote_name(old)}"
             for name, _, old in names
@@ -301,8 +307,8 @@ class MySQLSyncSession:
     def _widen_columns(self, staging_table: str, target_table: str, columns: OnlineColumns) -> None:
         """Make the table's sized columns as long as those of what was loaded."""
         wanted, there = (
-            server.read_declared_lengths(self._cursor, staging_table),
-            server.read_declared_lengths(self._cursor, target_table),
+            read_declared_lengths(self._cursor, staging_table),
+            read_declared_lengths(self._cursor, target_table),
         )
         found = {
             c.name: wanted[c.name]
@@ -312,7 +318,7 @@ class MySQLSyncSession:
         longer = {
             name: room for name, room in found.items() if room is None or room > (there[name] or 0)
         }
-        load.resize_columns(self._cursor, self._table, target_table, columns, longer)
+        resize_columns(self._cursor, self._table, target_table, columns, longer)
 
     def _commit_version(self, version: int) -> None:
         """Commit with the version; when the answer is lost, a new connection tells whether it was done."""

@@ -7,23 +7,29 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from spark_fs.base import private_files, types
 from spark_fs.base.python_values import UnfitError
 from spark_fs.base.values import get_converter
 from spark_fs.errors import OnlineStoreError
-from spark_fs.online.mysql import forks
+from spark_fs.online import forks
+from spark_fs.online.column_storage import Capabilities
+from spark_fs.online.sqlite.types import find_storage
 from spark_fs.online.statements import ORIGIN_TABLE, SYNC_STATE_TABLE, LookupQuery, SqlDialect
 from spark_fs.online.store import LookupRows, LookupSource, PreparedLookup, SyncState, TableOrigin
-from spark_fs.online.table import Capabilities, OnlineTable
+from spark_fs.online.table import OnlineTable
 
 # SQLite takes 2,000 columns in a table and in a result.
-CAPABILITIES = Capabilities("sqlite", max_identifier=128, max_columns=1_900)
+CAPABILITIES = Capabilities("sqlite", find_storage, max_identifier=128, max_columns=1_900)
+WRITE_TIMEOUT = 60.0  # seconds that a writer waits for another
 
 
 def _make_key_expression(expression: str, type_: str) -> str:
-    """A key value as it is compared with its column: a decimal in the digits of the column, where another group's has others."""
+    """A key value as it is compared with its column.
+
+    A decimal takes the digits of the column, where another group's has others.
+    """
     if types.get_base_type(type_) != "decimal":
         return expression
     precision, scale = types.parse_decimal_sizes(type_)
@@ -31,30 +37,34 @@ def _make_key_expression(expression: str, type_: str) -> str:
 
 
 def _convert_decimal(digits: str | None, precision: int, scale: int) -> str | None:
-    """The text of the same decimal in a column of this precision and scale; None where it holds none."""
+    """The digits of the same decimal in a column of this precision and scale; None where it holds none."""
+    if digits is None:
+        return None
     try:
-        return (
-            None
-            if digits is None
-            else str(get_converter(f"decimal({precision},{scale})")(Decimal(digits)))
-        )
+        return str(get_converter(f"decimal({precision},{scale})")(Decimal(digits)))
     except UnfitError:
         return None
 
 
 SQL = SqlDialect('"', "?", key_expression=_make_key_expression)
-WRITE_TIMEOUT = 60.0  # seconds that a writer waits for another
 
 
 class SQLiteStore:
     """Tables in the file at ``path``, made when absent."""
 
+    scheme: ClassVar[str] = "sqlite"
     capabilities = CAPABILITIES
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._local = threading.local()
         forks.register_holder(self)
+
+    @classmethod
+    def from_url(cls, url: str, password: str) -> "SQLiteStore":  # noqa: ARG003 # a file has none
+        """The store of ``sqlite:///path``; no connection is made yet."""
+        _, _, path = url.partition("://")
+        return cls(path.removeprefix("/"))
 
     def __reduce__(self) -> tuple[type["SQLiteStore"], tuple[str]]:
         return SQLiteStore, (self.path,)
@@ -78,15 +88,17 @@ class SQLiteStore:
             raise OnlineStoreError(
                 f"The online store {self.path} does not exist yet: run sync_online first."
             )
-        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if found is None:
-            found = self._local.connection = self._open_connection()
-        return found
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._open_connection()
+            self._local.connection = connection
+        return connection
 
     def reset_connections(self) -> object:
         """Hold no connection, as in a forked process; returns what held them."""
-        held, self._local = self._local, threading.local()
-        return held
+        parents_connections = self._local
+        self._local = threading.local()
+        return parents_connections
 
     def check_connection(self) -> None:
         """Ask the file for an answer."""
@@ -105,14 +117,15 @@ class SQLiteStore:
 
     def drop_table(self, table: OnlineTable, origin: TableOrigin) -> None:
         """Remove a table and what is known of its syncs, unless it is made from another Delta table."""
-        if Path(self.path).exists():
-            with self.transaction() as connection:
-                if origin.differs_from(read_origin(connection, table.name)):
-                    return
-                for number in range(len(table.part_columns)):
-                    connection.execute(SQL.drop_tables([table.part_name(number)]))
-                for known in (SYNC_STATE_TABLE, ORIGIN_TABLE):
-                    connection.execute(f"DELETE FROM {known} WHERE name = ?", (table.name,))
+        if not Path(self.path).exists():
+            return
+        with self.transaction() as connection:
+            if origin.differs_from(read_origin(connection, table.name)):
+                return
+            for name in table.part_names:
+                connection.execute(SQL.drop_tables([name]))
+            for records in (SYNC_STATE_TABLE, ORIGIN_TABLE):
+                connection.execute(f"DELETE FROM {records} WHERE name = ?", (table.name,))
 
     def read_sync_state(self, table: OnlineTable) -> SyncState | None:
         """What the last sync of the table did."""
@@ -156,9 +169,10 @@ class _SQLiteLookup:
 
     def __init__(self, store: SQLiteStore, sources: Sequence[LookupSource]) -> None:
         self._store = store
-        whole = SQL.build_lookup(sources, "(SELECT 1) e", lambda _: "?", "0")
-        self._query = whole
-        self._statements = _split_columns(whole, store.capabilities.max_columns) if sources else ()
+        self._query = SQL.build_lookup(sources, "(SELECT 1) e", lambda _: "?", "0")
+        self._statements: tuple[str, ...] = ()
+        if sources:
+            self._statements = _split_columns(self._query, store.capabilities.max_columns)
 
     def __call__(self, entries: Sequence[Sequence[Any]], now: datetime) -> LookupRows:
         connection = self._store.get_connection()
@@ -184,38 +198,40 @@ class _SQLiteLookup:
 def _split_columns(query: LookupQuery, max_columns: int) -> tuple[str, ...]:
     """The statement without the entry's number, so many columns at a time."""
     columns = query.columns[1:]
-    return tuple(
-        f"SELECT {', '.join(columns[i : i + max_columns])}{query.from_clause}"
-        for i in range(0, len(columns), max_columns)
-    )
+    statements = []
+    for start in range(0, len(columns), max_columns):
+        batch = ", ".join(columns[start : start + max_columns])
+        statements.append(f"SELECT {batch}{query.from_clause}")
+    return tuple(statements)
+
+
+# -- what a transaction reads and changes
 
 
 def read_sync_state(connection: sqlite3.Connection, table_name: str) -> SyncState | None:
     """What the last sync of a table did."""
-    found = connection.execute(
+    row = connection.execute(
         f"SELECT delta_version, run, synced_at FROM {SYNC_STATE_TABLE} WHERE name = ?",
         (table_name,),
     ).fetchone()
-    return (
-        SyncState(found[0], found[1], datetime.fromisoformat(found[2]).replace(tzinfo=UTC))
-        if found
-        else None
-    )
+    if row is None:
+        return None
+    version, run_id, synced_at = row
+    return SyncState(version, run_id, datetime.fromisoformat(synced_at).replace(tzinfo=UTC))
 
 
 def read_origin(connection: sqlite3.Connection, table_name: str) -> TableOrigin | None:
     """The Delta table that a table is made from; None where that is not known."""
-    found = connection.execute(
+    row = connection.execute(
         f"SELECT id, place FROM {ORIGIN_TABLE} WHERE name = ?", (table_name,)
     ).fetchone()
-    return TableOrigin(*found) if found else None
+    return TableOrigin(*row) if row else None
 
 
 def list_columns(connection: sqlite3.Connection, table_name: str) -> list[str]:
     """The columns of a table; none where there is no table."""
-    return [
-        row[1] for row in connection.execute(f"PRAGMA table_info({SQL.quote_name(table_name)})")
-    ]
+    rows = connection.execute(f"PRAGMA table_info({SQL.quote_name(table_name)})")
+    return [name for _, name, *_ in rows]
 
 
 def check_table(store: SQLiteStore, table_name: str) -> None:
@@ -231,20 +247,19 @@ def add_missing_columns(connection: sqlite3.Connection, table: OnlineTable) -> N
     """Add the columns that a table lacks; a part that is new has no rows, which stands for nulls."""
     if not list_columns(connection, table.name):
         return
-    for number, part in enumerate(table.part_columns):
-        there = list_columns(connection, table.part_name(number))
-        if not there:
-            connection.execute(SQL.create_table(table.part_name(number), part, table, {}))
-        for column in part if there else ():
-            if column.name not in there:
-                added = SQL.column_definition(column, None, required=False)
-                connection.execute(
-                    f"ALTER TABLE {SQL.quote_name(table.part_name(number))} ADD COLUMN {added}"
-                )
+    for name, columns in zip(table.part_names, table.part_columns, strict=True):
+        present_columns = list_columns(connection, name)
+        if not present_columns:
+            connection.execute(SQL.create_table(name, columns, table, {}))
+            continue
+        for column in columns:
+            if column.name not in present_columns:
+                definition = SQL.column_definition(column, None, required=False)
+                connection.execute(f"ALTER TABLE {SQL.quote_name(name)} ADD COLUMN {definition}")
 
 
 def translate_error(path: str, error: sqlite3.Error) -> OnlineStoreError:
-    """SQLite's error as ours."""
+    """SQLite's error as ours; what is absent it tells by its text alone."""
     if "no such table" in str(error) or "no such column" in str(error):
         return OnlineStoreError(
             f"The online store {path} lacks a table or a column ({error}): run sync_online for its"

@@ -13,11 +13,12 @@ import pyarrow as pa
 from spark_fs.base import arrow_types, private_files
 from spark_fs.errors import ConflictError
 from spark_fs.online import text_format
+from spark_fs.online.column_storage import OnlineColumn
 from spark_fs.online.sqlite import store as file
 from spark_fs.online.sqlite.store import SQL, SQLiteStore
 from spark_fs.online.statements import ORIGIN_TABLE, SYNC_STATE_TABLE
 from spark_fs.online.store import MergeResult, StagingTables, SyncState, TableOrigin, check_origin
-from spark_fs.online.table import OnlineColumn, OnlineTable
+from spark_fs.online.table import OnlineTable
 
 _FETCH_ROWS = 20_000
 _LOCK_TIMEOUT = 5.0  # seconds for another sync to end
