@@ -137,10 +137,11 @@ def profile_frame(
         NotFoundError: The frame lacks a column.
         SchemaError: A column is of another type.
     """
+    frame_columns = list_columns(data)
     for name in types:
-        if name not in list_columns(data):
+        if name not in frame_columns:
             advice = "Add it, or compare other features."
-            raise NotFoundError.for_name("Column of the frame", name, list_columns(data), advice)
+            raise NotFoundError.for_name("Column of the frame", name, frame_columns, advice)
     if isinstance(data, DataFrame):
         columns = [F.col(f"`{name}`").cast(to_ddl(type_)) for name, type_ in types.items()]
         frame = data.select(*columns)

@@ -167,11 +167,13 @@ class RowSource:
 
 def _count_values(frame: DataFrame, name: str) -> DataFrame:
     """One row*: the column's name, its distinct values, those that come once, and the entropy."""
-    values = frame.select(F.col(f"`{name}`").alias("value")).dropna(how="all")
+    value = F.col(f"`{name}`").alias("value")
+    values = frame.select(value).dropna(how="all")
     counts = values.groupBy("value").agg(F.count("*").alias("rows"))
     rows = F.col("rows")
     total = F.sum("rows")
-    entropy = F.log(total) - F.sum(rows * F.log("rows")) / total
+    weighted_logs = F.sum(rows * F.log("rows"))
+    entropy = F.log(total) - weighted_logs / total
     singletons = F.count_if(rows == 1)
     return counts.agg(F.lit(name), F.count("*"), singletons, F.coalesce(entropy, F.lit(0.0)))
 
@@ -181,5 +183,7 @@ def _count_values_locally(column: pa.ChunkedArray) -> ExactDistinct:
     entropy = 0.0
     if len(rows):
         total = rows.sum()
-        entropy = np.log(total) - (rows * np.log(rows)).sum() / total
-    return len(rows), float((rows == 1).sum()), max(0.0, float(entropy))
+        weighted_logs = (rows * np.log(rows)).sum()
+        entropy = float(np.log(total) - weighted_logs / total)
+    singletons = float((rows == 1).sum())
+    return len(rows), singletons, max(0.0, entropy)

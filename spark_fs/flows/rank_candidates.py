@@ -144,22 +144,18 @@ def rank_candidates(
     f_values = scores.compute_f_statistic(strength, pair_counts, class_count)
     candidates = []
     for position, name in enumerate(names):
-        candidate = replace(
-            _score_table(name, states[name], tables[name], class_count),
-            f=float(f_values[position]),
-            strength=float(strength[position]),
-        )
+        f_value = float(f_values[position])
+        association = float(strength[position])
+        candidate = _score_table(name, states[name], tables[name], class_count)
+        candidate = replace(candidate, f=f_value, strength=association)
         candidates.append(_mark_leak(candidate, request))
     correlations = associations.strength[np.ix_(indices, indices)]
     steps = _choose_candidates(candidates, correlations, request)
     for rank, step in enumerate(steps, 1):
         candidate = candidates[step.feature]
+        reason = _explain_rank(candidate, step, rank, request)
         candidates[step.feature] = replace(
-            candidate,
-            rank=rank,
-            value=step.score,
-            redundancy=step.redundancy,
-            reason=_explain_rank(candidate, step, rank, request),
+            candidate, rank=rank, value=step.score, redundancy=step.redundancy, reason=reason
         )
     return candidates
 
@@ -171,12 +167,15 @@ def _score_table(
     auc = None
     if class_count == 2:
         is_number = get_column_kind(column.type) == "number"
-        auc = scores.compute_auc(_move_missing_bin(table) if is_number else table, is_number)
+        ordered_table = _move_missing_bin(table) if is_number else table
+        auc = scores.compute_auc(ordered_table, is_number)
+    mutual_information = scores.compute_mutual_information(table)
+    chi_squared = scores.compute_chi_squared(table)
     return CandidateScore(
         name,
         NOT_CHOSEN,
-        mutual_information=scores.compute_mutual_information(table),
-        chi_squared=scores.compute_chi_squared(table),
+        mutual_information=mutual_information,
+        chi_squared=chi_squared,
         auc=auc,
         null_share=column.nulls / column.rows,
     )

@@ -46,6 +46,7 @@ from spark_fs.tables.delta.log import resolve_file_system
 # what is being done, tasks done, tasks known so far
 SearchProgress = Callable[[str, int, int], None]
 _UNRANKED = 10**9  # sorts behind every rank
+_MIN_FEATURE_BINS = 4
 
 
 def search_features(
@@ -120,13 +121,9 @@ def _choose_features(
         steps, count = evaluate_models.evaluate_models(sample, chosen, request.baseline)
         candidates = [_unrank_beyond(candidate, count) for candidate in candidates]
         chosen = chosen[:count]
-    return replace(
-        result,
-        candidates=tuple(sorted(candidates, key=_get_sort_key)),
-        steps=tuple(steps),
-        metric=sample.metric if sample else "",
-        chosen=chosen,
-    )
+    ordered = tuple(sorted(candidates, key=_get_sort_key))
+    metric = sample.metric if sample else ""
+    return replace(result, candidates=ordered, steps=tuple(steps), metric=metric, chosen=chosen)
 
 
 def _list_chosen(candidates: Sequence[CandidateScore]) -> tuple[str, ...]:
@@ -207,8 +204,9 @@ class _JoinFinisher:
 
 def _profile_columns(spark: SparkSession, rows: Scan, plan: JoinPlan) -> ColumnStates:
     config = StatisticsConfig(histograms=False)
-    profile = column_states.profile_scan(spark, rows, plan.schema, config).toArrow()
-    return column_states.collect_profile(profile, plan.schema, config).states
+    partial_states = column_states.profile_scan(spark, rows, plan.schema, config)
+    profile = column_states.collect_profile(partial_states.toArrow(), plan.schema, config)
+    return profile.states
 
 
 def _compute_associations(
@@ -228,7 +226,8 @@ def _compute_associations(
             f"Label {label!r} does not vary, so nothing can predict it: choose another, or more"
             " rows."
         )
-    sums = associations.collect_sums(associations.sum_scan(spark, rows, matrix).toArrow(), matrix)
+    partial_sums = associations.sum_scan(spark, rows, matrix).toArrow()
+    sums = associations.collect_sums(partial_sums, matrix)
     if matrix.has_missing:
         pair_counts = sums[3]
     else:
@@ -246,12 +245,13 @@ def _build_tables(
 ) -> Mapping[str, Counts]:
     """The contingency table of each candidate with the label, eagerly."""
     label_state = states[request.label]
-    bin_count = int(np.clip(np.sqrt(label_state.value_count) / 4, 4, scores.MAX_FEATURE_BINS))
-    label = Binning.from_state(
-        request.label, label_state, scores.LABEL_BINS, task == "classification"
-    )
+    bins_for_rows = np.sqrt(label_state.value_count) / 4
+    bin_count = int(np.clip(bins_for_rows, _MIN_FEATURE_BINS, scores.MAX_FEATURE_BINS))
+    is_classification = task == "classification"
+    label = Binning.from_state(request.label, label_state, scores.LABEL_BINS, is_classification)
     features = tuple(Binning.from_state(name, states[name], bin_count) for name in names)
-    counted, parts = contingency.count_tables(spark, rows, ContingencyTables(label, features))
+    tables = ContingencyTables(label, features)
+    counted, parts = contingency.count_tables(spark, rows, tables)
     return contingency.collect_tables(counted.toArrow(), parts)
 
 
@@ -266,6 +266,6 @@ def _draw_sample(
     """Sampled rows of the label and the candidates that do not leak, eagerly."""
     names = [candidate.feature for candidate in candidates if not candidate.leaks]
     columns = [request.label, *names]
-    drawn = contingency.sample_rows(spark, rows, columns, request.sample, request.seed).toArrow()
-    table = contingency.collect_sample(drawn, columns)
+    drawn = contingency.sample_rows(spark, rows, columns, request.sample, request.seed)
+    table = contingency.collect_sample(drawn.toArrow(), columns)
     return TrainingSample.from_table(table, states, names, task, request)

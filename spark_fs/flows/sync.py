@@ -146,8 +146,8 @@ class _LatestRowsLoader:
     def __call__(self, bucket: pa.Table) -> Iterator[pa.RecordBatch]:
         rows = drop_expired(bucket, self.table, self.cutoff)
         if rows.num_rows:
-            names = [column.name for column in self.table.columns]
-            self.online_writer.load_rows(self.table, self.staging, rows.select(names))
+            columns = list(self.table.columns_by_name)
+            self.online_writer.load_rows(self.table, self.staging, rows.select(columns))
         expired = bucket.num_rows - rows.num_rows
         yield from make_counts_batch(written=rows.num_rows, expired=expired)
 

@@ -1,4 +1,4 @@
-"""Rows of training data: joined at fixed Delta versions, split, fitted on the train split, transformed.
+"""Build the rows of training data: join at fixed Delta versions, split, fit, transform.
 
 They come in memory, or are written as files by the tasks that join them.
 """
@@ -88,7 +88,9 @@ def build_in_memory(
     else:
         parts = dict(recipe.split_rows(rows))
     fitted = fit.fit_in_memory(recipe, parts[recipe.parts[0]])
-    tables = {part: fitted.transform_rows(parts[part]) for part in recipe.parts}
+    tables = {}
+    for part in recipe.parts:
+        tables[part] = fitted.transform_rows(parts[part])
     return tables, _list_states(fitted)
 
 
@@ -138,7 +140,8 @@ def build_files(
     row_counts = Counter(dict.fromkeys(recipe.parts, 0))
     for file in written:
         row_counts[file.part] += file.rows
-    job = Job("create_training_data", {"rows": sum(row_counts.values()), "files": file_count})
+    summary = {"rows": sum(row_counts.values()), "files": file_count}
+    job = Job("create_training_data", summary)
     return job, dict(row_counts), _list_states(recipe)
 
 
@@ -181,14 +184,18 @@ def _write_splits(
         return []
     if files.format == "parquet" and not files.options:
         return spilled.build_write(recipe, folder, files.coalesce).collect()
-    count_columns = [splits.HASH_COLUMN, SPLIT_COLUMN, *list(recipe.transformer.inputs)[:1]]
+    one_input = list(recipe.transformer.inputs)[:1]
     row_counts: Counter[str] = spilled.aggregate_rows(
-        partial(_count_split_rows, recipe), _sum_counters, count_columns
+        partial(_count_split_rows, recipe),
+        _sum_counters,
+        [splits.HASH_COLUMN, SPLIT_COLUMN, *one_input],
     )
+    written = []
     for part in recipe.parts:
         frame = spilled.to_frame(recipe, part, files.coalesce)
         dataset_files.write_dataset(frame, files, f"{folder}/{part}")
-    return [_WrittenSplit("", part, row_counts[part]) for part in recipe.parts]
+        written.append(_WrittenSplit("", part, row_counts[part]))
+    return written
 
 
 @dataclass(frozen=True)

@@ -277,14 +277,10 @@ def _to_result(expectation: Mapping[str, Any], result: Any) -> ExpectationResult
     kwargs = {}
     for name, value in expectation["kwargs"].items():
         kwargs[name] = parsed_kwargs.get(name, value) if isinstance(value, int) else value
-    return ExpectationResult(
-        expectation["type"],
-        kwargs,
-        bool(result.success),
-        int(details.get("element_count") or 0),
-        int(details.get("unexpected_count") or 0),
-        tuple(examples),
-    )
+    success = bool(result.success)
+    checked = int(details.get("element_count") or 0)
+    failed = int(details.get("unexpected_count") or 0)
+    return ExpectationResult(expectation["type"], kwargs, success, checked, failed, tuple(examples))
 
 
 def _to_json_value(value: Any) -> Any:

@@ -79,9 +79,8 @@ def verify_group(
             newest_offline = comparison.find_newest_offline()
             newest_online = make_writer(store).read_newest_event_time(table)
     except (PySparkException, Py4JJavaError) as error:
-        message = (
-            f"The comparison of {table.name} could not be made: {commands.find_root_cause(error)}"
-        )
+        cause = commands.find_root_cause(error)
+        message = f"The comparison of {table.name} could not be made: {cause}"
         raise SparkFSError(message) from get_safe_cause(error)
     return Verification(
         table.name,
@@ -135,8 +134,8 @@ class _BucketRows:
         rows = drop_expired(latest, self.table, self.cutoff)
         key_checksums = text_format.compute_checksums(rows, self.table.key_columns)
         is_wanted = np.isin(key_checksums % self.buckets, self.bucket_numbers)
-        names = [column.name for column in self.table.columns]
-        yield from rows.filter(pa.array(is_wanted)).select(names).to_batches()
+        wanted = rows.filter(pa.array(is_wanted))
+        yield from wanted.select(list(self.table.columns_by_name)).to_batches()
 
 
 @dataclass(frozen=True)
@@ -199,9 +198,8 @@ class _GroupComparison:
             if len(differences) > self.limit:
                 complete = False
                 break
-        return _ComparisonResult(
-            tuple(differences[: self.limit]), complete, rows_offline, rows_online
-        )
+        reported = tuple(differences[: self.limit])
+        return _ComparisonResult(reported, complete, rows_offline, rows_online)
 
     def _compute_offline_checksums(self, buckets: int) -> dict[int, tuple[int, int]]:
         """The rows and the checksum of each bucket of the latest rows that has any."""
@@ -232,28 +230,29 @@ class _GroupComparison:
 
     def _find_changed_columns(self, offline: Row, online: Row) -> dict[str, tuple[Any, Any]]:
         changed = {}
-        for column in self.table.columns:
-            values = (offline[column.name], online[column.name])
+        for name in self.table.columns_by_name:
+            values = (offline[name], online[name])
             if not _is_equal(*values):
-                changed[column.name] = values
+                changed[name] = values
         return changed
 
     def _read_offline_rows(self, work: _BucketRows) -> Iterator[Row]:
         """The latest rows of some buckets, with the values that the store would return."""
         schema = ", ".join(f"`{column.name}` {column.type}" for column in self.table.columns)
-        storages = {column.name: column.storage for column in self.table.columns}
-        for row in self.latest_rows.map_buckets(self.spark, work, schema).to_pylist():
-            for name, storage in storages.items():
-                if row[name] is not None:
-                    row[name] = storage.decode(storage.encode(row[name]))
+        rows = self.latest_rows.map_buckets(self.spark, work, schema)
+        for row in rows.to_pylist():
+            for name, column in self.table.columns_by_name.items():
+                value = row[name]
+                if value is not None:
+                    row[name] = column.storage.decode(column.storage.encode(value))
             yield row
 
     def _read_online_rows(self, work: _BucketRows) -> Iterator[Row]:
-        names = [column.name for column in self.table.columns]
-        for values in self.online_writer.read_buckets(
+        rows = self.online_writer.read_buckets(
             self.table, work.buckets, work.bucket_numbers, self.cutoff
-        ):
-            yield dict(zip(names, values, strict=True))
+        )
+        for values in rows:
+            yield dict(zip(self.table.columns_by_name, values, strict=True))
 
     def find_newest_offline(self) -> Any:
         """The greatest event time offline, eagerly; None without rows."""
