@@ -13,6 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,30 +26,31 @@ from rich.table import Table
 import spark_fs
 from spark_fs.tables.delta.session import get_session
 
+RawWrite = Callable[[DataFrame, str], None]
 FEATURES = 5
+WITH_FEED = "overlapping batch, raw with a change feed"
 BUDGETS = {
     "disjoint batch": 1.3,
-    "overlapping batch, raw with a change feed": 1.3,
+    WITH_FEED: 1.3,
     "overlapping batch, raw without": 1.3,
     "commit of 1,000 rows": 3.0,
 }
 
 
-def rows(spark: SparkSession, count: int, day: int, value: float) -> DataFrame:
+def make_rows(spark: SparkSession, count: int, day: int, value: float) -> DataFrame:
     """So many keys at one instant of a day, in four partitions by country, with five features."""
-    features = (F.round(F.rand(i) * 100 + value, 3).alias(f"f{i}") for i in range(FEATURES))
-    at = (F.to_timestamp(F.lit("2024-01-01")) + F.make_dt_interval(F.lit(day))).alias("at")
-    return spark.range(count).select(
-        F.col("id").alias("k"), at, (F.col("id") % 4).alias("country"), *features
-    )
+    features = [F.round(F.rand(i) * 100 + value, 3).alias(f"f{i}") for i in range(FEATURES)]
+    instant = F.to_timestamp(F.lit("2024-01-01")) + F.make_dt_interval(F.lit(day))
+    country = (F.col("id") % 4).alias("country")
+    key = F.col("id").alias("k")
+    return spark.range(count).select(key, instant.alias("at"), country, *features)
 
 
 def raw_append(frame: DataFrame, path: str) -> None:
     """What a user of Delta writes."""
     feed = "true" if path.endswith("_feed") else "false"
-    frame.write.format("delta").mode("append").partitionBy("country").option(
-        "delta.enableChangeDataFeed", feed
-    ).save(path)
+    writer = frame.write.format("delta").mode("append").partitionBy("country")
+    writer.option("delta.enableChangeDataFeed", feed).save(path)
 
 
 def raw_merge(frame: DataFrame, path: str) -> None:
@@ -58,8 +60,8 @@ def raw_merge(frame: DataFrame, path: str) -> None:
     merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
 
 
-def timed(act: Callable[[], object]) -> float:
-    """Seconds."""
+def measure_seconds(act: Callable[[], object]) -> float:
+    """The seconds that it takes."""
     began = time.perf_counter()
     act()
     return time.perf_counter() - began
@@ -69,61 +71,59 @@ def live_megabytes(spark: SparkSession) -> float:
     """What the JVM holds once its garbage is collected."""
     java: Any = spark._jvm.java.lang  # type: ignore[union-attr] # never None here
     java.System.gc()
-    return (
-        float(java.management.ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed())
-        / 2**20
-    )
+    memory = java.management.ManagementFactory.getMemoryMXBean()
+    return float(memory.getHeapMemoryUsage().getUsed()) / 2**20
 
 
-def measure(
-    spark: SparkSession, size: int, repeats: int, held: dict[int, float]
-) -> dict[str, tuple[list[float], list[float]]]:
-    """Per case the seconds of raw Delta and ours, each repeated; the first round warms up and is not counted.
+class Measurement:
+    """Rounds of inserts into a raw table, one with a change feed, and a group of the same rows.
 
-    held: takes what the JVM holds after each round, in megabytes by the number of rows in the
-    table.
+    seconds: per case those of raw Delta and ours, each repeated. live_heap: what the JVM holds
+    after each round, in megabytes by the number of rows in the table.
     """
-    found: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in BUDGETS}
-    with tempfile.TemporaryDirectory() as home:
-        group = (
-            spark_fs.login({"home": home})
-            .get_feature_store()
-            .create_feature_group(
-                "g", primary_key=["k"], event_time="at", partition_key=["country"]
-            )
+
+    def __init__(self, spark: SparkSession, home: str, size: int) -> None:
+        self.spark = spark
+        self.size = size
+        self.raw = f"{home}/raw"
+        self.feed = f"{home}/raw_feed"
+        store = spark_fs.login({"home": home}).get_feature_store()
+        self.group = store.create_feature_group(
+            "g", primary_key=["k"], event_time="at", partition_key=["country"]
         )
-        raw, feed = f"{home}/raw", f"{home}/raw_feed"
-        for turn in range(repeats + 1):
-            big, again, small = (
-                rows(spark, size, 2 * turn, 0),
-                rows(spark, size, 2 * turn, 1),
-                rows(spark, 1_000, 2 * turn + 1, 0),
-            )
-            pairs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
-                "disjoint batch": (lambda b=big: raw_append(b, raw), lambda b=big: group.insert(b)),  # type: ignore[misc] # bound now
-                "overlapping batch, raw without": (
-                    lambda b=again: raw_merge(b, raw),
-                    lambda b=again: group.insert(b),
-                ),  # type: ignore[misc] # bound now
-                "commit of 1,000 rows": (
-                    lambda b=small: raw_append(b, raw),
-                    lambda b=small: group.insert(b),
-                ),  # type: ignore[misc] # bound now
-            }
-            for name, acts in pairs.items():
-                for seconds, act in zip(found[name], acts, strict=True):
-                    took = timed(act)
-                    seconds.extend([took] if turn else [])
-            raw_append(big, feed)
-            took = timed(lambda b=again: raw_merge(b, feed))  # type: ignore[misc] # bound now
-            found["overlapping batch, raw with a change feed"][0].extend([took] if turn else [])
-            raw_append(small, feed)
-            held[(turn + 1) * (size + 1_000)] = live_megabytes(spark)
-        found["overlapping batch, raw with a change feed"][1].extend(
-            found["overlapping batch, raw without"][1]
-        )
-        assert group.read().count() == spark.read.format("delta").load(raw).count()
-    return found
+        self.seconds: dict[str, tuple[list[float], list[float]]] = {}
+        for name in BUDGETS:
+            self.seconds[name] = ([], [])
+        self.live_heap: dict[int, float] = {}
+
+    def run_round(self, turn: int) -> None:
+        """One round; the first, of number 0, warms up and is not counted."""
+        batch = make_rows(self.spark, self.size, 2 * turn, 0)
+        again = make_rows(self.spark, self.size, 2 * turn, 1)
+        small = make_rows(self.spark, 1_000, 2 * turn + 1, 0)
+        pairs: dict[str, tuple[RawWrite, DataFrame]] = {
+            "disjoint batch": (raw_append, batch),
+            "overlapping batch, raw without": (raw_merge, again),
+            "commit of 1,000 rows": (raw_append, small),
+        }
+        for name, (write_raw, frame) in pairs.items():
+            raw_seconds = measure_seconds(partial(write_raw, frame, self.raw))
+            seconds = measure_seconds(partial(self.group.insert, frame))
+            if turn:
+                self.seconds[name][0].append(raw_seconds)
+                self.seconds[name][1].append(seconds)
+        raw_append(batch, self.feed)
+        feed_seconds = measure_seconds(partial(raw_merge, again, self.feed))
+        if turn:
+            self.seconds[WITH_FEED][0].append(feed_seconds)
+        raw_append(small, self.feed)
+        self.live_heap[(turn + 1) * (self.size + 1_000)] = live_megabytes(self.spark)
+
+    def finish(self) -> None:
+        """Compare the tables; ours is the same beside either raw MERGE."""
+        self.seconds[WITH_FEED][1].extend(self.seconds["overlapping batch, raw without"][1])
+        raw_count = self.spark.read.format("delta").load(self.raw).count()
+        assert self.group.read().count() == raw_count
 
 
 def main() -> None:
@@ -132,27 +132,29 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    held: dict[int, float] = {}
-    measured = measure(get_session({}), options.rows, options.repeats, held)
+    with tempfile.TemporaryDirectory() as home:
+        measurement = Measurement(get_session({}), home, options.rows)
+        for turn in range(options.repeats + 1):
+            measurement.run_round(turn)
+        measurement.finish()
     title = f"{options.rows:,} rows, {FEATURES} features, medians of {options.repeats}"
     table = Table("what", "raw Delta, s", "spark_fs, s", "ratio", "budget", title=title)
-    report: dict[str, Any] = {"live_heap_megabytes_by_rows_of_history": held}
-    for name, (raw, ours) in measured.items():
-        low, high = statistics.median(raw), statistics.median(ours)
+    report: dict[str, Any] = {"live_heap_megabytes_by_rows_of_history": measurement.live_heap}
+    for name, (raw, ours) in measurement.seconds.items():
+        raw_seconds = statistics.median(raw)
+        seconds = statistics.median(ours)
+        ratio = seconds / raw_seconds
         report[name] = {
-            "raw_seconds": low,
-            "seconds": high,
-            "ratio": high / low,
+            "raw_seconds": raw_seconds,
+            "seconds": seconds,
+            "ratio": ratio,
             "budget": BUDGETS[name],
         }
-        table.add_row(
-            name, f"{low:.2f}", f"{high:.2f}", f"{high / low:.2f}", f"{BUDGETS[name]:.1f}"
-        )
+        figures = (f"{raw_seconds:.2f}", f"{seconds:.2f}", f"{ratio:.2f}", f"{BUDGETS[name]:.1f}")
+        table.add_row(name, *figures)
     Console().print(table)
-    Console().print(
-        "live heap by rows of history: "
-        + ", ".join(f"{rows:,}: {mb:.0f} MB" for rows, mb in held.items())
-    )
+    heap = [f"{rows:,}: {megabytes:.0f} MB" for rows, megabytes in measurement.live_heap.items()]
+    Console().print(f"live heap by rows of history: {', '.join(heap)}")
     Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
 
 

@@ -32,65 +32,58 @@ CHECKPOINT, KEPT = 10, 1_000
 COLUMNS = ("k", "t", "a", "b", "c", "d")
 STARTED = 1_700_000_000_000
 MAP = pa.map_(pa.string(), pa.string())
+TRANSACTION = pa.struct([("appId", pa.string()), ("version", pa.int64())])
+ADDED_FILE = pa.struct(
+    [
+        ("path", pa.string()),
+        ("partitionValues", MAP),
+        ("size", pa.int64()),
+        ("modificationTime", pa.int64()),
+        ("dataChange", pa.bool_()),
+        ("stats", pa.string()),
+    ]
+)
+TABLE_METADATA = pa.struct(
+    [
+        ("id", pa.string()),
+        ("format", pa.struct([("provider", pa.string()), ("options", MAP)])),
+        ("schemaString", pa.string()),
+        ("partitionColumns", pa.list_(pa.string())),
+        ("configuration", MAP),
+        ("createdTime", pa.int64()),
+    ]
+)
+PROTOCOL = pa.struct([("minReaderVersion", pa.int32()), ("minWriterVersion", pa.int32())])
 SCHEMA = pa.schema(
     [
-        ("txn", pa.struct([("appId", pa.string()), ("version", pa.int64())])),
-        (
-            "add",
-            pa.struct(
-                [
-                    ("path", pa.string()),
-                    ("partitionValues", MAP),
-                    ("size", pa.int64()),
-                    ("modificationTime", pa.int64()),
-                    ("dataChange", pa.bool_()),
-                    ("stats", pa.string()),
-                ]
-            ),
-        ),
-        (
-            "metaData",
-            pa.struct(
-                [
-                    ("id", pa.string()),
-                    ("format", pa.struct([("provider", pa.string()), ("options", MAP)])),
-                    ("schemaString", pa.string()),
-                    ("partitionColumns", pa.list_(pa.string())),
-                    ("configuration", MAP),
-                    ("createdTime", pa.int64()),
-                ]
-            ),
-        ),
-        (
-            "protocol",
-            pa.struct([("minReaderVersion", pa.int32()), ("minWriterVersion", pa.int32())]),
-        ),
+        ("txn", TRANSACTION),
+        ("add", ADDED_FILE),
+        ("metaData", TABLE_METADATA),
+        ("protocol", PROTOCOL),
     ]
 )
 
 
-def added(name: str, change: bool = True) -> dict[str, Any]:
+def make_added_file(name: str, change: bool = True) -> dict[str, Any]:
     """The action that adds a file, with statistics of six columns."""
     bounds = dict.fromkeys(COLUMNS, 1)
-    stats = json.dumps(
-        {
-            "numRecords": 10,
-            "minValues": bounds,
-            "maxValues": bounds,
-            "nullCount": dict.fromkeys(COLUMNS, 0),
-        }
-    )
+    stats = {
+        "numRecords": 10,
+        "minValues": bounds,
+        "maxValues": bounds,
+        "nullCount": dict.fromkeys(COLUMNS, 0),
+    }
     return {
         "path": name,
         "partitionValues": {},
         "size": 1_000,
         "modificationTime": STARTED,
         "dataChange": change,
-        "stats": stats,
+        "stats": json.dumps(stats),
     }
 
 
-def declared() -> list[dict[str, Any]]:
+def make_declaration() -> list[dict[str, Any]]:
     """What the first commit says of the table."""
     fields = [{"name": name, "type": "long", "nullable": True, "metadata": {}} for name in COLUMNS]
     table = {
@@ -104,75 +97,102 @@ def declared() -> list[dict[str, Any]]:
     return [{"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}, {"metaData": table}]
 
 
-def write(place: Path, commits: int, compacts: bool) -> int:
-    """A log of so many commits; returns how many files its newest version has."""
-    log = place / "_delta_log"
-    log.mkdir(parents=True)
-    live: dict[str, dict[str, Any]] = {}
-    for version in range(commits):
-        at = STARTED + version
-        actions: list[dict[str, Any]] = [
-            {"commitInfo": {"timestamp": at, "inCommitTimestamp": at, "operation": "WRITE"}}
-        ]
-        actions += declared() if not version else []
-        actions.append({"txn": {"appId": "spark_fs.watermark", "version": version}})
-        if compacts and version % COMPACTED == COMPACTED - 1:
-            gone = [name for name in live if name.startswith("one-")]
-            actions += [
-                {"remove": {"path": name, "dataChange": False, "deletionTimestamp": STARTED}}
-                for name in gone
-            ]
-            live = {name: each for name, each in live.items() if name not in gone}
-            name, change = f"many-{version}.parquet", False
+class LogWriter:
+    """Writes a log as Delta writes it.
+
+    compacts: whether each hundredth commit makes one file of those of the hundred before.
+    """
+
+    def __init__(self, folder: Path, commits: int, compacts: bool) -> None:
+        self.folder = folder / "_delta_log"
+        self.folder.mkdir(parents=True)
+        self.commits = commits
+        self.compacts = compacts
+        self.live_files: dict[str, dict[str, Any]] = {}
+
+    def write(self) -> int:
+        """Write every commit; returns how many files the newest version has."""
+        for version in range(self.commits):
+            self.write_commit(version)
+            if self.has_checkpoint(version):
+                self.write_checkpoint(version)
+        return len(self.live_files)
+
+    def write_commit(self, version: int) -> None:
+        """Write the commit of a version, and its checksum."""
+        instant = STARTED + version
+        info = {"timestamp": instant, "inCommitTimestamp": instant, "operation": "WRITE"}
+        actions: list[dict[str, Any]] = [{"commitInfo": info}]
+        if version == 0:
+            actions += make_declaration()
+        actions.append(make_transaction(version))
+        is_compaction = self.compacts and version % COMPACTED == COMPACTED - 1
+        if is_compaction:
+            actions += self.remove_small_files()
+            name = f"many-{version}.parquet"
         else:
-            name, change = f"one-{version}.parquet", True
-        live[name] = added(name, change)
-        actions.append({"add": live[name]})
-        (log / f"{version:020d}.json").write_text("\n".join(map(json.dumps, actions)) + "\n")
-        (log / f"{version:020d}.crc").write_text(json.dumps({"numFiles": len(live)}))
-        if (
-            version % CHECKPOINT == 0
-            and version
-            and (version % KEPT == 0 or version > commits - CHECKPOINT - 1)
-        ):
-            checkpointed(log, version, live)
-    return len(live)
+            name = f"one-{version}.parquet"
+        self.live_files[name] = make_added_file(name, change=not is_compaction)
+        actions.append({"add": self.live_files[name]})
+        text = "\n".join(map(json.dumps, actions)) + "\n"
+        (self.folder / f"{version:020d}.json").write_text(text)
+        checksum = json.dumps({"numFiles": len(self.live_files)})
+        (self.folder / f"{version:020d}.crc").write_text(checksum)
+
+    def remove_small_files(self) -> list[dict[str, Any]]:
+        """The actions that remove the files of single commits."""
+        actions = []
+        for name in list(self.live_files):
+            if name.startswith("one-"):
+                del self.live_files[name]
+                removed = {"path": name, "dataChange": False, "deletionTimestamp": STARTED}
+                actions.append({"remove": removed})
+        return actions
+
+    def has_checkpoint(self, version: int) -> bool:
+        """Whether a version has a checkpoint that is kept."""
+        if version == 0 or version % CHECKPOINT:
+            return False
+        return version % KEPT == 0 or version >= self.commits - CHECKPOINT
+
+    def write_checkpoint(self, version: int) -> None:
+        """Write the checkpoint of a version."""
+        rows = [*make_declaration(), make_transaction(version)]
+        for file in self.live_files.values():
+            rows.append({"add": file})
+        checkpoint = self.folder / f"{version:020d}.checkpoint.parquet"
+        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), checkpoint)
+        last = json.dumps({"version": version, "size": len(rows)})
+        (self.folder / "_last_checkpoint").write_text(last)
 
 
-def checkpointed(log: Path, version: int, live: dict[str, dict[str, Any]]) -> None:
-    """The checkpoint of a version."""
-    rows = [
-        *declared(),
-        {"txn": {"appId": "spark_fs.watermark", "version": version}},
-        *({"add": each} for each in live.values()),
-    ]
-    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), log / f"{version:020d}.checkpoint.parquet")
-    (log / "_last_checkpoint").write_text(json.dumps({"version": version, "size": len(rows)}))
+def make_transaction(version: int) -> dict[str, Any]:
+    """The action that raises the watermark."""
+    return {"txn": {"appId": "spark_fs.watermark", "version": version}}
 
 
-def timed(act: Callable[[], object], rounds: int) -> float:
-    """Milliseconds, the median."""
-    took = []
+def measure_milliseconds(act: Callable[[], object], rounds: int) -> float:
+    """The median of the rounds."""
+    seconds = []
     for _ in range(rounds):
         began = time.perf_counter()
         act()
-        took.append(time.perf_counter() - began)
-    return 1_000 * statistics.median(took)
+        seconds.append(time.perf_counter() - began)
+    return 1_000 * statistics.median(seconds)
 
 
 def measure(commits: int, compacts: bool, rounds: int) -> dict[str, float]:
     """The milliseconds of each kind of look."""
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "table"
-        files = write(place, commits, compacts)
-        path, middle = str(place), datetime.fromtimestamp((STARTED + commits // 2) / 1_000, UTC)
-        if (
-            len(history.list_data_files(path)) != files
-            or len(DeltaTable(path).file_uris()) != files
-        ):
+        table = Path(folder) / "table"
+        file_count = LogWriter(table, commits, compacts).write()
+        path = str(table)
+        middle = datetime.fromtimestamp((STARTED + commits // 2) / 1_000, UTC)
+        our_count = len(history.list_data_files(path))
+        if our_count != file_count or len(DeltaTable(path).file_uris()) != file_count:
             raise SystemExit("The readers do not find the files that were written.")
         looks: dict[str, Callable[[], object]] = {
-            "names": lambda: os.listdir(place / "_delta_log"),
+            "names": lambda: os.listdir(table / "_delta_log"),
             "version": lambda: history.get_current_version(path),
             "data files": lambda: history.list_data_files(path),
             "watermark": lambda: history.find_transaction_number(path, "spark_fs.watermark"),
@@ -180,13 +200,9 @@ def measure(commits: int, compacts: bool, rounds: int) -> dict[str, float]:
             "version at an instant": lambda: history.resolve_table_version(path, middle),
             "deltalake opens": lambda: DeltaTable(path).file_uris(),
         }
-        found = {name: timed(look, rounds) for name, look in looks.items()}
-    return {
-        "commits": commits,
-        "files": files,
-        **found,
-        "ratio": found["data files"] / found["deltalake opens"],
-    }
+        millis = {name: measure_milliseconds(look, rounds) for name, look in looks.items()}
+    ratio = millis["data files"] / millis["deltalake opens"]
+    return {"commits": commits, "files": file_count, **millis, "ratio": ratio}
 
 
 def main() -> None:
@@ -194,20 +210,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     rounds = parser.parse_args().rounds
-    found = [
-        measure(commits, compacts, rounds)
-        for compacts in (True, False)
-        for commits in (100, 1_000, 10_000)
-    ]
-    table = Table(*found[0], title="a look at a table's log: milliseconds")
-    for row in found:
-        table.add_row(
-            *(f"{value:,}" if isinstance(value, int) else f"{value:.2f}" for value in row.values())
-        )
+    rows = []
+    for compacts in (True, False):
+        for commits in (100, 1_000, 10_000):
+            rows.append(measure(commits, compacts, rounds))
+    table = Table(*rows[0], title="a look at a table's log: milliseconds")
+    for row in rows:
+        table.add_row(*map(format_figure, row.values()))
     Console(width=200).print(table)
-    Path(__file__).with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
-    worst = max(row["data files"] for row in found) / 1_000
+    Path(__file__).with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
+    worst = max(row["data files"] for row in rows) / 1_000
     print(f"the slowest look at data files took {worst:.3f} s; the budget is {BUDGET} s")
+
+
+def format_figure(value: float) -> str:
+    """A count in full, a measurement to two places."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.2f}"
 
 
 if __name__ == "__main__":

@@ -17,12 +17,14 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -30,65 +32,57 @@ from rich.console import Console
 from rich.table import Table
 
 import spark_fs
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
+from spark_fs.base.times import DAY_MICROS
 from spark_fs.tables.delta import history
 from spark_fs.tables.delta.session import get_session
 
+Ints = npt.NDArray[np.int64]
 FEATURES = 5
-MONTH = 30 * 86_400_000_000
+MONTH = 30 * DAY_MICROS
 START = 1_704_067_200_000_000  # the first of January 2024, in microseconds
+INSERTED_ROWS = 5_000_000  # at a time
+
+
+@dataclass(frozen=True)
+class Case:
+    """The size of the tables of one measurement.
+
+    spine: its rows. histories: how many. rows: of each history. keys: of the histories. hot: the
+    share of rows on the hottest key. asked: the share of keys that the spine has.
+    """
+
+    spine: int
+    histories: int
+    rows: int
+    keys: int
+    hot: float = 0.0
+    asked: float = 1.0
 
 
 class Data:
-    """Tables of one store: a spine ``(id, k, at)`` and histories ``(k, t, features)``, and the view that joins them."""
+    """Tables of one store, and the view that joins them.
 
-    def __init__(
-        self,
-        home: Path,
-        spine: int,
-        histories: int,
-        rows: int,
-        keys: int,
-        hot: float = 0.0,
-        asked: float = 1.0,
-    ) -> None:
+    They are a spine ``(id, k, at)`` and histories ``(k, t, features)``.
+    """
+
+    def __init__(self, home: Path, case: Case) -> None:
         fs = spark_fs.login({"home": home}).get_feature_store()
-        draw = np.random.default_rng(7)
-        self.count = histories
-        self.folder = {
-            name: str(home / "warehouse" / f"{name}_1")
-            for name in ("spine", *(f"h{i}" for i in range(histories)))
-        }
-        if fs.get_feature_views("v"):
-            self.view = fs.get_feature_view("v", 1)
-            self.query = self.view.query
-            return
+        self.case = case
+        self.count = case.histories
+        self.folder = {}
+        for name in ("spine", *self.histories):
+            self.folder[name] = str(home / "warehouse" / f"{name}_1")
+        if not fs.get_feature_views("v"):
+            self._make_view(fs)
+        self.view: FeatureView = fs.get_feature_view("v", 1)
+        self.query = self.view.query
 
-        def make(name: str, features: list[str], size: int, time: str, key: list[str]) -> Any:
-            """Insert rows of distinct instants, 5,000,000 at a time, in no order."""
-            group = fs.create_feature_group(name, primary_key=key, event_time=time)
-            for first in range(0, size, 5_000_000):
-                number = draw.permutation(np.arange(first, min(size, first + 5_000_000)))
-                k = draw.integers(0, keys if features else max(1, int(keys * asked)), len(number))
-                k[draw.random(len(number)) < hot] = 0
-                at = START + number * (MONTH // size) + draw.integers(0, MONTH // size, len(number))
-                values = (
-                    {f: np.round(draw.normal(size=len(number)), 3) for f in features}
-                    if features
-                    else {"id": number}
-                )
-                group.insert(
-                    pa.table({**values, "k": k, time: pa.array(at, pa.timestamp("us", "UTC"))})
-                )
-            return group
-
-        query = make("spine", [], spine, "at", ["id"]).select_all()
-        for i in range(histories):
-            query = query.join(
-                make(f"h{i}", self.features(i), rows, "t", ["k"]).select_features(), on=["k"]
-            )
-        self.view: FeatureView = fs.create_feature_view("v", query)
-        self.query = query
+    @property
+    def histories(self) -> list[str]:
+        """The names of the histories."""
+        return [f"h{i}" for i in range(self.count)]
 
     def features(self, i: int) -> list[str]:
         """The columns of one history."""
@@ -97,7 +91,10 @@ class Data:
     @property
     def columns(self) -> list[str]:
         """The columns of the result."""
-        return ["id", "k", "at", *(f for i in range(self.count) for f in self.features(i))]
+        columns = ["id", "k", "at"]
+        for i in range(self.count):
+            columns += self.features(i)
+        return columns
 
     def files(self, name: str) -> list[str]:
         """The Parquet files of one table."""
@@ -106,6 +103,45 @@ class Data:
     def frame(self, spark: SparkSession, name: str) -> DataFrame:
         """One table, from its files."""
         return spark.read.parquet(*self.files(name)).drop("_ingested_at")
+
+    def _make_view(self, fs: FeatureStore) -> None:
+        draw = np.random.default_rng(7)
+        spine = fs.create_feature_group("spine", primary_key=["id"], event_time="at")
+        asked_keys = max(1, int(self.case.keys * self.case.asked))
+        for numbers in _list_batches(draw, self.case.spine):
+            keys = self._draw_keys(draw, asked_keys, len(numbers))
+            instants = _draw_instants(draw, numbers, self.case.spine)
+            spine.insert(pa.table({"id": numbers, "k": keys, "at": instants}))
+        query = spine.select_all()
+        for i, name in enumerate(self.histories):
+            group = fs.create_feature_group(name, primary_key=["k"], event_time="t")
+            for numbers in _list_batches(draw, self.case.rows):
+                keys = self._draw_keys(draw, self.case.keys, len(numbers))
+                instants = _draw_instants(draw, numbers, self.case.rows)
+                columns = {}
+                for feature in self.features(i):
+                    columns[feature] = np.round(draw.normal(size=len(numbers)), 3)
+                group.insert(pa.table({**columns, "k": keys, "t": instants}))
+            query = query.join(group.select_features(), on=["k"])
+        fs.create_feature_view("v", query)
+
+    def _draw_keys(self, draw: np.random.Generator, count: int, size: int) -> Ints:
+        keys = draw.integers(0, count, size)
+        keys[draw.random(size) < self.case.hot] = 0
+        return keys
+
+
+def _list_batches(draw: np.random.Generator, size: int) -> Iterator[Ints]:
+    """The numbers of the rows of each insert, in no order."""
+    for first in range(0, size, INSERTED_ROWS):
+        yield draw.permutation(np.arange(first, min(size, first + INSERTED_ROWS)))
+
+
+def _draw_instants(draw: np.random.Generator, numbers: Ints, size: int) -> pa.Array:
+    """Distinct instants within the month, one for each number of so many."""
+    step = MONTH // size
+    micros = START + numbers * step + draw.integers(0, step, len(numbers))
+    return pa.array(micros, pa.timestamp("us", "UTC"))
 
 
 Way = Callable[[SparkSession, Data, str], object]
@@ -134,32 +170,26 @@ def tempo(spark: SparkSession, data: Data, out: str) -> None:
     """Databricks Labs' asofJoin, chained."""
     from tempo import TSDF  # noqa: PLC0415 # not a dependency
 
-    found = TSDF(data.frame(spark, "spine"), ts_col="at", partition_cols=["k"])
-    for i in range(data.count):
-        right = TSDF(
-            data.frame(spark, f"h{i}").withColumnRenamed("t", "at"),
-            ts_col="at",
-            partition_cols=["k"],
-        )
-        joined = found.asofJoin(right, right_prefix=f"h{i}", skipNulls=False)
-        frame = joined.df.drop(f"h{i}_at").withColumnsRenamed(
-            {f"h{i}_{name}": name for name in data.features(i)}
-        )
-        found = TSDF(frame, ts_col="at", partition_cols=["k"])
-    found.df.write.parquet(out)
+    left = TSDF(data.frame(spark, "spine"), ts_col="at", partition_cols=["k"])
+    for i, name in enumerate(data.histories):
+        history_rows = data.frame(spark, name).withColumnRenamed("t", "at")
+        right = TSDF(history_rows, ts_col="at", partition_cols=["k"])
+        joined = left.asofJoin(right, right_prefix=name, skipNulls=False).df.drop(f"{name}_at")
+        frame = joined.withColumnsRenamed({f"{name}_{f}": f for f in data.features(i)})
+        left = TSDF(frame, ts_col="at", partition_cols=["k"])
+    left.df.write.parquet(out)
 
 
 def rank_join(spark: SparkSession, data: Data, out: str) -> None:
     """Every spine row with the whole history of its key, ranked."""
-    found = data.frame(spark, "spine")
-    for i in range(data.count):
-        right = data.frame(spark, f"h{i}").withColumnRenamed("k", "rk")
-        both = found.join(right, (found.k == right.rk) & (right.t <= found.at), "left")
-        ranked = both.withColumn(
-            "n", F.row_number().over(Window.partitionBy("id").orderBy(F.desc("t")))
-        )
-        found = ranked.filter("n = 1").drop("rk", "t", "n")
-    found.write.parquet(out)
+    left = data.frame(spark, "spine")
+    newest_first = Window.partitionBy("id").orderBy(F.desc("t"))
+    for name in data.histories:
+        right = data.frame(spark, name).withColumnRenamed("k", "rk")
+        both = left.join(right, (left.k == right.rk) & (right.t <= left.at), "left")
+        ranked = both.withColumn("n", F.row_number().over(newest_first))
+        left = ranked.filter("n = 1").drop("rk", "t", "n")
+    left.write.parquet(out)
 
 
 def bare_shuffle(spark: SparkSession, data: Data, out: str) -> None:
@@ -174,12 +204,11 @@ def duckdb_asof(_: SparkSession, data: Data, out: str) -> None:
     with duckdb.connect() as connection:
         connection.execute(f"SET threads = {os.cpu_count()}")
         connection.execute("SET TimeZone = 'UTC'")
-        joins = "".join(
-            f' ASOF LEFT JOIN read_parquet({data.files(f"h{i}")}) h{i} ON s.k = h{i}.k AND s."at"'
-            f" >= h{i}.t"
-            for i in range(data.count)
-        )
-        columns = ", ".join(f's."{c}"' if c in ("id", "k", "at") else c for c in data.columns)
+        joins = ""
+        for name in data.histories:
+            table = f"read_parquet({data.files(name)}) {name}"
+            joins += f' ASOF LEFT JOIN {table} ON s.k = {name}.k AND s."at" >= {name}.t'
+        columns = ", ".join(['s."id"', 's."k"', 's."at"', *data.columns[3:]])
         Path(out).mkdir()
         connection.execute(
             f"COPY (SELECT {columns} FROM read_parquet({data.files('spine')}) s{joins}) "
@@ -191,14 +220,13 @@ def polars_asof(_: SparkSession, data: Data, out: str) -> None:
     """join_asof in Polars."""
     import polars as pl  # noqa: PLC0415 # not a dependency
 
-    found = pl.scan_parquet(data.files("spine")).sort("at")
-    for i in range(data.count):
-        right = pl.scan_parquet(data.files(f"h{i}")).select("k", "t", *data.features(i)).sort("t")
-        found = found.join_asof(
-            right, left_on="at", right_on="t", by="k", check_sortedness=False
-        ).drop("t", strict=False)
+    left = pl.scan_parquet(data.files("spine")).sort("at")
+    for i, name in enumerate(data.histories):
+        right = pl.scan_parquet(data.files(name)).select("k", "t", *data.features(i)).sort("t")
+        left = left.join_asof(right, left_on="at", right_on="t", by="k", check_sortedness=False)
+        left = left.drop("t", strict=False)
     Path(out).mkdir()
-    found.select(data.columns).collect().write_parquet(f"{out}/all.parquet")
+    left.select(data.columns).collect().write_parquet(f"{out}/all.parquet")
 
 
 WAYS: dict[str, Way] = {
@@ -218,20 +246,23 @@ def digest(data: Data, out: str) -> tuple[int, int]:
     with duckdb.connect() as connection:
         columns = ", ".join(f'epoch_us("{c}")' if c == "at" else c for c in data.columns)
         total = f"CAST(sum(CAST(hash({columns}) AS HUGEINT)) AS VARCHAR)"
-        found = connection.execute(
+        row = connection.execute(
             f"SELECT count(*), {total} FROM read_parquet('{out}/*.parquet')"
         ).fetchone()
-    assert found is not None
-    return int(found[0]), int(found[1])
+    assert row is not None
+    return int(row[0]), int(row[1])
 
 
 def measure(
     spark: SparkSession, data: Data, ways: Mapping[str, Way], repeats: int, folder: Path
 ) -> dict[str, list[float]]:
-    """Per way its seconds, repeated, in turns; the first turn warms up and is not counted, and in it all results are compared."""
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    """Per way its seconds, repeated, in turns.
+
+    The first turn warms up and is not counted; in it all results are compared.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     ours(spark, data, str(folder / "result"))
-    wanted = digest(data, str(folder / "result"))
+    expected = digest(data, str(folder / "result"))
     for turn in range(repeats + 1):
         for name, way in ways.items():
             out = folder / "out"
@@ -239,35 +270,58 @@ def measure(
             way(spark, data, str(out))
             took = time.perf_counter() - began
             if turn:
-                found[name].append(took)
-            elif digest(data, str(out)) != wanted:
-                raise AssertionError(
-                    f"{name} gives other rows than spark_fs: {digest(data, str(out))} beside"
-                    f" {wanted}"
-                )
+                seconds[name].append(took)
+            else:
+                check_digest(name, digest(data, str(out)), expected)
             shutil.rmtree(out)
     shutil.rmtree(folder / "result")
-    return found
+    return seconds
 
 
-CASES: dict[
-    str, tuple[float, ...]
-    # the spine's rows, histories, rows of each, share of the hottest key, share of keys in the spine
-] = {
-    "one history": (1_000_000, 1, 5_000_000, 0.0),
-    "four histories": (1_000_000, 4, 2_000_000, 0.0),
-    "1M": (200_000, 1, 1_000_000, 0.0),
-    "10M": (2_000_000, 1, 10_000_000, 0.0),
-    "50M": (10_000_000, 1, 50_000_000, 0.0),
-    "a spine of 1% of the keys": (100_000, 1, 20_000_000, 0.0, 0.01),
-    "50M, 30% on one key": (10_000_000, 1, 50_000_000, 0.3),
-    "even keys": (1_000_000, 1, 5_000_000, 0.0),
-    "30% of rows on one key": (1_000_000, 1, 5_000_000, 0.3),
+def check_digest(name: str, actual: tuple[int, int], expected: tuple[int, int]) -> None:
+    """Fail if a way gives other rows."""
+    if actual != expected:
+        raise AssertionError(f"{name} gives other rows than spark_fs: {actual} beside {expected}")
+
+
+CASES = {
+    "one history": Case(1_000_000, 1, 5_000_000, 50_000),
+    "four histories": Case(1_000_000, 4, 2_000_000, 50_000),
+    "1M": Case(200_000, 1, 1_000_000, 10_000),
+    "10M": Case(2_000_000, 1, 10_000_000, 100_000),
+    "50M": Case(10_000_000, 1, 50_000_000, 500_000),
+    "a spine of 1% of the keys": Case(100_000, 1, 20_000_000, 200_000, asked=0.01),
+    "50M, 30% on one key": Case(10_000_000, 1, 50_000_000, 500_000, hot=0.3),
+    "even keys": Case(1_000_000, 1, 5_000_000, 50_000),
+    "30% of rows on one key": Case(1_000_000, 1, 5_000_000, 50_000, hot=0.3),
 }
 
 
 def main() -> None:
     """Print a table for each case, and write them as JSON beside this file."""
+    options = parse_options()
+    # tempo and Polars, which make bench-join fetches
+    sys.path.append(str(Path(__file__).parents[1] / ".bench"))
+    spark = get_session({"spark.driver.memory": options.memory})
+    report_file = Path(__file__).with_suffix(".json")
+    report: dict[str, Any] = {}
+    if report_file.exists():
+        report = json.loads(report_file.read_text())
+    for name in options.cases:
+        case = CASES[name]
+        seconds = measure_case(spark, name, options)
+        report[name] = {
+            "spine": case.spine,
+            "histories": case.histories,
+            "rows": case.rows,
+            "seconds": seconds,
+        }
+        print_table(name, case, seconds, options.repeats)
+        report_file.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def parse_options() -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description="The point-in-time join beside other ways.")
     parser.add_argument(
         "--cases", nargs="+", default=["one history", "four histories"], choices=CASES
@@ -276,47 +330,30 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--memory", default="8g", help="of the JVM")
     parser.add_argument("--keep", help="a folder in which the tables are kept, and found again")
-    options = parser.parse_args()
-    sys.path.append(
-        str(Path(__file__).parents[1] / ".bench")
-    )  # tempo and Polars, which make bench-join fetches
-    spark = get_session({"spark.driver.memory": options.memory})
-    place = Path(__file__).with_suffix(".json")
-    report: dict[str, Any] = json.loads(place.read_text()) if place.exists() else {}
-    for case in options.cases:
-        spine, histories, rows = map(int, CASES[case][:3])
-        with tempfile.TemporaryDirectory() as folder:
-            home = Path(options.keep or folder) / case.replace(" ", "_")
-            data = Data(
-                home,
-                spine,
-                histories,
-                rows,
-                rows // 100 if histories == 1 else 50_000,
-                *CASES[case][3:],
-            )
-            taken = measure(
-                spark,
-                data,
-                {name: WAYS[name] for name in options.ways},
-                options.repeats,
-                Path(folder),
-            )
-        seconds = {name: statistics.median(each) for name, each in taken.items()}
-        report[case] = {"spine": spine, "histories": histories, "rows": rows, "seconds": seconds}
-        title = (
-            f"{case}: {spine:,} rows of spine, {histories} x {rows:,} of history, medians of"
-            f" {options.repeats}"
-        )
-        table = Table("way", "s", "beside spark_fs", title=title)
-        for name, took in seconds.items():
-            table.add_row(
-                name,
-                f"{took:.2f}",
-                f"{took / seconds['spark_fs']:.2f}" if "spark_fs" in seconds else "",
-            )
-        Console().print(table)
-        place.write_text(json.dumps(report, indent=2) + "\n")
+    return parser.parse_args()
+
+
+def measure_case(spark: SparkSession, name: str, options: argparse.Namespace) -> dict[str, float]:
+    """Per way the median of its seconds."""
+    ways = {way: WAYS[way] for way in options.ways}
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(options.keep or folder) / name.replace(" ", "_")
+        data = Data(home, CASES[name])
+        seconds = measure(spark, data, ways, options.repeats, Path(folder))
+    return {way: statistics.median(taken) for way, taken in seconds.items()}
+
+
+def print_table(name: str, case: Case, seconds: Mapping[str, float], repeats: int) -> None:
+    """Each way beside spark_fs."""
+    title = (
+        f"{name}: {case.spine:,} rows of spine, {case.histories} x {case.rows:,} of history,"
+        f" medians of {repeats}"
+    )
+    table = Table("way", "s", "beside spark_fs", title=title)
+    for way, took in seconds.items():
+        ratio = f"{took / seconds['spark_fs']:.2f}" if "spark_fs" in seconds else ""
+        table.add_row(way, f"{took:.2f}", ratio)
+    Console().print(table)
 
 
 if __name__ == "__main__":

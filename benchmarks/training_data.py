@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
-from point_in_time import START, Data
+from point_in_time import START, Case, Data
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from rich.console import Console
@@ -33,7 +33,7 @@ from spark_fs.flows import read
 from spark_fs.tables.delta.session import get_session
 
 WHEN = from_micros(START + 24 * 86_400_000_000)  # four fifths of the month
-FEATURES = [f"f{i}_{j}" for i in range(2) for j in range(5)]
+FEATURES = [f"f{history}_{number}" for history in range(2) for number in range(5)]
 
 
 class Pieces:
@@ -53,36 +53,73 @@ def join_and_write(spark: SparkSession, view: FeatureView, out: Path) -> None:
     sources = read.list_sources(lambda: spark, plan, view._stores.get_table_path, {}, {})
     out.mkdir()
     with read.open_shared_folder(spark) as folder:
-        stream, finish = to_arrow_relation(
-            spark, plan, sources, choose_strategy(plan, sources), folder
-        )
-        stream.source.mapInArrow(
-            FileWriter(stream.read_tables, Pieces(finish), str(out)), WRITTEN_FILES_DDL
-        ).collect()
+        execution = choose_strategy(plan, sources)
+        relation, finish = to_arrow_relation(spark, plan, sources, execution, folder)
+        writer = FileWriter(relation.read_tables, Pieces(finish), str(out))
+        relation.source.mapInArrow(writer, WRITTEN_FILES_DDL).collect()
 
 
 def scan(spark: SparkSession, folder: Path) -> None:
     """Ten columns read once."""
     frame = spark.read.parquet(str(folder / "train"))
-    frame.agg(
-        *(make(name) for name in FEATURES for make in (F.min, F.max, F.mean, F.stddev_pop))
-    ).collect()
+    aggregates = []
+    for name in FEATURES:
+        aggregates += [F.min(name), F.max(name), F.mean(name), F.stddev_pop(name)]
+    frame.agg(*aggregates).collect()
 
 
 def measure(
     ways: dict[str, Callable[[Path], object]], repeats: int, folder: Path
 ) -> dict[str, float]:
     """The seconds of each way, in turns, the median; the first turn warms up."""
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(repeats + 1):
         for name, way in ways.items():
             out = folder / "out"
             began = time.perf_counter()
             way(out)
             if turn:
-                found[name].append(time.perf_counter() - began)
+                seconds[name].append(time.perf_counter() - began)
             shutil.rmtree(out, ignore_errors=True)
-    return {name: statistics.median(each) for name, each in found.items()}
+    return {name: statistics.median(taken) for name, taken in seconds.items()}
+
+
+def make_ways(
+    spark: SparkSession, plain: FeatureView, scaled: dict[str, FeatureView], kept: Path
+) -> dict[str, Callable[[Path], object]]:
+    """What is measured, by its name; ``kept`` holds a training dataset that was made before."""
+    standard = scaled["standard_scaler"]
+    robust = scaled["robust_scaler"]
+    version, _ = standard.create_train_test_split(train_end=WHEN, location=str(kept))
+
+    def split_by_time(view: FeatureView) -> Callable[[Path], object]:
+        return lambda out: view.create_train_test_split(train_end=WHEN, location=str(out))
+
+    def split_at_random(out: Path) -> object:
+        return plain.create_train_test_split(test_ratio=0.2, seed=1, location=str(out))
+
+    return {
+        "join and write": lambda out: join_and_write(spark, plain, out),
+        "whole": lambda out: plain.create_training_data(location=str(out)),
+        "split by time": split_by_time(plain),
+        "split at random": split_at_random,
+        "ten scalers": split_by_time(standard),
+        "ten robust scalers": split_by_time(robust),
+        "ten scalers that have learned": lambda _: standard.recreate_training_dataset(version),
+        "one scan": lambda _: scan(spark, kept),
+    }
+
+
+def make_scaled_views(home: Path, plain: FeatureView) -> dict[str, FeatureView]:
+    """A view for each kind of scaler, which scales every feature."""
+    fs = spark_fs.login({"home": home}).get_feature_store()
+    views = {}
+    for kind in ("standard_scaler", "robust_scaler"):
+        functions = dict.fromkeys(FEATURES, fs.get_transformation_function(kind))
+        views[kind] = fs.get_or_create_feature_view(
+            kind, plain.query, transformation_functions=functions
+        )
+    return views
 
 
 def main() -> None:
@@ -95,58 +132,24 @@ def main() -> None:
     spark = get_session({"spark.driver.memory": "8g"})
     with tempfile.TemporaryDirectory() as folder:
         home = Path(options.keep or folder) / "training"
-        plain = Data(home, options.rows, 2, options.rows, options.rows // 100).view
-        fs = spark_fs.login({"home": home}).get_feature_store()
-        scaled = {}
-        for kind in ("standard_scaler", "robust_scaler"):
-            function = fs.get_transformation_function(kind)
-            scaled[kind] = fs.get_or_create_feature_view(
-                kind, plain.query, transformation_functions=dict.fromkeys(FEATURES, function)
-            )
-        kept = Path(folder) / "kept"
-        version, _ = scaled["standard_scaler"].create_train_test_split(
-            train_end=WHEN, location=str(kept)
-        )
-        ways: dict[str, Callable[[Path], object]] = {
-            "join and write": lambda out: join_and_write(spark, plain, out),
-            "whole": lambda out: plain.create_training_data(location=str(out)),
-            "split by time": lambda out: plain.create_train_test_split(
-                train_end=WHEN, location=str(out)
-            ),
-            "split at random": lambda out: plain.create_train_test_split(
-                test_ratio=0.2, seed=1, location=str(out)
-            ),
-            "ten scalers": (
-                lambda out: scaled["standard_scaler"].create_train_test_split(
-                    train_end=WHEN, location=str(out)
-                )
-            ),
-            "ten robust scalers": (
-                lambda out: scaled["robust_scaler"].create_train_test_split(
-                    train_end=WHEN, location=str(out)
-                )
-            ),
-            "ten scalers that have learned": (
-                lambda _: scaled["standard_scaler"].recreate_training_dataset(version)
-            ),
-            "one scan": lambda _: scan(spark, kept),
-        }
+        plain = Data(home, Case(options.rows, 2, options.rows, options.rows // 100)).view
+        ways = make_ways(spark, plain, make_scaled_views(home, plain), Path(folder) / "kept")
         seconds = measure(ways, options.repeats, Path(folder))
-    table = Table(
-        "way",
-        "s",
-        "beside join and write",
-        title=f"{options.rows:,} rows of training data, medians of {options.repeats}",
-    )
-    for name, took in seconds.items():
-        table.add_row(name, f"{took:.2f}", f"{took / seconds['join and write']:.2f}")
-    Console().print(table)
-    learning = (seconds["ten scalers"] - seconds["ten scalers that have learned"]) / seconds[
-        "one scan"
-    ]
+    print_table(seconds, options)
+    fit_seconds = seconds["ten scalers"] - seconds["ten scalers that have learned"]
+    learning = fit_seconds / seconds["one scan"]
     print(f"to learn ten scalers costs {learning:.2f} scans")
     report = {"rows": options.rows, "seconds": seconds, "learning in scans": learning}
     Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
+
+
+def print_table(seconds: dict[str, float], options: argparse.Namespace) -> None:
+    """Each way beside the join that its tasks write."""
+    title = f"{options.rows:,} rows of training data, medians of {options.repeats}"
+    table = Table("way", "s", "beside join and write", title=title)
+    for name, took in seconds.items():
+        table.add_row(name, f"{took:.2f}", f"{took / seconds['join and write']:.2f}")
+    Console().print(table)
 
 
 if __name__ == "__main__":
