@@ -400,7 +400,8 @@ class FeatureGroup(TableGroup):
         ``path`` None: ``<name>_<version>.html`` in the working folder. Raises SettingsError where
         it cannot be written.
         """
-        from spark_fs.api.pages import render_group_page, write_page
+        from spark_fs.report.group_page import render_group_page
+        from spark_fs.report.page import write_page
 
         target = Path(path or f"{self.name}_{self.version}.html")
         return write_page(target, render_group_page(self._stores, self._load_spec()))

@@ -206,7 +206,8 @@ class FeatureView(
         Raises:
             NotFoundError: The training dataset does not exist, was deleted or is still being made.
         """
-        from spark_fs.api.pages import render_view_page, write_page
+        from spark_fs.report.page import write_page
+        from spark_fs.report.view_page import render_view_page
 
         place = Path(path or f"{self._spec.name}_{self._spec.version}.html")
         datasets = self.get_training_datasets()

@@ -4,12 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_WIDTH, _STEP, _GAP, _LETTERS = 200, 54, 90, 24
+# In pixels, but for the letters of a label.
+_WIDTH = 200
+_STEP = 54
+_GAP = 90
+_MARGIN = 10
+_BOW = 60
+_LETTERS = 24
 
 
 @dataclass(frozen=True)
 class LineageNode:
-    """One thing: its kind, its name, and the page about it; here: whether it is what the page is about."""
+    """One thing: its kind, its name, the page about it; here: whether that is the present one."""
 
     kind: str
     name: str
@@ -25,61 +31,69 @@ class LineageGraph:
     edges: Sequence[tuple[str, str]]
 
     def assign_layers(self) -> dict[str, int]:
-        """The layer of each node: one behind the last of those that it comes of. An edge that closes a circle does not count."""
-        found: dict[str, int] = {}
+        """Give each node a layer: one behind the last of those that it comes of.
+
+        An edge that closes a circle does not count.
+        """
+        layers: dict[str, int] = {}
         comes_of: dict[str, list[str]] = {key: [] for key in self.nodes}
         for start, end in self.edges:
             if start in self.nodes and end in self.nodes:
                 comes_of[end].append(start)
 
         def find_layer(key: str, visiting: frozenset[str]) -> int:
-            if key not in found:
-                before = [
-                    find_layer(start, visiting | {key})
-                    for start in comes_of[key]
-                    if start not in visiting | {key}
-                ]
-                found[key] = max(before, default=-1) + 1
-            return found[key]
+            if key not in layers:
+                path = visiting | {key}
+                before = [find_layer(start, path) for start in comes_of[key] if start not in path]
+                layers[key] = max(before, default=-1) + 1
+            return layers[key]
 
         for key in self.nodes:
             find_layer(key, frozenset())
-        return found
+        return layers
 
 
 def compute_layout(graph: LineageGraph) -> dict[str, Any]:
-    """The places of nodes and edges, in pixels."""
+    """Place nodes and edges, in pixels."""
     layers = graph.assign_layers()
-    below: dict[int, int] = {}
-    nodes, places = [], {}
-    for key, node in sorted(
-        graph.nodes.items(), key=lambda item: (layers[item[0]], item[1].kind, item[1].name)
-    ):
+    nodes_below: dict[int, int] = {}
+    nodes = []
+    corners: dict[str, tuple[int, int]] = {}
+    for key, node in _sort_nodes(graph, layers):
         layer = layers[key]
-        x, y = 10 + layer * (_WIDTH + _GAP), 10 + below.get(layer, 0) * _STEP
-        below[layer] = below.get(layer, 0) + 1
-        places[key] = x, y
-        label = node.name if len(node.name) <= _LETTERS else node.name[: _LETTERS - 1] + "\u2026"
-        nodes.append({**vars(node), "label": label, "x": x, "y": y, "width": _WIDTH})
+        row = nodes_below.get(layer, 0)
+        nodes_below[layer] = row + 1
+        x = _MARGIN + layer * (_WIDTH + _GAP)
+        y = _MARGIN + row * _STEP
+        corners[key] = (x, y)
+        nodes.append({**vars(node), "label": _shorten(node.name), "x": x, "y": y, "width": _WIDTH})
     edges = []
     for start, end in graph.edges:
-        if start in places and end in places:
-            below_others = (
-                60 if layers[end] - layers[start] > 1 else 0
-            )  # else it would hide behind the nodes between
-            edges.append(
-                (
-                    places[start][0] + _WIDTH,
-                    places[start][1] + 20,
-                    places[end][0],
-                    places[end][1] + 20,
-                    below_others,
-                )
-            )
-    width = 20 + (max(layers.values(), default=0) + 1) * (_WIDTH + _GAP)
+        if start in corners and end in corners:
+            # An edge over several layers would hide behind the nodes between.
+            bow = _BOW if layers[end] - layers[start] > 1 else 0
+            start_x, start_y = corners[start]
+            end_x, end_y = corners[end]
+            edges.append((start_x + _WIDTH, start_y + 20, end_x, end_y + 20, bow))
+    layer_count = max(layers.values(), default=0) + 1
+    row_count = max(nodes_below.values(), default=1)
     return {
         "nodes": nodes,
         "edges": edges,
-        "width": width,
-        "height": 20 + max(below.values(), default=1) * _STEP + 10,
+        "width": 2 * _MARGIN + layer_count * (_WIDTH + _GAP),
+        "height": 2 * _MARGIN + row_count * _STEP + _MARGIN,
     }
+
+
+def _sort_nodes(graph: LineageGraph, layers: Mapping[str, int]) -> list[tuple[str, LineageNode]]:
+    """Sort nodes by layer, kind and name."""
+
+    def get_order(item: tuple[str, LineageNode]) -> tuple[int, str, str]:
+        key, node = item
+        return layers[key], node.kind, node.name
+
+    return sorted(graph.nodes.items(), key=get_order)
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= _LETTERS else name[: _LETTERS - 1] + "\u2026"

@@ -1,4 +1,7 @@
-"""One HTML file of plain facts: its style, script and data are within it, and whatever a user wrote is escaped."""
+"""One HTML file of plain facts, with its style, script and data.
+
+Whatever a user wrote is escaped.
+"""
 
 import base64
 import hashlib
@@ -6,12 +9,14 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from spark_fs.base.json_values import to_json
+from spark_fs.errors import SettingsError
 from spark_fs.report.graph import LineageGraph, compute_layout
 
 Section = Mapping[str, Any]
@@ -26,15 +31,26 @@ def render_page(
     footer: str = "",
     home: str = "",
 ) -> str:
-    """The page.
+    """Render a page.
 
-    sections: what each shows, and which part of the data. home: where the explorer's first page is,
-    of a page that is served.
+    Args:
+        title: Its title.
+        sections: What each shows, and which part of the data.
+        data: What the script of the page shows.
+        lead: What stands below the title.
+        facts: Names and values at the top.
+        footer: What stands at the end.
+        home: Where the explorer's first page is, of a page that is served; empty: of a file.
+
+    Returns:
+        The page, as HTML that needs nothing else.
     """
-    shown = [{"lead": "", "none": "", "search": "", **section} for section in sections]
-    for section in shown:
-        if section["kind"] == "graph":
-            section["graph"] = render_graph(section["graph"])
+    shown = []
+    for section in sections:
+        complete = {"lead": "", "none": "", "search": "", **section}
+        if complete["kind"] == "graph":
+            complete["graph"] = render_graph(complete["graph"])
+        shown.append(complete)
     parts = {
         "data": to_escaped_json(data),
         "style": Markup(_read_template("style.css")),
@@ -46,29 +62,42 @@ def render_page(
     )
 
 
+def write_page(path: Path, page: str) -> Path:
+    """Write a page to a file and return where; SettingsError where that cannot be done."""
+    try:
+        path.write_text(page, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"The page cannot be written to {path}: {error}. Name a file in a folder that is there."
+        ) from None
+    return path
+
+
 def render_graph(graph: LineageGraph) -> Markup:
-    """A graph as SVG."""
+    """Render a graph as SVG."""
     return Markup(_make_environment().get_template("graph.svg").render(**compute_layout(graph)))
 
 
 def to_escaped_json(data: Mapping[str, Any]) -> Markup:
-    """Data as JSON that cannot end the element it stands in; NaN and infinities as texts."""
+    """Write data as JSON that cannot end its element; NaN and infinities as strings."""
     text = json.dumps(to_json(dict(data)), allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
 def read_script() -> str:
-    """The script of every page."""
+    """Read the script of every page."""
     return _read_template("explorer.js")
 
 
 @cache
 def build_security_policy() -> str:
-    """The content security policy of a page that is served: nothing from elsewhere, and no script but the page's own."""
+    """Build the content security policy of a page that is served.
+
+    It admits nothing from elsewhere, and no script but the page's own.
+    """
     digest = base64.b64encode(hashlib.sha256(read_script().encode()).digest()).decode()
-    nothing = "; ".join(
-        f"{what} 'none'" for what in ("default-src", "base-uri", "form-action", "frame-ancestors")
-    )
+    refused = ("default-src", "base-uri", "form-action", "frame-ancestors")
+    nothing = "; ".join(f"{directive} 'none'" for directive in refused)
     return f"{nothing}; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
 
 

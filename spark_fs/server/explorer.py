@@ -12,16 +12,13 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.api.pages import (
-    render_group_page,
-    render_home_page,
-    render_lineage_page,
-    render_view_page,
-)
 from spark_fs.api.stores import StoresWithoutSpark
 from spark_fs.base.terminal import escape_for_terminal
 from spark_fs.errors import InvalidNameError, NotFoundError, SettingsError, SetupError, SparkFSError
+from spark_fs.report.group_page import render_group_page
 from spark_fs.report.page import build_security_policy, render_page
+from spark_fs.report.store_pages import render_home_page, render_lineage_page
+from spark_fs.report.view_page import render_view_page
 
 try:
     from fastapi import FastAPI, Request

@@ -199,15 +199,18 @@ def test_the_explorer_answers_reads_alone_and_for_its_own_names(served: str) -> 
 
 
 def test_the_explorer_starts_no_jvm(store: FeatureStore) -> None:
-    script = (
-        "import spark_fs, pyspark.sql.session as s\ns.SparkSession.Builder.getOrCreate = lambda"
-        " self: 1 / 0\nfrom spark_fs.api import pages\nstores ="
-        " spark_fs.login().get_feature_store()._stores\nmade = [pages.render_home_page(stores,"
-        " '/'), pages.render_lineage_page(stores, '/')]\nmade += [pages.render_group_page(stores,"
-        " group, '/') for group in stores.catalog.list_groups()]\nmade +="
-        " [pages.render_view_page(stores, view, (), '/') for view in"
-        " stores.catalog.list_views()]\nprint(len(made))"
-    )
+    script = """
+import spark_fs, pyspark.sql.session
+pyspark.sql.session.SparkSession.Builder.getOrCreate = lambda self: 1 / 0
+from spark_fs.report.group_page import render_group_page
+from spark_fs.report.store_pages import render_home_page, render_lineage_page
+from spark_fs.report.view_page import render_view_page
+stores = spark_fs.login().get_feature_store()._stores
+pages = [render_home_page(stores, "/"), render_lineage_page(stores, "/")]
+pages += [render_group_page(stores, group, "/") for group in stores.catalog.list_groups()]
+pages += [render_view_page(stores, view, (), "/") for view in stores.catalog.list_views()]
+print(len(pages))
+"""
     home = str(Path(store._stores.settings.warehouse).parent)
     found = subprocess.run(
         [sys.executable, "-c", script],

@@ -16,8 +16,8 @@ import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.api.pages import render_home_page
 from spark_fs.errors import NotFoundError, SparkFSError
+from spark_fs.report.store_pages import render_home_page
 from spark_fs.tables.delta import commands
 
 DAY = pd.Timestamp("2024-01-01", tz="UTC")

@@ -1,0 +1,170 @@
+"""The page about a feature group, made without Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from spark_fs.errors import SetupError
+from spark_fs.report import facts, lineage
+from spark_fs.report.page import render_page
+
+if TYPE_CHECKING:
+    from spark_fs.flows.stores import ProjectStores
+    from spark_fs.spec.feature_group import GroupSpec
+    from spark_fs.spec.feature_statistics import Statistics
+    from spark_fs.tables.delta.history import Commit
+
+SHOWN_ROWS = 20
+MAX_COMMITS = 50
+
+
+def render_group_page(stores: ProjectStores, group: GroupSpec, base_url: str = "") -> str:
+    """Render the page about a feature group.
+
+    Args:
+        stores: Where the group is kept.
+        group: The group.
+        base_url: Where the explorer is, of a page that is served; empty: of a file.
+
+    Returns:
+        The page, as HTML that needs nothing else.
+    """
+    from spark_fs.tables.delta import history
+
+    path = stores.find_table(group)
+    commits: Sequence[Commit] = ()
+    statistics = correlations = sample = None
+    if group.source is None:
+        commits = history.list_commits(path, MAX_COMMITS)
+        statistics, correlations = _load_statistics(path)
+    descriptions = {column.name: column.description for column in group.features}
+    features = facts.build_feature_rows(
+        group.types, statistics, correlations, _get_column_roles(group), descriptions
+    )
+    if commits and not group.may_have_duplicates:
+        sample = _read_sample(group, path)
+    data = {
+        "features": features,
+        "heat": facts.build_heat_map(correlations),
+        **facts.build_drift_data(stores.catalog.list_comparisons(group)),
+        "commits": facts.build_commit_table(commits),
+        "validations": facts.build_validation_table(stores.catalog.list_validations(group.ref)),
+    }
+    sections = _build_sections(commits, statistics, sample)
+    graph = lineage.build_group_graph(stores.catalog, group, base_url)
+    sections.append({"id": "lineage", "title": "Lineage", "kind": "graph", "graph": graph})
+    return render_page(
+        f"{group.name}, version {group.version}",
+        sections,
+        data,
+        group.description,
+        _list_facts(group, commits, statistics),
+        facts.format_footer(),
+        base_url,
+    )
+
+
+def _load_statistics(path: str) -> tuple[Statistics | None, Any]:
+    """Load the newest statistics and the correlations that were made with them."""
+    from spark_fs.flows.statistics import load_commit_statistics
+    from spark_fs.tables import statistics_files
+
+    folder = statistics_files.get_statistics_folder(path)
+    statistics = load_commit_statistics(folder, None, correlations=False)
+    if statistics is None or statistics.commit is None:
+        return statistics, None
+    name = statistics_files.format_commit_name(statistics.commit)
+    return statistics, statistics_files.read_correlations(folder, name)
+
+
+def _read_sample(group: GroupSpec, path: str) -> Any:
+    """Read some rows as pandas where that needs no Spark; None where it does."""
+    from spark_fs.flows import head
+
+    try:
+        return head.read_first_rows(_refuse_spark, group, path, SHOWN_ROWS)
+    except SetupError:
+        return None
+
+
+def _refuse_spark() -> NoReturn:
+    raise SetupError("A page is made without Spark.")
+
+
+def _build_sections(
+    commits: Sequence[Commit],
+    statistics: Statistics | None,
+    sample: Any,
+) -> list[dict[str, Any]]:
+    return [
+        facts.build_section(
+            "features",
+            "Features",
+            "features",
+            none="No schema yet: the first insert gives it.",
+            lead=_describe_statistics(statistics, commits),
+            search="Search features (press /)",
+        ),
+        {"id": "rows", "title": "Some rows", "kind": "table", **facts.build_sample_table(sample)},
+        {
+            "id": "correlations",
+            "title": "Correlations",
+            "kind": "heat",
+            "data": "heat",
+            "lead": (
+                f"Of the {facts.MAX_HEAT_MAP_FEATURES} features that correlate most: Pearson's"
+                " correlation, Cramer's V, or the correlation ratio."
+            ),
+        },
+        facts.build_section("commits", "Commits", "commits", none="No commits yet."),
+        facts.build_section(
+            "validation", "Validation", "validations", none="No batch was validated yet."
+        ),
+        facts.build_drift_section(),
+    ]
+
+
+def _get_column_roles(group: GroupSpec) -> dict[str, str]:
+    roles = dict.fromkeys(group.partition_key, "partition key")
+    roles.update(dict.fromkeys(group.primary_key, "primary key"))
+    if group.event_time:
+        roles[group.event_time] = "event time"
+    return roles
+
+
+def _describe_statistics(statistics: Statistics | None, commits: Sequence[Commit]) -> str:
+    if statistics is None:
+        return "No statistics are kept: make them with compute_statistics()."
+    behind = ""
+    if commits and statistics.commit != commits[0].version:
+        behind = f"; the newest commit is {commits[0].version}"
+    time = facts.format_time(statistics.computed_at)
+    return (
+        f"Statistics of commit {statistics.commit}, made {time} UTC{behind}. Open a feature for its"
+        " histogram."
+    )
+
+
+def _list_facts(
+    group: GroupSpec, commits: Sequence[Commit], statistics: Statistics | None
+) -> list[tuple[str, Any]]:
+    """List what stands at the top of the page: names and values."""
+    rows: list[tuple[str, Any]] = [
+        ("primary key", ", ".join(group.primary_key)),
+        ("event time", group.event_time or "none"),
+        ("columns", f"{len(group.types):,}"),
+        ("online", "yes" if group.online_enabled else "no"),
+    ]
+    if statistics:
+        rows.append(("rows", f"{statistics.row_count:,}"))
+        for column in statistics.feature_descriptive_statistics:
+            if column.feature_name == group.event_time and column.max is not None:
+                rows.append(("newest event time", str(column.max)[:19]))
+    if commits:
+        newest = commits[0].committed_at
+        hours = (datetime.now(UTC) - newest).total_seconds() / 3600
+        age = f"{facts.format_time(newest)} UTC ({hours:.1f} hours ago)"
+        rows.append(("newest commit", age))
+    return rows + [(f"tag {name}", str(value)) for name, value in group.tags.items()]
