@@ -1,6 +1,6 @@
 """Train models on a sample: to rank features by importance, and to measure sets of features."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,10 +70,10 @@ class TrainingSample:
         has_label = label_bins < label_binning.bin_count - 1
         targets = label_bins.astype(float) if is_classification else _to_numbers(label_values)
         label = targets[has_label]
-        columns = [_to_feature(states[name], name, table) for name in names]
         row_count = int(has_label.sum())
         features = np.empty((row_count, 0))
-        if columns:
+        if names:
+            columns = [_to_feature(states[name], name, table) for name in names]
             features = np.column_stack(columns)[has_label]
         held_out = np.random.default_rng(request.seed).random(row_count) < _HELD_OUT_SHARE
         if held_out.all() or not held_out.any() or len(np.unique(label[~held_out])) < 2:
@@ -136,17 +136,12 @@ def rank_by_importance(
     for candidate in candidates:
         gain = gains.get(candidate.feature)
         rank = None
-        reason = NOT_CHOSEN
-        if gain is None:
-            reason = candidate.reason
-        elif gain and candidate.feature in best:
+        reason = candidate.reason if gain is None else NOT_CHOSEN
+        if gain and candidate.feature in best:
             rank = best.index(candidate.feature) + 1
             reason = f"{gain:.1%} of the gain of a model of all"
-        ranked.append(
-            replace(
-                candidate, importance=gain, rank=rank, value=gain, reason=reason, redundancy=None
-            )
-        )
+        candidate = replace(candidate, importance=gain, value=gain, redundancy=None)
+        ranked.append(replace(candidate, rank=rank, reason=reason))
     return ranked
 
 
@@ -166,8 +161,13 @@ def evaluate_models(
     for size in _list_sizes(len(chosen)):
         metrics[size] = sample.score_model(chosen[:size])
         steps.append(ModelScore(f"the first {size}", size, metrics[size]))
+    return steps, _find_least_size(metrics)
+
+
+def _find_least_size(metrics: Mapping[int, float]) -> int:
+    """The least set that is as good as the best one."""
     least_metric = max(metrics.values()) - _TOLERANCE
-    return steps, min(size for size, metric in metrics.items() if metric >= least_metric)
+    return min(size for size, metric in metrics.items() if metric >= least_metric)
 
 
 def _list_sizes(chosen_count: int) -> list[int]:

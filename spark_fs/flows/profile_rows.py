@@ -140,11 +140,7 @@ class RowSource:
         frame = self._to_frame()
         for start in range(0, len(names), _COLUMNS_PER_JOB):
             job_names = names[start : start + _COLUMNS_PER_JOB]
-            job_counts = [_count_values(frame, name) for name in job_names]
-            with translate_spark_errors():
-                rows = reduce(DataFrame.unionAll, job_counts).collect()
-            for name, distinct, singletons, entropy in rows:
-                counts[name] = (distinct, singletons, entropy)
+            counts |= _count_columns(frame, job_names)
         return counts
 
     def _read_locally(self, names: Sequence[str]) -> pa.Table | None:
@@ -163,6 +159,14 @@ class RowSource:
 
     def _to_relation(self) -> ArrowRelation:
         return ArrowRelation.from_frame(self._to_frame(), arrow_types.to_arrow_schema(self.types))
+
+
+def _count_columns(frame: DataFrame, names: Sequence[str]) -> dict[str, ExactDistinct]:
+    """Count the values of columns in one job, eagerly."""
+    counts = [_count_values(frame, name) for name in names]
+    with translate_spark_errors():
+        rows = reduce(DataFrame.unionAll, counts).collect()
+    return {name: (distinct, singletons, entropy) for name, distinct, singletons, entropy in rows}
 
 
 def _count_values(frame: DataFrame, name: str) -> DataFrame:

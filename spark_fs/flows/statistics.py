@@ -136,8 +136,7 @@ def compute_group_statistics(
     if added_rows is None:
         profile = all_rows.compute_profile(config)
     else:
-        merged_states = column_states.merge_states(states, added_rows.compute_states())
-        profile = column_states.describe_states(merged_states, config)
+        profile = _add_rows(states, added_rows, config)
     correlations: CorrelationsByFeature = {}
     if config.correlations:
         correlations = _update_correlations(
@@ -150,6 +149,14 @@ def compute_group_statistics(
         folder, statistics_files.STATE, packed_states, {"commit": version}
     )
     return statistics
+
+
+def _add_rows(
+    states: ColumnStates, added_rows: RowSource, config: StatisticsConfig
+) -> TableProfile:
+    """The profile of rows whose states are known together with added ones, eagerly."""
+    merged_states = column_states.merge_states(states, added_rows.compute_states())
+    return column_states.describe_states(merged_states, config)
 
 
 def _is_large(log: DeltaLog) -> bool:
@@ -310,12 +317,8 @@ def save_split_statistics(
         get_spark: Gives a session where one is needed.
     """
     column_types = config.select_column_types(types)
-    columns = [f"`{name}`" for name in column_types]
     for split, rows in splits.items():
-        if isinstance(rows, pa.Table):
-            source = RowSource(get_spark, column_types, table=rows)
-        else:
-            source = RowSource(get_spark, column_types, get_frame=partial(rows.select, *columns))
+        source = _get_split_rows(get_spark, column_types, rows)
         profile = source.compute_profile(config)
         correlations: CorrelationsByFeature = {}
         if config.correlations:
@@ -323,6 +326,15 @@ def save_split_statistics(
         statistics_files.write_table(folder, f".{split}", pack_states(profile.states), {})
         statistics = _build_statistics(source, profile, config, None, split, correlations)
         statistics_files.save_statistics(folder, split, statistics)
+
+
+def _get_split_rows(
+    get_spark: SparkProvider, types: Mapping[str, str], rows: pa.Table | DataFrame
+) -> RowSource:
+    if isinstance(rows, pa.Table):
+        return RowSource(get_spark, types, table=rows)
+    columns = [f"`{name}`" for name in types]
+    return RowSource(get_spark, types, get_frame=partial(rows.select, *columns))
 
 
 def load_split_statistics(

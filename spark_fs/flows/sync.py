@@ -96,25 +96,30 @@ def sync_group(
         synced = None if session.last_sync is None else session.last_sync.version
         cutoff = table.ttl_cutoff(now or datetime.now(UTC))
         sync = _GroupSync(spark, group, log, online_writer, table, cutoff)
-        last = None if full_refresh else synced
-        if last is not None and last > newest:
-            raise NotFoundError(
-                f"Version {last} of the table at {path} is online, and its log ends with version"
-                f" {newest}: it was put back from an older backup, or is another one. Nothing was"
-                " changed. Restore a newer one, or bring it online as it is with full=True."
-            )
-        if last is not None and not history.has_commits(log, last + 1, newest):
-            last = None
+        start = None if full_refresh else _find_start(log, synced)
         try:
-            if last is None:
+            if start is None:
                 counts = sync.load_whole_table(session, newest)
             else:
-                counts = sync.merge_changes(session, last, newest)
+                counts = sync.merge_changes(session, start, newest)
         except (PySparkException, Py4JJavaError) as error:
             raise _translate_error(table, error) from get_safe_cause(error)
     lag = (datetime.now(UTC) - log.get_commit_time(newest)).total_seconds()
     versions = {"from_version": synced, "to_version": newest}
     return Job(f"sync {table.name}", {**counts, **versions, "lag_seconds": round(lag, 1)})
+
+
+def _find_start(log: DeltaLog, synced: int | None) -> int | None:
+    """The version whose changes since are merged; None where the whole table is to be loaded."""
+    if synced is None:
+        return None
+    if synced > log.version:
+        raise NotFoundError(
+            f"Version {synced} of the table at {log.path} is online, and its log ends with version"
+            f" {log.version}: it was put back from an older backup, or is another one. Nothing was"
+            " changed. Restore a newer one, or bring it online as it is with full=True."
+        )
+    return synced if history.has_commits(log, synced + 1, log.version) else None
 
 
 def make_origin(path: str, allow_damaged: bool = False) -> TableOrigin:

@@ -59,17 +59,18 @@ def split_valid_rows(frame: DataFrame, report: ValidationReport) -> tuple[DataFr
     with _open_runner(frame) as runner:
         for number, result in enumerate(failed):
             mark = f"{REASON_COLUMN}_{number}"
+            expectation = _format_expectation(result)
             try:
                 fails, row_conditions = runner.find_failure_predicate(result)
                 rows = _mark_failing_rows(rows, mark, fails, row_conditions)
             except (LookupError, PySparkException):
                 raise ValidationError(
-                    f"{_format_expectation(result)} failed, and no row can be set aside for it,"
-                    " since it speaks of all rows together. Nothing was written. Correct the rows,"
+                    f"{expectation} failed, and no row can be set aside for it,"
+                    " since it is about all rows together. Nothing was written. Correct the rows,"
                     " or choose validation_options={'policy': 'ALWAYS'}."
                 ) from None
             marks.append(mark)
-            reasons.append(F.when(F.col(mark), F.lit(_format_expectation(result))))
+            reasons.append(F.when(F.col(mark), F.lit(expectation)))
     rows = rows.withColumn(REASON_COLUMN, F.concat_ws("; ", *reasons)).drop(*marks)
     valid = rows.filter(F.col(REASON_COLUMN) == "").drop(REASON_COLUMN)
     rejected = rows.filter(F.col(REASON_COLUMN) != "")
@@ -156,12 +157,10 @@ class _SuiteRunner:
     def run_suite(self, suite: Suite) -> list[Any]:
         """The library's results, in the order of the suite."""
         expectations = []
-        for number, expectation in enumerate(suite["expectations"]):
-            expectations.append(
-                self.make_expectation(
-                    expectation["type"], expectation["kwargs"], meta={REASON_COLUMN: number}
-                )
-            )
+        for number, definition in enumerate(suite["expectations"]):
+            meta = {REASON_COLUMN: number}
+            expectation = self.make_expectation(definition["type"], definition["kwargs"], meta=meta)
+            expectations.append(expectation)
         library_suite = self.gx.ExpectationSuite(name=suite["name"], expectations=expectations)
         validated = self.batch.validate(library_suite, result_format=dict(_RESULT_FORMAT))
         for result in validated.results:

@@ -668,7 +668,7 @@ def test_data_of_an_external_group_is_kept_as_files(
         SettingsError,
         match=(
             r"read external feature group 'outside' version 1, whose rows at that time cannot"
-            r" again"
+            r" be read again"
         ),
     ):
         view.recreate_training_dataset(1)
