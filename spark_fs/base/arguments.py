@@ -1,9 +1,9 @@
 """Arguments of public methods are checked once, by their annotations, before anything is done.
 
-``@validate_arguments`` on a class wraps its public methods. An annotation is a string in our modules
-and is read as an expression: its parts, between bars, are looked up by name in ``_CHECKS``. So none
-of the types that it names is loaded, and a call costs about a microsecond. None stands for an empty
-list or string where that is the default, as elsewhere in the field.
+``@validate_arguments`` on a class wraps its public methods. An annotation is a string in our
+modules and is read as an expression: its parts, between bars, are looked up by name in ``_CHECKS``.
+So none of the types that it names is loaded, and a call costs about a microsecond. None stands for
+an empty list or string where that is the default, as elsewhere in the field.
 """
 
 from __future__ import annotations

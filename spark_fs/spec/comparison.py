@@ -1,4 +1,4 @@
-"""What is compared for drift, by which limits, and what was found; as values that come back from JSON."""
+"""Comparisons for drift: measures, thresholds and reports, as values that come back from JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

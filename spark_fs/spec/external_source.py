@@ -96,6 +96,6 @@ def _check_variable(option: str, variable: str) -> None:
         raise SettingsError(
             f"Option {option!r} of an external feature group asks for the environment variable"
             f" {variable}, and only those named {_ALLOWED_PREFIX}... are read. Export"
-            f" {_ALLOWED_PREFIX}{variable} with its value, delete the group and create it again with"
-            f" '${{{_ALLOWED_PREFIX}{variable}}}' in the option."
+            f" {_ALLOWED_PREFIX}{variable} with its value, delete the group and create it again"
+            f" with '${{{_ALLOWED_PREFIX}{variable}}}' in the option."
         )

@@ -20,7 +20,11 @@ _STORED_NAMES = {"may_have_duplicates": "vouched"}  # fields whose JSON keys are
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """One column of a group: its name, its type as Spark writes it, what it means, and its online type where one was declared."""
+    """One column of a group.
+
+    type: as Spark writes it. description: what it means. online_type: empty where none was
+    declared.
+    """
 
     name: str
     type: str

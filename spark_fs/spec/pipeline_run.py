@@ -12,12 +12,13 @@ RunState = Literal["running", "finished", "differs", "failed", "killed"]
 
 @dataclass(frozen=True)
 class StepRecord:
-    """One step of a run: when it began (UTC), how long it took, what it counted, and what went wrong.
+    """One step of a run.
 
     state: "finished"; "differs" where what it compares is not as it should be; "failed"; or
     "skipped" because it was not due yet, or because a step before it failed. counts: rows and the
-    like, added up over feature groups. lines: what it did, a line each. retryable: whether the
-    error may pass, so that the same call may succeed later.
+    like, added up over feature groups. started_at: in UTC. seconds: how long it took. lines: what
+    it did, a line each. error: what went wrong. retryable: whether the error may pass, so that the
+    same call may succeed later.
     """
 
     name: str
@@ -31,31 +32,31 @@ class StepRecord:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
-        began = self.started_at and self.started_at.isoformat()
-        return with_format_version(
-            type(self),
-            {
-                **vars(self),
-                "started_at": began,
-                "counts": dict(self.counts),
-                "lines": list(self.lines),
-            },
-        )
+        data = {
+            **vars(self),
+            "started_at": self.started_at and self.started_at.isoformat(),
+            "counts": dict(self.counts),
+            "lines": list(self.lines),
+        }
+        return with_format_version(type(self), data)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """From what ``to_json`` gave; UpgradeError where a newer release gave it and this one would misread it."""
-        began = data["started_at"] and datetime.fromisoformat(data["started_at"])
-        found = select_known_fields(cls, f"Step {data.get('name')!r} of a run", data)
-        return cls(**found | {"started_at": began, "lines": tuple(data["lines"])})
+        """The step that ``to_json`` wrote; UpgradeError where only a newer release can read it."""
+        started_at = data["started_at"]
+        values = select_known_fields(cls, f"Step {data.get('name')!r} of a run", data)
+        values["started_at"] = started_at and datetime.fromisoformat(started_at)
+        values["lines"] = tuple(data["lines"])
+        return cls(**values)
 
 
 @dataclass(frozen=True)
 class PipelineRun:
-    """One run of a pipeline: up to which instant it built, when it began and ended (UTC), its steps, and what became of it.
+    """One run of a pipeline.
 
-    state: "running"; "finished"; "differs" where a step found that something is not as it should
-    be; "failed" with the ``error``; or "killed", which the run after it found out.
+    until: up to which instant it built. started_at, ended_at: in UTC. state: "running";
+    "finished"; "differs" where a step found that something is not as it should be; "failed" with
+    the ``error``; or "killed", which the run after it found out.
     """
 
     id: str

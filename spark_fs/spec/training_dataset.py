@@ -25,9 +25,10 @@ TRAIN_SPLIT = "train"  # the name of the only split of training data that is not
 
 @dataclass(frozen=True)
 class RandomSplit:
-    """Shares of the rows, taken by the least hash of key, event time and seed; the rest is the train split.
+    """Shares of the rows, taken by the least hash of key, event time and seed.
 
-    shares: the splits beside train, in the order in which they take their rows.
+    The rest is the train split. shares: those of the splits beside train, in the order in which
+    they take their rows.
     """
 
     seed: int
@@ -45,17 +46,25 @@ class RandomSplit:
             raise SettingsError(f"{listed} leave nothing to train on: their sum must be below 1.")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise SettingsError(
-                f"seed {self.seed!r} is not a whole number: give one, or None for a new one."
+                f"seed {self.seed!r} is not an integer: give one, or None for a new one."
             )
 
     def compute_sizes(self, row_count: int) -> list[int]:
         """How many of so many rows each share takes."""
         return [round(row_count * share) for share in self.shares.values()]
 
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {"seed": self.seed, "shares": list(self.shares.items())}
+
 
 @dataclass(frozen=True)
 class FilesSpec:
-    """Files that hold a training dataset: where, in which format, how written; parts: whether each split has a folder of its own in it."""
+    """Files that hold a training dataset.
+
+    location: the folder or URI. coalesce: whether each split is one file. options: of Spark's
+    writer. parts: whether each split has a folder of its own in it.
+    """
 
     location: str
     format: DataFormat = "parquet"
@@ -70,15 +79,35 @@ class FilesSpec:
                 f" {', '.join(map(repr, get_args(DataFormat)))}."
             )
 
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return vars(self) | {"options": dict(self.options)}
+
+    @classmethod
+    def from_json(cls, subject: str, data: Any) -> Self:
+        """The files that ``to_json`` wrote.
+
+        Args:
+            subject: what is read, as the error says it.
+            data: what ``to_json`` gave; an earlier release gave the location alone.
+
+        Raises:
+            UpgradeError: only a newer release can read it.
+        """
+        if isinstance(data, str):
+            data = {"location": data}
+        return cls(**select_known_fields(cls, subject, data))
+
 
 @dataclass(frozen=True)
 class TrainingDatasetSpec:
-    """A training dataset: the query, the Delta version of each group read, the bounds, the seed, and what the transformations learned.
+    """A training dataset: everything that makes it again.
 
-    splits: the interval of each split by time; ``random`` has the shares instead. extra_filter: a
-    condition beside the view's own. max_feature_age: seconds. spine: the folder that keeps the rows
-    of a ``spine_df``. transformations: what each was, with its state, in the view's order; None
-    before it was fitted. rows: how many each split has. statistics_config: as it was asked for.
+    group_versions: the Delta version of each group that is read. splits: the interval of each split
+    by time; ``random`` has the shares instead. extra_filter: a condition beside the view's own.
+    max_feature_age: seconds. spine: the folder that keeps the rows of a ``spine_df``.
+    transformations: what each was, with its state, in the view's order; None before it was fitted.
+    rows: how many each split has. statistics_config: as it was asked for.
     """
 
     version: int
@@ -104,11 +133,12 @@ class TrainingDatasetSpec:
                 f"null_labels {self.null_labels!r} is not known: use"
                 f" {', '.join(map(repr, get_args(NullLabels)))}."
             )
-        for (first, before), (second, after) in combinations(self.splits.items(), 2):
-            if before.overlaps(after):
+        for (first, first_bounds), (second, second_bounds) in combinations(self.splits.items(), 2):
+            if first_bounds.overlaps(second_bounds):
                 raise SettingsError(
-                    f"The {first} split {before} and the {second} split {after} overlap: a row"
-                    f" would be in both. Let {second} start at or after the end of {first}."
+                    f"The {first} split {first_bounds} and the {second} split {second_bounds}"
+                    f" overlap: a row would be in both. Let {second} start at or after the end of"
+                    f" {first}."
                 )
 
     @property
@@ -126,94 +156,98 @@ class TrainingDatasetSpec:
     @property
     def states(self) -> list[Mapping[str, Any]] | None:
         """What each transformation of the view learned."""
-        return (
-            None
-            if self.transformations is None
-            else [each["state"] for each in self.transformations]
-        )
+        if self.transformations is None:
+            return None
+        return [transformation["state"] for transformation in self.transformations]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON, without the version and the time of creation, which the catalog keeps beside it."""
-        return with_format_version(
-            type(self),
-            {
-                "query": self.query and self.query.to_json(),
-                "splits": {name: interval.to_json() for name, interval in self.splits.items()},
-                "group_versions": [
-                    [ref.name, ref.version, delta] for ref, delta in self.group_versions.items()
-                ],
-                "description": self.description,
-                "random": (
-                    self.random
-                    and {"seed": self.random.seed, "shares": list(self.random.shares.items())}
-                ),
-                "extra_filter": self.extra_filter and self.extra_filter.to_json(),
-                "max_feature_age": self.max_feature_age,
-                "null_labels": self.null_labels,
-                "spine": self.spine,
-                "files": self.files and vars(self.files) | {"options": dict(self.files.options)},
-                "transformations": (
-                    None if self.transformations is None else list(map(dict, self.transformations))
-                ),
-                "statistics_config": self.statistics_config,
-                "rows": dict(self.rows),
-                "state": self.state,
-            },
-        )
+        """As plain JSON, without the version and the time of creation.
+
+        The catalog keeps these beside it.
+        """
+        transformations = None
+        if self.transformations is not None:
+            transformations = list(map(dict, self.transformations))
+        data = {
+            "query": self.query and self.query.to_json(),
+            "splits": {name: interval.to_json() for name, interval in self.splits.items()},
+            "group_versions": [
+                [ref.name, ref.version, delta] for ref, delta in self.group_versions.items()
+            ],
+            "description": self.description,
+            "random": self.random and self.random.to_json(),
+            "extra_filter": self.extra_filter and self.extra_filter.to_json(),
+            "max_feature_age": self.max_feature_age,
+            "null_labels": self.null_labels,
+            "spine": self.spine,
+            "files": self.files and self.files.to_json(),
+            "transformations": transformations,
+            "statistics_config": self.statistics_config,
+            "rows": dict(self.rows),
+            "state": self.state,
+        }
+        return with_format_version(type(self), data)
 
     @classmethod
     def from_json(cls, version: int, created_at: datetime, data: dict[str, Any]) -> Self:
-        """From what ``to_json`` gave; what it did not write yet in an earlier release has no effect.
+        """The training dataset that ``to_json`` wrote.
 
-        Raises UpgradeError where a newer release gave it and this one would misread it.
+        What an earlier release did not write yet has no effect.
+
+        Args:
+            version: of the training dataset.
+            created_at: when it was made, in UTC.
+            data: what ``to_json`` gave.
+
+        Raises:
+            UpgradeError: only a newer release can read it.
         """
-        what = f"Training dataset {version}"
-        check_format(what, data, get_format(cls))
-        data = {
-            "state": "finished",
-            **dict.fromkeys(_LATER_FIELDS),
-            "null_labels": "keep",
-            "rows": {},
-            **data,
-        }
-        files: Any = (
-            {"location": data["files"]} if isinstance(data["files"], str) else data["files"]
-        )
-        random, transformations, asked = (
-            data["random"],
-            data["transformations"],
-            data["statistics_config"],
-        )
+        subject = f"Training dataset {version}"
+        check_format(subject, data, get_format(cls))
+        data = {**_EARLIER_DEFAULTS, **data}
+        query = data["query"]
+        random = data["random"]
+        extra_filter = data["extra_filter"]
+        files = data["files"]
+        transformations = data["transformations"]
+        if transformations is not None:
+            transformations = tuple(transformations)
+        config = data["statistics_config"]
+        if isinstance(config, Mapping):
+            config = select_known_fields(StatisticsConfig, subject, config)
         return cls(
             version=version,
             created_at=created_at,
-            query=data["query"] and QuerySpec.from_json(data["query"]),
+            query=query and QuerySpec.from_json(query),
             splits={name: Interval.from_bounds(*bounds) for name, bounds in data["splits"].items()},
             group_versions={
                 GroupRef(name, number): delta for name, number, delta in data["group_versions"]
             },
             random=random and RandomSplit(random["seed"], dict(random["shares"])),
-            extra_filter=data["extra_filter"] and parse_condition(data["extra_filter"]),
-            files=files
-            and FilesSpec(**select_known_fields(FilesSpec, f"The files of {what.lower()}", files)),
-            transformations=None if transformations is None else tuple(transformations),
-            statistics_config=(
-                select_known_fields(StatisticsConfig, what, asked)
-                if isinstance(asked, Mapping)
-                else asked
-            ),
-            **{name: data[name] for name in _PLAIN_FIELDS},
+            extra_filter=extra_filter and parse_condition(extra_filter),
+            files=files and FilesSpec.from_json(f"The files of {subject.lower()}", files),
+            transformations=transformations,
+            statistics_config=config,
+            description=data["description"],
+            max_feature_age=data["max_feature_age"],
+            null_labels=data["null_labels"],
+            spine=data["spine"],
+            rows=dict(data["rows"]),
+            state=data["state"],
         )
 
 
-_PLAIN_FIELDS = ("description", "max_feature_age", "null_labels", "spine", "rows", "state")
-_LATER_FIELDS = (
-    "query",
-    "random",
-    "files",
-    "extra_filter",
-    "max_feature_age",
-    "spine",
-    "transformations",
-    "statistics_config",
-)
+# What an earlier release did not write.
+_EARLIER_DEFAULTS: Mapping[str, Any] = {
+    "query": None,
+    "random": None,
+    "files": None,
+    "extra_filter": None,
+    "max_feature_age": None,
+    "null_labels": "keep",
+    "spine": None,
+    "transformations": None,
+    "statistics_config": None,
+    "rows": {},
+    "state": "finished",
+}

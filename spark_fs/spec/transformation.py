@@ -1,4 +1,7 @@
-"""Transformation functions and where they are attached, as values: a built-in one by its name, a user's by its source."""
+"""Transformation functions and where they are attached, as values.
+
+A built-in function is kept by its name, a user's by its source.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,8 +19,8 @@ class FunctionSpec:
 
     arguments: its parameters, which are the names of its features where it is not told others.
     returns: the feature type of each output; empty for a built-in one. drop: the arguments that do
-    not stay beside the outputs. source: a user's function as text; names: what the global names in
-    it stand for: ``{"module": "math"}``, ``{"module": "math", "name": "log"}`` or ``{"value":
+    not stay beside the outputs. source: the code of a user's function; names: what the global names
+    in it stand for: ``{"module": "math"}``, ``{"module": "math", "name": "log"}`` or ``{"value":
     3.6}``.
     """
 
@@ -39,28 +42,35 @@ class FunctionSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """From what ``to_json`` gave; UpgradeError where a newer release gave it and this one would misread it."""
-        found = select_known_fields(
-            cls, f"Transformation {data.get('name')!r} version {data.get('version')}", data
-        )
-        return cls(**found | {name: tuple(data[name]) for name in ("arguments", "returns", "drop")})
+        """The function that ``to_json`` wrote.
+
+        Raises UpgradeError where only a newer release can read it.
+        """
+        subject = f"Transformation {data.get('name')!r} version {data.get('version')}"
+        values = select_known_fields(cls, subject, data)
+        for name in ("arguments", "returns", "drop"):
+            values[name] = tuple(data[name])
+        return cls(**values)
 
 
 @dataclass(frozen=True)
 class TransformationSpec:
-    """A function attached to features. outputs: the names of its outputs, where the caller chose them."""
+    """A function attached to features.
+
+    outputs: the names of its outputs, where the caller chose them.
+    """
 
     function: FunctionSpec
     features: tuple[str, ...]
     outputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        wanted = self.function.arguments
-        if len(self.features) != len(wanted):
+        arguments = self.function.arguments
+        if len(self.features) != len(arguments):
             raise SettingsError(
-                f"Transformation {self.function} takes {len(wanted)} features"
-                f" ({', '.join(wanted)}), not {len(self.features)} ({', '.join(self.features)}):"
-                " name one for each."
+                f"Transformation {self.function} takes {len(arguments)} features"
+                f" ({', '.join(arguments)}), not {len(self.features)}"
+                f" ({', '.join(self.features)}): name one for each."
             )
 
     def __str__(self) -> str:

@@ -13,9 +13,10 @@ Operation = Literal["upsert", "insert"]
 class WriteOptions:
     """The ``write_options`` of an insert.
 
-    keep: which of several rows of one identity in the batch is the row, "first" or "last" by
-    ``order_by``; the others are set aside. order_by: a column of the frame; a pandas frame or an
-    Arrow table may go by its own order. batch_id: the same id writes once, however often it comes.
+    operation: "upsert" or "insert". keep: which of several rows of one identity in the batch is the
+    row, "first" or "last" by ``order_by``; the others are set aside. order_by: a column of the
+    frame; a pandas frame or an Arrow table may go by its own order. batch_id: the same id writes
+    once, however often it comes.
     """
 
     operation: Operation = "upsert"
@@ -39,12 +40,20 @@ class WriteOptions:
             )
         if self.batch_id is not None and not (isinstance(self.batch_id, str) and self.batch_id):
             raise SettingsError(
-                f"write_options batch_id {self.batch_id!r} must be a text that is not empty."
+                f"write_options batch_id {self.batch_id!r} must be a string that is not empty."
             )
 
     @classmethod
     def from_argument(cls, operation: Any, options: Mapping[str, Any] | None) -> Self:
-        """The options of a call; SettingsError for one that is unknown or not valid."""
+        """The options of a call.
+
+        Args:
+            operation: "upsert" or "insert".
+            options: what the caller gives as ``write_options``.
+
+        Raises:
+            SettingsError: an option is unknown or not valid.
+        """
         known = [field.name for field in fields(cls) if field.name != "operation"]
         for name in options or {}:
             if name not in known:

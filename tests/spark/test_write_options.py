@@ -111,7 +111,7 @@ UNKNOWN: list[tuple[dict[str, Any], str]] = [
         {"write_options": {"order_by": "v"}},
         "order_by 'v' needs keep='first' or keep='last' beside it",
     ),
-    ({"write_options": {"batch_id": 7}}, "batch_id 7 must be a text that is not empty"),
+    ({"write_options": {"batch_id": 7}}, "batch_id 7 must be a string that is not empty"),
 ]
 
 
