@@ -174,7 +174,7 @@ def test_an_answer_that_does_not_come_in_time_is_an_error_and_asked_for_once(
     fs: FeatureStore,
 ) -> None:
     store: Any = reopened(fs, options="?read_timeout=1")._stores.online
-    store.check()
+    store.check_connection()
     began = time.monotonic()
     with pytest.raises(
         OnlineStoreError,
@@ -182,7 +182,7 @@ def test_an_answer_that_does_not_come_in_time_is_an_error_and_asked_for_once(
     ):
         store.run(lambda _: ("SELECT SLEEP(3)", ()))
     assert time.monotonic() - began < 1.9  # a second try would take as long again
-    store.check()
+    store.check_connection()
 
 
 def test_a_connection_that_the_server_dropped_is_made_anew(fs: FeatureStore) -> None:

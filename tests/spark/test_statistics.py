@@ -120,13 +120,13 @@ def test_an_insert_looks_at_its_own_rows_alone(
     monkeypatch.setattr(
         column_states,
         "profile_locally",
-        lambda each, types: (looked.append(each.rows), here(each, types))[1],
+        lambda each, types: (looked.append(each.row_count), here(each, types))[1],
     )
     sums = associations.sum_locally
     monkeypatch.setattr(
         associations,
         "sum_locally",
-        lambda each, matrix: (looked.append(each.rows), sums(each, matrix))[1],
+        lambda each, matrix: (looked.append(each.row_count), sums(each, matrix))[1],
     )
     fg.insert(payments(300, 50))
     assert looked == [50, 50]
