@@ -18,6 +18,7 @@ from spark_fs.engine.join.execution import to_arrow_relation, to_dataframe
 from spark_fs.engine.join.strategy import choose_strategy
 from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.engine.training import splits
+from spark_fs.engine.training.row_order import compute_row_order
 from spark_fs.engine.training.spill import (
     WRITTEN_FILES_DDL,
     FileWriter,
@@ -96,7 +97,7 @@ def build_in_memory(
 
 def _sort_rows(table: pa.Table, recipe: DatasetTransform) -> pa.Table:
     """The rows in canonical order."""
-    order = splits.compute_row_order(table, list(recipe.identity))
+    order = compute_row_order(table, list(recipe.identity))
     return table.take(pa.array(order))
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_fs.engine.training import splits
+from spark_fs.engine.training.row_order import compute_row_order
 from spark_fs.errors import SettingsError
 from spark_fs.spec.training_dataset import RandomSplit
 
@@ -34,7 +35,7 @@ def table(listed: list[tuple[str | None, int | None, int]]) -> pa.Table:
 
 
 def ordered(found: pa.Table) -> pa.Table:
-    return found.take(pa.array(splits.compute_row_order(found, list(IDENTITY))))
+    return found.take(pa.array(compute_row_order(found, list(IDENTITY))))
 
 
 @settings(max_examples=300, deadline=None)

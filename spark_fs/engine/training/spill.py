@@ -1,8 +1,11 @@
-"""Rows that tasks write into files of their own: as Parquet, to stay, or as Arrow, to be looked at again before they are finished."""
+"""Rows that tasks write into files of their own.
+
+As Parquet, to stay, or as Arrow, to be looked at again before they are finished.
+"""
 
 import pickle
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -30,11 +33,18 @@ _ROW_GROUP_ROWS = 1 << 20  # of a row group, or of a batch in an Arrow file
 
 @dataclass(frozen=True)
 class FileWriter:
-    """Tables in, their pieces written into a file of the task for each part; the files' paths, parts and rows out.
+    """Tables in, their pieces written into a file of the task for each part; the files out.
 
-    A file that is not among those that come out is of a task that failed. notice: what is to be
-    made of each piece on the way, and how such are put together; it comes out with the first file
-    of a task.
+    They come out with their paths, parts and rows. A file that is not among them is of a task that
+    failed.
+
+    Attributes:
+        read_tables: what reads the tables.
+        split_table: what makes pieces of a table, each with its part.
+        folder: where the files go, in a folder for each part that has a name.
+        file_format: of the files.
+        aggregate: what is to be computed of each piece on the way, and how the results are
+            combined; the result comes out with the first file of a task.
     """
 
     read_tables: TableReader
@@ -47,48 +57,58 @@ class FileWriter:
         """Write the tables; the files out."""
         rows: dict[str, int] = {}
         paths: dict[str, str] = {}
-        noticed: list[Any] = []
+        aggregated: list[Any] = []
         with ExitStack() as stack:
             writers: dict[str, Any] = {}
             for table in self.read_tables(batches):
                 for part, piece in self.split_table(table):
                     if part not in writers:
-                        paths[part] = "/".join(
-                            filter(None, (self.folder, part, f"{uuid4().hex}.{self.file_format}"))
-                        )
-                        writers[part] = stack.enter_context(
-                            self._open_writer(paths[part], piece.schema, stack)
-                        )
+                        paths[part] = self._choose_path(part)
+                        writer = self._open_writer(paths[part], piece.schema, stack)
+                        writers[part] = stack.enter_context(writer)
                     writers[part].write_table(piece, _ROW_GROUP_ROWS)
                     rows[part] = rows.get(part, 0) + piece.num_rows
-                    noticed = _update_aggregate(noticed, piece, self.aggregate)
+                    aggregated = _update_aggregate(aggregated, piece, self.aggregate)
         if rows:
-            counted = pa.array(list(rows.values()), pa.int64())
-            notices = pa.array(
-                [_pack_value(noticed[0]) if noticed else None, *[None] * (len(rows) - 1)],
-                pa.binary(),
-            )
-            columns = {
-                "path": pa.array([paths[part] for part in rows]),
-                "part": pa.array(list(rows)),
-                "rows": counted,
-            }
-            yield pa.record_batch({**columns, "notice": notices})
+            yield _list_written_files(rows, paths, aggregated)
+
+    def _choose_path(self, part: str) -> str:
+        name = f"{uuid4().hex}.{self.file_format}"
+        return "/".join(folder for folder in (self.folder, part, name) if folder)
 
     def _open_writer(self, path: str, schema: pa.Schema, stack: ExitStack) -> Any:
         system, name = resolve_file_system(path)
-        if self.file_format == "parquet":
-            return pq.ParquetWriter(stack.enter_context(open_output(system, name)), schema)
         sink = stack.enter_context(open_output(system, name))
-        packed = (
-            None if isinstance(system, LocalFileSystem) else "lz4"
-        )  # which costs more than it saves where the disk is near
-        return pa.ipc.new_file(sink, schema, options=pa.ipc.IpcWriteOptions(compression=packed))
+        if self.file_format == "parquet":
+            return pq.ParquetWriter(sink, schema)
+        # compression costs more than it saves where the disk is near
+        compression = None if isinstance(system, LocalFileSystem) else "lz4"
+        options = pa.ipc.IpcWriteOptions(compression=compression)
+        return pa.ipc.new_file(sink, schema, options=options)
+
+
+def _list_written_files(
+    rows: Mapping[str, int], paths: Mapping[str, str], aggregated: Sequence[Any]
+) -> pa.RecordBatch:
+    """The files of a task, a row for each part."""
+    first_notice = _pack_value(aggregated[0]) if aggregated else None
+    notices = [first_notice, *[None] * (len(rows) - 1)]
+    return pa.record_batch(
+        {
+            "path": pa.array([paths[part] for part in rows]),
+            "part": pa.array(list(rows)),
+            "rows": pa.array(list(rows.values()), pa.int64()),
+            "notice": pa.array(notices, pa.binary()),
+        }
+    )
 
 
 def _update_aggregate(values: list[Any], table: pa.Table, aggregate: Aggregate | None) -> list[Any]:
-    """What was noticed, with what one more table says, as one value."""
-    return [aggregate[1]([*values, aggregate[0](table)])] if aggregate else []
+    """What was computed so far combined with that of one more table, as a list of one value."""
+    if aggregate is None:
+        return []
+    compute, combine = aggregate
+    return [combine([*values, compute(table)])]
 
 
 def _pack_value(value: Any) -> bytes:
@@ -96,9 +116,12 @@ def _pack_value(value: Any) -> bytes:
 
 
 def combine_partials(packed: Iterable[bytes | None], combine: Callable[[list[Any]], Any]) -> Any:
-    """What all tasks noticed, as one value; None where none did."""
-    found = [pickle.loads(zlib.decompress(each)) for each in packed if each is not None]  # noqa: S301 # what our own tasks made
-    return combine(found) if found else None
+    """What all tasks computed, as one value; None where none did."""
+    values = []
+    for data in packed:
+        if data is not None:
+            values.append(pickle.loads(zlib.decompress(data)))  # noqa: S301 # what our own tasks made
+    return combine(values) if values else None
 
 
 @dataclass(frozen=True)
@@ -110,23 +133,25 @@ class SpillFirst:
 
     def __call__(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         """What stays of a table."""
-        kept = self.transform.with_hashes(self.project(table))
-        if kept.num_rows:
-            yield "", kept
+        rows = self.transform.with_hashes(self.project(table))
+        if rows.num_rows:
+            yield "", rows
 
 
 @dataclass(frozen=True)
 class TransformNow:
-    """Joined rows in, the finished rows of each split out, where nothing has to be known of all rows first."""
+    """Joined rows in, the finished rows of each split out.
+
+    For where nothing has to be known of all rows first.
+    """
 
     project: Callable[[pa.Table], pa.Table]
     transform: DatasetTransform
 
     def __call__(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         """The finished rows of a table."""
-        return self.transform.split_and_transform(
-            self.transform.drop_null_labels(self.project(table))
-        )
+        rows = self.transform.drop_null_labels(self.project(table))
+        return self.transform.split_and_transform(rows)
 
 
 @dataclass(frozen=True)
@@ -143,38 +168,40 @@ class _ArrowFileReader:
 
     def _read_file(self, number: int) -> Iterator[pa.Table]:
         system, name = resolve_file_system(self.paths[number])
-        first = 0
+        first_row = 0
         with system.open_input_file(name) as file:
             schema = pa.ipc.open_file(file).schema
-            held = (
-                None
-                if self.columns is None
-                else [i for i, column in enumerate(schema.names) if column in self.columns]
-            )
-            reader = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=held))
-            for index in range(reader.num_record_batches):
-                table = pa.Table.from_batches([reader.get_batch(index)])
-                rows = np.arange(first, first + table.num_rows)
-                first += table.num_rows
-                yield table.append_column(
-                    splits.FILE_COLUMN, pa.array(np.full(len(rows), number))
-                ).append_column(splits.ROW_COLUMN, pa.array(rows))
+            options = pa.ipc.IpcReadOptions(included_fields=self._find_fields(schema))
+            reader = pa.ipc.open_file(file, options=options)
+            for i in range(reader.num_record_batches):
+                table = pa.Table.from_batches([reader.get_batch(i)])
+                rows = np.arange(first_row, first_row + table.num_rows)
+                files = np.full(len(rows), number)
+                first_row += table.num_rows
+                table = table.append_column(splits.FILE_COLUMN, pa.array(files))
+                yield table.append_column(splits.ROW_COLUMN, pa.array(rows))
+
+    def _find_fields(self, schema: pa.Schema) -> list[int] | None:
+        """The places of the columns that are read; None: all of them."""
+        if self.columns is None:
+            return None
+        return [i for i, column in enumerate(schema.names) if column in self.columns]
 
 
 @dataclass(frozen=True)
 class PartialAggregate:
-    """Tables in, what is noticed of them out as one value."""
+    """Tables in, what is computed of them out as one value."""
 
     read_tables: TableReader
     aggregate: Aggregate
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Fold the tables; one value out."""
-        found: list[Any] = []
+        """Aggregate the tables; one value out."""
+        aggregated: list[Any] = []
         for table in self.read_tables(batches):
-            found = _update_aggregate(found, table, self.aggregate)
-        if found:
-            yield pa.record_batch({"notice": pa.array([_pack_value(found[0])], pa.binary())})
+            aggregated = _update_aggregate(aggregated, table, self.aggregate)
+        if aggregated:
+            yield pa.record_batch({"notice": pa.array([_pack_value(aggregated[0])], pa.binary())})
 
 
 @dataclass(frozen=True)
@@ -187,7 +214,9 @@ class _SplitReader:
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         for table in self.read_tables(batches):
-            yield from (piece for part, piece in self.split_table(table) if part == self.part)
+            for part, piece in self.split_table(table):
+                if part == self.part:
+                    yield piece
 
 
 def build_split_frame(
@@ -197,10 +226,21 @@ def build_split_frame(
     types: Mapping[str, str],
     part: str = TRAIN_SPLIT,
 ) -> DataFrame:
-    """The finished rows of one split as a DataFrame*."""
-    return ArrowRelation(
-        source, _SplitReader(read_tables, split_table, part), arrow_types.to_arrow_schema(types)
-    ).to_frame(types)
+    """The finished rows of one split as a DataFrame*.
+
+    Args:
+        source: what the tables are read from.
+        read_tables: what reads them.
+        split_table: what makes finished rows of a table, each with their split.
+        types: the columns of the finished rows, with their types.
+        part: the split.
+
+    Returns:
+        A lazy DataFrame.
+    """
+    reader = _SplitReader(read_tables, split_table, part)
+    relation = ArrowRelation(source, reader, arrow_types.to_arrow_schema(types))
+    return relation.to_frame(types)
 
 
 @dataclass(frozen=True)
@@ -211,9 +251,8 @@ class SpilledRows:
     paths: tuple[str, ...]
 
     def _build_file_range(self, coalesce: bool = False) -> DataFrame:
-        return self.spark.range(
-            0, len(self.paths), 1, 1 if coalesce else max(1, len(self.paths))
-        ).toDF("file")
+        tasks = 1 if coalesce else max(1, len(self.paths))
+        return self.spark.range(0, len(self.paths), 1, tasks).toDF("file")
 
     def aggregate_rows(
         self,
@@ -221,28 +260,31 @@ class SpilledRows:
         combine: Callable[[list[Any]], Any],
         columns: Iterable[str] | None = None,
     ) -> Any:
-        """Look at every row, eagerly: what ``make`` makes of each table, put together; None where there are no rows."""
-        opened = _ArrowFileReader(self.paths, None if columns is None else tuple(columns))
-        parts = (
-            self._build_file_range()
-            .mapInArrow(PartialAggregate(opened, (make, combine)), "notice binary")
-            .collect()
-        )
-        return combine_partials((part.notice for part in parts), combine)
+        """Look at every row, eagerly.
+
+        Args:
+            make: what is computed of each table.
+            combine: how what was computed of some tables is combined.
+            columns: the columns of the tables; None: all of them.
+
+        Returns:
+            What was computed of all rows; None where there are no rows.
+        """
+        reader = _ArrowFileReader(self.paths, None if columns is None else tuple(columns))
+        task = PartialAggregate(reader, (make, combine))
+        partials = self._build_file_range().mapInArrow(task, "notice binary").collect()
+        return combine_partials((partial.notice for partial in partials), combine)
 
     def build_write(self, transform: DatasetTransform, folder: str, coalesce: bool) -> DataFrame:
-        """The Parquet files* that tasks write of the finished rows; with coalesce one for each split."""
-        return self._build_file_range(coalesce).mapInArrow(
-            FileWriter(_ArrowFileReader(self.paths), transform.split_and_transform, folder),
-            WRITTEN_FILES_DDL,
-        )
+        """The Parquet files* of the finished rows that tasks write; with coalesce one a split."""
+        reader = _ArrowFileReader(self.paths)
+        writer = FileWriter(reader, transform.split_and_transform, folder)
+        return self._build_file_range(coalesce).mapInArrow(writer, WRITTEN_FILES_DDL)
 
     def to_frame(self, transform: DatasetTransform, part: str, coalesce: bool) -> DataFrame:
         """The finished rows of one split as a DataFrame*."""
+        source = self._build_file_range(coalesce)
+        reader = _ArrowFileReader(self.paths)
         return build_split_frame(
-            self._build_file_range(coalesce),
-            _ArrowFileReader(self.paths),
-            transform.split_and_transform,
-            transform.schema,
-            part,
+            source, reader, transform.split_and_transform, transform.schema, part
         )

@@ -1,7 +1,7 @@
-"""What becomes of joined rows in a training dataset: which rows stay, which split each is in, and what the transformations make of them.
+"""What becomes of joined rows in a training dataset.
 
-No Spark here: a worker does it to the tables that pass, the driver to the whole of one that is in
-memory.
+Which rows stay, which split each is in, and what the transformations make of them. No Spark here: a
+worker does it to the tables that pass, the driver to the whole of one that is in memory.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,21 +21,32 @@ from spark_fs.stats.exact import ExactProfile
 from spark_fs.stats.sketches.quantiles import Doubles, Integers
 from spark_fs.transform.array_values import to_zero_filled_doubles
 from spark_fs.transform.arrays import transform_table
-from spark_fs.transform.builtin import MAX_ONE_HOT_CATEGORIES, QUARTILES
+from spark_fs.transform.binding import Transformation
+from spark_fs.transform.builtin import (
+    MAX_ONE_HOT_CATEGORIES,
+    QUARTILES,
+    Builtin,
+    RequiredStatistic,
+)
 from spark_fs.transform.states import State
 from spark_fs.transform.transformer import Transformer
 
-FeatureProfiles = dict[str, ExactProfile]
+# by what is to be known, and the feature
+FeatureProfiles = dict[tuple[RequiredStatistic, str], ExactProfile]
 
 
 @dataclass(frozen=True)
 class DatasetTransform:
     """How a training dataset is made of joined rows.
 
-    columns: the transformations of features and labels. identity: the spine's event time and key,
-    with their types. also: the columns that stay as they are beside those of ``columns``. labels:
-    those in which a null drops the row. parts: the names of the splits. random: how rows are split,
-    where it is not by time; cuts: where, once that is known.
+    Attributes:
+        transformer: the transformations of features and labels.
+        identity: the spine's event time and key, with their types.
+        passthrough: the columns that stay as they are beside those of the transformer.
+        labels: those in which a null drops the row.
+        parts: the names of the splits.
+        random_split: how rows are split, where it is not by time.
+        thresholds: where the shares of a random split end, once that is known.
     """
 
     transformer: Transformer
@@ -49,10 +60,10 @@ class DatasetTransform:
     @property
     def schema(self) -> dict[str, str]:
         """The columns of a finished table, with their types."""
-        twice = sorted(set(self.transformer.columns) & set(self.passthrough))
-        if twice:
+        repeated = sorted(set(self.transformer.columns) & set(self.passthrough))
+        if repeated:
             raise QueryError(
-                f"Two columns of the training data would be named {twice[0]!r}: give the"
+                f"Two columns of the training data would be named {repeated[0]!r}: give the"
                 " transformation another name by .alias('...')."
             )
         return {**self.transformer.columns, **self.passthrough}
@@ -69,17 +80,15 @@ class DatasetTransform:
         table = self.drop_null_labels(table)
         if self.random_split is None:
             return table
-        return table.append_column(
-            splits.HASH_COLUMN,
-            pa.array(splits.hash_rows(table, self.identity, self.random_split.seed)),
-        )
+        hashes = splits.hash_rows(table, self.identity, self.random_split.seed)
+        return table.append_column(splits.HASH_COLUMN, pa.array(hashes))
 
     def split_rows(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         """The rows of each split, of rows that stay."""
         if self.random_split:
-            found = splits.assign_splits(self.thresholds, table)
+            split_numbers = splits.assign_splits(self.thresholds, table)
             for number, name in enumerate([*self.random_split.shares, TRAIN_SPLIT]):
-                yield name, table.filter(pa.array(found == number))
+                yield name, table.filter(pa.array(split_numbers == number))
         elif SPLIT_COLUMN in table.column_names:
             for name in self.parts:
                 yield name, table.filter(pc.equal(table.column(SPLIT_COLUMN), name))
@@ -88,13 +97,12 @@ class DatasetTransform:
 
     def transform_rows(self, table: pa.Table) -> pa.Table:
         """The columns of the training dataset."""
-        made = transform_table(self.transformer, table)
-        return pa.table(
-            {
-                name: made.column(name) if name in self.transformer.columns else table.column(name)
-                for name in self.schema
-            }
-        )
+        transformed = transform_table(self.transformer, table)
+        columns: dict[str, pa.ChunkedArray] = {}
+        for name in self.schema:
+            source = transformed if name in self.transformer.columns else table
+            columns[name] = source.column(name)
+        return pa.table(columns)
 
     def split_and_transform(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         """The finished rows of each split, of joined rows that stay."""
@@ -107,9 +115,10 @@ class DatasetTransform:
     @property
     def fit_columns(self) -> tuple[str, ...]:
         """The columns that are looked at to learn: what tells the split, and the features."""
-        features = (
-            each.spec.features[0] for each in self.transformer.transformations if each.needs_fit
-        )
+        features: list[str] = []
+        for transformation in self.transformer.transformations:
+            if transformation.needs_fit:
+                features.append(transformation.spec.features[0])
         return (
             SPLIT_COLUMN,
             splits.HASH_COLUMN,
@@ -120,8 +129,8 @@ class DatasetTransform:
 
     def select_train_rows(self, table: pa.Table) -> pa.Table:
         """The rows of the train split, with the columns that are looked at to learn."""
-        held = table.select([name for name in self.fit_columns if name in table.column_names])
-        return next(piece for part, piece in self.split_rows(held) if part == self.parts[0])
+        narrow = table.select([name for name in self.fit_columns if name in table.column_names])
+        return next(rows for part, rows in self.split_rows(narrow) if part == self.parts[0])
 
     def profile_train_rows(self, table: pa.Table) -> FeatureProfiles:
         """What is to be known of each feature, of the train split's rows among rows that stay."""
@@ -129,93 +138,82 @@ class DatasetTransform:
 
     def profile_features(self, train: pa.Table) -> FeatureProfiles:
         """What is to be known of each feature, of rows of the train split."""
-        found: FeatureProfiles = {}
-        for each in self.transformer.transformations:
-            need = each.builtin.required_statistic if each.builtin else None
-            if need is None:
-                continue
-            name, type_ = each.spec.features[0], each.types[0]
-            column = train.column(name)
-            if need == "categories":
-                profile = ExactProfile(
-                    len(column),
-                    column.null_count,
-                    categories=frozenset(pc.unique(column).drop_null().to_pylist()),
-                )
-            else:
-                profile = ExactProfile.from_values(
-                    to_zero_filled_doubles(_drop_nulls(column), type_),
-                    column.null_count,
-                    need == "moments",
-                    need == "quantiles",
-                )
-            found[f"{need}:{name}"] = profile
-        return found
+        profiles: FeatureProfiles = {}
+        for transformation, required in self._iter_fitted():
+            feature = transformation.spec.features[0]
+            profiles[required, feature] = _profile_column(
+                train.column(feature), transformation.types[0], required
+            )
+        return profiles
+
+    def _iter_fitted(self) -> Iterator[tuple[Transformation, RequiredStatistic]]:
+        """The transformations that learn, with what they must know."""
+        for transformation in self.transformer.transformations:
+            row = transformation.builtin
+            if row is not None and row.required_statistic is not None:
+                yield transformation, row.required_statistic
 
     def select_near_quartiles(
         self, train: pa.Table, cells_by_feature: Mapping[str, Integers]
     ) -> dict[str, Doubles]:
         """Of each feature the values that lie where its quartiles are."""
-        types = {each.spec.features[0]: each.types[0] for each in self.transformer.transformations}
-        return {
-            name: exact.select_in_cells(
-                to_zero_filled_doubles(_drop_nulls(train.column(name)), types[name]), cells
-            )
-            for name, cells in cells_by_feature.items()
-        }
+        types: dict[str, str] = {}
+        for transformation in self.transformer.transformations:
+            types[transformation.spec.features[0]] = transformation.types[0]
+        near_values: dict[str, Doubles] = {}
+        for name, cells in cells_by_feature.items():
+            values = to_zero_filled_doubles(_drop_nulls(train.column(name)), types[name])
+            near_values[name] = exact.select_in_cells(values, cells)
+        return near_values
 
     def find_quartile_cells(self, profiles: FeatureProfiles) -> dict[str, Integers]:
         """Where the quartiles of features lie that some transformation needs."""
-        needed = {
-            key.partition(":")[2]: profile
-            for key, profile in profiles.items()
-            if key.startswith("quantiles:")
-        }
-        return {
-            name: profile.find_quantile_cells(QUARTILES)
-            for name, profile in needed.items()
-            if profile.finite_count
-        }
+        cells: dict[str, Integers] = {}
+        for (required, feature), profile in profiles.items():
+            if required == "quantiles" and profile.finite_count:
+                cells[feature] = profile.find_quantile_cells(QUARTILES)
+        return cells
 
     def fit_states(
         self, profiles: FeatureProfiles, near_values: Mapping[str, Doubles]
     ) -> list[State]:
-        """What each transformation learned; SettingsError for a feature without a value to learn from."""
-        found: list[State] = []
-        for each in self.transformer.transformations:
-            row, name = each.builtin, each.spec.features[0]
+        """What each transformation learned.
+
+        Args:
+            profiles: what is known of the features of the train split.
+            near_values: of features whose quartiles are needed, the values near these.
+
+        Returns:
+            A state for each transformation; an empty one where there is nothing to learn.
+
+        Raises:
+            SettingsError: for a feature without a value to learn from, or with too many categories.
+        """
+        states: list[State] = []
+        for transformation in self.transformer.transformations:
+            row = transformation.builtin
             if row is None or row.required_statistic is None:
-                found.append({})
+                states.append({})
                 continue
-            profile = profiles[f"{row.required_statistic}:{name}"]
-            if not (
-                profile.categories
-                if row.required_statistic == "categories"
-                else profile.finite_count
-            ):
-                raise SettingsError(
-                    f"Transformation {row.name!r} cannot learn from feature {name!r}: of the"
-                    f" {profile.rows} rows of the train split none has a value (a null, NaN or an"
-                    " infinity is none). Leave the feature out, or choose a train split in which"
-                    " it has values."
-                )
-            if row.multi_output and len(profile.categories) > MAX_ONE_HOT_CATEGORIES:
-                raise SettingsError(
-                    f"Transformation {row.name!r} of feature {name!r} would make"
-                    f" {len(profile.categories):,} columns, one for each category; at most"
-                    f" {MAX_ONE_HOT_CATEGORIES:,} are made. Use label_encoder, or a feature with"
-                    " fewer categories."
-                )
-            found.append(
-                row.fit(
-                    _LearnedStatistics(
-                        name,
-                        profile,
-                        near_values.get(name) if row.required_statistic == "quantiles" else None,
-                    )
-                )
-            )
-        return found
+            feature = transformation.spec.features[0]
+            profile = profiles[row.required_statistic, feature]
+            _check_learnable(row, feature, profile)
+            near = near_values.get(feature) if row.required_statistic == "quantiles" else None
+            states.append(row.fit(_LearnedStatistics(feature, profile, near)))
+        return states
+
+
+def _profile_column(
+    column: pa.ChunkedArray, type_: str, required: RequiredStatistic
+) -> ExactProfile:
+    nulls = column.null_count
+    if required == "categories":
+        categories = pc.unique(column).drop_null().to_pylist()
+        return ExactProfile(len(column), nulls, categories=frozenset(categories))
+    values = to_zero_filled_doubles(_drop_nulls(column), type_)
+    return ExactProfile.from_values(
+        values, nulls, with_moments=required == "moments", with_quantiles=required == "quantiles"
+    )
 
 
 def _drop_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -223,23 +221,46 @@ def _drop_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.drop_null() if column.null_count else column
 
 
+def _check_learnable(row: Builtin, feature: str, profile: ExactProfile) -> None:
+    """Raise SettingsError for a feature without a value, or with too many categories."""
+    if row.required_statistic == "categories":
+        value_count = len(profile.categories)
+    else:
+        value_count = profile.finite_count
+    if not value_count:
+        raise SettingsError(
+            f"Transformation {row.name!r} cannot learn from feature {feature!r}: of the"
+            f" {profile.rows} rows of the train split none has a value (a null, NaN or an infinity"
+            " does not count). Leave the feature out, or choose a train split in which it has"
+            " values."
+        )
+    output_count = len(profile.categories)
+    if row.multi_output and output_count > MAX_ONE_HOT_CATEGORIES:
+        raise SettingsError(
+            f"Transformation {row.name!r} of feature {feature!r} would make {output_count:,}"
+            f" columns, one for each category; at most {MAX_ONE_HOT_CATEGORIES:,} are made. Use"
+            " label_encoder, or a feature with fewer categories."
+        )
+
+
 def merge_profiles(parts: Iterable[FeatureProfiles]) -> FeatureProfiles:
     """The profiles of all parts together."""
-    found: FeatureProfiles = {}
+    merged: FeatureProfiles = {}
     for part in parts:
-        found |= {
-            key: found[key].merge(profile) if key in found else profile
-            for key, profile in part.items()
-        }
-    return found
+        for key, profile in part.items():
+            merged[key] = merged[key].merge(profile) if key in merged else profile
+    return merged
 
 
 class _LearnedStatistics:
     """A profile as the built-in transformations ask for it."""
 
     def __init__(self, feature: str, profile: ExactProfile, near_values: Doubles | None) -> None:
-        self.feature, self._profile, self._near_values = feature, profile, near_values
-        self.low, self.high = profile.low, profile.high
+        self.feature = feature
+        self.low = profile.low
+        self.high = profile.high
+        self._profile = profile
+        self._near_values = np.empty(0) if near_values is None else near_values
 
     @property
     def mean(self) -> float:
@@ -251,9 +272,7 @@ class _LearnedStatistics:
 
     @property
     def quartiles(self) -> list[float]:
-        return self._profile.compute_quantiles(
-            QUARTILES, np.empty(0) if self._near_values is None else self._near_values
-        )
+        return self._profile.compute_quantiles(QUARTILES, self._near_values)
 
     @property
     def categories(self) -> list[object]:

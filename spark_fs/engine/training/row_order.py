@@ -1,0 +1,91 @@
+"""In which order rows come, by what they hold, so that it does not depend on where they lie.
+
+No Spark here.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Places = npt.NDArray[np.int64]
+
+
+def compute_row_order(
+    table: pa.Table, identity: Sequence[str], ignored: Sequence[str] = ()
+) -> Places:
+    """The order of rows by their identity, and of equal ones by all that they hold.
+
+    Args:
+        table: the rows.
+        identity: the columns to sort by, nulls first.
+        ignored: columns that are of no account.
+
+    Returns:
+        The places of the rows in their order.
+    """
+    order = np.arange(table.num_rows)
+    # places with one number hold rows that are equal so far
+    runs = np.zeros(table.num_rows, np.int64)
+    for name in identity:
+        tied = _find_ties(runs)
+        if not len(tied):
+            return order
+        values = _to_sort_keys(table.column(name).take(pa.array(order[tied])))
+        if runs[-1]:
+            order_in_ties = np.lexsort((values, runs[tied]))
+        else:
+            order_in_ties = np.argsort(values, kind="stable")
+        order[tied] = order[tied][order_in_ties]
+        keys = np.zeros(table.num_rows, np.int64)
+        keys[tied] = values[order_in_ties]
+        begins_run = (np.diff(runs) != 0) | (keys[1:] != keys[:-1])
+        runs = np.append(0, np.cumsum(begins_run))
+    tied = _find_ties(runs)
+    if len(tied):
+        columns = [name for name in table.column_names if name not in ignored]
+        tied_rows = table.select(columns).take(pa.array(order[tied]))
+        order[tied] = order[tied][_sort_by_content(tied_rows, runs[tied])]
+    return order
+
+
+def _sort_by_content(table: pa.Table, runs: Places) -> list[int]:
+    """The order of rows by their run, and within one by all their values."""
+    columns = (column.to_pylist() for column in table.columns)
+    contents = list(map(repr, zip(*columns, strict=True)))
+    return sorted(range(len(contents)), key=lambda row: (runs[row], contents[row]))
+
+
+def to_strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Values that Arrow neither compares nor hashes, as strings."""
+    strings = [None if value is None else repr(value) for value in column.to_pylist()]
+    return pa.chunked_array([strings], pa.string())
+
+
+def _find_ties(runs: Places) -> Places:
+    """The places whose neighbour has the same number."""
+    if len(runs) <= 1:
+        return np.empty(0, np.int64)
+    same = np.diff(runs) == 0
+    return np.flatnonzero(np.append(False, same) | np.append(same, False))
+
+
+def _to_sort_keys(column: pa.ChunkedArray) -> Places:
+    """Integers that sort as the values do, nulls first."""
+    if pa.types.is_timestamp(column.type) or pa.types.is_int64(column.type):
+        integers = pc.fill_null(column.cast(pa.int64()), np.iinfo(np.int64).min)
+        keys: Places = integers.to_numpy()
+        return keys
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+        column = to_strings(column)
+    encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
+    if isinstance(encoded, pa.ChunkedArray) or not len(encoded.dictionary):
+        return np.full(len(column), -1, np.int64)
+    ranks = pc.rank(encoded.dictionary, sort_keys="ascending", tiebreaker="dense")
+    codes = pc.fill_null(encoded.indices, 0).to_numpy()
+    is_null = encoded.is_null().to_numpy(zero_copy_only=False)
+    return np.where(is_null, -1, ranks.to_numpy().astype(np.int64)[codes])
