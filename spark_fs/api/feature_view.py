@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from spark_fs.api.batch_scoring import BatchScoringMixin
 from spark_fs.api.catalog_object import CatalogObject
+from spark_fs.api.feature_vectors import FeatureVectorsMixin
 from spark_fs.api.query import Query
-from spark_fs.api.scoring import ScoringMixin
 from spark_fs.api.stores import opens
 from spark_fs.api.training_data import TrainingDataMixin
 from spark_fs.api.training_datasets import TrainingDatasetsMixin
@@ -34,7 +35,8 @@ class FeatureView(
     TrainingDataMixin,
     TrainingFilesMixin,
     TrainingDatasetsMixin,
-    ScoringMixin,
+    BatchScoringMixin,
+    FeatureVectorsMixin,
 ):
     """What a model is trained on and served with, under one name and version."""
 

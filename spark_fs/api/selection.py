@@ -1,19 +1,28 @@
-"""Feature selection: from a query of thousands of candidates to a feature view of the few that help."""
+"""Feature selection: from thousands of candidates to a feature view of the few that help."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from spark_fs.base.arguments import validate_arguments, validate_call
 from spark_fs.errors import NotFoundError, SettingsError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.query import Query
-    from spark_fs.spec.feature_selection import SelectionRequest, SelectionResult
+    from spark_fs.base.plots import Figure
+    from spark_fs.spec.feature_selection import (
+        Method,
+        Score,
+        SelectionRequest,
+        SelectionResult,
+        Task,
+    )
     from spark_fs.spec.feature_view import ViewSpec
 
 
@@ -33,61 +42,76 @@ def select_features(
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Selection:
-    """Search the columns of a query, or the features of a feature view, for those that tell of a label, eagerly.
+    """Search a query or a feature view for the features that predict a label, eagerly.
 
     Every row counts, and none is collected: the executors sum up what scores follow from; only
-    models see a sample. Keys and event time of the leftmost group are no candidates.
+    models see a sample. Keys and event time of the leftmost group are no candidates. The result is
+    the same for the same rows and seed.
 
-    label: a column; of a feature view its only label by default. k: how many features at most.
-    method: "mrmr" (the F statistic over the mean absolute correlation with those chosen before: FCQ
-    of Zhao, Anand, Wang, 2019), "k_best" (by ``score``: "f", the F of an analysis of variance or a
-    regression, "mutual_information", "chi_squared" or, for two classes, "auc", of one feature
-    alone; the last three over up to 64 quantile bins) or "importance" (the gain in an XGBoost model
-    of all candidates). task: "classification" for a label of 2 to 50 classes, "regression" for a
-    number; None: by the label. evaluate, or a baseline (features that a model has today): measure
-    models on held out rows, of the baseline and then step by step of more features, and choose the
-    least set that is as good as the best. sample: rows that models are trained on. max_null_share:
-    a feature with more nulls is left out. leak: one that alone reaches this AUC, or this
-    correlation, is called out as a leak and not chosen. seed: of the sample and the models; the
-    result is the same for the same rows and seed. progress: called with what is being done and the
-    numbers of tasks done and known.
+    Args:
+        query_or_feature_view: What holds the candidates.
+        label: The column to predict; None: the only label of a feature view.
+        k: How many features to choose at most.
+        method: "mrmr" (the F statistic over the mean absolute correlation with those chosen before:
+            FCQ of Zhao, Anand, Wang, 2019), "k_best" (by ``score``) or "importance" (the gain in an
+            XGBoost model of all candidates).
+        score: "f" (the F of an analysis of variance or a regression), "mutual_information",
+            "chi_squared" or, for two classes, "auc", of one feature alone; the last three over up
+            to 64 quantile bins.
+        task: "classification" for a label of 2 to 50 classes, "regression" for a number; None: by
+            the label.
+        baseline: Features that a model has today. Models are measured on held out rows, of the
+            baseline and then step by step of more features, and the least set that is as good as
+            the best is chosen.
+        evaluate: Whether models are measured in that way without a baseline.
+        sample: How many rows models are trained on.
+        max_null_share: The share of nulls, up to 1, beyond which a feature is left out.
+        leak: The AUC, or the absolute correlation, up to 1, from which a feature that reaches it
+            alone is called out as a leak and not chosen.
+        seed: An integer that the sample and the models follow from.
+        progress: Called with what is being done and the numbers of tasks done and known.
 
-    Raises NotFoundError for a label or baseline feature that is no column, SettingsError for an
-    argument out of its range, a label that does not vary, or where no candidate is left, SetupError
-    where XGBoost is needed and not installed.
+    Returns:
+        The chosen features, and every candidate with its scores.
+
+    Raises:
+        NotFoundError: The label or a baseline feature is not a column.
+        SettingsError: An argument is out of its range, the label does not vary, or no candidate is
+            left.
+        SetupError: XGBoost is needed and not installed.
     """
     from spark_fs.flows import select
     from spark_fs.spec.feature_selection import SelectionRequest, check_candidates
 
-    query, view, names = _resolve_source(query_or_feature_view)
+    query, view, candidates = _resolve_source(query_or_feature_view)
     label = _resolve_label(view, label)
     plan = query.plan()
     check_candidates(label, plan.schema, baseline)
-    taken = {output.name for output in plan.features} if names is None else set(names)
-    asked: Any = {
-        "label": label,
-        "k": k,
-        "method": method,
-        "score": score,
-        "task": task,
-        "baseline": tuple(baseline),
-        "evaluate": evaluate,
-        "sample": sample,
-        "max_null_share": max_null_share,
-        "leak": leak,
-        "seed": seed,
-    }
-    wanted = SelectionRequest(**asked)
+    if candidates is None:
+        candidates = [output.name for output in plan.features]
+    request = SelectionRequest(
+        label,
+        k,
+        cast("Method", method),  # which the request checks, as the two below
+        cast("Score", score),
+        cast("Task | None", task),
+        tuple(baseline),
+        evaluate,
+        sample,
+        max_null_share,
+        leak,
+        seed,
+    )
     stores = query._stores
-    found = select.search_features(
+    result = select.search_features(
         stores.spark,
-        plan.select_outputs({*taken, label}),
+        plan.select_outputs({*candidates, label}),
         stores.find_table,
         stores.settings.warehouse,
-        wanted,
+        request,
         progress,
     )
-    return Selection(query, view, wanted, found)
+    return Selection(query, view, request, result)
 
 
 def _resolve_source(source: Query | FeatureView) -> tuple[Query, ViewSpec | None, list[str] | None]:
@@ -109,19 +133,18 @@ def _resolve_source(source: Query | FeatureView) -> tuple[Query, ViewSpec | None
 def _resolve_label(view: ViewSpec | None, label: str | None) -> str:
     if label is not None:
         return label
-    if view is None or len(view.labels) != 1:
-        has = (
-            f"the feature view has {len(view.labels)} labels"
-            if view
-            else "a query has none of its own"
-        )
-        raise SettingsError(f"label is needed, since {has}: name the column to predict.")
-    return view.labels[0]
+    if view is None:
+        reason = "a query has none of its own"
+    elif len(view.labels) == 1:
+        return view.labels[0]
+    else:
+        reason = f"the feature view has {len(view.labels)} labels"
+    raise SettingsError(f"label is needed, since {reason}: name the column to predict.")
 
 
 @validate_arguments
 class Selection:
-    """What a search found: the chosen features, and every candidate with its scores and the reason for its place."""
+    """The chosen features, and every candidate with its scores and the reason for its place."""
 
     def __init__(
         self,
@@ -130,7 +153,10 @@ class Selection:
         request: SelectionRequest,
         result: SelectionResult,
     ) -> None:
-        self._query, self._view, self._request, self._result = query, view, request, result
+        self._query = query
+        self._view = view
+        self._request = request
+        self._result = result
 
     @property
     def features(self) -> list[str]:
@@ -143,129 +169,159 @@ class Selection:
         return self._result.task
 
     @property
-    def scores(self) -> Any:
-        """A pandas frame with a row for each candidate, the chosen ones first: rank, scores and reason.
+    def scores(self) -> pd.DataFrame:
+        """A row for each candidate, the chosen ones first: rank, scores and reason.
 
         value: what the method ranks by. strength: the correlation ratio, correlation or Cramer's V
         with the label.
         """
         import pandas as pd
 
-        rows = [
-            {name: value for name, value in vars(candidate).items() if name != "leaks"}
-            for candidate in self._result.candidates
-        ]
-        return pd.DataFrame(rows)
+        return pd.DataFrame([vars(candidate) for candidate in self._result.candidates])
 
     @property
-    def steps(self) -> Any:
-        """A pandas frame of what models were measured at: the step, its number of features and the metric on held out rows.
+    def steps(self) -> pd.DataFrame:
+        """What models were measured at: the step, its number of features and the metric.
 
-        The metric is AUC for two classes, accuracy for more, R2 for a number. Empty unless a
-        baseline or ``evaluate`` was given.
+        The metric is of held out rows: AUC for two classes, accuracy for more, R2 for a number.
+        Empty unless a baseline or ``evaluate`` was given.
         """
         import pandas as pd
 
-        steps = [
-            {"step": each.step, "features": each.features, self._result.metric: each.metric}
-            for each in self._result.steps
+        metric = self._result.metric
+        rows = [
+            {"step": step.step, "features": step.features, metric: step.metric}
+            for step in self._result.steps
         ]
-        return pd.DataFrame(steps, columns=["step", "features", self._result.metric or "metric"])
+        return pd.DataFrame(rows, columns=["step", "features", metric or "metric"])
 
     @property
     def warnings(self) -> dict[str, str]:
-        """The candidates that were called out (constant, mostly null, like a leak, of too many categories), with the reason."""
-        told = [
-            each
-            for each in self._result.candidates
-            if each.rank is None and (each.value is None and each.f is None)
-        ]
-        leaks = [each for each in self._result.candidates if each.leaks]
-        return {each.feature: each.reason for each in [*leaks, *told]}
+        """The candidates that were called out, with the reason.
+
+        They are constant, mostly null, like a leak, or of too many categories.
+        """
+        reasons = {}
+        for candidate in self._result.candidates:
+            if candidate.leaks:
+                reasons[candidate.feature] = candidate.reason
+        for candidate in self._result.candidates:
+            is_unscored = candidate.value is None and candidate.f is None
+            if candidate.rank is None and is_unscored:
+                reasons[candidate.feature] = candidate.reason
+        return reasons
 
     def __repr__(self) -> str:
+        features = ", ".join(self.features[:5])
+        if len(self.features) > 5:
+            features += ", ..."
         return (
             f"Selection({len(self.features)} of {len(self._result.candidates)} candidates for"
             f" {self._request.label!r}, {self._request.method}, {self._result.rows} rows:"
-            f" {', '.join(self.features[:5])}{', ...' if len(self.features) > 5 else ''})"
+            f" {features})"
         )
 
-    def plot(self) -> Any:
-        """A Plotly figure: the metric after each step where models were measured, else the value of each chosen feature."""
+    def plot(self) -> Figure:
+        """A Plotly figure of the metric after each step, or of the value of each chosen feature.
+
+        The first where models were measured.
+        """
+        return self._plot_steps() if self._result.steps else self._plot_values()
+
+    def _plot_steps(self) -> Figure:
         from spark_fs.base import plots
 
-        if self._result.steps:
-            steps = [each for each in self._result.steps if each.step != "baseline"]
-            baseline = [each for each in self._result.steps if each.step == "baseline"]
-            title = f"{self._request.label}: {self._result.metric} on held out rows"
-            measured = {each.features: each.metric for each in steps}
-            return plots.plot_steps(
-                measured, title, self._result.metric, baseline[0].metric if baseline else None
-            )
-        chosen = [each for each in self._result.candidates if each.rank is not None]
-        values = {each.feature: float(each.value or 0.0) for each in chosen}
-        return plots.plot_bars(
-            values,
-            f"Features for {self._request.label}, by {self._request.method}",
-            notes=[each.reason for each in chosen],
-        )
+        measured = {}
+        baseline = None
+        for step in self._result.steps:
+            if step.step != "baseline":
+                measured[step.features] = step.metric
+            elif baseline is None:
+                baseline = step.metric
+        title = f"{self._request.label}: {self._result.metric} on held out rows"
+        return plots.plot_steps(measured, title, self._result.metric, baseline)
+
+    def _plot_values(self) -> Figure:
+        from spark_fs.base import plots
+
+        values = {}
+        notes = []
+        for candidate in self._result.candidates:
+            if candidate.rank is not None:
+                values[candidate.feature] = float(candidate.value or 0.0)
+                notes.append(candidate.reason)
+        title = f"Features for {self._request.label}, by {self._request.method}"
+        return plots.plot_bars(values, title, notes=notes)
 
     def to_feature_view(
         self, name: str, version: int | None = None, description: str = ""
     ) -> FeatureView:
-        """Save the choice as a feature view, eagerly: the query with the chosen columns and the label alone.
+        """Save the choice as a feature view, eagerly.
 
+        Its query has the chosen columns and the label alone.
         Groups that are joined from the left and give none are left out. Of a feature view, the
-        transformations of chosen features and the helper columns go along. Raises NotFoundError
-        where nothing was chosen, AlreadyExistsError when the version is taken.
+        transformations of chosen features and the helper columns go along.
+
+        Args:
+            name: The name of the new view.
+            version: From 1 up; None: the next free one.
+            description: What it is for.
+
+        Raises:
+            NotFoundError: Nothing was chosen.
+            AlreadyExistsError: The version is taken.
+            InvalidNameError: The name is not valid.
         """
-        from spark_fs.api.feature_store import FeatureStore
-        from spark_fs.api.feature_view import FeatureView
-        from spark_fs.api.query import Query
         from spark_fs.api.versions import create_version
-        from spark_fs.spec.feature_view import ViewSpec
 
         if not self.features:
             raise NotFoundError(
                 "No feature was chosen, so there is nothing to save: look at .scores for the"
                 " reasons."
             )
-        plan, chosen, view = self._query.plan(), set(self.features), self._view
-        known = chosen | {self._request.label}
-        transformations = tuple(
-            each for each in (view.transformations if view else ()) if set(each.features) <= known
-        )
-        helpers = (*view.training_helpers, *view.inference_helpers) if view else ()
-        wanted = {
-            *chosen,
-            self._request.label,
-            *helpers,
-            *(set(plan.schema) - {output.name for output in plan.features}),
-        }
-        columns = [
-            {
-                o.source.column
-                for o in plan.outputs
-                if o.source.node == node.index and o.name in wanted
-            }
-            for node in plan.nodes
-        ]
         stores = self._query._stores
         next_version = partial(stores.catalog.next_view_version, name)
-        spec = ViewSpec(
+        first_version = next_version() if version is None else version
+        spec = self._build_view_spec(name, first_version, description)
+
+        def save_version(number: int) -> FeatureView:
+            view = stores.open_view(replace(spec, version=number))
+            view.check()
+            stores.catalog.add_view(view._spec)
+            return view
+
+        return create_version(version, next_version, save_version)
+
+    def _build_view_spec(self, name: str, version: int, description: str) -> ViewSpec:
+        from spark_fs.spec.feature_view import ViewSpec
+
+        view = self._view
+        label = self._request.label
+        known = {*self.features, label}
+        transformations = []
+        for transformation in view.transformations if view else ():
+            if known.issuperset(transformation.features):
+                transformations.append(transformation)
+        return ViewSpec(
             name,
-            next_version() if version is None else version,
-            Query(stores, self._query.spec.select_columns(columns)).spec,
-            (self._request.label,),
+            version,
+            self._query.spec.select_columns(self._list_node_columns()),
+            (label,),
             description,
-            transformations,
+            tuple(transformations),
             view.training_helpers if view else (),
             view.inference_helpers if view else (),
         )
-        create = FeatureStore(stores)._create_view
-        return FeatureView(
-            stores,
-            create_version(
-                version, next_version, lambda taken: create(replace(spec, version=taken))
-            ),
-        )
+
+    def _list_node_columns(self) -> list[set[str]]:
+        """The columns of each node of the query that the new view takes."""
+        plan = self._query.plan()
+        candidates = {output.name for output in plan.features}
+        wanted = {*self.features, self._request.label, *(set(plan.schema) - candidates)}
+        if self._view:
+            wanted |= {*self._view.training_helpers, *self._view.inference_helpers}
+        columns: list[set[str]] = [set() for _ in plan.nodes]
+        for output in plan.outputs:
+            if output.name in wanted:
+                columns[output.source.node].add(output.source.column)
+        return columns

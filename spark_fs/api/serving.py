@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("spark_fs.serve")
 MAX_STALENESS = 5.0  # seconds for which a view is served without a look at the catalog
-_MAX_ABSENT = 1_000  # names that are known not to be there
+_MAX_ABSENT = 1_000  # requests that are known to be of no view
 
 
 class ViewRequest(NamedTuple):
-    """A view by name and version, and the training dataset by which its transformations learned; None: the only one."""
+    """A view by name and version, and the training dataset that its transformations learned of.
+
+    dataset: None for the only one.
+    """
 
     name: str
     version: int = 1
@@ -38,11 +41,8 @@ class ViewRequest(NamedTuple):
     def from_string(cls, text: str) -> ViewRequest:
         """Of ``name``, ``name:version`` or ``name:version:training-dataset``."""
         name, *numbers = text.split(":")
-        if (
-            not name
-            or len(numbers) > 2
-            or not all(number.isascii() and number.isdecimal() for number in numbers)
-        ):
+        are_valid = all(number.isascii() and number.isdecimal() for number in numbers)
+        if not name or len(numbers) > 2 or not are_valid:
             raise SettingsError(
                 f"--view {text!r} is not a view: write name, name:version or"
                 " name:version:training-dataset."
@@ -50,9 +50,8 @@ class ViewRequest(NamedTuple):
         return cls(name, *map(int, numbers))
 
     def __str__(self) -> str:
-        return ":".join(
-            map(str, (self.name, self.version, *([] if self.dataset is None else [self.dataset])))
-        )
+        text = f"{self.name}:{self.version}"
+        return text if self.dataset is None else f"{text}:{self.dataset}"
 
 
 class _CatalogState(NamedTuple):
@@ -74,11 +73,13 @@ class _ReadyView:
 
 
 class ServedViews:
-    """The feature views that a serving process hands out: each made ready once, and again when the catalog says otherwise of it.
+    """The feature views that a serving process hands out.
 
-    only: the views that are handed out, as in ``Asked.of``; none: every view of the store. A view
-    is at most ``fresh`` seconds behind the catalog; where the catalog gives no answer, or has what
-    only a newer release understands, it is served on as it is.
+    Each is made ready once, and again when the catalog says otherwise of it.
+
+    only: the views that are handed out, as in ``ViewRequest.from_string``; none: every view of the
+    store. A view is at most ``max_staleness`` seconds behind the catalog; where the catalog gives
+    no answer, or has what only a newer release understands, it is served on as it is.
     """
 
     def __init__(
@@ -88,63 +89,58 @@ class ServedViews:
         max_staleness: float = MAX_STALENESS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._fs, self._catalog, self._max_staleness, self._clock = (
-            fs,
-            fs._stores.catalog,
-            max_staleness,
-            clock,
-        )
+        self._fs = fs
+        self._catalog = fs._stores.catalog
+        self._max_staleness = max_staleness
+        self._clock = clock
         self._only = tuple(map(ViewRequest.from_string, only))
         self._ready_views: dict[ViewRequest, _ReadyView] = {}
         self._absent: dict[ViewRequest, tuple[float, str]] = {}
         self._served_names: set[str] = set()
         self._build_lock = Lock()
-        for asked in self._only:
-            self.get_view(*asked)
+        for request in self._only:
+            self.get_view(*request)
 
     def get_view(self, name: str, version: int = 1, dataset: int | None = None) -> FeatureView:
-        """A view that is ready; NotFoundError where it is not there, or not handed out."""
-        asked = self._resolve_request(ViewRequest(name, version, dataset))
-        held = self._ready_views.get(asked)
-        if held is None:
-            return self._load_view(asked).view
-        if self._clock() - held.checked_at < self._max_staleness or not held.refresh_lock.acquire(
-            blocking=False
-        ):
-            return held.view  # while one caller looks, the others are served
+        """Hand out a view that is ready.
+
+        Args:
+            name: The name of the view.
+            version: Its version.
+            dataset: The training dataset that its transformations learned of; None: the only one.
+
+        Raises:
+            NotFoundError: The view or the training dataset is not there, or not handed out.
+            SettingsError: It is served by several training datasets, and none was named.
+        """
+        request = self._resolve_request(ViewRequest(name, version, dataset))
+        ready = self._ready_views.get(request)
+        if ready is None:
+            return self._load_view(request).view
+        if self._clock() - ready.checked_at < self._max_staleness:
+            return ready.view
+        if not ready.refresh_lock.acquire(blocking=False):
+            return ready.view  # while one caller looks, the others are served
         try:
-            return self._refresh_view(asked, held).view
+            return self._refresh_view(request, ready).view
         finally:
-            held.refresh_lock.release()
+            ready.refresh_lock.release()
 
     def is_known(self, name: str) -> bool:
         """Whether a view of this name was handed out."""
         return name in self._served_names
 
     def _resolve_request(self, request: ViewRequest) -> ViewRequest:
-        """What is handed out for what was asked."""
+        """What is handed out for a request."""
         check_name("Feature view", request.name)
         if not self._only:
             return request
-        named = [each for each in self._only if each.name == request.name]
-        if not named:
-            known = [each.name for each in self._only]
-            raise NotFoundError.for_name(
-                "Feature view", request.name, known, "Ask for one that is served here."
-            )
-        versions = [each for each in named if each.version == request.version]
-        if not versions:
-            raise NotFoundError.for_version(
-                "Feature view",
-                request.name,
-                request.version,
-                sorted({each.version for each in named}),
-            )
-        if any(each.dataset in (None, request.dataset) for each in versions):
+        served = self._list_served(request)
+        if any(each.dataset in (None, request.dataset) for each in served):
             return request
-        if request.dataset is None and len(versions) == 1:
-            return versions[0]
-        datasets = sorted(each.dataset for each in versions if each.dataset is not None)
+        if request.dataset is None and len(served) == 1:
+            return served[0]
+        datasets = sorted(each.dataset for each in served if each.dataset is not None)
         if request.dataset is None:
             listed = ", ".join(map(str, datasets))
             raise SettingsError(
@@ -155,31 +151,47 @@ class ServedViews:
             "Training dataset of feature view", request.name, request.dataset, datasets
         )
 
+    def _list_served(self, request: ViewRequest) -> list[ViewRequest]:
+        """What is handed out of a view's version; NotFoundError where nothing is."""
+        of_name = [served for served in self._only if served.name == request.name]
+        if not of_name:
+            names = [served.name for served in self._only]
+            raise NotFoundError.for_name(
+                "Feature view", request.name, names, "Ask for one that is served here."
+            )
+        of_version = [served for served in of_name if served.version == request.version]
+        if not of_version:
+            versions = sorted({served.version for served in of_name})
+            raise NotFoundError.for_version("Feature view", request.name, request.version, versions)
+        return of_version
+
     def _load_view(self, request: ViewRequest) -> _ReadyView:
         """A view that was not asked for before, or was not there."""
-        since, why = self._absent.get(request, (-inf, ""))
-        if self._clock() - since < self._max_staleness:
-            raise NotFoundError(why)
+        absent_since, reason = self._absent.get(request, (-inf, ""))
+        if self._clock() - absent_since < self._max_staleness:
+            raise NotFoundError(reason)
         try:
-            facts = self._read_catalog_state(request)
+            state = self._read_catalog_state(request)
             with self._build_lock:  # one thread makes what many ask for at the start
-                held = self._ready_views.get(request)
-                if held is None or held.catalog_state != facts:
-                    held = self._ready_views[request] = self._build_view(request, facts)
+                ready = self._ready_views.get(request)
+                if ready is None or ready.catalog_state != state:
+                    ready = self._build_view(request, state)
+                    self._ready_views[request] = ready
         except NotFoundError as error:
             if len(self._absent) >= _MAX_ABSENT:
                 self._absent.clear()
-            self._absent[request] = self._clock(), str(error)
+            self._absent[request] = (self._clock(), str(error))
             raise
-        return held
+        return ready
 
     def _refresh_view(self, request: ViewRequest, ready: _ReadyView) -> _ReadyView:
         """A view as the catalog has it now."""
         now = self._clock()
         try:
-            facts = self._read_catalog_state(request, ready.catalog_state.dataset)
-            if facts != ready.catalog_state:
-                ready = self._ready_views[request] = self._build_view(request, facts)
+            state = self._read_catalog_state(request, ready.catalog_state.dataset)
+            if state != ready.catalog_state:
+                ready = self._build_view(request, state)
+                self._ready_views[request] = ready
             ready.checked_at = now
         except NotFoundError:
             self._ready_views.pop(request, None)
@@ -196,28 +208,23 @@ class ServedViews:
     def _read_catalog_state(
         self, request: ViewRequest, last_dataset: TrainingDatasetSpec | None = None
     ) -> _CatalogState:
-        """What the catalog says now; chosen: the training dataset that was the only one when nobody said which."""
-        view = self._catalog.get_view(request.name, request.version)
-        made = [
-            each for each in self._catalog.list_training_datasets(view) if each.state != "running"
-        ]
-        version = last_dataset.version if last_dataset else request.dataset
-        wanted = [
-            each
-            for each in made
-            if each.version == version or (version is None and each.state == "finished")
-        ]
-        return _CatalogState(
-            view,
-            self._catalog.get_groups(view.query.iter_groups()),
-            wanted[0] if len(wanted) == 1 else None,
-        )
+        """What the catalog says now.
 
-    def _build_view(self, request: ViewRequest, catalog_state: _CatalogState) -> _ReadyView:
+        last_dataset: the training dataset by which the view is served already.
+        """
+        view = self._catalog.get_view(request.name, request.version)
+        version = last_dataset.version if last_dataset else request.dataset
+        datasets = []
+        for dataset in self._catalog.list_training_datasets(view):
+            is_chosen = dataset.version == version and dataset.state != "running"
+            if is_chosen or (version is None and dataset.state == "finished"):
+                datasets.append(dataset)
+        groups = self._catalog.get_groups(view.query.iter_groups())
+        return _CatalogState(view, groups, datasets[0] if len(datasets) == 1 else None)
+
+    def _build_view(self, request: ViewRequest, state: _CatalogState) -> _ReadyView:
         began = self._clock()
         view = self._fs.get_feature_view(request.name, request.version)
-        view.init_serving(
-            request.dataset if catalog_state.dataset is None else catalog_state.dataset.version
-        )
+        view.init_serving(request.dataset if state.dataset is None else state.dataset.version)
         self._served_names.add(request.name)
-        return _ReadyView(view, catalog_state, began)
+        return _ReadyView(view, state, began)

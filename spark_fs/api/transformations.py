@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @validate_arguments
 class TransformationFunction:
-    """A built-in or a user's function; called with the names of features it is attached to these, as in ``min_max_scaler("amount")``."""
+    """A built-in or a user's function.
+
+    Called with the names of features it is attached to these, as in ``min_max_scaler("amount")``.
+    """
 
     def __init__(
         self,
@@ -30,7 +33,8 @@ class TransformationFunction:
         self._outputs = tuple(outputs)
 
     def __repr__(self) -> str:
-        return f"TransformationFunction({self.name}({', '.join(self._features or self.spec.arguments)}))"
+        features = ", ".join(self._features or self.spec.arguments)
+        return f"TransformationFunction({self.name}({features}))"
 
     @property
     def name(self) -> str:
@@ -48,7 +52,7 @@ class TransformationFunction:
             if not isinstance(name, str):
                 raise SettingsError(
                     f"Transformation {self.name!r} is attached to features by their names, and"
-                    f" {name!r} is none: see run() to try it."
+                    f" {name!r} is not a feature name: see run() to try it."
                 )
         return TransformationFunction(self.spec, features, self._outputs)
 
@@ -76,13 +80,21 @@ class TransformationFunction:
         return self
 
     def attached(self, feature: str | None = None) -> TransformationSpec:
-        """To the features that it was called with, to this one, or to those that its arguments are named for."""
+        """The function with its features.
+
+        They are those that it was called with, or this one, or those that its arguments are named
+        for. Raises SettingsError where it was called with others than this one.
+        """
         if feature is not None and self._features not in (None, (feature,)):
             raise SettingsError(
                 f"Transformation {self!r} stands under feature {feature!r}: name the feature in one"
                 " of the two places."
             )
-        features = self._features or ((feature,) if feature is not None else self.spec.arguments)
+        features = self.spec.arguments
+        if self._features:
+            features = self._features
+        elif feature is not None:
+            features = (feature,)
         return TransformationSpec(self.spec, features, self._outputs)
 
 
@@ -91,40 +103,52 @@ def udf(
 ) -> Callable[[Callable[..., Any]], TransformationFunction]:
     """Decorate a function of features, to be attached to a feature view.
 
-    return_type: a Python type (float, int, str, bool, bytes, datetime, date, Decimal), a feature
-    type as text, or a list of them for several outputs. mode: "python", a value at a time, None for
-    a null, a time as a UTC datetime; or "pandas", a Series at a time, of whole numbers and booleans
-    pandas' nullable types. drop: which arguments do not stay beside the outputs; that of a function
-    of one feature never does.
+    Its source is kept, with the modules and constants that it names, and the same source runs in
+    training, batch and online. It must give the same for a row whatever rows are beside it.
 
-    Its source is kept, with the modules and constants that it names, and the same text runs in
-    training, batch and online. It must give the same for a row whatever rows are beside it. Raises
-    SettingsError for a function whose source cannot be kept, SchemaError for a type.
+    Args:
+        return_type: A Python type (float, int, str, bool, bytes, datetime, date, Decimal), a
+            feature type as a string, or a list of them for several outputs.
+        mode: "python": a value at a time, None for a null, a time as a UTC datetime; or "pandas": a
+            Series at a time, of integers and booleans pandas' nullable types.
+        drop: Which arguments do not stay beside the outputs; that of a function of one feature
+            never does.
+
+    Returns:
+        The decorator.
+
+    Raises:
+        SettingsError: The source of the function cannot be kept.
+        SchemaError: A type is not known.
     """
     from spark_fs.transform.functions import build_function_spec
 
-    return lambda written: TransformationFunction(
-        build_function_spec(written, return_type, mode, drop)
-    )
+    def decorate(function: Callable[..., Any]) -> TransformationFunction:
+        return TransformationFunction(build_function_spec(function, return_type, mode, drop))
+
+    return decorate
 
 
 def to_transformation_specs(
     functions: Mapping[str, Any] | Sequence[Any] | None,
 ) -> tuple[TransformationSpec, ...]:
-    """The transformations of a feature view, from a mapping of features to functions or a list of attached functions."""
-    pairs = (
-        list(functions.items())
-        if isinstance(functions, Mapping)
-        else [(None, each) for each in functions or ()]
-    )
-    for feature, each in pairs:
-        if not isinstance(each, TransformationFunction):
+    """The transformations of a feature view.
+
+    functions: a mapping of features to functions, or a list of attached functions.
+    """
+    pairs: list[tuple[str | None, Any]]
+    if isinstance(functions, Mapping):
+        pairs = list(functions.items())
+    else:
+        pairs = [(None, function) for function in functions or ()]
+    for feature, function in pairs:
+        if not isinstance(function, TransformationFunction):
+            place = f" (of feature {feature!r})" if feature else ""
             raise SettingsError(
-                f"{each!r} is not a transformation"
-                f" function{f' (of feature {feature!r})' if feature else ''}: take one from"
+                f"{function!r} is not a transformation function{place}: take one from"
                 " fs.get_transformation_function(name) or @spark_fs.udf."
             )
-    return tuple(each.attached(feature) for feature, each in pairs)
+    return tuple(function.attached(feature) for feature, function in pairs)
 
 
 @validate_arguments

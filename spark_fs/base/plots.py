@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
+    from plotly.graph_objects import Figure as Figure  # which others take from here
 
 _ABOVE_COLOR = "#c2410c"
 _BELOW_COLOR = "#1d4ed8"

@@ -14,15 +14,16 @@ import typer
 import yaml
 from pyspark.sql import SparkSession
 
+from spark_fs.api.batch_scoring import BatchScoringMixin
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
+from spark_fs.api.feature_vectors import FeatureVectorsMixin
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.group import Group
 from spark_fs.api.group_store import GroupStore
 from spark_fs.api.model import Model
 from spark_fs.api.model_registry import ModelRegistry
 from spark_fs.api.query import Query
-from spark_fs.api.scoring import ScoringMixin
 from spark_fs.api.selection import Selection
 from spark_fs.api.table_group import TableGroup
 from spark_fs.api.training_data import TrainingDataMixin
@@ -249,7 +250,14 @@ def test_architecture_names_every_room() -> None:
 def test_the_changelog_names_what_users_call() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
     groups = Group, TableGroup, FeatureGroup
-    views = FeatureView, TrainingDataMixin, TrainingFilesMixin, TrainingDatasetsMixin, ScoringMixin
+    views = (
+        FeatureView,
+        TrainingDataMixin,
+        TrainingFilesMixin,
+        TrainingDatasetsMixin,
+        BatchScoringMixin,
+        FeatureVectorsMixin,
+    )
     kinds = (
         FeatureStore,
         GroupStore,

@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 
 import spark_fs
+from spark_fs.api.batch_scoring import BatchScoringMixin
 from spark_fs.api.catalog_object import CatalogObject
 from spark_fs.api.external_feature_group import ExternalFeatureGroup
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
+from spark_fs.api.feature_vectors import FeatureVectorsMixin
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.flavour import Flavour
 from spark_fs.api.group import Group
@@ -21,7 +23,6 @@ from spark_fs.api.model import Model
 from spark_fs.api.model_registry import ModelRegistry
 from spark_fs.api.project import Project
 from spark_fs.api.query import Feature, Filter, Query
-from spark_fs.api.scoring import ScoringMixin
 from spark_fs.api.selection import Selection
 from spark_fs.api.spine import Spine
 from spark_fs.api.table_group import TableGroup
@@ -163,19 +164,19 @@ SIGNATURES = {
     TrainingDatasetsMixin.get_training_datasets: "",
     TrainingDatasetsMixin.recreate_training_dataset: "version training_dataset_version",
     TrainingDatasetsMixin.delete_training_dataset: "version training_dataset_version force",
-    ScoringMixin.init_batch_scoring: "training_dataset_version",
-    ScoringMixin.get_batch_data: (
+    BatchScoringMixin.init_batch_scoring: "training_dataset_version",
+    BatchScoringMixin.get_batch_data: (
         "start_time end_time primary_key event_time inference_helper_columns dataframe_type"
         " spine_df max_feature_age"
     ),
-    ScoringMixin.init_serving: "training_dataset_version training_data_version",
-    ScoringMixin.get_feature_vector: (
+    FeatureVectorsMixin.init_serving: "training_dataset_version training_data_version",
+    FeatureVectorsMixin.get_feature_vector: (
         "entry passed_features return_type allow_missing keys request_parameters now"
     ),
-    ScoringMixin.get_feature_vectors: (
+    FeatureVectorsMixin.get_feature_vectors: (
         "entry passed_features return_type allow_missing keys request_parameters now"
     ),
-    ScoringMixin.get_inference_helper: "entry return_type allow_missing now",
+    FeatureVectorsMixin.get_inference_helper: "entry return_type allow_missing now",
     Project.get_model_registry: "",
     Flavour.create_model: (
         "name version metrics model_schema input_example description feature_view"
@@ -218,7 +219,8 @@ PUBLIC = (
     TrainingDataMixin,
     TrainingFilesMixin,
     TrainingDatasetsMixin,
-    ScoringMixin,
+    BatchScoringMixin,
+    FeatureVectorsMixin,
     Query,
     Spine,
     Feature,

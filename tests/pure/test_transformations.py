@@ -550,7 +550,7 @@ def test_what_cannot_be_attached() -> None:
     ):
         to_transformation_specs({"x": 3})
     with pytest.raises(
-        SettingsError, match=r"attached to features by their names, and 3.5 is none"
+        SettingsError, match=r"attached to features by their names, and 3.5 is not a feature name"
     ):
         builtin("log_transform")(3.5)  # type: ignore[arg-type] # as the test says
     with pytest.raises(InvalidNameError, match=r"Output of a transformation 'No good'"):

@@ -1,159 +1,39 @@
-"""Rows to predict for: batches from the offline tables, vectors from the online store."""
+"""Feature vectors of a feature view: rows to predict for, from the online store."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from spark_fs.api.options import to_seconds
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.base.times import Interval, to_utc
+from spark_fs.base.times import to_utc
 from spark_fs.errors import SettingsError
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     import numpy.typing as npt
     import pandas as pd
-    from pyspark.sql import DataFrame
 
     from spark_fs.api.stores import Stores
     from spark_fs.base.times import Instant
-    from spark_fs.flows.serving import ServingState
-    from spark_fs.flows.view_columns import States
+    from spark_fs.flows.serving_state import ServingState
     from spark_fs.spec.feature_view import ViewSpec
 
 Entry = Mapping[str, Any]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class BatchState:
-    """A view made ready for batches: what its transformations learned; None where they learn nothing."""
-
-    states: States | None
-
-
 @validate_arguments
-class ScoringMixin:
-    """The methods of a feature view that hand out what a model predicts for."""
+class FeatureVectorsMixin:
+    """The methods of a feature view that read feature vectors, without Spark."""
 
     _stores: Stores
     _spec: ViewSpec
-    _batch_state: BatchState | None = None  # what init_batch_scoring made
     _serving_state: ServingState | None = None  # what init_serving made
-
-    # -- batches
-
-    def init_batch_scoring(self, training_dataset_version: int | None = None) -> None:
-        """Take what the transformations learned of a training dataset, for ``get_batch_data``.
-
-        training_dataset_version: None for the only one there is, or for none where nothing is
-        learned. Raises NotFoundError for a version that does not exist, SettingsError where there
-        is none to choose, or several.
-        """
-        self._batch_state = self._load_batch_state(training_dataset_version)
-
-    batch_init = init_batch_scoring
-
-    def _load_batch_state(self, training_dataset_version: int | None) -> BatchState:
-        from spark_fs.flows import view_columns
-
-        return BatchState(
-            view_columns.find_states(self._stores.catalog, self._spec, training_dataset_version)
-        )
-
-    if TYPE_CHECKING:
-
-        @overload
-        def get_batch_data(
-            self,
-            start_time: Instant | None = None,
-            end_time: Instant | None = None,
-            primary_key: bool = False,
-            event_time: bool = False,
-            inference_helper_columns: bool = False,
-            dataframe_type: Literal["pandas"] = "pandas",
-            spine_df: Any = None,
-            max_feature_age: timedelta | float | None = None,
-        ) -> pd.DataFrame: ...
-
-        @overload
-        def get_batch_data(
-            self,
-            start_time: Instant | None = None,
-            end_time: Instant | None = None,
-            primary_key: bool = False,
-            event_time: bool = False,
-            inference_helper_columns: bool = False,
-            *,
-            dataframe_type: Literal["spark"],
-            spine_df: Any = None,
-            max_feature_age: timedelta | float | None = None,
-        ) -> DataFrame: ...
-
-    def get_batch_data(
-        self,
-        start_time: Instant | None = None,
-        end_time: Instant | None = None,
-        primary_key: bool = False,
-        event_time: bool = False,
-        inference_helper_columns: bool = False,
-        dataframe_type: str = "pandas",
-        spine_df: Any = None,
-        max_feature_age: Any = None,
-    ) -> pd.DataFrame | DataFrame:
-        """Read the features of the spine's rows, transformed as in training; labels are not read.
-
-        Args:
-            start_time: The first instant (UTC) of the spine's event time; None: from the beginning.
-            end_time: The instant (UTC) before which rows end; None: up to the last.
-            primary_key: Whether the spine's primary key comes first.
-            event_time: Whether the spine's event time comes first, behind the key.
-            inference_helper_columns: Whether these come last.
-            dataframe_type: "pandas", or "spark".
-            spine_df: A Spark or pandas DataFrame of keys and event times in the place of the
-                leftmost group; its other columns are carried through.
-            max_feature_age: How old a joined row may be at the spine's event time: a timedelta, or
-                seconds.
-
-        Returns:
-            A pandas DataFrame, read eagerly and ordered by event time and key, or Spark's
-            DataFrame*.
-
-        Raises:
-            SettingsError: A transformation learned and ``init_batch_scoring`` was not told of which
-                training dataset, the interval is empty, or an argument has a value that it does not
-                take.
-            NotFoundError: ``spine_df`` lacks a column that the view needs of it.
-        """
-        from spark_fs.flows import batch
-
-        if self._batch_state is None:
-            self._batch_state = self._load_batch_state(None)
-        interval = None
-        if start_time is not None or end_time is not None:
-            interval = Interval.from_bounds(start_time, end_time)
-        request = batch.BatchRequest(
-            interval,
-            primary_key,
-            event_time,
-            inference_helper_columns,
-            spine_df,
-            to_seconds("max_feature_age", max_feature_age),
-        )
-        states = self._batch_state.states
-        return batch.read_batch(self._stores, self._spec, states, request, dataframe_type)
-
-    batch_data = get_batch_data
-
-    # -- vectors
 
     @property
     def serving_types(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        """The type of each key that an entry may hold, and of each feature that may be passed, by name."""
+        """The types, by name, of the keys that an entry may hold and of the features that may be passed."""
         state = self._get_serving_state()
         return state.vector_reader.key_types, dict(state.inputs)
 
@@ -177,12 +57,12 @@ class ScoringMixin:
             SettingsError: A transformation learned, no version was given, and there is not exactly
                 one.
         """
-        from spark_fs.flows import serving
+        from spark_fs.flows import serving_state
 
         version = training_dataset_version
         if version is None:
             version = training_data_version
-        self._serving_state = serving.prepare_serving(self._stores, self._spec, version)
+        self._serving_state = serving_state.prepare_serving(self._stores, self._spec, version)
 
     init = init_serving
 
@@ -190,9 +70,9 @@ class ScoringMixin:
         """The view made ready to serve, now where it was not before."""
         state = self._serving_state
         if state is None:
-            from spark_fs.flows import serving
+            from spark_fs.flows import serving_state
 
-            state = serving.prepare_serving(self._stores, self._spec, None)
+            state = serving_state.prepare_serving(self._stores, self._spec, None)
             self._serving_state = state
         return state
 
