@@ -180,7 +180,7 @@ def test_an_answer_that_does_not_come_in_time_is_an_error_and_asked_for_once(
         OnlineStoreError,
         match=r"gave no answer \(2013\): .* It was restarted, or took longer than read_timeout",
     ):
-        store.run(lambda _: ("SELECT SLEEP(3)", ()))
+        store.run_query(lambda _: ("SELECT SLEEP(3)", ()))
     assert time.monotonic() - began < 1.9  # a second try would take as long again
     store.check_connection()
 
