@@ -185,12 +185,7 @@ def _write_splits(
         return []
     if files.format == "parquet" and not files.options:
         return spilled.build_write(recipe, folder, files.coalesce).collect()
-    one_input = list(recipe.transformer.inputs)[:1]
-    row_counts: Counter[str] = spilled.aggregate_rows(
-        partial(_count_split_rows, recipe),
-        _sum_counters,
-        [splits.HASH_COLUMN, SPLIT_COLUMN, *one_input],
-    )
+    row_counts = _count_rows(spilled, recipe)
     written = []
     for part in recipe.parts:
         frame = spilled.to_frame(recipe, part, files.coalesce)
@@ -204,6 +199,15 @@ class _WrittenSplit:
     path: str
     part: str
     rows: int
+
+
+def _count_rows(spilled: SpilledRows, recipe: DatasetTransform) -> Counter[str]:
+    """The rows of each split, eagerly, by the columns that tell the split and one more."""
+    one_input = list(recipe.transformer.inputs)[:1]
+    columns = [splits.HASH_COLUMN, SPLIT_COLUMN, *one_input]
+    count_rows = partial(_count_split_rows, recipe)
+    row_counts: Counter[str] = spilled.aggregate_rows(count_rows, _sum_counters, columns)
+    return row_counts
 
 
 def _count_split_rows(recipe: DatasetTransform, table: pa.Table) -> Counter[str]:
