@@ -235,8 +235,9 @@ def _profile_commits(
 ) -> DriftSample:
     """The rows that were written after the first commit, up to the last, eagerly."""
     log = history.open_log(path)
-    first = _resolve_commit(log, commit_range[0])
-    last = _resolve_commit(log, commit_range[1])
+    start, end = commit_range
+    first = _resolve_commit(log, start)
+    last = _resolve_commit(log, end)
     if last <= first:
         raise SettingsError(
             f"There are no commits after {first} up to {last}: the last must be greater than the"

@@ -40,14 +40,14 @@ def _watch_jobs(
     tracker = spark.sparkContext.statusTracker()
     java_tracker: Any = spark.sparkContext._jsc.sc().statusTracker()  # Python's knows no tags
     while not stopped.wait(_POLL_SECONDS):
-        done = 0
-        known = 0
+        done_tasks = 0
+        known_tasks = 0
         for job_id in java_tracker.getJobIdsForTag(tag):
             for stage in _iter_stages(tracker, job_id):
-                done += stage.numCompletedTasks
-                known += stage.numTasks
-        if known:
-            progress(done, known)
+                done_tasks += stage.numCompletedTasks
+                known_tasks += stage.numTasks
+        if known_tasks:
+            progress(done_tasks, known_tasks)
 
 
 def _iter_stages(tracker: StatusTracker, job_id: int) -> Iterator[SparkStageInfo]:
