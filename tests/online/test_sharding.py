@@ -101,7 +101,7 @@ def test_a_sync_that_ended_between_two_shards_goes_on(
             version: int,
             cutoff: object,
         ) -> None:
-            self.sessions[0].merge(place.places[0], version, cutoff)
+            self.sessions[0].merge_rows(place.places[0], version, cutoff)
             raise KeyboardInterrupt
 
         whole = sharding.ShardedSession.merge_rows
