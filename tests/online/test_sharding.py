@@ -97,7 +97,7 @@ def test_a_sync_that_ended_between_two_shards_goes_on(
 
         def half(
             self: sharding.ShardedSession,
-            place: sharding.ShardedPlace,
+            place: sharding.ShardedStaging,
             version: int,
             cutoff: object,
         ) -> None:
