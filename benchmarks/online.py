@@ -11,21 +11,16 @@ beside LOAD DATA of the same rows.
 
 import argparse
 import json
-import os
-import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import mysql.connector
 import numpy as np
 import pyarrow as pa
+from mysql_server import DATABASE, Measurements, Server
+from online_vectors import measure_start, measure_vectors
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from rich.console import Console
@@ -35,337 +30,201 @@ import spark_fs
 from spark_fs.online.mysql import load
 from spark_fs.online.mysql.dialects import get_dialect
 from spark_fs.online.mysql.store import MySQLStore
-from spark_fs.online.table import build_online_table
+from spark_fs.online.table import OnlineTable, build_online_table
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.tables.delta.session import get_session
 
-DATABASE = "spark_fs_bench"
 COLUMNS = (
     "k BIGINT NOT NULL, at DATETIME(6), city VARCHAR(100), f0 DOUBLE, f1 DOUBLE, f2 DOUBLE, f3"
     " DOUBLE"
 )
-TYPES = {
-    "k": "bigint",
-    "at": "timestamp",
-    "city": "string",
-    **dict.fromkeys(("f0", "f1", "f2", "f3"), "double"),
-}
-NAMES = ["at", "city", "f0", "f1", "f2", "f3"]
+FEATURES = ("f0", "f1", "f2", "f3")
+TYPES = {"k": "bigint", "at": "timestamp", "city": "string", **dict.fromkeys(FEATURES, "double")}
+VALUE_COLUMNS = ("at", "city", *FEATURES)
 COLLATION = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
-KEYS = 50_000
-GROUPS = ("a", "b", "c")
-Measured = dict[
-    str, tuple[float, float, float, str]
-]  # what was measured, what stands beside it, the budget, the unit
+BATCH_ROWS = 5_000
+INSERT_TABLE = "direct_1"
 
 
-SERVER = "mysql"
+# -- syncs
 
 
-def url() -> str:
-    """The server that ``make mysql-up`` started, or the one that the environment names."""
-    named = os.environ.get(f"SPARK_FS_TEST_{SERVER.upper()}")
-    return named or Path(__file__).parents[1].joinpath(f".{SERVER}", "url").read_text().strip()
-
-
-def connect(**options: Any) -> Any:
-    """A connection of the driver that spark_fs uses."""
-    parts = urlsplit(url())
-    return mysql.connector.connect(
-        host=parts.hostname,
-        port=parts.port,
-        user=parts.username,
-        password=parts.password,
-        autocommit=True,
-        allow_local_infile=True,
-        **options,
-    )
-
-
-def rows(spark: SparkSession, count: int, day: int) -> DataFrame:
-    """So many keys at one instant of a day: seven columns."""
-    at = (F.to_timestamp(F.lit("2024-01-01")) + F.make_dt_interval(F.lit(day))).alias("at")
-    city = F.concat(F.lit("city "), (F.col("id") % 1000).cast("string")).alias("city")
-    features = (F.round(F.rand(10 * day + i) * 100, 3).alias(f"f{i}") for i in range(4))
-    return spark.range(count).select(F.col("id").alias("k"), at, city, *features)
-
-
-def loaded(cursor: Any, frame: DataFrame, folder: str) -> float:
-    """Seconds of LOAD DATA into a staging table and one merge statement; the file is written before."""
-    path = f"{folder}/rows.tsv"
-    found = frame.toPandas()
-    found["at"] = found["at"].dt.strftime("%Y-%m-%d %H:%M:%S.%f")
-    found.to_csv(path, sep="\t", index=False, header=False)
-    cursor.execute("DROP TABLE IF EXISTS stage")
-    cursor.execute(f"CREATE TABLE stage ({COLUMNS}) {COLLATION}")
-    changed = ", ".join(f"{name} = VALUES({name})" for name in NAMES)
-    began = time.perf_counter()
-    cursor.execute(f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE stage CHARACTER SET utf8mb4")
-    cursor.execute(f"INSERT INTO raw SELECT * FROM stage ON DUPLICATE KEY UPDATE {changed}")
-    return time.perf_counter() - began
-
-
-def syncs(spark: SparkSession, count: int, repeats: int, folder: str) -> Measured:
+def measure_syncs(
+    spark: SparkSession, server: Server, count: int, repeats: int, folder: str
+) -> Measurements:
     """Rows per second of both ways; the first turn warms up."""
-    fs = spark_fs.login(
-        {"home": f"{folder}/store", "online_url": f"{url()}/{DATABASE}"}
-    ).get_feature_store()
-    first: tuple[list[float], list[float]] = ([], [])
-    changes: tuple[list[float], list[float]] = ([], [])
-    with connect(database=DATABASE) as connection, connection.cursor() as cursor:
+    settings = {"home": f"{folder}/store", "online_url": f"{server.url}/{DATABASE}"}
+    fs = spark_fs.login(settings).get_feature_store()
+    raw: dict[str, list[float]] = {"first sync": [], "sync of as many changes": []}
+    ours: dict[str, list[float]] = {name: [] for name in raw}
+    verify_seconds = 0.0
+    with server.connect(database=DATABASE) as connection, connection.cursor() as cursor:
         for turn in range(repeats + 1):
             group = fs.create_feature_group(
                 "g", primary_key=["k"], event_time="at", online_enabled=True
             )
             cursor.execute("DROP TABLE IF EXISTS raw")
             cursor.execute(f"CREATE TABLE raw ({COLUMNS}, PRIMARY KEY (k)) {COLLATION}")
-            for day, (raw, ours) in enumerate((first, changes)):
-                took = loaded(cursor, rows(spark, count, day), folder)
-                group.insert(rows(spark, count, day))
+            for day, name in enumerate(raw):
+                raw_seconds = load_raw(cursor, make_rows(spark, count, day), folder)
+                group.insert(make_rows(spark, count, day))
                 began = time.perf_counter()
                 job = group.sync_online()
-                mine = time.perf_counter() - began
+                sync_seconds = time.perf_counter() - began
                 assert job.summary["written"] == count
                 if turn:
-                    raw.append(count / took)
-                    ours.append(count / mine)
+                    raw[name].append(count / raw_seconds)
+                    ours[name].append(count / sync_seconds)
             began = time.perf_counter()
             assert group.verify_online().ok
-            verified = time.perf_counter() - began
+            verify_seconds = time.perf_counter() - began
             group.delete()
-    return {
-        f"{name}, {count:,} rows": (statistics.median(ours), statistics.median(raw), 0.8, "rows/s")
-        for name, (raw, ours) in {"first sync": first, "sync of as many changes": changes}.items()
-    } | {
-        f"verify, {count:,} rows, beside their first sync": (
-            verified,
-            count / statistics.median(first[1]),
-            0.0,
-            "s",
-        )
-    }
+    measurements: Measurements = {}
+    for name in raw:
+        rates = (statistics.median(ours[name]), statistics.median(raw[name]))
+        measurements[f"{name}, {count:,} rows"] = (*rates, 0.8, "rows/s")
+    first_sync_seconds = count / statistics.median(ours["first sync"])
+    verify_name = f"verify, {count:,} rows, beside their first sync"
+    measurements[verify_name] = (verify_seconds, first_sync_seconds, 0.0, "s")
+    return measurements
 
 
-def inserts(count: int, repeats: int, folder: str) -> Measured:
+def make_rows(spark: SparkSession, count: int, day: int) -> DataFrame:
+    """So many keys at one instant of a day: seven columns."""
+    event_time = F.to_timestamp(F.lit("2024-01-01")) + F.make_dt_interval(F.lit(day))
+    city = F.concat(F.lit("city "), (F.col("id") % 1000).cast("string"))
+    features = [
+        F.round(F.rand(10 * day + i) * 100, 3).alias(name) for i, name in enumerate(FEATURES)
+    ]
+    keys = F.col("id").alias("k")
+    return spark.range(count).select(keys, event_time.alias("at"), city.alias("city"), *features)
+
+
+def load_raw(cursor: Any, frame: DataFrame, folder: str) -> float:
+    """Seconds of LOAD DATA into a staging table and one merge statement; the file is written before."""
+    path = f"{folder}/rows.tsv"
+    rows = frame.toPandas()
+    rows["at"] = rows["at"].dt.strftime("%Y-%m-%d %H:%M:%S.%f")
+    rows.to_csv(path, sep="\t", index=False, header=False)
+    cursor.execute("DROP TABLE IF EXISTS stage")
+    cursor.execute(f"CREATE TABLE stage ({COLUMNS}) {COLLATION}")
+    assignments = ", ".join(f"{name} = VALUES({name})" for name in VALUE_COLUMNS)
+    began = time.perf_counter()
+    cursor.execute(f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE stage CHARACTER SET utf8mb4")
+    cursor.execute(f"INSERT INTO raw SELECT * FROM stage ON DUPLICATE KEY UPDATE {assignments}")
+    return time.perf_counter() - began
+
+
+# -- inserts
+
+
+def measure_inserts(server: Server, count: int, repeats: int, folder: str) -> Measurements:
     """Rows per second into a table of the same columns, the ways in turn."""
-    store: Any = MySQLStore(f"{url()}/{DATABASE}")
+    store = MySQLStore(f"{server.url}/{DATABASE}")
     features = tuple(FeatureSpec(name, type_) for name, type_ in TYPES.items())
-    table = build_online_table(
-        GroupSpec("direct", 1, primary_key=("k",), event_time="at", features=features),
-        store.capabilities,
-    )
-    draw = np.random.default_rng(0)
-    at = pa.array([1_704_067_200_000_000] * count, pa.timestamp("us", "UTC"))
-    numbers = {f"f{i}": np.round(draw.random(count) * 100, 3) for i in range(4)}
-    given = pa.table(
-        {
-            "k": np.arange(count),
-            "at": at,
-            "city": [f"city {k % 1000}" for k in range(count)],
-            **numbers,
-        }
-    )
-    took: dict[str, list[float]] = {"ours": [], "executemany": [], "LOAD DATA": []}
-    with connect(database=DATABASE) as connection, connection.cursor() as cursor:
-        many = f"INSERT INTO direct_1 VALUES ({', '.join(['%s'] * len(TYPES))})"
+    group = GroupSpec("direct", 1, primary_key=("k",), event_time="at", features=features)
+    table = build_online_table(group, store.capabilities)
+    rows = make_arrow_rows(count)
+    rates: dict[str, list[float]] = {"ours": [], "executemany": [], "LOAD DATA": []}
+    with server.connect(database=DATABASE) as connection, connection.cursor() as cursor:
 
-        def executemany() -> None:
-            found = list(zip(*(column.to_pylist() for column in given.columns), strict=True))
-            for start in range(0, count, 5_000):
-                cursor.executemany(many, found[start : start + 5_000])
-            connection.commit()
-
-        def ours() -> None:
-            with store.transaction(
-                use_pure=True, autocommit=True
-            ) as cursor:  # as in a worker, where Arrow is loaded before the driver
-                load.insert_in_transaction(cursor, "direct_1", table.columns, given)
-
-        def load_data() -> None:
-            load.load_by_file(cursor, folder, "direct_1", table.columns, given)
+        def run(name: str) -> None:
+            if name == "ours":
+                insert_ours(store, table, rows)
+            elif name == "executemany":
+                insert_by_driver(connection, cursor, rows)
+            else:
+                load.load_by_file(cursor, folder, INSERT_TABLE, table.columns, rows)
 
         for turn in range(repeats + 1):
-            for name, act in {
-                "ours": ours,
-                "executemany": executemany,
-                "LOAD DATA": load_data,
-            }.items():
-                cursor.execute("DROP TABLE IF EXISTS direct_1")
-                cursor.execute(
-                    get_dialect(cursor).create_table(
-                        "direct_1", table.columns, table, {"city": 100}
-                    )
-                )
+            for name, rates_of_way in rates.items():
+                make_insert_table(cursor, table)
                 connection.autocommit = name != "executemany"
                 began = time.perf_counter()
-                act()
+                run(name)
+                seconds = time.perf_counter() - began
                 if turn:
-                    took[name].append(count / (time.perf_counter() - began))
-                cursor.execute("SELECT COUNT(*) FROM direct_1")
+                    rates_of_way.append(count / seconds)
+                cursor.execute(f"SELECT COUNT(*) FROM {INSERT_TABLE}")
                 assert cursor.fetchall() == [(count,)]
-    at_once = {name: statistics.median(each) for name, each in took.items()}
+    medians = {name: statistics.median(rates_of_way) for name, rates_of_way in rates.items()}
+    ours = medians["ours"]
     return {
         f"INSERT of {count:,} rows, beside executemany": (
-            at_once["ours"],
-            at_once["executemany"],
+            ours,
+            medians["executemany"],
             1.0,
             "rows/s",
         ),
-        f"INSERT of {count:,} rows, beside LOAD DATA": (
-            at_once["ours"],
-            at_once["LOAD DATA"],
-            0.0,
-            "rows/s",
-        ),
+        f"INSERT of {count:,} rows, beside LOAD DATA": (ours, medians["LOAD DATA"], 0.0, "rows/s"),
     }
 
 
-def timed(act: Callable[[], object], turns: int) -> list[float]:
-    """Microseconds of each call, the first tenth left out."""
-    found = []
-    for _ in range(turns + turns // 10):
-        began = time.perf_counter()
-        act()
-        found.append((time.perf_counter() - began) * 1e6)
-    return sorted(found[turns // 10 :])
-
-
-def feast(cursor: Any) -> tuple[Callable[[], object], Callable[[], object]]:
-    """One row per feature, as Feast's MySQL store has it; read by one statement for each group and entry."""
-    cursor.execute(
-        "CREATE TABLE feast (entity_key VARCHAR(512), feature_name VARCHAR(256), value BLOB,"
-        " event_ts TIMESTAMP NULL, created_ts TIMESTAMP NULL, PRIMARY KEY (entity_key,"
-        " feature_name), INDEX (feature_name))"
-    )
-    for group in GROUPS:
-        many = [
-            (f"{group}{k:08}", f"f{i}", b"12345678") for k in range(KEYS // 10) for i in range(5)
-        ]
-        for start in range(0, len(many), 5_000):
-            cursor.executemany(
-                "INSERT INTO feast (entity_key, feature_name, value) VALUES (%s, %s, %s)",
-                many[start : start + 5_000],
-            )
-
-    def read(keys: list[int]) -> None:
-        for group in GROUPS:
-            for key in keys:
-                cursor.execute(
-                    "SELECT feature_name, value, event_ts FROM feast WHERE entity_key = %s",
-                    (f"{group}{key:08}",),
-                )
-                cursor.fetchall()
-
-    return lambda: read([random.randrange(KEYS // 10)]), lambda: read(
-        [random.randrange(KEYS // 10) for _ in range(100)]
-    )
-
-
-def vectors(spark: SparkSession, turns: int, folder: str) -> Measured:
-    """Microseconds, each way in turns of its own within one run."""
-    fs = spark_fs.login(
-        {"home": f"{folder}/vectors", "online_url": f"{url()}/{DATABASE}"}
-    ).get_feature_store()
-    query = None
-    for name in GROUPS:
-        group = fs.create_feature_group(
-            name, primary_key=["k"], event_time="at", online_enabled=True
-        )
-        at = F.to_timestamp(F.lit("2024-01-01")).alias("at")
-        group.insert(
-            spark.range(KEYS).select(
-                F.col("id").alias("k"), at, *(F.rand(i).alias(f"{name}{i}") for i in range(5))
-            )
-        )
-        group.sync_online()
-        query = group.select_features() if query is None else query.join(group.select_features())
-    assert query
-    view = fs.create_feature_view("v", query)
-    view.init_serving()
-    with connect(database=DATABASE) as connection, connection.cursor() as cursor:
-
-        def raw() -> object:
-            cursor.execute(
-                "SELECT a0, a1, a2, a3, a4 FROM a_1 WHERE k = %s", (random.randrange(KEYS),)
-            )
-            return cursor.fetchall()
-
-        many = f"SELECT k, a0, a1, a2, a3, a4 FROM a_1 WHERE k IN ({', '.join(['%s'] * 100)})"
-
-        def raw_many() -> object:
-            cursor.execute(many, [random.randrange(KEYS) for _ in range(100)])
-            return cursor.fetchall()
-
-        ways = {
-            "raw": (raw, turns),
-            "raw 100": (raw_many, turns // 5),
-            "ours": (lambda: view.get_feature_vector({"k": random.randrange(KEYS)}), turns),
-            "ours 100": (
-                lambda: view.get_feature_vectors(
-                    [{"k": random.randrange(KEYS)} for _ in range(100)]
-                ),
-                turns // 5,
-            ),
-        }
-        ways["feast"], ways["feast 100"] = (
-            (act, n) for act, n in zip(feast(cursor), (turns, turns // 50), strict=True)
-        )
-        # Each way in five parts, in turn, so that what else the machine does meets all of them.
-        found: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in range(5):
-            for name, (act, n) in ways.items():
-                found[name] += timed(act, n // 5)
-    at = {name: sorted(took) for name, took in found.items()}
-
-    def of(name: str, share: float) -> float:
-        return at[name][int(len(at[name]) * share)]
-
-    return {
-        "one entry over three groups, median": (of("ours", 0.5), of("raw", 0.5), 1.5, "us"),
-        "one entry over three groups, 99th of 100": (of("ours", 0.99), of("raw", 0.99), 2.0, "us"),
-        "100 entries over three groups, median": (
-            of("ours 100", 0.5),
-            of("raw 100", 0.5),
-            3.0,
-            "us",
-        ),
-        "Feast's shape: one entry, median": (of("feast", 0.5), of("raw", 0.5), 0.0, "us"),
-        "Feast's shape: 100 entries, median": (of("feast 100", 0.5), of("raw 100", 0.5), 0.0, "us"),
+def make_arrow_rows(count: int) -> pa.Table:
+    """So many keys at one instant, as a worker holds them."""
+    generator = np.random.default_rng(0)
+    columns: dict[str, Any] = {
+        "k": np.arange(count),
+        "at": pa.array([1_704_067_200_000_000] * count, pa.timestamp("us", "UTC")),
+        "city": [f"city {key % 1000}" for key in range(count)],
     }
+    for name in FEATURES:
+        columns[name] = np.round(generator.random(count) * 100, 3)
+    return pa.table(columns)
 
 
-START = """
-import sys, time
-began = time.perf_counter()
-import spark_fs
-view = spark_fs.login({"home": sys.argv[1], "online_url": sys.argv[2]}).get_feature_store().get_feature_view("v", 1)
-view.init_serving()
-view.get_feature_vector({"k": 1})
-print(time.perf_counter() - began, "pyspark" in sys.modules)
-"""
+def make_insert_table(cursor: Any, table: OnlineTable) -> None:
+    """An empty table."""
+    dialect = get_dialect(cursor)
+    cursor.execute(f"DROP TABLE IF EXISTS {INSERT_TABLE}")
+    cursor.execute(dialect.create_table(INSERT_TABLE, table.columns, table, {"city": 100}))
 
 
-def starts(folder: str) -> Measured:
-    """Milliseconds from the first import to the first vector, in a new process; the budget is one of time."""
-    found = []
-    for _ in range(7):
-        command = [sys.executable, "-c", START, f"{folder}/vectors", f"{url()}/{DATABASE}"]
-        seconds, spark = subprocess.run(
-            command, capture_output=True, text=True, check=True
-        ).stdout.split()
-        assert spark == "False"
-        found.append(float(seconds) * 1000)
-    return {
-        "import to first vector, beside 500 ms": (statistics.median(found[1:]), 500.0, 1.0, "ms")
-    }
+def insert_ours(store: MySQLStore, table: OnlineTable, rows: pa.Table) -> None:
+    """As in a worker, where Arrow is loaded before the driver."""
+    options: dict[str, Any] = {"use_pure": True, "autocommit": True}
+    with store.transaction(**options) as cursor:
+        load.insert_in_transaction(cursor, INSERT_TABLE, table.columns, rows)
 
 
-def _shown(value: float, unit: str) -> str:
-    return f"{value:,.1f} {unit}" if unit == "s" else f"{value:,.0f} {unit}"
+def insert_by_driver(connection: Any, cursor: Any, rows: pa.Table) -> None:
+    """By the driver's executemany, which takes Python values."""
+    statement = f"INSERT INTO {INSERT_TABLE} VALUES ({', '.join(['%s'] * len(TYPES))})"
+    values = list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+    for start in range(0, len(values), BATCH_ROWS):
+        cursor.executemany(statement, values[start : start + BATCH_ROWS])
+    connection.commit()
+
+
+# -- the report
 
 
 def main() -> None:
     """Print the table, and write it as JSON beside this file."""
+    options = parse_options()
+    server = Server(options.server)
+    spark = get_session({})
+    with (
+        server.connect() as connection,
+        connection.cursor() as cursor,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        cursor.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
+        cursor.execute(f"CREATE DATABASE {DATABASE}")
+        if server.kind != "mysql":
+            cursor.execute("SET GLOBAL local_infile = ON")
+        measurements = measure_inserts(server, options.rows // 5, options.repeats, folder)
+        measurements |= measure_vectors(spark, server, options.turns, folder)
+        measurements |= measure_start(server, folder)
+        measurements |= measure_syncs(spark, server, options.rows, options.repeats, folder)
+        cursor.execute(f"DROP DATABASE {DATABASE}")
+        if server.kind != "mysql":
+            cursor.execute("SET GLOBAL local_infile = DEFAULT")
+    report(measurements, server)
+
+
+def parse_options() -> argparse.Namespace:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         description="The online store beside LOAD DATA, a raw SELECT and Feast's shape."
     )
@@ -378,57 +237,47 @@ def main() -> None:
         default="mysql",
         help="MariaDB, or MySQL with local_infile=ON",
     )
-    options = parser.parse_args()
-    global SERVER
-    SERVER = options.server
-    spark = get_session({})
-    with (
-        connect() as connection,
-        connection.cursor() as cursor,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        cursor.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
-        cursor.execute(f"CREATE DATABASE {DATABASE}")
-        if SERVER != "mysql":
-            cursor.execute("SET GLOBAL local_infile = ON")
-        measured = inserts(options.rows // 5, options.repeats, folder)
-        measured |= (
-            vectors(spark, options.turns, folder)
-            | starts(folder)
-            | syncs(spark, options.rows, options.repeats, folder)
+    return parser.parse_args()
+
+
+def report(measurements: Measurements, server: Server) -> None:
+    """Print the measurements as a table, and write them as JSON beside this file."""
+    headings = ("what", "spark_fs", "beside it", "ratio", "budget")
+    table = Table(*headings, title="Online, beside the database itself")
+    results = {}
+    for name, (ours, beside, budget, unit) in measurements.items():
+        ratio = ours / beside
+        table.add_row(
+            name,
+            format_value(ours, unit),
+            format_value(beside, unit),
+            f"{ratio:.2f}",
+            format_budget(budget, unit),
         )
-        cursor.execute(f"DROP DATABASE {DATABASE}")
-        if SERVER != "mysql":
-            cursor.execute("SET GLOBAL local_infile = DEFAULT")
-    table = Table(
-        "what",
-        "spark_fs",
-        "beside it",
-        "ratio",
-        "budget",
-        title="Online, beside the database itself",
-    )
-    report = {}
-    for name, (ours, beside, budget, unit) in measured.items():
-        limit = (
-            "-"
-            if not budget
-            else (
-                f"at least {budget}" if unit == "rows/s" else f"at most {budget}" if budget else "-"
-            )
-        )
-        table.add_row(name, _shown(ours, unit), _shown(beside, unit), f"{ours / beside:.2f}", limit)
-        report[name] = {
+        results[name] = {
             "spark_fs": ours,
             "beside": beside,
             "unit": unit,
-            "ratio": ours / beside,
+            "ratio": ratio,
             "budget": budget,
         }
     Console(width=120).print(table)
-    Path(__file__).with_suffix(".json" if SERVER == "mysql" else f".{SERVER}.json").write_text(
-        json.dumps(report, indent=2) + "\n"
-    )
+    suffix = ".json" if server.kind == "mysql" else f".{server.kind}.json"
+    Path(__file__).with_suffix(suffix).write_text(json.dumps(results, indent=2) + "\n")
+
+
+def format_value(value: float, unit: str) -> str:
+    """A value and its unit."""
+    return f"{value:,.1f} {unit}" if unit == "s" else f"{value:,.0f} {unit}"
+
+
+def format_budget(budget: float, unit: str) -> str:
+    """What the ratio may be: a rate is to be high, a time low."""
+    if not budget:
+        return "-"
+    if unit == "rows/s":
+        return f"at least {budget}"
+    return f"at most {budget}"
 
 
 if __name__ == "__main__":

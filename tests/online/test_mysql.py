@@ -155,11 +155,13 @@ def test_threads_wait_for_a_connection_and_are_told_when_none_comes(fs: FeatureS
         )
     store: Any = view._stores.online
     with ThreadPoolExecutor(3) as pool:
-        asked = [pool.submit(store.run, lambda _: ("SELECT SLEEP(0.8)", ())) for _ in range(2)]
+        asked = [
+            pool.submit(store.run_query, lambda _: ("SELECT SLEEP(0.8)", ())) for _ in range(2)
+        ]
         time.sleep(0.1)
         assert view.get_feature_vector({"k": 1}) == [10]  # it waited for one of the two
         assert [each.result() for each in asked] == [[(0,)], [(0,)]]
-    assert [store._pool._slots.take(0) for _ in range(3)] == [True, True, False]
+    assert [store._pool._slots.acquire_slot(0) for _ in range(3)] == [True, True, False]
     with pytest.raises(
         OnlineStoreError,
         match=(

@@ -20,8 +20,8 @@ KEYS = 1_000
 def test_many_shards_serve_what_one_does(tmp_path: Path, spark: SparkSession) -> None:
     import sharding  # noqa: PLC0415 # a benchmark beside the library
 
-    with sharding.schemas(3, "test_shard") as urls:
-        fs = sharding.sharded(tmp_path / "sharded", urls)
+    with sharding.make_schemas(3, "test_shard") as urls:
+        fs = sharding.open_sharded_store(tmp_path / "sharded", urls)
         one = spark_fs.login({"home": tmp_path / "one"}).get_feature_store()
         views = []
         for store in (fs, one):
@@ -82,8 +82,8 @@ def test_a_sync_that_ended_between_two_shards_goes_on(
 ) -> None:
     import sharding  # noqa: PLC0415 # as above
 
-    with sharding.schemas(2, "test_shard") as urls:
-        fs = sharding.sharded(tmp_path, urls)
+    with sharding.make_schemas(2, "test_shard") as urls:
+        fs = sharding.open_sharded_store(tmp_path, urls)
         group = fs.create_feature_group(
             "users", primary_key=["user"], event_time="at", online_enabled=True
         )
@@ -101,7 +101,7 @@ def test_a_sync_that_ended_between_two_shards_goes_on(
             version: int,
             cutoff: object,
         ) -> None:
-            self.sessions[0].merge_rows(place.places[0], version, cutoff)
+            self.sessions[0].merge_rows(place.shards[0], version, cutoff)
             raise KeyboardInterrupt
 
         whole = sharding.ShardedSession.merge_rows
