@@ -33,7 +33,7 @@ class FeatureVectorsMixin:
 
     @property
     def serving_types(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        """The types, by name, of the keys that an entry may hold and of the features that may be passed."""
+        """The types by name: of the keys that an entry may hold, and of what may be passed."""
         state = self._get_serving_state()
         return state.vector_reader.key_types, dict(state.inputs)
 

@@ -1,4 +1,4 @@
-"""A feature view: a query with labels and transformations, for training data, batches and vectors."""
+"""A feature view: a query with labels and transformations, to train and to serve a model with."""
 
 from __future__ import annotations
 
@@ -81,8 +81,9 @@ class FeatureView(
         return self._resolve_columns().features
 
     def training_columns(self, training_dataset_version: int | None = None) -> dict[str, str]:
-        """The columns of X and of a feature vector, in their order, with their types, after the transformations.
+        """The columns of X and of a feature vector, in their order, with their types.
 
+        They are those after the transformations.
         training_dataset_version: of which training dataset; one-hot columns follow from what was
         learned of it. None: where one was learned of, as in ``init_serving``.
         """
@@ -114,7 +115,10 @@ class FeatureView(
         return [self._stores.open_group(self._stores.catalog.get_group(*ref)) for ref in refs]
 
     def get_models(self, training_dataset_version: int | None = None) -> list[Model]:
-        """The models that were trained on this view, or on one of its training datasets, by name and version."""
+        """The models that were trained on this view, by name and version.
+
+        training_dataset_version: only those that were trained on this training dataset.
+        """
         from spark_fs.api.model_registry import ModelRegistry
 
         registry = ModelRegistry(self._stores)
@@ -179,7 +183,7 @@ class FeatureView(
         return training_statistics.get_statistics(dataset, feature_names)
 
     def kept_statistics(self) -> Sequence[Statistics]:
-        """The statistics of each split of the newest training dataset that has some, as they are kept.
+        """The kept statistics of each split of the newest training dataset that has some.
 
         None are made. Starts no JVM.
         """

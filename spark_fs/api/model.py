@@ -99,10 +99,10 @@ class Model:
         return self._registry.save(self, model_dir)
 
     def download(self) -> str:
-        """A local folder with the model's files, eagerly; kept, so that a second call copies nothing.
+        """A local folder with the model's files, eagerly.
 
-        Each file is compared with its checksum. Raises SparkFSError where the registry's files are
-        not those that were saved.
+        It is kept, so that a second call copies nothing. Each file is compared with its checksum.
+        Raises SparkFSError where the registry's files are not those that were saved.
         """
         return self._registry.download(self)
 

@@ -1,4 +1,4 @@
-"""The model registry: models found by name, version and metrics, and the runs that they belong to."""
+"""The model registry: models by name, version and metrics, and the runs that they belong to."""
 
 from __future__ import annotations
 

@@ -24,19 +24,40 @@ class Splitting:
 
 
 def build_single_split(start: Instant | None, end: Instant | None) -> Splitting:
-    """The interval of training data that is not split."""
+    """Build the interval of training data that is not split.
+
+    Args:
+        start: The first instant (UTC); None: from the beginning.
+        end: The instant (UTC) before which rows end; None: up to the last.
+
+    Raises:
+        SettingsError: The interval is empty.
+    """
     if start is None and end is None:
         return Splitting({})
     return Splitting({TRAIN_SPLIT: Interval.from_bounds(start, end)})
 
 
 def choose_ratio(ratio: float | None, size: float | None) -> float | None:
-    """The ratio, under either of its two names."""
+    """Choose a ratio that has two names.
+
+    Args:
+        ratio: What was given under the first, which wins.
+        size: What was given under the second.
+    """
     return size if ratio is None else ratio
 
 
 def resolve_version(version: int | None, training_dataset_version: int | None) -> int:
-    """The version of a training dataset, under either of its two names."""
+    """Choose the version of a training dataset, which has two names.
+
+    Args:
+        version: What was given under the first.
+        training_dataset_version: What was given under the second.
+
+    Raises:
+        SettingsError: Not exactly one of the two was given.
+    """
     if version is not None and training_dataset_version is None:
         return version
     if version is None and training_dataset_version is not None:
@@ -52,7 +73,17 @@ SplitBounds = tuple["Instant | None", "Instant | None"]
 def build_two_way_split(
     ratio: float | None, train: SplitBounds, test: SplitBounds, seed: int | None
 ) -> Splitting:
-    """A split in two: by a ratio, or by times."""
+    """Build a split in two: by a ratio, or by times.
+
+    Args:
+        ratio: The share of the test split.
+        train: The start and the end (UTC, which is not in it) of the train split.
+        test: Those of the test split; without a start it begins where train ends.
+        seed: Of the random split; None: a new one.
+
+    Raises:
+        SettingsError: Neither a ratio nor a time was given, or both, or one is out of its range.
+    """
     bounds = [*train, *test]
     if ratio is not None:
         return _build_random_split({"test": ratio}, bounds, seed)
@@ -69,7 +100,18 @@ def build_three_way_split(
     times: tuple[SplitBounds, SplitBounds, SplitBounds],
     seed: int | None,
 ) -> Splitting:
-    """A split in three: by ratios, or by times."""
+    """Build a split in three: by ratios, or by times.
+
+    Args:
+        validation_ratio: The share of the validation split.
+        test_ratio: The share of the test split.
+        times: The start and the end (UTC, which is not in it) of train, validation and test.
+        seed: Of the random split; None: a new one.
+
+    Raises:
+        SettingsError: Neither ratios nor times were given, or both, or only one of the ratios, or
+            one is out of its range.
+    """
     train, validation, test = times
     bounds = [*train, *validation, *test]
     if validation_ratio is not None and test_ratio is not None:
@@ -93,7 +135,7 @@ def build_three_way_split(
 
 
 def _build_next_interval(previous: SplitBounds, own: SplitBounds) -> Interval:
-    """The interval of a split, which begins where the one before it ends unless it says otherwise."""
+    """The interval of a split; without a start it begins where the one before it ends."""
     start, end = own
     if start is None:
         start = previous[1]

@@ -1,4 +1,4 @@
-"""Rows to predict for, from the offline tables: joined and transformed as in training, without labels."""
+"""Rows to predict for, from the offline tables: joined and transformed as in training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ def read_batch(
 def _build_transform(
     columns: ViewColumns, states: States | None, others: Sequence[str]
 ) -> DatasetTransform:
-    """How joined rows become those of a batch, with these columns and the identity beside the features."""
+    """How joined rows become those of a batch, which also have these columns and the identity."""
     transformer = columns.build_inference_transformer(states)
     passthrough = {}
     for name in dict.fromkeys([*others, *columns.identity]):

@@ -1,4 +1,4 @@
-"""The model registry that MLflow keeps: its runs, and the versions of models as our users number them.
+"""The model registry that MLflow keeps: its runs, and the versions of models as users number them.
 
 This is the only module that imports MLflow, whose errors leave it as ours. MLflow keeps its records
 in an SQLite database and a folder below ``home``, or wherever ``models_url`` names a server.
@@ -147,7 +147,7 @@ class MlflowRegistry:
         metadata: Mapping[str, Any],
         description: str,
     ) -> ModelVersion:
-        """Upload a model's files into a folder of a run, eagerly, and register them as a new version."""
+        """Upload a model's files into a folder of a run and register them as a version, eagerly."""
         client = self.client
         with translate_errors():
             for file_name, path in files.items():
@@ -182,7 +182,7 @@ class MlflowRegistry:
 
 
 def make_artifacts_private(client: MlflowClient, run_id: str) -> str:
-    """Where a run's files are; what MLflow made of folders on this machine is taken from everybody else."""
+    """Where a run's files are; those on this machine are closed to everybody else."""
     artifact_uri: str = client.get_run(run_id).info.artifact_uri
     if files := to_local_path(artifact_uri):
         private_files.make_tree_private(files.parent)
@@ -250,7 +250,7 @@ def translate_errors() -> Iterator[None]:
 
 @contextmanager
 def silence_mlflow() -> Iterator[None]:
-    """Without the lines that MLflow writes about its own database and its own use of other libraries."""
+    """Hide the lines that MLflow writes about its own database and its use of other libraries."""
     names = ("mlflow.store.db.utils", "alembic.runtime.migration")
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]

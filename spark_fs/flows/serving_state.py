@@ -1,4 +1,4 @@
-"""Feature vectors from the online store: prepared once by what a training dataset taught, then read without Spark."""
+"""Feature vectors from the online store: prepared once for a model, read without Spark."""
 
 from __future__ import annotations
 

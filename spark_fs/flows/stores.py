@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ProjectStores(Protocol):
-    """The catalog, the warehouse and the online store of one project, each opened when it is read."""
+    """The stores of one project: catalog, warehouse and online; each is opened when it is read."""
 
     @property
     def settings(self) -> Settings:

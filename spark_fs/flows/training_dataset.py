@@ -1,4 +1,4 @@
-"""Training datasets from their declaration to their end: reserved, made, recorded, made again, deleted.
+"""Training datasets from their start to their end: reserved, made, recorded, made again, deleted.
 
 Each has a version in the catalog before anything of it is written, so that a process that is killed
 leaves a dataset that is known to be unfinished.
@@ -121,7 +121,7 @@ def _save_spine(
 
 
 def make_reserved(dataset: TrainingDataset) -> MadeDataset:
-    """Make a dataset that was reserved and record it, eagerly; when that fails nothing of it is left."""
+    """Make a dataset that was reserved and record it, eagerly; a failure leaves nothing of it."""
     made = None
     try:
         made = dataset.materialize()
@@ -163,7 +163,10 @@ def find_dataset(
     allow_deleted: bool = False,
     allow_unfinished: bool = False,
 ) -> TrainingDatasetSpec:
-    """A training dataset that is there; NotFoundError for one that is not, or not yet, or no more."""
+    """A training dataset by its version.
+
+    Raises NotFoundError for one that does not exist, is still being made, or was deleted.
+    """
     dataset = stores.catalog.get_training_dataset(view, version)
     if dataset.state == "running" and not allow_unfinished:
         raise NotFoundError(
@@ -310,7 +313,7 @@ def remove_dataset_files(
 
 
 def _is_used(stores: ProjectStores, location: str, own: tuple[str, int, int]) -> bool:
-    """Whether another training dataset than this one has its files in a folder, or makes them there."""
+    """Whether another training dataset than one's own has its files in a folder, or will have."""
     folder = location.rstrip("/")
     for view in stores.catalog.list_views():
         for dataset in stores.catalog.list_training_datasets(view, strict=True):

@@ -113,14 +113,17 @@ class TrainingDataset:
         return plan.with_splits(spec.splits) if spec.splits else plan
 
     def prepare(self) -> None:
-        """Build its plan and its schema: what is wrong with them is raised before anything is written."""
+        """Build its plan and its schema, for their errors to come before anything is written."""
         _ = self.join_input
         _ = self.transform.schema
 
     # -- eagerly
 
     def materialize(self) -> MadeDataset:
-        """Make it, eagerly: as files where it has some, else in memory; the result holds what it learned."""
+        """Make it, eagerly: as files where it has some, else in memory.
+
+        The result holds what its transformations learned.
+        """
         if self.spec.files:
             job, row_counts, states = training_build.build_files(
                 self.join_input, self.transform, self.spec.files

@@ -33,7 +33,7 @@ def load_statistics(
     dataset: TrainingDatasetSpec,
     feature_names: Sequence[str] | None = None,
 ) -> Statistics | None:
-    """Those of its train split, with those of every split beside them; None where they are not there."""
+    """The kept statistics of a train split, with those of every split; None without any."""
     folder = _get_dataset_folder(stores, view, dataset)
     return statistics.load_split_statistics(folder, dataset.parts, feature_names)
 
@@ -41,7 +41,7 @@ def load_statistics(
 def get_statistics(
     dataset: TrainingDataset, feature_names: Sequence[str] | None = None
 ) -> Statistics:
-    """The same; made, eagerly, when they are not there."""
+    """The statistics of a train split, with those of every split; made, eagerly, at first."""
     return _load_or_profile(
         dataset,
         lambda: load_statistics(dataset.stores, dataset.view, dataset.spec, feature_names),
@@ -49,7 +49,10 @@ def get_statistics(
 
 
 def get_train_states(dataset: TrainingDataset) -> Mapping[str, Any]:
-    """The states of its train split's columns, which drift is measured from; made, eagerly, when they are not there."""
+    """The states of a train split's columns, which drift is measured from.
+
+    They are made, eagerly, where none are kept.
+    """
     folder = _get_dataset_folder(dataset.stores, dataset.view, dataset.spec)
     train = dataset.spec.parts[0]
     return _load_or_profile(dataset, lambda: statistics.load_split_states(folder, train))

@@ -212,7 +212,7 @@ def get_states(catalog: Catalog, view: ViewSpec, version: int) -> States | None:
 
 
 def find_only_states(catalog: Catalog, columns: ViewColumns) -> States | None:
-    """What the transformations learned of the only training dataset; None where they learn nothing."""
+    """What transformations learned of the only training dataset; None where they learn nothing."""
     view = columns.view
     if not columns.build_inference_transformer(None).needs_fit:
         return None
