@@ -7,7 +7,7 @@ import argparse
 import importlib
 
 import spark_fs
-from spark_fs.base.times import parse_duration
+from spark_fs import parse_duration
 
 
 def main() -> None:

@@ -10,9 +10,8 @@ import sys
 from datetime import UTC, datetime
 
 import spark_fs
-from spark_fs.base.times import parse_duration, to_utc
+from spark_fs import DEFAULT_THRESHOLDS, parse_duration, to_utc
 from spark_fs.pipelines.command import DIFFERS
-from spark_fs.spec.comparison import THRESHOLDS
 
 
 def main() -> None:
@@ -52,7 +51,7 @@ def main() -> None:
         "--threshold",
         action="append",
         metavar="MEASURE=LIMIT",
-        help=f"without any: {dict(THRESHOLDS)}",
+        help=f"without any: {dict(DEFAULT_THRESHOLDS)}",
     )
     parser.add_argument("--plot", help="write the figure of the comparison to this HTML file")
     options = parser.parse_args()

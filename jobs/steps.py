@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from spark_fs.tables.delta.jars import resolve_jars
+from spark_fs import resolve_jars
 
 ROOT = Path(__file__).parents[1]
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)

@@ -7,7 +7,7 @@ import argparse
 import sys
 
 import spark_fs
-from spark_fs.base.times import to_utc
+from spark_fs import to_utc
 from spark_fs.pipelines.command import DIFFERS
 
 

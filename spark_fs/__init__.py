@@ -5,14 +5,116 @@ Log in, then work with feature groups and feature views::
     import spark_fs
 
     fs = spark_fs.login().get_feature_store()
+
+Every type that a user annotates and every function that a user calls is here. What would load
+pyspark, or cost time that a serving process has no use for, is loaded when it is first asked for.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from spark_fs import errors
-from spark_fs.api.project import login
-from spark_fs.api.query import Feature
-from spark_fs.api.selection import select_features
-from spark_fs.api.transformations import udf
+from spark_fs.api.external_feature_group import ExternalFeatureGroup
+from spark_fs.api.feature_group import FeatureGroup
+from spark_fs.api.feature_store import FeatureStore
+from spark_fs.api.feature_view import FeatureView
+from spark_fs.api.project import Project, login
+from spark_fs.api.query import Feature, Filter, Query
+from spark_fs.api.selection import Selection, select_features
+from spark_fs.api.spine import Spine
+from spark_fs.api.transformations import TransformationFunction, udf
 from spark_fs.spec.model import ModelSchema, Schema
 
+if TYPE_CHECKING:
+    from spark_fs.api.model import Model
+    from spark_fs.api.model_registry import ModelRegistry
+    from spark_fs.base.times import Instant, parse_duration, to_utc
+    from spark_fs.engine.windows import Events, rolling
+    from spark_fs.flows.jobs import Job, RunningJob
+    from spark_fs.spec.comparison import DEFAULT_THRESHOLDS, DriftReport
+    from spark_fs.spec.expectations import ValidationReport
+    from spark_fs.spec.feature_statistics import FeatureStatistics, Statistics, StatisticsConfig
+    from spark_fs.spec.pipeline_run import PipelineRun
+    from spark_fs.spec.training_dataset import TrainingDatasetSpec
+    from spark_fs.spec.verification import Verification
+    from spark_fs.tables.delta.history import Commit
+    from spark_fs.tables.delta.jars import resolve_jars
+
 __version__ = "0.1.0"
-__all__ = ["Feature", "ModelSchema", "Schema", "errors", "login", "select_features", "udf"]
+__all__ = [
+    "DEFAULT_THRESHOLDS",
+    "Commit",
+    "DriftReport",
+    "Events",
+    "ExternalFeatureGroup",
+    "Feature",
+    "FeatureGroup",
+    "FeatureStatistics",
+    "FeatureStore",
+    "FeatureView",
+    "Filter",
+    "Instant",
+    "Job",
+    "Model",
+    "ModelRegistry",
+    "ModelSchema",
+    "PipelineRun",
+    "Project",
+    "Query",
+    "RunningJob",
+    "Schema",
+    "Selection",
+    "Spine",
+    "Statistics",
+    "StatisticsConfig",
+    "TrainingDatasetSpec",
+    "TransformationFunction",
+    "ValidationReport",
+    "Verification",
+    "errors",
+    "login",
+    "parse_duration",
+    "resolve_jars",
+    "rolling",
+    "select_features",
+    "to_utc",
+    "udf",
+]
+
+# Where the names are that are loaded when they are first asked for.
+_LAZY = {
+    "DEFAULT_THRESHOLDS": "spark_fs.spec.comparison",
+    "Commit": "spark_fs.tables.delta.history",
+    "DriftReport": "spark_fs.spec.comparison",
+    "Events": "spark_fs.engine.windows",
+    "FeatureStatistics": "spark_fs.spec.feature_statistics",
+    "Instant": "spark_fs.base.times",
+    "Job": "spark_fs.flows.jobs",
+    "Model": "spark_fs.api.model",
+    "ModelRegistry": "spark_fs.api.model_registry",
+    "PipelineRun": "spark_fs.spec.pipeline_run",
+    "RunningJob": "spark_fs.flows.jobs",
+    "Statistics": "spark_fs.spec.feature_statistics",
+    "StatisticsConfig": "spark_fs.spec.feature_statistics",
+    "TrainingDatasetSpec": "spark_fs.spec.training_dataset",
+    "ValidationReport": "spark_fs.spec.expectations",
+    "Verification": "spark_fs.spec.verification",
+    "parse_duration": "spark_fs.base.times",
+    "resolve_jars": "spark_fs.tables.delta.jars",
+    "rolling": "spark_fs.engine.windows",
+    "to_utc": "spark_fs.base.times",
+}
+
+if not TYPE_CHECKING:  # a type checker would take any name for one that exists
+
+    def __getattr__(name: str) -> Any:
+        """Load a name that is offered; each is loaded once."""
+        if name not in _LAZY:
+            raise AttributeError(f"module 'spark_fs' has no attribute {name!r}")
+        value = getattr(import_module(_LAZY[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import spark_fs
 from credit_card_fraud import features
 from credit_card_fraud.scorer import Scorer
-from spark_fs.base.times import to_utc
+from spark_fs import to_utc
 
 
 class Answering:

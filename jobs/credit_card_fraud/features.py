@@ -20,8 +20,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 import spark_fs
-from spark_fs.base.times import to_utc
-from spark_fs.engine.windows import Events, rolling
+from spark_fs import Events, rolling, to_utc
 
 WINDOW = timedelta(hours=4)
 # How far back the transaction before is looked for, so that a run over any interval finds the same

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import spark_fs  # spark-submit puts this file's folder on the path, not jobs/
 from credit_card_fraud import groups
 from credit_card_fraud.scorer import Scorer
-from spark_fs.base.times import to_utc
+from spark_fs import to_utc
 
 
 def main() -> None:

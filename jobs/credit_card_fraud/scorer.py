@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from xgboost import XGBClassifier
 
-from spark_fs.api.model import Model
+from spark_fs import Model
 
 
 class Scorer:

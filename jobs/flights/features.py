@@ -10,7 +10,7 @@ from datetime import timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_fs.engine.windows import Events, rolling
+from spark_fs import Events, rolling
 
 LATE = 15  # minutes
 WINDOWS = {"4h": timedelta(hours=4), "24h": timedelta(hours=24)}

@@ -7,9 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from flights import features, source
-from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.feature_store import FeatureStore
-from spark_fs.api.feature_view import FeatureView
+from spark_fs import FeatureGroup, FeatureStore, FeatureView
 
 
 def flight_delays(fs: FeatureStore) -> FeatureGroup:

@@ -19,8 +19,7 @@ from deltalake import DeltaTable
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import spark_fs  # spark-submit puts this file's folder on the path, not jobs/
 from flights import groups
-from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.feature_store import FeatureStore
+from spark_fs import FeatureGroup, FeatureStore
 
 
 def latest(group: FeatureGroup, **key: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ MEASURES = (
     "chi_squared_p_value",
 )
 _MAX_PLOTTED = 40
-THRESHOLDS: Mapping[str, float] = {"psi": 0.2, "null_share": 0.05}
+DEFAULT_THRESHOLDS: Mapping[str, float] = {"psi": 0.2, "null_share": 0.05}
 
 
 def resolve_thresholds(thresholds: Mapping[str, float] | None) -> dict[str, float]:
@@ -31,7 +31,7 @@ def resolve_thresholds(thresholds: Mapping[str, float] | None) -> dict[str, floa
         SettingsError: a limit is not a number from 0 up.
     """
     if thresholds is None:
-        return dict(THRESHOLDS)
+        return dict(DEFAULT_THRESHOLDS)
     for name, limit in thresholds.items():
         if name not in MEASURES:
             raise NotFoundError.for_name(

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import spark_fs
+from spark_fs.api import project
 from spark_fs.api.batch_scoring import BatchScoringMixin
 from spark_fs.api.catalog_object import CatalogObject
 from spark_fs.api.external_feature_group import ExternalFeatureGroup
@@ -31,6 +32,7 @@ from spark_fs.api.training_data import TrainingDataMixin
 from spark_fs.api.training_datasets import TrainingDatasetsMixin
 from spark_fs.api.training_files import TrainingFilesMixin
 from spark_fs.api.transformations import TransformationFunction, TransformationsMixin
+from spark_fs.engine import windows
 
 # The parameters of every public method, in their order: callers pass them by place.
 SIGNATURES = {
@@ -234,11 +236,25 @@ PUBLIC = (
 
 
 def test_all_names_what_the_package_offers() -> None:
+    assert len(set(spark_fs.__all__)) == len(spark_fs.__all__)
+    assert all(getattr(spark_fs, name) is not None for name in spark_fs.__all__)
     modules = {name for name, value in vars(spark_fs).items() if inspect.ismodule(value)} - {
         "errors"
     }
     offered = {name for name in vars(spark_fs) if not name.startswith("_")} - modules
-    assert sorted(offered) == spark_fs.__all__
+    assert offered - {"TYPE_CHECKING", "Any", "import_module"} == set(spark_fs.__all__)
+    assert set(spark_fs.__all__) <= set(dir(spark_fs))
+    with pytest.raises(AttributeError, match="module 'spark_fs' has no attribute 'roling'"):
+        _ = spark_fs.roling
+
+
+def test_a_name_of_the_front_door_is_the_one_of_its_module() -> None:
+    """Under the paths that users' projects of earlier releases have, too."""
+    assert spark_fs.FeatureGroup is FeatureGroup
+    assert spark_fs.FeatureStore is FeatureStore is project.FeatureStore
+    assert spark_fs.FeatureView is FeatureView
+    assert spark_fs.rolling is windows.rolling
+    assert spark_fs.Events is windows.Events
 
 
 @pytest.mark.parametrize("method", SIGNATURES, ids=lambda m: m.__qualname__)
