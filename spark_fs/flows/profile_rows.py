@@ -13,7 +13,8 @@ from pyspark.sql import functions as F
 from spark_fs.base import arrow_types
 from spark_fs.engine.join.columnar import ArrowRelation
 from spark_fs.engine.profile import associations, column_states
-from spark_fs.engine.profile.column_states import ColumnStates, TableProfile, narrow_scan
+from spark_fs.engine.profile.column_states import ColumnStates, TableProfile
+from spark_fs.engine.profile.tasks import narrow_scan
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.flows import group_rows

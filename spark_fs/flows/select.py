@@ -18,6 +18,7 @@ from spark_fs.engine.join.execution import to_arrow_relation
 from spark_fs.engine.join.strategy import choose_strategy
 from spark_fs.engine.profile import associations, column_states, contingency
 from spark_fs.engine.profile.column_states import ColumnStates
+from spark_fs.engine.profile.sample import collect_sample, sample_rows
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan, ScanFile
 from spark_fs.engine.training.spill import WRITTEN_FILES_DDL, FileWriter
@@ -266,6 +267,6 @@ def _draw_sample(
     """Sampled rows of the label and the candidates that do not leak, eagerly."""
     names = [candidate.feature for candidate in candidates if not candidate.leaks]
     columns = [request.label, *names]
-    drawn = contingency.sample_rows(spark, rows, columns, request.sample, request.seed)
-    table = contingency.collect_sample(drawn.toArrow(), columns)
+    drawn = sample_rows(spark, rows, columns, request.sample, request.seed)
+    table = collect_sample(drawn.toArrow(), columns)
     return TrainingSample.from_table(table, states, names, task, request)

@@ -19,7 +19,7 @@ from sklearn.feature_selection import f_classif
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
-from spark_fs.engine.profile import associations, column_states
+from spark_fs.engine.profile import associations, column_states, tasks
 from spark_fs.errors import (
     NotFoundError,
     SchemaError,
@@ -258,7 +258,7 @@ def test_spark_gives_what_this_process_gives(
     fg.update_statistics_config(config.to_json())
     here = fg.compute_statistics()
     monkeypatch.setattr(column_states, "LOCAL_BYTES", 0)
-    monkeypatch.setattr(column_states, "TASK_COLUMNS", 2)
+    monkeypatch.setattr(tasks, "TASK_COLUMNS", 2)
     there = fg.compute_statistics()
     plain = (
         RowSource(lambda: spark, fg.schema, get_frame=lambda: fg.read().repartition(7))

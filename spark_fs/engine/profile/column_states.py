@@ -1,49 +1,40 @@
-"""One pass over rows for the states of all their columns: tasks fold some columns of some rows, and what belongs together is merged.
+"""One pass over rows for the states of all their columns.
 
-A wide table is cut into groups of columns first, so that a task has all rows of its columns and
-there is nothing to merge; a long one into shares of its files too, whose states one more step
-merges on the executors. Files are read with Arrow, as ``scan`` does; of a DataFrame each task folds
-every column of its rows.
+Tasks fold some columns of some rows, and what belongs together is merged in one more step on the
+executors. Files are read with Arrow, as ``scan`` does; of a DataFrame each task folds every column
+of its rows.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import reduce
-from typing import TypeVar
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.engine.join.columnar import ArrowRelation, TableReader
+from spark_fs.engine.profile import tasks
+from spark_fs.engine.profile.tasks import TaskUnits, coalesce_tables, iter_numbers, narrow_scan
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.spec.feature_statistics import FeatureStatistics, StatisticsConfig
-from spark_fs.spec.query import iter_comparisons
 from spark_fs.stats.column_state import ColumnState
 from spark_fs.stats.describe import describe_column
 from spark_fs.stats.state_file import from_bytes, pack_states, to_bytes, unpack_states
 
-LOCAL_BYTES = (
-    32 << 20
-)  # bytes of files that this process looks at itself, which takes less than a task of Spark's
-TASK_COLUMNS = 64  # columns of a task
-_TASK_BYTES = 256 << 20  # bytes of files for a task, where there are more tasks than cores anyway
-_FOLD_ROWS, _FOLD_BYTES = 1 << 18, 256 << 20  # that are folded together, unless one table is more
+# bytes of files that this process looks at itself, which takes less than a task of Spark's
+LOCAL_BYTES = 32 << 20
+_FOLD_ROWS = 1 << 18  # that are folded together
 _STATES_SCHEMA = pa.schema([("place", pa.int32()), ("states", pa.binary()), ("facts", pa.binary())])
 _STATES_DDL = "place int, states binary, facts binary"
-DATA_DDL = "place int, data binary"
 ColumnStates = dict[str, ColumnState]
-TaskUnits = tuple[
-    tuple[int, tuple[tuple[int, int, int], ...]], ...
-]  # of each task the number of its group, and its shares
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class TableProfile:
-    """The states of columns, in their order, and what is said of each."""
+    """The states of columns, in their order, and the statistics of each."""
 
     states: ColumnStates
     statistics: dict[str, FeatureStatistics]
@@ -51,47 +42,33 @@ class TableProfile:
 
 def profile_tables(tables: Iterable[pa.Table], types: Mapping[str, str]) -> ColumnStates:
     """The states of the columns of all tables together."""
-    found: ColumnStates = {}
+    states: ColumnStates = {}
     for table in coalesce_tables(tables, _FOLD_ROWS):
-        more = {
-            name: ColumnState.from_values(table.column(name), type_)
-            for name, type_ in types.items()
-        }
-        found = merge_states(found, more)
-    return found or {name: ColumnState(type_) for name, type_ in types.items()}
+        more: ColumnStates = {}
+        for name, type_ in types.items():
+            more[name] = ColumnState.from_values(table.column(name), type_)
+        states = merge_states(states, more)
+    return states or _make_empty_states(types)
+
+
+def _make_empty_states(types: Mapping[str, str]) -> ColumnStates:
+    return {name: ColumnState(type_) for name, type_ in types.items()}
 
 
 def merge_states(left: ColumnStates, right: ColumnStates) -> ColumnStates:
-    """The states of both parts together."""
-    return (
-        {
-            name: left[name].merge(column) if name in left else column
-            for name, column in right.items()
-        }
-        if left
-        else right
-    )
+    """The states of both parts together; of the columns of the right one, where both have some."""
+    if not left:
+        return right
+    merged: ColumnStates = {}
+    for name, state in right.items():
+        merged[name] = left[name].merge(state) if name in left else state
+    return merged
 
 
 def describe_states(states: ColumnStates, config: StatisticsConfig) -> TableProfile:
-    """States with what is said of them."""
-    return TableProfile(
-        states, {name: describe_column(name, column, config) for name, column in states.items()}
-    )
-
-
-def coalesce_tables(tables: Iterable[pa.Table], min_rows: int) -> Iterator[pa.Table]:
-    """Small tables put together, so that each has about so many rows."""
-    waiting: list[pa.Table] = []
-    size = 0
-    for table in tables:
-        waiting.append(table)
-        size += table.nbytes
-        if sum(each.num_rows for each in waiting) >= min_rows or size >= _FOLD_BYTES:
-            yield pa.concat_tables(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield pa.concat_tables(waiting)
+    """States with the statistics of their columns."""
+    statistics = {name: describe_column(name, state, config) for name, state in states.items()}
+    return TableProfile(states, statistics)
 
 
 # -- files
@@ -105,86 +82,77 @@ def profile_locally(table_scan: Scan, types: Mapping[str, str]) -> ColumnStates:
 def profile_scan(
     spark: SparkSession, table_scan: Scan, types: Mapping[str, str], config: StatisticsConfig
 ) -> DataFrame:
-    """The states of a scan's columns*, with what is said of them; ``gathered`` reads them."""
-    names, units, cuts = plan_tasks(table_scan, list(types), spark.sparkContext.defaultParallelism)
-    groups = [{name: types[name] for name in group} for group in names]
-    source = spark.range(0, len(units), 1, len(units)).toDF("unit")
-    folded = source.mapInArrow(
-        _ScanProfileTask(table_scan, tuple(groups), units, config if cuts == 1 else None),
-        _STATES_DDL,
-    )
-    return _merge_parts(folded, len(groups), config) if cuts > 1 else folded
+    """The states of a scan's columns*, with their statistics.
+
+    Args:
+        spark: the session.
+        table_scan: the rows.
+        types: the columns, with their types.
+        config: which statistics are wanted.
+
+    Returns:
+        What ``collect_profile`` reads.
+    """
+    plan = tasks.plan_tasks(table_scan, list(types), spark.sparkContext.defaultParallelism)
+    groups = tuple({name: types[name] for name in group} for group in plan.groups)
+    is_whole = plan.tasks_per_group == 1
+    task = _ScanProfileTask(table_scan, groups, plan.units, config if is_whole else None)
+    states = tasks.number_tasks(spark, len(plan.units)).mapInArrow(task, _STATES_DDL)
+    return states if is_whole else _merge_parts(states, len(groups), config)
 
 
 def profile_relation(
     relation: ArrowRelation, types: Mapping[str, str], config: StatisticsConfig
 ) -> DataFrame:
-    """The states of the columns of any rows*, as ``of_scan`` gives them."""
-    folded = relation.source.mapInArrow(
-        _RelationProfileTask(relation.read_tables, dict(types)), _STATES_DDL
-    )
-    return _merge_parts(folded, ceil_divide(len(types), TASK_COLUMNS), config)
+    """The states of the columns of any rows*, as ``profile_scan`` gives them."""
+    task = _RelationProfileTask(relation.read_tables, dict(types))
+    states = relation.source.mapInArrow(task, _STATES_DDL)
+    return _merge_parts(states, ceil_divide(len(types), tasks.TASK_COLUMNS), config)
 
 
-def plan_tasks(
-    table_scan: Scan, names: Sequence[T], cores: int
-) -> tuple[list[Sequence[T]], TaskUnits, int]:
-    """The names, or what stands for columns, in groups; the tasks, each of a group and of shares of the files; how many each group has."""
-    groups = group_columns(names, max(TASK_COLUMNS, ceil_divide(len(names), 2 * cores)))
-    count = max(1, len(groups))
-    shares, size = table_scan.list_shares(count), sum(file.bytes for file in table_scan.files)
-    cuts = max(1, min(len(shares), max(2 * cores // count, size // count // _TASK_BYTES)))
-    return (
-        groups,
-        tuple(
-            (group, tuple(shares[part::cuts]))
-            for group in range(len(groups))
-            for part in range(cuts)
-        ),
-        cuts,
-    )
-
-
-def to_batch(index: int, data: bytes) -> pa.RecordBatch:
-    """One row that a task hands over: a number and what belongs there."""
-    return pa.record_batch(
-        {"place": pa.array([index], pa.int32()), "data": pa.array([data], pa.binary())}
-    )
-
-
-def group_columns(names: Sequence[T], size: int) -> list[Sequence[T]]:
-    """The names, or what stands for columns, in groups of a size."""
-    return [names[at : at + size] for at in range(0, len(names), size)]
-
-
-def _merge_parts(folded: DataFrame, groups: int, config: StatisticsConfig) -> DataFrame:
-    return folded.repartitionById(groups, "place").mapInArrow(_MergeTask(config), _STATES_DDL)
+def _merge_parts(states: DataFrame, group_count: int, config: StatisticsConfig) -> DataFrame:
+    by_group = states.repartitionById(group_count, "place")
+    return by_group.mapInArrow(_MergeTask(config), _STATES_DDL)
 
 
 def collect_profile(
-    states: pa.Table, types: Mapping[str, str], config: StatisticsConfig
+    rows: pa.Table, types: Mapping[str, str], config: StatisticsConfig
 ) -> TableProfile:
-    """The profile that rows of ``of_scan`` or ``of_stream`` hold."""
-    columns: ColumnStates = {}
-    facts: dict[str, FeatureStatistics] = {}
-    for row in states.sort_by("place").to_pylist():
-        columns |= unpack_states(from_bytes(row["states"]))
-        facts |= {
-            each["feature_name"]: FeatureStatistics.from_json(each)
-            for each in json.loads(row["facts"])
-        }
-    missing = describe_states(
-        {name: ColumnState(type_) for name, type_ in types.items() if name not in columns}, config
-    )
-    columns, facts = columns | missing.states, facts | missing.statistics
+    """The profile that rows of ``profile_scan`` or ``profile_relation`` hold.
+
+    Args:
+        rows: what the tasks handed over.
+        types: the columns, with their types.
+        config: which statistics are wanted of columns that no task has seen a row of.
+
+    Returns:
+        The profile, in the order of ``types``.
+    """
+    states: ColumnStates = {}
+    statistics: dict[str, FeatureStatistics] = {}
+    for row in rows.sort_by("place").to_pylist():
+        states |= unpack_states(from_bytes(row["states"]))
+        for data in json.loads(row["facts"]):
+            statistics[data["feature_name"]] = FeatureStatistics.from_json(data)
+    missing_types = {name: type_ for name, type_ in types.items() if name not in states}
+    missing = describe_states(_make_empty_states(missing_types), config)
+    states |= missing.states
+    statistics |= missing.statistics
     return TableProfile(
-        {name: columns[name] for name in types}, {name: facts[name] for name in types}
+        {name: states[name] for name in types}, {name: statistics[name] for name in types}
     )
 
 
 @dataclass(frozen=True)
 class _ScanProfileTask:
-    """Numbers of units in, the states of their columns out; config: what is said of them at once, where they are whole."""
+    """Numbers of tasks in, the states of their columns out.
+
+    Attributes:
+        scan: the rows.
+        groups: groups of columns, with their types.
+        units: the tasks.
+        config: which statistics are made of the states at once, where they are of all rows.
+    """
 
     scan: Scan
     groups: tuple[Mapping[str, str], ...]
@@ -192,17 +160,12 @@ class _ScanProfileTask:
     config: StatisticsConfig | None
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for number in batch.column(0).to_pylist():
-                place, shares = self.units[number]
-                narrow = narrow_scan(self.scan, list(self.groups[place]))
-                yield _to_states_batch(
-                    place,
-                    profile_tables(
-                        (parquet.read_share(narrow, *share) for share in shares), self.groups[place]
-                    ),
-                    self.config,
-                )
+        for number in iter_numbers(batches):
+            group, shares = self.units[number]
+            types = self.groups[group]
+            narrow = narrow_scan(self.scan, list(types))
+            tables = (parquet.read_share(narrow, *share) for share in shares)
+            yield _to_states_batch(group, profile_tables(tables, types), self.config)
 
 
 @dataclass(frozen=True)
@@ -214,51 +177,37 @@ class _RelationProfileTask:
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         states = profile_tables(self.read_tables(batches), self.types)
-        for place, group in enumerate(group_columns(list(states), TASK_COLUMNS)):
-            yield _to_states_batch(place, {name: states[name] for name in group}, None)
+        for number, names in enumerate(tasks.group_columns(list(states), tasks.TASK_COLUMNS)):
+            yield _to_states_batch(number, {name: states[name] for name in names}, None)
 
 
 @dataclass(frozen=True)
 class _MergeTask:
-    """States of parts in, those of the whole out, with what is said of them."""
+    """States of parts in, those of all rows out, with their statistics."""
 
     config: StatisticsConfig
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        found: dict[int, list[ColumnStates]] = {}
+        parts_by_group: dict[int, list[ColumnStates]] = {}
         for batch in batches:
-            for place, states in zip(batch.column(0).to_pylist(), batch.column(1), strict=True):
-                found.setdefault(place, []).append(unpack_states(from_bytes(states.as_buffer())))
-        for place, parts in found.items():
-            yield _to_states_batch(place, reduce(merge_states, parts), self.config)
-
-
-def narrow_scan(table_scan: Scan, names: Sequence[str]) -> Scan:
-    """The scan with these columns only."""
-    columns = tuple((name, column) for name, column in table_scan.columns if name in set(names))
-    asked = (
-        {column for _, column in columns}
-        | set(table_scan.not_null)
-        | ({table_scan.event_time} if table_scan.event_time else set())
-    )
-    asked |= {c.column for c in iter_comparisons(table_scan.where)} if table_scan.where else set()
-    return replace(
-        table_scan,
-        columns=columns,
-        file_schema=pa.schema([field for field in table_scan.file_schema if field.name in asked]),
-    )
+            for group, data in zip(batch.column(0).to_pylist(), batch.column(1), strict=True):
+                states = unpack_states(from_bytes(data.as_buffer()))
+                parts_by_group.setdefault(group, []).append(states)
+        for group, parts in parts_by_group.items():
+            yield _to_states_batch(group, reduce(merge_states, parts), self.config)
 
 
 def _to_states_batch(
-    index: int, states: ColumnStates, config: StatisticsConfig | None
+    group: int, states: ColumnStates, config: StatisticsConfig | None
 ) -> pa.RecordBatch:
-    facts = (
-        [each.to_json() for each in describe_states(states, config).statistics.values()]
-        if config
-        else []
-    )
-    held = (
-        pa.array([each], pa.binary())
-        for each in (to_bytes(pack_states(states)), json.dumps(facts).encode())
-    )
-    return pa.record_batch([pa.array([index], pa.int32()), *held], schema=_STATES_SCHEMA)
+    """One row that a task hands over: states, and where there is a config their statistics."""
+    facts: list[dict[str, object]] = []
+    if config is not None:
+        for statistics in describe_states(states, config).statistics.values():
+            facts.append(statistics.to_json())
+    columns = [
+        pa.array([group], pa.int32()),
+        pa.array([to_bytes(pack_states(states))], pa.binary()),
+        pa.array([json.dumps(facts).encode()], pa.binary()),
+    ]
+    return pa.record_batch(columns, schema=_STATES_SCHEMA)
