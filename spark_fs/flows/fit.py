@@ -26,53 +26,57 @@ HashCounts = tuple[CellCounts, Hashes]
 NearValuesReader = Callable[[Mapping[str, Integers]], Mapping[str, Doubles]]
 
 
-def needs_fit(recipe: DatasetTransform) -> bool:
+def needs_fit(transform: DatasetTransform) -> bool:
     """Whether some transformation has yet to learn from the train split."""
-    return recipe.transformer.needs_fit and not recipe.transformer.is_fitted
+    return transform.transformer.needs_fit and not transform.transformer.is_fitted
 
 
-def fit_in_memory(recipe: DatasetTransform, train: pa.Table) -> DatasetTransform:
-    """The recipe with what its transformations learn of the rows of the train split."""
-    if not needs_fit(recipe):
-        return recipe
+def fit_in_memory(transform: DatasetTransform, train: pa.Table) -> DatasetTransform:
+    """The transform with what its transformations learn of the rows of the train split."""
+    if not needs_fit(transform):
+        return transform
     return _fit_transformations(
-        recipe, recipe.profile_features(train), partial(recipe.select_near_quartiles, train)
+        transform,
+        transform.profile_features(train),
+        partial(transform.select_near_quartiles, train),
     )
 
 
-def choose_aggregate(recipe: DatasetTransform) -> Aggregate | None:
+def choose_aggregate(transform: DatasetTransform) -> Aggregate | None:
     """What is aggregated while rows are joined and spilled.
 
     For a random split it is where hashes lie, else what transformations learn; None where nothing
     has to be known of all rows.
     """
-    if recipe.random_split:
-        return partial(_count_hashes, recipe.random_split), _combine_hashes
-    if needs_fit(recipe):
-        return recipe.profile_train_rows, merge_profiles
+    if transform.random_split:
+        return partial(_count_hashes, transform.random_split), _combine_hashes
+    if needs_fit(transform):
+        return transform.profile_train_rows, merge_profiles
     return None
 
 
 def fit_spilled_rows(
-    spilled: SpilledRows, recipe: DatasetTransform, noticed: Any
+    spilled: SpilledRows, transform: DatasetTransform, noticed: Any
 ) -> DatasetTransform:
-    """The recipe with the ends of its random split and what its transformations learn, eagerly.
+    """The transform with the ends of its random split and what its transformations learn, eagerly.
 
     Args:
         spilled: The joined rows.
-        recipe: How they become training data.
+        transform: How they become training data.
         noticed: What the aggregate of ``choose_aggregate`` made of them; None without rows.
     """
-    if recipe.random_split is None:
-        return _fit_spilled_transformations(spilled, recipe, noticed)
+    if transform.random_split is None:
+        return _fit_spilled_transformations(spilled, transform, noticed)
     if noticed is not None:
-        thresholds = _find_thresholds(spilled, recipe, recipe.random_split, noticed)
-        recipe = replace(recipe, thresholds=tuple(thresholds))
-    if not needs_fit(recipe):
-        return recipe
+        thresholds = _find_thresholds(spilled, transform, transform.random_split, noticed)
+        transform = replace(transform, thresholds=tuple(thresholds))
+    if not needs_fit(transform):
+        return transform
     # the rows of the train split are known only now, so they are read once more
-    profiles = spilled.aggregate_rows(recipe.profile_train_rows, merge_profiles, recipe.fit_columns)
-    return _fit_spilled_transformations(spilled, recipe, profiles)
+    profiles = spilled.aggregate_rows(
+        transform.profile_train_rows, merge_profiles, transform.fit_columns
+    )
+    return _fit_spilled_transformations(spilled, transform, profiles)
 
 
 # -- where a random split ends
@@ -92,7 +96,7 @@ def _combine_hashes(partials: Sequence[HashCounts]) -> HashCounts:
 
 def _find_thresholds(
     spilled: SpilledRows,
-    recipe: DatasetTransform,
+    transform: DatasetTransform,
     random_split: RandomSplit,
     hash_counts: HashCounts,
 ) -> list[splits.SplitThreshold]:
@@ -111,7 +115,9 @@ def _find_thresholds(
     if thresholds is not None:
         return thresholds
     near_rows = spilled.aggregate_rows(select_near_rows, pa.concat_tables)
-    return splits.find_thresholds_by_content(near_rows, counts, random_split, list(recipe.identity))
+    return splits.find_thresholds_by_content(
+        near_rows, counts, random_split, list(transform.identity)
+    )
 
 
 def _select_rows_in_cells(cells: npt.NDArray[np.int64], table: pa.Table) -> pa.Table:
@@ -123,38 +129,38 @@ def _select_rows_in_cells(cells: npt.NDArray[np.int64], table: pa.Table) -> pa.T
 
 
 def _fit_transformations(
-    recipe: DatasetTransform, profiles: FeatureProfiles, read_near_values: NearValuesReader
+    transform: DatasetTransform, profiles: FeatureProfiles, read_near_values: NearValuesReader
 ) -> DatasetTransform:
-    """The recipe with its states; values near quartiles are read where they are needed."""
-    cells = recipe.find_quartile_cells(profiles)
+    """The transform with its states; values near quartiles are read where they are needed."""
+    cells = transform.find_quartile_cells(profiles)
     near_values = read_near_values(cells) if cells else {}
-    states = recipe.fit_states(profiles, near_values)
-    return replace(recipe, transformer=recipe.transformer.with_states(states))
+    states = transform.fit_states(profiles, near_values)
+    return replace(transform, transformer=transform.transformer.with_states(states))
 
 
 def _fit_spilled_transformations(
-    spilled: SpilledRows, recipe: DatasetTransform, profiles: FeatureProfiles | None
+    spilled: SpilledRows, transform: DatasetTransform, profiles: FeatureProfiles | None
 ) -> DatasetTransform:
-    if not needs_fit(recipe):
-        return recipe
+    if not needs_fit(transform):
+        return transform
     if profiles is None:  # there are no rows
-        schema = arrow_types.to_arrow_schema(recipe.transformer.inputs)
-        profiles = recipe.profile_features(schema.empty_table())
+        schema = arrow_types.to_arrow_schema(transform.transformer.inputs)
+        profiles = transform.profile_features(schema.empty_table())
 
     def read_near_values(cells: Mapping[str, Integers]) -> Mapping[str, Doubles]:
-        select_near_values = partial(_select_near_quartiles, recipe, cells)
+        select_near_values = partial(_select_near_quartiles, transform, cells)
         near_values: Mapping[str, Doubles] = spilled.aggregate_rows(
-            select_near_values, _combine_arrays, recipe.fit_columns
+            select_near_values, _combine_arrays, transform.fit_columns
         )
         return near_values
 
-    return _fit_transformations(recipe, profiles, read_near_values)
+    return _fit_transformations(transform, profiles, read_near_values)
 
 
 def _select_near_quartiles(
-    recipe: DatasetTransform, cells: Mapping[str, Integers], table: pa.Table
+    transform: DatasetTransform, cells: Mapping[str, Integers], table: pa.Table
 ) -> Mapping[str, Doubles]:
-    return recipe.select_near_quartiles(recipe.select_train_rows(table), cells)
+    return transform.select_near_quartiles(transform.select_train_rows(table), cells)
 
 
 def _combine_arrays(parts: Sequence[Mapping[str, Doubles]]) -> dict[str, Doubles]:

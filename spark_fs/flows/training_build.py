@@ -74,7 +74,7 @@ class JoinInput:
 
 
 def build_in_memory(
-    join_input: JoinInput, recipe: DatasetTransform
+    join_input: JoinInput, transform: DatasetTransform
 ) -> tuple[SplitTables, list[State]]:
     """The finished rows of each split in canonical order, and the states, eagerly.
 
@@ -83,33 +83,33 @@ def build_in_memory(
     sources = join_input.list_sources()
     with read.translate_spark_errors(), read.open_shared_folder(join_input.spark) as folder:
         joined: pa.Table = join_input.to_frame(sources, folder).toArrow()
-    rows = _sort_rows(recipe.drop_null_labels(joined), recipe)
-    if recipe.random_split:
-        parts = splits.split_table(rows, recipe.random_split, recipe.identity)
+    rows = _sort_rows(transform.drop_null_labels(joined), transform)
+    if transform.random_split:
+        parts = splits.split_table(rows, transform.random_split, transform.identity)
     else:
-        parts = dict(recipe.split_rows(rows))
-    fitted = fit.fit_in_memory(recipe, parts[recipe.parts[0]])
+        parts = dict(transform.split_rows(rows))
+    fitted = fit.fit_in_memory(transform, parts[transform.parts[0]])
     tables = {}
-    for part in recipe.parts:
+    for part in transform.parts:
         tables[part] = fitted.transform_rows(parts[part])
     return tables, _list_states(fitted)
 
 
-def _sort_rows(table: pa.Table, recipe: DatasetTransform) -> pa.Table:
+def _sort_rows(table: pa.Table, transform: DatasetTransform) -> pa.Table:
     """The rows in canonical order."""
-    order = compute_row_order(table, list(recipe.identity))
+    order = compute_row_order(table, list(transform.identity))
     return table.take(pa.array(order))
 
 
-def _list_states(recipe: DatasetTransform) -> list[State]:
-    return [transformation.state or {} for transformation in recipe.transformer.transformations]
+def _list_states(transform: DatasetTransform) -> list[State]:
+    return [transformation.state or {} for transformation in transform.transformer.transformations]
 
 
 # -- as files
 
 
 def build_files(
-    join_input: JoinInput, recipe: DatasetTransform, files: FilesSpec
+    join_input: JoinInput, transform: DatasetTransform, files: FilesSpec
 ) -> tuple[Job, dict[str, int], list[State]]:
     """Write the finished rows, eagerly; when it fails the folder is not there.
 
@@ -119,55 +119,55 @@ def build_files(
     Raises:
         SchemaError: The format cannot hold a column.
     """
-    dataset_files.check_types(files, recipe.schema)
+    dataset_files.check_types(files, transform.schema)
     sources = join_input.list_sources()
     with (
         read.translate_spark_errors(),
         read.open_shared_folder(join_input.spark) as shared_folder,
-        dataset_files.stage_folder(files.location, recipe.parts, files.parts) as staged,
+        dataset_files.stage_folder(files.location, transform.parts, files.parts) as staged,
     ):
         joined = join_input.to_relation(sources, shared_folder)
-        if _can_write_at_once(recipe, files):
-            written = _write_at_once(joined, recipe, staged.staging_path)
+        if _can_write_at_once(transform, files):
+            written = _write_at_once(joined, transform, staged.staging_path)
         else:
             spill_folder = shared_folder or staged.spill_path
-            spilled, noticed = _spill_rows(join_input.spark, joined, recipe, spill_folder)
-            recipe = fit.fit_spilled_rows(spilled, recipe, noticed)
-            written = _write_splits(spilled, recipe, files, staged.staging_path)
+            spilled, noticed = _spill_rows(join_input.spark, joined, transform, spill_folder)
+            transform = fit.fit_spilled_rows(spilled, transform, noticed)
+            written = _write_splits(spilled, transform, files, staged.staging_path)
         written_paths = None
         if written and files.format == "parquet":
             written_paths = [file.path for file in written]
         file_count = staged.publish(written_paths)
-    row_counts = Counter(dict.fromkeys(recipe.parts, 0))
+    row_counts = Counter(dict.fromkeys(transform.parts, 0))
     for file in written:
         row_counts[file.part] += file.rows
     summary = {"rows": sum(row_counts.values()), "files": file_count}
     job = Job("create_training_data", summary)
-    return job, dict(row_counts), _list_states(recipe)
+    return job, dict(row_counts), _list_states(transform)
 
 
-def _can_write_at_once(recipe: DatasetTransform, files: FilesSpec) -> bool:
+def _can_write_at_once(transform: DatasetTransform, files: FilesSpec) -> bool:
     """Whether the tasks that join write the files: nothing must be known of all rows first."""
-    if recipe.random_split is not None or fit.needs_fit(recipe):
+    if transform.random_split is not None or fit.needs_fit(transform):
         return False
     return files.format == "parquet" and not files.coalesce
 
 
-def _write_at_once(joined: JoinedRows, recipe: DatasetTransform, folder: str) -> Sequence[Any]:
+def _write_at_once(joined: JoinedRows, transform: DatasetTransform, folder: str) -> Sequence[Any]:
     """Write the finished rows by the tasks that join them, eagerly; returns the files."""
     relation, finish = joined
-    writer = FileWriter(relation.read_tables, TransformNow(finish, recipe), folder)
+    writer = FileWriter(relation.read_tables, TransformNow(finish, transform), folder)
     return relation.source.mapInArrow(writer, WRITTEN_FILES_DDL).collect()
 
 
 def _spill_rows(
-    spark: SparkSession, joined: JoinedRows, recipe: DatasetTransform, folder: str
+    spark: SparkSession, joined: JoinedRows, transform: DatasetTransform, folder: str
 ) -> tuple[SpilledRows, Any]:
     """Spill the joined rows, eagerly; returns them and what was aggregated on the way."""
     relation, finish = joined
-    aggregate = fit.choose_aggregate(recipe)
+    aggregate = fit.choose_aggregate(transform)
     writer = FileWriter(
-        relation.read_tables, SpillFirst(finish, recipe), folder, "arrow", aggregate
+        relation.read_tables, SpillFirst(finish, transform), folder, "arrow", aggregate
     )
     spilled_files = relation.source.mapInArrow(writer, WRITTEN_FILES_DDL).collect()
     noticed = None
@@ -178,17 +178,17 @@ def _spill_rows(
 
 
 def _write_splits(
-    spilled: SpilledRows, recipe: DatasetTransform, files: FilesSpec, folder: str
+    spilled: SpilledRows, transform: DatasetTransform, files: FilesSpec, folder: str
 ) -> Sequence[Any]:
     """Write the spilled rows, eagerly; returns the files, or one a split where Spark names none."""
     if not spilled.paths:
         return []
     if files.format == "parquet" and not files.options:
-        return spilled.build_write(recipe, folder, files.coalesce).collect()
-    row_counts = _count_rows(spilled, recipe)
+        return spilled.build_write(transform, folder, files.coalesce).collect()
+    row_counts = _count_rows(spilled, transform)
     written = []
-    for part in recipe.parts:
-        frame = spilled.to_frame(recipe, part, files.coalesce)
+    for part in transform.parts:
+        frame = spilled.to_frame(transform, part, files.coalesce)
         dataset_files.write_dataset(frame, files, f"{folder}/{part}")
         written.append(_WrittenSplit("", part, row_counts[part]))
     return written
@@ -201,17 +201,17 @@ class _WrittenSplit:
     rows: int
 
 
-def _count_rows(spilled: SpilledRows, recipe: DatasetTransform) -> Counter[str]:
+def _count_rows(spilled: SpilledRows, transform: DatasetTransform) -> Counter[str]:
     """The rows of each split, eagerly, by the columns that tell the split and one more."""
-    one_input = list(recipe.transformer.inputs)[:1]
+    one_input = list(transform.transformer.inputs)[:1]
     columns = [splits.HASH_COLUMN, SPLIT_COLUMN, *one_input]
-    count_rows = partial(_count_split_rows, recipe)
+    count_rows = partial(_count_split_rows, transform)
     row_counts: Counter[str] = spilled.aggregate_rows(count_rows, _sum_counters, columns)
     return row_counts
 
 
-def _count_split_rows(recipe: DatasetTransform, table: pa.Table) -> Counter[str]:
-    return Counter({part: piece.num_rows for part, piece in recipe.split_rows(table)})
+def _count_split_rows(transform: DatasetTransform, table: pa.Table) -> Counter[str]:
+    return Counter({part: piece.num_rows for part, piece in transform.split_rows(table)})
 
 
 def _sum_counters(counts: Sequence[Counter[str]]) -> Counter[str]:
@@ -223,7 +223,7 @@ def _sum_counters(counts: Sequence[Counter[str]]) -> Counter[str]:
 
 def read_splits(
     spark: SparkSession,
-    recipe: DatasetTransform,
+    transform: DatasetTransform,
     files: FilesSpec,
     dataframe_type: str,
     may_repeat: bool,
@@ -232,36 +232,38 @@ def read_splits(
 
     Args:
         spark: The session that reads.
-        recipe: How the rows were made.
+        transform: How the rows were made.
         files: Where they are.
         dataframe_type: "spark" or "pandas".
         may_repeat: Whether rows may have one identity; Spark's frames are then ordered by all
             columns that it can sort.
     """
-    frames = read_split_frames(spark, recipe, files)
+    frames = read_split_frames(spark, transform, files)
     if dataframe_type == "spark":
-        sort_columns = [f"`{name}`" for name in _list_sort_columns(recipe, may_repeat)]
+        sort_columns = [f"`{name}`" for name in _list_sort_columns(transform, may_repeat)]
         return {part: frame.orderBy(*sort_columns) for part, frame in frames.items()}
     sorted_frames = {}
     for part, frame in frames.items():
         with read.translate_spark_errors():
             table = frame.toArrow()
-        sorted_frames[part] = to_pandas(_sort_rows(table, recipe))
+        sorted_frames[part] = to_pandas(_sort_rows(table, transform))
     return sorted_frames
 
 
-def _list_sort_columns(recipe: DatasetTransform, may_repeat: bool) -> list[str]:
-    columns = list(recipe.identity)
+def _list_sort_columns(transform: DatasetTransform, may_repeat: bool) -> list[str]:
+    columns = list(transform.identity)
     if may_repeat:
-        for name, type_ in recipe.schema.items():
-            if name not in recipe.identity and "map<" not in type_:
+        for name, type_ in transform.schema.items():
+            if name not in transform.identity and "map<" not in type_:
                 columns.append(name)
     return columns
 
 
 def read_split_frames(
-    spark: SparkSession, recipe: DatasetTransform, files: FilesSpec
+    spark: SparkSession, transform: DatasetTransform, files: FilesSpec
 ) -> dict[str, DataFrame]:
     """The rows of each split that lie in files*, in no order."""
-    schema = recipe.schema
-    return {part: dataset_files.read_dataset(spark, files, part, schema) for part in recipe.parts}
+    schema = transform.schema
+    return {
+        part: dataset_files.read_dataset(spark, files, part, schema) for part in transform.parts
+    }

@@ -9,6 +9,7 @@ from spark_fs.base.times import Interval
 from spark_fs.errors import NotFoundError
 from spark_fs.flows import batch, drift, training_dataset, training_statistics, view_columns
 from spark_fs.flows.stores import ProjectStores
+from spark_fs.flows.training_rows import TrainingDataset
 from spark_fs.spec.comparison import DriftReport
 from spark_fs.spec.feature_view import ViewSpec
 
@@ -41,19 +42,29 @@ def detect_view_drift(
     label = "a batch"
     if not drift.is_frame(current):
         interval = Interval.from_bounds(*current)
-        states = view_columns.get_states(stores.catalog, view, training_dataset_version)
-        is_bounded = interval.start is not None or interval.end is not None
-        request = batch.BatchRequest(interval if is_bounded else None)
-        current = batch.read_batch(stores, view, states, request, "spark")
+        current = _read_batch(stores, view, training_dataset_version, interval)
         label = f"rows of {interval}"
     names = features
     if names is None:
         available = drift.list_columns(current)
         names = [name for name in columns if name in available]
-    train_states = training_statistics.get_train_states(dataset)
-    reference_states = {name: train_states[name] for name in names}
+    reference = _get_reference(dataset, names)
     types = {name: columns[name] for name in names}
-    reference = drift.DriftSample(reference_states, f"training dataset {training_dataset_version}")
     sample = drift.profile_frame(lambda: stores.spark, current, types, label)
     report = drift.compare_samples(reference, sample, limits)
     return stores.catalog.add_comparison(view, report)
+
+
+def _read_batch(stores: ProjectStores, view: ViewSpec, version: int, interval: Interval) -> Any:
+    """The rows of an interval*, transformed as for a training dataset."""
+    states = view_columns.get_states(stores.catalog, view, version)
+    is_bounded = interval.start is not None or interval.end is not None
+    request = batch.BatchRequest(interval if is_bounded else None)
+    return batch.read_batch(stores, view, states, request, "spark")
+
+
+def _get_reference(dataset: TrainingDataset, features: Sequence[str]) -> drift.DriftSample:
+    """The train split's columns, eagerly where their states are not kept yet."""
+    states = training_statistics.get_train_states(dataset)
+    label = f"training dataset {dataset.spec.version}"
+    return drift.DriftSample({name: states[name] for name in features}, label)
