@@ -17,7 +17,7 @@
     +-- ConflictError       another writer was faster, time and again
     |   +-- LockedError     another run of the same pipeline is going on
     +-- OnlineStoreError    the online database failed or could not be reached
-        +-- OnlineRefusedError  it will not do this, however often it is asked: a value that does not fit, wrong credentials
+        +-- OnlineRefusedError  it will never do this: a value that does not fit, wrong credentials
 
 Each message says what was wrong, with the value, and what to do. ``retryable`` tells a scheduler
 whether the same call may succeed later. All of them survive pickling, since executors raise them.
@@ -30,6 +30,10 @@ from typing import ClassVar
 
 from spark_fs.redact import redact_secrets
 
+_LISTED_NAMES = 8  # of those that exist, in an error
+# Spark's error for an expression of ours that raises: what we said stands in the middle.
+_RAISED_BY_EXPRESSION = re.compile(r"\[USER_RAISED_EXCEPTION\] (.*?)(?: SQLSTATE: \w+)?")
+
 
 class SparkFSError(Exception):
     """The root: ``except SparkFSError`` catches all that the library raises on purpose."""
@@ -37,9 +41,8 @@ class SparkFSError(Exception):
     retryable: ClassVar[bool] = False
 
     def __init__(self, *args: object) -> None:
-        super().__init__(
-            *(redact_secrets(each) if isinstance(each, str) else each for each in args)
-        )
+        safe = [redact_secrets(arg) if isinstance(arg, str) else arg for arg in args]
+        super().__init__(*safe)
 
 
 class InvalidNameError(SparkFSError):
@@ -47,7 +50,12 @@ class InvalidNameError(SparkFSError):
 
     @classmethod
     def for_name(cls, kind: str, name: object) -> "InvalidNameError":
-        """The error for a name of something of this kind."""
+        """The error for a name that is not valid.
+
+        Args:
+            kind: what is named: "Feature group".
+            name: what a caller gave.
+        """
         return cls(
             f"{kind} {name!r} is not a valid name: use lower snake case, a letter first, then"
             " letters, digits and underscores, 63 characters at most."
@@ -61,19 +69,32 @@ class NotFoundError(SparkFSError):
     def for_name(
         cls, kind: str, name: object, existing: Iterable[str], remedy: str
     ) -> "NotFoundError":
-        """The error for a name that is none of the known ones; offers the nearest."""
-        return cls(
-            f"{kind} {name!r} does not exist{format_suggestions(str(name), existing)} {remedy}"
-        )
+        """The error for an unknown name; offers the nearest known ones.
+
+        Args:
+            kind: what is named: "Feature group".
+            name: what a caller gave.
+            existing: the names that exist.
+            remedy: a sentence that says what to do.
+        """
+        suggestions = format_suggestions(str(name), existing)
+        return cls(f"{kind} {name!r} does not exist{suggestions} {remedy}")
 
     @classmethod
     def for_version(
         cls, kind: str, name: str, version: int, existing: Sequence[int]
     ) -> "NotFoundError":
-        """The error for a version that is none of the known ones."""
-        have = ", ".join(map(str, existing)) or "none yet"
+        """The error for an unknown version.
+
+        Args:
+            kind: what is named: "Feature group".
+            name: its name.
+            version: what a caller gave.
+            existing: the versions that exist.
+        """
+        listed = ", ".join(map(str, existing)) or "none yet"
         return cls(
-            f"{kind} {name!r} has no version {version}: it has {have}. Ask for one of these."
+            f"{kind} {name!r} has no version {version}: it has {listed}. Ask for one of these."
         )
 
 
@@ -116,11 +137,17 @@ class CatalogError(SparkFSError):
 
 
 class UnknownOutcomeError(SparkFSError):
-    """A write was interrupted or its answer lost, and the table's log does not tell either whether it was committed."""
+    """Whether a write was committed is not known.
+
+    It was interrupted or its answer lost, and the table's log does not tell either.
+    """
 
 
 class UnfinishedError(SparkFSError):
-    """Rows were committed, and what belongs to them was not written; the message says what, and how to make up for it."""
+    """Rows were committed, and what belongs to them was not written.
+
+    The message says what that is, and how to make up for it.
+    """
 
 
 class ConflictError(SparkFSError):
@@ -140,29 +167,35 @@ class OnlineStoreError(SparkFSError):
 
 
 class OnlineRefusedError(OnlineStoreError):
-    """The online database will not do this, however often it is asked: a value does not fit, or the credentials are wrong."""
+    """The online database will not do this, however often it is asked.
+
+    A value does not fit, or the credentials are wrong.
+    """
 
     retryable = False
 
 
 def format_suggestions(name: str, existing: Iterable[str]) -> str:
-    """The end of a sentence, offering the nearest known names or listing a few."""
+    """The end of a sentence, offering the nearest known names or listing a few.
+
+    Args:
+        name: what a caller gave.
+        existing: the names that exist.
+    """
     import difflib
 
     choices = sorted(set(existing))
     if not choices:
         return "; there are none yet."
-    near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
-    if near:
-        return "; did you mean " + " or ".join(repr(n) for n in near) + "?"
-    listed = ", ".join(choices[:8]) + (" and others" if len(choices) > 8 else "")
-    return f"; there are: {listed}."
+    nearest = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+    if nearest:
+        return f"; did you mean {' or '.join(map(repr, nearest))}?"
+    others = " and others" if len(choices) > _LISTED_NAMES else ""
+    return f"; there are: {', '.join(choices[:_LISTED_NAMES])}{others}."
 
 
 def get_first_line(error: object) -> str:
     """The first line of what an error says, or its kind where it says nothing."""
     line = str(error).strip().partition("\n")[0].rstrip() or type(error).__name__
-    raised = re.fullmatch(
-        r"\[USER_RAISED_EXCEPTION\] (.*?)(?: SQLSTATE: \w+)?", line
-    )  # by an expression of ours, which said it all
+    raised = _RAISED_BY_EXPRESSION.fullmatch(line)
     return raised[1] if raised else line

@@ -7,7 +7,7 @@ for.
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -23,14 +23,17 @@ Config = str | os.PathLike[str] | Mapping[str, Any] | None
 
 
 class Secret:
-    """A text that may hold a password: only ``get_secret_value`` shows it, and no error tells it."""
+    """A string that may hold a password.
+
+    Only ``get_secret_value`` shows it, and no error tells it.
+    """
 
     def __init__(self, text: str = "", name: str = "url") -> None:
         self._text = text
         register_secrets(*find_secrets(name, text))
 
     def get_secret_value(self) -> str:
-        """The text."""
+        """The string."""
         return self._text
 
     def __repr__(self) -> str:
@@ -43,15 +46,18 @@ class Settings:
 
     home: folder of the embedded defaults.
     warehouse: folder or URI of the Delta tables, ``<home>/warehouse`` unless set.
-    catalog_url: the metadata database, ``sqlite:///path`` or ``mysql://user:password@host:port/database?option=value``, SQLite under
-        ``home`` unless set.
-    online_url: ``sqlite:///path`` or ``mysql://user:password@host:port/database?option=value``, SQLite under ``home`` unless set.
+    catalog_url: the metadata database, ``sqlite:///path`` or
+        ``mysql://user:password@host:port/database?option=value``, SQLite under ``home`` unless set.
+    online_url: ``sqlite:///path`` or ``mysql://user:password@host:port/database?option=value``,
+        SQLite under ``home`` unless set.
     online_password: the password of ``online_url``, where that has none.
     models_url: MLflow's tracking URI, SQLite and a folder ``models`` under ``home`` unless set.
-    migrate_catalog: whether a metadata database that an earlier release made is brought up to this one when it is opened: "local" where
-        it is in SQLite, while one on a server waits for ``spark-fs migrate``; "always"; or "never".
+    migrate_catalog: whether a metadata database that an earlier release made is brought up to this
+        one when it is opened: "local" where it is in SQLite, while one on a server waits for
+        ``spark-fs migrate``; "always"; or "never".
     spark: Spark settings for the session that this process starts.
-    token: what callers of ``spark-fs serve`` and ``spark-fs ui`` must bring; nobody is asked for one without it.
+    token: what callers of ``spark-fs serve`` and ``spark-fs ui`` must bring; nobody is asked for
+        one without it.
     """
 
     home: Path = Path(".spark_fs")
@@ -71,56 +77,64 @@ class Settings:
 
     @property
     def store_identity(self) -> tuple[str, str]:
-        """Where definitions and tables are: what two log-ins to one store share, whatever they were given."""
-        return _resolve_database(self.catalog_url.get_secret_value()), _resolve_folder(
-            self.warehouse
-        )
+        """Where definitions and tables are, by one name each.
+
+        Two log-ins to one store share it, however they were configured.
+        """
+        catalog = _resolve_database(self.catalog_url.get_secret_value())
+        return catalog, _resolve_folder(self.warehouse)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """The settings, those that are not given following from ``home``; SettingsError names each that is not valid."""
-        wrong = [text for name, value in values.items() if (text := _find_mistake(name, value))]
-        if wrong:
+        """The settings, with defaults that follow from ``home``.
+
+        Args:
+            values: what the environment and the configuration give, by the names of the fields.
+
+        Raises:
+            SettingsError: a value is not valid; each such setting is named.
+        """
+        mistakes = [_find_mistake(name, value) for name, value in values.items()]
+        if any(mistakes):
             raise SettingsError(
-                f"Settings are not valid: {'; '.join(wrong)}. Correct them in the file or the"
-                " SPARK_FS_* variables."
+                f"Settings are not valid: {'; '.join(filter(None, mistakes))}. Correct them in the"
+                " file or the SPARK_FS_* variables."
             )
-        made = {name: _CONVERTERS.get(name, _keep_value)(value) for name, value in values.items()}
-        found = cls(**made)
-        home = found.home.expanduser().absolute()
-        urls = {
-            f"{name}_url": Secret(f"sqlite:///{home / name}.db")
-            for name in ("catalog", "online", "models")
-        }
-        derived: dict[str, Any] = {
-            name: url
-            for name, url in urls.items()
-            if not made.get(name) or not made[name].get_secret_value()
-        }
-        return replace(
-            found, home=home, warehouse=found.warehouse or str(home / "warehouse"), **derived
-        )
+        converted = {}
+        for name, value in values.items():
+            convert = _CONVERTERS.get(name)
+            converted[name] = convert(value) if convert else value
+        settings = cls(**converted)
+        home = settings.home.expanduser().absolute()
+        warehouse = settings.warehouse or str(home / "warehouse")
+        urls: dict[str, Any] = {}
+        for name in ("catalog", "online", "models"):
+            url: Secret = getattr(settings, f"{name}_url")
+            if not url.get_secret_value():
+                urls[f"{name}_url"] = Secret(f"sqlite:///{home / name}.db")
+        return replace(settings, home=home, warehouse=warehouse, **urls)
 
 
 def _resolve_database(url: str) -> str:
     """A database by its one name, whatever driver or spelling leads to it."""
-    found = Url.from_text(url)
-    if found is None:
+    parts = Url.from_text(url)
+    if parts is None:
         return get_address(url)
-    backend = found.scheme.partition("+")[0]
+    backend = parts.scheme.partition("+")[0]
     if backend == "sqlite":
-        return f"sqlite:///{Path(found.database.removeprefix('/')).resolve()}"
-    return replace(found, scheme=backend, port=found.port or _DEFAULT_PORTS.get(backend)).address
+        return f"sqlite:///{Path(parts.database.removeprefix('/')).resolve()}"
+    port = parts.port or _DEFAULT_PORTS.get(backend)
+    return replace(parts, scheme=backend, port=port).address
 
 
 def _resolve_folder(folder: str) -> str:
     """A folder by its one name; a URI as it is."""
-    path = folder.removeprefix("file://") if folder.startswith("file:///") else folder
-    return folder.rstrip("/") if "://" in path else str(Path(path).resolve())
-
-
-def _keep_value(value: Any) -> Any:
-    return value
+    path = folder
+    if folder.startswith("file:///"):
+        path = folder.removeprefix("file://")
+    if "://" in path:
+        return folder.rstrip("/")
+    return str(Path(path).resolve())
 
 
 def _register_spark_secrets(options: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -129,93 +143,119 @@ def _register_spark_secrets(options: Mapping[str, Any]) -> Mapping[str, Any]:
     return options
 
 
-_CONVERTERS: Mapping[str, Any] = {
+def _to_password(text: str) -> Secret:
+    return Secret(text, "password")
+
+
+_CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
     "home": Path,
+    "catalog_url": Secret,
+    "online_url": Secret,
+    "models_url": Secret,
+    "online_password": _to_password,
+    "token": _to_password,
     "spark": _register_spark_secrets,
-    **dict.fromkeys(("catalog_url", "online_url", "models_url"), Secret),
-    **dict.fromkeys(("online_password", "token"), lambda text: Secret(text, "password")),
 }
 
 
 def _find_mistake(name: str, value: Any) -> str:
-    """What is wrong with a setting; nothing: it is valid. A value is not shown: it may be a secret."""
+    """What is wrong with a setting; empty where it is valid.
+
+    A value is not shown: it may be a secret.
+    """
     if name == "spark":
-        if isinstance(value, Mapping) and all(
-            isinstance(key, str) and isinstance(v, str | int | float) for key, v in value.items()
-        ):
+        if _is_spark_options(value):
             return ""
-        return "spark: it must be a mapping of Spark settings to texts, numbers or booleans"
+        return "spark: it must be a mapping of Spark settings to strings, numbers or booleans"
     if name == "migrate_catalog" and value not in _MIGRATE_CHOICES:
         return f"migrate_catalog: it must be one of {', '.join(_MIGRATE_CHOICES)}"
-    takes = str | os.PathLike if name == "home" else str
-    return (
-        "" if isinstance(value, takes) else f"{name}: it must be a text, not {type(value).__name__}"
+    accepted = str | os.PathLike if name == "home" else str
+    if isinstance(value, accepted):
+        return ""
+    return f"{name}: it must be a string, not {type(value).__name__}"
+
+
+def _is_spark_options(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and isinstance(option, str | int | float)
+        for name, option in value.items()
     )
 
 
 def load_settings(config: Config = None) -> Settings:
-    """The settings of a path, a mapping, or of ``SPARK_FS_CONFIG``, else the embedded default under ``.spark_fs``."""
-    source = os.environ.get("SPARK_FS_CONFIG") if config is None else config
-    given = (
-        dict(source)
-        if isinstance(source, Mapping)
-        else read_yaml(Path(source), "Settings file")
-        if source
-        else {}
-    )
-    known = [each.name for each in fields(Settings)]
-    for name in given:
+    """The settings of a path, a mapping, or of ``SPARK_FS_CONFIG``.
+
+    Without any of them, the embedded default under ``.spark_fs``. Variables of the environment win.
+    """
+    configured = _read_config(config)
+    known = [field.name for field in fields(Settings)]
+    for name in configured:
         if not isinstance(name, str) or name not in known:
-            shown = (
-                repr(name)
-                if re.fullmatch(r"\w{1,40}", str(name))
-                else "of a name that is not shown, since it may hold a password,"
-            )
-            raise SettingsError(
-                f"Setting {shown} does not exist{format_suggestions(str(name), known)}"
-            )
-    return Settings.from_mapping(given | _read_environment(known))
+            raise _make_unknown_error(name, known)
+    return Settings.from_mapping(configured | _read_environment(known))
+
+
+def _read_config(config: Config) -> dict[str, Any]:
+    source = os.environ.get("SPARK_FS_CONFIG") if config is None else config
+    if isinstance(source, Mapping):
+        return dict(source)
+    return read_yaml(Path(source), "Settings file") if source else {}
+
+
+def _make_unknown_error(name: object, known: list[str]) -> SettingsError:
+    shown = repr(name)
+    if not re.fullmatch(r"\w{1,40}", str(name)):
+        shown = "of a name that is not shown, since it may hold a password,"
+    return SettingsError(f"Setting {shown} does not exist{format_suggestions(str(name), known)}")
 
 
 def _read_environment(names: list[str]) -> dict[str, Any]:
     """The settings that ``SPARK_FS_*`` variables give; ``spark`` is JSON."""
-    found: dict[str, Any] = {
-        name: os.environ[_PREFIX + name.upper()]
-        for name in names
-        if _PREFIX + name.upper() in os.environ
-    }
-    if "spark" in found:
+    values: dict[str, Any] = {}
+    for name in names:
+        variable = _PREFIX + name.upper()
+        if variable in os.environ:
+            values[name] = os.environ[variable]
+    if "spark" in values:
         try:
-            found["spark"] = json.loads(found["spark"])
+            values["spark"] = json.loads(values["spark"])
         except ValueError:
             raise SettingsError(
                 "SPARK_FS_SPARK is not JSON (it is not shown, since it may hold a password): write"
                 ' a mapping of Spark settings, such as {"spark.driver.memory": "4g"}.'
             ) from None
-    return found
+    return values
 
 
 def read_yaml(path: Path, what: str) -> dict[str, Any]:
-    """The mapping in a YAML file; SettingsError, which begins with what the file is, where there is none."""
+    """The mapping in a YAML file.
+
+    Args:
+        path: of the file.
+        what: the file is, as the error says it: "Settings file".
+
+    Raises:
+        SettingsError: the file cannot be read, or does not hold a mapping in YAML.
+    """
     import yaml
 
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        why = (
-            error.strerror if isinstance(error, OSError) else "it is not UTF-8, or its name is none"
-        )
+        reason = "it is not UTF-8, or the path is not valid"
+        if isinstance(error, OSError):
+            reason = f"{error.strerror}"
         raise SettingsError(
-            f"{what} {path} cannot be read: {why}. Name another, or none."
+            f"{what} {path} cannot be read: {reason}. Name another, or none."
         ) from None
     except yaml.YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        where = f" at line {place.line + 1}, column {place.column + 1}" if place else ""
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise SettingsError(
             f"{what} {path} is not YAML{where} (the line is not shown, since it may hold a"
-            " password): quote a text with characters that YAML gives a meaning, as in"
+            " password): quote a string with characters that YAML gives a meaning, as in"
             " online_password: 'p@ss: word'."
         ) from None
-    if not isinstance(found, dict):
-        raise SettingsError(f"{what} {path} must hold a mapping, not {type(found).__name__}.")
-    return found
+    if not isinstance(content, dict):
+        raise SettingsError(f"{what} {path} must hold a mapping, not {type(content).__name__}.")
+    return content

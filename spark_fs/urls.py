@@ -1,4 +1,7 @@
-"""URLs of databases as people write them, with any character in a password, and their addresses, which show none."""
+"""URLs of databases as people write them, with any character in a password.
+
+And their addresses, which show no password.
+"""
 
 import re
 from dataclasses import dataclass
@@ -6,24 +9,32 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import unquote
 
-_LOCATION = r"(?P<host>\[[^\]]*\]|[^:/?#@]*)(?::(?P<port>\d+))?(?:/(?P<database>[^?#@]*))?(?:\?(?P<options>{}))?"
-_OPTIONS = r"[a-z_]+=[^&]*(?:&[a-z_]+=[^&]*)*"
-_STANDARD = re.compile(
-    r"(?:(?P<user>[^:@/?#]*)(?::(?P<password>[^/?#]*))?@)" + _LOCATION.format(_OPTIONS), re.DOTALL
+_LOCATION = (
+    r"(?P<host>\[[^\]]*\]|[^:/?#@]*)(?::(?P<port>\d+))?"
+    r"(?:/(?P<database>[^?#@]*))?(?:\?(?P<options>{}))?"
 )
-_BARE = re.compile(_LOCATION.format("[^@]*"), re.DOTALL)
-# Somebody wrote the password as it is: it ends at the last @ that leaves a place behind it.
-_RAW = re.compile(
-    r"(?P<user>[^:/?#]*)(?::(?P<password>.*))?@" + _LOCATION.format("[^@]*"), re.DOTALL
+_LOCATION_WITH_OPTIONS = _LOCATION.format(r"[a-z_]+=[^&]*(?:&[a-z_]+=[^&]*)*")
+_LOCATION_WITHOUT_AT = _LOCATION.format("[^@]*")
+_STANDARD_LOGIN = r"(?:(?P<user>[^:@/?#]*)(?::(?P<password>[^/?#]*))?@)"
+# Somebody wrote the password as it is: it ends at the last @ that leaves a location behind it.
+_RAW_LOGIN = r"(?P<user>[^:/?#]*)(?::(?P<password>.*))?@"
+# The first of these that a URL has is its form.
+_FORMS = (
+    re.compile(_STANDARD_LOGIN + _LOCATION_WITH_OPTIONS, re.DOTALL),
+    re.compile(_LOCATION_WITHOUT_AT, re.DOTALL),
+    re.compile(_RAW_LOGIN + _LOCATION_WITHOUT_AT, re.DOTALL),
+    re.compile(_LOCATION_WITH_OPTIONS, re.DOTALL),
 )
-_FORMS = (_STANDARD, _BARE, _RAW, re.compile(_LOCATION.format(_OPTIONS), re.DOTALL))
 _NOT_A_URL = "(what is not a URL)"
 _FILE_SCHEMES = ("sqlite", "file")
 
 
 @dataclass(frozen=True)
 class Url:
-    """The parts of ``scheme://user:password@host:port/database?options``; user, password and database are decoded."""
+    """The parts of ``scheme://user:password@host:port/database?options``.
+
+    User, password and database are decoded.
+    """
 
     scheme: str
     user: str = ""
@@ -35,25 +46,27 @@ class Url:
 
     @classmethod
     def from_text(cls, text: str) -> Self | None:
-        """The parts of a URL; None for what is not one."""
+        """The parts of a URL; None for any other string."""
         scheme, separator, rest = text.partition("://")
         if not separator or not re.fullmatch(r"[a-zA-Z][\w.+-]*", scheme):
             return None
         if scheme.partition("+")[0].lower() in _FILE_SCHEMES:
             path, _, options = rest.partition("?")
             return cls(scheme, database=path, options=options)
-        found = next(filter(None, (form.fullmatch(rest) for form in _FORMS)), None)
-        if found is None:
+        matches = (form.fullmatch(rest) for form in _FORMS)
+        match = next(filter(None, matches), None)
+        if match is None:
             return None
-        given = found.groupdict(default="")
+        parts = match.groupdict(default="")
+        port = parts["port"]
         return cls(
-            scheme,
-            unquote(given.get("user", "")),
-            unquote(given.get("password", "")),
-            given["host"].strip("[]").lower(),
-            int(given["port"]) if given["port"] else None,
-            unquote(given["database"].strip("/")),
-            given["options"],
+            scheme=scheme,
+            user=unquote(parts.get("user", "")),
+            password=unquote(parts.get("password", "")),
+            host=parts["host"].strip("[]").lower(),
+            port=int(port) if port else None,
+            database=unquote(parts["database"].strip("/")),
+            options=parts["options"],
         )
 
     @property
@@ -67,13 +80,14 @@ class Url:
         if self.is_file:
             return f"{self.scheme}://{self.database}"
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}{f':{self.port}' if self.port else ''}/{self.database}"
+        port = f":{self.port}" if self.port else ""
+        return f"{self.scheme}://{host}{port}/{self.database}"
 
 
 def get_address(text: str) -> str:
     """Where a URL leads, without user, password and options."""
-    found = Url.from_text(text)
-    return found.address if found else _NOT_A_URL
+    url = Url.from_text(text)
+    return url.address if url else _NOT_A_URL
 
 
 def get_sqlite_file(text: str) -> Path | None:
@@ -87,10 +101,10 @@ def get_sqlite_file(text: str) -> Path | None:
 
 def format_masked_url(text: str) -> str:
     """A URL with ``***`` in the place of its password, and without options."""
-    found = Url.from_text(text)
-    if found is None:
+    url = Url.from_text(text)
+    if url is None:
         return _NOT_A_URL
-    login = (
-        f"{found.user}{':***' if found.password else ''}@" if found.user or found.password else ""
-    )
-    return found.address.replace("://", f"://{login}", 1)
+    if not url.user and not url.password:
+        return url.address
+    password = ":***" if url.password else ""
+    return url.address.replace("://", f"://{url.user}{password}@", 1)
