@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -12,9 +13,10 @@ from spark_fs.api.group_store import GroupStore
 from spark_fs.api.options import warn_of_options
 from spark_fs.api.query import Query
 from spark_fs.api.spine import Spine
-from spark_fs.api.transformations import TransformationsMixin
+from spark_fs.api.transformations import TransformationFunction
 from spark_fs.api.versions import check_same, create_version, find_or_create
 from spark_fs.base.arguments import validate_arguments
+from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from spark_fs.spec.feature_view import ViewSpec
     from spark_fs.spec.pipeline_run import PipelineRun
+    from spark_fs.spec.transformation import FunctionSpec
 
 # What an existing view and the one that is asked for must agree on.
 _DECLARED_FIELDS = (
@@ -35,7 +38,7 @@ _DECLARED_FIELDS = (
 
 
 @validate_arguments
-class FeatureStore(GroupStore, TransformationsMixin):
+class FeatureStore(GroupStore):
     """Feature groups and feature views, by name and version."""
 
     def create_spine(
@@ -188,6 +191,88 @@ class FeatureStore(GroupStore, TransformationsMixin):
         views = self._stores.catalog.list_views()
         return [FeatureView(self._stores, view) for view in views if name in (None, view.name)]
 
+    # -- transformations
+
+    def create_transformation_function(
+        self, transformation_function: TransformationFunction, version: int | None = None
+    ) -> TransformationFunction:
+        """Save a function of ``@spark_fs.udf``, eagerly, under its name.
+
+        Args:
+            transformation_function: The function.
+            version: The version, from 1 up; None: the next free one.
+
+        Returns:
+            The function as it is saved.
+
+        Raises:
+            SettingsError: It is not decorated with ``@spark_fs.udf``.
+            InvalidNameError: Its name is not in lower snake case.
+            AlreadyExistsError: The version is taken, or the name is that of a built-in function.
+        """
+        from spark_fs.spec.names import check_name, check_version
+
+        if not isinstance(transformation_function, TransformationFunction):
+            raise SettingsError(
+                f"{transformation_function!r} is not a transformation function: decorate it with"
+                " @spark_fs.udf."
+            )
+        name = check_name("Transformation", transformation_function.name)
+        if _find_builtin(name):
+            raise AlreadyExistsError(
+                f"Transformation {name!r} is a built-in one: give yours another name."
+            )
+        catalog = self._stores.catalog
+        function = transformation_function.spec
+
+        def save_version(number: int) -> TransformationFunction:
+            checked = check_version("Transformation", name, number)
+            saved = replace(function, version=checked)
+            catalog.add_function(saved)
+            return TransformationFunction(saved)
+
+        return create_version(version, lambda: catalog.next_function_version(name), save_version)
+
+    def get_transformation_function(
+        self, name: str, version: int | None = None
+    ) -> TransformationFunction:
+        """Return a built-in function, or a saved one.
+
+        Built in: min_max_scaler, standard_scaler, robust_scaler, log_transform, equal_width_binner,
+        quantile_binner, label_encoder and one_hot_encoder.
+
+        Args:
+            name: The name.
+            version: The version of a saved one; None: version 1, with a warning where others exist.
+
+        Returns:
+            The function.
+
+        Raises:
+            NotFoundError: It does not exist; the error has the nearest names.
+        """
+        builtin = _find_builtin(name)
+        if builtin:
+            return TransformationFunction(builtin)
+        saved_names = self._stores.catalog.list_function_names()
+        if name not in saved_names:
+            from spark_fs.transform.builtin import BUILTINS
+
+            raise NotFoundError.for_name(
+                "Transformation",
+                name,
+                [*BUILTINS, *saved_names],
+                "Ask for one that exists, or create it first.",
+            )
+        return TransformationFunction(self._stores.catalog.get_function(name, version))
+
+    def get_transformation_functions(self) -> list[TransformationFunction]:
+        """Return every saved function, by name and version, without the built-in ones."""
+        functions = self._stores.catalog.list_functions()
+        return [TransformationFunction(function) for function in functions]
+
+    # -- rows and runs
+
     if TYPE_CHECKING:
 
         @overload
@@ -271,3 +356,10 @@ class FeatureStore(GroupStore, TransformationsMixin):
         FeatureView(self._stores, view).check()
         self._stores.catalog.add_view(view)
         return view
+
+
+def _find_builtin(name: str) -> FunctionSpec | None:
+    from spark_fs.spec.transformation import FunctionSpec
+    from spark_fs.transform.builtin import BUILTINS
+
+    return FunctionSpec(name) if name in BUILTINS else None

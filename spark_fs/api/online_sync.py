@@ -41,9 +41,18 @@ def list_online_groups(stores: Stores, name: str | None, version: int | None) ->
 
 
 def check_served(stores: Stores, group: GroupSpec) -> GroupSpec:
-    """Check that a group has rows to serve, and return it.
+    """Check that a group has rows to serve.
 
-    Raises SettingsError where it is not online_enabled, NotFoundError where it has no rows.
+    Args:
+        stores: Where it is kept.
+        group: The group.
+
+    Returns:
+        The group.
+
+    Raises:
+        SettingsError: It is not online_enabled.
+        NotFoundError: It has no rows.
     """
     if not group.online_enabled:
         raise SettingsError(

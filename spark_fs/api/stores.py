@@ -73,7 +73,7 @@ class Stores:
         return get_session(self.settings.spark)
 
     def open_group(self, spec: GroupSpec) -> Group:
-        """Open a group as its class: FeatureGroup, or ExternalFeatureGroup where others keep its rows."""
+        """Open a group as its class: an ExternalFeatureGroup where others keep its rows."""
         kind = "external feature group" if spec.source else "feature group"
         group: Group = _CLASSES[kind](self, spec)
         return group
@@ -84,7 +84,15 @@ class Stores:
         return view
 
     def check_same_store(self, other: Stores, what: str) -> None:
-        """QueryError, which names both stores, unless what comes with these stores is kept where ours is."""
+        """Check that what comes with other stores is kept where ours is.
+
+        Args:
+            other: The stores that it comes with.
+            what: What it is, for the error.
+
+        Raises:
+            QueryError: It is kept elsewhere; the error names both stores.
+        """
         if other is not self and other.settings.store_identity != self.settings.store_identity:
             raise QueryError(
                 f"{what} is of another feature store ({_describe_store(other)}) than this"
@@ -94,45 +102,61 @@ class Stores:
             )
 
     def check_groups_store(self, groups: Iterable[Group]) -> None:
-        """The same for groups that a definition is to name."""
-        for each in groups:
-            self.check_same_store(each._stores, repr(each))
+        """Check, likewise, the groups that a definition is to name."""
+        for group in groups:
+            self.check_same_store(group._stores, repr(group))
 
     def get_table_path(self, group: GroupSpec) -> str:
-        """Where the group's Delta table is, or would be."""
-        return f"{self.settings.warehouse.rstrip('/')}/{group.name}_{group.version}"
+        """Return where the group's Delta table is, or would be."""
+        return f"{self._warehouse}/{group.name}_{group.version}"
 
     def find_table(self, group: GroupSpec) -> str:
-        """Where the group's Delta table is; NotFoundError where it is not there and something is known of its rows.
+        """Return where the group's Delta table is, or would be.
 
         A group that nothing was inserted into has none, and so has one whose first insert was
-        killed.
+        killed. Raises NotFoundError where there is none and something is known of its rows.
         """
-        from spark_fs.tables import statistics_files
         from spark_fs.tables.delta import history
 
-        place = self.get_table_path(group)
-        if group.source is None and history.has_log(place):
-            self._note_table(group)
-        elif group.source is None:
-            known = self.catalog.find_evidence_of_rows(group.ref)
-            if known is None and (
-                made := statistics_files.list_commits(statistics_files.get_statistics_folder(place))
-            ):
-                known = f"statistics of its commit {made[-1]} are kept beside it"
-            if known is not None:
-                raise self.make_lost_error(group, known)
-        return place
+        path = self.get_table_path(group)
+        if group.source is None:
+            if history.has_log(path):
+                self._note_table(group)
+            else:
+                evidence = self._find_evidence_of_rows(group, path)
+                if evidence is not None:
+                    raise self.make_lost_error(group, evidence)
+        return path
+
+    def _find_evidence_of_rows(self, group: GroupSpec, path: str) -> str | None:
+        """Say how one knows that the group had rows; None where nothing is known of any."""
+        from spark_fs.tables import statistics_files
+
+        evidence = self.catalog.find_evidence_of_rows(group.ref)
+        if evidence is not None:
+            return evidence
+        profiled = statistics_files.list_commits(statistics_files.get_statistics_folder(path))
+        if not profiled:
+            return None
+        return f"statistics of its commit {profiled[-1]} are kept beside it"
 
     def _note_table(self, group: GroupSpec) -> None:
-        """Note, once in a process, that the group's table was seen: an earlier release noted nothing of it."""
+        """Note, once in a process, that a table was seen: earlier releases noted nothing of it."""
         if group.ref not in self._noted_tables:
             self._noted_tables.add(group.ref)
             with suppress(CatalogError):  # nothing that is asked for hangs on it
                 self.catalog.mark_table_created(group.ref)
 
     def make_lost_error(self, group: GroupSpec, evidence: str) -> NotFoundError:
-        """The error for a group whose table is not there; known: how one knows that there was one."""
+        """Make the error for a group whose table is lost.
+
+        Args:
+            group: The group.
+            evidence: How one knows that there was a table.
+
+        Returns:
+            The error, which says what to do.
+        """
         return NotFoundError(
             f"The table of feature group {group} is not there: {self.get_table_path(group)} holds"
             f" no Delta log, and {evidence}. Nothing was read or written. Mount the folder, restore"
@@ -141,8 +165,23 @@ class Stores:
         )
 
     def choose_training_folder(self, view: ViewSpec, version: int) -> str:
-        """A new folder for the files of a training dataset, unlike every other; groups have no folder of this name."""
-        return f"{self.settings.warehouse.rstrip('/')}/training_datasets/{view.name}_{view.version}/{version}-{uuid4().hex}"
+        """Choose a new folder for the files of a training dataset, unlike every other.
+
+        Groups have no folder of this name.
+
+        Args:
+            view: The view.
+            version: The version of the training dataset.
+
+        Returns:
+            The folder, within the warehouse.
+        """
+        folder = f"{self._warehouse}/training_datasets/{view.name}_{view.version}"
+        return f"{folder}/{version}-{uuid4().hex}"
+
+    @property
+    def _warehouse(self) -> str:
+        return self.settings.warehouse.rstrip("/")
 
 
 class StoresWithoutSpark(Stores):
@@ -150,7 +189,7 @@ class StoresWithoutSpark(Stores):
 
     @property
     def spark(self) -> SparkSession:
-        """None to be had: SetupError."""
+        """SetupError: there is none to be had."""
         raise SetupError(
             "This process starts no Spark: what it was asked for needs it. Read it in a session of"
             " your own."

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-from spark_fs.api.versions import create_version
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError
+from spark_fs.errors import SettingsError
 from spark_fs.spec.transformation import FunctionSpec, TransformationSpec
 
 if TYPE_CHECKING:
-    from spark_fs.api.stores import Stores
+    pass
 
 
 @validate_arguments
@@ -149,74 +147,3 @@ def to_transformation_specs(
                 " fs.get_transformation_function(name) or @spark_fs.udf."
             )
     return tuple(function.attached(feature) for feature, function in pairs)
-
-
-@validate_arguments
-class TransformationsMixin:
-    """The methods of a feature store that save and find transformation functions."""
-
-    _stores: Stores
-
-    def create_transformation_function(
-        self, transformation_function: TransformationFunction, version: int | None = None
-    ) -> TransformationFunction:
-        """Save a function of ``@spark_fs.udf``, eagerly, under its name; version None is the next free one.
-
-        Raises InvalidNameError, AlreadyExistsError when the version is taken or the name is that of
-        a built-in function.
-        """
-        from spark_fs.spec.names import check_name, check_version
-
-        if not isinstance(transformation_function, TransformationFunction):
-            raise SettingsError(
-                f"{transformation_function!r} is not a transformation function: decorate it with"
-                " @spark_fs.udf."
-            )
-        name = check_name("Transformation", transformation_function.name)
-        if _find_builtin(name):
-            raise AlreadyExistsError(
-                f"Transformation {name!r} is a built-in one: give yours another name."
-            )
-        catalog, written = self._stores.catalog, transformation_function.spec
-
-        def save_version(taken: int) -> TransformationFunction:
-            saved = replace(written, version=check_version("Transformation", name, taken))
-            catalog.add_function(saved)
-            return TransformationFunction(saved)
-
-        return create_version(version, lambda: catalog.next_function_version(name), save_version)
-
-    def get_transformation_function(
-        self, name: str, version: int | None = None
-    ) -> TransformationFunction:
-        """A built-in function, or a saved one by name and version; None asks for version 1, with a warning when there are others.
-
-        Built in: min_max_scaler, standard_scaler, robust_scaler, log_transform, equal_width_binner,
-        quantile_binner, label_encoder and one_hot_encoder. Raises NotFoundError with the nearest
-        names.
-        """
-        if own := _find_builtin(name):
-            return TransformationFunction(own)
-        saved = self._stores.catalog.list_function_names()
-        if name not in saved:
-            from spark_fs.transform.builtin import BUILTINS
-
-            raise NotFoundError.for_name(
-                "Transformation",
-                name,
-                [*BUILTINS, *saved],
-                "Ask for one that exists, or create it first.",
-            )
-        return TransformationFunction(self._stores.catalog.get_function(name, version))
-
-    def get_transformation_functions(self) -> list[TransformationFunction]:
-        """Every saved function, by name and version; the built-in ones are not among them."""
-        return [
-            TransformationFunction(function) for function in self._stores.catalog.list_functions()
-        ]
-
-
-def _find_builtin(name: str) -> FunctionSpec | None:
-    from spark_fs.transform.builtin import BUILTINS
-
-    return FunctionSpec(name) if name in BUILTINS else None

@@ -29,7 +29,6 @@ from spark_fs.api.table_group import TableGroup
 from spark_fs.api.training_data import TrainingDataMixin
 from spark_fs.api.training_datasets import TrainingDatasetsMixin
 from spark_fs.api.training_files import TrainingFilesMixin
-from spark_fs.api.transformations import TransformationsMixin
 from spark_fs.cli import app
 from spark_fs.pipelines import Pipeline
 from spark_fs.settings import Settings
@@ -261,7 +260,6 @@ def test_the_changelog_names_what_users_call() -> None:
     kinds = (
         FeatureStore,
         GroupStore,
-        TransformationsMixin,
         *groups,
         *views,
         Selection,

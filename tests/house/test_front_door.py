@@ -31,7 +31,7 @@ from spark_fs.api.tracked_run import TrackedRun
 from spark_fs.api.training_data import TrainingDataMixin
 from spark_fs.api.training_datasets import TrainingDatasetsMixin
 from spark_fs.api.training_files import TrainingFilesMixin
-from spark_fs.api.transformations import TransformationFunction, TransformationsMixin
+from spark_fs.api.transformations import TransformationFunction
 from spark_fs.engine import windows
 
 # The parameters of every public method, in their order: callers pass them by place.
@@ -69,9 +69,9 @@ SIGNATURES = {
         "name query version description labels transformation_functions inference_helper_columns"
         " training_helper_columns label"
     ),
-    TransformationsMixin.create_transformation_function: "transformation_function version",
-    TransformationsMixin.get_transformation_function: "name version",
-    TransformationsMixin.get_transformation_functions: "",
+    FeatureStore.create_transformation_function: "transformation_function version",
+    FeatureStore.get_transformation_function: "name version",
+    FeatureStore.get_transformation_functions: "",
     TransformationFunction.alias: "names",
     TransformationFunction.attached: "feature",
     TransformationFunction.run: "values",
@@ -211,7 +211,6 @@ PUBLIC = (
     FeatureStore,
     GroupStore,
     TableGroup,
-    TransformationsMixin,
     TransformationFunction,
     CatalogObject,
     Group,
