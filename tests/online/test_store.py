@@ -331,6 +331,7 @@ def test_longer_texts_find_room_in_rows_that_are_there(served: FeatureStore) -> 
     assert group.verify_online().ok
 
 
+@pytest.mark.slow
 def test_verify_names_each_difference(served: FeatureStore, clicks: FeatureGroup) -> None:
     clicks.insert(rows(*((k, "01-01", k) for k in range(50))))
     with pytest.raises(OnlineStoreError, match="run sync_online"):

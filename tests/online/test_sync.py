@@ -98,6 +98,7 @@ def test_a_late_row_never_displaces_a_newer_one(served: FeatureStore, clicks: Fe
     assert online(served, clicks, 1) == [51]
 
 
+@pytest.mark.slow
 def test_a_group_without_event_time_keeps_the_last_ingested(served: FeatureStore) -> None:
     users = served.create_feature_group("users", primary_key=["k"], online_enabled=True)
     users.insert(pd.DataFrame({"k": [1, 2], "v": [1, 2]}))

@@ -85,6 +85,7 @@ def check(store: FeatureStore, group: FeatureGroup, columns: Columns, rows: Rows
     assert all(values.same(one, two) for one, two in zip(passed, wanted, strict=True))
 
 
+@pytest.mark.slow
 @settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=8)
 @given(drawn=values.tables(rows=3, more=3))
 def test_every_value_comes_back_as_it_went_in(

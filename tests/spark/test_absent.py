@@ -110,6 +110,7 @@ LOSSES: dict[str, Callable[[Path], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 def test_nothing_reads_as_empty_and_nothing_is_begun_anew(
     loss: str, fs: FeatureStore, tmp_path: Path, spark: SparkSession
@@ -139,6 +140,7 @@ def test_nothing_reads_as_empty_and_nothing_is_begun_anew(
         assert group.sync_online().summary["written"] == 2
 
 
+@pytest.mark.slow
 def test_a_table_that_is_put_back_from_an_older_backup_is_not_taken_for_the_newer(
     fs: FeatureStore, tmp_path: Path, spark: SparkSession
 ) -> None:
@@ -210,6 +212,7 @@ def test_a_group_whose_log_is_damaged_can_be_deleted(
     assert [group.name for group in fs.get_feature_groups()] == ["spine"]
 
 
+@pytest.mark.slow
 def test_a_group_that_never_had_a_row_is_empty(fs: FeatureStore, spark: SparkSession) -> None:
     """One that declares its columns, and one whose first insert was killed after its schema was kept."""
     declared = fs.create_feature_group(
@@ -265,6 +268,7 @@ def test_a_store_of_an_earlier_version_knows_its_rows_by_what_was_made_of_them(
         store.get_feature_group("one", 1).read("pandas")
 
 
+@pytest.mark.slow
 def test_training_data_whose_files_are_not_there_is_not_less(
     fs: FeatureStore, tmp_path: Path, spark: SparkSession
 ) -> None:

@@ -222,6 +222,7 @@ ONE_COMMIT = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", first_quick(ONE_COMMIT, 2))
 def test_a_commit_that_failed_leaves_nothing_and_can_be_made_again(
     name: str, clicks: FeatureGroup, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch
@@ -364,6 +365,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", first_quick(list(OTHERS)))
 def test_of_two_first_inserts_with_different_columns_one_is_refused(
     other: str, fs: FeatureStore, monkeypatch: pytest.MonkeyPatch
@@ -397,6 +399,7 @@ def test_of_two_first_inserts_with_different_columns_one_is_refused(
     check_whole(found)
 
 
+@pytest.mark.slow
 def test_a_table_that_the_catalog_does_not_know_decides_on_its_columns(
     clicks: FeatureGroup, fs: FeatureStore
 ) -> None:
@@ -431,6 +434,7 @@ def checked(fs: FeatureStore) -> FeatureGroup:
     return made
 
 
+@pytest.mark.slow
 def test_a_failed_batch_made_again_is_in_the_quarantine_once(
     checked: FeatureGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -479,6 +483,7 @@ def test_a_quarantine_that_fails_after_the_commit_is_made_up_for(
     same_rows(contents(checked), pd.concat([FIRST, MIXED[2:]]), ["k", "at"])
 
 
+@pytest.mark.slow
 def test_a_catalog_that_is_away_after_the_commit_is_no_reason_to_insert_again(
     checked: FeatureGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ ROWS = [
 START = datetime(2024, 1, 1)
 
 
+@pytest.mark.slow
 def test_spark_says_what_python_says(spark: SparkSession) -> None:
     frame = (
         spark.createDataFrame(
@@ -104,6 +105,7 @@ def cases(g: FeatureGroup) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", first_quick(list(range(17)), quick=1))
 def test_every_path_keeps_the_rows_that_python_keeps(
     home: Path, spark: SparkSession, number: int

@@ -108,6 +108,7 @@ def test_rows_know_when_they_were_ingested(clicks: FeatureGroup) -> None:
 # -- deletes
 
 
+@pytest.mark.slow
 def test_a_key_deletes_its_history_and_a_key_with_time_one_row(clicks: FeatureGroup) -> None:
     job = clicks.delete_records(pd.DataFrame({"k": [1, 1, 8], "at": [DAY[0], DAY[0], DAY[0]]}))
     assert job.summary == {"read": 2, "deleted": 1}

@@ -41,6 +41,7 @@ def summary(group: FeatureGroup, frame: Any, **options: Any) -> dict[str, int]:
     return group.insert(frame, write_options=options)[0].summary
 
 
+@pytest.mark.slow
 def test_rows_that_are_equal_in_every_column_are_one_row(
     fs: FeatureStore, spark: SparkSession
 ) -> None:
@@ -72,6 +73,7 @@ def test_rows_that_are_equal_in_every_column_are_one_row(
     }
 
 
+@pytest.mark.slow
 def test_rows_of_one_identity_that_differ_are_refused_with_what_to_do(group: Make) -> None:
     first = pd.DataFrame({"count": [1, 1, 1, 2], "v": [1, 1, 2, 3], "updated": [1, 1, 1, 1]})
     made = group("counted", first.tail(1), primary_key=["count"])
@@ -113,6 +115,7 @@ def test_names_of_our_own_columns_are_refused(group: Make, spark: SparkSession) 
         made.insert(spark.createDataFrame(frame), write_options={"keep": "last"})
 
 
+@pytest.mark.slow
 def test_null_keys_are_counted_before_rows_of_one_identity_are_one(group: Make) -> None:
     frame = pd.DataFrame({"k": pd.array([1, None, None, None, 1], "Int64"), "v": [1, 1, 1, 2, 2]})
     made = group("nulls", frame.head(1), primary_key=["k"])
@@ -141,6 +144,7 @@ MAPS: list[tuple[pa.Array, str]] = [
 ]
 
 
+@pytest.mark.slow
 def test_a_map_with_a_key_twice_is_refused_with_the_key(
     fs: FeatureStore, spark: SparkSession
 ) -> None:
@@ -168,6 +172,7 @@ def test_a_map_with_a_key_twice_is_refused_with_the_key(
     ]
 
 
+@pytest.mark.slow
 def test_a_map_that_differs_by_a_microsecond_or_a_null_is_a_change(fs: FeatureStore) -> None:
     type_ = pa.map_(pa.string(), pa.timestamp("us", "UTC"))
     made = fs.create_feature_group("changed", primary_key=["k"])
@@ -190,6 +195,7 @@ EPOCHS = [
 ]
 
 
+@pytest.mark.slow
 def test_an_epoch_in_another_unit_is_refused_with_the_likely_one(
     group: Make, fs: FeatureStore, spark: SparkSession
 ) -> None:
@@ -228,6 +234,7 @@ def test_an_epoch_in_another_unit_is_refused_with_the_likely_one(
         made.as_of(1_704_067_200_000_000.5)
 
 
+@pytest.mark.slow
 def test_a_text_that_a_partition_would_lose_is_refused(
     fs: FeatureStore, spark: SparkSession
 ) -> None:
@@ -279,6 +286,7 @@ def test_every_letter_may_name_a_field(fs: FeatureStore) -> None:
     assert summary(made, frame)["unchanged"] == 2
 
 
+@pytest.mark.slow
 def test_statistics_count_a_duplicate_whoever_reads_the_rows(fs: FeatureStore) -> None:
     frame = pd.DataFrame({"k": [1, 2], "part": [0.5, 1.5], "v": [1.0, 2.0]})
     found = []

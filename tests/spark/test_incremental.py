@@ -147,6 +147,7 @@ def test_a_backfill_in_chunks_is_one_commit_each_and_the_same_table(
     assert hours.watermark == at("01-03 12:00")
 
 
+@pytest.mark.slow
 def test_a_killed_backfill_goes_on_behind_its_last_chunk(hours: FeatureGroup) -> None:
     built: list[datetime] = []
 

@@ -148,6 +148,7 @@ def store(
     return spark_fs.login({"home": tmp_path_factory.mktemp("values")}).get_feature_store()
 
 
+@pytest.mark.slow
 @seed(20240310)
 @settings(max_examples=2, **OFFLINE)
 @given(tables(rows=24))

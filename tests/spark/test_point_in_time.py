@@ -302,6 +302,7 @@ def test_random_histories_join_as_duckdb_and_plain_python_join_them(group: Make,
     assert pairs(found, "v") == {i: row and row["v"] for i, row in enumerate(brute)}
 
 
+@pytest.mark.slow
 def test_a_spine_keeps_every_row_whatever_is_joined(fs: FeatureStore, group: Make) -> None:
     times = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(range(5), "h")
     spine = group(

@@ -28,6 +28,7 @@ ODD = [
 ]
 
 
+@pytest.mark.slow
 def test_odd_characters_go_through_every_path(
     fs: FeatureStore, group: Callable[..., FeatureGroup], spark: SparkSession
 ) -> None:

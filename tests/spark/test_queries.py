@@ -203,6 +203,7 @@ def test_files_in_which_no_row_can_match_are_not_read(
         assert query.read("pandas", strategy=way).set_index("id")["v"].to_dict() == {1: 3, 2: 3}
 
 
+@pytest.mark.slow
 def test_files_that_a_filter_leaves_nothing_of_are_not_read(
     group: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -231,6 +232,7 @@ def test_files_that_a_filter_leaves_nothing_of_are_not_read(
     assert "files: 1 of 2" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_spark_reads_only_the_columns_and_files_that_matter(fs: FeatureStore, group: Make) -> None:
     spine = group(
         "spine", frame("id k at", (1, 1, "03-01 00:00")), primary_key=["id"], event_time="at"

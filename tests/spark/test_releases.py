@@ -125,6 +125,7 @@ def test_what_a_release_left_is_there_without_a_jvm(
     assert not list(tmp_path.glob("models/*/*/artifacts/models/*"))
 
 
+@pytest.mark.slow
 def test_a_store_of_a_release_goes_on(project: Project, made: dict[str, Any], spark: Any) -> None:
     fs = project.get_feature_store()
     payments, cards = fs.get_feature_group("payments", 1), fs.get_feature_group("cards", 1)

@@ -80,6 +80,7 @@ def test_late_rows_are_taken_in(fs: FeatureStore, monkeypatch: pytest.MonkeyPatc
     assert all(found.ok for found in fs.verify_online(now="2024-01-01T09:00"))
 
 
+@pytest.mark.slow
 def test_a_difference_is_told_and_later_steps_are_done(fs: FeatureStore) -> None:
     pipeline = load(FILE)
     run(fs, pipeline, "2024-01-01T02:00", only=["incremental", "sync"])
@@ -96,6 +97,7 @@ def test_a_difference_is_told_and_later_steps_are_done(fs: FeatureStore) -> None
     )
 
 
+@pytest.mark.slow
 def test_a_failed_validation_is_told(fs: FeatureStore) -> None:
     pipeline = load(FILE)
     run(fs, pipeline, "2024-01-01T02:00", only=["incremental"])

@@ -40,6 +40,7 @@ def empty(fs: FeatureStore) -> FeatureGroup:
     return fs.create_feature_group("clicks", primary_key=["k"], event_time="at", features=DECLARED)
 
 
+@pytest.mark.slow
 def test_a_group_may_have_its_schema_and_no_rows(empty: FeatureGroup, fs: FeatureStore) -> None:
     assert empty.schema == {"k": "bigint", "at": "timestamp", "v": "double"}
     assert [f.description for f in empty.features] == ["", "", "what it costs"]
@@ -124,6 +125,7 @@ def test_features_are_appended_and_hold_nulls_before(group: Make, fs: FeatureSto
     assert "fine" not in clicks.schema
 
 
+@pytest.mark.slow
 def test_appending_again_after_a_kill_goes_through(group: Make, spark: SparkSession) -> None:
     clicks = group("clicks", FIRST, primary_key=["k"], event_time="at")
     spark.sql(

@@ -75,6 +75,7 @@ def test_names_are_known_to_the_call_alone(spark: SparkSession, fs: FeatureStore
         spark.catalog.dropTempView("payments_1")
 
 
+@pytest.mark.slow
 def test_sql_over_the_online_rows(spark: SparkSession, fs: FeatureStore) -> None:
     group = fs.get_feature_group("payments", 1)
     group.sync_online()
@@ -91,6 +92,7 @@ def test_sql_over_the_online_rows(spark: SparkSession, fs: FeatureStore) -> None
         fs.sql("SELECT * FROM cards_1", online=True)
 
 
+@pytest.mark.slow
 def test_a_wallclock_time_reads_what_was_there(fs: FeatureStore) -> None:
     group = fs.get_feature_group("payments", 1)
     group.insert(PAYMENTS.assign(amount=[9.0] * 3))

@@ -432,6 +432,7 @@ def test_statistics_of_a_commit_are_read_unless_a_newer_release_made_them_and_ma
 # -- training data
 
 
+@pytest.mark.slow
 def test_training_data_has_statistics_of_every_split(group: Group, fs: FeatureStore) -> None:
     frame = payments(0, 400)
     fg = group("payments", frame, primary_key=["id"], event_time="at")
@@ -616,6 +617,7 @@ def framed(x: Any, label: Any) -> pd.DataFrame:
     return frame.assign(at=DAY, label=label.astype(int))
 
 
+@pytest.mark.slow
 def test_selection_finds_what_was_planted_and_calls_out_the_rest(
     fs: FeatureStore, group: Group
 ) -> None:

@@ -12,6 +12,7 @@ from spark_fs.errors import QueryError
 from conftest import at, maker
 
 
+@pytest.mark.slow
 def test_each_store_has_its_own_rows(tmp_path: Path, spark: SparkSession) -> None:
     stores = {
         name: spark_fs.login({"home": tmp_path / name}).get_feature_store() for name in ("a", "b")

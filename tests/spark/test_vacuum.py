@@ -110,6 +110,7 @@ def test_training_data_in_memory_keeps_its_versions_until_it_is_deleted(
     assert removed(clicks, 24) > 0
 
 
+@pytest.mark.slow
 def test_training_data_in_files_needs_no_version_but_to_be_made_again(
     clicks: FeatureGroup, view: FeatureView, spark: SparkSession
 ) -> None:
@@ -166,6 +167,7 @@ def test_a_view_with_as_of_keeps_its_version(
     same_rows(clicks.as_of(0).read("pandas"), FIRST, ["k", "at"])
 
 
+@pytest.mark.slow
 def test_hours_are_those_that_were_asked_for(clicks: FeatureGroup, spark: SparkSession) -> None:
     rewritten(
         clicks, spark
