@@ -125,6 +125,20 @@ class Measurement:
         raw_count = self.spark.read.format("delta").load(self.raw).count()
         assert self.group.read().count() == raw_count
 
+    def summarize(self) -> dict[str, dict[str, float]]:
+        """Per case the medians, and ours beside that of raw Delta."""
+        report = {}
+        for name, (raw, ours) in self.seconds.items():
+            raw_seconds = statistics.median(raw)
+            seconds = statistics.median(ours)
+            report[name] = {
+                "raw_seconds": raw_seconds,
+                "seconds": seconds,
+                "ratio": seconds / raw_seconds,
+                "budget": BUDGETS[name],
+            }
+        return report
+
 
 def main() -> None:
     """Print the table, and write it as JSON beside this file."""
@@ -137,25 +151,22 @@ def main() -> None:
         for turn in range(options.repeats + 1):
             measurement.run_round(turn)
         measurement.finish()
+    report = measurement.summarize()
     title = f"{options.rows:,} rows, {FEATURES} features, medians of {options.repeats}"
-    table = Table("what", "raw Delta, s", "spark_fs, s", "ratio", "budget", title=title)
-    report: dict[str, Any] = {"live_heap_megabytes_by_rows_of_history": measurement.live_heap}
-    for name, (raw, ours) in measurement.seconds.items():
-        raw_seconds = statistics.median(raw)
-        seconds = statistics.median(ours)
-        ratio = seconds / raw_seconds
-        report[name] = {
-            "raw_seconds": raw_seconds,
-            "seconds": seconds,
-            "ratio": ratio,
-            "budget": BUDGETS[name],
-        }
-        figures = (f"{raw_seconds:.2f}", f"{seconds:.2f}", f"{ratio:.2f}", f"{BUDGETS[name]:.1f}")
-        table.add_row(name, *figures)
-    Console().print(table)
+    print_table(title, report)
     heap = [f"{rows:,}: {megabytes:.0f} MB" for rows, megabytes in measurement.live_heap.items()]
     Console().print(f"live heap by rows of history: {', '.join(heap)}")
-    Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
+    figures = {"live_heap_megabytes_by_rows_of_history": measurement.live_heap, **report}
+    Path(__file__).with_suffix(".json").write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def print_table(title: str, report: dict[str, dict[str, float]]) -> None:
+    """Each case beside raw Delta."""
+    table = Table("what", "raw Delta, s", "spark_fs, s", "ratio", "budget", title=title)
+    for name, case in report.items():
+        figures = [f"{case[key]:.2f}" for key in ("raw_seconds", "seconds", "ratio")]
+        table.add_row(name, *figures, f"{case['budget']:.1f}")
+    Console().print(table)
 
 
 if __name__ == "__main__":

@@ -187,22 +187,28 @@ def measure(commits: int, compacts: bool, rounds: int) -> dict[str, float]:
         table = Path(folder) / "table"
         file_count = LogWriter(table, commits, compacts).write()
         path = str(table)
-        middle = datetime.fromtimestamp((STARTED + commits // 2) / 1_000, UTC)
         our_count = len(history.list_data_files(path))
         if our_count != file_count or len(DeltaTable(path).file_uris()) != file_count:
             raise SystemExit("The readers do not find the files that were written.")
-        looks: dict[str, Callable[[], object]] = {
-            "names": lambda: os.listdir(table / "_delta_log"),
-            "version": lambda: history.get_current_version(path),
-            "data files": lambda: history.list_data_files(path),
-            "watermark": lambda: history.find_transaction_number(path, "spark_fs.watermark"),
-            "no such watermark": lambda: history.find_transaction_number(path, "other"),
-            "version at an instant": lambda: history.resolve_table_version(path, middle),
-            "deltalake opens": lambda: DeltaTable(path).file_uris(),
-        }
-        millis = {name: measure_milliseconds(look, rounds) for name, look in looks.items()}
+        millis = {}
+        for name, look in make_looks(path, commits).items():
+            millis[name] = measure_milliseconds(look, rounds)
     ratio = millis["data files"] / millis["deltalake opens"]
     return {"commits": commits, "files": file_count, **millis, "ratio": ratio}
+
+
+def make_looks(path: str, commits: int) -> dict[str, Callable[[], object]]:
+    """What is measured, by its name."""
+    middle = datetime.fromtimestamp((STARTED + commits // 2) / 1_000, UTC)
+    return {
+        "names": lambda: os.listdir(f"{path}/_delta_log"),
+        "version": lambda: history.get_current_version(path),
+        "data files": lambda: history.list_data_files(path),
+        "watermark": lambda: history.find_transaction_number(path, "spark_fs.watermark"),
+        "no such watermark": lambda: history.find_transaction_number(path, "other"),
+        "version at an instant": lambda: history.resolve_table_version(path, middle),
+        "deltalake opens": lambda: DeltaTable(path).file_uris(),
+    }
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
-from point_in_time import START, Case, Data
+from join_tables import START, Case, Data
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from rich.console import Console
@@ -124,11 +124,7 @@ def make_scaled_views(home: Path, plain: FeatureView) -> dict[str, FeatureView]:
 
 def main() -> None:
     """Print the table and write it as JSON beside this file."""
-    parser = argparse.ArgumentParser(description="Training data beside the join that it needs.")
-    parser.add_argument("--rows", type=int, default=5_000_000)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--keep", help="a folder in which the tables are kept, and found again")
-    options = parser.parse_args()
+    options = parse_options()
     spark = get_session({"spark.driver.memory": "8g"})
     with tempfile.TemporaryDirectory() as folder:
         home = Path(options.keep or folder) / "training"
@@ -141,6 +137,15 @@ def main() -> None:
     print(f"to learn ten scalers costs {learning:.2f} scans")
     report = {"rows": options.rows, "seconds": seconds, "learning in scans": learning}
     Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
+
+
+def parse_options() -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description="Training data beside the join that it needs.")
+    parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--keep", help="a folder in which the tables are kept, and found again")
+    return parser.parse_args()
 
 
 def print_table(seconds: dict[str, float], options: argparse.Namespace) -> None:

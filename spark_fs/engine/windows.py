@@ -64,19 +64,18 @@ def rolling(
     type_ = dict(events.frame.dtypes)[events.value]
     _check_arguments(events.value, type_, windows, aggregations)
     from_totals = [name for name in aggregations if type_ in INTEGERS and name in MOMENTS]
-    all_from_totals = len(from_totals) == len(aggregations)
     changes = _list_changes(events, by, windows if from_totals else {})
     rows = instants.select(*by, at, F.unix_micros(at).alias("__micros"))
     rows = rows.unionByName(changes, allowMissingColumns=True)
-    features: dict[str, Column] = {}
+    features = {}
     for window, length in windows.items():
-        columns: dict[str, Column] = {}
-        if not all_from_totals:
-            columns |= _compute_from_lists(by, length, type_ in NUMERIC_TYPES)
+        computed: dict[str, Column] = {}
+        if len(from_totals) < len(aggregations):
+            computed |= _compute_from_lists(by, length, type_ in NUMERIC_TYPES)
         if from_totals:
-            columns |= _compute_running_totals(by, window)
+            computed |= _compute_running_totals(by, window)
         for aggregation in aggregations:
-            features[f"{events.value}_{aggregation}_{window}"] = columns[aggregation]
+            features[f"{events.value}_{aggregation}_{window}"] = computed[aggregation]
     return rows.withColumns(features).filter(F.col(at).isNotNull()).select(*by, at, *features)
 
 
@@ -181,18 +180,20 @@ def _list_changes(events: Events, by: Sequence[str], windows: Mapping[str, timed
 
     Per window there is a sign: 1, -1, or 0 where the window stays as it is.
     """
-
-    def build_change(delay: timedelta, signs: Mapping[str, int]) -> Column:
-        micros = F.unix_micros(events.known_at) + delay // MICROSECOND
-        fields = [micros.alias("__micros"), F.lit(not delay).alias("__enters")]
-        for window in windows:
-            sign = F.lit(signs.get(window, 0)).cast("bigint")
-            fields.append(sign.alias(f"__sign_{window}"))
-        return F.struct(*fields)
-
-    changes = [build_change(timedelta(0), dict.fromkeys(windows, 1))]
+    known_at = F.unix_micros(events.known_at)
+    changes = [_build_change(known_at, timedelta(0), dict.fromkeys(windows, 1))]
+    unchanged = dict.fromkeys(windows, 0)
     for window, length in windows.items():
-        changes.append(build_change(length, {window: -1}))
+        changes.append(_build_change(known_at, length, unchanged | {window: -1}))
     is_known = F.col(events.value).isNotNull() & F.col(events.known_at).isNotNull()
     value = F.col(events.value).alias("__value")
     return events.frame.filter(is_known).select(*by, value, F.inline(F.array(*changes)))
+
+
+def _build_change(known_at: Column, delay: timedelta, signs: Mapping[str, int]) -> Column:
+    """What changes so long after a value became known: a sign for each window."""
+    micros = known_at + delay // MICROSECOND
+    fields = [micros.alias("__micros"), F.lit(not delay).alias("__enters")]
+    for window, sign in signs.items():
+        fields.append(F.lit(sign).cast("bigint").alias(f"__sign_{window}"))
+    return F.struct(*fields)

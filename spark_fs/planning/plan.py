@@ -47,18 +47,24 @@ class PlanNode:
     as_of: int | None = None
 
     @property
+    def matched_columns(self) -> tuple[str, ...]:
+        """The columns that decide which rows match: its keys, and its event time if it has one."""
+        if self.group.event_time is None:
+            return self.right_keys
+        return (*self.right_keys, self.group.event_time)
+
+    @property
     def tie_breakers(self) -> tuple[str, ...]:
         """The columns that decide between rows of one match key, time and ingestion.
 
         Of an external group, whose primary key may have duplicates, that is any column.
         """
         columns = self.group.types if self.group.source else self.group.primary_key
-        matched = (*self.right_keys, self.group.event_time)
         tie_breakers = []
         for column in columns:
             type_ = self.group.get_column_type(column)
             has_order = type_ in types.TYPES_BY_NAME and type_ not in types.FLOATS
-            if has_order and column not in matched:
+            if has_order and column not in self.matched_columns:
                 tie_breakers.append(column)
         return tuple(tie_breakers)
 

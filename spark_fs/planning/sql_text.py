@@ -11,7 +11,7 @@ from math import isinf
 from typing import Any
 
 from spark_fs.base.times import MILLISECONDS_FROM, as_utc, format_seconds
-from spark_fs.planning.plan import JoinPlan, NodeColumn, PlanNode
+from spark_fs.planning.plan import JoinPlan, NodeColumn, OutputColumn, PlanNode
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import Comparison, Condition, Logic, fold_condition
 
@@ -30,13 +30,16 @@ def to_sql(plan: JoinPlan) -> str:
         type_ = plan.nodes[source.node].group.get_column_type(source.column)
         return _cast_compared(format_column(source), type_)
 
-    outputs = []
-    for output in plan.outputs:
-        text = format_column(output.source)
-        if output.name != output.source.column:
-            text += f" AS {_quote_name(output.name)}"
-        outputs.append(text)
-    lines = [f"SELECT {', '.join(outputs)}", f"FROM {_format_spine(plan.nodes[0])} AS {names[0]}"]
+    def format_output(output: OutputColumn) -> str:
+        column = format_column(output.source)
+        if output.name == output.source.column:
+            return column
+        return f"{column} AS {_quote_name(output.name)}"
+
+    lines = [
+        f"SELECT {', '.join(map(format_output, plan.outputs))}",
+        f"FROM {_format_spine(plan.nodes[0])} AS {names[0]}",
+    ]
     for node in plan.nodes[1:]:
         lines += _format_join(plan, node, names[node.index], format_column)
     if plan.having:
@@ -119,10 +122,7 @@ def _format_match(
     for right_key, left_key in zip(node.right_keys, node.left_keys, strict=True):
         rules.append(f"r.{_quote_name(right_key)} = {format_column(left_key)}")
     order = []
-    spine_time = ""
-    if plan.spine.event_time:
-        column = format_column(NodeColumn(0, plan.spine.event_time))
-        spine_time = format_instant(column, plan.spine)
+    spine_time = _format_spine_time(plan, format_column)
     if group.event_time:
         event_time = format_instant(f"r.{_quote_name(group.event_time)}", group)
         order.append(f"{event_time} DESC")
@@ -136,6 +136,13 @@ def _format_match(
         for column in node.tie_breakers:
             order.append(f"r.{_quote_name(column)} DESC NULLS LAST")
     return rules, order
+
+
+def _format_spine_time(plan: JoinPlan, format_column: Callable[[NodeColumn], str]) -> str:
+    """The instant at which a row of the spine looks; empty without event time."""
+    if not plan.spine.event_time:
+        return ""
+    return format_instant(format_column(NodeColumn(0, plan.spine.event_time)), plan.spine)
 
 
 def _format_time_rules(event_time: str, spine_time: str, ttl_seconds: float | None) -> list[str]:

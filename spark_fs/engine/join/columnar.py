@@ -157,14 +157,20 @@ class SideScatter:
             hashes = hashes[sent]
         buckets = shuffle.assign_buckets(keys, hashes, self.skewed_keys.first_bucket)
         row_indices = None
-        if self.skewed_keys.hashes and self.rule is None:
-            times = get_micros(table, self.time) if self.time else None
-            buckets = self.skewed_keys.assign_left(hashes, buckets, times)
-        elif self.skewed_keys.hashes and self.rule is not None:
-            rows = build_candidate_rows(table, hashes.view(np.int64), self.rule)
-            uses_time = self.time is not None and rows.times is not None
-            row_indices, buckets = self.skewed_keys.assign_right(hashes, buckets, rows, uses_time)
+        if self.skewed_keys.hashes:
+            row_indices, buckets = self._assign_skewed(table, hashes, buckets)
         return shuffle.BucketAssignment(self.side, table, row_indices, buckets)
+
+    def _assign_skewed(
+        self, table: pa.Table, hashes: shuffle.Hashes, buckets: shuffle.BucketNumbers
+    ) -> tuple[npt.NDArray[np.int64] | None, shuffle.BucketNumbers]:
+        """Which rows (None: each, in order) go where, if those of skewed keys go elsewhere."""
+        if self.rule is None:
+            times = get_micros(table, self.time) if self.time else None
+            return None, self.skewed_keys.assign_left(hashes, buckets, times)
+        rows = build_candidate_rows(table, hashes.view(np.int64), self.rule)
+        uses_time = self.time is not None and rows.times is not None
+        return self.skewed_keys.assign_right(hashes, buckets, rows, uses_time)
 
 
 @dataclass(frozen=True)

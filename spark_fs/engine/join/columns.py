@@ -14,9 +14,14 @@ def get_alias(node_column: NodeColumn) -> str:
     return f"n{node_column.node}_{node_column.column}"
 
 
+def get_node_alias(node: PlanNode, column: str) -> str:
+    """The name under which a column of a node travels."""
+    return get_alias(NodeColumn(node.index, column))
+
+
 def get_aliases(node: PlanNode, columns: Iterable[str]) -> list[str]:
     """The names under which columns of a node travel."""
-    return [get_alias(NodeColumn(node.index, column)) for column in columns]
+    return [get_node_alias(node, column) for column in columns]
 
 
 def get_time_alias(node: PlanNode) -> str:
@@ -74,5 +79,5 @@ def get_types(plan: JoinPlan, aliases: Sequence[str]) -> dict[str, str]:
     for node in plan.nodes:
         types[get_ingested_alias(node)] = "timestamp"
         for column, type_ in node.group.types.items():
-            types[get_alias(NodeColumn(node.index, column))] = type_
+            types[get_node_alias(node, column)] = type_
     return {alias: types[alias] for alias in aliases}

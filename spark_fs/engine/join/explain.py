@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from spark_fs.base.times import format_seconds, from_micros
 from spark_fs.engine.join.strategy import STRATEGIES, ExecutionPlan, StagePlan
+from spark_fs.engine.scan.parquet import UNBOUNDED, TimeBounds
 from spark_fs.engine.scan.pruning import TableScanPlan
 from spark_fs.planning import sql_text
 from spark_fs.planning.plan import JoinPlan, NodeColumn, PlanNode
@@ -18,10 +19,9 @@ def describe_plan(plan: JoinPlan, execution: ExecutionPlan) -> str:
 
 def _format_lines(plan: JoinPlan, execution: ExecutionPlan) -> Iterator[str]:
     spine, *others = plan.nodes
+    event_time = "without event time"
     if spine.group.event_time:
         event_time = f"event time {spine.group.event_time!r}"
-    else:
-        event_time = "without event time"
     yield f"spine: {_format_node(spine)}, {event_time}"
     yield from _format_scan(plan, spine, execution.scan_plans[0])
     for node in others:
@@ -92,15 +92,20 @@ def _format_scan(plan: JoinPlan, node: PlanNode, scan_plan: TableScanPlan) -> It
     if len(columns) > _SHOWN_COLUMNS:
         names += ", ..."
     yield f"  columns: {len(columns)} of {len(node.group.types)} ({names})"
-    if node.match == "point_in_time" and scan_plan.event_time_bounds != (None, None):
-        start, end = scan_plan.event_time_bounds
-        bounds = []
-        if start is not None:
-            bounds.append(f"from {from_micros(start).isoformat()}")
-        if end is not None:
-            bounds.append(f"before {from_micros(end).isoformat()}")
-        yield f"  event times: {' and '.join(bounds)}; no other row can match"
+    if node.match == "point_in_time" and scan_plan.event_time_bounds != UNBOUNDED:
+        bounds = _format_bounds(scan_plan.event_time_bounds)
+        yield f"  event times: {bounds}; no other row can match"
     yield _format_files(node, scan_plan)
+
+
+def _format_bounds(bounds: TimeBounds) -> str:
+    start, end = bounds
+    parts = []
+    if start is not None:
+        parts.append(f"from {from_micros(start).isoformat()}")
+    if end is not None:
+        parts.append(f"before {from_micros(end).isoformat()}")
+    return " and ".join(parts)
 
 
 def _format_files(node: PlanNode, scan_plan: TableScanPlan) -> str:

@@ -40,13 +40,9 @@ class JoinInputs:
             return ArrowRelation.from_scan(self.spark, scan)
         frame = self.sources[node.index].read_frame()
         frame = spark_sql.select_node_rows(self.plan, node, frame)
-        time_alias = columns.get_time_alias(node)
-        aliases = [name for name in frame.columns if name != time_alias]
+        aliases = [name for name in frame.columns if name != columns.get_time_alias(node)]
         if node.match != "spine":
-            matched = list(node.right_keys)
-            if node.group.event_time:
-                matched.append(node.group.event_time)
-            frame = frame.dropna(subset=columns.get_aliases(node, matched))
+            frame = frame.dropna(subset=columns.get_aliases(node, node.matched_columns))
         types = columns.get_types(self.plan, aliases)
         return ArrowRelation.from_frame(frame.select(*aliases), arrow_types.to_arrow_schema(types))
 
@@ -125,5 +121,4 @@ def _get_event_time(node: PlanNode) -> TypedColumn | None:
 
 
 def _get_typed_column(node: PlanNode, column: str) -> TypedColumn:
-    alias = columns.get_alias(NodeColumn(node.index, column))
-    return alias, node.group.get_column_type(column)
+    return columns.get_node_alias(node, column), node.group.get_column_type(column)

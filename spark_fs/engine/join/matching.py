@@ -96,26 +96,48 @@ def _combine_key_time(
         return right_codes, left_codes, left_codes
     least = int(right_times.min())
     greatest = int(right_times.max())
-    time_bits = (greatest - least).bit_length()
     greatest_code = int(max(left_codes.max(initial=0), right_codes.max()))
-    if greatest_code.bit_length() + time_bits <= _CODE_BITS:
-        right_ticks = right_times - least
-        last_tick = greatest - least
-        if left_times is None:
-            left_ticks = np.full(len(left_codes), last_tick)
-        else:
-            left_ticks = np.clip(left_times, least - 1, greatest) - least
+    if greatest_code.bit_length() + (greatest - least).bit_length() <= _CODE_BITS:
+        ticks = _count_micros(left_times, right_times, (least, greatest), len(left_codes))
     else:
-        distinct_times = np.unique(right_times)
-        time_bits = len(distinct_times).bit_length()
-        right_ticks = np.searchsorted(distinct_times, right_times)
-        last_tick = len(distinct_times) - 1
-        if left_times is None:
-            left_ticks = np.full(len(left_codes), last_tick)
-        else:
-            left_ticks = np.searchsorted(distinct_times, left_times, side="right") - 1
-    first_of_key = left_codes << time_bits
-    return (right_codes << time_bits) | right_ticks, first_of_key + left_ticks, first_of_key
+        ticks = _number_times(left_times, right_times, len(left_codes))
+    first_of_key = left_codes << ticks.bits
+    return (right_codes << ticks.bits) | ticks.right, first_of_key + ticks.left, first_of_key
+
+
+class _Ticks(NamedTuple):
+    """The times of both sides as numbers of so many bits; -1 is before the right side's first.
+
+    A left side without times has the last of the right side.
+    """
+
+    left: Ints
+    right: Ints
+    bits: int
+
+
+def _count_micros(
+    left_times: Ints | None, right_times: Ints, bounds: tuple[int, int], left_count: int
+) -> _Ticks:
+    """The microseconds since the first time of the right side, whose bounds are given."""
+    least, greatest = bounds
+    span = greatest - least
+    if left_times is None:
+        left_ticks = np.full(left_count, span)
+    else:
+        left_ticks = np.clip(left_times, least - 1, greatest) - least
+    return _Ticks(left_ticks, right_times - least, span.bit_length())
+
+
+def _number_times(left_times: Ints | None, right_times: Ints, left_count: int) -> _Ticks:
+    """The numbers of the right side's distinct times."""
+    distinct_times = np.unique(right_times)
+    right_ticks = np.searchsorted(distinct_times, right_times)
+    if left_times is None:
+        left_ticks = np.full(left_count, len(distinct_times) - 1)
+    else:
+        left_ticks = np.searchsorted(distinct_times, left_times, side="right") - 1
+    return _Ticks(left_ticks, right_ticks, len(distinct_times).bit_length())
 
 
 def _search_known_rows(left: KeyedRows, right: KeyedRows) -> tuple[Ints, Ints]:
@@ -173,17 +195,20 @@ def encode_keys(sides: Sequence[Sequence[pa.ChunkedArray]]) -> list[Ints]:
     for columns in zip(*sides, strict=True):
         chunks = [chunk for column in columns for chunk in column.chunks]
         column_codes, code_count = _encode_column(pa.chunked_array(chunks, columns[0].type))
-        if codes is None:
-            codes = column_codes
-            continue
-        has_null = (codes < 0) | (column_codes < 0)
-        used_bits = int(codes.max(initial=0) + 1).bit_length() + code_count.bit_length()
-        if used_bits > _CODE_BITS // 2:
-            codes = np.unique(codes, return_inverse=True)[1].astype(np.int64)
-        codes = codes * code_count + column_codes
-        codes[has_null] = MISSING
+        codes = column_codes if codes is None else _combine_codes(codes, column_codes, code_count)
     assert codes is not None
     return np.split(codes, np.cumsum(lengths)[:-1])
+
+
+def _combine_codes(codes: Ints, column_codes: Ints, code_count: int) -> Ints:
+    """The codes of keys with one more column, which has so many codes."""
+    has_null = (codes < 0) | (column_codes < 0)
+    used_bits = int(codes.max(initial=0) + 1).bit_length() + code_count.bit_length()
+    if used_bits > _CODE_BITS // 2:
+        codes = np.unique(codes, return_inverse=True)[1].astype(np.int64)
+    combined = codes * code_count + column_codes
+    combined[has_null] = MISSING
+    return combined
 
 
 def _encode_column(column: pa.ChunkedArray) -> tuple[Ints, int]:

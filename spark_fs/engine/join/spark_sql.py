@@ -1,6 +1,6 @@
 """A bound plan as a DataFrame by Spark SQL alone, which needs no Python on the executors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import reduce
 from operator import and_, or_
@@ -91,24 +91,28 @@ def select_node_rows(plan: JoinPlan, node: PlanNode, frame: DataFrame) -> DataFr
     group = node.group
     if node.where is not None:
         frame = frame.filter(to_spark_condition(node.where, lambda c: F.col(c.column)))
-    names = plan.list_columns(node)
     selected = []
-    for name, alias in zip(names, columns.get_aliases(node, names), strict=True):
-        selected.append(F.col(name).alias(alias))
+    for name in plan.list_columns(node):
+        selected.append(F.col(name).alias(columns.get_node_alias(node, name)))
     if group.event_time:
         event_time = F.col(group.event_time)
         instant = convert_to_micros(event_time, group.get_column_type(group.event_time))
         selected.append(instant.alias(columns.get_time_alias(node)))
         if node.match == "spine" and plan.splits:
-            in_split = {}
+            in_splits = {}
             for name, interval in plan.splits.items():
-                in_split[name] = _is_within(interval, event_time, instant, group)
-            frame = frame.filter(reduce(or_, in_split.values()))
-            splits = [F.when(is_within, F.lit(name)) for name, is_within in in_split.items()]
-            selected.append(F.coalesce(*splits).alias(SPLIT_COLUMN))
+                in_splits[name] = _is_within(interval, event_time, instant, group)
+            frame = frame.filter(reduce(or_, in_splits.values()))
+            selected.append(_choose_split(in_splits))
     if node.match != "spine":
         selected.append(F.col(INGESTED_AT).alias(columns.get_ingested_alias(node)))
     return frame.select(*selected)
+
+
+def _choose_split(in_splits: Mapping[str, Column]) -> Column:
+    """The name of the first split in which a row is."""
+    names = [F.when(is_within, F.lit(name)) for name, is_within in in_splits.items()]
+    return F.coalesce(*names).alias(SPLIT_COLUMN)
 
 
 def _build_right_side(plan: JoinPlan, node: PlanNode, frame: DataFrame) -> asof.JoinSide:

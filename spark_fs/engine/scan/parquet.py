@@ -148,7 +148,10 @@ def read_share(
     """
     types = dict(scan.types)
     columns = _read_columns(scan, file_index, share_index, share_count, max_rows)
-    masks = [pc.is_valid(columns[name]) for name in scan.not_null if columns[name].null_count]
+    masks = []
+    for name in scan.not_null:
+        if columns[name].null_count:
+            masks.append(pc.is_valid(columns[name]))
     if scan.where is not None:
         masks.append(evaluate_condition(scan.where, columns, types))
     result = {name: columns[column] for name, column in scan.columns}

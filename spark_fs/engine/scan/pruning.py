@@ -18,7 +18,7 @@ from spark_fs.base.times import (
     to_micros,
     to_utc,
 )
-from spark_fs.engine.join.columns import get_aliases, get_ingested_alias
+from spark_fs.engine.join.columns import get_ingested_alias, get_node_alias
 from spark_fs.engine.scan import filters, parquet
 from spark_fs.engine.scan.parquet import UNBOUNDED, Scan, TimeBounds
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, PlanNode
@@ -225,26 +225,21 @@ def _build_scan(
     plan: JoinPlan, node: PlanNode, files: Sequence[DataFile], event_time_bounds: TimeBounds
 ) -> Scan:
     group = node.group
-    is_spine = node.match == "spine"
     types = dict(group.types)
-    names = plan.list_columns(node)
-    columns = dict(zip(get_aliases(node, names), names, strict=True))
-    if not is_spine and (node.may_tie or plan.as_known):
-        columns[get_ingested_alias(node)] = INGESTED_AT
-        types[INGESTED_AT] = "timestamp"
-    event_times = [group.event_time] if group.event_time else []
-    read_columns = list(columns.values())
-    if node.where:
-        read_columns += [comparison.column for comparison in iter_comparisons(node.where)]
+    columns = {get_node_alias(node, column): column for column in plan.list_columns(node)}
     not_null: tuple[str, ...] = ()
     splits = []
-    if is_spine:
+    if node.match == "spine":
+        event_time_bounds = UNBOUNDED
         for name, interval in plan.splits.items():
             splits.append((name, _to_bounds(interval)))
     else:
-        not_null = (*node.right_keys, *event_times)
-    read_columns += [*not_null, *event_times]
-    read_types = {column: types[column] for column in dict.fromkeys(read_columns)}
+        not_null = node.matched_columns
+        if node.may_tie or plan.as_known:
+            columns[get_ingested_alias(node)] = INGESTED_AT
+            types[INGESTED_AT] = "timestamp"
+    read_columns = _list_read_columns(node, [*columns.values(), *not_null])
+    read_types = {column: types[column] for column in read_columns}
     return Scan(
         parquet.to_scan_files(files),
         tuple(columns.items()),
@@ -253,7 +248,18 @@ def _build_scan(
         node.where,
         not_null,
         group.event_time,
-        UNBOUNDED if is_spine else event_time_bounds,
+        event_time_bounds,
         tuple(splits),
         SPLIT_COLUMN,
     )
+
+
+def _list_read_columns(node: PlanNode, columns: Sequence[str]) -> list[str]:
+    """These columns once each, and those that the node's condition and its event time need."""
+    read_columns = dict.fromkeys(columns)
+    if node.where:
+        for comparison in iter_comparisons(node.where):
+            read_columns[comparison.column] = None
+    if node.group.event_time:
+        read_columns[node.group.event_time] = None
+    return list(read_columns)
