@@ -100,34 +100,26 @@ def build_feature_rows(
     return rows
 
 
+def list_figures() -> list[dict[str, str]]:
+    """List the figures of a feature, with the label and the format that a page shows each by."""
+    from spark_fs.stats.describe import STATISTICS
+
+    return [
+        {"name": statistic.name, "label": statistic.label, "format": statistic.format}
+        for statistic in STATISTICS
+    ]
+
+
 def _build_feature_facts(feature: FeatureStatistics) -> dict[str, Any]:
-    percentiles = []
+    facts = {figure["name"]: getattr(feature, figure["name"]) for figure in list_figures()}
+    facts["percentiles"] = []
     if feature.percentiles:
         for percentile in _PERCENTILES:
             value = feature.percentiles[percentile - 1]
-            percentiles.append([_format_percentile(percentile), value])
-    facts: dict[str, Any] = to_json(
-        {
-            "count": feature.count,
-            "nulls": feature.num_null_values,
-            "nan": feature.num_nan_values,
-            "infinite": feature.num_infinite_values,
-            "completeness": feature.completeness,
-            "distinct": feature.approx_num_distinct_values,
-            "exact": feature.exact_num_distinct_values,
-            "distinctness": feature.distinctness,
-            "uniqueness": feature.uniqueness,
-            "entropy": feature.entropy,
-            "min": feature.min,
-            "max": feature.max,
-            "sum": feature.sum,
-            "mean": feature.mean,
-            "stddev": feature.stddev,
-            "percentiles": percentiles,
-            "histogram": list(feature.histogram or ()),
-        }
-    )
-    return facts
+            facts["percentiles"].append([_format_percentile(percentile), value])
+    facts["histogram"] = list(feature.histogram or ())
+    encoded: dict[str, Any] = to_json(facts)
+    return encoded
 
 
 def _format_percentile(percentile: int) -> str:

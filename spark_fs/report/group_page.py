@@ -47,6 +47,7 @@ def render_group_page(stores: ProjectStores, group: GroupSpec, base_url: str = "
         sample = _read_sample(group, path)
     data = {
         "features": features,
+        "figures": facts.list_figures(),
         "heat": facts.build_heat_map(correlations),
         **facts.build_drift_data(stores.catalog.list_comparisons(group)),
         "commits": facts.build_commit_table(commits),

@@ -41,6 +41,7 @@ def render_view_page(
     types = {**columns.features, **columns.labels}
     data: dict[str, Any] = {
         "features": facts.build_feature_rows(types, roles=_get_column_roles(view)),
+        "figures": facts.list_figures(),
         **facts.build_drift_data(catalog.list_comparisons(view)),
         "datasets": _build_dataset_table(datasets),
         "models": _build_model_table(models),

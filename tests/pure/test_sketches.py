@@ -2,9 +2,11 @@
 
 import math
 from collections import Counter
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +21,11 @@ from spark_fs.base.arrow_types import to_arrow_type
 from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.spec.feature_statistics import FeatureStatistics, StatisticsConfig
 from spark_fs.stats.column_state import ColumnState
-from spark_fs.stats.describe import describe_column
+from spark_fs.stats.describe import STATISTICS, describe_column
 from spark_fs.stats.sketches.distinct import SIZE, DistinctSketch, FrequentStrings
 from spark_fs.stats.sketches.quantiles import QuantileSketch
 from spark_fs.stats.state_file import from_bytes, pack_states, to_bytes, unpack_states
+from spark_fs.tables.statistics_files import load_state, write_table
 
 CONFIG = StatisticsConfig()
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=64)
@@ -286,6 +289,22 @@ def test_a_state_and_what_is_said_of_it_come_back_from_bytes(type_: str, values:
     assert repr(describe_column("x", again, CONFIG)) == repr(found)
     assert repr(FeatureStatistics.from_json(found.to_json())) == repr(found)
     assert (found.count, found.num_null_values) == (len(values), values.count(None))
+
+
+def test_a_state_file_that_lacks_a_column_is_as_good_as_none(tmp_path: Path) -> None:
+    packed = pack_states({"x": column([1.5, None], "double")})
+    for left_out in ("", *packed.column_names):
+        table = packed.drop_columns([left_out]) if left_out else packed
+        write_table(str(tmp_path), "state", table, {"commit": 3})
+        states = load_state(str(tmp_path), "state", lambda _, kept: unpack_states(kept))
+        assert (states is None) == bool(left_out), left_out
+
+
+def test_every_figure_of_one_number_is_a_row_of_the_table() -> None:
+    others = {"feature_name", "feature_type", "percentiles", "histogram", "correlations"}
+    figures = {field.name for field in fields(FeatureStatistics)} - others - {"approximate"}
+    assert {statistic.name for statistic in STATISTICS} == figures
+    assert len({statistic.label for statistic in STATISTICS}) == len(STATISTICS)
 
 
 def test_times_are_counted_by_day_month_or_year() -> None:

@@ -133,9 +133,8 @@ function explore(root, rows, columns, detail) {
 
 function facts(feature) {
   const table = make("table");
-  const rows = [["rows", feature.count], ["nulls", feature.nulls], ["NaN", feature.nan], ["infinite", feature.infinite], ["complete", share(feature.completeness)], ["distinct", feature.distinct], ["distinct exactly", feature.exact],
-    ["distinctness", share(feature.distinctness)], ["uniqueness", share(feature.uniqueness)], ["entropy, nats", feature.entropy], ["minimum", feature.min], ["maximum", feature.max], ["sum", feature.sum], ["mean", feature.mean], ["standard deviation", feature.stddev],
-    ...(feature.percentiles || []).map(([name, value]) => [name, value])];
+  const rows = data.figures.map(({name, label, format}) => [label, format === "share" ? share(feature[name]) : feature[name]]);
+  rows.push(...(feature.percentiles || []));
   for (const [name, value] of rows) if (value !== null && value !== undefined && value !== "") table.append(make("tr", {}, make("td", {}, name), make("td", {class: "number"}, shown(value))));
   return table;
 }
@@ -146,14 +145,14 @@ function detailOf(feature) {
   if (feature.related && feature.related.length) {
     const table = make("table", {});
     for (const [name, value] of feature.related) table.append(make("tr", {}, make("td", {}, name), make("td", {class: "number"}, value.toFixed(3))));
-    left.append(make("h3", {}, "Hangs together most with"), table);
+    left.append(make("h3", {}, "Correlates most with"), table);
   }
   return make("div", {class: "grid"}, left, facts(feature));
 }
 
 const FEATURES = [
   {title: "feature", of: row => row.name, show: row => row.name}, {title: "type", of: row => row.type}, {title: "role", of: row => row.role},
-  {title: "complete", of: row => row.completeness, show: row => share(row.completeness), number: true}, {title: "distinct", of: row => row.distinct, number: true},
+  {title: "complete", of: row => row.completeness, show: row => share(row.completeness), number: true}, {title: "distinct", of: row => row.approx_num_distinct_values, number: true},
   {title: "mean", of: row => row.mean, number: true}, {title: "deviation", of: row => row.stddev, number: true}, {title: "min", of: row => row.min, number: true, show: row => brief(row.min)}, {title: "max", of: row => row.max, number: true, show: row => brief(row.max)},
   {title: "histogram", sort: false, of: row => "", show: row => spark(row.histogram, 110, 26)},
 ];
