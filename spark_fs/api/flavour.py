@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spark_fs.api.model import Model
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.spec.metrics import check_metrics
+from spark_fs.spec.model_metrics import check_metrics
 from spark_fs.spec.names import check_name, check_version
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.spec.metrics import check_metrics
 from spark_fs.spec.model import ModelSchema
+from spark_fs.spec.model_metrics import check_metrics
 from spark_fs.spec.record_format import check_format
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ class Spine:
     def __init__(
         self, stores: Stores, df: Any, primary_key: Sequence[str], event_time: str | None
     ) -> None:
-        from spark_fs.flows.spine import build_spine_rows
+        from spark_fs.flows.spine_rows import build_spine_rows
 
         self._stores = stores
         rows = build_spine_rows(stores.spark, df, primary_key, event_time)

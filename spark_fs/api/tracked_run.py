@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.spec.metrics import check_metrics
+from spark_fs.spec.model_metrics import check_metrics
 
 if TYPE_CHECKING:
     from spark_fs.flows.mlflow_registry import MlflowRegistry

@@ -12,8 +12,8 @@ from spark_fs.base.times import Interval
 from spark_fs.engine.training.spill import TransformNow, build_split_frame
 from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.flows import read
-from spark_fs.flows.spine import build_view_spine
-from spark_fs.flows.stores import ProjectStores
+from spark_fs.flows.project_stores import ProjectStores
+from spark_fs.flows.spine_rows import build_view_spine
 from spark_fs.flows.training_build import JoinInput, build_in_memory
 from spark_fs.flows.view_columns import States, ViewColumns, resolve_view_columns
 from spark_fs.planning.plan import JoinPlan

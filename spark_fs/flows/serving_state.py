@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from spark_fs.flows.stores import ProjectStores
+from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.view_columns import find_only_states, get_states, resolve_view_columns
 from spark_fs.online.vectors import VectorReader
 from spark_fs.spec.feature_view import ViewSpec

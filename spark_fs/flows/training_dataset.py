@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from spark_fs.errors import NotFoundError, SettingsError, SparkFSError, UnfinishedError
-from spark_fs.flows import read, spine, training_statistics
+from spark_fs.flows import read, training_statistics
 from spark_fs.flows.jobs import Job, RunningJob
-from spark_fs.flows.spine import SpineRows
-from spark_fs.flows.stores import ProjectStores
+from spark_fs.flows.project_stores import ProjectStores
+from spark_fs.flows.spine_rows import SpineRows, build_view_spine, save_spine
 from spark_fs.flows.training_rows import MadeDataset, TrainingDataset
 from spark_fs.flows.view_columns import list_external_groups, resolve_view_columns
 from spark_fs.spec.feature_view import ViewSpec
@@ -64,9 +64,10 @@ def reserve_version(
 
     It has no files only where its rows can be read again, so not where a group is external.
     """
-    frame = request.spine_df
-    spine_rows = None if frame is None else spine.build_view_spine(stores, view, frame)
-    plan = resolve_view_columns(stores.catalog, view, spine_rows).plan
+    spine = None
+    if request.spine_df is not None:
+        spine = build_view_spine(stores, view, request.spine_df)
+    plan = resolve_view_columns(stores.catalog, view, spine).plan
     versions = read.get_current_versions(plan, stores.find_table)
     if request.files is None and list_external_groups(plan):
         request = replace(request, files=FilesRequest())
@@ -75,12 +76,12 @@ def reserve_version(
         folder = stores.choose_training_folder(view, version)
         return _build_spec(version, view, request, versions, folder)
 
-    dataset = TrainingDataset(stores, view, build_spec(0), spine_rows)
+    dataset = TrainingDataset(stores, view, build_spec(0), spine)
     dataset.prepare()
     spec = stores.catalog.reserve_training_dataset(view, build_spec)
-    if spine_rows is None or spec.spine is None:
+    if spine is None or spec.spine is None:
         return replace(dataset, spec=spec)
-    _save_spine(stores, view, spec, spine_rows)
+    _save_spine(stores, view, spec, spine)
     return TrainingDataset.load(stores, view, spec)
 
 
@@ -114,7 +115,7 @@ def _save_spine(
     """Keep the spine of a reserved dataset; when that fails the version is free again."""
     assert spec.spine is not None
     try:
-        spine.save_spine(rows.frame, spec.spine)
+        save_spine(rows.frame, spec.spine)
     except BaseException:
         stores.catalog.delete_training_dataset(view, spec.version)
         raise

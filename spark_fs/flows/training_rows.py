@@ -12,8 +12,8 @@ from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.flows import training_build
 from spark_fs.flows.jobs import Job
-from spark_fs.flows.spine import SpineRows, build_view_spine, load_spine
-from spark_fs.flows.stores import ProjectStores
+from spark_fs.flows.project_stores import ProjectStores
+from spark_fs.flows.spine_rows import SpineRows, build_view_spine, load_spine
 from spark_fs.flows.training_build import JoinInput
 from spark_fs.flows.view_columns import ViewColumns, resolve_view_columns
 from spark_fs.planning.plan import JoinPlan

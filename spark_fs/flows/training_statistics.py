@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from spark_fs.flows import statistics, training_build
-from spark_fs.flows.stores import ProjectStores
+from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.training_rows import TrainingDataset
 from spark_fs.spec.feature_statistics import Statistics, StatisticsConfig
 from spark_fs.spec.feature_view import ViewSpec

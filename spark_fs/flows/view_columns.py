@@ -17,7 +17,7 @@ from spark_fs.transform.transformer import Transformer
 
 if TYPE_CHECKING:
     from spark_fs.catalog.store import Catalog
-    from spark_fs.flows.spine import SpineRows
+    from spark_fs.flows.spine_rows import SpineRows
     from spark_fs.planning.plan import JoinPlan
     from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.spec.feature_view import ViewSpec

@@ -8,7 +8,7 @@ from typing import Any
 from spark_fs.base.times import Interval
 from spark_fs.errors import NotFoundError
 from spark_fs.flows import batch, drift, training_dataset, training_statistics, view_columns
-from spark_fs.flows.stores import ProjectStores
+from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.training_rows import TrainingDataset
 from spark_fs.spec.comparison import DriftReport
 from spark_fs.spec.feature_view import ViewSpec

@@ -9,7 +9,7 @@ from spark_fs.report import facts, lineage
 from spark_fs.report.page import render_page
 
 if TYPE_CHECKING:
-    from spark_fs.flows.stores import ProjectStores
+    from spark_fs.flows.project_stores import ProjectStores
     from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.spec.feature_view import ViewSpec
 

@@ -10,7 +10,7 @@ from spark_fs.report.page import render_page
 
 if TYPE_CHECKING:
     from spark_fs.catalog.views import ModelLink
-    from spark_fs.flows.stores import ProjectStores
+    from spark_fs.flows.project_stores import ProjectStores
     from spark_fs.spec.feature_statistics import Statistics
     from spark_fs.spec.feature_view import ViewSpec
     from spark_fs.spec.training_dataset import TrainingDatasetSpec

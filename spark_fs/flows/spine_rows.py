@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.errors import NotFoundError
 from spark_fs.flows import read
-from spark_fs.flows.stores import ProjectStores
+from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.view_columns import plan_query
 from spark_fs.planning.plan import JoinPlan
 from spark_fs.spec.external_source import FRAME, SourceSpec
