@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from spark_fs.api.stores import opens
 from spark_fs.api.table_group import TableGroup
 from spark_fs.base.arguments import validate_arguments
+from spark_fs.base.user_warnings import warn_user
 from spark_fs.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -386,10 +386,9 @@ class FeatureGroup(TableGroup):
         stores = self._stores
         reason = try_update_statistics(lambda: stores.spark, self._spec, stores.find_table)
         if reason is not None:
-            warnings.warn(
+            warn_user(
                 f"The rows are in feature group {self._spec}, and its statistics could not be made:"
-                f" {reason} Then run compute_statistics().",
-                stacklevel=5,
+                f" {reason} Then run compute_statistics()."
             )
 
     def report(self, path: str | Path | None = None) -> Path:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict
 
 from spark_fs.base.arguments import get_check, make_argument_error
+from spark_fs.base.user_warnings import warn_user
 from spark_fs.errors import SettingsError, format_suggestions
 
 if TYPE_CHECKING:
@@ -156,7 +156,6 @@ def warn_of_options(read_options: Mapping[str, Any] | None) -> None:
     """Warn of options of reading, which Hopsworks' engines know and which mean nothing here."""
     if read_options:
         listed = ", ".join(map(repr, read_options))
-        warnings.warn(
-            f"read_options {listed} mean nothing here: the rows are read as they would be without.",
-            stacklevel=5,
+        warn_user(
+            f"read_options {listed} mean nothing here: the rows are read as they would be without."
         )

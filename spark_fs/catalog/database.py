@@ -1,6 +1,5 @@
 """The metadata database itself: opened, asked for one definition or for all."""
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, se
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError, StatementError
 
 from spark_fs.base import private_files
+from spark_fs.base.user_warnings import warn_user
 from spark_fs.catalog import migrations
 from spark_fs.catalog.access import DatabaseConnector
 from spark_fs.catalog.tables import COMPARISONS, FEATURE_VIEWS
@@ -148,10 +148,9 @@ class Database:
             version = versions[0] if 1 not in versions else 1
             if len(versions) > 1:
                 listed = ", ".join(map(str, versions))
-                warnings.warn(
+                warn_user(
                     f"{kind} {name!r} has versions {listed}; no version was asked for, so this is"
-                    f" {version}.",
-                    stacklevel=5,
+                    f" {version}."
                 )
         if check_version(kind, name, version) not in versions:
             raise NotFoundError.for_version(kind, name, version, versions)

@@ -10,13 +10,13 @@ import json
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from spark_fs.base import private_files
+from spark_fs.base.user_warnings import warn_user
 from spark_fs.errors import AlreadyExistsError, SettingsError, SparkFSError
 from spark_fs.flows.mlflow_registry import MlflowRegistry, RegisteredVersion, get_next_version
 from spark_fs.flows.model_files import (
@@ -207,9 +207,8 @@ def delete_model(
     if source and is_own_folder(source, registry.folder, str(record.run_id), record.name):
         shutil.rmtree(source, ignore_errors=True)
     elif source:  # who may write into the registry could name any folder
-        warnings.warn(
+        warn_user(
             f"The files of {record.name!r} version {registered.version} stay at {source}, which is"
-            f" not below {registry.folder}.",
-            stacklevel=6,  # of who calls Model.delete
+            f" not below {registry.folder}."
         )
     shutil.rmtree(_get_cached_folder(registered, cache), ignore_errors=True)

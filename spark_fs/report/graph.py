@@ -66,7 +66,9 @@ def compute_layout(graph: LineageGraph) -> dict[str, Any]:
         x = _MARGIN + layer * (_WIDTH + _GAP)
         y = _MARGIN + row * _STEP
         corners[key] = (x, y)
-        nodes.append({**vars(node), "label": _shorten(node.name), "x": x, "y": y, "width": _WIDTH})
+        nodes.append(
+            {**vars(node), "label": _cut_label(node.name), "x": x, "y": y, "width": _WIDTH}
+        )
     edges = []
     for start, end in graph.edges:
         if start in corners and end in corners:
@@ -95,5 +97,5 @@ def _sort_nodes(graph: LineageGraph, layers: Mapping[str, int]) -> list[tuple[st
     return sorted(graph.nodes.items(), key=get_order)
 
 
-def _shorten(name: str) -> str:
+def _cut_label(name: str) -> str:
     return name if len(name) <= _LETTERS else name[: _LETTERS - 1] + "\u2026"
