@@ -97,15 +97,9 @@ class FeatureGroup(TableGroup):
     ) -> tuple[Job, ValidationReport | None]:
         from spark_fs.flows import insert as flows_insert
 
+        table = self._open_table(self._reload_spec())
         self._spec, job, report = flows_insert.insert_rows(
-            self._stores.spark,
-            self._reload_spec(),
-            self._table_path,
-            df,
-            self._stores.catalog,
-            options,
-            validation,
-            transaction,
+            table, df, self._stores.catalog, options, validation, transaction
         )
         self._update_statistics()
         return job, report
@@ -235,7 +229,7 @@ class FeatureGroup(TableGroup):
         """
         from spark_fs.flows import delete
 
-        return delete.delete_records(self._stores.spark, self.spec, self._table_path, df)
+        return delete.delete_records(self._open_table(self.spec), df)
 
     remove_rows = delete_records
 
@@ -300,12 +294,15 @@ class FeatureGroup(TableGroup):
         lost.
         """
         from spark_fs.flows import maintain
+        from spark_fs.tables.table import open_table
 
+        stores = self._stores
         if not force:
             self._check_unused()
-            self._stores.find_table(self._spec)  # a lost one may be on a disk that is not mounted
-        maintain.delete_group(self._stores, self._spec, self.location)
-        self._stores.catalog.delete_group(self._spec.ref)
+            stores.find_table(self._spec)  # a lost one may be on a disk that is not mounted
+        table = open_table(self._spec, self.location, lambda: stores.spark)
+        maintain.delete_group(table, stores)
+        stores.catalog.delete_group(self._spec.ref)
 
     # -- statistics
 
@@ -344,9 +341,8 @@ class FeatureGroup(TableGroup):
 
         group = self._load_spec()
         config = group.parsed_statistics_config
-        statistics = flows_statistics.compute_group_statistics(
-            lambda: self._stores.spark, group, self._table_path, config, rescan=True
-        )
+        table = self._open_table(group)
+        statistics = flows_statistics.compute_group_statistics(table, config, rescan=True)
         if statistics is None:
             raise SettingsError(
                 f"Feature group {group} has no rows yet: insert its first rows, then make their"
@@ -442,10 +438,8 @@ class FeatureGroup(TableGroup):
 
         limits = resolve_thresholds(thresholds)
         group = self._load_spec()
-        path = self._stores.find_table(group)
-        report = compare_group_rows(
-            lambda: self._stores.spark, group, path, current, reference, features, limits
-        )
+        table = self._open_table(group)
+        report = compare_group_rows(table, current, reference, features, limits)
         return self._stores.catalog.add_comparison(group, report)
 
     def get_drift_history(self) -> list[DriftReport]:

@@ -85,10 +85,11 @@ def sync_group(
         The job, whose summary counts rows.
     """
     from spark_fs.flows import sync
+    from spark_fs.tables.table import open_table
 
     instant = None if now is None else to_utc(now)
-    path = stores.find_table(group)
-    return sync.sync_group(stores.spark, group, path, stores.online, instant, full, progress)
+    table = open_table(group, stores.find_table(group), lambda: stores.spark)
+    return sync.sync_group(table, stores.online, instant, full, progress)
 
 
 def verify_group(
@@ -107,10 +108,11 @@ def verify_group(
         What differs.
     """
     from spark_fs.flows import verify
+    from spark_fs.tables.table import open_table
 
     instant = None if now is None else to_utc(now)
-    path = stores.find_table(group)
-    return verify.verify_group(stores.spark, group, path, stores.online, instant, limit, synced)
+    table = open_table(group, stores.find_table(group), lambda: stores.spark)
+    return verify.verify_group(table, stores.online, instant, limit, synced)
 
 
 def _has_rows(stores: Stores, group: GroupSpec) -> bool:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from spark_fs.base.times import Instant
     from spark_fs.flows.jobs import Job
+    from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.tables.delta.history import Commit
+    from spark_fs.tables.table import GroupTable
 
 
 @validate_arguments
@@ -32,6 +34,12 @@ class TableGroup(Group):
         """The location; NotFoundError where a table that was begun is lost."""
         return self._stores.find_table(self._spec)
 
+    def _open_table(self, group: GroupSpec) -> GroupTable:
+        """Open the table of the group as it is defined; NotFoundError where it is lost."""
+        from spark_fs.tables.table import open_table
+
+        return open_table(group, self._stores.find_table(group), lambda: self._stores.spark)
+
     @property
     def partition_key(self) -> list[str]:
         """The columns, or grains of the event time, that partition the table."""
@@ -46,8 +54,7 @@ class TableGroup(Group):
         """
         from spark_fs.flows import head
 
-        group = self._load_spec()
-        return head.read_first_rows(lambda: self._stores.spark, group, self._table_path, n)
+        return head.read_first_rows(self._open_table(self._load_spec()), n)
 
     if TYPE_CHECKING:
 
@@ -65,7 +72,7 @@ class TableGroup(Group):
         """
         from spark_fs.flows import group_rows, read
 
-        rows = group_rows.read_quarantine(self._stores.spark, self.spec, self._table_path)
+        rows = group_rows.read_quarantine(self._open_table(self.spec))
         return read.collect_frame(rows, dataframe_type)
 
     # -- history
@@ -137,8 +144,7 @@ class TableGroup(Group):
         """
         from spark_fs.flows import group_rows, read
 
-        spark = self._stores.spark
-        changes = group_rows.read_changes(spark, self.spec, self._table_path, start, end)
+        changes = group_rows.read_changes(self._open_table(self.spec), start, end)
         return read.collect_frame(changes, dataframe_type)
 
     def commit_details(self, limit: int = 10) -> list[Commit]:
@@ -161,7 +167,7 @@ class TableGroup(Group):
         from spark_fs.flows import maintain
 
         added = to_feature_specs([features] if isinstance(features, Feature) else features)
-        maintain.append_features(self._stores, self._reload_spec(), self._table_path, added)
+        maintain.append_features(self._open_table(self._reload_spec()), added, self._stores)
         return self._update_spec(lambda spec: spec.with_features(added))
 
     def optimize(self) -> Job:
@@ -171,7 +177,7 @@ class TableGroup(Group):
         """
         from spark_fs.flows import maintain
 
-        return maintain.optimize_table(self._stores.spark, self.spec, self._table_path)
+        return maintain.optimize_table(self._open_table(self.spec))
 
     def vacuum(self, retention_hours: float = 168, force: bool = False) -> Job:
         """Delete the files that only old versions need, eagerly; ``as_of`` these versions ends.
@@ -190,6 +196,4 @@ class TableGroup(Group):
         from spark_fs.flows import maintain
 
         readers = {} if force else self._stores.catalog.find_pinned_versions(self._spec.ref)
-        return maintain.vacuum_table(
-            self._stores.spark, self.spec, self._table_path, retention_hours, readers, force
-        )
+        return maintain.vacuum_table(self._open_table(self.spec), retention_hours, readers, force)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Protocol
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_fs.errors import SparkFSError, UnfinishedError
@@ -16,15 +16,12 @@ from spark_fs.spec.expectations import ValidationOptions, ValidationReport
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import GroupRef
 from spark_fs.spec.write_options import WriteOptions
-from spark_fs.tables.delta import commands, history, layout
+from spark_fs.tables.delta import layout
 from spark_fs.tables.delta.commands import INGESTED_AT
+from spark_fs.tables.delta.log import NO_TABLE
 from spark_fs.tables.delta.staging import DeltaTransaction, StagedFiles, Transaction
-from spark_fs.tables.delta.transaction import (
-    LoggedCommit,
-    TableWrite,
-    append_once,
-    find_transaction_metadata,
-)
+from spark_fs.tables.delta.transaction import LoggedCommit, TableWrite
+from spark_fs.tables.table import GroupTable
 
 RowCounts = dict[str, int]
 
@@ -47,18 +44,15 @@ class BatchInsert:
 
     def __init__(
         self,
-        spark: SparkSession,
-        group: GroupSpec,
-        path: str,
+        table: GroupTable,
         options: WriteOptions,
         validation: ValidationOptions,
         transaction: Transaction | None,
         catalog: GroupCatalog,
         is_first: bool,
     ) -> None:
-        self.spark = spark
-        self.group = group
-        self.path = path
+        self.table = table
+        self.group = table.group
         self.is_first = is_first
         self.transaction = transaction
         self.options = options
@@ -66,8 +60,8 @@ class BatchInsert:
         self.commit_metadata: dict[str, Any] = {"operation": options.operation}
         if options.batch_id:
             self.commit_metadata["batch_id"] = options.batch_id
-        self.layout = layout.build_layout(group)
-        self.suite = group.expectation_suite if validation.run_validation else None
+        self.layout = layout.build_layout(self.group)
+        self.suite = self.group.expectation_suite if validation.run_validation else None
         self.policy = validation.policy
         self.catalog = catalog
         self.report: ValidationReport | None = None
@@ -77,7 +71,7 @@ class BatchInsert:
 
         ``before_commit`` is called when the rows have been checked.
         """
-        with TableWrite(self.spark, self.path) as write:
+        with self.table.begin_write() as write:
             stamped = rows.withColumn(INGESTED_AT, self._choose_ingestion_time())
             laid_out = layout.prepare_rows(stamped, self.group)
             if write.delta_transaction.is_committed(self.transaction):
@@ -142,10 +136,10 @@ class BatchInsert:
         now = F.current_timestamp()
         if not self.group.may_have_duplicates:
             return now
-        log = history.open_log(self.path)
-        if log.version == history.NO_TABLE:
+        newest = self.table.version
+        if newest == NO_TABLE:
             return now
-        after_last_commit = log.get_commit_time(log.version) + timedelta(milliseconds=1)
+        after_last_commit = self.table.get_commit_time(newest) + timedelta(milliseconds=1)
         return F.greatest(now, F.lit(after_last_commit))
 
     def _validate_rows(self, write: TableWrite, staged: StagedFiles) -> StagedFiles:
@@ -192,8 +186,7 @@ class BatchInsert:
 
     def _write_to_quarantine(self) -> None:
         rows = self.rejected.select(*self.group.types, INGESTED_AT, validate.REASON_COLUMN)
-        path = commands.get_quarantine_path(self.path)
-        append_once(rows, path, self.transaction, self.commit_metadata)
+        self.table.quarantine.append_rows(rows, self.transaction, self.commit_metadata)
 
     def _unfinished_error(
         self, write: TableWrite, lost: str, error: SparkFSError, remedy: str
@@ -213,10 +206,9 @@ class BatchInsert:
         """Set aside what a run that ended between its two commits did not."""
         if not (self.suite and self.transaction and self.policy == "QUARANTINE"):
             return
-        if not find_transaction_metadata(self.path, self.transaction).get("set_aside"):
+        if not self.table.find_transaction_metadata(self.transaction).get("set_aside"):
             return
-        quarantine = commands.get_quarantine_path(self.path)
-        if find_transaction_metadata(quarantine, self.transaction):
+        if self.table.quarantine.find_transaction_metadata(self.transaction):
             return
         _, staged, _ = self._stage_distinct(write, laid_out)
         valid = self._validate_rows(write, staged)
@@ -238,7 +230,7 @@ class BatchInsert:
         if delta_transaction.is_committed(self.transaction):
             return _make_counts(0)
         self._prepare_table(delta_transaction, rows)
-        existing = ExistingRows(self.spark, self.group, self.path)
+        existing = ExistingRows(self.table.refresh())
         matched = 0
         changed = 0
         if self.checks_existing and staged.row_count and not delta_transaction.is_new:
@@ -272,10 +264,8 @@ class BatchInsert:
         # stand for: Delta's own counts are of both.
         uses_own_counts = self.group.may_have_duplicates
         metadata = self._with_counts(counts) if uses_own_counts else self.commit_metadata
-        inserted, updated = commands.merge_rows(
+        inserted, updated = self.table.merge_rows(
             staged.frame,
-            self.path,
-            self.group.identity,
             layout.build_prune_predicate(staged, self.group, "t."),
             existing.build_change_predicate(),
             self.transaction,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_fs.base import types
@@ -11,29 +11,29 @@ from spark_fs.errors import KeyValueError, NotFoundError, SchemaError
 from spark_fs.flows.jobs import Job
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables import frames
-from spark_fs.tables.delta import commands, history
-from spark_fs.tables.delta.history import NO_TABLE
-from spark_fs.tables.delta.staging import DeltaTransaction
-from spark_fs.tables.delta.transaction import LoggedCommit, TableWrite
+from spark_fs.tables.delta.commands import translate_errors
+from spark_fs.tables.delta.log import NO_TABLE
+from spark_fs.tables.table import GroupTable
 
 
-def delete_records(spark: SparkSession, group: GroupSpec, path: str, data: Any) -> Job:
+def delete_records(table: GroupTable, data: Any) -> Job:
     """Delete the rows of the frame's keys, eagerly.
 
     Where the frame has event times, those of its keys and event times.
     """
-    if history.get_current_version(path) == NO_TABLE:
+    group = table.group
+    if table.version == NO_TABLE:
         raise NotFoundError(
             f"Feature group {group} has no rows to delete yet: insert its first rows."
         )
-    frame = frames.to_spark(spark, data, group.types)
+    frame = frames.to_spark(table.spark, data, group.types)
     frame_types = frames.get_feature_types(frame)
     columns = list(group.identity if group.event_time in frame_types else group.primary_key)
     _check_key_columns(frame_types, columns, group)
     casts = [F.col(column).cast(group.get_column_type(column)) for column in columns]
     keys = frame.select(*casts).distinct()
-    key_count = _count_keys(keys, columns, group, path)
-    deleted = _delete_rows(keys, path, columns) if key_count else 0
+    key_count = _count_keys(keys, columns, table)
+    deleted = table.delete_rows(keys, columns) if key_count else 0
     return Job(f"delete {group.name}_{group.version}", {"read": key_count, "deleted": deleted})
 
 
@@ -56,33 +56,16 @@ def _check_key_columns(
         )
 
 
-def _count_keys(keys: DataFrame, columns: Sequence[str], group: GroupSpec, path: str) -> int:
+def _count_keys(keys: DataFrame, columns: Sequence[str], table: GroupTable) -> int:
     """How many keys there are, eagerly; KeyValueError where a part of one is null."""
     null_counts = [F.count_if(F.col(column).isNull()) for column in columns]
-    with commands.translate_errors(path, "deletion of rows"):
+    with translate_errors(table.path, "deletion of rows"):
         key_count, *nulls = keys.agg(F.count("*"), *null_counts).collect()[0]
     if any(nulls):
         pairs = zip(columns, nulls, strict=True)
         listed = ", ".join(f"{count} in {column!r}" for column, count in pairs if count)
         raise KeyValueError(
-            f"A null key or event time names no row of feature group {group}: the frame has"
+            f"A null key or event time names no row of feature group {table.group}: the frame has"
             f" {listed}. Nothing was deleted."
         )
     return int(key_count)
-
-
-def _delete_rows(keys: DataFrame, path: str, columns: Sequence[str]) -> int:
-    """Delete the rows of these keys; returns how many there were."""
-
-    def delete(now: DeltaTransaction) -> int:
-        metadata = now.with_write_id({"operation": "delete"})
-        return commands.delete_rows(keys, path, columns, metadata)
-
-    def read_count(logged: LoggedCommit) -> int:
-        return int(logged.metrics["numTargetRowsDeleted"])
-
-    with (
-        commands.translate_errors(path, "deletion of rows"),
-        TableWrite(keys.sparkSession, path) as write,
-    ):
-        return write.commit(delete, read_count)

@@ -19,13 +19,11 @@ from spark_fs.flows import group_rows
 from spark_fs.flows.latest_rows import filter_upserts
 from spark_fs.flows.profile_rows import RowSource, SparkProvider
 from spark_fs.spec.comparison import DriftReport, FeatureDrift
-from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.stats.column_values import get_column_kind
 from spark_fs.stats.distances import measure_drift
 from spark_fs.tables import frames
-from spark_fs.tables.delta import history
-from spark_fs.tables.delta.history import NO_TABLE
-from spark_fs.tables.delta.log import DeltaLog
+from spark_fs.tables.delta.log import NO_TABLE
+from spark_fs.tables.table import GroupTable
 
 
 @dataclass(frozen=True)
@@ -42,18 +40,12 @@ class DriftSample:
 
 
 def resolve_sample(
-    get_spark: SparkProvider,
-    group: GroupSpec,
-    path: str,
-    window_or_frame: Any,
-    types: Mapping[str, str],
+    table: GroupTable, window_or_frame: Any, types: Mapping[str, str]
 ) -> DriftSample:
     """The rows that a user means, eagerly: two times, the numbers of two commits, or a frame.
 
     Args:
-        get_spark: Gives a session where one is needed.
-        group: The feature group.
-        path: Where its table is.
+        table: The group's table.
         window_or_frame: Times (start, end) for rows of start <= event time < end, numbers of
             commits (first, last) for what was written after the first, up to the last, or a frame.
         types: The columns that are compared, with their types.
@@ -64,13 +56,13 @@ def resolve_sample(
         SchemaError: A column of a frame is of another type.
     """
     if is_frame(window_or_frame):
-        return profile_frame(get_spark, window_or_frame, types, "a batch")
+        return profile_frame(lambda: table.spark, window_or_frame, types, "a batch")
     if isinstance(window_or_frame, tuple | list) and len(window_or_frame) == 2:
         start, end = window_or_frame
         if _is_commit(start) and _is_commit(end):
-            return _profile_commits(get_spark, group, path, (start, end), types)
+            return _profile_commits(table, (start, end), types)
         interval = Interval.from_bounds(start, end)
-        return _profile_window(get_spark, group, path, interval, types)
+        return _profile_window(table, interval, types)
     raise SettingsError(
         f"{window_or_frame!r} names no rows to compare: give (start, end) as times for rows of"
         " start <= event time < end, (first, last) as numbers of commits for what was written"
@@ -162,32 +154,24 @@ def _cast_columns(data: Any, types: Mapping[str, str]) -> pa.Table:
         ) from None
 
 
-def _profile_window(
-    get_spark: SparkProvider,
-    group: GroupSpec,
-    path: str,
-    interval: Interval,
-    types: Mapping[str, str],
-) -> DriftSample:
+def _profile_window(table: GroupTable, interval: Interval, types: Mapping[str, str]) -> DriftSample:
+    group = table.group
     event_time = group.event_time
     if event_time is None:
         raise SettingsError(
             f"Feature group {group} has no event time, so {interval} names no rows of it: compare"
             " commits or frames."
         )
-    log = history.open_log(path)
     source = None
     if not group.keep_corrections:
-        source = _scan_window(get_spark, group, log, interval, event_time, types)
+        source = _scan_window(table, interval, event_time, types)
     if source is None:
-        source = _read_window(get_spark, group, log, interval, event_time, types)
+        source = _read_window(table, interval, event_time, types)
     return DriftSample(source.compute_states(), f"rows of {interval}")
 
 
 def _scan_window(
-    get_spark: SparkProvider,
-    group: GroupSpec,
-    log: DeltaLog,
+    table: GroupTable,
     interval: Interval,
     event_time: str,
     types: Mapping[str, str],
@@ -196,67 +180,59 @@ def _scan_window(
     start = None if interval.start is None else to_micros(interval.start)
     end = None if interval.end is None else to_micros(interval.end)
     bounds = (start, end)
-    files = [
-        file for file in history.list_data_files(log) if may_contain_event_time(file, group, bounds)
-    ]
+    group = table.group
+    files = [file for file in table.list_files() if may_contain_event_time(file, group, bounds)]
     scanned_types = {**types, event_time: group.get_column_type(event_time)}
-    source = RowSource.from_files(get_spark, group, files, scanned_types)
+    source = RowSource.from_files(table, files, scanned_types)
     if source is None or source.scan is None:
         return None
     scan = replace(source.scan, event_time=event_time, event_time_bounds=bounds)
-    return RowSource(get_spark, types, scan)
+    return RowSource(lambda: table.spark, types, scan)
 
 
 def _read_window(
-    get_spark: SparkProvider,
-    group: GroupSpec,
-    log: DeltaLog,
+    table: GroupTable,
     interval: Interval,
     event_time: str,
     types: Mapping[str, str],
 ) -> RowSource:
     """The rows of an interval, which Spark reads."""
-    with_duplicates = not group.keep_corrections
-    frame = group_rows.read_group(get_spark(), group, log.path, log.version, with_duplicates)
+    with_duplicates = not table.group.keep_corrections
+    frame = group_rows.read_group(table, table.version, with_duplicates)
     time = F.col(f"`{event_time}`")
     if interval.start:
         frame = frame.filter(time >= F.lit(interval.start))
     if interval.end:
         frame = frame.filter(time < F.lit(interval.end))
-    return RowSource(get_spark, types, get_frame=lambda: frame.select(*types))
+    return RowSource(lambda: table.spark, types, get_frame=lambda: frame.select(*types))
 
 
 def _profile_commits(
-    get_spark: SparkProvider,
-    group: GroupSpec,
-    path: str,
-    commit_range: tuple[int, int],
-    types: Mapping[str, str],
+    table: GroupTable, commit_range: tuple[int, int], types: Mapping[str, str]
 ) -> DriftSample:
     """The rows that were written after the first commit, up to the last, eagerly."""
-    log = history.open_log(path)
     start, end = commit_range
-    first = _resolve_commit(log, start)
-    last = _resolve_commit(log, end)
+    first = _resolve_commit(table, start)
+    last = _resolve_commit(table, end)
     if last <= first:
         raise SettingsError(
             f"There are no commits after {first} up to {last}: the last must be greater than the"
             " first."
         )
-    files = history.list_added_files(log, first + 1, last)
+    files = table.list_added_files(first + 1, last)
     source = None
     if files is not None:
-        source = RowSource.from_files(get_spark, group, files, types)
+        source = RowSource.from_files(table, files, types)
     if source is None:
         before = None if first == NO_TABLE else first
-        changes = group_rows.read_changes(get_spark(), group, log, before, last)
+        changes = group_rows.read_changes(table, before, last)
         written = filter_upserts(changes).select(*types)
-        source = RowSource(get_spark, types, get_frame=lambda: written)
+        source = RowSource(lambda: table.spark, types, get_frame=lambda: written)
     return DriftSample(source.compute_states(), f"commits {first + 1} to {last}")
 
 
-def _resolve_commit(log: DeltaLog, commit: int) -> int:
+def _resolve_commit(table: GroupTable, commit: int) -> int:
     """A commit that the log has; that before the first is one too."""
     if commit == NO_TABLE:
         return commit
-    return history.resolve_table_version(log, commit)
+    return table.resolve_version(commit)

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.tables.delta import commands, history, layout
+from spark_fs.tables.delta import layout
 from spark_fs.tables.delta.commands import INGESTED_AT
 from spark_fs.tables.delta.staging import StagedFiles
+from spark_fs.tables.table import GroupTable
 
 SAMPLE_ABOVE_ROWS = 100_000  # above so many rows
 SAMPLE_ROWS = 1_000  # so few are compared first
@@ -16,11 +17,14 @@ SAMPLE_ROWS = 1_000  # so few are compared first
 
 @dataclass(frozen=True)
 class ExistingRows:
-    """The rows of the table in a folder, beside those of a batch that is staged."""
+    """The rows of a group's table, beside those of a batch that is staged."""
 
-    spark: SparkSession
-    group: GroupSpec
-    path: str
+    table: GroupTable
+
+    @property
+    def group(self) -> GroupSpec:
+        """The group."""
+        return self.table.group
 
     def count_overlap(self, staged: StagedFiles) -> tuple[int, int]:
         """How many of the rows the table holds already, and how many with other values, eagerly.
@@ -28,7 +32,7 @@ class ExistingRows:
         Of many rows a few are compared first, and where one of these differs, they are all that is
         counted.
         """
-        if not history.has_file(self.path, layout.build_file_predicate(staged, self.group)):
+        if not self.table.has_file(layout.build_file_predicate(staged, self.group)):
             return 0, 0
         existing = self._read_pruned(staged)
         if self.group.may_have_duplicates:
@@ -71,9 +75,7 @@ class ExistingRows:
         return columns
 
     def _read_pruned(self, staged: StagedFiles) -> DataFrame:
-        return commands.read_table(self.spark, self.path).filter(
-            layout.build_prune_predicate(staged, self.group)
-        )
+        return self.table.read().filter(layout.build_prune_predicate(staged, self.group))
 
     def _count_matches(self, rows: DataFrame, existing: DataFrame) -> tuple[int, int]:
         keys = list(self.group.identity)

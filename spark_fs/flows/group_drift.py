@@ -4,15 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spark_fs.flows import drift
-from spark_fs.flows.profile_rows import SparkProvider
 from spark_fs.spec.comparison import DriftReport
 from spark_fs.spec.feature_group import GroupSpec
+from spark_fs.tables.table import GroupTable
 
 
 def compare_group_rows(
-    get_spark: SparkProvider,
-    group: GroupSpec,
-    path: str,
+    table: GroupTable,
     current: Any,
     reference: Any,
     features: Sequence[str] | None,
@@ -21,9 +19,7 @@ def compare_group_rows(
     """Compare rows with reference rows, feature by feature, eagerly.
 
     Args:
-        get_spark: Gives the Spark session; called where rows cannot be read without it.
-        group: The group.
-        path: The folder or URI of its table.
+        table: The group's table.
         current: The rows, as two times, the numbers of two commits, or a frame.
         reference: The rows to compare them with, likewise.
         features: The columns; None: all but the key and the event time that frames have.
@@ -36,9 +32,9 @@ def compare_group_rows(
         SettingsError: A side names no rows, or has none.
         NotFoundError: A column or a commit does not exist.
     """
-    types = _choose_columns(group, features, (current, reference))
-    reference_sample = drift.resolve_sample(get_spark, group, path, reference, types)
-    current_sample = drift.resolve_sample(get_spark, group, path, current, types)
+    types = _choose_columns(table.group, features, (current, reference))
+    reference_sample = drift.resolve_sample(table, reference, types)
+    current_sample = drift.resolve_sample(table, current, types)
     return drift.compare_samples(reference_sample, current_sample, thresholds)
 
 

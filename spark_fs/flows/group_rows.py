@@ -12,32 +12,31 @@ from spark_fs.errors import SettingsError
 from spark_fs.flows.validate import REASON_COLUMN
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables import external, frames
-from spark_fs.tables.delta import commands, history
 from spark_fs.tables.delta.commands import INGESTED_AT
-from spark_fs.tables.delta.history import NO_TABLE
 from spark_fs.tables.delta.layout import keep_latest_ingested
+from spark_fs.tables.delta.log import NO_TABLE
 from spark_fs.tables.event_times import check_epochs
+from spark_fs.tables.table import GroupTable
 
 
 def read_group(
-    spark: SparkSession,
-    group: GroupSpec,
-    path: str,
-    version: int | None = None,
-    with_duplicates: bool = False,
+    table: GroupTable, version: int | None = None, with_duplicates: bool = False
 ) -> DataFrame:
     """The group's rows*, with the instant of ingestion, at a version (None: the newest).
 
     Before the first insert there are none; a column that came after the version holds nulls. Of
-    rows of one identity it is the last ingested, or with ``with_duplicates`` all of them.
+    rows of one identity it is the last ingested, or with ``with_duplicates`` all of them. An
+    external group has them in its source.
     """
+    group = table.group
     if group.source:
-        return _read_source(spark, group)
-    is_absent = not history.has_log(path) if version is None else version == NO_TABLE
+        return _read_source(table.spark, group)
+    is_absent = not table.exists() if version is None else version == NO_TABLE
     if is_absent:
         columns = [f"`{name}` {to_ddl(type_)}" for name, type_ in group.types.items()]
-        return spark.createDataFrame([], ", ".join([*columns, f"{INGESTED_AT} timestamp"]))
-    rows = _with_missing_columns(commands.read_table(spark, path, version), group)
+        schema = ", ".join([*columns, f"{INGESTED_AT} timestamp"])
+        return table.spark.createDataFrame([], schema)
+    rows = _with_missing_columns(table.read(version), group)
     if group.may_have_duplicates and not with_duplicates:
         return keep_latest_ingested(rows, group, INGESTED_AT)
     return rows
@@ -57,13 +56,13 @@ def _read_source(spark: SparkSession, group: GroupSpec) -> DataFrame:
     return rows.withColumn(time, check_epochs(F.col(time), group.get_column_type(time), time))
 
 
-def read_quarantine(spark: SparkSession, group: GroupSpec, path: str) -> DataFrame:
+def read_quarantine(table: GroupTable) -> DataFrame:
     """The rows* that expectations set aside, with the instant of ingestion and the reason."""
-    quarantine = commands.get_quarantine_path(path)
-    if not history.has_log(quarantine):
-        return read_group(spark, group, path).limit(0).withColumn(REASON_COLUMN, F.lit(""))
-    rows = _with_missing_columns(commands.read_table(spark, quarantine), group)
-    return rows.select(*group.types, INGESTED_AT, REASON_COLUMN)
+    quarantine = table.quarantine
+    if not quarantine.exists():
+        return read_group(table).limit(0).withColumn(REASON_COLUMN, F.lit(""))
+    rows = _with_missing_columns(quarantine.read(), table.group)
+    return rows.select(*table.group.types, INGESTED_AT, REASON_COLUMN)
 
 
 def with_source_schema(spark: SparkSession, group: GroupSpec) -> GroupSpec:
@@ -79,29 +78,26 @@ def with_source_schema(spark: SparkSession, group: GroupSpec) -> GroupSpec:
     return group.with_schema(types)
 
 
-def read_changes(
-    spark: SparkSession, group: GroupSpec, table: history.TableRef, start: Any, end: Any
-) -> DataFrame:
+def read_changes(table: GroupTable, start: Any, end: Any) -> DataFrame:
     """What the commits after ``start`` did*, up to ``end`` and with it."""
-    log = history.open_log(table)
-    first = NO_TABLE if start is None else history.resolve_table_version(log, start)
-    last = log.version if end is None else history.resolve_table_version(log, end)
+    first = NO_TABLE if start is None else table.resolve_version(start)
+    last = table.version if end is None else table.resolve_version(end)
     if first > last:
         raise SettingsError(
             f"read_changes from {start} to {end}: the end lies before the start; give them the"
             " other way round."
         )
-    columns = [*group.types, INGESTED_AT, "_change_type", "_commit_version", "_commit_timestamp"]
+    types = table.group.types
+    columns = [*types, INGESTED_AT, "_change_type", "_commit_version", "_commit_timestamp"]
     if first == last:  # Delta refuses an empty range of versions
         no_changes = {
             "_change_type": F.lit(""),
             "_commit_version": F.lit(0).cast("bigint"),
             "_commit_timestamp": F.current_timestamp(),
         }
-        empty = read_group(spark, group, log.path).limit(0)
-        return empty.withColumns(no_changes).select(*columns)
-    changes = commands.read_changes(spark, log.path, first + 1, last)
-    return _with_missing_columns(changes, group).select(*columns)
+        return read_group(table).limit(0).withColumns(no_changes).select(*columns)
+    changes = table.read_changes(first + 1, last)
+    return _with_missing_columns(changes, table.group).select(*columns)
 
 
 def _with_missing_columns(rows: DataFrame, group: GroupSpec) -> DataFrame:

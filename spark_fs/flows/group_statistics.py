@@ -12,6 +12,7 @@ from spark_fs.spec.feature_statistics import Statistics
 from spark_fs.tables import statistics_files
 from spark_fs.tables.delta import history
 from spark_fs.tables.delta.history import Commit
+from spark_fs.tables.table import open_table
 
 
 def try_update_statistics(
@@ -31,7 +32,8 @@ def try_update_statistics(
     if not config.enabled:
         return None
     try:
-        statistics.compute_group_statistics(get_spark, group, locate_table(group), config)
+        table = open_table(group, locate_table(group), get_spark)
+        statistics.compute_group_statistics(table, config)
     except SparkFSError as error:
         return str(error)
     except Exception as error:  # of whatever kind: an error would say that nothing was inserted

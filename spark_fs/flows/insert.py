@@ -5,7 +5,7 @@ from typing import Any
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.storagelevel import StorageLevel
 
 from spark_fs.errors import CatalogError, SparkFSError
@@ -20,12 +20,11 @@ from spark_fs.spec.write_options import WriteOptions
 from spark_fs.tables import frames
 from spark_fs.tables.delta import commands
 from spark_fs.tables.delta.staging import Transaction
+from spark_fs.tables.table import GroupTable
 
 
 def insert_rows(
-    spark: SparkSession,
-    group: GroupSpec,
-    path: str,
+    table: GroupTable,
     data: Any,
     catalog: GroupCatalog,
     options: WriteOptions,
@@ -40,9 +39,10 @@ def insert_rows(
 
     Returns the group with its schema, the job, and the suite's report.
     """
+    group = table.group
     if options.batch_id is not None:
         transaction = Transaction(f"spark_fs.batch.{options.batch_id}", 1)
-    frame = _to_spark(spark, data, group, options)
+    frame = _to_spark(data, table, options)
     columns = frame.drop(identities.ORDER_COLUMN) if _is_numbered(data, options) else frame
     is_first = not group.features
     written = with_first_schema(group, columns) if is_first else group
@@ -60,9 +60,8 @@ def insert_rows(
     try:
         if options.keep is not None:
             rows, dropped = _keep_one_per_identity(frame, written, options)
-        insert = BatchInsert(
-            spark, written, path, options, validation, transaction, catalog, is_first
-        )
+        written_table = table.with_group(written)
+        insert = BatchInsert(written_table, options, validation, transaction, catalog, is_first)
         summary = insert.stage_and_commit(rows, save_group)
     except (PySparkException, Py4JError, OSError) as error:
         raise SparkFSError(
@@ -79,9 +78,9 @@ def insert_rows(
     return written, Job(f"insert {group.name}_{group.version}", summary), insert.report
 
 
-def _to_spark(spark: SparkSession, data: Any, group: GroupSpec, options: WriteOptions) -> DataFrame:
+def _to_spark(data: Any, table: GroupTable, options: WriteOptions) -> DataFrame:
     order_column = identities.ORDER_COLUMN if _is_numbered(data, options) else None
-    return frames.to_spark(spark, data, group.types, order_column)
+    return frames.to_spark(table.spark, data, table.group.types, order_column)
 
 
 def _is_numbered(data: Any, options: WriteOptions) -> bool:

@@ -19,9 +19,9 @@ from spark_fs.flows import group_rows
 from spark_fs.flows.read import open_shared_folder
 from spark_fs.online.table import OnlineTable
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.tables.delta import history
 from spark_fs.tables.delta.commands import INGESTED_AT
 from spark_fs.tables.delta.history import DataFile
+from spark_fs.tables.table import GroupTable
 
 COMMIT_COLUMN = "_commit_version"
 _BUCKET_BYTES = 64 << 20
@@ -44,30 +44,27 @@ class LatestRows:
     scan: Scan | None = None
 
     @classmethod
-    def from_version(
-        cls, spark: SparkSession, group: GroupSpec, table: history.TableRef, version: int
-    ) -> "LatestRows":
+    def from_version(cls, table: GroupTable, version: int) -> "LatestRows":
         """The rows of a version of the group's table."""
-        log = history.open_log(table, version)
-        files = history.list_data_files(log)
-        if latest_rows := cls.from_files(spark, group, files):
+        group = table.group
+        files = table.list_files(version)
+        if latest_rows := cls.from_files(table, files):
             return latest_rows
         types = _list_column_types(group)
-        rows = group_rows.read_group(spark, group, log.path, version, with_duplicates=True)
+        rows = group_rows.read_group(table, version, with_duplicates=True)
         schema = arrow_types.to_arrow_schema(types)
         relation = ArrowRelation.from_frame(rows.select(*types), schema)
         row_count = sum(file.row_count or 0 for file in files)
         return cls(group, relation, _get_tie_breakers(group), row_count)
 
     @classmethod
-    def from_files(
-        cls, spark: SparkSession, group: GroupSpec, files: Sequence[DataFile]
-    ) -> "LatestRows | None":
-        """The rows of data files; None where only Spark reads them."""
+    def from_files(cls, table: GroupTable, files: Sequence[DataFile]) -> "LatestRows | None":
+        """The rows of some of a table's data files; None where only Spark reads them."""
+        group = table.group
         if not files or not parquet.is_scannable(files, group.types, group.partition_key, None):
             return None
         scan = Scan.from_files(parquet.to_scan_files(files), _list_column_types(group))
-        relation = ArrowRelation.from_scan(spark, scan)
+        relation = ArrowRelation.from_scan(table.spark, scan)
         return cls(group, relation, _get_tie_breakers(group), scan.row_count, scan)
 
     @classmethod

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from pyspark.sql import SparkSession
-
 from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.sync import make_origin
@@ -13,10 +11,8 @@ from spark_fs.online.store import OnlineStore
 from spark_fs.online.table import build_online_table
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.tables import statistics_files
-from spark_fs.tables.delta import commands, history
-from spark_fs.tables.delta.history import NO_TABLE
-from spark_fs.tables.delta.staging import DeltaTransaction
-from spark_fs.tables.delta.transaction import LoggedCommit, TableWrite
+from spark_fs.tables.delta.log import NO_TABLE
+from spark_fs.tables.table import GroupTable
 
 # what a clean-up leaves alone: files of inserts that go on, and what readers began to read
 MIN_RETENTION_HOURS = 24
@@ -25,12 +21,8 @@ DELTA_RETENTION_HOURS = 168  # for so long Delta itself knows of a file that lef
 _CLOCK_MARGIN = timedelta(minutes=1)
 
 
-class LazyStores(Protocol):
-    """The stores, each opened when it is first asked for."""
-
-    @property
-    def spark(self) -> SparkSession:
-        """The session."""
+class OnlineStores(Protocol):
+    """What opens the online store when it is first asked for."""
 
     @property
     def online(self) -> OnlineStore:
@@ -38,9 +30,10 @@ class LazyStores(Protocol):
 
 
 def append_features(
-    stores: LazyStores, group: GroupSpec, path: str, features: Sequence[FeatureSpec]
+    table: GroupTable, features: Sequence[FeatureSpec], stores: OnlineStores
 ) -> None:
     """Add columns to the table, eagerly, where there is one; a killed call is simply made again."""
+    group = table.group
     if not group.features:
         raise SchemaError(
             f"Feature group {group} has no schema yet: its first insert, or features= at its"
@@ -51,82 +44,50 @@ def append_features(
     # miss it
     if group.online_enabled:
         online_table = build_online_table(grown, stores.online.capabilities)
-        stores.online.add_columns(online_table, make_origin(path))
-    if history.get_current_version(path) == NO_TABLE:
-        return
-
-    def add_columns(now: DeltaTransaction) -> None:
-        _add_missing_columns(stores.spark, now, path, features)
-
-    with commands.translate_errors(path, "change"), TableWrite(stores.spark, path) as write:
-        write.commit(add_columns, lambda _: None)
+        stores.online.add_columns(online_table, make_origin(table.path))
+    if table.version != NO_TABLE:
+        table.add_columns(features)
 
 
-def _add_missing_columns(
-    spark: SparkSession, transaction: DeltaTransaction, path: str, features: Sequence[FeatureSpec]
-) -> None:
-    missing = {}
-    for feature in features:
-        if feature.name not in transaction.types:
-            missing[feature.name] = feature.type
-    if missing:
-        metadata = transaction.with_write_id({"operation": "append_features"})
-        commands.add_columns(spark, path, missing, metadata)
-
-
-def optimize_table(spark: SparkSession, group: GroupSpec, path: str) -> Job:
+def optimize_table(table: GroupTable) -> Job:
     """Compact and cluster the table, eagerly."""
+    group = table.group
     name = f"optimize {group.name}_{group.version}"
-    if history.get_current_version(path) == NO_TABLE:
+    if table.version == NO_TABLE:
         return Job(name, {"files_added": 0, "files_removed": 0})
     cluster_by = [column for column in group.identity if column not in group.partition_columns]
-
-    def optimize(now: DeltaTransaction) -> Mapping[str, int]:
-        metadata = now.with_write_id({"operation": "optimize"})
-        return commands.optimize_table(spark, path, cluster_by, metadata)
-
-    def read_counts(logged: LoggedCommit) -> Mapping[str, int]:
-        added = int(logged.metrics["numAddedFiles"])
-        return {"files_added": added, "files_removed": int(logged.metrics["numRemovedFiles"])}
-
-    with commands.translate_errors(path, "compaction"), TableWrite(spark, path) as write:
-        counts = write.commit(optimize, read_counts)
-    return Job(name, dict(counts))
+    return Job(name, dict(table.optimize(cluster_by)))
 
 
 def vacuum_table(
-    spark: SparkSession,
-    group: GroupSpec,
-    path: str,
-    retention_hours: float,
-    readers: Mapping[str, int],
-    force: bool = False,
+    table: GroupTable, retention_hours: float, readers: Mapping[str, int], force: bool = False
 ) -> Job:
     """Delete what only versions older than the retention need, eagerly.
 
     Refused where one of the readers, by the version that each reads, reads such a version.
     """
+    group = table.group
     _check_retention(retention_hours, group, force)
     cutoff = datetime.now(UTC) - timedelta(hours=retention_hours) + _CLOCK_MARGIN
     lost = [
         f"{name} (version {version})"
         for name, version in readers.items()
-        if history.would_be_lost(path, version, cutoff)
+        if table.would_be_lost(version, cutoff)
     ]
     if lost and not force:
         raise SettingsError(
             f"Nothing was removed from feature group {group}: older versions are still read by"
             f" {', '.join(lost)}. Delete these, keep more hours, or say force=True."
         )
-    before = history.list_stored_files(path)
-    if history.get_current_version(path) != NO_TABLE:
+    before = table.list_stored_files()
+    if table.version != NO_TABLE:
         candidates = None
         if retention_hours > DELTA_RETENTION_HOURS:
-            spared = history.list_removed_since(path, cutoff - 2 * _CLOCK_MARGIN)
+            spared = table.list_removed_since(cutoff - 2 * _CLOCK_MARGIN)
             if spared:
                 candidates = [file for file in before if file.name not in spared]
-        commands.vacuum_table(spark, path, retention_hours, candidates)
-    removed = len(before) - len(history.list_stored_files(path))
+        table.vacuum(retention_hours, candidates)
+    removed = len(before) - len(table.list_stored_files())
     return Job(f"vacuum {group.name}_{group.version}", {"files_removed": removed})
 
 
@@ -145,14 +106,12 @@ def _check_retention(retention_hours: float, group: GroupSpec, force: bool) -> N
         )
 
 
-def delete_group(stores: LazyStores, group: GroupSpec, path: str) -> None:
+def delete_group(table: GroupTable, stores: OnlineStores) -> None:
     """Remove the group's rows, eagerly: first from the online store, then the table."""
+    group = table.group
     if group.online_enabled and group.features:
         online_table = build_online_table(group, stores.online.capabilities)
-        stores.online.drop_table(online_table, make_origin(path, allow_damaged=True))
-    for table_path in (path, commands.get_quarantine_path(path)):
-        has_log = history.has_log(table_path)
-        history.remove_table(table_path)  # with what a killed first insert left in it
-        if has_log:
-            commands.invalidate_cache(stores.spark, table_path)
-    statistics_files.remove_statistics(statistics_files.get_statistics_folder(path))
+        stores.online.drop_table(online_table, make_origin(table.path, allow_damaged=True))
+    table.remove()
+    table.quarantine.remove()
+    statistics_files.remove_statistics(table.statistics_folder)

@@ -19,12 +19,11 @@ from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.flows import group_rows
 from spark_fs.flows.read import translate_spark_errors
-from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.feature_statistics import StatisticsConfig
 from spark_fs.stats.association import DesignMatrix, Sums
 from spark_fs.stats.describe import ExactDistinct
-from spark_fs.tables.delta import history
 from spark_fs.tables.delta.history import DataFile
+from spark_fs.tables.table import GroupTable
 
 SparkProvider = Callable[[], SparkSession]
 _COLUMNS_PER_JOB = 20  # columns whose distinct values one job of Spark's counts
@@ -41,44 +40,34 @@ class RowSource:
     table: pa.Table | None = None
 
     @classmethod
-    def from_group(
-        cls,
-        get_spark: SparkProvider,
-        group: GroupSpec,
-        table: history.TableRef,
-        version: int,
-        types: Mapping[str, str],
-    ) -> "RowSource":
+    def from_table(cls, table: GroupTable, version: int, types: Mapping[str, str]) -> "RowSource":
         """The rows of a version of a group's table.
 
         Where corrections are kept it is the last ingested of several rows of one identity.
         """
-        log = history.open_log(table, version)
-        with_duplicates = not group.keep_corrections
+        with_duplicates = not table.group.keep_corrections
         if with_duplicates:
-            source = cls.from_files(get_spark, group, history.list_data_files(log), types)
+            source = cls.from_files(table, table.list_files(version), types)
             if source:
                 return source
         columns = [f"`{name}`" for name in types]
 
         def read_frame() -> DataFrame:
-            rows = group_rows.read_group(get_spark(), group, log.path, version, with_duplicates)
+            rows = group_rows.read_group(table, version, with_duplicates)
             return rows.select(*columns)
 
-        return cls(get_spark, types, get_frame=read_frame)
+        return cls(lambda: table.spark, types, get_frame=read_frame)
 
     @classmethod
     def from_files(
-        cls,
-        get_spark: SparkProvider,
-        group: GroupSpec,
-        files: Sequence[DataFile],
-        types: Mapping[str, str],
+        cls, table: GroupTable, files: Sequence[DataFile], types: Mapping[str, str]
     ) -> "RowSource | None":
-        """The rows of data files; None where only Spark reads them."""
+        """The rows of some of a table's data files; None where only Spark reads them."""
+        group = table.group
         if not parquet.is_scannable(files, group.types, group.partition_key, None):
             return None
-        return cls(get_spark, types, Scan.from_files(parquet.to_scan_files(files), types))
+        scan = Scan.from_files(parquet.to_scan_files(files), types)
+        return cls(lambda: table.spark, types, scan)
 
     @property
     def _is_small(self) -> bool:

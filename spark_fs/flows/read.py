@@ -23,6 +23,7 @@ from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import GroupRef
 from spark_fs.tables.delta import history
 from spark_fs.tables.delta.commands import find_root_cause
+from spark_fs.tables.table import open_table
 
 Frame = DataFrame | pd.DataFrame
 Frames = Mapping[GroupRef, DataFrame]
@@ -104,7 +105,8 @@ def list_sources(
         with_duplicates = plan.as_known and node.match != "spine"
 
         def read_frame() -> DataFrame:
-            return group_rows.read_group(get_spark(), node.group, path, version, with_duplicates)
+            table = open_table(node.group, path, get_spark)
+            return group_rows.read_group(table, version, with_duplicates)
 
         return NodeSource(read_frame, files)
 

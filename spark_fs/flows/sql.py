@@ -16,6 +16,7 @@ from spark_fs.online.store import OnlineStore
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.delta.commands import find_root_cause
 from spark_fs.tables.delta.session import copy_session
+from spark_fs.tables.table import open_table
 
 _WRITING_PLANS = tuple(
     f"org.apache.spark.sql.catalyst.plans.logical.{name}"
@@ -95,7 +96,8 @@ def make_group_reader(
     def read_rows(session: SparkSession, group: GroupSpec) -> DataFrame:
         if online is not None:
             return session.createDataFrame(online_rows.read_online_rows(group, online))
-        rows = group_rows.read_group(session, group, locate_table(group))
+        table = open_table(group, locate_table(group), lambda: session)
+        rows = group_rows.read_group(table)
         return rows.select(*(f"`{name}`" for name in group.types))
 
     return read_rows

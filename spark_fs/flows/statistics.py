@@ -19,7 +19,6 @@ from spark_fs.engine.profile import column_states
 from spark_fs.engine.profile.column_states import ColumnStates, TableProfile
 from spark_fs.errors import SparkFSError, UpgradeError
 from spark_fs.flows.profile_rows import RowSource, SparkProvider
-from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.feature_statistics import (
     FeatureCorrelations,
     FeatureStatistics,
@@ -31,9 +30,8 @@ from spark_fs.stats.column_state import ColumnState
 from spark_fs.stats.describe import describe_column
 from spark_fs.stats.state_file import pack_states, unpack_states
 from spark_fs.tables import statistics_files
-from spark_fs.tables.delta import history
-from spark_fs.tables.delta.history import NO_TABLE
-from spark_fs.tables.delta.log import DeltaLog
+from spark_fs.tables.delta.log import NO_TABLE
+from spark_fs.tables.table import GroupTable
 
 CorrelationsByFeature = Mapping[str, FeatureCorrelations]
 # bytes of files: a larger table whose rows were changed is read again only when that is asked for
@@ -97,18 +95,12 @@ def _to_correlations(matrix: DesignMatrix, sums: Sums) -> CorrelationsByFeature:
 
 
 def compute_group_statistics(
-    get_spark: SparkProvider,
-    group: GroupSpec,
-    path: str,
-    config: StatisticsConfig,
-    rescan: bool = False,
+    table: GroupTable, config: StatisticsConfig, rescan: bool = False
 ) -> Statistics | None:
     """The statistics of the newest commit of a group, eagerly, kept with its history.
 
     Args:
-        get_spark: Gives a session where one is needed.
-        group: The feature group.
-        path: Where its table is.
+        table: The group's table.
         config: What is computed, of which columns.
         rescan: Whether all rows are read, whatever is known of those of earlier commits. Without it
             a large table whose rows were changed is left alone: an insert must not cost what the
@@ -117,22 +109,21 @@ def compute_group_statistics(
     Returns:
         The statistics; None before the first insert, and for a table that is left alone.
     """
-    log = history.open_log(path)
-    version = log.version
+    version = table.version
     if version == NO_TABLE:
         return None
-    types = config.select_column_types(group.types)
-    folder = statistics_files.get_statistics_folder(path)
+    types = config.select_column_types(table.group.types)
+    folder = table.statistics_folder
     commit, states = (None, {}) if rescan else _load_states(folder, types)
     commit_name = statistics_files.format_commit_name(version)
     if commit == version and not config.correlations:
         kept_statistics = _load_if_usable(folder, commit_name)
         if kept_statistics:
             return kept_statistics
-    added_rows = _find_added_rows(get_spark, group, log, (commit, version), types)
-    if added_rows is None and version and not rescan and _is_large(log):
+    added_rows = _find_added_rows(table, (commit, version), types)
+    if added_rows is None and version and not rescan and _is_large(table):
         return None
-    all_rows = RowSource.from_group(get_spark, group, log, version, types)
+    all_rows = RowSource.from_table(table, version, types)
     if added_rows is None:
         profile = all_rows.compute_profile(config)
     else:
@@ -159,14 +150,12 @@ def _add_rows(
     return column_states.describe_states(merged_states, config)
 
 
-def _is_large(log: DeltaLog) -> bool:
-    return sum(file.bytes for file in history.list_data_files(log)) > MAX_RESCANNED_BYTES
+def _is_large(table: GroupTable) -> bool:
+    return sum(file.bytes for file in table.list_files()) > MAX_RESCANNED_BYTES
 
 
 def _find_added_rows(
-    get_spark: SparkProvider,
-    group: GroupSpec,
-    log: DeltaLog,
+    table: GroupTable,
     commit_range: tuple[int | None, int],
     types: Mapping[str, str],
 ) -> RowSource | None:
@@ -175,12 +164,14 @@ def _find_added_rows(
     None where that is not all that happened, or where nothing is known of the rows before.
     """
     commit, version = commit_range
-    if commit is None or group.keep_corrections:
+    if commit is None or table.group.keep_corrections:
         return None
-    if not history.has_commits(log, commit + 1, version):
+    if not table.has_commits(commit + 1, version):
         return None
-    files = history.list_added_files(log, commit + 1, version)
-    return None if files is None else RowSource.from_files(get_spark, group, files, types)
+    files = table.list_added_files(commit + 1, version)
+    if files is None:
+        return None
+    return RowSource.from_files(table, files, types)
 
 
 def _update_correlations(

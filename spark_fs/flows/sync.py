@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
@@ -46,11 +46,10 @@ from spark_fs.online.store import (
 )
 from spark_fs.online.table import OnlineTable, build_online_table
 from spark_fs.redact import get_safe_cause
-from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.delta import commands, history
 from spark_fs.tables.delta.commands import INGESTED_AT
 from spark_fs.tables.delta.history import Commit
-from spark_fs.tables.delta.log import DeltaLog
+from spark_fs.tables.table import GroupTable
 
 _OPERATIONS_WITHOUT_DELETES = ("upsert", "insert")  # commits that delete no row
 # Spark gives the errors of workers, and of files that are gone, as text alone
@@ -61,9 +60,7 @@ _MISSING_FILE = re.compile(
 
 
 def sync_group(
-    spark: SparkSession,
-    group: GroupSpec,
-    path: str,
+    group_table: GroupTable,
     store: OnlineStore,
     now: datetime | None = None,
     full_refresh: bool = False,
@@ -72,9 +69,7 @@ def sync_group(
     """Bring the online table up to the newest version, eagerly.
 
     Args:
-        spark: The session whose workers load the rows.
-        group: The feature group.
-        path: Where its table is.
+        group_table: The feature group's table; its session's workers load the rows.
         store: Where it is brought online.
         now: The instant by which rows are past their ttl; None: that of the call.
         full_refresh: Whether the whole table is loaded whatever was synced.
@@ -87,16 +82,16 @@ def sync_group(
         NotFoundError: A version is online that the table's log does not have.
         OnlineStoreError: The rows could not be loaded; what is online is as it was.
     """
-    table = build_online_table(group, store.capabilities)
+    table = build_online_table(group_table.group, store.capabilities)
     online_writer = make_writer(store)
-    origin = make_origin(path)
+    origin = make_origin(group_table.path)
+    spark = group_table.spark
     with online_writer.open_session(table, origin) as session, report_progress(spark, progress):
-        log = history.open_log(path)
-        newest = log.version
+        newest = group_table.version
         synced = None if session.last_sync is None else session.last_sync.version
         cutoff = table.ttl_cutoff(now or datetime.now(UTC))
-        sync = _GroupSync(spark, group, log, online_writer, table, cutoff)
-        start = None if full_refresh else _find_start(log, synced)
+        sync = _GroupSync(group_table, online_writer, table, cutoff)
+        start = None if full_refresh else _find_start(group_table, synced)
         try:
             if start is None:
                 counts = sync.load_whole_table(session, newest)
@@ -104,22 +99,23 @@ def sync_group(
                 counts = sync.merge_changes(session, start, newest)
         except (PySparkException, Py4JJavaError) as error:
             raise _translate_error(table, error) from get_safe_cause(error)
-    lag = (datetime.now(UTC) - log.get_commit_time(newest)).total_seconds()
+    lag = (datetime.now(UTC) - group_table.get_commit_time(newest)).total_seconds()
     versions = {"from_version": synced, "to_version": newest}
     return Job(f"sync {table.name}", {**counts, **versions, "lag_seconds": round(lag, 1)})
 
 
-def _find_start(log: DeltaLog, synced: int | None) -> int | None:
+def _find_start(group_table: GroupTable, synced: int | None) -> int | None:
     """The version whose changes since are merged; None where the whole table is to be loaded."""
     if synced is None:
         return None
-    if synced > log.version:
+    newest = group_table.version
+    if synced > newest:
         raise NotFoundError(
-            f"Version {synced} of the table at {log.path} is online, and its log ends with version"
-            f" {log.version}: it was put back from an older backup, or is another one. Nothing was"
-            " changed. Restore a newer one, or bring it online as it is with full=True."
+            f"Version {synced} of the table at {group_table.path} is online, and its log ends with"
+            f" version {newest}: it was put back from an older backup, or is another one. Nothing"
+            " was changed. Restore a newer one, or bring it online as it is with full=True."
         )
-    return synced if history.has_commits(log, synced + 1, log.version) else None
+    return synced if group_table.has_commits(synced + 1, newest) else None
 
 
 def make_origin(path: str, allow_damaged: bool = False) -> TableOrigin:
@@ -176,9 +172,7 @@ class _DeletedKeysLoader:
 class _GroupSync:
     """One sync of one group."""
 
-    spark: SparkSession
-    group: GroupSpec
-    log: DeltaLog
+    group_table: GroupTable
     online_writer: OnlineWriter
     table: OnlineTable
     cutoff: datetime | None
@@ -186,7 +180,7 @@ class _GroupSync:
     def load_whole_table(self, session: SyncSession, version: int) -> dict[str, int]:
         """Load the whole table beside the one that is served, and put it in its place."""
         staging = session.begin_staging(full_refresh=True)
-        latest = LatestRows.from_version(self.spark, self.group, self.log, version)
+        latest = LatestRows.from_version(self.group_table, version)
         load_counts = self._load_rows(latest, staging)
         session.swap_tables(staging, version)
         return _sum_counts(load_counts, MergeResult())
@@ -195,7 +189,7 @@ class _GroupSync:
         """Load what changed after a version, and merge it."""
         commits: list[Commit] = []
         if version > last_synced:
-            commits = history.list_commits(self.log, version - last_synced, version)
+            commits = self.group_table.list_commits(version - last_synced, version)
         if not commits and self.cutoff is None:
             return _sum_counts([], MergeResult())
         changes = [commit for commit in commits if commit.changes_rows]
@@ -227,19 +221,19 @@ class _GroupSync:
 
         They are read from the commits' files where rows were only added, else from the change feed.
         """
-        added_files = history.list_added_files(self.log, last_synced + 1, version)
+        added_files = self.group_table.list_added_files(last_synced + 1, version)
         if added_files:
-            added_rows = LatestRows.from_files(self.spark, self.group, added_files)
+            added_rows = LatestRows.from_files(self.group_table, added_files)
             if added_rows:
                 return added_rows
-        feed = group_rows.read_changes(self.spark, self.group, self.log, last_synced, version)
+        feed = group_rows.read_changes(self.group_table, last_synced, version)
         row_count = sum(commit.inserted + commit.updated for commit in commits)
         if not any(_may_delete(commit) for commit in commits):
-            return LatestRows.from_changes(self.group, filter_upserts(feed), row_count)
-        for file in history.list_data_files(self.log, version):
+            return LatestRows.from_changes(self.group_table.group, filter_upserts(feed), row_count)
+        for file in self.group_table.list_files(version):
             row_count += file.row_count or 0
         rows = self._resolve_deleted_keys(feed, staging, version, exit_stack)
-        return LatestRows.from_changes(self.group, rows, row_count)
+        return LatestRows.from_changes(self.group_table.group, rows, row_count)
 
     def _resolve_deleted_keys(
         self, feed: DataFrame, staging: StagingTables, version: int, exit_stack: ExitStack
@@ -248,25 +242,27 @@ class _GroupSync:
 
         Those of these keys are looked up in the table, those of the others in the feed.
         """
-        keys = list(self.group.primary_key)
-        deleted_keys = select_deleted_keys(feed, self.group).persist(StorageLevel.MEMORY_AND_DISK)
+        keys = list(self.group_table.group.primary_key)
+        deleted_keys = select_deleted_keys(feed, self.group_table.group).persist(
+            StorageLevel.MEMORY_AND_DISK
+        )
         exit_stack.callback(deleted_keys.unpersist)
         loader = _DeletedKeysLoader(self.online_writer, self.table, staging)
         deleted_keys.mapInArrow(loader, "gone bigint").collect()
-        table_rows = group_rows.read_group(
-            self.spark, self.group, self.log.path, version, with_duplicates=True
-        )
+        table_rows = group_rows.read_group(self.group_table, version, with_duplicates=True)
         remaining = table_rows.join(deleted_keys, on=keys, how="left_semi")
         remaining = remaining.withColumn(COMMIT_COLUMN, F.lit(version).cast("bigint"))
         others = filter_upserts(feed).join(deleted_keys, on=keys, how="left_anti")
-        columns = [*self.group.types, INGESTED_AT, COMMIT_COLUMN]
+        columns = [*self.group_table.group.types, INGESTED_AT, COMMIT_COLUMN]
         return others.select(*columns).unionByName(remaining.select(*columns))
 
     def _load_rows(self, latest: LatestRows, staging: StagingTables) -> list[tuple[int, ...]]:
         """Load the latest rows, eagerly; returns the rows written and expired of each bucket."""
         cutoff = None if self.cutoff is None else to_micros(self.cutoff)
         loader = _LatestRowsLoader(self.online_writer, self.table, staging, cutoff)
-        return latest.map_to_tuples(self.spark, loader, "written bigint, expired bigint")
+        return latest.map_to_tuples(
+            self.group_table.spark, loader, "written bigint, expired bigint"
+        )
 
 
 def _may_delete(commit: Commit) -> bool:

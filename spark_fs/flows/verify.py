@@ -23,9 +23,9 @@ from spark_fs.online.registry import make_writer
 from spark_fs.online.store import OnlineStore, OnlineWriter
 from spark_fs.online.table import OnlineTable, build_online_table
 from spark_fs.redact import get_safe_cause
-from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.verification import Difference, Verification
-from spark_fs.tables.delta import commands, history
+from spark_fs.tables.delta import commands
+from spark_fs.tables.table import GroupTable
 
 _BUCKET_ROWS = 1_000  # rows of a bucket, about
 _MAX_BUCKETS = 1 << 16
@@ -35,9 +35,7 @@ Row = dict[str, Any]
 
 
 def verify_group(
-    spark: SparkSession,
-    group: GroupSpec,
-    path: str,
+    group_table: GroupTable,
     store: OnlineStore,
     now: datetime | None,
     limit: int,
@@ -46,9 +44,7 @@ def verify_group(
     """Compare the group's online table with the latest rows offline, eagerly.
 
     Args:
-        spark: The session whose workers read the rows offline.
-        group: The feature group.
-        path: Where its table is.
+        group_table: The feature group's table; its session's workers read the rows offline.
         store: Where it is online.
         now: The instant by which rows are past their ttl; None: that of the call.
         limit: How many differences are reported at most.
@@ -63,19 +59,21 @@ def verify_group(
         raise SettingsError(
             f"limit={limit} is not a number of differences to report: give one from 1 up."
         )
-    table = build_online_table(group, store.capabilities)
-    log = history.open_log(path)
+    table = build_online_table(group_table.group, store.capabilities)
+    newest = group_table.version
     sync_state = store.read_sync_state(table)
-    version = log.version
+    version = newest
     if at_synced_version and sync_state:
         version = sync_state.version
     cutoff = table.ttl_cutoff(now or datetime.now(UTC))
-    latest_rows = LatestRows.from_version(spark, group, log, version)
+    latest_rows = LatestRows.from_version(group_table, version)
     newest_offline = newest_online = None
     try:
-        comparison = _GroupComparison(spark, table, make_writer(store), latest_rows, cutoff, limit)
+        comparison = _GroupComparison(
+            group_table.spark, table, make_writer(store), latest_rows, cutoff, limit
+        )
         result = comparison.find_differences()
-        if group.event_time:
+        if group_table.group.event_time:
             newest_offline = comparison.find_newest_offline()
             newest_online = make_writer(store).read_newest_event_time(table)
     except (PySparkException, Py4JJavaError) as error:
@@ -85,7 +83,7 @@ def verify_group(
     return Verification(
         table.name,
         version,
-        log.version,
+        newest,
         sync_state.version if sync_state else None,
         result.rows_offline,
         result.rows_online,

@@ -83,9 +83,10 @@ def _load_statistics(path: str) -> tuple[Statistics | None, Any]:
 def _read_sample(group: GroupSpec, path: str) -> Any:
     """Read some rows as pandas where that needs no Spark; None where it does."""
     from spark_fs.flows import head
+    from spark_fs.tables.table import open_table
 
     try:
-        return head.read_first_rows(_refuse_spark, group, path, SHOWN_ROWS)
+        return head.read_first_rows(open_table(group, path, _refuse_spark), SHOWN_ROWS)
     except SetupError:
         return None
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -16,6 +16,7 @@ from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.spec.query import GroupRef, QuerySpec
 from spark_fs.spec.training_dataset import FilesSpec, TrainingDatasetSpec
 from spark_fs.tables.delta import history
+from spark_fs.tables.table import open_table
 
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 REF = GroupRef("clicks", 1)
@@ -133,6 +134,10 @@ def test_what_is_read_from_versions_pins_them_while_it_is_there(tmp_path: Path) 
     assert catalog.find_pinned_versions(REF) == {}
 
 
+def no_session() -> NoReturn:
+    raise AssertionError("a session was asked for")
+
+
 @pytest.mark.parametrize("hours", [0, 1, 23.9])
 def test_less_than_a_day_is_refused(hours: float, tmp_path: Path) -> None:
     group = GroupSpec("clicks", 1, primary_key=("k",))
@@ -143,4 +148,4 @@ def test_less_than_a_day_is_refused(hours: float, tmp_path: Path) -> None:
             r" is less than 24, .*say force=True"
         ),
     ):
-        maintain.vacuum_table(None, group, str(tmp_path), hours, {})  # type: ignore[arg-type] # refused before a session is asked for
+        maintain.vacuum_table(open_table(group, str(tmp_path), no_session), hours, {})

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_fs.errors import NotFoundError, SparkFSError
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.delta import history
-from spark_fs.tables.delta.log import DeltaLog, find_damage, resolve_file_system
+from spark_fs.tables.delta.log import NO_TABLE, DeltaLog, find_damage, resolve_file_system
+from spark_fs.tables.table import open_table
 
 
 def commit(table: Path, version: int, *actions: dict[str, Any], files: int | None = None) -> None:
@@ -810,6 +812,41 @@ def test_one_look_answers_all_that_an_operation_asks(table: Path, listings: list
     assert history.find_transaction_number(log, "a") is None
     assert not history.has_file(log, lambda file: file.row_count == 9)
     assert listings == [f"{table}/_delta_log"]
+
+
+def test_a_groups_table_looks_at_its_log_once_until_it_is_refreshed(
+    table: Path, listings: list[str]
+) -> None:
+    def no_session() -> NoReturn:
+        raise AssertionError("a session was asked for")
+
+    group_table = open_table(GroupSpec("clicks", 1, primary_key=("k",)), str(table), no_session)
+    assert listings == []
+    assert group_table.version == 2
+    assert [file.path for file in group_table.list_files()] == [f"{table}/b", f"{table}/c"]
+    assert group_table.has_commits(0, 2)
+    assert [each.version for each in group_table.list_commits(2)] == [2, 1]
+    assert group_table.resolve_version(group_table.get_commit_time(1)) == 1
+    assert not group_table.has_file(lambda file: file.row_count == 9)
+    assert listings == [f"{table}/_delta_log"]
+    commit(table, 3, add("d"), files=3)
+    assert (group_table.version, group_table.refresh().version) == (2, 3)
+    assert open_table(group_table.group, DeltaLog(str(table), 1), no_session).version == 1
+
+
+def test_a_groups_table_has_its_quarantine_and_its_statistics_beside_it(tmp_path: Path) -> None:
+    def no_session() -> NoReturn:
+        raise AssertionError("a session was asked for")
+
+    group = GroupSpec("clicks", 1, primary_key=("k",))
+    group_table = open_table(group, f"{tmp_path}/clicks_1", no_session)
+    assert not group_table.exists()
+    assert group_table.version == NO_TABLE
+    assert group_table.quarantine.path == f"{tmp_path}/clicks_1_quarantine"
+    assert group_table.statistics_folder == f"{tmp_path}/clicks_1_statistics"
+    commit(tmp_path / "clicks_1_quarantine", 0, add("a"))
+    assert group_table.quarantine.exists()
+    assert not group_table.exists()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,228 @@
+"""A feature group's table in the format of Delta Lake."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, SparkSession
+
+from spark_fs.base.times import Instant
+from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
+from spark_fs.tables import statistics_files
+from spark_fs.tables.delta import commands, history
+from spark_fs.tables.delta.history import Commit, DataFile, StoredFile, TableRef
+from spark_fs.tables.delta.log import DeltaLog
+from spark_fs.tables.delta.staging import DeltaTransaction, Transaction
+from spark_fs.tables.delta.transaction import (
+    LoggedCommit,
+    TableWrite,
+    append_once,
+    find_transaction_metadata,
+)
+
+
+class DeltaGroupTable:
+    """A feature group's table in the format of Delta Lake; see ``GroupTable``."""
+
+    def __init__(
+        self, group: GroupSpec, table: TableRef, get_spark: Callable[[], SparkSession]
+    ) -> None:
+        self.group = group
+        self.path = table if isinstance(table, str) else table.path
+        self._table = table
+        self._get_spark = get_spark
+
+    @cached_property
+    def spark(self) -> SparkSession:
+        """The session that reads and writes, made when it is first needed."""
+        return self._get_spark()
+
+    @property
+    def quarantine(self) -> "DeltaGroupTable":
+        """The table of the rows that expectations set aside."""
+        path = commands.get_quarantine_path(self.path)
+        return DeltaGroupTable(self.group, path, lambda: self.spark)
+
+    @property
+    def statistics_folder(self) -> str:
+        """Where the statistics of the rows are."""
+        return statistics_files.get_statistics_folder(self.path)
+
+    def refresh(self) -> "DeltaGroupTable":
+        """The same table, whose log is looked at again."""
+        return DeltaGroupTable(self.group, self.path, lambda: self.spark)
+
+    def with_group(self, group: GroupSpec) -> "DeltaGroupTable":
+        """The same table, of the group as it is defined now."""
+        return DeltaGroupTable(group, self.path, lambda: self.spark)
+
+    # -- what the log says
+
+    @cached_property
+    def _log(self) -> DeltaLog:
+        return history.open_log(self._table)
+
+    @property
+    def version(self) -> int:
+        """The newest version; ``NO_TABLE`` before the first insert."""
+        return self._log.version
+
+    def exists(self) -> bool:
+        """Whether there is a log now; what it says is not looked at."""
+        return history.has_log(self.path)
+
+    def get_commit_time(self, version: int) -> datetime:
+        """The instant of a commit, in UTC."""
+        return self._log.get_commit_time(version)
+
+    def resolve_version(self, when: Instant | int | Commit) -> int:
+        """The version that a number, a commit or an instant names; NotFoundError without one."""
+        return history.resolve_table_version(self._log, when)
+
+    def list_commits(self, limit: int, until_version: int | None = None) -> list[Commit]:
+        """The newest commits, up to a version where one is given, the newest first."""
+        return history.list_commits(self._log, limit, until_version)
+
+    def has_commits(self, first_version: int, last_version: int) -> bool:
+        """Whether the log still has every commit from the first to the last."""
+        return history.has_commits(self._log, first_version, last_version)
+
+    def list_files(self, version: int | None = None) -> list[DataFile]:
+        """The data files of a version (None: the newest)."""
+        return history.list_data_files(self._log, version)
+
+    def list_added_files(self, first_version: int, last_version: int) -> list[DataFile] | None:
+        """The data files that these commits added; None where one changed or deleted a row."""
+        return history.list_added_files(self._log, first_version, last_version)
+
+    def has_file(self, predicate: Callable[[DataFile], bool]) -> bool:
+        """Whether a file of the newest version meets a condition on what the log tells of it."""
+        return history.has_file(self._log, predicate)
+
+    def would_be_lost(self, version: int, until: datetime) -> bool:
+        """Whether a clean-up of what left before an instant would take files of a version."""
+        return history.would_be_lost(self._log, version, until)
+
+    def find_transaction_metadata(self, transaction: Transaction) -> dict[str, Any]:
+        """What was noted in the commit of a transaction, by the log of now; empty without one."""
+        return find_transaction_metadata(self.path, transaction)
+
+    # -- rows out
+
+    def read(self, version: int | None = None) -> DataFrame:
+        """The rows* of a version (None: the newest) as they are stored."""
+        return commands.read_table(self.spark, self.path, version)
+
+    def read_changes(self, first_version: int, last_version: int) -> DataFrame:
+        """What the versions first to last did*, both included, in Delta's columns for changes."""
+        return commands.read_changes(self.spark, self.path, first_version, last_version)
+
+    # -- rows in
+
+    def begin_write(self) -> TableWrite:
+        """A write that stages rows and commits them; a context manager."""
+        return TableWrite(self.spark, self.path)
+
+    def merge_rows(
+        self,
+        rows: DataFrame,
+        prune_predicate: Column,
+        update_predicate: Column,
+        transaction: Transaction | None,
+        metadata: Mapping[str, Any],
+    ) -> tuple[int, int]:
+        """Replace rows of the same identity that differ, append the others: one commit, eagerly."""
+        return commands.merge_rows(
+            rows,
+            self.path,
+            self.group.identity,
+            prune_predicate,
+            update_predicate,
+            transaction,
+            metadata,
+        )
+
+    def append_rows(
+        self, rows: DataFrame, transaction: Transaction | None, metadata: Mapping[str, Any]
+    ) -> None:
+        """Append rows of the columns that they have, as one commit, eagerly."""
+        append_once(rows, self.path, transaction, metadata)
+
+    def delete_rows(self, keys: DataFrame, columns: Sequence[str]) -> int:
+        """Delete the rows of these keys, as one commit, eagerly; returns how many there were."""
+
+        def delete(now: DeltaTransaction) -> int:
+            metadata = now.with_write_id({"operation": "delete"})
+            return commands.delete_rows(keys, self.path, columns, metadata)
+
+        def read_count(logged: LoggedCommit) -> int:
+            return int(logged.metrics["numTargetRowsDeleted"])
+
+        spark = keys.sparkSession
+        with (
+            commands.translate_errors(self.path, "deletion of rows"),
+            TableWrite(spark, self.path) as write,
+        ):
+            return write.commit(delete, read_count)
+
+    # -- the table as a whole
+
+    def add_columns(self, features: Sequence[FeatureSpec]) -> None:
+        """Add those columns that are not there, as one commit, eagerly."""
+        spark = self.spark
+
+        def add_missing(now: DeltaTransaction) -> None:
+            missing = {}
+            for feature in features:
+                if feature.name not in now.types:
+                    missing[feature.name] = feature.type
+            if missing:
+                metadata = now.with_write_id({"operation": "append_features"})
+                commands.add_columns(spark, self.path, missing, metadata)
+
+        with (
+            commands.translate_errors(self.path, "change"),
+            TableWrite(spark, self.path) as write,
+        ):
+            write.commit(add_missing, lambda _: None)
+
+    def optimize(self, cluster_by: Sequence[str]) -> Mapping[str, int]:
+        """Compact and cluster the files, eagerly; returns how many were added and removed."""
+        spark = self.spark
+
+        def optimize(now: DeltaTransaction) -> Mapping[str, int]:
+            metadata = now.with_write_id({"operation": "optimize"})
+            return commands.optimize_table(spark, self.path, cluster_by, metadata)
+
+        def read_counts(logged: LoggedCommit) -> Mapping[str, int]:
+            added = int(logged.metrics["numAddedFiles"])
+            removed = int(logged.metrics["numRemovedFiles"])
+            return {"files_added": added, "files_removed": removed}
+
+        with (
+            commands.translate_errors(self.path, "compaction"),
+            TableWrite(spark, self.path) as write,
+        ):
+            return write.commit(optimize, read_counts)
+
+    def list_stored_files(self) -> list[StoredFile]:
+        """The data files in the folder now, of whatever version."""
+        return history.list_stored_files(self.path)
+
+    def list_removed_since(self, when: datetime) -> set[str]:
+        """The names of the files that left at an instant or after it, by the log of now."""
+        return history.list_removed_since(self.path, when)
+
+    def vacuum(
+        self, retention_hours: float, candidates: Sequence[StoredFile] | None = None
+    ) -> None:
+        """Delete the files that no version younger than this needs, eagerly; of these alone."""
+        commands.vacuum_table(self.spark, self.path, retention_hours, candidates)
+
+    def remove(self) -> None:
+        """Remove the folder with rows, log and history, eagerly."""
+        has_log = self.exists()
+        history.remove_table(self.path)  # with what a killed first insert left in it
+        if has_log:
+            commands.invalidate_cache(self.spark, self.path)

@@ -1,0 +1,175 @@
+"""A feature group's table: its rows, what its log says, and what can be done to it.
+
+Flows know tables by this interface. Delta Lake is the one format that there is; another one is a
+class of these methods in a folder beside ``delta``, chosen in ``open_table``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol, Self
+
+from pyspark.sql import Column, DataFrame, SparkSession
+
+from spark_fs.base.times import Instant
+from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
+from spark_fs.tables.delta.group_table import DeltaGroupTable
+from spark_fs.tables.delta.history import Commit, DataFile, StoredFile, TableRef
+from spark_fs.tables.delta.staging import Transaction
+from spark_fs.tables.delta.transaction import TableWrite
+
+
+class GroupTable(Protocol):
+    """The table of a feature group, for one operation: its log is looked at once, when first asked.
+
+    What says "now" looks anew. A session is made when rows are first read or written. group: the
+    definition. path: a folder or URI; there may be no table yet.
+    """
+
+    group: GroupSpec
+    path: str
+
+    @property
+    def spark(self) -> SparkSession:
+        """The session that reads and writes, made when it is first needed."""
+
+    @property
+    def quarantine(self) -> Self:
+        """The table of the rows that expectations set aside."""
+
+    @property
+    def statistics_folder(self) -> str:
+        """Where the statistics of the rows are."""
+
+    def refresh(self) -> Self:
+        """The same table, whose log is looked at again."""
+
+    def with_group(self, group: GroupSpec) -> Self:
+        """The same table, of the group as it is defined now."""
+
+    # -- what the log says
+
+    @property
+    def version(self) -> int:
+        """The newest version; ``NO_TABLE`` before the first insert."""
+
+    def exists(self) -> bool:
+        """Whether there is a log now; what it says is not looked at."""
+
+    def get_commit_time(self, version: int) -> datetime:
+        """The instant of a commit, in UTC."""
+
+    def resolve_version(self, when: Instant | int | Commit) -> int:
+        """The version that a number, a commit or an instant names: the newest at or before it.
+
+        Raises NotFoundError for a version that does not exist, and for an instant before the first.
+        """
+
+    def list_commits(self, limit: int, until_version: int | None = None) -> list[Commit]:
+        """The newest commits, up to a version where one is given, the newest first."""
+
+    def has_commits(self, first_version: int, last_version: int) -> bool:
+        """Whether the log still has every commit from the first to the last."""
+
+    def list_files(self, version: int | None = None) -> list[DataFile]:
+        """The data files of a version (None: the newest); NotFoundError where it is not there."""
+
+    def list_added_files(self, first_version: int, last_version: int) -> list[DataFile] | None:
+        """The data files that these commits added; None where one changed or deleted a row."""
+
+    def has_file(self, predicate: Callable[[DataFile], bool]) -> bool:
+        """Whether a file of the newest version meets a condition on what the log tells of it."""
+
+    def would_be_lost(self, version: int, until: datetime) -> bool:
+        """Whether a clean-up of what left before an instant would take files of a version."""
+
+    def find_transaction_metadata(self, transaction: Transaction) -> dict[str, Any]:
+        """What was noted in the commit of a transaction, by the log of now; empty without one."""
+
+    # -- rows out
+
+    def read(self, version: int | None = None) -> DataFrame:
+        """The rows* of a version (None: the newest) as they are stored, with their ingestion."""
+
+    def read_changes(self, first_version: int, last_version: int) -> DataFrame:
+        """What the versions first to last did*, both included.
+
+        The rows have ``_change_type``, ``_commit_version`` and ``_commit_timestamp``.
+        """
+
+    # -- rows in
+
+    def begin_write(self) -> TableWrite:
+        """A write that stages rows and commits them; a context manager."""
+
+    def merge_rows(
+        self,
+        rows: DataFrame,
+        prune_predicate: Column,
+        update_predicate: Column,
+        transaction: Transaction | None,
+        metadata: Mapping[str, Any],
+    ) -> tuple[int, int]:
+        """Replace the rows of the same identity that differ, append the others, eagerly.
+
+        It is one commit, to be made within ``TableWrite.commit``. ``rows`` must be the same each
+        time they are read.
+
+        Args:
+            rows: The rows, ``s`` in the predicates.
+            prune_predicate: Holds for every row ``t`` of the table that may be replaced.
+            update_predicate: Holds for those of them that are.
+            transaction: Its number is committed with the rows.
+            metadata: What the commit notes.
+
+        Returns:
+            How many rows were inserted, and how many updated.
+        """
+
+    def append_rows(
+        self, rows: DataFrame, transaction: Transaction | None, metadata: Mapping[str, Any]
+    ) -> None:
+        """Append rows to a table of their own columns, made when absent, as one commit, eagerly.
+
+        Raises ConflictError and UnknownOutcomeError.
+        """
+
+    def delete_rows(self, keys: DataFrame, columns: Sequence[str]) -> int:
+        """Delete the rows of these keys, as one commit, eagerly; returns how many there were."""
+
+    # -- the table as a whole
+
+    def add_columns(self, features: Sequence[FeatureSpec]) -> None:
+        """Add those columns that are not there, as one commit, eagerly."""
+
+    def optimize(self, cluster_by: Sequence[str]) -> Mapping[str, int]:
+        """Compact and cluster the files, eagerly; returns how many were added and removed."""
+
+    def list_stored_files(self) -> list[StoredFile]:
+        """The data files in the folder now, of whatever version."""
+
+    def list_removed_since(self, when: datetime) -> set[str]:
+        """The names of the files that left at an instant or after it, by the log of now."""
+
+    def vacuum(
+        self, retention_hours: float, candidates: Sequence[StoredFile] | None = None
+    ) -> None:
+        """Delete the files that no version younger than this needs, eagerly.
+
+        Of the candidates alone, where they are given.
+        """
+
+    def remove(self) -> None:
+        """Remove the folder with rows, log and history, eagerly."""
+
+
+def open_table(
+    group: GroupSpec, table: TableRef, get_spark: Callable[[], SparkSession]
+) -> GroupTable:
+    """A feature group's table.
+
+    Args:
+        group: The feature group.
+        table: A folder or URI, or a look at its log that the operation has taken already.
+        get_spark: Gives the session; called when rows are first read or written by it.
+    """
+    return DeltaGroupTable(group, table, get_spark)
