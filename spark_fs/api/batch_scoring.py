@@ -39,9 +39,14 @@ class BatchScoringMixin:
     def init_batch_scoring(self, training_dataset_version: int | None = None) -> None:
         """Take what the transformations learned of a training dataset, for ``get_batch_data``.
 
-        training_dataset_version: None for the only one there is, or for none where nothing is
-        learned. Raises NotFoundError for a version that does not exist, SettingsError where there
-        is none to choose, or several.
+        Args:
+            training_dataset_version: Of which training dataset; None: of the only one there is, or
+                of none where nothing is learned.
+
+        Raises:
+            NotFoundError: The version does not exist or is still being made.
+            SettingsError: A transformation learned, no version was given, and there is not exactly
+                one.
         """
         self._batch_state = self._load_batch_state(training_dataset_version)
 

@@ -84,14 +84,21 @@ class FeatureView(
         """The columns of X and of a feature vector, in their order, with their types.
 
         They are those after the transformations.
-        training_dataset_version: of which training dataset; one-hot columns follow from what was
-        learned of it. None: where one was learned of, as in ``init_serving``.
+
+        Args:
+            training_dataset_version: Of which training dataset; one-hot columns follow from what
+                was learned of it. None: of the only one, as in ``init_serving``.
+
+        Raises:
+            NotFoundError: The version does not exist or is still being made.
+            SettingsError: A transformation learned, no version was given, and there is not exactly
+                one.
         """
         from spark_fs.flows import view_columns
 
         columns = self._resolve_columns()
         states = view_columns.find_states(
-            self._stores.catalog, self._spec, training_dataset_version
+            self._stores.catalog, self._spec, training_dataset_version, columns
         )
         return columns.get_training_columns(states)
 
@@ -117,7 +124,8 @@ class FeatureView(
     def get_models(self, training_dataset_version: int | None = None) -> list[Model]:
         """The models that were trained on this view, by name and version.
 
-        training_dataset_version: only those that were trained on this training dataset.
+        Args:
+            training_dataset_version: Only those that were trained on this training dataset.
         """
         from spark_fs.api.model_registry import ModelRegistry
 
@@ -131,8 +139,12 @@ class FeatureView(
     def delete(self, force: bool = False) -> None:
         """Delete the view, eagerly.
 
-        force: delete its training datasets and their files too; its models stay in the registry.
-        Raises SettingsError while training datasets or models depend on it, unless forced.
+        Args:
+            force: Delete its training datasets and their files too; its models stay in the
+                registry.
+
+        Raises:
+            SettingsError: Training datasets or models depend on it, and ``force`` was not given.
         """
         from spark_fs.flows import training_dataset
 

@@ -90,11 +90,20 @@ class Model:
         )
 
     def save(self, model_dir: str | os.PathLike[str]) -> Model:
-        """Save a folder (or one file) whole, eagerly, as a new version; returns the model.
+        """Save a folder (or one file) whole, eagerly, as a new version.
 
-        Raises NotFoundError for a path that does not exist, SettingsError for an empty folder or a
-        link that leads out of it, AlreadyExistsError when the version is taken. When it fails there
-        is no such version.
+        When it fails there is no such version.
+
+        Args:
+            model_dir: The folder, or the one file.
+
+        Returns:
+            The model, with the version that it has now.
+
+        Raises:
+            NotFoundError: The path does not exist.
+            SettingsError: The folder is empty, or a link leads out of it.
+            AlreadyExistsError: The version is taken.
         """
         return self._registry.save(self, model_dir)
 
@@ -102,17 +111,25 @@ class Model:
         """A local folder with the model's files, eagerly.
 
         It is kept, so that a second call copies nothing. Each file is compared with its checksum.
-        Raises SparkFSError where the registry's files are not those that were saved.
+
+        Raises:
+            NotFoundError: The model is not saved yet.
+            SparkFSError: The registry's files are not those that were saved.
         """
         return self._registry.download(self)
 
     def delete(self) -> None:
-        """Delete this version, eagerly; its training dataset stays."""
+        """Delete this version, eagerly; its training dataset stays.
+
+        Raises:
+            NotFoundError: The model is not saved yet.
+        """
         self._registry.delete(self)
 
     def get_feature_view(self) -> FeatureView:
-        """The feature view that it was trained on, ready to serve and to score for it.
+        """The feature view that it was trained on.
 
-        Raises NotFoundError where it has none.
+        Raises:
+            NotFoundError: It was saved without one.
         """
         return self._registry.view_of(self)

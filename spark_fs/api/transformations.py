@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import SettingsError
 from spark_fs.spec.transformation import FunctionSpec, TransformationSpec
-
-if TYPE_CHECKING:
-    pass
 
 
 @validate_arguments

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from spark_fs.flows.project_stores import ProjectStores
-from spark_fs.flows.view_columns import find_only_states, get_states, resolve_view_columns
+from spark_fs.flows.view_columns import find_states, resolve_view_columns
 from spark_fs.online.vectors import VectorReader
 from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.transform.transformer import RowFunction
@@ -56,10 +56,7 @@ def prepare_serving(
     None stands for the only training dataset; NotFoundError for one that does not exist.
     """
     columns = resolve_view_columns(stores.catalog, view)
-    if training_dataset_version is None:
-        states = find_only_states(stores.catalog, columns)
-    else:
-        states = get_states(stores.catalog, view, training_dataset_version)
+    states = find_states(stores.catalog, view, training_dataset_version, columns)
     transformer = columns.build_inference_transformer(states)
     outputs = {output.name: output for output in columns.plan.outputs}
     features = [outputs[name] for name in transformer.inputs]

@@ -81,7 +81,7 @@ def reserve_version(
     spec = stores.catalog.reserve_training_dataset(view, build_spec)
     if spine is None or spec.spine is None:
         return replace(dataset, spec=spec)
-    _save_spine(stores, view, spec, spine)
+    _keep_spine(stores, view, spec.version, spine, spec.spine)
     return TrainingDataset.load(stores, view, spec)
 
 
@@ -109,15 +109,14 @@ def _build_spec(
     )
 
 
-def _save_spine(
-    stores: ProjectStores, view: ViewSpec, spec: TrainingDatasetSpec, rows: SpineRows
+def _keep_spine(
+    stores: ProjectStores, view: ViewSpec, version: int, rows: SpineRows, folder: str
 ) -> None:
-    """Keep the spine of a reserved dataset; when that fails the version is free again."""
-    assert spec.spine is not None
+    """Save the spine of a reserved dataset; when that fails the version is free again."""
     try:
-        save_spine(rows.frame, spec.spine)
+        save_spine(rows.frame, folder)
     except BaseException:
-        stores.catalog.delete_training_dataset(view, spec.version)
+        stores.catalog.delete_training_dataset(view, version)
         raise
 
 

@@ -189,31 +189,24 @@ def list_external_groups(plan: JoinPlan) -> list[GroupSpec]:
     return [group for group in groups if group.source and not group.is_dataframe]
 
 
-def find_states(catalog: Catalog, view: ViewSpec, version: int | None) -> States | None:
-    """What the transformations learned of a training dataset version, or of the only one.
+def find_states(
+    catalog: Catalog, view: ViewSpec, version: int | None, columns: ViewColumns | None = None
+) -> States | None:
+    """What the transformations of a view learned; None where they learn nothing.
 
-    Raises NotFoundError for a version that does not exist or is still being made, SettingsError
-    where none was given and there is not exactly one.
+    Args:
+        catalog: What knows the training datasets.
+        view: The view.
+        version: Of which training dataset; None: of the only one.
+        columns: Those of the view, where they are resolved already.
+
+    Raises:
+        NotFoundError: The version does not exist or is still being made.
+        SettingsError: No version was given and there is not exactly one.
     """
     if version is not None:
-        return get_states(catalog, view, version)
-    return find_only_states(catalog, resolve_view_columns(catalog, view))
-
-
-def get_states(catalog: Catalog, view: ViewSpec, version: int) -> States | None:
-    """What the transformations learned of a training dataset version."""
-    dataset = catalog.get_training_dataset(view, version)
-    if dataset.state == "running":
-        raise NotFoundError(
-            f"Training dataset {version} of feature view {view} is still being made:"
-            " wait for its job."
-        )
-    return dataset.states
-
-
-def find_only_states(catalog: Catalog, columns: ViewColumns) -> States | None:
-    """What transformations learned of the only training dataset; None where they learn nothing."""
-    view = columns.view
+        return _get_states(catalog, view, version)
+    columns = columns or resolve_view_columns(catalog, view)
     if not columns.build_inference_transformer(None).needs_fit:
         return None
     datasets = catalog.list_training_datasets(view)
@@ -226,3 +219,13 @@ def find_only_states(catalog: Catalog, columns: ViewColumns) -> States | None:
             " model was trained on, in init_serving or init_batch_scoring."
         )
     return finished[0].states
+
+
+def _get_states(catalog: Catalog, view: ViewSpec, version: int) -> States | None:
+    dataset = catalog.get_training_dataset(view, version)
+    if dataset.state == "running":
+        raise NotFoundError(
+            f"Training dataset {version} of feature view {view} is still being made:"
+            " wait for its job."
+        )
+    return dataset.states

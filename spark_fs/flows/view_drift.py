@@ -57,7 +57,7 @@ def detect_view_drift(
 
 def _read_batch(stores: ProjectStores, view: ViewSpec, version: int, interval: Interval) -> Any:
     """The rows of an interval*, transformed as for a training dataset."""
-    states = view_columns.get_states(stores.catalog, view, version)
+    states = view_columns.find_states(stores.catalog, view, version)
     is_bounded = interval.start is not None or interval.end is not None
     request = batch.BatchRequest(interval if is_bounded else None)
     return batch.read_batch(stores, view, states, request, "spark")
