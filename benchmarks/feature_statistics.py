@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import datasketches
 import duckdb
@@ -34,22 +34,51 @@ from spark_fs.api.feature_store import FeatureStore
 from spark_fs.stats.sketches.quantiles import QuantileSketch
 from spark_fs.tables.delta.session import get_session
 
-Row = tuple[
-    str, float, float | None, str
-]  # what was measured, its seconds, those beside it, the budget
+SKETCHED_PARTS = {
+    "1 part of 1,000,000": [1_000_000],
+    "100 parts of 10,000": [10_000] * 100,
+    "1,000 parts of 500": [500] * 1_000,
+}
 
 
-def best(run: Callable[[], Any], times: int) -> float:
+class Measurement(NamedTuple):
+    """What was measured, its seconds, those of what is beside it, and the budget of their ratio."""
+
+    what: str
+    seconds: float
+    beside: float | None
+    budget: str
+
+
+class SketchError(NamedTuple):
+    """The greatest error of 99 percentiles in ranks and the microseconds for each part; of KLL too."""
+
+    name: str
+    error: float
+    kll_error: float
+    micros: float
+    kll_micros: float
+
+
+def time_fastest(run: Callable[[], Any], times: int) -> float:
     """The seconds of the fastest run."""
-    found = []
+    seconds = []
     for _ in range(times):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         run()
-        found.append(time.perf_counter() - begun)
-    return min(found)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
 
 
-def rows(first: int, count: int, features: int) -> pa.Table:
+# -- the data
+
+
+def name_features(features: int) -> list[str]:
+    """The names of so many features."""
+    return [f"f{n:04d}" for n in range(features)]
+
+
+def make_rows(first: int, count: int, features: int) -> pa.Table:
     """Doubles of several shapes, a key and a time."""
     rng = np.random.default_rng([first, features])
     shapes = [
@@ -58,212 +87,197 @@ def rows(first: int, count: int, features: int) -> pa.Table:
         lambda size: rng.integers(0, 40, size).astype(float),
         rng.random,
     ]
-    made: dict[str, Any] = {"id": np.arange(first, first + count)}
-    made |= {f"f{n:04d}": shapes[n % len(shapes)](size=count) for n in range(features)}
-    stamp = pa.array(np.full(count, 1_700_000_000_000_000), pa.timestamp("us", "UTC"))
-    return pa.table(made).append_column("_ingested_at", stamp)
+    columns: dict[str, Any] = {"id": np.arange(first, first + count)}
+    for n, name in enumerate(name_features(features)):
+        columns[name] = shapes[n % len(shapes)](size=count)
+    ingested_at = pa.array(np.full(count, 1_700_000_000_000_000), pa.timestamp("us", "UTC"))
+    return pa.table(columns).append_column("_ingested_at", ingested_at)
 
 
-def group(fs: FeatureStore, name: str, count: int, features: int, files: int) -> FeatureGroup:
+def make_group(fs: FeatureStore, name: str, count: int, features: int, files: int) -> FeatureGroup:
     """A group whose table is written without Spark, which takes a minute for so many columns."""
-    declared = [
-        spark_fs.Feature("id", "bigint"),
-        *(spark_fs.Feature(f"f{n:04d}", "double") for n in range(features)),
-    ]
-    made = fs.create_feature_group(
+    declared = [spark_fs.Feature("id", "bigint")]
+    declared += [spark_fs.Feature(feature, "double") for feature in name_features(features)]
+    group = fs.create_feature_group(
         name, primary_key=["id"], features=declared, statistics_config={"enabled": False}
     )
     for part in range(files):
-        write_deltalake(
-            made.location, rows(part * count // files, count // files, features), mode="append"
-        )
-    return made
+        rows = make_rows(part * count // files, count // files, features)
+        write_deltalake(group.location, rows, mode="append")
+    return group
 
 
-def paths(group: FeatureGroup) -> list[str]:
+def list_paths(group: FeatureGroup) -> list[str]:
     """The data files of a group."""
     from spark_fs.tables.delta.history import list_data_files
 
     return [file.path for file in list_data_files(group.location)]
 
 
-def summarize(files: Sequence[str]) -> None:
+# -- what is beside it
+
+
+def summarize_in_duckdb(files: Sequence[str]) -> None:
     """DuckDB's own profile."""
-    columns = "* EXCLUDE (_ingested_at)"
-    duckdb.connect().sql(
-        f"SUMMARIZE SELECT {columns} FROM read_parquet({list(files)!r})"
-    ).fetchall()
+    source = f"read_parquet({list(files)!r})"
+    duckdb.connect().sql(f"SUMMARIZE SELECT * EXCLUDE (_ingested_at) FROM {source}").fetchall()
 
 
-def spark_agg(spark: SparkSession, files: Sequence[str], columns: Sequence[str]) -> None:
+def aggregate_in_spark(spark: SparkSession, files: Sequence[str], columns: Sequence[str]) -> None:
     """One aggregate of all that Spark has for a column."""
-    frame = spark.read.parquet(*files)
-    made = [
-        f(c)
-        for c in columns
-        for f in (F.count, F.min, F.max, F.avg, F.stddev_pop, F.approx_count_distinct)
-    ]
-    made += [F.percentile_approx(c, [n / 100 for n in range(1, 100)]) for c in columns]
-    frame.agg(*(each.alias(f"a{n}") for n, each in enumerate(made))).collect()
+    functions = (F.count, F.min, F.max, F.avg, F.stddev_pop, F.approx_count_distinct)
+    percentages = [n / 100 for n in range(1, 100)]
+    aggregates = [function(column) for column in columns for function in functions]
+    aggregates += [F.percentile_approx(column, percentages) for column in columns]
+    named = [aggregate.alias(f"a{n}") for n, aggregate in enumerate(aggregates)]
+    spark.read.parquet(*files).agg(*named).collect()
 
 
-def spark_summary(spark: SparkSession, files: Sequence[str], columns: Sequence[str]) -> None:
+def summarize_in_spark(spark: SparkSession, files: Sequence[str], columns: Sequence[str]) -> None:
     """Spark's ``summary``."""
     spark.read.parquet(*files).select(*columns).summary().collect()
 
 
-def collected(files: Sequence[str], features: int) -> Any:
+def collect_matrix(files: Sequence[str], features: int) -> Any:
     """The matrix of all features, in memory."""
-    table = pa.concat_tables(
-        [pq.read_table(file, columns=[f"f{n:04d}" for n in range(features)]) for file in files]
-    )
+    names = name_features(features)
+    table = pa.concat_tables([pq.read_table(file, columns=names) for file in files])
     return np.column_stack([column.to_numpy() for column in table.columns])
 
 
-def wide(
-    fs: FeatureStore, spark: SparkSession, features: int, count: int, times: int, sparks_own: bool
-) -> list[Row]:
+# -- measurements
+
+
+def measure_wide(
+    fs: FeatureStore,
+    spark: SparkSession,
+    features: int,
+    count: int,
+    times: int,
+    with_spark: bool,
+) -> list[Measurement]:
     """Profiles and correlations of many features."""
-    held = group(fs, "wide", count, features, 5)
-    files, some = paths(held), [f"f{n:04d}" for n in range(features // 10)]
-    held.compute_statistics()  # workers start
-    ours = best(held.compute_statistics, times)
-    found: list[Row] = [
-        (
-            f"statistics, {features:,} x {count:,}, beside DuckDB SUMMARIZE",
-            ours,
-            best(lambda: summarize(files), 2),
-            ">= 4",
-        )
-    ]
-    for name, run in (
-        (("Spark's agg", spark_agg), ("Spark's summary", spark_summary)) if sparks_own else ()
-    ):
-        seconds = 10 * best(partial(run, spark, files, some), 1)
-        found.append(
-            (f"the same beside {name}, a tenth of the columns, ten times", ours, seconds, ">= 40")
-        )
-    held.update_statistics_config({"enabled": False, "correlations": True})
-    together = best(held.compute_statistics, times)
+    group = make_group(fs, "wide", count, features, 5)
+    files = list_paths(group)
+    group.compute_statistics()  # workers start
+    seconds = time_fastest(group.compute_statistics, times)
+    duckdb_seconds = time_fastest(lambda: summarize_in_duckdb(files), 2)
+    what = f"statistics, {features:,} x {count:,}, beside DuckDB SUMMARIZE"
+    measurements = [Measurement(what, seconds, duckdb_seconds, ">= 4")]
+    if with_spark:
+        names = name_features(features // 10)
+        measurements += measure_beside_spark(spark, files, names, seconds)
+    group.update_statistics_config({"enabled": False, "correlations": True})
+    seconds_with_correlations = time_fastest(group.compute_statistics, times)
+    matrix = collect_matrix(files, features)
+    numpy_seconds = time_fastest(partial(np.corrcoef, matrix, rowvar=False), times)
     what = f"correlations of {features:,} features, beside NumPy on the collected matrix"
-    found.append(
-        (
-            what,
-            together - ours,
-            best(partial(np.corrcoef, collected(files, features), rowvar=False), times),
-            ">= 1/3",
-        )
-    )
-    held.update_statistics_config({"enabled": False})
+    correlation_seconds = seconds_with_correlations - seconds
+    measurements.append(Measurement(what, correlation_seconds, numpy_seconds, ">= 1/3"))
+    group.update_statistics_config({"enabled": False})
+    measurements += measure_parts(fs, features, count, times)
+    return [*measurements, measure_insert(group, count // 100, features, seconds)]
+
+
+def measure_beside_spark(
+    spark: SparkSession, files: Sequence[str], names: Sequence[str], seconds: float
+) -> list[Measurement]:
+    """Spark's own ways, of a tenth of the features."""
+    ways = {"Spark's agg": aggregate_in_spark, "Spark's summary": summarize_in_spark}
+    measurements = []
+    for name, run in ways.items():
+        spark_seconds = 10 * time_fastest(partial(run, spark, files, names), 1)
+        what = f"the same beside {name}, a tenth of the columns, ten times"
+        measurements.append(Measurement(what, seconds, spark_seconds, ">= 40"))
+    return measurements
+
+
+def measure_parts(fs: FeatureStore, features: int, count: int, times: int) -> list[Measurement]:
+    """Profiles of a part of the features, and of a part of the rows."""
+    measurements = []
     for part in (4, 2):
-        less = group(fs, f"columns_{part}", count, features // part, 5)
-        found.append(
-            (
-                f"statistics, {features // part:,} x {count:,}",
-                best(less.compute_statistics, times),
-                None,
-                "linear",
-            )
-        )
-        less = group(fs, f"rows_{part}", count // part, features, 5)
-        found.append(
-            (
-                f"statistics, {features:,} x {count // part:,}",
-                best(less.compute_statistics, times),
-                None,
-                "linear",
-            )
-        )
-    return found + added(
-        held,
-        count // 100,
-        features,
-        f"an insert of 1% ({count // 100:,} rows, {features:,} features)",
-        ours,
-    )
+        shapes = {"columns": (features // part, count), "rows": (features, count // part)}
+        for name, (part_features, part_count) in shapes.items():
+            group = make_group(fs, f"{name}_{part}", part_count, part_features, 5)
+            seconds = time_fastest(group.compute_statistics, times)
+            what = f"statistics, {part_features:,} x {part_count:,}"
+            measurements.append(Measurement(what, seconds, None, "linear"))
+    return measurements
 
 
-def added(held: FeatureGroup, more: int, features: int, what: str, whole: float) -> list[Row]:
+def measure_insert(group: FeatureGroup, more: int, features: int, seconds: float) -> Measurement:
     """What the statistics of an insert of more rows cost, beside those of all rows."""
-    held.compute_statistics()
-    held.update_statistics_config({"enabled": True})
-    seconds = []
+    group.compute_statistics()
+    group.update_statistics_config({"enabled": True})
+    insert_seconds = []
     for turn in range(3):
-        write_deltalake(
-            held.location, rows(100_000_000 + turn * more, more, features), mode="append"
-        )
-        held._reload_spec()
-        begun = time.perf_counter()
-        held._update_statistics()
-        seconds.append(time.perf_counter() - begun)
-    return [(f"statistics of {what}, beside all rows", min(seconds), whole, "<= 5%")]
+        rows = make_rows(100_000_000 + turn * more, more, features)
+        write_deltalake(group.location, rows, mode="append")
+        group._reload_spec()
+        start = time.perf_counter()
+        group._update_statistics()
+        insert_seconds.append(time.perf_counter() - start)
+    insert = f"an insert of 1% ({more:,} rows, {features:,} features)"
+    what = f"statistics of {insert}, beside all rows"
+    return Measurement(what, min(insert_seconds), seconds, "<= 5%")
 
 
-def long(fs: FeatureStore, features: int, count: int, times: int) -> list[Row]:
+def measure_long(fs: FeatureStore, features: int, count: int, times: int) -> list[Measurement]:
     """Profiles of many rows."""
-    found: list[Row] = []
+    measurements = []
     for part in (4, 2, 1):
-        held = group(fs, f"long_{part}", count // part, features, 16 // part)
-        whole = best(held.compute_statistics, times)
-        beside = best(lambda: summarize(paths(held)), 1) if part == 1 else None  # noqa: B023 # called now
-        what = f"statistics, {features} x {count // part:,}" + (
-            ", beside DuckDB SUMMARIZE" if beside else ""
-        )
-        found.append((what, whole, beside, "linear"))
-    return found + added(
-        held,
-        count // 100,
-        features,
-        f"an insert of 1% ({count // 100:,} rows, {features} features)",
-        whole,
-    )
+        group = make_group(fs, f"long_{part}", count // part, features, 16 // part)
+        seconds = time_fastest(group.compute_statistics, times)
+        what = f"statistics, {features} x {count // part:,}"
+        duckdb_seconds = None
+        if part == 1:
+            what += ", beside DuckDB SUMMARIZE"
+            duckdb_seconds = time_fastest(partial(summarize_in_duckdb, list_paths(group)), 1)
+        measurements.append(Measurement(what, seconds, duckdb_seconds, "linear"))
+    return [*measurements, measure_insert(group, count // 100, features, seconds)]
 
 
-def errors() -> list[tuple[str, float, float, float, float]]:
-    """The greatest error of the 99 percentiles in ranks, and microseconds for each part, beside KLL of the same size."""
-    found = []
-    cut = {
-        "1 part of 1,000,000": [1_000_000],
-        "100 parts of 10,000": [10_000] * 100,
-        "1,000 parts of 500": [500] * 1_000,
-    }
-    for name, sizes in cut.items():
+def measure_sketches() -> list[SketchError]:
+    """The errors of quantiles of parts that were merged, beside KLL of the same size."""
+    errors = []
+    for name, sizes in SKETCHED_PARTS.items():
         rng = np.random.default_rng(len(sizes))
         parts = [rng.lognormal(size=size) for size in sizes]
+        start = time.perf_counter()
+        sketches = (QuantileSketch.from_sorted(np.sort(part)) for part in parts)
+        sketch = reduce(QuantileSketch.merge, sketches)
+        micros = (time.perf_counter() - start) / len(parts) * 1e6
+        start = time.perf_counter()
+        kll = merge_kll(parts)
+        kll_micros = (time.perf_counter() - start) / len(parts) * 1e6
         ordered = np.sort(np.concatenate(parts))
-        begun = time.perf_counter()
-        mine = reduce(
-            QuantileSketch.merge, (QuantileSketch.from_sorted(np.sort(part)) for part in parts)
-        )
-        took = (time.perf_counter() - begun) / len(parts) * 1e6
-        begun = time.perf_counter()
-        theirs = datasketches.kll_doubles_sketch(1024)
-        for part in parts:
-            one = datasketches.kll_doubles_sketch(1024)
-            one.update(part)
-            theirs.merge(one)
-        took_theirs = (time.perf_counter() - begun) / len(parts) * 1e6
-        at = ordered[np.linspace(0, len(ordered) - 1, 101).astype(int)[1:-1]]
-        truth = np.searchsorted(ordered, at, side="right") / len(ordered)
-        values, weights = mine.weighted_points
-        ranks = np.concatenate([[0], np.cumsum(weights)])[
-            np.searchsorted(values, at, side="right")
-        ] / len(ordered)
-        kll = np.array([theirs.get_rank(value, True) for value in at])
-        found.append(
-            (
-                name,
-                float(np.abs(ranks - truth).max()),
-                float(np.abs(kll - truth).max()),
-                took,
-                took_theirs,
-            )
-        )
-    return found
+        percentiles = ordered[np.linspace(0, len(ordered) - 1, 101).astype(int)[1:-1]]
+        ranks = np.searchsorted(ordered, percentiles, side="right") / len(ordered)
+        values, weights = sketch.weighted_points
+        weights_below = np.concatenate([[0], np.cumsum(weights)])
+        sketch_ranks = weights_below[np.searchsorted(values, percentiles, side="right")]
+        kll_ranks = np.array([kll.get_rank(value, True) for value in percentiles])
+        error = float(np.abs(sketch_ranks / len(ordered) - ranks).max())
+        kll_error = float(np.abs(kll_ranks - ranks).max())
+        errors.append(SketchError(name, error, kll_error, micros, kll_micros))
+    return errors
 
 
-def main() -> None:
-    """Run all of it; print the tables and write them as JSON beside this file."""
+def merge_kll(parts: Sequence[Any]) -> Any:
+    """A sketch of Apache DataSketches for each part, merged."""
+    merged = datasketches.kll_doubles_sketch(1024)
+    for part in parts:
+        sketch = datasketches.kll_doubles_sketch(1024)
+        sketch.update(part)
+        merged.merge(sketch)
+    return merged
+
+
+# -- what is printed and kept
+
+
+def parse_options() -> argparse.Namespace:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--features", type=int, default=2_000)
     parser.add_argument("--rows", type=int, default=50_000)
@@ -274,41 +288,69 @@ def main() -> None:
         action="store_true",
         help="leave out Spark's own ways, which take two minutes",
     )
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def measure_statistics(options: argparse.Namespace) -> list[Measurement]:
+    """All measurements of statistics, in a store that is removed again."""
     home = tempfile.mkdtemp(prefix="spark_fs-bench-")
+    conf = {"spark.driver.memory": "6g", "spark.sql.debug.maxToStringFields": "10"}
+    times = options.times
     try:
-        spark = get_session(
-            {"spark.driver.memory": "6g", "spark.sql.debug.maxToStringFields": "10"}
-        )
+        spark = get_session(conf)
         fs = spark_fs.login({"home": home}).get_feature_store()
-        measured = wide(
-            fs, spark, options.features, options.rows, options.times, not options.without_spark
-        )
-        measured += long(fs, 20, options.long, options.times)
+        with_spark = not options.without_spark
+        wide = measure_wide(fs, spark, options.features, options.rows, times, with_spark)
+        return wide + measure_long(fs, 20, options.long, times)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def format_ratio(measurement: Measurement) -> str:
+    """The share of the seconds beside it, or how many times as fast it is."""
+    if measurement.beside is None:
+        return ""
+    if measurement.budget.startswith("<="):
+        return f"{measurement.seconds / measurement.beside:.1%}"
+    return f"{measurement.beside / measurement.seconds:.2f}"
+
+
+def tabulate_measurements(measurements: Sequence[Measurement]) -> Table:
+    """The table of the measurements."""
     table = Table("what", "seconds", "beside", "ratio", "budget")
-    for what, seconds, beside, budget in measured:
-        ratio = (
-            ""
-            if beside is None
-            else f"{seconds / beside:.1%}"
-            if budget.startswith("<=")
-            else f"{beside / seconds:.2f}"
-        )
+    for measurement in measurements:
         table.add_row(
-            what, f"{seconds:.2f}", "" if beside is None else f"{beside:.2f}", ratio, budget
+            measurement.what,
+            f"{measurement.seconds:.2f}",
+            "" if measurement.beside is None else f"{measurement.beside:.2f}",
+            format_ratio(measurement),
+            measurement.budget,
         )
-    sketches = Table("sketch of quantiles", "rank error", "of KLL", "us a part", "of KLL")
-    for name, mine, theirs, took, took_theirs in (erred := errors()):
-        sketches.add_row(
-            name, f"{mine:.3%}", f"{theirs:.3%}", f"{took:,.0f}", f"{took_theirs:,.0f}"
+    return table
+
+
+def tabulate_sketches(errors: Sequence[SketchError]) -> Table:
+    """The table of the sketches."""
+    table = Table("sketch of quantiles", "rank error", "of KLL", "us a part", "of KLL")
+    for sketch in errors:
+        table.add_row(
+            sketch.name,
+            f"{sketch.error:.3%}",
+            f"{sketch.kll_error:.3%}",
+            f"{sketch.micros:,.0f}",
+            f"{sketch.kll_micros:,.0f}",
         )
-    console = Console(width=160)
-    console.print(table, sketches)
-    keys = ("what", "seconds", "beside", "budget")
-    kept = {"measured": [dict(zip(keys, row, strict=True)) for row in measured], "sketches": erred}
-    Path(__file__).with_suffix(".json").write_text(json.dumps(kept, indent=1) + "\n")
+    return table
+
+
+def main() -> None:
+    """Run all of it; print the tables and write them as JSON beside this file."""
+    measurements = measure_statistics(parse_options())
+    sketches = measure_sketches()
+    Console(width=160).print(tabulate_measurements(measurements), tabulate_sketches(sketches))
+    measured = [measurement._asdict() for measurement in measurements]
+    figures = {"measured": measured, "sketches": [list(sketch) for sketch in sketches]}
+    Path(__file__).with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,41 +22,94 @@ from rich.table import Table
 from sklearn.feature_selection import f_classif
 
 import spark_fs
+from spark_fs.api.feature_group import FeatureGroup
+from spark_fs.api.feature_store import FeatureStore
 from spark_fs.stats.scores import MIN_REDUNDANCY
 from spark_fs.tables.delta.session import get_session
 
-TELLING, COPIES = 60, 400
+TELLING_FEATURES = 60
+COPIED_FEATURES = 400
 
 
-def rows(first: int, count: int, features: int) -> tuple[np.ndarray, np.ndarray]:
+def make_rows(first: int, count: int, features: int) -> tuple[np.ndarray, np.ndarray]:
     """Candidates (rows x features) and the label of each row."""
     rng = np.random.default_rng([first, features])
-    x = rng.normal(size=(count, features))
-    label = (x[:, :TELLING] @ np.linspace(1, 0.1, TELLING) + rng.normal(size=count) * 2 > 0).astype(
-        np.int64
-    )
-    copied = np.random.default_rng(0).integers(0, TELLING, COPIES)
-    x[:, TELLING : TELLING + COPIES] = x[:, copied] + rng.normal(size=(count, COPIES)) * 0.5
-    return x, label
+    candidates = rng.normal(size=(count, features))
+    weights = np.linspace(1, 0.1, TELLING_FEATURES)
+    scores = candidates[:, :TELLING_FEATURES] @ weights + rng.normal(size=count) * 2
+    originals = np.random.default_rng(0).integers(0, TELLING_FEATURES, COPIED_FEATURES)
+    copies = candidates[:, originals] + rng.normal(size=(count, COPIED_FEATURES)) * 0.5
+    candidates[:, TELLING_FEATURES : TELLING_FEATURES + COPIED_FEATURES] = copies
+    return candidates, (scores > 0).astype(np.int64)
 
 
-def by_definition(x: np.ndarray, label: np.ndarray, k: int) -> list[int]:
+def choose_by_definition(candidates: np.ndarray, label: np.ndarray, k: int) -> list[int]:
     """The features of mRMR in their order."""
-    relevance, related = f_classif(x, label)[0], np.abs(np.corrcoef(x, rowvar=False))
+    relevance = f_classif(candidates, label)[0]
+    correlations = np.abs(np.corrcoef(candidates, rowvar=False))
     chosen = [int(relevance.argmax())]
-    left = np.ones(len(relevance), bool)
+    is_left = np.ones(len(relevance), bool)
     while len(chosen) < k:
-        left[chosen[-1]] = False
-        chosen.append(
-            int(
-                np.where(
-                    left,
-                    relevance / np.maximum(related[:, chosen].mean(axis=1), MIN_REDUNDANCY),
-                    -np.inf,
-                ).argmax()
-            )
-        )
+        is_left[chosen[-1]] = False
+        redundancy = np.maximum(correlations[:, chosen].mean(axis=1), MIN_REDUNDANCY)
+        chosen.append(int(np.where(is_left, relevance / redundancy, -np.inf).argmax()))
     return chosen
+
+
+def make_group(
+    fs: FeatureStore, names: Sequence[str], row_count: int, part_count: int
+) -> FeatureGroup:
+    """A group of candidates whose table is written without Spark, part by part."""
+    declared = [spark_fs.Feature("id", "bigint")]
+    declared += [spark_fs.Feature(name, "double") for name in names]
+    declared.append(spark_fs.Feature("label", "bigint"))
+    group = fs.create_feature_group(
+        "candidates", primary_key=["id"], features=declared, statistics_config=False
+    )
+    size = row_count // part_count
+    ingested_at = pa.array(np.full(size, 1_700_000_000_000_000), pa.timestamp("us", "UTC"))
+    for part in range(part_count):
+        candidates, label = make_rows(part, size, len(names))
+        columns = {"id": np.arange(part * size, (part + 1) * size)}
+        columns |= dict(zip(names, candidates.T, strict=True))
+        columns["label"] = label
+        table = pa.table(columns).append_column("_ingested_at", ingested_at)
+        write_deltalake(group.location, table, mode="append")
+    return group
+
+
+def search(
+    names: Sequence[str], row_count: int, part_count: int, k: int
+) -> tuple[list[str], float, dict[str, float]]:
+    """The chosen features, the seconds of the search, and when each of its steps had begun."""
+    home = tempfile.mkdtemp(prefix="spark_fs-bench-")
+    steps: dict[str, float] = {}
+    try:
+        get_session({"spark.driver.memory": "4g", "spark.sql.debug.maxToStringFields": "10"})
+        fs = spark_fs.login({"home": home}).get_feature_store()
+        group = make_group(fs, names, row_count, part_count)
+        start = time.perf_counter()
+
+        def record_step(step: str, *_: int) -> None:
+            steps[step] = time.perf_counter() - start
+
+        selection = spark_fs.select_features(group.select_all(), "label", k=k, progress=record_step)
+        return list(selection.features), time.perf_counter() - start, steps
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def search_by_definition(
+    names: Sequence[str], row_count: int, part_count: int, k: int
+) -> tuple[list[str], float]:
+    """The features by the definition of mRMR, and its seconds."""
+    parts = [make_rows(part, row_count // part_count, len(names)) for part in range(part_count)]
+    candidates = np.concatenate([part_candidates for part_candidates, _ in parts])
+    label = np.concatenate([part_label for _, part_label in parts])
+    del parts
+    start = time.perf_counter()
+    chosen = [names[feature] for feature in choose_by_definition(candidates, label, k)]
+    return chosen, time.perf_counter() - start
 
 
 def main() -> None:
@@ -66,59 +120,17 @@ def main() -> None:
     parser.add_argument("--k", type=int, default=50)
     parser.add_argument("--parts", type=int, default=10)
     options = parser.parse_args()
-    home = tempfile.mkdtemp(prefix="spark_fs-bench-")
     names = [f"f{n:04d}" for n in range(options.features)]
-    try:
-        get_session({"spark.driver.memory": "4g", "spark.sql.debug.maxToStringFields": "10"})
-        fs = spark_fs.login({"home": home}).get_feature_store()
-        declared = [
-            spark_fs.Feature(name, "double" if name in set(names) else "bigint")
-            for name in ("id", *names, "label")
-        ]
-        group = fs.create_feature_group(
-            "candidates", primary_key=["id"], features=declared, statistics_config=False
-        )
-        size = options.rows // options.parts
-        for part in range(options.parts):
-            x, label = rows(part, size, options.features)
-            columns = {
-                "id": np.arange(part * size, (part + 1) * size),
-                **dict(zip(names, x.T, strict=True)),
-                "label": label,
-            }
-            stamp = pa.array(np.full(size, 1_700_000_000_000_000), pa.timestamp("us", "UTC"))
-            write_deltalake(
-                group.location,
-                pa.table(columns).append_column("_ingested_at", stamp),
-                mode="append",
-            )
-        begun, steps = time.perf_counter(), {}
-
-        def told(what: str, *_: int) -> None:
-            steps[what] = time.perf_counter() - begun
-
-        found = spark_fs.select_features(group.select_all(), "label", k=options.k, progress=told)
-        took = time.perf_counter() - begun
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
-    parts = [rows(part, size, options.features) for part in range(options.parts)]
-    x, label = np.concatenate([x for x, _ in parts]), np.concatenate([label for _, label in parts])
-    del parts
-    begun = time.perf_counter()
-    wanted = [names[f] for f in by_definition(x, label, options.k)]
-    beside = time.perf_counter() - begun
-    same = sum(a == b for a, b in zip(found.features, wanted, strict=True))
-    table = Table("mRMR", "seconds", "beside", "ratio", "the same features, in order")
+    chosen, seconds, steps = search(names, options.rows, options.parts, options.k)
+    expected, beside = search_by_definition(names, options.rows, options.parts, options.k)
+    same = sum(a == b for a, b in zip(chosen, expected, strict=True))
     what = f"{options.k} of {options.features:,} x {options.rows:,}"
-    table.add_row(
-        what, f"{took:.1f}", f"{beside:.1f}", f"{took / beside:.2f}", f"{same} of {options.k}"
-    )
-    console = Console(width=140)
-    console.print(
-        table,
-        f"known by then, in seconds: { ({name: round(at, 1) for name, at in steps.items()}) }",
-    )
-    figures = {"what": what, "seconds": took, "beside": beside, "same": same, "steps": steps}
+    table = Table("mRMR", "seconds", "beside", "ratio", "the same features, in order")
+    ratio = f"{seconds / beside:.2f}"
+    table.add_row(what, f"{seconds:.1f}", f"{beside:.1f}", ratio, f"{same} of {options.k}")
+    rounded_steps = {step: round(step_seconds, 1) for step, step_seconds in steps.items()}
+    Console(width=140).print(table, f"known by then, in seconds: {rounded_steps}")
+    figures = {"what": what, "seconds": seconds, "beside": beside, "same": same, "steps": steps}
     Path(__file__).with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
 
 
