@@ -109,15 +109,20 @@ class Measurement:
         for name, (write_raw, frame) in pairs.items():
             raw_seconds = measure_seconds(partial(write_raw, frame, self.raw))
             seconds = measure_seconds(partial(self.group.insert, frame))
-            if turn:
-                self.seconds[name][0].append(raw_seconds)
-                self.seconds[name][1].append(seconds)
+            self.record(turn, name, raw_seconds, seconds)
         raw_append(batch, self.feed)
         feed_seconds = measure_seconds(partial(raw_merge, again, self.feed))
-        if turn:
-            self.seconds[WITH_FEED][0].append(feed_seconds)
+        self.record(turn, WITH_FEED, feed_seconds, None)
         raw_append(small, self.feed)
         self.live_heap[(turn + 1) * (self.size + 1_000)] = live_megabytes(self.spark)
+
+    def record(self, turn: int, name: str, raw_seconds: float, seconds: float | None) -> None:
+        """Keep what was measured, but for the first round; None: ours is measured elsewhere."""
+        raw, ours = self.seconds[name]
+        if turn:
+            raw.append(raw_seconds)
+            if seconds is not None:
+                ours.append(seconds)
 
     def finish(self) -> None:
         """Compare the tables; ours is the same beside either raw MERGE."""

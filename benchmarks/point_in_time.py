@@ -196,12 +196,8 @@ def main() -> None:
     for name in options.cases:
         case = CASES[name]
         seconds = measure_case(spark, name, options)
-        report[name] = {
-            "spine": case.spine,
-            "histories": case.histories,
-            "rows": case.rows,
-            "seconds": seconds,
-        }
+        sizes = {"spine": case.spine, "histories": case.histories, "rows": case.rows}
+        report[name] = {**sizes, "seconds": seconds}
         print_table(name, case, seconds, options.repeats)
         report_file.write_text(json.dumps(report, indent=2) + "\n")
 

@@ -55,9 +55,9 @@ def _check_as_known(nodes: list[PlanNode]) -> None:
     for node in others:
         if node.where is not None and node.group.may_have_duplicates:
             raise QueryError(
-                f"as_known and a filter on {node.group}, which keeps several versions of a row: a"
-                " version that the filter drops would let an older one, corrected by then, match"
-                " in its place. Filter the joined query instead."
+                f"as_known cannot be combined with a filter on {node.group}, which keeps several"
+                " versions of a row: where the filter drops the version known then, an older one"
+                " would match in its place. Filter the joined query instead."
             )
 
 
@@ -148,9 +148,8 @@ class _QueryBinder:
             return
         if node.index:
             raise QueryError(
-                f"A filter on a join of {node.group} stands inside another join, where it could"
-                " drop rows of the spine: filter the groups before they are joined, or the whole"
-                " query."
+                f"A filter on a join of {node.group} is inside another join, where it could drop"
+                " rows of the spine. Filter the groups before they are joined, or the whole query."
             )
         self.having.append(bind_condition(self.nodes, query.having))
 
@@ -175,8 +174,8 @@ def _bind_where(query: QuerySpec, group: GroupSpec) -> Condition | None:
     def get_own_type(comparison: Comparison) -> str:
         if comparison.group != group.ref:
             raise QueryError(
-                f"The filter on {comparison.column!r} of {comparison.group} stands on {group},"
-                " before the two are joined: filter that group itself, or the joined query."
+                f"The filter on {comparison.column!r} of {comparison.group} is applied to {group},"
+                " before the two are joined. Filter that group itself, or the joined query."
             )
         return group.get_column_type(comparison.column)
 
@@ -200,6 +199,6 @@ def _find_natural_key(group: GroupSpec, spine: GroupSpec, parent: GroupSpec) -> 
                 return group.primary_key
     raise QueryError(
         f"Feature groups {parent} and {group} share no primary key column"
-        f" ({', '.join(parent.primary_key)} beside {', '.join(group.primary_key)}): say on=[...],"
-        " or left_on=[...] and right_on=[...]."
+        f" ({', '.join(parent.primary_key)} beside {', '.join(group.primary_key)}): give"
+        " on=[...], or left_on=[...] and right_on=[...]."
     )

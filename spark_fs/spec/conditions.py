@@ -45,7 +45,9 @@ def to_comparable(column: str, spark_type: str, value: object) -> Any:
         QueryError: The value is of another kind, or the type cannot be compared.
     """
     if types.get_base_type(spark_type) not in types.TYPES_BY_NAME:
-        raise QueryError(f"Column {column!r} is {spark_type}: only whole values can be compared.")
+        raise QueryError(
+            f"Column {column!r} is {spark_type}: only columns of simple types can be compared."
+        )
     plain = to_python(value)
     if plain is None:
         raise QueryError(
@@ -195,7 +197,7 @@ def _find_decimal_floor(spark_type: str, value: Any) -> _Floor:
     step = Decimal((0, (1,), -scale))
     number = Decimal(value).quantize(step, ROUND_FLOOR, _EXACT_CONTEXT)
     if isinstance(value, float) and number != value:
-        raise UnfitError(f"a Decimal, such as Decimal('{value!r}'): the float lies beside it")
+        raise UnfitError(f"a Decimal, such as Decimal('{value!r}'): the float is not exactly that")
     return _Floor(number, number == value)
 
 

@@ -171,7 +171,7 @@ def test_like_compares_texts() -> None:
     with pytest.raises(SettingsError, match="pattern=1 is not a string"):
         Feature("word", "string", group=GROUP).like(1)  # type: ignore[arg-type] # that is refused
     with pytest.raises(
-        QueryError, match=r"Column 'l' is array<int>: only whole values can be compared"
+        QueryError, match=r"Column 'l' is array<int>: only columns of simple types can be compared"
     ):
         Feature("l", "array<int>", group=GROUP) == [1]  # noqa: B015 # it is refused
 

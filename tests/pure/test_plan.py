@@ -117,7 +117,7 @@ def test_only_what_is_used_is_read() -> None:
             QueryError,
             (
                 r"'orders' version 1 and 'cities' version 1 share no primary key column \(customer,"
-                r" item beside name\): say on="
+                r" item beside name\): give on="
             ),
         ),
         (
@@ -143,7 +143,7 @@ def test_only_what_is_used_is_read() -> None:
             of(ORDERS).with_filter(Comparison(ITEMS.ref, "colour", "==", "red")),
             QueryError,
             (
-                "The filter on 'colour' of 'items' version 1 stands on 'orders' version 1, before"
+                "The filter on 'colour' of 'items' version 1 is applied to 'orders' version 1, before"
                 " the two are joined"
             ),
         ),
@@ -171,7 +171,7 @@ def test_only_what_is_used_is_read() -> None:
                 )
             ),
             QueryError,
-            "stands inside another join, where it could drop rows of the spine",
+            "is inside another join, where it could drop rows of the spine",
         ),
     ],
 )

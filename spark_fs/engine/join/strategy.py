@@ -76,7 +76,7 @@ class ArrowStrategy(JoinStrategy):
             return None
         return (
             f"strategy {self.name!r} cannot run this query: {facts.only_spark}. Leave strategy out,"
-            " or say 'sql'."
+            " or use 'sql'."
         )
 
     @abstractmethod
@@ -98,7 +98,7 @@ class Broadcast(ArrowStrategy):
         if refusal is None and not facts.reads_files:
             return (
                 "strategy 'broadcast' needs right sides that lie in files of their own: leave"
-                " strategy out, or say 'columnar'."
+                " strategy out, or use 'columnar'."
             )
         return refusal
 

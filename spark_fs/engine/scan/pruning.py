@@ -191,13 +191,7 @@ def _get_event_time_range(file: DataFile, group: GroupSpec) -> TimeBounds:
     if event_time is None:
         return UNBOUNDED
     type_ = group.get_column_type(event_time)
-    if event_time not in file.partition_values:
-        least = file.min_values.get(event_time)
-        greatest = file.max_values.get(event_time)
-    elif type_ == "timestamp":
-        return UNBOUNDED
-    else:
-        least = greatest = file.partition_values[event_time]
+    least, greatest = _get_column_bounds(file, event_time, type_)
     if least is None or greatest is None:
         return UNBOUNDED
     if type_ in ("int", "bigint") and _mixes_units(int(least), int(greatest)):
@@ -205,6 +199,16 @@ def _get_event_time_range(file: DataFile, group: GroupSpec) -> TimeBounds:
     # Of timestamps the log has milliseconds, rounded down.
     step = 1_000 if type_ == "timestamp" else 1
     return _parse_event_time(least, type_), _parse_event_time(greatest, type_) + step
+
+
+def _get_column_bounds(file: DataFile, column: str, type_: str) -> tuple[Any, Any]:
+    """The least and the greatest value in a file, as the log writes them."""
+    if column not in file.partition_values:
+        return file.min_values.get(column), file.max_values.get(column)
+    if type_ == "timestamp":
+        return None, None
+    value = file.partition_values[column]
+    return value, value
 
 
 def _mixes_units(least: int, greatest: int) -> bool:
