@@ -329,7 +329,7 @@ class FeatureGroup(TableGroup):
         """Whether the newest commit that changed rows, if any, has statistics. Starts no JVM."""
         from spark_fs.flows.group_statistics import has_current_statistics
 
-        return has_current_statistics(self._table_path)
+        return has_current_statistics(self._open_table(self._spec))
 
     def compute_statistics(self) -> Statistics:
         """Make the statistics of the newest commit from all its rows, eagerly, and keep them.
@@ -373,7 +373,8 @@ class FeatureGroup(TableGroup):
         """
         from spark_fs.flows.group_statistics import load_statistics_as_of
 
-        return load_statistics_as_of(self._table_path, as_of, feature_names)
+        table = self._open_table(self._spec)
+        return load_statistics_as_of(table, as_of, feature_names)
 
     def _update_statistics(self) -> None:
         """Bring the statistics up to what was just inserted; whatever fails, the rows are in."""

@@ -10,9 +10,9 @@ from spark_fs.flows.read import TableLocator
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.feature_statistics import Statistics
 from spark_fs.tables import statistics_files
-from spark_fs.tables.delta import history
 from spark_fs.tables.delta.history import Commit
-from spark_fs.tables.table import open_table
+from spark_fs.tables.delta.log import NO_TABLE
+from spark_fs.tables.table import GroupTable, open_table
 
 
 def try_update_statistics(
@@ -41,22 +41,21 @@ def try_update_statistics(
     return None
 
 
-def has_current_statistics(path: str) -> bool:
+def has_current_statistics(table: GroupTable) -> bool:
     """Whether the newest commit that changed rows, if any, has statistics. Starts no JVM."""
-    profiled = statistics_files.list_commits(statistics_files.get_statistics_folder(path))
-    newest = max(profiled, default=history.NO_TABLE)
-    log = history.open_log(path)
-    commits_since = history.list_commits(log, max(0, log.version - newest))
+    profiled = statistics_files.list_commits(table.statistics_folder)
+    newest = max(profiled, default=NO_TABLE)
+    commits_since = table.list_commits(max(0, table.version - newest))
     return not any(commit.changes_rows for commit in commits_since)
 
 
 def load_statistics_as_of(
-    path: str, when: Instant | int | Commit | None, features: Sequence[str] | None
+    table: GroupTable, when: Instant | int | Commit | None, features: Sequence[str] | None
 ) -> Statistics | None:
     """Load the newest statistics of a table as of an instant, a version or a commit.
 
     Args:
-        path: The folder or URI of the table.
+        table: The group's table.
         when: An instant (UTC), a version or a commit; None: now.
         features: Of these features only; None: of all.
 
@@ -66,6 +65,5 @@ def load_statistics_as_of(
     Raises:
         NotFoundError: A version that does not exist, or an instant before the first commit.
     """
-    version = None if when is None else history.resolve_table_version(path, when)
-    folder = statistics_files.get_statistics_folder(path)
-    return statistics.load_commit_statistics(folder, version, features)
+    version = None if when is None else table.resolve_version(when)
+    return statistics.load_commit_statistics(table.statistics_folder, version, features)
