@@ -1,4 +1,7 @@
-"""How the metadata database is reached: in a file of SQLite's, or on a MySQL or MariaDB server by connections that do not wait for ever."""
+"""How the metadata database is reached.
+
+It is a file of SQLite's, or on a MySQL or MariaDB server, by connections that do not wait for ever.
+"""
 
 import json
 import os
@@ -19,10 +22,9 @@ _DRIVERS = {
     "mariadb": "mariadb+mysqlconnector",
 }
 _TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}  # seconds; options of the URL
-# seconds, after which a connection that nobody used is opened anew: NATs forget those of five
-# minutes
+# After that a connection that nobody used is opened anew: NATs forget those of five minutes.
 _RECYCLE_SECONDS = 240
-# characters of a definition: a MariaDB takes packets of 16 MB unless it is told otherwise
+# Characters of a definition: a MariaDB takes packets of 16 MB unless it is configured otherwise.
 _MAX_JSON_LENGTH = 4_000_000
 
 
@@ -53,7 +55,11 @@ class DatabaseConnector:
 
     @property
     def engine(self) -> Engine:
-        """The connections of this process. A forked one makes its own, and only holds those of its parent: closed here, they end there."""
+        """The connections of this process.
+
+        A forked process makes its own, and only holds those of its parent: closed here, they end
+        there.
+        """
         if os.getpid() != self._process:
             self._inherited_pools.append(self._engine.pool)
             self._engine.dispose(close=False)
@@ -62,23 +68,18 @@ class DatabaseConnector:
 
     def create_migration_engine(self) -> Engine:
         """Connections that wait as long as a migration takes."""
-        return self._create_engine(
-            {name: value for name, value in self._timeouts.items() if name != "read_timeout"}
-        )
+        timeouts = dict(self._timeouts)
+        del timeouts["read_timeout"]
+        return self._create_engine(timeouts)
 
     def _create_engine(self, timeouts: dict[str, int]) -> Engine:
         options: dict[str, Any] = {"json_serializer": _to_json}
         if not self.is_local:
-            options |= {
-                "connect_args": _to_driver_timeouts(timeouts, self._url),
-                "pool_pre_ping": True,
-                "pool_recycle": _RECYCLE_SECONDS,
-            }
-            options[
-                "isolation_level"
-            ] = (  # above it, looking for a row that is not there locks out who adds another one
-                "READ COMMITTED"
-            )
+            options["connect_args"] = _to_driver_timeouts(timeouts, self._url)
+            options["pool_pre_ping"] = True
+            options["pool_recycle"] = _RECYCLE_SECONDS
+            # Above it, looking for a row that is not there locks out who adds another one.
+            options["isolation_level"] = "READ COMMITTED"
         try:
             return create_engine(self._url, **options)
         except (ImportError, NoSuchModuleError):
@@ -91,12 +92,10 @@ class DatabaseConnector:
 
 def _to_driver_timeouts(timeouts: dict[str, int], url: URL) -> dict[str, int]:
     """The time-outs as the driver calls them."""
-    names = (
-        {"connect_timeout": "connection_timeout"}
-        if url.get_driver_name() == "mysqlconnector"
-        else {}
-    )
-    return {names.get(name, name): value for name, value in timeouts.items()}
+    if url.get_driver_name() != "mysqlconnector":
+        return dict(timeouts)
+    driver_names = {"connect_timeout": "connection_timeout"}
+    return {driver_names.get(name, name): value for name, value in timeouts.items()}
 
 
 def _to_json(value: Any) -> str:
@@ -104,7 +103,7 @@ def _to_json(value: Any) -> str:
     text = json.dumps(value)
     if len(text) > _MAX_JSON_LENGTH:
         raise SettingsError(
-            f"What the metadata database is to keep is {len(text):,} characters long as JSON, and"
+            f"A record for the metadata database is {len(text):,} characters long as JSON, and"
             f" {_MAX_JSON_LENGTH:,} are taken; it begins with {text[:60]}. Give shorter"
             " descriptions and tags."
         )
@@ -114,44 +113,45 @@ def _to_json(value: Any) -> str:
 def _parse_url(url: str) -> tuple[URL, dict[str, int]]:
     """The URL with its driver and without our options, and these."""
     try:
-        found = _to_sqlalchemy_url(url)
+        parsed = _to_sqlalchemy_url(url)
     except (SQLAlchemyError, ValueError):
         raise SetupError(
             "The metadata database at a URL that cannot be read cannot be opened. Check"
             " catalog_url: give sqlite:///path or mysql://user:password@host:port/database."
         ) from None
-    backend, _, driver = found.drivername.partition("+")
+    backend, _, driver = parsed.drivername.partition("+")
     if backend not in _DRIVERS:
         raise SettingsError(
-            f"catalog_url begins with {found.drivername!r}, and the metadata database can be"
+            f"catalog_url begins with {parsed.drivername!r}, and the metadata database can be"
             " SQLite, MySQL or MariaDB: give sqlite:///path or"
             " mysql://user:password@host:port/database."
         )
     timeouts = {
-        name: _parse_seconds(name, found.query.get(name, default))
+        name: _parse_seconds(name, parsed.query.get(name, default))
         for name, default in _TIMEOUTS.items()
     }
-    return (
-        found.set(
-            drivername=found.drivername if driver else _DRIVERS[backend]
-        ).difference_update_query(list(_TIMEOUTS)),
-        timeouts,
-    )
+    if not driver:
+        parsed = parsed.set(drivername=_DRIVERS[backend])
+    return parsed.difference_update_query(list(_TIMEOUTS)), timeouts
 
 
 def _to_sqlalchemy_url(url: str) -> URL:
     """A URL as SQLAlchemy has it, with a password of any characters."""
-    found = Url.from_text(url)
-    if found is None or found.is_file:
+    parts = Url.from_text(url)
+    if parts is None or parts.is_file:
         return make_url(url)
-    given = parse_qs(found.options, keep_blank_values=True)
-    options = {
-        name: tuple(values) if len(values) > 1 else values[0] for name, values in given.items()
-    }  # as make_url gives them
-    user, password, host, database = (
-        text or None for text in (found.user, found.password, found.host, found.database)
+    query: dict[str, str | tuple[str, ...]] = {}  # as make_url gives it
+    for name, values in parse_qs(parts.options, keep_blank_values=True).items():
+        query[name] = tuple(values) if len(values) > 1 else values[0]
+    return URL.create(
+        parts.scheme,
+        username=parts.user or None,
+        password=parts.password or None,
+        host=parts.host or None,
+        port=parts.port,
+        database=parts.database or None,
+        query=query,
     )
-    return URL.create(found.scheme, user, password, host, found.port, database, options)
 
 
 def _parse_seconds(name: str, value: Any) -> int:

@@ -1,4 +1,4 @@
-"""The metadata database itself: opened, asked for one definition or for all."""
+"""The metadata database itself: it is opened, and asked for one definition or for all."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -49,25 +49,33 @@ class Database:
         with _open_connection(self._access) as connection:
             current = migrations.is_current(connection)
         if not current:
+            allowed = migrate == "always" or (migrate == "local" and self._access.is_local)
             with _open_connection(self._access, for_migration=True) as connection:
-                migrations.upgrade_to_head(
-                    connection,
-                    migrate == "always" or (migrate == "local" and self._access.is_local),
-                )
+                migrations.upgrade_to_head(connection, allowed)
                 connection.commit()
 
     def _insert_definition(
         self, table: Table, subject: str, spec: Definition, remedy: str = ""
     ) -> None:
-        """Save a new definition; AlreadyExistsError when its name and version are taken."""
+        """Save a new definition.
+
+        Args:
+            table: where definitions of its kind are.
+            subject: what is saved, as the error says it.
+            spec: the definition.
+            remedy: what else to do where its name and version are taken.
+
+        Raises:
+            AlreadyExistsError: its name and version are taken.
+        """
         with self._begin_transaction() as connection:
+            row = {
+                "name": spec.name,
+                "version": spec.version,
+                "definition": spec.to_json(),
+                "created_at": get_utc_now(),
+            }
             try:
-                row = {
-                    "name": spec.name,
-                    "version": spec.version,
-                    "definition": spec.to_json(),
-                    "created_at": get_utc_now(),
-                }
                 connection.execute(insert(table).values(**row))
             except IntegrityError:
                 raise AlreadyExistsError(
@@ -81,11 +89,17 @@ class Database:
         read: Callable[[Row[Any]], Spec],
         change: Callable[[Spec], Spec],
     ) -> Spec | None:
-        """Change the definition that ``same`` picks and return it; None where there is none.
+        """Change a definition and return it; None where there is none.
 
         The change is made of the definition as it is now, and saved only where nobody was faster;
         else it is made again of what that other one saved. So it may be called several times, and
         must do nothing beside.
+
+        Args:
+            table: where the definition is.
+            filters: conditions that only its row meets.
+            read: the definition of a row.
+            change: the definition as it is to be, from the definition as it is.
         """
         while True:
             with self._begin_transaction() as connection:
@@ -99,10 +113,9 @@ class Database:
                 return changed
             unchanged = table.c.revision == row.revision
             values = {"definition": definition, "revision": row.revision + 1}
+            statement = update(table).where(*filters, unchanged).values(**values)
             with self._begin_transaction() as connection:
-                if connection.execute(
-                    update(table).where(*filters, unchanged).values(**values)
-                ).rowcount:
+                if connection.execute(statement).rowcount:
                     return changed
 
     def _change_named_definition(
@@ -114,8 +127,8 @@ class Database:
         change: Callable[[Spec], Spec],
     ) -> Spec:
         """Change a definition by its name and version; NotFoundError where there is none."""
-        same = (table.c.name == ref.name, table.c.version == ref.version)
-        changed = self._change_definition(table, same, lambda row: read(row.definition), change)
+        filters = (table.c.name == ref.name, table.c.version == ref.version)
+        changed = self._change_definition(table, filters, lambda row: read(row.definition), change)
         if changed is None:
             self._get_definition(table, kind, ref.name, ref.version)
             raise ConflictError(
@@ -129,12 +142,9 @@ class Database:
         return max(self._list_versions(table, name), default=0) + 1
 
     def _list_versions(self, table: Table, name: str) -> list[int]:
+        query = select(table.c.version).where(table.c.name == name).order_by(table.c.version)
         with self._begin_transaction() as connection:
-            return list(
-                connection.scalars(
-                    select(table.c.version).where(table.c.name == name).order_by(table.c.version)
-                )
-            )
+            return list(connection.scalars(query))
 
     def _get_definition(
         self, table: Table, kind: str, name: str, version: int | None
@@ -145,7 +155,7 @@ class Database:
                 kind, name, self._list_names(table), "Ask for one that exists, or create it first."
             )
         if version is None:
-            version = versions[0] if 1 not in versions else 1
+            version = 1 if 1 in versions else versions[0]
             if len(versions) > 1:
                 listed = ", ".join(map(str, versions))
                 warn_user(
@@ -156,8 +166,8 @@ class Database:
             raise NotFoundError.for_version(kind, name, version, versions)
         query = select(table.c.definition).where(table.c.name == name, table.c.version == version)
         with self._begin_transaction() as connection:
-            found: dict[str, Any] = connection.execute(query).scalar_one()
-        return found
+            definition: dict[str, Any] = connection.execute(query).scalar_one()
+        return definition
 
     def check_connection(self) -> None:
         """Ask the database for an answer; CatalogError where there is none."""
@@ -171,28 +181,25 @@ class Database:
 
     def _list_definitions(self, table: Table) -> list[dict[str, Any]]:
         """Every definition as it is stored, by name and version."""
+        query = select(table.c.definition).order_by(table.c.name, table.c.version)
         with self._begin_transaction() as connection:
-            return list(
-                connection.scalars(
-                    select(table.c.definition).order_by(table.c.name, table.c.version)
-                )
-            )
+            return list(connection.scalars(query))
 
     # -- comparisons for drift, of groups and views
 
     def add_comparison(self, spec: Definition, report: DriftReport) -> DriftReport:
-        """Keep a comparison; returns it with its instant."""
-        at = get_utc_now()
+        """Keep a comparison of a group or a view; returns it with its instant."""
+        now = get_utc_now()
         row = {
             "kind": _get_kind(spec),
             "name": spec.name,
             "version": spec.version,
-            "compared_at": at,
+            "compared_at": now,
             "report": report.to_json(),
         }
         with self._begin_transaction() as connection:
             connection.execute(insert(COMPARISONS).values(**row))
-        return report.at(at.replace(tzinfo=UTC))
+        return report.at(now.replace(tzinfo=UTC))
 
     def list_comparisons(self, spec: Definition) -> list[DriftReport]:
         """The comparisons of a group or a view, the oldest first."""
@@ -203,12 +210,7 @@ class Database:
         )
         with self._begin_transaction() as connection:
             rows = connection.execute(query).all()
-        return list(
-            iter_readable(
-                lambda row: DriftReport.from_json(row.compared_at.replace(tzinfo=UTC), row.report),
-                rows,
-            )
-        )
+        return list(iter_readable(_to_drift_report, rows))
 
     def delete_comparisons(self, spec: Definition) -> None:
         """Forget the comparisons of a group or a view."""
@@ -218,12 +220,12 @@ class Database:
     @contextmanager
     def _begin_transaction(self) -> Iterator[Connection]:
         """A transaction; CatalogError where the database fails, and nothing of it is kept then."""
-        became = "Nothing was changed in it"
+        outcome = "Nothing was changed in it"
         try:
             with self._access.engine.begin() as connection:
                 yield connection
                 if not self._access.is_local:  # a server may commit and its answer be lost
-                    became = "Whether the change is in it is not known"
+                    outcome = "Whether the change is in it is not known"
         except IntegrityError:
             raise
         except SQLAlchemyError as error:
@@ -231,13 +233,17 @@ class Database:
                 raise error.orig from None
             raise CatalogError(
                 f"The metadata database at {self._access.display_url} failed:"
-                f" {get_first_line(error)}. {became}. Check that it is there, not full and not"
+                f" {get_first_line(error)}. {outcome}. Check that it is there, not full and not"
                 " locked, then do the same again."
             ) from None
 
 
 def upgrade_database(url: str) -> tuple[str, str | None, str]:
-    """Bring a database up to this release, eagerly; returns where it is, and its version before (None: it is new) and now."""
+    """Bring a database up to this release, eagerly.
+
+    Returns:
+        Where it is, its version before (None where it is new), and its version now.
+    """
     access = DatabaseConnector(url)
     with _open_connection(access) as connection:
         before = migrations.get_revision(connection)
@@ -264,6 +270,10 @@ def _open_connection(
     finally:
         if for_migration:
             engine.dispose()
+
+
+def _to_drift_report(row: Any) -> DriftReport:
+    return DriftReport.from_json(row.compared_at.replace(tzinfo=UTC), row.report)
 
 
 def _get_kind(spec: Definition) -> str:

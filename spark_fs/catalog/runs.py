@@ -1,8 +1,9 @@
 """The history of pipelines' runs, and the lock that keeps two runs of one pipeline apart."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, delete, insert, select, update
@@ -15,16 +16,18 @@ from spark_fs.errors import NotFoundError
 from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 from spark_fs.spec.record_format import check_format, get_format, iter_readable
 
-_MAX_ERROR_LENGTH, _MAX_LINE_LENGTH, _MAX_LINES = (
-    200_000,
-    2_000,
-    1_000,
-)  # characters of an error and of a line, and lines, that are kept of a run whole
-_PAGE_SIZE = 100  # runs looked at together: a step that is due each day is among the newest of them
+# What is kept whole of a step: characters of its error and of a line, and lines.
+_MAX_ERROR_LENGTH = 200_000
+_MAX_LINE_LENGTH = 2_000
+_MAX_LINES = 1_000
+_PAGE_SIZE = 100  # runs read together: a step that is due each day is among the newest of them
 
 
 class LockHolder(NamedTuple):
-    """Who holds a lock: the run, the host and process that it runs in, and how often it has said that it lives."""
+    """Who holds a lock: the run, and the host and process that it runs in.
+
+    beats: how often it has said that it lives.
+    """
 
     run_id: str
     host: str
@@ -33,7 +36,7 @@ class LockHolder(NamedTuple):
 
 
 class RunCatalog(Database):
-    """The part of the catalog that speaks of runs."""
+    """The part of the catalog that keeps runs."""
 
     def save_run(self, run: PipelineRun) -> None:
         """Keep a run as it is now."""
@@ -46,119 +49,139 @@ class RunCatalog(Database):
             "steps": [_shorten_step(step).to_json() for step in run.steps],
             "error": run.error and _cut_text(run.error, _MAX_ERROR_LENGTH),
         }
+        statement = update(RUNS).where(RUNS.c.id == run.id).values(**values)
         with self._begin_transaction() as connection:
-            if not connection.execute(
-                update(RUNS).where(RUNS.c.id == run.id).values(**values)
-            ).rowcount:
+            if not connection.execute(statement).rowcount:
                 connection.execute(insert(RUNS).values(id=run.id, **values))
 
     def list_runs(
         self, pipeline: str | None = None, limit: int | None = None
     ) -> Iterator[PipelineRun]:
-        """The runs of a pipeline, or of every one, the newest first."""
+        """The runs of a pipeline, the newest first.
+
+        Args:
+            pipeline: its name; None asks for the runs of every pipeline.
+            limit: how many runs at most; None asks for all.
+        """
         query = select(RUNS).order_by(RUNS.c.started_at.desc(), RUNS.c.id).limit(limit)
         if pipeline is not None:
             query = query.where(RUNS.c.pipeline == pipeline)
         with self._begin_transaction() as connection:
-            found = connection.execute(query).all()
-        return iter_readable(_to_run, found)
+            rows = connection.execute(query).all()
+        return iter_readable(_to_run, rows)
 
     def find_last_done(self, pipeline: str, steps: Iterable[str]) -> dict[str, datetime]:
         """Up to which instant each of these steps was done last; without those that never were."""
-        found: dict[str, datetime] = {}
-        due = set(steps)
+        last_done: dict[str, datetime] = {}
+        missing = set(steps)
         query = (
             select(RUNS.c.until, RUNS.c.steps)
             .where(RUNS.c.pipeline == pipeline)
             .order_by(RUNS.c.until.desc(), RUNS.c.id)
         )
         with self._begin_transaction() as connection:
-            page = 0
-            while due and (
-                rows := connection.execute(query.limit(_PAGE_SIZE).offset(page * _PAGE_SIZE)).all()
-            ):
+            for offset in count(0, _PAGE_SIZE):
+                if not missing:
+                    break
+                rows = connection.execute(query.limit(_PAGE_SIZE).offset(offset)).all()
+                if not rows:
+                    break
                 for until, records in rows:
-                    for each in records:
-                        check_format(
-                            f"Step {each.get('name')!r} of pipeline {pipeline!r}",
-                            each,
-                            get_format(StepRecord),
-                        )
-                    done = {
-                        each["name"] for each in records if each["state"] in ("finished", "differs")
-                    } & due
-                    found |= dict.fromkeys(done, datetime.fromisoformat(until))
-                    due -= done
-                page += 1
-        return found
+                    done = _find_done_steps(pipeline, records) & missing
+                    last_done |= dict.fromkeys(done, datetime.fromisoformat(until))
+                    missing -= done
+        return last_done
 
     def get_run(self, id_prefix: str) -> PipelineRun:
-        """The run whose id begins with a text; NotFoundError where it is none or several."""
-        query = select(RUNS).where(RUNS.c.id.startswith(id_prefix, autoescape=True))
-        with self._begin_transaction() as connection:
-            found = [*map(_to_run, connection.execute(query))] if id_prefix else []
-        if len(found) != 1:
-            said = f"{len(found)} runs begin with it" if found else "it does not exist"
+        """The run whose id begins with a prefix; NotFoundError unless there is exactly one."""
+        runs = []
+        if id_prefix:
+            query = select(RUNS).where(RUNS.c.id.startswith(id_prefix, autoescape=True))
+            with self._begin_transaction() as connection:
+                runs = [_to_run(row) for row in connection.execute(query)]
+        if len(runs) != 1:
+            reason = f"{len(runs)} runs begin with it" if runs else "it does not exist"
             raise NotFoundError(
-                f"Run {id_prefix!r} cannot be shown: {said}. List them with: spark-fs runs"
+                f"Run {id_prefix!r} cannot be shown: {reason}. List them with: spark-fs runs"
             )
-        return found[0]
+        return runs[0]
 
     # -- the lock
 
     def take_lock(self, run: PipelineRun, host: str, pid: int) -> bool:
-        """Take the lock of the run's pipeline; False where another run holds it."""
+        """Take the lock of the run's pipeline; False where another run holds it.
+
+        Args:
+            run: who takes it.
+            host: the name of the machine that the run is on.
+            pid: its process there.
+        """
+        lock = {"pipeline": run.pipeline, "run_id": run.id, "host": host, "pid": pid, "beats": 0}
         try:
             with self._begin_transaction() as connection:
-                connection.execute(
-                    insert(LOCKS).values(
-                        pipeline=run.pipeline, run_id=run.id, host=host, pid=pid, beats=0
-                    )
-                )
+                connection.execute(insert(LOCKS).values(**lock))
             return True
         except IntegrityError:
             return False
 
     def get_lock_holder(self, pipeline: str) -> LockHolder | None:
-        """Who holds the lock of a pipeline; None: nobody."""
-        query = select(*(LOCKS.c[name] for name in LockHolder._fields)).where(
-            LOCKS.c.pipeline == pipeline
-        )
+        """Who holds the lock of a pipeline; None where nobody does."""
+        columns = [LOCKS.c[name] for name in LockHolder._fields]
+        query = select(*columns).where(LOCKS.c.pipeline == pipeline)
         with self._begin_transaction() as connection:
-            found = connection.execute(query).one_or_none()
-        return None if found is None else LockHolder(*found)
+            row = connection.execute(query).one_or_none()
+        return None if row is None else LockHolder(*row)
 
     def send_heartbeat(self, run_id: str) -> bool:
         """Say that the run lives; False where its lock was taken from it."""
+        own_lock = update(LOCKS).where(LOCKS.c.run_id == run_id)
         with self._begin_transaction() as connection:
-            return bool(
-                connection.execute(
-                    update(LOCKS).where(LOCKS.c.run_id == run_id).values(beats=LOCKS.c.beats + 1)
-                ).rowcount
-            )
+            beaten = connection.execute(own_lock.values(beats=LOCKS.c.beats + 1))
+            return bool(beaten.rowcount)
 
     def drop_lock(self, run_id: str, beats: int | None = None) -> bool:
-        """Give up the lock of a run; with ``beats`` only where it has not beaten since. Whether there was one."""
-        same = [LOCKS.c.run_id == run_id, *([] if beats is None else [LOCKS.c.beats == beats])]
+        """Give up the lock of a run.
+
+        Args:
+            run_id: the run.
+            beats: where given, the lock is given up only if the run has not beaten since.
+
+        Returns:
+            Whether there was such a lock.
+        """
+        own_lock = delete(LOCKS).where(LOCKS.c.run_id == run_id)
+        if beats is not None:
+            own_lock = own_lock.where(LOCKS.c.beats == beats)
         with self._begin_transaction() as connection:
-            return bool(connection.execute(delete(LOCKS).where(*same)).rowcount)
+            return bool(connection.execute(own_lock).rowcount)
+
+
+def _find_done_steps(pipeline: str, records: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The steps of a run that were done; UpgradeError where only a newer release can read one."""
+    done = set()
+    for record in records:
+        subject = f"Step {record.get('name')!r} of pipeline {pipeline!r}"
+        check_format(subject, record, get_format(StepRecord))
+        if record["state"] in ("finished", "differs"):
+            done.add(record["name"])
+    return done
 
 
 def _shorten_step(step: StepRecord) -> StepRecord:
     lines = [_cut_text(line, _MAX_LINE_LENGTH) for line in step.lines]
     if len(lines) > _MAX_LINES:
-        lines = [
-            *lines[: _MAX_LINES // 2],
-            f"... {len(lines) - _MAX_LINES:,} lines left out ...",
-            *lines[-_MAX_LINES // 2 :],
-        ]
-    return replace(
-        step, lines=tuple(lines), error=step.error and _cut_text(step.error, _MAX_ERROR_LENGTH)
-    )
+        half = _MAX_LINES // 2
+        gap = f"... {len(lines) - _MAX_LINES:,} lines left out ..."
+        lines = [*lines[:half], gap, *lines[-half:]]
+    error = step.error and _cut_text(step.error, _MAX_ERROR_LENGTH)
+    return replace(step, lines=tuple(lines), error=error)
 
 
 def _cut_text(text: str, max_length: int) -> str:
-    """A text that every database takes: its beginning and its end where it is longer; what is no Unicode as escapes."""
+    """A string that every database takes.
+
+    Its beginning and its end where it is longer; what is not Unicode as escapes.
+    """
     text = text.encode("utf-8", "backslashreplace").decode()
     if len(text) <= max_length:
         return text
@@ -171,15 +194,15 @@ def _to_naive_utc(instant: datetime | None) -> datetime | None:
 
 
 def _to_run(row: Row[Any]) -> PipelineRun:
-    found = row._mapping
-    ended = found["ended_at"]
+    columns = row._mapping
+    ended_at = columns["ended_at"]
     return PipelineRun(
-        found["id"],
-        found["pipeline"],
-        datetime.fromisoformat(found["until"]),
-        found["started_at"].replace(tzinfo=UTC),
-        ended and ended.replace(tzinfo=UTC),
-        found["state"],
-        tuple(map(StepRecord.from_json, found["steps"])),
-        found["error"],
+        id=columns["id"],
+        pipeline=columns["pipeline"],
+        until=datetime.fromisoformat(columns["until"]),
+        started_at=columns["started_at"].replace(tzinfo=UTC),
+        ended_at=ended_at and ended_at.replace(tzinfo=UTC),
+        state=columns["state"],
+        steps=tuple(map(StepRecord.from_json, columns["steps"])),
+        error=columns["error"],
     )

@@ -9,14 +9,16 @@ from sqlalchemy.dialects.mysql import DATETIME, LONGTEXT
 
 METADATA = MetaData()
 NAME = String(63)
-INSTANT = DateTime().with_variant(
-    DATETIME(fsp=6), "mysql", "mariadb"
-)  # a DateTime of MySQL is of whole seconds, a Text of 64 KB
+# MySQL's plain DATETIME is of whole seconds, and its TEXT holds 64 KB.
+INSTANT = DateTime().with_variant(DATETIME(fsp=6), "mysql", "mariadb")
 TEXT = Text().with_variant(LONGTEXT(charset="utf8mb4"), "mysql", "mariadb")
 
 
 def _make_revision_column() -> Column[int]:
-    """How often a definition was changed: what was read at one revision is saved only while it is the newest."""
+    """How often a definition was changed.
+
+    What was read at one revision is saved only while it is the newest.
+    """
     return Column("revision", Integer, nullable=False, server_default="0")
 
 
@@ -34,8 +36,8 @@ def _make_definition_table(name: str, *extra_columns: Column[int]) -> Table:
     )
 
 
-# has_table: whether a commit is known to have made its table, so that one that is not there has
-# gone
+# has_table: whether a commit is known to have made the group's table: where that is missing, it has
+# gone.
 FEATURE_GROUPS = _make_definition_table(
     "feature_groups", Column("has_table", Integer, nullable=False, server_default="0")
 )
@@ -51,7 +53,8 @@ TRAINING_DATASETS = Table(
     _make_revision_column(),
 )
 TRANSFORMATIONS = _make_definition_table("transformation_functions")
-MODELS = Table(  # which models were trained on what; the registry keeps the models themselves
+# Which models were trained on what; the registry keeps the models themselves.
+MODELS = Table(
     "models",
     METADATA,
     Column("name", NAME, primary_key=True),
@@ -70,7 +73,8 @@ VALIDATIONS = Table(
     Column("report", JSON, nullable=False),
     Index("ix_validations_newest", "group_name", "group_version", "id"),
 )
-COMPARISONS = Table(  # for drift, of a group or a view
+# Comparisons for drift, of a group or a view.
+COMPARISONS = Table(
     "comparisons",
     METADATA,
     Column("id", Integer, primary_key=True),
@@ -101,7 +105,8 @@ RUNS = Table(
     Column("steps", JSON, nullable=False),
     Column("error", TEXT),
 )
-LOCKS = Table(  # the run of a pipeline that is going on; beats: how often it has said that it lives
+# The run of a pipeline that is going on; beats: how often it has said that it lives.
+LOCKS = Table(
     "pipeline_locks",
     METADATA,
     Column("pipeline", NAME, primary_key=True),

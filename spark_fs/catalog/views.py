@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Table, delete, insert, select
+from sqlalchemy import ColumnElement, Delete, Table, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from spark_fs.catalog.database import Database, get_utc_now
@@ -18,7 +18,10 @@ from spark_fs.spec.transformation import FunctionSpec
 
 
 class ModelLink(NamedTuple):
-    """A model version and the training dataset it was trained on; None: the view alone is known."""
+    """A model version and the training dataset it was trained on.
+
+    training_dataset_version: None where the view alone is known.
+    """
 
     name: str
     version: int
@@ -26,35 +29,37 @@ class ModelLink(NamedTuple):
 
 
 class ViewCatalog(Database):
-    """The part of the catalog that speaks of feature views."""
+    """The part of the catalog that keeps feature views."""
 
     def add_view(self, view: ViewSpec) -> None:
         """Save a new view; AlreadyExistsError when its name and version are taken."""
-        self._insert_definition(
-            FEATURE_VIEWS, f"Feature view {view}", view, "use get_feature_view, or "
-        )
+        remedy = "use get_feature_view, or "
+        self._insert_definition(FEATURE_VIEWS, f"Feature view {view}", view, remedy)
 
     def get_view(self, name: str, version: int | None = None) -> ViewSpec:
         """One view; None asks for version 1, with a warning where there are others."""
-        return ViewSpec.from_json(
-            self._get_definition(FEATURE_VIEWS, "Feature view", name, version)
-        )
+        definition = self._get_definition(FEATURE_VIEWS, "Feature view", name, version)
+        return ViewSpec.from_json(definition)
 
     def list_views(self) -> list[ViewSpec]:
-        """Every view, by name and version; one that only a newer release can read is left out, with a warning."""
+        """Every view, by name and version.
+
+        One that only a newer release can read is left out, with a warning.
+        """
         return list(iter_readable(ViewSpec.from_json, self._list_definitions(FEATURE_VIEWS)))
 
     def list_views_of_group(self, ref: GroupRef, strict: bool = False) -> list[ViewSpec]:
         """The views whose query reads a group, by name and version.
 
-        every: something is removed unless one of them needs it, so that UpgradeError is raised
-        where a view cannot be read.
+        Args:
+            ref: the group.
+            strict: something is removed unless one of the views needs it, so that UpgradeError is
+                raised where a view cannot be read.
         """
-        views = (
-            map(ViewSpec.from_json, self._list_definitions(FEATURE_VIEWS))
-            if strict
-            else self.list_views()
-        )
+        if strict:
+            views = [ViewSpec.from_json(data) for data in self._list_definitions(FEATURE_VIEWS)]
+        else:
+            views = self.list_views()
         return [view for view in views if ref in view.query.iter_groups()]
 
     def next_view_version(self, name: str) -> int:
@@ -62,13 +67,10 @@ class ViewCatalog(Database):
         return self._next_version(FEATURE_VIEWS, name)
 
     def change_view(self, view: ViewSpec, change: Callable[[ViewSpec], ViewSpec]) -> ViewSpec:
-        """Change what the catalog has of a view, and return it; made again where another process was faster, so that no change is lost."""
+        """Change what the catalog has of a view, as ``change_group`` does of a group."""
+        ref = GroupRef(view.name, view.version)
         return self._change_named_definition(
-            FEATURE_VIEWS,
-            "Feature view",
-            GroupRef(view.name, view.version),
-            ViewSpec.from_json,
-            change,
+            FEATURE_VIEWS, "Feature view", ref, ViewSpec.from_json, change
         )
 
     def delete_view(self, view: ViewSpec) -> None:
@@ -79,30 +81,37 @@ class ViewCatalog(Database):
             connection.execute(
                 delete(FEATURE_VIEWS).where(table.name == view.name, table.version == view.version)
             )
-            for about in (TRAINING_DATASETS, MODELS):
-                connection.execute(delete(about).where(*_make_view_filter(about, view)))
+            for dependents in (TRAINING_DATASETS, MODELS):
+                own_rows = _make_view_filter(dependents, view)
+                connection.execute(delete(dependents).where(*own_rows))
 
     # -- training datasets
 
     def reserve_training_dataset(
         self, view: ViewSpec, make: Callable[[int], TrainingDatasetSpec]
     ) -> TrainingDatasetSpec:
-        """Save a training dataset that is about to be made, under the next free version."""
-        table = TRAINING_DATASETS.c
+        """Save a training dataset that is about to be made, under the next free version.
+
+        Args:
+            view: the view that it is of.
+            make: gives the training dataset of a version; it may be called several times.
+        """
+        own_rows = _make_view_filter(TRAINING_DATASETS, view)
         while True:
             with self._begin_transaction() as connection:
-                taken = connection.scalars(
-                    select(table.version).where(*_make_view_filter(TRAINING_DATASETS, view))
-                ).all()
+                query = select(TRAINING_DATASETS.c.version).where(*own_rows)
+                taken = connection.scalars(query).all()
             dataset = make(max(taken, default=0) + 1)
-            row = {"view_name": view.name, "view_version": view.version, "version": dataset.version}
             try:
                 with self._begin_transaction() as connection:
-                    connection.execute(
-                        insert(TRAINING_DATASETS).values(
-                            **row, definition=dataset.to_json(), created_at=get_utc_now()
-                        )
-                    )
+                    row = {
+                        "view_name": view.name,
+                        "view_version": view.version,
+                        "version": dataset.version,
+                        "definition": dataset.to_json(),
+                        "created_at": get_utc_now(),
+                    }
+                    connection.execute(insert(TRAINING_DATASETS).values(**row))
                 return dataset
             except IntegrityError:  # another process took the version in between
                 continue
@@ -113,9 +122,18 @@ class ViewCatalog(Database):
         version: int,
         change: Callable[[TrainingDatasetSpec], TrainingDatasetSpec],
     ) -> TrainingDatasetSpec:
-        """Change what the catalog has of a training dataset, as ``change_group`` does of a group; NotFoundError where it was forgotten."""
-        same = (*_make_view_filter(TRAINING_DATASETS, view), TRAINING_DATASETS.c.version == version)
-        changed = self._change_definition(TRAINING_DATASETS, same, _to_dataset, change)
+        """Change what the catalog has of a training dataset, as ``change_group`` does of a group.
+
+        Args:
+            view: the view that it is of.
+            version: of the training dataset.
+            change: gives it as it is to be from it as it is; it may be called several times.
+
+        Raises:
+            NotFoundError: it was forgotten.
+        """
+        own_row = _make_dataset_filter(view, version)
+        changed = self._change_definition(TRAINING_DATASETS, own_row, _to_dataset, change)
         if changed is None:
             raise NotFoundError(
                 f"Training dataset {version} of feature view {view} was deleted at this moment."
@@ -125,18 +143,19 @@ class ViewCatalog(Database):
 
     def delete_training_dataset(self, view: ViewSpec, version: int) -> None:
         """Forget a training dataset that was never made."""
+        own_row = _make_dataset_filter(view, version)
         with self._begin_transaction() as connection:
-            connection.execute(
-                delete(TRAINING_DATASETS).where(
-                    *_make_view_filter(TRAINING_DATASETS, view),
-                    TRAINING_DATASETS.c.version == version,
-                )
-            )
+            connection.execute(delete(TRAINING_DATASETS).where(*own_row))
 
     def list_training_datasets(
         self, view: ViewSpec, strict: bool = False
     ) -> list[TrainingDatasetSpec]:
-        """The training datasets of the view, the oldest first, whatever became of them; every: as in ``views_of``."""
+        """The training datasets of the view, the oldest first, whatever became of them.
+
+        Args:
+            view: the view that they are of.
+            strict: as in ``list_views_of_group``.
+        """
         query = (
             select(TRAINING_DATASETS)
             .where(*_make_view_filter(TRAINING_DATASETS, view))
@@ -144,28 +163,28 @@ class ViewCatalog(Database):
         )
         with self._begin_transaction() as connection:
             rows = connection.execute(query).all()
-        return list(map(_to_dataset, rows) if strict else iter_readable(_to_dataset, rows))
+        if strict:
+            return [_to_dataset(row) for row in rows]
+        return list(iter_readable(_to_dataset, rows))
 
     def get_training_dataset(self, view: ViewSpec, version: int) -> TrainingDatasetSpec:
-        """One training dataset, whatever became of it; NotFoundError with the versions that there are."""
-        query = select(TRAINING_DATASETS).where(
-            *_make_view_filter(TRAINING_DATASETS, view), TRAINING_DATASETS.c.version == version
-        )
+        """One training dataset, whatever became of it; NotFoundError with the existing versions."""
+        query = select(TRAINING_DATASETS).where(*_make_dataset_filter(view, version))
         with self._begin_transaction() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
-            there = [
+            existing = [
                 dataset.version
                 for dataset in self.list_training_datasets(view)
                 if dataset.state == "finished"
             ]
             raise NotFoundError.for_version(
-                "Training dataset of feature view", view.name, version, there
+                "Training dataset of feature view", view.name, version, existing
             )
         return _to_dataset(row)
 
     def find_pinned_versions(self, ref: GroupRef) -> dict[str, int]:
-        """The Delta versions of a group that are read for as long as their reader is there, by the reader's name.
+        """The Delta versions of a group that are kept for their readers, by the reader's name.
 
         These are the ``as_of`` of feature views, and what training datasets in memory are read from
         again. What is kept as files needs no version; what is being made needs one for less than
@@ -173,21 +192,18 @@ class ViewCatalog(Database):
         """
         pinned: dict[str, int] = {}
         for view in self.list_views_of_group(ref, strict=True):
-            kept = [
+            view_versions = [
                 query.as_of
                 for query in view.query.iter_queries()
                 if query.group == ref and query.as_of is not None
             ]
-            pinned |= {f"feature view {view}": min(kept)} if kept else {}
+            if view_versions:
+                pinned[f"feature view {view}"] = min(view_versions)
             for dataset in self.list_training_datasets(view, strict=True):
-                if (
-                    ref in dataset.group_versions
-                    and dataset.files is None
-                    and dataset.state == "finished"
-                ):
-                    pinned[f"training dataset {dataset.version} of feature view {view}"] = min(
-                        [*kept, dataset.group_versions[ref]]
-                    )
+                is_in_memory = dataset.files is None and dataset.state == "finished"
+                if is_in_memory and ref in dataset.group_versions:
+                    reader = f"training dataset {dataset.version} of feature view {view}"
+                    pinned[reader] = min([*view_versions, dataset.group_versions[ref]])
         return pinned
 
     # -- models
@@ -195,34 +211,37 @@ class ViewCatalog(Database):
     def add_model(
         self, name: str, version: int, view: ViewSpec, training_dataset_version: int | None
     ) -> None:
-        """Remember on what a model was trained, in the place of what was remembered of one that the registry has no more."""
+        """Remember on what a model was trained.
+
+        It takes the place of one of this name and version that the registry has no more.
+
+        Args:
+            name: of the model.
+            version: of the model.
+            view: the view that it was trained on.
+            training_dataset_version: None where the view alone is known.
+        """
         row = {
             "name": name,
             "version": version,
             "view_name": view.name,
             "view_version": view.version,
+            "training_dataset_version": training_dataset_version,
         }
         with self._begin_transaction() as connection:
-            connection.execute(
-                delete(MODELS).where(MODELS.c.name == name, MODELS.c.version == version)
-            )
-            connection.execute(
-                insert(MODELS).values(**row, training_dataset_version=training_dataset_version)
-            )
+            connection.execute(_delete_model(name, version))
+            connection.execute(insert(MODELS).values(**row))
 
     def delete_model(self, name: str, version: int) -> None:
         """Forget on what a model was trained."""
         with self._begin_transaction() as connection:
-            connection.execute(
-                delete(MODELS).where(MODELS.c.name == name, MODELS.c.version == version)
-            )
+            connection.execute(_delete_model(name, version))
 
     def list_models(self, view: ViewSpec) -> list[ModelLink]:
         """The models that were trained on a view, by name and version."""
         table = MODELS.c
-        wanted = (table.name, table.version, table.training_dataset_version)
         query = (
-            select(*wanted)
+            select(table.name, table.version, table.training_dataset_version)
             .where(*_make_view_filter(MODELS, view))
             .order_by(table.name, table.version)
         )
@@ -233,18 +252,19 @@ class ViewCatalog(Database):
 
     def add_function(self, function: FunctionSpec) -> None:
         """Save a new function; AlreadyExistsError when its name and version are taken."""
-        self._insert_definition(
-            TRANSFORMATIONS, f"Transformation {function} version {function.version}", function
-        )
+        subject = f"Transformation {function} version {function.version}"
+        self._insert_definition(TRANSFORMATIONS, subject, function)
 
     def get_function(self, name: str, version: int | None = None) -> FunctionSpec:
         """One function; None asks for version 1, with a warning where there are others."""
-        return FunctionSpec.from_json(
-            self._get_definition(TRANSFORMATIONS, "Transformation", name, version)
-        )
+        definition = self._get_definition(TRANSFORMATIONS, "Transformation", name, version)
+        return FunctionSpec.from_json(definition)
 
     def list_functions(self) -> list[FunctionSpec]:
-        """Every function, by name and version; one that only a newer release can read is left out, with a warning."""
+        """Every function, by name and version.
+
+        One that only a newer release can read is left out, with a warning.
+        """
         return list(iter_readable(FunctionSpec.from_json, self._list_definitions(TRANSFORMATIONS)))
 
     def list_function_names(self) -> set[str]:
@@ -260,6 +280,15 @@ def _to_dataset(row: Any) -> TrainingDatasetSpec:
     return TrainingDatasetSpec.from_json(
         row.version, row.created_at.replace(tzinfo=UTC), row.definition
     )
+
+
+def _delete_model(name: str, version: int) -> Delete:
+    return delete(MODELS).where(MODELS.c.name == name, MODELS.c.version == version)
+
+
+def _make_dataset_filter(view: ViewSpec, version: int) -> list[ColumnElement[bool]]:
+    own_version = TRAINING_DATASETS.c.version == version
+    return [*_make_view_filter(TRAINING_DATASETS, view), own_version]
 
 
 def _make_view_filter(table: Table, view: ViewSpec) -> list[ColumnElement[bool]]:

@@ -781,7 +781,7 @@ def test_a_definition_that_not_every_server_takes_is_refused_and_a_long_one_kept
     with pytest.raises(
         SettingsError,
         match=(
-            r"is to keep is 2\d,\d{3},\d{3} characters long as JSON, and 4,000,000 are taken; .*"
+            r"metadata database is 2\d,\d{3},\d{3} characters long as JSON, and 4,000,000 are taken; .*"
             r" Give shorter descriptions"
         ),
     ):

@@ -34,33 +34,42 @@ def is_current(connection: Connection) -> bool:
 
 def get_revision(connection: Connection) -> str | None:
     """The revision that the database is of; None: it is new."""
-    there = set(inspect(connection).get_table_names())
-    if _VERSION_TABLE in there and (found := _read_revision(connection)) is not None:
-        return found
-    return next(
-        (revision for table, revision in _REVISION_BY_TABLE.items() if table in there), None
-    )
+    tables = set(inspect(connection).get_table_names())
+    if _VERSION_TABLE in tables:
+        revision = _read_revision(connection)
+        if revision is not None:
+            return revision
+    for table, revision_of_table in _REVISION_BY_TABLE.items():
+        if table in tables:
+            return revision_of_table
+    return None
 
 
 def upgrade_to_head(connection: Connection, allowed: bool = True) -> None:
     """Run the revisions that the database lacks, eagerly, one process at a time.
 
-    allowed: whether one that an earlier release made may be changed; a new one is made in any case.
-    Raises SetupError where it may not, UpgradeError where a newer spark_fs made it.
+    Args:
+        connection: to the database.
+        allowed: whether one that an earlier release made may be changed; a new one is made in any
+            case.
+
+    Raises:
+        SetupError: it would have to be changed, and may not.
+        UpgradeError: a newer spark_fs made it.
     """
     # Only where there is something to do.
     from alembic.command import stamp, upgrade  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
     with _lock_database(connection), _extract_scripts() as folder:
-        found = get_revision(connection)
-        if found is not None:
-            _check_revision(found, allowed)
+        revision = get_revision(connection)
+        if revision is not None:
+            _check_revision(revision, allowed)
         config = Config()
         config.set_main_option("script_location", str(folder))
         config.attributes["connection"] = connection
-        if found is not None and not inspect(connection).has_table(_VERSION_TABLE):
-            stamp(config, found)
+        if revision is not None and not inspect(connection).has_table(_VERSION_TABLE):
+            stamp(config, revision)
         upgrade(config, HEAD)
 
 
@@ -80,13 +89,17 @@ def _check_revision(revision: str, allowed: bool) -> None:
 
 
 def _read_revision(connection: Connection) -> str | None:
-    found: str | None = connection.scalar(text(f"SELECT version_num FROM {_VERSION_TABLE}"))  # noqa: S608 # a constant
-    return found
+    query = f"SELECT version_num FROM {_VERSION_TABLE}"  # noqa: S608 # a constant
+    revision: str | None = connection.scalar(text(query))
+    return revision
 
 
 @contextmanager
 def _lock_database(connection: Connection) -> Iterator[None]:
-    """Only one process migrates a database; what it did is there whole (SQLite) or is done again (MySQL commits each table)."""
+    """Only one process migrates a database.
+
+    What a killed one did is there whole (SQLite) or is done again (MySQL commits each table).
+    """
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN EXCLUSIVE")
         yield
@@ -109,16 +122,16 @@ def _extract_scripts() -> Iterator[Path]:
     if isinstance(source, Path):
         yield source
         return
-    with tempfile.TemporaryDirectory() as place:
-        _copy_tree(source, Path(place))
-        yield Path(place)
+    with tempfile.TemporaryDirectory() as folder:
+        _copy_tree(source, Path(folder))
+        yield Path(folder)
 
 
 def _copy_tree(source: Traversable, target: Path) -> None:
     target.mkdir(exist_ok=True)
-    for each in source.iterdir():
-        if each.is_dir():
-            _copy_tree(each, target / each.name)
-        elif each.name.endswith(".py"):
-            with as_file(each) as file:
-                shutil.copy(file, target / each.name)
+    for item in source.iterdir():
+        if item.is_dir():
+            _copy_tree(item, target / item.name)
+        elif item.name.endswith(".py"):
+            with as_file(item) as file:
+                shutil.copy(file, target / item.name)

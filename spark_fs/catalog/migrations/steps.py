@@ -1,4 +1,7 @@
-"""What revisions do, where it is not done yet: a MySQL server keeps each step of an upgrade that was ended, and knows no IF NOT EXISTS."""
+"""What revisions do, where it is not done yet.
+
+A MySQL server keeps each step of an upgrade that was ended, and knows no IF NOT EXISTS.
+"""
 
 from collections.abc import Sequence
 
@@ -20,14 +23,18 @@ def drop_index(name: str, table: str) -> None:
 
 def add_column(table: str, column: Column) -> None:  # type: ignore[type-arg] # of any type
     """Add a column unless it is there."""
-    if column.name not in [each["name"] for each in inspect(op.get_bind()).get_columns(table)]:
+    existing = inspect(op.get_bind()).get_columns(table)
+    if column.name not in [details["name"] for details in existing]:
         op.add_column(table, column)
 
 
 def on_server() -> bool:
-    """Whether the database is a server's, not a file of SQLite's, which has one type for every text."""
+    """Whether the database is a server's.
+
+    A file of SQLite's has one type for every string.
+    """
     return op.get_bind().dialect.name != "sqlite"
 
 
 def _list_indexes(table: str) -> list[str | None]:
-    return [each["name"] for each in inspect(op.get_bind()).get_indexes(table)]
+    return [index["name"] for index in inspect(op.get_bind()).get_indexes(table)]

@@ -1,4 +1,7 @@
-"""Revisions of definitions, and which groups have a table; on servers instants to the microsecond, errors of any length; newest reports."""
+"""Revisions of definitions, which groups have a table, and an index of the newest reports.
+
+On servers instants to the microsecond, and errors of any length.
+"""
 
 from alembic import op
 from sqlalchemy import Column, DateTime, Integer, Text
