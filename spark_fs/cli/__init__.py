@@ -1,4 +1,4 @@
-"""The command line: look at a feature store, bring it online, run its pipelines, begin a project."""
+"""The command line: look at a store, bring it online, run pipelines, begin a project."""
 
 import io
 import sys
@@ -6,27 +6,27 @@ import warnings
 from collections.abc import Callable
 
 from spark_fs.base.terminal import escape_for_terminal
-from spark_fs.cli import pipelines, projects
-from spark_fs.cli.store import app
+from spark_fs.cli import look, online, pipelines, projects, servers, upkeep
+from spark_fs.cli.shared import app
 from spark_fs.errors import SparkFSError
 
 __all__ = ["app", "main"]
 
-projects.add_commands(app)
-pipelines.add_commands(app)
+COMMANDS = (look, online, servers, projects, pipelines, upkeep)  # whose import adds them
 
 
 def main() -> None:
     """Run the command; an error of ours is one line on stderr and exit code 1."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="backslashreplace"
-        )  # a terminal that lacks a letter shows its number
-    warnings.showwarning = lambda message, *_, **__: print(
-        f"warning: {escape_for_terminal(message)}", file=sys.stderr
-    )
+        # A terminal that lacks a letter shows its number.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    warnings.showwarning = _show_warning
     run: Callable[[], None] = app
     try:
         run()
     except SparkFSError as error:
         sys.exit(f"error: {escape_for_terminal(error)}")
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"warning: {escape_for_terminal(message)}", file=sys.stderr)

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spark_fs.cli.store import TIME_FORMAT, ConfigOption, console, open_store, print_table
+from spark_fs.cli.shared import (
+    TIME_FORMAT,
+    ConfigOption,
+    app,
+    console,
+    open_store,
+    print_table,
+)
 from spark_fs.errors import SettingsError
 
 if TYPE_CHECKING:
     from spark_fs.spec.pipeline_run import PipelineRun
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command()(runs)
-    app.command()(run)
+_RUN_HEADINGS = (
+    "run",
+    "pipeline",
+    "started (UTC)",
+    "built up to (UTC)",
+    "state",
+    "took",
+    "what went wrong",
+)
 
 
+@app.command()
 def runs(
     pipeline: Annotated[
         str | None, typer.Argument(help="A pipeline; without it, every one.")
@@ -38,33 +52,16 @@ def runs(
     if run_id is not None:
         _show_run(fs.get_run(run_id))
         return
-    rows = [
-        [
-            r.id[:8],
-            r.pipeline,
-            f"{r.started_at:{TIME_FORMAT}}",
-            f"{r.until:{TIME_FORMAT}}",
-            r.state,
-            _format_duration(r),
-            _describe_failure(r),
-        ]
-        for r in fs.get_runs(pipeline, limit)
-    ]
-    print_table(
-        [
-            "run",
-            "pipeline",
-            "started (UTC)",
-            "built up to (UTC)",
-            "state",
-            "took",
-            "what went wrong",
-        ],
-        rows,
-        "No runs yet.",
-    )
+    rows = []
+    for run in fs.get_runs(pipeline, limit):
+        started = f"{run.started_at:{TIME_FORMAT}}"
+        until = f"{run.until:{TIME_FORMAT}}"
+        outcome = (run.state, _format_duration(run), _describe_failure(run))
+        rows.append((run.id[:8], run.pipeline, started, until, *outcome))
+    print_table(_RUN_HEADINGS, rows, "No runs yet.")
 
 
+@app.command()
 def run(
     file: Annotated[Path, typer.Argument(help="The pipeline, as a YAML file.")],
     until: Annotated[
@@ -100,29 +97,34 @@ def run(
 
 
 def _show_run(run: PipelineRun) -> None:
-    console.print(
-        f"Run {run.id} of pipeline {run.pipeline}: {run.state}"
-        + (f": {run.error}" if run.error else "")
-    )
-    ended = f", ended {run.ended_at:{TIME_FORMAT}}" if run.ended_at else ""
-    console.print(
-        f"started {run.started_at:{TIME_FORMAT}}{ended}, built up to {run.until:{TIME_FORMAT}}"
-        " (UTC)\n"
-    )
-    counts = [
-        ", ".join(
-            f"{kind.replace('_', ' ')} {count:,}" for kind, count in s.counts.items() if count
-        )
-        for s in run.steps
-    ]
-    rows = [
-        [s.name, s.state, f"{s.seconds:.1f} s", count or "-"]
-        for s, count in zip(run.steps, counts, strict=True)
-    ]
-    print_table(["step", "state", "took", "counted"], rows, "It has done no step yet.")
+    title = f"Run {run.id} of pipeline {run.pipeline}: {run.state}"
+    if run.error:
+        title += f": {run.error}"
+    console.print(title)
+    times = f"started {run.started_at:{TIME_FORMAT}}"
+    if run.ended_at:
+        times += f", ended {run.ended_at:{TIME_FORMAT}}"
+    console.print(f"{times}, built up to {run.until:{TIME_FORMAT}} (UTC)\n")
+    rows = []
     for step in run.steps:
-        for line in (*step.lines, *([step.error] if step.error else ())):
+        counts = _format_counts(step.counts)
+        rows.append((step.name, step.state, f"{step.seconds:.1f} s", counts or "-"))
+    print_table(("step", "state", "took", "counted"), rows, "It has done no step yet.")
+    for step in run.steps:
+        for line in step.lines:
             console.print(f"{step.name}: {line}", soft_wrap=True)
+        if step.error:
+            console.print(f"{step.name}: {step.error}", soft_wrap=True)
+
+
+def _format_counts(counts: Mapping[str, int]) -> str:
+    """What a step counted, without zeros."""
+    parts = []
+    for kind, count in counts.items():
+        if count:
+            label = kind.replace("_", " ")
+            parts.append(f"{label} {count:,}")
+    return ", ".join(parts)
 
 
 def _format_duration(run: PipelineRun) -> str:
@@ -130,6 +132,9 @@ def _format_duration(run: PipelineRun) -> str:
 
 
 def _describe_failure(run: PipelineRun) -> str:
-    step = next((s for s in run.steps if s.state in ("failed", "differs")), None)
-    said = run.error or (step and step.lines and step.lines[0]) or "" if step or run.error else "-"
-    return f"{step.name}: {said}" if step else said
+    """The first step that failed or found a difference, and why; a dash where none did."""
+    step = next((step for step in run.steps if step.state in ("failed", "differs")), None)
+    if step is None:
+        return run.error or "-"
+    first_line = step.lines[0] if step.lines else ""
+    return f"{step.name}: {run.error or first_line}"

@@ -1,4 +1,4 @@
-"""The command that begins a project: a pipeline, its settings, a test and a notebook, which run as they are."""
+"""The command that begins a project, which runs as it is."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from typing import Annotated
 
 import typer
 
-from spark_fs.cli.store import console
+from spark_fs.cli.shared import app, console
 from spark_fs.errors import AlreadyExistsError, SettingsError
 from spark_fs.spec.names import check_name
 
-_PACKAGE_FOLDER, _TEMPLATE_SUFFIX = "package", ".jinja"
+_PACKAGE_FOLDER = "package"  # of the template: it gets the name of the project
+_TEMPLATE_SUFFIX = ".jinja"
+_TAKEN_NAMES = {"spark_fs", "pyspark", "delta", "tests", "notebooks", "conf"}
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(init)
-
-
+@app.command()
 def init(
     name: Annotated[
         str, typer.Argument(help="The project's name, which is also its package: lower snake case.")
@@ -33,14 +31,7 @@ def init(
     orders: replace source.py with your own.
     """
     check_name("Project", name)
-    if name in sys.stdlib_module_names or name in (
-        "spark_fs",
-        "pyspark",
-        "delta",
-        "tests",
-        "notebooks",
-        "conf",
-    ):
+    if name in sys.stdlib_module_names or name in _TAKEN_NAMES:
         raise SettingsError(
             f"A project cannot be called {name!r}: a package of that name is there already. Choose"
             " another name."
@@ -63,16 +54,22 @@ def init(
 
 
 def _write_files(source: Traversable, target: Path, name: str) -> None:
+    target.mkdir()
+    for entry in source.iterdir():
+        own_name = entry.name.removesuffix(_TEMPLATE_SUFFIX)
+        if own_name == "gitignore":
+            own_name = ".gitignore"
+        elif own_name == _PACKAGE_FOLDER:
+            own_name = name
+        if entry.is_dir():
+            _write_files(entry, target / own_name, name)
+        elif entry.name.endswith(_TEMPLATE_SUFFIX):
+            _write_template(entry, target / own_name, name)
+
+
+def _write_template(template: Traversable, target: Path, name: str) -> None:
     from jinja2 import Template
 
-    target.mkdir()
-    for each in source.iterdir():
-        own = each.name.removesuffix(_TEMPLATE_SUFFIX)
-        own = {"gitignore": ".gitignore", _PACKAGE_FOLDER: name}.get(own, own)
-        if each.is_dir():
-            _write_files(each, target / own, name)
-        elif each.name.endswith(_TEMPLATE_SUFFIX):
-            text = Template(each.read_text(encoding="utf-8"), keep_trailing_newline=True).render(
-                name=name
-            )
-            (target / own).write_text(text, encoding="utf-8")
+    source = template.read_text(encoding="utf-8")
+    text = Template(source, keep_trailing_newline=True).render(name=name)
+    target.write_text(text, encoding="utf-8")

@@ -108,6 +108,7 @@ def test_groups_and_views_are_shown_whatever_is_said_of_them(
 
 
 def test_an_error_is_plain_too(fs: FeatureStore) -> None:
+    assert fs.get_feature_groups() == []  # the store is there
     run = subprocess.run(
         [sys.executable, "-m", "spark_fs.cli", "show", "[/red]\x1b[31m"],
         env={
