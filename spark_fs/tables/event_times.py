@@ -30,8 +30,8 @@ def check_epochs(column: Column, type_: str, name: str) -> Column:
         F.lit(f"Event time {name!r} holds "),
         column.cast("string"),
         F.lit(
-            ", no epoch in seconds or milliseconds: divide microseconds by 1,000, nanoseconds by"
-            " 1,000,000, or give a timestamp."
+            ", which is not an epoch in seconds or milliseconds: divide microseconds by 1,000,"
+            " nanoseconds by 1,000,000, or give a timestamp."
         ),
     )
     failure = F.raise_error(message).cast("bigint")

@@ -148,7 +148,7 @@ def _build_decimals(values: Sequence[Any], location: str) -> pa.Array:
     for value in values:
         if isinstance(value, Decimal) and not value.is_finite():
             raise SchemaError(
-                f"{location} holds {value!r}, which no decimal is: give null in its place, or"
+                f"{location} holds {value!r}, which is not a decimal: give null in its place, or"
                 " floats."
             )
     return pa.array([int(value) if isinstance(value, np.integer) else value for value in values])
@@ -242,7 +242,7 @@ def _build_structs(
         if not isinstance(name, str):
             raise SchemaError(
                 f"{location} holds a dict with the key {_format_short(name)}, and fields of a"
-                " struct have texts as names: give such a dict as a map, by an Arrow table or a"
+                " struct have strings as names: give such a dict as a map, by an Arrow table or a"
                 " feature declared as map<type,type>."
             )
     if not names:
@@ -263,7 +263,7 @@ def _build_maps(values: Sequence[Any], declared_type: pa.DataType, location: str
     for entry in chain.from_iterable(maps):
         if not (isinstance(entry, tuple | list) and len(entry) == 2):
             raise SchemaError(
-                f"{location} is a map, and {_format_short(entry)} is no pair of a key and a value:"
+                f"{location} is a map, and {_format_short(entry)} is not a pair of a key and value:"
                 " give dicts, or lists of pairs."
             )
         keys.append(entry[0])

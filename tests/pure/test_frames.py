@@ -118,7 +118,7 @@ REFUSED: list[tuple[list[Any], str]] = [
         ),
     ),
     ([-1, 2**70], "holds the integer 1180591620717411303424"),
-    ([Decimal("Infinity")], r"holds Decimal\('Infinity'\), which no decimal is"),
+    ([Decimal("Infinity")], r"holds Decimal\('Infinity'\), which is not a decimal"),
     ([Decimal("1e40")], "holds a value that cannot be kept: .*precision 38"),
     ([dt.time(1, 2)], r"Column 'c' is of the Arrow type time64\[us\], which has no feature type"),
     ([dt.timedelta(1)], r"Arrow type duration\[us\]"),
@@ -126,7 +126,7 @@ REFUSED: list[tuple[list[Any], str]] = [
     ([1j], "Column 'c' holds a value that cannot be kept: .*complex"),
     ([object()], "Column 'c' holds a value that cannot be kept"),
     (["\ud800"], "Column 'c' holds a value that cannot be kept: .*surrogates"),
-    ([{1: 2}], "a dict with the key 1, and fields of a struct have texts as names"),
+    ([{1: 2}], "a dict with the key 1, and fields of a struct have strings as names"),
     ([{b"a": 2}], "a dict with the key b'a'"),
     (
         [{"First Name": "x"}],
@@ -270,7 +270,7 @@ def test_the_type_of_a_column_says_what_dicts_and_nulls_stand_for() -> None:
     )
     assert taken([[], None], "array<string>")[0] == "list<item: string>"
     for wrong, text in (
-        ([["x"]], "is a map, and 'x' is no pair"),
+        ([["x"]], "is a map, and 'x' is not a pair"),
         ([{"a": DAY}, {"a": NOON}], "column 'c' in its maps holds date"),
         ([{1: 1, "a": 2}], "keys of its maps"),
     ):

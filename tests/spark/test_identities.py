@@ -223,8 +223,8 @@ def test_an_epoch_in_another_unit_is_refused_with_the_likely_one(
         with pytest.raises(
             SparkFSError,
             match=(
-                "Event time 'at' holds 1704067200000000, no epoch in seconds or milliseconds:"
-                " divide microseconds by 1,000"
+                "Event time 'at' holds 1704067200000000, which is not an epoch in seconds or"
+                " milliseconds: divide microseconds by 1,000"
             ),
         ):
             fs.create_spine(
@@ -246,8 +246,8 @@ def test_a_text_that_a_partition_would_lose_is_refused(
             with pytest.raises(
                 SparkFSError,
                 match=(
-                    f"column 'part', which partitions the table, holds the text '{text}', which"
-                    " Delta reads as null"
+                    f"column 'part', which partitions the table, holds the string '{text}',"
+                    " which Delta reads as null"
                 ),
             ):
                 made.insert(frame)

@@ -72,9 +72,9 @@ def _check_partition_value(column: str) -> Column:
     The name of a folder says no more.
     """
     message = F.concat(
-        F.lit(f"column {column!r}, which partitions the table, holds the text '"),
+        F.lit(f"column {column!r}, which partitions the table, holds the string '"),
         F.col(column),
-        F.lit("', which Delta reads as null: give null, or another text."),
+        F.lit("', which Delta reads as null: give null, or another string."),
     )
     reads_as_null = F.col(column).isin("", NULL_PARTITION)
     failure = F.raise_error(message).cast("string")
