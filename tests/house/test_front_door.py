@@ -340,3 +340,41 @@ print(SparkContext._gateway)
 
 def test_an_active_session_is_used_as_it_is(spark: object, fs: FeatureStore) -> None:
     assert fs._stores.spark is spark
+
+
+@pytest.mark.slow
+def test_a_type_checker_knows_which_frame_comes_back(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+from typing import assert_type
+import pandas as pd
+from pyspark.sql import DataFrame
+import spark_fs
+
+def look(fs: spark_fs.FeatureStore, group: spark_fs.FeatureGroup, kind: str) -> None:
+    query = group.select_all()
+    assert_type(query.read(), DataFrame)
+    assert_type(query.read("pandas"), pd.DataFrame)
+    assert_type(query.read(strategy="sql", dataframe_type="pandas"), pd.DataFrame)
+    assert_type(query.read(kind), DataFrame | pd.DataFrame)
+    assert_type(group.read(), DataFrame)
+    assert_type(group.read(wallclock_time=3), DataFrame)
+    assert_type(group.read("pandas", online=True), pd.DataFrame)
+    assert_type(group.read(online=True), DataFrame | pd.DataFrame)
+    assert_type(group.read_changes(1), DataFrame)
+    assert_type(group.read_changes(1, dataframe_type="pandas"), pd.DataFrame)
+    assert_type(group.read_changes(1, 2, "pandas"), pd.DataFrame)
+    assert_type(group.read_quarantine(), DataFrame)
+    assert_type(group.read_quarantine("pandas"), pd.DataFrame)
+    assert_type(group.head(), pd.DataFrame)
+    assert_type(fs.sql("SELECT 1"), DataFrame)
+    assert_type(fs.sql("SELECT 1", dataframe_type="pandas"), pd.DataFrame)
+    assert_type(group.select(["a"]).filter(group["a"] > 1), spark_fs.Query)
+    assert_type(fs.get_feature_views(), list[spark_fs.FeatureView])
+    assert_type(group.commit_details(), list[spark_fs.Commit])
+"""
+    )
+    command = [sys.executable, "-m", "mypy", "--strict", str(program)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
