@@ -221,19 +221,20 @@ class _GroupSync:
 
         They are read from the commits' files where rows were only added, else from the change feed.
         """
-        added_files = self.group_table.list_added_files(last_synced + 1, version)
+        table = self.group_table
+        added_files = table.list_added_files(last_synced + 1, version)
         if added_files:
-            added_rows = LatestRows.from_files(self.group_table, added_files)
+            added_rows = LatestRows.from_files(table, added_files)
             if added_rows:
                 return added_rows
-        feed = group_rows.read_changes(self.group_table, last_synced, version)
+        feed = group_rows.read_changes(table, last_synced, version)
         row_count = sum(commit.inserted + commit.updated for commit in commits)
         if not any(_may_delete(commit) for commit in commits):
-            return LatestRows.from_changes(self.group_table.group, filter_upserts(feed), row_count)
-        for file in self.group_table.list_files(version):
+            return LatestRows.from_changes(table.group, filter_upserts(feed), row_count)
+        for file in table.list_files(version):
             row_count += file.row_count or 0
         rows = self._resolve_deleted_keys(feed, staging, version, exit_stack)
-        return LatestRows.from_changes(self.group_table.group, rows, row_count)
+        return LatestRows.from_changes(table.group, rows, row_count)
 
     def _resolve_deleted_keys(
         self, feed: DataFrame, staging: StagingTables, version: int, exit_stack: ExitStack
@@ -242,10 +243,9 @@ class _GroupSync:
 
         Those of these keys are looked up in the table, those of the others in the feed.
         """
-        keys = list(self.group_table.group.primary_key)
-        deleted_keys = select_deleted_keys(feed, self.group_table.group).persist(
-            StorageLevel.MEMORY_AND_DISK
-        )
+        group = self.group_table.group
+        keys = list(group.primary_key)
+        deleted_keys = select_deleted_keys(feed, group).persist(StorageLevel.MEMORY_AND_DISK)
         exit_stack.callback(deleted_keys.unpersist)
         loader = _DeletedKeysLoader(self.online_writer, self.table, staging)
         deleted_keys.mapInArrow(loader, "gone bigint").collect()
@@ -253,7 +253,7 @@ class _GroupSync:
         remaining = table_rows.join(deleted_keys, on=keys, how="left_semi")
         remaining = remaining.withColumn(COMMIT_COLUMN, F.lit(version).cast("bigint"))
         others = filter_upserts(feed).join(deleted_keys, on=keys, how="left_anti")
-        columns = [*self.group_table.group.types, INGESTED_AT, COMMIT_COLUMN]
+        columns = [*group.types, INGESTED_AT, COMMIT_COLUMN]
         return others.select(*columns).unionByName(remaining.select(*columns))
 
     def _load_rows(self, latest: LatestRows, staging: StagingTables) -> list[tuple[int, ...]]:
