@@ -145,6 +145,7 @@ def test_a_terminal_that_lacks_letters_is_told_their_numbers(fs: FeatureStore) -
 def test_a_server_for_other_machines_asks_for_a_token(
     monkeypatch: pytest.MonkeyPatch, fs: FeatureStore, tmp_path: Path, command: str
 ) -> None:
+    assert fs.get_feature_groups() == []  # the store is there
     monkeypatch.setenv("SPARK_FS_HOME", str(fs._stores.settings.home))
     for arguments, said in (
         (
