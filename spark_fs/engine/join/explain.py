@@ -1,6 +1,6 @@
 """Say in words how a plan is run: its match rules, what is not read, and which strategy, why."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from spark_fs.base.times import format_seconds, from_micros
 from spark_fs.engine.join.strategy import STRATEGIES, ExecutionPlan, StagePlan
@@ -88,14 +88,18 @@ def _format_scan(plan: JoinPlan, node: PlanNode, scan_plan: TableScanPlan) -> It
         condition = sql_text.format_condition(node.where, lambda c: c.column)
         yield f"  filter before the match: {condition}"
     columns = plan.list_columns(node)
-    names = ", ".join(columns[:_SHOWN_COLUMNS])
-    if len(columns) > _SHOWN_COLUMNS:
-        names += ", ..."
-    yield f"  columns: {len(columns)} of {len(node.group.types)} ({names})"
+    yield f"  columns: {len(columns)} of {len(node.group.types)} ({_format_names(columns)})"
     if node.match == "point_in_time" and scan_plan.event_time_bounds != UNBOUNDED:
         bounds = _format_bounds(scan_plan.event_time_bounds)
         yield f"  event times: {bounds}; no other row can match"
     yield _format_files(node, scan_plan)
+
+
+def _format_names(columns: Sequence[str]) -> str:
+    names = ", ".join(columns[:_SHOWN_COLUMNS])
+    if len(columns) > _SHOWN_COLUMNS:
+        names += ", ..."
+    return names
 
 
 def _format_bounds(bounds: TimeBounds) -> str:

@@ -35,20 +35,26 @@ def detect_skew(
     """
     if sum(scan_plan.bytes or 0 for scan_plan in scan_plans) < SAMPLING_MIN_BYTES:
         return SkewedKeys(bucket_count), None
-    rights = []
-    for rule in stage.rules:
-        sample = _sample_keys(scan_plans[rule.node_index], rule.keys, rule.time)
-        if sample:
-            rights.append(sample)
-    left = None
+    rights = _sample_rights(stage, scan_plans)
+    samples = list(rights)
     semi_join = None
     if joins_spine_keys:
         left = _sample_keys(scan_plans[0], stage.keys, stage.time)
         if left:
+            samples.insert(0, left)
             semi_join = _choose_semi_join(scan_plans[0], stage, rights)
-    samples = [left, *rights] if left else rights
     skewed_keys = skew.detect_skewed_keys(samples, bucket_count, inputs.BUCKET_BYTES)
     return skewed_keys, semi_join
+
+
+def _sample_rights(stage: JoinStage, scan_plans: Sequence[TableScanPlan]) -> list[KeySample]:
+    """Some rows of each joined group that workers read."""
+    samples = []
+    for rule in stage.rules:
+        sample = _sample_keys(scan_plans[rule.node_index], rule.keys, rule.time)
+        if sample:
+            samples.append(sample)
+    return samples
 
 
 def _choose_semi_join(

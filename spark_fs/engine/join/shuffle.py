@@ -158,18 +158,21 @@ class _BatchBuilder:
 
     def to_record_batch(self) -> pa.RecordBatch:
         buckets, sides = zip(*self._bucket_sides, strict=True)
-        if self._path:
-            self._sink.close()
-            locations = []
-            for start, end in pairwise(self._offsets):
-                locations.append(json.dumps([self._path, start, end]).encode())
-            rows = pa.array(locations, pa.binary())
-        else:
-            offsets = pa.array(self._offsets, pa.int32()).buffers()[1]
-            buffers = [None, offsets, self._sink.getvalue()]
-            rows = pa.Array.from_buffers(pa.binary(), len(sides), buffers)
+        rows = self._to_locations() if self._path else self._to_bytes()
         columns = [pa.array(buckets, pa.int32()), pa.array(sides, pa.int32()), rows]
         return pa.record_batch(columns, schema=PACKED_SCHEMA)
+
+    def _to_locations(self) -> pa.Array:
+        self._sink.close()
+        locations = []
+        for start, end in pairwise(self._offsets):
+            locations.append(json.dumps([self._path, start, end]).encode())
+        return pa.array(locations, pa.binary())
+
+    def _to_bytes(self) -> pa.Array:
+        offsets = pa.array(self._offsets, pa.int32()).buffers()[1]
+        buffers = [None, offsets, self._sink.getvalue()]
+        return pa.Array.from_buffers(pa.binary(), len(self._bucket_sides), buffers)
 
 
 def unpack_batches(
@@ -182,18 +185,26 @@ def unpack_batches(
         schemas: Of each side.
         in_files: Whether ``pack_tables`` had a folder.
     """
-    packed: dict[int, dict[int, list[pa.Buffer]]] = {}
-    for batch in batches:
-        buckets = batch.column(0).to_pylist()
-        sides = batch.column(1).to_pylist()
-        for bucket, side, rows in zip(buckets, sides, batch.column(2), strict=True):
-            packed.setdefault(bucket, {}).setdefault(side, []).append(rows.as_buffer())
+    packed = _group_by_bucket(batches)
     for bucket in sorted(packed):
         packed_sides = packed.pop(bucket)
         tables = {}
         for side, schema in schemas.items():
             tables[side] = _read_table(packed_sides.get(side, ()), schema, in_files)
         yield tables
+
+
+def _group_by_bucket(
+    batches: Iterable[pa.RecordBatch],
+) -> dict[int, dict[int, list[pa.Buffer]]]:
+    """The packed rows of each side of each bucket."""
+    packed: dict[int, dict[int, list[pa.Buffer]]] = {}
+    for batch in batches:
+        buckets = batch.column(0).to_pylist()
+        sides = batch.column(1).to_pylist()
+        for bucket, side, rows in zip(buckets, sides, batch.column(2), strict=True):
+            packed.setdefault(bucket, {}).setdefault(side, []).append(rows.as_buffer())
+    return packed
 
 
 def _read_table(packed: Iterable[pa.Buffer], schema: pa.Schema, in_files: bool) -> pa.Table:

@@ -99,14 +99,22 @@ def select_node_rows(plan: JoinPlan, node: PlanNode, frame: DataFrame) -> DataFr
         instant = convert_to_micros(event_time, group.get_column_type(group.event_time))
         selected.append(instant.alias(columns.get_time_alias(node)))
         if node.match == "spine" and plan.splits:
-            in_splits = {}
-            for name, interval in plan.splits.items():
-                in_splits[name] = _is_within(interval, event_time, instant, group)
+            in_splits = _list_split_conditions(plan, event_time, instant)
             frame = frame.filter(reduce(or_, in_splits.values()))
             selected.append(_choose_split(in_splits))
     if node.match != "spine":
         selected.append(F.col(INGESTED_AT).alias(columns.get_ingested_alias(node)))
     return frame.select(*selected)
+
+
+def _list_split_conditions(
+    plan: JoinPlan, event_time: Column, instant: Column
+) -> dict[str, Column]:
+    """Whether a row of the spine is in each split, by the split's name."""
+    conditions = {}
+    for name, interval in plan.splits.items():
+        conditions[name] = _is_within(interval, event_time, instant, plan.spine)
+    return conditions
 
 
 def _choose_split(in_splits: Mapping[str, Column]) -> Column:

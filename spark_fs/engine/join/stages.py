@@ -67,11 +67,16 @@ def join_bucket(left: pa.Table, rights: Mapping[int, pa.Table], stage: JoinStage
     for rule, matched in zip(stage.rules, matches, strict=True):
         if rows is not None:
             matched = matched[rows]
-        right = rights[rule.node_index].select(list(rule.right_columns)).combine_chunks()
-        matched_rows = right.take(pa.array(matched, mask=matched == MISSING))
+        matched_rows = _take_matches(rights[rule.node_index], rule, matched)
         for name in rule.right_columns:
             result = result.append_column(name, matched_rows.column(name))
     return result
+
+
+def _take_matches(right: pa.Table, rule: MatchRule, matches: Ints) -> pa.Table:
+    """The rows of these indices, nulls where one is missing."""
+    needed = right.select(list(rule.right_columns)).combine_chunks()
+    return needed.take(pa.array(matches, mask=matches == MISSING))
 
 
 def _find_stage_matches(

@@ -206,15 +206,20 @@ def read_sample(scan: Scan, names: Sequence[str], max_files: int) -> pa.Table:
         names: The columns, as the scan calls them.
         max_files: Of how many files at most.
     """
-    columns = tuple((name, column) for name, column in scan.columns if name in names)
-    read_columns = {column for _, column in columns} | set(scan.not_null)
-    file_schema = pa.schema([scan.file_schema.field(column) for column in read_columns])
-    sample = replace(scan, columns=columns, splits=(), where=None, file_schema=file_schema)
+    sample = _select_columns(replace(scan, splits=(), where=None), names)
     step = max(1, len(scan.files) // max_files)
     tables = []
     for file_index in range(0, len(scan.files), step)[:max_files]:
         tables.append(read_share(sample, file_index, max_rows=_SAMPLE_ROWS))
     return pa.concat_tables(tables)
+
+
+def _select_columns(scan: Scan, names: Sequence[str]) -> Scan:
+    """A copy that reads no other columns than these and those that must not be null."""
+    columns = tuple((name, column) for name, column in scan.columns if name in names)
+    read_columns = {column for _, column in columns} | set(scan.not_null)
+    file_schema = pa.schema([scan.file_schema.field(column) for column in read_columns])
+    return replace(scan, columns=columns, file_schema=file_schema)
 
 
 @lru_cache(maxsize=4)
@@ -262,13 +267,16 @@ def _read_columns(
             column = table.column(field.name)
             columns[field.name] = column if column.type == field.type else column.cast(field.type)
             continue
-        text = partition_values.get(field.name)
         value = None
+        text = partition_values.get(field.name)
         if text is not None:
             value = PARTITION_PARSERS[types[field.name]](text)
-        repeated = pa.repeat(pa.scalar(value, field.type), table.num_rows)
-        columns[field.name] = pa.chunked_array([repeated])
+        columns[field.name] = _repeat_value(pa.scalar(value, field.type), table.num_rows)
     return columns
+
+
+def _repeat_value(value: pa.Scalar, count: int) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.repeat(value, count)])
 
 
 def _read_file(

@@ -135,13 +135,7 @@ def _plan_scan(
     if node.match == "spine":
         event_time_bounds = _merge_bounds([_get_event_time_range(file, group) for file in files])
     scan = None
-    # Only Spark drops duplicates, which needs every row of an identity.
-    drops_duplicates = group.may_have_duplicates and (
-        node.match == "spine" or node.where is not None
-    )
-    if not drops_duplicates and parquet.is_scannable(
-        files, group.types, group.partition_key, node.where
-    ):
+    if _can_scan(node, files):
         scan = _build_scan(plan, node, files, event_time_bounds)
     return TableScanPlan(
         scan,
@@ -150,6 +144,15 @@ def _plan_scan(
         _estimate_bytes(files, group, plan.list_columns(node)),
         event_time_bounds,
     )
+
+
+def _can_scan(node: PlanNode, files: Sequence[DataFile]) -> bool:
+    """Whether workers can read a node's rows from these files."""
+    group = node.group
+    needs_every_row = node.match == "spine" or node.where is not None
+    if group.may_have_duplicates and needs_every_row:
+        return False  # only Spark drops duplicates, which needs every row of an identity
+    return parquet.is_scannable(files, group.types, group.partition_key, node.where)
 
 
 def _prune_files(
