@@ -51,7 +51,7 @@ class Measurement(NamedTuple):
 
 
 class SketchError(NamedTuple):
-    """The greatest error of 99 percentiles in ranks and the microseconds for each part; of KLL too."""
+    """The greatest error of 99 percentiles in ranks and the microseconds for each part."""
 
     name: str
     error: float

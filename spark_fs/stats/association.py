@@ -148,6 +148,15 @@ class DesignMatrix:
         matrix = np.zeros((rows, self.width), order="F")
         # 1 where a feature is there
         presence = np.ones((rows, len(self.features) if self.has_missing else 0))
+        self._fill_numbers(table, matrix, presence)
+        self._fill_categories(table, matrix, presence)
+        products = matrix.T @ matrix
+        if not self.has_missing:
+            return [products, matrix.sum(axis=0), np.array([float(rows)])]
+        squares = np.square(matrix).T @ presence
+        return [products, matrix.T @ presence, squares, presence.T @ presence]
+
+    def _fill_numbers(self, table: pa.Table, matrix: Doubles, presence: Doubles) -> None:
         for i, number in enumerate(self.numbers):
             values = to_doubles(table.column(number.name))
             if self.has_missing:
@@ -155,19 +164,17 @@ class DesignMatrix:
                 presence[:, i] = is_finite
                 values = np.where(is_finite, values, number.shift)
             matrix[:, i] = (values - number.shift) / number.scale
+
+    def _fill_categories(self, table: pa.Table, matrix: Doubles, presence: Doubles) -> None:
         first_column = len(self.numbers)
         for i, category in enumerate(self.categories, len(self.numbers)):
             codes = category.find_codes(table.column(category.name))
-            known_rows = np.flatnonzero(codes >= 0)
+            is_known = codes >= 0
+            known_rows = np.flatnonzero(is_known)
             matrix[known_rows, first_column + codes[known_rows]] = 1
             if self.has_missing:
-                presence[:, i] = codes >= 0
+                presence[:, i] = is_known
             first_column += len(category.values)
-        products = matrix.T @ matrix
-        if not self.has_missing:
-            return [products, matrix.sum(axis=0), np.array([float(rows)])]
-        squares = np.square(matrix).T @ presence
-        return [products, matrix.T @ presence, squares, presence.T @ presence]
 
     def compute_associations(self, sums: Sums) -> Doubles:
         """The measure of each pair of features (features x features).

@@ -52,7 +52,17 @@ def _measure_numbers(non_null: pa.ChunkedArray, type_: str) -> StateFields:
     base_type = get_base_type(type_)
     if base_type in INTEGERS:
         return _measure_integers(non_null)
-    values: Doubles = non_null.cast(pa.float64()).to_numpy()
+    fields = _measure_doubles(non_null.cast(pa.float64()).to_numpy())
+    if base_type == "decimal":
+        strings = pc.value_counts(non_null.cast(pa.string()))
+        bounds = pc.min_max(non_null)
+        fields["distinct"] = _build_distinct_sketch(strings)
+        fields["low"] = bounds["min"].as_py()
+        fields["high"] = bounds["max"].as_py()
+    return fields
+
+
+def _measure_doubles(values: Doubles) -> StateFields:
     is_finite = np.isfinite(values)
     finite = values if is_finite.all() else values[is_finite]
     ordered = np.sort(finite) + 0.0  # -0.0 becomes 0.0
@@ -63,13 +73,6 @@ def _measure_numbers(non_null: pa.ChunkedArray, type_: str) -> StateFields:
         non_finite_counts = _count_non_finite(values)
         fields |= non_finite_counts
         distinct = distinct.merge(_sketch_non_finite(non_finite_counts))
-    if base_type == "decimal":
-        strings = pc.value_counts(non_null.cast(pa.string()))
-        fields["distinct"] = _build_distinct_sketch(strings)
-        bounds = pc.min_max(non_null)
-        fields["low"] = bounds["min"].as_py()
-        fields["high"] = bounds["max"].as_py()
-        return fields
     fields["distinct"] = distinct
     if len(ordered):
         fields["low"] = float(ordered[0])

@@ -84,16 +84,22 @@ def _measure_numbers(reference: ColumnState, current: ColumnState) -> Measures:
     now = _Distribution(*current.weighted_points)
     deciles = [cut / BINS for cut in range(1, BINS)]
     edges = np.unique(compute_quantiles(before.values, before.rows, deciles))
-    all_values = np.union1d(before.values, now.values)
-    distances = np.abs(before.share_below(all_values) - now.share_below(all_values))
+    measures = _compare_bins(_compute_bin_shares(before, edges), _compute_bin_shares(now, edges))
     kind = get_column_kind(reference.type)
     unit = 1e-6 if kind == "time" else 1.0  # times are microseconds
-    measures = _compare_bins(_compute_bin_shares(before, edges), _compute_bin_shares(now, edges))
-    measures["kolmogorov_smirnov"] = float(distances.max())
-    measures["wasserstein"] = float((distances[:-1] * np.diff(all_values)).sum()) * unit
+    measures |= _compare_distributions(before, now, unit)
     if kind == "number":
         measures["mean_shift"] = _compute_mean_shift(reference, current)
     return measures
+
+
+def _compare_distributions(before: _Distribution, now: _Distribution, unit: float) -> Measures:
+    values = np.union1d(before.values, now.values)
+    distances = np.abs(before.share_below(values) - now.share_below(values))
+    return {
+        "kolmogorov_smirnov": float(distances.max()),
+        "wasserstein": float((distances[:-1] * np.diff(values)).sum()) * unit,
+    }
 
 
 def _compute_bin_shares(distribution: _Distribution, edges: Doubles) -> Doubles:

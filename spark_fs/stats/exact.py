@@ -124,12 +124,9 @@ class ExactProfile:
     def find_quantile_cells(self, shares: Sequence[float]) -> Integers:
         """The cells in which these quantiles lie."""
         assert self.cell_counts is not None
-        ranks: list[int] = []
-        for share in shares:
-            below, above, _ = _find_ranks(self.finite_count, share)
-            ranks += (below, above)
+        below, above, _ = _find_ranks(self.finite_count, shares)
         ends = np.cumsum(self.cell_counts)
-        return np.unique(np.searchsorted(ends, np.array(ranks), side="right"))
+        return np.unique(np.searchsorted(ends, np.concatenate([below, above]), side="right"))
 
     def compute_quantiles(self, shares: Sequence[float], cell_values: Doubles) -> list[float]:
         """The quantiles, linearly interpolated as ``numpy.percentile`` does.
@@ -141,26 +138,21 @@ class ExactProfile:
         Returns:
             A quantile for each share.
         """
-        assert self.cell_counts is not None
-        counts = self.cell_counts
-        ends = np.cumsum(counts)
-        cell_values = np.sort(cell_values)
-        cells = _compute_cells(cell_values)
-
-        def get_value_at_rank(rank: int) -> float:
-            cell = np.searchsorted(ends, rank, side="right")
-            rank_in_cell = rank - (ends[cell] - counts[cell])
-            return float(cell_values[np.searchsorted(cells, cell) + rank_in_cell])
-
-        below = np.empty(len(shares))
-        above = np.empty(len(shares))
-        fractions = np.empty(len(shares))
-        for i, share in enumerate(shares):
-            rank_below, rank_above, fractions[i] = _find_ranks(self.finite_count, share)
-            below[i] = get_value_at_rank(rank_below)
-            above[i] = get_value_at_rank(rank_above)
+        ranks_below, ranks_above, fractions = _find_ranks(self.finite_count, shares)
+        ordered = np.sort(cell_values)
+        below = self._select_at_ranks(ranks_below, ordered)
+        above = self._select_at_ranks(ranks_above, ordered)
         quantiles: list[float] = interpolate_linearly(below, above, fractions).tolist()
         return quantiles
+
+    def _select_at_ranks(self, ranks: Integers, ordered: Doubles) -> Doubles:
+        """The values with these ranks among all, from the sorted values of their cells."""
+        assert self.cell_counts is not None
+        ends = np.cumsum(self.cell_counts)
+        cells = np.searchsorted(ends, ranks, side="right")
+        ranks_in_cells = ranks - (ends[cells] - self.cell_counts[cells])
+        starts = np.searchsorted(_compute_cells(ordered), cells)
+        return ordered[starts + ranks_in_cells]
 
 
 def _add_counts(left: Integers | None, right: Integers | None) -> Integers | None:
@@ -209,12 +201,12 @@ def _compute_cells(values: Doubles) -> Integers:
     return (sortable >> _CELL_SHIFT).astype(np.int64)
 
 
-def _find_ranks(count: int, share: float) -> tuple[int, int, float]:
-    """The ranks of the two values between which a quantile lies, and where between them."""
-    position = (count - 1) * share
-    below = math.floor(position)
-    above = min(below + 1, count - 1)
-    return below, above, position - below
+def _find_ranks(count: int, shares: Sequence[float]) -> tuple[Integers, Integers, Doubles]:
+    """The ranks of the two values between which each quantile lies, and where between them."""
+    positions = (count - 1) * np.array(shares)
+    below = np.floor(positions).astype(np.int64)
+    above = np.minimum(below + 1, count - 1)
+    return below, above, positions - below
 
 
 def sum_exactly(values: Doubles) -> int:
@@ -232,15 +224,16 @@ def _sum_block(remainder: Doubles) -> int:
     and taken away, until nothing is left.
     """
     is_huge = np.abs(remainder) > _HUGE
-    if is_huge.any():
-        huge_total = sum(map(to_units, remainder[is_huge].tolist()))
-        return huge_total + _sum_block(remainder[~is_huge])
     total = 0
+    if is_huge.any():
+        total = sum(map(to_units, remainder[is_huge].tolist()))
+        remainder = remainder[~is_huge]
     while len(remainder):
         largest = max(float(remainder.max()), -float(remainder.min()))
         if not largest > 0:
             break
-        unit = max(math.frexp(largest)[1] - _BITS_PER_PASS, -UNIT_EXPONENT)
+        _, exponent = math.frexp(largest)
+        unit = max(exponent - _BITS_PER_PASS, -UNIT_EXPONENT)
         rounding = math.ldexp(1.5, 52 + unit)  # to add and take it away rounds to units
         leading = (remainder + rounding) - rounding
         unit_count = int(math.ldexp(float(leading.sum()), -unit))

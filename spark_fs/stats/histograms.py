@@ -51,14 +51,7 @@ def compute_bin_edges(low: float, high: float, bins: int = BIN_COUNT) -> Doubles
 
 def _build_numeric_bins(state: ColumnState) -> Iterator[Bin]:
     values, rows = state.weighted_points
-    low = float(state.low)
-    high = float(state.high)
-    if not (math.isfinite(low) and math.isfinite(high)):
-        low = float(values[0])
-        high = float(values[-1])
-    edges = compute_bin_edges(low, high)
-    if edges[0] == edges[-1] or not (np.diff(edges) > 0).all():
-        edges = np.array([low, high])  # neighbours, between which there is no room for bins
+    edges = _choose_edges(state, values)
     bin_count = len(edges) - 1
     bin_numbers = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, bin_count - 1)
     counts = np.bincount(bin_numbers, rows, bin_count).astype(np.int64)
@@ -72,6 +65,18 @@ def _build_numeric_bins(state: ColumnState) -> Iterator[Bin]:
             "count": count,
             "ratio": count / state.value_count,
         }
+
+
+def _choose_edges(state: ColumnState, values: Doubles) -> Doubles:
+    low = float(state.low)
+    high = float(state.high)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        low = float(values[0])
+        high = float(values[-1])
+    edges = compute_bin_edges(low, high)
+    if edges[0] == edges[-1] or not (np.diff(edges) > 0).all():
+        return np.array([low, high])  # neighbours, between which there is no room for bins
+    return edges
 
 
 def _list_top_categories(state: ColumnState) -> Iterator[Bin]:

@@ -240,9 +240,7 @@ def make_value_function(function: FunctionSpec) -> Callable[..., tuple[Any, ...]
     """
     call = load_function(function)
     has_several = len(function.returns) > 1
-    converters: list[Callable[[Any], Any]] = []
-    for type_ in function.returns:
-        converters.append(_CONVERTERS.get(types.get_base_type(type_), _keep_unchanged))
+    converters = [_get_converter(type_) for type_ in function.returns]
 
     def run_row(*values: Any) -> tuple[Any, ...]:
         try:
@@ -261,6 +259,10 @@ def make_value_function(function: FunctionSpec) -> Callable[..., tuple[Any, ...]
             ) from error
 
     return run_row
+
+
+def _get_converter(type_: str) -> Callable[[Any], Any]:
+    return _CONVERTERS.get(types.get_base_type(type_), _keep_unchanged)
 
 
 def _keep_unchanged(value: Any) -> Any:

@@ -38,10 +38,10 @@ class Transformer:
     ) -> None:
         self._arguments = (tuple(transformations), dict(columns), dict(helpers or {}))
         available = {**(helpers or {}), **columns}
-        bound: list[Transformation] = []
-        for i, spec in enumerate(transformations):
-            bound.append(bind_transformation(spec, available, states[i] if states else None))
-        self.transformations = tuple(bound)
+        self.transformations = tuple(
+            bind_transformation(spec, available, states[i] if states else None)
+            for i, spec in enumerate(transformations)
+        )
         used = {feature for spec in transformations for feature in spec.features}
         self.inputs: dict[str, str] = {}
         for name, type_ in available.items():
@@ -70,12 +70,9 @@ class Transformer:
         """
         replacements: dict[str, list[tuple[str, str]]] = {}
         appended: list[tuple[str, str]] = []
-        dropped: set[str] = set()
+        dropped = self._find_dropped_features()
         for bound in self.transformations:
             features = bound.spec.features
-            for feature, argument in zip(features, bound.function.arguments, strict=True):
-                if argument in bound.function.drop:
-                    dropped.add(feature)
             if len(features) == 1 and features[0] in columns:
                 replacements.setdefault(features[0], []).extend(bound.outputs)
             else:
@@ -89,6 +86,15 @@ class Transformer:
         ordered += appended
         _check_names_differ([name for name, _ in ordered])
         return dict(ordered)
+
+    def _find_dropped_features(self) -> set[str]:
+        dropped: set[str] = set()
+        for bound in self.transformations:
+            pairs = zip(bound.spec.features, bound.function.arguments, strict=True)
+            for feature, argument in pairs:
+                if argument in bound.function.drop:
+                    dropped.add(feature)
+        return dropped
 
     def make_row_function(self) -> RowFunction:
         """The function from one row's inputs to its columns; it imports no library."""

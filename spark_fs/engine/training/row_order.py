@@ -33,22 +33,27 @@ def compute_row_order(
         tied = _find_ties(runs)
         if not len(tied):
             return order
-        values = _to_sort_keys(table.column(name).take(pa.array(order[tied])))
-        if runs[-1]:
-            order_in_ties = np.lexsort((values, runs[tied]))
-        else:
-            order_in_ties = np.argsort(values, kind="stable")
-        order[tied] = order[tied][order_in_ties]
-        keys = np.zeros(table.num_rows, np.int64)
-        keys[tied] = values[order_in_ties]
-        begins_run = (np.diff(runs) != 0) | (keys[1:] != keys[:-1])
-        runs = np.append(0, np.cumsum(begins_run))
+        runs = _sort_ties(order, runs, tied, table.column(name))
     tied = _find_ties(runs)
     if len(tied):
         columns = [name for name in table.column_names if name not in ignored]
         tied_rows = table.select(columns).take(pa.array(order[tied]))
         order[tied] = order[tied][_sort_by_content(tied_rows, runs[tied])]
     return order
+
+
+def _sort_ties(order: Places, runs: Places, tied: Places, column: pa.ChunkedArray) -> Places:
+    """Sort tied rows by one more column, in place; the runs of rows that are equal still."""
+    values = _to_sort_keys(column.take(pa.array(order[tied])))
+    if runs[-1]:
+        order_in_ties = np.lexsort((values, runs[tied]))
+    else:
+        order_in_ties = np.argsort(values, kind="stable")
+    order[tied] = order[tied][order_in_ties]
+    keys = np.zeros(len(order), np.int64)
+    keys[tied] = values[order_in_ties]
+    begins_run = (np.diff(runs) != 0) | (keys[1:] != keys[:-1])
+    return np.append(0, np.cumsum(begins_run))
 
 
 def _sort_by_content(table: pa.Table, runs: Places) -> list[int]:
@@ -82,6 +87,11 @@ def _to_sort_keys(column: pa.ChunkedArray) -> Places:
         column = column.cast(pa.int8())
     if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
         column = to_strings(column)
+    return _rank_values(column)
+
+
+def _rank_values(column: pa.ChunkedArray) -> Places:
+    """The rank of each value among the distinct ones, -1 of a null."""
     encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
     if isinstance(encoded, pa.ChunkedArray) or not len(encoded.dictionary):
         return np.full(len(column), -1, np.int64)

@@ -112,20 +112,13 @@ class DistinctSketch:
         heavy_shares = np.array([rows for _, rows in heavy_hitters]) / self.rows
         entropy = _compute_entropy(heavy_shares) if len(heavy_shares) else 0.0
         rest_share = max(0.0, 1 - float(heavy_shares.sum()))
-        rest_counts = self._select_other_counts([value for value, _ in heavy_hitters])
+        heavy_values = np.array([value for value, _ in heavy_hitters], self.values.dtype)
+        rest_counts = self.counts[~np.isin(self.values, heavy_values)]
         if rest_share and len(rest_counts):
-            # the choice among the other values, by their shares in the sample
-            sample_entropy = _compute_entropy(rest_counts / rest_counts.sum())
-            rest_values = self.estimated_count - len(heavy_shares)
-            values_per_sampled = max(1.0, rest_values / len(rest_counts))
-            spread = sample_entropy + np.log(values_per_sampled)
+            rest_value_count = self.estimated_count - len(heavy_shares)
+            spread = _estimate_sampled_entropy(rest_counts, rest_value_count)
             entropy += rest_share * (spread - np.log(rest_share))
         return min(entropy, float(np.log(self.rows)))
-
-    def _select_other_counts(self, excluded: list[Any]) -> Integers:
-        """The rows of the values that are held and are not among these."""
-        is_excluded = np.isin(self.values, np.array(excluded, self.values.dtype))
-        return self.counts[~is_excluded]
 
     def sort_values(self) -> tuple[Values, Integers]:
         """The values it holds in their own order, with their rows."""
@@ -135,6 +128,13 @@ class DistinctSketch:
 
 def _compute_entropy(shares: npt.NDArray[np.float64]) -> float:
     return float(-(shares * np.log(shares)).sum())
+
+
+def _estimate_sampled_entropy(sampled_counts: Integers, value_count: int) -> float:
+    """The entropy of the choice among so many values, by their shares in a sample of them."""
+    values_per_sampled = max(1.0, value_count / len(sampled_counts))
+    sample_entropy = _compute_entropy(sampled_counts / sampled_counts.sum())
+    return sample_entropy + float(np.log(values_per_sampled))
 
 
 def hash_values(values: Values) -> Hashes:

@@ -61,13 +61,7 @@ class QuantileSketch:
         for level in range(max(len(self.levels), len(other.levels))):
             both = [_get_level(self, level), _get_level(other, level)]
             levels.append(np.sort(np.concatenate(both)))
-        while sum(map(len, levels)) > sum(map(_compute_capacity, range(len(levels)))):
-            level = _find_overfull_level(levels)
-            if level + 1 == len(levels):
-                levels.append(_EMPTY)
-            kept, promoted = _split_level(levels[level])
-            levels[level] = kept
-            levels[level + 1] = np.sort(np.concatenate([levels[level + 1], promoted]))
+        _compact_levels(levels)
         return QuantileSketch(tuple(levels))
 
     @cached_property
@@ -87,6 +81,17 @@ def _get_level(sketch: QuantileSketch, level: int) -> Doubles:
 def _compute_capacity(depth: int) -> int:
     """How many values a level holds that is so far below the highest."""
     return max(_MIN_CAPACITY, int(SIZE * (2 / 3) ** depth))
+
+
+def _compact_levels(levels: list[Doubles]) -> None:
+    """Move values to higher levels, in place, until all levels together hold few enough."""
+    while sum(map(len, levels)) > sum(map(_compute_capacity, range(len(levels)))):
+        level = _find_overfull_level(levels)
+        if level + 1 == len(levels):
+            levels.append(_EMPTY)
+        kept, promoted = _split_level(levels[level])
+        levels[level] = kept
+        levels[level + 1] = np.sort(np.concatenate([levels[level + 1], promoted]))
 
 
 def _find_overfull_level(levels: list[Doubles]) -> int:
