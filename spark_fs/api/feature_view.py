@@ -227,7 +227,7 @@ class FeatureView(
         from spark_fs.report.page import write_page
         from spark_fs.report.view_page import render_view_page
 
-        place = Path(path or f"{self._spec.name}_{self._spec.version}.html")
+        page_path = Path(path or f"{self._spec.name}_{self._spec.version}.html")
         datasets = self.get_training_datasets()
         if version is None and datasets:
             version = datasets[-1].version
@@ -235,7 +235,7 @@ class FeatureView(
         if version is not None:
             splits = self.get_training_dataset_statistics(version).split_statistics
         current = self._stores.catalog.get_view(self._spec.name, self._spec.version)
-        return write_page(place, render_view_page(self._stores, current, splits))
+        return write_page(page_path, render_view_page(self._stores, current, splits))
 
     def detect_drift(
         self,

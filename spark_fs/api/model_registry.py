@@ -130,11 +130,11 @@ class ModelRegistry:
         models = self.get_models(name) or [self.get_model(name)]
         measured = [model for model in models if metric in model.metrics]
         if not measured:
-            known = {metric_name for model in models for metric_name in model.metrics}
+            metrics = {metric_name for model in models for metric_name in model.metrics}
             raise NotFoundError.for_name(
                 f"Metric of model {name!r}",
                 metric,
-                known,
+                metrics,
                 "Ask for one that was given to create_model.",
             )
         choose = max if direction == "max" else min

@@ -297,10 +297,10 @@ class Selection:
 
         view = self._view
         label = self._request.label
-        known = {*self.features, label}
+        columns = {*self.features, label}
         transformations = []
         for transformation in view.transformations if view else ():
-            if known.issuperset(transformation.features):
+            if columns.issuperset(transformation.features):
                 transformations.append(transformation)
         return ViewSpec(
             name,

@@ -136,11 +136,12 @@ class ServedViews:
         if not self._only:
             return request
         served = self._list_served(request)
-        if any(each.dataset in (None, request.dataset) for each in served):
+        served_datasets = [view.dataset for view in served]
+        if None in served_datasets or request.dataset in served_datasets:
             return request
         if request.dataset is None and len(served) == 1:
             return served[0]
-        datasets = sorted(each.dataset for each in served if each.dataset is not None)
+        datasets = sorted(dataset for dataset in served_datasets if dataset is not None)
         if request.dataset is None:
             listed = ", ".join(map(str, datasets))
             raise SettingsError(
@@ -153,17 +154,17 @@ class ServedViews:
 
     def _list_served(self, request: ViewRequest) -> list[ViewRequest]:
         """What is handed out of a view's version; NotFoundError where nothing is."""
-        of_name = [served for served in self._only if served.name == request.name]
-        if not of_name:
+        versions_of_view = [served for served in self._only if served.name == request.name]
+        if not versions_of_view:
             names = [served.name for served in self._only]
             raise NotFoundError.for_name(
                 "Feature view", request.name, names, "Ask for one that is served here."
             )
-        of_version = [served for served in of_name if served.version == request.version]
-        if not of_version:
-            versions = sorted({served.version for served in of_name})
+        requests = [served for served in versions_of_view if served.version == request.version]
+        if not requests:
+            versions = sorted({served.version for served in versions_of_view})
             raise NotFoundError.for_version("Feature view", request.name, request.version, versions)
-        return of_version
+        return requests
 
     def _load_view(self, request: ViewRequest) -> _ReadyView:
         """A view that was not asked for before, or was not there."""

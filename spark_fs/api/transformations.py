@@ -138,9 +138,9 @@ def to_transformation_specs(
         pairs = [(None, function) for function in functions or ()]
     for feature, function in pairs:
         if not isinstance(function, TransformationFunction):
-            place = f" (of feature {feature!r})" if feature else ""
+            origin = f" (of feature {feature!r})" if feature else ""
             raise SettingsError(
-                f"{function!r} is not a transformation function{place}: take one from"
+                f"{function!r} is not a transformation function{origin}: take one from"
                 " fs.get_transformation_function(name) or @spark_fs.udf."
             )
     return tuple(function.attached(feature) for feature, function in pairs)

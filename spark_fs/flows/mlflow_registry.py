@@ -92,16 +92,16 @@ class MlflowRegistry:
             artifact_location = folder.as_uri()
         client = self.client
         with translate_errors():
-            found = client.get_experiment_by_name(experiment)
-            if found is None:
+            existing = client.get_experiment_by_name(experiment)
+            if existing is None:
                 _create_if_absent(
                     lambda: client.create_experiment(
                         experiment, artifact_location=artifact_location
                     )
                 )
-                found = client.get_experiment_by_name(experiment)
-            assert found
-            run_id: str = client.create_run(found.experiment_id).info.run_id
+                existing = client.get_experiment_by_name(experiment)
+            assert existing
+            run_id: str = client.create_run(existing.experiment_id).info.run_id
         return run_id
 
     def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:

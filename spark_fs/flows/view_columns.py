@@ -178,8 +178,8 @@ def resolve_view_columns(
                 spine.spec.types,
                 "The view takes it from its leftmost group: add it to the frame.",
             )
-    known = {*own.plan.schema, *spine.spec.identity}
-    extra_columns = tuple(name for name in spine.spec.types if name not in known)
+    known_columns = {*own.plan.schema, *spine.spec.identity}
+    extra_columns = tuple(name for name in spine.spec.types if name not in known_columns)
     return ViewColumns(view, plan, extra_columns)
 
 
