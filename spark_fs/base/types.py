@@ -7,8 +7,6 @@ type is adding a row here, and one in the table of each online store, ``online/<
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -22,37 +20,41 @@ FLOATS = ("float", "double")
 NUMERIC = (*INTEGERS, *FLOATS, "decimal")
 NESTED = ("array", "map", "struct")
 EVENT_TIME_TYPES = ("timestamp", "date", "bigint", "int")
+_MAX_PRECISION = 38  # of a decimal
+_INNER_COUNTS = {"array": 1, "map": 2}  # how many types a nested one is made of; a struct of any
 
 
 @dataclass(frozen=True)
 class TypeRow:
-    """One feature type: the Arrow types it is read from, the Python types of its values, and what it safely widens to."""
+    """One feature type.
+
+    arrow_types: those that it is read from. widens_to: the types that hold all of its values.
+    """
 
     spark_type: str
     arrow_types: tuple[str, ...]
-    python_types: tuple[type, ...]
     widens_to: tuple[str, ...] = ()
 
 
 TYPES: tuple[TypeRow, ...] = (
-    TypeRow("boolean", ("bool",), (bool,)),
-    TypeRow("tinyint", ("int8",), (int,), ("smallint", "int", "bigint")),
-    TypeRow("smallint", ("int16", "uint8"), (int,), ("int", "bigint")),
-    TypeRow("int", ("int32", "uint16"), (int,), ("bigint", "double")),
-    TypeRow("bigint", ("int64", "uint32"), (int,)),
-    TypeRow("float", ("halffloat", "float"), (float, int), ("double",)),
-    TypeRow("double", ("double",), (float, int)),
-    TypeRow("decimal", ("uint64", "decimal128"), (Decimal, int)),
-    TypeRow("timestamp", ("timestamp",), (datetime,)),
-    TypeRow("date", ("date32", "date64"), (date,)),
-    TypeRow("string", ("string", "large_string", "dictionary"), (str,)),
-    TypeRow("binary", ("binary", "large_binary"), (bytes,)),
+    TypeRow("boolean", ("bool",)),
+    TypeRow("tinyint", ("int8",), ("smallint", "int", "bigint")),
+    TypeRow("smallint", ("int16", "uint8"), ("int", "bigint")),
+    TypeRow("int", ("int32", "uint16"), ("bigint", "double")),
+    TypeRow("bigint", ("int64", "uint32")),
+    TypeRow("float", ("halffloat", "float"), ("double",)),
+    TypeRow("double", ("double",)),
+    TypeRow("decimal", ("uint64", "decimal128")),
+    TypeRow("timestamp", ("timestamp",)),
+    TypeRow("date", ("date32", "date64")),
+    TypeRow("string", ("string", "large_string", "dictionary")),
+    TypeRow("binary", ("binary", "large_binary")),
 )
 
 TYPES_BY_NAME = {row.spark_type: row for row in TYPES}
 _BY_ARROW = {name: row.spark_type for row in TYPES for name in row.arrow_types}
-# Arrow types that have no Spark type of their own: the one they are cast to, which holds every
-# value.
+# The Arrow types that others are cast to: Spark has no type of its own for these, and the one they
+# are cast to holds every value.
 ARROW_CASTS = {
     "uint8": "int16",
     "uint16": "int32",
@@ -63,7 +65,7 @@ ARROW_CASTS = {
     "binary_view": "binary",
 }
 # Other names that callers use for a type.
-ALIASES = {
+_ALIASES = {
     "bool": "boolean",
     "byte": "tinyint",
     "short": "smallint",
@@ -75,20 +77,25 @@ ALIASES = {
 
 
 def parse_type(text: str) -> str:
-    """The feature type that a text names, as Spark writes it; SchemaError when it names none."""
-    found, rest = _parse_prefix(re.sub(r"\s+", "", text) if isinstance(text, str) else "", text)
+    """The feature type that a string names, as Spark writes it; SchemaError when it names none."""
+    if not isinstance(text, str):
+        raise _make_unknown_error(text)
+    spark_type, rest = _parse_prefix(re.sub(r"\s+", "", text), text)
     if rest:
         raise _make_unknown_error(text)
-    return found
+    return spark_type
 
 
 def _parse_prefix(text: str, whole: str) -> tuple[str, str]:
-    """The type at the beginning of what is written, and what follows it."""
-    head = re.match(r"\w*", text)[0]  # type: ignore[index] # it matches the empty text at least
-    name, rest = head.lower(), text[len(head) :]
-    name = ALIASES.get(name, name)
-    if name == "decimal" and (sizes := re.match(r"\((\d+),(\d+)\)", rest)):
-        if not (0 < int(sizes[1]) <= 38 and int(sizes[2]) <= int(sizes[1])):
+    """The type at the beginning of ``text``, and what follows it; ``whole`` is for the error."""
+    head = re.match(r"\w*", text)[0]  # type: ignore[index] # it matches the empty string at least
+    name = _ALIASES.get(head.lower(), head.lower())
+    rest = text[len(head) :]
+    sizes = re.match(r"\((\d+),(\d+)\)", rest)
+    if name == "decimal" and sizes:
+        precision = int(sizes[1])
+        scale = int(sizes[2])
+        if not (0 < precision <= _MAX_PRECISION and scale <= precision):
             raise _make_unknown_error(whole)
         return name + sizes[0], rest[len(sizes[0]) :]
     if name in NESTED and rest.startswith("<"):
@@ -100,39 +107,42 @@ def _parse_prefix(text: str, whole: str) -> tuple[str, str]:
 
 def _parse_nested(name: str, rest: str, whole: str) -> tuple[str, str]:
     """A type of other types, from behind its opening bracket on."""
-    inside: list[str] = []
-    mark = ","
-    while mark == ",":
+    inner_types: list[str] = []
+    separator = ","
+    while separator == ",":
         label = re.match(r"\w+:" if name == "struct" else "", rest)
         if label is None:
             raise _make_unknown_error(whole)
-        inner, rest = _parse_prefix(rest[label.end() :], whole)
-        inside.append(label[0] + inner)
-        mark, rest = rest[:1], rest[1:]
-    if mark != ">" or len(inside) != {"array": 1, "map": 2}.get(name, len(inside)):
+        inner_type, rest = _parse_prefix(rest[label.end() :], whole)
+        inner_types.append(label[0] + inner_type)
+        separator = rest[:1]
+        rest = rest[1:]
+    expected = _INNER_COUNTS.get(name, len(inner_types))
+    if separator != ">" or len(inner_types) != expected:
         raise _make_unknown_error(whole)
-    return f"{name}<{','.join(inside)}>", rest
+    return f"{name}<{','.join(inner_types)}>", rest
 
 
 def _make_unknown_error(text: object) -> SchemaError:
+    scalars = ", ".join(name for name in TYPES_BY_NAME if name != "decimal")
     return SchemaError(
-        f"{text!r} is not a feature type: use"
-        f" {', '.join(name for name in TYPES_BY_NAME if name != 'decimal')},"
+        f"{text!r} is not a feature type: use {scalars},"
         " decimal(precision,scale) with a precision of at most 38, array<type>, map<type,type> or"
         " struct<name:type,...>."
     )
 
 
 def split_types(text: str) -> list[str]:
-    """What commas part, those within brackets aside: the inner types of a nested one."""
-    found, depth = [""], 0
+    """The parts between commas, those within brackets aside: the inner types of a nested one."""
+    parts = [""]
+    depth = 0
     for letter in text:
         depth += (letter in "<(") - (letter in ">)")
         if letter == "," and not depth:
-            found.append("")
+            parts.append("")
         else:
-            found[-1] += letter
-    return found
+            parts[-1] += letter
+    return parts
 
 
 def to_ddl(spark_type: str) -> str:
@@ -141,32 +151,38 @@ def to_ddl(spark_type: str) -> str:
 
 
 def get_inner_types(spark_type: str) -> list[tuple[str, str]]:
-    """The types that a nested one is made of, each with its name: an array's element, a map's key and value, a struct's fields."""
+    """The types that a nested one is made of, each with its name.
+
+    An array's element, a map's key and value, a struct's fields.
+    """
     kind = get_base_type(spark_type)
-    found = split_types(spark_type[len(kind) + 1 : -1])
+    parts = split_types(spark_type[len(kind) + 1 : -1])
     if kind == "struct":
-        return [(name, type_) for name, _, type_ in (part.partition(":") for part in found)]
-    return list(zip(("element",) if kind == "array" else ("key", "value"), found, strict=True))
+        fields = [part.partition(":") for part in parts]
+        return [(name, type_) for name, _, type_ in fields]
+    names = ("element",) if kind == "array" else ("key", "value")
+    return list(zip(names, parts, strict=True))
 
 
 @lru_cache(maxsize=4096)
 def get_base_type(spark_type: str) -> str:
-    """The type without its parameters: ``decimal(10,2)`` is ``decimal``, ``array<int>`` is ``array``."""
+    """The type without its parameters: ``decimal(10,2)`` is ``decimal``."""
     return re.split(r"[(<\[]", spark_type, maxsplit=1)[0]
 
 
 def can_widen(source: str, target: str) -> bool:
-    """Whether every value of the type ``found`` is one of the type ``wanted``."""
+    """Whether every value of the type ``source`` is one of the type ``target``."""
     if source == target or source == "void":
         return True
     if get_base_type(source) == get_base_type(target) == "decimal":
-        (p, s), (wide_p, wide_s) = parse_decimal_sizes(source), parse_decimal_sizes(target)
-        return wide_s >= s and wide_p - wide_s >= p - s
+        precision, scale = parse_decimal_sizes(source)
+        wide_precision, wide_scale = parse_decimal_sizes(target)
+        return wide_scale >= scale and wide_precision - wide_scale >= precision - scale
     return source in TYPES_BY_NAME and target in TYPES_BY_NAME[source].widens_to
 
 
 def from_arrow(arrow_type: str) -> str | None:
-    """The base feature type of an Arrow type given as text; None for nested ones and those without a row."""
+    """The base feature type of an Arrow type, by its name; None for nested and unknown ones."""
     return _BY_ARROW.get(get_base_type(arrow_type))
 
 
@@ -186,36 +202,3 @@ def parse_decimal_sizes(spark_type: str) -> tuple[int, int]:
     """The precision and the scale of a decimal type."""
     precision, scale = re.findall(r"\d+", spark_type)
     return int(precision), int(scale)
-
-
-def to_literal(value: object) -> object:
-    """The value of a condition as JSON, what JSON has no word for marked so that ``from_literal`` restores it."""
-    if isinstance(value, list | tuple):
-        return list(map(to_literal, value))
-    for mark, holds, write, _ in _LITERAL_CODECS:
-        if holds(value):
-            return {mark: write(value)}
-    return value
-
-
-def from_literal(value: object) -> object:
-    """The value that ``literal`` wrote."""
-    if isinstance(value, dict):
-        ((mark, text),) = value.items()
-        return next(read(text) for name, _, _, read in _LITERAL_CODECS if name == mark)
-    return tuple(map(from_literal, value)) if isinstance(value, list) else value
-
-
-_LITERAL_CODECS: tuple[tuple[str, Callable[[Any], bool], Codec, Codec], ...] = (
-    ("$timestamp", lambda v: isinstance(v, datetime), datetime.isoformat, datetime.fromisoformat),
-    ("$date", lambda v: isinstance(v, date), date.isoformat, date.fromisoformat),
-    ("$decimal", lambda v: isinstance(v, Decimal), str, Decimal),
-    ("$double", lambda v: isinstance(v, float) and v - v != 0, repr, float),
-    (
-        "$integer",
-        lambda v: isinstance(v, int) and not -(2**63) <= v < 2**64,
-        hex,
-        lambda text: int(text, 16),
-    ),
-    ("$binary", lambda v: isinstance(v, bytes), bytes.hex, bytes.fromhex),
-)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Self, TypeVar, get_args
 
-from spark_fs.base.types import from_literal, to_literal
+from spark_fs.base.literals import from_literal, to_literal
 from spark_fs.errors import SettingsError
 from spark_fs.spec.record_format import check_format, select_known_fields
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from spark_fs.base.types import to_literal
+from spark_fs.base.literals import to_literal
 from spark_fs.transform.array_values import to_masked_column, to_zero_filled_doubles
 from spark_fs.transform.category_names import make_category_names, make_legacy_category_names
 from spark_fs.transform.states import State, get_categories

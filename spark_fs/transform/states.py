@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from spark_fs.base.types import from_literal
+from spark_fs.base.literals import from_literal
 from spark_fs.transform.category_names import make_legacy_category_names
 
 State = Mapping[str, Any]

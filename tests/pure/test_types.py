@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_fs.base import types
+from spark_fs.base.literals import from_literal, to_literal
 from spark_fs.errors import OnlineStoreError, SchemaError
 from spark_fs.online.mysql import types as mysql_types
 from spark_fs.online.sqlite import types as sqlite_types
@@ -132,4 +133,4 @@ def test_mysql_refuses_what_it_cannot_hold(value: float) -> None:
     ids=repr,
 )
 def test_a_literal_survives_json(value: object) -> None:
-    assert types.from_literal(types.to_literal(value)) == value
+    assert from_literal(to_literal(value)) == value
