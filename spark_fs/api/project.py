@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 def login(config: Config = None) -> Project:
     """Open a project; starts no JVM.
 
-    config: the path of a YAML file, a mapping of settings, or None for the file that
-    ``SPARK_FS_CONFIG`` names, else the embedded default under ``./.spark_fs``. ``login({"home":
-    folder})`` is a whole private store. Raises SettingsError for a setting that is unknown or not
-    valid.
+    Args:
+        config: The path of a YAML file, a mapping of settings, or None for the file that
+            ``SPARK_FS_CONFIG`` names, else the embedded default under ``./.spark_fs``.
+            ``login({"home": folder})`` is a whole private store.
+
+    Returns:
+        The project.
+
+    Raises:
+        SettingsError: A setting is unknown or not valid.
     """
     from spark_fs.settings import load_settings
 
@@ -34,11 +40,11 @@ class Project:
         self._stores = stores
 
     def get_feature_store(self) -> FeatureStore:
-        """The project's feature store."""
+        """Return the project's feature store."""
         return FeatureStore(self._stores)
 
     def get_model_registry(self) -> ModelRegistry:
-        """The project's models; MLflow is loaded when the first of them is asked for."""
+        """Return the project's models; MLflow is loaded when the first of them is asked for."""
         from spark_fs.api.model_registry import ModelRegistry
 
         return ModelRegistry(self._stores)
