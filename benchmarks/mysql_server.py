@@ -16,7 +16,10 @@ Measurements = dict[str, Measurement]
 
 @dataclass(frozen=True)
 class Server:
-    """The server that ``make mysql-up`` started, or the one that the environment names: MariaDB, or MySQL as "mysql9"."""
+    """The server that ``make mysql-up`` started, or the one that the environment names.
+
+    kind: "mysql" is MariaDB, "mysql9" MySQL.
+    """
 
     kind: str = "mysql"
 

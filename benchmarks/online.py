@@ -101,7 +101,10 @@ def make_rows(spark: SparkSession, count: int, day: int) -> DataFrame:
 
 
 def load_raw(cursor: Any, frame: DataFrame, folder: str) -> float:
-    """Seconds of LOAD DATA into a staging table and one merge statement; the file is written before."""
+    """Seconds of LOAD DATA into a staging table and one merge statement.
+
+    The file is written before.
+    """
     path = f"{folder}/rows.tsv"
     rows = frame.toPandas()
     rows["at"] = rows["at"].dt.strftime("%Y-%m-%d %H:%M:%S.%f")

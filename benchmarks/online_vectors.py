@@ -1,4 +1,7 @@
-"""Feature vectors beside raw SELECTs by the same driver, beside the shape of Feast's table, and from a new process."""
+"""Feature vectors beside raw SELECTs by the same driver and beside the shape of Feast's table.
+
+Also the time from the start of a process to its first vector.
+"""
 
 import random
 import statistics
@@ -22,7 +25,8 @@ START = """
 import sys, time
 began = time.perf_counter()
 import spark_fs
-view = spark_fs.login({"home": sys.argv[1], "online_url": sys.argv[2]}).get_feature_store().get_feature_view("v", 1)
+fs = spark_fs.login({"home": sys.argv[1], "online_url": sys.argv[2]}).get_feature_store()
+view = fs.get_feature_view("v", 1)
 view.init_serving()
 view.get_feature_vector({"k": 1})
 print(time.perf_counter() - began, "pyspark" in sys.modules)
@@ -110,7 +114,10 @@ def make_raw_reads(cursor: Any) -> tuple[Call, Call]:
 
 
 def make_feast_reads(cursor: Any) -> tuple[Call, Call]:
-    """One row per feature, as Feast's MySQL store has it; read by one statement for each group and entry."""
+    """One row per feature, as Feast's MySQL store has it.
+
+    It is read by one statement for each group and entry.
+    """
     cursor.execute(
         "CREATE TABLE feast (entity_key VARCHAR(512), feature_name VARCHAR(256), value BLOB,"
         " event_ts TIMESTAMP NULL, created_ts TIMESTAMP NULL, PRIMARY KEY (entity_key,"
@@ -163,7 +170,10 @@ def time_calls(call: Call, count: int) -> list[float]:
 
 
 def measure_start(server: Server, folder: str) -> Measurements:
-    """Milliseconds from the first import to the first vector, in a new process; the budget is one of time."""
+    """Milliseconds from the first import to the first vector, in a new process.
+
+    The budget is one of time.
+    """
     command = [sys.executable, "-c", START, f"{folder}/vectors", f"{server.url}/{DATABASE}"]
     times = []
     for _ in range(7):

@@ -18,7 +18,10 @@ def _keep_value(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class ColumnStorage:
-    """How one online store holds a type: its column type, and the two directions of its values (never null).
+    """How one online store holds a type.
+
+    column_type: as the store names it. encode, decode: the two directions of its values, which are
+    never null.
 
     The rest matters to a store whose rows are bounded. byte_width: bytes of a value of fixed
     length. long_type: for a type that is declared with its length, the column type of longer
@@ -58,7 +61,7 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class OnlineColumn:
-    """One typed column: its feature type, how the store holds it, and its length where one was declared.
+    """One typed column: its feature type, how the store holds it, and its declared length.
 
     A column of a declared length does not grow.
     """
@@ -74,7 +77,7 @@ class OnlineColumn:
         return self.storage.long_type is not None
 
     def sql_type(self, length: int | None) -> str:
-        """The column type, for a column of variable length with its length (None: the long type)."""
+        """The column type, with its length where that varies (None: the long type)."""
         if self.storage.long_type is None:
             return self.storage.column_type
         if length is None:

@@ -1,4 +1,7 @@
-"""Connections do not cross a fork: a child neither speaks on those of its parent nor takes leave on them."""
+"""Connections do not cross a fork.
+
+A child neither speaks on those of its parent nor takes leave on them.
+"""
 
 import ctypes
 import os

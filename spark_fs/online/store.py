@@ -1,4 +1,4 @@
-"""What every online store offers: look-ups, and sessions in which a table is brought up to its feature group."""
+"""What every online store offers: look-ups, and sessions that sync a table."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -20,7 +20,11 @@ KeyChoice = int | tuple[int, str]
 
 @dataclass(frozen=True)
 class LookupSource:
-    """One group of a look-up: its table, its columns to return, and for each key column what it may equal, in order."""
+    """One group of a look-up.
+
+    table: its table. columns: those to return. keys: for each key column what it may equal, in
+    order.
+    """
 
     table: OnlineTable
     columns: tuple[str, ...]
@@ -49,7 +53,10 @@ class PreparedLookup(Protocol):
 
 @dataclass(frozen=True)
 class SyncState:
-    """Up to which Delta version a table has been brought, by which run (a string), and when (UTC)."""
+    """Up to which Delta version a table has been brought.
+
+    run_id: by which run. synced_at: when, in UTC.
+    """
 
     version: int
     run_id: str
@@ -78,7 +85,11 @@ class TableOrigin:
 
 @dataclass(frozen=True)
 class MergeResult:
-    """What the end of a sync did: rows older than those online, rows deleted because their key is gone, and rows past their ttl."""
+    """What the end of a sync did.
+
+    skipped: rows older than those online. deleted: rows whose key is gone. expired: rows past their
+    ttl.
+    """
 
     skipped: int = 0
     deleted: int = 0
@@ -114,7 +125,9 @@ class SyncSession(Protocol):
     def merge_rows(
         self, staging: "StagingTables", version: int, cutoff: datetime | None
     ) -> MergeResult:
-        """Write the loaded rows, never over newer ones, and remember the version, in one transaction.
+        """Write the loaded rows, never over newer ones, and remember the version.
+
+        It is one transaction.
 
         Keys that are gone are deleted first, rows that are past their ttl last.
 
@@ -130,7 +143,11 @@ class SyncSession(Protocol):
 
 @dataclass(frozen=True)
 class StagingTables:
-    """Where workers load the rows of a run: the beginning of the names of its tables, and whether they will be the table itself."""
+    """Where workers load the rows of a run.
+
+    name_prefix: the beginning of the names of its tables. full_refresh: whether they will be the
+    table itself.
+    """
 
     name_prefix: str
     full_refresh: bool
@@ -146,7 +163,9 @@ class StagingTables:
 
 
 class OnlineStore(Protocol):
-    """A database that serves the latest row of each entity. Pickles, and connects anew where it is unpickled.
+    """A database that serves the latest row of each entity.
+
+    It pickles, and connects anew where it is unpickled.
 
     scheme: of its URL, by which the registry has its row.
     """
@@ -168,7 +187,10 @@ class OnlineStore(Protocol):
         """Ask the database for an answer; OnlineStoreError where there is none."""
 
     def add_columns(self, table: OnlineTable, origin: TableOrigin) -> None:
-        """Give the table, where there is one of this origin, the columns that it lacks, holding nulls."""
+        """Give the table the columns that it lacks, holding nulls.
+
+        Nothing is done where there is no table of this origin.
+        """
 
     def drop_table(self, table: OnlineTable, origin: TableOrigin) -> None:
         """Remove a table and what is known of its syncs.
@@ -181,7 +203,10 @@ class OnlineStore(Protocol):
 
 
 class OnlineWriter(Protocol):
-    """The side of a store that is written and verified. Pickles, and connects anew where it is unpickled."""
+    """The side of a store that is written and verified.
+
+    It pickles, and connects anew where it is unpickled.
+    """
 
     def open_session(
         self, table: OnlineTable, origin: TableOrigin
@@ -208,7 +233,17 @@ class OnlineWriter(Protocol):
     def compute_checksums(
         self, table: OnlineTable, bucket_count: int, cutoff: datetime | None
     ) -> dict[int, tuple[int, int]]:
-        """Of each bucket of keys how many rows it holds and the sum of their checksums, rows older than the cutoff aside."""
+        """Count the rows of each bucket of keys, and sum up their checksums.
+
+        Args:
+            table: The table.
+            bucket_count: How many buckets the keys are dealt to.
+            cutoff: The event time (UTC) before which rows are left out. None: no row is.
+
+        Returns:
+            By bucket the number of its rows and the sum of their checksums, for those that have
+            rows.
+        """
 
     def read_buckets(
         self,
@@ -217,7 +252,17 @@ class OnlineWriter(Protocol):
         bucket_numbers: Sequence[int],
         cutoff: datetime | None,
     ) -> Iterator[tuple[Any, ...]]:
-        """The rows of some buckets, decoded, in the order of the table's columns."""
+        """Read the rows of some buckets.
+
+        Args:
+            table: The table.
+            bucket_count: How many buckets the keys are dealt to.
+            bucket_numbers: The buckets to read.
+            cutoff: The event time (UTC) before which rows are left out. None: no row is.
+
+        Returns:
+            The decoded values of each row, in the order of the table's columns.
+        """
 
     def read_newest_event_time(self, table: OnlineTable) -> Any:
         """The greatest event time in the table, decoded; None where there is none."""

@@ -1,4 +1,6 @@
-"""The algorithm of a sync, the same for every store that keeps tables; the statements of its dialect are in the store's folder.
+"""The algorithm of a sync, the same for every store that keeps tables.
+
+The statements of its dialect are in the store's folder.
 
 Workers load rows into staging tables of this run's own. Then they become the table, or are merged
 into it, in one transaction that ends with the version.
@@ -73,7 +75,10 @@ class StagedSyncSession(ABC):
     def merge_rows(
         self, staging: StagingTables, version: int, cutoff: datetime | None
     ) -> MergeResult:
-        """Delete what is gone, write what was loaded, delete what is past its ttl, and remember the version: one transaction."""
+        """Merge the loaded rows into the table, and remember the version: one transaction.
+
+        Keys that are gone are deleted first, rows past their ttl last.
+        """
         self.prepare_merge(staging)
         with self.commit_at_end() as cursor:
             deleted = self._delete_staged_keys(cursor, staging)
@@ -166,7 +171,10 @@ class StagedSyncSession(ABC):
 
     @abstractmethod
     def delete_expired_statement(self, part_name: str) -> str:
-        """Delete the rows of a part that are past their ttl; its parameters are the table's bounds."""
+        """Delete the rows of a part that are past their ttl.
+
+        Its parameters are the bounds of the table.
+        """
 
     @abstractmethod
     def write_sync_state(self, cursor: Any, state: SyncState) -> None:

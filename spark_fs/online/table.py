@@ -1,4 +1,6 @@
-"""How a feature group lies in an online store: its columns, and the tables that it takes where it is too wide for one.
+"""How a feature group lies in an online store: its columns, and its tables.
+
+A group takes several tables where it is too wide for one.
 
 The columns are dealt to tables in their order; a table is full when a row of it might not fit.
 Where a column lies follows from the types alone, so that a serving process knows it without a look,
@@ -28,7 +30,10 @@ _MILLISECOND_MICROS = 1_000
 
 @dataclass(frozen=True)
 class OnlineTable:
-    """The table of one group: one row per primary key, that of its greatest event time, none older than the ttl."""
+    """The table of one group: one row per primary key, that of its greatest event time.
+
+    ttl: no row is older, in microseconds; None: it may be of any age.
+    """
 
     name: str
     columns: tuple[OnlineColumn, ...]
@@ -226,7 +231,10 @@ def _choose_length(table: OnlineTable, column: OnlineColumn, longest_value: int)
 
 
 def compute_max_key_length(table: OnlineTable, column: OnlineColumn) -> int:
-    """How long a column of variable length in the key may be, in characters or bytes: they share what the others leave."""
+    """How long a column of variable length in the key may be, in characters or bytes.
+
+    Such columns share what the others leave.
+    """
     bytes_left = table.limits.key_bytes or 0
     sharing_columns = 0
     for key_column in table.key_columns:
@@ -290,7 +298,10 @@ def _exceeds(taken: int, limit: int | None) -> bool:
 
 
 def _compute_declared_bytes(column: OnlineColumn, table: OnlineTable) -> int:
-    """Bytes of a column as it is declared at first; one of the key may grow and nothing else gives way to it."""
+    """Bytes of a column as it is declared at first.
+
+    One of the key may grow and nothing else gives way to it.
+    """
     if not column.variable_length:
         return column.storage.byte_width
     if column.declared_length is not None:

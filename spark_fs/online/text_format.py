@@ -1,4 +1,6 @@
-"""Columns of Arrow as the strings that a database reads and prints, made without a Python value for each cell.
+"""Columns of Arrow as the strings that a database reads and prints.
+
+They are made without a Python value for each cell.
 
 A string is what MySQL and MariaDB print of the value, so that the same string serves to load a row
 and to compare checksums of it.
@@ -95,7 +97,10 @@ def compute_checksums(table: pa.Table, columns: Sequence[OnlineColumn]) -> npt.N
 
 
 def _prefix_lengths(strings: pa.ChunkedArray, column: OnlineColumn) -> pa.ChunkedArray:
-    """Each string behind its length and a colon: characters of a string, bytes of a nested value."""
+    """Each string behind its length and a colon.
+
+    A string's is counted in characters, a nested value's in bytes.
+    """
     if column.type == "string":
         lengths = pc.utf8_length(strings)
     else:
@@ -105,7 +110,10 @@ def _prefix_lengths(strings: pa.ChunkedArray, column: OnlineColumn) -> pa.Chunke
 
 
 def measure_values(values: pa.ChunkedArray, column: OnlineColumn) -> pa.ChunkedArray:
-    """The length of each value of a column of variable length: characters of strings, else bytes."""
+    """The length of each value of a column of variable length.
+
+    Strings are counted in characters, others in bytes.
+    """
     return pc.utf8_length(values) if column.type == "string" else pc.binary_length(values)
 
 
@@ -211,7 +219,10 @@ def _insert_point(digits: str, point: int) -> str:
 
 
 def _split_number(value: float) -> tuple[str, str, int]:
-    """The sign, the digits without zeros at either end, and the power of ten of the last of them."""
+    """The sign, the digits, and the power of ten of the last of them.
+
+    There are no zeros at either end.
+    """
     sign = "-" if str(value).startswith("-") else ""
     mantissa, _, power = repr(abs(value)).partition("e")
     whole, _, fraction = mantissa.partition(".")

@@ -1,4 +1,7 @@
-"""Vectors as a caller wants them: as NumPy's arrays or as pandas, with the types of training data."""
+"""Vectors as a caller wants them, as NumPy's arrays or as pandas.
+
+They have the types of training data.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +20,9 @@ _EXACT_AS_DOUBLE = ("boolean", "tinyint", "smallint", "int", "float", "double")
 
 
 def as_numpy(columns: Mapping[str, str], vectors: Sequence[Sequence[Any]]) -> npt.NDArray[Any]:
-    """A row for each vector, of the first of bool, int64 and float64 that holds all values of these types exactly, else of objects.
+    """A row for each vector, as bool, int64, float64 or objects.
+
+    It is the first of these that holds all values of the feature types exactly.
 
     So bigints beside doubles, strings, and vectors with a null are objects: no value is rounded,
     and none becomes a string.

@@ -32,7 +32,7 @@ class _GroupLookup:
 
 
 class VectorReader:
-    """Reads the feature vectors of a bound query from an online store; safe to share between threads.
+    """Reads the feature vectors of a bound query; safe to share between threads.
 
     A vector holds ``outputs`` in their order. A group's row is found by the key values of the
     entry; a key that the entry leaves out is taken from the row of the group that holds it, as the
@@ -221,7 +221,10 @@ class VectorReader:
 
 
 def _list_entry_key_types(plan: JoinPlan) -> dict[str, str]:
-    """The names that entries use for keys, with their types: the spine's primary key and the left side of each join."""
+    """The names that entries use for keys, with their types.
+
+    They are the spine's primary key and the left side of each join.
+    """
     spine = plan.nodes[0]
     key_columns = [NodeColumn(0, key) for key in spine.group.primary_key]
     for node in plan.nodes:
@@ -237,7 +240,10 @@ def _plan_group_lookups(
     key_names: Sequence[str],
     store: OnlineStore,
 ) -> tuple[_GroupLookup, ...]:
-    """The groups to read: those online that give a column, and those whose columns are the key of one of these."""
+    """The groups to read.
+
+    They are those online that give a column, and those whose columns are the key of one of these.
+    """
     needed_nodes = {output.source.node for output in outputs}
     for node in reversed(plan.nodes):
         if node.index in needed_nodes:
@@ -293,7 +299,10 @@ def _build_group_lookup(
 
 
 def _check_unique(node: PlanNode, join_columns: Sequence[str]) -> None:
-    """The store finds rows by primary key: a join by other columns, or by some of them, could find many."""
+    """QueryError for a join by other columns than the primary key.
+
+    The store finds rows by primary key: a join by others, or by some of them, could find many.
+    """
     if set(join_columns) != set(node.group.primary_key):
         raise QueryError(
             f"Feature group {node.group} is joined by {', '.join(join_columns)}, and its primary"

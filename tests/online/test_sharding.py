@@ -80,7 +80,8 @@ def test_many_shards_serve_what_one_does(tmp_path: Path, spark: SparkSession) ->
 def test_a_sync_that_ended_between_two_shards_goes_on(
     tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sharding  # noqa: PLC0415 # as above
+    import sharded_store  # noqa: PLC0415 # as above
+    import sharding  # noqa: PLC0415
 
     with sharding.make_schemas(2, "test_shard") as urls:
         fs = sharding.open_sharded_store(tmp_path, urls)
@@ -96,19 +97,19 @@ def test_a_sync_that_ended_between_two_shards_goes_on(
                 group.sync_online()
 
         def half(
-            self: sharding.ShardedSession,
-            place: sharding.ShardedStaging,
+            self: sharded_store.ShardedSession,
+            place: sharded_store.ShardedStaging,
             version: int,
             cutoff: object,
         ) -> None:
             self.sessions[0].merge_rows(place.shards[0], version, cutoff)
             raise KeyboardInterrupt
 
-        whole = sharding.ShardedSession.merge_rows
-        monkeypatch.setattr(sharding.ShardedSession, "merge_rows", half)
+        whole = sharded_store.ShardedSession.merge_rows
+        monkeypatch.setattr(sharded_store.ShardedSession, "merge_rows", half)
         with pytest.raises(KeyboardInterrupt):
             group.sync_online()
-        monkeypatch.setattr(sharding.ShardedSession, "merge_rows", whole)
+        monkeypatch.setattr(sharded_store.ShardedSession, "merge_rows", whole)
         assert not group.verify_online().ok
         assert group.sync_online().summary["written"] == KEYS
         assert group.verify_online().ok

@@ -1,4 +1,7 @@
-"""Read a table of MySQL or MariaDB back, to compare it: checksums that the server computes, and the rows of some buckets."""
+"""Read a table of MySQL or MariaDB back, to compare it.
+
+There are checksums that the server computes, and the rows of some buckets.
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -92,7 +95,10 @@ def read_newest_event_time(store: MySQLStore, table: OnlineTable) -> Any:
 
 
 def _select_from_parts(table: OnlineTable, cutoff: datetime | None) -> tuple[str, tuple[Any, ...]]:
-    """The tables of a group as one, without rows past the ttl, and the parameters of its condition."""
+    """The tables of a group as one, and the parameters of the condition.
+
+    Rows past the ttl are left out.
+    """
     rows = PLAIN.join_parts(table)
     if cutoff is None:
         return rows, ()

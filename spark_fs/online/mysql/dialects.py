@@ -1,4 +1,7 @@
-"""The SQL of MySQL and of MariaDB, with its parameters as the driver formats them and as a prepared statement takes them."""
+"""The SQL of MySQL and of MariaDB.
+
+Its parameters are as the driver formats them, or as a prepared statement takes them.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +16,10 @@ _MYSQL_COLLATION = "utf8mb4_0900_bin"
 
 
 def _make_key_expression(collation: str) -> Callable[[str, str], str]:
-    """A key value as it is compared with its column: strings in the column's collation, which an entry's have not."""
+    """A key value as it is compared with its column.
+
+    Strings are compared in the collation of the column, which an entry's have not.
+    """
 
     def get_key_expression(expression: str, type_: str) -> str:
         return f"{expression} COLLATE {collation}" if type_ == "string" else expression

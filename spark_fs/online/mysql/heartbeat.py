@@ -1,4 +1,7 @@
-"""Keep a silent connection alive: neither its server nor what lies between is to give it up while Spark works."""
+"""Keep a silent connection alive while Spark works.
+
+Neither its server nor what lies between is to give it up.
+"""
 
 import socket
 import threading
@@ -52,7 +55,10 @@ class Heartbeat:
 
 
 def set_keepalive(connection_socket: socket.socket) -> None:
-    """Let the kernel ask a silent other side whether it is there, so that one that is gone is known within a minute."""
+    """Let the kernel ask a silent other side whether it is there.
+
+    One that is gone is known within a minute.
+    """
     connection_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (
         ("TCP_KEEPIDLE", _KEEPALIVE_IDLE),

@@ -1,4 +1,4 @@
-"""Key values of MySQL and MariaDB, as the driver's C extension can bind them and as the server compares them."""
+"""Key values of MySQL and MariaDB, as they are bound and as the server compares them."""
 
 from datetime import date
 from decimal import Decimal

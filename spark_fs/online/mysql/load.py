@@ -1,4 +1,7 @@
-"""Load rows into tables of MySQL or MariaDB from a worker: by LOAD DATA, or by INSERT where the server forbids it."""
+"""Load rows into tables of MySQL or MariaDB from a worker.
+
+It is done by LOAD DATA, or by INSERT where the server forbids that.
+"""
 
 import hashlib
 import tempfile
@@ -248,9 +251,9 @@ def _make_not_finite_error(
     key = {name: rows.column(name)[row_index].as_py() for name in table.primary_key}
     value = rows.column(column_name)[row_index].as_py()
     return OnlineRefusedError(
-        f"MySQL cannot hold the value {value} of column {column_name!r} of {table.name} (key {key})."
-        " Nothing of this sync is online. Replace NaN and infinities by null before they are"
-        " ingested, or serve this group from SQLite."
+        f"MySQL cannot hold the value {value} of column {column_name!r} of {table.name} (key"
+        f" {key}). Nothing of this sync is online. Replace NaN and infinities by null before they"
+        " are ingested, or serve this group from SQLite."
     )
 
 

@@ -1,4 +1,4 @@
-"""A look-up in MySQL or MariaDB: one prepared statement for one entry, and one for any number of them."""
+"""A look-up in MySQL or MariaDB, by prepared statements."""
 
 import json
 from collections.abc import Callable, Sequence

@@ -1,4 +1,6 @@
-"""Connections of a serving process to MySQL or MariaDB: shared by its threads, each with the statements that it has prepared.
+"""Connections of a serving process to MySQL or MariaDB, shared by its threads.
+
+Each keeps the statements that it has prepared.
 
 The C extension's prepared statements are driven by the connection's own commands, not by a cursor,
 whose reset before each execution is a second round trip: a look-up by primary key takes 174 us
@@ -124,7 +126,10 @@ class _FairSemaphore:
 
 
 class ConnectionPool:
-    """At most so many connections, opened as they are needed; a thread that finds none free waits."""
+    """At most so many connections, opened as they are needed.
+
+    A thread that finds none free waits.
+    """
 
     def __init__(
         self, open_connection: Callable[[], Any], size: int, timeout: float, address: str
@@ -185,7 +190,10 @@ class ConnectionPool:
             slots.release_slot()
 
     def _take_live_connection(self) -> PooledConnection | None:
-        """A free connection that had an answer not long ago; those that had none for long are closed."""
+        """A free connection that had an answer not long ago.
+
+        Those that had none for long are closed.
+        """
         with suppress(IndexError):
             while True:
                 connection = self._free.pop()

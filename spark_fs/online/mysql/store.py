@@ -1,4 +1,4 @@
-"""The online store in MySQL or MariaDB, through mysql-connector-python: connections, look-ups, and what changes a table as a whole."""
+"""The online store in MySQL or MariaDB, through mysql-connector-python."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -151,7 +151,10 @@ class MySQLStore:
                 add_missing_columns(cursor, table, number, columns)
 
     def drop_table(self, table: OnlineTable, origin: TableOrigin) -> None:
-        """Remove a table and what is known of its syncs, unless it is made from another Delta table."""
+        """Remove a table and what is known of its syncs.
+
+        One that is made from another Delta table stays.
+        """
         with self.transaction() as cursor:
             synced_tables.ensure_tables(cursor)
             if origin.differs_from(synced_tables.read_origin(cursor, table.name)):
@@ -167,7 +170,10 @@ class MySQLStore:
     # -- connections
 
     def open_connection(self, **options: Any) -> Any:
-        """A new connection; where an option of the URL speaks of TLS, no password is sent without it."""
+        """A new connection.
+
+        Where an option of the URL speaks of TLS, no password is sent without it.
+        """
         connect_options = self._connect_options
         tls.check_tls_offered(
             connect_options["host"],
@@ -194,7 +200,10 @@ class MySQLStore:
 
     @contextmanager
     def translate_errors(self) -> Iterator[None]:
-        """Turn the driver's errors into ours; the driver's own error could hold the connection's options."""
+        """Turn the driver's errors into ours.
+
+        The driver's own error could hold the connection's options.
+        """
         try:
             yield
         except FAILURES as error:

@@ -42,7 +42,10 @@ class MySQLSyncSession(StagedSyncSession):
         self._heartbeat = heartbeat
 
     def begin_staging(self, full_refresh: bool) -> StagingTables:
-        """Make new tables for the rows of this run, and keep the connection while workers load them."""
+        """Make new tables for the rows of this run.
+
+        The connection is kept alive while workers load them.
+        """
         staging = super().begin_staging(full_refresh)
         self._heartbeat.start()
         return staging
@@ -84,7 +87,7 @@ class MySQLSyncSession(StagedSyncSession):
             raise
 
     def _resume_connection(self) -> None:
-        """Take the connection back from the heartbeat; OnlineStoreError where the lock was lost meanwhile."""
+        """Take the connection back from the heartbeat; OnlineStoreError where the lock was lost."""
         self._heartbeat.stop()
         holds_lock = False
         with suppress(*FAILURES):
@@ -118,7 +121,10 @@ class MySQLSyncSession(StagedSyncSession):
     def create_rows_table(
         self, cursor: Any, staging: StagingTables, part_number: int, columns: OnlineColumns
     ) -> None:
-        """Make the table into which the rows of a part are loaded, its columns as long as those of the part."""
+        """Make the table into which the rows of a part are loaded.
+
+        Its columns are as long as those of the part.
+        """
         table = self._table
         name = staging.rows_table(part_number)
         if staging.full_refresh:
@@ -219,7 +225,10 @@ class MySQLSyncSession(StagedSyncSession):
 def _choose_lengths_like(
     table: OnlineTable, columns: OnlineColumns, declared: dict[str, int | None]
 ) -> dict[str, int | None]:
-    """The lengths of columns for values as long as those that a table's columns hold; long types stay so."""
+    """The lengths of columns for values as long as those that a table's columns hold.
+
+    Long types stay so.
+    """
     longest_values = {name: length - 1 for name, length in declared.items() if length}
     lengths = choose_column_lengths(table, columns, longest_values)
     for name in lengths:

@@ -1,4 +1,7 @@
-"""What a database of MySQL or MariaDB knows of its tables: the version each was synced to, and its Delta table."""
+"""What a database of MySQL or MariaDB knows of the syncs of its tables.
+
+It is the version that each was synced to, and its Delta table.
+"""
 
 from datetime import UTC
 from typing import Any
@@ -71,7 +74,10 @@ def delete_sync_records(cursor: Any, table_name: str) -> None:
 
 
 def _fetch_row(cursor: Any, query: str, table_name: str) -> tuple[Any, ...] | None:
-    """The one row of a table; None where there is none, or no such table: whoever only reads may not make one."""
+    """The one row of a table; None where there is none.
+
+    There may be no such table: whoever only reads may not make one.
+    """
     try:
         cursor.execute(query, (table_name,))
     except ProgrammingError as error:

@@ -1,4 +1,4 @@
-"""The columns that a table of MySQL or MariaDB has: read from the server, added, and made longer."""
+"""The columns of a table of MySQL or MariaDB: read from the server, added, made longer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,10 @@ OnlineColumns = Sequence[OnlineColumn]
 
 
 def read_declared_lengths(cursor: Any, table_name: str) -> dict[str, int | None]:
-    """The columns of a table, each with its declared length (None: it has none); no column where there is no table."""
+    """The columns of a table, each with its declared length (None: it has none).
+
+    There is no column where there is no table.
+    """
     cursor.execute(
         "SELECT column_name, data_type, character_maximum_length FROM information_schema.columns "
         "WHERE table_schema = DATABASE() AND table_name = %s ORDER BY ordinal_position",
@@ -27,7 +30,10 @@ def read_declared_lengths(cursor: Any, table_name: str) -> dict[str, int | None]
 def add_missing_columns(
     cursor: Any, table: OnlineTable, part_number: int, columns: OnlineColumns
 ) -> None:
-    """Add the columns that one part of a table lacks; a part that is new has no rows, which stands for nulls."""
+    """Add the columns that one part of a table lacks.
+
+    A part that is new has no rows, which stands for nulls.
+    """
     part_name = table.part_name(part_number)
     lengths = read_declared_lengths(cursor, part_name)
     if lengths:

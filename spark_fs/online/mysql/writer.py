@@ -1,4 +1,6 @@
-"""The writing side of MySQL and MariaDB: rows are staged by LOAD DATA, and merged by one transaction.
+"""The writing side of MySQL and MariaDB.
+
+Rows are staged by LOAD DATA, and merged by one transaction.
 
 Workers load rows into tables of this run's own. The driver holds a lock of the server, on the
 connection by which it commits: when that connection is lost, so is the lock, and what it had not
@@ -104,7 +106,10 @@ class MySQLWriter:
 def _read_last_sync(
     cursor: Any, store: MySQLStore, table: OnlineTable, origin: TableOrigin
 ) -> SyncState | None:
-    """What is remembered of the table; OnlineRefusedError where it is not this store's to write."""
+    """What is remembered of the table.
+
+    OnlineRefusedError where it is not this store's to write.
+    """
     if not read_declared_lengths(cursor, table.name):
         return None  # it was never synced, or somebody dropped it
     last_sync = synced_tables.read_sync_state(cursor, table.name)

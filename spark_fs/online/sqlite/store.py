@@ -37,7 +37,10 @@ def _make_key_expression(expression: str, type_: str) -> str:
 
 
 def _convert_decimal(digits: str | None, precision: int, scale: int) -> str | None:
-    """The digits of the same decimal in a column of this precision and scale; None where it holds none."""
+    """The digits of the same decimal in a column of this precision and scale.
+
+    None where it holds no such decimal.
+    """
     if digits is None:
         return None
     try:
@@ -116,7 +119,10 @@ class SQLiteStore:
                 add_missing_columns(connection, table)
 
     def drop_table(self, table: OnlineTable, origin: TableOrigin) -> None:
-        """Remove a table and what is known of its syncs, unless it is made from another Delta table."""
+        """Remove a table and what is known of its syncs.
+
+        One that is made from another Delta table stays.
+        """
         if not Path(self.path).exists():
             return
         with self.transaction() as connection:
@@ -244,7 +250,10 @@ def check_table(store: SQLiteStore, table_name: str) -> None:
 
 
 def add_missing_columns(connection: sqlite3.Connection, table: OnlineTable) -> None:
-    """Add the columns that a table lacks; a part that is new has no rows, which stands for nulls."""
+    """Add the columns that a table lacks.
+
+    A part that is new has no rows, which stands for nulls.
+    """
     if not list_columns(connection, table.name):
         return
     for name, columns in zip(table.part_names, table.part_columns, strict=True):

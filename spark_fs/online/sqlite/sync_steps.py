@@ -27,7 +27,10 @@ class SQLiteSyncSession(StagedSyncSession):
 
     @property
     def staging_prefix(self) -> str:
-        """What the names of the tables of a table's runs begin with, between bars that no name of a group has."""
+        """What the names of the tables of a table's runs begin with.
+
+        The bars are in no name of a group.
+        """
         return f"_run_|{self._table.name}|_"
 
     @contextmanager

@@ -12,7 +12,11 @@ from spark_fs.online.column_storage import ColumnStorage, get_type_row
 
 
 def _encode_real(value: float) -> float | str:
-    """SQLite turns a bare NaN into null and drops the sign of zero; it leaves a string that it cannot read as a number."""
+    """A number, or a string for what SQLite would change.
+
+    It turns a bare NaN into null and drops the sign of zero; it leaves a string that it cannot read
+    as a number.
+    """
     if is_nan(value):
         return "NaN"
     if value == 0 and copysign(1, value) < 0:

@@ -1,4 +1,4 @@
-"""The writing side of the embedded store: its lock, the rows that are loaded, and reading back what is online."""
+"""The writing side of the embedded store: its lock, loading, and reading back."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -67,7 +67,10 @@ class SQLiteWriter:
             yield
 
     def _read_last_sync(self, table: OnlineTable, origin: TableOrigin) -> SyncState | None:
-        """What is remembered of the table; OnlineRefusedError where it is not this store's to write."""
+        """What is remembered of the table.
+
+        OnlineRefusedError where it is not this store's to write.
+        """
         with self.store.transaction() as connection:
             if not file.list_columns(connection, table.name):
                 return None  # it was never synced, or somebody dropped it
