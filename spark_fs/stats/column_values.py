@@ -30,8 +30,9 @@ def get_column_kind(type_: str) -> ColumnKind:
 
 
 def to_doubles(column: pa.ChunkedArray) -> Doubles:
-    """A column's values as doubles, NaN where there is none."""
-    doubles: Doubles = pc.fill_null(column.cast(pa.float64()), math.nan).to_numpy()
+    """A column's values as doubles, NaN where there is none; large integers are rounded."""
+    values = column.cast(pa.float64(), safe=False)
+    doubles: Doubles = pc.fill_null(values, math.nan).to_numpy()
     return doubles
 
 

@@ -118,6 +118,20 @@ def test_correlation_is_pandas_corr_and_unknown_where_pandas_has_none(
         assert found == pytest.approx(wanted, abs=1e-6)
 
 
+def test_integers_that_no_double_holds_correlate_and_fall_into_bins() -> None:
+    frame = pd.DataFrame({"key": [2**62 + 1, 2**61, 5, -(2**60)], "amount": [4.0, 2.5, 1.0, 0.5]})
+    table = pa.Table.from_pandas(frame)
+    known = {
+        "key": ColumnState.from_values(table.column("key"), "bigint"),
+        "amount": ColumnState.from_values(table.column("amount"), "double"),
+    }
+    matrix = DesignMatrix.from_states(known)
+    found = matrix.compute_associations(matrix.compute_sums(table))[0, 1]
+    assert found == pytest.approx(frame.astype(float).corr().loc["key", "amount"], abs=1e-9)
+    bins = Binning.from_state("key", known["key"], 2)
+    assert bins.assign_bins(table.column("key")).tolist() == [1, 1, 0, 0]
+
+
 # -- drift
 
 
