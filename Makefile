@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 SLOW ?= slow
 
-.PHONY: help setup java demo fraud test slow faults faults-kills faults-others cluster-up cluster-down cluster-test cluster-flights release-quick notebooks docs release airflow-check audit check lock clean \
+.PHONY: help setup java demo fraud test slow slow-offline slow-online faults faults-kills faults-others cluster-up cluster-down cluster-test cluster-flights release-quick notebooks docs release airflow-check audit check lock clean \
 	bench-ingest bench-join bench-training bench-online bench-statistics bench-selection bench-log bench-scale bench-scale-cluster bench-sharding mysql-up mysql-down
 
 help: ## list the targets
@@ -40,6 +40,12 @@ test: setup ## run the quick test suite
 
 slow: setup ## run what the quick suite leaves out: each strategy of the join, a year of flights, long sequences
 	@$(BIN)/pytest -m "$(SLOW)"
+
+slow-offline: setup
+	@$(BIN)/pytest -m "$(SLOW)" tests/house tests/pure tests/spark
+
+slow-online: setup
+	@$(BIN)/pytest -m "$(SLOW)" tests/online tests/report
 
 faults: setup mysql-up ## kill every job, damage files, fill disks, let clocks jump, fuzz, run a day of hours (slow; docs/faults.md)
 	@$(BIN)/pytest tests/faults
