@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.spec.model import ModelSchema
 from spark_fs.spec.model_metrics import check_metrics
-from spark_fs.spec.record_format import check_format
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
@@ -42,37 +41,6 @@ class Model:
     _registered: RegisteredVersion | None = field(
         default=None, repr=False, compare=False, kw_only=True
     )
-
-    @classmethod
-    def from_registered(cls, registry: ModelRegistry, registered: RegisteredVersion) -> Model:
-        """Open a version that the registry holds.
-
-        Args:
-            registry: Which holds it.
-            registered: What it holds.
-
-        Raises:
-            UpgradeError: A newer release saved it, and this one would misread it.
-        """
-        metadata = registered.metadata
-        record = registered.record
-        check_format(f"Model {record.name!r} version {registered.version}", metadata)
-        schema = metadata["model_schema"]
-        view_key = metadata["feature_view"]
-        return cls(
-            record.name,
-            registered.version,
-            metadata["framework"],
-            metadata["metrics"],
-            record.description or "",
-            schema and ModelSchema.from_json(schema),
-            metadata["input_example"],
-            metadata["training_dataset_version"],
-            datetime.fromtimestamp(record.creation_timestamp / 1000, UTC),
-            tuple(view_key) if view_key else None,
-            _registry=registry,
-            _registered=registered,
-        )
 
     def _to_draft(self) -> ModelDraft:
         from spark_fs.flows.models import ModelDraft

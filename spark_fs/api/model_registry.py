@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,9 @@ from spark_fs.api.model import Model
 from spark_fs.api.tracked_run import TrackedRun
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.spec.model import ModelSchema
 from spark_fs.spec.names import check_version
-from spark_fs.spec.record_format import iter_readable
+from spark_fs.spec.record_format import check_format, iter_readable
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
@@ -100,18 +102,15 @@ class ModelRegistry:
         version = max(versions) if version is None else check_version("Model", name, version)
         if version not in versions:
             raise NotFoundError.for_version("Model", name, version, list(versions))
-        return Model.from_registered(self, versions[version])
+        return self._open_version(versions[version])
 
     def get_models(self, name: str) -> list[Model]:
         """Every version of a model, the oldest first; none for a name that does not exist.
 
         One that only a newer release can read is left out, with a warning.
         """
-
-        def to_model(registered: RegisteredVersion) -> Model:
-            return Model.from_registered(self, registered)
-
-        return list(iter_readable(to_model, self._mlflow.list_versions(name).values()))
+        versions = self._mlflow.list_versions(name)
+        return list(iter_readable(self._open_version, versions.values()))
 
     def get_best_model(self, name: str, metric: str, direction: str = "max") -> Model:
         """Find the version with the best value of a metric; of equal ones the oldest.
@@ -139,6 +138,28 @@ class ModelRegistry:
             )
         choose = max if direction == "max" else min
         return choose(measured, key=lambda model: model.metrics[metric])
+
+    def _open_version(self, registered: RegisteredVersion) -> Model:
+        """A version as users see it; UpgradeError where a newer release saved it otherwise."""
+        metadata = registered.metadata
+        record = registered.record
+        check_format(f"Model {record.name!r} version {registered.version}", metadata)
+        schema = metadata["model_schema"]
+        view_key = metadata["feature_view"]
+        return Model(
+            record.name,
+            registered.version,
+            metadata["framework"],
+            metadata["metrics"],
+            record.description or "",
+            schema and ModelSchema.from_json(schema),
+            metadata["input_example"],
+            metadata["training_dataset_version"],
+            datetime.fromtimestamp(record.creation_timestamp / 1000, UTC),
+            tuple(view_key) if view_key else None,
+            _registry=self,
+            _registered=registered,
+        )
 
     # -- what models do
 
