@@ -237,11 +237,10 @@ PUBLIC = (
 def test_all_names_what_the_package_offers() -> None:
     assert len(set(spark_fs.__all__)) == len(spark_fs.__all__)
     assert all(getattr(spark_fs, name) is not None for name in spark_fs.__all__)
-    modules = {name for name, value in vars(spark_fs).items() if inspect.ismodule(value)} - {
-        "errors"
-    }
-    offered = {name for name in vars(spark_fs) if not name.startswith("_")} - modules
-    assert offered - {"TYPE_CHECKING", "Any", "import_module"} == set(spark_fs.__all__)
+    tools = {"TYPE_CHECKING", "Any", "import_module"}
+    modules = {name for name, value in vars(spark_fs).items() if inspect.ismodule(value)}
+    public = {name for name in vars(spark_fs) if not name.startswith("_")}
+    assert public - tools - (modules - {"errors"}) == set(spark_fs.__all__)
     assert set(spark_fs.__all__) <= set(dir(spark_fs))
     with pytest.raises(AttributeError, match="module 'spark_fs' has no attribute 'roling'"):
         _ = spark_fs.roling
@@ -258,20 +257,18 @@ def test_a_name_of_the_front_door_is_the_one_of_its_module() -> None:
 
 @pytest.mark.parametrize("method", SIGNATURES, ids=lambda m: m.__qualname__)
 def test_parameters_keep_their_order(method: object) -> None:
-    assert (
-        " ".join(p for p in inspect.signature(method).parameters if p != "self")
-        == SIGNATURES[method]
-    )  # type: ignore[arg-type]
+    parameters = [name for name in inspect.signature(method).parameters if name != "self"]
+    assert " ".join(parameters) == SIGNATURES[method]
 
 
 def test_every_public_method_is_in_the_table() -> None:
-    found = {
-        value
-        for kind in PUBLIC
-        for name, value in vars(kind).items()
-        if inspect.isfunction(value) and not name.startswith("_")
+    methods = {
+        member
+        for public_class in PUBLIC
+        for name, member in vars(public_class).items()
+        if inspect.isfunction(member) and not name.startswith("_")
     }
-    assert found == set(SIGNATURES) - {spark_fs.login, spark_fs.udf, spark_fs.select_features}
+    assert methods == set(SIGNATURES) - {spark_fs.login, spark_fs.udf, spark_fs.select_features}
 
 
 def in_a_new_process(code: str, *arguments: str) -> str:
@@ -331,10 +328,10 @@ query.explain()
 print(query.to_string())
 print(SparkContext._gateway)
 """
-    first, *said, last = in_a_new_process(code, str(tmp_path)).splitlines()
+    first, *lines, last = in_a_new_process(code, str(tmp_path)).splitlines()
     assert first == "{'user': 'bigint', 'n': 'bigint'} 1 None {'user': 'bigint', 'n': 'bigint'}"
-    assert "broadcast: every task reads the joined groups itself" in "\n".join(said)
-    assert said[-1] == ') AS "ages" ON TRUE'
+    assert "broadcast: every task reads the joined groups itself" in "\n".join(lines)
+    assert lines[-1] == ') AS "ages" ON TRUE'
     assert last == "None"
 
 
