@@ -24,7 +24,7 @@ from sklearn.feature_selection import f_classif
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
-from spark_fs.stats.scores import MIN_REDUNDANCY
+from spark_fs.stats.mrmr import MIN_REDUNDANCY
 from spark_fs.tables.delta.session import get_session
 
 TELLING_FEATURES = 60

@@ -13,9 +13,9 @@ from spark_fs.errors import SettingsError, SetupError
 from spark_fs.flows.rank_candidates import NOT_CHOSEN
 from spark_fs.spec.feature_selection import CandidateScore, ModelScore, SelectionRequest, Task
 from spark_fs.stats import scores
+from spark_fs.stats.binning import LABEL_BINS, Binning
 from spark_fs.stats.column_state import ColumnState
 from spark_fs.stats.column_values import get_column_kind, to_doubles
-from spark_fs.stats.scores import Binning
 from spark_fs.stats.sketches.quantiles import Doubles
 
 _BOOSTING_ROUNDS = 100
@@ -64,7 +64,7 @@ class TrainingSample:
         is_classification = task == "classification"
         label_values = table.column(request.label)
         label_binning = Binning.from_state(
-            request.label, states[request.label], scores.LABEL_BINS, is_classification
+            request.label, states[request.label], LABEL_BINS, is_classification
         )
         label_bins = label_binning.assign_bins(label_values)
         has_label = label_bins < label_binning.bin_count - 1

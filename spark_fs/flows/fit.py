@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from spark_fs.base import arrow_types
-from spark_fs.engine.join.shuffle import Hashes
+from spark_fs.base.hashing import Hashes
 from spark_fs.engine.training import splits
 from spark_fs.engine.training.spill import Aggregate, SpilledRows
 from spark_fs.engine.training.splits import CellCounts

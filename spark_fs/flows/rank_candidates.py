@@ -14,9 +14,10 @@ from spark_fs.errors import SettingsError
 from spark_fs.spec.feature_selection import CandidateScore, SelectionRequest, Task
 from spark_fs.stats import scores
 from spark_fs.stats.association import MAX_CATEGORIES
+from spark_fs.stats.binning import MAX_CLASSES, Counts
 from spark_fs.stats.column_state import ColumnState
 from spark_fs.stats.column_values import get_column_kind
-from spark_fs.stats.scores import MAX_CLASSES, Counts
+from spark_fs.stats.mrmr import MrmrStep, rank_by_mrmr
 from spark_fs.stats.sketches.quantiles import Doubles
 
 NOT_CHOSEN = "not among the best"  # the reason of a candidate that others outrank
@@ -201,11 +202,11 @@ def _mark_leak(candidate: CandidateScore, request: SelectionRequest) -> Candidat
 
 def _choose_candidates(
     candidates: Sequence[CandidateScore], correlations: Doubles, request: SelectionRequest
-) -> list[scores.MrmrStep]:
+) -> list[MrmrStep]:
     """The chosen candidates in the order of their choice; none that leaks."""
     if request.method == "mrmr":
         relevance = [0.0 if candidate.leaks else candidate.f for candidate in candidates]
-        return scores.rank_by_mrmr(np.array(relevance, dtype=float), correlations, request.k)
+        return rank_by_mrmr(np.array(relevance, dtype=float), correlations, request.k)
     score = "f" if request.method == "importance" else request.score
     values: dict[int, float] = {}
     for index, candidate in enumerate(candidates):
@@ -219,11 +220,11 @@ def _choose_candidates(
             )
         values[index] = float(value)
     best = sorted(values, key=lambda index: (-values[index], index))[: request.k]
-    return [scores.MrmrStep(index, values[index], 0.0, values[index]) for index in best]
+    return [MrmrStep(index, values[index], 0.0, values[index]) for index in best]
 
 
 def _explain_rank(
-    candidate: CandidateScore, step: scores.MrmrStep, rank: int, request: SelectionRequest
+    candidate: CandidateScore, step: MrmrStep, rank: int, request: SelectionRequest
 ) -> str:
     if request.method == "k_best":
         return f"rank {rank} by {request.score}"

@@ -38,9 +38,14 @@ from spark_fs.spec.feature_selection import (
     Task,
 )
 from spark_fs.spec.feature_statistics import StatisticsConfig
-from spark_fs.stats import scores
 from spark_fs.stats.association import DesignMatrix
-from spark_fs.stats.scores import Binning, ContingencyTables, Counts
+from spark_fs.stats.binning import (
+    LABEL_BINS,
+    MAX_FEATURE_BINS,
+    Binning,
+    ContingencyTables,
+    Counts,
+)
 from spark_fs.tables import dataset_files
 from spark_fs.tables.delta.log import resolve_file_system
 
@@ -247,9 +252,9 @@ def _build_tables(
     """The contingency table of each candidate with the label, eagerly."""
     label_state = states[request.label]
     bins_for_rows = np.sqrt(label_state.value_count) / 4
-    bin_count = int(np.clip(bins_for_rows, _MIN_FEATURE_BINS, scores.MAX_FEATURE_BINS))
+    bin_count = int(np.clip(bins_for_rows, _MIN_FEATURE_BINS, MAX_FEATURE_BINS))
     is_classification = task == "classification"
-    label = Binning.from_state(request.label, label_state, scores.LABEL_BINS, is_classification)
+    label = Binning.from_state(request.label, label_state, LABEL_BINS, is_classification)
     features = tuple(Binning.from_state(name, states[name], bin_count) for name in names)
     tables = ContingencyTables(label, features)
     counted, parts = contingency.count_tables(spark, rows, tables)

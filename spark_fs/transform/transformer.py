@@ -111,10 +111,10 @@ class Transformer:
             return list
 
         def run_row(values: Sequence[Any]) -> list[Any]:
-            known = [*values]
+            row = [*values]
             for call, places in calls:
-                known += call(*[known[place] for place in places])
-            return [known[place] for place in output_places]
+                row += call(*[row[place] for place in places])
+            return [row[place] for place in output_places]
 
         return run_row
 

@@ -18,9 +18,10 @@ from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.spec.comparison import DriftReport, FeatureDrift, resolve_thresholds
 from spark_fs.stats import scores
 from spark_fs.stats.association import DesignMatrix, merge_sums
+from spark_fs.stats.binning import Binning, ContingencyTables
 from spark_fs.stats.column_state import ColumnState
 from spark_fs.stats.distances import measure_drift
-from spark_fs.stats.scores import Binning, ContingencyTables
+from spark_fs.stats.mrmr import MIN_REDUNDANCY, rank_by_mrmr
 
 TYPES = {"a": "double", "b": "double", "c": "string", "d": "boolean", "e": "bigint"}
 
@@ -346,10 +347,10 @@ def test_mrmr_chooses_what_the_definition_says() -> None:
         wanted.append(
             max(
                 left,
-                key=lambda f: relevance[f] / max(related[f, wanted].mean(), scores.MIN_REDUNDANCY),
+                key=lambda f: relevance[f] / max(related[f, wanted].mean(), MIN_REDUNDANCY),
             )
         )
-    found = scores.rank_by_mrmr(relevance, related, 6)
+    found = rank_by_mrmr(relevance, related, 6)
     assert [step.feature for step in found] == wanted
     assert {0, 3} - {step.feature for step in found[:2]}, (
         "of two features that are nearly one only one may be among the first two"

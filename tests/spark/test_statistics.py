@@ -30,7 +30,7 @@ from spark_fs.errors import (
 )
 from spark_fs.flows.profile_rows import RowSource
 from spark_fs.spec.feature_statistics import FeatureStatistics, Statistics, StatisticsConfig
-from spark_fs.stats import scores
+from spark_fs.stats.mrmr import MIN_REDUNDANCY
 
 from conftest import ROOT
 
@@ -691,7 +691,7 @@ def test_mrmr_on_a_real_data_set_with_noise_is_that_of_numpy_on_the_collected_fr
         wanted.append(
             max(
                 left,
-                key=lambda f: relevance[f] / max(related[f, wanted].mean(), scores.MIN_REDUNDANCY),
+                key=lambda f: relevance[f] / max(related[f, wanted].mean(), MIN_REDUNDANCY),
             )
         )
     found = spark_fs.select_features(fg.select_all(), "malignant", k=10)

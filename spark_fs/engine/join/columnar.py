@@ -22,6 +22,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.base.arithmetic import ceil_divide
+from spark_fs.base.hashing import Hashes
 from spark_fs.base.types import to_ddl
 from spark_fs.engine.join import shuffle
 from spark_fs.engine.join.skew import SkewedKeys
@@ -113,7 +114,7 @@ class SemiJoinFilter:
     scan: Scan
     keys: tuple[TypedColumn, ...]
 
-    def has_hashes(self, hashes: shuffle.Hashes) -> npt.NDArray[np.bool_]:
+    def has_hashes(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         """Whether the spine has a key of each of these hashes."""
         spine_hashes = _get_key_hashes(self)
         if not len(spine_hashes):
@@ -125,7 +126,7 @@ class SemiJoinFilter:
 
 
 @lru_cache(maxsize=4)
-def _get_key_hashes(semi_join: SemiJoinFilter) -> shuffle.Hashes:
+def _get_key_hashes(semi_join: SemiJoinFilter) -> Hashes:
     """The hashes of the keys, in order; a worker reads them once."""
     keys = get_key_columns(parquet.read_all(semi_join.scan), semi_join.keys)
     return np.unique(shuffle.hash_keys(keys))
@@ -162,7 +163,7 @@ class SideScatter:
         return shuffle.BucketAssignment(self.side, table, row_indices, buckets)
 
     def _assign_skewed(
-        self, table: pa.Table, hashes: shuffle.Hashes, buckets: shuffle.BucketNumbers
+        self, table: pa.Table, hashes: Hashes, buckets: shuffle.BucketNumbers
     ) -> tuple[npt.NDArray[np.int64] | None, shuffle.BucketNumbers]:
         """Which rows (None: each, in order) go where, if those of skewed keys go elsewhere."""
         if self.rule is None:

@@ -16,10 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_fs.base.hashing import hash_bytes
+from spark_fs.base.hashing import Hashes, hash_bytes
 from spark_fs.base.types import FLOATS, INTEGERS
 
-Hashes = npt.NDArray[np.uint64]
 BucketNumbers = npt.NDArray[Any]
 PACKED_SCHEMA = pa.schema([("bucket", pa.int32()), ("side", pa.int32()), ("rows", pa.binary())])
 PACKED_DDL = "bucket int, side int, rows binary"

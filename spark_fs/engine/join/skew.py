@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spark_fs.base.hashing import Hashes
 from spark_fs.engine.join import matching
 from spark_fs.engine.join.matching import MISSING, Ints
-from spark_fs.engine.join.shuffle import BucketNumbers, Hashes
+from spark_fs.engine.join.shuffle import BucketNumbers
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from spark_fs.engine.profile.tasks import (
 )
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
-from spark_fs.stats.scores import ContingencyTables, Counts
+from spark_fs.stats.binning import ContingencyTables, Counts
 
 
 def count_tables(

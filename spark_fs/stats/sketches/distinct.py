@@ -88,10 +88,10 @@ class DistinctSketch:
     @property
     def singleton_count(self) -> float:
         """About how many values come in one row only."""
-        held = float((self.counts == 1).sum())
+        singletons = float((self.counts == 1).sum())
         if self.is_exact:
-            return held
-        return self.estimated_count * held / len(self.counts)
+            return singletons
+        return self.estimated_count * singletons / len(self.counts)
 
     def estimate_entropy(self, heavy_hitters: Sequence[tuple[Any, int]]) -> float:
         """The entropy of the values, in nats.

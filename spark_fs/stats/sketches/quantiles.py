@@ -69,7 +69,8 @@ class QuantileSketch:
         """The values it holds, sorted, and for how many each stands."""
         values = np.concatenate([_EMPTY, *self.levels])
         weights = [np.empty(0, np.int64)]
-        weights += [np.full(len(held), 1 << level) for level, held in enumerate(self.levels)]
+        for level, level_values in enumerate(self.levels):
+            weights.append(np.full(len(level_values), 1 << level))
         order = np.argsort(values, kind="stable")
         return values[order], np.concatenate(weights)[order]
 
