@@ -88,6 +88,19 @@ class BatchScoringMixin:
             max_feature_age: timedelta | float | None = None,
         ) -> DataFrame: ...
 
+        @overload
+        def get_batch_data(
+            self,
+            start_time: Instant | None = None,
+            end_time: Instant | None = None,
+            primary_key: bool = False,
+            event_time: bool = False,
+            inference_helper_columns: bool = False,
+            dataframe_type: str = "pandas",
+            spine_df: Any = None,
+            max_feature_age: timedelta | float | None = None,
+        ) -> pd.DataFrame | DataFrame: ...
+
     def get_batch_data(
         self,
         start_time: Instant | None = None,

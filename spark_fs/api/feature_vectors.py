@@ -116,6 +116,18 @@ class FeatureVectorsMixin:
             now: Instant | None = None,
         ) -> npt.NDArray[Any]: ...
 
+        @overload
+        def get_feature_vector(
+            self,
+            entry: Entry | None = None,
+            passed_features: Entry | None = None,
+            return_type: str = "list",
+            allow_missing: bool = False,
+            keys: Entry | None = None,
+            request_parameters: Entry | None = None,
+            now: Instant | None = None,
+        ) -> list[Any] | pd.DataFrame | npt.NDArray[Any]: ...
+
     def get_feature_vector(
         self,
         entry: Entry | None = None,
@@ -203,6 +215,18 @@ class FeatureVectorsMixin:
             now: Instant | None = None,
         ) -> npt.NDArray[Any]: ...
 
+        @overload
+        def get_feature_vectors(
+            self,
+            entry: Sequence[Entry] | None = None,
+            passed_features: Sequence[Entry] | None = None,
+            return_type: str = "list",
+            allow_missing: bool = False,
+            keys: Sequence[Entry] | None = None,
+            request_parameters: Sequence[Entry] | None = None,
+            now: Instant | None = None,
+        ) -> list[list[Any]] | pd.DataFrame | npt.NDArray[Any]: ...
+
     def get_feature_vectors(
         self,
         entry: Sequence[Entry] | None = None,
@@ -267,6 +291,15 @@ class FeatureVectorsMixin:
             allow_missing: bool = False,
             now: Instant | None = None,
         ) -> pd.DataFrame: ...
+
+        @overload
+        def get_inference_helper(
+            self,
+            entry: Entry,
+            return_type: str = "dict",
+            allow_missing: bool = False,
+            now: Instant | None = None,
+        ) -> dict[str, Any] | pd.DataFrame: ...
 
     def get_inference_helper(
         self,

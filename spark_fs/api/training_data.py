@@ -68,6 +68,15 @@ class TrainingDataMixin:
             **options: Unpack[SparkOptions],
         ) -> FeaturesAndLabels[DataFrame]: ...
 
+        @overload
+        def training_data(
+            self,
+            start_time: Instant | None = None,
+            end_time: Instant | None = None,
+            description: str = "",
+            **options: Unpack[InMemoryOptions],
+        ) -> FeaturesAndLabels[Any]: ...
+
     def training_data(
         self,
         start_time: Instant | None = None,
@@ -124,6 +133,20 @@ class TrainingDataMixin:
             test_size: float | None = None,
             **options: Unpack[SparkOptions],
         ) -> TwoWaySplit[DataFrame]: ...
+
+        @overload
+        def train_test_split(
+            self,
+            test_ratio: float | None = None,
+            train_start: Instant | None = None,
+            train_end: Instant | None = None,
+            test_start: Instant | None = None,
+            test_end: Instant | None = None,
+            seed: int | None = None,
+            description: str = "",
+            test_size: float | None = None,
+            **options: Unpack[InMemoryOptions],
+        ) -> TwoWaySplit[Any]: ...
 
     def train_test_split(
         self,
@@ -204,6 +227,24 @@ class TrainingDataMixin:
             test_size: float | None = None,
             **options: Unpack[SparkOptions],
         ) -> ThreeWaySplit[DataFrame]: ...
+
+        @overload
+        def train_validation_test_split(
+            self,
+            validation_ratio: float | None = None,
+            test_ratio: float | None = None,
+            train_start: Instant | None = None,
+            train_end: Instant | None = None,
+            validation_start: Instant | None = None,
+            validation_end: Instant | None = None,
+            test_start: Instant | None = None,
+            test_end: Instant | None = None,
+            seed: int | None = None,
+            description: str = "",
+            validation_size: float | None = None,
+            test_size: float | None = None,
+            **options: Unpack[InMemoryOptions],
+        ) -> ThreeWaySplit[Any]: ...
 
     def train_validation_test_split(
         self,

@@ -47,6 +47,14 @@ class TrainingDatasetsMixin:
             **options: Unpack[SparkReadOptions],
         ) -> FeaturesAndLabels[DataFrame]: ...
 
+        @overload
+        def get_training_data(
+            self,
+            version: int | None = None,
+            training_dataset_version: int | None = None,
+            **options: Unpack[ReadOptions],
+        ) -> FeaturesAndLabels[Any]: ...
+
     def get_training_data(
         self,
         version: int | None = None,
@@ -89,6 +97,14 @@ class TrainingDatasetsMixin:
             **options: Unpack[SparkReadOptions],
         ) -> TwoWaySplit[DataFrame]: ...
 
+        @overload
+        def get_train_test_split(
+            self,
+            version: int | None = None,
+            training_dataset_version: int | None = None,
+            **options: Unpack[ReadOptions],
+        ) -> TwoWaySplit[Any]: ...
+
     def get_train_test_split(
         self,
         version: int | None = None,
@@ -128,6 +144,14 @@ class TrainingDatasetsMixin:
             training_dataset_version: int | None = None,
             **options: Unpack[SparkReadOptions],
         ) -> ThreeWaySplit[DataFrame]: ...
+
+        @overload
+        def get_train_validation_test_split(
+            self,
+            version: int | None = None,
+            training_dataset_version: int | None = None,
+            **options: Unpack[ReadOptions],
+        ) -> ThreeWaySplit[Any]: ...
 
     def get_train_validation_test_split(
         self,

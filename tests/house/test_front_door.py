@@ -344,7 +344,8 @@ def test_a_type_checker_knows_which_frame_comes_back(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
         """
-from typing import assert_type
+from typing import Any, assert_type
+import numpy.typing as npt
 import pandas as pd
 from pyspark.sql import DataFrame
 import spark_fs
@@ -370,6 +371,30 @@ def look(fs: spark_fs.FeatureStore, group: spark_fs.FeatureGroup, kind: str) -> 
     assert_type(group.select(["a"]).filter(group["a"] > 1), spark_fs.Query)
     assert_type(fs.get_feature_views(), list[spark_fs.FeatureView])
     assert_type(group.commit_details(), list[spark_fs.Commit])
+
+def train(view: spark_fs.FeatureView, kind: str) -> None:
+    assert_type(view.training_data(), tuple[pd.DataFrame, pd.DataFrame])
+    assert_type(view.training_data(dataframe_type="spark"), tuple[DataFrame, DataFrame])
+    assert_type(view.training_data(dataframe_type=kind), tuple[Any, Any])
+    x_train, x_test, y_train, y_test = view.train_test_split(0.2, seed=1)
+    assert_type(y_test, pd.DataFrame)
+    x_train, *_ = view.get_train_test_split(1)
+    assert_type(x_train, pd.DataFrame)
+    x, y = view.get_training_data(version=1, dataframe_type="spark", primary_key=True)
+    assert_type(y, DataFrame)
+    x_train, x_val, *_ = view.train_validation_test_split(0.2, 0.1)
+    assert_type(x_val, pd.DataFrame)
+
+def score(view: spark_fs.FeatureView, kind: str) -> None:
+    assert_type(view.get_batch_data("2024-01-01"), pd.DataFrame)
+    assert_type(view.batch_data(dataframe_type="spark"), DataFrame)
+    assert_type(view.get_batch_data(dataframe_type=kind), pd.DataFrame | DataFrame)
+    assert_type(view.get_feature_vector({"a": 1}), list[Any])
+    assert_type(view.get_feature_vector({"a": 1}, return_type="pandas"), pd.DataFrame)
+    assert_type(view.get_feature_vectors([{"a": 1}]), list[list[Any]])
+    assert_type(view.get_feature_vectors([], return_type="numpy"), npt.NDArray[Any])
+    assert_type(view.get_inference_helper({"a": 1}), dict[str, Any])
+    assert_type(view.get_inference_helper({"a": 1}, "pandas"), pd.DataFrame)
 """
     )
     command = [sys.executable, "-m", "mypy", "--strict", str(program)]
