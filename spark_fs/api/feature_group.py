@@ -97,7 +97,7 @@ class FeatureGroup(TableGroup):
     ) -> tuple[Job, ValidationReport | None]:
         from spark_fs.flows import insert as flows_insert
 
-        table = self._open_table(self._reload_spec())
+        table = self._stores.open_table(self._reload_spec())
         self._spec, job, report = flows_insert.insert_rows(
             table, df, self._stores.catalog, options, validation, transaction
         )
@@ -229,7 +229,7 @@ class FeatureGroup(TableGroup):
         """
         from spark_fs.flows import delete
 
-        return delete.delete_records(self._open_table(self.spec), df)
+        return delete.delete_records(self._stores.open_table(self.spec), df)
 
     remove_rows = delete_records
 
@@ -329,7 +329,7 @@ class FeatureGroup(TableGroup):
         """Whether the newest commit that changed rows, if any, has statistics. Starts no JVM."""
         from spark_fs.flows.group_statistics import has_current_statistics
 
-        return has_current_statistics(self._open_table(self._spec))
+        return has_current_statistics(self._stores.open_table(self._spec))
 
     def compute_statistics(self) -> Statistics:
         """Make the statistics of the newest commit from all its rows, eagerly, and keep them.
@@ -341,7 +341,7 @@ class FeatureGroup(TableGroup):
 
         group = self._load_spec()
         config = group.parsed_statistics_config
-        table = self._open_table(group)
+        table = self._stores.open_table(group)
         statistics = flows_statistics.compute_group_statistics(table, config, rescan=True)
         if statistics is None:
             raise SettingsError(
@@ -373,15 +373,14 @@ class FeatureGroup(TableGroup):
         """
         from spark_fs.flows.group_statistics import load_statistics_as_of
 
-        table = self._open_table(self._spec)
+        table = self._stores.open_table(self._spec)
         return load_statistics_as_of(table, as_of, feature_names)
 
     def _update_statistics(self) -> None:
         """Bring the statistics up to what was just inserted; whatever fails, the rows are in."""
         from spark_fs.flows.group_statistics import try_update_statistics
 
-        stores = self._stores
-        reason = try_update_statistics(lambda: stores.spark, self._spec, stores.find_table)
+        reason = try_update_statistics(self._spec, self._stores.open_table)
         if reason is not None:
             warn_user(
                 f"The rows are in feature group {self._spec}, and its statistics could not be made:"
@@ -439,7 +438,7 @@ class FeatureGroup(TableGroup):
 
         limits = resolve_thresholds(thresholds)
         group = self._load_spec()
-        table = self._open_table(group)
+        table = self._stores.open_table(group)
         report = compare_group_rows(table, current, reference, features, limits)
         return self._stores.catalog.add_comparison(group, report)
 

@@ -85,10 +85,9 @@ def sync_group(
         The job, whose summary counts rows.
     """
     from spark_fs.flows import sync
-    from spark_fs.tables.table import open_table
 
     instant = None if now is None else to_utc(now)
-    table = open_table(group, stores.find_table(group), lambda: stores.spark)
+    table = stores.open_table(group)
     return sync.sync_group(table, stores.online, instant, full, progress)
 
 
@@ -108,10 +107,9 @@ def verify_group(
         What differs.
     """
     from spark_fs.flows import verify
-    from spark_fs.tables.table import open_table
 
     instant = None if now is None else to_utc(now)
-    table = open_table(group, stores.find_table(group), lambda: stores.spark)
+    table = stores.open_table(group)
     return verify.verify_group(table, stores.online, instant, limit, synced)
 
 

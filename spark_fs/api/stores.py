@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.spec.feature_view import ViewSpec
     from spark_fs.spec.query import GroupRef
+    from spark_fs.tables.table import GroupTable
 
 T = TypeVar("T")
 
@@ -127,6 +128,15 @@ class Stores:
                 if evidence is not None:
                     raise self.make_lost_error(group, evidence)
         return path
+
+    def open_table(self, group: GroupSpec) -> GroupTable:
+        """Open the group's table for one operation; NotFoundError where it is lost.
+
+        Starts no JVM until rows are read or written by it.
+        """
+        from spark_fs.tables.table import open_table
+
+        return open_table(group, self.find_table(group), lambda: self.spark)
 
     def _find_evidence_of_rows(self, group: GroupSpec, path: str) -> str | None:
         """Say how one knows that the group had rows; None where nothing is known of any."""

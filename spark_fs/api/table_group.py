@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
     from spark_fs.base.times import Instant
     from spark_fs.flows.jobs import Job
-    from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.tables.delta.history import Commit
-    from spark_fs.tables.table import GroupTable
 
 
 @validate_arguments
@@ -34,12 +32,6 @@ class TableGroup(Group):
         """The location; NotFoundError where a table that was begun is lost."""
         return self._stores.find_table(self._spec)
 
-    def _open_table(self, group: GroupSpec) -> GroupTable:
-        """Open the table of the group as it is defined; NotFoundError where it is lost."""
-        from spark_fs.tables.table import open_table
-
-        return open_table(group, self._stores.find_table(group), lambda: self._stores.spark)
-
     @property
     def partition_key(self) -> list[str]:
         """The columns, or grains of the event time, that partition the table."""
@@ -54,7 +46,7 @@ class TableGroup(Group):
         """
         from spark_fs.flows import head
 
-        return head.read_first_rows(self._open_table(self._load_spec()), n)
+        return head.read_first_rows(self._stores.open_table(self._load_spec()), n)
 
     if TYPE_CHECKING:
 
@@ -72,7 +64,7 @@ class TableGroup(Group):
         """
         from spark_fs.flows import group_rows, read
 
-        rows = group_rows.read_quarantine(self._open_table(self.spec))
+        rows = group_rows.read_quarantine(self._stores.open_table(self.spec))
         return read.collect_frame(rows, dataframe_type)
 
     # -- history
@@ -144,7 +136,7 @@ class TableGroup(Group):
         """
         from spark_fs.flows import group_rows, read
 
-        changes = group_rows.read_changes(self._open_table(self.spec), start, end)
+        changes = group_rows.read_changes(self._stores.open_table(self.spec), start, end)
         return read.collect_frame(changes, dataframe_type)
 
     def commit_details(self, limit: int = 10) -> list[Commit]:
@@ -167,7 +159,7 @@ class TableGroup(Group):
         from spark_fs.flows import maintain
 
         added = to_feature_specs([features] if isinstance(features, Feature) else features)
-        maintain.append_features(self._open_table(self._reload_spec()), added, self._stores)
+        maintain.append_features(self._stores.open_table(self._reload_spec()), added, self._stores)
         return self._update_spec(lambda spec: spec.with_features(added))
 
     def optimize(self) -> Job:
@@ -177,7 +169,7 @@ class TableGroup(Group):
         """
         from spark_fs.flows import maintain
 
-        return maintain.optimize_table(self._open_table(self.spec))
+        return maintain.optimize_table(self._stores.open_table(self.spec))
 
     def vacuum(self, retention_hours: float = 168, force: bool = False) -> Job:
         """Delete the files that only old versions need, eagerly; ``as_of`` these versions ends.
@@ -196,4 +188,6 @@ class TableGroup(Group):
         from spark_fs.flows import maintain
 
         readers = {} if force else self._stores.catalog.find_pinned_versions(self._spec.ref)
-        return maintain.vacuum_table(self._open_table(self.spec), retention_hours, readers, force)
+        return maintain.vacuum_table(
+            self._stores.open_table(self.spec), retention_hours, readers, force
+        )

@@ -1,29 +1,26 @@
 """Keep the statistics of a group up to its table, and read them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from spark_fs.base.times import Instant
 from spark_fs.errors import SparkFSError
 from spark_fs.flows import statistics
-from spark_fs.flows.profile_rows import SparkProvider
-from spark_fs.flows.read import TableLocator
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.feature_statistics import Statistics
 from spark_fs.tables import statistics_files
 from spark_fs.tables.delta.history import Commit
 from spark_fs.tables.delta.log import NO_TABLE
-from spark_fs.tables.table import GroupTable, open_table
+from spark_fs.tables.table import GroupTable
 
 
 def try_update_statistics(
-    get_spark: SparkProvider, group: GroupSpec, locate_table: TableLocator
+    group: GroupSpec, open_table: Callable[[GroupSpec], GroupTable]
 ) -> str | None:
     """Bring the statistics of a group up to its newest commit, eagerly, where it wants them.
 
     Args:
-        get_spark: Gives the Spark session; called where rows cannot be read without it.
         group: The group.
-        locate_table: Gives the folder or URI of its table.
+        open_table: Opens its table.
 
     Returns:
         Why it failed, in words; None where it did not.
@@ -32,8 +29,7 @@ def try_update_statistics(
     if not config.enabled:
         return None
     try:
-        table = open_table(group, locate_table(group), get_spark)
-        statistics.compute_group_statistics(table, config)
+        statistics.compute_group_statistics(open_table(group), config)
     except SparkFSError as error:
         return str(error)
     except Exception as error:  # of whatever kind: an error would say that nothing was inserted
