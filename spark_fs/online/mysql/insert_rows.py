@@ -1,6 +1,6 @@
 """Rows of Arrow as INSERT statements, for a server that lets no local file be loaded.
 
-MySQL ships so.
+MySQL is such a server, as it ships.
 
 A statement is made by Arrow, without a Python value for each cell, and sent as it is: the driver
 formats nothing, so that it does not matter which of the two it is. Spark's workers have the one in

@@ -118,6 +118,6 @@ def _has_tls_on_offer(greeting: bytes) -> bool:
 def is_tls_error(message: str) -> bool:
     """Whether the driver's text tells of a certificate, a host name or a lack of TLS.
 
-    These are the same the next time.
+    Such a failure is the same the next time.
     """
     return any(word in message for word in _TLS_ERROR_WORDS)
