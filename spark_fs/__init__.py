@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from spark_fs import errors
 from spark_fs.api.external_feature_group import ExternalFeatureGroup
+from spark_fs.api.feature import Feature, Filter
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.project import Project, login
-from spark_fs.api.query import Feature, Filter, Query
+from spark_fs.api.query import Query
 from spark_fs.api.selection import Selection, select_features
 from spark_fs.api.spine import Spine
 from spark_fs.api.transformations import TransformationFunction, udf

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from spark_fs.api.feature import extract_condition
 from spark_fs.api.options import to_seconds
-from spark_fs.api.query import extract_condition
 from spark_fs.spec.training_request import DatasetRequest, FilesRequest, FrameLayout
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from spark_fs.api.feature import Feature, to_feature_specs
 from spark_fs.api.options import to_seconds
-from spark_fs.api.query import Feature, Query, to_feature_specs
+from spark_fs.api.query import Query
 from spark_fs.api.transformations import to_transformation_specs
 from spark_fs.errors import QueryError, SettingsError
 

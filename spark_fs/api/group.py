@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from spark_fs.api.catalog_object import CatalogObject
+from spark_fs.api.feature import Feature, find_feature, make_feature
 from spark_fs.api.options import warn_of_options
-from spark_fs.api.query import Feature, Query, find_feature, make_feature
+from spark_fs.api.query import Query
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import QueryError, SettingsError
 from spark_fs.spec.feature_group import GroupSpec

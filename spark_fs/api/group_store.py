@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.declarations import build_group_spec, build_source
 from spark_fs.api.external_feature_group import ExternalFeatureGroup
+from spark_fs.api.feature import Feature
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.query import Feature
 from spark_fs.api.versions import check_same, create_version, find_or_create
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError

@@ -11,7 +11,7 @@ from spark_fs.base.user_warnings import warn_user
 from spark_fs.errors import SettingsError, format_suggestions
 
 if TYPE_CHECKING:
-    from spark_fs.api.query import Filter
+    from spark_fs.api.feature import Filter
 
 
 _MAX_SECONDS = 1e12  # some 30,000 years

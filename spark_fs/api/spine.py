@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from spark_fs.api.query import Feature, Query, find_feature
+from spark_fs.api.feature import Feature, find_feature
+from spark_fs.api.query import Query
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.spec.query import QuerySpec
 

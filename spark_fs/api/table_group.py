@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Self, overload
 
+from spark_fs.api.feature import Feature, to_feature_specs
 from spark_fs.api.group import Group
-from spark_fs.api.query import Feature, Query, to_feature_specs
+from spark_fs.api.query import Query
 from spark_fs.base.arguments import validate_arguments
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from spark_fs.api import project
 from spark_fs.api.batch_scoring import BatchScoringMixin
 from spark_fs.api.catalog_object import CatalogObject
 from spark_fs.api.external_feature_group import ExternalFeatureGroup
+from spark_fs.api.feature import Feature, Filter
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_vectors import FeatureVectorsMixin
@@ -23,7 +24,7 @@ from spark_fs.api.group_store import GroupStore
 from spark_fs.api.model import Model
 from spark_fs.api.model_registry import ModelRegistry
 from spark_fs.api.project import Project
-from spark_fs.api.query import Feature, Filter, Query
+from spark_fs.api.query import Query
 from spark_fs.api.selection import Selection
 from spark_fs.api.spine import Spine
 from spark_fs.api.table_group import TableGroup

@@ -17,7 +17,7 @@ from conditions import GROUP, NOON, OPERATORS, TABLE, TYPES, compared, condition
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spark_fs.api.query import Feature, Filter
+from spark_fs.api.feature import Feature, Filter
 from spark_fs.base import arrow_types
 from spark_fs.base.python_values import format_value
 from spark_fs.engine.scan.filters import can_evaluate, evaluate_condition, may_match

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spark_fs.api.feature import Feature
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
-from spark_fs.api.query import Feature, Query
+from spark_fs.api.query import Query
 from spark_fs.errors import SettingsError
 
 from conftest import at, first_quick
