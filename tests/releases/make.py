@@ -8,14 +8,14 @@ The store has one of everything that outlives a process: tables with statistics,
 is HOME, which the test replaces by where it puts the store. The code is what a process needs that looks at a catalog and changes it.
 """
 
-import importlib
+import importlib.util
 import json
 import shutil
 import sqlite3
 import sys
 import tempfile
 import zipfile
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -183,18 +183,17 @@ def fill(fs: Any, registry: Any) -> dict[str, Any]:
 
 def _run(catalog: Any) -> list[Any]:
     """Keep a run; returns its state and counts, none in a release that had no runs."""
-    for place, name in RUNS.items():
-        with suppress(ImportError):
-            runs = importlib.import_module(place)
-            break
-    else:
+    there = [place for place in RUNS if importlib.util.find_spec(place)]
+    if not there:
         return []
+    runs = importlib.import_module(there[0])
+    run_class = getattr(runs, RUNS[there[0]])
     at = datetime(2024, 1, 5, 3, tzinfo=UTC)
     step = runs.StepRecord(
         "backfill", "finished", at, 1.5, {"inserted": 4}, ("payments_1: 4 inserted",)
     )
     catalog.save_run(
-        getattr(runs, name)(
+        run_class(
             "0123456789abcdef0123456789abcdef",
             "nightly",
             at,
