@@ -15,7 +15,12 @@ from spark_fs.pipelines.declaration import load
 from spark_fs.pipelines.logs import LOGGER, JsonFormatter, LogListener, TextFormatter
 from spark_fs.pipelines.run import Listener, run
 
-FINISHED, FAILED, INVALID, LOCKED, DIFFERS, RETRY = 0, 1, 2, 3, 4, 75
+FINISHED = 0
+FAILED = 1
+INVALID = 2
+LOCKED = 3
+DIFFERS = 4
+RETRY = 75
 CODES = {
     FINISHED: "every due step was done",
     FAILED: "a step failed; the next run goes on where this one stopped",
@@ -35,58 +40,68 @@ def execute(
     lineage: str | None = None,
     config: str | Path | None = None,
 ) -> int:
-    """Run a pipeline file and tell of it on stdout; returns the exit code, one of ``CODES``. It answers SIGTERM by ending the run in order.
+    """Run a pipeline file and log it on stdout. It answers SIGTERM by ending the run in order.
 
-    log_format: "text" or "json". metrics: a file for Prometheus, in its text form. lineage: an
-    OpenLineage server's URL, or a file.
+    Args:
+        file: the pipeline, in YAML.
+        until: up to which instant (UTC, excluded) it builds; None is the end of the last interval
+            that is complete.
+        only: these steps alone, due or not.
+        log_format: "text" or "json".
+        metrics: a file for Prometheus, in its text form.
+        lineage: an OpenLineage server's URL, or a file.
+        config: a configuration file.
+
+    Returns:
+        The exit code, one of ``CODES``.
     """
     _configure_logging(log_format)
     signal.signal(signal.SIGTERM, _handle_signal)
     try:
         pipeline = load(file)
-        found = run(
-            login(config).get_feature_store(),
-            pipeline,
-            until,
-            only,
-            _make_listeners(metrics, lineage),
-        )
+        fs = login(config).get_feature_store()
+        listeners = _make_listeners(metrics, lineage)
+        result = run(fs, pipeline, until, only, listeners)
     except (SettingsError, SetupError) as error:
         return _log_refusal(error, INVALID)
     except LockedError as error:
         return _log_refusal(error, LOCKED)
     except SparkFSError as error:
         return _log_refusal(error, RETRY if error.retryable else FAILED)
-    if found.state == "failed":
-        return RETRY if found.retryable else FAILED
-    return DIFFERS if found.state == "differs" else FINISHED
+    if result.state == "failed":
+        return RETRY if result.retryable else FAILED
+    return DIFFERS if result.state == "differs" else FINISHED
 
 
 def _make_listeners(metrics: str | Path | None, lineage: str | None) -> list[Listener]:
     listeners: list[Listener] = [LogListener()]
-    try:
-        if metrics:
-            from spark_fs.pipelines.metrics import MetricsListener  # an extra
-
-            listeners.append(MetricsListener(Path(metrics)))
-        if lineage:
-            from spark_fs.pipelines.openlineage import LineageListener  # an extra
-
-            listeners.append(LineageListener(lineage))
-    except ModuleNotFoundError as error:
-        extra = "serve" if "prometheus" in str(error) else "lineage"
-        raise SetupError(
-            f"{error.name} is not installed, and the run is to be told to it: pip install"
-            f" 'spark_fs[{extra}]'."
-        ) from None
+    if metrics:
+        try:
+            from spark_fs.pipelines.metrics import MetricsListener
+        except ModuleNotFoundError as error:
+            raise _make_missing_error(error, "--metrics", "serve") from None
+        listeners.append(MetricsListener(Path(metrics)))
+    if lineage:
+        try:
+            from spark_fs.pipelines.openlineage import LineageListener
+        except ModuleNotFoundError as error:
+            raise _make_missing_error(error, "--lineage", "lineage") from None
+        listeners.append(LineageListener(lineage))
     return listeners
+
+
+def _make_missing_error(error: ModuleNotFoundError, option: str, extra: str) -> SetupError:
+    return SetupError(
+        f"{error.name} is not installed, and {option} needs it: pip install 'spark_fs[{extra}]'."
+    )
 
 
 def _configure_logging(log_format: str) -> None:
     """Let the pipelines' own logger write to stdout."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter("%(message)s"))
-    LOGGER.handlers, LOGGER.propagate = [handler], False
+    LOGGER.handlers = [handler]
+    LOGGER.propagate = False
     LOGGER.setLevel(logging.INFO)
 
 

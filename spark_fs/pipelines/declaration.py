@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ STEP_OPTIONS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "verify": {"limit": int},
     "maintenance": {"retention": parse_duration},
 }
+_MAX_NUMBER = 1e6  # of retries, and of seconds between them
 _DURATION_FIELDS = ("every", "lateness", "delay", "chunk")
 
 
@@ -35,24 +36,23 @@ class Step:
 
     @classmethod
     def of(cls, item: Any) -> Self:
-        """From ``sync`` or ``{sync: {every: 1h}}``; SettingsError for what is neither."""
-        name, options = (item, {}) if isinstance(item, str) else _split_step(item)
+        """From ``sync`` or ``{sync: {every: 1h}}``; SettingsError for anything else."""
+        name, options = _split_step(item)
         if name not in STEP_OPTIONS:
             raise SettingsError(
                 f"Step {name!r} does not exist{format_suggestions(str(name), STEP_OPTIONS)}"
             )
-        known = {"every": parse_duration, **STEP_OPTIONS[name]}
+        parsers = {"every": parse_duration, **STEP_OPTIONS[name]}
         for option in options:
-            if option not in known:
-                raise SettingsError(
-                    f"Step {name!r} has no option"
-                    f" {option!r}{format_suggestions(str(option), known)}"
-                )
-        read = {
-            option: _parse_option(f"{name}.{option}", known[option], value)
+            if option not in parsers:
+                suggestions = format_suggestions(str(option), parsers)
+                raise SettingsError(f"Step {name!r} has no option {option!r}{suggestions}")
+        values = {
+            option: _parse_option(f"{name}.{option}", parsers[option], value)
             for option, value in options.items()
         }
-        return cls(name, read.pop("every", None), read)
+        every = values.pop("every", None)
+        return cls(name, every, values)
 
 
 @dataclass(frozen=True)
@@ -84,32 +84,8 @@ class Pipeline:
     @classmethod
     def of(cls, mapping: Mapping[str, Any]) -> Self:
         """From a mapping as the file holds it; SettingsError names what is not valid."""
-        known = [each.name for each in fields(cls)]
-        for name in mapping:
-            if name not in known:
-                raise SettingsError(
-                    f"Field {name!r} of a pipeline does not"
-                    f" exist{format_suggestions(str(name), known)}"
-                )
-        if missing := [name for name in ("name", "groups", "steps") if name not in mapping]:
-            raise SettingsError(
-                f"A pipeline needs {', '.join(missing)}: it has"
-                f" {', '.join(map(str, mapping)) or 'nothing'}."
-            )
-        read: dict[str, Any] = {
-            name: _parse_option(name, parse_duration, mapping[name])
-            for name in _DURATION_FIELDS
-            if mapping.get(name) is not None
-        }
-        if read.get("every") == timedelta(0):
-            raise SettingsError("every is 0: give the length of one commit, such as 1h or 1d.")
-        if mapping.get("start") is not None:
-            read["start"] = to_utc(mapping["start"])
-        for name, least in (("retries", 0), ("pause", 0.0)):
-            if mapping.get(name) is not None:
-                read[name] = _check_number(name, mapping[name], least)
-        if "path" in mapping:
-            read["path"] = _parse_folders(mapping["path"])
+        _check_fields(mapping, [field.name for field in fields(cls)])
+        optional = _parse_optional_fields(mapping)
         steps = mapping["steps"]
         if not isinstance(steps, list) or not steps:
             raise SettingsError(
@@ -120,51 +96,80 @@ class Pipeline:
             raise SettingsError(
                 f"groups is {mapping['groups']!r}: name a module, such as flights.groups."
             )
-        return cls(mapping["name"], mapping["groups"], tuple(map(Step.of, steps)), **read)
+        return cls(mapping["name"], mapping["groups"], tuple(map(Step.of, steps)), **optional)
 
     def until(self, now: datetime) -> datetime:
-        """The end of the last interval of the grid that is complete: the grid of ``every`` from 1970 on, in UTC."""
-        return now - self.delay - (now - self.delay - EPOCH) % self.every
+        """The end of the last complete interval: on the grid of ``every`` from 1970 on, in UTC."""
+        complete = now - self.delay
+        return complete - (complete - EPOCH) % self.every
 
     def module(self) -> Any:
         """The module of groups; SettingsError where it cannot be imported or declares no groups."""
-        sys.path += [
-            folder for folder in self.path if folder not in sys.path
-        ]  # behind all others, so that it hides no module
+        # Behind all other folders, so that these hide no module.
+        sys.path += [folder for folder in self.path if folder not in sys.path]
         try:
-            found = importlib.import_module(self.groups)
+            module = importlib.import_module(self.groups)
         except ImportError as error:
             raise SettingsError(
                 f"The module {self.groups!r} of pipeline {self.name!r} cannot be imported: {error}."
                 " Name the folder that it is in, as seen from the pipeline file, as in path:"
                 " ../.., put it on PYTHONPATH, or give the module to spark-submit with --py-files."
             ) from None
-        if not isinstance(getattr(found, "PIPELINE", None), Mapping) or not found.PIPELINE:
+        builders = getattr(module, "PIPELINE", None)
+        if not isinstance(builders, Mapping) or not builders:
             raise SettingsError(
                 f"The module {self.groups!r} has no PIPELINE: give a mapping of functions that"
                 " declare groups to builders."
             )
-        return found
+        return module
 
 
 def load(path: str | Path) -> Pipeline:
     """Read a pipeline from a YAML file; SettingsError says what in it is not valid."""
+    mapping = read_yaml(Path(path), "Pipeline file")
     try:
-        found = Pipeline.of(read_yaml(Path(path), "Pipeline file"))
-        folder = Path(path).resolve().parent
-        return replace(
-            found, path=(str(folder), *(str((folder / each).resolve()) for each in found.path))
-        )
+        pipeline = Pipeline.of(mapping)
     except SettingsError as error:
-        said = str(error)
+        raise SettingsError(f"Pipeline file {path}: {error}") from None
+    folder = Path(path).resolve().parent
+    others = [str((folder / other).resolve()) for other in pipeline.path]
+    return replace(pipeline, path=(str(folder), *others))
+
+
+def _check_fields(mapping: Mapping[str, Any], known: Sequence[str]) -> None:
+    for name in mapping:
+        if name not in known:
+            suggestions = format_suggestions(str(name), known)
+            raise SettingsError(f"Field {name!r} of a pipeline does not exist{suggestions}")
+    missing = [name for name in ("name", "groups", "steps") if name not in mapping]
+    if missing:
         raise SettingsError(
-            said if said.startswith("Pipeline file") else f"Pipeline file {path}: {said}"
-        ) from None
+            f"A pipeline needs {', '.join(missing)}: it has"
+            f" {', '.join(map(str, mapping)) or 'nothing'}."
+        )
+
+
+def _parse_optional_fields(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name in _DURATION_FIELDS:
+        if mapping.get(name) is not None:
+            values[name] = _parse_option(name, parse_duration, mapping[name])
+    if values.get("every") == timedelta(0):
+        raise SettingsError("every is 0: give the length of one commit, such as 1h or 1d.")
+    if mapping.get("start") is not None:
+        values["start"] = to_utc(mapping["start"])
+    for name, minimum in (("retries", 0), ("pause", 0.0)):
+        if mapping.get(name) is not None:
+            values[name] = _check_number(name, mapping[name], minimum)
+    if "path" in mapping:
+        values["path"] = _parse_folders(mapping["path"])
+    return values
 
 
 def _parse_folders(value: Any) -> tuple[str, ...]:
     folders = (value,) if isinstance(value, str) else value
-    if not isinstance(folders, list | tuple) or not all(isinstance(each, str) for each in folders):
+    is_list = isinstance(folders, list | tuple)
+    if not is_list or not all(isinstance(folder, str) for folder in folders):
         raise SettingsError(
             f"path is {value!r}: name a folder as seen from the pipeline file, such as ../.., or a"
             " list of them."
@@ -173,6 +178,9 @@ def _parse_folders(value: Any) -> tuple[str, ...]:
 
 
 def _split_step(value: Any) -> tuple[Any, Mapping[str, Any]]:
+    """The name of a step and its options."""
+    if isinstance(value, str):
+        return value, {}
     if not isinstance(value, Mapping) or len(value) != 1:
         raise SettingsError(
             f"{value!r} is not a step: write its name, or its name with options, as in sync:"
@@ -187,23 +195,25 @@ def _split_step(value: Any) -> tuple[Any, Mapping[str, Any]]:
 
 
 def _parse_option(name: str, parse: Callable[[Any], Any], value: Any) -> Any:
-    """An option's value as it is meant; a text where a text is meant, a number where a number is meant."""
-    wanted = {bool: bool, int: int}.get(parse, str)  # type: ignore[call-overload] # a type among functions
-    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-        words = {
-            bool: "true or false",
-            int: "a whole number",
-            str: "a length of time, such as 90m, 4h or 7d",
-        }[wanted]
-        raise SettingsError(f"{name} is {value!r}: give {words}.")
+    """An option's value; SettingsError where YAML holds one of another type."""
+    if parse is bool:
+        is_valid = isinstance(value, bool)
+        expected = "true or false"
+    elif parse is int:
+        is_valid = isinstance(value, int) and not isinstance(value, bool)
+        expected = "an integer"
+    else:
+        is_valid = isinstance(value, str)
+        expected = "a length of time, such as 90m, 4h or 7d"
+    if not is_valid:
+        raise SettingsError(f"{name} is {value!r}: give {expected}.")
     return parse(value)
 
 
 def _check_number(name: str, value: Any, minimum: float) -> float:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, type(minimum) | int)
-        or not minimum <= value < 1e6
-    ):
+    """A number from ``minimum`` up, an integer where that is one; SettingsError otherwise."""
+    is_number = isinstance(value, type(minimum) | int) and not isinstance(value, bool)
+    if not is_number or not minimum <= value < _MAX_NUMBER:
         raise SettingsError(f"{name} is {value!r}: give a number from {minimum} up.")
-    return value
+    number: float = value
+    return number

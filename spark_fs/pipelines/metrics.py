@@ -1,12 +1,13 @@
-"""What a run leaves for Prometheus: a file in its text form, for the textfile collector of its node exporter."""
+"""What a run leaves for Prometheus: a file for the textfile collector of its node exporter."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
+from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.pipelines.steps import RunContext
 from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 
@@ -30,43 +31,53 @@ class MetricsListener:
 
     def on_end(self, run: PipelineRun, context: RunContext | None) -> None:
         """Write what the run did."""
-        registry = CollectorRegistry()
-
-        def make_gauge(name: str, help_: str, *labels: str) -> Gauge:
-            return Gauge(
-                f"spark_fs_pipeline_{name}", help_, ("pipeline", *labels), registry=registry
-            )
-
-        state = make_gauge("run_state", "1 for the state in which the last run ended", "state")
-        for each in _STATES:
-            state.labels(run.pipeline, each).set(each == run.state)
-        ended = make_gauge("run_ended_timestamp_seconds", "When the last run ended").labels(
-            run.pipeline
-        )
-        ended.set((run.ended_at or run.started_at).timestamp())
-        make_gauge(
-            "run_until_timestamp_seconds", "Up to which event time the last run built"
-        ).labels(run.pipeline).set(run.until.timestamp())
-        seconds = make_gauge("step_seconds", "How long a step of the last run took", "step")
-        rows = make_gauge(
-            "step_rows",
-            "What a step of the last run counted, in rows, keys or files",
-            "step",
-            "kind",
-        )
-        for step in run.steps:
-            seconds.labels(run.pipeline, step.name).set(step.seconds)
-            for kind, count in step.counts.items():
-                rows.labels(run.pipeline, step.name, kind).set(count)
-        lag = make_gauge(
-            "watermark_lag_seconds",
-            "How far a feature group's watermark is behind the clock",
-            "group",
-        )
-        for group in context.groups if context else ():
-            if (watermark := group.watermark) is not None:
-                lag.labels(run.pipeline, f"{group.name}_{group.version}").set(
-                    (datetime.now(UTC) - watermark).total_seconds()
-                )
+        gauges = _Gauges()
+        _set_run_gauges(gauges, run)
+        _set_step_gauges(gauges, run)
+        groups = context.groups if context else ()
+        _set_lag_gauges(gauges, run, groups)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_to_textfile(str(self.path), registry)
+        write_to_textfile(str(self.path), gauges.registry)
+
+
+class _Gauges:
+    """The gauges of one file."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+
+    def make(self, name: str, help_: str, *labels: str) -> Gauge:
+        """A new gauge of the registry."""
+        all_labels = ("pipeline", *labels)
+        return Gauge(f"spark_fs_pipeline_{name}", help_, all_labels, registry=self.registry)
+
+
+def _set_run_gauges(gauges: _Gauges, run: PipelineRun) -> None:
+    state = gauges.make("run_state", "1 for the state in which the last run ended", "state")
+    for name in _STATES:
+        state.labels(run.pipeline, name).set(name == run.state)
+    ended = gauges.make("run_ended_timestamp_seconds", "When the last run ended")
+    ended.labels(run.pipeline).set((run.ended_at or run.started_at).timestamp())
+    until = gauges.make("run_until_timestamp_seconds", "Up to which event time the last run built")
+    until.labels(run.pipeline).set(run.until.timestamp())
+
+
+def _set_step_gauges(gauges: _Gauges, run: PipelineRun) -> None:
+    seconds = gauges.make("step_seconds", "How long a step of the last run took", "step")
+    rows_help = "What a step of the last run counted, in rows, keys or files"
+    rows = gauges.make("step_rows", rows_help, "step", "kind")
+    for step in run.steps:
+        seconds.labels(run.pipeline, step.name).set(step.seconds)
+        for kind, count in step.counts.items():
+            rows.labels(run.pipeline, step.name, kind).set(count)
+
+
+def _set_lag_gauges(gauges: _Gauges, run: PipelineRun, groups: Sequence[FeatureGroup]) -> None:
+    lag_help = "How far a feature group's watermark is behind the clock"
+    lag = gauges.make("watermark_lag_seconds", lag_help, "group")
+    for group in groups:
+        watermark = group.watermark
+        if watermark is not None:
+            behind = datetime.now(UTC) - watermark
+            name = f"{group.name}_{group.version}"
+            lag.labels(run.pipeline, name).set(behind.total_seconds())

@@ -1,7 +1,8 @@
-"""OpenLineage events of a run and its steps: which tables were read and written, how many rows, and how it ended.
+"""OpenLineage events of a run and its steps.
 
-The events are those of https://openlineage.io/docs/spec/object-model; a server that gives no answer
-costs a warning, never the run.
+Which tables were read and written, how many rows, and how it ended. The events are those of
+https://openlineage.io/docs/spec/object-model; a server that gives no answer costs a warning, never
+the run.
 """
 
 import uuid
@@ -29,34 +30,33 @@ from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 
 _NAMESPACE = "spark_fs"
 _PRODUCER = "https://pypi.org/project/spark_fs"
-_WRITING_STEPS = (
-    "incremental",
-    "maintenance",
-)  # the steps that write feature groups; the others read them
+# The steps that write feature groups; the others read them.
+_WRITING_STEPS = ("incremental", "maintenance")
 _ROW_COUNTS = ("inserted", "updated", "written")
 
 
 class LineageListener:
-    """Sends the events to a server (an http or https URL) or adds them to a file, a JSON object a line."""
+    """Sends the events to a server (an http or https URL), or adds them to a file.
+
+    In a file, each event is a JSON object on a line.
+    """
 
     def __init__(self, target: str) -> None:
         if urlsplit(target).scheme in ("http", "https"):
-            transport: Any = HttpTransport(
-                HttpConfig(target, timeout=5.0, retry={"total": 1, "backoff_factor": 0.2})
-            )
+            retries = {"total": 1, "backoff_factor": 0.2}
+            transport: Any = HttpTransport(HttpConfig(target, timeout=5.0, retry=retries))
         else:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
             transport = FileTransport(FileConfig(target, append=True))
         self._client: OpenLineageClient | None = OpenLineageClient(transport=transport)
 
-    def on_start(self, run: PipelineRun, context: RunContext) -> None:  # noqa: ARG002 # as every listener is told
+    def on_start(self, run: PipelineRun, context: RunContext) -> None:  # noqa: ARG002 # the protocol of listeners
         """A run began."""
-        self._send_event(
-            RunState.START, run.started_at, LineageRun(str(uuid.UUID(run.id))), run.pipeline
-        )
+        lineage_run = LineageRun(str(uuid.UUID(run.id)))
+        self._send_event(RunState.START, run.started_at, lineage_run, run.pipeline)
 
     def on_progress(self, run: PipelineRun, step: str, line: str, facts: Mapping[str, Any]) -> None:
-        """Events tell of steps and runs."""
+        """Events are of steps and runs."""
 
     def on_step_end(self, run: PipelineRun, record: StepRecord, context: RunContext) -> None:
         """A step ended: both of its events are sent now, since its rows are known now."""
@@ -67,26 +67,21 @@ class LineageListener:
             parent_run.Job(_NAMESPACE, run.pipeline),
             producer=_PRODUCER,
         )
-        own = str(uuid.uuid5(uuid.UUID(run.id), record.name))
-        name = f"{run.pipeline}.{record.name}"
-        read, written = _list_datasets(context, record)
-        self._send_event(
-            RunState.START,
-            record.started_at,
-            LineageRun(own, {"parent": parent}),
-            name,
-            read,
-            written,
-        )
+        step_id = str(uuid.uuid5(uuid.UUID(run.id), record.name))
+        job = f"{run.pipeline}.{record.name}"
+        inputs, outputs = _list_datasets(context, record)
+        started = LineageRun(step_id, {"parent": parent})
+        self._send_event(RunState.START, record.started_at, started, job, inputs, outputs)
         facets: dict[str, Any] = {"parent": parent, **_make_error_facet(record.error)}
+        ended = LineageRun(step_id, facets)
         state = RunState.FAIL if record.state == "failed" else RunState.COMPLETE
-        self._send_event(state, datetime.now(UTC), LineageRun(own, facets), name, read, written)
+        self._send_event(state, datetime.now(UTC), ended, job, inputs, outputs)
 
-    def on_end(self, run: PipelineRun, context: RunContext | None) -> None:  # noqa: ARG002 # as every listener is told
+    def on_end(self, run: PipelineRun, context: RunContext | None) -> None:  # noqa: ARG002 # the protocol of listeners
         """The run ended."""
         state = RunState.FAIL if run.state == "failed" else RunState.COMPLETE
-        own = LineageRun(str(uuid.UUID(run.id)), _make_error_facet(run.error))
-        self._send_event(state, run.ended_at or run.started_at, own, run.pipeline)
+        lineage_run = LineageRun(str(uuid.UUID(run.id)), _make_error_facet(run.error))
+        self._send_event(state, run.ended_at or run.started_at, lineage_run, run.pipeline)
 
     def _send_event(
         self,
@@ -109,11 +104,10 @@ class LineageListener:
         try:
             if self._client:
                 self._client.emit(event)
-        except (
-            Exception
-        ) as error:  # whatever a transport raises: lineage is told of the run, and is no part of it
+        # Whatever a transport raises: lineage follows the run, and is no part of it.
+        except Exception as error:
             LOGGER.warning(
-                "The lineage of %s could not be told, and that of the rest of this run is not: %s",
+                "The lineage of %s could not be sent, and that of the rest of this run is not: %s",
                 job,
                 error,
             )
@@ -121,54 +115,54 @@ class LineageListener:
 
 
 def _make_error_facet(error: str | None) -> dict[str, Any]:
-    return (
-        {}
-        if error is None
-        else {
-            "errorMessage": error_message_run.ErrorMessageRunFacet(
-                error, "PYTHON", producer=_PRODUCER
-            )
-        }
-    )
+    if error is None:
+        return {}
+    facet = error_message_run.ErrorMessageRunFacet(error, "PYTHON", producer=_PRODUCER)
+    return {"errorMessage": facet}
 
 
 def _list_datasets(
     context: RunContext, record: StepRecord
 ) -> tuple[list[InputDataset], list[OutputDataset]]:
+    """What a step reads and what it writes."""
     tables = [_get_dataset_name(group) for group in context.groups]
     if record.name in _WRITING_STEPS:
-        every = [each for group in context.groups for each in group.get_parent_feature_groups()]
-        parents = dict.fromkeys(
-            _get_dataset_name(each) for each in every if isinstance(each, FeatureGroup)
-        )
-        return [InputDataset(*each) for each in parents], [
-            OutputDataset(*each, outputFacets=_make_row_count_facet(record)) for each in tables
-        ]
-    read = [InputDataset(*each) for each in tables]
+        return _list_parent_tables(context), _make_outputs(tables, record)
+    inputs = [InputDataset(*table) for table in tables]
     if record.name != "sync":
-        return read, []
+        return inputs, []
     store = context.fs._stores.settings.online_address
-    return read, [
-        OutputDataset(store, f"{g.name}_{g.version}", outputFacets=_make_row_count_facet(record))
-        for g in context.groups
-        if g.online_enabled
+    online_tables = [
+        (store, f"{group.name}_{group.version}") for group in context.groups if group.online_enabled
     ]
+    return inputs, _make_outputs(online_tables, record)
+
+
+def _list_parent_tables(context: RunContext) -> list[InputDataset]:
+    """The tables of the groups that the pipeline's groups are made of, each once."""
+    tables: dict[tuple[str, str], None] = {}
+    for group in context.groups:
+        for parent in group.get_parent_feature_groups():
+            if isinstance(parent, FeatureGroup):
+                tables[_get_dataset_name(parent)] = None
+    return [InputDataset(*table) for table in tables]
+
+
+def _make_outputs(tables: Sequence[tuple[str, str]], record: StepRecord) -> list[OutputDataset]:
+    return [OutputDataset(*table, outputFacets=_make_row_count_facet(record)) for table in tables]
 
 
 def _make_row_count_facet(record: StepRecord) -> dict[str, Any]:
     rows = sum(record.counts.get(name, 0) for name in _ROW_COUNTS)
-    return {
-        "outputStatistics": output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
-            rowCount=rows, producer=_PRODUCER
-        )
-    }
+    facet = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
+        rowCount=rows, producer=_PRODUCER
+    )
+    return {"outputStatistics": facet}
 
 
 def _get_dataset_name(group: FeatureGroup) -> tuple[str, str]:
     """The namespace and the name of a table, by the naming rules of OpenLineage."""
     parts = urlsplit(group.location)
-    return (
-        (f"{parts.scheme}://{parts.netloc}", parts.path.lstrip("/"))
-        if parts.scheme
-        else ("file", group.location)
-    )
+    if not parts.scheme:
+        return "file", group.location
+    return f"{parts.scheme}://{parts.netloc}", parts.path.lstrip("/")

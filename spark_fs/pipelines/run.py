@@ -1,4 +1,4 @@
-"""Run what is due of a pipeline: its steps in order, under its lock, each remembered as it ends."""
+"""Run what is due of a pipeline: its steps in order, under its lock, each saved as it ends."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from spark_fs.pipelines.declaration import Pipeline, Step
 from spark_fs.pipelines.lock import pipeline_lock
 from spark_fs.pipelines.steps import STEPS, RunContext
 from spark_fs.redact import redact_secrets
-from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
+from spark_fs.spec.pipeline_run import PipelineRun, RunState, StepRecord
 
 
 class Listener(Protocol):
-    """Somebody who is told of a run as it goes: a log, a lineage server."""
+    """Who is notified of a run as it goes: a log, a lineage server."""
 
     def on_start(self, run: PipelineRun, context: RunContext) -> None:
         """A run began."""
 
     def on_progress(self, run: PipelineRun, step: str, line: str, facts: Mapping[str, Any]) -> None:
-        """A step said something of a feature group."""
+        """A step reported a line about a feature group."""
 
     def on_step_end(self, run: PipelineRun, record: StepRecord, context: RunContext) -> None:
         """A step ended."""
 
     def on_end(self, run: PipelineRun, context: RunContext | None) -> None:
-        """The run ended; without its work where its groups could not be declared."""
+        """The run ended; without a context where its groups could not be declared."""
 
 
 Listeners = Sequence[Listener]
@@ -49,14 +49,23 @@ def run(
     only: Sequence[str] = (),
     listeners: Listeners = (),
 ) -> PipelineRun:
-    """Run the due steps of a pipeline, eagerly, up to ``until`` (UTC, excluded); returns what each did.
+    """Run the due steps of a pipeline, eagerly, and return what each did.
 
-    until: None is the end of the last interval that is complete by the pipeline's ``every`` and
-    ``delay``. Intervals that earlier runs missed are built too. only: these steps alone, due or
-    not. A step that fails ends the run; steps that find differences do not. The run is kept in the
-    metadata database, and can be asked for by ``fs.get_runs``. Raises SettingsError for a step that
-    the pipeline has not, a group that cannot be declared, or an ``until`` in the future;
-    LockedError while another run of this pipeline goes on.
+    Intervals that earlier runs missed are built too. A step that fails ends the run; steps that
+    find differences do not. The run is kept in the metadata database, see ``fs.get_runs``.
+
+    Args:
+        fs: the feature store.
+        pipeline: what is run.
+        until: up to which instant (UTC, excluded) it builds; None is the end of the last interval
+            that is complete by the pipeline's ``every`` and ``delay``.
+        only: these steps alone, due or not.
+        listeners: who is notified of the run as it goes.
+
+    Raises:
+        SettingsError: the pipeline has no such step, a group cannot be declared, or ``until`` lies
+            in the future.
+        LockedError: another run of this pipeline goes on.
     """
     now = datetime.now(UTC)
     end = pipeline.until(now) if until is None else to_utc(until)
@@ -65,18 +74,17 @@ def run(
             f"until={end.isoformat()} lies in the future: what is to come cannot be built. Give an"
             " instant up to now."
         )
+    step_names = [step.name for step in pipeline.steps]
     for name in only:
-        if name not in (step.name for step in pipeline.steps):
+        if name not in step_names:
             raise SettingsError(
-                f"Pipeline {pipeline.name!r} has no step {name!r}: it has"
-                f" {', '.join(s.name for s in pipeline.steps)}."
+                f"Pipeline {pipeline.name!r} has no step {name!r}: it has {', '.join(step_names)}."
             )
     catalog = fs._stores.catalog
-    began = PipelineRun(uuid4().hex, pipeline.name, end, now)
-    with pipeline_lock(catalog, began) as lost:
-        return _RunExecutor(catalog, pipeline, began, listeners, lost).execute(
-            fs, until is not None, only
-        )
+    started = PipelineRun(uuid4().hex, pipeline.name, end, now)
+    with pipeline_lock(catalog, started) as lock_lost:
+        executor = _RunExecutor(catalog, pipeline, started, listeners, lock_lost)
+        return executor.execute(fs, is_replay=until is not None, only=only)
 
 
 class _RunExecutor:
@@ -90,80 +98,66 @@ class _RunExecutor:
         listeners: Sequence[Listener],
         lock_lost: Event,
     ) -> None:
-        self.catalog, self.pipeline, self.run, self.listeners, self.lock_lost = (
-            catalog,
-            pipeline,
-            run,
-            listeners,
-            lock_lost,
-        )
+        self.catalog = catalog
+        self.pipeline = pipeline
+        self.run = run
+        self.listeners = listeners
+        self.lock_lost = lock_lost
 
     def execute(self, fs: FeatureStore, is_replay: bool, only: Sequence[str]) -> PipelineRun:
-        """Every step; whatever ends the run, it is noted."""
-        last = (
-            {}
-            if only
-            else self.catalog.find_last_done(
-                self.pipeline.name, {step.name for step in self.pipeline.steps if step.every}
-            )
-        )
+        """Run every step; whatever ends the run, it is saved."""
+        last_done = {} if only else self._find_last_done()
         self.catalog.save_run(self.run)
-        work = None
+        context = None
         try:
-            work = RunContext(fs, self.pipeline, self.run.until, is_replay)
-            self._notify_listeners(lambda each: each.on_start(self.run, work))
+            context = RunContext(fs, self.pipeline, self.run.until, is_replay)
+            self._notify_listeners(lambda listener: listener.on_start(self.run, context))
             for step in self.pipeline.steps:
-                self._run_step(
-                    step,
-                    work,
-                    (step.name in only) if only else self._is_due(step, last.get(step.name)),
-                )
+                is_due = self._is_due(step, only, last_done.get(step.name))
+                self._run_step(step, context, is_due)
         except BaseException as error:
-            told = isinstance(error, SystemExit | KeyboardInterrupt)
-            self._finish_run(
-                "failed",
-                (
-                    "The process was told to end."
-                    if told
-                    else redact_secrets(str(error)) or type(error).__name__
-                ),
-                work,
-            )
+            self._finish_run("failed", _describe_end(error), context)
             raise
-        failed = next((each for each in self.run.steps if each.state == "failed"), None)
-        differs = any(each.state == "differs" for each in self.run.steps)
-        self._finish_run(
-            "failed" if failed else "differs" if differs else "finished",
-            failed.error if failed else None,
-            work,
-        )
+        state, failure = _find_outcome(self.run.steps)
+        self._finish_run(state, failure, context)
         return self.run
 
-    def _is_due(self, step: Step, last: datetime | None) -> bool:
+    def _find_last_done(self) -> dict[str, datetime]:
+        """Up to which instant each step that has a pace of its own was done last."""
+        paced = {step.name for step in self.pipeline.steps if step.every}
+        return self.catalog.find_last_done(self.pipeline.name, paced)
+
+    def _is_due(self, step: Step, only: Sequence[str], last: datetime | None) -> bool:
+        if only:
+            return step.name in only
         return step.every is None or last is None or self.run.until - last >= step.every
 
     def _run_step(self, step: Step, context: RunContext, due: bool) -> None:
-        if not due or any(each.state == "failed" for each in self.run.steps):
+        if not due or any(record.state == "failed" for record in self.run.steps):
             self._save_step(StepRecord(step.name, "skipped"), context)
             return
-        began, clock = datetime.now(UTC), time.monotonic()
-        context.counts, context.lines, context.ok, failed = type(context.counts)(), [], True, None
-        context.notify = lambda line, facts: self._notify_listeners(
-            lambda each: each.on_progress(self.run, step.name, line, facts)
+        started_at = datetime.now(UTC)
+        clock = time.monotonic()
+        context.begin_step(
+            lambda line, facts: self._notify_listeners(
+                lambda listener: listener.on_progress(self.run, step.name, line, facts)
+            )
         )
+        failure: SparkFSError | None = None
         try:
             self._run_with_retries(step, context)
         except SparkFSError as error:
-            failed = error
+            failure = error
+        state = "finished" if context.ok else "differs"
         record = StepRecord(
-            step.name,
-            "failed" if failed else "finished" if context.ok else "differs",
-            began,
-            round(time.monotonic() - clock, 2),
-            dict(context.counts),
-            tuple(context.lines),
-            f"{type(failed).__name__}: {failed}" if failed else None,
-            failed is not None and failed.retryable,
+            name=step.name,
+            state="failed" if failure else state,
+            started_at=started_at,
+            seconds=round(time.monotonic() - clock, 2),
+            counts=dict(context.counts),
+            lines=tuple(context.lines),
+            error=f"{type(failure).__name__}: {failure}" if failure else None,
+            retryable=failure is not None and failure.retryable,
         )
         self._save_step(record, context)
 
@@ -186,13 +180,30 @@ class _RunExecutor:
     def _save_step(self, record: StepRecord, context: RunContext) -> None:
         self.run = replace(self.run, steps=(*self.run.steps, record))
         self.catalog.save_run(self.run)
-        self._notify_listeners(lambda each: each.on_step_end(self.run, record, context))
+        self._notify_listeners(lambda listener: listener.on_step_end(self.run, record, context))
 
-    def _finish_run(self, state: Any, error: str | None, context: RunContext | None) -> None:
+    def _finish_run(self, state: RunState, error: str | None, context: RunContext | None) -> None:
         self.run = replace(self.run, state=state, error=error, ended_at=datetime.now(UTC))
         self.catalog.save_run(self.run)
-        self._notify_listeners(lambda each: each.on_end(self.run, context))
+        self._notify_listeners(lambda listener: listener.on_end(self.run, context))
 
     def _notify_listeners(self, notify: Callable[[Listener], None]) -> None:
-        for each in self.listeners:
-            notify(each)
+        for listener in self.listeners:
+            notify(listener)
+
+
+def _find_outcome(records: Sequence[StepRecord]) -> tuple[RunState, str | None]:
+    """What became of a run, and the error of the step that failed."""
+    for record in records:
+        if record.state == "failed":
+            return "failed", record.error
+    if any(record.state == "differs" for record in records):
+        return "differs", None
+    return "finished", None
+
+
+def _describe_end(error: BaseException) -> str:
+    """Why a run ended early, without secrets."""
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return "The process was told to end."
+    return redact_secrets(str(error)) or type(error).__name__

@@ -1,4 +1,7 @@
-"""What each step does. A step that compares says "differs" and goes on to the end; one that cannot do its work raises."""
+"""What each step does.
+
+A step that compares reports differences and goes on to the end; one that cannot do its work raises.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +17,7 @@ from spark_fs.pipelines.declaration import Pipeline
 if TYPE_CHECKING:
     from spark_fs.flows.jobs import Job
 
-DEFAULT_RETENTION = timedelta(
-    days=7
-)  # what maintenance keeps of old versions unless it is told otherwise
+DEFAULT_RETENTION = timedelta(days=7)  # of old versions, in maintenance
 _SUMMED_COUNTS = (
     "read",
     "inserted",
@@ -34,10 +35,13 @@ _SUMMED_COUNTS = (
 
 @dataclass
 class RunContext:
-    """One run's work: the store, the groups with their builders, up to when, and what is told on the way.
+    """What the steps of a run share.
 
-    replayed: whether ``until`` was given, so that rows are past their ttl as of then and not as of
-    now.
+    until: up to which instant the run builds. is_replay: whether ``until`` was given, so that rows
+    are past their ttl as of then and not as of now. notify: is called with each line that a step
+    reports. counts, lines, ok: what the present step counted and reported, and whether all was as
+    it should be. builders: the function that builds the rows of each group. intervals: the length
+    of one commit of each group.
     """
 
     fs: FeatureStore
@@ -53,10 +57,16 @@ class RunContext:
         module = self.pipeline.module()
         self.builders = {declare(self.fs): build for declare, build in module.PIPELINE.items()}
         paces = getattr(module, "EVERY", {})
-        self.intervals = {
-            group: paces.get(declare, self.pipeline.every)
-            for group, declare in zip(self.builders, module.PIPELINE, strict=True)
-        }
+        self.intervals = {}
+        for group, declare in zip(self.builders, module.PIPELINE, strict=True):
+            self.intervals[group] = paces.get(declare, self.pipeline.every)
+
+    def begin_step(self, notify: Callable[[str, Mapping[str, Any]], None]) -> None:
+        """Forget what the step before counted and reported."""
+        self.counts = Counter()
+        self.lines = []
+        self.ok = True
+        self.notify = notify
 
     @property
     def groups(self) -> list[FeatureGroup]:
@@ -65,86 +75,104 @@ class RunContext:
 
     @property
     def now(self) -> datetime | None:
-        """The instant by which rows are past their ttl; None: that of the call."""
+        """The instant by which rows are past their ttl; None is that of the call."""
         return self.until if self.is_replay else None
 
     def record_job(self, group: FeatureGroup, job: "Job") -> None:
-        """Count and tell what a job did."""
-        self.counts.update(
-            {name: job.summary[name] for name in _SUMMED_COUNTS if name in job.summary}
-        )
+        """Count and report what a job did."""
+        for name in _SUMMED_COUNTS:
+            if name in job.summary:
+                self.counts[name] += job.summary[name]
         self.report_line(str(job), group, job.summary)
 
     def report_line(
         self, line: str, group: FeatureGroup, facts: Mapping[str, Any], ok: bool = True
     ) -> None:
-        """Tell a line about a group."""
+        """Report a line about a group.
+
+        Args:
+            line: what was done, in words.
+            group: the group.
+            facts: the same, for machines.
+            ok: whether the group is as it should be.
+        """
         self.ok &= ok
         self.lines.append(line)
         self.notify(line, {"group": f"{group.name}_{group.version}", **facts})
 
 
 def incremental(context: RunContext, _options: Mapping[str, Any]) -> None:
-    """Bring each group from its watermark to ``until``; one without a watermark is backfilled from the pipeline's start."""
-    pipeline = context.pipeline
+    """Bring each group from its watermark to ``until``.
+
+    One without a watermark is backfilled from the pipeline's start.
+    """
     for group, build in context.builders.items():
         if group.watermark is None:
-            if pipeline.start is None:
-                raise SettingsError(
-                    f"Feature group {group.spec} was never built, and pipeline {pipeline.name!r}"
-                    " has no start: give one, as in start: 2024-01-01, or run jobs/backfill.py"
-                    " first."
-                )
-            if pipeline.start < context.until:
-                context.record_job(
-                    group, group.backfill(build, pipeline.start, context.until, pipeline.chunk)
-                )
-        else:
-            for job in group.run_incremental(
-                build, context.until, context.intervals[group], pipeline.lateness
-            ):
-                context.record_job(group, job)
+            _backfill_group(context, group, build)
+            continue
+        every = context.intervals[group]
+        lateness = context.pipeline.lateness
+        for job in group.run_incremental(build, context.until, every, lateness):
+            context.record_job(group, job)
+
+
+def _backfill_group(context: RunContext, group: FeatureGroup, build: Any) -> None:
+    pipeline = context.pipeline
+    if pipeline.start is None:
+        raise SettingsError(
+            f"Feature group {group.spec} was never built, and pipeline {pipeline.name!r} has no"
+            " start: give one, as in start: 2024-01-01, or run jobs/backfill.py first."
+        )
+    if pipeline.start < context.until:
+        job = group.backfill(build, pipeline.start, context.until, pipeline.chunk)
+        context.record_job(group, job)
 
 
 def statistics(context: RunContext, _options: Mapping[str, Any]) -> None:
-    """Make the statistics of groups whose newest rows have none: an insert leaves those of large, changed tables for later."""
+    """Make the statistics of groups whose newest rows have none.
+
+    An insert leaves those of large, changed tables for later.
+    """
     for group in context.groups:
         if group.statistics_config.enabled and not group.statistics_are_current:
-            found = group.compute_statistics()
+            result = group.compute_statistics()
             context.counts["groups_profiled"] += 1
-            said = f"{len(found.feature_descriptive_statistics)} features at commit {found.commit}"
-            context.report_line(
-                f"statistics {group.name}_{group.version}: {said}", group, {"commit": found.commit}
+            size = len(result.feature_descriptive_statistics)
+            line = (
+                f"statistics {group.name}_{group.version}: {size} features at commit"
+                f" {result.commit}"
             )
+            context.report_line(line, group, {"commit": result.commit})
 
 
 def validation(context: RunContext, options: Mapping[str, Any]) -> None:
-    """Validate the rows of groups that have a suite: those of the ``window`` that ends now, or all of them."""
+    """Validate the rows of groups that have a suite.
+
+    Those of the ``window`` that ends now, or all of them.
+    """
     for group in context.groups:
         if not group.get_expectation_suite() or not group.commit_details(1):
             continue
-        window, time = options.get("window"), group.event_time
-        rows = None
-        if window and time and group.schema[time] in ("timestamp", "date"):
-            rows = (
-                group.select_all()
-                .filter((group[time] >= context.until - window) & (group[time] < context.until))
-                .read()
-            )
-        report = group.validate(rows)
+        report = group.validate(_read_window(context, group, options.get("window")))
         failed = [
-            f"{each.type} ({each.failed:,} of {each.checked:,} rows)"
-            for each in report.results
-            if not each.success
+            f"{result.type} ({result.failed:,} of {result.checked:,} rows)"
+            for result in report.results
+            if not result.success
         ]
         context.counts["expectations_failed"] += len(failed)
-        said = "no complaint" if report.success else f"failed: {', '.join(failed)}"
-        context.report_line(
-            f"validation {group.name}_{group.version}: {said}",
-            group,
-            {"success": report.success},
-            report.success,
-        )
+        outcome = "no complaint" if report.success else f"failed: {', '.join(failed)}"
+        line = f"validation {group.name}_{group.version}: {outcome}"
+        context.report_line(line, group, {"success": report.success}, report.success)
+
+
+def _read_window(context: RunContext, group: FeatureGroup, window: timedelta | None) -> Any:
+    """The rows of a group in the window that ends with the run; None stands for all of them."""
+    time = group.event_time
+    if not window or not time or group.schema[time] not in ("timestamp", "date"):
+        return None
+    start = context.until - window
+    in_window = (group[time] >= start) & (group[time] < context.until)
+    return group.select_all().filter(in_window).read()
 
 
 def sync(context: RunContext, options: Mapping[str, Any]) -> None:
@@ -156,23 +184,27 @@ def sync(context: RunContext, options: Mapping[str, Any]) -> None:
 def verify(context: RunContext, options: Mapping[str, Any]) -> None:
     """Compare the online tables with the offline latest."""
     for group in _list_online_groups(context.groups):
-        found = group.verify_online(context.now, options.get("limit", 20))
-        differing = len(found.differences)
+        report = group.verify_online(context.now, options.get("limit", 20))
+        differing = len(report.differences)
         context.counts["keys_differing"] += differing
-        context.report_line(str(found), group, {"ok": found.ok, "differing": differing}, found.ok)
-        for each in found.differences:
-            context.report_line(f"  {each}", group, {}, ok=False)
+        facts = {"ok": report.ok, "differing": differing}
+        context.report_line(str(report), group, facts, report.ok)
+        for difference in report.differences:
+            context.report_line(f"  {difference}", group, {}, ok=False)
 
 
 def maintenance(context: RunContext, options: Mapping[str, Any]) -> None:
-    """Compact the tables and remove what only old versions need; one that a training dataset reads keeps its files."""
+    """Compact the tables and remove what only old versions need.
+
+    One that a training dataset reads keeps its files.
+    """
     hours = options.get("retention", DEFAULT_RETENTION) / timedelta(hours=1)
     for group in context.groups:
         context.record_job(group, group.optimize())
         try:
             context.record_job(group, group.vacuum(hours))
-        except SettingsError as kept:
-            context.report_line(str(kept), group, {})
+        except SettingsError as refusal:
+            context.report_line(str(refusal), group, {})
 
 
 def _list_online_groups(groups: Sequence[FeatureGroup]) -> list[FeatureGroup]:
@@ -180,5 +212,10 @@ def _list_online_groups(groups: Sequence[FeatureGroup]) -> list[FeatureGroup]:
 
 
 STEPS: Mapping[str, Callable[[RunContext, Mapping[str, Any]], None]] = {
-    each.__name__: each for each in (incremental, statistics, validation, sync, verify, maintenance)
+    "incremental": incremental,
+    "statistics": statistics,
+    "validation": validation,
+    "sync": sync,
+    "verify": verify,
+    "maintenance": maintenance,
 }

@@ -66,7 +66,7 @@ def test_the_pipelines_of_this_project_are_valid(file: Path) -> None:
         ({**LEAST, "steps": [{"sync": {"full": 1}}]}, "sync.full is 1: give true or false."),
         (
             {**LEAST, "steps": [{"verify": {"limit": True}}]},
-            "verify.limit is True: give a whole number.",
+            "verify.limit is True: give an integer.",
         ),
         ({**LEAST, "steps": [["sync"]]}, r"\['sync'\] is not a step: write its name"),
         ({**LEAST, "steps": [{"sync": 3}]}, "Step 'sync' has 3 for options: write a mapping"),

@@ -296,7 +296,7 @@ def test_a_lineage_server_that_is_gone_costs_a_warning(
         "name: made\ngroups: made_groups\nstart: 2024-01-01\nsteps: [incremental]\n"
     )
     assert execute(tmp_path / "made.yaml", "2024-01-02", lineage="http://127.0.0.1:9") == FINISHED
-    assert "The lineage of made could not be told" in capsys.readouterr().out
+    assert "The lineage of made could not be sent" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
