@@ -1,5 +1,6 @@
 """Lay out a lineage: layers from left to right, each node below the one before it."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,10 @@ _STEP = 54
 _GAP = 90
 _MARGIN = 10
 _BOW = 60
+_PORT = 20  # how far below the corner an edge ends
 _LETTERS = 24
+
+Point = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -56,35 +60,48 @@ class LineageGraph:
 def compute_layout(graph: LineageGraph) -> dict[str, Any]:
     """Place nodes and edges, in pixels."""
     layers = graph.assign_layers()
-    nodes_below: dict[int, int] = {}
-    nodes = []
-    corners: dict[str, tuple[int, int]] = {}
-    for key, node in _sort_nodes(graph, layers):
+    corners = _place_nodes(graph, layers)
+    layer_count = max(layers.values(), default=0) + 1
+    row_count = max(Counter(layers.values()).values(), default=1)
+    return {
+        "nodes": [_draw_node(graph.nodes[key], corner) for key, corner in corners.items()],
+        "edges": _draw_edges(graph.edges, layers, corners),
+        "width": 2 * _MARGIN + layer_count * (_WIDTH + _GAP),
+        "height": 3 * _MARGIN + row_count * _STEP,
+    }
+
+
+def _place_nodes(graph: LineageGraph, layers: Mapping[str, int]) -> dict[str, Point]:
+    """Give each node its upper left corner: below those of its layer that come before it."""
+    rows_taken = Counter[int]()
+    corners = {}
+    for key, _ in _sort_nodes(graph, layers):
         layer = layers[key]
-        row = nodes_below.get(layer, 0)
-        nodes_below[layer] = row + 1
         x = _MARGIN + layer * (_WIDTH + _GAP)
-        y = _MARGIN + row * _STEP
+        y = _MARGIN + rows_taken[layer] * _STEP
         corners[key] = (x, y)
-        nodes.append(
-            {**vars(node), "label": _cut_label(node.name), "x": x, "y": y, "width": _WIDTH}
-        )
-    edges = []
-    for start, end in graph.edges:
+        rows_taken[layer] += 1
+    return corners
+
+
+def _draw_node(node: LineageNode, corner: Point) -> dict[str, Any]:
+    x, y = corner
+    return {**vars(node), "label": _cut_label(node.name), "x": x, "y": y, "width": _WIDTH}
+
+
+def _draw_edges(
+    edges: Sequence[tuple[str, str]], layers: Mapping[str, int], corners: Mapping[str, Point]
+) -> list[tuple[int, int, int, int, int]]:
+    """Draw each edge from the right side of a node to the left side of another, with its bow."""
+    lines = []
+    for start, end in edges:
         if start in corners and end in corners:
             # An edge over several layers would hide behind the nodes between.
             bow = _BOW if layers[end] - layers[start] > 1 else 0
             start_x, start_y = corners[start]
             end_x, end_y = corners[end]
-            edges.append((start_x + _WIDTH, start_y + 20, end_x, end_y + 20, bow))
-    layer_count = max(layers.values(), default=0) + 1
-    row_count = max(nodes_below.values(), default=1)
-    return {
-        "nodes": nodes,
-        "edges": edges,
-        "width": 2 * _MARGIN + layer_count * (_WIDTH + _GAP),
-        "height": 2 * _MARGIN + row_count * _STEP + _MARGIN,
-    }
+            lines.append((start_x + _WIDTH, start_y + _PORT, end_x, end_y + _PORT, bow))
+    return lines
 
 
 def _sort_nodes(graph: LineageGraph, layers: Mapping[str, int]) -> list[tuple[str, LineageNode]]:
