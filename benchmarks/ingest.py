@@ -39,8 +39,12 @@ BUDGETS = {
 
 def make_rows(spark: SparkSession, count: int, day: int, value: float) -> DataFrame:
     """So many keys at one instant of a day, in four partitions by country, with five features."""
-    features = [F.round(F.rand(i) * 100 + value, 3).alias(f"f{i}") for i in range(FEATURES)]
-    instant = F.to_timestamp(F.lit("2024-01-01")) + F.make_dt_interval(F.lit(day))
+    features = []
+    for i in range(FEATURES):
+        number = F.rand(i) * 100 + value
+        features.append(F.round(number, 3).alias(f"f{i}"))
+    first_day = F.to_timestamp(F.lit("2024-01-01"))
+    instant = first_day + F.make_dt_interval(F.lit(day))
     country = (F.col("id") % 4).alias("country")
     key = F.col("id").alias("k")
     return spark.range(count).select(key, instant.alias("at"), country, *features)
@@ -56,7 +60,8 @@ def raw_append(frame: DataFrame, path: str) -> None:
 def raw_merge(frame: DataFrame, path: str) -> None:
     """What a user of Delta writes, with the partition predicate that they must think of."""
     on = "t.k = s.k AND t.at = s.at AND t.country = s.country AND t.country IN (0, 1, 2, 3)"
-    merge = DeltaTable.forPath(frame.sparkSession, path).alias("t").merge(frame.alias("s"), on)
+    table = DeltaTable.forPath(frame.sparkSession, path).alias("t")
+    merge = table.merge(frame.alias("s"), on)
     merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
 
 
@@ -114,7 +119,8 @@ class Measurement:
         feed_seconds = measure_seconds(partial(raw_merge, again, self.feed))
         self.record(turn, WITH_FEED, feed_seconds, None)
         raw_append(small, self.feed)
-        self.live_heap[(turn + 1) * (self.size + 1_000)] = live_megabytes(self.spark)
+        row_count = (turn + 1) * (self.size + 1_000)
+        self.live_heap[row_count] = live_megabytes(self.spark)
 
     def record(self, turn: int, name: str, raw_seconds: float, seconds: float | None) -> None:
         """Keep what was measured, but for the first round; None: ours is measured elsewhere."""
@@ -126,7 +132,8 @@ class Measurement:
 
     def finish(self) -> None:
         """Compare the tables; ours is the same beside either raw MERGE."""
-        self.seconds[WITH_FEED][1].extend(self.seconds["overlapping batch, raw without"][1])
+        _, merge_seconds = self.seconds["overlapping batch, raw without"]
+        self.seconds[WITH_FEED][1].extend(merge_seconds)
         raw_count = self.spark.read.format("delta").load(self.raw).count()
         assert self.group.read().count() == raw_count
 
@@ -162,7 +169,8 @@ def main() -> None:
     heap = [f"{rows:,}: {megabytes:.0f} MB" for rows, megabytes in measurement.live_heap.items()]
     Console().print(f"live heap by rows of history: {', '.join(heap)}")
     figures = {"live_heap_megabytes_by_rows_of_history": measurement.live_heap, **report}
-    Path(__file__).with_suffix(".json").write_text(json.dumps(figures, indent=2) + "\n")
+    text = json.dumps(figures, indent=2)
+    Path(__file__).with_suffix(".json").write_text(text + "\n")
 
 
 def print_table(title: str, report: dict[str, dict[str, float]]) -> None:

@@ -92,11 +92,13 @@ class Data:
 
     def _make_spine(self, fs: FeatureStore, draw: np.random.Generator) -> FeatureGroup:
         group = fs.create_feature_group("spine", primary_key=["id"], event_time="at")
-        asked_keys = max(1, int(self.case.keys * self.case.asked))
+        asked_keys = int(self.case.keys * self.case.asked)
+        asked_keys = max(1, asked_keys)
         for numbers in _list_batches(draw, self.case.spine):
             keys = self._draw_keys(draw, asked_keys, len(numbers))
             instants = _draw_instants(draw, numbers, self.case.spine)
-            group.insert(pa.table({"id": numbers, "k": keys, "at": instants}))
+            rows = pa.table({"id": numbers, "k": keys, "at": instants})
+            group.insert(rows)
         return group
 
     def _make_history(
@@ -108,8 +110,10 @@ class Data:
             instants = _draw_instants(draw, numbers, self.case.rows)
             columns = {}
             for feature in self.features(number):
-                columns[feature] = np.round(draw.normal(size=len(numbers)), 3)
-            group.insert(pa.table({**columns, "k": keys, "t": instants}))
+                values = draw.normal(size=len(numbers))
+                columns[feature] = np.round(values, 3)
+            rows = pa.table({**columns, "k": keys, "t": instants})
+            group.insert(rows)
         return group
 
     def _draw_keys(self, draw: np.random.Generator, count: int, size: int) -> Ints:
@@ -121,11 +125,13 @@ class Data:
 def _list_batches(draw: np.random.Generator, size: int) -> Iterator[Ints]:
     """The numbers of the rows of each insert, in no order."""
     for first in range(0, size, INSERTED_ROWS):
-        yield draw.permutation(np.arange(first, min(size, first + INSERTED_ROWS)))
+        behind = min(size, first + INSERTED_ROWS)
+        yield draw.permutation(np.arange(first, behind))
 
 
 def _draw_instants(draw: np.random.Generator, numbers: Ints, size: int) -> pa.Array:
     """Distinct instants within the month, one for each number of so many."""
     step = MONTH // size
-    micros = START + numbers * step + draw.integers(0, step, len(numbers))
+    offsets = draw.integers(0, step, len(numbers))
+    micros = START + numbers * step + offsets
     return pa.array(micros, pa.timestamp("us", "UTC"))

@@ -134,10 +134,10 @@ class LogWriter:
             name = f"one-{version}.parquet"
         self.live_files[name] = make_added_file(name, change=not is_compaction)
         actions.append({"add": self.live_files[name]})
-        text = "\n".join(map(json.dumps, actions)) + "\n"
-        (self.folder / f"{version:020d}.json").write_text(text)
-        checksum = json.dumps({"numFiles": len(self.live_files)})
-        (self.folder / f"{version:020d}.crc").write_text(checksum)
+        lines = [f"{json.dumps(action)}\n" for action in actions]
+        self.write_text(f"{version:020d}.json", "".join(lines))
+        checksum = {"numFiles": len(self.live_files)}
+        self.write_text(f"{version:020d}.crc", json.dumps(checksum))
 
     def remove_small_files(self) -> list[dict[str, Any]]:
         """The actions that remove the files of single commits."""
@@ -162,8 +162,12 @@ class LogWriter:
             rows.append({"add": file})
         checkpoint = self.folder / f"{version:020d}.checkpoint.parquet"
         pq.write_table(pa.Table.from_pylist(rows, SCHEMA), checkpoint)
-        last = json.dumps({"version": version, "size": len(rows)})
-        (self.folder / "_last_checkpoint").write_text(last)
+        last = {"version": version, "size": len(rows)}
+        self.write_text("_last_checkpoint", json.dumps(last))
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file of the log."""
+        (self.folder / name).write_text(text)
 
 
 def make_transaction(version: int) -> dict[str, Any]:
@@ -199,7 +203,8 @@ def measure(commits: int, compacts: bool, rounds: int) -> dict[str, float]:
 
 def make_looks(path: str, commits: int) -> dict[str, Callable[[], object]]:
     """What is measured, by its name."""
-    middle = datetime.fromtimestamp((STARTED + commits // 2) / 1_000, UTC)
+    middle_millis = STARTED + commits // 2
+    middle = datetime.fromtimestamp(middle_millis / 1_000, UTC)
     return {
         "names": lambda: os.listdir(f"{path}/_delta_log"),
         "version": lambda: history.get_current_version(path),
@@ -224,7 +229,8 @@ def main() -> None:
     for row in rows:
         table.add_row(*map(format_figure, row.values()))
     Console(width=200).print(table)
-    Path(__file__).with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
+    text = json.dumps(rows, indent=1)
+    Path(__file__).with_suffix(".json").write_text(text + "\n")
     worst = max(row["data files"] for row in rows) / 1_000
     print(f"the slowest look at data files took {worst:.3f} s; the budget is {BUDGET} s")
 

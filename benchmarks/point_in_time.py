@@ -60,8 +60,9 @@ def tempo(spark: SparkSession, data: Data, out: str) -> None:
     for i, name in enumerate(data.histories):
         history_rows = data.frame(spark, name).withColumnRenamed("t", "at")
         right = TSDF(history_rows, ts_col="at", partition_cols=["k"])
-        joined = left.asofJoin(right, right_prefix=name, skipNulls=False).df.drop(f"{name}_at")
-        frame = joined.withColumnsRenamed({f"{name}_{f}": f for f in data.features(i)})
+        joined = left.asofJoin(right, right_prefix=name, skipNulls=False).df
+        new_names = {f"{name}_{feature}": feature for feature in data.features(i)}
+        frame = joined.drop(f"{name}_at").withColumnsRenamed(new_names)
         left = TSDF(frame, ts_col="at", partition_cols=["k"])
     left.df.write.parquet(out)
 
@@ -72,7 +73,8 @@ def rank_join(spark: SparkSession, data: Data, out: str) -> None:
     newest_first = Window.partitionBy("id").orderBy(F.desc("t"))
     for name in data.histories:
         right = data.frame(spark, name).withColumnRenamed("k", "rk")
-        both = left.join(right, (left.k == right.rk) & (right.t <= left.at), "left")
+        is_known = right.t <= left.at
+        both = left.join(right, (left.k == right.rk) & is_known, "left")
         ranked = both.withColumn("n", F.row_number().over(newest_first))
         left = ranked.filter("n = 1").drop("rk", "t", "n")
     left.write.parquet(out)
@@ -81,8 +83,10 @@ def rank_join(spark: SparkSession, data: Data, out: str) -> None:
 def bare_shuffle(spark: SparkSession, data: Data, out: str) -> None:
     """Both sides repartitioned by key, and a result written; nothing is joined."""
     for name in data.folder:
-        data.frame(spark, name).repartition("k").write.format("noop").mode("overwrite").save()
-    spark.read.parquet(f"{Path(out).parent}/result").write.parquet(out)
+        shuffled = data.frame(spark, name).repartition("k")
+        shuffled.write.format("noop").mode("overwrite").save()
+    result = spark.read.parquet(f"{Path(out).parent}/result")
+    result.write.parquet(out)
 
 
 def duckdb_asof(_: SparkSession, data: Data, out: str) -> None:
@@ -108,11 +112,13 @@ def polars_asof(_: SparkSession, data: Data, out: str) -> None:
 
     left = pl.scan_parquet(data.files("spine")).sort("at")
     for i, name in enumerate(data.histories):
-        right = pl.scan_parquet(data.files(name)).select("k", "t", *data.features(i)).sort("t")
+        rows = pl.scan_parquet(data.files(name))
+        right = rows.select("k", "t", *data.features(i)).sort("t")
         left = left.join_asof(right, left_on="at", right_on="t", by="k", check_sortedness=False)
         left = left.drop("t", strict=False)
     Path(out).mkdir()
-    left.select(data.columns).collect().write_parquet(f"{out}/all.parquet")
+    result = left.select(data.columns).collect()
+    result.write_parquet(f"{out}/all.parquet")
 
 
 WAYS: dict[str, Way] = {
@@ -147,8 +153,9 @@ def measure(
     The first turn warms up and is not counted; in it all results are compared.
     """
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    ours(spark, data, str(folder / "result"))
-    expected = digest(data, str(folder / "result"))
+    result = str(folder / "result")
+    ours(spark, data, result)
+    expected = digest(data, result)
     for turn in range(repeats + 1):
         for name, way in ways.items():
             out = folder / "out"
@@ -158,9 +165,10 @@ def measure(
             if turn:
                 seconds[name].append(took)
             else:
-                check_digest(name, digest(data, str(out)), expected)
+                actual = digest(data, str(out))
+                check_digest(name, actual, expected)
             shutil.rmtree(out)
-    shutil.rmtree(folder / "result")
+    shutil.rmtree(result)
     return seconds
 
 
@@ -187,7 +195,8 @@ def main() -> None:
     """Print a table for each case, and write them as JSON beside this file."""
     options = parse_options()
     # tempo and Polars, which make bench-join fetches
-    sys.path.append(str(Path(__file__).parents[1] / ".bench"))
+    project = Path(__file__).parents[1]
+    sys.path.append(str(project / ".bench"))
     spark = get_session({"spark.driver.memory": options.memory})
     report_file = Path(__file__).with_suffix(".json")
     report: dict[str, Any] = {}
@@ -199,7 +208,8 @@ def main() -> None:
         sizes = {"spine": case.spine, "histories": case.histories, "rows": case.rows}
         report[name] = {**sizes, "seconds": seconds}
         print_table(name, case, seconds, options.repeats)
-        report_file.write_text(json.dumps(report, indent=2) + "\n")
+        text = json.dumps(report, indent=2)
+        report_file.write_text(text + "\n")
 
 
 def parse_options() -> argparse.Namespace:
@@ -233,7 +243,9 @@ def print_table(name: str, case: Case, seconds: Mapping[str, float], repeats: in
     )
     table = Table("way", "s", "beside spark_fs", title=title)
     for way, took in seconds.items():
-        ratio = f"{took / seconds['spark_fs']:.2f}" if "spark_fs" in seconds else ""
+        ratio = ""
+        if "spark_fs" in seconds:
+            ratio = f"{took / seconds['spark_fs']:.2f}"
         table.add_row(way, f"{took:.2f}", ratio)
     Console().print(table)
 

@@ -25,14 +25,14 @@ from rich.table import Table
 
 import spark_fs
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.base.times import from_micros
+from spark_fs.base.times import DAY_MICROS, from_micros
 from spark_fs.engine.join.execution import to_arrow_relation
 from spark_fs.engine.join.strategy import choose_strategy
 from spark_fs.engine.training.spill import WRITTEN_FILES_DDL, FileWriter
 from spark_fs.flows import read
 from spark_fs.tables.delta.session import get_session
 
-WHEN = from_micros(START + 24 * 86_400_000_000)  # four fifths of the month
+WHEN = from_micros(START + 24 * DAY_MICROS)  # four fifths of the month
 FEATURES = [f"f{history}_{number}" for history in range(2) for number in range(5)]
 
 
@@ -79,7 +79,8 @@ def measure(
             began = time.perf_counter()
             way(out)
             if turn:
-                seconds[name].append(time.perf_counter() - began)
+                took = time.perf_counter() - began
+                seconds[name].append(took)
             shutil.rmtree(out, ignore_errors=True)
     return {name: statistics.median(taken) for name, taken in seconds.items()}
 
@@ -128,15 +129,18 @@ def main() -> None:
     spark = get_session({"spark.driver.memory": "8g"})
     with tempfile.TemporaryDirectory() as folder:
         home = Path(options.keep or folder) / "training"
-        plain = Data(home, Case(options.rows, 2, options.rows, options.rows // 100)).view
-        ways = make_ways(spark, plain, make_scaled_views(home, plain), Path(folder) / "kept")
+        case = Case(options.rows, 2, options.rows, options.rows // 100)
+        plain = Data(home, case).view
+        scaled = make_scaled_views(home, plain)
+        ways = make_ways(spark, plain, scaled, Path(folder) / "kept")
         seconds = measure(ways, options.repeats, Path(folder))
     print_table(seconds, options)
     fit_seconds = seconds["ten scalers"] - seconds["ten scalers that have learned"]
     learning = fit_seconds / seconds["one scan"]
     print(f"to learn ten scalers costs {learning:.2f} scans")
     report = {"rows": options.rows, "seconds": seconds, "learning in scans": learning}
-    Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
+    text = json.dumps(report, indent=2)
+    Path(__file__).with_suffix(".json").write_text(text + "\n")
 
 
 def parse_options() -> argparse.Namespace:
@@ -153,7 +157,8 @@ def print_table(seconds: dict[str, float], options: argparse.Namespace) -> None:
     title = f"{options.rows:,} rows of training data, medians of {options.repeats}"
     table = Table("way", "s", "beside join and write", title=title)
     for name, took in seconds.items():
-        table.add_row(name, f"{took:.2f}", f"{took / seconds['join and write']:.2f}")
+        ratio = took / seconds["join and write"]
+        table.add_row(name, f"{took:.2f}", f"{ratio:.2f}")
     Console().print(table)
 
 

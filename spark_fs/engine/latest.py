@@ -42,10 +42,12 @@ class LatestOrder:
         keys = [_rank_values(column) for column in get_key_columns(table, self.keys)]
         sort_keys = []
         for name in reversed(self.tie_breakers):
-            sort_keys.append(table.column(name).cast(pa.int64()).to_numpy())
+            ranks = table.column(name).cast(pa.int64())
+            sort_keys.append(ranks.to_numpy())
         if self.time:
             name, type_ = self.time
-            sort_keys.append(parquet.to_event_micros(table.column(name), type_).to_numpy())
+            instants = parquet.to_event_micros(table.column(name), type_)
+            sort_keys.append(instants.to_numpy())
         sort_keys += reversed(keys)
         order = np.lexsort(sort_keys)
         is_last = np.ones(len(order), bool)
@@ -64,7 +66,8 @@ def _rank_values(column: pa.ChunkedArray) -> npt.NDArray[Any]:
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     ranks = np.empty(len(encoded.dictionary), np.int64)
-    ranks[pc.sort_indices(encoded.dictionary).to_numpy()] = np.arange(len(ranks))
+    order = pc.sort_indices(encoded.dictionary).to_numpy()
+    ranks[order] = np.arange(len(ranks))
     row_ranks: npt.NDArray[Any] = ranks[encoded.indices.to_numpy()]
     return row_ranks
 
@@ -90,7 +93,8 @@ class KeyBuckets:
         bounds: dict[Any, None] = {}
         if len(sample):
             for bucket in range(1, count):
-                row = order[len(sample) * bucket // count].as_py()
+                position = len(sample) * bucket // count
+                row = order[position].as_py()
                 bounds[sample[row].as_py()] = None
         if len(bounds) < count - 1:
             return cls(count)

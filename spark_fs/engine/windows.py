@@ -76,7 +76,8 @@ def rolling(
             computed |= _compute_running_totals(by, window)
         for aggregation in aggregations:
             features[f"{events.value}_{aggregation}_{window}"] = computed[aggregation]
-    return rows.withColumns(features).filter(F.col(at).isNotNull()).select(*by, at, *features)
+    is_instant = F.col(at).isNotNull()
+    return rows.withColumns(features).filter(is_instant).select(*by, at, *features)
 
 
 def _check_arguments(
@@ -113,10 +114,12 @@ def _compute_running_totals(by: Sequence[str], window: str) -> dict[str, Column]
     when its length has passed, so the cost does not grow with the windows' length, as that of
     Spark's own range frames does.
     """
-    before = Window.partitionBy(*by).orderBy("__micros").rangeBetween(Window.unboundedPreceding, -1)
+    in_order = Window.partitionBy(*by).orderBy("__micros")
+    before = in_order.rangeBetween(Window.unboundedPreceding, -1)
 
     def sum_before(moment: Column) -> Column:
-        return F.coalesce(F.sum(moment).over(before), F.lit(0))
+        total = F.sum(moment).over(before)
+        return F.coalesce(total, F.lit(0))
 
     sign = F.col(f"__sign_{window}")
     value = F.col("__value").cast("bigint")
@@ -124,7 +127,8 @@ def _compute_running_totals(by: Sequence[str], window: str) -> dict[str, Column]
     total = sum_before(sign * value)
     squares = sum_before(sign * value * value)
     count_or_null = F.nullif(count, F.lit(0))
-    deviation = F.sqrt((count * squares - total * total).cast("double"))
+    variance = (count * squares - total * total).cast("double")
+    deviation = F.sqrt(variance)
     return {
         "count": count,
         "sum": F.when(count > 0, total),
@@ -140,7 +144,8 @@ def _compute_from_lists(
 
     They are in their order of size, so that sums have one order too.
     """
-    window = Window.partitionBy(*by).orderBy("__micros").rangeBetween(-(length // MICROSECOND), -1)
+    in_order = Window.partitionBy(*by).orderBy("__micros")
+    window = in_order.rangeBetween(-(length // MICROSECOND), -1)
     entered = F.when(F.col("__enters"), F.struct("__micros", "__value"))
     entries = F.collect_list(entered).over(window)
     values = F.array_sort(F.transform(entries, lambda entry: entry["__value"]))
@@ -185,9 +190,10 @@ def _list_changes(events: Events, by: Sequence[str], windows: Mapping[str, timed
     unchanged = dict.fromkeys(windows, 0)
     for window, length in windows.items():
         changes.append(_build_change(known_at, length, unchanged | {window: -1}))
-    is_known = F.col(events.value).isNotNull() & F.col(events.known_at).isNotNull()
-    value = F.col(events.value).alias("__value")
-    return events.frame.filter(is_known).select(*by, value, F.inline(F.array(*changes)))
+    value = F.col(events.value)
+    is_known = value.isNotNull() & F.col(events.known_at).isNotNull()
+    inlined = F.inline(F.array(*changes))
+    return events.frame.filter(is_known).select(*by, value.alias("__value"), inlined)
 
 
 def _build_change(known_at: Column, delay: timedelta, signs: Mapping[str, int]) -> Column:
@@ -195,5 +201,6 @@ def _build_change(known_at: Column, delay: timedelta, signs: Mapping[str, int]) 
     micros = known_at + delay // MICROSECOND
     fields = [micros.alias("__micros"), F.lit(not delay).alias("__enters")]
     for window, sign in signs.items():
-        fields.append(F.lit(sign).cast("bigint").alias(f"__sign_{window}"))
+        sign_value = F.lit(sign).cast("bigint")
+        fields.append(sign_value.alias(f"__sign_{window}"))
     return F.struct(*fields)

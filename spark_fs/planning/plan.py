@@ -182,7 +182,8 @@ class JoinPlan:
         """
         if condition is None:
             return self
-        return replace(self, having=(*self.having, bind_condition(self.nodes, condition)))
+        bound = bind_condition(self.nodes, condition)
+        return replace(self, having=(*self.having, bound))
 
     def with_max_age(self, seconds: float | None) -> Self:
         """A copy in which no match is older than so many seconds, whatever its group allows."""

@@ -120,7 +120,8 @@ def _format_match(
     group = node.group
     rules = []
     for right_key, left_key in zip(node.right_keys, node.left_keys, strict=True):
-        rules.append(f"r.{_quote_name(right_key)} = {format_column(left_key)}")
+        left_column = format_column(left_key)
+        rules.append(f"r.{_quote_name(right_key)} = {left_column}")
     order = []
     spine_time = _format_spine_time(plan, format_column)
     if group.event_time:
@@ -142,7 +143,8 @@ def _format_spine_time(plan: JoinPlan, format_column: Callable[[NodeColumn], str
     """The instant at which a row of the spine looks; empty without event time."""
     if not plan.spine.event_time:
         return ""
-    return format_instant(format_column(NodeColumn(0, plan.spine.event_time)), plan.spine)
+    column = format_column(NodeColumn(0, plan.spine.event_time))
+    return format_instant(column, plan.spine)
 
 
 def _format_time_rules(event_time: str, spine_time: str, ttl_seconds: float | None) -> list[str]:

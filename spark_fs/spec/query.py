@@ -199,7 +199,8 @@ class QuerySpec:
         """
         joins = []
         for join in self.joins:
-            joins.append(replace(join, query=join.query.pin_versions(get_version)))
+            joined = join.query.pin_versions(get_version)
+            joins.append(replace(join, query=joined))
         version = self.as_of
         if version is None:
             version = get_version(self.group)

@@ -80,14 +80,13 @@ def join_point_in_time(left: JoinSide, rights: Sequence[JoinSide]) -> DataFrame:
 
 def _union_sides(left: JoinSide, rights: Sequence[JoinSide]) -> DataFrame:
     """The rows* of all sides, each in a column of its side, with their keys and instants."""
-    both = left.frame.select(
-        *_select_keys(left),
-        F.col(left.time or "").alias("__at"),
-        F.lit(1).alias("__side"),
-        F.struct("*").alias("__left"),
-    )
+    left_time = F.col(left.time or "").alias("__at")
+    left_side = F.lit(1).alias("__side")
+    left_row = F.struct("*").alias("__left")
+    both = left.frame.select(*_select_keys(left), left_time, left_side, left_row)
     for number, right in enumerate(rights):
-        event = F.struct(right.sort_key.alias("order"), F.struct("*").alias("row"))
+        order = right.sort_key.alias("order")
+        event = F.struct(order, F.struct("*").alias("row"))
         rows = right.drop_unmatchable().select(
             *_select_keys(right),
             right.eligible_from.alias("__at"),
@@ -128,7 +127,8 @@ def join_latest_by_key(left: JoinSide, right: JoinSide) -> DataFrame:
     candidates = right.drop_unmatchable().groupBy(*_select_keys(right)).agg(newest)
     conditions = []
     for number, key in enumerate(left.keys):
-        conditions.append(left.frame[key] == candidates[f"__k{number}"])
+        left_key = left.frame[key]
+        conditions.append(left_key == candidates[f"__k{number}"])
     joined = left.frame.join(candidates, on=conditions, how="left")
     return joined.select(*left.frame.columns, "__right.*")
 

@@ -296,11 +296,13 @@ class ArrowRelation:
             schemas[rule.node_index] = right.schema
         all_sides = reduce(DataFrame.unionAll, packed)
         buckets = all_sides.repartitionById(skewed_keys.bucket_count, "bucket")
-        return ArrowRelation(buckets, _ShuffleJoin(schemas, stage, folder is not None), schema)
+        in_files = folder is not None
+        return ArrowRelation(buckets, _ShuffleJoin(schemas, stage, in_files), schema)
 
     def _pack(self, scatter: SideScatter, folder: str | None) -> DataFrame:
         """The rows packed by bucket*."""
-        task = _ScatterTask(self.read_tables, tuple(self.schema.names), scatter, folder)
+        names = tuple(self.schema.names)
+        task = _ScatterTask(self.read_tables, names, scatter, folder)
         return self.source.mapInArrow(task, shuffle.PACKED_DDL)
 
     def to_frame(self, types: Mapping[str, str]) -> DataFrame:

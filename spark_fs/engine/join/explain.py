@@ -59,7 +59,8 @@ def _format_node(node: PlanNode) -> str:
 def _format_match_rule(plan: JoinPlan, node: PlanNode) -> str:
     pairs = []
     for right, left in zip(node.right_keys, node.left_keys, strict=True):
-        pairs.append(f"{right} = {_format_column(plan, left)}")
+        left_column = _format_column(plan, left)
+        pairs.append(f"{right} = {left_column}")
     spine = "spine" if plan.spine.is_dataframe else plan.spine.name
     spine_time = f"{spine}.{plan.spine.event_time}"
     event_time = node.group.event_time
@@ -67,7 +68,8 @@ def _format_match_rule(plan: JoinPlan, node: PlanNode) -> str:
     if node.match == "point_in_time":
         parts.append(f"the greatest {event_time} not after {spine_time}")
         if node.group.ttl_seconds is not None:
-            parts.append(f"at most {format_seconds(node.group.ttl_seconds)} seconds older")
+            seconds = format_seconds(node.group.ttl_seconds)
+            parts.append(f"at most {seconds} seconds older")
     if node.match == "latest":
         parts.append(f"the greatest {event_time} of all, since the spine has no event time")
     if plan.as_known:
@@ -117,7 +119,8 @@ def _format_files(node: PlanNode, scan_plan: TableScanPlan) -> str:
         return "  files: read by Spark, their number and size are not known"
     text = f"  files: {scan_plan.files_after_pruning} of {scan_plan.total_files}"
     if scan_plan.bytes is not None:
-        text += f", about {max(1, scan_plan.bytes >> 10):,} kB"
+        kilobytes = max(1, scan_plan.bytes >> 10)
+        text += f", about {kilobytes:,} kB"
     if not scan_plan.scan:
         text += ", by Spark"
     return text

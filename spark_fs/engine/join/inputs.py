@@ -44,7 +44,8 @@ class JoinInputs:
         if node.match != "spine":
             frame = frame.dropna(subset=columns.get_aliases(node, node.matched_columns))
         types = columns.get_types(self.plan, aliases)
-        return ArrowRelation.from_frame(frame.select(*aliases), arrow_types.to_arrow_schema(types))
+        schema = arrow_types.to_arrow_schema(types)
+        return ArrowRelation.from_frame(frame.select(*aliases), schema)
 
     def count_buckets(self) -> int:
         """How many buckets of keys a shuffle has: of bounded size, and enough for every core."""
@@ -86,7 +87,8 @@ def build_stage(plan: JoinPlan, nodes: tuple[PlanNode, ...], stage_number: int) 
     left_columns = [column for column in travelling if column.node not in joined_now]
     keys = []
     for key in nodes[0].left_keys:
-        keys.append(_get_typed_column(plan.nodes[key.node], key.column))
+        left = plan.nodes[key.node]
+        keys.append(_get_typed_column(left, key.column))
     rules = []
     for node in nodes:
         right_columns = [column for column in travelling if column.node == node.index]

@@ -172,7 +172,8 @@ def find_best_before(rows: KeyedRows, bounds: Ints | None) -> Ints:
     if bounds is None or eligible_from is None:
         return by_time[-1:]
     order = np.argsort(eligible_from, kind="stable")
-    best_so_far = by_time[np.maximum.accumulate(_get_positions(by_time)[order])]
+    time_positions = _get_positions(by_time)[order]
+    best_so_far = by_time[np.maximum.accumulate(time_positions)]
     positions = np.searchsorted(eligible_from[order], bounds, side="left") - 1
     return np.where(positions < 0, MISSING, best_so_far[positions])
 
@@ -194,7 +195,8 @@ def encode_keys(sides: Sequence[Sequence[pa.ChunkedArray]]) -> list[Ints]:
     codes: Ints | None = None
     for columns in zip(*sides, strict=True):
         chunks = [chunk for column in columns for chunk in column.chunks]
-        column_codes, code_count = _encode_column(pa.chunked_array(chunks, columns[0].type))
+        column = pa.chunked_array(chunks, columns[0].type)
+        column_codes, code_count = _encode_column(column)
         codes = column_codes if codes is None else _combine_codes(codes, column_codes, code_count)
     assert codes is not None
     return np.split(codes, np.cumsum(lengths)[:-1])
@@ -203,8 +205,8 @@ def encode_keys(sides: Sequence[Sequence[pa.ChunkedArray]]) -> list[Ints]:
 def _combine_codes(codes: Ints, column_codes: Ints, code_count: int) -> Ints:
     """The codes of keys with one more column, which has so many codes."""
     has_null = (codes < 0) | (column_codes < 0)
-    used_bits = int(codes.max(initial=0) + 1).bit_length() + code_count.bit_length()
-    if used_bits > _CODE_BITS // 2:
+    key_bits = int(codes.max(initial=0) + 1).bit_length()
+    if key_bits + code_count.bit_length() > _CODE_BITS // 2:
         codes = np.unique(codes, return_inverse=True)[1].astype(np.int64)
     combined = codes * code_count + column_codes
     combined[has_null] = MISSING

@@ -69,7 +69,8 @@ def assign_buckets(
     keys: Sequence[pa.ChunkedArray], hashes: Hashes, bucket_count: int
 ) -> BucketNumbers:
     """The bucket of each row by the hash of its key; rows with a null key are spread evenly."""
-    buckets = np.empty(len(hashes), np.uint16 if bucket_count < 1 << 16 else np.int32)
+    dtype = np.uint16 if bucket_count < 1 << 16 else np.int32
+    buckets = np.empty(len(hashes), dtype)
     multiplier = np.uint64(bucket_count)
     for start in range(0, len(hashes), _BLOCK_ROWS):
         end = start + _BLOCK_ROWS
@@ -122,13 +123,14 @@ def pack_tables(
     for side, table, row_indices, buckets in assignments:
         # A radix sort, of 16 bits where there are no skewed keys.
         order = np.argsort(buckets, kind="stable")
-        rows = order if row_indices is None else row_indices[order]
-        ordered = table.take(pa.array(rows)).combine_chunks()
+        ordered_indices = order if row_indices is None else row_indices[order]
+        ordered = table.take(pa.array(ordered_indices)).combine_chunks()
         distinct, starts = np.unique(buckets[order], return_index=True)
         ends = [*starts[1:], len(order)]
         for bucket, start, end in zip(distinct, starts, ends, strict=True):
             batch = batch or _BatchBuilder(folder)
-            batch.add_rows(int(bucket), side, ordered.slice(start, end - start))
+            rows = ordered.slice(start, end - start)
+            batch.add_rows(int(bucket), side, rows)
             if folder is None and batch.byte_count > max_bytes:
                 yield batch.to_record_batch()
                 batch = None
@@ -165,7 +167,8 @@ class _BatchBuilder:
         self._sink.close()
         locations = []
         for start, end in pairwise(self._offsets):
-            locations.append(json.dumps([self._path, start, end]).encode())
+            location = json.dumps([self._path, start, end])
+            locations.append(location.encode())
         return pa.array(locations, pa.binary())
 
     def _to_bytes(self) -> pa.Array:
@@ -202,7 +205,8 @@ def _group_by_bucket(
         buckets = batch.column(0).to_pylist()
         sides = batch.column(1).to_pylist()
         for bucket, side, rows in zip(buckets, sides, batch.column(2), strict=True):
-            packed.setdefault(bucket, {}).setdefault(side, []).append(rows.as_buffer())
+            packed_sides = packed.setdefault(bucket, {})
+            packed_sides.setdefault(side, []).append(rows.as_buffer())
     return packed
 
 

@@ -149,8 +149,10 @@ def _sum_key_bytes(samples: Iterable[KeySample]) -> dict[int, float]:
     """The bytes of each key's rows on all sides, by the hash of the key."""
     key_bytes: dict[int, float] = {}
     for side in samples:
-        for key, count in zip(*np.unique(side.hashes, return_counts=True), strict=True):
-            key_bytes[int(key)] = key_bytes.get(int(key), 0.0) + float(count) * side.row_bytes
+        hashes, counts = np.unique(side.hashes, return_counts=True)
+        for key, count in zip(hashes.tolist(), counts.tolist(), strict=True):
+            side_bytes = count * side.row_bytes
+            key_bytes[key] = key_bytes.get(key, 0.0) + side_bytes
     return key_bytes
 
 

@@ -43,7 +43,8 @@ def build_sql_join(
         frame = _join_sides(asof.JoinSide(frame, keys, time), rights)
         for node in nodes:
             if node.join_type == "inner":  # a match has an instant of ingestion
-                frame = frame.filter(F.col(columns.get_ingested_alias(node)).isNotNull())
+                ingested = F.col(columns.get_ingested_alias(node))
+                frame = frame.filter(ingested.isNotNull())
     return select_outputs(plan, frame)
 
 
@@ -77,7 +78,8 @@ def select_outputs(plan: JoinPlan, frame: DataFrame) -> DataFrame:
         frame = frame.filter(to_spark_condition(condition, find_column))
     outputs = []
     for output in plan.outputs:
-        outputs.append(F.col(columns.get_alias(output.source)).alias(output.name))
+        column = F.col(columns.get_alias(output.source))
+        outputs.append(column.alias(output.name))
     if plan.splits:
         outputs.append(F.col(SPLIT_COLUMN))
     return frame.select(*outputs)
@@ -93,7 +95,8 @@ def select_node_rows(plan: JoinPlan, node: PlanNode, frame: DataFrame) -> DataFr
         frame = frame.filter(to_spark_condition(node.where, lambda c: F.col(c.column)))
     selected = []
     for name in plan.list_columns(node):
-        selected.append(F.col(name).alias(columns.get_node_alias(node, name)))
+        alias = columns.get_node_alias(node, name)
+        selected.append(F.col(name).alias(alias))
     if group.event_time:
         event_time = F.col(group.event_time)
         instant = convert_to_micros(event_time, group.get_column_type(group.event_time))
@@ -103,7 +106,8 @@ def select_node_rows(plan: JoinPlan, node: PlanNode, frame: DataFrame) -> DataFr
             frame = frame.filter(reduce(or_, in_splits.values()))
             selected.append(_choose_split(in_splits))
     if node.match != "spine":
-        selected.append(F.col(INGESTED_AT).alias(columns.get_ingested_alias(node)))
+        ingested = F.col(INGESTED_AT)
+        selected.append(ingested.alias(columns.get_ingested_alias(node)))
     return frame.select(*selected)
 
 
@@ -128,7 +132,8 @@ def _build_right_side(plan: JoinPlan, node: PlanNode, frame: DataFrame) -> asof.
     known_from = None
     if plan.as_known:
         known_from = columns.get_known_alias(node)
-        rows = rows.withColumn(known_from, F.unix_micros(columns.get_ingested_alias(node)))
+        ingested = columns.get_ingested_alias(node)
+        rows = rows.withColumn(known_from, F.unix_micros(ingested))
     return asof.JoinSide(
         rows,
         columns.get_aliases(node, node.right_keys),
@@ -147,11 +152,14 @@ def _filter_event_times(frame: DataFrame, node: PlanNode, bounds: TimeBounds) ->
     event_time = node.group.event_time
     if event_time is None or node.group.get_column_type(event_time) != "timestamp":
         return frame
+    column = F.col(event_time)
     start, end = bounds
     if start is not None:
-        frame = frame.filter(F.col(event_time) >= to_spark_literal(from_micros(start)))
+        first = to_spark_literal(from_micros(start))
+        frame = frame.filter(column >= first)
     if end is not None:
-        frame = frame.filter(F.col(event_time) < to_spark_literal(from_micros(end)))
+        behind = to_spark_literal(from_micros(end))
+        frame = frame.filter(column < behind)
     return frame
 
 

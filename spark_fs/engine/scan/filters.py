@@ -67,7 +67,8 @@ def _evaluate_comparison(
         column = column.cast(pa.float64())
     if operator == "in":
         return _evaluate_in_list(column, comparison.value)
-    mask = _COMPARE[operator](column, pa.scalar(comparison.value, column.type))
+    value = pa.scalar(comparison.value, column.type)
+    mask = _COMPARE[operator](column, value)
     if spark_type in FLOATS and operator in (">", ">="):
         mask = pc.or_kleene(mask, pc.is_nan(column))  # Spark orders NaN after every number
     return mask
@@ -125,7 +126,9 @@ def _may_match_comparison(file: DataFile, comparison: Comparison, spark_type: st
         value = PARTITION_PARSERS[spark_type](text)
         bounds = _Bounds(value, value)
     elif spark_type in INTEGERS and column not in file.partition_values:
-        bounds = _Bounds(file.min_values.get(column), file.max_values.get(column))
+        least = file.min_values.get(column)
+        greatest = file.max_values.get(column)
+        bounds = _Bounds(least, greatest)
     else:
         return True
     if bounds.least is None or bounds.greatest is None or operator not in _MAY_MATCH:

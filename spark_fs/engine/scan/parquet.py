@@ -99,7 +99,8 @@ class Scan:
         """
         shares = []
         for file_index, file in enumerate(self.files):
-            share_count = max(1, ceil_divide(file.bytes, parts * SHARE_BYTES))
+            share_count = ceil_divide(file.bytes, parts * SHARE_BYTES)
+            share_count = max(1, share_count)
             for share_index in range(share_count):
                 shares.append((file_index, share_index, share_count))
         return shares
@@ -110,7 +111,8 @@ def to_scan_files(files: Iterable[DataFile]) -> tuple[ScanFile, ...]:
     scan_files = []
     for file in files:
         partition_values = tuple(file.partition_values.items())
-        scan_files.append(ScanFile(file.path, file.bytes, file.row_count or 0, partition_values))
+        row_count = file.row_count or 0
+        scan_files.append(ScanFile(file.path, file.bytes, row_count, partition_values))
     return tuple(scan_files)
 
 

@@ -66,7 +66,8 @@ class TableScanPlan:
 
 def plan_scans(plan: JoinPlan, sources: Sequence[NodeSource]) -> tuple[TableScanPlan, ...]:
     """How each node of a plan is read; it takes no Spark action."""
-    spine_plan = _plan_scan(plan, plan.nodes[0], sources[0], _compute_split_range(plan))
+    split_range = _compute_split_range(plan)
+    spine_plan = _plan_scan(plan, plan.nodes[0], sources[0], split_range)
     start, end = _compute_spine_range(plan, spine_plan)
     scan_plans = [spine_plan]
     for node, source in zip(plan.nodes[1:], sources[1:], strict=True):
@@ -168,7 +169,8 @@ def _prune_files(
 
 def _estimate_bytes(files: Sequence[DataFile], group: GroupSpec, columns: Sequence[str]) -> int:
     """About how many bytes these columns have, as they are stored or as they travel."""
-    stored_bytes = sum(file.bytes for file in files) * len(columns) // len(group.types)
+    file_bytes = sum(file.bytes for file in files)
+    stored_bytes = file_bytes * len(columns) // len(group.types)
     row_count = sum(file.row_count or 0 for file in files)
     row_bytes = 0
     for column in columns:
@@ -201,7 +203,9 @@ def _get_event_time_range(file: DataFile, group: GroupSpec) -> TimeBounds:
         return UNBOUNDED
     # Of timestamps the log has milliseconds, rounded down.
     step = 1_000 if type_ == "timestamp" else 1
-    return _parse_event_time(least, type_), _parse_event_time(greatest, type_) + step
+    first = _parse_event_time(least, type_)
+    last = _parse_event_time(greatest, type_)
+    return first, last + step
 
 
 def _get_column_bounds(file: DataFile, column: str, type_: str) -> tuple[Any, Any]:
