@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from spark_fs.api.feature_store import FeatureStore
 
 LOGGER = logging.getLogger("spark_fs.ui")
-_NOT_FOUND_ERRORS = NotFoundError, InvalidNameError, SettingsError
+_NOT_FOUND_ERRORS = (NotFoundError, InvalidNameError, SettingsError)
 _HEADERS = [
     (b"content-security-policy", build_security_policy().encode()),
     (b"x-content-type-options", b"nosniff"),
@@ -51,54 +51,19 @@ def build_explorer_app(
     token: str = "",
     limits: Limits = _LIMITS,
 ) -> FastAPI:
-    """The explorer of a store.
+    """The explorer of a store, for a server of ASGI.
 
-    names: those that it answers to, besides addresses; None: any. token: what a browser must give
-    as the password of any user; empty: nothing.
+    Args:
+        fs: the feature store.
+        names: those that it answers to, besides addresses; None: any.
+        token: what a browser must give as the password of any user; empty: nothing.
+        limits: what the server takes upon itself.
     """
-    found = FastAPI(title="spark_fs", docs_url=None, redoc_url=None, openapi_url=None)
-    stores = StoresWithoutSpark(fs._stores.settings)
-    work = server.WorkerThreads()
-
-    def render_group(name: str, version: int) -> str:
-        return render_group_page(stores, stores.catalog.get_group(name, version), "/")
-
-    def render_view(name: str, version: int) -> str:
-        held = FeatureView(stores, stores.catalog.get_view(name, version))
-        return render_view_page(stores, held._spec, held.kept_statistics(), "/")
-
-    @found.get("/")
-    async def get_home() -> HTMLResponse:
-        return HTMLResponse(await work.run_in_thread(render_home_page, stores, "/"))
-
-    @found.get("/lineage")
-    async def get_lineage() -> HTMLResponse:
-        return HTMLResponse(await work.run_in_thread(render_lineage_page, stores, "/"))
-
-    @found.get("/group/{name}/{version}")
-    async def get_group(name: str, version: int) -> HTMLResponse:
-        return HTMLResponse(await work.run_in_thread(render_group, name, version))
-
-    @found.get("/view/{name}/{version}")
-    async def get_view(name: str, version: int) -> HTMLResponse:
-        return HTMLResponse(await work.run_in_thread(render_view, name, version))
-
-    @found.exception_handler(SparkFSError)
-    async def handle_error(_: Request, error: SparkFSError) -> HTMLResponse:
-        if isinstance(error, _NOT_FOUND_ERRORS):
-            return HTMLResponse(await work.run_in_thread(_render_message, str(error)), 404)
-        LOGGER.error(
-            "A page could not be made: %s", escape_for_terminal(error)
-        )  # it may name hosts and users
-        status = 503 if error.retryable else 500
-        return HTMLResponse(
-            await work.run_in_thread(
-                _render_message, "The store could not be read: the log of the program has why."
-            ),
-            status,
-        )
-
-    found.add_middleware(
+    app = FastAPI(title="spark_fs", docs_url=None, redoc_url=None, openapi_url=None)
+    threads = server.WorkerThreads()
+    _add_pages(app, StoresWithoutSpark(fs._stores.settings), threads)
+    _add_error_handler(app, threads)
+    app.add_middleware(
         RequestGuard,
         limits=limits,
         names=names,
@@ -106,11 +71,49 @@ def build_explorer_app(
         headers=_HEADERS,
         format_refusal=_format_refusal,
     )
-    return found
+    return app
 
 
-def _render_message(text: str) -> str:
-    return render_page("Not to be shown", [], {}, lead=text, home="/")
+def _add_pages(app: FastAPI, stores: StoresWithoutSpark, threads: server.WorkerThreads) -> None:
+    def render_group(name: str, version: int) -> str:
+        return render_group_page(stores, stores.catalog.get_group(name, version), "/")
+
+    def render_view(name: str, version: int) -> str:
+        view = FeatureView(stores, stores.catalog.get_view(name, version))
+        return render_view_page(stores, view._spec, view.kept_statistics(), "/")
+
+    @app.get("/")
+    async def get_home() -> HTMLResponse:
+        return HTMLResponse(await threads.run_in_thread(render_home_page, stores, "/"))
+
+    @app.get("/lineage")
+    async def get_lineage() -> HTMLResponse:
+        return HTMLResponse(await threads.run_in_thread(render_lineage_page, stores, "/"))
+
+    @app.get("/group/{name}/{version}")
+    async def get_group(name: str, version: int) -> HTMLResponse:
+        return HTMLResponse(await threads.run_in_thread(render_group, name, version))
+
+    @app.get("/view/{name}/{version}")
+    async def get_view(name: str, version: int) -> HTMLResponse:
+        return HTMLResponse(await threads.run_in_thread(render_view, name, version))
+
+
+def _add_error_handler(app: FastAPI, threads: server.WorkerThreads) -> None:
+    @app.exception_handler(SparkFSError)
+    async def handle_error(_: Request, error: SparkFSError) -> HTMLResponse:
+        if isinstance(error, _NOT_FOUND_ERRORS):
+            page = await threads.run_in_thread(_render_message, "Not found", str(error))
+            return HTMLResponse(page, 404)
+        # It may name hosts and users.
+        LOGGER.error("A page could not be made: %s", escape_for_terminal(error))
+        text = "The store could not be read: the log of the program has why."
+        page = await threads.run_in_thread(_render_message, "Not available", text)
+        return HTMLResponse(page, 503 if error.retryable else 500)
+
+
+def _render_message(title: str, text: str) -> str:
+    return render_page(title, [], {}, lead=text, home="/")
 
 
 def _format_refusal(refusal: Refusal) -> tuple[bytes, bytes]:
@@ -120,14 +123,16 @@ def _format_refusal(refusal: Refusal) -> tuple[bytes, bytes]:
 def serve_explorer(
     fs: FeatureStore, host: str, port: int, token: str = "", names: Collection[str] | None = None
 ) -> None:
-    """Serve the explorer until the process is ended. SettingsError where the port is taken."""
-    how = "; any user, and the token as password" if token else ""
-    server.run_program(
-        build_explorer_app(fs, names, token),
-        host,
-        port,
-        _LIMITS,
-        f"The explorer is at {{url}}/ (end it with Ctrl-C{how})",
-        "warning",
-        sys.stdout,
-    )
+    """Serve the explorer until the process is ended. SettingsError where the port is taken.
+
+    Args:
+        fs: the feature store.
+        host: the address to listen on.
+        port: the port to listen on; 0 is any that is free.
+        token: see ``build_explorer_app``.
+        names: as above.
+    """
+    login_hint = "; any user, and the token as password" if token else ""
+    announcement = f"The explorer is at {{url}}/ (end it with Ctrl-C{login_hint})"
+    app = build_explorer_app(fs, names, token)
+    server.run_program(app, host, port, _LIMITS, announcement, "warning", sys.stdout)

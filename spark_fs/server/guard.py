@@ -66,33 +66,40 @@ class Refusal:
 
 def format_json_refusal(refusal: Refusal) -> tuple[bytes, bytes]:
     """The type and the body of the answer that says why, as the errors of a program are."""
-    return (
-        b"application/json",
-        json.dumps({"error": {"type": refusal.kind, "message": refusal.text}}).encode(),
-    )
+    content = {"error": {"type": refusal.kind, "message": refusal.text}}
+    return b"application/json", json.dumps(content).encode()
 
 
 class RequestGuard:
     """Lets in what may come in, one program behind it.
 
-    names: the names that the server answers to, besides addresses (None: any). token: who does not
-    bring it is refused; empty: nobody is asked for one. free: the paths for which nobody is asked.
-    headers: of every answer. refusal: how a refusal is written.
+    Args:
+        app: the program.
+        limits: what the server takes upon itself.
+        names: the names that the server answers to, besides addresses; None: any.
+        token: who does not bring it is refused; empty: nobody is asked for one.
+        public_paths: the paths for which nobody is asked.
+        headers: of every answer.
+        format_refusal: gives the type and the body of the answer for a refusal.
     """
 
     def __init__(
         self,
         app: AsgiApp,
-        limits: Limits = Limits(),
+        limits: Limits = Limits(),  # it cannot be changed
         names: Collection[str] | None = None,
-        token: str = "",  # it cannot be changed
+        token: str = "",
         public_paths: Collection[str] = (),
         headers: Headers = (),
         format_refusal: Callable[[Refusal], tuple[bytes, bytes]] = format_json_refusal,
     ) -> None:
-        self._app, self._limits, self._names, self._public_paths = app, limits, names, public_paths
+        self._app = app
+        self._limits = limits
+        self._names = names
         self._token = _hash_token(token.encode()) if token else b""
-        self._headers, self._format_refusal = list(headers), format_refusal
+        self._public_paths = public_paths
+        self._headers = list(headers)
+        self._format_refusal = format_refusal
         self._open_requests = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -100,9 +107,9 @@ class RequestGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refused = self._check_caller(scope) or self._check_capacity()
-        if refused:
-            await self._send_refusal(send, refused)
+        refusal = self._check_host(scope) or self._check_token(scope) or self._check_capacity()
+        if refusal:
+            await self._send_refusal(send, refusal)
             return
         self._open_requests += 1
         try:
@@ -110,54 +117,51 @@ class RequestGuard:
         finally:
             self._open_requests -= 1
 
-    def _check_caller(self, scope: Message) -> Refusal | None:
-        """What is wrong with the name that was asked, or with who asks."""
-        headers: list[tuple[bytes, bytes]] = scope["headers"]
-        for name, value in headers:
-            if (
-                name == b"host"
-                and self._names is not None
-                and not _is_allowed_host(value, self._names)
-            ):
-                asked = value[:100].decode("ascii", "replace")
-                return Refusal(
-                    400,
-                    "HostRefused",
-                    f"This server does not answer to the name {asked!r}: start it with --allow-host"
-                    " for it.",
-                )
-        if self._token and scope["path"] not in self._public_paths:
-            given = next((value for name, value in headers if name == b"authorization"), b"")
-            if not hmac.compare_digest(_hash_token(_parse_token(given)), self._token):
+    def _check_host(self, scope: Message) -> Refusal | None:
+        """What is wrong with the name by which the server was asked."""
+        if self._names is None:
+            return None
+        for name, value in scope["headers"]:
+            if name == b"host" and not _is_allowed_host(value, self._names):
+                host = value[:100].decode("ascii", "replace")
                 text = (
-                    "This server asks for a token: send it as Authorization: Bearer, or as the"
-                    " password of any user."
+                    f"This server does not answer to the name {host!r}: start it with --allow-host"
+                    " for it."
                 )
-                return Refusal(401, "TokenRefused", text, _CHALLENGES)
+                return Refusal(400, "HostRefused", text)
         return None
+
+    def _check_token(self, scope: Message) -> Refusal | None:
+        """What is wrong with the token that the caller brings."""
+        if not self._token or scope["path"] in self._public_paths:
+            return None
+        authorization = _find_header(scope, b"authorization") or b""
+        if hmac.compare_digest(_hash_token(_parse_token(authorization)), self._token):
+            return None
+        text = (
+            "This server asks for a token: send it as Authorization: Bearer, or as the password of"
+            " any user."
+        )
+        return Refusal(401, "TokenRefused", text, _CHALLENGES)
 
     def _check_capacity(self) -> Refusal | None:
         if self._open_requests < self._limits.max_open:
             return None
-        return Refusal(
-            503,
-            "TooManyRequests",
-            f"{self._open_requests:,} requests are open already: ask again in a second.",
-            _RETRY_AFTER,
-        )
+        text = f"{self._open_requests:,} requests are open already: ask again in a second."
+        return Refusal(503, "TooManyRequests", text, _RETRY_AFTER)
 
     async def _handle_request(self, scope: Message, receive: Receive, send: Send) -> None:
-        asked = await self._read_body(scope, receive)
-        if isinstance(asked, Refusal):
-            await self._send_refusal(send, asked)
+        body = await self._read_body(scope, receive)
+        if isinstance(body, Refusal):
+            await self._send_refusal(send, body)
             return
-        if asked is None:  # whoever asked is gone
+        if body is None:  # the caller is gone
             return
-        waiting: list[Message] = [{"type": "http.request", "body": asked, "more_body": False}]
+        pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
         answered = False
 
         async def replay_body() -> Message:
-            return waiting.pop() if waiting else await receive()
+            return pending.pop() if pending else await receive()
 
         async def send_with_headers(message: Message) -> None:
             nonlocal answered
@@ -181,16 +185,12 @@ class RequestGuard:
 
     async def _read_body(self, scope: Message, receive: Receive) -> bytes | Refusal | None:
         """The body of a request; None where it never came whole."""
-        most, seconds = self._limits.max_bytes, self._limits.ask_seconds
-        declared = next(
-            (value for name, value in scope["headers"] if name == b"content-length"), b"0"
-        )
-        too_large = Refusal(
-            413,
-            "RequestTooLarge",
-            f"The request is larger than {most:,} bytes: ask for fewer entries at once.",
-        )
-        if declared.isdigit() and int(declared[:19]) > most:
+        max_bytes = self._limits.max_bytes
+        seconds = self._limits.ask_seconds
+        text = f"The request is larger than {max_bytes:,} bytes: ask for fewer entries at once."
+        too_large = Refusal(413, "RequestTooLarge", text)
+        declared = _find_header(scope, b"content-length") or b"0"
+        if declared.isdigit() and int(declared[:19]) > max_bytes:
             return too_large
         body = bytearray()
         try:
@@ -200,7 +200,7 @@ class RequestGuard:
                     if message["type"] == "http.disconnect":
                         return None
                     body += message.get("body", b"")
-                    if len(body) > most:
+                    if len(body) > max_bytes:
                         return too_large
                     if not message.get("more_body", False):
                         return bytes(body)
@@ -209,15 +209,24 @@ class RequestGuard:
             return Refusal(408, "RequestTooSlow", text, ((b"connection", b"close"),))
 
     async def _send_refusal(self, send: Send, refusal: Refusal) -> None:
-        type_, body = self._format_refusal(refusal)
+        content_type, body = self._format_refusal(refusal)
         headers = [
-            (b"content-type", type_),
+            (b"content-type", content_type),
             (b"content-length", str(len(body)).encode()),
             *refusal.headers,
             *self._headers,
         ]
         await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _find_header(scope: Message, header: bytes) -> bytes | None:
+    """The value of the first header of a name."""
+    for name, value in scope["headers"]:
+        if name == header:
+            first: bytes = value
+            return first
+    return None
 
 
 def _hash_token(token: bytes) -> bytes:
@@ -242,20 +251,32 @@ def _parse_token(header: bytes) -> bytes:
 
 
 def get_host_names(host: str, allowed: Iterable[str] = ()) -> frozenset[str] | None:
-    """The names that a server on an address answers to, besides addresses; None: any, where ``*`` is allowed.
+    """The names that a server on an address answers to, besides addresses.
 
     A page from elsewhere can let a name of its own stand for this machine, and then read what a
     browser here may read; it cannot do so with an address, nor with a name that is not its own.
+
+    Args:
+        host: the address that the server listens on.
+        allowed: further names; ``*`` allows any.
+
+    Returns:
+        The names; None where any is allowed.
     """
     names = {_parse_host_name(name) for name in allowed}
     if ANY_NAME in names:
         return None
-    own = () if is_loopback(host) else (host.lower(), socket.gethostname().lower())
-    return frozenset({"localhost", *own, *names} - {""})
+    names.add("localhost")
+    if not is_loopback(host):
+        names |= {host.lower(), socket.gethostname().lower()}
+    return frozenset(names - {""})
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is reached from this machine alone; a name other than localhost counts as one that is not."""
+    """Whether an address is reached from this machine alone.
+
+    A name other than localhost counts as one that is not.
+    """
     return host == "localhost" or (_is_address(host) and ip_address(host).is_loopback)
 
 
@@ -285,32 +306,58 @@ def _parse_host_name(text: str) -> str:
 
 
 def read_token(setting: str, file: Path | None) -> str:
-    """The token that callers must bring: of a file, else of the setting; empty where there is neither. SettingsError for a poor one."""
-    found, where = setting, "SPARK_FS_TOKEN, or the setting token,"
-    if file is not None:
-        try:
-            found, where = file.read_text(encoding="utf-8").strip(), f"Token file {file}"
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise SettingsError(
-                f"Token file {file} cannot be read: {why}. Name a file that holds the token alone."
-            ) from None
-    elif not setting:
+    """The token that callers must bring.
+
+    Args:
+        setting: the setting ``token``.
+        file: a file that wins over it.
+
+    Returns:
+        The token; empty where there is neither.
+
+    Raises:
+        SettingsError: the file cannot be read, or the token is short or of other characters.
+    """
+    if file is None and not setting:
         return ""
-    if (
-        len(found) < _MIN_TOKEN_LENGTH
-        or not found.isascii()
-        or any(not letter.isprintable() or letter == " " for letter in found)
-    ):
+    token = setting
+    source = "SPARK_FS_TOKEN, or the setting token,"
+    if file is not None:
+        token = _read_token_file(file)
+        source = f"Token file {file}"
+    if len(token) < _MIN_TOKEN_LENGTH or not all(map(_is_token_character, token)):
         raise SettingsError(
-            f"{where} is no token of {_MIN_TOKEN_LENGTH} ASCII characters or more without spaces:"
-            f" {_HOW_TO_MAKE_ONE}."
+            f"{source} is not a token of {_MIN_TOKEN_LENGTH} ASCII characters or more without"
+            f" spaces: {_HOW_TO_MAKE_ONE}."
         )
-    return found
+    return token
+
+
+def _read_token_file(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError(
+            f"Token file {file} cannot be read: {reason}. Name a file that holds the token alone."
+        ) from None
+
+
+def _is_token_character(letter: str) -> bool:
+    return letter.isascii() and letter.isprintable() and letter != " "
 
 
 def check_exposed(host: str, token: str, insecure: bool) -> None:
-    """Raise SettingsError where an address is reached from elsewhere and nobody is asked for a token, unless that is what is wanted."""
+    """Refuse to listen to other machines without asking for a token.
+
+    Args:
+        host: the address to listen on.
+        token: what callers must bring; empty: nothing.
+        insecure: whether that is wanted all the same.
+
+    Raises:
+        SettingsError: the address is reached from elsewhere, and nobody is asked for a token.
+    """
     if not token and not insecure and not is_loopback(host):
         raise SettingsError(
             f"--host {host} lets other machines in, and nobody would be asked for a token. Set"

@@ -1,4 +1,4 @@
-"""Run a program until the process is told to end, on connections that no caller can hold for ever."""
+"""Run a program until the process ends, on connections that no caller can hold for ever."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from spark_fs.server.guard import Limits
 from spark_fs.server.sockets import open_socket
 
 T = TypeVar("T")
-_CONNECTIONS_PER_REQUEST = (
-    4  # connections for each request that may be open: most of those that are kept are idle
-)
+# For each request that may be open: most connections that are kept are idle.
+_CONNECTIONS_PER_REQUEST = 4
 _THREADS = 40
 _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length:"
@@ -42,12 +41,13 @@ class WorkerThreads:
 
 
 def make_connection_class(limits: Limits) -> type[H11Protocol]:
-    """Connections that end where a request does not come, or its answer is not taken, in time; and of which there are so many at most."""
-    most = limits.max_open * _CONNECTIONS_PER_REQUEST
-    ask, whole = (
-        limits.ask_seconds + limits.idle_seconds,
-        limits.ask_seconds + limits.answer_seconds + 2 * limits.idle_seconds,
-    )
+    """Connections that end in time, and of which there are so many at most.
+
+    One ends where a request does not come, or its answer is not taken, in time.
+    """
+    max_connections = limits.max_open * _CONNECTIONS_PER_REQUEST
+    idle_timeout = limits.ask_seconds + limits.idle_seconds
+    request_timeout = limits.ask_seconds + limits.answer_seconds + 2 * limits.idle_seconds
 
     class TimedConnection(H11Protocol):
         """One connection."""
@@ -57,19 +57,21 @@ def make_connection_class(limits: Limits) -> type[H11Protocol]:
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
             super().connection_made(transport)
             self._since = self.loop.time()
-            if len(self.connections) > most:
+            if len(self.connections) > max_connections:
                 transport.write(_BUSY)
                 transport.close()
             self._check_deadline()
 
         def _check_deadline(self) -> None:
             """End the connection where its time is over, else look again when it may be."""
-            waiting = self.cycle is not None and not self.cycle.response_complete
-            left = self._since + (whole if waiting else ask) - self.loop.time()
+            is_answering = self.cycle is not None and not self.cycle.response_complete
+            timeout = request_timeout if is_answering else idle_timeout
+            left = self._since + timeout - self.loop.time()
             if left <= 0:
                 self.transport.abort()
             else:
-                self._timer = self.loop.call_later(min(left, ask), self._check_deadline)
+                delay = min(left, idle_timeout)
+                self._timer = self.loop.call_later(delay, self._check_deadline)
 
         def on_response_complete(self) -> None:
             self._since = self.loop.time()
@@ -85,18 +87,17 @@ def make_connection_class(limits: Limits) -> type[H11Protocol]:
 
 def make_server(program: Any, limits: Limits, log_level: str = "info") -> uvicorn.Server:
     """The server of a program, for a socket that listens already."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            program,
-            http=make_connection_class(limits),
-            ws="none",
-            log_level=log_level,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=limits.idle_seconds,
-            timeout_graceful_shutdown=math.ceil(limits.answer_seconds),
-        )
+    config = uvicorn.Config(
+        program,
+        http=make_connection_class(limits),
+        ws="none",
+        log_level=log_level,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=limits.idle_seconds,
+        timeout_graceful_shutdown=math.ceil(limits.answer_seconds),
     )
+    return uvicorn.Server(config)
 
 
 def run_program(
@@ -108,7 +109,20 @@ def run_program(
     log_level: str = "info",
     out: TextIO | None = None,
 ) -> None:
-    """Serve until the process is ended; ``said``, with the URL, is told on stderr or ``out``. SettingsError where the port is taken."""
-    own, url = open_socket(host, port)
+    """Serve until the process is ended.
+
+    Args:
+        program: of ASGI.
+        host: the address to listen on.
+        port: the port to listen on; 0 is any that is free.
+        limits: what the server takes upon itself.
+        announcement: what is printed first; ``{url}`` in it is the URL of the server.
+        log_level: of the server's log.
+        out: where the announcement is printed; None is stderr.
+
+    Raises:
+        SettingsError: the port is taken.
+    """
+    listener, url = open_socket(host, port)
     print(announcement.format(url=url), file=out or sys.stderr, flush=True)
-    make_server(program, limits, log_level).run([own])
+    make_server(program, limits, log_level).run([listener])

@@ -177,7 +177,7 @@ def test_a_token_is_read_from_its_file_or_the_settings_and_is_no_short_one(tmp_p
         file.write_text(poor)
         with pytest.raises(
             SettingsError,
-            match="is no token of 16 ASCII characters or more without spaces: make one by: python",
+            match="is not a token of 16 ASCII characters or more without spaces: make one by: python",
         ) as refused:
             read_token("", file)
         assert not poor or poor not in str(refused.value)
