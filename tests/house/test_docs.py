@@ -79,6 +79,20 @@ def test_the_examples_run(
         )  # which says that it is read in one go
 
 
+@pytest.mark.slow
+def test_the_readme_prints_what_it_shows(
+    spark: SparkSession,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (example,) = blocks(ROOT / "README.md", "python")
+    (shown,) = blocks(ROOT / "README.md", "text")
+    exec(compile(example, "README.md", "exec"), {"__name__": "__main__"})
+    assert capsys.readouterr().out == shown
+
+
 def pasted(document: Path) -> str:
     """A document as a script: its commands and its blocks of Python, as a reader pastes them."""
     lines = ["set -e"]
