@@ -125,8 +125,8 @@ def _choose_features(
     steps: list[ModelScore] = []
     if sample and (request.evaluate or request.baseline):
         steps, count = evaluate_models.evaluate_models(sample, chosen, request.baseline)
-        candidates = [_unrank_beyond(candidate, count) for candidate in candidates]
         chosen = chosen[:count]
+        candidates = _unrank_beyond(candidates, count)
     ordered = tuple(sorted(candidates, key=_get_sort_key))
     metric = sample.metric if sample else ""
     return replace(result, candidates=ordered, steps=tuple(steps), metric=metric, chosen=chosen)
@@ -139,12 +139,15 @@ def _list_chosen(candidates: Sequence[CandidateScore]) -> tuple[str, ...]:
     return tuple(candidate.feature for candidate in ranked)
 
 
-def _unrank_beyond(candidate: CandidateScore, count: int) -> CandidateScore:
-    """The candidate, without its rank where that is beyond so many features."""
-    if candidate.rank is None or candidate.rank <= count:
-        return candidate
+def _unrank_beyond(candidates: Sequence[CandidateScore], count: int) -> list[CandidateScore]:
+    """The candidates, without the ranks beyond so many features."""
     reason = f"a model is no better with it (step of {count} features)"
-    return replace(candidate, rank=None, reason=reason)
+    result = []
+    for candidate in candidates:
+        if candidate.rank is not None and candidate.rank > count:
+            candidate = replace(candidate, rank=None, reason=reason)
+        result.append(candidate)
+    return result
 
 
 def _get_sort_key(candidate: CandidateScore) -> tuple[int, float]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -97,6 +98,11 @@ def verify_group(
 # -- what workers do with the latest rows
 
 
+def _get_bucket_numbers(rows: pa.Table, table: OnlineTable, buckets: int) -> npt.NDArray[np.uint32]:
+    """The bucket of each row, by its key."""
+    return text_format.compute_checksums(rows, table.key_columns) % buckets
+
+
 @dataclass(frozen=True)
 class _BucketChecksums:
     """What a worker does with the latest rows: give the rows and the checksum of each bucket."""
@@ -107,8 +113,7 @@ class _BucketChecksums:
 
     def __call__(self, latest: pa.Table) -> Iterator[pa.RecordBatch]:
         rows = drop_expired(latest, self.table, self.cutoff)
-        key_checksums = text_format.compute_checksums(rows, self.table.key_columns)
-        bucket_numbers = key_checksums % self.buckets
+        bucket_numbers = _get_bucket_numbers(rows, self.table, self.buckets)
         row_checksums = text_format.compute_checksums(rows, self.table.columns)
         totals = np.zeros(self.buckets, np.int64)
         np.add.at(totals, bucket_numbers, row_checksums.astype(np.int64))
@@ -130,8 +135,8 @@ class _BucketRows:
 
     def __call__(self, latest: pa.Table) -> Iterator[pa.RecordBatch]:
         rows = drop_expired(latest, self.table, self.cutoff)
-        key_checksums = text_format.compute_checksums(rows, self.table.key_columns)
-        is_wanted = np.isin(key_checksums % self.buckets, self.bucket_numbers)
+        bucket_numbers = _get_bucket_numbers(rows, self.table, self.buckets)
+        is_wanted = np.isin(bucket_numbers, self.bucket_numbers)
         wanted = rows.filter(pa.array(is_wanted))
         yield from wanted.select(list(self.table.columns_by_name)).to_batches()
 
