@@ -6,7 +6,7 @@ spark-submit jobs/maintain.py --retention-hours 720
 import argparse
 
 import spark_fs
-from spark_fs.errors import SettingsError
+from spark_fs.pipelines.steps import maintain_group
 
 
 def main() -> None:
@@ -25,11 +25,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     for group in spark_fs.login().get_feature_store().get_feature_groups():
-        print(group.optimize(), flush=True)
-        try:
-            print(group.vacuum(options.retention_hours, options.force), flush=True)
-        except SettingsError as kept:
-            print(kept, flush=True)
+        for outcome in maintain_group(group, options.retention_hours, options.force):
+            print(outcome, flush=True)
 
 
 if __name__ == "__main__":

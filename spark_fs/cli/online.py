@@ -17,6 +17,7 @@ from spark_fs.cli.shared import (
     open_store,
 )
 from spark_fs.pipelines.command import DIFFERS
+from spark_fs.pipelines.steps import list_online_groups
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_group import FeatureGroup
@@ -49,7 +50,7 @@ def sync(
 ) -> None:
     """Bring the online tables up to their feature groups."""
     fs = open_store(config)
-    due = _list_online_groups(fs, name, version)
+    due = _list_due_groups(fs, name, version)
     with make_progress_bar() as bar:
         for group in due:
             task = bar.add_task(f"{group.name}, version {group.version}", total=None)
@@ -85,7 +86,7 @@ def verify(
     """
     fs = open_store(config)
     differ = False
-    for group in _list_online_groups(fs, name, version):
+    for group in _list_due_groups(fs, name, version):
         found = group.verify_online(now, limit, synced)
         differ |= not found.ok
         console.print(str(found), soft_wrap=True)
@@ -95,11 +96,11 @@ def verify(
         raise typer.Exit(DIFFERS)
 
 
-def _list_online_groups(
-    fs: FeatureStore, name: str | None, version: int | None
-) -> list[FeatureGroup]:
-    found = [fs.get_feature_group(name, version)] if name else fs.get_feature_groups()
-    due = [group for group in found if name or (group.online_enabled and group.commit_details(1))]
-    if not due:
+def _list_due_groups(fs: FeatureStore, name: str | None, version: int | None) -> list[FeatureGroup]:
+    """The group of a name, or every one that is served online."""
+    if name:
+        return [fs.get_feature_group(name, version)]
+    online = list_online_groups(fs.get_feature_groups())
+    if not online:
         console.print("No feature group with rows is online_enabled.")
-    return due
+    return online

@@ -3,8 +3,10 @@
 A step that compares reports differences and goes on to the end; one that cannot do its work raises.
 """
 
+from __future__ import annotations
+
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -78,7 +80,7 @@ class RunContext:
         """The instant by which rows are past their ttl; None is that of the call."""
         return self.until if self.is_replay else None
 
-    def record_job(self, group: FeatureGroup, job: "Job") -> None:
+    def record_job(self, group: FeatureGroup, job: Job) -> None:
         """Count and report what a job did."""
         for name in _SUMMED_COUNTS:
             if name in job.summary:
@@ -177,13 +179,13 @@ def _read_window(context: RunContext, group: FeatureGroup, window: timedelta | N
 
 def sync(context: RunContext, options: Mapping[str, Any]) -> None:
     """Bring the online tables up to their groups."""
-    for group in _list_online_groups(context.groups):
+    for group in list_online_groups(context.groups):
         context.record_job(group, group.sync_online(context.now, options.get("full", False)))
 
 
 def verify(context: RunContext, options: Mapping[str, Any]) -> None:
     """Compare the online tables with the offline latest."""
-    for group in _list_online_groups(context.groups):
+    for group in list_online_groups(context.groups):
         report = group.verify_online(context.now, options.get("limit", 20))
         differing = len(report.differences)
         context.counts["keys_differing"] += differing
@@ -200,14 +202,37 @@ def maintenance(context: RunContext, options: Mapping[str, Any]) -> None:
     """
     hours = options.get("retention", DEFAULT_RETENTION) / timedelta(hours=1)
     for group in context.groups:
-        context.record_job(group, group.optimize())
-        try:
-            context.record_job(group, group.vacuum(hours))
-        except SettingsError as refusal:
-            context.report_line(str(refusal), group, {})
+        for outcome in maintain_group(group, hours):
+            if isinstance(outcome, SettingsError):
+                context.report_line(str(outcome), group, {})
+            else:
+                context.record_job(group, outcome)
 
 
-def _list_online_groups(groups: Sequence[FeatureGroup]) -> list[FeatureGroup]:
+def maintain_group(
+    group: FeatureGroup, retention_hours: float, force: bool = False
+) -> Iterator[Job | SettingsError]:
+    """Compact the table of a group, then remove what only old versions need, eagerly.
+
+    Args:
+        group: the group.
+        retention_hours: how long old versions are kept.
+        force: see ``FeatureGroup.vacuum``.
+
+    Yields:
+        What each of the two did; for the second the error that says why files are kept.
+    """
+    yield group.optimize()
+    try:
+        job = group.vacuum(retention_hours, force)
+    except SettingsError as refusal:
+        yield refusal
+    else:
+        yield job
+
+
+def list_online_groups(groups: Sequence[FeatureGroup]) -> list[FeatureGroup]:
+    """The groups that have rows and are served online."""
     return [group for group in groups if group.online_enabled and group.commit_details(1)]
 
 
