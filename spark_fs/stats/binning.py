@@ -89,14 +89,14 @@ class ContingencyTables:
         all_have_label = bool(has_label.all())
         if not all_have_label:
             label_bins = label_bins[has_label]
-        counts: list[Counts] = []
+        counts: list[Counts] = [np.empty(0, np.int64)]
         for feature in self.features:
             bins = feature.assign_bins(table.column(feature.name))
             if not all_have_label:
                 bins = bins[has_label]
             cell_count = feature.bin_count * class_count
             counts.append(np.bincount(bins * class_count + label_bins, minlength=cell_count))
-        return np.concatenate(counts) if counts else np.empty(0, np.int64)
+        return np.concatenate(counts)
 
     def split_by_feature(self, counts: Counts) -> dict[str, Counts]:
         """The table (bins x classes) of each feature, the last row that of missing values."""

@@ -119,7 +119,9 @@ def _measure_categories(reference: ColumnState, current: ColumnState) -> Measure
     shares = table / table.sum(axis=1, keepdims=True)
     statistic = compute_chi_squared(table)
     freedom = table.shape[1] - 1
-    p_value = float(chdtrc(freedom, statistic)) if freedom else 1.0
+    p_value = 1.0
+    if freedom:
+        p_value = float(chdtrc(freedom, statistic))
     return {
         **_compare_bins(shares[0], shares[1]),
         "chi_squared": statistic,

@@ -9,7 +9,7 @@ from spark_fs.spec.transformation import FunctionSpec, TransformationSpec
 from spark_fs.transform.builtin import BUILTINS, Builtin
 from spark_fs.transform.states import State, get_column_names
 
-CATEGORY_TYPES = (*INTEGERS, "boolean", "string", "date")
+_ACCEPTED_TYPES = {"number": NUMERIC, "category": (*INTEGERS, "boolean", "string", "date")}
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def bind_transformation(
 
 
 def _check_accepted_type(spec: TransformationSpec, row: Builtin, type_: str) -> None:
-    accepted = NUMERIC if row.accepts == "number" else CATEGORY_TYPES
+    accepted = _ACCEPTED_TYPES[row.accepts]
     if type_.partition("(")[0] not in accepted:
         raise QueryError(
             f"Transformation {spec.function} takes {', '.join(accepted)}, and feature"
@@ -107,7 +107,9 @@ def _name_builtin_outputs(
             f"Transformation {spec.function} has a column for each category, named for them: leave"
             " alias out."
         )
-    return () if state is None else tuple(get_column_names(spec.features[0], state))
+    if state is None:
+        return ()
+    return tuple(get_column_names(spec.features[0], state))
 
 
 def _choose_output_names(spec: TransformationSpec) -> tuple[str, ...]:

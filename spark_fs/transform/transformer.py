@@ -42,7 +42,7 @@ class Transformer:
             bind_transformation(spec, available, states[i] if states else None)
             for i, spec in enumerate(transformations)
         )
-        used = {feature for spec in transformations for feature in spec.features}
+        used = set[str]().union(*(spec.features for spec in transformations))
         self.inputs: dict[str, str] = {}
         for name, type_ in available.items():
             if name in columns or name in used:

@@ -102,15 +102,19 @@ def _list_outputs(result: Any, output_count: int) -> list[Any]:
 
 
 def _check_outputs(transformation: Transformation, outputs: Sequence[Any], rows: int) -> None:
-    lengths = [len(output) if hasattr(output, "__len__") else None for output in outputs]
-    expected = [rows] * len(transformation.outputs)
-    if lengths != expected:
-        described = [
-            output if length is None else length
-            for output, length in zip(outputs, lengths, strict=True)
-        ]
+    output_count = len(transformation.outputs)
+    are_right = len(outputs) == output_count
+    described: list[Any] = []
+    for output in outputs:
+        if hasattr(output, "__len__"):
+            described.append(len(output))
+            are_right = are_right and len(output) == rows
+        else:
+            described.append(output)
+            are_right = False
+    if not are_right:
         raise SparkFSError(
-            f"Transformation {transformation.function} of {rows} rows must give {len(expected)}"
+            f"Transformation {transformation.function} of {rows} rows must give {output_count}"
             f" Series of as many rows, not {described}."
         )
 

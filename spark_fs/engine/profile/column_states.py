@@ -95,10 +95,12 @@ def profile_scan(
     """
     plan = tasks.plan_tasks(table_scan, list(types), spark.sparkContext.defaultParallelism)
     groups = tuple({name: types[name] for name in group} for group in plan.groups)
-    is_whole = plan.tasks_per_group == 1
-    task = _ScanProfileTask(table_scan, groups, plan.units, config if is_whole else None)
-    states = tasks.number_tasks(spark, len(plan.units)).mapInArrow(task, _STATES_DDL)
-    return states if is_whole else _merge_parts(states, len(groups), config)
+    numbers = tasks.number_tasks(spark, len(plan.units))
+    if plan.tasks_per_group == 1:
+        task = _ScanProfileTask(table_scan, groups, plan.units, config)
+        return numbers.mapInArrow(task, _STATES_DDL)
+    task = _ScanProfileTask(table_scan, groups, plan.units, None)
+    return _merge_parts(numbers.mapInArrow(task, _STATES_DDL), len(groups), config)
 
 
 def profile_relation(

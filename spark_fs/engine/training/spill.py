@@ -91,8 +91,9 @@ def _list_written_files(
     rows: Mapping[str, int], paths: Mapping[str, str], aggregated: Sequence[Any]
 ) -> pa.RecordBatch:
     """The files of a task, a row for each part."""
-    first_notice = _pack_value(aggregated[0]) if aggregated else None
-    notices = [first_notice, *[None] * (len(rows) - 1)]
+    notices: list[bytes | None] = [None] * len(rows)
+    if aggregated:
+        notices[0] = _pack_value(aggregated[0])
     return pa.record_batch(
         {
             "path": pa.array([paths[part] for part in rows]),
@@ -121,7 +122,9 @@ def combine_partials(packed: Iterable[bytes | None], combine: Callable[[list[Any
     for data in packed:
         if data is not None:
             values.append(pickle.loads(zlib.decompress(data)))  # noqa: S301 # what our own tasks made
-    return combine(values) if values else None
+    if not values:
+        return None
+    return combine(values)
 
 
 @dataclass(frozen=True)
