@@ -116,9 +116,7 @@ class DesignMatrix:
 
         None where others are needed.
         """
-        own_numbers = [feature.name for feature in self.numbers]
-        wanted_numbers = [feature.name for feature in wanted.numbers]
-        if own_numbers != wanted_numbers or self.categories != wanted.categories:
+        if self.features != wanted.features or self.categories != wanted.categories:
             return None
         return self if self.has_missing == wanted.has_missing else None
 

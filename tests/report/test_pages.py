@@ -103,6 +103,8 @@ def test_a_report_is_one_file_that_needs_nothing_else(store: FeatureStore, tmp_p
     ]
     amount = data["features"][2]
     assert amount["count"] == 400
+    assert data["figures"][0] == {"name": "count", "label": "rows", "format": "value"}
+    assert {each["name"] for each in data["figures"]} < set(amount)
     assert sum(each["count"] for each in amount["histogram"]) == 400
     assert amount["related"][0][0] == "tax"
     assert data["heat"]["names"]
