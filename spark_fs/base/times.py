@@ -23,7 +23,7 @@ MILLISECONDS_FROM = 100_000_000_000
 # Of the years 1 to 9999; the last is excluded.
 FIRST_SECOND = -62_135_596_800
 LAST_SECOND = 253_402_300_800
-_NANOSECONDS_FROM = 10**17  # a number that is no epoch: below, it is likely microseconds
+_NANOSECONDS_FROM = 10**17  # a number that is not an epoch; below, it is likely microseconds
 # ``fromisoformat`` cuts what is finer than microseconds without a word.
 _SUB_MICROSECOND = re.compile(r"[.,]\d{6}\d*[1-9]")
 _DURATION_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -108,8 +108,8 @@ def describe_bad_epoch(value: int) -> str | None:
     else:
         unit, divisor = "microseconds", 1_000
     return (
-        "it is no epoch in seconds or milliseconds, which would lie outside the years 1 to 9999,"
-        f" and looks like {unit}: divide it by {divisor:,}, or give a timestamp."
+        "it is not an epoch in seconds or milliseconds, which would lie outside the years 1 to"
+        f" 9999, and looks like {unit}: divide it by {divisor:,}, or give a timestamp."
     )
 
 

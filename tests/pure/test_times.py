@@ -1,12 +1,16 @@
 """Instants are UTC and exact to the microsecond; intervals are half-open."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_fs.base.times import Interval, from_micros, to_micros, to_utc
+from spark_fs.base.arithmetic import ceil_divide, is_nan
+from spark_fs.base.times import Interval, epoch_to_micros, from_micros, to_micros, to_utc
 from spark_fs.errors import SettingsError
 
 NOON = datetime(2024, 3, 10, 12, tzinfo=UTC)
@@ -41,6 +45,46 @@ def test_what_is_no_time_is_refused_with_its_value(wrong: object) -> None:
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_microseconds_are_exact_over_the_whole_calendar(when: datetime) -> None:
     assert from_micros(to_micros(when)) == when
+
+
+@pytest.mark.parametrize(
+    ("epoch", "micros"),
+    [
+        (0, 0),
+        (-1, -1_000_000),
+        (99_999_999_999, 99_999_999_999_000_000),
+        (100_000_000_000, 100_000_000_000_000),
+        (-100_000_000_000, -100_000_000_000_000),
+    ],
+)
+def test_an_epoch_is_in_seconds_or_from_its_size_on_in_milliseconds(
+    epoch: int, micros: int
+) -> None:
+    assert epoch_to_micros(epoch) == micros
+
+
+@given(st.integers(-(10**20), 10**20), st.integers(1, 10**10))
+def test_a_quotient_is_rounded_up_exactly(dividend: int, divisor: int) -> None:
+    quotient = ceil_divide(dividend, divisor)
+    assert (quotient - 1) * divisor < dividend <= quotient * divisor
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (float("nan"), True),
+        (pd.NaT, True),
+        (np.datetime64("NaT"), True),
+        (Decimal("NaN"), True),
+        (float("inf"), False),
+        (0.0, False),
+        ("nan", False),
+        (None, False),
+    ],
+    ids=repr,
+)
+def test_what_does_not_equal_itself_is_nan(value: object, expected: bool) -> None:
+    assert is_nan(value) is expected
 
 
 def test_an_empty_interval_is_refused() -> None:

@@ -191,7 +191,7 @@ EPOCHS = [
     (1_704_067_200_000_000_000, "looks like nanoseconds: divide it by 1,000,000,"),
     (-1_704_067_200_000_000, "microseconds"),
     (253_402_300_800_000, "microseconds"),
-    (-62_135_596_801, "no epoch in seconds or milliseconds"),
+    (-62_135_596_801, "not an epoch in seconds or milliseconds"),
 ]
 
 
