@@ -13,11 +13,10 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import datasketches
 import duckdb
 import numpy as np
 import pyarrow as pa
@@ -25,20 +24,14 @@ import pyarrow.parquet as pq
 from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
+from quantile_sketches import measure_sketches, tabulate_sketches
 from rich.console import Console
 from rich.table import Table
 
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
-from spark_fs.stats.sketches.quantiles import QuantileSketch
 from spark_fs.tables.delta.session import get_session
-
-SKETCHED_PARTS = {
-    "1 part of 1,000,000": [1_000_000],
-    "100 parts of 10,000": [10_000] * 100,
-    "1,000 parts of 500": [500] * 1_000,
-}
 
 
 class Measurement(NamedTuple):
@@ -48,16 +41,6 @@ class Measurement(NamedTuple):
     seconds: float
     beside: float | None
     budget: str
-
-
-class SketchError(NamedTuple):
-    """The greatest error of 99 percentiles in ranks and the microseconds for each part."""
-
-    name: str
-    error: float
-    kll_error: float
-    micros: float
-    kll_micros: float
 
 
 def time_fastest(run: Callable[[], Any], times: int) -> float:
@@ -237,42 +220,6 @@ def measure_long(fs: FeatureStore, features: int, count: int, times: int) -> lis
     return [*measurements, measure_insert(group, count // 100, features, seconds)]
 
 
-def measure_sketches() -> list[SketchError]:
-    """The errors of quantiles of parts that were merged, beside KLL of the same size."""
-    errors = []
-    for name, sizes in SKETCHED_PARTS.items():
-        rng = np.random.default_rng(len(sizes))
-        parts = [rng.lognormal(size=size) for size in sizes]
-        start = time.perf_counter()
-        sketches = (QuantileSketch.from_sorted(np.sort(part)) for part in parts)
-        sketch = reduce(QuantileSketch.merge, sketches)
-        micros = (time.perf_counter() - start) / len(parts) * 1e6
-        start = time.perf_counter()
-        kll = merge_kll(parts)
-        kll_micros = (time.perf_counter() - start) / len(parts) * 1e6
-        ordered = np.sort(np.concatenate(parts))
-        percentiles = ordered[np.linspace(0, len(ordered) - 1, 101).astype(int)[1:-1]]
-        ranks = np.searchsorted(ordered, percentiles, side="right") / len(ordered)
-        values, weights = sketch.weighted_points
-        weights_below = np.concatenate([[0], np.cumsum(weights)])
-        sketch_ranks = weights_below[np.searchsorted(values, percentiles, side="right")]
-        kll_ranks = np.array([kll.get_rank(value, True) for value in percentiles])
-        error = float(np.abs(sketch_ranks / len(ordered) - ranks).max())
-        kll_error = float(np.abs(kll_ranks - ranks).max())
-        errors.append(SketchError(name, error, kll_error, micros, kll_micros))
-    return errors
-
-
-def merge_kll(parts: Sequence[Any]) -> Any:
-    """A sketch of Apache DataSketches for each part, merged."""
-    merged = datasketches.kll_doubles_sketch(1024)
-    for part in parts:
-        sketch = datasketches.kll_doubles_sketch(1024)
-        sketch.update(part)
-        merged.merge(sketch)
-    return merged
-
-
 # -- what is printed and kept
 
 
@@ -325,20 +272,6 @@ def tabulate_measurements(measurements: Sequence[Measurement]) -> Table:
             "" if measurement.beside is None else f"{measurement.beside:.2f}",
             format_ratio(measurement),
             measurement.budget,
-        )
-    return table
-
-
-def tabulate_sketches(errors: Sequence[SketchError]) -> Table:
-    """The table of the sketches."""
-    table = Table("sketch of quantiles", "rank error", "of KLL", "us a part", "of KLL")
-    for sketch in errors:
-        table.add_row(
-            sketch.name,
-            f"{sketch.error:.3%}",
-            f"{sketch.kll_error:.3%}",
-            f"{sketch.micros:,.0f}",
-            f"{sketch.kll_micros:,.0f}",
         )
     return table
 
