@@ -87,10 +87,10 @@ def verify(
     fs = open_store(config)
     differ = False
     for group in _list_due_groups(fs, name, version):
-        found = group.verify_online(now, limit, synced)
-        differ |= not found.ok
-        console.print(str(found), soft_wrap=True)
-        for difference in found.differences:
+        comparison = group.verify_online(now, limit, synced)
+        differ |= not comparison.ok
+        console.print(str(comparison), soft_wrap=True)
+        for difference in comparison.differences:
             console.print(f"  {difference}", soft_wrap=True)
     if differ:
         raise typer.Exit(DIFFERS)
