@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, delete, insert, select, update
@@ -80,9 +79,8 @@ class RunCatalog(Database):
             .order_by(RUNS.c.until.desc(), RUNS.c.id)
         )
         with self._begin_transaction() as connection:
-            for offset in count(0, _PAGE_SIZE):
-                if not missing:
-                    break
+            offset = 0
+            while missing:
                 rows = connection.execute(query.limit(_PAGE_SIZE).offset(offset)).all()
                 if not rows:
                     break
@@ -90,6 +88,7 @@ class RunCatalog(Database):
                     done = _find_done_steps(pipeline, records) & missing
                     last_done |= dict.fromkeys(done, datetime.fromisoformat(until))
                     missing -= done
+                offset += _PAGE_SIZE
         return last_done
 
     def get_run(self, id_prefix: str) -> PipelineRun:
