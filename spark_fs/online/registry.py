@@ -60,7 +60,8 @@ def open_store(url: str, password: str) -> "OnlineStore":
     scheme = _get_scheme(url)
     if scheme not in STORES:
         forms = " or ".join(row.url_form for row in STORES.values())
-        raise SettingsError(f"online_url begins with {scheme!r}: use {forms}.")
+        beginning, _, _ = scheme.partition(":")  # what follows may hold a password
+        raise SettingsError(f"online_url begins with {beginning!r}: use {forms}.")
     store: OnlineStore = _load_class(STORES[scheme].store_class).from_url(url, password)
     return store
 

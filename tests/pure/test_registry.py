@@ -41,6 +41,12 @@ def test_a_scheme_without_a_row_is_refused() -> None:
     registry.load_driver("redis://localhost")  # nothing is loaded for it
 
 
+def test_a_url_without_its_slashes_is_refused_and_its_password_not_shown() -> None:
+    with pytest.raises(SettingsError, match="online_url begins with 'mysql': use") as refused:
+        registry.open_store("mysql:/me:secret@host/features", "")
+    assert "secret" not in str(refused.value)
+
+
 def test_a_row_is_all_that_a_new_store_takes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
