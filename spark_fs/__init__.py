@@ -24,7 +24,7 @@ from spark_fs.api.query import Query
 from spark_fs.api.selection import Selection, select_features
 from spark_fs.api.spine import Spine
 from spark_fs.api.transformations import TransformationFunction, udf
-from spark_fs.spec.model import ModelSchema, Schema
+from spark_fs.spec.model_schema import ModelSchema, Schema
 
 if TYPE_CHECKING:
     from spark_fs.api.model import Model

@@ -16,7 +16,7 @@ from spark_fs.spec.names import check_name, check_version
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.model_registry import ModelRegistry
-    from spark_fs.spec.model import ModelSchema
+    from spark_fs.spec.model_schema import ModelSchema
 
 FLAVOURS = ("python", "sklearn", "xgboost", "tensorflow", "torch")
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.spec.model import ModelSchema
 from spark_fs.spec.model_metrics import check_metrics
+from spark_fs.spec.model_schema import ModelSchema
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView

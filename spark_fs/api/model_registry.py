@@ -15,7 +15,7 @@ from spark_fs.api.model import Model
 from spark_fs.api.tracked_run import TrackedRun
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.spec.model import ModelSchema
+from spark_fs.spec.model_schema import ModelSchema
 from spark_fs.spec.names import check_version
 from spark_fs.spec.record_format import check_format, iter_readable
 

@@ -28,7 +28,7 @@ from spark_fs.flows.model_files import (
     to_local_path,
 )
 from spark_fs.spec.feature_view import ViewSpec
-from spark_fs.spec.model import ModelSchema
+from spark_fs.spec.model_schema import ModelSchema
 from spark_fs.spec.names import check_name
 
 _TAG_LIMIT = 100_000  # characters of a tag
