@@ -177,7 +177,8 @@ class Selection:
         """
         import pandas as pd
 
-        return pd.DataFrame([vars(candidate) for candidate in self._result.candidates])
+        frame = pd.DataFrame([vars(candidate) for candidate in self._result.candidates])
+        return frame.drop(columns="leaks")  # `warnings` names them
 
     @property
     def steps(self) -> pd.DataFrame:

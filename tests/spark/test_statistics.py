@@ -650,6 +650,20 @@ def test_selection_finds_what_was_planted_and_calls_out_the_rest(
     assert found.features == spark_fs.select_features(query, "label", k=6).features
     assert told_of
     assert set(told_of) <= {"joining", "profiling", "correlating", "counting"}
+    assert found.scores.columns.tolist() == [
+        "feature",
+        "reason",
+        "rank",
+        "value",
+        "f",
+        "mutual_information",
+        "chi_squared",
+        "auc",
+        "strength",
+        "redundancy",
+        "importance",
+        "null_share",
+    ]
     table = found.scores.set_index("feature")
     wanted = f_classif(frame[told], frame.label)[0]
     np.testing.assert_allclose(table.loc[told, "f"].astype(float), wanted, rtol=1e-6)
