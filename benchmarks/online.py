@@ -30,7 +30,7 @@ import spark_fs
 from spark_fs.online.mysql import load
 from spark_fs.online.mysql.dialects import get_dialect
 from spark_fs.online.mysql.store import MySQLStore
-from spark_fs.online.table import OnlineTable, build_online_table
+from spark_fs.online.table_layout import OnlineTable, build_online_table
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.tables.delta.session import get_session
 

@@ -1,4 +1,6 @@
-"""What more rows, keys, groups and features cost: ``make bench-scale``, and ``make bench-scale-cluster`` on two workers of one core.
+"""What more rows, keys, groups and features cost: ``make bench-scale``.
+
+``make bench-scale-cluster`` does it on two workers of one core.
 
 Each line changes one size and leaves the others: 500,000 rows, 50,000 keys, 2 groups, 5 features.
 Measured are the first insert of one group, an upsert of one row in ten, the point-in-time join of a

@@ -22,7 +22,7 @@ from spark_fs.online.store import (
     SyncState,
     TableOrigin,
 )
-from spark_fs.online.table import OnlineTable
+from spark_fs.online.table_layout import OnlineTable
 
 
 def choose_shard_of_key(values: Sequence[Any], shard_count: int) -> int:

@@ -6,7 +6,7 @@ spark-submit jobs/maintain.py --retention-hours 720
 import argparse
 
 import spark_fs
-from spark_fs.pipelines.steps import maintain_group
+from spark_fs.pipelines.step_functions import maintain_group
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.online.registry import make_writer
 from spark_fs.online.store import TableOrigin
-from spark_fs.online.table import OnlineTable, build_online_table
+from spark_fs.online.table_layout import OnlineTable, build_online_table
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 
 

@@ -21,7 +21,7 @@ from spark_fs.api.feature_store import FeatureStore
 from spark_fs.base.arrow_types import to_arrow_schema
 from spark_fs.online.registry import make_writer
 from spark_fs.online.store import TableOrigin
-from spark_fs.online.table import build_online_table
+from spark_fs.online.table_layout import build_online_table
 from spark_fs.server.guard import Limits
 from spark_fs.server.program import make_server
 from spark_fs.server.sockets import open_socket

@@ -98,7 +98,7 @@ def as_of(events: DataFrame, history: DataFrame, value: str) -> DataFrame:
 
 
 def windows(featured: DataFrame) -> DataFrame:
-    """Number, amounts and distances of a card's last four hours, as known after each transaction."""
+    """Number, amounts and distances of a card's last four hours, as of each transaction."""
     known = F.timestamp_micros(F.unix_micros("datetime") + 1)
     instants = featured.select("cc_num", known.alias("known_at"))
     length = {"4h": WINDOW}

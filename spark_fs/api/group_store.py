@@ -380,7 +380,7 @@ class GroupStore:
 
     def _create_group(self, group: GroupSpec) -> GroupSpec:
         if group.online_enabled:
-            from spark_fs.online.table import build_online_table
+            from spark_fs.online.table_layout import build_online_table
 
             build_online_table(group, self._stores.online.capabilities)  # raises what cannot be
         self._stores.catalog.add_group(group)

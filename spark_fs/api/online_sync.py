@@ -118,7 +118,7 @@ def _has_rows(stores: Stores, group: GroupSpec) -> bool:
 
     Starts no JVM.
     """
-    from spark_fs.online.table import build_online_table
+    from spark_fs.online.table_layout import build_online_table
     from spark_fs.tables.delta import history
 
     if history.has_log(stores.find_table(group)):

@@ -17,7 +17,7 @@ from spark_fs.cli.shared import (
     open_store,
 )
 from spark_fs.pipelines.command import DIFFERS
-from spark_fs.pipelines.steps import list_online_groups
+from spark_fs.pipelines.step_functions import list_online_groups
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_group import FeatureGroup

@@ -1,1 +1,4 @@
-"""Plans and frames in, frames out. Nothing here runs Spark: every function returns a DataFrame* to be read later."""
+"""Plans and frames in, frames out.
+
+Nothing here runs Spark: every function returns a DataFrame* to be read later.
+"""

@@ -17,7 +17,7 @@ from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.flows import group_rows
 from spark_fs.flows.read import open_shared_folder
-from spark_fs.online.table import OnlineTable
+from spark_fs.online.table_layout import OnlineTable
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.delta.commands import INGESTED_AT
 from spark_fs.tables.delta.history import DataFile

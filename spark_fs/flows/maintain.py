@@ -8,7 +8,7 @@ from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.sync import make_origin
 from spark_fs.online.store import OnlineStore
-from spark_fs.online.table import build_online_table
+from spark_fs.online.table_layout import build_online_table
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.tables import statistics_files
 from spark_fs.tables.delta.log import NO_TABLE

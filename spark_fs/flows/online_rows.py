@@ -15,7 +15,7 @@ from spark_fs.errors import SettingsError
 from spark_fs.flows.read import check_dataframe_type
 from spark_fs.online.registry import make_writer
 from spark_fs.online.store import OnlineStore
-from spark_fs.online.table import build_online_table
+from spark_fs.online.table_layout import build_online_table
 from spark_fs.spec.feature_group import GroupSpec
 
 _BATCH_ROWS = 20_000  # rows that are Python's at once

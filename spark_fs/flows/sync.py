@@ -44,7 +44,7 @@ from spark_fs.online.store import (
     SyncSession,
     TableOrigin,
 )
-from spark_fs.online.table import OnlineTable, build_online_table
+from spark_fs.online.table_layout import OnlineTable, build_online_table
 from spark_fs.redact import get_safe_cause
 from spark_fs.tables.delta import commands, history
 from spark_fs.tables.delta.commands import INGESTED_AT

@@ -22,7 +22,7 @@ from spark_fs.flows.latest_rows import LatestRows, drop_expired
 from spark_fs.online import text_format
 from spark_fs.online.registry import make_writer
 from spark_fs.online.store import OnlineStore, OnlineWriter
-from spark_fs.online.table import OnlineTable, build_online_table
+from spark_fs.online.table_layout import OnlineTable, build_online_table
 from spark_fs.redact import get_safe_cause
 from spark_fs.spec.verification import Difference, Verification
 from spark_fs.tables.delta import commands

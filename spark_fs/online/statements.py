@@ -9,7 +9,7 @@ from typing import Any
 from spark_fs.base import times, types
 from spark_fs.online.column_storage import OnlineColumn
 from spark_fs.online.store import KeyChoice, LookupSource
-from spark_fs.online.table import OnlineTable
+from spark_fs.online.table_layout import OnlineTable
 
 SYNC_STATE_TABLE = "_spark_fs_synced"
 ORIGIN_TABLE = "_spark_fs_origins"

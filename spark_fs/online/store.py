@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from spark_fs.errors import OnlineRefusedError
 from spark_fs.online.column_storage import Capabilities
-from spark_fs.online.table import OnlineTable
+from spark_fs.online.table_layout import OnlineTable
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,7 +16,7 @@ from uuid import uuid4
 from spark_fs.online.column_storage import OnlineColumn
 from spark_fs.online.statements import SqlDialect
 from spark_fs.online.store import MergeResult, StagingTables, SyncState, TableOrigin
-from spark_fs.online.table import OnlineTable
+from spark_fs.online.table_layout import OnlineTable
 
 OnlineColumns = Sequence[OnlineColumn]
 

@@ -9,7 +9,7 @@ from spark_fs.base.python_values import UnfitError, format_value, to_python
 from spark_fs.base.values import get_converter, get_key_converter
 from spark_fs.errors import KeyValueError, NotFoundError, OnlineStoreError, QueryError, SchemaError
 from spark_fs.online.store import KeyChoice, LookupSource, OnlineStore
-from spark_fs.online.table import build_online_table
+from spark_fs.online.table_layout import build_online_table
 from spark_fs.planning.plan import JoinPlan, NodeColumn, OutputColumn, PlanNode
 
 Entry = Mapping[str, Any]

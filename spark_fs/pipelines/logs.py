@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from spark_fs.base.terminal import escape_for_terminal
-from spark_fs.pipelines.steps import RunContext
+from spark_fs.pipelines.step_functions import RunContext
 from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 
 LOGGER = logging.getLogger("spark_fs.pipelines")

@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.pipelines.steps import RunContext
+from spark_fs.pipelines.step_functions import RunContext
 from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 
 _STATES = ("finished", "differs", "failed")

@@ -25,7 +25,7 @@ from openlineage.client.transport.http import HttpConfig, HttpTransport
 
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.pipelines.logs import LOGGER
-from spark_fs.pipelines.steps import RunContext
+from spark_fs.pipelines.step_functions import RunContext
 from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 
 _NAMESPACE = "spark_fs"

@@ -17,7 +17,7 @@ from spark_fs.catalog.runs import RunCatalog
 from spark_fs.errors import ConflictError, SettingsError, SparkFSError
 from spark_fs.pipelines.declaration import Pipeline, Step
 from spark_fs.pipelines.lock import pipeline_lock
-from spark_fs.pipelines.steps import STEPS, RunContext
+from spark_fs.pipelines.step_functions import STEPS, RunContext
 from spark_fs.redact import redact_secrets
 from spark_fs.spec.pipeline_run import PipelineRun, RunState, StepRecord
 

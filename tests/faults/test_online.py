@@ -138,7 +138,7 @@ def test_a_job_killed_at_any_point(spark: SparkSession, tmp_path: Path, server: 
 
 
 def table_of(group: FeatureGroup) -> object:
-    from spark_fs.online.table import build_online_table  # noqa: PLC0415 # only here
+    from spark_fs.online.table_layout import build_online_table  # noqa: PLC0415 # only here
 
     return build_online_table(group.spec, group._stores.online.capabilities)
 

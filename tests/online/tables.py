@@ -11,7 +11,7 @@ from spark_fs.online.mysql.store import MySQLStore
 from spark_fs.online.registry import make_writer
 from spark_fs.online.sqlite.store import SQLiteStore
 from spark_fs.online.store import MergeResult, SyncSession, TableOrigin
-from spark_fs.online.table import OnlineTable, build_online_table
+from spark_fs.online.table_layout import OnlineTable, build_online_table
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 
 from conftest import SERVERS, at, connected, new_database

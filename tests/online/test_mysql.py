@@ -25,7 +25,7 @@ from spark_fs.flows.sync import _LatestRowsLoader, make_origin
 from spark_fs.online.mysql.store import MySQLStore
 from spark_fs.online.registry import make_writer
 from spark_fs.online.store import StagingTables
-from spark_fs.online.table import build_online_table
+from spark_fs.online.table_layout import build_online_table
 
 from conftest import SERVERS, at, connected, online_store
 

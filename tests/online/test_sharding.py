@@ -116,6 +116,6 @@ def test_a_sync_that_ended_between_two_shards_goes_on(
 
 
 def _table(fs: object, store: object) -> object:
-    from spark_fs.online.table import build_online_table  # noqa: PLC0415 # only here
+    from spark_fs.online.table_layout import build_online_table  # noqa: PLC0415 # only here
 
     return build_online_table(fs.get_feature_group("users", 1).spec, store.capabilities)  # type: ignore[attr-defined] # a feature store

@@ -434,7 +434,7 @@ def test_two_syncs_at_once_exclude_each_other(
 
 
 def clicks_table(group: FeatureGroup) -> object:
-    from spark_fs.online.table import build_online_table  # noqa: PLC0415 # only here
+    from spark_fs.online.table_layout import build_online_table  # noqa: PLC0415 # only here
 
     return build_online_table(group.spec, group._stores.online.capabilities)
 

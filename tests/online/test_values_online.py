@@ -23,7 +23,7 @@ from spark_fs.base import pandas_frames
 from spark_fs.base.json_values import from_json, to_json
 from spark_fs.base.types import get_base_type
 from spark_fs.base.values import to_canonical
-from spark_fs.online.table import build_online_table
+from spark_fs.online.table_layout import build_online_table
 
 from conftest import ONLINE, online_store
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from spark_fs.errors import SettingsError
 from spark_fs.online.mysql.store import CAPABILITIES
 from spark_fs.online.sqlite.store import CAPABILITIES as SQLITE
-from spark_fs.online.table import OnlineTable, build_online_table, choose_column_lengths
+from spark_fs.online.table_layout import OnlineTable, build_online_table, choose_column_lengths
 from spark_fs.online.text_format import format_number, format_values
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 

@@ -12,7 +12,7 @@ from spark_fs.api.options import to_seconds
 from spark_fs.base.times import describe_bad_epoch
 from spark_fs.errors import QueryError, SettingsError
 from spark_fs.online.sqlite.store import CAPABILITIES
-from spark_fs.online.table import build_online_table
+from spark_fs.online.table_layout import build_online_table
 from spark_fs.planning.bind import bind_query
 from spark_fs.planning.sql_text import to_sql
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec

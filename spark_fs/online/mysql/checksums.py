@@ -11,7 +11,7 @@ from spark_fs.base import types
 from spark_fs.online.column_storage import OnlineColumn
 from spark_fs.online.mysql.dialects import PLAIN
 from spark_fs.online.mysql.store import MySQLStore
-from spark_fs.online.table import OnlineTable
+from spark_fs.online.table_layout import OnlineTable
 
 _FETCH_ROWS = 20_000
 OnlineColumns = Sequence[OnlineColumn]

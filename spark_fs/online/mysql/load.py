@@ -23,7 +23,7 @@ from spark_fs.online.mysql.pool import FAILURES
 from spark_fs.online.mysql.store import MySQLStore
 from spark_fs.online.mysql.table_columns import read_declared_lengths, resize_columns
 from spark_fs.online.store import StagingTables
-from spark_fs.online.table import OnlineTable, choose_column_lengths, compute_max_key_length
+from spark_fs.online.table_layout import OnlineTable, choose_column_lengths, compute_max_key_length
 
 _BATCH_BYTES = 32 << 20  # bytes of one LOAD DATA, or of one transaction of INSERTs
 # The server, or the driver, lets no local file be loaded; the driver in pure Python says -1.

@@ -19,7 +19,7 @@ from spark_fs.online.mysql.table_columns import add_missing_columns
 from spark_fs.online.mysql.types import find_storage
 from spark_fs.online.mysql.url_options import parse_url_options
 from spark_fs.online.store import LookupRows, LookupSource, PreparedLookup, SyncState, TableOrigin
-from spark_fs.online.table import OnlineTable
+from spark_fs.online.table_layout import OnlineTable
 from spark_fs.urls import Url
 
 # Of a row 65,535 bytes are declared at most, and of these some 8,000 lie in the page itself; a

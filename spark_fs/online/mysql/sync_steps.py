@@ -17,7 +17,7 @@ from spark_fs.online.mysql.table_columns import (
 )
 from spark_fs.online.store import StagingTables, SyncState, TableOrigin
 from spark_fs.online.sync_session import OnlineColumns, StagedSyncSession
-from spark_fs.online.table import OnlineTable, choose_column_lengths
+from spark_fs.online.table_layout import OnlineTable, choose_column_lengths
 
 
 class MySQLSyncSession(StagedSyncSession):

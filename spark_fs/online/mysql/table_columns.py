@@ -5,7 +5,7 @@ from typing import Any
 
 from spark_fs.online.column_storage import OnlineColumn
 from spark_fs.online.mysql.dialects import PLAIN, get_dialect
-from spark_fs.online.table import OnlineTable, choose_column_lengths
+from spark_fs.online.table_layout import OnlineTable, choose_column_lengths
 
 OnlineColumns = Sequence[OnlineColumn]
 

@@ -22,7 +22,7 @@ from spark_fs.online.mysql.store import MySQLStore
 from spark_fs.online.mysql.sync_steps import MySQLSyncSession
 from spark_fs.online.mysql.table_columns import read_declared_lengths
 from spark_fs.online.store import StagingTables, SyncState, TableOrigin, check_origin
-from spark_fs.online.table import OnlineTable
+from spark_fs.online.table_layout import OnlineTable
 
 _LOCK_TIMEOUT = 5  # seconds for another sync to end
 

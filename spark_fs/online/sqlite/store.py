@@ -18,7 +18,7 @@ from spark_fs.online.column_storage import Capabilities
 from spark_fs.online.sqlite.types import find_storage
 from spark_fs.online.statements import ORIGIN_TABLE, SYNC_STATE_TABLE, LookupQuery, SqlDialect
 from spark_fs.online.store import LookupRows, LookupSource, PreparedLookup, SyncState, TableOrigin
-from spark_fs.online.table import OnlineTable
+from spark_fs.online.table_layout import OnlineTable
 
 # SQLite takes 2,000 columns in a table and in a result.
 CAPABILITIES = Capabilities("sqlite", find_storage, max_identifier=128, max_columns=1_900)

@@ -9,7 +9,7 @@ from spark_fs.online.sqlite.store import SQL, SQLiteStore
 from spark_fs.online.statements import ORIGIN_TABLE, SYNC_STATE_TABLE
 from spark_fs.online.store import StagingTables, SyncState, TableOrigin
 from spark_fs.online.sync_session import OnlineColumns, StagedSyncSession
-from spark_fs.online.table import OnlineTable
+from spark_fs.online.table_layout import OnlineTable
 
 
 class SQLiteSyncSession(StagedSyncSession):

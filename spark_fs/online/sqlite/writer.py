@@ -17,7 +17,7 @@ from spark_fs.online.sqlite.store import SQL, SQLiteStore
 from spark_fs.online.sqlite.sync_steps import SQLiteSyncSession
 from spark_fs.online.store import StagingTables, SyncState, TableOrigin, check_origin
 from spark_fs.online.sync_session import OnlineColumns
-from spark_fs.online.table import OnlineTable
+from spark_fs.online.table_layout import OnlineTable
 
 _FETCH_ROWS = 20_000
 _LOCK_TIMEOUT = 5.0  # seconds for another sync to end
