@@ -107,7 +107,7 @@ def make_progress_bar() -> Progress:
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]], if_empty: str) -> None:
     """Print rows under headings, or what there is to say where there are none."""
     if not rows:
-        console.print(if_empty)
+        console.print(if_empty, soft_wrap=True)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
