@@ -68,6 +68,8 @@ def clicks(home: Path, spark: SparkSession) -> FeatureGroup:
 
 def test_an_empty_store_says_so(run: Run, tmp_path: Path) -> None:
     empty = tmp_path / "typo"
+    there = tmp_path / "there"
+    assert spark_fs.login({"home": there}).get_feature_store().get_feature_groups() == []
     advice = "If that is the wrong place, name the settings by --config or SPARK_FS_CONFIG.\n"
     assert run("groups", store=empty) == f"No feature groups yet in {empty}. {advice}"
     assert run("views", store=empty) == f"No feature views yet in {empty}. {advice}"
@@ -75,9 +77,8 @@ def test_an_empty_store_says_so(run: Run, tmp_path: Path) -> None:
         refused = rf"error: There is no feature store in {re.escape(str(empty))}\. Go to the folder"
         run(*command.split(), store=empty, code=refused)
     assert not empty.exists()  # who looks makes nothing
-    spark_fs.login({"home": tmp_path}).get_feature_store().get_feature_groups()
-    assert run("groups", store=tmp_path) == f"No feature groups yet in {tmp_path}.\n"
-    assert run("sync", store=tmp_path) == "No feature group with rows is online_enabled.\n"
+    assert run("groups", store=there) == f"No feature groups yet in {there}.\n"
+    assert run("sync", store=there) == "No feature group with rows is online_enabled.\n"
 
 
 def test_groups_and_views_are_listed(run: Run, clicks: FeatureGroup) -> None:
