@@ -185,6 +185,8 @@ def test_values_are_the_same_wherever_the_process_runs(
         "-m",
         "pytest",
         "-q",
+        "-m",
+        "slow or not slow",
         "-p",
         "no:cacheprovider",
         f"--basetemp={tmp_path / 'run'}",
