@@ -56,13 +56,14 @@ def commands(document: Path) -> list[str]:
     return [line for line in lines if re.match(r"(export |make |spark-|pip |cd |python )", line)]
 
 
+README = ROOT / "README.md"  # whose output is compared
 FIRST_HOUR = ROOT / "docs" / "tutorials" / "first_hour.md"  # whose blocks are pasted in its project
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "document",
-    [d for d in DOCUMENTS if blocks(d, "python") and d != FIRST_HOUR],
+    [d for d in DOCUMENTS if blocks(d, "python") and d not in (README, FIRST_HOUR)],
     ids=lambda d: str(d.relative_to(ROOT)),
 )
 def test_the_examples_run(
@@ -87,8 +88,8 @@ def test_the_readme_prints_what_it_shows(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (example,) = blocks(ROOT / "README.md", "python")
-    (shown,) = blocks(ROOT / "README.md", "text")
+    (example,) = blocks(README, "python")
+    (shown,) = blocks(README, "text")
     exec(compile(example, "README.md", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out == shown
 

@@ -77,6 +77,7 @@ def test_its_pipeline_builds_what_its_features_say(
     shutil.rmtree(project / ".spark_fs")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_its_own_test_and_its_notebook_run(project: Path) -> None:
     env = {**os.environ, "SPARK_FS_CONFIG": "conf/settings.yaml", "PYTHONPATH": str(project)}
