@@ -26,11 +26,12 @@ from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent))
-from online import connect, url
+from mysql_server import Server
 
 import spark_fs
 
 USUAL = {"rows": 500_000, "keys": 50_000, "groups": 2, "features": 5}
+SERVER = Server()
 CURVES = {
     "rows": (250_000, 500_000, 1_000_000, 2_000_000, 4_000_000),
     "keys": (1_000, 50_000, 250_000),
@@ -70,7 +71,9 @@ def timed(call: Callable[[], Any]) -> float:
 def measured(size: dict[str, int], folder: Path) -> dict[str, float]:
     """Seconds of each step at one size."""
     with tempfile.TemporaryDirectory(dir=folder) as home:
-        fs = spark_fs.login({"home": home, "online_url": f"{url()}/{DATABASE}"}).get_feature_store()
+        fs = spark_fs.login(
+            {"home": home, "online_url": f"{SERVER.url}/{DATABASE}"}
+        ).get_feature_store()
         spark = fs._stores.spark
         groups = [
             fs.create_feature_group(
@@ -108,7 +111,7 @@ def measured(size: dict[str, int], folder: Path) -> dict[str, float]:
         view = fs.create_feature_view("all", query, labels=["y"])
         took["join"] = timed(view.create_training_data)
         took["statistics"] = timed(groups[0].compute_statistics)
-        with closing(connect()) as connection, closing(connection.cursor()) as cursor:
+        with closing(SERVER.connect()) as connection, closing(connection.cursor()) as cursor:
             cursor.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
             cursor.execute(f"CREATE DATABASE {DATABASE}")
         took["sync"] = timed(groups[0].sync_online)
