@@ -177,11 +177,7 @@ class TrainingDatasetsMixin:
 
     def get_training_datasets(self) -> list[TrainingDatasetSpec]:
         """The training datasets that are there, the oldest first."""
-        return [
-            dataset
-            for dataset in self._stores.catalog.list_training_datasets(self._spec)
-            if dataset.state == "finished"
-        ]
+        return self._stores.catalog.list_finished_training_datasets(self._spec)
 
     def recreate_training_dataset(
         self, version: int | None = None, training_dataset_version: int | None = None

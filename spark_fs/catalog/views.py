@@ -167,17 +167,19 @@ class ViewCatalog(Database):
             return [_to_dataset(row) for row in rows]
         return list(iter_readable(_to_dataset, rows))
 
+    def list_finished_training_datasets(self, view: ViewSpec) -> list[TrainingDatasetSpec]:
+        """The training datasets of a view that can be read, the oldest first."""
+        datasets = self.list_training_datasets(view)
+        return [dataset for dataset in datasets if dataset.state == "finished"]
+
     def get_training_dataset(self, view: ViewSpec, version: int) -> TrainingDatasetSpec:
         """One training dataset, whatever became of it; NotFoundError with the existing versions."""
         query = select(TRAINING_DATASETS).where(*_make_dataset_filter(view, version))
         with self._begin_transaction() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
-            existing = [
-                dataset.version
-                for dataset in self.list_training_datasets(view)
-                if dataset.state == "finished"
-            ]
+            finished = self.list_finished_training_datasets(view)
+            existing = [dataset.version for dataset in finished]
             raise NotFoundError.for_version(
                 "Training dataset of feature view", view.name, version, existing
             )

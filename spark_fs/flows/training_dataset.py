@@ -150,12 +150,6 @@ def _record(dataset: TrainingDataset, *fields: str) -> None:
 # -- found and read
 
 
-def list_finished(stores: ProjectStores, view: ViewSpec) -> list[TrainingDatasetSpec]:
-    """The training datasets that can be read, the oldest first."""
-    datasets = stores.catalog.list_training_datasets(view)
-    return [dataset for dataset in datasets if dataset.state == "finished"]
-
-
 def find_dataset(
     stores: ProjectStores,
     view: ViewSpec,

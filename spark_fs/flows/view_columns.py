@@ -209,8 +209,7 @@ def find_states(
     columns = columns or resolve_view_columns(catalog, view)
     if not columns.build_inference_transformer(None).needs_fit:
         return None
-    datasets = catalog.list_training_datasets(view)
-    finished = [dataset for dataset in datasets if dataset.state == "finished"]
+    finished = catalog.list_finished_training_datasets(view)
     if len(finished) != 1:
         listed = ", ".join(str(dataset.version) for dataset in finished) or "none yet"
         raise SettingsError(

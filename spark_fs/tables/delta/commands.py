@@ -34,11 +34,6 @@ _SETTING_PREFIX = "spark.databricks.delta."
 _SETTINGS_LOCK = RLock()
 
 
-def is_delta_table(spark: SparkSession, path: str) -> bool:
-    """Whether a Delta table is there."""
-    return DeltaTable.isDeltaTable(spark, path)
-
-
 def read_table(spark: SparkSession, path: str, version: int | None = None) -> DataFrame:
     """The table*, at one of its versions or the newest; ingestion time included."""
     reader = spark.read.format("delta")
