@@ -120,11 +120,10 @@ def _resolve_database(url: str) -> str:
     parts = Url.from_text(url)
     if parts is None:
         return get_address(url)
-    backend = parts.scheme.partition("+")[0]
-    if backend == "sqlite":
-        return f"sqlite:///{Path(parts.database.removeprefix('/')).resolve()}"
-    port = parts.port or _DEFAULT_PORTS.get(backend)
-    return replace(parts, scheme=backend, port=port).address
+    if parts.sqlite_file is not None:
+        return f"sqlite:///{parts.sqlite_file.resolve()}"
+    port = parts.port or _DEFAULT_PORTS.get(parts.backend)
+    return replace(parts, scheme=parts.backend, port=port).address
 
 
 def _resolve_folder(folder: str) -> str:

@@ -75,6 +75,18 @@ class Url:
         return self.scheme.partition("+")[0].lower() in _FILE_SCHEMES
 
     @property
+    def backend(self) -> str:
+        """The kind of database, whatever driver leads to it."""
+        return self.scheme.partition("+")[0]
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The file of a SQLite database, as the URL writes it; None where it is another."""
+        if self.backend != "sqlite":
+            return None
+        return Path(self.database.removeprefix("/"))
+
+    @property
     def address(self) -> str:
         """The URL without user, password and options."""
         if self.is_file:
@@ -93,10 +105,9 @@ def get_address(text: str) -> str:
 def get_sqlite_file(text: str) -> Path | None:
     """The file of a SQLite URL; None where it names a server, or a database in memory."""
     url = Url.from_text(text)
-    if url is None or not url.scheme.startswith("sqlite"):
+    if url is None or url.database in ("", "/", "/:memory:"):
         return None
-    path = url.database.removeprefix("/")
-    return Path(path) if path and path != ":memory:" else None
+    return url.sqlite_file
 
 
 def format_masked_url(text: str) -> str:
