@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from spark_fs.base.python_values import to_python
 from spark_fs.spec.conditions import to_comparable
-from spark_fs.spec.query import Combination, Comparison, Condition, GroupRef
+from spark_fs.spec.names import GroupRef
+from spark_fs.spec.predicates import Combination, Comparison, Condition
 
 GROUP = GroupRef("g", 1)
 OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {

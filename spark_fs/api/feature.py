@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError, QueryError, SchemaError
-from spark_fs.spec.query import Combination, Comparison, GroupRef
+from spark_fs.spec.names import GroupRef
+from spark_fs.spec.predicates import Combination, Comparison
 
 if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
     from spark_fs.spec.feature_group import FeatureSpec
-    from spark_fs.spec.query import Condition, Operator
+    from spark_fs.spec.predicates import Condition, Operator
 
 
 class Filter:

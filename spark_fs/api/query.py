@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal, overload
 from spark_fs.api.feature import Filter, extract_condition
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import QueryError, SettingsError
-from spark_fs.spec.names import check_name
-from spark_fs.spec.query import GroupRef, JoinSpec, JoinType, QuerySpec
+from spark_fs.spec.names import GroupRef, check_name
+from spark_fs.spec.query import JoinSpec, JoinType, QuerySpec
 
 if TYPE_CHECKING:
     import pandas as pd

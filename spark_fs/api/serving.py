@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.spec.feature_view import ViewSpec
-    from spark_fs.spec.query import GroupRef
+    from spark_fs.spec.names import GroupRef
     from spark_fs.spec.training_dataset import TrainingDatasetSpec
 
 LOGGER = logging.getLogger("spark_fs.serve")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from spark_fs.settings import Settings
     from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.spec.feature_view import ViewSpec
-    from spark_fs.spec.query import GroupRef
+    from spark_fs.spec.names import GroupRef
     from spark_fs.tables.table import GroupTable
 
 T = TypeVar("T")

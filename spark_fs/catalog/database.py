@@ -25,8 +25,7 @@ from spark_fs.errors import (
 from spark_fs.spec.comparison import DriftReport
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.feature_view import ViewSpec
-from spark_fs.spec.names import check_version
-from spark_fs.spec.query import GroupRef
+from spark_fs.spec.names import GroupRef, check_version
 from spark_fs.spec.record_format import iter_readable, merge_definition, to_json_string
 from spark_fs.spec.training_dataset import TrainingDatasetSpec
 from spark_fs.spec.transformation import FunctionSpec

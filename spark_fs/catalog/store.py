@@ -14,7 +14,7 @@ from spark_fs.catalog.tables import BACKFILLS, FEATURE_GROUPS, VALIDATIONS
 from spark_fs.catalog.views import ViewCatalog
 from spark_fs.spec.expectations import ValidationReport
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.spec.query import GroupRef
+from spark_fs.spec.names import GroupRef
 from spark_fs.spec.record_format import iter_readable
 
 

@@ -11,7 +11,7 @@ from spark_fs.catalog.database import Database, get_utc_now
 from spark_fs.catalog.tables import FEATURE_VIEWS, MODELS, TRAINING_DATASETS, TRANSFORMATIONS
 from spark_fs.errors import NotFoundError
 from spark_fs.spec.feature_view import ViewSpec
-from spark_fs.spec.query import GroupRef
+from spark_fs.spec.names import GroupRef
 from spark_fs.spec.record_format import iter_readable
 from spark_fs.spec.training_dataset import TrainingDatasetSpec
 from spark_fs.spec.transformation import FunctionSpec

@@ -16,7 +16,7 @@ from spark_fs.base.times import MICROSECOND, Interval, from_micros, to_micros
 from spark_fs.errors import SettingsError
 from spark_fs.flows.jobs import Job, sum_jobs
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.spec.query import GroupRef
+from spark_fs.spec.names import GroupRef
 from spark_fs.tables.delta import history
 from spark_fs.tables.delta.staging import Transaction
 

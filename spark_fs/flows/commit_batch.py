@@ -14,7 +14,7 @@ from spark_fs.flows.existing_rows import ExistingRows
 from spark_fs.flows.group_schema import check_columns
 from spark_fs.spec.expectations import ValidationOptions, ValidationReport
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.spec.query import GroupRef
+from spark_fs.spec.names import GroupRef
 from spark_fs.spec.write_options import WriteOptions
 from spark_fs.tables.delta import layout
 from spark_fs.tables.delta.commands import INGESTED_AT

@@ -32,7 +32,7 @@ from spark_fs.flows import fit, read
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.read import Frames, TableLocator
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan
-from spark_fs.spec.query import GroupRef
+from spark_fs.spec.names import GroupRef
 from spark_fs.spec.training_dataset import FilesSpec
 from spark_fs.tables import dataset_files
 from spark_fs.transform.states import State

@@ -18,7 +18,7 @@ from spark_fs.flows.spine_rows import SpineRows, build_view_spine, save_spine
 from spark_fs.flows.training_rows import MadeDataset, TrainingDataset
 from spark_fs.flows.view_columns import list_external_groups, resolve_view_columns
 from spark_fs.spec.feature_view import ViewSpec
-from spark_fs.spec.query import GroupRef
+from spark_fs.spec.names import GroupRef
 from spark_fs.spec.training_dataset import FilesSpec, TrainingDatasetSpec
 from spark_fs.spec.training_request import DatasetRequest, FilesRequest, FrameLayout
 from spark_fs.tables import dataset_files

@@ -18,7 +18,7 @@ from spark_fs.flows.training_build import JoinInput
 from spark_fs.flows.view_columns import ViewColumns, resolve_view_columns
 from spark_fs.planning.plan import JoinPlan
 from spark_fs.spec.feature_view import ViewSpec
-from spark_fs.spec.query import rebind_group
+from spark_fs.spec.predicates import rebind_group
 from spark_fs.spec.training_dataset import FilesSpec, TrainingDatasetSpec
 from spark_fs.spec.training_request import FrameLayout
 from spark_fs.tables.dataset_files import check_not_empty

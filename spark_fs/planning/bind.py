@@ -19,7 +19,9 @@ from spark_fs.planning.plan import (
 )
 from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.spec.query import Comparison, Condition, GroupRef, JoinSpec, QuerySpec
+from spark_fs.spec.names import GroupRef
+from spark_fs.spec.predicates import Comparison, Condition
+from spark_fs.spec.query import JoinSpec, QuerySpec
 
 
 def bind_query(query: QuerySpec, groups: Mapping[GroupRef, GroupSpec]) -> JoinPlan:

@@ -12,7 +12,8 @@ from spark_fs.base.times import Interval
 from spark_fs.errors import NotFoundError, QueryError, SettingsError
 from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.spec.query import Comparison, Condition, JoinType, iter_comparisons
+from spark_fs.spec.predicates import Comparison, Condition, iter_comparisons
+from spark_fs.spec.query import JoinType
 
 MatchKind = Literal["spine", "point_in_time", "latest", "key"]
 SPLIT_COLUMN = "_split"  # begins with an underscore, so no feature has this name

@@ -13,7 +13,7 @@ from typing import Any
 from spark_fs.base.times import MILLISECONDS_FROM, as_utc, format_seconds
 from spark_fs.planning.plan import JoinPlan, NodeColumn, OutputColumn, PlanNode
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.spec.query import Comparison, Condition, Logic, fold_condition
+from spark_fs.spec.predicates import Comparison, Condition, Logic, fold_condition
 
 INGESTED_AT = "_ingested_at"
 

@@ -1,14 +1,15 @@
 """Window features bound to the types of their source; every mistake in them is found here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spark_fs.base import types
 from spark_fs.base.types import FLOATS, INTEGERS, NUMERIC
 from spark_fs.errors import NotFoundError, SchemaError
-from spark_fs.spec.aggregation import AggregationSpec, Closed, Function, WindowFeature
+from spark_fs.spec.aggregation import AggregationSpec
 from spark_fs.spec.conditions import cast_condition
-from spark_fs.spec.query import Condition, iter_comparisons
+from spark_fs.spec.predicates import Condition, iter_comparisons
+from spark_fs.spec.window_features import Closed, Function, WindowFeature, WindowsSpec
 
 # What the functions of numbers give; the others give bigint, the type of their column, an array of
 # it, or seconds as a double.
@@ -67,19 +68,24 @@ class WindowPlan:
 
 
 def bind_aggregation(spec: AggregationSpec, source_types: Mapping[str, str]) -> WindowPlan:
-    """The plan of an aggregation.
+    """The plan of an aggregation; errors as ``bind_windows``."""
+    return replace(bind_windows(spec.windows, source_types), every=spec.every)
+
+
+def bind_windows(windows: WindowsSpec, source_types: Mapping[str, str]) -> WindowPlan:
+    """The plan of windows that end at any instants.
 
     Args:
-        spec: What was declared.
+        windows: What was declared.
         source_types: The name and type of each column of the source.
 
     Raises:
         NotFoundError: A column is not in the source.
         SchemaError: A function cannot take a column of this type, or the instant is no time.
     """
-    needed = [*spec.by, spec.known_at]
+    needed = [*windows.by, windows.known_at]
     features = []
-    for feature in spec.features:
+    for feature in windows.features:
         bound = bind_feature(feature, source_types)
         features.append(bound)
         if bound.column:
@@ -88,19 +94,18 @@ def bind_aggregation(spec: AggregationSpec, source_types: Mapping[str, str]) -> 
             needed += [comparison.column for comparison in iter_comparisons(bound.where)]
     for column in needed:
         _get_type(column, source_types)
-    known_type = source_types[spec.known_at]
+    known_type = source_types[windows.known_at]
     if known_type not in types.EVENT_TIME_TYPES:
         raise SchemaError(
-            f"Column {spec.known_at!r}, from which on an event is known, is {known_type}: it must"
-            f" be one of {', '.join(types.EVENT_TIME_TYPES)}."
+            f"Column {windows.known_at!r}, from which on an event is known, is {known_type}: it"
+            f" must be one of {', '.join(types.EVENT_TIME_TYPES)}."
         )
     return WindowPlan(
         tuple(features),
-        tuple((column, source_types[column]) for column in spec.by),
-        (spec.known_at, known_type),
+        tuple((column, source_types[column]) for column in windows.by),
+        (windows.known_at, known_type),
         tuple((column, source_types[column]) for column in source_types if column in set(needed)),
-        spec.every,
-        spec.closed,
+        closed=windows.closed,
     )
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from spark_fs.catalog.views import ModelLink
     from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.spec.feature_view import ViewSpec
-    from spark_fs.spec.query import GroupRef
+    from spark_fs.spec.names import GroupRef
 
 
 def build_store_graph(catalog: Catalog, base_url: str = "") -> LineageGraph:

@@ -1,86 +1,16 @@
-"""Window features, as a user declares them: frozen values that come back from JSON."""
+"""Window features of a source, as a user declares them: values that come back from JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from spark_fs.errors import SettingsError
-from spark_fs.spec.names import check_name
-from spark_fs.spec.query import Condition, GroupRef, QuerySpec, parse_condition
-from spark_fs.spec.record_format import check_format, select_known_fields
+from spark_fs.errors import QueryError, SettingsError
+from spark_fs.spec.names import GroupRef
+from spark_fs.spec.query import QuerySpec
+from spark_fs.spec.record_format import check_format
+from spark_fs.spec.window_features import Closed, WindowFeature, WindowsSpec, find_longest_reach
 
-Function = Literal[
-    "count",
-    "sum",
-    "mean",
-    "stddev",
-    "variance",
-    "min",
-    "max",
-    "first",
-    "last",
-    "distinct_count",
-    "approx_distinct_count",
-    "percentile",
-    "approx_percentile",
-    "top_k",
-    "last_n",
-    "last_distinct_n",
-    "time_since_last",
-]
-Closed = Literal["left", "both"]
 SECOND_MICROS = 1_000_000
-
-
-@dataclass(frozen=True)
-class WindowFeature:
-    """One feature: a function of the values that an entity had in a window of time.
-
-    name: the column that it becomes. column: of the source; None: the events themselves. over: the
-    length of the window in microseconds; None: all history. where: which events count at all.
-    delay: by how many microseconds both ends of the window lie further back. argument: the share
-    of a percentile, or how many values of ``top_k``, ``last_n`` and ``last_distinct_n``.
-    """
-
-    name: str
-    function: Function
-    column: str | None = None
-    over: int | None = None
-    where: Condition | None = None
-    delay: int = 0
-    argument: float | int | None = None
-
-    def __post_init__(self) -> None:
-        check_name("Window feature", self.name)
-        if self.over is not None and self.over <= 0:
-            raise SettingsError(
-                f"Window feature {self.name!r} has a window of {self.over} microseconds: give"
-                " over= a length above zero, such as '4h', or None for all history."
-            )
-        if self.delay < 0:
-            raise SettingsError(
-                f"Window feature {self.name!r} has a delay of {self.delay} microseconds: give a"
-                " length from zero up, such as '7d'; below zero it would look into the future."
-            )
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON."""
-        return {
-            "name": self.name,
-            "function": self.function,
-            "column": self.column,
-            "over": self.over,
-            "where": self.where and self.where.to_json(),
-            "delay": self.delay,
-            "argument": self.argument,
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """From what ``to_json`` gave."""
-        fields = select_known_fields(cls, "A window feature", dict(data))
-        fields["where"] = data["where"] and parse_condition(data["where"])
-        return cls(**fields)
 
 
 @dataclass(frozen=True)
@@ -132,18 +62,39 @@ class AggregationSpec:
             seen.add(feature.name)
 
     @property
+    def windows(self) -> WindowsSpec:
+        """The features without their source and grid."""
+        return WindowsSpec(self.features, self.by, self.known_at, self.closed)
+
+    @property
     def longest_reach(self) -> int | None:
         """How many microseconds before an instant its oldest event may lie; None: any time."""
-        reaches = []
-        for feature in self.features:
-            if feature.over is None:
-                return None
-            reaches.append(feature.over + feature.delay)
-        return max(reaches)
+        return find_longest_reach(self.features)
 
     def with_source(self, source: QuerySpec) -> Self:
         """A copy over another source."""
         return replace(self, source=source)
+
+    def to_query(self, columns: Sequence[str]) -> QuerySpec:
+        """A query of these features of it, which is joined at the instants of a spine.
+
+        Raises:
+            QueryError: Its source is a query of several groups, or its rows are on a grid.
+        """
+        if self.every is not None:
+            raise QueryError(
+                f"An aggregation with every={self.every / SECOND_MICROS:g} seconds has rows on a"
+                " grid, and joined to a spine it has its instants instead: leave every= out, or"
+                " make a feature group of the aggregation and join that."
+            )
+        if self.source.joins:
+            groups = ", ".join(map(str, self.list_groups()))
+            raise QueryError(
+                f"The source of the aggregation joins several groups ({groups}), and windows at"
+                " the instants of a spine are taken of the rows of one: aggregate one of them, or"
+                " make a feature group of the aggregation and join that."
+            )
+        return replace(self.source, columns=tuple(columns), explicit=True, windows=self.windows)
 
     def list_groups(self) -> tuple[GroupRef, ...]:
         """Every group that the source reads."""

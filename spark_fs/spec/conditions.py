@@ -18,7 +18,7 @@ from spark_fs.base.python_values import UnfitError, format_value, is_number, to_
 from spark_fs.base.types import INTEGER_BITS, NUMERIC
 from spark_fs.base.values import to_canonical
 from spark_fs.errors import QueryError
-from spark_fs.spec.query import Comparison, Condition, Operator, map_comparisons
+from spark_fs.spec.predicates import Comparison, Condition, Operator, map_comparisons
 
 _EXACT_CONTEXT = Context(prec=2_000)  # digits of any double, and of any decimal within its bounds
 

@@ -10,8 +10,7 @@ from spark_fs.errors import NotFoundError, SchemaError, SettingsError
 from spark_fs.spec.expectations import parse_suite, to_tagged_json
 from spark_fs.spec.external_source import FRAME, SourceSpec
 from spark_fs.spec.feature_statistics import StatisticsConfig
-from spark_fs.spec.names import check_name, check_version
-from spark_fs.spec.query import GroupRef
+from spark_fs.spec.names import GroupRef, check_name, check_version
 from spark_fs.spec.record_format import select_known_fields, with_format_version
 
 GRAINS = ("day", "month", "year")

@@ -1,10 +1,21 @@
 """The names and versions that definitions may have."""
 
 import re
+from typing import NamedTuple
 
 from spark_fs.errors import InvalidNameError, SettingsError
 
 _NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+class GroupRef(NamedTuple):
+    """A feature group by name and version."""
+
+    name: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"{self.name!r} version {self.version}"
 
 
 def check_name(kind: str, name: object) -> str:

@@ -1,118 +1,23 @@
-"""Queries and conditions, as small immutable trees."""
+"""Queries, as small immutable trees."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, Self, TypeVar, get_args
+from typing import Any, Literal, Self, get_args
 
-from spark_fs.base.literals import from_literal, to_literal
-from spark_fs.errors import SettingsError
-from spark_fs.spec.record_format import check_format, select_known_fields
+from spark_fs.errors import QueryError, SettingsError
+from spark_fs.spec.names import GroupRef
+from spark_fs.spec.predicates import (
+    Condition,
+    iter_comparisons,
+    make_conjunction,
+    parse_condition,
+    rebind_group,
+)
+from spark_fs.spec.record_format import FORMAT_KEY, check_format, select_known_fields
+from spark_fs.spec.window_features import WindowsSpec
 
 JoinType = Literal["left", "inner"]
-Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "like", "is_null"]
-Logic = Literal["and", "or", "not"]
-T = TypeVar("T")
-
-
-class GroupRef(NamedTuple):
-    """A feature group by name and version."""
-
-    name: str
-    version: int
-
-    def __str__(self) -> str:
-        return f"{self.name!r} version {self.version}"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One column beside a value. ``in`` takes a tuple; ``is_null`` ignores the value."""
-
-    group: GroupRef
-    column: str
-    operator: Operator
-    value: Any = None
-
-    def to_json(self) -> list[Any]:
-        """As plain JSON."""
-        return [self.operator, list(self.group), self.column, to_literal(self.value)]
-
-
-@dataclass(frozen=True)
-class Combination:
-    """Conditions joined by ``and`` or ``or``, or one negated by ``not``."""
-
-    operator: Logic
-    parts: tuple["Condition", ...]
-
-    def to_json(self) -> list[Any]:
-        """As plain JSON."""
-        return [self.operator, *(part.to_json() for part in self.parts)]
-
-
-Condition = Comparison | Combination
-
-
-def parse_condition(data: list[Any]) -> Condition:
-    """From what ``to_json`` gave."""
-    operator, *rest = data
-    if operator in get_args(Logic):
-        return Combination(operator, tuple(map(parse_condition, rest)))
-    group, column, value = rest
-    return Comparison(GroupRef(*group), column, operator, from_literal(value))
-
-
-def iter_comparisons(condition: Condition) -> Iterator[Comparison]:
-    """Every comparison in the condition."""
-    if isinstance(condition, Comparison):
-        yield condition
-    else:
-        for part in condition.parts:
-            yield from iter_comparisons(part)
-
-
-def fold_condition(
-    condition: Condition,
-    compare: Callable[[Comparison], T],
-    combine: Mapping[Logic, Callable[[list[T]], T]],
-) -> T:
-    """A condition in another form, such as Spark's, Arrow's or SQL.
-
-    Args:
-        condition: The condition.
-        compare: Gives the form of a comparison.
-        combine: Gives the form of a combination from those of its parts.
-    """
-    if isinstance(condition, Comparison):
-        return compare(condition)
-    parts = [fold_condition(part, compare, combine) for part in condition.parts]
-    return combine[condition.operator](parts)
-
-
-def map_comparisons(condition: Condition, change: Callable[[Comparison], Comparison]) -> Condition:
-    """The condition with each of its comparisons changed."""
-    if isinstance(condition, Comparison):
-        return change(condition)
-    parts = tuple(map_comparisons(part, change) for part in condition.parts)
-    return replace(condition, parts=parts)
-
-
-def rebind_group(condition: Condition, old_group: GroupRef, new_group: GroupRef) -> Condition:
-    """The condition with the columns of one group taken from another."""
-
-    def rebind(comparison: Comparison) -> Comparison:
-        if comparison.group == old_group:
-            return replace(comparison, group=new_group)
-        return comparison
-
-    return map_comparisons(condition, rebind)
-
-
-def make_conjunction(first: Condition | None, second: Condition) -> Condition:
-    """The condition that both hold; the second alone where there is no first."""
-    if first is None:
-        return second
-    return Combination("and", (first, second))
+_WINDOWS_FORMAT = 2  # of a query with windows
 
 
 @dataclass(frozen=True)
@@ -167,7 +72,8 @@ class QuerySpec:
     joined result. ``explicit`` tells that the columns were named one by one, not taken by
     ``select_all``. ``as_of`` is the Delta version that the group is read at; None: the newest.
     ``as_known`` tells whether a row matches only where it had been ingested by the spine's event
-    time.
+    time. ``windows``: the columns are these features of the group's rows, at the spine's instants;
+    None: they are columns of the group.
     """
 
     group: GroupRef
@@ -178,9 +84,15 @@ class QuerySpec:
     having: Condition | None = None
     as_of: int | None = None
     as_known: bool = False
+    windows: WindowsSpec | None = None
 
     def with_join(self, join: JoinSpec) -> Self:
         """A copy with one more query joined."""
+        if self.windows is not None:
+            raise QueryError(
+                f"The windows of {self.group} have no rows that {join.query.group} could be joined"
+                " to: begin with a spine, and join both to it."
+            )
         return replace(self, joins=(*self.joins, join))
 
     def with_filter(self, condition: Condition) -> Self:
@@ -188,6 +100,11 @@ class QuerySpec:
 
         It is on the group's rows while nothing is joined, on the result after.
         """
+        if self.windows is not None:
+            raise QueryError(
+                f"A filter on the windows of {self.group}: give its features where=, or filter the"
+                " source of the aggregation, for some of the events alone."
+            )
         if self.joins:
             return replace(self, having=make_conjunction(self.having, condition))
         return replace(self, where=make_conjunction(self.where, condition))
@@ -238,7 +155,8 @@ class QuerySpec:
         for join in self.joins:
             joined = join.query._select_columns(wanted_columns)
             is_needed = any(
-                query.columns or query.group in filtered_groups for query in joined.iter_queries()
+                query.columns or (query.group in filtered_groups and query.windows is None)
+                for query in joined.iter_queries()
             )
             if join.join_type == "inner" or is_needed:
                 joins.append(replace(join, query=joined))
@@ -259,7 +177,7 @@ class QuerySpec:
         """As plain JSON."""
         where = self.where and self.where.to_json()
         having = self.having and self.having.to_json()
-        return {
+        data = {
             "group": list(self.group),
             "columns": list(self.columns),
             "explicit": self.explicit,
@@ -269,13 +187,17 @@ class QuerySpec:
             "as_of": self.as_of,
             "as_known": self.as_known,
         }
+        if self.windows is None:
+            return data  # as the first release reads it
+        return {**data, "windows": self.windows.to_json(), FORMAT_KEY: _WINDOWS_FORMAT}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """From what ``to_json`` gave."""
-        check_format("A query", data)
+        check_format("A query", data, _WINDOWS_FORMAT)
         where = data["where"] and parse_condition(data["where"])
         having = data["having"] and parse_condition(data["having"])
+        windows = data.get("windows")
         return cls(
             group=GroupRef(*data["group"]),
             columns=tuple(data["columns"]),
@@ -285,4 +207,5 @@ class QuerySpec:
             having=having,
             as_of=data.get("as_of"),
             as_known=data.get("as_known", False),
+            windows=windows and WindowsSpec.from_json(windows),
         )

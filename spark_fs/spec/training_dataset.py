@@ -9,7 +9,9 @@ from typing import Any, Literal, Self, get_args
 from spark_fs.base.times import Interval
 from spark_fs.errors import SettingsError
 from spark_fs.spec.feature_statistics import StatisticsConfig
-from spark_fs.spec.query import Condition, GroupRef, QuerySpec, parse_condition
+from spark_fs.spec.names import GroupRef
+from spark_fs.spec.predicates import Condition, parse_condition
+from spark_fs.spec.query import QuerySpec
 from spark_fs.spec.record_format import (
     check_format,
     get_format,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spark_fs.base.times import Interval
-from spark_fs.spec.query import Condition
+from spark_fs.spec.predicates import Condition
 from spark_fs.spec.training_dataset import FilesSpec, RandomSplit
 
 

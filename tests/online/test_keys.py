@@ -16,7 +16,7 @@ from loaded import loaded, rows_of
 
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.errors import KeyValueError, NotFoundError, SchemaError, SparkFSError
-from spark_fs.spec.query import GroupRef
+from spark_fs.spec.names import GroupRef
 
 from conftest import ONLINE, online_store
 

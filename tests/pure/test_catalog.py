@@ -38,8 +38,9 @@ from spark_fs.spec.external_source import SourceSpec
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.spec.feature_statistics import StatisticsConfig
 from spark_fs.spec.feature_view import ViewSpec
+from spark_fs.spec.names import GroupRef
 from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
-from spark_fs.spec.query import GroupRef, JoinSpec, QuerySpec
+from spark_fs.spec.query import JoinSpec, QuerySpec
 from spark_fs.spec.record_format import FORMAT_KEY
 from spark_fs.spec.training_dataset import FilesSpec, TrainingDatasetSpec
 from spark_fs.spec.transformation import FunctionSpec, TransformationSpec
@@ -93,7 +94,7 @@ import sys
 from dataclasses import replace
 from spark_fs.catalog.store import Catalog
 from spark_fs.spec.feature_group import FeatureSpec
-from spark_fs.spec.query import GroupRef
+from spark_fs.spec.names import GroupRef
 
 url, me, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
 catalog, ref = Catalog(url), GroupRef("payments", 1)

@@ -13,7 +13,8 @@ from spark_fs.errors import SettingsError
 from spark_fs.flows import maintain
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.spec.feature_view import ViewSpec
-from spark_fs.spec.query import GroupRef, QuerySpec
+from spark_fs.spec.names import GroupRef
+from spark_fs.spec.query import QuerySpec
 from spark_fs.spec.training_dataset import FilesSpec, TrainingDatasetSpec
 from spark_fs.tables.delta import history
 from spark_fs.tables.table import open_table

@@ -25,7 +25,7 @@ from spark_fs.errors import QueryError, SettingsError, SparkFSError
 from spark_fs.planning.sql_text import _cast_compared
 from spark_fs.planning.sql_text import format_condition as sql_of
 from spark_fs.spec.conditions import cast_condition
-from spark_fs.spec.query import Comparison, Condition, parse_condition
+from spark_fs.spec.predicates import Comparison, Condition, parse_condition
 from spark_fs.tables.delta.history import DataFile
 
 ROWS = [

@@ -11,15 +11,9 @@ from spark_fs.errors import InvalidNameError, SettingsError, SparkFSError
 from spark_fs.spec.external_source import SourceSpec
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.feature_view import ViewSpec
-from spark_fs.spec.query import (
-    Combination,
-    Comparison,
-    Condition,
-    GroupRef,
-    JoinSpec,
-    QuerySpec,
-    parse_condition,
-)
+from spark_fs.spec.names import GroupRef
+from spark_fs.spec.predicates import Combination, Comparison, Condition, parse_condition
+from spark_fs.spec.query import JoinSpec, QuerySpec
 
 GROUP = GroupRef("flights", 1)
 

@@ -18,7 +18,8 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from spark_fs.base import arrow_types
 from spark_fs.engine.scan import filters
 from spark_fs.errors import SchemaError, SettingsError
-from spark_fs.spec.query import Combination, Comparison, Condition, GroupRef
+from spark_fs.spec.names import GroupRef
+from spark_fs.spec.predicates import Combination, Comparison, Condition
 from spark_fs.spec.training_dataset import DataFormat, FilesSpec
 from spark_fs.tables import dataset_files
 from spark_fs.tables.dataset_files import StagedFolder, stage_folder

@@ -7,7 +7,8 @@ from spark_fs.errors import NotFoundError, QueryError, SettingsError, SparkFSErr
 from spark_fs.planning.bind import bind_query
 from spark_fs.planning.plan import JoinPlan, NodeColumn
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.spec.query import Comparison, JoinSpec, QuerySpec
+from spark_fs.spec.predicates import Comparison
+from spark_fs.spec.query import JoinSpec, QuerySpec
 
 
 def spec(name: str, key: str, time: str | None, /, **types: str) -> GroupSpec:

@@ -14,7 +14,8 @@ from spark_fs.catalog.store import Catalog
 from spark_fs.spec.expectations import ValidationReport
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.spec.feature_view import ViewSpec
-from spark_fs.spec.query import GroupRef, QuerySpec
+from spark_fs.spec.names import GroupRef
+from spark_fs.spec.query import QuerySpec
 
 from conftest import ROOT
 

@@ -21,7 +21,7 @@ from spark_fs.errors import (
     SettingsError,
 )
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.spec.query import GroupRef
+from spark_fs.spec.names import GroupRef
 
 from oracles import same_rows
 

@@ -20,7 +20,7 @@ from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError, SparkFSError
 from spark_fs.flows import training_build
-from spark_fs.spec.query import GroupRef
+from spark_fs.spec.names import GroupRef
 from spark_fs.spec.training_dataset import FilesSpec, TrainingDatasetSpec
 from spark_fs.tables import dataset_files
 

@@ -37,7 +37,7 @@ from spark_fs.engine.join.stages import (
 )
 from spark_fs.engine.scan import filters, parquet
 from spark_fs.engine.scan.parquet import Scan
-from spark_fs.spec.query import Condition
+from spark_fs.spec.predicates import Condition
 
 BATCH_BYTES = 64 << 20  # bytes of a DataFrame's rows that are scattered together
 TableReader = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]

@@ -14,7 +14,7 @@ from spark_fs.engine.join.strategy import ArrowStrategy, ExecutionPlan
 from spark_fs.engine.scan.filters import can_evaluate
 from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan
-from spark_fs.spec.query import Comparison, iter_comparisons, map_comparisons
+from spark_fs.spec.predicates import Comparison, iter_comparisons, map_comparisons
 
 
 def to_dataframe(

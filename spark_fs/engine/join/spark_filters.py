@@ -11,7 +11,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from spark_fs.base.times import EPOCH, to_micros
-from spark_fs.spec.query import Comparison, Condition, Logic, fold_condition
+from spark_fs.spec.predicates import Comparison, Condition, Logic, fold_condition
 
 
 def to_spark_condition(condition: Condition, find_column: Callable[[Comparison], Column]) -> Column:

@@ -14,7 +14,7 @@ from spark_fs.engine.join.spark_filters import to_spark_condition, to_spark_lite
 from spark_fs.engine.scan.parquet import TimeBounds
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, PlanNode
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.spec.query import Comparison
+from spark_fs.spec.predicates import Comparison
 from spark_fs.tables.delta.commands import INGESTED_AT
 from spark_fs.tables.event_times import convert_to_micros
 

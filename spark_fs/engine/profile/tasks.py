@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.engine.scan.parquet import Scan
-from spark_fs.spec.query import iter_comparisons
+from spark_fs.spec.predicates import iter_comparisons
 
 TASK_COLUMNS = 64  # columns of a task
 _TASK_BYTES = 256 << 20  # bytes of files for a task, where there are more tasks than cores anyway

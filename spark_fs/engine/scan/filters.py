@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from spark_fs.base.types import FLOATS, INTEGERS, get_base_type
 from spark_fs.spec.conditions import cast_comparison
-from spark_fs.spec.query import Comparison, Condition, Logic, fold_condition, iter_comparisons
+from spark_fs.spec.predicates import Comparison, Condition, Logic, fold_condition, iter_comparisons
 from spark_fs.tables.delta.history import DataFile
 
 _COMPARABLE_TYPES = (

@@ -21,7 +21,7 @@ from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.base.times import DAY_MICROS, MILLISECONDS_FROM
 from spark_fs.engine.scan.filters import PARTITION_PARSERS, can_evaluate, evaluate_condition
 from spark_fs.errors import SparkFSError, get_first_line
-from spark_fs.spec.query import Condition
+from spark_fs.spec.predicates import Condition
 from spark_fs.tables.delta.history import DataFile
 from spark_fs.tables.delta.log import resolve_file_system
 

@@ -23,7 +23,7 @@ from spark_fs.engine.scan import filters, parquet
 from spark_fs.engine.scan.parquet import UNBOUNDED, Scan, TimeBounds
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, PlanNode
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.spec.query import iter_comparisons
+from spark_fs.spec.predicates import iter_comparisons
 from spark_fs.tables.delta.commands import INGESTED_AT
 from spark_fs.tables.delta.history import DataFile
 
