@@ -17,11 +17,13 @@ from spark_fs.planning.plan import (
     bind_condition,
     check_output_names,
 )
+from spark_fs.planning.window_plan import bind_windows
 from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.predicates import Comparison, Condition
 from spark_fs.spec.query import JoinSpec, QuerySpec
+from spark_fs.spec.window_features import WindowsSpec
 
 
 def bind_query(query: QuerySpec, groups: Mapping[GroupRef, GroupSpec]) -> JoinPlan:
@@ -55,6 +57,12 @@ def _check_as_known(nodes: list[PlanNode]) -> None:
             " leave as_known out."
         )
     for node in others:
+        if node.windows:
+            raise QueryError(
+                f"as_known cannot be combined with the windows of {node.group}, which count every"
+                " event from its own instant on: leave as_known out, or give the aggregation"
+                " known_at= a column that says when each event came."
+            )
         if node.where is not None and node.group.may_have_duplicates:
             raise QueryError(
                 f"as_known cannot be combined with a filter on {node.group}, which keeps several"
@@ -83,7 +91,10 @@ class _QueryBinder:
             raise QueryError(
                 f"Feature group {group} has no schema yet: insert its first rows before it is read."
             )
-        node = self._make_node(query, group, join, parent)
+        if query.windows:
+            node = self._make_windows_node(query, query.windows, group, join, parent)
+        else:
+            node = self._make_node(query, group, join, parent)
         node = replace(node, where=_bind_where(query, group))
         self.nodes.append(node)
         for column in self._select_columns(query, node):
@@ -113,6 +124,65 @@ class _QueryBinder:
             as_of=query.as_of,
         )
 
+    def _make_windows_node(
+        self,
+        query: QuerySpec,
+        windows: WindowsSpec,
+        group: GroupSpec,
+        join: JoinSpec | None,
+        parent: PlanNode | None,
+    ) -> PlanNode:
+        if join is None or parent is None:
+            raise QueryError(
+                f"The windows of {group} stand leftmost, and each ends at an instant of a spine:"
+                " join them to one, as in labels.select_all().join(aggregation.select_all()), or"
+                " make a feature group of the aggregation."
+            )
+        spine = self.nodes[0].group
+        if spine.event_time is None:
+            raise QueryError(
+                f"The windows of {group} end at the spine's event time, and {spine} has none: give"
+                " the spine an event time."
+            )
+        left_keys, right_keys = self._resolve_windows_keys(windows, group, join, parent)
+        return PlanNode(
+            len(self.nodes),
+            group,
+            "windows",
+            left_keys,
+            right_keys,
+            join.join_type,
+            join.prefix,
+            as_of=query.as_of,
+            windows=bind_windows(windows, group.types),
+        )
+
+    def _resolve_windows_keys(
+        self, windows: WindowsSpec, group: GroupSpec, join: JoinSpec, parent: PlanNode
+    ) -> tuple[tuple[NodeColumn, ...], tuple[str, ...]]:
+        """The entity on both sides: the spine's columns where it has them all, else the parent's.
+
+        Without a key of the join they have the names that the aggregation gives them.
+        """
+        if join.right_on is None:
+            join = replace(join, left_on=windows.by, right_on=windows.by)
+        right_on = join.right_on or ()
+        if sorted(right_on) != sorted(windows.by):
+            raise QueryError(
+                f"The windows of {group} are joined by {', '.join(right_on)}, and their entity is"
+                f" {', '.join(windows.by)}: name each of these columns once, or aggregate by the"
+                " others."
+            )
+        left_on = set(join.left_on or ())
+        spine = self.nodes[0].group
+        if not any(left_on <= set(left.types) for left in (spine, parent.group)):
+            raise QueryError(
+                f"Neither the spine, {spine}, nor what the windows of {group} are joined to,"
+                f" {parent.group}, has {', '.join(sorted(left_on))}: give left_on=[...] and"
+                " right_on=[...], of which left_on names the columns of the entity there."
+            )
+        return self._resolve_keys(group, join, parent)
+
     def _resolve_keys(
         self, group: GroupSpec, join: JoinSpec, parent: PlanNode
     ) -> tuple[tuple[NodeColumn, ...], tuple[str, ...]]:
@@ -133,8 +203,8 @@ class _QueryBinder:
         A joined group leaves its key and event time to the spine, unless they were named.
         """
         for column in query.columns:
-            node.group.get_column_type(column)  # NotFoundError if there is no such column
-        if node.match == "spine":
+            node.get_result_type(column)  # NotFoundError if there is no such column
+        if node.match in ("spine", "windows"):
             return list(query.columns)
         taken_names = {output.name for output in self.outputs}
         columns = []

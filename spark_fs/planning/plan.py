@@ -10,12 +10,13 @@ from typing import Literal, Self
 from spark_fs.base import types
 from spark_fs.base.times import Interval
 from spark_fs.errors import NotFoundError, QueryError, SettingsError
+from spark_fs.planning.window_plan import WindowPlan
 from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.predicates import Comparison, Condition, iter_comparisons
 from spark_fs.spec.query import JoinType
 
-MatchKind = Literal["spine", "point_in_time", "latest", "key"]
+MatchKind = Literal["spine", "point_in_time", "latest", "key", "windows"]
 SPLIT_COLUMN = "_split"  # begins with an underscore, so no feature has this name
 
 
@@ -33,8 +34,9 @@ class PlanNode:
 
     match: ``spine`` for the leftmost; ``point_in_time`` for the greatest event time not after the
     spine's; ``latest`` for the greatest of all, when the spine has no event time; ``key`` for a
-    group without event time. left_keys: the columns, of nodes before this one, that equal
-    right_keys of this one. as_of: the Delta version to read; None: the newest.
+    group without event time; ``windows`` for features of all the rows in windows that end at the
+    spine's event time. left_keys: the columns, of nodes before this one, that equal right_keys of
+    this one. as_of: the Delta version to read; None: the newest.
     """
 
     index: int
@@ -46,13 +48,37 @@ class PlanNode:
     prefix: str = ""
     where: Condition | None = None
     as_of: int | None = None
+    windows: WindowPlan | None = None
+
+    @property
+    def event_time(self) -> str | None:
+        """The column that tells from when a row of the group counts."""
+        return self.windows.known_at[0] if self.windows else self.group.event_time
+
+    @property
+    def result_types(self) -> dict[str, str]:
+        """The name and type of each column that the node can give."""
+        return self.windows.schema if self.windows else self.group.types
+
+    def get_result_type(self, column: str) -> str:
+        """The type of a column that the node gives; NotFoundError for an unknown one."""
+        if self.windows is None:
+            return self.group.get_column_type(column)
+        if column not in self.windows.schema:
+            raise NotFoundError.for_name(
+                f"Window feature of {self.group}",
+                column,
+                self.windows.schema,
+                "Select one of the aggregation's features.",
+            )
+        return self.windows.schema[column]
 
     @property
     def matched_columns(self) -> tuple[str, ...]:
         """The columns that decide which rows match: its keys, and its event time if it has one."""
-        if self.group.event_time is None:
+        if self.event_time is None:
             return self.right_keys
-        return (*self.right_keys, self.group.event_time)
+        return (*self.right_keys, self.event_time)
 
     @property
     def tie_breakers(self) -> tuple[str, ...]:
@@ -71,7 +97,9 @@ class PlanNode:
 
     @property
     def may_tie(self) -> bool:
-        """Whether two rows of the group can have one match key and time."""
+        """Whether one of two rows of one match key and time has to be chosen."""
+        if self.windows:
+            return False  # all of them count
         return (
             bool(self.tie_breakers)
             or self.group.may_have_duplicates
@@ -90,7 +118,7 @@ class OutputColumn:
     @classmethod
     def from_node(cls, node: PlanNode, column: str) -> Self:
         """A column of a node, under its join's prefix."""
-        type_ = node.group.get_column_type(column)
+        type_ = node.get_result_type(column)
         return cls(node.prefix + column, NodeColumn(node.index, column), type_)
 
 
@@ -203,8 +231,15 @@ class JoinPlan:
         """The one column of the query that a comparison speaks of."""
         return find_node_column(self.nodes, comparison)
 
+    def narrow_windows(self, node: PlanNode, windows: WindowPlan) -> WindowPlan:
+        """The windows of a node without the features that nothing in the plan reads."""
+        needed = {column.column for column in self.required_columns if column.node == node.index}
+        return windows.select_features(needed)
+
     def list_columns(self, node: PlanNode) -> tuple[str, ...]:
         """The columns of a node that anything in the plan reads, in the group's order."""
+        if node.windows:
+            return tuple(column for column, _ in self.narrow_windows(node, node.windows).types)
         needed = self.required_columns
         for other in self.nodes:
             needed.update(other.left_keys)
@@ -220,16 +255,19 @@ class JoinPlan:
 def find_node_column(nodes: Sequence[PlanNode], comparison: Comparison) -> NodeColumn:
     """The one column of these nodes that a comparison speaks of.
 
+    The events of windows have no row in the result, so no comparison speaks of them.
+
     Raises:
         NotFoundError: None of them has it.
         QueryError: Several have it.
     """
-    matching = [node for node in nodes if node.group.ref == comparison.group]
+    joined = [node for node in nodes if node.windows is None]
+    matching = [node for node in joined if node.group.ref == comparison.group]
     if not matching:
         raise NotFoundError.for_name(
             "Feature group of a filter",
             comparison.group.name,
-            (node.group.name for node in nodes),
+            (node.group.name for node in joined),
             "Join it first.",
         )
     if len(matching) > 1:

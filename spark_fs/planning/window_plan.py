@@ -1,7 +1,8 @@
 """Window features bound to the types of their source; every mistake in them is found here."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
+from typing import Self
 
 from spark_fs.base import types
 from spark_fs.base.types import FLOATS, INTEGERS, NUMERIC
@@ -9,7 +10,13 @@ from spark_fs.errors import NotFoundError, SchemaError
 from spark_fs.spec.aggregation import AggregationSpec
 from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.predicates import Condition, iter_comparisons
-from spark_fs.spec.window_features import Closed, Function, WindowFeature, WindowsSpec
+from spark_fs.spec.window_features import (
+    Closed,
+    Function,
+    WindowFeature,
+    WindowsSpec,
+    find_longest_reach,
+)
 
 # What the functions of numbers give; the others give bigint, the type of their column, an array of
 # it, or seconds as a double.
@@ -61,6 +68,25 @@ class WindowPlan:
         return {feature.name: feature.result_type for feature in self.features}
 
     @property
+    def longest_reach(self) -> int | None:
+        """How many microseconds before an instant its oldest event may lie; None: any time."""
+        return find_longest_reach(self.features)
+
+    @property
+    def shortest_delay(self) -> int:
+        """How many microseconds before an instant every event of it lies."""
+        return min((feature.delay for feature in self.features), default=0)
+
+    def select_features(self, names: Container[str]) -> Self:
+        """A copy with these features alone, and the columns that they need."""
+        features = tuple(feature for feature in self.features if feature.name in names)
+        needed = {self.known_at[0], *dict(self.keys)}
+        for feature in features:
+            needed.update(_list_columns(feature))
+        types = tuple(item for item in self.types if item[0] in needed)
+        return replace(self, features=features, types=types)
+
+    @property
     def row_schema(self) -> dict[str, str]:
         """The columns of a row: the key, the instant, the features."""
         instant_type = "timestamp" if self.every else self.known_at[1]
@@ -88,10 +114,7 @@ def bind_windows(windows: WindowsSpec, source_types: Mapping[str, str]) -> Windo
     for feature in windows.features:
         bound = bind_feature(feature, source_types)
         features.append(bound)
-        if bound.column:
-            needed.append(bound.column)
-        if bound.where:
-            needed += [comparison.column for comparison in iter_comparisons(bound.where)]
+        needed += _list_columns(bound)
     for column in needed:
         _get_type(column, source_types)
     known_type = source_types[windows.known_at]
@@ -107,6 +130,14 @@ def bind_windows(windows: WindowsSpec, source_types: Mapping[str, str]) -> Windo
         tuple((column, source_types[column]) for column in source_types if column in set(needed)),
         closed=windows.closed,
     )
+
+
+def _list_columns(feature: BoundFeature) -> list[str]:
+    """The columns of the source that a feature is made of."""
+    columns = [feature.column] if feature.column else []
+    if feature.where:
+        columns += [comparison.column for comparison in iter_comparisons(feature.where)]
+    return columns
 
 
 def bind_feature(feature: WindowFeature, source_types: Mapping[str, str]) -> BoundFeature:

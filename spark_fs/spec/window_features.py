@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 from spark_fs.errors import SettingsError
 from spark_fs.spec.names import check_name
@@ -117,11 +117,18 @@ class WindowsSpec:
         )
 
 
-def find_longest_reach(features: Sequence[WindowFeature]) -> int | None:
+class _Windowed(Protocol):
+    @property
+    def over(self) -> int | None: ...
+    @property
+    def delay(self) -> int: ...
+
+
+def find_longest_reach(features: Sequence[_Windowed]) -> int | None:
     """How many microseconds before an instant its oldest event may lie; None: any time."""
     reaches = []
     for feature in features:
         if feature.over is None:
             return None
         reaches.append(feature.over + feature.delay)
-    return max(reaches)
+    return max(reaches, default=0)
