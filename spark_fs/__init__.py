@@ -13,7 +13,8 @@ pyspark, or cost time that a serving process has no use for, is loaded when it i
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from spark_fs import errors
+from spark_fs import aggregate, errors
+from spark_fs.api.aggregation import Aggregation
 from spark_fs.api.external_feature_group import ExternalFeatureGroup
 from spark_fs.api.feature import Feature, Filter
 from spark_fs.api.feature_group import FeatureGroup
@@ -24,6 +25,7 @@ from spark_fs.api.query import Query
 from spark_fs.api.selection import Selection, select_features
 from spark_fs.api.spine import Spine
 from spark_fs.api.transformations import TransformationFunction, udf
+from spark_fs.api.window_functions import WindowFunction
 from spark_fs.spec.model_schema import ModelSchema, Schema
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "DEFAULT_THRESHOLDS",
+    "Aggregation",
     "Commit",
     "DriftReport",
     "Events",
@@ -72,6 +75,8 @@ __all__ = [
     "TransformationFunction",
     "ValidationReport",
     "Verification",
+    "WindowFunction",
+    "aggregate",
     "errors",
     "login",
     "parse_duration",

@@ -27,6 +27,15 @@ _NANOSECONDS_FROM = 10**17  # a number that is not an epoch; below, it is likely
 # ``fromisoformat`` cuts what is finer than microseconds without a word.
 _SUB_MICROSECOND = re.compile(r"[.,]\d{6}\d*[1-9]")
 _DURATION_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+# What lengths are spelled in, the longest first, in microseconds.
+_UNIT_MICROS = {
+    "d": DAY_MICROS,
+    "h": 3_600_000_000,
+    "m": 60_000_000,
+    "s": 1_000_000,
+    "ms": 1_000,
+    "us": 1,
+}
 
 
 def to_micros(when: datetime) -> int:
@@ -116,6 +125,12 @@ def describe_bad_epoch(value: int) -> str | None:
 def format_seconds(count: float) -> str:
     """A length in seconds as text, in full: ``1.5``, ``86,400``."""
     return f"{count:,.6f}".rstrip("0").rstrip(".")
+
+
+def spell_micros(micros: int) -> str:
+    """A length in whole numbers of the longest unit that it is whole in: ``90m``, ``7d``."""
+    unit = next(unit for unit, size in _UNIT_MICROS.items() if micros % size == 0)
+    return f"{micros // _UNIT_MICROS[unit]}{unit}"
 
 
 def parse_duration(text: str) -> timedelta:

@@ -11,6 +11,7 @@ from spark_fs.spec.aggregation import AggregationSpec
 from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.predicates import Condition, iter_comparisons
 from spark_fs.spec.window_features import (
+    FUNCTIONS_OF_EVENTS,
     Closed,
     Function,
     WindowFeature,
@@ -24,7 +25,6 @@ _ARITHMETIC = ("sum", "mean", "stddev", "variance", "percentile", "approx_percen
 _COUNTS = ("count", "distinct_count", "approx_distinct_count")
 _DOUBLES = ("mean", "stddev", "variance", "percentile", "time_since_last")
 _LISTS = ("top_k", "last_n", "last_distinct_n")
-_OF_EVENTS = ("count", "time_since_last")  # may go without a column
 _SUM_DIGITS = 10  # that the sum of decimals has more than they
 
 
@@ -175,7 +175,7 @@ def find_result_type(function: Function, column: str | None, type_: str | None) 
         SchemaError: The function cannot take it.
     """
     if type_ is None:
-        if function not in _OF_EVENTS:
+        if function not in FUNCTIONS_OF_EVENTS:
             raise SchemaError(
                 f"{function} needs a column: name one, as in agg.{function}('amount', over='4h')."
             )

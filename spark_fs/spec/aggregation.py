@@ -53,6 +53,11 @@ class AggregationSpec:
                 "An aggregation names no entity: give by=[...], the columns that identify it."
             )
         seen: set[str] = {*self.by, self.known_at}
+        if len(seen) <= len(self.by):
+            raise SettingsError(
+                f"by={list(self.by)} and known_at={self.known_at!r} name a column twice: name each"
+                " once."
+            )
         for feature in self.features:
             if feature.name in seen:
                 raise SettingsError(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self, get_args
 
 from spark_fs.errors import SettingsError
 from spark_fs.spec.names import check_name
@@ -28,6 +28,7 @@ Function = Literal[
     "last_distinct_n",
     "time_since_last",
 ]
+FUNCTIONS_OF_EVENTS: tuple[Function, ...] = ("count", "time_since_last")  # or of a column
 Closed = Literal["left", "both"]
 
 
@@ -51,6 +52,11 @@ class WindowFeature:
 
     def __post_init__(self) -> None:
         check_name("Window feature", self.name)
+        if self.function not in get_args(Function):
+            raise SettingsError(
+                f"Window feature {self.name!r} is of the function {self.function!r}, which is not"
+                f" known: use {', '.join(get_args(Function))}."
+            )
         if self.over is not None and self.over <= 0:
             raise SettingsError(
                 f"Window feature {self.name!r} has a window of {self.over} microseconds: give"

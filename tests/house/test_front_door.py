@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 import spark_fs
+from spark_fs import aggregate
 from spark_fs.api import project
+from spark_fs.api.aggregation import Aggregation
 from spark_fs.api.batch_scoring import BatchScoringMixin
 from spark_fs.api.catalog_object import CatalogObject
 from spark_fs.api.external_feature_group import ExternalFeatureGroup
@@ -33,6 +35,7 @@ from spark_fs.api.training_data import TrainingDataMixin
 from spark_fs.api.training_datasets import TrainingDatasetsMixin
 from spark_fs.api.training_files import TrainingFilesMixin
 from spark_fs.api.transformations import TransformationFunction
+from spark_fs.api.window_functions import WindowFunction
 from spark_fs.engine import windows
 
 # The parameters of every public method, in their order: callers pass them by place.
@@ -206,6 +209,24 @@ SIGNATURES = {
     Feature.isin: "values",
     Feature.like: "pattern",
     Feature.is_null: "",
+    Aggregation.plan: "",
+    aggregate.approx_distinct_count: "column over where delay name",
+    aggregate.approx_percentile: "column share over where delay name",
+    aggregate.count: "column over where delay name",
+    aggregate.distinct_count: "column over where delay name",
+    aggregate.first: "column over where delay name",
+    aggregate.last: "column over where delay name",
+    aggregate.last_distinct_n: "column n over where delay name",
+    aggregate.last_n: "column n over where delay name",
+    aggregate.max: "column over where delay name",
+    aggregate.mean: "column over where delay name",
+    aggregate.min: "column over where delay name",
+    aggregate.percentile: "column share over where delay name",
+    aggregate.stddev: "column over where delay name",
+    aggregate.sum: "column over where delay name",
+    aggregate.time_since_last: "column over where delay name",
+    aggregate.top_k: "column k over where delay name",
+    aggregate.variance: "column over where delay name",
 }
 PUBLIC = (
     Project,
@@ -232,7 +253,10 @@ PUBLIC = (
     ModelRegistry,
     TrackedRun,
     Selection,
+    Aggregation,
+    WindowFunction,
 )
+FUNCTIONS = (spark_fs.login, spark_fs.udf, spark_fs.select_features)
 
 
 def test_all_names_what_the_package_offers() -> None:
@@ -241,7 +265,7 @@ def test_all_names_what_the_package_offers() -> None:
     tools = {"TYPE_CHECKING", "Any", "import_module"}
     modules = {name for name, value in vars(spark_fs).items() if inspect.ismodule(value)}
     public = {name for name in vars(spark_fs) if not name.startswith("_")}
-    assert public - tools - (modules - {"errors"}) == set(spark_fs.__all__)
+    assert public - tools - (modules - {"aggregate", "errors"}) == set(spark_fs.__all__)
     assert set(spark_fs.__all__) <= set(dir(spark_fs))
     with pytest.raises(AttributeError, match="module 'spark_fs' has no attribute 'roling'"):
         _ = spark_fs.roling
@@ -269,7 +293,9 @@ def test_every_public_method_is_in_the_table() -> None:
         for name, member in vars(public_class).items()
         if inspect.isfunction(member) and not name.startswith("_")
     }
-    assert methods == set(SIGNATURES) - {spark_fs.login, spark_fs.udf, spark_fs.select_features}
+    functions = {getattr(aggregate, name) for name in aggregate.__all__} | set(FUNCTIONS)
+    assert methods == set(SIGNATURES) - functions
+    assert functions <= set(SIGNATURES)
 
 
 def in_a_new_process(code: str, *arguments: str) -> str:
