@@ -1,0 +1,271 @@
+"""Sums of doubles and decimals over any range of rows, exact and rounded once.
+
+A prefix sum in doubles would lose bits, and the sum of a window would depend on what lies before
+it. So every number is cut into limbs, integers on a common grid, whose prefix sums are exact; the
+sum of a range is a difference of two of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple, Self
+
+import numpy as np
+import pyarrow as pa
+
+from spark_fs.engine.join.matching import Ints
+from spark_fs.engine.windows.limbs import (
+    BLOCK_ROWS,
+    Doubles,
+    Flags,
+    carry_up,
+    choose_width,
+    find_exponent,
+    find_leading,
+    peel_limb,
+    round_leading,
+    to_magnitudes,
+)
+
+_WORD_BITS = 64
+_INT64_BOUND = 2.0**63
+_DECIMAL_BOUND = 2.0**127
+# to_parts moves what is beyond doubles by so many powers of two
+_FAR_EXPONENT = 1200
+
+
+class Part(NamedTuple):
+    """Numbers as doubles times a power of two, for what lies beyond the doubles' own range."""
+
+    values: Doubles
+    exponent: int = 0
+
+
+@dataclass(frozen=True)
+class ExactSums:
+    """Numbers that are sums, exactly.
+
+    limbs: canonical, a row for each limb, the least first. width: of a limb, in bits. exponent: of
+    the least limb's unit.
+    """
+
+    limbs: Ints
+    width: int
+    exponent: int
+
+    def __len__(self) -> int:
+        return len(self.limbs[0])
+
+    def take_rows(self, rows: Ints | slice) -> "ExactSums":
+        """Some of the sums."""
+        return replace(self, limbs=self.limbs[:, rows])
+
+    def to_doubles(self) -> Doubles:
+        """The nearest doubles, ties to even; infinite beyond the greatest double."""
+        return self._nearest
+
+    @cached_property
+    def _nearest(self) -> Doubles:
+        doubles = np.empty(len(self))
+        for block in _cut_blocks(len(self)):
+            leading = find_leading(self.limbs[:, block], self.width, self.exponent)
+            doubles[block] = round_leading(leading)
+        return doubles
+
+    def to_double_doubles(self) -> tuple[Doubles, Doubles]:
+        """The nearest doubles and, rounded likewise, what they leave; 0 where they are infinite."""
+        return self._nearest, self._remainders
+
+    @cached_property
+    def _remainders(self) -> Doubles:
+        is_finite = np.isfinite(self._nearest)
+        nearest = np.where(is_finite, self._nearest, 0.0)
+        return np.where(is_finite, self.subtract_doubles(nearest).to_doubles(), 0.0)
+
+    def subtract_doubles(self, doubles: Doubles) -> "ExactSums":
+        """The sums less doubles that are whole multiples of the least unit."""
+        limbs = self.limbs.copy()
+        for block in _cut_blocks(len(self)):
+            self._subtract_block(limbs[:, block], doubles[block])
+        return replace(self, limbs=limbs)
+
+    def _subtract_block(self, limbs: Ints, rest: Doubles) -> None:
+        for place in reversed(range(len(limbs))):
+            exponent = find_exponent(rest)
+            if exponent is None:
+                break
+            unit = self.exponent + place * self.width
+            if unit < exponent:
+                limb, rest = peel_limb(rest, unit)
+                limbs[place] -= limb
+        carry_up(limbs, self.width)
+
+    def to_parts(self) -> list[Part]:
+        """Doubles whose sum is the exact one, the greatest first, none overlapping another.
+
+        Their exponents are 0, except for what is beyond doubles. The parts of a sum that are not 0
+        depend on its value alone.
+        """
+        parts = []
+        rest = self
+        for exponent in (_FAR_EXPONENT, 0, -_FAR_EXPONENT):
+            while True:
+                values = rest._round_to_part(exponent)
+                if not values.any():
+                    break
+                parts.append(Part(values, exponent))
+                rest = rest._move(-exponent).subtract_doubles(values)._move(exponent)
+        return parts or [Part(np.zeros(len(self)))]
+
+    def _round_to_part(self, exponent: int) -> Doubles:
+        """The nearest doubles times this power of two; of the highest only what else overflows."""
+        values = self._move(-exponent).to_doubles()
+        if exponent > 0:
+            return np.where(np.isinf(self.to_doubles()), values, 0.0)
+        return values
+
+    def _move(self, exponent: int) -> "ExactSums":
+        """The sums times a power of two."""
+        return replace(self, exponent=self.exponent + exponent)
+
+    def to_integers(self) -> tuple[Ints, Flags]:
+        """The sums as 64-bit integers, which they must be, and where they are too large."""
+        high, low = self.to_double_doubles()
+        overflows = (high > _INT64_BOUND) | ((high == _INT64_BOUND) & (low >= 0))
+        underflows = (high < -_INT64_BOUND) | ((high == -_INT64_BOUND) & (low < 0))
+        total = np.zeros(len(self), np.int64)
+        for place, limb in enumerate(self.limbs):
+            total += _shift_into_word(limb, self.exponent + place * self.width)
+        return total, overflows | underflows
+
+    def to_decimals(self, type_: pa.Decimal128Type) -> tuple[pa.Array, Flags]:
+        """The sums, whole multiples of 1, as unscaled values of decimals.
+
+        Args:
+            type_: of the decimals.
+
+        Returns:
+            The decimals, and which sums have more digits than the type; the value is 0 there.
+        """
+        limbs, is_negative = to_magnitudes(self.limbs, self.width)
+        low = np.zeros(len(self), np.uint64)
+        high = np.zeros(len(self), np.uint64)
+        for place, limb in enumerate(limbs):
+            shift = self.exponent + place * self.width
+            added = _shift_into_word(limb, shift).view(np.uint64)
+            low += added
+            high += _shift_into_word(limb, shift - _WORD_BITS).view(np.uint64)
+            high += low < added
+        overflows = np.abs(self.to_doubles()) >= _DECIMAL_BOUND
+        bound_high, bound_low = divmod(10**type_.precision, 1 << _WORD_BITS)
+        overflows |= (high > bound_high) | ((high == bound_high) & (low >= bound_low))
+        words = np.empty((len(self), 2), np.uint64)
+        words[:, 0] = np.where(is_negative, -low, low)
+        words[:, 1] = np.where(is_negative, ~high + (low == 0), high)
+        words[overflows] = 0
+        buffers = [None, pa.py_buffer(words)]
+        return pa.Array.from_buffers(type_, len(self), buffers), overflows
+
+
+def _cut_blocks(rows: int) -> list[slice]:
+    return [slice(start, start + BLOCK_ROWS) for start in range(0, rows, BLOCK_ROWS)]
+
+
+def _shift_into_word(limb: Ints, shift: int) -> Ints:
+    """The 64 bits of a number times a power of two that lie from the unit on."""
+    if shift >= _WORD_BITS:
+        return np.zeros_like(limb)
+    if shift >= 0:
+        return limb << shift
+    return limb >> min(-shift, _WORD_BITS - 1)
+
+
+@dataclass(frozen=True)
+class ExactPrefix:
+    """The sums of the first rows, exactly: one more than there are rows.
+
+    limbs: of the sums, the least first, each as the one before it and not canonical; None where all
+    are 0. width: of a limb, in bits. exponent: of the least limb's unit. rows: how many there are.
+    """
+
+    limbs: tuple[Ints | None, ...]
+    width: int
+    exponent: int
+    rows: int
+
+    @classmethod
+    def from_parts(cls, parts: Sequence[Doubles | Part]) -> Self:
+        """The prefix sums of numbers.
+
+        Args:
+            parts: at least one: arrays of finite doubles whose sums, element by element, are the
+                numbers.
+
+        Returns:
+            The sums.
+        """
+        scaled = [part if isinstance(part, Part) else Part(part) for part in parts]
+        rows = len(scaled[0].values)
+        width = choose_width(rows * len(scaled))
+        tops = [_find_top(part) for part in scaled]
+        top = max((top for top in tops if top is not None), default=0)
+        places: dict[int, Ints] = {}
+        for block in _cut_blocks(rows):
+            for values, exponent in scaled:
+                _add_limbs(places, values, block, top - exponent, width)
+            for limb in places.values():
+                _accumulate_block(limb, block)
+        count = max(places, default=0) + 1
+        limbs = tuple(places.get(place) for place in reversed(range(count)))
+        return cls(limbs, width, top - count * width, rows)
+
+    def sum_between(self, starts: Ints, ends: Ints) -> ExactSums:
+        """The sums of ranges of rows.
+
+        Args:
+            starts: the first row of each range.
+            ends: the row behind its last.
+
+        Returns:
+            A sum for each range.
+        """
+        sums = np.zeros((len(self.limbs), len(starts)), np.int64)
+        for block in _cut_blocks(len(starts)):
+            for place, limb in enumerate(self.limbs):
+                if limb is not None:
+                    np.subtract(limb[ends[block]], limb[starts[block]], out=sums[place, block])
+            carry_up(sums[:, block], self.width)
+        return ExactSums(sums, self.width, self.exponent)
+
+
+def _find_top(part: Part) -> int | None:
+    exponent = find_exponent(part.values)
+    return None if exponent is None else exponent + part.exponent
+
+
+def _add_limbs(
+    places: dict[int, Ints], values: Doubles, block: slice, top: int, width: int
+) -> None:
+    """Add the limbs of a block to those that there are, by their place below the top.
+
+    Args:
+        places: the limbs, of one row more than there are values.
+        values: to add.
+        block: which of them.
+        top: the exponent of two above all numbers, as the values count it.
+        width: of a limb, in bits.
+    """
+    rest = values[block]
+    target = slice(block.start + 1, block.start + 1 + len(rest))
+    while (exponent := find_exponent(rest)) is not None:
+        place = (top - exponent) // width
+        limb, rest = peel_limb(rest, top - (place + 1) * width)
+        if place not in places:
+            places[place] = np.zeros(len(values) + 1, np.int64)
+        places[place][target] += limb
+
+
+def _accumulate_block(limb: Ints, block: slice) -> None:
+    sums = limb[block.start + 1 : block.stop + 1]
+    np.cumsum(sums, out=sums)
+    sums += limb[block.start]
