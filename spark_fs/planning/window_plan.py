@@ -6,7 +6,7 @@ from typing import Self
 
 from spark_fs.base import types
 from spark_fs.base.types import FLOATS, INTEGERS, NUMERIC
-from spark_fs.errors import NotFoundError, SchemaError
+from spark_fs.errors import NotFoundError, QueryError, SchemaError
 from spark_fs.spec.aggregation import AggregationSpec
 from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.predicates import Condition, iter_comparisons
@@ -147,6 +147,7 @@ def bind_feature(feature: WindowFeature, source_types: Mapping[str, str]) -> Bou
         type_ = _get_type(feature.column, source_types)
     where = None
     if feature.where is not None:
+        _check_operators(feature)
         where = cast_condition(
             feature.where, lambda comparison: _get_type(comparison.column, source_types)
         )
@@ -161,6 +162,17 @@ def bind_feature(feature: WindowFeature, source_types: Mapping[str, str]) -> Bou
         feature.delay,
         feature.argument,
     )
+
+
+def _check_operators(feature: WindowFeature) -> None:
+    assert feature.where
+    for comparison in iter_comparisons(feature.where):
+        if comparison.operator == "like":
+            raise QueryError(
+                f"Window feature {feature.name!r} has where= with like() on"
+                f" {comparison.column!r}, which windows cannot evaluate: compare with ==, < or"
+                " isin(), or filter the source by source.filter(...)."
+            )
 
 
 def find_result_type(function: Function, column: str | None, type_: str | None) -> str:

@@ -36,13 +36,14 @@ def interpolate_linearly(below: Doubles, above: Doubles, fractions: Doubles) -> 
     """The points between two values each, at a fraction of the way from the lower to the upper.
 
     Each is computed from the nearer of the two values. Where their distance is more than a double
-    holds, both are weighted instead, so that the result is finite.
+    holds, both are weighted instead, so that the result of finite values is finite.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         distances = above - below
         from_below = below + distances * fractions
         from_above = above - distances * (1 - fractions)
         points = np.where(fractions >= 0.5, from_above, from_below)
-    is_wide = ~np.isfinite(distances)
-    points[is_wide] = (below * (1 - fractions) + above * fractions)[is_wide]
-    return points
+        weighted = below * (1 - fractions) + above * fractions
+    points = np.where(np.isfinite(distances), points, weighted)
+    is_lower = (fractions == 0) | (below == above)  # nothing is to be added, not even infinity
+    return np.where(is_lower, below, points)

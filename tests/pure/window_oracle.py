@@ -121,6 +121,8 @@ def compute_percentile(values: Sequence[Any], share: Any) -> float:
     above = min(below + 1, len(ordered) - 1)
     low, high = float(ordered[below]), float(ordered[above])
     fraction = position - below
+    if fraction == 0 or low == high:
+        return low
     distance = high - low
     if not math.isfinite(distance):
         return low * (1 - fraction) + high * fraction

@@ -3,23 +3,21 @@
 Without Spark, so that any worker, any test and the user's own process give the same answer.
 """
 
-from typing import NamedTuple
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from spark_fs.engine.join.matching import Ints
-from spark_fs.planning.window_plan import WindowPlan
-
-
-class Instants(NamedTuple):
-    """Entities and instants at which windows end.
-
-    codes: of the entities, as those of the events; ``MISSING`` where it has none. micros: the
-    instants, in microseconds since 1970.
-    """
-
-    codes: Ints
-    micros: Ints
+from spark_fs.base import arrow_types
+from spark_fs.engine.join.matching import MISSING, Ints
+from spark_fs.engine.scan.filters import evaluate_condition
+from spark_fs.engine.scan.parquet import to_event_micros
+from spark_fs.engine.windows.edges import Instants, OrderedEvents, WindowEdges, sort_instants
+from spark_fs.engine.windows.functions import FUNCTIONS
+from spark_fs.engine.windows.series import Mask, Series, SeriesWindows
+from spark_fs.planning.window_plan import BoundFeature, WindowPlan
+from spark_fs.spec.predicates import Condition
 
 
 def compute_windows(
@@ -35,10 +33,87 @@ def compute_windows(
     Args:
         events: The columns that the plan needs.
         codes: The entity of each event, equal for equal ones, ``MISSING`` where its key has a null.
-        instants: Where windows end.
+        instants: Where windows end; fastest where they are sorted by entity and time.
         plan: What is computed.
 
     Returns:
         For each feature of the plan a column of its type, with a value for each instant.
     """
-    raise NotImplementedError
+    micros, codes = _get_known_micros(events, codes, plan)
+    ordered_events = OrderedEvents(codes, micros)
+    ordered_instants, order = sort_instants(instants)
+    edges = WindowEdges(ordered_events, ordered_instants, plan.closed == "both")
+    source = _WindowSource(events, ordered_events, edges, plan)
+    columns = []
+    for feature in plan.features:
+        column = FUNCTIONS[feature.function](source.find_windows(feature), feature)
+        type_ = arrow_types.to_arrow_type(feature.result_type)
+        columns.append(_restore_order(column.cast(type_), order))
+    return columns
+
+
+def _get_known_micros(events: pa.Table, codes: Ints, plan: WindowPlan) -> tuple[Ints, Ints]:
+    """When each event became known, and the codes, ``MISSING`` where that is null too."""
+    name, type_ = plan.known_at
+    known = to_event_micros(events.column(name), type_)
+    if known.null_count:
+        codes = np.where(known.is_null().to_numpy(), MISSING, codes)
+        known = pc.fill_null(known, 0)
+    return known.to_numpy(), codes
+
+
+def _restore_order(column: pa.Array, order: Ints | None) -> pa.ChunkedArray:
+    """The values in the order in which the instants were given."""
+    if order is not None:
+        positions = np.empty(len(order), np.int64)
+        positions[order] = np.arange(len(order))
+        column = column.take(pa.array(positions))
+    return pa.chunked_array([column])
+
+
+class _WindowSource:
+    """The windows of features; those of one column, condition, length and delay share them."""
+
+    def __init__(
+        self,
+        events: pa.Table,
+        ordered_events: OrderedEvents,
+        edges: WindowEdges,
+        plan: WindowPlan,
+    ) -> None:
+        self._events = events
+        self._ordered_events = ordered_events
+        self._edges = edges
+        self._types = dict(plan.types)
+        self._windows: dict[tuple[Any, ...], SeriesWindows] = {}
+        self._series: dict[tuple[Any, ...], Series] = {}
+        self._masks: dict[str, Mask] = {}
+
+    def find_windows(self, feature: BoundFeature) -> SeriesWindows:
+        """The windows of a feature among the events that it counts."""
+        key = (feature.column, repr(feature.where), feature.over, feature.delay)
+        if key not in self._windows:
+            windows = self._edges.find_windows(feature.over, feature.delay)
+            self._windows[key] = SeriesWindows(self._find_series(feature), windows)
+        return self._windows[key]
+
+    def _find_series(self, feature: BoundFeature) -> Series:
+        key = (feature.column, repr(feature.where))
+        if key not in self._series:
+            column = None
+            if feature.column is not None:
+                column = self._events.column(feature.column)
+            mask = None
+            if feature.where is not None:
+                mask = self._evaluate(feature.where)
+            self._series[key] = Series(self._ordered_events, column, feature.type, mask)
+        return self._series[key]
+
+    def _evaluate(self, condition: Condition) -> Mask:
+        """Which events meet a condition."""
+        name = repr(condition)
+        if name not in self._masks:
+            columns = {column: self._events.column(column) for column in self._types}
+            is_met = evaluate_condition(condition, columns, self._types)
+            self._masks[name] = pc.fill_null(is_met, False).to_numpy()
+        return self._masks[name]
