@@ -46,14 +46,14 @@ def find_most_frequent(codes: Ints, starts: Ints, ends: Ints, k: int) -> Lists:
         ends: Where it ends; this place is not in it.
         k: How many codes at most.
     """
-    found = np.full((len(starts), k), -1)
+    rows = np.full((len(starts), k), -1)
     size = max(_LEAST_BLOCK, _BLOCK_ITEMS // k)
     for chain in _iter_sorted_chains(starts, ends):
         for first in range(0, len(chain), size):
             block = chain[first : first + size]
-            found[block] = _find_in_block(codes, starts[block], ends[block], k)
-    is_found = found >= 0
-    return Lists(to_offsets(is_found.sum(axis=1)), found[is_found])
+            rows[block] = _find_in_block(codes, starts[block], ends[block], k)
+    is_code = rows >= 0
+    return Lists(to_offsets(is_code.sum(axis=1)), rows[is_code])
 
 
 def _iter_sorted_chains(starts: Ints, ends: Ints) -> Iterator[Ints]:
@@ -83,10 +83,12 @@ def _list_spells(codes: Ints, starts: Ints, ends: Ints) -> _Spells:
     first_ranges = count_up_to(ends, len(codes))[:-1]
     last_ranges = count_up_to(starts, len(codes))[:-1]
     is_seen = first_ranges < last_ranges
-    seen_codes = codes[is_seen]
+    seen_codes = codes.compress(is_seen)
     # The steps in order of code and range, one integer each; the lowest bit says whether it is up.
     bits = len(starts).bit_length() + 1
-    steps = np.concatenate([first_ranges[is_seen] << 1 | 1, last_ranges[is_seen] << 1])
+    steps = np.concatenate(
+        [first_ranges.compress(is_seen) << 1 | 1, last_ranges.compress(is_seen) << 1]
+    )
     steps |= np.concatenate([seen_codes, seen_codes]) << bits
     steps.sort()
     is_up = steps & 1
@@ -122,15 +124,15 @@ def _iter_levels(spells: _Spells, range_count: int, k: int) -> Iterator[_BestOfN
     for _ in range((range_count - 1).bit_length() + 1):
         ends_left = firsts & 1 == 1
         ends_right = lasts & 1 == 1
-        nodes = np.concatenate([firsts[ends_left], lasts[ends_right] - 1])
-        put = np.concatenate([indices[ends_left], indices[ends_right]])
+        nodes = np.concatenate([firsts.compress(ends_left), lasts.compress(ends_right) - 1])
+        put = np.concatenate([indices.compress(ends_left), indices.compress(ends_right)])
         yield _keep_best(nodes, put, len(spells.codes), k)
         firsts = (firsts + 1) >> 1
         lasts = lasts >> 1
         goes_on = firsts < lasts
-        firsts = firsts[goes_on]
-        lasts = lasts[goes_on]
-        indices = indices[goes_on]
+        firsts = firsts.compress(goes_on)
+        lasts = lasts.compress(goes_on)
+        indices = indices.compress(goes_on)
 
 
 def _keep_best(nodes: Ints, spells: Ints, padding: int, k: int) -> _BestOfNodes:
@@ -141,7 +143,7 @@ def _keep_best(nodes: Ints, spells: Ints, padding: int, k: int) -> _BestOfNodes:
     firsts = np.flatnonzero(is_first)
     rows = np.cumsum(is_first) - 1
     columns = np.arange(len(nodes)) - firsts[rows]
-    is_kept = columns < k
+    kept = np.flatnonzero(columns < k)
     best = np.full((len(firsts), k), padding, np.int32)
-    best[rows[is_kept], columns[is_kept]] = combined[is_kept] & ((1 << bits) - 1)
+    best[rows[kept], columns[kept]] = combined[kept] & ((1 << bits) - 1)
     return _BestOfNodes(nodes[firsts], best)

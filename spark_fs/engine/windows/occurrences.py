@@ -50,15 +50,15 @@ def find_last_distinct(codes: Ints, starts: Ints, ends: Ints, n: int) -> Lists:
     Returns:
         For each range the places, the last first.
     """
-    older = find_previous(codes)
+    previous = find_previous(codes)
     places = np.arange(len(codes) + 1)
     latest = places - 1  # for each end of a range the last place before it: the first of its list
-    found = np.empty((len(starts), n), np.int64)
+    rows = np.empty((len(starts), n), np.int64)
     for column in range(n):
-        found[:, column] = latest[ends]
-        latest = _find_next_latest(latest, older, places)
-    is_within = found >= starts[:, None]
-    return Lists(to_offsets(is_within.sum(axis=1)), found[is_within])
+        rows[:, column] = latest[ends]
+        latest = _find_next_latest(latest, previous, places)
+    is_within = rows >= starts[:, None]
+    return Lists(to_offsets(is_within.sum(axis=1)), rows.ravel().compress(is_within.ravel()))
 
 
 def find_previous(codes: Ints) -> Ints:
@@ -95,8 +95,8 @@ def _count_distinct_sorted(previous: Ints, starts: Ints, ends: Ints) -> Ints:
     first_ranges = count_up_to(ends, len(previous))[repeated]
     last_ranges = count_up_to(starts, len(previous))[previous[repeated]]
     is_repetition = first_ranges < last_ranges
-    changes = np.bincount(first_ranges[is_repetition], minlength=len(starts) + 1)
-    changes -= np.bincount(last_ranges[is_repetition], minlength=len(starts) + 1)
+    changes = np.bincount(first_ranges.compress(is_repetition), minlength=len(starts) + 1)
+    changes -= np.bincount(last_ranges.compress(is_repetition), minlength=len(starts) + 1)
     repetitions = np.cumsum(changes)[:-1]
     return ends - starts - repetitions
 

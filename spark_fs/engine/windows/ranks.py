@@ -9,14 +9,15 @@ import numpy.typing as npt
 from spark_fs.engine.join.matching import Ints
 from spark_fs.engine.windows.value_codes import rank_densely
 
-_BLOCK = 1 << 14  # ranges that go through all levels together, so that they stay in the cache
+_BLOCK = 1 << 13  # ranges that go through all levels together, so that they stay in the cache
+_Narrow = npt.NDArray[np.int32]
 
 
 class _Level(NamedTuple):
     """One bit of the ranks: how many before each place have a 0 there, and how many of all."""
 
-    zeros_before: npt.NDArray[np.int32]
-    zeros: int
+    zeros_before: _Narrow
+    zeros: np.int32
 
 
 class RankedRanges:
@@ -31,7 +32,7 @@ class RankedRanges:
         """Number the ranks within keys.
 
         Args:
-            ranks: The ranks, at least 0.
+            ranks: The ranks, as ``rank_values`` gives them.
             key_starts: Where each key begins, in order, the first at 0. None: all are of one key.
         """
         if key_starts is None:
@@ -49,7 +50,8 @@ class RankedRanges:
         self._first_numbers = np.searchsorted(
             self._distinct, np.arange(len(key_starts)) * self._span
         )
-        self._local_ranks = numbers - self._first_numbers[keys[:-1]]
+        local_ranks = numbers - self._first_numbers[keys[:-1]]
+        self._local_ranks = local_ranks.astype(np.int32)
         self._bits = int(self._local_ranks.max(initial=0)).bit_length()
 
     def select(self, starts: Ints, ends: Ints, positions: Ints) -> Ints:
@@ -92,40 +94,45 @@ class RankedRanges:
     def _levels(self) -> list[_Level]:
         """The levels of the matrix, the highest bit first."""
         levels = []
-        ranks = self._local_ranks.astype(np.int32)
+        ranks = self._local_ranks
         for bit in reversed(range(self._bits)):
-            is_zero = (ranks >> bit) & 1 == 0
+            is_zero = ranks & (1 << bit) == 0
             zeros_before = np.zeros(len(ranks) + 1, np.int32)
             np.cumsum(is_zero, out=zeros_before[1:])
-            levels.append(_Level(zeros_before, int(zeros_before[-1])))
-            ranks = np.concatenate([ranks[is_zero], ranks[~is_zero]])
+            levels.append(_Level(zeros_before, zeros_before[-1]))
+            ranks = np.concatenate([ranks.compress(is_zero), ranks.compress(~is_zero)])
         return levels
 
-    def _select_block(self, starts: Ints, ends: Ints, positions: Ints) -> Ints:
-        selected = np.zeros(len(starts), np.int64)
-        lengths = ends - starts
+    def _select_block(self, starts: Ints, ends: Ints, positions: Ints) -> _Narrow:
+        selected = np.zeros(len(starts), np.int32)
+        first = starts.astype(np.int32)
+        last = ends.astype(np.int32)
+        position = positions.astype(np.int32)
         for level in self._levels:
-            start_zeros = level.zeros_before[starts].astype(np.int64)
-            zeros = level.zeros_before[starts + lengths] - start_zeros
-            is_one = positions >= zeros
+            zeros_to_first = level.zeros_before.take(first)
+            zeros_to_last = level.zeros_before.take(last)
+            zeros = zeros_to_last - zeros_to_first
+            is_one = position >= zeros
             selected += selected
             selected += is_one
-            positions = positions - zeros * is_one
-            starts = np.where(is_one, starts - start_zeros + level.zeros, start_zeros)
-            lengths = np.where(is_one, lengths - zeros, zeros)
+            position -= zeros * is_one
+            first = np.where(is_one, first - zeros_to_first + level.zeros, zeros_to_first)
+            last = np.where(is_one, last - zeros_to_last + level.zeros, zeros_to_last)
         return selected
 
-    def _count_block(self, starts: Ints, ends: Ints, bounds: Ints) -> Ints:
-        lengths = ends - starts
+    def _count_block(self, starts: Ints, ends: Ints, bounds: Ints) -> _Narrow:
+        first = starts.astype(np.int32)
+        last = ends.astype(np.int32)
         # A bound that has more bits than the ranks is above them all.
         is_above = bounds >> self._bits > 0
-        counts = lengths * is_above
-        lengths = lengths * ~is_above
+        counts = (last - first) * is_above
+        last = np.where(is_above, first, last)
+        bound = bounds.astype(np.int32)
         for bit, level in zip(reversed(range(self._bits)), self._levels, strict=True):
-            start_zeros = level.zeros_before[starts].astype(np.int64)
-            zeros = level.zeros_before[starts + lengths] - start_zeros
-            is_one = bounds >> bit & 1 == 1
-            counts += zeros * is_one
-            starts = np.where(is_one, starts - start_zeros + level.zeros, start_zeros)
-            lengths = np.where(is_one, lengths - zeros, zeros)
+            zeros_to_first = level.zeros_before.take(first)
+            zeros_to_last = level.zeros_before.take(last)
+            is_one = bound & (1 << bit) != 0
+            counts += (zeros_to_last - zeros_to_first) * is_one
+            first = np.where(is_one, first - zeros_to_first + level.zeros, zeros_to_first)
+            last = np.where(is_one, last - zeros_to_last + level.zeros, zeros_to_last)
         return counts

@@ -74,10 +74,10 @@ def encode_equal(column: pa.Array, type_: str) -> Codes:
         doubles[doubles == 0.0] = 0.0  # of both signs
         doubles[np.isnan(doubles)] = _NAN
         codes = rank_densely(_order_doubles(doubles))
-        distinct = doubles[_find_example_of_each(codes)]
+        distinct = doubles[find_example_of_each(codes)]
         return Codes(codes, pa.array(distinct).cast(to_arrow_type(type_)))
     codes = rank_densely(_order_integers(column, type_))
-    return Codes(codes, column.take(pa.array(_find_example_of_each(codes))))
+    return Codes(codes, column.take(pa.array(find_example_of_each(codes))))
 
 
 def encode_cells(doubles: Doubles) -> Cells:
@@ -91,7 +91,7 @@ def encode_cells(doubles: Doubles) -> Cells:
     cells[magnitudes == 0] = 0
     np.negative(cells, out=cells, where=bits < 0)
     codes = rank_densely(cells)
-    distinct = cells[_find_example_of_each(codes)]
+    distinct = cells[find_example_of_each(codes)]
     return Cells(codes, _find_middles(distinct))
 
 
@@ -117,6 +117,13 @@ def rank_densely(numbers: Ints) -> Ints:
     return ranks
 
 
+def find_example_of_each(codes: Ints) -> Ints:
+    """The position of a value with each of the codes, or of the ranks, which are dense."""
+    positions = np.empty(int(codes.max(initial=-1)) + 1, np.int64)
+    positions[codes] = np.arange(len(codes))
+    return positions
+
+
 def _find_middles(cells: Ints) -> Doubles:
     magnitudes = np.abs(cells) - 1
     bits = (magnitudes << _CELL_SHIFT) + _HALF_CELL
@@ -125,13 +132,6 @@ def _find_middles(cells: Ints) -> Doubles:
     middles[cells == 0] = 0.0
     middles[magnitudes > _INFINITE_CELL] = _NAN
     return np.where(cells < 0, -middles, middles)
-
-
-def _find_example_of_each(codes: Ints) -> Ints:
-    """The position of a value with each code."""
-    positions = np.empty(int(codes.max(initial=-1)) + 1, np.int64)
-    positions[codes] = np.arange(len(codes))
-    return positions
 
 
 def _cast_column(column: pa.Array, type_: str) -> pa.Array:
