@@ -219,6 +219,12 @@ def test_scattered_rows_match_as_rows_in_one_place(
     )
 
 
+def test_a_table_of_which_no_row_is_moved_packs_nothing() -> None:
+    (table, _) = tables([], [])
+    nothing = shuffle.BucketAssignment(0, table, None, np.empty(0, np.uint16))
+    assert list(shuffle.pack_tables([nothing])) == []
+
+
 @pytest.mark.slow
 @settings(max_examples=2000, deadline=None)
 @given(left_rows, right_rows)

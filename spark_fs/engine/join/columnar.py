@@ -41,6 +41,7 @@ from spark_fs.spec.predicates import Condition
 
 BATCH_BYTES = 64 << 20  # bytes of a DataFrame's rows that are scattered together
 TableReader = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]
+Scatter = Callable[[pa.Table], shuffle.BucketAssignment]
 
 
 # -- what a worker does with the rows it is given
@@ -180,7 +181,7 @@ class _ScatterTask:
 
     read_tables: TableReader
     names: tuple[str, ...]
-    scatter: SideScatter
+    scatter: Scatter
     folder: str | None
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -285,22 +286,27 @@ class ArrowRelation:
             semi_join: The keys of the right rows that are moved; None: every row is.
         """
         left = SideScatter(0, stage.keys, skewed_keys, stage.time)
-        packed = [self._pack(left, folder)]
+        packed = [self.pack_rows(left, folder)]
         schemas = {0: self.schema}
         for rule in stage.rules:
             right = rights[rule.node_index]
             scatter = SideScatter(
                 rule.node_index, rule.keys, skewed_keys, stage.time, rule, semi_join
             )
-            packed.append(right._pack(scatter, folder))
+            packed.append(right.pack_rows(scatter, folder))
             schemas[rule.node_index] = right.schema
         all_sides = reduce(DataFrame.unionAll, packed)
         buckets = all_sides.repartitionById(skewed_keys.bucket_count, "bucket")
         in_files = folder is not None
         return ArrowRelation(buckets, _ShuffleJoin(schemas, stage, in_files), schema)
 
-    def _pack(self, scatter: SideScatter, folder: str | None) -> DataFrame:
-        """The rows packed by bucket*."""
+    def pack_rows(self, scatter: Scatter, folder: str | None) -> DataFrame:
+        """The rows packed by bucket*, as ``shuffle.unpack_batches`` takes them.
+
+        Args:
+            scatter: Where the rows of a table go.
+            folder: As of ``shuffle_join``.
+        """
         names = tuple(self.schema.names)
         task = _ScatterTask(self.read_tables, names, scatter, folder)
         return self.source.mapInArrow(task, shuffle.PACKED_DDL)

@@ -52,19 +52,29 @@ class JoinInputs:
         total_bytes = 0
         for source, scan_plan in zip(self.sources, self.scan_plans, strict=True):
             if scan_plan.bytes is None:
-                total_bytes += _estimate_bytes(source.read_frame())
+                total_bytes += estimate_bytes(source.read_frame())
             else:
                 total_bytes += scan_plan.bytes
-        cores = self.spark.sparkContext.defaultParallelism
-        rounds = max(2, ceil_divide(total_bytes, BUCKET_BYTES * cores))
-        return min(rounds * cores, _MAX_BUCKETS)
+        return choose_bucket_count(self.spark, total_bytes)
 
     def get_schema(self, stage_number: int) -> pa.Schema:
         """The columns of the joined rows after a stage; the first is 1, 0 is the spine."""
         return arrow_types.to_arrow_schema(get_travelling_types(self.plan, stage_number))
 
 
-def _estimate_bytes(frame: DataFrame) -> int:
+def choose_bucket_count(spark: SparkSession, total_bytes: int) -> int:
+    """How many buckets rows of so many bytes are shuffled to.
+
+    Args:
+        spark: The session whose cores the buckets are for.
+        total_bytes: Of all sides.
+    """
+    cores = spark.sparkContext.defaultParallelism
+    rounds = max(2, ceil_divide(total_bytes, BUCKET_BYTES * cores))
+    return min(rounds * cores, _MAX_BUCKETS)
+
+
+def estimate_bytes(frame: DataFrame) -> int:
     """The bytes of a frame by Spark's own estimate.
 
     Where Spark has no idea, as of a database's query, it says the greatest number there is.

@@ -121,6 +121,8 @@ def pack_tables(
     """
     batch: _BatchBuilder | None = None
     for side, table, row_indices, buckets in assignments:
+        if not len(buckets):
+            continue
         # A radix sort, of 16 bits where there are no skewed keys.
         order = np.argsort(buckets, kind="stable")
         ordered_indices = order if row_indices is None else row_indices[order]
@@ -187,13 +189,27 @@ def unpack_batches(
         schemas: Of each side.
         in_files: Whether ``pack_tables`` had a folder.
     """
+    for _, tables in unpack_buckets(batches, schemas, in_files):
+        yield tables
+
+
+def unpack_buckets(
+    batches: Iterable[pa.RecordBatch], schemas: Mapping[int, pa.Schema], in_files: bool = False
+) -> Iterator[tuple[int, dict[int, pa.Table]]]:
+    """As ``unpack_batches``, each with the number of its bucket.
+
+    Args:
+        batches: Packed rows.
+        schemas: Of each side.
+        in_files: Whether ``pack_tables`` had a folder.
+    """
     packed = _group_by_bucket(batches)
     for bucket in sorted(packed):
         packed_sides = packed.pop(bucket)
         tables = {}
         for side, schema in schemas.items():
             tables[side] = _read_table(packed_sides.get(side, ()), schema, in_files)
-        yield tables
+        yield bucket, tables
 
 
 def _group_by_bucket(

@@ -37,6 +37,16 @@ class SkewedKeys:
         """How many buckets there are, with those of all other keys."""
         return self.first_bucket + sum(len(bounds) + 1 for bounds in self.slice_bounds)
 
+    def get_slice_bounds(self, bucket: int) -> tuple[int | None, int | None]:
+        """From which instant up to which a bucket has the rows of a skewed key; None: no bound."""
+        start = self.first_bucket
+        for bounds in self.slice_bounds:
+            if start <= bucket <= start + len(bounds):
+                edges = [None, *bounds, None]
+                return edges[bucket - start], edges[bucket - start + 1]
+            start += len(bounds) + 1
+        return None, None
+
     def assign_left(
         self, hashes: Hashes, buckets: BucketNumbers, times: Ints | None
     ) -> BucketNumbers:

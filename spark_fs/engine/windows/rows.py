@@ -1,0 +1,190 @@
+"""The rows of an aggregation in memory: a key, an instant, and the features of that instant.
+
+Without Spark, so that a worker, a test and the user's own process give the same rows.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spark_fs.base import arrow_types
+from spark_fs.base.times import DAY_MICROS, MILLISECONDS_FROM, Interval, to_micros
+from spark_fs.base.types import FLOATS
+from spark_fs.engine.join.matching import MISSING, Ints, encode_keys
+from spark_fs.engine.join.stages import TypedColumn, get_key_columns, get_micros
+from spark_fs.engine.scan.parquet import TimeBounds
+from spark_fs.engine.windows.edges import Instants
+from spark_fs.engine.windows.instants import find_changes, list_instants
+from spark_fs.engine.windows.kernel import compute_windows
+from spark_fs.planning.window_plan import WindowPlan
+
+_MILLISECOND = 1_000
+_SECOND = 1_000_000
+_SPARSE_CODES = 1 << 16
+
+
+def to_bounds(interval: Interval) -> TimeBounds:
+    """An interval in microseconds since 1970."""
+    bounds = []
+    for instant in (interval.start, interval.end):
+        bounds.append(None if instant is None else to_micros(instant))
+    start, end = bounds
+    return start, end
+
+
+def compute_event_rows(
+    events: pa.Table, plan: WindowPlan, interval: Interval | None = None
+) -> pa.Table:
+    """The rows of an aggregation: at each event of an entity, or on its grid.
+
+    Args:
+        events: Of any time, in any order; those before the interval count in its rows' windows.
+        plan: The aggregation.
+        interval: Which rows are wanted; None: all of them.
+
+    Returns:
+        The columns of ``plan.row_schema``, the rows of one key together and in order of time.
+
+    Raises:
+        SettingsError: The rows have no end: a grid, a window over all history, and no interval.
+    """
+    return build_event_rows(events, plan, to_bounds(interval or Interval()))
+
+
+def build_event_rows(events: pa.Table, plan: WindowPlan, bounds: TimeBounds) -> pa.Table:
+    """As ``compute_event_rows``, with the interval in microseconds.
+
+    Args:
+        events: Of any time, in any order.
+        plan: The aggregation.
+        bounds: Which rows are wanted.
+    """
+    keyed = _read_events(events, plan)
+    is_known = keyed.codes != MISSING
+    instants = list_instants(keyed.codes[is_known], keyed.micros[is_known], plan, bounds)
+    features = compute_windows(events, keyed.codes, instants, plan)
+    columns = _take_keys(events, plan, keyed.codes, instants.codes)
+    columns.append(_restore_known_at(events, plan, keyed, instants))
+    schema = arrow_types.to_arrow_schema(plan.row_schema)
+    return pa.Table.from_arrays([*columns, *features], schema=schema)
+
+
+def compute_rows_at(
+    events: pa.Table,
+    instants: pa.Table,
+    plan: WindowPlan,
+    keys: Sequence[TypedColumn],
+    at: TypedColumn,
+) -> pa.Table:
+    """The features at given instants.
+
+    Args:
+        events: Of any time, in any order.
+        instants: The entities and the instants, and any other columns.
+        plan: The aggregation.
+        keys: The columns of the instants that identify an entity, in the order of the plan's.
+        at: Their column that holds the instant.
+
+    Returns:
+        The instants in their order, with a column for each feature. Where a key or an instant is
+        null, the windows are empty.
+    """
+    sides = [get_key_columns(events, plan.keys), get_key_columns(instants, keys)]
+    event_codes, instant_codes = encode_keys(sides)
+    instant_codes = _hide_nulls(instant_codes, instants.column(at[0]))
+    ends = Instants(instant_codes, get_micros(instants, at))
+    features = compute_windows(events, event_codes, ends, plan)
+    rows = instants
+    for name, feature in zip(plan.schema, features, strict=True):
+        rows = rows.append_column(name, feature)
+    return rows
+
+
+class _KeyedEvents(NamedTuple):
+    """The entity of each event, ``MISSING`` where it counts nowhere, and when it becomes known."""
+
+    codes: Ints
+    micros: Ints
+
+
+def _read_events(events: pa.Table, plan: WindowPlan) -> _KeyedEvents:
+    (codes,) = encode_keys([get_key_columns(events, plan.keys)])
+    codes = _hide_nulls(codes, events.column(plan.known_at[0]))
+    if codes.max(initial=0) > 8 * len(codes) + _SPARSE_CODES:
+        distinct, numbers = np.unique(codes, return_inverse=True)
+        has_null = distinct[0] == MISSING
+        codes = numbers - int(has_null)  # MISSING is -1
+    return _KeyedEvents(codes, get_micros(events, plan.known_at))
+
+
+def _hide_nulls(codes: Ints, column: pa.ChunkedArray) -> Ints:
+    """The codes, ``MISSING`` where a column is null."""
+    if not column.null_count:
+        return codes
+    return np.where(column.is_null().to_numpy(), MISSING, codes)
+
+
+def _take_keys(
+    events: pa.Table, plan: WindowPlan, codes: Ints, row_codes: Ints
+) -> list[pa.ChunkedArray]:
+    """The key of each row; of equal floats, which may differ in their bits, always the same one."""
+    event_of_code = np.zeros(codes.max(initial=0) + 1, np.int64)
+    has_key = np.flatnonzero(codes != MISSING)
+    event_of_code[codes[has_key]] = has_key
+    indices = pa.array(event_of_code[row_codes])
+    columns = []
+    for name, type_ in plan.keys:
+        column = events.column(name).take(indices)
+        if type_ in FLOATS:
+            column = pc.add(column, pa.scalar(0.0, column.type))  # 0.0 for -0.0
+        columns.append(column)
+    return columns
+
+
+def _restore_known_at(
+    events: pa.Table, plan: WindowPlan, keyed: _KeyedEvents, instants: Instants
+) -> pa.Array:
+    """The instant of each row as a value of the type that it has in the events."""
+    name, type_ = plan.known_at
+    if plan.every is not None or type_ == "timestamp":
+        return pa.array(instants.micros).cast(pa.timestamp("us", "UTC"))
+    if type_ == "date":
+        days = instants.micros // DAY_MICROS
+        return pa.array(days.astype(np.int32)).cast(pa.date32())
+    epochs: Ints = pc.fill_null(events.column(name).cast(pa.int64()), 0).to_numpy()
+    is_known = keyed.codes != MISSING
+    values = _restore_epochs(epochs[is_known], keyed.codes[is_known], instants)
+    return pa.array(values).cast(arrow_types.to_arrow_type(type_))
+
+
+def _restore_epochs(epochs: Ints, codes: Ints, instants: Instants) -> Ints:
+    """Each instant as an epoch, in the unit in which its event has it.
+
+    Where a key has it in both, seconds.
+    """
+    in_seconds = np.abs(epochs) < MILLISECONDS_FROM
+    seconds = instants.micros // _SECOND
+    if in_seconds.all():
+        return seconds
+    milliseconds = instants.micros // _MILLISECOND
+    if not in_seconds.any():
+        return milliseconds
+    second_codes = codes[in_seconds]
+    has_seconds = _contains_pairs(instants, second_codes, epochs[in_seconds] * _SECOND)
+    return np.where(has_seconds, seconds, milliseconds)
+
+
+def _contains_pairs(instants: Instants, codes: Ints, micros: Ints) -> npt.NDArray[np.bool_]:
+    """Which of the instants, which are distinct, are among these pairs."""
+    all_codes = np.concatenate([instants.codes, codes])
+    all_micros = np.concatenate([instants.micros, micros])
+    order = np.lexsort((all_micros, all_codes))
+    groups = find_changes(all_codes[order]) | find_changes(all_micros[order])
+    group_numbers = np.empty(len(order), np.int64)
+    group_numbers[order] = np.cumsum(groups) - 1
+    instant_groups = group_numbers[: len(instants.codes)]
+    return np.isin(instant_groups, group_numbers[len(instants.codes) :])

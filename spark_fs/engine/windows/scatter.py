@@ -1,0 +1,123 @@
+"""Send events, and the instants that windows end at, to buckets of keys.
+
+An entity with too many events for one bucket has a bucket for each slice of time. A slice has the
+instants that lie in it, and every event that a window there can reach, so an event may go to
+several.
+"""
+
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spark_fs.base.hashing import Hashes
+from spark_fs.engine.join import shuffle
+from spark_fs.engine.join.matching import Ints
+from spark_fs.engine.join.skew import SkewedKeys
+from spark_fs.engine.join.stages import TypedColumn, get_key_columns, get_micros
+from spark_fs.engine.scan.parquet import UNBOUNDED, TimeBounds, to_event_micros
+from spark_fs.engine.windows.instants import LONGEST_MICROS
+from spark_fs.planning.window_plan import WindowPlan
+
+EVENTS = 0  # the side of events, and that of given instants
+INSTANTS = 1
+
+
+def get_longest_reach(plan: WindowPlan) -> int | None:
+    """How many microseconds before an instant an event may lie that counts there; None: any."""
+    reaches = []
+    for feature in plan.features:
+        if feature.over is None:
+            return None
+        reaches.append(feature.over + feature.delay)
+    return min(max(reaches), LONGEST_MICROS)
+
+
+@dataclass(frozen=True)
+class EventScatter:
+    """How events are scattered.
+
+    plan: the aggregation. skewed_keys: the keys that are cut into slices, and how many buckets the
+    others have. bounds: which instants there are at most.
+    """
+
+    plan: WindowPlan
+    skewed_keys: SkewedKeys
+    bounds: TimeBounds = UNBOUNDED
+
+    def __call__(self, table: pa.Table) -> shuffle.BucketAssignment:
+        """Where the events of a table go; those that count nowhere go nowhere."""
+        table = self._drop_needless(table)
+        keys = get_key_columns(table, self.plan.keys)
+        hashes = shuffle.hash_keys(keys)
+        buckets = shuffle.assign_buckets(keys, hashes, self.skewed_keys.first_bucket)
+        rows = None
+        if self.skewed_keys.hashes:
+            micros = get_micros(table, self.plan.known_at)
+            rows, buckets = self._assign_slices(hashes, micros, buckets)
+        return shuffle.BucketAssignment(EVENTS, table, rows, buckets)
+
+    def _drop_needless(self, table: pa.Table) -> pa.Table:
+        """The events that have a key and an instant that a window can reach."""
+        name, type_ = self.plan.known_at
+        masks = []
+        for column in (*dict(self.plan.keys), name):
+            if table.column(column).null_count:
+                masks.append(pc.is_valid(table.column(column)))
+        start, end = self.bounds
+        reach = get_longest_reach(self.plan)
+        if end is not None:
+            masks.append(pc.less(to_event_micros(table.column(name), type_), end))
+        if start is not None and reach is not None:
+            known_at = to_event_micros(table.column(name), type_)
+            masks.append(pc.greater_equal(known_at, start - reach))
+        if not masks:
+            return table
+        return table.filter(reduce(pc.and_kleene, masks))
+
+    def _assign_slices(
+        self, hashes: Hashes, micros: Ints, buckets: shuffle.BucketNumbers
+    ) -> tuple[Ints, shuffle.BucketNumbers]:
+        """Which rows go where, if those of skewed keys go to every slice that reaches them."""
+        reach = get_longest_reach(self.plan)
+        assert reach is not None
+        is_skewed = np.isin(hashes, np.array(self.skewed_keys.hashes, np.uint64))
+        others = np.flatnonzero(~is_skewed)
+        row_parts = [others]
+        bucket_parts = [buckets[others].astype(np.int32)]
+        start = self.skewed_keys.first_bucket
+        for key, bounds in zip(self.skewed_keys.hashes, self.skewed_keys.slice_bounds, strict=True):
+            rows = np.flatnonzero(hashes == np.uint64(key))
+            own_slices = np.searchsorted(bounds, micros[rows], side="right")
+            last_slices = np.searchsorted(bounds, micros[rows] + reach, side="right")
+            for number in range(len(bounds) + 1):
+                reaches_slice = (own_slices <= number) & (number <= last_slices)
+                slice_rows = rows[reaches_slice]
+                row_parts.append(slice_rows)
+                bucket_parts.append(np.full(len(slice_rows), start + number, np.int32))
+            start += len(bounds) + 1
+        return np.concatenate(row_parts), np.concatenate(bucket_parts)
+
+
+@dataclass(frozen=True)
+class InstantScatter:
+    """How given instants are scattered: each to the bucket that has the events before it.
+
+    keys: the columns that identify an entity. at: the column of the instant.
+    """
+
+    keys: tuple[TypedColumn, ...]
+    at: TypedColumn
+    skewed_keys: SkewedKeys
+
+    def __call__(self, table: pa.Table) -> shuffle.BucketAssignment:
+        """Where the instants of a table go."""
+        keys = get_key_columns(table, self.keys)
+        hashes = shuffle.hash_keys(keys)
+        buckets = shuffle.assign_buckets(keys, hashes, self.skewed_keys.first_bucket)
+        if self.skewed_keys.hashes:
+            micros = get_micros(table, self.at)
+            buckets = self.skewed_keys.assign_left(hashes, buckets, micros)
+        return shuffle.BucketAssignment(INSTANTS, table, None, buckets)
