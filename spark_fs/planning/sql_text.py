@@ -4,16 +4,19 @@ The text is for people and for other engines (DuckDB runs it as it is); spark_fs
 it.
 """
 
-from collections.abc import Callable, Mapping
-from datetime import date, datetime
-from decimal import Decimal
-from math import isinf
-from typing import Any
+from collections.abc import Callable
 
-from spark_fs.base.times import MILLISECONDS_FROM, as_utc, format_seconds
 from spark_fs.planning.plan import JoinPlan, NodeColumn, OutputColumn, PlanNode
-from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.spec.predicates import Comparison, Condition, Logic, fold_condition
+from spark_fs.planning.sql_expressions import (
+    cast_compared,
+    format_condition,
+    format_instant,
+    format_interval,
+    quote_name,
+)
+from spark_fs.planning.window_plan import WindowPlan
+from spark_fs.planning.window_sql import format_windows
+from spark_fs.spec.predicates import Comparison, Condition
 
 INGESTED_AT = "_ingested_at"
 
@@ -23,18 +26,18 @@ def to_sql(plan: JoinPlan) -> str:
     names = _make_aliases(plan)
 
     def format_column(source: NodeColumn) -> str:
-        return f"{names[source.node]}.{_quote_name(source.column)}"
+        return f"{names[source.node]}.{quote_name(source.column)}"
 
     def format_compared(comparison: Comparison) -> str:
         source = plan.find_column(comparison)
         type_ = plan.nodes[source.node].group.get_column_type(source.column)
-        return _cast_compared(format_column(source), type_)
+        return cast_compared(format_column(source), type_)
 
     def format_output(output: OutputColumn) -> str:
         column = format_column(output.source)
         if output.name == output.source.column:
             return column
-        return f"{column} AS {_quote_name(output.name)}"
+        return f"{column} AS {quote_name(output.name)}"
 
     lines = [
         f"SELECT {', '.join(map(format_output, plan.outputs))}",
@@ -58,15 +61,15 @@ def _make_aliases(plan: JoinPlan) -> dict[int, str]:
             number += other.group.ref == node.group.ref or other.group.name == name
         if number > 1:
             name += f"_again{number}"
-        aliases[node.index] = _quote_name(name)
+        aliases[node.index] = quote_name(name)
     return aliases
 
 
 def _format_table(node: PlanNode) -> str:
     if node.group.is_dataframe:
-        text = _quote_name("spine")
+        text = quote_name("spine")
     else:
-        text = _quote_name(f"{node.group.name}_{node.group.version}")
+        text = quote_name(f"{node.group.name}_{node.group.version}")
     if node.as_of is not None:
         text += f" VERSION AS OF {node.as_of}"
     return text
@@ -85,23 +88,17 @@ def _format_own_condition(node: PlanNode, condition: Condition, prefix: str) -> 
 
     def format_column(comparison: Comparison) -> str:
         type_ = node.group.get_column_type(comparison.column)
-        return _cast_compared(f"{prefix}{_quote_name(comparison.column)}", type_)
+        return cast_compared(f"{prefix}{quote_name(comparison.column)}", type_)
 
     return format_condition(condition, format_column)
-
-
-def _cast_compared(column: str, type_: str) -> str:
-    """A column as it is compared.
-
-    A single float is compared by its exact value, to which some engines would round the other side.
-    """
-    return f"CAST({column} AS DOUBLE)" if type_ == "float" else column
 
 
 def _format_join(
     plan: JoinPlan, node: PlanNode, name: str, format_column: Callable[[NodeColumn], str]
 ) -> list[str]:
-    """A lateral join with the one row that matches."""
+    """A lateral join with the one row that matches, or with the features of windows."""
+    if node.windows:
+        return _format_windows_join(plan, node, node.windows, name, format_column)
     rules, order = _format_match(plan, node, format_column)
     lines = [
         f"{node.join_type.upper()} JOIN LATERAL (",
@@ -113,19 +110,44 @@ def _format_join(
     return [*lines, f") AS {name} ON TRUE"]
 
 
+def _format_windows_join(
+    plan: JoinPlan,
+    node: PlanNode,
+    windows: WindowPlan,
+    name: str,
+    format_column: Callable[[NodeColumn], str],
+) -> list[str]:
+    """A lateral join with one row, of features of the events in the windows."""
+    rules = _format_key_rules(node, format_column)
+    if node.where is not None:
+        rules.append(_format_own_condition(node, node.where, "r."))
+    needed = plan.narrow_windows(node, windows)
+    lines = format_windows(
+        needed, _format_table(node), rules, _format_spine_time(plan, format_column)
+    )
+    return ["LEFT JOIN LATERAL (", *(f"  {line}" for line in lines), f") AS {name} ON TRUE"]
+
+
+def _format_key_rules(node: PlanNode, format_column: Callable[[NodeColumn], str]) -> list[str]:
+    """The conditions on a row ``r`` of a node that it is of the left side's key."""
+    rules = []
+    for right_key, left_key in zip(node.right_keys, node.left_keys, strict=True):
+        left_column = format_column(left_key)
+        rules.append(f"r.{quote_name(right_key)} = {left_column}")
+    return rules
+
+
 def _format_match(
     plan: JoinPlan, node: PlanNode, format_column: Callable[[NodeColumn], str]
 ) -> tuple[list[str], list[str]]:
     """The conditions on a row ``r`` that may match, and the order whose first row matches."""
     group = node.group
-    rules = []
-    for right_key, left_key in zip(node.right_keys, node.left_keys, strict=True):
-        left_column = format_column(left_key)
-        rules.append(f"r.{_quote_name(right_key)} = {left_column}")
+    rules = _format_key_rules(node, format_column)
     order = []
     spine_time = _format_spine_time(plan, format_column)
     if group.event_time:
-        event_time = format_instant(f"r.{_quote_name(group.event_time)}", group)
+        type_ = group.get_column_type(group.event_time)
+        event_time = format_instant(f"r.{quote_name(group.event_time)}", type_)
         order.append(f"{event_time} DESC")
         rules += _format_time_rules(event_time, spine_time, group.ttl_seconds)
     if plan.as_known:
@@ -135,7 +157,7 @@ def _format_match(
     if node.may_tie:
         order.append(f"r.{INGESTED_AT} DESC")
         for column in node.tie_breakers:
-            order.append(f"r.{_quote_name(column)} DESC NULLS LAST")
+            order.append(f"r.{quote_name(column)} DESC NULLS LAST")
     return rules, order
 
 
@@ -144,7 +166,7 @@ def _format_spine_time(plan: JoinPlan, format_column: Callable[[NodeColumn], str
     if not plan.spine.event_time:
         return ""
     column = format_column(NodeColumn(0, plan.spine.event_time))
-    return format_instant(column, plan.spine)
+    return format_instant(column, plan.spine.get_column_type(plan.spine.event_time))
 
 
 def _format_time_rules(event_time: str, spine_time: str, ttl_seconds: float | None) -> list[str]:
@@ -152,80 +174,5 @@ def _format_time_rules(event_time: str, spine_time: str, ttl_seconds: float | No
         return [f"{event_time} IS NOT NULL"]
     rules = [f"{event_time} <= {spine_time}"]
     if ttl_seconds is not None:
-        seconds = format_seconds(ttl_seconds).replace(",", "")
-        rules.append(f"{event_time} >= {spine_time} - INTERVAL '{seconds}' SECOND")
+        rules.append(f"{event_time} >= {spine_time} - {format_interval(ttl_seconds)}")
     return rules
-
-
-def format_instant(text: str, group: GroupSpec) -> str:
-    """The SQL of a group's event time as a timestamp."""
-    type_ = group.get_column_type(group.event_time or "")
-    if type_ == "timestamp":
-        return text
-    if type_ == "date":
-        return f"CAST({text} AS TIMESTAMP)"
-    millis = _format_epoch_millis(text)
-    return f"TIMESTAMP '1970-01-01 00:00:00' + ({millis}) * INTERVAL '0.001' SECOND"
-
-
-def _format_epoch_millis(text: str) -> str:
-    """The SQL of an epoch in seconds, from ``MILLISECONDS_FROM`` on in milliseconds, as millis."""
-    return f"CASE WHEN ABS({text}) < {MILLISECONDS_FROM} THEN {text} * 1000 ELSE {text} END"
-
-
-def format_condition(condition: Condition, format_column: Callable[[Comparison], str]) -> str:
-    """The SQL of a condition over the columns that ``format_column`` names."""
-
-    def compare(comparison: Comparison) -> str:
-        text = _COMPARE[comparison.operator](format_column(comparison), comparison.value)
-        return f"({text})"
-
-    return fold_condition(condition, compare, _COMBINE)
-
-
-def _format_in_list(column: str, values: tuple[Any, ...]) -> str:
-    if not values:
-        return "FALSE"
-    return f"{column} IN ({', '.join(map(format_literal, values))})"
-
-
-_COMPARE: Mapping[str, Callable[[str, Any], str]] = {
-    "==": lambda column, value: f"{column} = {format_literal(value)}",
-    "!=": lambda column, value: f"{column} <> {format_literal(value)}",
-    "<": lambda column, value: f"{column} < {format_literal(value)}",
-    "<=": lambda column, value: f"{column} <= {format_literal(value)}",
-    ">": lambda column, value: f"{column} > {format_literal(value)}",
-    ">=": lambda column, value: f"{column} >= {format_literal(value)}",
-    "in": _format_in_list,
-    "like": lambda column, value: f"{column} LIKE {format_literal(value)}",
-    "is_null": lambda column, _: f"{column} IS NULL",
-}
-_COMBINE: Mapping[Logic, Callable[[list[str]], str]] = {
-    "and": lambda parts: f"({' AND '.join(parts)})",
-    "or": lambda parts: f"({' OR '.join(parts)})",
-    "not": lambda parts: f"NOT {parts[0]}",
-}
-
-
-def format_literal(value: Any) -> str:
-    """The SQL of a value."""
-    if isinstance(value, bool):
-        return str(value).upper()
-    if isinstance(value, datetime):
-        return f"TIMESTAMP '{as_utc(value).replace(tzinfo=None).isoformat(' ')}'"
-    if isinstance(value, date):
-        return f"DATE '{value.isoformat()}'"
-    if isinstance(value, bytes):
-        return f"X'{value.hex()}'"
-    if isinstance(value, float) and isinf(value):
-        infinity = "Infinity" if value > 0 else "-Infinity"
-        return f"CAST('{infinity}' AS DOUBLE)"
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, int | float):
-        return str(value)
-    return "'" + str(value).replace("'", "''") + "'"
-
-
-def _quote_name(name: str) -> str:
-    return f'"{name}"'

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from spark_fs.base.times import spell_micros
-from spark_fs.planning.sql_text import format_condition
+from spark_fs.planning.sql_expressions import format_condition
 from spark_fs.spec.aggregation import AggregationSpec
 from spark_fs.spec.predicates import Condition
 from spark_fs.spec.window_features import Function, WindowFeature

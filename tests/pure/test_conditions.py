@@ -22,8 +22,8 @@ from spark_fs.base import arrow_types
 from spark_fs.base.python_values import format_value
 from spark_fs.engine.scan.filters import can_evaluate, evaluate_condition, may_match
 from spark_fs.errors import QueryError, SettingsError, SparkFSError
-from spark_fs.planning.sql_text import _cast_compared
-from spark_fs.planning.sql_text import format_condition as sql_of
+from spark_fs.planning.sql_expressions import cast_compared
+from spark_fs.planning.sql_expressions import format_condition as sql_of
 from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.predicates import Comparison, Condition, parse_condition
 from spark_fs.tables.delta.history import DataFile
@@ -56,7 +56,7 @@ def test_sql_text_says_what_python_says() -> None:
     for start in range(0, len(asked), 100):
         some = asked[start : start + 100]
         texts = [
-            sql_of(typed(each), lambda c: _cast_compared(f'"{c.column}"', TYPES[c.column]))
+            sql_of(typed(each), lambda c: cast_compared(f'"{c.column}"', TYPES[c.column]))
             for each in some
         ]
         found = connection.execute(f"SELECT {', '.join(texts)} FROM rows").fetchall()

@@ -28,8 +28,9 @@ from spark_fs.engine.join import shuffle
 from spark_fs.engine.join.skew import SkewedKeys
 from spark_fs.engine.join.stages import (
     JoinStage,
-    MatchRule,
+    StageRule,
     TypedColumn,
+    WindowRule,
     build_candidate_rows,
     get_key_columns,
     get_micros,
@@ -145,7 +146,7 @@ class SideScatter:
     keys: tuple[TypedColumn, ...]
     skewed_keys: SkewedKeys
     time: TypedColumn | None
-    rule: MatchRule | None = None
+    rule: StageRule | None = None
     semi_join: SemiJoinFilter | None = None
 
     def __call__(self, table: pa.Table) -> shuffle.BucketAssignment:
@@ -170,6 +171,9 @@ class SideScatter:
         if self.rule is None:
             times = get_micros(table, self.time) if self.time else None
             return None, self.skewed_keys.assign_left(hashes, buckets, times)
+        if isinstance(self.rule, WindowRule):
+            times = get_micros(table, self.rule.time)
+            return self.skewed_keys.assign_events(hashes, buckets, times, self.rule.plan)
         rows = build_candidate_rows(table, hashes.view(np.int64), self.rule)
         uses_time = self.time is not None and rows.times is not None
         return self.skewed_keys.assign_right(hashes, buckets, rows, uses_time)

@@ -15,12 +15,17 @@ def get_alias(node_column: NodeColumn) -> str:
 
 
 def get_node_alias(node: PlanNode, column: str) -> str:
-    """The name under which a column of a node travels."""
+    """The name under which a column of a node's rows travels.
+
+    Those of windows stay apart from the features that come of them.
+    """
+    if node.windows:
+        return f"n{node.index}__event_{column}"
     return get_alias(NodeColumn(node.index, column))
 
 
 def get_aliases(node: PlanNode, columns: Iterable[str]) -> list[str]:
-    """The names under which columns of a node travel."""
+    """The names under which columns of a node's rows travel."""
     return [get_node_alias(node, column) for column in columns]
 
 
@@ -80,4 +85,6 @@ def get_types(plan: JoinPlan, aliases: Sequence[str]) -> dict[str, str]:
         types[get_ingested_alias(node)] = "timestamp"
         for column, type_ in node.group.types.items():
             types[get_node_alias(node, column)] = type_
+        for column, type_ in node.result_types.items():
+            types[get_alias(NodeColumn(node.index, column))] = type_
     return {alias: types[alias] for alias in aliases}

@@ -6,8 +6,9 @@ from spark_fs.base.times import format_seconds, from_micros
 from spark_fs.engine.join.strategy import STRATEGIES, ExecutionPlan, StagePlan
 from spark_fs.engine.scan.parquet import UNBOUNDED, TimeBounds
 from spark_fs.engine.scan.pruning import TableScanPlan
-from spark_fs.planning import sql_text
+from spark_fs.planning import sql_expressions
 from spark_fs.planning.plan import JoinPlan, NodeColumn, PlanNode
+from spark_fs.planning.window_plan import WindowPlan
 
 _SHOWN_COLUMNS = 8
 
@@ -26,11 +27,15 @@ def _format_lines(plan: JoinPlan, execution: ExecutionPlan) -> Iterator[str]:
     yield from _format_scan(plan, spine, execution.scan_plans[0])
     for node in others:
         prefix = f", prefix {node.prefix!r}" if node.prefix else ""
-        yield f"{node.join_type} join: {_format_node(node)}{prefix}"
-        yield f"  match: {_format_match_rule(plan, node)}"
+        if node.windows:
+            yield f"windows: of {_format_node(node)}{prefix}"
+            yield from _format_windows(plan, node, node.windows)
+        else:
+            yield f"{node.join_type} join: {_format_node(node)}{prefix}"
+            yield f"  match: {_format_match_rule(plan, node)}"
         yield from _format_scan(plan, node, execution.scan_plans[node.index])
     for condition in plan.having:
-        text = sql_text.format_condition(condition, lambda c: f"{c.group.name}.{c.column}")
+        text = sql_expressions.format_condition(condition, lambda c: f"{c.group.name}.{c.column}")
         yield f"filter on the result: {text}"
     for stage in execution.stages:
         yield f"strategy for {', '.join(map(_format_node, stage.nodes))}"
@@ -57,14 +62,9 @@ def _format_node(node: PlanNode) -> str:
 
 
 def _format_match_rule(plan: JoinPlan, node: PlanNode) -> str:
-    pairs = []
-    for right, left in zip(node.right_keys, node.left_keys, strict=True):
-        left_column = _format_column(plan, left)
-        pairs.append(f"{right} = {left_column}")
-    spine = "spine" if plan.spine.is_dataframe else plan.spine.name
-    spine_time = f"{spine}.{plan.spine.event_time}"
+    spine_time = _format_spine_time(plan)
     event_time = node.group.event_time
-    parts = [" and ".join(pairs)]
+    parts = [_format_keys(plan, node)]
     if node.match == "point_in_time":
         parts.append(f"the greatest {event_time} not after {spine_time}")
         if node.group.ttl_seconds is not None:
@@ -79,6 +79,32 @@ def _format_match_rule(plan: JoinPlan, node: PlanNode) -> str:
     return ", ".join(parts)
 
 
+def _format_windows(plan: JoinPlan, node: PlanNode, windows: WindowPlan) -> Iterator[str]:
+    """Which rows the windows hold, and which features are made of them."""
+    end = "up to and with" if windows.closed == "both" else "before"
+    instant = f"{windows.known_at[0]} {end} {_format_spine_time(plan)}"
+    yield f"  match: {_format_keys(plan, node)}, every row with {instant}"
+    needed = plan.narrow_windows(node, windows)
+    reach = "all history"
+    if needed.longest_reach is not None:
+        reach = f"at most {format_seconds(needed.longest_reach / 1_000_000)} seconds before"
+    names = list(needed.schema)
+    yield f"  features: {len(names)}, of {reach} ({_format_names(names)})"
+
+
+def _format_keys(plan: JoinPlan, node: PlanNode) -> str:
+    pairs = []
+    for right, left in zip(node.right_keys, node.left_keys, strict=True):
+        left_column = _format_column(plan, left)
+        pairs.append(f"{right} = {left_column}")
+    return " and ".join(pairs)
+
+
+def _format_spine_time(plan: JoinPlan) -> str:
+    spine = "spine" if plan.spine.is_dataframe else plan.spine.name
+    return f"{spine}.{plan.spine.event_time}"
+
+
 def _format_column(plan: JoinPlan, node_column: NodeColumn) -> str:
     group = plan.nodes[node_column.node].group
     name = "spine" if group.is_dataframe else group.name
@@ -87,11 +113,12 @@ def _format_column(plan: JoinPlan, node_column: NodeColumn) -> str:
 
 def _format_scan(plan: JoinPlan, node: PlanNode, scan_plan: TableScanPlan) -> Iterator[str]:
     if node.where is not None:
-        condition = sql_text.format_condition(node.where, lambda c: c.column)
+        condition = sql_expressions.format_condition(node.where, lambda c: c.column)
         yield f"  filter before the match: {condition}"
     columns = plan.list_columns(node)
     yield f"  columns: {len(columns)} of {len(node.group.types)} ({_format_names(columns)})"
-    if node.match == "point_in_time" and scan_plan.event_time_bounds != UNBOUNDED:
+    is_bounded = scan_plan.event_time_bounds != UNBOUNDED
+    if node.match in ("point_in_time", "windows") and is_bounded:
         bounds = _format_bounds(scan_plan.event_time_bounds)
         yield f"  event times: {bounds}; no other row can match"
     yield _format_files(node, scan_plan)

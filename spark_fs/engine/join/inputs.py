@@ -11,9 +11,10 @@ from spark_fs.base import arrow_types
 from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.engine.join import columns, spark_sql
 from spark_fs.engine.join.columnar import ArrowRelation
-from spark_fs.engine.join.stages import JoinStage, MatchRule, TypedColumn
+from spark_fs.engine.join.stages import JoinStage, MatchRule, StageRule, TypedColumn, WindowRule
 from spark_fs.engine.scan.pruning import NodeSource, TableScanPlan
 from spark_fs.planning.plan import JoinPlan, NodeColumn, PlanNode
+from spark_fs.planning.window_plan import WindowPlan
 
 BUCKET_BYTES = 64 << 20  # bytes of all sides in one bucket
 _MAX_BUCKETS = 1 << 15
@@ -99,15 +100,35 @@ def build_stage(plan: JoinPlan, nodes: tuple[PlanNode, ...], stage_number: int) 
     for key in nodes[0].left_keys:
         left = plan.nodes[key.node]
         keys.append(_get_typed_column(left, key.column))
-    rules = []
+    rules: list[StageRule] = []
     for node in nodes:
         right_columns = [column for column in travelling if column.node == node.index]
-        rules.append(_build_match_rule(plan, node, right_columns))
+        rules.append(_build_rule(plan, node, right_columns))
     return JoinStage(
         tuple(keys),
         _get_event_time(plan.nodes[0]),
         tuple(rules),
         columns.get_travelling_aliases(plan, left_columns),
+    )
+
+
+def _build_rule(plan: JoinPlan, node: PlanNode, right_columns: Sequence[NodeColumn]) -> StageRule:
+    if node.windows:
+        return _build_window_rule(plan, node, node.windows)
+    return _build_match_rule(plan, node, right_columns)
+
+
+def _build_window_rule(plan: JoinPlan, node: PlanNode, windows: WindowPlan) -> WindowRule:
+    """With the features alone that anything in the plan reads."""
+    needed = plan.narrow_windows(node, windows)
+    aliases = [columns.get_alias(NodeColumn(node.index, name)) for name in needed.schema]
+    return WindowRule(
+        node.index,
+        tuple(_get_typed_column(node, key) for key in node.right_keys),
+        _get_typed_column(node, needed.known_at[0]),
+        needed,
+        tuple(columns.get_aliases(node, dict(needed.types))),
+        tuple(aliases),
     )
 
 
@@ -128,7 +149,7 @@ def _build_match_rule(
 
 
 def _get_event_time(node: PlanNode) -> TypedColumn | None:
-    event_time = node.group.event_time
+    event_time = node.event_time
     return _get_typed_column(node, event_time) if event_time else None
 
 

@@ -8,7 +8,13 @@ from spark_fs.engine.join import inputs, skew
 from spark_fs.engine.join.columnar import SemiJoinFilter
 from spark_fs.engine.join.shuffle import hash_keys
 from spark_fs.engine.join.skew import KeySample, SkewedKeys
-from spark_fs.engine.join.stages import JoinStage, TypedColumn, get_key_columns, get_micros
+from spark_fs.engine.join.stages import (
+    JoinStage,
+    TypedColumn,
+    WindowRule,
+    get_key_columns,
+    get_micros,
+)
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.pruning import TableScanPlan
 
@@ -44,6 +50,9 @@ def detect_skew(
             samples.insert(0, left)
             semi_join = _choose_semi_join(scan_plans[0], stage, rights)
     skewed_keys = skew.detect_skewed_keys(samples, bucket_count, inputs.BUCKET_BYTES)
+    for rule in stage.rules:
+        if isinstance(rule, WindowRule):
+            skewed_keys = skewed_keys.with_reach(rule.plan.longest_reach)
     return skewed_keys, semi_join
 
 

@@ -5,12 +5,13 @@ Each gets buckets of its own, one for each slice of time.
 A left row goes into the slice of its instant, a right row into that of the instant from which it
 counts. What a slice may need of the time before it is one row, the best so far; so every task adds
 to each slice the best of its own rows before it, and the match, which takes the best of all, is
-what it would be in one bucket.
+what it would be in one bucket. An event goes into every slice with an instant whose windows may
+hold it.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from spark_fs.base.hashing import Hashes
 from spark_fs.engine.join import matching
 from spark_fs.engine.join.matching import MISSING, Ints
 from spark_fs.engine.join.shuffle import BucketNumbers
+from spark_fs.planning.window_plan import WindowPlan
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,49 @@ class SkewedKeys:
         all_buckets = np.concatenate(bucket_parts)
         is_sent = all_buckets != MISSING
         return all_rows[is_sent], all_buckets[is_sent]
+
+    def assign_events(
+        self, hashes: Hashes, buckets: BucketNumbers, times: Ints, plan: WindowPlan
+    ) -> tuple[Ints | None, BucketNumbers]:
+        """Which events go to which bucket, as ``assign_right``.
+
+        Args:
+            hashes: Of each event's key.
+            buckets: Where each event goes if its key is not skewed.
+            times: When each becomes known, in microseconds.
+            plan: Of the windows, whose keys are cut only where their reach has an end.
+        """
+        start = self.first_bucket
+        row_parts = [np.flatnonzero(~np.isin(hashes, np.array(self.hashes, np.uint64)))]
+        bucket_parts = [buckets[row_parts[0]].astype(np.int32)]
+        for key, bounds in zip(self.hashes, self.slice_bounds, strict=True):
+            rows = np.flatnonzero(hashes == np.uint64(key))
+            first = np.searchsorted(bounds, times[rows] + plan.shortest_delay, side="right")
+            last = np.full(len(rows), len(bounds))
+            if plan.longest_reach is not None:
+                last = np.searchsorted(bounds, times[rows] + plan.longest_reach, side="right")
+            counts = last - first + 1
+            row_parts.append(np.repeat(rows, counts))
+            steps = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+            bucket_parts.append((start + np.repeat(first, counts) + steps).astype(np.int32))
+            start += len(bounds) + 1
+        return np.concatenate(row_parts), np.concatenate(bucket_parts)
+
+    def with_reach(self, reach: int | None) -> Self:
+        """A copy whose slices are at least as long as windows reach back; None: without slices.
+
+        So an event goes into two slices or three at most.
+        """
+        if reach is None:
+            return type(self)(self.first_bucket)
+        slice_bounds = []
+        for bounds in self.slice_bounds:
+            kept = list(bounds[:1])
+            for bound in bounds[1:]:
+                if bound - kept[-1] >= reach:
+                    kept.append(bound)
+            slice_bounds.append(tuple(kept))
+        return replace(self, slice_bounds=tuple(slice_bounds))
 
 
 def _take_rows(rows: matching.KeyedRows, indices: Ints) -> matching.KeyedRows:

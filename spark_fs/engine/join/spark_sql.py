@@ -97,9 +97,9 @@ def select_node_rows(plan: JoinPlan, node: PlanNode, frame: DataFrame) -> DataFr
     for name in plan.list_columns(node):
         alias = columns.get_node_alias(node, name)
         selected.append(F.col(name).alias(alias))
-    if group.event_time:
-        event_time = F.col(group.event_time)
-        instant = convert_to_micros(event_time, group.get_column_type(group.event_time))
+    if node.event_time:
+        event_time = F.col(node.event_time)
+        instant = convert_to_micros(event_time, group.get_column_type(node.event_time))
         selected.append(instant.alias(columns.get_time_alias(node)))
         if node.match == "spine" and plan.splits:
             in_splits = _list_split_conditions(plan, event_time, instant)

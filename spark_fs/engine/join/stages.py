@@ -13,6 +13,9 @@ import pyarrow.compute as pc
 from spark_fs.engine.join import matching, shuffle
 from spark_fs.engine.join.matching import MISSING, Ints
 from spark_fs.engine.scan import parquet
+from spark_fs.engine.windows.edges import Instants
+from spark_fs.engine.windows.kernel import compute_windows
+from spark_fs.planning.window_plan import WindowPlan
 
 TypedColumn = tuple[str, str]  # a column as it travels, and its feature type
 
@@ -38,6 +41,26 @@ class MatchRule:
 
 
 @dataclass(frozen=True)
+class WindowRule:
+    """How features are computed of the rows of one group, its events, in windows before each row.
+
+    keys: of the events, by which they join. time: when an event becomes known. plan: the features
+    and windows. event_columns: how the columns that the plan needs travel, in its order.
+    right_columns: how the features do.
+    """
+
+    node_index: int
+    keys: tuple[TypedColumn, ...]
+    time: TypedColumn
+    plan: WindowPlan
+    event_columns: tuple[str, ...]
+    right_columns: tuple[str, ...]
+
+
+StageRule = MatchRule | WindowRule
+
+
+@dataclass(frozen=True)
 class JoinStage:
     """The groups that join by the same columns of what is joined so far.
 
@@ -47,30 +70,65 @@ class JoinStage:
 
     keys: tuple[TypedColumn, ...]
     time: TypedColumn | None
-    rules: tuple[MatchRule, ...]
+    rules: tuple[StageRule, ...]
     left_columns: tuple[str, ...]
 
 
 def join_bucket(left: pa.Table, rights: Mapping[int, pa.Table], stage: JoinStage) -> pa.Table:
-    """The left rows with the columns of their matches.
+    """The left rows with the columns of their matches, and their windows.
 
     Args:
         left: Rows of what is joined so far.
         rights: The rows of each joined group, by the index of its node.
         stage: How they match.
     """
-    matches = _find_stage_matches(left, rights, stage)
-    rows = _list_inner_rows(matches, stage)
-    result = left.select(list(stage.left_columns))
+    sides = [get_key_columns(left, stage.keys)]
+    for rule in stage.rules:
+        sides.append(get_key_columns(rights[rule.node_index], rule.keys))
+    left_codes, *right_codes = matching.encode_keys(sides)
+    matches = {}
+    for rule, codes in zip(stage.rules, right_codes, strict=True):
+        if isinstance(rule, MatchRule):
+            right = rights[rule.node_index]
+            matches[rule] = _match_group(left, left_codes, right, codes, rule, stage.time)
+    rows = _list_inner_rows(matches)
     if rows is not None:
-        result = result.take(pa.array(rows))
-    for rule, matched in zip(stage.rules, matches, strict=True):
-        if rows is not None:
-            matched = matched[rows]
-        matched_rows = _take_matches(rights[rule.node_index], rule, matched)
-        for name in rule.right_columns:
-            result = result.append_column(name, matched_rows.column(name))
+        left = left.take(pa.array(rows))
+        left_codes = left_codes[rows]
+    result = left.select(list(stage.left_columns))
+    for rule, codes in zip(stage.rules, right_codes, strict=True):
+        right = rights[rule.node_index]
+        if isinstance(rule, WindowRule):
+            instants = _build_instants(left, left_codes, stage.time)
+            columns = _compute_features(right, codes, instants, rule)
+        else:
+            matched = matches[rule] if rows is None else matches[rule][rows]
+            columns = _take_matches(right, rule, matched).columns
+        for name, column in zip(rule.right_columns, columns, strict=True):
+            result = result.append_column(name, column)
     return result
+
+
+def _build_instants(left: pa.Table, codes: Ints, time: TypedColumn | None) -> Instants:
+    """Where the windows of the left rows end; a row without a time has no window."""
+    assert time is not None  # a plan with windows has a spine with an event time
+    return Instants(_drop_untimed(left, codes, time), get_micros(left, time))
+
+
+def _drop_untimed(left: pa.Table, codes: Ints, time: TypedColumn) -> Ints:
+    """The codes of the left rows, ``MISSING`` where the time is null."""
+    column = left.column(time[0])
+    if not column.null_count:
+        return codes
+    return np.where(column.is_null().to_numpy(), MISSING, codes)
+
+
+def _compute_features(
+    right: pa.Table, codes: Ints, instants: Instants, rule: WindowRule
+) -> list[pa.ChunkedArray]:
+    events = right.select(list(rule.event_columns))
+    events = events.rename_columns([name for name, _ in rule.plan.types])
+    return compute_windows(events, codes, instants, rule.plan)
 
 
 def _take_matches(right: pa.Table, rule: MatchRule, matches: Ints) -> pa.Table:
@@ -79,25 +137,10 @@ def _take_matches(right: pa.Table, rule: MatchRule, matches: Ints) -> pa.Table:
     return needed.take(pa.array(matches, mask=matches == MISSING))
 
 
-def _find_stage_matches(
-    left: pa.Table, rights: Mapping[int, pa.Table], stage: JoinStage
-) -> list[Ints]:
-    """Per rule and left row the index of its match."""
-    sides = [get_key_columns(left, stage.keys)]
-    for rule in stage.rules:
-        sides.append(get_key_columns(rights[rule.node_index], rule.keys))
-    left_codes, *right_codes = matching.encode_keys(sides)
-    matches = []
-    for rule, codes in zip(stage.rules, right_codes, strict=True):
-        right = rights[rule.node_index]
-        matches.append(_match_group(left, left_codes, right, codes, rule, stage.time))
-    return matches
-
-
-def _list_inner_rows(matches: Sequence[Ints], stage: JoinStage) -> Ints | None:
+def _list_inner_rows(matches: Mapping[MatchRule, Ints]) -> Ints | None:
     """The left rows that have a match of every inner join; None: all."""
     has_match = []
-    for rule, matched in zip(stage.rules, matches, strict=True):
+    for rule, matched in matches.items():
         if rule.is_inner:
             has_match.append(matched != MISSING)
     if not has_match:
@@ -116,9 +159,7 @@ def _match_group(
     left_times = None
     if time and (rule.time or rule.known_from):
         left_times = get_micros(left, time)
-        column = left.column(time[0])
-        if column.null_count:  # a null time matches nothing
-            left_codes = np.where(column.is_null().to_numpy(), MISSING, left_codes)
+        left_codes = _drop_untimed(left, left_codes, time)  # a null time matches nothing
     left_rows = matching.KeyedRows(left_codes, left_times)
     right_rows = build_candidate_rows(right, right_codes, rule)
     return matching.find_matches(left_rows, right_rows, rule.ttl)

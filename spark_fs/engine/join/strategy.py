@@ -14,9 +14,11 @@ from spark_fs.engine.join import sampling
 from spark_fs.engine.join.columnar import ArrowRelation
 from spark_fs.engine.join.inputs import JoinInputs, build_stage
 from spark_fs.engine.join.shuffle import get_key_kind
+from spark_fs.engine.scan.filters import can_evaluate
 from spark_fs.engine.scan.pruning import NodeSource, TableScanPlan, plan_scans
-from spark_fs.errors import SettingsError
+from spark_fs.errors import QueryError, SettingsError
 from spark_fs.planning.plan import JoinPlan, PlanNode
+from spark_fs.planning.window_plan import WindowPlan
 
 Strategy = Literal["columnar", "broadcast", "sql"]
 BROADCAST_BYTES = 32 << 20  # bytes of right sides that each task reads itself
@@ -26,12 +28,14 @@ BROADCAST_BYTES = 32 << 20  # bytes of right sides that each task reads itself
 class StageFacts:
     """What decides how a stage is run.
 
-    only_spark: why only Spark can compare the keys; None: workers can. reads_files: whether workers
-    can read every joined group. bytes: about how much the joined groups hold; None: not known.
+    only_spark: why only Spark can compare the keys; None: workers can. only_workers: why only they
+    can compute it; None: Spark SQL can. reads_files: whether workers can read every joined group.
+    bytes: about how much the joined groups hold; None: not known.
     """
 
     nodes: tuple[PlanNode, ...]
     only_spark: str | None
+    only_workers: str | None
     reads_files: bool
     bytes: int | None
 
@@ -46,7 +50,8 @@ class StageFacts:
         total_bytes = None
         if len(sizes) == len(stage_scans):
             total_bytes = sum(sizes)
-        return cls(nodes, _why_only_spark(plan, nodes), reads_files, total_bytes)
+        only_spark = _why_only_spark(plan, nodes)
+        return cls(nodes, only_spark, _why_only_workers(nodes), reads_files, total_bytes)
 
 
 class JoinStrategy(ABC):
@@ -161,9 +166,14 @@ class SparkSql(JoinStrategy):
     name = "sql"
     description = "sql: one union and one window of Spark SQL"
 
-    def explain_refusal(self, facts: StageFacts) -> str | None:  # noqa: ARG002 # it runs every stage
-        """It can run every stage."""
-        return None
+    def explain_refusal(self, facts: StageFacts) -> str | None:
+        """Why it cannot run the stage, and what to do; None: it can."""
+        if facts.only_workers is None:
+            return None
+        return (
+            f"strategy 'sql' cannot run this query: {facts.only_workers}. Leave strategy out, or"
+            " use 'columnar'."
+        )
 
     def explain_choice(self, facts: StageFacts) -> str | None:
         """It suits keys that only Spark can compare."""
@@ -217,11 +227,43 @@ def choose_strategy(
             " or leave it out."
         )
     scan_plans = plan_scans(plan, sources)
-    stages = []
-    for nodes in plan.join_stages:
-        facts = StageFacts.from_plan(plan, nodes, scan_plans)
-        stages.append(_choose_for_stage(facts, requested))
+    all_facts = [StageFacts.from_plan(plan, nodes, scan_plans) for nodes in plan.join_stages]
+    _check_windows(all_facts)
+    stages = [_choose_for_stage(facts, requested) for facts in all_facts]
     return ExecutionPlan(scan_plans, tuple(stages))
+
+
+def _check_windows(stages: Sequence[StageFacts]) -> None:
+    """QueryError where workers alone compute a part of the query and Spark alone another."""
+    only_workers = [facts.only_workers for facts in stages if facts.only_workers]
+    only_spark = [facts.only_spark for facts in stages if facts.only_spark]
+    if only_workers and only_spark:
+        raise QueryError(
+            f"Nothing runs this query as a whole: {only_workers[0]}, and {only_spark[0]}. Join on"
+            " keys of one simple type, or make a feature group of the aggregation and join that."
+        )
+    for facts in stages:
+        for node in facts.nodes:
+            if node.windows:
+                _check_window_filters(node, node.windows)
+
+
+def _check_window_filters(node: PlanNode, windows: WindowPlan) -> None:
+    for feature in windows.features:
+        if feature.where and not can_evaluate(feature.where, node.group.types):
+            raise QueryError(
+                f"Only Spark evaluates the where= of {feature.name!r} (it has like(), or a column"
+                " of no simple type), and workers compute the windows at a spine's instants: use"
+                " a condition such as isin([...]), or filter the source of the aggregation."
+            )
+
+
+def _why_only_workers(nodes: tuple[PlanNode, ...]) -> str | None:
+    """Why Spark SQL cannot run a stage; None: it can."""
+    for node in nodes:
+        if node.windows:
+            return f"the windows of {node.group} at the spine's instants are computed by workers"
+    return None
 
 
 def _choose_for_stage(facts: StageFacts, requested: str | None) -> StagePlan:

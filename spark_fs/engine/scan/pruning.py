@@ -72,12 +72,19 @@ def plan_scans(plan: JoinPlan, sources: Sequence[NodeSource]) -> tuple[TableScan
     scan_plans = [spine_plan]
     for node, source in zip(plan.nodes[1:], sources[1:], strict=True):
         bounds = UNBOUNDED
-        if node.match == "point_in_time":
-            ttl = node.group.ttl_micros
-            oldest = None if start is None or ttl is None else start - ttl
+        if node.match in ("point_in_time", "windows"):
+            reach = _get_reach(node)
+            oldest = None if start is None or reach is None else start - reach
             bounds = (oldest, end)
         scan_plans.append(_plan_scan(plan, node, source, bounds))
     return tuple(scan_plans)
+
+
+def _get_reach(node: PlanNode) -> int | None:
+    """How many microseconds before a spine's row the rows lie that it needs; None: any time."""
+    if node.windows:
+        return node.windows.longest_reach
+    return node.group.ttl_micros
 
 
 def _compute_split_range(plan: JoinPlan) -> TimeBounds:
@@ -134,7 +141,9 @@ def _plan_scan(
         return TableScanPlan(None, 0, 0, None, event_time_bounds)
     files = _prune_files(source.files, node, event_time_bounds)
     if node.match == "spine":
-        event_time_bounds = _merge_bounds([_get_event_time_range(file, group) for file in files])
+        event_time = node.event_time
+        ranges = [_get_event_time_range(file, group, event_time) for file in files]
+        event_time_bounds = _merge_bounds(ranges)
     scan = None
     if _can_scan(node, files):
         scan = _build_scan(plan, node, files, event_time_bounds)
@@ -150,7 +159,7 @@ def _plan_scan(
 def _can_scan(node: PlanNode, files: Sequence[DataFile]) -> bool:
     """Whether workers can read a node's rows from these files."""
     group = node.group
-    needs_every_row = node.match == "spine" or node.where is not None
+    needs_every_row = node.match in ("spine", "windows") or node.where is not None
     if group.may_have_duplicates and needs_every_row:
         return False  # only Spark drops duplicates, which needs every row of an identity
     return parquet.is_scannable(files, group.types, group.partition_key, node.where)
@@ -161,7 +170,10 @@ def _prune_files(
 ) -> list[DataFile]:
     """The files that may have rows of a node."""
     group = node.group
-    kept = [file for file in files if may_contain_event_time(file, group, event_time_bounds)]
+    kept = []
+    for file in files:
+        if _overlaps(_get_event_time_range(file, group, node.event_time), event_time_bounds):
+            kept.append(file)
     if node.where is not None:
         kept = [file for file in kept if filters.may_match(file, node.where, group.types)]
     return kept
@@ -180,19 +192,22 @@ def _estimate_bytes(files: Sequence[DataFile], group: GroupSpec, columns: Sequen
 
 def may_contain_event_time(file: DataFile, group: GroupSpec, event_time_bounds: TimeBounds) -> bool:
     """Whether a file may have an event time within these bounds, by what the log says of it."""
+    return _overlaps(_get_event_time_range(file, group, group.event_time), event_time_bounds)
+
+
+def _overlaps(time_range: TimeBounds, event_time_bounds: TimeBounds) -> bool:
     start, end = event_time_bounds
-    first, behind = _get_event_time_range(file, group)
+    first, behind = time_range
     if start is not None and behind is not None and behind <= start:
         return False
     return end is None or first is None or first < end
 
 
-def _get_event_time_range(file: DataFile, group: GroupSpec) -> TimeBounds:
+def _get_event_time_range(file: DataFile, group: GroupSpec, event_time: str | None) -> TimeBounds:
     """The event times of a file, from the first up to and without the second, in microseconds.
 
     None: the log does not say.
     """
-    event_time = group.event_time
     if event_time is None:
         return UNBOUNDED
     type_ = group.get_column_type(event_time)
@@ -258,7 +273,7 @@ def _build_scan(
         tuple(types.items()),
         node.where,
         not_null,
-        group.event_time,
+        node.event_time,
         event_time_bounds,
         tuple(splits),
         SPLIT_COLUMN,
@@ -271,6 +286,6 @@ def _list_read_columns(node: PlanNode, columns: Sequence[str]) -> list[str]:
     if node.where:
         for comparison in iter_comparisons(node.where):
             read_columns[comparison.column] = None
-    if node.group.event_time:
-        read_columns[node.group.event_time] = None
+    if node.event_time:
+        read_columns[node.event_time] = None
     return list(read_columns)
