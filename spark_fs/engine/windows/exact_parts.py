@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from spark_fs.base.types import get_base_type, parse_decimal_sizes
 from spark_fs.engine.windows.exact_sums import Part
-from spark_fs.engine.windows.limbs import Doubles, Flags
+from spark_fs.engine.windows.expansions import multiply_exactly, square_exactly
+from spark_fs.engine.windows.limbs import Doubles, Flags, cut_blocks
 
 Words = NDArray[np.uint64]
 
 _PIECE_BITS = 53  # that a double holds
 _PIECE_MASK = np.uint64((1 << _PIECE_BITS) - 1)
-_SPLIT_FACTOR = 134_217_729.0  # 2 ** 27 + 1: cuts a double into two halves of 26 bits
 # Products of doubles up to these sizes are the sums of two doubles; others are moved by powers of
 # two into bands of such sizes.
 _BAND_EXPONENT = 200
@@ -97,43 +97,24 @@ def split_squares(parts: list[Doubles]) -> list[Part]:
     bands = [band for part in parts for band in _split_bands(part)]
     squares = []
     for left, right in combinations_with_replacement(bands, 2):
-        product = left.values * right.values
-        rounding = compute_rounding(left.values, right.values, product)
-        if left is not right:
-            product *= 2.0
-            rounding *= 2.0
+        factor = 1.0 if left is right else 2.0
+        products = _multiply_in_blocks(left.values, right.values, factor)
         exponent = left.exponent + right.exponent
-        squares += [Part(half, exponent) for half in (product, rounding) if half.any()]
+        squares += [Part(half, exponent) for half in products if half.any()]
     return squares or [Part(np.zeros(len(parts[0])))]
 
 
-def compute_rounding(left: Doubles, right: Doubles, product: Doubles) -> Doubles:
-    """What rounding has lost of products: Dekker's, from the two halves of each factor.
-
-    Args:
-        left: factors.
-        right: factors; if they are the same array, it is cut once.
-        product: the rounded products.
-
-    Returns:
-        The exact products less the rounded ones.
-    """
-    left_upper, left_lower = _cut_halves(left)
-    right_upper, right_lower = left_upper, left_lower
-    if right is not left:
-        right_upper, right_lower = _cut_halves(right)
-    rounding = left_upper * right_upper
-    rounding -= product
-    rounding += left_upper * right_lower
-    rounding += left_lower * right_upper
-    rounding += left_lower * right_lower
-    return rounding
-
-
-def _cut_halves(values: Doubles) -> tuple[Doubles, Doubles]:
-    upper = values * _SPLIT_FACTOR
-    upper -= upper - values
-    return upper, values - upper
+def _multiply_in_blocks(left: Doubles, right: Doubles, factor: float) -> tuple[Doubles, Doubles]:
+    products = np.empty_like(left)
+    roundings = np.empty_like(left)
+    for block in cut_blocks(len(left)):
+        if left is right:
+            product, rounding = square_exactly(left[block])
+        else:
+            product, rounding = multiply_exactly(left[block], right[block])
+        np.multiply(product, factor, out=products[block])
+        np.multiply(rounding, factor, out=roundings[block])
+    return products, roundings
 
 
 def _split_bands(values: Doubles) -> list[Part]:

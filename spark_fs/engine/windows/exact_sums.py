@@ -14,16 +14,16 @@ import numpy as np
 import pyarrow as pa
 
 from spark_fs.engine.join.matching import Ints
+from spark_fs.engine.windows.expansions import round_twice
 from spark_fs.engine.windows.limbs import (
-    BLOCK_ROWS,
     Doubles,
     Flags,
     carry_up,
     choose_width,
+    cut_blocks,
     find_exponent,
-    find_leading,
+    peel_doubles,
     peel_limb,
-    round_leading,
     to_magnitudes,
 )
 
@@ -45,8 +45,8 @@ class Part(NamedTuple):
 class ExactSums:
     """Numbers that are sums, exactly.
 
-    limbs: canonical, a row for each limb, the least first. width: of a limb, in bits. exponent: of
-    the least limb's unit.
+    limbs: a row for each limb, the least first, canonical or not. width: of a limb, in bits.
+    exponent: of the least limb's unit.
     """
 
     limbs: Ints
@@ -62,43 +62,33 @@ class ExactSums:
 
     def to_doubles(self) -> Doubles:
         """The nearest doubles, ties to even; infinite beyond the greatest double."""
-        return self._nearest
-
-    @cached_property
-    def _nearest(self) -> Doubles:
-        doubles = np.empty(len(self))
-        for block in _cut_blocks(len(self)):
-            leading = find_leading(self.limbs[:, block], self.width, self.exponent)
-            doubles[block] = round_leading(leading)
-        return doubles
+        return self._halves[0]
 
     def to_double_doubles(self) -> tuple[Doubles, Doubles]:
         """The nearest doubles and, rounded likewise, what they leave; 0 where they are infinite."""
-        return self._nearest, self._remainders
+        return self._halves
 
     @cached_property
-    def _remainders(self) -> Doubles:
-        is_finite = np.isfinite(self._nearest)
-        nearest = np.where(is_finite, self._nearest, 0.0)
-        return np.where(is_finite, self.subtract_doubles(nearest).to_doubles(), 0.0)
+    def _halves(self) -> tuple[Doubles, Doubles]:
+        high = np.empty(len(self))
+        low = np.empty(len(self))
+        for block in cut_blocks(len(self)):
+            halves = round_twice(self.limbs[:, block], self.width, self.exponent)
+            high[block], low[block] = halves
+        return high, low
 
-    def subtract_doubles(self, doubles: Doubles) -> "ExactSums":
-        """The sums less doubles that are whole multiples of the least unit."""
+    def make_canonical(self) -> "ExactSums":
+        """The same sums with canonical limbs."""
         limbs = self.limbs.copy()
-        for block in _cut_blocks(len(self)):
-            self._subtract_block(limbs[:, block], doubles[block])
+        carry_up(limbs, self.width)
         return replace(self, limbs=limbs)
 
-    def _subtract_block(self, limbs: Ints, rest: Doubles) -> None:
-        for place in reversed(range(len(limbs))):
-            exponent = find_exponent(rest)
-            if exponent is None:
-                break
-            unit = self.exponent + place * self.width
-            if unit < exponent:
-                limb, rest = peel_limb(rest, unit)
-                limbs[place] -= limb
-        carry_up(limbs, self.width)
+    def _subtract(self, doubles: Doubles) -> "ExactSums":
+        """The sums less doubles that are whole multiples of the least unit."""
+        limbs = self.limbs.copy()
+        for block in cut_blocks(len(self)):
+            peel_doubles(limbs[:, block], doubles[block], self.width, self.exponent)
+        return replace(self, limbs=limbs)
 
     def to_parts(self) -> list[Part]:
         """Doubles whose sum is the exact one, the greatest first, none overlapping another.
@@ -114,7 +104,7 @@ class ExactSums:
                 if not values.any():
                     break
                 parts.append(Part(values, exponent))
-                rest = rest._move(-exponent).subtract_doubles(values)._move(exponent)
+                rest = rest._move(-exponent)._subtract(values)._move(exponent)
         return parts or [Part(np.zeros(len(self)))]
 
     def _round_to_part(self, exponent: int) -> Doubles:
@@ -134,7 +124,7 @@ class ExactSums:
         overflows = (high > _INT64_BOUND) | ((high == _INT64_BOUND) & (low >= 0))
         underflows = (high < -_INT64_BOUND) | ((high == -_INT64_BOUND) & (low < 0))
         total = np.zeros(len(self), np.int64)
-        for place, limb in enumerate(self.limbs):
+        for place, limb in enumerate(self.make_canonical().limbs):
             total += _shift_into_word(limb, self.exponent + place * self.width)
         return total, overflows | underflows
 
@@ -147,7 +137,7 @@ class ExactSums:
         Returns:
             The decimals, and which sums have more digits than the type; the value is 0 there.
         """
-        limbs, is_negative = to_magnitudes(self.limbs, self.width)
+        limbs, is_negative = to_magnitudes(self.make_canonical().limbs, self.width)
         low = np.zeros(len(self), np.uint64)
         high = np.zeros(len(self), np.uint64)
         for place, limb in enumerate(limbs):
@@ -165,10 +155,6 @@ class ExactSums:
         words[overflows] = 0
         buffers = [None, pa.py_buffer(words)]
         return pa.Array.from_buffers(type_, len(self), buffers), overflows
-
-
-def _cut_blocks(rows: int) -> list[slice]:
-    return [slice(start, start + BLOCK_ROWS) for start in range(0, rows, BLOCK_ROWS)]
 
 
 def _shift_into_word(limb: Ints, shift: int) -> Ints:
@@ -210,7 +196,7 @@ class ExactPrefix:
         tops = [_find_top(part) for part in scaled]
         top = max((top for top in tops if top is not None), default=0)
         places: dict[int, Ints] = {}
-        for block in _cut_blocks(rows):
+        for block in cut_blocks(rows):
             for values, exponent in scaled:
                 _add_limbs(places, values, block, top - exponent, width)
             for limb in places.values():
@@ -230,11 +216,10 @@ class ExactPrefix:
             A sum for each range.
         """
         sums = np.zeros((len(self.limbs), len(starts)), np.int64)
-        for block in _cut_blocks(len(starts)):
+        for block in cut_blocks(len(starts)):
             for place, limb in enumerate(self.limbs):
                 if limb is not None:
                     np.subtract(limb[ends[block]], limb[starts[block]], out=sums[place, block])
-            carry_up(sums[:, block], self.width)
         return ExactSums(sums, self.width, self.exponent)
 
 

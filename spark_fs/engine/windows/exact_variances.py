@@ -3,12 +3,13 @@
 import numpy as np
 
 from spark_fs.engine.join.matching import Ints
-from spark_fs.engine.windows.exact_parts import compute_rounding
 from spark_fs.engine.windows.exact_sums import ExactSums
+from spark_fs.engine.windows.expansions import add_exactly, cut_halves, square_exactly
 from spark_fs.engine.windows.limbs import (
-    BLOCK_ROWS,
     Doubles,
+    Flags,
     carry_up,
+    cut_blocks,
     find_leading,
     scale_doubles,
     to_magnitudes,
@@ -19,12 +20,35 @@ _LEAST_SHARE = 2.0**-45
 # sums of squares between which products of doubles neither overflow nor lose bits
 _LEAST_SQUARES = 2.0**-800
 _GREATEST_SQUARES = 2.0**800
+_COUNT_BOUND = 1 << 26  # below it the product of a count and half a double is exact
 _PIECE_BITS = 24  # the product of two pieces, and of a piece and a count, fits in 62 bits
 _PIECE_MASK = (1 << _PIECE_BITS) - 1
 _LIMB_BITS = 62  # of a topmost limb
 
 
-def compute_variances(counts: Ints, sums: ExactSums, squares: ExactSums) -> Doubles:
+def find_constant(parts: list[Doubles], starts: Ints, ends: Ints) -> Flags:
+    """Which ranges of rows hold equal values, or none.
+
+    Args:
+        parts: doubles whose sums, element by element, are the values.
+        starts: the first row of each range.
+        ends: the row behind its last.
+
+    Returns:
+        A flag for each range.
+    """
+    rows = len(parts[0])
+    is_other = np.zeros(rows + 1, np.bool_)
+    for part in parts:
+        is_other[1:rows] |= part[1:] != part[:-1]
+    changes = np.cumsum(is_other)
+    is_constant: Flags = changes[np.maximum(ends - 1, starts)] == changes[starts]
+    return is_constant
+
+
+def compute_variances(
+    counts: Ints, sums: ExactSums, squares: ExactSums, is_constant: Flags | None = None
+) -> Doubles:
     """The variances of populations.
 
     They are functions of the exact numbers alone, however these are kept.
@@ -33,60 +57,65 @@ def compute_variances(counts: Ints, sums: ExactSums, squares: ExactSums) -> Doub
         counts: how many values each has.
         sums: of its values.
         squares: the sums of the squares.
+        is_constant: where the values are known to be equal: it saves the time to find out.
 
     Returns:
-        A variance for each, within a unit or so of its last place; exactly 0 for equal values and
+        A variance for each, within two units of its last place; exactly 0 for equal values and
         where there is none.
     """
     variances = np.empty(len(counts))
-    for start in range(0, len(counts), BLOCK_ROWS):
-        block = slice(start, start + BLOCK_ROWS)
+    for block in cut_blocks(len(counts)):
         block_counts = np.maximum(counts[block], 1)
-        variances[block] = _compute_block(block_counts, sums, squares, block)
+        estimates, is_sure = _estimate_block(block_counts, sums, squares, block)
+        if is_constant is not None:
+            is_sure |= is_constant[block]
+            estimates[is_constant[block]] = 0.0
+        rows = np.flatnonzero(~is_sure)
+        if len(rows):
+            estimates[rows] = _compute_from_limbs(
+                block_counts[rows],
+                sums.take_rows(rows + block.start),
+                squares.take_rows(rows + block.start),
+            )
+        variances[block] = estimates
     return variances
 
 
-def _compute_block(counts: Ints, sums: ExactSums, squares: ExactSums, block: slice) -> Doubles:
-    high, low = sums.to_double_doubles()
-    high_squares, low_squares = squares.to_double_doubles()
-    total = high_squares[block]
+def _estimate_block(
+    counts: Ints, sums: ExactSums, squares: ExactSums, block: slice
+) -> tuple[Doubles, Flags]:
+    """Variances from two doubles for each sum, and where these are good enough."""
+    high, low = (half[block] for half in sums.to_double_doubles())
+    high_square, low_square = (half[block] for half in squares.to_double_doubles())
     sizes = counts.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        quotients, rests = _divide_square(high[block], low[block], sizes)
-        differences = _subtract_twice(total, low_squares[block], quotients, rests)
-    is_sure = (differences > total * _LEAST_SHARE) & (total < _GREATEST_SQUARES)
-    is_sure &= total > _LEAST_SQUARES
-    is_zero = (counts == 1) | (total == 0)
-    variances = np.where(is_zero, 0.0, differences / sizes)
-    open_rows = np.flatnonzero(~(is_sure | is_zero))
-    if len(open_rows):
-        rows = open_rows + block.start
-        variances[open_rows] = _compute_from_limbs(
-            counts[open_rows], sums.take_rows(rows), squares.take_rows(rows)
-        )
-    return variances
+        total, total_rest = _multiply_by_counts(high_square, sizes)
+        total_rest += low_square * sizes
+        square, square_rest = square_exactly(high)
+        square_rest += 2.0 * high * low
+        numerators, rounding = add_exactly(total, -square)
+        rounding += total_rest - square_rest
+        numerators += rounding
+        is_sure = numerators > total * _LEAST_SHARE
+    is_sure &= high_square < _GREATEST_SQUARES
+    is_sure &= high_square > _LEAST_SQUARES
+    is_sure &= counts < _COUNT_BOUND
+    is_zero = (counts == 1) | (high_square == 0)
+    numerators[is_zero] = 0.0
+    sizes *= sizes
+    numerators /= sizes
+    return numerators, is_sure | is_zero
 
 
-def _divide_square(high: Doubles, low: Doubles, divisors: Doubles) -> tuple[Doubles, Doubles]:
-    """The square of a sum of two doubles, divided, as a sum of two doubles."""
-    product = high * high
-    rounding = compute_rounding(high, high, product)
-    rounding += 2.0 * high * low
-    quotient = product / divisors
-    taken = quotient * divisors
-    rest = product - taken
-    rest -= compute_rounding(quotient, divisors, taken)
-    rest += rounding
-    rest /= divisors
-    return quotient, rest
-
-
-def _subtract_twice(high: Doubles, low: Doubles, other: Doubles, other_low: Doubles) -> Doubles:
-    """The difference of two sums of two doubles, rounded."""
-    difference = high - other
-    taken = high - difference
-    rounding = (high - (difference + taken)) + (taken - other)
-    return difference + (rounding + (low - other_low))
+def _multiply_by_counts(values: Doubles, counts: Doubles) -> tuple[Doubles, Doubles]:
+    """The rounded products of doubles and small whole numbers, and what rounding lost of them."""
+    product = values * counts
+    upper, lower = cut_halves(values)
+    upper *= counts
+    upper -= product
+    lower *= counts
+    upper += lower
+    return product, upper
 
 
 def _compute_from_limbs(counts: Ints, sums: ExactSums, squares: ExactSums) -> Doubles:
@@ -122,7 +151,7 @@ def _cut_pieces(sums: ExactSums, shift: int) -> dict[int, Ints]:
     Returns:
         Non-negative integers, each in units of 2 ** (24 * place) times that of the least limb.
     """
-    magnitudes, _ = to_magnitudes(sums.limbs, sums.width)
+    magnitudes, _ = to_magnitudes(sums.make_canonical().limbs, sums.width)
     spare = -(-_LIMB_BITS // sums.width) - 1
     limbs = np.concatenate([magnitudes, np.zeros((spare, len(sums)), np.int64)])
     carry_up(limbs, sums.width)

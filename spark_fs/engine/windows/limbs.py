@@ -18,7 +18,7 @@ from spark_fs.engine.join.matching import Ints
 Doubles = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-BLOCK_ROWS = 1 << 15  # rows that stay in the processor's cache
+BLOCK_ROWS = 1 << 13  # rows that stay in the processor's cache
 _MAX_WIDTH = 52  # bits that a double holds exactly
 _LEADING_BITS = 62  # more than a double has, and room in 64 bits for the sign and a carry
 _LEAST_FACTOR = -900  # the exponent of units down to which a unit and its inverse are doubles
@@ -38,6 +38,11 @@ class Leading(NamedTuple):
     magnitudes: Ints
     exponents: Ints
     is_negative: Flags
+
+
+def cut_blocks(rows: int) -> list[slice]:
+    """Rows in blocks, one after another."""
+    return [slice(start, start + BLOCK_ROWS) for start in range(0, rows, BLOCK_ROWS)]
 
 
 def choose_width(count: int) -> int:
@@ -83,6 +88,26 @@ def carry_up(limbs: Ints, width: int) -> None:
         upper += carry
         carry <<= width
         lower -= carry
+
+
+def peel_doubles(limbs: Ints, rest: Doubles, width: int, exponent: int) -> None:
+    """Subtract doubles from limbs, in place, and make these canonical.
+
+    Args:
+        limbs: to subtract from.
+        rest: whole multiples of the least unit.
+        width: of a limb, in bits.
+        exponent: of the least limb's unit.
+    """
+    for place in reversed(range(len(limbs))):
+        above = find_exponent(rest)
+        if above is None:
+            break
+        unit = exponent + place * width
+        if unit < above:
+            limb, rest = peel_limb(rest, unit)
+            limbs[place] -= limb
+    carry_up(limbs, width)
 
 
 def to_magnitudes(limbs: Ints, width: int) -> tuple[Ints, Flags]:
