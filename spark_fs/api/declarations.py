@@ -13,9 +13,10 @@ from spark_fs.api.transformations import to_transformation_specs
 from spark_fs.errors import QueryError, SettingsError
 
 if TYPE_CHECKING:
+    from spark_fs.api.aggregation import Aggregation
     from spark_fs.api.group import Group
     from spark_fs.spec.external_source import SourceSpec
-    from spark_fs.spec.feature_group import GroupSpec
+    from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
     from spark_fs.spec.feature_view import ViewSpec
 
 
@@ -33,6 +34,7 @@ def build_group_spec(
     ttl: timedelta | float | None = None,
     parents: Sequence[Group] = (),
     keep_corrections: bool = False,
+    aggregation: Aggregation | None = None,
 ) -> GroupSpec:
     """Define a group.
 
@@ -50,6 +52,8 @@ def build_group_spec(
         ttl: How old a row may be and still match, a timedelta or seconds.
         parents: The groups that it is made of.
         keep_corrections: Whether rows that are corrected are kept.
+        aggregation: The window features that its rows are built of; its key, event time and columns
+            follow from them.
 
     Returns:
         The definition.
@@ -68,6 +72,14 @@ def build_group_spec(
     parent_refs = tuple(parent.spec.ref for parent in parents)
     expectation_suite = None if suite is None else parse_suite(suite)
     config = None
+    built_of = None
+    if aggregation is not None:
+        built_of = aggregation.spec
+        _check_left_out(name, aggregation, key, event_time, columns)
+        key = built_of.by
+        event_time = aggregation.known_at
+        columns = _list_built_columns(aggregation)
+        parent_refs = parent_refs or tuple(dict.fromkeys(built_of.list_groups()))
     if statistics_config is not None:
         config = StatisticsConfig.from_argument(statistics_config).to_json()
     return GroupSpec(
@@ -84,6 +96,43 @@ def build_group_spec(
         expectation_suite=expectation_suite,
         keep_corrections=keep_corrections,
         statistics_config=config,
+        aggregation=built_of,
+    )
+
+
+def _check_left_out(
+    name: str,
+    aggregation: Aggregation,
+    key: tuple[str, ...],
+    event_time: str | None,
+    columns: tuple[FeatureSpec, ...],
+) -> None:
+    """Raise SettingsError for what was declared otherwise than the aggregation has it."""
+    if key and key != aggregation.spec.by:
+        raise SettingsError(
+            f"Feature group {name!r}: primary_key={list(key)!r} is not what its aggregation is by,"
+            f" {aggregation.by!r}: leave primary_key out, or give the aggregation by=."
+        )
+    if event_time not in (None, aggregation.known_at):
+        raise SettingsError(
+            f"Feature group {name!r}: event_time={event_time!r} is not what its aggregation is"
+            f" known at, {aggregation.known_at!r}: leave event_time out, or give the aggregation"
+            " known_at=."
+        )
+    if columns:
+        raise SettingsError(
+            f"Feature group {name!r} has the columns of its aggregation: leave features out."
+        )
+
+
+def _list_built_columns(aggregation: Aggregation) -> tuple[FeatureSpec, ...]:
+    """The columns of rows that an aggregation builds, each with what it is in words."""
+    from spark_fs.spec.feature_group import FeatureSpec
+
+    descriptions = {feature.name: feature.description for feature in aggregation.features}
+    return tuple(
+        FeatureSpec(column, type_, descriptions.get(column, ""))
+        for column, type_ in aggregation.plan().row_schema.items()
     )
 
 

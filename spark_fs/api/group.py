@@ -230,7 +230,7 @@ class Group(CatalogObject[GroupSpec]):
         return self
 
     def _check_unused(self) -> None:
-        """Raise SettingsError while feature views read the group."""
+        """Raise SettingsError while feature views read the group, or others are built of it."""
         views = self._stores.catalog.list_views_of_group(self._spec.ref, strict=True)
         if views:
             listed = ", ".join(map(str, views))
@@ -238,3 +238,9 @@ class Group(CatalogObject[GroupSpec]):
                 f"Feature group {self._spec} is read by feature view {listed}: it is not deleted."
                 " Delete these first, or say force=True."
             )
+        for group in self._stores.catalog.list_groups():
+            if group.aggregation and self._spec.ref in group.aggregation.list_groups():
+                raise SettingsError(
+                    f"Feature group {group} is built of the rows of {self._spec}, which is not"
+                    " deleted. Delete it first, or say force=True."
+                )

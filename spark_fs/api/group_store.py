@@ -12,11 +12,17 @@ from spark_fs.api.declarations import build_group_spec, build_source
 from spark_fs.api.external_feature_group import ExternalFeatureGroup
 from spark_fs.api.feature import Feature
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.api.versions import check_same, create_version, find_or_create
+from spark_fs.api.versions import (
+    check_same,
+    check_same_aggregation,
+    create_version,
+    find_or_create,
+)
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from spark_fs.api.aggregation import Aggregation
     from spark_fs.api.group import Group
     from spark_fs.api.stores import Stores
     from spark_fs.base.times import Instant
@@ -60,6 +66,7 @@ class GroupStore:
         ttl: timedelta | float | None = None,
         parents: Sequence[Group] = (),
         keep_corrections: bool = False,
+        aggregation: Aggregation | None = None,
     ) -> FeatureGroup:
         """Create a feature group; its first insert makes the table.
 
@@ -83,6 +90,10 @@ class GroupStore:
             parents: The groups that it is made of.
             keep_corrections: Whether an upsert that changes a row keeps the old one too, for
                 ``Query.as_known``; every other read gives the last.
+            aggregation: The window features that its rows are built of, by ``backfill(start, end)``
+                and ``run_incremental(until)``. Its primary key is what they are by, its event time
+                what they are known at, and its columns follow; its parents are the groups of their
+                source unless parents says others.
 
         Returns:
             The group.
@@ -93,7 +104,7 @@ class GroupStore:
             SchemaError: A feature has no type, or one that does not exist.
             AlreadyExistsError: The version is taken.
         """
-        self._stores.check_groups_store(parents)
+        self._check_stores(parents, aggregation)
         build_spec = partial(
             build_group_spec,
             name,
@@ -108,6 +119,7 @@ class GroupStore:
             ttl=ttl,
             parents=parents,
             keep_corrections=keep_corrections,
+            aggregation=aggregation,
         )
         next_version = partial(self._stores.catalog.next_group_version, name)
         spec = create_version(
@@ -130,6 +142,7 @@ class GroupStore:
         ttl: timedelta | float | None = None,
         parents: Sequence[Group] = (),
         keep_corrections: bool = False,
+        aggregation: Aggregation | None = None,
     ) -> FeatureGroup:
         """Return the group of this name and version, created when it is absent.
 
@@ -147,6 +160,7 @@ class GroupStore:
             ttl: How old a row may be and still match, a timedelta or seconds.
             parents: The groups that it is made of.
             keep_corrections: Whether rows that are corrected are kept.
+            aggregation: The window features that its rows are built of.
 
         Returns:
             The group.
@@ -155,7 +169,7 @@ class GroupStore:
             AlreadyExistsError: The group exists and was declared otherwise; it lists each
                 difference.
         """
-        self._stores.check_groups_store(parents)
+        self._check_stores(parents, aggregation)
         requested = build_group_spec(
             name,
             version or 1,
@@ -170,10 +184,12 @@ class GroupStore:
             ttl,
             parents,
             keep_corrections,
+            aggregation,
         )
         find = partial(self._stores.catalog.get_group, name, requested.version)
         spec, is_new = find_or_create(find, lambda: self._create_group(requested))
         if not is_new:
+            check_same_aggregation(spec, requested)
             fields = list(_DECLARED_FIELDS)
             if expectation_suite is not None:
                 fields.append("expectation_suite")
@@ -377,6 +393,11 @@ class GroupStore:
     def _list_groups(self, name: str | None) -> list[GroupSpec]:
         groups = self._stores.catalog.list_groups()
         return [group for group in groups if name in (None, group.name)]
+
+    def _check_stores(self, parents: Sequence[Group], aggregation: Aggregation | None) -> None:
+        self._stores.check_groups_store(parents)
+        if aggregation is not None:
+            self._stores.check_same_store(aggregation._stores, "The source of the aggregation")
 
     def _create_group(self, group: GroupSpec) -> GroupSpec:
         if group.online_enabled:

@@ -3,15 +3,16 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from spark_fs.base.types import EVENT_TIME_TYPES
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError
+from spark_fs.spec.aggregation import AggregationSpec
 from spark_fs.spec.expectations import parse_suite, to_tagged_json
 from spark_fs.spec.external_source import FRAME, SourceSpec
 from spark_fs.spec.feature_statistics import StatisticsConfig
 from spark_fs.spec.names import GroupRef, check_name, check_version
-from spark_fs.spec.record_format import select_known_fields, with_format_version
+from spark_fs.spec.record_format import FORMAT_KEY, get_format, select_known_fields
 
 GRAINS = ("day", "month", "year")
 _STORED_NAMES = {"may_have_duplicates": "vouched"}  # fields whose JSON keys are older
@@ -41,8 +42,11 @@ class GroupSpec:
     group, where its rows are. ttl_seconds: how old a row may be and still match. built_from: the
     earliest instant (ISO 8601) that a backfill began at. keep_corrections: whether an upsert adds
     a row beside the one that it corrects. statistics_config: which statistics are made of it;
-    None: those of the default.
+    None: those of the default. aggregation: the window features that its rows are built of; None:
+    its rows are inserted.
     """
+
+    FORMAT: ClassVar[int] = 2  # of a group with an aggregation; the first release reads the others
 
     name: str
     version: int
@@ -61,6 +65,7 @@ class GroupSpec:
     built_from: str | None = None
     keep_corrections: bool = False
     statistics_config: Mapping[str, Any] | None = None
+    aggregation: AggregationSpec | None = None
 
     def __post_init__(self) -> None:
         check_name("Feature group", self.name)
@@ -184,6 +189,11 @@ class GroupSpec:
 
         Raises InvalidNameError or SchemaError for a column that cannot be added.
         """
+        if self.aggregation is not None:
+            raise SchemaError(
+                f"Feature group {self} has the columns of its aggregation, and takes no others:"
+                " create a new version of it with an aggregation that has these features too."
+            )
         taken = [
             f"column {feature.name!r} is there already ({self.types[feature.name]})"
             for feature in features
@@ -224,7 +234,11 @@ class GroupSpec:
         """As plain JSON."""
         data = {_STORED_NAMES.get(name, name): value for name, value in asdict(self).items()}
         data["expectation_suite"] = to_tagged_json(self.expectation_suite)
-        return with_format_version(type(self), data)
+        del data["aggregation"]
+        if self.aggregation is not None:
+            data["aggregation"] = self.aggregation.to_json()
+            data[FORMAT_KEY] = get_format(type(self))
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -245,6 +259,8 @@ class GroupSpec:
         values["source"] = _read_source(subject, source) if source else None
         suite = data.get("expectation_suite")
         values["expectation_suite"] = parse_suite(suite) if suite else None
+        aggregation = data.get("aggregation")
+        values["aggregation"] = aggregation and AggregationSpec.from_json(aggregation)
         config = data.get("statistics_config")
         values["statistics_config"] = config and select_known_fields(
             StatisticsConfig, f"The statistics_config of {subject}", config

@@ -15,6 +15,7 @@ import yaml
 from pyspark.sql import SparkSession
 
 from spark_fs.api.batch_scoring import BatchScoringMixin
+from spark_fs.api.built_group import BuiltGroup
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_vectors import FeatureVectorsMixin
@@ -263,7 +264,7 @@ def test_architecture_names_every_room() -> None:
 
 def test_the_changelog_names_what_users_call() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
-    groups = Group, TableGroup, FeatureGroup
+    groups = Group, TableGroup, BuiltGroup, FeatureGroup
     views = (
         FeatureView,
         TrainingDataMixin,

@@ -13,6 +13,7 @@ from spark_fs import aggregate
 from spark_fs.api import project
 from spark_fs.api.aggregation import Aggregation
 from spark_fs.api.batch_scoring import BatchScoringMixin
+from spark_fs.api.built_group import BuiltGroup
 from spark_fs.api.catalog_object import CatalogObject
 from spark_fs.api.external_feature_group import ExternalFeatureGroup
 from spark_fs.api.feature import Feature, Filter
@@ -50,11 +51,11 @@ SIGNATURES = {
     Project.get_feature_store: "",
     GroupStore.create_feature_group: (
         "name version description primary_key partition_key event_time online_enabled"
-        " statistics_config expectation_suite features ttl parents keep_corrections"
+        " statistics_config expectation_suite features ttl parents keep_corrections aggregation"
     ),
     GroupStore.get_or_create_feature_group: (
         "name version description primary_key partition_key event_time online_enabled"
-        " statistics_config expectation_suite features ttl parents keep_corrections"
+        " statistics_config expectation_suite features ttl parents keep_corrections aggregation"
     ),
     GroupStore.create_external_feature_group: (
         "name version description primary_key event_time data_format path query options features"
@@ -233,6 +234,7 @@ PUBLIC = (
     FeatureStore,
     GroupStore,
     TableGroup,
+    BuiltGroup,
     TransformationFunction,
     CatalogObject,
     Group,

@@ -15,11 +15,14 @@ import pytest
 import spark_fs
 from spark_fs import Aggregation, Feature, FeatureGroup, FeatureStore, errors
 from spark_fs import aggregate as agg
+from spark_fs.api.feature import to_feature_specs
 from spark_fs.spec.aggregation import AggregationSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.window_features import Function, WindowFeature
 
 DAY = 86_400_000_000
 HOUR = DAY // 24
+TWO_FEATURES = [agg.mean("amount", over="4h", name="spent"), agg.count(over="4h")]
 COLUMNS = {
     "card": "string",
     "at": "timestamp",
@@ -58,6 +61,7 @@ def customers(store: FeatureStore) -> FeatureGroup:
         features=[
             Feature("card", "string"),
             Feature("at", "timestamp"),
+            Feature("since", "date"),
             Feature("age", "int"),
             Feature("amount", "double"),
         ],
@@ -567,3 +571,257 @@ def test_a_condition_of_another_store_is_refused(
 def test_a_feature_of_an_unknown_function_is_refused() -> None:
     with pytest.raises(errors.SettingsError, match="'median', which is not known: use count, sum"):
         WindowFeature("amount_median_4h", "median", "amount", 4 * HOUR)  # type: ignore[arg-type]
+
+
+# -- the group that is built of it
+
+
+def test_a_group_of_an_aggregation_has_its_key_time_and_columns(
+    store: FeatureStore, payments: FeatureGroup
+) -> None:
+    aggregation = Aggregation(
+        payments, [agg.count(over="4h"), agg.top_k("category", 3, over="7d")], by=["category"]
+    )
+    built = store.create_feature_group("spending", aggregation=aggregation)
+    assert (built.version, built.primary_key, built.event_time) == (1, ["category"], "at")
+    assert built.schema == {
+        "category": "string",
+        "at": "timestamp",
+        "count_4h": "bigint",
+        "category_top_3_7d": "array<string>",
+    }
+    assert [feature.description for feature in built.features] == [
+        "",
+        "",
+        "number of events over 4h",
+        "3 most frequent values of category over 7d",
+    ]
+    assert [group.name for group in built.get_parent_feature_groups()] == ["payments"]
+    assert payments.aggregation is None
+
+
+def test_a_group_keeps_its_aggregation(tmp_path: Path, payments: FeatureGroup) -> None:
+    store = spark_fs.login({"home": str(tmp_path)}).get_feature_store()
+    aggregation = Aggregation(
+        payments,
+        [agg.mean("amount", over=["4h", None], where=payments["category"] == "food", delay="1d")],
+        every="1h",
+        closed="both",
+    )
+    store.create_feature_group("spending", description="spent", aggregation=aggregation)
+    later = spark_fs.login({"home": str(tmp_path)}).get_feature_store()
+    kept = later.get_feature_group("spending", 1).aggregation
+    assert kept is not None
+    assert kept.spec == aggregation.spec
+    assert repr(kept) == repr(aggregation)
+    assert kept.plan() == aggregation.plan()
+    described = later.get_feature_group("spending", 1).update_description("spent by card")
+    assert described.aggregation is not None
+    assert described.aggregation.spec == aggregation.spec
+
+
+def test_parents_are_the_groups_of_the_source_unless_said(
+    store: FeatureStore, payments: FeatureGroup, customers: FeatureGroup
+) -> None:
+    query = payments.select_all().join(customers.select(["age"]))
+    own = store.create_feature_group(
+        "ages", aggregation=Aggregation(query, [agg.max("age", over="4h")])
+    )
+    assert [each.name for each in own.get_parent_feature_groups()] == ["payments", "customers"]
+    said = store.create_feature_group(
+        "counts", parents=[customers], aggregation=Aggregation(payments, [agg.count(over="4h")])
+    )
+    assert [each.name for each in said.get_parent_feature_groups()] == ["customers"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (
+            {"primary_key": ["category"]},
+            "Feature group 'spending': primary_key=['category'] is not what its aggregation is by,"
+            " ['card']: leave primary_key out, or give the aggregation by=.",
+        ),
+        (
+            {"event_time": "born"},
+            "Feature group 'spending': event_time='born' is not what its aggregation is known at,"
+            " 'at': leave event_time out, or give the aggregation known_at=.",
+        ),
+        (
+            {"features": [Feature("card", "string")]},
+            "Feature group 'spending' has the columns of its aggregation: leave features out.",
+        ),
+        (
+            {"aggregation": "amount"},
+            "aggregation='amount' is not an Aggregation or None.",
+        ),
+    ],
+)
+def test_what_an_aggregation_says_is_not_said_otherwise(
+    store: FeatureStore, payments: FeatureGroup, arguments: dict[str, Any], text: str
+) -> None:
+    aggregation = Aggregation(payments, [agg.count(over="4h")])
+    for declare in (store.create_feature_group, store.get_or_create_feature_group):
+        with pytest.raises(errors.SettingsError, match=re.escape(text)):
+            declare("spending", **{"aggregation": aggregation, **arguments})
+    same = {"primary_key": ["card"], "event_time": "at"}
+    built = store.create_feature_group("spending", aggregation=aggregation, **same)
+    assert built.primary_key == ["card"]
+
+
+def test_the_same_aggregation_finds_the_group(store: FeatureStore, payments: FeatureGroup) -> None:
+    def declare() -> FeatureGroup:
+        condition = payments["category"] == "food"
+        aggregation = Aggregation(payments, [agg.mean("amount", over="4h", where=condition)])
+        return store.get_or_create_feature_group("spending", aggregation=aggregation)
+
+    first = declare()
+    columns = [Feature("tip", "double")]
+    store._stores.catalog.change_group(
+        payments.spec.ref, lambda spec: spec.with_features(to_feature_specs(columns))
+    )
+    payments._reload_spec()
+    assert "tip" in payments.schema
+    assert declare().spec == first.spec
+
+
+@pytest.mark.parametrize(
+    ("declare", "differences"),
+    [
+        (
+            lambda group, other: Aggregation(group, [agg.mean("amount", over="1d", name="spent")]),
+            "spent is mean of amount over 1d, not mean of amount over 4h; count_4h (number of"
+            " events over 4h) is not there",
+        ),
+        (
+            lambda group, other: Aggregation(
+                group,
+                [
+                    agg.mean("amount", over="4h", name="spent"),
+                    agg.count(over="4h"),
+                    agg.count(over="1d"),
+                ],
+            ),
+            "count_1d (number of events over 1d) is there, and was not asked for",
+        ),
+        (
+            lambda group, other: Aggregation(group, TWO_FEATURES, closed="both", every="1h"),
+            "every is 1h, not None; closed is both, not left",
+        ),
+        (
+            lambda group, other: Aggregation(group, TWO_FEATURES, by=["category", "card"]),
+            "by is category, card, not card",
+        ),
+        (
+            lambda group, other: Aggregation(other, TWO_FEATURES, known_at="since"),
+            "known_at is since, not at; the source is 'customers' version 1, not 'payments'"
+            " version 1",
+        ),
+        (
+            lambda group, other: Aggregation(
+                group.select_all().filter(group["category"] != "food"), TWO_FEATURES
+            ),
+            "the source is filtered by category <> 'food', not by nothing",
+        ),
+        (
+            lambda group, other: Aggregation(group, TWO_FEATURES[::-1]),
+            "the features are in the order count_4h, spent, not spent, count_4h",
+        ),
+        (
+            lambda group, other: Aggregation(
+                group.select_all().join(other.select(["age"]), join_type="inner"), TWO_FEATURES
+            ),
+            "the source joins other rows",
+        ),
+    ],
+)
+def test_an_aggregation_that_changed_under_a_version_is_refused_with_each_difference(
+    store: FeatureStore,
+    payments: FeatureGroup,
+    customers: FeatureGroup,
+    declare: Callable[[FeatureGroup, FeatureGroup], Aggregation],
+    differences: str,
+) -> None:
+    existing = store.create_feature_group("spending", aggregation=declare(payments, customers))
+    with pytest.raises(
+        errors.AlreadyExistsError,
+        match="^"
+        + re.escape(
+            "Feature group 'spending' version 1 exists already, and its window features were"
+            f" declared otherwise: {differences}. Nothing was changed. Use the same aggregation, or"
+            " create a new version for another one."
+        )
+        + "$",
+    ):
+        store.get_or_create_feature_group(
+            "spending", aggregation=Aggregation(payments, TWO_FEATURES)
+        )
+    kept = store.get_feature_group("spending", 1)
+    assert kept.spec == existing.spec
+    newer = store.get_or_create_feature_group(
+        "spending", 2, aggregation=Aggregation(payments, TWO_FEATURES)
+    )
+    assert newer.version == 2
+
+
+def test_a_group_that_is_built_and_one_that_is_inserted_are_not_the_same(
+    store: FeatureStore, payments: FeatureGroup
+) -> None:
+    aggregation = Aggregation(payments, [agg.count(over="4h")])
+    store.create_feature_group("spending", aggregation=aggregation)
+    with pytest.raises(
+        errors.AlreadyExistsError,
+        match="it is built by an aggregation by card, for each instant of at, and aggregation= was"
+        " left out",
+    ):
+        store.get_or_create_feature_group("spending", primary_key=["card"], event_time="at")
+    with pytest.raises(
+        errors.AlreadyExistsError, match="its rows are inserted, not built by an aggregation"
+    ):
+        store.get_or_create_feature_group("payments", aggregation=aggregation)
+
+
+def test_a_group_that_builds_itself_takes_no_rows_and_no_columns(
+    store: FeatureStore, payments: FeatureGroup
+) -> None:
+    aggregation = Aggregation(payments, [agg.count(over="4h")])
+    built = store.create_feature_group("spending", aggregation=aggregation)
+    with pytest.raises(
+        errors.SettingsError,
+        match=r"Feature group 'spending' version 1 builds its rows by its aggregation, and takes no"
+        r" others: call backfill\(start, end\) or run_incremental\(until\)\.",
+    ):
+        built.insert(pd.DataFrame({"card": ["a"]}))
+    with pytest.raises(
+        errors.SchemaError,
+        match="Feature group 'spending' version 1 has the columns of its aggregation, and takes no"
+        " others: create a new version",
+    ):
+        built.spec.with_features(to_feature_specs([Feature("tip", "double")]))
+
+
+def test_a_source_is_not_deleted_while_a_group_is_built_of_it(
+    store: FeatureStore, payments: FeatureGroup
+) -> None:
+    aggregation = Aggregation(payments, [agg.count(over="4h")])
+    store.create_feature_group("spending", aggregation=aggregation)
+    with pytest.raises(
+        errors.SettingsError,
+        match="Feature group 'spending' version 1 is built of the rows of 'payments' version 1,"
+        " which is not deleted",
+    ):
+        payments.delete()
+
+
+def test_an_older_release_refuses_a_group_that_builds_itself_and_reads_every_other(
+    store: FeatureStore, payments: FeatureGroup
+) -> None:
+    aggregation = Aggregation(payments, [agg.count(over="4h")])
+    built = store.create_feature_group("spending", aggregation=aggregation)
+    assert built.spec.to_json()["format_version"] == 2
+    assert GroupSpec.from_json(json.loads(json.dumps(built.spec.to_json()))) == built.spec
+    plain = payments.spec.to_json()
+    assert "format_version" not in plain
+    assert "aggregation" not in plain
+    with pytest.raises(errors.UpgradeError, match="is kept in format 3, which a newer spark_fs"):
+        GroupSpec.from_json({**built.spec.to_json(), "format_version": 3})
