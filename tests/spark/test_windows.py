@@ -1,16 +1,39 @@
 """Window features hold what was known before an instant, and nothing of the instant itself."""
 
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from spark_fs.base.arrow_types import to_arrow_schema
+from spark_fs.base.times import Interval
+from spark_fs.engine.join.columnar import ArrowRelation
+from spark_fs.engine.join.shuffle import hash_keys
+from spark_fs.engine.join.skew import SkewedKeys
+from spark_fs.engine.join.stages import get_key_columns
+from spark_fs.engine.scan.parquet import Scan, ScanFile
 from spark_fs.engine.windows import AGGREGATIONS, Events, rolling
+from spark_fs.engine.windows.relation import (
+    EventSource,
+    InstantSource,
+    aggregate_at,
+    aggregate_events,
+    detect_skew,
+)
+from spark_fs.engine.windows.rows import compute_event_rows, compute_rows_at
 from spark_fs.errors import SchemaError, SettingsError
+from spark_fs.planning.window_plan import BoundFeature, WindowPlan, find_result_type
 
 from conftest import at
 
@@ -233,3 +256,187 @@ def test_what_cannot_be_aggregated_is_refused(spark: SparkSession) -> None:
         rolling(
             Events(events, "known", "place"), events, "known", ["k"], {"0h": timedelta(0)}, ["last"]
         )
+
+
+HOUR = 3600 * 1_000_000
+
+
+def bind(features: dict[str, tuple[str, str | None, int | None]], **grid: Any) -> WindowPlan:
+    """The plan of features, each as (function, column, hours)."""
+    types = {"k": "bigint", "s": "string", "t": "timestamp", "v": "double"}
+    bound = []
+    for name, (function, column, hours) in features.items():
+        type_ = column and types[column]
+        result = find_result_type(function, column, type_)
+        over = hours and hours * HOUR
+        bound.append(BoundFeature(name, function, column, type_, result, over, None, 0, None))
+    keys = (("k", "bigint"), ("s", "string"))
+    return WindowPlan(tuple(bound), keys, ("t", "timestamp"), tuple(types.items()), **grid)
+
+
+MEASURES = {
+    "n": ("count", None, 5),
+    "total": ("sum", "v", 24),
+    "spread": ("stddev", "v", 30),
+    "newest": ("last", "v", 1),
+}
+
+
+def draw_events(count: int = 3000) -> pa.Table:
+    """Events of some keys, of which one has half; some keys and instants are null."""
+    draw = np.random.default_rng(8)
+    keys = np.where(draw.random(count) < 0.5, 7, draw.integers(0, 40, count))
+    micros = draw.integers(0, 10 * 24 * 60, count) * 60_000_000
+    times = pa.array(micros, pa.int64(), mask=draw.random(count) < 0.02)
+    return pa.table(
+        {
+            "k": pa.array(keys, pa.int64(), mask=draw.random(count) < 0.02),
+            "s": pa.array(np.array(["a", "bc"])[(keys == 3).astype(int)]),
+            "t": times.cast(pa.timestamp("us", "UTC")),
+            "v": pa.array(draw.normal(0, 1e9, count)),
+        }
+    )
+
+
+def scan_of(spark: SparkSession, events: pa.Table, folder: Path, files: int = 3) -> EventSource:
+    """Files of the events, whose scan is a source."""
+    written = []
+    for number in range(files):
+        part = events.take(pa.array(range(number, len(events), files)))
+        path = folder / f"{number}.parquet"
+        pq.write_table(part, path, row_group_size=500)
+        written.append(ScanFile(str(path), path.stat().st_size, len(part), ()))
+    types = {"k": "bigint", "s": "string", "t": "timestamp", "v": "double"}
+    return EventSource.from_scan(spark, Scan.from_files(written, types))
+
+
+def exact(table: pa.Table) -> list[tuple[Any, ...]]:
+    """The rows in one order, doubles by their bits."""
+    columns = []
+    for column in table.columns:
+        values = column.to_pylist()
+        if pa.types.is_floating(column.type):
+            values = [value if value is None else value.hex() for value in values]
+        columns.append(values)
+    return sorted(zip(*columns, strict=True), key=repr)
+
+
+def collect(relation: ArrowRelation, types: dict[str, str]) -> pa.Table:
+    return relation.to_frame(types).toArrow()
+
+
+@pytest.mark.parametrize("every", [None, 7 * HOUR], ids=["events", "grid"])
+@pytest.mark.parametrize("unbounded", [False, True], ids=["bounded", "all history"])
+def test_buckets_slices_files_and_frames_give_the_same_bits(
+    spark: SparkSession, tmp_path: Path, every: int | None, unbounded: bool
+) -> None:
+    measures = MEASURES | ({"ever": ("count", "v", None)} if unbounded else {})
+    plan = bind(measures, every=every)
+    events = draw_events()
+    interval = Interval.from_bounds("1970-01-03", "1970-01-09")
+    expected = exact(compute_event_rows(events, plan, interval))
+    assert len(expected) > 500
+    source = scan_of(spark, events, tmp_path)
+    frame = EventSource.from_frame(spark.createDataFrame(events), plan)
+    spill = tmp_path / "spill"
+    spill.mkdir()
+    hot = int(hash_keys(get_key_columns(events.filter(pc.equal(events["k"], 7))[:1], plan.keys))[0])
+    cut = SkewedKeys(3, (hot,), ((2 * 24 * HOUR, 3 * 24 * HOUR + 1, 7 * 24 * HOUR),))
+    ways: list[tuple[EventSource, SkewedKeys | None, str | None]] = [
+        (source, None, None),
+        (frame, None, None),
+        (source, SkewedKeys(1), None),
+        (frame, SkewedKeys(5), str(spill)),
+    ]
+    if not unbounded:
+        ways += [(source, cut, str(spill)), (frame, cut, None)]
+    for each, skewed_keys, folder in ways:
+        found = aggregate_events(each, plan, interval, folder, skewed_keys)
+        assert exact(collect(found, plan.row_schema)) == expected
+
+
+def test_given_instants_find_their_events_in_any_slice(spark: SparkSession, tmp_path: Path) -> None:
+    plan = bind(MEASURES)
+    events = draw_events()
+    asked = draw_events(700).select(["k", "s", "t"]).rename_columns(["id", "s", "at"])
+    types = {"id": "bigint", "s": "string", "at": "timestamp"}
+    keys, time = (("id", "bigint"), ("s", "string")), ("at", "timestamp")
+    relation = ArrowRelation.from_frame(spark.createDataFrame(asked), to_arrow_schema(types))
+    instants = InstantSource(relation, keys, time, asked.nbytes)
+    expected = exact(compute_rows_at(events, asked, plan, keys, time))
+    assert len(expected) == 700
+    hot = int(hash_keys(get_key_columns(events.filter(pc.equal(events["k"], 7))[:1], plan.keys))[0])
+    cut = SkewedKeys(3, (hot,), ((2 * 24 * HOUR, 2 * 24 * HOUR + 5, 7 * 24 * HOUR),))
+    source = scan_of(spark, events, tmp_path)
+    for skewed_keys in (None, SkewedKeys(1), cut):
+        found = aggregate_at(source, instants, plan, None, skewed_keys)
+        assert exact(collect(found, types | plan.schema)) == expected
+
+
+def test_a_key_with_more_rows_than_a_bucket_is_cut_no_finer_than_its_windows(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    source = scan_of(spark, draw_events(), tmp_path)
+    source = replace(source, byte_count=1 << 30)
+    plan = bind(MEASURES)
+    (bounds,) = detect_skew(source, plan, 1 << 30).slice_bounds
+    assert len(bounds) > 3
+    assert all(after - before >= 30 * HOUR for before, after in pairwise(bounds))
+    assert detect_skew(source, bind({"ever": ("count", "v", None)}), 1 << 30).hashes == ()
+    found = aggregate_events(source, plan)
+    assert exact(collect(found, plan.row_schema)) == exact(compute_event_rows(draw_events(), plan))
+
+
+def test_keys_and_instants_of_unfit_types_are_refused(spark: SparkSession) -> None:
+    events = spark.sql("select 1 as k, timestamp'2024-01-01' as t, 1.5D as v, array(1) as l")
+    given = Events(events, "t", "v")
+    with pytest.raises(SchemaError, match="Key column 'k' is int in the events and string in the"):
+        rolling(given, events.withColumn("k", F.lit("1")), "t", ["k"], WINDOWS)
+    with pytest.raises(SchemaError, match="Key column 'l' is array<int> in the events"):
+        rolling(given, events, "t", ["l"], WINDOWS)
+    with pytest.raises(
+        SchemaError, match="Column 'v' is double, and an instant is one of timestamp"
+    ):
+        rolling(given, events, "v", ["k"], WINDOWS)
+    with pytest.raises(SettingsError, match=r"No column identifies an entity: give by=\['id'\]"):
+        rolling(given, events, "t", [], WINDOWS)
+
+
+def test_rolling_takes_keys_of_several_types_dates_and_nulls(spark: SparkSession) -> None:
+    events = spark.sql(
+        "select * from values (1, 'a', date'2024-01-01', 2.5BD), (1, 'a', date'2024-01-02', null),"
+        " (1, 'a', date'2024-01-02', 4.25BD), (null, 'a', date'2024-01-02', 9BD),"
+        " (1, 'b', null, 7BD) as e(k, s, known, v)"
+    )
+    asked = spark.sql(
+        "select * from values (1L, 'a', timestamp'2024-01-03'), (null, 'a', timestamp'2024-01-03'),"
+        " (1L, 'a', null), (1L, 'b', timestamp'2024-01-03') as i(k, s, at)"
+    )
+    found = rolling(
+        Events(events, "known", "v"),
+        asked,
+        "at",
+        ["k", "s"],
+        {"2d": timedelta(days=2)},
+        AGGREGATIONS,
+    )
+    assert dict(found.dtypes) == {
+        "k": "bigint",
+        "s": "string",
+        "at": "timestamp",
+        "v_count_2d": "bigint",
+        "v_sum_2d": "decimal(13,2)",
+        "v_mean_2d": "double",
+        "v_stddev_2d": "double",
+        "v_min_2d": "decimal(3,2)",
+        "v_max_2d": "decimal(3,2)",
+        "v_last_2d": "decimal(3,2)",
+        "v_distinct_count_2d": "bigint",
+    }
+    rows = {(row["k"], row["s"]): row[3:] for row in found.collect()}
+    empty = (0, *[None] * 6, 0)
+    assert rows == {
+        (1, "a"): (2, Decimal("6.75"), 3.375, 0.875, *map(Decimal, ("2.50", "4.25", "4.25")), 2),
+        (None, "a"): empty,
+        (1, "b"): empty,
+    }

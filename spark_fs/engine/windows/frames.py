@@ -1,4 +1,4 @@
-"""Window features: what was known about an entity over the last hours or days, at given instants.
+"""Window features of DataFrames, at instants of the user's.
 
 A sliding window of length w before the instant t holds the values known in [t - w, t): what becomes
 known at t itself is not in it, so no feature sees the row that it is joined to.
@@ -6,20 +6,33 @@ known at t itself is not in it, so no feature sees the row that it is joined to.
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from spark_fs.base import arrow_types, types
 from spark_fs.base.times import MICROSECOND
 from spark_fs.base.types import FLOATS, INTEGERS, get_base_type
+from spark_fs.engine.join import inputs, shuffle
+from spark_fs.engine.join.columnar import ArrowRelation
+from spark_fs.engine.windows.relation import EventSource, InstantSource, aggregate_at
 from spark_fs.errors import SchemaError, SettingsError
+from spark_fs.planning.window_plan import BoundFeature, WindowPlan, find_result_type
+from spark_fs.spec.window_features import Function
 
 NUMERIC_TYPES = (*INTEGERS, *FLOATS)
-MOMENTS = ("count", "sum", "mean", "stddev")
-AGGREGATIONS = (*MOMENTS, "min", "max", "last", "distinct_count")
+AGGREGATIONS: tuple[Function, ...] = (
+    "count",
+    "sum",
+    "mean",
+    "stddev",
+    "min",
+    "max",
+    "last",
+    "distinct_count",
+)
 _ANY_TYPE_AGGREGATIONS = ("count", "min", "max", "last", "distinct_count")  # without arithmetic
-_COLLECTIONS = ("map", "array", "struct")
 
 
 class Events(NamedTuple):
@@ -40,12 +53,13 @@ def rolling(
 ) -> DataFrame:
     """Aggregations* of an entity's values over each sliding window before each instant.
 
-    Null values are not counted. The same rows in any batches and any order give the same bits.
+    Null values are not counted, nor those of a null key. The same rows in any batches and any order
+    give the same bits: sums of doubles are exact, and rounded once.
 
     Args:
         events: The values, and when each became known.
         instants: The instants to aggregate at, with the columns ``by`` and ``at``.
-        at: The column of the instants, a timestamp.
+        at: The column of the instants, a timestamp; a row where it is null is no instant.
         by: The columns that identify an entity, in events and instants.
         windows: The length of each window by its name, such as ``{"4h": timedelta(hours=4)}``. The
             window of length w before t is [t - w, t).
@@ -59,25 +73,25 @@ def rolling(
 
     Raises:
         SettingsError: An aggregation is unknown, or a window is empty.
-        SchemaError: The value cannot be aggregated so.
+        SchemaError: The value cannot be aggregated so, or a column is not what it must be.
     """
-    type_ = dict(events.frame.dtypes)[events.value]
-    _check_arguments(events.value, type_, windows, aggregations)
-    from_totals = [name for name in aggregations if type_ in INTEGERS and name in MOMENTS]
-    changes = _list_changes(events, by, windows if from_totals else {})
-    rows = instants.select(*by, at, F.unix_micros(at).alias("__micros"))
-    rows = rows.unionByName(changes, allowMissingColumns=True)
-    features = {}
-    for window, length in windows.items():
-        computed: dict[str, Column] = {}
-        if len(from_totals) < len(aggregations):
-            computed |= _compute_from_lists(by, length, type_ in NUMERIC_TYPES)
-        if from_totals:
-            computed |= _compute_running_totals(by, window)
-        for aggregation in aggregations:
-            features[f"{events.value}_{aggregation}_{window}"] = computed[aggregation]
-    is_instant = F.col(at).isNotNull()
-    return rows.withColumns(features).filter(is_instant).select(*by, at, *features)
+    value_type = dict(events.frame.dtypes)[events.value]
+    _check_arguments(events.value, value_type, windows, aggregations)
+    needed = dict.fromkeys([*by, events.known_at, events.value])
+    is_valued = F.col(events.value).isNotNull()
+    frame = events.frame.filter(is_valued).select(*needed)
+    plan = _build_plan(dict(frame.dtypes), events, by, windows, aggregations)
+    instants = instants.select(*by, at).filter(F.col(at).isNotNull())
+    instant_types = dict(instants.dtypes)
+    _check_types(plan, instant_types, by, at)
+    source = EventSource.from_frame(frame, plan)
+    ends = InstantSource(
+        ArrowRelation.from_frame(instants, arrow_types.to_arrow_schema(instant_types)),
+        tuple((name, instant_types[name]) for name in by),
+        (at, instant_types[at]),
+        inputs.estimate_bytes(instants),
+    )
+    return aggregate_at(source, ends, plan).to_frame(instant_types | plan.schema)
 
 
 def _check_arguments(
@@ -102,105 +116,70 @@ def _check_arguments(
 
 
 def _can_aggregate(type_: str, aggregation: str) -> bool:
-    if type_ in NUMERIC_TYPES:
+    if types.is_number_type(type_):
         return True
-    return aggregation in _ANY_TYPE_AGGREGATIONS and get_base_type(type_) not in _COLLECTIONS
+    return aggregation in _ANY_TYPE_AGGREGATIONS and get_base_type(type_) not in types.NESTED
 
 
-def _compute_running_totals(by: Sequence[str], window: str) -> dict[str, Column]:
-    """The moments of integers from running totals, which are exact.
+def _build_plan(
+    column_types: Mapping[str, str],
+    events: Events,
+    by: Sequence[str],
+    windows: Mapping[str, timedelta],
+    aggregations: Sequence[str],
+) -> WindowPlan:
+    """The features of the value, window by window.
 
-    A value enters the totals of every window when it becomes known and leaves those of one window
-    when its length has passed, so the cost does not grow with the windows' length, as that of
-    Spark's own range frames does.
+    Args:
+        column_types: Of the events' columns that are needed.
+        events: The values.
+        by: The columns that identify an entity.
+        windows: The length of each window by its name.
+        aggregations: What is computed of each window.
     """
-    in_order = Window.partitionBy(*by).orderBy("__micros")
-    before = in_order.rangeBetween(Window.unboundedPreceding, -1)
-
-    def sum_before(moment: Column) -> Column:
-        total = F.sum(moment).over(before)
-        return F.coalesce(total, F.lit(0))
-
-    sign = F.col(f"__sign_{window}")
-    value = F.col("__value").cast("bigint")
-    count = sum_before(sign)
-    total = sum_before(sign * value)
-    squares = sum_before(sign * value * value)
-    count_or_null = F.nullif(count, F.lit(0))
-    variance = (count * squares - total * total).cast("double")
-    deviation = F.sqrt(variance)
-    return {
-        "count": count,
-        "sum": F.when(count > 0, total),
-        "mean": total / count_or_null,
-        "stddev": deviation / count_or_null,
-    }
-
-
-def _compute_from_lists(
-    by: Sequence[str], length: timedelta, is_numeric: bool
-) -> dict[str, Column]:
-    """Every aggregation from the list of the values in the window.
-
-    They are in their order of size, so that sums have one order too.
-    """
-    in_order = Window.partitionBy(*by).orderBy("__micros")
-    window = in_order.rangeBetween(-(length // MICROSECOND), -1)
-    entered = F.when(F.col("__enters"), F.struct("__micros", "__value"))
-    entries = F.collect_list(entered).over(window)
-    values = F.array_sort(F.transform(entries, lambda entry: entry["__value"]))
-    count = F.size(values).cast("bigint")
-    aggregations = {
-        "count": count,
-        "min": F.array_min(values),
-        "max": F.array_max(values),
-        "last": F.array_max(entries)["__value"],
-        "distinct_count": F.size(F.array_distinct(values)).cast("bigint"),
-    }
-    if is_numeric:
-        aggregations |= _compute_moments(values, count)
-    return aggregations
-
-
-def _compute_moments(values: Column, count: Column) -> dict[str, Column]:
-    """The sum, mean and deviation of a list of numbers, summed from the first to the last."""
-    count_or_null = F.nullif(count, F.lit(0))
-    total = F.aggregate(values, F.lit(0.0), lambda sum_, value: sum_ + value.cast("double"))
-    mean = total / count_or_null
-
-    def add_square(sum_: Column, value: Column) -> Column:
-        difference = value.cast("double") - mean
-        return sum_ + difference * difference
-
-    squares = F.aggregate(values, F.lit(0.0), add_square)
-    return {
-        "sum": F.when(count > 0, total),
-        "mean": mean,
-        "stddev": F.sqrt(squares / count_or_null),
-    }
-
-
-def _list_changes(events: Events, by: Sequence[str], windows: Mapping[str, timedelta]) -> DataFrame:
-    """When each value becomes known, and when it leaves each of these windows*.
-
-    Per window there is a sign: 1, -1, or 0 where the window stays as it is.
-    """
-    known_at = F.unix_micros(events.known_at)
-    changes = [_build_change(known_at, timedelta(0), dict.fromkeys(windows, 1))]
-    unchanged = dict.fromkeys(windows, 0)
+    type_ = column_types[events.value]
+    features = []
     for window, length in windows.items():
-        changes.append(_build_change(known_at, length, unchanged | {window: -1}))
-    value = F.col(events.value)
-    is_known = value.isNotNull() & F.col(events.known_at).isNotNull()
-    inlined = F.inline(F.array(*changes))
-    return events.frame.filter(is_known).select(*by, value.alias("__value"), inlined)
+        for aggregation in aggregations:
+            function = cast(Function, aggregation)
+            feature = BoundFeature(
+                name=f"{events.value}_{function}_{window}",
+                function=function,
+                column=events.value,
+                type=type_,
+                result_type=find_result_type(function, events.value, type_),
+                over=length // MICROSECOND,
+                where=None,
+                delay=0,
+                argument=None,
+            )
+            features.append(feature)
+    return WindowPlan(
+        tuple(features),
+        tuple((name, column_types[name]) for name in by),
+        (events.known_at, column_types[events.known_at]),
+        tuple(column_types.items()),
+    )
 
 
-def _build_change(known_at: Column, delay: timedelta, signs: Mapping[str, int]) -> Column:
-    """What changes so long after a value became known: a sign for each window."""
-    micros = known_at + delay // MICROSECOND
-    fields = [micros.alias("__micros"), F.lit(not delay).alias("__enters")]
-    for window, sign in signs.items():
-        sign_value = F.lit(sign).cast("bigint")
-        fields.append(sign_value.alias(f"__sign_{window}"))
-    return F.struct(*fields)
+def _check_types(
+    plan: WindowPlan, instant_types: Mapping[str, str], by: Sequence[str], at: str
+) -> None:
+    """Refuse instants that are no times, and keys that cannot be compared."""
+    known_at, known_type = plan.known_at
+    for column, type_ in ((known_at, known_type), (at, instant_types[at])):
+        if type_ not in types.EVENT_TIME_TYPES:
+            raise SchemaError(
+                f"Column {column!r} is {type_}, and an instant is one of"
+                f" {', '.join(types.EVENT_TIME_TYPES)}: cast it first."
+            )
+    if not by:
+        raise SettingsError("No column identifies an entity: give by=['id'] or the like.")
+    for column, type_ in plan.keys:
+        other_type = instant_types[column]
+        kind = shuffle.get_key_kind(type_)
+        if kind is None or kind != shuffle.get_key_kind(other_type):
+            raise SchemaError(
+                f"Key column {column!r} is {type_} in the events and {other_type} in the"
+                " instants, which cannot be compared: cast one of them first."
+            )
