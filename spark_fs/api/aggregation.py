@@ -125,10 +125,9 @@ class Aggregation:
         return self._plan
 
     def __repr__(self) -> str:
-        from spark_fs.planning.window_text import describe_feature, describe_rows
+        from spark_fs.planning.window_text import describe_aggregation, describe_feature
 
-        groups = ", ".join(dict.fromkeys(map(str, self._spec.list_groups())))
-        lines = [f"Aggregation of {groups} {describe_rows(self._spec)}:"]
+        lines = [f"Aggregation of {describe_aggregation(self._spec)}:"]
         lines += [f"  {each.name}: {describe_feature(each)}" for each in self._spec.features]
         return "\n".join(lines)
 

@@ -120,6 +120,8 @@ def _show_group(group: FeatureGroup, limit: int) -> None:
     roles = dict.fromkeys(group.partition_key, "partition key")
     roles |= dict.fromkeys(group.primary_key, "primary key")
     roles[str(group.event_time)] = "event time"
+    if group.aggregation:
+        console.print(f"{group.aggregation!r}\n", soft_wrap=True)
     columns = []
     for name, type_ in group.schema.items():
         columns.append((name, type_, roles.get(name, "")))

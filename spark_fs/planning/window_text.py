@@ -53,6 +53,17 @@ def describe_feature(feature: WindowFeature) -> str:
     return text
 
 
+def describe_aggregation(spec: AggregationSpec) -> str:
+    """What it is made of and for what there are rows, in one line."""
+    source = spec.source
+    groups = list(dict.fromkeys(map(str, spec.list_groups())))
+    text = " with ".join([groups[0], *groups[1:]])
+    conditions = [each for each in (source.where, source.having) if each is not None]
+    if conditions:
+        text += f" where {' and '.join(map(_describe_condition, conditions))}"
+    return f"{text}, {describe_rows(spec)}"
+
+
 def describe_rows(spec: AggregationSpec) -> str:
     """For what there are rows, as in ``by card, for each instant of event_time``."""
     instants = f"for each instant of {spec.known_at}"

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from spark_fs.base.arithmetic import is_nan
 from spark_fs.base.json_values import to_json
+from spark_fs.planning.window_text import describe_feature
 
 if TYPE_CHECKING:
+    from spark_fs.spec.aggregation import AggregationSpec
     from spark_fs.spec.comparison import DriftReport
     from spark_fs.spec.expectations import ValidationReport
     from spark_fs.spec.feature_statistics import FeatureStatistics, Statistics
@@ -185,6 +187,15 @@ def _format_cell(value: Any) -> Any:
     if isinstance(value, bool | int):
         return value
     return float(f"{value:.6g}") if isinstance(value, float) else str(value)[:80]
+
+
+def build_window_table(aggregation: AggregationSpec, types: Mapping[str, str]) -> dict[str, Any]:
+    """Make the data of a table of what each window feature is, in words."""
+    rows = [
+        [feature.name, types[feature.name], describe_feature(feature)]
+        for feature in aggregation.features
+    ]
+    return build_table(["feature", "type", "what it is"], rows)
 
 
 # -- what happened

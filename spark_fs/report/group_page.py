@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from spark_fs.errors import SetupError
+from spark_fs.planning.window_text import describe_aggregation
 from spark_fs.report import facts, lineage
 from spark_fs.report.page import render_page
 
@@ -54,6 +55,9 @@ def render_group_page(stores: ProjectStores, group: GroupSpec, base_url: str = "
         "validations": facts.build_validation_table(stores.catalog.list_validations(group.ref)),
     }
     sections = _build_sections(commits, statistics, sample)
+    if group.aggregation:
+        data["windows"] = facts.build_window_table(group.aggregation, group.types)
+        sections.insert(0, facts.build_section("windows", "Window features", "windows"))
     graph = lineage.build_group_graph(stores.catalog, group, base_url)
     sections.append({"id": "lineage", "title": "Lineage", "kind": "graph", "graph": graph})
     return render_page(
@@ -159,6 +163,8 @@ def _list_facts(
         ("columns", f"{len(group.types):,}"),
         ("online", "yes" if group.online_enabled else "no"),
     ]
+    if group.aggregation:
+        rows.insert(0, ("built of", describe_aggregation(group.aggregation)))
     if statistics:
         rows.append(("rows", f"{statistics.row_count:,}"))
         for column in statistics.feature_descriptive_statistics:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 
 import spark_fs
-from spark_fs import Aggregation, Feature, FeatureGroup, FeatureStore, errors
+from spark_fs import Aggregation, Feature, FeatureGroup, FeatureStore, cli, errors
 from spark_fs import aggregate as agg
 from spark_fs.api.feature import to_feature_specs
 from spark_fs.spec.aggregation import AggregationSpec
@@ -317,13 +318,13 @@ def test_each_feature_has_its_type_and_says_what_it_is(payments: FeatureGroup) -
 def test_an_aggregation_reads_well(payments: FeatureGroup) -> None:
     each_event = Aggregation(payments, [agg.count(over="4h"), agg.max("amount", over="1d")])
     assert repr(each_event).splitlines() == [
-        "Aggregation of 'payments' version 1 by card, for each instant of at:",
+        "Aggregation of 'payments' version 1, by card, for each instant of at:",
         "  count_4h: number of events over 4h",
         "  amount_max_1d: greatest amount over 1d",
     ]
     grid = Aggregation(payments, agg.count(over="4h"), every="1h", closed="both")
     assert repr(grid).splitlines()[0] == (
-        "Aggregation of 'payments' version 1 by card, every 1h of at, with the events of that very"
+        "Aggregation of 'payments' version 1, by card, every 1h of at, with the events of that very"
         " instant:"
     )
 
@@ -825,3 +826,51 @@ def test_an_older_release_refuses_a_group_that_builds_itself_and_reads_every_oth
     assert "aggregation" not in plain
     with pytest.raises(errors.UpgradeError, match="is kept in format 3, which a newer spark_fs"):
         GroupSpec.from_json({**built.spec.to_json(), "format_version": 3})
+
+
+# -- where it shows
+
+
+def test_the_page_of_such_a_group_says_what_each_feature_is(
+    store: FeatureStore, payments: FeatureGroup, tmp_path: Path
+) -> None:
+    evil = "</script><img src=x>"
+    aggregation = Aggregation(
+        payments.select_all().filter(payments["online"] == True),  # noqa: E712 # a condition
+        [agg.mean("amount", over="4h", where=payments["category"] == evil)],
+        every="1h",
+    )
+    built = store.create_feature_group("spending", aggregation=aggregation)
+    page = built.report(tmp_path / "page.html").read_text()
+    (data,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)
+    words = f"mean of amount over 4h where category = '{evil}'"
+    assert json.loads(data)["windows"] == {
+        "columns": ["feature", "type", "what it is"],
+        "rows": [{"cells": ["amount_mean_4h", "double", words]}],
+    }
+    assert json.loads(data)["features"][2]["description"] == words
+    assert "&#39;payments&#39; version 1 where online = TRUE, by card, every 1h of at" in page
+    assert "<img" not in page
+    assert ">payments</text>" in page  # in its lineage
+
+
+def test_the_command_line_shows_it(
+    store: FeatureStore,
+    payments: FeatureGroup,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    aggregation = Aggregation(payments, [agg.count(over="4h")])
+    built = store.create_feature_group("spending", aggregation=aggregation)
+    monkeypatch.setenv("SPARK_FS_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["spark-fs", "show", "spending"])
+    with pytest.raises(SystemExit, match=r"^0$"):
+        cli.main()
+    assert capsys.readouterr().out.startswith(
+        "Feature group spending, version 1\n"
+        f"stored in {built.location}\n\n"
+        "Aggregation of 'payments' version 1, by card, for each instant of at:\n"
+        "  count_4h: number of events over 4h\n\n"
+        "column"
+    )
