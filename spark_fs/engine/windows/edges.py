@@ -40,7 +40,7 @@ class OrderedEvents:
             self.numbers: Ints = numbers
             self.micros: Ints = present_micros
             return
-        order = np.argsort(numbers, kind="stable")
+        order = np.argsort(numbers)
         self.order = order if is_whole else rows[order]
         self.numbers = numbers[order]
         self.micros = present_micros[order]
@@ -55,6 +55,12 @@ class OrderedEvents:
     def find_first(self, codes: Ints) -> Ints:
         """How many events belong to entities before these."""
         return np.searchsorted(self.numbers, self._ticks.make_first_numbers(codes))
+
+    def find_entity_starts(self, numbers: Ints) -> Ints:
+        """Where the events of each entity begin, among some of the numbers in their order."""
+        codes = self._ticks.get_codes(numbers)
+        changes = np.flatnonzero(codes[1:] != codes[:-1]) + 1
+        return np.concatenate([np.zeros(1, np.int64), changes])
 
 
 class _Ticks:
@@ -84,6 +90,10 @@ class _Ticks:
         else:
             ticks = np.searchsorted(self._distinct, micros)
         return self.make_first_numbers(codes) + ticks
+
+    def get_codes(self, numbers: Ints) -> Ints:
+        """The code of each number's entity."""
+        return numbers >> self._bits
 
     def make_first_numbers(self, codes: Ints) -> Ints:
         """The least number of each entity."""

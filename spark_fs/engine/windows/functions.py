@@ -77,32 +77,35 @@ def compute_percentiles(windows: SeriesWindows, feature: BoundFeature) -> pa.Arr
     """The percentiles, linearly interpolated."""
     assert feature.argument is not None
     series = windows.series
+    if not len(series.values):
+        return pa.nulls(len(windows.at), pa.float64())
     positions = (windows.divisors - 1) * float(feature.argument)
     below = np.floor(positions).astype(np.int64)
     above = np.minimum(below + 1, windows.divisors - 1)
-    present = ~windows.is_empty
-    starts = windows.starts[present]
-    ends = windows.ends[present]
     values = series.doubles[series.positions_by_rank]
-    low = values[series.ranked_ranges.select(starts, ends, below[present])]
-    high = values[series.ranked_ranges.select(starts, ends, above[present])]
-    percentiles = np.zeros(len(positions))
-    percentiles[present] = interpolate_linearly(low, high, (positions - below)[present])
+    low = values[_select_ranks(windows, series.ranked_ranges, below)]
+    high = values[_select_ranks(windows, series.ranked_ranges, above)]
+    percentiles = interpolate_linearly(low, high, positions - below)
     return pa.array(percentiles, mask=windows.is_empty)
 
 
 def approximate_percentiles(windows: SeriesWindows, feature: BoundFeature) -> pa.Array:
     """The middles of the cells in which the percentiles lie."""
     assert feature.argument is not None
-    present = ~windows.is_empty
-    starts = windows.starts[present]
-    ends = windows.ends[present]
-    ranks = np.ceil((ends - starts) * float(feature.argument)).astype(np.int64)
-    codes, middles = encode_cells(windows.series.doubles)
-    selected = RankedRanges(codes).select(starts, ends, np.maximum(ranks, 1) - 1)
-    percentiles = np.zeros(len(present))
-    percentiles[present] = middles[selected]
+    series = windows.series
+    if not len(series.values):
+        return pa.nulls(len(windows.at), pa.float64())
+    places = np.ceil(windows.divisors * float(feature.argument)).astype(np.int64)
+    codes, middles = encode_cells(series.doubles)
+    ranges = series.make_ranked_ranges(codes)
+    percentiles = middles[_select_ranks(windows, ranges, np.maximum(places, 1) - 1)]
     return pa.array(percentiles, mask=windows.is_empty)
+
+
+def _select_ranks(windows: SeriesWindows, ranges: RankedRanges, positions: Ints) -> Ints:
+    """The rank at a position of each window in order of size, 0 for an empty one."""
+    ranks = ranges.select(windows.starts, windows.ends, positions)
+    return np.where(windows.is_empty, 0, ranks)
 
 
 # -- of values in order

@@ -67,8 +67,12 @@ class Series:
     def _select_present(self, ordered: Ints) -> Ints:
         if self._is_present is None:
             return ordered
-        selected: Ints = ordered[self._is_present]
-        return selected
+        return ordered.compress(self._is_present)
+
+    @cached_property
+    def _numbers(self) -> Ints:
+        """The number of each event's entity and time."""
+        return self._select_present(self._events.numbers)
 
     @cached_property
     def micros(self) -> Ints:
@@ -129,7 +133,11 @@ class Series:
     @cached_property
     def ranked_ranges(self) -> RankedRanges:
         """The ranks of any stretch of events, in their order."""
-        return RankedRanges(self.ranks)
+        return self.make_ranked_ranges(self.ranks)
+
+    def make_ranked_ranges(self, ranks: Ints) -> RankedRanges:
+        """Ranks of the events, one for each, in the order of any stretch of one entity's."""
+        return RankedRanges(ranks, self._events.find_entity_starts(self._numbers))
 
     @cached_property
     def ranks(self) -> Ints:
@@ -153,11 +161,10 @@ class Series:
     @cached_property
     def order_by_value(self) -> Ints:
         """The positions of the events by entity, time, and then value."""
-        numbers = self._select_present(self._events.numbers)
-        is_tied = numbers[1:] == numbers[:-1]
+        is_tied = self._numbers[1:] == self._numbers[:-1]
         if not is_tied.any():
-            return np.arange(len(numbers))
-        return np.lexsort((self.ranks, numbers))
+            return np.arange(len(is_tied) + 1) if len(self._numbers) else self._numbers
+        return np.lexsort((self.ranks, self._numbers))
 
 
 class SeriesWindows:
