@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from spark_fs.api.feature import Feature
 from spark_fs.api.window_functions import Length, WindowFunction, parse_length
+from spark_fs.base.arguments import validate_call
 from spark_fs.base.times import MICROSECOND
-from spark_fs.errors import SettingsError
+from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.spec.aggregation import AggregationSpec
 from spark_fs.spec.window_features import Closed
 
@@ -123,6 +124,50 @@ class Aggregation:
             source = Query(self._stores, self._spec.source)
             self._plan = bind_aggregation(self._spec, source.plan().schema)
         return self._plan
+
+    def select_all(self) -> Query:
+        """Select every feature, as a lazy query that is joined to a spine.
+
+        Nothing is stored: each window ends at the event time of the spine's row, as in
+        ``labels.select_all().join(aggregation.select_all())``. The key of the join is ``by``, under
+        these names in the spine, unless ``on``, or ``left_on`` with ``right_on``, name it.
+
+        Raises QueryError for rows on a grid (``every``), and for a source of several groups.
+        """
+        return self._build_query([feature.name for feature in self._spec.features])
+
+    @validate_call
+    def select(self, features: Sequence[str]) -> Query:
+        """Select some features, as ``select_all``.
+
+        Raises NotFoundError, with the nearest names, for a feature that does not exist.
+        """
+        self._check_names(features)
+        return self._build_query(features)
+
+    @validate_call
+    def select_except(self, features: Sequence[str]) -> Query:
+        """Select every feature but some, as ``select_all``.
+
+        Raises NotFoundError, with the nearest names, for a feature that does not exist.
+        """
+        self._check_names(features)
+        others = set(features)
+        names = [feature.name for feature in self._spec.features]
+        return self._build_query([name for name in names if name not in others])
+
+    def _check_names(self, names: Sequence[str]) -> None:
+        declared = [feature.name for feature in self._spec.features]
+        for name in names:
+            if name not in declared:
+                raise NotFoundError.for_name(
+                    "Window feature", name, declared, "Select some of the aggregation's features."
+                )
+
+    def _build_query(self, names: Sequence[str]) -> Query:
+        from spark_fs.api.query import Query
+
+        return Query(self._stores, self._spec.to_query(names))
 
     def __repr__(self) -> str:
         from spark_fs.planning.window_text import describe_aggregation, describe_feature

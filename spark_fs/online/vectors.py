@@ -176,6 +176,12 @@ class VectorReader:
                 )
         for name, node in self._offline_nodes.items():
             if name not in passed_features:
+                if node.windows:
+                    raise QueryError(
+                        f"Feature {name!r} has no online value: it is a window of {node.group} at"
+                        " the instants of a spine. Pass it in passed_features, or join a feature"
+                        " group of the aggregation that is online_enabled."
+                    )
                 raise QueryError(
                     f"Feature {name!r} has no online value: feature group {node.group} is not"
                     " online_enabled. Pass it in passed_features, or create the group with"
@@ -251,7 +257,9 @@ def _plan_group_lookups(
                 if key.column not in plan.nodes[key.node].group.primary_key:
                     needed_nodes.add(key.node)
     nodes = [
-        node for node in plan.nodes if node.index in needed_nodes and node.group.online_enabled
+        node
+        for node in plan.nodes
+        if node.index in needed_nodes and node.group.online_enabled and not node.windows
     ]
     source_positions = {node.index: position for position, node in enumerate(nodes)}
     key_positions = {name: position for position, name in enumerate(key_names)}

@@ -14,11 +14,9 @@ from spark_fs.engine.join import sampling
 from spark_fs.engine.join.columnar import ArrowRelation
 from spark_fs.engine.join.inputs import JoinInputs, build_stage
 from spark_fs.engine.join.shuffle import get_key_kind
-from spark_fs.engine.scan.filters import can_evaluate
 from spark_fs.engine.scan.pruning import NodeSource, TableScanPlan, plan_scans
 from spark_fs.errors import QueryError, SettingsError
 from spark_fs.planning.plan import JoinPlan, PlanNode
-from spark_fs.planning.window_plan import WindowPlan
 
 Strategy = Literal["columnar", "broadcast", "sql"]
 BROADCAST_BYTES = 32 << 20  # bytes of right sides that each task reads itself
@@ -242,20 +240,6 @@ def _check_windows(stages: Sequence[StageFacts]) -> None:
             f"Nothing runs this query as a whole: {only_workers[0]}, and {only_spark[0]}. Join on"
             " keys of one simple type, or make a feature group of the aggregation and join that."
         )
-    for facts in stages:
-        for node in facts.nodes:
-            if node.windows:
-                _check_window_filters(node, node.windows)
-
-
-def _check_window_filters(node: PlanNode, windows: WindowPlan) -> None:
-    for feature in windows.features:
-        if feature.where and not can_evaluate(feature.where, node.group.types):
-            raise QueryError(
-                f"Only Spark evaluates the where= of {feature.name!r} (it has like(), or a column"
-                " of no simple type), and workers compute the windows at a spine's instants: use"
-                " a condition such as isin([...]), or filter the source of the aggregation."
-            )
 
 
 def _why_only_workers(nodes: tuple[PlanNode, ...]) -> str | None:
