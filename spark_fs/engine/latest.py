@@ -20,7 +20,7 @@ from pyspark.sql import DataFrame
 from spark_fs.engine.join import shuffle
 from spark_fs.engine.join.columnar import ArrowRelation, TableReader
 from spark_fs.engine.join.stages import TypedColumn, get_key_columns
-from spark_fs.engine.scan import parquet
+from spark_fs.tables.event_times import to_event_micros
 
 BucketHandler = Callable[[pa.Table], Iterator[pa.RecordBatch]]
 
@@ -46,7 +46,7 @@ class LatestOrder:
             sort_keys.append(ranks.to_numpy())
         if self.time:
             name, type_ = self.time
-            instants = parquet.to_event_micros(table.column(name), type_)
+            instants = to_event_micros(table.column(name), type_)
             sort_keys.append(instants.to_numpy())
         sort_keys += reversed(keys)
         order = np.lexsort(sort_keys)

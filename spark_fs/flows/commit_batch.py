@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from spark_fs.base.times import EPOCH, to_micros
 from spark_fs.errors import SparkFSError, UnfinishedError
 from spark_fs.flows import identities, validate
 from spark_fs.flows.existing_rows import ExistingRows
@@ -16,6 +17,7 @@ from spark_fs.spec.expectations import ValidationOptions, ValidationReport
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.write_options import WriteOptions
+from spark_fs.tables.computed_rows import ComputedRows
 from spark_fs.tables.delta import layout
 from spark_fs.tables.delta.commands import INGESTED_AT
 from spark_fs.tables.delta.log import NO_TABLE
@@ -66,10 +68,21 @@ class BatchInsert:
         self.catalog = catalog
         self.report: ValidationReport | None = None
 
-    def stage_and_commit(self, rows: DataFrame, before_commit: Callable[[], object]) -> RowCounts:
-        """Write the rows, eagerly, as one commit; returns what became of them.
+    def stage_and_commit(
+        self,
+        rows: DataFrame,
+        before_commit: Callable[[], object],
+        computed: ComputedRows | None = None,
+    ) -> RowCounts:
+        """Write the rows, eagerly, as one commit.
 
-        ``before_commit`` is called when the rows have been checked.
+        Args:
+            rows: The rows.
+            before_commit: Called when they have been checked.
+            computed: The same rows as workers have them, which then write them where they can.
+
+        Returns:
+            What became of the rows.
         """
         with self.table.begin_write() as write:
             stamped = rows.withColumn(INGESTED_AT, self._choose_ingestion_time())
@@ -78,7 +91,7 @@ class BatchInsert:
                 self._finish_earlier_run(write, laid_out)
                 return _make_counts(0)
             self._prepare_table(write.delta_transaction, laid_out)
-            read, staged, repeats = self._stage_distinct(write, laid_out)
+            read, staged, repeats = self._stage_distinct(write, laid_out, computed)
             valid = self._validate_rows(write, staged) if self.suite else staged
             identities.check_staged_rows(valid, self.group, self.options, repeats)
             before_commit()
@@ -100,18 +113,33 @@ class BatchInsert:
             summary["set_aside"] = set_aside
             return summary
 
-    def _stage_distinct(self, write: TableWrite, rows: DataFrame) -> tuple[int, StagedFiles, bool]:
+    def _stage_distinct(
+        self, write: TableWrite, rows: DataFrame, computed: ComputedRows | None = None
+    ) -> tuple[int, StagedFiles, bool]:
         """The number of rows; they, staged, without repeats; whether identities may repeat still.
 
         Of rows that are equal in every column one is staged.
         """
-        staged = write.stage_rows(rows)
+        staged = self._stage(write, rows, computed)
         row_count = staged.row_count
+        if computed is not None and computed.is_distinct:
+            return row_count, staged, False
         repeats = identities.has_repeated_identities(staged, self.group)
         if repeats:
             distinct = identities.drop_equal_rows(staged.frame, self.group)
             staged = write.stage_rows(layout.prepare_rows(distinct, self.group))
         return row_count, staged, repeats
+
+    def _stage(
+        self, write: TableWrite, rows: DataFrame, computed: ComputedRows | None
+    ) -> StagedFiles:
+        if computed is not None and write.delta_transaction.accepts_worker_files():
+            now = max(datetime.now(UTC), self._find_earliest_ingestion())
+            ingestion = (INGESTED_AT, to_micros(now))
+            file_layout = layout.build_file_layout(self.group, self.table.path, ingestion)
+            if file_layout:
+                return write.stage_tables(computed, file_layout, rows.schema)
+        return write.stage_rows(rows)
 
     def _prepare_table(self, delta_transaction: DeltaTransaction, rows: DataFrame) -> None:
         """Let the commit make the table where there is none.
@@ -129,18 +157,17 @@ class BatchInsert:
         check_columns(self.group, own, existing)
 
     def _choose_ingestion_time(self) -> Column:
-        """The instant of ingestion: now, or just after the last commit.
+        """The instant of ingestion: now, or the earliest that it can be."""
+        return F.greatest(F.current_timestamp(), F.lit(self._find_earliest_ingestion()))
 
-        The latter where this clock is behind it, and instants decide between rows.
+    def _find_earliest_ingestion(self) -> datetime:
+        """Just after the last commit, where instants decide between rows.
+
+        This clock may be behind it.
         """
-        now = F.current_timestamp()
-        if not self.group.may_have_duplicates:
-            return now
-        newest = self.table.version
-        if newest == NO_TABLE:
-            return now
-        after_last_commit = self.table.get_commit_time(newest) + timedelta(milliseconds=1)
-        return F.greatest(now, F.lit(after_last_commit))
+        if not self.group.may_have_duplicates or self.table.version == NO_TABLE:
+            return EPOCH
+        return self.table.get_commit_time(self.table.version) + timedelta(milliseconds=1)
 
     def _validate_rows(self, write: TableWrite, staged: StagedFiles) -> StagedFiles:
         """The staged rows, or those of them that meet the suite, staged anew.

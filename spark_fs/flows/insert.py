@@ -18,6 +18,7 @@ from spark_fs.spec.expectations import ValidationOptions, ValidationReport
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.write_options import WriteOptions
 from spark_fs.tables import frames
+from spark_fs.tables.computed_rows import ComputedRows
 from spark_fs.tables.delta import commands
 from spark_fs.tables.delta.staging import Transaction
 from spark_fs.tables.table import GroupTable
@@ -36,6 +37,7 @@ def insert_rows(
     Upserted, a row replaces the row of the same identity, adds a new one, or, where the table holds
     the same values already, writes nothing. The schema of a first frame is kept before its rows are
     written, so a killed first insert leaves a group without rows and never rows without a schema.
+    ``ComputedRows`` are written by the workers that compute them, where the table allows it.
 
     Returns the group with its schema, the job, and the suite's report.
     """
@@ -62,7 +64,10 @@ def insert_rows(
             rows, dropped = _keep_one_per_identity(frame, written, options)
         written_table = table.with_group(written)
         insert = BatchInsert(written_table, options, validation, transaction, catalog, is_first)
-        summary = insert.stage_and_commit(rows, save_group)
+        computed = None
+        if isinstance(data, ComputedRows) and options.keep is None:
+            computed = data
+        summary = insert.stage_and_commit(rows, save_group, computed)
     except (PySparkException, Py4JError, OSError) as error:
         raise SparkFSError(
             f"Nothing was inserted into feature group {group}: reading or writing the frame failed:"
@@ -79,6 +84,8 @@ def insert_rows(
 
 
 def _to_spark(data: Any, table: GroupTable, options: WriteOptions) -> DataFrame:
+    if isinstance(data, ComputedRows):
+        data = data.to_frame()
     order_column = identities.ORDER_COLUMN if _is_numbered(data, options) else None
     return frames.to_spark(table.spark, data, table.group.types, order_column)
 

@@ -21,6 +21,7 @@ from spark_fs.online.table_layout import OnlineTable
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.delta.commands import INGESTED_AT
 from spark_fs.tables.delta.history import DataFile
+from spark_fs.tables.event_times import to_event_micros
 from spark_fs.tables.table import GroupTable
 
 COMMIT_COLUMN = "_commit_version"
@@ -145,7 +146,7 @@ def drop_expired(rows: pa.Table, table: OnlineTable, cutoff: int | None) -> pa.T
     if cutoff is None or not event_time:
         return rows
     type_ = table.columns_by_name[event_time].type
-    event_micros = parquet.to_event_micros(rows.column(event_time), type_)
+    event_micros = to_event_micros(rows.column(event_time), type_)
     return rows.filter(pc.greater_equal(event_micros, cutoff))
 
 

@@ -39,9 +39,11 @@ from spark_fs.engine.join.stages import (
 from spark_fs.engine.scan import filters, parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.spec.predicates import Condition
+from spark_fs.tables import computed_rows
+from spark_fs.tables.computed_rows import BatchWriter
 
 BATCH_BYTES = 64 << 20  # bytes of a DataFrame's rows that are scattered together
-TableReader = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]
+TableReader = computed_rows.TableReader
 Scatter = Callable[[pa.Table], shuffle.BucketAssignment]
 
 
@@ -200,18 +202,6 @@ class _ScatterTask:
 
 
 @dataclass(frozen=True)
-class _BatchWriter:
-    """Takes tables, and gives their batches, with the columns and types that Spark waits for."""
-
-    read_tables: TableReader
-    schema: pa.Schema
-
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for table in self.read_tables(batches):
-            yield from table.select(self.schema.names).cast(self.schema).to_batches()
-
-
-@dataclass(frozen=True)
 class Projection:
     """The last step: keep the rows that meet every condition, and give the columns their names.
 
@@ -319,4 +309,4 @@ class ArrowRelation:
         """As a DataFrame* of these columns and feature types."""
         schema = pa.schema([self.schema.field(name) for name in types])
         ddl = ", ".join(f"`{name}` {to_ddl(type_)}" for name, type_ in types.items())
-        return self.source.mapInArrow(_BatchWriter(self.read_tables, schema), ddl)
+        return self.source.mapInArrow(BatchWriter(self.read_tables, schema), ddl)

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 
 from spark_fs.engine.join import matching, shuffle
 from spark_fs.engine.join.matching import MISSING, Ints
-from spark_fs.engine.scan import parquet
 from spark_fs.engine.windows.edges import Instants
 from spark_fs.engine.windows.kernel import compute_windows
 from spark_fs.planning.window_plan import WindowPlan
+from spark_fs.tables.event_times import to_event_micros
 
 TypedColumn = tuple[str, str]  # a column as it travels, and its feature type
 
@@ -185,6 +185,6 @@ def get_key_columns(table: pa.Table, keys: Sequence[TypedColumn]) -> list[pa.Chu
 def get_micros(table: pa.Table, time: TypedColumn) -> Ints:
     """An event time in microseconds, 0 where it is null."""
     name, type_ = time
-    instants = parquet.to_event_micros(table.column(name), type_)
+    instants = to_event_micros(table.column(name), type_)
     micros: Ints = pc.fill_null(instants, 0).to_numpy()
     return micros

@@ -18,12 +18,12 @@ from pyarrow import fs
 
 from spark_fs.base import arrow_types
 from spark_fs.base.arithmetic import ceil_divide
-from spark_fs.base.times import DAY_MICROS, MILLISECONDS_FROM
 from spark_fs.engine.scan.filters import PARTITION_PARSERS, can_evaluate, evaluate_condition
 from spark_fs.errors import SparkFSError, get_first_line
 from spark_fs.spec.predicates import Condition
 from spark_fs.tables.delta.history import DataFile
 from spark_fs.tables.delta.log import resolve_file_system
+from spark_fs.tables.event_times import to_event_micros
 
 _SAMPLE_ROWS = 1 << 16  # rows of a file
 # Bytes read at a time of a local file: of thousands of columns each is small, and its pages are
@@ -231,24 +231,6 @@ def read_all(scan: Scan) -> pa.Table:
     if not tables:
         return scan.schema.empty_table()
     return pa.concat_tables(tables).combine_chunks()
-
-
-def to_event_micros(column: pa.ChunkedArray, spark_type: str) -> pa.ChunkedArray:
-    """An event time as microseconds since the epoch.
-
-    It is a timestamp, a date (its midnight, UTC), or epoch seconds or milliseconds.
-    """
-    if spark_type == "timestamp":
-        return column.cast(pa.int64())
-    if spark_type == "date":
-        return pc.multiply(column.cast(pa.int32()).cast(pa.int64()), DAY_MICROS)
-    return _epoch_to_micros(column.cast(pa.int64()))
-
-
-def _epoch_to_micros(epoch: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Epochs in seconds, from ``MILLISECONDS_FROM`` on in milliseconds, as microseconds."""
-    is_seconds = pc.less(pc.abs(epoch), MILLISECONDS_FROM)
-    return pc.multiply_checked(epoch, pc.if_else(is_seconds, 1_000_000, 1_000))
 
 
 def _read_columns(

@@ -8,14 +8,16 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_fs.base import types
+from spark_fs.base.arrow_types import to_arrow_schema
 from spark_fs.base.types import INTEGERS
 from spark_fs.errors import SchemaError
 from spark_fs.spec.feature_group import GroupSpec
+from spark_fs.tables.delta.file_partitions import NULL_PARTITION, PARTITION_TYPES, PartitionColumn
 from spark_fs.tables.delta.history import DataFile
 from spark_fs.tables.delta.staging import StagedFiles, TableLayout
+from spark_fs.tables.delta.worker_files import FileLayout
 from spark_fs.tables.event_times import convert_to_micros
 
-NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 INDEXED_COLUMNS = 32  # columns whose least and greatest values Delta keeps per file
 _MAX_PARTITION_VALUES = 1_000  # partition values named one by one
 _TIME_PARTITIONS: dict[str, tuple[str, Callable[[Column], Column]]] = {
@@ -64,6 +66,44 @@ def prepare_rows(rows: DataFrame, group: GroupSpec) -> DataFrame:
     rows = rows.withColumns(checked)
     others = [column for column in rows.columns if column not in group.identity]
     return rows.select(*group.identity, *others).coalesce(_count_files(rows))
+
+
+def build_file_layout(group: GroupSpec, path: str, ingestion: tuple[str, int]) -> FileLayout | None:
+    """How workers make the files of the group's table; None where only Spark can.
+
+    Args:
+        group: The group, with its columns.
+        path: The folder of its table.
+        ingestion: The column of the ingestion time, and the instant in microseconds.
+    """
+    table_layout = build_layout(group)
+    partitions = []
+    for name in table_layout.partition_by:
+        source = name
+        grain = None
+        if name in _TIME_PARTITIONS:
+            source = group.event_time or name
+            grain = name.removeprefix("_")
+        type_ = group.get_column_type(source)
+        if grain is None and type_ not in PARTITION_TYPES:
+            return None
+        partitions.append(PartitionColumn(name, source, type_, grain))
+    identity_types = {name: group.types[name] for name in group.identity}
+    columns = {}
+    for name, type_ in (identity_types | group.types).items():
+        if name not in table_layout.partition_by:
+            columns[name] = type_
+    if not all(map(_is_flat, columns.values())):
+        return None
+    schema = to_arrow_schema({**columns, ingestion[0]: "timestamp"})
+    return FileLayout(path, schema, tuple(partitions), ingestion, table_layout.indexed_columns)
+
+
+def _is_flat(type_: str) -> bool:
+    """Whether values are single, or lists of single ones: Delta has no statistics within those."""
+    if types.get_base_type(type_) == "array":
+        type_ = types.get_inner_types(type_)[0][1]
+    return types.get_base_type(type_) in types.TYPES_BY_NAME
 
 
 def _check_partition_value(column: str) -> Column:

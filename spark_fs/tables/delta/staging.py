@@ -9,7 +9,6 @@ because ``DataFrame.write`` leaves no pause between the two.
 
 import json
 import time
-from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -22,9 +21,16 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from spark_fs.errors import SparkFSError
+from spark_fs.tables.computed_rows import ComputedRows
+from spark_fs.tables.delta.file_summary import sum_statistics
 from spark_fs.tables.delta.log import resolve_file_system
+from spark_fs.tables.delta.worker_files import ACTION_DDL, FileLayout, FileWriterTask
 
 MAX_CHECKED_ROWS = 2_000_000  # rows whose keys one process looks at
+# What a table may ask of its writers, where workers write its files: nothing of these is about the
+# rows of an append.
+_PLAIN_FEATURES = {"appendOnly", "changeDataFeed", "inCommitTimestamp", "invariants"}
+_INVARIANT = "delta.invariants"  # in the schema of a table that has one
 
 
 class Transaction(NamedTuple):
@@ -53,15 +59,6 @@ class TableLayout:
             # the instants of commits follow their order, whatever the clocks
             "delta.enableInCommitTimestamps": "true",
         }
-
-
-class FileStatistics(NamedTuple):
-    """What the statistics of several files say of all of them together; see ``StagedFiles``."""
-
-    row_count: int
-    null_counts: dict[str, int]
-    bounds: dict[str, tuple[Any, Any]]
-    partitions: dict[str, set[str | None]]
 
 
 @dataclass(frozen=True)
@@ -197,18 +194,63 @@ class DeltaTransaction:
         """Write the frame's rows, eagerly, as files of the table that nobody reads yet."""
         files = self._jvm_transaction.writeFiles(frame._jdf)
         adds = [json.loads(files.apply(i).json())["add"] for i in range(files.size())]
-        paths = tuple(f"{self._path}/{unquote(add['path'])}" for add in adds)
-        rows = self._read_files(paths, frame.schema)
-        statistics = _sum_statistics(adds)
-        return StagedFiles(
-            rows,
-            files,
-            paths,
-            statistics.row_count,
-            statistics.null_counts,
-            statistics.bounds,
-            statistics.partitions,
+        return self._list_staged(files, adds, frame.schema)
+
+    def accepts_worker_files(self) -> bool:
+        """Whether files that workers wrote may be committed.
+
+        Not where only Delta's writer knows what the table asks of them: other names of columns,
+        constraints, values that it makes.
+        """
+        protocol = json.loads(self._jvm_transaction.protocol().json())["protocol"]
+        features = protocol.get("writerFeatures")
+        if features is None or not set(features) <= _PLAIN_FEATURES:
+            return False
+        return _INVARIANT not in self._jvm_transaction.metadata().schemaString()
+
+    def stage_tables(
+        self, rows: ComputedRows, file_layout: FileLayout, schema: StructType
+    ) -> StagedFiles:
+        """Let the workers write rows, eagerly, as files of the table that nobody reads yet.
+
+        Args:
+            rows: The rows.
+            file_layout: How the files are made.
+            schema: Of the files and the partitions, as the table's rows have it.
+        """
+        task = FileWriterTask(rows.read_tables, file_layout)
+        actions = [row.action for row in rows.source.mapInArrow(task, ACTION_DDL).collect()]
+        parse = self._jvm.org.apache.spark.sql.delta.actions.Action.fromJson
+        files = self._to_scala_list([parse(action) for action in actions])
+        adds = [json.loads(action)["add"] for action in actions]
+        staged = self._list_staged(files, adds, schema)
+        self._register_metrics(
+            {
+                "numFiles": len(adds),
+                "numOutputBytes": sum(add["size"] for add in adds),
+                "numOutputRows": staged.row_count,
+            }
         )
+        return staged
+
+    def _register_metrics(self, figures: Mapping[str, int]) -> None:
+        """Let the commit tell these figures, as it would of files that Delta wrote."""
+        context = self._spark.sparkContext._jsc.sc()
+        make_metric = self._jvm.org.apache.spark.sql.execution.metric.SQLMetrics.createMetric
+        metrics = {}
+        for name, figure in figures.items():
+            metrics[name] = make_metric(context, name)
+            metrics[name].set(figure)
+        session = self._spark._jsparkSession
+        self._jvm_transaction.registerSQLMetrics(session, self._to_scala_map(metrics))
+
+    def _list_staged(
+        self, jvm_files: Any, adds: Sequence[Mapping[str, Any]], schema: StructType
+    ) -> StagedFiles:
+        paths = tuple(f"{self._path}/{unquote(add['path'])}" for add in adds)
+        rows = self._read_files(paths, schema)
+        statistics = sum_statistics(adds)
+        return StagedFiles(rows, jvm_files, paths, *statistics)
 
     def _read_files(self, paths: Sequence[str], schema: StructType) -> DataFrame:
         if not paths:
@@ -266,54 +308,8 @@ class DeltaTransaction:
     def _to_scala_list(self, items: Sequence[Any]) -> Any:
         return self._jvm.org.apache.spark.api.python.PythonUtils.toSeq(list(items)).toList()
 
-    def _to_scala_map(self, items: Mapping[str, str]) -> Any:
+    def _to_scala_map(self, items: Mapping[str, Any]) -> Any:
         return self._jvm.org.apache.spark.api.python.PythonUtils.toScalaMap(dict(items))
-
-
-def _sum_statistics(add_actions: Sequence[Mapping[str, Any]]) -> FileStatistics:
-    row_count = 0
-    null_counts = Counter[str]()
-    lows = defaultdict[str, list[Any]](list)
-    highs = defaultdict[str, list[Any]](list)
-    partitions = defaultdict[str, set[str | None]](set)
-    for add in add_actions:
-        stats = json.loads(add["stats"])
-        row_count += stats["numRecords"]
-        for name, count in stats.get("nullCount", {}).items():
-            if isinstance(count, int):  # of a struct it is a mapping
-                null_counts[name] += count
-        for name, value in stats.get("minValues", {}).items():
-            lows[name].append(value)
-        for name, value in stats.get("maxValues", {}).items():
-            highs[name].append(value)
-        for name, value in add["partitionValues"].items():
-            partitions[name].add(value)
-            if value is None:
-                null_counts[name] += stats["numRecords"]
-    return FileStatistics(
-        row_count, dict(null_counts), _merge_bounds(lows, highs), dict(partitions)
-    )
-
-
-def _merge_bounds(
-    lows: Mapping[str, list[Any]], highs: Mapping[str, list[Any]]
-) -> dict[str, tuple[Any, Any]]:
-    bounds = {}
-    for name, low in lows.items():
-        high = highs[name]
-        if _is_comparable(low + high):
-            bounds[name] = (min(low), max(high))
-    return bounds
-
-
-def _is_comparable(values: Sequence[Any]) -> bool:
-    """Whether the values are all strings or all numbers.
-
-    Those of a struct are a mapping, and an infinity is a string among numbers.
-    """
-    if isinstance(values[0], dict):
-        return False
-    return len({isinstance(value, str) for value in values}) == 1
 
 
 def _get_jvm(spark: SparkSession) -> Any:

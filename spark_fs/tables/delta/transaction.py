@@ -20,12 +20,15 @@ from uuid import uuid4
 from py4j.protocol import Py4JError
 from pyspark import inheritable_thread_target
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
 from spark_fs.errors import ConflictError, SparkFSError, UnknownOutcomeError
+from spark_fs.tables.computed_rows import ComputedRows
 from spark_fs.tables.delta import commands
 from spark_fs.tables.delta.commands import is_conflict, translate_errors
 from spark_fs.tables.delta.log import DeltaLog
 from spark_fs.tables.delta.staging import DeltaTransaction, StagedFiles, Transaction
+from spark_fs.tables.delta.worker_files import FileLayout
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 30
@@ -80,6 +83,20 @@ class TableWrite:
     def stage_rows(self, frame: DataFrame) -> StagedFiles:
         """Write a frame's rows, eagerly, as files that nobody reads before a commit names them."""
         staged = self.delta_transaction.stage_rows(frame)
+        self._staged.append(staged)
+        return staged
+
+    def stage_tables(
+        self, rows: ComputedRows, file_layout: FileLayout, schema: StructType
+    ) -> StagedFiles:
+        """Let the workers write rows, eagerly, as files that nobody reads before a commit.
+
+        Args:
+            rows: The rows.
+            file_layout: How the files are made; see ``layout.build_file_layout``.
+            schema: Of the files and the partitions, as the table's rows have it.
+        """
+        staged = self.delta_transaction.stage_tables(rows, file_layout, schema)
         self._staged.append(staged)
         return staged
 

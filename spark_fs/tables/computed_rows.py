@@ -1,0 +1,48 @@
+"""Rows that workers have as Arrow tables, and that need not pass through the JVM to be written."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from spark_fs.base.arrow_types import to_arrow_schema
+from spark_fs.base.types import to_ddl
+
+TableReader = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]
+
+
+@dataclass(frozen=True)
+class ComputedRows:
+    """Rows* that workers compute, for ``flows.insert.insert_rows`` in place of a DataFrame.
+
+    Workers then write them into the table's files themselves, where the table allows it.
+
+    source: what is spread over the workers. read_tables: what makes tables of its batches, with
+    these columns at least. types: the columns and their feature types. is_distinct: whether no two
+    rows have one identity, by the way in which they are made; nobody looks for it then.
+    """
+
+    source: DataFrame
+    read_tables: TableReader
+    types: Mapping[str, str]
+    is_distinct: bool
+
+    def to_frame(self) -> DataFrame:
+        """As a DataFrame*, through the JVM."""
+        task = BatchWriter(self.read_tables, to_arrow_schema(self.types))
+        ddl = ", ".join(f"`{name}` {to_ddl(type_)}" for name, type_ in self.types.items())
+        return self.source.mapInArrow(task, ddl)
+
+
+@dataclass(frozen=True)
+class BatchWriter:
+    """Takes tables, and gives their batches, with the columns and types that Spark waits for."""
+
+    read_tables: TableReader
+    schema: pa.Schema
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Give the tables' batches."""
+        for table in self.read_tables(batches):
+            yield from table.select(self.schema.names).cast(self.schema).to_batches()
