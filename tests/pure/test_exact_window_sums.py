@@ -183,6 +183,16 @@ def test_many_equal_values_of_all_bits_do_not_overflow() -> None:
     assert total.tolist() == [GREATEST * 2.0**-11]
 
 
+def test_many_small_values_that_cancel_a_large_one_leave_nothing() -> None:
+    count = 1 << 20
+    values = np.array([*[2.0**-21] * count, -0.5, 2.0**19])
+    ends = np.array([count + 1, count, count + 2])
+    prefix = ExactPrefix.from_parts([values])
+    nothing = prefix.sum_between(np.array([0]), ends[:1])
+    assert nothing.to_double_doubles() == (np.array([0.0]), np.array([0.0]))
+    assert prefix.sum_between(np.zeros(3, int), ends).to_doubles().tolist() == [0.0, 0.5, 2.0**19]
+
+
 # -- variances
 
 

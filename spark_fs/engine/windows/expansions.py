@@ -37,9 +37,17 @@ def round_twice(limbs: Ints, width: int, exponent: int) -> tuple[Doubles, Double
     Returns:
         Both; where a number is beyond the greatest double an infinity and 0.
     """
+    sizes = _find_sizes(limbs)
+    used = np.flatnonzero(sizes)
+    if not len(used):
+        return np.zeros(len(limbs[0])), np.zeros(len(limbs[0]))
+    # a far larger or smaller number elsewhere costs nothing here
+    limbs = limbs[used[0] : used[-1] + 1]
+    sizes = sizes[used[0] : used[-1] + 1]
+    exponent += int(used[0]) * width
     if exponent < _LEAST_UNIT or exponent + len(limbs) * width > _GREATEST_UNIT:
         return _round_by_limbs(limbs, width, exponent)
-    terms = _to_terms(limbs, width, exponent)
+    terms = _to_terms(limbs, sizes, width, exponent)
     if len(terms) == 1:
         return terms[0], np.zeros_like(terms[0])
     high, low, is_doubtful = _round_terms(terms)
@@ -59,18 +67,22 @@ def _round_by_limbs(limbs: Ints, width: int, exponent: int) -> tuple[Doubles, Do
     return high, np.where(is_finite, low, 0.0)
 
 
-def _to_terms(limbs: Ints, width: int, exponent: int) -> list[Doubles]:
-    """Limbs as doubles, the least first."""
-    if len(limbs[0]) and not _is_exact(limbs):
+def _find_sizes(limbs: Ints) -> Ints:
+    """The largest size of each limb among all numbers."""
+    sizes: Ints = np.maximum(limbs.max(axis=1, initial=0), -limbs.min(axis=1, initial=0))
+    return sizes
+
+
+def _to_terms(limbs: Ints, sizes: Ints, width: int, exponent: int) -> list[Doubles]:
+    """Limbs as doubles, the least first, without those that are 0 everywhere."""
+    if sizes.max() >= _EXACT_BOUND:
         spare = np.zeros((_WORD_BITS // width, len(limbs[0])), np.int64)
         limbs = np.concatenate([limbs, spare])
         carry_up(limbs, width)
-    return [limb * 2.0 ** (exponent + place * width) for place, limb in enumerate(limbs)]
-
-
-def _is_exact(limbs: Ints) -> bool:
-    """Whether doubles hold all limbs."""
-    return bool(limbs.max() < _EXACT_BOUND and limbs.min() > -_EXACT_BOUND)
+        sizes = _find_sizes(limbs)
+    return [
+        limb * 2.0 ** (exponent + place * width) for place, limb in enumerate(limbs) if sizes[place]
+    ]
 
 
 def _round_terms(terms: list[Doubles]) -> tuple[Doubles, Doubles, Flags]:
