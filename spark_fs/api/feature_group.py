@@ -88,20 +88,21 @@ class FeatureGroup(BuiltGroup):
             )
         options = WriteOptions.from_argument(operation, write_options)
         validation = ValidationOptions.from_argument(validation_options)
-        return self._insert_rows(df, options, validation, None)
+        return self._insert_rows(df, options, validation)
 
     def _insert_rows(
         self,
         df: Any,
         options: WriteOptions,
         validation: ValidationOptions,
-        transaction: Transaction | None,
+        transaction: Transaction | None = None,
+        noted: Sequence[Transaction] = (),
     ) -> tuple[Job, ValidationReport | None]:
         from spark_fs.flows import insert as flows_insert
 
         table = self._stores.open_table(self._reload_spec())
         self._spec, job, report = flows_insert.insert_rows(
-            table, df, self._stores.catalog, options, validation, transaction
+            table, df, self._stores.catalog, options, validation, transaction, noted
         )
         self._update_statistics()
         return job, report

@@ -24,7 +24,7 @@ from spark_fs.tables.delta.staging import Transaction
 Builder = Callable[[SparkSession, datetime, datetime], DataFrame]
 # Builds the rows of an interval and commits them with a watermark.
 IntervalBuilder = Callable[[Interval, datetime], Job]
-_WATERMARK_ID = "spark_fs.watermark"
+WATERMARK_ID = "spark_fs.watermark"
 
 
 class BackfillCatalog(Protocol):
@@ -120,7 +120,7 @@ def build_until(
 
 def read_watermark(path: str) -> datetime | None:
     """Read the end of the last interval built, in UTC; None before the first. Starts no JVM."""
-    number = history.find_transaction_number(path, _WATERMARK_ID)
+    number = history.find_transaction_number(path, WATERMARK_ID)
     return None if number is None else from_micros(number)
 
 
@@ -186,9 +186,16 @@ def with_lateness(interval: Interval, lateness: timedelta, built_from: str | Non
     return Interval(max(interval.start - lateness, min(earliest, interval.start)), interval.end)
 
 
-def make_watermark_transaction(path: str, end: datetime) -> Transaction | None:
-    """Make the transaction that moves the watermark to ``end``; None where it is as far already."""
-    reached = read_watermark(path)
+def move_watermark(reached: datetime | None, end: datetime) -> Transaction | None:
+    """Make the transaction that moves the watermark to ``end``.
+
+    Args:
+        reached: Where it is; None before the first.
+        end: Where it is to be.
+
+    Returns:
+        The transaction; None where it is as far already.
+    """
     if reached is not None and reached >= end:
         return None
-    return Transaction(_WATERMARK_ID, to_micros(end))
+    return Transaction(WATERMARK_ID, to_micros(end))

@@ -1,6 +1,6 @@
 """Commit one batch to a group's table: staged once, checked there, then committed or not at all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -42,7 +42,11 @@ class GroupCatalog(Protocol):
 
 
 class BatchInsert:
-    """One insert: its rows are staged once, then committed as often as other writers demand."""
+    """One insert: its rows are staged once, then committed as often as other writers demand.
+
+    transaction: what writes nothing where its number is committed already. noted: numbers that are
+    committed beside it, but for a commit that changes rows, which carries one number alone.
+    """
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class BatchInsert:
         options: WriteOptions,
         validation: ValidationOptions,
         transaction: Transaction | None,
+        noted: Sequence[Transaction],
         catalog: GroupCatalog,
         is_first: bool,
     ) -> None:
@@ -57,6 +62,7 @@ class BatchInsert:
         self.group = table.group
         self.is_first = is_first
         self.transaction = transaction
+        self.noted = noted
         self.options = options
         self.checks_existing = options.operation == "upsert"
         self.commit_metadata: dict[str, Any] = {"operation": options.operation}
@@ -266,7 +272,10 @@ class BatchInsert:
         if changed and not self.group.keep_corrections:
             return self._merge_rows(delta_transaction, staged, existing, counts)
         has_new_rows = matched < staged.row_count + changed
-        if has_new_rows or self.transaction or delta_transaction.is_new:
+        transactions = list(self.noted)
+        if self.transaction:
+            transactions.append(self.transaction)
+        if has_new_rows or transactions or delta_transaction.is_new:
             if self.checks_existing:
                 delta_transaction.mark_whole_table_read()
             fresh = write.stage_rows(existing.select_new_rows(staged)) if matched else staged
@@ -274,7 +283,7 @@ class BatchInsert:
             delta_transaction.commit(
                 fresh.jvm_files if fresh.row_count else None,
                 self.layout,
-                self.transaction,
+                transactions,
                 self._with_counts(counts),
             )
             write.keep_files(fresh)

@@ -1,5 +1,6 @@
 """Insert a frame into a feature group: check it whole, then write it as one commit or not."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -31,6 +32,7 @@ def insert_rows(
     options: WriteOptions,
     validation: ValidationOptions,
     transaction: Transaction | None = None,
+    noted: Sequence[Transaction] = (),
 ) -> tuple[GroupSpec, Job, ValidationReport | None]:
     """Write the frame into the group's table, eagerly.
 
@@ -39,7 +41,19 @@ def insert_rows(
     written, so a killed first insert leaves a group without rows and never rows without a schema.
     ``ComputedRows`` are written by the workers that compute them, where the table allows it.
 
-    Returns the group with its schema, the job, and the suite's report.
+    Args:
+        table: Where the rows go.
+        data: The frame.
+        catalog: Where the definition and the reports are kept.
+        options: How the rows are written.
+        validation: How they are validated.
+        transaction: Where its number is committed already nothing is written; else it is committed
+            with the rows.
+        noted: Numbers of other transactions, which are committed with the rows too, but where rows
+            are changed: Delta's MERGE carries one number.
+
+    Returns:
+        The group with its schema, the job, and the suite's report.
     """
     group = table.group
     if options.batch_id is not None:
@@ -63,7 +77,9 @@ def insert_rows(
         if options.keep is not None:
             rows, dropped = _keep_one_per_identity(frame, written, options)
         written_table = table.with_group(written)
-        insert = BatchInsert(written_table, options, validation, transaction, catalog, is_first)
+        insert = BatchInsert(
+            written_table, options, validation, transaction, noted, catalog, is_first
+        )
         computed = None
         if isinstance(data, ComputedRows) and options.keep is None:
             computed = data

@@ -87,10 +87,15 @@ class WindowPlan:
         return replace(self, features=features, types=types)
 
     @property
+    def row_instant(self) -> tuple[str, str]:
+        """The column of a row's instant, with its type."""
+        name, type_ = self.known_at
+        return name, "timestamp" if self.every else type_
+
+    @property
     def row_schema(self) -> dict[str, str]:
         """The columns of a row: the key, the instant, the features."""
-        instant_type = "timestamp" if self.every else self.known_at[1]
-        return {**dict(self.keys), self.known_at[0]: instant_type, **self.schema}
+        return {**dict(self.keys), **dict([self.row_instant]), **self.schema}
 
 
 def bind_aggregation(spec: AggregationSpec, source_types: Mapping[str, str]) -> WindowPlan:

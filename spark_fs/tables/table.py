@@ -133,8 +133,19 @@ class GroupTable(Protocol):
         Raises ConflictError and UnknownOutcomeError.
         """
 
-    def delete_rows(self, keys: DataFrame, columns: Sequence[str]) -> int:
-        """Delete the rows of these keys, as one commit, eagerly; returns how many there were."""
+    def delete_rows(
+        self, keys: DataFrame, columns: Sequence[str], prune_predicate: Column | None = None
+    ) -> int:
+        """Delete the rows of these keys, as one commit, eagerly; returns how many there were.
+
+        Args:
+            keys: The keys.
+            columns: Their columns.
+            prune_predicate: Holds for every row ``t`` of the table that may be deleted.
+        """
+
+    def note_transaction(self, transaction: Transaction) -> None:
+        """Commit the number of a transaction without rows, eagerly."""
 
     # -- the table as a whole
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
@@ -70,17 +70,24 @@ def test_a_condition_is_the_same_after_json() -> None:
         assert repr(again) == repr(each)
 
 
+def logged(value: Any) -> Any:
+    """A bound as Delta's log has it: times in whole milliseconds, rounded down."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return value.isoformat() if isinstance(value, date) else value
+
+
 def test_no_file_that_holds_a_row_is_left_out() -> None:
     whole = {
         column: rows
         for column, (type_, rows, _) in TABLE.items()
-        if type_ in ("tinyint", "smallint", "int", "bigint")
+        if type_ in ("tinyint", "smallint", "int", "bigint", "date", "timestamp")
     }
     for each in conditions():
         if isinstance(each, Comparison) and each.column in whole:
             for value in whole[each.column]:
                 if value is not None and holds(each, {each.column: value}):
-                    bounds = {each.column: value}
+                    bounds = {each.column: logged(value)}
                     assert may_match(
                         DataFile("f", 1, 1, {}, bounds, bounds, True), typed(each), TYPES
                     ), (each, value)

@@ -4,6 +4,7 @@ import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Barrier
 
@@ -214,6 +215,21 @@ def test_a_file_of_another_partition_or_of_other_numbers_is_left_out() -> None:
     assert not filters.may_match(file, Comparison(GROUP, "p", "==", "de"), types)
     assert not filters.may_match(file, Comparison(GROUP, "n", ">", 9), types)
     assert filters.may_match(file, Comparison(GROUP, "n", ">=", 9), types)
+
+
+def test_a_file_of_other_times_is_left_out() -> None:
+    low = {"t": "2024-01-01T00:00:00.000Z", "d": "2024-01-01"}
+    high = {"t": "2024-01-02T12:00:00.123Z", "d": "2024-01-02"}
+    file = DataFile("f", 1, 9, {}, low, high, True)
+    types = {"t": "timestamp", "d": "date"}
+    last = datetime(2024, 1, 2, 12, 0, 0, 123_999, UTC)
+    assert filters.may_match(file, Comparison(GROUP, "t", ">=", last), types)
+    assert not filters.may_match(file, Comparison(GROUP, "t", ">", last), types)
+    assert not filters.may_match(file, Comparison(GROUP, "t", "<", datetime(2024, 1, 1)), types)
+    assert not filters.may_match(file, Comparison(GROUP, "d", ">", date(2024, 1, 2)), types)
+    assert filters.may_match(file, Comparison(GROUP, "d", ">=", date(2024, 1, 2)), types)
+    after = DataFile("f", 1, 9, {}, low, {"t": "+10000-01-01T00:00:00.000Z"}, True)
+    assert filters.may_match(after, Comparison(GROUP, "t", "<", datetime(2024, 1, 1)), types)
 
 
 NESTED = T.StructType(

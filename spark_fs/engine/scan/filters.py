@@ -1,13 +1,14 @@
 """Evaluate conditions on Arrow columns, and on what a table's log says of a file."""
 
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from functools import reduce
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spark_fs.base.times import parse_instant
 from spark_fs.base.types import FLOATS, INTEGERS, get_base_type
 from spark_fs.spec.conditions import cast_comparison
 from spark_fs.spec.predicates import Comparison, Condition, Logic, fold_condition, iter_comparisons
@@ -96,7 +97,7 @@ _COMBINE_MASKS: Mapping[Logic, Callable[[list[Any]], Any]] = {
 }
 
 
-# -- of a file, by its partition and by the bounds that the log has of integers
+# -- of a file, by its partition and by the bounds that the log has of integers and of times
 
 
 class _Bounds(NamedTuple):
@@ -125,15 +126,39 @@ def _may_match_comparison(file: DataFile, comparison: Comparison, spark_type: st
             return (text is None) == (operator == "is_null")
         value = PARTITION_PARSERS[spark_type](text)
         bounds = _Bounds(value, value)
-    elif spark_type in INTEGERS and column not in file.partition_values:
-        least = file.min_values.get(column)
-        greatest = file.max_values.get(column)
-        bounds = _Bounds(least, greatest)
+    elif spark_type in _BOUND_PARSERS and column not in file.partition_values:
+        bounds = _parse_bounds(file, column, spark_type)
     else:
         return True
     if bounds.least is None or bounds.greatest is None or operator not in _MAY_MATCH:
         return True
     return _MAY_MATCH[operator](bounds, comparison.value)
+
+
+def _parse_bounds(file: DataFile, column: str, spark_type: str) -> _Bounds:
+    least = file.min_values.get(column)
+    greatest = file.max_values.get(column)
+    if least is None or greatest is None:
+        return _Bounds(None, None)
+    try:
+        return _BOUND_PARSERS[spark_type](least, greatest)
+    except (ValueError, OverflowError):  # of the years after 9999
+        return _Bounds(None, None)
+
+
+def _parse_timestamp_bounds(least: str, greatest: str) -> _Bounds:
+    """The log has whole milliseconds, rounded down."""
+    last = parse_instant(greatest) + timedelta(microseconds=999)
+    return _Bounds(parse_instant(least), last)
+
+
+_BOUND_PARSERS: Mapping[str, Callable[[Any, Any], _Bounds]] = {
+    "date": lambda least, greatest: _Bounds(
+        date.fromisoformat(least), date.fromisoformat(greatest)
+    ),
+    "timestamp": _parse_timestamp_bounds,
+    **dict.fromkeys(INTEGERS, _Bounds),
+}
 
 
 def _may_be_in_list(bounds: _Bounds, values: tuple[Any, ...]) -> bool:

@@ -99,13 +99,23 @@ def get_quarantine_path(path: str) -> str:
 
 
 def delete_rows(
-    frame: DataFrame, path: str, keys: Sequence[str], metadata: Mapping[str, Any]
+    frame: DataFrame,
+    path: str,
+    keys: Sequence[str],
+    prune_predicate: Column | None,
+    metadata: Mapping[str, Any],
 ) -> int:
-    """Delete the rows of the frame's keys, as one commit, eagerly; returns how many there were."""
+    """Delete the rows of the frame's keys, as one commit, eagerly; returns how many there were.
+
+    ``prune_predicate`` holds for every row ``t`` of the table that may be deleted.
+    """
     spark = frame.sparkSession
     with _set_commit_metadata(spark, None, metadata):
         table = DeltaTable.forPath(spark, path).alias("t")
-        merge = table.merge(frame.alias("s"), reduce(and_, _match_keys(keys)))
+        condition = reduce(and_, _match_keys(keys))
+        if prune_predicate is not None:
+            condition = condition & prune_predicate
+        merge = table.merge(frame.alias("s"), condition)
         counts = merge.whenMatchedDelete().execute().collect()[0]
     return int(counts["num_deleted_rows"])
 

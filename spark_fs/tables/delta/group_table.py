@@ -13,7 +13,7 @@ from spark_fs.tables import statistics_files
 from spark_fs.tables.delta import commands, history
 from spark_fs.tables.delta.history import Commit, DataFile, StoredFile, TableRef
 from spark_fs.tables.delta.log import DeltaLog
-from spark_fs.tables.delta.staging import DeltaTransaction, Transaction
+from spark_fs.tables.delta.staging import DeltaTransaction, TableLayout, Transaction
 from spark_fs.tables.delta.transaction import (
     LoggedCommit,
     TableWrite,
@@ -149,12 +149,14 @@ class DeltaGroupTable:
         """Append rows of the columns that they have, as one commit, eagerly."""
         append_once(rows, self.path, transaction, metadata)
 
-    def delete_rows(self, keys: DataFrame, columns: Sequence[str]) -> int:
+    def delete_rows(
+        self, keys: DataFrame, columns: Sequence[str], prune_predicate: Column | None = None
+    ) -> int:
         """Delete the rows of these keys, as one commit, eagerly; returns how many there were."""
 
         def delete(now: DeltaTransaction) -> int:
             metadata = now.with_write_id({"operation": "delete"})
-            return commands.delete_rows(keys, self.path, columns, metadata)
+            return commands.delete_rows(keys, self.path, columns, prune_predicate, metadata)
 
         def read_count(logged: LoggedCommit) -> int:
             return int(logged.metrics["numTargetRowsDeleted"])
@@ -165,6 +167,19 @@ class DeltaGroupTable:
             TableWrite(spark, self.path) as write,
         ):
             return write.commit(delete, read_count)
+
+    def note_transaction(self, transaction: Transaction) -> None:
+        """Commit the number of a transaction without rows, eagerly."""
+
+        def note_number(now: DeltaTransaction) -> None:
+            if not now.is_committed(transaction):
+                now.commit(None, TableLayout(), [transaction], {"operation": "note"})
+
+        with (
+            commands.translate_errors(self.path, "note"),
+            TableWrite(self.spark, self.path) as write,
+        ):
+            write.commit(note_number, lambda _: None)
 
     # -- the table as a whole
 

@@ -20,15 +20,16 @@ from spark_fs.tables.delta.log import DeltaLog, resolve_file_system
 _ABSOLUTE_URI = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:/")
 # a folder or URI, or a look that one operation takes at it, for all that it asks
 TableRef = str | DeltaLog
-_ROWLESS_OPERATIONS = ("optimize", "append_features", "VACUUM START", "VACUUM END")
+_ROWLESS_OPERATIONS = ("optimize", "append_features", "note", "VACUUM START", "VACUUM END")
 
 
 @dataclass(frozen=True)
 class Commit:
     """One commit: its number, its instant (UTC), what it did, its batch, and its counts of rows.
 
-    operation: "upsert", "insert", "delete", "append_features" or "optimize"; of another writer,
-    Delta's own word for it. inserted, updated, deleted: numbers of rows.
+    operation: "upsert", "insert", "delete", "append_features", "optimize", or "note" for what a run
+    notes without rows; of another writer, Delta's own word for it. inserted, updated, deleted:
+    numbers of rows.
     """
 
     version: int

@@ -278,14 +278,14 @@ class DeltaTransaction:
         self,
         jvm_files: Any,
         layout: TableLayout,
-        transaction: Transaction | None,
+        transactions: Sequence[Transaction],
         metadata: Mapping[str, Any],
     ) -> None:
-        """Commit files (None: none) and a transaction's number, eagerly; may raise a conflict."""
+        """Commit files (None: none) and numbers of transactions, eagerly; may raise a conflict."""
         delta = self._jvm.org.apache.spark.sql.delta
         actions = self._to_scala_list([]) if jvm_files is None else jvm_files
-        if transaction:
-            now = self._scala_some(time.time_ns() // 1_000_000)
+        now = self._scala_some(time.time_ns() // 1_000_000)
+        for transaction in transactions:
             number = self._jvm.java.lang.Long.valueOf(transaction.number)
             action = delta.actions.SetTransaction(transaction.app_id, number, now)
             actions = actions.appended(action)

@@ -1,0 +1,232 @@
+"""The events of an aggregation: rows of its source, as of one moment for as long as a run lasts."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import TypeAlias
+
+import pyarrow as pa
+
+from spark_fs.base import arrow_types
+from spark_fs.base.times import Interval
+from spark_fs.engine.join.columnar import ArrowRelation, TableReader
+from spark_fs.engine.join.execution import to_arrow_relation
+from spark_fs.engine.join.strategy import choose_strategy
+from spark_fs.engine.scan import parquet
+from spark_fs.engine.scan.parquet import Scan, TimeBounds
+from spark_fs.engine.scan.pruning import NodeSource
+from spark_fs.engine.windows.reach import ChangedEvents, find_needed_bounds
+from spark_fs.engine.windows.relation import EventSource, aggregate_events
+from spark_fs.engine.windows.rows import compute_event_rows, to_bounds
+from spark_fs.errors import SettingsError
+from spark_fs.flows import read
+from spark_fs.flows.project_stores import ProjectStores
+from spark_fs.planning.bind import bind_query
+from spark_fs.planning.plan import JoinPlan
+from spark_fs.planning.time_conditions import build_time_condition
+from spark_fs.planning.window_plan import WindowPlan, bind_aggregation
+from spark_fs.spec.aggregation import AggregationSpec
+from spark_fs.spec.feature_group import GroupSpec
+from spark_fs.spec.names import GroupRef
+from spark_fs.spec.predicates import make_conjunction
+from spark_fs.tables.computed_rows import ComputedRows
+from spark_fs.tables.delta.history import get_table_id
+from spark_fs.tables.delta.log import NO_TABLE
+from spark_fs.tables.table import GroupTable, open_table
+
+LOCAL_BYTES = 32 << 20  # bytes of files that this process reads itself
+Rows: TypeAlias = pa.Table | ComputedRows  # that are here, or that workers compute
+_UNKNOWN_BYTES = 1 << 30  # bytes of a group whose size is not known
+SourceReader = Callable[[JoinPlan], Sequence[NodeSource]]
+
+
+@dataclass(frozen=True)
+class _MappedReader:
+    """Takes rows, and gives what a function makes of each table of them."""
+
+    read_tables: TableReader
+    change_table: Callable[[pa.Table], pa.Table]
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+        for table in self.read_tables(batches):
+            yield self.change_table(table)
+
+
+@dataclass(frozen=True)
+class AggregationSource:
+    """The events of an aggregation, and the versions of the groups that they are read at.
+
+    groups: every group that the source reads. windows: what is computed of the events. versions:
+    of each group that has versions.
+    """
+
+    stores: ProjectStores
+    aggregation: AggregationSpec
+    groups: Mapping[GroupRef, GroupSpec]
+    windows: WindowPlan
+    versions: Mapping[GroupRef, int]
+
+    @classmethod
+    def open(cls, stores: ProjectStores, aggregation: AggregationSpec) -> "AggregationSource":
+        """The source as it is now.
+
+        Args:
+            stores: Where its groups are.
+            aggregation: What is computed of it.
+
+        Raises:
+            SettingsError: It has no rows yet.
+        """
+        groups = stores.catalog.get_groups(aggregation.list_groups())
+        plan = bind_query(aggregation.source, groups)
+        windows = bind_aggregation(aggregation, plan.schema)
+        versions = read.get_current_versions(plan, stores.find_table)
+        if versions.get(plan.spine.ref) == NO_TABLE:
+            raise SettingsError(
+                f"Feature group {plan.spine} has no rows yet, and window features are made of them:"
+                " insert its first rows."
+            )
+        return cls(stores, aggregation, groups, windows, versions)
+
+    @cached_property
+    def table(self) -> GroupTable | None:
+        """The table of the one group that it is; None where it is anything else.
+
+        Only such a source can tell what changed in it.
+        """
+        query = self.aggregation.source
+        group = self.groups[query.group]
+        if query.joins or query.as_of is not None or group.source is not None:
+            return None
+        return open_table(group, self.stores.find_table(group), lambda: self.stores.spark)
+
+    @cached_property
+    def tracked_id(self) -> str | None:
+        """Under which id it is noted what was taken in of it; None where it cannot tell changes.
+
+        A table that was made anew is another source.
+        """
+        if self.table is None:
+            return None
+        return f"spark_fs.source.{get_table_id(self.table.path)}"
+
+    @property
+    def version(self) -> int:
+        """The version of the one group that it is."""
+        return self.versions[self.aggregation.source.group]
+
+    @contextmanager
+    def compute_rows(
+        self, interval: Interval, changed: ChangedEvents | None = None
+    ) -> Iterator[Rows]:
+        """The rows of the aggregation: here where its events are few, else lazily.
+
+        Args:
+            interval: Of the instants of the rows.
+            changed: Events whose rows alone are wanted; None: every row is.
+
+        Yields:
+            The columns of the plan's ``row_schema``, to be read before the context ends.
+        """
+        plan = self.windows
+        needed = find_needed_bounds(to_bounds(interval), plan.longest_reach)
+        events = self.read_rows([name for name, _ in plan.types], needed, self._list_sources)
+        if isinstance(events, pa.Table):
+            if changed is not None:
+                events = changed.select_needed(events, plan.known_at)
+            rows = compute_event_rows(events, plan, interval)
+            yield rows if changed is None else changed.select_reached(rows, plan.row_instant)
+            return
+        if changed is not None:
+            events = replace(events, relation=_keep_needed(events.relation, changed, plan))
+        with read.open_shared_folder(self.stores.spark) as folder:
+            relation = aggregate_events(events, plan, interval, folder)
+            if changed is not None:
+                relation = _keep_reached(relation, changed, plan)
+            yield ComputedRows(relation.source, relation.read_tables, plan.row_schema, True)
+
+    def read_rows(
+        self, names: Sequence[str], bounds: TimeBounds, list_sources: SourceReader
+    ) -> pa.Table | EventSource:
+        """Rows of the source, here where they are few, else lazily.
+
+        Args:
+            names: Their columns.
+            bounds: Between which instants they become known; others may come too.
+            list_sources: Gives where the rows of each of the plan's groups are.
+        """
+        plan = self._bind_rows(bounds).select_outputs(names)
+        sources = list_sources(plan)
+        choice = choose_strategy(plan, sources)
+        scan_plan = choice.scan_plans[0]
+        if scan_plan.scan is not None and len(plan.nodes) == 1:
+            scan = _rename_columns(scan_plan.scan, plan)
+            if _is_small(scan):
+                return pa.concat_tables([scan.schema.empty_table(), *parquet.iter_tables(scan)])
+            return EventSource.from_scan(self.stores.spark, scan, scan_plan.bytes)
+        relation, project = to_arrow_relation(self.stores.spark, plan, sources, choice)
+        byte_counts = [each.bytes or _UNKNOWN_BYTES for each in choice.scan_plans]
+        schema = arrow_types.to_arrow_schema(plan.schema)
+        return EventSource(map_tables(relation, project, schema), sum(byte_counts))
+
+    def _list_sources(self, plan: JoinPlan) -> Sequence[NodeSource]:
+        locate = self.stores.find_table
+        return read.list_sources(lambda: self.stores.spark, plan, locate, self.versions, {})
+
+    def _bind_rows(self, bounds: TimeBounds) -> JoinPlan:
+        """The source's plan, narrowed to these instants where its leftmost group has them.
+
+        So the files of that group are chosen by them, and what is joined to it is less.
+        """
+        query = self.aggregation.source
+        plan = bind_query(query, self.groups)
+        name, type_ = self.windows.known_at
+        output = next(output for output in plan.outputs if output.name == name)
+        if output.source.node:
+            return plan
+        condition = build_time_condition(query.group, output.source.column, type_, *bounds)
+        if condition is None:
+            return plan
+        where = make_conjunction(query.where, condition)
+        return bind_query(replace(query, where=where), self.groups)
+
+
+def _rename_columns(scan: Scan, plan: JoinPlan) -> Scan:
+    """The scan of a plan's one group, whose columns have the names that the plan gives them."""
+    columns = tuple((output.name, output.source.column) for output in plan.outputs)
+    return replace(scan, columns=columns)
+
+
+def _is_small(scan: Scan) -> bool:
+    return sum(file.bytes for file in scan.files) <= LOCAL_BYTES
+
+
+def map_tables(
+    relation: ArrowRelation, change_table: Callable[[pa.Table], pa.Table], schema: pa.Schema
+) -> ArrowRelation:
+    """The rows of a relation as a function changes each of its tables*.
+
+    Args:
+        relation: The rows.
+        change_table: Takes a table, and gives another.
+        schema: Of what it gives.
+    """
+    reader = _MappedReader(relation.read_tables, change_table)
+    return ArrowRelation(relation.source, reader, schema)
+
+
+def _keep_needed(
+    relation: ArrowRelation, changed: ChangedEvents, plan: WindowPlan
+) -> ArrowRelation:
+    """The events* that count in a row that changed ones reach."""
+    keep = partial(changed.select_needed, known_at=plan.known_at)
+    return map_tables(relation, keep, relation.schema)
+
+
+def _keep_reached(
+    relation: ArrowRelation, changed: ChangedEvents, plan: WindowPlan
+) -> ArrowRelation:
+    """The rows* that changed events reach."""
+    keep = partial(changed.select_reached, at=plan.row_instant)
+    return map_tables(relation, keep, relation.schema)
