@@ -19,7 +19,11 @@ from spark_fs.base.times import Interval, from_micros, to_micros
 from spark_fs.engine.join import shuffle
 from spark_fs.engine.join.skew import SkewedKeys
 from spark_fs.engine.join.stages import get_key_columns
-from spark_fs.engine.windows.rows import build_event_rows, compute_event_rows, compute_rows_at
+from spark_fs.engine.windows.blocks import SortedEvents, iter_blocks
+from spark_fs.engine.windows.edges import Instants
+from spark_fs.engine.windows.instants import sort_rows
+from spark_fs.engine.windows.kernel import compute_windows
+from spark_fs.engine.windows.rows import compute_event_rows, compute_rows_at, iter_event_rows
 from spark_fs.engine.windows.scatter import EVENTS, INSTANTS, EventScatter, InstantScatter
 from spark_fs.errors import SettingsError
 from spark_fs.planning.window_plan import BoundFeature, WindowPlan, find_result_type
@@ -58,6 +62,11 @@ def make_events(rows: Iterable[Row], plan: WindowPlan) -> pa.Table:
         raw = pa.int64() if is_micros else field.type
         arrays.append(pa.array(values, raw).cast(field.type))
     return pa.table(arrays, schema=schema)
+
+
+def build_event_rows(events: pa.Table, plan: WindowPlan, bounds: Any) -> pa.Table:
+    schema = arrow_types.to_arrow_schema(plan.row_schema)
+    return pa.concat_tables([schema.empty_table(), *iter_event_rows(events, plan, bounds)])
 
 
 def bits(table: pa.Table) -> list[Row]:
@@ -286,6 +295,26 @@ def test_instants_go_to_the_slice_that_has_their_events() -> None:
     assert bits(pa.concat_tables(found)) == bits(whole)
 
 
+@settings(max_examples=150, deadline=None)
+@given(SMALL_EVENTS, st.sampled_from(["left", "both"]), st.booleans(), st.integers(1, 12))
+def test_blocks_of_any_size_change_no_bit(
+    rows: list[Row], closed: Any, unbounded: bool, block_rows: int
+) -> None:
+    plan = bind(UNBOUNDED_FEATURES if unbounded else FEATURES, closed=closed)
+    given_rows = [row for row in rows if None not in row[:2]]
+    codes, micros = np.array([row[:2] for row in given_rows], np.int64).reshape(-1, 2).T
+    events = SortedEvents.from_table(make_events(given_rows, plan), codes, micros, plan)
+    order = sort_rows(np.repeat(codes, 3), np.repeat(micros, 3))
+    instants = Instants(np.repeat(codes, 3)[order], (np.repeat(micros, 3) + 2)[order])
+    blocks = []
+    for block, features in iter_blocks(events, instants, plan, block_rows):
+        assert len(features[0]) == len(block.codes)
+        blocks.append(pa.table(features, names=list(plan.schema)))
+    if given_rows:
+        whole = compute_windows(events.table, events.codes, instants, plan)
+        assert pa.concat_tables(blocks).equals(pa.table(whole, names=list(plan.schema)))
+
+
 KEYS = {
     "s": ("string", ["a", "", "ä", None]),
     "b": ("boolean", [True, False, None]),
@@ -398,6 +427,22 @@ def test_far_keys_and_times_that_fit_no_single_number_are_told_apart() -> None:
     assert found.num_rows == 6000
     assert found["n"].to_pylist() == [0, 1] * 3000
     assert found["last"].to_pylist() == [None, None] * 3000
+
+
+def test_a_block_is_cut_within_an_entity_where_its_windows_are_short() -> None:
+    plan = bind([feature("n", "count", 3), feature("total", "sum", 2)])
+    rows = [(1, at, float(at)) for at in range(100)]
+    codes, micros = np.ones(100, np.int64), np.arange(100)
+    events = SortedEvents.from_table(make_events(rows, plan), codes, micros, plan)
+    sizes = [
+        len(block.codes) for block, _ in iter_blocks(events, Instants(codes, micros), plan, 12)
+    ]
+    assert sizes == [12] * 7 + [16]
+    long = bind([feature("n", "count", 50)])
+    sizes = [
+        len(block.codes) for block, _ in iter_blocks(events, Instants(codes, micros), long, 12)
+    ]
+    assert sizes == [12, 48, 40]
 
 
 def test_no_events_give_no_rows() -> None:

@@ -21,13 +21,12 @@ from spark_fs.engine.join.skew import KeySample, SkewedKeys
 from spark_fs.engine.join.stages import TypedColumn, get_key_columns, get_micros
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan, TimeBounds
-from spark_fs.engine.windows.rows import build_event_rows, compute_rows_at, to_bounds
+from spark_fs.engine.windows.rows import compute_rows_at, iter_event_rows, to_bounds
 from spark_fs.engine.windows.scatter import (
     EVENTS,
     INSTANTS,
     EventScatter,
     InstantScatter,
-    get_longest_reach,
 )
 from spark_fs.planning.window_plan import WindowPlan
 
@@ -52,7 +51,7 @@ class _EventRowTask:
         sides = {EVENTS: self.schema}
         for bucket, tables in shuffle.unpack_buckets(batches, sides, self.in_files):
             bounds = _intersect(self.bounds, self.skewed_keys.get_slice_bounds(bucket))
-            yield build_event_rows(tables[EVENTS], self.plan, bounds)
+            yield from iter_event_rows(tables[EVENTS], self.plan, bounds)
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class _SingleTask:
         for table in self.read_tables(batches):
             tables.append(table.select(self.schema.names))
         if tables:
-            yield build_event_rows(pa.concat_tables(tables), self.plan, self.bounds)
+            yield from iter_event_rows(pa.concat_tables(tables), self.plan, self.bounds)
 
 
 def _intersect(left: TimeBounds, right: TimeBounds) -> TimeBounds:
@@ -247,7 +246,7 @@ def detect_skew(source: EventSource, plan: WindowPlan, total_bytes: int) -> Skew
         total_bytes: Of all that is moved.
     """
     bucket_count = inputs.choose_bucket_count(source.spark, total_bytes)
-    reach = get_longest_reach(plan)
+    reach = plan.longest_reach
     scan = source.scan
     if reach is None or scan is None or source.byte_count < SAMPLING_MIN_BYTES:
         return SkewedKeys(bucket_count)

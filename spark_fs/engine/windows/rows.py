@@ -3,7 +3,7 @@
 Without Spark, so that a worker, a test and the user's own process give the same rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +17,9 @@ from spark_fs.base.types import FLOATS
 from spark_fs.engine.join.matching import MISSING, Ints, encode_keys
 from spark_fs.engine.join.stages import TypedColumn, get_key_columns, get_micros
 from spark_fs.engine.scan.parquet import TimeBounds
+from spark_fs.engine.windows.blocks import SortedEvents, iter_blocks
 from spark_fs.engine.windows.edges import Instants
-from spark_fs.engine.windows.instants import find_changes, list_instants
-from spark_fs.engine.windows.kernel import compute_windows
+from spark_fs.engine.windows.instants import find_changes, list_instants, sort_rows
 from spark_fs.planning.window_plan import WindowPlan
 
 _MILLISECOND = 1_000
@@ -52,11 +52,13 @@ def compute_event_rows(
     Raises:
         SettingsError: The rows have no end: a grid, a window over all history, and no interval.
     """
-    return build_event_rows(events, plan, to_bounds(interval or Interval()))
+    schema = arrow_types.to_arrow_schema(plan.row_schema)
+    blocks = list(iter_event_rows(events, plan, to_bounds(interval or Interval())))
+    return pa.concat_tables([schema.empty_table(), *blocks]).combine_chunks()
 
 
-def build_event_rows(events: pa.Table, plan: WindowPlan, bounds: TimeBounds) -> pa.Table:
-    """As ``compute_event_rows``, with the interval in microseconds.
+def iter_event_rows(events: pa.Table, plan: WindowPlan, bounds: TimeBounds) -> Iterator[pa.Table]:
+    """As ``compute_event_rows``, block by block, with the interval in microseconds.
 
     Args:
         events: Of any time, in any order.
@@ -64,13 +66,17 @@ def build_event_rows(events: pa.Table, plan: WindowPlan, bounds: TimeBounds) -> 
         bounds: Which rows are wanted.
     """
     keyed = _read_events(events, plan)
-    is_known = keyed.codes != MISSING
-    instants = list_instants(keyed.codes[is_known], keyed.micros[is_known], plan, bounds)
-    features = compute_windows(events, keyed.codes, instants, plan)
-    columns = _take_keys(events, plan, keyed.codes, instants.codes)
-    columns.append(_restore_known_at(events, plan, keyed, instants))
+    sorted_events = SortedEvents.from_table(events, *keyed, plan)
+    instants = list_instants(sorted_events.codes, sorted_events.micros, plan, bounds)
+    known_at = _restore_known_at(sorted_events, plan, instants)
+    event_of_code = _find_events(keyed.codes)
     schema = arrow_types.to_arrow_schema(plan.row_schema)
-    return pa.Table.from_arrays([*columns, *features], schema=schema)
+    start = 0
+    for block, features in iter_blocks(sorted_events, instants, plan):
+        keys = _take_keys(events, plan, event_of_code[block.codes])
+        block_known_at = known_at.slice(start, len(block.codes))
+        yield pa.Table.from_arrays([*keys, block_known_at, *features], schema=schema)
+        start += len(block.codes)
 
 
 def compute_rows_at(
@@ -94,13 +100,22 @@ def compute_rows_at(
         null, the windows are empty.
     """
     sides = [get_key_columns(events, plan.keys), get_key_columns(instants, keys)]
-    event_codes, instant_codes = encode_keys(sides)
-    instant_codes = _hide_nulls(instant_codes, instants.column(at[0]))
-    ends = Instants(instant_codes, get_micros(instants, at))
-    features = compute_windows(events, event_codes, ends, plan)
+    event_codes, codes = encode_keys(sides)
+    event_codes = _hide_nulls(event_codes, events.column(plan.known_at[0]))
+    event_micros = get_micros(events, plan.known_at)
+    sorted_events = SortedEvents.from_table(events, event_codes, event_micros, plan)
+    codes = _hide_nulls(codes, instants.column(at[0]))
+    micros = get_micros(instants, at)
+    order = sort_rows(codes, micros)
+    blocks = [arrow_types.to_arrow_schema(plan.schema).empty_table()]
+    for _, features in iter_blocks(sorted_events, Instants(codes[order], micros[order]), plan):
+        blocks.append(pa.table(features, names=list(plan.schema)))
+    positions = np.empty(len(order), np.int64)
+    positions[order] = np.arange(len(order))
+    features = pa.concat_tables(blocks).combine_chunks().take(pa.array(positions))
     rows = instants
-    for name, feature in zip(plan.schema, features, strict=True):
-        rows = rows.append_column(name, feature)
+    for name in features.column_names:
+        rows = rows.append_column(name, features.column(name))
     return rows
 
 
@@ -128,26 +143,26 @@ def _hide_nulls(codes: Ints, column: pa.ChunkedArray) -> Ints:
     return np.where(column.is_null().to_numpy(), MISSING, codes)
 
 
-def _take_keys(
-    events: pa.Table, plan: WindowPlan, codes: Ints, row_codes: Ints
-) -> list[pa.ChunkedArray]:
-    """The key of each row; of equal floats, which may differ in their bits, always the same one."""
-    event_of_code = np.zeros(codes.max(initial=0) + 1, np.int64)
-    has_key = np.flatnonzero(codes != MISSING)
-    event_of_code[codes[has_key]] = has_key
-    indices = pa.array(event_of_code[row_codes])
+def _find_events(codes: Ints) -> Ints:
+    """For each code an event of its entity."""
+    events = np.zeros(codes.max(initial=0) + 1, np.int64)
+    rows = np.flatnonzero(codes != MISSING)
+    events[codes[rows]] = rows
+    return events
+
+
+def _take_keys(events: pa.Table, plan: WindowPlan, rows: Ints) -> list[pa.ChunkedArray]:
+    """The keys of these events; of equal floats with other bits always the same."""
     columns = []
     for name, type_ in plan.keys:
-        column = events.column(name).take(indices)
+        column = events.column(name).take(pa.array(rows))
         if type_ in FLOATS:
             column = pc.add(column, pa.scalar(0.0, column.type))  # 0.0 for -0.0
         columns.append(column)
     return columns
 
 
-def _restore_known_at(
-    events: pa.Table, plan: WindowPlan, keyed: _KeyedEvents, instants: Instants
-) -> pa.Array:
+def _restore_known_at(events: SortedEvents, plan: WindowPlan, instants: Instants) -> pa.Array:
     """The instant of each row as a value of the type that it has in the events."""
     name, type_ = plan.known_at
     if plan.every is not None or type_ == "timestamp":
@@ -155,10 +170,9 @@ def _restore_known_at(
     if type_ == "date":
         days = instants.micros // DAY_MICROS
         return pa.array(days.astype(np.int32)).cast(pa.date32())
-    epochs: Ints = pc.fill_null(events.column(name).cast(pa.int64()), 0).to_numpy()
-    is_known = keyed.codes != MISSING
-    values = _restore_epochs(epochs[is_known], keyed.codes[is_known], instants)
-    return pa.array(values).cast(arrow_types.to_arrow_type(type_))
+    epochs: Ints = events.table.column(name).cast(pa.int64()).to_numpy()
+    restored = _restore_epochs(epochs, events.codes, instants)
+    return pa.array(restored).cast(arrow_types.to_arrow_type(type_))
 
 
 def _restore_epochs(epochs: Ints, codes: Ints, instants: Instants) -> Ints:

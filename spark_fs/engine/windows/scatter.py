@@ -26,16 +26,6 @@ EVENTS = 0  # the side of events, and that of given instants
 INSTANTS = 1
 
 
-def get_longest_reach(plan: WindowPlan) -> int | None:
-    """How many microseconds before an instant an event may lie that counts there; None: any."""
-    reaches = []
-    for feature in plan.features:
-        if feature.over is None:
-            return None
-        reaches.append(feature.over + feature.delay)
-    return min(max(reaches), LONGEST_MICROS)
-
-
 @dataclass(frozen=True)
 class EventScatter:
     """How events are scattered.
@@ -68,12 +58,12 @@ class EventScatter:
             if table.column(column).null_count:
                 masks.append(pc.is_valid(table.column(column)))
         start, end = self.bounds
-        reach = get_longest_reach(self.plan)
+        reach = self.plan.longest_reach
         if end is not None:
             masks.append(pc.less(to_event_micros(table.column(name), type_), end))
         if start is not None and reach is not None:
             known_at = to_event_micros(table.column(name), type_)
-            masks.append(pc.greater_equal(known_at, start - reach))
+            masks.append(pc.greater_equal(known_at, start - min(reach, LONGEST_MICROS)))
         if not masks:
             return table
         return table.filter(reduce(pc.and_kleene, masks))
@@ -82,8 +72,8 @@ class EventScatter:
         self, hashes: Hashes, micros: Ints, buckets: shuffle.BucketNumbers
     ) -> tuple[Ints, shuffle.BucketNumbers]:
         """Which rows go where, if those of skewed keys go to every slice that reaches them."""
-        reach = get_longest_reach(self.plan)
-        assert reach is not None
+        assert self.plan.longest_reach is not None
+        reach = min(self.plan.longest_reach, LONGEST_MICROS)
         is_skewed = np.isin(hashes, np.array(self.skewed_keys.hashes, np.uint64))
         others = np.flatnonzero(~is_skewed)
         row_parts = [others]
