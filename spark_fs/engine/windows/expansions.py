@@ -74,15 +74,17 @@ def _find_sizes(limbs: Ints) -> Ints:
 
 
 def _to_terms(limbs: Ints, sizes: Ints, width: int, exponent: int) -> list[Doubles]:
-    """Limbs as doubles, the least first, without those that are 0 everywhere."""
+    """Limbs as doubles, the least first, without others that are 0 everywhere."""
     if sizes.max() >= _EXACT_BOUND:
         spare = np.zeros((_WORD_BITS // width, len(limbs[0])), np.int64)
         limbs = np.concatenate([limbs, spare])
         carry_up(limbs, width)
         sizes = _find_sizes(limbs)
-    return [
-        limb * 2.0 ** (exponent + place * width) for place, limb in enumerate(limbs) if sizes[place]
-    ]
+    terms = []
+    for place, limb in enumerate(limbs):
+        if sizes[place] or place == 0:
+            terms.append(limb * 2.0 ** (exponent + place * width))
+    return terms
 
 
 def _round_terms(terms: list[Doubles]) -> tuple[Doubles, Doubles, Flags]:
