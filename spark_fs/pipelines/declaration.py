@@ -60,13 +60,14 @@ class Pipeline:
     """What runs, of which groups, how often.
 
     groups: a module with ``PIPELINE``, which gives for each function that declares a group the one
-    that builds its rows of an interval, and perhaps ``EVERY``, the pace of groups that have their
-    own. every: the length of one commit, and of the grid on which runs end. lateness: how far
-    before a watermark rows may still come in. delay: how long after its end an interval is complete
-    at the source. start: where the first backfill begins, in chunks of ``chunk``; None: groups must
-    have been backfilled. retries: how often a step that failed in a way that may pass is tried
-    again, after ``pause`` seconds. path: folders in which the module is looked for, after all
-    others; of a file, beside its own folder and as seen from there.
+    that builds its rows of an interval, or None where its aggregation does, and perhaps ``EVERY``,
+    the pace of groups that have their own. every: the length of one commit, and of the grid on
+    which runs end. lateness: how far before a watermark rows may still come in. delay: how long
+    after its end an interval is complete at the source. start: where the first backfill begins, in
+    chunks of ``chunk``; None: groups must have been backfilled. retries: how often a step that
+    failed in a way that may pass is tried again, after ``pause`` seconds. path: folders in which
+    the module is looked for, after all others; of a file, beside its own folder and as seen from
+    there.
     """
 
     name: str

@@ -17,6 +17,7 @@ from spark_fs.errors import SettingsError
 from spark_fs.pipelines.declaration import Pipeline
 
 if TYPE_CHECKING:
+    from spark_fs.flows.backfill import Builder
     from spark_fs.flows.jobs import Job
 
 DEFAULT_RETENTION = timedelta(days=7)  # of old versions, in maintenance
@@ -42,8 +43,8 @@ class RunContext:
     until: up to which instant the run builds. is_replay: whether ``until`` was given, so that rows
     are past their ttl as of then and not as of now. notify: is called with each line that a step
     reports. counts, lines, ok: what the present step counted and reported, and whether all was as
-    it should be. builders: the function that builds the rows of each group. intervals: the length
-    of one commit of each group.
+    it should be. builders: the function that builds the rows of each group, None where its
+    aggregation does. intervals: the length of one commit of each group.
     """
 
     fs: FeatureStore
@@ -57,7 +58,11 @@ class RunContext:
 
     def __post_init__(self) -> None:
         module = self.pipeline.module()
-        self.builders = {declare(self.fs): build for declare, build in module.PIPELINE.items()}
+        self.builders: dict[FeatureGroup, Builder | None] = {}
+        for declare, build in module.PIPELINE.items():
+            group = declare(self.fs)
+            _check_builder(self.pipeline, group, build)
+            self.builders[group] = build
         paces = getattr(module, "EVERY", {})
         self.intervals = {}
         for group, declare in zip(self.builders, module.PIPELINE, strict=True):
@@ -103,6 +108,20 @@ class RunContext:
         self.notify(line, {"group": f"{group.name}_{group.version}", **facts})
 
 
+def _check_builder(pipeline: Pipeline, group: FeatureGroup, build: Builder | None) -> None:
+    """Raise SettingsError where a group lacks what builds its rows, or has two that do."""
+    if build is None and group.aggregation is None:
+        raise SettingsError(
+            f"PIPELINE of {pipeline.groups} has no function that builds the rows of feature group"
+            f" {group.spec}, and it has no aggregation that does: give it one of the two."
+        )
+    if build is not None and group.aggregation is not None:
+        raise SettingsError(
+            f"PIPELINE of {pipeline.groups} has a function for feature group {group.spec}, which"
+            " builds its rows by its aggregation: give None in the place of the function."
+        )
+
+
 def incremental(context: RunContext, _options: Mapping[str, Any]) -> None:
     """Bring each group from its watermark to ``until``.
 
@@ -118,7 +137,7 @@ def incremental(context: RunContext, _options: Mapping[str, Any]) -> None:
             context.record_job(group, job)
 
 
-def _backfill_group(context: RunContext, group: FeatureGroup, build: Any) -> None:
+def _backfill_group(context: RunContext, group: FeatureGroup, build: Builder | None) -> None:
     pipeline = context.pipeline
     if pipeline.start is None:
         raise SettingsError(

@@ -4,9 +4,10 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 from typing import Any, get_args
 
 import numpy as np
@@ -17,6 +18,8 @@ import spark_fs
 from spark_fs import Aggregation, Feature, FeatureGroup, FeatureStore, cli, errors
 from spark_fs import aggregate as agg
 from spark_fs.api.feature import to_feature_specs
+from spark_fs.pipelines import Pipeline
+from spark_fs.pipelines.step_functions import RunContext
 from spark_fs.spec.aggregation import AggregationSpec
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.window_features import Function, WindowFeature
@@ -874,3 +877,45 @@ def test_the_command_line_shows_it(
         "  count_4h: number of events over 4h\n\n"
         "column"
     )
+
+
+# -- in a pipeline
+
+
+def test_a_pipeline_has_no_function_for_a_group_that_builds_itself(
+    store: FeatureStore, payments: FeatureGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aggregation = Aggregation(payments, [agg.count(over="4h")])
+    built = store.create_feature_group("spending", aggregation=aggregation)
+
+    def build(_spark: object, _start: object, _end: object) -> None: ...
+
+    def declare_payments(_fs: FeatureStore) -> FeatureGroup:
+        return payments
+
+    def declare_spending(_fs: FeatureStore) -> FeatureGroup:
+        return built
+
+    groups = ModuleType("declared_groups")
+    monkeypatch.setitem(sys.modules, "declared_groups", groups)
+    pipeline = Pipeline.of({"name": "spent", "groups": "declared_groups", "steps": ["statistics"]})
+
+    def make_context() -> RunContext:
+        return RunContext(store, pipeline, datetime(2024, 1, 1, tzinfo=UTC), False)
+
+    groups.PIPELINE = {declare_payments: build, declare_spending: None}
+    assert list(make_context().builders.values()) == [build, None]
+    groups.PIPELINE = {declare_payments: None}
+    with pytest.raises(
+        errors.SettingsError,
+        match="PIPELINE of declared_groups has no function that builds the rows of feature group"
+        " 'payments' version 1, and it has no aggregation that does: give it one of the two",
+    ):
+        make_context()
+    groups.PIPELINE = {declare_spending: build}
+    with pytest.raises(
+        errors.SettingsError,
+        match="PIPELINE of declared_groups has a function for feature group 'spending' version 1,"
+        " which builds its rows by its aggregation: give None in the place of the function",
+    ):
+        make_context()

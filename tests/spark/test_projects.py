@@ -1,5 +1,6 @@
 """A project that ``spark-fs init`` began: its pipeline, its test and its notebook run as they are."""
 
+import math
 import os
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 from nbclient import NotebookClient
 from pyspark.sql import SparkSession
@@ -15,6 +17,8 @@ import spark_fs
 from spark_fs.pipelines import load, run
 
 from oracles import same_rows
+
+HOUR = pd.Timedelta(hours=1)
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +70,19 @@ def test_its_pipeline_builds_what_its_features_say(
     assert [run(fs, pipeline, until).state for until in ("2024-01-08", "2024-01-09")] == [
         "finished"
     ] * 2
-    from my_shop import features, groups, source  # noqa: PLC0415 # it was just made
+    from my_shop import groups, source  # noqa: PLC0415 # it was just made
 
-    start, end = groups.order_labels(fs).watermark.replace(day=1), groups.order_labels(fs).watermark
-    wanted = features.hourly(source.orders(spark, start - groups.HOUR, end)).toPandas()
-    wanted["known_at"] = wanted["known_at"].dt.tz_localize("UTC")
-    wanted = wanted[(wanted["known_at"] >= start) & (wanted["known_at"] < end)]
-    same_rows(groups.shop_orders(fs).read("pandas"), wanted, ["shop", "known_at"])
-    assert len(groups.order_labels(fs).read("pandas")) == 8 * 24 * 60
+    end = groups.shop_orders(fs).watermark
+    assert end is not None
+    orders = source.orders(spark, end.replace(day=1), end).toPandas()
+    orders["ordered_at"] = orders["ordered_at"].dt.tz_localize("UTC").dt.floor("h") + HOUR
+    amounts = orders.groupby(["shop", "ordered_at"])["amount"]
+    wanted = pd.DataFrame(
+        {"orders": amounts.size(), "revenue": amounts.apply(math.fsum), "largest": amounts.max()}
+    ).reset_index()
+    wanted = wanted[wanted["ordered_at"] < end]
+    same_rows(groups.shop_orders(fs).read("pandas"), wanted, ["shop", "ordered_at"])
+    assert len(groups.orders(fs).read("pandas")) == 8 * 24 * 60
     shutil.rmtree(project / ".spark_fs")
 
 
