@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import window_oracle
@@ -44,7 +45,8 @@ FEATURES = (
 )
 ENDLESS = (WindowFeature("ever", "count"), WindowFeature("top", "max", "v", delay=3))
 
-keys = st.tuples(st.none() | st.integers(-1, 1), st.sampled_from([None, "", "a"]))
+# few, so that windows are seldom empty
+keys = st.sampled_from([(1, "a"), (1, "a"), (-1, ""), (1, ""), (None, "a"), (1, None)])
 instants = st.integers(-3, 12)  # microseconds: neighbours, equals, and some before 1970
 values = st.sampled_from([None, 0.1, 0.2, 1e17, -1e17, 3.0])
 kinds = st.sampled_from([None, "food", "fuel"])
@@ -207,8 +209,8 @@ def test_a_skewed_key_in_slices_of_time_gives_the_same_bits(
     spine = make_spine(plan, rows)
     if not rows:
         return
-    hashes = shuffle.hash_keys(get_key_columns(spine, stage.keys))
-    skewed = SkewedKeys(3, (int(hashes[0]),), (tuple(sorted(bounds)),))
+    hashes = np.unique(shuffle.hash_keys(get_key_columns(spine, stage.keys)))[:2].tolist()
+    skewed = SkewedKeys(3, tuple(hashes), (tuple(sorted(bounds)),) * len(hashes))
     result = scatter_and_join(plan, stage, spine, make_events(plan, events), skewed)
     assert list_found(plan, result) == list_expected(FEATURES, rows, events, closed)
 
