@@ -31,6 +31,7 @@ from spark_fs.engine.windows.rows import to_bounds
 from spark_fs.flows.event_source import LOCAL_BYTES, Rows, map_tables
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.read import translate_spark_errors
+from spark_fs.flows.shared_rows import share_rows
 from spark_fs.planning.time_conditions import build_time_condition
 from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.feature_group import GroupSpec
@@ -70,7 +71,7 @@ def replace_rows(
     """
     existing = _read_identities(table, scope)
     if existing is None:
-        job = insert(rows)
+        job = _insert_new(table, rows, insert)
         return Job(job.name, {**job.summary, "deleted": 0})
     frame = rows.to_frame() if isinstance(rows, ComputedRows) else rows
     with _persist_rows(frame):
@@ -78,6 +79,13 @@ def replace_rows(
             deleted = _delete_rows(table, gone, scope)
         job = insert(frame)
     return Job(job.name, {**job.summary, "deleted": deleted})
+
+
+def _insert_new(table: GroupTable, rows: Rows, insert: Callable[[Rows | DataFrame], Job]) -> Job:
+    if isinstance(rows, ComputedRows):
+        return insert(rows)
+    with share_rows(table.spark, rows) as shared:
+        return insert(shared)
 
 
 @contextmanager

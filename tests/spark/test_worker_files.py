@@ -18,6 +18,7 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.base.arrow_types import to_arrow_schema
 from spark_fs.errors import SparkFSError
+from spark_fs.flows.shared_rows import share_rows
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.computed_rows import ComputedRows, TableReader
 from spark_fs.tables.delta import layout
@@ -279,3 +280,16 @@ def test_a_table_that_asks_more_of_its_writers_is_written_by_delta(
         insert(spark, windows, make_windows([9.0], 5))
     insert(spark, windows, make_windows([2.0], 6))
     assert sorted(windows.read("pandas").m.tolist()) == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("count", [100_000, 100_001, 99_999, 0])
+def test_many_rows_of_this_process_are_written_by_workers(
+    spark: SparkSession, windows: FeatureGroup, count: int
+) -> None:
+    rows = make_windows([float(number) for number in range(count)])
+    with share_rows(spark, rows) as shared:
+        assert isinstance(shared, ComputedRows) == (count >= 100_000)
+        job, _ = windows.insert(shared)
+    assert job.summary["inserted"] == count
+    if count:
+        assert sorted(windows.read("pandas").m) == list(range(count))

@@ -72,16 +72,15 @@ def _join_members(members: Mapping[str, str]) -> str:
 
 def _find_bounds(column: pa.ChunkedArray) -> tuple[pa.Scalar, pa.Scalar]:
     """The least and the greatest value that is not null; NaN is the greatest, as in Spark."""
-    if not pa.types.is_floating(column.type):
+    is_nan = None
+    if pa.types.is_floating(column.type):
+        is_nan = pc.is_nan(column)
+    if is_nan is None or not pc.any(is_nan).as_py():
         bounds = pc.min_max(column)
         return bounds["min"], bounds["max"]
-    is_nan = pc.is_nan(column)
-    numbers = column.filter(pc.invert(is_nan))
     nan = pa.scalar(math.nan, column.type)
-    bounds = pc.min_max(numbers)
-    least = bounds["min"] if bounds["min"].is_valid else nan
-    greatest = nan if pc.any(is_nan).as_py() else bounds["max"]
-    return least, greatest
+    least = pc.min(column.filter(pc.invert(is_nan)))
+    return (least if least.is_valid else nan), nan
 
 
 def _format_bounds(
