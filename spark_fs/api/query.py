@@ -51,7 +51,8 @@ class Query:
 
         Each row of the leftmost group, the spine, is matched point-in-time with a row of the joined
         group: same key, and the greatest event time that is not after the spine's. A group without
-        event time is matched by key.
+        event time is matched by key. Of an aggregation, whose ``select_all`` gives a query, each
+        window is computed at the row's own event time.
 
         Args:
             sub_query: The query to join; it may hold joins of its own, but no spine.
@@ -59,7 +60,8 @@ class Query:
                 that the two primary keys share by name.
             left_on: The key columns of the leftmost group, with right_on.
             right_on: Their partners in the joined group, in the same order.
-            join_type: "left" keeps exactly the spine's rows, "inner" drops the unmatched.
+            join_type: "left" keeps exactly the spine's rows, "inner" drops the unmatched. The
+                windows of an aggregation are there for every row, so it has no say in them.
             prefix: What the names of the joined columns begin with in the result.
 
         Returns:

@@ -25,7 +25,7 @@ def format_instant(text: str, type_: str) -> str:
     if type_ == "date":
         return f"CAST({text} AS TIMESTAMP)"
     millis = _format_epoch_millis(text)
-    return f"TIMESTAMP '1970-01-01 00:00:00' + ({millis}) * INTERVAL '0.001' SECOND"
+    return f"MAKE_TIMESTAMP(({millis}) * 1000)"
 
 
 def _format_epoch_millis(text: str) -> str:

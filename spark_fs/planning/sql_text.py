@@ -122,6 +122,8 @@ def _format_windows_join(
     if node.where is not None:
         rules.append(_format_own_condition(node, node.where, "r."))
     needed = plan.narrow_windows(node, windows)
+    if not needed.features:
+        return []
     lines = format_windows(
         needed, _format_table(node), rules, _format_spine_time(plan, format_column)
     )

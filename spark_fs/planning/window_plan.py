@@ -72,11 +72,6 @@ class WindowPlan:
         """How many microseconds before an instant its oldest event may lie; None: any time."""
         return find_longest_reach(self.features)
 
-    @property
-    def shortest_delay(self) -> int:
-        """How many microseconds before an instant every event of it lies."""
-        return min((feature.delay for feature in self.features), default=0)
-
     def select_features(self, names: Container[str]) -> Self:
         """A copy with these features alone, and the columns that they need."""
         features = tuple(feature for feature in self.features if feature.name in names)

@@ -84,8 +84,13 @@ class AggregationSpec:
         """A query of these features of it, which is joined at the instants of a spine.
 
         Raises:
-            QueryError: Its source is a query of several groups, or its rows are on a grid.
+            QueryError: Its source is a query of several groups, its rows are on a grid, or no
+                columns are given.
         """
+        if not columns:
+            raise QueryError(
+                "No feature of the aggregation is selected: name some, or use select_all()."
+            )
         if self.every is not None:
             raise QueryError(
                 f"An aggregation with every={self.every / SECOND_MICROS:g} seconds has rows on a"

@@ -2,11 +2,20 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from spark_fs.errors import NotFoundError, QueryError, SchemaError, UpgradeError
+import spark_fs
+from spark_fs import Aggregation, Feature, FeatureStore, Query
+from spark_fs import aggregate as agg
+from spark_fs.base.times import to_micros
+from spark_fs.engine.join.explain import describe_plan
+from spark_fs.engine.join.strategy import ExecutionPlan, choose_strategy
+from spark_fs.engine.scan.pruning import NodeSource, plan_scans
+from spark_fs.errors import NotFoundError, QueryError, SchemaError, SettingsError, UpgradeError
 from spark_fs.planning.bind import bind_query
 from spark_fs.planning.plan import JoinPlan, NodeColumn
 from spark_fs.spec import record_format
@@ -16,6 +25,7 @@ from spark_fs.spec.names import GroupRef
 from spark_fs.spec.predicates import Comparison
 from spark_fs.spec.query import JoinSpec, QuerySpec
 from spark_fs.spec.window_features import WindowFeature
+from spark_fs.tables.delta.history import DataFile
 
 HOUR = 3_600_000_000
 PAYMENTS = GroupRef("payments", 1)
@@ -236,3 +246,136 @@ def test_what_is_wrong_with_windows_in_a_query(
 ) -> None:
     with pytest.raises(error, match=message):
         bind_query(query, GROUPS)
+
+
+# -- how it is run
+
+
+def choose(plan: JoinPlan, strategy: str | None = None) -> ExecutionPlan:
+    """The choice where no file is known of any group."""
+    sources = [NodeSource(lambda: pytest.fail("no frame is read")) for _ in plan.nodes]
+    return choose_strategy(plan, sources, strategy)
+
+
+def test_windows_are_refused_by_spark_sql() -> None:
+    plan = bind(JoinSpec(get_windows(), prefix="w_"))
+    with pytest.raises(
+        SettingsError,
+        match=r"'sql' cannot run this query: the windows of 'payments' version 1 at the spine's",
+    ):
+        choose(plan, "sql")
+    assert not choose(plan).uses_sql
+
+
+def test_what_only_spark_compares_is_refused_beside_windows() -> None:
+    prices = {"card": "decimal(10,2)", "at": "timestamp", "amount": "double", "category": "string"}
+    groups = GROUPS | {EVENTS.ref: EVENTS.with_schema(prices)}
+    groups[LABELS.ref] = LABELS.with_schema({"card": "decimal(10,1)", "asked_at": "timestamp"})
+    plan = bind_query(SPINE.with_join(JoinSpec(get_windows())), groups)
+    message = r"Nothing runs this query as a whole: the windows of .* key 'card' of .* decimal"
+    for strategy in (None, "sql", "columnar"):
+        with pytest.raises(QueryError, match=message):
+            choose(plan, strategy)
+
+
+def test_it_is_explained_with_its_windows() -> None:
+    plan = bind(JoinSpec(AGGREGATION.to_query(["count_food"]), prefix="w_"))
+    said = describe_plan(plan, choose(plan))
+    assert "windows: of 'payments' version 1, prefix 'w_'" in said
+    assert "  match: card = labels.card, every row with at before labels.asked_at" in said
+    assert "  features: 1, of at most 90,000 seconds before (count_food)" in said
+    assert "  columns: 3 of 4 (card, at, category)" in said
+    assert "strategy for 'payments' version 1" in said
+
+
+def make_file(column: str, first: str, last: str) -> DataFile:
+    return DataFile(first, 1_000, 10, {}, {column: first}, {column: last}, True)
+
+
+def test_files_of_events_that_no_window_reaches_are_not_read() -> None:
+    """The spine is on the second of January; the windows reach one day and an hour back."""
+
+    labels = [make_file("asked_at", "2024-01-02T00:00:00.000Z", "2024-01-02T12:00:00.000Z")]
+    events = [
+        make_file("at", f"2023-{day}T00:00:00.000Z", f"2023-{day}T22:59:59.000Z")
+        for day in ("12-30", "12-31")
+    ]
+    events.append(make_file("at", "2024-01-01T00:00:00.000Z", "2024-01-03T00:00:00.000Z"))
+    events.append(make_file("at", "2024-01-02T13:00:00.000Z", "2024-01-03T00:00:00.000Z"))
+    reads = {}
+    for name in ("count_food", "amount_last"):
+        plan = bind(JoinSpec(AGGREGATION.to_query([name])))
+        sources = [NodeSource(lambda: pytest.fail("read"), files) for files in (labels, events)]
+        scan_plan = plan_scans(plan, sources)[1]
+        reads[name] = (scan_plan.files_after_pruning, scan_plan.event_time_bounds[0])
+    start = to_micros(datetime(2024, 1, 2, tzinfo=UTC)) - 25 * HOUR
+    assert reads == {"count_food": (2, start), "amount_last": (3, None)}
+
+
+def test_a_window_longer_than_time_reads_all() -> None:
+    far = WindowFeature("n", "count", over=10**18)
+    windows = replace(AGGREGATION, features=(far,)).to_query(["n"])
+    plan = bind(JoinSpec(windows))
+    file = make_file("asked_at", "2024-01-02T00:00:00.000Z", "2024-01-02T12:00:00.000Z")
+    sources = [NodeSource(lambda: pytest.fail("read"), files) for files in ([file], [])]
+    assert plan_scans(plan, sources)[1].event_time_bounds[0] is None
+
+
+# -- by the names that users call
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FeatureStore:
+    """A feature store of its own, in which nothing starts Spark."""
+    store = spark_fs.login({"home": str(tmp_path)}).get_feature_store()
+    for spec in (EVENTS, LABELS):
+        store.create_feature_group(
+            spec.name,
+            primary_key=list(spec.primary_key),
+            event_time=spec.event_time,
+            features=[Feature(name, type_) for name, type_ in spec.types.items()],
+        )
+    return store
+
+
+def aggregate(store: FeatureStore) -> Aggregation:
+    payments = store.get_feature_group("payments", 1)
+    features = [agg.count(over="4h", name="n"), agg.sum("amount", over=["1d", "7d"])]
+    return Aggregation(payments, features)
+
+
+def test_features_are_selected_by_name(store: FeatureStore) -> None:
+    labels = store.get_feature_group("labels", 1)
+    aggregation = aggregate(store)
+
+    def list_columns(query: Query) -> list[str]:
+        return list(labels.select(["card"]).join(query).plan().schema)
+
+    names = ["n", "amount_sum_1d", "amount_sum_7d"]
+    assert list_columns(aggregation.select_all()) == ["card", *names]
+    assert list_columns(aggregation.select(["amount_sum_7d", "n"])) == ["card", *names[::-2]]
+    assert list_columns(aggregation.select_except(["n"])) == ["card", *names[1:]]
+    with pytest.raises(
+        NotFoundError, match=r"Window feature 'm' does not exist; there are: amount_sum_1d"
+    ):
+        aggregation.select(["m"])
+    with pytest.raises(NotFoundError, match=r"Window feature 'm' does not exist"):
+        aggregation.select_except(["m"])
+    with pytest.raises(QueryError, match=r"No feature of the aggregation is selected"):
+        aggregation.select([])
+
+
+def test_a_view_keeps_windows_and_does_not_serve_them(store: FeatureStore) -> None:
+    labels = store.get_feature_group("labels", 1)
+    query = labels.select(["card", "customer"]).join(aggregate(store).select(["n"]))
+    made = store.create_feature_view("scored", query, labels=["customer"])
+    view = store.get_feature_view("scored", 1)
+    assert view.query.spec == made.query.spec == query.spec
+    assert view.query.to_string() == query.to_string()
+    view.init_serving()
+    assert view.get_feature_vector({"card": 1}, passed_features={"n": 3}) == [3]
+    with pytest.raises(
+        QueryError,
+        match=r"Feature 'n' has no online value: it is a window of 'payments' version 1 at the",
+    ):
+        view.get_feature_vector({"card": 1})

@@ -38,6 +38,7 @@ EVENTS = GroupSpec("payments", 1, primary_key=("card",), event_time="at").with_s
         "shop": "string",
         "is_food": "boolean",
         "day": "date",
+        "epoch": "bigint",
     }
 )
 SPINE = GroupSpec("labels", 1, primary_key=("id",), event_time="t").with_schema(
@@ -193,6 +194,37 @@ def test_a_filter_of_the_source_and_its_version_are_in_the_text() -> None:
     kept = [event for event in events if event["shop"] == "a"]
     assert found == {row["id"]: evaluate(count, kept, row, "left") for row in spine}
     assert '"payments_1" VERSION AS OF 3 AS r' in bind_sql([count], as_of=3)
+
+
+@pytest.mark.parametrize("known_at", ["day", "epoch"])
+def test_dates_and_epochs_are_instants_in_the_text(known_at: str) -> None:
+    """An epoch is in seconds or in milliseconds, by its size."""
+    day = EPOCH.date() + timedelta(days=19_000)
+    noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    seconds = int(noon.timestamp())
+    events = [
+        {"card": 1, "day": day, "epoch": seconds, "units": 1},
+        {"card": 1, "day": day + timedelta(days=1), "epoch": seconds * 1000 + 1, "units": 10},
+        {"card": 1, "day": None, "epoch": None, "units": 100},
+    ]
+    spine = []
+    for number, asked in enumerate([noon, noon + timedelta(seconds=1), noon + timedelta(days=2)]):
+        spine.append({"id": number, "card": 1, "t": asked})
+    features = (
+        WindowFeature("total", "sum", "units", 2 * 86_400_000_000),
+        WindowFeature("age", "time_since_last", over=None),
+    )
+    source = QuerySpec(EVENTS.ref, tuple(EVENTS.types))
+    spec = AggregationSpec(source, features, ("card",), known_at)
+    query = QuerySpec(SPINE.ref, ("id",)).with_join(JoinSpec(spec.to_query(["total", "age"])))
+    sql = to_sql(bind_query(query, GROUPS))
+    rows = sorted(run_in_duckdb(sql, events, spine), key=lambda row: int(row["id"]))
+    found = [(row["total"], row["age"]) for row in rows]
+    expected = {
+        "day": [(1, 43_200.0), (1, 43_201.0), (10, 129_600.0)],
+        "epoch": [(None, None), (11, 0.999), (11, 172_799.999)],
+    }
+    assert found == expected[known_at]
 
 
 def test_the_text_spells_the_window_out() -> None:

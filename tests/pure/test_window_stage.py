@@ -34,6 +34,7 @@ EVENTS = GroupSpec("payments", 1, primary_key=("k", "s"), event_time="at").with_
 CARDS = GroupSpec("cards", 1, primary_key=("k", "s"), event_time="since").with_schema(
     {"k": "bigint", "s": "string", "since": "timestamp", "owner": "bigint"}
 )
+GROUPS = {group.ref: group for group in (SPINE, EVENTS, CARDS)}
 IS_FOOD = Comparison(EVENTS.ref, "kind", "==", "food")
 FEATURES = (
     WindowFeature("n", "count", over=4),
@@ -56,18 +57,21 @@ closings: st.SearchStrategy[Closed] = st.sampled_from(["left", "both"])
 Event = tuple[Any, int | None, float | None, str | None]
 
 
+def make_aggregation(features: Sequence[WindowFeature], closed: Closed = "left") -> AggregationSpec:
+    source = QuerySpec(EVENTS.ref, tuple(EVENTS.types))
+    return AggregationSpec(source, tuple(features), ("k", "s"), "at", closed=closed)
+
+
 def bind(
     features: Sequence[WindowFeature], closed: Closed = "left", cards: JoinType | None = None
 ) -> JoinPlan:
-    source = QuerySpec(EVENTS.ref, tuple(EVENTS.types))
-    spec = AggregationSpec(source, tuple(features), ("k", "s"), "at", closed=closed)
     names = [feature.name for feature in features]
+    spec = make_aggregation(features, closed)
     query = QuerySpec(SPINE.ref, ("id",)).with_join(JoinSpec(spec.to_query(names)))
     if cards:
         joined = QuerySpec(CARDS.ref, ("owner",))
         query = query.with_join(JoinSpec(joined, ("k", "s"), ("k", "s"), cards))
-    groups = {group.ref: group for group in (SPINE, EVENTS, CARDS)}
-    return bind_query(query, groups)
+    return bind_query(query, GROUPS)
 
 
 def get_stage(plan: JoinPlan) -> JoinStage:
@@ -88,6 +92,9 @@ def make_table(plan: JoinPlan, node: int, rows: Sequence[Sequence[Any]]) -> pa.T
     for place, (name, type_) in enumerate(group.types.items()):
         array = pa.array([row[place] for row in rows], types.get(type_, instant))
         arrays[columns.get_node_alias(plan.nodes[node], name)] = array
+    if node and plan.nodes[node].windows is None:
+        ingested = columns.get_ingested_alias(plan.nodes[node])
+        arrays[ingested] = pa.array([to_time(0)] * len(rows), instant)
     return pa.table(arrays)
 
 
@@ -176,6 +183,32 @@ def test_windows_beside_a_group_of_the_same_key(
     assert list_found(plan, result) == expected
     owners = {row["n0_id"]: row["n2_owner"] is not None for row in result.to_pylist()}
     assert owners == {number: has_card[number] for number in expected}
+
+
+def test_features_travel_on_to_the_next_stage() -> None:
+    """Windows by one column after a group that is joined by another, and before one."""
+    query = QuerySpec(SPINE.ref, ("id",))
+    for join in (
+        JoinSpec(QuerySpec(CARDS.ref, ("owner",)), ("id",), ("k",)),
+        JoinSpec(make_aggregation(FEATURES[:2]).to_query(["n", "n_food"])),
+        JoinSpec(QuerySpec(CARDS.ref, ("owner",)), ("k",), ("k",), prefix="again_"),
+    ):
+        query = query.with_join(join)
+    plan = bind_query(query, GROUPS)
+    rows: list[Any] = [((1, "a"), 5), ((1, "a"), 2), ((1, ""), 5)]
+    events: list[Event] = [((1, "a"), 1, 0.5, "food"), ((1, "a"), 4, None, "food")]
+    cards = [(0, "", to_time(0), 7), (1, "", to_time(3), 8)]
+    rights = {1: make_table(plan, 1, cards), 3: make_table(plan, 3, cards)}
+    rights[2] = make_table(plan, 2, [(*key, to_time(at), v, kind) for key, at, v, kind in events])
+    table = make_spine(plan, rows)
+    for number, nodes in enumerate(plan.join_stages, 1):
+        table = join_bucket(table, rights, build_stage(plan, nodes, number))
+    found = table.select(["n0_id", "n1_owner", "n2_n", "n2_n_food", "n3_owner"]).to_pylist()
+    assert [list(row.values()) for row in found] == [
+        [0, 7, 2, 1, 8],
+        [1, None, 1, 1, None],
+        [2, None, 0, 0, 8],
+    ]
 
 
 # -- in buckets

@@ -175,7 +175,8 @@ class SideScatter:
             return None, self.skewed_keys.assign_left(hashes, buckets, times)
         if isinstance(self.rule, WindowRule):
             times = get_micros(table, self.rule.time)
-            return self.skewed_keys.assign_events(hashes, buckets, times, self.rule.plan)
+            reach = self.rule.plan.longest_reach
+            return self.skewed_keys.assign_events(hashes, buckets, times, reach)
         rows = build_candidate_rows(table, hashes.view(np.int64), self.rule)
         uses_time = self.time is not None and rows.times is not None
         return self.skewed_keys.assign_right(hashes, buckets, rows, uses_time)

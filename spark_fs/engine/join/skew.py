@@ -19,7 +19,8 @@ from spark_fs.base.hashing import Hashes
 from spark_fs.engine.join import matching
 from spark_fs.engine.join.matching import MISSING, Ints
 from spark_fs.engine.join.shuffle import BucketNumbers
-from spark_fs.planning.window_plan import WindowPlan
+
+_LONGEST_REACH = 1 << 61  # microseconds: longer than time, and its sum with any instant fits
 
 
 @dataclass(frozen=True)
@@ -102,25 +103,27 @@ class SkewedKeys:
         return all_rows[is_sent], all_buckets[is_sent]
 
     def assign_events(
-        self, hashes: Hashes, buckets: BucketNumbers, times: Ints, plan: WindowPlan
-    ) -> tuple[Ints | None, BucketNumbers]:
-        """Which events go to which bucket, as ``assign_right``.
+        self, hashes: Hashes, buckets: BucketNumbers, times: Ints, reach: int | None
+    ) -> tuple[Ints, BucketNumbers]:
+        """Which events go to which bucket: to their own slice, and to all that reach them.
 
         Args:
             hashes: Of each event's key.
             buckets: Where each event goes if its key is not skewed.
             times: When each becomes known, in microseconds.
-            plan: Of the windows, whose keys are cut only where their reach has an end.
+            reach: How many microseconds windows reach back at most; None: over all history.
+
+        Returns:
+            The indices of the events, and their buckets.
         """
+        longest = _LONGEST_REACH if reach is None else min(reach, _LONGEST_REACH)
         start = self.first_bucket
         row_parts = [np.flatnonzero(~np.isin(hashes, np.array(self.hashes, np.uint64)))]
         bucket_parts = [buckets[row_parts[0]].astype(np.int32)]
         for key, bounds in zip(self.hashes, self.slice_bounds, strict=True):
             rows = np.flatnonzero(hashes == np.uint64(key))
-            first = np.searchsorted(bounds, times[rows] + plan.shortest_delay, side="right")
-            last = np.full(len(rows), len(bounds))
-            if plan.longest_reach is not None:
-                last = np.searchsorted(bounds, times[rows] + plan.longest_reach, side="right")
+            first = np.searchsorted(bounds, times[rows], side="right")
+            last = np.searchsorted(bounds, times[rows] + longest, side="right")
             counts = last - first + 1
             row_parts.append(np.repeat(rows, counts))
             steps = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -5,7 +5,7 @@ That is which files, of how many, between which event times.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -27,6 +27,7 @@ from spark_fs.spec.predicates import iter_comparisons
 from spark_fs.tables.delta.commands import INGESTED_AT
 from spark_fs.tables.delta.history import DataFile
 
+_FIRST_MICROS = to_micros(datetime.min.replace(tzinfo=UTC))  # of all event times
 _DEFAULT_WIDTH = 24  # bytes of a value whose type does not tell
 _TYPE_WIDTHS = {
     "boolean": 1,
@@ -73,17 +74,19 @@ def plan_scans(plan: JoinPlan, sources: Sequence[NodeSource]) -> tuple[TableScan
     for node, source in zip(plan.nodes[1:], sources[1:], strict=True):
         bounds = UNBOUNDED
         if node.match in ("point_in_time", "windows"):
-            reach = _get_reach(node)
-            oldest = None if start is None or reach is None else start - reach
+            reach = _get_reach(plan, node)
+            oldest = None
+            if start is not None and reach is not None and start - reach > _FIRST_MICROS:
+                oldest = start - reach
             bounds = (oldest, end)
         scan_plans.append(_plan_scan(plan, node, source, bounds))
     return tuple(scan_plans)
 
 
-def _get_reach(node: PlanNode) -> int | None:
+def _get_reach(plan: JoinPlan, node: PlanNode) -> int | None:
     """How many microseconds before a spine's row the rows lie that it needs; None: any time."""
     if node.windows:
-        return node.windows.longest_reach
+        return plan.narrow_windows(node, node.windows).longest_reach
     return node.group.ttl_micros
 
 

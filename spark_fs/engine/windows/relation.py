@@ -258,21 +258,7 @@ def detect_skew(source: EventSource, plan: WindowPlan, total_bytes: int) -> Skew
     micros = get_micros(table, plan.known_at)
     sample = KeySample(hashes, micros, source.byte_count / table.num_rows)
     skewed_keys = skew.detect_skewed_keys([sample], bucket_count, inputs.BUCKET_BYTES)
-    return _widen_slices(skewed_keys, reach)
-
-
-def _widen_slices(skewed_keys: SkewedKeys, reach: int) -> SkewedKeys:
-    """The same with no slice shorter than the reach, so that few events go to many slices."""
-    hashes = []
-    slice_bounds = []
-    for key, bounds in zip(skewed_keys.hashes, skewed_keys.slice_bounds, strict=True):
-        wide: list[int] = []
-        for bound in bounds:
-            if not wide or bound - wide[-1] >= reach:
-                wide.append(bound)
-        hashes.append(key)
-        slice_bounds.append(tuple(wide))
-    return SkewedKeys(skewed_keys.first_bucket, tuple(hashes), tuple(slice_bounds))
+    return skewed_keys.with_reach(reach)
 
 
 def _select_columns(relation: ArrowRelation, names: Iterable[str]) -> ArrowRelation:

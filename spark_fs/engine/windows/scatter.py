@@ -8,13 +8,10 @@ several.
 from dataclasses import dataclass
 from functools import reduce
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_fs.base.hashing import Hashes
 from spark_fs.engine.join import shuffle
-from spark_fs.engine.join.matching import Ints
 from spark_fs.engine.join.skew import SkewedKeys
 from spark_fs.engine.join.stages import TypedColumn, get_key_columns, get_micros
 from spark_fs.engine.scan.parquet import UNBOUNDED, TimeBounds
@@ -47,7 +44,8 @@ class EventScatter:
         rows = None
         if self.skewed_keys.hashes:
             micros = get_micros(table, self.plan.known_at)
-            rows, buckets = self._assign_slices(hashes, micros, buckets)
+            reach = self.plan.longest_reach
+            rows, buckets = self.skewed_keys.assign_events(hashes, buckets, micros, reach)
         return shuffle.BucketAssignment(EVENTS, table, rows, buckets)
 
     def _drop_needless(self, table: pa.Table) -> pa.Table:
@@ -67,29 +65,6 @@ class EventScatter:
         if not masks:
             return table
         return table.filter(reduce(pc.and_kleene, masks))
-
-    def _assign_slices(
-        self, hashes: Hashes, micros: Ints, buckets: shuffle.BucketNumbers
-    ) -> tuple[Ints, shuffle.BucketNumbers]:
-        """Which rows go where, if those of skewed keys go to every slice that reaches them."""
-        assert self.plan.longest_reach is not None
-        reach = min(self.plan.longest_reach, LONGEST_MICROS)
-        is_skewed = np.isin(hashes, np.array(self.skewed_keys.hashes, np.uint64))
-        others = np.flatnonzero(~is_skewed)
-        row_parts = [others]
-        bucket_parts = [buckets[others].astype(np.int32)]
-        start = self.skewed_keys.first_bucket
-        for key, bounds in zip(self.skewed_keys.hashes, self.skewed_keys.slice_bounds, strict=True):
-            rows = np.flatnonzero(hashes == np.uint64(key))
-            own_slices = np.searchsorted(bounds, micros[rows], side="right")
-            last_slices = np.searchsorted(bounds, micros[rows] + reach, side="right")
-            for number in range(len(bounds) + 1):
-                reaches_slice = (own_slices <= number) & (number <= last_slices)
-                slice_rows = rows[reaches_slice]
-                row_parts.append(slice_rows)
-                bucket_parts.append(np.full(len(slice_rows), start + number, np.int32))
-            start += len(bounds) + 1
-        return np.concatenate(row_parts), np.concatenate(bucket_parts)
 
 
 @dataclass(frozen=True)
