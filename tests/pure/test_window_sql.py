@@ -74,8 +74,9 @@ def make_rows(seed: int) -> tuple[list[Row], list[Row]]:
     at = lambda: EPOCH + timedelta(minutes=rng.randrange(200))  # noqa: E731
     cards = [1, 2, 2, None]
     events = []
-    for _ in range(60):
+    for number in range(60):
         event = {"card": rng.choice(cards), "at": rng.choice([at(), at(), at(), None])}
+        event["epoch"] = number
         event["kind"] = rng.choice(["x", "y", "z", None])
         event.update({name: rng.choice(values) for name, values in VALUES.items()})
         events.append(event)
@@ -194,6 +195,23 @@ def test_a_filter_of_the_source_and_its_version_are_in_the_text() -> None:
     kept = [event for event in events if event["shop"] == "a"]
     assert found == {row["id"]: evaluate(count, kept, row, "left") for row in spine}
     assert '"payments_1" VERSION AS OF 3 AS r' in bind_sql([count], as_of=3)
+
+
+def test_events_may_be_the_spine_of_their_own_windows() -> None:
+    events, _ = make_rows(6)
+    count = WindowFeature("n", "count", over=30 * MINUTE)
+    source = QuerySpec(EVENTS.ref, tuple(EVENTS.types))
+    spec = AggregationSpec(source, (count,), ("card",), "at")
+    spine = QuerySpec(EVENTS.ref, ("epoch",))
+    sql = to_sql(bind_query(spine.with_join(JoinSpec(spec.to_query(["n"]))), GROUPS))
+    assert 'AS "payments_again2" ON TRUE' in sql
+    found = {row["epoch"]: row["n"] for row in run_in_duckdb(sql, events, [])}
+    expected = {}
+    for event in events:
+        row = {"card": event["card"], "t": event["at"]}
+        expected[event["epoch"]] = evaluate(count, events, row, "left")
+    assert found == expected
+    assert len(set(expected.values())) > 2
 
 
 @pytest.mark.parametrize("known_at", ["day", "epoch"])
