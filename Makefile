@@ -144,4 +144,4 @@ lock: setup ## resolve requirements.lock anew from pyproject.toml
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
 
 clean: ## remove what setup and demo made
-	@rm -rf .venv .bench .demo .fraud .notebooks .spark_fs .cluster .airflow .release site dist build
+	@rm -rf .venv .bench .demo .fraud .notebooks .spark_fs .cluster .airflow .release .handbook site dist build
