@@ -6,8 +6,8 @@ A formula is written once, over a module of functions: ``pyspark.sql.functions``
 Python's ``math`` a number.
 
 At the instant of a transaction its own amount and place are known, and everything of the card's
-earlier ones. So the windows before it hold the earlier transactions alone; they are known from one
-microsecond after the transaction that closes them, and the next one finds them by the point-in-time
+earlier ones. So its window holds the earlier transactions alone: what is made of a transaction is
+known from one microsecond after it, ``known_at``, and the next one finds it by the point-in-time
 join, in training as online.
 """
 
@@ -20,7 +20,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 import spark_fs
-from spark_fs import Events, rolling, to_utc
+from spark_fs import Aggregation, FeatureGroup, to_utc
+from spark_fs import aggregate as agg
 
 WINDOW = timedelta(hours=4)
 # How far back the transaction before is looked for, so that a run over any interval finds the same
@@ -45,7 +46,7 @@ def transactions(events: DataFrame, cards: DataFrame, profiles: DataFrame) -> Da
     Itself, its card and holder then, and how far and how long after the one before it was.
 
     Times in seconds, distances in kilometres, age in years. The first transaction in thirty days
-    has no one before.
+    has no one before. ``known_at`` is when the card's windows first count the transaction.
     """
     before = Window.partitionBy("cc_num").orderBy("datetime")
     moved = events.select(
@@ -70,6 +71,7 @@ def transactions(events: DataFrame, cards: DataFrame, profiles: DataFrame) -> Da
     return known.select(
         "cc_num",
         "datetime",
+        F.timestamp_micros(F.unix_micros("datetime") + 1).alias("known_at"),
         "trans_num",
         "merchant",
         "category",
@@ -97,29 +99,18 @@ def as_of(events: DataFrame, history: DataFrame, value: str) -> DataFrame:
     return pairs.groupBy("cc_num", "datetime").agg(F.max_by(value, "updated_at").alias(value))
 
 
-def windows(featured: DataFrame) -> DataFrame:
+def windows(featured: FeatureGroup) -> Aggregation:
     """Number, amounts and distances of a card's last four hours, as of each transaction."""
-    known = F.timestamp_micros(F.unix_micros("datetime") + 1)
-    instants = featured.select("cc_num", known.alias("known_at"))
-    length = {"4h": WINDOW}
-    volume = rolling(
-        Events(featured, "datetime", "amt"), instants, at="known_at", by=["cc_num"], windows=length
-    )
-    moved = rolling(
-        Events(featured, "datetime", "loc_delta_t_minus_1"),
-        instants,
-        at="known_at",
-        by=["cc_num"],
-        windows=length,
-        aggregations=["mean"],
-    )
-    return volume.join(moved, on=["cc_num", "known_at"], how="left").select(
-        "cc_num",
-        "known_at",
-        F.col("amt_mean_4h").alias("trans_volume_mavg"),
-        F.col("amt_stddev_4h").alias("trans_volume_mstd"),
-        F.col("amt_count_4h").alias("trans_freq"),
-        F.col("loc_delta_t_minus_1_mean_4h").alias("loc_delta_mavg"),
+    return Aggregation(
+        featured,
+        [
+            agg.mean("amt", over=WINDOW, name="trans_volume_mavg"),
+            agg.stddev("amt", over=WINDOW, name="trans_volume_mstd"),
+            agg.count("amt", over=WINDOW, name="trans_freq"),
+            agg.mean("loc_delta_t_minus_1", over=WINDOW, name="loc_delta_mavg"),
+        ],
+        known_at="known_at",
+        closed="both",  # the transaction that has just become known is one of them
     )
 
 

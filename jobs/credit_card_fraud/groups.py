@@ -7,12 +7,29 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from credit_card_fraud import features, source
-from spark_fs import FeatureGroup, FeatureStore, FeatureView
+from spark_fs import Feature, FeatureGroup, FeatureStore, FeatureView
 
 CARD = ["cc_num"]
 PLAIN = ["category", "amt", "unix_time", "age_at_transaction", "days_until_card_expires"]
 DELTAS = ["loc_delta_t_minus_1", "time_delta_t_minus_1"]
 BEFORE = ["merch_lat", "merch_long"]  # of the transaction before, for the next one's distance
+# Declared, since the windows are declared over these columns before there is a row.
+TRANSACTION = {
+    "cc_num": "bigint",
+    "datetime": "timestamp",
+    "known_at": "timestamp",
+    "trans_num": "string",
+    "merchant": "string",
+    "category": "string",
+    "amt": "double",
+    "merch_lat": "double",
+    "merch_long": "double",
+    "unix_time": "bigint",
+    "age_at_transaction": "double",
+    "days_until_card_expires": "bigint",
+    "loc_delta_t_minus_1": "double",
+    "time_delta_t_minus_1": "double",
+}
 
 
 def labels(fs: FeatureStore) -> FeatureGroup:
@@ -36,6 +53,7 @@ def transactions(fs: FeatureStore) -> FeatureGroup:
         primary_key=CARD,
         event_time="datetime",
         online_enabled=True,
+        features=[Feature(name, type_) for name, type_ in TRANSACTION.items()],
     )
 
 
@@ -44,10 +62,9 @@ def windows(fs: FeatureStore) -> FeatureGroup:
     return fs.get_or_create_feature_group(
         "cc_trans_fraud_4h",
         description="Number, amounts and distances of a card's transactions over four hours",
-        primary_key=CARD,
-        event_time="known_at",
         online_enabled=True,
         ttl=features.WINDOW,
+        aggregation=features.windows(transactions(fs)),
     )
 
 
@@ -94,25 +111,13 @@ def build_labels(spark: SparkSession, start: datetime, end: datetime) -> DataFra
     )
 
 
-def _featured(spark: SparkSession, start: datetime, end: datetime) -> DataFrame:
-    """The transactions of [start, end) with their features, which need earlier ones too."""
+def build_transactions(spark: SparkSession, start: datetime, end: datetime) -> DataFrame:
+    """The interval's transactions with their features, which need earlier ones too."""
     events = source.transactions(spark, start - features.LOOKBACK, end)
     known = features.transactions(
         events, source.updated(spark, "cards", end), source.updated(spark, "profiles", end)
     )
     return _within(known, "datetime", start, end)
-
-
-def build_transactions(spark: SparkSession, start: datetime, end: datetime) -> DataFrame:
-    """The interval's transactions."""
-    return _featured(spark, start, end)
-
-
-def build_windows(spark: SparkSession, start: datetime, end: datetime) -> DataFrame:
-    """The windows that were known in the interval."""
-    return _within(
-        features.windows(_featured(spark, start - features.WINDOW, end)), "known_at", start, end
-    )
 
 
 def build_profiles(spark: SparkSession, start: datetime, end: datetime) -> DataFrame:
@@ -126,11 +131,12 @@ def build_cards(spark: SparkSession, start: datetime, end: datetime) -> DataFram
 
 
 PIPELINE: dict[
-    Callable[[FeatureStore], FeatureGroup], Callable[[SparkSession, datetime, datetime], DataFrame]
+    Callable[[FeatureStore], FeatureGroup],
+    Callable[[SparkSession, datetime, datetime], DataFrame] | None,
 ] = {
     labels: build_labels,
     transactions: build_transactions,
-    windows: build_windows,
+    windows: None,  # built by its aggregation, of the transactions before it
     profiles: build_profiles,
     cards: build_cards,
 }

@@ -182,12 +182,9 @@ def test_the_windows_hold_the_four_hours_before(store: FeatureStore, source: Pat
     assert (found["known_at"] - rows["datetime"]).unique().tolist() == [pd.Timedelta("1us")]
     for place in np.random.default_rng(0).integers(0, len(rows), 60):
         own = rows.iloc[place]
-        age = own["datetime"] + pd.Timedelta("1us") - rows["datetime"]
-        window = rows[
-            (rows["cc_num"] == own["cc_num"])
-            & (age > pd.Timedelta(0))
-            & (age <= pd.Timedelta(hours=4))
-        ]
+        age = own["datetime"] - rows["datetime"]
+        is_recent = age.between(pd.Timedelta(0), pd.Timedelta(hours=4))
+        window = rows[(rows["cc_num"] == own["cc_num"]) & is_recent]
         row = found.iloc[place]
         assert row["trans_freq"] == len(window)
         assert row["trans_volume_mavg"] == pytest.approx(window["amt"].mean())
