@@ -112,7 +112,7 @@ def test_declared_groups_have_the_features_of_the_handbook(
         )
         group.backfill(START, NEARLY)
         group.run_incremental(END)
-        query = query.join(group.select_features())
+        query = query.join(group.select_features(), on=group.primary_key)
     compare(query.read("pandas"), theirs)
 
 
