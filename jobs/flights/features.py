@@ -98,6 +98,7 @@ def arrivals(flights: DataFrame, airports: DataFrame) -> DataFrame:
     return landed.withColumn("departed", departed).select(
         "origin",
         "carrier",
+        F.col("flight").cast("int").alias("flight"),
         (F.col("departed") + F.make_interval(mins=F.pmod(elapsed, F.lit(1440)).cast("int"))).alias(
             "arrived_at"
         ),
@@ -110,6 +111,10 @@ def carrier_delays(flights: DataFrame, airports: DataFrame) -> DataFrame:
 
     At the departure t a window holds the flights that landed in [t - length, t): whatever is still
     in the air is not known yet, however late it already is.
+
+    These are rows at other instants than the events', so they are not declared: an aggregation of
+    the arrivals has rows at arrivals. Its ``select_all()`` gives the same windows at departures in
+    training, but stores nothing that a vector could be read from.
     """
     instants = flights.select(
         "origin", "carrier", scheduled_departure().alias("sched_dep")

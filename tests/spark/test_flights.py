@@ -3,12 +3,15 @@
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
 import spark_fs
 from flights import features, groups, source
+from spark_fs import Aggregation, to_utc
+from spark_fs import aggregate as agg
 from spark_fs.api.feature_store import FeatureStore
 
 from oracles import merge_asof, same_rows
@@ -132,6 +135,29 @@ def test_windows_hold_the_delays_known_at_each_departure(
                     inside.std(), rel=1e-9, abs=1e-6
                 )
     assert counted > 500
+
+
+def test_declared_windows_at_departures_are_those_that_are_stored(
+    year: FeatureStore, spark: SparkSession
+) -> None:
+    landed = year.create_feature_group(
+        "arrivals", primary_key=["origin", "carrier", "flight"], event_time="arrived_at"
+    )
+    flown = source.flights(spark, to_utc(START), to_utc(END))
+    landed.insert(features.arrivals(flown, source.airports(spark)))
+    windows = [
+        declare("arr_delay", over=list(features.WINDOWS))
+        for declare in (agg.count, agg.mean, agg.stddev)
+    ]
+    declared = Aggregation(landed, windows, by=["origin", "carrier"])
+    stored = groups.carrier_delays(year)
+    names = [feature.name for feature in declared.features]
+    query = stored.select(names).join(declared.select_all(), prefix="declared_")
+    found = query.read("pandas")
+    landed.delete()
+    assert len(found) > 200_000
+    for name in names:
+        np.testing.assert_array_equal(found[f"declared_{name}"], found[name], err_msg=name)
 
 
 def test_increments_are_what_a_backfill_gives(year: FeatureStore, spark: SparkSession) -> None:
