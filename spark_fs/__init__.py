@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from spark_fs.spec.pipeline_run import PipelineRun
     from spark_fs.spec.training_dataset import TrainingDatasetSpec
     from spark_fs.spec.verification import Verification
-    from spark_fs.tables.delta.history import Commit
+    from spark_fs.tables.commits import Commit
     from spark_fs.tables.delta.jars import resolve_jars
 
 __version__ = "0.1.0"
@@ -90,7 +90,7 @@ __all__ = [
 # Where the names are that are loaded when they are first asked for.
 _LAZY = {
     "DEFAULT_THRESHOLDS": "spark_fs.spec.comparison",
-    "Commit": "spark_fs.tables.delta.history",
+    "Commit": "spark_fs.tables.commits",
     "DriftReport": "spark_fs.spec.comparison",
     "Events": "spark_fs.engine.windows",
     "FeatureStatistics": "spark_fs.spec.feature_statistics",

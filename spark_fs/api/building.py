@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from spark_fs.flows.jobs import Job
     from spark_fs.flows.table_rows import RowInserter
     from spark_fs.spec.feature_group import GroupSpec
-    from spark_fs.tables.delta.staging import Transaction
+    from spark_fs.tables.commits import Transaction
 
 
 def split_backfill_arguments(

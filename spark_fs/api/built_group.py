@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from spark_fs.flows.jobs import Job
     from spark_fs.spec.expectations import ValidationOptions, ValidationReport
     from spark_fs.spec.write_options import WriteOptions
-    from spark_fs.tables.delta.staging import Transaction
+    from spark_fs.tables.commits import Transaction
 
 
 @validate_arguments

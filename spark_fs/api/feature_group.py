@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from spark_fs.spec.feature_statistics import Statistics, StatisticsConfig
     from spark_fs.spec.verification import Verification
     from spark_fs.spec.write_options import WriteOptions
-    from spark_fs.tables.delta.history import Commit
-    from spark_fs.tables.delta.staging import Transaction
+    from spark_fs.tables.commits import Commit, Transaction
 
 
 @opens("feature group")

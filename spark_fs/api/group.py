@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.stores import Stores
     from spark_fs.base.times import Instant
-    from spark_fs.tables.delta.history import Commit
+    from spark_fs.tables.commits import Commit
 
 
 @validate_arguments

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from spark_fs.base.times import Instant
     from spark_fs.planning.plan import JoinPlan
     from spark_fs.spec.feature_group import GroupSpec
-    from spark_fs.tables.delta.history import Commit
+    from spark_fs.tables.commits import Commit
 
 
 @validate_arguments
@@ -111,9 +111,10 @@ class Query:
         commit, SettingsError for a version in a query of several groups, QueryError for an external
         group, which has no history.
         """
+        from spark_fs.tables.commits import Commit
         from spark_fs.tables.delta import history
 
-        if self.spec.joins and isinstance(when, int | history.Commit):
+        if self.spec.joins and isinstance(when, int | Commit):
             raise SettingsError(
                 f"as_of({when!r}) names a version of one table and the query joins several: give an"
                 " instant."

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from spark_fs.base.times import Instant
     from spark_fs.flows.jobs import Job
-    from spark_fs.tables.delta.history import Commit
+    from spark_fs.tables.commits import Commit
 
 
 @validate_arguments

@@ -23,7 +23,7 @@ from spark_fs.flows.event_source import Rows
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.replace_rows import RowScope
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.tables.delta.staging import Transaction
+from spark_fs.tables.commits import Transaction
 
 # The events that changed after a version of the source and reach rows between some instants; where
 # they are too many, between which instants these rows lie; None where there are none.

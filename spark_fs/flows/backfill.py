@@ -17,8 +17,8 @@ from spark_fs.errors import SettingsError
 from spark_fs.flows.jobs import Job, sum_jobs
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
+from spark_fs.tables.commits import Transaction
 from spark_fs.tables.delta import history
-from spark_fs.tables.delta.staging import Transaction
 
 # What a pipeline gives: the rows of a group whose event time lies in [start, end), from the source.
 Builder = Callable[[SparkSession, datetime, datetime], DataFrame]

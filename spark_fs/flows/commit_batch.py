@@ -17,12 +17,13 @@ from spark_fs.spec.expectations import ValidationOptions, ValidationReport
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.write_options import WriteOptions
+from spark_fs.tables.commits import NO_TABLE, Transaction
 from spark_fs.tables.computed_rows import ComputedRows
 from spark_fs.tables.delta import layout
-from spark_fs.tables.delta.commands import INGESTED_AT
-from spark_fs.tables.delta.log import NO_TABLE
-from spark_fs.tables.delta.staging import DeltaTransaction, StagedFiles, Transaction
+from spark_fs.tables.delta.staging import DeltaTransaction
 from spark_fs.tables.delta.transaction import LoggedCommit, TableWrite
+from spark_fs.tables.ingestion import INGESTED_AT
+from spark_fs.tables.staged_files import StagedFiles
 from spark_fs.tables.table import GroupTable
 
 RowCounts = dict[str, int]

@@ -11,8 +11,8 @@ from spark_fs.errors import KeyValueError, NotFoundError, SchemaError
 from spark_fs.flows.jobs import Job
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables import frames
+from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.delta.commands import translate_errors
-from spark_fs.tables.delta.log import NO_TABLE
 from spark_fs.tables.table import GroupTable
 
 

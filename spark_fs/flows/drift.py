@@ -22,7 +22,7 @@ from spark_fs.spec.comparison import DriftReport, FeatureDrift
 from spark_fs.stats.column_values import get_column_kind
 from spark_fs.stats.distances import measure_drift
 from spark_fs.tables import frames
-from spark_fs.tables.delta.log import NO_TABLE
+from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.table import GroupTable
 
 

@@ -30,9 +30,9 @@ from spark_fs.spec.aggregation import AggregationSpec
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.predicates import make_conjunction
+from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.computed_rows import ComputedRows
 from spark_fs.tables.delta.history import get_table_id
-from spark_fs.tables.delta.log import NO_TABLE
 from spark_fs.tables.table import GroupTable, open_table
 
 LOCAL_BYTES = 32 << 20  # bytes of files that this process reads itself

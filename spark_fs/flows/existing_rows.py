@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from spark_fs.flows.comparable_columns import to_comparable
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.delta import layout
-from spark_fs.tables.delta.commands import INGESTED_AT
-from spark_fs.tables.delta.staging import StagedFiles
+from spark_fs.tables.ingestion import INGESTED_AT, keep_latest_ingested
+from spark_fs.tables.staged_files import StagedFiles
 from spark_fs.tables.table import GroupTable
 
 SAMPLE_ABOVE_ROWS = 100_000  # above so many rows
@@ -36,7 +37,7 @@ class ExistingRows:
             return 0, 0
         existing = self._read_pruned(staged)
         if self.group.may_have_duplicates:
-            existing = layout.keep_latest_ingested(existing, self.group, INGESTED_AT)
+            existing = keep_latest_ingested(existing, self.group, INGESTED_AT)
         elif staged.row_count > SAMPLE_ABOVE_ROWS:
             # a few changed rows show already that a MERGE is needed, and it counts for itself
             matched, changed = self._count_matches(staged.frame.limit(SAMPLE_ROWS), existing)
@@ -53,7 +54,7 @@ class ExistingRows:
         rows = staged.frame
         keys = list(self.group.identity)
         if self.group.keep_corrections:
-            existing = layout.keep_latest_ingested(existing, self.group, INGESTED_AT)
+            existing = keep_latest_ingested(existing, self.group, INGESTED_AT)
             existing = existing.withColumn("__fingerprint", self._compute_fingerprint())
             rows = rows.withColumn("__fingerprint", self._compute_fingerprint())
             keys.append("__fingerprint")
@@ -71,7 +72,7 @@ class ExistingRows:
         columns = []
         for name, type_ in self.group.types.items():
             if name not in self.group.identity:
-                columns.append(layout.to_comparable(F.col(f"{prefix}`{name}`"), type_))
+                columns.append(to_comparable(F.col(f"{prefix}`{name}`"), type_))
         return columns
 
     def _read_pruned(self, staged: StagedFiles) -> DataFrame:

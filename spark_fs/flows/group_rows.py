@@ -12,10 +12,9 @@ from spark_fs.errors import SettingsError
 from spark_fs.flows.validate import REASON_COLUMN
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables import external, frames
-from spark_fs.tables.delta.commands import INGESTED_AT
-from spark_fs.tables.delta.layout import keep_latest_ingested
-from spark_fs.tables.delta.log import NO_TABLE
+from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.event_times import check_epochs
+from spark_fs.tables.ingestion import INGESTED_AT, keep_latest_ingested
 from spark_fs.tables.table import GroupTable
 
 

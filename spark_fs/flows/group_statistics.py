@@ -8,8 +8,7 @@ from spark_fs.flows import statistics
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.feature_statistics import Statistics
 from spark_fs.tables import statistics_files
-from spark_fs.tables.delta.history import Commit
-from spark_fs.tables.delta.log import NO_TABLE
+from spark_fs.tables.commits import NO_TABLE, Commit
 from spark_fs.tables.table import GroupTable
 
 

@@ -9,7 +9,7 @@ from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.flows import read as flows_read
 from spark_fs.flows.group_rows import read_group
-from spark_fs.tables.delta.log import NO_TABLE
+from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.table import GroupTable
 
 

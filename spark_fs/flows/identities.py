@@ -5,10 +5,10 @@ from pyspark.sql import functions as F
 
 from spark_fs.base import times, types
 from spark_fs.errors import KeyValueError, NotFoundError, SettingsError
+from spark_fs.flows.comparable_columns import to_comparable
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.write_options import WriteOptions
-from spark_fs.tables.delta import layout
-from spark_fs.tables.delta.staging import StagedFiles
+from spark_fs.tables.staged_files import StagedFiles
 
 ORDER_COLUMN = "__order"  # the column that numbers the rows of a frame that has an order
 MAX_EXAMPLES = 5
@@ -54,7 +54,7 @@ def drop_equal_rows(rows: DataFrame, group: GroupSpec) -> DataFrame:
     compared = []
     for name, type_ in group.types.items():
         if "map<" in type_:
-            helpers[f"__{name}"] = layout.to_comparable(F.col(name), type_)
+            helpers[f"__{name}"] = to_comparable(F.col(name), type_)
             compared.append(f"__{name}")
         else:
             compared.append(name)

@@ -19,9 +19,9 @@ from spark_fs.spec.expectations import ValidationOptions, ValidationReport
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.write_options import WriteOptions
 from spark_fs.tables import frames
+from spark_fs.tables.commits import Transaction
 from spark_fs.tables.computed_rows import ComputedRows
-from spark_fs.tables.delta import commands
-from spark_fs.tables.delta.staging import Transaction
+from spark_fs.tables.spark_errors import find_root_cause
 from spark_fs.tables.table import GroupTable
 
 
@@ -87,7 +87,7 @@ def insert_rows(
     except (PySparkException, Py4JError, OSError) as error:
         raise SparkFSError(
             f"Nothing was inserted into feature group {group}: reading or writing the frame failed:"
-            f" {commands.find_root_cause(error)}"
+            f" {find_root_cause(error)}"
         ) from get_safe_cause(error)
     finally:
         with suppress(Py4JError):  # of a JVM that is gone

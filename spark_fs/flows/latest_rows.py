@@ -19,9 +19,9 @@ from spark_fs.flows import group_rows
 from spark_fs.flows.read import open_shared_folder
 from spark_fs.online.table_layout import OnlineTable
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.tables.delta.commands import INGESTED_AT
-from spark_fs.tables.delta.history import DataFile
+from spark_fs.tables.data_files import DataFile
 from spark_fs.tables.event_times import to_event_micros
+from spark_fs.tables.ingestion import INGESTED_AT
 from spark_fs.tables.table import GroupTable
 
 COMMIT_COLUMN = "_commit_version"

@@ -11,7 +11,7 @@ from spark_fs.online.store import OnlineStore
 from spark_fs.online.table_layout import build_online_table
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.tables import statistics_files
-from spark_fs.tables.delta.log import NO_TABLE
+from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.table import GroupTable
 
 # what a clean-up leaves alone: files of inserts that go on, and what readers began to read

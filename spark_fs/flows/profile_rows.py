@@ -22,7 +22,7 @@ from spark_fs.flows.read import translate_spark_errors
 from spark_fs.spec.feature_statistics import StatisticsConfig
 from spark_fs.stats.association import DesignMatrix, Sums
 from spark_fs.stats.describe import ExactDistinct
-from spark_fs.tables.delta.history import DataFile
+from spark_fs.tables.data_files import DataFile
 from spark_fs.tables.table import GroupTable
 
 SparkProvider = Callable[[], SparkSession]

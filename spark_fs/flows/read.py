@@ -22,7 +22,7 @@ from spark_fs.redact import get_safe_cause
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
 from spark_fs.tables.delta import history
-from spark_fs.tables.delta.commands import find_root_cause
+from spark_fs.tables.spark_errors import find_root_cause
 from spark_fs.tables.table import open_table
 
 Frame = DataFrame | pd.DataFrame

@@ -35,9 +35,9 @@ from spark_fs.flows.shared_rows import share_rows
 from spark_fs.planning.time_conditions import build_time_condition
 from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.feature_group import GroupSpec
+from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.computed_rows import ComputedRows
-from spark_fs.tables.delta.history import DataFile
-from spark_fs.tables.delta.log import NO_TABLE
+from spark_fs.tables.data_files import DataFile
 from spark_fs.tables.event_times import convert_to_micros
 from spark_fs.tables.table import GroupTable
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 import numpy as np
 from pyspark.sql import SparkSession
 
-from spark_fs.base.file_systems import make_folder
+from spark_fs.base.file_systems import make_folder, resolve_file_system
 from spark_fs.engine.join.execution import to_arrow_relation
 from spark_fs.engine.join.strategy import choose_strategy
 from spark_fs.engine.profile import associations, column_states, contingency
@@ -47,7 +47,6 @@ from spark_fs.stats.binning import (
     Counts,
 )
 from spark_fs.tables import dataset_files
-from spark_fs.tables.delta.log import resolve_file_system
 
 # what is being done, tasks done, tasks known so far
 SearchProgress = Callable[[str, int, int], None]

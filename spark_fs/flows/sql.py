@@ -14,8 +14,8 @@ from spark_fs.flows import group_rows, online_rows
 from spark_fs.flows.read import Frame, collect_frame
 from spark_fs.online.store import OnlineStore
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.tables.delta.commands import find_root_cause
 from spark_fs.tables.delta.session import copy_session
+from spark_fs.tables.spark_errors import find_root_cause
 from spark_fs.tables.table import open_table
 
 _WRITING_PLANS = tuple(

@@ -30,7 +30,7 @@ from spark_fs.stats.column_state import ColumnState
 from spark_fs.stats.describe import describe_column
 from spark_fs.stats.state_file import pack_states, unpack_states
 from spark_fs.tables import statistics_files
-from spark_fs.tables.delta.log import NO_TABLE
+from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.table import GroupTable
 
 CorrelationsByFeature = Mapping[str, FeatureCorrelations]

@@ -46,9 +46,10 @@ from spark_fs.online.store import (
 )
 from spark_fs.online.table_layout import OnlineTable, build_online_table
 from spark_fs.redact import get_safe_cause
-from spark_fs.tables.delta import commands, history
-from spark_fs.tables.delta.commands import INGESTED_AT
-from spark_fs.tables.delta.history import Commit
+from spark_fs.tables.commits import Commit
+from spark_fs.tables.delta import history
+from spark_fs.tables.ingestion import INGESTED_AT
+from spark_fs.tables.spark_errors import find_root_cause
 from spark_fs.tables.table import GroupTable
 
 _OPERATIONS_WITHOUT_DELETES = ("upsert", "insert")  # commits that delete no row
@@ -293,5 +294,5 @@ def _translate_error(table: OnlineTable, error: Exception) -> SparkFSError:
             return error_class(message)
     return OnlineStoreError(
         f"The sync of {table.name} failed and what is online is as it was:"
-        f" {commands.find_root_cause(error)} Run it again; it begins where the last one ended."
+        f" {find_root_cause(error)} Run it again; it begins where the last one ended."
     )

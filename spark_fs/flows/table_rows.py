@@ -10,8 +10,8 @@ from pyspark.sql import DataFrame
 from spark_fs.flows.event_source import Rows
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.replace_rows import RowScope, replace_rows
+from spark_fs.tables.commits import Transaction
 from spark_fs.tables.delta.history import find_transaction_number
-from spark_fs.tables.delta.staging import Transaction
 from spark_fs.tables.table import GroupTable
 
 

@@ -25,7 +25,7 @@ from spark_fs.online.store import OnlineStore, OnlineWriter
 from spark_fs.online.table_layout import OnlineTable, build_online_table
 from spark_fs.redact import get_safe_cause
 from spark_fs.spec.verification import Difference, Verification
-from spark_fs.tables.delta import commands
+from spark_fs.tables.spark_errors import find_root_cause
 from spark_fs.tables.table import GroupTable
 
 _BUCKET_ROWS = 1_000  # rows of a bucket, about
@@ -78,7 +78,7 @@ def verify_group(
             newest_offline = comparison.find_newest_offline()
             newest_online = make_writer(store).read_newest_event_time(table)
     except (PySparkException, Py4JJavaError) as error:
-        cause = commands.find_root_cause(error)
+        cause = find_root_cause(error)
         message = f"The comparison of {table.name} could not be made: {cause}"
         raise SparkFSError(message) from get_safe_cause(error)
     return Verification(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from spark_fs.spec.comparison import DriftReport
     from spark_fs.spec.expectations import ValidationReport
     from spark_fs.spec.feature_statistics import FeatureStatistics, Statistics
-    from spark_fs.tables.delta.history import Commit
+    from spark_fs.tables.commits import Commit
 
 SHOWN_COLUMNS = 50
 MAX_HEAT_MAP_FEATURES = 40

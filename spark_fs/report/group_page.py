@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from spark_fs.flows.project_stores import ProjectStores
     from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.spec.feature_statistics import Statistics
-    from spark_fs.tables.delta.history import Commit
+    from spark_fs.tables.commits import Commit
 
 SHOWN_ROWS = 20
 MAX_COMMITS = 50

@@ -14,13 +14,12 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_fs.base.file_systems import make_folder
+from spark_fs.base.file_systems import make_folder, resolve_file_system
 from spark_fs.base.types import to_ddl
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError, SparkFSError
 from spark_fs.redact import get_safe_cause
 from spark_fs.spec.training_dataset import FilesSpec
-from spark_fs.tables.delta.commands import find_root_cause
-from spark_fs.tables.delta.log import resolve_file_system
+from spark_fs.tables.spark_errors import find_root_cause
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,10 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import fs
 
-from spark_fs.base.file_systems import make_folder, open_output
+from spark_fs.base.file_systems import make_folder, open_output, resolve_file_system
 from spark_fs.errors import SparkFSError, get_first_line
 from spark_fs.spec.feature_statistics import FeatureCorrelations, FeatureStatistics, Statistics
 from spark_fs.spec.record_format import FORMAT_KEY, check_format
-from spark_fs.tables.delta.log import resolve_file_system
 
 FORMAT_VERSION = 1  # of these files; those of releases before it was written are of the first
 # what the statistics and the associations of the newest commit follow from

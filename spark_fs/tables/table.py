@@ -12,9 +12,10 @@ from pyspark.sql import Column, DataFrame, SparkSession
 
 from spark_fs.base.times import Instant
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
+from spark_fs.tables.commits import Commit, Transaction
+from spark_fs.tables.data_files import DataFile, StoredFile
 from spark_fs.tables.delta.group_table import DeltaGroupTable
-from spark_fs.tables.delta.history import Commit, DataFile, StoredFile, TableRef
-from spark_fs.tables.delta.staging import Transaction
+from spark_fs.tables.delta.history import TableRef
 from spark_fs.tables.delta.transaction import TableWrite
 
 

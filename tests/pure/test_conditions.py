@@ -26,7 +26,7 @@ from spark_fs.planning.sql_expressions import cast_compared
 from spark_fs.planning.sql_expressions import format_condition as sql_of
 from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.predicates import Comparison, Condition, parse_condition
-from spark_fs.tables.delta.history import DataFile
+from spark_fs.tables.data_files import DataFile
 
 ROWS = [
     dict(zip(TABLE, row, strict=True))

@@ -23,8 +23,8 @@ from spark_fs.spec.names import GroupRef
 from spark_fs.spec.predicates import Combination, Comparison, Condition
 from spark_fs.spec.training_dataset import DataFormat, FilesSpec
 from spark_fs.tables import dataset_files
+from spark_fs.tables.data_files import DataFile
 from spark_fs.tables.dataset_files import StagedFolder, stage_folder
-from spark_fs.tables.delta.history import DataFile
 
 
 def written(folder: str, name: str, rows: int) -> str:

@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from spark_fs.base.file_systems import resolve_file_system
 from spark_fs.errors import NotFoundError, SparkFSError
 from spark_fs.spec.feature_group import GroupSpec
+from spark_fs.tables.commits import NO_TABLE, Commit
 from spark_fs.tables.delta import history
-from spark_fs.tables.delta.log import NO_TABLE, DeltaLog, find_damage, resolve_file_system
+from spark_fs.tables.delta.log import DeltaLog, find_damage
 from spark_fs.tables.table import open_table
 
 
@@ -150,7 +152,7 @@ def test_a_clean_up_or_a_compaction_changes_no_row(table: Path) -> None:
         "VACUUM END",
     )
     at = history.get_commit_time(str(table), 0)
-    assert [op for op in operations if not history.Commit(0, at, op).changes_rows] == [
+    assert [op for op in operations if not Commit(0, at, op).changes_rows] == [
         "optimize",
         "append_features",
         "VACUUM START",
@@ -718,7 +720,7 @@ def test_what_is_left_of_a_log_is_no_empty_table(table: Path) -> None:
         SparkFSError, match=f"no commit and no whole checkpoint is left beside {1:020d}.checkpoint"
     ):
         names_of(table)
-    assert names_of(table, history.NO_TABLE) == [], "before the first commit"
+    assert names_of(table, NO_TABLE) == [], "before the first commit"
     for file in log.iterdir():
         file.unlink()
     assert not history.has_log(str(table))
@@ -744,7 +746,7 @@ def test_a_version_that_is_not_there_is_no_older_one(table: Path) -> None:
         ),
     ):
         names_of(table / "gone", 3)
-    assert names_of(table / "gone", history.NO_TABLE) == []
+    assert names_of(table / "gone", NO_TABLE) == []
 
 
 def test_a_commit_that_says_nothing_of_itself_is_of_its_file(table: Path) -> None:

@@ -30,7 +30,7 @@ from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.query import QuerySpec
 from spark_fs.spec.window_features import WindowFeature
-from spark_fs.tables.delta.staging import Transaction
+from spark_fs.tables.commits import Transaction
 
 SECOND = 1_000_000
 TYPES = {"id": "bigint", "k": "string", "t": "timestamp", "v": "double"}

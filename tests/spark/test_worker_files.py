@@ -22,8 +22,9 @@ from spark_fs.flows.shared_rows import share_rows
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.computed_rows import ComputedRows, TableReader
 from spark_fs.tables.delta import layout
-from spark_fs.tables.delta.staging import DeltaTransaction, StagedFiles
+from spark_fs.tables.delta.staging import DeltaTransaction
 from spark_fs.tables.delta.transaction import TableWrite
+from spark_fs.tables.staged_files import StagedFiles
 
 NAN, INF = float("nan"), float("inf")
 NOON = datetime(2024, 1, 1, 12, 0, 0, 123456, UTC)

@@ -12,7 +12,7 @@ from spark_fs.base.times import parse_instant
 from spark_fs.base.types import FLOATS, INTEGERS, get_base_type
 from spark_fs.spec.conditions import cast_comparison
 from spark_fs.spec.predicates import Comparison, Condition, Logic, fold_condition, iter_comparisons
-from spark_fs.tables.delta.history import DataFile
+from spark_fs.tables.data_files import DataFile
 
 _COMPARABLE_TYPES = (
     *INTEGERS,

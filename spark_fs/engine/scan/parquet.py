@@ -18,11 +18,11 @@ from pyarrow import fs
 
 from spark_fs.base import arrow_types
 from spark_fs.base.arithmetic import ceil_divide
+from spark_fs.base.file_systems import resolve_file_system
 from spark_fs.engine.scan.filters import PARTITION_PARSERS, can_evaluate, evaluate_condition
 from spark_fs.errors import SparkFSError, get_first_line
 from spark_fs.spec.predicates import Condition
-from spark_fs.tables.delta.history import DataFile
-from spark_fs.tables.delta.log import resolve_file_system
+from spark_fs.tables.data_files import DataFile
 from spark_fs.tables.event_times import to_event_micros
 
 _SAMPLE_ROWS = 1 << 16  # rows of a file

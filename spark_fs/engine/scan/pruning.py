@@ -24,8 +24,8 @@ from spark_fs.engine.scan.parquet import UNBOUNDED, Scan, TimeBounds
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, PlanNode
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.predicates import iter_comparisons
-from spark_fs.tables.delta.commands import INGESTED_AT
-from spark_fs.tables.delta.history import DataFile
+from spark_fs.tables.data_files import DataFile
+from spark_fs.tables.ingestion import INGESTED_AT
 
 _FIRST_MICROS = to_micros(datetime.min.replace(tzinfo=UTC))  # of all event times
 _DEFAULT_WIDTH = 24  # bytes of a value whose type does not tell

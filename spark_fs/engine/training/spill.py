@@ -18,12 +18,11 @@ from pyarrow.fs import LocalFileSystem
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.base import arrow_types
-from spark_fs.base.file_systems import open_output
+from spark_fs.base.file_systems import open_output, resolve_file_system
 from spark_fs.engine.join.columnar import ArrowRelation, TableReader
 from spark_fs.engine.training import splits
 from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.spec.training_dataset import TRAIN_SPLIT
-from spark_fs.tables.delta.log import resolve_file_system
 
 TableSplitter = Callable[[pa.Table], Iterable[tuple[str, pa.Table]]]
 Aggregate = tuple[Callable[[pa.Table], Any], Callable[[list[Any]], Any]]

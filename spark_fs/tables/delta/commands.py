@@ -6,7 +6,6 @@ feed is on from the first commit, since the sync reads it.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
@@ -22,13 +21,13 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_fs.base.types import to_ddl
-from spark_fs.errors import ConflictError, SparkFSError, get_first_line
+from spark_fs.errors import ConflictError, SparkFSError
 from spark_fs.redact import get_safe_cause
-from spark_fs.tables.delta.history import StoredFile
+from spark_fs.tables.commits import Transaction
+from spark_fs.tables.data_files import StoredFile
 from spark_fs.tables.delta.log import find_damage
-from spark_fs.tables.delta.staging import Transaction
+from spark_fs.tables.spark_errors import find_root_cause
 
-INGESTED_AT = "_ingested_at"
 _SETTING_PREFIX = "spark.databricks.delta."
 # what a commit carries is set on the session, so one write at a time sets it
 _SETTINGS_LOCK = RLock()
@@ -259,18 +258,3 @@ def is_conflict(error: BaseException) -> bool:
         return is_delta or name.endswith("FileAlreadyExistsException")
     # Delta's own classes share no root of their own
     return type(error).__module__.startswith("delta.exceptions")
-
-
-def find_root_cause(error: Exception) -> str:
-    """The first line of the innermost cause that says something, of Spark, Delta or a worker."""
-    if isinstance(error, Py4JJavaError):
-        cause = error.java_exception
-        while cause.getCause() is not None:
-            cause = cause.getCause()
-        return f"{cause.getClass().getSimpleName()}: {get_first_line(cause.getMessage())}"
-    text = str(error)
-    if "Traceback" in text:  # of a worker
-        raised = re.findall(r"^[\w.]+(?:Error|Exception|Invalid): (.*)", text, re.MULTILINE)
-        if raised:
-            return str(raised[-1])
-    return get_first_line(error)

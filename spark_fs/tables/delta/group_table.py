@@ -10,16 +10,19 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from spark_fs.base.times import Instant
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.tables import statistics_files
+from spark_fs.tables.commits import Commit, Transaction
+from spark_fs.tables.data_files import DataFile, StoredFile
 from spark_fs.tables.delta import commands, history
-from spark_fs.tables.delta.history import Commit, DataFile, StoredFile, TableRef
+from spark_fs.tables.delta.history import TableRef
 from spark_fs.tables.delta.log import DeltaLog
-from spark_fs.tables.delta.staging import DeltaTransaction, TableLayout, Transaction
+from spark_fs.tables.delta.staging import DeltaTransaction
 from spark_fs.tables.delta.transaction import (
     LoggedCommit,
     TableWrite,
     append_once,
     find_transaction_metadata,
 )
+from spark_fs.tables.table_write import TableLayout
 
 
 class DeltaGroupTable:

@@ -4,64 +4,24 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote
 
 from pyarrow import fs
 
+from spark_fs.base.file_systems import resolve_file_system
 from spark_fs.base.times import Instant, to_micros, to_utc
 from spark_fs.errors import NotFoundError
+from spark_fs.tables.commits import NO_TABLE as NO_TABLE
+from spark_fs.tables.commits import Commit
+from spark_fs.tables.data_files import DataFile, StoredFile
 from spark_fs.tables.delta import protocol
-from spark_fs.tables.delta.log import NO_TABLE as NO_TABLE
-from spark_fs.tables.delta.log import DeltaLog, resolve_file_system
+from spark_fs.tables.delta.log import DeltaLog
 
 _ABSOLUTE_URI = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:/")
 # a folder or URI, or a look that one operation takes at it, for all that it asks
 TableRef = str | DeltaLog
-_ROWLESS_OPERATIONS = ("optimize", "append_features", "note", "VACUUM START", "VACUUM END")
-
-
-@dataclass(frozen=True)
-class Commit:
-    """One commit: its number, its instant (UTC), what it did, its batch, and its counts of rows.
-
-    operation: "upsert", "insert", "delete", "append_features", "optimize", or "note" for what a run
-    notes without rows; of another writer, Delta's own word for it. inserted, updated, deleted:
-    numbers of rows.
-    """
-
-    version: int
-    committed_at: datetime
-    operation: str
-    inserted: int = 0
-    updated: int = 0
-    deleted: int = 0
-    batch_id: str | None = None
-
-    @property
-    def changes_rows(self) -> bool:
-        """Whether it may have added, changed or removed a row."""
-        return self.operation not in _ROWLESS_OPERATIONS
-
-
-class DataFile(NamedTuple):
-    """What the log tells of a data file: where it is, its partition, and the bounds of its columns.
-
-    row_count: None when the log does not say. partition_values: as strings. min_values and
-    max_values: the least and greatest value of each column that has them. readable_as_is: whether
-    each of its rows counts (it has no deletion vector) and its columns have the names and types
-    that the table has.
-    """
-
-    path: str
-    bytes: int
-    row_count: int | None
-    partition_values: Mapping[str, str | None]
-    min_values: Mapping[str, Any]
-    max_values: Mapping[str, Any]
-    readable_as_is: bool
 
 
 def has_log(path: str) -> bool:
@@ -208,14 +168,6 @@ def list_added_files(
             if added.get("dataChange"):
                 add_actions.append(added)
     return _to_data_files(log, add_actions)
-
-
-class StoredFile(NamedTuple):
-    """A data file in a table's folder, of whatever version: its name there, size and time."""
-
-    name: str
-    bytes: int
-    modified_at: datetime
 
 
 def list_stored_files(path: str) -> list[StoredFile]:

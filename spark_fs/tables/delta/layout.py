@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -12,11 +11,12 @@ from spark_fs.base.arrow_types import to_arrow_schema
 from spark_fs.base.types import INTEGERS
 from spark_fs.errors import SchemaError
 from spark_fs.spec.feature_group import GroupSpec
+from spark_fs.tables.data_files import DataFile
 from spark_fs.tables.delta.file_partitions import NULL_PARTITION, PARTITION_TYPES, PartitionColumn
-from spark_fs.tables.delta.history import DataFile
-from spark_fs.tables.delta.staging import StagedFiles, TableLayout
 from spark_fs.tables.delta.worker_files import FileLayout
 from spark_fs.tables.event_times import convert_to_micros
+from spark_fs.tables.staged_files import StagedFiles
+from spark_fs.tables.table_write import TableLayout
 
 INDEXED_COLUMNS = 32  # columns whose least and greatest values Delta keeps per file
 _MAX_PARTITION_VALUES = 1_000  # partition values named one by one
@@ -193,40 +193,3 @@ def build_file_predicate(staged: StagedFiles, group: GroupSpec) -> Callable[[Dat
         return True
 
     return may_contain
-
-
-def to_comparable(column: Column, type_: str) -> Column:
-    """The column in a form that has an equality and a hash.
-
-    A map, which has neither, is its entries in the order of their keys.
-    """
-    if "map<" not in type_:
-        return column
-    kind = types.get_base_type(type_)
-    inner_types = types.split_types(type_.partition("<")[2].removesuffix(">"))
-    if kind == "array":
-        return F.transform(column, lambda value: to_comparable(value, inner_types[0]))
-    if kind == "map":
-        return _to_comparable_entries(column, inner_types[1])
-    fields = []
-    for field in inner_types:
-        name, _, field_type = field.partition(":")
-        fields.append(to_comparable(column[name], field_type).alias(name))
-    return F.when(column.isNotNull(), F.struct(*fields))
-
-
-def _to_comparable_entries(column: Column, value_type: str) -> Column:
-    def order(one: Column, other: Column) -> Column:
-        return F.when(one["key"] < other["key"], -1).otherwise(1)
-
-    def to_struct(entry: Column) -> Column:
-        value = to_comparable(entry["value"], value_type).alias("value")
-        return F.struct(entry["key"], value)
-
-    return F.transform(F.array_sort(F.map_entries(column), order), to_struct)
-
-
-def keep_latest_ingested(rows: DataFrame, group: GroupSpec, ingested_column: str) -> DataFrame:
-    """The rows*, of each identity the one ingested last."""
-    newest: Any = F.max_by(F.struct("*"), F.col(ingested_column)).alias("__row")
-    return rows.groupBy(*group.identity).agg(newest).select("__row.*")

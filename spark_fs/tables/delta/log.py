@@ -18,26 +18,18 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
+from spark_fs.base.file_systems import resolve_file_system
 from spark_fs.base.times import from_micros
 from spark_fs.errors import NotFoundError, SparkFSError, get_first_line
+from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.delta import checkpoints, protocol
 from spark_fs.tables.delta.checkpoints import Action
 
-NO_TABLE = -1  # the version of a table that does not exist yet
 # Seconds between looks at a folder that a commit lands in: a listing may show the later of two
 # files and not yet the earlier.
 RETRY_PAUSES = (0.02, 0.05, 0.1, 0.3)
 _VERSION_DIGITS = 20  # of the number that a file's name begins with
 _PARALLEL_READS = 16  # files of an object store that are read at once
-
-
-def resolve_file_system(path: str) -> tuple[fs.FileSystem, str]:
-    """The file system of a folder or URI, and its name there."""
-    if "://" not in path:
-        return fs.LocalFileSystem(), path.removeprefix("file:")
-    uri = path.replace("s3a://", "s3://", 1)  # the one is Hadoop's name of the other
-    resolved: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(uri)
-    return resolved
 
 
 class DeltaLog:

@@ -9,129 +9,25 @@ because ``DataFrame.write`` leaves no pause between the two.
 
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from spark_fs.errors import SparkFSError
+from spark_fs.tables.commits import Transaction
 from spark_fs.tables.computed_rows import ComputedRows
 from spark_fs.tables.delta.file_summary import sum_statistics
-from spark_fs.tables.delta.log import resolve_file_system
 from spark_fs.tables.delta.worker_files import ACTION_DDL, FileLayout, FileWriterTask
+from spark_fs.tables.staged_files import StagedFiles
+from spark_fs.tables.table_write import TableLayout
 
-MAX_CHECKED_ROWS = 2_000_000  # rows whose keys one process looks at
 # What a table may ask of its writers, where workers write its files: nothing of these is about the
 # rows of an append.
 _PLAIN_FEATURES = {"appendOnly", "changeDataFeed", "inCommitTimestamp", "invariants"}
 _INVARIANT = "delta.invariants"  # in the schema of a table that has one
-
-
-class Transaction(NamedTuple):
-    """An id and a number that data is committed with; one not above the last writes nothing."""
-
-    app_id: str
-    number: int
-
-
-@dataclass(frozen=True)
-class TableLayout:
-    """How a table is made: its partition columns, and how many columns have bounds per file."""
-
-    partition_by: tuple[str, ...] = ()
-    indexed_columns: int = 32
-
-    def to_properties(self) -> dict[str, str]:
-        """The properties of the Delta table.
-
-        The history is kept: training data is read again from old versions.
-        """
-        return {
-            "delta.enableChangeDataFeed": "true",
-            "delta.logRetentionDuration": "interval 36500 days",
-            "delta.dataSkippingNumIndexedCols": str(self.indexed_columns),
-            # the instants of commits follow their order, whatever the clocks
-            "delta.enableInCommitTimestamps": "true",
-        }
-
-
-@dataclass(frozen=True)
-class StagedFiles:
-    """Files of one frame: the rows* read back from them, and what their footers tell.
-
-    paths: where they are. row_count: the number of their rows. null_counts: how many of them are
-    null, per column that files are skipped by. bounds: the least and greatest value of a column
-    that is not all null; times are strings in whole milliseconds, the least rounded down and the
-    greatest too. partitions: the values of each partition column, as strings.
-    """
-
-    frame: DataFrame
-    jvm_files: Any
-    paths: tuple[str, ...]
-    row_count: int
-    null_counts: dict[str, int]
-    bounds: dict[str, tuple[Any, Any]]
-    partitions: dict[str, set[str | None]]
-
-    def check_files_exist(self) -> None:
-        """SparkFSError where a file is gone, by a clean-up that was forced.
-
-        A commit that named it would make the table unreadable.
-        """
-        if not self.paths:
-            return
-        system, _ = resolve_file_system(self.paths[0])
-        for entry in system.get_file_info([resolve_file_system(path)[1] for path in self.paths]):
-            if not entry.is_file:
-                raise SparkFSError(
-                    f"File {entry.path} was to be committed and is gone: a vacuum was forced"
-                    " meanwhile. Nothing was written. Insert the frame again."
-                )
-
-    def delete_files(self, committed_names: Collection[str] = ()) -> None:
-        """Delete the files, but not those that are named, by their place in the table's folder."""
-        spark = self.frame.sparkSession
-        jvm = _get_jvm(spark)
-        conf = spark._jsparkSession.sessionState().newHadoopConf()
-        for name in self.paths:
-            path = jvm.org.apache.hadoop.fs.Path(name)
-            if not any(name.endswith(f"/{committed}") for committed in committed_names):
-                path.getFileSystem(conf).delete(path, False)
-
-    def has_duplicates(self, columns: Sequence[str]) -> bool | None:
-        """Whether two rows are equal in these columns, from a look at the files.
-
-        None when there are too many for one process. Of a million rows it takes 0.2 s, where a
-        Spark job takes 1.4 s.
-        """
-        if (
-            self.row_count > MAX_CHECKED_ROWS
-            or any("://" in path for path in self.paths)
-            or any(column in self.partitions for column in columns)
-        ):
-            return None
-        if not self.row_count:
-            return False
-        names = list(columns)
-        tables = [pq.read_table(path, columns=names, partitioning=None) for path in self.paths]
-        keys = pa.concat_tables(tables)
-        if not all(_is_exact_type(field.type) for field in keys.schema):
-            return None
-        distinct = keys.group_by(names).aggregate([])
-        return bool(distinct.num_rows < self.row_count)
-
-
-def _is_exact_type(type_: pa.DataType) -> bool:
-    """Whether values of a type are equal where their bits are, which fractions are not."""
-    if pa.types.is_string(type_):
-        return True
-    return bool(pa.types.is_primitive(type_) and not pa.types.is_floating(type_))
 
 
 class DeltaTransaction:
@@ -185,7 +81,7 @@ class DeltaTransaction:
             actions.Format("parquet", self._to_scala_map({})),
             frame._jdf.schema().asNullable().json(),
             self._to_scala_list(layout.partition_by),
-            self._to_scala_map(layout.to_properties()),
+            self._to_scala_map(_list_properties(layout)),
             now,
         )
         self._jvm_transaction.updateMetadataForNewTable(metadata)
@@ -314,3 +210,17 @@ class DeltaTransaction:
 
 def _get_jvm(spark: SparkSession) -> Any:
     return spark._jvm
+
+
+def _list_properties(layout: TableLayout) -> dict[str, str]:
+    """The properties of the Delta table.
+
+    The history is kept: training data is read again from old versions.
+    """
+    return {
+        "delta.enableChangeDataFeed": "true",
+        "delta.logRetentionDuration": "interval 36500 days",
+        "delta.dataSkippingNumIndexedCols": str(layout.indexed_columns),
+        # the instants of commits follow their order, whatever the clocks
+        "delta.enableInCommitTimestamps": "true",
+    }

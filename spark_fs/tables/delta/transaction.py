@@ -23,12 +23,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from spark_fs.errors import ConflictError, SparkFSError, UnknownOutcomeError
+from spark_fs.tables.commits import Transaction
 from spark_fs.tables.computed_rows import ComputedRows
 from spark_fs.tables.delta import commands
 from spark_fs.tables.delta.commands import is_conflict, translate_errors
 from spark_fs.tables.delta.log import DeltaLog
-from spark_fs.tables.delta.staging import DeltaTransaction, StagedFiles, Transaction
+from spark_fs.tables.delta.staging import DeltaTransaction
 from spark_fs.tables.delta.worker_files import FileLayout
+from spark_fs.tables.staged_files import StagedFiles
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 30

@@ -19,7 +19,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spark_fs.base.file_systems import open_output
+from spark_fs.base.file_systems import open_output, resolve_file_system
 from spark_fs.tables.computed_rows import TableReader
 from spark_fs.tables.delta.file_partitions import (
     PartitionColumn,
@@ -28,7 +28,6 @@ from spark_fs.tables.delta.file_partitions import (
     split_by_partition,
 )
 from spark_fs.tables.delta.file_summary import FileSummary
-from spark_fs.tables.delta.log import resolve_file_system
 
 ACTION_DDL = "action string"
 _ROW_GROUP_ROWS = 1 << 20

@@ -1,0 +1,38 @@
+"""The commits of a table, and the numbers of transactions that are committed with rows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+NO_TABLE = -1  # the version of a table that does not exist yet
+_ROWLESS_OPERATIONS = ("optimize", "append_features", "note", "VACUUM START", "VACUUM END")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit: its number, its instant (UTC), what it did, its batch, and its counts of rows.
+
+    operation: "upsert", "insert", "delete", "append_features", "optimize", or "note" for what a run
+    notes without rows; of another writer, Delta's own word for it. inserted, updated, deleted:
+    numbers of rows.
+    """
+
+    version: int
+    committed_at: datetime
+    operation: str
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    batch_id: str | None = None
+
+    @property
+    def changes_rows(self) -> bool:
+        """Whether it may have added, changed or removed a row."""
+        return self.operation not in _ROWLESS_OPERATIONS
+
+
+class Transaction(NamedTuple):
+    """An id and a number that data is committed with; one not above the last writes nothing."""
+
+    app_id: str
+    number: int
