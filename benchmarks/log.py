@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spark_fs.tables.delta import history
+from spark_fs.tables.table_log import open_log
 
 BUDGET = 0.1  # seconds for the data files of 10,000 commits
 COMPACTED = 100  # commits
@@ -207,10 +208,10 @@ def make_looks(path: str, commits: int) -> dict[str, Callable[[], object]]:
     middle = datetime.fromtimestamp(middle_millis / 1_000, UTC)
     return {
         "names": lambda: os.listdir(f"{path}/_delta_log"),
-        "version": lambda: history.get_current_version(path),
+        "version": lambda: open_log(path).version,
         "data files": lambda: history.list_data_files(path),
-        "watermark": lambda: history.find_transaction_number(path, "spark_fs.watermark"),
-        "no such watermark": lambda: history.find_transaction_number(path, "other"),
+        "watermark": lambda: open_log(path).find_transaction_number("spark_fs.watermark"),
+        "no such watermark": lambda: open_log(path).find_transaction_number("other"),
         "version at an instant": lambda: history.resolve_table_version(path, middle),
         "deltalake opens": lambda: DeltaTable(path).file_uris(),
     }

@@ -119,9 +119,9 @@ def _has_rows(stores: Stores, group: GroupSpec) -> bool:
     Starts no JVM.
     """
     from spark_fs.online.table_layout import build_online_table
-    from spark_fs.tables.delta import history
+    from spark_fs.tables.table_log import open_log
 
-    if history.has_log(stores.find_table(group)):
+    if open_log(stores.find_table(group)).exists():
         return True
     if not group.features:
         return False

@@ -112,7 +112,7 @@ class Query:
         group, which has no history.
         """
         from spark_fs.tables.commits import Commit
-        from spark_fs.tables.delta import history
+        from spark_fs.tables.table_log import open_log
 
         if self.spec.joins and isinstance(when, int | Commit):
             raise SettingsError(
@@ -130,7 +130,7 @@ class Query:
                     f"External feature group {group} has no history of commits: leave as_of to the"
                     " other groups."
                 )
-            return history.resolve_table_version(self._stores.find_table(group), when)
+            return open_log(self._stores.find_table(group)).resolve_version(when)
 
         return self._with_spec(self.spec.pin_versions(find_version))
 

@@ -117,11 +117,11 @@ class Stores:
         A group that nothing was inserted into has none, and so has one whose first insert was
         killed. Raises NotFoundError where there is none and something is known of its rows.
         """
-        from spark_fs.tables.delta import history
+        from spark_fs.tables.table_log import open_log
 
         path = self.get_table_path(group)
         if group.source is None:
-            if history.has_log(path):
+            if open_log(path).exists():
                 self._note_table(group)
             else:
                 evidence = self._find_evidence_of_rows(group, path)

@@ -145,9 +145,9 @@ class TableGroup(Group):
 
         Each has its version, instant (UTC), operation and numbers of rows.
         """
-        from spark_fs.tables.delta.history import list_commits
+        from spark_fs.tables.table_log import open_log
 
-        return list_commits(self._table_path, limit)
+        return open_log(self._table_path).list_commits(limit)
 
     # -- schema and storage
 

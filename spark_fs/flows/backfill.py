@@ -18,7 +18,7 @@ from spark_fs.flows.jobs import Job, sum_jobs
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
 from spark_fs.tables.commits import Transaction
-from spark_fs.tables.delta import history
+from spark_fs.tables.table_log import open_log
 
 # What a pipeline gives: the rows of a group whose event time lies in [start, end), from the source.
 Builder = Callable[[SparkSession, datetime, datetime], DataFrame]
@@ -120,7 +120,7 @@ def build_until(
 
 def read_watermark(path: str) -> datetime | None:
     """Read the end of the last interval built, in UTC; None before the first. Starts no JVM."""
-    number = history.find_transaction_number(path, WATERMARK_ID)
+    number = open_log(path).find_transaction_number(WATERMARK_ID)
     return None if number is None else from_micros(number)
 
 

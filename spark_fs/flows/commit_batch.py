@@ -19,12 +19,10 @@ from spark_fs.spec.names import GroupRef
 from spark_fs.spec.write_options import WriteOptions
 from spark_fs.tables.commits import NO_TABLE, Transaction
 from spark_fs.tables.computed_rows import ComputedRows
-from spark_fs.tables.delta import layout
-from spark_fs.tables.delta.staging import DeltaTransaction
-from spark_fs.tables.delta.transaction import LoggedCommit, TableWrite
 from spark_fs.tables.ingestion import INGESTED_AT
 from spark_fs.tables.staged_files import StagedFiles
 from spark_fs.tables.table import GroupTable
+from spark_fs.tables.table_write import LoggedCommit, TableTransaction, TableWrite
 
 RowCounts = dict[str, int]
 
@@ -69,7 +67,7 @@ class BatchInsert:
         self.commit_metadata: dict[str, Any] = {"operation": options.operation}
         if options.batch_id:
             self.commit_metadata["batch_id"] = options.batch_id
-        self.layout = layout.build_layout(self.group)
+        self.layout = table.build_layout()
         self.suite = self.group.expectation_suite if validation.run_validation else None
         self.policy = validation.policy
         self.catalog = catalog
@@ -93,11 +91,11 @@ class BatchInsert:
         """
         with self.table.begin_write() as write:
             stamped = rows.withColumn(INGESTED_AT, self._choose_ingestion_time())
-            laid_out = layout.prepare_rows(stamped, self.group)
-            if write.delta_transaction.is_committed(self.transaction):
+            laid_out = self.table.prepare_rows(stamped)
+            if write.table_transaction.is_committed(self.transaction):
                 self._finish_earlier_run(write, laid_out)
                 return _make_counts(0)
-            self._prepare_table(write.delta_transaction, laid_out)
+            self._prepare_table(write.table_transaction, laid_out)
             read, staged, repeats = self._stage_distinct(write, laid_out, computed)
             valid = self._validate_rows(write, staged) if self.suite else staged
             identities.check_staged_rows(valid, self.group, self.options, repeats)
@@ -134,31 +132,30 @@ class BatchInsert:
         repeats = identities.has_repeated_identities(staged, self.group)
         if repeats:
             distinct = identities.drop_equal_rows(staged.frame, self.group)
-            staged = write.stage_rows(layout.prepare_rows(distinct, self.group))
+            staged = write.stage_rows(self.table.prepare_rows(distinct))
         return row_count, staged, repeats
 
     def _stage(
         self, write: TableWrite, rows: DataFrame, computed: ComputedRows | None
     ) -> StagedFiles:
-        if computed is not None and write.delta_transaction.accepts_worker_files():
+        if computed is not None:
             now = max(datetime.now(UTC), self._find_earliest_ingestion())
-            ingestion = (INGESTED_AT, to_micros(now))
-            file_layout = layout.build_file_layout(self.group, self.table.path, ingestion)
-            if file_layout:
-                return write.stage_tables(computed, file_layout, rows.schema)
+            staged = write.stage_computed_rows(computed, to_micros(now), rows.schema)
+            if staged is not None:
+                return staged
         return write.stage_rows(rows)
 
-    def _prepare_table(self, delta_transaction: DeltaTransaction, rows: DataFrame) -> None:
+    def _prepare_table(self, table_transaction: TableTransaction, rows: DataFrame) -> None:
         """Let the commit make the table where there is none.
 
         SchemaError where the one that is there has not the columns of the rows.
         """
-        if delta_transaction.is_new:
-            delta_transaction.create_table(rows, self.layout)
+        if table_transaction.is_new:
+            table_transaction.create_table(rows, self.layout)
             return
         own = self.group.types
         existing = {}
-        for name, type_ in delta_transaction.types.items():
+        for name, type_ in table_transaction.types.items():
             if not name.startswith("_") and (self.is_first or name in own):
                 existing[name] = type_
         check_columns(self.group, own, existing)
@@ -188,7 +185,7 @@ class BatchInsert:
             self._save_report("refused", 0)
             raise validate.make_validation_error(self.group, self.report)
         valid, self.rejected = validate.split_valid_rows(staged.frame, self.report)
-        return write.stage_rows(layout.prepare_rows(valid, self.group))
+        return write.stage_rows(self.table.prepare_rows(valid))
 
     def _finish_commit(self, write: TableWrite, set_aside: int) -> None:
         """Set aside, after the commit, what does not meet the suite, and keep the report.
@@ -256,33 +253,33 @@ class BatchInsert:
     def _commit_rows(
         self,
         write: TableWrite,
-        delta_transaction: DeltaTransaction,
+        table_transaction: TableTransaction,
         staged: StagedFiles,
         rows: DataFrame,
     ) -> RowCounts:
         """Commit in the one way that the rows need."""
-        if delta_transaction.is_committed(self.transaction):
+        if table_transaction.is_committed(self.transaction):
             return _make_counts(0)
-        self._prepare_table(delta_transaction, rows)
+        self._prepare_table(table_transaction, rows)
         existing = ExistingRows(self.table.refresh())
         matched = 0
         changed = 0
-        if self.checks_existing and staged.row_count and not delta_transaction.is_new:
+        if self.checks_existing and staged.row_count and not table_transaction.is_new:
             matched, changed = existing.count_overlap(staged)
         counts = _make_counts(staged.row_count, staged.row_count - matched, changed)
         if changed and not self.group.keep_corrections:
-            return self._merge_rows(delta_transaction, staged, existing, counts)
+            return self._merge_rows(table_transaction, staged, existing, counts)
         has_new_rows = matched < staged.row_count + changed
         transactions = list(self.noted)
         if self.transaction:
             transactions.append(self.transaction)
-        if has_new_rows or transactions or delta_transaction.is_new:
+        if has_new_rows or transactions or table_transaction.is_new:
             if self.checks_existing:
-                delta_transaction.mark_whole_table_read()
+                table_transaction.mark_whole_table_read()
             fresh = write.stage_rows(existing.select_new_rows(staged)) if matched else staged
             fresh.check_files_exist()
-            delta_transaction.commit(
-                fresh.jvm_files if fresh.row_count else None,
+            table_transaction.commit(
+                fresh if fresh.row_count else None,
                 self.layout,
                 transactions,
                 self._with_counts(counts),
@@ -292,7 +289,7 @@ class BatchInsert:
 
     def _merge_rows(
         self,
-        delta_transaction: DeltaTransaction,
+        table_transaction: TableTransaction,
         staged: StagedFiles,
         existing: ExistingRows,
         counts: RowCounts,
@@ -303,10 +300,10 @@ class BatchInsert:
         metadata = self._with_counts(counts) if uses_own_counts else self.commit_metadata
         inserted, updated = self.table.merge_rows(
             staged.frame,
-            layout.build_prune_predicate(staged, self.group, "t."),
+            self.table.build_prune_predicate(staged, "t."),
             existing.build_change_predicate(),
             self.transaction,
-            delta_transaction.with_write_id(metadata),
+            table_transaction.with_write_id(metadata),
         )
         return counts if uses_own_counts else _make_counts(staged.row_count, inserted, updated)
 
@@ -327,8 +324,5 @@ def _make_counts(read: int, inserted: int = 0, updated: int = 0) -> RowCounts:
 
 def _read_logged_counts(logged: LoggedCommit, staged: StagedFiles) -> RowCounts:
     """The counts of a commit whose answer was lost, as the log has them."""
-    metadata = logged.user_metadata
-    metrics = logged.metrics
-    inserted = metadata["inserted"] if "inserted" in metadata else metrics["numTargetRowsInserted"]
-    updated = metadata["updated"] if "updated" in metadata else metrics["numTargetRowsUpdated"]
-    return _make_counts(staged.row_count, int(inserted), int(updated))
+    inserted, updated = logged.count_rows()
+    return _make_counts(staged.row_count, inserted, updated)

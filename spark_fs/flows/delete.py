@@ -12,7 +12,6 @@ from spark_fs.flows.jobs import Job
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables import frames
 from spark_fs.tables.commits import NO_TABLE
-from spark_fs.tables.delta.commands import translate_errors
 from spark_fs.tables.table import GroupTable
 
 
@@ -59,7 +58,7 @@ def _check_key_columns(
 def _count_keys(keys: DataFrame, columns: Sequence[str], table: GroupTable) -> int:
     """How many keys there are, eagerly; KeyValueError where a part of one is null."""
     null_counts = [F.count_if(F.col(column).isNull()) for column in columns]
-    with translate_errors(table.path, "deletion of rows"):
+    with table.translate_errors("deletion of rows"):
         key_count, *nulls = keys.agg(F.count("*"), *null_counts).collect()[0]
     if any(nulls):
         pairs = zip(columns, nulls, strict=True)

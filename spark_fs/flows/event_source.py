@@ -32,7 +32,6 @@ from spark_fs.spec.names import GroupRef
 from spark_fs.spec.predicates import make_conjunction
 from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.computed_rows import ComputedRows
-from spark_fs.tables.delta.history import get_table_id
 from spark_fs.tables.table import GroupTable, open_table
 
 LOCAL_BYTES = 32 << 20  # bytes of files that this process reads itself
@@ -109,7 +108,7 @@ class AggregationSource:
         """
         if self.table is None:
             return None
-        return f"spark_fs.source.{get_table_id(self.table.path)}"
+        return f"spark_fs.source.{self.table.table_id}"
 
     @property
     def version(self) -> int:

@@ -7,7 +7,6 @@ from pyspark.sql import functions as F
 
 from spark_fs.flows.comparable_columns import to_comparable
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.tables.delta import layout
 from spark_fs.tables.ingestion import INGESTED_AT, keep_latest_ingested
 from spark_fs.tables.staged_files import StagedFiles
 from spark_fs.tables.table import GroupTable
@@ -33,7 +32,7 @@ class ExistingRows:
         Of many rows a few are compared first, and where one of these differs, they are all that is
         counted.
         """
-        if not self.table.has_file(layout.build_file_predicate(staged, self.group)):
+        if not self.table.may_hold(staged):
             return 0, 0
         existing = self._read_pruned(staged)
         if self.group.may_have_duplicates:
@@ -59,7 +58,7 @@ class ExistingRows:
             rows = rows.withColumn("__fingerprint", self._compute_fingerprint())
             keys.append("__fingerprint")
         new_rows = rows.join(existing.select(*keys), on=keys, how="left_anti")
-        return layout.prepare_rows(new_rows.select(*staged.frame.columns), self.group)
+        return self.table.prepare_rows(new_rows.select(*staged.frame.columns))
 
     def build_change_predicate(self) -> Column:
         """Whether a row ``t`` of the table and one ``s`` of the batch, of one identity, differ."""
@@ -76,7 +75,7 @@ class ExistingRows:
         return columns
 
     def _read_pruned(self, staged: StagedFiles) -> DataFrame:
-        return self.table.read().filter(layout.build_prune_predicate(staged, self.group))
+        return self.table.read().filter(self.table.build_prune_predicate(staged))
 
     def _count_matches(self, rows: DataFrame, existing: DataFrame) -> tuple[int, int]:
         keys = list(self.group.identity)

@@ -21,9 +21,9 @@ from spark_fs.planning.plan import JoinPlan, PlanNode
 from spark_fs.redact import get_safe_cause
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
-from spark_fs.tables.delta import history
 from spark_fs.tables.spark_errors import find_root_cause
 from spark_fs.tables.table import open_table
+from spark_fs.tables.table_log import open_log
 
 Frame = DataFrame | pd.DataFrame
 Frames = Mapping[GroupRef, DataFrame]
@@ -101,7 +101,7 @@ def list_sources(
             version = versions.get(node.group.ref)
         files = None
         if not node.group.source:
-            files = history.list_data_files(path, version)
+            files = open_log(path, version).list_files()
         with_duplicates = plan.as_known and node.match != "spine"
 
         def read_frame() -> DataFrame:
@@ -122,7 +122,7 @@ def get_current_versions(plan: JoinPlan, locate_table: TableLocator) -> dict[Gro
     for node in plan.nodes:
         if node.as_of is None and not node.group.source:
             path = locate_table(node.group)
-            versions[node.group.ref] = history.get_current_version(path)
+            versions[node.group.ref] = open_log(path).version
     return versions
 
 

@@ -47,10 +47,10 @@ from spark_fs.online.store import (
 from spark_fs.online.table_layout import OnlineTable, build_online_table
 from spark_fs.redact import get_safe_cause
 from spark_fs.tables.commits import Commit
-from spark_fs.tables.delta import history
 from spark_fs.tables.ingestion import INGESTED_AT
 from spark_fs.tables.spark_errors import find_root_cause
 from spark_fs.tables.table import GroupTable
+from spark_fs.tables.table_log import open_log
 
 _OPERATIONS_WITHOUT_DELETES = ("upsert", "insert")  # commits that delete no row
 # Spark gives the errors of workers, and of files that are gone, as text alone
@@ -131,7 +131,7 @@ def make_origin(path: str, allow_damaged: bool = False) -> TableOrigin:
     """
     table_id = ""
     with suppress(SparkFSError) if allow_damaged else nullcontext():
-        table_id = history.get_table_id(path)
+        table_id = open_log(path).table_id
     location = path if "://" in path else f"{path} on {socket.gethostname()}"
     return TableOrigin(table_id, location)
 

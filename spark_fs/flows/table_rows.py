@@ -1,4 +1,4 @@
-"""The rows of a group of window features in its Delta table."""
+"""The rows of a group of window features in its table."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from spark_fs.flows.event_source import Rows
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.replace_rows import RowScope, replace_rows
 from spark_fs.tables.commits import Transaction
-from spark_fs.tables.delta.history import find_transaction_number
 from spark_fs.tables.table import GroupTable
 
 
@@ -36,7 +35,7 @@ class TableRows:
 
     def find_number(self, id_: str) -> int | None:
         """The last number that was committed under an id; None before the first."""
-        return find_transaction_number(self.open_table().path, id_)
+        return self.open_table().find_transaction_number(id_)
 
     def replace_rows(
         self,

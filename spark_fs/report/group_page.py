@@ -32,13 +32,13 @@ def render_group_page(stores: ProjectStores, group: GroupSpec, base_url: str = "
     Returns:
         The page, as HTML that needs nothing else.
     """
-    from spark_fs.tables.delta import history
+    from spark_fs.tables.table_log import open_log
 
     path = stores.find_table(group)
     commits: Sequence[Commit] = ()
     statistics = correlations = sample = None
     if group.source is None:
-        commits = history.list_commits(path, MAX_COMMITS)
+        commits = open_log(path).list_commits(MAX_COMMITS)
         statistics, correlations = _load_statistics(path)
     descriptions = {column.name: column.description for column in group.features}
     features = facts.build_feature_rows(

@@ -81,10 +81,10 @@ def _build_view_row(view: ViewSpec, base_url: str) -> dict[str, Any]:
 
 def _format_newest_commit(stores: ProjectStores, group: GroupSpec) -> str:
     """When the newest commit of a group was, or why there is none."""
-    from spark_fs.tables.delta import history
+    from spark_fs.tables.table_log import open_log
 
     try:
-        commits = history.list_commits(stores.find_table(group), 1)
+        commits = open_log(stores.find_table(group)).list_commits(1)
     except SparkFSError as error:  # of one group, and the page is about all
         return f"not to be read: {error}"
     return facts.format_time(commits[0].committed_at) if commits else "no rows yet"

@@ -18,14 +18,15 @@ MAX_CHECKED_ROWS = 2_000_000  # rows whose keys one process looks at
 class StagedFiles:
     """Files of one frame: the rows* read back from them, and what their footers tell.
 
-    paths: where they are. row_count: the number of their rows. null_counts: how many of them are
-    null, per column that files are skipped by. bounds: the least and greatest value of a column
-    that is not all null; times are strings in whole milliseconds, the least rounded down and the
-    greatest too. partitions: the values of each partition column, as strings.
+    handle: what a commit of the table's format takes of them. paths: where they are. row_count: the
+    number of their rows. null_counts: how many of them are null, per column that files are skipped
+    by. bounds: the least and greatest value of a column that is not all null; times are strings in
+    whole milliseconds, the least rounded down and the greatest too. partitions: the values of each
+    partition column, as strings.
     """
 
     frame: DataFrame
-    jvm_files: Any
+    handle: Any
     paths: tuple[str, ...]
     row_count: int
     null_counts: dict[str, int]

@@ -5,21 +5,22 @@ class of these methods in a folder beside ``delta``, chosen in ``open_table``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol, Self
 
 from pyspark.sql import Column, DataFrame, SparkSession
 
-from spark_fs.base.times import Instant
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
-from spark_fs.tables.commits import Commit, Transaction
-from spark_fs.tables.data_files import DataFile, StoredFile
+from spark_fs.tables.commits import Transaction
+from spark_fs.tables.data_files import StoredFile
 from spark_fs.tables.delta.group_table import DeltaGroupTable
-from spark_fs.tables.delta.history import TableRef
-from spark_fs.tables.delta.transaction import TableWrite
+from spark_fs.tables.staged_files import StagedFiles
+from spark_fs.tables.table_log import TableLog
+from spark_fs.tables.table_write import TableLayout, TableWrite
 
 
-class GroupTable(Protocol):
+class GroupTable(TableLog, Protocol):
     """The table of a feature group, for one operation: its log is looked at once, when first asked.
 
     What says "now" looks anew. A session is made when rows are first read or written. group: the
@@ -27,7 +28,6 @@ class GroupTable(Protocol):
     """
 
     group: GroupSpec
-    path: str
 
     @property
     def spark(self) -> SparkSession:
@@ -47,42 +47,6 @@ class GroupTable(Protocol):
     def with_group(self, group: GroupSpec) -> Self:
         """The same table, of the group as it is defined now."""
 
-    # -- what the log says
-
-    @property
-    def version(self) -> int:
-        """The newest version; ``NO_TABLE`` before the first insert."""
-
-    def exists(self) -> bool:
-        """Whether there is a log now; what it says is not looked at."""
-
-    def get_commit_time(self, version: int) -> datetime:
-        """The instant of a commit, in UTC."""
-
-    def resolve_version(self, when: Instant | int | Commit) -> int:
-        """The version that a number, a commit or an instant names: the newest at or before it.
-
-        Raises NotFoundError for a version that does not exist, and for an instant before the first.
-        """
-
-    def list_commits(self, limit: int, until_version: int | None = None) -> list[Commit]:
-        """The newest commits, up to a version where one is given, the newest first."""
-
-    def has_commits(self, first_version: int, last_version: int) -> bool:
-        """Whether the log still has every commit from the first to the last."""
-
-    def list_files(self, version: int | None = None) -> list[DataFile]:
-        """The data files of a version (None: the newest); NotFoundError where it is not there."""
-
-    def list_added_files(self, first_version: int, last_version: int) -> list[DataFile] | None:
-        """The data files that these commits added; None where one changed or deleted a row."""
-
-    def has_file(self, predicate: Callable[[DataFile], bool]) -> bool:
-        """Whether a file of the newest version meets a condition on what the log tells of it."""
-
-    def would_be_lost(self, version: int, until: datetime) -> bool:
-        """Whether a clean-up of what left before an instant would take files of a version."""
-
     def find_transaction_metadata(self, transaction: Transaction) -> dict[str, Any]:
         """What was noted in the commit of a transaction, by the log of now; empty without one."""
 
@@ -99,8 +63,31 @@ class GroupTable(Protocol):
 
     # -- rows in
 
+    def build_layout(self) -> TableLayout:
+        """How the table is made.
+
+        SchemaError where a partition column is of a type that the format cannot partition by.
+        """
+
+    def prepare_rows(self, rows: DataFrame) -> DataFrame:
+        """The rows* as the table holds them, with the columns that it adds."""
+
     def begin_write(self) -> TableWrite:
         """A write that stages rows and commits them; a context manager."""
+
+    def may_hold(self, staged: StagedFiles) -> bool:
+        """Whether the newest version may hold a row with an identity of the staged rows.
+
+        That is told by what the log says of the files.
+        """
+
+    def build_prune_predicate(self, staged: StagedFiles, column_prefix: str = "") -> Column:
+        """A condition that each row of the table with an identity of the staged rows meets.
+
+        Args:
+            staged: The staged rows.
+            column_prefix: What the names of columns begin with.
+        """
 
     def merge_rows(
         self,
@@ -170,18 +157,22 @@ class GroupTable(Protocol):
         Of the candidates alone, where they are given.
         """
 
+    def translate_errors(self, operation: str) -> AbstractContextManager[None]:
+        """Turn the errors of Spark and the table into ours, within the context.
+
+        ConflictError where another writer was faster, else SparkFSError, which names the operation.
+        """
+
     def remove(self) -> None:
         """Remove the folder with rows, log and history, eagerly."""
 
 
-def open_table(
-    group: GroupSpec, table: TableRef, get_spark: Callable[[], SparkSession]
-) -> GroupTable:
+def open_table(group: GroupSpec, path: str, get_spark: Callable[[], SparkSession]) -> GroupTable:
     """A feature group's table.
 
     Args:
         group: The feature group.
-        table: A folder or URI, or a look at its log that the operation has taken already.
+        path: Where its table is, a folder or URI; there may be none yet.
         get_spark: Gives the session; called when rows are first read or written by it.
     """
-    return DeltaGroupTable(group, table, get_spark)
+    return DeltaGroupTable(group, path, get_spark)

@@ -20,6 +20,7 @@ from spark_fs.tables.commits import NO_TABLE, Commit
 from spark_fs.tables.delta import history
 from spark_fs.tables.delta.log import DeltaLog, find_damage
 from spark_fs.tables.table import open_table
+from spark_fs.tables.table_log import open_log
 
 
 def commit(table: Path, version: int, *actions: dict[str, Any], files: int | None = None) -> None:
@@ -151,7 +152,7 @@ def test_a_clean_up_or_a_compaction_changes_no_row(table: Path) -> None:
         "VACUUM START",
         "VACUUM END",
     )
-    at = history.get_commit_time(str(table), 0)
+    at = open_log(str(table)).get_commit_time(0)
     assert [op for op in operations if not Commit(0, at, op).changes_rows] == [
         "optimize",
         "append_features",
@@ -232,7 +233,7 @@ def test_texts_hold_every_character(tmp_path: Path) -> None:
     ]
     assert held() == wanted
     assert history.list_commits(str(tmp_path), 1)[0].batch_id == "".join(EVERY)
-    assert history.find_transaction_number(str(tmp_path), "".join(EVERY)) == 7
+    assert open_log(str(tmp_path)).find_transaction_number("".join(EVERY)) == 7
     rows = [
         {"add": add | {"partitionValues": list(add["partitionValues"].items())}, "txn": None}
         for add in adds
@@ -242,7 +243,7 @@ def test_texts_hold_every_character(tmp_path: Path) -> None:
     for version in (0, 1):
         (log / f"{version:020d}.json").unlink()
     assert held() == wanted
-    assert history.find_transaction_number(str(tmp_path), "".join(EVERY)) == 7
+    assert open_log(str(tmp_path)).find_transaction_number("".join(EVERY)) == 7
 
 
 def test_ends_of_lines_of_any_kind_between_actions(tmp_path: Path) -> None:
@@ -332,9 +333,9 @@ def names_of(table: Path, version: int | None = None) -> list[str]:
 
 LOOKS: dict[str, Callable[[str], Any]] = {
     "files": history.list_data_files,
-    "version": history.get_current_version,
+    "version": lambda path: open_log(path).version,
     "commits": lambda path: history.list_commits(path, 1),
-    "transaction": lambda path: history.find_transaction_number(path, "a"),
+    "transaction": lambda path: open_log(path).find_transaction_number("a"),
     "added": lambda path: history.list_added_files(path, 2, 3),
     "version of": lambda path: history.resolve_table_version(path, 0),
     "any": lambda path: history.has_file(path, bool),
@@ -609,8 +610,8 @@ def test_a_checkpoint_of_any_kind_stands_for_the_commits_before(table: Path, kin
     only_since(table, 1)
     assert names_of(table) == ["b", "c"]
     assert names_of(table, 1) == ["a", "b"]
-    assert history.find_transaction_number(str(table), "w") == 5
-    assert history.get_current_version(str(table)) == 2
+    assert open_log(str(table)).find_transaction_number("w") == 5
+    assert open_log(str(table)).version == 2
     assert find_damage(str(table)) is None
 
 
@@ -752,7 +753,7 @@ def test_a_version_that_is_not_there_is_no_older_one(table: Path) -> None:
 def test_a_commit_that_says_nothing_of_itself_is_of_its_file(table: Path) -> None:
     file = table / "_delta_log" / f"{3:020d}.json"
     file.write_text(json.dumps(add("d")) + "\n")
-    at = history.get_commit_time(str(table), 3)
+    at = open_log(str(table)).get_commit_time(3)
     assert at.timestamp() == pytest.approx(file.stat().st_mtime, abs=1e-3)
     assert at.utcoffset() is not None
     assert history.list_commits(str(table), 1)[0].operation == "unknown"
@@ -785,8 +786,8 @@ def test_of_commits_before_the_checkpoint_the_names_alone_are_read(tmp_path: Pat
         if int(file.name[:20]) < 30 or file.name == f"{30:020d}.json":
             file.write_text("not to be opened")
     assert names_of(tmp_path) == [f"f{version}" for version in range(40)]
-    assert history.get_current_version(str(tmp_path)) == 39
-    assert [history.find_transaction_number(str(tmp_path), app) for app in ("w", "none")] == [
+    assert open_log(str(tmp_path)).version == 39
+    assert [open_log(str(tmp_path)).find_transaction_number(app) for app in ("w", "none")] == [
         39,
         None,
     ]
@@ -803,15 +804,15 @@ def test_of_commits_before_the_checkpoint_the_names_alone_are_read(tmp_path: Pat
 def test_one_look_answers_all_that_an_operation_asks(table: Path, listings: list[str]) -> None:
     log = history.open_log(str(table))
     listings.clear()
-    assert history.get_current_version(log) == 2
+    assert log.version == 2
     assert history.has_commits(log, 0, 2)
     assert len(history.list_data_files(log)) == len(history.list_data_files(log, 2)) == 2
     assert history.list_added_files(log, 1, 1) is not None, (
         "of an older version, which is looked at"
     )
     assert [each.version for each in history.list_commits(log, 2)] == [2, 1]
-    assert history.resolve_table_version(log, history.get_commit_time(log, 1)) == 1
-    assert history.find_transaction_number(log, "a") is None
+    assert history.resolve_table_version(log, log.get_commit_time(1)) == 1
+    assert log.find_transaction_number("a") is None
     assert not history.has_file(log, lambda file: file.row_count == 9)
     assert listings == [f"{table}/_delta_log"]
 
@@ -829,11 +830,11 @@ def test_a_groups_table_looks_at_its_log_once_until_it_is_refreshed(
     assert group_table.has_commits(0, 2)
     assert [each.version for each in group_table.list_commits(2)] == [2, 1]
     assert group_table.resolve_version(group_table.get_commit_time(1)) == 1
-    assert not group_table.has_file(lambda file: file.row_count == 9)
+    assert group_table.find_transaction_number("a") is None
     assert listings == [f"{table}/_delta_log"]
     commit(table, 3, add("d"), files=3)
     assert (group_table.version, group_table.refresh().version) == (2, 3)
-    assert open_table(group_table.group, DeltaLog(str(table), 1), no_session).version == 1
+    assert open_log(str(table), 1).version == 1
 
 
 def test_a_groups_table_has_its_quarantine_and_its_statistics_beside_it(tmp_path: Path) -> None:

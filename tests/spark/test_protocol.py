@@ -12,6 +12,7 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.tables.delta import commands, history
 from spark_fs.tables.delta.log import DeltaLog
+from spark_fs.tables.table_log import open_log
 
 AT = pd.Timestamp("2024-01-01", tz="UTC")
 # What Unicode counts as an end of a line or as a space, what paths and JSON escape, and a few beyond the first plane.
@@ -155,7 +156,7 @@ def test_files_of_every_version_are_those_that_spark_finds(
     finally:
         for name in SETTINGS[setting]:
             spark.conf.unset(name)
-    newest = history.get_current_version(path)
+    newest = open_log(path).version
     for version in range(newest + 1):
         files = history.list_data_files(path, version)
         assert {each.path for each in files} == found_by_spark(spark, path, version)
@@ -194,7 +195,7 @@ def without_commits(path: str) -> None:
             file.name[20:] == ".json" and int(file.name[:20]) < max(checkpoints, default=0)
         ):
             file.unlink()
-    assert log.version == history.get_current_version(path)
+    assert log.version == open_log(path).version
 
 
 ALTERED = {

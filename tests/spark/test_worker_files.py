@@ -23,7 +23,7 @@ from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.computed_rows import ComputedRows, TableReader
 from spark_fs.tables.delta import layout
 from spark_fs.tables.delta.staging import DeltaTransaction
-from spark_fs.tables.delta.transaction import TableWrite
+from spark_fs.tables.delta.transaction import DeltaTableWrite
 from spark_fs.tables.staged_files import StagedFiles
 
 NAN, INF = float("nan"), float("inf")
@@ -107,8 +107,8 @@ def stage_both(
 def describe(staged: StagedFiles) -> dict[str, Any]:
     """What the log would say of the files, by their folders; numbers as they are written."""
     described = {}
-    for i in range(staged.jvm_files.size()):
-        add = json.loads(staged.jvm_files.apply(i).json())["add"]
+    for i in range(staged.handle.size()):
+        add = json.loads(staged.handle.apply(i).json())["add"]
         stats = json.loads(add["stats"], parse_float=Decimal, parse_int=Decimal)
         folder = unquote(add["path"]).rpartition("/")[0]
         assert add["dataChange"] is True
@@ -160,14 +160,11 @@ def test_every_reader_gives_the_rows_back(
     rows = computed(spark, tables)
     laid_out = prepare(rows.to_frame(), group)
     table_layout = layout.build_layout(group)
-    file_layout = layout.build_file_layout(group, str(tmp_path), ("_ingested_at", 7))
-    assert file_layout
-    with TableWrite(spark, str(tmp_path)) as write:
-        write.delta_transaction.create_table(laid_out, table_layout)
-        staged = write.stage_tables(rows, file_layout, laid_out.schema)
-        write.commit(
-            lambda now: now.commit(staged.jvm_files, table_layout, None, {}), lambda _: None
-        )
+    with DeltaTableWrite(spark, str(tmp_path), group) as write:
+        write.table_transaction.create_table(laid_out, table_layout)
+        staged = write.stage_computed_rows(rows, 7, laid_out.schema)
+        assert staged
+        write.commit(lambda now: now.commit(staged, table_layout, None, {}), lambda _: None)
         write.keep_files(staged)
     expected = sorted(map(str, laid_out.collect()))
     assert sorted(map(str, staged.frame.select(laid_out.columns).collect())) == expected

@@ -1,39 +1,36 @@
 """A feature group's table in the format of Delta Lake."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 
-from spark_fs.base.times import Instant
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.tables import statistics_files
-from spark_fs.tables.commits import Commit, Transaction
-from spark_fs.tables.data_files import DataFile, StoredFile
-from spark_fs.tables.delta import commands, history
-from spark_fs.tables.delta.history import TableRef
-from spark_fs.tables.delta.log import DeltaLog
+from spark_fs.tables.commits import Transaction
+from spark_fs.tables.data_files import StoredFile
+from spark_fs.tables.delta import commands, history, layout
 from spark_fs.tables.delta.staging import DeltaTransaction
+from spark_fs.tables.delta.table_log import DeltaTableLog
 from spark_fs.tables.delta.transaction import (
-    LoggedCommit,
-    TableWrite,
+    DeltaLoggedCommit,
+    DeltaTableWrite,
     append_once,
     find_transaction_metadata,
 )
+from spark_fs.tables.staged_files import StagedFiles
 from spark_fs.tables.table_write import TableLayout
 
 
-class DeltaGroupTable:
+class DeltaGroupTable(DeltaTableLog):
     """A feature group's table in the format of Delta Lake; see ``GroupTable``."""
 
-    def __init__(
-        self, group: GroupSpec, table: TableRef, get_spark: Callable[[], SparkSession]
-    ) -> None:
+    def __init__(self, group: GroupSpec, path: str, get_spark: Callable[[], SparkSession]) -> None:
+        super().__init__(path)
         self.group = group
-        self.path = table if isinstance(table, str) else table.path
-        self._table = table
         self._get_spark = get_spark
 
     @cached_property
@@ -60,53 +57,6 @@ class DeltaGroupTable:
         """The same table, of the group as it is defined now."""
         return DeltaGroupTable(group, self.path, lambda: self.spark)
 
-    # -- what the log says
-
-    @cached_property
-    def _log(self) -> DeltaLog:
-        return history.open_log(self._table)
-
-    @property
-    def version(self) -> int:
-        """The newest version; ``NO_TABLE`` before the first insert."""
-        return self._log.version
-
-    def exists(self) -> bool:
-        """Whether there is a log now; what it says is not looked at."""
-        return history.has_log(self.path)
-
-    def get_commit_time(self, version: int) -> datetime:
-        """The instant of a commit, in UTC."""
-        return self._log.get_commit_time(version)
-
-    def resolve_version(self, when: Instant | int | Commit) -> int:
-        """The version that a number, a commit or an instant names; NotFoundError without one."""
-        return history.resolve_table_version(self._log, when)
-
-    def list_commits(self, limit: int, until_version: int | None = None) -> list[Commit]:
-        """The newest commits, up to a version where one is given, the newest first."""
-        return history.list_commits(self._log, limit, until_version)
-
-    def has_commits(self, first_version: int, last_version: int) -> bool:
-        """Whether the log still has every commit from the first to the last."""
-        return history.has_commits(self._log, first_version, last_version)
-
-    def list_files(self, version: int | None = None) -> list[DataFile]:
-        """The data files of a version (None: the newest)."""
-        return history.list_data_files(self._log, version)
-
-    def list_added_files(self, first_version: int, last_version: int) -> list[DataFile] | None:
-        """The data files that these commits added; None where one changed or deleted a row."""
-        return history.list_added_files(self._log, first_version, last_version)
-
-    def has_file(self, predicate: Callable[[DataFile], bool]) -> bool:
-        """Whether a file of the newest version meets a condition on what the log tells of it."""
-        return history.has_file(self._log, predicate)
-
-    def would_be_lost(self, version: int, until: datetime) -> bool:
-        """Whether a clean-up of what left before an instant would take files of a version."""
-        return history.would_be_lost(self._log, version, until)
-
     def find_transaction_metadata(self, transaction: Transaction) -> dict[str, Any]:
         """What was noted in the commit of a transaction, by the log of now; empty without one."""
         return find_transaction_metadata(self.path, transaction)
@@ -123,9 +73,25 @@ class DeltaGroupTable:
 
     # -- rows in
 
-    def begin_write(self) -> TableWrite:
+    def build_layout(self) -> TableLayout:
+        """How the table is made."""
+        return layout.build_layout(self.group)
+
+    def prepare_rows(self, rows: DataFrame) -> DataFrame:
+        """The rows* as the table holds them."""
+        return layout.prepare_rows(rows, self.group)
+
+    def begin_write(self) -> DeltaTableWrite:
         """A write that stages rows and commits them; a context manager."""
-        return TableWrite(self.spark, self.path)
+        return DeltaTableWrite(self.spark, self.path, self.group)
+
+    def may_hold(self, staged: StagedFiles) -> bool:
+        """Whether a file of the newest version may hold a row with an identity of staged rows."""
+        return history.has_file(self._log, layout.build_file_predicate(staged, self.group))
+
+    def build_prune_predicate(self, staged: StagedFiles, column_prefix: str = "") -> Column:
+        """A condition that each row of the table with an identity of the staged rows meets."""
+        return layout.build_prune_predicate(staged, self.group, column_prefix)
 
     def merge_rows(
         self,
@@ -161,13 +127,13 @@ class DeltaGroupTable:
             metadata = now.with_write_id({"operation": "delete"})
             return commands.delete_rows(keys, self.path, columns, prune_predicate, metadata)
 
-        def read_count(logged: LoggedCommit) -> int:
+        def read_count(logged: DeltaLoggedCommit) -> int:
             return int(logged.metrics["numTargetRowsDeleted"])
 
         spark = keys.sparkSession
         with (
-            commands.translate_errors(self.path, "deletion of rows"),
-            TableWrite(spark, self.path) as write,
+            self.translate_errors("deletion of rows"),
+            DeltaTableWrite(spark, self.path) as write,
         ):
             return write.commit(delete, read_count)
 
@@ -179,8 +145,8 @@ class DeltaGroupTable:
                 now.commit(None, TableLayout(), [transaction], {"operation": "note"})
 
         with (
-            commands.translate_errors(self.path, "note"),
-            TableWrite(self.spark, self.path) as write,
+            self.translate_errors("note"),
+            DeltaTableWrite(self.spark, self.path) as write,
         ):
             write.commit(note_number, lambda _: None)
 
@@ -200,8 +166,8 @@ class DeltaGroupTable:
                 commands.add_columns(spark, self.path, missing, metadata)
 
         with (
-            commands.translate_errors(self.path, "change"),
-            TableWrite(spark, self.path) as write,
+            self.translate_errors("change"),
+            DeltaTableWrite(spark, self.path) as write,
         ):
             write.commit(add_missing, lambda _: None)
 
@@ -213,14 +179,14 @@ class DeltaGroupTable:
             metadata = now.with_write_id({"operation": "optimize"})
             return commands.optimize_table(spark, self.path, cluster_by, metadata)
 
-        def read_counts(logged: LoggedCommit) -> Mapping[str, int]:
+        def read_counts(logged: DeltaLoggedCommit) -> Mapping[str, int]:
             added = int(logged.metrics["numAddedFiles"])
             removed = int(logged.metrics["numRemovedFiles"])
             return {"files_added": added, "files_removed": removed}
 
         with (
-            commands.translate_errors(self.path, "compaction"),
-            TableWrite(spark, self.path) as write,
+            self.translate_errors("compaction"),
+            DeltaTableWrite(spark, self.path) as write,
         ):
             return write.commit(optimize, read_counts)
 
@@ -237,6 +203,10 @@ class DeltaGroupTable:
     ) -> None:
         """Delete the files that no version younger than this needs, eagerly; of these alone."""
         commands.vacuum_table(self.spark, self.path, retention_hours, candidates)
+
+    def translate_errors(self, operation: str) -> AbstractContextManager[None]:
+        """Turn the errors of Spark and the table into ours, within the context."""
+        return commands.translate_errors(self.path, operation)
 
     def remove(self) -> None:
         """Remove the folder with rows, log and history, eagerly."""

@@ -51,11 +51,6 @@ def list_commits(table: TableRef, limit: int, until_version: int | None = None) 
     return [_describe_commit(log, version) for version in newest]
 
 
-def get_current_version(table: TableRef) -> int:
-    """The number of the newest commit; ``NO_TABLE`` before the first."""
-    return open_log(table).version
-
-
 def get_table_id(table: TableRef) -> str:
     """The id that the table was given when it was made, wherever it is moved.
 
@@ -101,11 +96,6 @@ def has_commits(table: TableRef, first_version: int, last_version: int) -> bool:
     """Whether the log still has every commit from the first to the last."""
     log = open_log(table)
     return all(version in log.commits for version in range(first_version, last_version + 1))
-
-
-def get_commit_time(table: TableRef, version: int) -> datetime:
-    """The instant of a commit, in UTC."""
-    return open_log(table).get_commit_time(version)
 
 
 def would_be_lost(table: TableRef, version: int, until: datetime) -> bool:
@@ -202,11 +192,6 @@ def remove_table(path: str) -> None:
     system, folder = resolve_file_system(path)
     if system.get_file_info(folder).type == fs.FileType.Directory:
         system.delete_dir(folder)
-
-
-def find_transaction_number(table: TableRef, app_id: str) -> int | None:
-    """The last number committed under a transaction id; None when there is none, or no table."""
-    return open_log(table).find_transaction_number(app_id)
 
 
 def _to_data_files(log: DeltaLog, add_actions: Iterable[dict[str, Any]]) -> list[DataFile]:

@@ -2,8 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from pyspark.errors import PySparkException
@@ -72,21 +71,6 @@ def get_session(settings: Mapping[str, object]) -> SparkSession:
     for name, value in _RUNTIME_SETTINGS.items():
         session.conf.set(name, value)
     return session
-
-
-@contextmanager
-def copy_session(spark: SparkSession) -> Iterator[SparkSession]:
-    """A session beside another on the same context, with its settings and views.
-
-    What is named in it is known to no other. Making a frame lets its session be the active one, so
-    the other is that again at the end.
-    """
-    classes = SparkSession._get_j_spark_session_class(spark.sparkContext._jvm)
-    try:
-        yield SparkSession(spark.sparkContext, spark._jsparkSession.cloneSession())
-    finally:
-        SparkSession._activeSession = spark
-        classes.setActiveSession(spark._jsparkSession)
 
 
 def _build_session(settings: Mapping[str, object]) -> SparkSession:

@@ -172,14 +172,14 @@ class DeltaTransaction:
 
     def commit(
         self,
-        jvm_files: Any,
+        staged: StagedFiles | None,
         layout: TableLayout,
         transactions: Sequence[Transaction],
         metadata: Mapping[str, Any],
     ) -> None:
         """Commit files (None: none) and numbers of transactions, eagerly; may raise a conflict."""
         delta = self._jvm.org.apache.spark.sql.delta
-        actions = self._to_scala_list([]) if jvm_files is None else jvm_files
+        actions = self._to_scala_list([]) if staged is None else staged.handle
         now = self._scala_some(time.time_ns() // 1_000_000)
         for transaction in transactions:
             number = self._jvm.java.lang.Long.valueOf(transaction.number)

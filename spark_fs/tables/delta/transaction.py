@@ -23,13 +23,15 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from spark_fs.errors import ConflictError, SparkFSError, UnknownOutcomeError
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.commits import Transaction
 from spark_fs.tables.computed_rows import ComputedRows
 from spark_fs.tables.delta import commands
 from spark_fs.tables.delta.commands import is_conflict, translate_errors
+from spark_fs.tables.delta.layout import build_file_layout
 from spark_fs.tables.delta.log import DeltaLog
 from spark_fs.tables.delta.staging import DeltaTransaction
-from spark_fs.tables.delta.worker_files import FileLayout
+from spark_fs.tables.ingestion import INGESTED_AT
 from spark_fs.tables.staged_files import StagedFiles
 
 T = TypeVar("T")
@@ -37,26 +39,38 @@ MAX_ATTEMPTS = 30
 INTERRUPT_TIMEOUT = 20.0  # seconds that an interrupted commit has to end in
 
 
-class LoggedCommit(NamedTuple):
+class DeltaLoggedCommit(NamedTuple):
     """A commit as the log has it: its number, what we noted in it, and Delta's figures of it."""
 
     version: int
     user_metadata: Mapping[str, Any]
     metrics: Mapping[str, Any]
 
+    def count_rows(self) -> tuple[int, int]:
+        """How many rows it inserted, and how many it updated."""
+        inserted = self.user_metadata.get("inserted")
+        updated = self.user_metadata.get("updated")
+        if inserted is None:
+            inserted = self.metrics["numTargetRowsInserted"]
+        if updated is None:
+            updated = self.metrics["numTargetRowsUpdated"]
+        return int(inserted), int(updated)
 
-class TableWrite:
+
+class DeltaTableWrite:
     """A write to the table in a folder.
 
     When it ends, the files that it staged and that no commit names are deleted. is_committed:
-    whether its commit is known to be in the log, by its answer or by a look.
+    whether its commit is known to be in the log, by its answer or by a look. Workers write rows of
+    their own only where it knows the group.
     """
 
-    def __init__(self, spark: SparkSession, path: str) -> None:
+    def __init__(self, spark: SparkSession, path: str, group: GroupSpec | None = None) -> None:
+        self._group = group
         self._spark = spark
         self._path = path
-        self.delta_transaction = DeltaTransaction(spark, path)
-        self._first_version = self.delta_transaction.version
+        self.table_transaction = DeltaTransaction(spark, path)
+        self._first_version = self.table_transaction.version
         self._staged: list[StagedFiles] = []
         self._call: _JvmCall[Any] | None = None
         self._is_answered = False
@@ -84,21 +98,30 @@ class TableWrite:
 
     def stage_rows(self, frame: DataFrame) -> StagedFiles:
         """Write a frame's rows, eagerly, as files that nobody reads before a commit names them."""
-        staged = self.delta_transaction.stage_rows(frame)
+        staged = self.table_transaction.stage_rows(frame)
         self._staged.append(staged)
         return staged
 
-    def stage_tables(
-        self, rows: ComputedRows, file_layout: FileLayout, schema: StructType
-    ) -> StagedFiles:
-        """Let the workers write rows, eagerly, as files that nobody reads before a commit.
+    def stage_computed_rows(
+        self, rows: ComputedRows, ingested_micros: int, schema: StructType
+    ) -> StagedFiles | None:
+        """Let the workers that compute rows write them, eagerly, as files that nobody reads yet.
 
         Args:
             rows: The rows.
-            file_layout: How the files are made; see ``layout.build_file_layout``.
+            ingested_micros: When they were ingested, in microseconds.
             schema: Of the files and the partitions, as the table's rows have it.
+
+        Returns:
+            The files; None where only Spark can write those of this table.
         """
-        staged = self.delta_transaction.stage_tables(rows, file_layout, schema)
+        if self._group is None or not self.table_transaction.accepts_worker_files():
+            return None
+        ingestion = (INGESTED_AT, ingested_micros)
+        file_layout = build_file_layout(self._group, self._path, ingestion)
+        if file_layout is None:
+            return None
+        staged = self.table_transaction.stage_tables(rows, file_layout, schema)
         self._staged.append(staged)
         return staged
 
@@ -107,7 +130,7 @@ class TableWrite:
         self._staged = [other for other in self._staged if other is not staged]
 
     def commit(
-        self, commit: Callable[[DeltaTransaction], T], recover: Callable[[LoggedCommit], T]
+        self, commit: Callable[[DeltaTransaction], T], recover: Callable[[DeltaLoggedCommit], T]
     ) -> T:
         """Commit, eagerly.
 
@@ -119,8 +142,8 @@ class TableWrite:
         for attempt in range(MAX_ATTEMPTS):
             with suppress(ConflictError), translate_errors(self._path, "write"):
                 if attempt:
-                    self.delta_transaction = DeltaTransaction(self._spark, self._path)
-                return self._try_commit(lambda: commit(self.delta_transaction), recover)
+                    self.table_transaction = DeltaTransaction(self._spark, self._path)
+                return self._try_commit(lambda: commit(self.table_transaction), recover)
             longest = min(2.0, 0.05 * 2**attempt)
             time.sleep(random.uniform(0, longest))  # noqa: S311 # a pause
         raise ConflictError(
@@ -131,10 +154,10 @@ class TableWrite:
     @property
     def committed_version(self) -> int | None:
         """The version that the commit made; None where there is none."""
-        logged = _find_commit(self._path, self.delta_transaction)
+        logged = _find_commit(self._path, self.table_transaction)
         return logged.version if logged else None
 
-    def _try_commit(self, commit: Callable[[], T], recover: Callable[[LoggedCommit], T]) -> T:
+    def _try_commit(self, commit: Callable[[], T], recover: Callable[[DeltaLoggedCommit], T]) -> T:
         """One attempt, whose outcome is known when it ends, or UnknownOutcomeError.
 
         An interruption goes on to the caller.
@@ -161,13 +184,13 @@ class TableWrite:
         self.is_committed = True
         return result
 
-    def _find_outcome(self, error: BaseException) -> LoggedCommit | None:
+    def _find_outcome(self, error: BaseException) -> DeltaLoggedCommit | None:
         """What became of an attempt that did not answer."""
         assert self._call
         if not self._call.has_ended_within(INTERRUPT_TIMEOUT):
             raise self._unknown_outcome_error("it was interrupted and goes on")
         try:
-            logged = _find_commit(self._path, self.delta_transaction)
+            logged = _find_commit(self._path, self.table_transaction)
         except SparkFSError as unreadable:
             raise self._unknown_outcome_error(str(unreadable)) from error
         if logged is None and not self._is_final(error):
@@ -191,7 +214,7 @@ class TableWrite:
     def _unknown_outcome_error(self, reason: str) -> UnknownOutcomeError:
         return UnknownOutcomeError(
             f"Whether the write to the table at {self._path} was committed is not known: {reason}."
-            f" Its files were left where they are. Look for its id, {self.delta_transaction.id}, in"
+            f" Its files were left where they are. Look for its id, {self.table_transaction.id}, in"
             " the newest files of _delta_log. An upsert, or an insert with a batch_id, can be run"
             " again whatever became of it."
         )
@@ -221,7 +244,7 @@ def append_once(
     def append(now: DeltaTransaction) -> None:
         commands.append_rows(rows, path, transaction, now.with_write_id(metadata))
 
-    with TableWrite(rows.sparkSession, path) as write:
+    with DeltaTableWrite(rows.sparkSession, path) as write:
         write.commit(append, lambda _: None)
 
 
@@ -263,14 +286,14 @@ class _JvmCall(Generic[T]):
         return self._future.done()
 
 
-def _find_commit(path: str, delta_transaction: DeltaTransaction) -> LoggedCommit | None:
+def _find_commit(path: str, delta_transaction: DeltaTransaction) -> DeltaLoggedCommit | None:
     """The commit that carries a transaction's id; None where the log has none."""
     log = DeltaLog(path)
     for version in _list_versions_after(log, delta_transaction.version):
         info = log.read_commit_info(version)
         note = parse_user_metadata(info)
         if note.get("write_id") == delta_transaction.id:
-            return LoggedCommit(version, note, info.get("operationMetrics") or {})
+            return DeltaLoggedCommit(version, note, info.get("operationMetrics") or {})
     return None
 
 
