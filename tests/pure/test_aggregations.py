@@ -539,6 +539,27 @@ def test_a_mistake_is_an_error_at_declaration(
         declare(payments, customers)
 
 
+def test_an_external_group_is_a_source(store: FeatureStore, tmp_path: Path) -> None:
+    clicks = store.create_external_feature_group(
+        "clicks",
+        primary_key=["user_id"],
+        event_time="at",
+        data_format="parquet",
+        path=str(tmp_path / "clicks"),
+        features=[Feature("user_id", "bigint"), Feature("at", "bigint"), Feature("page", "string")],
+    )
+    aggregation = Aggregation(clicks, [agg.last_n("page", 2, over="15m")])
+    assert aggregation.plan().row_schema == {
+        "user_id": "bigint",
+        "at": "bigint",
+        "page_last_2_15m": "array<string>",
+    }
+    built = store.create_feature_group("pages", aggregation=aggregation)
+    assert [type(each).__name__ for each in built.get_parent_feature_groups()] == [
+        "ExternalFeatureGroup"
+    ]
+
+
 def test_a_source_without_event_time_needs_an_instant(store: FeatureStore) -> None:
     columns = [Feature("card", "string"), Feature("opened", "date")]
     cards = store.create_feature_group("cards", primary_key=["card"], features=columns)
