@@ -25,7 +25,7 @@ from spark_fs.spec.names import GroupRef
 from spark_fs.spec.predicates import Comparison
 from spark_fs.spec.query import JoinSpec, QuerySpec
 from spark_fs.spec.window_features import WindowFeature
-from spark_fs.tables.delta.history import DataFile
+from spark_fs.tables.data_files import DataFile
 
 HOUR = 3_600_000_000
 PAYMENTS = GroupRef("payments", 1)
