@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from spark_fs.base.python_values import format_value
 from spark_fs.base.times import Interval, to_utc
 from spark_fs.errors import SettingsError
 
@@ -86,8 +87,8 @@ def _split_function(
         *others, last = instants
         if last is not None:
             raise SettingsError(
-                f"{call} of feature group {group} was given {build!r} in the place of a function,"
-                " which it takes none of: name every= and what else follows."
+                f"{call} of feature group {group} was given {format_value(build)} in the place of a"
+                " function, which it takes none of: name every= and what else follows."
             )
         instants = [build, *others]
     return None, _check_instants(group, call, instants)

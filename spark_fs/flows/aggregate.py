@@ -31,19 +31,15 @@ ChangeReader = Callable[[int, TimeBounds], ChangedEvents | TimeBounds | None]
 
 
 class WindowSource(Protocol):
-    """The events of a group of window features, as of one moment.
-
-    tracked_id: under which id it is noted what was taken in of it; None where the source cannot
-    tell what changed in it. version: of the source, which grows with its changes.
-    """
+    """The events of a group of window features, as of one moment."""
 
     @property
     def tracked_id(self) -> str | None:
-        """The id; see above."""
+        """Under which id it is noted what was taken in of it; None where it cannot tell changes."""
 
     @property
     def version(self) -> int:
-        """The version; see above."""
+        """The version of a source that can tell changes, which grows with them."""
 
     def compute_rows(
         self, interval: Interval, changed: ChangedEvents | None = None

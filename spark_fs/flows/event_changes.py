@@ -13,7 +13,7 @@ from spark_fs.engine.scan.parquet import TimeBounds
 from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.engine.windows.reach import ChangedEvents, find_needed_bounds, find_reached_bounds
 from spark_fs.engine.windows.relation import EventSource
-from spark_fs.errors import SettingsError
+from spark_fs.errors import SettingsError, SparkFSError
 from spark_fs.flows import group_rows
 from spark_fs.flows.event_source import AggregationSource
 from spark_fs.flows.read import translate_spark_errors
@@ -45,30 +45,38 @@ def read_changes(
     _check_history(source.table, since, source.version)
     names = [name for name, _ in source.windows.keys]
     names.append(source.windows.known_at[0])
+    types = dict(source.windows.types)
     needed = find_needed_bounds(within, source.windows.longest_reach)
-    changes = _list_changes(source.table, since, source)
-    rows = source.read_rows(names, needed, lambda _: changes)
-    if isinstance(rows, EventSource):
-        frame = rows.relation.to_frame({name: dict(source.windows.types)[name] for name in names})
-        distinct = frame.dropna().distinct()
-        with translate_spark_errors():
-            rows = distinct.limit(MAX_CHANGES + 1).toArrow()
-            if rows.num_rows > MAX_CHANGES:
-                return _find_bounds(distinct, source, within)
+    try:
+        changes = _list_changes(source.table, since, source)
+        rows = source.read_rows(names, needed, lambda _: changes)
+        if isinstance(rows, EventSource):
+            frame = rows.relation.to_frame({name: types[name] for name in names})
+            distinct = frame.dropna().distinct()
+            with translate_spark_errors():
+                rows = distinct.limit(MAX_CHANGES + 1).toArrow()
+                if rows.num_rows > MAX_CHANGES:
+                    return _find_bounds(distinct, source, within)
+    except SparkFSError as error:  # files that a vacuum took
+        raise _make_history_error(source.table, str(error)) from error
     changed = ChangedEvents.from_rows(rows, source.windows, within)
     return changed if len(changed) else None
 
 
 def _check_history(table: GroupTable, since: int, version: int) -> None:
+    """SettingsError where the log does not tell of every commit since a version."""
     if since > version:
-        reason = f"has version {version}, and version {since} of it was taken in: it was restored"
-    elif not table.has_commits(since + 1, version):
-        reason = f"does not keep all of its commits from {since + 1} to {version}"
-    else:
-        return
-    raise SettingsError(
-        f"What changed in feature group {table.group} cannot be told: its table {reason}. Build all"
-        " of the group's rows again, by backfill(start, end, restart=True)."
+        reason = f"Its table has version {version}, and version {since} of it was taken in."
+        raise _make_history_error(table, reason)
+    if not table.has_commits(since, version):
+        reason = f"Its table does not keep all of its commits from {since} to {version}."
+        raise _make_history_error(table, reason)
+
+
+def _make_history_error(table: GroupTable, reason: str) -> SettingsError:
+    return SettingsError(
+        f"What changed in feature group {table.group} since the last run cannot be told: {reason}"
+        " Build all rows that are made of it again, by backfill(start, end, restart=True)."
     )
 
 

@@ -12,9 +12,10 @@ from spark_fs.base import arrow_types
 from spark_fs.base.times import Interval
 from spark_fs.engine.join.columnar import ArrowRelation, TableReader
 from spark_fs.engine.join.execution import to_arrow_relation
+from spark_fs.engine.join.inputs import estimate_bytes
 from spark_fs.engine.join.strategy import choose_strategy
 from spark_fs.engine.scan import parquet
-from spark_fs.engine.scan.parquet import Scan, TimeBounds
+from spark_fs.engine.scan.parquet import Scan, ScanFile, TimeBounds
 from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.engine.windows.reach import ChangedEvents, find_needed_bounds
 from spark_fs.engine.windows.relation import EventSource, aggregate_events
@@ -32,11 +33,12 @@ from spark_fs.spec.names import GroupRef
 from spark_fs.spec.predicates import make_conjunction
 from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.computed_rows import ComputedRows
+from spark_fs.tables.data_files import DataFile
 from spark_fs.tables.table import GroupTable, open_table
 
 LOCAL_BYTES = 32 << 20  # bytes of files that this process reads itself
+LOCAL_ROWS = 1_000_000  # and their rows: above, Spark's tasks share the work
 Rows: TypeAlias = pa.Table | ComputedRows  # that are here, or that workers compute
-_UNKNOWN_BYTES = 1 << 30  # bytes of a group whose size is not known
 SourceReader = Callable[[JoinPlan], Sequence[NodeSource]]
 
 
@@ -161,13 +163,18 @@ class AggregationSource:
         scan_plan = choice.scan_plans[0]
         if scan_plan.scan is not None and len(plan.nodes) == 1:
             scan = _rename_columns(scan_plan.scan, plan)
-            if _is_small(scan):
+            if is_small(scan.files):
                 return pa.concat_tables([scan.schema.empty_table(), *parquet.iter_tables(scan)])
             return EventSource.from_scan(self.stores.spark, scan, scan_plan.bytes)
         relation, project = to_arrow_relation(self.stores.spark, plan, sources, choice)
-        byte_counts = [each.bytes or _UNKNOWN_BYTES for each in choice.scan_plans]
+        byte_count = 0
+        for each, each_source in zip(choice.scan_plans, sources, strict=True):
+            known_bytes = each.bytes
+            if known_bytes is None:
+                known_bytes = estimate_bytes(each_source.read_frame())
+            byte_count += known_bytes
         schema = arrow_types.to_arrow_schema(plan.schema)
-        return EventSource(map_tables(relation, project, schema), sum(byte_counts))
+        return EventSource(map_tables(relation, project, schema), byte_count)
 
     def _list_sources(self, plan: JoinPlan) -> Sequence[NodeSource]:
         locate = self.stores.find_table
@@ -197,8 +204,14 @@ def _rename_columns(scan: Scan, plan: JoinPlan) -> Scan:
     return replace(scan, columns=columns)
 
 
-def _is_small(scan: Scan) -> bool:
-    return sum(file.bytes for file in scan.files) <= LOCAL_BYTES
+def is_small(files: Iterable[ScanFile | DataFile]) -> bool:
+    """Whether this process reads these files itself."""
+    byte_count = 0
+    row_count = 0
+    for file in files:
+        byte_count += file.bytes
+        row_count += file.row_count or 0
+    return byte_count <= LOCAL_BYTES and row_count <= LOCAL_ROWS
 
 
 def map_tables(

@@ -28,7 +28,7 @@ from spark_fs.engine.scan.parquet import Scan
 from spark_fs.engine.scan.pruning import may_contain_event_time
 from spark_fs.engine.windows.reach import ChangedEvents
 from spark_fs.engine.windows.rows import to_bounds
-from spark_fs.flows.event_source import LOCAL_BYTES, Rows, map_tables
+from spark_fs.flows.event_source import Rows, is_small, map_tables
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.read import translate_spark_errors
 from spark_fs.flows.shared_rows import share_rows
@@ -118,8 +118,7 @@ def _read_identities(table: GroupTable, scope: RowScope) -> Frame | None:
     if not files:
         return None
     types = {name: group.get_column_type(name) for name in group.identity}
-    is_small = sum(file.bytes for file in files) <= LOCAL_BYTES
-    if is_small and parquet.is_scannable(files, group.types, group.partition_key, None):
+    if is_small(files) and parquet.is_scannable(files, group.types, group.partition_key, None):
         return _scan_identities(files, types, scope, _get_event_time(group))
     return _select_identities(table, types, scope)
 

@@ -17,6 +17,7 @@ from window_oracle import evaluate
 
 from spark_fs.base.arrow_types import to_arrow_schema
 from spark_fs.base.times import Interval, from_micros, to_micros
+from spark_fs.engine.scan.filters import evaluate_condition
 from spark_fs.engine.scan.parquet import TimeBounds
 from spark_fs.engine.windows.reach import ChangedEvents
 from spark_fs.engine.windows.rows import compute_event_rows
@@ -24,6 +25,7 @@ from spark_fs.errors import SettingsError
 from spark_fs.flows.aggregate import WindowBuild
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.replace_rows import RowScope
+from spark_fs.planning.time_conditions import build_time_condition
 from spark_fs.planning.window_plan import WindowPlan, bind_aggregation
 from spark_fs.spec.aggregation import AggregationSpec
 from spark_fs.spec.feature_group import GroupSpec
@@ -31,6 +33,7 @@ from spark_fs.spec.names import GroupRef
 from spark_fs.spec.query import QuerySpec
 from spark_fs.spec.window_features import WindowFeature
 from spark_fs.tables.commits import Transaction
+from spark_fs.tables.event_times import to_event_micros
 
 SECOND = 1_000_000
 TYPES = {"id": "bigint", "k": "string", "t": "timestamp", "v": "double"}
@@ -484,3 +487,34 @@ def test_changes_reach_instants_of_every_type(type_: str) -> None:
     assert changed.find_bounds((None, None)) == (2 * day, 4 * day + 1)
     assert changed.select_reached(rows, ("t", type_)).column("t").to_pylist() == instants[2:5]
     assert changed.select_needed(rows, ("t", type_)).column("t").to_pylist() == instants[0:5]
+
+
+BOUNDS = st.none() | st.integers(-(3 * 10**14), 3 * 10**15)
+VALUES = {
+    "timestamp": st.integers(-(10**15), 4 * 10**15).map(from_micros),
+    "date": st.dates(datetime(1900, 1, 1).date(), datetime(2090, 1, 1).date()),
+    "bigint": st.integers(-(10**9), 3 * 10**9) | st.integers(10**11, 3 * 10**12),
+    "int": st.integers(-(2**31), 2**31 - 1),
+}
+
+
+@pytest.mark.parametrize("type_", VALUES)
+@settings(max_examples=100, deadline=None)
+@given(data=st.data(), start=BOUNDS, length=st.none() | st.integers(1, 10**15))
+def test_every_instant_of_an_interval_meets_its_condition(
+    type_: str, data: st.DataObject, start: int | None, length: int | None
+) -> None:
+    end = None if length is None else (start or 0) + length
+    condition = build_time_condition(SOURCE.group, "t", type_, start, end)
+    values = data.draw(st.lists(VALUES[type_], min_size=1, max_size=20))
+    column = pa.chunked_array([pa.array(values, to_arrow_schema({"t": type_}).field("t").type)])
+    micros = to_event_micros(column, type_).to_pylist()
+    within = [(start is None or m >= start) and (end is None or m < end) for m in micros]
+    if condition is None:
+        assert all(within)
+        return
+    met = evaluate_condition(condition, {"t": column}, {"t": type_}).to_pylist()
+    if type_ in ("timestamp", "date"):
+        assert met == within
+    else:
+        assert all(m for m, is_within in zip(met, within, strict=True) if is_within)
