@@ -7,7 +7,7 @@ READY := .venv/.ready
 SLOW ?= slow
 
 .PHONY: help setup java demo fraud test slow slow-offline slow-online faults faults-kills faults-others cluster-up cluster-down cluster-test cluster-flights release-quick notebooks docs release airflow-check audit check lock clean \
-	bench-ingest bench-join bench-training bench-online bench-statistics bench-selection bench-log bench-scale bench-scale-cluster bench-sharding mysql-up mysql-down
+	bench-ingest bench-join bench-training bench-windows bench-online bench-statistics bench-selection bench-log bench-scale bench-scale-cluster bench-sharding mysql-up mysql-down
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -83,6 +83,9 @@ bench-join: .bench/.ready ## measure the point-in-time join beside tempo, the ra
 
 bench-training: setup ## measure training data beside the join that it needs
 	@$(BIN)/python benchmarks/training_data.py
+
+bench-windows: .bench/.ready ## measure window features beside Spark's frames, a range join, DuckDB and Polars
+	@$(BIN)/python benchmarks/windows.py
 
 bench-online: setup mysql-up ## measure the sync and feature vectors beside the database itself
 	@$(BIN)/python benchmarks/online.py
