@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 from spark_fs.base.arrow_types import to_arrow_schema
 from spark_fs.base.times import Interval
 from spark_fs.engine.join.columnar import ArrowRelation
+from spark_fs.engine.join.inputs import estimate_bytes
 from spark_fs.engine.join.shuffle import hash_keys
 from spark_fs.engine.join.skew import SkewedKeys
 from spark_fs.engine.join.stages import get_key_columns
@@ -385,6 +386,20 @@ def test_a_key_with_more_rows_than_a_bucket_is_cut_no_finer_than_its_windows(
     assert detect_skew(source, bind({"ever": ("count", "v", None)}), 1 << 30).hashes == ()
     found = aggregate_events(source, plan)
     assert exact(collect(found, plan.row_schema)) == exact(compute_event_rows(draw_events(), plan))
+
+
+def test_a_join_is_taken_for_no_more_bytes_than_it_reads(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "rows")
+    spark.range(20_000).selectExpr("id as k", "id * 7 as v").write.parquet(path)
+    rows = spark.read.parquet(path)
+    joined = rows.join(rows.withColumnRenamed("v", "w"), "k", "full")
+    assert 10_000 < estimate_bytes(joined) <= 2 * estimate_bytes(rows)
+    few = spark.sql("select * from values (1), (2) as e(k)")
+    assert 0 < estimate_bytes(few) < 1000
+    unknown = spark.createDataFrame(spark.sparkContext.parallelize([(1,)]), "k int")
+    assert estimate_bytes(unknown.join(few, "k"), 12345) == 12345
 
 
 def test_keys_and_instants_of_unfit_types_are_refused(spark: SparkSession) -> None:

@@ -75,14 +75,24 @@ def choose_bucket_count(spark: SparkSession, total_bytes: int) -> int:
     return min(rounds * cores, _MAX_BUCKETS)
 
 
-def estimate_bytes(frame: DataFrame) -> int:
-    """The bytes of a frame by Spark's own estimate.
+def estimate_bytes(frame: DataFrame, unknown_bytes: int = _UNKNOWN_BYTES) -> int:
+    """The bytes of a frame by Spark's own estimate, at most those of all that it reads.
 
-    Where Spark has no idea, as of a database's query, it says the greatest number there is.
+    Args:
+        frame: Rows to come. Of a join, Spark's estimate is the product of its sides.
+        unknown_bytes: What is taken where Spark has no idea, as of a database's query.
     """
-    statistics: Any = frame._jdf.queryExecution().optimizedPlan().stats()
-    size = int(str(statistics.sizeInBytes()))
-    return size if size < 1 << 50 else _UNKNOWN_BYTES
+    query: Any = frame._jdf.queryExecution()
+    plan = query.optimizedPlan()
+    leaves = plan.collectLeaves()
+    read_bytes = sum(_get_size(leaves.apply(i)) for i in range(leaves.size()))
+    size = min(_get_size(plan), read_bytes)
+    return size if size < 1 << 50 else unknown_bytes
+
+
+def _get_size(logical_plan: Any) -> int:
+    """The bytes of a plan's rows, the greatest number there is where Spark has no idea."""
+    return int(str(logical_plan.stats().sizeInBytes()))
 
 
 def get_travelling_types(plan: JoinPlan, stage_number: int) -> dict[str, str]:

@@ -16,7 +16,7 @@ from spark_fs.base.times import MICROSECOND
 from spark_fs.base.types import FLOATS, INTEGERS, get_base_type
 from spark_fs.engine.join import inputs, shuffle
 from spark_fs.engine.join.columnar import ArrowRelation
-from spark_fs.engine.windows.relation import EventSource, InstantSource, aggregate_at
+from spark_fs.engine.windows.relation import UNKNOWN_BYTES, EventSource, InstantSource, aggregate_at
 from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.planning.window_plan import BoundFeature, WindowPlan, find_result_type
 from spark_fs.spec.window_features import Function
@@ -89,7 +89,7 @@ def rolling(
         ArrowRelation.from_frame(instants, arrow_types.to_arrow_schema(instant_types)),
         tuple((name, instant_types[name]) for name in by),
         (at, instant_types[at]),
-        inputs.estimate_bytes(instants),
+        inputs.estimate_bytes(instants, UNKNOWN_BYTES),
     )
     return aggregate_at(source, ends, plan).to_frame(instant_types | plan.schema)
 

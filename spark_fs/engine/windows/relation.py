@@ -31,6 +31,7 @@ from spark_fs.engine.windows.scatter import (
 from spark_fs.planning.window_plan import WindowPlan
 
 SINGLE_TASK_BYTES = 8 << 20  # bytes of events; up to here one task is faster than a shuffle
+UNKNOWN_BYTES = 256 << 20  # bytes of a frame whose size Spark does not know
 _SAMPLED_FILES = 8
 
 
@@ -131,7 +132,7 @@ class EventSource:
         schema = arrow_types.to_arrow_schema(dict(plan.types))
         events = frame.select(*schema.names)
         relation = ArrowRelation.from_frame(events, schema)
-        return cls(relation, inputs.estimate_bytes(events))
+        return cls(relation, inputs.estimate_bytes(events, UNKNOWN_BYTES))
 
     @property
     def spark(self) -> SparkSession:
