@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from spark_fs.engine.join.spark_filters import drop_nulls
 from spark_fs.engine.scan.parquet import TimeBounds
 from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.engine.windows.reach import ChangedEvents, find_needed_bounds, find_reached_bounds
@@ -52,7 +53,7 @@ def read_changes(
         rows = source.read_rows(names, needed, lambda _: changes)
         if isinstance(rows, EventSource):
             frame = rows.relation.to_frame({name: types[name] for name in names})
-            distinct = frame.dropna().distinct()
+            distinct = drop_nulls(frame, names).distinct()
             with translate_spark_errors():
                 rows = distinct.limit(MAX_CHANGES + 1).toArrow()
                 if rows.num_rows > MAX_CHANGES:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from spark_fs.api.feature import Feature
@@ -432,3 +433,24 @@ def test_the_spines_event_time_may_be_a_date_or_an_epoch(
     assert pairs(
         everywhere(spine.select(["id"]).join(scores.select_features(), on=["customer"])), "score"
     ) == {1: 2.0, 2: 2.0, 3: 3.0}
+
+
+def test_a_key_that_is_nan_equals_nan(group: Make) -> None:
+    """Also of rows that Spark reads, since no worker evaluates their filter."""
+    times = pd.to_datetime([at("01-02 00:00")] * 3, utc=True)
+    keys = pa.array([float("nan"), 1.0, -0.0])
+    spine = group(
+        "spine",
+        pa.table({"id": [1, 2, 3], "x": keys, "at": times}),
+        primary_key=["id"],
+        event_time="at",
+    )
+    right = group(
+        "right",
+        pa.table({"x": keys, "at": times, "score": [5.0, 6.0, 7.0], "name": ["a", "a", "a"]}),
+        primary_key=["x"],
+        event_time="at",
+    )
+    scores = right.select(["score"]).filter(right["name"].like("a%"))
+    found = everywhere(spine.select(["id"]).join(scores, on=["x"]))
+    assert pairs(found, "score") == {1: 5.0, 2: 6.0, 3: 7.0}

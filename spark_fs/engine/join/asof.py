@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from spark_fs.engine.join.spark_filters import drop_nulls
+
 
 @dataclass(frozen=True)
 class JoinSide:
@@ -48,7 +50,7 @@ class JoinSide:
 
     def drop_unmatchable(self) -> DataFrame:
         """The rows* that can match at all: a null key or event time equals nothing."""
-        return self.frame.dropna(subset=[*self.keys, *self.times])
+        return drop_nulls(self.frame, [*self.keys, *self.times])
 
 
 def join_point_in_time(left: JoinSide, rights: Sequence[JoinSide]) -> DataFrame:

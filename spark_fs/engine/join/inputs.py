@@ -11,6 +11,7 @@ from spark_fs.base import arrow_types
 from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.engine.join import columns, spark_sql
 from spark_fs.engine.join.columnar import ArrowRelation
+from spark_fs.engine.join.spark_filters import drop_nulls
 from spark_fs.engine.join.stages import JoinStage, MatchRule, StageRule, TypedColumn, WindowRule
 from spark_fs.engine.scan.pruning import NodeSource, TableScanPlan
 from spark_fs.planning.plan import JoinPlan, NodeColumn, PlanNode
@@ -43,7 +44,7 @@ class JoinInputs:
         frame = spark_sql.select_node_rows(self.plan, node, frame)
         aliases = [name for name in frame.columns if name != columns.get_time_alias(node)]
         if node.match != "spine":
-            frame = frame.dropna(subset=columns.get_aliases(node, node.matched_columns))
+            frame = drop_nulls(frame, columns.get_aliases(node, node.matched_columns))
         types = columns.get_types(self.plan, aliases)
         schema = arrow_types.to_arrow_schema(types)
         return ArrowRelation.from_frame(frame.select(*aliases), schema)

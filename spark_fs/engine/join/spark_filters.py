@@ -1,13 +1,13 @@
 """Conditions and literals as Spark expressions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from functools import reduce
 from math import isinf
 from operator import and_, or_
 from typing import Any
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_fs.base.times import EPOCH, to_micros
@@ -21,6 +21,13 @@ def to_spark_condition(condition: Condition, find_column: Callable[[Comparison],
         return _COMPARE[comparison.operator](find_column(comparison), comparison.value)
 
     return fold_condition(condition, compare, _COMBINE)
+
+
+def drop_nulls(frame: DataFrame, names: Iterable[str]) -> DataFrame:
+    """The rows* without a null in these columns; Spark's own ``dropna`` drops NaN too."""
+    for name in names:
+        frame = frame.filter(F.col(f"`{name}`").isNotNull())
+    return frame
 
 
 def to_spark_literal(value: Any) -> Column:
