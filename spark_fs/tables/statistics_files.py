@@ -7,25 +7,24 @@ another one, or one that is damaged, is as good as none, since it can be made ag
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
-from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import fs
 
-from spark_fs.base.file_systems import make_folder, open_output, resolve_file_system
+from spark_fs.base.file_systems import resolve_file_system
 from spark_fs.errors import SparkFSError, get_first_line
 from spark_fs.spec.feature_statistics import FeatureCorrelations, FeatureStatistics, Statistics
 from spark_fs.spec.record_format import FORMAT_KEY, check_format
+from spark_fs.tables import arrow_files
+from spark_fs.tables.arrow_files import SUFFIX
 
 FORMAT_VERSION = 1  # of these files; those of releases before it was written are of the first
 # what the statistics and the associations of the newest commit follow from
 STATE = "state"
 SUMS = "sums"
-_SUFFIX = ".arrow"
 # what reading a file raises that holds something else
 _MALFORMED_ERRORS = (KeyError, IndexError, TypeError, ValueError, pa.ArrowException)
 T = TypeVar("T")
@@ -41,9 +40,9 @@ def list_names(folder: str) -> list[str]:
     system, root = resolve_file_system(folder)
     names = []
     for entry in system.get_file_info(fs.FileSelector(root, allow_not_found=True)):
-        name = entry.base_name.removesuffix(_SUFFIX)
+        name = entry.base_name.removesuffix(SUFFIX)
         is_staged = name.startswith(".")
-        if entry.base_name.endswith(_SUFFIX) and name not in (STATE, SUMS) and not is_staged:
+        if entry.base_name.endswith(SUFFIX) and name not in (STATE, SUMS) and not is_staged:
             names.append(name)
     return sorted(names)
 
@@ -112,7 +111,7 @@ def load_statistics(
     if table is None:
         return None
     metadata = read_metadata(table.schema)
-    description = f"The statistics file {folder}/{name}{_SUFFIX}"
+    description = f"The statistics file {folder}/{name}{SUFFIX}"
     check_format(description, metadata, FORMAT_VERSION)
     try:
         return _parse_statistics(metadata, table, features, correlations)
@@ -151,20 +150,13 @@ def write_if_newer(folder: str, name: str, table: pa.Table, metadata: Mapping[st
 
 def write_table(folder: str, name: str, table: pa.Table, metadata: Mapping[str, Any]) -> None:
     """Write a table with what is noted of it, in the place of the one of the same name."""
-    system, root = resolve_file_system(folder)
     about = json.dumps({**metadata, FORMAT_KEY: FORMAT_VERSION})
     table = table.replace_schema_metadata({"about": about})
-    staged = f"{root}/.{name}-{uuid4().hex}{_SUFFIX}"
     try:
-        make_folder(system, root)
-        with open_output(system, staged) as sink, pa.ipc.new_file(sink, table.schema) as file:
-            file.write_table(table)
-        system.move(staged, f"{root}/{name}{_SUFFIX}")
+        arrow_files.write_file(folder, name, table)
     except OSError as error:
-        with suppress(OSError):
-            system.delete_file(staged)
         raise SparkFSError(
-            f"Statistics could not be written to {root}: {error}. Make room or give access, then"
+            f"Statistics could not be written to {folder}: {error}. Make room or give access, then"
             " try again."
         ) from error
 
@@ -194,24 +186,18 @@ def load_state(
 
 
 def _read_file(folder: str, name: str, parse: Callable[[Any], T]) -> T | None:
-    system, root = resolve_file_system(folder)
     try:
-        with system.open_input_file(f"{root}/{name}{_SUFFIX}") as source:
-            return parse(pa.ipc.open_file(source))
-    except FileNotFoundError:
-        return None
+        return arrow_files.read_file(folder, name, parse)
     except (pa.ArrowException, OSError) as error:
         raise SparkFSError(
-            f"The statistics file {root}/{name}{_SUFFIX} is damaged: {get_first_line(error)}."
+            f"The statistics file {folder}/{name}{SUFFIX} is damaged: {get_first_line(error)}."
             " Remove it, then compute_statistics()."
         ) from error
 
 
 def remove_statistics(folder: str) -> None:
     """Forget all statistics of a folder."""
-    system, root = resolve_file_system(folder)
-    if system.get_file_info(root).type != fs.FileType.NotFound:
-        system.delete_dir(root)
+    arrow_files.remove_folder(folder)
 
 
 def read_metadata(schema: pa.Schema) -> dict[str, Any]:
