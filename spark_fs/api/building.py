@@ -198,12 +198,16 @@ class GroupBuild:
         from spark_fs.flows.event_changes import read_changes
         from spark_fs.flows.event_source import AggregationSource
         from spark_fs.flows.table_rows import TableRows
+        from spark_fs.flows.tile_upkeep import TileUpkeep
+        from spark_fs.flows.window_tiles import TiledSource
 
         assert self.group.aggregation
         rows = TableRows(lambda: self.stores.open_table(self._load_group()), self.insert)
         source = AggregationSource.open(self.stores, self.group.aggregation)
         find_changes = partial(read_changes, source)
-        return WindowBuild(self.stores.catalog, self.group, source, find_changes, rows)
+        tiles = TileUpkeep(source, find_changes, rows.open_table().tiles_folder)
+        tiled = TiledSource(source, tiles)
+        return WindowBuild(self.stores.catalog, self.group, tiled, find_changes, rows)
 
     def _load_group(self) -> GroupSpec:
         return self.stores.catalog.get_group(*self.group.ref)

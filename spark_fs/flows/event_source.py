@@ -20,6 +20,9 @@ from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.engine.windows.reach import ChangedEvents, find_needed_bounds
 from spark_fs.engine.windows.relation import EventSource, aggregate_events
 from spark_fs.engine.windows.rows import compute_event_rows, to_bounds
+from spark_fs.engine.windows.tile_columns import make_tile_schema, make_tile_types
+from spark_fs.engine.windows.tile_rows import make_tiles, merge_tiles
+from spark_fs.engine.windows.tile_spans import Stretch
 from spark_fs.errors import SettingsError
 from spark_fs.flows import read
 from spark_fs.flows.project_stores import ProjectStores
@@ -36,6 +39,7 @@ from spark_fs.tables.computed_rows import ComputedRows
 from spark_fs.tables.data_files import DataFile
 from spark_fs.tables.table import GroupTable, open_table
 
+TILED_BYTES = 512 << 20  # bytes of events whose tiles this process gathers
 LOCAL_BYTES = 32 << 20  # bytes of files that this process reads itself
 LOCAL_ROWS = 1_000_000  # and their rows: above, Spark's tasks share the work
 Rows: TypeAlias = pa.Table | ComputedRows  # that are here, or that workers compute
@@ -132,7 +136,7 @@ class AggregationSource:
         """
         plan = self.windows
         needed = find_needed_bounds(to_bounds(interval), plan.longest_reach)
-        events = self.read_rows([name for name, _ in plan.types], needed, self._list_sources)
+        events = self._read_plan_columns(needed)
         if isinstance(events, pa.Table):
             if changed is not None:
                 events = changed.select_needed(events, plan.known_at)
@@ -146,6 +150,29 @@ class AggregationSource:
             if changed is not None:
                 relation = _keep_reached(relation, changed, plan)
             yield ComputedRows(relation.source, relation.read_tables, plan.row_schema, True)
+
+    def read_events(self, bounds: TimeBounds) -> pa.Table | None:
+        """All events known between these instants, and perhaps others; None: they are too many."""
+        events = self._read_plan_columns(bounds)
+        return events if isinstance(events, pa.Table) else None
+
+    def make_tiles(self, stretch: Stretch) -> pa.Table | None:
+        """The tiles of some days, or of all time before one, eagerly; None: they are too many."""
+        plan = self.windows
+        events = self._read_plan_columns(stretch)
+        make = partial(make_tiles, plan=plan, stretch=stretch)
+        if isinstance(events, pa.Table):
+            return make(events)
+        if events.byte_count > TILED_BYTES:
+            return None
+        schema = make_tile_schema(plan)
+        frame = map_tables(events.relation, make, schema).to_frame(make_tile_types(plan))
+        with read.translate_spark_errors():
+            parts = frame.toArrow()
+        return merge_tiles(parts.cast(schema), plan)
+
+    def _read_plan_columns(self, bounds: TimeBounds) -> pa.Table | EventSource:
+        return self.read_rows([name for name, _ in self.windows.types], bounds, self._list_sources)
 
     def read_rows(
         self, names: Sequence[str], bounds: TimeBounds, list_sources: SourceReader

@@ -10,7 +10,7 @@ from spark_fs.flows.sync import make_origin
 from spark_fs.online.store import OnlineStore
 from spark_fs.online.table_layout import build_online_table
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
-from spark_fs.tables import statistics_files
+from spark_fs.tables import arrow_files, statistics_files
 from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.table import GroupTable
 
@@ -115,3 +115,4 @@ def delete_group(table: GroupTable, stores: OnlineStores) -> None:
     table.remove()
     table.quarantine.remove()
     statistics_files.remove_statistics(table.statistics_folder)
+    arrow_files.remove_folder(table.tiles_folder)

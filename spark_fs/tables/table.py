@@ -41,6 +41,10 @@ class GroupTable(TableLog, Protocol):
     def statistics_folder(self) -> str:
         """Where the statistics of the rows are."""
 
+    @property
+    def tiles_folder(self) -> str:
+        """Where tiles of the events are that its rows are window features of."""
+
     def refresh(self) -> Self:
         """The same table, whose log is looked at again."""
 

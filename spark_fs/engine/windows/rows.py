@@ -68,12 +68,12 @@ def iter_event_rows(events: pa.Table, plan: WindowPlan, bounds: TimeBounds) -> I
     keyed = _read_events(events, plan)
     sorted_events = SortedEvents.from_table(events, *keyed, plan)
     instants = list_instants(sorted_events.codes, sorted_events.micros, plan, bounds)
-    known_at = _restore_known_at(sorted_events, plan, instants)
-    event_of_code = _find_events(keyed.codes)
+    known_at = restore_known_at(sorted_events, plan, instants)
+    event_of_code = find_events(keyed.codes)
     schema = arrow_types.to_arrow_schema(plan.row_schema)
     start = 0
     for block, features in iter_blocks(sorted_events, instants, plan):
-        keys = _take_keys(events, plan, event_of_code[block.codes])
+        keys = take_keys(events, plan, event_of_code[block.codes])
         block_known_at = known_at.slice(start, len(block.codes))
         yield pa.Table.from_arrays([*keys, block_known_at, *features], schema=schema)
         start += len(block.codes)
@@ -143,7 +143,7 @@ def _hide_nulls(codes: Ints, column: pa.ChunkedArray) -> Ints:
     return np.where(column.is_null().to_numpy(), MISSING, codes)
 
 
-def _find_events(codes: Ints) -> Ints:
+def find_events(codes: Ints) -> Ints:
     """For each code an event of its entity."""
     events = np.zeros(codes.max(initial=0) + 1, np.int64)
     rows = np.flatnonzero(codes != MISSING)
@@ -151,7 +151,7 @@ def _find_events(codes: Ints) -> Ints:
     return events
 
 
-def _take_keys(events: pa.Table, plan: WindowPlan, rows: Ints) -> list[pa.ChunkedArray]:
+def take_keys(events: pa.Table, plan: WindowPlan, rows: Ints) -> list[pa.ChunkedArray]:
     """The keys of these events; of equal floats with other bits always the same."""
     columns = []
     for name, type_ in plan.keys:
@@ -162,7 +162,7 @@ def _take_keys(events: pa.Table, plan: WindowPlan, rows: Ints) -> list[pa.Chunke
     return columns
 
 
-def _restore_known_at(events: SortedEvents, plan: WindowPlan, instants: Instants) -> pa.Array:
+def restore_known_at(events: SortedEvents, plan: WindowPlan, instants: Instants) -> pa.Array:
     """The instant of each row as a value of the type that it has in the events."""
     name, type_ = plan.known_at
     if plan.every is not None or type_ == "timestamp":

@@ -1,6 +1,7 @@
 """The events that one or more features count, with what their functions share."""
 
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +61,11 @@ class Series:
         return counts
 
     @cached_property
+    def weights_before(self) -> Ints | None:
+        """For how many events those before each of the series stand; None: each for itself."""
+        return None
+
+    @cached_property
     def _rows(self) -> Ints:
         """The row of each event of the series."""
         return self._select_present(self._events.order)
@@ -102,7 +108,7 @@ class Series:
             return None
         if np.isfinite(self.doubles).all():
             return None
-        return NonFiniteCounts(self.doubles)
+        return NonFiniteCounts.from_doubles(self.doubles)
 
     @cached_property
     def _parts(self) -> list[Doubles]:
@@ -178,7 +184,10 @@ class SeriesWindows:
     @cached_property
     def counts(self) -> Ints:
         """How many events each window holds."""
-        return self.ends - self.starts
+        weights = self.series.weights_before
+        if weights is None:
+            return self.ends - self.starts
+        return weights[self.ends] - weights[self.starts]
 
     @cached_property
     def divisors(self) -> Ints:
@@ -216,10 +225,20 @@ class SeriesWindows:
 class NonFiniteCounts:
     """How many NaN and infinities there are before each of some values."""
 
-    def __init__(self, doubles: Doubles) -> None:
-        self._nans = _count_before(np.isnan(doubles))
-        self._positive = _count_before(doubles == np.inf)
-        self._negative = _count_before(doubles == -np.inf)
+    def __init__(self, nans: Ints, positive: Ints, negative: Ints) -> None:
+        """Keep how many there are before each value: NaN, infinities, and those below zero."""
+        self._nans = nans
+        self._positive = positive
+        self._negative = negative
+
+    @classmethod
+    def from_doubles(cls, doubles: Doubles) -> Self:
+        """Of these values."""
+        return cls(
+            _count_before(np.isnan(doubles)),
+            _count_before(doubles == np.inf),
+            _count_before(doubles == -np.inf),
+        )
 
     def correct_sums(self, sums: Doubles, starts: Ints, ends: Ints) -> Doubles:
         """What the sums of windows are with these values in them."""

@@ -49,6 +49,11 @@ class DeltaGroupTable(DeltaTableLog):
         """Where the statistics of the rows are."""
         return statistics_files.get_statistics_folder(self.path)
 
+    @property
+    def tiles_folder(self) -> str:
+        """Where tiles of the events are that its rows are window features of."""
+        return f"{self.path}_tiles"
+
     def refresh(self) -> "DeltaGroupTable":
         """The same table, whose log is looked at again."""
         return DeltaGroupTable(self.group, self.path, lambda: self.spark)
