@@ -1,5 +1,6 @@
 """A pipeline of one group, 24 rows an hour, for processes that are killed or that write side by side."""
 
+import os
 import random
 import sys
 from datetime import datetime, timedelta
@@ -11,9 +12,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 import spark_fs
+from spark_fs import aggregate
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.errors import SparkFSError
+from spark_fs.flows import insert, replace_rows
 
 START, END = "2024-01-01", "2024-01-07"
 
@@ -158,12 +161,57 @@ def sync(home: str, url: str, name: str) -> None:
     print(fs.sync_online(name), flush=True)
 
 
+def windows(home: str, death: str = "") -> None:
+    """A group of window features takes in a late event and a deletion, and dies where it is told to."""
+    fs = spark_fs.login({"home": home}).get_feature_store()
+    if death == "begin":
+        declare_windows(fs)
+        return
+    delete_rows, insert_rows = replace_rows._delete_rows, insert.insert_rows
+
+    def delete_and_die(*arguments: Any) -> int:
+        deleted = delete_rows(*arguments)
+        if deleted and death == "deleted":
+            os._exit(9)
+        return deleted
+
+    def insert_and_die(*arguments: Any) -> Any:
+        result = insert_rows(*arguments)
+        if death == "inserted":
+            os._exit(9)
+        return result
+
+    replace_rows._delete_rows, insert.insert_rows = delete_and_die, insert_and_die
+    print(len(fs.get_feature_group("windows", 1).run_incremental("2024-01-03")), flush=True)
+
+
+def declare_windows(fs: FeatureStore) -> None:
+    """Two days of events, of which the first is built; then one comes late, one goes, one is another's."""
+    times = pd.date_range("2024-01-01", periods=48, freq="h", tz="UTC")
+    frame = pd.DataFrame({"id": range(48), "t": times, "k": ["a", "b"] * 24, "v": 0.1})
+    events = fs.create_feature_group("events", primary_key=["id"], event_time="t")
+    events.insert(frame)
+    features = [aggregate.sum("v", over="6h"), aggregate.count(over="1d")]
+    aggregation = spark_fs.Aggregation(events, features, by=["k"])
+    fs.create_feature_group("windows", aggregation=aggregation).backfill("2024-01-01", "2024-01-02")
+    late = pd.DataFrame(
+        {"id": [99, 5], "t": [times[3], times[5]], "k": ["a", "a"], "v": [1.0, 2.0]}
+    )
+    events.insert(late)
+    events.delete_records(pd.DataFrame({"id": [8]}))
+
+
 def data_files(home: str) -> list[Path]:
     """The data files of every table, hidden ones too."""
     return [path for path in Path(home).rglob("*.parquet") if "_delta_log" not in path.parts]
 
 
 if __name__ == "__main__":
-    {"backfill": backfill, "write": write, "fill": fill, "full": full, "sync": sync}[sys.argv[1]](
-        *sys.argv[2:]
-    )
+    {
+        "backfill": backfill,
+        "write": write,
+        "fill": fill,
+        "full": full,
+        "sync": sync,
+        "windows": windows,
+    }[sys.argv[1]](*sys.argv[2:])

@@ -3,6 +3,7 @@
 import ast
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -81,6 +82,33 @@ def test_a_killed_backfill_ends_in_the_table_of_a_clean_run(
         resumed += 0 < done < 6 and repeated <= 7 - done
         same_rows(table(place), wanted, ["k", "t"])
     assert resumed  # some were killed in the middle, and did not start anew
+
+
+def test_window_features_killed_between_their_commits_are_the_same_in_the_end(
+    tmp_path: Path, spark: SparkSession
+) -> None:
+    home = tmp_path / "home"
+    begin = start("windows", str(home), "begin")
+    begin.communicate()
+    assert begin.returncode == 0
+    for death in ("deleted", "inserted"):
+        place = tmp_path / death
+        shutil.copytree(home, place)
+        run = start("windows", str(place), death)
+        run.communicate()
+        assert run.returncode == 9
+        again = start("windows", str(place))
+        printed = again.communicate()[0]
+        assert again.returncode == 0
+        assert int(printed) == (
+            2 if death == "deleted" else 1
+        )  # what was committed is not done again
+        fs = spark_fs.login({"home": place}).get_feature_store()
+        windows = fs.get_feature_group("windows", 1)
+        whole = fs.create_feature_group("whole", aggregation=windows.aggregation)
+        whole.backfill("2024-01-01", "2024-01-03")
+        same_rows(windows.read("pandas"), whole.read("pandas"), ["k", "t"])
+        assert windows.run_incremental("2024-01-03") == []
 
 
 def test_two_writers_lose_nothing(tmp_path: Path, spark: SparkSession) -> None:

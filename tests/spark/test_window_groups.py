@@ -211,6 +211,33 @@ def test_of_rows_with_one_identity_the_last_is_the_event(
 
 
 @pytest.mark.slow
+def test_a_source_of_several_groups_or_of_others_is_read_again_by_lateness(
+    fs: FeatureStore, events: FeatureGroup, group: Callable[..., FeatureGroup]
+) -> None:
+    shops = group("shops", pd.DataFrame({"k": ["a", "b"], "rate": [2.0, 3.0]}), primary_key=["k"])
+    query = events.select_all().join(shops.select(["rate"]), on=["k"])
+    joined = declare(fs, query, "joined", [agg.sum("rate", over="4h"), agg.count(over="4h")])
+    columns = [spark_fs.Feature(name, type_) for name, type_ in events.schema.items()]
+    outside = fs.create_external_feature_group(
+        "outside", primary_key=["id"], event_time="t", path=events.location, features=columns
+    )
+    external = declare(fs, outside, "external")
+    for windows in (joined, external):
+        windows.backfill("2024-01-01", "2024-01-02")
+    late = [(100, at("01-01 22:30"), "a", 5.0)]
+    events.insert(to_frame(late))
+    events.delete_records(pd.DataFrame({"id": [23]}))
+    for windows in (joined, external):
+        windows.run_incremental("2024-01-03", lateness=timedelta(hours=6))
+    check(external, events.read("pandas"), "01-01", "01-03")
+    rows = joined.read("pandas")
+    expected = rows["k"].map({"a": 2.0, "b": 3.0}) * rows["count_4h"]
+    assert rows["rate_sum_4h"].fillna(0.0).tolist() == expected.tolist()
+    assert len(rows) == 48
+    assert at("01-01 22:30") in set(rows["t"])
+
+
+@pytest.mark.slow
 def test_a_source_that_was_made_anew_is_built_again(fs: FeatureStore, events: FeatureGroup) -> None:
     windows = declare(fs, events)
     windows.backfill("2024-01-01", "2024-01-02")
