@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_fs.base.times import DAY_MICROS, Interval
+from spark_fs.base.user_warnings import warn_user
 from spark_fs.engine.scan.parquet import TimeBounds
 from spark_fs.engine.windows.reach import MICROS, ChangedEvents
 from spark_fs.engine.windows.tile_columns import TILE, make_tile_schema
@@ -22,7 +23,7 @@ from spark_fs.engine.windows.tile_spans import (
     floor_to_day,
     merge_stretches,
 )
-from spark_fs.errors import SettingsError
+from spark_fs.errors import SettingsError, SparkFSError
 from spark_fs.flows.event_source import Rows
 from spark_fs.planning.window_plan import WindowPlan
 from spark_fs.tables.tile_files import Day, TileFiles, TileState
@@ -151,7 +152,7 @@ class TileUpkeep:
         until = max(state.until, floor_to_day(bounds[1]))
         now = replace(state, version=self.events.version, since=since, until=until)
         if now != state or missing:
-            files.save(now)
+            _try_to_save(files, now)
         return tiles
 
     def _find_missing(self, state: TileState, bounds: tuple[int, int]) -> list[Stretch] | None:
@@ -243,6 +244,14 @@ class TileUpkeep:
             tables[None] = age_tiles(tiles, self.plan, since)
         files.replace_days(old, tables)
         return True
+
+
+def _try_to_save(files: TileFiles, state: TileState) -> None:
+    """Save tiles; what cannot be written is a warning, since no row depends on it."""
+    try:
+        files.save(state)
+    except SparkFSError as error:
+        warn_user(f"{error} The rows are right without them; a later run writes them.")
 
 
 def _select_days(files: TileFiles, stretches: Sequence[Stretch]) -> list[Day]:

@@ -142,8 +142,8 @@ class TileFiles:
             arrow_files.write_file(self._folder, _STATE, table)
         except OSError as error:
             raise SparkFSError(
-                f"Tiles could not be written to {self._folder}: {error}. Make room or give access,"
-                " then try again."
+                f"Tiles of window features could not be written to {self._folder}: {error}. Make"
+                " room or give access."
             ) from error
         self._files = names
         self._tables = {}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import event as note
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +33,11 @@ from spark_fs.engine.windows.tile_spans import Stretch, choose_reads, find_oldes
 from spark_fs.errors import SettingsError
 from spark_fs.flows.tile_upkeep import TileUpkeep
 from spark_fs.flows.window_tiles import TiledSource
-from spark_fs.planning.window_plan import WindowPlan
+from spark_fs.planning.window_plan import WindowPlan, bind_aggregation
+from spark_fs.spec.aggregation import AggregationSpec
+from spark_fs.spec.names import GroupRef
+from spark_fs.spec.query import QuerySpec
+from spark_fs.spec.window_features import WindowFeature
 from spark_fs.tables.tile_files import TileFiles
 
 
@@ -153,3 +158,19 @@ def test_any_sequence_of_runs_gives_the_same_rows_and_tiles(
                 watermark = bounds[1]
     finally:
         shutil.rmtree(folder)
+
+
+def test_rows_come_where_tiles_cannot_be_written(tmp_path: Path) -> None:
+    features = (WindowFeature("n", "count", None, 5 * DAY_MICROS),)
+    spec = AggregationSpec(QuerySpec(GroupRef("events", 1), ("k", "at")), features, ("k",), "at")
+    plan = bind_aggregation(spec, {"k": "string", "at": "timestamp"})
+    source = MemorySource(plan)
+    source.versions.append([("a", day * DAY_MICROS + HOUR, 1, 0) for day in range(20)])
+    (tmp_path / "tiles").write_text("in the way")
+    tiled = TiledSource(source, TileUpkeep(source, source.read_changes, f"{tmp_path}/tiles"))
+    bounds = (15 * DAY_MICROS, 16 * DAY_MICROS)
+    interval = Interval(from_micros(bounds[0]), from_micros(bounds[1]))
+    warning = "Tiles of window features could not be written"
+    with pytest.warns(UserWarning, match=warning), tiled.compute_rows(interval) as rows:
+        assert rows.column("n").to_pylist() == [5]
+    assert (tmp_path / "tiles").read_text() == "in the way"
