@@ -12,13 +12,13 @@ from spark_fs.base.times import EPOCH, to_micros
 from spark_fs.errors import SparkFSError, UnfinishedError
 from spark_fs.flows import identities, validate
 from spark_fs.flows.existing_rows import ExistingRows
-from spark_fs.flows.group_schema import check_columns
 from spark_fs.spec.expectations import ValidationOptions, ValidationReport
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.write_options import WriteOptions
 from spark_fs.tables.commits import NO_TABLE, Transaction
 from spark_fs.tables.computed_rows import ComputedRows
+from spark_fs.tables.group_schema import check_columns
 from spark_fs.tables.ingestion import INGESTED_AT
 from spark_fs.tables.staged_files import StagedFiles
 from spark_fs.tables.table import GroupTable

@@ -12,7 +12,6 @@ from pyspark.storagelevel import StorageLevel
 from spark_fs.errors import CatalogError, SparkFSError
 from spark_fs.flows import identities
 from spark_fs.flows.commit_batch import BatchInsert, GroupCatalog
-from spark_fs.flows.group_schema import conform_schema, with_first_schema, with_written_schema
 from spark_fs.flows.jobs import Job
 from spark_fs.redact import get_safe_cause
 from spark_fs.spec.expectations import ValidationOptions, ValidationReport
@@ -21,6 +20,7 @@ from spark_fs.spec.write_options import WriteOptions
 from spark_fs.tables import frames
 from spark_fs.tables.commits import Transaction
 from spark_fs.tables.computed_rows import ComputedRows
+from spark_fs.tables.group_schema import conform_schema, with_first_schema, with_written_schema
 from spark_fs.tables.spark_errors import find_root_cause
 from spark_fs.tables.table import GroupTable
 
