@@ -1,6 +1,6 @@
 """Fit a training dataset to its rows: where a random split ends, and what transformations learn."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ import pyarrow as pa
 from spark_fs.base import arrow_types
 from spark_fs.base.hashing import Hashes
 from spark_fs.engine.training import splits
+from spark_fs.engine.training.in_memory import fit_transformations
 from spark_fs.engine.training.spill import Aggregate, SpilledRows
 from spark_fs.engine.training.splits import CellCounts
 from spark_fs.engine.training.transform_rows import (
@@ -23,23 +24,6 @@ from spark_fs.spec.training_dataset import RandomSplit
 from spark_fs.stats.sketches.quantiles import Doubles, Integers
 
 HashCounts = tuple[CellCounts, Hashes]
-NearValuesReader = Callable[[Mapping[str, Integers]], Mapping[str, Doubles]]
-
-
-def needs_fit(transform: DatasetTransform) -> bool:
-    """Whether some transformation has yet to learn from the train split."""
-    return transform.transformer.needs_fit and not transform.transformer.is_fitted
-
-
-def fit_in_memory(transform: DatasetTransform, train: pa.Table) -> DatasetTransform:
-    """The transform with what its transformations learn of the rows of the train split."""
-    if not needs_fit(transform):
-        return transform
-    return _fit_transformations(
-        transform,
-        transform.profile_features(train),
-        partial(transform.select_near_quartiles, train),
-    )
 
 
 def choose_aggregate(transform: DatasetTransform) -> Aggregate | None:
@@ -50,7 +34,7 @@ def choose_aggregate(transform: DatasetTransform) -> Aggregate | None:
     """
     if transform.random_split:
         return partial(_count_hashes, transform.random_split), _combine_hashes
-    if needs_fit(transform):
+    if transform.needs_fit:
         return transform.profile_train_rows, merge_profiles
     return None
 
@@ -70,7 +54,7 @@ def fit_spilled_rows(
     if noticed is not None:
         thresholds = _find_thresholds(spilled, transform, transform.random_split, noticed)
         transform = replace(transform, thresholds=tuple(thresholds))
-    if not needs_fit(transform):
+    if not transform.needs_fit:
         return transform
     # the rows of the train split are known only now, so they are read once more
     profiles = spilled.aggregate_rows(
@@ -128,20 +112,10 @@ def _select_rows_in_cells(cells: npt.NDArray[np.int64], table: pa.Table) -> pa.T
 # -- what transformations learn
 
 
-def _fit_transformations(
-    transform: DatasetTransform, profiles: FeatureProfiles, read_near_values: NearValuesReader
-) -> DatasetTransform:
-    """The transform with its states; values near quartiles are read where they are needed."""
-    cells = transform.find_quartile_cells(profiles)
-    near_values = read_near_values(cells) if cells else {}
-    states = transform.fit_states(profiles, near_values)
-    return replace(transform, transformer=transform.transformer.with_states(states))
-
-
 def _fit_spilled_transformations(
     spilled: SpilledRows, transform: DatasetTransform, profiles: FeatureProfiles | None
 ) -> DatasetTransform:
-    if not needs_fit(transform):
+    if not transform.needs_fit:
         return transform
     if profiles is None:  # there are no rows
         schema = arrow_types.to_arrow_schema(transform.transformer.inputs)
@@ -154,7 +128,7 @@ def _fit_spilled_transformations(
         )
         return near_values
 
-    return _fit_transformations(transform, profiles, read_near_values)
+    return fit_transformations(transform, profiles, read_near_values)
 
 
 def _select_near_quartiles(

@@ -18,7 +18,7 @@ from spark_fs.engine.join.execution import to_arrow_relation, to_dataframe
 from spark_fs.engine.join.strategy import choose_strategy
 from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.engine.training import splits
-from spark_fs.engine.training.row_order import compute_row_order
+from spark_fs.engine.training.in_memory import build_splits, sort_rows
 from spark_fs.engine.training.spill import (
     WRITTEN_FILES_DDL,
     FileWriter,
@@ -83,22 +83,8 @@ def build_in_memory(
     sources = join_input.list_sources()
     with read.translate_spark_errors(), read.open_shared_folder(join_input.spark) as folder:
         joined: pa.Table = join_input.to_frame(sources, folder).toArrow()
-    rows = _sort_rows(transform.drop_null_labels(joined), transform)
-    if transform.random_split:
-        parts = splits.split_table(rows, transform.random_split, transform.identity)
-    else:
-        parts = dict(transform.split_rows(rows))
-    fitted = fit.fit_in_memory(transform, parts[transform.parts[0]])
-    tables = {}
-    for part in transform.parts:
-        tables[part] = fitted.transform_rows(parts[part])
+    tables, fitted = build_splits(joined, transform)
     return tables, _list_states(fitted)
-
-
-def _sort_rows(table: pa.Table, transform: DatasetTransform) -> pa.Table:
-    """The rows in canonical order."""
-    order = compute_row_order(table, list(transform.identity))
-    return table.take(pa.array(order))
 
 
 def _list_states(transform: DatasetTransform) -> list[State]:
@@ -148,7 +134,7 @@ def build_files(
 
 def _can_write_at_once(transform: DatasetTransform, files: FilesSpec) -> bool:
     """Whether the tasks that join write the files: nothing must be known of all rows first."""
-    if transform.random_split is not None or fit.needs_fit(transform):
+    if transform.random_split is not None or transform.needs_fit:
         return False
     return files.format == "parquet" and not files.coalesce
 
@@ -246,7 +232,7 @@ def read_splits(
     for part, frame in frames.items():
         with read.translate_spark_errors():
             table = frame.toArrow()
-        sorted_frames[part] = to_pandas(_sort_rows(table, transform))
+        sorted_frames[part] = to_pandas(sort_rows(table, transform))
     return sorted_frames
 
 

@@ -113,6 +113,11 @@ class DatasetTransform:
     # -- what the transformations learn
 
     @property
+    def needs_fit(self) -> bool:
+        """Whether some transformation has yet to learn from the train split."""
+        return self.transformer.needs_fit and not self.transformer.is_fitted
+
+    @property
     def fit_columns(self) -> tuple[str, ...]:
         """The columns that are looked at to learn: what tells the split, and the features."""
         features: list[str] = []

@@ -1,0 +1,69 @@
+"""Make the whole of a training dataset in memory: sort joined rows, split, fit, transform.
+
+No Spark here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+
+import pyarrow as pa
+
+from spark_fs.engine.training import splits
+from spark_fs.engine.training.row_order import compute_row_order
+from spark_fs.engine.training.transform_rows import DatasetTransform, FeatureProfiles
+from spark_fs.stats.sketches.quantiles import Doubles, Integers
+
+NearValuesReader = Callable[[Mapping[str, Integers]], Mapping[str, Doubles]]
+
+
+def build_splits(
+    joined: pa.Table, transform: DatasetTransform
+) -> tuple[dict[str, pa.Table], DatasetTransform]:
+    """The finished rows of each split in canonical order, and the transform that made them.
+
+    It has what its transformations learned of the train split.
+    """
+    rows = sort_rows(transform.drop_null_labels(joined), transform)
+    if transform.random_split:
+        parts = splits.split_table(rows, transform.random_split, transform.identity)
+    else:
+        parts = dict(transform.split_rows(rows))
+    fitted = _fit_to_train_rows(transform, parts[transform.parts[0]])
+    tables = {}
+    for part in transform.parts:
+        tables[part] = fitted.transform_rows(parts[part])
+    return tables, fitted
+
+
+def sort_rows(table: pa.Table, transform: DatasetTransform) -> pa.Table:
+    """The rows in canonical order."""
+    order = compute_row_order(table, list(transform.identity))
+    return table.take(pa.array(order))
+
+
+def _fit_to_train_rows(transform: DatasetTransform, train: pa.Table) -> DatasetTransform:
+    """The transform with what its transformations learn of the rows of the train split."""
+    if not transform.needs_fit:
+        return transform
+    return fit_transformations(
+        transform,
+        transform.profile_features(train),
+        partial(transform.select_near_quartiles, train),
+    )
+
+
+def fit_transformations(
+    transform: DatasetTransform, profiles: FeatureProfiles, read_near_values: NearValuesReader
+) -> DatasetTransform:
+    """The transform with its states; values near quartiles are read where they are needed.
+
+    Args:
+        transform: What is fitted.
+        profiles: What is known of the features of the train split.
+        read_near_values: Reads the values of features that lie in cells.
+    """
+    cells = transform.find_quartile_cells(profiles)
+    near_values = read_near_values(cells) if cells else {}
+    states = transform.fit_states(profiles, near_values)
+    return replace(transform, transformer=transform.transformer.with_states(states))
