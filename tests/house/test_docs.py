@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -260,6 +261,25 @@ def test_architecture_names_every_room() -> None:
         if not path.name.startswith("_") and path.suffix in ("", ".py")
     }
     assert rooms - {"py"} == {name for name in rooms if re.search(rf"\b{name}\b", text)}
+
+
+def test_the_walks_that_are_drawn_name_files_and_count_their_changes_of_room() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    walks = re.findall(r"^- .+ \((\d+) changes of room\): (.+)$", text, re.MULTILINE)
+    assert len(walks) == 4
+    for count, walk in walks:
+        rooms = []
+        for visit in walk.split(" > "):
+            room, names = re.fullmatch(r"`(\w+)` ([\w/, ]+)", visit).groups()  # type: ignore[union-attr]
+            missing = [
+                name
+                for name in names.split(", ")
+                if not (ROOT / "spark_fs" / room / f"{name}.py").is_file()
+            ]
+            assert not missing, f"{room}: {missing}"
+            rooms.append(room)
+        changes = sum(one != other for one, other in pairwise(rooms))
+        assert changes == len(rooms) - 1 == int(count), walk
 
 
 def test_the_changelog_names_what_users_call() -> None:
