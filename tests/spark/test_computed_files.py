@@ -164,7 +164,7 @@ def test_every_reader_gives_the_rows_back(
         write.table_transaction.create_table(laid_out, table_layout)
         staged = write.stage_computed_rows(rows, 7, laid_out.schema)
         assert staged
-        write.commit(lambda now: now.commit(staged, table_layout, None, {}), lambda _: None)
+        write.commit(lambda now: now.commit(staged, table_layout, (), {}), lambda _: None)
         write.keep_files(staged)
     expected = sorted(map(str, laid_out.collect()))
     assert sorted(map(str, staged.frame.select(laid_out.columns).collect())) == expected
