@@ -114,8 +114,16 @@ class WindowBuild:
             takes_in = is_first_of_all or (is_last and is_whole and is_one_version)
             return self._build_interval(chunk, end, takes_in)
 
+        extends_back = built is not None and _get_ends(interval)[0] < _get_ends(built)[0]
         return backfill.backfill_group(
-            self.catalog, self.group, interval, every, restart, build_chunk, progress
+            self.catalog,
+            self.group,
+            interval,
+            every,
+            restart,
+            build_chunk,
+            progress,
+            extends_back,
         )
 
     def run_until(self, until: datetime, every: timedelta, lateness: timedelta) -> list[Job]:

@@ -51,6 +51,7 @@ def backfill_group(
     restart: bool,
     build_interval: IntervalBuilder,
     progress: Callable[[Job], None] | None,
+    extends_back: bool = False,
 ) -> Job:
     """Build an interval of a group in chunks, eagerly, each as one commit.
 
@@ -64,14 +65,14 @@ def backfill_group(
         restart: Whether chunks that are finished are built again.
         build_interval: Builds and commits the rows of a chunk.
         progress: Called with the job of each chunk.
+        extends_back: Whether the interval begins before what is built, so that the group counts as
+            built from its start on only when all of it is.
 
     Returns:
         The job that counts all chunks of this run.
     """
-    first = interval.to_json()[0] or ""
-    catalog.change_group(
-        group.ref, lambda spec: replace(spec, built_from=min(first, spec.built_from or first))
-    )
+    if not extends_back:
+        _record_start(catalog, group, interval)
     done_until = None if restart else catalog.get_backfill_progress(group.ref, interval)
     length = every if group.event_time else None
     jobs = []
@@ -82,7 +83,17 @@ def backfill_group(
         catalog.record_backfill(group.ref, interval, chunk)
         if progress:
             progress(job)
+    if extends_back:
+        _record_start(catalog, group, interval)
     return sum_jobs(f"backfill {group.name}_{group.version}", jobs)
+
+
+def _record_start(catalog: BackfillCatalog, group: GroupSpec, interval: Interval) -> None:
+    """Record that the group is built from the interval's start on, if not from earlier."""
+    first = interval.to_json()[0] or ""
+    catalog.change_group(
+        group.ref, lambda spec: replace(spec, built_from=min(first, spec.built_from or first))
+    )
 
 
 def build_until(

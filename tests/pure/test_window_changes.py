@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from window_oracle import evaluate
 
@@ -298,6 +298,7 @@ SLOW_MACHINE = [HealthCheck.too_slow]
 @pytest.mark.parametrize("name", AGGREGATIONS)
 @settings(max_examples=12, deadline=None, suppress_health_check=SLOW_MACHINE)
 @given(**HISTORIES)
+@example(steps=[("backfill", 0, 1, None, False)], kills=[0], max_changes=0)
 def test_a_few_histories_give_the_rows_of_one_backfill(
     name: str, steps: list[Any], kills: list[int], max_changes: int
 ) -> None:
