@@ -452,5 +452,5 @@ def test_a_key_that_is_nan_equals_nan(group: Make) -> None:
         event_time="at",
     )
     scores = right.select(["score"]).filter(right["name"].like("a%"))
-    found = everywhere(spine.select(["id"]).join(scores, on=["x"]))
+    found = everywhere(spine.select(["id"]).join(scores, on=["x"]), refused="broadcast")
     assert pairs(found, "score") == {1: 5.0, 2: 6.0, 3: 7.0}
