@@ -221,8 +221,8 @@ def _find_sum_type(type_: str) -> str:
         return "bigint"
     if type_ in FLOATS:
         return "double"
-    precision, scale = type_.removeprefix("decimal(").rstrip(")").split(",")
-    return f"decimal({min(38, int(precision) + _SUM_DIGITS)},{scale})"
+    precision, scale = types.parse_decimal_sizes(type_)
+    return f"decimal({min(38, precision + _SUM_DIGITS)},{scale})"
 
 
 def _get_type(column: str, source_types: Mapping[str, str]) -> str:

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_fs.base import arrow_types
+from spark_fs.engine.windows.blocks import compute_windows_at
 from spark_fs.engine.windows.edges import Instants
-from spark_fs.engine.windows.kernel import compute_windows
 from spark_fs.errors import SchemaError
 from spark_fs.planning.window_plan import WindowPlan, bind_aggregation
 from spark_fs.spec.aggregation import AggregationSpec
@@ -105,7 +105,7 @@ def compute(plan: WindowPlan, type_: str, events: list[Any], asked: list[Any]) -
     instants = Instants(
         np.array([key for key, _ in asked], np.int64), np.array([at for _, at in asked], np.int64)
     )
-    columns = compute_windows(table, codes, instants, plan)
+    columns = compute_windows_at(table, codes, instants, plan)
     assert [column.type for column in columns] == [
         arrow_types.to_arrow_type(feature.result_type) for feature in plan.features
     ]
@@ -282,5 +282,5 @@ def test_times_far_apart_and_many_entities_share_one_number() -> None:
         np.array([2**40, 2**40, 2**40, 5, 6, -1], np.int64),
         np.array([-(2**55), -(2**55) + 1, 2**56, 1, 1, 1], np.int64),
     )
-    (column,) = compute_windows(table, codes, instants, plan)
+    (column,) = compute_windows_at(table, codes, instants, plan)
     assert column.to_pylist() == [None, 1.0, 3.0, 3.0, None, None]

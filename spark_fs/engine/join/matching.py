@@ -153,7 +153,7 @@ def _search_known_rows(left: KeyedRows, right: KeyedRows) -> tuple[Ints, Ints]:
     order, positions = _search_matches(
         left.codes, left.times, right.codes, right.eligible_from, None
     )
-    best_so_far = np.maximum.accumulate(_get_positions(by_time)[order])
+    best_so_far = np.maximum.accumulate(get_positions(by_time)[order])
     return by_time[best_so_far], positions
 
 
@@ -172,13 +172,13 @@ def find_best_before(rows: KeyedRows, bounds: Ints | None) -> Ints:
     if bounds is None or eligible_from is None:
         return by_time[-1:]
     order = np.argsort(eligible_from, kind="stable")
-    time_positions = _get_positions(by_time)[order]
+    time_positions = get_positions(by_time)[order]
     best_so_far = by_time[np.maximum.accumulate(time_positions)]
     positions = np.searchsorted(eligible_from[order], bounds, side="left") - 1
     return np.where(positions < 0, MISSING, best_so_far[positions])
 
 
-def _get_positions(order: Ints) -> Ints:
+def get_positions(order: Ints) -> Ints:
     """The position of each row in an order."""
     positions = np.empty(len(order), np.int64)
     positions[order] = np.arange(len(order))
@@ -235,4 +235,4 @@ def rank_rows(table: pa.Table, columns: Sequence[str]) -> Ints | None:
     if not columns:
         return None
     sort_keys = [(column, "ascending", "at_start") for column in columns]
-    return _get_positions(pc.sort_indices(table, sort_keys).to_numpy())
+    return get_positions(pc.sort_indices(table, sort_keys).to_numpy())

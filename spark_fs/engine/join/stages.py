@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from spark_fs.engine.join import matching, shuffle
 from spark_fs.engine.join.matching import MISSING, Ints
+from spark_fs.engine.windows.blocks import compute_windows_at
 from spark_fs.engine.windows.edges import Instants
-from spark_fs.engine.windows.kernel import compute_windows
 from spark_fs.planning.window_plan import WindowPlan
 from spark_fs.tables.event_times import to_event_micros
 
@@ -99,7 +99,8 @@ def join_bucket(left: pa.Table, rights: Mapping[int, pa.Table], stage: JoinStage
     for rule, codes in zip(stage.rules, right_codes, strict=True):
         right = rights[rule.node_index]
         if isinstance(rule, WindowRule):
-            instants = _build_instants(left, left_codes, stage.time)
+            assert stage.time  # a plan with windows has a spine with an event time
+            instants = build_instants(left, left_codes, stage.time)
             columns = _compute_features(right, codes, instants, rule)
         else:
             matched = matches[rule] if rows is None else matches[rule][rows]
@@ -109,9 +110,14 @@ def join_bucket(left: pa.Table, rights: Mapping[int, pa.Table], stage: JoinStage
     return result
 
 
-def _build_instants(left: pa.Table, codes: Ints, time: TypedColumn | None) -> Instants:
-    """Where the windows of the left rows end; a row without a time has no window."""
-    assert time is not None  # a plan with windows has a spine with an event time
+def build_instants(left: pa.Table, codes: Ints, time: TypedColumn) -> Instants:
+    """Where the windows of some rows end; a row without a time has no window.
+
+    Args:
+        left: The rows.
+        codes: The entity of each.
+        time: Their column that holds the instant.
+    """
     return Instants(_drop_untimed(left, codes, time), get_micros(left, time))
 
 
@@ -128,7 +134,7 @@ def _compute_features(
 ) -> list[pa.ChunkedArray]:
     events = right.select(list(rule.event_columns))
     events = events.rename_columns([name for name, _ in rule.plan.types])
-    return compute_windows(events, codes, instants, rule.plan)
+    return compute_windows_at(events, codes, instants, rule.plan)
 
 
 def _take_matches(right: pa.Table, rule: MatchRule, matches: Ints) -> pa.Table:

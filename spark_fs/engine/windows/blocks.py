@@ -11,10 +11,11 @@ from typing import NamedTuple, Self
 import numpy as np
 import pyarrow as pa
 
-from spark_fs.engine.join.matching import MISSING, Ints
+from spark_fs.base import arrow_types
+from spark_fs.engine.join.matching import MISSING, Ints, get_positions
 from spark_fs.engine.windows.edges import Instants
 from spark_fs.engine.windows.instants import LONGEST_MICROS, sort_rows
-from spark_fs.engine.windows.kernel import compute_windows
+from spark_fs.engine.windows.kernel import compute_windows, get_known_micros
 from spark_fs.planning.window_plan import WindowPlan
 
 BLOCK_ROWS = 1 << 17  # twice as fast as all of 1,700,000 events at once
@@ -52,6 +53,32 @@ class SortedEvents(NamedTuple):
         """Those from one position up to another."""
         table = self.table.slice(start, end - start)
         return SortedEvents(table, self.codes[start:end], self.micros[start:end])
+
+
+def compute_windows_at(
+    events: pa.Table, codes: Ints, instants: Instants, plan: WindowPlan
+) -> list[pa.ChunkedArray]:
+    """As ``compute_windows``, block by block, at instants in any order.
+
+    Args:
+        events: The columns that the plan needs, in any order.
+        codes: The entity of each event, ``MISSING`` where its key has a null.
+        instants: Where windows end; the codes of their entities are those of the events.
+        plan: What is computed.
+
+    Returns:
+        For each feature of the plan a column with a value for each instant.
+    """
+    micros, codes = get_known_micros(events, codes, plan)
+    sorted_events = SortedEvents.from_table(events, codes, micros, plan)
+    order = sort_rows(instants.codes, instants.micros)
+    ordered = Instants(instants.codes[order], instants.micros[order])
+    blocks = [arrow_types.to_arrow_schema(plan.schema).empty_table()]
+    for _, features in iter_blocks(sorted_events, ordered, plan):
+        blocks.append(pa.table(features, names=list(plan.schema)))
+    computed = pa.concat_tables(blocks).combine_chunks()
+    columns: list[pa.ChunkedArray] = computed.take(pa.array(get_positions(order))).columns
+    return columns
 
 
 def _list_needed(plan: WindowPlan) -> list[str]:

@@ -146,14 +146,3 @@ class WindowEdges:
             edge = self._events.find_edge(Instants(codes, micros - offset))
             self._edges[offset] = edge
         return edge
-
-
-def sort_instants(instants: Instants) -> tuple[Instants, Ints | None]:
-    """The instants by entity and time, and the order that sorts them; None where they were so."""
-    codes, micros = instants
-    same_entity = codes[1:] == codes[:-1]
-    is_later = (codes[1:] > codes[:-1]) | (same_entity & (micros[1:] >= micros[:-1]))
-    if is_later.all():
-        return instants, None
-    order = np.lexsort((micros, codes))
-    return Instants(codes[order], micros[order]), order

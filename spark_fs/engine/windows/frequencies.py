@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spark_fs.engine.join.matching import Ints
-from spark_fs.engine.windows.occurrences import Lists, count_up_to, to_offsets
+from spark_fs.engine.windows.occurrences import Lists, count_up_to, sum_before
 
 _BLOCK_ITEMS = 1 << 23  # of the lists that are in memory at a time
 _LEAST_BLOCK = 1 << 16  # ranges at a time; a block looks at all places of its ranges again
@@ -53,7 +53,7 @@ def find_most_frequent(codes: Ints, starts: Ints, ends: Ints, k: int) -> Lists:
             block = chain[first : first + size]
             rows[block] = _find_in_block(codes, starts[block], ends[block], k)
     is_code = rows >= 0
-    return Lists(to_offsets(is_code.sum(axis=1)), rows[is_code])
+    return Lists(sum_before(is_code.sum(axis=1)), rows[is_code])
 
 
 def _iter_sorted_chains(starts: Ints, ends: Ints) -> Iterator[Ints]:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pyarrow as pa
 
-from spark_fs.base.types import FLOATS, INTEGERS
+from spark_fs.base import arrow_types
+from spark_fs.base.types import FLOATS, INTEGERS, parse_decimal_sizes
 from spark_fs.engine.join.matching import Ints
 from spark_fs.engine.windows import frequencies, occurrences
 from spark_fs.engine.windows.ranks import RankedRanges
@@ -41,7 +42,7 @@ def compute_sums(windows: SeriesWindows, feature: BoundFeature) -> pa.Array:
         integers, overflows = windows.sums.to_integers()
         _check_overflow(overflows, feature)
         return pa.array(integers, mask=windows.is_empty)
-    decimals, overflows = windows.sums.to_decimals(_parse_decimal(feature.result_type))
+    decimals, overflows = windows.sums.to_decimals(arrow_types.to_arrow_type(feature.result_type))
     _check_overflow(overflows, feature)
     rows = np.arange(len(decimals))
     return decimals.take(pa.array(rows, mask=windows.is_empty))
@@ -183,8 +184,7 @@ def list_last_values(windows: SeriesWindows, feature: BoundFeature) -> pa.Array:
     """The values known last, the newest first."""
     series = windows.series
     lengths = np.minimum(windows.counts, int(feature.argument or 0))
-    offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
+    offsets = occurrences.sum_before(lengths)
     places_in_lists = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
     places = np.repeat(windows.ends - 1, lengths) - places_in_lists
     values = series.values.take(pa.array(series.order_by_value[places]))
@@ -216,12 +216,8 @@ def _get_unit_count(feature: BoundFeature) -> float:
     """How many units of its sums make one: 1, or a power of ten for decimals."""
     if feature.type is None or not feature.type.startswith("decimal"):
         return 1.0
-    return 10.0 ** int(_parse_decimal(feature.type).scale)
-
-
-def _parse_decimal(type_: str) -> pa.Decimal128Type:
-    precision, scale = type_.removeprefix("decimal(").rstrip(")").split(",")
-    return pa.decimal128(int(precision), int(scale))
+    _, scale = parse_decimal_sizes(feature.type)
+    return 10.0**scale
 
 
 FUNCTIONS: Mapping[Function, Compute] = {

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from spark_fs.base import arrow_types
 from spark_fs.engine.join.matching import MISSING, Ints
 from spark_fs.engine.scan.filters import evaluate_condition
-from spark_fs.engine.windows.edges import Instants, OrderedEvents, WindowEdges, sort_instants
+from spark_fs.engine.windows.edges import Instants, OrderedEvents, WindowEdges
 from spark_fs.engine.windows.functions import FUNCTIONS
 from spark_fs.engine.windows.series import Mask, Series, SeriesWindows
 from spark_fs.planning.window_plan import BoundFeature, WindowPlan
@@ -28,47 +28,43 @@ def compute_windows(
     A window of length w at t holds the events of the entity known in [t - w, t), or up to t and
     with it where the plan is closed on both sides; a delay moves both ends back. An event without
     an entity or an instant counts nowhere. The events may be in any order: the result is the same
-    to the last bit.
+    to the last bit. ``blocks.compute_windows_at`` takes instants in any order too.
 
     Args:
         events: The columns that the plan needs.
         codes: The entity of each event, equal for equal ones, ``MISSING`` where its key has a null.
-        instants: Where windows end; fastest where they are sorted by entity and time.
+        instants: Where windows end, sorted by entity and time.
         plan: What is computed.
 
     Returns:
         For each feature of the plan a column of its type, with a value for each instant.
     """
-    micros, codes = _get_known_micros(events, codes, plan)
+    micros, codes = get_known_micros(events, codes, plan)
     ordered_events = OrderedEvents(codes, micros)
-    ordered_instants, order = sort_instants(instants)
-    edges = WindowEdges(ordered_events, ordered_instants, plan.closed == "both")
+    edges = WindowEdges(ordered_events, instants, plan.closed == "both")
     source = _WindowSource(events, ordered_events, edges, plan)
     columns = []
     for feature in plan.features:
         column = FUNCTIONS[feature.function](source.find_windows(feature), feature)
         type_ = arrow_types.to_arrow_type(feature.result_type)
-        columns.append(_restore_order(column.cast(type_), order))
+        columns.append(pa.chunked_array([column.cast(type_)]))
     return columns
 
 
-def _get_known_micros(events: pa.Table, codes: Ints, plan: WindowPlan) -> tuple[Ints, Ints]:
-    """When each event became known, and the codes, ``MISSING`` where that is null too."""
+def get_known_micros(events: pa.Table, codes: Ints, plan: WindowPlan) -> tuple[Ints, Ints]:
+    """When each event became known, and the codes, ``MISSING`` where that is null too.
+
+    Args:
+        events: The events.
+        codes: The entity of each.
+        plan: What is computed of them.
+    """
     name, type_ = plan.known_at
     known = to_event_micros(events.column(name), type_)
     if known.null_count:
         codes = np.where(known.is_null().to_numpy(), MISSING, codes)
         known = pc.fill_null(known, 0)
     return known.to_numpy(), codes
-
-
-def _restore_order(column: pa.Array, order: Ints | None) -> pa.ChunkedArray:
-    """The values in the order in which the instants were given."""
-    if order is not None:
-        positions = np.empty(len(order), np.int64)
-        positions[order] = np.arange(len(order))
-        column = column.take(pa.array(positions))
-    return pa.chunked_array([column])
 
 
 class _WindowSource:

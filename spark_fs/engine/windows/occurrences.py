@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from spark_fs.engine.join.matching import Ints
 from spark_fs.engine.windows.ranks import RankedRanges
@@ -58,7 +59,7 @@ def find_last_distinct(codes: Ints, starts: Ints, ends: Ints, n: int) -> Lists:
         rows[:, column] = latest[ends]
         latest = _find_next_latest(latest, previous, places)
     is_within = rows >= starts[:, None]
-    return Lists(to_offsets(is_within.sum(axis=1)), rows.ravel().compress(is_within.ravel()))
+    return Lists(sum_before(is_within.sum(axis=1)), rows.ravel().compress(is_within.ravel()))
 
 
 def find_previous(codes: Ints) -> Ints:
@@ -110,8 +111,8 @@ def _are_sorted(numbers: Ints) -> bool:
     return bool((numbers[1:] >= numbers[:-1]).all())
 
 
-def to_offsets(lengths: Ints) -> Ints:
-    """Where each of some lists begins, and the last one ends."""
-    offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets
+def sum_before(numbers: Ints | npt.NDArray[np.bool_]) -> Ints:
+    """The sum of the numbers before each, and of all; of lengths, where each list begins."""
+    sums = np.zeros(len(numbers) + 1, np.int64)
+    np.cumsum(numbers, out=sums[1:])
+    return sums

@@ -15,11 +15,12 @@ from spark_fs.base import arrow_types
 from spark_fs.base.times import DAY_MICROS, MILLISECONDS_FROM, Interval, to_micros
 from spark_fs.base.types import FLOATS
 from spark_fs.engine.join.matching import MISSING, Ints, encode_keys
-from spark_fs.engine.join.stages import TypedColumn, get_key_columns, get_micros
+from spark_fs.engine.join.stages import TypedColumn, build_instants, get_key_columns
 from spark_fs.engine.scan.parquet import TimeBounds
-from spark_fs.engine.windows.blocks import SortedEvents, iter_blocks
+from spark_fs.engine.windows.blocks import SortedEvents, compute_windows_at, iter_blocks
 from spark_fs.engine.windows.edges import Instants
-from spark_fs.engine.windows.instants import find_changes, list_instants, sort_rows
+from spark_fs.engine.windows.instants import find_changes, list_instants
+from spark_fs.engine.windows.kernel import get_known_micros
 from spark_fs.planning.window_plan import WindowPlan
 
 _MILLISECOND = 1_000
@@ -101,21 +102,11 @@ def compute_rows_at(
     """
     sides = [get_key_columns(events, plan.keys), get_key_columns(instants, keys)]
     event_codes, codes = encode_keys(sides)
-    event_codes = _hide_nulls(event_codes, events.column(plan.known_at[0]))
-    event_micros = get_micros(events, plan.known_at)
-    sorted_events = SortedEvents.from_table(events, event_codes, event_micros, plan)
-    codes = _hide_nulls(codes, instants.column(at[0]))
-    micros = get_micros(instants, at)
-    order = sort_rows(codes, micros)
-    blocks = [arrow_types.to_arrow_schema(plan.schema).empty_table()]
-    for _, features in iter_blocks(sorted_events, Instants(codes[order], micros[order]), plan):
-        blocks.append(pa.table(features, names=list(plan.schema)))
-    positions = np.empty(len(order), np.int64)
-    positions[order] = np.arange(len(order))
-    features = pa.concat_tables(blocks).combine_chunks().take(pa.array(positions))
+    ends = build_instants(instants, codes, at)
+    features = compute_windows_at(events, event_codes, ends, plan)
     rows = instants
-    for name in features.column_names:
-        rows = rows.append_column(name, features.column(name))
+    for name, feature in zip(plan.schema, features, strict=True):
+        rows = rows.append_column(name, feature)
     return rows
 
 
@@ -128,19 +119,12 @@ class _KeyedEvents(NamedTuple):
 
 def _read_events(events: pa.Table, plan: WindowPlan) -> _KeyedEvents:
     (codes,) = encode_keys([get_key_columns(events, plan.keys)])
-    codes = _hide_nulls(codes, events.column(plan.known_at[0]))
+    micros, codes = get_known_micros(events, codes, plan)
     if codes.max(initial=0) > 8 * len(codes) + _SPARSE_CODES:
         distinct, numbers = np.unique(codes, return_inverse=True)
         has_null = distinct[0] == MISSING
         codes = numbers - int(has_null)  # MISSING is -1
-    return _KeyedEvents(codes, get_micros(events, plan.known_at))
-
-
-def _hide_nulls(codes: Ints, column: pa.ChunkedArray) -> Ints:
-    """The codes, ``MISSING`` where a column is null."""
-    if not column.null_count:
-        return codes
-    return np.where(column.is_null().to_numpy(), MISSING, codes)
+    return _KeyedEvents(codes, micros)
 
 
 def find_events(codes: Ints) -> Ints:

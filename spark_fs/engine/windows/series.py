@@ -15,6 +15,7 @@ from spark_fs.engine.windows.exact_parts import split_numbers, split_squares
 from spark_fs.engine.windows.exact_sums import ExactPrefix, ExactSums
 from spark_fs.engine.windows.exact_variances import compute_variances
 from spark_fs.engine.windows.extremes import RangeExtremes
+from spark_fs.engine.windows.occurrences import sum_before
 from spark_fs.engine.windows.ranks import RankedRanges
 from spark_fs.engine.windows.value_codes import encode_equal, rank_values
 from spark_fs.stats.sketches.quantiles import Doubles
@@ -56,9 +57,7 @@ class Series:
         """How many events of the series come before each of all events; None: as many."""
         if self._is_present is None:
             return None
-        counts = np.zeros(len(self._is_present) + 1, np.int64)
-        np.cumsum(self._is_present, out=counts[1:])
-        return counts
+        return sum_before(self._is_present)
 
     @cached_property
     def weights_before(self) -> Ints | None:
@@ -235,9 +234,9 @@ class NonFiniteCounts:
     def from_doubles(cls, doubles: Doubles) -> Self:
         """Of these values."""
         return cls(
-            _count_before(np.isnan(doubles)),
-            _count_before(doubles == np.inf),
-            _count_before(doubles == -np.inf),
+            sum_before(np.isnan(doubles)),
+            sum_before(doubles == np.inf),
+            sum_before(doubles == -np.inf),
         )
 
     def correct_sums(self, sums: Doubles, starts: Ints, ends: Ints) -> Doubles:
@@ -254,12 +253,6 @@ class NonFiniteCounts:
         sums = self.correct_sums(np.zeros(len(starts)), starts, ends)
         has_any: Mask = ~np.isfinite(sums)
         return has_any
-
-
-def _count_before(mask: Mask) -> Ints:
-    counts = np.zeros(len(mask) + 1, np.int64)
-    np.cumsum(mask, out=counts[1:])
-    return counts
 
 
 def _combine_masks(column: pa.ChunkedArray | None, is_counted: Mask | None) -> Mask | None:

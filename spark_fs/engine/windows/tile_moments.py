@@ -17,6 +17,7 @@ from spark_fs.engine.join.matching import Ints
 from spark_fs.engine.windows.edges import OrderedEvents
 from spark_fs.engine.windows.exact_parts import split_numbers, split_squares
 from spark_fs.engine.windows.exact_sums import ExactPrefix, ExactSums, Part
+from spark_fs.engine.windows.occurrences import sum_before
 from spark_fs.engine.windows.series import NonFiniteCounts, Series
 from spark_fs.engine.windows.tile_columns import TileColumn
 from spark_fs.engine.windows.tile_events import KeptEvents
@@ -157,14 +158,14 @@ class MomentSeries(Series):
     @cached_property
     def weights_before(self) -> Ints:
         """How many values come before each row."""
-        return _accumulate(self._moments.counts)
+        return sum_before(self._moments.counts)
 
     @cached_property
     def non_finite(self) -> NonFiniteCounts | None:
         """How many values before each row are no finite numbers; None where all are."""
         if self._moments.specials is None:
             return None
-        return NonFiniteCounts(*map(_accumulate, self._moments.specials))
+        return NonFiniteCounts(*map(sum_before, self._moments.specials))
 
     @cached_property
     def sums(self) -> ExactPrefix:
@@ -181,13 +182,7 @@ class MomentSeries(Series):
 
 
 def _sum_between(numbers: Ints, bounds: Ints) -> Ints:
-    return np.diff(_accumulate(numbers)[bounds])
-
-
-def _accumulate(numbers: Ints) -> Ints:
-    sums = np.zeros(len(numbers) + 1, np.int64)
-    np.cumsum(numbers, out=sums[1:])
-    return sums
+    return np.diff(sum_before(numbers)[bounds])
 
 
 def _sum_parts(parts: list[Part], bounds: Ints) -> ExactSums:
@@ -235,7 +230,7 @@ def _write_parts(sums: ExactSums | None, tile_count: int) -> pa.Array:
     values = np.array([part.values for part in parts]).T
     exponents = np.broadcast_to([part.exponent for part in parts], values.shape)
     is_kept = values != 0
-    offsets = _accumulate(is_kept.sum(axis=1))
+    offsets = sum_before(is_kept.sum(axis=1))
     kept = [pa.array(values[is_kept]), pa.array(exponents[is_kept].astype(np.int32))]
     structs = pa.StructArray.from_arrays(kept, fields=list(type_))
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), structs)
