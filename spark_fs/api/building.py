@@ -15,10 +15,10 @@ from spark_fs.errors import SettingsError
 if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
     from spark_fs.base.times import Instant
-    from spark_fs.flows.aggregate import WindowBuild
     from spark_fs.flows.backfill import Builder
     from spark_fs.flows.jobs import Job
     from spark_fs.flows.table_rows import RowInserter
+    from spark_fs.flows.window_build import WindowBuild
     from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.tables.commits import Transaction
 
@@ -194,11 +194,11 @@ class GroupBuild:
         return self.insert(rows, move, ())
 
     def _open_windows(self) -> WindowBuild:
-        from spark_fs.flows.aggregate import WindowBuild
         from spark_fs.flows.event_changes import read_changes
         from spark_fs.flows.event_source import AggregationSource
         from spark_fs.flows.table_rows import TableRows
         from spark_fs.flows.tile_upkeep import TileUpkeep
+        from spark_fs.flows.window_build import WindowBuild
         from spark_fs.flows.window_tiles import TiledSource
 
         assert self.group.aggregation

@@ -25,7 +25,7 @@ class RowInserter(Protocol):
 
 @dataclass(frozen=True)
 class TableRows:
-    """The rows of a group's table; see ``aggregate.WindowRows``.
+    """The rows of a group's table; see ``window_build.WindowRows``.
 
     open_table: takes a new look at the table. insert: upserts rows into it.
     """

@@ -29,7 +29,7 @@ from spark_fs.tables.event_times import to_event_micros
 
 @dataclass(frozen=True)
 class TiledSource:
-    """The events of a group of window features, and tiles of them; see ``aggregate.WindowSource``.
+    """The events of a group of window features, and tiles of them; see ``WindowSource``.
 
     events: all events. tiles: keeps tiles of them.
     """

@@ -22,9 +22,9 @@ from spark_fs.engine.scan.parquet import TimeBounds
 from spark_fs.engine.windows.reach import ChangedEvents
 from spark_fs.engine.windows.rows import compute_event_rows
 from spark_fs.errors import SettingsError
-from spark_fs.flows.aggregate import WindowBuild
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.replace_rows import RowScope
+from spark_fs.flows.window_build import WindowBuild
 from spark_fs.planning.time_conditions import build_time_condition
 from spark_fs.planning.window_plan import WindowPlan, bind_aggregation
 from spark_fs.spec.aggregation import AggregationSpec

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spark_fs.engine.windows.frames import AGGREGATIONS, Events, rolling
+    from spark_fs.engine.windows.rolling_frames import AGGREGATIONS, Events, rolling
 
 __all__ = ["AGGREGATIONS", "Events", "rolling"]
 
@@ -17,4 +17,4 @@ if not TYPE_CHECKING:  # a type checker would take any name for one that exists
         """Load a name that is offered."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module("spark_fs.engine.windows.frames"), name)
+        return getattr(import_module("spark_fs.engine.windows.rolling_frames"), name)

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from spark_fs.base import arrow_types
 from spark_fs.engine.join.matching import MISSING, Ints
 from spark_fs.engine.scan.filters import evaluate_condition
+from spark_fs.engine.windows.aggregate_functions import FUNCTIONS
 from spark_fs.engine.windows.edges import Instants, OrderedEvents, WindowEdges
-from spark_fs.engine.windows.functions import FUNCTIONS
 from spark_fs.engine.windows.series import Mask, Series, SeriesWindows
 from spark_fs.planning.window_plan import BoundFeature, WindowPlan
 from spark_fs.spec.predicates import Condition

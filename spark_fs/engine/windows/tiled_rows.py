@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 from spark_fs.base import arrow_types
 from spark_fs.engine.join.matching import encode_keys
 from spark_fs.engine.join.stages import get_key_columns, get_micros
+from spark_fs.engine.windows.aggregate_functions import FUNCTIONS
 from spark_fs.engine.windows.blocks import SortedEvents
 from spark_fs.engine.windows.edges import Instants, OrderedEvents, WindowEdges
-from spark_fs.engine.windows.functions import FUNCTIONS
 from spark_fs.engine.windows.instants import list_instants, sort_rows
 from spark_fs.engine.windows.rows import find_events, restore_known_at, take_keys
 from spark_fs.engine.windows.series import Series, SeriesWindows
