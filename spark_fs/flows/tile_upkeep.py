@@ -1,8 +1,7 @@
 """Keep tiles of window features: bring them up to the version of the source that a run reads."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -10,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_fs.base.times import DAY_MICROS, Interval
+from spark_fs.base.times import DAY_MICROS
 from spark_fs.base.user_warnings import warn_user
 from spark_fs.engine.scan.parquet import TimeBounds
 from spark_fs.engine.windows.reach import MICROS, ChangedEvents
@@ -24,33 +23,19 @@ from spark_fs.engine.windows.tile_spans import (
     merge_stretches,
 )
 from spark_fs.errors import SettingsError, SparkFSError
-from spark_fs.flows.event_source import Rows
+from spark_fs.flows.window_build import ChangeReader, WindowSource
 from spark_fs.planning.window_plan import WindowPlan
 from spark_fs.tables.tile_files import Day, TileFiles, TileState
 
 _NOTHING = -1  # the version of a source of which nothing was taken in
-ReadChanges = Callable[[int, TimeBounds], ChangedEvents | TimeBounds | None]
 
 
-class EventHistory(Protocol):
-    """The events of a group of window features, as of one moment; see ``AggregationSource``."""
+class EventHistory(WindowSource, Protocol):
+    """A source of window features of which tiles can be made; see ``AggregationSource``."""
 
     @property
     def windows(self) -> WindowPlan:
-        """What is computed of them."""
-
-    @property
-    def tracked_id(self) -> str | None:
-        """Of the source, where it can tell what changed in it."""
-
-    @property
-    def version(self) -> int:
-        """Of the source, which grows with its changes."""
-
-    def compute_rows(
-        self, interval: Interval, changed: ChangedEvents | None = None
-    ) -> AbstractContextManager[Rows]:
-        """The rows of an interval, or those of them alone that changed events reach."""
+        """What is computed of the events."""
 
     def read_events(self, bounds: TimeBounds) -> pa.Table | None:
         """All events known between these instants, and perhaps others; None: they are too many."""
@@ -85,7 +70,7 @@ class TileUpkeep:
     """
 
     events: EventHistory
-    read_changes: ReadChanges
+    read_changes: ChangeReader
     folder: str
 
     @property

@@ -1,10 +1,8 @@
 """The functions of windows over Arrow columns, beside plain Python."""
 
 import math
-from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +10,7 @@ import pytest
 import window_oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from window_values import ARGUMENTS, OTHERS, VALUES, integers_with, long_decimals
 
 from spark_fs.base import arrow_types
 from spark_fs.engine.windows.blocks import compute_windows_at
@@ -26,7 +25,6 @@ from spark_fs.spec.window_features import WindowFeature
 
 GROUP = GroupRef("events", 1)
 NUMBERS = ("tinyint", "int", "bigint", "float", "double", "decimal(12,3)", "decimal(38,0)")
-OTHERS = ("string", "boolean", "date", "timestamp", "binary")
 OF_NUMBERS = ("sum", "mean", "variance", "stddev", "percentile", "approx_percentile")
 OF_ALL = (
     "count",
@@ -41,39 +39,15 @@ OF_ALL = (
     "last_distinct_n",
     "time_since_last",
 )
-ARGUMENTS = {
-    "percentile": 0.3,
-    "approx_percentile": 0.9,
-    "top_k": 2,
-    "last_n": 3,
-    "last_distinct_n": 2,
-}
 BITS = {"tinyint": 8, "int": 32, "bigint": 64}
-START = datetime(2024, 1, 1, tzinfo=ZoneInfo("UTC"))
 
 
 def values_of(type_: str) -> st.SearchStrategy[Any]:
-    """Values of a type, few enough that they are often equal."""
-    few = {
-        "float": st.sampled_from([0.0, -0.0, 1.5, -3.25, math.nan, math.inf]),
-        "double": st.one_of(
-            st.sampled_from([0.0, -0.0, 0.1, 1e300, -1e300, 5e-324, math.nan, math.inf, -math.inf]),
-            st.floats(width=64),
-            st.integers(-1000, 1000).map(lambda cents: cents / 100),
-        ),
-        "decimal(12,3)": st.decimals(-1000, 1000, places=3),
-        "decimal(38,0)": st.integers(-(10**37), 10**37).map(Decimal),
-        "string": st.sampled_from(["", "a", "b", "ä", "a\U0001f600", "Z"]),
-        "boolean": st.booleans(),
-        "date": st.dates(date(1999, 1, 1), date(2001, 1, 1)),
-        "timestamp": st.integers(-5, 5).map(lambda hours: START + timedelta(hours=hours)),
-        "binary": st.binary(max_size=2),
-    }
+    """Values of a type; those of integers and long decimals have sums that do not fit."""
     if type_ in BITS:
         half = 2 ** (BITS[type_] - 1)
-        extreme = st.sampled_from([-half, half - 1])
-        return st.one_of(st.integers(-3, 3), extreme)
-    return few[type_]
+        return integers_with(-half, half - 1)
+    return long_decimals(37) if type_ == "decimal(38,0)" else VALUES[type_]
 
 
 def events_of(type_: str) -> st.SearchStrategy[list[tuple[Any, Any, Any]]]:

@@ -3,15 +3,15 @@
 import itertools
 import math
 import struct
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pytest
+import window_values
 from hypothesis import event as note
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from window_values import ARGUMENTS, OTHERS, integers_with, long_decimals
 
 from spark_fs.base import arrow_types
 from spark_fs.base.times import DAY_MICROS
@@ -30,34 +30,14 @@ from spark_fs.spec.window_features import WindowFeature
 
 GROUP = GroupRef("events", 1)
 HOUR = 3_600_000_000
-START = datetime(2024, 1, 1, tzinfo=UTC)
 EVERYTHING = Stretch(-(10**5) * DAY_MICROS, 10**5 * DAY_MICROS)
 NUMBERS = ("int", "bigint", "float", "double", "decimal(12,3)", "decimal(38,0)")
-OTHERS = ("string", "boolean", "date", "timestamp", "binary")
 OF_NUMBERS = ("mean", "variance", "stddev", "percentile", "approx_percentile")
-ARGUMENTS = {
-    "percentile": 0.3,
-    "approx_percentile": 0.9,
-    "top_k": 2,
-    "last_n": 3,
-    "last_distinct_n": 2,
-}
-VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "int": st.integers(-3, 3) | st.sampled_from([-(2**31), 2**31 - 1]),
-    "bigint": st.integers(-3, 3) | st.sampled_from([-(2**55), 2**55 - 1]),
-    "float": st.sampled_from([0.0, -0.0, 1.5, -3.25, math.nan, math.inf]),
-    "double": st.one_of(
-        st.sampled_from([0.0, -0.0, 0.1, 1e300, -1e300, 5e-324, math.nan, math.inf, -math.inf]),
-        st.floats(width=64),
-        st.integers(-1000, 1000).map(lambda cents: cents / 100),
-    ),
-    "decimal(12,3)": st.decimals(-1000, 1000, places=3),
-    "decimal(38,0)": st.integers(-(10**35), 10**35).map(Decimal),
-    "string": st.sampled_from(["", "a", "b", "ä", "a\U0001f600", "Z"]),
-    "boolean": st.booleans(),
-    "date": st.dates(date(1999, 1, 1), date(2001, 1, 1)),
-    "timestamp": st.integers(-5, 5).map(lambda hours: START + timedelta(hours=hours)),
-    "binary": st.binary(max_size=2),
+VALUES = {
+    **window_values.VALUES,
+    "int": integers_with(-(2**31), 2**31 - 1),
+    "bigint": integers_with(-(2**55), 2**55 - 1),
+    "decimal(38,0)": long_decimals(35),
 }
 Event = tuple[Any, Any, Any, Any]  # entity, instant, value, kind
 

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from spark_fs.base import arrow_types, types
 from spark_fs.base.times import MICROSECOND
-from spark_fs.base.types import FLOATS, INTEGERS, get_base_type
+from spark_fs.base.types import get_base_type
 from spark_fs.engine.join import inputs, shuffle
 from spark_fs.engine.join.columnar import ArrowRelation
 from spark_fs.engine.windows.relation import UNKNOWN_BYTES, EventSource, InstantSource, aggregate_at
@@ -21,7 +21,6 @@ from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.planning.window_plan import BoundFeature, WindowPlan, find_result_type
 from spark_fs.spec.window_features import Function
 
-NUMERIC_TYPES = (*INTEGERS, *FLOATS)
 AGGREGATIONS: tuple[Function, ...] = (
     "count",
     "sum",
@@ -111,7 +110,7 @@ def _check_arguments(
         if not _can_aggregate(type_, aggregation):
             raise SchemaError(
                 f"Column {value!r} is {type_}, which has no {aggregation}: use"
-                f" {', '.join(NUMERIC_TYPES)}, or cast it first."
+                f" {', '.join(types.NUMERIC)}, or cast it first."
             )
 
 
