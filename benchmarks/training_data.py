@@ -28,7 +28,8 @@ from spark_fs.api.feature_view import FeatureView
 from spark_fs.base.times import DAY_MICROS, from_micros
 from spark_fs.engine.join.execution import to_arrow_relation
 from spark_fs.engine.join.strategy import choose_strategy
-from spark_fs.engine.training.spill import WRITTEN_FILES_DDL, FileWriter
+from spark_fs.engine.spark_runner import SparkRunner
+from spark_fs.engine.training.spill import write_files
 from spark_fs.flows import read
 from spark_fs.tables.delta.session import get_session
 
@@ -52,11 +53,11 @@ def join_and_write(spark: SparkSession, view: FeatureView, out: Path) -> None:
     plan = view.query.plan()
     sources = read.list_sources(lambda: spark, plan, view._stores.get_table_path, {}, {})
     out.mkdir()
-    with read.open_shared_folder(spark) as folder:
+    runner = SparkRunner(spark)
+    with runner.open_shared_folder() as folder:
         execution = choose_strategy(plan, sources)
-        relation, finish = to_arrow_relation(spark, plan, sources, execution, folder)
-        writer = FileWriter(relation.read_tables, Pieces(finish), str(out))
-        relation.source.mapInArrow(writer, WRITTEN_FILES_DDL).collect()
+        relation, finish = to_arrow_relation(runner, plan, sources, execution, folder)
+        write_files(relation, Pieces(finish), str(out))
 
 
 def scan(spark: SparkSession, folder: Path) -> None:

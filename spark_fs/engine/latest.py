@@ -7,7 +7,7 @@ database that is given its rows in the order of its own pages takes them twice a
 order of a hash.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
 
 from spark_fs.engine.join import shuffle
 from spark_fs.engine.join.columnar import ArrowRelation, TableReader
 from spark_fs.engine.join.stages import TypedColumn, get_key_columns
+from spark_fs.engine.runner import TaskRows
 from spark_fs.tables.event_times import to_event_micros
 
 BucketHandler = Callable[[pa.Table], Iterator[pa.RecordBatch]]
@@ -177,25 +177,25 @@ def reduce_to_latest(
     relation: ArrowRelation,
     order: LatestOrder,
     handle_bucket: BucketHandler,
-    result_ddl: str,
+    result_types: Mapping[str, str],
     buckets: KeyBuckets,
     folder: str | None,
-) -> DataFrame:
+) -> TaskRows:
     """What a handler gives* for the latest rows of each bucket of keys.
 
     Args:
         relation: All rows.
         order: What makes a row the latest of its key.
         handle_bucket: Takes the latest rows of a bucket, in the order of their keys.
-        result_ddl: The columns of its batches, as Spark writes them.
+        result_types: The columns of its batches, and their feature types.
         buckets: The buckets of keys; one bucket is made in one task, without a shuffle.
         folder: One that every worker sees, kept until the result was read; None: Spark moves the
             rows themselves.
     """
     if buckets.count == 1:
         task = _SingleTaskReduce(relation.read_tables, relation.schema, order, handle_bucket)
-        return relation.source.coalesce(1).mapInArrow(task, result_ddl)
+        return relation.source.coalesce(1).map_batches(task, result_types)
     scatter = _LatestScatter(relation.read_tables, order, buckets, folder)
-    packed = relation.source.mapInArrow(scatter, shuffle.PACKED_DDL)
+    packed = relation.source.map_batches(scatter, shuffle.PACKED_TYPES)
     gather = _LatestGather(relation.schema, order, handle_bucket, folder is not None)
-    return packed.repartitionById(buckets.count, "bucket").mapInArrow(gather, result_ddl)
+    return packed.repartition(buckets.count, "bucket").map_batches(gather, result_types)

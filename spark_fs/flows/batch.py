@@ -9,7 +9,8 @@ from pyspark.sql import DataFrame
 
 from spark_fs.base.pandas_frames import to_pandas
 from spark_fs.base.times import Interval
-from spark_fs.engine.training.spill import TransformNow, build_split_frame
+from spark_fs.engine.spark_runner import get_frame
+from spark_fs.engine.training.spill import TransformNow, select_split
 from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.flows import read
 from spark_fs.flows.project_stores import ProjectStores
@@ -100,7 +101,7 @@ def _build_batch_frame(
     """The finished rows as a DataFrame*."""
     relation, project = join_input.to_relation(join_input.list_sources())
     finish = TransformNow(project, transform)
-    frame = build_split_frame(relation.source, relation.read_tables, finish, transform.schema)
+    frame = get_frame(select_split(relation, finish, transform.schema))
     return frame.select(*(f"`{name}`" for name in names))
 
 

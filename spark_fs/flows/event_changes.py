@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from spark_fs.engine.join.spark_filters import drop_nulls
 from spark_fs.engine.scan.parquet import TimeBounds
 from spark_fs.engine.scan.pruning import NodeSource
+from spark_fs.engine.spark_runner import get_frame
 from spark_fs.engine.windows.reach import ChangedEvents, find_needed_bounds, find_reached_bounds
 from spark_fs.engine.windows.relation import EventSource
 from spark_fs.errors import SettingsError, SparkFSError
@@ -52,7 +53,7 @@ def read_changes(
         changes = _list_changes(source.table, since, source)
         rows = source.read_rows(names, needed, lambda _: changes)
         if isinstance(rows, EventSource):
-            frame = rows.relation.to_frame({name: types[name] for name in names})
+            frame = get_frame(rows.relation.select({name: types[name] for name in names}))
             distinct = drop_nulls(frame, names).distinct()
             with translate_spark_errors():
                 rows = distinct.limit(MAX_CHANGES + 1).toArrow()

@@ -10,13 +10,13 @@ import pyarrow as pa
 
 from spark_fs.base import arrow_types
 from spark_fs.base.times import Interval
-from spark_fs.engine.join.columnar import ArrowRelation, TableReader
+from spark_fs.engine.join.columnar import ArrowRelation
 from spark_fs.engine.join.execution import to_arrow_relation
-from spark_fs.engine.join.inputs import estimate_bytes
 from spark_fs.engine.join.strategy import choose_strategy
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan, ScanFile, TimeBounds
 from spark_fs.engine.scan.pruning import NodeSource
+from spark_fs.engine.spark_runner import SparkRunner, get_frame
 from spark_fs.engine.windows.reach import ChangedEvents, find_needed_bounds
 from spark_fs.engine.windows.relation import EventSource, aggregate_events
 from spark_fs.engine.windows.rows import compute_event_rows, to_bounds
@@ -44,18 +44,6 @@ LOCAL_BYTES = 32 << 20  # bytes of files that this process reads itself
 LOCAL_ROWS = 1_000_000  # and their rows: above, Spark's tasks share the work
 Rows: TypeAlias = pa.Table | ComputedRows  # that are here, or that workers compute
 SourceReader = Callable[[JoinPlan], Sequence[NodeSource]]
-
-
-@dataclass(frozen=True)
-class _MappedReader:
-    """Takes rows, and gives what a function makes of each table of them."""
-
-    read_tables: TableReader
-    change_table: Callable[[pa.Table], pa.Table]
-
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-        for table in self.read_tables(batches):
-            yield self.change_table(table)
 
 
 @dataclass(frozen=True)
@@ -145,11 +133,12 @@ class AggregationSource:
             return
         if changed is not None:
             events = replace(events, relation=_keep_needed(events.relation, changed, plan))
-        with read.open_shared_folder(self.stores.spark) as folder:
+        with SparkRunner(self.stores.spark).open_shared_folder() as folder:
             relation = aggregate_events(events, plan, interval, folder)
             if changed is not None:
                 relation = _keep_reached(relation, changed, plan)
-            yield ComputedRows(relation.source, relation.read_tables, plan.row_schema, True)
+            source = get_frame(relation.source)
+            yield ComputedRows(source, relation.read_tables, plan.row_schema, True)
 
     def read_events(self, bounds: TimeBounds) -> pa.Table | None:
         """All events known between these instants, and perhaps others; None: they are too many."""
@@ -166,9 +155,9 @@ class AggregationSource:
         if events.byte_count > TILED_BYTES:
             return None
         schema = make_tile_schema(plan)
-        frame = map_tables(events.relation, make, schema).to_frame(make_tile_types(plan))
-        with read.translate_spark_errors():
-            parts = frame.toArrow()
+        tiles = events.relation.map_tables(make, schema).select(make_tile_types(plan))
+        with tiles.runner.translate_errors():
+            parts = tiles.collect()
         return merge_tiles(parts.cast(schema), plan)
 
     def _read_plan_columns(self, bounds: TimeBounds) -> pa.Table | EventSource:
@@ -188,20 +177,21 @@ class AggregationSource:
         sources = list_sources(plan)
         choice = choose_strategy(plan, sources)
         scan_plan = choice.scan_plans[0]
+        runner = SparkRunner(self.stores.spark)
         if scan_plan.scan is not None and len(plan.nodes) == 1:
             scan = _rename_columns(scan_plan.scan, plan)
             if is_small(scan.files):
                 return pa.concat_tables([scan.schema.empty_table(), *parquet.iter_tables(scan)])
-            return EventSource.from_scan(self.stores.spark, scan, scan_plan.bytes)
-        relation, project = to_arrow_relation(self.stores.spark, plan, sources, choice)
+            return EventSource.from_scan(runner, scan, scan_plan.bytes)
+        relation, project = to_arrow_relation(runner, plan, sources, choice)
         byte_count = 0
         for each, each_source in zip(choice.scan_plans, sources, strict=True):
             known_bytes = each.bytes
             if known_bytes is None:
-                known_bytes = estimate_bytes(each_source.read_frame())
+                known_bytes = each_source.estimate_frame_bytes()
             byte_count += known_bytes
         schema = arrow_types.to_arrow_schema(plan.schema)
-        return EventSource(map_tables(relation, project, schema), byte_count)
+        return EventSource(relation.map_tables(project, schema), byte_count)
 
     def _list_sources(self, plan: JoinPlan) -> Sequence[NodeSource]:
         locate = self.stores.find_table
@@ -241,26 +231,12 @@ def is_small(files: Iterable[ScanFile | DataFile]) -> bool:
     return byte_count <= LOCAL_BYTES and row_count <= LOCAL_ROWS
 
 
-def map_tables(
-    relation: ArrowRelation, change_table: Callable[[pa.Table], pa.Table], schema: pa.Schema
-) -> ArrowRelation:
-    """The rows of a relation as a function changes each of its tables*.
-
-    Args:
-        relation: The rows.
-        change_table: Takes a table, and gives another.
-        schema: Of what it gives.
-    """
-    reader = _MappedReader(relation.read_tables, change_table)
-    return ArrowRelation(relation.source, reader, schema)
-
-
 def _keep_needed(
     relation: ArrowRelation, changed: ChangedEvents, plan: WindowPlan
 ) -> ArrowRelation:
     """The events* that count in a row that changed ones reach."""
     keep = partial(changed.select_needed, known_at=plan.known_at)
-    return map_tables(relation, keep, relation.schema)
+    return relation.map_tables(keep, relation.schema)
 
 
 def _keep_reached(
@@ -268,4 +244,4 @@ def _keep_reached(
 ) -> ArrowRelation:
     """The rows* that changed events reach."""
     keep = partial(changed.select_reached, at=plan.row_instant)
-    return map_tables(relation, keep, relation.schema)
+    return relation.map_tables(keep, relation.schema)

@@ -1,11 +1,11 @@
 """Hand the latest row of each key of a group to workers, bucket by bucket."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_fs.base import arrow_types
@@ -15,8 +15,8 @@ from spark_fs.engine.join.stages import get_key_columns
 from spark_fs.engine.latest import BucketHandler, KeyBuckets, LatestOrder, reduce_to_latest
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
+from spark_fs.engine.spark_runner import SparkRows, SparkRunner
 from spark_fs.flows import group_rows
-from spark_fs.flows.read import open_shared_folder
 from spark_fs.online.table_layout import OnlineTable
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.data_files import DataFile
@@ -54,7 +54,7 @@ class LatestRows:
         types = _list_column_types(group)
         rows = group_rows.read_group(table, version, with_duplicates=True)
         schema = arrow_types.to_arrow_schema(types)
-        relation = ArrowRelation.from_frame(rows.select(*types), schema)
+        relation = ArrowRelation.from_rows(SparkRows(rows.select(*types)), schema)
         row_count = sum(file.row_count or 0 for file in files)
         return cls(group, relation, _get_tie_breakers(group), row_count)
 
@@ -65,7 +65,7 @@ class LatestRows:
         if not files or not parquet.is_scannable(files, group.types, group.partition_key, None):
             return None
         scan = Scan.from_files(parquet.to_scan_files(files), _list_column_types(group))
-        relation = ArrowRelation.from_scan(table.spark, scan)
+        relation = ArrowRelation.from_scan(SparkRunner(table.spark), scan)
         return cls(group, relation, _get_tie_breakers(group), scan.row_count, scan)
 
     @classmethod
@@ -78,24 +78,21 @@ class LatestRows:
         tie_breakers = (*_get_tie_breakers(group), COMMIT_COLUMN)
         types = {**_list_column_types(group), COMMIT_COLUMN: "bigint"}
         schema = arrow_types.to_arrow_schema(types)
-        relation = ArrowRelation.from_frame(frame.select(*types), schema)
+        relation = ArrowRelation.from_rows(SparkRows(frame.select(*types)), schema)
         return cls(group, relation, tie_breakers, row_count)
 
-    def map_to_tuples(
-        self, spark: SparkSession, work: BucketHandler, schema: str
-    ) -> list[tuple[int, ...]]:
+    def map_to_tuples(self, work: BucketHandler, types: Mapping[str, str]) -> list[tuple[int, ...]]:
         """Give the latest rows to ``work``, bucket by bucket, eagerly; the integers it returns."""
-        table = self.map_buckets(spark, work, schema)
+        table = self.map_buckets(work, types)
         columns = [column.to_pylist() for column in table.columns]
         return list(zip(*columns, strict=True))
 
-    def map_buckets(self, spark: SparkSession, work: BucketHandler, schema: str) -> pa.Table:
+    def map_buckets(self, work: BucketHandler, types: Mapping[str, str]) -> pa.Table:
         """Give the latest rows to ``work``, bucket by bucket, eagerly.
 
         Args:
-            spark: The session whose executors work.
             work: What is done to the rows of a bucket.
-            schema: The columns of what ``work`` returns, as DDL.
+            types: The columns of what ``work`` returns, and their feature types.
 
         Returns:
             What it returned of all buckets.
@@ -106,16 +103,17 @@ class LatestRows:
         if group.event_time:
             time = (group.event_time, group.get_column_type(group.event_time))
         order = LatestOrder(keys, time, self.tie_breakers)
-        with open_shared_folder(spark) as folder:
-            buckets = self._plan_buckets(spark, order)
-            results = reduce_to_latest(self.relation, order, work, schema, buckets, folder)
-            return results.toArrow()
+        with self.relation.source.runner.open_shared_folder() as folder:
+            buckets = self._plan_buckets(order)
+            results = reduce_to_latest(self.relation, order, work, types, buckets, folder)
+            return results.collect()
 
-    def _plan_buckets(self, spark: SparkSession, order: LatestOrder) -> KeyBuckets:
+    def _plan_buckets(self, order: LatestOrder) -> KeyBuckets:
         size = self.row_count * _VALUE_BYTES * len(self.relation.schema)
         count = 1
         if size > _SINGLE_TASK_BYTES:
-            count = max(spark.sparkContext.defaultParallelism, ceil_divide(size, _BUCKET_BYTES))
+            parallelism = self.relation.source.runner.parallelism
+            count = max(parallelism, ceil_divide(size, _BUCKET_BYTES))
         if not self.scan or count == 1:
             return KeyBuckets(count)
         first_key = order.keys[0]

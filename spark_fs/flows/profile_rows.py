@@ -17,6 +17,7 @@ from spark_fs.engine.profile.column_states import ColumnStates, TableProfile
 from spark_fs.engine.profile.tasks import narrow_scan
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
+from spark_fs.engine.spark_runner import SparkRows, SparkRunner, get_frame
 from spark_fs.flows import group_rows
 from spark_fs.flows.read import translate_spark_errors
 from spark_fs.spec.feature_statistics import StatisticsConfig
@@ -80,12 +81,13 @@ class RowSource:
         local_states = self._profile_locally()
         if local_states is not None:
             return column_states.describe_states(local_states, config)
+        runner = SparkRunner(self.get_spark())
         with translate_spark_errors():
             if self.scan:
-                states = column_states.profile_scan(self.get_spark(), self.scan, self.types, config)
+                states = column_states.profile_scan(runner, self.scan, self.types, config)
             else:
                 states = column_states.profile_relation(self._to_relation(), self.types, config)
-            return column_states.collect_profile(states.toArrow(), self.types, config)
+            return column_states.collect_profile(states.collect(), self.types, config)
 
     def compute_states(self) -> ColumnStates:
         """The states of the columns alone, eagerly."""
@@ -108,12 +110,13 @@ class RowSource:
             return matrix.compute_sums(self.table.select(list(matrix.features)))
         if self.scan and self._is_small:
             return associations.sum_locally(self.scan, matrix)
+        runner = SparkRunner(self.get_spark())
         with translate_spark_errors():
             if self.scan:
-                sums = associations.sum_scan(self.get_spark(), self.scan, matrix)
+                sums = associations.sum_scan(runner, self.scan, matrix)
             else:
                 sums = associations.sum_relation(self._to_relation(), matrix)
-            return associations.collect_sums(sums.toArrow(), matrix)
+            return associations.collect_sums(sums.collect(), matrix)
 
     def count_exactly(self, names: Sequence[str]) -> dict[str, ExactDistinct]:
         """Count the values of columns one by one, eagerly.
@@ -144,11 +147,14 @@ class RowSource:
         if self.get_frame:
             return self.get_frame()
         if self.scan:
-            return ArrowRelation.from_scan(self.get_spark(), self.scan).to_frame(self.types)
+            relation = ArrowRelation.from_scan(SparkRunner(self.get_spark()), self.scan)
+            return get_frame(relation.select(self.types))
         return self.get_spark().createDataFrame(self.table)
 
     def _to_relation(self) -> ArrowRelation:
-        return ArrowRelation.from_frame(self._to_frame(), arrow_types.to_arrow_schema(self.types))
+        return ArrowRelation.from_rows(
+            SparkRows(self._to_frame()), arrow_types.to_arrow_schema(self.types)
+        )
 
 
 def _count_columns(frame: DataFrame, names: Sequence[str]) -> dict[str, ExactDistinct]:

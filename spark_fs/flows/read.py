@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from tempfile import TemporaryDirectory
 from typing import Literal, overload
 
 import pandas as pd
@@ -11,10 +10,11 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.base.pandas_frames import to_pandas
-from spark_fs.engine.join.execution import to_dataframe
 from spark_fs.engine.join.explain import describe_plan
+from spark_fs.engine.join.spark_execution import to_dataframe
 from spark_fs.engine.join.strategy import choose_strategy
 from spark_fs.engine.scan.pruning import NodeSource
+from spark_fs.engine.spark_runner import SparkRunner
 from spark_fs.errors import SettingsError, SparkFSError
 from spark_fs.flows import group_rows
 from spark_fs.planning.plan import JoinPlan, PlanNode
@@ -53,23 +53,12 @@ def read_query(
     """
     sources = list_sources(lambda: spark, plan, locate_table, versions or {}, frames or {})
     choice = choose_strategy(plan, sources, strategy)
+    runner = SparkRunner(spark)
     if dataframe_type == "spark":
-        return to_dataframe(spark, plan, sources, choice)
-    with open_shared_folder(spark) as folder:
-        frame = to_dataframe(spark, plan, sources, choice, folder)
+        return to_dataframe(runner, plan, sources, choice)
+    with runner.open_shared_folder() as folder:
+        frame = to_dataframe(runner, plan, sources, choice, folder)
         return collect_frame(frame, dataframe_type)
-
-
-@contextmanager
-def open_shared_folder(spark: SparkSession) -> Iterator[str | None]:
-    """A new folder that the driver and every worker see while the block runs; None on a cluster."""
-    if not (spark.sparkContext.master or "").startswith("local"):
-        yield None
-        return
-    local_folders = spark.sparkContext.getConf().get("spark.local.dir", "") or ""
-    parent = local_folders.split(",")[0] or None
-    with TemporaryDirectory(prefix="spark_fs-", dir=parent, ignore_cleanup_errors=True) as folder:
-        yield folder
 
 
 def explain_plan(

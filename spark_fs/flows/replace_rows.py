@@ -26,9 +26,10 @@ from spark_fs.engine.join.stages import TypedColumn, get_key_columns
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.engine.scan.pruning import may_contain_event_time
+from spark_fs.engine.spark_runner import SparkRows, get_frame
 from spark_fs.engine.windows.reach import ChangedEvents
 from spark_fs.engine.windows.rows import to_bounds
-from spark_fs.flows.event_source import Rows, is_small, map_tables
+from spark_fs.flows.event_source import Rows, is_small
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.read import translate_spark_errors
 from spark_fs.flows.shared_rows import share_rows
@@ -150,7 +151,8 @@ def _select_identities(table: GroupTable, types: Mapping[str, str], scope: RowSc
         return rows
     schema = arrow_types.to_arrow_schema(types)
     keep = partial(scope.changed.select_reached, at=time)
-    return map_tables(ArrowRelation.from_frame(rows, schema), keep, schema).to_frame(types)
+    relation = ArrowRelation.from_rows(SparkRows(rows), schema).map_tables(keep, schema)
+    return get_frame(relation.select(types))
 
 
 def _build_prune_predicate(group: GroupSpec, scope: RowScope, prefix: str) -> Column:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import numpy as np
+import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from spark_fs.base.file_systems import make_folder, resolve_file_system
+from spark_fs.engine.join.columnar import TableFunction
 from spark_fs.engine.join.execution import to_arrow_relation
 from spark_fs.engine.join.strategy import choose_strategy
 from spark_fs.engine.profile import associations, column_states, contingency
@@ -21,7 +23,8 @@ from spark_fs.engine.profile.column_states import ColumnStates
 from spark_fs.engine.profile.sample import collect_sample, sample_rows
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan, ScanFile
-from spark_fs.engine.training.spill import WRITTEN_FILES_DDL, FileWriter
+from spark_fs.engine.spark_runner import SparkRunner
+from spark_fs.engine.training.spill import write_files
 from spark_fs.errors import SettingsError
 from spark_fs.flows import evaluate_models, rank_candidates
 from spark_fs.flows import read as flows_read
@@ -179,15 +182,15 @@ def _prepare_rows(
         return
     folder = f"{warehouse.rstrip('/')}/selection-{uuid4().hex}"
     file_system, folder_path = resolve_file_system(folder)
+    runner = SparkRunner(spark)
     make_folder(file_system, folder_path)
     try:
         with (
             report_progress(spark, progress),
-            flows_read.open_shared_folder(spark) as shared_folder,
+            runner.open_shared_folder() as shared_folder,
         ):
-            relation, finish = to_arrow_relation(spark, plan, sources, strategy, shared_folder)
-            writer = FileWriter(relation.read_tables, _JoinFinisher(finish), folder)
-            written_files = relation.source.mapInArrow(writer, WRITTEN_FILES_DDL).collect()
+            relation, finish = to_arrow_relation(runner, plan, sources, strategy, shared_folder)
+            written_files = write_files(relation, _JoinFinisher(finish), folder)
         files = []
         for file in written_files:
             file_size = parquet.get_file_size(file.path)
@@ -201,9 +204,9 @@ def _prepare_rows(
 class _JoinFinisher:
     """Joined rows in, the result's rows out, as one part."""
 
-    finish: Callable[..., object]
+    finish: TableFunction
 
-    def __call__(self, table: object) -> Iterator[tuple[str, object]]:
+    def __call__(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         yield "", self.finish(table)
 
 
@@ -212,8 +215,8 @@ class _JoinFinisher:
 
 def _profile_columns(spark: SparkSession, rows: Scan, plan: JoinPlan) -> ColumnStates:
     config = StatisticsConfig(histograms=False)
-    partial_states = column_states.profile_scan(spark, rows, plan.schema, config)
-    profile = column_states.collect_profile(partial_states.toArrow(), plan.schema, config)
+    partial_states = column_states.profile_scan(SparkRunner(spark), rows, plan.schema, config)
+    profile = column_states.collect_profile(partial_states.collect(), plan.schema, config)
     return profile.states
 
 
@@ -234,7 +237,7 @@ def _compute_associations(
             f"Label {label!r} does not vary, so nothing can predict it: choose another, or more"
             " rows."
         )
-    partial_sums = associations.sum_scan(spark, rows, matrix).toArrow()
+    partial_sums = associations.sum_scan(SparkRunner(spark), rows, matrix).collect()
     sums = associations.collect_sums(partial_sums, matrix)
     if matrix.has_missing:
         pair_counts = sums[3]
@@ -259,8 +262,8 @@ def _build_tables(
     label = Binning.from_state(request.label, label_state, LABEL_BINS, is_classification)
     features = tuple(Binning.from_state(name, states[name], bin_count) for name in names)
     tables = ContingencyTables(label, features)
-    counted, parts = contingency.count_tables(spark, rows, tables)
-    return contingency.collect_tables(counted.toArrow(), parts)
+    counted, parts = contingency.count_tables(SparkRunner(spark), rows, tables)
+    return contingency.collect_tables(counted.collect(), parts)
 
 
 def _draw_sample(
@@ -274,6 +277,6 @@ def _draw_sample(
     """Sampled rows of the label and the candidates that do not leak, eagerly."""
     names = [candidate.feature for candidate in candidates if not candidate.leaks]
     columns = [request.label, *names]
-    drawn = sample_rows(spark, rows, columns, request.sample, request.seed)
-    table = collect_sample(drawn.toArrow(), columns)
+    drawn = sample_rows(SparkRunner(spark), rows, columns, request.sample, request.seed)
+    table = collect_sample(drawn.collect(), columns)
     return TrainingSample.from_table(table, states, names, task, request)

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from spark_fs.base.arithmetic import ceil_divide
-from spark_fs.flows.read import open_shared_folder
+from spark_fs.engine.spark_runner import SparkRunner
 from spark_fs.tables.computed_rows import ComputedRows
 
 # From here on the workers are faster: 1,000,000 rows of eleven columns take a third of the time
@@ -28,7 +28,7 @@ def share_rows(spark: SparkSession, rows: pa.Table) -> Iterator[pa.Table | Compu
     Yields:
         The same rows, to be inserted before the context ends.
     """
-    with open_shared_folder(spark) as folder:
+    with SparkRunner(spark).open_shared_folder() as folder:
         if folder is None or rows.num_rows < _MIN_ROWS:
             yield rows
             return

@@ -261,9 +261,7 @@ class _GroupSync:
         """Load the latest rows, eagerly; returns the rows written and expired of each bucket."""
         cutoff = None if self.cutoff is None else to_micros(self.cutoff)
         loader = _LatestRowsLoader(self.online_writer, self.table, staging, cutoff)
-        return latest.map_to_tuples(
-            self.group_table.spark, loader, "written bigint, expired bigint"
-        )
+        return latest.map_to_tuples(loader, {"written": "bigint", "expired": "bigint"})
 
 
 def _may_delete(commit: Commit) -> bool:

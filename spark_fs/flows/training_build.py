@@ -4,7 +4,7 @@ They come in memory, or are written as files by the tasks that join them.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,19 +13,21 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.base.pandas_frames import to_pandas
-from spark_fs.engine.join.columnar import ArrowRelation
-from spark_fs.engine.join.execution import to_arrow_relation, to_dataframe
+from spark_fs.engine.join.execution import JoinedRows, to_arrow_relation
+from spark_fs.engine.join.spark_execution import to_dataframe
 from spark_fs.engine.join.strategy import choose_strategy
+from spark_fs.engine.runner import Runner
 from spark_fs.engine.scan.pruning import NodeSource
+from spark_fs.engine.spark_runner import SparkRunner, get_frame
 from spark_fs.engine.training import splits
 from spark_fs.engine.training.in_memory import build_splits, sort_rows
 from spark_fs.engine.training.spill import (
-    WRITTEN_FILES_DDL,
-    FileWriter,
     SpilledRows,
     SpillFirst,
     TransformNow,
+    WrittenFile,
     combine_partials,
+    write_files,
 )
 from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.flows import fit, read
@@ -38,7 +40,6 @@ from spark_fs.tables import dataset_files
 from spark_fs.transform.states import State
 
 SplitTables = dict[str, pa.Table]
-JoinedRows = tuple[ArrowRelation, Callable[[pa.Table], pa.Table]]
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class JoinInput:
     versions: Mapping[GroupRef, int]
     frames: Frames
 
+    @property
+    def runner(self) -> Runner:
+        """What runs the join."""
+        return SparkRunner(self.spark)
+
     def list_sources(self) -> list[NodeSource]:
         """How the rows of each node are found."""
         return read.list_sources(
@@ -60,14 +66,14 @@ class JoinInput:
     def to_frame(self, sources: Sequence[NodeSource], shared_folder: str | None) -> DataFrame:
         """The joined rows*; the folder, where there is one, is kept until they were read."""
         strategy = choose_strategy(self.plan, sources)
-        return to_dataframe(self.spark, self.plan, sources, strategy, shared_folder)
+        return to_dataframe(self.runner, self.plan, sources, strategy, shared_folder)
 
     def to_relation(
         self, sources: Sequence[NodeSource], shared_folder: str | None = None
     ) -> JoinedRows:
         """The joined rows as tables* of the workers, and the function that finishes each."""
         strategy = choose_strategy(self.plan, sources)
-        return to_arrow_relation(self.spark, self.plan, sources, strategy, shared_folder)
+        return to_arrow_relation(self.runner, self.plan, sources, strategy, shared_folder)
 
 
 # -- in memory
@@ -81,7 +87,8 @@ def build_in_memory(
     The states are what the transformations learned of the train split.
     """
     sources = join_input.list_sources()
-    with read.translate_spark_errors(), read.open_shared_folder(join_input.spark) as folder:
+    runner = join_input.runner
+    with runner.translate_errors(), runner.open_shared_folder() as folder:
         joined: pa.Table = join_input.to_frame(sources, folder).toArrow()
     tables, fitted = build_splits(joined, transform)
     return tables, _list_states(fitted)
@@ -107,9 +114,10 @@ def build_files(
     """
     dataset_files.check_types(files, transform.schema)
     sources = join_input.list_sources()
+    runner = join_input.runner
     with (
-        read.translate_spark_errors(),
-        read.open_shared_folder(join_input.spark) as shared_folder,
+        runner.translate_errors(),
+        runner.open_shared_folder() as shared_folder,
         dataset_files.stage_folder(files.location, transform.parts, files.parts) as staged,
     ):
         joined = join_input.to_relation(sources, shared_folder)
@@ -117,7 +125,7 @@ def build_files(
             written = _write_at_once(joined, transform, staged.staging_path)
         else:
             spill_folder = shared_folder or staged.spill_path
-            spilled, noticed = _spill_rows(join_input.spark, joined, transform, spill_folder)
+            spilled, noticed = _spill_rows(joined, transform, spill_folder)
             transform = fit.fit_spilled_rows(spilled, transform, noticed)
             written = _write_splits(spilled, transform, files, staged.staging_path)
         written_paths = None
@@ -139,52 +147,44 @@ def _can_write_at_once(transform: DatasetTransform, files: FilesSpec) -> bool:
     return files.format == "parquet" and not files.coalesce
 
 
-def _write_at_once(joined: JoinedRows, transform: DatasetTransform, folder: str) -> Sequence[Any]:
+def _write_at_once(
+    joined: JoinedRows, transform: DatasetTransform, folder: str
+) -> list[WrittenFile]:
     """Write the finished rows by the tasks that join them, eagerly; returns the files."""
     relation, finish = joined
-    writer = FileWriter(relation.read_tables, TransformNow(finish, transform), folder)
-    return relation.source.mapInArrow(writer, WRITTEN_FILES_DDL).collect()
+    return write_files(relation, TransformNow(finish, transform), folder)
 
 
 def _spill_rows(
-    spark: SparkSession, joined: JoinedRows, transform: DatasetTransform, folder: str
+    joined: JoinedRows, transform: DatasetTransform, folder: str
 ) -> tuple[SpilledRows, Any]:
     """Spill the joined rows, eagerly; returns them and what was aggregated on the way."""
     relation, finish = joined
     aggregate = fit.choose_aggregate(transform)
-    writer = FileWriter(
-        relation.read_tables, SpillFirst(finish, transform), folder, "arrow", aggregate
-    )
-    spilled_files = relation.source.mapInArrow(writer, WRITTEN_FILES_DDL).collect()
+    spill = SpillFirst(finish, transform)
+    spilled_files = write_files(relation, spill, folder, "arrow", aggregate)
     noticed = None
     if aggregate:
         noticed = combine_partials((file.notice for file in spilled_files), aggregate[1])
     paths = sorted(file.path for file in spilled_files)
-    return SpilledRows(spark, tuple(paths)), noticed
+    return SpilledRows(relation.source.runner, tuple(paths)), noticed
 
 
 def _write_splits(
     spilled: SpilledRows, transform: DatasetTransform, files: FilesSpec, folder: str
-) -> Sequence[Any]:
+) -> list[WrittenFile]:
     """Write the spilled rows, eagerly; returns the files, or one a split where Spark names none."""
     if not spilled.paths:
         return []
     if files.format == "parquet" and not files.options:
-        return spilled.build_write(transform, folder, files.coalesce).collect()
+        return spilled.write_files(transform, folder, files.coalesce)
     row_counts = _count_rows(spilled, transform)
     written = []
     for part in transform.parts:
-        frame = spilled.to_frame(transform, part, files.coalesce)
+        frame = get_frame(spilled.select_split(transform, part, files.coalesce))
         dataset_files.write_dataset(frame, files, f"{folder}/{part}")
-        written.append(_WrittenSplit("", part, row_counts[part]))
+        written.append(WrittenFile("", part, row_counts[part]))
     return written
-
-
-@dataclass(frozen=True)
-class _WrittenSplit:
-    path: str
-    part: str
-    rows: int
 
 
 def _count_rows(spilled: SpilledRows, transform: DatasetTransform) -> Counter[str]:

@@ -208,7 +208,7 @@ class _GroupComparison:
         """The rows and the checksum of each bucket of the latest rows that has any."""
         work = _BucketChecksums(self.table, buckets, self._cutoff_micros)
         partials = self.latest_rows.map_to_tuples(
-            self.spark, work, "bucket bigint, rows bigint, total bigint"
+            work, {"bucket": "bigint", "rows": "bigint", "total": "bigint"}
         )
         checksums: dict[int, tuple[int, int]] = {}
         for bucket, rows, total in partials:
@@ -241,8 +241,8 @@ class _GroupComparison:
 
     def _read_offline_rows(self, work: _BucketRows) -> Iterator[Row]:
         """The latest rows of some buckets, with the values that the store would return."""
-        schema = ", ".join(f"`{column.name}` {column.type}" for column in self.table.columns)
-        rows = self.latest_rows.map_buckets(self.spark, work, schema)
+        types = {column.name: column.type for column in self.table.columns}
+        rows = self.latest_rows.map_buckets(work, types)
         for row in rows.to_pylist():
             for name, column in self.table.columns_by_name.items():
                 value = row[name]
@@ -261,7 +261,7 @@ class _GroupComparison:
         """The greatest event time offline, eagerly; None without rows."""
         type_ = self.table.columns_by_name[self.table.event_time or ""].type
         work = _GreatestEventTime(self.table)
-        buckets = self.latest_rows.map_buckets(self.spark, work, f"newest {type_}")
+        buckets = self.latest_rows.map_buckets(work, {"newest": type_})
         times = buckets.column("newest").drop_null().to_pylist()
         return max(times, default=None)
 

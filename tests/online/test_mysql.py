@@ -96,9 +96,8 @@ def test_a_password_is_in_no_repr_and_no_plan(
     )
     with pytest.raises(Exception, match=r"127.0.0.1:1/db failed") as raised:
         latest.map_to_tuples(
-            fs._stores.spark,
             _LatestRowsLoader(write, table, StagingTables("p_", True), None),
-            "written bigint, expired bigint",
+            {"written": "bigint", "expired": "bigint"},
         )
     plan = (
         frame.mapInArrow(

@@ -19,11 +19,13 @@ from pyspark.sql import functions as F
 from spark_fs.base.arrow_types import to_arrow_schema
 from spark_fs.base.times import Interval
 from spark_fs.engine.join.columnar import ArrowRelation
-from spark_fs.engine.join.inputs import estimate_bytes
 from spark_fs.engine.join.shuffle import hash_keys
 from spark_fs.engine.join.skew import SkewedKeys
 from spark_fs.engine.join.stages import get_key_columns
+from spark_fs.engine.local_runner import LocalRunner
+from spark_fs.engine.runner import Runner
 from spark_fs.engine.scan.parquet import Scan, ScanFile
+from spark_fs.engine.spark_runner import SparkRows, SparkRunner, estimate_bytes
 from spark_fs.engine.windows import AGGREGATIONS, Events, rolling
 from spark_fs.engine.windows.relation import (
     EventSource,
@@ -243,7 +245,7 @@ def test_what_cannot_be_aggregated_is_refused(spark: SparkSession) -> None:
         SchemaError,
         match=(
             "Column 'place' is string, which has no mean: use tinyint, smallint, int, bigint,"
-            " float, double, or cast it first"
+            " float, double, decimal, or cast it first"
         ),
     ):
         rolling(Events(events, "known", "place"), events, at="known", by=["k"], windows=WINDOWS)
@@ -299,7 +301,7 @@ def draw_events(count: int = 3000) -> pa.Table:
     )
 
 
-def scan_of(spark: SparkSession, events: pa.Table, folder: Path, files: int = 3) -> EventSource:
+def scan_of(runner: Runner, events: pa.Table, folder: Path, files: int = 3) -> EventSource:
     """Files of the events, whose scan is a source."""
     written = []
     for number in range(files):
@@ -308,7 +310,7 @@ def scan_of(spark: SparkSession, events: pa.Table, folder: Path, files: int = 3)
         pq.write_table(part, path, row_group_size=500)
         written.append(ScanFile(str(path), path.stat().st_size, len(part), ()))
     types = {"k": "bigint", "s": "string", "t": "timestamp", "v": "double"}
-    return EventSource.from_scan(spark, Scan.from_files(written, types))
+    return EventSource.from_scan(runner, Scan.from_files(written, types))
 
 
 def exact(table: pa.Table) -> list[tuple[Any, ...]]:
@@ -323,7 +325,7 @@ def exact(table: pa.Table) -> list[tuple[Any, ...]]:
 
 
 def collect(relation: ArrowRelation, types: dict[str, str]) -> pa.Table:
-    return relation.to_frame(types).toArrow()
+    return relation.select(types).collect()
 
 
 @pytest.mark.parametrize("every", [None, 7 * HOUR], ids=["events", "grid"])
@@ -337,8 +339,9 @@ def test_buckets_slices_files_and_frames_give_the_same_bits(
     interval = Interval.from_bounds("1970-01-03", "1970-01-09")
     expected = exact(compute_event_rows(events, plan, interval))
     assert len(expected) > 500
-    source = scan_of(spark, events, tmp_path)
-    frame = EventSource.from_frame(spark.createDataFrame(events), plan)
+    source = scan_of(SparkRunner(spark), events, tmp_path)
+    frame = EventSource.from_rows(SparkRows(spark.createDataFrame(events)), plan, events.nbytes)
+    local = scan_of(LocalRunner(), events, tmp_path)
     spill = tmp_path / "spill"
     spill.mkdir()
     hot = int(hash_keys(get_key_columns(events.filter(pc.equal(events["k"], 7))[:1], plan.keys))[0])
@@ -348,9 +351,11 @@ def test_buckets_slices_files_and_frames_give_the_same_bits(
         (frame, None, None),
         (source, SkewedKeys(1), None),
         (frame, SkewedKeys(5), str(spill)),
+        (local, None, None),
+        (local, SkewedKeys(5), None),
     ]
     if not unbounded:
-        ways += [(source, cut, str(spill)), (frame, cut, None)]
+        ways += [(source, cut, str(spill)), (frame, cut, None), (local, cut, None)]
     for each, skewed_keys, folder in ways:
         found = aggregate_events(each, plan, interval, folder, skewed_keys)
         assert exact(collect(found, plan.row_schema)) == expected
@@ -362,13 +367,15 @@ def test_given_instants_find_their_events_in_any_slice(spark: SparkSession, tmp_
     asked = draw_events(700).select(["k", "s", "t"]).rename_columns(["id", "s", "at"])
     types = {"id": "bigint", "s": "string", "at": "timestamp"}
     keys, time = (("id", "bigint"), ("s", "string")), ("at", "timestamp")
-    relation = ArrowRelation.from_frame(spark.createDataFrame(asked), to_arrow_schema(types))
+    relation = ArrowRelation.from_rows(
+        SparkRows(spark.createDataFrame(asked)), to_arrow_schema(types)
+    )
     instants = InstantSource(relation, keys, time, asked.nbytes)
     expected = exact(compute_rows_at(events, asked, plan, keys, time))
     assert len(expected) == 700
     hot = int(hash_keys(get_key_columns(events.filter(pc.equal(events["k"], 7))[:1], plan.keys))[0])
     cut = SkewedKeys(3, (hot,), ((2 * 24 * HOUR, 2 * 24 * HOUR + 5, 7 * 24 * HOUR),))
-    source = scan_of(spark, events, tmp_path)
+    source = scan_of(SparkRunner(spark), events, tmp_path)
     for skewed_keys in (None, SkewedKeys(1), cut):
         found = aggregate_at(source, instants, plan, None, skewed_keys)
         assert exact(collect(found, types | plan.schema)) == expected
@@ -377,7 +384,7 @@ def test_given_instants_find_their_events_in_any_slice(spark: SparkSession, tmp_
 def test_a_key_with_more_rows_than_a_bucket_is_cut_no_finer_than_its_windows(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    source = scan_of(spark, draw_events(), tmp_path)
+    source = scan_of(SparkRunner(spark), draw_events(), tmp_path)
     source = replace(source, byte_count=1 << 30)
     plan = bind(MEASURES)
     (bounds,) = detect_skew(source, plan, 1 << 30).slice_bounds

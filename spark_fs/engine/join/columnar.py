@@ -1,14 +1,14 @@
 """The point-in-time join as a shuffle of Arrow tables.
 
-Spark schedules, moves, spills and retries; the rows stay columns. A *scatter* task reads some row
-groups of a side's Parquet files (or takes a DataFrame's rows), and packs the rows of each bucket of
-keys into one value; Spark moves these few large values; a *gather* task has one bucket of every
-side and finds the matches (``matching``). Groups that share a key with the spine share one stage;
-what a gather gives may go straight into the next scatter, and where the right sides are small there
-is no shuffle at all: each task reads them itself.
+The runner schedules and moves (Spark spills and retries too); the rows stay columns. A *scatter*
+task reads some row groups of a side's Parquet files (or takes other rows), and packs the rows of
+each bucket of keys into one value; the runner moves these few large values; a *gather* task has
+one bucket of every side and finds the matches (``matching``). Groups that share a key with the
+spine share one stage; what a gather gives may go straight into the next scatter, and where the
+right sides are small there is no shuffle at all: each task reads them itself.
 
-Columns travel under the names of ``columns``. Functions here run in the workers; only
-``ArrowRelation`` belongs to the driver.
+Columns travel under the names of ``columns``. Functions here run in tasks; only ``ArrowRelation``
+belongs to the driver.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,11 +19,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.base.hashing import Hashes
-from spark_fs.base.types import to_ddl
 from spark_fs.engine.join import shuffle
 from spark_fs.engine.join.skew import SkewedKeys
 from spark_fs.engine.join.stages import (
@@ -36,18 +34,20 @@ from spark_fs.engine.join.stages import (
     get_micros,
     join_bucket,
 )
+from spark_fs.engine.runner import Runner, TaskRows
 from spark_fs.engine.scan import filters, parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.spec.predicates import Condition
 from spark_fs.tables import computed_rows
 from spark_fs.tables.computed_rows import BatchWriter
 
-BATCH_BYTES = 64 << 20  # bytes of a DataFrame's rows that are scattered together
+BATCH_BYTES = 64 << 20  # bytes of batches that are scattered together
 TableReader = computed_rows.TableReader
+TableFunction = Callable[[pa.Table], pa.Table]
 Scatter = Callable[[pa.Table], shuffle.BucketAssignment]
 
 
-# -- what a worker does with the rows it is given
+# -- what a task does with the rows it is given
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class _ScanReader:
 
 
 @dataclass(frozen=True)
-class _FrameReader:
-    """Takes a DataFrame's batches, and gives larger tables, in which any column may hold nulls."""
+class _BatchReader:
+    """Takes batches, and gives larger tables, in which any column may hold nulls."""
 
     schema: pa.Schema
 
@@ -81,6 +81,18 @@ class _FrameReader:
                 size = 0
         if waiting:
             yield pa.Table.from_batches(waiting).cast(self.schema)
+
+
+@dataclass(frozen=True)
+class _MappedReader:
+    """Takes rows, and gives what a function makes of each table of them."""
+
+    read_tables: TableReader
+    change_table: TableFunction
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+        for table in self.read_tables(batches):
+            yield self.change_table(table)
 
 
 @dataclass(frozen=True)
@@ -234,25 +246,25 @@ class ArrowRelation:
     columns.
     """
 
-    source: DataFrame
+    source: TaskRows
     read_tables: TableReader
     schema: pa.Schema
 
     @classmethod
-    def from_scan(cls, spark: SparkSession, table_scan: Scan) -> Self:
+    def from_scan(cls, runner: Runner, table_scan: Scan) -> Self:
         """The rows of a scan*, a task for each 64 MB or so."""
         shares = tuple(table_scan.list_shares())
         total_bytes = sum(file.bytes for file in table_scan.files)
         tasks_by_size = ceil_divide(total_bytes, parquet.SHARE_BYTES)
-        tasks = max(2 * spark.sparkContext.defaultParallelism, tasks_by_size)
+        tasks = max(2 * runner.parallelism, tasks_by_size)
         tasks = max(1, min(len(shares), tasks))
-        share_numbers = spark.range(0, len(shares), 1, tasks).toDF("share")
+        share_numbers = runner.number_tasks(len(shares), tasks)
         return cls(share_numbers, _ScanReader(table_scan, shares), table_scan.schema)
 
     @classmethod
-    def from_frame(cls, frame: DataFrame, schema: pa.Schema) -> Self:
-        """The rows of a DataFrame*."""
-        return cls(frame, _FrameReader(schema), schema)
+    def from_rows(cls, rows: TaskRows, schema: pa.Schema) -> Self:
+        """Rows of these columns*, whatever makes them."""
+        return cls(rows, _BatchReader(schema), schema)
 
     def broadcast_join(
         self, stage: JoinStage, scans: Mapping[int, Scan], schema: pa.Schema
@@ -290,12 +302,12 @@ class ArrowRelation:
             )
             packed.append(right.pack_rows(scatter, folder))
             schemas[rule.node_index] = right.schema
-        all_sides = reduce(DataFrame.unionAll, packed)
-        buckets = all_sides.repartitionById(skewed_keys.bucket_count, "bucket")
+        all_sides = reduce(TaskRows.union, packed)
+        buckets = all_sides.repartition(skewed_keys.bucket_count, "bucket")
         in_files = folder is not None
         return ArrowRelation(buckets, _ShuffleJoin(schemas, stage, in_files), schema)
 
-    def pack_rows(self, scatter: Scatter, folder: str | None) -> DataFrame:
+    def pack_rows(self, scatter: Scatter, folder: str | None) -> TaskRows:
         """The rows packed by bucket*, as ``shuffle.unpack_batches`` takes them.
 
         Args:
@@ -304,10 +316,18 @@ class ArrowRelation:
         """
         names = tuple(self.schema.names)
         task = _ScatterTask(self.read_tables, names, scatter, folder)
-        return self.source.mapInArrow(task, shuffle.PACKED_DDL)
+        return self.source.map_batches(task, shuffle.PACKED_TYPES)
 
-    def to_frame(self, types: Mapping[str, str]) -> DataFrame:
-        """As a DataFrame* of these columns and feature types."""
+    def select(self, types: Mapping[str, str]) -> TaskRows:
+        """The rows* of these columns, whose feature types are given."""
         schema = pa.schema([self.schema.field(name) for name in types])
-        ddl = ", ".join(f"`{name}` {to_ddl(type_)}" for name, type_ in types.items())
-        return self.source.mapInArrow(BatchWriter(self.read_tables, schema), ddl)
+        return self.source.map_batches(BatchWriter(self.read_tables, schema), types)
+
+    def map_tables(self, change_table: TableFunction, schema: pa.Schema) -> "ArrowRelation":
+        """The rows as a function changes each table of them*.
+
+        Args:
+            change_table: Takes a table, and gives another.
+            schema: Of what it gives.
+        """
+        return ArrowRelation(self.source, _MappedReader(self.read_tables, change_table), schema)

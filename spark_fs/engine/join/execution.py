@@ -1,65 +1,38 @@
-"""Build the result of a plan as was chosen: a DataFrame, or Arrow tables of the workers."""
+"""Build the result of a plan as was chosen, as Arrow tables of the tasks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
 
-from spark_fs.base import arrow_types
-from spark_fs.engine.join import columns, spark_sql
+from spark_fs.engine.join import columns
 from spark_fs.engine.join.columnar import ArrowRelation, Projection
-from spark_fs.engine.join.inputs import JoinInputs, get_travelling_types
+from spark_fs.engine.join.inputs import JoinInputs
 from spark_fs.engine.join.strategy import ArrowStrategy, ExecutionPlan
+from spark_fs.engine.runner import Runner
 from spark_fs.engine.scan.filters import can_evaluate
 from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan
 from spark_fs.spec.predicates import Comparison, iter_comparisons, map_comparisons
 
-
-def to_dataframe(
-    spark: SparkSession,
-    plan: JoinPlan,
-    sources: Sequence[NodeSource],
-    execution: ExecutionPlan,
-    folder: str | None = None,
-) -> DataFrame:
-    """The result* of a plan.
-
-    Args:
-        spark: The session.
-        plan: A bound query.
-        sources: Where the rows of each of its nodes come from.
-        execution: How it is run.
-        folder: One that every worker sees, kept until the result was read; None: Spark moves the
-            rows themselves.
-    """
-    if execution.uses_sql or not execution.stages:
-        return spark_sql.build_sql_join(
-            plan,
-            lambda node: sources[node.index].read_frame(),
-            lambda node: execution.scan_plans[node.index].event_time_bounds,
-        )
-    inputs = JoinInputs(spark, plan, sources, execution.scan_plans, folder)
-    types = get_travelling_types(plan, len(execution.stages))
-    return spark_sql.select_outputs(plan, _join_stages(inputs, execution).to_frame(types))
+JoinedRows = tuple[ArrowRelation, Callable[[pa.Table], pa.Table]]
 
 
 def to_arrow_relation(
-    spark: SparkSession,
+    runner: Runner,
     plan: JoinPlan,
     sources: Sequence[NodeSource],
     execution: ExecutionPlan,
     folder: str | None = None,
-) -> tuple[ArrowRelation, Callable[[pa.Table], pa.Table]]:
-    """The joined rows of a plan as tables* of the workers.
+) -> JoinedRows:
+    """The joined rows of a plan as tables* of the tasks.
 
     Args:
-        spark: The session.
+        runner: Runs the tasks.
         plan: A bound query.
         sources: Where the rows of each of its nodes come from.
         execution: How it is run.
-        folder: One that every worker sees, kept until the result was read; None: Spark moves the
+        folder: One that every task sees, kept until the result was read; None: the runner moves the
             rows themselves.
 
     Returns:
@@ -67,21 +40,32 @@ def to_arrow_relation(
     """
     projection = None if execution.uses_sql else _build_projection(plan)
     if projection is not None:
-        inputs = JoinInputs(spark, plan, sources, execution.scan_plans, folder)
-        return _join_stages(inputs, execution), projection
-    frame = to_dataframe(spark, plan, sources, execution, folder)
-    types = dict(plan.schema)
-    if plan.splits:
-        types[SPLIT_COLUMN] = "string"
-    return ArrowRelation.from_frame(frame, arrow_types.to_arrow_schema(types)), _keep_table
+        inputs = JoinInputs(runner, plan, sources, execution.scan_plans, folder)
+        return join_stages(inputs, execution), projection
+    from spark_fs.engine.join.spark_execution import build_sql_relation
+
+    return build_sql_relation(runner, plan, sources, execution, folder), _keep_table
 
 
 def _keep_table(table: pa.Table) -> pa.Table:
     return table
 
 
+def explain_need_of_spark(plan: JoinPlan, execution: ExecutionPlan) -> str | None:
+    """Why Spark alone runs a plan as was chosen; None: tasks do, in whatever engine."""
+    for stage in execution.stages:
+        if not isinstance(stage.strategy, ArrowStrategy):
+            return stage.reason
+    for node, scan_plan in zip(plan.nodes, execution.scan_plans, strict=True):
+        if scan_plan.scan is None:
+            return f"Spark alone reads {'a DataFrame' if node.group.is_dataframe else node.group}"
+    if _build_projection(plan) is None:
+        return "Spark alone compares what the filter on the result compares"
+    return None
+
+
 def _build_projection(plan: JoinPlan) -> Projection | None:
-    """The last step of a plan for the workers; None where only Spark can compare."""
+    """The last step of a plan for tasks; None where only Spark can compare."""
 
     def rename_column(comparison: Comparison) -> Comparison:
         return replace(comparison, column=columns.get_alias(plan.find_column(comparison)))
@@ -101,7 +85,7 @@ def _build_projection(plan: JoinPlan) -> Projection | None:
     return Projection(tuple(names), tuple(conditions), tuple(types.items()))
 
 
-def _join_stages(inputs: JoinInputs, execution: ExecutionPlan) -> ArrowRelation:
+def join_stages(inputs: JoinInputs, execution: ExecutionPlan) -> ArrowRelation:
     """The joined rows of a plan* as they travel, before the conditions on the whole."""
     relation = inputs.build_relation(inputs.plan.nodes[0])
     for number, stage in enumerate(execution.stages, 1):

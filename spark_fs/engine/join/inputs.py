@@ -1,99 +1,72 @@
-"""The inputs of a join that workers run: each node's rows, and what they are told of a stage."""
+"""The inputs of a join that tasks run: each node's rows, and what they are told of a stage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.base import arrow_types
 from spark_fs.base.arithmetic import ceil_divide
-from spark_fs.engine.join import columns, spark_sql
+from spark_fs.engine.join import columns
 from spark_fs.engine.join.columnar import ArrowRelation
-from spark_fs.engine.join.spark_filters import drop_nulls
 from spark_fs.engine.join.stages import JoinStage, MatchRule, StageRule, TypedColumn, WindowRule
+from spark_fs.engine.runner import Runner
 from spark_fs.engine.scan.pruning import NodeSource, TableScanPlan
 from spark_fs.planning.plan import JoinPlan, NodeColumn, PlanNode
 from spark_fs.planning.window_plan import WindowPlan
 
 BUCKET_BYTES = 64 << 20  # bytes of all sides in one bucket
 _MAX_BUCKETS = 1 << 15
-_UNKNOWN_BYTES = 1 << 30  # bytes of a side whose size is not known
 
 
 @dataclass(frozen=True)
 class JoinInputs:
     """A plan, where the rows of its nodes come from, and how they are read.
 
-    folder: one that every worker sees, kept until the result was read.
+    folder: one that every task sees, kept until the result was read.
     """
 
-    spark: SparkSession
+    runner: Runner
     plan: JoinPlan
     sources: Sequence[NodeSource]
     scan_plans: Sequence[TableScanPlan]
     folder: str | None
 
     def build_relation(self, node: PlanNode) -> ArrowRelation:
-        """The rows of a node*, from its files where workers read them."""
+        """The rows of a node*, from its files where tasks read them."""
         scan = self.scan_plans[node.index].scan
         if scan:
-            return ArrowRelation.from_scan(self.spark, scan)
+            return ArrowRelation.from_scan(self.runner, scan)
+        from spark_fs.engine.join.spark_inputs import build_frame_relation
+
         frame = self.sources[node.index].read_frame()
-        frame = spark_sql.select_node_rows(self.plan, node, frame)
-        aliases = [name for name in frame.columns if name != columns.get_time_alias(node)]
-        if node.match != "spine":
-            frame = drop_nulls(frame, columns.get_aliases(node, node.matched_columns))
-        types = columns.get_types(self.plan, aliases)
-        schema = arrow_types.to_arrow_schema(types)
-        return ArrowRelation.from_frame(frame.select(*aliases), schema)
+        return build_frame_relation(self.plan, node, frame)
 
     def count_buckets(self) -> int:
         """How many buckets of keys a shuffle has: of bounded size, and enough for every core."""
         total_bytes = 0
         for source, scan_plan in zip(self.sources, self.scan_plans, strict=True):
             if scan_plan.bytes is None:
-                total_bytes += estimate_bytes(source.read_frame())
+                total_bytes += source.estimate_frame_bytes()
             else:
                 total_bytes += scan_plan.bytes
-        return choose_bucket_count(self.spark, total_bytes)
+        return choose_bucket_count(self.runner, total_bytes)
 
     def get_schema(self, stage_number: int) -> pa.Schema:
         """The columns of the joined rows after a stage; the first is 1, 0 is the spine."""
         return arrow_types.to_arrow_schema(get_travelling_types(self.plan, stage_number))
 
 
-def choose_bucket_count(spark: SparkSession, total_bytes: int) -> int:
+def choose_bucket_count(runner: Runner, total_bytes: int) -> int:
     """How many buckets rows of so many bytes are shuffled to.
 
     Args:
-        spark: The session whose cores the buckets are for.
+        runner: Whose cores the buckets are for.
         total_bytes: Of all sides.
     """
-    cores = spark.sparkContext.defaultParallelism
+    cores = runner.parallelism
     rounds = max(2, ceil_divide(total_bytes, BUCKET_BYTES * cores))
     return min(rounds * cores, _MAX_BUCKETS)
-
-
-def estimate_bytes(frame: DataFrame, unknown_bytes: int = _UNKNOWN_BYTES) -> int:
-    """The bytes of a frame by Spark's own estimate, at most those of all that it reads.
-
-    Args:
-        frame: Rows to come. Of a join, Spark's estimate is the product of its sides.
-        unknown_bytes: What is taken where Spark has no idea, as of a database's query.
-    """
-    query: Any = frame._jdf.queryExecution()
-    plan = query.optimizedPlan()
-    leaves = plan.collectLeaves()
-    read_bytes = sum(_get_size(leaves.apply(i)) for i in range(leaves.size()))
-    size = min(_get_size(plan), read_bytes)
-    return size if size < 1 << 50 else unknown_bytes
-
-
-def _get_size(logical_plan: Any) -> int:
-    """The bytes of a plan's rows, the greatest number there is where Spark has no idea."""
-    return int(str(logical_plan.stats().sizeInBytes()))
 
 
 def get_travelling_types(plan: JoinPlan, stage_number: int) -> dict[str, str]:

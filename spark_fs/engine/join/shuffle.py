@@ -21,7 +21,7 @@ from spark_fs.base.types import FLOATS, INTEGERS
 
 BucketNumbers = npt.NDArray[Any]
 PACKED_SCHEMA = pa.schema([("bucket", pa.int32()), ("side", pa.int32()), ("rows", pa.binary())])
-PACKED_DDL = "bucket int, side int, rows binary"
+PACKED_TYPES = {"bucket": "int", "side": "int", "rows": "binary"}
 _BLOCK_ROWS = 1 << 15
 _HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _HALF_BITS = np.uint64(32)

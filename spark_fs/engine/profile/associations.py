@@ -11,11 +11,11 @@ from math import prod
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.engine.join.columnar import ArrowRelation, TableReader
-from spark_fs.engine.profile.tasks import DATA_DDL, coalesce_tables, narrow_scan, to_batch
+from spark_fs.engine.profile.tasks import DATA_TYPES, coalesce_tables, narrow_scan, to_batch
+from spark_fs.engine.runner import Runner, TaskRows
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.stats.association import DesignMatrix, Sums, merge_sums
@@ -36,24 +36,24 @@ def sum_locally(table_scan: Scan, matrix: DesignMatrix) -> Sums:
     return _sum_tables(parquet.iter_tables(narrow_scan(table_scan, matrix.features)), matrix)
 
 
-def sum_scan(spark: SparkSession, table_scan: Scan, matrix: DesignMatrix) -> DataFrame:
+def sum_scan(runner: Runner, table_scan: Scan, matrix: DesignMatrix) -> TaskRows:
     """The sums of a scan's rows*, by as many tasks as there are cores or as memory wants.
 
     ``collect_sums`` reads them.
     """
-    relation = ArrowRelation.from_scan(spark, narrow_scan(table_scan, matrix.features))
+    relation = ArrowRelation.from_scan(runner, narrow_scan(table_scan, matrix.features))
     file_bytes = sum(file.bytes for file in table_scan.files)
-    tasks = max(spark.sparkContext.defaultParallelism, file_bytes // _TASK_BYTES)
+    tasks = max(runner.parallelism, file_bytes // _TASK_BYTES)
     return sum_relation(replace(relation, source=relation.source.coalesce(tasks)), matrix)
 
 
-def sum_relation(relation: ArrowRelation, matrix: DesignMatrix) -> DataFrame:
+def sum_relation(relation: ArrowRelation, matrix: DesignMatrix) -> TaskRows:
     """The sums of any rows*; they are added up on the executors, piece by piece."""
     sum_bytes = sum(map(prod, matrix.sum_shapes)) * _DOUBLE_BYTES
     pieces = max(1, ceil_divide(sum_bytes, _PIECE_BYTES))
     task = _SumTask(relation.read_tables, matrix, pieces)
-    partial_sums = relation.source.mapInArrow(task, DATA_DDL)
-    return partial_sums.repartitionById(pieces, "place").mapInArrow(_merge_pieces, DATA_DDL)
+    partial_sums = relation.source.map_batches(task, DATA_TYPES)
+    return partial_sums.repartition(pieces, "place").map_batches(_merge_pieces, DATA_TYPES)
 
 
 def collect_sums(sums: pa.Table, matrix: DesignMatrix) -> Sums:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import reduce
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.engine.join.columnar import ArrowRelation, TableReader
 from spark_fs.engine.profile import tasks
 from spark_fs.engine.profile.tasks import TaskUnits, coalesce_tables, iter_numbers, narrow_scan
+from spark_fs.engine.runner import Runner, TaskRows
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.spec.feature_statistics import FeatureStatistics, StatisticsConfig
@@ -28,7 +28,7 @@ from spark_fs.stats.state_file import from_bytes, pack_states, to_bytes, unpack_
 LOCAL_BYTES = 32 << 20
 _FOLD_ROWS = 1 << 18  # that are folded together
 _STATES_SCHEMA = pa.schema([("place", pa.int32()), ("states", pa.binary()), ("facts", pa.binary())])
-_STATES_DDL = "place int, states binary, facts binary"
+_STATES_TYPES = {"place": "int", "states": "binary", "facts": "binary"}
 ColumnStates = dict[str, ColumnState]
 
 
@@ -80,12 +80,12 @@ def profile_locally(table_scan: Scan, types: Mapping[str, str]) -> ColumnStates:
 
 
 def profile_scan(
-    spark: SparkSession, table_scan: Scan, types: Mapping[str, str], config: StatisticsConfig
-) -> DataFrame:
+    runner: Runner, table_scan: Scan, types: Mapping[str, str], config: StatisticsConfig
+) -> TaskRows:
     """The states of a scan's columns*, with their statistics.
 
     Args:
-        spark: the session.
+        runner: runs the tasks.
         table_scan: the rows.
         types: the columns, with their types.
         config: which statistics are wanted.
@@ -93,28 +93,28 @@ def profile_scan(
     Returns:
         What ``collect_profile`` reads.
     """
-    plan = tasks.plan_tasks(table_scan, list(types), spark.sparkContext.defaultParallelism)
+    plan = tasks.plan_tasks(table_scan, list(types), runner.parallelism)
     groups = tuple({name: types[name] for name in group} for group in plan.groups)
-    numbers = tasks.number_tasks(spark, len(plan.units))
+    numbers = runner.number_tasks(len(plan.units))
     if plan.tasks_per_group == 1:
         task = _ScanProfileTask(table_scan, groups, plan.units, config)
-        return numbers.mapInArrow(task, _STATES_DDL)
+        return numbers.map_batches(task, _STATES_TYPES)
     task = _ScanProfileTask(table_scan, groups, plan.units, None)
-    return _merge_parts(numbers.mapInArrow(task, _STATES_DDL), len(groups), config)
+    return _merge_parts(numbers.map_batches(task, _STATES_TYPES), len(groups), config)
 
 
 def profile_relation(
     relation: ArrowRelation, types: Mapping[str, str], config: StatisticsConfig
-) -> DataFrame:
+) -> TaskRows:
     """The states of the columns of any rows*, as ``profile_scan`` gives them."""
     task = _RelationProfileTask(relation.read_tables, dict(types))
-    states = relation.source.mapInArrow(task, _STATES_DDL)
+    states = relation.source.map_batches(task, _STATES_TYPES)
     return _merge_parts(states, ceil_divide(len(types), tasks.TASK_COLUMNS), config)
 
 
-def _merge_parts(states: DataFrame, group_count: int, config: StatisticsConfig) -> DataFrame:
-    by_group = states.repartitionById(group_count, "place")
-    return by_group.mapInArrow(_MergeTask(config), _STATES_DDL)
+def _merge_parts(states: TaskRows, group_count: int, config: StatisticsConfig) -> TaskRows:
+    by_group = states.repartition(group_count, "place")
+    return by_group.map_batches(_MergeTask(config), _STATES_TYPES)
 
 
 def collect_profile(

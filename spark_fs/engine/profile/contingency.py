@@ -5,39 +5,38 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.engine.profile.tasks import (
-    DATA_DDL,
+    DATA_TYPES,
     TaskUnits,
     iter_numbers,
     narrow_scan,
-    number_tasks,
     plan_tasks,
     to_batch,
 )
+from spark_fs.engine.runner import Runner, TaskRows
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.stats.binning import ContingencyTables, Counts
 
 
 def count_tables(
-    spark: SparkSession, table_scan: Scan, tables: ContingencyTables
-) -> tuple[DataFrame, tuple[ContingencyTables, ...]]:
+    runner: Runner, table_scan: Scan, tables: ContingencyTables
+) -> tuple[TaskRows, tuple[ContingencyTables, ...]]:
     """The table of each feature by the label*; a task has some columns of the rows.
 
     Args:
-        spark: the session.
+        runner: runs the tasks.
         table_scan: the rows.
         tables: the label and the features.
 
     Returns:
         The counts, and the parts of the tables that they are of: ``collect_tables`` takes both.
     """
-    plan = plan_tasks(table_scan, tables.features, spark.sparkContext.defaultParallelism)
+    plan = plan_tasks(table_scan, tables.features, runner.parallelism)
     parts = tuple(replace(tables, features=tuple(group)) for group in plan.groups)
     task = _CountTask(table_scan, parts, plan.units)
-    return number_tasks(spark, len(plan.units)).mapInArrow(task, DATA_DDL), parts
+    return runner.number_tasks(len(plan.units)).map_batches(task, DATA_TYPES), parts
 
 
 def collect_tables(rows: pa.Table, parts: Sequence[ContingencyTables]) -> dict[str, Counts]:

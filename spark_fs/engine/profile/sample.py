@@ -5,28 +5,27 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.engine.profile.tasks import (
-    DATA_DDL,
+    DATA_TYPES,
     Share,
     iter_numbers,
     narrow_scan,
-    number_tasks,
     to_batch,
 )
+from spark_fs.engine.runner import Runner, TaskRows
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.stats.state_file import from_bytes, to_bytes
 
 
 def sample_rows(
-    spark: SparkSession, table_scan: Scan, columns: list[str], rows: int, seed: int
-) -> DataFrame:
+    runner: Runner, table_scan: Scan, columns: list[str], rows: int, seed: int
+) -> TaskRows:
     """Some rows*, drawn without regard to their values.
 
     Args:
-        spark: the session.
+        runner: runs the tasks.
         table_scan: the rows to draw from.
         columns: the columns to read.
         rows: about how many rows to draw.
@@ -39,7 +38,7 @@ def sample_rows(
     shares = tuple(narrow.list_shares())
     fraction = min(1.0, rows / max(1, narrow.row_count))
     task = _SampleTask(narrow, shares, fraction, seed)
-    return number_tasks(spark, len(shares)).mapInArrow(task, DATA_DDL)
+    return runner.number_tasks(len(shares)).map_batches(task, DATA_TYPES)
 
 
 def collect_sample(sample: pa.Table, columns: list[str]) -> pa.Table:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.engine.scan.parquet import Scan
@@ -18,7 +17,7 @@ from spark_fs.spec.predicates import iter_comparisons
 TASK_COLUMNS = 64  # columns of a task
 _TASK_BYTES = 256 << 20  # bytes of files for a task, where there are more tasks than cores anyway
 _MAX_TABLE_BYTES = 256 << 20  # bytes that are put together, unless one table is more
-DATA_DDL = "place int, data binary"
+DATA_TYPES = {"place": "int", "data": "binary"}
 Share = tuple[int, int, int]  # as ``Scan.list_shares`` gives them
 # of each task the number of its group of columns, and its shares
 TaskUnits = tuple[tuple[int, tuple[Share, ...]], ...]
@@ -70,13 +69,8 @@ def group_columns(columns: Sequence[T], size: int) -> list[Sequence[T]]:
     return [columns[start : start + size] for start in range(0, len(columns), size)]
 
 
-def number_tasks(spark: SparkSession, count: int) -> DataFrame:
-    """The numbers of so many tasks*, each in a task of its own."""
-    return spark.range(0, count, 1, max(1, count)).toDF("unit")
-
-
 def iter_numbers(batches: Iterable[pa.RecordBatch]) -> Iterator[int]:
-    """The numbers that a task of ``number_tasks`` is given."""
+    """The numbers that a task of ``Runner.number_tasks`` is given."""
     for batch in batches:
         yield from batch.column(0).to_pylist()
 

@@ -6,9 +6,7 @@ That is which files, of how many, between which event times.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
-
-from pyspark.sql import DataFrame
+from typing import TYPE_CHECKING, Any
 
 from spark_fs.base import arrow_types
 from spark_fs.base.times import (
@@ -26,6 +24,9 @@ from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.predicates import iter_comparisons
 from spark_fs.tables.data_files import DataFile
 from spark_fs.tables.ingestion import INGESTED_AT
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 _FIRST_MICROS = to_micros(datetime.min.replace(tzinfo=UTC))  # of all event times
 _DEFAULT_WIDTH = 24  # bytes of a value whose type does not tell
@@ -46,8 +47,14 @@ _TYPE_WIDTHS = {
 class NodeSource:
     """Where a node's rows come from: a DataFrame*, and the files with the same rows, if any."""
 
-    read_frame: Callable[[], DataFrame]
+    read_frame: "Callable[[], DataFrame]"
     files: Sequence[DataFile] | None = None
+
+    def estimate_frame_bytes(self) -> int:
+        """The bytes of the DataFrame by Spark's own estimate."""
+        from spark_fs.engine.spark_runner import estimate_bytes
+
+        return estimate_bytes(self.read_frame())
 
 
 @dataclass(frozen=True)

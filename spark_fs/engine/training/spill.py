@@ -8,26 +8,27 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
-from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.base import arrow_types
 from spark_fs.base.file_systems import open_output, resolve_file_system
 from spark_fs.engine.join.columnar import ArrowRelation, TableReader
+from spark_fs.engine.runner import Runner, TaskRows
 from spark_fs.engine.training import splits
 from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.spec.training_dataset import TRAIN_SPLIT
 
 TableSplitter = Callable[[pa.Table], Iterable[tuple[str, pa.Table]]]
 Aggregate = tuple[Callable[[pa.Table], Any], Callable[[list[Any]], Any]]
-WRITTEN_FILES_DDL = "path string, part string, rows bigint, notice binary"
+WRITTEN_FILES_TYPES = {"path": "string", "part": "string", "rows": "bigint", "notice": "binary"}
 _ROW_GROUP_ROWS = 1 << 20  # of a row group, or of a batch in an Arrow file
+_NO_SCHEMA = pa.schema([])  # of rows whose columns the files tell
 
 
 @dataclass(frozen=True)
@@ -221,40 +222,68 @@ class _SplitReader:
                     yield piece
 
 
-def build_split_frame(
-    source: DataFrame,
-    read_tables: TableReader,
+def select_split(
+    relation: ArrowRelation,
     split_table: TableSplitter,
     types: Mapping[str, str],
     part: str = TRAIN_SPLIT,
-) -> DataFrame:
-    """The finished rows of one split as a DataFrame*.
+) -> TaskRows:
+    """The finished rows* of one split.
 
     Args:
-        source: what the tables are read from.
-        read_tables: what reads them.
+        relation: the rows that are split.
         split_table: what makes finished rows of a table, each with their split.
         types: the columns of the finished rows, with their types.
         part: the split.
-
-    Returns:
-        A lazy DataFrame.
     """
-    reader = _SplitReader(read_tables, split_table, part)
-    relation = ArrowRelation(source, reader, arrow_types.to_arrow_schema(types))
-    return relation.to_frame(types)
+    reader = _SplitReader(relation.read_tables, split_table, part)
+    schema = arrow_types.to_arrow_schema(types)
+    return ArrowRelation(relation.source, reader, schema).select(types)
+
+
+class WrittenFile(NamedTuple):
+    """A file that a task wrote, or a split where nobody names its files.
+
+    notice: what was aggregated on the way, packed.
+    """
+
+    path: str
+    part: str
+    rows: int
+    notice: bytes | None = None
+
+
+def write_files(
+    relation: ArrowRelation,
+    split_table: TableSplitter,
+    folder: str,
+    file_format: Literal["parquet", "arrow"] = "parquet",
+    aggregate: Aggregate | None = None,
+) -> list[WrittenFile]:
+    """Write rows by the tasks that have them, eagerly.
+
+    Args:
+        relation: the rows.
+        split_table: what makes pieces of a table, each with its part.
+        folder: where the files go, in a folder for each part that has a name.
+        file_format: of the files.
+        aggregate: what is to be computed of each piece on the way, and how the results are
+            combined.
+    """
+    writer = FileWriter(relation.read_tables, split_table, folder, file_format, aggregate)
+    written = relation.source.map_batches(writer, WRITTEN_FILES_TYPES).collect()
+    return [WrittenFile(**file) for file in written.to_pylist()]
 
 
 @dataclass(frozen=True)
 class SpilledRows:
     """Arrow files of joined rows that stay."""
 
-    spark: SparkSession
+    runner: Runner
     paths: tuple[str, ...]
 
-    def _build_file_range(self, coalesce: bool = False) -> DataFrame:
-        tasks = 1 if coalesce else max(1, len(self.paths))
-        return self.spark.range(0, len(self.paths), 1, tasks).toDF("file")
+    def _number_files(self, coalesce: bool = False) -> TaskRows:
+        return self.runner.number_tasks(len(self.paths), 1 if coalesce else None)
 
     def aggregate_rows(
         self,
@@ -274,19 +303,17 @@ class SpilledRows:
         """
         reader = _ArrowFileReader(self.paths, None if columns is None else tuple(columns))
         task = PartialAggregate(reader, (make, combine))
-        partials = self._build_file_range().mapInArrow(task, "notice binary").collect()
-        return combine_partials((partial.notice for partial in partials), combine)
+        partials = self._number_files().map_batches(task, {"notice": "binary"}).collect()
+        return combine_partials(partials.column("notice").to_pylist(), combine)
 
-    def build_write(self, transform: DatasetTransform, folder: str, coalesce: bool) -> DataFrame:
-        """The Parquet files* of the finished rows that tasks write; with coalesce one a split."""
-        reader = _ArrowFileReader(self.paths)
-        writer = FileWriter(reader, transform.split_and_transform, folder)
-        return self._build_file_range(coalesce).mapInArrow(writer, WRITTEN_FILES_DDL)
+    def write_files(
+        self, transform: DatasetTransform, folder: str, coalesce: bool
+    ) -> list[WrittenFile]:
+        """Write the finished rows into Parquet files, eagerly; with coalesce one a split."""
+        rows = ArrowRelation(self._number_files(coalesce), _ArrowFileReader(self.paths), _NO_SCHEMA)
+        return write_files(rows, transform.split_and_transform, folder)
 
-    def to_frame(self, transform: DatasetTransform, part: str, coalesce: bool) -> DataFrame:
-        """The finished rows of one split as a DataFrame*."""
-        source = self._build_file_range(coalesce)
-        reader = _ArrowFileReader(self.paths)
-        return build_split_frame(
-            source, reader, transform.split_and_transform, transform.schema, part
-        )
+    def select_split(self, transform: DatasetTransform, part: str, coalesce: bool) -> TaskRows:
+        """The finished rows* of one split."""
+        rows = ArrowRelation(self._number_files(coalesce), _ArrowFileReader(self.paths), _NO_SCHEMA)
+        return select_split(rows, transform.split_and_transform, transform.schema, part)

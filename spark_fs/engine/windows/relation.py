@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.base import arrow_types
 from spark_fs.base.times import Interval
@@ -19,6 +18,7 @@ from spark_fs.engine.join.sampling import SAMPLING_MIN_BYTES
 from spark_fs.engine.join.shuffle import hash_keys
 from spark_fs.engine.join.skew import KeySample, SkewedKeys
 from spark_fs.engine.join.stages import TypedColumn, get_key_columns, get_micros
+from spark_fs.engine.runner import Runner, TaskRows
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan, TimeBounds
 from spark_fs.engine.windows.rows import compute_rows_at, iter_event_rows, to_bounds
@@ -31,7 +31,6 @@ from spark_fs.engine.windows.scatter import (
 from spark_fs.planning.window_plan import WindowPlan
 
 SINGLE_TASK_BYTES = 8 << 20  # bytes of events; up to here one task is faster than a shuffle
-UNKNOWN_BYTES = 256 << 20  # bytes of a frame whose size Spark does not know
 _SAMPLED_FILES = 8
 
 
@@ -114,30 +113,34 @@ class EventSource:
     scan: Scan | None = None
 
     @classmethod
-    def from_scan(cls, spark: SparkSession, scan: Scan, byte_count: int | None = None) -> Self:
+    def from_scan(cls, runner: Runner, scan: Scan, byte_count: int | None = None) -> Self:
         """The events in files*.
 
         Args:
-            spark: The session.
+            runner: Runs the tasks.
             scan: What is read; it gives the columns of the plan under their own names.
             byte_count: Of the columns that are read; None: of the files.
         """
         if byte_count is None:
             byte_count = sum(file.bytes for file in scan.files)
-        return cls(ArrowRelation.from_scan(spark, scan), byte_count, scan)
+        return cls(ArrowRelation.from_scan(runner, scan), byte_count, scan)
 
     @classmethod
-    def from_frame(cls, frame: DataFrame, plan: WindowPlan) -> Self:
-        """The events of a DataFrame* that has the columns of a plan."""
+    def from_rows(cls, rows: TaskRows, plan: WindowPlan, byte_count: int) -> Self:
+        """The events of rows* that have the columns of a plan, and no others.
+
+        Args:
+            rows: The events.
+            plan: The aggregation.
+            byte_count: How many bytes they are, about.
+        """
         schema = arrow_types.to_arrow_schema(dict(plan.types))
-        events = frame.select(*schema.names)
-        relation = ArrowRelation.from_frame(events, schema)
-        return cls(relation, inputs.estimate_bytes(events, UNKNOWN_BYTES))
+        return cls(ArrowRelation.from_rows(rows, schema), byte_count)
 
     @property
-    def spark(self) -> SparkSession:
-        """The session."""
-        return self.relation.source.sparkSession
+    def runner(self) -> Runner:
+        """What runs the tasks."""
+        return self.relation.source.runner
 
     def is_small(self) -> bool:
         """Whether one task reads and aggregates them sooner than several with a shuffle."""
@@ -188,7 +191,7 @@ def aggregate_events(
         return ArrowRelation(relation.source.coalesce(1), single_task, schema)
     skewed_keys = skewed_keys or detect_skew(source, plan, source.byte_count)
     packed = relation.pack_rows(EventScatter(plan, skewed_keys, bounds), folder)
-    buckets = packed.repartitionById(skewed_keys.bucket_count, "bucket")
+    buckets = packed.repartition(skewed_keys.bucket_count, "bucket")
     task = _EventRowTask(relation.schema, plan, skewed_keys, bounds, folder is not None)
     return ArrowRelation(buckets, task, schema)
 
@@ -220,8 +223,8 @@ def aggregate_at(
     packed_events = events.pack_rows(EventScatter(plan, skewed_keys), folder)
     instant_scatter = InstantScatter(instants.keys, instants.at, skewed_keys)
     packed_instants = instants.relation.pack_rows(instant_scatter, folder)
-    packed = packed_events.unionAll(packed_instants)
-    buckets = packed.repartitionById(skewed_keys.bucket_count, "bucket")
+    packed = packed_events.union(packed_instants)
+    buckets = packed.repartition(skewed_keys.bucket_count, "bucket")
     task = _RowsAtTask(
         events.schema,
         instants.relation.schema,
@@ -246,7 +249,7 @@ def detect_skew(source: EventSource, plan: WindowPlan, total_bytes: int) -> Skew
         plan: The aggregation.
         total_bytes: Of all that is moved.
     """
-    bucket_count = inputs.choose_bucket_count(source.spark, total_bytes)
+    bucket_count = inputs.choose_bucket_count(source.runner, total_bytes)
     reach = plan.longest_reach
     scan = source.scan
     if reach is None or scan is None or source.byte_count < SAMPLING_MIN_BYTES:

@@ -14,9 +14,10 @@ from pyspark.sql import functions as F
 from spark_fs.base import arrow_types, types
 from spark_fs.base.times import MICROSECOND
 from spark_fs.base.types import get_base_type
-from spark_fs.engine.join import inputs, shuffle
+from spark_fs.engine.join import shuffle
 from spark_fs.engine.join.columnar import ArrowRelation
-from spark_fs.engine.windows.relation import UNKNOWN_BYTES, EventSource, InstantSource, aggregate_at
+from spark_fs.engine.spark_runner import SparkRows, estimate_bytes, get_frame
+from spark_fs.engine.windows.relation import EventSource, InstantSource, aggregate_at
 from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.planning.window_plan import BoundFeature, WindowPlan, find_result_type
 from spark_fs.spec.window_features import Function
@@ -31,6 +32,7 @@ AGGREGATIONS: tuple[Function, ...] = (
     "last",
     "distinct_count",
 )
+_UNKNOWN_BYTES = 256 << 20  # bytes of a frame whose size Spark does not know
 _ANY_TYPE_AGGREGATIONS = ("count", "min", "max", "last", "distinct_count")  # without arithmetic
 
 
@@ -83,14 +85,16 @@ def rolling(
     instants = instants.select(*by, at).filter(F.col(at).isNotNull())
     instant_types = dict(instants.dtypes)
     _check_types(plan, instant_types, by, at)
-    source = EventSource.from_frame(frame, plan)
+    frame_bytes = estimate_bytes(frame, _UNKNOWN_BYTES)
+    source = EventSource.from_rows(SparkRows(frame), plan, frame_bytes)
     ends = InstantSource(
-        ArrowRelation.from_frame(instants, arrow_types.to_arrow_schema(instant_types)),
+        ArrowRelation.from_rows(SparkRows(instants), arrow_types.to_arrow_schema(instant_types)),
         tuple((name, instant_types[name]) for name in by),
         (at, instant_types[at]),
-        inputs.estimate_bytes(instants, UNKNOWN_BYTES),
+        estimate_bytes(instants, _UNKNOWN_BYTES),
     )
-    return aggregate_at(source, ends, plan).to_frame(instant_types | plan.schema)
+    features = aggregate_at(source, ends, plan)
+    return get_frame(features.select(instant_types | plan.schema))
 
 
 def _check_arguments(
