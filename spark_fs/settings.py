@@ -17,6 +17,8 @@ from spark_fs.redact import find_secrets, register_secrets
 from spark_fs.urls import Url, get_address
 
 _PREFIX = "SPARK_FS_"
+_ENGINES = ("auto", "local", "spark")
+_MEMORY_UNITS = {"k": 10, "m": 20, "g": 30, "t": 40}  # and how many bits their bytes take
 _MIGRATE_CHOICES = ("local", "always", "never")
 _DEFAULT_PORTS = {"mysql": 3306, "postgresql": 5432}
 Config = str | os.PathLike[str] | Mapping[str, Any] | None
@@ -55,6 +57,10 @@ class Settings:
     migrate_catalog: whether a metadata database that an earlier release made is brought up to this
         one when it is opened: "local" where it is in SQLite, while one on a server waits for
         ``spark-fs migrate``; "always"; or "never".
+    engine: what reads, where no call says so: "auto" (threads of this process where they can and
+        memory allows, else Spark), "local" or "spark".
+    local_memory: how much memory a local run may take, such as "4g" or "512m"; a quarter of the
+        machine's unless set.
     spark: Spark settings for the session that this process starts.
     token: what callers of ``spark-fs serve`` and ``spark-fs ui`` must bring; nobody is asked for
         one without it.
@@ -67,8 +73,17 @@ class Settings:
     online_password: Secret = Secret()  # noqa: RUF009 # as above
     models_url: Secret = Secret()  # noqa: RUF009 # as above
     migrate_catalog: str = "local"
+    engine: str = "auto"
+    local_memory: str = ""
     spark: Mapping[str, str | int | float | bool] = field(default_factory=dict, repr=False)
     token: Secret = Secret()  # noqa: RUF009 # as above
+
+    @property
+    def local_memory_bytes(self) -> int | None:
+        """``local_memory`` in bytes; None where it is not set."""
+        if not self.local_memory:
+            return None
+        return int(self.local_memory[:-1]) << _MEMORY_UNITS[self.local_memory[-1].lower()]
 
     @property
     def online_address(self) -> str:
@@ -168,6 +183,10 @@ def _find_mistake(name: str, value: Any) -> str:
         return "spark: it must be a mapping of Spark settings to strings, numbers or booleans"
     if name == "migrate_catalog" and value not in _MIGRATE_CHOICES:
         return f"migrate_catalog: it must be one of {', '.join(_MIGRATE_CHOICES)}"
+    if name == "engine" and value not in _ENGINES:
+        return f"engine: it must be one of {', '.join(_ENGINES)}"
+    if name == "local_memory" and not re.fullmatch(r"\d+[kmgtKMGT]", str(value)):
+        return "local_memory: it must be a number and a unit, such as 512m or 4g"
     accepted = str | os.PathLike if name == "home" else str
     if isinstance(value, accepted):
         return ""

@@ -298,7 +298,7 @@ class FeatureStore(GroupStore):
             dataframe_type: str = ...,
             online: bool = ...,
             read_options: Mapping[str, Any] | None = ...,
-        ) -> DataFrame | pd.DataFrame: ...
+        ) -> Any: ...
 
     def sql(
         self,
@@ -306,7 +306,7 @@ class FeatureStore(GroupStore):
         dataframe_type: str = "default",
         online: bool = False,
         read_options: Mapping[str, Any] | None = None,
-    ) -> DataFrame | pd.DataFrame:
+    ) -> Any:
         """Read the rows of a SELECT over feature groups, in Spark's SQL.
 
         Args:

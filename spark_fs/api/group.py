@@ -77,6 +77,7 @@ class Group(CatalogObject[GroupSpec]):
             online: bool = ...,
             wallclock_time: Instant | int | Commit | None = ...,
             read_options: Mapping[str, Any] | None = ...,
+            engine: str | None = ...,
         ) -> pd.DataFrame: ...
         @overload
         def read(
@@ -85,14 +86,7 @@ class Group(CatalogObject[GroupSpec]):
             online: bool = ...,
             wallclock_time: Instant | int | Commit | None = ...,
             read_options: Mapping[str, Any] | None = ...,
-        ) -> DataFrame: ...
-        @overload
-        def read(
-            self,
-            dataframe_type: Literal["default"] = ...,
-            online: Literal[False] = ...,
-            wallclock_time: Instant | int | Commit | None = ...,
-            read_options: Mapping[str, Any] | None = ...,
+            engine: str | None = ...,
         ) -> DataFrame: ...
         @overload
         def read(
@@ -101,7 +95,8 @@ class Group(CatalogObject[GroupSpec]):
             online: bool = ...,
             wallclock_time: Instant | int | Commit | None = ...,
             read_options: Mapping[str, Any] | None = ...,
-        ) -> DataFrame | pd.DataFrame: ...
+            engine: str | None = ...,
+        ) -> Any: ...
 
     def read(
         self,
@@ -109,17 +104,23 @@ class Group(CatalogObject[GroupSpec]):
         online: bool = False,
         wallclock_time: Instant | int | Commit | None = None,
         read_options: Mapping[str, Any] | None = None,
-    ) -> DataFrame | pd.DataFrame:
+        engine: str | None = None,
+    ) -> Any:
         """Read all rows; none where nothing was inserted yet.
 
+        Eagerly they come in the order of the event time, then the primary key.
+
         Args:
-            dataframe_type: "spark" (a lazy DataFrame), "pandas" (eagerly), or "default": "spark",
-                and for online rows "pandas" where no Spark session is active in the process.
+            dataframe_type: "pandas", "polars", "arrow" or "numpy" (eagerly), "spark" (a lazy
+                DataFrame), or "default": "spark" where a Spark session is active in this process,
+                else "pandas".
             online: Whether to read the rows of the online store, the latest of each key within its
                 ttl, eagerly and without Spark.
             wallclock_time: The rows as they were at an instant (UTC), a version or a commit, as by
                 ``as_of``; None: as they are now.
             read_options: Taken for Hopsworks' sake, and named in a warning.
+            engine: Which engine reads what does not come as a Spark DataFrame: "local" (threads of
+                this process), "spark", or "auto": local where it can; None: the setting ``engine``.
 
         Returns:
             The rows; times are UTC.
@@ -141,9 +142,9 @@ class Group(CatalogObject[GroupSpec]):
         query = self.select_all()
         if wallclock_time is not None:
             query = query.as_of(wallclock_time)
-        return query.read("spark" if dataframe_type == "default" else dataframe_type)
+        return query.read(dataframe_type, engine=engine)
 
-    def _read_online_rows(self, dataframe_type: str) -> DataFrame | pd.DataFrame:
+    def _read_online_rows(self, dataframe_type: str) -> Any:
         from spark_fs.flows import online_rows
 
         rows = online_rows.read_online_rows(self._load_spec(), self._stores.online)

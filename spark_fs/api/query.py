@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from spark_fs.api.feature import Filter, extract_condition
 from spark_fs.base.arguments import validate_arguments
@@ -154,46 +154,68 @@ class Query:
 
         @overload
         def read(
-            self, dataframe_type: Literal["spark"] = ..., strategy: str | None = ...
+            self,
+            dataframe_type: Literal["spark"],
+            strategy: str | None = ...,
+            engine: str | None = ...,
         ) -> DataFrame: ...
         @overload
         def read(
-            self, dataframe_type: Literal["pandas"], strategy: str | None = ...
+            self,
+            dataframe_type: Literal["pandas"],
+            strategy: str | None = ...,
+            engine: str | None = ...,
         ) -> pd.DataFrame: ...
         @overload
         def read(
-            self, dataframe_type: str, strategy: str | None = ...
-        ) -> DataFrame | pd.DataFrame: ...
+            self,
+            dataframe_type: str = ...,
+            strategy: str | None = ...,
+            engine: str | None = ...,
+        ) -> Any: ...
 
     def read(
-        self, dataframe_type: str = "spark", strategy: str | None = None
-    ) -> DataFrame | pd.DataFrame:
-        """Read the rows: lazily as a Spark DataFrame, or eagerly as pandas.
+        self,
+        dataframe_type: str = "default",
+        strategy: str | None = None,
+        engine: str | None = None,
+    ) -> Any:
+        """Read the rows: lazily as a Spark DataFrame, or eagerly as another frame.
+
+        Eagerly they come in the order of the spine's event time, then its key.
 
         Args:
-            dataframe_type: "spark" or "pandas".
+            dataframe_type: "pandas", "polars", "arrow", "numpy", "spark", or "default": "spark"
+                where a Spark session is active in this process, else "pandas".
             strategy: How the join is run: "columnar", "broadcast" or "sql"; None: the best is
-                chosen, as ``explain`` tells. The rows are the same, their order is not.
+                chosen, as ``explain`` tells. The rows are the same.
+            engine: Which engine reads what does not come as a Spark DataFrame: "local" (threads
+                of this process), "spark", or "auto": local where it can; None: the setting
+                ``engine``.
 
         Returns:
             The rows; times are UTC.
 
         Raises:
-            SettingsError: A dataframe_type or strategy that does not exist, or a strategy that
-                cannot run this query.
+            SettingsError: A dataframe_type, strategy or engine that does not exist, or that cannot
+                run this query.
         """
         from spark_fs.flows import read as flows_read
 
-        spark = self._stores.spark
         plan = self.plan()
         frames = {self._spine.spec.ref: self._spine.frame} if self._spine else {}
         return flows_read.read_query(
-            spark, plan, self._stores.find_table, dataframe_type, strategy=strategy, frames=frames
+            self._stores.engines.with_request(engine),
+            plan,
+            self._stores.find_table,
+            dataframe_type,
+            strategy=strategy,
+            frames=frames,
         )
 
     def show(self, n: int = 20) -> None:
         """Print n rows, eagerly."""
-        self.read().show(n, truncate=False)
+        self.read("spark").show(n, truncate=False)
 
     def to_string(self) -> str:
         """Return the SQL that the query stands for, with every rule of each match; starts no JVM.
@@ -204,16 +226,19 @@ class Query:
 
         return to_sql(self.plan())
 
-    def explain(self, strategy: str | None = None) -> None:
-        """Print how the query would be run now; ``strategy`` is as in ``read``.
+    def explain(self, strategy: str | None = None, engine: str | None = None) -> None:
+        """Print how the query would be run now; ``strategy`` and ``engine`` are as in ``read``.
 
         It shows the spine, each match rule, how many files are read of how many, and which strategy
-        is taken and why. Starts no JVM, since it looks at the logs of the tables alone.
+        and engine is taken and why. Starts no JVM, since it looks at the logs of the tables alone.
         """
         from spark_fs.flows import read as flows_read
 
         explanation = flows_read.explain_plan(
-            lambda: self._stores.spark, self.plan(), self._stores.find_table, strategy
+            self._stores.engines.with_request(engine),
+            self.plan(),
+            self._stores.find_table,
+            strategy,
         )
         print(explanation)
 

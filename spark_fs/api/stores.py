@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.group import Group
     from spark_fs.catalog.store import Catalog
+    from spark_fs.engine.engines import Engines
     from spark_fs.online.store import OnlineStore
     from spark_fs.settings import Settings
     from spark_fs.spec.feature_group import GroupSpec
@@ -72,6 +73,14 @@ class Stores:
         from spark_fs.tables.delta.session import get_session
 
         return get_session(self.settings.spark)
+
+    @property
+    def engines(self) -> Engines:
+        """What reads: this process and Spark, as the settings say."""
+        from spark_fs.engine.engines import Engines
+
+        settings = self.settings
+        return Engines(lambda: self.spark, settings.engine, settings.local_memory_bytes)  # type: ignore[arg-type] # checked
 
     def open_group(self, spec: GroupSpec) -> Group:
         """Open a group as its class: an ExternalFeatureGroup where others keep its rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from spark_fs.api.feature import Feature, to_feature_specs
 from spark_fs.api.group import Group
@@ -56,17 +56,17 @@ class TableGroup(Group):
         @overload
         def read_quarantine(self, dataframe_type: Literal["pandas"]) -> pd.DataFrame: ...
         @overload
-        def read_quarantine(self, dataframe_type: str) -> DataFrame | pd.DataFrame: ...
+        def read_quarantine(self, dataframe_type: str) -> Any: ...
 
-    def read_quarantine(self, dataframe_type: str = "spark") -> DataFrame | pd.DataFrame:
+    def read_quarantine(self, dataframe_type: str = "spark") -> Any:
         """Read the rows that expectations set aside: lazily ("spark"), or eagerly as "pandas".
 
         They have the group's columns, ``_ingested_at`` (UTC) and ``_reason``.
         """
-        from spark_fs.flows import group_rows, read
+        from spark_fs.flows import group_rows, spark_reads
 
         rows = group_rows.read_quarantine(self._stores.open_table(self.spec))
-        return read.collect_frame(rows, dataframe_type)
+        return spark_reads.collect_frame(rows, dataframe_type)
 
     # -- history
 
@@ -109,14 +109,14 @@ class TableGroup(Group):
             start: Instant | int | Commit | None = ...,
             end: Instant | int | Commit | None = ...,
             dataframe_type: str = ...,
-        ) -> DataFrame | pd.DataFrame: ...
+        ) -> Any: ...
 
     def read_changes(
         self,
         start: Instant | int | Commit | None = None,
         end: Instant | int | Commit | None = None,
         dataframe_type: str = "spark",
-    ) -> DataFrame | pd.DataFrame:
+    ) -> Any:
         """Read what happened after ``start``, up to ``end`` and with it.
 
         ``as_of(start)`` with these changes made is ``as_of(end)``.
@@ -135,10 +135,10 @@ class TableGroup(Group):
             NotFoundError: A version that does not exist, or an instant before the first commit.
             SettingsError: ``end`` lies before ``start``.
         """
-        from spark_fs.flows import group_rows, read
+        from spark_fs.flows import group_rows, spark_reads
 
         changes = group_rows.read_changes(self._stores.open_table(self.spec), start, end)
-        return read.collect_frame(changes, dataframe_type)
+        return spark_reads.collect_frame(changes, dataframe_type)
 
     def commit_details(self, limit: int = 10) -> list[Commit]:
         """Return the newest commits, the newest first. Starts no JVM.

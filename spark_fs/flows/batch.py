@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 from pyspark.sql import DataFrame
 
+from spark_fs.base.dataframes import check_dataframe_type
 from spark_fs.base.pandas_frames import to_pandas
 from spark_fs.base.times import Interval
 from spark_fs.engine.spark_runner import get_frame
 from spark_fs.engine.training.spill import TransformNow, select_split
 from spark_fs.engine.training.transform_rows import DatasetTransform
-from spark_fs.flows import read
 from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.spine_rows import build_view_spine
 from spark_fs.flows.training_build import JoinInput, build_in_memory
@@ -68,7 +68,7 @@ def read_batch(
     names += [name for name in dict.fromkeys(last) if name not in names]
     if dataframe_type == "spark":
         return _build_batch_frame(join_input, transform, names)
-    read.check_dataframe_type(dataframe_type)
+    check_dataframe_type(dataframe_type)
     return _collect_batch(join_input, transform, names)
 
 

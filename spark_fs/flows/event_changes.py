@@ -18,7 +18,7 @@ from spark_fs.engine.windows.relation import EventSource
 from spark_fs.errors import SettingsError, SparkFSError
 from spark_fs.flows import group_rows
 from spark_fs.flows.event_source import AggregationSource
-from spark_fs.flows.read import translate_spark_errors
+from spark_fs.flows.spark_reads import translate_spark_errors
 from spark_fs.tables.event_times import convert_to_micros
 from spark_fs.tables.ingestion import INGESTED_AT
 from spark_fs.tables.table import GroupTable

@@ -7,8 +7,8 @@ from spark_fs.base import arrow_types
 from spark_fs.base.pandas_frames import to_pandas
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
-from spark_fs.flows import read as flows_read
 from spark_fs.flows.group_rows import read_group
+from spark_fs.flows.spark_reads import collect_frame
 from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.table import GroupTable
 
@@ -27,7 +27,7 @@ def read_first_rows(table: GroupTable, count: int) -> pd.DataFrame:
         files, types, partition_key, None
     ):
         rows = read_group(table, table.version)
-        return flows_read.collect_frame(rows.select(*types).limit(count), "pandas")
+        return collect_frame(rows.select(*types).limit(count), "pandas")
     scan = Scan.from_files(parquet.to_scan_files(files), types)
     tables = [scan.schema.empty_table()]
     remaining = count

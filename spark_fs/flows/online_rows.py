@@ -5,14 +5,13 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from spark_fs.base import arrow_types
-from spark_fs.base.pandas_frames import to_pandas
+from spark_fs.base.dataframes import convert_table
 from spark_fs.errors import SettingsError
-from spark_fs.flows.read import check_dataframe_type
+from spark_fs.flows.read import resolve_dataframe_type
 from spark_fs.online.registry import make_writer
 from spark_fs.online.store import OnlineStore
 from spark_fs.online.table_layout import build_online_table
@@ -57,16 +56,12 @@ def _to_batches(
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def to_frame(
-    get_spark: Callable[[], SparkSession], table: pa.Table, dataframe_type: str
-) -> DataFrame | pd.DataFrame:
-    """Rows as "pandas" or "spark".
+def to_frame(get_spark: Callable[[], SparkSession], table: pa.Table, dataframe_type: str) -> Any:
+    """Rows as a frame of this type.
 
     "default" is a Spark DataFrame where a session is active in this process, else pandas.
     """
-    if dataframe_type == "default":
-        dataframe_type = "pandas" if SparkSession.getActiveSession() is None else "spark"
-    check_dataframe_type(dataframe_type)
-    if dataframe_type == "pandas":
-        return to_pandas(table)
-    return get_spark().createDataFrame(table)
+    dataframe_type = resolve_dataframe_type(dataframe_type)
+    if dataframe_type == "spark":
+        return get_spark().createDataFrame(table)
+    return convert_table(table, dataframe_type)

@@ -19,7 +19,7 @@ from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.engine.spark_runner import SparkRows, SparkRunner, get_frame
 from spark_fs.flows import group_rows
-from spark_fs.flows.read import translate_spark_errors
+from spark_fs.flows.spark_reads import translate_spark_errors
 from spark_fs.spec.feature_statistics import StatisticsConfig
 from spark_fs.stats.association import DesignMatrix, Sums
 from spark_fs.stats.describe import ExactDistinct

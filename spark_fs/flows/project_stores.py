@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from spark_fs.catalog.store import Catalog
+    from spark_fs.engine.engines import Engines
     from spark_fs.online.store import OnlineStore
     from spark_fs.settings import Settings
     from spark_fs.spec.feature_group import GroupSpec
@@ -28,6 +29,10 @@ class ProjectStores(Protocol):
     @property
     def online(self) -> OnlineStore:
         """The online store."""
+
+    @property
+    def engines(self) -> Engines:
+        """What reads: this process and Spark, as the settings say."""
 
     @property
     def spark(self) -> SparkSession:

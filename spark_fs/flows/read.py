@@ -1,75 +1,124 @@
-"""Read the rows of a query, of the newest or of fixed Delta versions, by Spark or as pandas."""
+"""Read the rows of a query, of the newest or of fixed versions, by whichever engine suits it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Literal, overload
+from __future__ import annotations
 
-import pandas as pd
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from spark_fs.base.pandas_frames import to_pandas
+import pyarrow as pa
+
+from spark_fs.base.arrow_types import to_arrow_schema
+from spark_fs.base.dataframes import check_dataframe_type, convert_table
+from spark_fs.engine.engines import EngineChoice, Engines, has_spark_session
+from spark_fs.engine.join.execution import explain_need_of_spark, to_arrow_relation
 from spark_fs.engine.join.explain import describe_plan
-from spark_fs.engine.join.spark_execution import to_dataframe
-from spark_fs.engine.join.strategy import choose_strategy
+from spark_fs.engine.join.strategy import ExecutionPlan, choose_strategy
 from spark_fs.engine.scan.pruning import NodeSource
-from spark_fs.engine.spark_runner import SparkRunner
-from spark_fs.errors import SettingsError, SparkFSError
-from spark_fs.flows import group_rows
+from spark_fs.engine.training.row_order import compute_row_order
 from spark_fs.planning.plan import JoinPlan, PlanNode
-from spark_fs.redact import get_safe_cause
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
-from spark_fs.tables.spark_errors import find_root_cause
 from spark_fs.tables.table import open_table
 from spark_fs.tables.table_log import open_log
 
-Frame = DataFrame | pd.DataFrame
-Frames = Mapping[GroupRef, DataFrame]
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Frames = Mapping[GroupRef, "DataFrame"]
 TableLocator = Callable[[GroupSpec], str]
 
 
 def read_query(
-    spark: SparkSession,
+    engines: Engines,
     plan: JoinPlan,
     locate_table: TableLocator,
     dataframe_type: str,
     versions: Mapping[GroupRef, int] | None = None,
     strategy: str | None = None,
     frames: Frames | None = None,
-) -> Frame:
-    """The rows of the plan, as Spark's DataFrame* or eagerly as pandas.
+) -> Any:
+    """The rows of the plan, as Spark's DataFrame* or eagerly as another frame, in their order.
 
     Args:
-        spark: The session that reads.
+        engines: What may read.
         plan: What is read.
         locate_table: Where the table of a group is.
-        dataframe_type: "spark" or "pandas".
+        dataframe_type: One of ``DATAFRAME_TYPES``; "default" is "spark" where a session is active
+            in this process, else "pandas".
         versions: The Delta version of each group; None, or a group that is left out: the newest.
             An ``as_of`` of the plan comes first.
         strategy: How groups are joined; None: the one that suits each.
         frames: The rows of the plan's spine, where it is a DataFrame.
     """
-    sources = list_sources(lambda: spark, plan, locate_table, versions or {}, frames or {})
-    choice = choose_strategy(plan, sources, strategy)
-    runner = SparkRunner(spark)
+    dataframe_type = resolve_dataframe_type(dataframe_type)
+    sources = list_sources(engines.get_spark, plan, locate_table, versions or {}, frames or {})
     if dataframe_type == "spark":
-        return to_dataframe(runner, plan, sources, choice)
-    with runner.open_shared_folder() as folder:
-        frame = to_dataframe(runner, plan, sources, choice, folder)
-        return collect_frame(frame, dataframe_type)
+        from spark_fs.engine.join.spark_execution import to_dataframe
+
+        execution = choose_strategy(plan, sources, strategy)
+        return to_dataframe(engines.get_runner("spark"), plan, sources, execution)
+    ordered = plan.with_identity()
+    execution = choose_strategy(ordered, sources, strategy)
+    choice = choose_engine(engines, ordered, execution)
+    table = _collect_rows(engines, choice, ordered, sources, execution)
+    order = compute_row_order(table, list(_list_identity(ordered)))
+    table = table.select([output.name for output in plan.outputs]).take(pa.array(order))
+    return convert_table(table, dataframe_type)
+
+
+def resolve_dataframe_type(dataframe_type: str) -> str:
+    """The type of frame that is meant by "default", or the one that is given.
+
+    SettingsError for what is none.
+    """
+    check_dataframe_type(dataframe_type)
+    if dataframe_type != "default":
+        return dataframe_type
+    return "spark" if has_spark_session() else "pandas"
+
+
+def choose_engine(engines: Engines, plan: JoinPlan, execution: ExecutionPlan) -> EngineChoice:
+    """Which engine runs a plan that is not asked for as Spark's DataFrame."""
+    read_bytes = 0
+    for scan_plan in execution.scan_plans:
+        read_bytes += scan_plan.bytes or 0
+    return engines.choose(explain_need_of_spark(plan, execution), read_bytes)
+
+
+def _list_identity(plan: JoinPlan) -> list[str]:
+    """The columns that rows are put in order by: the spine's event time and its key."""
+    spine = plan.spine
+    times = [spine.event_time] if spine.event_time else []
+    return [*times, *spine.primary_key]
+
+
+def _collect_rows(
+    engines: Engines,
+    choice: EngineChoice,
+    plan: JoinPlan,
+    sources: list[NodeSource],
+    execution: ExecutionPlan,
+) -> pa.Table:
+    """The rows of a plan, eagerly, in no order."""
+    runner = engines.get_runner(choice.engine)
+    with runner.translate_errors(), runner.open_shared_folder() as folder:
+        relation, finish = to_arrow_relation(runner, plan, sources, execution, folder)
+        types = dict(plan.schema)
+        finished = relation.map_tables(finish, to_arrow_schema(types))
+        return finished.select(types).collect()
 
 
 def explain_plan(
-    get_spark: Callable[[], SparkSession],
+    engines: Engines,
     plan: JoinPlan,
     locate_table: TableLocator,
     strategy: str | None,
 ) -> str:
     """How the plan would be run now, in words; no Spark is needed."""
-    sources = list_sources(get_spark, plan, locate_table, {}, {})
-    return describe_plan(plan, choose_strategy(plan, sources, strategy))
+    sources = list_sources(engines.get_spark, plan, locate_table, {}, {})
+    execution = choose_strategy(plan, sources, strategy)
+    choice = choose_engine(engines, plan, execution)
+    return describe_plan(plan, execution, choice)
 
 
 def list_sources(
@@ -94,6 +143,8 @@ def list_sources(
         with_duplicates = plan.as_known and node.match != "spine"
 
         def read_frame() -> DataFrame:
+            from spark_fs.flows import group_rows
+
             table = open_table(node.group, path, get_spark)
             return group_rows.read_group(table, version, with_duplicates)
 
@@ -113,34 +164,3 @@ def get_current_versions(plan: JoinPlan, locate_table: TableLocator) -> dict[Gro
             path = locate_table(node.group)
             versions[node.group.ref] = open_log(path).version
     return versions
-
-
-def check_dataframe_type(dataframe_type: str) -> None:
-    """Raise SettingsError unless it is "spark" or "pandas"."""
-    if dataframe_type not in ("spark", "pandas"):
-        raise SettingsError(
-            f"dataframe_type {dataframe_type!r} is not known: use 'spark' or 'pandas'."
-        )
-
-
-@overload
-def collect_frame(frame: DataFrame, dataframe_type: Literal["pandas"]) -> pd.DataFrame: ...
-@overload
-def collect_frame(frame: DataFrame, dataframe_type: str) -> Frame: ...
-def collect_frame(frame: DataFrame, dataframe_type: str) -> Frame:
-    """The frame as it is, or eagerly as pandas (times as UTC instants)."""
-    check_dataframe_type(dataframe_type)
-    if dataframe_type == "spark":
-        return frame
-    with translate_spark_errors():
-        return to_pandas(frame.toArrow())
-
-
-@contextmanager
-def translate_spark_errors() -> Iterator[None]:
-    """Say what went wrong in one line."""
-    try:
-        yield
-    except (PySparkException, Py4JJavaError) as error:
-        message = f"The rows could not be read: {find_root_cause(error)}"
-        raise SparkFSError(message) from get_safe_cause(error)

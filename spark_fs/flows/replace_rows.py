@@ -31,8 +31,8 @@ from spark_fs.engine.windows.reach import ChangedEvents
 from spark_fs.engine.windows.rows import to_bounds
 from spark_fs.flows.event_source import Rows, is_small
 from spark_fs.flows.jobs import Job
-from spark_fs.flows.read import translate_spark_errors
 from spark_fs.flows.shared_rows import share_rows
+from spark_fs.flows.spark_reads import translate_spark_errors
 from spark_fs.planning.time_conditions import build_time_condition
 from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.feature_group import GroupSpec

@@ -86,7 +86,7 @@ def search_features(
         return lambda done, known: on_progress(what, done, known)
 
     with (
-        flows_read.translate_spark_errors(),
+        SparkRunner(spark).translate_errors(),
         _prepare_rows(spark, plan, locate_table, warehouse, make_progress("joining")) as rows,
     ):
         with report_progress(spark, make_progress("profiling")):

@@ -8,8 +8,8 @@ from uuid import uuid4
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.errors import NotFoundError
-from spark_fs.flows import read
 from spark_fs.flows.project_stores import ProjectStores
+from spark_fs.flows.spark_reads import translate_spark_errors
 from spark_fs.flows.view_columns import plan_query
 from spark_fs.planning.plan import JoinPlan
 from spark_fs.spec.external_source import FRAME, SourceSpec
@@ -82,7 +82,7 @@ def _list_join_keys(plan: JoinPlan) -> list[str]:
 
 def save_spine(frame: DataFrame, folder: str) -> None:
     """Write the rows of a spine, eagerly, so that the training dataset can be made again."""
-    with read.translate_spark_errors():
+    with translate_spark_errors():
         frame.write.parquet(folder)
 
 

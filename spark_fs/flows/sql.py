@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.errors import NotFoundError, QueryError
 from spark_fs.flows import group_rows, online_rows
-from spark_fs.flows.read import Frame, collect_frame
+from spark_fs.flows.spark_reads import collect_frame
 from spark_fs.online.store import OnlineStore
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.spark_errors import find_root_cause
@@ -34,7 +34,7 @@ def run_query(
     groups: Mapping[str, GroupSpec],
     read_group: GroupReader,
     dataframe_type: str,
-) -> Frame:
+) -> Any:
     """The rows of a SELECT, as a Spark DataFrame*, or eagerly as pandas.
 
     The names stand for the groups in a copy of the session that no other call sees.

@@ -33,6 +33,7 @@ from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.flows import fit, read
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.read import Frames, TableLocator
+from spark_fs.flows.spark_reads import translate_spark_errors
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.training_dataset import FilesSpec
@@ -230,7 +231,7 @@ def read_splits(
         return {part: frame.orderBy(*sort_columns) for part, frame in frames.items()}
     sorted_frames = {}
     for part, frame in frames.items():
-        with read.translate_spark_errors():
+        with translate_spark_errors():
             table = frame.toArrow()
         sorted_frames[part] = to_pandas(sort_rows(table, transform))
     return sorted_frames

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from spark_fs.base.dataframes import check_dataframe_type
 from spark_fs.errors import NotFoundError, SettingsError, SparkFSError, UnfinishedError
 from spark_fs.flows import read, training_statistics
 from spark_fs.flows.jobs import Job, RunningJob
@@ -38,7 +39,7 @@ def make_in_memory(
     stores: ProjectStores, view: ViewSpec, request: DatasetRequest, layout: FrameLayout
 ) -> tuple[Any, ...]:
     """Make a training dataset and return its frames, eagerly: every X, then every y."""
-    read.check_dataframe_type(layout.dataframe_type)
+    check_dataframe_type(layout.dataframe_type)
     made = make_reserved(reserve_version(stores, view, request))
     frames = made.frames
     if frames is None:
@@ -184,7 +185,7 @@ def read_back(
     stores: ProjectStores, view: ViewSpec, version: int, split_count: int, layout: FrameLayout
 ) -> tuple[Any, ...]:
     """The frames of a training dataset of so many splits, as they were: every X, then every y."""
-    read.check_dataframe_type(layout.dataframe_type)
+    check_dataframe_type(layout.dataframe_type)
     spec = find_dataset(stores, view, version)
     if len(spec.parts) != split_count:
         raise SettingsError(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from spark_fs.base.times import format_seconds, from_micros
+from spark_fs.engine.engines import EngineChoice
 from spark_fs.engine.join.strategy import STRATEGIES, ExecutionPlan, StagePlan
 from spark_fs.engine.scan.parquet import UNBOUNDED, TimeBounds
 from spark_fs.engine.scan.pruning import TableScanPlan
@@ -13,9 +14,18 @@ from spark_fs.planning.window_plan import WindowPlan
 _SHOWN_COLUMNS = 8
 
 
-def describe_plan(plan: JoinPlan, execution: ExecutionPlan) -> str:
-    """The plan and the choice, as lines of text."""
-    return "\n".join(_format_lines(plan, execution))
+def describe_plan(plan: JoinPlan, execution: ExecutionPlan, choice: EngineChoice) -> str:
+    """The plan, and how it is run by which engine, as lines of text."""
+    lines = [*_format_lines(plan, execution), *_format_engine(choice)]
+    return "\n".join(lines)
+
+
+def _format_engine(choice: EngineChoice) -> Iterator[str]:
+    description = "local: threads of this process, without Spark"
+    if choice.engine == "spark":
+        description = "spark: tasks of Spark"
+    yield f"engine: {description}"
+    yield f"  why: {choice.reason}"
 
 
 def _format_lines(plan: JoinPlan, execution: ExecutionPlan) -> Iterator[str]:
@@ -41,7 +51,7 @@ def _format_lines(plan: JoinPlan, execution: ExecutionPlan) -> Iterator[str]:
         yield f"strategy for {', '.join(map(_format_node, stage.nodes))}"
         yield from _format_strategy(execution, stage)
     if not execution.stages:
-        yield "strategy: nothing is joined, so Spark reads the group"
+        yield "strategy: nothing is joined, so the group is read as it is"
 
 
 def _format_strategy(execution: ExecutionPlan, stage: StagePlan) -> Iterator[str]:

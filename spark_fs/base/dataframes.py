@@ -1,0 +1,51 @@
+"""Arrow tables as the frames that users ask for: pandas, polars, Arrow, NumPy.
+
+One rule for rows that are read, joined, trained on or scored, by whatever engine.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from spark_fs.base.pandas_frames import to_pandas
+from spark_fs.errors import SettingsError, SetupError
+
+
+def _keep_arrow(table: pa.Table) -> pa.Table:
+    return table
+
+
+def _to_polars(table: pa.Table) -> Any:
+    try:
+        import polars
+    except ImportError:
+        raise SetupError(
+            "dataframe_type='polars' needs polars, which is not installed: pip install polars."
+        ) from None
+    return polars.from_arrow(table)
+
+
+def _to_numpy(table: pa.Table) -> Any:
+    return to_pandas(table).to_numpy()
+
+
+_CONVERTERS: Mapping[str, Callable[[pa.Table], Any]] = {
+    "pandas": to_pandas,
+    "polars": _to_polars,
+    "arrow": _keep_arrow,
+    "numpy": _to_numpy,
+}
+DATAFRAME_TYPES = ("default", "spark", *_CONVERTERS)
+
+
+def check_dataframe_type(dataframe_type: str) -> None:
+    """Raise SettingsError unless it is one of ``DATAFRAME_TYPES``."""
+    if dataframe_type not in DATAFRAME_TYPES:
+        listed = ", ".join(map(repr, DATAFRAME_TYPES))
+        raise SettingsError(f"dataframe_type {dataframe_type!r} is not known: use one of {listed}.")
+
+
+def convert_table(table: pa.Table, dataframe_type: str) -> Any:
+    """A table as a frame of this type; neither "spark" nor "default"."""
+    return _CONVERTERS[dataframe_type](table)

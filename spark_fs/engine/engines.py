@@ -1,0 +1,116 @@
+"""The engines that a store has: threads of this process, and Spark; and which of them runs what.
+
+Nothing here loads Spark before it is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, get_args
+
+from spark_fs.engine.local_runner import LocalRunner
+from spark_fs.engine.runner import EngineName, Runner
+from spark_fs.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+EngineRequest = Literal["auto", "local", "spark"]
+# How many bytes of memory a local run takes for each byte of the columns that it reads: they are
+# read, scattered, matched and put in order.
+MEMORY_FACTOR = 4
+_MEMORY_SHARE = 4  # a quarter of the machine's memory, where no setting says how much
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """Which engine runs something, and why."""
+
+    engine: EngineName
+    reason: str
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The engines of a store, and which of them was asked for.
+
+    get_spark: gives Spark's session, started when there is none. requested: "auto": the local one
+    where it can. local_memory: how many bytes a local run may take; None: a quarter of the
+    machine's.
+    """
+
+    get_spark: Callable[[], SparkSession]
+    requested: EngineRequest = "auto"
+    local_memory: int | None = None
+
+    def with_request(self, engine: str | None) -> Engines:
+        """The same, where another engine is asked for; None: what was asked for before.
+
+        SettingsError for what is no engine.
+        """
+        if engine is None:
+            return self
+        for name in get_args(EngineRequest):
+            if name == engine:
+                return replace(self, requested=name)
+        listed = ", ".join(map(repr, get_args(EngineRequest)))
+        raise SettingsError(f"engine {engine!r} is not known: use {listed}, or leave it out.")
+
+    @property
+    def memory_bytes(self) -> int:
+        """How many bytes a local run may take."""
+        if self.local_memory is not None:
+            return self.local_memory
+        return get_machine_memory() // _MEMORY_SHARE
+
+    def choose(self, need_of_spark: str | None, read_bytes: int) -> EngineChoice:
+        """Which engine runs something.
+
+        Args:
+            need_of_spark: Why Spark alone can run it; None: the local one can too.
+            read_bytes: About how many bytes the columns have that are read.
+
+        Raises:
+            SettingsError: The local engine was asked for and cannot run it.
+        """
+        if self.requested == "spark":
+            return EngineChoice("spark", "it was asked for")
+        if need_of_spark is not None:
+            if self.requested == "local":
+                raise SettingsError(
+                    f"The local engine cannot run this: {need_of_spark}. Leave engine out, or say"
+                    " engine='spark'."
+                )
+            return EngineChoice("spark", need_of_spark)
+        needed_bytes = MEMORY_FACTOR * read_bytes
+        if self.requested == "local":
+            return EngineChoice("local", "it was asked for")
+        if needed_bytes > self.memory_bytes:
+            reason = (
+                f"it would take about {needed_bytes >> 20:,} MB of this process, which may take"
+                f" {self.memory_bytes >> 20:,} MB (setting local_memory)"
+            )
+            return EngineChoice("spark", reason)
+        return EngineChoice("local", f"it takes about {max(1, needed_bytes >> 20):,} MB at most")
+
+    def get_runner(self, engine: EngineName) -> Runner:
+        """What runs the tasks of an engine; Spark's starts a session where there is none."""
+        if engine == "local":
+            return LocalRunner()
+        from spark_fs.engine.spark_runner import SparkRunner
+
+        return SparkRunner(self.get_spark())
+
+
+def get_machine_memory() -> int:
+    """The bytes of memory that this machine has."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def has_spark_session() -> bool:
+    """Whether a Spark session is active in this process; it is not loaded for the question."""
+    sql = sys.modules.get("pyspark.sql")
+    return sql is not None and sql.SparkSession.getActiveSession() is not None
