@@ -151,7 +151,7 @@ class FeatureGroup(BuiltGroup):
         SettingsError where no suite is attached.
         """
         from spark_fs.flows import validate
-        from spark_fs.tables import frames
+        from spark_fs.tables import spark_frames
 
         suite = self._reload_spec().expectation_suite
         if suite is None:
@@ -160,7 +160,11 @@ class FeatureGroup(BuiltGroup):
                 " save_expectation_suite."
             )
         stores = self._stores
-        rows = self.read("spark") if df is None else frames.to_spark(stores.spark, df, self.schema)
+        rows = (
+            self.read("spark")
+            if df is None
+            else spark_frames.to_spark(stores.spark, df, self.schema)
+        )
         return stores.catalog.add_validation(self._spec.ref, validate.validate_frame(rows, suite))
 
     def get_validation_history(self) -> list[ValidationReport]:

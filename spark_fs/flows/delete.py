@@ -10,7 +10,7 @@ from spark_fs.base import types
 from spark_fs.errors import KeyValueError, NotFoundError, SchemaError
 from spark_fs.flows.jobs import Job
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.tables import frames
+from spark_fs.tables import spark_frames
 from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.table import GroupTable
 
@@ -25,8 +25,8 @@ def delete_records(table: GroupTable, data: Any) -> Job:
         raise NotFoundError(
             f"Feature group {group} has no rows to delete yet: insert its first rows."
         )
-    frame = frames.to_spark(table.spark, data, group.types)
-    frame_types = frames.get_feature_types(frame)
+    frame = spark_frames.to_spark(table.spark, data, group.types)
+    frame_types = spark_frames.get_feature_types(frame)
     columns = list(group.identity if group.event_time in frame_types else group.primary_key)
     _check_key_columns(frame_types, columns, group)
     casts = [F.col(column).cast(group.get_column_type(column)) for column in columns]

@@ -19,8 +19,8 @@ from spark_fs.errors import SettingsError, SparkFSError
 from spark_fs.flows import group_rows
 from spark_fs.flows.event_source import AggregationSource
 from spark_fs.flows.spark_reads import translate_spark_errors
-from spark_fs.tables.event_times import convert_to_micros
 from spark_fs.tables.ingestion import INGESTED_AT
+from spark_fs.tables.spark_event_times import convert_to_micros
 from spark_fs.tables.table import GroupTable
 
 MAX_CHANGES = 500_000  # keys and instants that are looked at one by one

@@ -11,10 +11,10 @@ from spark_fs.base.types import to_ddl
 from spark_fs.errors import SettingsError
 from spark_fs.flows.validate import REASON_COLUMN
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.tables import external, frames
+from spark_fs.tables import external, spark_frames
 from spark_fs.tables.commits import NO_TABLE
-from spark_fs.tables.event_times import check_epochs
 from spark_fs.tables.ingestion import INGESTED_AT, keep_latest_ingested
+from spark_fs.tables.spark_event_times import check_epochs
 from spark_fs.tables.table import GroupTable
 
 
@@ -72,7 +72,7 @@ def with_source_schema(spark: SparkSession, group: GroupSpec) -> GroupSpec:
     assert group.source
     rows = external.read_source(spark, group.source, os.environ)
     types = {}
-    for name, type_ in frames.get_feature_types(rows).items():
+    for name, type_ in spark_frames.get_feature_types(rows).items():
         types[name] = "timestamp" if type_ == "timestamp_ntz" else type_
     return group.with_schema(types)
 

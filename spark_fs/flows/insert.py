@@ -17,7 +17,7 @@ from spark_fs.redact import get_safe_cause
 from spark_fs.spec.expectations import ValidationOptions, ValidationReport
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.write_options import WriteOptions
-from spark_fs.tables import frames
+from spark_fs.tables import spark_frames
 from spark_fs.tables.commits import Transaction
 from spark_fs.tables.computed_rows import ComputedRows
 from spark_fs.tables.group_schema import conform_schema, with_first_schema, with_written_schema
@@ -103,7 +103,7 @@ def _to_spark(data: Any, table: GroupTable, options: WriteOptions) -> DataFrame:
     if isinstance(data, ComputedRows):
         data = data.to_frame()
     order_column = identities.ORDER_COLUMN if _is_numbered(data, options) else None
-    return frames.to_spark(table.spark, data, table.group.types, order_column)
+    return spark_frames.to_spark(table.spark, data, table.group.types, order_column)
 
 
 def _is_numbered(data: Any, options: WriteOptions) -> bool:

@@ -39,7 +39,7 @@ from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.computed_rows import ComputedRows
 from spark_fs.tables.data_files import DataFile
-from spark_fs.tables.event_times import convert_to_micros
+from spark_fs.tables.spark_event_times import convert_to_micros
 from spark_fs.tables.table import GroupTable
 
 Frame: TypeAlias = pa.Table | DataFrame

@@ -15,8 +15,8 @@ from spark_fs.planning.plan import JoinPlan
 from spark_fs.spec.external_source import FRAME, SourceSpec
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.feature_view import ViewSpec
-from spark_fs.tables import frames
-from spark_fs.tables.event_times import check_epochs
+from spark_fs.tables import spark_frames
+from spark_fs.tables.spark_event_times import check_epochs
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def build_spine_rows(
     spark: SparkSession, data: Any, primary_key: Sequence[str], event_time: str | None
 ) -> SpineRows:
     """A Spark or pandas DataFrame as the rows of a group that is kept nowhere*."""
-    frame = frames.to_spark(spark, data, {})
+    frame = spark_frames.to_spark(spark, data, {})
     declared = GroupSpec(
         f"spine_{uuid4().hex[:12]}",
         1,
@@ -39,7 +39,7 @@ def build_spine_rows(
         event_time=event_time,
         source=SourceSpec(FRAME, "a DataFrame"),
     )
-    spec = declared.with_schema(frames.get_feature_types(frame))
+    spec = declared.with_schema(spark_frames.get_feature_types(frame))
     if event_time:
         checked = check_epochs(frame[event_time], spec.types[event_time], event_time)
         frame = frame.withColumn(event_time, checked)
@@ -52,7 +52,7 @@ def build_view_spine(stores: ProjectStores, view: ViewSpec, data: Any) -> SpineR
     Raises NotFoundError for a frame without a key that the view joins by, or without any key.
     """
     plan = plan_query(stores.catalog, view.query)
-    frame = frames.to_spark(stores.spark, data, {})
+    frame = spark_frames.to_spark(stores.spark, data, {})
     join_keys = _list_join_keys(plan)
     for name in join_keys:
         if name not in frame.columns:

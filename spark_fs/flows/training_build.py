@@ -37,7 +37,7 @@ from spark_fs.flows.spark_reads import translate_spark_errors
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.training_dataset import FilesSpec
-from spark_fs.tables import dataset_files
+from spark_fs.tables import dataset_files, spark_dataset_files
 from spark_fs.transform.states import State
 
 SplitTables = dict[str, pa.Table]
@@ -183,7 +183,7 @@ def _write_splits(
     written = []
     for part in transform.parts:
         frame = get_frame(spilled.select_split(transform, part, files.coalesce))
-        dataset_files.write_dataset(frame, files, f"{folder}/{part}")
+        spark_dataset_files.write_dataset(frame, files, f"{folder}/{part}")
         written.append(WrittenFile("", part, row_counts[part]))
     return written
 
@@ -252,5 +252,6 @@ def read_split_frames(
     """The rows of each split that lie in files*, in no order."""
     schema = transform.schema
     return {
-        part: dataset_files.read_dataset(spark, files, part, schema) for part in transform.parts
+        part: spark_dataset_files.read_dataset(spark, files, part, schema)
+        for part in transform.parts
     }

@@ -1,13 +1,18 @@
 """Rows that workers have as Arrow tables, and that need not pass through the JVM to be written."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
 
 from spark_fs.base.arrow_types import to_arrow_schema
 from spark_fs.base.types import to_ddl
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 TableReader = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]
 

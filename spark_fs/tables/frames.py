@@ -1,4 +1,4 @@
-"""Frames that a caller hands in, as Spark DataFrames with the types of the type table."""
+"""Frames that a caller hands in, as Arrow tables with the types of the type table."""
 
 import re
 from collections import Counter
@@ -8,43 +8,14 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from spark_fs.base import arrow_types, times, types
 from spark_fs.errors import InvalidNameError, SchemaError
 from spark_fs.tables import object_columns
 
 
-def to_spark(
-    spark: SparkSession,
-    data: Any,
-    declared_types: Mapping[str, str],
-    row_number_column: str | None = None,
-) -> DataFrame:
-    """A Spark DataFrame of a Spark or pandas DataFrame or an Arrow table.
-
-    SchemaError for anything else. In a pandas frame NaN and NaT stand for null, as pandas means
-    them, but not within its lists and dicts; in Arrow and Spark NaN stays NaN. Times without a zone
-    are UTC. ``declared_types`` gives the type of columns that hold nothing but nulls, and says
-    which dicts are maps. ``row_number_column`` names a column to add that numbers the rows of
-    pandas and Arrow, which have an order.
-    """
-    if isinstance(data, DataFrame):
-        check_column_names(data.columns)
-        return _check_frame(_convert_types(data))
-    table = to_arrow(data, declared_types)
-    if row_number_column:
-        if row_number_column in table.column_names:
-            raise InvalidNameError.for_name("Column", row_number_column)
-        numbers = pa.array(range(len(table)), pa.int64())
-        table = table.append_column(row_number_column, numbers)
-    return _check_frame(spark.createDataFrame(table))
-
-
 def to_arrow(data: Any, declared_types: Mapping[str, str]) -> pa.Table:
-    """An Arrow table of a pandas frame or of another, with types that Spark takes: ``to_spark``."""
+    """An Arrow table of a pandas frame or of another, with types that Spark takes."""
     if isinstance(data, pd.DataFrame):
         check_column_names(data.columns)
         data = _from_pandas(data, declared_types)
@@ -55,11 +26,6 @@ def to_arrow(data: Any, declared_types: Mapping[str, str]) -> pa.Table:
         f"A {type(data).__module__}.{type(data).__qualname__} holds no rows: give a Spark or pandas"
         " DataFrame or an Arrow table."
     )
-
-
-def get_feature_types(frame: DataFrame) -> dict[str, str]:
-    """The name and feature type of each column."""
-    return {field.name: field.dataType.simpleString() for field in frame.schema.fields}
 
 
 def check_column_names(names: Collection[Any]) -> None:
@@ -78,39 +44,13 @@ def check_column_names(names: Collection[Any]) -> None:
         )
 
 
-def _check_frame(frame: DataFrame) -> DataFrame:
-    """The frame, unless a column has a type that is not a feature type.
+def check_fields(location: str, names: Sequence[str]) -> None:
+    """SchemaError where no table keeps a struct with fields of these names.
 
-    One of nothing but nulls may stand for a column that is known.
+    Args:
+        location: Where the struct is, for the error.
+        names: The names of its fields.
     """
-    for field in frame.schema.fields:
-        if not isinstance(field.dataType, T.NullType):
-            _check_type(f"Column {field.name!r}", field.dataType)
-    return frame
-
-
-def _check_type(location: str, type_: T.DataType) -> None:
-    """SchemaError, saying where, for a Spark type that is not a feature type.
-
-    Also for a field whose name no table keeps.
-    """
-    if isinstance(type_, T.ArrayType):
-        _check_type(f"{location} within its lists", type_.elementType)
-    elif isinstance(type_, T.MapType):
-        _check_type(f"{location} in the keys of its maps", type_.keyType)
-        _check_type(f"{location} in its maps", type_.valueType)
-    elif isinstance(type_, T.StructType):
-        _check_fields(location, type_.names)
-        for field in type_.fields:
-            _check_type(f"{location} in its field {field.name!r}", field.dataType)
-    elif types.get_base_type(type_.simpleString()) not in types.TYPES_BY_NAME:
-        raise SchemaError(
-            f"{location} is of the Spark type {type_.simpleString()}, which has no feature type:"
-            " cast it first."
-        )
-
-
-def _check_fields(location: str, names: Sequence[str]) -> None:
     if not names:
         raise SchemaError(
             f"{location} is a struct without fields, as of empty dicts, and no table keeps one:"
@@ -131,38 +71,6 @@ def _check_fields(location: str, names: Sequence[str]) -> None:
             f"{location} is a struct with two fields {twice[0]!r}, upper and lower case aside:"
             " rename one, or give a map."
         )
-
-
-def _convert_types(frame: DataFrame) -> DataFrame:
-    """The frame* with UTC instants for times without a zone, and strings without a collation.
-
-    The session's zone is UTC.
-    """
-    converted = {}
-    for field in frame.schema.fields:
-        type_ = _convert_type(field.dataType)
-        if type_ != field.dataType:
-            converted[field.name] = F.col(f"`{field.name}`").cast(type_)
-    return frame.withColumns(converted)
-
-
-def _convert_type(type_: T.DataType) -> T.DataType:
-    if isinstance(type_, T.TimestampNTZType):
-        return T.TimestampType()
-    if isinstance(type_, T.StringType):
-        return T.StringType()
-    if isinstance(type_, T.ArrayType):
-        return T.ArrayType(_convert_type(type_.elementType), type_.containsNull)
-    if isinstance(type_, T.MapType):
-        key_type = _convert_type(type_.keyType)
-        return T.MapType(key_type, _convert_type(type_.valueType), type_.valueContainsNull)
-    if isinstance(type_, T.StructType):
-        fields = []
-        for field in type_.fields:
-            field_type = _convert_type(field.dataType)
-            fields.append(T.StructField(field.name, field_type, field.nullable, field.metadata))
-        return T.StructType(fields)
-    return type_
 
 
 def _from_pandas(data: pd.DataFrame, declared_types: Mapping[str, str]) -> pa.Table:
@@ -283,7 +191,7 @@ def _resolve_struct_type(
     declared_fields = {}
     if declared_type is not None and pa.types.is_struct(declared_type):
         declared_fields = {field.name: field.type for field in declared_type}
-    _check_fields(location, [field.name for field in type_])
+    check_fields(location, [field.name for field in type_])
     fields = []
     for field in type_:
         field_location = f"{location} in its field {field.name!r}"

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from spark_fs.base import types
 from spark_fs.errors import SchemaError
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.tables import frames
+from spark_fs.tables import spark_frames
 
 
 def with_first_schema(group: GroupSpec, frame: DataFrame) -> GroupSpec:
@@ -16,7 +16,7 @@ def with_first_schema(group: GroupSpec, frame: DataFrame) -> GroupSpec:
 
     Its declared columns must be there and its event time be a time.
     """
-    frame_types = frames.get_feature_types(frame)
+    frame_types = spark_frames.get_feature_types(frame)
     for name, type_ in frame_types.items():
         if type_ == "void":
             raise SchemaError(
@@ -54,7 +54,7 @@ def conform_schema(frame: DataFrame, group: GroupSpec) -> DataFrame:
 
     SchemaError lists every difference.
     """
-    differences = _list_differences(frames.get_feature_types(frame), group.types)
+    differences = _list_differences(spark_frames.get_feature_types(frame), group.types)
     if differences:
         raise SchemaError(
             f"The frame does not fit feature group {group}: {'; '.join(differences)}. Nothing was"

@@ -1,15 +1,19 @@
 """Files of a table that no commit names yet."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyspark.sql import DataFrame
 
 from spark_fs.base.file_systems import resolve_file_system
 from spark_fs.errors import SparkFSError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 MAX_CHECKED_ROWS = 2_000_000  # rows whose keys one process looks at
 

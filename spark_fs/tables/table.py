@@ -4,12 +4,12 @@ Flows know tables by this interface. Delta Lake is the one format that there is;
 class of these methods in a folder beside ``delta``, chosen in ``open_table``.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Protocol, Self
-
-from pyspark.sql import Column, DataFrame, SparkSession
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.tables.commits import Transaction
@@ -18,6 +18,9 @@ from spark_fs.tables.delta.group_table import DeltaGroupTable
 from spark_fs.tables.staged_files import StagedFiles
 from spark_fs.tables.table_log import TableLog
 from spark_fs.tables.table_write import TableLayout, TableWrite
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 
 class GroupTable(TableLog, Protocol):

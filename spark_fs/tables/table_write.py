@@ -4,17 +4,20 @@ Flows know writes by these interfaces; those of Delta are in ``delta/transaction
 ``delta/staging.py``.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
-
-from pyspark.sql import DataFrame
-from pyspark.sql.types import StructType
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from spark_fs.tables.commits import Transaction
 from spark_fs.tables.computed_rows import ComputedRows
 from spark_fs.tables.staged_files import StagedFiles
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
 
 T = TypeVar("T")
 

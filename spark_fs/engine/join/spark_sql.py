@@ -15,8 +15,8 @@ from spark_fs.engine.scan.parquet import TimeBounds
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, PlanNode
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.predicates import Comparison
-from spark_fs.tables.event_times import convert_to_micros
 from spark_fs.tables.ingestion import INGESTED_AT
+from spark_fs.tables.spark_event_times import convert_to_micros
 
 NodeReader = Callable[[PlanNode], DataFrame]
 

@@ -92,11 +92,6 @@ def append_rows(
         frame.write.format("delta").mode("append").option("mergeSchema", "true").save(path)
 
 
-def get_quarantine_path(path: str) -> str:
-    """Where the rows are that a table's expectations set aside."""
-    return f"{path}_quarantine"
-
-
 def delete_rows(
     frame: DataFrame,
     path: str,

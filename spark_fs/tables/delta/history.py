@@ -14,7 +14,7 @@ from spark_fs.base.file_systems import resolve_file_system
 from spark_fs.base.times import Instant, to_micros, to_utc
 from spark_fs.errors import NotFoundError
 from spark_fs.tables.commits import NO_TABLE as NO_TABLE
-from spark_fs.tables.commits import Commit
+from spark_fs.tables.commits import Commit, Transaction
 from spark_fs.tables.data_files import DataFile, StoredFile
 from spark_fs.tables.delta import protocol
 from spark_fs.tables.delta.log import DeltaLog
@@ -194,6 +194,26 @@ def remove_table(path: str) -> None:
         system.delete_dir(folder)
 
 
+def find_transaction_metadata(path: str, transaction: Transaction) -> dict[str, Any]:
+    """What we noted in the commit of a transaction's number, by the log; nothing without one."""
+    log = DeltaLog(path)
+    for version in sorted(log.commits, reverse=True):
+        for action in log.read_actions(version):
+            logged = action.get("txn") or {}
+            if logged.get("appId") == transaction.app_id:
+                return parse_user_metadata(log.read_commit_info(version))
+    return {}
+
+
+def parse_user_metadata(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What we noted in a commit, by its commitInfo; nothing where another wrote it."""
+    try:
+        note = json.loads(info.get("userMetadata") or "{}")
+    except ValueError:
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
 def _to_data_files(log: DeltaLog, add_actions: Iterable[dict[str, Any]]) -> list[DataFile]:
     """What the actions that added files tell of them."""
     adds = list(add_actions)
@@ -258,12 +278,8 @@ def _parse_commit_info(info: Mapping[str, Any]) -> dict[str, Any]:
     deleted = int(metrics.get("numTargetRowsDeleted", 0))
     if facts["operation"] in ("WRITE", "MERGE"):
         facts |= {"inserted": inserted, "updated": updated, "deleted": deleted}
-    try:
-        note = json.loads(info.get("userMetadata") or "{}")
-    except ValueError:
-        note = {}
-    if isinstance(note, dict):
-        for key in ("operation", "batch_id", "inserted", "updated"):
-            if key in note:
-                facts[key] = note[key]
+    note = parse_user_metadata(info)
+    for key in ("operation", "batch_id", "inserted", "updated"):
+        if key in note:
+            facts[key] = note[key]
     return facts

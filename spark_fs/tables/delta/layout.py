@@ -14,7 +14,7 @@ from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.data_files import DataFile
 from spark_fs.tables.delta.file_partitions import NULL_PARTITION, PARTITION_TYPES, PartitionColumn
 from spark_fs.tables.delta.worker_files import FileLayout
-from spark_fs.tables.event_times import convert_to_micros
+from spark_fs.tables.spark_event_times import convert_to_micros
 from spark_fs.tables.staged_files import StagedFiles
 from spark_fs.tables.table_write import TableLayout
 

@@ -5,7 +5,6 @@ each attempt carries an id of its own in what it notes, and before anything is d
 deleted, the log is asked for that id.
 """
 
-import json
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +27,7 @@ from spark_fs.tables.commits import Transaction
 from spark_fs.tables.computed_rows import ComputedRows
 from spark_fs.tables.delta import commands
 from spark_fs.tables.delta.commands import is_conflict, translate_errors
+from spark_fs.tables.delta.history import parse_user_metadata
 from spark_fs.tables.delta.layout import build_file_layout
 from spark_fs.tables.delta.log import DeltaLog
 from spark_fs.tables.delta.staging import DeltaTransaction
@@ -310,26 +310,6 @@ def _list_added_names(path: str, after_version: int) -> set[str]:
 
 def _list_versions_after(log: DeltaLog, version: int) -> list[int]:
     return sorted(later for later in log.commits if later > version)
-
-
-def find_transaction_metadata(path: str, transaction: Transaction) -> dict[str, Any]:
-    """What we noted in the commit of a transaction's number, by the log; nothing without one."""
-    log = DeltaLog(path)
-    for version in sorted(log.commits, reverse=True):
-        for action in log.read_actions(version):
-            logged = action.get("txn") or {}
-            if logged.get("appId") == transaction.app_id:
-                return parse_user_metadata(log.read_commit_info(version))
-    return {}
-
-
-def parse_user_metadata(info: Mapping[str, Any]) -> dict[str, Any]:
-    """What we noted in a commit, by its commitInfo; nothing where another wrote it."""
-    try:
-        note = json.loads(info.get("userMetadata") or "{}")
-    except ValueError:
-        return {}
-    return note if isinstance(note, dict) else {}
 
 
 def _is_local(path: str) -> bool:
