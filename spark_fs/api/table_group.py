@@ -58,7 +58,7 @@ class TableGroup(Group):
         @overload
         def read_quarantine(self, dataframe_type: str) -> Any: ...
 
-    def read_quarantine(self, dataframe_type: str = "spark") -> Any:
+    def read_quarantine(self, dataframe_type: str = "spark") -> pd.DataFrame | DataFrame:
         """Read the rows that expectations set aside: lazily ("spark"), or eagerly as "pandas".
 
         They have the group's columns, ``_ingested_at`` (UTC) and ``_reason``.
@@ -66,7 +66,8 @@ class TableGroup(Group):
         from spark_fs.flows import group_rows, spark_reads
 
         rows = group_rows.read_quarantine(self._stores.open_table(self.spec))
-        return spark_reads.collect_frame(rows, dataframe_type)
+        frame: pd.DataFrame | DataFrame = spark_reads.collect_frame(rows, dataframe_type)
+        return frame
 
     # -- history
 
@@ -116,7 +117,7 @@ class TableGroup(Group):
         start: Instant | int | Commit | None = None,
         end: Instant | int | Commit | None = None,
         dataframe_type: str = "spark",
-    ) -> Any:
+    ) -> pd.DataFrame | DataFrame:
         """Read what happened after ``start``, up to ``end`` and with it.
 
         ``as_of(start)`` with these changes made is ``as_of(end)``.
@@ -138,7 +139,8 @@ class TableGroup(Group):
         from spark_fs.flows import group_rows, spark_reads
 
         changes = group_rows.read_changes(self._stores.open_table(self.spec), start, end)
-        return spark_reads.collect_frame(changes, dataframe_type)
+        frame: pd.DataFrame | DataFrame = spark_reads.collect_frame(changes, dataframe_type)
+        return frame
 
     def commit_details(self, limit: int = 10) -> list[Commit]:
         """Return the newest commits, the newest first. Starts no JVM.
