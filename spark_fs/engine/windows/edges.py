@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spark_fs.engine.join.matching import MISSING, Ints
+from spark_fs.engine.join.matching import Ints
 
 _NUMBER_BITS = 62  # of an entity's code and a time together
 _FARTHEST = 1 << 60  # microseconds; no two instants are as far apart
@@ -58,21 +58,23 @@ class OrderedEvents:
 
     def find_entity_starts(self, numbers: Ints) -> Ints:
         """Where the events of each entity begin, among some of the numbers in their order."""
-        codes = self._ticks.get_codes(numbers)
-        changes = np.flatnonzero(codes[1:] != codes[:-1]) + 1
+        entities = self._ticks.get_entities(numbers)
+        changes = np.flatnonzero(entities[1:] != entities[:-1]) + 1
         return np.concatenate([np.zeros(1, np.int64), changes])
 
 
 class _Ticks:
     """Times as numbers of few bits, in which every event's time is told from every other.
 
-    They are microseconds since the first event where these leave room for the codes, else the
-    position among the distinct times.
+    They are microseconds since the first event where these leave room for the entities, else the
+    position among the distinct times, which takes far longer to find.
     """
 
     def __init__(self, codes: Ints, micros: Ints) -> None:
-        code_bits = int(codes.max(initial=0)).bit_length()
-        self._least = int(micros.min(initial=0)) if len(micros) else 0
+        self._first_code = int(codes.min()) if len(codes) else 0
+        self._code_count = int(codes.max()) - self._first_code + 1 if len(codes) else 0
+        code_bits = self._code_count.bit_length()
+        self._least = int(micros.min()) if len(micros) else 0
         greatest = int(micros.max()) if len(micros) else 0
         self._end = greatest - self._least + 1
         self._distinct: Ints | None = None
@@ -80,7 +82,6 @@ class _Ticks:
             self._distinct = np.unique(micros)
             self._end = len(self._distinct)
         self._bits = self._end.bit_length()
-        self._past_codes = int(codes.max(initial=MISSING)) + 1
 
     def make_numbers(self, codes: Ints, micros: Ints) -> Ints:
         """A number for each entity and time; as many events have less as come before it."""
@@ -91,13 +92,14 @@ class _Ticks:
             ticks = np.searchsorted(self._distinct, micros)
         return self.make_first_numbers(codes) + ticks
 
-    def get_codes(self, numbers: Ints) -> Ints:
-        """The code of each number's entity."""
+    def get_entities(self, numbers: Ints) -> Ints:
+        """Of each number its entity's own."""
         return numbers >> self._bits
 
     def make_first_numbers(self, codes: Ints) -> Ints:
-        """The least number of each entity."""
-        return np.minimum(codes, self._past_codes) << self._bits
+        """The least number of each entity; those without events lie before or behind all others."""
+        entities = np.clip(codes - self._first_code, -1, self._code_count)
+        return entities << self._bits
 
 
 def _is_ascending(numbers: Ints) -> bool:

@@ -97,40 +97,47 @@ def _round_terms(terms: list[Doubles]) -> tuple[Doubles, Doubles, Flags]:
         return high, rests[0], np.zeros(len(high), np.bool_)
     middle, rests = _add_upwards(rests)
     low, rests = _add_upwards(rests)
-    high, middle = add_exactly(high, middle)
-    middle, low = add_exactly(middle, low)
-    is_doubtful = _is_near_tie(high, middle)
-    if rests:
-        is_doubtful |= _is_near_tie(middle, low)
-        is_doubtful |= _is_large(rests, low)
+    high, middle = _add_to_multiple(high, middle)
+    middle, low = _add_to_multiple(middle, low)
+    is_doubtful = _is_near_tie(high, middle, low)
+    sizes = sum((np.abs(rest) for rest in rests), np.zeros(1))
+    if sizes.any():
+        is_doubtful |= _is_near_tie(middle, low, sizes)
+        is_doubtful |= sizes > np.abs(low) * (0.5 * _DOUBT)
     return high, middle, is_doubtful
 
 
 def _add_upwards(terms: list[Doubles]) -> tuple[Doubles, list[Doubles]]:
-    """Add up from the least term; beside the sum what each addition lost."""
+    """Add up from the least term; beside the sum what each addition lost.
+
+    A limb is a multiple of its unit, and what lies below it is less than 2 ** 53 of these. So is
+    what an addition lost a multiple of the last bit of the sum below it, of which the losses before
+    are half at most.
+    """
     total = terms[0]
     rests = []
     for term in terms[1:]:
-        total, rest = add_exactly(term, total)
+        total, rest = _add_to_multiple(term, total)
         rests.append(rest)
     return total, rests
 
 
-def _is_near_tie(rounded: Doubles, rest: Doubles) -> Flags:
-    """Whether a sum would be rounded to another double if the rest were a little larger."""
+def _add_to_multiple(left: Doubles, right: Doubles) -> tuple[Doubles, Doubles]:
+    """As ``add_exactly``, in half the steps, where left is a multiple of the last bit of right."""
+    total = left + right
+    rounding = total - left
+    np.subtract(right, rounding, out=rounding)
+    return total, rounding
+
+
+def _is_near_tie(rounded: Doubles, rest: Doubles, further: Doubles) -> Flags:
+    """Whether a sum would be rounded to another double if the rest were a little larger.
+
+    A tie is rounded to even where nothing further is left.
+    """
     is_near: Flags = rounded + rest * (1.0 + _DOUBT) != rounded
+    is_near &= further != 0
     return is_near
-
-
-def _is_large(rests: list[Doubles], low: Doubles) -> Flags:
-    """Whether what is left could make more of a difference than a near tie allows for."""
-    sizes = np.abs(rests[0])
-    for rest in rests[1:]:
-        sizes += np.abs(rest)
-    low_sizes = np.abs(low)
-    low_sizes *= 0.5 * _DOUBT
-    is_large: Flags = sizes > low_sizes
-    return is_large
 
 
 def add_exactly(left: Doubles, right: Doubles) -> tuple[Doubles, Doubles]:
