@@ -53,14 +53,15 @@ TYPES: tuple[TypeRow, ...] = (
 
 TYPES_BY_NAME = {row.spark_type: row for row in TYPES}
 _BY_ARROW = {name: row.spark_type for row in TYPES for name in row.arrow_types}
-# The Arrow types that others are cast to: Spark has no type of its own for these, and the one they
-# are cast to holds every value.
+# The Arrow types that others are cast to: that of a feature type, which holds every value.
 ARROW_CASTS = {
     "uint8": "int16",
     "uint16": "int32",
     "uint32": "int64",
     "halffloat": "float",
     "date64": "date32",
+    "large_string": "string",
+    "large_binary": "binary",
     "string_view": "string",
     "binary_view": "binary",
 }

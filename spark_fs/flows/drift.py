@@ -21,7 +21,7 @@ from spark_fs.flows.profile_rows import RowSource, SparkProvider
 from spark_fs.spec.comparison import DriftReport, FeatureDrift
 from spark_fs.stats.column_values import get_column_kind
 from spark_fs.stats.distances import measure_drift
-from spark_fs.tables import frames
+from spark_fs.tables.arrow_frames import to_arrow
 from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.table import GroupTable
 
@@ -145,7 +145,7 @@ def profile_frame(
 
 def _cast_columns(data: Any, types: Mapping[str, str]) -> pa.Table:
     """The columns of a pandas DataFrame or an Arrow table, in these types."""
-    table = frames.to_arrow(data, types).select(list(types))
+    table = to_arrow(data, types).select(list(types))
     try:
         return table.cast(arrow_types.to_arrow_schema(types))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:

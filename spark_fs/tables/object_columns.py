@@ -1,4 +1,4 @@
-"""Python objects of a pandas column as Arrow, each value as it is.
+"""Python objects of one column as Arrow, each value as it is.
 
 Arrow takes the type of the first values that it meets and forces the others into it: a datetime
 behind a date loses its time, a string beside bytes becomes bytes, a Timestamp its nanoseconds. So
@@ -39,18 +39,13 @@ _KIND_TYPES: tuple[tuple[str, tuple[type, ...]], ...] = (
 _MIXABLE_KINDS = ({"integer", "float"}, {"integer", "decimal"})
 
 
-def to_arrow(name: str, column: pd.Series, declared_type: pa.DataType | None) -> pa.Array:
-    """The objects of a column; what pandas takes for missing is null.
+def to_arrow(name: str, values: Sequence[Any], declared_type: pa.DataType | None) -> pa.Array:
+    """The objects of a column, of which None, NaT and NA are null and NaN is a number.
 
     SchemaError where they are of two types, or of one that is not a feature type. declared_type:
     the column's type where its group has one. It decides whether a dict is a map, which fields a
     struct has, and how many digits a decimal.
     """
-    values = column.to_numpy(object).tolist()
-    missing = column.isna().to_numpy()
-    if missing.any():
-        pairs = zip(values, missing.tolist(), strict=True)
-        values = [None if is_missing else value for value, is_missing in pairs]
     try:
         return _build_array(values, declared_type, f"Column {name!r}")
     # whatever a value makes of it
@@ -99,7 +94,7 @@ def _find_kind(values: Sequence[Any], kinds: set[str], location: str) -> str:
         value = next(value for value in values if _get_kind(type(value)) == kind)
         examples.append(f"{type(value).__name__} ({_format_short(value)})")
     raise SchemaError(
-        "The pandas frame holds a column of mixed or unknown types:"
+        "The frame holds a column of mixed or unknown types:"
         f" {location[0].lower()}{location[1:]} holds {' and '.join(examples)}. Give it values of"
         " one type."
     )

@@ -10,7 +10,7 @@ from pyspark.sql import types as T
 
 from spark_fs.base import types
 from spark_fs.errors import InvalidNameError, SchemaError
-from spark_fs.tables.frames import check_column_names, check_fields, to_arrow
+from spark_fs.tables.arrow_frames import check_column_names, check_fields, to_arrow
 
 
 def to_spark(
@@ -19,13 +19,11 @@ def to_spark(
     declared_types: Mapping[str, str],
     row_number_column: str | None = None,
 ) -> DataFrame:
-    """A Spark DataFrame of a Spark or pandas DataFrame or an Arrow table.
+    """A Spark DataFrame of another one*, or eagerly of whatever ``arrow_frames.to_arrow`` takes.
 
-    SchemaError for anything else. In a pandas frame NaN and NaT stand for null, as pandas means
-    them, but not within its lists and dicts; in Arrow and Spark NaN stays NaN. Times without a zone
-    are UTC. ``declared_types`` gives the type of columns that hold nothing but nulls, and says
-    which dicts are maps. ``row_number_column`` names a column to add that numbers the rows of
-    pandas and Arrow, which have an order.
+    SchemaError for anything else. ``declared_types`` gives the type of columns that hold nothing
+    but nulls, and says which dicts are maps. ``row_number_column`` names a column to add that
+    numbers the rows, which have an order in all but Spark's frames.
     """
     if isinstance(data, DataFrame):
         check_column_names(data.columns)

@@ -22,7 +22,7 @@ from pyspark.sql import SparkSession
 
 import spark_fs
 from spark_fs.errors import SparkFSError
-from spark_fs.tables import frames
+from spark_fs.tables import arrow_frames
 
 COLUMNS = int(os.environ.get("SPARK_FS_INPUTS", "20000"))
 STORED = 240  # of the columns, so many go through tables and the online store
@@ -261,7 +261,7 @@ def as_table(column: pd.Series) -> pa.Table | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return frames.to_arrow(pd.DataFrame({"c": column}), {})
+            return arrow_frames.to_arrow(pd.DataFrame({"c": column}), {})
         except SparkFSError:
             return None
 

@@ -18,7 +18,7 @@ from values import same
 
 from spark_fs.base import pandas_frames
 from spark_fs.errors import InvalidNameError, SchemaError, SparkFSError
-from spark_fs.tables import frames as tables_frames
+from spark_fs.tables import arrow_frames
 
 NEW_YORK = ZoneInfo("America/New_York")
 NAN = math.nan
@@ -34,7 +34,7 @@ def objects(values: Sequence[Any]) -> pd.DataFrame:
 
 def taken(values: Sequence[Any], declared: str | None = None) -> tuple[str, list[Any]]:
     """What an object column becomes: the Arrow type, and its values."""
-    found = tables_frames.to_arrow(objects(values), {"c": declared} if declared else {})
+    found = arrow_frames.to_arrow(objects(values), {"c": declared} if declared else {})
     return str(found.schema.field("c").type), found.column("c").to_pylist(maps_as_pydicts="lossy")
 
 
@@ -84,7 +84,7 @@ def test_a_column_of_two_types_is_refused_with_one_value_of_each(
     values: list[Any], text: str
 ) -> None:
     with pytest.raises(
-        SchemaError, match=rf"^The pandas frame holds a column of mixed or unknown types: .*{text}"
+        SchemaError, match=rf"^The frame holds a column of mixed or unknown types: .*{text}"
     ):
         taken(values)
     with pytest.raises(SchemaError, match="mixed or unknown types"):
@@ -220,7 +220,7 @@ def test_a_category_is_looked_at_as_its_values_are() -> None:
         ([0.5, None], "double"),
         (np.array([1, 200], "uint8"), "int16"),
     ):
-        found = tables_frames.to_arrow(
+        found = arrow_frames.to_arrow(
             pd.DataFrame({"c": pd.Series(values).astype("category")}), {}
         ).column("c")
         assert str(found.type) == type_
@@ -230,7 +230,7 @@ def test_a_category_is_looked_at_as_its_values_are() -> None:
         ]
         assert found.to_pylist() == wanted
     with pytest.raises(SchemaError, match=r"column 'c' holds date .* and datetime"):
-        tables_frames.to_arrow(
+        arrow_frames.to_arrow(
             pd.DataFrame(
                 {"c": pd.Categorical.from_codes([0, 1], pd.Index([DAY, NOON], dtype=object))}
             ),
@@ -320,7 +320,7 @@ ARROW: list[tuple[pa.Array, str, list[Any]]] = [
 def test_arrow_types_that_spark_lacks_become_those_that_hold_every_value(
     column: pa.Array, type_: str, wanted: list[Any]
 ) -> None:
-    found = tables_frames.to_arrow(pa.table({"c": column}), {}).column("c")
+    found = arrow_frames.to_arrow(pa.table({"c": column}), {}).column("c")
     assert str(found.type) == type_
     assert same(found.to_pylist(maps_as_pydicts="strict"), wanted)
 
@@ -354,7 +354,7 @@ def test_arrow_types_and_values_without_a_feature_type_are_refused(
     column: pa.Array, text: str
 ) -> None:
     with pytest.raises(SchemaError, match=text):
-        tables_frames.to_arrow(pa.table({"c": column}), {})
+        arrow_frames.to_arrow(pa.table({"c": column}), {})
 
 
 def test_a_column_that_comes_twice_is_named() -> None:
@@ -364,12 +364,12 @@ def test_a_column_that_comes_twice_is_named() -> None:
             SchemaError,
             match=r"The frame names a column twice: a\. Give each column a name of its own",
         ):
-            tables_frames.to_arrow(frame, {})
+            arrow_frames.to_arrow(frame, {})
 
 
 def test_a_column_name_of_half_a_character_is_refused() -> None:
     with pytest.raises(InvalidNameError, match=r"Column 'a\\ud800' is not a valid name"):
-        tables_frames.to_arrow(pd.DataFrame({"a\ud800": [1]}), {})
+        arrow_frames.to_arrow(pd.DataFrame({"a\ud800": [1]}), {})
 
 
 # -- out again
@@ -423,7 +423,7 @@ def test_a_pandas_frame_of_objects_is_the_table_that_it_was_made_of(
         pd.DataFrame({name: objects([row[name] for row in rows])["c"] for name in columns}),
     ):
         nested = [name for name, type_ in columns.items() if "<" in type_]
-        again = tables_frames.to_arrow(found[nested], columns)
+        again = arrow_frames.to_arrow(found[nested], columns)
         assert again.schema == table.select(nested).schema
         for name in nested:
             kept = again.column(name).to_pylist(maps_as_pydicts="strict")

@@ -250,7 +250,7 @@ REFUSED: list[tuple[str, pd.DataFrame, type[SparkFSError], str]] = [
         "mixed types",
         FIRST.assign(v=[1, "a", b"b"]),
         SchemaError,
-        "The pandas frame holds a column of mixed or unknown types",
+        "The frame holds a column of mixed or unknown types",
     ),
 ]
 
@@ -309,7 +309,7 @@ FIRST_REFUSED: list[tuple[str, object, type[SparkFSError], str]] = [
         "no frame",
         [1, 2],
         SchemaError,
-        "A builtins.list holds no rows: give a Spark or pandas DataFrame or an Arrow table",
+        "Row 0 of the list is a int, not a dict of the values by their columns' names: give a Spark",
     ),
 ]
 

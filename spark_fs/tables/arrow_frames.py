@@ -1,8 +1,9 @@
-"""Frames that a caller hands in, as Arrow tables with the types of the type table."""
+"""Frames that a caller hands in, as Arrow tables with types that Spark takes; no JVM is needed."""
 
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -11,20 +12,58 @@ import pyarrow.compute as pc
 
 from spark_fs.base import arrow_types, times, types
 from spark_fs.errors import InvalidNameError, SchemaError
-from spark_fs.tables import object_columns
+from spark_fs.tables import object_columns, polars_frames
+
+_FRAME_KINDS = "a Spark, pandas or polars DataFrame, an Arrow table, or a list of dicts"
+# A string of Arrow's lies in a chunk of two gigabytes at most, which casts do not divide.
+_MAX_CHUNK_BYTES = 1 << 31
+_CHUNK_ROWS = 1 << 16
 
 
 def to_arrow(data: Any, declared_types: Mapping[str, str]) -> pa.Table:
-    """An Arrow table of a pandas frame or of another, with types that Spark takes."""
+    """An Arrow table of a frame, with types that Spark takes and every value as it was.
+
+    A frame is a pandas or polars DataFrame (a LazyFrame is collected), an Arrow table, batch or
+    reader, whatever else gives its rows as an Arrow stream, or a list of dicts, in which a key that
+    a row lacks is null. Times without a zone are UTC. NaN and NaT stand for null in a pandas frame,
+    as pandas means them, but not within its lists and dicts; elsewhere NaN stays NaN.
+
+    Args:
+        data: The frame.
+        declared_types: The feature types of columns that have one; of those that hold nothing but
+            nulls, and of dicts that are maps, nothing else tells.
+
+    Raises:
+        SchemaError: What is given is no frame, names a column twice, or has a column of two types
+            or of one that is no feature type, or a value that does not fit.
+        InvalidNameError: A column's name is in no string of UTF-8.
+    """
+    table = read_table(data, declared_types)
+    check_column_names(table.column_names)
+    return _cast_table(table, declared_types)
+
+
+def read_table(data: Any, declared_types: Mapping[str, str]) -> pa.Table:
+    """The frame as an Arrow table with the types that it has there: the first step of ``to_arrow``.
+
+    Columns of Python objects are looked at value by value.
+    """
     if isinstance(data, pd.DataFrame):
         check_column_names(data.columns)
-        data = _from_pandas(data, declared_types)
+        return _from_pandas(data, declared_types)
+    if isinstance(data, list | tuple):
+        return _from_rows(data, declared_types)
+    if polars_frames.is_polars(data):
+        return polars_frames.to_arrow(data)
     if isinstance(data, pa.Table):
-        check_column_names(data.column_names)
-        return _cast_table(data, declared_types)
+        return data
+    if hasattr(data, "__arrow_c_stream__"):
+        try:
+            return pa.RecordBatchReader.from_stream(data).read_all()
+        except pa.ArrowInvalid:  # a stream of values, such as a Series gives
+            pass
     raise SchemaError(
-        f"A {type(data).__module__}.{type(data).__qualname__} holds no rows: give a Spark or pandas"
-        " DataFrame or an Arrow table."
+        f"A {type(data).__module__}.{type(data).__qualname__} holds no rows: give {_FRAME_KINDS}."
     )
 
 
@@ -45,12 +84,7 @@ def check_column_names(names: Collection[Any]) -> None:
 
 
 def check_fields(location: str, names: Sequence[str]) -> None:
-    """SchemaError where no table keeps a struct with fields of these names.
-
-    Args:
-        location: Where the struct is, for the error.
-        names: The names of its fields.
-    """
+    """SchemaError, saying where, for a struct without fields or with names that no table keeps."""
     if not names:
         raise SchemaError(
             f"{location} is a struct without fields, as of empty dicts, and no table keeps one:"
@@ -87,7 +121,7 @@ def _convert_column(
 ) -> pa.Array | pa.ChunkedArray:
     type_ = column.dtype
     if pd.api.types.is_object_dtype(type_):
-        return object_columns.to_arrow(name, column, _to_arrow_type(declared_type))
+        return object_columns.to_arrow(name, _list_objects(column), _to_arrow_type(declared_type))
     if isinstance(type_, pd.CategoricalDtype):
         categories = _convert_column(name, type_.categories.to_series(), declared_type)
         codes = column.cat.codes.to_numpy()
@@ -102,12 +136,52 @@ def _convert_column(
         ) from None
 
 
+def _list_objects(column: pd.Series) -> list[Any]:
+    """The objects of a column; what pandas takes for missing is None."""
+    values: list[Any] = column.to_numpy(object).tolist()
+    missing = column.isna().to_numpy()
+    if not missing.any():
+        return values
+    pairs = zip(values, missing.tolist(), strict=True)
+    return [None if is_missing else value for value, is_missing in pairs]
+
+
+def _from_rows(rows: Sequence[Any], declared_types: Mapping[str, str]) -> pa.Table:
+    """A list of dicts as Arrow: the columns in the order in which the rows name them first."""
+    for number, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise SchemaError(
+                f"Row {number} of the list is a {type(row).__qualname__}, not a dict of the values"
+                f" by their columns' names: give {_FRAME_KINDS}."
+            )
+    names = list(dict.fromkeys(chain.from_iterable(rows))) if rows else list(declared_types)
+    if not names:
+        raise SchemaError(
+            "The list holds no row that names a column, so there is nothing to know their types"
+            " from: give at least one row, or an Arrow table with a schema."
+        )
+    check_column_names(names)
+    columns = []
+    for name in names:
+        if not isinstance(name, str):
+            raise SchemaError(
+                f"A row of the list has the key {name!r}, and a column's name is a string: rename"
+                " it."
+            )
+        values = [row.get(name) for row in rows]
+        declared_type = _to_arrow_type(declared_types.get(name))
+        columns.append(object_columns.to_arrow(name, values, declared_type))
+    return pa.table(columns, names)
+
+
 def _to_arrow_type(declared_type: str | None) -> pa.DataType | None:
     return arrow_types.to_arrow_type(declared_type) if declared_type else None
 
 
 def _cast_table(table: pa.Table, declared_types: Mapping[str, str]) -> pa.Table:
     columns = []
+    if table.nbytes > _MAX_CHUNK_BYTES:
+        table = _divide_chunks(table)
     for field, column in zip(table.schema, table.columns, strict=True):
         declared_type = _to_arrow_type(declared_types.get(field.name))
         target = _resolve_arrow_type(f"Column {field.name!r}", field.type, declared_type)
@@ -121,6 +195,13 @@ def _cast_table(table: pa.Table, declared_types: Mapping[str, str]) -> pa.Table:
     for name, column in zip(table.column_names, columns, strict=True):
         _check_years(name, column)
     return pa.table(columns, table.column_names)
+
+
+def _divide_chunks(table: pa.Table) -> pa.Table:
+    """The same rows in chunks with bytes of their own; a slice is as large as what it is cut of."""
+    batches = table.to_batches(max_chunksize=_CHUNK_ROWS)
+    copies = [batch.take(pa.array(range(batch.num_rows))) for batch in batches]
+    return pa.Table.from_batches(copies, table.schema)
 
 
 def _check_years(name: str, column: pa.ChunkedArray) -> None:
