@@ -9,6 +9,7 @@
     +-- ValidationError     rows that do not meet the expectations of their group
     +-- QueryError          a query that cannot be bound to its groups
     +-- SettingsError       a setting, option or argument outside its domain
+    +-- MemoryLimitError    a run in this process that would take more memory than it may
     +-- SetupError          a part of the machine that is missing: Java, a jar, an extra
     |   +-- UpgradeError    a definition, record or database that a newer spark_fs made
     +-- CatalogError        the metadata database failed or could not be reached
@@ -120,6 +121,19 @@ class QueryError(SparkFSError):
 
 class SettingsError(SparkFSError):
     """A setting, option or argument outside its domain."""
+
+
+class MemoryLimitError(SparkFSError):
+    """A run in this process was stopped, since it would take more memory than it may."""
+
+    @classmethod
+    def for_limit(cls, limit: int) -> "MemoryLimitError":
+        """The error for a run that came near its limit in bytes."""
+        return cls(
+            f"The local engine stopped before it takes more than {max(1, limit >> 20):,} MB of"
+            " memory (setting local_memory): raise local_memory, read fewer columns or rows, or say"
+            " engine='spark'."
+        )
 
 
 class SetupError(SparkFSError):

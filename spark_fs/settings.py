@@ -18,6 +18,7 @@ from spark_fs.urls import Url, get_address
 
 _PREFIX = "SPARK_FS_"
 _ENGINES = ("auto", "local", "spark")
+_PROGRESS_CHOICES = ("show", "hide")
 _MEMORY_UNITS = {"k": 10, "m": 20, "g": 30, "t": 40}  # and how many bits their bytes take
 _MIGRATE_CHOICES = ("local", "always", "never")
 _DEFAULT_PORTS = {"mysql": 3306, "postgresql": 5432}
@@ -61,6 +62,8 @@ class Settings:
         memory allows, else Spark), "local" or "spark".
     local_memory: how much memory a local run may take, such as "4g" or "512m"; a quarter of the
         machine's unless set.
+    progress: "show" (a local run of more than two seconds has a bar, on a terminal and in a
+        notebook) or "hide".
     spark: Spark settings for the session that this process starts.
     token: what callers of ``spark-fs serve`` and ``spark-fs ui`` must bring; nobody is asked for
         one without it.
@@ -75,6 +78,7 @@ class Settings:
     migrate_catalog: str = "local"
     engine: str = "auto"
     local_memory: str = ""
+    progress: str = "show"
     spark: Mapping[str, str | int | float | bool] = field(default_factory=dict, repr=False)
     token: Secret = Secret()  # noqa: RUF009 # as above
 
@@ -185,6 +189,8 @@ def _find_mistake(name: str, value: Any) -> str:
         return f"migrate_catalog: it must be one of {', '.join(_MIGRATE_CHOICES)}"
     if name == "engine" and value not in _ENGINES:
         return f"engine: it must be one of {', '.join(_ENGINES)}"
+    if name == "progress" and value not in _PROGRESS_CHOICES:
+        return f"progress: it must be one of {', '.join(_PROGRESS_CHOICES)}"
     if name == "local_memory" and not re.fullmatch(r"\d+[kmgtKMGT]", str(value)):
         return "local_memory: it must be a number and a unit, such as 512m or 4g"
     accepted = str | os.PathLike if name == "home" else str

@@ -80,7 +80,12 @@ class Stores:
         from spark_fs.engine.engines import Engines
 
         settings = self.settings
-        return Engines(lambda: self.spark, settings.engine, settings.local_memory_bytes)  # type: ignore[arg-type] # checked
+        return Engines(
+            lambda: self.spark,
+            settings.engine,  # type: ignore[arg-type] # checked
+            settings.local_memory_bytes,
+            settings.progress == "show",
+        )
 
     def open_group(self, spec: GroupSpec) -> Group:
         """Open a group as its class: an ExternalFeatureGroup where others keep its rows."""

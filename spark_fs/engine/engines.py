@@ -5,19 +5,22 @@ Nothing here loads Spark before it is asked for.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
+from spark_fs.base.user_warnings import warn_user
+from spark_fs.engine.local_progress import ProgressBar
 from spark_fs.engine.local_runner import LocalRunner
+from spark_fs.engine.memory import MemoryWatch, get_machine_memory
 from spark_fs.engine.runner import EngineName, Runner
-from spark_fs.errors import SettingsError
+from spark_fs.errors import MemoryLimitError, SettingsError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+T = TypeVar("T")
 EngineRequest = Literal["auto", "local", "spark"]
 # How many bytes of memory a local run takes for each byte of the columns that it reads: they are
 # read, scattered, matched and put in order.
@@ -39,12 +42,13 @@ class Engines:
 
     get_spark: gives Spark's session, started when there is none. requested: "auto": the local one
     where it can. local_memory: how many bytes a local run may take; None: a quarter of the
-    machine's.
+    machine's. shows_progress: whether local runs that take their time show a bar.
     """
 
     get_spark: Callable[[], SparkSession]
     requested: EngineRequest = "auto"
     local_memory: int | None = None
+    shows_progress: bool = True
 
     def with_request(self, engine: str | None) -> Engines:
         """The same, where another engine is asked for; None: what was asked for before.
@@ -90,24 +94,49 @@ class Engines:
             return EngineChoice("local", "it was asked for")
         if needed_bytes > self.memory_bytes:
             reason = (
-                f"it would take about {needed_bytes >> 20:,} MB of this process, which may take"
-                f" {self.memory_bytes >> 20:,} MB (setting local_memory)"
+                f"it would take about {_format_megabytes(needed_bytes)} of this process, which may"
+                f" take {_format_megabytes(self.memory_bytes)} (setting local_memory)"
             )
             return EngineChoice("spark", reason)
-        return EngineChoice("local", f"it takes about {max(1, needed_bytes >> 20):,} MB at most")
+        return EngineChoice("local", f"it takes about {_format_megabytes(needed_bytes)} at most")
+
+    def run(self, choice: EngineChoice, work: Callable[[Runner], T]) -> T:
+        """What a function makes with what runs the tasks of the engine that was chosen, eagerly.
+
+        Where the local engine meets its limit of memory, Spark does all of it, and a warning says
+        so.
+
+        Args:
+            choice: The engine.
+            work: Takes what runs the tasks; it may be called twice.
+
+        Raises:
+            MemoryLimitError: The local engine was asked for and met its limit.
+        """
+        try:
+            return work(self.get_runner(choice.engine))
+        except MemoryLimitError:
+            if self.requested != "auto":
+                raise
+        warn_user(
+            "The local engine stopped before it takes more than"
+            f" {_format_megabytes(self.memory_bytes)} of memory (setting local_memory); Spark does"
+            " it from the start."
+        )
+        return work(self.get_runner("spark"))
 
     def get_runner(self, engine: EngineName) -> Runner:
         """What runs the tasks of an engine; Spark's starts a session where there is none."""
         if engine == "local":
-            return LocalRunner()
+            memory = MemoryWatch(self.memory_bytes)
+            return LocalRunner(memory=memory, progress=ProgressBar(self.shows_progress))
         from spark_fs.engine.spark_runner import SparkRunner
 
         return SparkRunner(self.get_spark())
 
 
-def get_machine_memory() -> int:
-    """The bytes of memory that this machine has."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+def _format_megabytes(size: int) -> str:
+    return f"{max(1, size >> 20):,} MB"
 
 
 def has_spark_session() -> bool:

@@ -6,20 +6,21 @@ between two rounds of tasks.
 """
 
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import partial
 
 import pyarrow as pa
 
 from spark_fs.base.arrow_types import to_arrow_schema
+from spark_fs.engine.local_progress import ProgressBar
+from spark_fs.engine.memory import MemoryWatch
 from spark_fs.engine.runner import NUMBER, BatchTask, Runner, TaskRows
+from spark_fs.engine.task_cache import forget_all
+from spark_fs.engine.threads import run_in_threads
 
 Part = Callable[[], Iterator[pa.RecordBatch]]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,21 @@ def _chain(parts: Sequence[Part]) -> Part:
     return iter_batches
 
 
+def _run_part(part: Part) -> list[pa.RecordBatch]:
+    return list(part())
+
+
 @dataclass(frozen=True)
 class LocalRunner(Runner):
-    """Runs tasks in threads of this process, so many at a time."""
+    """Runs tasks in threads of this process, so many at a time.
+
+    memory: how much they have taken, and where they stop; None: nobody looks. progress: shows how
+    far they have come.
+    """
 
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    memory: MemoryWatch | None = None
+    progress: ProgressBar = field(default_factory=partial(ProgressBar, is_wanted=False))
     name = "local"
 
     @property
@@ -137,26 +148,24 @@ class LocalRunner(Runner):
         """The batches of each part, eagerly.
 
         What a part raises ends the others, and is raised; so does an interrupt.
+
+        Raises:
+            MemoryLimitError: They would take more memory than they may.
         """
-        stopped = threading.Event()
 
-        def run_part(part: Part) -> list[pa.RecordBatch]:
-            batches = []
-            for batch in part():
-                if stopped.is_set():
-                    break
-                batches.append(batch)
-            return batches
+        def look(done: int) -> None:
+            if self.memory:
+                self.memory.check()
+            self.progress.update(done, len(parts))
 
-        if len(parts) == 1:
-            return [run_part(parts[0])]
-        pool = ThreadPoolExecutor(self.threads, "spark_fs")
+        functions = [partial(_run_part, part) for part in parts]
         try:
-            futures = [pool.submit(run_part, part) for part in parts]
-            return _wait_for_all(futures)
+            collected = run_in_threads(functions, self.threads, look)
+            look(len(parts))
         finally:
-            stopped.set()
-            pool.shutdown(cancel_futures=True)
+            self.progress.close()
+            forget_all()
+        return collected
 
     @contextmanager
     def open_shared_folder(self) -> Iterator[None]:
@@ -167,11 +176,3 @@ class LocalRunner(Runner):
     def translate_errors(self) -> Iterator[None]:
         """Nothing: what a task raises comes as it is."""
         yield
-
-
-def _wait_for_all(futures: Sequence[Future[T]]) -> list[T]:
-    """The results in order; the first error, where there is one."""
-    done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-    for future in done:
-        future.result()
-    return [future.result() for future in futures]

@@ -13,8 +13,9 @@ from spark_fs.engine.engines import EngineChoice, Engines, has_spark_session
 from spark_fs.engine.join.execution import explain_need_of_spark, to_arrow_relation
 from spark_fs.engine.join.explain import describe_plan
 from spark_fs.engine.join.strategy import ExecutionPlan, choose_strategy
+from spark_fs.engine.runner import Runner
 from spark_fs.engine.scan.pruning import NodeSource
-from spark_fs.engine.training.row_order import compute_row_order
+from spark_fs.engine.training.row_order import sort_rows
 from spark_fs.planning.plan import JoinPlan, PlanNode
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
@@ -60,10 +61,13 @@ def read_query(
     ordered = plan.with_identity()
     execution = choose_strategy(ordered, sources, strategy)
     choice = choose_engine(engines, ordered, execution)
-    table = _collect_rows(engines, choice, ordered, sources, execution)
-    order = compute_row_order(table, list(_list_identity(ordered)))
-    table = table.select([output.name for output in plan.outputs]).take(pa.array(order))
-    return convert_table(table, dataframe_type)
+
+    def collect(runner: Runner) -> pa.Table:
+        return _collect_rows(runner, ordered, sources, execution)
+
+    table = engines.run(choice, collect)
+    table = sort_rows(table, _list_identity(ordered))
+    return convert_table(table.select(list(plan.schema)), dataframe_type)
 
 
 def resolve_dataframe_type(dataframe_type: str) -> str:
@@ -93,14 +97,9 @@ def _list_identity(plan: JoinPlan) -> list[str]:
 
 
 def _collect_rows(
-    engines: Engines,
-    choice: EngineChoice,
-    plan: JoinPlan,
-    sources: list[NodeSource],
-    execution: ExecutionPlan,
+    runner: Runner, plan: JoinPlan, sources: list[NodeSource], execution: ExecutionPlan
 ) -> pa.Table:
     """The rows of a plan, eagerly, in no order."""
-    runner = engines.get_runner(choice.engine)
     with runner.translate_errors(), runner.open_shared_folder() as folder:
         relation, finish = to_arrow_relation(runner, plan, sources, execution, folder)
         types = dict(plan.schema)

@@ -13,7 +13,7 @@ belongs to the driver.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import reduce
 from typing import Self
 
 import numpy as np
@@ -37,6 +37,7 @@ from spark_fs.engine.join.stages import (
 from spark_fs.engine.runner import Runner, TaskRows
 from spark_fs.engine.scan import filters, parquet
 from spark_fs.engine.scan.parquet import Scan
+from spark_fs.engine.task_cache import remember_last
 from spark_fs.spec.predicates import Condition
 from spark_fs.tables import computed_rows
 from spark_fs.tables.computed_rows import BatchWriter
@@ -141,9 +142,9 @@ class SemiJoinFilter:
         return has_hash
 
 
-@lru_cache(maxsize=4)
+@remember_last
 def _get_key_hashes(semi_join: SemiJoinFilter) -> Hashes:
-    """The hashes of the keys, in order; a worker reads them once."""
+    """The hashes of the keys, in order; they are remembered for the tasks that come."""
     keys = get_key_columns(parquet.read_all(semi_join.scan), semi_join.keys)
     return np.unique(shuffle.hash_keys(keys))
 

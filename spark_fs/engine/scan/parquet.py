@@ -7,7 +7,7 @@ condition, say), ``is_scannable`` says no.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, reduce
+from functools import reduce
 from itertools import islice
 from typing import NamedTuple, Self
 
@@ -20,6 +20,7 @@ from spark_fs.base import arrow_types
 from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.base.file_systems import resolve_file_system
 from spark_fs.engine.scan.filters import PARTITION_PARSERS, can_evaluate, evaluate_condition
+from spark_fs.engine.task_cache import remember_last
 from spark_fs.errors import SparkFSError, get_first_line
 from spark_fs.spec.predicates import Condition
 from spark_fs.tables.data_files import DataFile
@@ -224,9 +225,9 @@ def _select_columns(scan: Scan, names: Sequence[str]) -> Scan:
     return replace(scan, columns=columns, file_schema=file_schema)
 
 
-@lru_cache(maxsize=4)
+@remember_last
 def read_all(scan: Scan) -> pa.Table:
-    """All rows; a worker remembers those of the last scans."""
+    """All rows; they are remembered for the tasks that come."""
     tables = [read_share(scan, file_index) for file_index in range(len(scan.files))]
     if not tables:
         return scan.schema.empty_table()

@@ -11,6 +11,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Places = npt.NDArray[np.int64]
+_SORTED_BITS = 63  # of an integer that is not negative
+
+
+def sort_rows(table: pa.Table, identity: Sequence[str]) -> pa.Table:
+    """The rows in their order; what is in order already is not copied.
+
+    Args:
+        table: the rows.
+        identity: as of ``compute_row_order``.
+    """
+    order = compute_row_order(table, identity)
+    if np.array_equal(order, np.arange(len(order))):
+        return table
+    return table.take(pa.array(order))
 
 
 def compute_row_order(
@@ -44,16 +58,63 @@ def compute_row_order(
 
 def _sort_ties(order: Places, runs: Places, tied: Places, column: pa.ChunkedArray) -> Places:
     """Sort tied rows by one more column, in place; the runs of rows that are equal still."""
-    values = _to_sort_keys(column.take(pa.array(order[tied])))
-    if runs[-1]:
-        order_in_ties = np.lexsort((values, runs[tied]))
-    else:
-        order_in_ties = np.argsort(values, kind="stable")
-    order[tied] = order[tied][order_in_ties]
+    if len(tied) < len(order):
+        column = column.take(pa.array(order[tied]))
+    elif not _is_ascending(order):
+        column = column.take(pa.array(order))
+    values = _to_sort_keys(column)
+    places = _sort_keys(runs[tied], values)
+    if places is not None:
+        order[tied] = order[tied][places]
+        values = values[places]
     keys = np.zeros(len(order), np.int64)
-    keys[tied] = values[order_in_ties]
+    keys[tied] = values
     begins_run = (np.diff(runs) != 0) | (keys[1:] != keys[:-1])
     return np.append(0, np.cumsum(begins_run))
+
+
+def _is_ascending(numbers: Places) -> bool:
+    return bool(np.all(numbers[1:] >= numbers[:-1]))
+
+
+def _sort_keys(runs: Places, values: Places) -> Places | None:
+    """The order of rows by their run, which ascends, and its values; None: they are in it."""
+    if np.all((runs[1:] > runs[:-1]) | (values[1:] >= values[:-1])):
+        return None
+    values = _narrow_integers(values)
+    value_bits = int(values.max()).bit_length()
+    if runs[0] == runs[-1]:
+        return _sort_integers(values, value_bits)
+    run_numbers = np.append(0, np.cumsum(runs[1:] != runs[:-1]))
+    bits = value_bits + int(run_numbers[-1]).bit_length()
+    if bits > _SORTED_BITS:
+        return np.lexsort((values, runs))
+    return _sort_integers((run_numbers << value_bits) | values, bits)
+
+
+def _narrow_integers(values: Places) -> Places:
+    """Integers in the same order, from 0 on; whole milliseconds or seconds in place of micros."""
+    least = int(values.min())
+    if int(values.max()) - least > np.iinfo(np.int64).max:
+        return np.unique(values, return_inverse=True)[1]
+    values = values - least
+    for step in (1_000_000, 1_000):
+        if not np.any(values % step):
+            return values // step
+    return values
+
+
+def _sort_integers(values: Places, bits: int) -> Places:
+    """The order of integers from 0 on, of so many bits.
+
+    Sorted with their places in the lowest bits they take a fifth of the time of ``argsort``.
+    """
+    place_bits = len(values).bit_length()
+    if bits + place_bits > _SORTED_BITS:
+        return np.argsort(values)
+    packed = (values << place_bits) | np.arange(len(values))
+    packed.sort()
+    return packed & ((1 << place_bits) - 1)
 
 
 def _sort_by_content(table: pa.Table, runs: Places) -> list[int]:
@@ -79,7 +140,9 @@ def _find_ties(runs: Places) -> Places:
 
 def _to_sort_keys(column: pa.ChunkedArray) -> Places:
     """Integers that sort as the values do, nulls first."""
-    if pa.types.is_timestamp(column.type) or pa.types.is_int64(column.type):
+    if pa.types.is_date32(column.type):
+        column = column.cast(pa.int32())
+    if pa.types.is_timestamp(column.type) or pa.types.is_signed_integer(column.type):
         integers = pc.fill_null(column.cast(pa.int64()), np.iinfo(np.int64).min)
         keys: Places = integers.to_numpy()
         return keys

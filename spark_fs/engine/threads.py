@@ -1,0 +1,125 @@
+"""Run functions in threads of this process that can be stopped.
+
+The thread that waits for them looks around several times a second: at their memory, at how far they
+have come, and whether somebody pressed Ctrl-C. When it has had enough, what runs is stopped where
+it is: at the next step of Python, which comes when a call into Arrow or NumPy returns.
+"""
+
+import ctypes
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+_LOOK_SECONDS = 0.05
+THREAD_NAME = "spark_fs task"
+
+
+class _StopThreadError(BaseException):
+    """Raised in a thread whose results nobody waits for any more."""
+
+
+def run_in_threads(
+    functions: Sequence[Callable[[], T]], count: int, look: Callable[[int], None]
+) -> list[T]:
+    """The results of functions, in their order, eagerly.
+
+    What one raises ends the others, and is raised as it is; so does what ``look`` raises, and an
+    interrupt. No thread is left then.
+
+    Args:
+        functions: Each is called once.
+        count: How many run at a time.
+        look: Called several times a second with how many are done.
+    """
+    calls = _Calls(functions)
+    threads = []
+    try:
+        for _ in range(min(count, len(functions))):
+            thread = threading.Thread(target=calls.work, name=THREAD_NAME, daemon=True)
+            threads.append(thread)
+            thread.start()
+        while not calls.wait(_LOOK_SECONDS):
+            look(calls.done_count)
+        return calls.get_results()
+    finally:
+        calls.stop()
+        for thread in threads:
+            _join(thread, calls)
+
+
+def _join(thread: threading.Thread, calls: "_Calls[T]") -> None:
+    while thread.is_alive():
+        thread.join(_LOOK_SECONDS)
+        calls.stop()  # again: a task may have swallowed it
+
+
+class _Calls(Generic[T]):
+    """Functions that some threads call, one after the other."""
+
+    def __init__(self, functions: Sequence[Callable[[], T]]) -> None:
+        self._waiting = deque(enumerate(functions))
+        self._count = len(functions)
+        self._results: dict[int, T] = {}
+        self._error: BaseException | None = None
+        self._lock = threading.Lock()
+        self._busy: set[int] = set()  # threads that call a function now
+        self._over = threading.Event()
+        if not functions:
+            self._over.set()
+
+    @property
+    def done_count(self) -> int:
+        return len(self._results)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether all are done, or one failed; waits so long for it."""
+        return self._over.wait(seconds)
+
+    def get_results(self) -> list[T]:
+        """The results in the order of the functions; raises what one of them raised."""
+        if self._error is not None:
+            error = self._error
+            self._error = None  # else it and its traceback keep each other
+            raise error
+        return [self._results[number] for number in range(self._count)]
+
+    def stop(self) -> None:
+        """Let no further function be called, and stop those that run."""
+        with self._lock:
+            self._waiting.clear()
+            for thread_id in self._busy:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(thread_id), ctypes.py_object(_StopThreadError)
+                )
+
+    def work(self) -> None:
+        """Call functions until none is left; what a thread does."""
+        with suppress(_StopThreadError):
+            while self._call_next():
+                pass
+
+    def _call_next(self) -> bool:
+        """Call one function; whether there was one."""
+        thread_id = threading.get_ident()
+        with self._lock:
+            if not self._waiting:
+                return False
+            number, function = self._waiting.popleft()
+            self._busy.add(thread_id)
+        try:
+            self._results[number] = function()
+        except _StopThreadError:
+            raise
+        except BaseException as error:
+            self._error = self._error or error
+            self._over.set()
+            return False
+        finally:
+            with self._lock:
+                self._busy.discard(thread_id)
+        if len(self._results) == self._count:
+            self._over.set()
+        return True
