@@ -10,6 +10,7 @@ from spark_fs.api.feature import Feature, find_feature, make_feature
 from spark_fs.api.options import warn_of_options
 from spark_fs.api.query import Query
 from spark_fs.base.arguments import validate_arguments
+from spark_fs.base.text_tables import print_rows
 from spark_fs.errors import QueryError, SettingsError
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import QuerySpec
@@ -143,6 +144,18 @@ class Group(CatalogObject[GroupSpec]):
         if wallclock_time is not None:
             query = query.as_of(wallclock_time)
         return query.read(dataframe_type, engine=engine)
+
+    def show(self, n: int = 20, online: bool = False, engine: str | None = None) -> list[list[Any]]:
+        """Print n rows, eagerly, in no order, and return their values.
+
+        Args:
+            n: How many rows.
+            online: Whether to show rows of the online store, as ``read`` has them.
+            engine: As in ``read``.
+        """
+        if online:
+            return print_rows(self._read_online_rows("arrow").slice(0, n))
+        return self.select_all().show(n, engine)
 
     def _read_online_rows(self, dataframe_type: str) -> Any:
         from spark_fs.flows import online_rows

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from spark_fs.api.feature import Filter, extract_condition
 from spark_fs.base.arguments import validate_arguments
+from spark_fs.base.text_tables import print_rows
 from spark_fs.errors import QueryError, SettingsError
 from spark_fs.spec.names import GroupRef, check_name
 from spark_fs.spec.query import JoinSpec, JoinType, QuerySpec
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     from pyspark.sql import DataFrame
 
     from spark_fs.api.spine import Spine
@@ -213,9 +215,19 @@ class Query:
             frames=frames,
         )
 
-    def show(self, n: int = 20) -> None:
-        """Print n rows, eagerly."""
-        self.read("spark").show(n, truncate=False)
+    def show(self, n: int = 20, engine: str | None = None) -> list[list[Any]]:
+        """Print n rows, eagerly, and return their values; ``engine`` is as in ``read``.
+
+        Of a whole group they come in no order, and no more of it is read.
+        """
+        return print_rows(self._read_first_rows(n, engine))
+
+    def _read_first_rows(self, count: int, engine: str | None) -> pa.Table:
+        from spark_fs.flows.head import read_first_rows
+
+        frames = {self._spine.spec.ref: self._spine.frame} if self._spine else {}
+        engines = self._stores.engines.with_request(engine)
+        return read_first_rows(engines, self.plan(), self._stores.find_table, count, frames)
 
     def to_string(self) -> str:
         """Return the SQL that the query stands for, with every rule of each match; starts no JVM.

@@ -40,14 +40,18 @@ class TableGroup(Group):
 
     # -- rows out
 
-    def head(self, n: int = 20) -> pd.DataFrame:
+    def head(self, n: int = 20, engine: str | None = None) -> pd.DataFrame:
         """Read n rows of the newest commit, eagerly, as pandas, in no order.
 
-        Without Spark where files can be read as they are.
+        Without Spark where files can be read as they are; ``engine`` is as in ``read``.
         """
-        from spark_fs.flows import head
+        import pandas as pd
 
-        return head.read_first_rows(self._stores.open_table(self._load_spec()), n)
+        from spark_fs.base.pandas_frames import to_pandas
+
+        if not self.spec.features:
+            return pd.DataFrame()
+        return to_pandas(self.select_all()._read_first_rows(n, engine))
 
     if TYPE_CHECKING:
 

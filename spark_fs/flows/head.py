@@ -1,40 +1,82 @@
-"""A few rows of a group, for a look at them."""
+"""A few rows of a query or a group, for a look at them."""
 
-import pandas as pd
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 import pyarrow as pa
 
-from spark_fs.base import arrow_types
-from spark_fs.base.pandas_frames import to_pandas
+from spark_fs.base.arrow_types import to_arrow_schema
+from spark_fs.engine.engines import Engines
+from spark_fs.engine.join.execution import explain_need_of_spark, to_arrow_relation
+from spark_fs.engine.join.strategy import ExecutionPlan, choose_strategy
 from spark_fs.engine.scan import parquet
-from spark_fs.engine.scan.parquet import Scan
-from spark_fs.flows.group_rows import read_group
-from spark_fs.flows.spark_reads import collect_frame
-from spark_fs.tables.commits import NO_TABLE
-from spark_fs.tables.table import GroupTable
+from spark_fs.engine.scan.pruning import NodeSource
+from spark_fs.flows.read import TableLocator, choose_engine, list_sources, read_query
+from spark_fs.planning.plan import JoinPlan
+from spark_fs.spec.names import GroupRef
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 
-def read_first_rows(table: GroupTable, count: int) -> pd.DataFrame:
-    """Some rows of the newest version, eagerly, as pandas.
+def read_first_rows(
+    engines: Engines,
+    plan: JoinPlan,
+    locate_table: TableLocator,
+    count: int,
+    frames: Mapping[GroupRef, DataFrame] | None = None,
+) -> pa.Table:
+    """Some rows of a plan, eagerly.
 
-    Without Spark where files can be read as they are.
+    Of a whole group they are the first of its files, in no order, and no more is read than they
+    take. What is filtered or joined is read whole, in its order, by the engine that suits it.
+
+    Args:
+        engines: What may read.
+        plan: What is read.
+        locate_table: Where the table of a group is.
+        count: How many rows are wanted.
+        frames: The rows of the plan's spine, where it is a DataFrame.
     """
-    types = table.group.types
-    if table.version == NO_TABLE:
-        return to_pandas(arrow_types.to_arrow_schema(types).empty_table())
-    files = [file for file in table.list_files() if file.row_count != 0]
-    partition_key = table.group.partition_key
-    if table.group.may_have_duplicates or not parquet.is_scannable(
-        files, types, partition_key, None
-    ):
-        rows = read_group(table, table.version)
-        return collect_frame(rows.select(*types).limit(count), "pandas")
-    scan = Scan.from_files(parquet.to_scan_files(files), types)
-    tables = [scan.schema.empty_table()]
+    sources = list_sources(engines.get_spark, plan, locate_table, {}, frames or {})
+    execution = choose_strategy(plan, sources)
+    is_local = engines.requested != "spark" and explain_need_of_spark(plan, execution) is None
+    if is_local and _is_whole_group(plan):
+        return _read_first_files(engines, plan, sources, execution, count)
+    if choose_engine(engines, plan, execution).engine == "local":
+        rows: pa.Table = read_query(engines, plan, locate_table, "arrow", frames=frames)
+        return rows.slice(0, count)
+    from spark_fs.flows.spark_reads import collect_frame
+
+    frame = read_query(engines, plan, locate_table, "spark", frames=frames)
+    first_rows: pa.Table = collect_frame(frame.limit(count), "arrow")
+    return first_rows
+
+
+def _is_whole_group(plan: JoinPlan) -> bool:
+    return len(plan.nodes) == 1 and plan.nodes[0].where is None and not plan.having
+
+
+def _read_first_files(
+    engines: Engines,
+    plan: JoinPlan,
+    sources: Sequence[NodeSource],
+    execution: ExecutionPlan,
+    count: int,
+) -> pa.Table:
+    """The rows that the first files of a group begin with."""
+    types = dict(plan.schema)
+    tables = [to_arrow_schema(types).empty_table()]
+    _, finish = to_arrow_relation(engines.get_runner("local"), plan, sources, execution)
+    scan = execution.scan_plans[0].scan
+    assert scan is not None
     remaining = count
-    for number in range(len(files)):
+    for number in range(len(scan.files)):
         if remaining <= 0:
             break
-        rows_read = parquet.read_share(scan, number, max_rows=remaining)
-        tables.append(rows_read)
-        remaining -= rows_read.num_rows
-    return to_pandas(pa.concat_tables(tables))
+        rows = finish(parquet.read_share(scan, number, max_rows=remaining))
+        tables.append(rows.select(list(types)))
+        remaining -= rows.num_rows
+    return pa.concat_tables(tables)

@@ -1,12 +1,13 @@
 """The rows that the online store holds of a group, read without Spark."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from spark_fs.base import arrow_types
 from spark_fs.base.dataframes import convert_table
@@ -16,6 +17,9 @@ from spark_fs.online.registry import make_writer
 from spark_fs.online.store import OnlineStore
 from spark_fs.online.table_layout import build_online_table
 from spark_fs.spec.feature_group import GroupSpec
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 _BATCH_ROWS = 20_000  # rows that are Python's at once
 
