@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from spark_fs.errors import SetupError
+from spark_fs.errors import SettingsError, SetupError
 from spark_fs.planning.window_text import describe_aggregation
 from spark_fs.report import facts, lineage
 from spark_fs.report.page import render_page
@@ -86,12 +86,17 @@ def _load_statistics(path: str) -> tuple[Statistics | None, Any]:
 
 def _read_sample(group: GroupSpec, path: str) -> Any:
     """Read some rows as pandas where that needs no Spark; None where it does."""
-    from spark_fs.flows import head
-    from spark_fs.tables.table import open_table
+    from spark_fs.base.pandas_frames import to_pandas
+    from spark_fs.engine.engines import Engines
+    from spark_fs.flows.head import read_first_rows
+    from spark_fs.planning.bind import bind_query
+    from spark_fs.spec.query import QuerySpec
 
+    plan = bind_query(QuerySpec(group.ref, tuple(group.types)), {group.ref: group})
+    engines = Engines(_refuse_spark, "local")
     try:
-        return head.read_first_rows(open_table(group, path, _refuse_spark), SHOWN_ROWS)
-    except SetupError:
+        return to_pandas(read_first_rows(engines, plan, lambda _: path, SHOWN_ROWS))
+    except SettingsError:
         return None
 
 

@@ -4,16 +4,14 @@ The stores were made by the code of their time (``make.py``): 0.0.9 before pipel
 """
 
 import json
-import sqlite3
-import zipfile
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
-from releases.make import CARDS, CHANGED, DAY, HOME, PAYMENTS, SUITE
+from releases.make import CARDS, CHANGED, DAY, PAYMENTS, SUITE
+from releases.unpack import unpack
 
 import spark_fs
 from spark_fs.api.project import Project
@@ -32,27 +30,8 @@ NOW = pd.concat(
 @pytest.fixture(params=RELEASES, ids=[file.stem for file in FILES])
 def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
     """The store of a release, at another place than where it was made."""
-    with zipfile.ZipFile(request.param) as archive:
-        archive.extractall(tmp_path)
-    for name in ("catalog", "models"):
-        moved(tmp_path / f"{name}.db", str(tmp_path))
+    unpack(request.param, tmp_path)
     return spark_fs.login({"home": tmp_path})
-
-
-def moved(file: Path, home: str) -> None:
-    """Let a database name this home in the place of the one that the store was made at."""
-    with closing(sqlite3.connect(file)) as database:
-        for (table,) in database.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table'"
-        ).fetchall():
-            for _, column, type_, *_ in database.execute(f"PRAGMA table_info({table})").fetchall():
-                if type_.startswith(("VARCHAR", "TEXT", "JSON")):
-                    database.execute(
-                        f"UPDATE {table} SET {column} = replace({column}, ?, ?) WHERE {column}"
-                        " LIKE ?",
-                        (str(HOME), home, f"%{HOME}%"),
-                    )
-        database.commit()
 
 
 @pytest.fixture
