@@ -49,3 +49,23 @@ def _to_nested_type(kind: str, inner: Sequence[tuple[str, str]]) -> pa.DataType:
     if kind == "map":
         return pa.map_(fields[0].type, fields[1].type)
     return pa.struct(fields)
+
+
+def to_plain_type(type_: pa.DataType) -> pa.DataType:
+    """The type that a column of a feature type has, whatever a reader took for its values.
+
+    Strings and lists have no widths, dictionaries are their values, and times are in microseconds
+    of UTC. What is of no feature type stays as it is.
+    """
+    if pa.types.is_dictionary(type_):
+        return to_plain_type(type_.value_type)
+    if pa.types.is_timestamp(type_):
+        return pa.timestamp("us", "UTC")
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        return pa.list_(to_plain_type(type_.value_type))
+    if pa.types.is_map(type_):
+        return pa.map_(to_plain_type(type_.key_type), to_plain_type(type_.item_type))
+    if pa.types.is_struct(type_):
+        return pa.struct([(field.name, to_plain_type(field.type)) for field in type_])
+    name = types.ARROW_CASTS.get(str(type_))
+    return pa.type_for_alias(name) if name else type_

@@ -8,6 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from spark_fs.base.arrow_types import to_plain_type
+from spark_fs.base.numpy_arrays import to_numpy
 from spark_fs.base.pandas_frames import to_pandas
 from spark_fs.errors import SettingsError, SetupError
 
@@ -21,20 +23,17 @@ def _to_polars(table: pa.Table) -> Any:
         import polars
     except ImportError:
         raise SetupError(
-            "dataframe_type='polars' needs polars, which is not installed: pip install polars."
+            "dataframe_type='polars' needs polars, which is not installed: pip install"
+            " 'spark_fs[polars]'."
         ) from None
     return polars.from_arrow(table)
-
-
-def _to_numpy(table: pa.Table) -> Any:
-    return to_pandas(table).to_numpy()
 
 
 _CONVERTERS: Mapping[str, Callable[[pa.Table], Any]] = {
     "pandas": to_pandas,
     "polars": _to_polars,
     "arrow": _keep_arrow,
-    "numpy": _to_numpy,
+    "numpy": to_numpy,
 }
 DATAFRAME_TYPES = ("default", "spark", *_CONVERTERS)
 
@@ -47,5 +46,22 @@ def check_dataframe_type(dataframe_type: str) -> None:
 
 
 def convert_table(table: pa.Table, dataframe_type: str) -> Any:
-    """A table as a frame of this type; neither "spark" nor "default"."""
+    """A table as a frame of this type; neither "spark" nor "default".
+
+    Args:
+        table: The rows, as any engine gives them.
+        dataframe_type: "pandas", "polars", "arrow" or "numpy".
+
+    Returns:
+        The frame, whose types follow from the feature types alone and, in pandas and NumPy, from
+        whether there are nulls: docs/types.md.
+
+    Raises:
+        SetupError: polars is asked for and not installed.
+        SparkFSError: A map that is to be a dict has a key twice.
+    """
+    schema = pa.schema([(field.name, to_plain_type(field.type)) for field in table.schema])
+    if not table.schema.equals(schema, check_metadata=True):
+        columns = zip(table.columns, schema.types, strict=True)
+        table = pa.table([column.cast(type_) for column, type_ in columns], schema)
     return _CONVERTERS[dataframe_type](table)

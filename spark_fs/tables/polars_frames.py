@@ -47,5 +47,4 @@ def _list_inner_dtypes(dtype: Any) -> Iterable[Any]:
     """The types that a nested one is made of."""
     if hasattr(dtype, "fields"):
         return [field.dtype for field in dtype.fields]
-    inner = getattr(dtype, "inner", None)
-    return [] if inner is None else [inner]
+    return [getattr(dtype, name) for name in ("inner", "key", "value") if hasattr(dtype, name)]

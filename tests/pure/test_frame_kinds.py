@@ -107,8 +107,7 @@ def test_what_holds_no_rows_is_refused(data: Any, kind: str) -> None:
 def test_a_polars_frame_is_the_table_that_it_was_made_of(
     drawn: tuple[dict[str, str], list[dict[str, Any]]],
 ) -> None:
-    columns = {name: type_ for name, type_ in drawn[0].items() if "map<" not in type_}
-    rows = [{name: row[name] for name in columns} for row in drawn[1]]
+    columns, rows = drawn
     given_table = strategies.to_arrow(columns, rows)
     table = to_arrow(pl.from_arrow(given_table), columns)
     assert table.schema == given_table.schema
@@ -163,6 +162,14 @@ def test_polars_types_become_those_of_the_table(
             "the polars type Int128, which has no feature type: cast",
         ),
         (pl.Series([[1]], dtype=pl.List(pl.UInt128)), "Column 'c' is of the polars type UInt128"),
+        (
+            pl.Series([{"a": 1}], dtype=pl.Struct({"a": pl.Int128})),
+            "Column 'c' is of the polars type Int128",
+        ),
+        (
+            pl.Series([{"a": 1}], dtype=pl.Map(pl.String, pl.Int128)),
+            "Column 'c' is of the polars type Int128",
+        ),
         (pl.Series([dt.time(1)]), r"Column 'c' is of the Arrow type time64\[ns\]"),
         (pl.Series([dt.timedelta(1)]), r"Arrow type duration\[us\]"),
         (pl.Series([1]).cast(pl.Datetime("ns")), "Times are kept in whole microseconds"),
