@@ -1,8 +1,9 @@
 """The tables that the benchmarks of the join and of training data read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +18,12 @@ from spark_fs.base.times import DAY_MICROS
 from spark_fs.tables.delta import history
 
 Ints = npt.NDArray[np.int64]
+Columns = dict[str, Any]
 FEATURES = 5
 MONTH = 30 * DAY_MICROS
 START = 1_704_067_200_000_000  # the first of January 2024, in microseconds
 INSERTED_ROWS = 5_000_000  # at a time
+BRANCHES = 10  # of each account of a composite key
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class Case:
     """The size of the tables of one measurement.
 
     spine: its rows. histories: how many. rows: of each history. keys: of the histories. hot: the
-    share of rows on the hottest key. asked: the share of keys that the spine has.
+    share of rows on the hottest key. asked: the share of keys that the spine has. composite:
+    whether a key is a string and an integer, few keys have most rows, and two features are strings.
     """
 
     spine: int
@@ -37,12 +41,14 @@ class Case:
     keys: int
     hot: float = 0.0
     asked: float = 1.0
+    composite: bool = False
 
 
 class Data:
     """Tables of one store, and the view that joins them.
 
-    They are a spine ``(id, k, at)`` and histories ``(k, t, features)``.
+    They are a spine ``(id, key, at)`` and histories ``(key, t, features)``; the key is ``k``, or
+    ``account`` and ``branch``.
     """
 
     def __init__(self, home: Path, case: Case) -> None:
@@ -58,6 +64,11 @@ class Data:
         self.query = self.view.query
 
     @property
+    def keys(self) -> list[str]:
+        """The columns of the key."""
+        return ["account", "branch"] if self.case.composite else ["k"]
+
+    @property
     def histories(self) -> list[str]:
         """The names of the histories."""
         return [f"h{i}" for i in range(self.count)]
@@ -69,7 +80,7 @@ class Data:
     @property
     def columns(self) -> list[str]:
         """The columns of the result."""
-        columns = ["id", "k", "at"]
+        columns = ["id", *self.keys, "at"]
         for i in range(self.count):
             columns += self.features(i)
         return columns
@@ -87,7 +98,7 @@ class Data:
         query = self._make_spine(fs, draw).select_all()
         for number in range(self.count):
             group = self._make_history(fs, draw, number)
-            query = query.join(group.select_features(), on=["k"])
+            query = query.join(group.select_features(), on=self.keys)
         fs.create_feature_view("v", query)
 
     def _make_spine(self, fs: FeatureStore, draw: np.random.Generator) -> FeatureGroup:
@@ -97,29 +108,47 @@ class Data:
         for numbers in _list_batches(draw, self.case.spine):
             keys = self._draw_keys(draw, asked_keys, len(numbers))
             instants = _draw_instants(draw, numbers, self.case.spine)
-            rows = pa.table({"id": numbers, "k": keys, "at": instants})
+            rows = pa.table({"id": numbers, **keys, "at": instants})
             group.insert(rows)
         return group
 
     def _make_history(
         self, fs: FeatureStore, draw: np.random.Generator, number: int
     ) -> FeatureGroup:
-        group = fs.create_feature_group(f"h{number}", primary_key=["k"], event_time="t")
+        group = fs.create_feature_group(f"h{number}", primary_key=self.keys, event_time="t")
         for numbers in _list_batches(draw, self.case.rows):
             keys = self._draw_keys(draw, self.case.keys, len(numbers))
             instants = _draw_instants(draw, numbers, self.case.rows)
-            columns = {}
-            for feature in self.features(number):
-                values = draw.normal(size=len(numbers))
-                columns[feature] = np.round(values, 3)
-            rows = pa.table({**columns, "k": keys, "t": instants})
+            columns = self._draw_features(draw, self.features(number), len(numbers))
+            rows = pa.table({**columns, **keys, "t": instants})
             group.insert(rows)
         return group
 
-    def _draw_keys(self, draw: np.random.Generator, count: int, size: int) -> Ints:
-        keys = draw.integers(0, count, size)
-        keys[draw.random(size) < self.case.hot] = 0
-        return keys
+    def _draw_keys(self, draw: np.random.Generator, count: int, size: int) -> Columns:
+        if self.case.composite:
+            numbers = (count * draw.random(size) ** 3).astype(np.int64)
+            return {
+                "account": _name_values("account", numbers // BRANCHES),
+                "branch": pa.array(numbers % BRANCHES, pa.int32()),
+            }
+        numbers = draw.integers(0, count, size)
+        numbers[draw.random(size) < self.case.hot] = 0
+        return {"k": numbers}
+
+    def _draw_features(self, draw: np.random.Generator, names: Sequence[str], size: int) -> Columns:
+        columns: Columns = {}
+        for name in names:
+            columns[name] = np.round(draw.normal(size=size), 3)
+        if self.case.composite:
+            columns[names[0]] = _name_values("category", draw.integers(0, 14, size))
+            columns[names[1]] = _name_values("merchant", draw.integers(0, 5_000, size))
+        return columns
+
+
+def _name_values(kind: str, numbers: Ints) -> pa.Array:
+    """A string for each number."""
+    names = [f"{kind} {number:,}" for number in range(int(numbers.max()) + 1)]
+    return pa.array(names).take(pa.array(numbers))
 
 
 def _list_batches(draw: np.random.Generator, size: int) -> Iterator[Ints]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 from join_tables import Case, Data
 from pyspark.sql import SparkSession, Window
 from pyspark.sql import functions as F
@@ -52,18 +53,25 @@ def ours_by(strategy: str) -> Way:
     return run
 
 
+def ours_local(_: SparkSession, data: Data, out: str) -> None:
+    """The public API by the local engine, to Parquet."""
+    table = data.query.read("arrow", engine="local")
+    Path(out).mkdir()
+    pq.write_table(table, f"{out}/all.parquet")
+
+
 def tempo(spark: SparkSession, data: Data, out: str) -> None:
     """Databricks Labs' asofJoin, chained."""
     from tempo import TSDF  # noqa: PLC0415 # not a dependency
 
-    left = TSDF(data.frame(spark, "spine"), ts_col="at", partition_cols=["k"])
+    left = TSDF(data.frame(spark, "spine"), ts_col="at", partition_cols=data.keys)
     for i, name in enumerate(data.histories):
         history_rows = data.frame(spark, name).withColumnRenamed("t", "at")
-        right = TSDF(history_rows, ts_col="at", partition_cols=["k"])
+        right = TSDF(history_rows, ts_col="at", partition_cols=data.keys)
         joined = left.asofJoin(right, right_prefix=name, skipNulls=False).df
         new_names = {f"{name}_{feature}": feature for feature in data.features(i)}
         frame = joined.drop(f"{name}_at").withColumnsRenamed(new_names)
-        left = TSDF(frame, ts_col="at", partition_cols=["k"])
+        left = TSDF(frame, ts_col="at", partition_cols=data.keys)
     left.df.write.parquet(out)
 
 
@@ -72,18 +80,21 @@ def rank_join(spark: SparkSession, data: Data, out: str) -> None:
     left = data.frame(spark, "spine")
     newest_first = Window.partitionBy("id").orderBy(F.desc("t"))
     for name in data.histories:
-        right = data.frame(spark, name).withColumnRenamed("k", "rk")
-        is_known = right.t <= left.at
-        both = left.join(right, (left.k == right.rk) & is_known, "left")
+        right = data.frame(spark, name)
+        is_match = right.t <= left.at
+        for key in data.keys:
+            right = right.withColumnRenamed(key, f"r_{key}")
+            is_match &= left[key] == right[f"r_{key}"]
+        both = left.join(right, is_match, "left")
         ranked = both.withColumn("n", F.row_number().over(newest_first))
-        left = ranked.filter("n = 1").drop("rk", "t", "n")
+        left = ranked.filter("n = 1").drop(*[f"r_{key}" for key in data.keys], "t", "n")
     left.write.parquet(out)
 
 
 def bare_shuffle(spark: SparkSession, data: Data, out: str) -> None:
     """Both sides repartitioned by key, and a result written; nothing is joined."""
     for name in data.folder:
-        shuffled = data.frame(spark, name).repartition("k")
+        shuffled = data.frame(spark, name).repartition(*data.keys)
         shuffled.write.format("noop").mode("overwrite").save()
     result = spark.read.parquet(f"{Path(out).parent}/result")
     result.write.parquet(out)
@@ -97,8 +108,11 @@ def duckdb_asof(_: SparkSession, data: Data, out: str) -> None:
         joins = ""
         for name in data.histories:
             table = f"read_parquet({data.files(name)}) {name}"
-            joins += f' ASOF LEFT JOIN {table} ON s.k = {name}.k AND s."at" >= {name}.t'
-        columns = ", ".join(['s."id"', 's."k"', 's."at"', *data.columns[3:]])
+            equal_keys = " AND ".join(f"s.{key} = {name}.{key}" for key in data.keys)
+            joins += f' ASOF LEFT JOIN {table} ON {equal_keys} AND s."at" >= {name}.t'
+        own = ["id", *data.keys, "at"]
+        features = data.columns[len(own) :]
+        columns = ", ".join([*[f's."{name}"' for name in own], *features])
         Path(out).mkdir()
         connection.execute(
             f"COPY (SELECT {columns} FROM read_parquet({data.files('spine')}) s{joins}) "
@@ -113,8 +127,10 @@ def polars_asof(_: SparkSession, data: Data, out: str) -> None:
     left = pl.scan_parquet(data.files("spine")).sort("at")
     for i, name in enumerate(data.histories):
         rows = pl.scan_parquet(data.files(name))
-        right = rows.select("k", "t", *data.features(i)).sort("t")
-        left = left.join_asof(right, left_on="at", right_on="t", by="k", check_sortedness=False)
+        right = rows.select(*data.keys, "t", *data.features(i)).sort("t")
+        left = left.join_asof(
+            right, left_on="at", right_on="t", by=data.keys, check_sortedness=False
+        )
         left = left.drop("t", strict=False)
     Path(out).mkdir()
     result = left.select(data.columns).collect()
@@ -123,6 +139,7 @@ def polars_asof(_: SparkSession, data: Data, out: str) -> None:
 
 WAYS: dict[str, Way] = {
     "spark_fs": ours,
+    "spark_fs, local": ours_local,
     "spark_fs, as a frame": ours_as_frame,
     "spark_fs, sql": ours_by("sql"),
     "tempo": tempo,
@@ -186,6 +203,7 @@ CASES = {
     "50M": Case(10_000_000, 1, 50_000_000, 500_000),
     "a spine of 1% of the keys": Case(100_000, 1, 20_000_000, 200_000, asked=0.01),
     "50M, 30% on one key": Case(10_000_000, 1, 50_000_000, 500_000, hot=0.3),
+    "composite key": Case(1_000_000, 3, 3_000_000, 50_000, composite=True),
     "even keys": Case(1_000_000, 1, 5_000_000, 50_000),
     "30% of rows on one key": Case(1_000_000, 1, 5_000_000, 50_000, hot=0.3),
 }

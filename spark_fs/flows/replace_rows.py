@@ -20,7 +20,7 @@ from pyspark.storagelevel import StorageLevel
 from spark_fs.base import arrow_types
 from spark_fs.base.times import Interval
 from spark_fs.engine.join.columnar import ArrowRelation
-from spark_fs.engine.join.matching import encode_keys
+from spark_fs.engine.join.key_codes import encode_keys
 from spark_fs.engine.join.spark_filters import to_spark_condition
 from spark_fs.engine.join.stages import TypedColumn, get_key_columns
 from spark_fs.engine.scan import parquet

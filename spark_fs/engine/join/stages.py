@@ -3,20 +3,23 @@
 Columns travel under the names of ``columns``. Without Spark, so any worker and any test can run it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_fs.engine.join import matching, shuffle
+from spark_fs.engine.join.key_codes import KeyEncoder
 from spark_fs.engine.join.matching import MISSING, Ints
 from spark_fs.engine.windows.blocks import compute_windows_at
 from spark_fs.engine.windows.edges import Instants
 from spark_fs.planning.window_plan import WindowPlan
 from spark_fs.tables.event_times import to_event_micros
 
+MapFunction = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 TypedColumn = tuple[str, str]  # a column as it travels, and its feature type
 
 
@@ -74,6 +77,75 @@ class JoinStage:
     left_columns: tuple[str, ...]
 
 
+class _JoinedGroup(NamedTuple):
+    """The rows of one joined group, the code of each one's key, and how they are searched.
+
+    search: None for a group of events, of which windows are made.
+    """
+
+    rule: StageRule
+    rows: pa.Table
+    codes: Ints
+    search: matching.SearchableRows | None
+
+
+@dataclass(frozen=True)
+class StageIndex:
+    """The joined groups of a stage in an order in which left rows find their matches.
+
+    encoder: of the keys of all groups, so that a left key is looked up once.
+    """
+
+    stage: JoinStage
+    encoder: KeyEncoder
+    groups: tuple[_JoinedGroup, ...]
+
+    @classmethod
+    def build(
+        cls, stage: JoinStage, rights: Mapping[int, pa.Table], run_all: MapFunction = map
+    ) -> Self:
+        """Put the rows of each joined group, given by the index of its node, in order.
+
+        Args:
+            stage: How they match.
+            rights: The rows.
+            run_all: Calls a function with each of several values, as ``map`` does.
+        """
+        tables = [rights[rule.node_index] for rule in stage.rules]
+        keys = []
+        for rule, table in zip(stage.rules, tables, strict=True):
+            keys.append(get_key_columns(table, rule.keys))
+        encoder, codes = KeyEncoder.learn(keys)
+        groups = run_all(_index_group, zip(stage.rules, tables, codes, strict=True))
+        return cls(stage, encoder, tuple(groups))
+
+    def join(self, left: pa.Table) -> pa.Table:
+        """The left rows with the columns of their matches, and their windows."""
+        stage = self.stage
+        codes = self.encoder.encode(get_key_columns(left, stage.keys))
+        matches: dict[StageRule, Ints] = {}
+        for group in self.groups:
+            if group.search:
+                matches[group.rule] = _match_group(left, codes, group, stage.time)
+        rows = _list_inner_rows(matches)
+        if rows is not None:
+            left = left.take(pa.array(rows))
+            codes = codes[rows]
+        result = left.select(list(stage.left_columns))
+        for group in self.groups:
+            rule = group.rule
+            if isinstance(rule, WindowRule):
+                assert stage.time  # a plan with windows has a spine with an event time
+                instants = build_instants(left, codes, stage.time)
+                columns = _compute_features(group.rows, group.codes, instants, rule)
+            else:
+                matched = matches[rule] if rows is None else matches[rule][rows]
+                columns = _take_matches(group.rows, rule, matched).columns
+            for name, column in zip(rule.right_columns, columns, strict=True):
+                result = result.append_column(name, column)
+        return result
+
+
 def join_bucket(left: pa.Table, rights: Mapping[int, pa.Table], stage: JoinStage) -> pa.Table:
     """The left rows with the columns of their matches, and their windows.
 
@@ -82,32 +154,15 @@ def join_bucket(left: pa.Table, rights: Mapping[int, pa.Table], stage: JoinStage
         rights: The rows of each joined group, by the index of its node.
         stage: How they match.
     """
-    sides = [get_key_columns(left, stage.keys)]
-    for rule in stage.rules:
-        sides.append(get_key_columns(rights[rule.node_index], rule.keys))
-    left_codes, *right_codes = matching.encode_keys(sides)
-    matches = {}
-    for rule, codes in zip(stage.rules, right_codes, strict=True):
-        if isinstance(rule, MatchRule):
-            right = rights[rule.node_index]
-            matches[rule] = _match_group(left, left_codes, right, codes, rule, stage.time)
-    rows = _list_inner_rows(matches)
-    if rows is not None:
-        left = left.take(pa.array(rows))
-        left_codes = left_codes[rows]
-    result = left.select(list(stage.left_columns))
-    for rule, codes in zip(stage.rules, right_codes, strict=True):
-        right = rights[rule.node_index]
-        if isinstance(rule, WindowRule):
-            assert stage.time  # a plan with windows has a spine with an event time
-            instants = build_instants(left, left_codes, stage.time)
-            columns = _compute_features(right, codes, instants, rule)
-        else:
-            matched = matches[rule] if rows is None else matches[rule][rows]
-            columns = _take_matches(right, rule, matched).columns
-        for name, column in zip(rule.right_columns, columns, strict=True):
-            result = result.append_column(name, column)
-    return result
+    return StageIndex.build(stage, rights).join(left)
+
+
+def _index_group(group: tuple[StageRule, pa.Table, Ints]) -> _JoinedGroup:
+    rule, rows, codes = group
+    search = None
+    if isinstance(rule, MatchRule):
+        search = matching.SearchableRows.from_rows(build_candidate_rows(rows, codes, rule))
+    return _JoinedGroup(rule, rows, codes, search)
 
 
 def build_instants(left: pa.Table, codes: Ints, time: TypedColumn) -> Instants:
@@ -143,11 +198,11 @@ def _take_matches(right: pa.Table, rule: MatchRule, matches: Ints) -> pa.Table:
     return needed.take(pa.array(matches, mask=matches == MISSING))
 
 
-def _list_inner_rows(matches: Mapping[MatchRule, Ints]) -> Ints | None:
+def _list_inner_rows(matches: Mapping[StageRule, Ints]) -> Ints | None:
     """The left rows that have a match of every inner join; None: all."""
     has_match = []
     for rule, matched in matches.items():
-        if rule.is_inner:
+        if isinstance(rule, MatchRule) and rule.is_inner:
             has_match.append(matched != MISSING)
     if not has_match:
         return None
@@ -155,20 +210,16 @@ def _list_inner_rows(matches: Mapping[MatchRule, Ints]) -> Ints | None:
 
 
 def _match_group(
-    left: pa.Table,
-    left_codes: Ints,
-    right: pa.Table,
-    right_codes: Ints,
-    rule: MatchRule,
-    time: TypedColumn | None,
+    left: pa.Table, codes: Ints, group: _JoinedGroup, time: TypedColumn | None
 ) -> Ints:
+    rule = group.rule
+    assert isinstance(rule, MatchRule)
+    assert group.search
     left_times = None
     if time and (rule.time or rule.known_from):
         left_times = get_micros(left, time)
-        left_codes = _drop_untimed(left, left_codes, time)  # a null time matches nothing
-    left_rows = matching.KeyedRows(left_codes, left_times)
-    right_rows = build_candidate_rows(right, right_codes, rule)
-    return matching.find_matches(left_rows, right_rows, rule.ttl)
+        codes = _drop_untimed(left, codes, time)  # a null time matches nothing
+    return group.search.find_matches(matching.KeyedRows(codes, left_times), rule.ttl)
 
 
 def build_candidate_rows(right: pa.Table, codes: Ints, rule: MatchRule) -> matching.KeyedRows:

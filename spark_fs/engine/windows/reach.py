@@ -12,7 +12,8 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_fs.engine.join.matching import MISSING, Ints, KeyedRows, encode_keys, find_matches
+from spark_fs.engine.join.key_codes import encode_keys
+from spark_fs.engine.join.matching import MISSING, Ints, KeyedRows, find_matches
 from spark_fs.engine.join.stages import TypedColumn, get_key_columns, get_micros
 from spark_fs.engine.scan.parquet import UNBOUNDED, TimeBounds
 from spark_fs.planning.window_plan import WindowPlan

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from spark_fs.base import arrow_types
 from spark_fs.base.times import DAY_MICROS, MILLISECONDS_FROM, Interval, to_micros
 from spark_fs.base.types import FLOATS
-from spark_fs.engine.join.matching import MISSING, Ints, encode_keys
+from spark_fs.engine.join.key_codes import encode_keys
+from spark_fs.engine.join.matching import MISSING, Ints
 from spark_fs.engine.join.stages import TypedColumn, build_instants, get_key_columns
 from spark_fs.engine.scan.parquet import TimeBounds
 from spark_fs.engine.windows.blocks import SortedEvents, compute_windows_at, iter_blocks

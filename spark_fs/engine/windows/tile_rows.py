@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_fs.base.times import DAY_MICROS
-from spark_fs.engine.join.matching import MISSING, Ints, encode_keys
+from spark_fs.engine.join.key_codes import encode_keys
+from spark_fs.engine.join.matching import MISSING, Ints
 from spark_fs.engine.join.stages import get_key_columns, get_micros
 from spark_fs.engine.scan.filters import evaluate_condition
 from spark_fs.engine.windows.tile_columns import (

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_fs.base import arrow_types
-from spark_fs.engine.join.matching import encode_keys
+from spark_fs.engine.join.key_codes import encode_keys
 from spark_fs.engine.join.stages import get_key_columns, get_micros
 from spark_fs.engine.windows.aggregate_functions import FUNCTIONS
 from spark_fs.engine.windows.blocks import SortedEvents
