@@ -72,6 +72,7 @@ class BatchScoringMixin:
             dataframe_type: Literal["pandas"] = "pandas",
             spine_df: Any = None,
             max_feature_age: timedelta | float | None = None,
+            engine: str | None = None,
         ) -> pd.DataFrame: ...
 
         @overload
@@ -86,6 +87,7 @@ class BatchScoringMixin:
             dataframe_type: Literal["spark"],
             spine_df: Any = None,
             max_feature_age: timedelta | float | None = None,
+            engine: str | None = None,
         ) -> DataFrame: ...
 
         @overload
@@ -99,7 +101,8 @@ class BatchScoringMixin:
             dataframe_type: str = "pandas",
             spine_df: Any = None,
             max_feature_age: timedelta | float | None = None,
-        ) -> pd.DataFrame | DataFrame: ...
+            engine: str | None = None,
+        ) -> Any: ...
 
     def get_batch_data(
         self,
@@ -111,7 +114,8 @@ class BatchScoringMixin:
         dataframe_type: str = "pandas",
         spine_df: Any = None,
         max_feature_age: Any = None,
-    ) -> pd.DataFrame | DataFrame:
+        engine: str | None = None,
+    ) -> Any:
         """Read the features of the spine's rows, transformed as in training; labels are not read.
 
         Args:
@@ -120,15 +124,17 @@ class BatchScoringMixin:
             primary_key: Whether the spine's primary key comes first.
             event_time: Whether the spine's event time comes first, behind the key.
             inference_helper_columns: Whether these come last.
-            dataframe_type: "pandas", or "spark".
+            dataframe_type: "pandas", "polars", "arrow", "numpy", "spark", or "default" for
+                Spark's where a session is active, else pandas'.
             spine_df: A Spark or pandas DataFrame of keys and event times in the place of the
                 leftmost group; its other columns are carried through.
             max_feature_age: How old a joined row may be at the spine's event time: a timedelta, or
                 seconds.
+            engine: "local", "spark", or "auto" for the local one where it can; None: what the
+                settings say.
 
         Returns:
-            A pandas DataFrame, read eagerly and ordered by event time and key, or Spark's
-            DataFrame*.
+            A frame of that type, read eagerly and ordered by event time and key; Spark's is lazy.
 
         Raises:
             SettingsError: A transformation learned and ``init_batch_scoring`` was not told of which
@@ -152,6 +158,6 @@ class BatchScoringMixin:
             to_seconds("max_feature_age", max_feature_age),
         )
         states = self._batch_state.states
-        return batch.read_batch(self._stores, self._spec, states, request, dataframe_type)
+        return batch.read_batch(self._stores, self._spec, states, request, dataframe_type, engine)
 
     batch_data = get_batch_data

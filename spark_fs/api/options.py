@@ -34,7 +34,16 @@ class DatasetOptions(TypedDict, total=False):
     statistics_config: Any
 
 
-class FrameOptions(TypedDict, total=False):
+class EngineOptions(TypedDict, total=False):
+    """What runs it.
+
+    engine: "local", "spark", or "auto" for the local one where it can; None: what the settings say.
+    """
+
+    engine: str | None
+
+
+class FrameOptions(EngineOptions, total=False):
     """Which columns frames have beside the features.
 
     primary_key, event_time: whether X begins with the spine's key and event time.
@@ -47,7 +56,11 @@ class FrameOptions(TypedDict, total=False):
 
 
 class ReadOptions(FrameOptions, total=False):
-    """How frames come. dataframe_type: "pandas" or "spark"."""
+    """How frames come.
+
+    dataframe_type: "pandas", "polars", "arrow", "numpy", "spark", or "default" for Spark's where a
+    session is active, else pandas'.
+    """
 
     dataframe_type: str
 
@@ -64,7 +77,7 @@ class SparkReadOptions(FrameOptions):
     dataframe_type: Required[Literal["spark"]]
 
 
-class FileOptions(TypedDict, total=False):
+class FileOptions(EngineOptions, total=False):
     """How files are written.
 
     data_format: "parquet", "csv", "tsv", "json", "orc", "avro" or "delta". write_options:

@@ -15,7 +15,6 @@ from spark_fs.api.splitting import (
     choose_ratio,
 )
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.spec.training_request import FilesRequest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,9 +39,9 @@ class TrainingDataMixin:
     the seed, and what the transformations learned of the train split. Read again, by its version,
     it is the same rows in the same order: by event time, then key. Intervals are start <= event
     time < end, in UTC, of the spine's event time; older history of the joined groups still counts.
-    Options are those of ``spark_fs.api.options``. Frames are pandas'; with
-    ``dataframe_type="spark"``, and where a group is external and has no versions, the rows are kept
-    as files too.
+    Options are those of ``spark_fs.api.options``. Frames are pandas' unless ``dataframe_type``
+    names others; with ``dataframe_type="spark"``, and where a group is external and has no
+    versions, the rows are kept as files too.
     """
 
     _stores: Stores
@@ -93,7 +92,7 @@ class TrainingDataMixin:
             **options: Those of ``InMemoryOptions``.
 
         Returns:
-            ``(X, y)``: the features and the labels, in pandas' frames or in Spark's.
+            ``(X, y)``: the features and the labels, in frames of ``dataframe_type``.
 
         Raises:
             SettingsError: The interval is empty, an option is unknown or has a value that it does
@@ -175,7 +174,7 @@ class TrainingDataMixin:
             **options: Those of ``InMemoryOptions``.
 
         Returns:
-            ``(X_train, X_test, y_train, y_test)``, in pandas' frames or in Spark's.
+            ``(X_train, X_test, y_train, y_test)``, in frames of ``dataframe_type``.
 
         Raises:
             SettingsError: A ratio is not between 0 and 1, a ratio and times are given together or
@@ -280,8 +279,8 @@ class TrainingDataMixin:
             **options: Those of ``InMemoryOptions``.
 
         Returns:
-            ``(X_train, X_validation, X_test, y_train, y_validation, y_test)``, in pandas' frames or
-            in Spark's.
+            ``(X_train, X_validation, X_test, y_train, y_validation, y_test)``, in frames of
+            ``dataframe_type``.
 
         Raises:
             SettingsError: As for ``train_test_split``; also where one of the two ratios is missing,
@@ -303,6 +302,6 @@ class TrainingDataMixin:
         from spark_fs.flows import training_dataset
 
         layout = build_layout(options)
-        files = FilesRequest() if layout.dataframe_type == "spark" else None
-        request = build_request(self._stores, splitting, description, options, files)
-        return training_dataset.make_in_memory(self._stores, self._spec, request, layout)
+        request = build_request(self._stores, splitting, description, options, None)
+        engine = options.get("engine")
+        return training_dataset.make_in_memory(self._stores, self._spec, request, layout, engine)

@@ -180,7 +180,10 @@ class TrainingDatasetsMixin:
         return self._stores.catalog.list_finished_training_datasets(self._spec)
 
     def recreate_training_dataset(
-        self, version: int | None = None, training_dataset_version: int | None = None
+        self,
+        version: int | None = None,
+        training_dataset_version: int | None = None,
+        engine: str | None = None,
     ) -> Job:
         """Make the files of a training dataset again, or one that was deleted, eagerly.
 
@@ -190,6 +193,7 @@ class TrainingDatasetsMixin:
         Args:
             version: Which training dataset.
             training_dataset_version: The same, under its other name; give one of the two.
+            engine: "local", "spark" or "auto", whichever made it; None: what the settings say.
 
         Returns:
             The job, which is done.
@@ -203,7 +207,7 @@ class TrainingDatasetsMixin:
         from spark_fs.flows import training_dataset
 
         number = resolve_version(version, training_dataset_version)
-        return training_dataset.recreate_dataset(self._stores, self._spec, number)
+        return training_dataset.recreate_dataset(self._stores, self._spec, number, engine)
 
     def delete_training_dataset(
         self,
@@ -238,4 +242,7 @@ class TrainingDatasetsMixin:
 
         check_options(options, ReadOptions)
         layout = build_layout(options)
-        return training_dataset.read_back(self._stores, self._spec, version, split_count, layout)
+        engine = options.get("engine")
+        return training_dataset.read_back(
+            self._stores, self._spec, version, split_count, layout, engine
+        )

@@ -163,4 +163,5 @@ class TrainingFilesMixin:
 
         files, wait = build_files_request(options)
         request = build_request(self._stores, splitting, description, options, files)
-        return training_dataset.make_files(self._stores, self._spec, request, wait)
+        engine = options.get("engine")
+        return training_dataset.make_files(self._stores, self._spec, request, wait, engine)

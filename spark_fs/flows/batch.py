@@ -1,25 +1,26 @@
 """Rows to predict for, from the offline tables: joined and transformed as in training."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-from pyspark.sql import DataFrame
-
-from spark_fs.base.dataframes import check_dataframe_type
-from spark_fs.base.pandas_frames import to_pandas
+from spark_fs.base.dataframes import convert_table
 from spark_fs.base.times import Interval
-from spark_fs.engine.spark_runner import get_frame
 from spark_fs.engine.training.spill import TransformNow, select_split
 from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.flows.project_stores import ProjectStores
+from spark_fs.flows.read import resolve_dataframe_type
 from spark_fs.flows.spine_rows import build_view_spine
 from spark_fs.flows.training_build import JoinInput, build_in_memory
 from spark_fs.flows.view_columns import States, ViewColumns, resolve_view_columns
 from spark_fs.planning.plan import JoinPlan
 from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.spec.training_dataset import TRAIN_SPLIT
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,20 @@ def read_batch(
     states: States | None,
     request: BatchRequest,
     dataframe_type: str,
-) -> pd.DataFrame | DataFrame:
-    """The rows to predict for, eagerly as pandas in canonical order, or as Spark's DataFrame*.
+    engine: str | None = None,
+) -> Any:
+    """The rows to predict for, as Spark's DataFrame* or eagerly as another, in canonical order.
 
-    states: what the transformations learned of a training dataset.
+    Args:
+        stores: Those of the view.
+        view: Whose features are read.
+        states: What the transformations learned of a training dataset.
+        request: Which rows and columns.
+        dataframe_type: One of ``DATAFRAME_TYPES``.
+        engine: Which engine reads; None: the one that the settings name.
     """
+    dataframe_type = resolve_dataframe_type(dataframe_type)
+    engines = stores.engines.with_request(engine)
     spine = None
     if request.spine_df is not None:
         spine = build_view_spine(stores, view, request.spine_df)
@@ -61,15 +71,15 @@ def read_batch(
     transform = _build_transform(columns, states, [*first, *last])
     plan = _build_plan(columns, transform, request)
     frames = {spine.spec.ref: spine.frame} if spine else {}
-    join_input = JoinInput(stores.spark, plan, stores.find_table, {}, frames)
+    join_input = JoinInput(engines, plan, stores.find_table, {}, frames)
     features = transform.transformer.columns
     names = [name for name in first if name not in features]
     names += features
     names += [name for name in dict.fromkeys(last) if name not in names]
     if dataframe_type == "spark":
         return _build_batch_frame(join_input, transform, names)
-    check_dataframe_type(dataframe_type)
-    return _collect_batch(join_input, transform, names)
+    tables, _ = build_in_memory(join_input, transform)
+    return convert_table(tables[transform.parts[0]].select(names), dataframe_type)
 
 
 def _build_transform(
@@ -99,15 +109,9 @@ def _build_batch_frame(
     join_input: JoinInput, transform: DatasetTransform, names: Sequence[str]
 ) -> DataFrame:
     """The finished rows as a DataFrame*."""
-    relation, project = join_input.to_relation(join_input.list_sources())
+    from spark_fs.engine.spark_runner import get_frame
+
+    relation, project = join_input.choose_spark().to_relation()
     finish = TransformNow(project, transform)
     frame = get_frame(select_split(relation, finish, transform.schema))
     return frame.select(*(f"`{name}`" for name in names))
-
-
-def _collect_batch(
-    join_input: JoinInput, transform: DatasetTransform, names: Sequence[str]
-) -> pd.DataFrame:
-    """The finished rows as pandas, eagerly, in canonical order."""
-    tables, _ = build_in_memory(join_input, transform)
-    return to_pandas(tables[transform.parts[0]].select(list(names)))

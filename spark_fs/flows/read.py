@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,7 +16,7 @@ from spark_fs.engine.join.strategy import ExecutionPlan, choose_strategy
 from spark_fs.engine.runner import Runner
 from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.engine.training.row_order import sort_rows
-from spark_fs.planning.plan import JoinPlan, PlanNode
+from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, PlanNode
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
 from spark_fs.tables.table import open_table
@@ -63,7 +63,7 @@ def read_query(
     choice = choose_engine(engines, ordered, execution)
 
     def collect(runner: Runner) -> pa.Table:
-        return _collect_rows(runner, ordered, sources, execution)
+        return collect_rows(runner, ordered, sources, execution)
 
     table = engines.run(choice, collect)
     table = sort_rows(table, _list_identity(ordered))
@@ -81,12 +81,21 @@ def resolve_dataframe_type(dataframe_type: str) -> str:
     return "spark" if has_spark_session() else "pandas"
 
 
-def choose_engine(engines: Engines, plan: JoinPlan, execution: ExecutionPlan) -> EngineChoice:
-    """Which engine runs a plan that is not asked for as Spark's DataFrame."""
+def choose_engine(
+    engines: Engines,
+    plan: JoinPlan,
+    execution: ExecutionPlan,
+    other_need: str | None = None,
+) -> EngineChoice:
+    """Which engine runs a plan that is not asked for as Spark's DataFrame.
+
+    other_need: why Spark alone can do what is to be done with the rows; None: either engine can.
+    """
     read_bytes = 0
     for scan_plan in execution.scan_plans:
         read_bytes += scan_plan.bytes or 0
-    return engines.choose(explain_need_of_spark(plan, execution), read_bytes)
+    need_of_spark = other_need or explain_need_of_spark(plan, execution)
+    return engines.choose(need_of_spark, read_bytes)
 
 
 def _list_identity(plan: JoinPlan) -> list[str]:
@@ -96,13 +105,15 @@ def _list_identity(plan: JoinPlan) -> list[str]:
     return [*times, *spine.primary_key]
 
 
-def _collect_rows(
-    runner: Runner, plan: JoinPlan, sources: list[NodeSource], execution: ExecutionPlan
+def collect_rows(
+    runner: Runner, plan: JoinPlan, sources: Sequence[NodeSource], execution: ExecutionPlan
 ) -> pa.Table:
-    """The rows of a plan, eagerly, in no order."""
+    """The rows of a plan, eagerly, in no order, with the split of each where it has splits."""
+    types = dict(plan.schema)
+    if plan.splits:
+        types[SPLIT_COLUMN] = "string"
     with runner.translate_errors(), runner.open_shared_folder() as folder:
         relation, finish = to_arrow_relation(runner, plan, sources, execution, folder)
-        types = dict(plan.schema)
         finished = relation.map_tables(finish, to_arrow_schema(types))
         return finished.select(types).collect()
 

@@ -3,24 +3,28 @@
 They come in memory, or are written as files by the tasks that join them.
 """
 
+from __future__ import annotations
+
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
 
-from spark_fs.base.pandas_frames import to_pandas
+from spark_fs.engine.engines import Engines
+from spark_fs.engine.join.columnar import ArrowRelation
 from spark_fs.engine.join.execution import JoinedRows, to_arrow_relation
-from spark_fs.engine.join.spark_execution import to_dataframe
-from spark_fs.engine.join.strategy import choose_strategy
+from spark_fs.engine.join.strategy import ExecutionPlan, choose_strategy
 from spark_fs.engine.runner import Runner
+from spark_fs.engine.scan.parquet import Scan, ScanFile
 from spark_fs.engine.scan.pruning import NodeSource
-from spark_fs.engine.spark_runner import SparkRunner, get_frame
 from spark_fs.engine.training import splits
-from spark_fs.engine.training.in_memory import build_splits, sort_rows
+from spark_fs.engine.training.in_memory import build_splits
+from spark_fs.engine.training.row_order import sort_rows
 from spark_fs.engine.training.spill import (
     SpilledRows,
     SpillFirst,
@@ -33,48 +37,79 @@ from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.flows import fit, read
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.read import Frames, TableLocator
-from spark_fs.flows.spark_reads import translate_spark_errors
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.training_dataset import FilesSpec
-from spark_fs.tables import dataset_files, spark_dataset_files
+from spark_fs.tables import arrow_dataset_files, dataset_files
+from spark_fs.tables.dataset_files import WrittenBytes
 from spark_fs.transform.states import State
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+T = TypeVar("T")
 SplitTables = dict[str, pa.Table]
 
 
 @dataclass(frozen=True)
-class JoinInput:
-    """Where joined rows come from: a plan, its tables at fixed versions, and a spine's frame."""
+class ChosenJoin:
+    """A join, how it is run, and what runs its tasks."""
 
-    spark: SparkSession
+    runner: Runner
+    plan: JoinPlan
+    sources: Sequence[NodeSource]
+    execution: ExecutionPlan
+
+    def to_relation(self, shared_folder: str | None = None) -> JoinedRows:
+        """The joined rows as tables* of the tasks, and the function that finishes each.
+
+        The folder, where there is one, is kept until they were read.
+        """
+        return to_arrow_relation(
+            self.runner, self.plan, self.sources, self.execution, shared_folder
+        )
+
+    def collect(self) -> pa.Table:
+        """The joined rows, eagerly, in no order."""
+        return read.collect_rows(self.runner, self.plan, self.sources, self.execution)
+
+
+@dataclass(frozen=True)
+class JoinInput:
+    """Where joined rows come from: a plan, its tables at fixed versions, and a spine's rows."""
+
+    engines: Engines
     plan: JoinPlan
     locate_table: TableLocator
     versions: Mapping[GroupRef, int]
     frames: Frames
 
-    @property
-    def runner(self) -> Runner:
-        """What runs the join."""
-        return SparkRunner(self.spark)
+    def run(self, work: Callable[[ChosenJoin], T], need_of_spark: str | None = None) -> T:
+        """What a function makes of the join, by the engine that suits it, eagerly.
 
-    def list_sources(self) -> list[NodeSource]:
-        """How the rows of each node are found."""
+        Args:
+            work: Takes the join; it may be called twice, as by ``Engines.run``.
+            need_of_spark: Why Spark alone can take the joined rows; None: either engine can.
+        """
+        sources = self._list_sources()
+        execution = choose_strategy(self.plan, sources)
+        choice = read.choose_engine(self.engines, self.plan, execution, need_of_spark)
+
+        def work_by(runner: Runner) -> T:
+            return work(ChosenJoin(runner, self.plan, sources, execution))
+
+        return self.engines.run(choice, work_by)
+
+    def choose_spark(self) -> ChosenJoin:
+        """The join as Spark runs it."""
+        sources = self._list_sources()
+        execution = choose_strategy(self.plan, sources)
+        return ChosenJoin(self.engines.get_runner("spark"), self.plan, sources, execution)
+
+    def _list_sources(self) -> list[NodeSource]:
         return read.list_sources(
-            lambda: self.spark, self.plan, self.locate_table, self.versions, self.frames
+            self.engines.get_spark, self.plan, self.locate_table, self.versions, self.frames
         )
-
-    def to_frame(self, sources: Sequence[NodeSource], shared_folder: str | None) -> DataFrame:
-        """The joined rows*; the folder, where there is one, is kept until they were read."""
-        strategy = choose_strategy(self.plan, sources)
-        return to_dataframe(self.runner, self.plan, sources, strategy, shared_folder)
-
-    def to_relation(
-        self, sources: Sequence[NodeSource], shared_folder: str | None = None
-    ) -> JoinedRows:
-        """The joined rows as tables* of the workers, and the function that finishes each."""
-        strategy = choose_strategy(self.plan, sources)
-        return to_arrow_relation(self.runner, self.plan, sources, strategy, shared_folder)
 
 
 # -- in memory
@@ -87,11 +122,7 @@ def build_in_memory(
 
     The states are what the transformations learned of the train split.
     """
-    sources = join_input.list_sources()
-    runner = join_input.runner
-    with runner.translate_errors(), runner.open_shared_folder() as folder:
-        joined: pa.Table = join_input.to_frame(sources, folder).toArrow()
-    tables, fitted = build_splits(joined, transform)
+    tables, fitted = build_splits(join_input.run(ChosenJoin.collect), transform)
     return tables, _list_states(fitted)
 
 
@@ -114,25 +145,34 @@ def build_files(
         SchemaError: The format cannot hold a column.
     """
     dataset_files.check_types(files, transform.schema)
-    sources = join_input.list_sources()
-    runner = join_input.runner
+    need_of_spark = arrow_dataset_files.explain_need_of_spark(files)
+
+    def write(join: ChosenJoin) -> tuple[Job, dict[str, int], list[State]]:
+        return _write_files(join, transform, files)
+
+    return join_input.run(write, need_of_spark)
+
+
+def _write_files(
+    join: ChosenJoin, transform: DatasetTransform, files: FilesSpec
+) -> tuple[Job, dict[str, int], list[State]]:
+    runner = join.runner
     with (
         runner.translate_errors(),
         runner.open_shared_folder() as shared_folder,
         dataset_files.stage_folder(files.location, transform.parts, files.parts) as staged,
     ):
-        joined = join_input.to_relation(sources, shared_folder)
-        if _can_write_at_once(transform, files):
-            written = _write_at_once(joined, transform, staged.staging_path)
+        joined = join.to_relation(shared_folder)
+        if _can_write_at_once(transform, files, runner):
+            written = _write_at_once(joined, transform, files, staged.staging_path)
         else:
-            spill_folder = shared_folder or staged.spill_path
-            spilled, noticed = _spill_rows(joined, transform, spill_folder)
-            transform = fit.fit_spilled_rows(spilled, transform, noticed)
-            written = _write_splits(spilled, transform, files, staged.staging_path)
-        written_paths = None
-        if written and files.format == "parquet":
-            written_paths = [file.path for file in written]
-        file_count = staged.publish(written_paths)
+            default_folder = shared_folder or staged.spill_path
+            with _open_spill_folder(runner, default_folder) as spill_folder:
+                spilled, noticed = _spill_rows(joined, transform, spill_folder)
+                transform = fit.fit_spilled_rows(spilled, transform, noticed)
+                written = _write_splits(spilled, transform, files, staged.staging_path)
+        written_paths = [file.path for file in written if file.path]
+        file_count = staged.publish(written_paths or None)
     row_counts = Counter(dict.fromkeys(transform.parts, 0))
     for file in written:
         row_counts[file.part] += file.rows
@@ -141,19 +181,39 @@ def build_files(
     return job, dict(row_counts), _list_states(transform)
 
 
-def _can_write_at_once(transform: DatasetTransform, files: FilesSpec) -> bool:
+@contextmanager
+def _open_spill_folder(runner: Runner, default_folder: str) -> Iterator[str]:
+    """A folder for rows that wait.
+
+    Threads of this process spill to a disk of this machine, wherever the files are to go.
+    """
+    if runner.name == "spark":
+        yield default_folder
+        return
+    with TemporaryDirectory(prefix="spark_fs-", ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+def _can_write_at_once(transform: DatasetTransform, files: FilesSpec, runner: Runner) -> bool:
     """Whether the tasks that join write the files: nothing must be known of all rows first."""
     if transform.random_split is not None or transform.needs_fit:
         return False
-    return files.format == "parquet" and not files.coalesce
+    return _is_written_by_tasks(files, runner) and not files.coalesce
+
+
+def _is_written_by_tasks(files: FilesSpec, runner: Runner) -> bool:
+    """Whether tasks write the files themselves; else Spark's writer does."""
+    if files.format == "parquet":
+        return not files.options
+    return runner.name == "local"
 
 
 def _write_at_once(
-    joined: JoinedRows, transform: DatasetTransform, folder: str
+    joined: JoinedRows, transform: DatasetTransform, files: FilesSpec, folder: str
 ) -> list[WrittenFile]:
     """Write the finished rows by the tasks that join them, eagerly; returns the files."""
     relation, finish = joined
-    return write_files(relation, TransformNow(finish, transform), folder)
+    return write_files(relation, TransformNow(finish, transform), folder, files.format)
 
 
 def _spill_rows(
@@ -177,8 +237,11 @@ def _write_splits(
     """Write the spilled rows, eagerly; returns the files, or one a split where Spark names none."""
     if not spilled.paths:
         return []
-    if files.format == "parquet" and not files.options:
-        return spilled.write_files(transform, folder, files.coalesce)
+    if _is_written_by_tasks(files, spilled.runner):
+        return spilled.write_files(transform, folder, files.coalesce, files.format)
+    from spark_fs.engine.spark_runner import get_frame
+    from spark_fs.tables import spark_dataset_files
+
     row_counts = _count_rows(spilled, transform)
     written = []
     for part in transform.parts:
@@ -208,33 +271,69 @@ def _sum_counters(counts: Sequence[Counter[str]]) -> Counter[str]:
 # -- rows out
 
 
-def read_splits(
-    spark: SparkSession,
-    transform: DatasetTransform,
+def read_tables(engines: Engines, transform: DatasetTransform, files: FilesSpec) -> SplitTables:
+    """The rows of each split that lie in files, eagerly, in canonical order.
+
+    Args:
+        engines: What may read them.
+        transform: How the rows were made.
+        files: Where they are.
+    """
+    listed = {part: dataset_files.list_files(files, part) for part in transform.parts}
+    total_bytes = sum(file.bytes for part_files in listed.values() for file in part_files)
+    choice = engines.choose(arrow_dataset_files.explain_need_of_spark(files), total_bytes)
+
+    def read_by(runner: Runner) -> SplitTables:
+        with runner.translate_errors():
+            if _is_written_by_tasks(files, runner):
+                return _read_by_tasks(runner, listed, files, transform.schema)
+            frames = read_split_frames(engines.get_spark(), transform, files)
+            return {part: frame.toArrow() for part, frame in frames.items()}
+
+    tables = engines.run(choice, read_by)
+    return {part: sort_rows(table, list(transform.identity)) for part, table in tables.items()}
+
+
+def _read_by_tasks(
+    runner: Runner,
+    listed: Mapping[str, Sequence[WrittenBytes]],
     files: FilesSpec,
-    dataframe_type: str,
-    may_repeat: bool,
-) -> dict[str, Any]:
-    """The rows of each split in canonical order, as Spark's DataFrames* or eagerly as pandas.
+    types: Mapping[str, str],
+) -> SplitTables:
+    """The rows of the files of each split, eagerly, in no order."""
+    if files.format == "parquet":
+        return {part: _scan_files(runner, listed[part], types) for part in listed}
+    tables = {}
+    for part, part_files in listed.items():
+        paths = [file.path for file in part_files]
+        tables[part] = arrow_dataset_files.read_files(files.format, paths, types)
+    return tables
+
+
+def _scan_files(
+    runner: Runner, files: Sequence[WrittenBytes], types: Mapping[str, str]
+) -> pa.Table:
+    """The rows of Parquet files, eagerly."""
+    scan_files = [ScanFile(file.path, file.bytes, 0, ()) for file in files]
+    relation = ArrowRelation.from_scan(runner, Scan.from_files(scan_files, types))
+    return relation.select(types).collect()
+
+
+def read_sorted_frames(
+    spark: SparkSession, transform: DatasetTransform, files: FilesSpec, may_repeat: bool
+) -> dict[str, DataFrame]:
+    """The rows of each split in canonical order, as Spark's DataFrames*.
 
     Args:
         spark: The session that reads.
         transform: How the rows were made.
         files: Where they are.
-        dataframe_type: "spark" or "pandas".
-        may_repeat: Whether rows may have one identity; Spark's frames are then ordered by all
-            columns that it can sort.
+        may_repeat: Whether rows may have one identity; they are then ordered by all columns that
+            Spark can sort.
     """
     frames = read_split_frames(spark, transform, files)
-    if dataframe_type == "spark":
-        sort_columns = [f"`{name}`" for name in _list_sort_columns(transform, may_repeat)]
-        return {part: frame.orderBy(*sort_columns) for part, frame in frames.items()}
-    sorted_frames = {}
-    for part, frame in frames.items():
-        with translate_spark_errors():
-            table = frame.toArrow()
-        sorted_frames[part] = to_pandas(sort_rows(table, transform))
-    return sorted_frames
+    sort_columns = [f"`{name}`" for name in _list_sort_columns(transform, may_repeat)]
+    return {part: frame.orderBy(*sort_columns) for part, frame in frames.items()}
 
 
 def _list_sort_columns(transform: DatasetTransform, may_repeat: bool) -> list[str]:
@@ -250,6 +349,8 @@ def read_split_frames(
     spark: SparkSession, transform: DatasetTransform, files: FilesSpec
 ) -> dict[str, DataFrame]:
     """The rows of each split that lie in files*, in no order."""
+    from spark_fs.tables import spark_dataset_files
+
     schema = transform.schema
     return {
         part: spark_dataset_files.read_dataset(spark, files, part, schema)

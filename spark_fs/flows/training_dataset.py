@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from spark_fs.base.dataframes import check_dataframe_type
 from spark_fs.errors import NotFoundError, SettingsError, SparkFSError, UnfinishedError
 from spark_fs.flows import read, training_statistics
 from spark_fs.flows.jobs import Job, RunningJob
@@ -36,22 +35,34 @@ _READERS = {
 
 
 def make_in_memory(
-    stores: ProjectStores, view: ViewSpec, request: DatasetRequest, layout: FrameLayout
+    stores: ProjectStores,
+    view: ViewSpec,
+    request: DatasetRequest,
+    layout: FrameLayout,
+    engine: str | None,
 ) -> tuple[Any, ...]:
     """Make a training dataset and return its frames, eagerly: every X, then every y."""
-    check_dataframe_type(layout.dataframe_type)
-    made = make_reserved(reserve_version(stores, view, request))
-    frames = made.frames
-    if frames is None:
-        frames = made.dataset.read_frames(layout.dataframe_type)
-    return made.dataset.arrange_frames(frames, layout)
+    layout = _resolve_layout(layout)
+    if layout.dataframe_type == "spark":
+        request = replace(request, files=FilesRequest())
+    made = make_reserved(reserve_version(stores, view, request, engine))
+    return made.dataset.arrange_frames(layout, made.tables)
+
+
+def _resolve_layout(layout: FrameLayout) -> FrameLayout:
+    """The layout with what "default" means in this process."""
+    return replace(layout, dataframe_type=read.resolve_dataframe_type(layout.dataframe_type))
 
 
 def make_files(
-    stores: ProjectStores, view: ViewSpec, request: DatasetRequest, wait: bool
+    stores: ProjectStores,
+    view: ViewSpec,
+    request: DatasetRequest,
+    wait: bool,
+    engine: str | None,
 ) -> tuple[int, Job | RunningJob]:
     """Make a training dataset as files, eagerly or in a thread; returns its version and the job."""
-    dataset = reserve_version(stores, view, request)
+    dataset = reserve_version(stores, view, request, engine)
     version = dataset.spec.version
     if wait:
         return version, make_reserved(dataset).job
@@ -59,7 +70,7 @@ def make_files(
 
 
 def reserve_version(
-    stores: ProjectStores, view: ViewSpec, request: DatasetRequest
+    stores: ProjectStores, view: ViewSpec, request: DatasetRequest, engine: str | None = None
 ) -> TrainingDataset:
     """A training dataset about to be made, under a version of its own, its spine saved.
 
@@ -77,13 +88,13 @@ def reserve_version(
         folder = stores.choose_training_folder(view, version)
         return _build_spec(version, view, request, versions, folder)
 
-    dataset = TrainingDataset(stores, view, build_spec(0), spine)
+    dataset = TrainingDataset(stores, view, build_spec(0), spine, engine)
     dataset.prepare()
     spec = stores.catalog.reserve_training_dataset(view, build_spec)
     if spine is None or spec.spine is None:
         return replace(dataset, spec=spec)
     _keep_spine(stores, view, spec.version, spine, spec.spine)
-    return TrainingDataset.load(stores, view, spec)
+    return TrainingDataset.load(stores, view, spec, engine)
 
 
 def _build_spec(
@@ -182,24 +193,30 @@ def load_dataset(stores: ProjectStores, view: ViewSpec, version: int) -> Trainin
 
 
 def read_back(
-    stores: ProjectStores, view: ViewSpec, version: int, split_count: int, layout: FrameLayout
+    stores: ProjectStores,
+    view: ViewSpec,
+    version: int,
+    split_count: int,
+    layout: FrameLayout,
+    engine: str | None,
 ) -> tuple[Any, ...]:
     """The frames of a training dataset of so many splits, as they were: every X, then every y."""
-    check_dataframe_type(layout.dataframe_type)
+    layout = _resolve_layout(layout)
     spec = find_dataset(stores, view, version)
     if len(spec.parts) != split_count:
         raise SettingsError(
             f"Training dataset {version} of feature view {view} has the splits"
             f" {', '.join(spec.parts)}: read it with {_READERS[len(spec.parts)]}."
         )
-    dataset = TrainingDataset.load(stores, view, spec)
-    return dataset.arrange_frames(dataset.read_frames(layout.dataframe_type), layout)
+    return TrainingDataset.load(stores, view, spec, engine).arrange_frames(layout)
 
 
 # -- made again
 
 
-def recreate_dataset(stores: ProjectStores, view: ViewSpec, version: int) -> Job:
+def recreate_dataset(
+    stores: ProjectStores, view: ViewSpec, version: int, engine: str | None
+) -> Job:
     """Make a training dataset again, eagerly; SettingsError where its rows cannot be read again.
 
     Its files are made in a folder of their own, and the catalog names that one before the old files
@@ -207,7 +224,7 @@ def recreate_dataset(stores: ProjectStores, view: ViewSpec, version: int) -> Job
     at each instant it names files that are whole, in an object store too.
     """
     spec = find_dataset(stores, view, version, allow_deleted=True)
-    dataset = TrainingDataset.load(stores, view, spec)
+    dataset = TrainingDataset.load(stores, view, spec, engine)
     external_groups = list_external_groups(dataset.columns.plan)
     if external_groups:
         raise SettingsError(

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from spark_fs.base.pandas_frames import to_pandas
+from spark_fs.base.dataframes import convert_table
+from spark_fs.engine.engines import Engines
 from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.flows import training_build
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.spine_rows import SpineRows, build_view_spine, load_spine
-from spark_fs.flows.training_build import JoinInput
+from spark_fs.flows.training_build import JoinInput, SplitTables
 from spark_fs.flows.view_columns import ViewColumns, resolve_view_columns
 from spark_fs.planning.plan import JoinPlan
 from spark_fs.spec.feature_view import ViewSpec
@@ -23,41 +24,55 @@ from spark_fs.spec.training_dataset import FilesSpec, TrainingDatasetSpec
 from spark_fs.spec.training_request import FrameLayout
 from spark_fs.tables.dataset_files import check_not_empty
 
-SplitFrames = Mapping[str, Any]
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 
 @dataclass(frozen=True)
 class MadeDataset:
-    """A training dataset that was made: its job, and its pandas frames where it has no files."""
+    """A training dataset that was made: its job, and its splits where it has no files."""
 
     dataset: TrainingDataset
     job: Job
-    frames: SplitFrames | None
+    tables: SplitTables | None
 
 
 @dataclass(frozen=True)
 class TrainingDataset:
-    """A training dataset and what it is made of."""
+    """A training dataset and what it is made of.
+
+    engine: which engine was asked for; None: the one that the settings name.
+    """
 
     stores: ProjectStores
     view: ViewSpec
     spec: TrainingDatasetSpec
     spine: SpineRows | None = None
+    engine: str | None = None
 
     @classmethod
     def load(
-        cls, stores: ProjectStores, view: ViewSpec, spec: TrainingDatasetSpec
+        cls,
+        stores: ProjectStores,
+        view: ViewSpec,
+        spec: TrainingDatasetSpec,
+        engine: str | None = None,
     ) -> TrainingDataset:
         """One that was made before, with the spine that was kept for it."""
         if spec.spine is None:
-            return cls(stores, view, spec)
+            return cls(stores, view, spec, engine=engine)
         check_not_empty(
             spec.spine,
             f"the spine of training dataset {spec.version} of {view}. Mount or restore it, or make"
             " a new one.",
         )
         kept_rows = load_spine(stores.spark, spec.spine)
-        return cls(stores, view, spec, build_view_spine(stores, view, kept_rows))
+        return cls(stores, view, spec, build_view_spine(stores, view, kept_rows), engine)
+
+    @property
+    def engines(self) -> Engines:
+        """What may make or read its rows."""
+        return self.stores.engines.with_request(self.engine)
 
     @cached_property
     def columns(self) -> ViewColumns:
@@ -89,7 +104,7 @@ class TrainingDataset:
         """Where its joined rows come from."""
         frames = {self.spine.spec.ref: self.spine.frame} if self.spine else {}
         return JoinInput(
-            self.stores.spark,
+            self.engines,
             self._build_plan(),
             self.stores.find_table,
             self.spec.group_versions,
@@ -131,9 +146,8 @@ class TrainingDataset:
             return MadeDataset(self._with_result(row_counts, states), job, None)
         tables, states = training_build.build_in_memory(self.join_input, self.transform)
         row_counts = {part: table.num_rows for part, table in tables.items()}
-        frames = {part: to_pandas(table) for part, table in tables.items()}
         job = Job("training_data", {"rows": sum(row_counts.values())})
-        return MadeDataset(self._with_result(row_counts, states), job, frames)
+        return MadeDataset(self._with_result(row_counts, states), job, tables)
 
     def _with_result(self, row_counts: Mapping[str, int], states: list[Any]) -> TrainingDataset:
         """The dataset, finished: with how many rows each split has and what was learned."""
@@ -151,36 +165,38 @@ class TrainingDataset:
         )
         return replace(self, spec=finished)
 
-    def read_frames(self, dataframe_type: str) -> SplitFrames:
-        """The rows of each split as they were.
+    def read_tables(self) -> SplitTables:
+        """The rows of each split as they were, eagerly, in canonical order.
 
-        They come from its files, or else are joined again, eagerly, at the versions it was made of.
+        They come from its files, or else are joined again at the versions it was made of.
         """
         if self.spec.files:
-            return self._read_files(self.spec.files, dataframe_type)
-        if dataframe_type == "spark":
+            return self._read_files(self.spec.files)
+        tables, _ = training_build.build_in_memory(self.join_input, self.transform)
+        return tables
+
+    def _read_files(self, files: FilesSpec) -> SplitTables:
+        """The rows of its files; NotFoundError where fewer are there than were written."""
+        self.check_files(files)
+        tables = training_build.read_tables(self.engines, self.transform, files)
+        for part, table in tables.items():
+            self._check_row_count(files, part, table.num_rows)
+        return tables
+
+    def read_spark_frames(self) -> Mapping[str, DataFrame]:
+        """The rows of each split of its files as Spark's DataFrames*, in canonical order."""
+        files = self.spec.files
+        if files is None:
             raise SettingsError(
                 f"Training dataset {self.spec.version} of feature view {self.view} was read into"
                 " memory as pandas: read it so, or make one with dataframe_type='spark' or as"
                 " files."
             )
-        tables, _ = training_build.build_in_memory(self.join_input, self.transform)
-        return {part: to_pandas(table) for part, table in tables.items()}
-
-    def _read_files(self, files: FilesSpec, dataframe_type: str) -> SplitFrames:
-        """The rows of its files.
-
-        NotFoundError where files are not there, or, of pandas, fewer rows than were written.
-        """
         self.check_files(files)
         may_repeat = self.spec.spine is not None
-        frames = training_build.read_splits(
-            self.stores.spark, self.transform, files, dataframe_type, may_repeat
+        return training_build.read_sorted_frames(
+            self.stores.spark, self.transform, files, may_repeat
         )
-        if dataframe_type == "pandas":
-            for part, frame in frames.items():
-                self._check_row_count(files, part, len(frame))
-        return frames
 
     def _check_row_count(self, files: FilesSpec, part: str, row_count: int) -> None:
         written = self.spec.rows.get(part, row_count)
@@ -210,12 +226,27 @@ class TrainingDataset:
 
     # -- X and y
 
-    def arrange_frames(self, frames: SplitFrames, layout: FrameLayout) -> tuple[Any, ...]:
-        """Every X, then every y, in scikit-learn's order."""
-        x_columns = self._list_x_columns(layout)
-        y_columns = list(self.columns.labels)
-        splits = [frames[part] for part in self.spec.parts]
-        return (*(frame[x_columns] for frame in splits), *(frame[y_columns] for frame in splits))
+    def arrange_frames(
+        self, layout: FrameLayout, tables: SplitTables | None = None
+    ) -> tuple[Any, ...]:
+        """Every X, then every y, in scikit-learn's order.
+
+        Args:
+            layout: How they come.
+            tables: The rows of each split, where they are here; None: they are read.
+        """
+        names = (self._list_x_columns(layout), list(self.columns.labels))
+        if layout.dataframe_type == "spark":
+            spark_frames = self.read_spark_frames()
+            return tuple(
+                spark_frames[part][columns] for columns in names for part in self.spec.parts
+            )
+        rows = self.read_tables() if tables is None else tables
+        return tuple(
+            convert_table(rows[part].select(columns), layout.dataframe_type)
+            for columns in names
+            for part in self.spec.parts
+        )
 
     def _list_x_columns(self, layout: FrameLayout) -> list[str]:
         """The identity that was asked for, the features, and the columns that stand behind them."""

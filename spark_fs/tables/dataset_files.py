@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import uuid4
 
 from pyarrow import fs
@@ -28,6 +29,13 @@ class FileFormat:
     read_options: Mapping[str, str] = field(default_factory=dict)
     needs_schema: bool = True
     unsupported_types: str | None = None
+
+
+class WrittenBytes(NamedTuple):
+    """A file of training data: where, and how large."""
+
+    path: str
+    bytes: int
 
 
 _STAGING_PREFIX = "_staging-"
@@ -127,7 +135,7 @@ class StagedFolder:
             for file in self._system.get_file_info(fs.FileSelector(staged)):
                 if written_names is not None and file.base_name not in written_names:
                     self._system.delete_file(file.path)  # of a task that failed
-                elif file.type == fs.FileType.File and not file.base_name.startswith(("_", ".")):
+                elif file.type == fs.FileType.File and _is_data(file.base_name):
                     count += 1
             if self._by_part:
                 self._move_entry(staged, part)
@@ -173,6 +181,22 @@ def stage_folder(path: str, parts: Sequence[str], by_part: bool) -> Iterator[Sta
         staged_folder.clean_up(failed=True)
         raise
     staged_folder.clean_up(failed=False)
+
+
+def list_files(files: FilesSpec, part: str) -> list[WrittenBytes]:
+    """The files of data of one split."""
+    location = f"{files.location}/{part}" if files.parts else files.location
+    system, folder = resolve_file_system(location)
+    listed = []
+    for entry in system.get_file_info(fs.FileSelector(folder, allow_not_found=True)):
+        if entry.type == fs.FileType.File and _is_data(entry.base_name):
+            listed.append(WrittenBytes(f"{location}/{entry.base_name}", entry.size))
+    return sorted(listed)
+
+
+def _is_data(file_name: str) -> bool:
+    """Whether a file holds rows; others are notes of who wrote these."""
+    return not file_name.startswith(("_", "."))
 
 
 def copy_dataset(source: str, target: str, parts: Sequence[str], by_part: bool) -> None:

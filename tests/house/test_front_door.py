@@ -170,12 +170,12 @@ SIGNATURES = {
     TrainingDatasetsMixin.get_train_test_split: "version training_dataset_version options",
     TrainingDatasetsMixin.get_train_validation_test_split: "version training_dataset_version options",
     TrainingDatasetsMixin.get_training_datasets: "",
-    TrainingDatasetsMixin.recreate_training_dataset: "version training_dataset_version",
+    TrainingDatasetsMixin.recreate_training_dataset: "version training_dataset_version engine",
     TrainingDatasetsMixin.delete_training_dataset: "version training_dataset_version force",
     BatchScoringMixin.init_batch_scoring: "training_dataset_version",
     BatchScoringMixin.get_batch_data: (
         "start_time end_time primary_key event_time inference_helper_columns dataframe_type"
-        " spine_df max_feature_age"
+        " spine_df max_feature_age engine"
     ),
     FeatureVectorsMixin.init_serving: "training_dataset_version training_data_version",
     FeatureVectorsMixin.get_feature_vector: (
@@ -421,7 +421,7 @@ def train(view: spark_fs.FeatureView, kind: str) -> None:
 def score(view: spark_fs.FeatureView, kind: str) -> None:
     assert_type(view.get_batch_data("2024-01-01"), pd.DataFrame)
     assert_type(view.batch_data(dataframe_type="spark"), DataFrame)
-    assert_type(view.get_batch_data(dataframe_type=kind), pd.DataFrame | DataFrame)
+    assert_type(view.get_batch_data(dataframe_type=kind), Any)
     assert_type(view.get_feature_vector({"a": 1}), list[Any])
     assert_type(view.get_feature_vector({"a": 1}, return_type="pandas"), pd.DataFrame)
     assert_type(view.get_feature_vectors([{"a": 1}]), list[list[Any]])

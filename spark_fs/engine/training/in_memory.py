@@ -10,7 +10,7 @@ from functools import partial
 import pyarrow as pa
 
 from spark_fs.engine.training import splits
-from spark_fs.engine.training.row_order import compute_row_order
+from spark_fs.engine.training.row_order import sort_rows
 from spark_fs.engine.training.transform_rows import DatasetTransform, FeatureProfiles
 from spark_fs.stats.sketches.quantiles import Doubles, Integers
 
@@ -24,7 +24,7 @@ def build_splits(
 
     It has what its transformations learned of the train split.
     """
-    rows = sort_rows(transform.drop_null_labels(joined), transform)
+    rows = sort_rows(transform.drop_null_labels(joined), list(transform.identity))
     if transform.random_split:
         parts = splits.split_table(rows, transform.random_split, transform.identity)
     else:
@@ -34,12 +34,6 @@ def build_splits(
     for part in transform.parts:
         tables[part] = fitted.transform_rows(parts[part])
     return tables, fitted
-
-
-def sort_rows(table: pa.Table, transform: DatasetTransform) -> pa.Table:
-    """The rows in canonical order."""
-    order = compute_row_order(table, list(transform.identity))
-    return table.take(pa.array(order))
 
 
 def _fit_to_train_rows(transform: DatasetTransform, train: pa.Table) -> DatasetTransform:

@@ -1,6 +1,6 @@
 """Rows that tasks write into files of their own.
 
-As Parquet, to stay, or as Arrow, to be looked at again before they are finished.
+In a format of training data, to stay, or as Arrow, to be looked at again before they are finished.
 """
 
 import pickle
@@ -8,12 +8,11 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
 
 from spark_fs.base import arrow_types
@@ -23,6 +22,7 @@ from spark_fs.engine.runner import Runner, TaskRows
 from spark_fs.engine.training import splits
 from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.spec.training_dataset import TRAIN_SPLIT
+from spark_fs.tables import arrow_dataset_files
 
 TableSplitter = Callable[[pa.Table], Iterable[tuple[str, pa.Table]]]
 Aggregate = tuple[Callable[[pa.Table], Any], Callable[[list[Any]], Any]]
@@ -50,7 +50,7 @@ class FileWriter:
     read_tables: TableReader
     split_table: TableSplitter
     folder: str
-    file_format: Literal["parquet", "arrow"] = "parquet"
+    file_format: str = "parquet"
     aggregate: Aggregate | None = None
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -79,8 +79,8 @@ class FileWriter:
     def _open_writer(self, path: str, schema: pa.Schema, stack: ExitStack) -> Any:
         system, name = resolve_file_system(path)
         sink = stack.enter_context(open_output(system, name))
-        if self.file_format == "parquet":
-            return pq.ParquetWriter(sink, schema)
+        if self.file_format != "arrow":
+            return arrow_dataset_files.open_writer(sink, schema)
         # compression costs more than it saves where the disk is near
         compression = None if isinstance(system, LocalFileSystem) else "lz4"
         options = pa.ipc.IpcWriteOptions(compression=compression)
@@ -257,7 +257,7 @@ def write_files(
     relation: ArrowRelation,
     split_table: TableSplitter,
     folder: str,
-    file_format: Literal["parquet", "arrow"] = "parquet",
+    file_format: str = "parquet",
     aggregate: Aggregate | None = None,
 ) -> list[WrittenFile]:
     """Write rows by the tasks that have them, eagerly.
@@ -307,11 +307,11 @@ class SpilledRows:
         return combine_partials(partials.column("notice").to_pylist(), combine)
 
     def write_files(
-        self, transform: DatasetTransform, folder: str, coalesce: bool
+        self, transform: DatasetTransform, folder: str, coalesce: bool, file_format: str
     ) -> list[WrittenFile]:
-        """Write the finished rows into Parquet files, eagerly; with coalesce one a split."""
+        """Write the finished rows into files, eagerly; with coalesce one a split."""
         rows = ArrowRelation(self._number_files(coalesce), _ArrowFileReader(self.paths), _NO_SCHEMA)
-        return write_files(rows, transform.split_and_transform, folder)
+        return write_files(rows, transform.split_and_transform, folder, file_format)
 
     def select_split(self, transform: DatasetTransform, part: str, coalesce: bool) -> TaskRows:
         """The finished rows* of one split."""
