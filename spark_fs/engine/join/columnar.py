@@ -13,7 +13,6 @@ belongs to the driver.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import reduce
 from typing import Self
 
 import numpy as np
@@ -294,17 +293,16 @@ class ArrowRelation:
             semi_join: The keys of the right rows that are moved; None: every row is.
         """
         left = SideScatter(0, stage.keys, skewed_keys, stage.time)
-        packed = [self.pack_rows(left, folder)]
+        packed = self.pack_rows(left, folder)
         schemas = {0: self.schema}
         for rule in stage.rules:
             right = rights[rule.node_index]
             scatter = SideScatter(
                 rule.node_index, rule.keys, skewed_keys, stage.time, rule, semi_join
             )
-            packed.append(right.pack_rows(scatter, folder))
+            packed = packed.union(right.pack_rows(scatter, folder))
             schemas[rule.node_index] = right.schema
-        all_sides = reduce(TaskRows.union, packed)
-        buckets = all_sides.repartition(skewed_keys.bucket_count, "bucket")
+        buckets = packed.repartition(skewed_keys.bucket_count, "bucket")
         in_files = folder is not None
         return ArrowRelation(buckets, _ShuffleJoin(schemas, stage, in_files), schema)
 
