@@ -49,7 +49,7 @@ class FeatureStore(GroupStore):
         Other columns than keys and event times are carried through, and rows may repeat.
 
         Args:
-            df: A Spark or pandas DataFrame, or an Arrow table.
+            df: A Spark, pandas or polars DataFrame, an Arrow table, or a list of dicts.
             primary_key: The columns that groups are joined by.
             event_time: A timestamp, date, or integer column of epoch seconds or milliseconds, in
                 UTC; a row in which it is null matches nothing. None: each row gets the latest.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from spark_fs.api.spine import Spine
     from spark_fs.api.stores import Stores
     from spark_fs.base.times import Instant
+    from spark_fs.flows.read import Frames
     from spark_fs.planning.plan import JoinPlan
     from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.tables.commits import Commit
@@ -205,7 +206,7 @@ class Query:
         from spark_fs.flows import read as flows_read
 
         plan = self.plan()
-        frames = {self._spine.spec.ref: self._spine.frame} if self._spine else {}
+        frames = self._list_frames()
         return flows_read.read_query(
             self._stores.engines.with_request(engine),
             plan,
@@ -225,7 +226,7 @@ class Query:
     def _read_first_rows(self, count: int, engine: str | None) -> pa.Table:
         from spark_fs.flows.head import read_first_rows
 
-        frames = {self._spine.spec.ref: self._spine.frame} if self._spine else {}
+        frames = self._list_frames()
         engines = self._stores.engines.with_request(engine)
         return read_first_rows(engines, self.plan(), self._stores.find_table, count, frames)
 
@@ -251,8 +252,13 @@ class Query:
             self.plan(),
             self._stores.find_table,
             strategy,
+            self._list_frames(),
         )
         print(explanation)
+
+    def _list_frames(self) -> Frames:
+        """The rows of the spine, where there is one, by the group that they stand for."""
+        return {self._spine.spec.ref: self._spine.rows} if self._spine else {}
 
     def plan(self) -> JoinPlan:
         """Bind the query to the schemas of its groups; raises QueryError or NotFoundError."""

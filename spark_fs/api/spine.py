@@ -11,9 +11,8 @@ from spark_fs.base.arguments import validate_arguments
 from spark_fs.spec.query import QuerySpec
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
     from spark_fs.api.stores import Stores
+    from spark_fs.flows.spine_rows import SpineRows
     from spark_fs.spec.feature_group import GroupSpec
 
 
@@ -30,9 +29,8 @@ class Spine:
         from spark_fs.flows.spine_rows import build_spine_rows
 
         self._stores = stores
-        rows = build_spine_rows(stores.spark, df, primary_key, event_time)
-        self.frame: DataFrame = rows.frame
-        self.spec: GroupSpec = rows.spec
+        self.rows: SpineRows = build_spine_rows(df, primary_key, event_time)
+        self.spec: GroupSpec = self.rows.spec
 
     def __repr__(self) -> str:
         return f"Spine of {', '.join(self.spec.types)}"

@@ -21,6 +21,8 @@ _SCALAR_TYPES: Mapping[str, pa.DataType] = {
     "timestamp": pa.timestamp("us", "UTC"),
 }
 
+_FEATURE_TYPES = {arrow_type: name for name, arrow_type in _SCALAR_TYPES.items()}
+
 
 def to_arrow_schema(columns: Mapping[str, str]) -> pa.Schema:
     """The schema of columns of these feature types."""
@@ -69,3 +71,22 @@ def to_plain_type(type_: pa.DataType) -> pa.DataType:
         return pa.struct([(field.name, to_plain_type(field.type)) for field in type_])
     name = types.ARROW_CASTS.get(str(type_))
     return pa.type_for_alias(name) if name else type_
+
+
+def to_feature_types(schema: pa.Schema) -> dict[str, str]:
+    """The columns of a table with plain types, and their feature types."""
+    return {field.name: to_feature_type(field.type) for field in schema}
+
+
+def to_feature_type(type_: pa.DataType) -> str:
+    """The feature type of a plain Arrow type: the other way round than ``to_arrow_type``."""
+    if pa.types.is_list(type_):
+        return f"array<{to_feature_type(type_.value_type)}>"
+    if pa.types.is_map(type_):
+        return f"map<{to_feature_type(type_.key_type)},{to_feature_type(type_.item_type)}>"
+    if pa.types.is_struct(type_):
+        fields = [f"{field.name}:{to_feature_type(field.type)}" for field in type_]
+        return f"struct<{','.join(fields)}>"
+    if pa.types.is_decimal(type_):
+        return f"decimal({type_.precision},{type_.scale})"
+    return _FEATURE_TYPES[type_]

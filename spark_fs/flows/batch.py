@@ -28,8 +28,8 @@ class BatchRequest:
     """What a batch is to hold.
 
     interval: of the spine's event time; None for every row. primary_key, event_time: whether the
-    spine's come first. inference_helper_columns: whether these come last. spine_df: a Spark or
-    pandas DataFrame in the place of the leftmost group. max_feature_age: seconds.
+    spine's come first. inference_helper_columns: whether these come last. spine_df: a frame
+    in the place of the leftmost group. max_feature_age: seconds.
     """
 
     interval: Interval | None = None
@@ -70,7 +70,7 @@ def read_batch(
         last += view.inference_helpers
     transform = _build_transform(columns, states, [*first, *last])
     plan = _build_plan(columns, transform, request)
-    frames = {spine.spec.ref: spine.frame} if spine else {}
+    frames = {spine.spec.ref: spine} if spine else {}
     join_input = JoinInput(engines, plan, stores.find_table, {}, frames)
     features = transform.transformer.columns
     names = [name for name in first if name not in features]

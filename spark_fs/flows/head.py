@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import pyarrow as pa
 
@@ -13,12 +12,8 @@ from spark_fs.engine.join.execution import explain_need_of_spark, to_arrow_relat
 from spark_fs.engine.join.strategy import ExecutionPlan, choose_strategy
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.pruning import NodeSource
-from spark_fs.flows.read import TableLocator, choose_engine, list_sources, read_query
+from spark_fs.flows.read import Frames, TableLocator, choose_engine, list_sources, read_query
 from spark_fs.planning.plan import JoinPlan
-from spark_fs.spec.names import GroupRef
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 
 def read_first_rows(
@@ -26,7 +21,7 @@ def read_first_rows(
     plan: JoinPlan,
     locate_table: TableLocator,
     count: int,
-    frames: Mapping[GroupRef, DataFrame] | None = None,
+    frames: Frames | None = None,
 ) -> pa.Table:
     """Some rows of a plan, eagerly.
 

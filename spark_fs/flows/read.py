@@ -25,7 +25,9 @@ from spark_fs.tables.table_log import open_log
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-Frames = Mapping[GroupRef, "DataFrame"]
+    from spark_fs.flows.spine_rows import SpineRows
+
+Frames = Mapping[GroupRef, "SpineRows"]
 TableLocator = Callable[[GroupSpec], str]
 
 
@@ -123,9 +125,10 @@ def explain_plan(
     plan: JoinPlan,
     locate_table: TableLocator,
     strategy: str | None,
+    frames: Frames,
 ) -> str:
     """How the plan would be run now, in words; no Spark is needed."""
-    sources = list_sources(engines.get_spark, plan, locate_table, {}, {})
+    sources = list_sources(engines.get_spark, plan, locate_table, {}, frames)
     execution = choose_strategy(plan, sources, strategy)
     choice = choose_engine(engines, plan, execution)
     return describe_plan(plan, execution, choice)
@@ -142,7 +145,7 @@ def list_sources(
 
     def make_source(node: PlanNode) -> NodeSource:
         if node.group.is_dataframe:
-            return NodeSource(lambda: frames[node.group.ref])
+            return frames[node.group.ref].to_source(get_spark)
         path = locate_table(node.group)
         version = node.as_of
         if version is None:

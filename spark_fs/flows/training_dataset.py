@@ -126,7 +126,7 @@ def _keep_spine(
 ) -> None:
     """Save the spine of a reserved dataset; when that fails the version is free again."""
     try:
-        save_spine(rows.frame, folder)
+        save_spine(rows, folder)
     except BaseException:
         stores.catalog.delete_training_dataset(view, version)
         raise

@@ -14,7 +14,7 @@ from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.flows import training_build
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.project_stores import ProjectStores
-from spark_fs.flows.spine_rows import SpineRows, build_view_spine, load_spine
+from spark_fs.flows.spine_rows import SpineRows, build_view_spine
 from spark_fs.flows.training_build import JoinInput, SplitTables
 from spark_fs.flows.view_columns import ViewColumns, resolve_view_columns
 from spark_fs.planning.plan import JoinPlan
@@ -23,6 +23,7 @@ from spark_fs.spec.predicates import rebind_group
 from spark_fs.spec.training_dataset import FilesSpec, TrainingDatasetSpec
 from spark_fs.spec.training_request import FrameLayout
 from spark_fs.tables.dataset_files import check_not_empty
+from spark_fs.tables.kept_rows import load_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -66,7 +67,7 @@ class TrainingDataset:
             f"the spine of training dataset {spec.version} of {view}. Mount or restore it, or make"
             " a new one.",
         )
-        kept_rows = load_spine(stores.spark, spec.spine)
+        kept_rows = load_rows(spec.spine)
         return cls(stores, view, spec, build_view_spine(stores, view, kept_rows), engine)
 
     @property
@@ -102,7 +103,7 @@ class TrainingDataset:
     @cached_property
     def join_input(self) -> JoinInput:
         """Where its joined rows come from."""
-        frames = {self.spine.spec.ref: self.spine.frame} if self.spine else {}
+        frames = {self.spine.spec.ref: self.spine} if self.spine else {}
         return JoinInput(
             self.engines,
             self._build_plan(),

@@ -4,6 +4,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
+
+class HeldTable:
+    """A table in memory, which is equal to itself alone."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
 
 class DataFile(NamedTuple):
     """What the log tells of a data file: where it is, its partition, and the bounds of its columns.
@@ -11,7 +20,7 @@ class DataFile(NamedTuple):
     row_count: None when the log does not say. partition_values: as strings. min_values and
     max_values: the least and greatest value of each column that has them. readable_as_is: whether
     each of its rows counts (it has no deletion vector) and its columns have the names and types
-    that the table has.
+    that the table has. held: the rows, where they are in memory and there is no file.
     """
 
     path: str
@@ -21,6 +30,7 @@ class DataFile(NamedTuple):
     min_values: Mapping[str, Any]
     max_values: Mapping[str, Any]
     readable_as_is: bool
+    held: HeldTable | None = None
 
 
 class StoredFile(NamedTuple):

@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from pyspark.sql import SparkSession
 
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
@@ -218,3 +219,79 @@ def test_options_of_sparks_writer_leave_files(learned: FeatureView) -> None:
     expected = learned.training_data(dataframe_type="arrow", engine="local")
     read = learned.get_training_data(version, dataframe_type="arrow")
     check_same(read, expected)
+
+
+# -- rows of the caller in the place of the spine
+
+
+def make_spine(kind: str, spark: SparkSession) -> Any:
+    frame = pd.DataFrame(
+        {
+            "id": range(20),
+            "at": pd.date_range("2024-01-01", periods=20, freq="3h", tz="UTC"),
+            "shop": ["a", "b", "c", "nowhere"] * 5,
+            "price": [i * 2.5 for i in range(20)],
+            "kind": ["x", "z"] * 10,
+            "paid": [i % 2 for i in range(20)],
+            "note": [f"n{i}" for i in range(20)],
+        }
+    )
+    makers: dict[str, Callable[[], Any]] = {
+        "pandas": lambda: frame,
+        "polars": lambda: pl.from_pandas(frame),
+        "arrow": lambda: pa.Table.from_pandas(frame, preserve_index=False),
+        "dicts": lambda: frame.to_dict("records"),
+        "spark": lambda: spark.createDataFrame(frame),
+    }
+    return makers[kind]()
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "arrow", "dicts", "spark"])
+def test_rows_of_the_caller_are_a_spine_for_both(
+    learned: FeatureView, fs: FeatureStore, spark: SparkSession, kind: str
+) -> None:
+    spine = make_spine(kind, spark)
+    sales = fs.get_feature_group("sales", 1)
+    options = {"spine_df": spine, "extra_filter": sales["price"] >= 5.0, **IDENTITY}
+    made = [
+        learned.train_test_split(
+            train_end="2024-01-02", dataframe_type="arrow", engine=engine, **options
+        )
+        for engine in ENGINES
+    ]
+    check_same(*made)
+    x_train, x_test, y_train, _ = made[0]
+    assert x_train["id"].to_pylist() == list(range(2, 8))
+    assert x_test["note"].to_pylist() == [f"n{i}" for i in range(8, 20)]
+    assert y_train["paid"].to_pylist() == [0, 1] * 3
+    for version in (1, 2):
+        for engine in ENGINES:
+            read = learned.get_train_test_split(
+                version, dataframe_type="arrow", engine=engine, **IDENTITY
+            )
+            check_same(read, made[0])
+    learned.recreate_training_dataset(1, engine="spark")
+    learned.recreate_training_dataset(2, engine="local")
+
+
+@pytest.mark.parametrize("kind", ["pandas", "spark"])
+def test_a_batch_takes_rows_of_the_caller(
+    learned: FeatureView, spark: SparkSession, kind: str
+) -> None:
+    learned.training_data(engine="local")
+    spine = make_spine(kind, spark)
+    batches = [
+        learned.get_batch_data(spine_df=spine, dataframe_type="arrow", engine=engine, **IDENTITY)
+        for engine in (ENGINES if kind == "pandas" else ["auto", "spark"])
+    ]
+    check_same((batches[0],), (batches[1],))
+    assert batches[0]["id"].to_pylist() == list(range(20))
+
+
+def test_a_query_of_a_spine_is_read_by_both(fs: FeatureStore, spark: SparkSession) -> None:
+    spine = fs.create_spine(make_spine("polars", spark), ["id"], "at")
+    shops = fs.get_feature_group("shops", 1)
+    query = spine.select_all().join(shops.select(["number", "text"]), on=["shop"])
+    local, by_spark = (query.read("arrow", engine=engine) for engine in ENGINES)
+    check_same((local,), (by_spark,))
+    assert local["number"].to_pylist() == [1, -(2**63), None, None] * 5

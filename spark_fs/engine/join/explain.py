@@ -152,6 +152,8 @@ def _format_bounds(bounds: TimeBounds) -> str:
 
 
 def _format_files(node: PlanNode, scan_plan: TableScanPlan) -> str:
+    if scan_plan.scan and scan_plan.scan.is_held:
+        return f"  rows: {scan_plan.scan.row_count:,}, in the memory of this process"
     if node.group.source is not None:
         return "  files: read by Spark, their number and size are not known"
     text = f"  files: {scan_plan.files_after_pruning} of {scan_plan.total_files}"

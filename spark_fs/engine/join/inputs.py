@@ -33,9 +33,12 @@ class JoinInputs:
     folder: str | None
 
     def build_relation(self, node: PlanNode) -> ArrowRelation:
-        """The rows of a node*, from its files where tasks read them."""
+        """The rows of a node*, from its files where tasks read them.
+
+        What is in the memory of this process Spark takes as its own frame.
+        """
         scan = self.scan_plans[node.index].scan
-        if scan:
+        if scan and not (scan.is_held and self.runner.name == "spark"):
             return ArrowRelation.from_scan(self.runner, scan)
         from spark_fs.engine.join.spark_inputs import build_frame_relation
 

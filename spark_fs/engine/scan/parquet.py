@@ -23,7 +23,7 @@ from spark_fs.engine.scan.filters import PARTITION_PARSERS, can_evaluate, evalua
 from spark_fs.engine.task_cache import remember_last
 from spark_fs.errors import SparkFSError, get_first_line
 from spark_fs.spec.predicates import Condition
-from spark_fs.tables.data_files import DataFile
+from spark_fs.tables.data_files import DataFile, HeldTable
 from spark_fs.tables.event_times import to_event_micros
 
 _SAMPLE_ROWS = 1 << 16  # rows of a file
@@ -31,18 +31,23 @@ _SAMPLE_ROWS = 1 << 16  # rows of a file
 # smaller still.
 _BUFFER_SIZE = 1 << 20
 SHARE_BYTES = 64 << 20  # bytes of one file for one task
+_HELD_SHARE_BYTES = 4 << 20  # of a table in memory, which is larger than it were in a file
 # Microseconds, from the first up to and without the second; None: no bound.
 TimeBounds = tuple[int | None, int | None]
 UNBOUNDED: TimeBounds = (None, None)
 
 
 class ScanFile(NamedTuple):
-    """A file to read: where, how large, and the values of its partition as strings."""
+    """A file to read: where, how large, and the values of its partition as strings.
+
+    held: the rows, where they are in memory and there is no file.
+    """
 
     path: str
     bytes: int
     row_count: int
     partition_values: tuple[tuple[str, str | None], ...]
+    held: HeldTable | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,11 @@ class Scan:
         return pa.schema(fields)
 
     @property
+    def is_held(self) -> bool:
+        """Whether rows of it are in the memory of this process, and in no file."""
+        return any(file.held is not None for file in self.files)
+
+    @property
     def row_count(self) -> int:
         """How many rows the files hold, by the log."""
         return sum(file.row_count for file in self.files)
@@ -100,7 +110,8 @@ class Scan:
         """
         shares = []
         for file_index, file in enumerate(self.files):
-            share_count = ceil_divide(file.bytes, parts * SHARE_BYTES)
+            share_bytes = SHARE_BYTES if file.held is None else _HELD_SHARE_BYTES
+            share_count = ceil_divide(file.bytes, parts * share_bytes)
             share_count = max(1, share_count)
             for share_index in range(share_count):
                 shares.append((file_index, share_index, share_count))
@@ -113,7 +124,7 @@ def to_scan_files(files: Iterable[DataFile]) -> tuple[ScanFile, ...]:
     for file in files:
         partition_values = tuple(file.partition_values.items())
         row_count = file.row_count or 0
-        scan_files.append(ScanFile(file.path, file.bytes, row_count, partition_values))
+        scan_files.append(ScanFile(file.path, file.bytes, row_count, partition_values, file.held))
     return tuple(scan_files)
 
 
@@ -242,7 +253,10 @@ def _read_columns(
     Those of its partition are among them, and those that the file does not have yet.
     """
     scan_file = scan.files[file_index]
-    table = _read_file(scan_file.path, scan.file_schema, share_index, share_count, max_rows)
+    if scan_file.held:
+        table = _slice_table(scan_file.held.table, share_index, share_count, max_rows)
+    else:
+        table = _read_file(scan_file.path, scan.file_schema, share_index, share_count, max_rows)
     file_columns = set(table.column_names)
     partition_values = dict(scan_file.partition_values)
     types = dict(scan.types)
@@ -258,6 +272,17 @@ def _read_columns(
             value = PARTITION_PARSERS[types[field.name]](text)
         columns[field.name] = _repeat_value(pa.scalar(value, field.type), table.num_rows)
     return columns
+
+
+def _slice_table(
+    table: pa.Table, share_index: int, share_count: int, max_rows: int | None
+) -> pa.Table:
+    """A share of a table's rows, or its first ones."""
+    if max_rows is not None:
+        return table.slice(0, max_rows)
+    first = table.num_rows * share_index // share_count
+    end = table.num_rows * (share_index + 1) // share_count
+    return table.slice(first, end - first)
 
 
 def _repeat_value(value: pa.Scalar, count: int) -> pa.ChunkedArray:
