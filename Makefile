@@ -3,7 +3,10 @@
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-READY := .venv/.ready
+DEMO := .venv/.demo
+TEST := .venv/.test
+ALL := .venv/.all
+UV := $(BIN)/uv
 SLOW ?= slow
 
 .PHONY: help setup java demo fraud test slow slow-offline slow-online faults faults-kills faults-others cluster-up cluster-down cluster-test cluster-flights release-quick notebooks docs release airflow-check audit check lock clean \
@@ -12,7 +15,7 @@ SLOW ?= slow
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
-setup: java $(READY) ## make .venv from the lock file and fetch Delta's jars; does nothing when that is done
+setup: $(ALL) ## fill .venv from the lock file with all that any target needs; demo and test take a part of it
 
 java:
 	@java="$${JAVA_HOME:+$$JAVA_HOME/bin/}java"; \
@@ -20,120 +23,114 @@ java:
 	[ "$${found:-0}" -ge 17 ] || { \
 		echo "Spark needs Java 17; $${found:+$$java is version }$${found:-none was found}. Install it (Debian, Ubuntu: apt-get install openjdk-17-jre-headless) and, if several are installed, set JAVA_HOME." >&2; exit 1; }
 
-$(READY): requirements.lock pyproject.toml
-	@[ -n "$(PYTHON)" ] || { echo "spark_fs needs Python 3.11 or newer and none was found. Install it (Debian, Ubuntu: apt-get install python3.11 python3.11-venv), or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@echo "Setting up .venv (a minute or two, once)"
-	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --no-deps -e .
-	@$(BIN)/spark-fs jars > /dev/null
-	@touch $@
+$(DEMO) $(TEST) $(ALL): requirements.lock pyproject.toml .ci/setup .ci/packages/demo.txt .ci/packages/test.txt | java
+	@.ci/setup "$(PYTHON)" $(subst .,,$(notdir $@))
 
-demo: setup ## run the whole flow on the flights of New York, 2013
+demo: $(DEMO) ## run the whole flow on the flights of New York, 2013
 	@$(BIN)/python jobs/flights/demo.py
 
-fraud: setup ## run the credit-card fraud system: groups, two models, batch and online predictions
+fraud: $(DEMO) ## run the credit-card fraud system: groups, two models, batch and online predictions
 	@$(BIN)/python jobs/credit_card_fraud/demo.py
 
-test: setup ## run the quick test suite
+test: $(TEST) ## run the quick test suite
 	@$(BIN)/pytest
 
-slow: setup ## run what the quick suite leaves out: each strategy of the join, a year of flights, long sequences
+slow: $(TEST) ## run what the quick suite leaves out: each strategy of the join, a year of flights, long sequences
 	@$(BIN)/pytest -m "$(SLOW)"
 
-slow-offline: setup
+slow-offline: $(TEST)
 	@$(BIN)/pytest -m "$(SLOW)" tests/house tests/pure tests/spark
 
-slow-online: setup
+slow-online: $(TEST)
 	@$(BIN)/pytest -m "$(SLOW)" tests/online tests/report
 
-faults: setup mysql-up ## kill every job, damage files, fill disks, let clocks jump, fuzz, run a day of hours (slow; docs/faults.md)
+faults: $(TEST) mysql-up ## kill every job, damage files, fill disks, let clocks jump, fuzz, run a day of hours (slow; docs/faults.md)
 	@$(BIN)/pytest tests/faults
 
 KILLS := tests/faults/test_kills.py tests/faults/test_stopped.py tests/faults/test_online.py # of jobs, of a commit, of servers
 
-faults-kills: setup mysql-up
+faults-kills: $(TEST) mysql-up
 	@$(BIN)/pytest $(KILLS)
 
-faults-others: setup mysql-up
+faults-others: $(TEST) mysql-up
 	@$(BIN)/pytest tests/faults $(KILLS:%=--ignore %)
 
-cluster-up: setup ## start a Spark standalone cluster on loopback: a master and two workers, each a process with its own folder
+cluster-up: $(TEST) ## start a Spark standalone cluster on loopback: a master and two workers, each a process with its own folder
 	@$(BIN)/python tests/cluster/standalone.py up
 
 cluster-down: ## stop it
 	@$(BIN)/python tests/cluster/standalone.py down
 
-cluster-test: setup mysql-up ## both systems on a cluster, compared with one machine; executors killed under every job (slow)
+cluster-test: $(TEST) mysql-up ## both systems on a cluster, compared with one machine; executors killed under every job (slow)
 	@$(BIN)/pytest tests/cluster tests/faults/test_kills.py -k "cluster or flow"
 
-notebooks: setup ## run the notebooks from backfill to online inference, in a store of their own
+notebooks: $(TEST) ## run the notebooks from backfill to online inference, in a store of their own
 	@$(BIN)/pytest tests/notebooks
 
-bench-ingest: setup ## measure inserts beside raw Delta
+bench-ingest: $(TEST) ## measure inserts beside raw Delta
 	@$(BIN)/python benchmarks/ingest.py
 
-.bench/.ready: $(READY)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --target .bench --upgrade --no-deps dbl-tempo==0.1.30 polars==2.1.0 polars-runtime-32==2.1.0
-	@$(BIN)/pip install --quiet --disable-pip-version-check --target .bench --upgrade ipython
+.bench/.ready: $(ALL)
+	@$(UV) pip install --quiet --python $(BIN)/python --target .bench --upgrade --no-deps dbl-tempo==0.1.30
+	@$(UV) pip install --quiet --python $(BIN)/python --target .bench --upgrade ipython
 	@touch $@
 
 bench-join: .bench/.ready ## measure the point-in-time join beside tempo, the rank join, Spark's shuffle, DuckDB and Polars
 	@$(BIN)/python benchmarks/point_in_time.py
 
-bench-training: setup ## measure training data beside the join that it needs
+bench-training: $(TEST) ## measure training data beside the join that it needs
 	@$(BIN)/python benchmarks/training_data.py
 
 bench-windows: .bench/.ready ## measure window features beside Spark's frames, a range join, DuckDB and Polars
 	@$(BIN)/python benchmarks/windows.py
 
-bench-online: setup mysql-up ## measure the sync and feature vectors beside the database itself
+bench-online: $(TEST) mysql-up ## measure the sync and feature vectors beside the database itself
 	@$(BIN)/python benchmarks/online.py
 
-bench-statistics: setup ## measure statistics beside DuckDB, Spark and NumPy
+bench-statistics: $(TEST) ## measure statistics beside DuckDB, Spark and NumPy
 	@$(BIN)/python benchmarks/feature_statistics.py
 
-bench-selection: setup ## measure feature selection beside scikit-learn and NumPy on the collected frame
+bench-selection: $(TEST) ## measure feature selection beside scikit-learn and NumPy on the collected frame
 	@$(BIN)/python benchmarks/selection.py
 
-bench-log: setup ## measure a look at the log of a table, by the length of its history
+bench-log: $(TEST) ## measure a look at the log of a table, by the length of its history
 	@$(BIN)/python benchmarks/log.py
 
-bench-scale: setup mysql-up ## measure what more rows, keys, groups and features cost
+bench-scale: $(TEST) mysql-up ## measure what more rows, keys, groups and features cost
 	@$(BIN)/python benchmarks/scale.py
 
 bench-scale-cluster: cluster-up mysql-up ## the same on the cluster, where a worker has one core
 	@$(BIN)/python tests/cluster/standalone.py submit benchmarks/scale.py --folder $(CURDIR)/.cluster --most 4000000
 
-bench-sharding: setup mysql-up ## measure the online store cut into one to eight schemas
+bench-sharding: $(TEST) mysql-up ## measure the online store cut into one to eight schemas
 	@$(BIN)/python benchmarks/sharding.py
 
-check: setup audit ## ruff with its format and security rules, mypy, the import rules, known vulnerabilities
+check: $(ALL) audit ## ruff with its format and security rules, mypy, the import rules, known vulnerabilities
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet || { echo 'Not formatted: run .venv/bin/ruff format' >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports > .import_linter.log || { cat .import_linter.log; exit 1; }
 	@echo "ruff, mypy and the import rules: no complaints"
 
-audit: setup ## ask pip-audit for known vulnerabilities in what requirements.lock names
+audit: $(ALL) ## ask pip-audit for known vulnerabilities in what requirements.lock names
 	@$(BIN)/python tests/house/audit.py
 
-cluster-flights: setup mysql-up
+cluster-flights: $(TEST) mysql-up
 	@$(BIN)/pytest tests/cluster -k flights
 
-docs: setup ## build the documentation into site/, with no warning
+docs: $(ALL) ## build the documentation into site/, with no warning
 	@$(BIN)/python -m typer spark_fs.cli utils docs --name spark-fs --title "Command line" --output docs/reference/cli.md > /dev/null
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "The documentation is in site/index.html"
 
-release: setup ## build wheel and sdist, install each into an empty environment, and run the demo from there
+release: $(ALL) ## build wheel and sdist, install each into an empty environment, and run the demo from there
 	@$(BIN)/python tests/house/release.py --demo
 
-release-quick: setup
+release-quick: $(ALL)
 	@$(BIN)/python tests/house/release.py
 
-airflow-check: ## let a real Airflow load the DAGs of conf/schedule (installs it into .airflow)
-	@[ -x .airflow/bin/airflow ] || { $(PYTHON) -m venv .airflow && .airflow/bin/pip install --quiet --disable-pip-version-check 'apache-airflow==3.*'; }
+airflow-check: $(ALL) ## let a real Airflow load the DAGs of conf/schedule (installs it into .airflow)
+	@[ -x .airflow/bin/airflow ] || { $(UV) venv --quiet --allow-existing --python $(PYTHON) .airflow && $(UV) pip install --quiet --python .airflow/bin/python 'apache-airflow==3.*'; }
 	@.airflow/bin/python tests/house/airflow_check.py
 
 mysql-up: ## start a MariaDB and a MySQL of our own on free loopback ports, for the online tests
@@ -142,9 +139,13 @@ mysql-up: ## start a MariaDB and a MySQL of our own on free loopback ports, for 
 mysql-down: ## stop them
 	@$(PYTHON) tests/online/servers.py down
 
-lock: setup ## resolve requirements.lock anew from pyproject.toml
-	@$(BIN)/pip-compile --quiet --upgrade --extra demo --extra serve --extra lineage --extra docs --extra dev --generate-hashes --allow-unsafe --strip-extras \
-		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
+COMPILE := $(UV) pip compile --quiet --strip-extras --python-version 3.11 --no-emit-index-url --no-emit-find-links pyproject.toml
+NAMES := $(COMPILE) --no-header --no-annotate --constraint requirements.lock
+
+lock: $(ALL) ## resolve requirements.lock anew from pyproject.toml, and what demo and test need of it
+	@$(COMPILE) --upgrade --all-extras --generate-hashes --output-file requirements.lock
+	@$(NAMES) --extra demo --extra serve --output-file .ci/packages/demo.txt
+	@$(NAMES) --extra demo --extra serve --extra lineage --extra test --output-file .ci/packages/test.txt
 
 clean: ## remove what setup and demo made
 	@rm -rf .venv .bench .demo .fraud .notebooks .spark_fs .cluster .airflow .release .handbook site dist build

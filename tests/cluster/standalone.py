@@ -147,14 +147,14 @@ class Cluster:
         build = [
             sys.executable,
             "-m",
-            "pip",
-            "wheel",
-            "--quiet",
-            "--no-deps",
-            "--no-build-isolation",
-            "--disable-pip-version-check",
+            "build",
+            "--wheel",
+            "--no-isolation",
+            "--outdir",
+            dist,
+            source,
         ]
-        subprocess.run([*build, "--wheel-dir", dist, source], check=True, cwd=self.folder)
+        subprocess.run(build, check=True, cwd=self.folder, stdout=subprocess.DEVNULL)
         (wheel,) = dist.glob("*.whl")
         wheel.rename(
             dist / "spark_fs.zip"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".release"
+UV = ROOT / ".venv" / "bin" / "uv"
 
 
 def run(*command: str | Path, cwd: Path = FOLDER, env: dict[str, str] | None = None) -> str:
@@ -74,10 +75,12 @@ def built() -> tuple[Path, Path]:
 def installed(name: str, package: Path) -> Path:
     """The folder of programs of an empty environment with one package, and what it requires by the lock."""
     place = FOLDER / name
-    run(sys.executable, "-m", "venv", place)
-    pip = [place / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
-    run(*pip, "--require-hashes", "-r", ROOT / "requirements.lock")
-    run(*pip, "--no-deps", "--no-build-isolation", package)
+    run(UV, "venv", "--python", sys.executable, place)
+    install = [UV, "pip", "install", "--python", place / "bin" / "python"]
+    lock = ["--require-hashes", "--constraint", ROOT / "requirements.lock"]
+    packages = ROOT / ".ci" / "packages" / "test.txt"
+    run(*install, "--no-deps", *lock, "--requirement", packages)
+    run(*install, "--no-deps", "--no-build-isolation", package)
     version = run(
         place / "bin" / "python",
         "-c",
@@ -139,16 +142,8 @@ def main() -> None:
             ),
             flush=True,
         )
-    run(
-        bin_ / "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--no-build-isolation",
-        "--force-reinstall",
-        sdist,
-    )
+    place = ["--python", bin_ / "python"]
+    run(UV, "pip", "install", *place, "--no-deps", "--no-build-isolation", "--reinstall", sdist)
     run(bin_ / "spark-fs", "groups")
     print("the sdist, in its place: built and installed", flush=True)
     shutil.rmtree(FOLDER / "wheel")

@@ -1,5 +1,6 @@
 """What a machine lacks is said in one line."""
 
+import os
 import re
 import shutil
 import signal
@@ -75,6 +76,77 @@ def test_make_says_it_in_one_line_before_anything_else(
     assert len(ours) == 1
     assert said in ours[0]
     assert "apt-get install openjdk-17-jre-headless" in ours[0]
+
+
+def set_up(folder: Path, python: str, path: Path, **more: str) -> str:
+    """What the set-up says in a folder with a copy of its files, where it must fail, in one line."""
+    for name in ("requirements.lock", "pyproject.toml", ".ci/setup"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / ".ci" / "packages", folder / ".ci" / "packages")
+    run = subprocess.run(
+        [folder / ".ci" / "setup", python, "demo"],
+        env={"PATH": f"{path}:/usr/bin:/bin", "HOME": str(folder), **more},
+        capture_output=True,
+        text=True,
+    )
+    (line,) = run.stderr.splitlines()
+    assert run.returncode == 1
+    assert not (folder / ".venv" / ".demo").exists()
+    return line
+
+
+def program(folder: Path, name: str, text: str) -> Path:
+    """The path of a small program of the shell."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+    (folder / name).chmod(0o755)
+    return folder / name
+
+
+def test_no_python_and_an_old_one_are_named(tmp_path: Path) -> None:
+    said = set_up(tmp_path, "", tmp_path)
+    assert said.startswith("spark_fs needs Python 3.11 or newer and none was found. Install it")
+    old = program(tmp_path / "old", "python3", '[ "$1" = --version ] && echo Python 3.9.2; exit 1')
+    said = set_up(tmp_path / "old", str(old), tmp_path)
+    assert said.startswith(
+        f"spark_fs needs Python 3.11 or newer, and {old} is Python 3.9.2. Install"
+    )
+
+
+def test_a_python_without_venv_is_named(tmp_path: Path) -> None:
+    """As Debian's, whose module venv is a package of its own; where there is no uv."""
+    bare = program(
+        tmp_path / "bare", "python3", f'[ "$2" = venv ] && exit 1; exec {sys.executable} "$@"'
+    )
+    said = set_up(tmp_path / "bare", str(bare), tmp_path)
+    assert said == (
+        f"{bare} cannot make a virtual environment. Install its module venv (Debian, Ubuntu:"
+        " apt-get install python3-venv), or uv."
+    )
+
+
+def test_no_network_is_said(tmp_path: Path) -> None:
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    assert uv
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "uv").symlink_to(uv)
+    nowhere = "http://127.0.0.1:9/simple"  # nobody listens there
+    said = set_up(
+        tmp_path, sys.executable, tmp_path / "bin", UV_DEFAULT_INDEX=nowhere, UV_HTTP_RETRIES="0"
+    )
+    assert said.startswith("The packages of requirements.lock could not be installed: ")
+    assert "refused" in said
+    assert "Is there a network and a package index (UV_DEFAULT_INDEX names a mirror)?" in said
+
+
+@pytest.mark.parametrize("level", ["demo", "test"])
+def test_each_target_has_versions_of_the_lock(level: str) -> None:
+    names = (ROOT / ".ci" / "packages" / f"{level}.txt").read_text().split()
+    locked = re.findall(r"^[a-z0-9._-]+==[^ ]+", (ROOT / "requirements.lock").read_text(), re.M)
+    assert set(names) < set(locked)
+    assert {name.partition("==")[0] for name in names} >= {"pyspark", "delta-spark", "pyarrow"}
+    assert not {name.partition("==")[0] for name in names} & {"ruff", "mypy", "mkdocs"}
 
 
 def test_the_jars_have_one_cache(monkeypatch: pytest.MonkeyPatch) -> None:
