@@ -1,6 +1,7 @@
 """Arrow tables as the frames that users ask for: pandas, polars, Arrow, NumPy.
 
-One rule for rows that are read, joined, trained on or scored, by whatever engine.
+One rule for rows that are read, joined, trained on or scored, by whatever engine. A library is
+loaded when its frames are asked for: pandas alone takes half a second.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,13 +10,23 @@ from typing import Any
 import pyarrow as pa
 
 from spark_fs.base.arrow_types import to_plain_type
-from spark_fs.base.numpy_arrays import to_numpy
-from spark_fs.base.pandas_frames import to_pandas
 from spark_fs.errors import SettingsError, SetupError
 
 
 def _keep_arrow(table: pa.Table) -> pa.Table:
     return table
+
+
+def _to_pandas(table: pa.Table) -> Any:
+    from spark_fs.base.pandas_frames import to_pandas
+
+    return to_pandas(table)
+
+
+def _to_numpy(table: pa.Table) -> Any:
+    from spark_fs.base.numpy_arrays import to_numpy
+
+    return to_numpy(table)
 
 
 def _to_polars(table: pa.Table) -> Any:
@@ -30,10 +41,10 @@ def _to_polars(table: pa.Table) -> Any:
 
 
 _CONVERTERS: Mapping[str, Callable[[pa.Table], Any]] = {
-    "pandas": to_pandas,
+    "pandas": _to_pandas,
     "polars": _to_polars,
     "arrow": _keep_arrow,
-    "numpy": to_numpy,
+    "numpy": _to_numpy,
 }
 DATAFRAME_TYPES = ("default", "spark", *_CONVERTERS)
 

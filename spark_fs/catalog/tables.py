@@ -4,14 +4,62 @@ A definition is kept as JSON beside the columns it is looked up by, so a new fie
 needs no migration.
 """
 
-from sqlalchemy import JSON, Column, DateTime, Index, Integer, MetaData, String, Table, Text
-from sqlalchemy.dialects.mysql import DATETIME, LONGTEXT
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.types import TypeEngine
+
+_MYSQL = ("mysql", "mariadb")
+
+
+class _Instant(TypeDecorator[datetime]):
+    """A time in microseconds; MySQL's plain DATETIME is of whole seconds.
+
+    The types of MySQL are loaded where it is the database, and so are those of the next class.
+    """
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name not in _MYSQL:
+            return dialect.type_descriptor(DateTime())
+        from sqlalchemy.dialects.mysql import DATETIME
+
+        return dialect.type_descriptor(DATETIME(fsp=6))
+
+
+class _LongText(TypeDecorator[str]):
+    """A text of any length; MySQL's plain TEXT holds 64 KB."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name not in _MYSQL:
+            return dialect.type_descriptor(Text())
+        from sqlalchemy.dialects.mysql import LONGTEXT
+
+        return dialect.type_descriptor(LONGTEXT(charset="utf8mb4"))
+
 
 METADATA = MetaData()
 NAME = String(63)
-# MySQL's plain DATETIME is of whole seconds, and its TEXT holds 64 KB.
-INSTANT = DateTime().with_variant(DATETIME(fsp=6), "mysql", "mariadb")
-TEXT = Text().with_variant(LONGTEXT(charset="utf8mb4"), "mysql", "mariadb")
+INSTANT = _Instant()
+TEXT = _LongText()
 
 
 def _make_revision_column() -> Column[int]:

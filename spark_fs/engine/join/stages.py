@@ -3,9 +3,11 @@
 Columns travel under the names of ``columns``. Without Spark, so any worker and any test can run it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +16,11 @@ import pyarrow.compute as pc
 from spark_fs.engine.join import matching, shuffle
 from spark_fs.engine.join.key_codes import KeyEncoder
 from spark_fs.engine.join.matching import MISSING, Ints
-from spark_fs.engine.windows.blocks import compute_windows_at
-from spark_fs.engine.windows.edges import Instants
 from spark_fs.planning.window_plan import WindowPlan
 from spark_fs.tables.event_times import to_event_micros
+
+if TYPE_CHECKING:
+    from spark_fs.engine.windows.edges import Instants
 
 MapFunction = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 TypedColumn = tuple[str, str]  # a column as it travels, and its feature type
@@ -173,6 +176,8 @@ def build_instants(left: pa.Table, codes: Ints, time: TypedColumn) -> Instants:
         codes: The entity of each.
         time: Their column that holds the instant.
     """
+    from spark_fs.engine.windows.edges import Instants
+
     return Instants(_drop_untimed(left, codes, time), get_micros(left, time))
 
 
@@ -189,6 +194,8 @@ def _compute_features(
 ) -> list[pa.ChunkedArray]:
     events = right.select(list(rule.event_columns))
     events = events.rename_columns([name for name, _ in rule.plan.types])
+    from spark_fs.engine.windows.blocks import compute_windows_at
+
     return compute_windows_at(events, codes, instants, rule.plan)
 
 
