@@ -11,20 +11,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from spark_fs.engine.engines import Engines
-from spark_fs.engine.join.columnar import ArrowRelation
 from spark_fs.engine.join.execution import JoinedRows, to_arrow_relation
 from spark_fs.engine.join.strategy import ExecutionPlan, choose_strategy
 from spark_fs.engine.runner import Runner
-from spark_fs.engine.scan.parquet import Scan, ScanFile
 from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.engine.training import splits
 from spark_fs.engine.training.in_memory import build_splits
-from spark_fs.engine.training.row_order import sort_rows
 from spark_fs.engine.training.spill import (
     SpilledRows,
     SpillFirst,
@@ -35,20 +32,16 @@ from spark_fs.engine.training.spill import (
 )
 from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.flows import fit, read
+from spark_fs.flows.dataset_rows import SplitTables
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.read import Frames, TableLocator
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.training_dataset import FilesSpec
 from spark_fs.tables import arrow_dataset_files, dataset_files
-from spark_fs.tables.dataset_files import WrittenBytes
 from spark_fs.transform.states import State
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
-
 T = TypeVar("T")
-SplitTables = dict[str, pa.Table]
 
 
 @dataclass(frozen=True)
@@ -145,7 +138,7 @@ def build_files(
         SchemaError: The format cannot hold a column.
     """
     dataset_files.check_types(files, transform.schema)
-    need_of_spark = arrow_dataset_files.explain_need_of_spark(files)
+    need_of_spark = arrow_dataset_files.explain_need_of_spark(files, transform.schema)
 
     def write(join: ChosenJoin) -> tuple[Job, dict[str, int], list[State]]:
         return _write_files(join, transform, files)
@@ -266,93 +259,3 @@ def _count_split_rows(transform: DatasetTransform, table: pa.Table) -> Counter[s
 
 def _sum_counters(counts: Sequence[Counter[str]]) -> Counter[str]:
     return sum(counts, Counter())
-
-
-# -- rows out
-
-
-def read_tables(engines: Engines, transform: DatasetTransform, files: FilesSpec) -> SplitTables:
-    """The rows of each split that lie in files, eagerly, in canonical order.
-
-    Args:
-        engines: What may read them.
-        transform: How the rows were made.
-        files: Where they are.
-    """
-    listed = {part: dataset_files.list_files(files, part) for part in transform.parts}
-    total_bytes = sum(file.bytes for part_files in listed.values() for file in part_files)
-    choice = engines.choose(arrow_dataset_files.explain_need_of_spark(files), total_bytes)
-
-    def read_by(runner: Runner) -> SplitTables:
-        with runner.translate_errors():
-            if _is_written_by_tasks(files, runner):
-                return _read_by_tasks(runner, listed, files, transform.schema)
-            frames = read_split_frames(engines.get_spark(), transform, files)
-            return {part: frame.toArrow() for part, frame in frames.items()}
-
-    tables = engines.run(choice, read_by)
-    return {part: sort_rows(table, list(transform.identity)) for part, table in tables.items()}
-
-
-def _read_by_tasks(
-    runner: Runner,
-    listed: Mapping[str, Sequence[WrittenBytes]],
-    files: FilesSpec,
-    types: Mapping[str, str],
-) -> SplitTables:
-    """The rows of the files of each split, eagerly, in no order."""
-    if files.format == "parquet":
-        return {part: _scan_files(runner, listed[part], types) for part in listed}
-    tables = {}
-    for part, part_files in listed.items():
-        paths = [file.path for file in part_files]
-        tables[part] = arrow_dataset_files.read_files(files.format, paths, types)
-    return tables
-
-
-def _scan_files(
-    runner: Runner, files: Sequence[WrittenBytes], types: Mapping[str, str]
-) -> pa.Table:
-    """The rows of Parquet files, eagerly."""
-    scan_files = [ScanFile(file.path, file.bytes, 0, ()) for file in files]
-    relation = ArrowRelation.from_scan(runner, Scan.from_files(scan_files, types))
-    return relation.select(types).collect()
-
-
-def read_sorted_frames(
-    spark: SparkSession, transform: DatasetTransform, files: FilesSpec, may_repeat: bool
-) -> dict[str, DataFrame]:
-    """The rows of each split in canonical order, as Spark's DataFrames*.
-
-    Args:
-        spark: The session that reads.
-        transform: How the rows were made.
-        files: Where they are.
-        may_repeat: Whether rows may have one identity; they are then ordered by all columns that
-            Spark can sort.
-    """
-    frames = read_split_frames(spark, transform, files)
-    sort_columns = [f"`{name}`" for name in _list_sort_columns(transform, may_repeat)]
-    return {part: frame.orderBy(*sort_columns) for part, frame in frames.items()}
-
-
-def _list_sort_columns(transform: DatasetTransform, may_repeat: bool) -> list[str]:
-    columns = list(transform.identity)
-    if may_repeat:
-        for name, type_ in transform.schema.items():
-            if name not in transform.identity and "map<" not in type_:
-                columns.append(name)
-    return columns
-
-
-def read_split_frames(
-    spark: SparkSession, transform: DatasetTransform, files: FilesSpec
-) -> dict[str, DataFrame]:
-    """The rows of each split that lie in files*, in no order."""
-    from spark_fs.tables import spark_dataset_files
-
-    schema = transform.schema
-    return {
-        part: spark_dataset_files.read_dataset(spark, files, part, schema)
-        for part in transform.parts
-    }

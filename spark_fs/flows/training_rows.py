@@ -11,11 +11,12 @@ from spark_fs.base.dataframes import convert_table
 from spark_fs.engine.engines import Engines
 from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.flows import training_build
+from spark_fs.flows import dataset_rows, training_build
+from spark_fs.flows.dataset_rows import SplitTables
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.spine_rows import SpineRows, build_view_spine
-from spark_fs.flows.training_build import JoinInput, SplitTables
+from spark_fs.flows.training_build import JoinInput
 from spark_fs.flows.view_columns import ViewColumns, resolve_view_columns
 from spark_fs.planning.plan import JoinPlan
 from spark_fs.spec.feature_view import ViewSpec
@@ -179,7 +180,7 @@ class TrainingDataset:
     def _read_files(self, files: FilesSpec) -> SplitTables:
         """The rows of its files; NotFoundError where fewer are there than were written."""
         self.check_files(files)
-        tables = training_build.read_tables(self.engines, self.transform, files)
+        tables = dataset_rows.read_tables(self.engines, self.transform, files)
         for part, table in tables.items():
             self._check_row_count(files, part, table.num_rows)
         return tables
@@ -195,9 +196,7 @@ class TrainingDataset:
             )
         self.check_files(files)
         may_repeat = self.spec.spine is not None
-        return training_build.read_sorted_frames(
-            self.stores.spark, self.transform, files, may_repeat
-        )
+        return dataset_rows.read_sorted_frames(self.stores.spark, self.transform, files, may_repeat)
 
     def _check_row_count(self, files: FilesSpec, part: str, row_count: int) -> None:
         written = self.spec.rows.get(part, row_count)

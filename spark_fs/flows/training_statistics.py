@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from spark_fs.flows import statistics, training_build
+from spark_fs.flows import dataset_rows, statistics, training_build
 from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.training_rows import TrainingDataset
 from spark_fs.spec.feature_statistics import Statistics, StatisticsConfig
@@ -78,7 +78,7 @@ def _profile_splits(dataset: TrainingDataset) -> None:
     rows: Mapping[str, Any]
     if spec.files:
         dataset.check_files(spec.files)
-        rows = training_build.read_split_frames(stores.spark, transform, spec.files)
+        rows = dataset_rows.read_split_frames(stores.spark, transform, spec.files)
     else:
         rows, _ = training_build.build_in_memory(dataset.join_input, transform)
     config = StatisticsConfig.from_argument(spec.statistics_config)

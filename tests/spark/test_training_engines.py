@@ -20,6 +20,7 @@ from spark_fs.errors import SettingsError
 ROWS = 60
 Tables = tuple[pa.Table, ...]
 ENGINES = ["local", "spark"]
+NESTED = ("raw", "scores", "pair", "counts")  # columns that lines of separated values cannot hold
 
 
 def fill(fs: FeatureStore, group: Callable[..., FeatureGroup]) -> None:
@@ -42,6 +43,9 @@ def fill(fs: FeatureStore, group: Callable[..., FeatureGroup]) -> None:
     shops = group("shops", list_values(hours[0]), primary_key=["shop"], event_time="t")
     joined = sales.select(["price", "kind", "paid"]).join(shops.select_features(), on=["shop"])
     fs.create_feature_view("values", joined, labels=["paid"])
+    flat = [name for name in list_values(hours[0]).column_names if name not in NESTED]
+    flat_query = sales.select(["price", "kind", "paid"]).join(shops.select(flat[2:]), on=["shop"])
+    fs.create_feature_view("flat", flat_query, labels=["paid"])
     functions = {
         "price": fs.get_transformation_function("robust_scaler"),
         "kind": fs.get_transformation_function("one_hot_encoder"),
@@ -164,6 +168,21 @@ def test_what_one_engine_wrote_the_other_reads(
             check_same(read, expected)
 
 
+@pytest.mark.parametrize(
+    ("form", "name"), [("csv", "flat"), ("tsv", "flat"), ("json", "values"), ("json", "learned")]
+)
+def test_text_that_one_engine_wrote_the_other_reads(fs: FeatureStore, form: str, name: str) -> None:
+    view = fs.get_feature_view(name, 1)
+    expected = SPLITS["random"](view, dataframe_type="arrow", engine="local", **IDENTITY)
+    for maker in ENGINES:
+        version, _ = FILES["random"](view, engine=maker, data_format=form)
+        for reader in ENGINES:
+            read = view.get_train_test_split(
+                version, dataframe_type="arrow", engine=reader, **IDENTITY
+            )
+            check_same(read, expected)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_either_engine_makes_it_again(learned: FeatureView, engine: str) -> None:
     made = learned.train_test_split(test_ratio=0.3, seed=7, dataframe_type="arrow", engine="local")
@@ -206,6 +225,8 @@ def test_what_only_spark_writes_says_so(learned: FeatureView, tmp_path: Path) ->
             match=rf"The local engine cannot run this: Spark alone writes and reads {form}\.",
         ):
             learned.create_training_data(data_format=form, engine="local")
+    with pytest.raises(SettingsError, match=r"column 'at', timestamp, as orc\. Leave engine out"):
+        learned.create_training_data(data_format="orc", engine="local")
     with pytest.raises(SettingsError, match=r"write_options 'compression' are for Spark's writer"):
         learned.create_training_data(write_options={"compression": "gzip"}, engine="local")
     with pytest.raises(SettingsError, match=r"engine 'dask' is not known"):

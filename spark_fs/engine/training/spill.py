@@ -80,7 +80,7 @@ class FileWriter:
         system, name = resolve_file_system(path)
         sink = stack.enter_context(open_output(system, name))
         if self.file_format != "arrow":
-            return arrow_dataset_files.open_writer(sink, schema)
+            return arrow_dataset_files.open_writer(self.file_format, sink, schema)
         # compression costs more than it saves where the disk is near
         compression = None if isinstance(system, LocalFileSystem) else "lz4"
         options = pa.ipc.IpcWriteOptions(compression=compression)
