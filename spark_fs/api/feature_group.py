@@ -224,18 +224,24 @@ class FeatureGroup(BuiltGroup):
 
         return has_current_statistics(self._stores.open_table(self._spec))
 
-    def compute_statistics(self) -> Statistics:
+    def compute_statistics(self, engine: str | None = None) -> Statistics:
         """Make the statistics of the newest commit from all its rows, eagerly, and keep them.
 
-        They stand in the place of those that it has. Few rows (files of up to 32 MB) are looked at
-        without Spark. Raises SettingsError before the first insert.
+        They stand in the place of those that it has.
+
+        Args:
+            engine: What reads the rows: "local", "spark" or "auto"; None: as the settings say.
+
+        Raises:
+            SettingsError: Before the first insert, or the local engine cannot read the rows.
         """
         from spark_fs.flows import statistics as flows_statistics
 
         group = self._load_spec()
         config = group.parsed_statistics_config
         table = self._stores.open_table(group)
-        statistics = flows_statistics.compute_group_statistics(table, config, rescan=True)
+        engines = self._stores.engines.with_request(engine)
+        statistics = flows_statistics.compute_group_statistics(engines, table, config, rescan=True)
         if statistics is None:
             raise SettingsError(
                 f"Feature group {group} has no rows yet: insert its first rows, then make their"
@@ -273,7 +279,7 @@ class FeatureGroup(BuiltGroup):
         """Bring the statistics up to what was just inserted; whatever fails, the rows are in."""
         from spark_fs.flows.group_statistics import try_update_statistics
 
-        reason = try_update_statistics(self._spec, self._stores.open_table)
+        reason = try_update_statistics(self._stores.engines, self._spec, self._stores.open_table)
         if reason is not None:
             warn_user(
                 f"The rows are in feature group {self._spec}, and its statistics could not be made:"
@@ -302,6 +308,7 @@ class FeatureGroup(BuiltGroup):
         reference: Any,
         features: Sequence[str] | None = None,
         thresholds: Mapping[str, float] | None = None,
+        engine: str | None = None,
     ) -> DriftReport:
         """Compare rows with reference rows, feature by feature, eagerly; the report is kept.
 
@@ -318,6 +325,7 @@ class FeatureGroup(BuiltGroup):
             thresholds: The limit of each measure, as in ``{"psi": 0.2, "null_share": 0.05}``, which
                 are the default. The measures are those of
                 ``spark_fs.stats.distances.measure_drift``.
+            engine: What reads the rows: "local", "spark" or "auto"; None: as the settings say.
 
         Returns:
             The report.
@@ -332,7 +340,8 @@ class FeatureGroup(BuiltGroup):
         limits = resolve_thresholds(thresholds)
         group = self._load_spec()
         table = self._stores.open_table(group)
-        report = compare_group_rows(table, current, reference, features, limits)
+        engines = self._stores.engines.with_request(engine)
+        report = compare_group_rows(engines, table, current, reference, features, limits)
         return self._stores.catalog.add_comparison(group, report)
 
     def get_drift_history(self) -> list[DriftReport]:

@@ -243,6 +243,7 @@ class FeatureView(
         training_dataset_version: int,
         features: Sequence[str] | None = None,
         thresholds: Mapping[str, float] | None = None,
+        engine: str | None = None,
     ) -> DriftReport:
         """Compare a batch with the train split of a training dataset, eagerly; the report is kept.
 
@@ -254,6 +255,7 @@ class FeatureView(
             training_dataset_version: Whose train split is the reference.
             features: Which ones; None: all, and of a frame those that it has.
             thresholds: The limit of each measure, as in ``FeatureGroup.detect_drift``.
+            engine: What reads the rows: "local", "spark" or "auto"; None: as the settings say.
 
         Returns:
             The measures of each feature, and which are beyond their limits.
@@ -266,7 +268,7 @@ class FeatureView(
 
         limits = resolve_thresholds(thresholds)
         return view_drift.detect_view_drift(
-            self._stores, self._spec, current, training_dataset_version, features, limits
+            self._stores, self._spec, current, training_dataset_version, features, limits, engine
         )
 
     def get_drift_history(self) -> list[DriftReport]:

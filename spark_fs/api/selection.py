@@ -41,11 +41,12 @@ def select_features(
     leak: float = 0.995,
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
+    engine: str | None = None,
 ) -> Selection:
     """Search a query or a feature view for the features that predict a label, eagerly.
 
-    Every row counts, and none is collected: the executors sum up what scores follow from; only
-    models see a sample. Keys and event time of the leftmost group are no candidates. The result is
+    Every row counts, and none is collected: tasks sum up what scores follow from; only models see a
+    sample. Keys and event time of the leftmost group are no candidates. The result is
     the same for the same rows and seed.
 
     Args:
@@ -70,6 +71,7 @@ def select_features(
             alone is called out as a leak and not chosen.
         seed: An integer that the sample and the models follow from.
         progress: Called with what is being done and the numbers of tasks done and known.
+        engine: What reads the rows: "local", "spark" or "auto"; None: as the settings say.
 
     Returns:
         The chosen features, and every candidate with its scores.
@@ -104,7 +106,7 @@ def select_features(
     )
     stores = query._stores
     result = select.search_features(
-        stores.spark,
+        stores.engines.with_request(engine),
         plan.select_outputs({*candidates, label}),
         stores.find_table,
         stores.settings.warehouse,

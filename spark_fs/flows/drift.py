@@ -1,29 +1,31 @@
 """Compare rows with reference rows, feature by feature."""
 
+from __future__ import annotations
+
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import pandas as pd
 import pyarrow as pa
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from spark_fs.base import arrow_types
 from spark_fs.base.times import Interval, to_micros
-from spark_fs.base.types import to_ddl
+from spark_fs.engine.engines import Engines
 from spark_fs.engine.profile.column_states import ColumnStates
 from spark_fs.engine.scan.pruning import may_contain_event_time
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError
-from spark_fs.flows import group_rows
-from spark_fs.flows.latest_rows import filter_upserts
-from spark_fs.flows.profile_rows import RowSource, SparkProvider
+from spark_fs.flows.profile_rows import RowSource
 from spark_fs.spec.comparison import DriftReport, FeatureDrift
 from spark_fs.stats.column_values import get_column_kind
 from spark_fs.stats.distances import measure_drift
 from spark_fs.tables.arrow_frames import to_arrow
 from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.table import GroupTable
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,12 @@ class DriftSample:
 
 
 def resolve_sample(
-    table: GroupTable, window_or_frame: Any, types: Mapping[str, str]
+    engines: Engines, table: GroupTable, window_or_frame: Any, types: Mapping[str, str]
 ) -> DriftSample:
     """The rows that a user means, eagerly: two times, the numbers of two commits, or a frame.
 
     Args:
+        engines: What may read the rows.
         table: The group's table.
         window_or_frame: Times (start, end) for rows of start <= event time < end, numbers of
             commits (first, last) for what was written after the first, up to the last, or a frame.
@@ -56,13 +59,13 @@ def resolve_sample(
         SchemaError: A column of a frame is of another type.
     """
     if is_frame(window_or_frame):
-        return profile_frame(lambda: table.spark, window_or_frame, types, "a batch")
+        return profile_frame(engines, window_or_frame, types, "a batch")
     if isinstance(window_or_frame, tuple | list) and len(window_or_frame) == 2:
         start, end = window_or_frame
         if _is_commit(start) and _is_commit(end):
-            return _profile_commits(table, (start, end), types)
+            return _profile_commits(engines, table, (start, end), types)
         interval = Interval.from_bounds(start, end)
-        return _profile_window(table, interval, types)
+        return _profile_window(engines, table, interval, types)
     raise SettingsError(
         f"{window_or_frame!r} names no rows to compare: give (start, end) as times for rows of"
         " start <= event time < end, (first, last) as numbers of commits for what was written"
@@ -106,7 +109,13 @@ def compare_samples(
 
 def is_frame(value: Any) -> bool:
     """Whether it is a frame whose rows can be compared."""
-    return isinstance(value, pd.DataFrame | pa.Table | DataFrame)
+    return isinstance(value, pd.DataFrame | pa.Table) or _is_spark_frame(value)
+
+
+def _is_spark_frame(value: Any) -> TypeGuard[DataFrame]:
+    """Whether it is a DataFrame of Spark's, which is not loaded for the question."""
+    sql = sys.modules.get("pyspark.sql")
+    return sql is not None and isinstance(value, sql.DataFrame)
 
 
 def list_columns(data: Any) -> list[str]:
@@ -114,13 +123,11 @@ def list_columns(data: Any) -> list[str]:
     return list(data.column_names if isinstance(data, pa.Table) else data.columns)
 
 
-def profile_frame(
-    get_spark: SparkProvider, data: Any, types: Mapping[str, str], label: str
-) -> DriftSample:
+def profile_frame(engines: Engines, data: Any, types: Mapping[str, str], label: str) -> DriftSample:
     """The rows of a frame, eagerly.
 
     Args:
-        get_spark: Gives a session where one is needed.
+        engines: What may read the rows.
         data: A pandas or Spark DataFrame, or an Arrow table.
         types: The columns that are compared, with their types.
         label: What the rows are, in words.
@@ -134,12 +141,13 @@ def profile_frame(
         if name not in frame_columns:
             advice = "Add it, or compare other features."
             raise NotFoundError.for_name("Column of the frame", name, frame_columns, advice)
-    if isinstance(data, DataFrame):
-        columns = [F.col(f"`{name}`").cast(to_ddl(type_)) for name, type_ in types.items()]
-        frame = data.select(*columns)
-        source = RowSource(get_spark, types, get_frame=lambda: frame)
+    if _is_spark_frame(data):
+        from spark_fs.flows.spark_profile import cast_columns
+
+        frame = cast_columns(data, types)
+        source = RowSource(engines, types, get_frame=lambda: frame)
     else:
-        source = RowSource(get_spark, types, table=_cast_columns(data, types))
+        source = RowSource(engines, types, table=_cast_columns(data, types))
     return DriftSample(source.compute_states(), label)
 
 
@@ -154,7 +162,9 @@ def _cast_columns(data: Any, types: Mapping[str, str]) -> pa.Table:
         ) from None
 
 
-def _profile_window(table: GroupTable, interval: Interval, types: Mapping[str, str]) -> DriftSample:
+def _profile_window(
+    engines: Engines, table: GroupTable, interval: Interval, types: Mapping[str, str]
+) -> DriftSample:
     group = table.group
     event_time = group.event_time
     if event_time is None:
@@ -164,13 +174,18 @@ def _profile_window(table: GroupTable, interval: Interval, types: Mapping[str, s
         )
     source = None
     if not group.keep_corrections:
-        source = _scan_window(table, interval, event_time, types)
+        source = _scan_window(engines, table, interval, event_time, types)
     if source is None:
-        source = _read_window(table, interval, event_time, types)
+        from spark_fs.flows.spark_profile import read_window
+
+        source = RowSource(
+            engines, types, get_frame=lambda: read_window(table, interval, event_time, types)
+        )
     return DriftSample(source.compute_states(), f"rows of {interval}")
 
 
 def _scan_window(
+    engines: Engines,
     table: GroupTable,
     interval: Interval,
     event_time: str,
@@ -183,32 +198,15 @@ def _scan_window(
     group = table.group
     files = [file for file in table.list_files() if may_contain_event_time(file, group, bounds)]
     scanned_types = {**types, event_time: group.get_column_type(event_time)}
-    source = RowSource.from_files(table, files, scanned_types)
+    source = RowSource.from_files(engines, table, files, scanned_types)
     if source is None or source.scan is None:
         return None
     scan = replace(source.scan, event_time=event_time, event_time_bounds=bounds)
-    return RowSource(lambda: table.spark, types, scan)
-
-
-def _read_window(
-    table: GroupTable,
-    interval: Interval,
-    event_time: str,
-    types: Mapping[str, str],
-) -> RowSource:
-    """The rows of an interval, which Spark reads."""
-    with_duplicates = not table.group.keep_corrections
-    frame = group_rows.read_group(table, table.version, with_duplicates)
-    time = F.col(f"`{event_time}`")
-    if interval.start:
-        frame = frame.filter(time >= F.lit(interval.start))
-    if interval.end:
-        frame = frame.filter(time < F.lit(interval.end))
-    return RowSource(lambda: table.spark, types, get_frame=lambda: frame.select(*types))
+    return RowSource(engines, types, scan)
 
 
 def _profile_commits(
-    table: GroupTable, commit_range: tuple[int, int], types: Mapping[str, str]
+    engines: Engines, table: GroupTable, commit_range: tuple[int, int], types: Mapping[str, str]
 ) -> DriftSample:
     """The rows that were written after the first commit, up to the last, eagerly."""
     start, end = commit_range
@@ -222,12 +220,14 @@ def _profile_commits(
     files = table.list_added_files(first + 1, last)
     source = None
     if files is not None:
-        source = RowSource.from_files(table, files, types)
+        source = RowSource.from_files(engines, table, files, types)
     if source is None:
+        from spark_fs.flows.spark_profile import read_written
+
         before = None if first == NO_TABLE else first
-        changes = group_rows.read_changes(table, before, last)
-        written = filter_upserts(changes).select(*types)
-        source = RowSource(lambda: table.spark, types, get_frame=lambda: written)
+        source = RowSource(
+            engines, types, get_frame=lambda: read_written(table, before, last, types)
+        )
     return DriftSample(source.compute_states(), f"commits {first + 1} to {last}")
 
 

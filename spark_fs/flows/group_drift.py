@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spark_fs.engine.engines import Engines
 from spark_fs.flows import drift
 from spark_fs.spec.comparison import DriftReport
 from spark_fs.spec.feature_group import GroupSpec
@@ -10,6 +11,7 @@ from spark_fs.tables.table import GroupTable
 
 
 def compare_group_rows(
+    engines: Engines,
     table: GroupTable,
     current: Any,
     reference: Any,
@@ -19,6 +21,7 @@ def compare_group_rows(
     """Compare rows with reference rows, feature by feature, eagerly.
 
     Args:
+        engines: What may read the rows.
         table: The group's table.
         current: The rows, as two times, the numbers of two commits, or a frame.
         reference: The rows to compare them with, likewise.
@@ -33,8 +36,8 @@ def compare_group_rows(
         NotFoundError: A column or a commit does not exist.
     """
     types = _choose_columns(table.group, features, (current, reference))
-    reference_sample = drift.resolve_sample(table, reference, types)
-    current_sample = drift.resolve_sample(table, current, types)
+    reference_sample = drift.resolve_sample(engines, table, reference, types)
+    current_sample = drift.resolve_sample(engines, table, current, types)
     return drift.compare_samples(reference_sample, current_sample, thresholds)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from spark_fs.base.times import Instant
+from spark_fs.engine.engines import Engines
 from spark_fs.errors import SparkFSError
 from spark_fs.flows import statistics
 from spark_fs.spec.feature_group import GroupSpec
@@ -13,11 +14,12 @@ from spark_fs.tables.table import GroupTable
 
 
 def try_update_statistics(
-    group: GroupSpec, open_table: Callable[[GroupSpec], GroupTable]
+    engines: Engines, group: GroupSpec, open_table: Callable[[GroupSpec], GroupTable]
 ) -> str | None:
     """Bring the statistics of a group up to its newest commit, eagerly, where it wants them.
 
     Args:
+        engines: What may read its rows.
         group: The group.
         open_table: Opens its table.
 
@@ -28,7 +30,7 @@ def try_update_statistics(
     if not config.enabled:
         return None
     try:
-        statistics.compute_group_statistics(open_table(group), config)
+        statistics.compute_group_statistics(engines, open_table(group), config)
     except SparkFSError as error:
         return str(error)
     except Exception as error:  # of whatever kind: an error would say that nothing was inserted

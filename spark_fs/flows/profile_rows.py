@@ -1,189 +1,155 @@
-"""Profile rows: in files that workers read, in a DataFrame, or in Arrow tables that are here."""
+"""Profile rows: in files that tasks read, in Arrow tables of this process, or in DataFrames."""
 
-from collections.abc import Callable, Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
-from spark_fs.base import arrow_types
-from spark_fs.engine.join.columnar import ArrowRelation
-from spark_fs.engine.profile import associations, column_states
+from spark_fs.engine.engines import EngineChoice, Engines
+from spark_fs.engine.profile import associations, column_states, distinct_counts
 from spark_fs.engine.profile.column_states import ColumnStates, TableProfile
-from spark_fs.engine.profile.tasks import narrow_scan
+from spark_fs.engine.profile.tasks import RowBlocks, ScanBlocks, TableBlocks
+from spark_fs.engine.runner import Runner
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
-from spark_fs.engine.spark_runner import SparkRows, SparkRunner, get_frame
-from spark_fs.flows import group_rows
-from spark_fs.flows.spark_reads import translate_spark_errors
 from spark_fs.spec.feature_statistics import StatisticsConfig
 from spark_fs.stats.association import DesignMatrix, Sums
-from spark_fs.stats.describe import ExactDistinct
+from spark_fs.stats.describe import ExactDistinct, summarize_counts
 from spark_fs.tables.data_files import DataFile
 from spark_fs.tables.table import GroupTable
 
-SparkProvider = Callable[[], SparkSession]
-_COLUMNS_PER_JOB = 20  # columns whose distinct values one job of Spark's counts
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from spark_fs.engine.join.columnar import ArrowRelation
 
 
 @dataclass(frozen=True)
 class RowSource:
-    """Rows to profile: a scan that workers read, a DataFrame*, or an Arrow table that is here."""
+    """Rows to profile: a scan that tasks read, an Arrow table that is here, or a DataFrame*.
 
-    get_spark: SparkProvider
+    engines: what may read them. types: the columns, with their types.
+    """
+
+    engines: Engines
     types: Mapping[str, str]
     scan: Scan | None = None
-    get_frame: Callable[[], DataFrame] | None = None
     table: pa.Table | None = None
+    get_frame: Callable[[], DataFrame] | None = None
 
     @classmethod
-    def from_table(cls, table: GroupTable, version: int, types: Mapping[str, str]) -> "RowSource":
+    def from_table(
+        cls, engines: Engines, table: GroupTable, version: int, types: Mapping[str, str]
+    ) -> RowSource:
         """The rows of a version of a group's table.
 
         Where corrections are kept it is the last ingested of several rows of one identity.
         """
         with_duplicates = not table.group.keep_corrections
         if with_duplicates:
-            source = cls.from_files(table, table.list_files(version), types)
+            source = cls.from_files(engines, table, table.list_files(version), types)
             if source:
                 return source
         columns = [f"`{name}`" for name in types]
 
         def read_frame() -> DataFrame:
+            from spark_fs.flows import group_rows
+
             rows = group_rows.read_group(table, version, with_duplicates)
             return rows.select(*columns)
 
-        return cls(lambda: table.spark, types, get_frame=read_frame)
+        return cls(engines, types, get_frame=read_frame)
 
     @classmethod
     def from_files(
-        cls, table: GroupTable, files: Sequence[DataFile], types: Mapping[str, str]
-    ) -> "RowSource | None":
+        cls,
+        engines: Engines,
+        table: GroupTable,
+        files: Sequence[DataFile],
+        types: Mapping[str, str],
+    ) -> RowSource | None:
         """The rows of some of a table's data files; None where only Spark reads them."""
         group = table.group
         if not parquet.is_scannable(files, group.types, group.partition_key, None):
             return None
-        scan = Scan.from_files(parquet.to_scan_files(files), types)
-        return cls(lambda: table.spark, types, scan)
+        return cls(engines, types, Scan.from_files(parquet.to_scan_files(files), types))
 
-    @property
-    def _is_small(self) -> bool:
-        if self.scan is None:
-            return False
-        return sum(file.bytes for file in self.scan.files) <= column_states.LOCAL_BYTES
+    def choose_engine(self) -> EngineChoice:
+        """Which engine looks at the rows, and why."""
+        if self.get_frame is not None:
+            return self.engines.choose("Spark alone reads the rows", 0)
+        if self.table is not None:
+            return EngineChoice("local", "the rows are here")
+        assert self.scan is not None
+        return self.engines.choose(None, sum(file.bytes for file in self.scan.files))
 
     def compute_profile(self, config: StatisticsConfig) -> TableProfile:
-        """The profile of the rows, eagerly; of few rows without Spark."""
-        local_states = self._profile_locally()
-        if local_states is not None:
-            return column_states.describe_states(local_states, config)
-        runner = SparkRunner(self.get_spark())
-        with translate_spark_errors():
-            if self.scan:
-                states = column_states.profile_scan(runner, self.scan, self.types, config)
+        """The profile of the rows, eagerly."""
+        with self._open_runner() as runner:
+            if self.get_frame is None:
+                blocks = self._cut_blocks(len(self.types), column_states.FOLD_ROWS)
+                states = column_states.profile_blocks(runner, blocks, self.types, config)
             else:
                 states = column_states.profile_relation(self._to_relation(), self.types, config)
             return column_states.collect_profile(states.collect(), self.types, config)
 
     def compute_states(self) -> ColumnStates:
         """The states of the columns alone, eagerly."""
-        local_states = self._profile_locally()
-        if local_states is not None:
-            return local_states
         return self.compute_profile(StatisticsConfig(histograms=False)).states
-
-    def _profile_locally(self) -> ColumnStates | None:
-        """The states of rows that are few enough for this process."""
-        if self.table is not None:
-            return column_states.profile_tables([self.table], self.types)
-        if self.scan and self._is_small:
-            return column_states.profile_locally(self.scan, self.types)
-        return None
 
     def compute_sums(self, matrix: DesignMatrix) -> Sums:
         """The sums that associations follow from, eagerly."""
-        if self.table is not None:
-            return matrix.compute_sums(self.table.select(list(matrix.features)))
-        if self.scan and self._is_small:
-            return associations.sum_locally(self.scan, matrix)
-        runner = SparkRunner(self.get_spark())
-        with translate_spark_errors():
-            if self.scan:
-                sums = associations.sum_scan(runner, self.scan, matrix)
+        with self._open_runner() as runner:
+            if self.get_frame is None:
+                blocks = self._cut_blocks(1, associations.BLOCK_ROWS)
+                sums = associations.sum_blocks(runner, blocks, matrix)
             else:
                 sums = associations.sum_relation(self._to_relation(), matrix)
             return associations.collect_sums(sums.collect(), matrix)
 
-    def count_exactly(self, names: Sequence[str]) -> dict[str, ExactDistinct]:
+    def count_exactly(self, estimated_counts: Mapping[str, int]) -> dict[str, ExactDistinct]:
         """Count the values of columns one by one, eagerly.
+
+        Args:
+            estimated_counts: The columns, and about how many distinct values each has.
 
         Returns:
             Of each column how many distinct values it has, how many come once, and their entropy.
         """
-        if not names:
+        if not estimated_counts:
             return {}
-        table = self._read_locally(names)
-        if table is not None:
-            return {name: _count_values_locally(table.column(name)) for name in names}
-        counts: dict[str, ExactDistinct] = {}
-        frame = self._to_frame()
-        for start in range(0, len(names), _COLUMNS_PER_JOB):
-            job_names = names[start : start + _COLUMNS_PER_JOB]
-            counts |= _count_columns(frame, job_names)
-        return counts
+        names = list(estimated_counts)
+        with self._open_runner() as runner:
+            if self.get_frame is None:
+                blocks = self._cut_blocks(1, column_states.FOLD_ROWS)
+                counted = distinct_counts.count_values(runner, blocks, estimated_counts)
+                counts = distinct_counts.collect_counts(counted.collect(), names)
+            else:
+                from spark_fs.flows.spark_profile import count_columns
 
-    def _read_locally(self, names: Sequence[str]) -> pa.Table | None:
-        """These columns, where they are few enough for this process."""
-        if self.scan is None or not self._is_small:
-            return self.table
-        narrow = narrow_scan(self.scan, names)
-        return pa.concat_tables([narrow.schema.empty_table(), *parquet.iter_tables(narrow)])
+                counts = count_columns(self.get_frame(), names)
+        return {name: summarize_counts(row_counts) for name, row_counts in counts.items()}
 
-    def _to_frame(self) -> DataFrame:
-        if self.get_frame:
-            return self.get_frame()
-        if self.scan:
-            relation = ArrowRelation.from_scan(SparkRunner(self.get_spark()), self.scan)
-            return get_frame(relation.select(self.types))
-        return self.get_spark().createDataFrame(self.table)
+    @contextmanager
+    def _open_runner(self) -> Iterator[Runner]:
+        """What runs the tasks, with errors in our words."""
+        runner = self.engines.get_runner(self.choose_engine().engine)
+        with runner.translate_errors():
+            yield runner
+
+    def _cut_blocks(self, column_count: int, min_rows: int) -> RowBlocks:
+        """The rows in blocks, of the files or of the table."""
+        if self.table is not None:
+            return TableBlocks(self.table, min_rows)
+        assert self.scan is not None
+        return ScanBlocks.from_scan(self.scan, column_count, min_rows)
 
     def _to_relation(self) -> ArrowRelation:
-        return ArrowRelation.from_rows(
-            SparkRows(self._to_frame()), arrow_types.to_arrow_schema(self.types)
-        )
+        from spark_fs.flows.spark_profile import to_relation
 
-
-def _count_columns(frame: DataFrame, names: Sequence[str]) -> dict[str, ExactDistinct]:
-    """Count the values of columns in one job, eagerly."""
-    counts = [_count_values(frame, name) for name in names]
-    with translate_spark_errors():
-        rows = reduce(DataFrame.unionAll, counts).collect()
-    return {name: (distinct, singletons, entropy) for name, distinct, singletons, entropy in rows}
-
-
-def _count_values(frame: DataFrame, name: str) -> DataFrame:
-    """One row*: the column's name, its distinct values, those that come once, and the entropy."""
-    value = F.col(f"`{name}`").alias("value")
-    values = frame.select(value).dropna(how="all")
-    counts = values.groupBy("value").agg(F.count("*").alias("rows"))
-    rows = F.col("rows")
-    total = F.sum("rows")
-    weighted_logs = F.sum(rows * F.log("rows"))
-    entropy = F.log(total) - weighted_logs / total
-    singletons = F.count_if(rows == 1)
-    return counts.agg(F.lit(name), F.count("*"), singletons, F.coalesce(entropy, F.lit(0.0)))
-
-
-def _count_values_locally(column: pa.ChunkedArray) -> ExactDistinct:
-    rows = pc.value_counts(column.drop_null()).field("counts").to_numpy()
-    entropy = 0.0
-    if len(rows):
-        total = rows.sum()
-        weighted_logs = (rows * np.log(rows)).sum()
-        entropy = float(np.log(total) - weighted_logs / total)
-    singletons = float((rows == 1).sum())
-    return len(rows), singletons, max(0.0, entropy)
+        assert self.get_frame is not None
+        return to_relation(self.get_frame(), self.types)

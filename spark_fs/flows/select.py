@@ -1,7 +1,7 @@
 """Search thousands of candidates for features that predict a label, without collecting their rows.
 
-The executors read the rows three times: for the state of each column, for how all correlate, and
-for tables of each by the label. What is ranked then are matrices of features, in the driver.
+Tasks read the rows three times: for the state of each column, for how all correlate, and for tables
+of each by the label. What is ranked then are matrices of features, in this process.
 Models, where they are asked for, are trained on a sample.
 """
 
@@ -12,18 +12,22 @@ from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import SparkSession
+import pyarrow.parquet as pq
 
-from spark_fs.base.file_systems import make_folder, resolve_file_system
+from spark_fs.base.file_systems import make_folder, open_output, resolve_file_system
+from spark_fs.engine.engines import Engines
 from spark_fs.engine.join.columnar import TableFunction
 from spark_fs.engine.join.execution import to_arrow_relation
-from spark_fs.engine.join.strategy import choose_strategy
+from spark_fs.engine.join.strategy import ExecutionPlan, choose_strategy
 from spark_fs.engine.profile import associations, column_states, contingency
 from spark_fs.engine.profile.column_states import ColumnStates
 from spark_fs.engine.profile.sample import collect_sample, sample_rows
+from spark_fs.engine.profile.tasks import RowBlocks, ScanBlocks
+from spark_fs.engine.runner import Runner
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan, ScanFile
-from spark_fs.engine.spark_runner import SparkRunner
+from spark_fs.engine.scan.pruning import NodeSource
+from spark_fs.engine.training.row_order import compute_row_order
 from spark_fs.engine.training.spill import write_files
 from spark_fs.errors import SettingsError
 from spark_fs.flows import evaluate_models, rank_candidates
@@ -55,10 +59,11 @@ from spark_fs.tables import dataset_files
 SearchProgress = Callable[[str, int, int], None]
 _UNRANKED = 10**9  # sorts behind every rank
 _MIN_FEATURE_BINS = 4
+_MAX_ORDERED_BYTES = 256 << 20  # bytes of files with joined rows that this process puts in order
 
 
 def search_features(
-    spark: SparkSession,
+    engines: Engines,
     plan: JoinPlan,
     locate_table: TableLocator,
     warehouse: str,
@@ -68,7 +73,7 @@ def search_features(
     """Rank the candidates among the plan's columns, eagerly; the label is one of these.
 
     Args:
-        spark: The session whose executors read the rows.
+        engines: What may read the rows.
         plan: What is read.
         locate_table: Where the table of a group is.
         warehouse: The folder in which joined rows are kept while they are read.
@@ -79,6 +84,8 @@ def search_features(
         SettingsError: The label cannot be predicted, or no candidate is left.
         SetupError: XGBoost is needed and not installed.
     """
+    joined = _JoinedRows.from_plan(engines, plan, locate_table)
+    runner = joined.runner
 
     def make_progress(what: str) -> ProgressCallback | None:
         if on_progress is None:
@@ -86,23 +93,24 @@ def search_features(
         return lambda done, known: on_progress(what, done, known)
 
     with (
-        SparkRunner(spark).translate_errors(),
-        _prepare_rows(spark, plan, locate_table, warehouse, make_progress("joining")) as rows,
+        runner.translate_errors(),
+        joined.open_scan(warehouse, make_progress("joining")) as scan,
     ):
-        with report_progress(spark, make_progress("profiling")):
-            states = _profile_columns(spark, rows, plan)
+        rows = _CandidateRows(runner, scan, plan.schema)
+        with report_progress(runner, make_progress("profiling")):
+            states = rows.profile_columns()
         task, names, excluded = rank_candidates.filter_candidates(states, request)
-        with report_progress(spark, make_progress("correlating")):
-            associations = _compute_associations(spark, rows, states, names, task, request.label)
-        with report_progress(spark, make_progress("counting")):
-            tables = _build_tables(spark, rows, states, names, task, request)
+        with report_progress(runner, make_progress("correlating")):
+            associations = rows.compute_associations(states, names, task, request.label)
+        with report_progress(runner, make_progress("counting")):
+            tables = rows.build_tables(states, names, task, request)
         candidates = rank_candidates.rank_candidates(
             states, names, associations, tables, task, request
         )
         sample = None
         if _needs_models(request):
-            with report_progress(spark, make_progress("sampling")):
-                sample = _draw_sample(spark, rows, states, candidates, task, request)
+            with report_progress(runner, make_progress("sampling")):
+                sample = rows.draw_sample(states, candidates, task, request)
         row_count = states[request.label].value_count
         result = SelectionResult(task, row_count, [*candidates, *excluded])
         return _choose_features(result, sample, request)
@@ -160,44 +168,74 @@ def _get_sort_key(candidate: CandidateScore) -> tuple[int, float]:
 # -- the rows
 
 
-@contextmanager
-def _prepare_rows(
-    spark: SparkSession,
-    plan: JoinPlan,
-    locate_table: TableLocator,
-    warehouse: str,
-    progress: ProgressCallback | None,
-) -> Iterator[Scan]:
-    """The plan's rows in files that workers read.
+@dataclass(frozen=True)
+class _JoinedRows:
+    """The rows of a plan, and how and by which engine they are joined.
 
-    They are a group's own, or those of rows that are joined once and kept while the block runs.
+    plan: what is joined, with the identity of the rows, which they are put in order by. columns:
+    those that are searched.
     """
-    versions = flows_read.get_current_versions(plan, locate_table)
-    sources = flows_read.list_sources(lambda: spark, plan, locate_table, versions, {})
-    strategy = choose_strategy(plan, sources)
-    scan = strategy.scan_plans[0].scan
-    if scan and len(plan.nodes) == 1 and not plan.having:
-        columns = tuple((output.name, output.source.column) for output in plan.outputs)
-        yield replace(scan, columns=columns)
-        return
-    folder = f"{warehouse.rstrip('/')}/selection-{uuid4().hex}"
-    file_system, folder_path = resolve_file_system(folder)
-    runner = SparkRunner(spark)
-    make_folder(file_system, folder_path)
-    try:
-        with (
-            report_progress(spark, progress),
-            runner.open_shared_folder() as shared_folder,
-        ):
-            relation, finish = to_arrow_relation(runner, plan, sources, strategy, shared_folder)
+
+    runner: Runner
+    plan: JoinPlan
+    columns: tuple[str, ...]
+    sources: Sequence[NodeSource]
+    execution: ExecutionPlan
+
+    @classmethod
+    def from_plan(
+        cls, engines: Engines, plan: JoinPlan, locate_table: TableLocator
+    ) -> "_JoinedRows":
+        """The rows as they are now."""
+        versions = flows_read.get_current_versions(plan, locate_table)
+        with_identity = plan.with_identity()
+        sources = flows_read.list_sources(
+            engines.get_spark, with_identity, locate_table, versions, {}
+        )
+        execution = choose_strategy(with_identity, sources)
+        choice = flows_read.choose_engine(engines, with_identity, execution)
+        runner = engines.get_runner(choice.engine)
+        return cls(runner, with_identity, tuple(plan.schema), sources, execution)
+
+    @contextmanager
+    def open_scan(self, warehouse: str, progress: ProgressCallback | None) -> Iterator[Scan]:
+        """The rows in files that tasks read.
+
+        They are a group's own, or those of rows that are joined once and kept in a folder of the
+        warehouse while the block runs.
+        """
+        scan = self.execution.scan_plans[0].scan
+        if scan and len(self.plan.nodes) == 1 and not self.plan.having:
+            columns = []
+            for output in self.plan.outputs:
+                if output.name in self.columns:
+                    columns.append((output.name, output.source.column))
+            yield replace(scan, columns=tuple(columns))
+            return
+        folder = f"{warehouse.rstrip('/')}/selection-{uuid4().hex}"
+        file_system, folder_path = resolve_file_system(folder)
+        make_folder(file_system, folder_path)
+        try:
+            with report_progress(self.runner, progress):
+                paths = self._write_files(folder)
+            files = []
+            for path, row_count in paths.items():
+                files.append(ScanFile(path, parquet.get_file_size(path), row_count, ()))
+            yield Scan.from_files(_order_files(files, self.plan, folder), self._get_types())
+        finally:
+            dataset_files.remove_folder(folder)
+
+    def _get_types(self) -> dict[str, str]:
+        return {name: self.plan.schema[name] for name in self.columns}
+
+    def _write_files(self, folder: str) -> dict[str, int]:
+        """Join the rows into files of a folder, eagerly; returns the rows of each."""
+        with self.runner.open_shared_folder() as shared_folder:
+            relation, finish = to_arrow_relation(
+                self.runner, self.plan, self.sources, self.execution, shared_folder
+            )
             written_files = write_files(relation, _JoinFinisher(finish), folder)
-        files = []
-        for file in written_files:
-            file_size = parquet.get_file_size(file.path)
-            files.append(ScanFile(file.path, file_size, file.rows, ()))
-        yield Scan.from_files(files, plan.schema)
-    finally:
-        dataset_files.remove_folder(folder)
+        return {file.path: file.rows for file in written_files}
 
 
 @dataclass(frozen=True)
@@ -210,73 +248,106 @@ class _JoinFinisher:
         yield "", self.finish(table)
 
 
+def _order_files(files: Sequence[ScanFile], plan: JoinPlan, folder: str) -> list[ScanFile]:
+    """The files, or one of their rows in order where they are few.
+
+    So few rows lie in the same order whichever engine joined them, and whatever follows from them
+    is the same bits.
+    """
+    if not files or sum(file.bytes for file in files) > _MAX_ORDERED_BYTES:
+        return list(files)
+    rows = pa.concat_tables(parquet.iter_tables(Scan.from_files(files, plan.schema)))
+    identity = []
+    for column in _list_identity(plan):
+        identity += [
+            output.name
+            for output in plan.outputs
+            if output.source.node == 0 and output.source.column == column
+        ]
+    order = compute_row_order(rows, identity)
+    path = f"{folder}/{uuid4().hex}.parquet"
+    system, name = resolve_file_system(path)
+    with open_output(system, name) as sink:
+        pq.write_table(rows.take(pa.array(order)), sink, compression="none")
+    return [ScanFile(path, parquet.get_file_size(path), rows.num_rows, ())]
+
+
+def _list_identity(plan: JoinPlan) -> list[str]:
+    spine = plan.spine
+    times = [spine.event_time] if spine.event_time else []
+    return [*times, *spine.primary_key]
+
+
 # -- what is read of the rows
 
 
-def _profile_columns(spark: SparkSession, rows: Scan, plan: JoinPlan) -> ColumnStates:
-    config = StatisticsConfig(histograms=False)
-    partial_states = column_states.profile_scan(SparkRunner(spark), rows, plan.schema, config)
-    profile = column_states.collect_profile(partial_states.collect(), plan.schema, config)
-    return profile.states
+@dataclass(frozen=True)
+class _CandidateRows:
+    """Rows of the label and the candidates, in files, and what looks at them."""
 
+    runner: Runner
+    scan: Scan
+    types: Mapping[str, str]
 
-def _compute_associations(
-    spark: SparkSession,
-    rows: Scan,
-    states: ColumnStates,
-    names: Sequence[str],
-    task: Task,
-    label: str,
-) -> Associations:
-    """The associations of label and candidates, eagerly; SettingsError for a constant label."""
-    numbers_as_classes = (label,) if task == "classification" else ()
-    label_and_candidates = {name: states[name] for name in (label, *names)}
-    matrix = DesignMatrix.from_states(label_and_candidates, numbers_as_classes)
-    if label not in matrix.features:
-        raise SettingsError(
-            f"Label {label!r} does not vary, so nothing can predict it: choose another, or more"
-            " rows."
-        )
-    partial_sums = associations.sum_scan(SparkRunner(spark), rows, matrix).collect()
-    sums = associations.collect_sums(partial_sums, matrix)
-    if matrix.has_missing:
-        pair_counts = sums[3]
-    else:
-        pair_counts = np.full((len(matrix.features),) * 2, sums[2][0])
-    return Associations(matrix.features, matrix.compute_associations(sums), pair_counts)
+    def _cut_blocks(self, column_count: int, min_rows: int) -> RowBlocks:
+        return ScanBlocks.from_scan(self.scan, column_count, min_rows)
 
+    def profile_columns(self) -> ColumnStates:
+        """The states of the columns, eagerly."""
+        config = StatisticsConfig(histograms=False)
+        blocks = self._cut_blocks(len(self.types), column_states.FOLD_ROWS)
+        states = column_states.profile_blocks(self.runner, blocks, self.types, config)
+        return column_states.collect_profile(states.collect(), self.types, config).states
 
-def _build_tables(
-    spark: SparkSession,
-    rows: Scan,
-    states: ColumnStates,
-    names: Sequence[str],
-    task: Task,
-    request: SelectionRequest,
-) -> Mapping[str, Counts]:
-    """The contingency table of each candidate with the label, eagerly."""
-    label_state = states[request.label]
-    bins_for_rows = np.sqrt(label_state.value_count) / 4
-    bin_count = int(np.clip(bins_for_rows, _MIN_FEATURE_BINS, MAX_FEATURE_BINS))
-    is_classification = task == "classification"
-    label = Binning.from_state(request.label, label_state, LABEL_BINS, is_classification)
-    features = tuple(Binning.from_state(name, states[name], bin_count) for name in names)
-    tables = ContingencyTables(label, features)
-    counted, parts = contingency.count_tables(SparkRunner(spark), rows, tables)
-    return contingency.collect_tables(counted.collect(), parts)
+    def compute_associations(
+        self, states: ColumnStates, names: Sequence[str], task: Task, label: str
+    ) -> Associations:
+        """The associations of label and candidates, eagerly.
 
+        SettingsError for a constant label.
+        """
+        numbers_as_classes = (label,) if task == "classification" else ()
+        label_and_candidates = {name: states[name] for name in (label, *names)}
+        matrix = DesignMatrix.from_states(label_and_candidates, numbers_as_classes)
+        if label not in matrix.features:
+            raise SettingsError(
+                f"Label {label!r} does not vary, so nothing can predict it: choose another, or"
+                " more rows."
+            )
+        blocks = self._cut_blocks(1, associations.BLOCK_ROWS)
+        partial_sums = associations.sum_blocks(self.runner, blocks, matrix).collect()
+        sums = associations.collect_sums(partial_sums, matrix)
+        if matrix.has_missing:
+            pair_counts = sums[3]
+        else:
+            pair_counts = np.full((len(matrix.features),) * 2, sums[2][0])
+        return Associations(matrix.features, matrix.compute_associations(sums), pair_counts)
 
-def _draw_sample(
-    spark: SparkSession,
-    rows: Scan,
-    states: ColumnStates,
-    candidates: Sequence[CandidateScore],
-    task: Task,
-    request: SelectionRequest,
-) -> TrainingSample:
-    """Sampled rows of the label and the candidates that do not leak, eagerly."""
-    names = [candidate.feature for candidate in candidates if not candidate.leaks]
-    columns = [request.label, *names]
-    drawn = sample_rows(SparkRunner(spark), rows, columns, request.sample, request.seed)
-    table = collect_sample(drawn.collect(), columns)
-    return TrainingSample.from_table(table, states, names, task, request)
+    def build_tables(
+        self, states: ColumnStates, names: Sequence[str], task: Task, request: SelectionRequest
+    ) -> Mapping[str, Counts]:
+        """The contingency table of each candidate with the label, eagerly."""
+        label_state = states[request.label]
+        bins_for_rows = np.sqrt(label_state.value_count) / 4
+        bin_count = int(np.clip(bins_for_rows, _MIN_FEATURE_BINS, MAX_FEATURE_BINS))
+        is_classification = task == "classification"
+        label = Binning.from_state(request.label, label_state, LABEL_BINS, is_classification)
+        features = tuple(Binning.from_state(name, states[name], bin_count) for name in names)
+        tables = ContingencyTables(label, features)
+        blocks = self._cut_blocks(len(names), column_states.FOLD_ROWS)
+        counted, parts = contingency.count_tables(self.runner, blocks, tables)
+        return contingency.collect_tables(counted.collect(), parts)
+
+    def draw_sample(
+        self,
+        states: ColumnStates,
+        candidates: Sequence[CandidateScore],
+        task: Task,
+        request: SelectionRequest,
+    ) -> TrainingSample:
+        """Sampled rows of the label and the candidates that do not leak, eagerly."""
+        names = [candidate.feature for candidate in candidates if not candidate.leaks]
+        columns = [request.label, *names]
+        drawn = sample_rows(self.runner, self.scan, columns, request.sample, request.seed)
+        table = collect_sample(drawn.collect(), columns)
+        return TrainingSample.from_table(table, states, names, task, request)

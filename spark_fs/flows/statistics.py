@@ -5,20 +5,23 @@ merged with their state; where rows were changed or deleted, or columns added, a
 again.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
 
+from spark_fs.engine.engines import Engines
 from spark_fs.engine.profile import column_states
 from spark_fs.engine.profile.column_states import ColumnStates, TableProfile
+from spark_fs.engine.scan.parquet import Scan
 from spark_fs.errors import SparkFSError, UpgradeError
-from spark_fs.flows.profile_rows import RowSource, SparkProvider
+from spark_fs.flows.profile_rows import RowSource
 from spark_fs.spec.feature_statistics import (
     FeatureCorrelations,
     FeatureStatistics,
@@ -33,9 +36,14 @@ from spark_fs.tables import statistics_files
 from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.table import GroupTable
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# rows of a split: those that are here, files that tasks read, or what Spark alone reads
+SplitRows: TypeAlias = "pa.Table | Scan | DataFrame"
 CorrelationsByFeature = Mapping[str, FeatureCorrelations]
 # bytes of files: a larger table whose rows were changed is read again only when that is asked for
-MAX_RESCANNED_BYTES = column_states.LOCAL_BYTES
+MAX_RESCANNED_BYTES = 32 << 20
 
 
 def _build_statistics(
@@ -48,11 +56,11 @@ def _build_statistics(
 ) -> Statistics:
     features = dict(row_profile.statistics)
     if config.exact_uniqueness:
-        estimated = [
-            name
+        estimated = {
+            name: column.distinct.estimated_count
             for name, column in row_profile.states.items()
             if column.value_count and not column.distinct.is_exact
-        ]
+        }
         for name, exact in source.count_exactly(estimated).items():
             features[name] = describe_column(name, row_profile.states[name], config, exact)
     if config.correlations:
@@ -95,11 +103,12 @@ def _to_correlations(matrix: DesignMatrix, sums: Sums) -> CorrelationsByFeature:
 
 
 def compute_group_statistics(
-    table: GroupTable, config: StatisticsConfig, rescan: bool = False
+    engines: Engines, table: GroupTable, config: StatisticsConfig, rescan: bool = False
 ) -> Statistics | None:
     """The statistics of the newest commit of a group, eagerly, kept with its history.
 
     Args:
+        engines: What may read its rows.
         table: The group's table.
         config: What is computed, of which columns.
         rescan: Whether all rows are read, whatever is known of those of earlier commits. Without it
@@ -120,10 +129,10 @@ def compute_group_statistics(
         kept_statistics = _load_if_usable(folder, commit_name)
         if kept_statistics:
             return kept_statistics
-    added_rows = _find_added_rows(table, (commit, version), types)
+    added_rows = _find_added_rows(engines, table, (commit, version), types)
     if added_rows is None and version and not rescan and _is_large(table):
         return None
-    all_rows = RowSource.from_table(table, version, types)
+    all_rows = RowSource.from_table(engines, table, version, types)
     if added_rows is None:
         profile = all_rows.compute_profile(config)
     else:
@@ -155,6 +164,7 @@ def _is_large(table: GroupTable) -> bool:
 
 
 def _find_added_rows(
+    engines: Engines,
     table: GroupTable,
     commit_range: tuple[int | None, int],
     types: Mapping[str, str],
@@ -171,7 +181,7 @@ def _find_added_rows(
     files = table.list_added_files(commit + 1, version)
     if files is None:
         return None
-    return RowSource.from_files(table, files, types)
+    return RowSource.from_files(engines, table, files, types)
 
 
 def _update_correlations(
@@ -290,26 +300,26 @@ def load_commit_statistics(
 
 
 def save_split_statistics(
+    engines: Engines,
     folder: str,
-    splits: Mapping[str, pa.Table | DataFrame],
+    splits: Mapping[str, SplitRows],
     types: Mapping[str, str],
     config: StatisticsConfig,
-    get_spark: SparkProvider,
 ) -> None:
     """Make the statistics of each split of a training dataset, eagerly, and keep them.
 
     The states that drift is measured from are kept with them.
 
     Args:
+        engines: What may read the rows.
         folder: Where they are kept.
         splits: The rows of each split.
         types: The columns and their types.
         config: What is computed, of which columns.
-        get_spark: Gives a session where one is needed.
     """
     column_types = config.select_column_types(types)
     for split, rows in splits.items():
-        source = _get_split_rows(get_spark, column_types, rows)
+        source = _get_split_rows(engines, column_types, rows)
         profile = source.compute_profile(config)
         correlations: CorrelationsByFeature = {}
         if config.correlations:
@@ -319,13 +329,13 @@ def save_split_statistics(
         statistics_files.save_statistics(folder, split, statistics)
 
 
-def _get_split_rows(
-    get_spark: SparkProvider, types: Mapping[str, str], rows: pa.Table | DataFrame
-) -> RowSource:
+def _get_split_rows(engines: Engines, types: Mapping[str, str], rows: SplitRows) -> RowSource:
     if isinstance(rows, pa.Table):
-        return RowSource(get_spark, types, table=rows)
+        return RowSource(engines, types, table=rows)
+    if isinstance(rows, Scan):
+        return RowSource(engines, types, scan=rows)
     columns = [f"`{name}`" for name in types]
-    return RowSource(get_spark, types, get_frame=partial(rows.select, *columns))
+    return RowSource(engines, types, get_frame=partial(rows.select, *columns))
 
 
 def load_split_statistics(

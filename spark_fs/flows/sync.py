@@ -23,6 +23,7 @@ from pyspark.storagelevel import StorageLevel
 
 from spark_fs import errors
 from spark_fs.base.times import to_micros
+from spark_fs.engine.spark_runner import SparkRunner
 from spark_fs.errors import NotFoundError, OnlineStoreError, SparkFSError
 from spark_fs.flows import group_rows
 from spark_fs.flows.jobs import Job
@@ -87,7 +88,10 @@ def sync_group(
     online_writer = make_writer(store)
     origin = make_origin(group_table.path)
     spark = group_table.spark
-    with online_writer.open_session(table, origin) as session, report_progress(spark, progress):
+    with (
+        online_writer.open_session(table, origin) as session,
+        report_progress(SparkRunner(spark), progress),
+    ):
         newest = group_table.version
         synced = None if session.last_sync is None else session.last_sync.version
         cutoff = table.ttl_cutoff(now or datetime.now(UTC))

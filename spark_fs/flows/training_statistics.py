@@ -83,4 +83,4 @@ def _profile_splits(dataset: TrainingDataset) -> None:
         rows, _ = training_build.build_in_memory(dataset.join_input, transform)
     config = StatisticsConfig.from_argument(spec.statistics_config)
     folder = _get_dataset_folder(stores, dataset.view, spec)
-    statistics.save_split_statistics(folder, rows, schema, config, lambda: stores.spark)
+    statistics.save_split_statistics(stores.engines, folder, rows, schema, config)

@@ -21,6 +21,7 @@ def detect_view_drift(
     training_dataset_version: int,
     features: Sequence[str] | None,
     limits: Mapping[str, float],
+    engine: str | None = None,
 ) -> DriftReport:
     """Compare a batch with a train split, feature by feature, eagerly; the report is kept.
 
@@ -31,7 +32,9 @@ def detect_view_drift(
         training_dataset_version: Whose train split is the reference.
         features: Which ones; None: all, and of a frame those that it has.
         limits: The limit of each measure.
+        engine: What reads the rows; None: as the settings say.
     """
+    engines = stores.engines.with_request(engine)
     dataset = training_dataset.load_dataset(stores, view, training_dataset_version)
     columns = dataset.columns.get_training_columns(dataset.spec.states)
     for name in features or ():
@@ -50,7 +53,7 @@ def detect_view_drift(
         names = [name for name in columns if name in available]
     reference = _get_reference(dataset, names)
     types = {name: columns[name] for name in names}
-    sample = drift.profile_frame(lambda: stores.spark, current, types, label)
+    sample = drift.profile_frame(engines, current, types, label)
     report = drift.compare_samples(reference, sample, limits)
     return stores.catalog.add_comparison(view, report)
 

@@ -19,12 +19,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.stats.column_state import ColumnState
 from spark_fs.stats.column_values import get_column_kind, to_doubles
 from spark_fs.stats.scores import compute_chi_squared
 from spark_fs.stats.sketches.quantiles import Doubles
 
 MAX_CATEGORIES = 50  # a feature with more has no place in the matrix
+# Columns of zeros make the matrix so many times wide: threads share a product by such blocks of
+# columns. Then it is the same bits however many there are (of 60 matrices of other widths a third
+# was not).
+_WIDTH_UNIT = 64
 _MIN_VARIANCE = 1e-14  # of standardised numbers: with less they do not vary in the rows of a pair
 Sums = list[Doubles]
 
@@ -143,16 +148,20 @@ class DesignMatrix:
         products, sums (width) and rows (1).
         """
         rows = table.num_rows
-        matrix = np.zeros((rows, self.width), order="F")
-        # 1 where a feature is there
-        presence = np.ones((rows, len(self.features) if self.has_missing else 0))
+        width = self.width
+        matrix = _make_zeros(rows, width)
+        feature_count = len(self.features)
+        presence = _make_zeros(rows, feature_count if self.has_missing else 0)
+        presence[:, :feature_count] = 1  # where a feature is there
         self._fill_numbers(table, matrix, presence)
         self._fill_categories(table, matrix, presence)
-        products = matrix.T @ matrix
+        products = (matrix.T @ matrix)[:width, :width]
         if not self.has_missing:
-            return [products, matrix.sum(axis=0), np.array([float(rows)])]
-        squares = np.square(matrix).T @ presence
-        return [products, matrix.T @ presence, squares, presence.T @ presence]
+            return [products, matrix[:, :width].sum(axis=0), np.array([float(rows)])]
+        totals = (matrix.T @ presence)[:width, :feature_count]
+        row_counts = (presence.T @ presence)[:feature_count, :feature_count]
+        squares = (np.square(matrix, out=matrix).T @ presence)[:width, :feature_count]
+        return [products, totals, squares, row_counts]
 
     def _fill_numbers(self, table: pa.Table, matrix: Doubles, presence: Doubles) -> None:
         for i, number in enumerate(self.numbers):
@@ -250,6 +259,11 @@ class DesignMatrix:
         shares = np.where(spread > _MIN_VARIANCE * row_counts, between / spread, np.nan)
         ratios: Doubles = np.sqrt(np.clip(shares, 0, 1))
         return ratios
+
+
+def _make_zeros(rows: int, columns: int) -> Doubles:
+    """Zeros for so many columns, and for those that make the whole wide enough."""
+    return np.zeros((rows, ceil_divide(columns, _WIDTH_UNIT) * _WIDTH_UNIT), order="F")
 
 
 def _is_varying_number(state: ColumnState) -> bool:

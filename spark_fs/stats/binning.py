@@ -81,6 +81,11 @@ class ContingencyTables:
     label: Binning
     features: tuple[Binning, ...]
 
+    @property
+    def cell_count(self) -> int:
+        """How many cells all tables have together."""
+        return sum(feature.bin_count for feature in self.features) * (self.label.bin_count - 1)
+
     def count_rows(self, table: pa.Table) -> Counts:
         """The tables of some rows, one behind the other; rows without a label count nowhere."""
         label_bins = self.label.assign_bins(table.column(self.label.name))

@@ -195,7 +195,8 @@ def _compute_moments(values: Doubles, exact_total: int | None) -> StateFields:
     with np.errstate(over="ignore", invalid="ignore"):
         total = float(values.sum())
         deviations = values - total / len(values)
-        squared_deviations = float(deviations.dot(deviations))
+        # not by ``dot``, whose last bits depend on how many threads it takes
+        squared_deviations = float(np.square(deviations, out=deviations).sum())
     if not (math.isfinite(total) and math.isfinite(squared_deviations)):
         return {"total": sum_exactly(values), "squares": sum_squares_exactly(values)}
     total_units = to_units(total) if exact_total is None else exact_total << UNIT_EXPONENT

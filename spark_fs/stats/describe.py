@@ -4,7 +4,8 @@ To add a figure of one number, add a field to ``FeatureStatistics`` and a row to
 pages show it under its label.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -23,6 +24,7 @@ PERCENTILES = tuple(range(1, 100))
 # the share of rows from which a value is taken to be known well by a sketch of quantiles
 _HEAVY_SHARE = 0.02
 ExactDistinct = tuple[int, float, float]  # distinct values, values that come once, entropy
+RowCounts = Mapping[int, int]  # by a number of rows, how many values come in so many
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,17 @@ def describe_column(
     if kind != "nested" and config.histograms:
         figures["histogram"] = build_histogram(state)
     return FeatureStatistics(name, state.type, **figures)
+
+
+def summarize_counts(row_counts: RowCounts) -> ExactDistinct:
+    """What follows from values that were counted one by one, whatever the order they came in."""
+    distinct_count = sum(row_counts.values())
+    if not distinct_count:
+        return 0, 0.0, 0.0
+    total = sum(rows * values for rows, values in row_counts.items())
+    weighted_logs = math.fsum(rows * values * math.log(rows) for rows, values in row_counts.items())
+    entropy = math.log(total) - weighted_logs / total
+    return distinct_count, float(row_counts.get(1, 0)), max(0.0, entropy)
 
 
 def _compute_share(part: float, whole: int) -> float:

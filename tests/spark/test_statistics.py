@@ -116,18 +116,19 @@ def test_an_insert_looks_at_its_own_rows_alone(
         statistics_config={"correlations": True},
     )
     looked: list[int] = []
-    here = column_states.profile_locally
-    monkeypatch.setattr(
-        column_states,
-        "profile_locally",
-        lambda each, types: (looked.append(each.row_count), here(each, types))[1],
-    )
-    sums = associations.sum_locally
-    monkeypatch.setattr(
-        associations,
-        "sum_locally",
-        lambda each, matrix: (looked.append(each.row_count), sums(each, matrix))[1],
-    )
+    profile_blocks = column_states.profile_blocks
+    sum_blocks = associations.sum_blocks
+
+    def profile_noted(runner: Any, blocks: Any, *rest: Any) -> Any:
+        looked.append(blocks.scan.row_count)
+        return profile_blocks(runner, blocks, *rest)
+
+    def sum_noted(runner: Any, blocks: Any, matrix: Any) -> Any:
+        looked.append(blocks.scan.row_count)
+        return sum_blocks(runner, blocks, matrix)
+
+    monkeypatch.setattr(column_states, "profile_blocks", profile_noted)
+    monkeypatch.setattr(associations, "sum_blocks", sum_noted)
     fg.insert(payments(300, 50))
     assert looked == [50, 50]
     whole = pd.concat([payments(0, 300), payments(300, 50)])
@@ -240,8 +241,7 @@ def test_the_config_says_what_is_made(group: Group, fs: FeatureStore) -> None:
         fs.create_feature_group("none", primary_key=["id"]).compute_statistics()
 
 
-@pytest.mark.slow
-def test_spark_gives_what_this_process_gives(
+def test_both_engines_give_the_same_bits(
     group: Group, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frame = payments(0, 5_000)
@@ -256,22 +256,37 @@ def test_spark_gives_what_this_process_gives(
     fg.insert(payments(5_000, 3_000))
     config = StatisticsConfig(correlations=True, exact_uniqueness=True)
     fg.update_statistics_config(config.to_json())
-    here = fg.compute_statistics()
-    monkeypatch.setattr(column_states, "LOCAL_BYTES", 0)
     monkeypatch.setattr(tasks, "TASK_COLUMNS", 2)
-    there = fg.compute_statistics()
-    plain = (
-        RowSource(lambda: spark, fg.schema, get_frame=lambda: fg.read().repartition(7))
-        .compute_profile(config)
-        .statistics
+    here = fg.compute_statistics(engine="local")
+    there = fg.compute_statistics(engine="spark")
+    source = RowSource(
+        fg._stores.engines,
+        fg.schema,
+        get_frame=lambda: fg.read("spark").repartition(7),
     )
+    plain = source.compute_profile(config).statistics
+    counted = source.count_exactly({"amount": 8_000, "at": 8_000, "id": 8_000})
     for name in fg.schema:
-        assert _figures(here[name]) == _figures(there[name]) == _figures(plain[name], here[name])
-        assert there[name].correlations == pytest.approx(here[name].correlations, abs=1e-12)
-    spread = here["amount"].max - here["amount"].min
-    np.testing.assert_allclose(
-        there["amount"].percentiles, here["amount"].percentiles, atol=0.02 * spread
-    )
+        assert here[name].to_json() == there[name].to_json()
+        assert list(here[name].correlations.coefficients) == pytest.approx(
+            list(there[name].correlations.coefficients), rel=0, abs=0, nan_ok=True
+        )
+        assert _figures(here[name]) == _figures(plain[name], here[name])
+    for name, (distinct, _, entropy) in counted.items():
+        assert here[name].exact_num_distinct_values == distinct
+        assert here[name].entropy == entropy
+    query = fg.select_all()
+    chosen = {
+        engine: spark_fs.select_features(query, "amount", k=3, engine=engine, method="k_best")
+        for engine in ("local", "spark")
+    }
+    pd.testing.assert_frame_equal(chosen["local"].scores, chosen["spark"].scores, check_exact=True)
+    joined = query.join(fg.select(["amount"]), prefix="same_")
+    chosen = {
+        engine: spark_fs.select_features(joined, "amount", k=3, engine=engine, leak=1.0)
+        for engine in ("local", "spark")
+    }
+    pd.testing.assert_frame_equal(chosen["local"].scores, chosen["spark"].scores, check_exact=True)
 
 
 def _figures(one: FeatureStatistics, exact: FeatureStatistics | None = None) -> list[Any]:

@@ -1,1 +1,1 @@
-"""Statistics and associations of columns, in tasks of Spark's."""
+"""Statistics and associations of columns, in tasks."""

@@ -1,34 +1,40 @@
 """One pass over rows for the states of all their columns.
 
-Tasks fold some columns of some rows, and what belongs together is merged in one more step on the
-executors. Files are read with Arrow, as ``scan`` does; of a DataFrame each task folds every column
-of its rows.
+Tasks fold some columns of some blocks of rows, and what belongs together is merged in one more
+step. Of a DataFrame of Spark's each task folds every column of its rows.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import reduce
 
 import pyarrow as pa
 
 from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.engine.join.columnar import ArrowRelation, TableReader
 from spark_fs.engine.profile import tasks
-from spark_fs.engine.profile.tasks import TaskUnits, coalesce_tables, iter_numbers, narrow_scan
+from spark_fs.engine.profile.tasks import (
+    BlockResult,
+    RowBlocks,
+    TaskUnit,
+    coalesce_tables,
+    iter_numbers,
+    merge_results,
+)
 from spark_fs.engine.runner import Runner, TaskRows
-from spark_fs.engine.scan import parquet
-from spark_fs.engine.scan.parquet import Scan
 from spark_fs.spec.feature_statistics import FeatureStatistics, StatisticsConfig
 from spark_fs.stats.column_state import ColumnState
 from spark_fs.stats.describe import describe_column
 from spark_fs.stats.state_file import from_bytes, pack_states, to_bytes, unpack_states
 
-# bytes of files that this process looks at itself, which takes less than a task of Spark's
-LOCAL_BYTES = 32 << 20
-_FOLD_ROWS = 1 << 18  # that are folded together
-_STATES_SCHEMA = pa.schema([("place", pa.int32()), ("states", pa.binary()), ("facts", pa.binary())])
-_STATES_TYPES = {"place": "int", "states": "binary", "facts": "binary"}
+FOLD_ROWS = 1 << 18  # that are folded together
+_STATES_TYPES = {
+    "place": "int",
+    "first": "int",
+    "size": "int",
+    "states": "binary",
+    "facts": "binary",
+}
 ColumnStates = dict[str, ColumnState]
 
 
@@ -43,7 +49,7 @@ class TableProfile:
 def profile_tables(tables: Iterable[pa.Table], types: Mapping[str, str]) -> ColumnStates:
     """The states of the columns of all tables together."""
     states: ColumnStates = {}
-    for table in coalesce_tables(tables, _FOLD_ROWS):
+    for table in coalesce_tables(tables, FOLD_ROWS):
         more: ColumnStates = {}
         for name, type_ in types.items():
             more[name] = ColumnState.from_values(table.column(name), type_)
@@ -71,42 +77,40 @@ def describe_states(states: ColumnStates, config: StatisticsConfig) -> TableProf
     return TableProfile(states, statistics)
 
 
-# -- files
+# -- by tasks
 
 
-def profile_locally(table_scan: Scan, types: Mapping[str, str]) -> ColumnStates:
-    """The states of a scan's columns, made in this process."""
-    return profile_tables(parquet.iter_tables(table_scan), types)
-
-
-def profile_scan(
-    runner: Runner, table_scan: Scan, types: Mapping[str, str], config: StatisticsConfig
+def profile_blocks(
+    runner: Runner, blocks: RowBlocks, types: Mapping[str, str], config: StatisticsConfig
 ) -> TaskRows:
-    """The states of a scan's columns*, with their statistics.
+    """The states of the columns of rows in blocks*, with their statistics.
 
     Args:
         runner: runs the tasks.
-        table_scan: the rows.
+        blocks: the rows.
         types: the columns, with their types.
         config: which statistics are wanted.
 
     Returns:
         What ``collect_profile`` reads.
     """
-    plan = tasks.plan_tasks(table_scan, list(types), runner.parallelism)
+    plan = tasks.plan_tasks(blocks, list(types), runner.parallelism)
     groups = tuple({name: types[name] for name in group} for group in plan.groups)
     numbers = runner.number_tasks(len(plan.units))
-    if plan.tasks_per_group == 1:
-        task = _ScanProfileTask(table_scan, groups, plan.units, config)
+    if plan.has_whole_columns:
+        task = _BlocksProfileTask(blocks, groups, plan.units, config)
         return numbers.map_batches(task, _STATES_TYPES)
-    task = _ScanProfileTask(table_scan, groups, plan.units, None)
+    task = _BlocksProfileTask(blocks, groups, plan.units, None)
     return _merge_parts(numbers.map_batches(task, _STATES_TYPES), len(groups), config)
 
 
 def profile_relation(
     relation: ArrowRelation, types: Mapping[str, str], config: StatisticsConfig
 ) -> TaskRows:
-    """The states of the columns of any rows*, as ``profile_scan`` gives them."""
+    """The states of the columns of any rows*, as ``profile_blocks`` gives them.
+
+    Sketches and sums of doubles depend on how the rows are cut into parts.
+    """
     task = _RelationProfileTask(relation.read_tables, dict(types))
     states = relation.source.map_batches(task, _STATES_TYPES)
     return _merge_parts(states, ceil_divide(len(types), tasks.TASK_COLUMNS), config)
@@ -120,7 +124,7 @@ def _merge_parts(states: TaskRows, group_count: int, config: StatisticsConfig) -
 def collect_profile(
     rows: pa.Table, types: Mapping[str, str], config: StatisticsConfig
 ) -> TableProfile:
-    """The profile that rows of ``profile_scan`` or ``profile_relation`` hold.
+    """The profile that rows of ``profile_blocks`` or ``profile_relation`` hold.
 
     Args:
         rows: what the tasks handed over.
@@ -146,28 +150,36 @@ def collect_profile(
 
 
 @dataclass(frozen=True)
-class _ScanProfileTask:
+class _BlocksProfileTask:
     """Numbers of tasks in, the states of their columns out.
 
     Attributes:
-        scan: the rows.
+        blocks: the rows.
         groups: groups of columns, with their types.
         units: the tasks.
         config: which statistics are made of the states at once, where they are of all rows.
     """
 
-    scan: Scan
+    blocks: RowBlocks
     groups: tuple[Mapping[str, str], ...]
-    units: TaskUnits
+    units: tuple[TaskUnit, ...]
     config: StatisticsConfig | None
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for number in iter_numbers(batches):
-            group, shares = self.units[number]
+            group, block_numbers = self.units[number]
             types = self.groups[group]
-            narrow = narrow_scan(self.scan, list(types))
-            tables = (parquet.read_share(narrow, *share) for share in shares)
-            yield _to_states_batch(group, profile_tables(tables, types), self.config)
+            result = BlockResult(block_numbers.start, 1, _make_empty_states(types))
+            if block_numbers:
+                result = merge_results(self._profile_each(block_numbers, types), merge_states)
+            yield _to_states_batch(group, result, self.config)
+
+    def _profile_each(
+        self, block_numbers: range, types: Mapping[str, str]
+    ) -> Iterator[BlockResult[ColumnStates]]:
+        for number in block_numbers:
+            states = profile_tables(self.blocks.read(number, list(types)), types)
+            yield BlockResult(number, 1, states)
 
 
 @dataclass(frozen=True)
@@ -180,36 +192,45 @@ class _RelationProfileTask:
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         states = profile_tables(self.read_tables(batches), self.types)
         for number, names in enumerate(tasks.group_columns(list(states), tasks.TASK_COLUMNS)):
-            yield _to_states_batch(number, {name: states[name] for name in names}, None)
+            result = BlockResult(0, 1, {name: states[name] for name in names})
+            yield _to_states_batch(number, result, None)
 
 
 @dataclass(frozen=True)
 class _MergeTask:
-    """States of parts in, those of all rows out, with their statistics."""
+    """States of blocks in, those of all rows out, with their statistics."""
 
     config: StatisticsConfig
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        parts_by_group: dict[int, list[ColumnStates]] = {}
+        results_by_group: dict[int, list[BlockResult[ColumnStates]]] = {}
         for batch in batches:
-            for group, data in zip(batch.column(0).to_pylist(), batch.column(1), strict=True):
+            groups, firsts, sizes = (batch.column(i).to_pylist() for i in range(3))
+            for group, first, size, data in zip(
+                groups, firsts, sizes, batch.column(3), strict=True
+            ):
                 states = unpack_states(from_bytes(data.as_buffer()))
-                parts_by_group.setdefault(group, []).append(states)
-        for group, parts in parts_by_group.items():
-            yield _to_states_batch(group, reduce(merge_states, parts), self.config)
+                result = BlockResult(first, size, states)
+                results_by_group.setdefault(group, []).append(result)
+        for group, results in results_by_group.items():
+            results.sort(key=lambda result: result.first)
+            merged = merge_results(results, merge_states)
+            yield _to_states_batch(group, merged, self.config)
 
 
 def _to_states_batch(
-    group: int, states: ColumnStates, config: StatisticsConfig | None
+    group: int, result: BlockResult[ColumnStates], config: StatisticsConfig | None
 ) -> pa.RecordBatch:
     """One row that a task hands over: states, and where there is a config their statistics."""
     facts: list[dict[str, object]] = []
     if config is not None:
-        for statistics in describe_states(states, config).statistics.values():
+        for statistics in describe_states(result.value, config).statistics.values():
             facts.append(statistics.to_json())
-    columns = [
-        pa.array([group], pa.int32()),
-        pa.array([to_bytes(pack_states(states))], pa.binary()),
-        pa.array([json.dumps(facts).encode()], pa.binary()),
-    ]
-    return pa.record_batch(columns, schema=_STATES_SCHEMA)
+    columns = {
+        "place": pa.array([group], pa.int32()),
+        "first": pa.array([result.first], pa.int32()),
+        "size": pa.array([result.size], pa.int32()),
+        "states": pa.array([to_bytes(pack_states(result.value))], pa.binary()),
+        "facts": pa.array([json.dumps(facts).encode()], pa.binary()),
+    }
+    return pa.record_batch(columns)

@@ -1,4 +1,4 @@
-"""Contingency tables of features by a label, from rows that lie in files, by tasks."""
+"""Contingency tables of features by a label, from rows in blocks, by tasks."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,34 +8,32 @@ import pyarrow as pa
 
 from spark_fs.engine.profile.tasks import (
     DATA_TYPES,
-    TaskUnits,
+    RowBlocks,
+    TaskUnit,
     iter_numbers,
-    narrow_scan,
     plan_tasks,
     to_batch,
 )
 from spark_fs.engine.runner import Runner, TaskRows
-from spark_fs.engine.scan import parquet
-from spark_fs.engine.scan.parquet import Scan
 from spark_fs.stats.binning import ContingencyTables, Counts
 
 
 def count_tables(
-    runner: Runner, table_scan: Scan, tables: ContingencyTables
+    runner: Runner, blocks: RowBlocks, tables: ContingencyTables
 ) -> tuple[TaskRows, tuple[ContingencyTables, ...]]:
     """The table of each feature by the label*; a task has some columns of the rows.
 
     Args:
         runner: runs the tasks.
-        table_scan: the rows.
+        blocks: the rows.
         tables: the label and the features.
 
     Returns:
         The counts, and the parts of the tables that they are of: ``collect_tables`` takes both.
     """
-    plan = plan_tasks(table_scan, tables.features, runner.parallelism)
+    plan = plan_tasks(blocks, tables.features, runner.parallelism)
     parts = tuple(replace(tables, features=tuple(group)) for group in plan.groups)
-    task = _CountTask(table_scan, parts, plan.units)
+    task = _CountTask(blocks, parts, plan.units)
     return runner.number_tasks(len(plan.units)).map_batches(task, DATA_TYPES), parts
 
 
@@ -54,17 +52,17 @@ def collect_tables(rows: pa.Table, parts: Sequence[ContingencyTables]) -> dict[s
 class _CountTask:
     """Numbers of tasks in, the counts of their tables out."""
 
-    scan: Scan
+    blocks: RowBlocks
     parts: tuple[ContingencyTables, ...]
-    units: TaskUnits
+    units: tuple[TaskUnit, ...]
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for number in iter_numbers(batches):
-            group, shares = self.units[number]
+            group, block_numbers = self.units[number]
             part = self.parts[group]
             names = [part.label.name, *(feature.name for feature in part.features)]
-            narrow = narrow_scan(self.scan, names)
-            counts = part.count_rows(parquet.read_share(narrow, *shares[0]))
-            for share in shares[1:]:
-                counts = counts + part.count_rows(parquet.read_share(narrow, *share))
-            yield to_batch(group, np.asarray(counts, np.int64).tobytes())
+            counts = np.zeros(part.cell_count, np.int64)
+            for block in block_numbers:
+                for table in self.blocks.read(block, names):
+                    counts += part.count_rows(table)
+            yield to_batch(group, counts.tobytes())
