@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from spark_fs.base.dataframes import convert_table
 from spark_fs.base.times import Interval
+from spark_fs.engine.training.in_memory import build_splits
 from spark_fs.engine.training.spill import TransformNow, select_split
 from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.read import resolve_dataframe_type
 from spark_fs.flows.spine_rows import build_view_spine
-from spark_fs.flows.training_build import JoinInput, build_in_memory
+from spark_fs.flows.training_build import ChosenJoin, JoinInput, build_in_memory
 from spark_fs.flows.view_columns import States, ViewColumns, resolve_view_columns
 from spark_fs.planning.plan import JoinPlan
 from spark_fs.spec.feature_view import ViewSpec
@@ -59,6 +62,48 @@ def read_batch(
         engine: Which engine reads; None: the one that the settings name.
     """
     dataframe_type = resolve_dataframe_type(dataframe_type)
+    join_input, transform, names = _prepare_batch(stores, view, states, request, engine)
+    if dataframe_type == "spark":
+        return _build_batch_frame(join_input.choose_spark(), transform, names)
+    tables, _ = build_in_memory(join_input, transform)
+    return convert_table(tables[transform.parts[0]].select(names), dataframe_type)
+
+
+def read_batch_rows(
+    stores: ProjectStores,
+    view: ViewSpec,
+    states: States | None,
+    request: BatchRequest,
+    engine: str | None = None,
+) -> pa.Table | DataFrame:
+    """The rows to predict for, eagerly as an Arrow table, or as a DataFrame* where Spark reads.
+
+    Args:
+        stores: Those of the view.
+        view: Whose features are read.
+        states: What the transformations learned of a training dataset.
+        request: Which rows and columns.
+        engine: Which engine reads; None: the one that the settings name.
+    """
+    join_input, transform, names = _prepare_batch(stores, view, states, request, engine)
+
+    def read(join: ChosenJoin) -> pa.Table | DataFrame:
+        if join.runner.name == "spark":
+            return _build_batch_frame(join, transform, names)
+        tables, _ = build_splits(join.collect(), transform)
+        return tables[transform.parts[0]].select(names)
+
+    return join_input.run(read)
+
+
+def _prepare_batch(
+    stores: ProjectStores,
+    view: ViewSpec,
+    states: States | None,
+    request: BatchRequest,
+    engine: str | None,
+) -> tuple[JoinInput, DatasetTransform, list[str]]:
+    """What is joined, how it is finished, and the columns that are wanted of it."""
     engines = stores.engines.with_request(engine)
     spine = None
     if request.spine_df is not None:
@@ -76,10 +121,7 @@ def read_batch(
     names = [name for name in first if name not in features]
     names += features
     names += [name for name in dict.fromkeys(last) if name not in names]
-    if dataframe_type == "spark":
-        return _build_batch_frame(join_input, transform, names)
-    tables, _ = build_in_memory(join_input, transform)
-    return convert_table(tables[transform.parts[0]].select(names), dataframe_type)
+    return join_input, transform, names
 
 
 def _build_transform(
@@ -106,12 +148,12 @@ def _build_plan(
 
 
 def _build_batch_frame(
-    join_input: JoinInput, transform: DatasetTransform, names: Sequence[str]
+    join: ChosenJoin, transform: DatasetTransform, names: Sequence[str]
 ) -> DataFrame:
     """The finished rows as a DataFrame*."""
     from spark_fs.engine.spark_runner import get_frame
 
-    relation, project = join_input.choose_spark().to_relation()
+    relation, project = join.to_relation()
     finish = TransformNow(project, transform)
     frame = get_frame(select_split(relation, finish, transform.schema))
     return frame.select(*(f"`{name}`" for name in names))

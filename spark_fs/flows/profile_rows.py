@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
 from spark_fs.engine.engines import EngineChoice, Engines
+from spark_fs.engine.local_runner import LocalRunner
 from spark_fs.engine.profile import associations, column_states, distinct_counts
 from spark_fs.engine.profile.column_states import ColumnStates, TableProfile
 from spark_fs.engine.profile.tasks import RowBlocks, ScanBlocks, TableBlocks
@@ -18,7 +18,7 @@ from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.spec.feature_statistics import StatisticsConfig
 from spark_fs.stats.association import DesignMatrix, Sums
-from spark_fs.stats.describe import ExactDistinct, summarize_counts
+from spark_fs.stats.describe import ExactDistinct, RowCounts, summarize_counts
 from spark_fs.tables.data_files import DataFile
 from spark_fs.tables.table import GroupTable
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from spark_fs.engine.join.columnar import ArrowRelation
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -78,18 +80,10 @@ class RowSource:
             return None
         return cls(engines, types, Scan.from_files(parquet.to_scan_files(files), types))
 
-    def choose_engine(self) -> EngineChoice:
-        """Which engine looks at the rows, and why."""
-        if self.get_frame is not None:
-            return self.engines.choose("Spark alone reads the rows", 0)
-        if self.table is not None:
-            return EngineChoice("local", "the rows are here")
-        assert self.scan is not None
-        return self.engines.choose(None, sum(file.bytes for file in self.scan.files))
-
     def compute_profile(self, config: StatisticsConfig) -> TableProfile:
         """The profile of the rows, eagerly."""
-        with self._open_runner() as runner:
+
+        def profile(runner: Runner) -> TableProfile:
             if self.get_frame is None:
                 blocks = self._cut_blocks(len(self.types), column_states.FOLD_ROWS)
                 states = column_states.profile_blocks(runner, blocks, self.types, config)
@@ -97,19 +91,24 @@ class RowSource:
                 states = column_states.profile_relation(self._to_relation(), self.types, config)
             return column_states.collect_profile(states.collect(), self.types, config)
 
+        return self._run(profile)
+
     def compute_states(self) -> ColumnStates:
         """The states of the columns alone, eagerly."""
         return self.compute_profile(StatisticsConfig(histograms=False)).states
 
     def compute_sums(self, matrix: DesignMatrix) -> Sums:
         """The sums that associations follow from, eagerly."""
-        with self._open_runner() as runner:
+
+        def sum_rows(runner: Runner) -> Sums:
             if self.get_frame is None:
                 blocks = self._cut_blocks(1, associations.BLOCK_ROWS)
                 sums = associations.sum_blocks(runner, blocks, matrix)
             else:
                 sums = associations.sum_relation(self._to_relation(), matrix)
             return associations.collect_sums(sums.collect(), matrix)
+
+        return self._run(sum_rows)
 
     def count_exactly(self, estimated_counts: Mapping[str, int]) -> dict[str, ExactDistinct]:
         """Count the values of columns one by one, eagerly.
@@ -123,23 +122,34 @@ class RowSource:
         if not estimated_counts:
             return {}
         names = list(estimated_counts)
-        with self._open_runner() as runner:
-            if self.get_frame is None:
-                blocks = self._cut_blocks(1, column_states.FOLD_ROWS)
-                counted = distinct_counts.count_values(runner, blocks, estimated_counts)
-                counts = distinct_counts.collect_counts(counted.collect(), names)
-            else:
+
+        def count(runner: Runner) -> Mapping[str, RowCounts]:
+            if self.get_frame is not None:
                 from spark_fs.flows.spark_profile import count_columns
 
-                counts = count_columns(self.get_frame(), names)
+                return count_columns(self.get_frame(), names)
+            blocks = self._cut_blocks(1, column_states.FOLD_ROWS)
+            counted = distinct_counts.count_values(runner, blocks, estimated_counts)
+            return distinct_counts.collect_counts(counted.collect(), names)
+
+        counts = self._run(count)
         return {name: summarize_counts(row_counts) for name, row_counts in counts.items()}
 
-    @contextmanager
-    def _open_runner(self) -> Iterator[Runner]:
-        """What runs the tasks, with errors in our words."""
-        runner = self.engines.get_runner(self.choose_engine().engine)
-        with runner.translate_errors():
-            yield runner
+    def _run(self, work: Callable[[Runner], T]) -> T:
+        """What a function makes with what runs the tasks, eagerly."""
+
+        def work_in_our_words(runner: Runner) -> T:
+            with runner.translate_errors():
+                return work(runner)
+
+        if self.table is not None:
+            return work_in_our_words(LocalRunner())
+        return self.engines.run(self._choose_engine(), work_in_our_words)
+
+    def _choose_engine(self) -> EngineChoice:
+        if self.scan is None:
+            return self.engines.choose("Spark alone reads the rows", 0)
+        return self.engines.choose(None, sum(file.bytes for file in self.scan.files))
 
     def _cut_blocks(self, column_count: int, min_rows: int) -> RowBlocks:
         """The rows in blocks, of the files or of the table."""

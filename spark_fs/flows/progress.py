@@ -4,23 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
+from spark_fs.engine.local_progress import ProgressBar
+from spark_fs.engine.local_runner import LocalRunner
 from spark_fs.engine.runner import Runner
 
 ProgressCallback = Callable[[int, int], None]  # tasks done, tasks known so far
 
 
 @contextmanager
-def report_progress(runner: Runner, progress: ProgressCallback | None) -> Iterator[None]:
-    """Call ``progress`` while the block runs tasks; None: nothing is called."""
+def report_progress(runner: Runner, progress: ProgressCallback | None) -> Iterator[Runner]:
+    """What runs tasks, which calls ``progress`` while the block runs; None: nothing is called."""
     if progress is None:
-        yield
-    elif runner.name == "spark":
+        yield runner
+    elif isinstance(runner, LocalRunner):
+        yield replace(runner, progress=_CallbackBar(progress))
+    else:
         from spark_fs.flows.spark_progress import watch_jobs
 
         with watch_jobs(runner, progress):
-            yield
-    else:
-        progress(0, 1)
-        yield
-        progress(1, 1)
+            yield runner
+
+
+class _CallbackBar(ProgressBar):
+    """Tells a function instead of showing a bar."""
+
+    def __init__(self, progress: ProgressCallback) -> None:
+        super().__init__(is_wanted=False)
+        self._progress = progress
+
+    def update(self, done: int, known: int) -> None:
+        """Tell that so many tasks of so many are done."""
+        self._progress(done, known)

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from spark_fs.engine.scan import parquet
+from spark_fs.engine.scan.parquet import Scan, ScanFile
+from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.flows import dataset_rows, statistics, training_build
 from spark_fs.flows.project_stores import ProjectStores
+from spark_fs.flows.statistics import SplitRows
 from spark_fs.flows.training_rows import TrainingDataset
 from spark_fs.spec.feature_statistics import Statistics, StatisticsConfig
 from spark_fs.spec.feature_view import ViewSpec
-from spark_fs.spec.training_dataset import TrainingDatasetSpec
-from spark_fs.tables import statistics_files
+from spark_fs.spec.training_dataset import FilesSpec, TrainingDatasetSpec
+from spark_fs.tables import dataset_files, statistics_files
+from spark_fs.tables.arrow_dataset_files import explain_need_of_spark
+from spark_fs.tables.dataset_files import WrittenBytes
 
 T = TypeVar("T")
 
@@ -78,9 +84,31 @@ def _profile_splits(dataset: TrainingDataset) -> None:
     rows: Mapping[str, Any]
     if spec.files:
         dataset.check_files(spec.files)
-        rows = dataset_rows.read_split_frames(stores.spark, transform, spec.files)
+        rows = _open_files(stores, transform, spec.files)
     else:
         rows, _ = training_build.build_in_memory(dataset.join_input, transform)
     config = StatisticsConfig.from_argument(spec.statistics_config)
     folder = _get_dataset_folder(stores, dataset.view, spec)
     statistics.save_split_statistics(stores.engines, folder, rows, schema, config)
+
+
+def _open_files(
+    stores: ProjectStores, transform: DatasetTransform, files: FilesSpec
+) -> dict[str, SplitRows]:
+    """The rows of each split that lie in files: a scan, rows that are here, or a DataFrame*."""
+    if files.format == "parquet":
+        scans: dict[str, SplitRows] = {}
+        for part in transform.parts:
+            scans[part] = _scan_part(dataset_files.list_files(files, part), transform.schema)
+        return scans
+    if stores.engines.requested != "spark" and explain_need_of_spark(files) is None:
+        return dict(dataset_rows.read_tables(stores.engines, transform, files))
+    return dict(dataset_rows.read_split_frames(stores.spark, transform, files))
+
+
+def _scan_part(files: Sequence[WrittenBytes], types: Mapping[str, str]) -> Scan:
+    scan_files = []
+    for file in files:
+        row_count = parquet.count_rows(file.path)
+        scan_files.append(ScanFile(file.path, file.bytes, row_count, ()))
+    return Scan.from_files(scan_files, types)

@@ -45,7 +45,7 @@ def detect_view_drift(
     label = "a batch"
     if not drift.is_frame(current):
         interval = Interval.from_bounds(*current)
-        current = _read_batch(stores, view, training_dataset_version, interval)
+        current = _read_batch(stores, view, training_dataset_version, interval, engine)
         label = f"rows of {interval}"
     names = features
     if names is None:
@@ -58,12 +58,14 @@ def detect_view_drift(
     return stores.catalog.add_comparison(view, report)
 
 
-def _read_batch(stores: ProjectStores, view: ViewSpec, version: int, interval: Interval) -> Any:
-    """The rows of an interval*, transformed as for a training dataset."""
+def _read_batch(
+    stores: ProjectStores, view: ViewSpec, version: int, interval: Interval, engine: str | None
+) -> Any:
+    """The rows of an interval, transformed as for a training dataset: here, or as a DataFrame*."""
     states = view_columns.find_states(stores.catalog, view, version)
     is_bounded = interval.start is not None or interval.end is not None
     request = batch.BatchRequest(interval if is_bounded else None)
-    return batch.read_batch(stores, view, states, request, "spark")
+    return batch.read_batch_rows(stores, view, states, request, engine)
 
 
 def _get_reference(dataset: TrainingDataset, features: Sequence[str]) -> drift.DriftSample:

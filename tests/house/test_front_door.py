@@ -44,7 +44,7 @@ SIGNATURES = {
     spark_fs.login: "config",
     spark_fs.select_features: (
         "query_or_feature_view label k method score task baseline evaluate sample max_null_share"
-        " leak seed progress"
+        " leak seed progress engine"
     ),
     Selection.plot: "",
     Selection.to_feature_view: "name version description",
@@ -115,16 +115,16 @@ SIGNATURES = {
     TableGroup.read_changes: "start end dataframe_type",
     TableGroup.commit_details: "limit",
     FeatureGroup.update_statistics_config: "statistics_config",
-    FeatureGroup.compute_statistics: "",
+    FeatureGroup.compute_statistics: "engine",
     FeatureGroup.get_statistics: "as_of feature_names",
     TableGroup.head: "n engine",
     FeatureGroup.report: "path",
-    FeatureGroup.detect_drift: "current reference features thresholds",
+    FeatureGroup.detect_drift: "current reference features thresholds engine",
     FeatureGroup.get_drift_history: "",
     FeatureView.get_training_dataset_statistics: "training_dataset_version feature_names",
     FeatureView.kept_statistics: "",
     FeatureView.report: "version path",
-    FeatureView.detect_drift: "current training_dataset_version features thresholds",
+    FeatureView.detect_drift: "current training_dataset_version features thresholds engine",
     FeatureView.get_drift_history: "",
     FeatureGroup.sync_online: "now full progress",
     FeatureGroup.verify_online: "now limit synced",

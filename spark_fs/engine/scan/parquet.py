@@ -316,3 +316,13 @@ def get_file_size(path: str) -> int:
     """The bytes of a file."""
     system, name = resolve_file_system(path)
     return int(system.get_file_info(name).size)
+
+
+def count_rows(path: str) -> int:
+    """The rows of a file, by its footer."""
+    system, name = resolve_file_system(path)
+    try:
+        with system.open_input_file(name) as source:
+            return int(pq.read_metadata(source).num_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise SparkFSError(f"The file {path} cannot be read: {get_first_line(error)}") from error
