@@ -101,7 +101,10 @@ def _open_files(
         for part in transform.parts:
             scans[part] = _scan_part(dataset_files.list_files(files, part), transform.schema)
         return scans
-    if stores.engines.requested != "spark" and explain_need_of_spark(files) is None:
+    if (
+        stores.engines.requested != "spark"
+        and explain_need_of_spark(files, transform.schema) is None
+    ):
         return dict(dataset_rows.read_tables(stores.engines, transform, files))
     return dict(dataset_rows.read_split_frames(stores.spark, transform, files))
 
