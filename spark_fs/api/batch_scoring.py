@@ -126,8 +126,9 @@ class BatchScoringMixin:
             inference_helper_columns: Whether these come last.
             dataframe_type: "pandas", "polars", "arrow", "numpy", "spark", or "default" for
                 Spark's where a session is active, else pandas'.
-            spine_df: A Spark or pandas DataFrame of keys and event times in the place of the
-                leftmost group; its other columns are carried through.
+            spine_df: A Spark, pandas or polars DataFrame, an Arrow table or a list of dicts with
+                keys and event times, in the place of the leftmost group; its other columns are
+                carried through.
             max_feature_age: How old a joined row may be at the spine's event time: a timedelta, or
                 seconds.
             engine: "local", "spark", or "auto" for the local one where it can; None: what the

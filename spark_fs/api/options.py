@@ -20,11 +20,11 @@ _MAX_SECONDS = 1e12  # some 30,000 years
 class DatasetOptions(TypedDict, total=False):
     """How rows are chosen.
 
-    extra_filter: a condition that the rows must meet beside the view's own. spine_df: a Spark or
-    pandas DataFrame of keys and event times that stands in for the leftmost group; its other
-    columns are carried through. max_feature_age: how old (a timedelta, or seconds) a joined row may
-    be at the spine's event time. null_labels: "keep" or "drop" the rows in which a label is null.
-    statistics_config: kept with the training dataset.
+    extra_filter: a condition that the rows must meet beside the view's own. spine_df: a Spark,
+    pandas or polars DataFrame, an Arrow table or a list of dicts with keys and event times, which
+    stands in for the leftmost group; its other columns are carried through. max_feature_age: how
+    old (a timedelta, or seconds) a joined row may be at the spine's event time. null_labels: "keep"
+    or "drop" the rows in which a label is null. statistics_config: kept with the training dataset.
     """
 
     extra_filter: Filter | None

@@ -13,8 +13,8 @@ from spark_fs.spec.training_dataset import FilesSpec, RandomSplit
 class FrameLayout:
     """How the frames of a training dataset come.
 
-    dataframe_type: "pandas" or "spark". primary_key, event_time: whether X begins with these of the
-    spine. training_helper_columns: whether X ends with them.
+    dataframe_type: "pandas", or another of ``DATAFRAME_TYPES``. primary_key, event_time: whether X
+    begins with these of the spine. training_helper_columns: whether X ends with them.
     """
 
     dataframe_type: str = "pandas"
@@ -43,7 +43,7 @@ class DatasetRequest:
     """What a training dataset is to hold, before it has a version.
 
     splits: the interval of each split by time; ``random_split`` has the shares instead. spine_df: a
-    Spark or pandas DataFrame in the place of the leftmost group. max_feature_age: seconds.
+    frame in the place of the leftmost group. max_feature_age: seconds.
     null_labels: "keep" or "drop". files: None where the rows are to be kept in memory alone.
     """
 
