@@ -10,7 +10,7 @@ UV := $(BIN)/uv
 SLOW ?= slow
 
 .PHONY: help setup java demo fraud test slow slow-offline slow-online faults faults-kills faults-others cluster-up cluster-down cluster-test cluster-flights release-quick notebooks docs release airflow-check audit check lock clean \
-	bench-ingest bench-join bench-training bench-windows bench-online bench-statistics bench-selection bench-log bench-scale bench-scale-cluster bench-sharding mysql-up mysql-down
+	bench-first-minute bench-ingest bench-join bench-training bench-windows bench-online bench-statistics bench-selection bench-log bench-scale bench-scale-cluster bench-sharding mysql-up mysql-down
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -66,6 +66,9 @@ cluster-test: $(TEST) mysql-up ## both systems on a cluster, compared with one m
 
 notebooks: $(TEST) ## run the notebooks from backfill to online inference, in a store of their own
 	@$(BIN)/pytest tests/notebooks
+
+bench-first-minute: $(TEST) ## measure what is waited for first: a read and a training set in a new process, beside deltalake and DuckDB
+	@$(BIN)/python benchmarks/first_minute.py
 
 bench-ingest: $(TEST) ## measure inserts beside raw Delta
 	@$(BIN)/python benchmarks/ingest.py

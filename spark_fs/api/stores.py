@@ -209,7 +209,10 @@ class Stores:
 
 
 class StoresWithoutSpark(Stores):
-    """The same for a process that must never start a JVM, whatever it is asked."""
+    """The same for a process that must never start a JVM, whatever it is asked.
+
+    What the local engine reads is read; the rest is a SetupError.
+    """
 
     @property
     def spark(self) -> SparkSession:

@@ -130,9 +130,10 @@ class Engines:
         if engine == "local":
             memory = MemoryWatch(self.memory_bytes)
             return LocalRunner(memory=memory, progress=ProgressBar(self.shows_progress))
+        spark = self.get_spark()  # which a process that is to start none refuses
         from spark_fs.engine.spark_runner import SparkRunner
 
-        return SparkRunner(self.get_spark())
+        return SparkRunner(spark)
 
 
 def _format_megabytes(size: int) -> str:

@@ -56,10 +56,11 @@ def read_query(
     dataframe_type = resolve_dataframe_type(dataframe_type)
     sources = list_sources(engines.get_spark, plan, locate_table, versions or {}, frames or {})
     if dataframe_type == "spark":
+        execution = choose_strategy(plan, sources, strategy)
+        runner = engines.get_runner("spark")
         from spark_fs.engine.join.spark_execution import to_dataframe
 
-        execution = choose_strategy(plan, sources, strategy)
-        return to_dataframe(engines.get_runner("spark"), plan, sources, execution)
+        return to_dataframe(runner, plan, sources, execution)
     ordered = plan.with_identity()
     execution = choose_strategy(ordered, sources, strategy)
     choice = choose_engine(engines, ordered, execution)

@@ -36,6 +36,31 @@ CALLS: dict[str, tuple[str, Any]] = {
     "a query shown": ("len(query.show(3))", 3),
     "a query explained": ("query.explain()", None),
     "a query as SQL": ("'select' in query.to_string().lower()", True),
+    "training data": ("shapes(view.training_data(primary_key=True))", [[39, 4], [39, 1]]),
+    "a split": ("shapes(view.train_test_split(test_ratio=0.25, seed=7))[0]", [29, 3]),
+    "a split in three": (
+        "len(view.train_validation_test_split(validation_ratio=0.2, test_ratio=0.2))",
+        6,
+    ),
+    "training data again": ("shapes(view.get_train_test_split(1))[0]", [29, 3]),
+    "files of training data again": ("shapes(view.get_training_data(2))[0]", [39, 3]),
+    "files of training data": ("view.create_training_data()[0]", 6),
+    "its files again": ("shapes(view.get_training_data(6))[0]", [39, 3]),
+    "training data made anew": ("type(view.recreate_training_dataset(6)).__name__", "Job"),
+    "a batch": ("len(batch(view))", 39),
+    "what a view keeps": ("len(view.get_training_dataset_statistics(1).split_statistics)", 2),
+    "statistics": ("payments.get_statistics(as_of=0)['amount'].count", 40),
+    "statistics of now": ("payments.compute_statistics()['amount'].count", 39),
+    "drift": ("type(payments.detect_drift((LATER, END), (FIRST, LATER))).__name__", "DriftReport"),
+    "drift of a view": ("type(view.detect_drift((LATER, END), 1)).__name__", "DriftReport"),
+    "features chosen": ("spark_fs.select_features(numbers, 'fraud', 1).features", ["amount"]),
+    "a page": ("payments.report('page.html').name", "page.html"),
+    "a page of a view": ("view.report(path='view.html').name", "view.html"),
+    "what a server reads": ("len(served.read())", 39),
+    "what a server cannot read": (
+        "served.read('spark')",
+        "SetupError: This process starts no Spark: what it was asked for needs it. Read it in a session of your own.",
+    ),
     "the command groups": ("run_command('groups')", 0),
     "the command views": ("run_command('views')", 0),
     "the command show of a group": ("run_command('show', 'payments')", 0),
@@ -67,6 +92,21 @@ os.environ["SPARK_FS_HOME"] = home
 fs = spark_fs.login({"home": home}).get_feature_store()
 payments, cards = fs.get_feature_group("payments", 1), fs.get_feature_group("cards", 1)
 query = payments.select(["id", "amount"]).join(cards.select(["limit_", "kind"]), on=["card"])
+
+view = fs.get_feature_view("fraud", 1)
+numbers = payments.select(["id", "amount", "fraud"])
+FIRST, LATER, END = "2024-01-01", "2024-01-21", "2024-02-10"
+
+from spark_fs.api.feature_group import FeatureGroup
+from spark_fs.api.stores import StoresWithoutSpark
+served = FeatureGroup(StoresWithoutSpark(fs._stores.settings), payments.spec)
+
+def shapes(frames):
+    return [frame.shape for frame in frames]
+
+def batch(view):
+    view.init_batch_scoring(1)
+    return view.get_batch_data()
 
 def run_command(*arguments):
     from typer.testing import CliRunner
