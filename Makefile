@@ -8,8 +8,9 @@ TEST := .venv/.test
 ALL := .venv/.all
 UV := $(BIN)/uv
 SLOW ?= slow
+FAULTS ?= not slow or slow
 
-.PHONY: help setup java demo fraud test slow slow-offline slow-online faults faults-kills faults-others cluster-up cluster-down cluster-test cluster-flights release-quick notebooks docs release airflow-check audit check lock clean \
+.PHONY: help setup java demo fraud test slow slow-house slow-spark slow-online faults faults-kills faults-others cluster-up cluster-down cluster-test cluster-flights release-quick notebooks docs release airflow-check audit check lock clean \
 	bench-first-minute bench-ingest bench-join bench-training bench-windows bench-online bench-statistics bench-selection bench-log bench-scale bench-scale-cluster bench-sharding mysql-up mysql-down
 
 help: ## list the targets
@@ -38,22 +39,26 @@ test: $(TEST) ## run the quick test suite
 slow: $(TEST) ## run what the quick suite leaves out: each strategy of the join, a year of flights, long sequences
 	@$(BIN)/pytest -m "$(SLOW)"
 
-slow-offline: $(TEST)
-	@$(BIN)/pytest -m "$(SLOW)" tests/house tests/pure tests/spark
+# CI's queue takes the slow tests in three parts, and the faults in two.
+slow-house: $(TEST)
+	@$(BIN)/pytest -m "$(SLOW)" tests/house tests/pure
+
+slow-spark: $(TEST)
+	@$(BIN)/pytest -m "$(SLOW)" tests/spark
 
 slow-online: $(TEST)
 	@$(BIN)/pytest -m "$(SLOW)" tests/online tests/report
 
 faults: $(TEST) mysql-up ## kill every job, damage files, fill disks, let clocks jump, fuzz, run a day of hours (slow; docs/faults.md)
-	@$(BIN)/pytest tests/faults
+	@$(BIN)/pytest -m "$(FAULTS)" tests/faults
 
 KILLS := tests/faults/test_kills.py tests/faults/test_stopped.py tests/faults/test_online.py # of jobs, of a commit, of servers
 
 faults-kills: $(TEST) mysql-up
-	@$(BIN)/pytest $(KILLS)
+	@$(BIN)/pytest -m "$(FAULTS)" $(KILLS)
 
 faults-others: $(TEST) mysql-up
-	@$(BIN)/pytest tests/faults $(KILLS:%=--ignore %)
+	@$(BIN)/pytest -m "$(FAULTS)" tests/faults $(KILLS:%=--ignore %)
 
 cluster-up: $(TEST) ## start a Spark standalone cluster on loopback: a master and two workers, each a process with its own folder
 	@$(BIN)/python tests/cluster/standalone.py up

@@ -37,9 +37,14 @@ def server_url(kind: str) -> str:
 
 SERVERS = {kind: url for kind, url in ((kind, server_url(kind)) for kind in KINDS) if url}
 MYSQL = SERVERS.get("mysql", "")
-# What costs syncs the quick suite asks of one online store, the last; the slow suite of all. MySQL makes a table in four times MariaDB's time.
+# What costs syncs the quick suite asks of one online store, the last; the slow suite of all. MySQL makes a table in four times MariaDB's time:
+# CI asks of it what needs no Spark, and syncs among faults.
 ONLINE = ["sqlite", *reversed(SERVERS)]
-SYNCED = [*(pytest.param(each, marks=pytest.mark.slow) for each in ONLINE[:-1]), ONLINE[-1]]
+LONG = [pytest.mark.slow, pytest.mark.long]
+SYNCED = [
+    *(pytest.param(each, marks=LONG if each == "mysql9" else LONG[:1]) for each in ONLINE[:-1]),
+    ONLINE[-1],
+]
 
 
 def pytest_report_header() -> str:
@@ -163,18 +168,14 @@ def maker(fs: FeatureStore) -> Callable[..., FeatureGroup]:
     return make
 
 
-def first_quick(cases: Sequence[T], quick: int = 1) -> list[Any]:
-    """The cases of a parametrized test, of which the quick suite runs only the first ones."""
-    return [
-        (
-            case
-            if i < quick
-            else pytest.param(
-                *(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.slow
-            )
-        )
-        for i, case in enumerate(cases)
-    ]
+def first_quick(cases: Sequence[T], quick: int = 1, ci: int | None = None) -> list[Any]:
+    """The cases of a parametrized test: the quick suite runs the first ones, CI the first ``ci``, ``make slow`` all."""
+    marked = []
+    for i, case in enumerate(cases):
+        costs = LONG if ci is not None and i >= ci else LONG[:1]
+        values = case if isinstance(case, tuple) else (case,)
+        marked.append(pytest.param(*values, marks=[] if i < quick else costs))
+    return marked
 
 
 def at(text: str) -> datetime:

@@ -118,8 +118,14 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("action", ACTIONS)
-@pytest.mark.parametrize("damage", DAMAGES)
+PAIRS = [
+    pytest.param(damage, action, marks=[pytest.mark.long] if (i + j) % 3 else [])
+    for i, damage in enumerate(DAMAGES)
+    for j, action in enumerate(ACTIONS)
+]
+
+
+@pytest.mark.parametrize(("damage", "action"), PAIRS)
 def test_damage_is_found_and_named(
     damage: str, action: str, whole: Path, tmp_path: Path, spark: SparkSession
 ) -> None:

@@ -31,7 +31,7 @@ from jobs import (
     state,
 )
 
-from conftest import ROOT
+from conftest import ROOT, first_quick
 from standalone import Cluster
 
 KILLS = int(os.environ.get("SPARK_FS_KILLS", "20"))
@@ -148,7 +148,7 @@ def test_a_run_that_is_told_to_end_says_so_and_gives_up_its_lock(
     same(state(undisturbed.home), undisturbed.after["run_pipeline"])
 
 
-@pytest.mark.parametrize("after", [0.0, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("after", first_quick([0.0, 1.0, 0.5, 2.0], 2, ci=2))
 def test_a_run_that_is_told_to_end_while_its_jvm_starts_leaves_no_process(
     after: float, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """Any sequence of upserts, inserts and deletes leaves what a dictionary holds: ``make faults``."""
 
+import os
 import tempfile
 from typing import Any
 
@@ -10,6 +11,7 @@ from pyspark.sql import SparkSession
 
 import spark_fs
 
+EXAMPLES = int(os.environ.get("SPARK_FS_SEQUENCES", "25"))
 HOUR = pd.Timestamp("2024-01-31 22:00", tz="UTC")
 ROWS = st.dictionaries(
     st.tuples(st.integers(0, 3), st.integers(0, 5)),
@@ -38,7 +40,7 @@ def frame(rows: dict[tuple[int, int], int | None]) -> pd.DataFrame:
     )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     steps=st.lists(STEPS, min_size=1, max_size=7), grain=st.sampled_from([[], ["day"], ["month"]])
 )

@@ -296,7 +296,7 @@ SLOW_MACHINE = [HealthCheck.too_slow]
 
 
 @pytest.mark.parametrize("name", AGGREGATIONS)
-@settings(max_examples=12, deadline=None, suppress_health_check=SLOW_MACHINE)
+@settings(max_examples=20, deadline=None, suppress_health_check=SLOW_MACHINE)
 @given(**HISTORIES)
 @example(steps=[("backfill", 0, 1, None, False)], kills=[0], max_changes=0)
 def test_a_few_histories_give_the_rows_of_one_backfill(
@@ -305,6 +305,7 @@ def test_a_few_histories_give_the_rows_of_one_backfill(
     check_history(name, steps, kills, max_changes)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("name", AGGREGATIONS)
 @settings(max_examples=200, deadline=None, suppress_health_check=SLOW_MACHINE)

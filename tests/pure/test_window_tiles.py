@@ -121,9 +121,21 @@ def list_rows(table: pa.Table) -> list[Any]:
     return sorted((to_bits(row) for row in table.to_pylist()), key=repr)
 
 
+@settings(max_examples=60, deadline=None)
+@given(plan=plans(), data=st.data())
+def test_rows_of_tiles_are_those_of_a_few_events(plan: WindowPlan, data: st.DataObject) -> None:
+    check_rows_of_tiles(plan, data)
+
+
+@pytest.mark.long
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(plan=plans(), data=st.data())
 def test_rows_of_tiles_are_those_of_events(plan: WindowPlan, data: st.DataObject) -> None:
+    check_rows_of_tiles(plan, data)
+
+
+def check_rows_of_tiles(plan: WindowPlan, data: st.DataObject) -> None:
     events = data.draw(events_of(plan, 20))
     start = data.draw(st.integers(5, 14)) * DAY_MICROS + data.draw(st.sampled_from([0, 0, HOUR]))
     end = start + data.draw(st.sampled_from([HOUR, DAY_MICROS, 3 * DAY_MICROS + 5]))
@@ -147,9 +159,21 @@ def is_read(micros: int, stretches: tuple[Stretch, ...]) -> bool:
     return any((s.start is None or s.start <= micros) and micros < s.end for s in stretches)
 
 
+@settings(max_examples=40, deadline=None)
+@given(plan=plans(), data=st.data())
+def test_a_few_tiles_made_again_are_those_made_once(plan: WindowPlan, data: st.DataObject) -> None:
+    check_tiles_made_again(plan, data)
+
+
+@pytest.mark.long
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(plan=plans(), data=st.data())
 def test_tiles_made_again_are_those_made_once(plan: WindowPlan, data: st.DataObject) -> None:
+    check_tiles_made_again(plan, data)
+
+
+def check_tiles_made_again(plan: WindowPlan, data: st.DataObject) -> None:
     before = data.draw(events_of(plan, 12))
     late = data.draw(events_of(plan, 5))
     gone = data.draw(st.integers(0, len(before)))

@@ -169,6 +169,9 @@ def contents(group: FeatureGroup) -> pd.DataFrame:
     return group.read("pandas")
 
 
+USUAL = ["append", "merge", "delete", "backfill"]  # CI has time for these
+
+
 @pytest.fixture(scope="module")
 def undisturbed(
     tmp_path_factory: pytest.TempPathFactory, spark: SparkSession
@@ -188,8 +191,7 @@ def undisturbed(
 
 
 @pytest.mark.parametrize(
-    "name",
-    [name if name == "append" else pytest.param(name, marks=pytest.mark.slow) for name in WRITES],
+    "name", first_quick([*USUAL, *(name for name in WRITES if name not in USUAL)], ci=len(USUAL))
 )
 def test_a_commit_whose_answer_is_lost_is_told_as_it_went(
     name: str, clicks: FeatureGroup, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch
@@ -223,7 +225,7 @@ ONE_COMMIT = (
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", first_quick(ONE_COMMIT, 2))
+@pytest.mark.parametrize("name", first_quick(ONE_COMMIT, 2, ci=5))
 def test_a_commit_that_failed_leaves_nothing_and_can_be_made_again(
     name: str, clicks: FeatureGroup, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,7 +259,7 @@ def test_a_first_insert_whose_answer_is_lost(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["append", "merge", "delete"])
+@pytest.mark.parametrize("name", first_quick(["merge", "append", "delete"], ci=1))
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143)], ids=["Ctrl-C", "SIGTERM"])
 def test_who_is_interrupted_is_told_what_was_committed(
     name: str,
@@ -366,7 +368,7 @@ OTHERS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("other", first_quick(list(OTHERS)))
+@pytest.mark.parametrize("other", first_quick(list(OTHERS), ci=2))
 def test_of_two_first_inserts_with_different_columns_one_is_refused(
     other: str, fs: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,8 @@ from spark_fs.tables.delta.staging import DeltaTransaction
 from spark_fs.tables.delta.transaction import DeltaTableWrite
 from spark_fs.tables.staged_files import StagedFiles
 
+from conftest import first_quick
+
 NAN, INF = float("nan"), float("inf")
 NOON = datetime(2024, 1, 1, 12, 0, 0, 123456, UTC)
 BEFORE = datetime(1969, 12, 31, 23, 59, 59, 999999, UTC)
@@ -123,7 +125,10 @@ def without_large_bound(described: dict[str, Any]) -> dict[str, Any]:
     return described
 
 
-@pytest.mark.parametrize("partition_key", [(), ("day",), ("month", "p"), ("p", "i16"), ("year",)])
+@pytest.mark.parametrize(
+    "partition_key",
+    first_quick([((),), (("month", "p"),), (("day",),), (("p", "i16"),), (("year",),)], 2),
+)
 def test_a_files_statistics_and_folder_are_those_that_delta_gives(
     spark: SparkSession, tmp_path: Path, partition_key: tuple[str, ...]
 ) -> None:
@@ -150,7 +155,7 @@ def test_parquet_has_the_types_that_spark_writes(spark: SparkSession, tmp_path: 
     assert schemas[0].splitlines()[2:] == schemas[1].splitlines()[2:]
 
 
-@pytest.mark.parametrize("partition_key", [(), ("day",), ("p", "i16")])
+@pytest.mark.parametrize("partition_key", first_quick([(("p", "i16"),), ((),), (("day",),)]))
 def test_every_reader_gives_the_rows_back(
     spark: SparkSession, tmp_path: Path, partition_key: tuple[str, ...]
 ) -> None:
@@ -280,7 +285,7 @@ def test_a_table_that_asks_more_of_its_writers_is_written_by_delta(
     assert sorted(windows.read("pandas").m.tolist()) == [1.0, 2.0]
 
 
-@pytest.mark.parametrize("count", [100_000, 100_001, 99_999, 0])
+@pytest.mark.parametrize("count", first_quick([100_000, 0, 100_001, 99_999], 2))
 def test_many_rows_of_this_process_are_written_by_workers(
     spark: SparkSession, windows: FeatureGroup, count: int
 ) -> None:

@@ -106,7 +106,7 @@ def cases(g: FeatureGroup) -> list[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", first_quick(list(range(17)), quick=1))
+@pytest.mark.parametrize("number", first_quick(list(range(17)), ci=6))
 def test_every_path_keeps_the_rows_that_python_keeps(
     home: Path, spark: SparkSession, number: int
 ) -> None:

@@ -137,6 +137,7 @@ def test_windows_hold_the_delays_known_at_each_departure(
     assert counted > 500
 
 
+@pytest.mark.long
 def test_declared_windows_at_departures_are_those_that_are_stored(
     year: FeatureStore, spark: SparkSession
 ) -> None:
@@ -160,6 +161,7 @@ def test_declared_windows_at_departures_are_those_that_are_stored(
         np.testing.assert_array_equal(found[f"declared_{name}"], found[name], err_msg=name)
 
 
+@pytest.mark.long
 def test_increments_are_what_a_backfill_gives(year: FeatureStore, spark: SparkSession) -> None:
     start = pd.Timestamp("2013-12-31", tz="UTC").to_pydatetime()
     for declare, build in groups.PIPELINE.items():
@@ -175,6 +177,7 @@ def test_increments_are_what_a_backfill_gives(year: FeatureStore, spark: SparkSe
             )
 
 
+@pytest.mark.long
 def test_the_jobs_run_by_hand_find_nothing_left_to_do(year: FeatureStore) -> None:
     before = {group.name: group.commit_details() for group in year.get_feature_groups()}
     for declare, build in groups.PIPELINE.items():
@@ -191,6 +194,7 @@ def serving(year: FeatureStore) -> FeatureStore:
     return year
 
 
+@pytest.mark.long
 def test_vectors_are_the_offline_latest(serving: FeatureStore) -> None:
     view = serving.get_feature_view("late_arrivals", 1)
     newest = (

@@ -18,7 +18,7 @@ from spark_fs import Aggregation, FeatureGroup, FeatureStore
 from spark_fs import aggregate as agg
 from spark_fs.api.window_functions import WindowFunction
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]  # and CI cannot fetch the files
 
 DAYS = [1, 7, 30]
 START, NEARLY, END = "2018-04-01", "2018-05-09", "2018-05-11"

@@ -14,6 +14,8 @@ from spark_fs.tables.delta import commands, history
 from spark_fs.tables.delta.log import DeltaLog
 from spark_fs.tables.table_log import open_log
 
+from conftest import first_quick
+
 AT = pd.Timestamp("2024-01-01", tz="UTC")
 # What Unicode counts as an end of a line or as a space, what paths and JSON escape, and a few beyond the first plane.
 ENDS = [c for c in map(chr, range(0x3100)) if len(f"a{c}b".splitlines()) > 1]
@@ -126,12 +128,11 @@ CASES = [
     ("V2 checkpoints", "Parquet"),
     ("classic checkpoints", "parts"),
 ]
-QUICK = ("V2 checkpoints", "JSON")
+SUBTLE = [("V2 checkpoints", "JSON"), ("classic checkpoints", "parts"), ("column mapping", "")]
+CASES = [*SUBTLE, *(each for each in CASES if each not in SUBTLE)]
 
 
-@pytest.mark.parametrize(
-    ("kind", "setting"), [QUICK, *(pytest.param(*each, marks=pytest.mark.slow) for each in CASES)]
-)
+@pytest.mark.parametrize(("kind", "setting"), first_quick(CASES, 0, ci=len(SUBTLE)))
 def test_files_of_every_version_are_those_that_spark_finds(
     kind: str, setting: str, tmp_path: Path, spark: SparkSession
 ) -> None:
@@ -217,8 +218,7 @@ ALTERED = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ALTERED)
+@pytest.mark.parametrize("kind", first_quick(list(ALTERED), 0, ci=2))
 def test_a_group_whose_table_was_given_a_feature_is_read_whole(
     kind: str, fs: FeatureStore, group: Callable[..., FeatureGroup], spark: SparkSession
 ) -> None:

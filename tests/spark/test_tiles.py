@@ -48,6 +48,7 @@ def read_sorted(group: FeatureGroup) -> pd.DataFrame:
     return frame.sort_values(["card", "at"]).reset_index(drop=True)
 
 
+@pytest.mark.slow
 def test_days_from_tiles_are_those_of_one_backfill(
     fs: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from spark_fs.base.times import to_micros
 from spark_fs.errors import SettingsError
 from spark_fs.flows import event_changes, event_source
 
-from conftest import at
+from conftest import at, first_quick
 
 Row = tuple[int, Any, str | None, float | None]  # id, instant, key, value
 SUMS = [agg.sum("v", over=["4h", "1d"]), agg.last("v", over="6h", delay="2h"), agg.count(over="4h")]
@@ -142,9 +142,12 @@ def assert_same(one: FeatureGroup, other: FeatureGroup) -> None:
     pd.testing.assert_frame_equal(*frames, check_exact=True)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    "declared", [{"every": "90m"}, {"closed": "both"}, {"every": "3h", "features": "all"}], ids=str
+    "declared",
+    first_quick(
+        [{"every": "3h", "features": "all"}, {"every": "90m"}, {"closed": "both"}], 0, ci=1
+    ),
+    ids=str,
 )
 def test_large_sources_are_taken_in_by_spark(
     fs: FeatureStore,
@@ -169,8 +172,7 @@ def test_large_sources_are_taken_in_by_spark(
     assert windows.run_incremental("2024-01-03") == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("type_", ["date", "bigint"])
+@pytest.mark.parametrize("type_", first_quick(["date", "bigint"], 0, ci=1))
 def test_instants_of_every_type(fs: FeatureStore, type_: str) -> None:
     days = [at(f"01-0{day}") for day in range(1, 9)]
 

@@ -65,7 +65,9 @@ def files(group: FeatureGroup) -> set[str]:
     ),
     ids=str,
 )
-@pytest.mark.parametrize("form", [lambda f: f, pa.Table.from_pandas], ids=["pandas", "Arrow"])
+@pytest.mark.parametrize(
+    "form", first_quick([lambda f: f, pa.Table.from_pandas]), ids=["pandas", "Arrow"]
+)
 def test_keep_says_which_row_of_an_identity_is_written(
     fs: FeatureStore, options: dict[str, Any], kept: float, form: Callable[..., Any]
 ) -> None:
@@ -252,7 +254,7 @@ def test_a_row_may_move_to_another_partition(fs: FeatureStore) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("key", ["ü=%41*[x]{y}", "a/b c", "'", " "], ids=repr)
+@pytest.mark.parametrize("key", first_quick(["ü=%41*[x]{y}", "a/b c", "'", " "], ci=2), ids=repr)
 def test_keys_that_are_hard_to_name_a_folder_by(fs: FeatureStore, key: str) -> None:
     frame = pd.DataFrame({"k": [key], "v": [1.0]})
     odd = fs.create_feature_group("odd", primary_key=["k"], partition_key=["k"])
@@ -302,7 +304,9 @@ HARD_KEYS: list[Any] = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("keys", first_quick(HARD_KEYS), ids=lambda keys: type(keys[0]).__name__)
+@pytest.mark.parametrize(
+    "keys", first_quick(HARD_KEYS, ci=4), ids=lambda keys: type(keys[0]).__name__
+)
 def test_a_known_row_is_found_whatever_its_key(group: Make, keys: Any) -> None:
     frame = pd.DataFrame({"k": keys, "v": [1, 2]})
     known = group("known", frame, primary_key=["k"])
