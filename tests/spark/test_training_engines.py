@@ -213,7 +213,7 @@ def test_frames_come_as_they_are_asked_for(learned: FeatureView) -> None:
     assert polars_frame.to_dicts() == table.to_pylist()
     assert frame["id"].tolist() == table["id"].to_pylist()
     assert (len(labels), list(labels)) == (ROWS, ["paid"])
-    assert numbers.shape == (ROWS, len(learned.training_columns()))
+    assert numbers.shape == (ROWS, len(learned.training_columns(1)))
     spark_frame, _ = learned.training_data(dataframe_type="default")
     assert spark_frame.count() == ROWS  # a session is active here
 
