@@ -1,10 +1,15 @@
 """The same answers by other means: plain Python, pandas and DuckDB."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
 import pandas as pd
+from conditions import holds
+
+from spark_fs.planning.plan import JoinPlan, PlanNode
+from spark_fs.spec.feature_group import GroupSpec
 
 
 def last_before(
@@ -54,3 +59,74 @@ def same_rows(found: pd.DataFrame, wanted: pd.DataFrame, order: list[str]) -> No
         plain(found)[list(wanted.columns)], plain(wanted), check_dtype=False
     )
     assert list(found.columns) == list(wanted.columns)
+
+
+def join_by_looking(
+    plan: JoinPlan, rows_by_group: Mapping[str, Sequence[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """What a plan gives, by looking at every row for each row of the spine.
+
+    Args:
+        plan: A query of a spine and groups that join by its columns.
+        rows_by_group: The rows of each group, each with its ingestion.
+    """
+    spine, *others = plan.nodes
+    result = []
+    for left in drop_older(rows_by_group[spine.group.name], spine.group):
+        matches = {0: left}
+        for node in others:
+            matches[node.index] = find_match(left, node, spine, rows_by_group[node.group.name])
+        if all(matches[node.index] or node.join_type == "left" for node in others):
+            outputs = {}
+            for output in plan.outputs:
+                match = matches[output.source.node] or {}
+                outputs[output.name] = match.get(output.source.column)
+            result.append(outputs)
+    return result
+
+
+def drop_older(rows: Sequence[dict[str, Any]], group: GroupSpec) -> list[dict[str, Any]]:
+    """Of rows of one identity the last ingested."""
+    newest = {}
+    for row in sorted(rows, key=lambda row: row["_ingested_at"]):
+        newest[repr([row[column] for column in group.identity])] = row
+    return list(newest.values())
+
+
+def find_match(
+    left: dict[str, Any], node: PlanNode, spine: PlanNode, rows: Sequence[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """The row of a node that matches a row of the spine."""
+    keys = [left[key.column] for key in node.left_keys]
+    if None in keys:
+        return None
+    time, spine_time = node.group.event_time, spine.group.event_time
+    candidates = []
+    for row in drop_older(rows, node.group):
+        if list(map(repr, keys)) != [repr(row[key]) for key in node.right_keys]:
+            continue
+        if node.where is not None and not holds(node.where, row):
+            continue
+        if time and spine_time:
+            age = to_instant(left[spine_time]) - to_instant(row[time])
+            ttl = node.group.ttl_seconds
+            if age < timedelta(0) or (ttl is not None and age > timedelta(seconds=ttl)):
+                continue
+        candidates.append(row)
+    return max(candidates, key=lambda row: to_instant(row[time]) if time else 0, default=None)
+
+
+def to_instant(time: Any) -> datetime:
+    """A timestamp, a date or an epoch in seconds as an instant."""
+    if isinstance(time, int):
+        return datetime.fromtimestamp(time, UTC)
+    if isinstance(time, datetime):
+        return time
+    return datetime(time.year, time.month, time.day, tzinfo=UTC)
+
+
+def sort_rows(rows: Sequence[dict[str, Any]], spine: GroupSpec) -> list[dict[str, Any]]:
+    """Rows by the spine's event time, then its key."""
+    columns = [spine.event_time] if spine.event_time else []
+    columns += spine.primary_key
+    return sorted(rows, key=lambda row: [row[column] for column in columns])

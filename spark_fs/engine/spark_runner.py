@@ -13,9 +13,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_fs.base.types import to_ddl
 from spark_fs.engine.runner import NUMBER, BatchTask, Runner, TaskRows
-from spark_fs.errors import SparkFSError
 from spark_fs.redact import get_safe_cause
-from spark_fs.tables.spark_errors import find_root_cause
+from spark_fs.tables.spark_errors import make_read_error
 
 UNKNOWN_BYTES = 1 << 30  # bytes of rows whose size Spark does not know
 
@@ -90,8 +89,7 @@ class SparkRunner(Runner):
         try:
             yield
         except (PySparkException, Py4JJavaError) as error:
-            message = f"The rows could not be read: {find_root_cause(error)}"
-            raise SparkFSError(message) from get_safe_cause(error)
+            raise make_read_error(error) from get_safe_cause(error)
 
 
 def get_frame(rows: TaskRows) -> DataFrame:

@@ -14,7 +14,7 @@ from spark_fs.engine.join.execution import explain_need_of_spark, to_arrow_relat
 from spark_fs.engine.join.explain import describe_plan
 from spark_fs.engine.join.strategy import ExecutionPlan, choose_strategy
 from spark_fs.engine.runner import Runner
-from spark_fs.engine.scan.pruning import NodeSource
+from spark_fs.engine.scan.pruning import NodeSource, estimate_run_bytes
 from spark_fs.engine.training.row_order import sort_rows
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, PlanNode
 from spark_fs.spec.feature_group import GroupSpec
@@ -94,11 +94,8 @@ def choose_engine(
 
     other_need: why Spark alone can do what is to be done with the rows; None: either engine can.
     """
-    read_bytes = 0
-    for scan_plan in execution.scan_plans:
-        read_bytes += scan_plan.bytes or 0
     need_of_spark = other_need or explain_need_of_spark(plan, execution)
-    return engines.choose(need_of_spark, read_bytes)
+    return engines.choose(need_of_spark, estimate_run_bytes(plan, execution.scan_plans))
 
 
 def _list_identity(plan: JoinPlan) -> list[str]:

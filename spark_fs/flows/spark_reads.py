@@ -10,9 +10,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
 from spark_fs.base.dataframes import check_dataframe_type, convert_table
-from spark_fs.errors import SparkFSError
 from spark_fs.redact import get_safe_cause
-from spark_fs.tables.spark_errors import find_root_cause
+from spark_fs.tables.spark_errors import make_read_error
 
 
 @overload
@@ -34,5 +33,4 @@ def translate_spark_errors() -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
-        message = f"The rows could not be read: {find_root_cause(error)}"
-        raise SparkFSError(message) from get_safe_cause(error)
+        raise make_read_error(error) from get_safe_cause(error)

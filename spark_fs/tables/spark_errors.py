@@ -4,7 +4,20 @@ import re
 
 from py4j.protocol import Py4JJavaError
 
-from spark_fs.errors import get_first_line
+from spark_fs import errors
+from spark_fs.errors import SparkFSError, get_first_line
+
+_RAISED_BY_TASK = re.compile(r"^spark_fs\.errors\.(\w+): (.*)", re.MULTILINE)
+
+
+def make_read_error(error: Exception) -> SparkFSError:
+    """The error for one of Spark while it reads; what a task of ours raised as it was."""
+    raised = _RAISED_BY_TASK.findall(str(error))
+    if raised:
+        name, message = raised[-1]
+        kind: type[SparkFSError] = getattr(errors, name)
+        return kind(message)
+    return SparkFSError(f"The rows could not be read: {find_root_cause(error)}")
 
 
 def find_root_cause(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from itertools import zip_longest
@@ -46,6 +47,30 @@ def test_arrow_says_what_python_says() -> None:
         assert evaluate_condition(typed(each), columns, TYPES).to_pylist() == [
             holds(each, row) for row in ROWS
         ], each
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.text(st.sampled_from("a%_.\\ü🙂\n*"), max_size=6),
+    st.lists(st.none() | st.text(st.sampled_from("a%_.\\ü🙂\n*"), max_size=6), min_size=1),
+)
+def test_like_is_that_of_duckdb_with_a_backslash_to_escape(
+    pattern: str, texts: list[str | None]
+) -> None:
+    condition = Comparison(GROUP, "word", "like", pattern)
+    types = {"word": "string"}
+    if re.search(r"(?<!\\)(\\\\)*\\([^%_\\]|$)", pattern):
+        assert not can_evaluate(condition, types)  # Spark refuses it
+        return
+    assert can_evaluate(condition, types)
+    word = pa.chunked_array([texts], pa.string())
+    with duckdb.connect() as connection:
+        connection.register("rows", pa.table({"word": word}))
+        connection.execute(r"SELECT word LIKE $p ESCAPE '\' FROM rows", {"p": pattern})
+        wanted = connection.fetchall()
+    assert evaluate_condition(condition, {"word": word}, types).to_pylist() == [
+        answer for (answer,) in wanted
+    ]
 
 
 def test_sql_text_says_what_python_says() -> None:

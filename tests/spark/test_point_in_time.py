@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from engines import read_by_both
 
 from spark_fs.api.feature import Feature
 from spark_fs.api.feature_group import FeatureGroup
@@ -69,13 +70,16 @@ def scores(group: Make) -> FeatureGroup:
     ],
 )
 def strategies(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which strategies are compared with the one that is chosen, here broadcast: in the quick suite one, in the slow one each."""
+    """Which strategies are compared with the one that is chosen, here broadcast: in the quick suite one, in the slow one each.
+
+    The one that is chosen is read by both engines, columnar by threads, sql by Spark.
+    """
     monkeypatch.setitem(globals(), "STRATEGIES", request.param)
 
 
 def everywhere(query: Query, refused: str = "") -> pd.DataFrame:
-    """The rows of a query, which are the same by every strategy; one of them may be refused."""
-    chosen = query.read("pandas")
+    """The rows of a query, which are the same by both engines and every strategy; one of them may be refused."""
+    chosen = read_by_both(query)
     if refused:
         with pytest.raises(
             SettingsError,
@@ -436,7 +440,6 @@ def test_the_spines_event_time_may_be_a_date_or_an_epoch(
 
 
 def test_a_key_that_is_nan_equals_nan(group: Make) -> None:
-    """Also of rows that Spark reads, since no worker evaluates their filter."""
     times = pd.to_datetime([at("01-02 00:00")] * 3, utc=True)
     keys = pa.array([float("nan"), 1.0, -0.0])
     spine = group(
@@ -452,5 +455,5 @@ def test_a_key_that_is_nan_equals_nan(group: Make) -> None:
         event_time="at",
     )
     scores = right.select(["score"]).filter(right["name"].like("a%"))
-    found = everywhere(spine.select(["id"]).join(scores, on=["x"]), refused="broadcast")
+    found = everywhere(spine.select(["id"]).join(scores, on=["x"]))
     assert pairs(found, "score") == {1: 5.0, 2: 6.0, 3: 7.0}

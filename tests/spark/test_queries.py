@@ -488,7 +488,7 @@ def test_a_table_whose_columns_are_mapped_is_read_through_spark(
     query.explain()
     said = capsys.readouterr().out
     assert re.search(r"files: \d of \d, about \d+ kB, by Spark", said)
-    assert "why: the workers cannot read all of the joined groups themselves" in said
+    assert "why: not every task can read all of the joined groups itself" in said
 
 
 @pytest.mark.slow
@@ -548,9 +548,7 @@ def test_training_data_in_files_is_what_the_query_gives(
 
 
 @pytest.mark.slow
-def test_like_and_nested_values_are_left_to_spark_where_arrow_would_differ(
-    fs: FeatureStore, group: Make
-) -> None:
+def test_like_and_nested_values_are_the_same_by_every_way(fs: FeatureStore, group: Make) -> None:
     nested = pa.table(
         {
             "k": [1, 2],

@@ -55,7 +55,7 @@ def explain_need_of_spark(plan: JoinPlan, execution: ExecutionPlan) -> str | Non
     """Why Spark alone runs a plan as was chosen; None: tasks do, in whatever engine."""
     for stage in execution.stages:
         if not isinstance(stage.strategy, ArrowStrategy):
-            return stage.reason
+            return stage.only_spark or f"strategy {stage.strategy.name!r} is Spark's own"
     for node, scan_plan in zip(plan.nodes, execution.scan_plans, strict=True):
         if scan_plan.scan is None:
             return f"Spark alone reads {'a DataFrame' if node.group.is_dataframe else node.group}"

@@ -21,10 +21,8 @@ def describe_plan(plan: JoinPlan, execution: ExecutionPlan, choice: EngineChoice
 
 
 def _format_engine(choice: EngineChoice) -> Iterator[str]:
-    description = "local: threads of this process, without Spark"
-    if choice.engine == "spark":
-        description = "spark: tasks of Spark"
-    yield f"engine: {description}"
+    place = "threads of this process" if choice.engine == "local" else "workers of Spark"
+    yield f"engine: {choice.engine}, in {place}"
     yield f"  why: {choice.reason}"
 
 

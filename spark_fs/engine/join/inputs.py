@@ -9,6 +9,7 @@ from spark_fs.base import arrow_types
 from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.engine.join import columns
 from spark_fs.engine.join.columnar import ArrowRelation
+from spark_fs.engine.join.duplicates import build_relation_without_duplicates
 from spark_fs.engine.join.stages import JoinStage, MatchRule, StageRule, TypedColumn, WindowRule
 from spark_fs.engine.runner import Runner
 from spark_fs.engine.scan.pruning import NodeSource, TableScanPlan
@@ -16,6 +17,7 @@ from spark_fs.planning.plan import JoinPlan, NodeColumn, PlanNode
 from spark_fs.planning.window_plan import WindowPlan
 
 BUCKET_BYTES = 64 << 20  # bytes of all sides in one bucket
+_ONE_TASK_BYTES = 4 << 20  # bytes whose duplicates one task drops
 _MAX_BUCKETS = 1 << 15
 
 
@@ -37,7 +39,15 @@ class JoinInputs:
 
         What is in the memory of this process Spark takes as its own frame.
         """
-        scan = self.scan_plans[node.index].scan
+        scan_plan = self.scan_plans[node.index]
+        scan = scan_plan.scan
+        if scan and scan_plan.drops_duplicates:
+            buckets = 1
+            if (scan_plan.bytes or 0) > _ONE_TASK_BYTES:
+                buckets = choose_bucket_count(self.runner, scan_plan.bytes or 0)
+            return build_relation_without_duplicates(
+                self.runner, scan, node.group, buckets, self.folder
+            )
         if scan and not (scan.is_held and self.runner.name == "spark"):
             return ArrowRelation.from_scan(self.runner, scan)
         from spark_fs.engine.join.spark_inputs import build_frame_relation

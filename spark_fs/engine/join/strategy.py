@@ -27,7 +27,7 @@ class StageFacts:
     """What decides how a stage is run.
 
     only_spark: why only Spark can compare the keys; None: workers can. only_workers: why only they
-    can compute it; None: Spark SQL can. reads_files: whether workers can read every joined group.
+    can compute it; None: Spark SQL can. reads_files: whether each task can read every joined group.
     bytes: about how much the joined groups hold; None: not known.
     """
 
@@ -43,7 +43,7 @@ class StageFacts:
     ) -> "StageFacts":
         """The facts about the stage that joins these nodes."""
         stage_scans = [scan_plans[node.index] for node in nodes]
-        reads_files = all(scan_plan.scan for scan_plan in stage_scans)
+        reads_files = all(scan_plan.is_plain for scan_plan in stage_scans)
         sizes = [scan_plan.bytes for scan_plan in stage_scans if scan_plan.bytes is not None]
         total_bytes = None
         if len(sizes) == len(stage_scans):
@@ -131,8 +131,8 @@ class Columnar(ArrowStrategy):
 
     name = "columnar"
     description = (
-        "columnar: the rows of every side are packed into buckets of keys, and Spark moves the"
-        " buckets"
+        "columnar: the rows of every side are packed into buckets of keys, and a task has one"
+        " bucket of all sides"
     )
 
     def explain_choice(self, facts: StageFacts) -> str | None:
@@ -140,7 +140,7 @@ class Columnar(ArrowStrategy):
         if facts.only_spark:
             return None
         if not facts.reads_files:
-            return "the workers cannot read all of the joined groups themselves"
+            return "not every task can read all of the joined groups itself"
         return f"the joined rows are many, {_format_megabytes(facts.bytes)}"
 
     def join_stage(
@@ -186,11 +186,15 @@ STRATEGIES: dict[str, JoinStrategy] = {
 
 @dataclass(frozen=True)
 class StagePlan:
-    """One stage over the groups that share a key, how it is run, and why so."""
+    """One stage over the groups that share a key, how it is run, and why so.
+
+    only_spark: why only Spark can compare the keys; None: tasks can.
+    """
 
     nodes: tuple[PlanNode, ...]
     strategy: JoinStrategy
     reason: str
+    only_spark: str | None = None
 
 
 @dataclass(frozen=True)
@@ -256,11 +260,12 @@ def _choose_for_stage(facts: StageFacts, requested: str | None) -> StagePlan:
         refusal = strategy.explain_refusal(facts)
         if refusal is not None:
             raise SettingsError(refusal)
-        return StagePlan(facts.nodes, strategy, facts.only_spark or "it was asked for")
+        asked = facts.only_spark or "it was asked for"
+        return StagePlan(facts.nodes, strategy, asked, facts.only_spark)
     for strategy in STRATEGIES.values():
         reason = strategy.explain_choice(facts)
         if reason is not None:
-            return StagePlan(facts.nodes, strategy, reason)
+            return StagePlan(facts.nodes, strategy, reason, facts.only_spark)
     raise AssertionError("Spark SQL runs what no other strategy does.")
 
 

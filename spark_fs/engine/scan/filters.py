@@ -1,7 +1,9 @@
 """Evaluate conditions on Arrow columns, and on what a table's log says of a file."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
+from decimal import Decimal
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -24,20 +26,43 @@ _COMPARABLE_TYPES = (
     "date",
     "timestamp",
 )
-PARTITION_PARSERS: Mapping[str, Callable[[str], Any]] = {
+_LIKE_WILDCARDS = {"%": ".*", "_": "."}
+_PARTITION_PARSERS: Mapping[str, Callable[[str], Any]] = {
     "string": str,
     "date": date.fromisoformat,
     "boolean": lambda text: text == "true",
+    "decimal": Decimal,
+    "timestamp": parse_instant,
     **dict.fromkeys(INTEGERS, int),
+    **dict.fromkeys(FLOATS, float),
 }
+
+
+def parse_partition_value(text: str | None, spark_type: str) -> Any:
+    """The value of a partition, which the log writes as a string.
+
+    Raises ValueError for what is not written as Spark writes it, such as a year after 9999.
+    """
+    if text is None:
+        return None
+    parse = _PARTITION_PARSERS.get(get_base_type(spark_type))
+    if parse is None:
+        raise ValueError(f"{spark_type} is no type of partitions")
+    try:
+        return parse(text)
+    except ArithmeticError as error:
+        raise ValueError(str(error)) from None
 
 
 def can_evaluate(condition: Condition, types: Mapping[str, str]) -> bool:
     """Whether ``evaluate_condition`` says of each row what Spark would say."""
     for comparison in iter_comparisons(condition):
+        if comparison.operator == "is_null":
+            continue
         if comparison.operator == "like":
-            return False
-        if get_base_type(types[comparison.column]) not in _COMPARABLE_TYPES:
+            if to_like_regex(comparison.value) is None:
+                return False
+        elif get_base_type(types[comparison.column]) not in _COMPARABLE_TYPES:
             return False
     return True
 
@@ -64,6 +89,8 @@ def _evaluate_comparison(
     operator = comparison.operator
     if operator == "is_null":
         return pc.is_null(column)
+    if operator == "like":
+        return pc.match_substring_regex(column, to_like_regex(comparison.value))
     if spark_type == "float":  # its values are those of the condition as doubles
         column = column.cast(pa.float64())
     if operator == "in":
@@ -73,6 +100,21 @@ def _evaluate_comparison(
     if spark_type in FLOATS and operator in (">", ">="):
         mask = pc.or_kleene(mask, pc.is_nan(column))  # Spark orders NaN after every number
     return mask
+
+
+def to_like_regex(pattern: str) -> str | None:
+    """What LIKE's pattern is as a regular expression; None: Spark refuses the pattern."""
+    parts = []
+    characters = iter(pattern)
+    for character in characters:
+        if character == "\\":
+            escaped = next(characters, "")
+            if escaped not in ("%", "_", "\\"):
+                return None
+            parts.append(re.escape(escaped))
+        else:
+            parts.append(_LIKE_WILDCARDS.get(character) or re.escape(character))
+    return f"(?s)\\A{''.join(parts)}\\z"
 
 
 def _evaluate_in_list(column: pa.ChunkedArray, values: tuple[Any, ...]) -> pa.ChunkedArray:
@@ -120,11 +162,13 @@ def may_match(file: DataFile, condition: Condition, types: Mapping[str, str]) ->
 def _may_match_comparison(file: DataFile, comparison: Comparison, spark_type: str) -> bool:
     column = comparison.column
     operator = comparison.operator
-    if column in file.partition_values and spark_type in PARTITION_PARSERS:
-        text = file.partition_values[column]
-        if text is None or operator == "is_null":
-            return (text is None) == (operator == "is_null")
-        value = PARTITION_PARSERS[spark_type](text)
+    if column in file.partition_values and spark_type not in FLOATS:
+        try:
+            value = parse_partition_value(file.partition_values[column], spark_type)
+        except ValueError:
+            return True
+        if value is None or operator == "is_null":
+            return (value is None) == (operator == "is_null")
         bounds = _Bounds(value, value)
     elif spark_type in _BOUND_PARSERS and column not in file.partition_values:
         bounds = _parse_bounds(file, column, spark_type)

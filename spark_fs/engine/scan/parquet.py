@@ -19,7 +19,11 @@ from pyarrow import fs
 from spark_fs.base import arrow_types
 from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.base.file_systems import resolve_file_system
-from spark_fs.engine.scan.filters import PARTITION_PARSERS, can_evaluate, evaluate_condition
+from spark_fs.engine.scan.filters import (
+    can_evaluate,
+    evaluate_condition,
+    parse_partition_value,
+)
 from spark_fs.engine.task_cache import remember_last
 from spark_fs.errors import SparkFSError, get_first_line
 from spark_fs.spec.predicates import Condition
@@ -138,10 +142,22 @@ def is_scannable(
     for file in files:
         if not file.readable_as_is or file.row_count is None:
             return False
-    for column in partition_columns:
-        if column in types and types[column] not in PARTITION_PARSERS:
+        if not _has_plain_partition(file, types, partition_columns):
             return False
     return where is None or can_evaluate(where, types)
+
+
+def _has_plain_partition(
+    file: DataFile, types: Mapping[str, str], partition_columns: Sequence[str]
+) -> bool:
+    """Whether the values of a file's partition can be told from what the log writes."""
+    for column in partition_columns:
+        if column in types:
+            try:
+                parse_partition_value(file.partition_values.get(column), types[column])
+            except ValueError:
+                return False
+    return True
 
 
 def read_share(
@@ -160,8 +176,18 @@ def read_share(
         share_count: How many shares the file has.
         max_rows: Read the file's first so many rows instead.
     """
-    types = dict(scan.types)
     columns = _read_columns(scan, file_index, share_index, share_count, max_rows)
+    return select_rows(scan, columns)
+
+
+def select_rows(scan: Scan, columns: Mapping[str, pa.ChunkedArray]) -> pa.Table:
+    """What a scan gives of rows that were read.
+
+    Args:
+        scan: What is wanted of them.
+        columns: Those of the table that matter, under its names.
+    """
+    types = dict(scan.types)
     masks = []
     for name in scan.not_null:
         if columns[name].null_count:
@@ -266,10 +292,7 @@ def _read_columns(
             column = table.column(field.name)
             columns[field.name] = column if column.type == field.type else column.cast(field.type)
             continue
-        value = None
-        text = partition_values.get(field.name)
-        if text is not None:
-            value = PARTITION_PARSERS[types[field.name]](text)
+        value = parse_partition_value(partition_values.get(field.name), types[field.name])
         columns[field.name] = _repeat_value(pa.scalar(value, field.type), table.num_rows)
     return columns
 

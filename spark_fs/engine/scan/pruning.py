@@ -17,6 +17,7 @@ from spark_fs.base.times import (
     to_utc,
 )
 from spark_fs.engine.join.columns import get_ingested_alias, get_node_alias
+from spark_fs.engine.join.shuffle import get_key_kind
 from spark_fs.engine.scan import filters, parquet
 from spark_fs.engine.scan.parquet import UNBOUNDED, Scan, TimeBounds
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, PlanNode
@@ -63,6 +64,8 @@ class TableScanPlan:
 
     scan: by the workers, from files; None: through Spark. bytes: about how much travels; None: not
     known. event_time_bounds: between which event times its rows lie, of a spine, or are looked for.
+    drops_duplicates: whether of the rows of one identity only the last ingested counts, so that the
+    scan's conditions hold for what is left.
     """
 
     scan: Scan | None
@@ -70,6 +73,12 @@ class TableScanPlan:
     total_files: int
     bytes: int | None
     event_time_bounds: TimeBounds = UNBOUNDED
+    drops_duplicates: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether each task can read the rows of some files, whatever is in the others."""
+        return self.scan is not None and not self.drops_duplicates
 
 
 def plan_scans(plan: JoinPlan, sources: Sequence[NodeSource]) -> tuple[TableScanPlan, ...]:
@@ -149,13 +158,14 @@ def _plan_scan(
     group = node.group
     if source.files is None:
         return TableScanPlan(None, 0, 0, None, event_time_bounds)
-    files = _prune_files(source.files, node, event_time_bounds)
+    drops_duplicates = _drops_duplicates(plan, node)
+    files = _prune_files(source.files, node, event_time_bounds, drops_duplicates)
     if node.match == "spine":
         event_time = node.event_time
         ranges = [_get_event_time_range(file, group, event_time) for file in files]
         event_time_bounds = _merge_bounds(ranges)
     scan = None
-    if _can_scan(node, files):
+    if _can_scan(node, files, drops_duplicates):
         scan = _build_scan(plan, node, files, event_time_bounds)
     return TableScanPlan(
         scan,
@@ -163,28 +173,43 @@ def _plan_scan(
         len(source.files),
         _estimate_bytes(files, group, plan.list_columns(node)),
         event_time_bounds,
+        drops_duplicates,
     )
 
 
-def _can_scan(node: PlanNode, files: Sequence[DataFile]) -> bool:
+def _drops_duplicates(plan: JoinPlan, node: PlanNode) -> bool:
+    """Whether duplicates go before anything else; else the match takes the last ingested."""
+    if plan.as_known and node.match != "spine":
+        return False
+    needs_every_row = node.match in ("spine", "windows") or node.where is not None
+    return node.group.may_have_duplicates and needs_every_row
+
+
+def _can_scan(node: PlanNode, files: Sequence[DataFile], drops_duplicates: bool) -> bool:
     """Whether workers can read a node's rows from these files."""
     group = node.group
-    needs_every_row = node.match in ("spine", "windows") or node.where is not None
-    if group.may_have_duplicates and needs_every_row:
-        return False  # only Spark drops duplicates, which needs every row of an identity
+    if drops_duplicates:
+        kinds = [get_key_kind(group.get_column_type(column)) for column in group.identity]
+        if None in kinds:
+            return False
     return parquet.is_scannable(files, group.types, group.partition_key, node.where)
 
 
 def _prune_files(
-    files: Sequence[DataFile], node: PlanNode, event_time_bounds: TimeBounds
+    files: Sequence[DataFile],
+    node: PlanNode,
+    event_time_bounds: TimeBounds,
+    drops_duplicates: bool,
 ) -> list[DataFile]:
-    """The files that may have rows of a node."""
+    """The files that may have rows of a node, or rows that decide which of them count."""
     group = node.group
+    if drops_duplicates and node.event_time != group.event_time:
+        return list(files)
     kept = []
     for file in files:
         if _overlaps(_get_event_time_range(file, group, node.event_time), event_time_bounds):
             kept.append(file)
-    if node.where is not None:
+    if node.where is not None and not drops_duplicates:
         kept = [file for file in kept if filters.may_match(file, node.where, group.types)]
     return kept
 
@@ -198,6 +223,26 @@ def _estimate_bytes(files: Sequence[DataFile], group: GroupSpec, columns: Sequen
     for column in columns:
         row_bytes += _TYPE_WIDTHS.get(group.get_column_type(column), _DEFAULT_WIDTH)
     return max(stored_bytes, row_count * row_bytes)
+
+
+def estimate_run_bytes(plan: JoinPlan, scan_plans: Sequence[TableScanPlan]) -> int:
+    """About how many bytes are read and made when a plan is run.
+
+    Rows are made as many as the spine has, as wide as those of each group. Where duplicates go, all
+    rows are moved once more.
+    """
+    spine_scan = scan_plans[0].scan
+    spine_rows = spine_scan.row_count if spine_scan else 0
+    total_bytes = 0
+    for node, scan_plan in zip(plan.nodes, scan_plans, strict=True):
+        read_bytes = scan_plan.bytes or 0
+        total_bytes += read_bytes * (2 if scan_plan.drops_duplicates else 1)
+        if node.windows:
+            features = plan.narrow_windows(node, node.windows).schema
+            total_bytes += spine_rows * _DEFAULT_WIDTH * len(features)
+        elif scan_plan.scan and scan_plan.scan.row_count:
+            total_bytes += spine_rows * read_bytes // scan_plan.scan.row_count
+    return total_bytes
 
 
 def may_contain_event_time(file: DataFile, group: GroupSpec, event_time_bounds: TimeBounds) -> bool:
