@@ -14,7 +14,7 @@ from spark_fs.base import arrow_types
 from spark_fs.base.times import Interval, to_micros
 from spark_fs.engine.engines import Engines
 from spark_fs.engine.profile.column_states import ColumnStates
-from spark_fs.engine.scan.pruning import may_contain_event_time
+from spark_fs.engine.scan.file_times import may_contain_event_time
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError
 from spark_fs.flows.profile_rows import RowSource
 from spark_fs.spec.comparison import DriftReport, FeatureDrift

@@ -24,8 +24,8 @@ from spark_fs.engine.join.key_codes import encode_keys
 from spark_fs.engine.join.spark_filters import to_spark_condition
 from spark_fs.engine.join.stages import TypedColumn, get_key_columns
 from spark_fs.engine.scan import parquet
+from spark_fs.engine.scan.file_times import may_contain_event_time
 from spark_fs.engine.scan.parquet import Scan
-from spark_fs.engine.scan.pruning import may_contain_event_time
 from spark_fs.engine.spark_runner import SparkRows, get_frame
 from spark_fs.engine.windows.reach import ChangedEvents
 from spark_fs.engine.windows.rows import to_bounds

@@ -5,20 +5,18 @@ That is which files, of how many, between which event times.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from spark_fs.base import arrow_types
 from spark_fs.base.times import (
-    MILLISECONDS_FROM,
     Interval,
-    epoch_to_micros,
     to_micros,
-    to_utc,
 )
 from spark_fs.engine.join.columns import get_ingested_alias, get_node_alias
 from spark_fs.engine.join.shuffle import get_key_kind
 from spark_fs.engine.scan import filters, parquet
+from spark_fs.engine.scan.file_times import get_event_time_range, overlap_times
 from spark_fs.engine.scan.parquet import UNBOUNDED, Scan, TimeBounds
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, PlanNode
 from spark_fs.spec.feature_group import GroupSpec
@@ -162,7 +160,7 @@ def _plan_scan(
     files = _prune_files(source.files, node, event_time_bounds, drops_duplicates)
     if node.match == "spine":
         event_time = node.event_time
-        ranges = [_get_event_time_range(file, group, event_time) for file in files]
+        ranges = [get_event_time_range(file, group, event_time) for file in files]
         event_time_bounds = _merge_bounds(ranges)
     scan = None
     if _can_scan(node, files, drops_duplicates):
@@ -207,7 +205,7 @@ def _prune_files(
         return list(files)
     kept = []
     for file in files:
-        if _overlaps(_get_event_time_range(file, group, node.event_time), event_time_bounds):
+        if overlap_times(get_event_time_range(file, group, node.event_time), event_time_bounds):
             kept.append(file)
     if node.where is not None and not drops_duplicates:
         kept = [file for file in kept if filters.may_match(file, node.where, group.types)]
@@ -243,63 +241,6 @@ def estimate_run_bytes(plan: JoinPlan, scan_plans: Sequence[TableScanPlan]) -> i
         elif scan_plan.scan and scan_plan.scan.row_count:
             total_bytes += spine_rows * read_bytes // scan_plan.scan.row_count
     return total_bytes
-
-
-def may_contain_event_time(file: DataFile, group: GroupSpec, event_time_bounds: TimeBounds) -> bool:
-    """Whether a file may have an event time within these bounds, by what the log says of it."""
-    return _overlaps(_get_event_time_range(file, group, group.event_time), event_time_bounds)
-
-
-def _overlaps(time_range: TimeBounds, event_time_bounds: TimeBounds) -> bool:
-    start, end = event_time_bounds
-    first, behind = time_range
-    if start is not None and behind is not None and behind <= start:
-        return False
-    return end is None or first is None or first < end
-
-
-def _get_event_time_range(file: DataFile, group: GroupSpec, event_time: str | None) -> TimeBounds:
-    """The event times of a file, from the first up to and without the second, in microseconds.
-
-    None: the log does not say.
-    """
-    if event_time is None:
-        return UNBOUNDED
-    type_ = group.get_column_type(event_time)
-    least, greatest = _get_column_bounds(file, event_time, type_)
-    if least is None or greatest is None:
-        return UNBOUNDED
-    if type_ in ("int", "bigint") and _mixes_units(int(least), int(greatest)):
-        return UNBOUNDED
-    # Of timestamps the log has milliseconds, rounded down.
-    step = 1_000 if type_ == "timestamp" else 1
-    first = _parse_event_time(least, type_)
-    last = _parse_event_time(greatest, type_)
-    return first, last + step
-
-
-def _get_column_bounds(file: DataFile, column: str, type_: str) -> tuple[Any, Any]:
-    """The least and the greatest value in a file, as the log writes them."""
-    if column not in file.partition_values:
-        return file.min_values.get(column), file.max_values.get(column)
-    if type_ == "timestamp":
-        return None, None
-    value = file.partition_values[column]
-    return value, value
-
-
-def _mixes_units(least: int, greatest: int) -> bool:
-    """Whether the least of these epochs is in seconds and the greatest in milliseconds."""
-    return abs(least) < MILLISECONDS_FROM <= abs(greatest)
-
-
-def _parse_event_time(value: Any, type_: str) -> int:
-    """An event time as the log writes it, in microseconds."""
-    if type_ == "timestamp":
-        return to_micros(to_utc(datetime.fromisoformat(value)))
-    if type_ == "date":
-        return to_micros(to_utc(date.fromisoformat(value)))
-    return epoch_to_micros(int(value))
 
 
 def _build_scan(
