@@ -23,7 +23,6 @@ from spark_fs.spec.external_source import FRAME, SourceSpec
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.tables import kept_rows
-from spark_fs.tables.arrow_frames import to_arrow
 from spark_fs.tables.event_times import check_epochs
 from spark_fs.tables.kept_rows import KeptRows
 
@@ -97,6 +96,8 @@ def _prepare_rows(data: Any) -> Any:
     if isinstance(data, KeptRows):
         return data
     if not _is_spark_frame(data):
+        from spark_fs.tables.arrow_frames import to_arrow  # which loads pandas
+
         return to_arrow(data, {})
     from spark_fs.tables.spark_frames import to_spark
 
