@@ -705,9 +705,9 @@ def test_a_version_that_does_not_exist(sales: FeatureView) -> None:
     ):
         sales.get_training_data()
     with pytest.raises(
-        SettingsError, match=r"dataframe_type 'polars' is not known: use 'spark' or 'pandas'"
+        SettingsError, match=r"dataframe_type 'duckdb' is not known: use one of 'default', 'spark'"
     ):
-        sales.get_training_data(1, dataframe_type="polars")
+        sales.get_training_data(1, dataframe_type="duckdb")
 
 
 def test_a_dataset_that_cannot_be_made_again_is_as_it_was(
