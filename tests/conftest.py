@@ -13,11 +13,13 @@ from uuid import uuid4
 import mysql.connector
 import pandas as pd
 import pytest
+from engines import read_and_compare
 from pyspark.sql import SparkSession
 
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
+from spark_fs.flows import read
 from spark_fs.tables.delta.session import get_session
 
 from servers import FOLDERS, KINDS
@@ -45,6 +47,21 @@ SYNCED = [
     *(pytest.param(each, marks=LONG if each == "mysql9" else LONG[:1]) for each in ONLINE[:-1]),
     ONLINE[-1],
 ]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--both-engines",
+        action="store_true",
+        help="read each query that the local engine can read by Spark too, and compare",
+    )
+
+
+@pytest.fixture(autouse=True)
+def both_engines(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --both-engines every query that any test reads is read by both."""
+    if request.config.getoption("--both-engines"):
+        monkeypatch.setattr(read, "read_query", read_and_compare)
 
 
 def pytest_report_header() -> str:

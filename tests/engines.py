@@ -7,6 +7,12 @@ import pyarrow as pa
 import values
 
 from spark_fs.api.query import Query
+from spark_fs.engine.engines import Engines
+from spark_fs.errors import SettingsError
+from spark_fs.flows import read
+from spark_fs.planning.plan import JoinPlan
+
+READ_QUERY = read.read_query
 
 
 def read_by_both(query: Query, strategy: str | None = None) -> pd.DataFrame:
@@ -14,6 +20,31 @@ def read_by_both(query: Query, strategy: str | None = None) -> pd.DataFrame:
     found = query.read("arrow", strategy, "local")
     assert_same_tables(found, query.read("arrow", strategy, "spark"))
     return query.read("pandas", strategy, "local")
+
+
+def read_and_compare(
+    engines: Engines,
+    plan: JoinPlan,
+    locate_table: Any,
+    dataframe_type: str,
+    versions: Any = None,
+    strategy: str | None = None,
+    frames: Any = None,
+) -> Any:
+    """``flows.read.read_query``, which fails where the engines differ."""
+    options = (versions, strategy, frames)
+    found = READ_QUERY(engines, plan, locate_table, dataframe_type, *options)
+    if read.resolve_dataframe_type(dataframe_type) == "spark" or engines.requested != "auto":
+        return found
+    try:
+        by_threads = READ_QUERY(
+            engines.with_request("local"), plan, locate_table, "arrow", *options
+        )
+    except SettingsError:  # Spark alone can run it
+        return found
+    by_spark = READ_QUERY(engines.with_request("spark"), plan, locate_table, "arrow", *options)
+    assert_same_tables(by_threads, by_spark)
+    return found
 
 
 def assert_same_tables(found: pa.Table, wanted: pa.Table) -> None:

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 EngineRequest = Literal["auto", "local", "spark"]
 # How many bytes of memory a local run takes at its peak for each byte that it reads or makes: rows
-# are scattered, matched and put in order. Measured were 1.3 (a group of a million rows), 1.9 (one
-# with duplicates) and 2.2 (a join); docs/engines.md has the table.
+# are scattered, matched and put in order. Measured were 1.1 to 2.3; docs/engines.md has the table.
 MEMORY_FACTOR = 2.5
 _MEMORY_SHARE = 4  # a quarter of the machine's memory, where no setting says how much
 

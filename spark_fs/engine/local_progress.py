@@ -32,6 +32,7 @@ class ProgressBar:
                 self._is_wanted = False
                 return
         self._bar.update(self._bar.task_ids[0], completed=done, total=known)
+        self._bar.refresh()
 
     def close(self) -> None:
         """Take the bar away."""
@@ -57,7 +58,8 @@ def _open_bar() -> "Progress | None":
         TextColumn("tasks"),
         TimeElapsedColumn(),
     )
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    # Without a thread of its own: who waits for the tasks calls it often enough.
+    bar = Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True)
     bar.add_task("")
     bar.start()
     return bar

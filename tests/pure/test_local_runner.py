@@ -1,5 +1,6 @@
 """Tasks in threads of this process: their errors come as they are, what is stopped stops, and nothing is left."""
 
+import io
 import os
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from spark_fs.engine import local_progress
 from spark_fs.engine.engines import EngineChoice, Engines
+from spark_fs.engine.local_progress import ProgressBar
 from spark_fs.engine.local_runner import LocalRows, LocalRunner
 from spark_fs.engine.memory import MemoryWatch
 from spark_fs.engine.runner import NUMBER, Runner
@@ -117,6 +120,7 @@ def test_what_swallows_the_stop_once_is_stopped_again() -> None:
 INTERRUPTED = """
 import os, signal, sys, tempfile, threading, time
 import numpy as np
+from spark_fs.engine.local_progress import ProgressBar
 from spark_fs.engine.local_runner import LocalRunner
 
 def work(batches):
@@ -243,3 +247,39 @@ def test_what_failed_to_compute_is_tried_again() -> None:
     with pytest.raises(SparkFSError, match="not yet"):
         compute("a")
     assert compute("a") == "a"
+
+
+# -- progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def watch(bar: ProgressBar, monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> str:
+    """What a run of two rounds shows."""
+    monkeypatch.setattr(sys, "stderr", screen)
+    for known in (7, 3):
+        for done in range(known):
+            bar.update(done, known)
+        bar.close()
+    return screen.getvalue()
+
+
+def test_a_run_that_takes_its_time_shows_how_far_it_is_where_somebody_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert watch(ProgressBar(), monkeypatch, Terminal()) == ""  # it is quick
+    monkeypatch.setattr(local_progress, "_QUIET_SECONDS", 0)
+    shown = watch(ProgressBar(), monkeypatch, Terminal())
+    assert "local engine" in shown
+    assert "6/7" in shown
+    assert "2/3" in shown
+    assert watch(ProgressBar(), monkeypatch, io.StringIO()) == ""
+    assert watch(ProgressBar(is_wanted=False), monkeypatch, Terminal()) == ""
+    assert not any("rich" in name.lower() for name in list_all_threads())
+
+
+def list_all_threads() -> list[str]:
+    return [type(thread).__module__ for thread in threading.enumerate()]
