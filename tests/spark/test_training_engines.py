@@ -17,6 +17,8 @@ from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.errors import SettingsError
 
+from conftest import first_quick
+
 ROWS = 60
 Tables = tuple[pa.Table, ...]
 ENGINES = ["local", "spark"]
@@ -98,13 +100,13 @@ def check_same(ours: Tables, theirs: Tables) -> None:
 
 
 SPLITS: dict[str, Callable[..., Any]] = {
+    "three": lambda view, **options: view.train_validation_test_split(
+        validation_ratio=0.2, test_ratio=0.3, seed=7, **options
+    ),
     "whole": lambda view, **options: view.training_data(**options),
     "bounded": lambda view, **options: view.training_data("2024-01-01 05:00", **options),
     "times": lambda view, **options: view.train_test_split(train_end="2024-01-02", **options),
     "random": lambda view, **options: view.train_test_split(test_ratio=0.3, seed=7, **options),
-    "three": lambda view, **options: view.train_validation_test_split(
-        validation_ratio=0.2, test_ratio=0.3, seed=7, **options
-    ),
     "dropped": lambda view, **options: view.training_data(null_labels="drop", **options),
     "aged": lambda view, **options: view.training_data(max_feature_age=36_000, **options),
 }
@@ -112,7 +114,7 @@ IDENTITY = {"primary_key": True, "event_time": True}
 
 
 @pytest.mark.parametrize("name", ["values", "learned"])
-@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("split", first_quick(list(SPLITS), 1))
 def test_both_engines_make_the_same_training_data(fs: FeatureStore, name: str, split: str) -> None:
     view = fs.get_feature_view(name, 1)
     local, spark = (
@@ -153,9 +155,9 @@ READERS: dict[str, Callable[..., Any]] = {
 }
 
 
-@pytest.mark.parametrize("coalesce", [False, True])
-@pytest.mark.parametrize("split", FILES)
-@pytest.mark.parametrize("name", ["values", "learned"])
+@pytest.mark.parametrize("coalesce", first_quick([False, True], 1))
+@pytest.mark.parametrize("split", first_quick(["random", "whole", "times"], 1))
+@pytest.mark.parametrize("name", first_quick(["values", "learned"], 1))
 def test_what_one_engine_wrote_the_other_reads(
     fs: FeatureStore, name: str, split: str, coalesce: bool
 ) -> None:
@@ -169,7 +171,11 @@ def test_what_one_engine_wrote_the_other_reads(
 
 
 @pytest.mark.parametrize(
-    ("form", "name"), [("csv", "flat"), ("tsv", "flat"), ("json", "values"), ("json", "learned")]
+    ("form", "name"),
+    [
+        ("json", "values"),
+        *first_quick([("csv", "flat"), ("tsv", "flat"), ("json", "learned")], 1),
+    ],
 )
 def test_text_that_one_engine_wrote_the_other_reads(fs: FeatureStore, form: str, name: str) -> None:
     view = fs.get_feature_view(name, 1)
@@ -267,7 +273,7 @@ def make_spine(kind: str, spark: SparkSession) -> Any:
     return makers[kind]()
 
 
-@pytest.mark.parametrize("kind", ["pandas", "polars", "arrow", "dicts", "spark"])
+@pytest.mark.parametrize("kind", first_quick(["spark", "pandas", "polars", "arrow", "dicts"], 2))
 def test_rows_of_the_caller_are_a_spine_for_both(
     learned: FeatureView, fs: FeatureStore, spark: SparkSession, kind: str
 ) -> None:
