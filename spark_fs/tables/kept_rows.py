@@ -1,6 +1,5 @@
 """Rows of a caller that are held in memory, or kept as Parquet files: what a scan reads of them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -29,8 +28,8 @@ class KeptRows:
 class _Bounds(NamedTuple):
     """The least and the greatest value of a column, as a log writes them."""
 
-    least: Mapping[str, Any]
-    greatest: Mapping[str, Any]
+    least: dict[str, Any]
+    greatest: dict[str, Any]
 
 
 def hold_table(table: pa.Table, event_time: str | None) -> DataFile:
@@ -52,6 +51,31 @@ def _to_bounds(name: str, least: Any, greatest: Any) -> _Bounds:
     return _Bounds({name: least.isoformat()}, {name: greatest.isoformat()})
 
 
+def _read_bounds(metadata: pq.FileMetaData, schema: pa.Schema) -> _Bounds:
+    """The bounds of integers and times, where each row group of a file has them."""
+    bounds = _Bounds({}, {})
+    for field in schema:
+        if not (pa.types.is_integer(field.type) or pa.types.is_temporal(field.type)):
+            continue
+        groups = [_find_statistics(metadata, i, field.name) for i in range(metadata.num_row_groups)]
+        known = [group for group in groups if group is not None and group.has_min_max]
+        if known and len(known) == len(groups):
+            least = min(group.min for group in known)
+            column = _to_bounds(field.name, least, max(group.max for group in known))
+            bounds = _Bounds(bounds.least | column.least, bounds.greatest | column.greatest)
+    return bounds
+
+
+def _find_statistics(metadata: pq.FileMetaData, row_group: int, name: str) -> Any:
+    """What a row group's footer says of a column; None: nothing."""
+    group = metadata.row_group(row_group)
+    for i in range(group.num_columns):
+        column = group.column(i)
+        if column.path_in_schema == name:
+            return column.statistics
+    return None
+
+
 def save_table(table: pa.Table, folder: str) -> None:
     """Write a table into a folder as one Parquet file, eagerly."""
     system, path = resolve_file_system(folder)
@@ -71,8 +95,9 @@ def load_rows(folder: str) -> KeptRows:
         with system.open_input_file(entry.path) as source:
             file = pq.ParquetFile(source, coerce_int96_timestamp_unit="us")
             schema = file.schema_arrow
-            row_count = file.metadata.num_rows
+            metadata = file.metadata
+        least, greatest = _read_bounds(metadata, schema)
         location = f"{folder}/{entry.base_name}"
-        files.append(DataFile(location, entry.size, row_count, {}, {}, {}, True))
+        files.append(DataFile(location, entry.size, metadata.num_rows, {}, least, greatest, True))
     fields = [(field.name, to_plain_type(field.type)) for field in schema]
     return KeptRows(folder, pa.schema(fields), tuple(files))
