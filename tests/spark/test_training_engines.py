@@ -189,6 +189,21 @@ def test_text_that_one_engine_wrote_the_other_reads(fs: FeatureStore, form: str,
             check_same(read, expected)
 
 
+@pytest.mark.slow
+def test_orc_without_times_is_written_and_read_by_both(
+    fs: FeatureStore, group: Callable[..., FeatureGroup]
+) -> None:
+    rows = list_values(pd.Timestamp("2024-01-01", tz="UTC")).drop_columns(["t", "seen"])
+    made = group("timeless", rows, primary_key=["shop"])
+    view = fs.create_feature_view("timeless", made.select_all())
+    expected = view.training_data(dataframe_type="arrow", engine="local")
+    for maker in ENGINES:
+        version, _ = view.create_training_data(engine=maker, data_format="orc")
+        for reader in ENGINES:
+            read = view.get_training_data(version, dataframe_type="arrow", engine=reader)
+            check_same(read, expected)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_either_engine_makes_it_again(learned: FeatureView, engine: str) -> None:
     made = learned.train_test_split(test_ratio=0.3, seed=7, dataframe_type="arrow", engine="local")
