@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from spark_fs.engine.engines import Engines
-from spark_fs.engine.join.columnar import ArrowRelation
 from spark_fs.engine.runner import Runner
-from spark_fs.engine.scan.parquet import Scan, ScanFile
+from spark_fs.engine.training.dataset_files import read_dataset_files
 from spark_fs.engine.training.row_order import sort_rows
 from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.spec.training_dataset import FilesSpec
 from spark_fs.tables import arrow_dataset_files, dataset_files
-from spark_fs.tables.dataset_files import WrittenBytes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -36,41 +33,20 @@ def read_tables(engines: Engines, transform: DatasetTransform, files: FilesSpec)
     total_bytes = sum(file.bytes for part_files in listed.values() for file in part_files)
     need_of_spark = arrow_dataset_files.explain_need_of_spark(files, schema)
     choice = engines.choose(need_of_spark, total_bytes)
-    by_tasks = files.format == "parquet" and need_of_spark is None
 
     def read_by(runner: Runner) -> SplitTables:
         with runner.translate_errors():
-            if by_tasks:
-                return {
-                    part: _scan_files(runner, listed[part], transform.schema) for part in listed
-                }
-            if runner.name == "local":
-                return _read_in_process(listed, files, schema)
-            frames = read_split_frames(engines.get_spark(), transform, files)
-            return {part: frame.toArrow() for part, frame in frames.items()}
+            if need_of_spark or (runner.name == "spark" and files.format != "parquet"):
+                frames = read_split_frames(engines.get_spark(), transform, files)
+                return {part: frame.toArrow() for part, frame in frames.items()}
+            tables = {}
+            for part, part_files in listed.items():
+                relation = read_dataset_files(runner, files.format, part_files, schema)
+                tables[part] = relation.select(schema).collect()
+            return tables
 
-    tables = engines.run(choice, read_by)
-    return {part: sort_rows(table, list(transform.identity)) for part, table in tables.items()}
-
-
-def _read_in_process(
-    listed: Mapping[str, Sequence[WrittenBytes]], files: FilesSpec, types: Mapping[str, str]
-) -> SplitTables:
-    """The rows of the files of each split, eagerly, in no order."""
-    tables = {}
-    for part, part_files in listed.items():
-        paths = [file.path for file in part_files]
-        tables[part] = arrow_dataset_files.read_files(files.format, paths, types)
-    return tables
-
-
-def _scan_files(
-    runner: Runner, files: Sequence[WrittenBytes], types: Mapping[str, str]
-) -> pa.Table:
-    """The rows of Parquet files, eagerly."""
-    scan_files = [ScanFile(file.path, file.bytes, 0, ()) for file in files]
-    relation = ArrowRelation.from_scan(runner, Scan.from_files(scan_files, types))
-    return relation.select(types).collect()
+    unordered = engines.run(choice, read_by)
+    return {part: sort_rows(table, list(transform.identity)) for part, table in unordered.items()}
 
 
 def read_sorted_frames(

@@ -1,7 +1,7 @@
 """Training data in files, as Arrow writes and reads them: the same values that Spark would."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -137,23 +137,20 @@ def open_writer(file_format: str, sink: Any, schema: pa.Schema) -> TableWriter:
     return FORMATS[file_format].open_writer(sink, schema)
 
 
-def read_files(file_format: str, paths: Sequence[str], types: Mapping[str, str]) -> pa.Table:
-    """The rows of files, eagerly, with these columns and types.
+def read_file(file_format: str, path: str, types: Mapping[str, str]) -> pa.Table:
+    """The rows of a file that is not Parquet, eagerly, with these columns and types.
 
-    SparkFSError for a file that cannot be read.
+    SparkFSError for one that cannot be read.
     """
     schema = to_arrow_schema(types)
-    tables = [schema.empty_table()]
-    for path in paths:
-        system, name = resolve_file_system(path)
+    system, name = resolve_file_system(path)
+    try:
         size = system.get_file_info(name).size
-        try:
-            with system.open_input_file(name) as source:
-                table = FORMATS[file_format].read_file(source, size, types)
-                tables.append(table.select(schema.names).cast(schema))
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise SparkFSError(
-                f"The file {path} of training data cannot be read: {get_first_line(error)} Restore"
-                " it, or make the files again with recreate_training_dataset."
-            ) from error
-    return pa.concat_tables(tables)
+        with system.open_input_file(name) as source:
+            table = FORMATS[file_format].read_file(source, size, types)
+        return table.select(schema.names).cast(schema)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise SparkFSError(
+            f"The file {path} of training data cannot be read: {get_first_line(error)} Restore it,"
+            " or make the files again with recreate_training_dataset."
+        ) from error

@@ -99,7 +99,7 @@ def write(table: pa.Table, form: str) -> bytes:
 def read(data: bytes, form: str, schema: pa.Schema, folder: Path) -> pa.Table:
     path = folder / f"rows.{form}"
     path.write_bytes(data)
-    return arrow_dataset_files.read_files(form, [str(path)], to_feature_types(schema))
+    return arrow_dataset_files.read_file(form, str(path), to_feature_types(schema))
 
 
 @pytest.mark.parametrize("form", TABLES)
