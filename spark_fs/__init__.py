@@ -19,24 +19,24 @@ from spark_fs.api.external_feature_group import ExternalFeatureGroup
 from spark_fs.api.feature import Feature, Filter
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
-from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.project import Project, login
 from spark_fs.api.query import Query
-from spark_fs.api.selection import Selection, select_features
 from spark_fs.api.spine import Spine
 from spark_fs.api.transformations import TransformationFunction, udf
 from spark_fs.api.window_functions import WindowFunction
-from spark_fs.spec.model_schema import ModelSchema, Schema
 
 if TYPE_CHECKING:
+    from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.model import Model
     from spark_fs.api.model_registry import ModelRegistry
+    from spark_fs.api.selection import Selection, select_features
     from spark_fs.base.times import Instant, parse_duration, to_utc
     from spark_fs.engine.windows import Events, rolling
     from spark_fs.flows.jobs import Job, RunningJob
     from spark_fs.spec.comparison import DEFAULT_THRESHOLDS, DriftReport
     from spark_fs.spec.expectations import ValidationReport
     from spark_fs.spec.feature_statistics import FeatureStatistics, Statistics, StatisticsConfig
+    from spark_fs.spec.model_schema import ModelSchema, Schema
     from spark_fs.spec.pipeline_run import PipelineRun
     from spark_fs.spec.training_dataset import TrainingDatasetSpec
     from spark_fs.spec.verification import Verification
@@ -89,17 +89,21 @@ __all__ = [
 
 # Where the names are that are loaded when they are first asked for.
 _LAZY = {
-    "DEFAULT_THRESHOLDS": "spark_fs.spec.comparison",
     "Commit": "spark_fs.tables.commits",
+    "DEFAULT_THRESHOLDS": "spark_fs.spec.comparison",
     "DriftReport": "spark_fs.spec.comparison",
     "Events": "spark_fs.engine.windows",
     "FeatureStatistics": "spark_fs.spec.feature_statistics",
+    "FeatureView": "spark_fs.api.feature_view",
     "Instant": "spark_fs.base.times",
     "Job": "spark_fs.flows.jobs",
     "Model": "spark_fs.api.model",
     "ModelRegistry": "spark_fs.api.model_registry",
+    "ModelSchema": "spark_fs.spec.model_schema",
     "PipelineRun": "spark_fs.spec.pipeline_run",
     "RunningJob": "spark_fs.flows.jobs",
+    "Schema": "spark_fs.spec.model_schema",
+    "Selection": "spark_fs.api.selection",
     "Statistics": "spark_fs.spec.feature_statistics",
     "StatisticsConfig": "spark_fs.spec.feature_statistics",
     "TrainingDatasetSpec": "spark_fs.spec.training_dataset",
@@ -108,6 +112,7 @@ _LAZY = {
     "parse_duration": "spark_fs.base.times",
     "resolve_jars": "spark_fs.tables.delta.jars",
     "rolling": "spark_fs.engine.windows",
+    "select_features": "spark_fs.api.selection",
     "to_utc": "spark_fs.base.times",
 }
 

@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from spark_fs.api.declarations import build_view_spec, to_column_names
-from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.group_store import GroupStore
 from spark_fs.api.options import warn_of_options
 from spark_fs.api.query import Query
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame
 
+    from spark_fs.api.feature_view import FeatureView
     from spark_fs.spec.feature_view import ViewSpec
     from spark_fs.spec.pipeline_run import PipelineRun
     from spark_fs.spec.transformation import FunctionSpec
@@ -118,7 +118,7 @@ class FeatureStore(GroupStore):
         spec = create_version(
             version, next_version, lambda number: self._create_view(build_spec(version=number))
         )
-        return FeatureView(self._stores, spec)
+        return self._stores.open_view(spec)
 
     def get_or_create_feature_view(
         self,
@@ -168,7 +168,7 @@ class FeatureStore(GroupStore):
         spec, is_new = find_or_create(find, lambda: self._create_view(requested))
         if not is_new:
             check_same(f"Feature view {spec}", spec, requested, _DECLARED_FIELDS)
-        return FeatureView(self._stores, spec)
+        return self._stores.open_view(spec)
 
     def get_feature_view(self, name: str, version: int | None = None) -> FeatureView:
         """Return a view by name and version.
@@ -184,12 +184,12 @@ class FeatureStore(GroupStore):
             NotFoundError: It does not exist; the error has the nearest names, or the versions that
                 exist.
         """
-        return FeatureView(self._stores, self._stores.catalog.get_view(name, version))
+        return self._stores.open_view(self._stores.catalog.get_view(name, version))
 
     def get_feature_views(self, name: str | None = None) -> list[FeatureView]:
         """Return every view, or every version of one, by name and version."""
         views = self._stores.catalog.list_views()
-        return [FeatureView(self._stores, view) for view in views if name in (None, view.name)]
+        return [self._stores.open_view(view) for view in views if name in (None, view.name)]
 
     # -- transformations
 
@@ -353,7 +353,7 @@ class FeatureStore(GroupStore):
         return self._stores.catalog.get_run(run_id)
 
     def _create_view(self, view: ViewSpec) -> ViewSpec:
-        FeatureView(self._stores, view).check()
+        self._stores.open_view(view).check()
         self._stores.catalog.add_view(view)
         return view
 

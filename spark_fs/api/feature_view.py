@@ -10,7 +10,6 @@ from spark_fs.api.batch_scoring import BatchScoringMixin
 from spark_fs.api.catalog_object import CatalogObject
 from spark_fs.api.feature_vectors import FeatureVectorsMixin
 from spark_fs.api.query import Query
-from spark_fs.api.stores import opens
 from spark_fs.api.training_data import TrainingDataMixin
 from spark_fs.api.training_datasets import TrainingDatasetsMixin
 from spark_fs.api.training_files import TrainingFilesMixin
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from spark_fs.spec.feature_statistics import Statistics
 
 
-@opens("feature view")
 @validate_arguments
 class FeatureView(
     CatalogObject[ViewSpec],

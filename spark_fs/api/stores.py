@@ -33,8 +33,7 @@ _CLASSES: dict[str, type] = {}  # by the kind of a definition: what users see it
 def opens(kind: str) -> Callable[[type[T]], type[T]]:
     """Let a class be what users see a kind of definition as.
 
-    So groups, views and models, each of which leads to the others, open them without importing one
-    another's classes.
+    So what leads to groups opens them without importing their classes.
     """
 
     def register_class(class_: type[T]) -> type[T]:
@@ -95,8 +94,9 @@ class Stores:
 
     def open_view(self, spec: ViewSpec) -> FeatureView:
         """Open a feature view as its class."""
-        view: FeatureView = _CLASSES["feature view"](self, spec)
-        return view
+        from spark_fs.api.feature_view import FeatureView
+
+        return FeatureView(self, spec)
 
     def check_same_store(self, other: Stores, what: str) -> None:
         """Check that what comes with other stores is kept where ours is.

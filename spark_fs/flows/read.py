@@ -19,7 +19,6 @@ from spark_fs.engine.training.row_order import sort_rows
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, PlanNode
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
-from spark_fs.tables.table import open_table
 from spark_fs.tables.table_log import open_log
 
 if TYPE_CHECKING:
@@ -155,6 +154,7 @@ def list_sources(
 
         def read_frame() -> DataFrame:
             from spark_fs.flows import group_rows
+            from spark_fs.tables.table import open_table
 
             table = open_table(node.group, path, get_spark)
             return group_rows.read_group(table, version, with_duplicates)
