@@ -133,11 +133,10 @@ def collect_matrix(files: Sequence[str], features: int) -> Any:
 
 def measure_wide(
     fs: FeatureStore,
-    spark: SparkSession,
+    spark: SparkSession | None,
     features: int,
     count: int,
     times: int,
-    with_spark: bool,
 ) -> list[Measurement]:
     """Profiles and correlations of many features."""
     group = make_group(fs, "wide", count, features, 5)
@@ -147,7 +146,7 @@ def measure_wide(
     duckdb_seconds = time_fastest(lambda: summarize_in_duckdb(files), 2)
     what = f"statistics, {features:,} x {count:,}, beside DuckDB SUMMARIZE"
     measurements = [Measurement(what, seconds, duckdb_seconds, ">= 4")]
-    if with_spark:
+    if spark is not None:
         names = name_features(features // 10)
         measurements += measure_beside_spark(spark, files, names, seconds)
     group.update_statistics_config({"enabled": False, "correlations": True})
@@ -230,6 +229,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--long", type=int, default=8_000_000)
     parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--engine", choices=["local", "spark"], default="local")
     parser.add_argument(
         "--without-spark",
         action="store_true",
@@ -244,10 +244,9 @@ def measure_statistics(options: argparse.Namespace) -> list[Measurement]:
     conf = {"spark.driver.memory": "6g", "spark.sql.debug.maxToStringFields": "10"}
     times = options.times
     try:
-        spark = get_session(conf)
-        fs = spark_fs.login({"home": home}).get_feature_store()
-        with_spark = not options.without_spark
-        wide = measure_wide(fs, spark, options.features, options.rows, times, with_spark)
+        spark = None if options.without_spark else get_session(conf)
+        fs = spark_fs.login({"home": home, "engine": options.engine}).get_feature_store()
+        wide = measure_wide(fs, spark, options.features, options.rows, times)
         return wide + measure_long(fs, 20, options.long, times)
     finally:
         shutil.rmtree(home, ignore_errors=True)

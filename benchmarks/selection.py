@@ -79,21 +79,24 @@ def make_group(
 
 
 def search(
-    names: Sequence[str], row_count: int, part_count: int, k: int
+    names: Sequence[str], row_count: int, part_count: int, k: int, engine: str
 ) -> tuple[list[str], float, dict[str, float]]:
     """The chosen features, the seconds of the search, and when each of its steps had begun."""
     home = tempfile.mkdtemp(prefix="spark_fs-bench-")
     steps: dict[str, float] = {}
     try:
-        get_session({"spark.driver.memory": "4g", "spark.sql.debug.maxToStringFields": "10"})
+        if engine == "spark":
+            get_session({"spark.driver.memory": "4g", "spark.sql.debug.maxToStringFields": "10"})
         fs = spark_fs.login({"home": home}).get_feature_store()
         group = make_group(fs, names, row_count, part_count)
         start = time.perf_counter()
 
         def record_step(step: str, *_: int) -> None:
-            steps[step] = time.perf_counter() - start
+            steps.setdefault(step, time.perf_counter() - start)
 
-        selection = spark_fs.select_features(group.select_all(), "label", k=k, progress=record_step)
+        selection = spark_fs.select_features(
+            group.select_all(), "label", k=k, progress=record_step, engine=engine
+        )
         return list(selection.features), time.perf_counter() - start, steps
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -119,12 +122,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--k", type=int, default=50)
     parser.add_argument("--parts", type=int, default=10)
+    parser.add_argument("--engine", choices=["local", "spark"], default="local")
     options = parser.parse_args()
     names = [f"f{n:04d}" for n in range(options.features)]
-    chosen, seconds, steps = search(names, options.rows, options.parts, options.k)
+    chosen, seconds, steps = search(names, options.rows, options.parts, options.k, options.engine)
     expected, beside = search_by_definition(names, options.rows, options.parts, options.k)
     same = sum(a == b for a, b in zip(chosen, expected, strict=True))
-    what = f"{options.k} of {options.features:,} x {options.rows:,}"
+    what = f"{options.k} of {options.features:,} x {options.rows:,}, {options.engine} engine"
     table = Table("mRMR", "seconds", "beside", "ratio", "the same features, in order")
     ratio = f"{seconds / beside:.2f}"
     table.add_row(what, f"{seconds:.1f}", f"{beside:.1f}", ratio, f"{same} of {options.k}")

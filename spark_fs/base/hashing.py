@@ -47,9 +47,13 @@ def mix_bits(bits: Hashes) -> Hashes:
     Generators, 2014). Zero stays zero: see ``split_mix``.
     """
     with np.errstate(over="ignore"):
-        bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return bits ^ (bits >> np.uint64(31))
+        mixed = bits >> np.uint64(30)
+        mixed ^= bits
+        mixed *= np.uint64(0xBF58476D1CE4E5B9)
+        mixed ^= mixed >> np.uint64(27)
+        mixed *= np.uint64(0x94D049BB133111EB)
+        mixed ^= mixed >> np.uint64(31)
+        return mixed
 
 
 def split_mix(states: Hashes) -> Hashes:

@@ -170,7 +170,8 @@ class DesignMatrix:
                 is_finite = np.isfinite(values)
                 presence[:, i] = is_finite
                 values = np.where(is_finite, values, number.shift)
-            matrix[:, i] = (values - number.shift) / number.scale
+            standardised = np.subtract(values, number.shift, out=matrix[:, i])
+            np.divide(standardised, number.scale, out=standardised)
 
     def _fill_categories(self, table: pa.Table, matrix: Doubles, presence: Doubles) -> None:
         first_column = len(self.numbers)

@@ -1,6 +1,7 @@
 """How values of a column fall into bins, and how many rows are in the bins of two columns."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 from spark_fs.stats.column_state import ColumnState
 from spark_fs.stats.column_values import get_column_kind, to_doubles
 from spark_fs.stats.interpolation import compute_quantiles
+from spark_fs.stats.sketches.quantiles import Doubles
 
 MAX_FEATURE_BINS = 64  # of a feature of many rows, each with as many of them
 MAX_CLASSES = 50  # a label of more distinct values is a number to predict, not a class
@@ -73,6 +75,17 @@ class Binning:
         bins: npt.NDArray[np.int64] = np.searchsorted(np.array(self.edges), values, side="left")
         return np.where(np.isfinite(values), bins, missing)
 
+    def count_sorted(self, values: Doubles) -> Counts:
+        """How many of sorted numbers, NaN last, are in each bin: as ``assign_bins`` assigns them.
+
+        To sort numbers takes half the time of looking up the bin of each.
+        """
+        first = np.searchsorted(values, -np.inf, side="right")
+        end = np.searchsorted(values, np.inf, side="left")
+        ends = np.searchsorted(values, np.array(self.edges), side="right")
+        counts = np.diff(np.concatenate([[first], ends, [end]]))
+        return np.append(counts, len(values) - (end - first))
+
 
 @dataclass(frozen=True)
 class ContingencyTables:
@@ -90,17 +103,25 @@ class ContingencyTables:
         """The tables of some rows, one behind the other; rows without a label count nowhere."""
         label_bins = self.label.assign_bins(table.column(self.label.name))
         class_count = self.label.bin_count - 1
-        has_label = label_bins < class_count
-        all_have_label = bool(has_label.all())
-        if not all_have_label:
-            label_bins = label_bins[has_label]
+        rows = np.argsort(label_bins, kind="stable")
+        bounds = np.searchsorted(label_bins[rows], np.arange(class_count + 1))
+        rows = rows[: bounds[-1]]  # those with a label, by it
         counts: list[Counts] = [np.empty(0, np.int64)]
         for feature in self.features:
-            bins = feature.assign_bins(table.column(feature.name))
-            if not all_have_label:
-                bins = bins[has_label]
-            cell_count = feature.bin_count * class_count
-            counts.append(np.bincount(bins * class_count + label_bins, minlength=cell_count))
+            column = table.column(feature.name)
+            if feature.categories:
+                bins = feature.assign_bins(column)[rows]
+                by_class = [
+                    np.bincount(bins[start:end], minlength=feature.bin_count)
+                    for start, end in pairwise(bounds)
+                ]
+            else:
+                values = to_doubles(column)[rows]
+                by_class = [
+                    feature.count_sorted(np.sort(values[start:end]))
+                    for start, end in pairwise(bounds)
+                ]
+            counts.append(np.column_stack(by_class).ravel())
         return np.concatenate(counts)
 
     def split_by_feature(self, counts: Counts) -> dict[str, Counts]:

@@ -31,8 +31,10 @@ def get_column_kind(type_: str) -> ColumnKind:
 
 def to_doubles(column: pa.ChunkedArray) -> Doubles:
     """A column's values as doubles, NaN where there is none; large integers are rounded."""
-    values = column.cast(pa.float64(), safe=False)
-    doubles: Doubles = pc.fill_null(values, math.nan).to_numpy()
+    values = column if pa.types.is_float64(column.type) else column.cast(pa.float64(), safe=False)
+    if values.null_count:
+        values = pc.fill_null(values, math.nan)
+    doubles: Doubles = values.to_numpy()
     return doubles
 
 

@@ -42,11 +42,8 @@ class DistinctSketch:
     def from_counts(cls, values: Values, counts: Integers) -> Self:
         """The sketch of distinct values, with the number of rows of each."""
         hashes = hash_values(values)
-        if len(hashes) > SIZE:
-            kept = np.argpartition(hashes, SIZE)[:SIZE]
-        else:
-            kept = np.arange(len(hashes))
-        kept = kept[np.argsort(hashes[kept])]
+        kept = _find_low_hashes(hashes)
+        kept = kept[np.argsort(hashes[kept])][:SIZE]
         return cls(values[kept], counts[kept], int(counts.sum()))
 
     @classmethod
@@ -124,6 +121,15 @@ class DistinctSketch:
         """The values it holds in their own order, with their rows."""
         order = np.argsort(self.values, kind="stable")
         return self.values[order], self.counts[order]
+
+
+def _find_low_hashes(hashes: Hashes) -> npt.NDArray[np.intp]:
+    """The places of the ``SIZE`` least hashes, and of some that are little more."""
+    if len(hashes) <= 4 * SIZE:
+        return np.arange(len(hashes))
+    # hashes are spread evenly, so twice as many as are wanted lie below this
+    low = np.flatnonzero(hashes < np.uint64(2**64 // len(hashes) * 2 * SIZE))
+    return low if len(low) >= SIZE else np.argpartition(hashes, SIZE)[:SIZE]
 
 
 def _compute_entropy(shares: npt.NDArray[np.float64]) -> float:
