@@ -36,11 +36,11 @@ fraud: $(DEMO) ## run the credit-card fraud system: groups, two models, batch an
 test: $(TEST) ## run the quick test suite
 	@$(BIN)/pytest
 
-slow: $(TEST) ## run what the quick suite leaves out: each strategy of the join, a year of flights, long sequences
+slow: $(ALL) ## run what the quick suite leaves out: each strategy of the join, a year of flights, long sequences
 	@$(BIN)/pytest -m "$(SLOW)"
 
 # CI's queue takes the slow tests in three parts, and the faults in two.
-slow-house: $(TEST)
+slow-house: $(ALL)
 	@$(BIN)/pytest -m "$(SLOW)" tests/house tests/pure
 
 slow-spark: $(TEST)
