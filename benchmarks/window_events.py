@@ -1,7 +1,7 @@
 """The events and the spine of the benchmark of window features, and what is asked of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
@@ -49,7 +49,8 @@ class Case:
 
     events: how many there are, of so many keys, within so many days. hot: the share of events on
     the hottest key. spine: its rows, at whose instants windows end; 0: at each event. windows,
-    functions: each function over each window is a feature.
+    functions: each function over each window is a feature. inserts: how many commits brought the
+    events, one after another in time.
     """
 
     events: int
@@ -59,6 +60,12 @@ class Case:
     spine: int = 0
     windows: tuple[str, ...] = ("4h", "24h", "7d")
     functions: tuple[str, ...] = MOMENTS
+    inserts: int = 1
+
+    def scale(self, share: float) -> "Case":
+        """The same with a share of the events, keys and rows of the spine."""
+        sizes = {name: int(getattr(self, name) * share) for name in ("events", "keys", "spine")}
+        return replace(self, **sizes)
 
     @property
     def features(self) -> list[tuple[str, str, str]]:
@@ -122,7 +129,7 @@ class Data:
         events = self.fs.create_feature_group(
             "events", primary_key=["k"], event_time="t", statistics_config=False
         )
-        for numbers in _list_batches(draw, self.case.events):
+        for numbers in _list_batches(draw, self.case.events, self.case.inserts):
             amounts = np.round(draw.lognormal(3, 1, len(numbers)), 2)
             columns = {"k": self._draw_keys(draw, len(numbers)), "x": amounts}
             instants = self._draw_instants(draw, numbers, self.case.events)
@@ -149,11 +156,12 @@ class Data:
         return pa.array(micros, pa.timestamp("us", "UTC"))
 
 
-def _list_batches(draw: np.random.Generator, size: int) -> list[Ints]:
+def _list_batches(draw: np.random.Generator, size: int, inserts: int = 1) -> list[Ints]:
     """The numbers of the rows of each insert: one after another in time, in no order within."""
     batches = []
-    for first in range(0, size, INSERTED_ROWS):
-        behind = min(size, first + INSERTED_ROWS)
+    inserted_rows = min(INSERTED_ROWS, -(-size // inserts))
+    for first in range(0, size, inserted_rows):
+        behind = min(size, first + inserted_rows)
         batches.append(draw.permutation(np.arange(first, behind)))
     return batches
 

@@ -13,12 +13,13 @@ from spark_fs.base.times import Interval
 from spark_fs.engine.join.columnar import ArrowRelation
 from spark_fs.engine.join.execution import to_arrow_relation
 from spark_fs.engine.join.strategy import choose_strategy
+from spark_fs.engine.local_runner import LocalRunner
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan, ScanFile, TimeBounds
 from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.engine.spark_runner import SparkRunner, get_frame
 from spark_fs.engine.windows.reach import ChangedEvents, find_needed_bounds
-from spark_fs.engine.windows.relation import EventSource, aggregate_events
+from spark_fs.engine.windows.relation import EventSource, aggregate_events, aggregate_here
 from spark_fs.engine.windows.rows import compute_event_rows, to_bounds
 from spark_fs.engine.windows.tile_columns import make_tile_schema, make_tile_types
 from spark_fs.engine.windows.tile_rows import make_tiles, merge_tiles
@@ -35,13 +36,15 @@ from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.predicates import make_conjunction
 from spark_fs.tables.commits import NO_TABLE
-from spark_fs.tables.computed_rows import ComputedRows
+from spark_fs.tables.computed_rows import BatchTask, ComputedRows, TableReader
 from spark_fs.tables.data_files import DataFile
 from spark_fs.tables.table import GroupTable, open_table
 
 TILED_BYTES = 512 << 20  # bytes of events whose tiles this process gathers
-LOCAL_BYTES = 32 << 20  # bytes of files that this process reads itself
-LOCAL_ROWS = 1_000_000  # and their rows: above, Spark's tasks share the work
+LOCAL_BYTES = 32 << 20  # bytes of files that this process reads at once
+LOCAL_ROWS = 1_000_000  # and their rows
+# Up to so many one thread is as fast as several, and the JVM takes the rows from it.
+SINGLE_THREAD_ROWS = 100_000
 Rows: TypeAlias = pa.Table | ComputedRows  # that are here, or that workers compute
 SourceReader = Callable[[JoinPlan], Sequence[NodeSource]]
 
@@ -113,7 +116,9 @@ class AggregationSource:
     def compute_rows(
         self, interval: Interval, changed: ChangedEvents | None = None
     ) -> Iterator[Rows]:
-        """The rows of the aggregation: here where its events are few, else lazily.
+        """The rows of the aggregation: here and now where its events are few, else lazily.
+
+        Where memory allows it threads of this process then read, aggregate and write them.
 
         Args:
             interval: Of the instants of the rows.
@@ -124,7 +129,8 @@ class AggregationSource:
         """
         plan = self.windows
         needed = find_needed_bounds(to_bounds(interval), plan.longest_reach)
-        events = self._read_plan_columns(needed)
+        row_limit = LOCAL_ROWS if changed is not None else SINGLE_THREAD_ROWS
+        events = self._read_plan_columns(needed, row_limit)
         if isinstance(events, pa.Table):
             if changed is not None:
                 events = changed.select_needed(events, plan.known_at)
@@ -137,8 +143,17 @@ class AggregationSource:
             relation = aggregate_events(events, plan, interval, folder)
             if changed is not None:
                 relation = _keep_reached(relation, changed, plan)
-            source = get_frame(relation.source)
-            yield ComputedRows(source, relation.read_tables, plan.row_schema, True)
+            rows = ComputedRows(
+                get_frame(relation.source), relation.read_tables, plan.row_schema, True
+            )
+            scan = events.scan
+            if changed is None and scan is not None and self._fits_here(events):
+                rows = replace(rows, collect_here=partial(_collect_here, scan, plan, interval))
+            yield rows
+
+    def _fits_here(self, events: EventSource) -> bool:
+        """Whether threads of this process aggregate the events, rather than Spark's workers."""
+        return self.stores.engines.choose(None, events.byte_count).engine == "local"
 
     def read_events(self, bounds: TimeBounds) -> pa.Table | None:
         """All events known between these instants, and perhaps others; None: they are too many."""
@@ -160,11 +175,18 @@ class AggregationSource:
             parts = tiles.collect()
         return merge_tiles(parts.cast(schema), plan)
 
-    def _read_plan_columns(self, bounds: TimeBounds) -> pa.Table | EventSource:
-        return self.read_rows([name for name, _ in self.windows.types], bounds, self._list_sources)
+    def _read_plan_columns(
+        self, bounds: TimeBounds, row_limit: int = LOCAL_ROWS
+    ) -> pa.Table | EventSource:
+        names = [name for name, _ in self.windows.types]
+        return self.read_rows(names, bounds, self._list_sources, row_limit)
 
     def read_rows(
-        self, names: Sequence[str], bounds: TimeBounds, list_sources: SourceReader
+        self,
+        names: Sequence[str],
+        bounds: TimeBounds,
+        list_sources: SourceReader,
+        row_limit: int = LOCAL_ROWS,
     ) -> pa.Table | EventSource:
         """Rows of the source, here where they are few, else lazily.
 
@@ -172,6 +194,7 @@ class AggregationSource:
             names: Their columns.
             bounds: Between which instants they become known; others may come too.
             list_sources: Gives where the rows of each of the plan's groups are.
+            row_limit: How many rows are few.
         """
         plan = self._bind_rows(bounds).select_outputs(names)
         sources = list_sources(plan)
@@ -180,7 +203,7 @@ class AggregationSource:
         runner = SparkRunner(self.stores.spark)
         if scan_plan.scan is not None and len(plan.nodes) == 1:
             scan = _rename_columns(scan_plan.scan, plan)
-            if is_small(scan.files):
+            if is_small(scan.files, row_limit):
                 return pa.concat_tables([scan.schema.empty_table(), *parquet.iter_tables(scan)])
             return EventSource.from_scan(runner, scan, scan_plan.bytes)
         relation, project = to_arrow_relation(runner, plan, sources, choice)
@@ -221,14 +244,37 @@ def _rename_columns(scan: Scan, plan: JoinPlan) -> Scan:
     return replace(scan, columns=columns)
 
 
-def is_small(files: Iterable[ScanFile | DataFile]) -> bool:
-    """Whether this process reads these files itself."""
+def _collect_here(
+    scan: Scan,
+    plan: WindowPlan,
+    interval: Interval,
+    make_task: Callable[[TableReader], BatchTask],
+    types: Mapping[str, str],
+) -> pa.Table:
+    """What a task makes of the rows of an aggregation in threads of this process, eagerly.
+
+    Args:
+        scan: Of the events.
+        plan: The aggregation.
+        interval: Which rows are wanted.
+        make_task: Takes what reads tables of rows, and gives the task.
+        types: The columns of what it gives, and their feature types.
+    """
+    runner = LocalRunner()
+    event_types = dict(plan.types)
+    events = ArrowRelation.from_scan(runner, scan).select(event_types).collect()
+    rows = aggregate_here(events, runner, plan, interval)
+    return rows.source.map_batches(make_task(rows.read_tables), types).collect()
+
+
+def is_small(files: Iterable[ScanFile | DataFile], row_limit: int = LOCAL_ROWS) -> bool:
+    """Whether this process reads these files at once."""
     byte_count = 0
     row_count = 0
     for file in files:
         byte_count += file.bytes
         row_count += file.row_count or 0
-    return byte_count <= LOCAL_BYTES and row_count <= LOCAL_ROWS
+    return byte_count <= LOCAL_BYTES and row_count <= row_limit
 
 
 def _keep_needed(

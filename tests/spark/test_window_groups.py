@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -143,19 +144,30 @@ def assert_same(one: FeatureGroup, other: FeatureGroup) -> None:
 
 
 @pytest.mark.parametrize(
-    "declared",
+    ("declared", "engine"),
     first_quick(
-        [{"every": "3h", "features": "all"}, {"every": "90m"}, {"closed": "both"}], 0, ci=1
+        [
+            ({"every": "3h", "features": "all"}, "local"),
+            ({"every": "3h", "features": "all"}, "spark"),
+            ({"every": "90m"}, "spark"),
+            ({"every": "90m"}, "local"),
+            ({"closed": "both"}, "spark"),
+        ],
+        0,
+        ci=2,
     ),
     ids=str,
 )
-def test_large_sources_are_taken_in_by_spark(
-    fs: FeatureStore,
+def test_large_sources_are_taken_in_by_spark_or_threads(
     events: FeatureGroup,
     declared: dict[str, Any],
+    engine: str,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(event_source, "LOCAL_BYTES", -1)
+    fs = spark_fs.login({"home": tmp_path, "engine": engine}).get_feature_store()
+    events = fs.get_feature_group("events")
     if declared.get("features"):
         declared = declared | {"features": [agg.sum("v", over=None), agg.count(over="4h")]}
     windows = declare(fs, events, **declared)

@@ -67,18 +67,43 @@ def iter_event_rows(events: pa.Table, plan: WindowPlan, bounds: TimeBounds) -> I
         plan: The aggregation.
         bounds: Which rows are wanted.
     """
-    keyed = _read_events(events, plan)
-    sorted_events = SortedEvents.from_table(events, *keyed, plan)
-    instants = list_instants(sorted_events.codes, sorted_events.micros, plan, bounds)
-    known_at = restore_known_at(sorted_events, plan, instants)
-    event_of_code = find_events(keyed.codes)
-    schema = arrow_types.to_arrow_schema(plan.row_schema)
-    start = 0
-    for block, features in iter_blocks(sorted_events, instants, plan):
-        keys = take_keys(events, plan, event_of_code[block.codes])
-        block_known_at = known_at.slice(start, len(block.codes))
-        yield pa.Table.from_arrays([*keys, block_known_at, *features], schema=schema)
-        start += len(block.codes)
+    rows = EventRows(events, plan, bounds)
+    return rows.iter_tables(0, len(rows))
+
+
+class EventRows:
+    """The rows of an aggregation*: the events in order, and the instants of the rows."""
+
+    def __init__(self, events: pa.Table, plan: WindowPlan, bounds: TimeBounds) -> None:
+        """Sort the events.
+
+        Args:
+            events: Of any time, in any order.
+            plan: The aggregation.
+            bounds: Which rows are wanted.
+        """
+        keyed = _read_events(events, plan)
+        self._plan = plan
+        self._events = SortedEvents.from_table(events, *keyed, plan)
+        self._instants = list_instants(self._events.codes, self._events.micros, plan, bounds)
+        self._known_at = restore_known_at(self._events, plan, self._instants)
+        self._event_of_code = find_events(keyed.codes)
+        self._keys = events.select(list(dict(plan.keys))).combine_chunks()
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self._instants.codes)
+
+    def iter_tables(self, start: int, end: int) -> Iterator[pa.Table]:
+        """The rows from one position up to another, block by block."""
+        schema = arrow_types.to_arrow_schema(self._plan.row_schema)
+        codes, micros = self._instants
+        instants = Instants(codes[start:end], micros[start:end])
+        for block, features in iter_blocks(self._events, instants, self._plan):
+            keys = take_keys(self._keys, self._plan, self._event_of_code[block.codes])
+            known_at = self._known_at.slice(start, len(block.codes))
+            yield pa.Table.from_arrays([*keys, known_at, *features], schema=schema)
+            start += len(block.codes)
 
 
 def compute_rows_at(

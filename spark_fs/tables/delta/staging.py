@@ -10,6 +10,7 @@ because ``DataFrame.write`` leaves no pause between the two.
 import json
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
@@ -20,7 +21,7 @@ from pyspark.sql.types import StructType
 from spark_fs.tables.commits import Transaction
 from spark_fs.tables.computed_rows import ComputedRows
 from spark_fs.tables.delta.file_summary import sum_statistics
-from spark_fs.tables.delta.worker_files import ACTION_DDL, FileLayout, FileWriterTask
+from spark_fs.tables.delta.worker_files import ACTION_TYPES, FileLayout, FileWriterTask
 from spark_fs.tables.staged_files import StagedFiles
 from spark_fs.tables.table_write import TableLayout
 
@@ -114,8 +115,8 @@ class DeltaTransaction:
             file_layout: How the files are made.
             schema: Of the files and the partitions, as the table's rows have it.
         """
-        task = FileWriterTask(rows.read_tables, file_layout)
-        actions = [row.action for row in rows.source.mapInArrow(task, ACTION_DDL).collect()]
+        make_task = partial(FileWriterTask, layout=file_layout)
+        actions = [row["action"] for row in rows.collect(make_task, ACTION_TYPES)]
         parse = self._jvm.org.apache.spark.sql.delta.actions.Action.fromJson
         files = self._to_scala_list([parse(action) for action in actions])
         adds = [json.loads(action)["add"] for action in actions]

@@ -29,7 +29,7 @@ from spark_fs.tables.delta.file_partitions import (
 )
 from spark_fs.tables.delta.file_summary import FileSummary
 
-ACTION_DDL = "action string"
+ACTION_TYPES = {"action": "string"}
 _ROW_GROUP_ROWS = 1 << 20
 _WAITING_BYTES = 128 << 20  # bytes of rows that wait until a row group is full
 
