@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from spark_fs.base import arrow_types
 from spark_fs.base.times import Interval
+from spark_fs.engine.engines import EngineChoice, Engines
 from spark_fs.engine.join.columnar import ArrowRelation
 from spark_fs.engine.join.execution import to_arrow_relation
 from spark_fs.engine.join.strategy import choose_strategy
-from spark_fs.engine.local_runner import LocalRunner
+from spark_fs.engine.runner import Runner
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan, ScanFile, TimeBounds
 from spark_fs.engine.scan.pruning import NodeSource
@@ -146,14 +147,12 @@ class AggregationSource:
             rows = ComputedRows(
                 get_frame(relation.source), relation.read_tables, plan.row_schema, True
             )
-            scan = events.scan
-            if changed is None and scan is not None and self._fits_here(events):
-                rows = replace(rows, collect_here=partial(_collect_here, scan, plan, interval))
+            if changed is None and events.scan is not None:
+                engines = self.stores.engines
+                choice = engines.choose(None, events.byte_count)
+                collect = _RowCollector(engines, choice, events.scan, relation, plan, interval)
+                rows = replace(rows, collect_by=collect)
             yield rows
-
-    def _fits_here(self, events: EventSource) -> bool:
-        """Whether threads of this process aggregate the events, rather than Spark's workers."""
-        return self.stores.engines.choose(None, events.byte_count).engine == "local"
 
     def read_events(self, bounds: TimeBounds) -> pa.Table | None:
         """All events known between these instants, and perhaps others; None: they are too many."""
@@ -244,27 +243,35 @@ def _rename_columns(scan: Scan, plan: JoinPlan) -> Scan:
     return replace(scan, columns=columns)
 
 
-def _collect_here(
-    scan: Scan,
-    plan: WindowPlan,
-    interval: Interval,
-    make_task: Callable[[TableReader], BatchTask],
-    types: Mapping[str, str],
-) -> pa.Table:
-    """What a task makes of the rows of an aggregation in threads of this process, eagerly.
+@dataclass(frozen=True)
+class _RowCollector:
+    """Runs a task over the rows of an aggregation, by the engine that was chosen.
 
-    Args:
-        scan: Of the events.
-        plan: The aggregation.
-        interval: Which rows are wanted.
-        make_task: Takes what reads tables of rows, and gives the task.
-        types: The columns of what it gives, and their feature types.
+    scan: of the events. by_spark: the rows*, as Spark's workers have them. plan: the aggregation.
+    interval: which rows are wanted.
     """
-    runner = LocalRunner()
-    event_types = dict(plan.types)
-    events = ArrowRelation.from_scan(runner, scan).select(event_types).collect()
-    rows = aggregate_here(events, runner, plan, interval)
-    return rows.source.map_batches(make_task(rows.read_tables), types).collect()
+
+    engines: Engines
+    choice: EngineChoice
+    scan: Scan
+    by_spark: ArrowRelation
+    plan: WindowPlan
+    interval: Interval
+
+    def __call__(
+        self, make_task: Callable[[TableReader], BatchTask], types: Mapping[str, str]
+    ) -> pa.Table:
+        """What a task makes of the rows, eagerly."""
+
+        def collect(runner: Runner) -> pa.Table:
+            rows = self.by_spark if runner.name == "spark" else self._aggregate_here(runner)
+            return rows.source.map_batches(make_task(rows.read_tables), types).collect()
+
+        return self.engines.run(self.choice, collect)
+
+    def _aggregate_here(self, runner: Runner) -> ArrowRelation:
+        events = ArrowRelation.from_scan(runner, self.scan).select(dict(self.plan.types)).collect()
+        return aggregate_here(events, runner, self.plan, self.interval)
 
 
 def is_small(files: Iterable[ScanFile | DataFile], row_limit: int = LOCAL_ROWS) -> bool:

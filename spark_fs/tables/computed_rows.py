@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 BatchTask = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 TableReader = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]
-# Runs the task that is made of a reader of tables, in this process, and gives all that it gives.
-# The columns that it gives have these feature types.
+# Runs the task that is made of a reader of tables over some rows, eagerly, and gives all that it
+# gives: columns of these feature types.
 TaskCollector = Callable[[Callable[[TableReader], BatchTask], Mapping[str, str]], pa.Table]
 
 
@@ -30,15 +30,15 @@ class ComputedRows:
     source: what is spread over the workers. read_tables: what makes tables of its batches, with
     these columns at least. types: the columns and their feature types. is_distinct: whether no two
     rows have one identity, by the way in which they are made; nobody looks for it then.
-    collect_here: runs a task over the same rows in threads of this process, which then write the
-    files; None: workers do.
+    collect_by: runs a task over the same rows elsewhere, as in threads of this process; None: where
+    the source is.
     """
 
     source: DataFrame
     read_tables: TableReader
     types: Mapping[str, str]
     is_distinct: bool
-    collect_here: TaskCollector | None = None
+    collect_by: TaskCollector | None = None
 
     def to_frame(self) -> DataFrame:
         """As a DataFrame*, through the JVM."""
@@ -55,8 +55,8 @@ class ComputedRows:
             make_task: Takes what reads the tables, and gives the task.
             types: The columns of what it gives, and their feature types.
         """
-        if self.collect_here is not None:
-            given: list[dict[str, Any]] = self.collect_here(make_task, types).to_pylist()
+        if self.collect_by is not None:
+            given: list[dict[str, Any]] = self.collect_by(make_task, types).to_pylist()
             return given
         ddl = ", ".join(f"`{name}` {to_ddl(type_)}" for name, type_ in types.items())
         rows = self.source.mapInArrow(make_task(self.read_tables), ddl).collect()

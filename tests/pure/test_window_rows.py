@@ -443,6 +443,9 @@ def test_a_block_is_cut_within_an_entity_where_its_windows_are_short() -> None:
         len(block.codes) for block, _ in iter_blocks(events, Instants(codes, micros), long, 12)
     ]
     assert sizes == [12, 48, 40]
+    every_fourth = Instants(codes[::4], micros[::4])
+    sizes = [len(block.codes) for block, _ in iter_blocks(events, every_fourth, plan, 12)]
+    assert sizes == [3] * 8 + [1]
 
 
 def test_no_events_give_no_rows() -> None:

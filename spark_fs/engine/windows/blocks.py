@@ -19,7 +19,7 @@ from spark_fs.engine.windows.kernel import compute_windows, get_known_micros
 from spark_fs.planning.window_plan import WindowPlan
 
 BLOCK_ROWS = 1 << 17  # twice as fast as all of 1,700,000 events at once
-_CARRIED_SHARE = 4  # a block has at least so many times the instants of the events before it
+_CARRIED_SHARE = 4  # a block has about so many times the events that lie before its instants
 
 
 class SortedEvents(NamedTuple):
@@ -101,14 +101,17 @@ def iter_blocks(
         events: The events.
         instants: By entity and time.
         plan: The aggregation.
-        block_rows: A block has about so many instants, or more where a window reaches back over
-            many events of one entity.
+        block_rows: A block has about so many instants or events, or more where a window reaches
+            back over many events of one entity.
     """
     start = 0
+    events_per_instant = max(1.0, len(events.codes) / max(1, len(instants.codes)))
     while start < len(instants.codes):
         first_event, carried = _find_first_event(events, instants, start, plan)
-        end = start + max(block_rows, _CARRIED_SHARE * carried)
-        if len(instants.codes) - end < block_rows // 2:
+        wanted = int(max(block_rows, _CARRIED_SHARE * carried) / events_per_instant)
+        wanted = max(1, wanted)
+        end = start + wanted
+        if len(instants.codes) - end < wanted // 2:
             end = len(instants.codes)
         last_event = events.find(instants.codes[end - 1], instants.micros[end - 1] + 1)
         block_events = events.slice(first_event, last_event)
