@@ -12,6 +12,7 @@ import spark_fs
 from spark_fs import Aggregation, Feature, FeatureStore, Query
 from spark_fs import aggregate as agg
 from spark_fs.base.times import to_micros
+from spark_fs.engine.engines import EngineChoice
 from spark_fs.engine.join.explain import describe_plan
 from spark_fs.engine.join.strategy import ExecutionPlan, choose_strategy
 from spark_fs.engine.scan.pruning import NodeSource, plan_scans
@@ -280,7 +281,7 @@ def test_what_only_spark_compares_is_refused_beside_windows() -> None:
 
 def test_it_is_explained_with_its_windows() -> None:
     plan = bind(JoinSpec(AGGREGATION.to_query(["count_food"]), prefix="w_"))
-    said = describe_plan(plan, choose(plan))
+    said = describe_plan(plan, choose(plan), EngineChoice("local", "it was asked for"))
     assert "windows: of 'payments' version 1, prefix 'w_'" in said
     assert "  match: card = labels.card, every row with at before labels.asked_at" in said
     assert "  features: 1, of at most 90,000 seconds before (count_food)" in said
