@@ -285,14 +285,19 @@ def test_a_table_that_asks_more_of_its_writers_is_written_by_delta(
     assert sorted(windows.read("pandas").m.tolist()) == [1.0, 2.0]
 
 
-@pytest.mark.parametrize("count", first_quick([100_000, 0, 100_001, 99_999], 2))
-def test_many_rows_of_this_process_are_written_by_workers(
-    spark: SparkSession, windows: FeatureGroup, count: int
+@pytest.mark.parametrize("count", first_quick([200_001, 0, 99_999], 2))
+@pytest.mark.parametrize("writer", ["threads", "Delta"])
+def test_rows_of_this_process_are_written_by_its_threads_or_by_delta(
+    spark: SparkSession, windows: FeatureGroup, count: int, writer: str
 ) -> None:
+    others = []
+    if writer == "Delta":
+        others = [-1.0]
+        insert(spark, windows, make_windows(others, 300_000))
+        spark.sql(f"ALTER TABLE delta.`{windows.location}` ADD CONSTRAINT small CHECK (m < 1e9)")
     rows = make_windows([float(number) for number in range(count)])
     with share_rows(spark, rows) as shared:
-        assert isinstance(shared, ComputedRows) == (count >= 100_000)
         job, _ = windows.insert(shared)
     assert job.summary["inserted"] == count
     if count:
-        assert sorted(windows.read("pandas").m) == list(range(count))
+        assert sorted(windows.read("pandas").m) == [*others, *range(count)]
