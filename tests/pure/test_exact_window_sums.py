@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from spark_fs.engine.windows.exact_parts import split_numbers, split_squares
 from spark_fs.engine.windows.exact_sums import ExactPrefix, ExactSums, Part
-from spark_fs.engine.windows.exact_variances import compute_variances, find_constant
+from spark_fs.engine.windows.exact_variances import compute_variances
 
 GREATEST = 1.7976931348623157e308
 LEAST = 5e-324
@@ -221,19 +221,6 @@ def test_any_range_has_its_exact_variance(values: list[float]) -> None:
         else:
             assert one > 0 or nearest(variance(within)) <= LEAST
             assert is_near(one, variance(within))
-
-
-@given(st.lists(st.sampled_from([0.0, -0.0, 1.5]), max_size=8))
-def test_constant_ranges_are_found_and_have_no_variance(values: list[float]) -> None:
-    starts, ends = every_range(len(values))
-    found = find_constant(doubles(values), starts, ends)
-    assert found.tolist() == [
-        len(set(values[start:end])) < 2 for start, end in zip(starts, ends, strict=True)
-    ]
-    sums = sum_ranges(doubles(values), len(values))
-    squares = sum_ranges(split_squares(doubles(values)), len(values))
-    with_hint = compute_variances(ends - starts, sums, squares, found)
-    assert bits(with_hint) == bits(compute_variances(ends - starts, sums, squares))
 
 
 @settings(deadline=None)

@@ -26,29 +26,7 @@ _PIECE_MASK = (1 << _PIECE_BITS) - 1
 _LIMB_BITS = 62  # of a topmost limb
 
 
-def find_constant(parts: list[Doubles], starts: Ints, ends: Ints) -> Flags:
-    """Which ranges of rows hold equal values, or none.
-
-    Args:
-        parts: doubles whose sums, element by element, are the values.
-        starts: the first row of each range.
-        ends: the row behind its last.
-
-    Returns:
-        A flag for each range.
-    """
-    rows = len(parts[0])
-    is_other = np.zeros(rows + 1, np.bool_)
-    for part in parts:
-        is_other[1:rows] |= part[1:] != part[:-1]
-    changes = np.cumsum(is_other)
-    is_constant: Flags = changes[np.maximum(ends - 1, starts)] == changes[starts]
-    return is_constant
-
-
-def compute_variances(
-    counts: Ints, sums: ExactSums, squares: ExactSums, is_constant: Flags | None = None
-) -> Doubles:
+def compute_variances(counts: Ints, sums: ExactSums, squares: ExactSums) -> Doubles:
     """The variances of populations.
 
     They are functions of the exact numbers alone, however these are kept.
@@ -57,7 +35,6 @@ def compute_variances(
         counts: how many values each has.
         sums: of its values.
         squares: the sums of the squares.
-        is_constant: where the values are known to be equal: it saves the time to find out.
 
     Returns:
         A variance for each, within two units of its last place; exactly 0 for equal values and
@@ -67,9 +44,6 @@ def compute_variances(
     for block in cut_blocks(len(counts)):
         block_counts = np.maximum(counts[block], 1)
         estimates, is_sure = _estimate_block(block_counts, sums, squares, block)
-        if is_constant is not None:
-            is_sure |= is_constant[block]
-            estimates[is_constant[block]] = 0.0
         rows = np.flatnonzero(~is_sure)
         if len(rows):
             estimates[rows] = _compute_from_limbs(
