@@ -20,8 +20,9 @@ from spark_fs.engine.scan.parquet import Scan, ScanFile, TimeBounds
 from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.engine.spark_runner import SparkRunner, get_frame
 from spark_fs.engine.windows.reach import ChangedEvents, find_needed_bounds
-from spark_fs.engine.windows.relation import EventSource, aggregate_events, aggregate_here
+from spark_fs.engine.windows.relation import EventSource, aggregate_events
 from spark_fs.engine.windows.rows import compute_event_rows, to_bounds
+from spark_fs.engine.windows.rows_here import aggregate_here
 from spark_fs.engine.windows.tile_columns import make_tile_schema, make_tile_types
 from spark_fs.engine.windows.tile_rows import make_tiles, merge_tiles
 from spark_fs.engine.windows.tile_spans import Stretch

@@ -21,13 +21,7 @@ from spark_fs.engine.join.stages import TypedColumn, get_key_columns, get_micros
 from spark_fs.engine.runner import Runner, TaskRows
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan, TimeBounds
-from spark_fs.engine.windows.blocks import BLOCK_ROWS
-from spark_fs.engine.windows.rows import (
-    EventRows,
-    compute_rows_at,
-    iter_event_rows,
-    to_bounds,
-)
+from spark_fs.engine.windows.rows import compute_rows_at, iter_event_rows, to_bounds
 from spark_fs.engine.windows.scatter import (
     EVENTS,
     INSTANTS,
@@ -38,7 +32,6 @@ from spark_fs.planning.window_plan import WindowPlan
 
 SINGLE_TASK_BYTES = 8 << 20  # bytes of events; up to here one task is faster than a shuffle
 _SAMPLED_FILES = 8
-_PARTS_PER_THREAD = 4  # so that all threads end at about the same time
 
 
 # -- what a worker does with the rows it is given
@@ -95,21 +88,6 @@ class _SingleTask:
             tables.append(table.select(self.schema.names))
         if tables:
             yield from iter_event_rows(pa.concat_tables(tables), self.plan, self.bounds)
-
-
-@dataclass(frozen=True)
-class _PartReader:
-    """Takes numbers of parts, and gives the rows of each, of rows in this process."""
-
-    rows: EventRows
-    parts: int
-
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-        for batch in batches:
-            for number in batch.column(0).to_pylist():
-                start = len(self.rows) * number // self.parts
-                end = len(self.rows) * (number + 1) // self.parts
-                yield from self.rows.iter_tables(start, end)
 
 
 def _intersect(left: TimeBounds, right: TimeBounds) -> TimeBounds:
@@ -216,26 +194,6 @@ def aggregate_events(
     buckets = packed.repartition(skewed_keys.bucket_count, "bucket")
     task = _EventRowTask(relation.schema, plan, skewed_keys, bounds, folder is not None)
     return ArrowRelation(buckets, task, schema)
-
-
-def aggregate_here(
-    events: pa.Table, runner: Runner, plan: WindowPlan, interval: Interval
-) -> ArrowRelation:
-    """The rows of an aggregation* of events that are in this process, for its threads.
-
-    Args:
-        events: The events, which are sorted eagerly.
-        runner: Runs the tasks in this process.
-        plan: The aggregation.
-        interval: Which rows are wanted.
-
-    Returns:
-        The columns of ``plan.row_schema``.
-    """
-    rows = EventRows(events, plan, to_bounds(interval))
-    parts = max(1, min(_PARTS_PER_THREAD * runner.parallelism, len(rows) // BLOCK_ROWS))
-    schema = arrow_types.to_arrow_schema(plan.row_schema)
-    return ArrowRelation(runner.number_tasks(parts), _PartReader(rows, parts), schema)
 
 
 def aggregate_at(

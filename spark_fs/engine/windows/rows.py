@@ -74,15 +74,22 @@ def iter_event_rows(events: pa.Table, plan: WindowPlan, bounds: TimeBounds) -> I
 class EventRows:
     """The rows of an aggregation*: the events in order, and the instants of the rows."""
 
-    def __init__(self, events: pa.Table, plan: WindowPlan, bounds: TimeBounds) -> None:
+    def __init__(
+        self,
+        events: pa.Table,
+        plan: WindowPlan,
+        bounds: TimeBounds,
+        keyed: "KeyedEvents | None" = None,
+    ) -> None:
         """Sort the events.
 
         Args:
             events: Of any time, in any order.
             plan: The aggregation.
             bounds: Which rows are wanted.
+            keyed: The entity and the instant of each event; None: they are read.
         """
-        keyed = _read_events(events, plan)
+        keyed = keyed or read_entities(events, plan)
         self._plan = plan
         self._events = SortedEvents.from_table(events, *keyed, plan)
         self._instants = list_instants(self._events.codes, self._events.micros, plan, bounds)
@@ -136,21 +143,22 @@ def compute_rows_at(
     return rows
 
 
-class _KeyedEvents(NamedTuple):
+class KeyedEvents(NamedTuple):
     """The entity of each event, ``MISSING`` where it counts nowhere, and when it becomes known."""
 
     codes: Ints
     micros: Ints
 
 
-def _read_events(events: pa.Table, plan: WindowPlan) -> _KeyedEvents:
+def read_entities(events: pa.Table, plan: WindowPlan) -> KeyedEvents:
+    """The entity of each event, by codes in no wide span, and when it becomes known."""
     (codes,) = encode_keys([get_key_columns(events, plan.keys)])
     micros, codes = get_known_micros(events, codes, plan)
     if codes.max(initial=0) > 8 * len(codes) + _SPARSE_CODES:
         distinct, numbers = np.unique(codes, return_inverse=True)
         has_null = distinct[0] == MISSING
         codes = numbers - int(has_null)  # MISSING is -1
-    return _KeyedEvents(codes, micros)
+    return KeyedEvents(codes, micros)
 
 
 def find_events(codes: Ints) -> Ints:
