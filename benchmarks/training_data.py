@@ -5,10 +5,12 @@ point-in-time join whose tasks write Parquet files, with nothing around it. Besi
 as files, split by time and at random, with ten scalers fitted on the train split. The same with
 what the scalers learned known already (a training dataset made again) tells what learning costs;
 "one scan" is Spark reading these ten columns once for their least, greatest, mean and deviation.
+Spark runs all of it, whatever fits this process.
 """
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import tempfile
@@ -127,6 +129,7 @@ def make_scaled_views(home: Path, plain: FeatureView) -> dict[str, FeatureView]:
 def main() -> None:
     """Print the table and write it as JSON beside this file."""
     options = parse_options()
+    os.environ["SPARK_FS_ENGINE"] = "spark"
     spark = get_session({"spark.driver.memory": "8g"})
     with tempfile.TemporaryDirectory() as folder:
         home = Path(options.keep or folder) / "training"
