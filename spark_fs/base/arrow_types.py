@@ -53,6 +53,15 @@ def _to_nested_type(kind: str, inner: Sequence[tuple[str, str]]) -> pa.DataType:
     return pa.struct(fields)
 
 
+def decode_dictionaries(table: pa.Table) -> pa.Table:
+    """The table with plain values where columns hold indices into a dictionary."""
+    for index, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            plain = table.column(index).cast(field.type.value_type)
+            table = table.set_column(index, field.name, plain)
+    return table
+
+
 def to_plain_type(type_: pa.DataType) -> pa.DataType:
     """The type that a column of a feature type has, whatever a reader took for its values.
 

@@ -127,6 +127,11 @@ class LocalRunner(Runner):
         """How many tasks run at a time."""
         return self.threads
 
+    @property
+    def shared_threads(self) -> int:
+        """All of them: there are no other tasks meanwhile."""
+        return self.threads
+
     def number_tasks(self, count: int, tasks: int | None = None) -> LocalRows:
         """The numbers from 0 up to ``count``*, as the column ``NUMBER``."""
         part_count = max(1, min(count, count if tasks is None else tasks))

@@ -64,6 +64,11 @@ class Runner(ABC):
     def parallelism(self) -> int:
         """How many tasks run at a time."""
 
+    @property
+    @abstractmethod
+    def shared_threads(self) -> int:
+        """How many threads may compute what all tasks of a process wait for."""
+
     @abstractmethod
     def number_tasks(self, count: int, tasks: int | None = None) -> TaskRows:
         """The numbers from 0 up to ``count``*, as the column ``NUMBER``.

@@ -64,6 +64,11 @@ class SparkRunner(Runner):
         """How many tasks run at a time."""
         return self.session.sparkContext.defaultParallelism
 
+    @property
+    def shared_threads(self) -> int:
+        """One: a task has one core."""
+        return 1
+
     def number_tasks(self, count: int, tasks: int | None = None) -> SparkRows:
         """The numbers from 0 up to ``count``*, as the column ``NUMBER``."""
         partitions = max(1, count if tasks is None else tasks)

@@ -8,11 +8,13 @@ it is: at the next step of Python, which comes when a call into Arrow or NumPy r
 import ctypes
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+V = TypeVar("V")
 _LOOK_SECONDS = 0.05
 THREAD_NAME = "spark_fs task"
 
@@ -48,6 +50,14 @@ def run_in_threads(
         calls.stop()
         for thread in threads:
             _join(thread, calls)
+
+
+def map_in_threads(function: Callable[[V], T], values: Iterable[V], count: int) -> list[T]:
+    """What a function makes of each value, eagerly, so many at a time; for a task to call."""
+    calls = [partial(function, value) for value in values]
+    if count == 1:
+        return [call() for call in calls]
+    return run_in_threads(calls, count, lambda _: None)
 
 
 def _join(thread: threading.Thread, calls: "_Calls[T]") -> None:

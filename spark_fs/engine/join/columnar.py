@@ -12,7 +12,7 @@ belongs to the driver.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -22,6 +22,7 @@ import pyarrow as pa
 from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.base.hashing import Hashes
 from spark_fs.engine.join import shuffle
+from spark_fs.engine.join.broadcast import BroadcastJoin, BroadcastRights
 from spark_fs.engine.join.skew import SkewedKeys
 from spark_fs.engine.join.stages import (
     JoinStage,
@@ -107,20 +108,6 @@ class _ShuffleJoin:
         for sides in shuffle.unpack_batches(batches, self.schemas, self.in_files):
             left = sides.pop(0)
             yield join_bucket(left, sides, self.stage)
-
-
-@dataclass(frozen=True)
-class _BroadcastJoin:
-    """Takes tables, and gives them joined with small right sides, which each worker reads once."""
-
-    read_tables: TableReader
-    scans: Mapping[int, Scan]
-    stage: JoinStage
-
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-        rights = {node: parquet.read_all(scan) for node, scan in self.scans.items()}
-        for table in self.read_tables(batches):
-            yield join_bucket(table, rights, self.stage)
 
 
 @dataclass(frozen=True)
@@ -269,8 +256,11 @@ class ArrowRelation:
     def broadcast_join(
         self, stage: JoinStage, scans: Mapping[int, Scan], schema: pa.Schema
     ) -> "ArrowRelation":
-        """Joined* with small right sides, without a shuffle."""
-        return ArrowRelation(self.source, _BroadcastJoin(self.read_tables, scans, stage), schema)
+        """Joined* with right sides that every process reads, without a shuffle."""
+        coded = tuple((node, scan.with_coded_strings()) for node, scan in scans.items())
+        rights = BroadcastRights(stage, coded, self.source.runner.shared_threads)
+        read_tables = self._with_coded_strings().read_tables
+        return ArrowRelation(self.source, BroadcastJoin(read_tables, rights), schema)
 
     def shuffle_join(
         self,
@@ -293,10 +283,10 @@ class ArrowRelation:
             semi_join: The keys of the right rows that are moved; None: every row is.
         """
         left = SideScatter(0, stage.keys, skewed_keys, stage.time)
-        packed = self.pack_rows(left, folder)
+        packed = self._with_coded_strings().pack_rows(left, folder)
         schemas = {0: self.schema}
         for rule in stage.rules:
-            right = rights[rule.node_index]
+            right = rights[rule.node_index]._with_coded_strings()
             scatter = SideScatter(
                 rule.node_index, rule.keys, skewed_keys, stage.time, rule, semi_join
             )
@@ -316,6 +306,13 @@ class ArrowRelation:
         names = tuple(self.schema.names)
         task = _ScatterTask(self.read_tables, names, scatter, folder)
         return self.source.map_batches(task, shuffle.PACKED_TYPES)
+
+    def _with_coded_strings(self) -> "ArrowRelation":
+        """The same rows*, whose strings come as indices where they are read from files."""
+        if not isinstance(self.read_tables, _ScanReader):
+            return self
+        scan = self.read_tables.scan.with_coded_strings()
+        return replace(self, read_tables=replace(self.read_tables, scan=scan))
 
     def select(self, types: Mapping[str, str]) -> TaskRows:
         """The rows* of these columns, whose feature types are given."""

@@ -38,6 +38,7 @@ def to_arrow_relation(
     Returns:
         The tables, and the function that makes the result of each table.
     """
+    execution = execution.adapt_to(runner.name)
     projection = None if execution.uses_sql else _build_projection(plan)
     if projection is not None:
         inputs = JoinInputs(runner, plan, sources, execution.scan_plans, folder)

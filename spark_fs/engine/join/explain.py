@@ -16,6 +16,7 @@ _SHOWN_COLUMNS = 8
 
 def describe_plan(plan: JoinPlan, execution: ExecutionPlan, choice: EngineChoice) -> str:
     """The plan, and how it is run by which engine, as lines of text."""
+    execution = execution.adapt_to(choice.engine)
     lines = [*_format_lines(plan, execution), *_format_engine(choice)]
     return "\n".join(lines)
 

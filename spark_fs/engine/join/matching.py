@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spark_fs.base.arrow_types import decode_dictionaries
+
 Ints = npt.NDArray[np.int64]
 MISSING = -1  # the index of a match that does not exist, and the code of a key with a null
 _NUMBER_BITS = 62
@@ -193,5 +195,6 @@ def rank_rows(table: pa.Table, columns: Sequence[str]) -> Ints | None:
     """The position of each row in the order of these columns, nulls first; None without columns."""
     if not columns:
         return None
+    ranked = decode_dictionaries(table.select(list(columns)))
     sort_keys = [(column, "ascending", "at_start") for column in columns]
-    return get_positions(pc.sort_indices(table, sort_keys).to_numpy())
+    return get_positions(pc.sort_indices(ranked, sort_keys).to_numpy())

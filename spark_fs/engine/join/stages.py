@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spark_fs.base.arrow_types import decode_dictionaries
 from spark_fs.engine.join import matching, shuffle
 from spark_fs.engine.join.key_codes import KeyEncoder
 from spark_fs.engine.join.matching import MISSING, Ints
@@ -22,7 +23,7 @@ from spark_fs.tables.event_times import to_event_micros
 if TYPE_CHECKING:
     from spark_fs.engine.windows.edges import Instants
 
-MapFunction = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+RunAll = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 TypedColumn = tuple[str, str]  # a column as it travels, and its feature type
 
 
@@ -104,9 +105,7 @@ class StageIndex:
     groups: tuple[_JoinedGroup, ...]
 
     @classmethod
-    def build(
-        cls, stage: JoinStage, rights: Mapping[int, pa.Table], run_all: MapFunction = map
-    ) -> Self:
+    def build(cls, stage: JoinStage, rights: Mapping[int, pa.Table], run_all: RunAll = map) -> Self:
         """Put the rows of each joined group, given by the index of its node, in order.
 
         Args:
@@ -134,7 +133,7 @@ class StageIndex:
         if rows is not None:
             left = left.take(pa.array(rows))
             codes = codes[rows]
-        result = left.select(list(stage.left_columns))
+        result = decode_dictionaries(left.select(list(stage.left_columns)))
         for group in self.groups:
             rule = group.rule
             if isinstance(rule, WindowRule):
@@ -192,7 +191,7 @@ def _drop_untimed(left: pa.Table, codes: Ints, time: TypedColumn) -> Ints:
 def _compute_features(
     right: pa.Table, codes: Ints, instants: Instants, rule: WindowRule
 ) -> list[pa.ChunkedArray]:
-    events = right.select(list(rule.event_columns))
+    events = decode_dictionaries(right.select(list(rule.event_columns)))
     events = events.rename_columns([name for name, _ in rule.plan.types])
     from spark_fs.engine.windows.blocks import compute_windows_at
 
@@ -202,7 +201,8 @@ def _compute_features(
 def _take_matches(right: pa.Table, rule: MatchRule, matches: Ints) -> pa.Table:
     """The rows of these indices, nulls where one is missing."""
     needed = right.select(list(rule.right_columns)).combine_chunks()
-    return needed.take(pa.array(matches, mask=matches == MISSING))
+    taken = needed.take(pa.array(matches, mask=matches == MISSING))
+    return decode_dictionaries(taken)
 
 
 def _list_inner_rows(matches: Mapping[StageRule, Ints]) -> Ints | None:

@@ -7,13 +7,14 @@ There are three strategies, and they give the same rows: ``columnar``, the shuff
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, get_args
 
 from spark_fs.engine.join import sampling
 from spark_fs.engine.join.columnar import ArrowRelation
 from spark_fs.engine.join.inputs import JoinInputs, build_stage
 from spark_fs.engine.join.shuffle import get_key_kind
+from spark_fs.engine.runner import EngineName
 from spark_fs.engine.scan.pruning import NodeSource, TableScanPlan, plan_scans
 from spark_fs.errors import QueryError, SettingsError
 from spark_fs.planning.plan import JoinPlan, PlanNode
@@ -188,13 +189,22 @@ STRATEGIES: dict[str, JoinStrategy] = {
 class StagePlan:
     """One stage over the groups that share a key, how it is run, and why so.
 
-    only_spark: why only Spark can compare the keys; None: tasks can.
+    only_spark: why only Spark can compare the keys; None: tasks can. may_share: whether tasks of one process can share the joined groups, if nobody asked for another
+    strategy.
     """
 
     nodes: tuple[PlanNode, ...]
     strategy: JoinStrategy
     reason: str
     only_spark: str | None = None
+    may_share: bool = False
+
+    def adapt_to(self, engine: EngineName) -> "StagePlan":
+        """As it is run by an engine."""
+        if engine == "local" and self.may_share:
+            reason = "the tasks of the local engine share what one of them reads"
+            return StagePlan(self.nodes, STRATEGIES["broadcast"], reason)
+        return self
 
 
 @dataclass(frozen=True)
@@ -208,6 +218,11 @@ class ExecutionPlan:
     def uses_sql(self) -> bool:
         """Whether plain Spark SQL runs the whole of it, since a stage needs it."""
         return any(isinstance(stage.strategy, SparkSql) for stage in self.stages)
+
+    def adapt_to(self, engine: EngineName) -> "ExecutionPlan":
+        """As it is run by an engine."""
+        stages = tuple(stage.adapt_to(engine) for stage in self.stages)
+        return replace(self, stages=stages)
 
 
 def choose_strategy(
@@ -265,8 +280,14 @@ def _choose_for_stage(facts: StageFacts, requested: str | None) -> StagePlan:
     for strategy in STRATEGIES.values():
         reason = strategy.explain_choice(facts)
         if reason is not None:
-            return StagePlan(facts.nodes, strategy, reason, facts.only_spark)
+            may_share = _may_share(facts, strategy)
+            return StagePlan(facts.nodes, strategy, reason, facts.only_spark, may_share)
     raise AssertionError("Spark SQL runs what no other strategy does.")
+
+
+def _may_share(facts: StageFacts, strategy: JoinStrategy) -> bool:
+    """Whether tasks can share the joined groups: windows are computed faster bucket by bucket."""
+    return isinstance(strategy, Columnar) and facts.reads_files and facts.only_workers is None
 
 
 def _format_megabytes(size: int | None) -> str:

@@ -26,10 +26,11 @@ from spark_fs.engine.scan.filters import (
 )
 from spark_fs.engine.task_cache import remember_last
 from spark_fs.errors import SparkFSError, get_first_line
-from spark_fs.spec.predicates import Condition
+from spark_fs.spec.predicates import Condition, iter_comparisons
 from spark_fs.tables.data_files import DataFile, HeldTable
 from spark_fs.tables.event_times import to_event_micros
 
+_CODED_STRING = pa.dictionary(pa.int32(), pa.string())
 _SAMPLE_ROWS = 1 << 16  # rows of a file
 # Bytes read at a time of a local file: of thousands of columns each is small, and its pages are
 # smaller still.
@@ -62,7 +63,8 @@ class Scan:
     the table's columns that matter; types: their feature types. where: only the rows that meet it.
     not_null: only the rows in which none of these columns of the table is null. event_time_bounds:
     only event times in these bounds. splits: only event times in one of these bounds, whose name is
-    added as the column ``split_column``.
+    added as the column ``split_column``. is_coded: whether strings come as dictionaries and
+    indices, as they lie in the files; not those of the condition.
     """
 
     files: tuple[ScanFile, ...]
@@ -75,6 +77,7 @@ class Scan:
     event_time_bounds: TimeBounds = UNBOUNDED
     splits: tuple[tuple[str, TimeBounds], ...] = ()
     split_column: str = ""
+    is_coded: bool = False
 
     @classmethod
     def from_files(cls, files: Iterable[ScanFile], types: Mapping[str, str]) -> Self:
@@ -105,6 +108,20 @@ class Scan:
     def row_count(self) -> int:
         """How many rows the files hold, by the log."""
         return sum(file.row_count for file in self.files)
+
+    def with_coded_strings(self) -> Self:
+        """A copy whose strings come as dictionaries and indices."""
+        return replace(self, is_coded=True)
+
+    @property
+    def coded_columns(self) -> list[str]:
+        """The columns of the table that come as dictionaries and indices."""
+        if not self.is_coded:
+            return []
+        compared = set()
+        if self.where is not None:
+            compared = {comparison.column for comparison in iter_comparisons(self.where)}
+        return [name for name, type_ in self.types if type_ == "string" and name not in compared]
 
     def list_shares(self, parts: int = 1) -> list[tuple[int, int, int]]:
         """The tasks of reading it, or one of so many parts of its columns.
@@ -282,7 +299,7 @@ def _read_columns(
     if scan_file.held:
         table = _slice_table(scan_file.held.table, share_index, share_count, max_rows)
     else:
-        table = _read_file(scan_file.path, scan.file_schema, share_index, share_count, max_rows)
+        table = _read_file(scan, scan_file.path, share_index, share_count, max_rows)
     file_columns = set(table.column_names)
     partition_values = dict(scan_file.partition_values)
     types = dict(scan.types)
@@ -290,10 +307,14 @@ def _read_columns(
     for field in scan.file_schema:
         if field.name in file_columns:
             column = table.column(field.name)
-            columns[field.name] = column if column.type == field.type else column.cast(field.type)
+            if column.type not in (field.type, _CODED_STRING):
+                column = column.cast(field.type)
+            columns[field.name] = column
             continue
         value = parse_partition_value(partition_values.get(field.name), types[field.name])
         columns[field.name] = _repeat_value(pa.scalar(value, field.type), table.num_rows)
+    for name in scan.coded_columns:
+        columns[name] = columns[name].dictionary_encode()
     return columns
 
 
@@ -313,16 +334,21 @@ def _repeat_value(value: pa.Scalar, count: int) -> pa.ChunkedArray:
 
 
 def _read_file(
-    path: str, file_schema: pa.Schema, share_index: int, share_count: int, max_rows: int | None
+    scan: Scan, path: str, share_index: int, share_count: int, max_rows: int | None
 ) -> pa.Table:
     """Of the columns those that the file has."""
     system, name = resolve_file_system(path)
     buffer_size = _BUFFER_SIZE if isinstance(system, fs.LocalFileSystem) else 0
     try:
         with system.open_input_file(name) as source:
-            file = pq.ParquetFile(source, coerce_int96_timestamp_unit="us", buffer_size=buffer_size)
+            file = pq.ParquetFile(
+                source,
+                read_dictionary=scan.coded_columns,
+                coerce_int96_timestamp_unit="us",
+                buffer_size=buffer_size,
+            )
             file_columns = set(file.schema_arrow.names)
-            columns = [column for column in file_schema.names if column in file_columns]
+            columns = [column for column in scan.file_schema.names if column in file_columns]
             if max_rows is None:
                 row_groups = list(range(share_index, file.num_row_groups, share_count))
                 return file.read_row_groups(row_groups, columns=columns, use_threads=False)
