@@ -341,9 +341,11 @@ def _read_file(
     buffer_size = _BUFFER_SIZE if isinstance(system, fs.LocalFileSystem) else 0
     try:
         with system.open_input_file(name) as source:
+            metadata = pq.read_metadata(source)
             file = pq.ParquetFile(
                 source,
-                read_dictionary=scan.coded_columns,
+                metadata=metadata,
+                read_dictionary=_list_existing(scan.coded_columns, metadata),
                 coerce_int96_timestamp_unit="us",
                 buffer_size=buffer_size,
             )
@@ -359,6 +361,14 @@ def _read_file(
             f"The data file {path} cannot be read: {get_first_line(error)} Restore it, or"
             " read an earlier state with as_of."
         ) from error
+
+
+def _list_existing(columns: Sequence[str], metadata: pq.FileMetaData) -> list[str]:
+    """Those of the columns that a file has."""
+    if not columns:
+        return []
+    paths = {metadata.schema.column(index).path for index in range(metadata.num_columns)}
+    return [column for column in columns if column in paths]
 
 
 def get_file_size(path: str) -> int:
