@@ -189,8 +189,8 @@ STRATEGIES: dict[str, JoinStrategy] = {
 class StagePlan:
     """One stage over the groups that share a key, how it is run, and why so.
 
-    only_spark: why only Spark can compare the keys; None: tasks can. may_share: whether tasks of one process can share the joined groups, if nobody asked for another
-    strategy.
+    only_spark: why only Spark can compare the keys; None: tasks can. may_share: whether tasks of
+    one process can share the joined groups, if nobody asked for another strategy.
     """
 
     nodes: tuple[PlanNode, ...]

@@ -121,7 +121,8 @@ class Scan:
         compared = set()
         if self.where is not None:
             compared = {comparison.column for comparison in iter_comparisons(self.where)}
-        return [name for name, type_ in self.types if type_ == "string" and name not in compared]
+        strings = {name for name, type_ in self.types if type_ == "string"}
+        return [name for name in self.file_schema.names if name in strings - compared]
 
     def list_shares(self, parts: int = 1) -> list[tuple[int, int, int]]:
         """The tasks of reading it, or one of so many parts of its columns.
