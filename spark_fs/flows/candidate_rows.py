@@ -21,7 +21,7 @@ from spark_fs.engine.profile.column_states import ColumnStates
 from spark_fs.engine.profile.sample import collect_sample, sample_rows
 from spark_fs.engine.profile.tasks import RowBlocks, ScanBlocks
 from spark_fs.engine.runner import Runner
-from spark_fs.engine.scan import parquet
+from spark_fs.engine.scan import parquet, parquet_files
 from spark_fs.engine.scan.parquet import Scan, ScanFile
 from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.engine.training.row_order import compute_row_order
@@ -102,7 +102,7 @@ class CandidateJoin:
                 paths = self._write_files(tasks, folder)
             files = []
             for path, row_count in paths.items():
-                files.append(ScanFile(path, parquet.get_file_size(path), row_count, ()))
+                files.append(ScanFile(path, parquet_files.get_file_size(path), row_count, ()))
             yield Scan.from_files(_order_files(files, self.plan, folder), self.types)
         finally:
             dataset_files.remove_folder(folder)
@@ -148,7 +148,7 @@ def _order_files(files: Sequence[ScanFile], plan: JoinPlan, folder: str) -> list
     system, name = resolve_file_system(path)
     with open_output(system, name) as sink:
         pq.write_table(rows.take(pa.array(order)), sink, compression="none")
-    return [ScanFile(path, parquet.get_file_size(path), rows.num_rows, ())]
+    return [ScanFile(path, parquet_files.get_file_size(path), rows.num_rows, ())]
 
 
 def _list_identity(plan: JoinPlan) -> list[str]:

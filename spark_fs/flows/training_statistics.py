@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from spark_fs.engine.scan import parquet
+from spark_fs.engine.scan import parquet_files
 from spark_fs.engine.scan.parquet import Scan, ScanFile
 from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.flows import dataset_rows, statistics, training_build
@@ -112,6 +112,6 @@ def _open_files(
 def _scan_part(files: Sequence[WrittenBytes], types: Mapping[str, str]) -> Scan:
     scan_files = []
     for file in files:
-        row_count = parquet.count_rows(file.path)
+        row_count = parquet_files.count_rows(file.path)
         scan_files.append(ScanFile(file.path, file.bytes, row_count, ()))
     return Scan.from_files(scan_files, types)

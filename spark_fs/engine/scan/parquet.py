@@ -8,33 +8,26 @@ condition, say), ``is_scannable`` says no.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from itertools import islice
 from typing import NamedTuple, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from pyarrow import fs
 
 from spark_fs.base import arrow_types
 from spark_fs.base.arithmetic import ceil_divide
-from spark_fs.base.file_systems import resolve_file_system
 from spark_fs.engine.scan.filters import (
     can_evaluate,
     evaluate_condition,
     parse_partition_value,
 )
+from spark_fs.engine.scan.parquet_files import FileShare, read_file
 from spark_fs.engine.task_cache import remember_last
-from spark_fs.errors import SparkFSError, get_first_line
 from spark_fs.spec.predicates import Condition, iter_comparisons
 from spark_fs.tables.data_files import DataFile, HeldTable
 from spark_fs.tables.event_times import to_event_micros
 
 _CODED_STRING = pa.dictionary(pa.int32(), pa.string())
 _SAMPLE_ROWS = 1 << 16  # rows of a file
-# Bytes read at a time of a local file: of thousands of columns each is small, and its pages are
-# smaller still.
-_BUFFER_SIZE = 1 << 20
 SHARE_BYTES = 64 << 20  # bytes of one file for one task
 _HELD_SHARE_BYTES = 4 << 20  # of a table in memory, which is larger than it were in a file
 # Microseconds, from the first up to and without the second; None: no bound.
@@ -300,7 +293,8 @@ def _read_columns(
     if scan_file.held:
         table = _slice_table(scan_file.held.table, share_index, share_count, max_rows)
     else:
-        table = _read_file(scan, scan_file.path, share_index, share_count, max_rows)
+        share = FileShare(scan_file.path, share_index, share_count, max_rows)
+        table = read_file(share, scan.file_schema.names, scan.coded_columns)
     file_columns = set(table.column_names)
     partition_values = dict(scan_file.partition_values)
     types = dict(scan.types)
@@ -332,57 +326,3 @@ def _slice_table(
 
 def _repeat_value(value: pa.Scalar, count: int) -> pa.ChunkedArray:
     return pa.chunked_array([pa.repeat(value, count)])
-
-
-def _read_file(
-    scan: Scan, path: str, share_index: int, share_count: int, max_rows: int | None
-) -> pa.Table:
-    """Of the columns those that the file has."""
-    system, name = resolve_file_system(path)
-    buffer_size = _BUFFER_SIZE if isinstance(system, fs.LocalFileSystem) else 0
-    try:
-        with system.open_input_file(name) as source:
-            metadata = pq.read_metadata(source)
-            file = pq.ParquetFile(
-                source,
-                metadata=metadata,
-                read_dictionary=_list_existing(scan.coded_columns, metadata),
-                coerce_int96_timestamp_unit="us",
-                buffer_size=buffer_size,
-            )
-            file_columns = set(file.schema_arrow.names)
-            columns = [column for column in scan.file_schema.names if column in file_columns]
-            if max_rows is None:
-                row_groups = list(range(share_index, file.num_row_groups, share_count))
-                return file.read_row_groups(row_groups, columns=columns, use_threads=False)
-            batches = file.iter_batches(max_rows, columns=columns, use_threads=False)
-            return pa.Table.from_batches(islice(batches, 1))
-    except (OSError, pa.ArrowException) as error:
-        raise SparkFSError(
-            f"The data file {path} cannot be read: {get_first_line(error)} Restore it, or"
-            " read an earlier state with as_of."
-        ) from error
-
-
-def _list_existing(columns: Sequence[str], metadata: pq.FileMetaData) -> list[str]:
-    """Those of the columns that a file has."""
-    if not columns:
-        return []
-    paths = {metadata.schema.column(index).path for index in range(metadata.num_columns)}
-    return [column for column in columns if column in paths]
-
-
-def get_file_size(path: str) -> int:
-    """The bytes of a file."""
-    system, name = resolve_file_system(path)
-    return int(system.get_file_info(name).size)
-
-
-def count_rows(path: str) -> int:
-    """The rows of a file, by its footer."""
-    system, name = resolve_file_system(path)
-    try:
-        with system.open_input_file(name) as source:
-            return int(pq.read_metadata(source).num_rows)
-    except (OSError, pa.ArrowException) as error:
-        raise SparkFSError(f"The file {path} cannot be read: {get_first_line(error)}") from error
