@@ -75,13 +75,19 @@ def join_by_looking(
     for left in drop_older(rows_by_group[spine.group.name], spine.group):
         matches = {0: left}
         for node in others:
-            matches[node.index] = find_match(left, node, spine, rows_by_group[node.group.name])
+            keys = [(matches[key.node] or {}).get(key.column) for key in node.left_keys]
+            rows = rows_by_group[node.group.name]
+            at = left[spine.group.event_time] if spine.group.event_time else None
+            if plan.as_known:
+                rows = [row for row in rows if row["_ingested_at"] <= to_instant(at)]
+            matches[node.index] = find_match(keys, at, node, rows)
         if all(matches[node.index] or node.join_type == "left" for node in others):
             outputs = {}
             for output in plan.outputs:
                 match = matches[output.source.node] or {}
                 outputs[output.name] = match.get(output.source.column)
-            result.append(outputs)
+            if all(holds(condition, outputs) for condition in plan.having):
+                result.append(outputs)
     return result
 
 
@@ -94,21 +100,20 @@ def drop_older(rows: Sequence[dict[str, Any]], group: GroupSpec) -> list[dict[st
 
 
 def find_match(
-    left: dict[str, Any], node: PlanNode, spine: PlanNode, rows: Sequence[dict[str, Any]]
+    keys: Sequence[Any], at: Any, node: PlanNode, rows: Sequence[dict[str, Any]]
 ) -> dict[str, Any] | None:
-    """The row of a node that matches a row of the spine."""
-    keys = [left[key.column] for key in node.left_keys]
+    """The row of a node that matches these keys at a time; None: there is no time."""
     if None in keys:
         return None
-    time, spine_time = node.group.event_time, spine.group.event_time
+    time = node.group.event_time
     candidates = []
     for row in drop_older(rows, node.group):
         if list(map(repr, keys)) != [repr(row[key]) for key in node.right_keys]:
             continue
         if node.where is not None and not holds(node.where, row):
             continue
-        if time and spine_time:
-            age = to_instant(left[spine_time]) - to_instant(row[time])
+        if time and at:
+            age = to_instant(at) - to_instant(row[time])
             ttl = node.group.ttl_seconds
             if age < timedelta(0) or (ttl is not None and age > timedelta(seconds=ttl)):
                 continue

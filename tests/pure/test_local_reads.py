@@ -4,7 +4,7 @@ import math
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -31,6 +31,7 @@ from spark_fs.tables.ingestion import INGESTED_AT
 from oracles import join_by_looking, sort_rows
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
 TIMES = {
     "timestamp": lambda n: START + timedelta(microseconds=n),
     "date": lambda n: START.date() + timedelta(days=n),
@@ -90,6 +91,7 @@ def groups(draw: st.DrawFn, name: str, key_type: str, role: str) -> Drawn:
         may_have_duplicates=draw(st.booleans()),
     ).with_schema(types)
     count = draw(st.integers(0, 9))
+    between = draw(st.sampled_from([timedelta(microseconds=1), timedelta(seconds=1), DAY]))
     rows: list[dict[str, Any]] = []
     seen = set()
     for number in range(count):
@@ -109,7 +111,7 @@ def groups(draw: st.DrawFn, name: str, key_type: str, role: str) -> Drawn:
         if identity in seen and not group.may_have_duplicates:
             continue
         seen.add(identity)
-        row[INGESTED_AT] = START + timedelta(hours=len(rows))
+        row[INGESTED_AT] = START + len(rows) * between
         rows.append(row)
     order = draw(st.permutations(range(len(rows))))
     sizes = draw(st.lists(st.integers(0, 4), max_size=3))
@@ -123,22 +125,41 @@ def values_of(type_: str) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def queries(draw: st.DrawFn) -> tuple[Drawn, list[tuple[Drawn, str, Comparison | None]]]:
-    """A spine, and groups joined to it, each with how and with its filter."""
+def queries(draw: st.DrawFn) -> tuple[JoinPlan, list[Drawn]]:
+    """A query of a spine and up to two groups, each with its filter, beside or behind each other."""
     key_type = draw(st.sampled_from(list(KEYS)))
     spine = draw(groups("spine", key_type, "spine"))
-    joins = []
+    drawn = [spine]
+    query = QuerySpec(spine.group.ref, tuple(spine.group.types), explicit=True)
+    left_key = "sk"
+    sub_queries = []
     for name in draw(st.sampled_from([[], ["a_group"], ["a_group", "b_group"]])):
         right = draw(groups(name, key_type, "right"))
-        column = f"{name[0]}v0"
-        where = None
-        if draw(st.booleans()) and right.group.types[column] in ("bigint", "double", "string"):
-            value = draw(values_of(right.group.types[column]).filter(lambda v: v == v))
-            where = Comparison(
-                right.group.ref, column, draw(st.sampled_from(["==", ">", "<"])), value
+        drawn.append(right)
+        how = draw(st.sampled_from(["left", "inner"]))
+        sub_query = QuerySpec(right.group.ref, tuple(right.group.types), explicit=True)
+        value_column = f"{name[0]}v0"
+        value_type = right.group.types[value_column]
+        if draw(st.booleans()) and value_type in ("bigint", "double", "string"):
+            value = draw(VALUES[value_type].filter(lambda v: v == v))
+            operator = draw(st.sampled_from(["==", ">", "<"]))
+            sub_query = sub_query.with_filter(
+                Comparison(right.group.ref, value_column, operator, value)
             )
-        joins.append((right, draw(st.sampled_from(["left", "inner"])), where))
-    return spine, joins
+        sub_queries.append((sub_query, (left_key,), (f"{name[0]}k",), how))
+        if value_type in KEYS and draw(st.booleans()):
+            key_type, left_key = value_type, value_column
+    if len(sub_queries) == 2 and sub_queries[1][1] == ("av0",):
+        (first, *first_on), (second, *second_on) = sub_queries
+        sub_queries = [(first.with_join(JoinSpec(second, *second_on)), *first_on)]
+    for sub_query, *on in sub_queries:
+        query = query.with_join(JoinSpec(sub_query, *on))
+    if query.joins and spine.group.types["sv0"] == "bigint" and draw(st.booleans()):
+        query = query.with_filter(Comparison(spine.group.ref, "sv0", ">", 0))
+    plan = bind_query(query, {each.group.ref: each.group for each in drawn})
+    if spine.group.event_time and all(node.where is None for node in plan.nodes):
+        plan = replace(plan, as_known=draw(st.booleans()))
+    return plan, drawn
 
 
 def write_files(drawn: Drawn, folder: Path) -> list[DataFile]:
@@ -176,19 +197,6 @@ def write_files(drawn: Drawn, folder: Path) -> list[DataFile]:
     return files
 
 
-def build_plan(spine: Drawn, joins: Sequence[tuple[Drawn, str, Comparison | None]]) -> JoinPlan:
-    query = QuerySpec(spine.group.ref, tuple(spine.group.types), explicit=True)
-    for right, how, where in joins:
-        prefix = right.group.name[0]
-        sub_query = QuerySpec(right.group.ref, tuple(right.group.types), explicit=True)
-        if where:
-            sub_query = sub_query.with_filter(where)
-        on = JoinSpec(sub_query, ("sk",), (f"{prefix}k",), how)  # type: ignore[arg-type] # a name
-        query = query.with_join(on)
-    groups = {drawn.group.ref: drawn.group for drawn in (spine, *(right for right, *_ in joins))}
-    return bind_query(query, groups)
-
-
 def read_locally(
     plan: JoinPlan, files: Mapping[str, Sequence[DataFile]], strategy: str | None
 ) -> list[dict[str, Any]]:
@@ -215,21 +223,15 @@ def refuse_spark() -> None:
 @settings(max_examples=150, deadline=None)
 @given(queries(), st.booleans())
 def test_a_query_gives_the_rows_that_a_look_at_every_row_finds_in_their_order(
-    query: tuple[Drawn, list[tuple[Drawn, str, Comparison | None]]], many_tasks: bool
+    query: tuple[JoinPlan, list[Drawn]], many_tasks: bool
 ) -> None:
-    spine, joins = query
-    plan = build_plan(spine, joins)
-    wanted = join_by_looking(
-        plan, {drawn.group.name: drawn.rows for drawn in (spine, *(right for right, *_ in joins))}
-    )
-    wanted = sort_rows(wanted, spine.group)
+    plan, drawn = query
+    wanted = join_by_looking(plan, {each.group.name: each.rows for each in drawn})
+    wanted = sort_rows(wanted, plan.spine)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         if many_tasks:
             patch.setattr(inputs, "_ONE_TASK_BYTES", 0)
-        files = {
-            drawn.group.name: write_files(drawn, Path(folder))
-            for drawn in (spine, *(right for right, *_ in joins))
-        }
+        files = {each.group.name: write_files(each, Path(folder)) for each in drawn}
         for strategy in ("columnar", None):
             found = read_locally(plan, files, strategy)
             assert len(found) == len(wanted), strategy
