@@ -170,10 +170,20 @@ class AggregationSource:
         if events.byte_count > TILED_BYTES:
             return None
         schema = make_tile_schema(plan)
-        tiles = events.relation.map_tables(make, schema).select(make_tile_types(plan))
-        with tiles.runner.translate_errors():
-            parts = tiles.collect()
-        return merge_tiles(parts.cast(schema), plan)
+
+        def collect(runner: Runner) -> pa.Table:
+            relation = events.relation
+            if events.scan is not None:
+                relation = ArrowRelation.from_scan(runner, events.scan)
+            tiles = relation.map_tables(make, schema).select(make_tile_types(plan))
+            with tiles.runner.translate_errors():
+                return tiles.collect()
+
+        engines = self.stores.engines
+        choice = EngineChoice("spark", "the events are in no files that are read here")
+        if events.scan is not None:
+            choice = engines.choose(None, events.byte_count)
+        return merge_tiles(engines.run(choice, collect).cast(schema), plan)
 
     def _read_plan_columns(
         self, bounds: TimeBounds, row_limit: int = LOCAL_ROWS

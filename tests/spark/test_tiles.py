@@ -56,7 +56,7 @@ def test_days_from_tiles_are_those_of_one_backfill(
     source.insert(make_events(0, 12, 400))
     daily = declare(fs, "daily", source)
     with monkeypatch.context() as patch:
-        patch.setattr(event_source, "LOCAL_BYTES", 0)  # workers make the first tiles
+        patch.setattr(event_source, "LOCAL_BYTES", 0)  # threads make the first tiles of shares
         daily.backfill(START, START + timedelta(days=12))
     folder = Path(f"{daily.location}_tiles")
     assert (folder / "state.arrow").exists()
