@@ -258,9 +258,9 @@ class GroupStore:
         )
         group = replace(declared, source=source)
         if not features:
-            from spark_fs.flows import group_rows
+            from spark_fs.flows import external_schema
 
-            group = group_rows.with_source_schema(self._stores.spark, group)
+            group = external_schema.with_source_schema(lambda: self._stores.spark, group)
         spec = create_version(
             version, next_version, lambda number: self._create_group(replace(group, version=number))
         )

@@ -19,6 +19,7 @@ from spark_fs.engine.training.row_order import sort_rows
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, PlanNode
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
+from spark_fs.tables.external_files import SourceFiles, find_group_files
 from spark_fs.tables.table_log import open_log
 
 if TYPE_CHECKING:
@@ -147,9 +148,10 @@ def list_sources(
         version = node.as_of
         if version is None:
             version = versions.get(node.group.ref)
-        files = None
-        if not node.group.source:
-            files = open_log(path, version).list_files()
+        if node.group.source:
+            found = find_group_files(node.group)
+        else:
+            found = SourceFiles(open_log(path, version).list_files())
         with_duplicates = plan.as_known and node.match != "spine"
 
         def read_frame() -> DataFrame:
@@ -159,7 +161,7 @@ def list_sources(
             table = open_table(node.group, path, get_spark)
             return group_rows.read_group(table, version, with_duplicates)
 
-        return NodeSource(read_frame, files)
+        return NodeSource(read_frame, found.files, found.need_of_spark)
 
     return [make_source(node) for node in plan.nodes]
 

@@ -25,6 +25,14 @@ class TableLog(Protocol):
     def table_id(self) -> str:
         """The id that the table was given when it was made, wherever it is moved; empty: none."""
 
+    @property
+    def column_types(self) -> dict[str, str]:
+        """The name and type of each column, as Spark calls it."""
+
+    @property
+    def partition_columns(self) -> list[str]:
+        """The columns by which the table is partitioned."""
+
     def exists(self) -> bool:
         """Whether there is a log now; what it says is not looked at."""
 

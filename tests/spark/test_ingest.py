@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
@@ -428,3 +429,34 @@ def test_infinities_are_rows_like_others(fs: FeatureStore) -> None:
         ).repartition(4)
         group.insert(frame)
     assert sorted(group.read("pandas")["v"]) == sorted(values * 2)
+
+
+@pytest.mark.parametrize("kind", ["polars", "a LazyFrame", "a list of dicts", "an Arrow reader"])
+def test_frames_of_other_kinds_are_inserted_and_deleted_as_pandas_is(
+    fs: FeatureStore, kind: str
+) -> None:
+    rows = [
+        {"k": 1, "at": datetime(2024, 1, 1, tzinfo=UTC), "v": 1.5, "name": "a", "tags": ["x"]},
+        {"k": 2, "at": datetime(2024, 1, 2, tzinfo=UTC), "v": None, "name": None, "tags": []},
+        {"k": 2, "at": datetime(2024, 1, 2, tzinfo=UTC), "v": 2.5, "name": "z", "tags": None},
+    ]
+    table = pa.Table.from_pylist(rows)
+    kinds: dict[str, Callable[[pa.Table], Any]] = {
+        "polars": pl.from_arrow,
+        "a LazyFrame": lambda table: pl.from_arrow(table).lazy(),
+        "a list of dicts": lambda table: table.to_pylist(),
+        "an Arrow reader": lambda table: table.to_reader(),
+    }
+    group = fs.create_feature_group("kinds", primary_key=["k"], event_time="at")
+    job, _ = group.insert(kinds[kind](table), write_options={"keep": "last"})
+    assert job.summary["inserted"] == 2
+    assert group.schema == {
+        "k": "bigint",
+        "at": "timestamp",
+        "v": "double",
+        "name": "string",
+        "tags": "array<string>",
+    }
+    assert group.read("arrow", engine="local").to_pylist() == [rows[0], rows[2]]
+    group.delete_records(kinds[kind](table.select(["k"]).slice(0, 1)))
+    assert group.read("polars", engine="local").to_dicts() == [rows[2]]

@@ -58,6 +58,8 @@ def explain_need_of_spark(plan: JoinPlan, execution: ExecutionPlan) -> str | Non
         if not isinstance(stage.strategy, ArrowStrategy):
             return stage.only_spark or f"strategy {stage.strategy.name!r} is Spark's own"
     for node, scan_plan in zip(plan.nodes, execution.scan_plans, strict=True):
+        if scan_plan.need_of_spark is not None:
+            return scan_plan.need_of_spark
         if scan_plan.scan is None:
             return f"Spark alone reads {'a DataFrame' if node.group.is_dataframe else node.group}"
     if _build_projection(plan) is None:

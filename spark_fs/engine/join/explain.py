@@ -130,7 +130,7 @@ def _format_scan(plan: JoinPlan, node: PlanNode, scan_plan: TableScanPlan) -> It
     if node.match in ("point_in_time", "windows") and is_bounded:
         bounds = _format_bounds(scan_plan.event_time_bounds)
         yield f"  event times: {bounds}; no other row can match"
-    yield _format_files(node, scan_plan)
+    yield _format_files(scan_plan)
 
 
 def _format_names(columns: Sequence[str]) -> str:
@@ -150,10 +150,10 @@ def _format_bounds(bounds: TimeBounds) -> str:
     return " and ".join(parts)
 
 
-def _format_files(node: PlanNode, scan_plan: TableScanPlan) -> str:
+def _format_files(scan_plan: TableScanPlan) -> str:
     if scan_plan.scan and scan_plan.scan.is_held:
         return f"  rows: {scan_plan.scan.row_count:,}, in the memory of this process"
-    if node.group.source is not None:
+    if scan_plan.bytes is None:
         return "  files: read by Spark, their number and size are not known"
     text = f"  files: {scan_plan.files_after_pruning} of {scan_plan.total_files}"
     if scan_plan.bytes is not None:

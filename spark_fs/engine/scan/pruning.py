@@ -44,10 +44,14 @@ _TYPE_WIDTHS = {
 
 @dataclass(frozen=True)
 class NodeSource:
-    """Where a node's rows come from: a DataFrame*, and the files with the same rows, if any."""
+    """Where a node's rows come from: a DataFrame*, and the files with the same rows, if any.
+
+    need_of_spark: why there are no files, where more is known than that.
+    """
 
     read_frame: "Callable[[], DataFrame]"
     files: Sequence[DataFile] | None = None
+    need_of_spark: str | None = None
 
     def estimate_frame_bytes(self) -> int:
         """The bytes of the DataFrame by Spark's own estimate."""
@@ -63,7 +67,8 @@ class TableScanPlan:
     scan: by the workers, from files; None: through Spark. bytes: about how much travels; None: not
     known. event_time_bounds: between which event times its rows lie, of a spine, or are looked for.
     drops_duplicates: whether of the rows of one identity only the last ingested counts, so that the
-    scan's conditions hold for what is left.
+    scan's conditions hold for what is left. need_of_spark: why Spark alone reads it, where more is
+    known than that.
     """
 
     scan: Scan | None
@@ -72,6 +77,7 @@ class TableScanPlan:
     bytes: int | None
     event_time_bounds: TimeBounds = UNBOUNDED
     drops_duplicates: bool = False
+    need_of_spark: str | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -155,7 +161,9 @@ def _plan_scan(
 ) -> TableScanPlan:
     group = node.group
     if source.files is None:
-        return TableScanPlan(None, 0, 0, None, event_time_bounds)
+        return TableScanPlan(
+            None, 0, 0, None, event_time_bounds, need_of_spark=source.need_of_spark
+        )
     drops_duplicates = _drops_duplicates(plan, node)
     files = _prune_files(source.files, node, event_time_bounds, drops_duplicates)
     if node.match == "spine":

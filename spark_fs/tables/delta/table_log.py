@@ -4,6 +4,7 @@ from datetime import datetime
 from functools import cached_property
 
 from spark_fs.base.times import Instant
+from spark_fs.tables import spark_schema
 from spark_fs.tables.commits import Commit
 from spark_fs.tables.data_files import DataFile
 from spark_fs.tables.delta import history
@@ -30,6 +31,16 @@ class DeltaTableLog:
     def table_id(self) -> str:
         """The id that the table was given when it was made; empty before the first commit."""
         return history.get_table_id(self._log)
+
+    @property
+    def column_types(self) -> dict[str, str]:
+        """The name and type of each column, as Spark calls it."""
+        return spark_schema.parse_columns(self._log.schema)
+
+    @property
+    def partition_columns(self) -> list[str]:
+        """The columns by which the table is partitioned."""
+        return list(self._log.metadata.get("partitionColumns") or ())
 
     def exists(self) -> bool:
         """Whether there is a log now; what it says is not looked at."""
