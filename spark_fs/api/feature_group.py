@@ -50,7 +50,7 @@ class FeatureGroup(BuiltGroup):
         refused (docs/types.md).
 
         Args:
-            df: A Spark or pandas DataFrame, or an Arrow table.
+            df: A Spark, pandas or polars DataFrame, an Arrow table, or a list of dicts.
             operation: "upsert": a row replaces the one of the same primary key and event time.
                 "insert": rows are appended without looking for it, for callers who vouch for their
                 rows; where two rows of one identity are there all the same, the one ingested last
@@ -109,8 +109,8 @@ class FeatureGroup(BuiltGroup):
     def delete_records(self, df: Any) -> Job:
         """Delete rows, eagerly, as one commit.
 
-        ``df`` is a Spark or pandas DataFrame or an Arrow table with the primary key, which deletes
-        the whole history of each entity, or with the event time too, which deletes these rows
+        ``df`` is a frame as ``insert`` takes it, with the primary key, which deletes the whole
+        history of each entity, or with the event time too, which deletes these rows
         alone; other columns are not looked at. The job counts the distinct identities read and the
         rows deleted; an identity that does not exist deletes nothing. The next ``sync_online``
         brings the deletion online. Raises SchemaError for a key column that is missing or of
@@ -147,7 +147,7 @@ class FeatureGroup(BuiltGroup):
     def validate(self, df: Any = None) -> ValidationReport:
         """Validate rows by the suite, eagerly; nothing is written, and the report is kept.
 
-        ``df`` is a Spark or pandas DataFrame or an Arrow table; None: the group's own rows. Raises
+        ``df`` is a frame as ``insert`` takes it; None: the group's own rows. Raises
         SettingsError where no suite is attached.
         """
         from spark_fs.flows import validate
@@ -318,7 +318,7 @@ class FeatureGroup(BuiltGroup):
         Args:
             current: ``(start, end)`` as times, for the rows of start <= event time < end (UTC);
                 ``(first, last)`` as numbers of commits, for what was written after the first, up to
-                the last; or a Spark or pandas DataFrame or an Arrow table.
+                the last; or a frame as ``insert`` takes it.
             reference: The rows to compare them with, likewise.
             features: Which columns; None: all but the key and the event time, and of a frame those
                 that it has.

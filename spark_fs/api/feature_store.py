@@ -282,6 +282,7 @@ class FeatureStore(GroupStore):
             dataframe_type: Literal["default", "spark"] = ...,
             online: bool = ...,
             read_options: Mapping[str, Any] | None = ...,
+            engine: str | None = ...,
         ) -> DataFrame: ...
         @overload
         def sql(
@@ -290,6 +291,7 @@ class FeatureStore(GroupStore):
             dataframe_type: Literal["pandas"],
             online: bool = ...,
             read_options: Mapping[str, Any] | None = ...,
+            engine: str | None = ...,
         ) -> pd.DataFrame: ...
         @overload
         def sql(
@@ -298,6 +300,7 @@ class FeatureStore(GroupStore):
             dataframe_type: str = ...,
             online: bool = ...,
             read_options: Mapping[str, Any] | None = ...,
+            engine: str | None = ...,
         ) -> Any: ...
 
     def sql(
@@ -306,14 +309,17 @@ class FeatureStore(GroupStore):
         dataframe_type: str = "default",
         online: bool = False,
         read_options: Mapping[str, Any] | None = None,
+        engine: str | None = None,
     ) -> Any:
         """Read the rows of a SELECT over feature groups, in Spark's SQL.
 
         Args:
             query: The SELECT; each group is a table under the name ``<name>_<version>``.
-            dataframe_type: "spark" (a lazy DataFrame, the default) or "pandas" (eagerly).
+            dataframe_type: "spark" (a lazy DataFrame, the default), or "pandas", "polars", "arrow"
+                or "numpy" (eagerly).
             online: Whether to read the rows of the online store, brought into Spark eagerly.
             read_options: Taken for Hopsworks' sake, and named in a warning.
+            engine: "spark"; None: what the settings say, of which "local" is refused.
 
         Returns:
             The rows; times are UTC.
@@ -321,10 +327,13 @@ class FeatureStore(GroupStore):
         Raises:
             NotFoundError: A table is not a group; the error has the nearest names.
             QueryError: The SQL cannot be run, or is not a SELECT.
+            SettingsError: The local engine is asked for.
         """
+        engines = self._stores.engines.with_request(engine)
+        engines.choose("sql is Spark's SQL, which no other engine speaks", 0)
+        warn_of_options(read_options)
         from spark_fs.flows import sql
 
-        warn_of_options(read_options)
         groups = {
             f"{group.name}_{group.version}": group for group in self._stores.catalog.list_groups()
         }

@@ -20,7 +20,7 @@ from spark_fs.flows.profile_rows import RowSource
 from spark_fs.spec.comparison import DriftReport, FeatureDrift
 from spark_fs.stats.column_values import get_column_kind
 from spark_fs.stats.distances import measure_drift
-from spark_fs.tables.arrow_frames import to_arrow
+from spark_fs.tables import arrow_frames
 from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.table import GroupTable
 
@@ -109,7 +109,17 @@ def compare_samples(
 
 def is_frame(value: Any) -> bool:
     """Whether it is a frame whose rows can be compared."""
-    return isinstance(value, pd.DataFrame | pa.Table) or _is_spark_frame(value)
+    return _is_spark_frame(value) or arrow_frames.is_frame(value)
+
+
+def read_frame(value: Any, types: Mapping[str, str]) -> Any:
+    """A frame of polars, Arrow or a list of dicts as an Arrow table; anything else as it is.
+
+    A reader gives its rows once, and these are looked at more than once.
+    """
+    if _is_spark_frame(value) or isinstance(value, pd.DataFrame) or not is_frame(value):
+        return value
+    return arrow_frames.read_table(value, types)
 
 
 def _is_spark_frame(value: Any) -> TypeGuard[DataFrame]:
@@ -153,7 +163,7 @@ def profile_frame(engines: Engines, data: Any, types: Mapping[str, str], label: 
 
 def _cast_columns(data: Any, types: Mapping[str, str]) -> pa.Table:
     """The columns of a pandas DataFrame or an Arrow table, in these types."""
-    table = to_arrow(data, types).select(list(types))
+    table = arrow_frames.to_arrow(data, types).select(list(types))
     try:
         return table.cast(arrow_types.to_arrow_schema(types))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:

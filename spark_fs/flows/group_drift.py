@@ -35,6 +35,8 @@ def compare_group_rows(
         SettingsError: A side names no rows, or has none.
         NotFoundError: A column or a commit does not exist.
     """
+    current = drift.read_frame(current, table.group.types)
+    reference = drift.read_frame(reference, table.group.types)
     types = _choose_columns(table.group, features, (current, reference))
     reference_sample = drift.resolve_sample(engines, table, reference, types)
     current_sample = drift.resolve_sample(engines, table, current, types)

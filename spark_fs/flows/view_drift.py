@@ -43,6 +43,7 @@ def detect_view_drift(
                 "Feature of the view", name, columns, "Compare features that a model sees."
             )
     label = "a batch"
+    current = drift.read_frame(current, columns)
     if not drift.is_frame(current):
         interval = Interval.from_bounds(*current)
         current = _read_batch(stores, view, training_dataset_version, interval, engine)

@@ -43,6 +43,15 @@ def to_arrow(data: Any, declared_types: Mapping[str, str]) -> pa.Table:
     return _cast_table(table, declared_types)
 
 
+def is_frame(data: Any) -> bool:
+    """Whether ``to_arrow`` takes it for rows; a list without rows is none."""
+    if isinstance(data, list | tuple):
+        return bool(data) and all(isinstance(row, Mapping) for row in data)
+    if isinstance(data, pd.DataFrame) or polars_frames.is_polars(data):
+        return True
+    return hasattr(data, "__arrow_c_stream__")
+
+
 def read_table(data: Any, declared_types: Mapping[str, str]) -> pa.Table:
     """The frame as an Arrow table with the types that it has there: the first step of ``to_arrow``.
 

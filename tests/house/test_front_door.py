@@ -81,7 +81,7 @@ SIGNATURES = {
     TransformationFunction.attached: "feature",
     TransformationFunction.run: "values",
     TransformationFunction.save: "",
-    FeatureStore.sql: "query dataframe_type online read_options",
+    FeatureStore.sql: "query dataframe_type online read_options engine",
     FeatureStore.get_runs: "pipeline limit",
     FeatureStore.get_run: "run_id",
     FeatureStore.get_feature_view: "name version",

@@ -70,6 +70,12 @@ def test_external_groups_are_joined_by_the_local_engine(
     ]
 
 
+def test_sql_is_spark_s_alone(store: FeatureStore) -> None:
+    text = r"The local engine cannot run this: sql is Spark's SQL, which no other engine speaks\."
+    with pytest.raises(SettingsError, match=text):
+        store.sql("SELECT 1", engine="local")
+
+
 def test_what_spark_alone_reads_is_said_with_the_reason(
     store: FeatureStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from values import same
 
 from spark_fs.errors import InvalidNameError, SchemaError
-from spark_fs.tables.arrow_frames import to_arrow
+from spark_fs.tables.arrow_frames import is_frame, to_arrow
 
 NOON = datetime(2024, 1, 2, 12, 30)
 MANY_TYPES = settings(
@@ -69,6 +69,7 @@ KINDS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_frame_of_any_kind_is_the_same_rows(kind: str) -> None:
+    assert is_frame(KINDS[kind]())
     table = to_arrow(KINDS[kind](), {})
     assert table.schema == SCHEMA.set(3, pa.field("at", pa.timestamp("us", "UTC")))
     assert are_same(table, [{**ROWS[0], "at": NOON.replace(tzinfo=UTC)}, ROWS[1]])
@@ -238,3 +239,8 @@ def test_rows_that_are_no_table_are_refused(rows: list[Any], text: str) -> None:
 def test_a_column_name_of_half_a_character_is_refused_in_rows() -> None:
     with pytest.raises(InvalidNameError, match=r"Column 'a\\ud800' is not a valid name"):
         to_arrow([{"a\ud800": 1}], {})
+
+
+@pytest.mark.parametrize("value", [("2024-01-01", "2024-02-01"), (1, 2), [], {}, "x", None])
+def test_bounds_are_no_frame(value: Any) -> None:
+    assert not is_frame(value)

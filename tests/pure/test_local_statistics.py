@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -113,8 +114,10 @@ def test_drift_of_two_windows_is_told(fs: FeatureStore) -> None:
     )
     assert [drift.feature_name for drift in report.features if drift.crossed] == ["amount"]
     later = frame[is_late]
-    batch = group.detect_drift(later, ("2024-01-11", "2024-01-21"), ["amount", "shop"])
-    assert {drift.measures["psi"] for drift in batch.features} == {0.0}
+    table = pa.Table.from_pandas(later, preserve_index=False)
+    for rows in (later, table, table.to_reader(), pl.from_arrow(table), table.to_pylist()):
+        batch = group.detect_drift(rows, ("2024-01-11", "2024-01-21"), ["amount", "shop"])
+        assert {drift.measures["psi"] for drift in batch.features} == {0.0}
 
 
 def test_selection_of_joined_rows_is_the_mrmr_of_its_definition(fs: FeatureStore) -> None:
