@@ -26,10 +26,9 @@ from spark_fs.stats.scores import compute_chi_squared
 from spark_fs.stats.sketches.quantiles import Doubles
 
 MAX_CATEGORIES = 50  # a feature with more has no place in the matrix
-# Columns of zeros make the matrix so many times wide: threads share a product by such blocks of
-# columns. Then it is the same bits however many there are (of 60 matrices of other widths a third
-# was not).
-_WIDTH_UNIT = 64
+# Rows and columns of zeros make a matrix this many times as long and as wide: then a product is the
+# same bits with any number of threads (all of 74; of other shapes most are not).
+_SIZE_UNIT = 64
 _MIN_VARIANCE = 1e-14  # of standardised numbers: with less they do not vary in the rows of a pair
 Sums = list[Doubles]
 
@@ -152,9 +151,9 @@ class DesignMatrix:
         matrix = _make_zeros(rows, width)
         feature_count = len(self.features)
         presence = _make_zeros(rows, feature_count if self.has_missing else 0)
-        presence[:, :feature_count] = 1  # where a feature is there
-        self._fill_numbers(table, matrix, presence)
-        self._fill_categories(table, matrix, presence)
+        presence[:rows, :feature_count] = 1  # where a feature is there
+        self._fill_numbers(table, matrix[:rows], presence[:rows])
+        self._fill_categories(table, matrix[:rows], presence[:rows])
         products = (matrix.T @ matrix)[:width, :width]
         if not self.has_missing:
             return [products, matrix[:, :width].sum(axis=0), np.array([float(rows)])]
@@ -263,8 +262,9 @@ class DesignMatrix:
 
 
 def _make_zeros(rows: int, columns: int) -> Doubles:
-    """Zeros for so many columns, and for those that make the whole wide enough."""
-    return np.zeros((rows, ceil_divide(columns, _WIDTH_UNIT) * _WIDTH_UNIT), order="F")
+    """Zeros for so many rows and columns, and for those that make the whole large enough."""
+    shape = [ceil_divide(size, _SIZE_UNIT) * _SIZE_UNIT for size in (rows, columns)]
+    return np.zeros(shape, order="F")
 
 
 def _is_varying_number(state: ColumnState) -> bool:

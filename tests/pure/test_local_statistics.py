@@ -13,6 +13,7 @@ from deltalake import write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_selection import f_classif
+from threadpoolctl import threadpool_limits
 
 import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
@@ -224,3 +225,23 @@ def test_values_are_counted_in_buckets_as_in_one(
         distinct, once, entropy = summarize_counts(row_counts)
         assert (distinct, once) == (frame[name].nunique(), (rows == 1).sum())
         assert entropy == pytest.approx(-(shares * np.log(shares)).sum(), rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("has_missing", [False, True])
+def test_sums_are_the_same_bits_with_any_number_of_threads_of_the_product(
+    has_missing: bool,
+) -> None:
+    rng = np.random.default_rng(5)
+    for rows, width in ((1_777, 333), (4_096, 37), (5_003, 130)):
+        columns = {f"f{n}": rng.normal(size=rows) for n in range(width)}
+        if has_missing:
+            columns["f0"][::7] = np.nan
+        table = pa.table(columns).append_column("shop", pa.array(["a", "b", "c"] * rows)[:rows])
+        states = column_states.profile_tables(
+            [table], {**dict.fromkeys(columns, "double"), "shop": "string"}
+        )
+        matrix = DesignMatrix.from_states(states)
+        with threadpool_limits(1):
+            expected = matrix.compute_sums(table)
+        for part, expected_part in zip(matrix.compute_sums(table), expected, strict=True):
+            np.testing.assert_array_equal(part, expected_part)
