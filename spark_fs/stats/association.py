@@ -27,7 +27,7 @@ from spark_fs.stats.sketches.quantiles import Doubles
 
 MAX_CATEGORIES = 50  # a feature with more has no place in the matrix
 # Rows and columns of zeros make a matrix this many times as long and as wide: then a product is the
-# same bits with any number of threads (all of 74; of other shapes most are not).
+# same bits with any number of threads (all of 200; of other shapes most are not).
 _SIZE_UNIT = 64
 _MIN_VARIANCE = 1e-14  # of standardised numbers: with less they do not vary in the rows of a pair
 Sums = list[Doubles]
