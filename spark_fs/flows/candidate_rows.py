@@ -86,7 +86,8 @@ class CandidateJoin:
         They are a group's own, or those of rows that are joined once and kept in a folder of the
         warehouse while the block runs.
         """
-        scan = self.execution.scan_plans[0].scan
+        scan_plan = self.execution.scan_plans[0]
+        scan = scan_plan.scan if scan_plan.is_plain else None
         if scan and len(self.plan.nodes) == 1 and not self.plan.having:
             columns = []
             for output in self.plan.outputs:

@@ -211,7 +211,7 @@ class AggregationSource:
         choice = choose_strategy(plan, sources)
         scan_plan = choice.scan_plans[0]
         runner = SparkRunner(self.stores.spark)
-        if scan_plan.scan is not None and len(plan.nodes) == 1:
+        if scan_plan.scan is not None and scan_plan.is_plain and len(plan.nodes) == 1:
             scan = _rename_columns(scan_plan.scan, plan)
             if is_small(scan.files, row_limit):
                 return pa.concat_tables([scan.schema.empty_table(), *parquet.iter_tables(scan)])

@@ -26,7 +26,8 @@ def read_first_rows(
     """Some rows of a plan, eagerly.
 
     Of a whole group they are the first of its files, in no order, and no more is read than they
-    take. What is filtered or joined is read whole, in its order, by the engine that suits it.
+    take. What is filtered or joined, or has duplicates, is read whole, in its order, by the engine
+    that suits it.
 
     Args:
         engines: What may read.
@@ -38,7 +39,7 @@ def read_first_rows(
     sources = list_sources(engines.get_spark, plan, locate_table, {}, frames or {})
     execution = choose_strategy(plan, sources)
     is_local = engines.requested != "spark" and explain_need_of_spark(plan, execution) is None
-    if is_local and _is_whole_group(plan):
+    if is_local and _is_whole_group(plan) and execution.scan_plans[0].is_plain:
         return _read_first_files(engines, plan, sources, execution, count)
     if choose_engine(engines, plan, execution).engine == "local":
         rows: pa.Table = read_query(engines, plan, locate_table, "arrow", frames=frames)

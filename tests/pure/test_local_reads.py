@@ -20,6 +20,7 @@ from spark_fs.engine.engines import Engines
 from spark_fs.engine.join import inputs
 from spark_fs.errors import MemoryLimitError, SettingsError, SparkFSError
 from spark_fs.flows import read
+from spark_fs.flows.head import read_first_rows
 from spark_fs.planning.bind import bind_query
 from spark_fs.planning.plan import JoinPlan
 from spark_fs.spec.feature_group import GroupSpec
@@ -341,3 +342,17 @@ def test_a_run_of_too_little_memory_says_so_before_it_gives_rows(
     engines = Engines(refuse_spark, "local", 1 << 20)  # type: ignore[arg-type] # never asked
     with pytest.raises(MemoryLimitError, match="more than 1 MB of memory"):
         read.read_query(engines, plan, lambda group: group.name, "arrow")
+
+
+def test_the_first_rows_of_a_group_with_duplicates_are_none_that_came_later_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = one_group("right_side", TIMED, 6, may_have_duplicates=True)
+    new = [{**row, "v": -1.0, INGESTED_AT: START + DAY} for row in old.rows[:4]]
+    files = write_files(replace(old, rows=[*old.rows, *new], file_sizes=[3, 3]), tmp_path)
+    monkeypatch.setattr(read, "open_log", lambda path, version: Log(files))
+    query = QuerySpec(old.group.ref, ("k", "t", "v"), explicit=True)
+    plan = bind_query(query, {old.group.ref: old.group})
+    engines = Engines(refuse_spark)  # type: ignore[arg-type] # never asked
+    found = read_first_rows(engines, plan, lambda group: group.name, 5)
+    assert found.column("v").to_pylist() == [-1.0, -1.0, -1.0, -1.0, 1.0]
