@@ -78,7 +78,7 @@ class Binning:
     def count_sorted(self, values: Doubles) -> Counts:
         """How many of sorted numbers, NaN last, are in each bin: as ``assign_bins`` assigns them.
 
-        To sort numbers takes half the time of looking up the bin of each.
+        To sort numbers took a sixth of the time of looking up the bin of each (10 and 63 ns).
         """
         first = np.searchsorted(values, -np.inf, side="right")
         end = np.searchsorted(values, np.inf, side="left")
