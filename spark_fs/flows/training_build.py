@@ -149,6 +149,7 @@ def build_files(
 def _write_files(
     join: ChosenJoin, transform: DatasetTransform, files: FilesSpec
 ) -> tuple[Job, dict[str, int], list[State]]:
+    """Write the rows of a join, eagerly, at once or after they waited for what all of them tell."""
     runner = join.runner
     with (
         runner.translate_errors(),
