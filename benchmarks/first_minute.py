@@ -2,7 +2,7 @@
 
 From ``import spark_fs`` to a frame: a group of 24,172 rows, beside deltalake's ``to_pandas`` of the
 same table, and the first training set of the demo's view over the flights of 2013 (336,776 of them,
-four groups), beside DuckDB over the same files by the SQL of ``to_string``. Spark makes the store
+four groups), beside DuckDB's ASOF joins over the same files. Spark makes the store
 once, untimed. The ways take turns, the first round is not counted, and the medians are told; the
 seconds are those from the first line of a program to its frame, without Python's own start.
 """
@@ -45,21 +45,37 @@ TRAINING = """import spark_fs
 fs = spark_fs.login({"home": sys.argv[1]}).get_feature_store()
 frame, y = fs.get_feature_view("late_arrivals", 1).training_data()
 assert "pyspark" not in sys.modules"""
-DUCKDB = """import json, duckdb
+DUCKDB = '''import json, duckdb
 connection = duckdb.connect()
 connection.execute("SET TimeZone = 'UTC'")
 connection.execute("SET threads = 2")
 given = json.loads(open(sys.argv[1] + "/duckdb.json").read())
-for view in given["views"]:
+for view in given:
     connection.execute(view)
-frame = connection.execute(given["sql"]).df()"""
+frame = connection.execute("""SQL""").df()'''
+# The rows of the view's query, by the joins that DuckDB has for it. By the SQL of to_string, which
+# any engine with LATERAL runs, it had not ended after 90 seconds.
+SQL = """
+WITH flights AS MATERIALIZED (SELECT * FROM flight_delays_1 WHERE late IS NOT NULL)
+SELECT f.weekday, f.hour, f.distance, f.late,
+  w.* EXCLUDE (origin, observed_at, _ingested_at), p.year_built, p.engines, p.seats,
+  c.* EXCLUDE (origin, carrier, sched_dep, _ingested_at)
+FROM flights f
+ASOF LEFT JOIN weather_1 w ON f.origin = w.origin AND f.sched_dep >= w.observed_at
+LEFT JOIN planes_1 p ON f.tailnum = p.tailnum
+ASOF LEFT JOIN carrier_delays_1 c
+  ON f.origin = c.origin AND f.carrier = c.carrier AND f.sched_dep >= c.sched_dep
+"""
 WAYS: dict[str, dict[str, str]] = {
     "read": {
         "spark_fs: read('pandas')": READ.format(type="pandas"),
         "deltalake: to_pandas()": DELTALAKE,
         "spark_fs: read('arrow')": READ.format(type="arrow"),
     },
-    "training": {"spark_fs: training_data()": TRAINING, "DuckDB, the SQL of to_string()": DUCKDB},
+    "training": {
+        "spark_fs: training_data()": TRAINING,
+        "DuckDB: ASOF joins": DUCKDB.replace("SQL", SQL),
+    },
 }
 
 
@@ -79,8 +95,8 @@ def make_store(home: Path) -> None:
         files = [file.path for file in open_log(group.location).list_files()]
         reader = f"read_parquet({files}, hive_partitioning = false)"
         views.append(f'CREATE VIEW "{group.name}_1" AS SELECT * FROM {reader}')
-    sql = groups.delay_view(fs).query.to_string()
-    (home / "duckdb.json").write_text(json.dumps({"views": views, "sql": sql}))
+    groups.delay_view(fs)
+    (home / "duckdb.json").write_text(json.dumps(views))
 
 
 def time_program(body: str, home: Path) -> tuple[float, int]:
