@@ -21,6 +21,7 @@ from pyspark.sql.types import StructType
 from spark_fs.tables.commits import Transaction
 from spark_fs.tables.computed_rows import ComputedRows
 from spark_fs.tables.delta.file_summary import sum_statistics
+from spark_fs.tables.delta.log import DeltaLog
 from spark_fs.tables.delta.worker_files import ACTION_TYPES, FileLayout, FileWriterTask
 from spark_fs.tables.staged_files import StagedFiles
 from spark_fs.tables.table_write import TableLayout
@@ -158,11 +159,14 @@ class DeltaTransaction:
     def is_committed(self, transaction: Transaction | None) -> bool:
         """Whether the transaction has been committed before.
 
-        If another commits it from now on, this one conflicts.
+        If another commits it from now on, this one conflicts. The log is read here: Delta's own
+        ``txnVersion`` notes the same read, and lets Spark gather all of the table's files for it.
         """
         if transaction is None:
             return False
-        return int(self._jvm_transaction.txnVersion(transaction.app_id)) >= transaction.number
+        self._jvm_transaction.readTxn().addOne(transaction.app_id)
+        number = DeltaLog(self._path).find_transaction_number(transaction.app_id)
+        return number is not None and number >= transaction.number
 
     def mark_whole_table_read(self) -> None:
         """Let the commit fail when any other adds rows from now on.
