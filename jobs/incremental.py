@@ -33,20 +33,23 @@ def main() -> None:
         default="0m",
         help="how far before the watermark rows may still come in, such as 6h",
     )
+    parser.add_argument("--brief", action="store_true", help="one line for each group")
     options = parser.parse_args()
     fs = spark_fs.login().get_feature_store()
     pipeline = importlib.import_module(f"{options.pipeline}.groups")
     own = getattr(pipeline, "EVERY", {})  # of groups that are updated at their own pace
     for declare, build in pipeline.PIPELINE.items():
         group = declare(fs)
+        rows = commits = 0
         for job in group.run_incremental(
             build, options.until, own.get(declare, options.every), options.lateness
         ):
-            print(job, flush=True)
-        print(
-            f"{group.name}_{group.version}: built up to {group.watermark:%Y-%m-%d %H:%M} UTC",
-            flush=True,
-        )
+            rows += job.summary["inserted"]
+            commits += 1
+            if not options.brief:
+                print(job, flush=True)
+        built = f"{group.name}_{group.version}: built up to {group.watermark:%Y-%m-%d %H:%M} UTC"
+        print(f"{built}, {rows} rows in {commits} runs" if options.brief else built, flush=True)
 
 
 if __name__ == "__main__":

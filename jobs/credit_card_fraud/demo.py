@@ -63,6 +63,7 @@ def steps_of(home: Path, cards: int) -> dict[str, list[str]]:
     pipeline = ["--pipeline", "credit_card_fraud"]
     source = ["--out", str(home / "source"), "--cards", str(cards), "--days", "45"]
     train = [
+        "python",
         f"{JOBS}/train.py",
         "--split",
         "2024-02-01",

@@ -1,4 +1,4 @@
-"""Run the whole flow by spark-submit, step by step, and print what was built: ``make demo``."""
+"""Run the whole flow, what writes by spark-submit, and print what was built: ``make demo``."""
 
 import json
 import sys
@@ -13,50 +13,28 @@ HOME = steps.ROOT / ".demo"
 
 
 def steps_of(home: Path) -> dict[str, list[str]]:
-    """The steps, which leave their figures in a store's folder."""
-    report = str(home / "figures.json")
+    """The steps, which leave their figures and a page in a store's folder."""
+    pipeline = ["--pipeline", "flights"]
+    days = ["jobs/incremental.py", *pipeline, "--until", "2013-12-04", "--brief"]
+    train = ["python", "jobs/flights/train.py", "--split", "2013-11-01", "--end", "2013-12-04"]
+    year = ["--start", "2013-01-01", "--end", "2013-12-01"]
+    flight = ["--carrier", "UA", "--flight", "1545", "--origin", "EWR"]
     return {
-        "Backfill January to November": [
-            "jobs/backfill.py",
-            "--pipeline",
-            "flights",
-            "--start",
-            "2013-01-01",
-            "--end",
-            "2013-12-01",
-        ],
-        "Three days of December, one commit each": [
-            "jobs/incremental.py",
-            "--pipeline",
-            "flights",
-            "--until",
-            "2013-12-04",
-        ],
-        "The same again: nothing to do": [
-            "jobs/incremental.py",
-            "--pipeline",
-            "flights",
-            "--until",
-            "2013-12-04",
-        ],
-        "Train before November, test after it": [
-            "jobs/flights/train.py",
-            "--split",
-            "2013-11-01",
-            "--end",
-            "2013-12-04",
-            "--report",
-            report,
-        ],
+        "Backfill January to November": ["jobs/backfill.py", *pipeline, *year],
+        "Three days of December, one commit each": days,
+        "The same again: nothing to do": days,
         "Sync to the online store, and compare": ["jobs/sync_online.py", "--verify"],
+        "Train before November, test after it": [
+            *train,
+            "--report",
+            str(home / "figures.json"),
+            "--page",
+            str(home / "late_arrivals.html"),
+        ],
         "One feature vector, checked against the offline latest": [
+            "python",
             "jobs/flights/serve.py",
-            "--carrier",
-            "UA",
-            "--flight",
-            "1545",
-            "--origin",
-            "EWR",
+            *flight,
         ],
     }
 
@@ -80,8 +58,9 @@ def summary(seconds: float) -> Table:
         "Look next": (
             "export SPARK_FS_HOME=.demo\n"
             ".venv/bin/spark-fs show flight_delays\n"
-            ".venv/bin/spark-fs ui"
+            ".venv/bin/spark-fs ui    # the store in a browser"
         ),
+        "A page": ".demo/late_arrivals.html: the view, its features and training data; open it",
         "Read next": (
             "jobs/flights/features.py (the features), jobs/flights/groups.py (groups and view)"
         ),

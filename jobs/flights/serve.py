@@ -3,7 +3,7 @@
 No Spark session is started: the vector comes from the online store, and what it should be from the
 Delta tables, read by another library than the one that wrote them.
 
-    spark-submit jobs/flights/serve.py --carrier UA --flight 1545 --origin EWR
+    python jobs/flights/serve.py --carrier UA --flight 1545 --origin EWR
 """
 
 import argparse
@@ -17,7 +17,7 @@ import pandas as pd
 from deltalake import DeltaTable
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import spark_fs  # spark-submit puts this file's folder on the path, not jobs/
+import spark_fs  # a program puts this file's folder on the path, not jobs/
 from flights import groups
 from spark_fs import FeatureGroup, FeatureStore
 
@@ -68,12 +68,14 @@ def main() -> None:
         for n, v in zip(view.schema, vector, strict=True)
         if not same(v, offline.get(n))
     }
+    cells = []
     for name, value in zip(view.schema, vector, strict=True):
         shown = round(value, 3) if isinstance(value, float) else value
-        print(
-            f"  {name:22} {shown}"
-            + (f"   but offline it is {differ[name]}" if name in differ else "")
-        )
+        cells.append(f"{name} {shown}")
+    for row in range(0, len(cells), 4):
+        print("  " + "".join(f"{cell:28}" for cell in cells[row : row + 4]).rstrip())
+    for name, value in differ.items():
+        print(f"  {name} is {value} offline")
     print(
         f"{len(vector)} features of {entry} in {took * 1e6:.0f} us; {len(differ)} differ from the"
         " offline latest"

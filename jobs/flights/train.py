@@ -6,7 +6,7 @@ The leaking join gives each flight the delay windows of the last departure of it
 join on key and date does: the windows then hold the delays of flights that were still in the air,
 the flight's own among them.
 
-    spark-submit jobs/flights/train.py --split 2013-11-01 --end 2013-12-04
+    python jobs/flights/train.py --split 2013-11-01 --end 2013-12-04
 """
 
 import argparse
@@ -19,7 +19,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import spark_fs  # spark-submit puts this file's folder on the path, not jobs/
+import spark_fs  # a program puts this file's folder on the path, not jobs/
 from flights import groups
 
 KEY = ["origin", "carrier"]
@@ -60,6 +60,7 @@ def main() -> None:
     )
     parser.add_argument("--end", required=True, help="the end of the test split, in UTC")
     parser.add_argument("--report", type=Path, help="a JSON file for the figures")
+    parser.add_argument("--page", type=Path, help="an HTML file about the view")
     options = parser.parse_args()
     fs = spark_fs.login().get_feature_store()
     view = groups.delay_view(fs)
@@ -94,6 +95,8 @@ def main() -> None:
             "test": len(x_test),
         }
         options.report.write_text(json.dumps(report))
+    if options.page:
+        view.report(path=options.page)
 
 
 if __name__ == "__main__":
