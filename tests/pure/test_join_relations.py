@@ -12,6 +12,7 @@ from spark_fs.engine.join.columnar import ArrowRelation
 from spark_fs.engine.join.skew import SkewedKeys
 from spark_fs.engine.join.stages import JoinStage, MatchRule, join_bucket
 from spark_fs.engine.local_runner import LocalRunner
+from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan, ScanFile
 
 LEFT = {"s": "string", "k": "int", "at": "timestamp", "id": "bigint", "note": "string"}
@@ -81,3 +82,18 @@ def test_coded_strings_are_those_of_the_files(tmp_path: Path) -> None:
     scan = write_scan(tmp_path, [right.slice(0, 50), right.slice(50)], RIGHT)
     coded = ArrowRelation.from_scan(LocalRunner(1), scan.with_coded_strings())
     assert coded.select(RIGHT).collect().to_pylist() == right.to_pylist()
+
+
+@pytest.mark.parametrize("is_coded", [True, False])
+def test_strings_that_a_file_holds_as_dictionaries_are_strings(
+    tmp_path: Path, is_coded: bool
+) -> None:
+    values = ["a", None, "ä", "a"]
+    plain = pa.table({"s": values})
+    wide = pa.table({"s": pa.array(values).dictionary_encode()})
+    narrow = pa.table({"s": wide["s"].cast(pa.dictionary(pa.int8(), pa.string()))})
+    scan = write_scan(tmp_path, [plain, wide, narrow], {"s": "string"})
+    rows = parquet.read_all(scan.with_coded_strings() if is_coded else scan)
+    coded_type = pa.dictionary(pa.int32(), pa.string())
+    assert rows.schema.field("s").type == (coded_type if is_coded else pa.string())
+    assert rows.column("s").to_pylist() == values * 3

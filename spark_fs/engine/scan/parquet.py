@@ -298,11 +298,12 @@ def _read_columns(
     file_columns = set(table.column_names)
     partition_values = dict(scan_file.partition_values)
     types = dict(scan.types)
+    accepted_types = dict.fromkeys(scan.coded_columns, _CODED_STRING)
     columns = {}
     for field in scan.file_schema:
         if field.name in file_columns:
             column = table.column(field.name)
-            if column.type not in (field.type, _CODED_STRING):
+            if column.type != accepted_types.get(field.name, field.type):
                 column = column.cast(field.type)
             columns[field.name] = column
             continue
