@@ -17,6 +17,8 @@ T = TypeVar("T")
 V = TypeVar("V")
 _LOOK_SECONDS = 0.05
 THREAD_NAME = "spark_fs task"
+# Threads that wait for others to end: who stops one of these would leave the others behind.
+_ENDING: set[int] = set()
 
 
 class _StopThreadError(BaseException):
@@ -47,9 +49,7 @@ def run_in_threads(
             look(calls.done_count)
         return calls.get_results()
     finally:
-        calls.stop()
-        for thread in threads:
-            _join(thread, calls)
+        _end_threads(threads, calls)
 
 
 def map_in_threads(function: Callable[[V], T], values: Iterable[V], count: int) -> list[T]:
@@ -60,10 +60,17 @@ def map_in_threads(function: Callable[[V], T], values: Iterable[V], count: int) 
     return run_in_threads(calls, count, lambda _: None)
 
 
-def _join(thread: threading.Thread, calls: "_Calls[T]") -> None:
-    while thread.is_alive():
-        thread.join(_LOOK_SECONDS)
-        calls.stop()  # again: a task may have swallowed it
+def _end_threads(threads: Sequence[threading.Thread], calls: "_Calls[T]") -> None:
+    """Stop threads, and wait until they are gone; a task that swallows the stop gets it again."""
+    own_id = threading.get_ident()
+    _ENDING.add(own_id)
+    try:
+        while any(thread.is_alive() for thread in threads):
+            calls.stop()
+            for thread in threads:
+                thread.join(_LOOK_SECONDS)
+    finally:
+        _ENDING.discard(own_id)
 
 
 class _Calls(Generic[T]):
@@ -75,7 +82,7 @@ class _Calls(Generic[T]):
         self._results: dict[int, T] = {}
         self._error: BaseException | None = None
         self._lock = threading.Lock()
-        self._busy: set[int] = set()  # threads that call a function now
+        self._busy: dict[int, threading.Thread] = {}  # those that call a function now
         self._over = threading.Event()
         if not functions:
             self._over.set()
@@ -100,7 +107,9 @@ class _Calls(Generic[T]):
         """Let no further function be called, and stop those that run."""
         with self._lock:
             self._waiting.clear()
-            for thread_id in self._busy:
+            for thread_id, thread in self._busy.items():
+                if thread_id in _ENDING or not thread.is_alive():
+                    continue
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(
                     ctypes.c_ulong(thread_id), ctypes.py_object(_StopThreadError)
                 )
@@ -118,7 +127,7 @@ class _Calls(Generic[T]):
             if not self._waiting:
                 return False
             number, function = self._waiting.popleft()
-            self._busy.add(thread_id)
+            self._busy[thread_id] = threading.current_thread()
         try:
             self._results[number] = function()
         except _StopThreadError:
@@ -129,7 +138,7 @@ class _Calls(Generic[T]):
             return False
         finally:
             with self._lock:
-                self._busy.discard(thread_id)
+                self._busy.pop(thread_id, None)
         if len(self._results) == self._count:
             self._over.set()
         return True

@@ -20,7 +20,7 @@ from spark_fs.engine.local_runner import LocalRows, LocalRunner
 from spark_fs.engine.memory import MemoryWatch
 from spark_fs.engine.runner import NUMBER, Runner
 from spark_fs.engine.task_cache import forget_all, remember_last
-from spark_fs.engine.threads import THREAD_NAME, run_in_threads
+from spark_fs.engine.threads import THREAD_NAME, map_in_threads, run_in_threads
 from spark_fs.errors import MemoryLimitError, SparkFSError
 
 Batches = Iterable[pa.RecordBatch]
@@ -114,6 +114,28 @@ def test_what_swallows_the_stop_once_is_stopped_again() -> None:
 
     with pytest.raises(SparkFSError, match="enough"):
         run_in_threads([swallow], 1, look)
+    assert list_threads() == []
+
+
+def test_threads_of_a_task_end_with_it() -> None:
+    begun = threading.Semaphore(0)
+
+    def swallow_twice(_: int) -> None:
+        for _ in range(2):
+            try:
+                begun.release()
+                loop_forever()
+            except BaseException:  # what a library may do
+                continue
+        loop_forever()
+
+    def look(_: int) -> None:
+        if begun.acquire(timeout=5):
+            raise SparkFSError("enough")
+
+    nested = [lambda: map_in_threads(swallow_twice, range(3), 3) for _ in range(2)]
+    with pytest.raises(SparkFSError, match="enough"):
+        run_in_threads(nested, 2, look)
     assert list_threads() == []
 
 
