@@ -43,7 +43,7 @@ class ProgressBar:
 
 def _open_bar() -> "Progress | None":
     """A bar; None where nobody would see it."""
-    is_notebook = "ipykernel" in sys.modules
+    is_notebook = _runs_in_notebook()
     if not is_notebook and not sys.stderr.isatty():
         return None
     if is_notebook and not find_spec("ipywidgets"):
@@ -63,3 +63,11 @@ def _open_bar() -> "Progress | None":
     bar.add_task("")
     bar.start()
     return bar
+
+
+def _runs_in_notebook() -> bool:
+    """Whether a notebook runs this process, and not only has loaded what notebooks need."""
+    ipython = sys.modules.get("IPython")
+    if ipython is None:
+        return False
+    return type(ipython.get_ipython()).__name__ == "ZMQInteractiveShell"
