@@ -6,6 +6,7 @@ it is: at the next step of Python, which comes when a call into Arrow or NumPy r
 """
 
 import ctypes
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -73,6 +74,20 @@ def _end_threads(threads: Sequence[threading.Thread], calls: "_Calls[T]") -> Non
         _ENDING.discard(own_id)
 
 
+def _may_be_stopped(thread_id: int) -> bool:
+    """Whether a thread neither ends others nor starts one, which can be told again in a moment.
+
+    Python takes a thread that is being started for the one that starts it: the new one would be
+    stopped before it says that it runs, and the old one wait for that for ever.
+    """
+    frame = sys._current_frames().get(thread_id)
+    while frame is not None:
+        if frame.f_code is threading.Thread.start.__code__:
+            return False
+        frame = frame.f_back
+    return thread_id not in _ENDING
+
+
 class _Calls(Generic[T]):
     """Functions that some threads call, one after the other."""
 
@@ -82,7 +97,7 @@ class _Calls(Generic[T]):
         self._results: dict[int, T] = {}
         self._error: BaseException | None = None
         self._lock = threading.Lock()
-        self._busy: dict[int, threading.Thread] = {}  # those that call a function now
+        self._threads: dict[int, threading.Thread] = {}  # those that call functions
         self._over = threading.Event()
         if not functions:
             self._over.set()
@@ -107,27 +122,40 @@ class _Calls(Generic[T]):
         """Let no further function be called, and stop those that run."""
         with self._lock:
             self._waiting.clear()
-            for thread_id, thread in self._busy.items():
-                if thread_id in _ENDING or not thread.is_alive():
-                    continue
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(thread_id), ctypes.py_object(_StopThreadError)
-                )
+            if self.done_count == self._count:
+                return  # no function runs, and threads end by themselves
+            # Of a thread that has ended another one may have the number.
+            alive = threading.enumerate()
+            for thread_id, thread in self._threads.items():
+                if thread in alive and _may_be_stopped(thread_id):
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                        ctypes.c_ulong(thread_id), ctypes.py_object(_StopThreadError)
+                    )
 
     def work(self) -> None:
         """Call functions until none is left; what a thread does."""
+        thread_id = threading.get_ident()
         with suppress(_StopThreadError):
+            with self._lock:
+                self._threads[thread_id] = threading.current_thread()
             while self._call_next():
                 pass
+        self._leave(thread_id)
+
+    def _leave(self, thread_id: int) -> None:
+        """Be a thread that nobody stops any more; a stop on the way here changes nothing."""
+        try:
+            with self._lock:
+                self._threads.pop(thread_id, None)
+        except _StopThreadError:
+            self._leave(thread_id)
 
     def _call_next(self) -> bool:
         """Call one function; whether there was one."""
-        thread_id = threading.get_ident()
         with self._lock:
             if not self._waiting:
                 return False
             number, function = self._waiting.popleft()
-            self._busy[thread_id] = threading.current_thread()
         try:
             self._results[number] = function()
         except _StopThreadError:
@@ -136,9 +164,6 @@ class _Calls(Generic[T]):
             self._error = self._error or error
             self._over.set()
             return False
-        finally:
-            with self._lock:
-                self._busy.pop(thread_id, None)
-        if len(self._results) == self._count:
+        if self.done_count == self._count:
             self._over.set()
         return True

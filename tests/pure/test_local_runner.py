@@ -139,6 +139,36 @@ def test_threads_of_a_task_end_with_it() -> None:
     assert list_threads() == []
 
 
+FAILING_IN_THREADS = """
+import random
+import time
+
+from spark_fs.engine.threads import map_in_threads, run_in_threads
+
+def fail_at_times(number):
+    time.sleep(random.random() / 500)
+    if random.random() < 0.3:
+        raise ArithmeticError
+
+def start_threads():
+    for _ in range(5):
+        map_in_threads(fail_at_times, range(4), 2)
+
+for _ in range(400):
+    try:
+        run_in_threads([start_threads] * 4, 2, lambda _: None)
+    except ArithmeticError:
+        pass
+"""
+
+
+def test_a_task_that_is_stopped_as_it_starts_threads_waits_for_none_for_ever() -> None:
+    finished = subprocess.run(
+        [sys.executable, "-c", FAILING_IN_THREADS], capture_output=True, text=True, timeout=120
+    )
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
 INTERRUPTED = """
 import os, signal, sys, tempfile, threading, time
 import numpy as np
