@@ -375,8 +375,8 @@ def test_spark_frames_hold_the_same_rows_in_one_order(sales: FeatureView) -> Non
     assert [frame.collect() for frame in again] == [frame.collect() for frame in found]
     with pytest.raises(SettingsError, match=r"was read into memory as pandas: read it so"):
         sales.get_train_test_split(1, dataframe_type="spark")
-    with pytest.raises(SettingsError, match=r"dataframe_type 'polars' is not known"):
-        sales.training_data(dataframe_type="polars")
+    with pytest.raises(SettingsError, match=r"dataframe_type 'dask' is not known"):
+        sales.training_data(dataframe_type="dask")
 
 
 # -- files
