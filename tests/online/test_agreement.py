@@ -220,8 +220,8 @@ def test_a_batch_holds_its_start_and_not_its_end(view: FeatureView) -> None:
         }
     )
     assert len(view.get_batch_data(spine_df=asked.assign(more=[5]))["more"]) == 1
-    with pytest.raises(SettingsError, match=r"dataframe_type 'polars' is not known"):
-        view.get_batch_data(dataframe_type="polars")
+    with pytest.raises(SettingsError, match=r"dataframe_type 'dask' is not known"):
+        view.get_batch_data(dataframe_type="dask")
 
 
 def test_which_training_dataset_must_be_said_where_there_are_several(view: FeatureView) -> None:
