@@ -71,7 +71,11 @@ class Way:
 
     @property
     def settings(self) -> dict[str, str]:
-        return {"SPARK_FS_HOME": str(self.home), "PYTHONPATH": str(ROOT / "tests")}
+        return {
+            "SPARK_FS_HOME": str(self.home),
+            "SPARK_FS_ENGINE": "spark",  # whose workers and executors are killed
+            "PYTHONPATH": str(ROOT / "tests"),
+        }
 
     def run(self, job: str) -> subprocess.CompletedProcess[str]:
         """A job to its end."""
