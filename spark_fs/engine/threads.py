@@ -18,8 +18,6 @@ T = TypeVar("T")
 V = TypeVar("V")
 _LOOK_SECONDS = 0.05
 THREAD_NAME = "spark_fs task"
-# Threads that wait for others to end: who stops one of these would leave the others behind.
-_ENDING: set[int] = set()
 
 
 class _StopThreadError(BaseException):
@@ -62,30 +60,36 @@ def map_in_threads(function: Callable[[V], T], values: Iterable[V], count: int) 
 
 
 def _end_threads(threads: Sequence[threading.Thread], calls: "_Calls[T]") -> None:
-    """Stop threads, and wait until they are gone; a task that swallows the stop gets it again."""
-    own_id = threading.get_ident()
-    _ENDING.add(own_id)
-    try:
-        while any(thread.is_alive() for thread in threads):
-            calls.stop()
-            for thread in threads:
-                thread.join(_LOOK_SECONDS)
-    finally:
-        _ENDING.discard(own_id)
+    """Stop threads, and wait until they are gone; a function that swallows the stop gets it again.
+
+    Nobody stops the thread that does it: it would leave the others behind.
+    """
+    while any(thread.is_alive() for thread in threads):
+        calls.stop(threads)
+        for thread in threads:
+            thread.join(_LOOK_SECONDS)
 
 
-def _may_be_stopped(thread_id: int) -> bool:
-    """Whether a thread neither ends others nor starts one, which can be told again in a moment.
+def _call(function: Callable[[], T]) -> T:
+    """Call a function; while this is on a thread's stack the thread may be stopped."""
+    return function()
+
+
+def _may_be_stopped(thread: threading.Thread) -> bool:
+    """Whether a thread is in a function, and neither ends other threads nor starts one.
 
     Python takes a thread that is being started for the one that starts it: the new one would be
     stopped before it says that it runs, and the old one wait for that for ever.
     """
-    frame = sys._current_frames().get(thread_id)
+    calls_function = False
+    frame = sys._current_frames().get(thread.ident or 0)
     while frame is not None:
-        if frame.f_code is threading.Thread.start.__code__:
+        if frame.f_code in (threading.Thread.start.__code__, _end_threads.__code__):
             return False
+        if frame.f_code is _call.__code__:
+            calls_function = True
         frame = frame.f_back
-    return thread_id not in _ENDING
+    return calls_function
 
 
 class _Calls(Generic[T]):
@@ -97,7 +101,6 @@ class _Calls(Generic[T]):
         self._results: dict[int, T] = {}
         self._error: BaseException | None = None
         self._lock = threading.Lock()
-        self._threads: dict[int, threading.Thread] = {}  # those that call functions
         self._over = threading.Event()
         if not functions:
             self._over.set()
@@ -118,37 +121,22 @@ class _Calls(Generic[T]):
             raise error
         return [self._results[number] for number in range(self._count)]
 
-    def stop(self) -> None:
-        """Let no further function be called, and stop those that run."""
+    def stop(self, threads: Sequence[threading.Thread]) -> None:
+        """Let no further function be called, and stop those that run in these threads."""
         with self._lock:
             self._waiting.clear()
-            if self.done_count == self._count:
-                return  # no function runs, and threads end by themselves
-            # Of a thread that has ended another one may have the number.
-            alive = threading.enumerate()
-            for thread_id, thread in self._threads.items():
-                if thread in alive and _may_be_stopped(thread_id):
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                        ctypes.c_ulong(thread_id), ctypes.py_object(_StopThreadError)
-                    )
+        for thread in threads:
+            if thread.is_alive() and _may_be_stopped(thread):
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_StopThreadError)
+                )
 
     def work(self) -> None:
         """Call functions until none is left; what a thread does."""
-        thread_id = threading.get_ident()
-        with suppress(_StopThreadError):
-            with self._lock:
-                self._threads[thread_id] = threading.current_thread()
+        # Twice: while one stop leaves the function, which closes what it opened, one more may come.
+        with suppress(_StopThreadError), suppress(_StopThreadError):
             while self._call_next():
                 pass
-        self._leave(thread_id)
-
-    def _leave(self, thread_id: int) -> None:
-        """Be a thread that nobody stops any more; a stop on the way here changes nothing."""
-        try:
-            with self._lock:
-                self._threads.pop(thread_id, None)
-        except _StopThreadError:
-            self._leave(thread_id)
 
     def _call_next(self) -> bool:
         """Call one function; whether there was one."""
@@ -157,7 +145,7 @@ class _Calls(Generic[T]):
                 return False
             number, function = self._waiting.popleft()
         try:
-            self._results[number] = function()
+            self._results[number] = _call(function)
         except _StopThreadError:
             raise
         except BaseException as error:
