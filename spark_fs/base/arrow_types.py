@@ -53,6 +53,13 @@ def _to_nested_type(kind: str, inner: Sequence[tuple[str, str]]) -> pa.DataType:
     return pa.struct(fields)
 
 
+def is_any_list(type_: pa.DataType) -> bool:
+    """Whether it is a list, of whatever width or size."""
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        return True
+    return bool(pa.types.is_fixed_size_list(type_))
+
+
 def decode_dictionaries(table: pa.Table) -> pa.Table:
     """The table with plain values where columns hold indices into a dictionary."""
     for index, field in enumerate(table.schema):

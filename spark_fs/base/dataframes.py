@@ -4,13 +4,19 @@ One rule for rows that are read, joined, trained on or scored, by whatever engin
 loaded when its frames are asked for: pandas alone takes half a second.
 """
 
+from __future__ import annotations
+
+import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import pyarrow as pa
 
 from spark_fs.base.arrow_types import to_plain_type
 from spark_fs.errors import SettingsError, SetupError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 
 def _keep_arrow(table: pa.Table) -> pa.Table:
@@ -76,3 +82,9 @@ def convert_table(table: pa.Table, dataframe_type: str) -> Any:
         columns = zip(table.columns, schema.types, strict=True)
         table = pa.table([column.cast(type_) for column, type_ in columns], schema)
     return _CONVERTERS[dataframe_type](table)
+
+
+def is_spark_frame(data: Any) -> TypeGuard[DataFrame]:
+    """Whether it is a DataFrame of Spark; nobody has one who has not loaded Spark."""
+    sql = sys.modules.get("pyspark.sql")
+    return sql is not None and isinstance(data, sql.DataFrame)

@@ -13,6 +13,7 @@ from functools import partial
 
 import pyarrow as pa
 
+from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.base.arrow_types import to_arrow_schema
 from spark_fs.engine.local_progress import ProgressBar
 from spark_fs.engine.memory import MemoryWatch
@@ -75,7 +76,7 @@ class LocalRows(TaskRows):
 
         def list_parts() -> Sequence[Part]:
             parts = self.list_parts()
-            size = max(1, -(-len(parts) // count))
+            size = max(1, ceil_divide(len(parts), count))
             starts = range(0, len(parts), size)
             return [_chain(parts[start : start + size]) for start in starts]
 
@@ -143,11 +144,6 @@ class LocalRunner(Runner):
             numbers = pa.array(range(first, end), pa.int64())
             parts.append(_make_part([pa.record_batch([numbers], schema=schema)]))
         return LocalRows(self, lambda: parts, schema)
-
-    def read_table(self, table: pa.Table) -> LocalRows:
-        """Rows that are here, as one part."""
-        part = _make_part(table.to_batches())
-        return LocalRows(self, lambda: [part], table.schema)
 
     def run_parts(self, parts: Sequence[Part]) -> list[list[pa.RecordBatch]]:
         """The batches of each part, eagerly.

@@ -14,7 +14,14 @@ import pyarrow as pa
 
 BatchTask = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 EngineName = Literal["local", "spark"]
+ProgressCallback = Callable[[int, int], None]  # tasks done, tasks known so far
 NUMBER = "number"  # the one column of ``Runner.number_tasks``
+
+
+def iter_numbers(batches: Iterable[pa.RecordBatch]) -> Iterator[int]:
+    """The numbers that a task of ``Runner.number_tasks`` is given."""
+    for batch in batches:
+        yield from batch.column(0).to_pylist()
 
 
 class TaskRows(ABC):

@@ -20,7 +20,7 @@ from spark_fs.engine.profile import associations, column_states, contingency
 from spark_fs.engine.profile.column_states import ColumnStates
 from spark_fs.engine.profile.sample import collect_sample, sample_rows
 from spark_fs.engine.profile.tasks import RowBlocks, ScanBlocks
-from spark_fs.engine.runner import Runner
+from spark_fs.engine.runner import ProgressCallback, Runner
 from spark_fs.engine.scan import parquet, parquet_files
 from spark_fs.engine.scan.parquet import Scan, ScanFile
 from spark_fs.engine.scan.pruning import NodeSource
@@ -29,7 +29,7 @@ from spark_fs.engine.training.spill import write_files
 from spark_fs.errors import SettingsError
 from spark_fs.flows import read as flows_read
 from spark_fs.flows.evaluate_models import TrainingSample
-from spark_fs.flows.progress import ProgressCallback, report_progress
+from spark_fs.flows.progress import report_progress
 from spark_fs.flows.rank_candidates import Associations
 from spark_fs.flows.read import TableLocator
 from spark_fs.planning.plan import JoinPlan
@@ -138,7 +138,7 @@ def _order_files(files: Sequence[ScanFile], plan: JoinPlan, folder: str) -> list
         return list(files)
     rows = pa.concat_tables(parquet.iter_tables(Scan.from_files(files, plan.schema)))
     identity = []
-    for column in _list_identity(plan):
+    for column in plan.row_order:
         identity += [
             output.name
             for output in plan.outputs
@@ -150,12 +150,6 @@ def _order_files(files: Sequence[ScanFile], plan: JoinPlan, folder: str) -> list
     with open_output(system, name) as sink:
         pq.write_table(rows.take(pa.array(order)), sink, compression="none")
     return [ScanFile(path, parquet_files.get_file_size(path), rows.num_rows, ())]
-
-
-def _list_identity(plan: JoinPlan) -> list[str]:
-    spine = plan.spine
-    times = [spine.event_time] if spine.event_time else []
-    return [*times, *spine.primary_key]
 
 
 # -- what is read of the rows

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from spark_fs.engine.engines import Engines
 from spark_fs.engine.runner import Runner
-from spark_fs.engine.training.dataset_files import read_dataset_files
+from spark_fs.engine.training.dataset_reader import read_dataset_files
 from spark_fs.engine.training.row_order import sort_rows
 from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.spec.training_dataset import FilesSpec

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
 from spark_fs.base import arrow_types
+from spark_fs.base.dataframes import is_spark_frame
 from spark_fs.base.times import Interval, to_micros
 from spark_fs.engine.engines import Engines
 from spark_fs.engine.profile.column_states import ColumnStates
@@ -23,9 +23,6 @@ from spark_fs.stats.distances import measure_drift
 from spark_fs.tables import arrow_frames
 from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.table import GroupTable
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,7 @@ def compare_samples(
 
 def is_frame(value: Any) -> bool:
     """Whether it is a frame whose rows can be compared."""
-    return _is_spark_frame(value) or arrow_frames.is_frame(value)
+    return is_spark_frame(value) or arrow_frames.is_frame(value)
 
 
 def read_frame(value: Any, types: Mapping[str, str]) -> Any:
@@ -117,15 +114,9 @@ def read_frame(value: Any, types: Mapping[str, str]) -> Any:
 
     A reader gives its rows once, and these are looked at more than once.
     """
-    if _is_spark_frame(value) or isinstance(value, pd.DataFrame) or not is_frame(value):
+    if is_spark_frame(value) or isinstance(value, pd.DataFrame) or not is_frame(value):
         return value
     return arrow_frames.read_table(value, types)
-
-
-def _is_spark_frame(value: Any) -> TypeGuard[DataFrame]:
-    """Whether it is a DataFrame of Spark's, which is not loaded for the question."""
-    sql = sys.modules.get("pyspark.sql")
-    return sql is not None and isinstance(value, sql.DataFrame)
 
 
 def list_columns(data: Any) -> list[str]:
@@ -151,7 +142,7 @@ def profile_frame(engines: Engines, data: Any, types: Mapping[str, str], label: 
         if name not in frame_columns:
             advice = "Add it, or compare other features."
             raise NotFoundError.for_name("Column of the frame", name, frame_columns, advice)
-    if _is_spark_frame(data):
+    if is_spark_frame(data):
         from spark_fs.flows.spark_profile import cast_columns
 
         frame = cast_columns(data, types)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 from spark_fs.engine.local_progress import ProgressBar
 from spark_fs.engine.local_runner import LocalRunner
-from spark_fs.engine.runner import Runner
-
-ProgressCallback = Callable[[int, int], None]  # tasks done, tasks known so far
+from spark_fs.engine.runner import ProgressCallback, Runner
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def read_query(
         return collect_rows(runner, ordered, sources, execution)
 
     table = engines.run(choice, collect)
-    table = sort_rows(table, _list_identity(ordered))
+    table = sort_rows(table, ordered.row_order)
     return convert_table(table.select(list(plan.schema)), dataframe_type)
 
 
@@ -96,13 +96,6 @@ def choose_engine(
     """
     need_of_spark = other_need or explain_need_of_spark(plan, execution)
     return engines.choose(need_of_spark, estimate_run_bytes(plan, execution.scan_plans))
-
-
-def _list_identity(plan: JoinPlan) -> list[str]:
-    """The columns that rows are put in order by: the spine's event time and its key."""
-    spine = plan.spine
-    times = [spine.event_time] if spine.event_time else []
-    return [*times, *spine.primary_key]
 
 
 def collect_rows(

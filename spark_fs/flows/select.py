@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from spark_fs.engine.engines import Engines
-from spark_fs.engine.runner import Runner
+from spark_fs.engine.runner import ProgressCallback, Runner
 from spark_fs.flows import evaluate_models, rank_candidates
 from spark_fs.flows.candidate_rows import CandidateJoin, CandidateRows
 from spark_fs.flows.evaluate_models import TrainingSample
-from spark_fs.flows.progress import ProgressCallback, report_progress
+from spark_fs.flows.progress import report_progress
 from spark_fs.flows.read import TableLocator
 from spark_fs.planning.plan import JoinPlan
 from spark_fs.spec.feature_selection import (

@@ -10,6 +10,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.engine.local_runner import LocalRunner
+from spark_fs.engine.runner import iter_numbers
 from spark_fs.engine.spark_runner import SparkRunner
 from spark_fs.tables.computed_rows import BatchTask, ComputedRows, TableReader
 
@@ -69,10 +70,9 @@ class _SharedFileReader:
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         with pa.memory_map(self.path) as file:
             reader = pa.ipc.open_file(file)
-            for batch in batches:
-                for number in batch.column(0).to_pylist():
-                    if number < reader.num_record_batches:
-                        yield pa.Table.from_batches([reader.get_batch(number)])
+            for number in iter_numbers(batches):
+                if number < reader.num_record_batches:
+                    yield pa.Table.from_batches([reader.get_batch(number)])
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,7 @@ class _TableCollector:
         size = ceil_divide(self.rows.num_rows, count)
 
         def read_slices(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-            for batch in batches:
-                for number in batch.column(0).to_pylist():
-                    yield self.rows.slice(number * size, size)
+            for number in iter_numbers(batches):
+                yield self.rows.slice(number * size, size)
 
         return runner.number_tasks(count).map_batches(make_task(read_slices), types).collect()

@@ -9,9 +9,8 @@ from uuid import uuid4
 from pyspark import SparkStageInfo, StatusTracker
 from pyspark.sql import SparkSession
 
-from spark_fs.engine.runner import Runner
+from spark_fs.engine.runner import ProgressCallback, Runner
 from spark_fs.engine.spark_runner import SparkRunner
-from spark_fs.flows.progress import ProgressCallback
 
 _POLL_SECONDS = 0.2  # seconds
 

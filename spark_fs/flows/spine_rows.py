@@ -5,7 +5,6 @@ Nothing here loads Spark before it is asked for.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from spark_fs.base.arrow_types import to_feature_types
+from spark_fs.base.dataframes import is_spark_frame
 from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.errors import NotFoundError
 from spark_fs.flows.project_stores import ProjectStores
@@ -95,19 +95,13 @@ def _prepare_rows(data: Any) -> Any:
     """The rows with the types of the type table; files that keep some have them."""
     if isinstance(data, KeptRows):
         return data
-    if not _is_spark_frame(data):
+    if not is_spark_frame(data):
         from spark_fs.tables.arrow_frames import to_arrow  # which loads pandas
 
         return to_arrow(data, {})
     from spark_fs.tables.spark_frames import to_spark
 
     return to_spark(data.sparkSession, data, {})
-
-
-def _is_spark_frame(data: Any) -> bool:
-    """Whether it is a DataFrame of Spark; nobody has one who has not loaded Spark."""
-    sql = sys.modules.get("pyspark.sql")
-    return sql is not None and isinstance(data, sql.DataFrame)
 
 
 def _get_types(rows: Any) -> dict[str, str]:

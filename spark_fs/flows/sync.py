@@ -23,6 +23,7 @@ from pyspark.storagelevel import StorageLevel
 
 from spark_fs import errors
 from spark_fs.base.times import to_micros
+from spark_fs.engine.runner import ProgressCallback
 from spark_fs.engine.spark_runner import SparkRunner
 from spark_fs.errors import NotFoundError, OnlineStoreError, SparkFSError
 from spark_fs.flows import group_rows
@@ -35,7 +36,7 @@ from spark_fs.flows.latest_rows import (
     make_counts_batch,
     select_deleted_keys,
 )
-from spark_fs.flows.progress import ProgressCallback, report_progress
+from spark_fs.flows.progress import report_progress
 from spark_fs.online.registry import make_writer
 from spark_fs.online.store import (
     MergeResult,

@@ -42,8 +42,7 @@ class ViewColumns:
     def identity(self) -> dict[str, str]:
         """The spine's event time, where it has one, and its primary key, with their types."""
         spine = self.plan.spine
-        names = [*self.list_spine_times(), *spine.primary_key]
-        return {name: spine.get_column_type(name) for name in names}
+        return {name: spine.get_column_type(name) for name in self.plan.row_order}
 
     @cached_property
     def labels(self) -> dict[str, str]:

@@ -187,6 +187,13 @@ class JoinPlan:
             )
         return replace(self, splits=splits)
 
+    @property
+    def row_order(self) -> tuple[str, ...]:
+        """What rows are put in order by: the spine's event time, where it has one, and its key."""
+        spine = self.spine
+        times = (spine.event_time,) if spine.event_time else ()
+        return (*times, *spine.primary_key)
+
     def with_identity(self) -> Self:
         """A copy whose result also holds the spine's primary key and event time."""
         sources = {output.source for output in self.outputs}

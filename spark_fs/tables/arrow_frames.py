@@ -238,19 +238,13 @@ def _resolve_arrow_type(
         return declared_type
     if pa.types.is_dictionary(type_):
         return _resolve_arrow_type(location, type_.value_type, declared_type)
-    if _is_any_list(type_):
+    if arrow_types.is_any_list(type_):
         return _resolve_list_type(location, type_, declared_type)
     if pa.types.is_map(type_):
         return _resolve_map_type(location, type_, declared_type)
     if pa.types.is_struct(type_):
         return _resolve_struct_type(location, type_, declared_type)
     return _resolve_scalar_type(location, type_)
-
-
-def _is_any_list(type_: pa.DataType) -> bool:
-    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
-        return True
-    return bool(pa.types.is_fixed_size_list(type_))
 
 
 def _resolve_list_type(

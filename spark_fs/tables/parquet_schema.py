@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from spark_fs.base.arrow_types import is_any_list
 from spark_fs.tables import spark_schema
 
 _SPARK_SCHEMA = b"org.apache.spark.sql.parquet.row.metadata"
@@ -102,7 +103,7 @@ def _infer_type(
         entries = (*path, ("key_value",))
         key = _infer_type(type_.key_type, leaves, (*entries, ("key",)))
         return f"map<{key},{_infer_type(type_.item_type, leaves, (*entries, ('value',)))}>"
-    if _is_any_list(type_):
+    if is_any_list(type_):
         return f"array<{_infer_type(type_.value_type, leaves, (*path, ('list',), _LIST_ITEM))}>"
     leaf = next(leaves)
     names = leaf.path.split(".")
@@ -113,12 +114,6 @@ def _infer_type(
 
 def _is_in(name: str, names: frozenset[str] | tuple[str, ...]) -> bool:
     return name in names
-
-
-def _is_any_list(type_: pa.DataType) -> bool:
-    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
-        return True
-    return bool(pa.types.is_fixed_size_list(type_))
 
 
 def _infer_leaf_type(leaf: pq.ColumnSchema) -> str:

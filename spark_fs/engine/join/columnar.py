@@ -34,7 +34,7 @@ from spark_fs.engine.join.stages import (
     get_micros,
     join_bucket,
 )
-from spark_fs.engine.runner import Runner, TaskRows
+from spark_fs.engine.runner import Runner, TaskRows, iter_numbers
 from spark_fs.engine.scan import filters, parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.engine.task_cache import remember_last
@@ -59,9 +59,8 @@ class _ScanReader:
     shares: tuple[tuple[int, int, int], ...]
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-        for batch in batches:
-            for number in batch.column(0).to_pylist():
-                yield parquet.read_share(self.scan, *self.shares[number])
+        for number in iter_numbers(batches):
+            yield parquet.read_share(self.scan, *self.shares[number])
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """Build the result of a plan as was chosen, as Arrow tables of the tasks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pyarrow as pa
 
 from spark_fs.engine.join import columns
-from spark_fs.engine.join.columnar import ArrowRelation, Projection
+from spark_fs.engine.join.columnar import ArrowRelation, Projection, TableFunction
 from spark_fs.engine.join.inputs import JoinInputs
 from spark_fs.engine.join.strategy import ArrowStrategy, ExecutionPlan
 from spark_fs.engine.runner import Runner
@@ -15,7 +15,7 @@ from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan
 from spark_fs.spec.predicates import Comparison, iter_comparisons, map_comparisons
 
-JoinedRows = tuple[ArrowRelation, Callable[[pa.Table], pa.Table]]
+JoinedRows = tuple[ArrowRelation, TableFunction]
 
 
 def to_arrow_relation(
@@ -42,7 +42,7 @@ def to_arrow_relation(
     projection = None if execution.uses_sql else _build_projection(plan)
     if projection is not None:
         inputs = JoinInputs(runner, plan, sources, execution.scan_plans, folder)
-        return join_stages(inputs, execution), projection
+        return execution.join_stages(inputs), projection
     from spark_fs.engine.join.spark_execution import build_sql_relation
 
     return build_sql_relation(runner, plan, sources, execution, folder), _keep_table
@@ -86,12 +86,3 @@ def _build_projection(plan: JoinPlan) -> Projection | None:
     if plan.splits:
         names.append((SPLIT_COLUMN, SPLIT_COLUMN))
     return Projection(tuple(names), tuple(conditions), tuple(types.items()))
-
-
-def join_stages(inputs: JoinInputs, execution: ExecutionPlan) -> ArrowRelation:
-    """The joined rows of a plan* as they travel, before the conditions on the whole."""
-    relation = inputs.build_relation(inputs.plan.nodes[0])
-    for number, stage in enumerate(execution.stages, 1):
-        assert isinstance(stage.strategy, ArrowStrategy)
-        relation = stage.strategy.join_stage(relation, inputs, stage.nodes, number)
-    return relation

@@ -7,7 +7,6 @@ from pyspark.sql import DataFrame
 from spark_fs.base import arrow_types
 from spark_fs.engine.join import spark_sql
 from spark_fs.engine.join.columnar import ArrowRelation
-from spark_fs.engine.join.execution import join_stages
 from spark_fs.engine.join.inputs import JoinInputs, get_travelling_types
 from spark_fs.engine.join.strategy import ExecutionPlan
 from spark_fs.engine.runner import Runner
@@ -41,7 +40,7 @@ def to_dataframe(
         )
     inputs = JoinInputs(runner, plan, sources, execution.scan_plans, folder)
     types = get_travelling_types(plan, len(execution.stages))
-    joined = join_stages(inputs, execution).select(types)
+    joined = execution.join_stages(inputs).select(types)
     return spark_sql.select_outputs(plan, get_frame(joined))
 
 

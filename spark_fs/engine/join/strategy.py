@@ -224,6 +224,14 @@ class ExecutionPlan:
         stages = tuple(stage.adapt_to(engine) for stage in self.stages)
         return replace(self, stages=stages)
 
+    def join_stages(self, inputs: JoinInputs) -> ArrowRelation:
+        """The joined rows* as they travel, before the conditions on the whole."""
+        relation = inputs.build_relation(inputs.plan.nodes[0])
+        for number, stage in enumerate(self.stages, 1):
+            assert isinstance(stage.strategy, ArrowStrategy)
+            relation = stage.strategy.join_stage(relation, inputs, stage.nodes, number)
+        return relation
+
 
 def choose_strategy(
     plan: JoinPlan, sources: Sequence[NodeSource], requested: str | None = None

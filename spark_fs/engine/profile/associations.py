@@ -19,10 +19,9 @@ from spark_fs.engine.profile.tasks import (
     RowBlocks,
     coalesce_tables,
     cut_runs,
-    iter_numbers,
     merge_results,
 )
-from spark_fs.engine.runner import Runner, TaskRows
+from spark_fs.engine.runner import Runner, TaskRows, iter_numbers
 from spark_fs.stats.association import DesignMatrix, Sums, merge_sums
 from spark_fs.stats.sketches.quantiles import Doubles
 

@@ -18,10 +18,9 @@ from spark_fs.engine.profile.tasks import (
     RowBlocks,
     TaskUnit,
     coalesce_tables,
-    iter_numbers,
     merge_results,
 )
-from spark_fs.engine.runner import Runner, TaskRows
+from spark_fs.engine.runner import Runner, TaskRows, iter_numbers
 from spark_fs.spec.feature_statistics import FeatureStatistics, StatisticsConfig
 from spark_fs.stats.column_state import ColumnState
 from spark_fs.stats.describe import describe_column

@@ -10,11 +10,10 @@ from spark_fs.engine.profile.tasks import (
     DATA_TYPES,
     RowBlocks,
     TaskUnit,
-    iter_numbers,
     plan_tasks,
     to_batch,
 )
-from spark_fs.engine.runner import Runner, TaskRows
+from spark_fs.engine.runner import Runner, TaskRows, iter_numbers
 from spark_fs.stats.binning import ContingencyTables, Counts
 
 

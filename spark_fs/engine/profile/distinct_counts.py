@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.base.hashing import Hashes
-from spark_fs.engine.profile.tasks import RowBlocks, iter_numbers
-from spark_fs.engine.runner import Runner, TaskRows
+from spark_fs.engine.profile.tasks import RowBlocks
+from spark_fs.engine.runner import Runner, TaskRows, iter_numbers
 from spark_fs.stats.describe import RowCounts
 from spark_fs.stats.sketches.distinct import hash_values
 from spark_fs.stats.sketches.quantiles import Integers

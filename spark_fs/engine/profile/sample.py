@@ -9,11 +9,10 @@ import pyarrow as pa
 from spark_fs.engine.profile.tasks import (
     DATA_TYPES,
     Share,
-    iter_numbers,
     narrow_scan,
     to_batch,
 )
-from spark_fs.engine.runner import Runner, TaskRows
+from spark_fs.engine.runner import Runner, TaskRows, iter_numbers
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
 from spark_fs.stats.state_file import from_bytes, to_bytes

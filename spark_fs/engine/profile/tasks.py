@@ -254,12 +254,6 @@ def group_columns(columns: Sequence[T], size: int) -> list[Sequence[T]]:
     return [columns[start : start + size] for start in range(0, len(columns), size)]
 
 
-def iter_numbers(batches: Iterable[pa.RecordBatch]) -> Iterator[int]:
-    """The numbers that a task of ``Runner.number_tasks`` is given."""
-    for batch in batches:
-        yield from batch.column(0).to_pylist()
-
-
 def to_batch(index: int, data: bytes) -> pa.RecordBatch:
     """One row that a task hands over: a number and what belongs there."""
     columns = {"place": pa.array([index], pa.int32()), "data": pa.array([data], pa.binary())}

@@ -18,7 +18,7 @@ from pyarrow.fs import LocalFileSystem
 from spark_fs.base import arrow_types
 from spark_fs.base.file_systems import open_output, resolve_file_system
 from spark_fs.engine.join.columnar import ArrowRelation, TableReader
-from spark_fs.engine.runner import Runner, TaskRows
+from spark_fs.engine.runner import Runner, TaskRows, iter_numbers
 from spark_fs.engine.training import splits
 from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.spec.training_dataset import TRAIN_SPLIT
@@ -165,9 +165,8 @@ class _ArrowFileReader:
     columns: tuple[str, ...] | None = None
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-        for batch in batches:
-            for number in batch.column(0).to_pylist():
-                yield from self._read_file(number)
+        for number in iter_numbers(batches):
+            yield from self._read_file(number)
 
     def _read_file(self, number: int) -> Iterator[pa.Table]:
         system, name = resolve_file_system(self.paths[number])

@@ -14,7 +14,7 @@ import pyarrow as pa
 from spark_fs.base import arrow_types
 from spark_fs.base.times import Interval
 from spark_fs.engine.join.columnar import ArrowRelation
-from spark_fs.engine.runner import Runner
+from spark_fs.engine.runner import Runner, iter_numbers
 from spark_fs.engine.scan.parquet import TimeBounds
 from spark_fs.engine.windows.blocks import BLOCK_ROWS
 from spark_fs.engine.windows.rows import EventRows, KeyedEvents, read_entities, to_bounds
@@ -86,10 +86,9 @@ class _ShareReader:
     partitions: _Partitions
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-        for batch in batches:
-            for number in batch.column(0).to_pylist():
-                share, partition = divmod(number, len(self.partitions))
-                rows = self.partitions.get_rows(partition)
-                start = len(rows) * share // _SHARES
-                end = len(rows) * (share + 1) // _SHARES
-                yield from rows.iter_tables(start, end)
+        for number in iter_numbers(batches):
+            share, partition = divmod(number, len(self.partitions))
+            rows = self.partitions.get_rows(partition)
+            start = len(rows) * share // _SHARES
+            end = len(rows) * (share + 1) // _SHARES
+            yield from rows.iter_tables(start, end)

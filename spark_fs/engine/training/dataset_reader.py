@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from spark_fs.base.arrow_types import to_arrow_schema
 from spark_fs.engine.join.columnar import ArrowRelation
-from spark_fs.engine.runner import Runner
+from spark_fs.engine.runner import Runner, iter_numbers
 from spark_fs.engine.scan.parquet import Scan, ScanFile
 from spark_fs.tables import arrow_dataset_files
 from spark_fs.tables.dataset_files import WrittenBytes
@@ -25,10 +25,9 @@ class _FileReader:
     types: tuple[tuple[str, str], ...]
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-        for batch in batches:
-            for number in batch.column(0).to_pylist():
-                path = self.paths[number]
-                yield arrow_dataset_files.read_file(self.file_format, path, dict(self.types))
+        for number in iter_numbers(batches):
+            path = self.paths[number]
+            yield arrow_dataset_files.read_file(self.file_format, path, dict(self.types))
 
 
 def read_dataset_files(
