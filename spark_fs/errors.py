@@ -9,6 +9,7 @@
     +-- ValidationError     rows that do not meet the expectations of their group
     +-- QueryError          a query that cannot be bound to its groups
     +-- SettingsError       a setting, option or argument outside its domain
+    +-- NotOfferedError     a call that another feature store has, and this one does not
     +-- MemoryLimitError    a run in this process that would take more memory than it may
     +-- SetupError          a part of the machine that is missing: Java, a jar, an extra
     |   +-- UpgradeError    a definition, record or database that a newer spark_fs made
@@ -121,6 +122,21 @@ class QueryError(SparkFSError):
 
 class SettingsError(SparkFSError):
     """A setting, option or argument outside its domain."""
+
+
+class NotOfferedError(SparkFSError):
+    """A call that another feature store has, and this one does not."""
+
+    @classmethod
+    def for_call(cls, call: str, purpose: str, remedy: str) -> "NotOfferedError":
+        """The error for a call that exists in Hopsworks alone.
+
+        Args:
+            call: the call as a user writes it: "model.deploy".
+            purpose: what it is for there, to stand behind the call: "serves a model".
+            remedy: what to use here instead, a clause without its stop.
+        """
+        return cls(f"{call} {purpose} on Hopsworks, and spark_fs has no such thing: {remedy}.")
 
 
 class MemoryLimitError(SparkFSError):
