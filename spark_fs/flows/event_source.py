@@ -26,6 +26,7 @@ from spark_fs.engine.windows.rows_here import aggregate_here
 from spark_fs.engine.windows.tile_columns import make_tile_schema, make_tile_types
 from spark_fs.engine.windows.tile_rows import make_tiles, merge_tiles
 from spark_fs.engine.windows.tile_spans import Stretch
+from spark_fs.engine.windows.tiles_here import make_tiles_here
 from spark_fs.errors import SettingsError
 from spark_fs.flows import read
 from spark_fs.flows.project_stores import ProjectStores
@@ -171,19 +172,22 @@ class AggregationSource:
             return None
         schema = make_tile_schema(plan)
 
+        types = make_tile_types(plan)
+
         def collect(runner: Runner) -> pa.Table:
-            relation = events.relation
-            if events.scan is not None:
-                relation = ArrowRelation.from_scan(runner, events.scan)
-            tiles = relation.map_tables(make, schema).select(make_tile_types(plan))
-            with tiles.runner.translate_errors():
-                return tiles.collect()
+            if events.scan is not None and runner.name == "local":
+                table = _collect_scan(runner, events.scan, plan)
+                return make_tiles_here(table, runner, plan, stretch).select(types).collect()
+            relation = events.relation.map_tables(make, schema)
+            with relation.source.runner.translate_errors():
+                tiles = relation.select(types).collect()
+            return merge_tiles(tiles.cast(schema), plan)
 
         engines = self.stores.engines
         choice = EngineChoice("spark", "the events are in no files that are read here")
         if events.scan is not None:
             choice = engines.choose(None, events.byte_count)
-        return merge_tiles(engines.run(choice, collect).cast(schema), plan)
+        return engines.run(choice, collect).cast(schema)
 
     def _read_plan_columns(
         self, bounds: TimeBounds, row_limit: int = LOCAL_ROWS
@@ -281,8 +285,13 @@ class _RowCollector:
         return self.engines.run(self.choice, collect)
 
     def _aggregate_here(self, runner: Runner) -> ArrowRelation:
-        events = ArrowRelation.from_scan(runner, self.scan).select(dict(self.plan.types)).collect()
+        events = _collect_scan(runner, self.scan, self.plan)
         return aggregate_here(events, runner, self.plan, self.interval)
+
+
+def _collect_scan(runner: Runner, scan: Scan, plan: WindowPlan) -> pa.Table:
+    """The events of a scan, in this process."""
+    return ArrowRelation.from_scan(runner, scan).select(dict(plan.types)).collect()
 
 
 def is_small(files: Iterable[ScanFile | DataFile], row_limit: int = LOCAL_ROWS) -> bool:

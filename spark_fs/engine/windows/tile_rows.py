@@ -27,7 +27,7 @@ from spark_fs.engine.windows.tile_columns import (
 from spark_fs.engine.windows.tile_events import KeptEvents, read_values, summarize_events
 from spark_fs.engine.windows.tile_moments import Moments, summarize_moments
 from spark_fs.engine.windows.tile_spans import Stretch
-from spark_fs.engine.windows.value_codes import rank_densely
+from spark_fs.engine.windows.value_codes import find_example_of_each, rank_densely
 from spark_fs.planning.window_plan import WindowPlan
 from spark_fs.tables.event_times import to_event_micros
 
@@ -157,10 +157,10 @@ def _summarize_rows(
     days = pc.divide(rows.column(TILE), DAY_MICROS)
     before = (pc.min(days).as_py() or 0) - 1
     tiles = _number_tiles(codes, pc.fill_null(days, before).to_numpy())
-    last = tiles.find_last(rows.column(LAST_AT).to_numpy())
-    found = rows.take(last)
-    is_day = found.column(TILE).is_valid().to_numpy()
-    columns = found.columns
+    identity = rows.drop([LAST_AT]).take(pa.array(tiles.find_example_of_each()))
+    is_day = identity.column(TILE).is_valid().to_numpy()
+    columns = identity.columns
+    columns.append(pa.array(tiles.find_last(rows.column(LAST_AT).to_numpy())))
     for column in list_tile_columns(plan):
         series = read_series(column, tiles.numbers)
         if not any(plan.features[place].over is None for place in column.features):
@@ -263,11 +263,15 @@ class _NumberedTiles(NamedTuple):
     numbers: Ints
     tile_count: int
 
-    def find_last(self, micros: Ints) -> pa.Array:
-        """For each tile the row that is known last."""
-        order = np.lexsort((micros, self.numbers))
-        ends = np.searchsorted(self.numbers[order], np.arange(self.tile_count), side="right")
-        return pa.array(order[ends - 1])
+    def find_example_of_each(self) -> Ints:
+        """For each tile one of its rows."""
+        return find_example_of_each(self.numbers)
+
+    def find_last(self, micros: Ints) -> Ints:
+        """For each tile the last of some instants, one for each row."""
+        last = np.full(self.tile_count, np.iinfo(np.int64).min)
+        np.maximum.at(last, self.numbers, micros)
+        return last
 
 
 def _number_tiles(codes: Ints, days: Ints) -> _NumberedTiles:
