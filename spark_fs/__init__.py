@@ -115,16 +115,32 @@ _LAZY = {
     "select_features": "spark_fs.api.selection",
     "to_utc": "spark_fs.base.times",
 }
+# What Hopsworks' users ask the package for, and new code has no need of.
+_FOR_HOPSWORKS = {
+    "RestAPIError": "spark_fs.client.exceptions",
+    "connection": "spark_fs.api.connection",
+    "create_project": "spark_fs.api.connection",
+    "disable_usage_logging": "spark_fs.api.connection",
+    "get_current_project": "spark_fs.api.connection",
+    "get_env_vars_api": "spark_fs.api.connection",
+    "get_secrets_api": "spark_fs.api.connection",
+    "get_users_api": "spark_fs.api.connection",
+    "logout": "spark_fs.api.connection",
+}
 
 if not TYPE_CHECKING:  # a type checker would take any name for one that exists
 
     def __getattr__(name: str) -> Any:
         """Load a name that is offered; each is loaded once."""
-        if name not in _LAZY:
-            raise AttributeError(f"module 'spark_fs' has no attribute {name!r}")
-        value = getattr(import_module(_LAZY[name]), name)
-        globals()[name] = value
-        return value
+        if name in _FOR_HOPSWORKS:
+            return getattr(import_module(_FOR_HOPSWORKS[name]), name)
+        if name in _LAZY:
+            value = getattr(import_module(_LAZY[name]), name)
+            globals()[name] = value
+            return value
+        if name in ("hsfs", "hsml") or name in import_module("spark_fs.compat").MODULES:
+            return import_module(f"spark_fs.{name}")
+        raise AttributeError(f"module 'spark_fs' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

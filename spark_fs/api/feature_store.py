@@ -12,6 +12,7 @@ from spark_fs.api.group_store import GroupStore
 from spark_fs.api.options import warn_of_options
 from spark_fs.api.query import Query
 from spark_fs.api.spine import Spine
+from spark_fs.api.taken import Refused
 from spark_fs.api.transformations import TransformationFunction
 from spark_fs.api.versions import check_same, create_version, find_or_create
 from spark_fs.base.arguments import validate_arguments
@@ -36,10 +37,50 @@ _DECLARED_FIELDS = (
     "training_helpers",
 )
 
+_BY_VIEWS = "FeatureView.create_training_data makes it, and FeatureView.get_training_data reads it"
+_BY_FOLDERS = "who may read is what the folder and the databases allow"
+_BY_LISTS = "list what there is by get_feature_groups and get_feature_views, or look in spark-fs ui"
+_BY_PAGES = "FeatureGroup.report and spark-fs ui draw pages of groups and views"
+
 
 @validate_arguments
 class FeatureStore(GroupStore):
     """Feature groups and feature views, by name and version."""
+
+    @property
+    def name(self) -> str:
+        """The name of its project, followed by ``_featurestore``."""
+        return f"{self.project_name}_featurestore"
+
+    @property
+    def id(self) -> int:
+        """1: a project has one feature store."""
+        return 1
+
+    @property
+    def project_name(self) -> str:
+        """The name of its project."""
+        return self._stores.project_name
+
+    @property
+    def project_id(self) -> int:
+        """1, as ``Project.id``."""
+        return 1
+
+    @property
+    def offline_featurestore_name(self) -> str:
+        """The name."""
+        return self.name
+
+    @property
+    def online_featurestore_name(self) -> str:
+        """The name of its project."""
+        return self.project_name
+
+    @property
+    def online_enabled(self) -> bool:
+        """True: there is always an online store."""
+        return True
 
     def create_spine(
         self, df: Any, primary_key: Sequence[str], event_time: str | None = None
@@ -360,6 +401,25 @@ class FeatureStore(GroupStore):
         Raises NotFoundError where no run begins so, or several do.
         """
         return self._stores.catalog.get_run(run_id)
+
+    # -- what Hopsworks has beside
+
+    create_training_dataset = Refused("keeps training data apart from views", _BY_VIEWS)
+    get_training_dataset = get_training_datasets = Refused(
+        "finds training data apart from views", _BY_VIEWS
+    )
+    share = unshare = shared_with = Refused(
+        "shares a feature store with another project", _BY_FOLDERS
+    )
+    search = search_features = search_training_datasets = Refused("searches a store", _BY_LISTS)
+    search_feature_groups = search_feature_views = Refused("searches a store", _BY_LISTS)
+    get_all_keywords = Refused("lists keywords", "tags are what is noted here")
+    create_chart = get_chart = get_charts = Refused("draws charts", _BY_PAGES)
+    create_dashboard = get_dashboard = get_dashboards = Refused("draws dashboards", _BY_PAGES)
+    get_online_storage_connector = get_online_data_source = Refused(
+        "gives the address of its online store",
+        "FeatureGroup.read(online=True) and FeatureStore.sql(online=True) read it",
+    )
 
     def _create_view(self, view: ViewSpec) -> ViewSpec:
         self._stores.open_view(view).check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cached_property
@@ -46,8 +47,9 @@ def opens(kind: str) -> Callable[[type[T]], type[T]]:
 class Stores:
     """The metadata database, the warehouse and the online store that the settings name."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, project_name: str | None = None) -> None:
         self.settings = settings
+        self.project_name = project_name or _make_project_name(settings)
         self._noted_tables: set[GroupRef] = set()
         registry.load_driver(settings.online_url.get_secret_value())
 
@@ -221,6 +223,13 @@ class StoresWithoutSpark(Stores):
             "This process starts no Spark: what it was asked for needs it. Read it in a session of"
             " your own."
         )
+
+
+def _make_project_name(settings: Settings) -> str:
+    """Name a project after its folder; one that is hidden after the folder that it is in."""
+    home = settings.home
+    visible = home.parent if home.name.startswith(".") else home
+    return re.sub(r"[^a-z0-9_]+", "_", visible.name.lower()).strip("_") or "project"
 
 
 def _describe_store(stores: Stores) -> str:

@@ -1,11 +1,12 @@
-"""Arguments that are taken for the sake of code that was written for Hopsworks."""
+"""Arguments that are taken, and calls that are refused, for code that was written for Hopsworks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from spark_fs.base.user_warnings import warn_user
+from spark_fs.errors import NotOfferedError
 
 
 def warn_of_arguments(method: str, arguments: Mapping[str, Any], reason: str) -> None:
@@ -26,3 +27,33 @@ def is_given(value: Any) -> bool:
     if value is None or value is False:
         return False
     return not (isinstance(value, str | bytes | list | tuple | set | Mapping) and len(value) == 0)
+
+
+class Refused:
+    """A call that Hopsworks has and spark_fs has not: it says what it is for, and what to use here.
+
+    In a class it stands where the method would, and takes any arguments::
+
+        deploy = Refused("serves a model", "load it where it is needed, as spark-fs serve does")
+
+    Args:
+        purpose: What it is for there, to stand behind the call.
+        remedy: What to use here instead, a clause without its stop.
+        call: The call as a user writes it; None in a class, which knows its name.
+    """
+
+    def __init__(self, purpose: str, remedy: str, call: str | None = None) -> None:
+        self._purpose = purpose
+        self._remedy = remedy
+        self._call = call
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        call = f"{owner.__name__}.{name}"
+        if self._call is None:
+            self._call = call
+        else:  # another name of the same
+            setattr(owner, name, Refused(self._purpose, self._remedy, call))
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        """NotOfferedError, whatever it is given."""
+        raise NotOfferedError.for_call(self._call or "This", self._purpose, self._remedy)

@@ -10,11 +10,13 @@ import pytest
 
 import spark_fs
 from spark_fs import aggregate
-from spark_fs.api import project
+from spark_fs.api import connection, project
 from spark_fs.api.aggregation import Aggregation
 from spark_fs.api.batch_scoring import BatchScoringMixin
 from spark_fs.api.built_group import BuiltGroup
 from spark_fs.api.catalog_object import CatalogObject
+from spark_fs.api.connection import Connection
+from spark_fs.api.dataset_api import DatasetApi
 from spark_fs.api.external_feature_group import ExternalFeatureGroup
 from spark_fs.api.feature import Feature, Filter
 from spark_fs.api.feature_group import FeatureGroup
@@ -41,14 +43,46 @@ from spark_fs.engine import windows
 
 # The parameters of every public method, in their order: callers pass them by place.
 SIGNATURES = {
-    spark_fs.login: "config",
+    spark_fs.login: (
+        "config port project api_key_value api_key_file hostname_verification trust_store_path"
+        " cert_folder engine host"
+    ),
+    connection.connection: "args kwargs",
+    connection.get_current_project: "",
+    connection.logout: "",
+    connection.disable_usage_logging: "",
+    Connection.get_feature_store: "name",
+    Connection.get_model_registry: "project",
+    Connection.get_project: "name",
+    Connection.get_projects: "",
+    Connection.project_exists: "name",
+    Connection.close: "",
     spark_fs.select_features: (
         "query_or_feature_view label k method score task baseline evaluate sample max_null_share"
         " leak seed progress engine"
     ),
     Selection.plot: "",
     Selection.to_feature_view: "name version description",
-    Project.get_feature_store: "",
+    Project.get_feature_store: "name",
+    Project.get_url: "",
+    Project.get_dataset_api: "",
+    Project.check_name: "name",
+    DatasetApi.upload: (
+        "local_path upload_path overwrite chunk_size simultaneous_uploads simultaneous_chunks"
+        " max_chunk_retries chunk_retry_interval"
+    ),
+    DatasetApi.download: "path local_path overwrite chunk_size",
+    DatasetApi.get: "path",
+    DatasetApi.exists: "path",
+    DatasetApi.path_exists: "remote_path",
+    DatasetApi.list: "path offset limit",
+    DatasetApi.mkdir: "path",
+    DatasetApi.remove: "path",
+    DatasetApi.rm: "remote_path",
+    DatasetApi.copy: "source_path destination_path overwrite",
+    DatasetApi.move: "source_path destination_path overwrite",
+    DatasetApi.zip: "remote_path destination_path block timeout",
+    DatasetApi.unzip: "remote_path block timeout",
     GroupStore.create_feature_group: (
         "name version description primary_key partition_key event_time online_enabled"
         " statistics_config expectation_suite features ttl parents keep_corrections aggregation"
@@ -235,6 +269,8 @@ SIGNATURES = {
 }
 PUBLIC = (
     Project,
+    Connection,
+    DatasetApi,
     FeatureStore,
     GroupStore,
     TableGroup,
@@ -262,7 +298,15 @@ PUBLIC = (
     Aggregation,
     WindowFunction,
 )
-FUNCTIONS = (spark_fs.login, spark_fs.udf, spark_fs.select_features)
+FUNCTIONS = (
+    spark_fs.login,
+    spark_fs.udf,
+    spark_fs.select_features,
+    connection.connection,
+    connection.get_current_project,
+    connection.logout,
+    connection.disable_usage_logging,
+)
 
 
 def test_all_names_what_the_package_offers() -> None:

@@ -1,0 +1,75 @@
+"""Hopsworks' modules by our names, and on request ours by its names.
+
+``import spark_fs as hopsworks`` is enough where code imports no more than ``hopsworks``. Code that
+imports from ``hsfs``, ``hsml`` or ``hopsworks.hsfs`` runs as it is after::
+
+    import spark_fs.compat
+
+    spark_fs.compat.install()
+
+Nothing calls it but you: it takes these names for the whole process.
+"""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import spark_fs
+from spark_fs.errors import SettingsError
+
+# The modules that Hopsworks' users import, by their names below hopsworks, hsfs or hsml.
+MODULES = (
+    "client",
+    "client.exceptions",
+    "constructor",
+    "constructor.filter",
+    "constructor.query",
+    "core",
+    "core.kafka_engine",
+    "embedding",
+    "feature",
+    "feature_group",
+    "feature_store",
+    "feature_view",
+    "model",
+    "model_registry",
+    "model_schema",
+    "project",
+    "schema",
+    "statistics_config",
+)
+_PACKAGES = ("hopsworks", "hsfs", "hsml", "hopsworks.hsfs", "hopsworks.hsml")
+
+
+def install() -> None:
+    """Let ``import hopsworks``, ``hsfs`` and ``hsml`` give spark_fs, for this process.
+
+    An installed Hopsworks is not loaded after that. A second call changes nothing.
+
+    Raises:
+        SettingsError: A package of Hopsworks is loaded already.
+    """
+    for package in _PACKAGES:
+        if sys.modules.get(package, spark_fs) is not spark_fs:
+            raise SettingsError(
+                f"Package {package!r} is loaded already, and it is not spark_fs: call"
+                " spark_fs.compat.install() before anything imports it."
+            )
+    for package in _PACKAGES:
+        sys.modules[package] = spark_fs
+        add_modules(package)
+
+
+def add_modules(package: str) -> None:
+    """Add the modules to a package by another name.
+
+    Args:
+        package: Its name, such as "hsfs".
+    """
+    for name in MODULES:
+        sys.modules[f"{package}.{name}"] = import_module(f"spark_fs.{name}")
+
+
+def get_attribute(name: str) -> Any:
+    """An attribute of ``spark_fs``, for a package that stands for it."""
+    return getattr(spark_fs, name)

@@ -1,0 +1,1 @@
+"""The place of modules that Hopsworks' users import queries and conditions from."""

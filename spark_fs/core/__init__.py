@@ -1,0 +1,1 @@
+"""The place of modules that Hopsworks' users import from its core."""
