@@ -26,9 +26,11 @@ class Answering:
     """A model and its feature view, loaded once."""
 
     def __init__(self, name: str) -> None:
-        saved = spark_fs.login().get_model_registry().get_model(name)
+        registry = spark_fs.login().get_model_registry()
+        versions = registry.get_models(name) or [registry.get_model(name)]
+        saved = versions[-1]
         self.scorer = Scorer(saved)
-        self.view = saved.get_feature_view()
+        self.view = saved.get_feature_view(init=False)
         self.view.init_serving(saved.training_dataset_version)
 
     def vector(self, card: int, transaction: dict[str, Any]) -> list[Any]:

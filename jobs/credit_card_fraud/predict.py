@@ -25,10 +25,11 @@ def main() -> None:
     options = parser.parse_args()
     project = spark_fs.login()
     fs, until = project.get_feature_store(), to_utc(options.until)
-    saved = project.get_model_registry().get_model(options.model)
+    registry = project.get_model_registry()
+    versions = registry.get_models(options.model) or [registry.get_model(options.model)]
+    saved = versions[-1]
     scorer = Scorer(saved)
-    view = saved.get_feature_view()
-    view.init_batch_scoring(saved.training_dataset_version)
+    view = saved.get_feature_view()  # ready for batches, by the training dataset of the model
     batch = view.get_batch_data(
         until - timedelta(hours=24), until, primary_key=True, event_time=True
     )

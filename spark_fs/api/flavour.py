@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.model import Model
+from spark_fs.api.tags import parse_tags
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.spec.model_metrics import check_metrics
-from spark_fs.spec.names import check_name, check_version
+from spark_fs.spec.names import check_model_name, check_version
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.model_registry import ModelRegistry
     from spark_fs.spec.model_schema import ModelSchema
 
-FLAVOURS = ("python", "sklearn", "xgboost", "tensorflow", "torch")
+FLAVOURS = ("python", "sklearn", "xgboost", "tensorflow", "torch", "llm")
 
 
 @validate_arguments
@@ -33,25 +34,28 @@ class Flavour:
         self,
         name: str,
         version: int | None = None,
-        metrics: Mapping[str, float] | None = None,
-        model_schema: ModelSchema | None = None,
-        input_example: Any = None,
+        metrics: Mapping[str, Any] | None = None,
         description: str = "",
+        input_example: Any = None,
+        model_schema: ModelSchema | None = None,
         feature_view: FeatureView | None = None,
         training_dataset_version: int | None = None,
+        tags: Any = None,
     ) -> Model:
         """Describe a model; ``save`` then keeps its files.
 
         Args:
             name: The name, which its versions share.
             version: From 1 up; None: the next free one.
-            metrics: Finite numbers by name.
-            model_schema: What the model takes and gives.
-            input_example: Anything that JSON can hold, or a DataFrame, of which the first row is
-                taken.
+            metrics: Finite numbers by name, or strings of them.
             description: What it is for.
+            input_example: Anything that JSON can hold, an array, a Series, or a DataFrame, of which
+                the first row is taken.
+            model_schema: What the model takes and gives.
             feature_view: What it was trained on.
-            training_dataset_version: On which training dataset of the view.
+            training_dataset_version: On which training dataset of the view; None: the one that this
+                object of the view made or read last.
+            tags: Values by name, or tags as Hopsworks has them, for ``get_tag``.
 
         Raises:
             InvalidNameError: The name is not valid.
@@ -59,7 +63,7 @@ class Flavour:
                 or a training dataset is given without its view.
             NotFoundError: The training dataset does not exist.
         """
-        check_name("Model", name)
+        check_model_name(name)
         if version is not None:
             check_version("Model", name, version)
         if feature_view is not None:
@@ -76,6 +80,7 @@ class Flavour:
             model_schema,
             _to_json_example(input_example),
             training_dataset_version,
+            tags=parse_tags(tags),
             _view_key=view_key,
             _registry=self.registry,
         )
@@ -95,11 +100,13 @@ def _check_dataset(view: FeatureView | None, version: int) -> None:
 
 def _to_json_example(example: Any) -> Any:
     """An example as plain JSON."""
-    if hasattr(example, "to_dict") and hasattr(example, "head"):
+    if hasattr(example, "to_dict") and hasattr(example, "columns"):
         first_row = example.head(1).to_json(orient="records", date_format="iso")
         example = json.loads(first_row)[0]
+    elif hasattr(example, "to_json"):  # a Series
+        example = json.loads(example.to_json(orient="values", date_format="iso"))
     if hasattr(example, "tolist"):
-        example = example.tolist()
+        example = _replace_nan(example.tolist())
     try:
         json.dumps(example, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -108,3 +115,10 @@ def _to_json_example(example: Any) -> Any:
             " or a dict."
         ) from None
     return example
+
+
+def _replace_nan(values: Any) -> Any:
+    """A number or nested lists of them, with None for what is not a number."""
+    if isinstance(values, list):
+        return [_replace_nan(value) for value in values]
+    return None if values != values else values  # NaN alone is not itself

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -12,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.flavour import FLAVOURS, Flavour
 from spark_fs.api.model import Model
+from spark_fs.api.tags import parse_tags
+from spark_fs.api.taken import Refused
 from spark_fs.api.tracked_run import TrackedRun
 from spark_fs.base.arguments import validate_arguments
+from spark_fs.base.user_warnings import warn_user
 from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.spec.model_schema import ModelSchema
 from spark_fs.spec.names import check_version
@@ -40,6 +44,26 @@ class ModelRegistry:
     xgboost: Flavour
     tensorflow: Flavour
     torch: Flavour
+    llm: Flavour
+
+    @property
+    def project_name(self) -> str:
+        """The name of its project."""
+        return self._stores.project_name
+
+    @property
+    def project_id(self) -> int:
+        """1, as ``Project.id``."""
+        return 1
+
+    @property
+    def model_registry_id(self) -> int:
+        """1: a project has one."""
+        return 1
+
+    hf_download = Refused(
+        "brings a model from Hugging Face", "download it yourself, and save its folder"
+    )
 
     @cached_property
     def _mlflow(self) -> MlflowRegistry:
@@ -84,7 +108,8 @@ class ModelRegistry:
 
         Args:
             name: The name.
-            version: From 1 up; None: the newest.
+            version: From 1 up; None: version 1, or the lowest that there is, with a warning where
+                others exist.
 
         Raises:
             NotFoundError: There is no such model or version; the message names those that there
@@ -99,8 +124,9 @@ class ModelRegistry:
                 self._mlflow.list_names(),
                 "Ask for one that exists, or save it first.",
             )
-        version = max(versions) if version is None else check_version("Model", name, version)
-        if version not in versions:
+        if version is None:
+            version = _choose_version(name, versions)
+        if check_version("Model", name, version) not in versions:
             raise NotFoundError.for_version("Model", name, version, list(versions))
         return self._open_version(versions[version])
 
@@ -112,7 +138,7 @@ class ModelRegistry:
         versions = self._mlflow.list_versions(name)
         return list(iter_readable(self._open_version, versions.values()))
 
-    def get_best_model(self, name: str, metric: str, direction: str = "max") -> Model:
+    def get_best_model(self, name: str, metric: str, direction: str = "max") -> Model | None:
         """Find the version with the best value of a metric; of equal ones the oldest.
 
         Args:
@@ -120,13 +146,18 @@ class ModelRegistry:
             metric: One that was given to ``create_model``.
             direction: "max" where the greatest value is best, "min" where the least is.
 
+        Returns:
+            The version; None where there is no such model.
+
         Raises:
-            NotFoundError: There is no such model, or no version has the metric.
+            NotFoundError: No version has the metric.
             SettingsError: The direction is not known.
         """
         if direction not in ("max", "min"):
             raise SettingsError(f"direction {direction!r} is not known: use 'max' or 'min'.")
-        models = self.get_models(name) or [self.get_model(name)]
+        models = self.get_models(name)
+        if not models:
+            return None
         measured = [model for model in models if metric in model.metrics]
         if not measured:
             metrics = {metric_name for model in models for metric_name in model.metrics}
@@ -156,6 +187,7 @@ class ModelRegistry:
             metadata["input_example"],
             metadata["training_dataset_version"],
             datetime.fromtimestamp(record.creation_timestamp / 1000, UTC),
+            metadata.get("tags", {}),
             tuple(view_key) if view_key else None,
             _registry=self,
             _registered=registered,
@@ -163,12 +195,12 @@ class ModelRegistry:
 
     # -- what models do
 
-    def save(self, model: Model, model_dir: str | os.PathLike[str]) -> Model:
+    def save(self, model: Model, model_path: str | os.PathLike[str]) -> Model:
         """Save a model's files, eagerly, as ``Model.save`` does.
 
         Args:
             model: One of ``create_model``.
-            model_dir: The folder, or the one file.
+            model_path: The folder, or the one file.
 
         Returns:
             The model, with the version that it has now.
@@ -182,29 +214,59 @@ class ModelRegistry:
 
         run_id = self._active_run.id if self._active_run else None
         version = models.save_model(
-            self._mlflow, self._stores.catalog, model._to_draft(), model_dir, run_id
+            self._mlflow, self._stores.catalog, model._to_draft(), model_path, run_id
         )
         return self.get_model(model.name, version)
 
-    def download(self, model: Model) -> str:
-        """The model's files in a folder; see ``Model.download``."""
+    def download(self, model: Model, local_path: str | os.PathLike[str] | None = None) -> str:
+        """The model's files in a folder; see ``Model.download``.
+
+        Args:
+            model: A model that is saved.
+            local_path: The folder that they are copied into; None: one that is kept.
+        """
         from spark_fs.flows import models
 
+        folder = models.download_model(self._mlflow, _get_registered(model), self._cache)
+        if local_path is None:
+            return str(folder)
+        target = Path(local_path).absolute()
+        shutil.copytree(folder, target, dirs_exist_ok=True)
+        return str(target)
+
+    def get_tags(self, model: Model) -> dict[str, Any]:
+        """The tags of a model; see ``Model.get_tags``."""
         if model._registered is None:
-            raise NotFoundError(
-                f"Model {model.name!r} is not saved yet: call save(model_dir) first."
-            )
-        return str(models.download_model(self._mlflow, model._registered, self._cache))
+            return dict(model.tags)
+        return dict(self._find_newest(model).metadata.get("tags", {}))
+
+    def set_tags(self, model: Model, tags: Mapping[str, Any]) -> None:
+        """Replace the tags of a model, eagerly; see ``Model.add_tag``.
+
+        Args:
+            model: The model.
+            tags: Their values by name.
+        """
+        checked = parse_tags(tags)
+        if model._registered is not None:
+            newest = self._find_newest(model)
+            self._mlflow.change_metadata(newest.record, {**newest.metadata, "tags": checked})
+        model.tags = checked
+
+    def _find_newest(self, model: Model) -> RegisteredVersion:
+        """A saved model as the registry has it now."""
+        version = _get_registered(model).version
+        versions = self._mlflow.list_versions(model.name)
+        if version not in versions:
+            raise NotFoundError.for_version("Model", model.name, version, list(versions))
+        return versions[version]
 
     def delete(self, model: Model) -> None:
         """Delete a version; see ``Model.delete``."""
         from spark_fs.flows import models
 
-        if model._registered is None:
-            raise NotFoundError(
-                f"Model {model.name!r} is not saved yet, so there is nothing to delete."
-            )
-        models.delete_model(self._mlflow, self._stores.catalog, model._registered, self._cache)
+        registered = _get_registered(model)
+        models.delete_model(self._mlflow, self._stores.catalog, registered, self._cache)
 
     def view_of(self, model: Model) -> FeatureView:
         """The view of a model; see ``Model.get_feature_view``."""
@@ -214,3 +276,20 @@ class ModelRegistry:
                 " feature_view."
             )
         return self._stores.open_view(self._stores.catalog.get_view(*model._view_key))
+
+
+def _choose_version(name: str, versions: Collection[int]) -> int:
+    """Version 1, or the lowest that there is, with a warning where there are others."""
+    version = min(versions)
+    if len(versions) > 1:
+        listed = ", ".join(map(str, versions))
+        warn_user(
+            f"Model {name!r} has versions {listed}; no version was asked for, so this is {version}."
+        )
+    return version
+
+
+def _get_registered(model: Model) -> RegisteredVersion:
+    if model._registered is None:
+        raise NotFoundError(f"Model {model.name!r} is not saved yet: call save(model_path) first.")
+    return model._registered

@@ -21,7 +21,7 @@ from spark_fs.base import private_files
 from spark_fs.errors import SetupError, SparkFSError, get_first_line
 from spark_fs.flows.model_files import to_local_path
 from spark_fs.redact import get_safe_cause
-from spark_fs.spec.names import check_name
+from spark_fs.spec.names import check_model_name, check_name
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -131,7 +131,7 @@ class MlflowRegistry:
 
     def list_versions(self, name: str) -> dict[int, RegisteredVersion]:
         """The versions of a model by their numbers; none for a name that does not exist."""
-        check_name("Model", name)
+        check_model_name(name)
         query = f"name = '{name}'"
         with translate_errors():
             return assign_versions(

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,7 +29,7 @@ from spark_fs.flows.model_files import (
 )
 from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.spec.model_schema import ModelSchema
-from spark_fs.spec.names import check_name
+from spark_fs.spec.names import check_model_name
 
 _TAG_LIMIT = 100_000  # characters of a tag
 
@@ -62,6 +62,7 @@ class ModelDraft:
     input_example: Any
     view_key: tuple[str, int] | None
     training_dataset_version: int | None
+    tags: Mapping[str, Any]
 
     def to_metadata(self, version: int, files: Mapping[str, str]) -> dict[str, Any]:
         """What the registry is to know of a version, as plain JSON."""
@@ -74,6 +75,7 @@ class ModelDraft:
             "input_example": self.input_example,
             "feature_view": self.view_key,
             "training_dataset_version": self.training_dataset_version,
+            "tags": dict(self.tags),
         }
 
 
@@ -100,6 +102,7 @@ def save_model(
         SettingsError: What is kept of the model is too long.
     """
     files = list_model_files(model_dir)
+    _check_case(draft.name, registry.list_names())
     taken = registry.list_versions(draft.name)
     version = get_next_version(taken) if draft.version is None else draft.version
     if version in taken:
@@ -116,6 +119,19 @@ def save_model(
         return _register_version(registry, catalog, draft, files, metadata, run_id)
     with registry.track_run("models", {}) as own_run_id:
         return _register_version(registry, catalog, draft, files, metadata, own_run_id)
+
+
+def _check_case(name: str, names: Iterable[str]) -> None:
+    """Raise AlreadyExistsError where another model has the name in other letters.
+
+    MySQL takes both for one.
+    """
+    for other in names:
+        if other != name and other.lower() == name.lower():
+            raise AlreadyExistsError(
+                f"Model {other!r} exists already, and {name!r} differs from it in capitals alone:"
+                " use its name, or another one."
+            )
 
 
 def _register_version(
@@ -182,7 +198,7 @@ def download_model(registry: MlflowRegistry, registered: RegisteredVersion, cach
 def _get_cached_folder(registered: RegisteredVersion, cache: Path) -> Path:
     """Where a downloaded model is kept."""
     record = registered.record
-    return cache / check_name("Model", record.name) / f"{registered.version}-{record.run_id}"
+    return cache / check_model_name(record.name) / f"{registered.version}-{record.run_id}"
 
 
 def _fetch_files(registry: MlflowRegistry, registered: RegisteredVersion, folder: Path) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from spark_fs.errors import InvalidNameError, SettingsError
 
 _NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_MODEL_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]{0,62}")
 
 
 class GroupRef(NamedTuple):
@@ -30,6 +31,19 @@ def check_name(kind: str, name: object) -> str:
     """
     if not isinstance(name, str) or not _NAME_PATTERN.fullmatch(name):
         raise InvalidNameError.for_name(kind, name)
+    return name
+
+
+def check_model_name(name: object) -> str:
+    """The name, when it may be that of a model: letters, digits and underscores, 63 at most.
+
+    Raises InvalidNameError where it is not such a name.
+    """
+    if not isinstance(name, str) or not _MODEL_NAME_PATTERN.fullmatch(name):
+        raise InvalidNameError(
+            f"Model {name!r} is not a valid name: use letters, digits and underscores, a letter or"
+            " digit first, 63 characters at most."
+        )
     return name
 
 

@@ -221,19 +221,26 @@ SIGNATURES = {
     FeatureVectorsMixin.get_inference_helper: "entry return_type allow_missing now",
     Project.get_model_registry: "",
     Flavour.create_model: (
-        "name version metrics model_schema input_example description feature_view"
-        " training_dataset_version"
+        "name version metrics description input_example model_schema feature_view"
+        " training_dataset_version tags"
     ),
-    Model.save: "model_dir",
-    Model.download: "",
+    Model.save: "model_path await_registration keep_original_files upload_configuration",
+    Model.download: "local_path",
     Model.delete: "",
-    Model.get_feature_view: "",
+    Model.get_feature_view: "init online",
+    Model.add_tag: "name value",
+    Model.set_tag: "name value",
+    Model.get_tag: "name",
+    Model.get_tags: "",
+    Model.delete_tag: "name",
     ModelRegistry.get_model: "name version",
     ModelRegistry.get_models: "name",
     ModelRegistry.get_best_model: "name metric direction",
     ModelRegistry.track: "experiment params",
-    ModelRegistry.save: "model model_dir",
-    ModelRegistry.download: "model",
+    ModelRegistry.save: "model model_path",
+    ModelRegistry.download: "model local_path",
+    ModelRegistry.get_tags: "model",
+    ModelRegistry.set_tags: "model tags",
     ModelRegistry.delete: "model",
     ModelRegistry.view_of: "model",
     TrackedRun.log_params: "params",

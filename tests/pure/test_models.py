@@ -23,6 +23,7 @@ from spark_fs.errors import (
     AlreadyExistsError,
     InvalidNameError,
     NotFoundError,
+    NotOfferedError,
     SettingsError,
     SparkFSError,
     UpgradeError,
@@ -112,8 +113,14 @@ def test_versions_and_the_best_of_them(registry: ModelRegistry, folder: Path) ->
     assert registry.get_best_model("best", "auc", "max").version == 2
     assert registry.get_best_model("best", "auc", "min").version == 1
     assert registry.get_best_model("best", "loss", "min").version == 2
-    assert registry.get_model("best").version == 9
-    assert [path.name for path in Path(registry.get_model("best").download()).iterdir()] == [
+    with pytest.warns(
+        UserWarning,
+        match=(
+            r"^Model 'best' has versions 1, 2, 3, 4, 9; no version was asked for, so this is 1\.$"
+        ),
+    ):
+        assert registry.get_model("best").version == 1
+    assert [path.name for path in Path(registry.get_model("best", 9).download()).iterdir()] == [
         "weights.json"
     ]
     with pytest.raises(AlreadyExistsError, match=r"Model 'best' version 2 exists already"):
@@ -128,6 +135,73 @@ def test_versions_and_the_best_of_them(registry: ModelRegistry, folder: Path) ->
         registry.get_best_model("best", "acu")
     with pytest.raises(SettingsError, match=r"direction 'up' is not known: use 'max' or 'min'"):
         registry.get_best_model("best", "auc", "up")
+    assert registry.get_best_model("unknown", "auc", "max") is None
+
+
+def test_a_model_is_described_in_hopsworks_order(registry: ModelRegistry, folder: Path) -> None:
+    example = pd.Series({"a": 1.5, "b": float("nan")})
+    schema = spark_fs.ModelSchema(spark_fs.Schema([{"name": "a", "type": "double"}]))
+    model = registry.llm.create_model(
+        "Titanic_2", None, {"MSE": "12.5", "R2": 1}, "mine", example, schema
+    )
+    assert model.save(folder, 480, False, upload_configuration={"chunk_size": 10}) is model
+    assert (model.version, model.id, model.project_name) == (
+        1,
+        "Titanic_2_1",
+        registry.project_name,
+    )
+    found = registry.get_model("Titanic_2")
+    assert found == model
+    assert found.training_metrics == {"MSE": 12.5, "R2": 1.0}
+    assert (found.description, found.input_example) == ("mine", [1.5, None])
+    assert found.model_schema.to_dict() == {
+        "input_schema": {"columnar_schema": [{"name": "a", "type": "double"}]}
+    }
+    assert registry.python.create_model("nan", input_example=np.array([1.0, np.nan]))
+    with pytest.raises(
+        AlreadyExistsError,
+        match=r"Model 'Titanic_2' exists already, and 'titanic_2' differs from it in capitals",
+    ):
+        registry.python.create_model("titanic_2").save(folder)
+    with pytest.raises(SettingsError, match=r"Metric 'MSE' is 'low': give a finite number"):
+        registry.python.create_model("m", metrics={"MSE": "low"})
+
+
+def test_a_model_is_downloaded_into_a_folder_of_ones_own(
+    registry: ModelRegistry, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = registry.python.create_model("own").save(folder)
+    monkeypatch.chdir(tmp_path)
+    assert model.download(local_path="here") == str(tmp_path / "here")
+    assert (tmp_path / "here" / "sub folder" / "ä.bin").read_bytes() == bytes(range(256))
+
+
+def test_models_have_tags(registry: ModelRegistry, folder: Path) -> None:
+    model = registry.python.create_model("tagged", tags=[{"name": "owner", "value": "risk"}])
+    assert model.get_tags() == {"owner": "risk"}
+    model.add_tag("stage", 1)
+    model.save(folder)
+    model.set_tag("stage", {"name": "live"})
+    again = registry.get_model("tagged")
+    assert again.get_tags() == {"owner": "risk", "stage": {"name": "live"}}
+    again.delete_tag("owner")
+    assert (model.get_tag("owner"), model.get_tag("stage")) == (None, {"name": "live"})
+    with pytest.raises(NotFoundError, match=r"Tag 'ower' does not exist; did you mean"):
+        registry.python.create_model("other", tags={"owner": 1}).delete_tag("ower")
+    with pytest.raises(SettingsError, match=r"Tag 'bad' has the value .* JSON cannot hold"):
+        model.add_tag("bad", object())
+    assert registry.get_model("tagged").get_tags() == {"stage": {"name": "live"}}
+
+
+def test_what_a_cluster_does_with_models_says_what_to_use(registry: ModelRegistry) -> None:
+    model = registry.python.create_model("m")
+    with pytest.raises(
+        NotOfferedError,
+        match=r"^Model.deploy serves a model on Hopsworks, and spark_fs has no such thing: load it",
+    ):
+        model.deploy(name="m", script_file="predict.py")
+    with pytest.raises(NotOfferedError, match=r"^ModelRegistry.hf_download brings a model from"):
+        registry.hf_download("owner/repo")
 
 
 def test_a_model_belongs_to_the_run_that_is_tracked(registry: ModelRegistry, folder: Path) -> None:
@@ -154,7 +228,7 @@ def test_a_model_belongs_to_the_run_that_is_tracked(registry: ModelRegistry, fol
     assert registry._mlflow.client.get_run(runs[0].id).info.status == "FAILED"
 
 
-@pytest.mark.parametrize("name", ["../up", "/abs", "a/b", "a'b", "A", "", "x" * 64, None])
+@pytest.mark.parametrize("name", ["../up", "/abs", "a/b", "a'b", "a b", "_a", "", "x" * 64, None])
 def test_a_name_that_would_leave_the_store_is_refused(
     registry: ModelRegistry, folder: Path, name: str
 ) -> None:
@@ -438,7 +512,7 @@ def test_a_model_that_a_newer_release_saved(store: ModelRegistry, folder: Path) 
             r" knows 1\. Upgrade"
         ),
     ):
-        store.get_model("newer")
+        store.get_model("newer", 2)
     with pytest.warns(UserWarning, match="Left out: Model 'newer' version 2"):
         assert store.get_best_model("newer", "auc").version == 1
     assert store.python.create_model("newer").save(folder).version == 3
