@@ -25,6 +25,7 @@ MODULES = (
     "constructor.filter",
     "constructor.query",
     "core",
+    "core.data_source",
     "core.kafka_engine",
     "embedding",
     "feature",
@@ -37,6 +38,7 @@ MODULES = (
     "project",
     "schema",
     "statistics_config",
+    "storage_connector",
 )
 _PACKAGES = ("hopsworks", "hsfs", "hsml", "hopsworks.hsfs", "hopsworks.hsml")
 

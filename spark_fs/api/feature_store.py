@@ -11,6 +11,7 @@ from spark_fs.api.declarations import build_view_spec, to_column_names
 from spark_fs.api.group_store import GroupStore
 from spark_fs.api.options import warn_of_options
 from spark_fs.api.query import Query
+from spark_fs.api.source_store import SourceStore
 from spark_fs.api.spine import Spine
 from spark_fs.api.taken import Refused
 from spark_fs.api.transformations import TransformationFunction
@@ -44,7 +45,7 @@ _BY_PAGES = "FeatureGroup.report and spark-fs ui draw pages of groups and views"
 
 
 @validate_arguments
-class FeatureStore(GroupStore):
+class FeatureStore(GroupStore, SourceStore):
     """Feature groups and feature views, by name and version."""
 
     @property

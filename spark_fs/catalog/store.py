@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, delete, insert, select, update
 
 from spark_fs.base.times import Interval
+from spark_fs.catalog.connectors import ConnectorCatalog
 from spark_fs.catalog.database import get_utc_now
 from spark_fs.catalog.runs import RunCatalog
 from spark_fs.catalog.tables import BACKFILLS, FEATURE_GROUPS, VALIDATIONS
@@ -18,7 +19,7 @@ from spark_fs.spec.names import GroupRef
 from spark_fs.spec.record_format import iter_readable
 
 
-class Catalog(RunCatalog, ViewCatalog):
+class Catalog(RunCatalog, ViewCatalog, ConnectorCatalog):
     """The definitions of one feature store, in the database at ``url``."""
 
     # -- feature groups

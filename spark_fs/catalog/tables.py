@@ -101,6 +101,14 @@ TRAINING_DATASETS = Table(
     _make_revision_column(),
 )
 TRANSFORMATIONS = _make_definition_table("transformation_functions")
+# Named sources of external groups.
+CONNECTORS = Table(
+    "storage_connectors",
+    METADATA,
+    Column("name", NAME, primary_key=True),
+    Column("definition", JSON, nullable=False),
+    Column("created_at", INSTANT, nullable=False),
+)
 # Which models were trained on what; the registry keeps the models themselves.
 MODELS = Table(
     "models",

@@ -51,7 +51,7 @@ class SourceSpec:
         if data_format in ("delta", "parquet"):
             checked = {"path": location, **checked}
         for name, value in checked.items():
-            _check_option(name, value)
+            check_option(name, value)
         return source
 
     def resolve_options(self, environment: Mapping[str, str]) -> dict[str, str]:
@@ -74,7 +74,16 @@ class SourceSpec:
         return resolved
 
 
-def _check_option(name: str, value: str) -> None:
+def check_option(name: str, value: str) -> None:
+    """Check that an option may be kept: it holds no secret, and names variables that are read.
+
+    Args:
+        name: of the option.
+        value: of the option.
+
+    Raises:
+        SettingsError: it may not.
+    """
     literal_secrets = []
     for secret in find_secrets(name, value):
         literal = _VARIABLE_PATTERN.sub("", secret)

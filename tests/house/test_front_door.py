@@ -31,6 +31,7 @@ from spark_fs.api.model_registry import ModelRegistry
 from spark_fs.api.project import Project
 from spark_fs.api.query import Query
 from spark_fs.api.selection import Selection
+from spark_fs.api.source_store import SourceStore
 from spark_fs.api.spine import Spine
 from spark_fs.api.table_group import TableGroup
 from spark_fs.api.tracked_run import TrackedRun
@@ -99,6 +100,11 @@ SIGNATURES = {
     GroupStore.get_external_feature_groups: "name",
     GroupStore.get_feature_group: "name version",
     GroupStore.get_feature_groups: "name",
+    SourceStore.create_storage_connector: "connector",
+    SourceStore.get_storage_connector: "name",
+    SourceStore.get_storage_connectors: "",
+    SourceStore.create_data_source: "connector",
+    SourceStore.get_data_source: "name",
     FeatureStore.create_spine: "df primary_key event_time",
     FeatureStore.create_feature_view: (
         "name query version description labels transformation_functions inference_helper_columns"
@@ -280,6 +286,7 @@ PUBLIC = (
     DatasetApi,
     FeatureStore,
     GroupStore,
+    SourceStore,
     TableGroup,
     BuiltGroup,
     TransformationFunction,
