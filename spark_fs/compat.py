@@ -27,6 +27,7 @@ MODULES = (
     "core",
     "core.data_source",
     "core.kafka_engine",
+    "deployment",
     "embedding",
     "feature",
     "feature_group",
@@ -35,12 +36,31 @@ MODULES = (
     "model",
     "model_registry",
     "model_schema",
+    "online_config",
     "project",
     "schema",
     "statistics_config",
     "storage_connector",
+    "tag",
 )
-_PACKAGES = ("hopsworks", "hsfs", "hsml", "hopsworks.hsfs", "hopsworks.hsml")
+# Those whose names are in another module of ours; in the package itself: "".
+_ELSEWHERE = {
+    "inference_batcher": "deployment",
+    "inference_logger": "deployment",
+    "resources": "deployment",
+    "scaling_config": "deployment",
+    "statistics": "",
+    "transformer": "deployment",
+    "validation_report": "",
+}
+_PACKAGES = (
+    "hopsworks",
+    "hopsworks_common",
+    "hsfs",
+    "hsml",
+    "hopsworks.hsfs",
+    "hopsworks.hsml",
+)
 
 
 def install() -> None:
@@ -68,8 +88,9 @@ def add_modules(package: str) -> None:
     Args:
         package: Its name, such as "hsfs".
     """
-    for name in MODULES:
-        sys.modules[f"{package}.{name}"] = import_module(f"spark_fs.{name}")
+    places = {**{name: name for name in MODULES}, **_ELSEWHERE}
+    for name, place in places.items():
+        sys.modules[f"{package}.{name}"] = import_module(f"spark_fs.{place}".rstrip("."))
 
 
 def get_attribute(name: str) -> Any:

@@ -13,6 +13,7 @@ from spark_fs.base import private_files
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError
 
+_GIVEN_FOLDERS = ("Jupyter", "Logs", "Models", "Resources", "Statistics")  # of every project
 _REMEDY = "add tags to feature groups, views and models"
 _ONE_PROJECT = "give the other project the file: download it here and upload it there"
 
@@ -100,7 +101,8 @@ class DatasetApi:
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or folder at a path."""
-        return self._resolve_path(path).exists()
+        found = self._resolve_path(path)
+        return found.exists() or self._is_given(found)
 
     def path_exists(self, remote_path: str) -> bool:
         """Whether there is a file or folder at a path."""
@@ -131,7 +133,8 @@ class DatasetApi:
         Raises:
             NotFoundError: There is no such folder.
         """
-        if self._resolve_path(path) == self._root and not self._root.exists():
+        resolved = self._resolve_path(path)
+        if self._is_given(resolved) and not resolved.exists():
             return []
         found = self._find_path(path)
         if not found.is_dir():
@@ -149,7 +152,7 @@ class DatasetApi:
             AlreadyExistsError: It is there.
         """
         target = self._resolve_path(path)
-        if target.exists():
+        if target.exists() or self._is_given(target):
             raise AlreadyExistsError(f"{path!r} exists already: ask exists(path) first.")
         private_files.make_folder(target)
         return str(self._project_path / self._to_relative(target))
@@ -263,6 +266,10 @@ class DatasetApi:
     @property
     def _root(self) -> Path:
         return self._folder.resolve()
+
+    def _is_given(self, path: Path) -> bool:
+        """Whether every project has a folder, be it made yet or not."""
+        return path == self._root or (path.parent == self._root and path.name in _GIVEN_FOLDERS)
 
     def _to_relative(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()

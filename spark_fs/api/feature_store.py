@@ -51,7 +51,7 @@ class FeatureStore(GroupStore, SourceStore):
     @property
     def name(self) -> str:
         """The name of its project, followed by ``_featurestore``."""
-        return f"{self.project_name}_featurestore"
+        return f"{self.project_name.lower()}_featurestore"
 
     @property
     def id(self) -> int:

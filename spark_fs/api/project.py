@@ -21,6 +21,7 @@ _NO_JOBS = "run them by spark-fs run, spark-submit or a scheduler such as cron o
 _NO_CLUSTER = "run what you need beside it, since it lives in your process and on your Spark"
 _NO_MEMBERS = "who may read is what the folder and the databases allow"
 _NO_ALERTS = "the status and the metrics of spark-fs run tell a scheduler that a step failed"
+_DEFAULT_PORT = 443
 _logins: list[Project] = []  # the last one of this process
 
 
@@ -63,7 +64,7 @@ def login(
 
     of_a_server = {
         "host": host,
-        "port": port,
+        "port": None if port == _DEFAULT_PORT else port,
         "project": project,
         "api_key_value": api_key_value,
         "api_key_file": api_key_file,
@@ -148,7 +149,7 @@ class Project:
 
     def check_name(self, name: str | None) -> None:
         """Raise NotFoundError for the name of another project; None is the name of this one."""
-        if name not in (None, self.name):
+        if name is not None and name.lower() != self.name.lower():
             raise NotFoundError(
                 f"Project {name!r} is not this one, which is {self.name!r}: log in to the other"
                 " one with its home, or leave the name out."

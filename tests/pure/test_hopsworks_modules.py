@@ -53,6 +53,9 @@ from hsfs.client.exceptions import FeatureStoreException
 from hsfs.core import kafka_engine
 from hsfs.feature import Feature
 from hsml.schema import Schema
+from hsml.transformer import Transformer
+from hsfs.statistics import Statistics
+from hopsworks_common.tag import Tag
 print(hopsworks is hsfs is hsml is spark_fs, hopsworks.udf is spark_fs.udf, hsfs.feature.Feature is Feature)
 print(spark_fs.__name__, spark_fs.feature.__name__)
 """
@@ -84,5 +87,7 @@ def test_embeddings_and_topics_are_refused() -> None:
         match=r"EmbeddingIndex makes an index of embeddings on Hopsworks, and spark_fs has no such",
     ):
         spark_fs.embedding.EmbeddingIndex("index")
+    with pytest.raises(NotOfferedError, match=r"Transformer describes how a model is served"):
+        spark_fs.deployment.Transformer(script_file="t.py")
     with pytest.raises(NotOfferedError, match=r"kafka_engine.get_kafka_config gives the settings"):
         kafka_engine.get_kafka_config(1, {})

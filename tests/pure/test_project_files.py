@@ -47,12 +47,15 @@ def test_arguments_for_a_server_are_named_in_a_warning(tmp_path: Path) -> None:
         ),
     ):
         project = spark_fs.login(
-            {"home": tmp_path}, 443, "bank", "secret", host="my.hopsworks.server"
+            {"home": tmp_path}, 8181, "Bank", "secret", host="my.hopsworks.server"
         )
-    assert project.name == "bank"
+    assert (project.name, project.get_feature_store("bank_featurestore").name) == (
+        "Bank",
+        "bank_featurestore",
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert spark_fs.login({"home": tmp_path}, hostname_verification=False).id == 1
+        assert spark_fs.login({"home": tmp_path}, 443, hostname_verification=False).id == 1
 
 
 def test_older_code_comes_to_the_project_by_a_connection(
@@ -96,7 +99,8 @@ def test_what_a_cluster_alone_has_says_what_to_use(project: Project) -> None:
 def test_a_file_goes_up_and_comes_down(
     files: DatasetApi, report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert files.list("/") == []
+    assert files.list("/") == files.list("Resources") == []
+    assert files.exists("Resources")
     assert not files.exists("Resources/air")
     assert files.mkdir("Resources/air") == "/Projects/shop/Resources/air"
     assert files.upload(report, "Resources/air", overwrite=True) == "Resources/air/report.txt"
@@ -129,12 +133,12 @@ def test_what_is_there_is_replaced_on_request_alone(
         files.upload(report, "Resources")
     with pytest.raises(AlreadyExistsError, match=taken):
         files.download("Resources/report.txt", tmp_path)
+    with pytest.raises(AlreadyExistsError, match=r"'Logs' exists already: ask exists"):
+        files.mkdir("Logs")
     files.upload(report, "Resources", overwrite=True)
     report.write_text("mine")
     assert Path(files.download("Resources/report.txt", tmp_path, overwrite=True)) == report
     assert report.read_text() == "better"
-    with pytest.raises(AlreadyExistsError, match=r"'Resources' exists already: ask exists"):
-        files.mkdir("Resources")
 
 
 def test_files_are_copied_moved_and_packed(files: DatasetApi, report: Path) -> None:
