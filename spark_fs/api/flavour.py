@@ -100,9 +100,8 @@ def _check_dataset(view: FeatureView | None, version: int) -> None:
 
 def _to_json_example(example: Any) -> Any:
     """An example as plain JSON."""
-    if hasattr(example, "to_dict") and hasattr(example, "columns"):
-        first_row = example.head(1).to_json(orient="records", date_format="iso")
-        example = json.loads(first_row)[0]
+    if hasattr(example, "columns") and hasattr(example, "head"):  # a frame
+        example = _take_first_row(example.head(1))
     elif hasattr(example, "to_json"):  # a Series
         example = json.loads(example.to_json(orient="values", date_format="iso"))
     if hasattr(example, "tolist"):
@@ -115,6 +114,17 @@ def _to_json_example(example: Any) -> Any:
             " or a dict."
         ) from None
     return example
+
+
+def _take_first_row(frame: Any) -> Any:
+    """The first row of a pandas or polars DataFrame, by column."""
+    if hasattr(frame, "to_dicts"):
+        rows = frame.to_dicts()
+    else:
+        rows = json.loads(frame.to_json(orient="records", date_format="iso"))
+    if not rows:
+        raise SettingsError("input_example is a DataFrame without rows: give one that has a row.")
+    return rows[0]
 
 
 def _replace_nan(values: Any) -> Any:

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -157,7 +158,15 @@ def test_a_model_is_described_in_hopsworks_order(registry: ModelRegistry, folder
     assert found.model_schema.to_dict() == {
         "input_schema": {"columnar_schema": [{"name": "a", "type": "double"}]}
     }
-    assert registry.python.create_model("nan", input_example=np.array([1.0, np.nan]))
+    arrays = registry.python.create_model("nan", input_example=np.array([1.0, np.nan]))
+    assert arrays.input_example == [1.0, None]
+    rows = pl.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+    assert registry.python.create_model("pl", input_example=rows).input_example == {
+        "a": 1,
+        "b": "x",
+    }
+    with pytest.raises(SettingsError, match=r"input_example is a DataFrame without rows: give one"):
+        registry.python.create_model("none", input_example=pd.DataFrame({"a": []}))
     with pytest.raises(
         AlreadyExistsError,
         match=r"Model 'Titanic_2' exists already, and 'titanic_2' differs from it in capitals",
