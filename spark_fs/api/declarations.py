@@ -140,7 +140,7 @@ def build_source(data_format: str, location: str, options: Mapping[str, str]) ->
     """Define where the rows of an external group are.
 
     Args:
-        data_format: "delta", "parquet", "table" or "jdbc".
+        data_format: One of ``SOURCE_FORMATS``.
         location: A path, the name of a table, or an SQL query.
         options: Those of Spark's reader.
 

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from spark_fs.api.taken import Refused
 from spark_fs.errors import NotOfferedError, SettingsError
 from spark_fs.spec.connector import ConnectorSpec
-from spark_fs.spec.external_source import SourceSpec
+from spark_fs.spec.external_source import FILE_FORMATS, SourceSpec
 
 if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
 
-_FILE_FORMATS = ("delta", "parquet")
 _BY_SPARK = "look with a client of the source, and give query= or path="
 _DRIVERS = {"MYSQL": "mysql", "POSTGRESQL": "postgresql"}  # in a JDBC URL, by the database's type
 
@@ -115,7 +114,7 @@ class StorageConnector(ABC):
 
         Args:
             query: An SQL query, for a database.
-            data_format: "delta" or "parquet", for files.
+            data_format: "delta", "parquet", "csv", "json", "orc" or "avro", for files.
             options: Those of Spark's reader.
             path: Where the files are below the connector.
             dataframe_type: "spark" (lazily) and "default", or another type of frame (eagerly).
@@ -310,8 +309,8 @@ class _FolderConnector(StorageConnector):
     ) -> tuple[str, str, dict[str, Any]]:
         """See ``StorageConnector.describe_source``."""
         file_format = (data_format or "parquet").lower()
-        if file_format not in _FILE_FORMATS:
-            formats = " or ".join(map(repr, _FILE_FORMATS))
+        if file_format not in FILE_FORMATS:
+            formats = ", ".join(map(repr, FILE_FORMATS))
             raise SettingsError(
                 f"data_format={data_format!r} is not what storage connector {self.name!r} has: use"
                 f" {formats}, or read the files and insert their rows into a feature group."

@@ -8,7 +8,9 @@ from typing import Any, Self
 from spark_fs.errors import SettingsError
 from spark_fs.redact import find_secrets, register_secrets
 
-SOURCE_FORMATS = ("delta", "parquet", "table", "jdbc")
+FILE_FORMATS = ("delta", "parquet", "csv", "json", "orc", "avro")
+SOURCE_FORMATS = (*FILE_FORMATS, "table", "jdbc")
+_LATER_FORMATS = ("csv", "json", "orc", "avro")  # which the first release does not read
 FRAME = "frame"  # a DataFrame of this session
 _ALLOWED_PREFIX = "SPARK_FS_SECRET_"  # of the variables that an external group may ask for
 _VARIABLE_PATTERN = re.compile(r"\$\{(\w+)\}")
@@ -18,7 +20,7 @@ _VARIABLE_PATTERN = re.compile(r"\$\{(\w+)\}")
 class SourceSpec:
     """Rows that others keep: where they are read from.
 
-    data_format: "delta" or "parquet" (a path), "table" (a Spark table) or "jdbc" (a query).
+    data_format: one of ``FILE_FORMATS`` (a path), "table" (a Spark table) or "jdbc" (a query).
     options: the reader's own. A secret is written as ``${SPARK_FS_SECRET_NAME}`` and read from the
     environment when the rows are; no other variable is, so that no definition asks a reader's
     environment for what was never meant for it.
@@ -48,11 +50,16 @@ class SourceSpec:
         """
         source = cls(data_format, location, {name: str(value) for name, value in options.items()})
         checked = dict(source.options)
-        if data_format in ("delta", "parquet"):
+        if data_format in FILE_FORMATS:
             checked = {"path": location, **checked}
         for name, value in checked.items():
             check_option(name, value)
         return source
+
+    @property
+    def is_of_later_format(self) -> bool:
+        """Whether the first release cannot read it."""
+        return self.data_format in _LATER_FORMATS
 
     def resolve_options(self, environment: Mapping[str, str]) -> dict[str, str]:
         """The options with each ``${NAME}`` taken from the environment.

@@ -46,7 +46,8 @@ class GroupSpec:
     its rows are inserted.
     """
 
-    FORMAT: ClassVar[int] = 2  # of a group with an aggregation; the first release reads the others
+    # Of a group with an aggregation or a source of a later format; the first release reads the others.
+    FORMAT: ClassVar[int] = 2
 
     name: str
     version: int
@@ -237,6 +238,8 @@ class GroupSpec:
         del data["aggregation"]
         if self.aggregation is not None:
             data["aggregation"] = self.aggregation.to_json()
+            data[FORMAT_KEY] = get_format(type(self))
+        if self.source is not None and self.source.is_of_later_format:
             data[FORMAT_KEY] = get_format(type(self))
         return data
 

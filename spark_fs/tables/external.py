@@ -1,19 +1,16 @@
-"""Read rows that others keep: a Delta or Parquet path, a Spark table, a JDBC query."""
+"""Read rows that others keep: a path of files, a Spark table, a JDBC query."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
-from spark_fs.spec.external_source import SourceSpec
+from spark_fs.spec.external_source import FILE_FORMATS, SourceSpec
 from spark_fs.tables.delta.commands import translate_errors
 
 
-def _read_delta(reader: DataFrameReader, path: str) -> DataFrame:
-    return reader.format("delta").load(path)
-
-
-def _read_parquet(reader: DataFrameReader, path: str) -> DataFrame:
-    return reader.parquet(path)
+def _read_files(file_format: str, reader: DataFrameReader, path: str) -> DataFrame:
+    return reader.format(file_format).load(path)
 
 
 def _read_table(reader: DataFrameReader, name: str) -> DataFrame:
@@ -25,11 +22,12 @@ def _read_query(reader: DataFrameReader, query: str) -> DataFrame:
 
 
 _READERS: dict[str, Callable[[DataFrameReader, str], DataFrame]] = {
-    "delta": _read_delta,
-    "parquet": _read_parquet,
+    **{file_format: partial(_read_files, file_format) for file_format in FILE_FORMATS},
     "table": _read_table,
     "jdbc": _read_query,
 }
+# The options of a format where the source says nothing else.
+_DEFAULT_OPTIONS = {"csv": {"header": "true", "inferSchema": "true"}}
 
 
 def read_source(
@@ -39,7 +37,8 @@ def read_source(
 
     SparkFSError when the source cannot be opened.
     """
-    reader = spark.read.options(**source.resolve_options(environment))
+    defaults = _DEFAULT_OPTIONS.get(source.data_format, {})
+    reader = spark.read.options(**{**defaults, **source.resolve_options(environment)})
     operation = f"reading of the external source ({source.data_format})"
     with translate_errors(source.location, operation):
         return _READERS[source.data_format](reader, source.location)

@@ -75,7 +75,7 @@ def _explain(source: SourceSpec, reason: object) -> str:
 
 def _check_location(source: SourceSpec) -> None:
     if source.data_format not in ("delta", "parquet"):
-        raise UnlikeSparkError("it is no folder of files")
+        raise UnlikeSparkError("it is no folder of Parquet files or Delta table")
     if source.options:
         raise UnlikeSparkError(f"it has options of Spark's ({', '.join(source.options)})")
     if "://" in source.location:

@@ -1,5 +1,6 @@
 """Named sources: kept without secrets, and said as external groups take them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import spark_fs
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.core.data_source import DataSource
 from spark_fs.errors import AlreadyExistsError, NotFoundError, NotOfferedError, SettingsError
+from spark_fs.spec.external_source import SourceSpec
+from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.storage_connector import (
     HopsFSConnector,
     JdbcConnector,
@@ -118,8 +121,10 @@ def test_a_bucket(fs: FeatureStore) -> None:
         options,
     )
     assert connector.describe_source(None, "s3a://other/x", "", None)[1] == "s3a://other/x"
-    with pytest.raises(SettingsError, match=r"data_format='csv' is not what .*: use 'delta' or 'p"):
-        connector.describe_source("csv", "orders.csv", None, None)
+    with pytest.raises(
+        SettingsError, match=r"data_format='hudi' is not what .*: use 'delta', 'parquet', 'csv', 'j"
+    ):
+        connector.describe_source("hudi", "orders", None, None)
     with pytest.raises(SettingsError, match=r"is a folder, which takes no query: give path="):
         connector.describe_source(None, None, "SELECT 1", None)
     with pytest.raises(NotOfferedError, match=r"S3Connector\(iam_role=\) assumes a role"):
@@ -141,6 +146,13 @@ def test_a_folder_and_the_files_of_a_project(fs: FeatureStore, tmp_path: Path) -
     )
     with pytest.raises(SettingsError, match=r"needs one of hopsfs_path= and dataset_name="):
         HopsFSConnector(name="none")
+
+
+def test_a_release_that_cannot_read_a_format_is_told_so() -> None:
+    group = GroupSpec("g", 1, primary_key=("a",), source=SourceSpec("csv", "/data"))
+    assert group.to_json()["format_version"] == 2
+    assert GroupSpec.from_json(group.to_json()) == group
+    assert "format_version" not in replace(group, source=SourceSpec("delta", "/data")).to_json()
 
 
 def test_a_data_source_says_what_its_connector_is_asked(fs: FeatureStore) -> None:
