@@ -46,7 +46,7 @@ class GroupSpec:
     its rows are inserted.
     """
 
-    # Of a group with an aggregation or a source of a later format; the first release reads the others.
+    # Of a group with an aggregation, or a source of a later format; others are of 1.
     FORMAT: ClassVar[int] = 2
 
     name: str

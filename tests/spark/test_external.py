@@ -14,6 +14,7 @@ from spark_fs import Feature
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.errors import NotFoundError, QueryError, SettingsError, SparkFSError
+from spark_fs.storage_connector import HopsFSConnector
 
 from conftest import MYSQL, first_quick
 from oracles import same_rows
@@ -122,12 +123,33 @@ def test_the_star_schema_of_a_database_is_a_source(
         cursor.execute(f"DROP DATABASE {database}")
 
 
+@pytest.mark.parametrize("data_format", ["csv", "json", "orc", "avro"])
+def test_files_of_other_formats_are_read_by_spark(
+    fs: FeatureStore, spark: SparkSession, tmp_path: Path, data_format: str
+) -> None:
+    writer = spark.createDataFrame(RATES).write
+    writer.options(header=True).format(data_format).save(str(tmp_path / "rates"))
+    connector = fs.create_storage_connector(HopsFSConnector(name="lake", hopsfs_path=str(tmp_path)))
+    options = connector.describe_source(data_format, "rates", None, None)
+    declared = [Feature("k", "bigint"), Feature("at", "timestamp"), Feature("rate", "double")]
+    rates = fs.create_external_feature_group(
+        "rates",
+        primary_key=["k"],
+        event_time="at",
+        data_format=options[0],
+        path=options[1],
+        features=declared,
+    )
+    same_rows(rates.read("pandas"), RATES, ["k", "at"])
+    assert connector.read(data_format=data_format, path="rates").count() == 3
+
+
 def test_what_cannot_be_a_source_is_refused(fs: FeatureStore, tmp_path: Path) -> None:
     bad: list[tuple[dict[str, object], type[SparkFSError], str]] = [
         (
             {"data_format": "excel", "path": "x"},
             SettingsError,
-            "data_format 'excel' is not known: use 'delta', 'parquet', 'table', 'jdbc'",
+            "data_format 'excel' is not known: use 'delta', 'parquet', 'csv', 'json', 'orc', 'avro', 'table'",
         ),
         ({"data_format": "delta"}, SettingsError, "needs path=, or query="),
         (

@@ -230,8 +230,8 @@ def test_files_that_the_two_could_read_differently_are_left_to_spark(
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        (SourceSpec("table", "a.b"), "it is no folder of files"),
-        (SourceSpec("jdbc", "SELECT 1"), "it is no folder of files"),
+        (SourceSpec("table", "a.b"), "it is no folder of Parquet files or Delta table"),
+        (SourceSpec("jdbc", "SELECT 1"), "it is no folder of Parquet files or Delta table"),
         (SourceSpec("parquet", "/x", {"mergeSchema": "true"}), "options of Spark's (mergeSchema)"),
         (SourceSpec("parquet", "s3a://bucket/x"), "not on a disk of this machine"),
         (SourceSpec("parquet", "/x/*"), "its path is a pattern"),
