@@ -1,12 +1,8 @@
 """Named sources of external groups, under the name of Hopsworks' module."""
 
-from spark_fs.api.storage_connector import (
-    HopsFSConnector,
-    JdbcConnector,
-    S3Connector,
-    SqlConnector,
-    StorageConnector,
-)
+from spark_fs.api.database_connector import JdbcConnector, SqlConnector
+from spark_fs.api.folder_connector import HopsFSConnector, S3Connector
+from spark_fs.api.storage_connector import StorageConnector
 from spark_fs.api.taken import Refused
 
 __all__ = [

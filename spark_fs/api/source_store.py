@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spark_fs.base.arguments import validate_arguments
+from spark_fs.errors import UpgradeError
 
 if TYPE_CHECKING:
     from spark_fs.api.data_source import DataSource
     from spark_fs.api.storage_connector import StorageConnector
     from spark_fs.api.stores import Stores
+    from spark_fs.spec.connector import ConnectorSpec
 
 
 @validate_arguments
@@ -43,16 +45,12 @@ class SourceStore:
 
     def get_storage_connector(self, name: str) -> StorageConnector:
         """Return a source; NotFoundError, with the nearest names, where it is absent."""
-        from spark_fs.api.storage_connector import open_connector
-
-        return open_connector(self._stores, self._stores.catalog.get_connector(name))
+        return _open_connector(self._stores, self._stores.catalog.get_connector(name))
 
     def get_storage_connectors(self) -> list[StorageConnector]:
         """Return every source, by name."""
-        from spark_fs.api.storage_connector import open_connector
-
         connectors = self._stores.catalog.list_connectors()
-        return [open_connector(self._stores, connector) for connector in connectors]
+        return [_open_connector(self._stores, connector) for connector in connectors]
 
     def create_data_source(self, connector: StorageConnector) -> DataSource:
         """Save a source, eagerly, as create_storage_connector does; return it as a DataSource."""
@@ -65,3 +63,23 @@ class SourceStore:
         from spark_fs.api.data_source import DataSource
 
         return DataSource(storage_connector=self.get_storage_connector(name))
+
+
+def _open_connector(stores: Stores, spec: ConnectorSpec) -> StorageConnector:
+    """A connector as its class."""
+    from spark_fs.api.database_connector import JdbcConnector, SqlConnector
+    from spark_fs.api.folder_connector import HopsFSConnector, S3Connector
+
+    kinds = (JdbcConnector, SqlConnector, S3Connector, HopsFSConnector)
+    by_name: dict[str, Any] = {kind.type: kind for kind in kinds}
+    if spec.kind not in by_name:
+        raise UpgradeError(
+            f"Storage connector {spec.name!r} is of kind {spec.kind!r}, which a newer spark_fs"
+            " knows. Upgrade spark_fs."
+        )
+    kind = by_name[spec.kind]
+    connector: StorageConnector = kind(
+        name=spec.name, description=spec.description, **spec.arguments
+    )
+    connector._stores = stores
+    return connector
