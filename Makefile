@@ -10,7 +10,7 @@ UV := $(BIN)/uv
 SLOW ?= slow
 FAULTS ?= not slow or slow
 
-.PHONY: help setup java demo fraud test slow slow-house slow-spark slow-online faults faults-kills faults-others cluster-up cluster-down cluster-test cluster-flights release-quick notebooks docs release airflow-check audit check lock clean \
+.PHONY: help setup java demo fraud test slow slow-house slow-spark slow-online faults faults-kills faults-others cluster-up cluster-down cluster-test cluster-flights release-quick notebooks compat docs release airflow-check audit check lock clean \
 	bench-first-minute bench-ingest bench-join bench-training bench-windows bench-online bench-statistics bench-selection bench-log bench-scale bench-scale-cluster bench-sharding mysql-up mysql-down
 
 help: ## list the targets
@@ -71,6 +71,9 @@ cluster-test: $(TEST) mysql-up ## both systems on a cluster, compared with one m
 
 notebooks: $(TEST) ## run the notebooks from backfill to online inference, in a store of their own
 	@$(BIN)/pytest tests/notebooks
+
+compat: $(TEST) ## run public notebooks written for Hopsworks, fetched from GitHub, with another import (slow)
+	@$(BIN)/pytest tests/compat; status=$$?; cat .compat/table.md; exit $$status
 
 bench-first-minute: $(TEST) ## measure what is waited for first: a read and a training set in a new process, beside deltalake and DuckDB
 	@$(BIN)/python benchmarks/first_minute.py
@@ -156,4 +159,4 @@ lock: $(ALL) ## resolve requirements.lock anew from pyproject.toml, and what dem
 	@$(NAMES) --extra demo --extra serve --extra lineage --extra test --output-file .ci/packages/test.txt
 
 clean: ## remove what setup and demo made
-	@rm -rf .venv .bench .demo .fraud .notebooks .spark_fs .cluster .airflow .release .handbook site dist build
+	@rm -rf .venv .bench .demo .fraud .notebooks .spark_fs .cluster .airflow .release .handbook .compat site dist build

@@ -70,10 +70,19 @@ class Stores:
 
     @property
     def spark(self) -> SparkSession:
-        """The Spark session, started when there is none."""
-        from spark_fs.tables.delta.session import get_session
+        """The Spark session, started when there is none.
 
-        return get_session(self.settings.spark)
+        A session that is started here is not the caller's: "default" frames stay those of pandas,
+        unless Spark is the engine that the settings name.
+        """
+        from spark_fs.engine.engines import has_spark_session, note_own_session
+        from spark_fs.tables.delta.session import get_session, is_submitted
+
+        starts = not has_spark_session() and not is_submitted()
+        session = get_session(self.settings.spark)
+        if starts and self.settings.engine != "spark":
+            note_own_session(session)
+        return session
 
     @property
     def engines(self) -> Engines:

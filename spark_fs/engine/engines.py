@@ -25,6 +25,7 @@ EngineRequest = Literal["auto", "local", "spark"]
 # How many bytes of memory a local run takes at its peak for each byte that it reads or makes: rows
 # are scattered, matched and put in order. Measured were 1.1 to 2.3; docs/engines.md has the table.
 MEMORY_FACTOR = 2.5
+_OWN_SESSION = "spark_fs.startedByItself"  # its setting, which ends with it
 _MEMORY_SHARE = 4  # a quarter of the machine's memory, where no setting says how much
 
 
@@ -146,5 +147,20 @@ def _format_megabytes(size: int) -> str:
 
 def has_spark_session() -> bool:
     """Whether a Spark session is active in this process; it is not loaded for the question."""
+    return _find_spark_session() is not None
+
+
+def has_callers_session() -> bool:
+    """Whether a Spark session is active that this package did not start for a write of its own."""
+    session = _find_spark_session()
+    return session is not None and session.conf.get(_OWN_SESSION, None) is None
+
+
+def note_own_session(session: SparkSession) -> None:
+    """Note in a session that no caller asked for it."""
+    session.conf.set(_OWN_SESSION, "true")
+
+
+def _find_spark_session() -> SparkSession | None:
     sql = sys.modules.get("pyspark.sql")
-    return sql is not None and sql.SparkSession.getActiveSession() is not None
+    return None if sql is None else sql.SparkSession.getActiveSession()

@@ -63,7 +63,7 @@ def _to_batches(
 def to_frame(get_spark: Callable[[], SparkSession], table: pa.Table, dataframe_type: str) -> Any:
     """Rows as a frame of this type.
 
-    "default" is a Spark DataFrame where a session is active in this process, else pandas.
+    "default" is a Spark DataFrame where the caller has a session, else pandas.
     """
     dataframe_type = resolve_dataframe_type(dataframe_type)
     if dataframe_type == "spark":

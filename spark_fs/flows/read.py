@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from spark_fs.base.arrow_types import to_arrow_schema
 from spark_fs.base.dataframes import check_dataframe_type, convert_table
-from spark_fs.engine.engines import EngineChoice, Engines, has_spark_session
+from spark_fs.engine.engines import EngineChoice, Engines, has_callers_session
 from spark_fs.engine.join.execution import explain_need_of_spark, to_arrow_relation
 from spark_fs.engine.join.explain import describe_plan
 from spark_fs.engine.join.strategy import ExecutionPlan, choose_strategy
@@ -46,8 +46,8 @@ def read_query(
         engines: What may read.
         plan: What is read.
         locate_table: Where the table of a group is.
-        dataframe_type: One of ``DATAFRAME_TYPES``; "default" is "spark" where a session is active
-            in this process, else "pandas".
+        dataframe_type: One of ``DATAFRAME_TYPES``; "default" is "spark" where the caller has a
+            session, else "pandas".
         versions: The Delta version of each group; None, or a group that is left out: the newest.
             An ``as_of`` of the plan comes first.
         strategy: How groups are joined; None: the one that suits each.
@@ -81,7 +81,7 @@ def resolve_dataframe_type(dataframe_type: str) -> str:
     check_dataframe_type(dataframe_type)
     if dataframe_type != "default":
         return dataframe_type
-    return "spark" if has_spark_session() else "pandas"
+    return "spark" if has_callers_session() else "pandas"
 
 
 def choose_engine(

@@ -73,10 +73,15 @@ def get_session(settings: Mapping[str, object]) -> SparkSession:
     return session
 
 
+def is_submitted() -> bool:
+    """Whether spark-submit or pyspark runs this process, whose session is then theirs."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
 def _build_session(settings: Mapping[str, object]) -> SparkSession:
     check_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    submitted = is_submitted()
     builder = SparkSession.builder.appName("spark_fs")
     configuration = dict(_REQUIRED_SETTINGS)
     if not submitted:
