@@ -308,4 +308,27 @@ FAMILIES = (
         },
         environment=BOOK_ENVIRONMENT,
     ),
+    Family(
+        "datasets",
+        "tutorials",
+        ("datasets.ipynb",),
+        folder="api_examples",
+        before={"datasets.ipynb": "open('train-images-idx3-ubyte.gz', 'wb').write(b'images')"},
+    ),
+    Family(
+        "feature_monitoring",
+        "tutorials",
+        ("feature_monitoring.ipynb",),
+        folder="api_examples",
+        edits=(
+            (r"create_statistics_monitoring", "create_scheduled_statistics"),
+        ),  # its name by now
+    ),
+    Family(
+        "wandb",
+        "tutorials",
+        ("1_feature_groups.ipynb", "2_feature_view_creation.ipynb", "3_model_training.ipynb"),
+        folder="integrations/wandb",
+        differs={r"_feature_view_engine|fv_metadata": "an attribute that is private there"},
+    ),
 )

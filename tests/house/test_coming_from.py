@@ -1,0 +1,59 @@
+"""Each difference that docs/coming_from.md tells has a test that holds our column of it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from releases.unpack import unpack
+
+import spark_fs
+
+from conftest import ROOT
+
+PAGE = ROOT / "docs" / "coming_from.md"
+
+# The beginning of a row's first cell, and the test of our side.
+TESTS = {
+    "`read()` gives a pandas frame": "tests/spark/test_default_frames.py::test_a_session_that_a_write_started_is_not_the_callers",
+    "one group without event time": "tests/spark/test_point_in_time.py::test_a_group_without_event_time_leaves_the_others_point_in_time",
+    "ties duplicate the labels": "tests/spark/test_point_in_time.py::test_a_spine_keeps_every_row_whatever_is_joined",
+    "`ttl` expires rows": "tests/spark/test_point_in_time.py::test_each_group_has_its_own_ttl_and_its_end_is_part_of_it",
+    "a late batch overwrites": "tests/online/test_sync.py::test_a_late_row_never_displaces_a_newer_one",
+    "an insert into an `online_enabled`": "tests/online/test_sync.py::test_the_latest_row_of_each_key_is_online",
+    "a random split in memory": "tests/spark/test_training.py::test_a_seed_that_was_not_given_is_recorded",
+    "recreated training data": "tests/spark/test_training.py::test_a_dataset_made_again_lies_where_it_lay",
+    "two rows of one key": "tests/spark/test_identities.py::test_rows_of_one_identity_that_differ_are_refused_with_what_to_do",
+    "`fs.sql(query)`": "tests/spark/test_sql.py::test_what_is_no_select_is_refused",
+    "vectors of unknown keys": "tests/online/test_vectors.py::test_as_many_vectors_as_entries_in_their_order",
+    "a transformed column is named": "tests/pure/test_transformations.py::test_outputs_have_their_places_and_names",
+    "`query.filter(...)` and": "tests/house/test_coming_from.py::test_a_query_is_a_value",
+}
+
+
+def read_rows() -> list[str]:
+    """The first cells of the table."""
+    table = PAGE.read_text().split("### What differs")[1].split("\n###")[0]
+    rows = re.findall(r"^\| (.*?) \| .* \|$", table, re.MULTILINE)
+    return rows[1:] if rows[0] == "in Hopsworks" else rows
+
+
+@pytest.mark.parametrize("row", read_rows())
+def test_a_difference_is_held_by_a_test(row: str) -> None:
+    named = [test for beginning, test in TESTS.items() if row.startswith(beginning)]
+    assert len(named) == 1, f"name the test of our side of {row!r} in TESTS"
+    path, _, name = named[0].partition("::")
+    assert f"\ndef {name}(" in (ROOT / path).read_text()
+
+
+def test_each_test_is_of_a_row() -> None:
+    rows = read_rows()
+    assert not [b for b in TESTS if not any(row.startswith(b) for row in rows)]
+
+
+def test_a_query_is_a_value(tmp_path: Path) -> None:
+    unpack(ROOT / "tests" / "releases" / "0.1.0.zip", tmp_path)
+    fs = spark_fs.login({"home": tmp_path}).get_feature_store()
+    payments = fs.get_feature_group("payments", 1)
+    query = payments.select_all()
+    narrowed = query.filter(payments["amount"] > 1000)
+    assert (len(query.read("pandas")), len(narrowed.read("pandas"))) == (39, 0)
