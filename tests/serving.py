@@ -51,12 +51,12 @@ ROWS = [
 ]
 
 
-@spark_fs.udf(float, drop=["ratio"])
+@spark_fs.udf(float, drop=["ratio"], mode="python")
 def root(ratio, n):  # type: ignore[no-untyped-def] # as a user writes it
     return (ratio - 10) ** 0.5 if n else 0.0
 
 
-@spark_fs.udf(float)
+@spark_fs.udf(float, mode="python")
 def half(n):  # type: ignore[no-untyped-def] # as a user writes it
     return None if n is None else n / 2
 

@@ -147,7 +147,7 @@ def _days(later: date, earlier: date) -> int:
     return (later - earlier).days
 
 
-@spark_fs.udf(int)
+@spark_fs.udf(int, mode="python")
 def hour_of_day(unix_time):  # type: ignore[no-untyped-def] # its source is kept without annotations
     """The hour in UTC: of a stored transaction in training, of the one that is asked for online."""
     return None if unix_time is None else unix_time // 3600 % 24

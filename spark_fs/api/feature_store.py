@@ -280,8 +280,7 @@ class FeatureStore(GroupStore, SourceStore):
     ) -> TransformationFunction:
         """Return a built-in function, or a saved one.
 
-        Built in: min_max_scaler, standard_scaler, robust_scaler, log_transform, equal_width_binner,
-        quantile_binner, label_encoder and one_hot_encoder.
+        The built-in ones can be imported from ``spark_fs.builtin_transformations`` too.
 
         Args:
             name: The name.
@@ -309,8 +308,12 @@ class FeatureStore(GroupStore, SourceStore):
         return TransformationFunction(self._stores.catalog.get_function(name, version))
 
     def get_transformation_functions(self) -> list[TransformationFunction]:
-        """Return every saved function, by name and version, without the built-in ones."""
-        functions = self._stores.catalog.list_functions()
+        """Return every built-in function, and every saved one by name and version."""
+        from spark_fs.spec.transformation import FunctionSpec
+        from spark_fs.transform.builtin import BUILTINS
+
+        builtins = [FunctionSpec(name) for name in BUILTINS]
+        functions = [*builtins, *self._stores.catalog.list_functions()]
         return [TransformationFunction(function) for function in functions]
 
     # -- rows and runs

@@ -22,6 +22,7 @@ from spark_fs.engine.training.transform_rows import (
 )
 from spark_fs.spec.training_dataset import RandomSplit
 from spark_fs.stats.sketches.quantiles import Doubles, Integers
+from spark_fs.transform.binding import Source
 
 HashCounts = tuple[CellCounts, Hashes]
 
@@ -115,27 +116,39 @@ def _select_rows_in_cells(cells: npt.NDArray[np.int64], table: pa.Table) -> pa.T
 def _fit_spilled_transformations(
     spilled: SpilledRows, transform: DatasetTransform, profiles: FeatureProfiles | None
 ) -> DatasetTransform:
-    if not transform.needs_fit:
-        return transform
-    if profiles is None:  # there are no rows
-        schema = arrow_types.to_arrow_schema(transform.transformer.inputs)
-        profiles = transform.profile_features(schema.empty_table())
+    """The transform with what its transformations learn, eagerly.
 
-    def read_near_values(cells: Mapping[str, Integers]) -> Mapping[str, Doubles]:
-        select_near_values = partial(_select_near_quartiles, transform, cells)
-        near_values: Mapping[str, Doubles] = spilled.aggregate_rows(
-            select_near_values, _combine_arrays, transform.fit_columns
-        )
-        return near_values
-
-    return fit_transformations(transform, profiles, read_near_values)
-
-
-def _select_near_quartiles(
-    transform: DatasetTransform, cells: Mapping[str, Integers], table: pa.Table
-) -> Mapping[str, Doubles]:
-    return transform.select_near_quartiles(transform.select_train_rows(table), cells)
+    The rows are read once more for those that take what others give.
+    """
+    is_first = True
+    while transform.needs_fit:
+        if not is_first:
+            profiles = spilled.aggregate_rows(
+                transform.profile_train_rows, merge_profiles, transform.fit_columns
+            )
+        if profiles is None:  # there are no rows
+            schema = arrow_types.to_arrow_schema(transform.transformer.inputs)
+            profiles = transform.profile_features(schema.empty_table())
+        read_near_values = partial(_read_near_values, spilled, transform)
+        transform = fit_transformations(transform, profiles, read_near_values)
+        is_first = False
+    return transform
 
 
-def _combine_arrays(parts: Sequence[Mapping[str, Doubles]]) -> dict[str, Doubles]:
+def _read_near_values(
+    spilled: SpilledRows, transform: DatasetTransform, cells: Mapping[Source, Integers]
+) -> Mapping[Source, Doubles]:
+    near_values: Mapping[Source, Doubles] = spilled.aggregate_rows(
+        partial(_select_near_quantiles, transform, cells), _combine_arrays, transform.fit_columns
+    )
+    return near_values
+
+
+def _select_near_quantiles(
+    transform: DatasetTransform, cells: Mapping[Source, Integers], table: pa.Table
+) -> Mapping[Source, Doubles]:
+    return transform.select_near_quantiles(transform.select_train_rows(table), cells)
+
+
+def _combine_arrays(parts: Sequence[Mapping[Source, Doubles]]) -> dict[Source, Doubles]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

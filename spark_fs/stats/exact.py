@@ -7,8 +7,8 @@ a second one fetches those that lie where a quantile falls (a radix selection).
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Self
 
@@ -46,6 +46,7 @@ class ExactProfile:
         cell_counts: how many values begin with each pattern of leading bits; None where no quantile
             is wanted.
         categories: the distinct values that are not null.
+        category_counts: how often each of them comes; empty where that is not wanted.
     """
 
     rows: int = 0
@@ -57,6 +58,7 @@ class ExactProfile:
     squares: int = 0
     cell_counts: Integers | None = None
     categories: frozenset[Any] = frozenset()
+    category_counts: Mapping[Any, int] = field(default_factory=dict)
 
     @classmethod
     def from_values(
@@ -104,6 +106,7 @@ class ExactProfile:
             self.squares + other.squares,
             _add_counts(self.cell_counts, other.cell_counts),
             self.categories | other.categories,
+            _add_category_counts(self.category_counts, other.category_counts),
         )
 
     @property
@@ -161,6 +164,13 @@ def _add_counts(left: Integers | None, right: Integers | None) -> Integers | Non
     if right is None:
         return left
     return left + right
+
+
+def _add_category_counts(left: Mapping[Any, int], right: Mapping[Any, int]) -> Mapping[Any, int]:
+    added = dict(left)
+    for category, count in right.items():
+        added[category] = added.get(category, 0) + count
+    return added
 
 
 def compute_stddev(count: int, total: int, squares: int) -> float:

@@ -26,7 +26,7 @@ def apply_row_by_row(
     transformation: Transformation, columns: Sequence[pa.ChunkedArray]
 ) -> list[pa.ChunkedArray]:
     """The outputs of a function in mode "python", of the columns of its features."""
-    run = make_value_function(transformation.function)
+    run = make_value_function(transformation.function, transformation.state)
     rows = [run(*values) for values in zip(*map(_to_python_values, columns), strict=True)]
     outputs: list[Sequence[Any]] = list(zip(*rows, strict=True))
     if not rows:
@@ -37,7 +37,7 @@ def apply_row_by_row(
 def apply_in_pandas(
     transformation: Transformation, columns: Sequence[pa.ChunkedArray]
 ) -> list[pa.ChunkedArray]:
-    """The outputs of a function in mode "pandas", of the columns of its features.
+    """The outputs of a function in mode "pandas" or "default", of the columns of its features.
 
     Raises:
         SparkFSError: where it fails, or gives other than a Series of as many rows for each output.
@@ -47,11 +47,11 @@ def apply_in_pandas(
         _to_series(column, feature) for column, feature in zip(columns, features, strict=True)
     ]
     try:
-        result = load_function(transformation.function)(*series)
+        result = load_function(transformation.function, transformation.state)(*series)
     except Exception as error:
         raise SparkFSError(
             f"Transformation {transformation.function} failed: {type(error).__name__}: {error}. It"
-            " takes and gives pandas Series."
+            " takes and gives pandas Series; one of single values is declared with mode='python'."
         ) from error
     outputs = _list_outputs(result, len(transformation.outputs))
     _check_outputs(transformation, outputs, len(columns[0]))
@@ -59,7 +59,7 @@ def apply_in_pandas(
 
 
 def make_pandas_row_function(transformation: Transformation) -> Callable[..., list[Any]]:
-    """A function in mode "pandas" for one entry: its values as Series of one row."""
+    """A function of Series for one entry: its values as Series of one row."""
     types = [to_arrow_type(type_) for type_ in transformation.types]
 
     def run_row(*values: Any) -> list[Any]:
@@ -91,7 +91,7 @@ def _to_series(column: pa.ChunkedArray, feature: str) -> Any:
 
 
 def _list_outputs(result: Any, output_count: int) -> list[Any]:
-    """What a function in mode "pandas" gave, as one value for each output that it meant."""
+    """What a function of Series gave, as one value for each output that it meant."""
     import pandas as pd
 
     if isinstance(result, pd.DataFrame):

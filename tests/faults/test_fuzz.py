@@ -473,7 +473,7 @@ def entries(fs: FeatureStore, junk: Junk, place: Path) -> dict[str, Callable[[],
         "vectors": served,
         "transformation": lambda: fs.create_transformation_function(a()),
         "functions": lambda: fs.get_transformation_function("min_max_scaler")(a()),
-        "udf": lambda: spark_fs.udf(a(), junk.draw.choice(["python", a()]))(len),
+        "udf": lambda: spark_fs.udf(a(), a(), junk.draw.choice(["python", a()]))(len),
         "models": lambda: registry.python.create_model(
             a(),
             **junk.some(

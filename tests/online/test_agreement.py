@@ -25,7 +25,7 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 NUMBERS = [name for name, row in BUILTINS.items() if row.accepts == "number"]
 
 
-@spark_fs.udf(float)
+@spark_fs.udf(float, mode="python")
 def hours_since(at, asked_at):
     return None if at is None or asked_at is None else (asked_at - at).total_seconds() / 3600
 

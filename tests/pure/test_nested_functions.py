@@ -23,7 +23,7 @@ def returned(column: pd.Series) -> pd.Series:
     return column
 
 
-@udf(TYPE)
+@udf(TYPE, mode="python")
 def kept(value: Any) -> Any:
     assert value is None or isinstance(value["m"], dict)
     return value

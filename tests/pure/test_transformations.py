@@ -19,6 +19,7 @@ from sklearn.preprocessing import LabelEncoder, MinMaxScaler, RobustScaler, Stan
 
 from spark_fs.api.transformations import TransformationFunction, to_transformation_specs, udf
 from spark_fs.base import arrow_types
+from spark_fs.engine.training.in_memory import build_splits
 from spark_fs.engine.training.transform_rows import DatasetTransform
 from spark_fs.errors import (
     InvalidNameError,
@@ -44,12 +45,8 @@ def fitted(
     functions: Sequence[TransformationFunction], types: Mapping[str, str], train: pa.Table
 ) -> Transformer:
     recipe = DatasetTransform(Transformer(to_transformation_specs(functions), types), {}, {})
-    profiles = recipe.profile_features(train)
-    return recipe.transformer.with_states(
-        recipe.fit_states(
-            profiles, recipe.select_near_quartiles(train, recipe.find_quartile_cells(profiles))
-        )
-    )
+    _, learned = build_splits(train, recipe)
+    return learned.transformer
 
 
 def table(types: Mapping[str, str], columns: Mapping[str, Sequence[Any]]) -> pa.Table:
@@ -279,12 +276,12 @@ numbers = st.none() | st.floats(-1e9, 1e9) | st.sampled_from([math.nan, math.inf
 texts = st.none() | st.sampled_from(["a", "b", "ä", "", " a", "a "])
 
 
-@udf(float)
+@udf(float, mode="python")
 def added(x, whole):
     return None if x is None or whole is None else x + whole * RATE
 
 
-@udf([str, "bigint"])
+@udf([str, "bigint"], mode="python")
 def parts(text, whole):
     return (text or "").upper(), None if whole is None else abs(whole)
 
@@ -299,7 +296,7 @@ def compared(x, whole):
     return x - whole.astype("Float64").fillna(0.5), whole > 0
 
 
-@udf("timestamp")
+@udf("timestamp", mode="python")
 def next_hour(when):
     from datetime import timedelta  # noqa: PLC0415 # as a user may
 
@@ -396,7 +393,7 @@ def test_outputs_have_their_places_and_names() -> None:
 
 
 def test_an_argument_may_go() -> None:
-    @udf(float, drop=["b"])
+    @udf(float, ["b"], "python")
     def total(a, b):
         return a + b
 
@@ -408,7 +405,7 @@ def test_an_argument_may_go() -> None:
 
 
 def test_a_parameter_with_a_default_is_no_feature() -> None:
-    @udf(float)
+    @udf(float, mode="python")
     def powered(x: float, exponent: int = 3) -> float:
         return x**exponent
 
@@ -479,7 +476,7 @@ def _uses_nothing(x):
     return not_there + x  # noqa: F821 # that is the point
 
 
-@udf(int)
+@udf(int, mode="python")
 def wrong(x):
     return x / 2
 

@@ -13,8 +13,9 @@ from spark_fs.engine.training import splits
 from spark_fs.engine.training.row_order import sort_rows
 from spark_fs.engine.training.transform_rows import DatasetTransform, FeatureProfiles
 from spark_fs.stats.sketches.quantiles import Doubles, Integers
+from spark_fs.transform.binding import Source
 
-NearValuesReader = Callable[[Mapping[str, Integers]], Mapping[str, Doubles]]
+NearValuesReader = Callable[[Mapping[Source, Integers]], Mapping[Source, Doubles]]
 
 
 def build_splits(
@@ -38,26 +39,29 @@ def build_splits(
 
 def _fit_to_train_rows(transform: DatasetTransform, train: pa.Table) -> DatasetTransform:
     """The transform with what its transformations learn of the rows of the train split."""
-    if not transform.needs_fit:
-        return transform
-    return fit_transformations(
-        transform,
-        transform.profile_features(train),
-        partial(transform.select_near_quartiles, train),
-    )
+    while transform.needs_fit:
+        transform = fit_transformations(
+            transform,
+            transform.profile_features(train),
+            partial(transform.select_near_quantiles, train),
+        )
+    return transform
 
 
 def fit_transformations(
     transform: DatasetTransform, profiles: FeatureProfiles, read_near_values: NearValuesReader
 ) -> DatasetTransform:
-    """The transform with its states; values near quartiles are read where they are needed.
+    """The transform with the states of those that can learn now.
+
+    Those that take what others give learn after these, in a further call. Values near quantiles are
+    read where they are needed.
 
     Args:
         transform: What is fitted.
         profiles: What is known of the features of the train split.
         read_near_values: Reads the values of features that lie in cells.
     """
-    cells = transform.find_quartile_cells(profiles)
+    cells = transform.find_quantile_cells(profiles)
     near_values = read_near_values(cells) if cells else {}
     states = transform.fit_states(profiles, near_values)
     return replace(transform, transformer=transform.transformer.with_states(states))

@@ -6,33 +6,33 @@ worker does it to the tables that pass, the driver to the whole of one that is i
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_fs.engine.training import splits
+from spark_fs.engine.training.learned import LearnedStatistics, check_learnable
 from spark_fs.engine.training.splits import SplitThreshold
-from spark_fs.errors import QueryError, SettingsError
+from spark_fs.errors import QueryError
 from spark_fs.planning.plan import SPLIT_COLUMN
 from spark_fs.spec.training_dataset import TRAIN_SPLIT, RandomSplit
 from spark_fs.stats import exact
 from spark_fs.stats.exact import ExactProfile
 from spark_fs.stats.sketches.quantiles import Doubles, Integers
 from spark_fs.transform.array_values import to_zero_filled_doubles
-from spark_fs.transform.arrays import transform_table
-from spark_fs.transform.binding import Transformation
-from spark_fs.transform.builtin import (
-    MAX_ONE_HOT_CATEGORIES,
-    QUARTILES,
-    Builtin,
+from spark_fs.transform.arrays import compute_columns, transform_table
+from spark_fs.transform.binding import Learned, Source, Transformation
+from spark_fs.transform.learning import (
+    QUANTILE_STATISTICS,
     RequiredStatistic,
 )
 from spark_fs.transform.states import State
 from spark_fs.transform.transformer import Transformer
 
 # by what is to be known, and the feature
-FeatureProfiles = dict[tuple[RequiredStatistic, str], ExactProfile]
+FeatureProfiles = dict[tuple[RequiredStatistic, Source], ExactProfile]
 
 
 @dataclass(frozen=True)
@@ -120,16 +120,13 @@ class DatasetTransform:
     @property
     def fit_columns(self) -> tuple[str, ...]:
         """The columns that are looked at to learn: what tells the split, and the features."""
-        features: list[str] = []
-        for transformation in self.transformer.transformations:
-            if transformation.needs_fit:
-                features.append(transformation.spec.features[0])
+        sources = [learned.source for _, learned in self._iter_learned()]
         return (
             SPLIT_COLUMN,
             splits.HASH_COLUMN,
             splits.FILE_COLUMN,
             splits.ROW_COLUMN,
-            *dict.fromkeys(features),
+            *self.transformer.list_inputs_of(sources),
         )
 
     def select_train_rows(self, table: pa.Table) -> pa.Table:
@@ -142,110 +139,123 @@ class DatasetTransform:
         return self.profile_features(self.select_train_rows(table))
 
     def profile_features(self, train: pa.Table) -> FeatureProfiles:
-        """What is to be known of each feature, of rows of the train split."""
+        """What is to be known of each feature, of rows of the train split.
+
+        Of features that other transformations give it is known once these have learned.
+        """
         profiles: FeatureProfiles = {}
-        for transformation, required in self._iter_fitted():
-            feature = transformation.spec.features[0]
-            profiles[required, feature] = _profile_column(
-                train.column(feature), transformation.types[0], required
-            )
+        wanted = [learned for _, learned in self._iter_learned()]
+        columns = compute_columns(self.transformer, train, (learned.source for learned in wanted))
+        for learned in wanted:
+            key = (learned.statistic, learned.source)
+            if key not in profiles:
+                column = columns[learned.source]
+                profiles[key] = _profile_column(column, learned.type, learned.statistic)
         return profiles
 
-    def _iter_fitted(self) -> Iterator[tuple[Transformation, RequiredStatistic]]:
-        """The transformations that learn, with what they must know."""
-        for transformation in self.transformer.transformations:
-            row = transformation.builtin
-            if row is not None and row.required_statistic is not None:
-                yield transformation, row.required_statistic
+    def _iter_learned(self) -> Iterator[tuple[Transformation, Learned]]:
+        """What the transformations that can learn now must know, with each of them."""
+        for place in self.transformer.list_fittable():
+            transformation = self.transformer.transformations[place]
+            for learned in transformation.learned:
+                yield transformation, learned
 
-    def select_near_quartiles(
-        self, train: pa.Table, cells_by_feature: Mapping[str, Integers]
-    ) -> dict[str, Doubles]:
-        """Of each feature the values that lie where its quartiles are."""
-        types: dict[str, str] = {}
-        for transformation in self.transformer.transformations:
-            types[transformation.spec.features[0]] = transformation.types[0]
-        near_values: dict[str, Doubles] = {}
-        for name, cells in cells_by_feature.items():
-            values = to_zero_filled_doubles(_drop_nulls(train.column(name)), types[name])
-            near_values[name] = exact.select_in_cells(values, cells)
+    def select_near_quantiles(
+        self, train: pa.Table, cells_by_feature: Mapping[Source, Integers]
+    ) -> dict[Source, Doubles]:
+        """Of each feature the values that lie where its quantiles are."""
+        types = {learned.source: learned.type for _, learned in self._iter_learned()}
+        columns = compute_columns(self.transformer, train, cells_by_feature)
+        near_values: dict[Source, Doubles] = {}
+        for source, cells in cells_by_feature.items():
+            values = to_zero_filled_doubles(_drop_nulls(columns[source]), types[source])
+            near_values[source] = exact.select_in_cells(values, cells)
         return near_values
 
-    def find_quartile_cells(self, profiles: FeatureProfiles) -> dict[str, Integers]:
-        """Where the quartiles of features lie that some transformation needs."""
-        cells: dict[str, Integers] = {}
-        for (required, feature), profile in profiles.items():
-            if required == "quantiles" and profile.finite_count:
-                cells[feature] = profile.find_quantile_cells(QUARTILES)
+    def find_quantile_cells(self, profiles: FeatureProfiles) -> dict[Source, Integers]:
+        """Where the quantiles of features lie that some transformation needs."""
+        cells: dict[Source, Integers] = {}
+        for transformation, learned in self._iter_learned():
+            profile = profiles[learned.statistic, learned.source]
+            if learned.statistic in QUANTILE_STATISTICS and profile.finite_count:
+                more = profile.find_quantile_cells(transformation.quantile_shares)
+                before = cells.get(learned.source)
+                cells[learned.source] = more if before is None else np.union1d(before, more)
         return cells
 
     def fit_states(
-        self, profiles: FeatureProfiles, near_values: Mapping[str, Doubles]
-    ) -> list[State]:
+        self, profiles: FeatureProfiles, near_values: Mapping[Source, Doubles]
+    ) -> list[State | None]:
         """What each transformation learned.
 
         Args:
             profiles: what is known of the features of the train split.
-            near_values: of features whose quartiles are needed, the values near these.
+            near_values: of features whose quantiles are needed, the values near these.
 
         Returns:
-            A state for each transformation; an empty one where there is nothing to learn.
+            A state for each transformation; an empty one where there is nothing to learn, None of
+            one that learns of what others give, which have to learn first.
 
         Raises:
             SettingsError: for a feature without a value to learn from, or with too many categories.
         """
-        states: list[State] = []
-        for transformation in self.transformer.transformations:
-            row = transformation.builtin
-            if row is None or row.required_statistic is None:
-                states.append({})
-                continue
-            feature = transformation.spec.features[0]
-            profile = profiles[row.required_statistic, feature]
-            _check_learnable(row, feature, profile)
-            near = near_values.get(feature) if row.required_statistic == "quantiles" else None
-            states.append(row.fit(_LearnedStatistics(feature, profile, near)))
+        states = [bound.state for bound in self.transformer.transformations]
+        for place in self.transformer.list_fittable():
+            transformation = self.transformer.transformations[place]
+            known: dict[str, LearnedStatistics] = {}
+            for learned in transformation.learned:
+                profile = profiles[learned.statistic, learned.source]
+                check_learnable(transformation, learned, profile)
+                near = near_values.get(learned.source)
+                known[learned.argument] = LearnedStatistics(learned.source.name, profile, near)
+            states[place] = _build_state(transformation, known)
         return states
 
 
+def _build_state(transformation: Transformation, known: Mapping[str, LearnedStatistics]) -> State:
+    """What a transformation keeps of what is known of its features, by its arguments."""
+    row = transformation.builtin
+    if row is not None:
+        (statistics,) = known.values()
+        return row.fit(statistics, transformation.options)
+    state: dict[str, Any] = {
+        "statistics": {
+            learned.argument: known[learned.argument].describe(learned.statistic)
+            for learned in transformation.learned
+        }
+    }
+    if transformation.function.takes_context:
+        state["context"] = dict(transformation.options)
+    return state
+
+
 def _profile_column(
-    column: pa.ChunkedArray, type_: str, required: RequiredStatistic
+    column: pa.ChunkedArray, type_: str, statistic: RequiredStatistic
 ) -> ExactProfile:
     nulls = column.null_count
-    if required == "categories":
+    if statistic == "rows":
+        return ExactProfile(len(column), nulls)
+    if statistic == "categories":
         categories = pc.unique(column).drop_null().to_pylist()
         return ExactProfile(len(column), nulls, categories=frozenset(categories))
+    if statistic == "counts":
+        counted = pc.value_counts(_drop_nulls(column))
+        counts = dict(zip(counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True))
+        return ExactProfile(
+            len(column), nulls, categories=frozenset(counts), category_counts=counts
+        )
     values = to_zero_filled_doubles(_drop_nulls(column), type_)
     return ExactProfile.from_values(
-        values, nulls, with_moments=required == "moments", with_quantiles=required == "quantiles"
+        values,
+        nulls,
+        with_moments=statistic in ("moments", "description"),
+        with_quantiles=statistic in QUANTILE_STATISTICS,
     )
 
 
 def _drop_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """The values that are not null."""
     return column.drop_null() if column.null_count else column
-
-
-def _check_learnable(row: Builtin, feature: str, profile: ExactProfile) -> None:
-    """Raise SettingsError for a feature without a value, or with too many categories."""
-    if row.required_statistic == "categories":
-        value_count = len(profile.categories)
-    else:
-        value_count = profile.finite_count
-    if not value_count:
-        raise SettingsError(
-            f"Transformation {row.name!r} cannot learn from feature {feature!r}: of the"
-            f" {profile.rows} rows of the train split none has a value (a null, NaN or an infinity"
-            " does not count). Leave the feature out, or choose a train split in which it has"
-            " values."
-        )
-    output_count = len(profile.categories)
-    if row.multi_output and output_count > MAX_ONE_HOT_CATEGORIES:
-        raise SettingsError(
-            f"Transformation {row.name!r} of feature {feature!r} would make {output_count:,}"
-            f" columns, one for each category; at most {MAX_ONE_HOT_CATEGORIES:,} are made. Use"
-            " label_encoder, or a feature with fewer categories."
-        )
 
 
 def merge_profiles(parts: Iterable[FeatureProfiles]) -> FeatureProfiles:
@@ -255,30 +265,3 @@ def merge_profiles(parts: Iterable[FeatureProfiles]) -> FeatureProfiles:
         for key, profile in part.items():
             merged[key] = merged[key].merge(profile) if key in merged else profile
     return merged
-
-
-class _LearnedStatistics:
-    """A profile as the built-in transformations ask for it."""
-
-    def __init__(self, feature: str, profile: ExactProfile, near_values: Doubles | None) -> None:
-        self.feature = feature
-        self.low = profile.low
-        self.high = profile.high
-        self._profile = profile
-        self._near_values = np.empty(0) if near_values is None else near_values
-
-    @property
-    def mean(self) -> float:
-        return self._profile.mean
-
-    @property
-    def stddev(self) -> float:
-        return self._profile.stddev
-
-    @property
-    def quartiles(self) -> list[float]:
-        return self._profile.compute_quantiles(QUARTILES, self._near_values)
-
-    @property
-    def categories(self) -> list[object]:
-        return sorted(self._profile.categories)

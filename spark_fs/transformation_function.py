@@ -1,0 +1,5 @@
+"""Transformation functions, under the name that Hopsworks' module has."""
+
+from spark_fs.api.transformations import TransformationFunction
+
+__all__ = ["TransformationFunction"]
