@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from spark_fs.api.feature import Feature, to_feature_specs
 from spark_fs.api.options import to_seconds
 from spark_fs.api.query import Query
-from spark_fs.api.transformations import to_transformation_specs
+from spark_fs.api.transformation_lists import to_transformation_specs
 from spark_fs.errors import QueryError, SettingsError
 
 if TYPE_CHECKING:

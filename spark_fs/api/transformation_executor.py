@@ -45,7 +45,7 @@ class TransformationExecutor:
         self._context = dict(context)
         self._online = online
 
-    def execute(self, *values: Any) -> Any:
+    def execute(self, *values: Any) -> pd.Series | pd.DataFrame | Any:
         """What the function makes of Series; of values in mode "python" or of one entry.
 
         Returns:

@@ -10,6 +10,8 @@ from spark_fs.errors import SettingsError
 from spark_fs.spec.transformation import FunctionSpec, TransformationSpec
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from spark_fs.api.transformation_executor import TransformationExecutor
     from spark_fs.transform.statistics import TransformationStatistics
 
@@ -126,7 +128,7 @@ class TransformationFunction:
             check_name("Output of a transformation", name)
         return TransformationFunction(self.spec, self._features, names, self._context)
 
-    def run(self, *values: Any) -> Any:
+    def run(self, *values: Any) -> pd.Series | pd.DataFrame | Any:
         """What the function of a user makes of values (mode "python") or Series ("pandas")."""
         from spark_fs.transform.functions import load_function
 
@@ -160,7 +162,7 @@ class TransformationFunction:
             self.spec, statistics, self._context if context is None else context, online
         )
 
-    def execute(self, *values: Any) -> Any:
+    def execute(self, *values: Any) -> pd.Series | pd.DataFrame | Any:
         """What the function makes of Series, or of values in mode "python"."""
         return self.executor().execute(*values)
 
@@ -280,29 +282,3 @@ def udf(
         return TransformationFunction(build_function_spec(function, return_type, mode, drop))
 
     return decorate
-
-
-def to_transformation_specs(
-    functions: Mapping[str, Any] | Sequence[Any] | None,
-) -> tuple[TransformationSpec, ...]:
-    """The transformations of a feature view, each after those whose outputs it takes.
-
-    functions: a mapping of features to functions, or a list of attached functions.
-    """
-    pairs: list[tuple[str | None, Any]]
-    if isinstance(functions, Mapping):
-        pairs = list(functions.items())
-    else:
-        pairs = [(None, function) for function in functions or ()]
-    if not pairs:
-        return ()
-    from spark_fs.transform.chains import order_transformations
-
-    for feature, function in pairs:
-        if not isinstance(function, TransformationFunction):
-            origin = f" (of feature {feature!r})" if feature else ""
-            raise SettingsError(
-                f"{function!r} is not a transformation function{origin}: take one from"
-                " fs.get_transformation_function(name) or @spark_fs.udf."
-            )
-    return order_transformations([function.list_chain(feature) for feature, function in pairs])

@@ -13,8 +13,10 @@ from spark_fs.spec.external_source import FRAME, SourceSpec
 from spark_fs.spec.feature_statistics import StatisticsConfig
 from spark_fs.spec.names import GroupRef, check_name, check_version
 from spark_fs.spec.record_format import FORMAT_KEY, get_format, select_known_fields
+from spark_fs.spec.transformation import TransformationSpec
 
 GRAINS = ("day", "month", "year")
+_SECOND_FORMAT = 2  # of a group with an aggregation, or a source of a later format
 _STORED_NAMES = {"may_have_duplicates": "vouched"}  # fields whose JSON keys are older
 
 
@@ -43,11 +45,13 @@ class GroupSpec:
     earliest instant (ISO 8601) that a backfill began at. keep_corrections: whether an upsert adds
     a row beside the one that it corrects. statistics_config: which statistics are made of it;
     None: those of the default. aggregation: the window features that its rows are built of; None:
-    its rows are inserted.
+    its rows are inserted. transformations: what computes columns of rows that are inserted.
+    on_demand_inputs: the columns that these were computed of, with their types.
     """
 
-    # Of a group with an aggregation, or a source of a later format; others are of 1.
-    FORMAT: ClassVar[int] = 2
+    # 2 of a group with an aggregation, or a source of a later format; 3 of one with on-demand
+    # transformations; others are of 1.
+    FORMAT: ClassVar[int] = 3
 
     name: str
     version: int
@@ -67,6 +71,8 @@ class GroupSpec:
     keep_corrections: bool = False
     statistics_config: Mapping[str, Any] | None = None
     aggregation: AggregationSpec | None = None
+    transformations: tuple[TransformationSpec, ...] = ()
+    on_demand_inputs: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_name("Feature group", self.name)
@@ -235,11 +241,16 @@ class GroupSpec:
         """As plain JSON."""
         data = {_STORED_NAMES.get(name, name): value for name, value in asdict(self).items()}
         data["expectation_suite"] = to_tagged_json(self.expectation_suite)
-        del data["aggregation"]
+        for name in ("aggregation", "transformations", "on_demand_inputs"):
+            del data[name]
         if self.aggregation is not None:
             data["aggregation"] = self.aggregation.to_json()
-            data[FORMAT_KEY] = get_format(type(self))
+            data[FORMAT_KEY] = _SECOND_FORMAT
         if self.source is not None and self.source.is_of_later_format:
+            data[FORMAT_KEY] = _SECOND_FORMAT
+        if self.transformations:
+            data["transformations"] = [spec.to_json() for spec in self.transformations]
+            data["on_demand_inputs"] = dict(self.on_demand_inputs)
             data[FORMAT_KEY] = get_format(type(self))
         return data
 
@@ -264,6 +275,8 @@ class GroupSpec:
         values["expectation_suite"] = parse_suite(suite) if suite else None
         aggregation = data.get("aggregation")
         values["aggregation"] = aggregation and AggregationSpec.from_json(aggregation)
+        transformations = data.get("transformations", ())
+        values["transformations"] = tuple(map(TransformationSpec.from_json, transformations))
         config = data.get("statistics_config")
         values["statistics_config"] = config and select_known_fields(
             StatisticsConfig, f"The statistics_config of {subject}", config

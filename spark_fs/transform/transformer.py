@@ -129,7 +129,7 @@ class Transformer:
         calls: list[tuple[Callable[..., Sequence[Any]], tuple[int, ...]]] = []
         places = {Source(None, name): place for place, name in enumerate(self.inputs)}
         for number, bound in enumerate(self.transformations):
-            calls.append((_make_call(bound), tuple(places[source] for source in bound.sources)))
+            calls.append((make_call(bound), tuple(places[source] for source in bound.sources)))
             for name, _ in bound.outputs:
                 places[Source(number, name)] = len(places)
         output_places = [places[source] for source in self.output_sources.values()]
@@ -176,7 +176,7 @@ def _replace_columns(
             yield source, type_
 
 
-def _make_call(transformation: Transformation) -> Callable[..., Sequence[Any]]:
+def make_call(transformation: Transformation) -> Callable[..., Sequence[Any]]:
     """The function from the values of a transformation's features to those of its outputs."""
     if transformation.builtin is None:
         if transformation.function.takes_series:

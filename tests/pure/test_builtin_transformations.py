@@ -15,7 +15,8 @@ import pyarrow as pa
 import pytest
 
 from spark_fs import builtin_transformations
-from spark_fs.api.transformations import TransformationFunction, to_transformation_specs
+from spark_fs.api.transformation_lists import to_transformation_specs
+from spark_fs.api.transformations import TransformationFunction
 from spark_fs.base import arrow_types
 from spark_fs.engine.training.in_memory import build_splits
 from spark_fs.engine.training.transform_rows import DatasetTransform

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 from values import same
 
-from spark_fs.api.transformations import TransformationFunction, to_transformation_specs, udf
+from spark_fs.api.transformation_lists import to_transformation_specs
+from spark_fs.api.transformations import TransformationFunction, udf
 from spark_fs.base import arrow_types
 from spark_fs.transform.arrays import transform_table
 from spark_fs.transform.transformer import Transformer

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import LabelEncoder, MinMaxScaler, RobustScaler, StandardScaler
 
-from spark_fs.api.transformations import TransformationFunction, to_transformation_specs, udf
+from spark_fs.api.transformation_lists import to_transformation_specs
+from spark_fs.api.transformations import TransformationFunction, udf
 from spark_fs.base import arrow_types
 from spark_fs.engine.training.in_memory import build_splits
 from spark_fs.engine.training.transform_rows import DatasetTransform

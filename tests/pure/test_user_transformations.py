@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
-from spark_fs.api.transformations import TransformationFunction, to_transformation_specs
+from spark_fs.api.transformation_lists import to_transformation_specs
+from spark_fs.api.transformations import TransformationFunction
 from spark_fs.base import arrow_types
 from spark_fs.builtin_transformations import (
     impute_mean,

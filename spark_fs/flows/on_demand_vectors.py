@@ -1,0 +1,217 @@
+"""Compute on-demand features of what a request brings, beside what the online store has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from spark_fs.base.python_values import UnfitError, format_value, to_python
+from spark_fs.base.values import get_converter
+from spark_fs.errors import KeyValueError, SchemaError
+from spark_fs.transform.on_demand import OnDemandColumns
+from spark_fs.transform.transformer import make_call
+
+if TYPE_CHECKING:
+    from spark_fs.online.vectors import VectorReader
+    from spark_fs.planning.plan import JoinPlan, PlanNode
+
+Entry = Mapping[str, Any]
+
+
+class _Column(NamedTuple):
+    """A column of the group at one node of the query, or an intermediate value of it."""
+
+    node: int
+    name: str
+
+
+@dataclass(frozen=True)
+class _Input:
+    """What a function takes: by which names it is passed, and the feature that holds it."""
+
+    column: _Column
+    names: tuple[str, ...]
+    type: str
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One function: what it takes, and what it gives."""
+
+    function: str
+    inputs: tuple[_Input, ...]
+    outputs: tuple[_Column, ...]
+    call: Callable[..., Sequence[Any]]
+
+
+class OnDemandVectorReader:
+    """A reader of vectors that computes on-demand features of what is passed for an entry.
+
+    One is computed where any column that it is made of is passed; else it is as it is stored.
+
+    Args:
+        plan: The plan of the view.
+        reader: What reads the stored features.
+    """
+
+    def __init__(self, plan: JoinPlan, reader: VectorReader) -> None:
+        self._reader = reader
+        self._features = _list_features(plan, reader.output_names)
+        self._steps = [step for node in plan.nodes for step in _plan_steps(node)]
+        self.passable = set(reader.output_names)
+        for step in self._steps:
+            for taken in step.inputs:
+                self.passable.update(taken.names)
+
+    def read_vectors(
+        self,
+        entries: Sequence[Entry],
+        passed_features: Sequence[Entry],
+        allow_missing: bool,
+        now: datetime,
+    ) -> list[list[Any]]:
+        """Read as many vectors as entries, as ``VectorReader.read_vectors`` does.
+
+        Args:
+            entries: The key values of each.
+            passed_features: For each entry values of features, and of columns that on-demand
+                features are computed of.
+            allow_missing: Whether a group without a row for an entry gives nulls.
+            now: The instant at which a row past its ttl is absent.
+
+        Raises:
+            KeyValueError: A column that a function takes was not passed, and no feature has it.
+            SchemaError: A passed value is of another type.
+        """
+        names = self._reader.output_names
+        computed_of_entries = []
+        stored_passed = []
+        for entry, passed in zip(entries, passed_features, strict=True):
+            computed = self._compute(entry, passed, {})
+            computed_of_entries.append(computed)
+            known = {name: value for name, value in passed.items() if name in names}
+            stored_passed.append(known | self._name_features(computed))
+        vectors = self._reader.read_vectors(entries, stored_passed, allow_missing, now)
+        requests = zip(vectors, entries, passed_features, computed_of_entries, strict=True)
+        for vector, entry, passed, computed in requests:
+            if len(computed) < self._output_count:
+                stored = dict(zip(names, vector, strict=True))
+                more = self._compute(entry, passed, computed, stored)
+                for name, value in self._name_features(more).items():
+                    vector[names.index(name)] = value
+        return vectors
+
+    @property
+    def _output_count(self) -> int:
+        return sum(len(step.outputs) for step in self._steps)
+
+    def _name_features(self, computed: Mapping[_Column, Any]) -> dict[str, Any]:
+        """The computed values that are features of the view, by their names."""
+        features: dict[str, Any] = {}
+        for column, value in computed.items():
+            if column in self._features:
+                features[self._features[column]] = value
+        return features
+
+    def _compute(
+        self,
+        entry: Entry,
+        passed: Entry,
+        known: Mapping[_Column, Any],
+        stored: Mapping[str, Any] | None = None,
+    ) -> dict[_Column, Any]:
+        """What can be computed of what was passed, and of stored features where these were read."""
+        computed = dict(known)
+        for step in self._steps:
+            if step.outputs[0] in computed or not self._is_passed(step, passed, computed):
+                continue
+            values = list(self._find_values(step, entry, passed, computed, stored))
+            if len(values) == len(step.inputs):
+                computed.update(zip(step.outputs, step.call(*values), strict=True))
+        return computed
+
+    def _is_passed(self, step: _Step, passed: Entry, computed: Mapping[_Column, Any]) -> bool:
+        """Whether something that a function takes was passed or is computed of that."""
+        taken_columns = [taken.column for taken in step.inputs]
+        for output in step.outputs:
+            if output not in taken_columns and self._features.get(output) in passed:
+                return False  # the caller gives the feature itself
+        for taken in step.inputs:
+            if taken.column in computed or any(name in passed for name in taken.names):
+                return True
+        return False
+
+    def _find_values(
+        self,
+        step: _Step,
+        entry: Entry,
+        passed: Entry,
+        computed: Mapping[_Column, Any],
+        stored: Mapping[str, Any] | None,
+    ) -> Iterator[Any]:
+        """The values that a function takes; fewer where stored features have to be read first."""
+        for taken in step.inputs:
+            feature = self._features.get(taken.column)
+            if taken.column in computed:
+                yield computed[taken.column]
+            elif any(name in passed for name in taken.names):
+                yield _convert_first(taken, passed)
+            elif feature is not None and stored is None:
+                return
+            elif feature is not None and stored is not None:
+                yield stored[feature]
+            elif any(name in entry for name in taken.names):
+                yield _convert_first(taken, entry)
+            else:
+                raise KeyValueError(
+                    f"On-demand feature {step.outputs[0].name!r} is computed by {step.function} of"
+                    f" {', '.join(repr(one.names[0]) for one in step.inputs)}, and"
+                    f" {taken.names[0]!r} was not passed: add it to request_parameters."
+                )
+
+
+def _list_features(plan: JoinPlan, names: Sequence[str]) -> dict[_Column, str]:
+    """The features of a view by the column that each is of."""
+    features: dict[_Column, str] = {}
+    for output in plan.outputs:
+        if output.name in names:
+            features[_Column(output.source.node, output.source.column)] = output.name
+    return features
+
+
+def _plan_steps(node: PlanNode) -> Iterator[_Step]:
+    """The on-demand functions of the group at a node."""
+    group = node.group
+    if not group.transformations:
+        return
+    types = {**group.types, **group.on_demand_inputs}
+    for spec in group.transformations:
+        if not types.keys() | set(spec.chained) >= set(spec.features):
+            return  # no row was ever inserted
+    bound = OnDemandColumns.bind(group.transformations, types)
+    for transformation in bound.transformer.transformations:
+        inputs: list[_Input] = []
+        for source, type_ in zip(transformation.sources, transformation.types, strict=True):
+            names = tuple(dict.fromkeys((node.prefix + source.name, source.name)))
+            column = _Column(node.index, source.name)
+            inputs.append(_Input(column, names, type_))
+        outputs = tuple(_Column(node.index, name) for name, _ in transformation.outputs)
+        call = make_call(transformation)
+        yield _Step(str(transformation.spec), tuple(inputs), outputs, call)
+
+
+def _convert_first(taken: _Input, given: Entry) -> Any:
+    """The value of a column that was passed, as the one of its type that equals it."""
+    name = next(name for name in taken.names if name in given)
+    value = to_python(given[name])
+    if value is None:
+        return None
+    try:
+        return get_converter(taken.type)(value)
+    except UnfitError as error:
+        raise SchemaError(
+            f"Request parameter {name!r} is {format_value(value)}, but its type is {taken.type}:"
+            f" pass a value of that type, {error}."
+        ) from None
