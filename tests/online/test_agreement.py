@@ -17,11 +17,13 @@ from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.errors import NotFoundError, QueryError, SettingsError
 from spark_fs.transform.builtin import BUILTINS
+from spark_fs.transformation_statistics import TransformationStatistics
 
 from conftest import SYNCED, online_store
 
 ROWS = 120
 START = datetime(2024, 1, 1, tzinfo=UTC)
+of_value = TransformationStatistics("value")
 NUMBERS = [name for name, row in BUILTINS.items() if row.accepts == "number"]
 
 
@@ -33,6 +35,16 @@ def hours_since(at, asked_at):
 @spark_fs.udf([float, int], mode="pandas")
 def of_series(n0, whole):
     return np.sqrt(np.abs(n0)) + whole.fillna(1).astype("float64"), (whole > 0).astype("Int64")
+
+
+@spark_fs.udf(float)
+def centered(value, statistics=of_value):
+    return (value - statistics.value.percentiles[49]) / statistics.value.std_dev
+
+
+def kinds(draw: np.random.Generator) -> list[str | None]:
+    letters = draw.choice(["a", "B", "ä", "c d"], ROWS)
+    return [None if draw.random() < 0.1 else str(letter) for letter in letters]
 
 
 def rows() -> pa.Table:
@@ -54,14 +66,13 @@ def rows() -> pa.Table:
                 ],
                 pa.timestamp("us", "UTC"),
             ),
-            "kind": [
-                None if draw.random() < 0.1 else str(v)
-                for v in draw.choice(["a", "B", "ä", "c d"], ROWS)
-            ],
+            "kind": kinds(draw),
             "whole": pa.array(
                 [None if draw.random() < 0.1 else int(v) for v in draw.integers(-9, 9, ROWS)],
                 pa.int32(),
             ),
+            **{f"grade_{i}": kinds(draw) for i in range(1, 4)},
+            "more": [None if v < 0.1 else v for v in draw.random(ROWS).tolist()],
             **numbers,
             "asked_at": pa.array(
                 [
@@ -94,8 +105,12 @@ def made(fs: FeatureStore) -> FeatureView:
     functions += [
         get("one_hot_encoder")("kind"),
         get("label_encoder")("whole"),
+        get("label_encoder")(get("impute_mode")("grade_1")),
+        get("top_k_categorical_binner")("grade_2"),
+        get("impute_category")("grade_3"),
         hours_since,
         of_series,
+        centered(get("impute_median")("more")),
     ]
     view = fs.create_feature_view(
         "all",
@@ -214,6 +229,8 @@ def test_a_batch_holds_its_start_and_not_its_end(view: FeatureView) -> None:
             "id": [1],
             "at": [times[3]],
             "kind": ["a"],
+            **{f"grade_{i}": ["a"] for i in range(1, 4)},
+            "more": [1.0],
             "whole": pd.array([3], "Int32"),
             "asked_at": [times[9]],
             **{f"n{i}": [1.0] for i in range(len(NUMBERS))},
