@@ -67,6 +67,10 @@ class FunctionSpec:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
         data = asdict(self)
+        if not self.statistics and not self.takes_context:
+            # the first release reads no other fields than its own
+            del data["statistics"]
+            del data["takes_context"]
         is_new_builtin = self.is_builtin and self.name not in _FIRST_BUILTINS
         if is_new_builtin or self.mode == "default" or self.statistics or self.takes_context:
             data[FORMAT_KEY] = self.FORMAT
