@@ -271,7 +271,7 @@ class FeatureStore(GroupStore, SourceStore):
             checked = check_version("Transformation", name, number)
             saved = replace(function, version=checked)
             catalog.add_function(saved)
-            return TransformationFunction(saved)
+            return TransformationFunction._open(saved, catalog)
 
         return create_version(version, lambda: catalog.next_function_version(name), save_version)
 
@@ -305,16 +305,18 @@ class FeatureStore(GroupStore, SourceStore):
                 [*BUILTINS, *saved_names],
                 "Ask for one that exists, or create it first.",
             )
-        return TransformationFunction(self._stores.catalog.get_function(name, version))
+        catalog = self._stores.catalog
+        return TransformationFunction._open(catalog.get_function(name, version), catalog)
 
     def get_transformation_functions(self) -> list[TransformationFunction]:
         """Return every built-in function, and every saved one by name and version."""
         from spark_fs.spec.transformation import FunctionSpec
         from spark_fs.transform.builtin import BUILTINS
 
+        catalog = self._stores.catalog
         builtins = [FunctionSpec(name) for name in BUILTINS]
-        functions = [*builtins, *self._stores.catalog.list_functions()]
-        return [TransformationFunction(function) for function in functions]
+        functions = [*builtins, *catalog.list_functions()]
+        return [TransformationFunction._open(function, catalog) for function in functions]
 
     # -- rows and runs
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from spark_fs.api.transformation_executor import TransformationExecutor
+    from spark_fs.catalog.store import Catalog
     from spark_fs.transform.statistics import TransformationStatistics
 
 
@@ -36,6 +37,7 @@ class TransformationFunction:
         self._outputs = tuple(outputs)
         self._context = dict(context or {})
         self._learned: TransformationStatistics | None = None
+        self._catalog: Catalog | None = None
 
     def __repr__(self) -> str:
         features = ", ".join(map(str, self._features or self.spec.arguments))
@@ -108,6 +110,13 @@ class TransformationFunction:
         """What it learned, of a function that a feature view gives; None before."""
         return self._learned
 
+    @classmethod
+    def _open(cls, function: FunctionSpec, catalog: Catalog) -> Self:
+        """The function as a feature store has it."""
+        opened = cls(function)
+        opened._catalog = catalog
+        return opened
+
     def __call__(self, *features: Any) -> TransformationFunction:
         """The function attached to features, by their names in the query, or to other functions."""
         for feature in features:
@@ -169,6 +178,18 @@ class TransformationFunction:
     def save(self) -> Self:
         """The function itself: ``create_transformation_function`` has saved it."""
         return self
+
+    def delete(self) -> None:
+        """Forget a saved function, eagerly; feature views and groups that have it keep it.
+
+        Raises SettingsError for a function that no feature store gave.
+        """
+        if self._catalog is None or self.spec.is_builtin:
+            raise SettingsError(
+                f"Transformation {self.name!r} is not a saved one: delete what"
+                " fs.get_transformation_function(name, version) gives."
+            )
+        self._catalog.delete_function(self.spec)
 
     def attached(self, feature: str | None = None) -> TransformationSpec:
         """The function with its features.

@@ -262,6 +262,14 @@ class ViewCatalog(Database):
         definition = self._get_definition(TRANSFORMATIONS, "Transformation", name, version)
         return FunctionSpec.from_json(definition)
 
+    def delete_function(self, function: FunctionSpec) -> None:
+        """Forget a function; NotFoundError when it does not exist."""
+        self.get_function(function.name, function.version)
+        table = TRANSFORMATIONS.c
+        own_row = (table.name == function.name, table.version == function.version)
+        with self._begin_transaction() as connection:
+            connection.execute(delete(TRANSFORMATIONS).where(*own_row))
+
     def list_functions(self) -> list[FunctionSpec]:
         """Every function, by name and version.
 

@@ -119,6 +119,7 @@ SIGNATURES = {
     FeatureStore.get_transformation_functions: "",
     TransformationFunction.alias: "names",
     TransformationFunction.attached: "feature",
+    TransformationFunction.delete: "",
     TransformationFunction.execute: "values",
     TransformationFunction.executor: "statistics context online",
     TransformationFunction.list_chain: "feature",
