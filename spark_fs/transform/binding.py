@@ -156,7 +156,7 @@ def bind_transformation(
 
 def _find_source(spec: TransformationSpec, feature: str, columns: Mapping[Source, str]) -> Source:
     is_chained = feature in spec.chained
-    for source in reversed(columns):
+    for source in reversed(list(columns)):
         if source.name == feature and is_chained is (source.producer is not None):
             return source
     raise NotFoundError.for_name(

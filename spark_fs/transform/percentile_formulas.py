@@ -127,8 +127,8 @@ def fit_clip_bounds(statistics: TrainStatistics, options: Options) -> dict[str, 
 
 def make_winsorizer(state: State) -> Formula:
     """X, or the nearer bound; NaN stays NaN."""
-    low = state["low"]
-    high = state["high"]
+    low: float = state["low"]
+    high: float = state["high"]
 
     def clip(x: float) -> float:
         if x < low:

@@ -69,10 +69,12 @@ class FeatureTransformationStatistics:
         **statistics: Any,
     ) -> None:
         self.feature_name = feature_name
-        if isinstance(extended_statistics, str):
-            extended_statistics = json.loads(extended_statistics)
-        known = dict.fromkeys(_NAMES)
-        for name, value in {**(extended_statistics or {}), **statistics}.items():
+        extended = extended_statistics or {}
+        if isinstance(extended, str):
+            extended = json.loads(extended)
+        given: dict[str, Any] = {**extended, **statistics}
+        known: dict[str, Any] = dict.fromkeys(_NAMES)
+        for name, value in given.items():
             plain = re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower()  # as numNullValues
             known[_OTHER_NAMES.get(plain, plain)] = value
         for name in _NAMES:
