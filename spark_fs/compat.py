@@ -19,6 +19,7 @@ from spark_fs.errors import SettingsError
 
 # The modules that Hopsworks' users import, by their names below hopsworks, hsfs or hsml.
 MODULES = (
+    "builtin_transformations",
     "client",
     "client.exceptions",
     "constructor",
@@ -33,6 +34,7 @@ MODULES = (
     "feature_group",
     "feature_store",
     "feature_view",
+    "hopsworks_udf",
     "model",
     "model_registry",
     "model_schema",
@@ -42,6 +44,8 @@ MODULES = (
     "statistics_config",
     "storage_connector",
     "tag",
+    "transformation_function",
+    "transformation_statistics",
 )
 # Those whose names are in another module of ours; in the package itself: "".
 _ELSEWHERE = {
