@@ -320,7 +320,7 @@ def measure_next_day(
         began = time.perf_counter()
         group.run_incremental(first_day + timedelta(days=day + 1))
         built = time.perf_counter()
-        small.insert(pa.table({"k": [day]}), "insert")
+        small.insert(pa.table({"k": [day]}), operation="insert")
         if day:
             seconds["the next day"].append(built - began)
             seconds["a small commit"].append(time.perf_counter() - built)

@@ -1,139 +1,17 @@
-"""Define groups and views by the arguments that declare them."""
+"""Define sources and views by the arguments that declare them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from spark_fs.api.feature import Feature, to_feature_specs
-from spark_fs.api.options import to_seconds
 from spark_fs.api.query import Query
 from spark_fs.api.transformation_lists import to_transformation_specs
 from spark_fs.errors import QueryError, SettingsError
 
 if TYPE_CHECKING:
-    from spark_fs.api.aggregation import Aggregation
-    from spark_fs.api.group import Group
     from spark_fs.spec.external_source import SourceSpec
-    from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
     from spark_fs.spec.feature_view import ViewSpec
-
-
-def build_group_spec(
-    name: str,
-    version: int,
-    description: str,
-    primary_key: Sequence[str],
-    partition_key: Sequence[str] = (),
-    event_time: str | None = None,
-    online_enabled: bool = False,
-    statistics_config: Any = None,
-    suite: Any = None,
-    features: Sequence[Feature] = (),
-    ttl: timedelta | float | None = None,
-    parents: Sequence[Group] = (),
-    keep_corrections: bool = False,
-    aggregation: Aggregation | None = None,
-) -> GroupSpec:
-    """Define a group.
-
-    Args:
-        name: The name.
-        version: The version.
-        description: What it is for; the arguments are those of ``create_feature_group``.
-        primary_key: The columns of the entity.
-        partition_key: Columns, or grains of the event time (UTC).
-        event_time: The column of the event time.
-        online_enabled: Whether its rows are served.
-        statistics_config: Which statistics are made; None: the usual ones.
-        suite: The expectations that inserts are validated by.
-        features: The columns; empty: those of the first insert.
-        ttl: How old a row may be and still match, a timedelta or seconds.
-        parents: The groups that it is made of.
-        keep_corrections: Whether rows that are corrected are kept.
-        aggregation: The window features that its rows are built of; its key, event time and columns
-            follow from them.
-
-    Returns:
-        The definition.
-
-    Raises:
-        SparkFSError: An argument is not valid.
-    """
-    from spark_fs.spec.expectations import parse_suite
-    from spark_fs.spec.feature_group import GroupSpec
-    from spark_fs.spec.feature_statistics import StatisticsConfig
-
-    key = to_column_names("primary_key", primary_key)
-    partition = to_column_names("partition_key", partition_key)
-    columns = to_feature_specs(features)
-    ttl_seconds = to_seconds("ttl", ttl)
-    parent_refs = tuple(parent.spec.ref for parent in parents)
-    expectation_suite = None if suite is None else parse_suite(suite)
-    config = None
-    built_of = None
-    if aggregation is not None:
-        built_of = aggregation.spec
-        _check_left_out(name, aggregation, key, event_time, columns)
-        key = built_of.by
-        event_time = aggregation.known_at
-        columns = _list_built_columns(aggregation)
-        parent_refs = parent_refs or tuple(dict.fromkeys(built_of.list_groups()))
-    if statistics_config is not None:
-        config = StatisticsConfig.from_argument(statistics_config).to_json()
-    return GroupSpec(
-        name,
-        version,
-        description,
-        key,
-        partition,
-        event_time,
-        online_enabled,
-        columns,
-        ttl_seconds=ttl_seconds,
-        parents=parent_refs,
-        expectation_suite=expectation_suite,
-        keep_corrections=keep_corrections,
-        statistics_config=config,
-        aggregation=built_of,
-    )
-
-
-def _check_left_out(
-    name: str,
-    aggregation: Aggregation,
-    key: tuple[str, ...],
-    event_time: str | None,
-    columns: tuple[FeatureSpec, ...],
-) -> None:
-    """Raise SettingsError for what was declared otherwise than the aggregation has it."""
-    if key and key != aggregation.spec.by:
-        raise SettingsError(
-            f"Feature group {name!r}: primary_key={list(key)!r} is not what its aggregation is by,"
-            f" {aggregation.by!r}: leave primary_key out, or give the aggregation by=."
-        )
-    if event_time not in (None, aggregation.known_at):
-        raise SettingsError(
-            f"Feature group {name!r}: event_time={event_time!r} is not what its aggregation is"
-            f" known at, {aggregation.known_at!r}: leave event_time out, or give the aggregation"
-            " known_at=."
-        )
-    if columns:
-        raise SettingsError(
-            f"Feature group {name!r} has the columns of its aggregation: leave features out."
-        )
-
-
-def _list_built_columns(aggregation: Aggregation) -> tuple[FeatureSpec, ...]:
-    """The columns of rows that an aggregation builds, each with what it is in words."""
-    from spark_fs.spec.feature_group import FeatureSpec
-
-    descriptions = {feature.name: feature.description for feature in aggregation.features}
-    return tuple(
-        FeatureSpec(column, type_, descriptions.get(column, ""))
-        for column, type_ in aggregation.plan().row_schema.items()
-    )
 
 
 def build_source(data_format: str, location: str, options: Mapping[str, str]) -> SourceSpec:
@@ -166,17 +44,19 @@ def to_column_names(argument: str, columns: Sequence[str]) -> tuple[str, ...]:
         columns: What was given for it.
 
     Returns:
-        The columns.
+        The columns, in lower snake case, with a warning where they were not.
 
     Raises:
         SettingsError: A string was given, which is not a list.
     """
+    from spark_fs.spec.names import normalize_names
+
     if isinstance(columns, str):
         raise SettingsError(
             f"{argument}={columns!r} is a string: give a list of columns, as in"
             f" {argument}=[{columns!r}]."
         )
-    return tuple(columns)
+    return tuple(normalize_names(argument, columns))
 
 
 def build_view_spec(
@@ -208,15 +88,15 @@ def build_view_spec(
         The definition.
 
     Raises:
-        QueryError: The query begins with a spine.
+        QueryError: The query begins with a spine that has no name.
         SettingsError: An argument is not valid.
     """
     from spark_fs.spec.feature_view import ViewSpec
 
-    if query.spine is not None:
+    if query.spine is not None and not query.spine.is_kept:
         raise QueryError(
             f"A spine is a DataFrame of this session, which feature view {name!r} cannot keep:"
-            " begin with a feature group."
+            " begin with a feature group, or with a spine of get_or_create_spine_group."
         )
     if label is not None and labels:
         raise SettingsError(

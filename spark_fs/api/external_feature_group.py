@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, NoReturn
+
 from spark_fs.api.group import Group
 from spark_fs.api.stores import opens
 from spark_fs.base.arguments import validate_arguments
+from spark_fs.errors import NotOfferedError
 
 
 @opens("external feature group")
@@ -22,11 +25,51 @@ class ExternalFeatureGroup(Group):
         source = self._spec.source
         return source.location if source else ""
 
-    def delete(self, force: bool = False) -> None:
+    def save(self) -> None:
+        """Do nothing: the group is saved when it is created."""
+
+    def insert(self, *_: Any, **__: Any) -> NoReturn:
+        """NotOfferedError: the rows of the source are read alone."""
+        raise NotOfferedError.for_call(
+            "ExternalFeatureGroup.insert",
+            "writes rows to the online store alone",
+            "insert them into a feature group with online_enabled=True, and call sync_online",
+        )
+
+    def sync_online(self, *_: Any, **__: Any) -> NoReturn:
+        """NotOfferedError: the rows of the source are not served."""
+        raise NotOfferedError.for_call(
+            "ExternalFeatureGroup.sync_online",
+            "serves rows beside the source",
+            "insert them into a feature group with online_enabled=True, and sync that",
+        )
+
+    verify_online = sync_online
+
+    @property
+    def data_format(self) -> str:
+        """What the source is: "delta", "parquet", "table" or "jdbc"."""
+        source = self._spec.source
+        return source.data_format if source else ""
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Those of Spark's reader, without secrets."""
+        source = self._spec.source
+        return dict(source.options) if source else {}
+
+    def delete(self, force: bool = False, delete_feature_views: bool = False) -> None:
         """Forget the group, eagerly; the source stays.
 
-        Unless forced, raises SettingsError while feature views read it.
+        Args:
+            force: Whether to forget it while feature views read it.
+            delete_feature_views: Whether the feature views that read it are deleted first.
+
+        Raises:
+            SettingsError: Feature views read it.
         """
+        if delete_feature_views:
+            self._delete_views(force)
         if not force:
             self._check_unused()
         self._stores.catalog.delete_group(self._spec.ref)

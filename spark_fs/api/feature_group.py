@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from spark_fs.api.built_group import BuiltGroup
 from spark_fs.api.stores import opens
+from spark_fs.api.written_group import WrittenGroup
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.base.user_warnings import warn_user
 from spark_fs.errors import SettingsError
@@ -17,110 +17,21 @@ if TYPE_CHECKING:
     from spark_fs.base.times import Instant
     from spark_fs.flows.jobs import Job
     from spark_fs.spec.comparison import DriftReport
-    from spark_fs.spec.expectations import ValidationOptions, ValidationReport
+    from spark_fs.spec.expectations import ValidationReport
     from spark_fs.spec.feature_statistics import Statistics, StatisticsConfig
     from spark_fs.spec.verification import Verification
-    from spark_fs.spec.write_options import WriteOptions
-    from spark_fs.tables.commits import Commit, Transaction
+    from spark_fs.tables.commits import Commit
 
 
 @opens("feature group")
 @validate_arguments
-class FeatureGroup(BuiltGroup):
+class FeatureGroup(WrittenGroup):
     """A group whose rows are a Delta table with event-time history."""
 
     @property
     def online_enabled(self) -> bool:
         """Whether ``sync_online`` pushes the latest rows to the online store."""
         return self._spec.online_enabled
-
-    # -- rows in
-
-    def insert(
-        self,
-        df: Any,
-        operation: str = "upsert",
-        write_options: Mapping[str, Any] | None = None,
-        validation_options: Mapping[str, Any] | None = None,
-    ) -> tuple[Job, ValidationReport | None]:
-        """Insert rows, eagerly, as one commit or not at all.
-
-        The first frame fixes the schema. Rows of a frame that are equal in every column are one. In
-        a pandas frame NaN and NaT are null; times without a zone are UTC; a column of two types is
-        refused (docs/types.md).
-
-        Args:
-            df: A Spark, pandas or polars DataFrame, an Arrow table, or a list of dicts.
-            operation: "upsert": a row replaces the one of the same primary key and event time.
-                "insert": rows are appended without looking for it, for callers who vouch for their
-                rows; where two rows of one identity are there all the same, the one ingested last
-                is the row.
-            write_options: ``keep`` ("first" or "last") with ``order_by`` (a column; the order of a
-                pandas frame or an Arrow table serves without it) says which of several rows of one
-                identity in the frame is the row; the others are set aside. ``batch_id``: the same
-                id a second time writes nothing.
-            validation_options: For a group with an expectation suite. ``policy``: "STRICT" (refuse
-                the whole frame when an expectation fails), "ALWAYS" (write it, keep the report) or
-                "QUARANTINE" (write the rows that pass; the others are set aside, with the reason,
-                for ``read_quarantine``). ``run_validation=False`` leaves the suite out.
-
-        Returns:
-            The job, whose ``summary`` counts the rows read, inserted, updated, unchanged and
-            set_aside (all 0 for a batch that was written before); and the validation report, None
-            without a suite.
-
-        Raises:
-            SettingsError: The group builds its rows by an aggregation.
-            SchemaError: Columns differ from the group's; it lists every difference.
-            KeyValueError: Null keys or event times, rows of one identity that differ, an event time
-                in no known unit, or a map with a key twice; with a count and five examples.
-            ValidationError: An expectation fails, and the policy is "STRICT".
-            ConflictError: Other writers were faster time and again.
-        """
-        from spark_fs.spec.expectations import ValidationOptions
-        from spark_fs.spec.write_options import WriteOptions
-
-        if self._spec.aggregation is not None:
-            raise SettingsError(
-                f"Feature group {self._spec} builds its rows by its aggregation, and takes no"
-                " others: call backfill(start, end) or run_incremental(until)."
-            )
-        options = WriteOptions.from_argument(operation, write_options)
-        validation = ValidationOptions.from_argument(validation_options)
-        return self._insert_rows(df, options, validation)
-
-    def _insert_rows(
-        self,
-        df: Any,
-        options: WriteOptions,
-        validation: ValidationOptions,
-        transaction: Transaction | None = None,
-        noted: Sequence[Transaction] = (),
-    ) -> tuple[Job, ValidationReport | None]:
-        from spark_fs.flows import insert as flows_insert
-
-        table = self._stores.open_table(self._reload_spec())
-        self._spec, job, report = flows_insert.insert_rows(
-            table, df, self._stores.catalog, options, validation, transaction, noted
-        )
-        self._update_statistics()
-        return job, report
-
-    def delete_records(self, df: Any) -> Job:
-        """Delete rows, eagerly, as one commit.
-
-        ``df`` is a frame as ``insert`` takes it, with the primary key, which deletes the whole
-        history of each entity, or with the event time too, which deletes these rows
-        alone; other columns are not looked at. The job counts the distinct identities read and the
-        rows deleted; an identity that does not exist deletes nothing. The next ``sync_online``
-        brings the deletion online. Raises SchemaError for a key column that is missing or of
-        another type, KeyValueError for nulls.
-        """
-        from spark_fs.flows import delete
-
-        return delete.delete_records(self._stores.open_table(self.spec), df)
-
-    remove_rows = delete_records
 
     # -- validation
 
@@ -163,7 +74,7 @@ class FeatureGroup(BuiltGroup):
         rows = (
             self.read("spark")
             if df is None
-            else spark_frames.to_spark(stores.spark, df, self.schema)
+            else spark_frames.to_spark(stores.spark, df, self.spec.types)
         )
         return stores.catalog.add_validation(self._spec.ref, validate.validate_frame(rows, suite))
 
@@ -180,16 +91,23 @@ class FeatureGroup(BuiltGroup):
 
     # -- its end
 
-    def delete(self, force: bool = False) -> None:
+    def delete(self, force: bool = False, delete_feature_views: bool = False) -> None:
         """Delete the group, eagerly: rows, history, online table and definition.
 
-        Unless forced, raises SettingsError while views read it, NotFoundError where its table is
-        lost.
+        Args:
+            force: Whether to delete it all the same where one of the errors below would be raised.
+            delete_feature_views: Whether the feature views that read it are deleted first.
+
+        Raises:
+            SettingsError: Feature views read it.
+            NotFoundError: Its table is lost.
         """
         from spark_fs.flows import maintain
         from spark_fs.tables.table import open_table
 
         stores = self._stores
+        if delete_feature_views:
+            self._delete_views(force)
         if not force:
             self._check_unused()
             stores.find_table(self._spec)  # a lost one may be on a disk that is not mounted

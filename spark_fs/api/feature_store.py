@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from spark_fs.api.declarations import build_view_spec, to_column_names
+from spark_fs.api.group_declarations import to_event_time
 from spark_fs.api.group_store import GroupStore
 from spark_fs.api.options import warn_of_options
 from spark_fs.api.query import Query
@@ -103,7 +104,8 @@ class FeatureStore(GroupStore, SourceStore):
             SchemaError: A column is of a type that does not fit.
             NotFoundError: A column does not exist.
         """
-        return Spine(self._stores, df, to_column_names("primary_key", primary_key), event_time)
+        key = to_column_names("primary_key", primary_key)
+        return Spine(self._stores, df, key, to_event_time(event_time))
 
     def create_feature_view(
         self,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from spark_fs.api.catalog_object import CatalogObject
 from spark_fs.api.feature import Feature, find_feature, make_feature
+from spark_fs.api.group_definition import GroupDefinition
 from spark_fs.api.options import warn_of_options
 from spark_fs.api.query import Query
+from spark_fs.api.schema_columns import SchemaColumns
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.base.text_tables import print_rows
 from spark_fs.errors import QueryError, SettingsError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @validate_arguments
-class Group(CatalogObject[GroupSpec]):
+class Group(GroupDefinition):
     """A group of features of one entity, under one name and version."""
 
     def __init__(self, stores: Stores, spec: GroupSpec) -> None:
@@ -60,12 +61,15 @@ class Group(CatalogObject[GroupSpec]):
         ]
 
     @property
-    def schema(self) -> dict[str, str]:
-        """The type of each column, as Spark writes it; empty before the first insert."""
-        return self.spec.types
+    def schema(self) -> SchemaColumns:
+        """The type of each column, as Spark writes it; empty before the first insert.
+
+        Each name that it gives in a loop has ``.name``, ``.type`` and the rest of a Feature too.
+        """
+        return SchemaColumns(self.features)
 
     def __getitem__(self, name: str) -> Feature:
-        return find_feature(self._stores, self.spec.ref, self.schema, name)
+        return find_feature(self._stores, self.spec.ref, self.spec.types, name)
 
     # -- rows out
 
@@ -165,12 +169,12 @@ class Group(CatalogObject[GroupSpec]):
 
     def select_all(self) -> Query:
         """Select every column, as a lazy query."""
-        return self._build_query(tuple(self.schema), explicit=False)
+        return self._build_query(tuple(self.spec.types), explicit=False)
 
     def select_features(self) -> Query:
         """Select every column but the primary key and the event time, as a lazy query."""
         identity = self.spec.identity
-        columns = tuple(column for column in self.schema if column not in identity)
+        columns = tuple(column for column in self.spec.types if column not in identity)
         return self._build_query(columns, explicit=False)
 
     def select(self, features: Sequence[str]) -> Query:
@@ -187,12 +191,12 @@ class Group(CatalogObject[GroupSpec]):
         Raises NotFoundError, with the nearest names, for a column that does not exist.
         """
         self._check_columns(features)
-        columns = tuple(column for column in self.schema if column not in set(features))
+        columns = tuple(column for column in self.spec.types if column not in set(features))
         return self._build_query(columns, explicit=False)
 
     def _check_columns(self, names: Sequence[str]) -> None:
         for name in names:
-            find_feature(self._stores, self.spec.ref, self.schema, name)
+            find_feature(self._stores, self.spec.ref, self.spec.types, name)
 
     def _build_query(self, columns: tuple[str, ...], explicit: bool) -> Query:
         if not self.spec.features:
@@ -242,6 +246,10 @@ class Group(CatalogObject[GroupSpec]):
     def _update_spec(self, change: Callable[[GroupSpec], GroupSpec]) -> Self:
         self._spec = self._stores.catalog.change_group(self._spec.ref, change)
         return self
+
+    def _delete_views(self, force: bool) -> None:
+        for view in self.get_generated_feature_views():
+            view.delete(force)
 
     def _check_unused(self) -> None:
         """Raise SettingsError while feature views read the group, or others are built of it."""

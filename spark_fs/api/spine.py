@@ -20,17 +20,44 @@ if TYPE_CHECKING:
 class Spine:
     """Keys, event times and other columns of a request, as the left side of a query.
 
-    It is kept nowhere.
+    Its rows are kept nowhere. That of ``create_spine`` has no name; that of
+    ``get_or_create_spine_group`` has one, under which feature views keep its columns.
     """
 
     def __init__(
-        self, stores: Stores, df: Any, primary_key: Sequence[str], event_time: str | None
+        self,
+        stores: Stores,
+        df: Any,
+        primary_key: Sequence[str],
+        event_time: str | None,
+        kept: GroupSpec | None = None,
     ) -> None:
-        from spark_fs.flows.spine_rows import build_spine_rows
-
         self._stores = stores
-        self.rows: SpineRows = build_spine_rows(df, primary_key, event_time)
-        self.spec: GroupSpec = self.rows.spec
+        self._primary_key = primary_key
+        self._event_time = event_time
+        self._kept = kept
+        self.dataframe = df
+
+    @property
+    def dataframe(self) -> Any:
+        """The frame, as it was given; another of the same columns may take its place."""
+        return self._dataframe
+
+    @dataframe.setter
+    def dataframe(self, df: Any) -> None:
+        from spark_fs.flows.spine_rows import build_spine_rows, name_spine_rows
+
+        rows = build_spine_rows(df, self._primary_key, self._event_time)
+        if self._kept is not None:
+            rows = name_spine_rows(rows, self._kept)
+        self._dataframe = df
+        self.rows: SpineRows = rows
+        self.spec: GroupSpec = rows.spec
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it has a name, by which feature views may begin with it."""
+        return self._kept is not None
 
     def __repr__(self) -> str:
         return f"Spine of {', '.join(self.spec.types)}"

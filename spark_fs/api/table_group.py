@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from spark_fs.api.feature import Feature, to_feature_specs
+from spark_fs.api.feature import Feature
 from spark_fs.api.group import Group
+from spark_fs.api.group_declarations import to_column_specs
 from spark_fs.api.query import Query
+from spark_fs.api.taken import warn_of_arguments
 from spark_fs.base.arguments import validate_arguments
 
 if TYPE_CHECKING:
@@ -165,18 +167,54 @@ class TableGroup(Group):
         """
         from spark_fs.flows import maintain
 
-        added = to_feature_specs([features] if isinstance(features, Feature) else features)
+        added = to_column_specs([features] if isinstance(features, Feature) else features)
         maintain.append_features(self._stores.open_table(self._reload_spec()), added, self._stores)
         return self._update_spec(lambda spec: spec.with_features(added))
 
-    def optimize(self) -> Job:
+    def optimize(
+        self,
+        full: bool = False,
+        strategy: str | None = None,
+        columns: Sequence[str] = (),
+        rewrite_all: bool | None = None,
+        target_file_size_mb: int | None = None,
+        where: str | None = None,
+    ) -> Job:
         """Rewrite small files into large ones, eagerly; no row changes.
 
-        They are clustered by the primary key and the event time.
+        They are clustered by the primary key and the event time. Each argument is taken for
+        Hopsworks' sake, and named in a warning.
+
+        Args:
+            full: Taken for Hopsworks' sake, and so are the others.
+            strategy: How files are laid out.
+            columns: What they are laid out by.
+            rewrite_all: Whether large files are rewritten too.
+            target_file_size_mb: How large files are to be.
+            where: Which rows are looked at.
+
+        Returns:
+            The job.
         """
         from spark_fs.flows import maintain
 
+        given: dict[str, Any] = {"full": full, "strategy": strategy, "columns": columns}
+        given |= {"rewrite_all": rewrite_all, "target_file_size_mb": target_file_size_mb}
+        given["where"] = where
+        reason = "small files of the whole table are clustered by its key and event time"
+        warn_of_arguments("optimize", given, reason)
         return maintain.optimize_table(self._stores.open_table(self.spec))
+
+    def delta_vacuum(self, retention_hours: float | None = None) -> Job:
+        """Delete the files that only old versions need, eagerly, as ``vacuum`` does.
+
+        Args:
+            retention_hours: Versions older than this many hours are given up; None: 168.
+
+        Returns:
+            The job.
+        """
+        return self.vacuum(168 if retention_hours is None else retention_hours)
 
     def vacuum(self, retention_hours: float = 168, force: bool = False) -> Job:
         """Delete the files that only old versions need, eagerly; ``as_of`` these versions ends.

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from spark_fs.errors import AlreadyExistsError, NotFoundError
-
-if TYPE_CHECKING:
-    from spark_fs.spec.feature_group import GroupSpec
 
 T = TypeVar("T")
 
@@ -78,34 +75,3 @@ def check_same(what: str, existing: object, requested: object, fields: Sequence[
             f"{what} exists already and was declared otherwise: {'; '.join(changes)}. Use the same"
             " arguments, or another version."
         )
-
-
-def check_same_aggregation(existing: GroupSpec, requested: GroupSpec) -> None:
-    """Check that a group is built of the window features that are asked for.
-
-    Args:
-        existing: The group that exists.
-        requested: The group that is asked for.
-
-    Raises:
-        AlreadyExistsError: It is not; it lists each difference.
-    """
-    from spark_fs.planning.window_text import describe_rows, list_differences
-
-    present = existing.aggregation
-    wanted = requested.aggregation
-    if present == wanted:
-        return
-    if present is None:
-        differences = ["its rows are inserted, not built by an aggregation"]
-    elif wanted is None:
-        differences = [
-            f"it is built by an aggregation {describe_rows(present)}, and aggregation= was left out"
-        ]
-    else:
-        differences = list_differences(present, wanted)
-    raise AlreadyExistsError(
-        f"Feature group {existing} exists already, and its window features were declared otherwise:"
-        f" {'; '.join(differences)}. Nothing was changed. Use the same aggregation, or create a new"
-        " version for another one."
-    )

@@ -12,6 +12,7 @@ from spark_fs.base.times import EPOCH, to_micros
 from spark_fs.errors import SparkFSError, UnfinishedError
 from spark_fs.flows import identities, validate
 from spark_fs.flows.existing_rows import ExistingRows
+from spark_fs.flows.row_counts import RowCounts, count_rows, make_counts, read_logged_counts
 from spark_fs.spec.expectations import ValidationOptions, ValidationReport
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
@@ -22,9 +23,7 @@ from spark_fs.tables.group_schema import check_columns
 from spark_fs.tables.ingestion import INGESTED_AT
 from spark_fs.tables.staged_files import StagedFiles
 from spark_fs.tables.table import GroupTable
-from spark_fs.tables.table_write import LoggedCommit, TableTransaction, TableWrite
-
-RowCounts = dict[str, int]
+from spark_fs.tables.table_write import TableTransaction, TableWrite
 
 
 class GroupCatalog(Protocol):
@@ -64,7 +63,8 @@ class BatchInsert:
         self.noted = noted
         self.options = options
         self.checks_existing = options.operation == "upsert"
-        self.commit_metadata: dict[str, Any] = {"operation": options.operation}
+        operation = "overwrite" if options.overwrite else options.operation
+        self.commit_metadata: dict[str, Any] = {"operation": operation}
         if options.batch_id:
             self.commit_metadata["batch_id"] = options.batch_id
         self.layout = table.build_layout()
@@ -94,7 +94,7 @@ class BatchInsert:
             laid_out = self.table.prepare_rows(stamped)
             if write.table_transaction.is_committed(self.transaction):
                 self._finish_earlier_run(write, laid_out)
-                return _make_counts(0)
+                return make_counts(0)
             self._prepare_table(write.table_transaction, laid_out)
             read, staged, repeats = self._stage_distinct(write, laid_out, computed)
             valid = self._validate_rows(write, staged) if self.suite else staged
@@ -106,7 +106,7 @@ class BatchInsert:
             try:
                 summary = write.commit(
                     lambda now: self._commit_rows(write, now, valid, laid_out),
-                    lambda logged: _read_logged_counts(logged, valid),
+                    lambda logged: read_logged_counts(logged, valid),
                 )
             finally:
                 # perhaps interrupted: what belongs to the commit is done all the same
@@ -259,14 +259,16 @@ class BatchInsert:
     ) -> RowCounts:
         """Commit in the one way that the rows need."""
         if table_transaction.is_committed(self.transaction):
-            return _make_counts(0)
+            return make_counts(0)
         self._prepare_table(table_transaction, rows)
+        if self.options.overwrite:
+            return self._replace_table(write, table_transaction, staged)
         existing = ExistingRows(self.table.refresh())
         matched = 0
         changed = 0
         if self.checks_existing and staged.row_count and not table_transaction.is_new:
             matched, changed = existing.count_overlap(staged)
-        counts = _make_counts(staged.row_count, staged.row_count - matched, changed)
+        counts = make_counts(staged.row_count, staged.row_count - matched, changed)
         if changed and not self.group.keep_corrections:
             return self._merge_rows(table_transaction, staged, existing, counts)
         has_new_rows = matched < staged.row_count + changed
@@ -287,6 +289,25 @@ class BatchInsert:
             write.keep_files(fresh)
         return counts
 
+    def _replace_table(
+        self, write: TableWrite, table_transaction: TableTransaction, staged: StagedFiles
+    ) -> RowCounts:
+        """Commit the rows in the place of all that are there."""
+        deleted = 0
+        if not table_transaction.is_new:
+            deleted = count_rows(self.table.refresh())
+            table_transaction.remove_existing_files()
+        staged.check_files_exist()
+        counts = {**make_counts(staged.row_count, staged.row_count), "deleted": deleted}
+        transactions = list(self.noted)
+        if self.transaction:
+            transactions.append(self.transaction)
+        metadata = {**self._with_counts(counts), "deleted": deleted}
+        rows = staged if staged.row_count else None
+        table_transaction.commit(rows, self.layout, transactions, metadata)
+        write.keep_files(staged)
+        return counts
+
     def _merge_rows(
         self,
         table_transaction: TableTransaction,
@@ -305,24 +326,8 @@ class BatchInsert:
             self.transaction,
             table_transaction.with_write_id(metadata),
         )
-        return counts if uses_own_counts else _make_counts(staged.row_count, inserted, updated)
+        return counts if uses_own_counts else make_counts(staged.row_count, inserted, updated)
 
     def _with_counts(self, counts: RowCounts) -> dict[str, Any]:
         written = {"inserted": counts["inserted"], "updated": counts["updated"]}
         return self.commit_metadata | written
-
-
-def _make_counts(read: int, inserted: int = 0, updated: int = 0) -> RowCounts:
-    return {
-        "read": read,
-        "inserted": inserted,
-        "updated": updated,
-        "unchanged": read - inserted - updated,
-        "set_aside": 0,
-    }
-
-
-def _read_logged_counts(logged: LoggedCommit, staged: StagedFiles) -> RowCounts:
-    """The counts of a commit whose answer was lost, as the log has them."""
-    inserted, updated = logged.count_rows()
-    return _make_counts(staged.row_count, inserted, updated)

@@ -110,12 +110,17 @@ def is_frame(value: Any) -> bool:
 
 
 def read_frame(value: Any, types: Mapping[str, str]) -> Any:
-    """A frame of polars, Arrow or a list of dicts as an Arrow table; anything else as it is.
+    """A frame of polars, Arrow or a list of dicts as an Arrow table; what is no frame as it is.
 
-    A reader gives its rows once, and these are looked at more than once.
+    A reader gives its rows once, and these are looked at more than once. Names of columns are
+    brought to lower snake case.
     """
-    if is_spark_frame(value) or isinstance(value, pd.DataFrame) or not is_frame(value):
+    if not is_frame(value):
         return value
+    if is_spark_frame(value):
+        return value.toDF(*arrow_frames.normalize_column_names(value.columns))
+    if isinstance(value, pd.DataFrame):
+        return value.set_axis(arrow_frames.normalize_column_names(value.columns), axis=1)
     return arrow_frames.read_table(value, types)
 
 

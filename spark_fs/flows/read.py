@@ -16,6 +16,7 @@ from spark_fs.engine.join.strategy import ExecutionPlan, choose_strategy
 from spark_fs.engine.runner import Runner
 from spark_fs.engine.scan.pruning import NodeSource, estimate_run_bytes
 from spark_fs.engine.training.row_order import sort_rows
+from spark_fs.errors import SettingsError
 from spark_fs.planning.plan import SPLIT_COLUMN, JoinPlan, PlanNode
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
@@ -136,7 +137,7 @@ def list_sources(
 
     def make_source(node: PlanNode) -> NodeSource:
         if node.group.is_dataframe:
-            return frames[node.group.ref].to_source(get_spark)
+            return _find_frame(node.group, frames).to_source(get_spark)
         path = locate_table(node.group)
         version = node.as_of
         if version is None:
@@ -157,6 +158,16 @@ def list_sources(
         return NodeSource(read_frame, found.files, found.need_of_spark)
 
     return [make_source(node) for node in plan.nodes]
+
+
+def _find_frame(group: GroupSpec, frames: Frames) -> SpineRows:
+    if group.ref in frames:
+        return frames[group.ref]
+    columns = ", ".join(group.types)
+    raise SettingsError(
+        f"The query begins with spine group {group.ref}, whose rows are kept nowhere: give a frame"
+        f" of its columns ({columns}), as spine= of training data and batches."
+    )
 
 
 def get_current_versions(plan: JoinPlan, locate_table: TableLocator) -> dict[GroupRef, int]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from spark_fs.base.arrow_types import to_feature_types
 from spark_fs.base.dataframes import is_spark_frame
 from spark_fs.engine.scan.pruning import NodeSource
-from spark_fs.errors import NotFoundError
+from spark_fs.errors import NotFoundError, SchemaError
 from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.view_columns import plan_query
 from spark_fs.planning.plan import JoinPlan
@@ -54,6 +54,20 @@ class SpineRows:
 def build_spine_rows(data: Any, primary_key: Sequence[str], event_time: str | None) -> SpineRows:
     """A frame as the rows of a group that is kept nowhere; Spark's stays lazy."""
     return _declare_rows(_prepare_rows(data), primary_key, event_time)
+
+
+def name_spine_rows(spine: SpineRows, group: GroupSpec) -> SpineRows:
+    """The rows as those of a spine group, which has a name.
+
+    Raises SchemaError where their columns are not its own.
+    """
+    if differ := spine.spec.types.items() ^ group.types.items():
+        listed = ", ".join(f"{name!r} ({type_})" for name, type_ in sorted(differ))
+        raise SchemaError(
+            f"The frame does not fit spine group {group.ref}: {listed} is only in one of the two."
+            " Give a frame of the same columns, or ask for another version."
+        )
+    return replace(spine, spec=group)
 
 
 def build_view_spine(stores: ProjectStores, view: ViewSpec, data: Any) -> SpineRows:

@@ -125,7 +125,7 @@ class TrainingDataset:
             *transform.passthrough,
             *transform.labels,
         }
-        plan = self.columns.plan.select_outputs(outputs)
+        plan = self.columns.plan.select_outputs(outputs).with_ttls_as_of(spec.created_at)
         plan = plan.with_filter(condition).with_max_age(spec.max_feature_age)
         return plan.with_splits(spec.splits) if spec.splits else plan
 

@@ -5,6 +5,7 @@ A plan is complete: the engine needs nothing but it and the tables. ``bind.py`` 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal, Self
 
 from spark_fs.base import types
@@ -232,6 +233,11 @@ class JoinPlan:
                 ttl_seconds = min(seconds, node.group.ttl_seconds or seconds)
                 node = replace(node, group=replace(node.group, ttl_seconds=ttl_seconds))
             nodes.append(node)
+        return replace(self, nodes=tuple(nodes))
+
+    def with_ttls_as_of(self, when: datetime | None) -> Self:
+        """A copy with the ttls that its groups had at an instant; None: as they are."""
+        nodes = [replace(node, group=node.group.with_ttl_as_of(when)) for node in self.nodes]
         return replace(self, nodes=tuple(nodes))
 
     def find_column(self, comparison: Comparison) -> NodeColumn:

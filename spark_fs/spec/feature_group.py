@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, ClassVar, Self
+from datetime import datetime
+from typing import Any, ClassVar, NamedTuple, Self
 
 from spark_fs.base.types import EVENT_TIME_TYPES
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError
@@ -17,6 +18,7 @@ from spark_fs.spec.transformation import TransformationSpec
 
 GRAINS = ("day", "month", "year")
 _SECOND_FORMAT = 2  # of a group with an aggregation, or a source of a later format
+_NEVER = "0001-01-01T00:00:00+00:00"  # before any training dataset was made
 _STORED_NAMES = {"may_have_duplicates": "vouched"}  # fields whose JSON keys are older
 
 
@@ -34,6 +36,13 @@ class FeatureSpec:
     online_type: str = ""
 
 
+class EarlierTtl(NamedTuple):
+    """A ttl (seconds; None: any age) that a group had until an instant (ISO 8601)."""
+
+    until: str
+    seconds: float | None
+
+
 @dataclass(frozen=True)
 class GroupSpec:
     """A feature group.
@@ -46,11 +55,13 @@ class GroupSpec:
     a row beside the one that it corrects. statistics_config: which statistics are made of it;
     None: those of the default. aggregation: the window features that its rows are built of; None:
     its rows are inserted. transformations: what computes columns of rows that are inserted.
-    on_demand_inputs: the columns that these were computed of, with their types.
+    on_demand_inputs: the columns that these were computed of, with their types. foreign_key:
+    columns that name an entity of another group. earlier_ttls: the oldest first; what was made
+    under one of them keeps it.
     """
 
     # 2 of a group with an aggregation, or a source of a later format; 3 of one with on-demand
-    # transformations; others are of 1.
+    # transformations or earlier ttls; others are of 1.
     FORMAT: ClassVar[int] = 3
 
     name: str
@@ -73,12 +84,15 @@ class GroupSpec:
     aggregation: AggregationSpec | None = None
     transformations: tuple[TransformationSpec, ...] = ()
     on_demand_inputs: Mapping[str, str] = field(default_factory=dict)
+    foreign_key: tuple[str, ...] = ()
+    earlier_ttls: tuple[EarlierTtl, ...] = ()
 
     def __post_init__(self) -> None:
         check_name("Feature group", self.name)
         check_version("Feature group", self.name, self.version)
         self._check_key("Primary key", self.primary_key)
         self._check_key("Partition key", self.partition_key)
+        self._check_key("Foreign key", self.foreign_key)
         self._check_identity()
         if self.ttl_seconds is not None and self.ttl_seconds <= 0:
             raise SettingsError(
@@ -123,6 +137,7 @@ class GroupSpec:
         self._require_columns("primary key", self.primary_key)
         if self.event_time:
             self._require_columns("event time", [self.event_time])
+        self._require_columns("foreign key", self.foreign_key)
         stored = [column for column in self.partition_key if column not in self.grains]
         grains = f", or partition by {', '.join(GRAINS)} of an event time"
         self._require_columns("partition key", stored, alternative=grains)
@@ -160,6 +175,32 @@ class GroupSpec:
     def ttl_micros(self) -> int | None:
         """How old a row may be and still match, in microseconds."""
         return None if self.ttl_seconds is None else round(self.ttl_seconds * 1_000_000)
+
+    @property
+    def last_ttl_seconds(self) -> float | None:
+        """The ttl, or the last that it had where it has none now."""
+        lengths = [self.ttl_seconds, *(earlier.seconds for earlier in reversed(self.earlier_ttls))]
+        return next((seconds for seconds in lengths if seconds is not None), None)
+
+    def with_ttl(self, seconds: float | None, now: datetime) -> Self:
+        """The same group with another ttl from an instant on."""
+        if seconds == self.ttl_seconds:
+            return self
+        earlier = EarlierTtl(now.isoformat(), self.ttl_seconds)
+        return replace(self, ttl_seconds=seconds, earlier_ttls=(*self.earlier_ttls, earlier))
+
+    def with_unused_ttl(self, seconds: float) -> Self:
+        """The same group without a ttl, of which one is known that may be turned on."""
+        return replace(self, ttl_seconds=None, earlier_ttls=(EarlierTtl(_NEVER, seconds),))
+
+    def with_ttl_as_of(self, when: datetime | None) -> Self:
+        """The same group with the ttl that it had at an instant; None: as it is."""
+        if when is None:
+            return self
+        for earlier in self.earlier_ttls:
+            if when < datetime.fromisoformat(earlier.until):
+                return replace(self, ttl_seconds=earlier.seconds)
+        return self
 
     @property
     def grains(self) -> tuple[str, ...]:
@@ -243,6 +284,8 @@ class GroupSpec:
         data["expectation_suite"] = to_tagged_json(self.expectation_suite)
         for name in ("aggregation", "transformations", "on_demand_inputs"):
             del data[name]
+        if not self.foreign_key:
+            del data["foreign_key"]  # as the first release reads it
         if self.aggregation is not None:
             data["aggregation"] = self.aggregation.to_json()
             data[FORMAT_KEY] = _SECOND_FORMAT
@@ -252,6 +295,10 @@ class GroupSpec:
             data["transformations"] = [spec.to_json() for spec in self.transformations]
             data["on_demand_inputs"] = dict(self.on_demand_inputs)
             data[FORMAT_KEY] = get_format(type(self))
+        if self.earlier_ttls:
+            data[FORMAT_KEY] = get_format(type(self))
+        else:
+            del data["earlier_ttls"]
         return data
 
     @classmethod
@@ -264,6 +311,8 @@ class GroupSpec:
                 values[name] = data[stored_name]
         for name in ("primary_key", "partition_key"):
             values[name] = tuple(data[name])
+        values["foreign_key"] = tuple(data.get("foreign_key", ()))
+        values["earlier_ttls"] = tuple(EarlierTtl(*ttl) for ttl in data.get("earlier_ttls", ()))
         values["parents"] = tuple(GroupRef(*parent) for parent in data.get("parents", ()))
         values["features"] = tuple(
             FeatureSpec(**select_known_fields(FeatureSpec, f"A column of {subject}", feature))

@@ -1,12 +1,15 @@
 """The names and versions that definitions may have."""
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from spark_fs.errors import InvalidNameError, SettingsError
+from spark_fs.base.user_warnings import warn_user
+from spark_fs.errors import InvalidNameError, SchemaError, SettingsError
 
 _NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _MODEL_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]{0,62}")
+_LISTED_CHANGES = 5  # of the names that are written otherwise here, in a warning
 
 
 class GroupRef(NamedTuple):
@@ -45,6 +48,40 @@ def check_model_name(name: object) -> str:
             " digit first, 63 characters at most."
         )
     return name
+
+
+def normalize_name(name: str) -> str:
+    """The name in lower case, with underscores for its spaces and dots."""
+    return name.lower().replace(" ", "_").replace(".", "_")
+
+
+def normalize_names(subject: str, names: Iterable[str]) -> list[str]:
+    """The names in lower case, with underscores for spaces and dots, and a warning where any is.
+
+    Args:
+        subject: whose names they are, as the warning begins: "primary_key".
+        names: what a caller gave.
+
+    Raises:
+        SchemaError: two different names become one.
+    """
+    written: dict[str, str] = {}
+    normalized = []
+    for name in names:
+        plain = normalize_name(name)
+        normalized.append(plain)
+        other = written.setdefault(plain, name)
+        if other != name:
+            raise SchemaError(
+                f"{subject} has the names {other!r} and {name!r}, which both are {plain!r} here,"
+                " where names are in lower snake case: rename one of them."
+            )
+    changes = [f"{name!r} is {plain!r}" for plain, name in written.items() if name != plain]
+    if changes:
+        listed = ", ".join(changes[:_LISTED_CHANGES])
+        more = f" and {len(changes) - _LISTED_CHANGES} more" if changes[_LISTED_CHANGES:] else ""
+        warn_user(f"{subject} has names in lower snake case here: {listed}{more}.")
+    return normalized
 
 
 def check_version(kind: str, name: str, version: object) -> int:

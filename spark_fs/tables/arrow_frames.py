@@ -6,12 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_fs.base import arrow_types, times, types
 from spark_fs.errors import InvalidNameError, SchemaError
+from spark_fs.spec.names import normalize_names
 from spark_fs.tables import object_columns, polars_frames
 
 _FRAME_KINDS = "a Spark, pandas or polars DataFrame, an Arrow table, or a list of dicts"
@@ -38,9 +40,7 @@ def to_arrow(data: Any, declared_types: Mapping[str, str]) -> pa.Table:
             or of one that is no feature type, or a value that does not fit.
         InvalidNameError: A column's name is in no string of UTF-8.
     """
-    table = read_table(data, declared_types)
-    check_column_names(table.column_names)
-    return _cast_table(table, declared_types)
+    return _cast_table(read_table(data, declared_types), declared_types)
 
 
 def is_frame(data: Any) -> bool:
@@ -57,11 +57,18 @@ def read_table(data: Any, declared_types: Mapping[str, str]) -> pa.Table:
 
     Columns of Python objects are looked at value by value.
     """
+    if isinstance(data, np.ndarray) and data.ndim == 2:
+        data = pd.DataFrame(data, columns=[f"col_{i}" for i in range(data.shape[1])])
     if isinstance(data, pd.DataFrame):
-        check_column_names(data.columns)
         return _from_pandas(data, declared_types)
     if isinstance(data, list | tuple):
         return _from_rows(data, declared_types)
+    table = _read_stream(data)
+    return table.rename_columns(normalize_column_names(table.column_names))
+
+
+def _read_stream(data: Any) -> pa.Table:
+    """The rows of what gives them as an Arrow stream, under the names that it has for them."""
     if polars_frames.is_polars(data):
         return polars_frames.to_arrow(data)
     if isinstance(data, pa.Table):
@@ -76,11 +83,18 @@ def read_table(data: Any, declared_types: Mapping[str, str]) -> pa.Table:
     )
 
 
-def check_column_names(names: Collection[Any]) -> None:
-    """SchemaError for a name that a frame has twice, InvalidNameError for one of half a character.
+def normalize_column_names(names: Collection[Any]) -> list[str]:
+    """The names of a frame's columns, in lower snake case, with a warning where any was not.
 
-    Such a half, a surrogate, is in no string of UTF-8.
+    Raises:
+        SchemaError: A name is there twice, or two become one.
+        InvalidNameError: A name has half a character, a surrogate, which is in no string of UTF-8.
     """
+    _check_column_names(names)
+    return normalize_names("The frame", map(str, names))
+
+
+def _check_column_names(names: Collection[Any]) -> None:
     for name in names:
         if isinstance(name, str) and not name.isascii() and re.search("[\ud800-\udfff]", name):
             raise InvalidNameError.for_name("Column", name)
@@ -118,7 +132,7 @@ def check_fields(location: str, names: Sequence[str]) -> None:
 
 def _from_pandas(data: pd.DataFrame, declared_types: Mapping[str, str]) -> pa.Table:
     """The frame as Arrow; columns of Python objects are looked at value by value."""
-    names = [str(name) for name in data.columns]
+    names = normalize_column_names(data.columns)
     columns = []
     for index, name in enumerate(names):
         columns.append(_convert_column(name, data.iloc[:, index], declared_types.get(name)))
@@ -169,18 +183,19 @@ def _from_rows(rows: Sequence[Any], declared_types: Mapping[str, str]) -> pa.Tab
             "The list holds no row that names a column, so there is nothing to know their types"
             " from: give at least one row, or an Arrow table with a schema."
         )
-    check_column_names(names)
-    columns = []
     for name in names:
         if not isinstance(name, str):
             raise SchemaError(
                 f"A row of the list has the key {name!r}, and a column's name is a string: rename"
                 " it."
             )
+    column_names = normalize_column_names(names)
+    columns = []
+    for name, column_name in zip(names, column_names, strict=True):
         values = [row.get(name) for row in rows]
-        declared_type = _to_arrow_type(declared_types.get(name))
-        columns.append(object_columns.to_arrow(name, values, declared_type))
-    return pa.table(columns, names)
+        declared_type = _to_arrow_type(declared_types.get(column_name))
+        columns.append(object_columns.to_arrow(column_name, values, declared_type))
+    return pa.table(columns, column_names)
 
 
 def _to_arrow_type(declared_type: str | None) -> pa.DataType | None:

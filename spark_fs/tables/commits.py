@@ -12,9 +12,9 @@ _ROWLESS_OPERATIONS = ("optimize", "append_features", "note", "VACUUM START", "V
 class Commit:
     """One commit: its number, its instant (UTC), what it did, its batch, and its counts of rows.
 
-    operation: "upsert", "insert", "delete", "append_features", "optimize", or "note" for what a run
-    notes without rows; of another writer, Delta's own word for it. inserted, updated, deleted:
-    numbers of rows.
+    operation: "upsert", "insert", "overwrite", "delete", "append_features", "optimize", or "note"
+    for what a run notes without rows; of another writer, Delta's own word for it. inserted,
+    updated, deleted: numbers of rows.
     """
 
     version: int

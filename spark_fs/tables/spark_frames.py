@@ -10,7 +10,7 @@ from pyspark.sql import types as T
 
 from spark_fs.base import types
 from spark_fs.errors import InvalidNameError, SchemaError
-from spark_fs.tables.arrow_frames import check_column_names, check_fields, to_arrow
+from spark_fs.tables.arrow_frames import check_fields, normalize_column_names, to_arrow
 
 
 def to_spark(
@@ -26,8 +26,7 @@ def to_spark(
     numbers the rows, which have an order in all but Spark's frames.
     """
     if isinstance(data, DataFrame):
-        check_column_names(data.columns)
-        return _check_frame(_convert_types(data))
+        return _check_frame(_convert_types(_normalize_names(data)))
     table = to_arrow(data, declared_types)
     if row_number_column:
         if row_number_column in table.column_names:
@@ -35,6 +34,12 @@ def to_spark(
         numbers = pa.array(range(len(table)), pa.int64())
         table = table.append_column(row_number_column, numbers)
     return _check_frame(spark.createDataFrame(table))
+
+
+def _normalize_names(frame: DataFrame) -> DataFrame:
+    """The frame* with names in lower snake case."""
+    names = normalize_column_names(frame.columns)
+    return frame if names == frame.columns else frame.toDF(*names)
 
 
 def get_feature_types(frame: DataFrame) -> dict[str, str]:

@@ -70,6 +70,12 @@ class TableTransaction(Protocol):
     def mark_whole_table_read(self) -> None:
         """Let the commit fail when any other adds rows from now on."""
 
+    def remove_existing_files(self) -> None:
+        """Let the commit take out every file that the table has.
+
+        It fails when any other adds rows from now on.
+        """
+
     def commit(
         self,
         staged: StagedFiles | None,

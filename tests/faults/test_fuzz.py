@@ -397,10 +397,16 @@ def entries(fs: FeatureStore, junk: Junk, place: Path) -> dict[str, Callable[[],
             [group.get_tag, group.delete_tag, group.update_description]
         )(a()),
         "append_features": lambda: group.append_features(junk.no()),
+        "update_features": lambda: group.update_features(junk.no()),
+        "enable_ttl": lambda: group.enable_ttl(str(a())),
+        "save": lambda: group.save(junk.no(), a(), a()),
+        "get_or_create_spine_group": lambda: fs.get_or_create_spine_group(
+            a(), **junk.some(version=1, primary_key=["id"], event_time="t", dataframe=[{"id": "x"}])
+        ),
         "insert options": lambda: group.insert(a(), a(), a(), a()),
         "insert": lambda: group.insert(
             junk.draw.choice([a(), pd.DataFrame({"id": [a()], "paid_at": [a()], "amount": [a()]})]),
-            junk.draw.choice(["upsert", "nope"]),
+            operation=junk.draw.choice(["upsert", "nope"]),
         ),
         "delete_records": lambda: group.delete_records(a()),
         "suites": lambda: group.save_expectation_suite(junk.no()),

@@ -26,6 +26,12 @@ TESTS = {
     "`fs.sql(query)`": "tests/spark/test_sql.py::test_what_is_no_select_is_refused",
     "vectors of unknown keys": "tests/online/test_vectors.py::test_as_many_vectors_as_entries_in_their_order",
     "a transformed column is named": "tests/pure/test_transformations.py::test_outputs_have_their_places_and_names",
+    "`get_or_create_feature_group` returns": "tests/pure/test_group_declarations.py::test_each_difference_is_listed_in_plain_words",
+    "`create_feature_group` keeps nothing": "tests/pure/test_group_declarations.py::test_a_name_and_a_version_alone_are_a_get",
+    "a group without primary key": "tests/pure/test_group_declarations.py::test_an_event_time_is_left_out_of_the_primary_key",
+    "`primary_key` that names": "tests/pure/test_group_declarations.py::test_an_event_time_is_left_out_of_the_primary_key",
+    "`insert(wait=False)`": "tests/pure/test_group_declarations.py::test_a_call_that_is_not_offered_says_what_is",
+    "`embedding_index`, `find_neighbors`": "tests/pure/test_group_declarations.py::test_what_cannot_be_is_refused",
     "`query.filter(...)` and": "tests/house/test_coming_from.py::test_a_query_is_a_value",
 }
 

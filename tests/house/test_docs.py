@@ -18,11 +18,14 @@ from pyspark.sql import SparkSession
 
 from spark_fs.api.batch_scoring import BatchScoringMixin
 from spark_fs.api.built_group import BuiltGroup
+from spark_fs.api.external_creation import ExternalGroupCreation
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_vectors import FeatureVectorsMixin
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.group import Group
+from spark_fs.api.group_creation import GroupCreation
+from spark_fs.api.group_definition import GroupDefinition
 from spark_fs.api.group_store import GroupStore
 from spark_fs.api.model import Model
 from spark_fs.api.model_registry import ModelRegistry
@@ -32,6 +35,7 @@ from spark_fs.api.table_group import TableGroup
 from spark_fs.api.training_data import TrainingDataMixin
 from spark_fs.api.training_datasets import TrainingDatasetsMixin
 from spark_fs.api.training_files import TrainingFilesMixin
+from spark_fs.api.written_group import WrittenGroup
 from spark_fs.cli import app
 from spark_fs.pipelines import Pipeline
 from spark_fs.settings import Settings
@@ -285,7 +289,7 @@ def test_the_walks_that_are_drawn_name_files_and_count_their_changes_of_room() -
 
 def test_the_changelog_names_what_users_call() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
-    groups = Group, TableGroup, BuiltGroup, FeatureGroup
+    groups = Group, GroupDefinition, TableGroup, BuiltGroup, WrittenGroup, FeatureGroup
     views = (
         FeatureView,
         TrainingDataMixin,
@@ -297,6 +301,8 @@ def test_the_changelog_names_what_users_call() -> None:
     kinds = (
         FeatureStore,
         GroupStore,
+        GroupCreation,
+        ExternalGroupCreation,
         *groups,
         *views,
         Selection,

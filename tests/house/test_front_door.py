@@ -17,6 +17,7 @@ from spark_fs.api.built_group import BuiltGroup
 from spark_fs.api.catalog_object import CatalogObject
 from spark_fs.api.connection import Connection
 from spark_fs.api.dataset_api import DatasetApi
+from spark_fs.api.external_creation import ExternalGroupCreation
 from spark_fs.api.external_feature_group import ExternalFeatureGroup
 from spark_fs.api.feature import Feature, Filter
 from spark_fs.api.feature_group import FeatureGroup
@@ -25,6 +26,8 @@ from spark_fs.api.feature_vectors import FeatureVectorsMixin
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.flavour import Flavour
 from spark_fs.api.group import Group
+from spark_fs.api.group_creation import GroupCreation
+from spark_fs.api.group_definition import GroupDefinition
 from spark_fs.api.group_store import GroupStore
 from spark_fs.api.model import Model
 from spark_fs.api.model_registry import ModelRegistry
@@ -40,6 +43,7 @@ from spark_fs.api.training_datasets import TrainingDatasetsMixin
 from spark_fs.api.training_files import TrainingFilesMixin
 from spark_fs.api.transformations import TransformationFunction
 from spark_fs.api.window_functions import WindowFunction
+from spark_fs.api.written_group import WrittenGroup
 from spark_fs.engine import windows
 
 # The parameters of every public method, in their order: callers pass them by place.
@@ -84,17 +88,37 @@ SIGNATURES = {
     DatasetApi.move: "source_path destination_path overwrite",
     DatasetApi.zip: "remote_path destination_path block timeout",
     DatasetApi.unzip: "remote_path block timeout",
-    GroupStore.create_feature_group: (
-        "name version description primary_key partition_key event_time online_enabled"
-        " statistics_config expectation_suite features ttl parents keep_corrections aggregation"
+    GroupCreation.create_feature_group: (
+        "name version description online_enabled time_travel_format partition_key primary_key"
+        " foreign_key embedding_index hudi_precombine_key features statistics_config event_time"
+        " stream expectation_suite parents topic_name notification_topic_name"
+        " transformation_functions online_config offline_backfill_every_hr storage_connector path"
+        " data_source ttl ttl_enabled online_disk sink_enabled sink_job_conf sink_job tags"
+        " partitioned_by online_partition_columns zorder_by clustered_by bucket_index sort_order"
+        " keep_corrections aggregation"
     ),
-    GroupStore.get_or_create_feature_group: (
-        "name version description primary_key partition_key event_time online_enabled"
-        " statistics_config expectation_suite features ttl parents keep_corrections aggregation"
+    GroupCreation.get_or_create_feature_group: (
+        "name version description online_enabled time_travel_format partition_key primary_key"
+        " foreign_key embedding_index hudi_precombine_key features statistics_config"
+        " expectation_suite event_time stream parents topic_name notification_topic_name"
+        " transformation_functions online_config offline_backfill_every_hr storage_connector path"
+        " data_source ttl ttl_enabled online_disk sink_enabled sink_job_conf sink_job tags"
+        " partitioned_by online_partition_columns zorder_by clustered_by bucket_index sort_order"
+        " keep_corrections aggregation"
     ),
-    GroupStore.create_external_feature_group: (
-        "name version description primary_key event_time data_format path query options features"
-        " ttl parents"
+    ExternalGroupCreation.create_external_feature_group: (
+        "name storage_connector query data_format path options version description primary_key"
+        " foreign_key embedding_index features statistics_config event_time expectation_suite"
+        " online_enabled topic_name notification_topic_name online_config data_source ttl"
+        " ttl_enabled online_disk parents"
+    ),
+    ExternalGroupCreation.create_on_demand_feature_group: (
+        "name storage_connector query data_format path options version description primary_key"
+        " foreign_key features statistics_config event_time expectation_suite topic_name"
+        " notification_topic_name data_source online_enabled ttl ttl_enabled"
+    ),
+    GroupCreation.get_or_create_spine_group: (
+        "name version description primary_key foreign_key event_time features dataframe"
     ),
     GroupStore.get_external_feature_group: "name version",
     GroupStore.get_external_feature_groups: "name",
@@ -144,10 +168,24 @@ SIGNATURES = {
     CatalogObject.delete_tag: "name",
     Group.get_parent_feature_groups: "",
     Group.get_generated_feature_views: "",
-    FeatureGroup.insert: "df operation write_options validation_options",
+    GroupDefinition.enable_ttl: "ttl",
+    GroupDefinition.disable_ttl: "",
+    GroupDefinition.update_features: "features",
+    GroupDefinition.find_neighbors: "_ __",
+    WrittenGroup.insert: (
+        "features overwrite operation storage write_options validation_options wait"
+        " transformation_context transform n_processes"
+    ),
+    WrittenGroup.save: "features write_options validation_options wait n_processes",
+    WrittenGroup.multi_part_insert: (
+        "features overwrite operation storage write_options validation_options"
+        " transformation_context transform n_processes"
+    ),
+    WrittenGroup.finalize_multi_part_insert: "",
+    WrittenGroup.insert_stream: "_ __",
     FeatureGroup.backfill: "build start end every restart progress",
     FeatureGroup.run_incremental: "build until every lateness",
-    FeatureGroup.delete_records: "df",
+    WrittenGroup.delete_records: "delete_df write_options storage",
     FeatureGroup.save_expectation_suite: "expectation_suite",
     FeatureGroup.get_expectation_suite: "",
     FeatureGroup.delete_expectation_suite: "",
@@ -176,10 +214,14 @@ SIGNATURES = {
     GroupStore.verify_online: "name version now limit synced",
     GroupStore.check_serving: "",
     TableGroup.append_features: "features",
-    TableGroup.optimize: "",
+    TableGroup.optimize: "full strategy columns rewrite_all target_file_size_mb where",
+    TableGroup.delta_vacuum: "retention_hours",
     TableGroup.vacuum: "retention_hours force",
-    FeatureGroup.delete: "force",
-    ExternalFeatureGroup.delete: "force",
+    FeatureGroup.delete: "force delete_feature_views",
+    ExternalFeatureGroup.delete: "force delete_feature_views",
+    ExternalFeatureGroup.save: "",
+    ExternalFeatureGroup.insert: "_ __",
+    ExternalFeatureGroup.sync_online: "_ __",
     Query.join: "sub_query on left_on right_on join_type prefix",
     Query.filter: "cond",
     Query.as_of: "when",
@@ -291,11 +333,15 @@ PUBLIC = (
     FeatureStore,
     GroupStore,
     SourceStore,
+    GroupCreation,
+    ExternalGroupCreation,
     TableGroup,
     BuiltGroup,
+    WrittenGroup,
     TransformationFunction,
     CatalogObject,
     Group,
+    GroupDefinition,
     FeatureGroup,
     ExternalFeatureGroup,
     FeatureView,

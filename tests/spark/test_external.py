@@ -11,9 +11,16 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_fs import Feature
+from spark_fs.api.external_feature_group import ExternalFeatureGroup
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
-from spark_fs.errors import NotFoundError, QueryError, SettingsError, SparkFSError
+from spark_fs.errors import (
+    NotFoundError,
+    NotOfferedError,
+    QueryError,
+    SettingsError,
+    SparkFSError,
+)
 from spark_fs.storage_connector import HopsFSConnector
 
 from conftest import MYSQL, first_quick
@@ -188,8 +195,13 @@ def test_an_external_group_is_neither_written_nor_travelled_in(
         QueryError, match=r"External feature group 'rates' version 1 has no history of commits"
     ):
         rates.select_all().as_of(1)
+    same = fs.get_feature_group("rates")
+    assert isinstance(same, ExternalFeatureGroup)
+    assert same.save() is None
+    with pytest.raises(NotOfferedError, match="with online_enabled=True, and call sync_online"):
+        same.insert([{"k": 1}])
     with pytest.raises(NotFoundError, match=r"is an external one: use get_external_feature_group"):
-        fs.get_feature_group("rates")
+        fs.get_or_create_feature_group("rates", 1, primary_key=["k"])
     rates.delete()
     with pytest.raises(NotFoundError, match=r"'rates' does not exist"):
         fs.get_external_feature_group("rates")

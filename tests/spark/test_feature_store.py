@@ -64,12 +64,9 @@ def test_get_or_create_finds_what_is_declared_alike(fs: FeatureStore) -> None:
     assert len(fs.get_feature_groups()) == 1
     with pytest.raises(
         AlreadyExistsError,
-        match=(
-            r"declared otherwise: primary_key is \('k',\), not \('j',\); event_time is 'at', not"
-            r" None"
-        ),
+        match=r"declared otherwise: event_time is 'at', not 'on'; primary_key is \['k'\], not \['j'\]",
     ):
-        fs.get_or_create_feature_group("a", primary_key=["j"], description="d")
+        fs.get_or_create_feature_group("a", primary_key=["j"], event_time="on", description="d")
 
 
 def test_a_text_is_no_list_of_columns(fs: FeatureStore) -> None:

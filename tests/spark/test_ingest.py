@@ -290,9 +290,9 @@ FIRST_REFUSED: list[tuple[str, object, type[SparkFSError], str]] = [
     ),
     (
         "bad column name",
-        FIRST.rename(columns={"v": "My Value"}),
+        FIRST.rename(columns={"v": "my-value"}),
         InvalidNameError,
-        "'My Value' is not a valid name",
+        "'my-value' is not a valid name",
     ),
     (
         "duplicates in the first batch",

@@ -47,6 +47,7 @@ class DeltaTransaction:
         self._jvm_log = delta_log.forTable(spark._jsparkSession, path)
         self._jvm_transaction = self._jvm_log.startTransaction()
         self._is_creating = False
+        self._removals: list[Any] = []
 
     @property
     def version(self) -> int:
@@ -175,6 +176,15 @@ class DeltaTransaction:
         """
         self._jvm_transaction.readWholeTable()
 
+    def remove_existing_files(self) -> None:
+        """Let the commit take out every file that the table has.
+
+        It fails when any other adds rows from now on.
+        """
+        self.mark_whole_table_read()
+        files = self._jvm_transaction.filterFiles()
+        self._removals = [files.apply(i).remove() for i in range(files.size())]
+
     def commit(
         self,
         staged: StagedFiles | None,
@@ -185,13 +195,15 @@ class DeltaTransaction:
         """Commit files (None: none) and numbers of transactions, eagerly; may raise a conflict."""
         delta = self._jvm.org.apache.spark.sql.delta
         actions = self._to_scala_list([]) if staged is None else staged.handle
+        actions = actions.appendedAll(self._to_scala_list(self._removals))
         now = self._scala_some(time.time_ns() // 1_000_000)
         for transaction in transactions:
             number = self._jvm.java.lang.Long.valueOf(transaction.number)
             action = delta.actions.SetTransaction(transaction.app_id, number, now)
             actions = actions.appended(action)
         write = getattr(delta, "DeltaOperations$Write")
-        mode = self._jvm.org.apache.spark.sql.SaveMode.Append
+        modes = self._jvm.org.apache.spark.sql.SaveMode
+        mode = modes.Overwrite if self._removals else modes.Append
         partition_by = self._scala_some(self._to_scala_list(layout.partition_by))
         note = self._scala_some(json.dumps(self.with_write_id(metadata)))
         none = self._scala_none()

@@ -1,0 +1,168 @@
+"""What is declared of a group, beside its name: columns, keys, and how long rows count."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from spark_fs.api.catalog_object import CatalogObject
+from spark_fs.api.feature import Feature
+from spark_fs.api.options import to_seconds
+from spark_fs.base.arguments import validate_arguments
+from spark_fs.base.user_warnings import warn_user
+from spark_fs.errors import NotOfferedError, SchemaError, SettingsError
+from spark_fs.spec.feature_group import GroupSpec
+
+if TYPE_CHECKING:
+    from spark_fs.api.feature_store import FeatureStore
+    from spark_fs.api.stores import Stores
+
+
+@validate_arguments
+class GroupDefinition(CatalogObject[GroupSpec]):
+    """The definition of a group, as Hopsworks' users ask for it."""
+
+    _stores: Stores
+
+    @property
+    @abstractmethod
+    def features(self) -> list[Feature]:
+        """The columns in their order."""
+
+    @property
+    def id(self) -> int:
+        """A number that no other group of the store has, made of its name and version."""
+        digest = hashlib.blake2b(f"{self.name} {self.version}".encode(), digest_size=6)
+        return int.from_bytes(digest.digest())
+
+    @property
+    def feature_store(self) -> FeatureStore:
+        """The feature store that it is kept in."""
+        from spark_fs.api.feature_store import FeatureStore
+
+        return FeatureStore(self._stores)
+
+    @property
+    def columns(self) -> list[Feature]:
+        """The columns in their order, as ``features``."""
+        return self.features
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns in their order."""
+        return [feature.name for feature in self.features]
+
+    @property
+    def foreign_key(self) -> list[str]:
+        """The columns that name an entity of another group."""
+        return list(self._spec.foreign_key)
+
+    @property
+    def ttl(self) -> float | None:
+        """How many seconds old a row may be and still count; also where ``disable_ttl`` lifted it.
+
+        None where it never had one.
+        """
+        return self._load_spec().last_ttl_seconds
+
+    @property
+    def ttl_enabled(self) -> bool:
+        """Whether the ttl is in use."""
+        return self._load_spec().ttl_seconds is not None
+
+    def enable_ttl(self, ttl: timedelta | float | None = None) -> Self:
+        """Bound how old a row may be and still match in a join or be served, eagerly.
+
+        Training datasets that exist keep the ttl that they were made with. Rows that come back
+        online by a longer one do so by ``sync_online(full=True)``.
+
+        Args:
+            ttl: A timedelta, or seconds; None: the last that it had.
+
+        Returns:
+            The group.
+
+        Raises:
+            SettingsError: The length is not above zero, or None and it never had one.
+        """
+        seconds = to_seconds("ttl", ttl)
+        if seconds is None:
+            seconds = self.ttl
+        if seconds is None:
+            raise SettingsError(
+                f"Feature group {self._spec} never had a ttl: give its length, a timedelta or"
+                " seconds."
+            )
+        return self._change_ttl(seconds)
+
+    def disable_ttl(self) -> Self:
+        """Let a row count whatever its age, eagerly, and return the group.
+
+        Training datasets that exist keep the ttl that they were made with. Rows that were past it
+        come back online by ``sync_online(full=True)``.
+        """
+        return self._change_ttl(None)
+
+    def _change_ttl(self, seconds: float | None) -> Self:
+        now = datetime.now(UTC)
+        before = self._load_spec()
+        changed = self._update_spec(lambda spec: spec.with_ttl(seconds, now))
+        was_shorter = before.ttl_seconds is not None and before.ttl_seconds < (seconds or math.inf)
+        if before.online_enabled and before.features and was_shorter:
+            warn_user(
+                f"Rows of feature group {before} that were past its ttl of {before.ttl_seconds}"
+                " seconds are not online: sync_online(full=True) brings back those that count now."
+            )
+        return changed
+
+    def update_features(self, features: Feature | Sequence[Feature]) -> Self:
+        """Replace the descriptions of columns, eagerly.
+
+        Args:
+            features: One column or several, each with its name and its new description.
+
+        Returns:
+            The group.
+
+        Raises:
+            NotFoundError: A column does not exist; nothing is changed.
+            SchemaError: One is given another type than it has; nothing is changed.
+        """
+        changed = [features] if isinstance(features, Feature) else list(features)
+
+        def describe(spec: GroupSpec) -> GroupSpec:
+            for feature in changed:
+                if not isinstance(feature, Feature):
+                    raise SchemaError(
+                        f"{feature!r} is not a column: give Features, as in"
+                        " spark_fs.Feature('amount', 'double', 'what was paid')."
+                    )
+                type_ = spec.get_column_type(feature.name)
+                if feature.type not in (None, "", type_):
+                    raise SchemaError(
+                        f"Column {feature.name!r} of feature group {spec} is {type_}, not"
+                        f" {feature.type}: a type stays; create a new version for another one."
+                    )
+                spec = spec.with_column_description(feature.name, feature.description or "")
+            return spec
+
+        return self._update_spec(describe)
+
+    # -- what Hopsworks has and this has not
+
+    def find_neighbors(self, *_: Any, **__: Any) -> NoReturn:
+        """NotOfferedError: nothing is indexed by embeddings."""
+        raise NotOfferedError.for_call(
+            "find_neighbors",
+            "searches the nearest embeddings",
+            "read the group and search its array column with a library for it",
+        )
+
+    @property
+    def embedding_index(self) -> None:
+        """None: nothing is indexed by embeddings."""
+        return None
