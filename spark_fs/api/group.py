@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from spark_fs.api.feature import Feature, find_feature, make_feature
 from spark_fs.api.group_definition import GroupDefinition
+from spark_fs.api.group_refusals import GroupRefusals
 from spark_fs.api.options import warn_of_options
 from spark_fs.api.query import Query
 from spark_fs.api.schema_columns import SchemaColumns
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @validate_arguments
-class Group(GroupDefinition):
+class Group(GroupDefinition, GroupRefusals):
     """A group of features of one entity, under one name and version."""
 
     def __init__(self, stores: Stores, spec: GroupSpec) -> None:
