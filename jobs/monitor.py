@@ -3,6 +3,7 @@
 spark-submit jobs/monitor.py --group NAME --current 1d [--reference 30d] [--now 2024-02-14]
     [--threshold psi=0.1] [--plot drift.html]
 spark-submit jobs/monitor.py --view NAME --training-dataset 3 --current 1d
+spark-submit jobs/monitor.py --group NAME --saved [--now 2024-02-14]
 """
 
 import argparse
@@ -53,9 +54,14 @@ def main() -> None:
         metavar="MEASURE=LIMIT",
         help=f"without any: {dict(DEFAULT_THRESHOLDS)}",
     )
+    parser.add_argument(
+        "--saved",
+        action="store_true",
+        help="run the monitors of the group or view that are due, in the place of a comparison",
+    )
     parser.add_argument("--plot", help="write the figure of the comparison to this HTML file")
     options = parser.parse_args()
-    if options.view and options.training_dataset is None:
+    if options.view and options.training_dataset is None and not options.saved:
         parser.error("--view needs --training-dataset: the version that the model was trained on")
     limits = (
         {
@@ -66,6 +72,9 @@ def main() -> None:
         else None
     )
     fs = spark_fs.login().get_feature_store()
+    if options.saved:
+        run_saved_monitors(fs, options)
+        return
     start = options.now - options.current
     if options.view:
         view = fs.get_feature_view(options.view, options.version)
@@ -81,6 +90,20 @@ def main() -> None:
     if options.plot:
         found.plot().write_html(options.plot, include_plotlyjs=True)
     if not found.ok:
+        sys.exit(DIFFERS)
+
+
+def run_saved_monitors(fs: spark_fs.FeatureStore, options: argparse.Namespace) -> None:
+    """Run the monitors that are due, and print what each found."""
+    owner: spark_fs.FeatureGroup | spark_fs.FeatureView
+    if options.view:
+        owner = fs.get_feature_view(options.view, options.version)
+    else:
+        owner = fs.get_feature_group(options.group, options.version)
+    results = owner.run_due_monitors(options.now)
+    for result in results:
+        print(result, flush=True)
+    if any(result.shift_detected for result in results):
         sys.exit(DIFFERS)
 
 

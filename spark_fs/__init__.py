@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from spark_fs.engine.windows import Events, rolling
     from spark_fs.flows.jobs import Job, RunningJob
     from spark_fs.spec.comparison import DEFAULT_THRESHOLDS, DriftReport
-    from spark_fs.spec.expectations import ValidationReport
     from spark_fs.spec.feature_statistics import FeatureStatistics, Statistics, StatisticsConfig
     from spark_fs.spec.model_schema import ModelSchema, Schema
     from spark_fs.spec.pipeline_run import PipelineRun
     from spark_fs.spec.training_dataset import TrainingDatasetSpec
+    from spark_fs.spec.validation_report import ValidationReport
     from spark_fs.spec.verification import Verification
     from spark_fs.tables.commits import Commit
     from spark_fs.tables.delta.jars import resolve_jars
@@ -107,7 +107,7 @@ _LAZY = {
     "Statistics": "spark_fs.spec.feature_statistics",
     "StatisticsConfig": "spark_fs.spec.feature_statistics",
     "TrainingDatasetSpec": "spark_fs.spec.training_dataset",
-    "ValidationReport": "spark_fs.spec.expectations",
+    "ValidationReport": "spark_fs.spec.validation_report",
     "Verification": "spark_fs.spec.verification",
     "parse_duration": "spark_fs.base.times",
     "resolve_jars": "spark_fs.tables.delta.jars",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, overload
 
-from spark_fs.api.table_group import TableGroup
+from spark_fs.api.profiled_group import ProfiledGroup
 from spark_fs.base.arguments import validate_arguments
 
 if TYPE_CHECKING:
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from spark_fs.base.times import Instant
     from spark_fs.flows.backfill import Builder
     from spark_fs.flows.jobs import Job
-    from spark_fs.spec.expectations import ValidationOptions, ValidationReport
+    from spark_fs.spec.expectations import ValidationOptions
+    from spark_fs.spec.validation_report import ValidationReport
     from spark_fs.spec.write_options import WriteOptions
     from spark_fs.tables.commits import Transaction
 
 
 @validate_arguments
-class BuiltGroup(TableGroup):
+class BuiltGroup(ProfiledGroup):
     """A group whose rows may be built, by a function of the user's or by its aggregation."""
 
     @abstractmethod

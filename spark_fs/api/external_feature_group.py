@@ -58,6 +58,51 @@ class ExternalFeatureGroup(Group):
         source = self._spec.source
         return dict(source.options) if source else {}
 
+    # -- what only a group has that is inserted into
+
+    def get_expectation_suite(self, ge_type: bool = False) -> None:  # of Hopsworks
+        """Return None: nothing is inserted here, so nothing is validated."""
+
+    def get_latest_validation_report(self, ge_type: bool = False) -> None:  # of Hopsworks
+        """Return None, as ``get_expectation_suite``."""
+
+    def get_statistics(self, *_arguments: Any, **_options: Any) -> None:
+        """Return None: statistics are of commits, which a source of others has none of."""
+
+    def get_feature_monitoring_configs(self, *_arguments: Any, **_options: Any) -> list[Any]:
+        """Return none: a feature view over this group can be monitored."""
+        return []
+
+    def save_expectation_suite(self, *_arguments: Any, **_options: Any) -> NoReturn:
+        """NotOfferedError: its rows are not inserted here."""
+        raise self._refuse("save_expectation_suite", "validates what is inserted")
+
+    def validate(self, *_arguments: Any, **_options: Any) -> NoReturn:
+        """NotOfferedError: its rows are not inserted here."""
+        raise self._refuse("validate", "validates rows")
+
+    def compute_statistics(self, *_arguments: Any, **_options: Any) -> NoReturn:
+        """NotOfferedError: it has no commits."""
+        raise self._refuse("compute_statistics", "makes the statistics of an external group")
+
+    def create_scheduled_statistics(self, *_arguments: Any, **_options: Any) -> NoReturn:
+        """NotOfferedError: it has no commits; a feature view over it can be monitored."""
+        raise self._refuse("create_scheduled_statistics", "makes statistics by a schedule")
+
+    def create_feature_monitoring(self, *_arguments: Any, **_options: Any) -> NoReturn:
+        """NotOfferedError, as ``create_scheduled_statistics``."""
+        raise self._refuse("create_feature_monitoring", "compares rows by a schedule")
+
+    def _refuse(self, call: str, purpose: str) -> NotOfferedError:
+        return NotOfferedError.for_call(
+            f"ExternalFeatureGroup.{call}",
+            purpose,
+            f"{self._spec} is never written here; insert its rows into a feature group, or make a"
+            " feature view of it, whose training data has statistics and which can be monitored",
+        )
+
+    # -- its end
+
     def delete(self, force: bool = False, delete_feature_views: bool = False) -> None:
         """Forget the group, eagerly; the source stays.
 

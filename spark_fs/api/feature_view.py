@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from spark_fs.api.batch_scoring import BatchScoringMixin
 from spark_fs.api.catalog_object import CatalogObject
 from spark_fs.api.feature_vectors import FeatureVectorsMixin
+from spark_fs.api.monitoring import MonitoringMixin
 from spark_fs.api.query import Query
 from spark_fs.api.training_data import TrainingDataMixin
 from spark_fs.api.training_datasets import TrainingDatasetsMixin
 from spark_fs.api.training_files import TrainingFilesMixin
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.errors import SettingsError
+from spark_fs.errors import NotOfferedError, SettingsError
 from spark_fs.spec.comparison import resolve_thresholds
 from spark_fs.spec.feature_view import ViewSpec
 
@@ -35,6 +36,7 @@ class FeatureView(
     TrainingDatasetsMixin,
     BatchScoringMixin,
     FeatureVectorsMixin,
+    MonitoringMixin,
 ):
     """What a model is trained on and served with, under one name and version."""
 
@@ -74,7 +76,7 @@ class FeatureView(
     def schema(self) -> dict[str, str]:
         """The type of each feature, before transformations.
 
-        Labels and helper columns are not in it; keys and times are where the query selects them.
+        Labels, helper columns, keys and times are not in it.
         """
         return self._resolve_columns().features
 
@@ -168,7 +170,10 @@ class FeatureView(
     # -- statistics and drift
 
     def get_training_dataset_statistics(
-        self, training_dataset_version: int, feature_names: Sequence[str] | None = None
+        self,
+        training_dataset_version: int,
+        before_transformation: bool = False,
+        feature_names: Sequence[str] | None = None,
     ) -> Statistics:
         """The statistics of a training dataset, eagerly where they are not made yet.
 
@@ -179,6 +184,8 @@ class FeatureView(
 
         Args:
             training_dataset_version: Of which training dataset.
+            before_transformation: Whether they are of the train split's rows before the
+                transformations; those are made anew each time, and not kept.
             feature_names: Of these columns only; None: of all.
 
         Returns:
@@ -189,6 +196,12 @@ class FeatureView(
         """
         from spark_fs.flows import training_dataset, training_statistics
 
+        if before_transformation:
+            from spark_fs.flows.monitor import describe_train_split
+
+            return describe_train_split(
+                self._stores, self._spec, training_dataset_version, feature_names
+            )
         dataset = training_dataset.load_dataset(self._stores, self._spec, training_dataset_version)
         return training_statistics.get_statistics(dataset, feature_names)
 
@@ -267,6 +280,15 @@ class FeatureView(
         limits = resolve_thresholds(thresholds)
         return view_drift.detect_view_drift(
             self._stores, self._spec, current, training_dataset_version, features, limits, engine
+        )
+
+    def create_model_monitoring(self, *_arguments: Any, **_options: Any) -> NoReturn:
+        """NotOfferedError: what a deployed model was given is not kept here."""
+        raise NotOfferedError.for_call(
+            "FeatureView.create_model_monitoring",
+            "compares what a deployed model was given with its training data",
+            f"declare create_feature_monitoring on feature view {self._spec}, over its batches,"
+            " with_reference_training_dataset()",
         )
 
     def get_drift_history(self) -> list[DriftReport]:

@@ -344,6 +344,11 @@ class GroupCreation:
             from spark_fs.online.table_layout import build_online_table
 
             build_online_table(group, self._stores.online.capabilities)  # raises what cannot be
+        if group.expectation_suite is not None:
+            from spark_fs.spec.expectations import with_told_policy
+
+            suite = with_told_policy(group.expectation_suite)
+            group = replace(group, expectation_suite=suite)
         self._stores.catalog.add_group(group)
         return group
 

@@ -139,6 +139,8 @@ def check_declared_group(existing: GroupSpec, fields: Mapping[str, Any]) -> None
     Raises:
         AlreadyExistsError: It was declared otherwise; it lists each difference.
     """
+    from spark_fs.spec.expectations import with_kept_options
+
     check_aggregation(existing, fields)
     if fields.get("description", existing.description) != existing.description:
         warn_user(
@@ -152,6 +154,9 @@ def check_declared_group(existing: GroupSpec, fields: Mapping[str, Any]) -> None
         wanted = fields[field]
         if field == "features":
             wanted = {feature.name: feature.type for feature in wanted}
+        if field == "expectation_suite":
+            # code that attaches a suite at creation says nothing of what was changed since
+            wanted = with_kept_options(wanted, present)
         if present != wanted:
             changes.append(f"{name} is {_show(present)}, not {_show(wanted)}")
     if changes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from spark_fs.flows.jobs import Job
-    from spark_fs.spec.expectations import ValidationOptions, ValidationReport
+    from spark_fs.spec.expectations import ValidationOptions
+    from spark_fs.spec.validation_report import ValidationReport
     from spark_fs.spec.write_options import WriteOptions
     from spark_fs.tables.commits import Transaction
 
@@ -62,10 +62,11 @@ class WrittenGroup(BuiltGroup):
                 identity in the frame is the row; the others are set aside. ``batch_id``: the same
                 id a second time writes nothing. Those of Hopsworks are taken, and named in a
                 warning where they would change anything.
-            validation_options: For a group with an expectation suite. ``policy``: "STRICT" (refuse
-                the whole frame when an expectation fails), "ALWAYS" (write it, keep the report) or
-                "QUARANTINE" (write the rows that pass; the others are set aside, with the reason,
-                for ``read_quarantine``). ``run_validation=False`` leaves the suite out.
+            validation_options: For a group with an expectation suite. ``policy``: "ALWAYS" (write
+                the frame whatever fails, with a warning unless this says so), "STRICT" (refuse it
+                whole) or "QUARANTINE" (write the rows that pass; the others are set aside, with the
+                reason, for ``read_quarantine``); left out: as the suite says.
+                ``run_validation=False`` leaves the suite out, ``save_report=False`` the report.
             wait: Taken for Hopsworks' sake: the rows are there when this returns.
             transformation_context: What on-demand transformations are given.
             transform: Whether on-demand transformations are computed.
@@ -188,10 +189,6 @@ class WrittenGroup(BuiltGroup):
     def materialization_job(self) -> MaterializationJob:
         """What Hopsworks runs to bring inserted rows to the offline store; here it is done."""
         return MaterializationJob(self)
-
-    @abstractmethod
-    def _update_statistics(self) -> None:
-        """Bring the statistics up to what was just inserted."""
 
     def _insert_rows(
         self,

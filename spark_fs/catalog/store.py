@@ -10,16 +10,18 @@ from sqlalchemy import ColumnElement, Select, delete, insert, select, update
 from spark_fs.base.times import Interval
 from spark_fs.catalog.connectors import ConnectorCatalog
 from spark_fs.catalog.database import get_utc_now
+from spark_fs.catalog.monitors import MonitorCatalog, Owner
 from spark_fs.catalog.runs import RunCatalog
 from spark_fs.catalog.tables import BACKFILLS, FEATURE_GROUPS, VALIDATIONS
 from spark_fs.catalog.views import ViewCatalog
-from spark_fs.spec.expectations import ValidationReport
 from spark_fs.spec.feature_group import GroupSpec
+from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.record_format import iter_readable
+from spark_fs.spec.validation_report import ValidationReport
 
 
-class Catalog(RunCatalog, ViewCatalog, ConnectorCatalog):
+class Catalog(RunCatalog, ViewCatalog, ConnectorCatalog, MonitorCatalog):
     """The definitions of one feature store, in the database at ``url``."""
 
     # -- feature groups
@@ -43,9 +45,22 @@ class Catalog(RunCatalog, ViewCatalog, ConnectorCatalog):
             FEATURE_GROUPS, "Feature group", ref, GroupSpec.from_json, change
         )
 
+    def reload_owner(self, owner: Owner) -> Owner:
+        """A group or a view as it is now."""
+        if isinstance(owner, GroupSpec):
+            return self.get_group(owner.name, owner.version)
+        return self.get_view(owner.name, owner.version)
+
+    def delete_view(self, view: ViewSpec) -> None:
+        """Forget a view and what is kept of it."""
+        self.delete_monitors(view)
+        super().delete_view(view)
+
     def delete_group(self, ref: GroupRef) -> None:
         """Forget a group and what happened to it."""
-        self.delete_comparisons(self.get_group(*ref))
+        group = self.get_group(*ref)
+        self.delete_comparisons(group)
+        self.delete_monitors(group)
         with self._begin_transaction() as connection:
             connection.execute(delete(FEATURE_GROUPS).where(*_make_group_filter(ref)))
             for table in (VALIDATIONS, BACKFILLS):
@@ -133,8 +148,9 @@ class Catalog(RunCatalog, ViewCatalog, ConnectorCatalog):
             "report": report.to_json(),
         }
         with self._begin_transaction() as connection:
-            connection.execute(insert(VALIDATIONS).values(**row))
-        return replace(report, validated_at=now.replace(tzinfo=UTC))
+            inserted = connection.execute(insert(VALIDATIONS).values(**row))
+            number = inserted.lastrowid
+        return replace(report, validated_at=now.replace(tzinfo=UTC), id=number)
 
     def list_validations(self, ref: GroupRef) -> list[ValidationReport]:
         """The reports of a group, the oldest first."""
@@ -186,13 +202,13 @@ def _make_group_filter(ref: GroupRef) -> list[ColumnElement[bool]]:
 
 def _select_validations(ref: GroupRef) -> Select[Any]:
     table = VALIDATIONS.c
-    return select(table.validated_at, table.report).where(
+    return select(table.id, table.validated_at, table.report).where(
         table.group_name == ref.name, table.group_version == ref.version
     )
 
 
 def _to_report(row: Any) -> ValidationReport:
-    return ValidationReport.from_json(row.validated_at.replace(tzinfo=UTC), row.report)
+    return ValidationReport.from_json(row.validated_at.replace(tzinfo=UTC), row.report, row.id)
 
 
 def _make_backfill_filter(ref: GroupRef, interval: Interval) -> list[ColumnElement[bool]]:

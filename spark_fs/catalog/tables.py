@@ -140,6 +140,28 @@ COMPARISONS = Table(
     Column("compared_at", INSTANT, nullable=False),
     Column("report", JSON, nullable=False),
 )
+# What is monitored of a group or a view, and what runs of it found.
+MONITORS = Table(
+    "monitors",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(8), nullable=False),
+    Column("name", NAME, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("monitor", NAME, nullable=False),
+    Column("definition", JSON, nullable=False),
+    Column("created_at", INSTANT, nullable=False),
+    Index("ix_monitors_owner", "kind", "name", "version", "monitor", unique=True),
+)
+MONITOR_RESULTS = Table(
+    "monitor_results",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("monitor_id", Integer, nullable=False),
+    Column("monitored_at", INSTANT, nullable=False),
+    Column("result", JSON, nullable=False),
+    Index("ix_monitor_results_newest", "monitor_id", "id"),
+)
 BACKFILLS = Table(
     "backfills",
     METADATA,

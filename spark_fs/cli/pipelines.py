@@ -87,7 +87,7 @@ def run(
     Modules are looked for on PYTHONPATH, then in the pipeline file's folder and those that its path
     names. On a cluster use spark-submit and jobs/run_pipeline.py, which does the same. Exit codes:
     0 done; 1 a step failed; 2 the file or a setting is wrong; 3 another run goes on; 4 a
-    verification or a validation found something; 75 a retry may help.
+    verification, a validation or a monitor found something; 75 a retry may help.
     """
     from spark_fs.pipelines.command import execute
 

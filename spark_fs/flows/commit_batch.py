@@ -13,9 +13,10 @@ from spark_fs.errors import SparkFSError, UnfinishedError
 from spark_fs.flows import identities, validate
 from spark_fs.flows.existing_rows import ExistingRows
 from spark_fs.flows.row_counts import RowCounts, count_rows, make_counts, read_logged_counts
-from spark_fs.spec.expectations import ValidationOptions, ValidationReport
+from spark_fs.spec.expectations import ValidationOptions
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.names import GroupRef
+from spark_fs.spec.validation_report import ValidationReport
 from spark_fs.spec.write_options import WriteOptions
 from spark_fs.tables.commits import NO_TABLE, Transaction
 from spark_fs.tables.computed_rows import ComputedRows
@@ -68,8 +69,9 @@ class BatchInsert:
         if options.batch_id:
             self.commit_metadata["batch_id"] = options.batch_id
         self.layout = table.build_layout()
-        self.suite = self.group.expectation_suite if validation.run_validation else None
-        self.policy = validation.policy
+        self.suite = validation.choose_suite(self.group.expectation_suite)
+        self.policy = validation.choose_policy(self.suite or {})
+        self.validation = validation
         self.catalog = catalog
         self.report: ValidationReport | None = None
 
@@ -212,7 +214,7 @@ class BatchInsert:
                 write,
                 "the validation report was not kept",
                 error,
-                "Do not insert them again; validate(df) reports on them once more.",
+                "Do not insert them again; validate(df, save_report=True) reports on them.",
             ) from error
 
     def _write_to_quarantine(self) -> None:
@@ -247,8 +249,9 @@ class BatchInsert:
 
     def _save_report(self, ingestion: str, set_aside: int) -> None:
         if self.report:
-            report = replace(self.report, ingestion=ingestion, set_aside=set_aside)
-            self.report = self.catalog.add_validation(self.group.ref, report)
+            self.report = replace(self.report, ingestion=ingestion, set_aside=set_aside)
+            if self.validation.save_report:
+                self.report = self.catalog.add_validation(self.group.ref, self.report)
 
     def _commit_rows(
         self,

@@ -223,18 +223,32 @@ def _profile_commits(
             f"There are no commits after {first} up to {last}: the last must be greater than the"
             " first."
         )
+    source = open_written_rows(engines, table, (first, last), types)
+    return DriftSample(source.compute_states(), f"commits {first + 1} to {last}")
+
+
+def open_written_rows(
+    engines: Engines, table: GroupTable, commit_range: tuple[int, int], types: Mapping[str, str]
+) -> RowSource:
+    """The rows that were written after the first commit of a range, up to its last.
+
+    Args:
+        engines: What may read the rows.
+        table: The group's table.
+        commit_range: The two commits; the first may be that before all others.
+        types: The columns that are read, with their types.
+    """
+    first, last = commit_range
     files = table.list_added_files(first + 1, last)
     source = None
     if files is not None:
         source = RowSource.from_files(engines, table, files, types)
-    if source is None:
-        from spark_fs.flows.spark_profile import read_written
+    if source is not None:
+        return source
+    from spark_fs.flows.spark_profile import read_written
 
-        before = None if first == NO_TABLE else first
-        source = RowSource(
-            engines, types, get_frame=lambda: read_written(table, before, last, types)
-        )
-    return DriftSample(source.compute_states(), f"commits {first + 1} to {last}")
+    before = None if first == NO_TABLE else first
+    return RowSource(engines, types, get_frame=lambda: read_written(table, before, last, types))
 
 
 def _resolve_commit(table: GroupTable, commit: int) -> int:

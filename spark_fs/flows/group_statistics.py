@@ -1,6 +1,6 @@
 """Keep the statistics of a group up to its table, and read them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from spark_fs.base.times import Instant
 from spark_fs.engine.engines import Engines
@@ -64,3 +64,28 @@ def load_statistics_as_of(
     """
     version = None if when is None else table.resolve_version(when)
     return statistics.load_commit_statistics(table.statistics_folder, version, features)
+
+
+def iter_statistics(
+    table: GroupTable, when: Instant | int | Commit | None, features: Sequence[str] | None
+) -> Iterator[Statistics]:
+    """Load the statistics of every commit that has some, up to an instant, the newest first.
+
+    Args:
+        table: The group's table.
+        when: An instant (UTC), a version or a commit; None: now.
+        features: Of these features only; None: of all.
+
+    Yields:
+        The statistics of a commit. Starts no JVM.
+
+    Raises:
+        NotFoundError: A version that does not exist, or an instant before the first commit.
+    """
+    last = None if when is None else table.resolve_version(when)
+    for commit in reversed(statistics_files.list_commits(table.statistics_folder)):
+        if last is None or commit <= last:
+            name = statistics_files.format_commit_name(commit)
+            kept = statistics_files.load_statistics(table.statistics_folder, name, features)
+            if kept is not None:
+                yield kept

@@ -10,12 +10,13 @@ from pyspark.sql import DataFrame
 from pyspark.storagelevel import StorageLevel
 
 from spark_fs.errors import CatalogError, SparkFSError
-from spark_fs.flows import identities
+from spark_fs.flows import identities, validate
 from spark_fs.flows.commit_batch import BatchInsert, GroupCatalog
 from spark_fs.flows.jobs import Job
 from spark_fs.redact import get_safe_cause
-from spark_fs.spec.expectations import ValidationOptions, ValidationReport
+from spark_fs.spec.expectations import ValidationOptions
 from spark_fs.spec.feature_group import GroupSpec
+from spark_fs.spec.validation_report import ValidationReport
 from spark_fs.spec.write_options import WriteOptions
 from spark_fs.tables import spark_frames
 from spark_fs.tables.commits import Transaction
@@ -96,7 +97,10 @@ def insert_rows(
         catalog.mark_table_created(group.ref)
     summary["read"] += dropped
     summary["set_aside"] += dropped
-    return written, Job(f"insert {group.name}_{group.version}", summary), insert.report
+    report = insert.report
+    if report and not report.success and insert.policy == "ALWAYS" and validation.policy is None:
+        validate.warn_of_failures(group, report)
+    return written, Job(f"insert {group.name}_{group.version}", summary), report
 
 
 def _to_spark(data: Any, table: GroupTable, options: WriteOptions) -> DataFrame:

@@ -103,9 +103,13 @@ def _to_correlations(matrix: DesignMatrix, sums: Sums) -> CorrelationsByFeature:
 
 
 def compute_group_statistics(
-    engines: Engines, table: GroupTable, config: StatisticsConfig, rescan: bool = False
+    engines: Engines,
+    table: GroupTable,
+    config: StatisticsConfig,
+    rescan: bool = False,
+    version: int | None = None,
 ) -> Statistics | None:
-    """The statistics of the newest commit of a group, eagerly, kept with its history.
+    """The statistics of a commit of a group, eagerly, kept with its history.
 
     Args:
         engines: What may read its rows.
@@ -114,11 +118,12 @@ def compute_group_statistics(
         rescan: Whether all rows are read, whatever is known of those of earlier commits. Without it
             a large table whose rows were changed is left alone: an insert must not cost what the
             whole table costs.
+        version: The commit; None: the newest.
 
     Returns:
         The statistics; None before the first insert, and for a table that is left alone.
     """
-    version = table.version
+    version = table.version if version is None else version
     if version == NO_TABLE:
         return None
     types = config.select_column_types(table.group.types)

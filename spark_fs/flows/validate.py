@@ -1,10 +1,5 @@
-"""Validate rows by a Great Expectations suite.
+"""Validate rows by a Great Expectations suite."""
 
-The library is imported here alone, when a suite is run: its import takes seconds.
-"""
-
-import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -15,16 +10,17 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_fs.base.arithmetic import is_nan
+from spark_fs.base.great_expectations_types import load_great_expectations
 from spark_fs.base.times import as_utc
+from spark_fs.base.user_warnings import warn_user
 from spark_fs.errors import SettingsError, ValidationError, get_first_line
-from spark_fs.spec.expectations import ExpectationResult, ValidationReport
 from spark_fs.spec.feature_group import GroupSpec
+from spark_fs.spec.validation_report import ExpectationResult, ValidationReport
 
 MAX_EXAMPLES = 5
 REASON_COLUMN = "_reason"
 Suite = Mapping[str, Any]
 _RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": MAX_EXAMPLES}
-_ANALYTICS_VARIABLE = "GX_ANALYTICS_ENABLED"
 
 
 def validate_frame(frame: DataFrame, suite: Suite) -> ValidationReport:
@@ -33,11 +29,12 @@ def validate_frame(frame: DataFrame, suite: Suite) -> ValidationReport:
     Raises:
         SettingsError: An expectation cannot be evaluated.
     """
-    with _open_runner(frame) as runner:
-        library_results = runner.run_suite(suite)
     results = []
-    for expectation, library_result in zip(suite["expectations"], library_results, strict=True):
-        results.append(_to_result(expectation, library_result))
+    if suite["expectations"]:
+        with _open_runner(frame) as runner:
+            library_results = runner.run_suite(suite)
+        for expectation, library_result in zip(suite["expectations"], library_results, strict=True):
+            results.append(_to_result(expectation, library_result))
     success = all(result.success for result in results)
     return ValidationReport(suite["name"], success, tuple(results), frame.count())
 
@@ -52,7 +49,7 @@ def split_valid_rows(frame: DataFrame, report: ValidationReport) -> tuple[DataFr
         ValidationError: An expectation that failed is about the rows as a whole, so that none of
             them is to blame.
     """
-    failed = [result for result in report.results if not result.success]
+    failed = report.failed
     rows = frame
     marks: list[str] = []
     reasons: list[Column] = []
@@ -106,12 +103,22 @@ def _is_row_predicate(rows: DataFrame, condition: Column) -> bool:
 
 def make_validation_error(group: GroupSpec, report: ValidationReport) -> ValidationError:
     """The error for a batch that is not written: each failed expectation, with examples."""
-    failures = [_format_failure(result) for result in report.results if not result.success]
-    listed = "; ".join(failures)
+    listed = "; ".join(map(_format_failure, report.failed))
     return ValidationError(
         f"The frame does not meet the expectations of feature group {group}: {listed}. Nothing was"
         " written. Correct the rows, or choose validation_options={'policy': 'QUARANTINE'} to"
         " set them aside, or 'ALWAYS' to write them all the same."
+    )
+
+
+def warn_of_failures(group: GroupSpec, report: ValidationReport) -> None:
+    """Warn that rows were written which do not meet the expectations: each that failed."""
+    listed = "; ".join(map(_format_failure, report.failed))
+    warn_user(
+        f"{len(report.failed)} of {len(report.results)} expectations of feature group {group}"
+        f" failed, and the rows were written all the same: {listed}. To refuse such rows, say"
+        " validation_options={'policy': 'STRICT'}, or 'QUARANTINE' to set them aside;"
+        " save_expectation_suite(suite, validation_ingestion_policy='STRICT') says so for good."
     )
 
 
@@ -151,7 +158,9 @@ class _SuiteRunner:
         # the library's own tree of errors is as wide as pydantic's and its own together
         except Exception as error:
             raise SettingsError(
-                f"Expectation {type_} with {dict(kwargs)} is not valid: {get_first_line(error)}"
+                f"Expectation {type_} with {dict(kwargs)} is not valid:"
+                f" {_explain_refusal(error)}. Correct the suite; great_expectations"
+                f" {self.gx.__version__} runs it."
             ) from None
 
     def run_suite(self, suite: Suite) -> list[Any]:
@@ -192,6 +201,16 @@ class _SuiteRunner:
         fails, domain, accessor = validator.get_metric(condition_metric)
         filtered = validator.execution_engine.get_domain_records({**domain, **accessor})
         return fails, _list_filters(filtered, self.frame)
+
+
+def _explain_refusal(error: Exception) -> str:
+    """What the library refuses: each argument with its reason, or what the error says first."""
+    list_errors = getattr(error, "errors", None)
+    if not callable(list_errors):
+        return get_first_line(error).rstrip(".")
+    return "; ".join(
+        f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in list_errors()
+    )
 
 
 def _get_number(result: Any) -> int:
@@ -243,26 +262,8 @@ def _to_local_bound(name: str, value: Any) -> Any:
 
 @contextmanager
 def _open_runner(frame: DataFrame) -> Iterator[_SuiteRunner]:
-    with _load_great_expectations() as gx:
+    with load_great_expectations() as gx:
         yield _SuiteRunner(gx, frame)
-
-
-@contextmanager
-def _load_great_expectations() -> Iterator[Any]:
-    """Great Expectations, without its analytics and its warnings to its own developers."""
-    before = os.environ.get(_ANALYTICS_VARIABLE)
-    os.environ[_ANALYTICS_VARIABLE] = "False"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import great_expectations as gx
-
-            yield gx
-    finally:
-        if before is None:
-            del os.environ[_ANALYTICS_VARIABLE]
-        else:
-            os.environ[_ANALYTICS_VARIABLE] = before
 
 
 def _to_result(expectation: Mapping[str, Any], result: Any) -> ExpectationResult:
@@ -270,7 +271,8 @@ def _to_result(expectation: Mapping[str, Any], result: Any) -> ExpectationResult
     details = result.result
     unexpected = details.get("partial_unexpected_list") or ()
     examples = [_to_json_value(value) for value in unexpected][:MAX_EXAMPLES]
-    if not examples and not result.success:
+    is_observed = "observed_value" in details
+    if not examples and (is_observed or not result.success):
         examples = [_to_json_value(details.get("observed_value"))]
     parsed_kwargs = result.expectation_config.kwargs
     kwargs = {}

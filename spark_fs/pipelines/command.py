@@ -26,7 +26,9 @@ CODES = {
     FAILED: "a step failed; the next run goes on where this one stopped",
     INVALID: "the pipeline file, a setting or an argument is wrong; nothing was done",
     LOCKED: "another run of the pipeline goes on; nothing was done",
-    DIFFERS: "all was done, and a verification or validation found what is not as it should be",
+    DIFFERS: (
+        "all was done, and a verification, validation or monitor found what is not as it should be"
+    ),
     RETRY: "a database or another writer was in the way; the same call may succeed later",
 }
 

@@ -18,6 +18,7 @@ STEP_OPTIONS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "incremental": {},
     "statistics": {},
     "validation": {"window": parse_duration},
+    "monitoring": {},
     "sync": {"full": bool},
     "verify": {"limit": int},
     "maintenance": {"retention": parse_duration},

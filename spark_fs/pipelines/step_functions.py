@@ -17,6 +17,7 @@ from spark_fs.errors import SettingsError
 from spark_fs.pipelines.declaration import Pipeline
 
 if TYPE_CHECKING:
+    from spark_fs.api.feature_view import FeatureView
     from spark_fs.flows.backfill import Builder
     from spark_fs.flows.jobs import Job
 
@@ -93,13 +94,17 @@ class RunContext:
         self.report_line(str(job), group, job.summary)
 
     def report_line(
-        self, line: str, group: FeatureGroup, facts: Mapping[str, Any], ok: bool = True
+        self,
+        line: str,
+        group: FeatureGroup | FeatureView,
+        facts: Mapping[str, Any],
+        ok: bool = True,
     ) -> None:
-        """Report a line about a group.
+        """Report a line about a group or a view.
 
         Args:
             line: what was done, in words.
-            group: the group.
+            group: the group or the view.
             facts: the same, for machines.
             ok: whether the group is as it should be.
         """
@@ -174,7 +179,10 @@ def validation(context: RunContext, options: Mapping[str, Any]) -> None:
     for group in context.groups:
         if not group.get_expectation_suite() or not group.commit_details(1):
             continue
-        report = group.validate(_read_window(context, group, options.get("window")))
+        rows = _read_window(context, group, options.get("window"))
+        report: Any = group.validate(rows, save_report=True)
+        if report is None:  # the suite says that it is not run
+            continue
         failed = [
             f"{result.type} ({result.failed:,} of {result.checked:,} rows)"
             for result in report.results
@@ -194,6 +202,22 @@ def _read_window(context: RunContext, group: FeatureGroup, window: timedelta | N
     start = context.until - window
     in_window = (group[time] >= start) & (group[time] < context.until)
     return group.select_all().filter(in_window).read()
+
+
+def monitoring(context: RunContext, _options: Mapping[str, Any]) -> None:
+    """Run the monitors that are due, of the groups and of the views that read them."""
+    watched: dict[str, FeatureGroup | FeatureView] = {
+        repr(group): group for group in context.groups
+    }
+    for group in context.groups:
+        watched |= {repr(view): view for view in group.get_generated_feature_views()}
+    for owner in watched.values():
+        for result in owner.run_due_monitors(context.until):
+            context.counts["monitors_run"] += 1
+            context.counts["features_shifted"] += len(result.shifted_feature_names)
+            line = f"{owner.name}_{owner.version}: {result}"
+            facts = {"monitor": result.monitor, "shifted": len(result.shifted_feature_names)}
+            context.report_line(line, owner, facts, not result.shift_detected)
 
 
 def sync(context: RunContext, options: Mapping[str, Any]) -> None:
@@ -259,6 +283,7 @@ STEPS: Mapping[str, Callable[[RunContext, Mapping[str, Any]], None]] = {
     "incremental": incremental,
     "statistics": statistics,
     "validation": validation,
+    "monitoring": monitoring,
     "sync": sync,
     "verify": verify,
     "maintenance": maintenance,

@@ -13,8 +13,8 @@ from spark_fs.planning.window_text import describe_feature
 if TYPE_CHECKING:
     from spark_fs.spec.aggregation import AggregationSpec
     from spark_fs.spec.comparison import DriftReport
-    from spark_fs.spec.expectations import ValidationReport
     from spark_fs.spec.feature_statistics import FeatureStatistics, Statistics
+    from spark_fs.spec.validation_report import ValidationReport
     from spark_fs.tables.commits import Commit
 
 SHOWN_COLUMNS = 50

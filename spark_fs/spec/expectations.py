@@ -1,18 +1,20 @@
-"""Expectation suites and validation reports, as plain values.
+"""Expectation suites, as plain values.
 
 Great Expectations is needed only to run them.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from math import isfinite
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 from spark_fs.base.arithmetic import is_nan
 from spark_fs.errors import SettingsError, format_suggestions
-from spark_fs.spec.record_format import select_known_fields, with_format_version
 
 # How JSON holds what it has no word for: marked, so that it comes back as it was.
 _TYPE_TAGS: Mapping[str, Callable[[str], Any]] = {
@@ -23,6 +25,34 @@ _TYPE_TAGS: Mapping[str, Callable[[str], Any]] = {
     "$float": float,
 }
 Policy = Literal["STRICT", "ALWAYS", "QUARANTINE"]
+
+# The names of a field: ours and those of Great Expectations 1.x, of 0.18, and of Hopsworks' JSON.
+_NAME_FIELDS = ("name", "expectation_suite_name", "expectationSuiteName")
+_TYPE_FIELDS = ("type", "expectation_type", "expectationType")
+_POLICY_FIELDS = ("policy", "validation_ingestion_policy", "validationIngestionPolicy")
+_RUN_FIELDS = ("run_validation", "runValidation")
+# Arguments of 0.18 that say how a result is shown, not whether it is a success.
+_SHOWN_ARGUMENTS = (
+    "auto",
+    "batch_id",
+    "catch_exceptions",
+    "include_config",
+    "output_strftime_format",
+    "profiler_config",
+    "rendered_content",
+    "result_format",
+)
+_MAX_FLOAT = 2**53  # up to which every integer is a float
+_OWN_OPTIONS = ("run_validation", "policy", "save_report")
+# What Hopsworks takes beside them changes nothing here: a schema is always checked.
+_OPTIONS = (
+    *_OWN_OPTIONS,
+    "fetch_expectation_suite",
+    "ge_type",
+    "ge_validate_kwargs",
+    "online_schema_validation",
+    "schema_validation",
+)
 
 
 def to_tagged_json(value: Any) -> Any:
@@ -82,127 +112,165 @@ def from_tagged_json(value: Any) -> Any:
 
 
 def parse_suite(suite: Any) -> dict[str, Any]:
-    """A suite as JSON, with its name and its expectations.
+    """A suite as JSON: its name and its expectations, and what it says of its use.
+
+    Suites of Great Expectations 0.18 and of Hopsworks are translated: their names of fields, and
+    arguments of expectations that only say how results are shown, which are left out.
 
     Args:
-        suite: an ExpectationSuite of Great Expectations, or a mapping with a name and a list of
-            expectations, each a mapping with its ``type`` and ``kwargs``.
+        suite: an ExpectationSuite of ours or of Great Expectations, or a mapping with a name and a
+            list of expectations, each an object or a mapping with its type and kwargs.
 
     Raises:
         SettingsError: it is anything else.
     """
     data = suite.to_json_dict() if hasattr(suite, "to_json_dict") else suite
     listed = data.get("expectations") if isinstance(data, Mapping) else None
-    if not isinstance(listed, list) or not listed:
+    if not isinstance(listed, list | tuple):
         raise SettingsError(
-            f"{suite!r} is not an expectation suite: give a great_expectations ExpectationSuite"
-            " with expectations in it, or a dict such as {'name': 'payments', 'expectations':"
+            f"{suite!r} is not an expectation suite: give a spark_fs or great_expectations"
+            " ExpectationSuite, or a dict such as {'name': 'payments', 'expectations':"
             " [{'type': 'expect_column_values_to_not_be_null', 'kwargs': {'column':"
             " 'amount'}}]}."
         )
-    expectations = [_parse_expectation(expectation) for expectation in listed]
-    return {"name": str(data.get("name") or "suite"), "expectations": expectations}
+    parsed: dict[str, Any] = {"name": str(_get_first(data, _NAME_FIELDS) or "suite")}
+    parsed["expectations"] = [parse_expectation(expectation) for expectation in listed]
+    policy = _get_first(data, _POLICY_FIELDS)
+    if policy is not None:
+        parsed["policy"] = check_policy("The expectation suite's policy", policy)
+    run_validation = _get_first(data, _RUN_FIELDS)
+    if run_validation is not None and not run_validation:
+        parsed["run_validation"] = False
+    return parsed
 
 
-def _parse_expectation(data: Any) -> dict[str, Any]:
-    kind = None
-    if isinstance(data, Mapping):
-        kind = data.get("type", data.get("expectation_type"))
+def parse_expectation(expectation: Any) -> dict[str, Any]:
+    """An expectation as JSON: its type and kwargs, and its meta where it has some.
+
+    Args:
+        expectation: an object of ours or of Great Expectations, or a mapping with its ``type``, or
+            ``expectation_type``, and ``kwargs``.
+
+    Raises:
+        SettingsError: it is anything else.
+    """
+    source = getattr(expectation, "configuration", expectation)  # of an object of 1.x
+    data = source.to_json_dict() if hasattr(source, "to_json_dict") else source
+    kind = _get_first(data, _TYPE_FIELDS) if isinstance(data, Mapping) else None
     if not isinstance(kind, str):
-        raise SettingsError(f"{data!r} is not an expectation: give its 'type' and 'kwargs'.")
-    arguments = to_tagged_json(data.get("kwargs") or {})
-    return {"type": kind, "kwargs": from_tagged_json(arguments)}
+        raise SettingsError(f"{expectation!r} is not an expectation: give its 'type' and 'kwargs'.")
+    arguments = from_tagged_json(to_tagged_json(read_mapping(data.get("kwargs"))))
+    for name in _SHOWN_ARGUMENTS:
+        arguments.pop(name, None)
+    parsed = {"type": kind, "kwargs": arguments}
+    meta = from_tagged_json(to_tagged_json(read_mapping(data.get("meta"))))
+    meta.pop("expectationId", None)
+    if meta:
+        parsed["meta"] = meta
+    return parsed
+
+
+def _get_first(data: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """The first of these fields that is there and says something."""
+    return next((data[name] for name in names if data.get(name) is not None), None)
+
+
+def read_mapping(value: Any) -> Mapping[str, Any]:
+    """A mapping, which may be written as JSON; SettingsError for anything else."""
+    parsed = value
+    if isinstance(value, str):
+        with suppress(ValueError):
+            parsed = json.loads(value)
+    if parsed is not None and not isinstance(parsed, Mapping):
+        raise SettingsError(f"{value!r} is not a mapping: give a dict, or one as JSON.")
+    return parsed or {}
+
+
+def check_policy(subject: str, policy: Any) -> Policy:
+    """The policy in capitals; SettingsError for one that is not known."""
+    name = str(policy).strip().upper()
+    if name not in get_args(Policy):
+        raise SettingsError(
+            f"{subject} {policy!r} is not known: use {', '.join(map(repr, get_args(Policy)))}."
+        )
+    return cast("Policy", name)
+
+
+def with_told_policy(suite: Mapping[str, Any]) -> dict[str, Any]:
+    """A suite that is attached now, with its policy: ALWAYS unless it says another.
+
+    One that says none was attached by a release whose default was STRICT, and keeps that.
+    """
+    return {**suite, "policy": suite.get("policy", "ALWAYS")}
+
+
+def with_kept_options(
+    suite: Mapping[str, Any] | None, kept: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    """A suite as it is declared again, with what the attached one says and it does not."""
+    if suite is None or kept is None:
+        return None if suite is None else dict(suite)
+    told = {name: value for name, value in suite.items() if (name, value) != ("policy", "ALWAYS")}
+    options = {name: kept[name] for name in ("policy", "run_validation") if name in kept}
+    return {**options, **told}
+
+
+def identify_expectation(expectation: Mapping[str, Any]) -> int:
+    """The number of an expectation: it follows from its type and arguments alone."""
+    content = [expectation["type"], _as_floats(to_tagged_json(expectation["kwargs"]))]
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
+
+
+def _as_floats(value: Any) -> Any:
+    """The value with floats for its integers: Great Expectations reads a bound as a float."""
+    if isinstance(value, dict):
+        return {name: _as_floats(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_as_floats(element) for element in value]
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if is_integer and abs(value) < _MAX_FLOAT else value
 
 
 @dataclass(frozen=True)
 class ValidationOptions:
     """The ``validation_options`` of an insert.
 
-    run_validation: whether the group's suite is run at all. policy: "STRICT" refuses the whole
-    batch when an expectation fails, "ALWAYS" writes it all the same, "QUARANTINE" sets the rows
-    that fail aside and writes the others.
+    run_validation: whether the group's suite is run at all; None: as the suite says. policy:
+    "STRICT" refuses the whole batch when an expectation fails, "ALWAYS" writes it all the same,
+    "QUARANTINE" sets the rows that fail aside and writes the others; None: as the suite says.
+    save_report: whether the report is kept.
     """
 
-    run_validation: bool = True
-    policy: Policy = "STRICT"
-
-    def __post_init__(self) -> None:
-        if self.policy not in get_args(Policy):
-            raise SettingsError(
-                f"validation_options policy {self.policy!r} is not known: use"
-                f" {', '.join(map(repr, get_args(Policy)))}."
-            )
+    run_validation: bool | None = None
+    policy: Policy | None = None
+    save_report: bool = True
 
     @classmethod
     def from_argument(cls, options: Mapping[str, Any] | None) -> Self:
         """The options of a call; SettingsError for one that is unknown or not valid."""
-        known = ("run_validation", "policy")
-        for name in options or {}:
-            if name not in known:
+        values = {}
+        for name, value in (options or {}).items():
+            if name not in _OPTIONS:
                 raise SettingsError(
                     f"validation_options {name!r} does not"
-                    f" exist{format_suggestions(str(name), known)}"
+                    f" exist{format_suggestions(str(name), _OPTIONS)}"
                 )
-        return cls(**(options or {}))
-
-
-@dataclass(frozen=True)
-class ExpectationResult:
-    """How one expectation fared.
-
-    success: whether it held. checked, failed: how many rows, and how many of them failed it.
-    examples: up to five of their values.
-    """
-
-    type: str
-    kwargs: Mapping[str, Any]
-    success: bool
-    checked: int = 0
-    failed: int = 0
-    examples: tuple[Any, ...] = ()
-
-
-@dataclass(frozen=True)
-class ValidationReport:
-    """What the expectations found in one batch, and what became of it.
-
-    ingestion: "inserted", "refused" or "none" (only validated). set_aside: rows that went to
-    quarantine.
-    """
-
-    suite: str
-    success: bool
-    results: tuple[ExpectationResult, ...]
-    rows: int
-    ingestion: str = "none"
-    set_aside: int = 0
-    validated_at: datetime | None = field(default=None, compare=False)
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON, without the instant, which the catalog keeps beside it."""
-        data = asdict(self)
-        del data["validated_at"]
-        return with_format_version(type(self), to_tagged_json(data))
-
-    @classmethod
-    def from_json(cls, validated_at: datetime, data: Mapping[str, Any]) -> Self:
-        """The report that ``to_json`` wrote.
-
-        Args:
-            validated_at: its instant.
-            data: what ``to_json`` gave.
-
-        Raises:
-            UpgradeError: only a newer release can read it.
-        """
-        subject = f"The validation report of {validated_at:%Y-%m-%d %H:%M:%S} UTC"
-        values = select_known_fields(cls, subject, data)
-        values["results"] = tuple(map(_read_result, from_tagged_json(data["results"])))
-        values["validated_at"] = validated_at
+            if name in _OWN_OPTIONS:
+                values[name] = value
+        if values.get("policy") is not None:
+            values["policy"] = check_policy("validation_options policy", values["policy"])
         return cls(**values)
 
+    def choose_suite(self, suite: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """The suite of a group where it is to be run; None where none is."""
+        if suite is None:
+            return None
+        is_run = self.run_validation
+        if is_run is None:
+            is_run = suite.get("run_validation", True)
+        return suite if is_run else None
 
-def _read_result(data: Mapping[str, Any]) -> ExpectationResult:
-    values = select_known_fields(ExpectationResult, "The result of an expectation", data)
-    values["examples"] = tuple(values["examples"])
-    return ExpectationResult(**values)
+    def choose_policy(self, suite: Mapping[str, Any]) -> Policy:
+        """What becomes of a batch that fails: as the call says, or the suite."""
+        policy: Policy = self.policy or suite.get("policy", "STRICT")
+        return policy

@@ -1,7 +1,7 @@
 """Which statistics are made, and the statistics themselves; as values that come back from JSON."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import InitVar, asdict, dataclass, field, fields
 from datetime import datetime
 from functools import cached_property
 from operator import attrgetter
@@ -10,25 +10,52 @@ from typing import Any, Self
 from spark_fs.base import json_values
 from spark_fs.base.arithmetic import is_nan
 from spark_fs.base.types import get_base_type
+from spark_fs.base.user_warnings import warn_user
 from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.spec.record_format import select_known_fields
 
 _FLAG_NAMES = ("enabled", "histograms", "correlations", "exact_uniqueness")
+# figures that are one number, by the names of Hopsworks
+CATEGORY_FIGURES = (
+    "completeness",
+    "num_non_null_values",
+    "num_null_values",
+    "distinctness",
+    "entropy",
+    "uniqueness",
+    "approx_num_distinct_values",
+    "exact_num_distinct_values",
+)
+NUMBER_FIGURES = ("mean", "max", "min", "sum", "std_dev", "count")
+COMPARED_FIGURES = (*CATEGORY_FIGURES, *NUMBER_FIGURES)
+_TAKEN_NAMES = ("kll", "histogram_bins")
+HISTOGRAM_BINS = 20
 
 
-@dataclass(frozen=True)
+@dataclass
 class StatisticsConfig:
     """Which statistics are made.
 
     enabled: whether any are made on each insert. exact_uniqueness: whether the numbers of distinct
-    values are exact. columns: of which columns; none means every one.
+    values are exact. columns: of which columns; none means every one. kll, histogram_bins: taken
+    for Hopsworks' sake: there is always a sketch of quantiles, and a histogram has 20 bins.
     """
 
     enabled: bool = True
-    histograms: bool = True
     correlations: bool = False
+    histograms: bool = True
     exact_uniqueness: bool = False
-    columns: tuple[str, ...] = ()
+    columns: Sequence[str] = ()
+    kll: InitVar[bool] = False
+    histogram_bins: InitVar[int | None] = None
+
+    def __post_init__(self, kll: bool, histogram_bins: int | None) -> None:
+        self.columns = tuple(self.columns or ())
+        if histogram_bins not in (None, HISTOGRAM_BINS):
+            warn_user(
+                f"statistics_config histogram_bins={histogram_bins!r} changes nothing: a histogram"
+                f" has {HISTOGRAM_BINS} bins."
+            )
 
     @classmethod
     def from_argument(cls, argument: Any) -> Self:
@@ -52,6 +79,8 @@ class StatisticsConfig:
                 f" {', '.join(map(repr, _FIELD_NAMES))}."
             )
         for name, value in argument.items():
+            if name in _TAKEN_NAMES:
+                continue
             if name not in _FIELD_NAMES:
                 remedy = "Leave it out, or use one of these."
                 raise NotFoundError.for_name(
@@ -169,6 +198,25 @@ class FeatureStatistics:
         """The rows that hold something."""
         return self.count - self.num_null_values
 
+    @property
+    def std_dev(self) -> float | None:
+        """The standard deviation of the population, as Hopsworks calls it."""
+        return self.stddev
+
+    @property
+    def extended_statistics(self) -> dict[str, Any]:
+        """The histogram and the correlations, where Hopsworks has them."""
+        correlations = None if self.correlations is None else dict(self.correlations)
+        return {"histogram": self.histogram, "correlations": correlations}
+
+    def get_value(self, name: str) -> Any:
+        """One figure by its name; NotFoundError for a name that does not exist."""
+        figure = name.lower()
+        if figure not in COMPARED_FIGURES:
+            remedy = "Ask for one of these."
+            raise NotFoundError.for_name("Figure", name, COMPARED_FIGURES, remedy)
+        return getattr(self, figure)
+
     def to_json(self) -> dict[str, Any]:
         """As JSON, without the correlations.
 
@@ -219,6 +267,11 @@ class Statistics:
     def row_count(self) -> int:
         """How many rows there are."""
         return max((feature.count for feature in self.feature_descriptive_statistics), default=0)
+
+    @property
+    def computation_time(self) -> int:
+        """When they were computed, in milliseconds since 1970, as Hopsworks has it."""
+        return round(self.computed_at.timestamp() * 1_000)
 
     def __getitem__(self, feature_name: str) -> FeatureStatistics:
         by_name = {feature.feature_name: feature for feature in self.feature_descriptive_statistics}

@@ -26,7 +26,7 @@ Measures = dict[str, float]
 
 
 @dataclass(frozen=True)
-class _Distribution:
+class Distribution:
     """Sorted values and for how many rows each stands."""
 
     values: Doubles
@@ -34,6 +34,7 @@ class _Distribution:
 
     @property
     def total_rows(self) -> int:
+        """How many rows there are."""
         return int(self.rows.sum())
 
     def share_below(self, bounds: Doubles, side: Literal["left", "right"] = "right") -> Doubles:
@@ -80,8 +81,8 @@ def _compute_null_share(state: ColumnState) -> float:
 
 
 def _measure_numbers(reference: ColumnState, current: ColumnState) -> Measures:
-    before = _Distribution(*reference.weighted_points)
-    now = _Distribution(*current.weighted_points)
+    before = Distribution(*reference.weighted_points)
+    now = Distribution(*current.weighted_points)
     deciles = [cut / BINS for cut in range(1, BINS)]
     edges = np.unique(compute_quantiles(before.values, before.rows, deciles))
     measures = _compare_bins(_compute_bin_shares(before, edges), _compute_bin_shares(now, edges))
@@ -93,7 +94,7 @@ def _measure_numbers(reference: ColumnState, current: ColumnState) -> Measures:
     return measures
 
 
-def _compare_distributions(before: _Distribution, now: _Distribution, unit: float) -> Measures:
+def _compare_distributions(before: Distribution, now: Distribution, unit: float) -> Measures:
     values = np.union1d(before.values, now.values)
     distances = np.abs(before.share_below(values) - now.share_below(values))
     return {
@@ -102,7 +103,7 @@ def _compare_distributions(before: _Distribution, now: _Distribution, unit: floa
     }
 
 
-def _compute_bin_shares(distribution: _Distribution, edges: Doubles) -> Doubles:
+def _compute_bin_shares(distribution: Distribution, edges: Doubles) -> Doubles:
     return np.diff(np.concatenate([[0.0], distribution.share_below(edges), [1.0]]))
 
 

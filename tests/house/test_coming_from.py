@@ -33,6 +33,20 @@ TESTS = {
     "`insert(wait=False)`": "tests/pure/test_group_declarations.py::test_a_call_that_is_not_offered_says_what_is",
     "`embedding_index`, `find_neighbors`": "tests/pure/test_group_declarations.py::test_what_cannot_be_is_refused",
     "`query.filter(...)` and": "tests/house/test_coming_from.py::test_a_query_is_a_value",
+    "`ExpectationConfiguration`, `ExpectationSuite`": (
+        "tests/pure/test_suites.py::test_a_suite_is_built_as_with_0_18"
+    ),
+    "the id of an expectation": (
+        "tests/pure/test_suites.py::test_the_number_of_an_expectation_hangs_on_what_it_says_alone"
+    ),
+    "a monitor runs as a job": (
+        "tests/pure/test_monitoring.py::test_a_monitor_is_declared_and_kept_with_hopsworks_names"
+    ),
+    "the window of a view's monitor": (
+        "tests/spark/test_monitors.py"
+        "::test_a_view_is_compared_with_its_training_data_before_transformations"
+    ),
+    "`create_alert` sends": "tests/pure/test_monitoring.py::test_what_cannot_be_monitored_says_why",
 }
 
 

@@ -21,6 +21,7 @@ from spark_fs.api.external_creation import ExternalGroupCreation
 from spark_fs.api.external_feature_group import ExternalFeatureGroup
 from spark_fs.api.feature import Feature, Filter
 from spark_fs.api.feature_group import FeatureGroup
+from spark_fs.api.feature_monitoring import FeatureMonitoringConfig
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_vectors import FeatureVectorsMixin
 from spark_fs.api.feature_view import FeatureView
@@ -31,6 +32,9 @@ from spark_fs.api.group_definition import GroupDefinition
 from spark_fs.api.group_store import GroupStore
 from spark_fs.api.model import Model
 from spark_fs.api.model_registry import ModelRegistry
+from spark_fs.api.monitor_declaration import MonitorDeclaration
+from spark_fs.api.monitoring import MonitoringMixin
+from spark_fs.api.profiled_group import ProfiledGroup
 from spark_fs.api.project import Project
 from spark_fs.api.query import Query
 from spark_fs.api.selection import Selection
@@ -42,6 +46,7 @@ from spark_fs.api.training_data import TrainingDataMixin
 from spark_fs.api.training_datasets import TrainingDatasetsMixin
 from spark_fs.api.training_files import TrainingFilesMixin
 from spark_fs.api.transformations import TransformationFunction
+from spark_fs.api.validated_group import ValidatedGroup
 from spark_fs.api.window_functions import WindowFunction
 from spark_fs.api.written_group import WrittenGroup
 from spark_fs.engine import windows
@@ -156,9 +161,7 @@ SIGNATURES = {
     FeatureStore.get_feature_views: "name",
     Group.read: "dataframe_type online wallclock_time read_options engine",
     Group.show: "n online engine",
-    Group.select_all: (
-        "include_primary_key include_foreign_key include_partition_key include_event_time"
-    ),
+    Group.select_all: "",
     Group.select_features: "",
     Group.select: "features",
     Group.select_except: "features",
@@ -188,24 +191,73 @@ SIGNATURES = {
     FeatureGroup.backfill: "build start end every restart progress",
     FeatureGroup.run_incremental: "build until every lateness",
     WrittenGroup.delete_records: "delete_df write_options storage",
-    FeatureGroup.save_expectation_suite: "expectation_suite",
-    FeatureGroup.get_expectation_suite: "",
-    FeatureGroup.delete_expectation_suite: "",
-    FeatureGroup.validate: "df",
-    FeatureGroup.get_validation_history: "",
-    FeatureGroup.get_latest_validation_report: "",
+    ValidatedGroup.save_expectation_suite: (
+        "expectation_suite run_validation validation_ingestion_policy overwrite"
+    ),
+    ValidatedGroup.get_expectation_suite: "ge_type",
+    ValidatedGroup.delete_expectation_suite: "",
+    ValidatedGroup.validate: (
+        "dataframe expectation_suite save_report validation_options ingestion_result ge_type"
+    ),
+    ValidatedGroup.get_validation_history: (
+        "expectation_id start_validation_time end_validation_time filter_by ge_type"
+    ),
+    ValidatedGroup.get_latest_validation_report: "ge_type",
+    ValidatedGroup.get_all_validation_reports: "ge_type",
+    ValidatedGroup.save_validation_report: "validation_report ingestion_result ge_type",
     TableGroup.read_quarantine: "dataframe_type",
     TableGroup.as_of: "when",
     TableGroup.read_changes: "start end dataframe_type",
     TableGroup.commit_details: "limit",
-    FeatureGroup.update_statistics_config: "statistics_config",
-    FeatureGroup.compute_statistics: "engine",
-    FeatureGroup.get_statistics: "as_of feature_names",
+    ProfiledGroup.update_statistics_config: "statistics_config",
+    ProfiledGroup.compute_statistics: "wallclock_time engine",
+    ProfiledGroup.get_statistics: "computation_time feature_names as_of",
+    ProfiledGroup.get_all_statistics: "computation_time feature_names",
+    ProfiledGroup.get_statistics_by_commit_window: "from_commit_time to_commit_time feature_names",
     TableGroup.head: "n engine",
     FeatureGroup.report: "path",
-    FeatureGroup.detect_drift: "current reference features thresholds engine",
-    FeatureGroup.get_drift_history: "",
-    FeatureView.get_training_dataset_statistics: "training_dataset_version feature_names",
+    ProfiledGroup.detect_drift: "current reference features thresholds engine",
+    ProfiledGroup.get_drift_history: "",
+    MonitoringMixin.create_scheduled_statistics: (
+        "name feature_names description start_date_time end_date_time cron_expression"
+    ),
+    MonitoringMixin.create_feature_monitoring: (
+        "name description start_date_time end_date_time cron_expression feature_name"
+    ),
+    MonitoringMixin.create_statistics_monitoring: (
+        "name feature_name description start_date_time end_date_time cron_expression"
+    ),
+    MonitoringMixin.get_feature_monitoring_configs: "name feature_name config_id",
+    MonitoringMixin.get_feature_monitoring_history: (
+        "config_name config_id start_time end_time with_statistics"
+    ),
+    MonitoringMixin.run_due_monitors: "now",
+    MonitoringMixin.create_alert: "_arguments _options",
+    MonitoringMixin.get_alerts: "",
+    MonitoringMixin.get_alert: "_arguments _options",
+    FeatureView.create_model_monitoring: "_arguments _options",
+    MonitorDeclaration.get_feature_names: "",
+    MonitorDeclaration.list_features: "",
+    MonitorDeclaration.with_detection_window: "time_offset window_length row_percentage",
+    MonitorDeclaration.with_reference_window: "time_offset window_length row_percentage",
+    MonitorDeclaration.with_reference_training_dataset: "training_dataset_version",
+    MonitorDeclaration.with_reference_value: "value",
+    MonitorDeclaration.compare_on: ("metric threshold feature_name strict relative specific_value"),
+    MonitorDeclaration.compare_on_distribution: (
+        "metric threshold feature_name strict binning_strategy bin_count smoothing_epsilon"
+        " custom_bin_edges"
+    ),
+    FeatureMonitoringConfig.save: "",
+    FeatureMonitoringConfig.update: "",
+    FeatureMonitoringConfig.delete: "",
+    FeatureMonitoringConfig.enable: "",
+    FeatureMonitoringConfig.disable: "",
+    FeatureMonitoringConfig.run_once: "",
+    FeatureMonitoringConfig.get_job: "",
+    FeatureMonitoringConfig.get_history: "start_time end_time with_statistics",
+    FeatureView.get_training_dataset_statistics: (
+        "training_dataset_version before_transformation feature_names"
+    ),
     FeatureView.kept_statistics: "",
     FeatureView.report: "version path",
     FeatureView.detect_drift: "current training_dataset_version features thresholds engine",
@@ -224,6 +276,15 @@ SIGNATURES = {
     ExternalFeatureGroup.save: "",
     ExternalFeatureGroup.insert: "_ __",
     ExternalFeatureGroup.sync_online: "_ __",
+    ExternalFeatureGroup.get_expectation_suite: "ge_type",
+    ExternalFeatureGroup.get_latest_validation_report: "ge_type",
+    ExternalFeatureGroup.get_statistics: "_arguments _options",
+    ExternalFeatureGroup.get_feature_monitoring_configs: "_arguments _options",
+    ExternalFeatureGroup.save_expectation_suite: "_arguments _options",
+    ExternalFeatureGroup.validate: "_arguments _options",
+    ExternalFeatureGroup.compute_statistics: "_arguments _options",
+    ExternalFeatureGroup.create_scheduled_statistics: "_arguments _options",
+    ExternalFeatureGroup.create_feature_monitoring: "_arguments _options",
     Query.join: "sub_query on left_on right_on join_type prefix",
     Query.filter: "cond",
     Query.as_of: "when",
@@ -339,6 +400,11 @@ PUBLIC = (
     ExternalGroupCreation,
     TableGroup,
     BuiltGroup,
+    ValidatedGroup,
+    ProfiledGroup,
+    MonitoringMixin,
+    MonitorDeclaration,
+    FeatureMonitoringConfig,
     WrittenGroup,
     TransformationFunction,
     CatalogObject,
@@ -443,7 +509,7 @@ def test_a_vector_is_served_without_spark(fs: FeatureStore, tmp_path: Path) -> N
             {"user": [1, 1], "at": pd.to_datetime(["2024-01-01", "2024-01-02"]), "n": [3, 4]}
         )
     )
-    fs.create_feature_view("clicks", group.select_features())
+    fs.create_feature_view("clicks", group.select_all())
     group.sync_online()
     code = """
 import sys, spark_fs

@@ -11,12 +11,12 @@ import pytest
 from spark_fs.base.times import Interval
 from spark_fs.catalog.store import Catalog
 from spark_fs.errors import NotFoundError
-from spark_fs.spec.expectations import ValidationReport
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.query import QuerySpec
 from spark_fs.spec.training_dataset import TrainingDatasetSpec
+from spark_fs.spec.validation_report import ValidationReport
 
 REF = GroupRef("payments", 1)
 YEAR = Interval.from_bounds(datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC))

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from spark_fs.catalog.store import Catalog
-from spark_fs.spec.expectations import ValidationReport
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.query import QuerySpec
+from spark_fs.spec.validation_report import ValidationReport
 
 from conftest import ROOT
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from spark_fs.api.feature_store import FeatureStore
-from spark_fs.pipelines import Pipeline, load, run
+from spark_fs.pipelines import Pipeline, Step, load, run
 from spark_fs.pipelines.command import DIFFERS, FAILED, FINISHED, INVALID, LOCKED, RETRY, execute
 from spark_fs.pipelines.lock import get_host_id
 from spark_fs.pipelines.logs import LOGGER
@@ -120,6 +120,28 @@ def test_a_failed_validation_is_told(fs: FeatureStore) -> None:
         .lines[0]
         .startswith("validation readings_1: failed: expect_column_values_to_be_between (")
     )
+
+
+@pytest.mark.slow
+def test_monitors_that_are_due_are_run_and_a_shift_is_told(fs: FeatureStore) -> None:
+    pipeline = load(FILE)
+    run(fs, pipeline, "2024-01-01T02:00", only=["incremental"])
+    group = groups.readings(fs)
+    schedule = {"start_date_time": 0, "cron_expression": "0 0 0 1 1 ?"}
+    config = group.create_feature_monitoring("always", **schedule)
+    config.compare_on("count", 1, "v0", specific_value=0).save()
+    view = fs.create_feature_view("watched", group.select(["v0"]))
+    view.create_scheduled_statistics("described", **schedule).save()
+    steps = (*pipeline.steps, Step("monitoring"))
+    found = run_without_declaring(fs, replace(pipeline, steps=steps), "monitoring")
+    assert (found.state, found.steps[-1].counts) == (
+        "differs",
+        {"monitors_run": 2, "features_shifted": 1},
+    )
+    assert found.steps[-1].lines[0].startswith("readings_1: monitor always: shift of v0 count")
+    assert found.steps[-1].lines[1] == "watched_1: monitor described: no shift in 1 feature"
+    again = run_without_declaring(fs, replace(pipeline, steps=steps), "monitoring")
+    assert (again.state, dict(again.steps[-1].counts)) == ("finished", {})
 
 
 def run_without_declaring(fs: FeatureStore, pipeline: Pipeline, step: str) -> PipelineRun:

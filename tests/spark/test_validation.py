@@ -66,7 +66,7 @@ def test_strict_refuses_the_whole_batch(clicks: FeatureGroup) -> None:
             r" Nothing was written"
         ),
     ):
-        clicks.insert(MIXED)
+        clicks.insert(MIXED, validation_options={"policy": "STRICT"})
     same_rows(clicks.read("pandas"), GOOD, ["k", "at"])
     assert [r.ingestion for r in clicks.get_validation_history()] == ["inserted", "refused"]
 
@@ -79,6 +79,26 @@ def test_always_writes_and_records(clicks: FeatureGroup) -> None:
         "inserted",
     )
     assert len(clicks.read("pandas")) == 7
+
+
+def test_unless_told_otherwise_all_is_written_with_a_warning(clicks: FeatureGroup) -> None:
+    with pytest.warns(
+        UserWarning,
+        match=(
+            r"2 of 2 expectations of feature group 'clicks' version 1 failed, and the rows were"
+            r" written all the same: .*failed for 2 of 4 rows, such as -\d.0, -\d.0; .*To refuse such"
+            r" rows, say validation_options=\{'policy': 'STRICT'\}"
+        ),
+    ):
+        job, report = clicks.insert(MIXED)
+    assert report is not None
+    assert (job.summary["inserted"], report["success"]) == (4, False)
+    assert report.statistics["unsuccessful_expectations"] == 2
+    clicks.save_expectation_suite(
+        clicks.get_expectation_suite(), validation_ingestion_policy="STRICT"
+    )
+    with pytest.raises(ValidationError, match=r"Nothing was written"):
+        clicks.insert(MIXED)
 
 
 def test_quarantine_writes_the_good_rows_and_sets_the_others_aside(clicks: FeatureGroup) -> None:
@@ -149,7 +169,7 @@ def test_a_suite_of_the_library_is_taken_as_it_is(fs: FeatureStore) -> None:
     )
     clicks.insert(GOOD)
     with pytest.raises(ValidationError, match=r"such as 9.0"):
-        clicks.insert(GOOD.assign(v=[9.0, 1.0, 2.0]))
+        clicks.insert(GOOD.assign(v=[9.0, 1.0, 2.0]), validation_options={"policy": "STRICT"})
     assert fs.get_feature_group("clicks", 1).get_expectation_suite() == {
         "name": "gx",
         "expectations": [
@@ -164,8 +184,12 @@ def test_a_suite_of_the_library_is_taken_as_it_is(fs: FeatureStore) -> None:
 def test_validation_can_be_left_out_and_done_alone(clicks: FeatureGroup) -> None:
     job, report = clicks.insert(MIXED, validation_options={"run_validation": False})
     assert (job.summary["inserted"], report) == (4, None)
-    assert clicks.validate().success is False
+    own = clicks.validate(save_report=True)
+    assert (own.success, own.ingestion_result) == (False, "FG_DATA")
     assert clicks.validate(GOOD).success
+    assert len(clicks.get_validation_history()) == 2  # of the first insert, and the one kept
+    assert clicks.validate(GOOD, {"name": "mean", "expectations": [MEAN]}).success
+    assert clicks.validate(GOOD, validation_options={"run_validation": False}) is None
     clicks.delete_expectation_suite()
     with pytest.raises(
         SettingsError, match=r"has no expectation suite: attach one with save_expectation_suite"
@@ -174,7 +198,10 @@ def test_validation_can_be_left_out_and_done_alone(clicks: FeatureGroup) -> None
 
 
 UNKNOWN: list[tuple[object, str]] = [
-    ({"name": "x"}, "is not an expectation suite: give a great_expectations ExpectationSuite"),
+    (
+        {"name": "x"},
+        "is not an expectation suite: give a spark_fs or great_expectations ExpectationSuite",
+    ),
     (
         {"name": "x", "expectations": ["v > 0"]},
         "'v > 0' is not an expectation: give its 'type' and 'kwargs'",
@@ -332,7 +359,7 @@ def test_a_row_condition_under_each_policy(
     group = fs.create_feature_group("kinds", primary_key=["k"], expectation_suite=suite)
     if policy == "STRICT":
         with pytest.raises(ValidationError, match=r"failed for 1 of 3 rows, such as -1\.0"):
-            group.insert(KINDS)
+            group.insert(KINDS, validation_options={"policy": "STRICT"})
         return
     job, report = group.insert(KINDS, validation_options={"policy": policy})
     assert report is not None

@@ -9,10 +9,10 @@ from alembic import op
 from sqlalchemy import Column, inspect
 
 
-def add_index(name: str, table: str, columns: Sequence[str]) -> None:
+def add_index(name: str, table: str, columns: Sequence[str], unique: bool = False) -> None:
     """Make an index unless it is there."""
     if name not in _list_indexes(table):
-        op.create_index(name, table, list(columns))
+        op.create_index(name, table, list(columns), unique=unique)
 
 
 def drop_index(name: str, table: str) -> None:
