@@ -118,11 +118,14 @@ class BatchScoringMixin:
     ) -> Any:
         """Read the features of the spine's rows, transformed as in training; labels are not read.
 
+        The columns are those of X. Where a joined group's column has the name of the spine's key
+        or event time, these come as ``<group>_<version>_<name>``.
+
         Args:
             start_time: The first instant (UTC) of the spine's event time; None: from the beginning.
             end_time: The instant (UTC) before which rows end; None: up to the last.
-            primary_key: Whether the spine's primary key comes first.
-            event_time: Whether the spine's event time comes first, behind the key.
+            primary_key: Whether the spine's primary key comes first, where it is no feature.
+            event_time: Whether the spine's event time comes behind it, where it is no feature.
             inference_helper_columns: Whether these come last.
             dataframe_type: "pandas", "polars", "arrow", "numpy", "spark", or "default" for
                 Spark's where a session is active, else pandas'.

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from spark_fs.api.declarations import build_view_spec, to_column_names
+from spark_fs.api.earlier_views import warn_of_earlier_view
 from spark_fs.api.group_declarations import to_event_time
 from spark_fs.api.group_store import GroupStore
 from spark_fs.api.options import warn_of_options
@@ -212,6 +213,7 @@ class FeatureStore(GroupStore, SourceStore):
         spec, is_new = find_or_create(find, lambda: self._create_view(requested))
         if not is_new:
             check_same(f"Feature view {spec}", spec, requested, _DECLARED_FIELDS)
+            warn_of_earlier_view(self._stores.catalog, spec, requested)
         return self._stores.open_view(spec)
 
     def get_feature_view(self, name: str, version: int | None = None) -> FeatureView:

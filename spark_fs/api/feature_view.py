@@ -76,7 +76,7 @@ class FeatureView(
     def schema(self) -> dict[str, str]:
         """The type of each feature, before transformations.
 
-        Labels, helper columns, keys and times are not in it.
+        Labels and helper columns are not in it; keys and times are where the query selects them.
         """
         return self._resolve_columns().features
 

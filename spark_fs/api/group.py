@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from spark_fs.api.feature import Feature, find_feature, make_feature
 from spark_fs.api.group_definition import GroupDefinition
+from spark_fs.api.group_refusals import GroupRefusals
 from spark_fs.api.options import warn_of_options
 from spark_fs.api.query import Query
 from spark_fs.api.schema_columns import SchemaColumns
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @validate_arguments
-class Group(GroupDefinition):
+class Group(GroupDefinition, GroupRefusals):
     """A group of features of one entity, under one name and version."""
 
     def __init__(self, stores: Stores, spec: GroupSpec) -> None:
@@ -167,15 +168,39 @@ class Group(GroupDefinition):
         rows = online_rows.read_online_rows(self._load_spec(), self._stores.online)
         return online_rows.to_frame(lambda: self._stores.spark, rows, dataframe_type)
 
-    def select_all(self) -> Query:
-        """Select every column, as a lazy query."""
-        return self._build_query(tuple(self.spec.types), explicit=False)
+    def select_all(
+        self,
+        include_primary_key: bool = True,
+        include_foreign_key: bool = True,
+        include_partition_key: bool = True,
+        include_event_time: bool = True,
+    ) -> Query:
+        """Select every column, as a lazy query.
+
+        Args:
+            include_primary_key: Whether the columns of the primary key are among them.
+            include_foreign_key: Whether those of the foreign key are.
+            include_partition_key: Whether those of the partition key are.
+            include_event_time: Whether the event time is.
+        """
+        spec = self.spec
+        left_out: set[str | None] = set()
+        if not include_primary_key:
+            left_out.update(spec.primary_key)
+        if not include_foreign_key:
+            left_out.update(spec.foreign_key)
+        if not include_partition_key:
+            left_out.update(spec.partition_key)
+        if not include_event_time:
+            left_out.add(spec.event_time)
+        return self._build_query(tuple(name for name in self.spec.types if name not in left_out))
 
     def select_features(self) -> Query:
-        """Select every column but the primary key and the event time, as a lazy query."""
-        identity = self.spec.identity
-        columns = tuple(column for column in self.spec.types if column not in identity)
-        return self._build_query(columns, explicit=False)
+        """Select every column but keys and event time, as a lazy query.
+
+        That is without the primary key, the foreign key and the partition key.
+        """
+        return self.select_all(False, False, False, False)
 
     def select(self, features: Sequence[str]) -> Query:
         """Select some columns, as a lazy query.
@@ -183,7 +208,7 @@ class Group(GroupDefinition):
         Raises NotFoundError, with the nearest names, for a column that does not exist.
         """
         self._check_columns(features)
-        return self._build_query(tuple(features), explicit=True)
+        return self._build_query(tuple(features))
 
     def select_except(self, features: Sequence[str]) -> Query:
         """Select every column but some, as a lazy query.
@@ -192,19 +217,19 @@ class Group(GroupDefinition):
         """
         self._check_columns(features)
         columns = tuple(column for column in self.spec.types if column not in set(features))
-        return self._build_query(columns, explicit=False)
+        return self._build_query(columns)
 
     def _check_columns(self, names: Sequence[str]) -> None:
         for name in names:
             find_feature(self._stores, self.spec.ref, self.spec.types, name)
 
-    def _build_query(self, columns: tuple[str, ...], explicit: bool) -> Query:
+    def _build_query(self, columns: tuple[str, ...]) -> Query:
         if not self.spec.features:
             raise QueryError(
                 f"Feature group {self.spec} has no schema yet: insert its first rows before it is"
                 " read."
             )
-        return Query(self._stores, QuerySpec(self.spec.ref, columns, explicit))
+        return Query(self._stores, QuerySpec(self.spec.ref, columns))
 
     # -- its definition and its lineage
 

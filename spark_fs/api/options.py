@@ -46,7 +46,8 @@ class EngineOptions(TypedDict, total=False):
 class FrameOptions(EngineOptions, total=False):
     """Which columns frames have beside the features.
 
-    primary_key, event_time: whether X begins with the spine's key and event time.
+    primary_key, event_time: whether X begins with the spine's key and event time, where they are no
+    features; where a joined group's column has their name, as ``<group>_<version>_<name>``.
     training_helper_columns: whether these end X.
     """
 

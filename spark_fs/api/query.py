@@ -55,7 +55,8 @@ class Query:
         Each row of the leftmost group, the spine, is matched point-in-time with a row of the joined
         group: same key, and the greatest event time that is not after the spine's. A group without
         event time is matched by key. Of an aggregation, whose ``select_all`` gives a query, each
-        window is computed at the row's own event time.
+        window is computed at the row's own event time. A key or event time of the joined group is
+        left out of the result where a column before it has its name.
 
         Args:
             sub_query: The query to join; it may hold joins of its own, but no spine.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.query import Query
     from spark_fs.base.plots import Figure
+    from spark_fs.planning.plan import JoinPlan
     from spark_fs.spec.feature_selection import (
         Method,
         Score,
@@ -46,8 +47,8 @@ def select_features(
     """Search a query or a feature view for the features that predict a label, eagerly.
 
     Every row counts, and none is collected: tasks sum up what scores follow from; only models see a
-    sample. Keys and event time of the leftmost group are no candidates. The result is
-    the same for the same rows and seed.
+    sample. Keys and event times of the groups are no candidates. The result is the same for the
+    same rows and seed.
 
     Args:
         query_or_feature_view: What holds the candidates.
@@ -85,12 +86,13 @@ def select_features(
     from spark_fs.flows import select
     from spark_fs.spec.feature_selection import SelectionRequest, check_candidates
 
-    query, view, candidates = _resolve_source(query_or_feature_view)
+    query, view, features = _resolve_source(query_or_feature_view)
     label = _resolve_label(view, label)
     plan = query.plan()
     check_candidates(label, plan.schema, baseline)
-    if candidates is None:
-        candidates = [output.name for output in plan.features]
+    keys = plan.identity_names
+    names = plan.schema if features is None else features
+    candidates = [name for name in names if name not in keys or name in baseline]
     request = SelectionRequest(
         label,
         k,
@@ -301,6 +303,8 @@ class Selection:
         view = self._view
         label = self._request.label
         columns = {*self.features, label}
+        plan = self._query.plan()
+        query_spec = self._query.spec.with_current_rules()
         transformations = []
         for transformation in view.transformations if view else ():
             if columns.issuperset(transformation.features):
@@ -308,19 +312,18 @@ class Selection:
         return ViewSpec(
             name,
             version,
-            self._query.spec.select_columns(self._list_node_columns()),
+            query_spec.select_columns(self._list_node_columns(plan)),
             (label,),
             description,
             tuple(transformations),
             view.training_helpers if view else (),
             view.inference_helpers if view else (),
+            key_features=tuple(key for key in plan.list_spine_keys() if key in self.features),
         )
 
-    def _list_node_columns(self) -> list[set[str]]:
+    def _list_node_columns(self, plan: JoinPlan) -> list[set[str]]:
         """The columns of each node of the query that the new view takes."""
-        plan = self._query.plan()
-        candidates = {output.name for output in plan.features}
-        wanted = {*self.features, self._request.label, *(set(plan.schema) - candidates)}
+        wanted = {*self.features, self._request.label}
         if self._view:
             wanted |= {*self._view.training_helpers, *self._view.inference_helpers}
         columns: list[set[str]] = [set() for _ in plan.nodes]

@@ -76,4 +76,4 @@ class Spine:
         """
         for name in features:
             find_feature(self._stores, self.spec.ref, self.spec.types, name)
-        return Query(self._stores, QuerySpec(self.spec.ref, tuple(features), explicit=True), self)
+        return Query(self._stores, QuerySpec(self.spec.ref, tuple(features)), self)

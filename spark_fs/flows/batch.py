@@ -118,7 +118,8 @@ def _prepare_batch(
     frames = {spine.spec.ref: spine} if spine else {}
     join_input = JoinInput(engines, plan, stores.find_table, {}, frames)
     features = transform.transformer.columns
-    names = [name for name in first if name not in features]
+    kept_names = [transform.replaced.get(name, name) for name in first]
+    names = [name for name in kept_names if name not in features]
     names += features
     names += [name for name in dict.fromkeys(last) if name not in names]
     return join_input, transform, names
@@ -133,14 +134,16 @@ def _build_transform(
     for name in dict.fromkeys([*others, *columns.identity]):
         if name not in transformer.columns:
             passthrough[name] = columns.plan.schema[name]
-    return DatasetTransform(transformer, columns.identity, passthrough)
+    replaced = columns.find_replaced_keys(transformer)
+    return DatasetTransform(transformer, columns.identity, passthrough, replaced)
 
 
 def _build_plan(
     columns: ViewColumns, transform: DatasetTransform, request: BatchRequest
 ) -> JoinPlan:
     """The view's plan, with the columns and the bounds of this batch."""
-    plan = columns.plan.select_outputs({*transform.transformer.inputs, *transform.passthrough})
+    outputs = {*transform.transformer.inputs, *transform.passthrough, *transform.identity}
+    plan = columns.plan.select_outputs(outputs)
     plan = plan.with_max_age(request.max_feature_age)
     if request.interval is None:
         return plan

@@ -137,14 +137,7 @@ def _order_files(files: Sequence[ScanFile], plan: JoinPlan, folder: str) -> list
     if not files or sum(file.bytes for file in files) > _MAX_ORDERED_BYTES:
         return list(files)
     rows = pa.concat_tables(parquet.iter_tables(Scan.from_files(files, plan.schema)))
-    identity = []
-    for column in plan.row_order:
-        identity += [
-            output.name
-            for output in plan.outputs
-            if output.source.node == 0 and output.source.column == column
-        ]
-    order = compute_row_order(rows, identity)
+    order = compute_row_order(rows, plan.ordered_names)
     path = f"{folder}/{uuid4().hex}.parquet"
     system, name = resolve_file_system(path)
     with open_output(system, name) as sink:

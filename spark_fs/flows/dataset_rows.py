@@ -46,7 +46,7 @@ def read_tables(engines: Engines, transform: DatasetTransform, files: FilesSpec)
             return tables
 
     unordered = engines.run(choice, read_by)
-    return {part: sort_rows(table, list(transform.identity)) for part, table in unordered.items()}
+    return {part: sort_rows(table, transform.ordered_names) for part, table in unordered.items()}
 
 
 def read_sorted_frames(
@@ -67,10 +67,10 @@ def read_sorted_frames(
 
 
 def _list_sort_columns(transform: DatasetTransform, may_repeat: bool) -> list[str]:
-    columns = list(transform.identity)
+    columns = transform.ordered_names
     if may_repeat:
         for name, type_ in transform.schema.items():
-            if name not in transform.identity and "map<" not in type_:
+            if name not in columns and "map<" not in type_:
                 columns.append(name)
     return columns
 

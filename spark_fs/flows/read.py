@@ -70,7 +70,7 @@ def read_query(
         return collect_rows(runner, ordered, sources, execution)
 
     table = engines.run(choice, collect)
-    table = sort_rows(table, ordered.row_order)
+    table = sort_rows(table, ordered.ordered_names)
     return convert_table(table.select(list(plan.schema)), dataframe_type)
 
 

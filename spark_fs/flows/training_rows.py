@@ -96,6 +96,7 @@ class TrainingDataset:
             transformer,
             columns.identity,
             passthrough,
+            columns.find_replaced_keys(transformer),
             required_labels,
             self.spec.parts,
             self.spec.random,
@@ -123,6 +124,7 @@ class TrainingDataset:
         outputs = {
             *transform.transformer.inputs,
             *transform.passthrough,
+            *transform.identity,
             *transform.labels,
         }
         plan = self.columns.plan.select_outputs(outputs).with_ttls_as_of(spec.created_at)
@@ -252,7 +254,8 @@ class TrainingDataset:
         """The identity that was asked for, the features, and the columns that stand behind them."""
         columns = self.columns
         features = list(columns.get_training_columns(self.spec.states))
-        first = columns.list_requested_identity(layout.primary_key, layout.event_time)
+        requested = columns.list_requested_identity(layout.primary_key, layout.event_time)
+        first = [self.transform.replaced.get(name, name) for name in requested]
         last = list(columns.extra_columns)
         if layout.training_helper_columns:
             last += self.view.training_helpers

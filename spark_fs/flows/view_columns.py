@@ -31,18 +31,23 @@ States = Sequence[Mapping[str, Any]]
 class ViewColumns:
     """The columns of a view as a plan gives them; the plan holds the spine's identity too.
 
-    extra_columns: columns of a ``spine_df`` that the view does not know.
+    extra_columns: columns of a ``spine_df`` that the view does not know. feature_names: the
+    features, where a ``spine_df`` has other keys than the leftmost group; None: as the plan tells.
     """
 
     view: ViewSpec
     plan: JoinPlan
     extra_columns: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] | None = None
 
     @cached_property
     def identity(self) -> dict[str, str]:
-        """The spine's event time, where it has one, and its primary key, with their types."""
-        spine = self.plan.spine
-        return {name: spine.get_column_type(name) for name in self.plan.row_order}
+        """The spine's event time, where it has one, and its primary key, with their types.
+
+        They have the names that the plan gives them.
+        """
+        schema = self.plan.schema
+        return {name: schema[name] for name in self.plan.ordered_names}
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -53,15 +58,18 @@ class ViewColumns:
     @cached_property
     def features(self) -> dict[str, str]:
         """What goes into a model, before transformations."""
+        schema = self.plan.schema
+        if self.feature_names is not None:
+            return {name: schema[name] for name in self.feature_names}
         view = self.view
         others = {
             *view.labels,
             *view.training_helpers,
             *view.inference_helpers,
             *self.extra_columns,
+            *(set(self.identity) - set(view.key_features)),
         }
-        outputs = self.plan.features
-        return {output.name: output.type for output in outputs if output.name not in others}
+        return {name: type_ for name, type_ in schema.items() if name not in others}
 
     @cached_property
     def context_columns(self) -> dict[str, str]:
@@ -69,15 +77,26 @@ class ViewColumns:
         others = {*self.features, *self.view.labels}
         return {name: type_ for name, type_ in self.plan.schema.items() if name not in others}
 
-    def list_spine_times(self) -> list[str]:
-        """The spine's event time, in a list that is empty where it has none."""
-        event_time = self.plan.spine.event_time
-        return [event_time] if event_time else []
-
     def list_requested_identity(self, primary_key: bool, event_time: bool) -> list[str]:
         """The columns of the spine's key, and of its event time, where these were asked for."""
-        names = list(self.plan.spine.primary_key) if primary_key else []
-        return names + self.list_spine_times() if event_time else names
+        spine = self.plan.spine
+        wanted = list(spine.primary_key) if primary_key else []
+        if event_time and spine.event_time:
+            wanted.append(spine.event_time)
+        names = self.plan.spine_names
+        return [names[column] for column in wanted]
+
+    def find_replaced_keys(self, transformer: Transformer) -> dict[str, str]:
+        """Under which name a part of the identity stays whose own name a transformation takes."""
+        outputs = {name for bound in transformer.transformations for name, _ in bound.outputs}
+        prefix = _make_spine_prefix(self.view)
+        replaced = {}
+        for name in self.identity:
+            # one that is a transformation's helper was lost before 0.2, and is in old files
+            is_helper = name in transformer.inputs and name not in self.features
+            if name in outputs and not is_helper:
+                replaced[name] = prefix + name
+        return replaced
 
     def check_view(self) -> None:
         """Raise an error unless labels, helpers and transformations fit the query.
@@ -164,11 +183,13 @@ def resolve_view_columns(
     Raises NotFoundError for a column that the view takes from the leftmost group and that the frame
     lacks; a label may be absent.
     """
+    prefix = _make_spine_prefix(view)
+    own = ViewColumns(view, plan_query(catalog, view.query).with_identity(prefix))
     if spine is None:
-        return ViewColumns(view, plan_query(catalog, view.query).with_identity())
-    query = view.query.with_spine(spine.spec.ref, tuple(spine.spec.types))
-    plan = plan_query(catalog, query, spine).with_identity()
-    own = ViewColumns(view, plan_query(catalog, view.query).with_identity())
+        return own
+    columns = _choose_spine_columns(own, spine.spec)
+    query = view.query.with_spine(spine.spec.ref, columns)
+    plan = plan_query(catalog, query, spine).with_identity(prefix)
     for name in (*own.features, *view.training_helpers, *view.inference_helpers):
         if name not in plan.schema:
             raise NotFoundError.for_name(
@@ -178,8 +199,41 @@ def resolve_view_columns(
                 "The view takes it from its leftmost group: add it to the frame.",
             )
     known_columns = {*own.plan.schema, *spine.spec.identity}
-    extra_columns = tuple(name for name in spine.spec.types if name not in known_columns)
-    return ViewColumns(view, plan, extra_columns)
+    extra_columns = tuple(name for name in columns if name not in known_columns)
+    feature_names = tuple(own.features) if view.query.keeps_order else None
+    return ViewColumns(view, plan, extra_columns, feature_names)
+
+
+def _make_spine_prefix(view: ViewSpec) -> str:
+    """What tells a column of the leftmost group from another of its name."""
+    name, version = view.query.group
+    return f"{name}_{version}_"
+
+
+def _choose_spine_columns(own: ViewColumns, frame: GroupSpec) -> tuple[str, ...]:
+    """The columns of a frame that stands in for the leftmost group, as a query selects them.
+
+    First come those that the view takes from the group, in its order, then those that it does not
+    know. A view from before 0.2 has all of them in the order of the frame.
+
+    Raises:
+        QueryError: The frame has a column that the view takes from a joined group.
+    """
+    if not own.view.query.keeps_order:
+        return tuple(frame.types)
+    selected = own.view.query.columns
+    columns = [name for name in selected if name in frame.types]
+    known = {*selected, *own.plan.spine.identity, *frame.identity}
+    for name in frame.types:
+        if name in known:
+            continue
+        if name in own.plan.schema:
+            raise QueryError(
+                f"Column {name!r} of spine_df is one that feature view {own.view} joins to it: give"
+                " it another name, or leave it out."
+            )
+        columns.append(name)
+    return tuple(columns)
 
 
 def list_external_groups(plan: JoinPlan) -> list[GroupSpec]:

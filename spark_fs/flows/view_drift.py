@@ -50,13 +50,20 @@ def detect_view_drift(
         label = f"rows of {interval}"
     names = features
     if names is None:
-        available = drift.list_columns(current)
+        available = set(drift.list_columns(current)) - _list_plain_keys(dataset)
         names = [name for name in columns if name in available]
     reference = _get_reference(dataset, names)
     types = {name: columns[name] for name in names}
     sample = drift.profile_frame(engines, current, types, label)
     report = drift.compare_samples(reference, sample, limits)
     return stores.catalog.add_comparison(view, report)
+
+
+def _list_plain_keys(dataset: TrainingDataset) -> set[str]:
+    """The keys and event times that no transformation takes, which drift of themselves."""
+    transformations = dataset.view.transformations
+    taken = set[str]().union(*(transformation.features for transformation in transformations))
+    return set(dataset.columns.plan.identity_names) - taken
 
 
 def _read_batch(

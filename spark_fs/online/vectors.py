@@ -8,6 +8,7 @@ from typing import Any
 from spark_fs.base.python_values import UnfitError, format_value, to_python
 from spark_fs.base.values import get_converter, get_key_converter
 from spark_fs.errors import KeyValueError, NotFoundError, OnlineStoreError, QueryError, SchemaError
+from spark_fs.online.entry_keys import find_entry_columns, list_key_types
 from spark_fs.online.store import KeyChoice, LookupSource, OnlineStore
 from spark_fs.online.table_layout import build_online_table
 from spark_fs.planning.plan import JoinPlan, NodeColumn, OutputColumn, PlanNode
@@ -36,13 +37,14 @@ class VectorReader:
 
     A vector holds ``outputs`` in their order. A group's row is found by the key values of the
     entry; a key that the entry leaves out is taken from the row of the group that holds it, as the
-    query's joins do.
+    query's joins do. Where a key is itself a column of the vector, what the entry says of it is in
+    the vector.
     """
 
     def __init__(self, plan: JoinPlan, outputs: Sequence[OutputColumn], store: OnlineStore) -> None:
         self.output_types = {output.name: output.type for output in outputs}
         self.output_names = tuple(self.output_types)
-        self.key_types = _list_entry_key_types(plan)
+        self.key_types = list_key_types(plan)
         find_storage = store.capabilities.find_storage
         self._key_converters = {
             name: get_key_converter(type_) for name, type_ in self.key_types.items()
@@ -52,13 +54,19 @@ class VectorReader:
             output.name: (position, output.type, get_converter(output.type))
             for position, output in enumerate(outputs)
         }
-        self._group_lookups = _plan_group_lookups(plan, outputs, tuple(self.key_types), store)
+        self._entry_columns = find_entry_columns(plan, outputs)
+        stored = {
+            position: output
+            for position, output in enumerate(outputs)
+            if output.name not in self._entry_columns or self._entry_columns[output.name].is_stored
+        }
+        self._group_lookups = _plan_group_lookups(plan, stored, tuple(self.key_types), store)
         served_positions = {
             position for lookup in self._group_lookups for position, _ in lookup.outputs
         }
         self._offline_nodes = {
             output.name: plan.nodes[output.source.node]
-            for position, output in enumerate(outputs)
+            for position, output in stored.items()
             if position not in served_positions
         }
         sources = [lookup.source for lookup in self._group_lookups]
@@ -92,7 +100,9 @@ class VectorReader:
         if not entries:
             return []
         keys_of_entries = [self._convert_keys(entry) for entry in entries]
-        passed_of_entries = [self._convert_passed(features) for features in passed_features]
+        passed_of_entries = []
+        for entry, features in zip(keys_of_entries, passed_features, strict=True):
+            passed_of_entries.append(self._list_given(entry) | self._convert_passed(features))
         for entry, passed in zip(keys_of_entries, passed_of_entries, strict=True):
             self._check_entry(entry, passed)
         vectors: list[list[Any]] = [[None] * len(self.output_names) for _ in entries]
@@ -162,7 +172,21 @@ class VectorReader:
                 f"The entry {format_value(dict(entry))} has no row: {error}"
             ) from None
 
+    def _list_given(self, entry: Entry) -> dict[str, Any]:
+        """The columns of the vector that are keys which the entry gives, with their values."""
+        return {
+            name: entry[column.key]
+            for name, column in self._entry_columns.items()
+            if entry.get(column.key) is not None
+        }
+
     def _check_entry(self, entry: Entry, passed_features: Entry) -> None:
+        for name, column in self._entry_columns.items():
+            if not column.is_stored and name not in passed_features:
+                raise KeyValueError(
+                    f"The entry {dict(entry)!r} lacks {column.key!r}, a key of feature group"
+                    f" {column.node.group} that is a feature of the view: add it to the entry."
+                )
         for lookup in self._group_lookups:
             absent_keys = [key for key in lookup.entry_keys if entry.get(key) is None]
             if (
@@ -226,23 +250,9 @@ class VectorReader:
             )
 
 
-def _list_entry_key_types(plan: JoinPlan) -> dict[str, str]:
-    """The names that entries use for keys, with their types.
-
-    They are the spine's primary key and the left side of each join.
-    """
-    spine = plan.nodes[0]
-    key_columns = [NodeColumn(0, key) for key in spine.group.primary_key]
-    for node in plan.nodes:
-        key_columns += node.left_keys
-    return {
-        key.column: plan.nodes[key.node].group.get_column_type(key.column) for key in key_columns
-    }
-
-
 def _plan_group_lookups(
     plan: JoinPlan,
-    outputs: Sequence[OutputColumn],
+    outputs: Mapping[int, OutputColumn],
     key_names: Sequence[str],
     store: OnlineStore,
 ) -> tuple[_GroupLookup, ...]:
@@ -250,7 +260,7 @@ def _plan_group_lookups(
 
     They are those online that give a column, and those whose columns are the key of one of these.
     """
-    needed_nodes = {output.source.node for output in outputs}
+    needed_nodes = {output.source.node for output in outputs.values()}
     for node in reversed(plan.nodes):
         if node.index in needed_nodes:
             for key in node.left_keys:
@@ -270,7 +280,7 @@ def _plan_group_lookups(
 
 def _build_group_lookup(
     node: PlanNode,
-    outputs: Sequence[OutputColumn],
+    outputs: Mapping[int, OutputColumn],
     key_positions: Mapping[str, int],
     source_positions: Mapping[int, int],
     store: OnlineStore,
@@ -292,7 +302,7 @@ def _build_group_lookup(
     table = build_online_table(node.group, store.capabilities)
     columns = []
     decoders = []
-    for position, output in enumerate(outputs):
+    for position, output in outputs.items():
         if output.source.node == node.index:
             columns.append(output.source.column)
             storage = store.capabilities.find_storage(output.type)

@@ -200,7 +200,8 @@ class _QueryBinder:
     def _select_columns(self, query: QuerySpec, node: PlanNode) -> list[str]:
         """The columns that come out of a query.
 
-        A joined group leaves its key and event time to the spine, unless they were named.
+        A joined group's key and event time are left out where a column before them has their name,
+        and everywhere in a query of an earlier release that did not name them one by one.
         """
         for column in query.columns:
             node.get_result_type(column)  # NotFoundError if there is no such column

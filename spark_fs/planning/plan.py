@@ -18,7 +18,9 @@ from spark_fs.spec.predicates import Comparison, Condition, iter_comparisons
 from spark_fs.spec.query import JoinType
 
 MatchKind = Literal["spine", "point_in_time", "latest", "key", "windows"]
-SPLIT_COLUMN = "_split"  # begins with an underscore, so no feature has this name
+# they begin with an underscore, so no feature has such a name
+SPLIT_COLUMN = "_split"
+_SPINE_PREFIX = "_spine_"
 
 
 @dataclass(frozen=True)
@@ -150,14 +152,25 @@ class JoinPlan:
         return {output.name: output.type for output in self.outputs}
 
     @property
-    def features(self) -> tuple[OutputColumn, ...]:
-        """The columns of the result that are not the spine's primary key or event time."""
-        features = []
+    def identity_names(self) -> tuple[str, ...]:
+        """The columns of the result that are the primary key or event time of their group."""
+        names = []
         for output in self.outputs:
-            is_of_spine = output.source.node == 0
-            if not is_of_spine or output.source.column not in self.spine.identity:
-                features.append(output)
-        return tuple(features)
+            node = self.nodes[output.source.node]
+            if node.windows is None and output.source.column in node.group.identity:
+                names.append(output.name)
+        return tuple(names)
+
+    def list_spine_keys(self) -> list[str]:
+        """The columns of the result that are the spine's primary key or event time."""
+        identity = self.spine.identity
+        return [name for column, name in self.spine_names.items() if column in identity]
+
+    @property
+    def spine_names(self) -> dict[str, str]:
+        """What each column of the spine that is in the result is called there."""
+        spine_outputs = (output for output in self.outputs if output.source.node == 0)
+        return {output.source.column: output.name for output in spine_outputs}
 
     @property
     def join_stages(self) -> tuple[tuple[PlanNode, ...], ...]:
@@ -195,14 +208,27 @@ class JoinPlan:
         times = (spine.event_time,) if spine.event_time else ()
         return (*times, *spine.primary_key)
 
-    def with_identity(self) -> Self:
-        """A copy whose result also holds the spine's primary key and event time."""
-        sources = {output.source for output in self.outputs}
-        outputs = list(self.outputs)
+    @property
+    def ordered_names(self) -> tuple[str, ...]:
+        """The columns of the result that are those of ``row_order``; all of them must be in it."""
+        names = self.spine_names
+        return tuple(names[column] for column in self.row_order)
+
+    def with_identity(self, prefix: str = _SPINE_PREFIX) -> Self:
+        """A copy whose result also holds the spine's primary key and event time.
+
+        Args:
+            prefix: What comes before a name as long as another column of the result has it.
+        """
+        selected = self.spine_names
+        outputs = {output.name: output for output in self.outputs}
         for column in self.spine.identity:
-            if NodeColumn(0, column) not in sources:
-                outputs.append(OutputColumn.from_node(self.nodes[0], column))
-        return replace(self, outputs=check_output_names(outputs))
+            if column not in selected:
+                output = OutputColumn.from_node(self.nodes[0], column)
+                while output.name in outputs:
+                    output = replace(output, name=prefix + output.name)
+                outputs[output.name] = output
+        return replace(self, outputs=tuple(outputs.values()))
 
     def select_outputs(self, names: Iterable[str]) -> Self:
         """A copy whose result holds these of its columns alone."""

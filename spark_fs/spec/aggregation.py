@@ -104,7 +104,7 @@ class AggregationSpec:
                 " the instants of a spine are taken of the rows of one: aggregate one of them, or"
                 " make a feature group of the aggregation and join that."
             )
-        return replace(self.source, columns=tuple(columns), explicit=True, windows=self.windows)
+        return replace(self.source, columns=tuple(columns), windows=self.windows)
 
     def list_groups(self) -> tuple[GroupRef, ...]:
         """Every group that the source reads."""

@@ -1,7 +1,7 @@
 """Queries, as small immutable trees."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, get_args
 
 from spark_fs.errors import QueryError, SettingsError
@@ -69,22 +69,27 @@ class QuerySpec:
     """Columns of a group, the queries joined to it, and its filters.
 
     ``where`` narrows the group's own rows before anything is joined; ``having`` applies to the
-    joined result. ``explicit`` tells that the columns were named one by one, not taken by
-    ``select_all``. ``as_of`` is the Delta version that the group is read at; None: the newest.
-    ``as_known`` tells whether a row matches only where it had been ingested by the spine's event
-    time. ``windows``: the columns are these features of the group's rows, at the spine's instants;
-    None: they are columns of the group.
+    joined result. ``explicit`` tells that a joined group's key and event time stay where no column
+    before them has their name; it is False of a query that ``select_all``, ``select_except`` or
+    ``select_features`` made before 0.2, which gives what it gave: these are left to the spine.
+    ``keeps_order`` tells that a frame in the place of the group gives its columns in the order of
+    ``columns``; it is False of a query from before 0.2, where the frame's own order stays. Neither
+    is of account when queries are compared. ``as_of`` is the Delta version that the group is read
+    at; None: the newest. ``as_known`` tells whether a row matches only where it had been ingested
+    by the spine's event time. ``windows``: the columns are these features of the group's rows, at
+    the spine's instants; None: they are columns of the group.
     """
 
     group: GroupRef
     columns: tuple[str, ...]
-    explicit: bool = False
+    explicit: bool = field(default=True, compare=False)
     joins: tuple[JoinSpec, ...] = ()
     where: Condition | None = None
     having: Condition | None = None
     as_of: int | None = None
     as_known: bool = False
     windows: WindowsSpec | None = None
+    keeps_order: bool = field(default=True, compare=False)
 
     def with_join(self, join: JoinSpec) -> Self:
         """A copy with one more query joined."""
@@ -108,6 +113,13 @@ class QuerySpec:
         if self.joins:
             return replace(self, having=make_conjunction(self.having, condition))
         return replace(self, where=make_conjunction(self.where, condition))
+
+    def with_current_rules(self) -> Self:
+        """A copy that gives the columns that a query made today gives."""
+        joins = []
+        for join in self.joins:
+            joins.append(replace(join, query=join.query.with_current_rules()))
+        return replace(self, explicit=True, joins=tuple(joins), keeps_order=True)
 
     def pin_versions(self, get_version: Callable[[GroupRef], int | None]) -> Self:
         """A copy in which every group without an ``as_of`` has the one that ``get_version`` gives.
@@ -133,7 +145,6 @@ class QuerySpec:
             self,
             group=group,
             columns=columns,
-            explicit=True,
             as_of=None,
             where=rebind_filter(self.where),
             having=rebind_filter(self.having),
@@ -186,6 +197,7 @@ class QuerySpec:
             "having": having,
             "as_of": self.as_of,
             "as_known": self.as_known,
+            "keeps_order": self.keeps_order,
         }
         if self.windows is None:
             return data  # as the first release reads it
@@ -208,4 +220,5 @@ class QuerySpec:
             as_of=data.get("as_of"),
             as_known=data.get("as_known", False),
             windows=windows and WindowsSpec.from_json(windows),
+            keeps_order=data.get("keeps_order", False),
         )

@@ -98,7 +98,7 @@ def merge_definition(
 def _merge_field(
     name: str, stored: Mapping[str, Any], before: Mapping[str, Any], value: Any
 ) -> Any:
-    if name not in stored:
+    if name not in stored or name == FORMAT_KEY:
         return value
     old_value = before[name]
     stored_value = stored[name]

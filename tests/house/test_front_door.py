@@ -161,7 +161,9 @@ SIGNATURES = {
     FeatureStore.get_feature_views: "name",
     Group.read: "dataframe_type online wallclock_time read_options engine",
     Group.show: "n online engine",
-    Group.select_all: "",
+    Group.select_all: (
+        "include_primary_key include_foreign_key include_partition_key include_event_time"
+    ),
     Group.select_features: "",
     Group.select: "features",
     Group.select_except: "features",
@@ -509,7 +511,7 @@ def test_a_vector_is_served_without_spark(fs: FeatureStore, tmp_path: Path) -> N
             {"user": [1, 1], "at": pd.to_datetime(["2024-01-01", "2024-01-02"]), "n": [3, 4]}
         )
     )
-    fs.create_feature_view("clicks", group.select_all())
+    fs.create_feature_view("clicks", group.select_features())
     group.sync_online()
     code = """
 import sys, spark_fs

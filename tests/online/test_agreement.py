@@ -108,13 +108,14 @@ def made(fs: FeatureStore) -> FeatureView:
         get("label_encoder")(get("impute_mode")("grade_1")),
         get("top_k_categorical_binner")("grade_2"),
         get("impute_category")("grade_3"),
+        get("standard_scaler")("id"),
         hours_since,
         of_series,
         centered(get("impute_median")("more")),
     ]
     view = fs.create_feature_view(
         "all",
-        group.select_except(["id", "at"]),
+        group.select_all(),
         labels=["label"],
         transformation_functions=functions,
         inference_helper_columns=["asked_at"],
@@ -126,11 +127,13 @@ def made(fs: FeatureStore) -> FeatureView:
 
 
 def bits(rows: list[list[Any]]) -> list[list[Any]]:
-    """Floats as their bits; a null and NaN, which pandas takes for one, alike."""
+    """Floats as their bits, times as instants; a null and NaN, which pandas takes for one, alike."""
 
     def of(value: Any) -> Any:
         if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
             return None
+        if isinstance(value, datetime):
+            return pd.to_datetime(value, utc=True).value
         value = value.item() if hasattr(value, "item") else value
         return struct.pack("d", value) if isinstance(value, float) else (type(value), value)
 
@@ -143,23 +146,24 @@ def listed(frame: pd.DataFrame) -> list[list[Any]]:
 
 def test_every_way_gives_the_same_bits(view: FeatureView) -> None:
     parts = view.get_train_test_split(1, primary_key=True)
-    trained = pd.concat(parts[:2]).sort_values("id")
+    trained = pd.concat(parts[:2]).sort_values("rows_1_id")
     names = list(view.training_columns(1))
-    assert list(trained.columns) == ["id", *names]
+    assert names[:2] == ["id", "at"]  # the key scaled, and the event time as it is
+    assert list(trained.columns) == ["rows_1_id", *names]
     wanted = bits(listed(trained[names]))
     vectors = view.get_feature_vectors([{"id": i} for i in range(ROWS)])
     assert bits(vectors) == wanted
     assert bits([view.get_feature_vector({"id": i}) for i in range(ROWS)]) == wanted
-    batch = view.get_batch_data(primary_key=True).sort_values("id")
+    batch = view.get_batch_data(primary_key=True).sort_values("rows_1_id")
     assert bits(listed(batch[names])) == wanted
     spark = sorted(
         view.get_batch_data(primary_key=True, dataframe_type="spark").collect(),
-        key=lambda row: row["id"],
+        key=lambda row: row["rows_1_id"],
     )
     assert bits([[row[name] for name in names] for row in spark]) == wanted
     version, _ = view.create_train_test_split(test_ratio=0.5, seed=1)
     files = view.get_train_test_split(version, primary_key=True, dataframe_type="spark")
-    both = sorted([*files[0].collect(), *files[1].collect()], key=lambda row: row["id"])
+    both = sorted([*files[0].collect(), *files[1].collect()], key=lambda row: row["rows_1_id"])
     assert bits([[row[name] for name in names] for row in both]) == wanted
     view.delete_training_dataset(version)
 
@@ -212,7 +216,7 @@ def test_helpers_come_beside_and_never_in_a_vector(view: FeatureView) -> None:
         rows().column("asked_at")[7].as_py()
     ]
     batch = view.get_batch_data(primary_key=True, event_time=True, inference_helper_columns=True)
-    assert list(batch.columns) == ["id", "at", *view.training_columns(1), "asked_at"]
+    assert list(batch.columns) == ["rows_1_id", *view.training_columns(1), "asked_at"]
     with pytest.raises(
         SettingsError, match=r"return_type 'list' is not known: use 'dict' or 'pandas'"
     ):

@@ -69,6 +69,25 @@ def test_a_key_without_a_match_gives_nulls_as_in_the_query(view: FeatureView) ->
     ]
 
 
+def test_keys_and_times_are_those_of_a_batch(view: FeatureView) -> None:
+    served = FeatureStore(view._stores)
+    orders, customers, cities = (
+        served.get_feature_group(name, 1) for name in ("orders", "customers", "cities")
+    )
+    joined = customers.select_all().join(cities.select_all())
+    query = orders.select_all().join(joined, on=["customer"], prefix="c_")
+    keyed = served.get_or_create_feature_view("keyed", query, version=1, labels=["paid"])
+    names = ["id", "at", "customer", "price", "c_customer", "c_at", "c_city", "c_age", "city"]
+    assert list(keyed.schema) == [*names, "people"]
+    batch = keyed.get_batch_data()
+    vectors = keyed.get_feature_vectors([{"id": key} for key in batch["id"]], return_type="pandas")
+    pd.testing.assert_frame_equal(vectors, batch, check_exact=True)
+    assert vectors["c_at"].isna().tolist() == [False, True, True]
+    assert keyed.get_feature_vector({"id": 1, "customer": "z"})[2:5] == ["z", 1.5, "z"]
+    missing = keyed.get_feature_vector({"id": 9}, allow_missing=True)
+    assert missing == [9, *[None] * len(names)]
+
+
 def test_as_many_vectors_as_entries_in_their_order(view: FeatureView) -> None:
     asked = [3, 1, 2, 1, 9, 3]
     found = view.get_feature_vectors(entry=[{"id": key} for key in asked], allow_missing=True)

@@ -504,7 +504,7 @@ def test_a_newer_format_stops_that_object_alone(
     case: tuple[str, str, tuple[Any, ...]], full: Catalog
 ) -> None:
     catalog, view = full, full.get_view("fraud", 1)
-    known = 2 if case[0] == "feature_groups" else 1
+    known = 2 if case[0] in ("feature_groups", "feature_views") else 1
     rewrite(catalog, case, {FORMAT_KEY: known + 1, "of_a_newer_release": {"x": [1, 2]}})
     said = (
         f"is kept in format {known + 1}, which a newer spark_fs wrote; this one knows {known}."
@@ -530,10 +530,10 @@ def test_what_a_newer_release_wrote_is_not_removed_nor_changed_by_an_older_one(
         catalog.find_pinned_versions(PAYMENTS)
     with pytest.raises(UpgradeError, match="Training dataset 1 is kept in format 2"):
         catalog.change_training_dataset(view, 1, lambda now: replace(now, state="deleted"))
-    rewrite(catalog, ("feature_views", "definition", ()), {FORMAT_KEY: 2})
-    with pytest.raises(UpgradeError, match="Feature view 'fraud' version 1 is kept in format 2"):
+    rewrite(catalog, ("feature_views", "definition", ()), {FORMAT_KEY: 3})
+    with pytest.raises(UpgradeError, match="Feature view 'fraud' version 1 is kept in format 3"):
         catalog.list_views_of_group(PAYMENTS, strict=True)
-    with pytest.raises(UpgradeError, match="Feature view 'fraud' version 1 is kept in format 2"):
+    with pytest.raises(UpgradeError, match="Feature view 'fraud' version 1 is kept in format 3"):
         catalog.change_view(view, lambda now: now)
     rewrite(catalog, ("runs", "steps", (0,)), {FORMAT_KEY: 2})
     with pytest.raises(UpgradeError, match="Step 'sync' of pipeline 'hourly' is kept in format 2"):
@@ -545,16 +545,16 @@ def test_a_release_with_a_newer_format_writes_its_number_and_reads_the_older_one
 ) -> None:
     catalog = Catalog(f"sqlite:///{tmp_path}/catalog.db")
     query = QuerySpec(PAYMENTS, ("id",))
-    older = ViewSpec("older", 1, query)
+    older = ViewSpec("older", 1, query, key_features=("id",))
     catalog.add_view(older)
     with monkeypatch.context() as newer:
-        newer.setattr(ViewSpec, "FORMAT", 2, raising=False)
-        catalog.add_view(ViewSpec("newer", 1, query))
+        newer.setattr(ViewSpec, "FORMAT", 3)
+        catalog.add_view(replace(older, name="newer"))
         catalog.change_view(older, lambda view: replace(view, description="changed"))
         assert [view.name for view in catalog.list_views()] == ["newer", "older"]
     for name in ("newer", "older"):
         with pytest.raises(
-            UpgradeError, match=f"Feature view '{name}' version 1 is kept in format 2"
+            UpgradeError, match=f"Feature view '{name}' version 1 is kept in format 3"
         ):
             catalog.get_view(name, 1)
 

@@ -1,5 +1,7 @@
 """Binding a query: which key, which match, which columns come out, and what is refused."""
 
+from dataclasses import replace
+
 import pytest
 
 from spark_fs.base.times import Interval
@@ -36,20 +38,51 @@ GROUPS = {g.ref: g for g in (ORDERS, CUSTOMERS, ITEMS, MAKERS, CITIES, EMPTY)}
 
 
 def of(group: GroupSpec, *columns: str) -> QuerySpec:
-    return QuerySpec(group.ref, columns or tuple(group.types), explicit=bool(columns))
+    return QuerySpec(group.ref, columns or tuple(group.types))
 
 
 def bound(query: QuerySpec) -> JoinPlan:
     return bind_query(query, GROUPS)
 
 
-def test_a_joined_group_leaves_its_key_and_time_to_the_spine() -> None:
+def test_a_key_or_time_that_the_left_side_has_does_not_come_twice() -> None:
+    plan = bound(
+        of(ORDERS, "customer", "at", "price")
+        .with_join(JoinSpec(of(ITEMS)))
+        .with_join(JoinSpec(of(CUSTOMERS, "age", "at", "customer")))
+    )
+    assert list(plan.schema) == ["customer", "at", "price", "item", "maker", "colour", "age"]
+
+
+def test_a_key_and_a_time_stay_where_the_left_side_lacks_them() -> None:
+    plan = bound(
+        of(ORDERS, "city")
+        .with_join(JoinSpec(of(CUSTOMERS)))
+        .with_join(JoinSpec(of(ITEMS)))
+        .with_join(JoinSpec(of(CUSTOMERS, "customer", "at"), prefix="c_"))
+    )
+    assert {output.name: output.source for output in plan.outputs} == {
+        "city": NodeColumn(0, "city"),
+        **{name: NodeColumn(1, name) for name in ("customer", "at", "age", "price")},
+        **{name: NodeColumn(2, name) for name in ("item", "maker", "colour")},
+        "c_customer": NodeColumn(3, "customer"),
+        "c_at": NodeColumn(3, "at"),
+    }
+
+
+def test_a_query_of_an_earlier_release_leaves_keys_and_times_to_the_spine() -> None:
+    def of_old(group: GroupSpec) -> QuerySpec:
+        return replace(of(group), explicit=False)
+
     plan = bound(
         of(ORDERS, "customer", "price")
-        .with_join(JoinSpec(of(ITEMS)))
-        .with_join(JoinSpec(of(CUSTOMERS), prefix="c_"))
+        .with_join(JoinSpec(of_old(ITEMS)))
+        .with_join(JoinSpec(of_old(CUSTOMERS), prefix="c_"))
     )
     assert list(plan.schema) == ["customer", "price", "maker", "colour", "c_age", "c_price"]
+    assert of_old(ITEMS) == of(ITEMS)
+    kept = QuerySpec.from_json(of_old(ITEMS).to_json())
+    assert kept.explicit is False
 
 
 def test_keys_are_the_columns_that_the_primary_keys_share() -> None:
@@ -94,8 +127,13 @@ def test_a_spine_without_event_time_takes_the_latest() -> None:
     )
 
 
-def test_vectors_leave_out_the_spines_identity() -> None:
-    assert [f.name for f in bound(of(ORDERS)).features] == ["city", "price"]
+def test_the_spines_identity_is_added_under_a_name_that_is_free() -> None:
+    plan = bound(of(ORDERS, "city").with_join(JoinSpec(of(CUSTOMERS)))).with_identity("orders_1_")
+    assert list(plan.schema)[-3:] == ["orders_1_customer", "item", "orders_1_at"]
+    assert plan.ordered_names == ("orders_1_at", "orders_1_customer", "item")
+    assert plan.identity_names == ("customer", "at", "orders_1_customer", "item", "orders_1_at")
+    assert plan.list_spine_keys() == ["orders_1_customer", "item", "orders_1_at"]
+    assert plan.with_identity() == plan
 
 
 def test_only_what_is_used_is_read() -> None:

@@ -52,12 +52,13 @@ def test_a_query_without_windows_is_written_as_the_first_release_reads_it() -> N
     assert SOURCE.to_json() == {
         "group": ["payments", 1],
         "columns": ["card", "at", "amount", "category"],
-        "explicit": False,
+        "explicit": True,
         "joins": [],
         "where": None,
         "having": None,
         "as_of": None,
         "as_known": False,
+        "keeps_order": True,
     }
 
 
@@ -374,7 +375,7 @@ def test_a_view_keeps_windows_and_does_not_serve_them(store: FeatureStore) -> No
     assert view.query.spec == made.query.spec == query.spec
     assert view.query.to_string() == query.to_string()
     view.init_serving()
-    assert view.get_feature_vector({"card": 1}, passed_features={"n": 3}) == [3]
+    assert view.get_feature_vector({"card": 1}, passed_features={"n": 3}) == [1, 3]
     with pytest.raises(
         QueryError,
         match=r"Feature 'n' has no online value: it is a window of 'payments' version 1 at the",

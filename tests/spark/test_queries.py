@@ -536,7 +536,7 @@ def test_training_data_in_files_is_what_the_query_gives(
     assert job.summary == {"rows": 2, "files": len(list((tmp_path / "files").iterdir()))}
     assert all(path.suffix == ".parquet" for path in (tmp_path / "files").iterdir())
     x, y = view.get_training_data(version, primary_key=True, event_time=True)
-    assert list(x.columns) == ["id", "at", "customer", "score", "kind"]
+    assert list(x.columns) == ["id", "customer", "at", "score", "kind"]
     assert list(y.columns) == ["city"]
     assert x.set_index("id")["score"].dropna().to_dict() == {1: 2.0}
     assert sorted(x["id"]) == [1, 4]

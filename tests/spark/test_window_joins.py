@@ -265,7 +265,7 @@ def view(fs: FeatureStore, payments: FeatureGroup, labels: FeatureGroup) -> Feat
 def test_training_data_is_made_again_as_it_was(view: FeatureView, payments: FeatureGroup) -> None:
     names = ["n", "total", "age"]
     features, wanted = view.training_data(primary_key=True, event_time=True)
-    assert list(features.columns) == ["label", "t", "card", *names]
+    assert list(features.columns) == ["label", "card", "t", *names]
     assert len(features) == len(LABELS)
     check_rows(features, EVENTS, names=names)
     assert (

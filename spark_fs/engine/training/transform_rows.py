@@ -43,6 +43,8 @@ class DatasetTransform:
         transformer: the transformations of features and labels.
         identity: the spine's event time and key, with their types.
         passthrough: the columns that stay as they are beside those of the transformer.
+        replaced: the names under which columns of the identity stay too, by their own names, which
+            transformations give to others.
         labels: those in which a null drops the row.
         parts: the names of the splits.
         random_split: how rows are split, where it is not by time.
@@ -52,6 +54,7 @@ class DatasetTransform:
     transformer: Transformer
     identity: Mapping[str, str]
     passthrough: Mapping[str, str]
+    replaced: Mapping[str, str] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     parts: tuple[str, ...] = (TRAIN_SPLIT,)
     random_split: RandomSplit | None = None
@@ -60,13 +63,21 @@ class DatasetTransform:
     @property
     def schema(self) -> dict[str, str]:
         """The columns of a finished table, with their types."""
-        repeated = sorted(set(self.transformer.columns) & set(self.passthrough))
+        kept = {**self.passthrough}
+        for name, kept_name in self.replaced.items():
+            kept[kept_name] = self.identity[name]
+        repeated = sorted(set(self.transformer.columns) & set(kept))
         if repeated:
             raise QueryError(
                 f"Two columns of the training data would be named {repeated[0]!r}: give the"
                 " transformation another name by .alias('...')."
             )
-        return {**self.transformer.columns, **self.passthrough}
+        return {**self.transformer.columns, **kept}
+
+    @property
+    def ordered_names(self) -> list[str]:
+        """What finished rows are put in order by: the identity, under the names that it has."""
+        return [self.replaced.get(name, name) for name in self.identity]
 
     def drop_null_labels(self, table: pa.Table) -> pa.Table:
         """Without the rows whose label is null, where these go."""
@@ -99,9 +110,12 @@ class DatasetTransform:
         """The columns of the training dataset."""
         transformed = transform_table(self.transformer, table)
         columns: dict[str, pa.ChunkedArray] = {}
+        own_names = {kept_name: name for name, kept_name in self.replaced.items()}
         for name in self.schema:
-            source = transformed if name in self.transformer.columns else table
-            columns[name] = source.column(name)
+            if name in self.transformer.columns:
+                columns[name] = transformed.column(name)
+            else:
+                columns[name] = table.column(own_names.get(name, name))
         return pa.table(columns)
 
     def split_and_transform(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
