@@ -28,7 +28,6 @@ MODULES = (
     "core",
     "core.data_source",
     "core.kafka_engine",
-    "deployment",
     "embedding",
     "expectation_suite",
     "feature",
@@ -37,28 +36,24 @@ MODULES = (
     "feature_view",
     "ge_expectation",
     "hopsworks_udf",
+    "inference_batcher",
+    "inference_logger",
     "model",
     "model_registry",
     "model_schema",
     "online_config",
     "project",
+    "resources",
+    "scaling_config",
     "schema",
+    "statistics",
     "statistics_config",
     "storage_connector",
     "tag",
     "transformation_function",
     "transformation_statistics",
+    "transformer",
 )
-# Those whose names are in another module of ours; in the package itself: "".
-_ELSEWHERE = {
-    "inference_batcher": "deployment",
-    "inference_logger": "deployment",
-    "resources": "deployment",
-    "scaling_config": "deployment",
-    "statistics": "",
-    "transformer": "deployment",
-    "validation_report": "",
-}
 _PACKAGES = (
     "hopsworks",
     "hopsworks_common",
@@ -94,9 +89,8 @@ def add_modules(package: str) -> None:
     Args:
         package: Its name, such as "hsfs".
     """
-    places = {**{name: name for name in MODULES}, **_ELSEWHERE}
-    for name, place in places.items():
-        sys.modules[f"{package}.{name}"] = import_module(f"spark_fs.{place}".rstrip("."))
+    for name in MODULES:
+        sys.modules[f"{package}.{name}"] = import_module(f"spark_fs.{name}")
 
 
 def get_attribute(name: str) -> Any:

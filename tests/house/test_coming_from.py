@@ -32,6 +32,13 @@ TESTS = {
     "`primary_key` that names": "tests/pure/test_group_declarations.py::test_an_event_time_is_left_out_of_the_primary_key",
     "`insert(wait=False)`": "tests/pure/test_group_declarations.py::test_a_call_that_is_not_offered_says_what_is",
     "`embedding_index`, `find_neighbors`": "tests/pure/test_group_declarations.py::test_what_cannot_be_is_refused",
+    "`login(host, port,": "tests/pure/test_project_files.py::test_arguments_for_a_server_are_named_in_a_warning",
+    "`get_feature_group`, `get_feature_view`": "tests/pure/test_models.py::test_what_cannot_be_saved",
+    "`RestAPIError`,": "tests/pure/test_hopsworks_modules.py::test_what_catches_an_error_of_hopsworks_catches_ours",
+    "deployments, Kafka": "tests/pure/test_project_files.py::test_what_a_cluster_alone_has_says_what_to_use",
+    "a model's schema": "tests/pure/test_models.py::test_a_model_is_described_in_hopsworks_order",
+    "files of a project": "tests/pure/test_project_files.py::test_a_file_goes_up_and_comes_down",
+    "storage connectors of": "tests/pure/test_storage_connectors.py::test_no_secret_is_kept",
     "`query.filter(...)` and": "tests/house/test_coming_from.py::test_a_query_is_a_value",
     "`ExpectationConfiguration`, `ExpectationSuite`": (
         "tests/pure/test_suites.py::test_a_suite_is_built_as_with_0_18"

@@ -88,6 +88,6 @@ def test_embeddings_and_topics_are_refused() -> None:
     ):
         spark_fs.embedding.EmbeddingIndex("index")
     with pytest.raises(NotOfferedError, match=r"Transformer describes how a model is served"):
-        spark_fs.deployment.Transformer(script_file="t.py")
+        spark_fs.transformer.Transformer(script_file="t.py")
     with pytest.raises(NotOfferedError, match=r"kafka_engine.get_kafka_config gives the settings"):
         kafka_engine.get_kafka_config(1, {})
