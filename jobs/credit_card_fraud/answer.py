@@ -40,9 +40,10 @@ class Answering:
         """
         entry = {"cc_num": card}
         now = transaction["datetime"]  # what is known when it is made
-        own = features.of_one(
-            transaction, self.view.get_inference_helper(entry, allow_missing=True, now=now)
+        known = self.view.get_inference_helper(
+            entry, return_type="dict", allow_missing=True, now=now
         )
+        own = features.of_one(transaction, known)
         passed = {
             name: value for name, value in own.items() if name in {*self.view.schema, "unix_time"}
         }

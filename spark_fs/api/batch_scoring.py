@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
-from spark_fs.api.options import to_seconds
+from spark_fs.api.dataset_requests import (
+    check_lookback,
+    choose_spine,
+    extract_filter,
+    warn_of_taken,
+)
+from spark_fs.api.options import BatchOptions, check_options, to_seconds
+from spark_fs.api.splitting import build_interval
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.base.times import Interval
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     import pandas as pd
     from pyspark.sql import DataFrame
 
+    from spark_fs.api.feature import Filter
+    from spark_fs.api.options import OwnBatchOptions
     from spark_fs.api.stores import Stores
     from spark_fs.base.times import Instant
     from spark_fs.flows.view_columns import States
     from spark_fs.spec.feature_view import ViewSpec
+    from spark_fs.spec.predicates import Condition
 
 
 @dataclass(frozen=True)
 class BatchState:
-    """What the transformations of a view learned; None where they learn nothing."""
+    """What a batch takes of a training dataset; nothing where none was named nor needed.
 
-    states: States | None
+    states: what the transformations learned of it. condition: its extra filter.
+    """
+
+    states: States | None = None
+    condition: Condition | None = None
 
 
 @validate_arguments
@@ -36,18 +48,24 @@ class BatchScoringMixin:
     _spec: ViewSpec
     _batch_state: BatchState | None = None  # what init_batch_scoring made
 
-    def init_batch_scoring(self, training_dataset_version: int | None = None) -> None:
-        """Take what the transformations learned of a training dataset, for ``get_batch_data``.
+    def init_batch_scoring(
+        self, training_dataset_version: int | None = None, n_processes: int | None = None
+    ) -> None:
+        """Prepare ``get_batch_data`` for a model that was trained on a training dataset.
+
+        Batches are transformed by what was learned of it, and meet its ``extra_filter``.
 
         Args:
-            training_dataset_version: Of which training dataset; None: of the only one there is, or
-                of none where nothing is learned.
+            training_dataset_version: Which training dataset; None: the only one there is, where a
+                transformation learned, else none.
+            n_processes: Taken for Hopsworks' sake, and named in a warning.
 
         Raises:
             NotFoundError: The version does not exist or is still being made.
             SettingsError: A transformation learned, no version was given, and there is not exactly
                 one.
         """
+        warn_of_taken("init_batch_scoring", {"n_processes": n_processes})
         self._batch_state = self._load_batch_state(training_dataset_version)
 
     batch_init = init_batch_scoring
@@ -55,9 +73,10 @@ class BatchScoringMixin:
     def _load_batch_state(self, training_dataset_version: int | None) -> BatchState:
         from spark_fs.flows import view_columns
 
-        return BatchState(
-            view_columns.find_states(self._stores.catalog, self._spec, training_dataset_version)
+        dataset = view_columns.find_learned_dataset(
+            self._stores.catalog, self._spec, training_dataset_version
         )
+        return BatchState(dataset.states, dataset.extra_filter) if dataset else BatchState()
 
     if TYPE_CHECKING:
 
@@ -66,13 +85,9 @@ class BatchScoringMixin:
             self,
             start_time: Instant | None = None,
             end_time: Instant | None = None,
-            primary_key: bool = False,
-            event_time: bool = False,
-            inference_helper_columns: bool = False,
+            *,
             dataframe_type: Literal["pandas"] = "pandas",
-            spine_df: Any = None,
-            max_feature_age: timedelta | float | None = None,
-            engine: str | None = None,
+            **options: Unpack[BatchOptions],
         ) -> pd.DataFrame: ...
 
         @overload
@@ -80,14 +95,9 @@ class BatchScoringMixin:
             self,
             start_time: Instant | None = None,
             end_time: Instant | None = None,
-            primary_key: bool = False,
-            event_time: bool = False,
-            inference_helper_columns: bool = False,
             *,
             dataframe_type: Literal["spark"],
-            spine_df: Any = None,
-            max_feature_age: timedelta | float | None = None,
-            engine: str | None = None,
+            **options: Unpack[BatchOptions],
         ) -> DataFrame: ...
 
         @overload
@@ -95,26 +105,30 @@ class BatchScoringMixin:
             self,
             start_time: Instant | None = None,
             end_time: Instant | None = None,
-            primary_key: bool = False,
-            event_time: bool = False,
-            inference_helper_columns: bool = False,
-            dataframe_type: str = "pandas",
-            spine_df: Any = None,
-            max_feature_age: timedelta | float | None = None,
-            engine: str | None = None,
+            *,
+            dataframe_type: str | None = "pandas",
+            **options: Unpack[BatchOptions],
         ) -> Any: ...
 
     def get_batch_data(
         self,
         start_time: Instant | None = None,
         end_time: Instant | None = None,
+        read_options: Mapping[str, Any] | None = None,
+        spine: Any = None,
         primary_key: bool = False,
         event_time: bool = False,
         inference_helper_columns: bool = False,
-        dataframe_type: str = "pandas",
-        spine_df: Any = None,
-        max_feature_age: Any = None,
-        engine: str | None = None,
+        dataframe_type: str | None = "pandas",
+        transformed: bool | None = True,
+        transformation_context: Mapping[str, Any] | None = None,
+        logging_data: bool = False,
+        extra_filter: Filter | None = None,
+        lookback: Any = None,
+        n_processes: int | None = None,
+        *,
+        training_filter: bool = True,
+        **options: Unpack[OwnBatchOptions],
     ) -> Any:
         """Read the features of the spine's rows, transformed as in training; labels are not read.
 
@@ -124,18 +138,24 @@ class BatchScoringMixin:
         Args:
             start_time: The first instant (UTC) of the spine's event time; None: from the beginning.
             end_time: The instant (UTC) before which rows end; None: up to the last.
+            read_options: Taken for Hopsworks' sake, and named in a warning.
+            spine: A Spark, pandas or polars DataFrame, an Arrow table, a list of dicts or a spine,
+                with keys and event times, in the place of the leftmost group; its other columns are
+                carried through.
             primary_key: Whether the spine's primary key comes first, where it is no feature.
             event_time: Whether the spine's event time comes behind it, where it is no feature.
             inference_helper_columns: Whether these come last.
             dataframe_type: "pandas", "polars", "arrow", "numpy", "spark", or "default" for
                 Spark's where a session is active, else pandas'.
-            spine_df: A Spark, pandas or polars DataFrame, an Arrow table or a list of dicts with
-                keys and event times, in the place of the leftmost group; its other columns are
-                carried through.
-            max_feature_age: How old a joined row may be at the spine's event time: a timedelta, or
-                seconds.
-            engine: "local", "spark", or "auto" for the local one where it can; None: what the
-                settings say.
+            transformed: Whether the view's transformations are applied.
+            transformation_context: Taken for Hopsworks' sake, and named in a warning.
+            logging_data: Likewise.
+            extra_filter: A condition that the rows must meet beside the view's own.
+            lookback: Refused: see max_feature_age.
+            n_processes: Taken for Hopsworks' sake, and named in a warning.
+            training_filter: Whether the rows also meet the ``extra_filter`` of the training dataset
+                that ``init_batch_scoring`` was told of.
+            **options: Those of ``OwnBatchOptions``.
 
         Returns:
             A frame of that type, read eagerly and ordered by event time and key; Spark's is lazy.
@@ -144,24 +164,80 @@ class BatchScoringMixin:
             SettingsError: A transformation learned and ``init_batch_scoring`` was not told of which
                 training dataset, the interval is empty, or an argument has a value that it does not
                 take.
-            NotFoundError: ``spine_df`` lacks a column that the view needs of it.
+            NotFoundError: The spine lacks a column that the view needs of it.
+            QueryError: ``extra_filter`` cannot be asked of the query.
         """
         from spark_fs.flows import batch
 
-        if self._batch_state is None:
+        check_options(options, BatchOptions)
+        check_lookback(lookback)
+        taken = {
+            "read_options": read_options,
+            "transformation_context": transformation_context,
+            "logging_data": logging_data,
+            "n_processes": n_processes,
+        }
+        warn_of_taken("get_batch_data", taken)
+        if self._batch_state is None and transformed:
             self._batch_state = self._load_batch_state(None)
-        interval = None
-        if start_time is not None or end_time is not None:
-            interval = Interval.from_bounds(start_time, end_time)
+        state = self._batch_state or BatchState()
         request = batch.BatchRequest(
-            interval,
-            primary_key,
+            build_interval(start_time, end_time),
+            primary_key or options.get("primary_keys", False),
             event_time,
             inference_helper_columns,
-            spine_df,
-            to_seconds("max_feature_age", max_feature_age),
+            choose_spine(spine, options.get("spine_df")),
+            to_seconds("max_feature_age", options.get("max_feature_age")),
+            self._list_conditions(extra_filter, state.condition if training_filter else None),
+            bool(transformed),
         )
-        states = self._batch_state.states
-        return batch.read_batch(self._stores, self._spec, states, request, dataframe_type, engine)
+        return batch.read_batch(
+            self._stores,
+            self._spec,
+            state.states,
+            request,
+            dataframe_type or "default",
+            options.get("engine"),
+        )
 
     batch_data = get_batch_data
+
+    def get_batch_query(
+        self,
+        start_time: Instant | None = None,
+        end_time: Instant | None = None,
+        extra_filter: Filter | None = None,
+        lookback: Any = None,
+    ) -> str:
+        """Return the SQL that a batch stands for, before its transformations; starts no JVM.
+
+        Args:
+            start_time: The first instant (UTC) of the spine's event time; None: from the beginning.
+            end_time: The instant (UTC) before which rows end; None: up to the last.
+            extra_filter: A condition that the rows must meet beside the view's own and that of the
+                training dataset.
+            lookback: Refused: see max_feature_age of ``get_batch_data``.
+
+        Returns:
+            The SQL, with every rule of each match.
+
+        Raises:
+            SettingsError: The interval is empty.
+            QueryError: ``extra_filter`` cannot be asked of the query.
+        """
+        from spark_fs.flows import batch
+
+        check_lookback(lookback)
+        state = self._batch_state or BatchState()
+        request = batch.BatchRequest(
+            build_interval(start_time, end_time),
+            conditions=self._list_conditions(extra_filter, state.condition),
+        )
+        return batch.format_batch_query(self._stores, self._spec, request)
+
+    def _list_conditions(
+        self, extra_filter: Filter | None, training_condition: Condition | None
+    ) -> tuple[Condition, ...]:
+        """The conditions that there are of a batch beside the view's own."""
+        conditions = (training_condition, extract_filter(self._stores, extra_filter))
+        return tuple(condition for condition in conditions if condition is not None)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Generic, Self, TypeVar
 
+from spark_fs.api.tags import check_tag, remove_tag
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.feature_view import ViewSpec
 
@@ -44,6 +44,10 @@ class CatalogObject(ABC, Generic[Spec]):
         """What it is for."""
         return self._spec.description
 
+    @description.setter
+    def description(self, description: str) -> None:
+        self.update_description(description)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, version={self.version})"
 
@@ -62,15 +66,12 @@ class CatalogObject(ABC, Generic[Spec]):
             InvalidNameError: The name is not in lower snake case.
             SettingsError: JSON cannot hold the value.
         """
-        from spark_fs.spec.names import check_name
-
-        check_name("Tag", name)
-        _check_json(name, value)
+        check_tag(name, value)
         self._update_spec(lambda spec: replace(spec, tags={**spec.tags, name: value}))
 
     def get_tag(self, name: str) -> Any:
-        """Return the value of a tag; NotFoundError, with the nearest names, where it is absent."""
-        return _get_tag(self.get_tags(), name)
+        """Return the value of a tag; None where it is absent."""
+        return self.get_tags().get(name)
 
     def get_tags(self) -> dict[str, Any]:
         """Return the value of each tag."""
@@ -78,27 +79,4 @@ class CatalogObject(ABC, Generic[Spec]):
 
     def delete_tag(self, name: str) -> None:
         """Remove a tag, eagerly; NotFoundError, with the nearest names, where it is absent."""
-        self._update_spec(lambda spec: replace(spec, tags=_remove_tag(spec.tags, name)))
-
-
-def _get_tag(tags: Mapping[str, Any], name: str) -> Any:
-    if name not in tags:
-        raise NotFoundError.for_name("Tag", name, tags, "Ask for one that was added.")
-    return tags[name]
-
-
-def _remove_tag(tags: Mapping[str, Any], name: str) -> dict[str, Any]:
-    _get_tag(tags, name)
-    return {tag: value for tag, value in tags.items() if tag != name}
-
-
-def _check_json(name: str, value: Any) -> None:
-    import json
-
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise SettingsError(
-            f"Tag {name!r} has the value {value!r}, which JSON cannot hold ({error}): give strings,"
-            " numbers, lists or dicts."
-        ) from None
+        self._update_spec(lambda spec: replace(spec, tags=remove_tag(spec.tags, name)))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.query import Query
+from spark_fs.api.tags import parse_tags
 from spark_fs.api.transformation_lists import to_transformation_specs
 from spark_fs.errors import QueryError, SettingsError
 
@@ -69,6 +70,7 @@ def build_view_spec(
     inference_helpers: Sequence[str],
     training_helpers: Sequence[str],
     label: str | None,
+    tags: Any = None,
 ) -> ViewSpec:
     """Define a view.
 
@@ -83,6 +85,7 @@ def build_view_spec(
         inference_helpers: Columns beside batches and vectors.
         training_helpers: Columns beside training data.
         label: The only label, in the place of labels.
+        tags: Values by name, or tags as Hopsworks has them.
 
     Returns:
         The definition.
@@ -120,4 +123,5 @@ def build_view_spec(
         inference_helpers=inference_columns,
         training_helpers=training_columns,
         key_features=key_features,
+        tags=parse_tags(tags),
     )

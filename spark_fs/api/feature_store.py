@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from spark_fs.api.declarations import build_view_spec, to_column_names
-from spark_fs.api.earlier_views import warn_of_earlier_view
+from spark_fs.api.declarations import to_column_names
 from spark_fs.api.group_declarations import to_event_time
 from spark_fs.api.group_store import GroupStore
 from spark_fs.api.options import warn_of_options
-from spark_fs.api.query import Query
 from spark_fs.api.source_store import SourceStore
 from spark_fs.api.spine import Spine
 from spark_fs.api.taken import Refused
 from spark_fs.api.transformations import TransformationFunction
-from spark_fs.api.versions import check_same, create_version, find_or_create
+from spark_fs.api.versions import create_version
+from spark_fs.api.view_store import ViewStore
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError
 
@@ -25,20 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame
 
-    from spark_fs.api.feature_view import FeatureView
-    from spark_fs.spec.feature_view import ViewSpec
     from spark_fs.spec.pipeline_run import PipelineRun
     from spark_fs.spec.transformation import FunctionSpec
-
-# What an existing view and the one that is asked for must agree on.
-_DECLARED_FIELDS = (
-    "query",
-    "labels",
-    "description",
-    "transformations",
-    "inference_helpers",
-    "training_helpers",
-)
 
 _BY_VIEWS = "FeatureView.create_training_data makes it, and FeatureView.get_training_data reads it"
 _BY_FOLDERS = "who may read is what the folder and the databases allow"
@@ -47,7 +33,7 @@ _BY_PAGES = "FeatureGroup.report and spark-fs ui draw pages of groups and views"
 
 
 @validate_arguments
-class FeatureStore(GroupStore, SourceStore):
+class FeatureStore(GroupStore, SourceStore, ViewStore):
     """Feature groups and feature views, by name and version."""
 
     @property
@@ -107,135 +93,6 @@ class FeatureStore(GroupStore, SourceStore):
         """
         key = to_column_names("primary_key", primary_key)
         return Spine(self._stores, df, key, to_event_time(event_time))
-
-    def create_feature_view(
-        self,
-        name: str,
-        query: Query,
-        version: int | None = None,
-        description: str = "",
-        labels: Sequence[str] = (),
-        transformation_functions: Mapping[str, Any] | Sequence[Any] | None = None,
-        inference_helper_columns: Sequence[str] = (),
-        training_helper_columns: Sequence[str] = (),
-        label: str | None = None,
-    ) -> FeatureView:
-        """Save a query, its labels and its transformations as a feature view.
-
-        Args:
-            name: The name, in lower snake case.
-            query: The query; it begins with a feature group.
-            version: The version, from 1 up; None: the next free one.
-            description: What it is for.
-            labels: The columns that a model predicts.
-            transformation_functions: ``{"amount": min_max_scaler}``, or a list such as
-                ``[min_max_scaler("amount"), distance("lat", "long")]``; they are fitted on the
-                train split of each training dataset.
-            inference_helper_columns: Columns that no model sees, handed out beside batches and
-                vectors, when they are asked for.
-            training_helper_columns: Columns that no model sees, handed out beside training data,
-                when they are asked for.
-            label: The only label, in the place of labels.
-
-        Returns:
-            The view.
-
-        Raises:
-            NotFoundError: A label, a helper column or a feature of a transformation is not a column
-                of the query.
-            QueryError: The query cannot be bound, or a transformation does not take its feature.
-            SettingsError: Both labels and label are given.
-            AlreadyExistsError: The version is taken.
-        """
-        self._stores.check_same_store(query._stores, repr(query))
-        build_spec = partial(
-            build_view_spec,
-            name,
-            query=query,
-            labels=labels,
-            description=description,
-            transformations=transformation_functions,
-            inference_helpers=inference_helper_columns,
-            training_helpers=training_helper_columns,
-            label=label,
-        )
-        next_version = partial(self._stores.catalog.next_view_version, name)
-        spec = create_version(
-            version, next_version, lambda number: self._create_view(build_spec(version=number))
-        )
-        return self._stores.open_view(spec)
-
-    def get_or_create_feature_view(
-        self,
-        name: str,
-        query: Query,
-        version: int | None = None,
-        description: str = "",
-        labels: Sequence[str] = (),
-        transformation_functions: Mapping[str, Any] | Sequence[Any] | None = None,
-        inference_helper_columns: Sequence[str] = (),
-        training_helper_columns: Sequence[str] = (),
-        label: str | None = None,
-    ) -> FeatureView:
-        """Return the view of this name and version, created when it is absent.
-
-        Args:
-            name: The name, in lower snake case.
-            query: The query; it begins with a feature group.
-            version: The version; None: 1.
-            description: As in ``create_feature_view``, and so are the others.
-            labels: The columns that a model predicts.
-            transformation_functions: The transformations of features.
-            inference_helper_columns: Columns beside batches and vectors.
-            training_helper_columns: Columns beside training data.
-            label: The only label, in the place of labels.
-
-        Returns:
-            The view.
-
-        Raises:
-            AlreadyExistsError: The view exists and was declared otherwise; it lists each
-                difference.
-        """
-        self._stores.check_same_store(query._stores, repr(query))
-        requested = build_view_spec(
-            name,
-            version or 1,
-            query,
-            labels,
-            description,
-            transformation_functions,
-            inference_helper_columns,
-            training_helper_columns,
-            label,
-        )
-        find = partial(self._stores.catalog.get_view, name, requested.version)
-        spec, is_new = find_or_create(find, lambda: self._create_view(requested))
-        if not is_new:
-            check_same(f"Feature view {spec}", spec, requested, _DECLARED_FIELDS)
-            warn_of_earlier_view(self._stores.catalog, spec, requested)
-        return self._stores.open_view(spec)
-
-    def get_feature_view(self, name: str, version: int | None = None) -> FeatureView:
-        """Return a view by name and version.
-
-        Args:
-            name: The name.
-            version: The version; None: version 1, with a warning where others exist.
-
-        Returns:
-            The view.
-
-        Raises:
-            NotFoundError: It does not exist; the error has the nearest names, or the versions that
-                exist.
-        """
-        return self._stores.open_view(self._stores.catalog.get_view(name, version))
-
-    def get_feature_views(self, name: str | None = None) -> list[FeatureView]:
-        """Return every view, or every version of one, by name and version."""
-        views = self._stores.catalog.list_views()
-        return [self._stores.open_view(view) for view in views if name in (None, view.name)]
 
     # -- transformations
 
@@ -430,11 +287,6 @@ class FeatureStore(GroupStore, SourceStore):
         "gives the address of its online store",
         "FeatureGroup.read(online=True) and FeatureStore.sql(online=True) read it",
     )
-
-    def _create_view(self, view: ViewSpec) -> ViewSpec:
-        self._stores.open_view(view).check()
-        self._stores.catalog.add_view(view)
-        return view
 
 
 def _find_builtin(name: str) -> FunctionSpec | None:

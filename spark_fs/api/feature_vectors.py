@@ -3,78 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
+from spark_fs.api.dataset_requests import warn_of_taken
+from spark_fs.api.view_serving import ServingMixin, choose_instant
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.base.times import to_utc
 from spark_fs.errors import SettingsError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
+    import polars as pl
 
-    from spark_fs.api.stores import Stores
+    from spark_fs.api.options import VectorOptions, VectorsOptions
     from spark_fs.base.times import Instant
     from spark_fs.flows.serving_state import ServingState
-    from spark_fs.spec.feature_view import ViewSpec
 
 Entry = Mapping[str, Any]
 T = TypeVar("T")
 
 
 @validate_arguments
-class FeatureVectorsMixin:
+class FeatureVectorsMixin(ServingMixin):
     """The methods of a feature view that read feature vectors, without Spark."""
-
-    _stores: Stores
-    _spec: ViewSpec
-    _serving_state: ServingState | None = None  # what init_serving made
-
-    @property
-    def serving_types(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        """The types by name: of the keys that an entry may hold, and of what may be passed."""
-        state = self._get_serving_state()
-        return state.vector_reader.key_types, dict(state.inputs)
-
-    @property
-    def serving_columns(self) -> list[str]:
-        """The names of a vector's values, in their order."""
-        return list(self._get_serving_state().columns)
-
-    def init_serving(
-        self, training_dataset_version: int | None = None, training_data_version: int | None = None
-    ) -> None:
-        """Prepare feature vectors, without Spark, transformed as for a training dataset.
-
-        Args:
-            training_dataset_version: Of which training dataset the transformations learned; None:
-                of the only one there is, or of none where nothing is learned.
-            training_data_version: The same, under its other name.
-
-        Raises:
-            NotFoundError: The version does not exist or is still being made.
-            SettingsError: A transformation learned, no version was given, and there is not exactly
-                one.
-        """
-        from spark_fs.flows import serving_state
-
-        version = training_dataset_version
-        if version is None:
-            version = training_data_version
-        self._serving_state = serving_state.prepare_serving(self._stores, self._spec, version)
-
-    init = init_serving
-
-    def _get_serving_state(self) -> ServingState:
-        """The view made ready to serve, now where it was not before."""
-        state = self._serving_state
-        if state is None:
-            from spark_fs.flows import serving_state
-
-            state = serving_state.prepare_serving(self._stores, self._spec, None)
-            self._serving_state = state
-        return state
 
     if TYPE_CHECKING:
 
@@ -83,11 +34,9 @@ class FeatureVectorsMixin:
             self,
             entry: Entry | None = None,
             passed_features: Entry | None = None,
+            *,
             return_type: Literal["list"] = "list",
-            allow_missing: bool = False,
-            keys: Entry | None = None,
-            request_parameters: Entry | None = None,
-            now: Instant | None = None,
+            **options: Unpack[VectorOptions],
         ) -> list[Any]: ...
 
         @overload
@@ -97,10 +46,7 @@ class FeatureVectorsMixin:
             passed_features: Entry | None = None,
             *,
             return_type: Literal["pandas"],
-            allow_missing: bool = False,
-            keys: Entry | None = None,
-            request_parameters: Entry | None = None,
-            now: Instant | None = None,
+            **options: Unpack[VectorOptions],
         ) -> pd.DataFrame: ...
 
         @overload
@@ -110,10 +56,7 @@ class FeatureVectorsMixin:
             passed_features: Entry | None = None,
             *,
             return_type: Literal["numpy"],
-            allow_missing: bool = False,
-            keys: Entry | None = None,
-            request_parameters: Entry | None = None,
-            now: Instant | None = None,
+            **options: Unpack[VectorOptions],
         ) -> npt.NDArray[Any]: ...
 
         @overload
@@ -121,23 +64,30 @@ class FeatureVectorsMixin:
             self,
             entry: Entry | None = None,
             passed_features: Entry | None = None,
+            *,
             return_type: str = "list",
-            allow_missing: bool = False,
-            keys: Entry | None = None,
-            request_parameters: Entry | None = None,
-            now: Instant | None = None,
-        ) -> list[Any] | pd.DataFrame | npt.NDArray[Any]: ...
+            **options: Unpack[VectorOptions],
+        ) -> Any: ...
 
     def get_feature_vector(
         self,
         entry: Entry | None = None,
         passed_features: Entry | None = None,
+        external: bool | None = None,
         return_type: str = "list",
         allow_missing: bool = False,
-        keys: Entry | None = None,
+        force_rest_client: bool = False,
+        force_sql_client: bool = False,
+        transform: bool | None = True,
+        on_demand_features: bool | None = True,
         request_parameters: Entry | None = None,
+        transformation_context: Mapping[str, Any] | None = None,
+        logging_data: bool = False,
+        n_processes: int | None = None,
+        *,
+        keys: Entry | None = None,
         now: Instant | None = None,
-    ) -> list[Any] | pd.DataFrame | npt.NDArray[Any]:
+    ) -> list[Any] | pd.DataFrame | pl.DataFrame | npt.NDArray[Any]:
         """Read the features of one entry, transformed as in training, in one round trip.
 
         A key is found by value: a time without a zone is UTC, 1.0 is the bigint 1, Decimal("1.1")
@@ -147,11 +97,22 @@ class FeatureVectorsMixin:
             entry: The key values by name: the leftmost group's primary key and the left side of
                 each join. A key that follows from a stored row may be left out.
             passed_features: Values by name that win over stored ones, before they are transformed.
-            return_type: "list"; "pandas": one row, with training data's types; or "numpy": of bool,
-                int64 or float64 where one of these holds all values exactly, else of objects.
+            external: Taken for Hopsworks' sake.
+            return_type: "list"; "pandas" or "polars": one row, with training data's types; or
+                "numpy": of bool, int64 or float64 where one of these holds all values exactly, else
+                of objects.
             allow_missing: Whether nulls stand for a key without an online row.
+            force_rest_client: Taken for Hopsworks' sake.
+            force_sql_client: Likewise.
+            transform: Whether the view's transformations are applied; else the values are those of
+                ``features``, as they are stored.
+            on_demand_features: Taken for Hopsworks' sake.
+            request_parameters: As passed_features, over which they win; names that are none of a
+                feature are of no account.
+            transformation_context: Taken for Hopsworks' sake, and named in a warning.
+            logging_data: Likewise.
+            n_processes: Likewise.
             keys: The same as ``entry``.
-            request_parameters: The same as ``passed_features``; of both, these win.
             now: The instant (UTC) by which rows are past their ttl; None: that of the call.
 
         Returns:
@@ -164,16 +125,24 @@ class FeatureVectorsMixin:
             SettingsError: The entry is missing or given twice, or ``return_type`` is not known.
             OnlineStoreError: The database fails, or does not answer in time.
         """
+        if transformation_context or logging_data or n_processes is not None:
+            taken = {
+                "transformation_context": transformation_context,
+                "logging_data": logging_data,
+                "n_processes": n_processes,
+            }
+            warn_of_taken("get_feature_vector", taken)
         entries = [_choose_entry(entry, keys)]
-        passed = {**(passed_features or {}), **(request_parameters or {})}
         state = self._get_serving_state()
-        vectors = state.read_vectors(entries, [passed], allow_missing, _to_instant(now))
+        passed = _merge_passed(state, passed_features, request_parameters)
+        vectors = _read(state, entries, [passed], allow_missing, now, transform)
         if return_type == "list":
             return vectors[0]
+        rows: Any = _convert(state, vectors, return_type, transform)
+        found: pd.DataFrame | pl.DataFrame | npt.NDArray[Any] = rows
         if return_type == "numpy":
-            vector: npt.NDArray[Any] = _to_numpy(state, vectors)[0]
-            return vector
-        return _to_pandas(state, vectors, return_type)
+            found = rows[0]
+        return found
 
     if TYPE_CHECKING:
 
@@ -182,11 +151,9 @@ class FeatureVectorsMixin:
             self,
             entry: Sequence[Entry] | None = None,
             passed_features: Sequence[Entry] | None = None,
+            *,
             return_type: Literal["list"] = "list",
-            allow_missing: bool = False,
-            keys: Sequence[Entry] | None = None,
-            request_parameters: Sequence[Entry] | None = None,
-            now: Instant | None = None,
+            **options: Unpack[VectorsOptions],
         ) -> list[list[Any]]: ...
 
         @overload
@@ -196,10 +163,7 @@ class FeatureVectorsMixin:
             passed_features: Sequence[Entry] | None = None,
             *,
             return_type: Literal["pandas"],
-            allow_missing: bool = False,
-            keys: Sequence[Entry] | None = None,
-            request_parameters: Sequence[Entry] | None = None,
-            now: Instant | None = None,
+            **options: Unpack[VectorsOptions],
         ) -> pd.DataFrame: ...
 
         @overload
@@ -209,10 +173,7 @@ class FeatureVectorsMixin:
             passed_features: Sequence[Entry] | None = None,
             *,
             return_type: Literal["numpy"],
-            allow_missing: bool = False,
-            keys: Sequence[Entry] | None = None,
-            request_parameters: Sequence[Entry] | None = None,
-            now: Instant | None = None,
+            **options: Unpack[VectorsOptions],
         ) -> npt.NDArray[Any]: ...
 
         @overload
@@ -220,33 +181,50 @@ class FeatureVectorsMixin:
             self,
             entry: Sequence[Entry] | None = None,
             passed_features: Sequence[Entry] | None = None,
+            *,
             return_type: str = "list",
-            allow_missing: bool = False,
-            keys: Sequence[Entry] | None = None,
-            request_parameters: Sequence[Entry] | None = None,
-            now: Instant | None = None,
-        ) -> list[list[Any]] | pd.DataFrame | npt.NDArray[Any]: ...
+            **options: Unpack[VectorsOptions],
+        ) -> Any: ...
 
     def get_feature_vectors(
         self,
         entry: Sequence[Entry] | None = None,
         passed_features: Sequence[Entry] | None = None,
+        external: bool | None = None,
         return_type: str = "list",
         allow_missing: bool = False,
+        force_rest_client: bool = False,
+        force_sql_client: bool = False,
+        transform: bool | None = True,
+        on_demand_features: bool | None = True,
+        request_parameters: Sequence[Entry] | Entry | None = None,
+        transformation_context: Mapping[str, Any] | None = None,
+        logging_data: bool = False,
+        n_processes: int | None = None,
+        *,
         keys: Sequence[Entry] | None = None,
-        request_parameters: Sequence[Entry] | None = None,
         now: Instant | None = None,
-    ) -> list[list[Any]] | pd.DataFrame | npt.NDArray[Any]:
+    ) -> list[list[Any]] | pd.DataFrame | pl.DataFrame | npt.NDArray[Any]:
         """Read as many vectors as entries, in their order, in one round trip.
 
         Args:
             entry: The key values of each entry, as in ``get_feature_vector``.
             passed_features: As many mappings as entries, of values that win over stored ones.
-            return_type: "list": a list of lists; "pandas": a row for each entry; or "numpy": an
-                array of two dimensions.
+            external: Taken for Hopsworks' sake.
+            return_type: "list": a list of lists; "pandas" or "polars": a row for each entry; or
+                "numpy": an array of two dimensions.
             allow_missing: Whether nulls stand for a key without an online row.
+            force_rest_client: Taken for Hopsworks' sake.
+            force_sql_client: Likewise.
+            transform: Whether the view's transformations are applied; else the values are those of
+                ``features``, as they are stored.
+            on_demand_features: Taken for Hopsworks' sake.
+            request_parameters: As passed_features, over which they win, or one mapping for all
+                entries; names that are none of a feature are of no account.
+            transformation_context: Taken for Hopsworks' sake, and named in a warning.
+            logging_data: Likewise.
+            n_processes: Likewise.
             keys: The same as ``entry``.
-            request_parameters: The same as ``passed_features``; of both, these win.
             now: The instant (UTC) by which rows are past their ttl; None: that of the call.
 
         Returns:
@@ -260,81 +238,22 @@ class FeatureVectorsMixin:
                 passed features for each, or ``return_type`` is not known.
             OnlineStoreError: The database fails, or does not answer in time.
         """
+        if transformation_context or logging_data or n_processes is not None:
+            taken = {
+                "transformation_context": transformation_context,
+                "logging_data": logging_data,
+                "n_processes": n_processes,
+            }
+            warn_of_taken("get_feature_vectors", taken)
         entries = _choose_entry(entry, keys)
-        first = _check_passed(passed_features, len(entries))
-        second = _check_passed(request_parameters, len(entries))
-        passed = [{**one, **other} for one, other in zip(first, second, strict=True)]
+        first = _spread_passed("passed_features", passed_features, len(entries))
+        second = _spread_passed("request_parameters", request_parameters, len(entries))
         state = self._get_serving_state()
-        vectors = state.read_vectors(entries, passed, allow_missing, _to_instant(now))
-        if return_type == "list":
-            return vectors
-        if return_type == "numpy":
-            return _to_numpy(state, vectors)
-        return _to_pandas(state, vectors, return_type)
-
-    if TYPE_CHECKING:
-
-        @overload
-        def get_inference_helper(
-            self,
-            entry: Entry,
-            return_type: Literal["dict"] = "dict",
-            allow_missing: bool = False,
-            now: Instant | None = None,
-        ) -> dict[str, Any]: ...
-
-        @overload
-        def get_inference_helper(
-            self,
-            entry: Entry,
-            return_type: Literal["pandas"],
-            allow_missing: bool = False,
-            now: Instant | None = None,
-        ) -> pd.DataFrame: ...
-
-        @overload
-        def get_inference_helper(
-            self,
-            entry: Entry,
-            return_type: str = "dict",
-            allow_missing: bool = False,
-            now: Instant | None = None,
-        ) -> dict[str, Any] | pd.DataFrame: ...
-
-    def get_inference_helper(
-        self,
-        entry: Entry,
-        return_type: str = "dict",
-        allow_missing: bool = False,
-        now: Instant | None = None,
-    ) -> dict[str, Any] | pd.DataFrame:
-        """Read the inference helper columns of one entry, in one round trip.
-
-        Args:
-            entry: The key values by name, as in ``get_feature_vector``.
-            return_type: "dict": the values by name; or "pandas": one row.
-            allow_missing: Whether nulls stand for a key without an online row.
-            now: The instant (UTC) by which rows are past their ttl; None: that of the call.
-
-        Raises:
-            NotFoundError: A key has no online row, or a name is not that of a key.
-            KeyValueError: A key is absent, or equals no value of its type.
-            SettingsError: ``return_type`` is not known.
-            OnlineStoreError: The database fails, or does not answer in time.
-        """
-        state = self._get_serving_state()
-        values = state.read_helpers(entry, allow_missing, _to_instant(now))
-        if return_type == "dict":
-            return dict(zip(state.helper_reader.output_names, values, strict=True))
-        if return_type == "pandas":
-            from spark_fs.online import vector_frames
-
-            return vector_frames.as_pandas(state.helper_reader.output_types, [values])
-        raise SettingsError(f"return_type {return_type!r} is not known: use 'dict' or 'pandas'.")
-
-
-def _to_instant(now: Instant | None) -> datetime:
-    return datetime.now(UTC) if now is None else to_utc(now)
+        passed = [_merge_passed(state, *pair) for pair in zip(first, second, strict=True)]
+        vectors = _read(state, entries, passed, allow_missing, now, transform)
+        return (
+            vectors if return_type == "list" else _convert(state, vectors, return_type, transform)
+        )
 
 
 def _choose_entry(entry: T | None, keys: T | None) -> T:
@@ -345,30 +264,48 @@ def _choose_entry(entry: T | None, keys: T | None) -> T:
     raise SettingsError("Give the keys of an entry as entry=..., or as keys=....")
 
 
-def _check_passed(passed: Sequence[Entry] | None, count: int) -> Sequence[Entry]:
-    """A mapping for each entry, empty ones where none were given."""
-    if passed is None:
-        return [{}] * count
+def _spread_passed(
+    argument: str, passed: Sequence[Entry] | Entry | None, count: int
+) -> Sequence[Entry | None]:
+    """A mapping for each entry; nothing where none was given."""
+    if not passed:
+        return [None] * count
+    if isinstance(passed, Mapping):
+        return [passed] * count
     if len(passed) != count:
         raise SettingsError(
-            f"{count} entries and {len(passed)} passed_features: give one mapping per entry."
+            f"{count} entries and {len(passed)} {argument}: give one mapping per entry."
         )
     return passed
 
 
-def _to_numpy(state: ServingState, vectors: Sequence[Sequence[Any]]) -> npt.NDArray[Any]:
-    from spark_fs.online import vector_frames
+def _merge_passed(state: ServingState, passed: Entry | None, requested: Entry | None) -> Entry:
+    """What was passed for an entry: request parameters win; those of no feature are left out."""
+    if not requested:
+        return passed or {}
+    known = {name: value for name, value in requested.items() if name in state.inputs}
+    return {**(passed or {}), **known}
 
-    return vector_frames.as_numpy(state.columns, vectors)
+
+def _read(
+    state: ServingState,
+    entries: Sequence[Entry],
+    passed: Sequence[Entry],
+    allow_missing: bool,
+    now: Instant | None,
+    transform: bool | None,
+) -> list[list[Any]]:
+    read = state.read_vectors if transform else state.read_features
+    return read(entries, passed, allow_missing, choose_instant(now))
 
 
-def _to_pandas(
-    state: ServingState, vectors: Sequence[Sequence[Any]], return_type: str
-) -> pd.DataFrame:
-    if return_type != "pandas":
-        raise SettingsError(
-            f"return_type {return_type!r} is not known: use 'list', 'numpy' or 'pandas'."
-        )
-    from spark_fs.online import vector_frames
+def _convert(
+    state: ServingState,
+    vectors: Sequence[Sequence[Any]],
+    return_type: str,
+    transform: bool | None,
+) -> Any:
+    from spark_fs.flows import returned_vectors
 
-    return vector_frames.as_pandas(state.columns, vectors)
+    columns = state.columns if transform else state.features
+    return returned_vectors.convert_vectors(columns, vectors, return_type)

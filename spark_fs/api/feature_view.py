@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from spark_fs.api.batch_scoring import BatchScoringMixin
-from spark_fs.api.catalog_object import CatalogObject
 from spark_fs.api.feature_vectors import FeatureVectorsMixin
+from spark_fs.api.inference_helpers import InferenceHelpersMixin
+from spark_fs.api.links import Links
 from spark_fs.api.monitoring import MonitoringMixin
 from spark_fs.api.query import Query
-from spark_fs.api.training_data import TrainingDataMixin
 from spark_fs.api.training_datasets import TrainingDatasetsMixin
 from spark_fs.api.training_files import TrainingFilesMixin
+from spark_fs.api.training_splits import TrainingSplitsMixin
+from spark_fs.api.training_upkeep import TrainingUpkeepMixin
+from spark_fs.api.vector_transforms import VectorTransformsMixin
+from spark_fs.api.view_contents import ViewContentsMixin
+from spark_fs.api.view_refusals import FeatureViewRefusals
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotOfferedError, SettingsError
 from spark_fs.spec.comparison import resolve_thresholds
@@ -23,20 +29,23 @@ if TYPE_CHECKING:
     from spark_fs.api.group import Group
     from spark_fs.api.model import Model
     from spark_fs.api.stores import Stores
-    from spark_fs.flows.view_columns import ViewColumns
     from spark_fs.spec.comparison import DriftReport
     from spark_fs.spec.feature_statistics import Statistics
 
 
 @validate_arguments
 class FeatureView(
-    CatalogObject[ViewSpec],
-    TrainingDataMixin,
+    ViewContentsMixin,
+    TrainingSplitsMixin,
     TrainingFilesMixin,
     TrainingDatasetsMixin,
+    TrainingUpkeepMixin,
     BatchScoringMixin,
     FeatureVectorsMixin,
+    InferenceHelpersMixin,
+    VectorTransformsMixin,
     MonitoringMixin,
+    FeatureViewRefusals,
 ):
     """What a model is trained on and served with, under one name and version."""
 
@@ -50,6 +59,10 @@ class FeatureView(
     def _update_spec(self, change: Callable[[ViewSpec], ViewSpec]) -> Self:
         """Change the definition as the catalog has it now, not as this object remembers it."""
         self._spec = self._stores.catalog.change_view(self._spec, change)
+        return self
+
+    def update(self) -> Self:
+        """The view itself: what is set of it is saved when it is set."""
         return self
 
     @property
@@ -71,14 +84,6 @@ class FeatureView(
     def query(self) -> Query:
         """The query."""
         return Query(self._stores, self._spec.query)
-
-    @property
-    def schema(self) -> dict[str, str]:
-        """The type of each feature, before transformations.
-
-        Labels and helper columns are not in it; keys and times are where the query selects them.
-        """
-        return self._resolve_columns().features
 
     def training_columns(self, training_dataset_version: int | None = None) -> dict[str, str]:
         """The columns of X and of a feature vector, in their order, with their types.
@@ -109,17 +114,30 @@ class FeatureView(
         """
         self._resolve_columns().check_view()
 
-    def _resolve_columns(self) -> ViewColumns:
-        from spark_fs.flows import view_columns
-
-        return view_columns.resolve_view_columns(self._stores.catalog, self._spec)
-
     # -- lineage
 
-    def get_parent_feature_groups(self) -> list[Group]:
+    def get_parent_feature_groups(self) -> Links[Group]:
         """The groups that the query reads, the leftmost first."""
         refs = dict.fromkeys(self._spec.query.iter_groups())
-        return [self._stores.open_group(self._stores.catalog.get_group(*ref)) for ref in refs]
+        stores = self._stores
+        return Links(stores.open_group(stores.catalog.get_group(*ref)) for ref in refs)
+
+    def get_models_provenance(self, training_dataset_version: int | None = None) -> Links[Model]:
+        """The models that were trained on this view, as ``get_models``.
+
+        Args:
+            training_dataset_version: Only those that were trained on this training dataset.
+        """
+        return Links(self.get_models(training_dataset_version))
+
+    def get_newest_model(self, training_dataset_version: int | None = None) -> Model | None:
+        """The model that was trained on this view last; None where none was.
+
+        Args:
+            training_dataset_version: Only of those that were trained on this training dataset.
+        """
+        models = self.get_models(training_dataset_version)
+        return max(models, key=_get_creation, default=None)
 
     def get_models(self, training_dataset_version: int | None = None) -> list[Model]:
         """The models that were trained on this view, by name and version.
@@ -137,35 +155,25 @@ class FeatureView(
         return models
 
     def delete(self, force: bool = False) -> None:
-        """Delete the view, eagerly.
+        """Delete the view with its training datasets and their files, eagerly.
 
         Args:
-            force: Delete its training datasets and their files too; its models stay in the
-                registry.
+            force: Delete it also where models were trained on it; these stay in the registry.
 
         Raises:
-            SettingsError: Training datasets or models depend on it, and ``force`` was not given.
+            SettingsError: Models were trained on it, and ``force`` was not given.
         """
         from spark_fs.flows import training_dataset
 
-        uses = self._list_uses()
-        if uses and not force:
+        links = self._stores.catalog.list_models(self._spec)
+        if links and not force:
+            listed = ", ".join(f"{link.name!r} version {link.version}" for link in links)
             raise SettingsError(
-                f"Feature view {self._spec} is what {', '.join(uses)} depends on: delete these"
+                f"Feature view {self._spec} is what model {listed} was trained on: delete these"
                 " first, or say force=True."
             )
         training_dataset.remove_view_rows(self._stores, self._spec)
         self._stores.catalog.delete_view(self._spec)
-
-    def _list_uses(self) -> list[str]:
-        """The training datasets and models that depend on it."""
-        uses = []
-        for dataset in self._stores.catalog.list_training_datasets(self._spec, strict=True):
-            if dataset.state != "deleted":
-                uses.append(f"training dataset {dataset.version}")
-        for link in self._stores.catalog.list_models(self._spec):
-            uses.append(f"model {link.name!r} version {link.version}")
-        return uses
 
     # -- statistics and drift
 
@@ -294,3 +302,7 @@ class FeatureView(
     def get_drift_history(self) -> list[DriftReport]:
         """The comparisons that were made, the oldest first. Starts no JVM."""
         return self._stores.catalog.list_comparisons(self._spec)
+
+
+def _get_creation(model: Model) -> datetime:
+    return model.created_at or datetime.min.replace(tzinfo=UTC)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 from spark_fs.api.feature import Feature, find_feature, make_feature
 from spark_fs.api.group_definition import GroupDefinition
 from spark_fs.api.group_refusals import GroupRefusals
+from spark_fs.api.links import Links
 from spark_fs.api.options import warn_of_options
 from spark_fs.api.query import Query
 from spark_fs.api.schema_columns import SchemaColumns
@@ -250,15 +251,17 @@ class Group(GroupDefinition, GroupRefusals):
             lambda spec: spec.with_column_description(feature_name, description)
         )
 
-    def get_parent_feature_groups(self) -> list[Group]:
+    def get_parent_feature_groups(self) -> Links[Group]:
         """Return the groups that this one is made of, as its creator named them."""
         stores = self._stores
-        return [stores.open_group(stores.catalog.get_group(*ref)) for ref in self._spec.parents]
+        return Links(
+            stores.open_group(stores.catalog.get_group(*ref)) for ref in self._spec.parents
+        )
 
-    def get_generated_feature_views(self) -> list[FeatureView]:
+    def get_generated_feature_views(self) -> Links[FeatureView]:
         """Return the feature views whose query reads this group, by name and version."""
         views = self._stores.catalog.list_views_of_group(self._spec.ref)
-        return [self._stores.open_view(view) for view in views]
+        return Links(self._stores.open_view(view) for view in views)
 
     def _load_spec(self) -> GroupSpec:
         return self._stores.catalog.get_group(self.name, self.version)

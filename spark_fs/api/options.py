@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict
 
@@ -12,30 +12,27 @@ from spark_fs.errors import SettingsError, format_suggestions
 
 if TYPE_CHECKING:
     from spark_fs.api.feature import Filter
+    from spark_fs.base.times import Instant
 
 
 _MAX_SECONDS = 1e12  # some 30,000 years
 
 
-class DatasetOptions(TypedDict, total=False):
-    """How rows are chosen.
+class OwnDatasetOptions(TypedDict, total=False):
+    """How rows are chosen, beside Hopsworks' arguments.
 
-    extra_filter: a condition that the rows must meet beside the view's own. spine_df: a Spark,
-    pandas or polars DataFrame, an Arrow table or a list of dicts with keys and event times, which
-    stands in for the leftmost group; its other columns are carried through. max_feature_age: how
-    old (a timedelta, or seconds) a joined row may be at the spine's event time. null_labels: "keep"
-    or "drop" the rows in which a label is null. statistics_config: kept with the training dataset.
+    spine_df: the same as ``spine``. max_feature_age: how old (a timedelta, or seconds) a joined row
+    may be at the spine's event time. null_labels: "keep" or "drop" the rows in which a label is
+    null.
     """
 
-    extra_filter: Filter | None
     spine_df: Any
     max_feature_age: timedelta | float | None
     null_labels: str
-    statistics_config: Any
 
 
-class EngineOptions(TypedDict, total=False):
-    """What runs it.
+class OwnFilesOptions(OwnDatasetOptions, total=False):
+    """The same where files are written.
 
     engine: "local", "spark", or "auto" for the local one where it can; None: what the settings say.
     """
@@ -43,7 +40,44 @@ class EngineOptions(TypedDict, total=False):
     engine: str | None
 
 
-class FrameOptions(EngineOptions, total=False):
+class OwnFrameOptions(TypedDict, total=False):
+    """How frames come, beside Hopsworks' arguments.
+
+    engine: as in ``OwnFilesOptions``. primary_keys: the same as ``primary_key``.
+    """
+
+    engine: str | None
+    primary_keys: bool
+
+
+class OwnInMemoryOptions(OwnDatasetOptions, OwnFrameOptions):
+    """How rows are chosen and how frames come, beside Hopsworks' arguments."""
+
+
+class OwnBatchOptions(OwnFrameOptions, total=False):
+    """How the rows of a batch are chosen, beside Hopsworks' arguments."""
+
+    spine_df: Any
+    max_feature_age: timedelta | float | None
+
+
+class DatasetOptions(OwnDatasetOptions, total=False):
+    """How rows are chosen.
+
+    extra_filter: a condition that the rows must meet beside the view's own. statistics_config: kept
+    with the training dataset. spine: a Spark, pandas or polars DataFrame, an Arrow table, a list of
+    dicts or a spine, with keys and event times, which stands in for the leftmost group; its other
+    columns are carried through. tags: of the training dataset, by name.
+    """
+
+    extra_filter: Filter | None
+    statistics_config: Any
+    spine: Any
+    lookback: Any
+    tags: Any
+
+
+class FrameOptions(OwnFrameOptions, total=False):
     """Which columns frames have beside the features.
 
     primary_key, event_time: whether X begins with the spine's key and event time, where they are no
@@ -51,9 +85,12 @@ class FrameOptions(EngineOptions, total=False):
     training_helper_columns: whether these end X.
     """
 
+    read_options: Mapping[str, Any] | None
     primary_key: bool
     event_time: bool
     training_helper_columns: bool
+    transformation_context: Mapping[str, Any] | None
+    n_processes: int | None
 
 
 class ReadOptions(FrameOptions, total=False):
@@ -63,7 +100,7 @@ class ReadOptions(FrameOptions, total=False):
     session is active, else pandas'.
     """
 
-    dataframe_type: str
+    dataframe_type: str | None
 
 
 class PandasReadOptions(FrameOptions, total=False):
@@ -78,19 +115,17 @@ class SparkReadOptions(FrameOptions):
     dataframe_type: Required[Literal["spark"]]
 
 
-class FileOptions(EngineOptions, total=False):
-    """How files are written.
+class AsFilesOptions(DatasetOptions, total=False):
+    """How rows are chosen and how files are written."""
 
-    data_format: "parquet", "csv", "tsv", "json", "orc", "avro" or "delta". write_options:
-    ``{"wait_for_job": False}`` returns at once; others go to Spark's writer. coalesce: one file for
-    each split. location: a folder or URI that does not exist or is empty; None: one in the
-    warehouse.
-    """
-
-    data_format: str
-    write_options: Mapping[str, Any] | None
-    coalesce: bool
+    engine: str | None
+    transformation_context: Mapping[str, Any] | None
+    storage_connector: Any
     location: str | None
+    data_format: str | None
+    coalesce: bool
+    write_options: Mapping[str, Any] | None
+    data_source: Any
 
 
 class InMemoryOptions(DatasetOptions, ReadOptions):
@@ -105,8 +140,53 @@ class SparkOptions(DatasetOptions, SparkReadOptions):
     """The same for a type checker, where frames come as Spark's."""
 
 
-class AsFilesOptions(DatasetOptions, FileOptions):
-    """How rows are chosen and how files are written."""
+class BatchOptions(OwnBatchOptions, total=False):
+    """The arguments of ``get_batch_data`` behind its times, for a type checker."""
+
+    read_options: Mapping[str, Any] | None
+    spine: Any
+    primary_key: bool
+    event_time: bool
+    inference_helper_columns: bool
+    transformed: bool | None
+    transformation_context: Mapping[str, Any] | None
+    logging_data: bool
+    extra_filter: Filter | None
+    lookback: Any
+    n_processes: int | None
+    training_filter: bool
+
+
+class HelperOptions(TypedDict, total=False):
+    """The arguments of ``get_inference_helper`` behind its return type, for a type checker."""
+
+    force_rest_client: bool
+    force_sql_client: bool
+    allow_missing: bool
+    now: Instant | None
+
+
+class _VectorOptions(HelperOptions, total=False):
+    external: bool | None
+    transform: bool | None
+    on_demand_features: bool | None
+    transformation_context: Mapping[str, Any] | None
+    logging_data: bool
+    n_processes: int | None
+
+
+class VectorOptions(_VectorOptions, total=False):
+    """The arguments of ``get_feature_vector`` behind its features, for a type checker."""
+
+    request_parameters: Mapping[str, Any] | None
+    keys: Mapping[str, Any] | None
+
+
+class VectorsOptions(_VectorOptions, total=False):
+    """Those of ``get_feature_vectors``."""
+
+    request_parameters: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
+    keys: Sequence[Mapping[str, Any]] | None
 
 
 def check_options(options: Mapping[str, Any], *kinds: type) -> None:

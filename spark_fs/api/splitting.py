@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,17 +33,35 @@ def build_single_split(start: Instant | None, end: Instant | None) -> Splitting:
     Raises:
         SettingsError: The interval is empty.
     """
-    if start is None and end is None:
-        return Splitting({})
-    return Splitting({TRAIN_SPLIT: Interval.from_bounds(start, end)})
+    interval = build_interval(start, end)
+    return Splitting({}) if interval is None else Splitting({TRAIN_SPLIT: interval})
 
 
-def choose_ratio(ratio: float | None, size: float | None) -> float | None:
-    """Choose a ratio that has two names.
+def build_interval(start: Instant | None, end: Instant | None) -> Interval | None:
+    """Build the interval of two times; None where neither was given.
 
     Args:
-        ratio: What was given under the first, which wins.
-        size: What was given under the second.
+        start: The first instant (UTC) in it; None, or an empty string: from the beginning.
+        end: The instant (UTC) before which it ends; None, or an empty string: up to the last row.
+
+    Raises:
+        SettingsError: The interval is empty.
+    """
+    bounds = _drop_empty_times(start, end)
+    return None if bounds == (None, None) else Interval.from_bounds(*bounds)
+
+
+def _drop_empty_times(start: Instant | None, end: Instant | None) -> SplitBounds:
+    """The bounds of a split, None for an empty string: it stands for no time, as in Hopsworks."""
+    return (None if start == "" else start, None if end == "" else end)
+
+
+def choose_ratio(size: float | None, ratio: float | None) -> float | None:
+    """Choose the share of a split, which has two names.
+
+    Args:
+        size: What was given under Hopsworks' name.
+        ratio: What was given under the other, which wins.
     """
     return size if ratio is None else ratio
 
@@ -77,21 +95,22 @@ def build_two_way_split(
 
     Args:
         ratio: The share of the test split.
-        train: The start and the end (UTC, which is not in it) of the train split.
+        train: The start and the end (UTC, which is not in it) of the train split; without an end
+            it ends where test begins.
         test: Those of the test split; without a start it begins where train ends.
         seed: Of the random split; None: a new one.
 
     Raises:
         SettingsError: Neither a ratio nor a time was given, or both, or one is out of its range.
     """
+    train = _drop_empty_times(*train)
+    test = _drop_empty_times(*test)
     bounds = [*train, *test]
     if ratio is not None:
         return _build_random_split({"test": ratio}, bounds, seed)
     if all(bound is None for bound in bounds):
-        raise SettingsError("Give test_ratio, or times such as train_end.")
-    return Splitting(
-        {"train": Interval.from_bounds(*train), "test": _build_next_interval(train, test)}
-    )
+        raise SettingsError("Give test_size, or times such as train_end.")
+    return Splitting(_build_intervals({"train": train, "test": test}))
 
 
 def build_three_way_split(
@@ -105,41 +124,53 @@ def build_three_way_split(
     Args:
         validation_ratio: The share of the validation split.
         test_ratio: The share of the test split.
-        times: The start and the end (UTC, which is not in it) of train, validation and test.
+        times: The start and the end (UTC, which is not in it) of train, validation and test; a
+            split without an end ends where the next one begins, and the other way round.
         seed: Of the random split; None: a new one.
 
     Raises:
         SettingsError: Neither ratios nor times were given, or both, or only one of the ratios, or
             one is out of its range.
     """
-    train, validation, test = times
+    train, validation, test = (_drop_empty_times(*bounds) for bounds in times)
     bounds = [*train, *validation, *test]
     if validation_ratio is not None and test_ratio is not None:
         shares = {"test": test_ratio, "validation": validation_ratio}
         return _build_random_split(shares, bounds, seed)
     if validation_ratio is not None or test_ratio is not None:
         raise SettingsError(
-            "A random split in three needs validation_ratio and test_ratio: give both."
+            "A random split in three needs validation_size and test_size: give both."
         )
     if all(bound is None for bound in bounds):
         raise SettingsError(
-            "Give validation_ratio and test_ratio, or times such as train_end and validation_end."
+            "Give validation_size and test_size, or times such as train_end and validation_end."
         )
-    return Splitting(
-        {
-            "train": Interval.from_bounds(*train),
-            "validation": _build_next_interval(train, validation),
-            "test": _build_next_interval(validation, test),
-        }
-    )
+    return Splitting(_build_intervals({"train": train, "validation": validation, "test": test}))
 
 
-def _build_next_interval(previous: SplitBounds, own: SplitBounds) -> Interval:
-    """The interval of a split; without a start it begins where the one before it ends."""
-    start, end = own
-    if start is None:
-        start = previous[1]
-    return Interval.from_bounds(start, end)
+def _build_intervals(bounds: Mapping[str, SplitBounds]) -> dict[str, Interval]:
+    """The interval of each split, in their order; a bound that is left open is its neighbour's.
+
+    A split ends where the next one that says so begins, and begins where the one before it that
+    says so ends.
+    """
+    names = list(bounds)
+    intervals = {}
+    for number, name in enumerate(names):
+        start, end = bounds[name]
+        if start is None:
+            ends = [bounds[previous][1] for previous in names[:number]]
+            start = _find_given(reversed(ends))
+        if end is None:
+            starts = [bounds[later][0] for later in names[number + 1 :]]
+            end = _find_given(starts)
+        intervals[name] = Interval.from_bounds(start, end)
+    return intervals
+
+
+def _find_given(times: Iterable[Instant | None]) -> Instant | None:
+    """The first time that was given; None where none was."""
+    return next((time for time in times if time is not None), None)
 
 
 def _build_random_split(

@@ -48,7 +48,7 @@ class Refused:
         self._call = call
 
     def __set_name__(self, owner: type, name: str) -> None:
-        call = f"{owner.__name__}.{name}"
+        call = f"{owner.__name__.removesuffix('Refusals')}.{name}"
         if self._call is None:
             self._call = call
         else:  # another name of the same

@@ -1,34 +1,27 @@
-"""Training data of a feature view, made in memory: whole or split."""
+"""Training data of a feature view, made in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
-from spark_fs.api.dataset_requests import build_layout, build_request
-from spark_fs.api.options import DatasetOptions, InMemoryOptions, ReadOptions, check_options
-from spark_fs.api.splitting import (
-    Splitting,
-    build_single_split,
-    build_three_way_split,
-    build_two_way_split,
-    choose_ratio,
-)
+from spark_fs.api.dataset_requests import build_layout, build_request, warn_of_taken
+from spark_fs.api.options import InMemoryOptions, check_options
+from spark_fs.api.splitting import Splitting, build_single_split
 from spark_fs.base.arguments import validate_arguments
 
 if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame
 
-    from spark_fs.api.options import PandasOptions, SparkOptions
+    from spark_fs.api.feature import Filter
+    from spark_fs.api.options import OwnInMemoryOptions, PandasOptions, SparkOptions
     from spark_fs.api.stores import Stores
     from spark_fs.base.times import Instant
     from spark_fs.spec.feature_view import ViewSpec
 
 Frame = TypeVar("Frame")
 FeaturesAndLabels = tuple[Frame, Frame]
-TwoWaySplit = tuple[Frame, Frame, Frame, Frame]
-ThreeWaySplit = tuple[Frame, Frame, Frame, Frame, Frame, Frame]
 
 
 @validate_arguments
@@ -39,13 +32,15 @@ class TrainingDataMixin:
     the seed, and what the transformations learned of the train split. Read again, by its version,
     it is the same rows in the same order: by event time, then key. Intervals are start <= event
     time < end, in UTC, of the spine's event time; older history of the joined groups still counts.
-    Options are those of ``spark_fs.api.options``. Frames are pandas' unless ``dataframe_type``
-    names others; with ``dataframe_type="spark"``, and where a group is external and has no
-    versions, the rows are kept as files too.
+    An empty string stands for no time. A view without labels gives None in the place of each y.
+    With ``dataframe_type="spark"``, and where a group is external and has no versions, the rows are
+    kept as files too. Arguments stand in Hopsworks' order; those that it does not have are named:
+    they are those of ``OwnInMemoryOptions``.
     """
 
     _stores: Stores
     _spec: ViewSpec
+    _last_training_dataset: int | None = None
 
     if TYPE_CHECKING:
 
@@ -81,7 +76,19 @@ class TrainingDataMixin:
         start_time: Instant | None = None,
         end_time: Instant | None = None,
         description: str = "",
-        **options: Unpack[InMemoryOptions],
+        extra_filter: Filter | None = None,
+        statistics_config: Any = None,
+        read_options: Mapping[str, Any] | None = None,
+        spine: Any = None,
+        primary_key: bool = False,
+        event_time: bool = False,
+        training_helper_columns: bool = False,
+        dataframe_type: str | None = "pandas",
+        transformation_context: Mapping[str, Any] | None = None,
+        lookback: Any = None,
+        n_processes: int | None = None,
+        tags: Any = None,
+        **options: Unpack[OwnInMemoryOptions],
     ) -> FeaturesAndLabels[Any]:
         """Make training data of an interval, eagerly.
 
@@ -89,7 +96,23 @@ class TrainingDataMixin:
             start_time: The first instant (UTC) of the spine's event time; None: from the beginning.
             end_time: The instant (UTC) before which rows end; None: up to the last.
             description: What the training dataset is for.
-            **options: Those of ``InMemoryOptions``.
+            extra_filter: A condition that the rows must meet beside the view's own; a batch for the
+                training dataset meets it too.
+            statistics_config: Kept with the training dataset.
+            read_options: Taken for Hopsworks' sake, and named in a warning.
+            spine: A Spark, pandas or polars DataFrame, an Arrow table, a list of dicts or a spine,
+                with keys and event times, which stands in for the leftmost group; its other columns
+                are carried through.
+            primary_key: Whether X has the spine's primary key, first.
+            event_time: Whether X has the spine's event time, behind the key.
+            training_helper_columns: Whether X ends with these.
+            dataframe_type: "pandas", "polars", "arrow", "numpy", "spark", or "default" for Spark's
+                where a session is active, else pandas'.
+            transformation_context: Taken for Hopsworks' sake, and named in a warning.
+            lookback: Refused: see max_feature_age.
+            n_processes: Taken for Hopsworks' sake, and named in a warning.
+            tags: Values by name, or tags as Hopsworks has them, of the training dataset.
+            **options: Those of ``OwnInMemoryOptions``.
 
         Returns:
             ``(X, y)``: the features and the labels, in frames of ``dataframe_type``.
@@ -99,209 +122,35 @@ class TrainingDataMixin:
                 not take, or a transformation has no value to learn from.
             QueryError: ``extra_filter`` cannot be asked of the query.
         """
-        check_options(options, DatasetOptions, ReadOptions)
+        check_options(options, InMemoryOptions)
         splitting = build_single_split(start_time, end_time)
-        return self._make_in_memory(splitting, description, options)
-
-    if TYPE_CHECKING:
-
-        @overload
-        def train_test_split(
-            self,
-            test_ratio: float | None = None,
-            train_start: Instant | None = None,
-            train_end: Instant | None = None,
-            test_start: Instant | None = None,
-            test_end: Instant | None = None,
-            seed: int | None = None,
-            description: str = "",
-            test_size: float | None = None,
-            **options: Unpack[PandasOptions],
-        ) -> TwoWaySplit[pd.DataFrame]: ...
-
-        @overload
-        def train_test_split(
-            self,
-            test_ratio: float | None = None,
-            train_start: Instant | None = None,
-            train_end: Instant | None = None,
-            test_start: Instant | None = None,
-            test_end: Instant | None = None,
-            seed: int | None = None,
-            description: str = "",
-            test_size: float | None = None,
-            **options: Unpack[SparkOptions],
-        ) -> TwoWaySplit[DataFrame]: ...
-
-        @overload
-        def train_test_split(
-            self,
-            test_ratio: float | None = None,
-            train_start: Instant | None = None,
-            train_end: Instant | None = None,
-            test_start: Instant | None = None,
-            test_end: Instant | None = None,
-            seed: int | None = None,
-            description: str = "",
-            test_size: float | None = None,
-            **options: Unpack[InMemoryOptions],
-        ) -> TwoWaySplit[Any]: ...
-
-    def train_test_split(
-        self,
-        test_ratio: float | None = None,
-        train_start: Instant | None = None,
-        train_end: Instant | None = None,
-        test_start: Instant | None = None,
-        test_end: Instant | None = None,
-        seed: int | None = None,
-        description: str = "",
-        test_size: float | None = None,
-        **options: Unpack[InMemoryOptions],
-    ) -> TwoWaySplit[Any]:
-        """Make training data that is split in two, at random or by event time, eagerly.
-
-        Args:
-            test_ratio: The share of the test split, between 0 and 1 and neither. It takes
-                round(rows x ratio) rows, those with the least hash of key, event time and seed.
-            train_start: The first instant (UTC) of the train split; None: from the beginning.
-            train_end: The instant (UTC) before which it ends; None: up to the last row.
-            test_start: The first instant (UTC) of the test split; None: ``train_end``.
-            test_end: The instant (UTC) before which it ends; None: up to the last row.
-            seed: An integer that the random split follows from; None: a new one, which is recorded.
-            description: What the training dataset is for.
-            test_size: The same as ``test_ratio``.
-            **options: Those of ``InMemoryOptions``.
-
-        Returns:
-            ``(X_train, X_test, y_train, y_test)``, in frames of ``dataframe_type``.
-
-        Raises:
-            SettingsError: A ratio is not between 0 and 1, a ratio and times are given together or
-                neither is, an interval is empty, splits overlap, an option is unknown or has a
-                value that it does not take, or a transformation has no value to learn from.
-            QueryError: ``extra_filter`` cannot be asked of the query.
-        """
-        check_options(options, DatasetOptions, ReadOptions)
-        ratio = choose_ratio(test_ratio, test_size)
-        train = (train_start, train_end)
-        test = (test_start, test_end)
-        splitting = build_two_way_split(ratio, train, test, seed)
-        return self._make_in_memory(splitting, description, options)
-
-    if TYPE_CHECKING:
-
-        @overload
-        def train_validation_test_split(
-            self,
-            validation_ratio: float | None = None,
-            test_ratio: float | None = None,
-            train_start: Instant | None = None,
-            train_end: Instant | None = None,
-            validation_start: Instant | None = None,
-            validation_end: Instant | None = None,
-            test_start: Instant | None = None,
-            test_end: Instant | None = None,
-            seed: int | None = None,
-            description: str = "",
-            validation_size: float | None = None,
-            test_size: float | None = None,
-            **options: Unpack[PandasOptions],
-        ) -> ThreeWaySplit[pd.DataFrame]: ...
-
-        @overload
-        def train_validation_test_split(
-            self,
-            validation_ratio: float | None = None,
-            test_ratio: float | None = None,
-            train_start: Instant | None = None,
-            train_end: Instant | None = None,
-            validation_start: Instant | None = None,
-            validation_end: Instant | None = None,
-            test_start: Instant | None = None,
-            test_end: Instant | None = None,
-            seed: int | None = None,
-            description: str = "",
-            validation_size: float | None = None,
-            test_size: float | None = None,
-            **options: Unpack[SparkOptions],
-        ) -> ThreeWaySplit[DataFrame]: ...
-
-        @overload
-        def train_validation_test_split(
-            self,
-            validation_ratio: float | None = None,
-            test_ratio: float | None = None,
-            train_start: Instant | None = None,
-            train_end: Instant | None = None,
-            validation_start: Instant | None = None,
-            validation_end: Instant | None = None,
-            test_start: Instant | None = None,
-            test_end: Instant | None = None,
-            seed: int | None = None,
-            description: str = "",
-            validation_size: float | None = None,
-            test_size: float | None = None,
-            **options: Unpack[InMemoryOptions],
-        ) -> ThreeWaySplit[Any]: ...
-
-    def train_validation_test_split(
-        self,
-        validation_ratio: float | None = None,
-        test_ratio: float | None = None,
-        train_start: Instant | None = None,
-        train_end: Instant | None = None,
-        validation_start: Instant | None = None,
-        validation_end: Instant | None = None,
-        test_start: Instant | None = None,
-        test_end: Instant | None = None,
-        seed: int | None = None,
-        description: str = "",
-        validation_size: float | None = None,
-        test_size: float | None = None,
-        **options: Unpack[InMemoryOptions],
-    ) -> ThreeWaySplit[Any]:
-        """Make training data that is split in three, at random or by event time, eagerly.
-
-        Args:
-            validation_ratio: The share of the validation split, between 0 and 1 and neither.
-            test_ratio: The share of the test split; it takes its rows before validation does.
-            train_start: The first instant (UTC) of the train split; None: from the beginning.
-            train_end: The instant (UTC) before which it ends; None: up to the last row.
-            validation_start: The first instant of the validation split; None: ``train_end``.
-            validation_end: The instant before which it ends; None: up to the last row.
-            test_start: The first instant of the test split; None: ``validation_end``.
-            test_end: The instant before which it ends; None: up to the last row.
-            seed: An integer that the random split follows from; None: a new one, which is recorded.
-            description: What the training dataset is for.
-            validation_size: The same as ``validation_ratio``.
-            test_size: The same as ``test_ratio``.
-            **options: Those of ``InMemoryOptions``.
-
-        Returns:
-            ``(X_train, X_validation, X_test, y_train, y_validation, y_test)``, in frames of
-            ``dataframe_type``.
-
-        Raises:
-            SettingsError: As for ``train_test_split``; also where one of the two ratios is missing,
-                or where they leave nothing to train on.
-            QueryError: ``extra_filter`` cannot be asked of the query.
-        """
-        check_options(options, DatasetOptions, ReadOptions)
-        splitting = build_three_way_split(
-            choose_ratio(validation_ratio, validation_size),
-            choose_ratio(test_ratio, test_size),
-            ((train_start, train_end), (validation_start, validation_end), (test_start, test_end)),
-            seed,
-        )
-        return self._make_in_memory(splitting, description, options)
+        arguments = {
+            "extra_filter": extra_filter,
+            "statistics_config": statistics_config,
+            "read_options": read_options,
+            "spine": spine,
+            "primary_key": primary_key,
+            "event_time": event_time,
+            "training_helper_columns": training_helper_columns,
+            "dataframe_type": dataframe_type,
+            "transformation_context": transformation_context,
+            "lookback": lookback,
+            "n_processes": n_processes,
+            "tags": tags,
+            **options,
+        }
+        return self._make_in_memory("training_data", splitting, description, arguments)
 
     def _make_in_memory(
-        self, splitting: Splitting, description: str, options: Mapping[str, Any]
+        self, method: str, splitting: Splitting, description: str, arguments: Mapping[str, Any]
     ) -> tuple[Any, ...]:
         from spark_fs.flows import training_dataset
 
-        layout = build_layout(options)
-        request = build_request(self._stores, splitting, description, options, None)
-        engine = options.get("engine")
-        return training_dataset.make_in_memory(self._stores, self._spec, request, layout, engine)
+        warn_of_taken(method, arguments)
+        layout = build_layout(arguments)
+        request = build_request(self._stores, splitting, description, arguments, None)
+        version, frames = training_dataset.make_in_memory(
+            self._stores, self._spec, request, layout, arguments.get("engine")
+        )
+        self._last_training_dataset = version
+        return frames

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from spark_fs.errors import AlreadyExistsError, NotFoundError
+
+if TYPE_CHECKING:
+    from spark_fs.spec.feature_view import ViewSpec
+    from spark_fs.spec.query import QuerySpec
 
 T = TypeVar("T")
 
@@ -75,3 +79,78 @@ def check_same(what: str, existing: object, requested: object, fields: Sequence[
             f"{what} exists already and was declared otherwise: {'; '.join(changes)}. Use the same"
             " arguments, or another version."
         )
+
+
+_VIEW_FIELDS = {
+    "labels": "labels",
+    "inference_helpers": "inference_helper_columns",
+    "training_helpers": "training_helper_columns",
+    "transformations": "transformation_functions",
+}
+
+
+def check_same_view(existing: ViewSpec, requested: ViewSpec) -> None:
+    """Check that a view is what is asked for; a description that is left out is of no account.
+
+    Args:
+        existing: The view that exists.
+        requested: The view that is asked for.
+
+    Raises:
+        AlreadyExistsError: It is not; the error lists each difference in words.
+    """
+    differences = []
+    if requested.description and existing.description != requested.description:
+        differences.append(
+            f"description is {existing.description!r}, not {requested.description!r}"
+        )
+    for field, argument in _VIEW_FIELDS.items():
+        present = getattr(existing, field)
+        wanted = getattr(requested, field)
+        if present != wanted:
+            differences.append(_describe_difference(argument, present, wanted))
+    differences += _list_query_differences(existing.query, requested.query)
+    if differences:
+        raise AlreadyExistsError(
+            f"Feature view {existing} exists already and was declared otherwise:"
+            f" {'; '.join(differences)}. Use the same arguments, get_feature_view for the one that"
+            " exists, or another version."
+        )
+
+
+def _describe_difference(argument: str, present: Sequence[object], wanted: Sequence[object]) -> str:
+    """One argument as it was and as it is asked for, each value as a user knows it."""
+    before = ", ".join(map(str, present)) or "none"
+    after = ", ".join(map(str, wanted)) or "none"
+    if before == after:
+        return f"{argument} is {before} of another definition"
+    return f"{argument} is {before}, not {after}"
+
+
+def _list_query_differences(present: QuerySpec, wanted: QuerySpec) -> list[str]:
+    """What a query selects that another does not, in words; none where the two are equal."""
+    if present == wanted:
+        return []
+    before = _list_selected_columns(present)
+    after = _list_selected_columns(wanted)
+    lost = [name for name in before if name not in after]
+    added = [name for name in after if name not in before]
+    differences = []
+    if lost:
+        differences.append(f"its query selects {', '.join(lost)}, and this one does not")
+    if added:
+        differences.append(f"its query does not select {', '.join(added)}")
+    if differences:
+        return differences
+    if before != after:
+        return [f"its query selects in the order {', '.join(before)}, not {', '.join(after)}"]
+    return ["its query selects the same columns of other rows: by other joins, filters or as_of"]
+
+
+def _list_selected_columns(query: QuerySpec) -> list[str]:
+    """The columns of each group of a query, with the name and version of the group."""
+    return [
+        f"{part.group.name}_{part.group.version}.{column}"
+        for part in query.iter_queries()
+        for column in part.columns
+    ]

@@ -20,7 +20,7 @@ from functools import cache, wraps
 from typing import Any, NamedTuple, TypeVar, cast
 
 from spark_fs.base.arithmetic import is_nan
-from spark_fs.errors import InvalidNameError, SettingsError, SparkFSError
+from spark_fs.errors import InvalidNameError, SettingsError, SparkFSError, format_suggestions
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -126,7 +126,8 @@ _SECONDS = {"timedelta", "float"}
 def validate_arguments(kind: type[T]) -> type[T]:
     """Wrap the public methods of a class, so that they check their arguments.
 
-    A wrong one raises SettingsError, which names the argument, the value, and what it takes.
+    A wrong one raises SettingsError, which names the argument, the value, and what it takes, and so
+    does one that there is not.
     """
     checked_dunders = ("__getitem__",) if is_dataclass(kind) else ("__getitem__", "__init__")
     wrappers: dict[Any, Any] = {}  # one for each method, whatever names it has
@@ -169,9 +170,28 @@ def validate_call(function: F) -> F:
             keyword_check = by_name.get(name)
             if keyword_check and not keyword_check.accepts(value):
                 kwargs[name] = replace_or_raise(name, value, keyword_check)
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            traceback = error.__traceback__
+            if traceback is None or traceback.tb_next is not None:
+                raise  # by the function, and not by the call
+            raise _make_call_error(function, kwargs, error) from None
 
     return cast(F, validated_call)
+
+
+def _make_call_error(
+    function: Callable[..., Any], kwargs: Mapping[str, Any], error: TypeError
+) -> SettingsError:
+    """The error for arguments that a function does not have, or for those that it lacks."""
+    names = [name for name in inspect.signature(function).parameters if name != "self"]
+    for name in kwargs:
+        if name not in names:
+            suggestions = format_suggestions(name, names)
+            return SettingsError(f"{function.__name__}() has no argument {name!r}{suggestions}")
+    listed = ", ".join(names) or "no arguments"
+    return SettingsError(f"{error}. It takes {listed}.")
 
 
 def _find_parameter_check(parameter: inspect.Parameter) -> Check | None:

@@ -19,8 +19,11 @@ from spark_fs.flows.spine_rows import build_view_spine
 from spark_fs.flows.training_build import ChosenJoin, JoinInput, build_in_memory
 from spark_fs.flows.view_columns import States, ViewColumns, resolve_view_columns
 from spark_fs.planning.plan import JoinPlan
+from spark_fs.planning.sql_text import to_sql
 from spark_fs.spec.feature_view import ViewSpec
+from spark_fs.spec.predicates import Condition, rebind_group
 from spark_fs.spec.training_dataset import TRAIN_SPLIT
+from spark_fs.transform.transformer import Transformer
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -32,7 +35,8 @@ class BatchRequest:
 
     interval: of the spine's event time; None for every row. primary_key, event_time: whether the
     spine's come first. inference_helper_columns: whether these come last. spine_df: a frame
-    in the place of the leftmost group. max_feature_age: seconds.
+    in the place of the leftmost group. max_feature_age: seconds. conditions: what rows meet beside
+    the view's own filters. transformed: whether the view's transformations are applied.
     """
 
     interval: Interval | None = None
@@ -41,6 +45,8 @@ class BatchRequest:
     inference_helper_columns: bool = False
     spine_df: Any = None
     max_feature_age: float | None = None
+    conditions: tuple[Condition, ...] = ()
+    transformed: bool = True
 
 
 def read_batch(
@@ -96,6 +102,17 @@ def read_batch_rows(
     return join_input.run(read)
 
 
+def format_batch_query(stores: ProjectStores, view: ViewSpec, request: BatchRequest) -> str:
+    """The SQL that the features of a batch stand for, before transformations. Starts no JVM."""
+    columns = resolve_view_columns(stores.catalog, view)
+    plan = columns.plan.select_outputs(columns.features)
+    for condition in request.conditions:
+        plan = plan.with_filter(condition)
+    if request.interval is not None:
+        plan = plan.with_splits({TRAIN_SPLIT: request.interval})
+    return to_sql(plan)
+
+
 def _prepare_batch(
     stores: ProjectStores,
     view: ViewSpec,
@@ -113,8 +130,15 @@ def _prepare_batch(
     last = list(columns.extra_columns)
     if request.inference_helper_columns:
         last += view.inference_helpers
-    transform = _build_transform(columns, states, [*first, *last])
+    transformer = columns.build_plain_transformer()
+    if request.transformed:
+        transformer = columns.build_inference_transformer(states)
+    transform = _build_transform(columns, transformer, [*first, *last])
     plan = _build_plan(columns, transform, request)
+    for condition in request.conditions:
+        if spine:
+            condition = rebind_group(condition, view.query.group, spine.spec.ref)
+        plan = plan.with_filter(condition)
     frames = {spine.spec.ref: spine} if spine else {}
     join_input = JoinInput(engines, plan, stores.find_table, {}, frames)
     features = transform.transformer.columns
@@ -126,10 +150,9 @@ def _prepare_batch(
 
 
 def _build_transform(
-    columns: ViewColumns, states: States | None, others: Sequence[str]
+    columns: ViewColumns, transformer: Transformer, others: Sequence[str]
 ) -> DatasetTransform:
     """How joined rows become those of a batch, which also have these columns and the identity."""
-    transformer = columns.build_inference_transformer(states)
     passthrough = {}
     for name in dict.fromkeys([*others, *columns.identity]):
         if name not in transformer.columns:

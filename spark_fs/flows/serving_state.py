@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from spark_fs.errors import NotFoundError
 from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.view_columns import find_states, resolve_view_columns
 from spark_fs.online.vectors import VectorReader
@@ -21,11 +22,12 @@ class ServingState:
     """A view made ready to serve; safe to share between threads.
 
     inputs: the features that may be passed, with their types. columns: what a vector holds, in its
-    order, after the transformations.
+    order, after the transformations. features: what it holds before them.
     """
 
     inputs: Mapping[str, str]
     columns: Mapping[str, str]
+    features: Mapping[str, str]
     transform_row: RowFunction
     vector_reader: VectorReader
     helper_reader: VectorReader
@@ -42,10 +44,49 @@ class ServingState:
         transform_row = self.transform_row
         return [transform_row(values) for values in stored]
 
-    def read_helpers(self, entry: Entry, allow_missing: bool, now: datetime) -> list[Any]:
-        """The inference helper columns of an entry, in their order, in one round trip."""
-        (values,) = self.helper_reader.read_vectors([entry], [{}], allow_missing, now)
-        return values
+    def read_features(
+        self,
+        entries: Sequence[Entry],
+        passed: Sequence[Entry],
+        allow_missing: bool,
+        now: datetime,
+    ) -> list[list[Any]]:
+        """As many vectors as entries, before the transformations, in one round trip."""
+        stored = self.vector_reader.read_vectors(entries, passed, allow_missing, now)
+        names = list(self.inputs)
+        places = [names.index(name) for name in self.features]
+        return [[values[place] for place in places] for values in stored]
+
+    def transform_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+        """Vectors of the view of rows that hold its features by name, before transformations.
+
+        Raises NotFoundError for a row without a column that goes in, SchemaError for a value of
+        another type.
+        """
+        transform_row = self.transform_row
+        vectors = []
+        for row in rows:
+            values = self._list_inputs(row)
+            vectors.append(transform_row(values))
+        return vectors
+
+    def _list_inputs(self, row: Mapping[str, Any]) -> list[Any]:
+        for name in self.inputs:
+            if name not in row:
+                raise NotFoundError.for_name(
+                    "Feature",
+                    name,
+                    row,
+                    "A transformation of the view takes it: give a frame or a dict that has it.",
+                )
+        values = self.vector_reader.convert_features({name: row[name] for name in self.inputs})
+        return [values[name] for name in self.inputs]
+
+    def read_helpers(
+        self, entries: Sequence[Entry], allow_missing: bool, now: datetime
+    ) -> list[list[Any]]:
+        """The inference helper columns of each entry, in their order, in one round trip."""
+        return self.helper_reader.read_vectors(entries, [{}] * len(entries), allow_missing, now)
 
 
 def prepare_serving(
@@ -64,6 +105,7 @@ def prepare_serving(
     return ServingState(
         inputs=transformer.inputs,
         columns=transformer.columns,
+        features=columns.features,
         transform_row=transformer.make_row_function(),
         vector_reader=VectorReader(columns.plan, features, stores.online),
         helper_reader=VectorReader(columns.plan, helpers, stores.online),

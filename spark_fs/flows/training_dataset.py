@@ -40,13 +40,13 @@ def make_in_memory(
     request: DatasetRequest,
     layout: FrameLayout,
     engine: str | None,
-) -> tuple[Any, ...]:
-    """Make a training dataset and return its frames, eagerly: every X, then every y."""
+) -> tuple[int, tuple[Any, ...]]:
+    """Make a training dataset, eagerly; returns its version and its frames: each X, then each y."""
     layout = _resolve_layout(layout)
     if layout.dataframe_type == "spark":
         request = replace(request, files=FilesRequest())
     made = make_reserved(reserve_version(stores, view, request, engine))
-    return made.dataset.arrange_frames(layout, made.tables)
+    return made.dataset.spec.version, made.dataset.arrange_frames(layout, made.tables)
 
 
 def _resolve_layout(layout: FrameLayout) -> FrameLayout:
@@ -118,6 +118,7 @@ def _build_spec(
         spine=None if request.spine_df is None else f"{folder}-spine",
         files=None if files is None else files.to_spec(folder, request.has_several_splits),
         statistics_config=request.statistics_config,
+        tags=request.tags,
     )
 
 

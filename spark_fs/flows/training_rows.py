@@ -231,24 +231,27 @@ class TrainingDataset:
     def arrange_frames(
         self, layout: FrameLayout, tables: SplitTables | None = None
     ) -> tuple[Any, ...]:
-        """Every X, then every y, in scikit-learn's order.
+        """Every X, then every y, in scikit-learn's order; without labels each y is None.
 
         Args:
             layout: How they come.
             tables: The rows of each split, where they are here; None: they are read.
         """
-        names = (self._list_x_columns(layout), list(self.columns.labels))
+        features = self._list_x_columns(layout)
+        labels = list(self.columns.labels)
         if layout.dataframe_type == "spark":
-            spark_frames = self.read_spark_frames()
-            return tuple(
-                spark_frames[part][columns] for columns in names for part in self.spec.parts
-            )
+            frames = self.read_spark_frames()
+            every_x = [frames[part][features] for part in self.spec.parts]
+            every_y = [frames[part][labels] if labels else None for part in self.spec.parts]
+            return (*every_x, *every_y)
         rows = self.read_tables() if tables is None else tables
-        return tuple(
-            convert_table(rows[part].select(columns), layout.dataframe_type)
-            for columns in names
-            for part in self.spec.parts
-        )
+
+        def convert(columns: list[str]) -> list[Any]:
+            kind = layout.dataframe_type
+            return [convert_table(rows[part].select(columns), kind) for part in self.spec.parts]
+
+        every_y = convert(labels) if labels else [None] * len(self.spec.parts)
+        return (*convert(features), *every_y)
 
     def _list_x_columns(self, layout: FrameLayout) -> list[str]:
         """The identity that was asked for, the features, and the columns that stand behind them."""

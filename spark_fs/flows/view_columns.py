@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.spec.feature_view import ViewSpec
     from spark_fs.spec.query import QuerySpec
+    from spark_fs.spec.training_dataset import TrainingDatasetSpec
     from spark_fs.spec.transformation import TransformationSpec
 
 States = Sequence[Mapping[str, Any]]
@@ -155,6 +156,10 @@ class ViewColumns:
         fitted = None if states is None else chosen_states
         return Transformer(specs, self.features, self.context_columns, fitted)
 
+    def build_plain_transformer(self) -> Transformer:
+        """What leaves the features of a batch or an entry as they are."""
+        return Transformer((), self.features, self.context_columns)
+
     def get_training_columns(self, states: States | None) -> dict[str, str]:
         """The columns of X, with their types, in the order of training data and vectors."""
         return self.build_inference_transformer(states).columns
@@ -257,8 +262,27 @@ def find_states(
         NotFoundError: The version does not exist or is still being made.
         SettingsError: No version was given and there is not exactly one.
     """
+    dataset = find_learned_dataset(catalog, view, version, columns)
+    return None if dataset is None else dataset.states
+
+
+def find_learned_dataset(
+    catalog: Catalog, view: ViewSpec, version: int | None, columns: ViewColumns | None = None
+) -> TrainingDatasetSpec | None:
+    """The training dataset that a view predicts as for; None where none was named nor needed.
+
+    Args:
+        catalog: What knows the training datasets.
+        view: The view.
+        version: Of which training dataset; None: of the only one, where transformations learned.
+        columns: Those of the view, where they are resolved already.
+
+    Raises:
+        NotFoundError: The version does not exist or is still being made.
+        SettingsError: No version was given and there is not exactly one.
+    """
     if version is not None:
-        return _get_states(catalog, view, version)
+        return _get_dataset(catalog, view, version)
     columns = columns or resolve_view_columns(catalog, view)
     if not columns.build_inference_transformer(None).needs_fit:
         return None
@@ -270,14 +294,14 @@ def find_states(
             f" training_dataset_version is missing (there are: {listed}). Name the one that the"
             " model was trained on, in init_serving or init_batch_scoring."
         )
-    return finished[0].states
+    return finished[0]
 
 
-def _get_states(catalog: Catalog, view: ViewSpec, version: int) -> States | None:
+def _get_dataset(catalog: Catalog, view: ViewSpec, version: int) -> TrainingDatasetSpec:
     dataset = catalog.get_training_dataset(view, version)
     if dataset.state == "running":
         raise NotFoundError(
             f"Training dataset {version} of feature view {view} is still being made:"
             " wait for its job."
         )
-    return dataset.states
+    return dataset

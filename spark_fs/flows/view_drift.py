@@ -7,7 +7,7 @@ from typing import Any
 
 from spark_fs.base.times import Interval
 from spark_fs.errors import NotFoundError
-from spark_fs.flows import batch, drift, training_dataset, training_statistics, view_columns
+from spark_fs.flows import batch, drift, training_dataset, training_statistics
 from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.training_rows import TrainingDataset
 from spark_fs.spec.comparison import DriftReport
@@ -69,11 +69,12 @@ def _list_plain_keys(dataset: TrainingDataset) -> set[str]:
 def _read_batch(
     stores: ProjectStores, view: ViewSpec, version: int, interval: Interval, engine: str | None
 ) -> Any:
-    """The rows of an interval, transformed as for a training dataset: here, or as a DataFrame*."""
-    states = view_columns.find_states(stores.catalog, view, version)
+    """The rows of an interval as a batch has them for a training dataset: here, or a DataFrame*."""
+    dataset = stores.catalog.get_training_dataset(view, version)
     is_bounded = interval.start is not None or interval.end is not None
-    request = batch.BatchRequest(interval if is_bounded else None)
-    return batch.read_batch_rows(stores, view, states, request, engine)
+    conditions = (dataset.extra_filter,) if dataset.extra_filter else ()
+    request = batch.BatchRequest(interval if is_bounded else None, conditions=conditions)
+    return batch.read_batch_rows(stores, view, dataset.states, request, engine)
 
 
 def _get_reference(dataset: TrainingDataset, features: Sequence[str]) -> drift.DriftSample:

@@ -65,13 +65,29 @@ def as_pandas(columns: Mapping[str, str], vectors: Sequence[Sequence[Any]]) -> p
     Raises:
         SparkFSError: A transformation gave a value of another type.
     """
+    return pandas_frames.to_pandas(as_arrow(columns, vectors))
+
+
+def as_arrow(columns: Mapping[str, str], vectors: Sequence[Sequence[Any]]) -> pa.Table:
+    """A row for each vector, as ``as_pandas`` has them.
+
+    Args:
+        columns: The feature types of a vector's values, by name.
+        vectors: The vectors.
+
+    Returns:
+        A table with these columns.
+
+    Raises:
+        SparkFSError: A transformation gave a value of another type.
+    """
     schema = arrow_types.to_arrow_schema(columns)
     cells = zip(*vectors, strict=True) if vectors else ([] for _ in columns)
     arrays = [
         _build_array(name, columns[name], list(values), schema)
         for name, values in zip(columns, cells, strict=True)
     ]
-    return pandas_frames.to_pandas(pa.Table.from_arrays(arrays, schema=schema))
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _build_array(name: str, type_: str, values: list[Any], schema: pa.Schema) -> pa.Array:

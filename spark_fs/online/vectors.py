@@ -102,7 +102,7 @@ class VectorReader:
         keys_of_entries = [self._convert_keys(entry) for entry in entries]
         passed_of_entries = []
         for entry, features in zip(keys_of_entries, passed_features, strict=True):
-            passed_of_entries.append(self._list_given(entry) | self._convert_passed(features))
+            passed_of_entries.append(self._list_given(entry) | self.convert_features(features))
         for entry, passed in zip(keys_of_entries, passed_of_entries, strict=True):
             self._check_entry(entry, passed)
         vectors: list[list[Any]] = [[None] * len(self.output_names) for _ in entries]
@@ -136,8 +136,12 @@ class VectorReader:
                 ) from None
         return keys
 
-    def _convert_passed(self, features: Entry) -> dict[str, Any]:
-        """The values of passed features, each the one of its type that equals what was given."""
+    def convert_features(self, features: Entry) -> dict[str, Any]:
+        """The values of passed features, each the one of its type that equals what was given.
+
+        Raises NotFoundError for a name that is none of a feature, SchemaError for a value of
+        another type.
+        """
         passed = {}
         for name, given_value in features.items():
             if name not in self._features:

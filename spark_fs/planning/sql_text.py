@@ -12,6 +12,7 @@ from spark_fs.planning.sql_expressions import (
     format_condition,
     format_instant,
     format_interval,
+    format_literal,
     quote_name,
 )
 from spark_fs.planning.window_plan import WindowPlan
@@ -45,10 +46,28 @@ def to_sql(plan: JoinPlan) -> str:
     ]
     for node in plan.nodes[1:]:
         lines += _format_join(plan, node, names[node.index], format_column)
-    if plan.having:
-        conditions = [format_condition(condition, format_compared) for condition in plan.having]
+    conditions = [format_condition(condition, format_compared) for condition in plan.having]
+    if plan.splits:
+        conditions.append(_format_splits(plan, format_column))
+    if conditions:
         lines.append(f"WHERE {' AND '.join(conditions)}")
     return "\n".join(lines)
+
+
+def _format_splits(plan: JoinPlan, format_column: Callable[[NodeColumn], str]) -> str:
+    """The condition that a row is in one of the plan's splits."""
+    spine_time = _format_spine_time(plan, format_column)
+    splits = []
+    for interval in plan.splits.values():
+        bounds = [f"{spine_time} IS NOT NULL"]
+        if interval.start is not None:
+            bounds.append(f"{spine_time} >= {format_literal(interval.start)}")
+        if interval.end is not None:
+            bounds.append(f"{spine_time} < {format_literal(interval.end)}")
+        splits.append(" AND ".join(bounds))
+    if len(splits) == 1:
+        return splits[0]
+    return f"({' OR '.join(splits)})"
 
 
 def _make_aliases(plan: JoinPlan) -> dict[int, str]:

@@ -128,6 +128,7 @@ class TrainingDatasetSpec:
     statistics_config: Any = None
     rows: Mapping[str, int] = field(default_factory=dict)
     state: DatasetState = "running"
+    tags: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.null_labels not in get_args(NullLabels):
@@ -187,6 +188,7 @@ class TrainingDatasetSpec:
             "statistics_config": self.statistics_config,
             "rows": dict(self.rows),
             "state": self.state,
+            "tags": dict(self.tags),
         }
         return with_format_version(type(self), data)
 
@@ -236,6 +238,7 @@ class TrainingDatasetSpec:
             spine=data["spine"],
             rows=dict(data["rows"]),
             state=data["state"],
+            tags=dict(data["tags"]),
         )
 
 
@@ -252,4 +255,5 @@ _EARLIER_DEFAULTS: Mapping[str, Any] = {
     "statistics_config": None,
     "rows": {},
     "state": "finished",
+    "tags": {},
 }

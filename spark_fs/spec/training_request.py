@@ -56,6 +56,7 @@ class DatasetRequest:
     null_labels: Any = "keep"
     statistics_config: Any = None
     files: FilesRequest | None = None
+    tags: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def has_several_splits(self) -> bool:

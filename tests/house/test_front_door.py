@@ -30,6 +30,7 @@ from spark_fs.api.group import Group
 from spark_fs.api.group_creation import GroupCreation
 from spark_fs.api.group_definition import GroupDefinition
 from spark_fs.api.group_store import GroupStore
+from spark_fs.api.inference_helpers import InferenceHelpersMixin
 from spark_fs.api.model import Model
 from spark_fs.api.model_registry import ModelRegistry
 from spark_fs.api.monitor_declaration import MonitorDeclaration
@@ -45,8 +46,14 @@ from spark_fs.api.tracked_run import TrackedRun
 from spark_fs.api.training_data import TrainingDataMixin
 from spark_fs.api.training_datasets import TrainingDatasetsMixin
 from spark_fs.api.training_files import TrainingFilesMixin
+from spark_fs.api.training_splits import TrainingSplitsMixin
+from spark_fs.api.training_upkeep import TrainingUpkeepMixin
 from spark_fs.api.transformations import TransformationFunction
 from spark_fs.api.validated_group import ValidatedGroup
+from spark_fs.api.vector_transforms import VectorTransformsMixin
+from spark_fs.api.view_contents import ViewContentsMixin
+from spark_fs.api.view_serving import ServingMixin
+from spark_fs.api.view_store import ViewStore
 from spark_fs.api.window_functions import WindowFunction
 from spark_fs.api.written_group import WrittenGroup
 from spark_fs.engine import windows
@@ -135,13 +142,13 @@ SIGNATURES = {
     SourceStore.create_data_source: "connector",
     SourceStore.get_data_source: "name",
     FeatureStore.create_spine: "df primary_key event_time",
-    FeatureStore.create_feature_view: (
-        "name query version description labels transformation_functions inference_helper_columns"
-        " training_helper_columns label"
+    ViewStore.create_feature_view: (
+        "name query version description labels inference_helper_columns training_helper_columns"
+        " transformation_functions logging_enabled extra_log_columns tags label"
     ),
-    FeatureStore.get_or_create_feature_view: (
-        "name query version description labels transformation_functions inference_helper_columns"
-        " training_helper_columns label"
+    ViewStore.get_or_create_feature_view: (
+        "name query version description labels inference_helper_columns training_helper_columns"
+        " transformation_functions logging_enabled extra_log_columns tags label"
     ),
     FeatureStore.create_transformation_function: "transformation_function version",
     FeatureStore.get_transformation_function: "name version",
@@ -157,8 +164,8 @@ SIGNATURES = {
     FeatureStore.sql: "query dataframe_type online read_options engine",
     FeatureStore.get_runs: "pipeline limit",
     FeatureStore.get_run: "run_id",
-    FeatureStore.get_feature_view: "name version",
-    FeatureStore.get_feature_views: "name",
+    ViewStore.get_feature_view: "name version",
+    ViewStore.get_feature_views: "name",
     Group.read: "dataframe_type online wallclock_time read_options engine",
     Group.show: "n online engine",
     Group.select_all: (
@@ -300,42 +307,106 @@ SIGNATURES = {
     FeatureView.training_columns: "training_dataset_version",
     FeatureView.get_parent_feature_groups: "",
     FeatureView.get_models: "training_dataset_version",
+    FeatureView.get_models_provenance: "training_dataset_version",
+    FeatureView.get_newest_model: "training_dataset_version",
+    FeatureView.update: "",
+    ViewContentsMixin.get_feature: "name",
+    ViewContentsMixin.get_training_dataset_schema: "training_dataset_version",
+    VectorTransformsMixin.transform: (
+        "feature_vector external transformation_context return_type n_processes"
+    ),
+    VectorTransformsMixin.execute_mdts: (
+        "data online transformation_context request_parameters n_processes"
+    ),
     FeatureView.delete: "force",
-    TrainingDataMixin.training_data: "start_time end_time description options",
-    TrainingDataMixin.train_test_split: (
-        "test_ratio train_start train_end test_start test_end seed description test_size options"
+    TrainingDataMixin.training_data: (
+        "start_time end_time description extra_filter statistics_config read_options spine"
+        " primary_key event_time training_helper_columns dataframe_type transformation_context"
+        " lookback n_processes tags options"
     ),
-    TrainingDataMixin.train_validation_test_split: (
-        "validation_ratio test_ratio train_start train_end validation_start validation_end"
-        " test_start test_end seed description validation_size test_size options"
+    TrainingSplitsMixin.train_test_split: (
+        "test_size train_start train_end test_start test_end description extra_filter"
+        " statistics_config read_options spine primary_key event_time training_helper_columns"
+        " dataframe_type transformation_context lookback n_processes tags seed test_ratio options"
     ),
-    TrainingFilesMixin.create_training_data: "start_time end_time description options",
+    TrainingSplitsMixin.train_validation_test_split: (
+        "validation_size test_size train_start train_end validation_start validation_end"
+        " test_start test_end description extra_filter statistics_config read_options spine"
+        " primary_key event_time training_helper_columns dataframe_type transformation_context"
+        " lookback n_processes tags seed validation_ratio test_ratio options"
+    ),
+    TrainingFilesMixin.create_training_data: (
+        "start_time end_time storage_connector location description extra_filter data_format"
+        " coalesce seed statistics_config write_options spine transformation_context data_source"
+        " tags lookback options"
+    ),
     TrainingFilesMixin.create_train_test_split: (
-        "test_ratio train_start train_end test_start test_end seed description test_size options"
+        "test_size train_start train_end test_start test_end storage_connector location"
+        " description extra_filter data_format coalesce seed statistics_config write_options spine"
+        " transformation_context data_source tags lookback test_ratio options"
     ),
     TrainingFilesMixin.create_train_validation_test_split: (
-        "validation_ratio test_ratio train_start train_end validation_start validation_end"
-        " test_start test_end seed description validation_size test_size options"
+        "validation_size test_size train_start train_end validation_start validation_end"
+        " test_start test_end storage_connector location description extra_filter data_format"
+        " coalesce seed statistics_config write_options spine transformation_context data_source"
+        " tags lookback validation_ratio test_ratio options"
     ),
-    TrainingDatasetsMixin.get_training_data: "version training_dataset_version options",
-    TrainingDatasetsMixin.get_train_test_split: "version training_dataset_version options",
-    TrainingDatasetsMixin.get_train_validation_test_split: "version training_dataset_version options",
+    TrainingDatasetsMixin.get_training_data: (
+        "training_dataset_version read_options primary_key event_time training_helper_columns"
+        " dataframe_type transformation_context n_processes version options"
+    ),
+    TrainingDatasetsMixin.get_train_test_split: (
+        "training_dataset_version read_options primary_key event_time training_helper_columns"
+        " dataframe_type transformation_context n_processes version options"
+    ),
+    TrainingDatasetsMixin.get_train_validation_test_split: (
+        "training_dataset_version read_options primary_key event_time training_helper_columns"
+        " dataframe_type transformation_context n_processes version options"
+    ),
     TrainingDatasetsMixin.get_training_datasets: "",
-    TrainingDatasetsMixin.recreate_training_dataset: "version training_dataset_version engine",
-    TrainingDatasetsMixin.delete_training_dataset: "version training_dataset_version force",
-    BatchScoringMixin.init_batch_scoring: "training_dataset_version",
-    BatchScoringMixin.get_batch_data: (
-        "start_time end_time primary_key event_time inference_helper_columns dataframe_type"
-        " spine_df max_feature_age engine"
+    TrainingDatasetsMixin.get_last_accessed_training_dataset: "",
+    TrainingDatasetsMixin.update_last_accessed_training_dataset: "version",
+    TrainingUpkeepMixin.recreate_training_dataset: (
+        "training_dataset_version statistics_config write_options spine transformation_context"
+        " version engine"
     ),
-    FeatureVectorsMixin.init_serving: "training_dataset_version training_data_version",
+    TrainingUpkeepMixin.delete_training_dataset: "training_dataset_version version force",
+    TrainingUpkeepMixin.delete_all_training_datasets: "force",
+    TrainingUpkeepMixin.purge_training_data: "training_dataset_version",
+    TrainingUpkeepMixin.purge_all_training_data: "",
+    TrainingUpkeepMixin.add_training_dataset_tag: "training_dataset_version name value",
+    TrainingUpkeepMixin.get_training_dataset_tag: "training_dataset_version name",
+    TrainingUpkeepMixin.get_training_dataset_tags: "training_dataset_version",
+    TrainingUpkeepMixin.delete_training_dataset_tag: "training_dataset_version name",
+    BatchScoringMixin.init_batch_scoring: "training_dataset_version n_processes",
+    BatchScoringMixin.get_batch_data: (
+        "start_time end_time read_options spine primary_key event_time inference_helper_columns"
+        " dataframe_type transformed transformation_context logging_data extra_filter lookback"
+        " n_processes training_filter options"
+    ),
+    BatchScoringMixin.get_batch_query: "start_time end_time extra_filter lookback",
+    ServingMixin.init_serving: (
+        "training_dataset_version external options init_sql_client init_rest_client"
+        " reset_rest_client config_rest_client default_client feature_logger n_processes"
+        " training_data_version"
+    ),
+    ServingMixin.init_feature_logger: "feature_logger",
     FeatureVectorsMixin.get_feature_vector: (
-        "entry passed_features return_type allow_missing keys request_parameters now"
+        "entry passed_features external return_type allow_missing force_rest_client"
+        " force_sql_client transform on_demand_features request_parameters transformation_context"
+        " logging_data n_processes keys now"
     ),
     FeatureVectorsMixin.get_feature_vectors: (
-        "entry passed_features return_type allow_missing keys request_parameters now"
+        "entry passed_features external return_type allow_missing force_rest_client"
+        " force_sql_client transform on_demand_features request_parameters transformation_context"
+        " logging_data n_processes keys now"
     ),
-    FeatureVectorsMixin.get_inference_helper: "entry return_type allow_missing now",
+    InferenceHelpersMixin.get_inference_helper: (
+        "entry external return_type force_rest_client force_sql_client allow_missing now"
+    ),
+    InferenceHelpersMixin.get_inference_helpers: (
+        "entry external return_type force_sql_client force_rest_client allow_missing now"
+    ),
     Project.get_model_registry: "",
     Flavour.create_model: (
         "name version metrics description input_example model_schema feature_view"
@@ -416,10 +487,17 @@ PUBLIC = (
     ExternalFeatureGroup,
     FeatureView,
     TrainingDataMixin,
+    TrainingSplitsMixin,
     TrainingFilesMixin,
     TrainingDatasetsMixin,
+    TrainingUpkeepMixin,
     BatchScoringMixin,
     FeatureVectorsMixin,
+    InferenceHelpersMixin,
+    ServingMixin,
+    VectorTransformsMixin,
+    ViewContentsMixin,
+    ViewStore,
     Query,
     Spine,
     Feature,
@@ -604,8 +682,8 @@ def score(view: spark_fs.FeatureView, kind: str) -> None:
     assert_type(view.get_feature_vector({"a": 1}, return_type="pandas"), pd.DataFrame)
     assert_type(view.get_feature_vectors([{"a": 1}]), list[list[Any]])
     assert_type(view.get_feature_vectors([], return_type="numpy"), npt.NDArray[Any])
-    assert_type(view.get_inference_helper({"a": 1}), dict[str, Any])
-    assert_type(view.get_inference_helper({"a": 1}, "pandas"), pd.DataFrame)
+    assert_type(view.get_inference_helper({"a": 1}), pd.DataFrame)
+    assert_type(view.get_inference_helper({"a": 1}, return_type="dict"), dict[str, Any])
 """
     )
     command = [sys.executable, "-m", "mypy", "--strict", str(program)]

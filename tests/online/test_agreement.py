@@ -209,7 +209,7 @@ def test_a_passed_feature_is_transformed_too(view: FeatureView) -> None:
 
 def test_helpers_come_beside_and_never_in_a_vector(view: FeatureView) -> None:
     assert "asked_at" not in view.training_columns(1)
-    assert view.get_inference_helper({"id": 7}) == {
+    assert view.get_inference_helper({"id": 7}, return_type="dict") == {
         "asked_at": rows().column("asked_at")[7].as_py()
     }
     assert view.get_inference_helper({"id": 7}, return_type="pandas")["asked_at"].tolist() == [
@@ -218,7 +218,7 @@ def test_helpers_come_beside_and_never_in_a_vector(view: FeatureView) -> None:
     batch = view.get_batch_data(primary_key=True, event_time=True, inference_helper_columns=True)
     assert list(batch.columns) == ["rows_1_id", *view.training_columns(1), "asked_at"]
     with pytest.raises(
-        SettingsError, match=r"return_type 'list' is not known: use 'dict' or 'pandas'"
+        SettingsError, match=r"return_type 'list' is not known: use 'pandas', 'polars' or 'dict'"
     ):
         view.get_inference_helper({"id": 7}, return_type="list")
 

@@ -119,9 +119,10 @@ def test_vectors_come_as_lists_numpy_or_pandas(view: FeatureView) -> None:
     assert list(frame.columns) == ["price", "age", "people"]
     assert frame["price"].tolist() == [1.5, 2.5]
     with pytest.raises(
-        SettingsError, match="return_type 'polars' is not known: use 'list', 'numpy' or 'pandas'"
+        SettingsError,
+        match="return_type 'dask' is not known: use 'list', 'numpy', 'pandas' or 'polars'",
     ):
-        view.get_feature_vector({"id": 1}, return_type="polars")
+        view.get_feature_vector({"id": 1}, return_type="dask")
 
 
 REFUSED: list[tuple[dict[str, object], dict[str, object], type[SparkFSError], str]] = [

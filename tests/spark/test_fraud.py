@@ -280,7 +280,9 @@ def test_one_transaction_online_has_the_features_of_training(
     online.init_serving(version)
     for row in last.itertuples():
         now = row.datetime.to_pydatetime()
-        known = online.get_inference_helper({"cc_num": row.cc_num}, allow_missing=True, now=now)
+        known = online.get_inference_helper(
+            {"cc_num": row.cc_num}, return_type="dict", allow_missing=True, now=now
+        )
         transaction = {
             "datetime": now,
             "category": row.category,

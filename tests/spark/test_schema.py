@@ -164,7 +164,8 @@ def test_what_is_said_of_a_group_is_kept(empty: FeatureGroup, fs: FeatureStore) 
     ]
     assert child.get_generated_feature_views() == []
     with pytest.raises(NotFoundError, match=r"Tag 'ovner' does not exist; did you mean 'owner'"):
-        empty.get_tag("ovner")
+        empty.delete_tag("ovner")
+    assert empty.get_tag("ovner") is None
     with pytest.raises(SettingsError, match=r"Tag 'bad' has the value .* which JSON cannot hold"):
         empty.add_tag("bad", object())
     with pytest.raises(NotFoundError, match=r"'w' does not exist"):

@@ -178,7 +178,7 @@ def test_splits_that_share_rows_are_refused(view: FeatureView) -> None:
         )
     with pytest.raises(
         SettingsError,
-        match=r"Give test_ratio, or times such as train_end",
+        match=r"Give test_size, or times such as train_end",
     ):
         view.train_test_split()
     with pytest.raises(SettingsError, match=r"The interval from 2024-01-04 to 2024-01-01 is empty"):
@@ -188,7 +188,7 @@ def test_splits_that_share_rows_are_refused(view: FeatureView) -> None:
         match=r"either random or by time, and both a ratio and times \(2024-01-04\) were given",
     ):
         view.train_test_split(test_ratio=0.5, train_end="2024-01-04")
-    with pytest.raises(SettingsError, match=r"needs validation_ratio and test_ratio"):
+    with pytest.raises(SettingsError, match=r"needs validation_size and test_size"):
         view.train_validation_test_split(test_ratio=0.5)
     assert view.get_training_datasets() == []
 

@@ -161,9 +161,9 @@ def test_descriptions_and_tags(view: FeatureView, fs: FeatureStore) -> None:
     again = fs.get_feature_view("v", 1)
     assert (again.description, again.get_tags()) == ("second", {"owner": {"team": "risk"}})
     again.delete_tag("owner")
-    assert view.get_tags() == {}
+    assert (view.get_tags(), view.get_tag("owner")) == ({}, None)
     with pytest.raises(NotFoundError, match=r"Tag 'owner' does not exist"):
-        view.get_tag("owner")
+        view.delete_tag("owner")
 
 
 @pytest.mark.slow
@@ -202,10 +202,7 @@ def test_a_view_goes_when_nothing_depends_on_it(
         view.delete_training_dataset(version)
     with pytest.raises(
         SettingsError,
-        match=(
-            r"'v' version 1 is what training dataset 1, model 'm' version 1 depends on: delete"
-            r" these first, or say force"
-        ),
+        match=r"'v' version 1 is what model 'm' version 1 was trained on: delete these first, or say",
     ):
         view.delete()
     model.delete()
@@ -217,12 +214,10 @@ def test_a_view_goes_when_nothing_depends_on_it(
     assert list(folder.iterdir()) == []
 
 
-def test_a_view_that_is_forced_takes_its_training_data_with_it(
-    view: FeatureView, fs: FeatureStore
-) -> None:
+def test_a_view_takes_its_training_data_with_it(view: FeatureView, fs: FeatureStore) -> None:
     view.training_data()
     view.create_training_data()
-    view.delete(force=True)
+    view.delete()
     assert fs.get_feature_views() == []
     again = fs.create_feature_view("v", view.query, labels=["y"])
     assert again.get_training_datasets() == []

@@ -1,0 +1,123 @@
+"""Transformations of vectors and frames that a caller has, as a feature view makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from spark_fs.api.dataset_requests import warn_of_taken
+from spark_fs.api.view_serving import ServingMixin
+from spark_fs.base.arguments import validate_arguments
+from spark_fs.errors import SettingsError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+    import polars as pl
+
+
+@validate_arguments
+class VectorTransformsMixin(ServingMixin):
+    """The methods of a feature view that transform what they are given."""
+
+    def transform(
+        self,
+        feature_vector: Any,
+        external: bool | None = None,
+        transformation_context: Mapping[str, Any] | None = None,
+        return_type: str | None = None,
+        n_processes: int | None = None,
+    ) -> list[Any] | pd.DataFrame | pl.DataFrame | npt.NDArray[Any]:
+        """Transform vectors as ``get_feature_vector`` does, without Spark.
+
+        Args:
+            feature_vector: A vector as a list of values, several as a list of lists, both in the
+                order of ``get_feature_vector(transform=False)``; a dict of values by name, or a
+                list of such; or a pandas or polars frame with the features by name.
+            external: Taken for Hopsworks' sake.
+            transformation_context: Taken for Hopsworks' sake, and named in a warning.
+            return_type: "list", "pandas", "polars" or "numpy"; None: as what was given.
+            n_processes: Taken for Hopsworks' sake, and named in a warning.
+
+        Returns:
+            The values in the order of the training columns: a list of values for one vector, a list
+            of lists for several, or a frame.
+
+        Raises:
+            NotFoundError: A feature, or a helper column that a transformation takes, is not there.
+            SchemaError: A value equals none of its type.
+            SettingsError: A vector has another length than the view has features, a transformation
+                learned and ``init_serving`` was not told of which training dataset, or
+                ``return_type`` is not known.
+        """
+        taken = {"transformation_context": transformation_context, "n_processes": n_processes}
+        warn_of_taken("transform", taken)
+        state = self._get_serving_state()
+        rows, is_single, kind = _parse_vectors(feature_vector, list(state.features))
+        vectors = state.transform_rows(rows)
+        return_type = return_type or kind
+        if return_type == "list":
+            return vectors[0] if is_single else vectors
+        from spark_fs.flows import returned_vectors
+
+        frame: Any = returned_vectors.convert_vectors(state.columns, vectors, return_type)
+        found: pd.DataFrame | pl.DataFrame | npt.NDArray[Any] = frame
+        if is_single and return_type == "numpy":
+            found = frame[0]
+        return found
+
+    def execute_mdts(
+        self,
+        data: Any,
+        online: bool | None = None,
+        transformation_context: Mapping[str, Any] | None = None,
+        request_parameters: Mapping[str, Any] | None = None,
+        n_processes: int | None = None,
+    ) -> list[Any] | pd.DataFrame | pl.DataFrame | npt.NDArray[Any]:
+        """Transform vectors or a frame, as ``transform`` does.
+
+        Args:
+            data: As the vectors of ``transform``.
+            online: Taken for Hopsworks' sake: a row is transformed alike wherever it is.
+            transformation_context: Taken for Hopsworks' sake, and named in a warning.
+            request_parameters: Likewise.
+            n_processes: Likewise.
+
+        Returns:
+            As ``transform`` does.
+        """
+        taken = {"transformation_context": transformation_context or request_parameters}
+        warn_of_taken("execute_mdts", taken)
+        return self.transform(data, n_processes=n_processes)
+
+
+def _parse_vectors(given: Any, names: Sequence[str]) -> tuple[list[Mapping[str, Any]], bool, str]:
+    """Each vector by name, whether one alone was given, and in which type."""
+    module = type(given).__module__.partition(".")[0]
+    if hasattr(given, "columns"):
+        from spark_fs.tables.arrow_frames import to_arrow
+
+        rows = to_arrow(given, {}).to_pylist()
+        return rows, False, "polars" if module == "polars" else "pandas"
+    kind = "numpy" if module == "numpy" else "list"
+    if isinstance(given, Mapping):
+        return [given], True, kind
+    values = list(given)
+    if values and all(isinstance(value, Mapping) for value in values):
+        return values, False, kind
+    is_single = not values or not all(_is_vector(value) for value in values)
+    vectors = [values] if is_single else [list(vector) for vector in values]
+    return [_name_values(vector, names) for vector in vectors], is_single, kind
+
+
+def _is_vector(value: Any) -> bool:
+    return isinstance(value, list | tuple) or type(value).__name__ == "ndarray"
+
+
+def _name_values(vector: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:
+    if len(vector) != len(names):
+        raise SettingsError(
+            f"A vector has {len(vector)} values, and the view has {len(names)} features"
+            f" ({', '.join(names)}): give one for each, in this order."
+        )
+    return dict(zip(names, vector, strict=True))

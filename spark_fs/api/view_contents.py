@@ -1,0 +1,252 @@
+"""What a feature view holds, as Hopsworks' users ask for it: features, keys, transformations."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from spark_fs.api.catalog_object import CatalogObject
+from spark_fs.api.feature import Feature
+from spark_fs.api.schema_columns import SchemaColumns
+from spark_fs.api.transformations import TransformationFunction
+from spark_fs.base.arguments import validate_arguments
+from spark_fs.errors import NotFoundError
+from spark_fs.spec.feature_view import ViewSpec
+
+if TYPE_CHECKING:
+    from spark_fs.api.group import Group
+    from spark_fs.api.stores import Stores
+    from spark_fs.flows.view_columns import ViewColumns
+    from spark_fs.planning.plan import JoinPlan, OutputColumn
+
+
+@dataclass(frozen=True)
+class ViewFeature:
+    """A column that the query of a view selects, and what it is for.
+
+    index: its place. feature_group: the group that it comes from, under the name
+    ``feature_group_feature_name``. label, inference_helper_column, training_helper_column: whether
+    it is one of these; else it is a feature.
+    """
+
+    name: str
+    type: str
+    index: int
+    feature_group: Group
+    feature_group_feature_name: str
+    label: bool = False
+    inference_helper_column: bool = False
+    training_helper_column: bool = False
+
+    def is_complex(self) -> bool:
+        """Whether the type is an array, a struct or a map."""
+        return self.type.startswith(("array", "struct", "map", "binary"))
+
+
+@dataclass(frozen=True)
+class ServingKey:
+    """A key column of a group, by which the rows of a vector are found.
+
+    join_on: the column of the left side that it is joined to; None for the leftmost group.
+    join_index: the place of the group in the query, the leftmost is 0. required: whether an entry
+    must have it; another follows from a stored row.
+    """
+
+    feature_name: str
+    join_index: int
+    feature_group: Group
+    prefix: str = ""
+    required: bool = True
+    join_on: str | None = None
+
+    @property
+    def required_serving_key(self) -> str:
+        """The name that an entry uses for it."""
+        return self.join_on or self.feature_name
+
+
+@validate_arguments
+class ViewContentsMixin(CatalogObject[ViewSpec]):
+    """The properties of a feature view that say what it holds."""
+
+    _stores: Stores
+
+    @property
+    def id(self) -> int:
+        """A number that no other view of the store has, made of its name and version."""
+        digest = hashlib.blake2b(f"view {self.name} {self.version}".encode(), digest_size=6)
+        return int.from_bytes(digest.digest())
+
+    @property
+    def featurestore_id(self) -> int:
+        """1: a project has one feature store."""
+        return 1
+
+    @property
+    def logging_enabled(self) -> bool:
+        """False: spark_fs keeps no log of what was served."""
+        return False
+
+    @property
+    def feature_logging(self) -> None:
+        """None: spark_fs keeps no log of what was served."""
+        return
+
+    @property
+    def features(self) -> list[ViewFeature]:
+        """Every column that the query selects, in its order, before transformations.
+
+        Labels and helper columns are among them; ``.label`` and the like tell.
+        """
+        spec = self._spec
+        plan = self._plan_query()
+        groups = self._open_groups(plan)
+        return [
+            ViewFeature(
+                output.name,
+                output.type,
+                index,
+                groups[output.source.node],
+                output.source.column,
+                output.name in spec.labels,
+                output.name in spec.inference_helpers,
+                output.name in spec.training_helpers,
+            )
+            for index, output in enumerate(plan.outputs)
+        ]
+
+    @property
+    def schema(self) -> dict[str, str]:
+        """The type of each feature that goes into a model, before transformations.
+
+        Labels and helper columns are not in it. Each name also knows its feature, as in
+        ``[f.name for f in view.schema]``.
+        """
+        inputs = self._resolve_columns().features
+        return SchemaColumns([feature for feature in self.features if feature.name in inputs])
+
+    def get_feature(self, name: str) -> Feature:
+        """Return a column of the query, to be compared with a value in an ``extra_filter``.
+
+        Args:
+            name: Its name in the view, or in its group.
+
+        Raises:
+            NotFoundError: The query does not select it; the error has the nearest names.
+        """
+        plan = self._plan_query()
+        output = _find_output(plan, name)
+        group = self._open_groups(plan)[output.source.node]
+        return group[output.source.column]
+
+    @property
+    def primary_keys(self) -> set[str]:
+        """The names of the keys of an entry, for ``get_feature_vector``."""
+        return {key.required_serving_key for key in self.serving_keys}
+
+    @property
+    def serving_keys(self) -> list[ServingKey]:
+        """The key columns of each group that the query reads."""
+        plan = self._plan_query()
+        groups = self._open_groups(plan)
+        spine_keys = plan.spine.primary_key
+        keys = [ServingKey(name, 0, groups[0]) for name in spine_keys]
+        for node in plan.nodes[1:]:
+            for right, left in zip(node.right_keys, node.left_keys, strict=True):
+                is_required = left.node == 0 and left.column in spine_keys
+                group = groups[node.index]
+                key = ServingKey(right, node.index, group, node.prefix, is_required, left.column)
+                keys.append(key)
+        return keys
+
+    @property
+    def transformation_functions(self) -> list[TransformationFunction]:
+        """The transformations, each attached to its features."""
+        return [
+            TransformationFunction(spec.function, spec.features, spec.outputs)
+            for spec in self._spec.transformations
+        ]
+
+    def __getitem__(self, name: str) -> TransformationFunction:
+        """The transformation of this name; NotFoundError where there is none."""
+        functions = {function.name: function for function in self.transformation_functions}
+        if name not in functions:
+            raise NotFoundError.for_name(
+                "Transformation of the view", name, functions, "Name one that is attached to it."
+            )
+        return functions[name]
+
+    @property
+    def model_dependent_transformations(self) -> dict[str, TransformationFunction]:
+        """The transformations by the first column that each gives."""
+        transformer = self._resolve_columns().build_training_transformer(None)
+        names = [bound.outputs[0][0] for bound in transformer.transformations]
+        return dict(zip(names, self.transformation_functions, strict=True))
+
+    def get_training_dataset_schema(
+        self, training_dataset_version: int | None = None
+    ) -> list[ViewFeature]:
+        """Return the columns of X and y, after the transformations.
+
+        Args:
+            training_dataset_version: Of which training dataset, where one-hot columns follow from
+                what was learned of it; None: of the only one.
+
+        Raises:
+            NotFoundError: The version does not exist or is still being made.
+            SettingsError: A transformation gives one-hot columns, no version was given, and there
+                is not exactly one.
+        """
+        from spark_fs.flows import view_columns
+
+        columns = self._resolve_columns()
+        transformer = columns.build_training_transformer(None)
+        builtins = [bound.builtin for bound in transformer.transformations if bound.builtin]
+        if any(builtin.multi_output for builtin in builtins):
+            states = view_columns.find_states(
+                self._stores.catalog, self._spec, training_dataset_version, columns
+            )
+            transformer = columns.build_training_transformer(states)
+        transformed = transformer.columns
+        plan = columns.plan
+        outputs = {output.name: output for output in plan.outputs}
+        groups = self._open_groups(plan)
+        features = []
+        for index, (name, type_) in enumerate(transformed.items()):
+            source = outputs[name].source if name in outputs else None
+            group = groups[source.node if source else 0]
+            column = source.column if source else name
+            is_label = name in columns.labels
+            features.append(ViewFeature(name, type_, index, group, column, is_label))
+        return features
+
+    def _plan_query(self) -> JoinPlan:
+        from spark_fs.flows import view_columns
+
+        return view_columns.plan_query(self._stores.catalog, self._spec.query)
+
+    def _open_groups(self, plan: JoinPlan) -> list[Group]:
+        """The group of each node of the query."""
+        return [self._stores.open_group(node.group) for node in plan.nodes]
+
+    def _resolve_columns(self) -> ViewColumns:
+        from spark_fs.flows import view_columns
+
+        return view_columns.resolve_view_columns(self._stores.catalog, self._spec)
+
+
+def _find_output(plan: JoinPlan, name: str) -> OutputColumn:
+    """A column of the result by its own name, or by that in its group."""
+    tests: tuple[Callable[[OutputColumn], Any], ...] = (
+        lambda output: output.name == name,
+        lambda output: output.source.column == name,
+    )
+    for is_named in tests:
+        for output in plan.outputs:
+            if is_named(output):
+                return output
+    raise NotFoundError.for_name(
+        "Feature of the view", name, plan.schema, "Name a column that its query selects."
+    )

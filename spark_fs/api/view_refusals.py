@@ -1,0 +1,53 @@
+"""The calls of a feature view that Hopsworks has and spark_fs has not."""
+
+from spark_fs.api.taken import Refused
+
+_LOG = (
+    "insert what was served into a feature group of your own, whose rows you can read and compare"
+)
+_ON_DEMAND = "get_feature_vector(entry, request_parameters={...}) computes them with the rest"
+_DATASET_TAGS = "use add_training_dataset_tag, get_training_dataset_tag and the like"
+_TAGS = "use add_tag, get_tag and get_tags, whose values are any that JSON can hold"
+
+
+class FeatureViewRefusals:
+    """Each says what it is for there, and what to use here."""
+
+    log = Refused("keeps what was served, with its predictions", _LOG)
+    read_log = Refused("reads what was served", _LOG)
+    get_log_timeline = Refused("lists what was served", _LOG)
+    enable_logging = Refused("begins to keep what is served", _LOG)
+    pause_logging = Refused("stops keeping what is served", _LOG)
+    resume_logging = Refused("goes on keeping what is served", _LOG)
+    materialize_log = Refused("writes what was served to the offline store", _LOG)
+    delete_log = Refused("deletes what was served", _LOG)
+    create_feature_logger = Refused("makes what keeps what is served", _LOG)
+
+    compute_on_demand_features = Refused("computes features at request time", _ON_DEMAND)
+    execute_odts = Refused("computes features at request time", _ON_DEMAND)
+    find_neighbors = Refused(
+        "searches an index of embeddings",
+        "read the embeddings with get_batch_data and search them with a library such as FAISS",
+    )
+    clean = Refused(
+        "deletes a view whose metadata is damaged", "fs.get_feature_view(...).delete(force=True)"
+    )
+    visualize_transformations = Refused(
+        "draws the order of transformations", "transformation_functions lists them"
+    )
+
+    get_tag_metadata = Refused("says what the schema of a tag is", _TAGS)
+    get_tags_metadata = Refused("says what the schema of each tag is", _TAGS)
+    get_keywords = Refused("lists keywords", _TAGS)
+    get_keywords_metadata = Refused("lists keywords with their times", _TAGS)
+    set_keywords = Refused("replaces the keywords", _TAGS)
+    add_keywords = Refused("adds keywords", _TAGS)
+    delete_keyword = Refused("removes a keyword", _TAGS)
+
+    get_training_dataset_tag_metadata = Refused("says what the schema of a tag is", _DATASET_TAGS)
+    get_training_dataset_tags_metadata = Refused("says what each schema is", _DATASET_TAGS)
+    get_training_dataset_keywords = Refused("lists keywords", _DATASET_TAGS)
+    get_training_dataset_keywords_metadata = Refused("lists keywords", _DATASET_TAGS)
+    set_training_dataset_keywords = Refused("replaces the keywords", _DATASET_TAGS)
+    add_training_dataset_keywords = Refused("adds keywords", _DATASET_TAGS)
+    delete_training_dataset_keyword = Refused("removes a keyword", _DATASET_TAGS)
