@@ -48,7 +48,7 @@ class WrittenGroup(BuiltGroup):
 
         Args:
             features: A Spark, pandas or polars DataFrame, an Arrow table, a list of dicts, or an
-                array of two dimensions, whose columns are named col_0, col_1 and so on.
+                array of two dimensions or a list of lists, with the columns col_0, col_1 and so on.
             overwrite: Whether the rows take the place of all that the group has, in the same
                 commit; ``as_of`` still reads these.
             operation: "upsert": a row replaces the one of the same primary key and event time.

@@ -59,12 +59,20 @@ def read_table(data: Any, declared_types: Mapping[str, str]) -> pa.Table:
     """
     if isinstance(data, np.ndarray) and data.ndim == 2:
         data = pd.DataFrame(data, columns=[f"col_{i}" for i in range(data.shape[1])])
+    if _is_list_of_lists(data):
+        data = [{f"col_{i}": value for i, value in enumerate(row)} for row in data]
     if isinstance(data, pd.DataFrame):
         return _from_pandas(data, declared_types)
     if isinstance(data, list | tuple):
         return _from_rows(data, declared_types)
     table = _read_stream(data)
     return table.rename_columns(normalize_column_names(table.column_names))
+
+
+def _is_list_of_lists(data: Any) -> bool:
+    if not isinstance(data, list | tuple) or not data:
+        return False
+    return all(isinstance(row, list | tuple) for row in data)
 
 
 def _read_stream(data: Any) -> pa.Table:

@@ -83,6 +83,8 @@ def test_two_names_that_become_one_are_refused() -> None:
 def test_an_array_of_two_dimensions_has_numbered_columns() -> None:
     rows = to_arrow(np.array([[1, 2], [3, 4]]), {})
     assert rows.to_pydict() == {"col_0": [1, 3], "col_1": [2, 4]}
+    listed = to_arrow([[1, "a"], (3, None)], {})
+    assert listed.to_pydict() == {"col_0": [1, 3], "col_1": ["a", None]}
 
 
 def test_names_of_a_declaration_are_brought_to_lower_snake_case(fs: FeatureStore) -> None:
