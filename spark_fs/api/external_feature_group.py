@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
-
 from spark_fs.api.group import Group
 from spark_fs.api.stores import opens
+from spark_fs.api.taken import Refused
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.errors import NotOfferedError
 
 
 @opens("external feature group")
@@ -28,23 +26,14 @@ class ExternalFeatureGroup(Group):
     def save(self) -> None:
         """Do nothing: the group is saved when it is created."""
 
-    def insert(self, *_: Any, **__: Any) -> NoReturn:
-        """NotOfferedError: the rows of the source are read alone."""
-        raise NotOfferedError.for_call(
-            "ExternalFeatureGroup.insert",
-            "writes rows to the online store alone",
-            "insert them into a feature group with online_enabled=True, and call sync_online",
-        )
-
-    def sync_online(self, *_: Any, **__: Any) -> NoReturn:
-        """NotOfferedError: the rows of the source are not served."""
-        raise NotOfferedError.for_call(
-            "ExternalFeatureGroup.sync_online",
-            "serves rows beside the source",
-            "insert them into a feature group with online_enabled=True, and sync that",
-        )
-
-    verify_online = sync_online
+    insert = Refused(
+        "writes rows to the online store alone",
+        "insert them into a feature group with online_enabled=True, and call sync_online",
+    )
+    sync_online = Refused(
+        "serves rows beside the source",
+        "insert them into a feature group with online_enabled=True, and sync that",
+    )
 
     @property
     def data_format(self) -> str:

@@ -7,14 +7,15 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Self
 
 from spark_fs.api.catalog_object import CatalogObject
 from spark_fs.api.feature import Feature
 from spark_fs.api.options import to_seconds
+from spark_fs.api.taken import Refused
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.base.user_warnings import warn_user
-from spark_fs.errors import NotOfferedError, SchemaError, SettingsError
+from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.spec.feature_group import GroupSpec
 
 if TYPE_CHECKING:
@@ -45,6 +46,39 @@ class GroupDefinition(CatalogObject[GroupSpec]):
         from spark_fs.api.feature_store import FeatureStore
 
         return FeatureStore(self._stores)
+
+    @property
+    def feature_store_id(self) -> int:
+        """The number of the feature store, as ``FeatureStore.id``."""
+        return self.feature_store.id
+
+    @property
+    def feature_store_name(self) -> str:
+        """The name of the feature store, as ``FeatureStore.name``."""
+        return self.feature_store.name
+
+    @property
+    def time_travel_format(self) -> str:
+        """DELTA: the format of every table."""
+        return "DELTA"
+
+    @property
+    def stream(self) -> bool:
+        """False: rows are inserted in batches."""
+        return False
+
+    @property
+    def deprecated(self) -> bool:
+        """False: a tag may say so."""
+        return False
+
+    @property
+    def topic_name(self) -> None:
+        """None: no topic is between an insert and the table."""
+
+    @property
+    def notification_topic_name(self) -> None:
+        """None: no topic is told of inserts."""
 
     @property
     def columns(self) -> list[Feature]:
@@ -154,15 +188,11 @@ class GroupDefinition(CatalogObject[GroupSpec]):
 
     # -- what Hopsworks has and this has not
 
-    def find_neighbors(self, *_: Any, **__: Any) -> NoReturn:
-        """NotOfferedError: nothing is indexed by embeddings."""
-        raise NotOfferedError.for_call(
-            "find_neighbors",
-            "searches the nearest embeddings",
-            "read the group and search its array column with a library for it",
-        )
+    find_neighbors = Refused(
+        "searches the nearest embeddings",
+        "read the group and search its array column with a library for it",
+    )
 
     @property
     def embedding_index(self) -> None:
         """None: nothing is indexed by embeddings."""
-        return None

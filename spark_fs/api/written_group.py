@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from spark_fs.api.built_group import BuiltGroup
+from spark_fs.api.taken import Refused
 from spark_fs.api.write_arguments import check_storage, select_write_options, warn_of_processes
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.errors import NotOfferedError, SettingsError
+from spark_fs.errors import SettingsError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -176,14 +177,11 @@ class WrittenGroup(BuiltGroup):
     def finalize_multi_part_insert(self) -> None:
         """Do nothing: every part was committed when its call returned."""
 
-    def insert_stream(self, *_: Any, **__: Any) -> NoReturn:
-        """NotOfferedError: rows are inserted in batches."""
-        raise NotOfferedError.for_call(
-            "insert_stream",
-            "writes the rows of a stream as they come",
-            "insert each micro-batch, as by df.writeStream.foreachBatch(lambda rows, n:"
-            " fg.insert(rows, write_options={'batch_id': str(n)}))",
-        )
+    insert_stream = Refused(
+        "writes the rows of a stream as they come",
+        "insert each micro-batch, as by df.writeStream.foreachBatch(lambda rows, n: fg.insert(rows,"
+        " write_options={'batch_id': str(n)}))",
+    )
 
     @property
     def materialization_job(self) -> MaterializationJob:
@@ -282,10 +280,7 @@ class MaterializationJob:
         """Do nothing, and return the job."""
         return self
 
-    def schedule(self, *_: Any, **__: Any) -> NoReturn:
-        """NotOfferedError: nothing is left to be run later."""
-        raise NotOfferedError.for_call(
-            "materialization_job.schedule",
-            "writes inserted rows to the offline store from time to time",
-            "leave it out, since the rows are in the group when insert returns",
-        )
+    schedule = Refused(
+        "writes inserted rows to the offline store from time to time",
+        "leave it out, since the rows are in the group when insert returns",
+    )

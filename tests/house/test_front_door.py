@@ -185,7 +185,6 @@ SIGNATURES = {
     GroupDefinition.enable_ttl: "ttl",
     GroupDefinition.disable_ttl: "",
     GroupDefinition.update_features: "features",
-    GroupDefinition.find_neighbors: "_ __",
     WrittenGroup.insert: (
         "features overwrite operation storage write_options validation_options wait"
         " transformation_context transform n_processes"
@@ -196,7 +195,6 @@ SIGNATURES = {
         " transformation_context transform n_processes"
     ),
     WrittenGroup.finalize_multi_part_insert: "",
-    WrittenGroup.insert_stream: "_ __",
     FeatureGroup.backfill: "build start end every restart progress",
     FeatureGroup.run_incremental: "build until every lateness",
     WrittenGroup.delete_records: "delete_df write_options storage",
@@ -283,8 +281,6 @@ SIGNATURES = {
     FeatureGroup.delete: "force delete_feature_views",
     ExternalFeatureGroup.delete: "force delete_feature_views",
     ExternalFeatureGroup.save: "",
-    ExternalFeatureGroup.insert: "_ __",
-    ExternalFeatureGroup.sync_online: "_ __",
     ExternalFeatureGroup.get_expectation_suite: "ge_type",
     ExternalFeatureGroup.get_latest_validation_report: "ge_type",
     ExternalFeatureGroup.get_statistics: "_arguments _options",

@@ -219,7 +219,10 @@ def test_what_cannot_be_is_refused(fs: FeatureStore, argument: str) -> None:
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda group: group.find_neighbors([1.0], k=3), "find_neighbors searches"),
+        (
+            lambda group: group.find_neighbors([1.0], k=3),
+            "find_neighbors searches the nearest embeddings on Hopsworks",
+        ),
         (lambda group: group.insert_stream(None, "name", "append"), "foreachBatch"),
         (lambda group: group.materialization_job.schedule("* *"), "when insert returns"),
         (lambda group: group.insert([], storage="online"), "then call sync_online"),
@@ -337,7 +340,10 @@ def test_each_group_has_a_number_of_its_own(fs: FeatureStore) -> None:
     groups = [fs.create_feature_group(name, primary_key=["id"]) for name in ("a", "a", "a_1", "b")]
     assert len({group.id for group in groups}) == 4
     assert fs.get_feature_group("a", 2).id == groups[1].id
-    assert groups[0].feature_store.get_feature_group("b", 1).spec == groups[3].spec
+    store = groups[0].feature_store
+    assert store.get_feature_group("b", 1).spec == groups[3].spec
+    assert (groups[0].feature_store_id, groups[0].feature_store_name) == (store.id, store.name)
+    assert (groups[0].time_travel_format, groups[0].topic_name) == ("DELTA", None)
 
 
 # -- ttl
