@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, NoReturn
+
 from spark_fs.api.group import Group
 from spark_fs.api.stores import opens
 from spark_fs.api.taken import Refused
 from spark_fs.base.arguments import validate_arguments
+from spark_fs.errors import NotOfferedError
 
 
 @opens("external feature group")
@@ -34,6 +37,7 @@ class ExternalFeatureGroup(Group):
         "serves rows beside the source",
         "insert them into a feature group with online_enabled=True, and sync that",
     )
+    verify_online = sync_online
 
     @property
     def data_format(self) -> str:
