@@ -12,6 +12,7 @@ from spark_fs.api.external_feature_group import ExternalFeatureGroup
 from spark_fs.api.feature import Feature
 from spark_fs.api.group_creation import GroupCreation
 from spark_fs.api.group_declarations import build_declared_group
+from spark_fs.api.source_store import SourceStore
 from spark_fs.api.taken import warn_of_arguments
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotOfferedError, SettingsError
@@ -24,7 +25,7 @@ _PLACES = ("storage_connector", "data_source", "path", "query", "options", "data
 
 
 @validate_arguments
-class ExternalGroupCreation(GroupCreation):
+class ExternalGroupCreation(GroupCreation, SourceStore):
     """Feature groups over rows that others keep, by what is declared of them."""
 
     def create_external_feature_group(
@@ -59,12 +60,12 @@ class ExternalGroupCreation(GroupCreation):
 
         Args:
             name: The name, in lower snake case.
-            storage_connector: A named source of ``get_storage_connector``; None: path and options
-                say all.
+            storage_connector: A source of ``get_storage_connector``, or its name; None: path and
+                options say all.
             query: The name of a Spark table, or an SQL query.
-            data_format: "delta" or "parquet" with ``path``; "table" with the name of a Spark table
-                as ``query``; "jdbc" with an SQL query and ``options``; None: the connector's, else
-                "delta".
+            data_format: "delta", "parquet", "csv", "json", "orc" or "avro" with ``path``; "table" with
+                the name of a Spark table as ``query``; "jdbc" with an SQL query and ``options``;
+                None: the connector's, else "delta".
             path: The folder or URI of the files.
             options: Those of Spark's reader, such as ``{"url": "jdbc:mysql://host:3306/shop",
                 "user": "reader", "password": "${SPARK_FS_SECRET_SHOP}"}``: variables of such names
@@ -82,7 +83,8 @@ class ExternalGroupCreation(GroupCreation):
             topic_name: Taken for Hopsworks' sake.
             notification_topic_name: Taken for Hopsworks' sake.
             online_config: Taken for Hopsworks' sake.
-            data_source: Taken in the place of a connector.
+            data_source: A ``DataSource`` in the place of a connector, or a mapping of its
+                arguments.
             ttl: How old (a timedelta, or seconds) a row may be and still match in a point-in-time
                 join; None: any age.
             ttl_enabled: Whether the ttl is in use.
@@ -102,7 +104,8 @@ class ExternalGroupCreation(GroupCreation):
         _check_external(method, arguments)
         own = {key: value for key, value in arguments.items() if key not in _PLACES}
         declared = self._declare_group(method, own)
-        source = _build_source(data_source or storage_connector, data_format, path, query, options)
+        connector = self._find_connector(storage_connector, data_source)
+        source = _build_source(connector, data_format, path, query, options)
         number = self._stores.catalog.next_group_version(name) if version is None else version
         group = replace(build_declared_group(name, number, declared), source=source)
         if not features:
@@ -111,6 +114,22 @@ class ExternalGroupCreation(GroupCreation):
             group = external_schema.with_source_schema(lambda: self._stores.spark, group)
         spec = self._create_version(name, version, lambda number: replace(group, version=number))
         return ExternalFeatureGroup(self._stores, spec)
+
+    def _find_connector(self, storage_connector: Any, data_source: Any) -> Any:
+        """The connector, or the data source of one, that a caller gives or names."""
+        from spark_fs.api.data_source import DataSource
+
+        if isinstance(data_source, Mapping):
+            data_source = DataSource(**data_source)
+        connector = storage_connector if data_source is None else data_source
+        if isinstance(connector, str):
+            return self.get_storage_connector(connector)
+        if connector is not None and not hasattr(connector, "describe_source"):
+            raise SettingsError(
+                f"storage_connector={connector!r} is no connector: give one of"
+                " get_storage_connector, or data_format, path or query, and options."
+            )
+        return connector
 
     def create_on_demand_feature_group(
         self,
@@ -187,11 +206,6 @@ def _build_source(
 ) -> SourceSpec:
     """Where the rows are, by a connector or by what the caller says."""
     if connector is not None:
-        if not hasattr(connector, "describe_source"):
-            raise SettingsError(
-                f"storage_connector={connector!r} is no connector: give one of"
-                " get_storage_connector, or data_format, path or query, and options."
-            )
         data_format, location, options = connector.describe_source(
             data_format, path, query, options
         )

@@ -10,7 +10,6 @@ from spark_fs.api.declarations import to_column_names
 from spark_fs.api.group_declarations import to_event_time
 from spark_fs.api.group_store import GroupStore
 from spark_fs.api.options import warn_of_options
-from spark_fs.api.source_store import SourceStore
 from spark_fs.api.spine import Spine
 from spark_fs.api.taken import Refused
 from spark_fs.api.transformations import TransformationFunction
@@ -33,7 +32,7 @@ _BY_PAGES = "FeatureGroup.report and spark-fs ui draw pages of groups and views"
 
 
 @validate_arguments
-class FeatureStore(GroupStore, SourceStore, ViewStore):
+class FeatureStore(GroupStore, ViewStore):
     """Feature groups and feature views, by name and version."""
 
     @property

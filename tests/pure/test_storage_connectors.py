@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import spark_fs
@@ -146,6 +147,32 @@ def test_a_folder_and_the_files_of_a_project(fs: FeatureStore, tmp_path: Path) -
     )
     with pytest.raises(SettingsError, match=r"needs one of hopsfs_path= and dataset_name="):
         HopsFSConnector(name="none")
+
+
+def test_an_external_group_is_made_of_a_connector(fs: FeatureStore, tmp_path: Path) -> None:
+    """Of its name, of a data source or of its arguments; read without Spark."""
+    frame = pd.DataFrame({"card": ["a", "b"], "limit": [100, 250]})
+    frame.to_parquet(tmp_path / "cards.parquet")
+    bank = fs.create_storage_connector(HopsFSConnector(name="bank", hopsfs_path=str(tmp_path)))
+    path = "cards.parquet"
+    source = DataSource(path=path, storage_connector=bank)
+    groups = [
+        fs.create_external_feature_group("g", bank, None, "parquet", path, None, 1, "d", ["card"]),
+        fs.create_external_feature_group(
+            "g", primary_key=["card"], storage_connector="bank", path=path
+        ),
+        fs.create_external_feature_group("g", primary_key=["card"], data_source=source),
+        fs.create_on_demand_feature_group(
+            "g", primary_key=["card"], data_source={"path": path, "storage_connector": bank}
+        ),
+    ]
+    assert [group.version for group in groups] == [1, 2, 3, 4]
+    for group in groups:
+        pd.testing.assert_frame_equal(group.read("pandas"), frame)
+    with pytest.raises(NotFoundError, match=r"connector 'bnk' does not exist; did you mean 'bank'"):
+        fs.create_external_feature_group("g", primary_key=["card"], storage_connector="bnk")
+    with pytest.raises(SettingsError, match=r"storage_connector=3 is no connector: give one of"):
+        fs.create_external_feature_group("g", primary_key=["card"], storage_connector=3)
 
 
 def test_a_release_that_cannot_read_a_format_is_told_so() -> None:

@@ -137,14 +137,14 @@ def test_files_of_other_formats_are_read_by_spark(
     writer = spark.createDataFrame(RATES).write
     writer.options(header=True).format(data_format).save(str(tmp_path / "rates"))
     connector = fs.create_storage_connector(HopsFSConnector(name="lake", hopsfs_path=str(tmp_path)))
-    options = connector.describe_source(data_format, "rates", None, None)
     declared = [Feature("k", "bigint"), Feature("at", "timestamp"), Feature("rate", "double")]
     rates = fs.create_external_feature_group(
         "rates",
         primary_key=["k"],
         event_time="at",
-        data_format=options[0],
-        path=options[1],
+        storage_connector=connector,
+        data_format=data_format,
+        path="rates",
         features=declared,
     )
     same_rows(rates.read("pandas"), RATES, ["k", "at"])
