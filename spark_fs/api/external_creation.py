@@ -63,9 +63,9 @@ class ExternalGroupCreation(GroupCreation, SourceStore):
             storage_connector: A source of ``get_storage_connector``, or its name; None: path and
                 options say all.
             query: The name of a Spark table, or an SQL query.
-            data_format: "delta", "parquet", "csv", "json", "orc" or "avro" with ``path``; "table" with
-                the name of a Spark table as ``query``; "jdbc" with an SQL query and ``options``;
-                None: the connector's, else "delta".
+            data_format: "delta", "parquet", "csv", "json", "orc" or "avro" with ``path``; "table"
+                with the name of a Spark table as ``query``; "jdbc" with an SQL query and
+                ``options``; None: the connector's, else "delta".
             path: The folder or URI of the files.
             options: Those of Spark's reader, such as ``{"url": "jdbc:mysql://host:3306/shop",
                 "user": "reader", "password": "${SPARK_FS_SECRET_SHOP}"}``: variables of such names
