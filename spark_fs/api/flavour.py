@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spark_fs.api.model import Model
 from spark_fs.api.tags import parse_tags
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.errors import NotFoundError, SettingsError
+from spark_fs.errors import NotFoundError, SettingsError, SparkFSError
 from spark_fs.spec.model_metrics import check_metrics
 from spark_fs.spec.names import check_model_name, check_version
 
@@ -51,7 +51,8 @@ class Flavour:
             description: What it is for.
             input_example: Anything that JSON can hold, an array, a Series, or a DataFrame, of which
                 the first row is taken.
-            model_schema: What the model takes and gives.
+            model_schema: What the model takes and gives; None: the columns of its training dataset,
+                where that is known.
             feature_view: What it was trained on.
             training_dataset_version: On which training dataset of the view; None: the one that this
                 object of the view made or read last.
@@ -70,6 +71,10 @@ class Flavour:
             self.registry._stores.check_same_store(feature_view._stores, repr(feature_view))
         if training_dataset_version is not None:
             _check_dataset(feature_view, training_dataset_version)
+        elif feature_view is not None:
+            training_dataset_version = feature_view.get_last_accessed_training_dataset()
+        if model_schema is None and feature_view is not None and training_dataset_version:
+            model_schema = _infer_schema(feature_view, training_dataset_version)
         view_key = (feature_view.name, feature_view.version) if feature_view else None
         return Model(
             name,
@@ -84,6 +89,19 @@ class Flavour:
             _view_key=view_key,
             _registry=self.registry,
         )
+
+
+def _infer_schema(view: FeatureView, version: int) -> ModelSchema | None:
+    """The columns of X and y of a training dataset; None where a group of it is there no more."""
+    from spark_fs.spec.model_schema import ModelSchema, Schema
+
+    try:
+        columns = view.get_training_dataset_schema(version)
+    except SparkFSError:
+        return None
+    inputs = {column.name: column.type for column in columns if not column.label}
+    outputs = {column.name: column.type for column in columns if column.label}
+    return ModelSchema(Schema(inputs), Schema(outputs) if outputs else None)
 
 
 def _check_dataset(view: FeatureView | None, version: int) -> None:

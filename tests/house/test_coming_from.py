@@ -36,7 +36,7 @@ TESTS = {
     "`get_feature_group`, `get_feature_view`": "tests/pure/test_models.py::test_what_cannot_be_saved",
     "`RestAPIError`,": "tests/pure/test_hopsworks_modules.py::test_what_catches_an_error_of_hopsworks_catches_ours",
     "deployments, Kafka": "tests/pure/test_project_files.py::test_what_a_cluster_alone_has_says_what_to_use",
-    "a model's schema": "tests/pure/test_models.py::test_a_model_is_described_in_hopsworks_order",
+    "`model.save` moves": "tests/pure/test_models.py::test_a_model_of_a_view_knows_what_it_was_trained_on",
     "files of a project": "tests/pure/test_project_files.py::test_a_file_goes_up_and_comes_down",
     "storage connectors of": "tests/pure/test_storage_connectors.py::test_no_secret_is_kept",
     "`query.filter(...)` and": "tests/house/test_coming_from.py::test_a_query_is_a_value",

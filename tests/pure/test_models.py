@@ -15,6 +15,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from releases.unpack import unpack
 
 import spark_fs
 from spark_fs.api.model import Model
@@ -32,6 +33,8 @@ from spark_fs.errors import (
 from spark_fs.flows.mlflow_registry import TAG, assign_versions, iter_results
 from spark_fs.flows.model_files import check_manifest
 from spark_fs.spec.record_format import FORMAT_KEY
+
+from conftest import ROOT
 
 EVIL = "import os; raise SystemExit('unpickled')"
 
@@ -174,6 +177,23 @@ def test_a_model_is_described_in_hopsworks_order(registry: ModelRegistry, folder
         registry.python.create_model("titanic_2").save(folder)
     with pytest.raises(SettingsError, match=r"Metric 'MSE' is 'low': give a finite number"):
         registry.python.create_model("m", metrics={"MSE": "low"})
+
+
+def test_a_model_of_a_view_knows_what_it_was_trained_on(tmp_path: Path, folder: Path) -> None:
+    unpack(ROOT / "tests" / "releases" / "0.1.0.zip", tmp_path / "store")
+    project = spark_fs.login({"home": tmp_path / "store"})
+    view = project.get_feature_store().get_feature_view("fraud", 1)
+    registry = project.get_model_registry()
+    unread = registry.python.create_model("m", feature_view=view)
+    assert (unread.training_dataset_version, unread.model_schema) == (None, None)
+    x, y, *_ = view.get_train_test_split(1)[::2]
+    model = registry.python.create_model("m", feature_view=view).save(folder)
+    assert model.training_dataset_version == 1
+    assert list(model.model_schema.input_schema.columns) == list(x.columns)
+    assert list(model.model_schema.output_schema.columns) == list(y.columns)
+    assert (folder / "weights.json").exists()  # copied, not moved
+    again = registry.get_model("m", model.version).get_feature_view()
+    assert list(again.get_batch_data().columns) == list(x.columns)
 
 
 def test_a_model_is_downloaded_into_a_folder_of_ones_own(
