@@ -17,9 +17,9 @@ READ_QUERY = read.read_query
 
 def read_by_both(query: Query, strategy: str | None = None) -> pd.DataFrame:
     """The rows of a query by the local engine, which are those that Spark gives, in its order."""
-    found = query.read("arrow", strategy, "local")
-    assert_same_tables(found, query.read("arrow", strategy, "spark"))
-    return query.read("pandas", strategy, "local")
+    found = query.read("arrow", strategy=strategy, engine="local")
+    assert_same_tables(found, query.read("arrow", strategy=strategy, engine="spark"))
+    return query.read("pandas", strategy=strategy, engine="local")
 
 
 def read_and_compare(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from spark_fs.api.feature import Feature
+from spark_fs.api.feature import Feature, list_names
 from spark_fs.api.window_functions import Length, WindowFunction, parse_length
 from spark_fs.base.arguments import validate_call
 from spark_fs.base.times import MICROSECOND
@@ -137,22 +137,23 @@ class Aggregation:
         return self._build_query([feature.name for feature in self._spec.features])
 
     @validate_call
-    def select(self, features: Sequence[str]) -> Query:
+    def select(self, features: Sequence[str | Feature] | str | Feature) -> Query:
         """Select some features, as ``select_all``.
 
         Raises NotFoundError, with the nearest names, for a feature that does not exist.
         """
-        self._check_names(features)
-        return self._build_query(features)
+        names = list_names(features)
+        self._check_names(names)
+        return self._build_query(names)
 
     @validate_call
-    def select_except(self, features: Sequence[str]) -> Query:
+    def select_except(self, features: Sequence[str | Feature] | str | Feature) -> Query:
         """Select every feature but some, as ``select_all``.
 
         Raises NotFoundError, with the nearest names, for a feature that does not exist.
         """
-        self._check_names(features)
-        others = set(features)
+        others = list_names(features)
+        self._check_names(others)
         names = [feature.name for feature in self._spec.features]
         return self._build_query([name for name in names if name not in others])
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError, QueryError, SchemaError
 from spark_fs.spec.names import GroupRef
-from spark_fs.spec.predicates import Combination, Comparison
+from spark_fs.spec.predicates import NO_GROUP, Combination, Comparison
 
 if TYPE_CHECKING:
+    from spark_fs.api.group import Group
     from spark_fs.api.stores import Stores
-    from spark_fs.spec.feature_group import FeatureSpec
+    from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
     from spark_fs.spec.predicates import Condition, Operator
 
 
@@ -48,44 +49,105 @@ class Filter:
 class Feature:
     """A column: declared with its type for a group, or taken from one to be compared with a value.
 
-    Comparisons make conditions, as in ``fg["amount"] > 5``. A time without a zone is UTC.
+    Comparisons make conditions, as in ``fg["amount"] > 5``. One that is made by its name alone, as
+    in ``Feature("amount") > 5``, is looked up in the query that it filters. A time may come in any
+    form ("2024-01-31", a datetime, an epoch), and is UTC without a zone.
 
     Args:
         name: The name.
-        type: The type, as Spark writes it, such as "bigint" or "decimal(10,2)".
+        type: The type, as Spark writes it, such as "bigint" or "decimal(10,2)"; None: for a
+            condition alone.
         description: What it is, in words.
-        group: The group that it is a column of; None: of a declaration.
+        primary: Whether it is of the primary key.
+        foreign: Whether it is of a foreign key.
+        partition: Whether it is of the partition key.
+        hudi_precombine_key: Taken for Hopsworks' sake.
+        offline_only: Taken for Hopsworks' sake.
         online_type: The type of its column in the online store; empty: the one that its type has.
+        default_value: Taken for Hopsworks' sake.
+        feature_group_id: Taken for Hopsworks' sake.
+        feature_group: The group that it is a column of; None: of a declaration.
+        on_demand: Whether an on-demand transformation computes it.
+        use_fully_qualified_name: Taken for Hopsworks' sake.
+        column_name: Taken for Hopsworks' sake.
+        group: The name and version of the group that it is a column of.
     """
-
-    __hash__ = None  # type: ignore[assignment] # == makes a condition, so it cannot be a key of a dict
 
     def __init__(
         self,
         name: str,
-        type: str,
+        type: str | None = None,
         description: str = "",
-        group: GroupRef | None = None,
+        primary: bool = False,
+        foreign: bool = False,
+        partition: bool = False,
+        hudi_precombine_key: bool = False,
+        offline_only: bool = False,
         online_type: str = "",
+        default_value: Any = None,
+        feature_group_id: int | None = None,
+        feature_group: Group | None = None,
+        on_demand: bool = False,
+        use_fully_qualified_name: bool = False,
+        column_name: str | None = None,
+        *,
+        group: GroupRef | None = None,
     ) -> None:
         self.name = name
         self.type = type
         self.description = description
+        self.primary = primary
+        self.foreign = foreign
+        self.partition = partition
+        self.hudi_precombine_key = hudi_precombine_key
+        self.offline_only = offline_only
         self.online_type = online_type
+        self.default_value = default_value
+        self.feature_group_id = feature_group_id
+        self.on_demand = on_demand
+        self.use_fully_qualified_name = use_fully_qualified_name
+        self.column_name = column_name or name
         self._group = group
         self._stores: Stores | None = None
+        if feature_group is not None:
+            self._group = feature_group.spec.ref
+            self._stores = feature_group._stores
 
     def __repr__(self) -> str:
+        if self.type is None:
+            return f"Feature({self.name!r})"
         return f"Feature({self.name!r}, {self.type!r})"
 
+    def __hash__(self) -> int:
+        return hash((self._group, self.name))
+
+    def is_complex(self) -> bool:
+        """Return whether it is an array, a map or a struct."""
+        return (self.type or "").startswith(("array<", "map<", "struct<"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was declared of it, under Hopsworks' names."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "description": self.description,
+            "partition": self.partition,
+            "hudiPrecombineKey": self.hudi_precombine_key,
+            "offlineOnly": self.offline_only,
+            "primary": self.primary,
+            "foreign": self.foreign,
+            "onlineType": self.online_type or None,
+            "defaultValue": self.default_value,
+            "featureGroupId": self.feature_group_id,
+            "onDemand": self.on_demand,
+            "useFullyQualifiedName": self.use_fully_qualified_name,
+            "columnName": self.column_name,
+        }
+
     def _make_filter(self, operator: Operator, value: Any) -> Filter:
-        if self._group is None:
-            raise QueryError(
-                f"{self} belongs to no feature group: take the column from one, as in"
-                f" fg[{self.name!r}]."
-            )
         stores = [self._stores] if self._stores else []
-        return Filter(Comparison(self._group, self.name, operator, value), stores)
+        group = self._group or NO_GROUP
+        return Filter(Comparison(group, self.name, operator, value), stores)
 
     def __eq__(self, value: object) -> Filter:  # type: ignore[override] # a condition, as in pandas and Spark
         return self._make_filter("==", _check_value(self, value))
@@ -105,22 +167,24 @@ class Feature:
     def __ge__(self, value: object) -> Filter:
         return self._make_filter(">=", _check_value(self, value))
 
-    def isin(self, values: Sequence[object]) -> Filter:
+    def isin(self, other: Sequence[object] | str) -> Filter:
         """Whether the value is one of these; a null is not, and nothing is one of an empty list."""
+        values = [other] if isinstance(other, str) else other
         return self._make_filter("in", tuple(_check_value(self, value) for value in values))
 
-    def like(self, pattern: str) -> Filter:
+    contains = isin
+
+    def like(self, other: str) -> Filter:
         """Whether the string matches an SQL pattern.
 
         In it ``%`` stands for any string and ``_`` for one character. Raises QueryError for a
         column that is not a string.
         """
-        if self.type != "string":
-            raise QueryError(
-                f"Column {self.name!r} is {self.type}, and like() compares strings: use ==, <, > or"
-                " isin()."
-            )
-        return self._make_filter("like", _check_value(self, pattern))
+        from spark_fs.spec.conditions import check_like
+
+        if self.type is not None:
+            check_like(self.name, self.type)
+        return self._make_filter("like", _check_value(self, other))
 
     def is_null(self) -> Filter:
         """Whether the value is null."""
@@ -128,19 +192,29 @@ class Feature:
 
 
 def _check_value(feature: Feature, value: object) -> object:
-    """Convert a value for a comparison with the column; QueryError for one of another kind."""
+    """Convert a value for a comparison with the column; QueryError for one of another kind.
+
+    What is compared with a column that is named alone is converted when the query is known.
+    """
+    from spark_fs.base.python_values import to_python
     from spark_fs.spec.conditions import to_comparable
 
+    if isinstance(value, Feature):
+        raise QueryError(
+            f"{feature} is compared with another column, {value}: a filter compares a column with"
+            " a value. Insert what the two give as a column of its own, or filter the frame."
+        )
+    if feature.type is None or feature._group is None:
+        return to_python(value)
     return to_comparable(feature.name, feature.type, value)
 
 
-def find_feature(stores: Stores, group: GroupRef, features: dict[str, str], name: str) -> Feature:
+def find_feature(stores: Stores, group: GroupSpec, name: str) -> Feature:
     """Find a column of a group.
 
     Args:
         stores: Where the group is kept.
         group: The group.
-        features: Its columns, with their types.
         name: The column.
 
     Returns:
@@ -149,31 +223,43 @@ def find_feature(stores: Stores, group: GroupRef, features: dict[str, str], name
     Raises:
         NotFoundError: The column does not exist; it names the nearest ones.
     """
-    if name not in features:
-        raise NotFoundError.for_name(
-            f"Column of feature group {group}", name, features, "Use one of its columns."
-        )
-    return make_feature(stores, group, name, features[name])
+    for column in group.features:
+        if column.name == name:
+            return make_feature(stores, group, column)
+    raise NotFoundError.for_name(
+        f"Column of feature group {group}", name, group.types, "Use one of its columns."
+    )
 
 
-def make_feature(
-    stores: Stores, group: GroupRef, name: str, type_: str, description: str = ""
-) -> Feature:
+def make_feature(stores: Stores, group: GroupSpec, column: FeatureSpec) -> Feature:
     """Make a column that exists, which knows its group.
 
     Args:
         stores: Where the group is kept.
         group: The group.
-        name: The column.
-        type_: Its type, as Spark writes it.
-        description: What it is, in words.
+        column: What was declared of the column.
 
     Returns:
         The column.
     """
-    feature = Feature(name, type_, description, group)
+    feature = Feature(
+        column.name,
+        column.type,
+        column.description,
+        primary=column.name in group.primary_key,
+        partition=column.name in group.partition_key,
+        online_type=column.online_type,
+        group=group.ref,
+    )
     feature._stores = stores
     return feature
+
+
+def list_names(features: str | Feature | Sequence[str | Feature]) -> list[str]:
+    """Return the names of columns that are given by name or as Features, one or a list."""
+    if isinstance(features, str | Feature):
+        features = [features]
+    return [feature.name if isinstance(feature, Feature) else feature for feature in features]
 
 
 def extract_condition(stores: Stores, cond: Filter) -> Condition:
@@ -205,9 +291,17 @@ def to_feature_specs(features: Sequence[Feature]) -> tuple[FeatureSpec, ...]:
                 f"{feature!r} is not a column: declare one as in spark_fs.Feature('amount',"
                 " 'double')."
             )
+        if feature.type is None:
+            raise SchemaError(
+                f"{feature} has no type: declare one, as in"
+                f" spark_fs.Feature({feature.name!r}, 'double')."
+            )
     return tuple(
         FeatureSpec(
-            feature.name, types.parse_type(feature.type), feature.description, feature.online_type
+            feature.name,
+            types.parse_type(feature.type or ""),
+            feature.description,
+            feature.online_type,
         )
         for feature in features
     )

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from spark_fs.api.feature import Feature, find_feature, make_feature
+from spark_fs.api.feature import Feature, find_feature, list_names, make_feature
 from spark_fs.api.group_definition import GroupDefinition
 from spark_fs.api.group_refusals import GroupRefusals
 from spark_fs.api.links import Links
-from spark_fs.api.options import warn_of_options
 from spark_fs.api.query import Query
 from spark_fs.api.schema_columns import SchemaColumns
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.base.text_tables import print_rows
-from spark_fs.errors import QueryError, SettingsError
+from spark_fs.base.user_warnings import warn_user
+from spark_fs.errors import QueryError, SettingsError, format_suggestions
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.query import QuerySpec
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame
 
+    from spark_fs.api.feature import Filter
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.stores import Stores
     from spark_fs.base.times import Instant
@@ -57,10 +57,7 @@ class Group(GroupDefinition, GroupRefusals):
     def features(self) -> list[Feature]:
         """The columns in their order; none before the first insert."""
         spec = self.spec
-        return [
-            make_feature(self._stores, spec.ref, column.name, column.type, column.description)
-            for column in spec.features
-        ]
+        return [make_feature(self._stores, spec, column) for column in spec.features]
 
     @property
     def schema(self) -> SchemaColumns:
@@ -71,7 +68,36 @@ class Group(GroupDefinition, GroupRefusals):
         return SchemaColumns(self.features)
 
     def __getitem__(self, name: str) -> Feature:
-        return find_feature(self._stores, self.spec.ref, self.spec.types, name)
+        return find_feature(self._stores, self.spec, name)
+
+    def get_feature(self, name: str) -> Feature | None:
+        """Return a column of the group, to be compared in a filter; None where it does not exist.
+
+        ``fg["amount"]`` and ``fg.amount`` are the same column; these raise for one that is absent.
+        """
+        return self[name] if name in self.spec.types else None
+
+    if not TYPE_CHECKING:  # where it would take every misspelt name for a column
+
+        def __getattr__(self, name: str) -> Feature:
+            """A column as an attribute, where nothing else of the group has its name."""
+            if name.startswith("_") or "_spec" not in vars(self):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            if name not in self.spec.types:
+                known = [known for known in dir(self) if not known.startswith("_")]
+                suggestions = format_suggestions(name, known)
+                raise AttributeError(
+                    f"{self!r} has neither an attribute nor a column {name!r}{suggestions}",
+                    name=name,
+                    obj=self,
+                )
+            return self[name]
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.spec.types})
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self.spec.types)
 
     # -- rows out
 
@@ -80,37 +106,69 @@ class Group(GroupDefinition, GroupRefusals):
         @overload
         def read(
             self,
-            dataframe_type: Literal["pandas"],
+            wallclock_time: Literal["pandas"],
             online: bool = ...,
-            wallclock_time: Instant | int | Commit | None = ...,
-            read_options: Mapping[str, Any] | None = ...,
+            *,
+            start_time: Instant | None = ...,
+            end_time: Instant | None = ...,
             engine: str | None = ...,
         ) -> pd.DataFrame: ...
         @overload
         def read(
             self,
-            dataframe_type: Literal["spark"],
+            wallclock_time: Literal["spark"],
             online: bool = ...,
-            wallclock_time: Instant | int | Commit | None = ...,
-            read_options: Mapping[str, Any] | None = ...,
+            *,
+            start_time: Instant | None = ...,
+            end_time: Instant | None = ...,
             engine: str | None = ...,
         ) -> DataFrame: ...
         @overload
         def read(
             self,
-            dataframe_type: str = ...,
+            wallclock_time: Instant | Commit | None = ...,
             online: bool = ...,
-            wallclock_time: Instant | int | Commit | None = ...,
+            *,
+            dataframe_type: Literal["pandas"],
             read_options: Mapping[str, Any] | None = ...,
+            start_time: Instant | None = ...,
+            end_time: Instant | None = ...,
+            engine: str | None = ...,
+        ) -> pd.DataFrame: ...
+        @overload
+        def read(
+            self,
+            wallclock_time: Instant | Commit | None = ...,
+            online: bool = ...,
+            *,
+            dataframe_type: Literal["spark"],
+            read_options: Mapping[str, Any] | None = ...,
+            start_time: Instant | None = ...,
+            end_time: Instant | None = ...,
+            engine: str | None = ...,
+        ) -> DataFrame: ...
+        @overload
+        def read(
+            self,
+            wallclock_time: Instant | Commit | None = ...,
+            online: bool = ...,
+            dataframe_type: str = ...,
+            read_options: Mapping[str, Any] | None = ...,
+            start_time: Instant | None = ...,
+            end_time: Instant | None = ...,
+            *,
             engine: str | None = ...,
         ) -> Any: ...
 
     def read(
         self,
-        dataframe_type: str = "default",
+        wallclock_time: Instant | Commit | None = None,
         online: bool = False,
-        wallclock_time: Instant | int | Commit | None = None,
+        dataframe_type: str = "default",
         read_options: Mapping[str, Any] | None = None,
+        start_time: Instant | None = None,
+        end_time: Instant | None = None,
+        *,
         engine: str | None = None,
     ) -> Any:
         """Read all rows; none where nothing was inserted yet.
@@ -118,14 +176,16 @@ class Group(GroupDefinition, GroupRefusals):
         Eagerly they come in the order of the event time, then the primary key.
 
         Args:
-            dataframe_type: "pandas", "polars", "arrow" or "numpy" (eagerly), "spark" (a lazy
-                DataFrame), or "default": "spark" where a Spark session is active in this process,
-                else "pandas".
+            wallclock_time: The rows as they were at an instant (UTC), a version or a commit, as by
+                ``as_of``; None: as they are now. A type of frame may stand in its place.
             online: Whether to read the rows of the online store, the latest of each key within its
                 ttl, eagerly and without Spark.
-            wallclock_time: The rows as they were at an instant (UTC), a version or a commit, as by
-                ``as_of``; None: as they are now.
+            dataframe_type: "pandas", "polars", "arrow", "numpy" or "python" (eagerly), "spark" (a
+                lazy DataFrame), or "default": "spark" where a Spark session is active in this
+                process, else "pandas".
             read_options: Taken for Hopsworks' sake, and named in a warning.
+            start_time: The first event time of the rows; None: no bound.
+            end_time: The first event time behind them; None: no bound.
             engine: Which engine reads what does not come as a Spark DataFrame: "local" (threads of
                 this process), "spark", or "auto": local where it can; None: the setting ``engine``.
 
@@ -134,40 +194,36 @@ class Group(GroupDefinition, GroupRefusals):
 
         Raises:
             SettingsError: Online rows of a group that is not online_enabled, or as they were at an
-                earlier time; a dataframe_type that does not exist.
+                earlier time; bounds of a group without event time; a dataframe_type that does not
+                exist.
             OnlineStoreError: Online rows of a group that was never synced.
             NotFoundError: A version that does not exist, or an instant before the first commit.
         """
-        warn_of_options(read_options)
-        if online:
-            if wallclock_time is not None:
-                raise SettingsError(
-                    "The online store holds the latest rows alone: leave out wallclock_time, or say"
-                    " online=False."
-                )
-            return self._read_online_rows(dataframe_type)
-        query = self.select_all()
-        if wallclock_time is not None:
-            query = query.as_of(wallclock_time)
-        return query.read(dataframe_type, engine=engine)
+        from spark_fs.base.dataframes import DATAFRAME_TYPES
 
-    def show(self, n: int = 20, online: bool = False, engine: str | None = None) -> list[list[Any]]:
-        """Print n rows, eagerly, in no order, and return their values.
+        if isinstance(wallclock_time, str) and wallclock_time in DATAFRAME_TYPES:
+            dataframe_type = wallclock_time
+            wallclock_time = None
+        if online and wallclock_time is not None:
+            raise SettingsError(
+                "The online store holds the latest rows alone: leave out wallclock_time, or say"
+                " online=False."
+            )
+        query = self.select_all().as_of(wallclock_time)
+        return query.read(online, dataframe_type, read_options, start_time, end_time, engine=engine)
+
+    def show(self, n: int = 20, online: bool = False, *, engine: str | None = None) -> pd.DataFrame:
+        """Print n rows, eagerly, in no order, and return them.
 
         Args:
             n: How many rows.
             online: Whether to show rows of the online store, as ``read`` has them.
             engine: As in ``read``.
+
+        Returns:
+            The rows, as pandas.
         """
-        if online:
-            return print_rows(self._read_online_rows("arrow").slice(0, n))
-        return self.select_all().show(n, engine)
-
-    def _read_online_rows(self, dataframe_type: str) -> Any:
-        from spark_fs.flows import online_rows
-
-        rows = online_rows.read_online_rows(self._load_spec(), self._stores.online)
-        return online_rows.to_frame(lambda: self._stores.spark, rows, dataframe_type)
+        return self.select_all().show(n, online, engine=engine)
 
     def select_all(
         self,
@@ -203,26 +259,40 @@ class Group(GroupDefinition, GroupRefusals):
         """
         return self.select_all(False, False, False, False)
 
-    def select(self, features: Sequence[str]) -> Query:
-        """Select some columns, as a lazy query.
+    def select(self, features: Sequence[str | Feature] | str | Feature) -> Query:
+        """Select some columns, by name or as Features, as a lazy query.
 
-        Raises NotFoundError, with the nearest names, for a column that does not exist.
+        A string is the name of one column. Raises NotFoundError, with the nearest names, for a
+        column that does not exist.
         """
-        self._check_columns(features)
-        return self._build_query(tuple(features))
+        names = list_names(features)
+        for name in names:
+            find_feature(self._stores, self.spec, name)
+        return self._build_query(tuple(names))
 
-    def select_except(self, features: Sequence[str]) -> Query:
-        """Select every column but some, as a lazy query.
+    def select_except(
+        self, features: Sequence[str | Feature] | str | Feature | None = None
+    ) -> Query:
+        """Select every column but some, by name or as Features, as a lazy query.
 
-        Raises NotFoundError, with the nearest names, for a column that does not exist.
+        A string is the name of one column; None leaves out none. A warning names what is no column.
         """
-        self._check_columns(features)
-        columns = tuple(column for column in self.spec.types if column not in set(features))
+        left_out = set(list_names(features or ()))
+        absent = sorted(left_out.difference(self.spec.types))
+        if absent:
+            warn_user(
+                f"select_except leaves out {', '.join(map(repr, absent))}, which feature group"
+                f" {self.spec} does not have: all its other columns are selected."
+            )
+        columns = tuple(column for column in self.spec.types if column not in left_out)
         return self._build_query(columns)
 
-    def _check_columns(self, names: Sequence[str]) -> None:
-        for name in names:
-            find_feature(self._stores, self.spec.ref, self.spec.types, name)
+    def filter(self, f: Filter) -> Query:
+        """Select every column of the rows that satisfy a condition, as a lazy query.
+
+        Raises QueryError for what is not a condition, and for a column of another feature store.
+        """
+        return self.select_all().filter(f)
 
     def _build_query(self, columns: tuple[str, ...]) -> Query:
         if not self.spec.features:

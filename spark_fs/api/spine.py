@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from spark_fs.api.feature import Feature, find_feature
+from spark_fs.api.feature import Feature, find_feature, list_names
 from spark_fs.api.query import Query
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.spec.query import QuerySpec
@@ -63,17 +63,18 @@ class Spine:
         return f"Spine of {', '.join(self.spec.types)}"
 
     def __getitem__(self, name: str) -> Feature:
-        return find_feature(self._stores, self.spec.ref, self.spec.types, name)
+        return find_feature(self._stores, self.spec, name)
 
     def select_all(self) -> Query:
         """Select every column, as a lazy query."""
         return Query(self._stores, QuerySpec(self.spec.ref, tuple(self.spec.types)), self)
 
-    def select(self, features: Sequence[str]) -> Query:
+    def select(self, features: Sequence[str | Feature] | str | Feature) -> Query:
         """Select some columns, as a lazy query.
 
         Raises NotFoundError, with the nearest names, for a column that does not exist.
         """
-        for name in features:
-            find_feature(self._stores, self.spec.ref, self.spec.types, name)
-        return Query(self._stores, QuerySpec(self.spec.ref, tuple(features)), self)
+        names = list_names(features)
+        for name in names:
+            find_feature(self._stores, self.spec, name)
+        return Query(self._stores, QuerySpec(self.spec.ref, tuple(names)), self)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from spark_fs.api.feature import Feature
 from spark_fs.api.group import Group
 from spark_fs.api.group_declarations import to_column_specs
+from spark_fs.api.options import warn_of_options
 from spark_fs.api.query import Query
 from spark_fs.api.taken import warn_of_arguments
 from spark_fs.base.arguments import validate_arguments
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from spark_fs.base.times import Instant
     from spark_fs.flows.jobs import Job
+    from spark_fs.tables.commit_details import CommitDetails
     from spark_fs.tables.commits import Commit
 
 
@@ -53,7 +55,8 @@ class TableGroup(Group):
 
         if not self.spec.features:
             return pd.DataFrame()
-        return to_pandas(self.select_all()._read_first_rows(n, engine))
+        request = self.select_all()._request_read(engine=engine)
+        return to_pandas(request.read_first_rows(n))
 
     if TYPE_CHECKING:
 
@@ -77,60 +80,87 @@ class TableGroup(Group):
 
     # -- history
 
-    def as_of(self, when: Instant | int | Commit) -> Query:
+    def as_of(
+        self,
+        wallclock_time: Instant | Commit | None = None,
+        exclude_until: Instant | Commit | None = None,
+    ) -> Query:
         """Select every column as the group was at an instant (UTC), a version or a commit, lazily.
 
         An instant stands for the newest commit at or before it; commits are those of
-        ``commit_details``. Starts no JVM. Raises NotFoundError for a version that does not exist
-        and for an instant before the first commit.
+        ``commit_details``. Starts no JVM.
+
+        Args:
+            wallclock_time: The instant, version or commit; None: now.
+            exclude_until: Read the rows alone that were written after this instant, version or
+                commit, as they were at the end; None: all rows.
+
+        Returns:
+            The query.
+
+        Raises:
+            NotFoundError: A version that does not exist, or an instant before the first commit.
+            SettingsError: exclude_until lies after wallclock_time.
         """
-        return self.select_all().as_of(when)
+        return self.select_all().as_of(wallclock_time, exclude_until)
 
     if TYPE_CHECKING:
 
         @overload
         def read_changes(
             self,
-            start: Instant | int | Commit | None = ...,
-            end: Instant | int | Commit | None = ...,
+            start_wallclock_time: Instant | Commit | None,
+            end_wallclock_time: Instant | Commit | None,
+            read_options: Literal["pandas"],
+        ) -> pd.DataFrame: ...
+        @overload
+        def read_changes(
+            self,
+            start_wallclock_time: Instant | Commit | None = ...,
+            end_wallclock_time: Instant | Commit | None = ...,
+            read_options: Mapping[str, Any] | None = ...,
+            *,
             dataframe_type: Literal["spark"] = ...,
         ) -> DataFrame: ...
         @overload
         def read_changes(
             self,
-            start: Instant | int | Commit | None = ...,
-            end: Instant | int | Commit | None = ...,
+            start_wallclock_time: Instant | Commit | None = ...,
+            end_wallclock_time: Instant | Commit | None = ...,
+            read_options: Mapping[str, Any] | None = ...,
             *,
             dataframe_type: Literal["pandas"],
         ) -> pd.DataFrame: ...
         @overload
         def read_changes(
             self,
-            start: Instant | int | Commit | None,
-            end: Instant | int | Commit | None,
-            dataframe_type: Literal["pandas"],
-        ) -> pd.DataFrame: ...
-        @overload
-        def read_changes(
-            self,
-            start: Instant | int | Commit | None = ...,
-            end: Instant | int | Commit | None = ...,
+            start_wallclock_time: Instant | Commit | None = ...,
+            end_wallclock_time: Instant | Commit | None = ...,
+            read_options: Mapping[str, Any] | str | None = ...,
+            *,
             dataframe_type: str = ...,
         ) -> Any: ...
 
     def read_changes(
         self,
-        start: Instant | int | Commit | None = None,
-        end: Instant | int | Commit | None = None,
+        start_wallclock_time: Instant | Commit | None = None,
+        end_wallclock_time: Instant | Commit | None = None,
+        read_options: Mapping[str, Any] | str | None = None,
+        *,
         dataframe_type: str = "spark",
     ) -> pd.DataFrame | DataFrame:
-        """Read what happened after ``start``, up to ``end`` and with it.
+        """Read what happened after one commit, up to another and with it.
 
-        ``as_of(start)`` with these changes made is ``as_of(end)``.
+        ``as_of(start)`` with these changes made is ``as_of(end)``. The rows alone that were
+        written, as they were at the end, are ``as_of(end, exclude_until=start)``.
 
         Args:
-            start: An instant (UTC), a version or a commit, excluded; None: before the first commit.
-            end: An instant (UTC), a version or a commit, included; None: the newest commit.
+            start_wallclock_time: An instant (UTC), a version or a commit, excluded; None: before
+                the first commit.
+            end_wallclock_time: An instant (UTC), a version or a commit, included; None: the newest
+                commit.
+            read_options: Taken for Hopsworks' sake, and named in a warning. A type of frame may
+                stand in its place.
             dataframe_type: "spark" (a lazy DataFrame), or "pandas" (eagerly).
 
         Returns:
@@ -140,22 +170,41 @@ class TableGroup(Group):
 
         Raises:
             NotFoundError: A version that does not exist, or an instant before the first commit.
-            SettingsError: ``end`` lies before ``start``.
+            SettingsError: The end lies before the start.
         """
         from spark_fs.flows import group_rows, spark_reads
 
-        changes = group_rows.read_changes(self._stores.open_table(self.spec), start, end)
+        if isinstance(read_options, str):
+            dataframe_type = read_options
+        else:
+            warn_of_options(read_options)
+        table = self._stores.open_table(self.spec)
+        start = None if start_wallclock_time == "" else start_wallclock_time
+        end = None if end_wallclock_time == "" else end_wallclock_time
+        changes = group_rows.read_changes(table, start, end)
         frame: pd.DataFrame | DataFrame = spark_reads.collect_frame(changes, dataframe_type)
         return frame
 
-    def commit_details(self, limit: int = 10) -> list[Commit]:
-        """Return the newest commits, the newest first. Starts no JVM.
+    def commit_details(
+        self, wallclock_time: Instant | None = None, limit: int | None = None
+    ) -> CommitDetails:
+        """Return the commits, the newest first. Starts no JVM.
 
-        Each has its version, instant (UTC), operation and numbers of rows.
+        Each has its version, instant (UTC), operation and numbers of rows. They are a list of
+        commits that also answers as Hopsworks' dict: by a commit's ``id``, its milliseconds since
+        1970, it gives "committedOn", "rowsUpdated", "rowsInserted" and "rowsDeleted".
+
+        Args:
+            wallclock_time: Up to which instant; None: all. A number too small for an instant is
+                the limit.
+            limit: How many at most; None: all.
+
+        Returns:
+            The commits.
         """
-        from spark_fs.tables.table_log import open_log
+        from spark_fs.tables.commit_details import list_commit_details
 
-        return open_log(self._table_path).list_commits(limit)
+        return list_commit_details(self._table_path, wallclock_time, limit)
 
     # -- schema and storage
 

@@ -18,7 +18,7 @@ from spark_fs.planning.plan import JoinPlan
 from spark_fs.planning.window_plan import WindowPlan, bind_aggregation
 from spark_fs.spec.aggregation import AggregationSpec
 from spark_fs.spec.names import GroupRef
-from spark_fs.spec.predicates import Comparison, map_comparisons
+from spark_fs.spec.predicates import Comparison, has_named_columns, map_comparisons
 from spark_fs.spec.query import QuerySpec
 from spark_fs.spec.window_features import WindowFeature
 
@@ -88,6 +88,8 @@ class WindowSource:
                 column = self._name_column(feature.name, function.column)
             where = feature.where
             if where is not None:
+                if has_named_columns(where):
+                    where = self.plan.bind_condition(where)
                 where = map_comparisons(where, self._resolve_comparison)
             features.append(replace(feature, column=column, where=where))
         return features

@@ -56,7 +56,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_instant(value: Any) -> bool:
-    return isinstance(value, str | date) and not is_nan(value)
+    is_time = isinstance(value, str | date) or type(value).__name__ == "datetime64"
+    return (is_time and not is_nan(value)) or _is_integer(value)
 
 
 def _is_duration(value: Any) -> bool:
@@ -96,7 +97,7 @@ _CHECKS: Mapping[str, Check | None] = {
     "bool": Check(_is_boolean, "True or False"),
     "int": Check(_is_integer, "an integer"),
     "float": Check(_is_number, "a number"),
-    "Instant": Check(_is_instant, "a time: a datetime, a date or an ISO 8601 string"),
+    "Instant": Check(_is_instant, "a time: a datetime, a date, an ISO 8601 string or an epoch"),
     "timedelta": Check(_is_duration, "a timedelta"),
     "os.PathLike": Check(_is_path, "a path"),
     "Path": Check(_is_path, "a path"),

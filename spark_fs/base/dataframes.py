@@ -1,4 +1,4 @@
-"""Arrow tables as the frames that users ask for: pandas, polars, Arrow, NumPy.
+"""Arrow tables as the frames that users ask for: pandas, polars, Arrow, NumPy, lists of Python.
 
 One rule for rows that are read, joined, trained on or scored, by whatever engine. A library is
 loaded when its frames are asked for: pandas alone takes half a second.
@@ -46,11 +46,17 @@ def _to_polars(table: pa.Table) -> Any:
     return polars.from_arrow(table)
 
 
+def _to_lists(table: pa.Table) -> list[list[Any]]:
+    columns = [column.to_pylist() for column in table.columns]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
 _CONVERTERS: Mapping[str, Callable[[pa.Table], Any]] = {
     "pandas": _to_pandas,
     "polars": _to_polars,
     "arrow": _keep_arrow,
     "numpy": _to_numpy,
+    "python": _to_lists,
 }
 DATAFRAME_TYPES = ("default", "spark", *_CONVERTERS)
 
@@ -67,7 +73,8 @@ def convert_table(table: pa.Table, dataframe_type: str) -> Any:
 
     Args:
         table: The rows, as any engine gives them.
-        dataframe_type: "pandas", "polars", "arrow" or "numpy".
+        dataframe_type: "pandas", "polars", "arrow", "numpy" or "python", a list of each row's
+            values.
 
     Returns:
         The frame, whose types follow from the feature types alone and, in pandas and NumPy, from

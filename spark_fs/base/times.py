@@ -1,8 +1,9 @@
 """Instants and intervals: UTC, microseconds, half-open.
 
-An instant may be given as a datetime (without a zone it is UTC), a date (its midnight, UTC), or an
-ISO 8601 string. Whatever comes in, an aware UTC datetime comes out. An integer column may hold
-epochs, in seconds or in milliseconds; their size says which.
+An instant may be given as a datetime (without a zone it is UTC), a date (its midnight, UTC), an ISO
+8601 string or one of Hopsworks' forms ("2022/01/31", "20220131", "20220131123000"), or an epoch.
+Whatever comes in, an aware UTC datetime comes out. An integer column may hold epochs, in seconds or
+in milliseconds; their size says which.
 """
 
 import re
@@ -13,7 +14,7 @@ from typing import Any
 from spark_fs.base.python_values import UnfitError, format_value, to_python
 from spark_fs.errors import SettingsError
 
-Instant = datetime | date | str
+Instant = datetime | date | str | int
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 DAY_MICROS = 86_400_000_000
@@ -26,6 +27,16 @@ LAST_SECOND = 253_402_300_800
 _NANOSECONDS_FROM = 10**17  # a number that is not an epoch; below, it is likely microseconds
 # ``fromisoformat`` cuts what is finer than microseconds without a word.
 _SUB_MICROSECOND = re.compile(r"[.,]\d{6}\d*[1-9]")
+# A day and a time of it in digits, with or without what parts them, down to milliseconds.
+_DIGITS = re.compile(
+    r"(\d{4})[-/.]?(\d{2})[-/.]?(\d{2})"
+    r"(?:[ T]?(\d{2})(?::?(\d{2})(?::?(\d{2})(?:[.:]?(\d{3}))?)?)?)?"
+)
+# An epoch in seconds as a string, up to the year 2030; as a day and an hour it is before 1900.
+_EPOCH_TEXT = re.compile(r"1[0-8]\d{8}")
+# A number of a caller's from here up is an instant, as an epoch in seconds of 1973; below, it may
+# be the version of a table, or a slip.
+EPOCHS_FROM = 100_000_000
 _DURATION_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 # What lengths are spelled in, the longest first, in microseconds.
 _UNIT_MICROS = {
@@ -66,17 +77,23 @@ def as_utc(when: datetime) -> datetime:
 def to_utc(when: Instant) -> datetime:
     """The instant as an aware UTC datetime; SettingsError for what is not one."""
     try:
-        if isinstance(when, str):
-            return parse_instant(when)
-        instant = to_python(when)
-        if instant is not None:
-            return to_timestamp(instant)
+        return parse_time(when)
     except ValueError:
         pass
     raise SettingsError(
-        f"{format_value(when)} is not a time: give a datetime, a date or an ISO 8601 string such"
-        " as '2013-12-01T00:00:00Z', of whole microseconds."
+        f"{format_value(when)} is not a time: give a datetime, a date, an ISO 8601 string such as"
+        " '2013-12-01T00:00:00Z', of whole microseconds, or an epoch in seconds or milliseconds."
     )
+
+
+def is_given(when: Instant | None) -> bool:
+    """Whether a time was given: None and the empty string leave it out, as in Hopsworks."""
+    return not (when is None or (isinstance(when, str) and not when))
+
+
+def is_epoch(number: int) -> bool:
+    """Whether an integer that a caller gives is an instant, and not the version of a table."""
+    return number >= EPOCHS_FROM
 
 
 def to_timestamp(value: Any) -> datetime:
@@ -91,11 +108,28 @@ def to_timestamp(value: Any) -> datetime:
         raise UnfitError("an instant of the years 1 to 9999 in UTC") from None
 
 
-def parse_instant(text: str) -> datetime:
-    """The instant of an ISO 8601 string, in UTC where it names no zone.
+def parse_time(value: Any) -> datetime:
+    """The instant of a time in any form; ValueError for what is none."""
+    if isinstance(value, str):
+        return parse_instant(value)
+    plain = to_python(value)
+    if isinstance(plain, int) and not isinstance(plain, bool):
+        if not is_epoch(plain) or describe_bad_epoch(plain):
+            raise ValueError(f"{plain} is not an epoch")
+        return from_micros(epoch_to_micros(plain))
+    return to_timestamp(plain)
 
-    Raises ValueError for any other string, and for an instant finer than microseconds.
+
+def parse_instant(text: str) -> datetime:
+    """The instant of an ISO 8601 string, or of digits as in "2022/01/31" and "20220131123000".
+
+    It is in UTC where it names no zone. Raises ValueError for any other string, and for an instant
+    finer than microseconds.
     """
+    digits = _DIGITS.fullmatch(text)
+    if digits and not _EPOCH_TEXT.fullmatch(text):
+        year, month, day, hour, minute, second, millis = map(int, digits.groups("0"))
+        return datetime(year, month, day, hour, minute, second, millis * 1_000, UTC)
     if _SUB_MICROSECOND.search(text):
         raise ValueError(f"{text!r} is finer than microseconds")
     try:
@@ -162,11 +196,11 @@ class Interval:
         """The interval of two instants in any form; SettingsError when it is empty.
 
         Args:
-            start: the first instant in it; None leaves it open.
-            end: the first instant behind it; None leaves it open.
+            start: the first instant in it; None or "" leaves it open.
+            end: the first instant behind it; None or "" leaves it open.
         """
-        low = None if start is None else to_utc(start)
-        high = None if end is None else to_utc(end)
+        low = to_utc(start) if start is not None and is_given(start) else None
+        high = to_utc(end) if end is not None and is_given(end) else None
         if low is not None and high is not None and low >= high:
             raise SettingsError(
                 f"The interval from {start} to {end} is empty: its start must lie before its end."

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from spark_fs.base import arrow_types
 from spark_fs.base.dataframes import is_spark_frame
-from spark_fs.base.times import Interval, to_micros
+from spark_fs.base.times import Interval, is_epoch, to_micros
 from spark_fs.engine.engines import Engines
 from spark_fs.engine.profile.column_states import ColumnStates
 from spark_fs.engine.scan.file_times import may_contain_event_time
@@ -71,7 +71,7 @@ def resolve_sample(
 
 
 def _is_commit(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and not is_epoch(value)
 
 
 def compare_samples(

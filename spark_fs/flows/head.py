@@ -34,7 +34,7 @@ def read_first_rows(
         plan: What is read.
         locate_table: Where the table of a group is.
         count: How many rows are wanted.
-        frames: The rows of the plan's spine, where it is a DataFrame.
+        frames: The rows of groups that are not read from their tables, as of a spine.
     """
     sources = list_sources(engines.get_spark, plan, locate_table, {}, frames or {})
     execution = choose_strategy(plan, sources)
@@ -52,7 +52,8 @@ def read_first_rows(
 
 
 def _is_whole_group(plan: JoinPlan) -> bool:
-    return len(plan.nodes) == 1 and plan.nodes[0].where is None and not plan.having
+    is_filtered = plan.nodes[0].where is not None or plan.having or plan.splits
+    return len(plan.nodes) == 1 and not is_filtered
 
 
 def _read_first_files(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from spark_fs.settings import Settings
     from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.spec.feature_view import ViewSpec
+    from spark_fs.tables.table import GroupTable
 
 
 class ProjectStores(Protocol):
@@ -40,6 +41,9 @@ class ProjectStores(Protocol):
 
     def find_table(self, group: GroupSpec) -> str:
         """The path of a group's Delta table."""
+
+    def open_table(self, group: GroupSpec) -> GroupTable:
+        """A group's table."""
 
     def choose_training_folder(self, view: ViewSpec, version: int) -> str:
         """A new folder for the files of a training dataset."""

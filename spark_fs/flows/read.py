@@ -52,7 +52,7 @@ def read_query(
         versions: The Delta version of each group; None, or a group that is left out: the newest.
             An ``as_of`` of the plan comes first.
         strategy: How groups are joined; None: the one that suits each.
-        frames: The rows of the plan's spine, where it is a DataFrame.
+        frames: The rows of groups that are not read from their tables, as of a spine.
     """
     dataframe_type = resolve_dataframe_type(dataframe_type)
     sources = list_sources(engines.get_spark, plan, locate_table, versions or {}, frames or {})
@@ -61,7 +61,8 @@ def read_query(
         runner = engines.get_runner("spark")
         from spark_fs.engine.join.spark_execution import to_dataframe
 
-        return to_dataframe(runner, plan, sources, execution)
+        frame = to_dataframe(runner, plan, sources, execution)
+        return frame.drop(SPLIT_COLUMN) if plan.splits else frame
     ordered = plan.with_identity()
     execution = choose_strategy(ordered, sources, strategy)
     choice = choose_engine(engines, ordered, execution)
@@ -136,7 +137,7 @@ def list_sources(
     """Where the rows of each node are; no session is made before one is read."""
 
     def make_source(node: PlanNode) -> NodeSource:
-        if node.group.is_dataframe:
+        if node.group.is_dataframe or node.group.ref in frames:
             return _find_frame(node.group, frames).to_source(get_spark)
         path = locate_table(node.group)
         version = node.as_of

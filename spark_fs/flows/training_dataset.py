@@ -16,7 +16,7 @@ from spark_fs.flows.jobs import Job, RunningJob
 from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.spine_rows import SpineRows, build_view_spine, save_spine
 from spark_fs.flows.training_rows import MadeDataset, TrainingDataset
-from spark_fs.flows.view_columns import list_external_groups, resolve_view_columns
+from spark_fs.flows.view_columns import bind_filter, list_external_groups, resolve_view_columns
 from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.training_dataset import FilesSpec, TrainingDatasetSpec
@@ -29,9 +29,6 @@ _READERS = {
     2: "get_train_test_split",
     3: "get_train_validation_test_split",
 }
-
-
-# -- made
 
 
 def make_in_memory(
@@ -81,6 +78,8 @@ def reserve_version(
         spine = build_view_spine(stores, view, request.spine_df)
     plan = resolve_view_columns(stores.catalog, view, spine).plan
     versions = read.get_current_versions(plan, stores.find_table)
+    extra_filter = bind_filter(stores.catalog, view, request.extra_filter)
+    request = replace(request, extra_filter=extra_filter)
     if request.files is None and list_external_groups(plan):
         request = replace(request, files=FilesRequest())
 

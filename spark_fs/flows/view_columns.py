@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_fs.errors import NotFoundError, QueryError, SettingsError
 from spark_fs.planning.bind import bind_query
+from spark_fs.spec.predicates import has_named_columns
 from spark_fs.transform.builtin import BUILTINS
 from spark_fs.transform.transformer import Transformer
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from spark_fs.planning.plan import JoinPlan
     from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.spec.feature_view import ViewSpec
+    from spark_fs.spec.predicates import Condition
     from spark_fs.spec.query import QuerySpec
     from spark_fs.spec.training_dataset import TrainingDatasetSpec
     from spark_fs.spec.transformation import TransformationSpec
@@ -245,6 +247,17 @@ def list_external_groups(plan: JoinPlan) -> list[GroupSpec]:
     """The external groups that a plan reads, whose rows have no versions."""
     groups = (node.group for node in plan.nodes)
     return [group for group in groups if group.source and not group.is_dataframe]
+
+
+def bind_filter(catalog: Catalog, view: ViewSpec, condition: Condition | None) -> Condition | None:
+    """The condition on a view's rows, whose columns that are named alone have their groups.
+
+    Raises NotFoundError for a column that is not in the view's query, QueryError for one of several
+    groups.
+    """
+    if condition is None or not has_named_columns(condition):
+        return condition
+    return resolve_view_columns(catalog, view).plan.bind_condition(condition)
 
 
 def find_states(

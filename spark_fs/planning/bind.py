@@ -8,19 +8,19 @@ from dataclasses import replace
 
 from spark_fs.base import types
 from spark_fs.errors import QueryError
+from spark_fs.planning.column_lookup import bind_condition
 from spark_fs.planning.plan import (
     JoinPlan,
     MatchKind,
     NodeColumn,
     OutputColumn,
     PlanNode,
-    bind_condition,
     check_output_names,
 )
 from spark_fs.planning.window_plan import bind_windows
 from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.feature_group import GroupSpec
-from spark_fs.spec.names import GroupRef
+from spark_fs.spec.names import MAX_NAME_LENGTH, GroupRef
 from spark_fs.spec.predicates import Comparison, Condition
 from spark_fs.spec.query import JoinSpec, QuerySpec
 from spark_fs.spec.window_features import WindowsSpec
@@ -98,10 +98,20 @@ class _QueryBinder:
         node = replace(node, where=_bind_where(query, group))
         self.nodes.append(node)
         for column in self._select_columns(query, node):
-            self.outputs.append(OutputColumn.from_node(node, column))
+            self.outputs.append(self._make_output(node, column))
         for inner_join in query.joins:
             self.add_query(inner_join.query, inner_join, node)
         self._check_conditions(query, node)
+
+    def _make_output(self, node: PlanNode, column: str) -> OutputColumn:
+        """A column under its own name or, where that is taken, with its group before it."""
+        output = OutputColumn.from_node(node, column)
+        taken_names = {other.name for other in self.outputs}
+        if node.index == 0 or output.name not in taken_names:
+            return output
+        name = f"{node.group.name}_{node.group.version}_{column}"
+        is_valid = name not in taken_names and len(name) <= MAX_NAME_LENGTH
+        return replace(output, name=name) if is_valid else output
 
     def _make_node(
         self, query: QuerySpec, group: GroupSpec, join: JoinSpec | None, parent: PlanNode | None

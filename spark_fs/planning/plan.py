@@ -3,7 +3,7 @@
 A plan is complete: the engine needs nothing but it and the tables. ``bind.py`` makes it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, Self
@@ -11,8 +11,9 @@ from typing import Literal, Self
 from spark_fs.base import types
 from spark_fs.base.times import Interval
 from spark_fs.errors import NotFoundError, QueryError, SettingsError
+from spark_fs.planning.column_lookup import NodeColumn as NodeColumn
+from spark_fs.planning.column_lookup import bind_condition, find_node_column, resolve_names
 from spark_fs.planning.window_plan import WindowPlan
-from spark_fs.spec.conditions import cast_condition
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.predicates import Comparison, Condition, iter_comparisons
 from spark_fs.spec.query import JoinType
@@ -21,14 +22,6 @@ MatchKind = Literal["spine", "point_in_time", "latest", "key", "windows"]
 # they begin with an underscore, so no feature has such a name
 SPLIT_COLUMN = "_split"
 _SPINE_PREFIX = "_spine_"
-
-
-@dataclass(frozen=True)
-class NodeColumn:
-    """A column of the group at one node of the query (a group joined twice has two nodes)."""
-
-    node: int
-    column: str
 
 
 @dataclass(frozen=True)
@@ -173,6 +166,16 @@ class JoinPlan:
         return {output.source.column: output.name for output in spine_outputs}
 
     @property
+    def renamed_outputs(self) -> tuple[OutputColumn, ...]:
+        """The columns of the result whose names were taken, so that they have their group's."""
+        renamed = []
+        for output in self.outputs:
+            prefix = self.nodes[output.source.node].prefix
+            if output.name != prefix + output.source.column:
+                renamed.append(output)
+        return tuple(renamed)
+
+    @property
     def join_stages(self) -> tuple[tuple[PlanNode, ...], ...]:
         """The joined groups, those together that join by the same columns.
 
@@ -245,8 +248,16 @@ class JoinPlan:
         """
         if condition is None:
             return self
-        bound = bind_condition(self.nodes, condition)
-        return replace(self, having=(*self.having, bound))
+        return replace(self, having=(*self.having, self.bind_condition(condition)))
+
+    def bind_condition(self, condition: Condition) -> Condition:
+        """The condition with values of its columns' types, each of which has its group.
+
+        Raises:
+            NotFoundError: A column of it is not in the query.
+            QueryError: It could mean several columns, or compares unlike values.
+        """
+        return bind_condition(self.nodes, resolve_names(self.nodes, self.outputs, condition))
 
     def with_max_age(self, seconds: float | None) -> Self:
         """A copy in which no match is older than so many seconds, whatever its group allows."""
@@ -289,44 +300,6 @@ class JoinPlan:
         if node.group.event_time:
             columns.add(node.group.event_time)
         return tuple(column for column in node.group.types if column in columns)
-
-
-def find_node_column(nodes: Sequence[PlanNode], comparison: Comparison) -> NodeColumn:
-    """The one column of these nodes that a comparison speaks of.
-
-    The events of windows have no row in the result, so no comparison speaks of them.
-
-    Raises:
-        NotFoundError: None of them has it.
-        QueryError: Several have it.
-    """
-    joined = [node for node in nodes if node.windows is None]
-    matching = [node for node in joined if node.group.ref == comparison.group]
-    if not matching:
-        raise NotFoundError.for_name(
-            "Feature group of a filter",
-            comparison.group.name,
-            (node.group.name for node in joined),
-            "Join it first.",
-        )
-    if len(matching) > 1:
-        raise QueryError(
-            f"The filter on {comparison.column!r} could mean either of the joins of"
-            f" {comparison.group}: filter that group before it is joined."
-        )
-    node = matching[0]
-    node.group.get_column_type(comparison.column)  # NotFoundError if it has no such column
-    return NodeColumn(node.index, comparison.column)
-
-
-def bind_condition(nodes: Sequence[PlanNode], condition: Condition) -> Condition:
-    """The condition with values of its columns' types; errors as ``find_node_column``."""
-
-    def get_type(comparison: Comparison) -> str:
-        node_column = find_node_column(nodes, comparison)
-        return nodes[node_column.node].group.get_column_type(node_column.column)
-
-    return cast_condition(condition, get_type)
 
 
 def check_output_names(outputs: Iterable[OutputColumn]) -> tuple[OutputColumn, ...]:

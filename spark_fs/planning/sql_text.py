@@ -4,8 +4,16 @@ The text is for people and for other engines (DuckDB runs it as it is); spark_fs
 it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from spark_fs.planning.outer_joins import (
+    OuterJoin,
+    has_outer_joins,
+    iter_outer_joins,
+    join_extended_spine,
+    name_match,
+    select_spine,
+)
 from spark_fs.planning.plan import JoinPlan, NodeColumn, OutputColumn, PlanNode
 from spark_fs.planning.sql_expressions import (
     cast_compared,
@@ -24,6 +32,46 @@ INGESTED_AT = "_ingested_at"
 
 def to_sql(plan: JoinPlan) -> str:
     """The SQL that a plan stands for; event times are UTC instants."""
+    spine = _format_spine(plan.nodes[0])
+    if not has_outer_joins(plan):
+        return _format_plan(plan, spine)
+    columns = list(select_spine(plan).schema)
+    listed = ", ".join(map(quote_name, columns))
+    rows = f"SELECT {listed} FROM {spine} AS s"  # noqa: S608 # names are quoted, nothing runs it
+    for join in iter_outer_joins(plan):
+        matched = _format_plan(join.matched, f"(\n{_indent(rows)}\n)")
+        rows += f"\nUNION ALL\n{_format_unmatched(join, matched, columns)}"
+    return _format_plan(join_extended_spine(plan), f"(\n{_indent(rows)}\n)")
+
+
+def _format_unmatched(join: OuterJoin, matched: str, columns: Sequence[str]) -> str:
+    """The rows of the spine, with these columns, for what a right or outer join did not match."""
+    sources = {name: f"r.{quote_name(column)}" for column, name in join.columns}
+    selected = []
+    for column in columns:
+        selected.append(f"{sources.get(column, 'NULL')} AS {quote_name(column)}")
+    rules = [f"m.{quote_name(name_match(name))} = {own}" for name, own in sources.items()]
+    conditions = [f"{own} IS NOT NULL" for own in sources.values()]
+    if join.node.where is not None:
+        conditions.append(_format_own_condition(join.node, join.node.where, "r."))
+    lines = [
+        f"SELECT DISTINCT {', '.join(selected)}",
+        f"FROM {_format_table(join.node)} AS r",
+        f"WHERE {' AND '.join(conditions)} AND NOT EXISTS (",
+        "  SELECT 1 FROM (",
+        _indent(_indent(matched)),
+        f"  ) AS m WHERE {' AND '.join(rules)}",
+        ")",
+    ]
+    return "\n".join(lines)
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def _format_plan(plan: JoinPlan, spine: str) -> str:
+    """The SQL of a plan whose leftmost rows are those of a table or of a query in parentheses."""
     names = _make_aliases(plan)
 
     def format_column(source: NodeColumn) -> str:
@@ -42,7 +90,7 @@ def to_sql(plan: JoinPlan) -> str:
 
     lines = [
         f"SELECT {', '.join(map(format_output, plan.outputs))}",
-        f"FROM {_format_spine(plan.nodes[0])} AS {names[0]}",
+        f"FROM {spine} AS {names[0]}",
     ]
     for node in plan.nodes[1:]:
         lines += _format_join(plan, node, names[node.index], format_column)

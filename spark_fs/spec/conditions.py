@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from spark_fs.base import types
 from spark_fs.base.arithmetic import is_nan
 from spark_fs.base.python_values import UnfitError, format_value, is_number, to_python
+from spark_fs.base.times import parse_time
 from spark_fs.base.types import INTEGER_BITS, NUMERIC
 from spark_fs.base.values import to_canonical
 from spark_fs.errors import QueryError
@@ -35,6 +36,8 @@ class _Floor(NamedTuple):
 
 def to_comparable(column: str, spark_type: str, value: object) -> Any:
     """The plain value that a column is compared with.
+
+    A timestamp is compared with a time in any form, a date with one too but an epoch.
 
     Args:
         column: Its name.
@@ -59,6 +62,8 @@ def to_comparable(column: str, spark_type: str, value: object) -> Any:
             " since NaN is above every number."
         )
     try:
+        if _is_time(spark_type, plain):
+            plain = _parse_time(plain)
         if isinstance(plain, datetime):
             plain = to_canonical("timestamp", plain)
         elif isinstance(plain, bytearray | memoryview):
@@ -70,6 +75,29 @@ def to_comparable(column: str, spark_type: str, value: object) -> Any:
             f" give {error}."
         ) from None
     return plain
+
+
+def check_like(column: str, spark_type: str) -> None:
+    """QueryError for a column whose values are no strings."""
+    if spark_type != "string":
+        raise QueryError(
+            f"Column {column!r} is {spark_type}, and like() compares strings: use ==, <, > or"
+            " isin()."
+        )
+
+
+def _is_time(spark_type: str, value: Any) -> bool:
+    """Whether a value that is no datetime is one in another form."""
+    if spark_type == "timestamp":
+        return isinstance(value, str | int)
+    return spark_type == "date" and isinstance(value, str)
+
+
+def _parse_time(value: Any) -> datetime:
+    try:
+        return parse_time(value)
+    except ValueError:
+        raise UnfitError("a datetime, a date or a string such as '2024-01-31 12:00:00'") from None
 
 
 def cast_condition(condition: Condition, get_type: Callable[[Comparison], str]) -> Condition:
@@ -90,7 +118,10 @@ def cast_condition(condition: Condition, get_type: Callable[[Comparison], str]) 
 def cast_comparison(comparison: Comparison, spark_type: str) -> Comparison:
     """One comparison, with a value of the column's type."""
     operator = comparison.operator
-    if operator in ("is_null", "like"):
+    if operator == "like":
+        check_like(comparison.column, spark_type)
+        return comparison
+    if operator == "is_null":
         return comparison
     if operator == "in":
         return _cast_in_list(comparison, spark_type)

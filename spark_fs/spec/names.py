@@ -7,6 +7,7 @@ from typing import NamedTuple
 from spark_fs.base.user_warnings import warn_user
 from spark_fs.errors import InvalidNameError, SchemaError, SettingsError
 
+MAX_NAME_LENGTH = 63
 _NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _MODEL_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]{0,62}")
 _LISTED_CHANGES = 5  # of the names that are written otherwise here, in a warning

@@ -9,6 +9,7 @@ from spark_fs.spec.names import GroupRef
 
 Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "like", "is_null"]
 Logic = Literal["and", "or", "not"]
+NO_GROUP = GroupRef("", 0)  # of a column that is named alone, until the query says whose it is
 T = TypeVar("T")
 
 
@@ -83,6 +84,11 @@ def map_comparisons(condition: Condition, change: Callable[[Comparison], Compari
         return change(condition)
     parts = tuple(map_comparisons(part, change) for part in condition.parts)
     return replace(condition, parts=parts)
+
+
+def has_named_columns(condition: Condition) -> bool:
+    """Whether a column in it is named alone, without its group."""
+    return any(comparison.group == NO_GROUP for comparison in iter_comparisons(condition))
 
 
 def rebind_group(condition: Condition, old_group: GroupRef, new_group: GroupRef) -> Condition:

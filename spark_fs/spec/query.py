@@ -16,8 +16,26 @@ from spark_fs.spec.predicates import (
 from spark_fs.spec.record_format import FORMAT_KEY, check_format, select_known_fields
 from spark_fs.spec.window_features import WindowsSpec
 
-JoinType = Literal["left", "inner"]
+JoinType = Literal["left", "inner", "right", "outer"]
 _WINDOWS_FORMAT = 2  # of a query with windows
+
+
+def parse_join_type(text: str | None) -> JoinType:
+    """The kind of join that a caller names, in any case; None is "left", "full" is "outer".
+
+    SettingsError for one that does not exist.
+    """
+    kinds: dict[str, JoinType] = {kind: kind for kind in get_args(JoinType)}
+    kinds["full"] = "outer"
+    name = "left" if text is None else text.lower()
+    if name not in kinds:
+        raise _make_join_type_error(text)
+    return kinds[name]
+
+
+def _make_join_type_error(name: str | None) -> SettingsError:
+    listed = ", ".join(map(repr, get_args(JoinType)))
+    return SettingsError(f"join_type {name!r} is not known: use one of {listed}.")
 
 
 @dataclass(frozen=True)
@@ -35,9 +53,7 @@ class JoinSpec:
 
     def __post_init__(self) -> None:
         if self.join_type not in get_args(JoinType):
-            raise SettingsError(
-                f"join_type {self.join_type!r} is not known: use 'left' or 'inner'."
-            )
+            raise _make_join_type_error(self.join_type)
         if len(self.left_on or ()) != len(self.right_on or ()):
             raise SettingsError(
                 f"left_on {self.left_on} and right_on {self.right_on} differ in length: name the"

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from spark_fs.base.times import to_micros
 
 NO_TABLE = -1  # the version of a table that does not exist yet
 _ROWLESS_OPERATIONS = ("optimize", "append_features", "note", "VACUUM START", "VACUUM END")
@@ -24,6 +26,23 @@ class Commit:
     updated: int = 0
     deleted: int = 0
     batch_id: str | None = None
+
+    @property
+    def id(self) -> int:
+        """Its instant in milliseconds since 1970, which is a commit's id in Hopsworks."""
+        return to_micros(self.committed_at) // 1_000
+
+    def to_dict(self) -> dict[str, Any]:
+        """What Hopsworks says of a commit, under its names."""
+        return {
+            "committedOn": self.committed_at.strftime("%Y%m%d%H%M%S%f")[:-3],
+            "rowsUpdated": self.updated,
+            "rowsInserted": self.inserted,
+            "rowsDeleted": self.deleted,
+        }
+
+    def __getitem__(self, name: str) -> Any:
+        return self.to_dict()[name]
 
     @property
     def changes_rows(self) -> bool:

@@ -38,6 +38,7 @@ from spark_fs.api.monitoring import MonitoringMixin
 from spark_fs.api.profiled_group import ProfiledGroup
 from spark_fs.api.project import Project
 from spark_fs.api.query import Query
+from spark_fs.api.query_contents import QueryContents
 from spark_fs.api.selection import Selection
 from spark_fs.api.source_store import SourceStore
 from spark_fs.api.spine import Spine
@@ -166,7 +167,7 @@ SIGNATURES = {
     FeatureStore.get_run: "run_id",
     ViewStore.get_feature_view: "name version",
     ViewStore.get_feature_views: "name",
-    Group.read: "dataframe_type online wallclock_time read_options engine",
+    Group.read: ("wallclock_time online dataframe_type read_options start_time end_time engine"),
     Group.show: "n online engine",
     Group.select_all: (
         "include_primary_key include_foreign_key include_partition_key include_event_time"
@@ -174,6 +175,8 @@ SIGNATURES = {
     Group.select_features: "",
     Group.select: "features",
     Group.select_except: "features",
+    Group.filter: "f",
+    Group.get_feature: "name",
     Group.update_feature_description: "feature_name description",
     CatalogObject.update_description: "description",
     CatalogObject.add_tag: "name value",
@@ -213,9 +216,11 @@ SIGNATURES = {
     ValidatedGroup.get_all_validation_reports: "ge_type",
     ValidatedGroup.save_validation_report: "validation_report ingestion_result ge_type",
     TableGroup.read_quarantine: "dataframe_type",
-    TableGroup.as_of: "when",
-    TableGroup.read_changes: "start end dataframe_type",
-    TableGroup.commit_details: "limit",
+    TableGroup.as_of: "wallclock_time exclude_until",
+    TableGroup.read_changes: (
+        "start_wallclock_time end_wallclock_time read_options dataframe_type"
+    ),
+    TableGroup.commit_details: "wallclock_time limit",
     ProfiledGroup.update_statistics_config: "statistics_config",
     ProfiledGroup.compute_statistics: "wallclock_time engine",
     ProfiledGroup.get_statistics: "computation_time feature_names as_of",
@@ -291,14 +296,22 @@ SIGNATURES = {
     ExternalFeatureGroup.create_scheduled_statistics: "_arguments _options",
     ExternalFeatureGroup.create_feature_monitoring: "_arguments _options",
     Query.join: "sub_query on left_on right_on join_type prefix",
-    Query.filter: "cond",
-    Query.as_of: "when",
+    Query.filter: "f",
+    Query.limit: "n",
+    Query.append_feature: "feature",
+    Query.as_of: "wallclock_time exclude_until",
+    Query.pull_changes: "wallclock_start_time wallclock_end_time",
     Query.as_known: "",
-    Query.read: "dataframe_type strategy engine",
-    Query.show: "n engine",
-    Query.to_string: "",
+    Query.read: ("online dataframe_type read_options start_time end_time strategy engine"),
+    Query.show: "n online engine",
+    Query.to_string: "online arrow_flight",
     Query.explain: "strategy engine",
-    Query.plan: "",
+    QueryContents.plan: "",
+    QueryContents.get_feature: "feature_name",
+    QueryContents.get_ambiguous_features: "",
+    QueryContents.check_and_warn_ambiguous_features: "",
+    QueryContents.is_time_travel: "",
+    QueryContents.is_cache_feature_group_only: "",
     FeatureView.check: "",
     FeatureView.training_columns: "training_dataset_version",
     FeatureView.get_parent_feature_groups: "",
@@ -433,8 +446,10 @@ SIGNATURES = {
     spark_fs.udf: "return_type drop mode",
     Spine.select_all: "",
     Spine.select: "features",
-    Feature.isin: "values",
-    Feature.like: "pattern",
+    Feature.isin: "other",
+    Feature.like: "other",
+    Feature.is_complex: "",
+    Feature.to_dict: "",
     Feature.is_null: "",
     Aggregation.plan: "",
     Aggregation.select_all: "",
@@ -495,6 +510,7 @@ PUBLIC = (
     ViewContentsMixin,
     ViewStore,
     Query,
+    QueryContents,
     Spine,
     Feature,
     Filter,
@@ -637,14 +653,10 @@ import spark_fs
 
 def look(fs: spark_fs.FeatureStore, group: spark_fs.FeatureGroup, kind: str) -> None:
     query = group.select_all()
-    assert_type(query.read(), DataFrame)
     assert_type(query.read("pandas"), pd.DataFrame)
     assert_type(query.read(strategy="sql", dataframe_type="pandas"), pd.DataFrame)
-    assert_type(query.read(kind), DataFrame | pd.DataFrame)
-    assert_type(group.read(), DataFrame)
-    assert_type(group.read(wallclock_time=3), DataFrame)
+    assert_type(group.read(wallclock_time=3, dataframe_type="spark"), DataFrame)
     assert_type(group.read("pandas", online=True), pd.DataFrame)
-    assert_type(group.read(online=True), DataFrame | pd.DataFrame)
     assert_type(group.read_changes(1), DataFrame)
     assert_type(group.read_changes(1, dataframe_type="pandas"), pd.DataFrame)
     assert_type(group.read_changes(1, 2, "pandas"), pd.DataFrame)
@@ -655,7 +667,7 @@ def look(fs: spark_fs.FeatureStore, group: spark_fs.FeatureGroup, kind: str) -> 
     assert_type(fs.sql("SELECT 1", dataframe_type="pandas"), pd.DataFrame)
     assert_type(group.select(["a"]).filter(group["a"] > 1), spark_fs.Query)
     assert_type(fs.get_feature_views(), list[spark_fs.FeatureView])
-    assert_type(group.commit_details(), list[spark_fs.Commit])
+    assert_type(group.commit_details()[0], spark_fs.Commit)
 
 def train(view: spark_fs.FeatureView, kind: str) -> None:
     assert_type(view.training_data(), tuple[pd.DataFrame, pd.DataFrame])

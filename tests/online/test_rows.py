@@ -108,7 +108,7 @@ def test_what_is_not_online_says_so(tmp_path: Path) -> None:
     ):
         group.read(online=True, wallclock_time="2024-01-01")
     with pytest.raises(SettingsError, match=r"dataframe_type 'nope' is not known"):
-        group.read("nope", online=True)
+        group.read(online=True, dataframe_type="nope")
     never = fs.create_feature_group(
         "never", primary_key=["id"], features=group.features, online_enabled=True
     )

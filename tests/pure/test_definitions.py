@@ -110,9 +110,10 @@ def test_a_query_comes_back_from_json(
 
 def test_a_join_of_another_kind_is_refused() -> None:
     with pytest.raises(
-        SettingsError, match="join_type 'outer' is not known: use 'left' or 'inner'"
+        SettingsError,
+        match="join_type 'cross' is not known: use one of 'left', 'inner', 'right', 'outer'",
     ):
-        JoinSpec(QuerySpec(GROUP, ()), join_type="outer")  # type: ignore[arg-type] # what a caller may get wrong
+        JoinSpec(QuerySpec(GROUP, ()), join_type="cross")  # type: ignore[arg-type] # what a caller may get wrong
 
 
 # -- external groups

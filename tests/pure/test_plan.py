@@ -147,9 +147,12 @@ def test_only_what_is_used_is_read() -> None:
     ("query", "error", "text"),
     [
         (
-            of(ORDERS).with_join(JoinSpec(of(CUSTOMERS))),
+            of(ORDERS)
+            .with_join(JoinSpec(of(CUSTOMERS, "price"), prefix="orders_"))
+            .with_join(JoinSpec(of(CUSTOMERS, "price"), prefix="orders_"))
+            .with_join(JoinSpec(of(CUSTOMERS, "price"), prefix="orders_")),
             QueryError,
-            "Two columns of the query are named 'price': give one of the joins prefix=",
+            "Two columns of the query are named 'orders_price': give one of the joins prefix=",
         ),
         (
             of(ORDERS).with_join(JoinSpec(of(CITIES))),

@@ -24,10 +24,18 @@ NOON = datetime(2024, 3, 10, 12, tzinfo=UTC)
         NOON.astimezone(timezone(timedelta(hours=-5))),
         "2024-03-10T12:00:00Z",
         "2024-03-10 12:00",
+        "2024/03/10 12",
+        "2024.03.10 12:00:00.000",
+        "2024031012",
+        "202403101200",
+        "20240310120000",
+        "20240310120000000",
+        1_710_072_000,
+        1_710_072_000_000,
     ],
     ids=str,
 )
-def test_an_instant_in_any_form_is_the_same_utc_instant(given_as: datetime | str) -> None:
+def test_an_instant_in_any_form_is_the_same_utc_instant(given_as: datetime | str | int) -> None:
     assert to_utc(given_as) == NOON
     assert to_utc(given_as).tzinfo is UTC
 
@@ -36,7 +44,9 @@ def test_a_date_is_its_midnight_in_utc() -> None:
     assert to_utc(date(2024, 3, 10)) == to_utc("2024-03-10") == datetime(2024, 3, 10, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("wrong", ["yesterday", "2024-13-01", 5, None], ids=repr)
+@pytest.mark.parametrize(
+    "wrong", ["yesterday", "2024-13-01", "2024/1/1", "1710072000", 5, 2**60, True, None], ids=repr
+)
 def test_what_is_no_time_is_refused_with_its_value(wrong: object) -> None:
     with pytest.raises(SettingsError, match=f"{wrong!r} is not a time: give a datetime"):
         to_utc(wrong)  # type: ignore[arg-type] # what a caller may get wrong

@@ -8,7 +8,7 @@ import pytest
 
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
-from spark_fs.errors import KeyValueError, NotFoundError, SchemaError, SettingsError
+from spark_fs.errors import KeyValueError, NotFoundError, QueryError, SchemaError, SettingsError
 
 from oracles import same_rows
 
@@ -94,6 +94,31 @@ def test_as_of_the_start_and_the_changes_make_the_end(clicks: FeatureGroup) -> N
         SettingsError, match=r"read_changes from 2 to 1: the end lies before the start"
     ):
         clicks.read_changes(2, 1)
+
+
+def test_rows_that_were_written_since_a_commit(clicks: FeatureGroup, fs: FeatureStore) -> None:
+    """As pandas has them: the newest row of each identity that a later commit wrote and none deleted."""
+    clicks.insert(FIRST.tail(1).assign(v=7.0))
+    clicks.delete_records(pd.DataFrame({"k": [3]}))
+    newest = clicks.commit_details()[0].version
+    rewritten = pd.DataFrame({"k": [1, 2], "at": [DAY[0], DAY[2]], "v": [9.0, 7.0]})
+    since = clicks.as_of(exclude_until=0)
+    assert since.is_time_travel()
+    same_rows(since.read("pandas"), rewritten, ["k", "at"])
+    same_rows(clicks.as_of(1, exclude_until=0).read("pandas"), SECOND, ["k", "at"])
+    pulled = clicks.select_all().pull_changes("2000-01-01", clicks.commit_details()[-1])
+    same_rows(pulled.read("pandas"), FIRST, ["k", "at"])
+    assert clicks.as_of(newest, exclude_until=newest).read("pandas").empty
+    few = clicks.select(["v"]).filter(clicks["k"] == 2).as_of(None, 0)
+    assert few.read("pandas").values.tolist() == [[7.0]]
+    assert few.limit(1).read("spark").collect()[0].asDict() == {"v": 7.0}
+    with pytest.raises(SettingsError, match=r"exclude_until=1 lies after wallclock_time"):
+        clicks.as_of(0, exclude_until=1)
+    with pytest.raises(QueryError, match=r"has exclude_until, which is for a look at what was"):
+        fs.create_feature_view("since", since)
+    joined = clicks.select_all().join(clicks.select(["v"]), prefix="b_")
+    with pytest.raises(QueryError, match=r"exclude_until gives what was written to one feature"):
+        joined.as_of(exclude_until="2024-01-01")
 
 
 def test_rows_know_when_they_were_ingested(clicks: FeatureGroup) -> None:

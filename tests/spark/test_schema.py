@@ -16,7 +16,6 @@ from spark_fs.errors import (
     AlreadyExistsError,
     InvalidNameError,
     NotFoundError,
-    QueryError,
     SchemaError,
     SettingsError,
 )
@@ -172,15 +171,10 @@ def test_what_is_said_of_a_group_is_kept(empty: FeatureGroup, fs: FeatureStore) 
         empty.update_feature_description("w", "nothing")
 
 
-def test_a_declared_column_belongs_to_no_group(empty: FeatureGroup) -> None:
-    with pytest.raises(
-        QueryError,
-        match=(
-            r"Feature\('v', 'double'\) belongs to no feature group: take the column from one, as in"
-            r" fg\['v'\]"
-        ),
-    ):
-        DECLARED[2] > 5  # noqa: B015 # the comparison itself is refused
+def test_a_declared_column_is_compared_where_its_name_is_known(empty: FeatureGroup) -> None:
+    assert empty.filter(DECLARED[2] > 5).spec == empty.filter(empty["v"] > 5).spec
+    with pytest.raises(NotFoundError, match=r"Column of the query 'w' does not exist"):
+        empty.filter(Feature("w") > 5)
 
 
 def test_a_group_declared_otherwise_is_named(empty: FeatureGroup, fs: FeatureStore) -> None:

@@ -96,7 +96,7 @@ def test_sql_over_the_online_rows(spark: SparkSession, fs: FeatureStore) -> None
 def test_a_wallclock_time_reads_what_was_there(fs: FeatureStore) -> None:
     group = fs.get_feature_group("payments", 1)
     group.insert(PAYMENTS.assign(amount=[9.0] * 3))
-    assert group.read("pandas", wallclock_time=0)["amount"].sum() == 4.0
+    assert group.read(0, dataframe_type="pandas")["amount"].sum() == 4.0
     assert group.read("pandas")["amount"].sum() == 27.0
     assert isinstance(group.read(), DataFrame)
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from pyarrow import fs
 
 from spark_fs.base.file_systems import resolve_file_system
-from spark_fs.base.times import Instant, to_micros, to_utc
+from spark_fs.base.times import Instant, is_epoch, to_micros, to_utc
 from spark_fs.errors import NotFoundError
 from spark_fs.tables.commits import NO_TABLE as NO_TABLE
 from spark_fs.tables.commits import Commit, Transaction
@@ -62,8 +62,9 @@ def get_table_id(table: TableRef) -> str:
 def resolve_table_version(table: TableRef, when: Instant | int | Commit) -> int:
     """The version that a number, a commit or an instant names.
 
-    For an instant it is the newest one committed at or before it. Raises NotFoundError for a
-    version that does not exist, and for an instant before the first.
+    For an instant it is the newest one committed at or before it; an integer so great that no table
+    has it as a version is an epoch. Raises NotFoundError for a version that does not exist, and for
+    an instant before the first.
     """
     log = open_log(table)
     if isinstance(when, Commit):
@@ -74,7 +75,7 @@ def resolve_table_version(table: TableRef, when: Instant | int | Commit) -> int:
             f"The table at {log.path} has no commit yet, so it has no state as of {when}: insert"
             " its first rows."
         )
-    if isinstance(when, int):
+    if isinstance(when, int) and not is_epoch(when):
         if when not in log.commits:
             raise NotFoundError(
                 f"The table at {log.path} has no version {when}: it has {versions[0]} to"
