@@ -41,7 +41,7 @@ from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 from spark_fs.spec.query import JoinSpec, QuerySpec
-from spark_fs.spec.record_format import FORMAT_KEY
+from spark_fs.spec.record_format import FORMAT_KEY, get_format
 from spark_fs.spec.training_dataset import FilesSpec, TrainingDatasetSpec
 from spark_fs.spec.transformation import FunctionSpec, TransformationSpec
 from spark_fs.spec.validation_report import ExpectationResult, ValidationReport
@@ -472,6 +472,11 @@ def test_what_a_newer_release_wrote_beside_is_read_over_and_kept(
     )
 
 
+DEFINED = {
+    "feature_groups": GroupSpec,
+    "feature_views": ViewSpec,
+    "transformation_functions": FunctionSpec,
+}
 ASKED: dict[str, Callable[[Catalog, ViewSpec], Any]] = {
     "feature_groups": lambda catalog, _: catalog.get_group("payments", 1),
     "feature_views": lambda catalog, _: catalog.get_view("fraud", 1),
@@ -504,7 +509,7 @@ def test_a_newer_format_stops_that_object_alone(
     case: tuple[str, str, tuple[Any, ...]], full: Catalog
 ) -> None:
     catalog, view = full, full.get_view("fraud", 1)
-    known = 2 if case[0] in ("feature_groups", "feature_views") else 1
+    known = get_format(DEFINED.get(case[0], object))
     rewrite(catalog, case, {FORMAT_KEY: known + 1, "of_a_newer_release": {"x": [1, 2]}})
     said = (
         f"is kept in format {known + 1}, which a newer spark_fs wrote; this one knows {known}."
