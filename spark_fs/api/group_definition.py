@@ -29,6 +29,14 @@ class GroupDefinition(CatalogObject[GroupSpec]):
 
     _stores: Stores
 
+    # Properties of Hopsworks' groups that have one value for every group here.
+    time_travel_format = "DELTA"
+    stream = deprecated = sink_enabled = online_partition_columns = False
+    topic_name = notification_topic_name = None
+    creator = online_config = hudi_precombine_key = embedding_index = None
+    offline_backfill_every_hr = sink_job = sink_job_conf = None
+    partitioned_by = zorder_by = clustered_by = bucket_index = sort_order = None
+
     @property
     @abstractmethod
     def features(self) -> list[Feature]:
@@ -58,27 +66,9 @@ class GroupDefinition(CatalogObject[GroupSpec]):
         return self.feature_store.name
 
     @property
-    def time_travel_format(self) -> str:
-        """DELTA: the format of every table."""
-        return "DELTA"
-
-    @property
-    def stream(self) -> bool:
-        """False: rows are inserted in batches."""
-        return False
-
-    @property
-    def deprecated(self) -> bool:
-        """False: a tag may say so."""
-        return False
-
-    @property
-    def topic_name(self) -> None:
-        """None: no topic is between an insert and the table."""
-
-    @property
-    def notification_topic_name(self) -> None:
-        """None: no topic is told of inserts."""
+    def created(self) -> str:
+        """When it was created, in UTC, as ISO 8601 writes it."""
+        return self._stores.catalog.get_creation_time(self._spec.ref).isoformat()
 
     @property
     def columns(self) -> list[Feature]:
@@ -89,6 +79,14 @@ class GroupDefinition(CatalogObject[GroupSpec]):
     def column_names(self) -> list[str]:
         """The names of the columns in their order."""
         return [feature.name for feature in self.features]
+
+    def get_fg_name(self) -> str:
+        """Return the name and the version, as in ``payments_1``."""
+        return f"{self.name}_{self.version}"
+
+    def get_complex_features(self) -> list[str]:
+        """Return the names of the columns that are arrays, maps or structs."""
+        return [feature.name for feature in self.features if "<" in (feature.type or "")]
 
     @property
     def foreign_key(self) -> list[str]:
@@ -192,7 +190,3 @@ class GroupDefinition(CatalogObject[GroupSpec]):
         "searches the nearest embeddings",
         "read the group and search its array column with a library for it",
     )
-
-    @property
-    def embedding_index(self) -> None:
-        """None: nothing is indexed by embeddings."""

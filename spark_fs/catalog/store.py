@@ -86,6 +86,14 @@ class Catalog(RunCatalog, ViewCatalog, ConnectorCatalog, MonitorCatalog):
         """
         return list(iter_readable(GroupSpec.from_json, self._list_definitions(FEATURE_GROUPS)))
 
+    def get_creation_time(self, ref: GroupRef) -> datetime:
+        """When a group was created (UTC)."""
+        self.get_group(*ref)  # NotFoundError where it was deleted
+        query = select(FEATURE_GROUPS.c.created_at).where(*_make_group_filter(ref))
+        with self._begin_transaction() as connection:
+            created_at: datetime = connection.execute(query).scalar_one()
+        return created_at.replace(tzinfo=UTC)
+
     def next_group_version(self, name: str) -> int:
         """One above the highest version of the group, 1 for a new name."""
         return self._next_version(FEATURE_GROUPS, name)

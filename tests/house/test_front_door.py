@@ -185,6 +185,8 @@ SIGNATURES = {
     CatalogObject.delete_tag: "name",
     Group.get_parent_feature_groups: "",
     Group.get_generated_feature_views: "",
+    GroupDefinition.get_fg_name: "",
+    GroupDefinition.get_complex_features: "",
     GroupDefinition.enable_ttl: "ttl",
     GroupDefinition.disable_ttl: "",
     GroupDefinition.update_features: "features",

@@ -344,6 +344,15 @@ def test_each_group_has_a_number_of_its_own(fs: FeatureStore) -> None:
     assert store.get_feature_group("b", 1).spec == groups[3].spec
     assert (groups[0].feature_store_id, groups[0].feature_store_name) == (store.id, store.name)
     assert (groups[0].time_travel_format, groups[0].topic_name) == ("DELTA", None)
+    assert groups[1].get_fg_name() == "a_2"
+    age = datetime.now(UTC) - datetime.fromisoformat(groups[0].created)
+    assert timedelta(0) <= age < timedelta(minutes=5)
+
+
+def test_complex_columns_are_listed(fs: FeatureStore) -> None:
+    columns = [*COLUMNS, Feature("tags", "array<string>"), Feature("m", "map<string,int>")]
+    group = fs.create_feature_group("a", primary_key=["id"], features=columns)
+    assert group.get_complex_features() == ["tags", "m"]
 
 
 # -- ttl
