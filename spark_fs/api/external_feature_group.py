@@ -11,6 +11,12 @@ from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotOfferedError
 
 
+_NOT_WRITTEN = (
+    "its rows are written elsewhere, so insert them into a feature group, or make a feature view of"
+    " it, whose training data has statistics and which can be monitored"
+)
+
+
 @opens("external feature group")
 @validate_arguments
 class ExternalFeatureGroup(Group):
@@ -66,33 +72,11 @@ class ExternalFeatureGroup(Group):
         """Return none: a feature view over this group can be monitored."""
         return []
 
-    def save_expectation_suite(self, *_arguments: Any, **_options: Any) -> NoReturn:
-        """NotOfferedError: its rows are not inserted here."""
-        raise self._refuse("save_expectation_suite", "validates what is inserted")
-
-    def validate(self, *_arguments: Any, **_options: Any) -> NoReturn:
-        """NotOfferedError: its rows are not inserted here."""
-        raise self._refuse("validate", "validates rows")
-
-    def compute_statistics(self, *_arguments: Any, **_options: Any) -> NoReturn:
-        """NotOfferedError: it has no commits."""
-        raise self._refuse("compute_statistics", "makes the statistics of an external group")
-
-    def create_scheduled_statistics(self, *_arguments: Any, **_options: Any) -> NoReturn:
-        """NotOfferedError: it has no commits; a feature view over it can be monitored."""
-        raise self._refuse("create_scheduled_statistics", "makes statistics by a schedule")
-
-    def create_feature_monitoring(self, *_arguments: Any, **_options: Any) -> NoReturn:
-        """NotOfferedError, as ``create_scheduled_statistics``."""
-        raise self._refuse("create_feature_monitoring", "compares rows by a schedule")
-
-    def _refuse(self, call: str, purpose: str) -> NotOfferedError:
-        return NotOfferedError.for_call(
-            f"ExternalFeatureGroup.{call}",
-            purpose,
-            f"{self._spec} is never written here; insert its rows into a feature group, or make a"
-            " feature view of it, whose training data has statistics and which can be monitored",
-        )
+    save_expectation_suite = Refused("validates what is inserted", _NOT_WRITTEN)
+    validate = Refused("validates rows", _NOT_WRITTEN)
+    compute_statistics = Refused("makes the statistics of its rows", _NOT_WRITTEN)
+    create_scheduled_statistics = Refused("makes statistics by a schedule", _NOT_WRITTEN)
+    create_feature_monitoring = Refused("compares rows by a schedule", _NOT_WRITTEN)
 
     # -- its end
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Self
 
 from spark_fs.api.monitor_arguments import to_instant, warn_of_share
 from spark_fs.api.monitor_declaration import MonitorDeclaration
+from spark_fs.api.taken import Refused
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.errors import NotOfferedError, SettingsError
+from spark_fs.errors import SettingsError
 
 if TYPE_CHECKING:
     from spark_fs.base.times import Instant
@@ -105,13 +106,10 @@ class FeatureMonitoringConfig(MonitorDeclaration):
 
     run_job = run_once
 
-    def get_job(self) -> Job:
-        """NotOfferedError: a monitor has no job that waits on a server."""
-        raise NotOfferedError.for_call(
-            "FeatureMonitoringConfig.get_job",
-            "gives the job of the platform that runs a monitor",
-            "run_once() runs it here, and the step 'monitoring' of a pipeline when it is due",
-        )
+    get_job = Refused(
+        "gives the job of the platform that runs a monitor",
+        "run_once() runs it here, and the step 'monitoring' of a pipeline when it is due",
+    )
 
     def get_history(
         self,

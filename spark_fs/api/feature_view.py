@@ -13,6 +13,7 @@ from spark_fs.api.inference_helpers import InferenceHelpersMixin
 from spark_fs.api.links import Links
 from spark_fs.api.monitoring import MonitoringMixin
 from spark_fs.api.query import Query
+from spark_fs.api.taken import Refused
 from spark_fs.api.training_datasets import TrainingDatasetsMixin
 from spark_fs.api.training_files import TrainingFilesMixin
 from spark_fs.api.training_splits import TrainingSplitsMixin
@@ -290,14 +291,11 @@ class FeatureView(
             self._stores, self._spec, current, training_dataset_version, features, limits, engine
         )
 
-    def create_model_monitoring(self, *_arguments: Any, **_options: Any) -> NoReturn:
-        """NotOfferedError: what a deployed model was given is not kept here."""
-        raise NotOfferedError.for_call(
-            "FeatureView.create_model_monitoring",
-            "compares what a deployed model was given with its training data",
-            f"declare create_feature_monitoring on feature view {self._spec}, over its batches,"
-            " with_reference_training_dataset()",
-        )
+    create_model_monitoring = Refused(
+        "compares what a deployed model was given with its training data",
+        "declare create_feature_monitoring over the view's batches,"
+        " with_reference_training_dataset()",
+    )
 
     def get_drift_history(self) -> list[DriftReport]:
         """The comparisons that were made, the oldest first. Starts no JVM."""

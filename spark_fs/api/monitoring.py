@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.feature_monitoring import FeatureMonitoringConfig
 from spark_fs.api.monitor_arguments import to_instant
+from spark_fs.api.taken import Refused
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.errors import NotFoundError, NotOfferedError, SettingsError
+from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.spec.monitoring import (
     DEFAULT_CRON,
     FeatureStatisticsConfig,
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from spark_fs.api.stores import Stores
     from spark_fs.base.times import Instant
     from spark_fs.spec.monitoring_result import FeatureMonitoringResult
+
+
+_ALERTS = "let a scheduler tell: spark-fs run and jobs/monitor.py end with exit code 4 then"
 
 
 @validate_arguments
@@ -197,27 +201,9 @@ class MonitoringMixin:
         due = list_due_monitors(self._stores, owner, instant)
         return [run_monitor(self._stores, owner, monitor, instant) for monitor in due]
 
-    # -- alerts
-
-    def create_alert(self, *_arguments: Any, **_options: Any) -> NoReturn:
-        """NotOfferedError: nobody is told; the exit code of a run says what differs."""
-        raise _make_alert_error("create_alert")
-
-    def get_alerts(self) -> NoReturn:
-        """NotOfferedError, as ``create_alert``."""
-        raise _make_alert_error("get_alerts")
-
-    def get_alert(self, *_arguments: Any, **_options: Any) -> NoReturn:
-        """NotOfferedError, as ``create_alert``."""
-        raise _make_alert_error("get_alert")
-
-
-def _make_alert_error(call: str) -> NotOfferedError:
-    return NotOfferedError.for_call(
-        call,
-        "sends a message when a validation or a monitor finds something",
-        "let a scheduler send it: spark-fs run and jobs/monitor.py end with exit code 4 then",
-    )
+    create_alert = Refused("sends a message when a monitor finds something", _ALERTS)
+    get_alerts = Refused("lists who is told when a monitor finds something", _ALERTS)
+    get_alert = Refused("says who is told when a monitor finds something", _ALERTS)
 
 
 def _make_schedule(

@@ -246,10 +246,6 @@ SIGNATURES = {
         "config_name config_id start_time end_time with_statistics"
     ),
     MonitoringMixin.run_due_monitors: "now",
-    MonitoringMixin.create_alert: "_arguments _options",
-    MonitoringMixin.get_alerts: "",
-    MonitoringMixin.get_alert: "_arguments _options",
-    FeatureView.create_model_monitoring: "_arguments _options",
     MonitorDeclaration.get_feature_names: "",
     MonitorDeclaration.list_features: "",
     MonitorDeclaration.with_detection_window: "time_offset window_length row_percentage",
@@ -267,7 +263,6 @@ SIGNATURES = {
     FeatureMonitoringConfig.enable: "",
     FeatureMonitoringConfig.disable: "",
     FeatureMonitoringConfig.run_once: "",
-    FeatureMonitoringConfig.get_job: "",
     FeatureMonitoringConfig.get_history: "start_time end_time with_statistics",
     FeatureView.get_training_dataset_statistics: (
         "training_dataset_version before_transformation feature_names"
@@ -292,11 +287,6 @@ SIGNATURES = {
     ExternalFeatureGroup.get_latest_validation_report: "ge_type",
     ExternalFeatureGroup.get_statistics: "_arguments _options",
     ExternalFeatureGroup.get_feature_monitoring_configs: "_arguments _options",
-    ExternalFeatureGroup.save_expectation_suite: "_arguments _options",
-    ExternalFeatureGroup.validate: "_arguments _options",
-    ExternalFeatureGroup.compute_statistics: "_arguments _options",
-    ExternalFeatureGroup.create_scheduled_statistics: "_arguments _options",
-    ExternalFeatureGroup.create_feature_monitoring: "_arguments _options",
     Query.join: "sub_query on left_on right_on join_type prefix",
     Query.filter: "f",
     Query.limit: "n",
