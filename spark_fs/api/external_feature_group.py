@@ -10,7 +10,6 @@ from spark_fs.api.taken import Refused
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotOfferedError
 
-
 _NOT_WRITTEN = (
     "its rows are written elsewhere, so insert them into a feature group, or make a feature view of"
     " it, whose training data has statistics and which can be monitored"

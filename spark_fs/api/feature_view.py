@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from spark_fs.api.batch_scoring import BatchScoringMixin
 from spark_fs.api.feature_vectors import FeatureVectorsMixin
@@ -22,7 +22,7 @@ from spark_fs.api.vector_transforms import VectorTransformsMixin
 from spark_fs.api.view_contents import ViewContentsMixin
 from spark_fs.api.view_refusals import FeatureViewRefusals
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.errors import NotOfferedError, SettingsError
+from spark_fs.errors import SettingsError
 from spark_fs.spec.comparison import resolve_thresholds
 from spark_fs.spec.feature_view import ViewSpec
 
