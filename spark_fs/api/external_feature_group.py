@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 from spark_fs.api.group import Group
 from spark_fs.api.stores import opens
 from spark_fs.api.taken import Refused
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.errors import NotOfferedError
 
 _NOT_WRITTEN = (
     "its rows are written elsewhere, so insert them into a feature group, or make a feature view of"
