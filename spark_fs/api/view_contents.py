@@ -14,6 +14,8 @@ from spark_fs.api.transformations import TransformationFunction
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError
 from spark_fs.spec.feature_view import ViewSpec
+from spark_fs.spec.transformation import TransformationSpec
+from spark_fs.transform.binding import name_outputs
 
 if TYPE_CHECKING:
     from spark_fs.api.group import Group
@@ -83,6 +85,28 @@ class ViewContentsMixin(CatalogObject[ViewSpec]):
     def featurestore_id(self) -> int:
         """1: a project has one feature store."""
         return 1
+
+    @property
+    def feature_store_name(self) -> str:
+        """The name of its feature store."""
+        from spark_fs.api.feature_store import FeatureStore
+
+        return FeatureStore(self._stores).name
+
+    @property
+    def missing_mandatory_tags(self) -> list[dict[str, Any]]:
+        """None are: no tag is mandatory."""
+        return []
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the definition as the catalog keeps it, as plain JSON."""
+        return self._spec.to_json()
+
+    def json(self) -> str:
+        """Return the definition as a JSON text."""
+        import json
+
+        return json.dumps(self.to_dict())
 
     @property
     def logging_enabled(self) -> bool:
@@ -184,6 +208,37 @@ class ViewContentsMixin(CatalogObject[ViewSpec]):
         transformer = self._resolve_columns().build_training_transformer(None)
         names = [bound.outputs[0][0] for bound in transformer.transformations]
         return dict(zip(names, self.transformation_functions, strict=True))
+
+    @property
+    def on_demand_transformations(self) -> dict[str, TransformationFunction]:
+        """The functions that compute selected columns when rows are inserted, by their names."""
+        return {
+            spec.function.name: TransformationFunction(spec.function, spec.features, spec.outputs)
+            for spec in self._list_on_demand_specs()
+        }
+
+    @property
+    def request_parameters(self) -> list[str]:
+        """What on-demand transformations take that is no feature, for ``get_feature_vector``."""
+        specs = self._list_on_demand_specs()
+        known = set(self._plan_query().schema)
+        for spec in specs:
+            known.update(name_outputs(spec))
+        taken = [feature for spec in specs for feature in spec.features]
+        return [name for name in dict.fromkeys(taken) if name not in known]
+
+    def _list_on_demand_specs(self) -> list[TransformationSpec]:
+        """The transformations of groups whose outputs the query selects, directly or by others."""
+        plan = self._plan_query()
+        specs = []
+        for node in plan.nodes:
+            outputs = [output for output in plan.outputs if output.source.node == node.index]
+            needed = {output.source.column for output in outputs}
+            for spec in reversed(node.group.transformations):
+                if needed.intersection(name_outputs(spec)):
+                    needed.update(spec.features)
+                    specs.append(spec)
+        return specs
 
     def get_training_dataset_schema(
         self, training_dataset_version: int | None = None

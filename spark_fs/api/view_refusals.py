@@ -32,6 +32,12 @@ class FeatureViewRefusals:
     clean = Refused(
         "deletes a view whose metadata is damaged", "fs.get_feature_view(...).delete(force=True)"
     )
+    from_response_json = Refused(
+        "reads an answer of its server", "fs.get_feature_view reads a view"
+    )
+    update_from_response_json = Refused(
+        "reads an answer of its server", "fs.get_feature_view reads a view"
+    )
     visualize_transformations = Refused(
         "draws the order of transformations", "transformation_functions lists them"
     )

@@ -312,6 +312,8 @@ SIGNATURES = {
     FeatureView.get_newest_model: "training_dataset_version",
     FeatureView.update: "",
     ViewContentsMixin.get_feature: "name",
+    ViewContentsMixin.to_dict: "",
+    ViewContentsMixin.json: "",
     ViewContentsMixin.get_training_dataset_schema: "training_dataset_version",
     VectorTransformsMixin.transform: (
         "feature_vector external transformation_context return_type n_processes"

@@ -1,5 +1,6 @@
 """What code that was written for Hopsworks asks of a feature view, over a store that a release left."""
 
+import json
 import math
 import warnings
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from releases.make import CARDS, CHANGED, DAY, PAYMENTS
 from releases.unpack import unpack
 
 import spark_fs
+from spark_fs import Feature, udf
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.errors import (
@@ -208,6 +210,28 @@ def test_an_argument_that_there_is_not_is_no_type_error(
         fs.create_feature_view("x")  # type: ignore[call-arg]
     with pytest.raises(SettingsError, match=r"takes 1 positional argument but 2 were given"):
         view.update(1)  # type: ignore[call-arg]
+
+
+@udf(float, drop=["quantity"])
+def ratio(amount, quantity):
+    return amount / quantity
+
+
+def test_what_a_request_brings_is_told(fs: FeatureStore) -> None:
+    columns = [Feature("id", "bigint"), Feature("amount", "double"), Feature("ratio", "double")]
+    sales = fs.create_feature_group(
+        "sales",
+        primary_key=["id"],
+        features=columns,
+        transformation_functions=[ratio("amount", "quantity")],
+    )
+    view = fs.create_feature_view("sales", sales.select_all())
+    assert list(view.on_demand_transformations) == ["ratio"]
+    assert view.request_parameters == ["quantity"]
+    without = fs.create_feature_view("plain", sales.select(["amount"]))
+    assert (without.on_demand_transformations, without.request_parameters) == ({}, [])
+    assert (view.feature_store_name, view.featurestore_id) == (fs.name, fs.id)
+    assert json.loads(view.json()) == json.loads(json.dumps(view.to_dict()))
 
 
 # -- training data
