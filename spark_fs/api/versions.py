@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from spark_fs.base.user_warnings import warn_user
 from spark_fs.errors import AlreadyExistsError, NotFoundError
 
 if TYPE_CHECKING:
@@ -56,31 +57,6 @@ def find_or_create(find: Callable[[], T], create: Callable[[], T]) -> tuple[T, b
         return find(), False
 
 
-def check_same(what: str, existing: object, requested: object, fields: Sequence[str]) -> None:
-    """Check that an existing definition agrees with the one that is asked for.
-
-    Args:
-        what: What is defined, as an error names it.
-        existing: The definition that exists.
-        requested: The definition that is asked for.
-        fields: The fields that must agree.
-
-    Raises:
-        AlreadyExistsError: Fields differ; it lists each difference.
-    """
-    changes = []
-    for field in fields:
-        present = getattr(existing, field)
-        wanted = getattr(requested, field)
-        if present != wanted:
-            changes.append(f"{field} is {present!r}, not {wanted!r}")
-    if changes:
-        raise AlreadyExistsError(
-            f"{what} exists already and was declared otherwise: {'; '.join(changes)}. Use the same"
-            " arguments, or another version."
-        )
-
-
 _VIEW_FIELDS = {
     "labels": "labels",
     "inference_helpers": "inference_helper_columns",
@@ -90,7 +66,9 @@ _VIEW_FIELDS = {
 
 
 def check_same_view(existing: ViewSpec, requested: ViewSpec) -> None:
-    """Check that a view is what is asked for; a description that is left out is of no account.
+    """Check that a view is what is asked for; what is left out is of no account.
+
+    A description that differs is named in a warning.
 
     Args:
         existing: The view that exists.
@@ -99,15 +77,16 @@ def check_same_view(existing: ViewSpec, requested: ViewSpec) -> None:
     Raises:
         AlreadyExistsError: It is not; the error lists each difference in words.
     """
-    differences = []
     if requested.description and existing.description != requested.description:
-        differences.append(
-            f"description is {existing.description!r}, not {requested.description!r}"
+        warn_user(
+            f"Feature view {existing} keeps its description, {existing.description!r}: use"
+            " update_description to change it."
         )
+    differences = []
     for field, argument in _VIEW_FIELDS.items():
         present = getattr(existing, field)
         wanted = getattr(requested, field)
-        if present != wanted:
+        if wanted and present != wanted:
             differences.append(_describe_difference(argument, present, wanted))
     differences += _list_query_differences(existing.query, requested.query)
     if differences:

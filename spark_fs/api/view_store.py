@@ -113,8 +113,8 @@ class ViewStore:
             name: The name, in lower snake case.
             query: The query; it begins with a feature group.
             version: The version; None: 1.
-            description: As in ``create_feature_view``, and so are the others; empty: whatever the
-                view that exists has.
+            description: As in ``create_feature_view``, and so are the others; what is left out is
+                whatever the view that exists has.
             labels: The columns that a model predicts.
             inference_helper_columns: Columns beside batches and vectors.
             training_helper_columns: Columns beside training data.

@@ -160,14 +160,25 @@ def test_what_exists_is_got_and_what_differs_is_said_in_words(
         tags={"ignored": 1},
     )
     assert (again.description, again.get_tags()) == ("what is asked", {})
+    assert fs.get_or_create_feature_view("asked", view.query, 1).labels == ["fraud"]
+    with pytest.warns(
+        UserWarning, match=r"'asked' version 1 keeps its description, 'what is asked'"
+    ):
+        fs.get_or_create_feature_view("asked", view.query, 1, "other")
     payments = fs.get_feature_group("payments", 1)
+    scaler = fs.get_transformation_function("standard_scaler")
     with pytest.raises(AlreadyExistsError) as caught:
-        fs.get_or_create_feature_view("asked", payments.select(["amount", "channel"]), 1, "other")
+        fs.get_or_create_feature_view(
+            "asked",
+            payments.select(["amount", "channel"]),
+            1,
+            labels=["channel"],
+            transformation_functions=[scaler("amount")],
+        )
     assert str(caught.value) == (
-        "Feature view 'asked' version 1 exists already and was declared otherwise: description is"
-        " 'what is asked', not 'other'; labels is fraud, not none; inference_helper_columns is"
-        " limit_, not none; training_helper_columns is note, not none; transformation_functions is"
-        " min_max_scaler(amount), not none; its query selects payments_1.fraud, payments_1.note,"
+        "Feature view 'asked' version 1 exists already and was declared otherwise: labels is fraud,"
+        " not channel; transformation_functions is min_max_scaler(amount), not"
+        " standard_scaler(amount); its query selects payments_1.fraud, payments_1.note,"
         " cards_1.limit_, cards_1.kind, and this one does not; its query does not select"
         " payments_1.channel. Use the same arguments, get_feature_view for the one that exists, or"
         " another version."
@@ -226,8 +237,6 @@ def test_what_a_request_brings_is_told(fs: FeatureStore) -> None:
         transformation_functions=[ratio("amount", "quantity")],
     )
     view = fs.create_feature_view("sales", sales.select_all())
-    assert list(view.on_demand_transformations) == ["ratio"]
-    assert view.request_parameters == ["quantity"]
     without = fs.create_feature_view("plain", sales.select(["amount"]))
     assert (without.on_demand_transformations, without.request_parameters) == ({}, [])
     assert (view.feature_store_name, view.featurestore_id) == (fs.name, fs.id)
