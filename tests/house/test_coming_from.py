@@ -42,6 +42,17 @@ TESTS = {
     "`primary_key` that names": "tests/pure/test_group_declarations.py::test_an_event_time_is_left_out_of_the_primary_key",
     "`insert(wait=False)`": "tests/pure/test_group_declarations.py::test_a_call_that_is_not_offered_says_what_is",
     "`embedding_index`, `find_neighbors`": "tests/pure/test_group_declarations.py::test_what_cannot_be_is_refused",
+    "`primary_key=True`, `event_time=True`": (
+        "tests/pure/test_selected_columns.py"
+        "::test_the_spines_own_key_and_time_come_beside_those_of_a_joined_group"
+    ),
+    "a joined group's key and time": (
+        "tests/pure/test_plan.py::test_a_key_or_time_that_the_left_side_has_does_not_come_twice"
+    ),
+    "a vector's keys are": (
+        "tests/pure/test_selected_columns.py"
+        "::test_a_key_of_a_group_that_is_not_online_is_that_of_the_entry"
+    ),
     "`login(host, port,": "tests/pure/test_project_files.py::test_arguments_for_a_server_are_named_in_a_warning",
     "`get_feature_group`, `get_feature_view`": "tests/pure/test_models.py::test_what_cannot_be_saved",
     "`RestAPIError`,": "tests/pure/test_hopsworks_modules.py::test_what_catches_an_error_of_hopsworks_catches_ours",
