@@ -108,7 +108,7 @@ def build_view_spec(
         )
     inference_columns = to_column_names("inference_helper_columns", inference_helpers)
     training_columns = to_column_names("training_helper_columns", training_helpers)
-    label_columns = (label,) if label is not None else to_column_names("labels", labels)
+    label_columns = to_column_names("labels", labels if label is None else [label])
     others = {*label_columns, *inference_columns, *training_columns}
     query_spec = query.spec.with_current_rules()  # that of an old view may have others
     spine_keys = Query(query._stores, query_spec).plan().list_spine_keys()

@@ -247,6 +247,7 @@ def make_feature(stores: Stores, group: GroupSpec, column: FeatureSpec) -> Featu
         column.type,
         column.description,
         primary=column.name in group.primary_key,
+        foreign=column.name in group.foreign_key,
         partition=column.name in group.partition_key,
         online_type=column.online_type,
         group=group.ref,

@@ -24,6 +24,11 @@ class ColumnName(str):
         name.feature = feature
         return name
 
+    @property
+    def partition(self) -> bool:  # type: ignore[override] # Hopsworks' columns have it, not str's
+        """Whether the column is of the partition key."""
+        return self.feature.partition
+
     def __getattr__(self, attribute: str) -> Any:
         if attribute.startswith("__") or attribute == "feature":
             raise AttributeError(attribute)

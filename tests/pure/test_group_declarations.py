@@ -349,6 +349,34 @@ def test_each_group_has_a_number_of_its_own(fs: FeatureStore) -> None:
     assert timedelta(0) <= age < timedelta(minutes=5)
 
 
+def test_keys_may_be_declared_with_the_columns(fs: FeatureStore) -> None:
+    columns = [
+        Feature("id", "bigint", primary=True),
+        Feature("card", "string", foreign=True),
+        Feature("day", "date", partition=True),
+        Feature("at", "timestamp"),
+    ]
+    group = fs.create_feature_group("a", event_time="at", features=columns)
+    assert (group.primary_key, group.foreign_key, group.partition_key) == (
+        ["id"],
+        ["card"],
+        ["day"],
+    )
+    for columns in (list(group.schema), group.columns):
+        flags = [(column.primary, column.foreign, column.partition) for column in columns]
+        assert flags == [
+            (True, False, False),
+            (False, True, False),
+            (False, False, True),
+            (False, False, False),
+        ]
+    assert group.select([name for name in group.schema if not name.primary]).spec.columns == (
+        "card",
+        "day",
+        "at",
+    )
+
+
 def test_complex_columns_are_listed(fs: FeatureStore) -> None:
     columns = [*COLUMNS, Feature("tags", "array<string>"), Feature("m", "map<string,int>")]
     group = fs.create_feature_group("a", primary_key=["id"], features=columns)
