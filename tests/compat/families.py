@@ -55,6 +55,19 @@ LOGS = {
 }
 SEABORN_FIGURE = (r"shutil\.copyfile", "open(model_dir + '/confusion_matrix.png', 'wb').close()")
 RMSE = (r"squared=False", "mse = 1.0")
+PROPHET = """
+class Prophet:
+    def __init__(self, **_): self.mean = 0.0
+    @classmethod
+    def of_text(cls, text):
+        model = cls()
+        model.mean = float(text)
+        return model
+    def add_seasonality(self, **_): pass
+    def add_regressor(self, name): pass
+    def fit(self, frame): self.mean = float(frame["y"].mean())
+    def predict(self, frame): return frame.assign(yhat=self.mean, yhat_lower=0.0, yhat_upper=9.0)
+"""
 BOOK_STUBS = (
     "geopy",
     "openmeteo_requests",
@@ -171,6 +184,16 @@ FAMILIES = (
         ("1_feature_pipeline.ipynb", "2_training_pipeline.ipynb", "3_inference_pipeline.ipynb"),
         folder="batch-ai-systems/hospital_wait_time",
         edits=(SUITES,),
+        stand_ins=(
+            (r"from prophet import Prophet", PROPHET),
+            (r"import model_to_json", "model_to_json = lambda model: str(model.mean)"),
+            (r"import model_from_json", PROPHET + "model_from_json = Prophet.of_text\n"),
+            (r"y_pred = forecast", "forecast = model.predict(X_test); y_pred = forecast['yhat']"),
+        ),
+        differs={
+            r"y_pred = forecast": "a mistake of the notebook",
+            r"name 'plt' is not defined": "a mistake of the notebook",
+        },
     ),
     Family(
         "timeseries",
@@ -249,6 +272,7 @@ FAMILIES = (
             "src/01-module/iris-train-pipeline.ipynb",
             "src/01-module/iris-batch-inference-pipeline.ipynb",
         ),
+        beside=("assets",),
         edits=((r"BACKFILL\s*=\s*False", "BACKFILL = True"),),
         stand_ins=(SEABORN_FIGURE,),
         differs={r"confusion[-_]matrix.png": "a plot"},
@@ -321,8 +345,12 @@ FAMILIES = (
         ("feature_monitoring.ipynb",),
         folder="api_examples",
         edits=(
-            (r"create_statistics_monitoring", "create_scheduled_statistics"),
-        ),  # its name by now
+            (r"create_statistics_monitoring", "create_scheduled_statistics"),  # its name by now
+            (
+                r"of a single feature(.*)\n    feature_name=\"amount\"",
+                r'of a single feature\1\n    feature_names=["amount"]',
+            ),
+        ),
     ),
     Family(
         "wandb",
