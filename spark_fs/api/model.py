@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from spark_fs.api.tags import remove_tag
 from spark_fs.api.taken import Refused
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.base.user_warnings import warn_user
-from spark_fs.errors import NotFoundError
+from spark_fs.errors import NotFoundError, NotOfferedError
 from spark_fs.spec.model_metrics import check_metrics
 from spark_fs.spec.model_schema import ModelSchema
 
@@ -89,6 +89,36 @@ class Model:
     def project_name(self) -> str:
         """The name of its project."""
         return self._registry.project_name
+
+    @property
+    def model_registry_id(self) -> int:
+        """1: a project has one registry."""
+        return self._registry.model_registry_id
+
+    @property
+    def model_files_path(self) -> str:
+        """The folder or URI that its files are in; NotFoundError where it is not saved yet."""
+        return self._registry.get_source(self)
+
+    @property
+    def version_path(self) -> str:
+        """The same."""
+        return self.model_files_path
+
+    @property
+    def creator(self) -> None:
+        """None, as the next ones: it is not noted."""
+        return
+
+    user = creator
+    environment = creator
+    program = creator
+    shared_registry_project_name = creator
+
+    @property
+    def missing_mandatory_tags(self) -> list[dict[str, Any]]:
+        """None: no tag must be there."""
+        return []
 
     def save(
         self,
@@ -203,6 +233,15 @@ class Model:
         self._registry.set_tags(self, remove_tag(self.get_tags(), name))
 
     # -- what Hopsworks has beside
+
+    @property
+    def model_path(self) -> NoReturn:
+        """NotOfferedError: versions of a model have no folder in common."""
+        raise NotOfferedError.for_call(
+            "Model.model_path",
+            "is the folder of all versions",
+            "model_files_path is that of one version, and download() gives its files",
+        )
 
     deploy = Refused("serves a model", _SERVE_YOURSELF)
     get_url = Refused("gives the page of a model", "get_models lists its versions and metrics")

@@ -57,6 +57,16 @@ class ModelRegistry:
         return 1
 
     @property
+    def project_path(self) -> str:
+        """The path of the project in its files, as ``get_dataset_api`` takes it."""
+        return f"/Projects/{self.project_name}"
+
+    @property
+    def shared_registry_project_name(self) -> None:
+        """None: no registry is shared."""
+        return
+
+    @property
     def model_registry_id(self) -> int:
         """1: a project has one."""
         return 1
@@ -233,6 +243,13 @@ class ModelRegistry:
         target = Path(local_path).absolute()
         shutil.copytree(folder, target, dirs_exist_ok=True)
         return str(target)
+
+    def get_source(self, model: Model) -> str:
+        """Where the files of a model are; see ``Model.model_files_path``."""
+        from spark_fs.flows.model_files import to_local_path
+
+        source = str(_get_registered(model).record.source)
+        return str(to_local_path(source) or source)
 
     def get_tags(self, model: Model) -> dict[str, Any]:
         """The tags of a model; see ``Model.get_tags``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from typing import TYPE_CHECKING
 
 from spark_fs.api.feature_store import FeatureStore
@@ -118,6 +119,21 @@ class Project:
     def project_namespace(self) -> str:
         """The name."""
         return self.name
+
+    @property
+    def owner(self) -> str:
+        """The user of this process."""
+        return getpass.getuser()
+
+    @property
+    def created(self) -> None:
+        """None: nobody notes when a project began."""
+        return
+
+    @property
+    def home_path(self) -> str:
+        """Your folder in the project's files, for ``get_dataset_api``."""
+        return f"/Projects/{self.name}/Users/{self.owner}"
 
     def get_url(self) -> str:
         """Return the URI of the folder ``home``; ``spark-fs ui`` shows the store in a browser."""

@@ -430,6 +430,7 @@ SIGNATURES = {
     ModelRegistry.track: "experiment params",
     ModelRegistry.save: "model model_path",
     ModelRegistry.download: "model local_path",
+    ModelRegistry.get_source: "model",
     ModelRegistry.get_tags: "model",
     ModelRegistry.set_tags: "model tags",
     ModelRegistry.delete: "model",

@@ -192,6 +192,7 @@ def test_a_model_of_a_view_knows_what_it_was_trained_on(tmp_path: Path, folder: 
     assert list(model.model_schema.input_schema.columns) == list(x.columns)
     assert list(model.model_schema.output_schema.columns) == list(y.columns)
     assert (folder / "weights.json").exists()  # copied, not moved
+    assert (Path(model.model_files_path) / "weights.json").exists()
     again = registry.get_model("m", model.version).get_feature_view()
     assert list(again.get_batch_data().columns) == list(x.columns)
 
