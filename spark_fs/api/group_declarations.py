@@ -13,6 +13,7 @@ from spark_fs.api.feature import to_feature_specs
 from spark_fs.api.options import to_seconds
 from spark_fs.api.tags import parse_tags
 from spark_fs.api.taken import warn_of_arguments
+from spark_fs.api.transformation_lists import to_on_demand_specs
 from spark_fs.base.user_warnings import warn_user
 from spark_fs.errors import AlreadyExistsError, NotOfferedError, SettingsError
 
@@ -78,8 +79,25 @@ def declare_group(method: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         "tags": parse_tags(arguments.get("tags")),
     }
     add_aggregation(arguments["name"], fields, arguments.get("aggregation"))
+    _add_on_demand_columns(fields, arguments.get("transformation_functions"))
     given = {name: value for name, value in fields.items() if value}
     return {**given, **_declare_settings(arguments)}
+
+
+def _add_on_demand_columns(fields: dict[str, Any], functions: Any) -> None:
+    """The transformations that compute columns, and these, where columns are declared."""
+    specs = to_on_demand_specs(functions)
+    fields["transformations"] = specs
+    if not specs or not fields["features"]:
+        return
+    from spark_fs.spec.feature_group import FeatureSpec
+    from spark_fs.transform.on_demand import find_dropped, list_output_types
+
+    dropped = find_dropped(specs)
+    declared = {feature.name: feature for feature in fields["features"]}
+    for name, type_ in list_output_types(specs).items():
+        declared.setdefault(name, FeatureSpec(name, type_))
+    fields["features"] = tuple(feature for name, feature in declared.items() if name not in dropped)
 
 
 def _declare_settings(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from spark_fs.api.built_group import BuiltGroup
+from spark_fs.api.on_demand_group import OnDemandGroup
 from spark_fs.api.taken import Refused
 from spark_fs.api.write_arguments import check_storage, select_write_options, warn_of_processes
 from spark_fs.base.arguments import validate_arguments
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @validate_arguments
-class WrittenGroup(BuiltGroup):
+class WrittenGroup(OnDemandGroup):
     """A group that takes rows from whoever has them."""
 
     def insert(
@@ -36,8 +36,8 @@ class WrittenGroup(BuiltGroup):
         write_options: Mapping[str, Any] | None = None,
         validation_options: Mapping[str, Any] | None = None,
         wait: bool = False,  # noqa: ARG002 # an insert is done when it returns
-        transformation_context: Mapping[str, Any] | None = None,  # noqa: ARG002 # of none
-        transform: bool = True,  # noqa: ARG002 # of none
+        transformation_context: Mapping[str, Any] | None = None,
+        transform: bool = True,
         n_processes: int | None = None,
     ) -> Inserted:
         """Insert rows, eagerly, as one commit or not at all.
@@ -69,8 +69,8 @@ class WrittenGroup(BuiltGroup):
                 reason, for ``read_quarantine``); left out: as the suite says.
                 ``run_validation=False`` leaves the suite out, ``save_report=False`` the report.
             wait: Taken for Hopsworks' sake: the rows are there when this returns.
-            transformation_context: What on-demand transformations are given.
-            transform: Whether on-demand transformations are computed.
+            transformation_context: What is set of on-demand transformations for this time.
+            transform: Whether on-demand columns are computed; else the frame has them.
             n_processes: Taken for Hopsworks' sake.
 
         Returns:
@@ -80,6 +80,7 @@ class WrittenGroup(BuiltGroup):
 
         Raises:
             SettingsError: The group builds its rows by an aggregation.
+            NotFoundError: A column that an on-demand transformation takes is missing.
             SchemaError: Columns differ from the group's; it lists every difference.
             KeyValueError: Null keys or event times, rows of one identity that differ, an event time
                 in no known unit, or a map with a key twice; with a count and five examples.
@@ -99,7 +100,8 @@ class WrittenGroup(BuiltGroup):
         own_options = select_write_options(write_options)
         options = WriteOptions.from_argument(operation, own_options, overwrite)
         validation = ValidationOptions.from_argument(validation_options)
-        return self._insert_rows(features, options, validation)
+        rows = self._compute_on_demand(features, transformation_context) if transform else features
+        return self._insert_rows(rows, options, validation)
 
     def save(
         self,

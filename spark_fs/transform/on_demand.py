@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from spark_fs.errors import NotFoundError
 from spark_fs.spec.transformation import TransformationSpec
-from spark_fs.transform.binding import Source, name_outputs
+from spark_fs.transform.binding import Source, get_builtin, name_outputs
 from spark_fs.transform.transformer import Transformer
 
 if TYPE_CHECKING:
@@ -98,6 +98,16 @@ class OnDemandColumns:
         for name, (source, _) in self.outputs.items():
             columns[name] = computed[source]
         return pa.table(columns)
+
+
+def list_output_types(specs: Sequence[TransformationSpec]) -> dict[str, str]:
+    """The columns that transformations give, with their types."""
+    types: dict[str, str] = {}
+    for spec in specs:
+        builtin = get_builtin(spec.function)
+        returns = spec.function.returns if builtin is None else (builtin.returns,)
+        types.update(zip(name_outputs(spec), returns, strict=True))
+    return types
 
 
 def find_dropped(specs: Sequence[TransformationSpec]) -> set[str]:

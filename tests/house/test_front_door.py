@@ -36,6 +36,7 @@ from spark_fs.api.model_registry import ModelRegistry
 from spark_fs.api.monitor_declaration import MonitorDeclaration
 from spark_fs.api.monitoring import MonitoringMixin
 from spark_fs.api.profiled_group import ProfiledGroup
+from spark_fs.api.on_demand_group import OnDemandGroup
 from spark_fs.api.project import Project
 from spark_fs.api.query import Query
 from spark_fs.api.query_contents import QueryContents
@@ -154,6 +155,9 @@ SIGNATURES = {
     FeatureStore.create_transformation_function: "transformation_function version",
     FeatureStore.get_transformation_function: "name version",
     FeatureStore.get_transformation_functions: "",
+    OnDemandGroup.execute_odts: (
+        "data online transformation_context request_parameters n_processes"
+    ),
     TransformationFunction.alias: "names",
     TransformationFunction.attached: "feature",
     TransformationFunction.delete: "",
@@ -485,6 +489,7 @@ PUBLIC = (
     MonitorDeclaration,
     FeatureMonitoringConfig,
     WrittenGroup,
+    OnDemandGroup,
     TransformationFunction,
     CatalogObject,
     Group,
