@@ -148,7 +148,8 @@ class BatchScoringMixin:
             dataframe_type: "pandas", "polars", "arrow", "numpy", "spark", or "default" for
                 Spark's where a session is active, else pandas'.
             transformed: Whether the view's transformations are applied.
-            transformation_context: Taken for Hopsworks' sake, and named in a warning.
+            transformation_context: What is set of the transformations for this time, by name; None:
+                what was set when they learned.
             logging_data: Likewise.
             extra_filter: A condition that the rows must meet beside the view's own.
             lookback: Refused: see max_feature_age.
@@ -173,7 +174,6 @@ class BatchScoringMixin:
         check_lookback(lookback)
         taken = {
             "read_options": read_options,
-            "transformation_context": transformation_context,
             "logging_data": logging_data,
             "n_processes": n_processes,
         }
@@ -190,6 +190,7 @@ class BatchScoringMixin:
             to_seconds("max_feature_age", options.get("max_feature_age")),
             self._list_conditions(extra_filter, state.condition if training_filter else None),
             bool(transformed),
+            transformation_context,
         )
         return batch.read_batch(
             self._stores,

@@ -10,6 +10,7 @@ from spark_fs.api.options import to_seconds, warn_of_options
 from spark_fs.api.spine import Spine
 from spark_fs.api.tags import parse_tags
 from spark_fs.api.taken import is_given
+from spark_fs.api.transformation_contexts import check_context
 from spark_fs.base.user_warnings import warn_user
 from spark_fs.errors import SettingsError
 from spark_fs.spec.training_request import DatasetRequest, FilesRequest, FrameLayout
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 # Arguments that mean nothing here, with the reason.
 _TAKEN = {
-    "transformation_context": "transformations take no context",
     "n_processes": "transformations run in the threads of this process or in Spark's tasks",
     "logging_data": "spark_fs keeps no log of what was served",
 }
@@ -47,8 +47,8 @@ def build_request(
 
     Raises:
         QueryError: The filter speaks of a column of another store.
-        SettingsError: ``max_feature_age`` is not a length of time, a spine was given twice, or
-            ``lookback`` was given.
+        SettingsError: ``max_feature_age`` is not a length of time, a spine was given twice,
+            ``lookback`` was given, or a context cannot be kept.
     """
     check_lookback(options.get("lookback"))
     return DatasetRequest(
@@ -62,6 +62,7 @@ def build_request(
         options.get("statistics_config"),
         files,
         parse_tags(options.get("tags")),
+        check_context(options.get("transformation_context")),
     )
 
 

@@ -106,11 +106,13 @@ class FeatureVectorsMixin(ServingMixin):
             force_sql_client: Likewise.
             transform: Whether the view's transformations are applied; else the values are those of
                 ``features``, as they are stored.
-            on_demand_features: Taken for Hopsworks' sake.
-            request_parameters: As passed_features, over which they win; names that are none of a
-                feature are of no account.
-            transformation_context: Taken for Hopsworks' sake, and named in a warning.
-            logging_data: Likewise.
+            on_demand_features: Whether on-demand features of feature groups are computed where
+                something that they are made of is passed; else they are as they are stored.
+            request_parameters: As passed_features, over which they win, and what on-demand features
+                are computed of; other names are of no account.
+            transformation_context: What is set of the transformations for this time, by name; None:
+                what was set when they learned.
+            logging_data: Taken for Hopsworks' sake, and named in a warning.
             n_processes: Likewise.
             keys: The same as ``entry``.
             now: The instant (UTC) by which rows are past their ttl; None: that of the call.
@@ -125,15 +127,16 @@ class FeatureVectorsMixin(ServingMixin):
             SettingsError: The entry is missing or given twice, or ``return_type`` is not known.
             OnlineStoreError: The database fails, or does not answer in time.
         """
-        if transformation_context or logging_data or n_processes is not None:
+        if logging_data or n_processes is not None:
             taken = {
-                "transformation_context": transformation_context,
                 "logging_data": logging_data,
                 "n_processes": n_processes,
             }
             warn_of_taken("get_feature_vector", taken)
         entries = [_choose_entry(entry, keys)]
-        state = self._get_serving_state()
+        state = self._get_serving_state().with_context(transformation_context)
+        if not on_demand_features:
+            state = state.with_stored_features()
         passed = _merge_passed(state, passed_features, request_parameters)
         vectors = _read(state, entries, [passed], allow_missing, now, transform)
         if return_type == "list":
@@ -218,11 +221,13 @@ class FeatureVectorsMixin(ServingMixin):
             force_sql_client: Likewise.
             transform: Whether the view's transformations are applied; else the values are those of
                 ``features``, as they are stored.
-            on_demand_features: Taken for Hopsworks' sake.
+            on_demand_features: Whether on-demand features of feature groups are computed where
+                something that they are made of is passed; else they are as they are stored.
             request_parameters: As passed_features, over which they win, or one mapping for all
-                entries; names that are none of a feature are of no account.
-            transformation_context: Taken for Hopsworks' sake, and named in a warning.
-            logging_data: Likewise.
+                entries; and what on-demand features are computed of.
+            transformation_context: What is set of the transformations for this time, by name; None:
+                what was set when they learned.
+            logging_data: Taken for Hopsworks' sake, and named in a warning.
             n_processes: Likewise.
             keys: The same as ``entry``.
             now: The instant (UTC) by which rows are past their ttl; None: that of the call.
@@ -238,9 +243,8 @@ class FeatureVectorsMixin(ServingMixin):
                 passed features for each, or ``return_type`` is not known.
             OnlineStoreError: The database fails, or does not answer in time.
         """
-        if transformation_context or logging_data or n_processes is not None:
+        if logging_data or n_processes is not None:
             taken = {
-                "transformation_context": transformation_context,
                 "logging_data": logging_data,
                 "n_processes": n_processes,
             }
@@ -248,7 +252,9 @@ class FeatureVectorsMixin(ServingMixin):
         entries = _choose_entry(entry, keys)
         first = _spread_passed("passed_features", passed_features, len(entries))
         second = _spread_passed("request_parameters", request_parameters, len(entries))
-        state = self._get_serving_state()
+        state = self._get_serving_state().with_context(transformation_context)
+        if not on_demand_features:
+            state = state.with_stored_features()
         passed = [_merge_passed(state, *pair) for pair in zip(first, second, strict=True)]
         vectors = _read(state, entries, passed, allow_missing, now, transform)
         return (
@@ -280,10 +286,10 @@ def _spread_passed(
 
 
 def _merge_passed(state: ServingState, passed: Entry | None, requested: Entry | None) -> Entry:
-    """What was passed for an entry: request parameters win; those of no feature are left out."""
+    """What was passed for an entry: request parameters win; those of no use are left out."""
     if not requested:
         return passed or {}
-    known = {name: value for name, value in requested.items() if name in state.inputs}
+    known = {name: value for name, value in requested.items() if name in state.passable}
     return {**(passed or {}), **known}
 
 

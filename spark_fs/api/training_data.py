@@ -108,7 +108,7 @@ class TrainingDataMixin:
             training_helper_columns: Whether X ends with these.
             dataframe_type: "pandas", "polars", "arrow", "numpy", "spark", or "default" for Spark's
                 where a session is active, else pandas'.
-            transformation_context: Taken for Hopsworks' sake, and named in a warning.
+            transformation_context: What is set of the transformations, by name, and kept with it.
             lookback: Refused: see max_feature_age.
             n_processes: Taken for Hopsworks' sake, and named in a warning.
             tags: Values by name, or tags as Hopsworks has them, of the training dataset.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 from spark_fs.api.dataset_requests import build_layout, warn_of_taken
 from spark_fs.api.options import ReadOptions, check_options
 from spark_fs.api.splitting import resolve_version
+from spark_fs.api.taken import warn_of_arguments
 from spark_fs.base.arguments import validate_arguments
 
 if TYPE_CHECKING:
@@ -286,6 +287,11 @@ class TrainingDatasetsMixin:
         from spark_fs.flows import training_dataset
 
         warn_of_taken(method, arguments)
+        warn_of_arguments(
+            method,
+            {"transformation_context": arguments.get("transformation_context")},
+            "a training dataset keeps what was set when it was made",
+        )
         layout = build_layout(arguments)
         frames = training_dataset.read_back(
             self._stores, self._spec, version, split_count, layout, arguments.get("engine")

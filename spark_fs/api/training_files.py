@@ -79,7 +79,7 @@ class TrainingFilesMixin:
             statistics_config: Kept with the training dataset.
             write_options: ``{"wait_for_job": False}`` returns at once; others go to Spark's writer.
             spine: A frame that stands in for the leftmost group, as in ``training_data``.
-            transformation_context: Taken for Hopsworks' sake, and named in a warning.
+            transformation_context: What is set of the transformations, by name, and kept with it.
             data_source: Refused: give location.
             tags: Values by name, or tags as Hopsworks has them, of the training dataset.
             lookback: Refused: see max_feature_age.
@@ -161,7 +161,7 @@ class TrainingFilesMixin:
             statistics_config: Kept with the training dataset.
             write_options: ``{"wait_for_job": False}`` returns at once; others go to Spark's writer.
             spine: A frame that stands in for the leftmost group, as in ``training_data``.
-            transformation_context: Taken for Hopsworks' sake, and named in a warning.
+            transformation_context: What is set of the transformations, by name, and kept with it.
             data_source: Refused: give location.
             tags: Values by name, or tags as Hopsworks has them, of the training dataset.
             lookback: Refused: see max_feature_age.
@@ -249,7 +249,7 @@ class TrainingFilesMixin:
             statistics_config: Kept with the training dataset.
             write_options: ``{"wait_for_job": False}`` returns at once; others go to Spark's writer.
             spine: A frame that stands in for the leftmost group, as in ``training_data``.
-            transformation_context: Taken for Hopsworks' sake, and named in a warning.
+            transformation_context: What is set of the transformations, by name, and kept with it.
             data_source: Refused: give location.
             tags: Values by name, or tags as Hopsworks has them, of the training dataset.
             lookback: Refused: see max_feature_age.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+from spark_fs.api.transformation_contexts import check_context
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import SettingsError
 from spark_fs.spec.transformation import FunctionSpec, TransformationSpec
@@ -38,6 +39,7 @@ class TransformationFunction:
         self._context = dict(context or {})
         self._learned: TransformationStatistics | None = None
         self._catalog: Catalog | None = None
+        self._chained: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         features = ", ".join(map(str, self._features or self.spec.arguments))
@@ -103,7 +105,7 @@ class TransformationFunction:
 
     @transformation_context.setter
     def transformation_context(self, context: Mapping[str, Any] | None) -> None:
-        self._context = check_context(self.spec, context)
+        self._context = check_context(context, self.spec)
 
     @property
     def transformation_statistics(self) -> TransformationStatistics | None:
@@ -115,6 +117,13 @@ class TransformationFunction:
         """The function as a feature store has it."""
         opened = cls(function)
         opened._catalog = catalog
+        return opened
+
+    @classmethod
+    def _from_spec(cls, spec: TransformationSpec) -> Self:
+        """The function as a feature view or a feature group has it."""
+        opened = cls(spec.function, spec.features, spec.outputs, spec.context)
+        opened._chained = spec.chained
         return opened
 
     def __call__(self, *features: Any) -> TransformationFunction:
@@ -213,7 +222,7 @@ class TransformationFunction:
             given = (feature,)
         chain: list[TransformationSpec] = []
         features: list[str] = []
-        chained: list[str] = []
+        chained = list(self._chained)
         for source in given:
             if isinstance(source, TransformationFunction):
                 chain += source.list_chain()
@@ -238,37 +247,6 @@ def _name_only_output(spec: TransformationSpec) -> str:
             " by .alias('...'), and call it with a name."
         )
     return names[0]
-
-
-def check_context(function: FunctionSpec, context: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What is set of a function, as it is kept.
-
-    Raises:
-        SettingsError: It is not a mapping of names to JSON values, or not what the function takes.
-        NotFoundError: A built-in function has no such setting.
-    """
-    import json
-
-    from spark_fs.transform.binding import get_builtin
-    from spark_fs.transform.options import check_option_names, resolve_options
-
-    if not isinstance(context or {}, Mapping):
-        raise SettingsError(
-            f"transformation_context={context!r} is not a mapping: give values by their names."
-        )
-    given = dict(context or {})
-    builtin = get_builtin(function)
-    if builtin is not None:
-        check_option_names(function.name, builtin.options, given)
-        builtin.list_shares(resolve_options(function.name, builtin.options, given))
-    try:
-        json.dumps(given, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise SettingsError(
-            f"transformation_context of {function} is kept as JSON, and {error}: give strings,"
-            " numbers, lists and mappings."
-        ) from error
-    return given
 
 
 def udf(

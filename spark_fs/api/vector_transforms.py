@@ -35,7 +35,8 @@ class VectorTransformsMixin(ServingMixin):
                 order of ``get_feature_vector(transform=False)``; a dict of values by name, or a
                 list of such; or a pandas or polars frame with the features by name.
             external: Taken for Hopsworks' sake.
-            transformation_context: Taken for Hopsworks' sake, and named in a warning.
+            transformation_context: What is set of the transformations for this time, by name; None:
+                what was set when they learned.
             return_type: "list", "pandas", "polars" or "numpy"; None: as what was given.
             n_processes: Taken for Hopsworks' sake, and named in a warning.
 
@@ -50,9 +51,8 @@ class VectorTransformsMixin(ServingMixin):
                 learned and ``init_serving`` was not told of which training dataset, or
                 ``return_type`` is not known.
         """
-        taken = {"transformation_context": transformation_context, "n_processes": n_processes}
-        warn_of_taken("transform", taken)
-        state = self._get_serving_state()
+        warn_of_taken("transform", {"n_processes": n_processes})
+        state = self._get_serving_state().with_context(transformation_context)
         rows, is_single, kind = _parse_vectors(feature_vector, list(state.features))
         vectors = state.transform_rows(rows)
         return_type = return_type or kind
@@ -79,16 +79,21 @@ class VectorTransformsMixin(ServingMixin):
         Args:
             data: As the vectors of ``transform``.
             online: Taken for Hopsworks' sake: a row is transformed alike wherever it is.
-            transformation_context: Taken for Hopsworks' sake, and named in a warning.
-            request_parameters: Likewise.
-            n_processes: Likewise.
+            transformation_context: As in ``transform``.
+            request_parameters: Values by feature that win over those of data, which are given by
+                name.
+            n_processes: Taken for Hopsworks' sake, and named in a warning.
 
         Returns:
             As ``transform`` does.
         """
-        taken = {"transformation_context": transformation_context or request_parameters}
-        warn_of_taken("execute_mdts", taken)
-        return self.transform(data, n_processes=n_processes)
+        if request_parameters and hasattr(data, "assign"):
+            data = data.assign(**request_parameters)
+        elif request_parameters and isinstance(data, Mapping):
+            data = {**data, **request_parameters}
+        elif request_parameters:
+            data = [{**row, **request_parameters} for row in data]
+        return self.transform(data, None, transformation_context, n_processes=n_processes)
 
 
 def _parse_vectors(given: Any, names: Sequence[str]) -> tuple[list[Mapping[str, Any]], bool, str]:

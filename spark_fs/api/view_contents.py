@@ -188,10 +188,7 @@ class ViewContentsMixin(CatalogObject[ViewSpec]):
     @property
     def transformation_functions(self) -> list[TransformationFunction]:
         """The transformations, each attached to its features."""
-        return [
-            TransformationFunction(spec.function, spec.features, spec.outputs)
-            for spec in self._spec.transformations
-        ]
+        return [TransformationFunction._from_spec(spec) for spec in self._spec.transformations]
 
     def __getitem__(self, name: str) -> TransformationFunction:
         """The transformation of this name; NotFoundError where there is none."""
@@ -205,9 +202,8 @@ class ViewContentsMixin(CatalogObject[ViewSpec]):
     @property
     def model_dependent_transformations(self) -> dict[str, TransformationFunction]:
         """The transformations by the first column that each gives."""
-        transformer = self._resolve_columns().build_training_transformer(None)
-        names = [bound.outputs[0][0] for bound in transformer.transformations]
-        return dict(zip(names, self.transformation_functions, strict=True))
+        functions = self.transformation_functions
+        return {function.output_column_names[0]: function for function in functions}
 
     @property
     def on_demand_transformations(self) -> dict[str, TransformationFunction]:

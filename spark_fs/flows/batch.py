@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ class BatchRequest:
     spine's come first. inference_helper_columns: whether these come last. spine_df: a frame
     in the place of the leftmost group. max_feature_age: seconds. conditions: what rows meet beside
     the view's own filters. transformed: whether the view's transformations are applied.
+    transformation_context: what is set of them for this time.
     """
 
     interval: Interval | None = None
@@ -47,6 +48,7 @@ class BatchRequest:
     max_feature_age: float | None = None
     conditions: tuple[Condition, ...] = ()
     transformed: bool = True
+    transformation_context: Mapping[str, Any] | None = None
 
 
 def read_batch(
@@ -132,7 +134,8 @@ def _prepare_batch(
         last += view.inference_helpers
     transformer = columns.build_plain_transformer()
     if request.transformed:
-        transformer = columns.build_inference_transformer(states)
+        context = request.transformation_context
+        transformer = columns.build_inference_transformer(states, context)
     transform = _build_transform(columns, transformer, [*first, *last])
     plan = _build_plan(columns, transform, request)
     for condition in request.conditions:

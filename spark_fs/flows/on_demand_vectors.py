@@ -54,16 +54,35 @@ class OnDemandVectorReader:
     Args:
         plan: The plan of the view.
         reader: What reads the stored features.
+        context: What is set of the functions for this time.
     """
 
-    def __init__(self, plan: JoinPlan, reader: VectorReader) -> None:
+    def __init__(
+        self, plan: JoinPlan, reader: VectorReader, context: Mapping[str, Any] | None = None
+    ) -> None:
+        self._plan = plan
         self._reader = reader
+        self.output_types = reader.output_types
+        self.output_names = reader.output_names
+        self.convert_features = reader.convert_features
         self._features = _list_features(plan, reader.output_names)
-        self._steps = [step for node in plan.nodes for step in _plan_steps(node)]
+        self._steps = [step for node in plan.nodes for step in _plan_steps(node, context)]
         self.passable = set(reader.output_names)
         for step in self._steps:
             for taken in step.inputs:
                 self.passable.update(taken.names)
+
+    def with_context(self, context: Mapping[str, Any]) -> OnDemandVectorReader:
+        """The same, of whose functions this is set for this time."""
+        if not self._steps:
+            return self
+        return OnDemandVectorReader(self._plan, self._reader, context)
+
+    def without_functions(self) -> OnDemandVectorReader:
+        """The same without functions: every feature is as it is stored or passed."""
+        plain = OnDemandVectorReader(self._plan, self._reader)
+        plain._steps = []
+        return plain
 
     def read_vectors(
         self,
@@ -85,13 +104,18 @@ class OnDemandVectorReader:
             KeyValueError: A column that a function takes was not passed, and no feature has it.
             SchemaError: A passed value is of another type.
         """
-        names = self._reader.output_names
+        names = self.output_names
+        if not self._steps:
+            return self._reader.read_vectors(entries, passed_features, allow_missing, now)
         computed_of_entries = []
         stored_passed = []
         for entry, passed in zip(entries, passed_features, strict=True):
             computed = self._compute(entry, passed, {})
             computed_of_entries.append(computed)
-            known = {name: value for name, value in passed.items() if name in names}
+            known: dict[str, Any] = {}
+            for name, value in passed.items():
+                if name in names or name not in self.passable:
+                    known[name] = value
             stored_passed.append(known | self._name_features(computed))
         vectors = self._reader.read_vectors(entries, stored_passed, allow_missing, now)
         requests = zip(vectors, entries, passed_features, computed_of_entries, strict=True)
@@ -181,7 +205,7 @@ def _list_features(plan: JoinPlan, names: Sequence[str]) -> dict[_Column, str]:
     return features
 
 
-def _plan_steps(node: PlanNode) -> Iterator[_Step]:
+def _plan_steps(node: PlanNode, context: Mapping[str, Any] | None) -> Iterator[_Step]:
     """The on-demand functions of the group at a node."""
     group = node.group
     if not group.transformations:
@@ -190,7 +214,7 @@ def _plan_steps(node: PlanNode) -> Iterator[_Step]:
     for spec in group.transformations:
         if not types.keys() | set(spec.chained) >= set(spec.features):
             return  # no row was ever inserted
-    bound = OnDemandColumns.bind(group.transformations, types)
+    bound = OnDemandColumns.bind(group.transformations, types, context)
     for transformation in bound.transformer.transformations:
         inputs: list[_Input] = []
         for source, type_ in zip(transformation.sources, transformation.types, strict=True):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from spark_fs.errors import NotFoundError
+from spark_fs.flows.on_demand_vectors import OnDemandVectorReader
 from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.view_columns import find_states, resolve_view_columns
 from spark_fs.online.vectors import VectorReader
 from spark_fs.spec.feature_view import ViewSpec
-from spark_fs.transform.transformer import RowFunction
+from spark_fs.transform.transformer import RowFunction, Transformer
 
 Entry = Mapping[str, Any]
 
@@ -28,9 +29,27 @@ class ServingState:
     inputs: Mapping[str, str]
     columns: Mapping[str, str]
     features: Mapping[str, str]
+    transformer: Transformer
     transform_row: RowFunction
-    vector_reader: VectorReader
+    vector_reader: OnDemandVectorReader
     helper_reader: VectorReader
+
+    @property
+    def passable(self) -> Collection[str]:
+        """The names of what may be passed: inputs, and what on-demand features are computed of."""
+        return self.vector_reader.passable
+
+    def with_context(self, context: Mapping[str, Any] | None) -> ServingState:
+        """The same, of whose transformations this is set for this time."""
+        if not context:
+            return self
+        transform_row = self.transformer.with_context(context).make_row_function()
+        reader = self.vector_reader.with_context(context)
+        return replace(self, transform_row=transform_row, vector_reader=reader)
+
+    def with_stored_features(self) -> ServingState:
+        """The same, which computes no on-demand features."""
+        return replace(self, vector_reader=self.vector_reader.without_functions())
 
     def read_vectors(
         self,
@@ -102,11 +121,13 @@ def prepare_serving(
     outputs = {output.name: output for output in columns.plan.outputs}
     features = [outputs[name] for name in transformer.inputs]
     helpers = [outputs[name] for name in view.inference_helpers]
+    stored = VectorReader(columns.plan, features, stores.online)
     return ServingState(
         inputs=transformer.inputs,
         columns=transformer.columns,
         features=columns.features,
+        transformer=transformer,
         transform_row=transformer.make_row_function(),
-        vector_reader=VectorReader(columns.plan, features, stores.online),
+        vector_reader=OnDemandVectorReader(columns.plan, stored),
         helper_reader=VectorReader(columns.plan, helpers, stores.online),
     )

@@ -118,6 +118,7 @@ def _build_spec(
         files=None if files is None else files.to_spec(folder, request.has_several_splits),
         statistics_config=request.statistics_config,
         tags=request.tags,
+        transformation_context=request.transformation_context,
     )
 
 

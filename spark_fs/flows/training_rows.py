@@ -85,7 +85,8 @@ class TrainingDataset:
     def transform(self) -> DatasetTransform:
         """How joined rows become its rows."""
         columns = self.columns
-        transformer = columns.build_training_transformer(self.spec.states)
+        context = self.spec.transformation_context
+        transformer = columns.build_training_transformer(self.spec.states, context)
         others = [*self.view.training_helpers, *columns.extra_columns, *columns.identity]
         passthrough = {}
         for name in dict.fromkeys(others):

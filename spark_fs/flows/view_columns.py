@@ -140,13 +140,28 @@ class ViewColumns:
                 " of it."
             )
 
-    def build_training_transformer(self, states: States | None) -> Transformer:
-        """What becomes of features and labels; states: what each transformation learned."""
-        columns = {**self.features, **self.labels}
-        return Transformer(self.view.transformations, columns, self.context_columns, states)
+    def build_training_transformer(
+        self, states: States | None, context: Mapping[str, Any] | None = None
+    ) -> Transformer:
+        """What becomes of features and labels.
 
-    def build_inference_transformer(self, states: States | None) -> Transformer:
-        """What becomes of the features of a batch or an entry, which have no labels."""
+        Args:
+            states: What each transformation learned.
+            context: What is set of them for this time.
+        """
+        columns = {**self.features, **self.labels}
+        specs = self.view.transformations
+        return Transformer(specs, columns, self.context_columns, states, context)
+
+    def build_inference_transformer(
+        self, states: States | None, context: Mapping[str, Any] | None = None
+    ) -> Transformer:
+        """What becomes of the features of a batch or an entry, which have no labels.
+
+        Args:
+            states: What each transformation learned.
+            context: What is set of them for this time.
+        """
         labels = set(self.view.labels)
         specs = []
         chosen_states = []
@@ -156,7 +171,7 @@ class ViewColumns:
                 if states is not None:
                     chosen_states.append(states[number])
         fitted = None if states is None else chosen_states
-        return Transformer(specs, self.features, self.context_columns, fitted)
+        return Transformer(specs, self.features, self.context_columns, fitted, context)
 
     def build_plain_transformer(self) -> Transformer:
         """What leaves the features of a batch or an entry as they are."""

@@ -129,6 +129,7 @@ class TrainingDatasetSpec:
     rows: Mapping[str, int] = field(default_factory=dict)
     state: DatasetState = "running"
     tags: Mapping[str, Any] = field(default_factory=dict)
+    transformation_context: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.null_labels not in get_args(NullLabels):
@@ -189,6 +190,7 @@ class TrainingDatasetSpec:
             "rows": dict(self.rows),
             "state": self.state,
             "tags": dict(self.tags),
+            "transformation_context": dict(self.transformation_context),
         }
         return with_format_version(type(self), data)
 
@@ -239,6 +241,7 @@ class TrainingDatasetSpec:
             rows=dict(data["rows"]),
             state=data["state"],
             tags=dict(data["tags"]),
+            transformation_context=dict(data["transformation_context"]),
         )
 
 
@@ -252,6 +255,7 @@ _EARLIER_DEFAULTS: Mapping[str, Any] = {
     "null_labels": "keep",
     "spine": None,
     "transformations": None,
+    "transformation_context": {},
     "statistics_config": None,
     "rows": {},
     "state": "finished",

@@ -45,6 +45,7 @@ class DatasetRequest:
     splits: the interval of each split by time; ``random_split`` has the shares instead. spine_df: a
     frame in the place of the leftmost group. max_feature_age: seconds.
     null_labels: "keep" or "drop". files: None where the rows are to be kept in memory alone.
+    transformation_context: what is set of the transformations.
     """
 
     splits: Mapping[str, Interval]
@@ -57,6 +58,7 @@ class DatasetRequest:
     statistics_config: Any = None
     files: FilesRequest | None = None
     tags: Mapping[str, Any] = field(default_factory=dict)
+    transformation_context: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def has_several_splits(self) -> bool:

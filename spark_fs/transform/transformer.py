@@ -70,6 +70,11 @@ class Transformer:
         """A copy that has learned."""
         return type(self)(self._specs, self._columns, self._helpers, states, self._context)
 
+    def with_context(self, context: Mapping[str, Any]) -> Self:
+        """A copy that has learned the same, and of which this is set for this time."""
+        states = [bound.state for bound in self.transformations]
+        return type(self)(self._specs, self._columns, self._helpers, states, context)
+
     @property
     def needs_fit(self) -> bool:
         """Whether anything must be fitted."""

@@ -8,12 +8,15 @@ from releases.unpack import unpack
 
 import spark_fs
 from spark_fs.builtin_transformations import (
+    equal_width_binner,
+    impute_category,
     impute_median,
     impute_mode,
     label_encoder,
     standard_scaler,
     winsorize,
 )
+from spark_fs.errors import SettingsError
 from spark_fs.transformation_statistics import TransformationStatistics
 
 from conftest import ROOT
@@ -80,3 +83,34 @@ def test_files_and_batches_have_the_bits_of_memory(view):
     trained = pd.concat(in_memory[:2])
     for name in trained:
         assert sorted(batch[name].tolist()) == sorted(trained[name].tolist())
+
+
+@spark_fs.udf(float)
+def shifted(value, context):
+    return value + context.get("by", 0)
+
+
+def test_what_is_set_for_training_is_kept_and_can_be_set_for_a_batch(store, view):
+    set_view = store.create_feature_view(
+        "set",
+        view.query,
+        labels=["fraud"],
+        transformation_functions=[
+            shifted("amount"),
+            equal_width_binner("limit_").alias("bin"),
+            impute_category("kind"),
+        ],
+    )
+    rows = view.query.read("pandas").sort_values("amount")
+    context = {"by": 10, "n_bins": 3, "value": "none"}
+    x, _ = set_view.training_data(transformation_context=context)
+    assert sorted(x["amount"]) == (rows["amount"] + 10).tolist()
+    assert sorted(x["bin"].dropna().unique()) == [0, 1, 2]
+    assert set(x["kind"]) == {*rows["kind"].dropna(), "none"}
+    assert_frame_equal(set_view.get_training_data(1)[0], x)
+    set_view.init_batch_scoring(1)
+    assert_frame_equal(set_view.get_batch_data(), x)
+    batch = set_view.get_batch_data(transformation_context={"by": 0})
+    assert sorted(batch["amount"]) == rows["amount"].tolist()
+    with pytest.raises(SettingsError, match=r"transformation_context is kept as JSON"):
+        set_view.training_data(transformation_context={"by": object()})
