@@ -82,6 +82,7 @@ class OnDemandVectorReader:
         """The same without functions: every feature is as it is stored or passed."""
         plain = OnDemandVectorReader(self._plan, self._reader)
         plain._steps = []
+        plain.passable = set(plain.output_names)
         return plain
 
     def read_vectors(
