@@ -29,7 +29,7 @@ class ServingMixin:
     def serving_types(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
         """The types by name: of the keys that an entry may hold, and of what may be passed."""
         state = self._get_serving_state()
-        return state.vector_reader.key_types, dict(state.inputs)
+        return state.vector_reader.key_types, dict(state.passable)
 
     @property
     def serving_columns(self) -> list[str]:

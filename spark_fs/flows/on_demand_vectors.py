@@ -64,13 +64,15 @@ class OnDemandVectorReader:
         self._reader = reader
         self.output_types = reader.output_types
         self.output_names = reader.output_names
+        self.key_types = reader.key_types
         self.convert_features = reader.convert_features
         self._features = _list_features(plan, reader.output_names)
         self._steps = [step for node in plan.nodes for step in _plan_steps(node, context)]
-        self.passable = set(reader.output_names)
+        self.passable: dict[str, str] = {}
         for step in self._steps:
             for taken in step.inputs:
-                self.passable.update(taken.names)
+                self.passable.update(dict.fromkeys(taken.names, taken.type))
+        self.passable.update(reader.output_types)
 
     def with_context(self, context: Mapping[str, Any]) -> OnDemandVectorReader:
         """The same, of whose functions this is set for this time."""
@@ -82,7 +84,7 @@ class OnDemandVectorReader:
         """The same without functions: every feature is as it is stored or passed."""
         plain = OnDemandVectorReader(self._plan, self._reader)
         plain._steps = []
-        plain.passable = set(plain.output_names)
+        plain.passable = dict(plain.output_types)
         return plain
 
     def read_vectors(

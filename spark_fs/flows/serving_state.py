@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -35,8 +35,8 @@ class ServingState:
     helper_reader: VectorReader
 
     @property
-    def passable(self) -> Collection[str]:
-        """The names of what may be passed: inputs, and what on-demand features are computed of."""
+    def passable(self) -> Mapping[str, str]:
+        """What may be passed, with its type: inputs, and what on-demand features are made of."""
         return self.vector_reader.passable
 
     def with_context(self, context: Mapping[str, Any] | None) -> ServingState:

@@ -35,8 +35,8 @@ from spark_fs.api.model import Model
 from spark_fs.api.model_registry import ModelRegistry
 from spark_fs.api.monitor_declaration import MonitorDeclaration
 from spark_fs.api.monitoring import MonitoringMixin
-from spark_fs.api.profiled_group import ProfiledGroup
 from spark_fs.api.on_demand_group import OnDemandGroup
+from spark_fs.api.profiled_group import ProfiledGroup
 from spark_fs.api.project import Project
 from spark_fs.api.query import Query
 from spark_fs.api.query_contents import QueryContents
@@ -50,6 +50,7 @@ from spark_fs.api.training_datasets import TrainingDatasetsMixin
 from spark_fs.api.training_files import TrainingFilesMixin
 from spark_fs.api.training_splits import TrainingSplitsMixin
 from spark_fs.api.training_upkeep import TrainingUpkeepMixin
+from spark_fs.api.transformation_store import TransformationStore
 from spark_fs.api.transformations import TransformationFunction
 from spark_fs.api.validated_group import ValidatedGroup
 from spark_fs.api.vector_transforms import VectorTransformsMixin
@@ -152,9 +153,9 @@ SIGNATURES = {
         "name query version description labels inference_helper_columns training_helper_columns"
         " transformation_functions logging_enabled extra_log_columns tags label"
     ),
-    FeatureStore.create_transformation_function: "transformation_function version",
-    FeatureStore.get_transformation_function: "name version",
-    FeatureStore.get_transformation_functions: "",
+    TransformationStore.create_transformation_function: "transformation_function version",
+    TransformationStore.get_transformation_function: "name version",
+    TransformationStore.get_transformation_functions: "",
     OnDemandGroup.execute_odts: (
         "data online transformation_context request_parameters n_processes"
     ),
@@ -490,6 +491,7 @@ PUBLIC = (
     FeatureMonitoringConfig,
     WrittenGroup,
     OnDemandGroup,
+    TransformationStore,
     TransformationFunction,
     CatalogObject,
     Group,
