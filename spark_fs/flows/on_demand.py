@@ -10,7 +10,6 @@ import pyarrow as pa
 from spark_fs.base.arrow_types import to_arrow_schema, to_feature_types
 from spark_fs.base.dataframes import is_spark_frame
 from spark_fs.base.types import to_ddl
-from spark_fs.planning.sql_expressions import quote_name
 from spark_fs.tables.arrow_frames import to_arrow
 from spark_fs.transform.on_demand import OnDemandColumns
 
@@ -60,7 +59,9 @@ def _compute_spark_frame(
     types = spark_frames.get_feature_types(frame)
     columns = _bind(group, types, context)
     computed_types = columns.list_types(types)
-    ddl = ", ".join(f"{quote_name(name)} {to_ddl(type_)}" for name, type_ in computed_types.items())
+    ddl = ", ".join(
+        f"{_quote_name(name)} {to_ddl(type_)}" for name, type_ in computed_types.items()
+    )
     schema = to_arrow_schema(types)
     computed_schema = to_arrow_schema(computed_types)
 
@@ -70,3 +71,9 @@ def _compute_spark_frame(
             yield from columns.compute_table(table).cast(computed_schema).to_batches()
 
     return frame.mapInArrow(compute, ddl), dict(columns.transformer.inputs)
+
+
+def _quote_name(name: str) -> str:
+    """A column's name as Spark's DDL has it."""
+    escaped = name.replace("`", "``")
+    return f"`{escaped}`"

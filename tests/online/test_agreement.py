@@ -199,8 +199,8 @@ def test_a_passed_feature_is_transformed_too(view: FeatureView) -> None:
         [{"id": 7}, {"id": 8}], passed_features=[passed, {}], return_type="pandas"
     )
     assert list(frame.columns) == names
-    with pytest.raises(NotFoundError, match=r"Passed feature 'n9' does not exist"):
-        view.get_feature_vector({"id": 7}, passed_features={"n9": 1})
+    with pytest.raises(NotFoundError, match=r"Passed feature 'n99' does not exist"):
+        view.get_feature_vector({"id": 7}, passed_features={"n99": 1})
     with pytest.raises(
         SettingsError, match=r"Give the keys of an entry as entry=..., or as keys=...."
     ):
