@@ -13,7 +13,6 @@ _LAYOUT = (
     "a group keeps the partition_key of its creation, and optimize() puts its rows in the order of"
     " keys and times"
 )
-_ON_DEMAND = "a feature view computes them: give its vectors passed_features"
 
 
 class GroupRefusals:
@@ -54,7 +53,6 @@ class GroupRefusals:
     get_generated_feature_groups = Refused(
         "lists what was made of the group", "each group names what it is made of as its parents"
     )
-    execute_odts = Refused("computes features at request time", _ON_DEMAND)
     visualize_transformations = Refused(
         "draws its transformations", "the group's page does: report()"
     )
