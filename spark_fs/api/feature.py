@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError, QueryError, SchemaError
-from spark_fs.spec.names import GroupRef
+from spark_fs.spec.names import GroupRef, normalize_names
 from spark_fs.spec.predicates import NO_GROUP, Combination, Comparison
 
 if TYPE_CHECKING:
@@ -146,8 +146,11 @@ class Feature:
 
     def _make_filter(self, operator: Operator, value: Any) -> Filter:
         stores = [self._stores] if self._stores else []
-        group = self._group or NO_GROUP
-        return Filter(Comparison(group, self.name, operator, value), stores)
+        name = self.name
+        if self._group is None:
+            (name,) = normalize_names("A condition", [name])
+        comparison = Comparison(self._group or NO_GROUP, name, operator, value)
+        return Filter(comparison, stores)
 
     def __eq__(self, value: object) -> Filter:  # type: ignore[override] # a condition, as in pandas and Spark
         return self._make_filter("==", _check_value(self, value))
@@ -257,10 +260,14 @@ def make_feature(stores: Stores, group: GroupSpec, column: FeatureSpec) -> Featu
 
 
 def list_names(features: str | Feature | Sequence[str | Feature]) -> list[str]:
-    """Return the names of columns that are given by name or as Features, one or a list."""
+    """Return the names of columns that are given by name or as Features, one or a list.
+
+    They are brought to lower snake case, with a warning.
+    """
     if isinstance(features, str | Feature):
         features = [features]
-    return [feature.name if isinstance(feature, Feature) else feature for feature in features]
+    names = [feature.name if isinstance(feature, Feature) else feature for feature in features]
+    return normalize_names("A selection", names)
 
 
 def extract_condition(stores: Stores, cond: Filter) -> Condition:

@@ -107,6 +107,16 @@ def test_columns_are_selected_by_name_as_features_or_one_alone(sales: Any) -> No
         sales.select("dya")
 
 
+def test_names_in_capitals_are_those_of_the_columns(sales: Any, shops: Any) -> None:
+    with pytest.warns(UserWarning, match="A selection has names in lower .*: 'Kind' is 'kind'"):
+        assert sales.select(["Kind"]).features[0].name == "kind"
+    with pytest.warns(UserWarning, match="A condition has names in lower .*'Amount' is 'amount'"):
+        assert days(sales.filter(Feature("Amount") > 15).read("pandas")) == [2, 3, 4]
+    with pytest.warns(UserWarning, match="'SHOP' is 'shop'"):
+        query = sales.select(["at"]).join(shops.select("staff"), on=["SHOP"], join_type="inner")
+    assert days(query.read("pandas")) == [1, 2, 4]
+
+
 # -- conditions
 
 
