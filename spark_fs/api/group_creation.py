@@ -301,6 +301,7 @@ class GroupCreation:
             AlreadyExistsError: The name is that of another spine or group.
         """
         from spark_fs.flows.spine_rows import build_spine_rows
+        from spark_fs.spec.external_source import FRAME, NAMED_SPINE, SourceSpec
 
         warn_of_arguments(
             "get_or_create_spine_group", {"features": features}, "the columns are the frame's"
@@ -313,7 +314,12 @@ class GroupCreation:
         rows = build_spine_rows(dataframe, key, time)
         foreign = to_column_names("foreign_key", foreign_key)
         requested = replace(
-            rows.spec, name=name, version=number, description=description, foreign_key=foreign
+            rows.spec,
+            name=name,
+            version=number,
+            description=description,
+            foreign_key=foreign,
+            source=SourceSpec(FRAME, NAMED_SPINE),
         )
         find = partial(self._stores.catalog.get_group, name, number)
         spec, is_new = find_or_create(find, lambda: self._create_group(requested))
@@ -364,6 +370,8 @@ def _check_spine(existing: GroupSpec, requested: GroupSpec) -> None:
 
 
 def _check_own_rows(group: GroupSpec) -> None:
+    if group.is_dataframe:
+        raise NotFoundError(f"{group} is a spine group: use get_or_create_spine_group.")
     if group.source:
         raise NotFoundError(
             f"Feature group {group} is an external one: use get_external_feature_group."

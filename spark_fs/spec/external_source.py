@@ -12,6 +12,7 @@ FILE_FORMATS = ("delta", "parquet", "csv", "json", "orc", "avro")
 SOURCE_FORMATS = (*FILE_FORMATS, "table", "jdbc")
 _LATER_FORMATS = ("csv", "json", "orc", "avro")  # which the first release does not read
 FRAME = "frame"  # a DataFrame of this session
+NAMED_SPINE = "a spine group"  # the location of one whose columns are kept under a name
 _ALLOWED_PREFIX = "SPARK_FS_SECRET_"  # of the variables that an external group may ask for
 _VARIABLE_PATTERN = re.compile(r"\$\{(\w+)\}")
 

@@ -10,7 +10,7 @@ from spark_fs.base.types import EVENT_TIME_TYPES
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError
 from spark_fs.spec.aggregation import AggregationSpec
 from spark_fs.spec.expectations import parse_suite, to_tagged_json
-from spark_fs.spec.external_source import FRAME, SourceSpec
+from spark_fs.spec.external_source import FRAME, NAMED_SPINE, SourceSpec
 from spark_fs.spec.feature_statistics import StatisticsConfig
 from spark_fs.spec.names import GroupRef, check_name, check_version
 from spark_fs.spec.record_format import FORMAT_KEY, get_format, select_known_fields
@@ -155,7 +155,7 @@ class GroupSpec:
                 raise NotFoundError.for_name(subject, column, self.types, remedy)
 
     def __str__(self) -> str:
-        if self.is_dataframe:
+        if self.is_dataframe and self.source and self.source.location != NAMED_SPINE:
             return "'spine' (a DataFrame)"
         return f"{self.name!r} version {self.version}"
 
