@@ -64,6 +64,7 @@ def declare_group(method: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         SparkFSError: An argument is not valid.
     """
     _warn_of_taken(method, arguments)
+    columns = to_column_specs(arguments["features"])
     event_time = to_event_time(arguments["event_time"])
     key = _to_key("primary", arguments)
     fields = {
@@ -73,7 +74,7 @@ def declare_group(method: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         "foreign_key": _to_key("foreign", arguments),
         "event_time": event_time,
         "online_enabled": arguments["online_enabled"],
-        "features": to_column_specs(arguments["features"]),
+        "features": columns,
         "parents": tuple(parent.spec.ref for parent in arguments["parents"]),
         "keep_corrections": arguments.get("keep_corrections"),
         "tags": parse_tags(arguments.get("tags")),

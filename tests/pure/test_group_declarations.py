@@ -377,6 +377,11 @@ def test_keys_may_be_declared_with_the_columns(fs: FeatureStore) -> None:
     )
 
 
+def test_what_is_no_column_is_refused(fs: FeatureStore) -> None:
+    with pytest.raises(SchemaError, match="'v' is not a column: declare one as in"):
+        fs.create_feature_group("a", features=["v"])  # type: ignore[list-item] # on purpose
+
+
 def test_complex_columns_are_listed(fs: FeatureStore) -> None:
     columns = [*COLUMNS, Feature("tags", "array<string>"), Feature("m", "map<string,int>")]
     group = fs.create_feature_group("a", primary_key=["id"], features=columns)

@@ -116,7 +116,7 @@ def test_a_view_keeps_its_query_and_labels(
     query = numbers.select_all().filter(numbers["v"] > 1)
     fs.create_feature_view("v", query, labels=["y"])
     found = fs.get_feature_view("v", 1)
-    assert (found.labels, found.schema) == (["y"], {"v": "double"})
+    assert (found.labels, found.schema) == (["y"], {"k": "bigint", "v": "double"})
     assert found.query.read("pandas")["k"].tolist() == [2]
     assert fs.get_or_create_feature_view("v", query, labels=["y"]).version == 1
     with pytest.raises(
