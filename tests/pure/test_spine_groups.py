@@ -94,7 +94,7 @@ def test_a_spine_is_no_feature_group(fs: FeatureStore) -> None:
     for find in (fs.get_feature_group, fs.get_external_feature_group):
         with pytest.raises(NotFoundError, match="is a spine group, whose rows are kept nowhere"):
             find("requests", 1)
-    with pytest.raises(NotFoundError, match="^'requests' version 1 is a spine group: use"):
+    with pytest.raises(NotFoundError, match=r"^'requests' version 1 is a spine group: use"):
         fs.get_or_create_feature_group("requests", 1)
 
 
