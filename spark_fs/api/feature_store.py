@@ -100,6 +100,7 @@ class FeatureStore(GroupStore, ViewStore, TransformationStore):
             dataframe_type: Literal["default", "spark"] = ...,
             online: bool = ...,
             read_options: Mapping[str, Any] | None = ...,
+            *,
             engine: str | None = ...,
         ) -> DataFrame: ...
         @overload
@@ -109,6 +110,7 @@ class FeatureStore(GroupStore, ViewStore, TransformationStore):
             dataframe_type: Literal["pandas"],
             online: bool = ...,
             read_options: Mapping[str, Any] | None = ...,
+            *,
             engine: str | None = ...,
         ) -> pd.DataFrame: ...
         @overload
@@ -118,6 +120,7 @@ class FeatureStore(GroupStore, ViewStore, TransformationStore):
             dataframe_type: str = ...,
             online: bool = ...,
             read_options: Mapping[str, Any] | None = ...,
+            *,
             engine: str | None = ...,
         ) -> Any: ...
 
@@ -127,6 +130,7 @@ class FeatureStore(GroupStore, ViewStore, TransformationStore):
         dataframe_type: str = "default",
         online: bool = False,
         read_options: Mapping[str, Any] | None = None,
+        *,
         engine: str | None = None,
     ) -> Any:
         """Read the rows of a SELECT over feature groups, in Spark's SQL.

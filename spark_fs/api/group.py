@@ -328,6 +328,11 @@ class Group(GroupDefinition, GroupRefusals):
             stores.open_group(stores.catalog.get_group(*ref)) for ref in self._spec.parents
         )
 
+    @property
+    def parents(self) -> Links[Group]:
+        """The groups that this one is made of, as ``get_parent_feature_groups``."""
+        return self.get_parent_feature_groups()
+
     def get_generated_feature_views(self) -> Links[FeatureView]:
         """Return the feature views whose query reads this group, by name and version."""
         views = self._stores.catalog.list_views_of_group(self._spec.ref)

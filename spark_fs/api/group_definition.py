@@ -13,6 +13,7 @@ from spark_fs.api.catalog_object import CatalogObject
 from spark_fs.api.feature import Feature
 from spark_fs.api.options import to_seconds
 from spark_fs.api.taken import Refused
+from spark_fs.api.transformations import TransformationFunction
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.base.user_warnings import warn_user
 from spark_fs.errors import SchemaError, SettingsError
@@ -92,6 +93,14 @@ class GroupDefinition(CatalogObject[GroupSpec]):
     def foreign_key(self) -> list[str]:
         """The columns that name an entity of another group."""
         return list(self._spec.foreign_key)
+
+    @property
+    def transformation_functions(self) -> list[TransformationFunction]:
+        """What computes columns of the rows that are inserted, each attached to its columns."""
+        return [
+            TransformationFunction(spec.function, spec.features, spec.outputs)
+            for spec in self._spec.transformations
+        ]
 
     @property
     def ttl(self) -> float | None:
