@@ -97,7 +97,7 @@ class FeatureStore(GroupStore, ViewStore, TransformationStore):
         def sql(
             self,
             query: str,
-            dataframe_type: Literal["default", "spark"] = ...,
+            dataframe_type: Literal["spark"],
             online: bool = ...,
             read_options: Mapping[str, Any] | None = ...,
             *,
@@ -137,8 +137,8 @@ class FeatureStore(GroupStore, ViewStore, TransformationStore):
 
         Args:
             query: The SELECT; each group is a table under the name ``<name>_<version>``.
-            dataframe_type: "spark" (a lazy DataFrame, the default), or "pandas", "polars", "arrow"
-                or "numpy" (eagerly).
+            dataframe_type: "spark" (a lazy DataFrame), "pandas", "polars", "arrow" or "numpy"
+                (eagerly), or "default": "spark" where you have a Spark session, else "pandas".
             online: Whether to read the rows of the online store, brought into Spark eagerly.
             read_options: Taken for Hopsworks' sake, and named in a warning.
             engine: "spark"; None: what the settings say, of which "local" is refused.
@@ -155,14 +155,16 @@ class FeatureStore(GroupStore, ViewStore, TransformationStore):
         engines.choose("sql is Spark's SQL, which no other engine speaks", 0)
         warn_of_options(read_options)
         from spark_fs.flows import sql
+        from spark_fs.flows.read import resolve_dataframe_type
 
+        frame_type = resolve_dataframe_type(dataframe_type)  # before Spark is started for it
         groups = {
             f"{group.name}_{group.version}": group for group in self._stores.catalog.list_groups()
         }
         rows = sql.make_group_reader(
             self._stores.get_table_path, self._stores.online if online else None
         )
-        return sql.run_query(self._stores.spark, query, groups, rows, dataframe_type)
+        return sql.run_query(self._stores.spark, query, groups, rows, frame_type)
 
     def get_runs(self, pipeline: str | None = None, limit: int | None = 100) -> list[PipelineRun]:
         """Return runs of pipelines, the newest first.

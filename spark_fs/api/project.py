@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from typing import TYPE_CHECKING
 
 from spark_fs.api.feature_store import FeatureStore
@@ -74,6 +75,9 @@ def login(
         "cert_folder": cert_folder,
         "engine": engine,
     }
+    if isinstance(config, str) and not os.path.exists(config) and any(of_a_server.values()):
+        of_a_server["host"] = config  # which comes first by place in Hopsworks
+        config = None
     warn_of_arguments("login", of_a_server, _NO_SERVER)
     opened = Project(Stores(load_settings(config), project))
     _logins[:] = [opened]

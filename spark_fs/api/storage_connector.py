@@ -116,7 +116,8 @@ class StorageConnector(ABC):
             data_format: "delta", "parquet", "csv", "json", "orc" or "avro", for files.
             options: Those of Spark's reader.
             path: Where the files are below the connector.
-            dataframe_type: "spark" (lazily) and "default", or another type of frame (eagerly).
+            dataframe_type: "spark" (lazily), another type of frame (eagerly), or "default": "spark"
+                where you have a Spark session, else "pandas".
 
         Returns:
             The rows.
@@ -125,12 +126,14 @@ class StorageConnector(ABC):
             SettingsError: The connector is not saved yet, or its kind has no such rows.
             SparkFSError: The source cannot be opened.
         """
+        from spark_fs.flows.read import resolve_dataframe_type
         from spark_fs.flows.read_source import read_source_rows
 
+        frame_type = resolve_dataframe_type(dataframe_type)  # before Spark is started for it
         source = SourceSpec.from_declaration(
             *self.describe_source(data_format, path, query, options)
         )
-        return read_source_rows(self._get_stores().spark, source, dataframe_type)
+        return read_source_rows(self._get_stores().spark, source, frame_type)
 
     def save(self) -> None:
         """Save it, eagerly, in the project that this process logged in to last."""

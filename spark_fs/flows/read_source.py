@@ -16,6 +16,6 @@ def read_source_rows(spark: SparkSession, source: SourceSpec, dataframe_type: st
     Args:
         spark: The session.
         source: The source.
-        dataframe_type: "spark" and "default" for its DataFrame*, else eagerly another.
+        dataframe_type: "spark" for its DataFrame*, else eagerly another.
     """
     return collect_frame(external.read_source(spark, source, os.environ), dataframe_type)

@@ -44,7 +44,7 @@ def run_query(
         query: One SELECT.
         groups: The feature groups by the names of their tables.
         read_group: What reads the rows of a group as a frame of a session.
-        dataframe_type: "spark", "pandas", or "default", which is "spark".
+        dataframe_type: One of ``DATAFRAME_TYPES`` but "default".
 
     Raises:
         QueryError: It is not a SELECT, or cannot be run.
@@ -61,8 +61,6 @@ def run_query(
                 )
             read_group(session, groups[name]).createOrReplaceTempView(name)
         frame = _plan_query(session, query, groups)
-        if dataframe_type == "default":
-            dataframe_type = "spark"
         return collect_frame(frame, dataframe_type)
 
 

@@ -665,7 +665,7 @@ def look(fs: spark_fs.FeatureStore, group: spark_fs.FeatureGroup, kind: str) -> 
     assert_type(group.read_quarantine(), DataFrame)
     assert_type(group.read_quarantine("pandas"), pd.DataFrame)
     assert_type(group.head(), pd.DataFrame)
-    assert_type(fs.sql("SELECT 1"), DataFrame)
+    assert_type(fs.sql("SELECT 1", dataframe_type="spark"), DataFrame)
     assert_type(fs.sql("SELECT 1", dataframe_type="pandas"), pd.DataFrame)
     assert_type(group.select(["a"]).filter(group["a"] > 1), spark_fs.Query)
     assert_type(fs.get_feature_views(), list[spark_fs.FeatureView])

@@ -38,7 +38,9 @@ def test_a_project_is_named_after_its_folder(project: Project, tmp_path: Path) -
         project.get_feature_store("bank_featurestore")
 
 
-def test_arguments_for_a_server_are_named_in_a_warning(tmp_path: Path) -> None:
+def test_arguments_for_a_server_are_named_in_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.warns(
         UserWarning,
         match=(
@@ -53,6 +55,11 @@ def test_arguments_for_a_server_are_named_in_a_warning(tmp_path: Path) -> None:
         "Bank",
         "bank_featurestore",
     )
+    monkeypatch.setenv("SPARK_FS_HOME", str(tmp_path / "shop"))
+    with pytest.warns(UserWarning, match=r"^login\(host=, project=, api_key_value=\) changes noth"):
+        assert spark_fs.login("my.hopsworks.server", 443, "a", "key").get_url().endswith("/shop")
+    with pytest.raises(SettingsError, match=r"Settings file .*nowhere.yaml"):
+        spark_fs.login("nowhere.yaml")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert spark_fs.login({"home": tmp_path}, 443, hostname_verification=False).id == 1
