@@ -5,13 +5,21 @@ from __future__ import annotations
 import builtins
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from spark_fs.api.taken import Refused
 from spark_fs.base import private_files
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError
+from spark_fs.errors import (
+    AlreadyExistsError,
+    NotFoundError,
+    SettingsError,
+    SparkFSError,
+    get_first_line,
+)
 
 _GIVEN_FOLDERS = ("Jupyter", "Logs", "Models", "Resources", "Statistics")  # of every project
 _REMEDY = "add tags to feature groups, views and models"
@@ -95,8 +103,9 @@ class DatasetApi:
         source = self._find_path(path)
         place = Path.cwd() if local_path is None else Path(local_path).absolute()
         target = place / source.name if place.is_dir() else place
-        _make_room(target, str(target), bool(overwrite))
-        _copy(source, target)
+        with _translate_errors(str(target)):
+            _make_room(target, str(target), bool(overwrite))
+            _copy(source, target)
         return str(target)
 
     def exists(self, path: str) -> bool:
@@ -154,7 +163,8 @@ class DatasetApi:
         target = self._resolve_path(path)
         if target.exists() or self._is_given(target):
             raise AlreadyExistsError(f"{path!r} exists already: ask exists(path) first.")
-        private_files.make_folder(target)
+        with _translate_errors(path):
+            private_files.make_folder(target)
         return str(self._project_path / self._to_relative(target))
 
     def remove(self, path: str) -> None:
@@ -165,7 +175,8 @@ class DatasetApi:
         found = self._find_path(path)
         if found == self._root:
             raise SettingsError(f"{path!r} is the project itself: give a path in it.")
-        _remove(found)
+        with _translate_errors(path):
+            _remove(found)
 
     def rm(self, remote_path: str) -> None:
         """Remove a file or folder; see ``remove``."""
@@ -279,7 +290,9 @@ class DatasetApi:
         given = PurePosixPath("/") / path
         if given.is_relative_to(self._project_path):
             given = PurePosixPath("/") / given.relative_to(self._project_path)
-        resolved = (self._root / given.relative_to("/")).resolve()
+        with _translate_errors(path):
+            resolved = (self._root / given.relative_to("/")).resolve()
+            resolved.exists()
         if not resolved.is_relative_to(self._root):
             raise SettingsError(f"{path!r} leads out of the project's files: give a path in them.")
         return resolved
@@ -304,10 +317,23 @@ class DatasetApi:
             raise SettingsError(
                 f"{path!r} and what is copied lie in each other: give another path."
             )
-        _make_room(target, path, overwrite)
-        private_files.make_folder(target.parent)
-        _copy(source, target)
-        private_files.make_tree_private(target)
+        with _translate_errors(path):
+            _make_room(target, path, overwrite)
+            private_files.make_folder(target.parent)
+            _copy(source, target)
+            private_files.make_tree_private(target)
+
+
+@contextmanager
+def _translate_errors(path: str) -> Iterator[None]:
+    """The system's errors as ours, in one line."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = get_first_line(error)
+        raise SparkFSError(
+            f"Path {path!r} cannot be used ({reason}): give another one, or put right what is said."
+        ) from error
 
 
 def _make_room(target: Path, path: str, overwrite: bool) -> None:

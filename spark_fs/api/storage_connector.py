@@ -177,9 +177,18 @@ def to_options(
 
     Args:
         arguments: What a caller gave.
+
+    Raises:
+        SettingsError: It is neither.
     """
     if arguments is None:
         return {}
     if isinstance(arguments, Mapping):
-        return {name: str(value) for name, value in arguments.items()}
-    return {str(each["name"]): str(each["value"]) for each in arguments}
+        return {str(name): str(value) for name, value in arguments.items()}
+    try:
+        return {str(each["name"]): str(each["value"]) for each in arguments}
+    except (TypeError, KeyError):
+        raise SettingsError(
+            f"arguments={arguments!r} are no options: give a mapping, or a list of dicts with the"
+            " keys 'name' and 'value'."
+        ) from None

@@ -9,7 +9,13 @@ import pytest
 import spark_fs
 from spark_fs.api.dataset_api import DatasetApi
 from spark_fs.api.project import Project
-from spark_fs.errors import AlreadyExistsError, NotFoundError, NotOfferedError, SettingsError
+from spark_fs.errors import (
+    AlreadyExistsError,
+    NotFoundError,
+    NotOfferedError,
+    SettingsError,
+    SparkFSError,
+)
 
 
 @pytest.fixture
@@ -207,6 +213,17 @@ def test_what_is_not_there_is_named(files: DatasetApi, report: Path) -> None:
         files.upload("nothing.txt", "Resources")
     with pytest.raises(NotOfferedError, match=r"^DatasetApi.unshare shares files with another"):
         files.unshare("Resources", "other")
+
+
+@pytest.mark.parametrize("path", ["a\0b", "x" * 300, "Resources/report.txt/inner"])
+def test_a_path_that_the_system_refuses_is_said(files: DatasetApi, report: Path, path: str) -> None:
+    files.upload(report, "Resources")
+    with pytest.raises(SparkFSError, match=r"^Path .* cannot be used \(.*\): give another one"):
+        files.mkdir(path)
+    with pytest.raises(SparkFSError, match=r"cannot be used|does not exist"):
+        files.remove(path)
+    with pytest.raises(SparkFSError, match=r"^Path .* cannot be used"):
+        files.upload(report, path)
 
 
 def test_files_are_their_owners_alone(files: DatasetApi, report: Path, tmp_path: Path) -> None:
