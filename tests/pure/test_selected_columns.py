@@ -126,6 +126,63 @@ def test_the_spines_own_key_and_time_come_beside_those_of_a_joined_group(
     assert same_split[1]["id"].tolist() == parts[1]["id"].tolist()
 
 
+def some_of(*names: str) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(names), unique=True, max_size=len(names))
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    own=some_of("id", "card", "paid_at", "amount", "fraud"),
+    joined=some_of("card", "known_at", "limit_", "kind").filter(bool),
+    prefix=st.sampled_from(["", "c_"]),
+    roles=st.lists(st.sampled_from(["label", "helper", "", ""]), min_size=9, max_size=9),
+    asked=st.fixed_dictionaries({"primary_key": st.booleans(), "event_time": st.booleans()}),
+    order=st.permutations(["id", "card", "paid_at", "amount", "fraud", "note"]),
+)
+def test_any_selection_gives_what_pandas_gives(
+    fs: FeatureStore,
+    own: list[str],
+    joined: list[str],
+    prefix: str,
+    roles: list[str],
+    asked: dict[str, bool],
+    order: list[str],
+) -> None:
+    sources = {name: name for name in own}  # the column of the oracle behind each of the query
+    for name in joined:
+        if prefix + name not in own:
+            sources[prefix + name] = "card_y" if name == "card" else name
+    roles_by_name = dict(zip(sources, roles, strict=False))
+    labels = [name for name, role in roles_by_name.items() if role == "label"]
+    helpers = [name for name, role in roles_by_name.items() if role == "helper"]
+    features = [name for name in sources if name not in (*labels, *helpers)]
+    cards = fs.get_feature_group("cards", 1).select(joined)
+    query = select_payments(fs, *own).join(cards, on=["card"], prefix=prefix)
+    view = fs.create_feature_view("any", query, labels=labels, training_helper_columns=helpers)
+    expected = join_cards(NOW)
+    wanted = {}
+    for argument, column in (("primary_key", "id"), ("event_time", "paid_at")):
+        if asked[argument] and column not in features:
+            wanted[column] = expected[column]
+    for name in features:
+        wanted[name] = expected[sources[name]]
+    if not wanted:
+        return
+    frame = pd.DataFrame(wanted)
+    spine = NOW[order].sample(frac=1, random_state=1)
+    read = (
+        view.training_data(**asked)[0],
+        view.get_batch_data(**asked),
+        view.get_batch_data(spine_df=spine, **asked)[list(frame)],
+    )
+    for x in read:
+        assert_frame_equal(x, frame, check_dtype=False, check_exact=True)
+    framed = view.get_batch_data(spine_df=spine)
+    assert list(framed)[: len(features)] == features
+
+
 def test_labels_and_helpers_are_no_features_though_they_are_keys(fs: FeatureStore) -> None:
     query = select_payments(fs, "id", "card", "paid_at", "amount", "fraud")
     view = fs.create_feature_view(
