@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.stores import Stores
 from spark_fs.api.taken import Refused, warn_of_arguments
-from spark_fs.base.arguments import validate_arguments
+from spark_fs.base.arguments import validate_arguments, validate_call
 from spark_fs.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _DEFAULT_PORT = 443
 _logins: list[Project] = []  # the last one of this process
 
 
+@validate_call
 def login(
     config: Config = None,
     port: int | str | None = None,

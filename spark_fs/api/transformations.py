@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from spark_fs.api.transformation_contexts import check_context
-from spark_fs.base.arguments import validate_arguments
+from spark_fs.base.arguments import validate_arguments, validate_call
 from spark_fs.errors import SettingsError
 from spark_fs.spec.transformation import FunctionSpec, TransformationSpec
 
@@ -249,6 +249,7 @@ def _name_only_output(spec: TransformationSpec) -> str:
     return names[0]
 
 
+@validate_call
 def udf(
     return_type: Any, drop: str | Sequence[str] | None = None, mode: str = "default"
 ) -> Callable[[Callable[..., Any]], TransformationFunction]:

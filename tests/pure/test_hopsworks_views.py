@@ -221,6 +221,14 @@ def test_an_argument_that_there_is_not_is_no_type_error(
         fs.create_feature_view("x")  # type: ignore[call-arg]
     with pytest.raises(SettingsError, match=r"takes 1 positional argument but 2 were given"):
         view.update(1)  # type: ignore[call-arg]
+    with pytest.raises(
+        SettingsError, match=r"login\(\) has no argument 'hots'; did you mean 'host'"
+    ):
+        spark_fs.login(hots="x")  # type: ignore[call-arg]
+    with pytest.raises(
+        SettingsError, match=r"udf\(\) has no argument 'moode'; did you mean 'mode'"
+    ):
+        udf(float, moode="pandas")  # type: ignore[call-arg]
 
 
 @udf(float, drop=["quantity"])
