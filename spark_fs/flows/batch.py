@@ -13,15 +13,16 @@ from spark_fs.base.times import Interval
 from spark_fs.engine.training.in_memory import build_splits
 from spark_fs.engine.training.spill import TransformNow, select_split
 from spark_fs.engine.training.transform_rows import DatasetTransform
+from spark_fs.errors import NotFoundError
 from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.read import resolve_dataframe_type
-from spark_fs.flows.spine_rows import build_view_spine
+from spark_fs.flows.spine_rows import SpineRows, build_view_spine
 from spark_fs.flows.training_build import ChosenJoin, JoinInput, build_in_memory
 from spark_fs.flows.view_columns import States, ViewColumns, resolve_view_columns
 from spark_fs.planning.plan import JoinPlan
 from spark_fs.planning.sql_text import to_sql
 from spark_fs.spec.feature_view import ViewSpec
-from spark_fs.spec.predicates import Condition, rebind_group
+from spark_fs.spec.predicates import Condition, iter_comparisons, rebind_group
 from spark_fs.spec.training_dataset import TRAIN_SPLIT
 from spark_fs.transform.transformer import Transformer
 
@@ -140,7 +141,7 @@ def _prepare_batch(
     plan = _build_plan(columns, transform, request)
     for condition in request.conditions:
         if spine:
-            condition = rebind_group(condition, view.query.group, spine.spec.ref)
+            condition = _rebind_condition(condition, view, spine)
         plan = plan.with_filter(condition)
     frames = {spine.spec.ref: spine} if spine else {}
     join_input = JoinInput(engines, plan, stores.find_table, {}, frames)
@@ -150,6 +151,24 @@ def _prepare_batch(
     names += features
     names += [name for name in dict.fromkeys(last) if name not in names]
     return join_input, transform, names
+
+
+def _rebind_condition(condition: Condition, view: ViewSpec, spine: SpineRows) -> Condition:
+    """A condition on the view's query, of a frame in the place of the leftmost group.
+
+    Raises NotFoundError for a column of that group which the frame lacks.
+    """
+    for comparison in iter_comparisons(condition):
+        is_of_spine = comparison.group == view.query.group
+        if is_of_spine and comparison.column not in spine.spec.types:
+            raise NotFoundError.for_name(
+                "Column of the spine",
+                comparison.column,
+                spine.spec.types,
+                "A filter of the batch takes it, or that of its training dataset: add it to the"
+                " frame, or leave the latter out by training_filter=False.",
+            )
+    return rebind_group(condition, view.query.group, spine.spec.ref)
 
 
 def _build_transform(

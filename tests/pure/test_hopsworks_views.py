@@ -431,6 +431,15 @@ def test_a_batch_meets_the_filter_of_its_training_dataset(view: FeatureView) -> 
     assert len(view.get_batch_data(training_filter=False)) == len(NOW)
     view.init_batch_scoring(2)
     assert len(view.get_batch_data()) == len(NOW)
+    view.training_data(extra_filter=view.get_feature("fraud") == 0)
+    view.init_batch_scoring(3)
+    asked = pd.DataFrame({"id": [1], "card": ["a"], "paid_at": [NOON], "amount": [2.0]})
+    with pytest.raises(
+        NotFoundError,
+        match=r"'fraud' does not exist; .*leave the latter out by training_filter=False",
+    ):
+        view.get_batch_data(spine=asked.assign(note="n"))
+    assert len(view.get_batch_data(spine=asked.assign(note="n"), training_filter=False)) == 1
 
 
 def test_drift_is_of_a_batch_with_the_filter_of_its_training_dataset(view: FeatureView) -> None:
