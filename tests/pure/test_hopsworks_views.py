@@ -245,6 +245,8 @@ def test_what_a_request_brings_is_told(fs: FeatureStore) -> None:
         transformation_functions=[ratio("amount", "quantity")],
     )
     view = fs.create_feature_view("sales", sales.select_all())
+    assert list(view.on_demand_transformations) == ["ratio"]
+    assert view.request_parameters == ["quantity"]
     without = fs.create_feature_view("plain", sales.select(["amount"]))
     assert (without.on_demand_transformations, without.request_parameters) == ({}, [])
     assert (view.feature_store_name, view.featurestore_id) == (fs.name, fs.id)
@@ -325,11 +327,11 @@ def test_without_labels_y_is_none(fs: FeatureStore) -> None:
 
 def test_what_means_nothing_here_is_named_in_one_warning(view: FeatureView) -> None:
     with pytest.warns(UserWarning, match="mean|nothing") as caught:
-        view.training_data(n_processes=4, transformation_context={"a": 1}, read_options={"x": 1})
+        view.training_data(n_processes=4, read_options={"x": 1})
     assert [str(warning.message) for warning in caught] == [
         "read_options 'x' mean nothing here: the rows are read as they would be without.",
-        "training_data(transformation_context=, n_processes=) changes nothing: transformations take"
-        " no context, and transformations run in the threads of this process or in Spark's tasks.",
+        "training_data(n_processes=) changes nothing: transformations run in the threads of this"
+        " process or in Spark's tasks.",
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
