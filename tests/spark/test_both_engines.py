@@ -89,3 +89,29 @@ def test_what_was_known_is_the_same(fs: FeatureStore) -> None:
     spine = fs.create_spine(asked[["k", "t"]], primary_key=["k"], event_time="t")
     known = spine.select_all().join(corrected.select(["v"]), on=["k"]).as_known()
     assert read_by_both(known)["v"].notna().any()
+
+
+def test_both_engines_add_the_rows_of_outer_joins(fs: FeatureStore) -> None:
+    """Those of the joined group that no row of the spine matched, with its newest values."""
+    labels, twice, corrected = (
+        fs.get_feature_group(name, 1) for name in ("labels", "twice", "corrected")
+    )
+    spine = labels.select(["id", "k", "t"]).filter(labels["id"] < 20)
+    rows = histories()
+    values = rows["v"].where(rows.index >= 15, rows["v"] + 100)
+    newest = dict(zip(zip(rows["k"], rows["t"], strict=True), values, strict=True))
+    asked = [(rows["k"][39 - id_], rows["t"][39 - id_]) for id_ in range(20)]
+    for kind in ("right", "outer"):
+        query = spine.join(twice.select(["v"]), on="k", join_type=kind)
+        query = query.join(corrected.select(["v"]), on="k", prefix="c_")
+        found = read_by_both(query)
+        added = found[found["id"].isna()]
+        at = list(zip(added["k"], added["t"], strict=True))
+        assert sorted(at) == sorted(set(newest) - set(asked))
+        np.testing.assert_array_equal(added["v"], [newest[key] for key in at])
+        assert len(found) == 40
+        assert query.read("spark").count() == 40
+        assert query.limit(7).read("spark").count() == 7
+        bounded = query.read("spark", start_time=START + timedelta(hours=60))
+        assert bounded.count() == (found["t"] >= START + timedelta(hours=60)).sum()
+        assert bounded.columns == list(found.columns)
