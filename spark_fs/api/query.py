@@ -131,8 +131,8 @@ class Query(QueryContents):
         """Query the groups as they were at an instant (UTC), lazily; starts no JVM.
 
         The instant stands for the newest commit at or before it. A query of one group takes a
-        version or a commit too. A group that has an ``as_of`` of its own keeps it; a feature view
-        keeps them all.
+        version or a commit too. It takes the place of each ``as_of`` before it, of the queries that
+        are joined already too; a feature view keeps what is the last.
 
         Args:
             wallclock_time: The instant, version or commit; None: now.
@@ -151,13 +151,12 @@ class Query(QueryContents):
         """
         from spark_fs.flows.time_travel import find_excluded_version, pin_groups
 
-        spec = self._spec
         groups = self._load_groups()
         locate_table = self._stores.find_table
-        if wallclock_time is not None and wallclock_time != "":
-            spec = pin_groups(spec, groups, locate_table, wallclock_time)
+        when = None if wallclock_time == "" else wallclock_time
+        spec = pin_groups(self._spec, groups, locate_table, when)
         if exclude_until is None or exclude_until == "":
-            return self._with_spec(spec)
+            return self._copy(spec=spec, since=None)
         since = find_excluded_version(spec, groups, locate_table, exclude_until)
         return self._copy(spec=spec, since=since)
 

@@ -15,21 +15,23 @@ Groups = Mapping[GroupRef, GroupSpec]
 
 
 def pin_groups(
-    query: QuerySpec, groups: Groups, locate_table: TableLocator, when: Instant | Commit
+    query: QuerySpec, groups: Groups, locate_table: TableLocator, when: Instant | Commit | None
 ) -> QuerySpec:
-    """The query in which each group without an ``as_of`` has the version of an instant.
+    """The query in which each group is read at the version of an instant.
 
     Args:
         query: The query.
         groups: Every group that it reads.
         locate_table: Where the table of a group is.
-        when: The instant, or of one group a version or a commit.
+        when: The instant, or of one group a version or a commit; None: the newest.
 
     Raises:
         NotFoundError: A version that does not exist, or an instant before the first commit.
         SettingsError: A version in a query of several groups.
         QueryError: A group is external.
     """
+    if when is None:
+        return query.pin_versions(lambda _: None)
     if query.joins and _names_version(when):
         raise SettingsError(
             f"as_of({when!r}) names a version of one table and the query joins several: give an"

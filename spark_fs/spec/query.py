@@ -138,18 +138,15 @@ class QuerySpec:
         return replace(self, explicit=True, joins=tuple(joins), keeps_order=True)
 
     def pin_versions(self, get_version: Callable[[GroupRef], int | None]) -> Self:
-        """A copy in which every group without an ``as_of`` has the one that ``get_version`` gives.
+        """A copy in which every group is read at the version that ``get_version`` gives.
 
-        That is None for a group that has no versions.
+        That is None for the newest, and for a group that has no versions.
         """
         joins = []
         for join in self.joins:
             joined = join.query.pin_versions(get_version)
             joins.append(replace(join, query=joined))
-        version = self.as_of
-        if version is None:
-            version = get_version(self.group)
-        return replace(self, joins=tuple(joins), as_of=version)
+        return replace(self, joins=tuple(joins), as_of=get_version(self.group))
 
     def with_spine(self, group: GroupRef, columns: tuple[str, ...]) -> Self:
         """A copy with another group, and these columns of it, as the leftmost one."""

@@ -342,3 +342,14 @@ def test_training_data_is_filtered_by_a_column_s_name_alone(payments: FeatureGro
     pd.testing.assert_frame_equal(again, few)
     with pytest.raises(NotFoundError, match="Column of the query 'amont' does not exist"):
         view.training_data(extra_filter=Feature("amont") > 100)
+
+
+def test_the_last_as_of_holds_for_every_group(payments: FeatureGroup) -> None:
+    newest = payments.commit_details()[0].committed_at
+    joined = (
+        payments.select(["id"]).as_of(0).join(payments.select(["amount"]).as_of(1), prefix="b_")
+    )
+    assert len(joined.read("pandas")) == len(payments.as_of(0).read("pandas")) == 40
+    for query in (joined.as_of(newest), joined.as_of(), payments.as_of(0).as_of(newest)):
+        assert len(query.read("pandas")) == len(payments.read("pandas")) == 39
+    assert not joined.as_of().is_time_travel()
