@@ -258,11 +258,7 @@ def _leave_out_event_time(
         return key
     others = tuple(column for column in key if column != event_time)
     if not others:
-        raise SettingsError(
-            f"Feature group {name!r} has its event time {event_time!r} as its whole primary key,"
-            " and no entity beside it: name the columns of one in primary_key, which may be a"
-            " constant, or leave event_time out."
-        )
+        return key
     warn_user(
         f"Feature group {name!r} has the primary key {list(others)!r}: a row is (primary key, event"
         f" time) already, so {event_time!r} is left out of it. Other groups are joined by the key"

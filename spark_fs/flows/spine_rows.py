@@ -90,6 +90,8 @@ def build_view_spine(stores: ProjectStores, view: ViewSpec, data: Any) -> SpineR
     event_time = plan.spine.event_time
     wanted = dict.fromkeys([*plan.spine.primary_key, *join_keys])
     keys = [name for name in wanted if name in names and name != event_time]
+    if not keys and plan.spine.is_keyed_by_time and event_time in names:
+        keys = list(plan.spine.primary_key)
     if not keys:
         raise NotFoundError.for_name(
             "Key column of spine_df",

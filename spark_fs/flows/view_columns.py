@@ -87,7 +87,7 @@ class ViewColumns:
         if event_time and spine.event_time:
             wanted.append(spine.event_time)
         names = self.plan.spine_names
-        return [names[column] for column in wanted]
+        return [names[column] for column in dict.fromkeys(wanted)]
 
     def find_replaced_keys(self, transformer: Transformer) -> dict[str, str]:
         """Under which name a part of the identity stays whose own name a transformation takes."""

@@ -56,7 +56,7 @@ class OnlineTable:
     def part_columns(self) -> tuple[tuple[OnlineColumn, ...], ...]:
         """The columns of each table; every one begins with the key and the event time."""
         common_columns = list(self.key_columns)
-        if self.event_time:
+        if self.event_time and self.event_time not in self.primary_key:
             common_columns.append(self.columns_by_name[self.event_time])
         parts = [list(common_columns)]
         budget = _RowBudget(self, common_columns)

@@ -209,7 +209,7 @@ class JoinPlan:
         """What rows are put in order by: the spine's event time, where it has one, and its key."""
         spine = self.spine
         times = (spine.event_time,) if spine.event_time else ()
-        return (*times, *spine.primary_key)
+        return tuple(dict.fromkeys((*times, *spine.primary_key)))
 
     @property
     def ordered_names(self) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ class GroupSpec:
     """
 
     # 2 of a group with an aggregation, or a source of a later format; 3 of one with on-demand
-    # transformations or earlier ttls; others are of 1.
+    # transformations, earlier ttls, or its event time as its key; others are of 1.
     FORMAT: ClassVar[int] = 3
 
     name: str
@@ -119,7 +119,7 @@ class GroupSpec:
                 f"Feature group {self} has no primary key: give primary_key=[...], the columns of"
                 " its entity."
             )
-        if self.event_time in self.primary_key:
+        if self.event_time in self.primary_key and not self.is_keyed_by_time:
             raise SettingsError(
                 f"Feature group {self} names {self.event_time!r} both as primary key and as event"
                 " time: a row is (primary key, event time) already, so leave it out of"
@@ -167,9 +167,14 @@ class GroupSpec:
     @property
     def identity(self) -> tuple[str, ...]:
         """The columns that make a row: the primary key, then the event time where there is one."""
-        if self.event_time:
+        if self.event_time and not self.is_keyed_by_time:
             return (*self.primary_key, self.event_time)
         return self.primary_key
+
+    @property
+    def is_keyed_by_time(self) -> bool:
+        """Whether the event time is the whole primary key: each instant has one row."""
+        return self.primary_key == (self.event_time,)
 
     @property
     def ttl_micros(self) -> int | None:
@@ -295,10 +300,10 @@ class GroupSpec:
             data["transformations"] = [spec.to_json() for spec in self.transformations]
             data["on_demand_inputs"] = dict(self.on_demand_inputs)
             data[FORMAT_KEY] = get_format(type(self))
-        if self.earlier_ttls:
-            data[FORMAT_KEY] = get_format(type(self))
-        else:
+        if not self.earlier_ttls:
             del data["earlier_ttls"]
+        if self.earlier_ttls or self.is_keyed_by_time:
+            data[FORMAT_KEY] = get_format(type(self))
         return data
 
     @classmethod

@@ -113,8 +113,17 @@ def test_an_event_time_is_left_out_of_the_primary_key(fs: FeatureStore) -> None:
     with pytest.warns(UserWarning, match=r"has the primary key \['id'\]: a row is"):
         group = fs.create_feature_group("a", primary_key=["id", "at"], event_time="at")
     assert (group.primary_key, group.event_time) == (["id"], "at")
-    with pytest.raises(SettingsError, match="has its event time 'at' as its whole primary key"):
-        fs.create_feature_group("b", primary_key=["at"], event_time="at")
+
+
+def test_an_event_time_may_be_the_whole_primary_key(fs: FeatureStore) -> None:
+    group = fs.create_feature_group("days", primary_key=["at"], event_time="at")
+    assert (group.primary_key, group.event_time) == (["at"], "at")
+    assert group.spec.identity == ("at",)
+    assert (
+        fs.get_or_create_feature_group("days", 1, primary_key=["at"], event_time="at").version == 1
+    )
+    assert GroupSpec.from_json(group.spec.to_json()) == group.spec
+    assert group.spec.to_json()["format_version"] == 3  # an older release refuses it
 
 
 def test_partitions_may_be_given_as_transforms(fs: FeatureStore) -> None:

@@ -111,6 +111,18 @@ def test_parts_and_arrays_are_inserted(fs: FeatureStore) -> None:
     assert dict(group.read("pandas").itertuples(index=False)) == {1: 10, 2: 20, 3: 31}
 
 
+def test_an_event_time_is_a_whole_key(group: Make) -> None:
+    days = FIRST[["at", "v"]]
+    group_ = group("days", days, primary_key=["at"], event_time="at", online_enabled=True)
+    job, _ = group_.insert(days.assign(v=[1.0, 20.0, 3.0]))
+    assert (job.summary["updated"], job.summary["unchanged"]) == (1, 2)
+    group_.delete_records(days[:1])
+    same_rows(group_.read("pandas"), days.assign(v=[1.0, 20.0, 3.0])[1:], ["at"])
+    group_.sync_online()
+    assert group_.verify_online().ok
+    assert sorted(group_.read("pandas", online=True)["v"]) == [3.0, 20.0]
+
+
 def test_views_are_deleted_with_their_group(clicks: FeatureGroup, fs: FeatureStore) -> None:
     fs.create_feature_view("v", clicks.select_all())
     with pytest.raises(spark_fs.errors.SettingsError, match="is read by feature view"):
