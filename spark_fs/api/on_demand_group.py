@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.built_group import BuiltGroup
-from spark_fs.api.transformations import TransformationFunction
+from spark_fs.api.transformations import TransformationFunction, TransformationType
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import SettingsError
 
@@ -22,12 +22,9 @@ class OnDemandGroup(BuiltGroup):
     @property
     def transformation_functions(self) -> list[TransformationFunction]:
         """The on-demand transformations, each after those whose outputs it takes."""
-        functions: list[TransformationFunction] = []
-        for spec in self._load_spec().transformations:
-            functions.append(
-                TransformationFunction(spec.function, spec.features, spec.outputs, spec.context)
-            )
-        return functions
+        specs = self._load_spec().transformations
+        type_ = TransformationType.ON_DEMAND
+        return [TransformationFunction._from_spec(spec, type_) for spec in specs]
 
     def execute_odts(
         self,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
 
 from spark_fs.api.transformation_contexts import check_context
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
     from spark_fs.api.transformation_executor import TransformationExecutor
     from spark_fs.catalog.store import Catalog
     from spark_fs.transform.statistics import TransformationStatistics
+
+
+class TransformationType(Enum):
+    """Who has a transformation: a feature view, a feature group, or nobody yet."""
+
+    MODEL_DEPENDENT = "model_dependent"
+    ON_DEMAND = "on_demand"
+    UNDEFINED = "undefined"
 
 
 @validate_arguments
@@ -40,6 +50,7 @@ class TransformationFunction:
         self._learned: TransformationStatistics | None = None
         self._catalog: Catalog | None = None
         self._chained: tuple[str, ...] = ()
+        self._type = TransformationType.UNDEFINED
 
     def __repr__(self) -> str:
         features = ", ".join(map(str, self._features or self.spec.arguments))
@@ -94,6 +105,17 @@ class TransformationFunction:
         return [feature for feature, argument in pairs if is_single or argument in self.spec.drop]
 
     @property
+    def id(self) -> int:
+        """A number that no other function has, made of its name and version."""
+        digest = hashlib.blake2b(f"{self.name} {self.version}".encode(), digest_size=6)
+        return int.from_bytes(digest.digest())
+
+    @property
+    def transformation_type(self) -> TransformationType:
+        """Whether a feature view or a feature group has it."""
+        return self._type
+
+    @property
     def execution_mode(self) -> str:
         """The mode: "builtin", "python", "pandas" or "default"."""
         return self.spec.mode
@@ -120,10 +142,11 @@ class TransformationFunction:
         return opened
 
     @classmethod
-    def _from_spec(cls, spec: TransformationSpec) -> Self:
+    def _from_spec(cls, spec: TransformationSpec, type_: TransformationType) -> Self:
         """The function as a feature view or a feature group has it."""
         opened = cls(spec.function, spec.features, spec.outputs, spec.context)
         opened._chained = spec.chained
+        opened._type = type_
         return opened
 
     def __call__(self, *features: Any) -> TransformationFunction:

@@ -55,16 +55,74 @@ class VectorTransformsMixin(ServingMixin):
         state = self._get_serving_state().with_context(transformation_context)
         rows, is_single, kind = _parse_vectors(feature_vector, list(state.features))
         vectors = state.transform_rows(rows)
-        return_type = return_type or kind
-        if return_type == "list":
-            return vectors[0] if is_single else vectors
-        from spark_fs.flows import returned_vectors
+        return _return_vectors(state.columns, vectors, is_single, return_type or kind)
 
-        frame: Any = returned_vectors.convert_vectors(state.columns, vectors, return_type)
-        found: pd.DataFrame | pl.DataFrame | npt.NDArray[Any] = frame
-        if is_single and return_type == "numpy":
-            found = frame[0]
-        return found
+    def compute_on_demand_features(
+        self,
+        feature_vector: Any,
+        request_parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+        transformation_context: Mapping[str, Any] | None = None,
+        return_type: str | None = None,
+        n_processes: int | None = None,
+    ) -> list[Any] | pd.DataFrame | pl.DataFrame | npt.NDArray[Any]:
+        """Compute the on-demand features of vectors of what a request brings, without Spark.
+
+        Args:
+            feature_vector: Vectors before transformations, as those of ``transform``.
+            request_parameters: Values by column that on-demand features are made of; a list: for
+                each vector.
+            transformation_context: What is set of the functions for this time, by name.
+            return_type: "list", "pandas", "polars" or "numpy"; None: as what was given.
+            n_processes: Taken for Hopsworks' sake, and named in a warning.
+
+        Returns:
+            The vectors before transformations; a feature of which nothing is passed stays.
+
+        Raises:
+            KeyValueError: A column that a function takes was not passed, and no feature has it.
+            SchemaError: A value equals none of its type.
+            SettingsError: A vector has another length than the view has features, or there is not
+                one mapping of request parameters for each.
+        """
+        warn_of_taken("compute_on_demand_features", {"n_processes": n_processes})
+        state = self._get_serving_state().with_context(transformation_context)
+        rows, is_single, kind = _parse_vectors(feature_vector, list(state.features))
+        given = request_parameters or {}
+        passed = [given] * len(rows) if isinstance(given, Mapping) else list(given)
+        if len(passed) != len(rows):
+            raise SettingsError(
+                f"{len(rows)} vectors and {len(passed)} request_parameters: give one mapping for"
+                " each, or one for all."
+            )
+        vectors: list[Any] = []
+        for row, values in zip(rows, passed, strict=True):
+            computed = state.vector_reader.compute_features(row, values)
+            vectors.append([computed[name] for name in state.features])
+        return _return_vectors(state.features, vectors, is_single, return_type or kind)
+
+    def execute_odts(
+        self,
+        data: Any,
+        online: bool | None = None,  # both ways run the same code
+        transformation_context: Mapping[str, Any] | None = None,
+        request_parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+        n_processes: int | None = None,
+    ) -> list[Any] | pd.DataFrame | pl.DataFrame | npt.NDArray[Any]:
+        """Compute the on-demand features of vectors, as ``compute_on_demand_features`` does.
+
+        Args:
+            data: As the vectors of ``transform``.
+            online: Taken for Hopsworks' sake: both ways give the same values.
+            transformation_context: What is set of the functions for this time, by name.
+            request_parameters: Values by column that on-demand features are made of.
+            n_processes: Taken for Hopsworks' sake, and named in a warning.
+
+        Returns:
+            As ``compute_on_demand_features`` does.
+        """
+        return self.compute_on_demand_features(
+            data, request_parameters, transformation_context, n_processes=n_processes
+        )
 
     def execute_mdts(
         self,
@@ -94,6 +152,21 @@ class VectorTransformsMixin(ServingMixin):
         elif request_parameters:
             data = [{**row, **request_parameters} for row in data]
         return self.transform(data, None, transformation_context, n_processes=n_processes)
+
+
+def _return_vectors(
+    columns: Mapping[str, str], vectors: list[Any], is_single: bool, return_type: str
+) -> list[Any] | pd.DataFrame | pl.DataFrame | npt.NDArray[Any]:
+    """Vectors as a caller wants them."""
+    if return_type == "list":
+        return vectors[0] if is_single else vectors
+    from spark_fs.flows import returned_vectors
+
+    frame: Any = returned_vectors.convert_vectors(columns, vectors, return_type)
+    found: pd.DataFrame | pl.DataFrame | npt.NDArray[Any] = frame
+    if is_single and return_type == "numpy":
+        found = frame[0]
+    return found
 
 
 def _parse_vectors(given: Any, names: Sequence[str]) -> tuple[list[Mapping[str, Any]], bool, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spark_fs.api.catalog_object import CatalogObject
 from spark_fs.api.feature import Feature
 from spark_fs.api.schema_columns import SchemaColumns
-from spark_fs.api.transformations import TransformationFunction
+from spark_fs.api.transformations import TransformationFunction, TransformationType
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError
 from spark_fs.spec.feature_view import ViewSpec
@@ -188,7 +188,10 @@ class ViewContentsMixin(CatalogObject[ViewSpec]):
     @property
     def transformation_functions(self) -> list[TransformationFunction]:
         """The transformations, each attached to its features."""
-        return [TransformationFunction._from_spec(spec) for spec in self._spec.transformations]
+        return [
+            TransformationFunction._from_spec(spec, TransformationType.MODEL_DEPENDENT)
+            for spec in self._spec.transformations
+        ]
 
     def __getitem__(self, name: str) -> TransformationFunction:
         """The transformation of this name; NotFoundError where there is none."""

@@ -5,7 +5,6 @@ from spark_fs.api.taken import Refused
 _LOG = (
     "insert what was served into a feature group of your own, whose rows you can read and compare"
 )
-_ON_DEMAND = "get_feature_vector(entry, request_parameters={...}) computes them with the rest"
 _DATASET_TAGS = "use add_training_dataset_tag, get_training_dataset_tag and the like"
 _TAGS = "use add_tag, get_tag and get_tags, whose values are any that JSON can hold"
 
@@ -23,8 +22,6 @@ class FeatureViewRefusals:
     delete_log = Refused("deletes what was served", _LOG)
     create_feature_logger = Refused("makes what keeps what is served", _LOG)
 
-    compute_on_demand_features = Refused("computes features at request time", _ON_DEMAND)
-    execute_odts = Refused("computes features at request time", _ON_DEMAND)
     find_neighbors = Refused(
         "searches an index of embeddings",
         "read the embeddings with get_batch_data and search them with a library such as FAISS",

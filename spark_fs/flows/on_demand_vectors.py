@@ -130,6 +130,19 @@ class OnDemandVectorReader:
                     vector[names.index(name)] = value
         return vectors
 
+    def compute_features(self, row: Entry, passed: Entry) -> dict[str, Any]:
+        """A vector by name, with the on-demand features that what is passed gives.
+
+        Args:
+            row: The features as they are stored, by name.
+            passed: Values of columns that on-demand features are computed of.
+
+        Raises:
+            KeyValueError: A column that a function takes was not passed, and no feature has it.
+            SchemaError: A passed value is of another type.
+        """
+        return {**row, **self._name_features(self._compute({}, passed, {}, row))}
+
     @property
     def _output_count(self) -> int:
         return sum(len(step.outputs) for step in self._steps)
@@ -188,7 +201,7 @@ class OnDemandVectorReader:
             elif feature is not None and stored is None:
                 return
             elif feature is not None and stored is not None:
-                yield stored[feature]
+                yield stored.get(feature)
             elif any(name in entry for name in taken.names):
                 yield _convert_first(taken, entry)
             else:

@@ -323,6 +323,12 @@ SIGNATURES = {
     VectorTransformsMixin.transform: (
         "feature_vector external transformation_context return_type n_processes"
     ),
+    VectorTransformsMixin.compute_on_demand_features: (
+        "feature_vector request_parameters transformation_context return_type n_processes"
+    ),
+    VectorTransformsMixin.execute_odts: (
+        "data online transformation_context request_parameters n_processes"
+    ),
     VectorTransformsMixin.execute_mdts: (
         "data online transformation_context request_parameters n_processes"
     ),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 import spark_fs
@@ -86,6 +87,16 @@ def test_what_cannot_be_computed_is_said(fs, sales, view):
         narrow.get_feature_vector({"id": 1}, request_parameters={"quantity": 2})
     with pytest.raises(SchemaError, match=r"'quantity' is 'x', but its type is bigint"):
         view.get_feature_vector({"id": 1}, request_parameters={"quantity": "x"})
+
+
+def test_vectors_that_a_caller_has_get_their_on_demand_features(view):
+    stored = view.get_feature_vector({"id": 1}, transform=False, on_demand_features=False)
+    assert view.compute_on_demand_features(stored, {"quantity": 4}) == [10.0, 2.5, 5.0]
+    both = view.compute_on_demand_features([stored, stored], [{"quantity": 4}, {}])
+    assert both == [[10.0, 2.5, 5.0], stored]
+    row = {"amount": 8.0, "ratio": 0.0, "doubled": 0.0}
+    frame = view.execute_odts(pd.DataFrame([row]), request_parameters={"quantity": 2})
+    assert frame.to_dict("list") == {"amount": [8.0], "ratio": [4.0], "doubled": [8.0]}
 
 
 def test_a_prefix_may_stand_before_what_is_passed(fs, sales):

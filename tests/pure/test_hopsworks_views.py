@@ -97,8 +97,8 @@ def test_a_log_of_what_is_served_is_not_kept_and_says_so(
 REFUSALS = (
     "read_log get_log_timeline enable_logging pause_logging resume_logging materialize_log delete_log"
     " create_feature_logger find_neighbors clean get_tag_metadata"
-    " get_tags_metadata get_keywords set_keywords add_keywords delete_keyword execute_odts"
-    " compute_on_demand_features get_training_dataset_keywords add_training_dataset_keywords"
+    " get_tags_metadata get_keywords set_keywords add_keywords delete_keyword"
+    " get_training_dataset_keywords add_training_dataset_keywords"
 )
 
 
