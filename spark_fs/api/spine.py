@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from spark_fs.api.feature import Feature, find_feature, list_names
+from spark_fs.api.column_selection import ColumnSelection
+from spark_fs.api.feature import Feature, find_feature
 from spark_fs.api.query import Query
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.spec.query import QuerySpec
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 
 
 @validate_arguments
-class Spine:
+class Spine(ColumnSelection):
     """Keys, event times and other columns of a request, as the left side of a query.
 
     Its rows are kept nowhere. That of ``create_spine`` has no name; that of
     ``get_or_create_spine_group`` has one, under which feature views keep its columns.
     """
+
+    spec: GroupSpec
 
     def __init__(
         self,
@@ -52,7 +55,7 @@ class Spine:
             rows = name_spine_rows(rows, self._kept)
         self._dataframe = df
         self.rows: SpineRows = rows
-        self.spec: GroupSpec = rows.spec
+        self.spec = rows.spec
 
     @property
     def is_kept(self) -> bool:
@@ -65,16 +68,15 @@ class Spine:
     def __getitem__(self, name: str) -> Feature:
         return find_feature(self._stores, self.spec, name)
 
-    def select_all(self) -> Query:
-        """Select every column, as a lazy query."""
-        return Query(self._stores, QuerySpec(self.spec.ref, tuple(self.spec.types)), self)
+    @property
+    def primary_key(self) -> list[str]:
+        """The columns of the entity."""
+        return list(self.spec.primary_key)
 
-    def select(self, features: Sequence[str | Feature] | str | Feature) -> Query:
-        """Select some columns, as a lazy query.
+    @property
+    def event_time(self) -> str | None:
+        """The event-time column; None for a frame without one."""
+        return self.spec.event_time
 
-        Raises NotFoundError, with the nearest names, for a column that does not exist.
-        """
-        names = list_names(features)
-        for name in names:
-            find_feature(self._stores, self.spec, name)
-        return Query(self._stores, QuerySpec(self.spec.ref, tuple(names)), self)
+    def _build_query(self, columns: tuple[str, ...]) -> Query:
+        return Query(self._stores, QuerySpec(self.spec.ref, columns), self)

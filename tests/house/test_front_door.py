@@ -15,6 +15,7 @@ from spark_fs.api.aggregation import Aggregation
 from spark_fs.api.batch_scoring import BatchScoringMixin
 from spark_fs.api.built_group import BuiltGroup
 from spark_fs.api.catalog_object import CatalogObject
+from spark_fs.api.column_selection import ColumnSelection
 from spark_fs.api.connection import Connection
 from spark_fs.api.dataset_api import DatasetApi
 from spark_fs.api.external_creation import ExternalGroupCreation
@@ -174,13 +175,13 @@ SIGNATURES = {
     ViewStore.get_feature_views: "name",
     Group.read: ("wallclock_time online dataframe_type read_options start_time end_time engine"),
     Group.show: "n online engine",
-    Group.select_all: (
+    ColumnSelection.select_all: (
         "include_primary_key include_foreign_key include_partition_key include_event_time"
     ),
-    Group.select_features: "",
-    Group.select: "features",
-    Group.select_except: "features",
-    Group.filter: "f",
+    ColumnSelection.select_features: "",
+    ColumnSelection.select: "features",
+    ColumnSelection.select_except: "features",
+    ColumnSelection.filter: "f",
     Group.get_feature: "name",
     Group.update_feature_description: "feature_name description",
     CatalogObject.update_description: "description",
@@ -450,8 +451,6 @@ SIGNATURES = {
     TrackedRun.log_metrics: "metrics step",
     TrackedRun.log_file: "path",
     spark_fs.udf: "return_type drop mode",
-    Spine.select_all: "",
-    Spine.select: "features",
     Feature.isin: "other",
     Feature.like: "other",
     Feature.is_complex: "",
@@ -502,6 +501,7 @@ PUBLIC = (
     CatalogObject,
     Group,
     GroupDefinition,
+    ColumnSelection,
     FeatureGroup,
     ExternalFeatureGroup,
     FeatureView,

@@ -385,6 +385,23 @@ def test_select_all_leaves_out_what_it_is_told_to(fs: FeatureStore) -> None:
     assert group.select_features().spec.columns == ("v",)
 
 
+def test_a_spine_is_selected_from_as_a_group_is(fs: FeatureStore) -> None:
+    spine = fs.create_spine(PAYMENTS[["id", "card", "paid_at"]], ["id"], "paid_at")
+    assert (spine.primary_key, spine.event_time) == (["id"], "paid_at")
+    for query, columns in (
+        (spine.select_all(), ("id", "card", "paid_at")),
+        (spine.select_all(include_primary_key=False), ("card", "paid_at")),
+        (spine.select_features(), ("card",)),
+        (spine.select_except(["card"]), ("id", "paid_at")),
+        (spine.select("card"), ("card",)),
+    ):
+        assert query.spec.columns == columns
+    cards = fs.get_feature_group("cards", 1)
+    joined = spine.filter(spine["card"] == "a").join(cards.select(["limit_"]), on=["card"])
+    expected = join_cards(PAYMENTS[PAYMENTS.card == "a"])
+    check_same(joined.read("pandas"), expected, ["id", "card", "paid_at", "limit_"])
+
+
 def test_candidates_and_drift_leave_keys_and_times_out(fs: FeatureStore) -> None:
     payments, cards = fs.get_feature_group("payments", 1), fs.get_feature_group("cards", 1)
     query = payments.select_all().join(cards.select_all(), on=["card"])
