@@ -158,6 +158,21 @@ class TrainingDatasetSpec:
         return self.random.seed if self.random else None
 
     @property
+    def data_format(self) -> str | None:
+        """The format of its files; None where it has none."""
+        return self.files.format if self.files else None
+
+    @property
+    def location(self) -> str | None:
+        """The folder or URI of its files; None where it has none."""
+        return self.files.location if self.files else None
+
+    @property
+    def coalesce(self) -> bool:
+        """Whether each split is one file."""
+        return self.files is not None and self.files.coalesce
+
+    @property
     def states(self) -> list[Mapping[str, Any]] | None:
         """What each transformation of the view learned."""
         if self.transformations is None:

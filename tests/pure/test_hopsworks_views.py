@@ -306,7 +306,8 @@ def test_files_are_made_by_place_too(view: FeatureView) -> None:
     )
     dataset = view.get_training_datasets()[0]
     assert (version, job.summary["rows"], dataset.description) == (1, 39, "by place")
-    assert (dataset.seed, dataset.files.format, dataset.files.coalesce) == (5, "csv", True)
+    assert (dataset.seed, dataset.data_format, dataset.coalesce) == (5, "csv", True)
+    assert Path(dataset.location).is_dir()
     assert (dataset.tags, dataset.random.shares) == ({"a": 1}, {"test": 0.25})
     in_memory = view.train_test_split(0.25, seed=5)
     for one, other in zip(view.get_train_test_split(1), in_memory, strict=True):
