@@ -61,6 +61,23 @@ TESTS = {
         "tests/pure/test_selected_columns.py"
         "::test_a_key_of_a_group_that_is_not_online_is_that_of_the_entry"
     ),
+    "`get_feature_vectors`, `get_batch_data` without": (
+        "tests/online/test_agreement.py"
+        "::test_which_training_dataset_must_be_said_where_there_are_several"
+    ),
+    "frames of training data and batches": "tests/pure/test_hopsworks_views.py::test_train_ends_where_test_begins",
+    "`fv.schema` also lists": "tests/pure/test_hopsworks_views.py::test_features_are_all_that_the_query_selects",
+    "an unknown name in `passed_features`": (
+        "tests/pure/test_hopsworks_views.py::test_request_parameters_of_no_feature_are_of_no_account"
+    ),
+    "`fv.purge_training_data` of": "tests/pure/test_hopsworks_views.py::test_purged_data_can_be_made_again",
+    "helper columns that are asked for": "tests/online/test_agreement.py::test_helpers_come_beside_and_never_in_a_vector",
+    "`lookback=` bounds": "tests/pure/test_hopsworks_views.py::test_what_cannot_mean_the_same_is_refused",
+    "`storage_connector=` or": "tests/pure/test_hopsworks_views.py::test_what_cannot_mean_the_same_is_refused",
+    "`fv.log`, `fv.read_log`": "tests/pure/test_hopsworks_views.py::test_a_log_of_what_is_served_is_not_kept_and_says_so",
+    "`get_or_create_feature_view` returns": (
+        "tests/pure/test_hopsworks_views.py::test_what_exists_is_got_and_what_differs_is_said_in_words"
+    ),
     "`login(host, port,": "tests/pure/test_project_files.py::test_arguments_for_a_server_are_named_in_a_warning",
     "`get_feature_group`, `get_feature_view`": "tests/pure/test_models.py::test_what_cannot_be_saved",
     "`RestAPIError`,": "tests/pure/test_hopsworks_modules.py::test_what_catches_an_error_of_hopsworks_catches_ours",

@@ -405,6 +405,9 @@ def test_purged_data_can_be_made_again(view: FeatureView) -> None:
     view.recreate_training_dataset(version)
     for one, other in zip(view.get_training_data(version), wanted, strict=True):
         pd.testing.assert_frame_equal(one, other)
+    in_memory = view.training_data()[0]
+    view.purge_training_data(version + 1)
+    pd.testing.assert_frame_equal(view.get_training_data(version + 1)[0], in_memory)
     view.purge_training_data(version)
     view.delete_all_training_datasets()
     assert view.get_training_datasets() == []
