@@ -50,9 +50,11 @@ MODULES = (
     "statistics_config",
     "storage_connector",
     "tag",
+    "training_dataset",
     "transformation_function",
     "transformation_statistics",
     "transformer",
+    "validation_report",
 )
 _PACKAGES = (
     "hopsworks",

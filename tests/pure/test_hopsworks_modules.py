@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -91,3 +92,13 @@ def test_embeddings_and_topics_are_refused() -> None:
         spark_fs.transformer.Transformer(script_file="t.py")
     with pytest.raises(NotOfferedError, match=r"kafka_engine.get_kafka_config gives the settings"):
         kafka_engine.get_kafka_config(1, {})
+
+
+def test_each_module_that_names_hopsworks_is_known() -> None:
+    own = {"__init__", "aggregate", "compat", "errors", "redact", "settings", "urls"}
+    files = {path.stem for path in Path(spark_fs.__file__).parent.glob("*.py")}
+    assert files - own == {name for name in compat.MODULES if "." not in name} - {
+        "client",
+        "constructor",
+        "core",
+    }
