@@ -80,3 +80,8 @@ class DataSource:
     get_tables = Refused("lists tables", "look with a client of the source")
     get_data = Refused("shows rows", "storage_connector.read(query) reads them")
     get_metadata = Refused("lists columns", "storage_connector.read(query) has them")
+    infer_metadata = Refused("guesses what a table holds", "storage_connector.read(query) shows it")
+    new_ingestion_job = Refused(
+        "copies tables by a job", "read them and insert their rows, by a step of spark-fs run"
+    )
+    estimate_ingestion_resources = Refused("tells what such a job needs", "it runs on your Spark")

@@ -72,6 +72,7 @@ SIGNATURES = {
     connection.get_current_project: "",
     connection.logout: "",
     connection.disable_usage_logging: "",
+    connection.get_sdk_info: "",
     Connection.get_feature_store: "name",
     Connection.get_model_registry: "project",
     Connection.get_project: "name",
@@ -538,6 +539,7 @@ FUNCTIONS = (
     connection.get_current_project,
     connection.logout,
     connection.disable_usage_logging,
+    connection.get_sdk_info,
 )
 
 

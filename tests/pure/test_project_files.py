@@ -1,5 +1,6 @@
 """A project: its name, its files, and what a cluster alone has."""
 
+import json
 import warnings
 from pathlib import Path
 from zipfile import ZipFile
@@ -83,6 +84,7 @@ def test_older_code_comes_to_the_project_by_a_connection(
         assert not connection.project_exists("bank")
         assert [project.name for project in connection.get_projects()] == ["shop"]
     assert spark_fs.get_current_project().name == "shop"
+    assert json.loads(spark_fs.get_sdk_info())["version"] == spark_fs.__version__
     spark_fs.logout()
     with pytest.raises(SettingsError, match=r"has not logged in: call spark_fs.login\(\) first"):
         spark_fs.get_current_project()
