@@ -123,7 +123,7 @@ _FOR_HOPSWORKS = {
     "disable_usage_logging": "spark_fs.api.connection",
     "get_current_project": "spark_fs.api.connection",
     "get_env_vars_api": "spark_fs.api.connection",
-    "get_sdk_info": "spark_fs.api.connection",
+    "get_sdk_info": "spark_fs.compat",
     "get_secrets_api": "spark_fs.api.connection",
     "get_users_api": "spark_fs.api.connection",
     "logout": "spark_fs.api.connection",

@@ -10,6 +10,8 @@ imports from ``hsfs``, ``hsml`` or ``hopsworks.hsfs`` runs as it is after::
 Nothing calls it but you: it takes these names for the whole process.
 """
 
+import json
+import platform
 import sys
 from importlib import import_module
 from typing import Any
@@ -93,6 +95,12 @@ def add_modules(package: str) -> None:
     """
     for name in MODULES:
         sys.modules[f"{package}.{name}"] = import_module(f"spark_fs.{name}")
+
+
+def get_sdk_info() -> str:
+    """What this process runs, as JSON: the release, and Python's."""
+    versions = {"version": spark_fs.__version__, "python": platform.python_version()}
+    return json.dumps({"library": "spark_fs", **versions})
 
 
 def get_attribute(name: str) -> Any:

@@ -68,18 +68,6 @@ def disable_usage_logging() -> None:
     """Do nothing: nobody is told of what you do."""
 
 
-def get_sdk_info() -> str:
-    """Return what this process runs, as JSON: the release, and Python's."""
-    import json
-    import platform
-
-    from spark_fs import __version__
-
-    return json.dumps(
-        {"library": "spark_fs", "version": __version__, "python": platform.python_version()}
-    )
-
-
 @validate_arguments
 class Connection:
     """A project, as ``hsfs.connection()`` gave it."""

@@ -72,7 +72,6 @@ SIGNATURES = {
     connection.get_current_project: "",
     connection.logout: "",
     connection.disable_usage_logging: "",
-    connection.get_sdk_info: "",
     Connection.get_feature_store: "name",
     Connection.get_model_registry: "project",
     Connection.get_project: "name",
@@ -539,7 +538,6 @@ FUNCTIONS = (
     connection.get_current_project,
     connection.logout,
     connection.disable_usage_logging,
-    connection.get_sdk_info,
 )
 
 
