@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, overload
 
-from spark_fs.api.profiled_group import ProfiledGroup
+from spark_fs.api.on_demand_group import OnDemandGroup
 from spark_fs.base.arguments import validate_arguments
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @validate_arguments
-class BuiltGroup(ProfiledGroup):
+class BuiltGroup(OnDemandGroup):
     """A group whose rows may be built, by a function of the user's or by its aggregation."""
 
     @abstractmethod
@@ -183,5 +183,6 @@ class BuiltGroup(ProfiledGroup):
         from spark_fs.spec.expectations import ValidationOptions
         from spark_fs.spec.write_options import WriteOptions
 
-        job, _ = self._insert_rows(df, WriteOptions(), ValidationOptions(), transaction, noted)
+        rows = self._compute_on_demand(df, None)
+        job, _ = self._insert_rows(rows, WriteOptions(), ValidationOptions(), transaction, noted)
         return job

@@ -89,6 +89,11 @@ def _add_on_demand_columns(fields: dict[str, Any], functions: Any) -> None:
     """The transformations that compute columns, and these, where columns are declared."""
     specs = to_on_demand_specs(functions)
     fields["transformations"] = specs
+    if specs and fields.get("aggregation"):
+        raise SettingsError(
+            "transformation_functions compute columns of rows that are inserted, and an aggregation"
+            " builds its own: attach them to a feature view, or to a group that is inserted into."
+        )
     if not specs or not fields["features"]:
         return
     from spark_fs.spec.feature_group import FeatureSpec

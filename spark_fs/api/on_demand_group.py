@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from spark_fs.api.built_group import BuiltGroup
+from spark_fs.api.profiled_group import ProfiledGroup
 from spark_fs.api.transformations import TransformationFunction, TransformationType
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import SettingsError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @validate_arguments
-class OnDemandGroup(BuiltGroup):
+class OnDemandGroup(ProfiledGroup):
     """A group with on-demand transformations, if it has any."""
 
     @property

@@ -134,6 +134,12 @@ class TransformationFunction:
         """What it learned, of a function that a feature view gives; None before."""
         return self._learned
 
+    def _set_learned(self, state: Mapping[str, Any]) -> None:
+        """Note what it learned."""
+        from spark_fs.transform.statistics import describe_state
+
+        self._learned = describe_state(self.spec, state)
+
     @classmethod
     def _open(cls, function: FunctionSpec, catalog: Catalog) -> Self:
         """The function as a feature store has it."""

@@ -18,6 +18,7 @@ from spark_fs.spec.transformation import TransformationSpec
 from spark_fs.transform.binding import name_outputs
 
 if TYPE_CHECKING:
+    from spark_fs.api.batch_scoring import BatchState
     from spark_fs.api.group import Group
     from spark_fs.api.stores import Stores
     from spark_fs.flows.view_columns import ViewColumns
@@ -74,6 +75,7 @@ class ViewContentsMixin(CatalogObject[ViewSpec]):
     """The properties of a feature view that say what it holds."""
 
     _stores: Stores
+    _batch_state: BatchState | None  # what init_batch_scoring made
 
     @property
     def id(self) -> int:
@@ -187,11 +189,17 @@ class ViewContentsMixin(CatalogObject[ViewSpec]):
 
     @property
     def transformation_functions(self) -> list[TransformationFunction]:
-        """The transformations, each attached to its features."""
-        return [
-            TransformationFunction._from_spec(spec, TransformationType.MODEL_DEPENDENT)
-            for spec in self._spec.transformations
-        ]
+        """The transformations, each attached to its features.
+
+        After ``init_batch_scoring`` each has its ``transformation_statistics``.
+        """
+        specs = self._spec.transformations
+        type_ = TransformationType.MODEL_DEPENDENT
+        functions = [TransformationFunction._from_spec(spec, type_) for spec in specs]
+        states = self._batch_state.states if self._batch_state else None
+        for function, state in zip(functions, states or (), strict=False):
+            function._set_learned(state)
+        return functions
 
     def __getitem__(self, name: str) -> TransformationFunction:
         """The transformation of this name; NotFoundError where there is none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from spark_fs.api.on_demand_group import OnDemandGroup
+from spark_fs.api.built_group import BuiltGroup
 from spark_fs.api.taken import Refused
 from spark_fs.api.write_arguments import check_storage, select_write_options, warn_of_processes
 from spark_fs.base.arguments import validate_arguments
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @validate_arguments
-class WrittenGroup(OnDemandGroup):
+class WrittenGroup(BuiltGroup):
     """A group that takes rows from whoever has them."""
 
     def insert(

@@ -67,7 +67,7 @@ class OnDemandVectorReader:
         self.key_types = reader.key_types
         self.convert_features = reader.convert_features
         self._features = _list_features(plan, reader.output_names)
-        self._steps = [step for node in plan.nodes for step in _plan_steps(node, context)]
+        self._steps = _plan_steps(plan, self._features, context)
         self.passable: dict[str, str] = {}
         for step in self._steps:
             for taken in step.inputs:
@@ -221,7 +221,21 @@ def _list_features(plan: JoinPlan, names: Sequence[str]) -> dict[_Column, str]:
     return features
 
 
-def _plan_steps(node: PlanNode, context: Mapping[str, Any] | None) -> Iterator[_Step]:
+def _plan_steps(
+    plan: JoinPlan, features: Mapping[_Column, str], context: Mapping[str, Any] | None
+) -> list[_Step]:
+    """The functions that features of a view come of, each after those whose outputs it takes."""
+    steps = [step for node in plan.nodes for step in _plan_node_steps(node, context)]
+    needed = set(features)
+    needed_steps: list[_Step] = []
+    for step in reversed(steps):
+        if needed.intersection(step.outputs):
+            needed.update(taken.column for taken in step.inputs)
+            needed_steps.append(step)
+    return needed_steps[::-1]
+
+
+def _plan_node_steps(node: PlanNode, context: Mapping[str, Any] | None) -> Iterator[_Step]:
     """The on-demand functions of the group at a node."""
     group = node.group
     if not group.transformations:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spark_fs.base.literals import from_literal
+from spark_fs.spec.transformation import FunctionSpec
 
 _NAMES = (
     "count",
@@ -31,6 +32,8 @@ _NAMES = (
     "unique_values",
 )
 _OTHER_NAMES = {"stddev": "std_dev"}
+# what the states of built-in functions have under a name of their own
+_STATE_NAMES = {"categories": "unique_values"}
 
 
 class FeatureTransformationStatistics:
@@ -131,6 +134,14 @@ class TransformationStatistics:
 
     def __repr__(self) -> str:
         return ",\n ".join(repr(getattr(self, feature)) for feature in self._features)
+
+
+def describe_state(function: FunctionSpec, state: Mapping[str, Any]) -> TransformationStatistics:
+    """What a function learned, as far as its state has it."""
+    if not function.is_builtin:
+        return build_statistics(state.get("statistics", {}))
+    known = {_STATE_NAMES.get(name, name): value for name, value in state.items()}
+    return build_statistics({function.arguments[0]: known})
 
 
 def build_statistics(state: Mapping[str, Mapping[str, Any]]) -> TransformationStatistics:

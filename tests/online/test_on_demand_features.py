@@ -99,6 +99,11 @@ def test_vectors_that_a_caller_has_get_their_on_demand_features(view):
     assert frame.to_dict("list") == {"amount": [8.0], "ratio": [4.0], "doubled": [8.0]}
 
 
+def test_a_function_of_a_feature_that_is_not_selected_needs_nothing(fs, sales):
+    view = fs.create_feature_view("amounts", sales.select(["amount"]))
+    assert view.get_feature_vector({"id": 1}, request_parameters={"quantity": 2}) == [10.0]
+
+
 def test_a_prefix_may_stand_before_what_is_passed(fs, sales):
     spine = put(fs, "spine", {"id": "bigint", "n": "bigint"}, [{"id": 1, "n": 3}], ["id"])
     query = spine.select(["n"]).join(sales.select(["amount", "ratio"]), prefix="s_")

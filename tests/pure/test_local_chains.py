@@ -85,6 +85,23 @@ def test_files_and_batches_have_the_bits_of_memory(view):
         assert sorted(batch[name].tolist()) == sorted(trained[name].tolist())
 
 
+def test_functions_of_a_view_say_what_they_learned(view):
+    view.train_test_split(0.3, seed=4)
+    assert view.transformation_functions[0].transformation_statistics is None
+    view.init_batch_scoring(1)
+    known = {
+        function.function_name: function.transformation_statistics
+        for function in view.transformation_functions
+    }
+    states = view.get_training_datasets()[0].states
+    assert known["standard_scaler"].feature.std_dev == states[1]["stddev"]
+    assert (
+        known["above_median"].value.percentiles[49]
+        == states[3]["statistics"]["value"]["percentiles"][49]
+    )
+    assert known["label_encoder"].feature.unique_values == states[5]["categories"]
+
+
 @spark_fs.udf(float)
 def shifted(value, context):
     return value + context.get("by", 0)

@@ -85,7 +85,7 @@ def test_a_view_comes_back_as_it_was_declared(view: FeatureView, fs: FeatureStor
         fs.get_or_create_feature_view("v", view.query, description="first", **declared)._spec
         == view._spec
     )  # type: ignore[arg-type] # as above
-    with pytest.raises(AlreadyExistsError, match=r"training_helpers is \('note',\), not \(\)"):
+    with pytest.raises(AlreadyExistsError, match=r"training_helper_columns is note, not none"):
         fs.get_or_create_feature_view(
             "v", view.query, description="first", **(declared | {"training_helper_columns": []})
         )  # type: ignore[arg-type] # as above
