@@ -1,5 +1,7 @@
-"""Conditions, under the name of Hopsworks' module."""
+"""Conditions, one or several combined, under the names of Hopsworks' module."""
 
 from spark_fs.api.feature import Filter
 
-__all__ = ["Filter"]
+Logic = Filter
+
+__all__ = ["Filter", "Logic"]
