@@ -276,7 +276,9 @@ def _to_key(role: str, arguments: Mapping[str, Any]) -> tuple[str, ...]:
     """The columns of a key, or where none are given those that are declared to be of it."""
     columns = arguments.get(f"{role}_key") or ()
     if not columns:
-        columns = [column.name for column in arguments["features"] if getattr(column, role, False)]
+        columns = [
+            column.name for column in arguments["features"] if getattr(column, role, False) is True
+        ]
     return to_column_names(f"{role}_key", columns)
 
 

@@ -160,7 +160,9 @@ class Query(QueryContents):
         since = find_excluded_version(spec, groups, locate_table, exclude_until)
         return self._copy(spec=spec, since=since)
 
-    def pull_changes(self, wallclock_start_time: Instant, wallclock_end_time: Instant) -> Self:
+    def pull_changes(
+        self, wallclock_start_time: Instant | Commit, wallclock_end_time: Instant | Commit
+    ) -> Self:
         """Query what was written between two instants, as ``as_of`` does with ``exclude_until``.
 
         Args:
