@@ -139,7 +139,7 @@ if not TYPE_CHECKING:  # a type checker would take any name for one that exists
             value = getattr(import_module(_LAZY[name]), name)
             globals()[name] = value
             return value
-        if name in ("hsfs", "hsml") or name in import_module("spark_fs.compat").MODULES:
+        if name in ("compat", "hsfs", "hsml") or name in import_module("spark_fs.compat").MODULES:
             return import_module(f"spark_fs.{name}")
         raise AttributeError(f"module 'spark_fs' has no attribute {name!r}")
 

@@ -42,7 +42,7 @@ def test_each_module_is_imported_by_its_name(package: str) -> None:
 
 def test_code_for_hopsworks_is_imported_as_it_is() -> None:
     code = """
-import spark_fs.compat
+import spark_fs
 spark_fs.compat.install()
 spark_fs.compat.install()
 import hopsworks, hsfs, hsml
