@@ -20,6 +20,25 @@ from spark_fs.spec.validation_report import ExpectationResult, ValidationReport
 MAX_EXAMPLES = 5
 REASON_COLUMN = "_reason"
 Suite = Mapping[str, Any]
+# Types by the names that suites over pandas have; rows are validated as Spark's.
+_SPARK_TYPES: Mapping[str, str] = {
+    **dict.fromkeys(("bool", "boolean"), "BooleanType"),
+    "int8": "ByteType",
+    "int16": "ShortType",
+    **dict.fromkeys(("int32", "Int32"), "IntegerType"),
+    **dict.fromkeys(("int", "int64", "Int64"), "LongType"),
+    "float32": "FloatType",
+    **dict.fromkeys(("float", "float64"), "DoubleType"),
+    **dict.fromkeys(("object", "str", "string"), "StringType"),
+    **dict.fromkeys(
+        ("datetime", "datetime64", "datetime64[ns]", "datetime64[us]", "Timestamp"),
+        "TimestampType",
+    ),
+    "date": "DateType",
+    "Decimal": "DecimalType",
+    "bytes": "BinaryType",
+}
+_TYPE_ARGUMENTS = ("type_", "type_list")
 _RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": MAX_EXAMPLES}
 
 
@@ -154,6 +173,9 @@ class _SuiteRunner:
 
         try:
             bounds = {name: _to_local_bound(name, value) for name, value in kwargs.items()}
+            for name in _TYPE_ARGUMENTS:
+                if name in bounds:
+                    bounds[name] = _to_spark_types(bounds[name])
             return get_expectation_impl(type_)(**bounds | more)
         # the library's own tree of errors is as wide as pydantic's and its own together
         except Exception as error:
@@ -243,6 +265,13 @@ def _list_filters(filtered: DataFrame, frame: DataFrame) -> list[Column]:
         conditions.append(F.expr(plan.condition().sql()))
         plan = plan.child()
     return conditions
+
+
+def _to_spark_types(types: Any) -> Any:
+    """The name of a type, or a list of names, as Spark has it."""
+    if isinstance(types, list):
+        return [_to_spark_types(each) for each in types]
+    return _SPARK_TYPES.get(types, types)
 
 
 def _to_local_bound(name: str, value: Any) -> Any:

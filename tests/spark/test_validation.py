@@ -101,6 +101,29 @@ def test_unless_told_otherwise_all_is_written_with_a_warning(clicks: FeatureGrou
         clicks.insert(MIXED)
 
 
+def test_a_suite_over_pandas_means_the_same_over_spark(clicks: FeatureGroup) -> None:
+    """Types by pandas' names, and the columns that the frame has, without hidden ones."""
+    types = {"column": "v", "type_list": ["int64", "float64"]}
+    suite = {
+        "expectation_suite_name": "pandas",
+        "expectations": [
+            {
+                "expectation_type": "expect_column_values_to_be_of_type",
+                "kwargs": {"column": "k", "type_": "int64", "result_format": "SUMMARY"},
+            },
+            {"expectation_type": "expect_column_values_to_be_in_type_list", "kwargs": types},
+            {
+                "expectation_type": "expect_table_columns_to_match_ordered_list",
+                "kwargs": {"column_list": ["k", "at", "v"]},
+            },
+        ],
+    }
+    clicks.save_expectation_suite(suite, validation_ingestion_policy="STRICT")
+    _, report = clicks.insert(MIXED.fillna(0.0))
+    assert report is not None
+    assert [each.success for each in report.results] == [True, True, True]
+
+
 def test_quarantine_writes_the_good_rows_and_sets_the_others_aside(clicks: FeatureGroup) -> None:
     assert clicks.read_quarantine("pandas").empty
     job, report = clicks.insert(MIXED, validation_options={"policy": "QUARANTINE"})
