@@ -95,7 +95,7 @@ TESTS = {
         "tests/pure/test_monitoring.py::test_a_monitor_is_declared_and_kept_with_hopsworks_names"
     ),
     "the window of a view's monitor": (
-        "tests/spark/test_monitors.py"
+        "tests/pure/test_monitored_rows.py"
         "::test_a_view_is_compared_with_its_training_data_before_transformations"
     ),
     "`create_alert` sends": "tests/pure/test_monitoring.py::test_what_cannot_be_monitored_says_why",
