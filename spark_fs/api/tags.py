@@ -38,13 +38,18 @@ def _list_tags(tags: Any) -> Iterable[Any]:
 def _parse_tag(tag: Any) -> Mapping[str, Any]:
     """One tag, or several in one dict, by name."""
     if isinstance(tag, Mapping):
-        return {tag["name"]: tag["value"]} if tag.keys() >= _FIELDS else tag
+        return _name_tag(tag["name"], tag["value"]) if tag.keys() >= _FIELDS else tag
     if hasattr(tag, "name") and hasattr(tag, "value"):
-        return {tag.name: tag.value}
+        return _name_tag(tag.name, tag.value)
     raise SettingsError(
         f"{tag!r} is not a tag: give tags={{'owner': 'fraud team'}}, or a list of dicts with the"
         " keys 'name' and 'value'."
     )
+
+
+def _name_tag(name: Any, value: Any) -> dict[str, Any]:
+    check_tag(name, value)
+    return {name: value}
 
 
 def check_tag(name: str, value: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.dataset_requests import warn_of_taken
@@ -180,6 +180,10 @@ def _parse_vectors(given: Any, names: Sequence[str]) -> tuple[list[Mapping[str, 
     kind = "numpy" if module == "numpy" else "list"
     if isinstance(given, Mapping):
         return [given], True, kind
+    if not isinstance(given, Iterable):
+        raise SettingsError(
+            f"{given!r} is no vector: give a list of values, a list of lists, a dict or a frame."
+        )
     values = list(given)
     if values and all(isinstance(value, Mapping) for value in values):
         return values, False, kind

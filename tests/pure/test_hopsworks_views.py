@@ -20,6 +20,7 @@ from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.errors import (
     AlreadyExistsError,
+    InvalidNameError,
     NotFoundError,
     NotOfferedError,
     SchemaError,
@@ -144,6 +145,8 @@ def test_tags_come_in_every_form(fs: FeatureStore, view: FeatureView) -> None:
         assert (made.get_tag("owner"), made.get_tag("other")) == ("risk", None)
     with pytest.raises(SettingsError, match=r"'risk' is not a tag: give tags="):
         fs.create_feature_view("asked", view.query, tags="risk")
+    with pytest.raises(InvalidNameError, match=r"Tag \['owner'\] is not a valid name"):
+        fs.create_feature_view("asked", view.query, tags={"name": ["owner"], "value": 1})
 
 
 def test_what_exists_is_got_and_what_differs_is_said_in_words(
@@ -541,6 +544,8 @@ def test_vectors_and_frames_are_transformed_as_they_are_served(served: FeatureVi
     assert math.isclose(served.transform([150], return_type="numpy")[0], 0.25)
     with pytest.raises(SettingsError, match=r"A vector has 2 values, and the view has 1 features"):
         served.transform([150, 1])
+    with pytest.raises(SettingsError, match=r"^5 is no vector: give a list of values"):
+        served.transform(5)
     with pytest.raises(NotFoundError, match=r"Feature 'limit_' does not exist"):
         served.transform(frame[["more"]])
     with pytest.raises(

@@ -201,7 +201,7 @@ def test_orc_without_times_is_written_and_read_by_both(
         version, _ = view.create_training_data(engine=maker, data_format="orc")
         for reader in ENGINES:
             read = view.get_training_data(version, dataframe_type="arrow", engine=reader)
-            check_same(read, expected)
+            check_same(read[:1], expected[:1])  # without labels y is None
 
 
 @pytest.mark.parametrize("engine", ENGINES)
