@@ -150,8 +150,6 @@ class Run:
         return Outcome(statement.cell, statement.text, status, reason, text)
 
     def _classify(self, statement: Statement, error: BaseException) -> tuple[str, str]:
-        if type(error).__name__ == "NotOfferedError":
-            return "refused", "a cloud"
         if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("spark_fs"):
             return "needs", f"the package {(error.name or '').split('.')[0]}"
         owed = [self.owed[name] for name in _list_used(statement.text) if name in self.owed]
@@ -162,6 +160,8 @@ class Run:
         for pattern, reason in self.differs.items():
             if re.search(pattern, f"{statement.text}\n{type(error).__name__}: {error}"):
                 return "needs", reason
+        if type(error).__name__ == "NotOfferedError":
+            return "refused", "a cloud"
         if isinstance(error, NameError) or type(error).__module__.startswith("spark_fs"):
             return "failed", ""
         for reason, pattern in NEEDS:
