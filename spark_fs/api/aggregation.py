@@ -137,7 +137,7 @@ class Aggregation:
         return self._build_query([feature.name for feature in self._spec.features])
 
     @validate_call
-    def select(self, features: Sequence[str | Feature] | str | Feature) -> Query:
+    def select(self, features: str | Feature | Sequence[str | Feature]) -> Query:
         """Select some features, as ``select_all``.
 
         Raises NotFoundError, with the nearest names, for a feature that does not exist.
@@ -147,7 +147,7 @@ class Aggregation:
         return self._build_query(names)
 
     @validate_call
-    def select_except(self, features: Sequence[str | Feature] | str | Feature) -> Query:
+    def select_except(self, features: str | Feature | Sequence[str | Feature]) -> Query:
         """Select every feature but some, as ``select_all``.
 
         Raises NotFoundError, with the nearest names, for a feature that does not exist.

@@ -64,7 +64,7 @@ class ColumnSelection:
         """
         return self.select_all(False, False, False, False)
 
-    def select(self, features: Sequence[str | Feature] | str | Feature) -> Query:
+    def select(self, features: str | Feature | Sequence[str | Feature]) -> Query:
         """Select some columns, by name or as Features, as a lazy query.
 
         A string is the name of one column. Raises NotFoundError, with the nearest names, for a
@@ -76,7 +76,7 @@ class ColumnSelection:
         return self._build_query(tuple(names))
 
     def select_except(
-        self, features: Sequence[str | Feature] | str | Feature | None = None
+        self, features: str | Feature | Sequence[str | Feature] | None = None
     ) -> Query:
         """Select every column but some, by name or as Features, as a lazy query.
 

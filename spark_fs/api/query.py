@@ -34,9 +34,9 @@ class Query(QueryContents):
     def join(
         self,
         sub_query: Query,
-        on: Sequence[str | Feature] | str | Feature | None = None,
-        left_on: Sequence[str | Feature] | str | Feature | None = None,
-        right_on: Sequence[str | Feature] | str | Feature | None = None,
+        on: str | Feature | Sequence[str | Feature] | None = None,
+        left_on: str | Feature | Sequence[str | Feature] | None = None,
+        right_on: str | Feature | Sequence[str | Feature] | None = None,
         join_type: str | None = "left",
         prefix: str | None = None,
     ) -> Self:
@@ -364,6 +364,6 @@ class Query(QueryContents):
 
 
 def _to_column_tuple(
-    names: Sequence[str | Feature] | str | Feature | None,
+    names: str | Feature | Sequence[str | Feature] | None,
 ) -> tuple[str, ...] | None:
     return tuple(list_names(names)) if names else None
