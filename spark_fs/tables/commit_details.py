@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, KeysView, ValuesView
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
+from spark_fs.base.arguments import make_argument_error
 from spark_fs.base.times import EPOCHS_FROM, is_epoch, is_given
 from spark_fs.errors import NotFoundError, SettingsError
 from spark_fs.tables.commits import Commit
@@ -74,7 +75,7 @@ def list_commit_details(path: str, until: Instant | None, limit: int | None) -> 
         limit: How many at most; None: all.
 
     Raises:
-        SettingsError: The limit is below 1.
+        SettingsError: The limit is below 0.
     """
     if isinstance(until, int) and not is_epoch(until):
         if limit is not None:
@@ -84,6 +85,8 @@ def list_commit_details(path: str, until: Instant | None, limit: int | None) -> 
             )
         limit = until
         until = None
+    if limit is not None and limit < 0:
+        raise make_argument_error("limit", limit, "a number of commits from 0 up")
     log = open_log(path)
     version = None
     if until is not None and is_given(until):

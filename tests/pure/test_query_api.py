@@ -287,6 +287,12 @@ def test_commits_are_a_list_and_hopsworks_dict(payments: FeatureGroup) -> None:
     assert [row["rowsInserted"] for row in details.values()] == [c.inserted for c in details]
     assert len(payments.commit_details(2)) == len(payments.commit_details(limit=2)) == 2
     assert payments.commit_details("2000-01-01") == []
+    with pytest.raises(SettingsError, match="limit=-1 is not a number of commits from 0 up"):
+        payments.commit_details(-1)
+    with pytest.raises(SettingsError, match="wallclock_time=3 is no instant, since numbers below"):
+        payments.commit_details(3, 2)
+    with pytest.raises(NotFoundError, match=r"No commit has the id 1700000000000: use one of keys"):
+        details[1_700_000_000_000]
     assert payments.commit_details(details[1].committed_at)[0] == details[1]
 
 
