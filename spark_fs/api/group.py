@@ -268,6 +268,13 @@ class Group(GroupDefinition, ColumnSelection, GroupRefusals):
         views = self._stores.catalog.list_views_of_group(self._spec.ref)
         return Links(self._stores.open_view(view) for view in views)
 
+    def get_generated_feature_groups(self) -> list[Group]:
+        """Return the groups that name this one as a parent, by name and version."""
+        groups = self._stores.catalog.list_groups()
+        return [
+            self._stores.open_group(group) for group in groups if self._spec.ref in group.parents
+        ]
+
     def _load_spec(self) -> GroupSpec:
         return self._stores.catalog.get_group(self.name, self.version)
 

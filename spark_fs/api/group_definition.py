@@ -35,6 +35,8 @@ class GroupDefinition(CatalogObject[GroupSpec]):
     stream = deprecated = sink_enabled = online_partition_columns = False
     topic_name = notification_topic_name = None
     creator = online_config = hudi_precombine_key = embedding_index = None
+    storage_connector = data_source = None
+    missing_mandatory_tags: tuple[str, ...] = ()
     offline_backfill_every_hr = sink_job = sink_job_conf = None
     partitioned_by = zorder_by = clustered_by = bucket_index = sort_order = None
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from spark_fs.api.taken import Refused
+from spark_fs.errors import NotOfferedError
 
 _SHARING = "who may read is what the store's folder and databases allow"
 _TAGS = "tags are without a schema and serve for keywords too: add_tag, get_tags, delete_tag"
@@ -50,9 +53,17 @@ class GroupRefusals:
     disable_clustering = Refused("changes how files are laid out", _LAYOUT)
     update_deprecated = Refused("marks the group as deprecated", _TAGS)
     check_deprecated = Refused("warns where the group is deprecated", _TAGS)
-    get_generated_feature_groups = Refused(
-        "lists what was made of the group", "each group names what it is made of as its parents"
-    )
+
+    @property
+    def avro_schema(self) -> NoReturn:
+        """NotOfferedError: no topic has messages of it."""
+        raise NotOfferedError.for_call("avro_schema", "is the schema of Kafka messages", _STREAMS)
+
+    @property
+    def subject(self) -> NoReturn:
+        """NotOfferedError: no topic has messages of it."""
+        raise NotOfferedError.for_call("subject", "names the schema of Kafka messages", _STREAMS)
+
     visualize_transformations = Refused(
         "draws its transformations", "the group's page does: report()"
     )

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.column_selection import ColumnSelection
-from spark_fs.api.feature import Feature, find_feature
+from spark_fs.api.feature import Feature, find_feature, make_feature
 from spark_fs.api.query import Query
+from spark_fs.api.schema_columns import SchemaColumns
 from spark_fs.base.arguments import validate_arguments
+from spark_fs.errors import SettingsError
 from spark_fs.spec.query import QuerySpec
 
 if TYPE_CHECKING:
@@ -77,6 +79,54 @@ class Spine(ColumnSelection):
     def event_time(self) -> str | None:
         """The event-time column; None for a frame without one."""
         return self.spec.event_time
+
+    @property
+    def name(self) -> str:
+        """The name under which its columns are kept; of one without a name, one of its own."""
+        return self.spec.name
+
+    @property
+    def version(self) -> int:
+        """The version, from 1 up."""
+        return self.spec.version
+
+    @property
+    def description(self) -> str:
+        """What it is for."""
+        return self.spec.description
+
+    @property
+    def features(self) -> list[Feature]:
+        """The columns in their order."""
+        return [make_feature(self._stores, self.spec, column) for column in self.spec.features]
+
+    @property
+    def columns(self) -> list[Feature]:
+        """The columns in their order, as ``features``."""
+        return self.features
+
+    @property
+    def schema(self) -> SchemaColumns:
+        """The type of each column, as that of a feature group."""
+        return SchemaColumns(self.features)
+
+    def delete(self, force: bool = False) -> None:
+        """Forget the name and the columns that are kept under it, eagerly.
+
+        Unless forced, raises SettingsError while feature views begin with it, or where it has no
+        name.
+        """
+        catalog = self._stores.catalog
+        views = catalog.list_views_of_group(self.spec.ref, strict=True)
+        if self._kept is None:
+            raise SettingsError("This spine has no name, and nothing of it is kept: leave it.")
+        if views and not force:
+            listed = ", ".join(map(str, views))
+            raise SettingsError(
+                f"Spine group {self.spec} is what feature view {listed} begins with: it is not"
+                " deleted. Delete these first, or say force=True."
+            )
+        catalog.delete_group(self.spec.ref)
 
     def _build_query(self, columns: tuple[str, ...]) -> Query:
         return Query(self._stores, QuerySpec(self.spec.ref, columns), self)

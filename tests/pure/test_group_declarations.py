@@ -391,6 +391,16 @@ def test_what_is_no_column_is_refused(fs: FeatureStore) -> None:
         fs.create_feature_group("a", features=["v"])  # type: ignore[list-item] # on purpose
 
 
+def test_groups_that_are_made_of_one_are_listed(fs: FeatureStore) -> None:
+    source = fs.create_feature_group("a", primary_key=["id"])
+    fs.create_feature_group("b", primary_key=["id"], parents=[source])
+    fs.create_feature_group("c", primary_key=["id"])
+    assert [group.name for group in source.get_generated_feature_groups()] == ["b"]
+    for name in ("avro_schema", "subject"):
+        with pytest.raises(NotOfferedError, match=f"{name} (is|names) the schema of Kafka"):
+            getattr(source, name)
+
+
 def test_complex_columns_are_listed(fs: FeatureStore) -> None:
     columns = [*COLUMNS, Feature("tags", "array<string>"), Feature("m", "map<string,int>")]
     group = fs.create_feature_group("a", primary_key=["id"], features=columns)

@@ -113,3 +113,18 @@ def test_another_spine_of_the_name_is_refused(
     declare(fs)
     with pytest.raises(error, match=text):
         declare(fs, **arguments)
+
+
+def test_a_spine_says_what_it_is_and_is_forgotten(fs: FeatureStore, view: FeatureView) -> None:
+    spine = declare(fs, description="who asks")
+    assert (spine.name, spine.version, spine.description) == ("requests", 1, "")
+    assert list(spine.schema) == [column.name for column in spine.features] == list(REQUESTS)
+    assert [column.name for column in spine.columns if column.primary] == ["card"]
+    with pytest.raises(SettingsError, match="is what feature view 'answers' version 1 begins with"):
+        spine.delete()
+    view.delete(force=True)
+    spine.delete()
+    assert declare(fs, event_time=None).event_time is None
+    unnamed = fs.create_spine(REQUESTS, ["card"], "asked")
+    with pytest.raises(SettingsError, match="This spine has no name, and nothing of it is kept"):
+        unnamed.delete()
