@@ -21,7 +21,7 @@ from spark_fs.errors import (
     SettingsError,
     SparkFSError,
 )
-from spark_fs.storage_connector import HopsFSConnector
+from spark_fs.storage_connector import HopsFSConnector, JdbcConnector
 
 from conftest import MYSQL, first_quick
 from oracles import same_rows
@@ -92,19 +92,26 @@ def test_the_star_schema_of_a_database_is_a_source(
         )
         connection.commit()
         monkeypatch.setenv("SPARK_FS_SECRET_SHOP", str(server.password))
-        sales = fs.create_external_feature_group(
-            "sales",
-            primary_key=["k"],
-            event_time="at",
-            data_format="jdbc",
-            query="SELECT k, at, city, amount FROM fact JOIN dim_shop USING (shop)",
-            options={
-                "url": f"jdbc:mysql://{server.hostname}:{server.port}/{database}?permitMysqlScheme",
+        shop = JdbcConnector(
+            name="shop",
+            connection_string=(
+                f"jdbc:mysql://{server.hostname}:{server.port}/{database}?permitMysqlScheme"
+            ),
+            arguments={
                 "driver": "org.mariadb.jdbc.Driver",
                 "user": str(server.username),
                 "password": "${SPARK_FS_SECRET_SHOP}",
             },
         )
+        fs.create_storage_connector(shop)
+        sales = fs.create_external_feature_group(
+            "sales",
+            primary_key=["k"],
+            event_time="at",
+            storage_connector=fs.get_storage_connector("shop"),
+            query="SELECT k, at, city, amount FROM fact JOIN dim_shop USING (shop)",
+        )
+        assert shop.read("SELECT count(*) AS n FROM fact").collect()[0].n == 2
         assert sales.schema == {
             "k": "int",
             "at": "timestamp",
@@ -149,6 +156,35 @@ def test_files_of_other_formats_are_read_by_spark(
     )
     same_rows(rates.read("pandas"), RATES, ["k", "at"])
     assert connector.read(data_format=data_format, path="rates").count() == 3
+
+
+def test_a_database_is_a_named_source(
+    fs: FeatureStore, spark: SparkSession, spine: FeatureGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Derby's, which Spark brings with it."""
+    url = f"jdbc:derby:memory:{uuid4().hex}"
+    driver = {"driver": "org.apache.derby.jdbc.EmbeddedDriver"}
+    writer = spark.createDataFrame(RATES).write.format("jdbc").options(dbtable="rates", **driver)
+    writer.option("url", f"{url};create=true").save()
+    monkeypatch.setenv("SPARK_FS_SECRET_SHOP", "hunter22hunter22")
+    arguments = {**driver, "user": "app", "password": "${SPARK_FS_SECRET_SHOP}"}
+    fs.create_storage_connector(
+        JdbcConnector(name="shop", connection_string=url, arguments=arguments)
+    )
+    query = 'SELECT "k", "at", "rate" FROM rates'
+    rates = fs.create_external_feature_group(
+        "rates",
+        fs.get_storage_connector("shop"),
+        query,
+        primary_key=["k"],
+        event_time="at",
+    )
+    same_rows(rates.read("pandas"), RATES, ["k", "at"])
+    joined = spine.select_all().join(rates.select(["rate"])).read("pandas").sort_values(["k", "t"])
+    assert joined["rate"].fillna(-1).tolist() == [1.0, 2.0, -1.0]
+    same_rows(
+        fs.get_storage_connector("shop").read(query, dataframe_type="pandas"), RATES, ["k", "at"]
+    )
 
 
 def test_what_cannot_be_a_source_is_refused(fs: FeatureStore, tmp_path: Path) -> None:
