@@ -237,7 +237,8 @@ class DatasetApi:
         source = self._find_path(remote_path)
         folder = source.parent if destination_path is None else self._find_path(destination_path)
         archive = folder / source.name
-        made = shutil.make_archive(str(archive), "zip", source.parent, source.name)
+        with _translate_errors(remote_path):
+            made = shutil.make_archive(str(archive), "zip", source.parent, source.name)
         private_files.make_tree_private(made)
         return True
 
@@ -260,10 +261,11 @@ class DatasetApi:
 
         source = self._find_path(remote_path)
         try:
-            with ZipFile(source) as archive:
+            with _translate_errors(remote_path), ZipFile(source) as archive:
                 archive.extractall(source.parent)  # which keeps within the folder
         except BadZipFile:
             raise SettingsError(f"{remote_path!r} is not a zip archive: give one.") from None
+        private_files.make_tree_private(source.parent)
         return True
 
     share = unshare = Refused("shares files with another project", _ONE_PROJECT)

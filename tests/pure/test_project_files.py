@@ -165,6 +165,8 @@ def test_files_are_copied_moved_and_packed(files: DatasetApi, report: Path) -> N
     assert files.zip("Resources/a")
     files.rm("Resources/a")
     assert files.unzip("Resources/a.zip")
+    unpacked = files._folder / "Resources" / "a" / "report.txt"
+    assert unpacked.stat().st_mode & 0o777 == 0o600
     assert files.list("Resources/a") == ["Resources/a/report.txt"]
     with pytest.raises(SettingsError, match=r"'Logs/kept.txt' is not a zip archive"):
         files.unzip("Logs/kept.txt")
