@@ -6,13 +6,22 @@ import warnings
 from collections.abc import Callable
 
 from spark_fs.base.terminal import escape_for_terminal
-from spark_fs.cli import look, online, pipelines, projects, servers, upkeep
+from spark_fs.cli import doctor, look, online, pipelines, projects, servers, upkeep, values
 from spark_fs.cli.shared import app
 from spark_fs.errors import SparkFSError
 
 __all__ = ["app", "main"]
 
-COMMANDS = (look, online, servers, projects, pipelines, upkeep)  # whose import adds them
+COMMANDS = (
+    look,
+    values,
+    online,
+    servers,
+    projects,
+    pipelines,
+    upkeep,
+    doctor,
+)  # whose import adds them
 
 
 def main() -> None:

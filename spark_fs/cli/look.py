@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spark_fs.api.project import login
 from spark_fs.cli.shared import (
-    TIME_FORMAT,
     ConfigOption,
+    JsonOption,
     VersionOption,
     app,
     console,
     describe_store,
     has_catalog,
     open_store,
+    print_json,
     print_table,
 )
 from spark_fs.errors import NotFoundError
@@ -31,38 +33,49 @@ _WRONG_PLACE = " If that is the wrong place, name the settings by --config or SP
 
 
 @app.command()
-def groups(config: ConfigOption = None) -> None:
+def groups(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """List the feature groups."""
     fs = login(config).get_feature_store()
     rows = []
     for group in fs.get_feature_groups() if has_catalog(fs) else ():
-        primary_key = ", ".join(group.primary_key)
-        online = "yes" if group.online_enabled else "-"
-        rows.append(
-            (
-                group.name,
-                group.version,
-                primary_key,
-                group.event_time or "-",
-                len(group.schema),
-                online,
-            )
-        )
+        identity = (group.primary_key, group.event_time)
+        rows.append((group.name, group.version, *identity, len(group.schema), group.online_enabled))
     headings = ("group", "version", "primary key", "event time", "columns", "online")
-    print_table(headings, rows, _describe_empty_store(fs, "feature groups"))
+    print_table(headings, rows, _describe_empty_store(fs, "feature groups"), as_json)
 
 
 @app.command()
-def views(config: ConfigOption = None) -> None:
+def views(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """List the feature views."""
     fs = login(config).get_feature_store()
     rows = []
     for view in fs.get_feature_views() if has_catalog(fs) else ():
-        labels = ", ".join(view.labels) or "-"
         datasets = len(view.get_training_datasets())
-        rows.append((view.name, view.version, labels, len(view.schema), datasets))
+        rows.append((view.name, view.version, view.labels, len(view.schema), datasets))
     headings = ("view", "version", "labels", "features", "training datasets")
-    print_table(headings, rows, _describe_empty_store(fs, "feature views"))
+    print_table(headings, rows, _describe_empty_store(fs, "feature views"), as_json)
+
+
+@app.command()
+def search(
+    text: Annotated[list[str], typer.Argument(help="Words, each of which must fit.")],
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many to list at most.")] = 20,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Find groups, views and features: by name, description and tag, with typos.
+
+    Example: spark-fs search wether delay
+    """
+    from spark_fs.flows.search import search_store
+
+    fs = open_store(config)
+    rows = []
+    for found in search_store(fs._stores.catalog, " ".join(text), limit):
+        rows.append((found.kind, found.name, found.version, found.where, found.text))
+    words = " ".join(text)
+    headings = ("what", "name", "version", "group", "description")
+    print_table(headings, rows, f"Nothing fits {words!r} in {describe_store(fs)}.", as_json)
 
 
 def _describe_empty_store(fs: FeatureStore, kind: str) -> str:
@@ -80,19 +93,73 @@ def show(
     commits: Annotated[
         int, typer.Option("--commits", min=1, help="How many of the last commits to list.")
     ] = 5,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Show one group or view: schema, last commits.
 
     Of a group: its columns and its last commits. Of a view: its labels, its features and its
-    training datasets.
+    training datasets. Example: spark-fs show flight_delays --commits 10
     """
     fs = open_store(config)
     kinds = _find_kinds(fs, name)
+    records = []
     if "group" in kinds:
-        _show_group(fs.get_feature_group(name, version), commits)
+        group = fs.get_feature_group(name, version)
+        records.append(_describe_group(group, commits))
+        if not as_json:
+            _show_group(group, records[-1])
     if "view" in kinds:
-        _show_view(fs.get_feature_view(name, version))
+        view = fs.get_feature_view(name, version)
+        records.append(_describe_view(view))
+        if not as_json:
+            _show_view(records[-1])
+    if as_json:
+        print_json(records)
+
+
+def _describe_group(group: FeatureGroup, limit: int) -> dict[str, Any]:
+    """What there is to show of a group, for people and for programs."""
+    roles = dict.fromkeys(group.partition_key, "partition key")
+    roles |= dict.fromkeys(group.primary_key, "primary key")
+    roles[str(group.event_time)] = "event time"
+    columns = []
+    for name, type_ in group.spec.types.items():
+        columns.append({"column": name, "type": type_, "role": roles.get(name, "")})
+    commits = []
+    for commit in group.commit_details(limit):
+        counts = {name: getattr(commit, name) for name in ("inserted", "updated", "deleted")}
+        made = {"commit": commit.version, "at": commit.committed_at, "operation": commit.operation}
+        commits.append(made | counts)
+    return {
+        "kind": "feature group",
+        "name": group.name,
+        "version": group.version,
+        "description": group.description,
+        "location": group.location,
+        "columns": columns,
+        "commits": commits,
+    }
+
+
+def _describe_view(view: FeatureView) -> dict[str, Any]:
+    """The same of a view."""
+    features = [{"feature": name, "type": type_} for name, type_ in view.schema.items()]
+    datasets = []
+    for dataset in view.get_training_datasets():
+        splits = [f"{name} {interval}" for name, interval in dataset.splits.items()]
+        files = dataset.files.location if dataset.files else None
+        made = {"training_dataset": dataset.version, "at": dataset.created_at}
+        datasets.append(made | {"splits": splits, "files": files})
+    return {
+        "kind": "feature view",
+        "name": view.name,
+        "version": view.version,
+        "description": view.description,
+        "labels": list(view.labels),
+        "features": features,
+        "training_datasets": datasets,
+    }
 
 
 def _find_kinds(fs: FeatureStore, name: str) -> set[str]:
@@ -114,47 +181,39 @@ def _find_kinds(fs: FeatureStore, name: str) -> set[str]:
     return kinds
 
 
-def _show_group(group: FeatureGroup, limit: int) -> None:
-    _print_title("Feature group", group.name, group.version, group.description)
-    console.print(f"stored in {group.location}\n", soft_wrap=True)
-    roles = dict.fromkeys(group.partition_key, "partition key")
-    roles |= dict.fromkeys(group.primary_key, "primary key")
-    roles[str(group.event_time)] = "event time"
+def _show_group(group: FeatureGroup, record: Mapping[str, Any]) -> None:
+    _print_title("Feature group", record)
+    console.print(f"stored in {record['location']}\n", soft_wrap=True)
     if group.aggregation:
         console.print(f"{group.aggregation!r}\n", soft_wrap=True)
-    columns = []
-    for name, type_ in group.schema.items():
-        columns.append((name, type_, roles.get(name, "")))
-    print_table(("column", "type", "role"), columns, "No schema yet: the first insert gives it.")
+    columns = [(*column.values(),) for column in record["columns"]]
+    if_empty = "No schema yet: the first insert gives it."
+    print_table(("column", "type", "role"), columns, if_empty)
     console.print()
-    rows = []
-    for commit in group.commit_details(limit):
-        at = f"{commit.committed_at:{TIME_FORMAT}}"
-        counts = (commit.inserted, commit.updated, commit.deleted)
-        rows.append((commit.version, at, commit.operation, *counts))
+    commits = [(*commit.values(),) for commit in record["commits"]]
     headings = ("commit", "at (UTC)", "operation", "inserted", "updated", "deleted")
-    print_table(headings, rows, "No commits yet.")
+    print_table(headings, commits, "No commits yet.")
 
 
-def _show_view(view: FeatureView) -> None:
-    _print_title("Feature view", view.name, view.version, view.description)
-    labels = ", ".join(view.labels) or "none"
+def _show_view(record: Mapping[str, Any]) -> None:
+    _print_title("Feature view", record)
+    labels = ", ".join(record["labels"]) or "none"
     console.print(f"labels: {labels}\n")
-    print_table(("feature", "type"), list(view.schema.items()), "No features.")
+    features = [(*feature.values(),) for feature in record["features"]]
+    print_table(("feature", "type"), features, "No features.")
     console.print()
     rows = []
-    for dataset in view.get_training_datasets():
-        at = f"{dataset.created_at:{TIME_FORMAT}}"
-        splits = ", ".join(f"{name} {interval}" for name, interval in dataset.splits.items())
-        rows.append((dataset.version, at, splits or "all", dataset.files or "in memory"))
+    for dataset in record["training_datasets"]:
+        version, at, splits, files = dataset.values()
+        rows.append((version, at, ", ".join(splits) or "all", files or "in memory"))
     headings = ("training dataset", "at (UTC)", "splits", "files")
     print_table(headings, rows, "No training datasets yet.")
 
 
-def _print_title(kind: str, name: str, version: int, description: str) -> None:
-    title = f"{kind} {name}, version {version}"
-    if description:
-        title += f": {description}"
+def _print_title(kind: str, record: Mapping[str, Any]) -> None:
+    title = f"{kind} {record['name']}, version {record['version']}"
+    if record["description"]:
+        title += f": {record['description']}"
     console.print(title)
 
 

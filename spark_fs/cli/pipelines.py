@@ -11,6 +11,7 @@ import typer
 from spark_fs.cli.shared import (
     TIME_FORMAT,
     ConfigOption,
+    JsonOption,
     app,
     console,
     open_store,
@@ -45,6 +46,7 @@ def runs(
         str | None,
         typer.Option("--run", help="Show one run, step by step: its id, or how that begins."),
     ] = None,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """List the runs of pipelines, the newest first."""
@@ -54,11 +56,9 @@ def runs(
         return
     rows = []
     for run in fs.get_runs(pipeline, limit):
-        started = f"{run.started_at:{TIME_FORMAT}}"
-        until = f"{run.until:{TIME_FORMAT}}"
         outcome = (run.state, _format_duration(run), _describe_failure(run))
-        rows.append((run.id[:8], run.pipeline, started, until, *outcome))
-    print_table(_RUN_HEADINGS, rows, "No runs yet.")
+        rows.append((run.id[:8], run.pipeline, run.started_at, run.until, *outcome))
+    print_table(_RUN_HEADINGS, rows, "No runs yet.", as_json)
 
 
 @app.command()

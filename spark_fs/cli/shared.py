@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+import spark_fs
 from spark_fs.api.project import login
+from spark_fs.base.json_values import to_json
 from spark_fs.base.terminal import escape_for_terminal
 from spark_fs.errors import NotFoundError
 from spark_fs.urls import get_address, get_sqlite_file
@@ -28,7 +32,7 @@ app = typer.Typer(
         " under ./.spark_fs."
     ),
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_show_locals=False,  # they may hold passwords
 )
@@ -46,6 +50,24 @@ class _PlainConsole(Console):
         return super().render_str(escape_for_terminal(text), **plain)
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"spark_fs {spark_fs.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def choose_options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version, and end."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
 console = _PlainConsole(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
@@ -53,6 +75,11 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", help="A settings 
 
 
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print a list of JSON objects, for programs.")
+]
 
 
 VersionOption = Annotated[int | None, typer.Option("--version", help="The version. Default: 1.")]
@@ -104,8 +131,31 @@ def make_progress_bar() -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]], if_empty: str) -> None:
-    """Print rows under headings, or what there is to say where there are none."""
+def print_json(records: Sequence[Mapping[str, Any]]) -> None:
+    """Print objects for programs: one JSON list, an object in a line, times in ISO 8601."""
+    lines = [json.dumps(to_json(record), ensure_ascii=False) for record in records]
+    text = ",\n ".join(lines)
+    typer.echo(f"[{text}]")
+
+
+def print_table(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    if_empty: str,
+    as_json: bool = False,
+) -> None:
+    """Print rows under headings, or what there is to say where there are none.
+
+    Args:
+        headings: What each column is.
+        rows: Their values.
+        if_empty: What is printed where there are no rows.
+        as_json: Whether each row is printed as a JSON object, whose names are the headings.
+    """
+    if as_json:
+        names = [heading.replace(" (UTC)", "").replace(" ", "_") for heading in headings]
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+        return
     if not rows:
         console.print(if_empty, soft_wrap=True)
         return
@@ -114,5 +164,18 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]], if_empty
         # A long word goes on in the next line instead of ending in dots.
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*map(str, row))
+        table.add_row(*map(_format_cell, row))
     console.print(table)
+
+
+def _format_cell(value: Any) -> str:
+    """A value in a table: a dash stands for what there is none of."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "-"
+    if isinstance(value, datetime):
+        return f"{value:{TIME_FORMAT}}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "-"
+    return str(value)

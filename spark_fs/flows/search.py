@@ -1,0 +1,114 @@
+"""Find groups, views and features by a word: their names, descriptions and tags, with typos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any, NamedTuple, Protocol
+
+from spark_fs.spec.feature_group import GroupSpec
+from spark_fs.spec.feature_view import ViewSpec
+
+_LEAST_SCORE = 0.72  # "wether" is like "weather" by 0.92, and "late" like "plate" by 0.89
+_INSIDE = 0.95  # of a word that stands inside a longer one
+_IN_TEXT = 0.9  # of a word of a description or a tag
+
+
+class SearchCatalog(Protocol):
+    """What knows the definitions; see ``Catalog``."""
+
+    def list_groups(self) -> list[GroupSpec]:
+        """Every group, by name and version."""
+
+    def list_views(self) -> list[ViewSpec]:
+        """Every view, by name and version."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Something that a word was found in.
+
+    kind: "feature group", "feature view", "feature". name: its name. version: of the group or view
+    that it is or belongs to. where: the group of a feature; empty for others. text: its
+    description. score: 1 for the name itself, less for what is only like it.
+    """
+
+    kind: str
+    name: str
+    version: int
+    where: str
+    text: str
+    score: float
+
+
+class _Candidate(NamedTuple):
+    """What may be found, and the texts it may be found by beside its name."""
+
+    kind: str
+    name: str
+    version: int
+    where: str
+    description: str
+    texts: Sequence[str]
+
+
+def search_store(catalog: SearchCatalog, text: str, limit: int = 20) -> list[SearchResult]:
+    """What fits some words best, the best first.
+
+    Args:
+        catalog: What knows the definitions.
+        text: Words, each of which must fit; upper case and lower case are one.
+        limit: How many at most.
+
+    Returns:
+        Feature groups, feature views and features.
+    """
+    words = text.casefold().split()
+    if not words:
+        return []
+    results = []
+    for candidate in _list_candidates(catalog):
+        score = min(_score_word(word, candidate) for word in words)
+        if score >= _LEAST_SCORE:
+            kind, name, version, where, description, _ = candidate
+            results.append(SearchResult(kind, name, version, where, description, score))
+    results.sort(key=lambda result: (-result.score, result.kind, result.name, result.version))
+    return results[:limit]
+
+
+def _list_candidates(catalog: SearchCatalog) -> Iterator[_Candidate]:
+    for group in catalog.list_groups():
+        texts = [group.description, *_list_tag_texts(group.tags)]
+        yield _Candidate("feature group", group.name, group.version, "", group.description, texts)
+        for feature in group.features:
+            description = feature.description
+            yield _Candidate(
+                "feature", feature.name, group.version, group.name, description, [description]
+            )
+    for view in catalog.list_views():
+        texts = [view.description, *_list_tag_texts(view.tags)]
+        yield _Candidate("feature view", view.name, view.version, "", view.description, texts)
+
+
+def _list_tag_texts(tags: Any) -> list[str]:
+    return [f"{name} {value}" for name, value in dict(tags or {}).items()]
+
+
+def _score_word(word: str, candidate: _Candidate) -> float:
+    """How well a word fits, from 0 to 1."""
+    name = candidate.name.casefold()
+    scores = [_score_name(word, name)]
+    for text in candidate.texts:
+        words = text.casefold().replace("_", " ").split()
+        scores += [_IN_TEXT * _score_name(word, each.strip(".,;:!?()'\"")) for each in words]
+    return max(scores)
+
+
+def _score_name(word: str, name: str) -> float:
+    if word == name:
+        return 1.0
+    if len(word) > 1 and word in name:
+        return _INSIDE
+    parts = [name, *name.split("_")]
+    return max(SequenceMatcher(None, word, part).ratio() for part in parts)
