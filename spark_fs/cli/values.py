@@ -36,7 +36,7 @@ def head(
     if not feature_group.schema:
         _print_records([], f"Feature group {group!r} has no rows yet.", as_json)
         return
-    table = feature_group.select_all()._read_first_rows(rows, "auto")
+    table = feature_group.select_all().limit(rows).read("arrow")
     _print_records(table.to_pylist(), f"Feature group {group!r} has no rows yet.", as_json)
 
 
