@@ -1,6 +1,7 @@
 """X, batches and vectors hold what the query selects, keys and times too, over a store that an earlier release left."""
 
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -422,7 +423,14 @@ def test_candidates_and_drift_leave_keys_and_times_out(fs: FeatureStore) -> None
 # -- what an earlier release left
 
 
-def test_a_view_of_an_earlier_release_gives_what_it_gave(fs: FeatureStore) -> None:
+@pytest.mark.parametrize("release", ["0.0.9", "0.1.0"])
+def test_a_view_of_an_earlier_release_gives_what_it_gave(tmp_path: Path, release: str) -> None:
+    unpack(ROOT / "tests" / "releases" / f"{release}.zip", tmp_path)
+    fs = spark_fs.login({"home": tmp_path, "engine": "local"}).get_feature_store()
+    made = json.loads((tmp_path / "made.json").read_text())["split"]
+    frames = fs.get_feature_view("fraud", 1).get_train_test_split(1)
+    for name, frame in zip(("x_train", "x_test", "y_train", "y_test"), frames, strict=True):
+        assert json.loads(frame.to_json(orient="split", date_format="iso")) == made[name]
     cards = fs.get_feature_group("cards", 1)
     served = fs.get_feature_view("served", 1)
     assert list(served.schema) == list(served.training_data()[0]) == ["limit_", "kind"]
