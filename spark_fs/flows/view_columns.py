@@ -211,7 +211,10 @@ def resolve_view_columns(
         return own
     columns = _choose_spine_columns(own, spine.spec)
     query = view.query.with_spine(spine.spec.ref, columns)
-    plan = plan_query(catalog, query, spine).with_identity(prefix)
+    plan = plan_query(catalog, query, spine)
+    if query.keeps_order:  # what is joined has its name though the frame may lack a label
+        plan = plan.with_joined_outputs(own.plan)
+    plan = plan.with_identity(prefix)
     for name in (*own.features, *view.training_helpers, *view.inference_helpers):
         if name not in plan.schema:
             raise NotFoundError.for_name(

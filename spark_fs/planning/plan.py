@@ -233,6 +233,12 @@ class JoinPlan:
                 outputs[output.name] = output
         return replace(self, outputs=tuple(outputs.values()))
 
+    def with_joined_outputs(self, other: Self) -> Self:
+        """A copy that gives of its joined groups what another plan of the same joins gives."""
+        own = [output for output in self.outputs if output.source.node == 0]
+        joined = [output for output in other.outputs if output.source.node]
+        return replace(self, outputs=check_output_names([*own, *joined]))
+
     def select_outputs(self, names: Iterable[str]) -> Self:
         """A copy whose result holds these of its columns alone."""
         wanted = set(names)

@@ -250,6 +250,22 @@ def test_a_frame_in_the_place_of_the_spine_gives_the_same_columns(fs: FeatureSto
         view.get_batch_data(spine_df=frame.assign(limit_=1))
 
 
+@pytest.mark.filterwarnings("ignore:The query has columns whose names are taken already")
+def test_a_frame_without_the_label_leaves_the_names_of_the_others_as_they_are(
+    fs: FeatureStore,
+) -> None:
+    cards = fs.get_feature_group("cards", 1)
+    query = cards.select(["kind", "known_at", "limit_"]).join(cards.select_all())
+    view = fs.create_feature_view("same", query, labels=["kind", "known_at"])
+    assert list(view.schema) == ["limit_", "card", "cards_1_limit_", "cards_1_kind"]
+    x, y = view.training_data()
+    assert list(x) == list(view.schema)
+    assert list(y) == ["kind", "known_at"]
+    frame = CARDS[["card", "known_at", "limit_"]]
+    batch = view.get_batch_data(spine_df=frame)
+    assert_frame_equal(batch, x, check_exact=True)
+
+
 # -- vectors
 
 
