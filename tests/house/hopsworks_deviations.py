@@ -24,23 +24,12 @@ DEVIATIONS = {
 
 # Properties that are not here: what the platform alone knows, or another name has.
 NOT_PROPERTIES = {
-    "FeatureGroup": {
-        "missing_mandatory_tags": "no tag is mandatory",
-        "storage_connector": "an external group has it",
-        "data_source": "an external group has it",
-        "subject": "a schema of Kafka",
-        "avro_schema": "a schema of Kafka",
-    },
     "Query": {
         "left_feature_group_start_time": "read(start_time=) bounds a query",
         "left_feature_group_end_time": "read(end_time=) bounds a query",
         "lookback": "max_feature_age of training data and batches, or a group's ttl",
     },
     "Feature": {"original_name": "a feature has one name"},
-    "TransformationFunction": {
-        "id": "name and version name it",
-        "transformation_type": "the group or the view that it is attached to says it",
-    },
     "ExpectationSuite": {
         "data_asset_type": "of Great Expectations' cloud",
         "ge_cloud_id": "of Great Expectations' cloud",
