@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from spark_fs.api.dataset_requests import warn_of_taken
 from spark_fs.api.view_serving import ServingMixin
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.errors import SettingsError
+from spark_fs.errors import NotFoundError, SettingsError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -97,6 +97,11 @@ class VectorTransformsMixin(ServingMixin):
         vectors: list[Any] = []
         for row, values in zip(rows, passed, strict=True):
             computed = state.vector_reader.compute_features(row, values)
+            for name in state.features:
+                if name not in computed:
+                    raise NotFoundError.for_name(
+                        "Feature", name, computed, "Give each vector all features of the view."
+                    )
             vectors.append([computed[name] for name in state.features])
         return _return_vectors(state.features, vectors, is_single, return_type or kind)
 
@@ -145,13 +150,11 @@ class VectorTransformsMixin(ServingMixin):
         Returns:
             As ``transform`` does.
         """
-        if request_parameters and hasattr(data, "assign"):
-            data = data.assign(**request_parameters)
-        elif request_parameters and isinstance(data, Mapping):
-            data = {**data, **request_parameters}
-        elif request_parameters:
-            data = [{**row, **request_parameters} for row in data]
-        return self.transform(data, None, transformation_context, n_processes=n_processes)
+        warn_of_taken("execute_mdts", {"n_processes": n_processes})
+        state = self._get_serving_state().with_context(transformation_context)
+        rows, is_single, kind = _parse_vectors(data, list(state.features))
+        vectors = state.transform_rows([{**row, **(request_parameters or {})} for row in rows])
+        return _return_vectors(state.columns, vectors, is_single, kind)
 
 
 def _return_vectors(
@@ -178,18 +181,23 @@ def _parse_vectors(given: Any, names: Sequence[str]) -> tuple[list[Mapping[str, 
         rows = to_arrow(given, {}).to_pylist()
         return rows, False, "polars" if module == "polars" else "pandas"
     kind = "numpy" if module == "numpy" else "list"
-    if isinstance(given, Mapping):
+    if _is_row(given):
         return [given], True, kind
-    if not isinstance(given, Iterable):
+    if not isinstance(given, Iterable) or isinstance(given, Mapping):
         raise SettingsError(
             f"{given!r} is no vector: give a list of values, a list of lists, a dict or a frame."
         )
     values = list(given)
-    if values and all(isinstance(value, Mapping) for value in values):
+    if values and all(_is_row(value) for value in values):
         return values, False, kind
     is_single = not values or not all(_is_vector(value) for value in values)
     vectors = [values] if is_single else [list(vector) for vector in values]
     return [_name_values(vector, names) for vector in vectors], is_single, kind
+
+
+def _is_row(value: Any) -> bool:
+    """Whether it is a mapping of names."""
+    return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
 
 
 def _is_vector(value: Any) -> bool:
