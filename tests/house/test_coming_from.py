@@ -33,6 +33,8 @@ TESTS = {
     "a `transformation_context`": "tests/pure/test_local_chains.py::test_what_is_set_for_training_is_kept_and_can_be_set_for_a_batch",
     "`winsorize` reads": "tests/pure/test_builtin_transformations.py::test_winsorize_clips_to_percentiles",
     "on-demand features are computed": "tests/online/test_on_demand_features.py::test_nothing_passed_gives_what_is_stored",
+    "encoders of categories": "tests/pure/test_transformations.py::test_what_cannot_be_attached",
+    "a scaler or imputer": "tests/pure/test_transformations.py::test_a_feature_without_values_teaches_nothing",
     "`create_transformation_function(f)": "tests/pure/test_saved_transformations.py::test_every_function_is_listed_and_a_saved_one_can_be_deleted",
     "`query.filter(...)`, `join`": "tests/house/test_coming_from.py::test_a_query_is_a_value",
     "`select_except` of a name": "tests/pure/test_query_api.py::test_columns_are_selected_by_name_as_features_or_one_alone",
