@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from spark_fs.base import arrow_types
-from spark_fs.base.dataframes import convert_table
 from spark_fs.base.times import EPOCH
 from spark_fs.errors import QueryError, SettingsError
-from spark_fs.flows.read import Frames, resolve_dataframe_type
+from spark_fs.flows.read import Frames
 from spark_fs.flows.spine_rows import SpineRows
 from spark_fs.online.registry import make_writer
 from spark_fs.online.store import OnlineStore
@@ -22,9 +21,6 @@ from spark_fs.online.table_layout import build_online_table
 from spark_fs.planning.plan import JoinPlan, PlanNode
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.ingestion import INGESTED_AT
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 _BATCH_ROWS = 20_000  # rows that are Python's at once
 
@@ -118,14 +114,3 @@ def _to_online_node(node: PlanNode, plan: JoinPlan) -> PlanNode:
         )
     untimed = replace(group, event_time=None, ttl_seconds=None)
     return replace(node, group=untimed, match="key")
-
-
-def to_frame(get_spark: Callable[[], SparkSession], table: pa.Table, dataframe_type: str) -> Any:
-    """Rows as a frame of this type.
-
-    "default" is a Spark DataFrame where the caller has a session, else pandas.
-    """
-    dataframe_type = resolve_dataframe_type(dataframe_type)
-    if dataframe_type == "spark":
-        return get_spark().createDataFrame(table)
-    return convert_table(table, dataframe_type)
