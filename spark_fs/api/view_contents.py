@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.catalog_object import CatalogObject
@@ -209,6 +210,13 @@ class ViewContentsMixin(CatalogObject[ViewSpec]):
                 "Transformation of the view", name, functions, "Name one that is attached to it."
             )
         return functions[name]
+
+    @property
+    def _batch_scoring_server(self) -> SimpleNamespace:
+        """What public notebooks take from Hopsworks' views, though it is private there."""
+        return SimpleNamespace(
+            model_dependent_transformation_functions=self.transformation_functions
+        )
 
     @property
     def model_dependent_transformations(self) -> dict[str, TransformationFunction]:

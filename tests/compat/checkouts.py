@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from families import REPOSITORIES, Family
-from statements import change_text
+from statements import IMPORTS, change_text
 
 KEPT = Path(__file__).parents[2] / ".compat"
 
@@ -27,7 +27,7 @@ def copy_family(family: Family, target: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content.stdout)
     for helper in target.rglob("*.py"):
-        helper.write_text(change_text(helper.read_text(), family.edits))
+        helper.write_text(change_text(helper.read_text(), (*IMPORTS, *family.edits)))
     (target / "settings.yaml").write_text(
         f"home: {target / 'store'}\nspark: {{spark.driver.memory: 1g, spark.master: 'local[2]'}}\n"
     )

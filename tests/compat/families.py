@@ -144,7 +144,6 @@ FAMILIES = (
             "3_churn_batch_inference.ipynb",
         ),
         folder="batch-ai-systems/churn",
-        differs={r"_batch_scoring_server": "an attribute that is private there"},
     ),
     Family(
         "loan_approval",

@@ -17,10 +17,11 @@ from typing import Any
 import pandas as pd
 
 import spark_fs
+import spark_fs.compat
 
 from families import FAMILIES, Family
 from made_data import MAKERS, read_made
-from statements import Run, read_statements, write_outcomes
+from statements import GREAT_EXPECTATIONS, IMPORTS, Run, read_statements, write_outcomes
 
 
 class _Stub(types.ModuleType):
@@ -77,12 +78,16 @@ def run_script(family: Family, number: int, folder: Path, outcomes: Path) -> Non
     os.environ.update(family.environment)
     sys.path.insert(1, str(script.parent))
     sys.meta_path.append(StubFinder(family.stubs))
+    imports = IMPORTS
+    if "--install" in sys.argv:  # the way of code that cannot be changed
+        imports = (GREAT_EXPECTATIONS,)
+        spark_fs.compat.install()
     replace_downloads()
     before = family.before.get(family.scripts[number])
     if before:
         subprocess.run([sys.executable, "-c", before], check=True)
     run = Run(family.stand_ins, family.differs)
-    run.run_all(read_statements(script, family.edits), script.parent)
+    run.run_all(read_statements(script, (*imports, *family.edits)), script.parent)
     check = family.checks.get(family.scripts[number])
     if check:
         exec(check, run.names)

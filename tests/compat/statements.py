@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 # The change that a user makes: another import. Great Expectations 1.x has not the two classes of 0.18; ours take them.
+GREAT_EXPECTATIONS = (
+    r"^(\s*)from great_expectations.core import ExpectationSuite, ExpectationConfiguration",
+    r"\1from spark_fs.expectation_suite import ExpectationSuite"
+    "\n"
+    r"\1from spark_fs.ge_expectation import GeExpectation as ExpectationConfiguration",
+)
 IMPORTS = (
     (r"^(\s*)import hopsworks\b(?! as)", r"\1import spark_fs as hopsworks"),
     (r"^(\s*)import hsfs\b(?! as)", r"\1import spark_fs as hsfs"),
     (r"^(\s*)import hsml\b(?! as)", r"\1import spark_fs as hsml"),
     (r"^(\s*)from (?:hopsworks\.)?(?:hsfs|hsml)\.([\w.]+) import", r"\1from spark_fs.\2 import"),
     (r"^(\s*)from hopsworks import", r"\1from spark_fs import"),
-    (
-        r"^(\s*)from great_expectations.core import ExpectationSuite, ExpectationConfiguration",
-        r"\1from spark_fs.expectation_suite import ExpectationSuite"
-        "\n"
-        r"\1from spark_fs.ge_expectation import GeExpectation as ExpectationConfiguration",
-    ),
+    GREAT_EXPECTATIONS,
 )
 
 # What a statement may need that is not here, by the statement's text.
@@ -56,14 +57,14 @@ class Outcome:
     error: str = ""
 
 
-def change_text(text: str, edits: Sequence[tuple[str, str]] = ()) -> str:
-    """The text with another import, and what else is changed."""
-    for pattern, replacement in (*IMPORTS, *edits):
+def change_text(text: str, edits: Sequence[tuple[str, str]]) -> str:
+    """The text with another import, where that is among the edits, and what else is changed."""
+    for pattern, replacement in edits:
         text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
     return text
 
 
-def read_statements(path: Path, edits: Sequence[tuple[str, str]] = ()) -> list[Statement]:
+def read_statements(path: Path, edits: Sequence[tuple[str, str]]) -> list[Statement]:
     """The statements of a script or notebook; what is meant for the shell or for IPython is left out."""
     statements: list[Statement] = []
     for number, cell in _read_cells(path):

@@ -32,7 +32,16 @@ def test_statements_run_but_for_what_is_not_here(family: Family, tmp_path: Path)
     assert not failed, f"{len(failed)} of {len(outcomes)} statements failed:\n{report}"
 
 
-def run_script(family: Family, number: int, folder: Path) -> list[Outcome]:
+def test_code_that_names_hopsworks_runs_as_it_stands(tmp_path: Path) -> None:
+    """After spark_fs.compat.install(), which puts its packages' names in the place of ours."""
+    family = next(family for family in FAMILIES if family.name == "iris_deployment")
+    copy_family(family, tmp_path)
+    outcomes = run_script(family, 0, tmp_path, "--install")
+    assert not [outcome for outcome in outcomes if outcome.status == "failed"]
+    assert sum(outcome.status == "ok" for outcome in outcomes) > 50
+
+
+def run_script(family: Family, number: int, folder: Path, *options: str) -> list[Outcome]:
     """What became of a script's statements, in a process of its own as each notebook has one."""
     outcomes = folder / f"outcomes_{number}.json"
     command = [
@@ -42,6 +51,7 @@ def run_script(family: Family, number: int, folder: Path) -> list[Outcome]:
         str(number),
         str(folder),
         str(outcomes),
+        *options,
     ]
     environment = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
     run = subprocess.run(
