@@ -54,6 +54,12 @@ class Refused:
         else:  # another name of the same
             setattr(owner, name, Refused(self._purpose, self._remedy, call))
 
+    def __get__(self, instance: Any, owner: type) -> Refused:
+        """The call as one of the class that it is asked of, which may have inherited it."""
+        name = str(self._call).rpartition(".")[2]
+        kind = owner.__name__.removesuffix("Refusals")
+        return Refused(self._purpose, self._remedy, f"{kind}.{name}")
+
     def __call__(self, *_: Any, **__: Any) -> NoReturn:
         """NotOfferedError, whatever it is given."""
         raise NotOfferedError.for_call(self._call or "This", self._purpose, self._remedy)

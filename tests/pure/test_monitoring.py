@@ -271,7 +271,7 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     "alerts": (
         lambda g: g.create_alert("me", "feature_validation_failure", "warning"),
         NotOfferedError,
-        r"MonitoringMixin.create_alert sends a message .* exit code 4",
+        r"FeatureGroup.create_alert sends a message .* exit code 4",
     ),
 }
 

@@ -206,7 +206,7 @@ def test_sources_of_other_kinds_are_refused(fs: FeatureStore) -> None:
         match=r"^SnowflakeConnector reads Snowflake on Hopsworks, .*: use JdbcConnector with its",
     ):
         SnowflakeConnector(id=None, name="s", featurestore_id=fs.id)
-    with pytest.raises(NotOfferedError, match=r"^StorageConnector.get_tables lists tables"):
+    with pytest.raises(NotOfferedError, match=r"^JdbcConnector.get_tables lists tables"):
         JdbcConnector(name="shop", connection_string=URL).get_tables("shop")
     for arguments in (5, [{"user": "reader"}]):
         with pytest.raises(
