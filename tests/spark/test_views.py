@@ -85,9 +85,12 @@ def test_a_view_comes_back_as_it_was_declared(view: FeatureView, fs: FeatureStor
         fs.get_or_create_feature_view("v", view.query, description="first", **declared)._spec
         == view._spec
     )  # type: ignore[arg-type] # as above
-    with pytest.raises(AlreadyExistsError, match=r"training_helper_columns is note, not none"):
+    with pytest.raises(AlreadyExistsError, match=r"training_helper_columns is note, not extra"):
         fs.get_or_create_feature_view(
-            "v", view.query, description="first", **(declared | {"training_helper_columns": []})
+            "v",
+            view.query,
+            description="first",
+            **(declared | {"training_helper_columns": ["extra"]}),
         )  # type: ignore[arg-type] # as above
     with pytest.raises(
         SettingsError, match=r"was given labels=\['y'\] and label='y': give one of the two"
