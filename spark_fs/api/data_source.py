@@ -7,9 +7,11 @@ from typing import Any
 
 from spark_fs.api.storage_connector import StorageConnector
 from spark_fs.api.taken import Refused, warn_of_arguments
+from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import SettingsError
 
 
+@validate_arguments
 class DataSource:
     """A query, a table or a path of a connector.
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spark_fs.api.storage_connector import StorageConnector, to_options
+from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import SettingsError
 
 _DRIVERS = {"MYSQL": "mysql", "POSTGRESQL": "postgresql"}  # in a JDBC URL, by the database's type
 
 
+@validate_arguments
 class _DatabaseConnector(StorageConnector):
     """A database that Spark reads by JDBC."""
 
@@ -35,6 +37,7 @@ class _DatabaseConnector(StorageConnector):
         return "jdbc", query, {**self.spark_options(), **(options or {})}
 
 
+@validate_arguments
 class JdbcConnector(_DatabaseConnector):
     """A database by its JDBC address.
 
@@ -72,6 +75,7 @@ class JdbcConnector(_DatabaseConnector):
         return {"url": self.arguments["connection_string"], **self.arguments["arguments"]}
 
 
+@validate_arguments
 class SqlConnector(_DatabaseConnector):
     """A MySQL or PostgreSQL database by its host.
 

@@ -235,6 +235,8 @@ class DatasetApi:
             NotFoundError: There is no such path.
         """
         source = self._find_path(remote_path)
+        if source == self._root:
+            raise SettingsError(f"{remote_path!r} is the project itself: give a path in it.")
         folder = source.parent if destination_path is None else self._find_path(destination_path)
         archive = folder / source.name
         with _translate_errors(remote_path):

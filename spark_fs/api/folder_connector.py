@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spark_fs.api.storage_connector import StorageConnector, to_options
+from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotOfferedError, SettingsError
 from spark_fs.spec.external_source import FILE_FORMATS
 
@@ -20,6 +21,7 @@ _S3_OPTIONS = {
 }
 
 
+@validate_arguments
 class _FolderConnector(StorageConnector):
     """Files below a folder or in a bucket."""
 
@@ -53,6 +55,7 @@ class _FolderConnector(StorageConnector):
         return file_format, location, {**self.spark_options(), **(options or {})}
 
 
+@validate_arguments
 class S3Connector(_FolderConnector):
     """A bucket of S3, or of a store that speaks as it does; Spark needs the jar of hadoop-aws.
 
@@ -133,6 +136,7 @@ class S3Connector(_FolderConnector):
         return {**options, **known["arguments"]}
 
 
+@validate_arguments
 class HopsFSConnector(_FolderConnector):
     """A folder of this machine, or of the project's files.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -237,11 +236,12 @@ class ModelRegistry:
         """
         from spark_fs.flows import models
 
-        folder = models.download_model(self._mlflow, _get_registered(model), self._cache)
+        registered = _get_registered(model)
+        folder = models.download_model(self._mlflow, registered, self._cache)
         if local_path is None:
             return str(folder)
         target = Path(local_path).absolute()
-        shutil.copytree(folder, target, dirs_exist_ok=True)
+        models.copy_downloaded(registered, folder, target)
         return str(target)
 
     def get_source(self, model: Model) -> str:

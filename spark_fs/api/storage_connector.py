@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from spark_fs.api.taken import Refused
+from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import SettingsError
 from spark_fs.spec.connector import ConnectorSpec
 from spark_fs.spec.external_source import SourceSpec
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _BY_SPARK = "look with a client of the source, and give query= or path="
 
 
+@validate_arguments
 class StorageConnector(ABC):
     """A source by a name of its own, for ``create_external_feature_group(storage_connector=...)``.
 
@@ -187,7 +189,7 @@ def to_options(
         return {str(name): str(value) for name, value in arguments.items()}
     try:
         return {str(each["name"]): str(each["value"]) for each in arguments}
-    except (TypeError, KeyError):
+    except (TypeError, LookupError):
         raise SettingsError(
             f"arguments={arguments!r} are no options: give a mapping, or a list of dicts with the"
             " keys 'name' and 'value'."

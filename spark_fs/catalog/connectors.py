@@ -7,6 +7,7 @@ from spark_fs.catalog.database import Database, get_utc_now
 from spark_fs.catalog.tables import CONNECTORS
 from spark_fs.errors import AlreadyExistsError, NotFoundError
 from spark_fs.spec.connector import ConnectorSpec
+from spark_fs.spec.names import check_name
 from spark_fs.spec.record_format import iter_readable
 
 
@@ -31,6 +32,7 @@ class ConnectorCatalog(Database):
 
     def get_connector(self, name: str) -> ConnectorSpec:
         """One connector; NotFoundError with the nearest names."""
+        check_name("Storage connector", name)
         query = select(CONNECTORS.c.definition).where(CONNECTORS.c.name == name)
         with self._begin_transaction() as connection:
             definition = connection.execute(query).scalar_one_or_none()

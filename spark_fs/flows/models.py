@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from spark_fs.base import private_files
 from spark_fs.base.user_warnings import warn_user
-from spark_fs.errors import AlreadyExistsError, SettingsError, SparkFSError
+from spark_fs.errors import AlreadyExistsError, SettingsError, SparkFSError, get_first_line
 from spark_fs.flows.mlflow_registry import MlflowRegistry, RegisteredVersion, get_next_version
 from spark_fs.flows.model_files import (
     check_manifest,
@@ -193,6 +193,29 @@ def download_model(registry: MlflowRegistry, registered: RegisteredVersion, cach
         private_files.make_tree_private(fetched)
         fetched.rename(folder)
     return folder
+
+
+def copy_downloaded(registered: RegisteredVersion, folder: Path, target: Path) -> None:
+    """Copy a model's files from where they were downloaded to a folder of the caller's, eagerly.
+
+    Args:
+        registered: The model.
+        folder: Where they were downloaded.
+        target: The folder, which stays as it is but for these files.
+
+    Raises:
+        SettingsError: They cannot be written there.
+    """
+    try:
+        for name in registered.metadata["files"]:
+            copy = target / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / name, copy)
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"The files of model {registered.record.name!r} cannot be written to {str(target)!r}"
+            f" ({get_first_line(error)}): give another folder."
+        ) from error
 
 
 def _get_cached_folder(registered: RegisteredVersion, cache: Path) -> Path:

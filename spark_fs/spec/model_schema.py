@@ -38,6 +38,14 @@ class ModelSchema:
     input_schema: Schema | None = None
     output_schema: Schema | None = None
 
+    def __post_init__(self) -> None:
+        for schema in (self.input_schema, self.output_schema):
+            if schema is not None and not isinstance(schema, Schema):
+                raise SchemaError(
+                    f"A ModelSchema takes Schema objects, not a {type(schema).__name__}: give"
+                    " spark_fs.Schema(frame)."
+                )
+
     def to_dict(self) -> dict[str, Any]:
         """As Hopsworks writes it; a schema that was not given is left out."""
         schemas = {"input_schema": self.input_schema, "output_schema": self.output_schema}

@@ -17,9 +17,12 @@ import pytest
 from pyspark.sql import SparkSession
 
 import spark_fs
+from spark_fs.api.dataset_api import DatasetApi
 from spark_fs.api.feature_store import FeatureStore
+from spark_fs.core.data_source import DataSource
 from spark_fs.errors import SparkFSError
 from spark_fs.pipelines import Pipeline, load, run
+from spark_fs.storage_connector import HopsFSConnector, JdbcConnector, S3Connector, SqlConnector
 
 INPUTS = int(os.environ.get("SPARK_FS_INPUTS", "20000"))
 SIMPLE: list[Any] = [
@@ -310,11 +313,32 @@ def entries(fs: FeatureStore, junk: Junk, place: Path) -> dict[str, Callable[[],
             ]
         )()
 
+    files = DatasetApi(place / "datasets", "shop")
+
     return {
         "login": lambda: spark_fs.login(
             junk.some(home=str(place), warehouse="x", spark={"spark.x": "1"}) | {junk.key(): a()}
         ),
         "settings files": settings_file,
+        "connectors": lambda: fs.create_storage_connector(
+            junk.draw.choice(
+                [
+                    JdbcConnector(None, a(), 1, a(), a(), a()),
+                    SqlConnector(None, a(), 1, a(), "MYSQL", a(), a(), a(), a(), a(), a()),
+                    S3Connector(None, a(), 1, bucket=a(), path=a(), secret_key=a(), arguments=a()),
+                    HopsFSConnector(None, a(), 1, a(), a()),
+                ]
+            )
+        ),
+        "sources": lambda: DataSource(
+            a(), a(), a(), a(), a(), a(), HopsFSConnector(None, "lake", 1, None, "/data")
+        ).describe_source(a(), a(), a(), a()),
+        "project files": lambda: junk.draw.choice(
+            [files.exists, files.get, files.list, files.mkdir, files.remove, files.zip, files.unzip]
+        )(a()),
+        "copies of project files": lambda: junk.draw.choice([files.copy, files.move])(
+            a(), a(), a()
+        ),
         "create_feature_group": lambda: fs.create_feature_group(
             a(),
             **junk.some(

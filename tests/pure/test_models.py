@@ -202,7 +202,13 @@ def test_a_model_is_downloaded_into_a_folder_of_ones_own(
 ) -> None:
     model = registry.python.create_model("own").save(folder)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here").chmod(0o755)
     assert model.download(local_path="here") == str(tmp_path / "here")
+    assert (tmp_path / "here").stat().st_mode & 0o777 == 0o755
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match=r"cannot be written to '.*/file' \(.*\): give anot"):
+        model.download("file")
     assert (tmp_path / "here" / "sub folder" / "ä.bin").read_bytes() == bytes(range(256))
 
 
@@ -554,6 +560,8 @@ def test_schemas_of_frames_of_every_kind() -> None:
     assert spark_fs.Schema(pa.table({"a": pa.array([1], pa.int8())})).columns == {"a": "int8"}
     assert spark_fs.Schema(frame["a"]).columns == {"a": "int64"}
     assert spark_fs.Schema(np.zeros((2, 2))).columns == {"value": "float64"}
+    with pytest.raises(SparkFSError, match=r"A ModelSchema takes Schema objects, not a DataFrame"):
+        spark_fs.ModelSchema(frame)
     with pytest.raises(
         SparkFSError, match=r"A int has no columns: give a pandas or Spark DataFrame"
     ):
