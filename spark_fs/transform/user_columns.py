@@ -1,6 +1,7 @@
 """Users' functions applied to Arrow columns: a value at a time, or as Series of pandas."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -46,27 +47,38 @@ def apply_in_pandas(
     series = [
         _to_series(column, feature) for column, feature in zip(columns, features, strict=True)
     ]
+    return _call_with_series(
+        transformation, load_function(transformation.function, transformation.state), series
+    )
+
+
+def _call_with_series(
+    transformation: Transformation, call: Callable[..., Any], series: Sequence[Any]
+) -> list[pa.ChunkedArray]:
     try:
-        result = load_function(transformation.function, transformation.state)(*series)
+        result = call(*series)
     except Exception as error:
         raise SparkFSError(
             f"Transformation {transformation.function} failed: {type(error).__name__}: {error}. It"
             " takes and gives pandas Series; one of single values is declared with mode='python'."
         ) from error
     outputs = _list_outputs(result, len(transformation.outputs))
-    _check_outputs(transformation, outputs, len(columns[0]))
+    _check_outputs(transformation, outputs, len(series[0]))
     return _build_columns(transformation, outputs)
 
 
 def make_pandas_row_function(transformation: Transformation) -> Callable[..., list[Any]]:
     """A function of Series for one entry: its values as Series of one row."""
+    features = transformation.spec.features
     types = [to_arrow_type(type_) for type_ in transformation.types]
+    call = load_function(transformation.function, transformation.state)
 
     def run_row(*values: Any) -> list[Any]:
-        columns = []
-        for value, type_ in zip(values, types, strict=True):
-            columns.append(pa.chunked_array([pa.array([value], type_)]))
-        outputs = apply_in_pandas(transformation, columns)
+        series = []
+        for value, type_, feature in zip(values, types, features, strict=True):
+            column = pa.chunked_array([pa.array([value], type_)])
+            series.append(_to_series(column, feature))
+        outputs = _call_with_series(transformation, call, series)
         return [_to_python_values(output)[0] for output in outputs]
 
     return run_row
@@ -86,8 +98,17 @@ def _to_series(column: pa.ChunkedArray, feature: str) -> Any:
 
     if pa.types.is_nested(column.type):
         return pd.Series(_to_python_values(column), dtype=object, name=feature)
-    dtypes = {type_: pd.api.types.pandas_dtype(name) for type_, name in _SERIES_DTYPES.items()}
-    return column.to_pandas(types_mapper=dtypes.get).rename(feature)
+    series = column.to_pandas(types_mapper=_list_dtypes().get)
+    series.name = feature
+    return series
+
+
+@cache
+def _list_dtypes() -> dict[pa.DataType, Any]:
+    """The nullable types of pandas by those of Arrow."""
+    import pandas as pd
+
+    return {type_: pd.api.types.pandas_dtype(name) for type_, name in _SERIES_DTYPES.items()}
 
 
 def _list_outputs(result: Any, output_count: int) -> list[Any]:
