@@ -46,7 +46,7 @@ def iter_outer_joins(plan: JoinPlan) -> Iterator[OuterJoin]:
     """
     for node in filter(_is_outer, plan.nodes):
         columns = _pair_columns(plan, node)
-        spine = replace(plan.nodes[0], where=None)
+        spine = _hold_spine(plan)
         joined = replace(node, index=1, join_type="inner")
         matched = tuple(
             replace(OutputColumn.from_node(joined, column), name=name_match(name))
@@ -111,6 +111,11 @@ def join_extended_spine(plan: JoinPlan) -> JoinPlan:
     for node in plan.nodes:
         join_type = _JOINS_AFTER.get(node.join_type, node.join_type)
         nodes.append(replace(node, join_type=join_type))
-    group = replace(plan.spine, may_have_duplicates=False)
-    nodes[0] = replace(nodes[0], group=group, where=None, as_of=None)
+    nodes[0] = _hold_spine(plan)
     return replace(plan, nodes=tuple(nodes))
+
+
+def _hold_spine(plan: JoinPlan) -> PlanNode:
+    """The leftmost node over rows that were read already, each once and as the query filters."""
+    group = replace(plan.spine, may_have_duplicates=False)
+    return replace(plan.nodes[0], group=group, where=None, as_of=None)
