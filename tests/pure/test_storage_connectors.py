@@ -208,10 +208,9 @@ def test_sources_of_other_kinds_are_refused(fs: FeatureStore) -> None:
         SnowflakeConnector(id=None, name="s", featurestore_id=fs.id)
     with pytest.raises(NotOfferedError, match=r"^JdbcConnector.get_tables lists tables"):
         JdbcConnector(name="shop", connection_string=URL).get_tables("shop")
-    for arguments in (5, [{"user": "reader"}]):
-        with pytest.raises(
-            SettingsError, match=r"are no options: give a mapping, or a list of dic"
-        ):
-            JdbcConnector(name="shop", connection_string=URL, arguments=arguments)
+    with pytest.raises(SettingsError, match=r"are no options: give a mapping, or a list of dicts"):
+        JdbcConnector(name="shop", connection_string=URL, arguments=[{"user": "reader"}])
+    with pytest.raises(SettingsError, match=r"arguments=5 is not a mapping of names or a list"):
+        JdbcConnector(name="shop", connection_string=URL, arguments=5)
     with pytest.raises(SettingsError, match=r"'shop' is not saved yet: give it to create_storage"):
         JdbcConnector(name="shop", connection_string=URL).read("SELECT 1")
