@@ -178,6 +178,7 @@ class BatchScoringMixin:
             "n_processes": n_processes,
         }
         warn_of_taken("get_batch_data", taken)
+        transformed = bool(transformed) and options.get("transform", True)
         if self._batch_state is None and transformed:
             self._batch_state = self._load_batch_state(None)
         state = self._batch_state or BatchState()
@@ -189,7 +190,7 @@ class BatchScoringMixin:
             choose_spine(spine, options.get("spine_df")),
             to_seconds("max_feature_age", options.get("max_feature_age")),
             self._list_conditions(extra_filter, state.condition if training_filter else None),
-            bool(transformed),
+            transformed,
             transformation_context,
         )
         return batch.read_batch(

@@ -35,9 +35,15 @@ class OwnFilesOptions(OwnDatasetOptions, total=False):
     """The same where files are written.
 
     engine: "local", "spark", or "auto" for the local one where it can; None: what the settings say.
+    primary_key, primary_keys, event_time, training_helper_columns: taken, and change nothing: files
+    hold these columns in any case, and those who read them back choose.
     """
 
     engine: str | None
+    primary_key: bool
+    primary_keys: bool
+    event_time: bool
+    training_helper_columns: bool
 
 
 class OwnFrameOptions(TypedDict, total=False):
@@ -55,8 +61,12 @@ class OwnInMemoryOptions(OwnDatasetOptions, OwnFrameOptions):
 
 
 class OwnBatchOptions(OwnFrameOptions, total=False):
-    """How the rows of a batch are chosen, beside Hopsworks' arguments."""
+    """How the rows of a batch are chosen, beside Hopsworks' arguments.
 
+    transform: the same as ``transformed``.
+    """
+
+    transform: bool
     spine_df: Any
     max_feature_age: timedelta | float | None
 
@@ -119,6 +129,10 @@ class AsFilesOptions(DatasetOptions, total=False):
     """How rows are chosen and how files are written."""
 
     engine: str | None
+    primary_key: bool
+    primary_keys: bool
+    event_time: bool
+    training_helper_columns: bool
     transformation_context: Mapping[str, Any] | None
     storage_connector: Any
     location: str | None

@@ -462,6 +462,7 @@ def test_a_batch_comes_untransformed_too(view: FeatureView) -> None:
     raw = view.get_batch_data(transformed=False)  # nothing was learned, and nothing need be
     assert list(raw.columns) == ["amount", "kind"]
     assert raw["amount"].tolist() == NOW["amount"].tolist()
+    pd.testing.assert_frame_equal(view.get_batch_data(transform=False), raw)
     view.training_data()
     scaled = view.get_batch_data()["amount"]
     low, high = NOW.amount.min(), NOW.amount.max()
@@ -565,3 +566,12 @@ def test_how_the_online_store_is_reached_is_a_setting(served: FeatureView) -> No
     with pytest.warns(UserWarning, match=r"get_feature_vector\(logging_data=\) changes nothing"):
         assert served.get_feature_vector({"card": "a"}, logging_data=True) == [0.25]
     assert served.get_newest_model() is None
+
+
+def test_files_hold_keys_and_times_whether_these_are_asked_for_or_not(view: FeatureView) -> None:
+    asked, _ = view.create_training_data(primary_keys=True, event_time=True)
+    plain, _ = view.create_training_data()
+    for version in (asked, plain):
+        x, _ = view.get_training_data(version, primary_key=True, event_time=True)
+        assert list(x.columns[:3]) == ["id", "card", "paid_at"]
+        assert list(view.get_training_data(version)[0].columns) == ["amount", "kind"]
