@@ -1,7 +1,6 @@
 """The documents say what is true."""
 
 import ast
-import inspect
 import os
 import re
 import subprocess
@@ -27,14 +26,21 @@ from spark_fs.api.group import Group
 from spark_fs.api.group_creation import GroupCreation
 from spark_fs.api.group_definition import GroupDefinition
 from spark_fs.api.group_store import GroupStore
+from spark_fs.api.inference_helpers import InferenceHelpersMixin
 from spark_fs.api.model import Model
 from spark_fs.api.model_registry import ModelRegistry
 from spark_fs.api.query import Query
 from spark_fs.api.selection import Selection
 from spark_fs.api.table_group import TableGroup
+from spark_fs.api.taken import Refused
 from spark_fs.api.training_data import TrainingDataMixin
 from spark_fs.api.training_datasets import TrainingDatasetsMixin
 from spark_fs.api.training_files import TrainingFilesMixin
+from spark_fs.api.training_splits import TrainingSplitsMixin
+from spark_fs.api.training_upkeep import TrainingUpkeepMixin
+from spark_fs.api.vector_transforms import VectorTransformsMixin
+from spark_fs.api.view_contents import ViewContentsMixin
+from spark_fs.api.view_serving import ServingMixin
 from spark_fs.api.written_group import WrittenGroup
 from spark_fs.cli import app
 from spark_fs.pipelines import Pipeline
@@ -295,8 +301,14 @@ def test_the_changelog_names_what_users_call() -> None:
         TrainingDataMixin,
         TrainingFilesMixin,
         TrainingDatasetsMixin,
+        TrainingSplitsMixin,
+        TrainingUpkeepMixin,
         BatchScoringMixin,
         FeatureVectorsMixin,
+        InferenceHelpersMixin,
+        ServingMixin,
+        VectorTransformsMixin,
+        ViewContentsMixin,
     )
     kinds = (
         FeatureStore,
@@ -314,8 +326,10 @@ def test_the_changelog_names_what_users_call() -> None:
         name
         for kind in kinds
         for name in vars(kind)
-        if not name.startswith("_") and inspect.isroutine(getattr(kind, name))
-    ]  # and not what is refused
+        if not name.startswith("_")
+        and callable(getattr(kind, name))
+        and not isinstance(getattr(kind, name), Refused)
+    ]
     properties = {
         name for kind in kinds for name, value in vars(kind).items() if isinstance(value, property)
     }
