@@ -14,6 +14,7 @@ from families import REPOSITORIES, Family
 from statements import IMPORTS, change_text
 
 KEPT = Path(__file__).parents[2] / ".compat"
+GIVEN = os.environ.get("SPARK_FS_TEST_COMPAT")  # a fixture hides it from what is tested
 
 
 def copy_family(family: Family, target: Path) -> None:
@@ -50,15 +51,14 @@ def find_repository(name: str) -> tuple[Path, str]:
     """The folder of a repository that has the pinned commit; the test is skipped where it cannot be had."""
     url, commit = REPOSITORIES[name]
     owner, repository = url.split("/")[-2:]
-    given = os.environ.get("SPARK_FS_TEST_COMPAT")
     folders = [KEPT / repository]
-    if given:
-        folders = [Path(given) / repository, Path(given) / f"{owner}+{repository}" / "repo"]
+    if GIVEN:
+        folders = [Path(GIVEN) / repository, Path(GIVEN) / f"{owner}+{repository}" / "repo"]
     for folder in folders:
         if folder.exists() and _has_commit(folder, commit):
             return folder, commit
-    if given:
-        pytest.skip(f"SPARK_FS_TEST_COMPAT names {given}, which has no {repository} with {commit}")
+    if GIVEN:
+        pytest.skip(f"SPARK_FS_TEST_COMPAT names {GIVEN}, which has no {repository} with {commit}")
     _fetch(url, commit, KEPT / repository)
     return KEPT / repository, commit
 
