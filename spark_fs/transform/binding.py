@@ -149,6 +149,8 @@ def bind_transformation(
     options = resolve_options(row.name, row.options, {**spec.context, **context})
     if row.required_statistic is None and (not state or row.options.keys() & context.keys()):
         state = row.fit(None, options)
+    elif state is not None and row.options.keys() & context.keys():
+        _check_learned_options(spec, row, state, options)
     names = _name_builtin_outputs(spec, row, state)
     outputs = tuple((name, row.returns) for name in names)
     return Transformation(spec, types, sources, state, outputs, options)
@@ -181,6 +183,19 @@ def _resolve_user_context(
     if state is None and function.statistics:
         return options, None
     return options, {**(state or {}), "context": options}
+
+
+def _check_learned_options(
+    spec: TransformationSpec, row: Builtin, state: State, options: Options
+) -> None:
+    """SettingsError for a setting that is not the one that a built-in learned with."""
+    learned = state.get("options", resolve_options(row.name, row.options, {}))
+    for name, value in options.items():
+        if learned[name] != value:
+            raise SettingsError(
+                f"Transformation {spec} learned with {name}={learned[name]!r}, not {value!r}: leave"
+                " it out, or make a training dataset with it."
+            )
 
 
 def _check_accepted_type(spec: TransformationSpec, row: Builtin, type_: str) -> None:

@@ -129,5 +129,9 @@ def test_what_is_set_for_training_is_kept_and_can_be_set_for_a_batch(store, view
     assert_frame_equal(set_view.get_batch_data(), x)
     batch = set_view.get_batch_data(transformation_context={"by": 0})
     assert sorted(batch["amount"]) == rows["amount"].tolist()
+    with pytest.raises(
+        SettingsError, match=r"binner\(limit_\) learned with n_bins=3, not 4: leave it"
+    ):
+        set_view.get_batch_data(transformation_context={"n_bins": 4})
     with pytest.raises(SettingsError, match=r"transformation_context is kept as JSON"):
         set_view.training_data(transformation_context={"by": object()})

@@ -28,6 +28,7 @@ from spark_fs.transform.learning import (
     QUANTILE_STATISTICS,
     RequiredStatistic,
 )
+from spark_fs.transform.options import resolve_options
 from spark_fs.transform.states import State
 from spark_fs.transform.transformer import Transformer
 
@@ -231,7 +232,10 @@ def _build_state(transformation: Transformation, known: Mapping[str, LearnedStat
     row = transformation.builtin
     if row is not None:
         (statistics,) = known.values()
-        return row.fit(statistics, transformation.options)
+        fitted = row.fit(statistics, transformation.options)
+        if transformation.options != resolve_options(row.name, row.options, {}):
+            fitted["options"] = dict(transformation.options)
+        return fitted
     state: dict[str, Any] = {
         "statistics": {
             learned.argument: known[learned.argument].describe(learned.statistic)
