@@ -573,5 +573,5 @@ def test_files_hold_keys_and_times_whether_these_are_asked_for_or_not(view: Feat
     plain, _ = view.create_training_data()
     for version in (asked, plain):
         x, _ = view.get_training_data(version, primary_key=True, event_time=True)
-        assert list(x.columns[:3]) == ["id", "card", "paid_at"]
+        assert list(x.columns) == ["id", "paid_at", "amount", "kind"]
         assert list(view.get_training_data(version)[0].columns) == ["amount", "kind"]
