@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _BY_VIEWS = "FeatureView.create_training_data makes it, and FeatureView.get_training_data reads it"
 _BY_FOLDERS = "who may read is what the folder and the databases allow"
-_BY_LISTS = "list what there is by get_feature_groups and get_feature_views, or look in spark-fs ui"
+_BY_LISTS = "spark-fs search finds groups, views and features, and spark-fs ui shows them"
 _BY_PAGES = "FeatureGroup.report and spark-fs ui draw pages of groups and views"
 
 
