@@ -284,8 +284,7 @@ FAMILIES = (
             (
                 r"^import great_expectations as ge",
                 "import types\n"
-                "from spark_fs.expectation_suite import ExpectationSuite\n"
-                "from spark_fs.ge_expectation import GeExpectation as ExpectationConfiguration\n"
+                "from spark_fs.expectation_suite import ExpectationConfiguration, ExpectationSuite\n"
                 "ge = types.SimpleNamespace(core=types.SimpleNamespace(ExpectationSuite=ExpectationSuite,"
                 " ExpectationConfiguration=ExpectationConfiguration))",
             ),

@@ -11,10 +11,8 @@ from typing import Any
 
 # The change that a user makes: another import. Great Expectations 1.x has not the two classes of 0.18; ours take them.
 GREAT_EXPECTATIONS = (
-    r"^(\s*)from great_expectations.core import ExpectationSuite, ExpectationConfiguration",
-    r"\1from spark_fs.expectation_suite import ExpectationSuite"
-    "\n"
-    r"\1from spark_fs.ge_expectation import GeExpectation as ExpectationConfiguration",
+    r"from great_expectations.core import ExpectationSuite, ExpectationConfiguration",
+    "from spark_fs.expectation_suite import ExpectationSuite, ExpectationConfiguration",
 )
 IMPORTS = (
     (r"^(\s*)import hopsworks\b(?! as)", r"\1import spark_fs as hopsworks"),
