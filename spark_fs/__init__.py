@@ -121,12 +121,12 @@ _FOR_HOPSWORKS = {
     "connection": "spark_fs.api.connection",
     "create_project": "spark_fs.api.connection",
     "disable_usage_logging": "spark_fs.api.connection",
-    "get_current_project": "spark_fs.api.connection",
+    "get_current_project": "spark_fs.api.logins",
     "get_env_vars_api": "spark_fs.api.connection",
     "get_sdk_info": "spark_fs.compat",
     "get_secrets_api": "spark_fs.api.connection",
     "get_users_api": "spark_fs.api.connection",
-    "logout": "spark_fs.api.connection",
+    "logout": "spark_fs.api.logins",
 }
 
 if not TYPE_CHECKING:  # a type checker would take any name for one that exists

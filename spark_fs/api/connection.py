@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spark_fs.api import project as projects
+from spark_fs.api.project import login
 from spark_fs.api.taken import Refused, warn_of_arguments
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.errors import SettingsError
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_store import FeatureStore
@@ -44,24 +43,7 @@ def connection(*args: Any, **kwargs: Any) -> Connection:
     """
     given = {**{f"args[{place}]": value for place, value in enumerate(args)}, **kwargs}
     warn_of_arguments("connection", given, _NO_SERVER)
-    return Connection(projects.login())
-
-
-def get_current_project() -> Project:
-    """Return the project that this process logged in to last.
-
-    Raises:
-        SettingsError: It has not logged in.
-    """
-    project = projects.get_last_login()
-    if project is None:
-        raise SettingsError("This process has not logged in: call spark_fs.login() first.")
-    return project
-
-
-def logout() -> None:
-    """Forget the project that this process logged in to last; what came of it goes on."""
-    projects.forget_login()
+    return Connection(login())
 
 
 def disable_usage_logging() -> None:

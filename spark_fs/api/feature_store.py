@@ -10,6 +10,7 @@ from spark_fs.api.group_declarations import to_event_time
 from spark_fs.api.group_store import GroupStore
 from spark_fs.api.options import warn_of_options
 from spark_fs.api.spine import Spine
+from spark_fs.api.stores import opens
 from spark_fs.api.taken import Refused
 from spark_fs.api.transformation_store import TransformationStore
 from spark_fs.api.view_store import ViewStore
@@ -27,6 +28,7 @@ _BY_LISTS = "spark-fs search finds groups, views and features, and spark-fs ui s
 _BY_PAGES = "FeatureGroup.report and spark-fs ui draw pages of groups and views"
 
 
+@opens("feature store")
 @validate_arguments
 class FeatureStore(GroupStore, ViewStore, TransformationStore):
     """Feature groups and feature views, by name and version."""

@@ -54,9 +54,7 @@ class GroupDefinition(CatalogObject[GroupSpec]):
     @property
     def feature_store(self) -> FeatureStore:
         """The feature store that it is kept in."""
-        from spark_fs.api.feature_store import FeatureStore
-
-        return FeatureStore(self._stores)
+        return self._stores.open_feature_store()
 
     @property
     def feature_store_id(self) -> int:

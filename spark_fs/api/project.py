@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from spark_fs.api.feature_store import FeatureStore
+from spark_fs.api.logins import note_login
 from spark_fs.api.stores import Stores
 from spark_fs.api.taken import Refused, warn_of_arguments
 from spark_fs.base.arguments import validate_arguments, validate_call
@@ -24,7 +25,6 @@ _NO_CLUSTER = "run what you need beside it, since it lives in your process and o
 _NO_MEMBERS = "who may read is what the folder and the databases allow"
 _NO_ALERTS = "the status and the metrics of spark-fs run tell a scheduler that a step failed"
 _DEFAULT_PORT = 443
-_logins: list[Project] = []  # the last one of this process
 
 
 @validate_call
@@ -81,18 +81,8 @@ def login(
         config = None
     warn_of_arguments("login", of_a_server, _NO_SERVER)
     opened = Project(Stores(load_settings(config), project))
-    _logins[:] = [opened]
+    note_login(opened)
     return opened
-
-
-def get_last_login() -> Project | None:
-    """Return the project that this process logged in to last; None: to none."""
-    return _logins[-1] if _logins else None
-
-
-def forget_login() -> None:
-    """Forget the project that this process logged in to last."""
-    _logins.clear()
 
 
 @validate_arguments

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from spark_fs.api.logins import get_current_project
 from spark_fs.api.taken import Refused
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import SettingsError
@@ -139,8 +140,6 @@ class StorageConnector(ABC):
 
     def save(self) -> None:
         """Save it, eagerly, in the project that this process logged in to last."""
-        from spark_fs.api.connection import get_current_project
-
         get_current_project().get_feature_store().create_storage_connector(self)
 
     def delete(self) -> None:

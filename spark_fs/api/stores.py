@@ -15,6 +15,7 @@ from spark_fs.online import registry
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from spark_fs.api.feature_store import FeatureStore
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.api.group import Group
     from spark_fs.catalog.store import Catalog
@@ -102,6 +103,11 @@ class Stores:
         kind = "external feature group" if spec.source else "feature group"
         group: Group = _CLASSES[kind](self, spec)
         return group
+
+    def open_feature_store(self) -> FeatureStore:
+        """Open the feature store that is kept here."""
+        store: FeatureStore = _CLASSES["feature store"](self)
+        return store
 
     def open_view(self, spec: ViewSpec) -> FeatureView:
         """Open a feature view as its class."""

@@ -92,9 +92,7 @@ class ViewContentsMixin(CatalogObject[ViewSpec]):
     @property
     def feature_store_name(self) -> str:
         """The name of its feature store."""
-        from spark_fs.api.feature_store import FeatureStore
-
-        return FeatureStore(self._stores).name
+        return self._stores.open_feature_store().name
 
     @property
     def missing_mandatory_tags(self) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import pytest
 
 import spark_fs
 from spark_fs import aggregate
-from spark_fs.api import connection, project
+from spark_fs.api import connection, logins, project
 from spark_fs.api.aggregation import Aggregation
 from spark_fs.api.batch_scoring import BatchScoringMixin
 from spark_fs.api.built_group import BuiltGroup
@@ -69,8 +69,8 @@ SIGNATURES = {
         " cert_folder engine host"
     ),
     connection.connection: "args kwargs",
-    connection.get_current_project: "",
-    connection.logout: "",
+    logins.get_current_project: "",
+    logins.logout: "",
     connection.disable_usage_logging: "",
     Connection.get_feature_store: "name",
     Connection.get_model_registry: "project",
@@ -537,8 +537,8 @@ FUNCTIONS = (
     spark_fs.udf,
     spark_fs.select_features,
     connection.connection,
-    connection.get_current_project,
-    connection.logout,
+    logins.get_current_project,
+    logins.logout,
     connection.disable_usage_logging,
 )
 
