@@ -146,7 +146,7 @@ class BatchScoringMixin:
             event_time: Whether the spine's event time comes behind it, where it is no feature.
             inference_helper_columns: Whether these come last.
             dataframe_type: "pandas", "polars", "arrow", "numpy", "spark", or "default" for
-                Spark's where a session is active, else pandas'.
+                Spark's where the caller has a session, else pandas'.
             transformed: Whether the view's transformations are applied.
             transformation_context: What is set of the transformations for this time, by name; None:
                 what was set when they learned.

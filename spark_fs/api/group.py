@@ -180,8 +180,8 @@ class Group(GroupDefinition, ColumnSelection, GroupRefusals):
             online: Whether to read the rows of the online store, the latest of each key within its
                 ttl, eagerly and without Spark.
             dataframe_type: "pandas", "polars", "arrow", "numpy" or "python" (eagerly), "spark" (a
-                lazy DataFrame), or "default": "spark" where a Spark session is active in this
-                process, else "pandas".
+                lazy DataFrame), or "default": "spark" where the caller has a Spark
+                session (one that a write started does not count), else "pandas".
             read_options: Taken for Hopsworks' sake, and named in a warning.
             start_time: The first event time of the rows; None: no bound.
             end_time: The first event time behind them; None: no bound.

@@ -106,8 +106,8 @@ class FrameOptions(OwnFrameOptions, total=False):
 class ReadOptions(FrameOptions, total=False):
     """How frames come.
 
-    dataframe_type: "pandas", "polars", "arrow", "numpy", "spark", or "default" for Spark's where a
-    session is active, else pandas'.
+    dataframe_type: "pandas", "polars", "arrow", "numpy", "spark", or "default" for Spark's where
+    the caller has a session, else pandas'.
     """
 
     dataframe_type: str | None

@@ -263,7 +263,7 @@ class Query(QueryContents):
             online: Whether to read the latest rows of each key from the online store, joined by
                 key alone. A type of frame may stand in its place.
             dataframe_type: "pandas", "polars", "arrow", "numpy", "python", "spark", or "default":
-                "spark" where a Spark session is active in this process, else "pandas".
+                "spark" where the caller has a Spark session, else "pandas".
             read_options: Taken for Hopsworks' sake, and named in a warning.
             start_time: The first event time of the spine's rows; None: no bound.
             end_time: The first event time behind them; None: no bound.

@@ -124,7 +124,7 @@ class TrainingSplitsMixin(TrainingDataMixin):
             event_time: Whether X has the spine's event time, behind the key.
             training_helper_columns: Whether X ends with these.
             dataframe_type: "pandas", "polars", "arrow", "numpy", "spark", or "default" for Spark's
-                where a session is active, else pandas'.
+                where the caller has a session, else pandas'.
             transformation_context: What is set of the transformations, by name, and kept with it.
             lookback: Refused: see max_feature_age.
             n_processes: Taken for Hopsworks' sake, and named in a warning.
@@ -275,7 +275,7 @@ class TrainingSplitsMixin(TrainingDataMixin):
             event_time: Whether X has the spine's event time, behind the key.
             training_helper_columns: Whether X ends with these.
             dataframe_type: "pandas", "polars", "arrow", "numpy", "spark", or "default" for Spark's
-                where a session is active, else pandas'.
+                where the caller has a session, else pandas'.
             transformation_context: What is set of the transformations, by name, and kept with it.
             lookback: Refused: see max_feature_age.
             n_processes: Taken for Hopsworks' sake, and named in a warning.
