@@ -127,7 +127,7 @@ def _describe_group(group: FeatureGroup, limit: int) -> dict[str, Any]:
     for name, type_ in group.spec.types.items():
         columns.append({"column": name, "type": type_, "role": roles.get(name, "")})
     commits = []
-    for commit in group.commit_details(limit):
+    for commit in group.commit_details(limit=limit):
         counts = {name: getattr(commit, name) for name in ("inserted", "updated", "deleted")}
         made = {"commit": commit.version, "at": commit.committed_at, "operation": commit.operation}
         commits.append(made | counts)
