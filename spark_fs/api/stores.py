@@ -76,10 +76,10 @@ class Stores:
         A session that is started here is not the caller's: "default" frames stay those of pandas,
         unless Spark is the engine that the settings name.
         """
-        from spark_fs.engine.engines import has_spark_session, note_own_session
+        from spark_fs.engine.engines import is_spark_running, note_own_session
         from spark_fs.tables.delta.session import get_session, is_submitted
 
-        starts = not has_spark_session() and not is_submitted()
+        starts = not is_spark_running() and not is_submitted()
         session = get_session(self.settings.spark)
         if starts and self.settings.engine != "spark":
             note_own_session(session)

@@ -145,9 +145,10 @@ def _format_megabytes(size: int) -> str:
     return f"{max(1, size >> 20):,} MB"
 
 
-def has_spark_session() -> bool:
-    """Whether a Spark session is active in this process; it is not loaded for the question."""
-    return _find_spark_session() is not None
+def is_spark_running() -> bool:
+    """Whether this process has started Spark, in whichever thread; it is not loaded for that."""
+    pyspark = sys.modules.get("pyspark")
+    return pyspark is not None and pyspark.SparkContext._active_spark_context is not None
 
 
 def has_callers_session() -> bool:
