@@ -205,14 +205,18 @@ def _read_window(context: RunContext, group: FeatureGroup, window: timedelta | N
 
 
 def monitoring(context: RunContext, _options: Mapping[str, Any]) -> None:
-    """Run the monitors that are due, of the groups and of the views that read them."""
-    watched: dict[str, FeatureGroup | FeatureView] = {
-        repr(group): group for group in context.groups
-    }
+    """Run the monitors that are due, of the groups and of the views that read them.
+
+    Windows of views, which are of event time, end at the run's ``now``; those of groups, which are
+    of when rows were written, at the call in a replay too.
+    """
+    watched: dict[str, tuple[FeatureGroup | FeatureView, datetime | None]] = {}
     for group in context.groups:
-        watched |= {repr(view): view for view in group.get_generated_feature_views()}
-    for owner in watched.values():
-        for result in owner.run_due_monitors(context.until):
+        watched[repr(group)] = (group, None)
+        for view in group.get_generated_feature_views():
+            watched[repr(view)] = (view, context.now)
+    for owner, now in watched.values():
+        for result in owner.run_due_monitors(now):
             context.counts["monitors_run"] += 1
             context.counts["features_shifted"] += len(result.shifted_feature_names)
             line = f"{owner.name}_{owner.version}: {result}"
