@@ -111,6 +111,7 @@ def _lock_database(connection: Connection) -> Iterator[None]:
         )
     try:
         yield
+        connection.commit()  # or the next one to have the lock would read the revision before
     finally:
         connection.scalar(text("SELECT RELEASE_LOCK('spark_fs.migrations')"))
 
