@@ -52,8 +52,12 @@ def check_model_name(name: object) -> str:
 
 
 def normalize_name(name: str) -> str:
-    """The name in lower case, with underscores for its spaces and dots."""
-    return name.lower().replace(" ", "_").replace(".", "_")
+    """The name in lower case, with underscores for its spaces and dots.
+
+    One that is no valid name even so stays as it is, for the error that tells of it.
+    """
+    plain = name.lower().replace(" ", "_").replace(".", "_")
+    return plain if _NAME_PATTERN.fullmatch(plain) else name
 
 
 def normalize_names(subject: str, names: Iterable[str]) -> list[str]:
