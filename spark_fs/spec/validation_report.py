@@ -4,6 +4,7 @@ They are read by attribute or, as Great Expectations' own, by the names of its J
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -25,11 +26,12 @@ INGESTION_RESULTS = ("INGESTED", "REJECTED", "UNKNOWN", "EXPERIMENT", "FG_DATA")
 _MAX_EXAMPLES = 5
 
 
-class _JsonReading:
+class _JsonReading(ABC):
     """Reads a value as its JSON too: ``report["success"]``."""
 
+    @abstractmethod
     def to_json_dict(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """As plain JSON."""
 
     def __getitem__(self, name: str) -> Any:
         return self.to_json_dict()[name]
