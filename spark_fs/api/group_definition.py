@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from spark_fs.base.arguments import validate_arguments
 from spark_fs.base.user_warnings import warn_user
 from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.spec.feature_group import GroupSpec
+from spark_fs.spec.names import make_id
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_store import FeatureStore
@@ -48,8 +48,7 @@ class GroupDefinition(CatalogObject[GroupSpec]):
     @property
     def id(self) -> int:
         """A number that no other group of the store has, made of its name and version."""
-        digest = hashlib.blake2b(f"{self.name} {self.version}".encode(), digest_size=6)
-        return int.from_bytes(digest.digest())
+        return make_id(f"{self.name} {self.version}")
 
     @property
     def feature_store(self) -> FeatureStore:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from spark_fs.api.transformation_contexts import check_context
 from spark_fs.base.arguments import validate_arguments, validate_call
 from spark_fs.errors import SettingsError
+from spark_fs.spec.names import make_id
 from spark_fs.spec.transformation import FunctionSpec, TransformationSpec
 
 if TYPE_CHECKING:
@@ -107,8 +107,7 @@ class TransformationFunction:
     @property
     def id(self) -> int:
         """A number that no other function has, made of its name and version."""
-        digest = hashlib.blake2b(f"{self.name} {self.version}".encode(), digest_size=6)
-        return int.from_bytes(digest.digest())
+        return make_id(f"{self.name} {self.version}")
 
     @property
     def transformation_type(self) -> TransformationType:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ from spark_fs.api.transformations import TransformationFunction, TransformationT
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.errors import NotFoundError
 from spark_fs.spec.feature_view import ViewSpec
+from spark_fs.spec.names import make_id
 from spark_fs.spec.transformation import TransformationSpec
 from spark_fs.transform.binding import name_outputs
 
@@ -81,8 +81,7 @@ class ViewContentsMixin(CatalogObject[ViewSpec]):
     @property
     def id(self) -> int:
         """A number that no other view of the store has, made of its name and version."""
-        digest = hashlib.blake2b(f"view {self.name} {self.version}".encode(), digest_size=6)
-        return int.from_bytes(digest.digest())
+        return make_id(f"view {self.name} {self.version}")
 
     @property
     def featurestore_id(self) -> int:

@@ -1,5 +1,6 @@
 """The names and versions that definitions may have."""
 
+import hashlib
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -21,6 +22,11 @@ class GroupRef(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.name!r} version {self.version}"
+
+
+def make_id(subject: str) -> int:
+    """A number of six bytes that no other subject has, made of what names it."""
+    return int.from_bytes(hashlib.blake2b(subject.encode(), digest_size=6).digest())
 
 
 def check_name(kind: str, name: object) -> str:
