@@ -233,9 +233,9 @@ class _GroupComparison:
 
     def _find_changed_columns(self, offline: Row, online: Row) -> dict[str, tuple[Any, Any]]:
         changed = {}
-        for name in self.table.columns_by_name:
+        for name, column in self.table.columns_by_name.items():
             values = (offline[name], online[name])
-            if not _is_equal(*values):
+            if not column.is_key and not _is_equal(*values):
                 changed[name] = values
         return changed
 
@@ -270,6 +270,9 @@ class _GroupComparison:
 
 
 def _is_equal(offline: Any, online: Any) -> bool:
-    if offline == online or (is_nan(offline) and is_nan(online)):
+    if is_nan(offline) and is_nan(online):
         return True
+    if offline == online:
+        # -0.0 is not 0.0
+        return not isinstance(offline, float) or repr(offline) == repr(online)
     return isinstance(offline, list | dict) and repr(offline) == repr(online)

@@ -63,13 +63,14 @@ class Capabilities:
 class OnlineColumn:
     """One typed column: its feature type, how the store holds it, and its declared length.
 
-    A column of a declared length does not grow.
+    A column of a declared length does not grow. is_key: whether it is of the primary key.
     """
 
     name: str
     type: str
     storage: ColumnStorage
     declared_length: int | None = None
+    is_key: bool = False
 
     @property
     def variable_length(self) -> bool:

@@ -161,7 +161,7 @@ def _build_column(feature: FeatureSpec, capabilities: Capabilities, is_key: bool
     declared_length = None
     if capabilities.declares_lengths:
         declared_length = _parse_declared_length(feature, storage)
-    return OnlineColumn(feature.name, feature.type, storage, declared_length)
+    return OnlineColumn(feature.name, feature.type, storage, declared_length, is_key)
 
 
 def _without_negative_zero(storage: ColumnStorage) -> ColumnStorage:

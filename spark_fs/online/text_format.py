@@ -85,8 +85,8 @@ def compute_checksums(table: pa.Table, columns: Sequence[OnlineColumn]) -> npt.N
     cells: list[Any] = []
     for column in columns:
         values = table.column(column.name)
-        if column.type in ("float", "double"):
-            values = pc.add(values, 0)  # -0.0 is equal to 0.0
+        if column.is_key and column.type in ("float", "double"):
+            values = pc.add(values, 0)  # as a key -0.0 is equal to 0.0
         strings = format_values(values, column)
         if is_free_text(column):
             strings = _prefix_lengths(strings, column)

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 import values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from loaded import loaded
+from loaded import loaded, rows_of
 from pyspark.sql import SparkSession
 
 from spark_fs.api.feature_group import FeatureGroup
@@ -23,6 +24,10 @@ from spark_fs.base import pandas_frames
 from spark_fs.base.json_values import from_json, to_json
 from spark_fs.base.types import get_base_type
 from spark_fs.base.values import to_canonical
+from spark_fs.errors import OnlineRefusedError
+from spark_fs.online import text_format
+from spark_fs.online.mysql.negative_zero import STAND_INS
+from spark_fs.online.registry import make_writer
 from spark_fs.online.table_layout import build_online_table
 
 from conftest import ONLINE, online_store
@@ -40,14 +45,14 @@ def store(
 
 
 def held(store: FeatureStore, type_: str, value: Any) -> Any:
-    """What the store holds of a value: no server takes NaN and infinities, which are nulls here, and MariaDB has no -0.0 of its own."""
+    """What the store holds of a value: no server takes NaN and infinities, nor the number by which -0.0 is held; they are nulls here."""
     if (
         get_base_type(type_) not in ("float", "double")
         or value is None
         or store._stores.online.capabilities.name == "sqlite"
     ):
         return value
-    return None if not math.isfinite(value) else value + 0.0
+    return None if not math.isfinite(value) or value == STAND_INS[type_] else value
 
 
 def check(store: FeatureStore, group: FeatureGroup, columns: Columns, rows: Rows) -> None:
@@ -139,30 +144,54 @@ def test_every_key_finds_its_row(
     assert view.get_feature_vectors(sent) == [[n] for n in range(len(keys))]
 
 
-def test_minus_zero_keeps_its_sign_where_the_store_has_one(store: FeatureStore) -> None:
-    group = loaded(
-        store,
-        "zero",
-        {"k": "bigint", "v": "double", "w": "float", "l": "array<double>"},
-        [{"k": 1, "v": -0.0, "w": -0.0, "l": [-0.0]}],
-    )
-    found = store.create_feature_view("zero", group.select(["v", "w", "l"])).get_feature_vector(
-        {"k": 1}
-    )
-    assert found == [0.0, 0.0, [0.0]]
-    assert math.copysign(1, found[2][0]) == -1
-    if not is_mariadb(store):
-        assert [math.copysign(1, value) for value in found[:2]] == [-1, -1]
+ZEROS = {"k": "bigint", "v": "double", "w": "float", "l": "array<double>"}
 
 
-def is_mariadb(store: FeatureStore) -> bool:
-    """Whether the server of the store says so."""
+def test_minus_zero_keeps_its_sign(store: FeatureStore) -> None:
+    pairs = [(-0.0, 0.0), (0.0, -0.0), (None, -0.0), (-1.5, 5e-324), (1e-300, -(2.0**-148))]
+    lines = [{"k": k, "v": v, "w": w, "l": [v, w]} for k, (v, w) in enumerate(pairs)]
+    lines[3]["w"] = 2.0**-149
+    group = loaded(store, "zero", ZEROS, lines)
+    view = store.create_feature_view("zero", group.select(["v", "w", "l"]))
+    wanted = [[line[name] for name in "vwl"] for line in lines]
+    entries = [{"k": k} for k in range(len(lines))]
+    assert all(map(values.same, view.get_feature_vectors(entries), wanted))
+    assert all(map(values.same, map(view.get_feature_vector, entries), wanted))
+    assert all(map(values.same, map(list, sorted(rows_of(store, group))), map(with_key, lines)))
+    assert checksum_of(store, group) == checksum_of(store, group, lines)
+    turned = [{**lines[0], "v": 0.0}, *lines[1:]]
+    assert checksum_of(store, group) != checksum_of(store, group, turned)
+
+
+def with_key(line: dict[str, Any]) -> list[Any]:
+    return [line[name] for name in ZEROS]
+
+
+def checksum_of(
+    store: FeatureStore, group: FeatureGroup, lines: Rows | None = None
+) -> tuple[int, int]:
+    """The number of rows and the sum of their checksums: online, or of these lines."""
     online = store._stores.online
-    if online.capabilities.name == "sqlite":
-        return False
-    with online.transaction() as cursor:  # type: ignore[attr-defined] # a server's
-        cursor.execute("SELECT VERSION()")
-        return "mariadb" in str(cursor.fetchall()).lower()
+    table = build_online_table(group.spec, online.capabilities)
+    if lines is None:
+        return make_writer(online).compute_checksums(table, 1, None)[0]
+    sums = text_format.compute_checksums(values.to_arrow(ZEROS, lines), table.columns)
+    return len(lines), int(sums.astype("int64").sum())
+
+
+@pytest.mark.parametrize(("type_", "value"), STAND_INS.items())
+def test_the_number_that_stands_for_minus_zero_is_refused(
+    store: FeatureStore, type_: str, value: float
+) -> None:
+    columns = {"k": "bigint", "v": type_}
+    lines = [{"k": 1, "v": 0.0}, {"k": 2, "v": value}]
+    if store._stores.online.capabilities.name == "sqlite":
+        group = loaded(store, f"least_{type_}", columns, lines)
+        assert sorted(rows_of(store, group)) == [(1, 0.0), (2, value)]
+        return
+    expected = re.escape(f"holds {value} (key {{'k': 2}}), by which -0.0 is held in MariaDB")
+    with pytest.raises(OnlineRefusedError, match=expected):
+        loaded(store, f"least_{type_}", columns, lines)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from spark_fs.base import types
 from spark_fs.base.literals import from_literal, to_literal
 from spark_fs.errors import OnlineStoreError, SchemaError
 from spark_fs.online.mysql import types as mysql_types
+from spark_fs.online.mysql.negative_zero import STAND_INS
 from spark_fs.online.sqlite import types as sqlite_types
 
 DESIGNED = [  # Arrow type, feature type, MySQL column, SQLite column
@@ -97,7 +98,7 @@ def test_a_value_decodes_as_it_was_encoded(type_: str, data: st.DataObject) -> N
     value = data.draw(VALUES[type_])
     for store in (sqlite_types, mysql_types):
         storage = store.find_storage(type_)
-        if store is mysql_types and value in (float("inf"), float("-inf")):
+        if store is mysql_types and value in (float("inf"), float("-inf"), *STAND_INS.values()):
             continue
         assert storage.decode(storage.encode(value)) == value
 

@@ -10,6 +10,7 @@ from typing import Any
 from spark_fs.base import types
 from spark_fs.online.column_storage import OnlineColumn
 from spark_fs.online.mysql.dialects import PLAIN
+from spark_fs.online.mysql.negative_zero import STAND_INS
 from spark_fs.online.mysql.store import MySQLStore
 from spark_fs.online.table_layout import OnlineTable
 
@@ -112,7 +113,7 @@ def _build_reference(table: OnlineTable, column: OnlineColumn) -> str:
 def _build_read_expression(table: OnlineTable, column: OnlineColumn) -> str:
     reference = _build_reference(table, column)
     if column.type == "float":
-        return f"{reference} + 0e0"  # else six digits of it are shown
+        return f"{reference} * 1e0"  # else six digits of it are shown
     return reference
 
 
@@ -133,6 +134,8 @@ def _build_string_expression(column: OnlineColumn, reference: str) -> str:
         return f"CONCAT(LENGTH({reference}), ':', {reference})"
     if kind == "binary":
         return f"HEX({reference})"
-    if kind in ("float", "double"):
+    if kind in STAND_INS and column.is_key:
         return f"CONCAT({reference} + 0e0)"
+    if kind in STAND_INS:  # a product keeps the sign of zero
+        return f"IF({reference} = {STAND_INS[kind]!r}, '-0', CONCAT({reference} * 1e0))"
     return f"CONCAT({reference})"

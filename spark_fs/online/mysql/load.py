@@ -17,8 +17,8 @@ from mysql.connector import DataError
 from spark_fs.errors import OnlineRefusedError
 from spark_fs.online import text_format
 from spark_fs.online.column_storage import OnlineColumn
-from spark_fs.online.mysql import insert_rows
-from spark_fs.online.mysql.dialects import PLAIN
+from spark_fs.online.mysql import insert_rows, negative_zero
+from spark_fs.online.mysql.dialects import MARIADB, PLAIN, get_dialect
 from spark_fs.online.mysql.pool import FAILURES
 from spark_fs.online.mysql.store import MySQLStore
 from spark_fs.online.mysql.table_columns import read_declared_lengths, resize_columns
@@ -40,7 +40,12 @@ def load_rows(
     if not_finite is not None:
         column_name, row_index = not_finite
         raise _make_not_finite_error(table, rows, column_name, row_index)
+    stand_in = negative_zero.find_stand_in(rows, table.columns)
+    if stand_in is not None:
+        raise _make_stand_in_error(table, rows, *stand_in)
     with _open_load_cursor(store) as (cursor, folder):
+        if get_dialect(cursor) is MARIADB:
+            rows = negative_zero.replace_negative_zeros(rows, table.columns)
         for number, columns in enumerate(table.part_columns):
             table_name = staging.rows_table(number)
             _ensure_column_lengths(cursor, table, table_name, columns, rows)
@@ -254,6 +259,18 @@ def _make_not_finite_error(
         f"MySQL cannot hold the value {value} of column {column_name!r} of {table.name} (key"
         f" {key}). Nothing of this sync is online. Replace NaN and infinities by null before they"
         " are ingested, or serve this group from SQLite."
+    )
+
+
+def _make_stand_in_error(
+    table: OnlineTable, rows: pa.Table, column_name: str, row_index: int
+) -> OnlineRefusedError:
+    key = {name: rows.column(name)[row_index].as_py() for name in table.primary_key}
+    value = rows.column(column_name)[row_index].as_py()
+    return OnlineRefusedError(
+        f"Column {column_name!r} of {table.name} holds {value} (key {key}), by which -0.0 is held"
+        " in MariaDB: it would come back as -0.0. Nothing of this sync is online. Replace it by"
+        " -0.0 before it is ingested, or serve this group from SQLite."
     )
 
 

@@ -10,6 +10,7 @@ from spark_fs.base.arithmetic import is_nan
 from spark_fs.errors import OnlineStoreError
 from spark_fs.online import nested_json
 from spark_fs.online.column_storage import ColumnStorage, get_type_row
+from spark_fs.online.mysql.negative_zero import decode_double, decode_float
 
 _MAX_SCALE = 30  # of a DECIMAL of MySQL; MariaDB's has 38
 
@@ -50,8 +51,8 @@ _STORAGE_BY_TYPE: Mapping[str, ColumnStorage] = {
     "smallint": ColumnStorage("SMALLINT", byte_width=2),
     "int": ColumnStorage("INT", byte_width=4),
     "bigint": ColumnStorage("BIGINT", byte_width=8),
-    "float": ColumnStorage("FLOAT", _check_finite, byte_width=4),
-    "double": ColumnStorage("DOUBLE", _check_finite, byte_width=8),
+    "float": ColumnStorage("FLOAT", _check_finite, decode_float, byte_width=4),
+    "double": ColumnStorage("DOUBLE", _check_finite, decode_double, byte_width=8),
     "decimal": ColumnStorage("DECIMAL", byte_width=20),
     "timestamp": ColumnStorage("DATETIME(6)", _encode_instant, _decode_instant, byte_width=8),
     "date": ColumnStorage("DATE", byte_width=3),
