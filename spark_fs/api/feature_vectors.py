@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from spark_fs.api.dataset_requests import warn_of_taken
 from spark_fs.api.view_serving import ServingMixin, choose_instant
 from spark_fs.base.arguments import validate_arguments
-from spark_fs.errors import SettingsError
+from spark_fs.base.given_values import choose_entry, merge_passed, spread_passed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from spark_fs.flows.serving_state import ServingState
 
 Entry = Mapping[str, Any]
-T = TypeVar("T")
 
 
 @validate_arguments
@@ -133,11 +132,11 @@ class FeatureVectorsMixin(ServingMixin):
                 "n_processes": n_processes,
             }
             warn_of_taken("get_feature_vector", taken)
-        entries = [_choose_entry(entry, keys)]
+        entries = [choose_entry(entry, keys)]
         state = self._get_serving_state().with_context(transformation_context)
         if not on_demand_features:
             state = state.with_stored_features()
-        passed = _merge_passed(state, passed_features, request_parameters)
+        passed = merge_passed(state.passable, passed_features, request_parameters)
         vectors = _read(state, entries, [passed], allow_missing, now, transform)
         if return_type == "list":
             return vectors[0]
@@ -249,48 +248,17 @@ class FeatureVectorsMixin(ServingMixin):
                 "n_processes": n_processes,
             }
             warn_of_taken("get_feature_vectors", taken)
-        entries = _choose_entry(entry, keys)
-        first = _spread_passed("passed_features", passed_features, len(entries))
-        second = _spread_passed("request_parameters", request_parameters, len(entries))
+        entries = choose_entry(entry, keys)
+        first = spread_passed("passed_features", passed_features, len(entries))
+        second = spread_passed("request_parameters", request_parameters, len(entries))
         state = self._get_serving_state().with_context(transformation_context)
         if not on_demand_features:
             state = state.with_stored_features()
-        passed = [_merge_passed(state, *pair) for pair in zip(first, second, strict=True)]
+        passed = [merge_passed(state.passable, *pair) for pair in zip(first, second, strict=True)]
         vectors = _read(state, entries, passed, allow_missing, now, transform)
         return (
             vectors if return_type == "list" else _convert(state, vectors, return_type, transform)
         )
-
-
-def _choose_entry(entry: T | None, keys: T | None) -> T:
-    if entry is not None and keys is None:
-        return entry
-    if keys is not None and entry is None:
-        return keys
-    raise SettingsError("Give the keys of an entry as entry=..., or as keys=....")
-
-
-def _spread_passed(
-    argument: str, passed: Sequence[Entry] | Entry | None, count: int
-) -> Sequence[Entry | None]:
-    """A mapping for each entry; nothing where none was given."""
-    if not passed:
-        return [None] * count
-    if isinstance(passed, Mapping):
-        return [passed] * count
-    if len(passed) != count:
-        raise SettingsError(
-            f"{count} entries and {len(passed)} {argument}: give one mapping per entry."
-        )
-    return passed
-
-
-def _merge_passed(state: ServingState, passed: Entry | None, requested: Entry | None) -> Entry:
-    """What was passed for an entry: request parameters win; those of no use are left out."""
-    if not requested:
-        return passed or {}
-    known = {name: value for name, value in requested.items() if name in state.passable}
-    return {**(passed or {}), **known}
 
 
 def _read(

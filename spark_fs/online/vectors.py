@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from spark_fs.base.given_values import make_feature_error, make_key_error
 from spark_fs.base.python_values import UnfitError, format_value, to_python
 from spark_fs.base.values import get_converter, get_key_converter
-from spark_fs.errors import KeyValueError, NotFoundError, OnlineStoreError, QueryError, SchemaError
+from spark_fs.errors import KeyValueError, NotFoundError, OnlineStoreError, QueryError
 from spark_fs.online.entry_keys import find_entry_columns, list_key_types
 from spark_fs.online.store import KeyChoice, LookupSource, OnlineStore
 from spark_fs.online.table_layout import build_online_table
@@ -130,10 +131,7 @@ class VectorReader:
                 value = to_python(given_value)
                 keys[name] = None if value is None else self._key_converters[name](value)
             except UnfitError as error:
-                raise KeyValueError(
-                    f"Key {name!r} is {format_value(value)}, but its type is"
-                    f" {self.key_types[name]}: give a value of that type, {error}."
-                ) from None
+                raise make_key_error(name, value, self.key_types[name], error) from None
         return keys
 
     def convert_features(self, features: Entry) -> dict[str, Any]:
@@ -157,10 +155,7 @@ class VectorReader:
                 value = to_python(given_value)
                 passed[name] = None if value is None else convert(value)
             except UnfitError as error:
-                raise SchemaError(
-                    f"Passed feature {name!r} is {format_value(value)}, but its type is {type_}:"
-                    f" pass a value of that type, {error}."
-                ) from None
+                raise make_feature_error(name, value, type_, error) from None
         return passed
 
     def _encode_keys(self, entry: Entry) -> list[Any]:
