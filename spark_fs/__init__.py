@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from spark_fs.flows.jobs import Job, RunningJob
     from spark_fs.spec.comparison import DEFAULT_THRESHOLDS, DriftReport
     from spark_fs.spec.feature_statistics import FeatureStatistics, Statistics, StatisticsConfig
+    from spark_fs.spec.freshness import Freshness
     from spark_fs.spec.model_schema import ModelSchema, Schema
     from spark_fs.spec.pipeline_run import PipelineRun
     from spark_fs.spec.training_dataset import TrainingDatasetSpec
@@ -57,6 +58,7 @@ __all__ = [
     "FeatureStore",
     "FeatureView",
     "Filter",
+    "Freshness",
     "Instant",
     "Job",
     "Model",
@@ -95,6 +97,7 @@ _LAZY = {
     "Events": "spark_fs.engine.windows",
     "FeatureStatistics": "spark_fs.spec.feature_statistics",
     "FeatureView": "spark_fs.api.feature_view",
+    "Freshness": "spark_fs.spec.freshness",
     "Instant": "spark_fs.base.times",
     "Job": "spark_fs.flows.jobs",
     "Model": "spark_fs.api.model",

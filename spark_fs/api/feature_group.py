@@ -13,6 +13,7 @@ from spark_fs.base.arguments import validate_arguments
 if TYPE_CHECKING:
     from spark_fs.base.times import Instant
     from spark_fs.flows.jobs import Job
+    from spark_fs.spec.freshness import Freshness
     from spark_fs.spec.verification import Verification
 
 
@@ -129,3 +130,25 @@ class FeatureGroup(WrittenGroup):
 
         group = check_served(self._stores, self._load_spec())
         return verify_group(self._stores, group, now, limit, synced)
+
+    def get_freshness(self, now: Instant | None = None) -> Freshness:
+        """Say how old what is served of this group is, eagerly; starts no JVM.
+
+        The database reads the event time of each of the group's rows for it.
+
+        Args:
+            now: The instant (UTC) that ages are counted to; None: that of the call.
+
+        Returns:
+            The greatest event time online, when its rows were written and synced, and since when
+            rows have been waiting for a sync; ``.age`` and ``.sync_lag`` are the lengths to watch.
+
+        Raises:
+            SettingsError: The group is not online_enabled.
+            NotFoundError: The group has no rows yet, or its table is lost.
+            OnlineStoreError: The database fails.
+        """
+        from spark_fs.api.online_sync import check_served, measure_freshness
+
+        group = check_served(self._stores, self._load_spec())
+        return measure_freshness(self._stores, group, now)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from spark_fs.base.times import Instant
     from spark_fs.flows.jobs import Job
     from spark_fs.spec.feature_group import GroupSpec
+    from spark_fs.spec.freshness import Freshness
     from spark_fs.spec.verification import Verification
 
 
@@ -111,6 +112,25 @@ def verify_group(
     instant = None if now is None else to_utc(now)
     table = stores.open_table(group)
     return verify.verify_group(table, stores.online, instant, limit, synced)
+
+
+def measure_freshness(stores: Stores, group: GroupSpec, now: Instant | None) -> Freshness:
+    """Say how old what is served of a group is, eagerly; starts no JVM.
+
+    Args:
+        stores: Where it is kept.
+        group: The group.
+        now: The instant (UTC) that ages are counted to; None: that of the call.
+
+    Returns:
+        Its times.
+    """
+    from spark_fs.flows import freshness
+    from spark_fs.tables.table_log import open_log
+
+    instant = None if now is None else to_utc(now)
+    log = open_log(stores.find_table(group))
+    return freshness.measure_freshness(group, log, stores.online, instant)
 
 
 def _has_rows(stores: Stores, group: GroupSpec) -> bool:

@@ -47,6 +47,8 @@ _UNIT_MICROS = {
     "ms": 1_000,
     "us": 1,
 }
+# What ages are told in: the name, its seconds, and up to how many seconds.
+_AGE_UNITS = (("s", 1, 120), ("min", 60, 7_200), ("h", 3_600, 172_800))
 
 
 def to_micros(when: datetime) -> int:
@@ -165,6 +167,20 @@ def spell_micros(micros: int) -> str:
     """A length in whole numbers of the longest unit that it is whole in: ``90m``, ``7d``."""
     unit = next(unit for unit, size in _UNIT_MICROS.items() if micros % size == 0)
     return f"{micros // _UNIT_MICROS[unit]}{unit}"
+
+
+def spell_duration(length: timedelta) -> str:
+    """A length as ``parse_duration`` reads it."""
+    return spell_micros(length // MICROSECOND)
+
+
+def format_age(age: timedelta) -> str:
+    """A length of time as people say it: ``12.3 s``, ``4 min``, ``2.5 h``, ``3.1 days``."""
+    seconds = age.total_seconds()
+    for name, size, until in _AGE_UNITS:
+        if abs(seconds) < until:
+            return f"{seconds / size:.{0 if name == 'min' else 1}f} {name}"
+    return f"{seconds / 86_400:,.1f} days"
 
 
 def parse_duration(text: str) -> timedelta:

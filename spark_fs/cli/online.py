@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import Progress, TaskID
 
+from spark_fs.base.times import format_age, parse_duration
 from spark_fs.cli.shared import (
     ConfigOption,
+    JsonOption,
     VersionOption,
     app,
     console,
     make_progress_bar,
     open_store,
+    print_json,
+    print_table,
 )
 from spark_fs.pipelines.command import DIFFERS
 from spark_fs.pipelines.step_functions import list_online_groups
+from spark_fs.spec.freshness import Bounds, find_exceeded_bounds
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_group import FeatureGroup
     from spark_fs.api.feature_store import FeatureStore
+    from spark_fs.spec.freshness import Freshness
 
 GroupArgument = Annotated[
     str | None, typer.Argument(help="A feature group; without it, every online group.")
@@ -96,11 +103,65 @@ def verify(
         raise typer.Exit(DIFFERS)
 
 
-def _list_due_groups(fs: FeatureStore, name: str | None, version: int | None) -> list[FeatureGroup]:
+@app.command()
+def freshness(
+    name: GroupArgument = None,
+    version: VersionOption = None,
+    max_age: Annotated[
+        str | None, typer.Option("--max", help="How old the newest event may be, such as 2h.")
+    ] = None,
+    max_lag: Annotated[
+        str | None,
+        typer.Option("--max-lag", help="For how long rows may wait for a sync, such as 30m."),
+    ] = None,
+    now: Annotated[
+        str | None, typer.Option("--now", help="Time (UTC) that ages are counted to. Default: now.")
+    ] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show how old what is served is, without Spark.
+
+    Exit code 4 where a group is older than --max or --max-lag allow. Example: spark-fs freshness
+    --max 2h
+    """
+    bounds = Bounds(_parse_bound(max_age), _parse_bound(max_lag))
+    groups = _list_due_groups(open_store(config), name, version, silent=as_json)
+    measured = [group.get_freshness(now) for group in groups]
+    stale = [found for found in measured if find_exceeded_bounds(found, bounds)]
+    if as_json:
+        print_json([found.to_json() for found in measured])
+    elif measured:
+        _print_freshness(measured)
+        for found in stale:
+            for bound in find_exceeded_bounds(found, bounds):
+                console.print(f"{found.group}: {bound}", soft_wrap=True)
+    if stale:
+        raise typer.Exit(DIFFERS)
+
+
+def _parse_bound(text: str | None) -> timedelta | None:
+    return None if text is None else parse_duration(text)
+
+
+def _print_freshness(measured: list[Freshness]) -> None:
+    headings = ("group", "newest event (UTC)", "age", "written (UTC)", "synced (UTC)", "waiting")
+    rows = []
+    for found in measured:
+        age = None if found.age is None else format_age(found.age)
+        lag = format_age(found.sync_lag) if found.waiting_since else None
+        times = (found.event_time, age, found.ingested_at, found.synced_at, lag)
+        rows.append((found.group, *times))
+    print_table(headings, rows, "", as_json=False)
+
+
+def _list_due_groups(
+    fs: FeatureStore, name: str | None, version: int | None, silent: bool = False
+) -> list[FeatureGroup]:
     """The group of a name, or every one that is served online."""
     if name:
         return [fs.get_feature_group(name, version)]
     online = list_online_groups(fs.get_feature_groups())
-    if not online:
+    if not online and not silent:
         console.print("No feature group with rows is online_enabled.")
     return online

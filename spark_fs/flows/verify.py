@@ -76,7 +76,7 @@ def verify_group(
         result = comparison.find_differences()
         if group_table.group.event_time:
             newest_offline = comparison.find_newest_offline()
-            newest_online = make_writer(store).read_newest_event_time(table)
+            newest_online = store.read_newest_event_time(table)
     except (PySparkException, Py4JJavaError) as error:
         cause = find_root_cause(error)
         message = f"The comparison of {table.name} could not be made: {cause}"

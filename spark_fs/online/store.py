@@ -201,6 +201,12 @@ class OnlineStore(Protocol):
     def read_sync_state(self, table: OnlineTable) -> SyncState | None:
         """What the last sync of the table did; None before the first."""
 
+    def read_newest_event_time(self, table: OnlineTable) -> Any:
+        """The greatest event time in the table, decoded; None where there is none.
+
+        It reads a column of every row.
+        """
+
 
 class OnlineWriter(Protocol):
     """The side of a store that is written and verified.
@@ -263,9 +269,6 @@ class OnlineWriter(Protocol):
         Returns:
             The decoded values of each row, in the order of the table's columns.
         """
-
-    def read_newest_event_time(self, table: OnlineTable) -> Any:
-        """The greatest event time in the table, decoded; None where there is none."""
 
 
 def check_origin(

@@ -13,6 +13,14 @@ from spark_fs.errors import SettingsError, format_suggestions
 from spark_fs.settings import read_yaml
 from spark_fs.spec.names import check_name
 
+
+def parse_bound(value: str | Mapping[str, str]) -> timedelta | Mapping[str, timedelta]:
+    """A bound for every group, or one for each of the groups that are named."""
+    if isinstance(value, str):
+        return parse_duration(value)
+    return {str(group): parse_duration(str(bound)) for group, bound in value.items()}
+
+
 # What a step's own options are, and how each is read.
 STEP_OPTIONS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "incremental": {},
@@ -21,6 +29,7 @@ STEP_OPTIONS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "monitoring": {},
     "sync": {"full": bool},
     "verify": {"limit": int},
+    "freshness": {"max": parse_bound, "max_lag": parse_bound},
     "maintenance": {"retention": parse_duration},
 }
 _MAX_NUMBER = 1e6  # of retries, and of seconds between them
@@ -204,6 +213,9 @@ def _parse_option(name: str, parse: Callable[[Any], Any], value: Any) -> Any:
     elif parse is int:
         is_valid = isinstance(value, int) and not isinstance(value, bool)
         expected = "an integer"
+    elif parse is parse_bound:
+        is_valid = isinstance(value, str | Mapping)
+        expected = "a length of time, such as 2h, or one for each group, as in {cards: 2h}"
     else:
         is_valid = isinstance(value, str)
         expected = "a length of time, such as 90m, 4h or 7d"

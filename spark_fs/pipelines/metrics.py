@@ -8,10 +8,19 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from spark_fs.api.feature_group import FeatureGroup
-from spark_fs.pipelines.step_functions import RunContext
+from spark_fs.errors import SparkFSError
+from spark_fs.pipelines.logs import LOGGER
+from spark_fs.pipelines.step_functions import RunContext, list_online_groups
 from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 
 _STATES = ("finished", "differs", "failed")
+# Of each online group, as instants: Prometheus tells how long ago they were by its own clock.
+_ONLINE_GAUGES = {
+    "online_event_timestamp_seconds": "The greatest event time that is online",
+    "online_ingested_timestamp_seconds": "When the newest rows that are online were written",
+    "online_synced_timestamp_seconds": "When the last sync ended",
+    "online_waiting_timestamp_seconds": "Since when rows wait for a sync; absent where none do",
+}
 
 
 class MetricsListener:
@@ -36,6 +45,7 @@ class MetricsListener:
         _set_step_gauges(gauges, run)
         groups = context.groups if context else ()
         _set_lag_gauges(gauges, run, groups)
+        _set_online_gauges(gauges, run, groups)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_to_textfile(str(self.path), gauges.registry)
 
@@ -81,3 +91,17 @@ def _set_lag_gauges(gauges: _Gauges, run: PipelineRun, groups: Sequence[FeatureG
             behind = datetime.now(UTC) - watermark
             name = f"{group.name}_{group.version}"
             lag.labels(run.pipeline, name).set(behind.total_seconds())
+
+
+def _set_online_gauges(gauges: _Gauges, run: PipelineRun, groups: Sequence[FeatureGroup]) -> None:
+    """Set what is known of each online group; a store that does not answer is logged."""
+    made = {name: gauges.make(name, help_, "group") for name, help_ in _ONLINE_GAUGES.items()}
+    try:
+        for group in list_online_groups(groups):
+            found = group.get_freshness()
+            times = (found.event_time, found.ingested_at, found.synced_at, found.waiting_since)
+            for gauge, time in zip(made.values(), times, strict=True):
+                if time is not None:
+                    gauge.labels(run.pipeline, found.group).set(time.timestamp())
+    except SparkFSError as error:
+        LOGGER.warning("The metrics of run %s lack what is online: %s", run.id, error)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
-from spark_fs.errors import SettingsError
+from spark_fs.errors import SettingsError, format_suggestions
 from spark_fs.pipelines.declaration import Pipeline
+from spark_fs.spec.freshness import Bounds, find_exceeded_bounds
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
@@ -242,6 +243,49 @@ def verify(context: RunContext, options: Mapping[str, Any]) -> None:
             context.report_line(f"  {difference}", group, {}, ok=False)
 
 
+def freshness(context: RunContext, options: Mapping[str, Any]) -> None:
+    """Compare how old what is served is with the bounds.
+
+    Ages are counted to the run's ``now``, so that a replay is compared as it was then.
+    """
+    groups = list_online_groups(context.groups)
+    for name in ("max", "max_lag"):
+        _check_bounded_groups(f"freshness.{name}", options.get(name), groups)
+    for group in groups:
+        bounds = Bounds(
+            _get_bound(options.get("max"), group), _get_bound(options.get("max_lag"), group)
+        )
+        found = group.get_freshness(context.now)
+        exceeded = find_exceeded_bounds(found, bounds)
+        context.counts["groups_measured"] += 1
+        context.counts["groups_stale"] += bool(exceeded)
+        line = "; ".join([str(found), *exceeded])
+        seconds = {
+            f"{name}_seconds": bound and bound.total_seconds()
+            for name, bound in bounds._asdict().items()
+        }
+        context.report_line(line, group, {**found.to_json(), **seconds}, not exceeded)
+
+
+def _get_bound(option: Any, group: FeatureGroup) -> timedelta | None:
+    """The bound of a group, where there is one for every group or for this."""
+    bound: timedelta | None = option
+    if isinstance(option, Mapping):
+        bound = option.get(group.name)
+    return bound
+
+
+def _check_bounded_groups(option: str, bounds: Any, groups: Sequence[FeatureGroup]) -> None:
+    """Raise SettingsError where a bound is of no group that is online."""
+    names = [group.name for group in groups]
+    for name in bounds if isinstance(bounds, Mapping) else ():
+        if name not in names:
+            raise SettingsError(
+                f"{option} names {name!r}, which is no group with rows online of this pipeline"
+                f"{format_suggestions(name, names)}"
+            )
+
+
 def maintenance(context: RunContext, options: Mapping[str, Any]) -> None:
     """Compact the tables and remove what only old versions need.
 
@@ -290,5 +334,6 @@ STEPS: Mapping[str, Callable[[RunContext, Mapping[str, Any]], None]] = {
     "monitoring": monitoring,
     "sync": sync,
     "verify": verify,
+    "freshness": freshness,
     "maintenance": maintenance,
 }

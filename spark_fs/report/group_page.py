@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from spark_fs.errors import SettingsError, SetupError
+from spark_fs.errors import OnlineStoreError, SettingsError, SetupError
 from spark_fs.planning.window_text import describe_aggregation
 from spark_fs.report import facts, lineage
 from spark_fs.report.page import render_page
@@ -65,7 +65,7 @@ def render_group_page(stores: ProjectStores, group: GroupSpec, base_url: str = "
         sections,
         data,
         group.description,
-        _list_facts(group, commits, statistics),
+        _list_facts(group, commits, statistics) + _list_online_facts(stores, group, path),
         facts.format_footer(),
         base_url,
     )
@@ -181,3 +181,28 @@ def _list_facts(
         age = f"{facts.format_time(newest)} UTC ({hours:.1f} hours ago)"
         rows.append(("newest commit", age))
     return rows + [(f"tag {name}", str(value)) for name, value in group.tags.items()]
+
+
+def _list_online_facts(stores: ProjectStores, group: GroupSpec, path: str) -> list[tuple[str, Any]]:
+    """List how old what is served is; why that is not known where the online store fails."""
+    from spark_fs.base.times import format_age
+    from spark_fs.flows.freshness import measure_freshness
+    from spark_fs.tables.table_log import open_log
+
+    log = open_log(path)
+    if not group.online_enabled or not log.exists():
+        return []
+    try:
+        found = measure_freshness(group, log, stores.online, None)
+    except OnlineStoreError:
+        return [("served", "not known: the online store does not answer")]
+    if found.synced_at is None:
+        return [("served", "nothing yet: sync_online() brings it online")]
+    synced = f"{facts.format_time(found.synced_at)} UTC, version {found.version}"
+    if found.waiting_since:
+        synced += f" of {found.newest_version}; rows have waited for {format_age(found.sync_lag)}"
+    rows: list[tuple[str, Any]] = [("synced", synced)]
+    if found.event_time and found.age is not None:
+        newest = f"{facts.format_time(found.event_time)} UTC ({format_age(found.age)} ago)"
+        rows.append(("newest event served", newest))
+    return rows

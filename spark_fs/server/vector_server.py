@@ -31,6 +31,7 @@ try:
         make_unexpected_response,
         translate_error,
     )
+    from spark_fs.server.freshness_metrics import FreshnessCollector
     from spark_fs.server.guard import Limits, RequestGuard
     from spark_fs.server.vector_requests import (
         VectorRequest,
@@ -156,6 +157,7 @@ class _VectorEndpoints:
         self._views = ServedViews(fs, views)
         self._max_entries = max_entries
         self._metrics = _ServingMetrics()
+        self._metrics.registry.register(FreshnessCollector(fs._stores))
         self._last_health: tuple[float, SparkFSError | None] = (-inf, None)
 
     def answer_request(self, body: bytes) -> Response:

@@ -279,6 +279,7 @@ SIGNATURES = {
     FeatureView.detect_drift: "current training_dataset_version features thresholds engine",
     FeatureView.get_drift_history: "",
     FeatureGroup.sync_online: "now full progress",
+    FeatureGroup.get_freshness: "now",
     FeatureGroup.verify_online: "now limit synced",
     GroupStore.sync_online: "name version now full progress",
     GroupStore.verify_online: "name version now limit synced",

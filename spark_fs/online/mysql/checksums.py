@@ -84,17 +84,6 @@ def read_buckets(
                 )
 
 
-def read_newest_event_time(store: MySQLStore, table: OnlineTable) -> Any:
-    """The greatest event time in the table."""
-    column = table.columns_by_name[table.event_time or ""]
-    with store.transaction() as cursor:
-        cursor.execute(
-            f"SELECT MAX({PLAIN.quote_name(column.name)}) FROM {PLAIN.quote_name(table.name)}"
-        )
-        ((newest,),) = cursor.fetchall()
-    return None if newest is None else column.storage.decode(newest)
-
-
 def _select_from_parts(table: OnlineTable, cutoff: datetime | None) -> tuple[str, tuple[Any, ...]]:
     """The tables of a group as one, and the parameters of the condition.
 

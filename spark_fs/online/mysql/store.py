@@ -167,6 +167,15 @@ class MySQLStore:
         with self.transaction() as cursor:
             return synced_tables.read_sync_state(cursor, table.name)
 
+    def read_newest_event_time(self, table: OnlineTable) -> Any:
+        """The greatest event time in the table."""
+        column = table.columns_by_name[table.event_time or ""]
+        query = f"SELECT MAX({PLAIN.quote_name(column.name)}) FROM {PLAIN.quote_name(table.name)}"
+        with self.transaction() as cursor:
+            cursor.execute(query)
+            ((newest,),) = cursor.fetchall()
+        return None if newest is None else column.storage.decode(newest)
+
     # -- connections
 
     def open_connection(self, **options: Any) -> Any:

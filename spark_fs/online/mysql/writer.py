@@ -98,10 +98,6 @@ class MySQLWriter:
         """The rows of some buckets, decoded."""
         return checksums.read_buckets(self.store, table, bucket_count, bucket_numbers, cutoff)
 
-    def read_newest_event_time(self, table: OnlineTable) -> Any:
-        """The greatest event time in the table."""
-        return checksums.read_newest_event_time(self.store, table)
-
 
 def _read_last_sync(
     cursor: Any, store: MySQLStore, table: OnlineTable, origin: TableOrigin

@@ -135,8 +135,20 @@ class SQLiteStore:
 
     def read_sync_state(self, table: OnlineTable) -> SyncState | None:
         """What the last sync of the table did."""
+        if not Path(self.path).exists():
+            return None
         with self.transaction() as connection:
             return read_sync_state(connection, table.name)
+
+    def read_newest_event_time(self, table: OnlineTable) -> Any:
+        """The greatest event time in the table."""
+        column = table.columns_by_name[table.event_time or ""]
+        query = f"SELECT MAX({SQL.quote_name(column.name)}) FROM {SQL.quote_name(table.name)}"
+        try:
+            ((newest,),) = self.get_connection().execute(query)
+        except sqlite3.Error as error:
+            raise translate_error(self.path, error) from error
+        return None if newest is None else column.storage.decode(newest)
 
     # -- connections
 

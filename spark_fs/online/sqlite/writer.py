@@ -123,14 +123,6 @@ class SQLiteWriter:
             cells = [wanted_rows.column(column.name).to_pylist() for column in table.columns]
             yield from zip(*cells, strict=True)
 
-    def read_newest_event_time(self, table: OnlineTable) -> Any:
-        """The greatest event time in the table."""
-        column = table.columns_by_name[table.event_time or ""]
-        ((newest,),) = self.store.get_connection().execute(
-            f"SELECT MAX({SQL.quote_name(column.name)}) FROM {SQL.quote_name(table.name)}"
-        )
-        return None if newest is None else column.storage.decode(newest)
-
     def _read_rows(self, table: OnlineTable, cutoff: datetime | None) -> Iterator[pa.Table]:
         """The rows of all parts, some at a time, decoded, as Arrow.
 
