@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from spark_fs.api.model_registry import ModelRegistry
     from spark_fs.api.selection import Selection, select_features
     from spark_fs.base.times import Instant, parse_duration, to_utc
+    from spark_fs.client.async_remote_feature_view import AsyncRemoteFeatureView
+    from spark_fs.client.async_vector_client import AsyncClient
+    from spark_fs.client.remote_feature_view import RemoteFeatureView
+    from spark_fs.client.vector_client import Client
     from spark_fs.engine.windows import Events, rolling
     from spark_fs.flows.jobs import Job, RunningJob
     from spark_fs.spec.comparison import DEFAULT_THRESHOLDS, DriftReport
@@ -48,6 +52,9 @@ __version__ = "0.1.0"
 __all__ = [
     "DEFAULT_THRESHOLDS",
     "Aggregation",
+    "AsyncClient",
+    "AsyncRemoteFeatureView",
+    "Client",
     "Commit",
     "DriftReport",
     "Events",
@@ -67,6 +74,7 @@ __all__ = [
     "PipelineRun",
     "Project",
     "Query",
+    "RemoteFeatureView",
     "RunningJob",
     "Schema",
     "Selection",
@@ -91,6 +99,9 @@ __all__ = [
 
 # Where the names are that are loaded when they are first asked for.
 _LAZY = {
+    "AsyncClient": "spark_fs.client.async_vector_client",
+    "AsyncRemoteFeatureView": "spark_fs.client.async_remote_feature_view",
+    "Client": "spark_fs.client.vector_client",
     "Commit": "spark_fs.tables.commits",
     "DEFAULT_THRESHOLDS": "spark_fs.spec.comparison",
     "DriftReport": "spark_fs.spec.comparison",
@@ -104,6 +115,7 @@ _LAZY = {
     "ModelRegistry": "spark_fs.api.model_registry",
     "ModelSchema": "spark_fs.spec.model_schema",
     "PipelineRun": "spark_fs.spec.pipeline_run",
+    "RemoteFeatureView": "spark_fs.client.remote_feature_view",
     "RunningJob": "spark_fs.flows.jobs",
     "Schema": "spark_fs.spec.model_schema",
     "Selection": "spark_fs.api.selection",

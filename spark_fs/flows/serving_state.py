@@ -10,7 +10,7 @@ from typing import Any
 from spark_fs.errors import NotFoundError
 from spark_fs.flows.on_demand_vectors import OnDemandVectorReader
 from spark_fs.flows.project_stores import ProjectStores
-from spark_fs.flows.view_columns import find_states, resolve_view_columns
+from spark_fs.flows.view_columns import find_learned_dataset, resolve_view_columns
 from spark_fs.online.vectors import VectorReader
 from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.transform.transformer import RowFunction, Transformer
@@ -23,7 +23,8 @@ class ServingState:
     """A view made ready to serve; safe to share between threads.
 
     inputs: the features that may be passed, with their types. columns: what a vector holds, in its
-    order, after the transformations. features: what it holds before them.
+    order, after the transformations. features: what it holds before them. dataset_version: of the
+    training dataset that the transformations learned of.
     """
 
     inputs: Mapping[str, str]
@@ -33,6 +34,7 @@ class ServingState:
     transform_row: RowFunction
     vector_reader: OnDemandVectorReader
     helper_reader: VectorReader
+    dataset_version: int | None = None
 
     @property
     def passable(self) -> Mapping[str, str]:
@@ -116,7 +118,8 @@ def prepare_serving(
     None stands for the only training dataset; NotFoundError for one that does not exist.
     """
     columns = resolve_view_columns(stores.catalog, view)
-    states = find_states(stores.catalog, view, training_dataset_version, columns)
+    dataset = find_learned_dataset(stores.catalog, view, training_dataset_version, columns)
+    states = None if dataset is None else dataset.states
     transformer = columns.build_inference_transformer(states)
     outputs = {output.name: output for output in columns.plan.outputs}
     features = [outputs[name] for name in transformer.inputs]
@@ -130,4 +133,5 @@ def prepare_serving(
         transform_row=transformer.make_row_function(),
         vector_reader=OnDemandVectorReader(columns.plan, stored),
         helper_reader=VectorReader(columns.plan, helpers, stores.online),
+        dataset_version=None if dataset is None else dataset.version,
     )

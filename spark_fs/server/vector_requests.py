@@ -50,6 +50,22 @@ class VectorResponse(BaseModel):
     vectors: list[list[Any]]
 
 
+class ViewResponse(BaseModel):
+    """The names and feature types by which a view is asked and answers, each in its order."""
+
+    name: str
+    version: int
+    training_dataset_version: int | None = Field(
+        description="The training dataset that its transformations learned of; null: of none."
+    )
+    keys: dict[str, str] = Field(description="What an entry may hold.")
+    passable: dict[str, str] = Field(description="What may be passed.")
+    columns: dict[str, str] = Field(description="The values of a vector.")
+    features: dict[str, str] = Field(
+        description="The values of a vector before the transformations."
+    )
+
+
 class ErrorDetail(BaseModel):
     """What went wrong, and what to do."""
 

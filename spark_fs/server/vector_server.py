@@ -36,6 +36,7 @@ try:
     from spark_fs.server.vector_requests import (
         VectorRequest,
         VectorResponse,
+        ViewResponse,
         parse_request,
         parse_values,
     )
@@ -126,6 +127,18 @@ def _add_routes(app: FastAPI, endpoints: _VectorEndpoints) -> None:
         return await threads.run_in_thread(endpoints.answer_request, await request.body())
 
     @app.get(
+        "/v1/feature-views/{name}",
+        summary="The names and types by which a view is asked, and those of its vectors",
+        responses={200: {"model": ViewResponse}, **ERROR_RESPONSES},
+    )
+    async def feature_view(
+        name: str, version: int = 1, training_dataset_version: int | None = None
+    ) -> Response:
+        return await threads.run_in_thread(
+            endpoints.describe_view, name, version, training_dataset_version
+        )
+
+    @app.get(
         "/health",
         responses={503: ERROR_RESPONSES[503]},
         summary="Whether the metadata database and the online store answer",
@@ -174,6 +187,25 @@ class _VectorEndpoints:
         self._metrics.vectors.labels(view).inc(len(request.entries))
         self._metrics.seconds.labels(view).observe(time.perf_counter() - began)
         return answer
+
+    def describe_view(self, name: str, version: int, dataset: int | None) -> Response:
+        """The names and types of a view."""
+        try:
+            view = self._views.get_view(name, version, dataset)
+            keys, passable = view.serving_types
+            state = view._get_serving_state()
+        except Exception as error:
+            return self._answer_error(name, error)
+        description = ViewResponse(
+            name=name,
+            version=version,
+            training_dataset_version=state.dataset_version,
+            keys=dict(keys),
+            passable=dict(passable),
+            columns=dict(state.columns),
+            features=dict(state.features),
+        )
+        return JSONResponse(description.model_dump())
 
     def _answer_error(self, view: str, error: Exception) -> Response:
         answer = translate_error(error)

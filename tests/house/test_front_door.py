@@ -62,6 +62,9 @@ from spark_fs.api.window_functions import WindowFunction
 from spark_fs.api.written_group import WrittenGroup
 from spark_fs.engine import windows
 
+REMOTE_VECTORS = (
+    "entry passed_features return_type allow_missing transform request_parameters keys now"
+)
 # The parameters of every public method, in their order: callers pass them by place.
 SIGNATURES = {
     spark_fs.login: (
@@ -418,6 +421,14 @@ SIGNATURES = {
         " force_sql_client transform on_demand_features request_parameters transformation_context"
         " logging_data n_processes keys now"
     ),
+    spark_fs.Client.get_feature_view: "name version training_dataset_version",
+    spark_fs.Client.close: "",
+    spark_fs.AsyncClient.get_feature_view: "name version training_dataset_version",
+    spark_fs.AsyncClient.close: "",
+    spark_fs.RemoteFeatureView.get_feature_vector: REMOTE_VECTORS,
+    spark_fs.RemoteFeatureView.get_feature_vectors: REMOTE_VECTORS,
+    spark_fs.AsyncRemoteFeatureView.get_feature_vector: REMOTE_VECTORS,
+    spark_fs.AsyncRemoteFeatureView.get_feature_vectors: REMOTE_VECTORS,
     InferenceHelpersMixin.get_inference_helper: (
         "entry external return_type force_rest_client force_sql_client allow_missing now"
     ),
@@ -518,6 +529,10 @@ PUBLIC = (
     InferenceHelpersMixin,
     ServingMixin,
     VectorTransformsMixin,
+    spark_fs.Client,
+    spark_fs.AsyncClient,
+    spark_fs.RemoteFeatureView,
+    spark_fs.AsyncRemoteFeatureView,
     ViewContentsMixin,
     ViewStore,
     Query,
