@@ -14,7 +14,8 @@ from spark_fs.transform.on_demand import OnDemandColumns
 from spark_fs.transform.transformer import make_call
 
 if TYPE_CHECKING:
-    from spark_fs.online.vectors import VectorReader
+    from spark_fs.online.store import LookupRow
+    from spark_fs.online.vectors import PreparedEntries, VectorReader
     from spark_fs.planning.plan import JoinPlan, PlanNode
 
 Entry = Mapping[str, Any]
@@ -44,6 +45,20 @@ class _Step:
     inputs: tuple[_Input, ...]
     outputs: tuple[_Column, ...]
     call: Callable[..., Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class OnDemandEntries:
+    """The entries of one request whose rows are still to be found.
+
+    computed: what was computed of each, before its row was read. prepared: what the reader of
+    stored features made of them.
+    """
+
+    entries: Sequence[Entry]
+    passed: Sequence[Entry]
+    computed: Sequence[Mapping[_Column, Any]]
+    prepared: PreparedEntries
 
 
 class OnDemandVectorReader:
@@ -107,9 +122,27 @@ class OnDemandVectorReader:
             KeyValueError: A column that a function takes was not passed, and no feature has it.
             SchemaError: A passed value is of another type.
         """
-        names = self.output_names
         if not self._steps:
             return self._reader.read_vectors(entries, passed_features, allow_missing, now)
+        if not entries:
+            return []
+        prepared = self.prepare_entries(entries, passed_features)
+        rows_of_requests = self.find_rows([prepared], now)
+        return self.build_vectors(prepared, rows_of_requests[0], allow_missing)
+
+    def prepare_entries(
+        self, entries: Sequence[Entry], passed_features: Sequence[Entry]
+    ) -> OnDemandEntries:
+        """Check what a request gives, and compute what follows from that alone.
+
+        Args:
+            entries: As in ``read_vectors``, whose errors are raised.
+            passed_features: Likewise.
+        """
+        if not self._steps:
+            prepared = self._reader.prepare_entries(entries, passed_features)
+            return OnDemandEntries(entries, passed_features, (), prepared)
+        names = self.output_names
         computed_of_entries = []
         stored_passed = []
         for entry, passed in zip(entries, passed_features, strict=True):
@@ -120,15 +153,49 @@ class OnDemandVectorReader:
                 if name in names or name not in self.passable:
                     known[name] = value
             stored_passed.append(known | self._name_features(computed))
-        vectors = self._reader.read_vectors(entries, stored_passed, allow_missing, now)
-        requests = zip(vectors, entries, passed_features, computed_of_entries, strict=True)
-        for vector, entry, passed, computed in requests:
+        prepared = self._reader.prepare_entries(entries, stored_passed)
+        return OnDemandEntries(entries, passed_features, computed_of_entries, prepared)
+
+    def find_rows(
+        self, requests: Sequence[OnDemandEntries], now: datetime
+    ) -> list[Sequence[LookupRow]]:
+        """Find the rows of several requests in one round trip.
+
+        Args:
+            requests: The entries of each.
+            now: The instant (UTC) at which a row past its ttl is absent.
+
+        Returns:
+            For each request the rows of its entries, in their order.
+        """
+        return self._reader.find_rows([request.prepared for request in requests], now)
+
+    def build_vectors(
+        self, request: OnDemandEntries, rows: Sequence[LookupRow], allow_missing: bool
+    ) -> list[list[Any]]:
+        """Make the vectors of a request, as ``VectorReader.build_vectors`` does.
+
+        Args:
+            request: The entries.
+            rows: What ``find_rows`` found for each.
+            allow_missing: Whether a group without a row for an entry gives nulls.
+        """
+        names = self.output_names
+        vectors = self._reader.build_vectors(request.prepared, rows, allow_missing)
+        if not self._steps:
+            return vectors
+        parts = zip(vectors, request.entries, request.passed, request.computed, strict=True)
+        for vector, entry, passed, computed in parts:
             if len(computed) < self._output_count:
                 stored = dict(zip(names, vector, strict=True))
                 more = self._compute(entry, passed, computed, stored)
                 for name, value in self._name_features(more).items():
                     vector[names.index(name)] = value
         return vectors
+
+    def warm_up(self) -> None:
+        """Make a connection and its statements, as ``VectorReader.warm_up`` does."""
+        self._reader.warm_up()
 
     def compute_features(self, row: Entry, passed: Entry) -> dict[str, Any]:
         """A vector by name, with the on-demand features that what is passed gives.

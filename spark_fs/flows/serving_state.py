@@ -5,17 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spark_fs.errors import NotFoundError
-from spark_fs.flows.on_demand_vectors import OnDemandVectorReader
+from spark_fs.flows.on_demand_vectors import OnDemandEntries, OnDemandVectorReader
 from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.view_columns import find_learned_dataset, resolve_view_columns
 from spark_fs.online.vectors import VectorReader
 from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.transform.transformer import RowFunction, Transformer
 
+if TYPE_CHECKING:
+    from spark_fs.online.store import LookupRow
+
 Entry = Mapping[str, Any]
+
+
+class VectorRequest(NamedTuple):
+    """What one caller asks of a view.
+
+    passed: for each entry the values that win over stored ones. transform: whether the view's
+    transformations are applied.
+    """
+
+    entries: Sequence[Entry]
+    passed: Sequence[Entry]
+    allow_missing: bool = False
+    transform: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,6 +90,56 @@ class ServingState:
     ) -> list[list[Any]]:
         """As many vectors as entries, before the transformations, in one round trip."""
         stored = self.vector_reader.read_vectors(entries, passed, allow_missing, now)
+        return self._select_features(stored)
+
+    def read_requests(
+        self, requests: Sequence[VectorRequest], now: datetime
+    ) -> list[list[list[Any]] | Exception]:
+        """Read the vectors of several requests in one round trip.
+
+        Args:
+            requests: What each asks for.
+            now: The instant (UTC) at which a row past its ttl is absent.
+
+        Returns:
+            For each request its vectors, or the error of that request alone.
+
+        Raises:
+            OnlineStoreError: The database fails, or does not answer in time.
+        """
+        reader = self.vector_reader
+        prepared_of_requests: list[OnDemandEntries | Exception] = []
+        for request in requests:
+            try:
+                prepared = reader.prepare_entries(request.entries, request.passed)
+                prepared_of_requests.append(prepared)
+            except Exception as error:  # whatever a user's function raises, the others go on
+                prepared_of_requests.append(error)
+        valid = [each for each in prepared_of_requests if not isinstance(each, Exception)]
+        rows_of_valid = iter(reader.find_rows(valid, now) if valid else ())
+        answers: list[list[list[Any]] | Exception] = []
+        for request, prepared_or_error in zip(requests, prepared_of_requests, strict=True):
+            if isinstance(prepared_or_error, Exception):
+                answers.append(prepared_or_error)
+                continue
+            try:
+                answers.append(
+                    self._answer_request(request, prepared_or_error, next(rows_of_valid))
+                )
+            except Exception as error:
+                answers.append(error)
+        return answers
+
+    def _answer_request(
+        self, request: VectorRequest, prepared: OnDemandEntries, rows: Sequence[LookupRow]
+    ) -> list[list[Any]]:
+        stored = self.vector_reader.build_vectors(prepared, rows, request.allow_missing)
+        if not request.transform:
+            return self._select_features(stored)
+        transform_row = self.transform_row
+        return [transform_row(values) for values in stored]
+
+    def _select_features(self, stored: Sequence[Sequence[Any]]) -> list[list[Any]]:
         names = list(self.inputs)
         places = [names.index(name) for name in self.features]
         return [[values[place] for place in places] for values in stored]

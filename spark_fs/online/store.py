@@ -13,7 +13,8 @@ from spark_fs.online.table_layout import OnlineTable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LookupRows = list[tuple[Any, ...]]
+LookupRow = tuple[Any, ...]
+LookupRows = list[LookupRow]
 # The number of a key value of the entry, or a column of an earlier source: its number and name.
 KeyChoice = int | tuple[int, str]
 

@@ -1,8 +1,8 @@
 """Feature vectors: one statement finds the rows of every group, for one entry or for many."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from spark_fs.base.given_values import make_feature_error, make_key_error
@@ -10,27 +10,24 @@ from spark_fs.base.python_values import UnfitError, format_value, to_python
 from spark_fs.base.values import get_converter, get_key_converter
 from spark_fs.errors import KeyValueError, NotFoundError, OnlineStoreError, QueryError
 from spark_fs.online.entry_keys import find_entry_columns, list_key_types
-from spark_fs.online.store import KeyChoice, LookupSource, OnlineStore
-from spark_fs.online.table_layout import build_online_table
-from spark_fs.planning.plan import JoinPlan, NodeColumn, OutputColumn, PlanNode
+from spark_fs.online.group_lookups import GroupLookup, plan_group_lookups
+from spark_fs.online.store import LookupRow, OnlineStore
+from spark_fs.planning.plan import JoinPlan, OutputColumn
 
 Entry = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class _GroupLookup:
-    """One group that is read: its source, and what its columns mean.
+class PreparedEntries:
+    """The entries of one request, checked, whose rows are still to be found.
 
-    entry_keys: the entry's names for its key, in order. keys_required: whether an entry may not
-    leave them out. outputs: the vector's columns it gives, with the position in the vector and the
-    decoding of each.
+    keys: the values of each entry's keys, by name. passed: what each gives of its vector.
+    stored_keys: the key values as the store holds them.
     """
 
-    node: PlanNode
-    source: LookupSource
-    entry_keys: tuple[str, ...]
-    keys_required: bool
-    outputs: tuple[tuple[int, Callable[[Any], Any]], ...]
+    keys: Sequence[Entry]
+    passed: Sequence[Entry]
+    stored_keys: Sequence[Sequence[Any]]
 
 
 class VectorReader:
@@ -61,7 +58,7 @@ class VectorReader:
             for position, output in enumerate(outputs)
             if output.name not in self._entry_columns or self._entry_columns[output.name].is_stored
         }
-        self._group_lookups = _plan_group_lookups(plan, stored, tuple(self.key_types), store)
+        self._group_lookups = plan_group_lookups(plan, stored, tuple(self.key_types), store)
         served_positions = {
             position for lookup in self._group_lookups for position, _ in lookup.outputs
         }
@@ -100,23 +97,79 @@ class VectorReader:
         """
         if not entries:
             return []
+        prepared = self.prepare_entries(entries, passed_features)
+        rows_of_requests = self.find_rows([prepared], now)
+        return self.build_vectors(prepared, rows_of_requests[0], allow_missing)
+
+    def prepare_entries(
+        self, entries: Sequence[Entry], passed_features: Sequence[Entry]
+    ) -> PreparedEntries:
+        """Check and convert what a request gives; the errors are those of ``read_vectors``.
+
+        Args:
+            entries: As in ``read_vectors``.
+            passed_features: Likewise.
+        """
         keys_of_entries = [self._convert_keys(entry) for entry in entries]
         passed_of_entries = []
-        for entry, features in zip(keys_of_entries, passed_features, strict=True):
-            passed_of_entries.append(self._list_given(entry) | self.convert_features(features))
-        for entry, passed in zip(keys_of_entries, passed_of_entries, strict=True):
-            self._check_entry(entry, passed)
-        vectors: list[list[Any]] = [[None] * len(self.output_names) for _ in entries]
-        if self._group_lookups:
-            encoded_keys = [self._encode_keys(entry) for entry in keys_of_entries]
-            for number, *row in self._lookup(encoded_keys, now):
-                entry = keys_of_entries[number]
-                passed = passed_of_entries[number]
-                self._fill_vector(vectors[number], row, entry, passed, allow_missing)
-        for vector, passed in zip(vectors, passed_of_entries, strict=True):
+        for keys, features in zip(keys_of_entries, passed_features, strict=True):
+            passed = self._list_given(keys) | self.convert_features(features)
+            self._check_entry(keys, passed)
+            passed_of_entries.append(passed)
+        stored_keys = [self._encode_keys(keys) for keys in keys_of_entries]
+        return PreparedEntries(keys_of_entries, passed_of_entries, stored_keys)
+
+    def find_rows(
+        self, requests: Sequence[PreparedEntries], now: datetime
+    ) -> list[Sequence[LookupRow]]:
+        """Find the rows of several requests in one round trip.
+
+        Args:
+            requests: The entries of each.
+            now: The instant (UTC) at which a row past its ttl is absent.
+
+        Returns:
+            For each request the rows of its entries, in their order.
+        """
+        keys = [entry for request in requests for entry in request.stored_keys]
+        rows: list[LookupRow] = [()] * len(keys)
+        if self._group_lookups and keys:
+            for row in self._lookup(keys, now):
+                rows[row[0]] = row
+        rows_of_requests: list[Sequence[LookupRow]] = []
+        first = 0
+        for request in requests:
+            following = first + len(request.stored_keys)
+            rows_of_requests.append(rows[first:following])
+            first = following
+        return rows_of_requests
+
+    def build_vectors(
+        self, prepared: PreparedEntries, rows: Sequence[LookupRow], allow_missing: bool
+    ) -> list[list[Any]]:
+        """Make the vectors of a request; NotFoundError where a row is absent.
+
+        Args:
+            prepared: The entries.
+            rows: What ``find_rows`` found for each.
+            allow_missing: Whether a group without a row for an entry gives nulls.
+        """
+        vectors: list[list[Any]] = []
+        for keys, passed, row in zip(prepared.keys, prepared.passed, rows, strict=True):
+            vector: list[Any] = [None] * len(self.output_names)
+            if self._group_lookups:
+                self._fill_vector(vector, row[1:], keys, passed, allow_missing)
             for name, value in passed.items():
                 vector[self._features[name][0]] = value
+            vectors.append(vector)
         return vectors
+
+    def warm_up(self) -> None:
+        """Ask for no entry, alone and in company: a connection is made, and its statements."""
+        if self._group_lookups:
+            nothing = [None] * len(self.key_types)
+            for entries in ([nothing], [nothing, nothing]):
+                self._lookup(entries, datetime.now(UTC))
 
     def _convert_keys(self, entry: Entry) -> dict[str, Any]:
         """The values of an entry's keys, each the one of its type that equals what was given."""
@@ -211,7 +264,7 @@ class VectorReader:
                     " online_enabled=True."
                 )
 
-    def _has_all_passed(self, group_lookup: _GroupLookup, passed_features: Entry) -> bool:
+    def _has_all_passed(self, group_lookup: GroupLookup, passed_features: Entry) -> bool:
         return all(
             self.output_names[position] in passed_features for position, _ in group_lookup.outputs
         )
@@ -233,7 +286,7 @@ class VectorReader:
                 vector[position] = None if value is None else decode(value)
 
     def _check_absent_row(
-        self, group_lookup: _GroupLookup, entry: Entry, passed_features: Entry
+        self, group_lookup: GroupLookup, entry: Entry, passed_features: Entry
     ) -> None:
         """NotFoundError where the entry itself names the row and does not pass what it would give.
 
@@ -247,82 +300,3 @@ class VectorReader:
                 f"Feature group {group_lookup.node.group} has no online row for {keys!r}: sync it,"
                 " correct the key, or ask with allow_missing=True for nulls."
             )
-
-
-def _plan_group_lookups(
-    plan: JoinPlan,
-    outputs: Mapping[int, OutputColumn],
-    key_names: Sequence[str],
-    store: OnlineStore,
-) -> tuple[_GroupLookup, ...]:
-    """The groups to read.
-
-    They are those online that give a column, and those whose columns are the key of one of these.
-    """
-    needed_nodes = {output.source.node for output in outputs.values()}
-    for node in reversed(plan.nodes):
-        if node.index in needed_nodes:
-            for key in node.left_keys:
-                if key.column not in plan.nodes[key.node].group.primary_key:
-                    needed_nodes.add(key.node)
-    nodes = [
-        node
-        for node in plan.nodes
-        if node.index in needed_nodes and node.group.online_enabled and not node.windows
-    ]
-    source_positions = {node.index: position for position, node in enumerate(nodes)}
-    key_positions = {name: position for position, name in enumerate(key_names)}
-    return tuple(
-        _build_group_lookup(node, outputs, key_positions, source_positions, store) for node in nodes
-    )
-
-
-def _build_group_lookup(
-    node: PlanNode,
-    outputs: Mapping[int, OutputColumn],
-    key_positions: Mapping[str, int],
-    source_positions: Mapping[int, int],
-    store: OnlineStore,
-) -> _GroupLookup:
-    left_keys = node.left_keys or tuple(NodeColumn(0, key) for key in node.group.primary_key)
-    right_keys = node.right_keys or node.group.primary_key
-    own_position = source_positions[node.index]
-    choices: dict[str, tuple[KeyChoice, ...]] = {}
-    all_from_rows = True
-    for left_key, right_key in zip(left_keys, right_keys, strict=True):
-        from_entry = key_positions[left_key.column]
-        position = source_positions.get(left_key.node)
-        if position is not None and position < own_position:
-            choices[right_key] = (from_entry, (position, left_key.column))
-        else:
-            choices[right_key] = (from_entry,)
-            all_from_rows = False
-    _check_unique(node, right_keys)
-    table = build_online_table(node.group, store.capabilities)
-    columns = []
-    decoders = []
-    for position, output in outputs.items():
-        if output.source.node == node.index:
-            columns.append(output.source.column)
-            storage = store.capabilities.find_storage(output.type)
-            decoders.append((position, storage.decode))
-    return _GroupLookup(
-        node,
-        LookupSource(table, tuple(columns), choices),
-        tuple(key.column for key in left_keys),
-        keys_required=bool(columns) and not all_from_rows,
-        outputs=tuple(decoders),
-    )
-
-
-def _check_unique(node: PlanNode, join_columns: Sequence[str]) -> None:
-    """QueryError for a join by other columns than the primary key.
-
-    The store finds rows by primary key: a join by others, or by some of them, could find many.
-    """
-    if set(join_columns) != set(node.group.primary_key):
-        raise QueryError(
-            f"Feature group {node.group} is joined by {', '.join(join_columns)}, and its primary"
-            f" key is {', '.join(node.group.primary_key)}: online it is found by its whole primary"
-            " key only. Join it by that, or keep it offline and pass its features."
-        )
