@@ -71,7 +71,8 @@ class Pipeline:
 
     groups: a module with ``PIPELINE``, which gives for each function that declares a group the one
     that builds its rows of an interval, or None where its aggregation does, and perhaps ``EVERY``,
-    the pace of groups that have their own. every: the length of one commit, and of the grid on
+    the pace of groups that have their own, and ``VIEWS``, functions that declare feature views once
+    the groups have rows. every: the length of one commit, and of the grid on
     which runs end. lateness: how far before a watermark rows may still come in. delay: how long
     after its end an interval is complete at the source. start: where the first backfill begins, in
     chunks of ``chunk``; None: groups must have been backfilled. retries: how often a step that

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spark_fs.flows.backfill import Builder
     from spark_fs.flows.jobs import Job
 
+ViewDeclaration = Callable[[FeatureStore], object]
 DEFAULT_RETENTION = timedelta(days=7)  # of old versions, in maintenance
 _SUMMED_COUNTS = (
     "read",
@@ -46,7 +47,8 @@ class RunContext:
     are past their ttl as of then and not as of now. notify: is called with each line that a step
     reports. counts, lines, ok: what the present step counted and reported, and whether all was as
     it should be. builders: the function that builds the rows of each group, None where its
-    aggregation does. intervals: the length of one commit of each group.
+    aggregation does. intervals: the length of one commit of each group. view_declarations: the
+    functions that declare the feature views.
     """
 
     fs: FeatureStore
@@ -65,6 +67,7 @@ class RunContext:
             group = declare(self.fs)
             _check_builder(self.pipeline, group, build)
             self.builders[group] = build
+        self.view_declarations = _list_view_declarations(self.pipeline, module)
         paces = getattr(module, "EVERY", {})
         self.intervals = {}
         for group, declare in zip(self.builders, module.PIPELINE, strict=True):
@@ -114,6 +117,17 @@ class RunContext:
         self.notify(line, {"group": f"{group.name}_{group.version}", **facts})
 
 
+def _list_view_declarations(pipeline: Pipeline, module: Any) -> list[ViewDeclaration]:
+    """The functions that declare feature views, of a module that has VIEWS."""
+    declarations = getattr(module, "VIEWS", [])
+    if not isinstance(declarations, list | tuple) or not all(map(callable, declarations)):
+        raise SettingsError(
+            f"VIEWS of {pipeline.groups} is {declarations!r}: give a list of functions that take"
+            " the feature store and declare a feature view."
+        )
+    return list(declarations)
+
+
 def _check_builder(pipeline: Pipeline, group: FeatureGroup, build: Builder | None) -> None:
     """Raise SettingsError where a group lacks what builds its rows, or has two that do."""
     if build is None and group.aggregation is None:
@@ -129,9 +143,9 @@ def _check_builder(pipeline: Pipeline, group: FeatureGroup, build: Builder | Non
 
 
 def incremental(context: RunContext, _options: Mapping[str, Any]) -> None:
-    """Bring each group from its watermark to ``until``.
+    """Bring each group from its watermark to ``until``, then declare the views.
 
-    One without a watermark is backfilled from the pipeline's start.
+    A group without a watermark is backfilled from the pipeline's start.
     """
     for group, build in context.builders.items():
         if group.watermark is None:
@@ -141,6 +155,8 @@ def incremental(context: RunContext, _options: Mapping[str, Any]) -> None:
         lateness = context.pipeline.lateness
         for job in group.run_incremental(build, context.until, every, lateness):
             context.record_job(group, job)
+    for declare_view in context.view_declarations:
+        declare_view(context.fs)
 
 
 def _backfill_group(context: RunContext, group: FeatureGroup, build: Builder | None) -> None:

@@ -1,0 +1,86 @@
+"""What the templates of a project of one's own events are filled with."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from spark_fs.base.times import epoch_to_micros
+from spark_fs.base.types import to_ddl
+
+if TYPE_CHECKING:
+    from spark_fs.flows.propose_pipeline import PipelineProposal
+
+_MICROS = 1_000_000  # of a second
+_TEXT_OPTIONS = (
+    'schema=SCHEMA, header=True, enforceSchema=False, escape=\'"\', multiLine=True, mode="FAILFAST"'
+)
+_READERS = {
+    "csv": f"spark.read.csv(PATH, {_TEXT_OPTIONS})",
+    "tsv": f'spark.read.csv(PATH, sep="\\t", {_TEXT_OPTIONS})',
+    "json": 'spark.read.json(PATH, schema=SCHEMA, mode="FAILFAST")',
+    "parquet": "spark.read.parquet(PATH)",
+    "table": "spark.table(PATH)",
+    "jdbc": "spark.read.jdbc(PATH, TABLE, properties=LOGIN)",
+}
+_TYPED_KINDS = ("parquet", "table", "jdbc")  # whose columns have types of their own
+_EVERY_HOUR = ("1h", "6h")  # a shortest window for which a row of each day would be too few
+
+
+def describe_project(name: str, proposal: PipelineProposal) -> dict[str, Any]:
+    """The values of the templates, by their names there.
+
+    Args:
+        name: The project's name.
+        proposal: What it is made of.
+    """
+    look = proposal.look
+    features = [{"name": look.names[column], "type": type_} for column, type_ in look.types.items()]
+    if proposal.is_row_id_computed:
+        features.append({"name": proposal.row_id, "type": "bigint"})
+    every = "1h" if proposal.windows[0] in _EVERY_HOUR else "1d"
+    pairs = [f"{key}={value}" for key, value in proposal.example.items()]
+    return {
+        "name": name,
+        "events": proposal.events,
+        "keys": list(proposal.keys),
+        "time": proposal.time,
+        "row_id": proposal.row_id,
+        "is_row_id_computed": proposal.is_row_id_computed,
+        "label": proposal.label,
+        "numbers": proposal.numbers,
+        "windows": list(proposal.windows),
+        "every": every,
+        "grid_word": "hour" if every == "1h" else "day",
+        "features": features,
+        "features_group": proposal.features,
+        "serving_view": proposal.serving_view,
+        "training_view": proposal.training_view,
+        "start": f"{proposal.start:%Y-%m-%d}",
+        "until": f"{proposal.until:%Y-%m-%d}",
+        "example": " ".join(map(shlex.quote, pairs)),
+        "path": look.path,
+        "file_name": look.path.rpartition("/")[2],
+        "has_own_types": look.kind in _TYPED_KINDS,
+        "table": look.table,
+        "reader": _READERS[look.kind],
+        "columns": _describe_columns(proposal),
+        "epoch_unit": _find_epoch_unit(proposal),
+    }
+
+
+def _describe_columns(proposal: PipelineProposal) -> list[dict[str, str]]:
+    columns = []
+    for source, name in proposal.look.names.items():
+        spark_type = to_ddl(proposal.look.types[source]).upper()
+        columns.append({"source": source, "name": name, "spark_type": spark_type})
+    return columns
+
+
+def _find_epoch_unit(proposal: PipelineProposal) -> int | None:
+    """How many of the event time's units a second has; None where it is no number."""
+    (column,) = (s for s, name in proposal.look.names.items() if name == proposal.time)
+    if proposal.look.types[column] in ("timestamp", "date"):
+        return None
+    epoch = proposal.look.rows[column][0].as_py()
+    return _MICROS // (epoch_to_micros(epoch) // epoch) if epoch else 1

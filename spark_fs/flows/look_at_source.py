@@ -1,0 +1,170 @@
+"""A look at a file of events: its columns with their types, and some of its rows, without Spark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from pyarrow import csv, json
+
+from spark_fs.base import arrow_types
+from spark_fs.errors import NotFoundError, SchemaError, SettingsError
+from spark_fs.spec.names import normalize_name
+
+LOOKED_ROWS = 2_000_000
+_BLOCK_BYTES = 16 << 20
+KINDS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+}
+_SEPARATORS = {"csv": ",", "tsv": "\t"}
+
+
+@dataclass(frozen=True)
+class SourceLook:
+    """What was seen of a source.
+
+    path: where it is, whole: a file, a URL, or the name of a table. kind: "csv", "tsv", "parquet",
+    "json", "table" or "jdbc". rows: the first rows, by the
+    source's own names of columns. is_whole: whether these are all of its rows. names: of each
+    column of the source, the name that it has as a feature. types: the feature type of each, by
+    the source's name. table: the table of a database.
+    """
+
+    path: str
+    kind: str
+    rows: pa.Table
+    is_whole: bool
+    names: dict[str, str]
+    types: dict[str, str]
+    table: str | None = None
+
+
+def look_at_file(path: Path, row_limit: int = LOOKED_ROWS) -> SourceLook:
+    """Read the first rows of a file, or of a folder of Parquet files.
+
+    Args:
+        path: The file. Its name ends in .csv, .tsv, .parquet, .json, .jsonl or .ndjson; a CSV
+            file has a line of names, a JSON file an object in each line.
+        row_limit: How many rows are read at most.
+
+    Raises:
+        NotFoundError: There is no such file.
+        SettingsError: Its name tells no format that is known here.
+        SchemaError: It cannot be read as that, holds no rows, or two of its columns would have one
+            name.
+    """
+    kind = _find_kind(path)
+    try:
+        rows = _READERS[kind](path, kind, row_limit + 1)
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+        raise SchemaError(f"{path} cannot be read as {kind}: {error}") from None
+    if not rows.num_rows:
+        raise SchemaError(f"{path} has no rows: name a file that has some, to learn from.")
+    rows = arrow_types.decode_dictionaries(rows)
+    is_whole = rows.num_rows <= row_limit
+    names = name_features(path, rows.column_names)
+    types = {field.name: _choose_type(field.type) for field in rows.schema}
+    return SourceLook(str(path.resolve()), kind, rows.slice(0, row_limit), is_whole, names, types)
+
+
+def _choose_type(type_: pa.DataType) -> str:
+    """The feature type of a column; string for times of day, and where all is null."""
+    if pa.types.is_timestamp(type_):
+        return "timestamp"
+    if pa.types.is_null(type_) or pa.types.is_time(type_):
+        return "string"
+    return arrow_types.to_feature_type(arrow_types.to_plain_type(type_))
+
+
+def _find_kind(path: Path) -> str:
+    if not path.exists():
+        raise NotFoundError(
+            f"There is no file {path} (looked for in {Path.cwd()}): give the path of the events."
+        )
+    if path.is_dir():
+        return "parquet"
+    kind = KINDS.get(path.suffix.lower())
+    if kind is None:
+        raise SettingsError(
+            f"{path.name!r} tells no format that is known here: name a file that ends in"
+            f" {', '.join(KINDS)}, or a folder of Parquet files."
+        )
+    return kind
+
+
+def name_features(source: Path | str, columns: list[str]) -> dict[str, str]:
+    """The name of each column as a feature: lower snake case.
+
+    Args:
+        source: Where the columns are, as an error names it.
+        columns: Their names there.
+
+    Raises:
+        SchemaError: Two of them would have one name.
+    """
+    names: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    for column in columns:
+        name = normalize_name(column)
+        other = sources.setdefault(name, column)
+        if column in names or other != column:
+            raise SchemaError(
+                f"{source} has the columns {other!r} and {column!r}, which would both be {name!r}:"
+                " rename one of them."
+            )
+        names[column] = name
+    return names
+
+
+def _read_lines(path: Path, kind: str, row_limit: int) -> pa.Table:
+    options = csv.ReadOptions(block_size=_BLOCK_BYTES)
+    separators = csv.ParseOptions(delimiter=_SEPARATORS[kind], newlines_in_values=True)
+    reader = csv.open_csv(path, options, separators)
+    return _read_batches(reader, row_limit)
+
+
+def _read_batches(reader: Any, row_limit: int) -> pa.Table:
+    """The first rows that a reader of batches gives."""
+    batches = []
+    count = 0
+    for batch in reader:
+        batches.append(batch)
+        count += batch.num_rows
+        if count >= row_limit:
+            break
+    return pa.Table.from_batches(batches, reader.schema).slice(0, row_limit)
+
+
+def _read_parquet(path: Path, _kind: str, row_limit: int) -> pa.Table:
+    if path.is_dir():
+        return ds.dataset(path, format="parquet").head(row_limit)
+    with pq.ParquetFile(path) as file:
+        batches = _take_rows(file, row_limit)
+        return pa.Table.from_batches(batches, file.schema_arrow).slice(0, row_limit)
+
+
+def _take_rows(file: pq.ParquetFile, row_limit: int) -> list[pa.RecordBatch]:
+    batches = []
+    count = 0
+    for batch in file.iter_batches():
+        batches.append(batch)
+        count += batch.num_rows
+        if count >= row_limit:
+            break
+    return batches
+
+
+def _read_json(path: Path, _kind: str, row_limit: int) -> pa.Table:
+    return json.read_json(path, json.ReadOptions(block_size=_BLOCK_BYTES)).slice(0, row_limit)
+
+
+_READERS = {"csv": _read_lines, "tsv": _read_lines, "parquet": _read_parquet, "json": _read_json}

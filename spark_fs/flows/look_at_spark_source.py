@@ -1,0 +1,108 @@
+"""A look at a source that Spark reads: files elsewhere, or a table of a database or of Spark's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from spark_fs.base import arrow_types
+from spark_fs.errors import SchemaError, SettingsError
+from spark_fs.flows.look_at_source import KINDS, SourceLook, name_features
+from spark_fs.redact import redact_secrets
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+TABLE_PREFIX = "table:"
+DATABASE_PREFIX = "jdbc:"
+USER_VARIABLE = "SOURCE_USER"
+PASSWORD_VARIABLE = "SOURCE_PASSWORD"  # noqa: S105 # the name of the variable
+_LOOKED_ROWS = 200_000
+
+
+def needs_spark(source: str) -> bool:
+    """Whether a source is one that Spark alone reads."""
+    return source.startswith((TABLE_PREFIX, DATABASE_PREFIX)) or "://" in source
+
+
+def look_at_spark_source(
+    spark: SparkSession, source: str, table: str | None = None, row_limit: int = _LOOKED_ROWS
+) -> SourceLook:
+    """Read some rows of a source by Spark.
+
+    Args:
+        spark: The session, which has the jars and keys that the source needs.
+        source: ``table:<name>`` of Spark's catalog; a JDBC address, of a database whose user and
+            password are in the variables SOURCE_USER and SOURCE_PASSWORD; or the URL of files
+            that end in .csv, .tsv, .parquet, .json, .jsonl or .ndjson, or of a folder of Parquet
+            files, as s3a://bucket/orders/.
+        table: The table of a JDBC source; None for others.
+        row_limit: How many rows are read at most.
+
+    Raises:
+        SettingsError: A JDBC source without a table, a table without one, or a variable is absent.
+        SchemaError: Spark cannot read it, or it has no rows.
+    """
+    kind = _find_kind(source, table)
+    try:
+        frame = _READERS[kind](spark, source, table or "")
+        rows = frame.limit(row_limit + 1).toArrow()
+    except Exception as error:
+        reason = redact_secrets(str(error)).splitlines()[0]
+        raise SchemaError(f"{source} cannot be read by Spark: {reason}") from None
+    if not rows.num_rows:
+        raise SchemaError(f"{source} has no rows: name a source that has some, to learn from.")
+    plain = {field.name: arrow_types.to_plain_type(field.type) for field in rows.schema}
+    types = {name: arrow_types.to_feature_type(type_) for name, type_ in plain.items()}
+    names = name_features(source, rows.column_names)
+    is_whole = rows.num_rows <= row_limit
+    path = source.removeprefix(TABLE_PREFIX)
+    return SourceLook(path, kind, rows.slice(0, row_limit), is_whole, names, types, table)
+
+
+def get_database_properties() -> dict[str, str]:
+    """The user and the password of a database, from the environment."""
+    for variable in (USER_VARIABLE, PASSWORD_VARIABLE):
+        if variable not in os.environ:
+            raise SettingsError(
+                f"{variable} is not set, and the database asks for it: export {USER_VARIABLE} and"
+                f" {PASSWORD_VARIABLE}."
+            )
+    return {"user": os.environ[USER_VARIABLE], "password": os.environ[PASSWORD_VARIABLE]}
+
+
+def _find_kind(source: str, table: str | None) -> str:
+    if source.startswith(DATABASE_PREFIX):
+        if not table:
+            raise SettingsError(f"{source} is a database: name its table too, by --table.")
+        return "jdbc"
+    if table:
+        raise SettingsError(
+            f"--table {table} is for a database, and {source} is none: leave it out."
+        )
+    if source.startswith(TABLE_PREFIX):
+        return "table"
+    suffix = os.path.splitext(source.rstrip("/"))[1].lower()
+    return KINDS.get(suffix, "parquet")
+
+
+def _read_texts(separator: str) -> Callable[[SparkSession, str, str], DataFrame]:
+    def read(spark: SparkSession, source: str, _table: str) -> DataFrame:
+        return spark.read.csv(
+            source, sep=separator, header=True, inferSchema=True, escape='"', multiLine=True
+        )
+
+    return read
+
+
+_READERS: dict[str, Callable[[SparkSession, str, str], DataFrame]] = {
+    "csv": _read_texts(","),
+    "tsv": _read_texts("\t"),
+    "json": lambda spark, source, _: spark.read.json(source),
+    "parquet": lambda spark, source, _: spark.read.parquet(source),
+    "table": lambda spark, source, _: spark.table(source.removeprefix(TABLE_PREFIX)),
+    "jdbc": lambda spark, source, table: spark.read.jdbc(
+        source, table, properties=get_database_properties()
+    ),
+}

@@ -1,0 +1,201 @@
+"""``spark-fs init --source``: what is found in a file, what is proposed for it, and what is refused."""
+
+import datetime as dt
+import importlib
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import spark_fs
+from spark_fs import cli
+from spark_fs.flows.look_at_source import look_at_file
+from spark_fs.flows.propose_pipeline import PipelineProposal, propose_pipeline
+
+Init = Callable[..., str]
+
+ORDERS = """Order ID,shop,ordered_at,amount,note,is_large
+7,a,2024-01-01 10:00,1.5,"one, two",0
+8,b,2024-01-01 10:00,2.5,,0
+9,a,2024-01-03 23:59,95.0,"a ""big"" word",1
+"""
+
+
+@pytest.fixture
+def orders(tmp_path: Path) -> Path:
+    file = tmp_path / "Orders 2024.csv"
+    file.write_text(ORDERS)
+    return file
+
+
+@pytest.fixture
+def init(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Init:
+    """Run spark-fs init in an empty folder; returns what it prints."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, code: str = "^0$") -> str:
+        monkeypatch.setattr(sys, "argv", ["spark-fs", "init", *arguments])
+        with pytest.raises(SystemExit, match=code):
+            cli.main()
+        return capsys.readouterr().out
+
+    return run
+
+
+def propose(file: Path, **columns: str) -> PipelineProposal:
+    return propose_pipeline(look_at_file(file), [columns.pop("key", "shop")], **columns)
+
+
+def test_a_csv_file_tells_its_columns(orders: Path) -> None:
+    look = look_at_file(orders)
+    assert look.names["Order ID"] == "order_id"
+    assert look.types == {
+        "Order ID": "bigint",
+        "shop": "string",
+        "ordered_at": "timestamp",
+        "amount": "double",
+        "note": "string",
+        "is_large": "bigint",
+    }
+    assert look.is_whole
+
+
+def test_a_pipeline_is_proposed_for_it(orders: Path) -> None:
+    proposal = propose(orders, time="ordered_at", label="is_large")
+    assert (proposal.events, proposal.features) == ("orders_2024", "orders_2024_by_shop")
+    assert (proposal.serving_view, proposal.training_view) == ("shop_now", "predict_is_large")
+    assert proposal.row_id == "order_id"  # the one column whose values all differ
+    assert proposal.numbers == ("amount",)  # neither id, label nor text
+    assert proposal.start == dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+    assert proposal.until == dt.datetime(2024, 1, 4, tzinfo=dt.UTC)
+    assert proposal.example == {"shop": "a"}
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".parquet", ".jsonl"])
+def test_other_files_tell_the_same(tmp_path: Path, orders: Path, suffix: str) -> None:
+    rows = pd.read_csv(orders, parse_dates=["ordered_at"])
+    file = tmp_path / f"orders{suffix}"
+    if suffix == ".tsv":
+        rows.to_csv(file, sep="\t", index=False)
+    elif suffix == ".parquet":
+        rows.to_parquet(file)
+    else:
+        rows.to_json(file, orient="records", lines=True, date_format="iso")
+    assert look_at_file(file).types == look_at_file(orders).types
+    assert propose(file, time="ordered_at").until == propose(orders, time="ordered_at").until
+
+
+def test_a_folder_of_parquet_files_is_one_source(tmp_path: Path) -> None:
+    folder = tmp_path / "orders"
+    folder.mkdir()
+    at = pa.array([dt.datetime(2024, 1, 1)], pa.timestamp("ns"))
+    for number in range(3):
+        table = pa.table({"id": [number], "shop": ["a"], "at": at})
+        pq.write_table(table, folder / f"{number}.parquet")
+    look = look_at_file(folder)
+    assert look.rows.num_rows == 3
+    assert propose_pipeline(look, ["shop"], "at").row_id == "id"
+
+
+@pytest.mark.parametrize(("unit", "epochs"), [(1, [0, 86_399]), (1_000, [0, 86_399_999])])
+def test_an_event_time_may_count_seconds_or_milliseconds(
+    tmp_path: Path, unit: int, epochs: list[int]
+) -> None:
+    day = int(dt.datetime(2024, 1, 1, tzinfo=dt.UTC).timestamp()) * unit
+    file = tmp_path / "orders.parquet"
+    table = pa.table({"shop": ["a", "a"], "at": [day + epoch for epoch in epochs]})
+    pq.write_table(table, file)
+    proposal = propose(file, time="at")
+    assert (proposal.start.day, proposal.until.day) == (1, 2)
+
+
+def test_rows_that_nothing_tells_apart_are_counted(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text("shop,at,n\na,2024-01-01,1\na,2024-01-01,1\na,2024-01-01,2\n")
+    proposal = propose(file, time="at")
+    assert proposal.is_row_id_computed
+    assert proposal.repeated == 1
+
+
+def test_windows_are_long_enough_for_some_events(tmp_path: Path) -> None:
+    def windows(every: dt.timedelta) -> tuple[str, ...]:
+        at = [dt.datetime(2024, 1, 1) + number * every for number in range(200)]
+        pq.write_table(pa.table({"shop": ["a"] * 200, "at": at}), tmp_path / "orders.parquet")
+        return propose(tmp_path / "orders.parquet", time="at").windows
+
+    assert windows(dt.timedelta(minutes=5)) == ("1h", "6h")
+    assert windows(dt.timedelta(hours=8)) == ("1d", "7d")
+    assert windows(dt.timedelta(days=60)) == ("30d", "90d")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("shop,at\na,2024-01-01\n", {"key": "shp", "time": "at"}, "'shp' does not exist.*shop"),
+        ("shop,at\na,01.02.2024\n", {"time": "at"}, r"'at'.*string \('01.02.2024'\)"),
+        ("shop,at\na,2024-01-01\nb,\n", {"time": "at"}, "1 rows of .* have no 'at'"),
+        ("shop,at\n1,2024-01-01\n,2024-01-02\n", {"time": "at"}, "1 rows of .* have no 'shop'"),
+        ("shop,Shop,at\na,b,2024-01-01\n", {"time": "at"}, "'shop' and 'Shop'"),
+        ("shop,at\n", {"time": "at"}, "has no rows"),
+        ("shop,at\na\n", {"time": "at"}, "cannot be read as csv"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    tmp_path: Path, text: str, options: dict[str, str], message: str
+) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(text)
+    with pytest.raises(spark_fs.errors.SparkFSError, match=message):
+        propose(file, **options)
+
+
+def test_a_project_is_written_that_python_reads(init: Init, orders: Path) -> None:
+    options = ("--key", "shop", "--time", "ordered_at", "--label", "is_large")
+    printed = init("my_shop", "--source", str(orders), *options)
+    assert "order_id: bigint, from 'Order ID'" in printed
+    assert "spark-fs run conf/pipelines/daily.yaml --until 2024-01-04" in printed
+    assert "spark-fs vector shop_now shop=a" in printed
+    source = runpy.run_path(str(orders.parent / "my_shop" / "my_shop" / "source.py"))
+    assert source["PATH"] == str(orders)
+    assert callable(source["orders_2024"])
+    assert (orders.parent / "my_shop" / ".gitignore").exists()
+
+
+def test_its_groups_and_views_are_declared(
+    init: Init, orders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init("declared_shop", "--source", str(orders), "--key", "shop", "--time", "ordered_at")
+    monkeypatch.syspath_prepend(orders.parent / "declared_shop")
+    groups = importlib.import_module("declared_shop.groups")
+    fs = spark_fs.login({"home": orders.parent / "store"}).get_feature_store()
+    declared = [declare(fs) for declare in groups.PIPELINE]
+    assert [group.name for group in declared] == ["orders_2024", "orders_2024_by_shop"]
+    assert declared[0].primary_key == ["order_id"]
+    counts = [name for name in declared[1].schema if name.startswith("orders_2024_count")]
+    assert counts == [f"orders_2024_count_{length}" for length in groups.WINDOWS]
+    (view,) = [declare(fs) for declare in groups.VIEWS]
+    assert view.name == "shop_now"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--key", "shop"], "give --source too"),
+        (["--source", "orders.csv"], "needs --key.*--time"),
+        (["--source", "absent.csv", "--key", "a", "--time", "b"], "There is no file absent.csv"),
+        (["--source", "orders.xlsx", "--key", "a", "--time", "b"], "tells no format"),
+    ],
+)
+def test_what_init_refuses_writes_nothing(
+    init: Init, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "orders.xlsx").write_bytes(b"")
+    init("my_shop", *arguments, code=f"(?s){message}")
+    assert not (tmp_path / "my_shop").exists()
