@@ -70,6 +70,8 @@ def look_at_file(path: Path, row_limit: int = LOOKED_ROWS) -> SourceLook:
     if not rows.num_rows:
         raise SchemaError(f"{path} has no rows: name a file that has some, to learn from.")
     rows = arrow_types.decode_dictionaries(rows)
+    if kind == "json":
+        rows = _parse_times(rows)
     is_whole = rows.num_rows <= row_limit
     names = name_features(path, rows.column_names)
     types = {field.name: _choose_type(field.type) for field in rows.schema}
@@ -142,6 +144,24 @@ def _read_batches(reader: Any, row_limit: int) -> pa.Table:
         if count >= row_limit:
             break
     return pa.Table.from_batches(batches, reader.schema).slice(0, row_limit)
+
+
+def _parse_times(rows: pa.Table) -> pa.Table:
+    """The rows with times in the place of strings, in columns that hold nothing but times.
+
+    Arrow's reader of CSV does so itself; its reader of JSON not with fractions of seconds.
+    """
+    for index, field in enumerate(rows.schema):
+        if not pa.types.is_string(field.type) or rows.column(index).null_count == rows.num_rows:
+            continue
+        for zone in (None, "UTC"):
+            try:
+                times = rows.column(index).cast(pa.timestamp("us", zone))
+            except pa.ArrowInvalid:
+                continue
+            rows = rows.set_column(index, field.name, times)
+            break
+    return rows
 
 
 def _read_parquet(path: Path, _kind: str, row_limit: int) -> pa.Table:

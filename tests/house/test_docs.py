@@ -70,13 +70,14 @@ def commands(document: Path) -> list[str]:
 
 
 README = ROOT / "README.md"  # whose output is compared
-FIRST_HOUR = ROOT / "docs" / "tutorials" / "first_hour.md"  # whose blocks are pasted in its project
+TUTORIALS = ROOT / "docs" / "tutorials"
+PASTED = (TUTORIALS / "first_hour.md", TUTORIALS / "own_data.md")  # in one folder and one shell
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "document",
-    [d for d in DOCUMENTS if blocks(d, "python") and d not in (README, FIRST_HOUR)],
+    [d for d in DOCUMENTS if blocks(d, "python") and d not in (README, *PASTED)],
     ids=lambda d: str(d.relative_to(ROOT)),
 )
 def test_the_examples_run(
@@ -120,12 +121,13 @@ def pasted(document: Path) -> str:
 
 
 @pytest.mark.slow
-def test_the_first_hour_runs_in_one_folder_and_one_shell(tmp_path: Path) -> None:
+@pytest.mark.parametrize("document", PASTED, ids=lambda document: document.stem)
+def test_a_tutorial_runs_in_one_folder_and_one_shell(tmp_path: Path, document: Path) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": f"{ROOT}{os.pathsep}."}
     environment.pop("SPARK_FS_CONFIG", None)
     done = subprocess.run(
-        ["bash", "-c", pasted(FIRST_HOUR)],
+        ["bash", "-c", pasted(document)],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
