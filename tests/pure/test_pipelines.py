@@ -18,6 +18,7 @@ from spark_fs.catalog.store import Catalog
 from spark_fs.errors import LockedError, NotFoundError, SettingsError
 from spark_fs.pipelines import Pipeline, Step, load, run
 from spark_fs.pipelines.lock import get_host_id, pipeline_lock
+from spark_fs.pipelines.step_functions import STEPS, RunContext
 from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 
 from conftest import ROOT, at
@@ -435,3 +436,25 @@ def test_the_job_says_its_exit_codes() -> None:
             " another, or none.\n"
         ),
     )
+
+
+def test_views_of_the_module_are_declared_by_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fs = spark_fs.login({"home": tmp_path / "store"}).get_feature_store()
+    text = (
+        "def clicks(fs):\n"
+        "    return fs.get_or_create_feature_group('clicks', version=1, primary_key=['k'])\n"
+        "declared = []\n"
+        "PIPELINE = {clicks: lambda spark, start, end: None}\n"
+        "VIEWS = [declared.append]\n"
+    )
+    (tmp_path / "groups_with_views.py").write_text(text)
+    pipeline = Pipeline("p", "groups_with_views", (Step("incremental"),), path=(str(tmp_path),))
+    context = RunContext(fs, pipeline, datetime(2024, 1, 1, tzinfo=UTC), is_replay=True)
+    context.builders.clear()  # nothing to build: only the views are looked at
+    STEPS["incremental"](context, {})
+    assert pipeline.module().declared == [fs]
+    pipeline.module().VIEWS = "fraud"
+    with pytest.raises(SettingsError, match="VIEWS of groups_with_views is 'fraud'"):
+        RunContext(fs, pipeline, datetime(2024, 1, 1, tzinfo=UTC), is_replay=True)
