@@ -34,6 +34,8 @@ def describe_project(name: str, proposal: PipelineProposal) -> dict[str, Any]:
         name: The project's name.
         proposal: What it is made of.
     """
+    from spark_fs.flows.look_at_spark_source import find_driver
+
     look = proposal.look
     features = [{"name": look.names[column], "type": type_} for column, type_ in look.types.items()]
     if proposal.is_row_id_computed:
@@ -63,6 +65,7 @@ def describe_project(name: str, proposal: PipelineProposal) -> dict[str, Any]:
         "file_name": look.path.rpartition("/")[2],
         "has_own_types": look.kind in _TYPED_KINDS,
         "table": look.table,
+        "driver": find_driver(look.path),
         "reader": _READERS[look.kind],
         "columns": _describe_columns(proposal),
         "epoch_unit": _find_epoch_unit(proposal),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from spark_fs.base import arrow_types
-from spark_fs.errors import SchemaError, SettingsError
+from spark_fs.errors import SchemaError, SettingsError, SparkFSError
 from spark_fs.flows.look_at_source import KINDS, SourceLook, name_features
 from spark_fs.redact import redact_secrets
 
@@ -18,6 +18,11 @@ TABLE_PREFIX = "table:"
 DATABASE_PREFIX = "jdbc:"
 USER_VARIABLE = "SOURCE_USER"
 PASSWORD_VARIABLE = "SOURCE_PASSWORD"  # noqa: S105 # the name of the variable
+_MYSQL_PREFIX = "jdbc:mysql:"
+_MYSQL_SCHEME_OPTION = (
+    "permitMysqlScheme"  # without it the driver that is there leaves it to MySQL's
+)
+_MYSQL_DRIVER = "org.mariadb.jdbc.Driver"
 _LOOKED_ROWS = 200_000
 
 
@@ -45,9 +50,12 @@ def look_at_spark_source(
         SchemaError: Spark cannot read it, or it has no rows.
     """
     kind = _find_kind(source, table)
+    source = _complete_address(source)
     try:
         frame = _READERS[kind](spark, source, table or "")
         rows = frame.limit(row_limit + 1).toArrow()
+    except SparkFSError:
+        raise
     except Exception as error:
         reason = redact_secrets(str(error)).splitlines()[0]
         raise SchemaError(f"{source} cannot be read by Spark: {reason}") from None
@@ -61,15 +69,32 @@ def look_at_spark_source(
     return SourceLook(path, kind, rows.slice(0, row_limit), is_whole, names, types, table)
 
 
-def get_database_properties() -> dict[str, str]:
-    """The user and the password of a database, from the environment."""
+def get_database_properties(address: str) -> dict[str, str]:
+    """The user and password of a database, from the environment, and its driver where one is here.
+
+    SettingsError where a variable is absent.
+    """
     for variable in (USER_VARIABLE, PASSWORD_VARIABLE):
         if variable not in os.environ:
             raise SettingsError(
                 f"{variable} is not set, and the database asks for it: export {USER_VARIABLE} and"
                 f" {PASSWORD_VARIABLE}."
             )
-    return {"user": os.environ[USER_VARIABLE], "password": os.environ[PASSWORD_VARIABLE]}
+    login = {"user": os.environ[USER_VARIABLE], "password": os.environ[PASSWORD_VARIABLE]}
+    driver = find_driver(address)
+    return {**login, "driver": driver} if driver else login
+
+
+def find_driver(address: str) -> str | None:
+    """The class of the driver that a session has for an address; None: the address finds it."""
+    return _MYSQL_DRIVER if address.startswith(_MYSQL_PREFIX) else None
+
+
+def _complete_address(source: str) -> str:
+    """The address of a MySQL as the driver that is there takes it."""
+    if not source.startswith(_MYSQL_PREFIX) or _MYSQL_SCHEME_OPTION in source:
+        return source
+    return f"{source}{'&' if '?' in source else '?'}{_MYSQL_SCHEME_OPTION}"
 
 
 def _find_kind(source: str, table: str | None) -> str:
@@ -103,6 +128,6 @@ _READERS: dict[str, Callable[[SparkSession, str, str], DataFrame]] = {
     "parquet": lambda spark, source, _: spark.read.parquet(source),
     "table": lambda spark, source, _: spark.table(source.removeprefix(TABLE_PREFIX)),
     "jdbc": lambda spark, source, table: spark.read.jdbc(
-        source, table, properties=get_database_properties()
+        source, table, properties=get_database_properties(source)
     ),
 }
