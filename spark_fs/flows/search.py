@@ -1,4 +1,4 @@
-"""Find groups, views and features by a word: their names, descriptions and tags, with typos."""
+"""Find groups, views, features and models by a word: names, descriptions, tags, with typos."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple, Protocol
 
+from spark_fs.catalog.views import ModelLink
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.feature_view import ViewSpec
 
@@ -24,14 +25,17 @@ class SearchCatalog(Protocol):
     def list_views(self) -> list[ViewSpec]:
         """Every view, by name and version."""
 
+    def list_models(self, view: ViewSpec) -> list[ModelLink]:
+        """The models that were trained on a view."""
+
 
 @dataclass(frozen=True)
 class SearchResult:
     """Something that a word was found in.
 
-    kind: "feature group", "feature view", "feature". name: its name. version: of the group or view
-    that it is or belongs to. where: the group of a feature; empty for others. text: its
-    description. score: 1 for the name itself, less for what is only like it.
+    kind: "feature group", "feature view", "feature", "model". name: its name. version: its own, or
+    that of a feature's group. where: the group of a feature, the view of a model; empty for others.
+    text: its description. score: 1 for the name itself, less for what is only like it.
     """
 
     kind: str
@@ -62,7 +66,7 @@ def search_store(catalog: SearchCatalog, text: str, limit: int = 20) -> list[Sea
         limit: How many at most.
 
     Returns:
-        Feature groups, feature views and features.
+        Feature groups, feature views, features and models.
     """
     words = text.casefold().split()
     if not words:
@@ -89,6 +93,8 @@ def _list_candidates(catalog: SearchCatalog) -> Iterator[_Candidate]:
     for view in catalog.list_views():
         texts = [view.description, *_list_tag_texts(view.tags)]
         yield _Candidate("feature view", view.name, view.version, "", view.description, texts)
+        for model in catalog.list_models(view):
+            yield _Candidate("model", model.name, model.version, view.name, "", [])
 
 
 def _list_tag_texts(tags: Any) -> list[str]:

@@ -96,7 +96,7 @@ def build_feature_rows(
         row["role"] = (roles or {}).get(name, "")
         row["description"] = (descriptions or {}).get(name, "")
         if name in statistics_by_name:
-            row.update(_build_feature_facts(statistics_by_name[name]))
+            row.update(build_feature_facts(statistics_by_name[name]))
         row["related"] = strongest.get(name, [])
         rows.append(row)
     return rows
@@ -112,7 +112,8 @@ def list_figures() -> list[dict[str, str]]:
     ]
 
 
-def _build_feature_facts(feature: FeatureStatistics) -> dict[str, Any]:
+def build_feature_facts(feature: FeatureStatistics) -> dict[str, Any]:
+    """Make the figures of a feature, as JSON has them."""
     facts = {figure["name"]: getattr(feature, figure["name"]) for figure in list_figures()}
     facts["percentiles"] = []
     if feature.percentiles:

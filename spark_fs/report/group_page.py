@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from spark_fs.errors import OnlineStoreError, SettingsError, SetupError
 from spark_fs.planning.window_text import describe_aggregation
-from spark_fs.report import facts, lineage
+from spark_fs.report import facts, history, lineage
+from spark_fs.report.feature_usage import find_usages
 from spark_fs.report.page import render_page
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from spark_fs.tables.commits import Commit
 
 SHOWN_ROWS = 20
+_TRENDS = ("rows_over_time", "nulls_over_time")
 MAX_COMMITS = 50
 
 
@@ -32,6 +34,7 @@ def render_group_page(stores: ProjectStores, group: GroupSpec, base_url: str = "
     Returns:
         The page, as HTML that needs nothing else.
     """
+    from spark_fs.tables.statistics_files import get_statistics_folder
     from spark_fs.tables.table_log import open_log
 
     path = stores.find_table(group)
@@ -46,9 +49,14 @@ def render_group_page(stores: ProjectStores, group: GroupSpec, base_url: str = "
     )
     if commits and not group.may_have_duplicates:
         sample = _read_sample(group, path)
+    usages = find_usages(stores.catalog, group, base_url)
+    for row in features:
+        row["used_by"] = usages.get(row["name"], [])
     data = {
         "features": features,
         "figures": facts.list_figures(),
+        "rows_over_time": history.build_row_trend(commits),
+        "nulls_over_time": history.build_null_trend(get_statistics_folder(path)),
         "heat": facts.build_heat_map(correlations),
         **facts.build_drift_data(stores.catalog.list_comparisons(group)),
         "commits": facts.build_commit_table(commits),
@@ -60,6 +68,7 @@ def render_group_page(stores: ProjectStores, group: GroupSpec, base_url: str = "
         sections.insert(0, facts.build_section("windows", "Window features", "windows"))
     graph = lineage.build_group_graph(stores.catalog, group, base_url)
     sections.append({"id": "lineage", "title": "Lineage", "kind": "graph", "graph": graph})
+    sections.append(_build_code_section(group))
     return render_page(
         f"{group.name}, version {group.version}",
         sections,
@@ -129,12 +138,28 @@ def _build_sections(
                 " correlation, Cramer's V, or the correlation ratio."
             ),
         },
+        {"id": "history", "title": "Over time", "kind": "trends", "data": _TRENDS},
         facts.build_section("commits", "Commits", "commits", none="No commits yet."),
         facts.build_section(
             "validation", "Validation", "validations", none="No batch was validated yet."
         ),
         facts.build_drift_section(),
     ]
+
+
+def _build_code_section(group: GroupSpec) -> dict[str, Any]:
+    """Show how to read the group, and how to join it."""
+    opening = (
+        "import spark_fs\n\n"
+        "fs = spark_fs.login().get_feature_store()\n"
+        f'{group.name} = fs.get_feature_group("{group.name}", version={group.version})\n'
+    )
+    join = f"query = labels.select_all().join({group.name}.select_features())"
+    blocks = [
+        {"title": "Read", "text": f'{opening}rows = {group.name}.read("pandas")'},
+        {"title": "Join, point-in-time", "text": f"{opening}{join}"},
+    ]
+    return {"id": "code", "title": "Use it", "kind": "code", "blocks": blocks}
 
 
 def _get_column_roles(group: GroupSpec) -> dict[str, str]:
@@ -178,7 +203,7 @@ def _list_facts(
     if commits:
         newest = commits[0].committed_at
         hours = (datetime.now(UTC) - newest).total_seconds() / 3600
-        age = f"{facts.format_time(newest)} UTC ({hours:.1f} hours ago)"
+        age = f"{facts.format_time(newest)} ({hours:.1f} hours ago)"
         rows.append(("newest commit", age))
     return rows + [(f"tag {name}", str(value)) for name, value in group.tags.items()]
 

@@ -30,6 +30,7 @@ def render_page(
     facts: Sequence[tuple[str, Any]] = (),
     footer: str = "",
     home: str = "",
+    searched: str = "",
 ) -> str:
     """Render a page.
 
@@ -41,6 +42,7 @@ def render_page(
         facts: Names and values at the top.
         footer: What stands at the end.
         home: Where the explorer's first page is, of a page that is served; empty: of a file.
+        searched: What stands in the search box of a page that is served.
 
     Returns:
         The page, as HTML that needs nothing else.
@@ -58,7 +60,14 @@ def render_page(
     }
     page = _make_environment().get_template("page.html")
     return page.render(
-        title=title, sections=shown, lead=lead, facts=facts, footer=footer, home=home, **parts
+        title=title,
+        sections=shown,
+        lead=lead,
+        facts=facts,
+        footer=footer,
+        home=home,
+        searched=searched,
+        **parts,
     )
 
 
@@ -96,9 +105,10 @@ def build_security_policy() -> str:
     It admits nothing from elsewhere, and no script but the page's own.
     """
     digest = base64.b64encode(hashlib.sha256(read_script().encode()).digest()).decode()
-    refused = ("default-src", "base-uri", "form-action", "frame-ancestors")
+    refused = ("default-src", "base-uri", "frame-ancestors")
     nothing = "; ".join(f"{directive} 'none'" for directive in refused)
-    return f"{nothing}; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    own = f"form-action 'self'; script-src 'sha256-{digest}'"
+    return f"{nothing}; {own}; style-src 'unsafe-inline'"
 
 
 @cache

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from spark_fs.online.entry_keys import list_key_types
+from spark_fs.planning.sql_text import to_sql
 from spark_fs.report import facts, lineage
+from spark_fs.report.dataset_page import build_split_rows, build_split_section
+from spark_fs.report.links import make_dataset_link, make_feature_link
 from spark_fs.report.page import render_page
 
 if TYPE_CHECKING:
     from spark_fs.catalog.views import ModelLink
     from spark_fs.flows.project_stores import ProjectStores
-    from spark_fs.spec.feature_statistics import Statistics
+    from spark_fs.flows.view_columns import ViewColumns
+    from spark_fs.planning.plan import PlanNode
+    from spark_fs.spec.feature_statistics import FeatureStatistics, Statistics
     from spark_fs.spec.feature_view import ViewSpec
     from spark_fs.spec.training_dataset import TrainingDatasetSpec
 
@@ -38,18 +44,17 @@ def render_view_page(
         dataset for dataset in catalog.list_training_datasets(view) if dataset.state == "finished"
     ]
     models = catalog.list_models(view)
-    types = {**columns.features, **columns.labels}
     data: dict[str, Any] = {
-        "features": facts.build_feature_rows(types, roles=_get_column_roles(view)),
+        "features": _build_feature_rows(stores, columns, base_url),
         "figures": facts.list_figures(),
         **facts.build_drift_data(catalog.list_comparisons(view)),
-        "datasets": _build_dataset_table(datasets),
+        "datasets": _build_dataset_table(view, datasets, base_url),
         "models": _build_model_table(models),
     }
-    sections = [facts.build_section("features", "Features and labels", "features")]
+    sections = [_build_feature_section(), _build_code_section(view, columns, datasets)]
     for split in splits:
-        data[f"features-{split.split}"] = _build_split_rows(split)
-        sections.append(_build_split_section(split))
+        data[f"features-{split.split}"] = build_split_rows(split)
+        sections.append(build_split_section(split))
     sections += _build_last_sections()
     graph = lineage.build_view_graph(catalog, view, base_url)
     sections.append({"id": "lineage", "title": "Lineage", "kind": "graph", "graph": graph})
@@ -60,9 +65,80 @@ def render_view_page(
         ("models", len(models)),
         ("transformations", len(view.transformations)),
     ]
+    top_facts += [(f"tag {name}", str(value)) for name, value in view.tags.items()]
     title = f"{view.name}, version {view.version}"
     footer = facts.format_footer()
     return render_page(title, sections, data, view.description, top_facts, footer, base_url)
+
+
+# -- features
+
+
+def _build_feature_section() -> dict[str, Any]:
+    return facts.build_section(
+        "features",
+        "Features and labels",
+        "features",
+        lead=(
+            "Figures are those of the whole feature group that a feature comes from. Open one for"
+            " its histogram."
+        ),
+        search="Search features",
+    )
+
+
+def _build_feature_rows(
+    stores: ProjectStores, columns: ViewColumns, base_url: str
+) -> list[dict[str, Any]]:
+    """Make a row for each column: where it comes from, its figures, what is made of it."""
+    view = columns.view
+    outputs = {output.name: output for output in columns.plan.outputs}
+    transformed = _describe_transformations(view)
+    figures: dict[int, dict[str, FeatureStatistics]] = {}
+    rows = []
+    types = {**columns.features, **columns.labels}
+    for row in facts.build_feature_rows(types, roles=_get_column_roles(view)):
+        source = outputs[row["name"]].source
+        node = columns.plan.nodes[source.node]
+        if source.node not in figures:
+            figures[source.node] = _load_figures(stores, node)
+        known = figures[source.node].get(source.column)
+        if known:
+            row.update(facts.build_feature_facts(known))
+        row["description"] = _find_description(node, source.column)
+        row["from"] = make_feature_link(node.group.ref, source.column, base_url)
+        row["transformation"] = transformed.get(row["name"], "")
+        rows.append(row)
+    return rows
+
+
+def _load_figures(stores: ProjectStores, node: PlanNode) -> dict[str, FeatureStatistics]:
+    """The newest statistics of a group's columns; none of windows, which no group holds."""
+    from spark_fs.flows.statistics import load_commit_statistics
+    from spark_fs.tables.statistics_files import get_statistics_folder
+
+    if node.windows or node.group.source:
+        return {}
+    folder = get_statistics_folder(stores.find_table(node.group))
+    statistics = load_commit_statistics(folder, None, correlations=False)
+    described = statistics.feature_descriptive_statistics if statistics else ()
+    return {feature.feature_name: feature for feature in described}
+
+
+def _find_description(node: PlanNode, column: str) -> str:
+    for feature in node.group.features:
+        if feature.name == column:
+            return feature.description
+    return ""
+
+
+def _describe_transformations(view: ViewSpec) -> dict[str, str]:
+    """The functions that take each feature, in their order."""
+    names: dict[str, list[str]] = {}
+    for transformation in view.transformations:
+        for feature in transformation.features:
+            names.setdefault(feature, []).append(transformation.function.name)
+    return {feature: ", ".join(functions) for feature, functions in names.items()}
 
 
 def _get_column_roles(view: ViewSpec) -> dict[str, str]:
@@ -72,19 +148,52 @@ def _get_column_roles(view: ViewSpec) -> dict[str, str]:
     return roles
 
 
-def _build_split_rows(split: Statistics) -> list[dict[str, Any]]:
-    columns = split.feature_descriptive_statistics
-    types = {column.feature_name: column.feature_type for column in columns}
-    return facts.build_feature_rows(types, split)
+# -- code
 
 
-def _build_split_section(split: Statistics) -> dict[str, Any]:
-    return facts.build_section(
-        f"split-{split.split}",
-        f"Statistics of the {split.split} split",
-        f"features-{split.split}",
-        lead=f"{split.row_count:,} rows, after the transformations.",
+def _build_code_section(
+    view: ViewSpec, columns: ViewColumns, datasets: Sequence[TrainingDatasetSpec]
+) -> dict[str, Any]:
+    """Show how to train and serve, and the query as SQL."""
+    blocks = [
+        {"title": "Train", "text": _write_training_code(view)},
+        {"title": "Serve", "text": _write_serving_code(view, columns, datasets)},
+        {"title": "The query, as SQL", "text": to_sql(columns.plan)},
+    ]
+    return {"id": "code", "title": "Use it", "kind": "code", "blocks": blocks}
+
+
+def _write_training_code(view: ViewSpec) -> str:
+    names = "X_train, X_test, y_train, y_test" if view.labels else "X_train, X_test, _, _"
+    return (
+        f"{_write_opening(view)}\n"
+        f"{names} = view.train_test_split(\n"
+        "    train_start=..., train_end=..., test_start=..., test_end=...\n"
+        ")"
     )
+
+
+def _write_serving_code(
+    view: ViewSpec, columns: ViewColumns, datasets: Sequence[TrainingDatasetSpec]
+) -> str:
+    newest = datasets[-1].version if datasets else ""
+    keys = ", ".join(f'"{name}": ...' for name in list_key_types(columns.plan))
+    return (
+        f"{_write_opening(view)}\n"
+        f"view.init_serving({newest})\n"
+        f"vector = view.get_feature_vector({{{keys}}})"
+    )
+
+
+def _write_opening(view: ViewSpec) -> str:
+    return (
+        "import spark_fs\n\n"
+        "fs = spark_fs.login().get_feature_store()\n"
+        f'view = fs.get_feature_view("{view.name}", version={view.version})'
+    )
+
+
+# -- what was made of it
 
 
 def _build_last_sections() -> list[dict[str, Any]]:
@@ -97,12 +206,14 @@ def _build_last_sections() -> list[dict[str, Any]]:
     ]
 
 
-def _build_dataset_table(datasets: Sequence[TrainingDatasetSpec]) -> dict[str, Any]:
+def _build_dataset_table(
+    view: ViewSpec, datasets: Sequence[TrainingDatasetSpec], base_url: str
+) -> dict[str, Any]:
     rows = []
     for dataset in datasets:
-        counts = [f"{split} {count}" for split, count in dataset.rows.items()]
+        counts = [f"{split} {count:,}" for split, count in dataset.rows.items()]
         row = [
-            dataset.version,
+            make_dataset_link(view.name, view.version, dataset.version, base_url),
             dataset.created_at and facts.format_time(dataset.created_at),
             ", ".join(counts),
             dataset.seed,

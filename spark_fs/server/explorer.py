@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Annotated, Any
 
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.api.stores import StoresWithoutSpark
 from spark_fs.base.terminal import escape_for_terminal
 from spark_fs.errors import InvalidNameError, NotFoundError, SettingsError, SetupError, SparkFSError
+from spark_fs.report.dataset_page import render_dataset_page
 from spark_fs.report.group_page import render_group_page
+from spark_fs.report.model_page import render_models_page
 from spark_fs.report.page import build_security_policy, render_page
+from spark_fs.report.run_pages import render_run_page, render_runs_page
+from spark_fs.report.search_page import render_search_page
 from spark_fs.report.store_pages import render_home_page, render_lineage_page
 from spark_fs.report.view_page import render_view_page
 
 try:
-    from fastapi import FastAPI, Request
-    from fastapi.responses import HTMLResponse
+    from fastapi import FastAPI, Query, Request
+    from fastapi.responses import HTMLResponse, Response
+    from starlette.exceptions import HTTPException
 
     from spark_fs.server import program as server
     from spark_fs.server.guard import Limits, Refusal, RequestGuard
@@ -42,6 +47,12 @@ _HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 ]
+_MAX_SEARCHED = 200  # letters
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">'
+    '<rect width="16" height="16" rx="3" fill="#1d4ed8"/>'
+    '<path d="M4 11V5h7M4 8h5" stroke="#fff" stroke-width="2" fill="none"/></svg>'
+)
 _LIMITS = Limits(max_bytes=0, max_open=64, answer_seconds=120)
 
 
@@ -82,24 +93,63 @@ def _add_pages(app: FastAPI, stores: StoresWithoutSpark, threads: server.WorkerT
         view = FeatureView(stores, stores.catalog.get_view(name, version))
         return render_view_page(stores, view._spec, view.kept_statistics(), "/")
 
+    def render_dataset(name: str, version: int, dataset: int) -> str:
+        view = stores.catalog.get_view(name, version)
+        return render_dataset_page(stores, view, dataset, "/")
+
+    async def answer(render: Callable[..., str], *arguments: Any) -> HTMLResponse:
+        return HTMLResponse(await threads.run_in_thread(render, *arguments))
+
     @app.get("/")
     async def get_home() -> HTMLResponse:
-        return HTMLResponse(await threads.run_in_thread(render_home_page, stores, "/"))
+        return await answer(render_home_page, stores, "/")
+
+    @app.get("/search")
+    async def get_search(q: Annotated[str, Query(max_length=_MAX_SEARCHED)] = "") -> HTMLResponse:
+        return await answer(render_search_page, stores, "/", q)
 
     @app.get("/lineage")
     async def get_lineage() -> HTMLResponse:
-        return HTMLResponse(await threads.run_in_thread(render_lineage_page, stores, "/"))
+        return await answer(render_lineage_page, stores, "/")
+
+    @app.get("/runs")
+    async def get_runs() -> HTMLResponse:
+        return await answer(render_runs_page, stores, "/")
+
+    @app.get("/run/{run_id}")
+    async def get_run(run_id: str) -> HTMLResponse:
+        return await answer(render_run_page, stores, "/", run_id)
+
+    @app.get("/models")
+    async def get_models() -> HTMLResponse:
+        return await answer(render_models_page, stores, "/")
 
     @app.get("/group/{name}/{version}")
     async def get_group(name: str, version: int) -> HTMLResponse:
-        return HTMLResponse(await threads.run_in_thread(render_group, name, version))
+        return await answer(render_group, name, version)
 
     @app.get("/view/{name}/{version}")
     async def get_view(name: str, version: int) -> HTMLResponse:
-        return HTMLResponse(await threads.run_in_thread(render_view, name, version))
+        return await answer(render_view, name, version)
+
+    @app.get("/view/{name}/{version}/training-dataset/{dataset}")
+    async def get_dataset(name: str, version: int, dataset: int) -> HTMLResponse:
+        return await answer(render_dataset, name, version, dataset)
+
+    @app.get("/favicon.ico")
+    async def get_icon() -> Response:
+        return Response(_ICON, media_type="image/svg+xml")
 
 
 def _add_error_handler(app: FastAPI, threads: server.WorkerThreads) -> None:
+    @app.exception_handler(HTTPException)
+    async def handle_http_error(request: Request, error: HTTPException) -> HTMLResponse:
+        text = f"There is no page {request.url.path}: begin at the first page."
+        if error.status_code != 404:
+            text = str(error.detail)
+        page = await threads.run_in_thread(_render_message, "Not found", text)
+        return HTMLResponse(page, error.status_code, error.headers)
+
     @app.exception_handler(SparkFSError)
     async def handle_error(_: Request, error: SparkFSError) -> HTMLResponse:
         if isinstance(error, _NOT_FOUND_ERRORS):

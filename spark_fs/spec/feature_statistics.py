@@ -166,7 +166,8 @@ class FeatureStatistics:
     is not known. stddev: of the population. percentiles: the 1st to the 99th, linearly interpolated
     as ``numpy.percentile`` does; from a sketch where there are many values, then ``approximate`` is
     set and their ranks are true to within 0.5% of the rows. histogram: of numbers 20 bins of equal
-    width, closed below and open above, the last closed; of strings and booleans the 20 most
+    width, closed below and open above, the last closed, or one bin for each whole number where the
+    greatest is less than 30 above the least; of strings and booleans the 20 most
     frequent values; of times days, months or years (UTC): each a mapping of ``value``, ``count``
     and ``ratio``, bins with ``low`` and ``high`` too. correlations: by the other feature's name.
     """

@@ -3,20 +3,24 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 
 from spark_fs.base.times import DAY_MICROS, from_micros
+from spark_fs.base.types import INTEGERS
 from spark_fs.stats.column_state import ColumnState
 from spark_fs.stats.column_values import ColumnKind, get_column_kind
 from spark_fs.stats.sketches.quantiles import Doubles
 
 BIN_COUNT = 20
 TOP_COUNT = 20
+MAX_INTEGER_BINS = 30  # of whole numbers: up to so many have a bin each
 # at most so many bins of a histogram of times; above, longer ones
 _MAX_DAY_BINS = 92
 _MAX_MONTH_BINS = 120
+_EXACT_DOUBLES = 1 << 53  # below it every whole number is a double
 Bin = dict[str, Any]
 Grain = Literal["day", "month", "year"]
 _DATE_LENGTHS: Mapping[Grain, int] = {"day": 10, "month": 7, "year": 4}  # of YYYY-MM-DD
@@ -56,10 +60,10 @@ def _build_numeric_bins(state: ColumnState) -> Iterator[Bin]:
     bin_numbers = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, bin_count - 1)
     counts = np.bincount(bin_numbers, rows, bin_count).astype(np.int64)
     bounds = edges.tolist()
-    labels = [f"{bound:.6g}" for bound in bounds]
+    labels = _label_bins(state, bounds)
     for i, count in enumerate(counts.tolist()):
         yield {
-            "value": f"{labels[i]} to {labels[i + 1]}",
+            "value": labels[i],
             "low": bounds[i],
             "high": bounds[i + 1],
             "count": count,
@@ -67,9 +71,25 @@ def _build_numeric_bins(state: ColumnState) -> Iterator[Bin]:
         }
 
 
+def _has_bin_each(state: ColumnState) -> bool:
+    """Whether each whole number of a column has a bin of its own."""
+    if state.type not in INTEGERS or max(-state.low, state.high) >= _EXACT_DOUBLES:
+        return False
+    return bool(state.high - state.low < MAX_INTEGER_BINS)
+
+
+def _label_bins(state: ColumnState, bounds: list[float]) -> list[str]:
+    labels = [f"{bound:.6g}" for bound in bounds]
+    if _has_bin_each(state):
+        return [str(int(bound)) for bound in bounds[:-1]]
+    return [f"{low} to {high}" for low, high in pairwise(labels)]
+
+
 def _choose_edges(state: ColumnState, values: Doubles) -> Doubles:
     low = float(state.low)
     high = float(state.high)
+    if _has_bin_each(state):
+        return np.arange(low, high + 2)
     if not (math.isfinite(low) and math.isfinite(high)):
         low = float(values[0])
         high = float(values[-1])

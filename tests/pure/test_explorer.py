@@ -3,9 +3,12 @@
 import base64
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from releases.unpack import unpack
 
 import spark_fs
 from spark_fs.api.feature_store import FeatureStore
@@ -13,6 +16,7 @@ from spark_fs.report.page import build_security_policy
 from spark_fs.server.explorer import build_explorer_app
 from spark_fs.server.guard import get_host_names
 
+from conftest import ROOT
 from serving import ask, served, store
 
 TOKEN = "a-token-of-many-letters"
@@ -118,3 +122,106 @@ def test_a_store_that_is_away_tells_no_host_and_no_user(fs: FeatureStore, tmp_pa
         assert status in (500, 503)
         assert "catalog.db" not in page
         assert "the log of the program has why" in page
+
+
+# -- what there is to find, over the store of a release
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The explorer of a store with groups, views, training datasets, a model and a run."""
+    home = tmp_path_factory.mktemp("released")
+    unpack(ROOT / "tests" / "releases" / "0.1.0.zip", home)
+    with served(build_explorer_app(spark_fs.login({"home": home}).get_feature_store())) as port:
+        yield port
+
+
+def read_data(port: int, path: str) -> tuple[dict[str, Any], str]:
+    """The data of a page, and the page."""
+    status, page, _ = ask(port, path=path)
+    assert status == 200, page
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    assert found
+    return json.loads(found[1]), page
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "kind", "href"),
+    [
+        ("amuont", "amount", "feature", "/group/payments/1#features=amount"),
+        ("paymnets", "payments", "feature group", "/group/payments/1"),
+        ("served", "served", "feature view", "/view/served/1"),
+        ("fraud", "fraud", "model", "/models#models=fraud"),
+    ],
+)
+def test_search_finds_with_typos_and_leads_there(
+    port: int, text: str, name: str, kind: str, href: str
+) -> None:
+    data, page = read_data(port, f"/search?q={text}")
+    rows = [row["cells"] for row in data["found"]["rows"]]
+    assert [{"text": name, "href": href}, kind] in [cells[:2] for cells in rows]
+    assert f'value="{text}"' in page
+
+
+def test_what_is_searched_for_is_no_markup_and_not_endless(port: int) -> None:
+    _, page = read_data(port, "/search?q=%3C/title%3E%3Cscript%3Ealert(1)%3C/script%3E")
+    assert "<script>alert" not in page
+    assert ask(port, path=f"/search?q={'x' * 201}")[0] == 422
+    assert read_data(port, "/search")[0]["found"]["rows"] == []
+
+
+def test_a_view_says_where_each_feature_comes_from_and_how_to_use_it(port: int) -> None:
+    data, page = read_data(port, "/view/fraud/1")
+    rows = {row["name"]: row for row in data["features"]}
+    assert rows["amount"]["from"] == {
+        "text": "payments",
+        "href": "/group/payments/1#features=amount",
+    }
+    assert rows["amount"]["transformation"] == "standard_scaler"
+    group, _ = read_data(port, "/group/payments/1")
+    (amount,) = [row for row in group["features"] if row["name"] == "amount"]
+    assert rows["amount"]["histogram"] == amount["histogram"] != []
+    assert "LEFT JOIN LATERAL" in page
+    assert "view.init_serving(2)" in page  # the newest training dataset
+    links = [row["cells"][0]["href"] for row in data["datasets"]["rows"]]
+    assert links == ["/view/fraud/1/training-dataset/1", "/view/fraud/1/training-dataset/2"]
+
+
+def test_a_feature_says_who_reads_it(port: int) -> None:
+    data, _ = read_data(port, "/group/payments/1")
+    readers = {row["name"]: [link["text"] for link in row["used_by"]] for row in data["features"]}
+    assert readers["amount"] == [
+        "doubled, version 1",
+        "fraud, version 1",
+        "model fraud, version 1",
+    ]
+    points = data["rows_over_time"]["points"]
+    assert len(points) == len(data["commits"]["rows"])
+
+
+def test_a_training_dataset_says_what_makes_it_again(port: int) -> None:
+    data, page = read_data(port, "/view/fraud/1/training-dataset/1")
+    assert {row["cells"][0]["href"] for row in data["groups"]["rows"]} >= {"/group/payments/1"}
+    assert data["splits"]["rows"][0]["cells"][0] == "train"
+    assert "standard_scaler of amount" in page
+    assert ask(port, path="/view/fraud/1/training-dataset/9")[0] == 404
+
+
+def test_runs_and_models_have_pages(port: int) -> None:
+    data, _ = read_data(port, "/runs")
+    (run,) = data["runs"]["rows"]
+    link, *cells = run["cells"]
+    assert cells[:2] == ["nightly", "finished"]
+    steps, page = read_data(port, link["href"])
+    assert steps["steps"]["rows"][0]["cells"][:3] == ["backfill", "finished", 1.5]
+    assert "payments_1: 4 inserted" in page
+    models, _ = read_data(port, "/models")
+    assert [row["cells"][0] for row in models["models"]["rows"]] == ["fraud"]
+    assert ask(port, path="/run/ffffffff")[0] == 404
+
+
+def test_what_is_not_there_is_a_page_too(port: int) -> None:
+    status, page, headers = ask(port, path="/nosuch")
+    assert (status, headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "There is no page /nosuch" in page
+    assert ask(port, path="/favicon.ico")[0] == 200

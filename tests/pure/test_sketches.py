@@ -245,6 +245,25 @@ def test_whole_numbers_of_few_values_have_exact_percentiles_however_many_rows() 
     ].tolist()
 
 
+@pytest.mark.parametrize("type_", ["tinyint", "int", "bigint"])
+def test_each_of_few_whole_numbers_has_a_bin(type_: str) -> None:
+    months = [3, 1, 12, 3, None, 7]
+    found = said(months, type_).histogram or ()
+    counts = {int(each["value"]): each["count"] for each in found}
+    assert counts == {month: months.count(month) for month in range(1, 13)}
+    assert [each["ratio"] for each in found][2] == 2 / 5
+    assert (found[0]["low"], found[0]["high"]) == (1.0, 2.0)
+    assert len(said([5], type_).histogram or ()) == 1
+    assert len(said([1, 31], type_).histogram or ()) == 20  # no more than 30 have one each
+    assert len(said([1, 30], type_).histogram or ()) == 30
+
+
+@pytest.mark.parametrize("low", [2**53 - 3, 2**60, -(2**53)])
+def test_whole_numbers_that_are_no_doubles_have_bins_of_numpy(low: int) -> None:
+    found = said([low, low + 5], "bigint").histogram or ()
+    assert sum(each["count"] for each in found) == 2
+
+
 @given(st.lists(st.lists(ANY, max_size=30), min_size=2, max_size=5), st.randoms())
 @settings(max_examples=150)
 def test_parts_merge_to_the_same_state_in_any_order(

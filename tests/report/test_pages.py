@@ -258,9 +258,10 @@ def page(browser: Any) -> Iterator[Any]:
 def test_a_feature_is_found_sorted_and_opened_by_keyboard(page: Any, served: str) -> None:
     page.goto(f"{served}group/wide/1")
     assert page.locator("#features .count").inner_text() == "121 of 121, page 1 of 3"
-    page.keyboard.press("/")
+    page.locator("#features input[type=search]").focus()
     page.keyboard.type("f11")
     assert page.locator("#features .count").inner_text() == "10 of 121"
+    assert page.url.endswith("#features~f11")  # which can be sent
     page.keyboard.press("Control+A")
     page.keyboard.press("Delete")
     page.locator("#features th button", has_text="mean").focus()
@@ -284,11 +285,69 @@ def test_what_a_user_wrote_is_shown_as_it_is(page: Any, served: str) -> None:
     assert EVIL in page.locator("p.lead").first.inner_text()
     page.locator("#features button.open", has_text="shop").click()
     assert EVIL in page.locator("#features tr.detail").inner_text()
-    assert page.title() == "payments, version 1"
+    assert page.title() == "payments, version 1 - spark_fs"
     canvas = page.locator("canvas")
     canvas.focus()
     page.keyboard.press("ArrowRight")
     assert re.search(r"and \w+: -?\d", page.locator("#correlations .count").inner_text())
+
+
+def test_an_address_opens_a_feature_and_the_search_leads_to_one(page: Any, served: str) -> None:
+    page.goto(f"{served}group/wide/1#features=f077")
+    assert page.locator("#features button[aria-expanded=true]").inner_text() == "f077"
+    assert "page 2 of 3" in page.locator("#features .count").inner_text()
+    page.keyboard.press("/")
+    page.keyboard.type("amuont")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search?q=amuont")
+    page.get_by_role("link", name="amount").click()
+    assert page.locator("#features button[aria-expanded=true]").inner_text() == "amount"
+
+
+def test_code_is_copied_by_a_button(browser: Any, served: str) -> None:
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(f"{served}view/late/1")
+    page.locator("#code button").first.click()
+    page.wait_for_function("document.querySelector('#code button').textContent === 'Copied'")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert 'fs.get_feature_view("late", version=1)' in copied
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_read_stands_out_and_a_phone_scrolls_down_alone(
+    browser: Any, served: str, scheme: str
+) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    for path in ("", "group/payments/1", "view/late/1", "lineage", "runs"):
+        page.goto(served + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+        assert page.evaluate(
+            "[...document.querySelectorAll('.scroll')].every(e => e.tabIndex === 0)"
+        )
+    colours = page.evaluate(
+        "['--text', '--soft', '--accent', '--bar', '--bg', '--panel'].map(name =>"
+        " getComputedStyle(document.documentElement).getPropertyValue(name).trim())"
+    )
+    text, soft, accent, bar, *grounds = map(compute_luminance, colours)
+    for ground in grounds:
+        assert min(compute_contrast(each, ground) for each in (text, soft, accent)) >= 4.5
+        assert compute_contrast(bar, ground) >= 3  # of what is no text
+    page.close()
+
+
+def compute_luminance(colour: str) -> float:
+    """The relative luminance of #rrggbb, as WCAG has it."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def compute_contrast(one: float, other: float) -> float:
+    return (max(one, other) + 0.05) / (min(one, other) + 0.05)
 
 
 def test_light_and_dark_are_followed_and_chosen(browser: Any, served: str) -> None:

@@ -5,7 +5,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const PAGE = 50;
 
 function make(tag, attributes = {}, ...children) {
-  const element = ["svg", "rect", "text", "polyline", "title"].includes(tag) && (attributes.svg || tag === "svg")
+  const element = ["svg", "rect", "text", "polyline", "title", "line"].includes(tag) && (attributes.svg || tag === "svg")
     ? document.createElementNS(SVG, tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) if (name !== "svg") element.setAttribute(name, value);
   for (const child of children) element.append(child);
@@ -49,27 +49,48 @@ function histogramOf(feature) {
     }
     return table;
   }
-  const width = 460, height = 190, floor = height - 24;
+  const isWhole = bin => /^-?\d+$/.test(bin.value) && bin.high - bin.low === 1; // a bin for a number
+  const bars = bins.map(bin => ({...bin, name: bin.value, label: isWhole(bin) ? bin.value : undefined})), nulls = feature.num_null_values || 0;
+  const width = 460, height = 210, left = 46, floor = height - 26, top = 14;
   const svg = make("svg", {viewBox: `0 0 ${width} ${height}`, width: "100%", role: "img", "aria-label": `Histogram of ${feature.name}`});
-  const most = Math.max(1, ...bins.map(bin => bin.count)), step = width / bins.length;
-  bins.forEach((bin, at) => {
-    const tall = (floor - 14) * bin.count / most;
-    const rect = make("rect", {svg: 1, class: "bar", x: at * step + 1, y: floor - tall, width: Math.max(1, step - 2), height: tall});
-    rect.append(make("title", {svg: 1}, `${bin.value}: ${shown(bin.count)} (${share(bin.ratio)})`));
+  const most = Math.max(1, nulls, ...bars.map(bar => bar.count)), room = width - left - (nulls ? 40 : 0), step = room / bars.length;
+  for (const part of [0, 0.5, 1]) { // the lines of the counts
+    const y = floor - (floor - top) * part;
+    svg.append(make("line", {svg: 1, class: "grid-line", x1: left, x2: width, y1: y, y2: y}));
+    svg.append(make("text", {svg: 1, class: "axis", x: left - 6, y: y + 4, "text-anchor": "end"}, shown(Math.round(most * part))));
+  }
+  const draw = (x, wide, bar, kind) => {
+    const tall = (floor - top) * bar.count / most;
+    const rect = make("rect", {svg: 1, class: kind, x, y: floor - Math.max(bar.count ? 1 : 0, tall), width: Math.max(1, wide), height: Math.max(bar.count ? 1 : 0, tall)});
+    rect.append(make("title", {svg: 1}, `${bar.name}: ${shown(bar.count)}` + (bar.ratio === undefined ? "" : ` (${share(bar.ratio)})`)));
     svg.append(rect);
-  });
-  const ends = typeof bins[0].low === "number" ? [shown(bins[0].low), shown(bins[bins.length - 1].high)] : [bins[0].value, bins[bins.length - 1].value];
-  svg.append(make("text", {svg: 1, class: "axis", x: 0, y: height - 6}, ends[0]));
-  svg.append(make("text", {svg: 1, class: "axis", x: width, y: height - 6, "text-anchor": "end"}, ends[1]));
-  svg.append(make("text", {svg: 1, class: "axis", x: 0, y: 10}, "most in a bin: " + shown(most)));
+  };
+  bars.forEach((bar, at) => draw(left + at * step + 1, step - 2, bar, "bar"));
+  const label = (x, text, anchor) => svg.append(make("text", {svg: 1, class: "axis", x, y: height - 8, "text-anchor": anchor}, text));
+  if (bars.length <= 16 && bars.every(bar => bar.label !== undefined)) bars.forEach((bar, at) => label(left + (at + 0.5) * step, bar.label, "middle"));
+  else {
+    const first = bars[0], last = bars[bars.length - 1];
+    label(left, brief(first.label ?? first.low ?? first.name), "start");
+    if (typeof first.low === "number" && !first.label) label(left + room / 2, shown((first.low + last.high) / 2), "middle");
+    label(left + room, brief(last.label ?? last.high ?? last.name), "end");
+  }
+  if (nulls) { draw(width - 30, 22, {name: "null", count: nulls}, "null"); label(width - 19, "null", "middle"); }
   return svg;
 }
 
 // -- a table with search, sort and pages
 
+const plain = cell => cell !== null && typeof cell === "object" ? cell.text : cell;
+
+const link = cell => cell !== null && typeof cell === "object" ? make("a", {href: cell.href}, cell.text) : shown(cell);
+
+// The address tells what is opened (#features=seats) or searched for (#features~sea), so it can be sent.
+function setHash(text) { try { history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search); } catch { /* a file in a frame has no history */ } }
+
 function explore(root, rows, columns, detail) {
   let page = 0, sorted = null, down = false, opened = null, found = rows;
-  const search = make("input", {type: "search", placeholder: root.dataset.search || "Search (press /)", "aria-label": root.dataset.search || "Search"});
+  const name = root.dataset.explore, title = root.dataset.title || name;
+  const search = make("input", {type: "search", placeholder: root.dataset.search || "Search", "aria-label": `Search: ${title}`});
   const count = make("span", {class: "count", role: "status", "aria-live": "polite"});
   const before = make("button", {type: "button"}, "Previous"), after = make("button", {type: "button"}, "Next");
   const head = make("tr"), body = make("tbody");
@@ -109,9 +130,10 @@ function explore(root, rows, columns, detail) {
       columns.forEach((column, at) => {
         const cell = make("td", {class: (column.number ? "number" : "") + (column.wrap ? " wrap" : "")});
         const content = column.show ? column.show(row) : shown(column.of(row));
-        if (at === 0 && detail) {
+        if (content instanceof Node) cell.append(content);
+        else if (at === 0 && detail) {
           const button = make("button", {type: "button", class: "open", "aria-expanded": String(opened === row)}, content);
-          button.addEventListener("click", () => { opened = opened === row ? null : row; draw(); [...body.querySelectorAll("button.open")].find(each => each.textContent === content)?.focus(); });
+          button.addEventListener("click", () => { opened = opened === row ? null : row; setHash(opened ? `${name}=${encodeURIComponent(row.name)}` : ""); draw(); [...body.querySelectorAll("button.open")].find(each => each.textContent === content)?.focus(); });
           cell.append(button);
         } else if (at === 0 && row.href) cell.append(make("a", {href: row.href}, content));
         else cell.append(content);
@@ -122,11 +144,29 @@ function explore(root, rows, columns, detail) {
     }
     if (!found.length) body.append(make("tr", {}, make("td", {colspan: columns.length, class: "none"}, rows.length ? "Nothing matches." : root.dataset.none || "Nothing yet.")));
   }
-  search.addEventListener("input", () => { page = 0; draw(); });
+  search.addEventListener("input", () => { page = 0; setHash(search.value ? `${name}~${encodeURIComponent(search.value)}` : ""); draw(); });
   before.addEventListener("click", () => { page--; draw(); });
   after.addEventListener("click", () => { page++; draw(); });
-  root.append(make("div", {class: "tools"}, search, count, before, after), make("div", {class: "scroll"}, make("table", {}, make("thead", {}, head), body)));
+  const tools = make("div", {class: "tools"}, search, count, before, after);
+  tools.hidden = rows.length <= 10;
+  root.append(tools, make("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": title}, make("table", {}, make("caption", {}, title), make("thead", {}, head), body)));
+  function follow() { // the address of the page
+    const [, asked, kind, text] = location.hash.match(/^#([\w-]+)([=~])(.*)$/) || [];
+    if (asked !== name) return;
+    const wanted = decodeURIComponent(text);
+    if (kind === "~") search.value = wanted;
+    else {
+      search.value = "";
+      opened = rows.find(row => row.name === wanted) || null;
+      if (opened) page = Math.floor(rows.indexOf(opened) / PAGE);
+    }
+    draw();
+    root.scrollIntoView();
+    if (opened) body.querySelector("button[aria-expanded=true]")?.scrollIntoView({block: "center"});
+  }
   draw();
+  follow();
+  addEventListener("hashchange", follow);
 }
 
 // -- features
@@ -142,6 +182,11 @@ function facts(feature) {
 function detailOf(feature) {
   const left = make("div", {}, histogramOf(feature));
   if (feature.description) left.prepend(make("p", {}, feature.description));
+  if (feature.used_by && feature.used_by.length) {
+    const list = make("ul", {class: "used"});
+    for (const reader of feature.used_by) list.append(make("li", {}, link(reader)));
+    left.append(make("h3", {}, "Used by"), list);
+  }
   if (feature.related && feature.related.length) {
     const table = make("table", {});
     for (const [name, value] of feature.related) table.append(make("tr", {}, make("td", {}, name), make("td", {class: "number"}, value.toFixed(3))));
@@ -153,8 +198,11 @@ function detailOf(feature) {
 const FEATURES = [
   {title: "feature", of: row => row.name, show: row => row.name}, {title: "type", of: row => row.type}, {title: "role", of: row => row.role},
   {title: "complete", of: row => row.completeness, show: row => share(row.completeness), number: true}, {title: "distinct", of: row => row.approx_num_distinct_values, number: true},
-  {title: "mean", of: row => row.mean, number: true}, {title: "deviation", of: row => row.stddev, number: true}, {title: "min", of: row => row.min, number: true, show: row => brief(row.min)}, {title: "max", of: row => row.max, number: true, show: row => brief(row.max)},
+  {title: "mean", of: row => row.mean, number: true}, {title: "std dev", of: row => row.stddev, number: true}, {title: "min", of: row => row.min, number: true, show: row => brief(row.min)}, {title: "max", of: row => row.max, number: true, show: row => brief(row.max)},
   {title: "histogram", sort: false, of: row => "", show: row => spark(row.histogram, 110, 26)},
+];
+const VIEW_FEATURES = [
+  {title: "from", of: row => plain(row.from), show: row => link(row.from)}, {title: "transformation", of: row => row.transformation || ""},
 ];
 
 function heat(root, map) {
@@ -164,7 +212,7 @@ function heat(root, map) {
   const told = make("p", {class: "count", role: "status", "aria-live": "polite"}, "Point at a cell, or move with the arrow keys.");
   const context = canvas.getContext("2d");
   context.font = "12px system-ui, 'DejaVu Sans', sans-serif";
-  context.fillStyle = "#7c8a99"; // read on light and on dark
+  context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--soft");
   map.names.forEach((name, y) => context.fillText(name.length > 26 ? name.slice(0, 25) + "\u2026" : name, 0, y * size + size / 2 + 4, margin - 8));
   map.values.forEach((row, y) => row.forEach((value, x) => {
     const depth = value === null ? 0 : Math.abs(value);
@@ -191,15 +239,17 @@ function heat(root, map) {
 
 function trend(root, lines) {
   if (!lines || !lines.points.length) return;
-  const width = 700, height = 130, top = Math.max(lines.limit || 0, ...lines.points.map(point => point.value), 1e-9) * 1.1;
+  const say = value => lines.format === "share" ? share(value) : shown(value);
+  const width = 700, height = 110, top = Math.max(lines.limit || 0, ...lines.points.map(point => point.value), 1e-9) * 1.1;
   const x = at => lines.points.length === 1 ? width / 2 : 10 + at * (width - 20) / (lines.points.length - 1), y = value => height - 10 - value / top * (height - 24);
-  const svg = make("svg", {viewBox: `0 0 ${width} ${height}`, width: "100%", role: "img", "aria-label": lines.title});
+  const svg = make("svg", {viewBox: `0 0 ${width} ${height}`, width: "100%", style: "max-width: 720px; display: block", role: "img", "aria-label": lines.title});
   svg.append(make("text", {svg: 1, class: "axis", x: 0, y: 11}, lines.title));
+  svg.append(make("text", {svg: 1, class: "axis", x: width, y: 11, "text-anchor": "end"}, `last: ${say(lines.points[lines.points.length - 1].value)}`));
   if (lines.limit) svg.append(make("polyline", {svg: 1, points: `0,${y(lines.limit)} ${width},${y(lines.limit)}`, "stroke-dasharray": "5 4", style: "stroke: var(--bad)"}));
   svg.append(make("polyline", {svg: 1, points: lines.points.map((point, at) => `${x(at)},${y(point.value)}`).join(" ")}));
   lines.points.forEach((point, at) => {
     const dot = make("rect", {svg: 1, class: "bar", x: x(at) - 3, y: y(point.value) - 3, width: 6, height: 6});
-    dot.append(make("title", {svg: 1}, `${point.name}: ${shown(point.value)}`));
+    dot.append(make("title", {svg: 1}, `${point.name}: ${say(point.value)}`));
     svg.append(dot);
   });
   root.append(svg);
@@ -208,8 +258,18 @@ function trend(root, lines) {
 
 for (const root of document.querySelectorAll("[data-explore]")) {
   const given = data[root.dataset.explore];
-  if (root.dataset.explore.startsWith("features")) explore(root, given.map(row => ({...row, text: `${row.name} ${row.type} ${row.role || ""} ${row.description || ""}`})), FEATURES, detailOf);
-  else explore(root, given.rows.map(row => ({...row, name: row.cells[0], text: row.cells.join(" ")})), given.columns.map((title, at) => ({title, of: row => row.cells[at], number: given.rows.length > 0 && given.rows.every(row => typeof row.cells[at] === "number" || row.cells[at] === null), wrap: given.rows.some(row => String(row.cells[at]).length > 40)})));
+  if (root.dataset.explore.startsWith("features")) {
+    const optional = ["role", "from", "transformation"]; // shown where a row has it
+    const columns = [...FEATURES.slice(0, 3), ...VIEW_FEATURES, ...FEATURES.slice(3)].filter(column => !optional.includes(column.title) || given.some(row => row[column.title]));
+    explore(root, given.map(row => ({...row, text: `${row.name} ${row.type} ${row.role || ""} ${row.description || ""} ${plain(row.from) || ""}`})), columns, detailOf);
+  } else {
+    const isNumber = cell => typeof cell === "number" || cell === null;
+    const rows = given.rows.map(row => ({...row, name: String(plain(row.cells[0])), text: row.cells.map(plain).join(" ")}));
+    explore(root, rows, given.columns.map((title, at) => ({
+      title, of: row => plain(row.cells[at]), show: row => link(row.cells[at]),
+      number: rows.length > 0 && rows.every(row => isNumber(row.cells[at])), wrap: rows.some(row => String(plain(row.cells[at])).length > 40),
+    })));
+  }
 }
 for (const root of document.querySelectorAll("[data-heat]")) heat(root, data[root.dataset.heat]);
 for (const root of document.querySelectorAll("[data-trend]")) trend(root, data[root.dataset.trend]);
@@ -217,11 +277,18 @@ for (const root of document.querySelectorAll("[data-trend]")) trend(root, data[r
 document.addEventListener("keydown", event => {
   if (event.key === "/" && !["INPUT", "SELECT", "TEXTAREA"].includes(document.activeElement.tagName)) { event.preventDefault(); document.querySelector("input[type=search]")?.focus(); }
 });
+for (const button of document.querySelectorAll("[data-copy]")) button.addEventListener("click", async () => {
+  const code = button.nextElementSibling;
+  try { await navigator.clipboard.writeText(code.textContent); button.textContent = "Copied"; }
+  catch { getSelection().selectAllChildren(code); button.textContent = "Selected: press Ctrl-C"; }
+});
+const isDark = () => document.documentElement.dataset.theme ? document.documentElement.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 const themes = document.getElementById("theme");
 const remembered = (() => { try { return localStorage.getItem("theme"); } catch { return null; } })();
 if (remembered) document.documentElement.dataset.theme = remembered;
+themes.setAttribute("aria-pressed", String(isDark()));
 themes.addEventListener("click", () => {
-  const dark = document.documentElement.dataset.theme ? document.documentElement.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  document.documentElement.dataset.theme = dark ? "light" : "dark";
+  document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+  themes.setAttribute("aria-pressed", String(isDark()));
   try { localStorage.setItem("theme", document.documentElement.dataset.theme); } catch { /* a file opened from disk may have no storage */ }
 });
