@@ -5,15 +5,23 @@ for.
 """
 
 import json
+import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
 from spark_fs.errors import SettingsError, format_suggestions
 from spark_fs.redact import find_secrets, register_secrets
+from spark_fs.url_lists import (
+    find_replica_mistake,
+    find_topology_mistake,
+    find_url_list_mistake,
+    list_replica_urls,
+)
 from spark_fs.urls import Url, get_address
 
 _PREFIX = "SPARK_FS_"
@@ -21,6 +29,8 @@ _ENGINES = ("auto", "local", "spark")
 _PROGRESS_CHOICES = ("show", "hide")
 _MEMORY_UNITS = {"k": 10, "m": 20, "g": 30, "t": 40}  # and how many bits their bytes take
 _MIGRATE_CHOICES = ("local", "always", "never")
+_FALLBACKS = ("primary", "error")
+_URL_LIST_CHECKS = {"online_url": find_url_list_mistake, "online_read_urls": find_replica_mistake}
 _DEFAULT_PORTS = {"mysql": 3306, "postgresql": 5432}
 Config = str | os.PathLike[str] | Mapping[str, Any] | None
 
@@ -52,8 +62,14 @@ class Settings:
     catalog_url: the metadata database, ``sqlite:///path`` or
         ``mysql://user:password@host:port/database?option=value``, SQLite under ``home`` unless set.
     online_url: ``sqlite:///path`` or ``mysql://user:password@host:port/database?option=value``,
-        SQLite under ``home`` unless set.
-    online_password: the password of ``online_url``, where that has none.
+        SQLite under ``home`` unless set. A list of them: each is a shard, with the rows of some
+        keys.
+    online_read_urls: replicas of ``online_url``, which answer look-ups in its place: a list of
+        URLs, or for several shards a list of lists, one for each shard.
+    online_password: the password of those URLs that have none.
+    max_replica_age: seconds; a sync that ended longer ago is in every answer of a replica. A
+        replica may be of any age unless set.
+    replica_fallback: what answers where no replica may or can: "primary", or "error".
     models_url: MLflow's tracking URI, SQLite and a folder ``models`` under ``home`` unless set.
     migrate_catalog: whether a metadata database that an earlier release made is brought up to this
         one when it is opened: "local" where it is in SQLite, while one on a server waits for
@@ -72,8 +88,11 @@ class Settings:
     home: Path = Path(".spark_fs")
     warehouse: str = ""
     catalog_url: Secret = Secret()  # noqa: RUF009 # it cannot be changed
-    online_url: Secret = Secret()  # noqa: RUF009 # as above
+    online_url: Secret | tuple[Secret, ...] = Secret()  # noqa: RUF009 # as above
+    online_read_urls: tuple[tuple[Secret, ...], ...] = ()
     online_password: Secret = Secret()  # noqa: RUF009 # as above
+    max_replica_age: float | None = None
+    replica_fallback: str = "primary"
     models_url: Secret = Secret()  # noqa: RUF009 # as above
     migrate_catalog: str = "local"
     engine: str = "auto"
@@ -90,9 +109,24 @@ class Settings:
         return int(self.local_memory[:-1]) << _MEMORY_UNITS[self.local_memory[-1].lower()]
 
     @property
+    def online_urls(self) -> tuple[str, ...]:
+        """``online_url`` as it is: one for each shard."""
+        urls = self.online_url if isinstance(self.online_url, tuple) else (self.online_url,)
+        return tuple(url.get_secret_value() for url in urls)
+
+    @property
+    def replica_urls(self) -> tuple[tuple[str, ...], ...]:
+        """For each shard the URLs of its replicas."""
+        if not self.online_read_urls:
+            return ((),) * len(self.online_urls)
+        return tuple(
+            tuple(url.get_secret_value() for url in urls) for urls in self.online_read_urls
+        )
+
+    @property
     def online_address(self) -> str:
         """``online_url`` without user, password and options."""
-        return get_address(self.online_url.get_secret_value())
+        return ", ".join(map(get_address, self.online_urls))
 
     @property
     def store_identity(self) -> tuple[str, str]:
@@ -114,6 +148,8 @@ class Settings:
             SettingsError: a value is not valid; each such setting is named.
         """
         mistakes = [_find_mistake(name, value) for name, value in values.items()]
+        if not any(mistakes):
+            mistakes = [find_topology_mistake(values)]
         if any(mistakes):
             raise SettingsError(
                 f"Settings are not valid: {'; '.join(filter(None, mistakes))}. Correct them in the"
@@ -128,8 +164,8 @@ class Settings:
         warehouse = settings.warehouse or str(home / "warehouse")
         urls: dict[str, Any] = {}
         for name in ("catalog", "online", "models"):
-            url: Secret = getattr(settings, f"{name}_url")
-            if not url.get_secret_value():
+            url = getattr(settings, f"{name}_url")
+            if isinstance(url, Secret) and not url.get_secret_value():
                 urls[f"{name}_url"] = Secret(f"sqlite:///{home / name}.db")
         return replace(settings, home=home, warehouse=warehouse, **urls)
 
@@ -165,10 +201,26 @@ def _to_password(text: str) -> Secret:
     return Secret(text, "password")
 
 
+def _to_secrets(urls: str | Sequence[str]) -> Secret | tuple[Secret, ...]:
+    """A URL, or several as a tuple."""
+    if isinstance(urls, str):
+        return Secret(urls)
+    if len(urls) == 1:
+        return Secret(urls[0])
+    return tuple(map(Secret, urls))
+
+
+def _to_replica_secrets(urls: str | Sequence[Any]) -> tuple[tuple[Secret, ...], ...]:
+    """The URLs of replicas, for each shard."""
+    return tuple(tuple(map(Secret, of_shard)) for of_shard in list_replica_urls(urls))
+
+
 _CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
     "home": Path,
     "catalog_url": Secret,
-    "online_url": Secret,
+    "online_url": _to_secrets,
+    "online_read_urls": _to_replica_secrets,
+    "max_replica_age": float,
     "models_url": Secret,
     "online_password": _to_password,
     "token": _to_password,
@@ -185,6 +237,12 @@ def _find_mistake(name: str, value: Any) -> str:
         if _is_spark_options(value):
             return ""
         return "spark: it must be a mapping of Spark settings to strings, numbers or booleans"
+    if name in _URL_LIST_CHECKS:
+        return _URL_LIST_CHECKS[name](value)
+    if name == "max_replica_age":
+        return "" if _is_age(value) else "max_replica_age: it must be a number of seconds from 0 up"
+    if name == "replica_fallback" and value not in _FALLBACKS:
+        return f"replica_fallback: it must be one of {', '.join(_FALLBACKS)}"
     if name == "migrate_catalog" and value not in _MIGRATE_CHOICES:
         return f"migrate_catalog: it must be one of {', '.join(_MIGRATE_CHOICES)}"
     if name == "engine" and value not in _ENGINES:
@@ -197,6 +255,13 @@ def _find_mistake(name: str, value: Any) -> str:
     if isinstance(value, accepted):
         return ""
     return f"{name}: it must be a string, not {type(value).__name__}"
+
+
+def _is_age(value: Any) -> bool:
+    """Whether it is a number of seconds, as a number or as a variable holds it."""
+    with suppress(TypeError, ValueError):
+        return not isinstance(value, bool) and 0 <= float(value) < math.inf
+    return False
 
 
 def _is_spark_options(value: Any) -> bool:
@@ -234,21 +299,33 @@ def _make_unknown_error(name: object, known: list[str]) -> SettingsError:
 
 
 def _read_environment(names: list[str]) -> dict[str, Any]:
-    """The settings that ``SPARK_FS_*`` variables give; ``spark`` is JSON."""
+    """The settings that ``SPARK_FS_*`` variables give; ``spark`` and lists of URLs are JSON."""
     values: dict[str, Any] = {}
     for name in names:
         variable = _PREFIX + name.upper()
         if variable in os.environ:
             values[name] = os.environ[variable]
     if "spark" in values:
-        try:
-            values["spark"] = json.loads(values["spark"])
-        except ValueError:
-            raise SettingsError(
-                "SPARK_FS_SPARK is not JSON (it is not shown, since it may hold a password): write"
-                ' a mapping of Spark settings, such as {"spark.driver.memory": "4g"}.'
-            ) from None
+        values["spark"] = _parse_json(
+            "spark", values, 'a mapping of Spark settings, such as {"spark.driver.memory": "4g"}'
+        )
+    for name in _URL_LIST_CHECKS:
+        if values.get(name, "").startswith("["):
+            values[name] = _parse_json(
+                name, values, 'a list of URLs, such as ["mysql://host_a/db", "mysql://host_b/db"]'
+            )
     return values
+
+
+def _parse_json(name: str, values: Mapping[str, str], form: str) -> Any:
+    """What a variable holds as JSON; SettingsError where it is none."""
+    try:
+        return json.loads(values[name])
+    except ValueError:
+        raise SettingsError(
+            f"{_PREFIX}{name.upper()} is not JSON (it is not shown, since it may hold a password):"
+            f" write {form}."
+        ) from None
 
 
 def read_yaml(path: Path, what: str) -> dict[str, Any]:

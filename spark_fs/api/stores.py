@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from spark_fs.errors import CatalogError, NotFoundError, QueryError, SetupError
 from spark_fs.online import registry
+from spark_fs.online.replicated.rules import ReadRules
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -52,7 +53,7 @@ class Stores:
         self.settings = settings
         self.project_name = project_name or _make_project_name(settings)
         self._noted_tables: set[GroupRef] = set()
-        registry.load_driver(settings.online_url.get_secret_value())
+        registry.load_driver(settings.online_urls[0])
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -64,9 +65,12 @@ class Stores:
     @cached_property
     def online(self) -> OnlineStore:
         """The online store; no connection is made yet."""
-        return registry.open_store(
-            self.settings.online_url.get_secret_value(),
-            self.settings.online_password.get_secret_value(),
+        settings = self.settings
+        return registry.open_servers(
+            settings.online_urls,
+            settings.replica_urls,
+            settings.online_password.get_secret_value(),
+            ReadRules(settings.max_replica_age, settings.replica_fallback == "primary"),
         )
 
     @property

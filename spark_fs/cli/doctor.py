@@ -61,6 +61,10 @@ def _hide_secrets(name: str, value: Any, settings: Settings) -> str:
     """A setting as it may be printed: the address of a URL, the names of Spark's settings."""
     if name == "online_url":
         return settings.online_address
+    if name == "online_read_urls":
+        return "; ".join(", ".join(map(get_address, urls)) for urls in settings.replica_urls)
+    if value is None:
+        return ""
     if name == "spark":
         return ", ".join(value)
     if not isinstance(value, Secret):

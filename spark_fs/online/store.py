@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LookupRow = tuple[Any, ...]
 LookupRows = list[LookupRow]
+HEARTBEAT = "$heartbeat"  # the name of a sync state that is of no table: no group has a $
 # The number of a key value of the entry, or a column of an earlier source: its number and name.
 KeyChoice = int | tuple[int, str]
 
@@ -49,6 +50,13 @@ class PreparedLookup(Protocol):
 
         Returns:
             A row for each entry.
+        """
+
+    def with_max_age(self, seconds: float) -> "PreparedLookup":
+        """The same, of which no answer is older: where it reads replicas, those that may be.
+
+        Args:
+            seconds: How long ago a sync may have ended that an answer does not show.
         """
 
 
@@ -174,6 +182,10 @@ class OnlineStore(Protocol):
     scheme: ClassVar[str]
     capabilities: Capabilities
 
+    @property
+    def address(self) -> str:
+        """Where it is, without user and password."""
+
     def prepare_lookup(
         self, sources: Sequence[LookupSource], key_types: Sequence[str]
     ) -> PreparedLookup:
@@ -207,6 +219,18 @@ class OnlineStore(Protocol):
 
         It reads a column of every row.
         """
+
+    def read_sync_states(self) -> dict[str, SyncState]:
+        """What the last sync of each table did, by its name, and the heartbeat; changes nothing."""
+
+    def write_heartbeat(self) -> None:
+        """Note the time as the sync state of ``HEARTBEAT``, for replicas to show how old they are.
+
+        OnlineStoreError before the first sync.
+        """
+
+    def translate_errors(self) -> AbstractContextManager[None]:
+        """Turn the errors of its driver into ours."""
 
 
 class OnlineWriter(Protocol):

@@ -34,6 +34,10 @@ class MySQLLookup:
         self._sources = tuple(sources)
         self._key_types = tuple(key_types)
 
+    def with_max_age(self, seconds: float) -> "MySQLLookup":  # noqa: ARG002 # none is old
+        """The same: it reads what syncs write to."""
+        return self
+
     def __call__(self, entries: Sequence[Sequence[Any]], now: datetime) -> LookupRows:
         """The rows of entries, in one round trip."""
         if not self._sources:

@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import mysql.connector
 from mysql.connector import errorcode
@@ -18,7 +20,14 @@ from spark_fs.online.mysql.pool import FAILURES, LOST_CODES, BuildQuery, Connect
 from spark_fs.online.mysql.table_columns import add_missing_columns
 from spark_fs.online.mysql.types import find_storage
 from spark_fs.online.mysql.url_options import parse_url_options
-from spark_fs.online.store import LookupRows, LookupSource, PreparedLookup, SyncState, TableOrigin
+from spark_fs.online.store import (
+    HEARTBEAT,
+    LookupRows,
+    LookupSource,
+    PreparedLookup,
+    SyncState,
+    TableOrigin,
+)
 from spark_fs.online.table_layout import OnlineTable
 from spark_fs.urls import Url
 
@@ -175,6 +184,23 @@ class MySQLStore:
             cursor.execute(query)
             ((newest,),) = cursor.fetchall()
         return None if newest is None else column.storage.decode(newest)
+
+    def read_sync_states(self) -> dict[str, SyncState]:
+        """What the last sync of each table did, and the heartbeat; changes nothing."""
+        with self.translate_errors():
+            try:
+                rows = self._pool.run_query(lambda _: (synced_tables.ALL_SYNC_STATES, ()))
+            except FAILURES as error:
+                if getattr(error, "errno", None) != errorcode.ER_NO_SUCH_TABLE:
+                    raise
+                return {}
+        return synced_tables.build_sync_states(rows)
+
+    def write_heartbeat(self) -> None:
+        """Note the time."""
+        with self.transaction() as cursor:
+            state = SyncState(0, uuid4().hex, datetime.now(UTC))
+            synced_tables.write_sync_state(cursor, HEARTBEAT, state)
 
     # -- connections
 

@@ -3,7 +3,8 @@
 It is the version that each was synced to, and its Delta table.
 """
 
-from datetime import UTC
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from mysql.connector import ProgrammingError, errorcode
@@ -11,6 +12,7 @@ from mysql.connector import ProgrammingError, errorcode
 from spark_fs.online.statements import ORIGIN_TABLE, SYNC_STATE_TABLE
 from spark_fs.online.store import SyncState, TableOrigin
 
+ALL_SYNC_STATES = f"SELECT name, delta_version, run, synced_at FROM {SYNC_STATE_TABLE}"
 _TABLE_DEFINITIONS = (
     (
         f"{SYNC_STATE_TABLE} (name VARCHAR(80) CHARACTER SET ascii PRIMARY KEY, delta_version"
@@ -37,8 +39,21 @@ def read_sync_state(cursor: Any, table_name: str) -> SyncState | None:
     row = _fetch_row(cursor, query, table_name)
     if row is None:
         return None
-    version, run_id, synced_at = row
-    return SyncState(int(version), str(run_id), synced_at.replace(tzinfo=UTC))
+    return _build_sync_state(*row)
+
+
+def build_sync_states(rows: Iterable[tuple[Any, ...]]) -> dict[str, SyncState]:
+    """What the last sync of each table did, from the rows of ``ALL_SYNC_STATES``."""
+    return {_to_text(name): _build_sync_state(*state) for name, *state in rows}
+
+
+def _build_sync_state(version: int, run_id: Any, synced_at: datetime) -> SyncState:
+    return SyncState(int(version), _to_text(run_id), synced_at.replace(tzinfo=UTC))
+
+
+def _to_text(value: Any) -> str:
+    """A string that may come as its bytes."""
+    return value if isinstance(value, str) else bytes(value).decode()
 
 
 def read_origin(cursor: Any, table_name: str) -> TableOrigin | None:

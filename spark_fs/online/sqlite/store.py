@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from spark_fs.base import private_files, types
 from spark_fs.base.python_values import UnfitError
@@ -17,7 +18,14 @@ from spark_fs.online import forks
 from spark_fs.online.column_storage import Capabilities
 from spark_fs.online.sqlite.types import find_storage
 from spark_fs.online.statements import ORIGIN_TABLE, SYNC_STATE_TABLE, LookupQuery, SqlDialect
-from spark_fs.online.store import LookupRows, LookupSource, PreparedLookup, SyncState, TableOrigin
+from spark_fs.online.store import (
+    HEARTBEAT,
+    LookupRows,
+    LookupSource,
+    PreparedLookup,
+    SyncState,
+    TableOrigin,
+)
 from spark_fs.online.table_layout import OnlineTable
 
 # SQLite takes 2,000 columns in a table and in a result.
@@ -74,6 +82,11 @@ class SQLiteStore:
 
     def __repr__(self) -> str:
         return f"SQLiteStore({self.path!r})"
+
+    @property
+    def address(self) -> str:
+        """The path."""
+        return self.path
 
     # -- serving
 
@@ -150,7 +163,29 @@ class SQLiteStore:
             raise translate_error(self.path, error) from error
         return None if newest is None else column.storage.decode(newest)
 
+    def read_sync_states(self) -> dict[str, SyncState]:
+        """What the last sync of each table did, and the heartbeat; changes nothing."""
+        with self.translate_errors():
+            connection = self.get_connection()
+            if not list_columns(connection, SYNC_STATE_TABLE):
+                return {}
+            query = f"SELECT name, delta_version, run, synced_at FROM {SYNC_STATE_TABLE}"
+            return {name: _build_sync_state(*row) for name, *row in connection.execute(query)}
+
+    def write_heartbeat(self) -> None:
+        """Note the time."""
+        with self.transaction() as connection:
+            write_sync_state(connection, HEARTBEAT, SyncState(0, uuid4().hex, datetime.now(UTC)))
+
     # -- connections
+
+    @contextmanager
+    def translate_errors(self) -> Iterator[None]:
+        """Turn SQLite's errors into ours."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise translate_error(self.path, error) from error
 
     def _open_connection(self) -> sqlite3.Connection:
         private_files.make_file(self.path)
@@ -192,6 +227,10 @@ class _SQLiteLookup:
         if sources:
             self._statements = _split_columns(self._query, store.capabilities.max_columns)
 
+    def with_max_age(self, seconds: float) -> "_SQLiteLookup":  # noqa: ARG002 # none is old
+        """The same: it reads what syncs write to."""
+        return self
+
     def __call__(self, entries: Sequence[Sequence[Any]], now: datetime) -> LookupRows:
         connection = self._store.get_connection()
         try:
@@ -232,10 +271,28 @@ def read_sync_state(connection: sqlite3.Connection, table_name: str) -> SyncStat
         f"SELECT delta_version, run, synced_at FROM {SYNC_STATE_TABLE} WHERE name = ?",
         (table_name,),
     ).fetchone()
-    if row is None:
-        return None
-    version, run_id, synced_at = row
+    return _build_sync_state(*row) if row else None
+
+
+def _build_sync_state(version: int, run_id: str, synced_at: str) -> SyncState:
     return SyncState(version, run_id, datetime.fromisoformat(synced_at).replace(tzinfo=UTC))
+
+
+def write_sync_state(
+    connection: sqlite3.Connection | sqlite3.Cursor, name: str, state: SyncState
+) -> None:
+    """Write what a sync did, over what is there.
+
+    Args:
+        connection: In a transaction.
+        name: Of the table.
+        state: What it did.
+    """
+    synced_at = state.synced_at.replace(tzinfo=None).isoformat()
+    connection.execute(
+        f"INSERT OR REPLACE INTO {SYNC_STATE_TABLE} VALUES (?, ?, ?, ?)",
+        (name, state.version, state.run_id, synced_at),
+    )
 
 
 def read_origin(connection: sqlite3.Connection, table_name: str) -> TableOrigin | None:

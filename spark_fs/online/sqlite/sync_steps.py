@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from spark_fs.online.sqlite import store as file
 from spark_fs.online.sqlite.store import SQL, SQLiteStore
-from spark_fs.online.statements import ORIGIN_TABLE, SYNC_STATE_TABLE
+from spark_fs.online.statements import ORIGIN_TABLE
 from spark_fs.online.store import StagingTables, SyncState, TableOrigin
 from spark_fs.online.sync_session import OnlineColumns, StagedSyncSession
 from spark_fs.online.table_layout import OnlineTable
@@ -114,11 +114,7 @@ class SQLiteSyncSession(StagedSyncSession):
 
     def write_sync_state(self, cursor: sqlite3.Cursor, state: SyncState) -> None:
         """Write what a sync did, over what is there."""
-        synced_at = state.synced_at.replace(tzinfo=None).isoformat()
-        cursor.execute(
-            f"INSERT OR REPLACE INTO {SYNC_STATE_TABLE} VALUES (?, ?, ?, ?)",
-            (self._table.name, state.version, state.run_id, synced_at),
-        )
+        file.write_sync_state(cursor, self._table.name, state)
 
     def write_origin(self, cursor: sqlite3.Cursor, origin: TableOrigin) -> None:
         """Write what the table is made from, over what is there."""

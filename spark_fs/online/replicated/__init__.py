@@ -1,0 +1,1 @@
+"""An online store that is read from replicas of the database that it is written to."""

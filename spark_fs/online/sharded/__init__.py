@@ -1,0 +1,1 @@
+"""An online store whose entities are dealt to several databases, behind the interface of one."""

@@ -1,0 +1,86 @@
+"""Calls to several shards at once, whose errors say which shard it was."""
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+from spark_fs.errors import OnlineStoreError
+from spark_fs.online import forks
+
+T = TypeVar("T")
+_CALLS_PER_SHARD = 8  # that wait for one shard at once, at most
+
+
+@contextmanager
+def name_shard(number: int, shard_count: int) -> Iterator[None]:
+    """Let an error of the store say which shard it is of.
+
+    Args:
+        number: Of the shard, from 0; the error counts from 1.
+        shard_count: How many there are.
+    """
+    try:
+        yield
+    except OnlineStoreError as error:
+        message = f"Shard {number + 1} of {shard_count} of the online store: {error}"
+        raise type(error)(message) from error
+
+
+class ShardCalls:
+    """Makes the calls to several shards at once, in threads that are kept.
+
+    The first is made in the thread of the caller, so one shard alone costs no other thread.
+    """
+
+    def __init__(self, shard_count: int) -> None:
+        self._shard_count = shard_count
+        self._threads = self._make_threads()
+        forks.register_holder(self)
+
+    def _make_threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(
+            self._shard_count * _CALLS_PER_SHARD, thread_name_prefix="spark_fs shard"
+        )
+
+    def reset_connections(self) -> object:
+        """Hold no thread, as in a forked process; returns what held them."""
+        parents_threads = self._threads
+        self._threads = self._make_threads()
+        return parents_threads
+
+    def call_shards(self, calls: Mapping[int, Callable[[], T]]) -> dict[int, T]:
+        """Make a call to each of some shards.
+
+        Args:
+            calls: By the number of a shard, from 0.
+
+        Returns:
+            What each returned.
+
+        Raises:
+            OnlineStoreError: One failed; it names the shard. All have ended.
+        """
+        if not calls:
+            return {}
+        first, *others = calls
+        futures = {
+            number: self._threads.submit(self._call_shard, number, calls[number])
+            for number in others
+        }
+        try:
+            results = {first: self._call_shard(first, calls[first])}
+        finally:
+            _wait_for(futures)
+        for number, future in futures.items():
+            results[number] = future.result()
+        return results
+
+    def _call_shard(self, number: int, call: Callable[[], T]) -> T:
+        with name_shard(number, self._shard_count):
+            return call()
+
+
+def _wait_for(futures: Mapping[int, Future[T]]) -> None:
+    for future in futures.values():
+        future.exception()
