@@ -1,7 +1,5 @@
 """The online store cut by the hash of the key into several schemas: ``make bench-sharding``.
 
-It is behind the interface of one.
-
 A simulation of what a store of 10^9 entities does with several servers. Each schema stands for a
 server; on one machine they share its cores, so what is shown is that nothing is lost and what the
 cut costs, not what more servers bring.
@@ -12,7 +10,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,10 +20,8 @@ from mysql_server import Server
 from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table
-from sharded_store import ShardedStore
 
 import spark_fs
-from spark_fs.online.mysql.store import MySQLStore
 from spark_fs.tables.delta.session import get_session
 
 SERVER = Server()
@@ -46,20 +42,11 @@ def make_schemas(count: int, prefix: str = "shard") -> Iterator[list[str]]:
                 cursor.execute(f"DROP DATABASE {name}")
 
 
-def open_sharded_store(home: Path, urls: Sequence[str]) -> Any:
-    """A feature store over a sharded online store."""
-    fs = spark_fs.login({"home": home, "online_url": urls[0]}).get_feature_store()
-    workers_module = Path(__file__).with_name("sharded_store.py")
-    fs._stores.spark.sparkContext.addPyFile(str(workers_module))
-    fs._stores.__dict__["online"] = ShardedStore([MySQLStore(url) for url in urls])
-    return fs
-
-
 def measure(shard_count: int, row_count: int) -> dict[str, float]:
     """A first sync, a sync of a tenth, one vector and a hundred, and how even the shards are."""
     spark = get_session({"spark.driver.memory": "3g"})
     with tempfile.TemporaryDirectory() as home, make_schemas(shard_count) as urls:
-        fs = open_sharded_store(Path(home), urls)
+        fs = spark_fs.login({"home": home, "online_url": urls}).get_feature_store()
         group = fs.create_feature_group(
             "entities",
             primary_key=["k"],
@@ -83,7 +70,7 @@ def measure(shard_count: int, row_count: int) -> dict[str, float]:
                 view.get_feature_vectors(entries)
                 seconds.append(time.perf_counter() - began)
             results[name] = statistics.median(seconds)
-        counts = [count_rows(url) for url in urls]
+        counts = [count_rows(url, number, len(urls)) for number, url in enumerate(urls)]
         assert sum(counts) == row_count
         results["largest share"] = max(counts) / row_count * shard_count
         return results
@@ -99,14 +86,15 @@ def measure_sync(spark: SparkSession, group: Any, day: str, count: float) -> flo
     return count / (time.perf_counter() - began)
 
 
-def count_rows(url: str) -> int:
-    """The rows of the table in a schema."""
+def count_rows(url: str, shard: int, shard_count: int) -> int:
+    """The rows of the table of a shard."""
+    table = "entities_1" if shard_count == 1 else f"entities_1${shard + 1}of{shard_count}"
     _, _, database = url.rpartition("/")
     with (
         closing(SERVER.connect(database=database)) as connection,
         closing(connection.cursor()) as cursor,
     ):
-        cursor.execute("SELECT COUNT(*) FROM entities_1")
+        cursor.execute(f"SELECT COUNT(*) FROM `{table}`")
         ((count,),) = cursor.fetchall()
     return int(count)
 

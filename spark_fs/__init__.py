@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from spark_fs.spec.feature_statistics import FeatureStatistics, Statistics, StatisticsConfig
     from spark_fs.spec.freshness import Freshness
     from spark_fs.spec.model_schema import ModelSchema, Schema
+    from spark_fs.spec.online_server import OnlineServer
     from spark_fs.spec.pipeline_run import PipelineRun
     from spark_fs.spec.training_dataset import TrainingDatasetSpec
     from spark_fs.spec.validation_report import ValidationReport
@@ -71,6 +72,7 @@ __all__ = [
     "Model",
     "ModelRegistry",
     "ModelSchema",
+    "OnlineServer",
     "PipelineRun",
     "Project",
     "Query",
@@ -114,6 +116,7 @@ _LAZY = {
     "Model": "spark_fs.api.model",
     "ModelRegistry": "spark_fs.api.model_registry",
     "ModelSchema": "spark_fs.spec.model_schema",
+    "OnlineServer": "spark_fs.spec.online_server",
     "PipelineRun": "spark_fs.spec.pipeline_run",
     "RemoteFeatureView": "spark_fs.client.remote_feature_view",
     "RunningJob": "spark_fs.flows.jobs",

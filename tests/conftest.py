@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,6 +43,9 @@ MYSQL = SERVERS.get("mysql", "")
 # CI asks of it what needs no Spark, and syncs among faults.
 ONLINE = ["sqlite", *reversed(SERVERS)]
 LONG = [pytest.mark.slow, pytest.mark.long]
+# Several behind one interface: "sqlite shards" are three files, each with the rows of some keys.
+SHARDS = " shards"
+SHARDED = [pytest.param(each + SHARDS, marks=[] if each == "sqlite" else LONG) for each in ONLINE]
 SYNCED = [
     *(pytest.param(each, marks=LONG if each == "mysql9" else LONG[:1]) for each in ONLINE[:-1]),
     ONLINE[-1],
@@ -111,7 +114,11 @@ def fs(filled: Path | None, tmp_path: Path) -> FeatureStore:
 
 @contextmanager
 def online_store(kind: str, home: Path) -> Iterator[FeatureStore]:
-    """An empty store over an empty online store of one kind."""
+    """An empty store over an empty online store of one kind, or over three shards of it."""
+    if kind.endswith(SHARDS):
+        with empty_databases(kind.removesuffix(SHARDS), 3, home) as urls:
+            yield spark_fs.login({"home": home, "online_url": urls}).get_feature_store()
+        return
     if kind == "sqlite":
         yield spark_fs.login({"home": home}).get_feature_store()
         return
@@ -119,6 +126,17 @@ def online_store(kind: str, home: Path) -> Iterator[FeatureStore]:
         yield spark_fs.login(
             {"home": home, "online_url": f"{SERVERS[kind]}/{database}"}
         ).get_feature_store()
+
+
+@contextmanager
+def empty_databases(kind: str, count: int, folder: Path) -> Iterator[list[str]]:
+    """The URLs of so many empty databases of one kind."""
+    if kind == "sqlite":
+        yield [f"sqlite:///{folder}/shard_{number}.db" for number in range(count)]
+        return
+    with connected(kind) as cursor, ExitStack() as stack:
+        names = [stack.enter_context(new_database(cursor)) for _ in range(count)]
+        yield [f"{SERVERS[kind]}/{name}" for name in names]
 
 
 @contextmanager

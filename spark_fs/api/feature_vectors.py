@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
@@ -9,6 +10,7 @@ from spark_fs.api.dataset_requests import warn_of_taken
 from spark_fs.api.view_serving import ServingMixin, choose_instant
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.base.given_values import choose_entry, merge_passed, spread_passed
+from spark_fs.errors import SettingsError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -86,6 +88,7 @@ class FeatureVectorsMixin(ServingMixin):
         *,
         keys: Entry | None = None,
         now: Instant | None = None,
+        max_replica_age: float | None = None,
     ) -> list[Any] | pd.DataFrame | pl.DataFrame | npt.NDArray[Any]:
         """Read the features of one entry, transformed as in training, in one round trip.
 
@@ -115,6 +118,8 @@ class FeatureVectorsMixin(ServingMixin):
             n_processes: Likewise.
             keys: The same as ``entry``.
             now: The instant (UTC) by which rows are past their ttl; None: that of the call.
+            max_replica_age: Seconds; what a sync that ended longer ago brought is in the answer of
+                a replica. None: as the settings say.
 
         Returns:
             The values in the order of the training columns.
@@ -134,6 +139,7 @@ class FeatureVectorsMixin(ServingMixin):
             warn_of_taken("get_feature_vector", taken)
         entries = [choose_entry(entry, keys)]
         state = self._get_serving_state().with_context(transformation_context)
+        state = _limit_age(state, max_replica_age)
         if not on_demand_features:
             state = state.with_stored_features()
         passed = merge_passed(state.passable, passed_features, request_parameters)
@@ -206,6 +212,7 @@ class FeatureVectorsMixin(ServingMixin):
         *,
         keys: Sequence[Entry] | None = None,
         now: Instant | None = None,
+        max_replica_age: float | None = None,
     ) -> list[list[Any]] | pd.DataFrame | pl.DataFrame | npt.NDArray[Any]:
         """Read as many vectors as entries, in their order, in one round trip.
 
@@ -230,6 +237,8 @@ class FeatureVectorsMixin(ServingMixin):
             n_processes: Likewise.
             keys: The same as ``entry``.
             now: The instant (UTC) by which rows are past their ttl; None: that of the call.
+            max_replica_age: Seconds; what a sync that ended longer ago brought is in the answer of
+                a replica. None: as the settings say.
 
         Returns:
             The vectors, each in the order of the training columns.
@@ -252,6 +261,7 @@ class FeatureVectorsMixin(ServingMixin):
         first = spread_passed("passed_features", passed_features, len(entries))
         second = spread_passed("request_parameters", request_parameters, len(entries))
         state = self._get_serving_state().with_context(transformation_context)
+        state = _limit_age(state, max_replica_age)
         if not on_demand_features:
             state = state.with_stored_features()
         passed = [merge_passed(state.passable, *pair) for pair in zip(first, second, strict=True)]
@@ -259,6 +269,17 @@ class FeatureVectorsMixin(ServingMixin):
         return (
             vectors if return_type == "list" else _convert(state, vectors, return_type, transform)
         )
+
+
+def _limit_age(state: ServingState, max_replica_age: float | None) -> ServingState:
+    """The state with a bound on the age of what replicas answer, where one is given."""
+    if max_replica_age is None:
+        return state
+    if not 0 <= max_replica_age < math.inf:
+        raise SettingsError(
+            f"max_replica_age={max_replica_age} is not a number of seconds: give one from 0 up."
+        )
+    return state.with_max_age(max_replica_age)
 
 
 def _read(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from spark_fs.base.times import Instant
     from spark_fs.flows.jobs import Job
     from spark_fs.spec.feature_group import GroupSpec
+    from spark_fs.spec.online_server import OnlineServer
     from spark_fs.spec.verification import Verification
 
 
@@ -150,6 +151,25 @@ class GroupStore(ExternalGroupCreation):
         """
         self._stores.catalog.check_connection()
         self._stores.online.check_connection()
+
+    def get_online_servers(self) -> list[OnlineServer]:
+        """Ask every server of the online store what it holds, without Spark.
+
+        Returns:
+            One of each shard and replica: whether it answers, up to which version each of its
+            tables was synced, and how old it may be.
+        """
+        from spark_fs.online.server_states import read_server_states
+
+        return read_server_states(self._stores.online)
+
+    def write_online_heartbeat(self) -> None:
+        """Note the time in the online store, eagerly, so that replicas show how old they are.
+
+        Needed only where a bound on their age is to hold while the primary is down; once a minute.
+        OnlineStoreError before the first sync.
+        """
+        self._stores.online.write_heartbeat()
 
     def _list_groups(self, name: str | None) -> list[GroupSpec]:
         groups = self._stores.catalog.list_groups()

@@ -187,6 +187,7 @@ class _VectorOptions(HelperOptions, total=False):
     transformation_context: Mapping[str, Any] | None
     logging_data: bool
     n_processes: int | None
+    max_replica_age: float | None
 
 
 class VectorOptions(_VectorOptions, total=False):

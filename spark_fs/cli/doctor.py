@@ -151,7 +151,7 @@ def _check_catalog(config: Any) -> str:
 def _check_online(config: Any) -> str:
     fs = login(config).get_feature_store()
     settings = fs._stores.settings
-    file = get_sqlite_file(settings.online_url.get_secret_value())
+    file = get_sqlite_file(settings.online_urls[0])
     if file is not None and not file.exists():
         return f"none yet: the first sync_online makes {file}"
     fs.check_serving()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -94,6 +95,12 @@ class OnDemandVectorReader:
         if not self._steps:
             return self
         return OnDemandVectorReader(self._plan, self._reader, context)
+
+    def with_max_age(self, seconds: float) -> OnDemandVectorReader:
+        """The same with a bound on the age of what replicas answer, in seconds."""
+        bounded = copy(self)
+        bounded._reader = self._reader.with_max_age(seconds)
+        return bounded
 
     def without_functions(self) -> OnDemandVectorReader:
         """The same without functions: every feature is as it is stored or passed."""

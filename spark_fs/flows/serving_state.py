@@ -65,6 +65,10 @@ class ServingState:
         reader = self.vector_reader.with_context(context)
         return replace(self, transform_row=transform_row, vector_reader=reader)
 
+    def with_max_age(self, seconds: float) -> ServingState:
+        """The same with a bound on the age of what replicas answer, in seconds."""
+        return replace(self, vector_reader=self.vector_reader.with_max_age(seconds))
+
     def with_stored_features(self) -> ServingState:
         """The same, which computes no on-demand features."""
         return replace(self, vector_reader=self.vector_reader.without_functions())

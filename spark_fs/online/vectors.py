@@ -1,6 +1,7 @@
 """Feature vectors: one statement finds the rows of every group, for one entry or for many."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -69,6 +70,12 @@ class VectorReader:
         }
         sources = [lookup.source for lookup in self._group_lookups]
         self._lookup = store.prepare_lookup(sources, list(self.key_types.values()))
+
+    def with_max_age(self, seconds: float) -> "VectorReader":
+        """The same with a bound on the age of what replicas answer, in seconds."""
+        bounded = copy(self)
+        bounded._lookup = self._lookup.with_max_age(seconds)
+        return bounded
 
     def read_vectors(
         self,

@@ -287,6 +287,8 @@ SIGNATURES = {
     GroupStore.sync_online: "name version now full progress",
     GroupStore.verify_online: "name version now limit synced",
     GroupStore.check_serving: "",
+    GroupStore.get_online_servers: "",
+    GroupStore.write_online_heartbeat: "",
     TableGroup.append_features: "features",
     TableGroup.optimize: "full strategy columns rewrite_all target_file_size_mb where",
     TableGroup.delta_vacuum: "retention_hours",
@@ -414,12 +416,12 @@ SIGNATURES = {
     FeatureVectorsMixin.get_feature_vector: (
         "entry passed_features external return_type allow_missing force_rest_client"
         " force_sql_client transform on_demand_features request_parameters transformation_context"
-        " logging_data n_processes keys now"
+        " logging_data n_processes keys now max_replica_age"
     ),
     FeatureVectorsMixin.get_feature_vectors: (
         "entry passed_features external return_type allow_missing force_rest_client"
         " force_sql_client transform on_demand_features request_parameters transformation_context"
-        " logging_data n_processes keys now"
+        " logging_data n_processes keys now max_replica_age"
     ),
     spark_fs.Client.get_feature_view: "name version training_dataset_version",
     spark_fs.Client.close: "",

@@ -18,12 +18,12 @@ from spark_fs.api.feature_store import FeatureStore
 from spark_fs.errors import KeyValueError, NotFoundError, SchemaError, SparkFSError
 from spark_fs.spec.names import GroupRef
 
-from conftest import ONLINE, online_store
+from conftest import ONLINE, SHARDED, online_store
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module", params=ONLINE)
+@pytest.fixture(scope="module", params=[*ONLINE, *SHARDED])
 def store(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[FeatureStore]:
