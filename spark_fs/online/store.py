@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from spark_fs.errors import OnlineRefusedError
@@ -52,12 +52,27 @@ class PreparedLookup(Protocol):
             A row for each entry.
         """
 
+    def warm_up(self) -> None:
+        """Ask for no entry, alone and in company: a connection is made, and its statements."""
+
     def with_max_age(self, seconds: float) -> "PreparedLookup":
         """The same, of which no answer is older: where it reads replicas, those that may be.
 
         Args:
             seconds: How long ago a sync may have ended that an answer does not show.
         """
+
+
+def look_up_nothing(lookup: PreparedLookup, key_count: int) -> None:
+    """Ask for an entry without keys, then for two.
+
+    Args:
+        lookup: What is asked.
+        key_count: How many values an entry's key has.
+    """
+    nothing = [None] * key_count
+    for entries in ([nothing], [nothing, nothing]):
+        lookup(entries, datetime.now(UTC))
 
 
 @dataclass(frozen=True)

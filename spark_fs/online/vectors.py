@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from spark_fs.base.given_values import make_feature_error, make_key_error
@@ -174,9 +174,7 @@ class VectorReader:
     def warm_up(self) -> None:
         """Ask for no entry, alone and in company: a connection is made, and its statements."""
         if self._group_lookups:
-            nothing = [None] * len(self.key_types)
-            for entries in ([nothing], [nothing, nothing]):
-                self._lookup(entries, datetime.now(UTC))
+            self._lookup.warm_up()
 
     def _convert_keys(self, entry: Entry) -> dict[str, Any]:
         """The values of an entry's keys, each the one of its type that equals what was given."""

@@ -141,7 +141,7 @@ def test_late_rows_and_a_merge_are_as_on_one_store(urls: list[str], tmp_path: Pa
                 merged,
                 sorted(write.read_buckets(table, 1, [0], None)),
                 write.compute_checksums(table, 8, None),
-                write.read_newest_event_time(table),
+                store.read_newest_event_time(table),
                 store.read_sync_state(table).version,
             )
         )

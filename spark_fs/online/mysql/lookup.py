@@ -15,7 +15,7 @@ from spark_fs.online.mysql.keys import (
 )
 from spark_fs.online.mysql.pool import BuildQuery, PooledConnection
 from spark_fs.online.statements import LookupQuery, SqlDialect
-from spark_fs.online.store import LookupRows, LookupSource
+from spark_fs.online.store import LookupRows, LookupSource, look_up_nothing
 
 
 class MySQLLookup:
@@ -33,6 +33,10 @@ class MySQLLookup:
         self._run_query = run_query
         self._sources = tuple(sources)
         self._key_types = tuple(key_types)
+
+    def warm_up(self) -> None:
+        """Make a connection and its statements."""
+        look_up_nothing(self, len(self._key_types))
 
     def with_max_age(self, seconds: float) -> "MySQLLookup":  # noqa: ARG002 # none is old
         """The same: it reads what syncs write to."""

@@ -130,6 +130,10 @@ class ReplicatedStore:
         """What the last sync of each table did."""
         return self.primary.read_sync_states()
 
+    def read_newest_event_time(self, table: OnlineTable) -> Any:
+        """The greatest event time in the table."""
+        return self.primary.read_newest_event_time(table)
+
     def write_heartbeat(self) -> None:
         """Note the time."""
         self.primary.write_heartbeat()
@@ -162,6 +166,15 @@ class _ReplicatedLookup:
         self._replica_lookups = replica_lookups
         self._primary_lookup = primary_lookup
         self._max_age = max_age
+
+    def warm_up(self) -> None:
+        """Make connections to those that answer, and their statements."""
+        for _ in self._store.replicas:  # each has its turn
+            self._store.ask_servers(
+                [lookup.warm_up for lookup in self._replica_lookups],
+                self._primary_lookup.warm_up,
+                max_age=None,
+            )
 
     def with_max_age(self, seconds: float) -> "_ReplicatedLookup":
         """The same with another bound."""

@@ -69,6 +69,12 @@ class ShardedLookup:
             for number, shard in enumerate(store.shards)
         ]
 
+    def warm_up(self) -> None:
+        """Make connections to every shard, and their statements."""
+        self._calls.call_shards(
+            {number: lookup.warm_up for number, lookup in enumerate(self._lookups)}
+        )
+
     def with_max_age(self, seconds: float) -> "ShardedLookup":
         """The same with a bound on the age of the replicas that are read."""
         bounded = object.__new__(ShardedLookup)

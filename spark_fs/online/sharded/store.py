@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
-from typing import ClassVar
+from functools import cached_property, partial
+from typing import Any, ClassVar
 
 from spark_fs.online.sharded.lookup import ShardedLookup
 from spark_fs.online.sharded.shard_calls import ShardCalls, name_shard
@@ -102,6 +102,16 @@ class ShardedStore:
             with name_shard(number, len(self.shards)):
                 states.append(shard.read_sync_state(self.make_shard_table(table, number)))
         return find_furthest_behind(states)
+
+    def read_newest_event_time(self, table: OnlineTable) -> Any:
+        """The greatest event time of all shards."""
+        event_times = self.calls.call_shards(
+            {
+                number: partial(shard.read_newest_event_time, self.make_shard_table(table, number))
+                for number, shard in enumerate(self.shards)
+            }
+        )
+        return max((time for time in event_times.values() if time is not None), default=None)
 
     def read_sync_states(self) -> dict[str, SyncState]:
         """What is known of each table that every shard has, as of the one furthest behind."""

@@ -111,15 +111,6 @@ class ShardedWriter:
             with name_shard(number, len(self._writers)):
                 yield from writer.read_buckets(shard_table, bucket_count, bucket_numbers, cutoff)
 
-    def read_newest_event_time(self, table: OnlineTable) -> Any:
-        """The greatest event time of all shards."""
-        event_times = []
-        for number, writer in enumerate(self._writers):
-            with name_shard(number, len(self._writers)):
-                shard_table = self.store.make_shard_table(table, number)
-                event_times.append(writer.read_newest_event_time(shard_table))
-        return max((time for time in event_times if time is not None), default=None)
-
 
 class ShardedSession:
     """A sync of all shards, while the lock of each is held."""

@@ -25,6 +25,7 @@ from spark_fs.online.store import (
     PreparedLookup,
     SyncState,
     TableOrigin,
+    look_up_nothing,
 )
 from spark_fs.online.table_layout import OnlineTable
 
@@ -91,12 +92,10 @@ class SQLiteStore:
     # -- serving
 
     def prepare_lookup(
-        self,
-        sources: Sequence[LookupSource],
-        key_types: Sequence[str],  # noqa: ARG002 # SQLite takes values as they are
+        self, sources: Sequence[LookupSource], key_types: Sequence[str]
     ) -> PreparedLookup:
         """Prepare a look-up over several groups."""
-        return _SQLiteLookup(self, sources)
+        return _SQLiteLookup(self, sources, len(key_types))
 
     def get_connection(self) -> sqlite3.Connection:
         """This thread's own connection for reading."""
@@ -220,12 +219,17 @@ class _SQLiteLookup:
     A result of too many columns is asked for in several statements.
     """
 
-    def __init__(self, store: SQLiteStore, sources: Sequence[LookupSource]) -> None:
+    def __init__(self, store: SQLiteStore, sources: Sequence[LookupSource], key_count: int) -> None:
         self._store = store
+        self._key_count = key_count
         self._query = SQL.build_lookup(sources, "(SELECT 1) e", lambda _: "?", "0")
         self._statements: tuple[str, ...] = ()
         if sources:
             self._statements = _split_columns(self._query, store.capabilities.max_columns)
+
+    def warm_up(self) -> None:
+        """Open the file and read its schema."""
+        look_up_nothing(self, self._key_count)
 
     def with_max_age(self, seconds: float) -> "_SQLiteLookup":  # noqa: ARG002 # none is old
         """The same: it reads what syncs write to."""
