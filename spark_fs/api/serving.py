@@ -4,72 +4,24 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from math import inf
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from spark_fs.api.ready_views import CatalogState, ReadyView, ViewRequest, read_catalog_state
 from spark_fs.base.terminal import escape_for_terminal
-from spark_fs.errors import CatalogError, NotFoundError, SettingsError, UpgradeError
+from spark_fs.errors import CatalogError, NotFoundError, SettingsError, SparkFSError, UpgradeError
 from spark_fs.spec.names import check_name
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_store import FeatureStore
     from spark_fs.api.feature_view import FeatureView
-    from spark_fs.spec.feature_group import GroupSpec
-    from spark_fs.spec.feature_view import ViewSpec
-    from spark_fs.spec.names import GroupRef
-    from spark_fs.spec.training_dataset import TrainingDatasetSpec
 
 LOGGER = logging.getLogger("spark_fs.serve")
 MAX_STALENESS = 5.0  # seconds for which a view is served without a look at the catalog
 _MAX_ABSENT = 1_000  # requests that are known to be of no view
-
-
-class ViewRequest(NamedTuple):
-    """A view by name and version, and the training dataset that its transformations learned of.
-
-    dataset: None for the only one.
-    """
-
-    name: str
-    version: int = 1
-    dataset: int | None = None
-
-    @classmethod
-    def from_string(cls, text: str) -> ViewRequest:
-        """Of ``name``, ``name:version`` or ``name:version:training-dataset``."""
-        name, *numbers = text.split(":")
-        are_valid = all(number.isascii() and number.isdecimal() for number in numbers)
-        if not name or len(numbers) > 2 or not are_valid:
-            raise SettingsError(
-                f"--view {text!r} is not a view: write name, name:version or"
-                " name:version:training-dataset."
-            )
-        return cls(name, *map(int, numbers))
-
-    def __str__(self) -> str:
-        text = f"{self.name}:{self.version}"
-        return text if self.dataset is None else f"{text}:{self.dataset}"
-
-
-class _CatalogState(NamedTuple):
-    """All that the catalog says of what a view is served by."""
-
-    view: ViewSpec
-    groups: Mapping[GroupRef, GroupSpec]
-    dataset: TrainingDatasetSpec | None
-
-
-@dataclass
-class _ReadyView:
-    """A view that is ready, what it was made by, and when that was last looked at."""
-
-    view: FeatureView
-    catalog_state: _CatalogState
-    checked_at: float
-    refresh_lock: Lock = field(default_factory=Lock)
 
 
 class ServedViews:
@@ -94,7 +46,8 @@ class ServedViews:
         self._max_staleness = max_staleness
         self._clock = clock
         self._only = tuple(map(ViewRequest.from_string, only))
-        self._ready_views: dict[ViewRequest, _ReadyView] = {}
+        self._ready_views: dict[ViewRequest, ReadyView] = {}
+        self._resolved: dict[ViewRequest, ViewRequest] = {}
         self._absent: dict[ViewRequest, tuple[float, str]] = {}
         self._served_names: set[str] = set()
         self._build_lock = Lock()
@@ -113,18 +66,67 @@ class ServedViews:
             NotFoundError: The view or the training dataset is not there, or not handed out.
             SettingsError: It is served by several training datasets, and none was named.
         """
-        request = self._resolve_request(ViewRequest(name, version, dataset))
+        return self.get_ready_view(name, version, dataset).view
+
+    def get_ready_view(self, name: str, version: int = 1, dataset: int | None = None) -> ReadyView:
+        """Hand out a view with what it was made by; it is another when that has changed.
+
+        Args:
+            name: As in ``get_view``, whose errors are raised.
+            version: Likewise.
+            dataset: Likewise.
+        """
+        asked = ViewRequest(name, version, dataset)
+        request = self._resolve_request(asked)
         ready = self._ready_views.get(request)
         if ready is None:
-            return self._load_view(request).view
-        if self._clock() - ready.checked_at < self._max_staleness:
-            return ready.view
-        if not ready.refresh_lock.acquire(blocking=False):
-            return ready.view  # while one caller looks, the others are served
-        try:
-            return self._refresh_view(request, ready).view
-        finally:
-            ready.refresh_lock.release()
+            ready = self._load_view(request)
+        elif self._clock() - ready.checked_at >= self._max_staleness:
+            ready = self._refresh_alone(request, ready)
+        if asked != request:
+            self._resolved[asked] = request
+        return ready
+
+    def find_ready_view(self, request: ViewRequest) -> ReadyView | None:
+        """A view that is ready and was looked at lately; it waits for nothing.
+
+        None where ``get_ready_view`` has to look at the catalog.
+        """
+        ready = self._ready_views.get(self._resolved.get(request, request))
+        if ready is None or self._clock() - ready.checked_at >= self._max_staleness:
+            return None
+        ready.is_used = True
+        return ready
+
+    def refresh_used(self, staleness: float) -> None:
+        """Look at the catalog for the views that were asked for since the last look.
+
+        So no request has to wait for it. Those that nobody asks for are looked at when somebody
+        does again.
+
+        Args:
+            staleness: The seconds since the last look, from which on there is another.
+        """
+        for request, ready in tuple(self._ready_views.items()):
+            if ready.is_used and self._clock() - ready.checked_at >= staleness:
+                ready.is_used = False
+                with suppress(SparkFSError):  # who asks for it next is told
+                    self._refresh_alone(request, ready)
+
+    def warm_up(self) -> None:
+        """Make a connection and its statements for each view that is ready.
+
+        A view that cannot be looked up yet, as one that was never synced, is named in the log.
+        """
+        for request, ready in tuple(self._ready_views.items()):
+            try:
+                ready.view._get_serving_state().vector_reader.warm_up()
+            except SparkFSError as error:
+                LOGGER.warning(
+                    "Feature view %s cannot be looked up yet: %s",
+                    request,
+                    escape_for_terminal(error),
+                )
 
     def is_known(self, name: str) -> bool:
         """Whether a view of this name was handed out."""
@@ -166,13 +168,13 @@ class ServedViews:
             raise NotFoundError.for_version("Feature view", request.name, request.version, versions)
         return requests
 
-    def _load_view(self, request: ViewRequest) -> _ReadyView:
+    def _load_view(self, request: ViewRequest) -> ReadyView:
         """A view that was not asked for before, or was not there."""
         absent_since, reason = self._absent.get(request, (-inf, ""))
         if self._clock() - absent_since < self._max_staleness:
             raise NotFoundError(reason)
         try:
-            state = self._read_catalog_state(request)
+            state = read_catalog_state(self._catalog, request)
             with self._build_lock:  # one thread makes what many ask for at the start
                 ready = self._ready_views.get(request)
                 if ready is None or ready.catalog_state != state:
@@ -185,11 +187,20 @@ class ServedViews:
             raise
         return ready
 
-    def _refresh_view(self, request: ViewRequest, ready: _ReadyView) -> _ReadyView:
+    def _refresh_alone(self, request: ViewRequest, ready: ReadyView) -> ReadyView:
+        """A view as the catalog has it now; while one caller looks, the others are served."""
+        if not ready.refresh_lock.acquire(blocking=False):
+            return ready
+        try:
+            return self._refresh_view(request, ready)
+        finally:
+            ready.refresh_lock.release()
+
+    def _refresh_view(self, request: ViewRequest, ready: ReadyView) -> ReadyView:
         """A view as the catalog has it now."""
         now = self._clock()
         try:
-            state = self._read_catalog_state(request, ready.catalog_state.dataset)
+            state = read_catalog_state(self._catalog, request, ready.catalog_state.dataset)
             if state != ready.catalog_state:
                 ready = self._build_view(request, state)
                 self._ready_views[request] = ready
@@ -206,26 +217,9 @@ class ServedViews:
             )
         return ready
 
-    def _read_catalog_state(
-        self, request: ViewRequest, last_dataset: TrainingDatasetSpec | None = None
-    ) -> _CatalogState:
-        """What the catalog says now.
-
-        last_dataset: the training dataset by which the view is served already.
-        """
-        view = self._catalog.get_view(request.name, request.version)
-        version = last_dataset.version if last_dataset else request.dataset
-        datasets = []
-        for dataset in self._catalog.list_training_datasets(view):
-            is_chosen = dataset.version == version and dataset.state != "running"
-            if is_chosen or (version is None and dataset.state == "finished"):
-                datasets.append(dataset)
-        groups = self._catalog.get_groups(view.query.iter_groups())
-        return _CatalogState(view, groups, datasets[0] if len(datasets) == 1 else None)
-
-    def _build_view(self, request: ViewRequest, state: _CatalogState) -> _ReadyView:
+    def _build_view(self, request: ViewRequest, state: CatalogState) -> ReadyView:
         began = self._clock()
         view = self._fs.get_feature_view(request.name, request.version)
         view.init_serving(request.dataset if state.dataset is None else state.dataset.version)
         self._served_names.add(request.name)
-        return _ReadyView(view, state, began)
+        return ReadyView(view, state, began)

@@ -6,13 +6,26 @@ A view in this process and a client of a server have the same ones.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from spark_fs.base.python_values import UnfitError, format_value
 from spark_fs.errors import KeyValueError, SchemaError, SettingsError
 
 Entry = Mapping[str, Any]
 T = TypeVar("T")
+
+
+class VectorRequest(NamedTuple):
+    """What one caller asks of a view.
+
+    passed: for each entry the values that win over stored ones. transform: whether the view's
+    transformations are applied.
+    """
+
+    entries: Sequence[Entry]
+    passed: Sequence[Entry]
+    allow_missing: bool = False
+    transform: bool = True
 
 
 def choose_entry(entry: T | None, keys: T | None) -> T:

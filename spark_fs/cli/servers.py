@@ -36,36 +36,95 @@ InsecureOption = Annotated[
 ]
 
 
+HostOption = Annotated[str, typer.Option("--host", help="The address to listen on.")]
+PortOption = Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.")]
+ViewOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--view",
+        help=(
+            "Serve this one, and no other that is not named: name, name:version or"
+            " name:version:dataset."
+        ),
+    ),
+]
+MaxBytesOption = Annotated[
+    int, typer.Option("--max-bytes", min=1, help="The largest request, in bytes.")
+]
+MaxEntriesOption = Annotated[
+    int, typer.Option("--max-entries", min=1, help="The most entries of a request.")
+]
+MaxOpenOption = Annotated[
+    int,
+    typer.Option(
+        "--max-open", min=1, help="The most requests at once; one more is told to come again."
+    ),
+]
+TimeoutOption = Annotated[
+    float,
+    typer.Option("--timeout", min=0.001, help="Seconds within which an answer must be found."),
+]
+MaxOpenPerCallerOption = Annotated[
+    int,
+    typer.Option(
+        "--max-open-per-caller",
+        min=0,
+        help="The most requests at once from one address; 0 is as many as of all.",
+    ),
+]
+DrainOption = Annotated[
+    float,
+    typer.Option(
+        "--drain",
+        min=0.0,
+        help=(
+            "Seconds after SIGTERM for which requests are still taken, while /ready says that"
+            " it ends."
+        ),
+    ),
+]
+WorkersOption = Annotated[
+    int, typer.Option("--workers", min=1, help="The processes that serve on the port.")
+]
+AccessLogOption = Annotated[
+    str,
+    typer.Option("--access-log", help="Where a line of JSON goes for each request: a file, or -."),
+]
+TracesOption = Annotated[
+    bool,
+    typer.Option(
+        "--traces", help="Export spans as the OTEL_ variables say; it needs spark_fs[otel]."
+    ),
+]
+TlsCertOption = Annotated[
+    Path | None, typer.Option("--tls-cert", help="The server's certificate (PEM): HTTPS.")
+]
+TlsKeyOption = Annotated[
+    Path | None, typer.Option("--tls-key", help="The key of that certificate.")
+]
+TlsClientCaOption = Annotated[
+    Path | None,
+    typer.Option("--tls-client-ca", help="Callers must have a certificate of this authority."),
+]
+
+
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.")] = 8_080,
-    view: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--view",
-            help=(
-                "Serve this one, and no other that is not named: name, name:version or"
-                " name:version:dataset."
-            ),
-        ),
-    ] = None,
-    max_bytes: Annotated[
-        int, typer.Option("--max-bytes", min=1, help="The largest request, in bytes.")
-    ] = 1_000_000,
-    max_entries: Annotated[
-        int, typer.Option("--max-entries", min=1, help="The most entries of a request.")
-    ] = 1_000,
-    max_open: Annotated[
-        int,
-        typer.Option(
-            "--max-open", min=1, help="The most requests at once; one more is told to come again."
-        ),
-    ] = 256,
-    timeout: Annotated[
-        float,
-        typer.Option("--timeout", min=0.001, help="Seconds within which an answer must be found."),
-    ] = 30.0,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8_080,
+    view: ViewOption = None,
+    max_bytes: MaxBytesOption = 1_000_000,
+    max_entries: MaxEntriesOption = 1_000,
+    max_open: MaxOpenOption = 256,
+    timeout: TimeoutOption = 30.0,
+    max_open_per_caller: MaxOpenPerCallerOption = 0,
+    drain: DrainOption = 1.0,
+    workers: WorkersOption = 1,
+    access_log: AccessLogOption = "",
+    traces: TracesOption = False,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
+    tls_client_ca: TlsClientCaOption = None,
     token_file: TokenFileOption = None,
     allow_host: AllowHostOption = None,
     insecure: InsecureOption = False,
@@ -73,26 +132,42 @@ def serve(
 ) -> None:
     """Serve feature vectors over HTTP, without Spark.
 
-    POST /v1/feature-vectors, GET /health, /metrics and /docs. With a token (SPARK_FS_TOKEN, or
-    --token-file) callers must bring it, but for /health; without one it listens on loopback alone.
-    It needs the extra: pip install 'spark_fs[serve]'.
+    POST /v1/feature-vectors, GET /v1/feature-views/NAME, /health, /ready, /metrics and /docs. With
+    a token (SPARK_FS_TOKEN, or --token-file) callers must bring it, but for /health and /ready;
+    without one, and without --tls-client-ca, it listens on loopback alone. It needs the extra: pip
+    install 'spark_fs[serve]'.
     """
     from spark_fs.server.guard import Limits
-    from spark_fs.server.vector_server import serve_vectors
+    from spark_fs.server.serving import ServeOptions, serve_vectors
+    from spark_fs.server.tls import read_tls_files
 
     fs = login(config).get_feature_store()
-    token, names = _resolve_access(fs, host, token_file, allow_host, insecure)
+    tls = read_tls_files(tls_cert, tls_key, tls_client_ca)
+    asks_certificates = tls_client_ca is not None
+    token, names = _resolve_access(fs, host, token_file, allow_host, insecure, asks_certificates)
     check_is_there(fs)
-    serve_vectors(
-        fs,
-        host,
-        port,
-        view or [],
-        max_entries,
-        token,
-        names,
-        Limits(max_bytes, max_open, answer_seconds=timeout),
+    limits = Limits(
+        max_bytes,
+        max_open,
+        answer_seconds=timeout,
+        max_open_per_caller=max_open_per_caller,
+        drain_seconds=drain,
     )
+    options = ServeOptions(
+        host=host,
+        port=port,
+        config=config,
+        views=tuple(view or ()),
+        max_entries=max_entries,
+        token=token,
+        names=names,
+        limits=limits,
+        tls=tls,
+        workers=workers,
+        access_log=access_log,
+        traces=traces,
+    )
+    serve_vectors(fs, options)
 
 
 def _resolve_access(
@@ -101,15 +176,16 @@ def _resolve_access(
     token_file: Path | None,
     allowed_hosts: list[str] | None,
     insecure: bool,
+    asks_certificates: bool = False,
 ) -> tuple[str, frozenset[str] | None]:
     """The token that callers must bring, and the names that a server answers to.
 
     SettingsError where strangers would be let in.
     """
-    from spark_fs.server.guard import check_exposed, get_host_names, read_token
+    from spark_fs.server.access import check_exposed, get_host_names, read_token
 
     token = read_token(fs._stores.settings.token.get_secret_value(), token_file)
-    check_exposed(host, token, insecure)
+    check_exposed(host, token, insecure, asks_certificates)
     return token, get_host_names(host, allowed_hosts or ())
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from spark_fs.base.given_values import VectorRequest
 from spark_fs.errors import NotFoundError
 from spark_fs.flows.on_demand_vectors import OnDemandEntries, OnDemandVectorReader
 from spark_fs.flows.project_stores import ProjectStores
@@ -19,19 +20,6 @@ if TYPE_CHECKING:
     from spark_fs.online.store import LookupRow
 
 Entry = Mapping[str, Any]
-
-
-class VectorRequest(NamedTuple):
-    """What one caller asks of a view.
-
-    passed: for each entry the values that win over stored ones. transform: whether the view's
-    transformations are applied.
-    """
-
-    entries: Sequence[Entry]
-    passed: Sequence[Entry]
-    allow_missing: bool = False
-    transform: bool = True
 
 
 @dataclass(frozen=True)

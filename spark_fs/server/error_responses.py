@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from fastapi.responses import JSONResponse, Response
+import msgspec
+from fastapi.responses import Response
 
 from spark_fs.base.terminal import escape_for_terminal
 from spark_fs.errors import (
@@ -54,6 +55,7 @@ _DESCRIPTIONS = {
     408: "The request did not come whole in time",
     413: "The request is too large",
     422: "The request is not of the form above",
+    429: "Too many requests of one address are open",
     503: "The online store failed, no answer was found in time, or too many requests are open",
 }
 # As the OpenAPI page lists them.
@@ -63,7 +65,19 @@ ERROR_RESPONSES: Mapping[int | str, dict[str, Any]] = {
 }
 
 
-def translate_error(error: Exception) -> Response:
+class ErrorAnswer(NamedTuple):
+    """The answer of a request that failed, as JSON."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+    def to_response(self) -> Response:
+        """The same for FastAPI."""
+        return Response(self.body, self.status, dict(self.headers), "application/json")
+
+
+def translate_error(error: Exception) -> ErrorAnswer:
     """The answer for an error."""
     if isinstance(error, InvalidRequestError):
         message = f"The request is not valid: {error}. See /docs."
@@ -79,7 +93,7 @@ def translate_error(error: Exception) -> Response:
     return make_unexpected_response(error)
 
 
-def make_unexpected_response(error: Exception) -> Response:
+def make_unexpected_response(error: Exception) -> ErrorAnswer:
     """The answer for an error that is not one of ours."""
     message = f"Something failed inside ({type(error).__name__}); the log of the program has more."
     return make_error_response(500, "InternalError", message)
@@ -87,7 +101,7 @@ def make_unexpected_response(error: Exception) -> Response:
 
 def make_error_response(
     status: int, kind: str, text: str, headers: Mapping[str, str] | None = None
-) -> Response:
+) -> ErrorAnswer:
     """The answer of a request that failed.
 
     Args:
@@ -102,4 +116,5 @@ def make_error_response(
     message = message.encode("utf-8", "backslashreplace").decode()
     if status == 503:
         headers = {"Retry-After": "1"}
-    return JSONResponse({"error": {"type": kind, "message": message}}, status, headers)
+    body = msgspec.json.encode({"error": {"type": kind, "message": message}})
+    return ErrorAnswer(status, body, headers or {})

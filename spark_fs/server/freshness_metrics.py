@@ -9,6 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from spark_fs.errors import SparkFSError
 from spark_fs.online.table_layout import build_online_table
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _KEPT_SECONDS = 10.0  # for which the stores are not asked again, whoever asks
 
 
-class FreshnessCollector:
+class FreshnessCollector(Collector):
     """The times of each online group, for a registry of Prometheus.
 
     The online store is asked once in ten seconds at most, and reads the event times of a group once

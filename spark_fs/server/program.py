@@ -1,28 +1,29 @@
-"""Run a program until the process ends, on connections that no caller can hold for ever."""
+"""Run a program until the process ends, and end it so that no request that was let in is lost."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
+import signal
+import socket
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 from typing import Any, TextIO, TypeVar
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from spark_fs.server.connections import make_connection_class
 from spark_fs.server.guard import Limits
 from spark_fs.server.sockets import open_socket
+from spark_fs.server.tls import TlsFiles
 
+LOGGER = logging.getLogger("spark_fs.serve")
 T = TypeVar("T")
-# For each request that may be open: most connections that are kept are idle.
-_CONNECTIONS_PER_REQUEST = 4
 _THREADS = 40
-_BUSY = (
-    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length:"
-    b" 0\r\n\r\n"
-)
+_TICK = 0.05  # seconds between two looks at whether a drain is over
 
 
 class WorkerThreads:
@@ -40,53 +41,83 @@ class WorkerThreads:
         return await asyncio.get_running_loop().run_in_executor(self._pool, call, *args)
 
 
-def make_connection_class(limits: Limits) -> type[H11Protocol]:
-    """Connections that end in time, and of which there are so many at most.
+class DrainingServer(uvicorn.Server):
+    """A server that is told to end while requests come.
 
-    One ends where a request does not come, or its answer is not taken, in time.
+    At first it says that it is not ready, and still takes requests for ``drain_seconds``, each
+    connection ending with its answer; so whoever sends requests has time to send them elsewhere.
+    Then it takes what has come to its port already, listens no more, answers what is open, and
+    ends. Ctrl-C leaves the first part out.
     """
-    max_connections = limits.max_open * _CONNECTIONS_PER_REQUEST
-    idle_timeout = limits.ask_seconds + limits.idle_seconds
-    request_timeout = limits.ask_seconds + limits.answer_seconds + 2 * limits.idle_seconds
 
-    class TimedConnection(H11Protocol):
-        """One connection."""
+    def __init__(self, config: uvicorn.Config, program: Any, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._program = program
+        self._drain_seconds = drain_seconds
 
-        _timer: asyncio.TimerHandle | None = None
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; at once where a person says so."""
+        if sig == signal.SIGINT:
+            self._drain_seconds = 0.0
+        super().handle_exit(sig, frame)
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-            super().connection_made(transport)
-            self._since = self.loop.time()
-            if len(self.connections) > max_connections:
-                transport.write(_BUSY)
-                transport.close()
-            self._check_deadline()
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain, then end."""
+        begin_drain = getattr(self._program, "begin_drain", None)
+        if begin_drain:
+            begin_drain()
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._drain_seconds
+        while loop.time() < due and not self.force_exit:
+            await self.on_tick(0)
+            await asyncio.sleep(_TICK)
+        await self._accept_waiting(sockets or [])
+        await super().shutdown(sockets)
 
-        def _check_deadline(self) -> None:
-            """End the connection where its time is over, else look again when it may be."""
-            is_answering = self.cycle is not None and not self.cycle.response_complete
-            timeout = request_timeout if is_answering else idle_timeout
-            left = self._since + timeout - self.loop.time()
-            if left <= 0:
-                self.transport.abort()
-            else:
-                delay = min(left, idle_timeout)
-                self._timer = self.loop.call_later(delay, self._check_deadline)
+    async def _accept_waiting(self, sockets: list[socket.socket]) -> None:
+        """Take the connections that wait at the port, and listen no more."""
+        waiting = []
+        for listener in sockets:
+            listener.setblocking(False)
+            try:
+                while True:
+                    waiting.append(listener.accept()[0])
+            except OSError:  # none is left
+                pass
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        for connection in waiting:
+            connection.setblocking(False)
+            try:
+                await loop.connect_accepted_socket(
+                    self._make_connection, connection, ssl=self.config.ssl
+                )
+            except OSError:  # its caller is gone
+                connection.close()
+        if waiting:
+            await asyncio.sleep(_TICK)  # for what they send to be read
 
-        def on_response_complete(self) -> None:
-            self._since = self.loop.time()
-            super().on_response_complete()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            if self._timer:
-                self._timer.cancel()
-            super().connection_lost(exc)
-
-    return TimedConnection
+    def _make_connection(self) -> asyncio.Protocol:
+        connection: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg] # as uvicorn makes them
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        return connection
 
 
-def make_server(program: Any, limits: Limits, log_level: str = "info") -> uvicorn.Server:
-    """The server of a program, for a socket that listens already."""
+def make_server(
+    program: Any, limits: Limits, log_level: str = "info", tls: TlsFiles | None = None
+) -> DrainingServer:
+    """The server of a program, for a socket that listens already.
+
+    Args:
+        program: of ASGI.
+        limits: what the server takes upon itself.
+        log_level: of the server's log.
+        tls: its certificate; None: it speaks plain HTTP.
+    """
     config = uvicorn.Config(
         program,
         http=make_connection_class(limits),
@@ -96,8 +127,9 @@ def make_server(program: Any, limits: Limits, log_level: str = "info") -> uvicor
         server_header=False,
         timeout_keep_alive=limits.idle_seconds,
         timeout_graceful_shutdown=math.ceil(limits.answer_seconds),
+        **(tls.list_options() if tls else {}),
     )
-    return uvicorn.Server(config)
+    return DrainingServer(config, program, limits.drain_seconds)
 
 
 def run_program(
@@ -108,6 +140,7 @@ def run_program(
     announcement: str,
     log_level: str = "info",
     out: TextIO | None = None,
+    tls: TlsFiles | None = None,
 ) -> None:
     """Serve until the process is ended.
 
@@ -119,10 +152,13 @@ def run_program(
         announcement: what is printed first; ``{url}`` in it is the URL of the server.
         log_level: of the server's log.
         out: where the announcement is printed; None is stderr.
+        tls: its certificate; None: it speaks plain HTTP.
 
     Raises:
         SettingsError: the port is taken.
     """
     listener, url = open_socket(host, port)
+    if tls:
+        url = url.replace("http://", "https://", 1)
     print(announcement.format(url=url), file=out or sys.stderr, flush=True)
-    make_server(program, limits, log_level).run([listener])
+    make_server(program, limits, log_level, tls).run([listener])

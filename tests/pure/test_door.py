@@ -18,7 +18,8 @@ import spark_fs
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.serving import ServedViews
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.server.guard import Limits, check_exposed, get_host_names, read_token
+from spark_fs.server.access import check_exposed, get_host_names, read_token
+from spark_fs.server.guard import Limits
 from spark_fs.server.sockets import open_socket
 from spark_fs.server.vector_server import build_vector_app
 from spark_fs.spec.training_dataset import TrainingDatasetSpec
@@ -149,6 +150,7 @@ def test_without_the_token_nobody_is_let_in(fs: FeatureStore) -> None:
                     "Basic",
                 ]
         assert ask(port, path="/health")[0] == 200
+        assert ask(port, path="/ready")[0] == 200
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.7", "example.com"])
@@ -333,7 +335,7 @@ def test_an_answer_that_takes_too_long_is_not_waited_for(
     )  # a database that does not answer
     limits = Limits(answer_seconds=0.3)
     with served(build_vector_app(fs, limits=limits), limits) as port:
-        status, found, headers = ask(port, path="/health")
+        status, found, headers = ask(port, path="/ready")
         assert (status, found["error"]["type"], headers["retry-after"]) == (
             503,
             "AnswerTooSlow",
@@ -429,7 +431,7 @@ def test_an_error_tells_no_host_no_user_and_no_value_that_is_dropped(
         }
     ).get_feature_store()
     with served(build_vector_app(away)) as port:
-        for path, body in (("/v1/feature-vectors", ENTRY), ("/health", None)):
+        for path, body in (("/v1/feature-vectors", ENTRY), ("/ready", None)):
             status, found, _ = ask(port, body, path)
             assert (status, found["error"]["type"]) == (503, "OnlineStoreError")
             assert not re.search(

@@ -1,0 +1,125 @@
+"""Who is told of the vectors that were handed out: off the request's path, and never in its way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from queue import Empty, Full, Queue
+from threading import Lock, Thread
+from typing import Any, Protocol
+
+LOGGER = logging.getLogger("spark_fs.serve")
+_MAX_WAITING = 10_000  # answers that observers were not told of yet
+
+
+@dataclass(frozen=True)
+class ServedVectors:
+    """What one request was answered.
+
+    training_dataset_version: by which the transformations learned; None where none did. passed:
+    for each entry what the caller gave. transformed: whether the vectors are. instant: (UTC) at
+    which rows were looked up.
+    """
+
+    view: str
+    version: int
+    training_dataset_version: int | None
+    entries: Sequence[Mapping[str, Any]]
+    passed: Sequence[Mapping[str, Any]]
+    vectors: Sequence[Sequence[Any]]
+    instant: datetime
+    request_id: str
+    transformed: bool = True
+
+
+class Observer(Protocol):
+    """Is told of vectors that were handed out, in a thread of its own."""
+
+    def __call__(
+        self,
+        view: str,
+        version: int,
+        training_dataset_version: int | None,
+        entries: Sequence[Mapping[str, Any]],
+        passed: Sequence[Mapping[str, Any]],
+        vectors: Sequence[Sequence[Any]],
+        instant: datetime,
+        request_id: str,
+    ) -> None:
+        """Take note of one answer.
+
+        Args:
+            view: the name of the view.
+            version: of the view.
+            training_dataset_version: by which its transformations learned; None where none did.
+            entries: the keys of each vector.
+            passed: for each entry what the caller gave.
+            vectors: what was handed out.
+            instant: (UTC) at which rows were looked up.
+            request_id: of the request.
+        """
+
+
+class Observers:
+    """Tells observers what was served, one answer after the other, by one thread.
+
+    Where more than so many answers wait, the next ones are dropped and counted; an observer that
+    fails is named in the log, and told of the next answer all the same.
+
+    Args:
+        count_dropped: called for each answer that is dropped.
+    """
+
+    def __init__(self, count_dropped: Callable[[], Any] = lambda: None) -> None:
+        self.observers: list[Observer] = []
+        self._count_dropped = count_dropped
+        self._waiting: Queue[ServedVectors] = Queue(_MAX_WAITING)
+        self._start_lock = Lock()
+        self._thread: Thread | None = None
+
+    def tell(self, served: ServedVectors) -> None:
+        """Let the observers know of an answer, soon; it waits for nothing."""
+        if self._thread is None:
+            self._start_thread()
+        try:
+            self._waiting.put_nowait(served)
+        except Full:
+            self._count_dropped()
+
+    def finish(self) -> None:
+        """Wait until the observers were told of all that waits."""
+        if self._thread is not None:
+            self._waiting.join()
+
+    def _start_thread(self) -> None:
+        with self._start_lock:
+            if self._thread is None:
+                self._thread = Thread(target=self._tell_all, name="spark_fs-observers", daemon=True)
+                self._thread.start()
+
+    def _tell_all(self) -> None:
+        while True:
+            with suppress(Empty):
+                served = self._waiting.get()
+                for observer in tuple(self.observers):
+                    _tell_observer(observer, served)
+                self._waiting.task_done()
+
+
+def _tell_observer(observer: Observer, served: ServedVectors) -> None:
+    try:
+        observer(
+            served.view,
+            served.version,
+            served.training_dataset_version,
+            served.entries,
+            served.passed,
+            served.vectors,
+            served.instant,
+            served.request_id,
+        )
+    except Exception:  # it must not end the thread
+        LOGGER.exception("An observer of served vectors failed")

@@ -1,0 +1,98 @@
+"""``spark-fs serve``: what it was told, and the process that serves by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spark_fs.server.guard import Limits
+from spark_fs.server.tls import TlsFiles
+from spark_fs.server.watchers import RequestWatcher
+
+if TYPE_CHECKING:
+    from spark_fs.api.feature_store import FeatureStore
+    from spark_fs.server.guard import RequestGuard
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """What ``spark-fs serve`` was told; it goes to each worker.
+
+    config: the settings file. views: see ``build_vector_app``, as max_entries, token and names.
+    access_log: where lines go: a path, "-" for stdout; empty: nowhere. traces: whether spans are
+    exported.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8_080
+    config: Path | None = None
+    views: Sequence[str] = ()
+    max_entries: int = 1_000
+    token: str = field(default="", repr=False)
+    names: frozenset[str] | None = None
+    limits: Limits = field(default_factory=Limits)
+    tls: TlsFiles | None = None
+    workers: int = 1
+    access_log: str = ""
+    traces: bool = False
+
+
+def build_served_app(fs: FeatureStore, options: ServeOptions) -> RequestGuard:
+    """The program that was asked for, with its logs and traces.
+
+    Args:
+        fs: the feature store.
+        options: what was asked for.
+
+    Raises:
+        SparkFSError: a view cannot be made ready.
+        SetupError: an extra is not installed.
+    """
+    from spark_fs.server.vector_server import build_vector_app
+
+    return build_vector_app(
+        fs,
+        max_entries=options.max_entries,
+        views=options.views,
+        token=options.token,
+        names=options.names,
+        limits=options.limits,
+        watchers=_make_watchers(options),
+    )
+
+
+def _make_watchers(options: ServeOptions) -> list[RequestWatcher]:
+    watchers: list[RequestWatcher] = []
+    if options.access_log:
+        from spark_fs.server.access_log import AccessLog, open_log
+
+        watchers.append(AccessLog(open_log(options.access_log)))
+    if options.traces:
+        from spark_fs.server.traces import RequestTraces, make_tracer_provider
+
+        watchers.append(RequestTraces(make_tracer_provider()))
+    return watchers
+
+
+def serve_vectors(fs: FeatureStore, options: ServeOptions) -> None:
+    """Serve until the process is told to end, by processes of their own where there are several.
+
+    Args:
+        fs: the feature store.
+        options: what was asked for.
+
+    Raises:
+        SettingsError: the port is taken.
+        SparkFSError: a view cannot be made ready.
+    """
+    from spark_fs.server.program import run_program
+    from spark_fs.server.workers import WorkerSupervisor
+
+    announcement = "Vectors are at {url} (end it with Ctrl-C)"
+    if options.workers > 1:
+        WorkerSupervisor(options).run(announcement)
+        return
+    app = build_served_app(fs, options)
+    run_program(app, options.host, options.port, options.limits, announcement, tls=options.tls)
