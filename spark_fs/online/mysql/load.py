@@ -17,7 +17,7 @@ from mysql.connector import DataError
 from spark_fs.errors import OnlineRefusedError
 from spark_fs.online import text_format
 from spark_fs.online.column_storage import OnlineColumn
-from spark_fs.online.mysql import insert_rows, negative_zero
+from spark_fs.online.mysql import insert_rows, negative_zero_rows
 from spark_fs.online.mysql.dialects import MARIADB, PLAIN, get_dialect
 from spark_fs.online.mysql.pool import FAILURES
 from spark_fs.online.mysql.store import MySQLStore
@@ -40,12 +40,12 @@ def load_rows(
     if not_finite is not None:
         column_name, row_index = not_finite
         raise _make_not_finite_error(table, rows, column_name, row_index)
-    stand_in = negative_zero.find_stand_in(rows, table.columns)
+    stand_in = negative_zero_rows.find_stand_in(rows, table.columns)
     if stand_in is not None:
         raise _make_stand_in_error(table, rows, *stand_in)
     with _open_load_cursor(store) as (cursor, folder):
         if get_dialect(cursor) is MARIADB:
-            rows = negative_zero.replace_negative_zeros(rows, table.columns)
+            rows = negative_zero_rows.replace_negative_zeros(rows, table.columns)
         for number, columns in enumerate(table.part_columns):
             table_name = staging.rows_table(number)
             _ensure_column_lengths(cursor, table, table_name, columns, rows)
