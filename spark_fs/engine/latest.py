@@ -22,6 +22,7 @@ from spark_fs.engine.join.stages import TypedColumn, get_key_columns
 from spark_fs.engine.runner import TaskRows
 from spark_fs.tables.event_times import to_event_micros
 
+_REDUCED_BYTES = 32 << 20  # bytes of rows that are reduced together
 BucketHandler = Callable[[pa.Table], Iterator[pa.RecordBatch]]
 
 
@@ -133,12 +134,33 @@ class _LatestScatter:
     def _assign_tables(
         self, batches: Iterable[pa.RecordBatch]
     ) -> Iterator[shuffle.BucketAssignment]:
-        for table in self.read_tables(batches):
-            if table.num_rows:
-                latest = self.order.keep_latest(table)
-                keys = get_key_columns(latest, self.order.keys)
-                buckets = self.buckets.assign_rows(keys)
-                yield shuffle.BucketAssignment(0, latest, None, buckets)
+        for latest in _reduce_tables(self.read_tables(batches), self.order):
+            keys = get_key_columns(latest, self.order.keys)
+            buckets = self.buckets.assign_rows(keys)
+            yield shuffle.BucketAssignment(0, latest, None, buckets)
+
+
+def _reduce_tables(tables: Iterable[pa.Table], order: LatestOrder) -> Iterator[pa.Table]:
+    """The latest row of each key, of as many rows at a time as have a bounded size.
+
+    What few keys leave of them is held together with the rows that follow.
+    """
+    held: list[pa.Table] = []
+    held_bytes = 0
+    for table in tables:
+        held.append(table)
+        held_bytes += table.nbytes
+        if held_bytes < _REDUCED_BYTES:
+            continue
+        latest = order.keep_latest(pa.concat_tables(held))
+        held = [latest]
+        held_bytes = latest.nbytes
+        if held_bytes > _REDUCED_BYTES // 2:
+            yield latest
+            held = []
+            held_bytes = 0
+    if held_bytes:
+        yield order.keep_latest(pa.concat_tables(held))
 
 
 @dataclass(frozen=True)
@@ -165,10 +187,7 @@ class _SingleTaskReduce:
     handle_bucket: BucketHandler
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        latest = []
-        for table in self.read_tables(batches):
-            if table.num_rows:
-                latest.append(self.order.keep_latest(table))
+        latest = list(_reduce_tables(self.read_tables(batches), self.order))
         if latest:
             yield from self.handle_bucket(self.order.keep_latest(pa.concat_tables(latest)))
 

@@ -28,6 +28,8 @@ COMMIT_COLUMN = "_commit_version"
 _BUCKET_BYTES = 64 << 20
 _SINGLE_TASK_BYTES = 8 << 20  # bytes that one task reduces alone
 _VALUE_BYTES = 16  # bytes of a value, about
+_UNPACKED_FACTOR = 3  # bytes of long values in memory for each in a file, about
+_READ_BYTES = 8 << 20  # bytes of a file's rows that a task reads at a time, about
 _SAMPLED_FILES = 4
 
 
@@ -65,7 +67,8 @@ class LatestRows:
         if not files or not parquet.is_scannable(files, group.types, group.partition_key, None):
             return None
         scan = Scan.from_files(parquet.to_scan_files(files), _list_column_types(group))
-        relation = ArrowRelation.from_scan(SparkRunner(table.spark), scan)
+        table_rows = _READ_BYTES // _estimate_row_bytes(scan.schema, scan) + 1
+        relation = ArrowRelation.from_scan(SparkRunner(table.spark), scan, table_rows)
         return cls(group, relation, _get_tie_breakers(group), scan.row_count, scan)
 
     @classmethod
@@ -109,7 +112,7 @@ class LatestRows:
             return results.collect()
 
     def _plan_buckets(self, order: LatestOrder) -> KeyBuckets:
-        size = self.row_count * _VALUE_BYTES * len(self.relation.schema)
+        size = self.row_count * _estimate_row_bytes(self.relation.schema, self.scan)
         count = 1
         if size > _SINGLE_TASK_BYTES:
             parallelism = self.relation.source.runner.parallelism
@@ -120,6 +123,15 @@ class LatestRows:
         sample = parquet.read_sample(self.scan, [first_key[0]], _SAMPLED_FILES)
         sampled_keys = get_key_columns(sample, [first_key])
         return KeyBuckets.from_sample(count, sampled_keys[0])
+
+
+def _estimate_row_bytes(schema: pa.Schema, scan: Scan | None) -> int:
+    """Bytes of a row, about; files tell of long values, though they are packed."""
+    row_bytes = _VALUE_BYTES * len(schema)
+    if scan is None or not scan.row_count:
+        return row_bytes
+    file_bytes = sum(file.bytes for file in scan.files)
+    return max(row_bytes, _UNPACKED_FACTOR * file_bytes // scan.row_count)
 
 
 def _get_tie_breakers(group: GroupSpec) -> tuple[str, ...]:
@@ -159,6 +171,14 @@ def filter_upserts(changes: DataFrame) -> DataFrame:
     return changes.filter(F.col("_change_type").isin("insert", "update_postimage"))
 
 
-def select_deleted_keys(changes: DataFrame, group: GroupSpec) -> DataFrame:
-    """The keys* of which a change feed deletes a row."""
-    return changes.filter(F.col("_change_type") == "delete").select(*group.primary_key).distinct()
+def select_deleted_keys(changes: DataFrame, group: GroupSpec, last_deleted: str) -> DataFrame:
+    """The keys* of which a change feed deletes a row.
+
+    Args:
+        changes: The change feed.
+        group: The group.
+        last_deleted: The name of a column for the last commit that did.
+    """
+    deletes = changes.filter(F.col("_change_type") == "delete")
+    last_commit = F.max(COMMIT_COLUMN).alias(last_deleted)
+    return deletes.groupBy(*group.primary_key).agg(last_commit)

@@ -3,8 +3,8 @@
 The first time, and where the change feed does not reach back, the whole table is loaded beside the
 one that is served and put in its place. After that the workers reduce what changed since the last
 synced version to the latest row of each key and load it into tables of this run; the store merges
-these in one transaction with the version. Where rows were deleted, the latest row of their keys is
-looked up in the whole table. A run that is killed leaves what is served as it was.
+these in one transaction with the version. Where rows were deleted, what is left of their keys is
+written anew (``deletions.py``). A run that is killed leaves what is served as it was.
 """
 
 import re
@@ -17,9 +17,6 @@ from datetime import UTC, datetime
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-from pyspark.storagelevel import StorageLevel
 
 from spark_fs import errors
 from spark_fs.base.times import to_micros
@@ -27,14 +24,13 @@ from spark_fs.engine.runner import ProgressCallback
 from spark_fs.engine.spark_runner import SparkRunner
 from spark_fs.errors import NotFoundError, OnlineStoreError, SparkFSError
 from spark_fs.flows import group_rows
+from spark_fs.flows.deletions import may_delete, resolve_deletions
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.latest_rows import (
-    COMMIT_COLUMN,
     LatestRows,
     drop_expired,
     filter_upserts,
     make_counts_batch,
-    select_deleted_keys,
 )
 from spark_fs.flows.progress import report_progress
 from spark_fs.online.registry import make_writer
@@ -49,12 +45,10 @@ from spark_fs.online.store import (
 from spark_fs.online.table_layout import OnlineTable, build_online_table
 from spark_fs.redact import get_safe_cause
 from spark_fs.tables.commits import Commit
-from spark_fs.tables.ingestion import INGESTED_AT
 from spark_fs.tables.spark_errors import find_root_cause
 from spark_fs.tables.table import GroupTable
 from spark_fs.tables.table_log import open_log
 
-_OPERATIONS_WITHOUT_DELETES = ("upsert", "insert")  # commits that delete no row
 # Spark gives the errors of workers, and of files that are gone, as text alone
 _WORKER_ERROR = re.compile(r"^spark_fs\.errors\.(\w+): (.*)", re.MULTILINE)
 _MISSING_FILE = re.compile(
@@ -234,43 +228,18 @@ class _GroupSync:
             if added_rows:
                 return added_rows
         feed = group_rows.read_changes(table, last_synced, version)
-        row_count = sum(commit.inserted + commit.updated for commit in commits)
-        if not any(_may_delete(commit) for commit in commits):
+        if not any(may_delete(commit) for commit in commits):
+            row_count = sum(commit.inserted + commit.updated for commit in commits)
             return LatestRows.from_changes(table.group, filter_upserts(feed), row_count)
-        for file in table.list_files(version):
-            row_count += file.row_count or 0
-        rows = self._resolve_deleted_keys(feed, staging, version, exit_stack)
-        return LatestRows.from_changes(table.group, rows, row_count)
-
-    def _resolve_deleted_keys(
-        self, feed: DataFrame, staging: StagingTables, version: int, exit_stack: ExitStack
-    ) -> DataFrame:
-        """Load the keys that lost a row, eagerly; returns the rows*.
-
-        Those of these keys are looked up in the table, those of the others in the feed.
-        """
-        group = self.group_table.group
-        keys = list(group.primary_key)
-        deleted_keys = select_deleted_keys(feed, group).persist(StorageLevel.MEMORY_AND_DISK)
-        exit_stack.callback(deleted_keys.unpersist)
         loader = _DeletedKeysLoader(self.online_writer, self.table, staging)
-        deleted_keys.mapInArrow(loader, "gone bigint").collect()
-        table_rows = group_rows.read_group(self.group_table, version, with_duplicates=True)
-        remaining = table_rows.join(deleted_keys, on=keys, how="left_semi")
-        remaining = remaining.withColumn(COMMIT_COLUMN, F.lit(version).cast("bigint"))
-        others = filter_upserts(feed).join(deleted_keys, on=keys, how="left_anti")
-        columns = [*group.types, INGESTED_AT, COMMIT_COLUMN]
-        return others.select(*columns).unionByName(remaining.select(*columns))
+        left = resolve_deletions(table, feed, commits, version, loader, exit_stack)
+        return LatestRows.from_changes(table.group, left.frame, left.row_count)
 
     def _load_rows(self, latest: LatestRows, staging: StagingTables) -> list[tuple[int, ...]]:
         """Load the latest rows, eagerly; returns the rows written and expired of each bucket."""
         cutoff = None if self.cutoff is None else to_micros(self.cutoff)
         loader = _LatestRowsLoader(self.online_writer, self.table, staging, cutoff)
         return latest.map_to_tuples(loader, {"written": "bigint", "expired": "bigint"})
-
-
-def _may_delete(commit: Commit) -> bool:
-    return bool(commit.deleted) or commit.operation not in _OPERATIONS_WITHOUT_DELETES
 
 
 def _sum_counts(load_counts: list[tuple[int, ...]], merge_result: MergeResult) -> dict[str, int]:

@@ -16,7 +16,8 @@ class Commit:
 
     operation: "upsert", "insert", "overwrite", "delete", "append_features", "optimize", or "note"
     for what a run notes without rows; of another writer, Delta's own word for it. inserted,
-    updated, deleted: numbers of rows.
+    updated, deleted: numbers of rows. whole_keys: whether of each primary key of which it deleted a
+    row it deleted all.
     """
 
     version: int
@@ -26,6 +27,7 @@ class Commit:
     updated: int = 0
     deleted: int = 0
     batch_id: str | None = None
+    whole_keys: bool = False
 
     @property
     def id(self) -> int:

@@ -53,14 +53,19 @@ Scatter = Callable[[pa.Table], shuffle.BucketAssignment]
 
 @dataclass(frozen=True)
 class _ScanReader:
-    """Takes numbers of shares, and gives their rows."""
+    """Takes numbers of shares, and gives their rows, each share whole or so many rows at a time."""
 
     scan: Scan
     shares: tuple[tuple[int, int, int], ...]
+    table_rows: int | None = None
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         for number in iter_numbers(batches):
-            yield parquet.read_share(self.scan, *self.shares[number])
+            share = self.shares[number]
+            if self.table_rows is None:
+                yield parquet.read_share(self.scan, *share)
+            else:
+                yield from parquet.iter_share(self.scan, *share, self.table_rows)
 
 
 @dataclass(frozen=True)
@@ -118,13 +123,7 @@ class SemiJoinFilter:
 
     def has_hashes(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         """Whether the spine has a key of each of these hashes."""
-        spine_hashes = _get_key_hashes(self)
-        if not len(spine_hashes):
-            return np.zeros(len(hashes), bool)
-        positions = np.searchsorted(spine_hashes, hashes)
-        nearest = spine_hashes[np.minimum(positions, len(spine_hashes) - 1)]
-        has_hash: npt.NDArray[np.bool_] = nearest == hashes
-        return has_hash
+        return shuffle.contain_hashes(_get_key_hashes(self), hashes)
 
 
 @remember_last
@@ -237,15 +236,22 @@ class ArrowRelation:
     schema: pa.Schema
 
     @classmethod
-    def from_scan(cls, runner: Runner, table_scan: Scan) -> Self:
-        """The rows of a scan*, a task for each 64 MB or so."""
+    def from_scan(cls, runner: Runner, table_scan: Scan, table_rows: int | None = None) -> Self:
+        """The rows of a scan*, a task for each 64 MB or so.
+
+        Args:
+            runner: Runs the tasks.
+            table_scan: What is read.
+            table_rows: Rows of a table at most; None: a task has its rows in one.
+        """
         shares = tuple(table_scan.list_shares())
         total_bytes = sum(file.bytes for file in table_scan.files)
         tasks_by_size = ceil_divide(total_bytes, parquet.SHARE_BYTES)
         tasks = max(2 * runner.parallelism, tasks_by_size)
         tasks = max(1, min(len(shares), tasks))
         share_numbers = runner.number_tasks(len(shares), tasks)
-        return cls(share_numbers, _ScanReader(table_scan, shares), table_scan.schema)
+        reader = _ScanReader(table_scan, shares, table_rows)
+        return cls(share_numbers, reader, table_scan.schema)
 
     @classmethod
     def from_rows(cls, rows: TaskRows, schema: pa.Schema) -> Self:

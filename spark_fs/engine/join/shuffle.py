@@ -100,6 +100,16 @@ def hash_keys(keys: Sequence[pa.ChunkedArray]) -> Hashes:
     return hashes
 
 
+def contain_hashes(sorted_hashes: Hashes, hashes: Hashes) -> npt.NDArray[np.bool_]:
+    """Whether each of the hashes is among some that are in order."""
+    if not len(sorted_hashes):
+        return np.zeros(len(hashes), bool)
+    positions = np.searchsorted(sorted_hashes, hashes)
+    nearest = sorted_hashes[np.minimum(positions, len(sorted_hashes) - 1)]
+    is_contained: npt.NDArray[np.bool_] = nearest == hashes
+    return is_contained
+
+
 class BucketAssignment(NamedTuple):
     """Which rows of a table (None: each, in order) go to which buckets, and of which side."""
 

@@ -20,7 +20,7 @@ from spark_fs.engine.scan.filters import (
     evaluate_condition,
     parse_partition_value,
 )
-from spark_fs.engine.scan.parquet_files import FileShare, read_file
+from spark_fs.engine.scan.parquet_files import FileShare, iter_file, read_file
 from spark_fs.engine.task_cache import remember_last
 from spark_fs.spec.predicates import Condition, iter_comparisons
 from spark_fs.tables.data_files import DataFile, HeldTable
@@ -191,6 +191,24 @@ def read_share(
     return select_rows(scan, columns)
 
 
+def iter_share(
+    scan: Scan, file_index: int, share_index: int, share_count: int, max_rows: int
+) -> Iterator[pa.Table]:
+    """As ``read_share``, of so many rows of the file at a time.
+
+    Args:
+        scan: What is read; its strings come as they are.
+        file_index: Which of its files, which lies in a folder.
+        share_index: Which share of the file.
+        share_count: How many shares the file has.
+        max_rows: Rows of a table, at most.
+    """
+    scan_file = scan.files[file_index]
+    share = FileShare(scan_file.path, share_index, share_count, None)
+    for table in iter_file(share, scan.file_schema.names, max_rows):
+        yield select_rows(scan, _convert_columns(scan, scan_file, table))
+
+
 def select_rows(scan: Scan, columns: Mapping[str, pa.ChunkedArray]) -> pa.Table:
     """What a scan gives of rows that were read.
 
@@ -295,6 +313,13 @@ def _read_columns(
     else:
         share = FileShare(scan_file.path, share_index, share_count, max_rows)
         table = read_file(share, scan.file_schema.names, scan.coded_columns)
+    return _convert_columns(scan, scan_file, table)
+
+
+def _convert_columns(
+    scan: Scan, scan_file: ScanFile, table: pa.Table
+) -> dict[str, pa.ChunkedArray]:
+    """The columns of the table that matter, of rows that were read of a file."""
     file_columns = set(table.column_names)
     partition_values = dict(scan_file.partition_values)
     types = dict(scan.types)

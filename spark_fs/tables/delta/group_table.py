@@ -150,8 +150,10 @@ class DeltaGroupTable(DeltaTableLog):
         from spark_fs.tables.delta import commands
         from spark_fs.tables.delta.transaction import DeltaTableWrite
 
+        whole_keys = prune_predicate is None and set(columns) == set(self.group.primary_key)
+
         def delete(now: DeltaTransaction) -> int:
-            metadata = now.with_write_id({"operation": "delete"})
+            metadata = now.with_write_id({"operation": "delete", "whole_keys": whole_keys})
             return commands.delete_rows(keys, self.path, columns, prune_predicate, metadata)
 
         def read_count(logged: DeltaLoggedCommit) -> int:

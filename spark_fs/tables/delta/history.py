@@ -280,7 +280,7 @@ def _parse_commit_info(info: Mapping[str, Any]) -> dict[str, Any]:
     if facts["operation"] in ("WRITE", "MERGE"):
         facts |= {"inserted": inserted, "updated": updated, "deleted": deleted}
     note = parse_user_metadata(info)
-    for key in ("operation", "batch_id", "inserted", "updated", "deleted"):
+    for key in ("operation", "batch_id", "inserted", "updated", "deleted", "whole_keys"):
         if key in note:
             facts[key] = note[key]
     return facts
