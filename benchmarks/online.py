@@ -6,7 +6,8 @@ of which every row changes. Vectors: one entry over three groups of five feature
 SELECT by primary key, and a hundred entries beside one raw IN query, by the same driver; and the
 shape of Feast's table, one row per feature, read as Feast does. Inserts: rows of Arrow into an
 empty table as a worker brings them where no file may be loaded, beside the driver's executemany and
-beside LOAD DATA of the same rows.
+beside LOAD DATA of the same rows. Deletes: a sync after ten of them in a large table. By
+``--server mysql9`` it is done over MySQL in place of MariaDB.
 """
 
 import argparse
@@ -57,6 +58,7 @@ def measure_syncs(
     fs = spark_fs.login(settings).get_feature_store()
     raw: dict[str, list[float]] = {"first sync": [], "sync of as many changes": []}
     ours: dict[str, list[float]] = {name: [] for name in raw}
+    inserted: list[float] = []
     verify_seconds = 0.0
     with server.connect(database=DATABASE) as connection, connection.cursor() as cursor:
         for turn in range(repeats + 1):
@@ -78,15 +80,65 @@ def measure_syncs(
             began = time.perf_counter()
             assert group.verify_online().ok
             verify_seconds = time.perf_counter() - began
+            measure_inserted(server, cursor, group, inserted if turn else None)
             group.delete()
     measurements: Measurements = {}
     for name in raw:
         rates = (statistics.median(ours[name]), statistics.median(raw[name]))
         measurements[f"{name}, {count:,} rows"] = (*rates, 0.8, "rows/s")
+    rates = (count / statistics.median(inserted), statistics.median(ours["first sync"]))
+    name = f"first sync by INSERT, {count:,} rows, beside that by LOAD DATA"
+    measurements[name] = (*rates, 0.0, "rows/s")
     first_sync_seconds = count / statistics.median(ours["first sync"])
     verify_name = f"verify, {count:,} rows, beside their first sync"
     measurements[verify_name] = (verify_seconds, first_sync_seconds, 0.0, "s")
     return measurements
+
+
+def measure_inserted(server: Server, cursor: Any, group: Any, seconds: list[float] | None) -> None:
+    """The seconds of a sync of the whole table where no file may be loaded."""
+    cursor.execute("SET GLOBAL local_infile = OFF")
+    began = time.perf_counter()
+    group.sync_online(full=True)
+    if seconds is not None:
+        seconds.append(time.perf_counter() - began)
+    server.allow_files(cursor)
+
+
+def measure_deletes(spark: SparkSession, server: Server, count: int, folder: str) -> Measurements:
+    """Seconds of a sync after ten deletes, of keys and of rows, beside that of ten changed rows."""
+    settings = {"home": f"{folder}/deletes", "online_url": f"{server.url}/{DATABASE}"}
+    fs = spark_fs.login(settings).get_feature_store()
+    group = fs.create_feature_group("d", primary_key=["k"], event_time="at", online_enabled=True)
+    group.insert(make_rows(spark, count, 0))
+    group.sync_online()
+    few = make_rows(spark, count, 0).filter(F.col("k") % (count // 10) == 7)
+    seconds = {}
+    for turn in range(2):  # the first warms up
+        group.insert(few.withColumn("at", F.col("at") + F.make_dt_interval(F.lit(turn + 1))))
+        seconds["changed"] = time_sync(group)
+        group.delete_records(few.select("k", "at"))
+        seconds["rows"] = time_sync(group)
+        group.delete_records(few.select((F.col("k") + turn + 1).alias("k")))
+        seconds["keys"] = time_sync(group)
+    assert group.verify_online().ok
+    group.delete()
+    return {
+        f"sync of 10 deleted {what} of {count:,}, beside 10 changed": (
+            seconds[what],
+            seconds["changed"],
+            0.0,
+            "s",
+        )
+        for what in ("rows", "keys")
+    }
+
+
+def time_sync(group: Any) -> float:
+    """Seconds of a sync."""
+    began = time.perf_counter()
+    group.sync_online()
+    return time.perf_counter() - began
 
 
 def make_rows(spark: SparkSession, count: int, day: int) -> DataFrame:
@@ -214,15 +266,14 @@ def main() -> None:
     ):
         cursor.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
         cursor.execute(f"CREATE DATABASE {DATABASE}")
-        if server.kind != "mysql":
-            cursor.execute("SET GLOBAL local_infile = ON")
+        server.allow_files(cursor)
         measurements = measure_inserts(server, options.rows // 5, options.repeats, folder)
         measurements |= measure_vectors(spark, server, options.turns, folder)
         measurements |= measure_start(server, folder)
         measurements |= measure_syncs(spark, server, options.rows, options.repeats, folder)
+        measurements |= measure_deletes(spark, server, options.deletes_of, folder)
         cursor.execute(f"DROP DATABASE {DATABASE}")
-        if server.kind != "mysql":
-            cursor.execute("SET GLOBAL local_infile = DEFAULT")
+        cursor.execute("SET GLOBAL local_infile = DEFAULT")
     report(measurements, server)
 
 
@@ -232,6 +283,7 @@ def parse_options() -> argparse.Namespace:
         description="The online store beside LOAD DATA, a raw SELECT and Feast's shape."
     )
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--deletes-of", type=int, default=5_000_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--turns", type=int, default=5_000)
     parser.add_argument(
@@ -271,7 +323,7 @@ def report(measurements: Measurements, server: Server) -> None:
 
 def format_value(value: float, unit: str) -> str:
     """A value and its unit."""
-    return f"{value:,.1f} {unit}" if unit == "s" else f"{value:,.0f} {unit}"
+    return f"{value:,.2f} {unit}" if unit == "s" else f"{value:,.0f} {unit}"
 
 
 def format_budget(budget: float, unit: str) -> str:

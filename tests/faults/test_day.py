@@ -20,7 +20,7 @@ from pyspark.sql import SparkSession
 import spark_fs
 from spark_fs.api.feature_store import FeatureStore
 
-from conftest import ONLINE, ROOT, online_store
+from conftest import ONLINE, ROOT, first_quick, online_store
 from oracles import same_rows
 from toy import groups
 
@@ -96,7 +96,7 @@ def stored(home: Path) -> tuple[int, int]:
     return rows, rest
 
 
-@pytest.mark.parametrize("kind", ONLINE[-1:])
+@pytest.mark.parametrize("kind", first_quick(ONLINE[:0:-1] or ONLINE, 1, ci=1))  # the servers
 def test_a_day_of_hourly_runs(kind: str, tmp_path: Path, spark: SparkSession) -> None:
     with online_store(kind, tmp_path) as fs:
         url = fs._stores.settings.online_url.get_secret_value()

@@ -611,7 +611,7 @@ def global_variable(kind: str, name: str, value: str) -> Iterator[None]:
         try:
             yield
         finally:
-            cursor.execute(f"SET GLOBAL {name} = {before}")
+            cursor.execute(f"SET GLOBAL {name} = %s", (before,))
 
 
 def test_a_file_that_an_earlier_version_synced_is_gone_on_with(tmp_path: Path) -> None:

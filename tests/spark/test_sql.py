@@ -11,7 +11,7 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.errors import NotFoundError, QueryError, SettingsError
 
-from conftest import at, online_store
+from conftest import SERVERS, at, online_store
 
 PAYMENTS = pd.DataFrame(
     {
@@ -167,8 +167,9 @@ def test_a_name_that_is_no_group_gets_the_nearest(fs: FeatureStore, name: str) -
 
 
 @pytest.mark.slow
-def test_rows_of_a_server_are_read_too(spark: SparkSession, tmp_path: object) -> None:
-    with online_store("mysql", tmp_path) as fs:  # type: ignore[arg-type] # a path
+@pytest.mark.parametrize("kind", SERVERS)
+def test_rows_of_a_server_are_read_too(spark: SparkSession, tmp_path: object, kind: str) -> None:
+    with online_store(kind, tmp_path) as fs:  # type: ignore[arg-type] # a path
         group = fs.create_feature_group(
             "payments", primary_key=["id"], event_time="at", online_enabled=True
         )
