@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, delete, insert, select, update
 
 from spark_fs.base.times import Interval
+from spark_fs.catalog.alerts import AlertCatalog
 from spark_fs.catalog.connectors import ConnectorCatalog
 from spark_fs.catalog.database import get_utc_now
 from spark_fs.catalog.monitors import MonitorCatalog, Owner
@@ -21,7 +22,7 @@ from spark_fs.spec.record_format import iter_readable
 from spark_fs.spec.validation_report import ValidationReport
 
 
-class Catalog(RunCatalog, ViewCatalog, ConnectorCatalog, MonitorCatalog):
+class Catalog(RunCatalog, AlertCatalog, ViewCatalog, ConnectorCatalog, MonitorCatalog):
     """The definitions of one feature store, in the database at ``url``."""
 
     # -- feature groups

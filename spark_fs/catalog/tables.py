@@ -193,3 +193,13 @@ LOCKS = Table(
     Column("pid", Integer, nullable=False),
     Column("beats", Integer, nullable=False),
 )
+# What receivers of alerts were told of and is not over; subject: a step, or "run"; target: a digest
+# of the receiver's URL.
+ALERTS = Table(
+    "pipeline_alerts",
+    METADATA,
+    Column("pipeline", NAME, primary_key=True),
+    Column("subject", NAME, primary_key=True),
+    Column("target", String(32), primary_key=True),
+    Column("alert", JSON, nullable=False),
+)

@@ -20,6 +20,7 @@ from spark_fs.cli.shared import (
 from spark_fs.errors import SettingsError
 
 if TYPE_CHECKING:
+    from spark_fs.pipelines.declaration import Pipeline
     from spark_fs.spec.pipeline_run import PipelineRun
 
 
@@ -94,6 +95,51 @@ def run(
     if log_format not in ("text", "json"):
         raise SettingsError(f"--log-format is {log_format!r}: give text or json.")
     raise typer.Exit(execute(file, until, step or (), log_format, metrics, lineage, config))
+
+
+_ALERT_HEADINGS = ("pipeline", "what", "state", "since (UTC)", "groups", "told")
+
+
+@app.command()
+def alerts(
+    file: Annotated[
+        Path | None, typer.Argument(help="A pipeline file; without it, every pipeline.")
+    ] = None,
+    test: Annotated[
+        bool, typer.Option("--test", help="Send a test to each receiver that the file names.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """List what receivers of alerts were told of and is not over, or send them a test.
+
+    Exit code 1 where a test did not arrive. Example: spark-fs alerts conf/pipelines/flights.yaml
+    --test
+    """
+    from spark_fs.pipelines.declaration import load
+
+    pipeline = None if file is None else load(file)
+    if test:
+        _test_alerts(pipeline)
+        return
+    catalog = open_store(config)._stores.catalog
+    rows = []
+    for alert in catalog.list_alerts(None if pipeline is None else pipeline.name):
+        told = (alert.since, alert.groups, alert.host)
+        rows.append((alert.pipeline, alert.subject, alert.state, *told))
+    print_table(_ALERT_HEADINGS, rows, "Nothing that was told of is open.", as_json)
+
+
+def _test_alerts(pipeline: Pipeline | None) -> None:
+    from spark_fs.pipelines.alerts import send_test_alerts
+
+    if pipeline is None or not pipeline.alerts:
+        raise SettingsError("--test needs a pipeline file that has alerts.")
+    outcomes = send_test_alerts(pipeline.name, pipeline.alerts)
+    for host, answered in outcomes:
+        console.print(f"{host}: {'arrived' if answered else 'did not arrive'}", soft_wrap=True)
+    if not all(answered for _, answered in outcomes):
+        raise typer.Exit(1)
 
 
 def _show_run(run: PipelineRun) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from spark_fs.base.times import EPOCH, parse_duration, to_utc
 from spark_fs.errors import SettingsError, format_suggestions
+from spark_fs.pipelines.alert_rules import AlertRule
 from spark_fs.settings import read_yaml
 from spark_fs.spec.names import check_name
 
@@ -78,7 +79,7 @@ class Pipeline:
     chunks of ``chunk``; None: groups must have been backfilled. retries: how often a step that
     failed in a way that may pass is tried again, after ``pause`` seconds. path: folders in which
     the module is looked for, after all others; of a file, beside its own folder and as seen from
-    there.
+    there. alerts: who is told of what goes wrong.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Pipeline:
     retries: int = 0
     pause: float = 30.0
     path: tuple[str, ...] = field(default=(), compare=False)
+    alerts: tuple[AlertRule, ...] = ()
 
     @classmethod
     def of(cls, mapping: Mapping[str, Any]) -> Self:
@@ -175,7 +177,18 @@ def _parse_optional_fields(mapping: Mapping[str, Any]) -> dict[str, Any]:
             values[name] = _check_number(name, mapping[name], minimum)
     if "path" in mapping:
         values["path"] = _parse_folders(mapping["path"])
+    if mapping.get("alerts") is not None:
+        values["alerts"] = _parse_alerts(mapping["alerts"])
     return values
+
+
+def _parse_alerts(value: Any) -> tuple[AlertRule, ...]:
+    if not isinstance(value, list):
+        raise SettingsError(
+            "alerts must be a list of mappings (it is not shown, since it may hold a secret), as in"
+            " [{webhook: '${SPARK_FS_ALERT_URL}'}]."
+        )
+    return tuple(AlertRule.of(item, list(STEP_OPTIONS)) for item in value)
 
 
 def _parse_folders(value: Any) -> tuple[str, ...]:

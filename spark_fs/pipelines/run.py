@@ -15,6 +15,7 @@ from spark_fs.base.arguments import validate_call
 from spark_fs.base.times import Instant, to_utc
 from spark_fs.catalog.runs import RunCatalog
 from spark_fs.errors import ConflictError, SettingsError, SparkFSError
+from spark_fs.pipelines.alerts import AlertSender
 from spark_fs.pipelines.declaration import Pipeline, Step
 from spark_fs.pipelines.lock import pipeline_lock
 from spark_fs.pipelines.step_functions import STEPS, RunContext
@@ -52,7 +53,8 @@ def run(
     """Run the due steps of a pipeline, eagerly, and return what each did.
 
     Intervals that earlier runs missed are built too. A step that fails ends the run; steps that
-    find differences do not. The run is kept in the metadata database, see ``fs.get_runs``.
+    find differences do not. The run is kept in the metadata database, see ``fs.get_runs``. The
+    pipeline's alerts are sent.
 
     Args:
         fs: the feature store.
@@ -63,8 +65,8 @@ def run(
         listeners: who is notified of the run as it goes.
 
     Raises:
-        SettingsError: the pipeline has no such step, a group cannot be declared, or ``until`` lies
-            in the future.
+        SettingsError: the pipeline has no such step, a group cannot be declared, ``until`` lies in
+            the future, or an alert names a variable that is not set.
         LockedError: another run of this pipeline goes on.
     """
     now = datetime.now(UTC)
@@ -81,9 +83,10 @@ def run(
                 f"Pipeline {pipeline.name!r} has no step {name!r}: it has {', '.join(step_names)}."
             )
     catalog = fs._stores.catalog
+    alerts = AlertSender(catalog, pipeline.alerts)
     started = PipelineRun(uuid4().hex, pipeline.name, end, now)
     with pipeline_lock(catalog, started) as lock_lost:
-        executor = _RunExecutor(catalog, pipeline, started, listeners, lock_lost)
+        executor = _RunExecutor(catalog, pipeline, started, listeners, alerts, lock_lost)
         return executor.execute(fs, is_replay=until is not None, only=only)
 
 
@@ -96,17 +99,20 @@ class _RunExecutor:
         pipeline: Pipeline,
         run: PipelineRun,
         listeners: Sequence[Listener],
+        alerts: AlertSender,
         lock_lost: Event,
     ) -> None:
         self.catalog = catalog
         self.pipeline = pipeline
         self.run = run
         self.listeners = listeners
+        self.alerts = alerts
         self.lock_lost = lock_lost
 
     def execute(self, fs: FeatureStore, is_replay: bool, only: Sequence[str]) -> PipelineRun:
         """Run every step; whatever ends the run, it is saved."""
         last_done = {} if only else self._find_last_done()
+        self._report_killed_run()
         self.catalog.save_run(self.run)
         context = None
         try:
@@ -117,10 +123,21 @@ class _RunExecutor:
                 self._run_step(step, context, is_due)
         except BaseException as error:
             self._finish_run("failed", _describe_end(error), context)
+            if not isinstance(error, KeyboardInterrupt):
+                self.alerts.report_run(self.run, self.run.error, isinstance(error, SystemExit))
             raise
+        self.alerts.report_run(self.run, None)
         state, failure = _find_outcome(self.run.steps)
         self._finish_run(state, failure, context)
         return self.run
+
+    def _report_killed_run(self) -> None:
+        """Tell of the run before this one, where it was killed and could not tell itself."""
+        if not self.pipeline.alerts:
+            return
+        for last in self.catalog.list_runs(self.pipeline.name, 1):
+            if last.state == "killed":
+                self.alerts.report_run(last, f"The run was killed. {last.error}")
 
     def _find_last_done(self) -> dict[str, datetime]:
         """Up to which instant each step that has a pace of its own was done last."""
@@ -180,6 +197,11 @@ class _RunExecutor:
     def _save_step(self, record: StepRecord, context: RunContext) -> None:
         self.run = replace(self.run, steps=(*self.run.steps, record))
         self.catalog.save_run(self.run)
+        told = self.alerts.report_step(self.run, record, context.problems)
+        if told:
+            record = replace(record, counts={**record.counts, **told})
+            self.run = replace(self.run, steps=(*self.run.steps[:-1], record))
+            self.catalog.save_run(self.run)
         self._notify_listeners(lambda listener: listener.on_step_end(self.run, record, context))
 
     def _finish_run(self, state: RunState, error: str | None, context: RunContext | None) -> None:

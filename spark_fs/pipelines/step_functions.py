@@ -16,6 +16,7 @@ from spark_fs.api.feature_store import FeatureStore
 from spark_fs.errors import SettingsError, format_suggestions
 from spark_fs.pipelines.declaration import Pipeline
 from spark_fs.spec.freshness import Bounds, find_exceeded_bounds
+from spark_fs.spec.pipeline_alert import Problem
 
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
@@ -45,10 +46,10 @@ class RunContext:
 
     until: up to which instant the run builds. is_replay: whether ``until`` was given, so that rows
     are past their ttl as of then and not as of now. notify: is called with each line that a step
-    reports. counts, lines, ok: what the present step counted and reported, and whether all was as
-    it should be. builders: the function that builds the rows of each group, None where its
-    aggregation does. intervals: the length of one commit of each group. view_declarations: the
-    functions that declare the feature views.
+    reports. counts, lines, problems, ok: what the present step counted and reported, what of it is
+    not as it should be, and whether all is. builders: the function that builds the rows of each
+    group, None where its aggregation does. intervals: the length of one commit of each group.
+    view_declarations: the functions that declare the feature views.
     """
 
     fs: FeatureStore
@@ -58,6 +59,7 @@ class RunContext:
     notify: Callable[[str, Mapping[str, Any]], None] = lambda _line, _facts: None
     counts: Counter[str] = field(default_factory=Counter)
     lines: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     ok: bool = True
 
     def __post_init__(self) -> None:
@@ -77,6 +79,7 @@ class RunContext:
         """Forget what the step before counted and reported."""
         self.counts = Counter()
         self.lines = []
+        self.problems = []
         self.ok = True
         self.notify = notify
 
@@ -114,7 +117,12 @@ class RunContext:
         """
         self.ok &= ok
         self.lines.append(line)
-        self.notify(line, {"group": f"{group.name}_{group.version}", **facts})
+        name = f"{group.name}_{group.version}"
+        if facts and not ok:  # a line without facts tells of single rows, which stay here
+            kind = "group" if isinstance(group, FeatureGroup) else "view"
+            path = f"{kind}/{group.name}/{group.version}"
+            self.problems.append(Problem(name, line, facts, path))
+        self.notify(line, {"group": name, **facts})
 
 
 def _list_view_declarations(pipeline: Pipeline, module: Any) -> list[ViewDeclaration]:
@@ -208,7 +216,8 @@ def validation(context: RunContext, options: Mapping[str, Any]) -> None:
         context.counts["expectations_failed"] += len(failed)
         outcome = "no complaint" if report.success else f"failed: {', '.join(failed)}"
         line = f"validation {group.name}_{group.version}: {outcome}"
-        context.report_line(line, group, {"success": report.success}, report.success)
+        facts = {"success": report.success, "failed": failed}
+        context.report_line(line, group, facts, report.success)
 
 
 def _read_window(context: RunContext, group: FeatureGroup, window: timedelta | None) -> Any:

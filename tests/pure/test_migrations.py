@@ -100,6 +100,9 @@ def test_what_an_earlier_database_holds_is_there(old: str, request: pytest.Fixtu
             4711,
             0,
         )
+    if version >= 8:
+        (monitor,) = catalog.list_monitors(groups["payments"])
+        assert monitor.spec.name == "amounts"
     catalog.change_group(groups["cards"].ref, lambda group: replace(group, description="changed"))
     assert catalog.get_group("cards", 1).description == "changed"
 
@@ -145,7 +148,7 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         UpgradeError,
         match=(
-            r"is of version 9999, made by a newer spark_fs; this one knows 0008\. Upgrade"
+            r"is of version 9999, made by a newer spark_fs; this one knows 0009\. Upgrade"
             r" spark_fs\."
         ),
     ):
@@ -241,7 +244,7 @@ def test_a_database_on_a_server_is_brought_up_by_the_command_alone(
             patch.setattr(migrations, "HEAD", "0005")
             Database(url)
         needs = (
-            r"is of version 0005, made by an earlier spark_fs; this one needs 0008\. Nothing was"
+            r"is of version 0005, made by an earlier spark_fs; this one needs 0009\. Nothing was"
             r" changed\. Bring it up once with: spark-fs migrate"
         )
         monkeypatch.setenv("SPARK_FS_CATALOG_URL", url)
@@ -256,10 +259,10 @@ def test_a_database_on_a_server_is_brought_up_by_the_command_alone(
         assert (
             done.output
             == f"The metadata database at {url.replace(':local@', ':***@')} was of version 0005,"
-            " and is of 0008 now.\n"
+            " and is of 0009 now.\n"
         )
         assert spark_fs.login({"home": tmp_path}).get_feature_store().get_feature_groups() == []
-        assert "is of version 0008 already." in CliRunner().invoke(app, ["migrate"]).output
+        assert "is of version 0009 already." in CliRunner().invoke(app, ["migrate"]).output
         cursor.execute("UPDATE alembic_version SET version_num = '0005'")
         monkeypatch.setenv("SPARK_FS_MIGRATE_CATALOG", "always")
         assert spark_fs.login({"home": tmp_path}).get_feature_store().get_feature_groups() == []
@@ -272,17 +275,17 @@ def test_a_file_is_brought_up_when_it_is_opened_unless_that_is_not_wanted(
     with pytest.raises(
         SetupError,
         match=(
-            r"is of version 0007, made by an earlier spark_fs.* Bring it up once with: spark-fs"
+            r"is of version 0008, made by an earlier spark_fs.* Bring it up once with: spark-fs"
             r" migrate"
         ),
     ):
         Database(old, "never")
-    assert upgrade_database(old) == (old, "0007", "0008")
+    assert upgrade_database(old) == (old, "0008", "0009")
     Database(old, "never")
     new = f"sqlite:///{tmp_path}/new/catalog.db"
     Database(new, "never")  # a new one is made in any case
-    assert upgrade_database(new) == (new, "0008", "0008")
-    assert upgrade_database(f"{new}2") == (f"{new}2", None, "0008")
+    assert upgrade_database(new) == (new, "0009", "0009")
+    assert upgrade_database(f"{new}2") == (f"{new}2", None, "0009")
 
 
 def test_the_package_in_a_zip_knows_its_revisions(tmp_path: Path) -> None:

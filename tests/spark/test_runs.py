@@ -14,9 +14,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from receiver import receiving
 
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.pipelines import Pipeline, Step, load, run
+from spark_fs.pipelines.alert_rules import AlertRule
 from spark_fs.pipelines.command import DIFFERS, FAILED, FINISHED, INVALID, LOCKED, RETRY, execute
 from spark_fs.pipelines.lock import get_host_id
 from spark_fs.pipelines.logs import LOGGER
@@ -95,6 +97,25 @@ def test_a_difference_is_told_and_later_steps_are_done(fs: FeatureStore) -> None
         "{'meter': 3}: zone is 'zone_3' online and 'elsewhere' offline" in line
         for line in found.steps[4].lines
     )
+
+
+@pytest.mark.slow
+def test_a_difference_is_told_to_a_webhook_once_and_so_is_its_end(fs: FeatureStore) -> None:
+    with receiving() as receiver:
+        rule = AlertRule(receiver.url, ("failed", "verify"))
+        pipeline = replace(load(FILE), alerts=(rule,))
+        run(fs, pipeline, "2024-01-01T02:00", only=["incremental", "sync", "verify"])
+        assert receiver.bodies == []
+        groups.meters(fs).insert(pd.DataFrame({"meter": [3, 4], "zone": ["elsewhere"] * 2}))
+        for _ in range(2):
+            found = run(fs, pipeline, "2024-01-01T02:00", only=["verify"])
+        (body,) = receiver.bodies
+        (problem,) = body["problems"]
+        assert (problem["group"], problem["values"]) == ("meters_1", {"ok": False, "differing": 2})
+        assert "elsewhere" not in str(body)  # rows stay here
+        assert found.state == "differs"
+        run(fs, pipeline, "2024-01-01T02:00", only=["sync", "verify"])
+        assert receiver.told == [("problem", "verify"), ("recovered", "verify")]
 
 
 @pytest.mark.slow

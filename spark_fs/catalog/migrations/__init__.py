@@ -16,7 +16,7 @@ from sqlalchemy import Connection, inspect, text
 
 from spark_fs.errors import SetupError, UpgradeError
 
-HEAD = "0008"
+HEAD = "0009"
 _VERSION_TABLE = "alembic_version"
 _REVISION_BY_TABLE = {
     "comparisons": "0004",
