@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from spark_fs.catalog.views import ModelLink
@@ -116,5 +117,12 @@ def _score_name(word: str, name: str) -> float:
         return 1.0
     if len(word) > 1 and word in name:
         return _INSIDE
-    parts = [name, *name.split("_")]
-    return max(SequenceMatcher(None, word, part).ratio() for part in parts)
+    return max(_compare(word, part) for part in (name, *name.split("_")))
+
+
+@lru_cache(maxsize=10_000)  # the parts of names come again and again
+def _compare(word: str, part: str) -> float:
+    """How alike two words are, from 0 to 1; 0 where their lengths alone make them too different."""
+    if 2 * min(len(word), len(part)) < _LEAST_SCORE * (len(word) + len(part)):
+        return 0.0
+    return SequenceMatcher(None, word, part).ratio()

@@ -23,7 +23,7 @@ ORDERS = pd.DataFrame(
         "order_id": [7, 8, 9],
         "shop": ["a", "b", "a"],
         "ordered_at": pd.to_datetime(
-            ["2024-01-01 10:00", "2024-01-02", "2024-01-02 00:00:00.000001"]
+            ["2024-01-01 10:00", "2024-01-02", "2024-01-02 00:00:00.000001"], format="ISO8601"
         ),
         "amount": [1.5, None, 95.0],
         "note": ['one, "two"', None, "line\nbreak"],
