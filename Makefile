@@ -10,7 +10,7 @@ UV := $(BIN)/uv
 SLOW ?= slow
 FAULTS ?= not slow or slow
 
-.PHONY: help setup java demo fraud test slow slow-house slow-spark slow-online faults faults-kills faults-others cluster-up cluster-down cluster-test cluster-flights release-quick notebooks compat docs release airflow-check audit check lock clean \
+.PHONY: help setup java demo fraud test slow slow-house slow-spark slow-online faults faults-kills faults-others cluster-up cluster-down cluster-test cluster-flights release-quick notebooks compat docs images release airflow-check audit check lock clean \
 	bench-first-minute bench-ingest bench-join bench-training bench-windows bench-online bench-statistics bench-selection bench-log bench-scale bench-scale-cluster bench-sharding mysql-up mysql-down
 
 help: ## list the targets
@@ -133,6 +133,9 @@ docs: $(ALL) ## build the documentation into site/, with no warning
 	@$(BIN)/python -m typer spark_fs.cli utils docs --name spark-fs --title "Command line" --output docs/reference/cli.md > /dev/null
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "The documentation is in site/index.html"
+
+images: $(ALL) demo ## take the pictures of the explorer anew, over the store of the demo
+	@$(BIN)/python docs/images/make.py
 
 release: $(ALL) ## build wheel and sdist, install each into an empty environment, and run the demo from there
 	@$(BIN)/python tests/house/release.py --demo
