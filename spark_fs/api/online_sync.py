@@ -85,11 +85,17 @@ def sync_group(
     Returns:
         The job, whose summary counts rows.
     """
-    from spark_fs.flows import sync
+    from spark_fs.flows import live_sync, sync
+    from spark_fs.flows.jobs import Job
+    from spark_fs.flows.live_sources import is_live
 
     instant = None if now is None else to_utc(now)
     table = stores.open_table(group)
-    return sync.sync_group(table, stores.online, instant, full, progress)
+    job = sync.sync_group(table, stores.online, instant, full, progress)
+    if not is_live(group):
+        return job
+    counts = live_sync.sync_live_windows(stores, group, instant)
+    return Job(job.name, {**job.summary, "live_entities": counts["entities"]})
 
 
 def verify_group(

@@ -16,7 +16,7 @@ from spark_fs.engine.join.execution import to_arrow_relation
 from spark_fs.engine.join.strategy import choose_strategy
 from spark_fs.engine.runner import Runner
 from spark_fs.engine.scan import parquet
-from spark_fs.engine.scan.parquet import Scan, ScanFile, TimeBounds
+from spark_fs.engine.scan.parquet import UNBOUNDED, Scan, ScanFile, TimeBounds
 from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.engine.spark_runner import SparkRunner, get_frame
 from spark_fs.engine.windows.reach import ChangedEvents, find_needed_bounds
@@ -160,6 +160,10 @@ class AggregationSource:
         """All events known between these instants, and perhaps others; None: they are too many."""
         events = self._read_plan_columns(bounds)
         return events if isinstance(events, pa.Table) else None
+
+    def read_history(self) -> pa.Table | EventSource:
+        """All events, here where they are few, else lazily."""
+        return self._read_plan_columns(UNBOUNDED)
 
     def make_tiles(self, stretch: Stretch) -> pa.Table | None:
         """The tiles of some days, or of all time before one, eagerly; None: they are too many."""

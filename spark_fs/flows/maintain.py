@@ -6,7 +6,9 @@ from typing import Protocol
 
 from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.flows.jobs import Job
+from spark_fs.flows.live_sources import is_live
 from spark_fs.flows.sync import make_origin
+from spark_fs.online.live.layout import build_live_table
 from spark_fs.online.store import OnlineStore
 from spark_fs.online.table_layout import build_online_table
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
@@ -111,7 +113,10 @@ def delete_group(table: GroupTable, stores: OnlineStores) -> None:
     group = table.group
     if group.online_enabled and group.features:
         online_table = build_online_table(group, stores.online.capabilities)
-        stores.online.drop_table(online_table, make_origin(table.path, allow_damaged=True))
+        origin = make_origin(table.path, allow_damaged=True)
+        stores.online.drop_table(online_table, origin)
+        if is_live(group):
+            stores.online.drop_table(build_live_table(group, stores.online.capabilities), origin)
     table.remove()
     table.quarantine.remove()
     statistics_files.remove_statistics(table.statistics_folder)

@@ -135,7 +135,7 @@ class OnDemandVectorReader:
             return []
         prepared = self.prepare_entries(entries, passed_features)
         rows_of_requests = self.find_rows([prepared], now)
-        return self.build_vectors(prepared, rows_of_requests[0], allow_missing)
+        return self.build_vectors(prepared, rows_of_requests[0], allow_missing, now)
 
     def prepare_entries(
         self, entries: Sequence[Entry], passed_features: Sequence[Entry]
@@ -178,7 +178,11 @@ class OnDemandVectorReader:
         return self._reader.find_rows([request.prepared for request in requests], now)
 
     def build_vectors(
-        self, request: OnDemandEntries, rows: Sequence[LookupRow], allow_missing: bool
+        self,
+        request: OnDemandEntries,
+        rows: Sequence[LookupRow],
+        allow_missing: bool,
+        now: datetime,
     ) -> list[list[Any]]:
         """Make the vectors of a request, as ``VectorReader.build_vectors`` does.
 
@@ -186,9 +190,10 @@ class OnDemandVectorReader:
             request: The entries.
             rows: What ``find_rows`` found for each.
             allow_missing: Whether a group without a row for an entry gives nulls.
+            now: The instant (UTC) at which live windows end.
         """
         names = self.output_names
-        vectors = self._reader.build_vectors(request.prepared, rows, allow_missing)
+        vectors = self._reader.build_vectors(request.prepared, rows, allow_missing, now)
         if not self._steps:
             return vectors
         parts = zip(vectors, request.entries, request.passed, request.computed, strict=True)

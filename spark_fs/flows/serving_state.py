@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_fs.base.given_values import VectorRequest
 from spark_fs.errors import NotFoundError
+from spark_fs.flows.live_sources import find_live_sources
 from spark_fs.flows.on_demand_vectors import OnDemandEntries, OnDemandVectorReader
 from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.view_columns import find_learned_dataset, resolve_view_columns
@@ -115,17 +116,20 @@ class ServingState:
                 answers.append(prepared_or_error)
                 continue
             try:
-                answers.append(
-                    self._answer_request(request, prepared_or_error, next(rows_of_valid))
-                )
+                rows = next(rows_of_valid)
+                answers.append(self._answer_request(request, prepared_or_error, rows, now))
             except Exception as error:
                 answers.append(error)
         return answers
 
     def _answer_request(
-        self, request: VectorRequest, prepared: OnDemandEntries, rows: Sequence[LookupRow]
+        self,
+        request: VectorRequest,
+        prepared: OnDemandEntries,
+        rows: Sequence[LookupRow],
+        now: datetime,
     ) -> list[list[Any]]:
-        stored = self.vector_reader.build_vectors(prepared, rows, request.allow_missing)
+        stored = self.vector_reader.build_vectors(prepared, rows, request.allow_missing, now)
         if not request.transform:
             return self._select_features(stored)
         transform_row = self.transform_row
@@ -182,7 +186,8 @@ def prepare_serving(
     outputs = {output.name: output for output in columns.plan.outputs}
     features = [outputs[name] for name in transformer.inputs]
     helpers = [outputs[name] for name in view.inference_helpers]
-    stored = VectorReader(columns.plan, features, stores.online)
+    live_sources = find_live_sources(stores.catalog, columns.plan)
+    stored = VectorReader(columns.plan, features, stores.online, live_sources)
     return ServingState(
         inputs=transformer.inputs,
         columns=transformer.columns,
@@ -190,6 +195,6 @@ def prepare_serving(
         transformer=transformer,
         transform_row=transformer.make_row_function(),
         vector_reader=OnDemandVectorReader(columns.plan, stored),
-        helper_reader=VectorReader(columns.plan, helpers, stores.online),
+        helper_reader=VectorReader(columns.plan, helpers, stores.online, live_sources),
         dataset_version=None if dataset is None else dataset.version,
     )

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from spark_fs.errors import QueryError
+from spark_fs.online.live.layout import LIVE_COLUMN, build_live_table
+from spark_fs.online.live.source import LiveSource
+from spark_fs.online.live.windows import LiveWindows
 from spark_fs.online.store import KeyChoice, LookupSource, OnlineStore
 from spark_fs.online.table_layout import build_online_table
 from spark_fs.planning.plan import JoinPlan, NodeColumn, OutputColumn, PlanNode
@@ -16,7 +19,8 @@ class GroupLookup:
 
     entry_keys: the entry's names for its key, in order. keys_required: whether an entry may not
     leave them out. outputs: the vector's columns it gives, with the position in the vector and the
-    decoding of each.
+    decoding of each. live: what finishes these columns, where they are windows that are stored as
+    one value.
     """
 
     node: PlanNode
@@ -24,6 +28,20 @@ class GroupLookup:
     entry_keys: tuple[str, ...]
     keys_required: bool
     outputs: tuple[tuple[int, Callable[[Any], Any]], ...]
+    live: LiveWindows | None = None
+
+    def fill_windows(self, vector: list[Any], stored: bytes | None, at: int) -> None:
+        """Finish live windows, and put them into a vector.
+
+        Args:
+            vector: Its values.
+            stored: What is online of the entity; None: nothing.
+            at: The instant, in microseconds since 1970.
+        """
+        assert self.live
+        finished = self.live.finish(stored, at)
+        for (position, _), value in zip(self.outputs, finished, strict=True):
+            vector[position] = value
 
 
 def plan_group_lookups(
@@ -31,6 +49,7 @@ def plan_group_lookups(
     outputs: Mapping[int, OutputColumn],
     key_names: Sequence[str],
     store: OnlineStore,
+    live_sources: Mapping[int, LiveSource],
 ) -> tuple[GroupLookup, ...]:
     """The groups to read: those online that give a column or a key of another.
 
@@ -39,6 +58,7 @@ def plan_group_lookups(
         outputs: The columns of a vector that are stored, by their position.
         key_names: The keys that an entry may hold, in their order.
         store: The online store.
+        live_sources: By the number of a node of windows where what they need is online.
     """
     needed_nodes = {output.source.node for output in outputs.values()}
     for node in reversed(plan.nodes):
@@ -46,39 +66,57 @@ def plan_group_lookups(
             for key in node.left_keys:
                 if key.column not in plan.nodes[key.node].group.primary_key:
                     needed_nodes.add(key.node)
-    nodes = [
-        node
-        for node in plan.nodes
-        if node.index in needed_nodes and node.group.online_enabled and not node.windows
-    ]
+    nodes = []
+    for node in plan.nodes:
+        is_online = node.index in live_sources if node.windows else node.group.online_enabled
+        if node.index in needed_nodes and is_online:
+            nodes.append(node)
     source_positions = {node.index: position for position, node in enumerate(nodes)}
     key_positions = {name: position for position, name in enumerate(key_names)}
-    return tuple(
-        _build_group_lookup(node, outputs, key_positions, source_positions, store) for node in nodes
-    )
+    lookups = []
+    for node in nodes:
+        choices = _choose_keys(node, key_positions, source_positions)
+        if node.windows:
+            live_source = live_sources[node.index]
+            lookups.append(_build_live_lookup(node, outputs, choices, store, live_source))
+        else:
+            lookups.append(_build_group_lookup(node, outputs, choices, store))
+    return tuple(lookups)
 
 
-def _build_group_lookup(
-    node: PlanNode,
-    outputs: Mapping[int, OutputColumn],
-    key_positions: Mapping[str, int],
-    source_positions: Mapping[int, int],
-    store: OnlineStore,
-) -> GroupLookup:
-    left_keys = node.left_keys or tuple(NodeColumn(0, key) for key in node.group.primary_key)
+def _list_left_keys(node: PlanNode) -> tuple[NodeColumn, ...]:
+    return node.left_keys or tuple(NodeColumn(0, key) for key in node.group.primary_key)
+
+
+def _choose_keys(
+    node: PlanNode, key_positions: Mapping[str, int], source_positions: Mapping[int, int]
+) -> dict[str, tuple[KeyChoice, ...]]:
+    """For each key column of a node what it may equal, in order."""
     right_keys = node.right_keys or node.group.primary_key
     own_position = source_positions[node.index]
     choices: dict[str, tuple[KeyChoice, ...]] = {}
-    all_from_rows = True
-    for left_key, right_key in zip(left_keys, right_keys, strict=True):
+    for left_key, right_key in zip(_list_left_keys(node), right_keys, strict=True):
         from_entry = key_positions[left_key.column]
         position = source_positions.get(left_key.node)
         if position is not None and position < own_position:
             choices[right_key] = (from_entry, (position, left_key.column))
         else:
             choices[right_key] = (from_entry,)
-            all_from_rows = False
-    _check_unique(node, right_keys)
+    return choices
+
+
+def _needs_entry(choices: Mapping[str, tuple[KeyChoice, ...]]) -> bool:
+    """Whether a key is given by the entry alone."""
+    return any(len(choices_of_key) == 1 for choices_of_key in choices.values())
+
+
+def _build_group_lookup(
+    node: PlanNode,
+    outputs: Mapping[int, OutputColumn],
+    choices: Mapping[str, tuple[KeyChoice, ...]],
+    store: OnlineStore,
+) -> GroupLookup:
+    _check_unique(node, node.right_keys or node.group.primary_key)
     table = build_online_table(node.group, store.capabilities)
     columns = []
     decoders = []
@@ -90,9 +128,34 @@ def _build_group_lookup(
     return GroupLookup(
         node,
         LookupSource(table, tuple(columns), choices),
-        tuple(key.column for key in left_keys),
-        keys_required=bool(columns) and not all_from_rows,
+        tuple(key.column for key in _list_left_keys(node)),
+        keys_required=bool(columns) and _needs_entry(choices),
         outputs=tuple(decoders),
+    )
+
+
+def _build_live_lookup(
+    node: PlanNode,
+    outputs: Mapping[int, OutputColumn],
+    choices: Mapping[str, tuple[KeyChoice, ...]],
+    store: OnlineStore,
+    live_source: LiveSource,
+) -> GroupLookup:
+    """The look-up of windows at the instants of a spine: one value, that gives all of them."""
+    table = build_live_table(live_source.group, store.capabilities)
+    places = []
+    names = []
+    for position, output in outputs.items():
+        if output.source.node == node.index:
+            places.append((position, bytes))
+            names.append(output.source.column)
+    return GroupLookup(
+        node,
+        LookupSource(table, (LIVE_COLUMN,), choices),
+        tuple(key.column for key in _list_left_keys(node)),
+        keys_required=_needs_entry(choices),
+        outputs=tuple(places),
+        live=live_source.open_windows(node, names),
     )
 
 

@@ -8,10 +8,12 @@ from typing import Any
 
 from spark_fs.base.given_values import make_feature_error, make_key_error
 from spark_fs.base.python_values import UnfitError, format_value, to_python
+from spark_fs.base.times import to_micros
 from spark_fs.base.values import get_converter, get_key_converter
 from spark_fs.errors import KeyValueError, NotFoundError, OnlineStoreError, QueryError
 from spark_fs.online.entry_keys import find_entry_columns, list_key_types
 from spark_fs.online.group_lookups import GroupLookup, plan_group_lookups
+from spark_fs.online.live.source import LiveSource
 from spark_fs.online.store import LookupRow, OnlineStore
 from spark_fs.planning.plan import JoinPlan, OutputColumn
 
@@ -37,10 +39,22 @@ class VectorReader:
     A vector holds ``outputs`` in their order. A group's row is found by the key values of the
     entry; a key that the entry leaves out is taken from the row of the group that holds it, as the
     query's joins do. Where a key is itself a column of the vector, what the entry says of it is in
-    the vector.
+    the vector. Windows at the instants of a spine are finished at the instant of the call.
+
+    Args:
+        plan: The plan of a query.
+        outputs: What a vector holds.
+        store: Where rows are online.
+        live_sources: By the number of a node of windows where what they need is online.
     """
 
-    def __init__(self, plan: JoinPlan, outputs: Sequence[OutputColumn], store: OnlineStore) -> None:
+    def __init__(
+        self,
+        plan: JoinPlan,
+        outputs: Sequence[OutputColumn],
+        store: OnlineStore,
+        live_sources: Mapping[int, LiveSource] | None = None,
+    ) -> None:
         self.output_types = {output.name: output.type for output in outputs}
         self.output_names = tuple(self.output_types)
         self.key_types = list_key_types(plan)
@@ -59,7 +73,9 @@ class VectorReader:
             for position, output in enumerate(outputs)
             if output.name not in self._entry_columns or self._entry_columns[output.name].is_stored
         }
-        self._group_lookups = plan_group_lookups(plan, stored, tuple(self.key_types), store)
+        self._group_lookups = plan_group_lookups(
+            plan, stored, tuple(self.key_types), store, live_sources or {}
+        )
         served_positions = {
             position for lookup in self._group_lookups for position, _ in lookup.outputs
         }
@@ -91,7 +107,7 @@ class VectorReader:
             passed_features: For each entry the features that the caller gives; one wins over a
                 stored one.
             allow_missing: Whether a group without a row for an entry gives nulls.
-            now: The instant (UTC) at which a row past its ttl is absent.
+            now: The instant (UTC) at which a row past its ttl is absent, and live windows end.
 
         Returns:
             The values of each vector, in the order of ``output_names``.
@@ -106,7 +122,7 @@ class VectorReader:
             return []
         prepared = self.prepare_entries(entries, passed_features)
         rows_of_requests = self.find_rows([prepared], now)
-        return self.build_vectors(prepared, rows_of_requests[0], allow_missing)
+        return self.build_vectors(prepared, rows_of_requests[0], allow_missing, now)
 
     def prepare_entries(
         self, entries: Sequence[Entry], passed_features: Sequence[Entry]
@@ -152,7 +168,11 @@ class VectorReader:
         return rows_of_requests
 
     def build_vectors(
-        self, prepared: PreparedEntries, rows: Sequence[LookupRow], allow_missing: bool
+        self,
+        prepared: PreparedEntries,
+        rows: Sequence[LookupRow],
+        allow_missing: bool,
+        now: datetime,
     ) -> list[list[Any]]:
         """Make the vectors of a request; NotFoundError where a row is absent.
 
@@ -160,12 +180,14 @@ class VectorReader:
             prepared: The entries.
             rows: What ``find_rows`` found for each.
             allow_missing: Whether a group without a row for an entry gives nulls.
+            now: The instant (UTC) at which live windows end.
         """
+        at = to_micros(now)
         vectors: list[list[Any]] = []
         for keys, passed, row in zip(prepared.keys, prepared.passed, rows, strict=True):
             vector: list[Any] = [None] * len(self.output_names)
             if self._group_lookups:
-                self._fill_vector(vector, row[1:], keys, passed, allow_missing)
+                self._fill_vector(vector, row[1:], keys, passed, allow_missing, at)
             for name, value in passed.items():
                 vector[self._features[name][0]] = value
             vectors.append(vector)
@@ -260,8 +282,10 @@ class VectorReader:
                 if node.windows:
                     raise QueryError(
                         f"Feature {name!r} has no online value: it is a window of {node.group} at"
-                        " the instants of a spine. Pass it in passed_features, or join a feature"
-                        " group of the aggregation that is online_enabled."
+                        " the instants of a spine, and no feature group that is online_enabled"
+                        " declares it. Create one by create_feature_group(..., aggregation=...,"
+                        " online_enabled=True), backfill it and call its sync_online(), or pass the"
+                        " feature in passed_features."
                     )
                 raise QueryError(
                     f"Feature {name!r} has no online value: feature group {node.group} is not"
@@ -281,10 +305,16 @@ class VectorReader:
         entry: Entry,
         passed_features: Entry,
         allow_missing: bool,
+        at: int,
     ) -> None:
         values = iter(row)
         for lookup in self._group_lookups:
             has_row = next(values)
+            if lookup.live is not None:
+                stored = next(values)
+                if not self._has_all_passed(lookup, passed_features):
+                    lookup.fill_windows(vector, stored, at)
+                continue
             if not has_row and not allow_missing:
                 self._check_absent_row(lookup, entry, passed_features)
             for (position, decode), value in zip(lookup.outputs, values, strict=False):

@@ -1,0 +1,264 @@
+"""The events of an entity as they lie online, read where a window needs them."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+from spark_fs.base import types
+from spark_fs.base.types import FLOATS
+from spark_fs.online.live.layout import (
+    FIXED_CODES,
+    FORMAT,
+    GAP,
+    HAS_COUNTS,
+    HAS_NON_FINITE,
+    HAS_PLACES,
+    HAS_WEIGHTS,
+    HEADER,
+    RANK_CODES,
+    SERIES,
+    SINCE_EVER,
+    LiveSeries,
+    find_decoder,
+)
+
+_WORD_BYTES = 4  # of a number of events, and of where something begins
+_LONG_BYTES = 8
+
+
+class Gap(NamedTuple):
+    """Instants between which events were left out: no window begins or ends after first to last."""
+
+    first: int
+    last: int
+
+
+class LiveEvents:
+    """The events of one entity.
+
+    since: from when on all are there. micros: when each became known, in order.
+    """
+
+    def __init__(self, stored: bytes) -> None:
+        """Read where things lie, and nothing of them."""
+        format_, gap_count, count, self.since = HEADER.unpack_from(stored)
+        if format_ != FORMAT:
+            raise ValueError(format_)
+        self.stored = bytes(stored)  # a driver may give a bytearray
+        self._view = memoryview(self.stored)
+        start = HEADER.size
+        self.gaps: list[Gap] = []
+        for _ in range(gap_count):
+            self.gaps.append(Gap(*GAP.unpack_from(stored, start)))
+            start += GAP.size
+        self.is_whole = self.since == SINCE_EVER and not gap_count
+        self.count = count
+        self.micros = self.read_numbers(start, count, "q")
+        self._starts_at = start + count * _LONG_BYTES
+
+    def read_numbers(self, start: int, count: int, code: str) -> Sequence[Any]:
+        """So many numbers of a struct code."""
+        numbers = self._view[start : start + count * _WIDTHS[code]]
+        cast: Sequence[Any] = numbers.cast(code)  # type: ignore[call-overload] # of any format
+        return cast
+
+    def find_series_start(self, number: int) -> int:
+        """Where a series begins."""
+        place = self._starts_at + number * _WORD_BYTES
+        return int.from_bytes(self.stored[place : place + _WORD_BYTES], "little")
+
+    def find_position(self, micros: int) -> int:
+        """The position before which are all events that became known before an instant."""
+        return bisect_left(self.micros, micros)
+
+    def find_doubt(self, micros: int) -> Gap | None:
+        """The instants between which a window may not begin or end, where this is one of them."""
+        if micros < self.since:
+            return Gap(SINCE_EVER, self.since - 1)
+        for gap in self.gaps:
+            if gap.first < micros <= gap.last:
+                return gap
+        return None
+
+
+_WIDTHS = {"b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "f": 4, "q": 8, "d": 8}
+
+
+class _Starts(NamedTuple):
+    """Where the things that a series has begin, in their order."""
+
+    counts: int
+    sums: int
+    squares: int
+    non_finite: int
+    places: int
+    instants: int
+    ranks: int
+    weights: int
+    doubles: int
+    distinct: int
+
+
+class SeriesEvents:
+    """The events of a series; positions are those among all events."""
+
+    def __init__(self, events: LiveEvents, number: int, series: LiveSeries) -> None:
+        self.series = series
+        self._events = events
+        start = events.find_series_start(number)
+        header = SERIES.unpack_from(events.stored, start)
+        flags, self._rank_width, self._sum_width, self._square_width, self.exponent, *rest = header
+        self._flags: int = flags
+        self._value_count, self._distinct_count = rest
+        self._positions = events.count + 1
+        self._starts = self._find_starts(start + SERIES.size)
+
+    def _find_starts(self, start: int) -> _Starts:
+        """Where things lie, one after another, from a place on."""
+        numbers = self._positions * _WORD_BYTES
+        has_instants = self._flags & HAS_PLACES and self.series.has_instants
+        lengths = (
+            numbers if self._flags & HAS_COUNTS else 0,
+            self._positions * self._sum_width,
+            self._positions * self._square_width,
+            3 * numbers if self._flags & HAS_NON_FINITE else 0,
+            numbers if self._flags & HAS_PLACES else 0,
+            self._value_count * _LONG_BYTES if has_instants else 0,
+            self._value_count * self._rank_width,
+            self._value_count * _WORD_BYTES if self._flags & HAS_WEIGHTS else 0,
+            self._distinct_count * _LONG_BYTES if self.series.has_doubles else 0,
+        )
+        return _Starts(*accumulate(lengths, initial=start))
+
+    # -- what is before a position
+
+    @cached_property
+    def _counts(self) -> Sequence[int] | None:
+        if not self._flags & HAS_COUNTS:
+            return None
+        return self._events.read_numbers(self._starts.counts, self._positions, "I")
+
+    def count_between(self, start: int, end: int) -> int:
+        """How many events are between two positions."""
+        if self._counts is None:
+            return end - start
+        return self._counts[end] - self._counts[start]
+
+    def sum_between(self, start: int, end: int) -> int:
+        """Their sum, in units."""
+        return self._subtract(self._starts.sums, self._sum_width, start, end)
+
+    def sum_squares_between(self, start: int, end: int) -> int:
+        """The sum of their squares, in units squared."""
+        return self._subtract(self._starts.squares, self._square_width, start, end)
+
+    def _subtract(self, origin: int, width: int, start: int, end: int) -> int:
+        stored = self._events.stored
+        place = origin + end * width
+        upper = int.from_bytes(stored[place : place + width], "little", signed=True)
+        place = origin + start * width
+        return upper - int.from_bytes(stored[place : place + width], "little", signed=True)
+
+    def count_non_finite(self, start: int, end: int) -> Sequence[int]:
+        """How many of them are NaN, infinite, and infinite below zero; empty where none is."""
+        if not self._flags & HAS_NON_FINITE:
+            return ()
+        numbers = self._events.read_numbers(self._starts.non_finite, 3 * self._positions, "I")
+        counts = []
+        for kind in range(3):
+            first = kind * self._positions
+            counts.append(numbers[first + end] - numbers[first + start])
+        return counts
+
+    # -- values, by their places among those that are kept
+
+    def find_places(self, start: int, end: int) -> tuple[int, int]:
+        """The places of the first value of a window and of the one behind its last."""
+        if not self._flags & HAS_PLACES:
+            return start, end
+        places = self._events.read_numbers(self._starts.places, self._positions, "I")
+        return places[start], places[end]
+
+    def get_instant(self, place: int) -> int:
+        """When the event of a value became known."""
+        if not self._flags & HAS_PLACES:
+            return int(self._events.micros[place])
+        return int(self._events.read_numbers(self._starts.instants, self._value_count, "q")[place])
+
+    @cached_property
+    def ranks(self) -> Sequence[int]:
+        """The rank of each value among the distinct ones, by instant and then by rank."""
+        code = RANK_CODES[self._rank_width]
+        return self._events.read_numbers(self._starts.ranks, self._value_count, code)
+
+    @cached_property
+    def weights(self) -> Sequence[int] | None:
+        """For how many events each value stands; None: each for one."""
+        if not self._flags & HAS_WEIGHTS:
+            return None
+        return self._events.read_numbers(self._starts.weights, self._value_count, "I")
+
+    def get_value(self, rank: int) -> Any:
+        """The value of a rank."""
+        return self._decode(self._distinct[rank])
+
+    def get_equal_value(self, rank: int) -> Any:
+        """The same, of zeros of both signs always 0.0."""
+        value = self._decode(self._distinct[rank])
+        return value + 0.0 if self.series.type in FLOATS else value
+
+    def get_double(self, rank: int) -> float:
+        """The value of a rank as a double."""
+        if self.series.has_doubles:
+            doubles = self._events.read_numbers(self._starts.doubles, self._distinct_count, "d")
+            return float(doubles[rank])
+        return float(self._distinct[rank])
+
+    @cached_property
+    def negative_zero(self) -> int | None:
+        """The rank of -0.0 where 0.0 has one too, which is the next; they are equal."""
+        if self.series.type not in FLOATS:
+            return None
+        zero = bisect_left(self._distinct, 0.0, hi=self._number_count)
+        if zero + 1 < self._number_count and self._distinct[zero + 1] == 0:
+            return zero
+        return None
+
+    @cached_property
+    def _number_count(self) -> int:
+        """How many distinct values are no NaN, which is the last."""
+        last: int = self._distinct_count - 1
+        has_nan: bool = last >= 0 and self._distinct[last] != self._distinct[last]
+        return int(self._distinct_count - has_nan)
+
+    @cached_property
+    def _decode(self) -> Any:
+        assert self.series.type
+        return find_decoder(self.series.type)
+
+    @cached_property
+    def _distinct(self) -> Sequence[Any]:
+        """The distinct values in their order, as they are kept."""
+        assert self.series.type
+        code = FIXED_CODES.get(types.get_base_type(self.series.type))
+        if code is not None:
+            return self._events.read_numbers(self._starts.distinct, self._distinct_count, code)
+        return _Texts(self._events, self._starts.distinct, self._distinct_count)
+
+
+class _Texts(Sequence[bytes]):
+    """Values of any length, each from where it begins to where the next does."""
+
+    def __init__(self, events: LiveEvents, start: int, count: int) -> None:
+        self._stored = events.stored
+        self._ends = events.read_numbers(start, count + 1, "I")
+        self._start = start + (count + 1) * _WORD_BYTES
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, rank: Any) -> Any:
+        start = self._start + self._ends[rank]
+        return self._stored[start : self._start + self._ends[rank + 1]]

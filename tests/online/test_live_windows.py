@@ -1,0 +1,241 @@
+"""Windows that are finished at the instant of a request, beside what a training read says of that instant: to the bit."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+import spark_fs
+from spark_fs import aggregate as agg
+from spark_fs.api.feature_group import FeatureGroup
+from spark_fs.api.feature_store import FeatureStore
+from spark_fs.base.arrow_types import to_arrow_schema
+from spark_fs.base.times import to_utc
+from spark_fs.errors import KeyValueError, OnlineStoreError, QueryError
+from spark_fs.flows import live_sync
+
+from conftest import ONLINE, at, online_store
+
+OVERS = ["1h", "4h", "7d"]
+KEYS = ["a", "b", "c", "nobody"]
+
+
+def make_events(count: int, seed: int = 7) -> pd.DataFrame:
+    draw = np.random.default_rng(seed)
+    minutes = np.sort(draw.integers(0, 3 * 24 * 60, count))
+    frame = pd.DataFrame(
+        {
+            "id": np.arange(count) + 1_000 * seed,
+            "t": [at("01-01") + timedelta(minutes=int(minute)) for minute in minutes],
+            "card": [KEYS[number] for number in draw.integers(0, 3, count)],
+            "amount": draw.integers(-10_000, 10_000, count) / 100,
+            "cents": [Decimal(int(cents)).scaleb(-2) for cents in draw.integers(0, 500, count)],
+            "shop": [f"shop {number}" for number in draw.integers(0, 5, count)],
+            "abroad": draw.integers(0, 2, count) == 1,
+        }
+    )
+    frame.loc[frame["id"] % 9 == 0, "amount"] = None
+    return frame
+
+
+def declare(events: FeatureGroup) -> spark_fs.Aggregation:
+    abroad = events["abroad"] == True  # noqa: E712 # a condition on a column
+    return spark_fs.Aggregation(
+        events,
+        [
+            agg.count(over=OVERS),
+            agg.sum("amount", over=OVERS),
+            agg.mean("amount", over=OVERS, delay="30m"),
+            agg.stddev("amount", over=[*OVERS, None]),
+            agg.variance("cents", over=OVERS),
+            agg.sum("cents", over=["4h", None], where=abroad, name="abroad"),
+            agg.min("amount", over=OVERS),
+            agg.max("t", over="7d"),
+            agg.first("shop", over="4h"),
+            agg.last("shop", over=["4h", None]),
+            agg.distinct_count("shop", over=OVERS),
+            agg.percentile("amount", 0.3, over="7d"),
+            agg.top_k("shop", 2, over="7d"),
+            agg.last_n("cents", 3, over="4h"),
+            agg.time_since_last(over="7d"),
+        ],
+        by=["card"],
+    )
+
+
+EVENTS = {
+    "id": "bigint",
+    "t": "timestamp",
+    "card": "string",
+    "amount": "double",
+    "cents": "decimal(10,2)",
+    "shop": "string",
+    "abroad": "boolean",
+}
+ASKED = {"card": "string", "at": "timestamp", "y": "bigint"}
+
+
+def write(group: FeatureGroup, frame: pd.DataFrame, types: dict[str, str]) -> None:
+    """Let a group's table have these rows, without Spark."""
+    schema = to_arrow_schema({**types, "_ingested_at": "timestamp"})
+    rows = pa.Table.from_pandas(
+        frame.assign(_ingested_at=at("01-05")), schema, preserve_index=False
+    )
+    write_deltalake(group.location, rows, mode="overwrite")
+
+
+def make_group(
+    store: FeatureStore, name: str, key: str, time: str, types: dict[str, str]
+) -> FeatureGroup:
+    features = [spark_fs.Feature(column, type_) for column, type_ in types.items()]
+    return store.get_or_create_feature_group(
+        name, version=1, primary_key=[key], event_time=time, features=features
+    )
+
+
+def sync(store: FeatureStore, now: str) -> dict[str, int]:
+    """What ``sync_online`` does of windows, which starts no Spark here."""
+    group = store.get_feature_group("habits", 1)._spec
+    return live_sync.sync_live_windows(store._stores, group, to_utc(now))
+
+
+@pytest.fixture(scope="module", params=ONLINE)
+def store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FeatureStore]:
+    with online_store(request.param, tmp_path_factory.mktemp("live")) as served:
+        events = make_group(served, "payments", "id", "t", EVENTS)
+        write(events, make_events(300), EVENTS)
+        habits = served.create_feature_group(
+            "habits", aggregation=declare(events), online_enabled=True
+        )
+        write_deltalake(habits.location, pa.table({"card": ["a"]}))
+        asked = make_group(served, "asked", "card", "at", ASKED)
+        rows = [(key, instant, 1) for key in KEYS for instant in INSTANTS]
+        write(asked, pd.DataFrame(rows, columns=list(ASKED)), ASKED)
+        assert sync(served, "2024-01-03 12:00")["entities"] == 3
+        yield served
+
+
+INSTANTS = [
+    at("01-03 12:00"),
+    at("01-03 12:00") + timedelta(microseconds=1),
+    at("01-03 18:31"),
+    at("01-04 00:00"),
+    at("01-04 03:59"),
+    at("01-07 17:23"),
+    at("01-09 12:00"),
+    at("01-20"),
+]
+
+
+def ask(store: FeatureStore, name: str) -> Any:
+    """A view whose spine has each key at each instant."""
+    events = store.get_feature_group("payments", 1)
+    asked = store.get_feature_group("asked", 1)
+    query = asked.select(["y"]).join(declare(events).select_all())
+    return store.create_feature_view(name, query, labels=["y"])
+
+
+def read_training(store: FeatureStore) -> dict[tuple[str, datetime], dict[str, Any]]:
+    events = store.get_feature_group("payments", 1)
+    asked = store.get_feature_group("asked", 1)
+    query = asked.select(["card", "at"]).join(declare(events).select_all())
+    frame = query.read("polars")
+    assert isinstance(frame, pl.DataFrame)
+    rows = {}
+    for row in frame.to_dicts():
+        rows[row.pop("card"), row.pop("at").astimezone(UTC)] = row
+    return rows
+
+
+def bits(value: Any) -> Any:
+    if isinstance(value, list):
+        return list(map(bits, value))
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    return float(value).hex() if isinstance(value, float) else (type(value), value)
+
+
+def check(view: Any, store: FeatureStore) -> None:
+    training = read_training(store)
+    assert len(training) == len(KEYS) * len(INSTANTS)
+    for instant in INSTANTS:
+        entries = [{"card": key} for key in KEYS]
+        vectors = view.get_feature_vectors(entries, now=instant)
+        for key, vector in zip(KEYS, vectors, strict=True):
+            wanted = training[key, instant]
+            found = dict(zip(view.serving_columns, vector, strict=True))
+            assert found.keys() == wanted.keys()
+            for name, value in wanted.items():
+                assert bits(found[name]) == bits(value), (name, key, instant)
+            assert view.get_feature_vector({"card": key}, now=instant) == vector
+
+
+def test_a_vector_is_what_a_training_read_says_of_its_instant(store: FeatureStore) -> None:
+    view = ask(store, "live")
+    check(view, store)
+    counts = []
+    place = view.serving_columns.index("count_7d")
+    for instant in INSTANTS:
+        counts.append(view.get_feature_vector({"card": "a"}, now=instant)[place])
+    assert counts[-1] == 0 < counts[0]  # it falls though nothing is synced
+    # late, corrected and deleted events are known at the next sync, and not before
+    before = view.get_feature_vector({"card": "a"}, now=INSTANTS[2])
+    kept = make_events(300)
+    kept.loc[:150, "amount"] = 1.25
+    changed = pd.concat([kept[kept["id"] % 7 > 0], make_events(40, seed=8)])
+    write(store.get_feature_group("payments", 1), changed, EVENTS)
+    assert view.get_feature_vector({"card": "a"}, now=INSTANTS[2]) == before
+    sync(store, "2024-01-03 12:00")
+    assert view.get_feature_vector({"card": "a"}, now=INSTANTS[2]) != before
+    check(view, store)
+
+
+def test_windows_that_no_group_keeps_online_are_an_error_that_says_so(store: FeatureStore) -> None:
+    events = store.get_feature_group("payments", 1)
+    asked = store.get_feature_group("asked", 1)
+    other = spark_fs.Aggregation(events, [agg.count(over="2h")], by=["card"])
+    query = asked.select(["y"]).join(other.select_all())
+    view = store.create_feature_view("other", query, labels=["y"])
+    with pytest.raises(QueryError, match=r"'count_2h' has no online value.*sync_online\(\)"):
+        view.get_feature_vector({"card": "a"})
+    assert view.get_feature_vector({"card": "a"}, {"count_2h": 3}) == [3]
+    with pytest.raises(KeyValueError, match="lacks 'card'"):
+        ask(store, "keyless").get_feature_vector({})
+
+
+def test_a_key_of_many_events_is_told_for_a_while(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is exact or refused, never wrong."""
+    thinning = live_sync.Thinning
+
+    def thin(plan: Any, now: int) -> Any:
+        return thinning(plan, now, kept_events=5, most_events=20, horizons=(3_600_000_000,))
+
+    monkeypatch.setattr(live_sync, "Thinning", thin)
+    view = ask(store, "thinned")
+    sync(store, "2024-01-03 12:00")
+    training = read_training(store)
+    refused = []
+    for instant in INSTANTS:
+        for key in KEYS:
+            try:
+                vector = view.get_feature_vector({"card": key}, now=instant)
+            except OnlineStoreError as error:
+                refused.append(str(error))
+                continue
+            wanted = training[key, instant]
+            assert list(map(bits, vector)) == list(map(bits, wanted.values())), (key, instant)
+    assert len(refused) == 3  # of each key with events, a week after the middle of them
+    assert "cannot be told of 2024-01-09T12:00:00+00:00" in refused[0]
+    assert "Sync the group again by sync_online()" in refused[0]
+    assert view.get_feature_vector({"card": "a"}, now=INSTANTS[0])
