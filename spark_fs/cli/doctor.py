@@ -25,7 +25,7 @@ from spark_fs.cli.shared import (
     has_catalog,
     print_table,
 )
-from spark_fs.errors import SetupError, SparkFSError
+from spark_fs.errors import OnlineStoreError, SetupError, SparkFSError
 from spark_fs.settings import Secret, Settings, load_settings, read_yaml
 from spark_fs.urls import get_address, get_sqlite_file
 
@@ -154,8 +154,16 @@ def _check_online(config: Any) -> str:
     file = get_sqlite_file(settings.online_urls[0])
     if file is not None and not file.exists():
         return f"none yet: the first sync_online makes {file}"
-    fs.check_serving()
-    return f"answers at {settings.online_address}"
+    servers = fs.get_online_servers()
+    if len(servers) == 1:
+        fs.check_serving()
+        return f"answers at {settings.online_address}"
+    silent = [str(server) for server in servers if not server.reachable]
+    if silent:
+        raise OnlineStoreError(
+            f"{len(silent)} of {len(servers)} servers give no answer. {' '.join(silent)}"
+        )
+    return "; ".join(map(str, servers))
 
 
 def _check_space(config: Any) -> str:

@@ -1,6 +1,7 @@
 """Commands that look at a store, over one that a release left: no JVM, and what programs read."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -134,6 +135,22 @@ def test_the_doctor_says_what_is_missing_and_makes_nothing(
     assert "Install Java 17" in found["java"]["found"]
     assert found["store"]["found"] == f"{there_is_none}, where there is none yet"
     assert not there_is_none.exists()
+
+
+def test_the_doctor_asks_every_shard_and_replica(run: Run, home: Path, tmp_path: Path) -> None:
+    shutil.copy(home / "online.db", tmp_path / "a.db")
+    file = tmp_path / "settings.yaml"
+    urls = [f"sqlite:///{tmp_path}/a.db", f"sqlite:///{tmp_path}/gone.db"]
+    file.write_text(json.dumps({"online_url": urls, "online_read_urls": [[urls[0]], []]}))
+    shown = json.loads(run("doctor", "--json", "--config", str(file), code=1))
+    (found,) = [record for record in shown if record["what"] == "online store"]
+    assert found["state"] == "missing"
+    assert found["found"].startswith("1 of 3 servers give no answer. primary of shard 2 of 2 at ")
+    text = run("config", "show", "--config", str(file), "--json")
+    settings = {record["setting"]: record["value"] for record in json.loads(text)}
+    assert settings["online_url"] == ", ".join(urls)
+    assert settings["online_read_urls"] == f"{urls[0]}; "
+    assert settings["max_replica_age"] == ""
 
 
 def test_settings_are_shown_with_where_they_come_from_and_without_secrets(

@@ -1,11 +1,14 @@
 """Settings come from a mapping, a file or the environment, and say what is wrong with them."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
 import spark_fs
 from spark_fs.errors import SettingsError, SetupError
+from spark_fs.redact import redact_secrets
 from spark_fs.settings import load_settings
 
 
@@ -107,3 +110,138 @@ def test_an_online_store_of_another_kind_is_refused(tmp_path: Path) -> None:
         ),
     ):
         fs.create_feature_group("a", primary_key=["k"], online_enabled=True)
+
+
+# -- shards and replicas
+
+SECRET = "hunter2hunter2"
+SHARDS = [f"mysql://me:{SECRET}@db-{name}/features" for name in "abc"]
+
+
+def test_one_url_is_one_database_however_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given in (SHARDS[0], SHARDS[:1]):
+        found = load_settings({"online_url": given})
+        assert found.online_urls == (SHARDS[0],)
+        assert found.replica_urls == ((),)
+        assert found.online_url.get_secret_value() == SHARDS[0]
+    monkeypatch.setenv("SPARK_FS_ONLINE_URL", SHARDS[1])
+    assert load_settings().online_urls == (SHARDS[1],)
+
+
+def test_shards_and_replicas_come_from_a_file_a_mapping_or_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replicas = [["mysql://a1/features", "mysql://a2/features"], []]
+    wanted = {
+        "online_url": SHARDS[:2],
+        "online_read_urls": replicas,
+        "max_replica_age": 2.5,
+        "replica_fallback": "error",
+    }
+    file = tmp_path / "conf.yaml"
+    file.write_text(json.dumps(wanted))  # which is YAML too
+    found = [load_settings(wanted), load_settings(file)]
+    monkeypatch.setenv("SPARK_FS_ONLINE_URL", json.dumps(SHARDS[:2]))
+    monkeypatch.setenv("SPARK_FS_ONLINE_READ_URLS", json.dumps(replicas))
+    monkeypatch.setenv("SPARK_FS_MAX_REPLICA_AGE", "2.5")
+    monkeypatch.setenv("SPARK_FS_REPLICA_FALLBACK", "error")
+    found.append(load_settings())
+    for settings in found:
+        assert settings.online_urls == tuple(SHARDS[:2])
+        assert settings.replica_urls == (("mysql://a1/features", "mysql://a2/features"), ())
+        assert (settings.max_replica_age, settings.replica_fallback) == (2.5, "error")
+        assert settings.online_address == "mysql://db-a/features, mysql://db-b/features"
+        assert SECRET not in repr(settings)
+
+
+def test_replicas_of_one_database_are_a_plain_list() -> None:
+    for given in (["mysql://a1/f", "mysql://a2/f"], [["mysql://a1/f", "mysql://a2/f"]]):
+        settings = load_settings({"online_url": SHARDS[0], "online_read_urls": given})
+        assert settings.replica_urls == (("mysql://a1/f", "mysql://a2/f"),)
+    settings = load_settings({"online_url": SHARDS[0], "online_read_urls": "mysql://a1/f"})
+    assert settings.replica_urls == (("mysql://a1/f",),)
+
+
+REPLICAS = [f"mysql://me:{SECRET}@replica-{name}/features" for name in "abc"]
+WRONG = {
+    "no shard": ({"online_url": []}, "online_url: it must be a URL or a list of URLs"),
+    "an empty url": ({"online_url": [SHARDS[0], ""]}, "online_url: it must be a URL or a list"),
+    "no urls": ({"online_url": {"a": SHARDS[0]}}, "online_url: it must be a URL or a list of"),
+    "one database twice": (
+        {"online_url": [*SHARDS, SHARDS[1]]},
+        "online_url: shards 2 and 4 are one database, mysql://db-b/features",
+    ),
+    "one database by two users": (
+        {"online_url": [SHARDS[0], "mysql://other@db-a/features"]},
+        "online_url: shards 1 and 2 are one database",
+    ),
+    "kinds": (
+        {"online_url": [SHARDS[0], "sqlite:///here.db"]},
+        "online_url: its shards are of several kinds, mysql and sqlite: use one",
+    ),
+    "replicas of nothing": (
+        {"online_read_urls": REPLICAS},
+        "online_read_urls: it names replicas of online_url, which is not set",
+    ),
+    "a plain list": (
+        {"online_url": SHARDS, "online_read_urls": REPLICAS},
+        "online_read_urls: online_url has 3 shards, so it must be a list of 3 lists",
+    ),
+    "too few lists": (
+        {"online_url": SHARDS, "online_read_urls": [REPLICAS[:1], REPLICAS[1:2]]},
+        "online_read_urls: it has 2 lists, and online_url has 3 shards: give a list for each",
+    ),
+    "lists of one shard": (
+        {"online_url": SHARDS[0], "online_read_urls": [REPLICAS[:1], REPLICAS[1:2]]},
+        "online_read_urls: it has 2 lists, and online_url has 1 shards",
+    ),
+    "lists and urls": (
+        {"online_url": SHARDS, "online_read_urls": [REPLICAS, REPLICAS[0], []]},
+        "online_read_urls: it must be a list of URLs, or for several shards a list of such lists",
+    ),
+    "an age": ({"max_replica_age": "5s"}, "max_replica_age: it must be a number of seconds"),
+    "a negative age": ({"max_replica_age": -1}, "max_replica_age: it must be a number of seconds"),
+    "no age": ({"max_replica_age": True}, "max_replica_age: it must be a number of seconds"),
+    "a fallback": ({"replica_fallback": "none"}, "replica_fallback: it must be one of primary"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_list_of_urls_is_told_without_them(case: str) -> None:
+    config, message = WRONG[case]
+    with pytest.raises(SettingsError, match=re.escape(message)) as refused:
+        load_settings(config)
+    assert SECRET not in str(refused.value)
+
+
+def test_a_variable_that_is_no_json_is_told_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARK_FS_ONLINE_URL", f"[{SHARDS[0]}]")
+    with pytest.raises(
+        SettingsError, match=r"^SPARK_FS_ONLINE_URL is not JSON \(it is not shown.*a list of URLs"
+    ) as refused:
+        load_settings()
+    assert SECRET not in str(refused.value)
+
+
+def test_the_passwords_of_all_urls_are_taken_out_of_what_is_said() -> None:
+    load_settings(
+        {
+            "online_url": ["mysql://a:first-pa55@h1/d", "mysql://b:second-pa55@h2/d"],
+            "online_read_urls": [["mysql://c:third-pa55@h3/d"], []],
+        }
+    )
+    assert redact_secrets("first-pa55 second-pa55 third-pa55") == "*** *** ***"
+
+
+def test_online_password_is_that_of_the_urls_without_one(tmp_path: Path) -> None:
+    fs = spark_fs.login(
+        {
+            "home": tmp_path,
+            "online_url": ["mysql://a@h1/d", "mysql://b:own@h2/d"],
+            "online_read_urls": [["mysql://c@h3/d"], []],
+            "online_password": "shared",
+        }
+    ).get_feature_store()
+    first, second = fs._stores.online.shards
+    stores = [first.primary, first.replicas[0].store, second]
+    assert [store._connect_options["password"] for store in stores] == ["shared", "shared", "own"]
