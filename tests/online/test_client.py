@@ -1,10 +1,17 @@
 """``spark_fs.Client`` and ``AsyncClient``: what a server hands out is what the view in this process gives, in values, types and errors."""
 
 import asyncio
+import json
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
@@ -20,6 +27,7 @@ from spark_fs.errors import (
     KeyValueError,
     NotFoundError,
     OnlineRefusedError,
+    OnlineStoreError,
     SchemaError,
     SettingsError,
     SparkFSError,
@@ -130,7 +138,7 @@ def remote_views(url: str, kind: str, **options: Any) -> Iterator[Callable[..., 
             yield client.get_feature_view
         return
     loop = asyncio.new_event_loop()
-    awaited = spark_fs.AsyncClient(url, encoding="json", **options)
+    awaited = spark_fs.AsyncClient(url, **options)
     yield lambda *names: AwaitedView(
         loop, loop.run_until_complete(awaited.get_feature_view(*names))
     )
@@ -138,7 +146,7 @@ def remote_views(url: str, kind: str, **options: Any) -> Iterator[Callable[..., 
     loop.close()
 
 
-@pytest.fixture(params=["json", "async"])
+@pytest.fixture(params=["msgpack", "json", "async"])
 def remote(request: pytest.FixtureRequest, url: str) -> Iterator[Callable[..., Any]]:
     with remote_views(url, request.param) as get_view:
         yield get_view
@@ -167,7 +175,9 @@ def test_vectors_are_those_of_the_view_in_this_process(
     found = view.get_feature_vectors(keys, allow_missing=True)
     assert same(wanted, found)
     assert same(local.get_feature_vector({"k": 1}), view.get_feature_vector({"k": 1}))
-    for transform in (True,):
+    stored = local.get_feature_vectors(keys, allow_missing=True, transform=False)
+    assert same(stored, view.get_feature_vectors(keys, allow_missing=True, transform=False))
+    for transform in (True, False):
         options: dict[str, Any] = {"allow_missing": True, "transform": transform}
         for kind, check in (
             ("pandas", pd.testing.assert_frame_equal),
@@ -331,3 +341,184 @@ def test_who_is_refused_is_told_so_at_once(url: str) -> None:
         spark_fs.Client(url, encoding="xml")
     with pytest.raises(SettingsError, match="max_connections=0"):
         spark_fs.Client(url, max_connections=0)
+
+
+class Scripted:
+    """A server that answers each request by the next of its script, and remembers what it was asked.
+
+    An answer is a status, headers and a body; "end" ends the connection without one, "hang" gives none.
+    """
+
+    def __init__(self, *script: Any) -> None:
+        self.asked: list[dict[str, str]] = []
+        answers, asked = iter(script), self.asked
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                asked.append(dict(self.headers))
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                answer = next(answers)
+                if answer == "hang":
+                    time.sleep(3)
+                if isinstance(answer, str):
+                    self.close_connection = True
+                    return
+                status, headers, content = answer
+                body = content if isinstance(content, bytes) else json.dumps(content).encode()
+                self.send_response(status)
+                for name, value in {"Content-Type": "application/json", **headers}.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_GET  # noqa: N815
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._server.block_on_close = False
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def scripted() -> Iterator[Callable[..., Scripted]]:
+    started: list[Scripted] = []
+
+    def start(*script: Any) -> Scripted:
+        started.append(Scripted(*script))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()
+
+
+VIEW = {"name": "v", "version": 1, "training_dataset_version": 4, "keys": {"k": "int"}}
+DESCRIBED = (200, {}, VIEW | {"passable": {}, "columns": {"x": "int"}, "features": {}})
+BUSY = {"error": {"type": "TooManyRequests", "message": "256 requests are open already"}}
+FAILED = {"error": {"type": "OnlineStoreError", "message": "The online store failed"}}
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_busy_server_is_asked_again_when_it_says(
+    scripted: Callable[..., Scripted], kind: str
+) -> None:
+    again = {"Retry-After": "0.1"}
+    server = scripted((429, again, BUSY), (503, again, FAILED), "end", DESCRIBED)
+    with remote_views(server.url, kind) as get_view:
+        began = time.monotonic()
+        assert get_view("v").training_dataset_version == 4
+        assert time.monotonic() - began >= 0.2
+    ids = {headers["X-Request-ID"] for headers in server.asked}
+    assert len(server.asked) == 4
+    assert len(ids) == 1
+
+
+def test_a_server_that_stays_busy_is_an_error_in_time(scripted: Callable[..., Scripted]) -> None:
+    server = scripted((503, {"Retry-After": "30"}, BUSY))
+    with spark_fs.Client(server.url, timeout=1) as client:
+        with pytest.raises(OnlineStoreError, match="256 requests are open already") as found:
+            client.get_feature_view("v")
+        assert found.value.retryable
+        assert server.asked[0]["X-Request-ID"] in found.value.__notes__[0]
+    assert len(server.asked) == 1
+
+
+def test_what_never_succeeds_is_asked_once(scripted: Callable[..., Scripted]) -> None:
+    refused = {"error": {"type": "OnlineRefusedError", "message": "wrong password"}}
+    unknown = {"error": {"type": "SomethingNew", "message": "of a newer server"}}
+    inside = {"error": {"type": "exceptions", "message": "not a kind of error"}}
+    server = scripted(
+        (503, {"Retry-After": "0"}, refused),
+        (400, {}, unknown),
+        (500, {}, inside),
+        (404, {}, b"<p>"),
+    )
+    with spark_fs.Client(server.url) as client:
+        for kind, text in (
+            (OnlineRefusedError, "wrong password"),
+            (SettingsError, "of a newer server"),
+            (SparkFSError, "not a kind of error"),
+            (SettingsError, "answered 404 Not Found.*see that the URL is that of spark-fs serve"),
+        ):
+            with pytest.raises(kind, match=text) as found:
+                client.get_feature_view("v")
+            assert type(found.value) is kind
+    assert len(server.asked) == 4
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_server_that_gives_no_answer(scripted: Callable[..., Scripted], kind: str) -> None:
+    server = scripted("hang", "end", "end", "end", (200, {}, b"<html>"), (200, {}, {"name": "v"}))
+    with (
+        remote_views(server.url, kind, timeout=0.3) as get_view,
+        pytest.raises(OnlineStoreError, match=r"gave no answer within 0.3 s"),
+    ):
+        get_view("v")
+    with remote_views(server.url, kind) as get_view:
+        for text in ("ended the connection before it", "cannot be read as", "run the same release"):
+            with pytest.raises(OnlineStoreError, match=text):
+                get_view("v")
+    server.close()
+    with (
+        remote_views(server.url, kind) as get_view,
+        pytest.raises(OnlineStoreError, match=r"cannot be reached.*start it with spark-fs serve"),
+    ):
+        get_view("v")
+
+
+def test_a_view_that_was_made_ready_anew_is_asked_about_again(
+    scripted: Callable[..., Scripted],
+) -> None:
+    """A newer training dataset gives other columns."""
+    newer = VIEW | {"passable": {}, "columns": {"x": "int", "at": "date"}, "features": {}}
+    vectors = {"features": ["x", "at"], "vectors": [[1, "2024-01-01"]]}
+    server = scripted(DESCRIBED, (200, {}, vectors), (200, {}, newer))
+    with spark_fs.Client(server.url, encoding="json") as client:
+        view = client.get_feature_view("v")
+        assert view.serving_columns == ["x"]
+        assert view.get_feature_vector({"k": 1}) == [1, date(2024, 1, 1)]
+        assert view.serving_columns == ["x", "at"]
+
+
+def test_many_threads_and_tasks_share_a_client(store: FeatureStore, url: str) -> None:
+    token = "a token of some length"
+    with spark_fs.Client(url, token, timeout=60) as client:
+        view = client.get_feature_view("integers")
+        with ThreadPoolExecutor(16) as pool:
+            found = list(pool.map(lambda k: view.get_feature_vector({"k": 1 + k % 2}), range(200)))
+    assert found == [[1 + k % 2] for k in range(200)]
+
+    async def ask_all() -> Any:
+        async with spark_fs.AsyncClient(url, token, timeout=60, max_connections=8) as client:
+            view = await client.get_feature_view("integers")
+            calls = [view.get_feature_vector({"k": 1 + k % 2}) for k in range(200)]
+            return await asyncio.gather(*calls)
+
+    assert asyncio.run(ask_all()) == found
+
+
+ASK = """
+import sys, spark_fs
+with spark_fs.Client(sys.argv[1], "a token of some length") as client:
+    view = client.get_feature_view("rows")
+    assert len(view.get_feature_vectors([{"k": 1}, {"k": 2}])) == 2
+loaded = {"pyspark", "pyarrow", "pandas", "numpy", "polars", "fastapi", "mysql"} & set(sys.modules)
+assert not loaded, loaded
+"""
+
+
+def test_a_client_loads_no_spark_arrow_or_pandas(url: str) -> None:
+    subprocess.run([sys.executable, "-c", ASK, url], check=True)
