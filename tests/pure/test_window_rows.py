@@ -311,7 +311,7 @@ def test_blocks_of_any_size_change_no_bit(
         assert len(features[0]) == len(block.codes)
         blocks.append(pa.table(features, names=list(plan.schema)))
     if given_rows:
-        whole = compute_windows(events.table, events.codes, instants, plan)
+        whole = compute_windows(*events, instants, plan)
         assert pa.concat_tables(blocks).equals(pa.table(whole, names=list(plan.schema)))
 
 

@@ -16,8 +16,10 @@ from spark_fs.engine.join.matching import MISSING, Ints, get_positions
 from spark_fs.engine.windows.edges import Instants
 from spark_fs.engine.windows.instants import LONGEST_MICROS, sort_rows
 from spark_fs.engine.windows.kernel import compute_windows, get_known_micros
+from spark_fs.engine.windows.loops import choose_loops
 from spark_fs.planning.window_plan import WindowPlan
 
+_INSTANTS = ("timestamp", "date")  # of which ``SortedEvents.micros`` tells all; others have units
 BLOCK_ROWS = 1 << 17  # twice as fast as all of 1,700,000 events at once
 _CARRIED_SHARE = 4  # a block has about so many times the events that lie before its instants
 
@@ -39,6 +41,7 @@ class SortedEvents(NamedTuple):
             micros: When each becomes known.
             plan: The aggregation.
         """
+        choose_loops(len(codes))
         order = sort_rows(codes, micros)
         order = order[np.count_nonzero(codes == MISSING) :]
         needed = events.select(_list_needed(plan)).combine_chunks()
@@ -85,11 +88,11 @@ def _list_needed(plan: WindowPlan) -> list[str]:
     """The columns that functions and conditions look at."""
     if any(feature.where is not None for feature in plan.features):
         return list(dict(plan.types))
-    columns = dict.fromkeys([plan.known_at[0]])
-    for feature in plan.features:
-        if feature.column is not None:
-            columns[feature.column] = None
-    return list(columns)
+    columns = [feature.column for feature in plan.features if feature.column is not None]
+    name, type_ = plan.known_at
+    if type_ not in _INSTANTS or not columns:
+        columns.append(name)
+    return list(dict.fromkeys(columns))
 
 
 def iter_blocks(
@@ -116,7 +119,7 @@ def iter_blocks(
         last_event = events.find(instants.codes[end - 1], instants.micros[end - 1] + 1)
         block_events = events.slice(first_event, last_event)
         block = Instants(instants.codes[start:end], instants.micros[start:end])
-        yield block, compute_windows(block_events.table, block_events.codes, block, plan)
+        yield block, compute_windows(*block_events, block, plan)
         start = end
 
 

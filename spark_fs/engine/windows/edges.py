@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from spark_fs.engine.join.matching import Ints
+from spark_fs.engine.windows.loops import get_compiled
 
 _NUMBER_BITS = 62  # of an entity's code and a time together
 _FARTHEST = 1 << 60  # microseconds; no two instants are as far apart
@@ -48,13 +49,14 @@ class OrderedEvents:
     def find_edge(self, instants: Instants) -> Ints:
         """How many events come before each instant, those of entities before its own among them.
 
-        It is fast where the instants are sorted by entity and time.
+        Args:
+            instants: Sorted by entity and time.
         """
-        return np.searchsorted(self.numbers, self._ticks.make_numbers(*instants))
+        return _search_sorted(self.numbers, self._ticks.make_numbers(*instants))
 
     def find_first(self, codes: Ints) -> Ints:
         """How many events belong to entities before these."""
-        return np.searchsorted(self.numbers, self._ticks.make_first_numbers(codes))
+        return _search_sorted(self.numbers, self._ticks.make_first_numbers(codes))
 
     def find_entity_starts(self, numbers: Ints) -> Ints:
         """Where the events of each entity begin, among some of the numbers in their order."""
@@ -100,6 +102,15 @@ class _Ticks:
         """The least number of each entity; those without events lie before or behind all others."""
         entities = np.clip(codes - self._first_code, -1, self._code_count)
         return entities << self._bits
+
+
+def _search_sorted(numbers: Ints, wanted: Ints) -> Ints:
+    """How many numbers are less than each that is wanted; both ascend."""
+    compiled = get_compiled()
+    if compiled is None:
+        return np.searchsorted(numbers, wanted)
+    edges: Ints = compiled.find_edges(numbers, wanted)
+    return edges
 
 
 def _is_ascending(numbers: Ints) -> bool:

@@ -10,6 +10,7 @@ from spark_fs.base.types import get_base_type, parse_decimal_sizes
 from spark_fs.engine.windows.exact_sums import Part
 from spark_fs.engine.windows.expansions import multiply_exactly, square_exactly
 from spark_fs.engine.windows.limbs import Doubles, Flags, cut_blocks
+from spark_fs.engine.windows.loops import get_compiled
 
 Words = NDArray[np.uint64]
 
@@ -107,6 +108,10 @@ def split_squares(parts: list[Doubles]) -> list[Part]:
 def _multiply_in_blocks(left: Doubles, right: Doubles, factor: float) -> tuple[Doubles, Doubles]:
     products = np.empty_like(left)
     roundings = np.empty_like(left)
+    compiled = get_compiled()
+    if compiled is not None and left is right:
+        compiled.square_exactly(left, products, roundings)
+        return products, roundings
     for block in cut_blocks(len(left)):
         if left is right:
             product, rounding = square_exactly(left[block])

@@ -6,7 +6,7 @@ sum of a range is a difference of two of them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Self
 
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from spark_fs.engine.join.matching import Ints
-from spark_fs.engine.windows.expansions import round_twice
+from spark_fs.engine.windows.expansions import is_near_one, round_twice
 from spark_fs.engine.windows.limbs import (
     Doubles,
     Flags,
@@ -26,6 +26,7 @@ from spark_fs.engine.windows.limbs import (
     peel_limb,
     to_magnitudes,
 )
+from spark_fs.engine.windows.loops import get_compiled
 
 _WORD_BITS = 64
 _INT64_BOUND = 2.0**63
@@ -41,24 +42,29 @@ class Part(NamedTuple):
     exponent: int = 0
 
 
-@dataclass(frozen=True)
 class ExactSums:
     """Numbers that are sums, exactly.
 
-    limbs: a row for each limb, the least first, canonical or not. width: of a limb, in bits.
-    exponent: of the least limb's unit.
+    width: of a limb, in bits. exponent: of the least limb's unit.
     """
 
-    limbs: Ints
-    width: int
-    exponent: int
+    def __init__(self, limbs: Ints, width: int, exponent: int) -> None:
+        """Keep a row for each limb, the least first, canonical or not."""
+        self._limbs = limbs
+        self.width = width
+        self.exponent = exponent
+
+    @property
+    def limbs(self) -> Ints:
+        """A row for each limb, the least first, canonical or not."""
+        return self._limbs
 
     def __len__(self) -> int:
         return len(self.limbs[0])
 
     def take_rows(self, rows: Ints | slice) -> "ExactSums":
         """Some of the sums."""
-        return replace(self, limbs=self.limbs[:, rows])
+        return ExactSums(self.limbs[:, rows], self.width, self.exponent)
 
     def to_doubles(self) -> Doubles:
         """The nearest doubles, ties to even; infinite beyond the greatest double."""
@@ -81,14 +87,14 @@ class ExactSums:
         """The same sums with canonical limbs."""
         limbs = self.limbs.copy()
         carry_up(limbs, self.width)
-        return replace(self, limbs=limbs)
+        return ExactSums(limbs, self.width, self.exponent)
 
     def _subtract(self, doubles: Doubles) -> "ExactSums":
         """The sums less doubles that are whole multiples of the least unit."""
         limbs = self.limbs.copy()
         for block in cut_blocks(len(self)):
             peel_doubles(limbs[:, block], doubles[block], self.width, self.exponent)
-        return replace(self, limbs=limbs)
+        return ExactSums(limbs, self.width, self.exponent)
 
     def to_parts(self) -> list[Part]:
         """Doubles whose sum is the exact one, the greatest first, none overlapping another.
@@ -116,7 +122,7 @@ class ExactSums:
 
     def _move(self, exponent: int) -> "ExactSums":
         """The sums times a power of two."""
-        return replace(self, exponent=self.exponent + exponent)
+        return ExactSums(self.limbs, self.width, self.exponent + exponent)
 
     def to_integers(self) -> tuple[Ints, Flags]:
         """The sums as 64-bit integers, which they must be, and where they are too large."""
@@ -196,7 +202,8 @@ class ExactPrefix:
         tops = [_find_top(part) for part in scaled]
         top = max((top for top in tops if top is not None), default=0)
         places: dict[int, Ints] = {}
-        for block in cut_blocks(rows):
+        blocks = cut_blocks(rows) if get_compiled() is None else [slice(0, rows)]
+        for block in blocks:
             for values, exponent in scaled:
                 _add_limbs(places, values, block, top - exponent, width)
             for limb in places.values():
@@ -215,12 +222,66 @@ class ExactPrefix:
         Returns:
             A sum for each range.
         """
+        return _RangeSums(self, starts, ends)
+
+    def gather_limbs(self, starts: Ints, ends: Ints) -> Ints:
+        """The limbs of the sums of ranges of rows, as ``sum_between`` takes these."""
         sums = np.zeros((len(self.limbs), len(starts)), np.int64)
         for block in cut_blocks(len(starts)):
             for place, limb in enumerate(self.limbs):
                 if limb is not None:
                     np.subtract(limb[ends[block]], limb[starts[block]], out=sums[place, block])
-        return ExactSums(sums, self.width, self.exponent)
+        return sums
+
+    @cached_property
+    def matrix(self) -> Ints | None:
+        """The limbs as compiled loops take them; None where NumPy has to round their sums."""
+        present = [limb for limb in self.limbs if limb is not None]
+        top = self.exponent + (len(self.limbs) + 1) * self.width
+        if len(present) < len(self.limbs) or not is_near_one(self.exponent, top):
+            return None
+        return np.array(present)
+
+
+class _RangeSums(ExactSums):
+    """The sums of ranges of rows, whose limbs are gathered when they are asked for."""
+
+    def __init__(self, prefix: ExactPrefix, starts: Ints, ends: Ints) -> None:
+        """Of these prefix sums from where on, and up to where."""
+        self.width = prefix.width
+        self.exponent = prefix.exponent
+        self._prefix = prefix
+        self._starts = np.ascontiguousarray(starts)
+        self._ends = np.ascontiguousarray(ends)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @cached_property
+    def limbs(self) -> Ints:
+        """A row for each limb, the least first."""
+        return self._prefix.gather_limbs(self._starts, self._ends)
+
+    def take_rows(self, rows: Ints | slice) -> ExactSums:
+        """Some of the sums."""
+        limbs = self._prefix.gather_limbs(self._starts[rows], self._ends[rows])
+        return ExactSums(limbs, self.width, self.exponent)
+
+    @cached_property
+    def _halves(self) -> tuple[Doubles, Doubles]:
+        compiled = get_compiled()
+        if compiled is None or self._prefix.matrix is None:
+            return super()._halves
+        high = np.empty(len(self))
+        low = np.empty(len(self))
+        is_doubtful = np.empty(len(self), np.bool_)
+        grid = (self.width, self.exponent)
+        ranges = (self._starts, self._ends)
+        compiled.round_differences(self._prefix.matrix, *ranges, *grid, high, low, is_doubtful)
+        rows = np.flatnonzero(is_doubtful)
+        if len(rows):
+            high[rows], low[rows] = self.take_rows(rows)._halves
+        return high, low
 
 
 def _find_top(part: Part) -> int | None:
@@ -242,11 +303,18 @@ def _add_limbs(
     """
     rest = values[block]
     target = slice(block.start + 1, block.start + 1 + len(rest))
+    compiled = get_compiled()
+    if compiled is not None:
+        rest = rest.copy()
     while (exponent := find_exponent(rest)) is not None:
         place = (top - exponent) // width
-        limb, rest = peel_limb(rest, top - (place + 1) * width)
+        unit = top - (place + 1) * width
         if place not in places:
             places[place] = np.zeros(len(values) + 1, np.int64)
+        if compiled is not None and is_near_one(unit, unit):
+            compiled.peel_limb(rest, 2.0**unit, 2.0**-unit, places[place][target])
+            continue
+        limb, rest = peel_limb(rest, unit)
         places[place][target] += limb
 
 

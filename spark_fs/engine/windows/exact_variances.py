@@ -14,6 +14,7 @@ from spark_fs.engine.windows.limbs import (
     scale_doubles,
     to_magnitudes,
 )
+from spark_fs.engine.windows.loops import get_compiled
 
 # Two doubles hold some 104 bits: where more than half of them cancel, the limbs are used.
 _LEAST_SHARE = 2.0**-45
@@ -40,18 +41,22 @@ def compute_variances(counts: Ints, sums: ExactSums, squares: ExactSums) -> Doub
         A variance for each, within two units of its last place; exactly 0 for equal values and
         where there is none.
     """
+    counts = np.maximum(counts, 1)
     variances = np.empty(len(counts))
-    for block in cut_blocks(len(counts)):
-        block_counts = np.maximum(counts[block], 1)
-        estimates, is_sure = _estimate_block(block_counts, sums, squares, block)
-        rows = np.flatnonzero(~is_sure)
-        if len(rows):
-            estimates[rows] = _compute_from_limbs(
-                block_counts[rows],
-                sums.take_rows(rows + block.start),
-                squares.take_rows(rows + block.start),
-            )
-        variances[block] = estimates
+    is_sure = np.empty(len(counts), np.bool_)
+    compiled = get_compiled()
+    if compiled is not None:
+        halves = (*sums.to_double_doubles(), *squares.to_double_doubles())
+        compiled.estimate_variances(counts, *halves, variances, is_sure)
+    else:
+        for block in cut_blocks(len(counts)):
+            estimates = _estimate_block(counts[block], sums, squares, block)
+            variances[block], is_sure[block] = estimates
+    rows = np.flatnonzero(~is_sure)
+    if len(rows):
+        variances[rows] = _compute_from_limbs(
+            counts[rows], sums.take_rows(rows), squares.take_rows(rows)
+        )
     return variances
 
 

@@ -19,7 +19,7 @@ from spark_fs.engine.windows.limbs import (
 
 _EXACT_BOUND = 1 << 53  # below this size integers are doubles
 _WORD_BITS = 63
-# exponents of units between which sums of limbs neither overflow nor lose bits
+# exponents of units; see ``is_near_one``
 _LEAST_UNIT = -900
 _GREATEST_UNIT = 900
 _SPLIT_FACTOR = 134_217_729.0  # 2 ** 27 + 1: cuts a double into two halves of 26 bits
@@ -45,7 +45,7 @@ def round_twice(limbs: Ints, width: int, exponent: int) -> tuple[Doubles, Double
     limbs = limbs[used[0] : used[-1] + 1]
     sizes = sizes[used[0] : used[-1] + 1]
     exponent += int(used[0]) * width
-    if exponent < _LEAST_UNIT or exponent + len(limbs) * width > _GREATEST_UNIT:
+    if not is_near_one(exponent, exponent + len(limbs) * width):
         return _round_by_limbs(limbs, width, exponent)
     terms = _to_terms(limbs, sizes, width, exponent)
     if len(terms) == 1:
@@ -55,6 +55,11 @@ def round_twice(limbs: Ints, width: int, exponent: int) -> tuple[Doubles, Double
     if len(rows):
         high[rows], low[rows] = _round_by_limbs(limbs[:, rows], width, exponent)
     return high, low
+
+
+def is_near_one(least: int, greatest: int) -> bool:
+    """Whether sums of limbs of units between these exponents neither overflow nor lose bits."""
+    return least >= _LEAST_UNIT and greatest <= _GREATEST_UNIT
 
 
 def _round_by_limbs(limbs: Ints, width: int, exponent: int) -> tuple[Doubles, Doubles]:

@@ -21,25 +21,25 @@ from spark_fs.tables.event_times import to_event_micros
 
 
 def compute_windows(
-    events: pa.Table, codes: Ints, instants: Instants, plan: WindowPlan
+    events: pa.Table, codes: Ints, micros: Ints, instants: Instants, plan: WindowPlan
 ) -> list[pa.ChunkedArray]:
     """The features of a plan at each of the instants.
 
     A window of length w at t holds the events of the entity known in [t - w, t), or up to t and
     with it where the plan is closed on both sides; a delay moves both ends back. An event without
-    an entity or an instant counts nowhere. The events may be in any order: the result is the same
+    an entity counts nowhere. The events may be in any order: the result is the same
     to the last bit. ``blocks.compute_windows_at`` takes instants in any order too.
 
     Args:
-        events: The columns that the plan needs.
-        codes: The entity of each event, equal for equal ones, ``MISSING`` where its key has a null.
+        events: The columns that the functions and conditions of the plan look at.
+        codes: The entity of each event, equal for equal ones, ``MISSING`` where it counts nowhere.
+        micros: When each becomes known.
         instants: Where windows end, sorted by entity and time.
         plan: What is computed.
 
     Returns:
         For each feature of the plan a column of its type, with a value for each instant.
     """
-    micros, codes = get_known_micros(events, codes, plan)
     ordered_events = OrderedEvents(codes, micros)
     edges = WindowEdges(ordered_events, instants, plan.closed == "both")
     source = _WindowSource(events, ordered_events, edges, plan)

@@ -164,8 +164,11 @@ def read_entities(events: pa.Table, plan: WindowPlan) -> KeyedEvents:
 def find_events(codes: Ints) -> Ints:
     """For each code an event of its entity."""
     events = np.zeros(codes.max(initial=0) + 1, np.int64)
-    rows = np.flatnonzero(codes != MISSING)
-    events[codes[rows]] = rows
+    rows = np.arange(len(codes))
+    if MISSING in codes:
+        rows = np.flatnonzero(codes != MISSING)
+        codes = codes[rows]
+    events[codes] = rows
     return events
 
 
