@@ -13,6 +13,7 @@ from spark_fs.api.inference_helpers import InferenceHelpersMixin
 from spark_fs.api.links import Links
 from spark_fs.api.monitoring import MonitoringMixin
 from spark_fs.api.query import Query
+from spark_fs.api.serving_log import ServingLogMixin
 from spark_fs.api.taken import Refused
 from spark_fs.api.training_datasets import TrainingDatasetsMixin
 from spark_fs.api.training_files import TrainingFilesMixin
@@ -46,6 +47,7 @@ class FeatureView(
     InferenceHelpersMixin,
     VectorTransformsMixin,
     MonitoringMixin,
+    ServingLogMixin,
     FeatureViewRefusals,
 ):
     """What a model is trained on and served with, under one name and version."""

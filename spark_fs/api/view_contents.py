@@ -109,16 +109,6 @@ class ViewContentsMixin(CatalogObject[ViewSpec]):
         return json.dumps(self.to_dict())
 
     @property
-    def logging_enabled(self) -> bool:
-        """False: spark_fs keeps no log of what was served."""
-        return False
-
-    @property
-    def feature_logging(self) -> None:
-        """None: spark_fs keeps no log of what was served."""
-        return
-
-    @property
     def features(self) -> list[ViewFeature]:
         """Every column that the query selects, in its order, before transformations.
 

@@ -2,25 +2,12 @@
 
 from spark_fs.api.taken import Refused
 
-_LOG = (
-    "insert what was served into a feature group of your own, whose rows you can read and compare"
-)
 _DATASET_TAGS = "use add_training_dataset_tag, get_training_dataset_tag and the like"
 _TAGS = "use add_tag, get_tag and get_tags, whose values are any that JSON can hold"
 
 
 class FeatureViewRefusals:
     """Each says what it is for there, and what to use here."""
-
-    log = Refused("keeps what was served, with its predictions", _LOG)
-    read_log = Refused("reads what was served", _LOG)
-    get_log_timeline = Refused("lists what was served", _LOG)
-    enable_logging = Refused("begins to keep what is served", _LOG)
-    pause_logging = Refused("stops keeping what is served", _LOG)
-    resume_logging = Refused("goes on keeping what is served", _LOG)
-    materialize_log = Refused("writes what was served to the offline store", _LOG)
-    delete_log = Refused("deletes what was served", _LOG)
-    create_feature_logger = Refused("makes what keeps what is served", _LOG)
 
     find_neighbors = Refused(
         "searches an index of embeddings",

@@ -13,6 +13,7 @@ from spark_fs.catalog.connectors import ConnectorCatalog
 from spark_fs.catalog.database import get_utc_now
 from spark_fs.catalog.monitors import MonitorCatalog, Owner
 from spark_fs.catalog.runs import RunCatalog
+from spark_fs.catalog.skews import SkewCatalog
 from spark_fs.catalog.tables import BACKFILLS, FEATURE_GROUPS, VALIDATIONS
 from spark_fs.catalog.views import ViewCatalog
 from spark_fs.spec.feature_group import GroupSpec
@@ -22,7 +23,7 @@ from spark_fs.spec.record_format import iter_readable
 from spark_fs.spec.validation_report import ValidationReport
 
 
-class Catalog(RunCatalog, AlertCatalog, ViewCatalog, ConnectorCatalog, MonitorCatalog):
+class Catalog(RunCatalog, AlertCatalog, ViewCatalog, ConnectorCatalog, MonitorCatalog, SkewCatalog):
     """The definitions of one feature store, in the database at ``url``."""
 
     # -- feature groups
@@ -55,6 +56,7 @@ class Catalog(RunCatalog, AlertCatalog, ViewCatalog, ConnectorCatalog, MonitorCa
     def delete_view(self, view: ViewSpec) -> None:
         """Forget a view and what is kept of it."""
         self.delete_monitors(view)
+        self.delete_skew_reports(view)
         super().delete_view(view)
 
     def delete_group(self, ref: GroupRef) -> None:

@@ -129,7 +129,7 @@ VALIDATIONS = Table(
     Column("report", JSON, nullable=False),
     Index("ix_validations_newest", "group_name", "group_version", "id"),
 )
-# Comparisons for drift, of a group or a view.
+# Comparisons for drift, of a group or a view, and for skew, of a view.
 COMPARISONS = Table(
     "comparisons",
     METADATA,

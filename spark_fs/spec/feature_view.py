@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 from spark_fs.spec.names import check_name, check_version
 from spark_fs.spec.query import QuerySpec
 from spark_fs.spec.record_format import select_known_fields, with_format_version
+from spark_fs.spec.serving_log import LoggingSpec
 from spark_fs.spec.transformation import TransformationSpec
 
 
@@ -16,7 +17,8 @@ class ViewSpec:
 
     training_helpers, inference_helpers: columns that no model sees, handed out beside training
     data, beside batches and vectors. key_features: the spine's keys and event time that the query
-    selects and that are features; none of a view from before 0.2, where they never were.
+    selects and that are features; none of a view from before 0.2, where they never were. logging:
+    how what is served is kept; None: it is not, unless a server is told to.
     """
 
     FORMAT: ClassVar[int] = 2  # of a view with key_features, which an older release would leave out
@@ -31,6 +33,7 @@ class ViewSpec:
     inference_helpers: tuple[str, ...] = ()
     tags: Mapping[str, Any] = field(default_factory=dict)
     key_features: tuple[str, ...] = ()
+    logging: LoggingSpec | None = None
 
     def __post_init__(self) -> None:
         check_name("Feature view", self.name)
@@ -43,6 +46,8 @@ class ViewSpec:
         """As plain JSON."""
         transformations = [transformation.to_json() for transformation in self.transformations]
         data = asdict(self) | {"query": self.query.to_json(), "transformations": transformations}
+        if self.logging is None:
+            del data["logging"]
         if self.key_features:
             return with_format_version(type(self), data)
         del data["key_features"]
@@ -57,5 +62,7 @@ class ViewSpec:
             values[name] = tuple(data.get(name, ()))
         transformations = data.get("transformations", ())
         values["transformations"] = tuple(map(TransformationSpec.from_json, transformations))
+        if values.get("logging") is not None:
+            values["logging"] = LoggingSpec.from_json(values["logging"])
         values["query"] = QuerySpec.from_json(data["query"])
         return cls(**values)
