@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from spark_fs.api.dataset_requests import warn_of_taken
+from spark_fs.api.logged_vectors import LoggedRead
 from spark_fs.api.view_serving import ServingMixin, choose_instant
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.base.given_values import choose_entry, merge_passed, spread_passed
@@ -114,7 +115,8 @@ class FeatureVectorsMixin(ServingMixin):
                 are computed of; other names are of no account.
             transformation_context: What is set of the transformations for this time, by name; None:
                 what was set when they learned.
-            logging_data: Taken for Hopsworks' sake, and named in a warning.
+            logging_data: Whether the vector carries what ``log`` keeps of it: its keys, what was
+                passed, and its values before and after the transformations.
             n_processes: Likewise.
             keys: The same as ``entry``.
             now: The instant (UTC) by which rows are past their ttl; None: that of the call.
@@ -131,18 +133,18 @@ class FeatureVectorsMixin(ServingMixin):
             SettingsError: The entry is missing or given twice, or ``return_type`` is not known.
             OnlineStoreError: The database fails, or does not answer in time.
         """
-        if logging_data or n_processes is not None:
-            taken = {
-                "logging_data": logging_data,
-                "n_processes": n_processes,
-            }
-            warn_of_taken("get_feature_vector", taken)
+        if n_processes is not None:
+            warn_of_taken("get_feature_vector", {"n_processes": n_processes})
         entries = [choose_entry(entry, keys)]
         state = self._get_serving_state().with_context(transformation_context)
         state = _limit_age(state, max_replica_age)
         if not on_demand_features:
             state = state.with_stored_features()
         passed = merge_passed(state.passable, passed_features, request_parameters)
+        if logging_data:
+            read = LoggedRead(state, entries, [passed], allow_missing, choose_instant(now))
+            vector: list[Any] = read.to_vector(return_type, bool(transform))
+            return vector
         vectors = _read(state, entries, [passed], allow_missing, now, transform)
         if return_type == "list":
             return vectors[0]
@@ -233,7 +235,7 @@ class FeatureVectorsMixin(ServingMixin):
                 entries; and what on-demand features are computed of.
             transformation_context: What is set of the transformations for this time, by name; None:
                 what was set when they learned.
-            logging_data: Taken for Hopsworks' sake, and named in a warning.
+            logging_data: Whether the vectors carry what ``log`` keeps of them.
             n_processes: Likewise.
             keys: The same as ``entry``.
             now: The instant (UTC) by which rows are past their ttl; None: that of the call.
@@ -251,12 +253,8 @@ class FeatureVectorsMixin(ServingMixin):
                 passed features for each, or ``return_type`` is not known.
             OnlineStoreError: The database fails, or does not answer in time.
         """
-        if logging_data or n_processes is not None:
-            taken = {
-                "logging_data": logging_data,
-                "n_processes": n_processes,
-            }
-            warn_of_taken("get_feature_vectors", taken)
+        if n_processes is not None:
+            warn_of_taken("get_feature_vectors", {"n_processes": n_processes})
         entries = choose_entry(entry, keys)
         first = spread_passed("passed_features", passed_features, len(entries))
         second = spread_passed("request_parameters", request_parameters, len(entries))
@@ -265,6 +263,10 @@ class FeatureVectorsMixin(ServingMixin):
         if not on_demand_features:
             state = state.with_stored_features()
         passed = [merge_passed(state.passable, *pair) for pair in zip(first, second, strict=True)]
+        if logging_data:
+            read = LoggedRead(state, entries, passed, allow_missing, choose_instant(now))
+            logged: list[list[Any]] = read.to_vectors(return_type, bool(transform))
+            return logged
         vectors = _read(state, entries, passed, allow_missing, now, transform)
         return (
             vectors if return_type == "list" else _convert(state, vectors, return_type, transform)

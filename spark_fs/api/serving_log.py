@@ -41,8 +41,23 @@ class ServingLogMixin(ServingMixin):
 
     @property
     def logging_enabled(self) -> bool:
-        """Whether the view has a log: ``enable_logging`` was called, or something logged."""
+        """Whether ``enable_logging`` was called, as ``log`` does where it was not."""
         return self._load_spec().logging is not None
+
+    @property
+    def logging_paused(self) -> bool:
+        """Whether servers and pipelines leave the log alone, until ``resume_logging``."""
+        logging = self._load_spec().logging
+        return logging is not None and logging.paused
+
+    @property
+    def has_log(self) -> bool:
+        """Whether anything was logged of the view, in its feature group or in files here."""
+        from spark_fs.flows import log_rows
+
+        if log_rows.find_log_group(self._stores, self._spec) is not None:
+            return True
+        return bool(log_rows.open_spool(self._stores, self._spec).list_waiting())
 
     @property
     def feature_logging(self) -> FeatureLogging | None:

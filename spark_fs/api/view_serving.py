@@ -85,8 +85,8 @@ class ServingMixin:
                 "feature_logger": feature_logger,
                 "n_processes": n_processes,
             },
-            "the setting online_url says how the online store is reached, and spark_fs keeps no log"
-            " of what was served",
+            "the setting online_url says how the online store is reached, and log() waits for no"
+            " table",
         )
         version = training_dataset_version
         if version is None:
@@ -100,7 +100,8 @@ class ServingMixin:
         warn_of_arguments(
             "init_feature_logger",
             {"feature_logger": feature_logger},
-            "spark_fs keeps no log of what was served",
+            "log() writes to files and waits for no table, and spark-fs serve --log-served logs"
+            " what it serves",
         )
 
     def _get_serving_state(self) -> ServingState:

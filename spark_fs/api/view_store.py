@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.declarations import build_view_spec
 from spark_fs.api.earlier_views import warn_of_earlier_view
+from spark_fs.api.log_arguments import parse_extra_columns
 from spark_fs.api.query import Query
-from spark_fs.api.taken import warn_of_arguments
 from spark_fs.api.versions import check_same_view, create_version, find_or_create
 from spark_fs.base.arguments import validate_arguments
 
@@ -56,8 +56,8 @@ class ViewStore:
             transformation_functions: ``{"amount": min_max_scaler}``, or a list such as
                 ``[min_max_scaler("amount"), distance("lat", "long")]``; they are fitted on the
                 train split of each training dataset.
-            logging_enabled: Taken for Hopsworks' sake, and named in a warning.
-            extra_log_columns: Likewise.
+            logging_enabled: Whether it has a log from the beginning, as by ``enable_logging``.
+            extra_log_columns: What is logged beside its own columns; it then has a log too.
             tags: Values by name, or tags as Hopsworks has them, for ``get_tag``.
             label: The only label, in the place of labels.
 
@@ -71,7 +71,7 @@ class ViewStore:
             SettingsError: Both labels and label are given.
             AlreadyExistsError: The version is taken.
         """
-        _warn_of_logging("create_feature_view", logging_enabled, extra_log_columns)
+        extra = parse_extra_columns(extra_log_columns)
         self._stores.check_same_store(query._stores, repr(query))
         build_spec = partial(
             build_view_spec,
@@ -89,7 +89,8 @@ class ViewStore:
         spec = create_version(
             version, next_version, lambda number: self._create_view(build_spec(version=number))
         )
-        return self._stores.open_view(spec)
+        view = self._stores.open_view(spec)
+        return view.enable_logging(extra) if logging_enabled or extra else view
 
     def get_or_create_feature_view(
         self,
@@ -119,8 +120,8 @@ class ViewStore:
             inference_helper_columns: Columns beside batches and vectors.
             training_helper_columns: Columns beside training data.
             transformation_functions: The transformations of features.
-            logging_enabled: Taken for Hopsworks' sake, and named in a warning.
-            extra_log_columns: Likewise.
+            logging_enabled: Whether it has a log from its creation on.
+            extra_log_columns: What is logged beside its own columns.
             tags: Those that it is created with; those of one that exists stay.
             label: The only label, in the place of labels.
 
@@ -131,7 +132,7 @@ class ViewStore:
             AlreadyExistsError: The view exists and was declared otherwise; it lists each
                 difference.
         """
-        _warn_of_logging("get_or_create_feature_view", logging_enabled, extra_log_columns)
+        extra = parse_extra_columns(extra_log_columns)
         self._stores.check_same_store(query._stores, repr(query))
         requested = build_view_spec(
             name,
@@ -150,7 +151,9 @@ class ViewStore:
         if not is_new:
             check_same_view(spec, requested)
             warn_of_earlier_view(self._stores.catalog, spec, requested)
-        return self._stores.open_view(spec)
+        view = self._stores.open_view(spec)
+        is_logged = is_new and (logging_enabled or extra)
+        return view.enable_logging(extra) if is_logged else view
 
     def get_feature_view(self, name: str, version: int | None = None) -> FeatureView:
         """Return a view by name and version.
@@ -177,12 +180,3 @@ class ViewStore:
         self._stores.open_view(view).check()
         self._stores.catalog.add_view(view)
         return view
-
-
-def _warn_of_logging(method: str, logging_enabled: bool | None, columns: Any) -> None:
-    warn_of_arguments(
-        method,
-        {"logging_enabled": logging_enabled, "extra_log_columns": columns},
-        "spark_fs keeps no log of what was served; insert vectors and predictions into a feature"
-        " group of your own",
-    )

@@ -96,6 +96,15 @@ TracesOption = Annotated[
         "--traces", help="Export spans as the OTEL_ variables say; it needs spark_fs[otel]."
     ),
 ]
+LogServedOption = Annotated[
+    float,
+    typer.Option(
+        "--log-served",
+        min=0.0,
+        max=1.0,
+        help="The share of the requests whose vectors are logged, for read_log and skew.",
+    ),
+]
 TlsCertOption = Annotated[
     Path | None, typer.Option("--tls-cert", help="The server's certificate (PEM): HTTPS.")
 ]
@@ -122,6 +131,7 @@ def serve(
     workers: WorkersOption = 1,
     access_log: AccessLogOption = "",
     traces: TracesOption = False,
+    log_served: LogServedOption = 0.0,
     tls_cert: TlsCertOption = None,
     tls_key: TlsKeyOption = None,
     tls_client_ca: TlsClientCaOption = None,
@@ -166,6 +176,7 @@ def serve(
         workers=workers,
         access_log=access_log,
         traces=traces,
+        log_served=log_served,
     )
     serve_vectors(fs, options)
 

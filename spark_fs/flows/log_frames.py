@@ -57,11 +57,15 @@ def log_parts(stores: ProjectStores, view: ViewSpec, parts: LoggedParts, model: 
         SchemaError: A value is of another type than its column.
     """
     log_columns = LogColumns.of_view(stores.catalog, view)
+    metadata: LoggingMetadata | None = getattr(parts.logging_data, METADATA, None)
+    now = datetime.now(UTC)
+    if metadata is not None:
+        model = model._replace(training_dataset_version=metadata.training_dataset_version)
+        now = metadata.instant
     version = model.training_dataset_version
     transformed = load_transformed(stores, log_columns, {version})[version]
     collector = _RowCollector(log_columns, transformed)
     collector.add_parts(parts)
-    now = datetime.now(UTC)
     shared = {
         LOG_TIME: now,
         TRAINING_DATASET: version,

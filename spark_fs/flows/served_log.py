@@ -39,6 +39,8 @@ class ServedLog:
         flush_seconds: How long a vector waits at most.
         find_synced: Gives the Delta version of each group of a view that is online now, by the
             group's name and version; asked by the writer alone.
+        count: Called with what became of how many vectors: "logged", or "dropped_queue" (no room
+            in memory), "dropped_spool" (the oldest files made room) or "dropped_error".
 
     Raises:
         SettingsError: The share is none.
@@ -52,6 +54,7 @@ class ServedLog:
         max_bytes: int = MAX_SPOOL_BYTES,
         flush_seconds: float = _FLUSH_SECONDS,
         find_synced: SyncedVersions | None = None,
+        count: Callable[[str, int], Any] = lambda _outcome, _vectors: None,
     ) -> None:
         if not 0 < share <= 1:
             raise SettingsError(
@@ -65,6 +68,7 @@ class ServedLog:
         self._max_bytes = max_bytes
         self._flush_seconds = flush_seconds
         self._find_synced = find_synced
+        self._tell_count = count
         self._pending: list[ServedVectors] = []
         self._pending_vectors = 0
         self._changed = Condition()
@@ -82,7 +86,7 @@ class ServedLog:
         count = len(served.vectors)
         with self._changed:
             if self._is_closed or self._pending_vectors + count > self._max_pending:
-                self.counts["dropped_queue"] += count
+                self._count("dropped_queue", count)
                 return
             self._pending.append(served)
             self._pending_vectors += count
@@ -122,7 +126,7 @@ class ServedLog:
             try:
                 self._write_requests(requests, vectors)
             except Exception as error:  # whatever it is, requests are served on
-                self.counts["dropped_error"] += vectors
+                self._count("dropped_error", vectors)
                 self._warn(error)
 
     def _write_requests(self, requests: list[ServedVectors], vectors: int) -> None:
@@ -147,8 +151,12 @@ class ServedLog:
             lines.append(encode_line(line))
             time.sleep(0)  # a request that waits for the interpreter comes first
         spool.write_file(header, lines, vectors, datetime.now(UTC))
-        self.counts["logged"] += vectors
-        self.counts["dropped_spool"] += spool.drop_oldest()
+        self._count("logged", vectors)
+        self._count("dropped_spool", spool.drop_oldest())
+
+    def _count(self, outcome: str, vectors: int) -> None:
+        self.counts[outcome] += vectors
+        self._tell_count(outcome, vectors)
 
     def _list_synced(self, view: GroupRef) -> list[Mapping[str, int]]:
         """What was online while the requests were answered: one state, or two around a sync."""

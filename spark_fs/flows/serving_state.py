@@ -85,6 +85,25 @@ class ServingState:
         stored = self.vector_reader.read_vectors(entries, passed, allow_missing, now)
         return self._select_features(stored)
 
+    def read_both(
+        self,
+        entries: Sequence[Entry],
+        passed: Sequence[Entry],
+        allow_missing: bool,
+        now: datetime,
+    ) -> tuple[list[list[Any]], list[list[Any]]]:
+        """Vectors before and after the transformations, as many as entries, in one round trip.
+
+        Args:
+            entries: The keys of each.
+            passed: For each what the caller passes.
+            allow_missing: Whether nulls stand for a key without an online row.
+            now: The instant (UTC) at which a row past its ttl is absent.
+        """
+        stored = self.vector_reader.read_vectors(entries, passed, allow_missing, now)
+        transform_row = self.transform_row
+        return self._select_features(stored), [transform_row(values) for values in stored]
+
     def read_requests(
         self, requests: Sequence[VectorRequest], now: datetime
     ) -> list[list[list[Any]] | Exception]:

@@ -31,6 +31,8 @@ STEP_OPTIONS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "sync": {"full": bool},
     "verify": {"limit": int},
     "freshness": {"max": parse_bound, "max_lag": parse_bound},
+    "materialize_log": {},
+    "skew": {"window": parse_duration, "max_share": float},
     "maintenance": {"retention": parse_duration},
 }
 _MAX_NUMBER = 1e6  # of retries, and of seconds between them
@@ -227,6 +229,9 @@ def _parse_option(name: str, parse: Callable[[Any], Any], value: Any) -> Any:
     elif parse is int:
         is_valid = isinstance(value, int) and not isinstance(value, bool)
         expected = "an integer"
+    elif parse is float:
+        is_valid = isinstance(value, int | float) and not isinstance(value, bool)
+        expected = "a number, such as 0.01"
     elif parse is parse_bound:
         is_valid = isinstance(value, str | Mapping)
         expected = "a length of time, such as 2h, or one for each group, as in {cards: 2h}"

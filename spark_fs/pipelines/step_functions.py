@@ -15,6 +15,7 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.errors import SettingsError, format_suggestions
 from spark_fs.pipelines.declaration import Pipeline
+from spark_fs.pipelines.log_steps import materialize_log, skew
 from spark_fs.spec.freshness import Bounds, find_exceeded_bounds
 from spark_fs.spec.pipeline_alert import Problem
 
@@ -360,5 +361,7 @@ STEPS: Mapping[str, Callable[[RunContext, Mapping[str, Any]], None]] = {
     "sync": sync,
     "verify": verify,
     "freshness": freshness,
+    "materialize_log": materialize_log,
+    "skew": skew,
     "maintenance": maintenance,
 }

@@ -22,7 +22,7 @@ class ServeOptions:
 
     config: the settings file. views: see ``build_vector_app``, as max_entries, token and names.
     access_log: where lines go: a path, "-" for stdout; empty: nowhere. traces: whether spans are
-    exported.
+    exported. log_served: the share of the requests whose vectors are logged; 0: none.
     """
 
     host: str = "127.0.0.1"
@@ -37,6 +37,7 @@ class ServeOptions:
     workers: int = 1
     access_log: str = ""
     traces: bool = False
+    log_served: float = 0.0
 
 
 def build_served_app(fs: FeatureStore, options: ServeOptions) -> RequestGuard:
@@ -60,6 +61,7 @@ def build_served_app(fs: FeatureStore, options: ServeOptions) -> RequestGuard:
         names=options.names,
         limits=options.limits,
         watchers=_make_watchers(options),
+        log_served=options.log_served,
     )
 
 

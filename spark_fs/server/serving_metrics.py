@@ -65,6 +65,12 @@ class ServingMetrics:
             "Answers of which observers were not told, since too many waited.",
             labels=(),
         )
+        self.logged = make(
+            Counter,
+            "served_log_vectors",
+            "Served vectors by what became of them in the log.",
+            labels=("outcome",),
+        )
         # A look at the labels takes longer than the count itself.
         self.of_view = lru_cache(maxsize=1_024)(self._get_view_metrics)
 

@@ -31,6 +31,7 @@ try:
     from spark_fs.server.guard import Limits, RequestGuard
     from spark_fs.server.observers import Observer
     from spark_fs.server.readiness import Readiness
+    from spark_fs.server.served_observer import LogObserver
     from spark_fs.server.serving_metrics import RequestCounter, ServingMetrics
     from spark_fs.server.vector_endpoint import VECTORS_PATH, VectorEndpoint
     from spark_fs.server.vector_requests import VectorRequest, VectorResponse, ViewResponse
@@ -60,6 +61,7 @@ def build_vector_app(
     limits: Limits | None = None,
     watchers: Sequence[RequestWatcher] = (),
     observers: Sequence[Observer] = (),
+    log_served: float = 0.0,
 ) -> RequestGuard:
     """The program for a server of ASGI.
 
@@ -75,9 +77,12 @@ def build_vector_app(
         limits: in the place of ``max_bytes``.
         watchers: who is told of every request, as an access log.
         observers: who is told of the vectors that were handed out.
+        log_served: the share of the requests that is logged, up to 1; 0: none is.
     """
     program = _VectorProgram(fs, ServedViews(fs, views), max_entries)
     program.endpoint.served_to.observers += observers
+    if log_served:
+        program.log_share(log_served)
     guard = RequestGuard(
         program,
         limits=limits or Limits(max_bytes),
@@ -94,6 +99,7 @@ class _VectorProgram:
     """What lies behind the guard: the route for vectors, and FastAPI for all others."""
 
     guard: RequestGuard
+    _log: LogObserver | None = None
 
     def __init__(self, fs: FeatureStore, views: ServedViews, max_entries: int) -> None:
         self._fs = fs
@@ -118,10 +124,26 @@ class _VectorProgram:
                 await self._app(scope, receive, send)
             finally:
                 self._ended.set()
+                await self._threads.run_in_thread(self._close_log)
         elif scope["path"] == VECTORS_PATH and scope["method"] == "POST":
             await self.endpoint(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def log_share(self, share: float) -> None:
+        """Log a share of what is served."""
+
+        def count_vectors(outcome: str, vectors: int) -> None:
+            self.metrics.logged.labels(outcome).inc(vectors)
+
+        self._log = LogObserver(self._fs, share, count_vectors)
+        self.endpoint.served_to.observers.append(self._log)
+
+    def _close_log(self) -> None:
+        """Write what was served and is not logged yet."""
+        if self._log is not None:
+            self.endpoint.served_to.finish()
+            self._log.close()
 
     def _refresh_views(self) -> None:
         """Look at the catalog before a request has to."""

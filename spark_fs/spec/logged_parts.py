@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
-
-from spark_fs.spec.serving_log import ServedVectors
 
 METADATA = "hopsworks_logging_metadata"  # the attribute of vectors that were read for the log
 
@@ -40,13 +39,17 @@ class LoggedModel(NamedTuple):
 
 @dataclass(frozen=True)
 class LoggingMetadata:
-    """What vectors for the log carry: all that is known of them, as many of each as vectors."""
+    """What vectors for the log carry: all that is known of them, as many of each as vectors.
+
+    instant: (UTC) when they were read. training_dataset_version: by which they were transformed.
+    """
 
     untransformed_features: Sequence[Sequence[Any]]
     transformed_features: Sequence[Sequence[Any]]
     serving_keys: Sequence[Any]
     request_parameters: Sequence[Any]
-    served: ServedVectors | None = None
+    instant: datetime
+    training_dataset_version: int | None = None
 
 
 class LoggedVectors(list[Any]):

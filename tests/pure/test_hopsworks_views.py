@@ -76,28 +76,13 @@ def test_lineage_has_hopsworks_parts(fs: FeatureStore, view: FeatureView) -> Non
     assert len(fraud.get_models_provenance().accessible) == len(fraud.get_models())
 
 
-def test_a_log_of_what_is_served_is_not_kept_and_says_so(
-    fs: FeatureStore, view: FeatureView
-) -> None:
-    with pytest.warns(
-        UserWarning,
-        match=r"create_feature_view\(logging_enabled=, extra_log_columns=\) changes nothing",
-    ):
-        fs.create_feature_view(
-            "logged", view.query, logging_enabled=True, extra_log_columns=[{"name": "a"}]
-        )
-    with pytest.raises(
-        NotOfferedError,
-        match=r"^FeatureView.log keeps what was served.* on Hopsworks, and spark_fs",
-    ):
-        view.log(pd.DataFrame())
+def test_a_logger_of_ones_own_is_taken(view: FeatureView) -> None:
     with pytest.warns(UserWarning, match=r"init_feature_logger\(feature_logger=\) changes nothing"):
         view.init_feature_logger(object())
 
 
 REFUSALS = (
-    "read_log get_log_timeline enable_logging pause_logging resume_logging materialize_log delete_log"
-    " create_feature_logger find_neighbors clean get_tag_metadata"
+    "create_feature_logger find_neighbors clean get_tag_metadata"
     " get_tags_metadata get_keywords set_keywords add_keywords delete_keyword"
     " get_training_dataset_keywords add_training_dataset_keywords"
 )
@@ -563,8 +548,7 @@ def test_vectors_and_frames_are_transformed_as_they_are_served(served: FeatureVi
 def test_how_the_online_store_is_reached_is_a_setting(served: FeatureView) -> None:
     with pytest.warns(UserWarning, match=r"init_serving\(init_rest_client=\) changes nothing"):
         served.init_serving(1, True, init_rest_client=True)
-    with pytest.warns(UserWarning, match=r"get_feature_vector\(logging_data=\) changes nothing"):
-        assert served.get_feature_vector({"card": "a"}, logging_data=True) == [0.25]
+    assert served.get_feature_vector({"card": "a"}, logging_data=True) == [0.25]
     assert served.get_newest_model() is None
 
 
