@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ def describe_project(name: str, proposal: PipelineProposal) -> dict[str, Any]:
     features = [{"name": look.names[column], "type": type_} for column, type_ in look.types.items()]
     if proposal.is_row_id_computed:
         features.append({"name": proposal.row_id, "type": "bigint"})
+    columns = _describe_columns(proposal)
     every = "1h" if proposal.windows[0] in _EVERY_HOUR else "1d"
     pairs = [f"{key}={value}" for key, value in proposal.example.items()]
     return {
@@ -67,7 +69,8 @@ def describe_project(name: str, proposal: PipelineProposal) -> dict[str, Any]:
         "table": look.table,
         "driver": find_driver(look.path),
         "reader": _READERS[look.kind],
-        "columns": _describe_columns(proposal),
+        "columns": columns,
+        "has_nanoseconds": any("timestamp_micros" in column["value"] for column in columns),
         "epoch_unit": _find_epoch_unit(proposal),
     }
 
@@ -76,8 +79,21 @@ def _describe_columns(proposal: PipelineProposal) -> list[dict[str, str]]:
     columns = []
     for source, name in proposal.look.names.items():
         spark_type = to_ddl(proposal.look.types[source]).upper()
-        columns.append({"source": source, "name": name, "spark_type": spark_type})
+        column = {"source": source, "name": name, "spark_type": spark_type}
+        columns.append({**column, "value": _write_value(proposal, source, name)})
     return columns
+
+
+def _write_value(proposal: PipelineProposal, source: str, name: str) -> str:
+    """How a column is selected, as code: under its name, and times as such."""
+    from spark_fs.flows.look_at_source import is_in_nanoseconds
+
+    look = proposal.look
+    if look.kind == "parquet" and is_in_nanoseconds(look.rows.schema.field(source).type):
+        expression = f"timestamp_micros(`{source}` div 1000)"
+        return f"F.expr({json.dumps(expression)}).alias({json.dumps(name)})"
+    value = f"F.col({json.dumps(f'`{source}`')})"
+    return value if source == name else f"{value}.alias({json.dumps(name)})"
 
 
 def _find_epoch_unit(proposal: PipelineProposal) -> int | None:

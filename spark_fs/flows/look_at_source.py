@@ -59,8 +59,8 @@ def look_at_file(path: Path, row_limit: int = LOOKED_ROWS) -> SourceLook:
     Raises:
         NotFoundError: There is no such file.
         SettingsError: Its name tells no format that is known here.
-        SchemaError: It cannot be read as that, holds no rows, or two of its columns would have one
-            name.
+        SchemaError: It cannot be read as that, holds no rows or parts of microseconds, or two of
+            its columns would have one name.
     """
     kind = _find_kind(path)
     try:
@@ -72,10 +72,29 @@ def look_at_file(path: Path, row_limit: int = LOOKED_ROWS) -> SourceLook:
     rows = arrow_types.decode_dictionaries(rows)
     if kind == "json":
         rows = _parse_times(rows)
+    _check_nanoseconds(path, rows)
     is_whole = rows.num_rows <= row_limit
     names = name_features(path, rows.column_names)
     types = {field.name: _choose_type(field.type) for field in rows.schema}
     return SourceLook(str(path.resolve()), kind, rows.slice(0, row_limit), is_whole, names, types)
+
+
+def is_in_nanoseconds(type_: pa.DataType) -> bool:
+    """Whether a column has times that Spark reads as whole numbers of nanoseconds."""
+    return bool(pa.types.is_timestamp(type_) and type_.unit == "ns")
+
+
+def _check_nanoseconds(path: Path, rows: pa.Table) -> None:
+    for field in rows.schema:
+        if not is_in_nanoseconds(field.type):
+            continue
+        try:
+            rows[field.name].cast(pa.timestamp("us", field.type.tz))
+        except pa.ArrowInvalid:
+            raise SchemaError(
+                f"Column {field.name!r} of {path} has parts of microseconds, and times are kept to"
+                " the microsecond: round them first."
+            ) from None
 
 
 def _choose_type(type_: pa.DataType) -> str:

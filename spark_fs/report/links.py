@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 Cell = Any  # a plain value, or a link as ``make_link`` makes it
 
 
-def make_link(text: str, base_url: str, path: str) -> Cell:
+def make_link(text: str | int, base_url: str, path: str) -> Cell:
     """A cell that leads to a page of the explorer; its text alone on a page that is a file."""
     return {"text": text, "href": f"{base_url}{path}"} if base_url else text
 
@@ -34,4 +34,4 @@ def make_view_link(name: str, version: int, base_url: str) -> Cell:
 def make_dataset_link(name: str, version: int, dataset_version: int, base_url: str) -> Cell:
     """A cell that leads to a training dataset of a view."""
     path = f"view/{name}/{version}/training-dataset/{dataset_version}"
-    return make_link(str(dataset_version), base_url, path)
+    return make_link(dataset_version, base_url, path)

@@ -116,6 +116,13 @@ def test_an_event_time_may_count_seconds_or_milliseconds(
     assert (proposal.start.day, proposal.until.day) == (1, 2)
 
 
+def test_parts_of_microseconds_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "orders.parquet"
+    pq.write_table(pa.table({"shop": ["a"], "at": pa.array([1], pa.timestamp("ns"))}), file)
+    with pytest.raises(spark_fs.errors.SchemaError, match=r"'at' of .* parts of microseconds"):
+        look_at_file(file)
+
+
 def test_rows_that_nothing_tells_apart_are_counted(tmp_path: Path) -> None:
     file = tmp_path / "orders.csv"
     file.write_text("shop,at,n\na,2024-01-01,1\na,2024-01-01,1\na,2024-01-01,2\n")

@@ -274,7 +274,7 @@ def test_a_feature_is_found_sorted_and_opened_by_keyboard(page: Any, served: str
     page.keyboard.press("Enter")
     detail = page.locator("#features tr.detail")
     assert "standard deviation" in detail.inner_text()
-    assert detail.locator("svg rect").count() == 20
+    assert detail.locator("svg rect").count() == 30  # of id, whole numbers from 0 to 29
     assert page.evaluate("document.activeElement.className") == "open"
     page.locator("#features .tools button", has_text="Next").click()
     assert "page 2 of 3" in page.locator("#features .count").inner_text()

@@ -29,6 +29,7 @@ ORDERS = pd.DataFrame(
         "note": ['one, "two"', None, "line\nbreak"],
     }
 )
+MYSQL = os.environ.get("SPARK_FS_TEST_MYSQL")
 DAY = (datetime(2024, 1, 2, tzinfo=UTC), datetime(2024, 1, 3, tzinfo=UTC))
 
 
@@ -88,11 +89,11 @@ def test_a_url_and_a_table_are_looked_at_by_spark(spark: SparkSession, tmp_path:
         look_at_spark_source(spark, "table:own_orders", "t")
 
 
-@pytest.mark.skipif("SPARK_FS_TEST_MYSQL" not in os.environ, reason="no MySQL: make mysql-up")
+@pytest.mark.skipif(not MYSQL, reason="no MySQL: make mysql-up")
 def test_a_table_of_a_database(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = make_url(os.environ["SPARK_FS_TEST_MYSQL"])
+    server = make_url(str(MYSQL))
     database = f"shop_{uuid4().hex[:8]}"
     login = {"user": server.username, "password": server.password}
     connection = mysql.connector.connect(host=server.host, port=server.port, **login)
