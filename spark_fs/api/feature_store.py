@@ -18,7 +18,7 @@ from spark_fs.base.arguments import validate_arguments
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
     from spark_fs.spec.pipeline_run import PipelineRun
 
@@ -52,6 +52,11 @@ class FeatureStore(GroupStore, ViewStore, TransformationStore):
     def project_id(self) -> int:
         """1, as ``Project.id``."""
         return 1
+
+    @property
+    def spark(self) -> SparkSession:
+        """The Spark session that this store reads and writes by; starts it where none runs."""
+        return self._stores.spark
 
     @property
     def offline_featurestore_name(self) -> str:
