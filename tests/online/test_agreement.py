@@ -19,7 +19,7 @@ from spark_fs.errors import NotFoundError, QueryError, SettingsError
 from spark_fs.transform.builtin import BUILTINS
 from spark_fs.transformation_statistics import TransformationStatistics
 
-from conftest import SYNCED, online_store
+from conftest import SHARDS, SYNCED, online_store
 
 ROWS = 120
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -86,7 +86,9 @@ def rows() -> pa.Table:
     )
 
 
-@pytest.fixture(scope="module", params=SYNCED)
+@pytest.fixture(
+    scope="module", params=[*SYNCED, pytest.param("sqlite" + SHARDS, marks=pytest.mark.slow)]
+)
 def view(
     request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[FeatureView]:

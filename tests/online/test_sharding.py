@@ -1,7 +1,10 @@
 """An online store that is cut by the hash of the key: the same answers as from one, whatever is down, cut otherwise, or half synced."""
 
+import os
+import pickle
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -330,6 +333,57 @@ def test_a_hundred_entries_ask_each_shard_once_and_all_at_the_same_time(
         assert [vector[0] for vector in vectors] == [*range(51), *[None] * 49]
         assert sorted(name for name, _ in asked.entries) == [f"shard_{n}.db" for n in range(3)]
         assert sum(count for _, count in asked.entries) == 100
+
+
+def test_a_forked_process_and_many_threads_ask_shards_of_their_own(
+    urls: list[str], tmp_path: Path
+) -> None:
+    fs = spark_fs.login({"home": tmp_path, "online_url": urls}).get_feature_store()
+    loaded(fs, "things", {"k": "bigint", "v": "int"}, [{"k": k, "v": k} for k in range(60)])
+    view = fs.create_feature_view("things", fs.get_feature_group("things", 1).select(["v"]))
+    entries = [{"k": key} for key in range(60)]
+    expected = [[key] for key in range(60)]
+    assert view.get_feature_vectors(entries) == expected
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if view.get_feature_vectors(entries) == expected else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    with ThreadPoolExecutor(16) as threads:
+        found = list(threads.map(lambda _: view.get_feature_vectors(entries), range(64)))
+    assert found == [expected] * 64
+
+
+def test_a_worker_gets_a_writer_of_its_own(urls: list[str]) -> None:
+    store = open_servers(urls, [(), urls[:1], ()], "", ReadRules(3.0, falls_back=False))
+    assert store.calls  # threads, which do not pickle
+    write = pickle.loads(pickle.dumps(make_writer(store)))
+    table = clicks(store)
+    with make_writer(store).open_session(table, HERE) as session:
+        staging = session.begin_staging(full_refresh=True)
+        write.load_rows(table, pickle.loads(pickle.dumps(staging)), rows((1, "01-01", 1)))
+        session.swap_tables(staging, 0)
+    assert list(write.read_buckets(table, 1, [0], None)) == [(1, at("01-01"), 1)]
+    assert pickle.loads(pickle.dumps(store)).shards[1].rules == ReadRules(3.0, falls_back=False)
+
+
+def test_views_are_warmed_up_on_every_shard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with empty_databases("sqlite", 3, tmp_path) as urls:
+        fs, _ = both_stores(urls, tmp_path)
+        view = view_of(fs)
+        view.init_serving()
+        opened: list[str] = []
+        open_connection = SQLiteStore._open_connection
+        monkeypatch.setattr(
+            SQLiteStore,
+            "_open_connection",
+            lambda store: (opened.append(Path(store.path).name), open_connection(store))[1],
+        )
+        view._serving_state.vector_reader.warm_up()
+        assert {f"shard_{number}.db" for number in range(3)} >= set(opened)
+        assert len(set(opened)) >= 2  # the first is asked in this thread, where it may be open
 
 
 # -- what is down, and what is cut otherwise

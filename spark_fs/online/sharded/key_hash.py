@@ -23,7 +23,7 @@ def choose_shard(key: Sequence[Any], shard_count: int) -> int:
         key: The values of the key's columns in its order, none of them null.
         shard_count: How many shards there are.
     """
-    joined = SEPARATOR.join(map(format_key_value, key))
+    joined = SEPARATOR.join([format_key_value(value) for value in key])
     return zlib.crc32(joined.encode("utf-8", "surrogatepass")) % shard_count
 
 

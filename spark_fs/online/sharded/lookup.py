@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.online.sharded.key_hash import choose_shard
@@ -84,6 +85,8 @@ class ShardedLookup:
 
     def __call__(self, entries: Sequence[Sequence[Any]], now: datetime) -> LookupRows:
         """The rows of entries: a round trip to each shard that has some, all at once."""
+        if self._plan.has_one_given_key:
+            return self._look_up_by_one_key(entries, now)
         looked_up = [
             _EntryRows(number, key_values, [None] * len(self._sources), list(self._plan.keys))
             for number, key_values in enumerate(entries)
@@ -94,6 +97,30 @@ class ShardedLookup:
             self._ask_shards(requests, now)
             waiting = [entry for entry in waiting if entry.waiting]
         return [self._build_row(entry) for entry in looked_up]
+
+    def _look_up_by_one_key(self, entries: Sequence[Sequence[Any]], now: datetime) -> LookupRows:
+        """The same where an entry lies whole on one shard, as most do."""
+        (key,) = self._plan.keys
+        nothing = tuple(chain.from_iterable(self._plan.absent_rows))
+        rows: LookupRows = [(number, *nothing) for number in range(len(entries))]
+        numbers_by_shard: dict[int, list[int]] = {}
+        slots_by_shard: dict[int, list[list[Any]]] = {}
+        for number, entry in enumerate(entries):
+            values = key.find_values(entry, ())
+            if values is not None:
+                shard = choose_shard(values, len(self._lookups))
+                numbers_by_shard.setdefault(shard, []).append(number)
+                slots_by_shard.setdefault(shard, []).append(key.encode_values(values))
+        calls: dict[int, Callable[[], LookupRows]] = {
+            shard: partial(self._lookups[shard], slots, now)
+            for shard, slots in slots_by_shard.items()
+        }
+        for shard, answers in self._calls.call_shards(calls).items():
+            numbers = numbers_by_shard[shard]
+            for position, *columns in answers:
+                number = numbers[position]
+                rows[number] = (number, *columns)
+        return rows
 
     def _build_requests(self, waiting: Sequence[_EntryRows]) -> dict[int, _ShardRequest]:
         """By shard what is asked of it: the keys of entries that are known by now."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from spark_fs.base.python_values import UnfitError
@@ -79,6 +80,13 @@ class SourceKey:
             values.append(value)
         return values
 
+    def encode_values(self, values: Sequence[Any]) -> list[Any]:
+        """Its values as the store holds them."""
+        return [
+            part.column.storage.encode(value)
+            for part, value in zip(self.parts, values, strict=True)
+        ]
+
 
 def _find_value(part: KeyPart, key_values: Sequence[Any], rows: Rows) -> Any:
     for choice in part.choices:
@@ -117,6 +125,17 @@ class LookupPlan:
     keys: tuple[SourceKey, ...]
     absent_rows: tuple[tuple[Any, ...], ...]
     starts: tuple[int, ...]
+
+    @cached_property
+    def has_one_given_key(self) -> bool:
+        """Whether all sources have one key, of distinct values that the entry gives."""
+        if len(self.keys) != 1:
+            return False
+        (key,) = self.keys
+        slots = [part.slot for part in key.parts]
+        choices = [choice for part in key.parts for choice in part.choices]
+        is_given = all(choice.entry_key is not None for choice in choices)
+        return is_given and slots == list(range(len(self.slot_types)))
 
     def cut_row(self, position: int, columns: Sequence[Any]) -> tuple[Any, ...]:
         """The row of a source, from an answer of a shard.

@@ -23,8 +23,7 @@ def name_shard(number: int, shard_count: int) -> Iterator[None]:
     try:
         yield
     except OnlineStoreError as error:
-        message = f"Shard {number + 1} of {shard_count} of the online store: {error}"
-        raise type(error)(message) from error
+        raise _make_shard_error(number, shard_count, error) from error
 
 
 class ShardCalls:
@@ -61,6 +60,9 @@ class ShardCalls:
         Raises:
             OnlineStoreError: One failed; it names the shard. All have ended.
         """
+        if len(calls) == 1:
+            ((number, call),) = calls.items()
+            return {number: self._call_shard(number, call)}
         if not calls:
             return {}
         first, *others = calls
@@ -77,8 +79,14 @@ class ShardCalls:
         return results
 
     def _call_shard(self, number: int, call: Callable[[], T]) -> T:
-        with name_shard(number, self._shard_count):
+        try:  # what ``name_shard`` does, without a generator for each look-up
             return call()
+        except OnlineStoreError as error:
+            raise _make_shard_error(number, self._shard_count, error) from error
+
+
+def _make_shard_error(number: int, shard_count: int, error: OnlineStoreError) -> OnlineStoreError:
+    return type(error)(f"Shard {number + 1} of {shard_count} of the online store: {error}")
 
 
 def _wait_for(futures: Mapping[int, Future[T]]) -> None:
