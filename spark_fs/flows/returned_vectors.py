@@ -5,7 +5,7 @@ from typing import Any
 
 from spark_fs.base.dataframes import convert_table
 from spark_fs.errors import SettingsError
-from spark_fs.online import vector_frames
+from spark_fs.online import vector_frames, vector_tables
 
 _RETURN_TYPES = "'list', 'numpy', 'pandas' or 'polars'"
 
@@ -29,5 +29,5 @@ def convert_vectors(
     if return_type == "pandas":
         return vector_frames.as_pandas(columns, vectors)
     if return_type == "polars":
-        return convert_table(vector_frames.as_arrow(columns, vectors), "polars")
+        return convert_table(vector_tables.as_arrow(columns, vectors), "polars")
     raise SettingsError(f"return_type {return_type!r} is not known: use {_RETURN_TYPES}.")

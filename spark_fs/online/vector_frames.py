@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
-from spark_fs.base import arrow_types, pandas_frames
+from spark_fs.base import pandas_frames
 from spark_fs.base.types import INTEGERS
-from spark_fs.errors import SparkFSError
+from spark_fs.online.vector_tables import as_arrow
 
 _EXACT_AS_INTEGER = ("boolean", *INTEGERS)
 _EXACT_AS_DOUBLE = ("boolean", "tinyint", "smallint", "int", "float", "double")
@@ -66,35 +65,3 @@ def as_pandas(columns: Mapping[str, str], vectors: Sequence[Sequence[Any]]) -> p
         SparkFSError: A transformation gave a value of another type.
     """
     return pandas_frames.to_pandas(as_arrow(columns, vectors))
-
-
-def as_arrow(columns: Mapping[str, str], vectors: Sequence[Sequence[Any]]) -> pa.Table:
-    """A row for each vector, as ``as_pandas`` has them.
-
-    Args:
-        columns: The feature types of a vector's values, by name.
-        vectors: The vectors.
-
-    Returns:
-        A table with these columns.
-
-    Raises:
-        SparkFSError: A transformation gave a value of another type.
-    """
-    schema = arrow_types.to_arrow_schema(columns)
-    cells = zip(*vectors, strict=True) if vectors else ([] for _ in columns)
-    arrays = [
-        _build_array(name, columns[name], list(values), schema)
-        for name, values in zip(columns, cells, strict=True)
-    ]
-    return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def _build_array(name: str, type_: str, values: list[Any], schema: pa.Schema) -> pa.Array:
-    try:
-        return pa.array(values, schema.field(name).type)
-    except (pa.ArrowException, TypeError, OverflowError) as error:
-        raise SparkFSError(
-            f"Feature {name!r} has a value that is not a {type_}: {error}. Change what its"
-            " transformation gives."
-        ) from error

@@ -95,7 +95,7 @@ def encode_arrow(columns: Mapping[str, str], vectors: Vectors) -> bytes:
     # Loaded where it is first asked for: a process that serves JSON alone does without.
     import pyarrow as pa
 
-    from spark_fs.online.vector_frames import as_arrow
+    from spark_fs.online.vector_tables import as_arrow
 
     table = as_arrow(columns, vectors)
     sink = pa.BufferOutputStream()

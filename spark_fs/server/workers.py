@@ -78,6 +78,9 @@ class WorkerSupervisor:
                 if not self._signal:
                     print(announcement.format(url=url), file=sys.stderr, flush=True)
                 self._watch(listeners, folder)
+                # What comes while the last worker ends must not wait at a socket that is held here.
+                for listener in listeners:
+                    listener.close()
                 self._end_all()
         finally:
             for each, handler in before.items():
