@@ -11,7 +11,7 @@ SLOW ?= slow
 FAULTS ?= not slow or slow
 
 .PHONY: help setup java demo fraud test slow slow-house slow-spark slow-online faults faults-kills faults-others cluster-up cluster-down cluster-test cluster-flights release-quick notebooks compat docs images release airflow-check audit check lock clean \
-	bench-first-minute bench-ingest bench-join bench-training bench-windows bench-online bench-serving bench-statistics bench-selection bench-log bench-scale bench-scale-cluster bench-sharding mysql-up mysql-down
+	bench-first-minute bench-ingest bench-join bench-training bench-windows bench-online bench-freshness bench-serving bench-statistics bench-selection bench-log bench-scale bench-scale-cluster bench-sharding mysql-up mysql-down
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -105,6 +105,9 @@ bench-online: $(TEST) mysql-up ## measure the sync and feature vectors beside th
 
 bench-serving: .bench/feast/.ready mysql-up ## measure spark-fs serve beside Feast's server and a bare route, by wrk (apt-get install wrk)
 	@$(BIN)/python benchmarks/serving.py
+
+bench-freshness: $(TEST) mysql-up ## measure how long an event takes to the vector that has it, beside a bare upsert
+	@$(BIN)/python benchmarks/freshness.py
 
 bench-statistics: $(TEST) ## measure statistics beside DuckDB, Spark and NumPy
 	@$(BIN)/python benchmarks/feature_statistics.py

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from spark_fs.spec.monitoring_result import FeatureMonitoringResult
 
 
-_ALERTS = "let a scheduler tell: spark-fs run and jobs/monitor.py end with exit code 4 then"
+_ALERTS = (
+    "name a webhook under alerts: in the file of a pipeline with the step monitoring; spark-fs run"
+    " and jobs/monitor.py end with exit code 4 then, too"
+)
 
 
 @validate_arguments

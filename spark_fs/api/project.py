@@ -23,7 +23,7 @@ _NO_STREAMS = "it takes batches, so read the topic by a job of your own and inse
 _NO_JOBS = "run them by spark-fs run, spark-submit or a scheduler such as cron or Airflow"
 _NO_CLUSTER = "run what you need beside it, since it lives in your process and on your Spark"
 _NO_MEMBERS = "who may read is what the folder and the databases allow"
-_NO_ALERTS = "the status and the metrics of spark-fs run tell a scheduler that a step failed"
+_NO_ALERTS = "name a webhook under alerts: in the file of a pipeline, which spark-fs run tells"
 _DEFAULT_PORT = 443
 
 
