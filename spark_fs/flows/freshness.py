@@ -37,7 +37,8 @@ def measure_freshness(
         OnlineStoreError: The database fails.
     """
     table = build_online_table(group, store.capabilities)
-    last_sync, event_time = read_served_times(store, table)
+    last_sync = store.read_sync_state(table)
+    event_time = read_served_times(store, table, last_sync).event_time
     ingested_at = waiting_since = None
     if last_sync is None:
         waiting_since = _find_first_change(log, -1)
@@ -58,19 +59,22 @@ def measure_freshness(
 
 
 def read_served_times(
-    store: OnlineStore, table: OnlineTable, before: ServedTimes | None = None
+    store: OnlineStore,
+    table: OnlineTable,
+    last_sync: SyncState | None,
+    before: ServedTimes | None = None,
 ) -> ServedTimes:
-    """Read the last sync of a table and its greatest event time, eagerly.
+    """Read the greatest event time of a table, eagerly.
 
     Args:
         store: The online store.
         table: The table.
+        last_sync: The last sync of the table, as the store has it now.
         before: What was read before: event times are not read again where no sync was since.
 
     Returns:
         The times.
     """
-    last_sync = store.read_sync_state(table)
     if before is not None and before.last_sync == last_sync:
         return before
     newest = None

@@ -74,10 +74,12 @@ class FreshnessCollector(Collector):
         from spark_fs.flows.freshness import read_served_times
 
         store = self._stores.online
+        states = store.read_sync_states()
         times = {}
         for group in self._stores.catalog.list_groups():
             if group.online_enabled and group.features:
                 table = build_online_table(group, store.capabilities)
+                last_sync = states.get(table.name)
                 before = self._times.get(table.name)
-                times[table.name] = read_served_times(store, table, before)
+                times[table.name] = read_served_times(store, table, last_sync, before)
         return times

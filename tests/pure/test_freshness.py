@@ -20,7 +20,11 @@ from spark_fs import cli
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.errors import SettingsError
 from spark_fs.flows.freshness import read_served_times
+from spark_fs.online.mysql import synced_tables
+from spark_fs.online.mysql.store import MySQLStore
+from spark_fs.online.registry import open_store
 from spark_fs.online.sqlite.store import SQLiteStore
+from spark_fs.online.store import SyncState
 from spark_fs.online.table_layout import build_online_table
 from spark_fs.report.group_page import render_group_page
 from spark_fs.server import freshness_metrics
@@ -28,7 +32,7 @@ from spark_fs.server.vector_server import build_vector_app
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.spec.freshness import Bounds, Freshness, find_exceeded_bounds
 
-from conftest import ROOT, at
+from conftest import ROOT, SERVERS, at, connected, new_database
 
 NEWEST = datetime(2024, 1, 21, tzinfo=UTC)  # of the cards of the release's store
 
@@ -136,7 +140,28 @@ def test_an_event_time_of_any_type_is_an_instant(
             "INSERT INTO _spark_fs_synced VALUES ('g_1', 0, 'r', '2024-01-01T00:00:00')"
         )
     table = build_online_table(group, online.capabilities)
-    assert read_served_times(online, table).event_time == expected
+    assert read_served_times(online, table, online.read_sync_state(table)).event_time == expected
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_server_tells_the_same(kind: str) -> None:
+    features = (FeatureSpec("k", "bigint"), FeatureSpec("t", "timestamp"))
+    group = GroupSpec("g", 1, primary_key=("k",), event_time="t", features=features)
+    synced = SyncState(7, "ab" * 16, at("01-02 00:00"))
+    with connected(kind) as cursor, new_database(cursor) as database:
+        online = open_store(f"{SERVERS[kind]}/{database}", "")
+        assert isinstance(online, MySQLStore)
+        table = build_online_table(group, online.capabilities)
+        with online.transaction() as inserting:
+            synced_tables.ensure_tables(inserting)
+            synced_tables.write_sync_state(inserting, "g_1", synced)
+            inserting.execute("CREATE TABLE g_1 (k BIGINT PRIMARY KEY, t DATETIME(6))")
+            inserting.execute(
+                "INSERT INTO g_1 VALUES (1, '2024-01-01 00:00:00.000001'), (2, '2023-01-01')"
+            )
+        assert online.read_sync_states() == {"g_1": synced}
+        newest = read_served_times(online, table, synced).event_time
+        assert newest == at("01-01 00:00") + timedelta(microseconds=1)
 
 
 def make_freshness(age: timedelta | None, waiting: timedelta | None) -> Freshness:
