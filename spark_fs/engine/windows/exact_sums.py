@@ -33,6 +33,9 @@ _INT64_BOUND = 2.0**63
 _DECIMAL_BOUND = 2.0**127
 # to_parts moves what is beyond doubles by so many powers of two
 _FAR_EXPONENT = 1200
+# of the greatest and the least double's bits
+_GREATEST_EXPONENT = 1023
+_LEAST_EXPONENT = -1074
 
 
 class Part(NamedTuple):
@@ -104,7 +107,7 @@ class ExactSums:
         """
         parts = []
         rest = self
-        for exponent in (_FAR_EXPONENT, 0, -_FAR_EXPONENT):
+        for exponent in self._list_part_exponents():
             while True:
                 values = rest._round_to_part(exponent)
                 if not values.any():
@@ -112,6 +115,15 @@ class ExactSums:
                 parts.append(Part(values, exponent))
                 rest = rest._move(-exponent)._subtract(values)._move(exponent)
         return parts or [Part(np.zeros(len(self)))]
+
+    def _list_part_exponents(self) -> list[int]:
+        """Which powers of two parts are moved by: none where doubles reach far enough."""
+        exponents = [0]
+        if self.exponent + (len(self.limbs) - 1) * self.width + _WORD_BITS > _GREATEST_EXPONENT:
+            exponents.insert(0, _FAR_EXPONENT)
+        if self.exponent < _LEAST_EXPONENT:
+            exponents.append(-_FAR_EXPONENT)
+        return exponents
 
     def _round_to_part(self, exponent: int) -> Doubles:
         """The nearest doubles times this power of two; of the highest only what else overflows."""
@@ -122,6 +134,8 @@ class ExactSums:
 
     def _move(self, exponent: int) -> "ExactSums":
         """The sums times a power of two."""
+        if not exponent:
+            return self
         return ExactSums(self.limbs, self.width, self.exponent + exponent)
 
     def to_integers(self) -> tuple[Ints, Flags]:

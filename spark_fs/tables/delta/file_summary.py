@@ -72,15 +72,29 @@ def _join_members(members: Mapping[str, str]) -> str:
 
 def _find_bounds(column: pa.ChunkedArray) -> tuple[pa.Scalar, pa.Scalar]:
     """The least and the greatest value that is not null; NaN is the greatest, as in Spark."""
-    is_nan = None
-    if pa.types.is_floating(column.type):
-        is_nan = pc.is_nan(column)
-    if is_nan is None or not pc.any(is_nan).as_py():
+    if not pa.types.is_floating(column.type):
         bounds = pc.min_max(column)
         return bounds["min"], bounds["max"]
+    least, greatest = _find_number_bounds(column)
+    if not math.isnan(greatest):
+        return pa.scalar(least, column.type), pa.scalar(greatest, column.type)
+    is_nan = pc.is_nan(column)
     nan = pa.scalar(math.nan, column.type)
     least = pc.min(column.filter(pc.invert(is_nan)))
     return (least if least.is_valid else nan), nan
+
+
+def _find_number_bounds(column: pa.ChunkedArray) -> tuple[float, float]:
+    """The least and the greatest fraction, NaN where there is one.
+
+    By NumPy, which takes a fifth of Arrow's time for them.
+    """
+    bounds = []
+    for chunk in column.chunks:
+        if chunk.null_count < len(chunk):
+            values = chunk.fill_null(pc.first(chunk)).to_numpy(zero_copy_only=False)
+            bounds += [values.min(), values.max()]
+    return np.min(bounds), np.max(bounds)
 
 
 def _format_bounds(
